@@ -1,0 +1,176 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::Args;
+
+use super::error::exit_code;
+use super::model::{Found, find_teacher};
+use super::options::Options;
+use super::output::{OUTPUT, Writer, Written, check_output};
+use super::prepare::{Prepared, prepare};
+use super::signals::Signals;
+use super::{CliError, CliResult, store};
+use crate::conversation::Settings;
+use crate::recipe::{Distill, Recipe};
+use crate::report::summary::{Closing, summary};
+use crate::report::{Progress, Tally, words};
+use crate::store::{DiskStore, Entry, Reader, Run, Store};
+use crate::worker::{self, Ended, StopReason, Work};
+
+/// Write every assistant turn anew
+#[derive(Args)]
+pub struct DistillArgs {
+    /// Files of conversations, or - for standard input: JSONL or a JSON array, plain, .gz or .zst
+    #[arg(required = true)]
+    input: Vec<String>,
+
+    /// Who answers: NAME@URL, a profile of cohobate.toml, or simulated
+    #[arg(long, value_name = "MODEL")]
+    teacher: Option<String>,
+
+    /// Write the rows here, - for standard output; .gz and .zst are compressed
+    #[arg(short, long, value_name = "OUT", default_value = OUTPUT)]
+    output: String,
+
+    /// Write an incomplete conversation up to its last good turn
+    #[arg(long)]
+    keep_partial: bool,
+
+    /// Ask again what failed for good in an earlier run
+    #[arg(long)]
+    retry_failed: bool,
+
+    #[command(flatten)]
+    options: Options,
+}
+
+pub fn run(args: DistillArgs) -> CliResult {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| CliError::failure(format!("cannot start: {error}")))?;
+    let result = runtime.block_on(distill(args));
+    // Connections and timers may go as they are.
+    runtime.shutdown_background();
+    result
+}
+
+async fn distill(args: DistillArgs) -> CliResult {
+    let options = args.options.clone().resolve()?;
+    check_output(&args.output, &args.input)?;
+    let found = find_teacher(args.teacher.as_deref(), &options)?;
+    let model = found.connect()?;
+    let system = options.system_text()?;
+    let recipe: Arc<dyn Recipe> = Arc::new(Distill::new(Arc::clone(&found.target), system.as_deref()));
+    let signals = Signals::listen()?;
+    let store = Arc::new(store::open(&options)?);
+    let prepared = prepare(&args.input, &options, &*recipe, system.as_deref(), &*store, || signals.check())?;
+    let Prepared { rows, totals, left_out, invalid, order } = prepared;
+    let run = begin(&store, recipe.settings())?;
+
+    let tally = Tally { totals, prices: found.prices(), ..Tally::default() };
+    let progress = Progress::start(tally, options.progress(), options.verbose);
+    let work = Work {
+        recipe: Arc::clone(&recipe),
+        store: Arc::clone(&store) as Arc<dyn Store>,
+        models: HashMap::from([(found.target.model().to_owned(), model)]),
+        seeds: Arc::clone(&rows) as Arc<dyn worker::Seeds>,
+        rows: Box::new(order),
+        run: run.number,
+        concurrency: options.concurrency(),
+        retry_failed: args.retry_failed,
+    };
+    let ended = worker::run(work, signals.stage(), &mut progress.watcher()).await;
+    let (tally, elapsed) = progress.finish();
+    let ended = ended?;
+
+    let mut closing = Closing {
+        headline: "done".to_owned(),
+        left_out: left_out.into_iter().collect(),
+        unusable: unusable(&*store, &run, &tally)?,
+        ..Closing::default()
+    };
+    let code = match ended {
+        Ended::Finished => {
+            let writer = Writer { rows: &rows, recipe: &*recipe, store: &*store, keep_partial: args.keep_partial };
+            let written = writer.write(&args.output, || signals.check())?;
+            close_finished(&mut closing, &args.output, &written, invalid)
+        }
+        Ended::Stopped(reason) => close_stopped(&mut closing, &reason, &signals, &found),
+    };
+    options.say(&summary(&tally, elapsed, &closing));
+    if let Some(store) = Arc::into_inner(store) {
+        store.close()?;
+    }
+    Ok(code)
+}
+
+/// Writes down that a run begins, and with which settings.
+fn begin(store: &DiskStore, settings: &Settings) -> Result<Run, CliError> {
+    let number = store.runs()?.last().map_or(1, |run| run.number + 1);
+    let started_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+    let run = Run { number, started_ms, settings: settings.clone() };
+    store.commit(vec![Entry::Run(run.clone())])?;
+    Ok(run)
+}
+
+/// Returns which settings keep this run from using what is stored, where that is so.
+fn unusable(store: &dyn Reader, run: &Run, tally: &Tally) -> Result<Option<String>, CliError> {
+    if tally.reused > 0 || tally.answered == 0 {
+        return Ok(None);
+    }
+    let runs = store.runs()?;
+    let earlier = runs.iter().filter(|earlier| earlier.number < run.number);
+    let differences = earlier.rev().map(|earlier| run.settings.differences(&earlier.settings)).min_by_key(Vec::len);
+    let Some(differences) = differences.filter(|differences| !differences.is_empty()) else { return Ok(None) };
+    let words = differences
+        .iter()
+        .map(|(name, here, there)| format!("{name} is {}, was {}", shortened(here), shortened(there)));
+    let words = words.collect::<Vec<_>>().join("; ");
+    Ok(Some(format!("stored answers are for other settings: {words}")))
+}
+
+fn shortened(value: &str) -> String {
+    const CHARACTERS_MAX: usize = 40;
+    match value.char_indices().nth(CHARACTERS_MAX) {
+        Some((end, _)) => format!("`{}…`", &value[..end]),
+        None => format!("`{value}`"),
+    }
+}
+
+fn close_finished(closing: &mut Closing, output: &str, written: &Written, invalid: u64) -> u8 {
+    closing.written = Some((output.to_owned(), written.rows));
+    let listed = written.incomplete_path.clone().unwrap_or_else(|| "no file".to_owned());
+    if written.incomplete == 0 && invalid == 0 {
+        return exit_code::COMPLETE;
+    }
+    closing.incomplete = Some((listed, written.incomplete + invalid));
+    closing.hint = Some(if written.incomplete == 0 {
+        "mend the rows that cannot be understood and run the same command again".to_owned()
+    } else {
+        "run the same command again to ask what failed in passing; --retry-failed asks everything that failed"
+            .to_owned()
+    });
+    exit_code::INCOMPLETE
+}
+
+fn close_stopped(closing: &mut Closing, reason: &StopReason, signals: &Signals, found: &Found) -> u8 {
+    "stopped".clone_into(&mut closing.headline);
+    match reason {
+        StopReason::Asked => {
+            closing.hint =
+                Some("run the same command again to go on; `cohobate export` writes what is there".to_owned());
+            signals.exit_code()
+        }
+        StopReason::Refused(failure) => {
+            let model = words::quoted(found.target.model());
+            closing.hint = Some(match failure.code.as_str() {
+                "auth" => "set COHOBATE_API_KEY or OPENAI_API_KEY to a key that the server takes, then run the same command again".to_owned(),
+                "quota" => "the account has no credit left; add some, then run the same command again".to_owned(),
+                "http_404" => format!("check the address and that the server has the model {model}"),
+                _ => "mend what the server complains of, then run the same command again".to_owned(),
+            });
+            eprintln!("error: {model} refuses every request: {failure}");
+            exit_code::RESUMABLE
+        }
+    }
+}

@@ -1,0 +1,58 @@
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::error::exit_code;
+use super::model::find_teacher;
+use super::options::Options;
+use super::output::{OUTPUT, Writer, check_output};
+use super::prepare::prepare;
+use super::{CliError, CliResult, store};
+use crate::recipe::Distill;
+use crate::report::words::{counted, number};
+
+/// Write what the store has, finished or not; no call is made
+#[derive(Args)]
+pub struct ExportArgs {
+    /// The files that were distilled
+    #[arg(required = true)]
+    input: Vec<String>,
+
+    /// The teacher that they were distilled with, sampling options included
+    #[arg(long, value_name = "MODEL")]
+    teacher: Option<String>,
+
+    /// Write the rows here, - for standard output; .gz and .zst are compressed
+    #[arg(short, long, value_name = "OUT", default_value = OUTPUT)]
+    output: String,
+
+    /// Write an incomplete conversation up to its last good turn
+    #[arg(long)]
+    keep_partial: bool,
+
+    #[command(flatten)]
+    options: Options,
+}
+
+pub fn run(args: ExportArgs) -> CliResult {
+    let options = args.options.clone().resolve()?;
+    check_output(&args.output, &args.input)?;
+    let found = find_teacher(args.teacher.as_deref(), &options)?;
+    let system = options.system_text()?;
+    let recipe = Distill::new(Arc::clone(&found.target), system.as_deref());
+    let store = store::open_reader(&options)?;
+    let prepared = prepare(&args.input, &options, &recipe, system.as_deref(), &*store, || Ok(()))?;
+    let writer = Writer { rows: &prepared.rows, recipe: &recipe, store: &*store, keep_partial: args.keep_partial };
+    let written = writer.write(&args.output, || Ok::<(), CliError>(()))?;
+    options.say(&format!("wrote {}, {}", args.output, counted(written.rows, "row")));
+    let missing = written.incomplete + prepared.invalid;
+    if missing == 0 {
+        return Ok(exit_code::COMPLETE);
+    }
+    let listed = written.incomplete_path.map_or(String::new(), |path| format!(", listed in {path}"));
+    options.say(&format!("incomplete: {}{listed}", counted(missing, "row")));
+    for (reason, count) in &written.reasons {
+        options.say(&format!("  {} × {reason}", number(*count)));
+    }
+    Ok(exit_code::INCOMPLETE)
+}

@@ -1,0 +1,60 @@
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use clap::Args;
+
+use super::error::exit_code;
+use super::{CliError, CliResult};
+use crate::model::mock::{Fault, Mock, MockSettings};
+
+/// Serve the simulated model over an OpenAI-compatible API
+///
+/// Answers POST /v1/chat/completions and GET /v1/models; GET /stats counts requests and answers given twice. Listens
+/// on 127.0.0.1 only.
+#[derive(Args)]
+pub struct MockArgs {
+    /// Listen on this port; 0 takes any that is free and prints it
+    #[arg(long, value_name = "N", default_value_t = 8000)]
+    port: u16,
+
+    /// Mean time to an answer in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    latency: u64,
+
+    /// Let something go wrong in a share of the requests, such as 500:0.1; may be repeated
+    #[arg(long, value_name = "KIND:SHARE")]
+    fault: Vec<Fault>,
+
+    /// Know only this model; may be repeated [default: any name]
+    #[arg(long, value_name = "NAME")]
+    model: Vec<String>,
+
+    /// Longest prompt in tokens, by the program's own estimate
+    #[arg(long, value_name = "TOKENS", default_value_t = 65_536)]
+    context: u64,
+}
+
+pub fn run(args: &MockArgs) -> CliResult {
+    let settings = MockSettings {
+        latency: Duration::from_millis(args.latency),
+        faults: args.fault.clone(),
+        models: args.model.clone(),
+        context_tokens: args.context,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| CliError::failure(format!("cannot start: {error}")))?;
+    runtime.block_on(async {
+        let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), args.port);
+        let taken = |error: std::io::Error| {
+            CliError::usage(format!("cannot listen on {address}: {error}"), "choose another --port, or 0 for any")
+        };
+        let mock = Mock::bind(address, settings).await.map_err(taken)?;
+        let address = mock.address().map_err(taken)?;
+        eprintln!("listening on http://{address}/v1");
+        tokio::select! {
+            () = mock.serve() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+        Ok(exit_code::COMPLETE)
+    })
+}

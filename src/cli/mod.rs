@@ -1,0 +1,67 @@
+//! The command line: arguments → settings → run → exit code. One file a command.
+
+mod distill;
+mod environment;
+mod error;
+mod export;
+mod mock;
+mod model;
+mod options;
+mod output;
+mod plan;
+mod prepare;
+mod signals;
+mod status;
+mod store;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use error::CliError;
+pub use error::exit_code;
+
+/// Distils multi-turn conversations: keeps every user turn, lets a teacher model write every assistant turn anew,
+/// and never loses or repeats a paid answer.
+#[derive(Parser)]
+#[command(name = "cohobate", version, max_term_width = 100, after_help = exit_code::HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Distill(distill::DistillArgs),
+    Plan(plan::PlanArgs),
+    Export(export::ExportArgs),
+    Status(status::StatusArgs),
+    Mock(mock::MockArgs),
+}
+
+/// Runs the program and returns its exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        Command::Distill(args) => distill::run(args),
+        Command::Plan(args) => plan::run(args),
+        Command::Export(args) => export::run(args),
+        Command::Status(args) => status::run(args),
+        Command::Mock(args) => mock::run(&args),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            if !error.message.is_empty() {
+                eprintln!("error: {}", error.message);
+                if let Some(hint) = &error.hint {
+                    eprintln!("hint: {hint}");
+                }
+            }
+            ExitCode::from(error.code)
+        }
+    }
+}
+
+/// What every command returns: an exit code, or a message with one.
+type CliResult = Result<u8, CliError>;

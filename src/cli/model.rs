@@ -1,0 +1,147 @@
+//! From a model's name on the command line to someone who can be asked.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::environment;
+use super::error::CliError;
+use super::options::Options;
+use crate::conversation::Target;
+use crate::model::{
+    Endpoint, HttpModel, HttpSettings, LengthField, Model, ModelReference, Secret, Simulated, Timeouts,
+};
+use crate::report::Price;
+
+/// A `[models.NAME]` table of the configuration. It also applies to `NAME@URL` with the same name.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Profile {
+    /// The server's address.
+    pub url: Option<String>,
+    /// The name that the server knows, where it is not the profile's.
+    pub name: Option<String>,
+    /// The environment variable that holds the key.
+    pub key_env: Option<String>,
+    /// Whether answers are streamed; goes before `--stream`.
+    pub stream: Option<bool>,
+    /// `max_tokens` or `max_completion_tokens`.
+    pub max_tokens_field: Option<LengthField>,
+    /// Limits on waiting, in seconds.
+    pub connect_timeout_s: Option<f64>,
+    /// From the request to the first piece of the answer.
+    pub first_byte_timeout_s: Option<f64>,
+    /// From piece to piece.
+    pub idle_timeout_s: Option<f64>,
+    /// For everything.
+    pub total_timeout_s: Option<f64>,
+    /// Dollars for a million tokens.
+    pub price: Option<Price>,
+}
+
+/// A model that was found, not yet connected to.
+#[derive(Debug)]
+pub struct Found {
+    /// Whom the questions are for.
+    pub target: Arc<Target>,
+    /// What it costs, where that is known.
+    pub price: Option<Price>,
+    connection: Option<HttpSettings>,
+}
+
+impl Found {
+    /// Makes the model.
+    pub fn connect(&self) -> Result<Arc<dyn Model>, CliError> {
+        Ok(match &self.connection {
+            None => Arc::new(Simulated),
+            Some(settings) => Arc::new(HttpModel::new(settings.clone())?),
+        })
+    }
+
+    /// Returns the price list for a tally.
+    pub fn prices(&self) -> BTreeMap<String, Price> {
+        self.price.iter().map(|price| (self.target.model().to_owned(), *price)).collect()
+    }
+}
+
+/// Finds the teacher: the argument, or the configuration's `teacher`.
+pub fn find_teacher(argument: Option<&str>, options: &Options) -> Result<Found, CliError> {
+    let Some(name) = argument.or(options.teacher.as_deref()) else {
+        return Err(CliError::usage(
+            "no teacher is named",
+            "add --teacher NAME@URL, or --teacher simulated to try it out",
+        ));
+    };
+    find(name, options)
+}
+
+fn find(name: &str, options: &Options) -> Result<Found, CliError> {
+    let sampling = options.sampling();
+    match name.parse()? {
+        ModelReference::Simulated => {
+            let price = options.models.get(name).and_then(|profile| profile.price);
+            Ok(Found { target: Target::new(name, Simulated::DIALECT, sampling), price, connection: None })
+        }
+        ModelReference::Http(endpoint) => {
+            let profile = options.models.get(&endpoint.name).cloned().unwrap_or_default();
+            over_http(endpoint, &profile, options)
+        }
+        ModelReference::Profile(name) => {
+            let Some(profile) = options.models.get(&name) else {
+                let hint =
+                    format!("write {name}@http://HOST:PORT/v1, or add a [models.\"{name}\"] table to cohobate.toml");
+                return Err(CliError::usage(format!("there is no model `{name}`"), hint));
+            };
+            let Some(url) = &profile.url else {
+                let hint = format!("add url = \"http://HOST:PORT/v1\" to [models.\"{name}\"]");
+                return Err(CliError::usage(format!("the profile of the model `{name}` has no url"), hint));
+            };
+            over_http(Endpoint::new(profile.name.as_deref().unwrap_or(&name), url)?, profile, options)
+        }
+    }
+}
+
+fn over_http(endpoint: Endpoint, profile: &Profile, options: &Options) -> Result<Found, CliError> {
+    let defaults = Timeouts::default();
+    let timeouts = Timeouts {
+        connect: seconds(profile.connect_timeout_s, defaults.connect)?,
+        first_byte: seconds(profile.first_byte_timeout_s, defaults.first_byte)?,
+        idle: seconds(profile.idle_timeout_s, defaults.idle)?,
+        total: seconds(profile.total_timeout_s, defaults.total)?,
+    };
+    let settings = HttpSettings {
+        url: endpoint.url,
+        key: key(profile)?,
+        whole: !profile.stream.or(options.stream).unwrap_or(true),
+        length_field: profile.max_tokens_field.unwrap_or_default(),
+        timeouts,
+    };
+    let target = Target::new(endpoint.name, HttpModel::DIALECT, options.sampling());
+    Ok(Found { target, price: profile.price, connection: Some(settings) })
+}
+
+fn seconds(value: Option<f64>, default: Duration) -> Result<Duration, CliError> {
+    let Some(value) = value else { return Ok(default) };
+    Duration::try_from_secs_f64(value).ok().filter(|limit| !limit.is_zero()).ok_or_else(|| {
+        CliError::usage(
+            format!("{value} is no time limit in seconds"),
+            "give the profile's *-timeout-s a number above 0",
+        )
+    })
+}
+
+/// Keys come from the environment only.
+fn key(profile: &Profile) -> Result<Option<Secret>, CliError> {
+    let read = |name: &str| std::env::var(name).ok().as_deref().and_then(Secret::new);
+    match &profile.key_env {
+        Some(name) => read(name).map(Some).ok_or_else(|| {
+            CliError::usage(
+                format!("the environment variable {name} is not set"),
+                "set it to the API key, or remove key-env",
+            )
+        }),
+        None => Ok(read(environment::COHOBATE_API_KEY).or_else(|| read(environment::OPENAI_API_KEY))),
+    }
+}

@@ -1,0 +1,186 @@
+//! The last pass: rows in input order, from the input and the store alone.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::error::CliError;
+use super::prepare::{Row, Rows};
+use crate::conversation::{Dialogue, Outcome, Seed};
+use crate::export::{Format, Incomplete, OpenAi, OutputFile, incomplete_row};
+use crate::recipe::{Progress, Recipe, Replay};
+use crate::store::{Reader, Status};
+
+/// Where rows go when nobody says otherwise.
+pub const OUTPUT: &str = "distilled.jsonl";
+
+/// What was written.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// Rows in the output.
+    pub rows: u64,
+    /// Conversations that are not in it, or are cut there.
+    pub incomplete: u64,
+    /// Where the missing rows are listed, if there are any and the output is a file.
+    pub incomplete_path: Option<String>,
+    /// Missing conversations by reason.
+    pub reasons: BTreeMap<String, u64>,
+}
+
+/// Writes every conversation that is complete, one row for each input row, and lists the others.
+pub struct Writer<'a> {
+    pub rows: &'a Rows,
+    pub recipe: &'a dyn Recipe,
+    pub store: &'a dyn Reader,
+    /// Writes an incomplete conversation up to its last good turn instead of leaving it out.
+    pub keep_partial: bool,
+}
+
+impl Writer<'_> {
+    /// Writes `path` and, where rows are missing, `path.incomplete.jsonl`. Both appear whole or not at all.
+    pub fn write(&self, path: &str, mut check: impl FnMut() -> Result<(), CliError>) -> Result<Written, CliError> {
+        let mut output = OutputFile::create(path)?;
+        let mut missing = Missing::new(path);
+        let mut written = Written::default();
+        let mut line = Vec::new();
+        for row in 0..self.rows.len() {
+            check()?;
+            line.clear();
+            let (source, number) = self.rows.place(row)?;
+            let mut entry =
+                Incomplete { id: None, source, line: number, kind: "", reason: "", turns_answered: 0, turns: 0 };
+            match self.rows.read(row)? {
+                Row::Invalid { reason } => {
+                    missing.add(&Incomplete { kind: "invalid", reason: &reason, ..entry })?;
+                }
+                Row::Skipped { id, reason } => {
+                    missing.add(&Incomplete { id: id.as_deref(), kind: "skipped", reason, ..entry })?;
+                }
+                Row::Ready(seed) => {
+                    let ended = self.replay(&seed)?;
+                    if let Some((kind, reason)) = &ended.fault {
+                        entry.turns_answered = ended.turns_answered;
+                        entry.turns = self.recipe.turn_count(&seed);
+                        missing.add(&Incomplete { id: Some(&seed.id), kind, reason, ..entry })?;
+                        written.incomplete += 1;
+                        *written.reasons.entry(format!("{kind}: {reason}")).or_default() += 1;
+                    }
+                    if ended.fault.is_none() || (self.keep_partial && ended.turns_answered > 0) {
+                        OpenAi.write(&seed, &ended.dialogue, &mut line);
+                        output.write(&line)?;
+                        written.rows += 1;
+                    }
+                }
+            }
+        }
+        self.rows.check_unchanged()?;
+        output.finish()?;
+        written.incomplete_path = missing.finish()?;
+        Ok(written)
+    }
+
+    fn replay(&self, seed: &Seed) -> Result<Ended, CliError> {
+        let mut replay = Replay::new(self.recipe, seed);
+        let mut stored = |fingerprint: &_, _| -> Result<_, CliError> {
+            Ok(self.store.answer(fingerprint)?.map(|stored| stored.answer))
+        };
+        match replay.advance(&mut stored)? {
+            Progress::Done(Outcome::Complete(dialogue)) => Ok(Ended::new(dialogue, None)),
+            Progress::Done(Outcome::Stopped { dialogue, turn, reason }) => {
+                Ok(Ended::new(dialogue, Some(("stopped", format!("turn {}: {reason}", turn + 1)))))
+            }
+            Progress::Open(_) => {
+                let fault = self.unanswered(seed)?;
+                Ok(Ended::new(partial(seed, &replay), Some(fault)))
+            }
+        }
+    }
+
+    /// Returns why a conversation has open questions: a failure that the store knows, or nobody asked yet.
+    fn unanswered(&self, seed: &Seed) -> Result<(&'static str, String), CliError> {
+        let key = crate::conversation::ConversationKey::new(self.recipe.settings(), &seed.digest());
+        Ok(match self.store.state(&key)?.map(|state| state.status) {
+            Some(Status::Failed { turn, reason, .. }) => ("failed", format!("turn {}: {reason}", turn + 1)),
+            _ => ("unanswered", "not asked yet".to_owned()),
+        })
+    }
+}
+
+/// What a conversation came to, as far as it can be written.
+struct Ended {
+    dialogue: Dialogue,
+    turns_answered: u32,
+    fault: Option<(&'static str, String)>,
+}
+
+impl Ended {
+    fn new(dialogue: Dialogue, fault: Option<(&'static str, String)>) -> Self {
+        let turns_answered = dialogue.spoken.iter().filter(|spoken| spoken.answer.is_some()).count() as u32;
+        Self { dialogue, turns_answered, fault }
+    }
+}
+
+/// Returns the dialogue up to the last answered turn of an unfinished conversation.
+fn partial(seed: &Seed, replay: &Replay<'_>) -> Dialogue {
+    use crate::conversation::{Slot, Spoken};
+    let mut dialogue = Dialogue::default();
+    for (turn, said) in (0u32..).zip(&seed.turns) {
+        let Some(answer) = replay.answered().get(Slot::main(turn)) else { break };
+        let heard = said.messages.iter().map(|message| Spoken { message: message.clone(), answer: None });
+        dialogue.spoken.extend(heard);
+        dialogue.spoken.push(Spoken { message: answer.message.clone(), answer: Some(answer.clone()) });
+    }
+    dialogue
+}
+
+/// The list of missing rows, made when the first one comes. A list of an earlier run goes when none comes.
+struct Missing {
+    path: Option<String>,
+    file: Option<OutputFile>,
+}
+
+impl Missing {
+    fn new(output: &str) -> Self {
+        let path = (output != "-").then(|| format!("{output}.incomplete.jsonl"));
+        Self { path, file: None }
+    }
+
+    fn add(&mut self, row: &Incomplete<'_>) -> Result<(), CliError> {
+        let Some(path) = &self.path else { return Ok(()) };
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => none.insert(OutputFile::create(path)?),
+        };
+        let mut line = Vec::new();
+        incomplete_row(row, &mut line);
+        Ok(file.write(&line)?)
+    }
+
+    fn finish(self) -> Result<Option<String>, CliError> {
+        match (self.file, self.path) {
+            (Some(file), path) => {
+                file.finish()?;
+                Ok(path)
+            }
+            (None, Some(path)) => {
+                let _ = std::fs::remove_file(path);
+                Ok(None)
+            }
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+/// Refuses an output that would destroy an input, or whose name promises another format.
+pub fn check_output(path: &str, inputs: &[String]) -> Result<(), CliError> {
+    let same = |input: &String| matches!((Path::new(input).canonicalize(), Path::new(path).canonicalize()), (Ok(a), Ok(b)) if a == b);
+    if let Some(input) = inputs.iter().find(|input| same(input)) {
+        return Err(CliError::usage(format!("the output {path} is the input {input}"), "give -o another name"));
+    }
+    let lower = path.to_lowercase();
+    let foreign = [".parquet", ".arrow", ".csv", ".tsv", ".json", ".bz2"];
+    if let Some(ending) = foreign.iter().find(|ending| lower.ends_with(**ending)) {
+        let message = format!("the output {path} ends in {ending}, but rows are written as JSONL");
+        return Err(CliError::usage(message, "let it end in .jsonl, .jsonl.gz or .jsonl.zst"));
+    }
+    Ok(())
+}

@@ -1,0 +1,209 @@
+use std::collections::HashSet;
+use std::io::Write;
+use std::sync::Arc;
+
+use clap::Args;
+use serde_json::json;
+
+use super::error::exit_code;
+use super::model::{Found, find_teacher};
+use super::options::Options;
+use super::prepare::{Prepared, Row, prepare};
+use super::{CliError, CliResult, store};
+use crate::conversation::{
+    Answer, ConversationKey, Fingerprint, Finish, Message, Question, Role, Seed, Usage, estimate_tokens,
+};
+use crate::recipe::{Distill, Progress, Recipe, Replay};
+use crate::report::words::{counted, money, number};
+use crate::store::{MemoryStore, Reader, Status};
+
+/// Tokens of an answer when neither the store nor the dataset tells.
+const ANSWER_TOKENS: u64 = 300;
+
+/// Show what would run: turns, reuse, tokens, price; no call is made
+#[derive(Args)]
+pub struct PlanArgs {
+    /// Files of conversations, or - for standard input
+    #[arg(required = true)]
+    input: Vec<String>,
+
+    /// Who would answer: NAME@URL, a profile of cohobate.toml, or simulated
+    #[arg(long, value_name = "MODEL")]
+    teacher: Option<String>,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    options: Options,
+}
+
+/// What a run would do.
+#[derive(Debug, Default)]
+struct Plan {
+    answered: u64,
+    calls: u64,
+    /// Open turns that another conversation asks as well.
+    shared: u64,
+    /// Turns behind a failure that is not asked again.
+    failed: u64,
+    prompt_tokens: u64,
+    completion_tokens: u64,
+}
+
+pub fn run(args: PlanArgs) -> CliResult {
+    let options = args.options.clone().resolve()?;
+    let found = find_teacher(args.teacher.as_deref(), &options)?;
+    let system = options.system_text()?;
+    let recipe = Distill::new(Arc::clone(&found.target), system.as_deref());
+    let store: Arc<dyn Reader> = if options.store_path().join("journal").is_dir() {
+        store::open_reader(&options)?
+    } else {
+        Arc::new(MemoryStore::new())
+    };
+    let prepared = prepare(&args.input, &options, &recipe, system.as_deref(), &*store, || Ok(()))?;
+    let expected = expected_answer_tokens(&*store, &found)?;
+    let mut planner =
+        Planner { recipe: &recipe, store: &*store, expected, seen: HashSet::new(), plan: Plan::default() };
+    for row in 0..prepared.rows.len() {
+        if let Row::Ready(seed) = prepared.rows.read(row)? {
+            planner.add(&seed)?;
+        }
+    }
+    let text =
+        if args.json { as_json(&planner.plan, &prepared, &found) } else { as_text(&planner.plan, &prepared, &found) };
+    writeln!(std::io::stdout(), "{text}").map_err(|error| CliError::failure(format!("cannot write: {error}")))?;
+    Ok(if prepared.invalid > 0 { exit_code::INCOMPLETE } else { exit_code::COMPLETE })
+}
+
+/// Returns the mean length of this model's stored answers, if there are any.
+fn expected_answer_tokens(store: &dyn Reader, found: &Found) -> Result<Option<u64>, CliError> {
+    let spending = store.spending()?;
+    let spent = spending.get(found.target.model()).filter(|spent| spent.completion_tokens > 0);
+    Ok(spent.map(|spent| spent.completion_tokens / spent.calls.max(1)))
+}
+
+/// Walks through conversations with made-up answers where there are none: the same path that a run takes, so
+/// that equal conversations and equal beginnings are counted once, and prompts grow as they will.
+struct Planner<'a> {
+    recipe: &'a dyn Recipe,
+    store: &'a dyn Reader,
+    expected: Option<u64>,
+    /// The first eight bytes of each open question's fingerprint: 8 bytes a new call.
+    seen: HashSet<u64>,
+    plan: Plan,
+}
+
+impl Planner<'_> {
+    fn add(&mut self, seed: &Seed) -> Result<(), CliError> {
+        let mut replay = Replay::new(self.recipe, seed);
+        let mut from_store = 0;
+        loop {
+            let progress = replay.advance(|fingerprint, _| -> Result<_, CliError> {
+                let stored = self.store.answer(fingerprint)?;
+                from_store += u64::from(stored.is_some());
+                Ok(stored.map(|stored| stored.answer))
+            })?;
+            let Progress::Open(open) = progress else { break };
+            if self.failed_for_good(seed)? {
+                self.plan.failed += u64::from(self.recipe.turn_count(seed)).saturating_sub(from_store);
+                break;
+            }
+            for (fingerprint, question) in open {
+                let answer = self.imagine(seed, &fingerprint, &question);
+                self.count(&fingerprint, &question, &answer);
+                replay.record(question.slot, Arc::new(answer));
+            }
+        }
+        self.plan.answered += from_store;
+        Ok(())
+    }
+
+    /// True where a run would not ask again.
+    fn failed_for_good(&self, seed: &Seed) -> Result<bool, CliError> {
+        let key = ConversationKey::new(self.recipe.settings(), &seed.digest());
+        let state = self.store.state(&key)?.unwrap_or_default();
+        Ok(matches!(state.status, Status::Failed { permanent: true, .. }))
+    }
+
+    fn count(&mut self, fingerprint: &Fingerprint, question: &Question, answer: &Answer) {
+        if !self.seen.insert(fingerprint.prefix()) {
+            self.plan.shared += 1;
+            return;
+        }
+        // Four tokens frame each message in the chat templates of today.
+        let prompt: u64 = question.messages.iter().map(|message| estimate_tokens(message.content()) + 4).sum();
+        self.plan.calls += 1;
+        self.plan.prompt_tokens += prompt;
+        self.plan.completion_tokens += answer.usage.completion_tokens.unwrap_or(0);
+    }
+
+    /// Makes an answer of the expected length whose words depend on the question alone.
+    fn imagine(&self, seed: &Seed, fingerprint: &Fingerprint, question: &Question) -> Answer {
+        let replaced = seed.turns.get(question.slot.turn as usize).and_then(|turn| turn.replaced.as_deref());
+        let expected = self.expected.or_else(|| replaced.map(estimate_tokens)).unwrap_or(ANSWER_TOKENS);
+        let limit = question.target.sampling().max_tokens.map_or(u64::MAX, u64::from);
+        let tokens = expected.clamp(1, limit);
+        let mut text = fingerprint.to_string();
+        text.truncate(64.min((tokens as f64 * 3.6) as usize).max(16));
+        text.extend(std::iter::repeat_n('.', ((tokens as f64 * 3.6) as usize).saturating_sub(text.len())));
+        Answer {
+            message: Message::new(Role::Assistant, text),
+            reasoning: None,
+            finish: Finish::Complete,
+            finish_reason: String::new(),
+            model: String::new(),
+            system_fingerprint: None,
+            usage: Usage { completion_tokens: Some(tokens), ..Usage::default() },
+            attempts: 0,
+        }
+    }
+}
+
+fn price(plan: &Plan, found: &Found) -> Option<f64> {
+    let usage = Usage {
+        prompt_tokens: Some(plan.prompt_tokens),
+        completion_tokens: Some(plan.completion_tokens),
+        ..Usage::default()
+    };
+    found.price.map(|price| price.cost(&usage))
+}
+
+fn as_text(plan: &Plan, prepared: &Prepared, found: &Found) -> String {
+    let totals = prepared.totals;
+    let mut lines = vec![
+        format!("conversations  {}, {}", number(totals.conversations), counted(totals.turns, "turn")),
+        format!("answered       {}", counted(plan.answered, "turn")),
+        format!("new            {}", counted(plan.calls, "call")),
+    ];
+    if plan.shared > 0 {
+        lines.push(format!("shared         {} between equal conversations", counted(plan.shared, "turn")));
+    }
+    if plan.failed > 0 {
+        lines.push(format!("failed before  {}, not asked again without --retry-failed", counted(plan.failed, "turn")));
+    }
+    lines.push(format!(
+        "tokens         about {} in (history included), {} out",
+        number(plan.prompt_tokens),
+        number(plan.completion_tokens)
+    ));
+    lines.push(match price(plan, found) {
+        Some(price) => format!("price          about {} without cache discounts", money(price)),
+        None => "price          unknown; give [models.NAME.price] in cohobate.toml".to_owned(),
+    });
+    for (reason, count) in &prepared.left_out {
+        lines.push(format!("left out       {} ({reason})", counted(*count, "row")));
+    }
+    lines.join("\n")
+}
+
+fn as_json(plan: &Plan, prepared: &Prepared, found: &Found) -> String {
+    let value = json!({
+        "conversations": prepared.totals.conversations, "turns": prepared.totals.turns,
+        "answered": plan.answered, "calls": plan.calls, "shared": plan.shared, "failed": plan.failed,
+        "prompt_tokens": plan.prompt_tokens, "completion_tokens": plan.completion_tokens,
+        "price": price(plan, found), "left_out": prepared.left_out,
+    });
+    format!("{value:#}")
+}

@@ -1,0 +1,78 @@
+use std::sync::Arc;
+
+use super::message::Message;
+
+/// What a model said to one [`Question`](super::Question), paid for and kept whatever it is worth.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// The words, as the next turn's history will hold them.
+    pub message: Arc<Message>,
+    /// The chain of thought, where the server gives one. Never part of the history.
+    pub reasoning: Option<String>,
+    /// How the answer ended.
+    pub finish: Finish,
+    /// The server's own word for how it ended.
+    pub finish_reason: String,
+    /// The model as the server reported it, which may differ from the name asked for.
+    pub model: String,
+    /// The server's `system_fingerprint`, where it gives one.
+    pub system_fingerprint: Option<String>,
+    /// Tokens as the server counted them.
+    pub usage: Usage,
+    /// How many times the question was sent until this answer came, in the run that got it.
+    pub attempts: u32,
+}
+
+impl Answer {
+    /// Returns the words.
+    pub fn text(&self) -> &str {
+        self.message.content()
+    }
+}
+
+/// How an answer ended. Only [`Finish::Complete`] is a whole answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Finish {
+    /// The model came to its own end.
+    Complete,
+    /// Cut by the token limit or the end of the context.
+    Length,
+    /// Cut or withheld by the server's filter.
+    Filtered,
+    /// The model declined, and the server marked it so.
+    Refused,
+    /// The model called a tool instead of answering.
+    Tools,
+    /// The model ended without a word.
+    Empty,
+    /// Cut off because it repeated itself without end.
+    Loop,
+}
+
+impl Finish {
+    /// Returns the reason code used in outputs and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Finish::Complete => "stop",
+            Finish::Length => "length",
+            Finish::Filtered => "content_filter",
+            Finish::Refused => "refusal",
+            Finish::Tools => "tool_calls",
+            Finish::Empty => "empty",
+            Finish::Loop => "loop",
+        }
+    }
+}
+
+/// Tokens as the server counted them; `None` where it said nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// All tokens of the prompt, cached ones included.
+    pub prompt_tokens: Option<u64>,
+    /// Those of the prompt that came from the server's cache.
+    pub cached_tokens: Option<u64>,
+    /// All tokens of the answer, reasoning included.
+    pub completion_tokens: Option<u64>,
+    /// Those of the answer that were reasoning.
+    pub reasoning_tokens: Option<u64>,
+}

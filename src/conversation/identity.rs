@@ -1,0 +1,106 @@
+//! Content hashes as types: a fingerprint never stands where a conversation key is meant.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// 32 bytes of blake3 over something that is no identity of its own (a message, a setting list).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest(pub [u8; 32]);
+
+/// Identifies a question by everything that can change its answer.
+///
+/// The bytes that are hashed, in this order (integers little-endian):
+/// `"cohobate question 1\0"`, the 32-byte digest of the [`Target`](super::Target) (model name,
+/// dialect, sampling), the tool count (`u32`, always 0 so far), the sample index (`u32`), the message
+/// count (`u32`), then the 32-byte digest of each [`Message`](super::Message).
+/// Not in it: endpoint addresses, keys, concurrency, timeouts, prices, row ids, file names, row order.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fingerprint(pub [u8; 32]);
+
+/// Identifies a conversation: the same recipe settings over the same normalised seed.
+///
+/// blake3 over `"cohobate conversation 1\0"`, the digest of the [`Settings`](super::Settings), the
+/// digest of the [`Seed`](super::Seed).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConversationKey(pub [u8; 32]);
+
+impl ConversationKey {
+    /// Returns the key of `seed` worked on under `settings`.
+    pub fn new(settings: &super::Settings, seed_digest: &Digest) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(b"cohobate conversation 1\0");
+        hasher.update(&settings.digest().0);
+        hasher.update(&seed_digest.0);
+        Self(hasher.finalize().into())
+    }
+}
+
+/// The text is not 64 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a 64-digit hexadecimal hash")]
+pub struct ParseDigestError;
+
+macro_rules! hexadecimal {
+    ($($name:ident),*) => {$(
+        impl $name {
+            /// Returns the first eight bytes as a number, for ordering and bucketing.
+            pub fn prefix(&self) -> u64 {
+                u64::from_le_bytes(self.0[..8].try_into().expect("a hash has 32 bytes"))
+            }
+        }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({self})", stringify!($name))
+            }
+        }
+        impl FromStr for $name {
+            type Err = ParseDigestError;
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                blake3::Hash::from_hex(text).map(|hash| Self(hash.into())).map_err(|_| ParseDigestError)
+            }
+        }
+    )*};
+}
+hexadecimal!(Digest, Fingerprint, ConversationKey);
+
+/// Hashes parts of unlike kinds so that no two lists of parts give the same bytes.
+#[derive(Default)]
+pub(super) struct PartHasher(blake3::Hasher);
+
+impl PartHasher {
+    pub fn new(domain: &'static str) -> Self {
+        let mut hasher = Self::default();
+        hasher.0.update(domain.as_bytes()).update(&[0]);
+        hasher
+    }
+
+    pub fn number(&mut self, value: u64) -> &mut Self {
+        self.0.update(&value.to_le_bytes());
+        self
+    }
+
+    pub fn text(&mut self, value: &str) -> &mut Self {
+        self.number(value.len() as u64);
+        self.0.update(value.as_bytes());
+        self
+    }
+
+    pub fn digest(&mut self, value: &Digest) -> &mut Self {
+        self.0.update(&value.0);
+        self
+    }
+
+    pub fn raw(&mut self, value: &[u8]) -> &mut Self {
+        self.0.update(value);
+        self
+    }
+
+    pub fn finish(&self) -> [u8; 32] {
+        self.0.finalize().into()
+    }
+}

@@ -1,0 +1,26 @@
+//! The vocabulary that everything else speaks: pure data, no I/O, no clock, no async.
+//!
+//! A [`Seed`] is what a dataset row asks for: the words of the user, turn by turn. A recipe turns a
+//! seed into [`Question`]s; a model turns a question into an [`Answer`]; an [`Outcome`] is what a
+//! conversation came to. Identity lives here too: [`Fingerprint`] says when two questions are the
+//! same question, [`ConversationKey`] when two conversations are the same work.
+
+mod answer;
+mod dice;
+mod identity;
+mod message;
+mod outcome;
+mod question;
+mod seed;
+mod settings;
+mod tokens;
+
+pub use answer::{Answer, Finish, Usage};
+pub use dice::Dice;
+pub use identity::{ConversationKey, Digest, Fingerprint, ParseDigestError};
+pub use message::{Message, Role};
+pub use outcome::{Dialogue, Outcome, Spoken};
+pub use question::{Lane, Question, Sampling, Slot, Target};
+pub use seed::{Columns, Seed, Turn};
+pub use settings::Settings;
+pub use tokens::estimate_tokens;

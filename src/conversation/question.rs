@@ -1,0 +1,125 @@
+use std::sync::Arc;
+
+use super::identity::{Digest, Fingerprint, PartHasher};
+use super::message::Message;
+
+/// What is asked of a model: the whole history, and how to answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Question {
+    /// Where in its conversation the answer belongs. Not part of the identity.
+    pub slot: Slot,
+    /// Whom to ask, and with which sampling.
+    pub target: Arc<Target>,
+    /// Tells several answers to the same messages apart; 0 is the first.
+    pub sample: u32,
+    /// The history, ending with the message to be answered.
+    pub messages: Vec<Arc<Message>>,
+}
+
+impl Question {
+    /// Returns the question's identity; see [`Fingerprint`] for the bytes.
+    pub fn fingerprint(&self) -> Fingerprint {
+        let mut hasher = PartHasher::new("cohobate question 1");
+        hasher.digest(&self.target.digest).raw(&0u32.to_le_bytes());
+        hasher.raw(&self.sample.to_le_bytes()).raw(&(self.messages.len() as u32).to_le_bytes());
+        for message in &self.messages {
+            hasher.digest(message.digest());
+        }
+        Fingerprint(hasher.finish())
+    }
+}
+
+/// A place in a conversation: who speaks there, which turn, which attempt at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slot {
+    /// Whose line this is.
+    pub lane: Lane,
+    /// Turn of the conversation, from 0.
+    pub turn: u32,
+    /// Attempt at this turn, from 0; a rejected answer's replacement is the next attempt.
+    pub attempt: u32,
+}
+
+impl Slot {
+    /// Returns the first attempt at `turn` in the main lane.
+    pub fn main(turn: u32) -> Self {
+        Self { lane: Lane::Main, turn, attempt: 0 }
+    }
+}
+
+/// The lines of answers that a recipe keeps apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lane {
+    /// The teacher's turns.
+    Main,
+}
+
+/// Whom to ask and how: everything of a question but its messages.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Target {
+    model: String,
+    dialect: &'static str,
+    sampling: Sampling,
+    digest: Digest,
+}
+
+impl Target {
+    /// Makes a target. The model's name is the one that the server is asked for.
+    pub fn new(model: impl Into<String>, dialect: &'static str, sampling: Sampling) -> Arc<Self> {
+        let model = model.into();
+        let mut hasher = PartHasher::new("cohobate target 1");
+        hasher.text(&model).text(dialect);
+        sampling.hash(&mut hasher);
+        let digest = Digest(hasher.finish());
+        Arc::new(Self { model, dialect, sampling, digest })
+    }
+
+    /// Returns the model's name.
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// Returns the name of the wire dialect.
+    pub fn dialect(&self) -> &'static str {
+        self.dialect
+    }
+
+    /// Returns the sampling parameters.
+    pub fn sampling(&self) -> &Sampling {
+        &self.sampling
+    }
+}
+
+/// The parameters that shape an answer. `None` leaves the choice to the server.
+///
+/// Digest: for each field in this order one presence byte and, where present, eight bytes
+/// little-endian (floats as their IEEE 754 bits).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sampling {
+    /// Softmax temperature.
+    pub temperature: Option<f64>,
+    /// Nucleus mass.
+    pub top_p: Option<f64>,
+    /// Most tokens in the answer, reasoning included.
+    pub max_tokens: Option<u32>,
+    /// Seed for the server's random numbers; the sample index is added to it.
+    pub seed: Option<i64>,
+}
+
+impl Sampling {
+    fn hash(&self, hasher: &mut PartHasher) {
+        // `+ 0.0` makes the two zeros of IEEE 754 one.
+        let fields = [
+            self.temperature.map(|value| (value + 0.0).to_bits()),
+            self.top_p.map(|value| (value + 0.0).to_bits()),
+            self.max_tokens.map(u64::from),
+            self.seed.map(i64::cast_unsigned),
+        ];
+        for field in fields {
+            match field {
+                Some(bits) => hasher.raw(&[1]).number(bits),
+                None => hasher.raw(&[0]),
+            };
+        }
+    }
+}

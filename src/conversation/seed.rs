@@ -1,0 +1,62 @@
+use std::sync::Arc;
+
+use super::identity::{Digest, PartHasher};
+use super::message::{Message, Role};
+
+/// A source row's columns, in their order.
+pub type Columns = serde_json::Map<String, serde_json::Value>;
+
+/// What one dataset row asks for: everything that is said before each answer, and nothing that the
+/// old assistant said in answer.
+#[derive(Clone, Debug)]
+pub struct Seed {
+    /// The row's name in the output.
+    pub id: String,
+    /// The turns, at least one.
+    pub turns: Vec<Turn>,
+    /// The row's other columns, carried through untouched.
+    pub columns: Columns,
+}
+
+/// What is said up to the point where the assistant is to answer.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    /// At least one message, the last one by the user. A system message or a greeting stands before it.
+    pub messages: Vec<Arc<Message>>,
+    /// The answer that the dataset had here. Not part of the identity.
+    pub replaced: Option<String>,
+}
+
+impl Seed {
+    /// Returns the hash of all that is kept of the row: turn by turn, message by message.
+    ///
+    /// blake3 over `"cohobate seed 1\0"` and for each turn its message count (`u64`) and digests.
+    pub fn digest(&self) -> Digest {
+        let mut hasher = PartHasher::new("cohobate seed 1");
+        for turn in &self.turns {
+            hasher.number(turn.messages.len() as u64);
+            for message in &turn.messages {
+                hasher.digest(message.digest());
+            }
+        }
+        Digest(hasher.finish())
+    }
+
+    /// Returns a number that is equal for rows whose prompts begin alike: the same system prompt,
+    /// or without one the same first message.
+    pub fn prefix(&self) -> u64 {
+        self.turns.first().and_then(|turn| turn.messages.first()).map_or(0, |first| first.digest().prefix())
+    }
+
+    /// Returns this seed with `system` as its only leading system message.
+    #[must_use]
+    pub fn with_system(mut self, system: &Arc<Message>) -> Self {
+        if let Some(first) = self.turns.first_mut() {
+            if first.messages.first().is_some_and(|message| message.role() == Role::System) {
+                first.messages.remove(0);
+            }
+            first.messages.insert(0, Arc::clone(system));
+        }
+        self
+    }
+}

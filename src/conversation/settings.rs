@@ -1,0 +1,44 @@
+use super::identity::{Digest, PartHasher};
+
+/// A recipe's settings as named values: all that makes its answers other answers.
+///
+/// Written into the store with each run, so that a later run can say *which* setting made stored
+/// answers unusable. Digest: blake3 over `"cohobate settings 1\0"` and each name and value, both
+/// length-prefixed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Name and value, in a fixed order.
+    pub entries: Vec<(String, String)>,
+}
+
+impl Settings {
+    /// Adds a setting.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl ToString) -> Self {
+        self.entries.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    /// Returns the hash of all names and values.
+    pub fn digest(&self) -> Digest {
+        let mut hasher = PartHasher::new("cohobate settings 1");
+        for (name, value) in &self.entries {
+            hasher.text(name).text(value);
+        }
+        Digest(hasher.finish())
+    }
+
+    /// Returns each setting whose value differs from `other`'s: name, value here, value there.
+    pub fn differences<'a>(&'a self, other: &'a Settings) -> Vec<(&'a str, &'a str, &'a str)> {
+        let value_in = |settings: &'a Settings, name: &str| {
+            settings.entries.iter().find(|(other, _)| other == name).map_or("unset", |(_, value)| value.as_str())
+        };
+        let here = self.entries.iter().map(|(name, value)| (name.as_str(), value.as_str(), value_in(other, name)));
+        let only_there = other
+            .entries
+            .iter()
+            .filter(|(name, _)| self.entries.iter().all(|(mine, _)| mine != name))
+            .map(|(name, value)| (name.as_str(), "unset", value.as_str()));
+        here.chain(only_there).filter(|(_, mine, theirs)| mine != theirs).collect()
+    }
+}

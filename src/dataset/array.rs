@@ -1,0 +1,151 @@
+use std::io::{self, BufRead};
+
+use super::row::{Problem, ROW_BYTES_MAX, RawRow, RowSource};
+
+/// Cuts one big JSON array into its elements without ever holding more than one of them.
+pub struct Elements<R> {
+    reader: R,
+    buffer: Vec<u8>,
+    line: u64,
+    offset: u64,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    BeforeArray,
+    /// An element or the array's end may come.
+    BetweenElements,
+    Ended,
+}
+
+/// Where inside an element the cut is.
+#[derive(Default)]
+struct Nesting {
+    depth: u32,
+    in_string: bool,
+    after_backslash: bool,
+}
+
+impl<R: BufRead> Elements<R> {
+    /// Begins at the reader's start, before the opening bracket.
+    pub fn new(reader: R) -> Self {
+        Self { reader, buffer: Vec::new(), line: 1, offset: 0, state: State::BeforeArray }
+    }
+
+    fn peek(&mut self) -> io::Result<Option<u8>> {
+        Ok(self.reader.fill_buf()?.first().copied())
+    }
+
+    fn skip_byte(&mut self, byte: u8) {
+        self.reader.consume(1);
+        self.offset += 1;
+        self.line += u64::from(byte == b'\n');
+    }
+
+    /// Goes to the next byte that belongs to an element, or ends.
+    fn find_element(&mut self) -> io::Result<Option<Result<(), Problem>>> {
+        while let Some(byte) = self.peek()? {
+            match (self.state, byte) {
+                (_, b' ' | b'\t' | b'\r' | b'\n') | (State::BeforeArray, 0xef | 0xbb | 0xbf) => {}
+                (State::BeforeArray, b'[') => self.state = State::BetweenElements,
+                (State::BetweenElements, b',') => {}
+                (State::BetweenElements, b']') => self.state = State::Ended,
+                (State::BetweenElements, _) => return Ok(Some(Ok(()))),
+                (State::BeforeArray | State::Ended, _) => {
+                    let reason = "something stands outside the JSON array".to_owned();
+                    let line = self.line;
+                    // Nothing after that can be trusted to be cut right.
+                    while let length @ 1.. = self.reader.fill_buf()?.len() {
+                        self.reader.consume(length);
+                    }
+                    return Ok(Some(Err(Problem { line, reason })));
+                }
+            }
+            self.skip_byte(byte);
+        }
+        if self.state == State::Ended {
+            return Ok(None);
+        }
+        self.state = State::Ended;
+        let reason = "the JSON array has no end; the file is cut".to_owned();
+        Ok(Some(Err(Problem { line: self.line, reason })))
+    }
+
+    /// Reads one element into the buffer; false where the file ends inside it.
+    fn read_element(&mut self) -> io::Result<bool> {
+        self.buffer.clear();
+        let mut nesting = Nesting::default();
+        loop {
+            let available = self.reader.fill_buf()?;
+            if available.is_empty() {
+                return Ok(false);
+            }
+            let (length, ended) = nesting.advance(available);
+            let room = (ROW_BYTES_MAX + 1).saturating_sub(self.buffer.len());
+            self.buffer.extend_from_slice(&available[..length.min(room)]);
+            self.line += memchr::memchr_iter(b'\n', &available[..length]).count() as u64;
+            self.offset += length as u64;
+            self.reader.consume(length);
+            if ended {
+                return Ok(true);
+            }
+        }
+    }
+}
+
+impl<R: BufRead> RowSource for Elements<R> {
+    fn next(&mut self) -> io::Result<Option<Result<RawRow<'_>, Problem>>> {
+        match self.find_element()? {
+            None => return Ok(None),
+            Some(Err(problem)) => return Ok(Some(Err(problem))),
+            Some(Ok(())) => {}
+        }
+        let (line, offset) = (self.line, self.offset);
+        if !self.read_element()? {
+            self.state = State::Ended;
+            let reason = "the file ends inside this row".to_owned();
+            return Ok(Some(Err(Problem { line, reason })));
+        }
+        if self.buffer.len() > ROW_BYTES_MAX {
+            return Ok(Some(Err(Problem { line, reason: format!("the row is over {} MB", ROW_BYTES_MAX >> 20) })));
+        }
+        let bytes = self.buffer.trim_ascii_end();
+        Ok(Some(Ok(RawRow { bytes, line, offset })))
+    }
+}
+
+impl Nesting {
+    /// Returns how many of `bytes` belong to the element, and whether it ends there.
+    fn advance(&mut self, bytes: &[u8]) -> (usize, bool) {
+        let mut at = 0;
+        while at < bytes.len() {
+            if self.after_backslash {
+                self.after_backslash = false;
+                at += 1;
+            } else if self.in_string {
+                let Some(distance) = memchr::memchr2(b'"', b'\\', &bytes[at..]) else { return (bytes.len(), false) };
+                at += distance;
+                self.in_string = bytes[at] != b'"';
+                self.after_backslash = bytes[at] == b'\\';
+                at += 1;
+            } else {
+                match bytes[at] {
+                    b'"' => self.in_string = true,
+                    b'{' | b'[' => self.depth += 1,
+                    b'}' | b']' if self.depth > 0 => {
+                        self.depth -= 1;
+                        if self.depth == 0 {
+                            return (at + 1, true);
+                        }
+                    }
+                    // A bare value ends where the array goes on.
+                    b',' | b']' | b'}' if self.depth == 0 => return (at, true),
+                    _ => {}
+                }
+                at += 1;
+            }
+        }
+        (at, false)
+    }
+}

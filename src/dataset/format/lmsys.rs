@@ -1,0 +1,23 @@
+use super::{Format, SourceMessage, is_list_of, take_list};
+use crate::conversation::Columns;
+
+/// `{"conversation": [{"role", "content"}]}`: LMSYS-Chat-1M, `WildChat`, distilabel.
+pub struct Lmsys;
+
+/// distilabel's Magpie and some re-uploads use the plural.
+const COLUMNS: [&str; 2] = ["conversation", "conversations"];
+
+impl Format for Lmsys {
+    fn name(&self) -> &'static str {
+        "lmsys"
+    }
+
+    fn matches(&self, row: &Columns) -> bool {
+        COLUMNS.iter().any(|column| is_list_of(row, column, &["role", "content"]))
+    }
+
+    fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
+        let column = COLUMNS.into_iter().find(|column| row.contains_key(*column)).unwrap_or("conversation");
+        take_list(row, column, "role", "content")
+    }
+}

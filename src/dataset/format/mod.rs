@@ -1,0 +1,93 @@
+//! The shapes that rows come in. Each row is recognised on its own: mixed files are normal.
+
+mod lmsys;
+mod openai;
+mod sharegpt;
+mod turns;
+
+use serde_json::Value;
+
+use super::role::SourceRole;
+use crate::conversation::Columns;
+
+/// A shape of rows.
+pub trait Format: Sync {
+    /// The format's name.
+    fn name(&self) -> &'static str;
+
+    /// True where the row has this shape. Looks at no more than it must.
+    fn matches(&self, row: &Columns) -> bool;
+
+    /// Takes the messages out of the row; what is left are the row's other columns.
+    fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String>;
+}
+
+/// Every format, the first match wins.
+pub const FORMATS: &[&dyn Format] = &[&openai::OpenAi, &sharegpt::ShareGpt, &lmsys::Lmsys, &turns::Turns];
+
+/// A message as a row has it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SourceMessage {
+    /// Who speaks.
+    pub role: SourceRole,
+    /// The words.
+    pub content: Content,
+}
+
+/// A message's words, or why there are none to use.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Content {
+    /// Text.
+    Text(String),
+    /// A call to a tool instead of words.
+    ToolCall,
+    /// An image, a sound, a film.
+    Media,
+}
+
+/// Reads the messages of a list of objects whose role and content stand under these names.
+fn take_list(row: &mut Columns, column: &str, role_key: &str, content_key: &str) -> Result<Vec<SourceMessage>, String> {
+    let Some(Value::Array(items)) = row.shift_remove(column) else {
+        return Err(format!("`{column}` is no list"));
+    };
+    items.iter().enumerate().map(|(index, item)| read_message(index, item, role_key, content_key)).collect()
+}
+
+fn read_message(index: usize, item: &Value, role_key: &str, content_key: &str) -> Result<SourceMessage, String> {
+    let place = index + 1;
+    let name = item[role_key].as_str().ok_or_else(|| format!("message {place} has no `{role_key}`"))?;
+    let role = SourceRole::from_name(name).ok_or_else(|| format!("message {place} has the unknown role `{name}`"))?;
+    let calls_tool =
+        item["tool_calls"].as_array().is_some_and(|calls| !calls.is_empty()) || !item["function_call"].is_null();
+    let content = match &item[content_key] {
+        _ if calls_tool => Content::ToolCall,
+        Value::String(text) => Content::Text(text.clone()),
+        Value::Null => Content::Text(String::new()),
+        Value::Array(parts) => read_parts(parts).map_err(|reason| format!("message {place} {reason}"))?,
+        _ => return Err(format!("message {place} has a `{content_key}` that is neither text nor a list of parts")),
+    };
+    Ok(SourceMessage { role, content })
+}
+
+/// Joins the text of content parts. A thought is no part of the answer; anything that is no text is media.
+fn read_parts(parts: &[Value]) -> Result<Content, String> {
+    let mut text = String::new();
+    for part in parts {
+        let words = ["text", "value", "content"].iter().find_map(|name| part[*name].as_str()).or(part.as_str());
+        match part["type"].as_str().unwrap_or("text") {
+            "text" | "input_text" | "output_text" => {
+                text.push_str(words.ok_or_else(|| "has a text part without text".to_owned())?);
+            }
+            "reasoning" | "thinking" => {}
+            "tool_call" | "tool_use" | "tool_result" => return Ok(Content::ToolCall),
+            _ => return Ok(Content::Media),
+        }
+    }
+    Ok(Content::Text(text))
+}
+
+/// True where `column` is a list whose first item has all `keys`.
+fn is_list_of(row: &Columns, column: &str, keys: &[&str]) -> bool {
+    let Some(Value::Array(items)) = row.get(column) else { return false };
+    items.first().is_some_and(|first| keys.iter().all(|key| first.get(key).is_some()))
+}

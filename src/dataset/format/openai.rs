@@ -1,0 +1,24 @@
+use serde_json::Value;
+
+use super::{Format, SourceMessage, take_list};
+use crate::conversation::Columns;
+
+/// `{"messages": [{"role", "content"}]}`, as `OpenAI`'s fine-tuning files have it.
+pub struct OpenAi;
+
+impl Format for OpenAi {
+    fn name(&self) -> &'static str {
+        "openai"
+    }
+
+    fn matches(&self, row: &Columns) -> bool {
+        match row.get("messages") {
+            Some(Value::Array(items)) => items.first().is_none_or(|first| first.get("role").is_some()),
+            _ => false,
+        }
+    }
+
+    fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
+        take_list(row, "messages", "role", "content")
+    }
+}

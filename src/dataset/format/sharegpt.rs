@@ -1,0 +1,39 @@
+use serde_json::Value;
+
+use super::{Content, Format, SourceMessage, is_list_of, take_list};
+use crate::conversation::Columns;
+use crate::dataset::role::SourceRole;
+
+/// `{"conversations": [{"from", "value"}]}`, optionally with a `system` column.
+pub struct ShareGpt;
+
+/// The list's column; both spellings are common.
+const COLUMNS: [&str; 2] = ["conversations", "conversation"];
+
+impl Format for ShareGpt {
+    fn name(&self) -> &'static str {
+        "sharegpt"
+    }
+
+    fn matches(&self, row: &Columns) -> bool {
+        COLUMNS.iter().any(|column| is_list_of(row, column, &["from", "value"]))
+            || matches!(row.get("conversations"), Some(Value::Array(items)) if items.is_empty())
+    }
+
+    fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
+        let column = COLUMNS.into_iter().find(|column| row.contains_key(*column)).unwrap_or("conversations");
+        let mut messages = take_list(row, column, "from", "value")?;
+        if let Some(Value::String(system)) = row.get("system") {
+            if !system.trim().is_empty() {
+                // The row's column goes before a system message in the list.
+                if messages.first().is_some_and(|message| message.role == SourceRole::System) {
+                    messages.remove(0);
+                }
+                let content = Content::Text(system.clone());
+                messages.insert(0, SourceMessage { role: SourceRole::System, content });
+            }
+            row.shift_remove("system");
+        }
+        Ok(messages)
+    }
+}

@@ -1,0 +1,31 @@
+use serde_json::Value;
+
+use super::{Content, Format, SourceMessage};
+use crate::conversation::Columns;
+use crate::dataset::role::SourceRole;
+
+/// `{"turns": ["…", "…"]}`: the user's side alone, as in MT-Bench.
+pub struct Turns;
+
+impl Format for Turns {
+    fn name(&self) -> &'static str {
+        "mt-bench"
+    }
+
+    fn matches(&self, row: &Columns) -> bool {
+        matches!(row.get("turns"), Some(Value::Array(items)) if items.iter().all(Value::is_string))
+    }
+
+    fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
+        let Some(Value::Array(items)) = row.shift_remove("turns") else { return Err("`turns` is no list".to_owned()) };
+        // Each turn waits for an answer of its own, so an empty one stands behind it.
+        let message = |role, text| SourceMessage { role, content: Content::Text(text) };
+        let messages = items.into_iter().filter_map(|item| match item {
+            Value::String(text) => Some(text),
+            _ => None,
+        });
+        Ok(messages
+            .flat_map(|text| [message(SourceRole::User, text), message(SourceRole::Assistant, String::new())])
+            .collect())
+    }
+}

@@ -1,0 +1,201 @@
+use std::fs::{File, Metadata};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use super::input::Input;
+use super::row::RawRow;
+
+const RECORD_BYTES: usize = 56;
+
+/// Where every row of every input stands, on disk: 56 bytes a row, none of them in memory.
+///
+/// A record: input number `u32`, state `u8`, 3 zero bytes, line `u64`, offset `u64`, length `u64`, turns `u32`,
+/// 4 zero bytes, and the first 16 bytes of the seed's digest, by which a changed input is noticed.
+pub struct Index {
+    path: PathBuf,
+    records: File,
+    sources: Vec<Source>,
+    row_count: u64,
+}
+
+/// What became of a row in the first pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowState {
+    /// A conversation with so many turns.
+    Ready {
+        /// Its turns.
+        turns: u32,
+        /// The first bytes of its seed's digest.
+        digest: [u8; 16],
+    },
+    /// Well formed, nothing to distil.
+    Skipped,
+    /// Not to be understood.
+    Invalid,
+}
+
+/// A row of the index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The input's number.
+    pub source: u32,
+    /// The line on which it begins, from 1.
+    pub line: u64,
+    /// What became of it.
+    pub state: RowState,
+    offset: u64,
+    length: u64,
+}
+
+/// A row cannot be read again.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexError {
+    /// The input is not what it was in the first pass.
+    #[error("{0} has changed since this run began to read it")]
+    Changed(String),
+    /// The system refused.
+    #[error("cannot read {name}: {source}")]
+    Io {
+        /// The input, or the index itself.
+        name: String,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+struct Source {
+    name: String,
+    file: File,
+    stamp: Stamp,
+}
+
+/// What tells a file that was written to from one that was not.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    bytes: u64,
+    modified: (i64, i64),
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        Self { bytes: metadata.len(), modified: (metadata.mtime(), metadata.mtime_nsec()) }
+    }
+}
+
+/// Writes an index.
+pub struct IndexBuilder {
+    path: PathBuf,
+    writer: BufWriter<File>,
+    sources: Vec<Source>,
+    row_count: u64,
+}
+
+impl IndexBuilder {
+    /// Begins an index in a file of `directory`.
+    pub fn new(directory: &Path) -> io::Result<Self> {
+        let path = directory.join("rows");
+        let file = File::options().create(true).truncate(true).read(true).write(true).open(&path)?;
+        // Unlinked at once: it goes when it is closed, however the process ends.
+        std::fs::remove_file(&path)?;
+        Ok(Self { path, writer: BufWriter::new(file), sources: Vec::new(), row_count: 0 })
+    }
+
+    /// Adds an input; the rows that follow are of it.
+    pub fn add_source(&mut self, input: &Input) -> io::Result<()> {
+        let file = File::open(input.path())?;
+        let stamp = Stamp::of(&file.metadata()?);
+        self.sources.push(Source { name: input.name.clone(), file, stamp });
+        Ok(())
+    }
+
+    /// Adds a row of the input that was added last.
+    pub fn push(&mut self, row: &RawRow<'_>, state: RowState) -> io::Result<()> {
+        let source = (self.sources.len() - 1) as u32;
+        let entry = Entry { source, line: row.line, state, offset: row.offset, length: row.bytes.len() as u64 };
+        self.writer.write_all(&entry.to_bytes())?;
+        self.row_count += 1;
+        Ok(())
+    }
+
+    /// Ends the index.
+    pub fn finish(self) -> io::Result<Index> {
+        let records = self.writer.into_inner().map_err(io::IntoInnerError::into_error)?;
+        Ok(Index { path: self.path, records, sources: self.sources, row_count: self.row_count })
+    }
+}
+
+impl Index {
+    /// Returns how many rows there are, good and bad.
+    pub fn row_count(&self) -> u64 {
+        self.row_count
+    }
+
+    /// Returns the name of an input.
+    pub fn source_name(&self, source: u32) -> &str {
+        &self.sources[source as usize].name
+    }
+
+    /// Returns what the index has of a row.
+    pub fn entry(&self, row: u64) -> Result<Entry, IndexError> {
+        let mut bytes = [0; RECORD_BYTES];
+        let read = self.records.read_exact_at(&mut bytes, row * RECORD_BYTES as u64);
+        let fault = |source| IndexError::Io { name: self.path.display().to_string(), source };
+        read.map_err(fault)?;
+        Entry::from_bytes(&bytes).ok_or_else(|| fault(io::ErrorKind::InvalidData.into()))
+    }
+
+    /// Returns a row's bytes as they were in the first pass.
+    pub fn bytes(&self, entry: &Entry) -> Result<Vec<u8>, IndexError> {
+        let source = &self.sources[entry.source as usize];
+        let mut bytes = vec![0; entry.length as usize];
+        let fault = |error| IndexError::Io { name: source.name.clone(), source: error };
+        match source.file.read_exact_at(&mut bytes, entry.offset) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(IndexError::Changed(source.name.clone())),
+            other => other.map_err(fault).map(|()| bytes),
+        }
+    }
+
+    /// Fails where an input was written to since the first pass.
+    pub fn check_unchanged(&self) -> Result<(), IndexError> {
+        for source in &self.sources {
+            let metadata = source.file.metadata();
+            let metadata = metadata.map_err(|error| IndexError::Io { name: source.name.clone(), source: error })?;
+            if Stamp::of(&metadata) != source.stamp {
+                return Err(IndexError::Changed(source.name.clone()));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Entry {
+    fn to_bytes(self) -> [u8; RECORD_BYTES] {
+        let (tag, turns, digest) = match self.state {
+            RowState::Ready { turns, digest } => (0, turns, digest),
+            RowState::Skipped => (1, 0, [0; 16]),
+            RowState::Invalid => (2, 0, [0; 16]),
+        };
+        let mut bytes = [0; RECORD_BYTES];
+        bytes[..4].copy_from_slice(&self.source.to_le_bytes());
+        bytes[4] = tag;
+        bytes[8..16].copy_from_slice(&self.line.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.offset.to_le_bytes());
+        bytes[24..32].copy_from_slice(&self.length.to_le_bytes());
+        bytes[32..36].copy_from_slice(&turns.to_le_bytes());
+        bytes[40..].copy_from_slice(&digest);
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8; RECORD_BYTES]) -> Option<Self> {
+        let short = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
+        let long = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
+        let state = match bytes[4] {
+            0 => RowState::Ready { turns: short(32), digest: bytes[40..].try_into().ok()? },
+            1 => RowState::Skipped,
+            2 => RowState::Invalid,
+            _ => return None,
+        };
+        Some(Self { source: short(0), line: long(8), state, offset: long(16), length: long(24) })
+    }
+}

@@ -1,0 +1,101 @@
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+const BUFFER_BYTES: usize = 256 << 10;
+const COMPRESSION_LEVEL: i32 = 3;
+
+/// A file that appears under its name whole and durable, or not at all.
+pub struct OutputFile {
+    target: Target,
+    encoder: Encoder,
+}
+
+enum Target {
+    /// Written beside its final place under another name.
+    File {
+        path: PathBuf,
+        partial: PathBuf,
+    },
+    StandardOutput,
+}
+
+enum Encoder {
+    Plain(BufWriter<Box<dyn Write>>),
+    Gzip(flate2::write::GzEncoder<BufWriter<Box<dyn Write>>>),
+    Zstd(zstd::stream::write::Encoder<'static, BufWriter<Box<dyn Write>>>),
+}
+
+/// An output cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {path}: {source}")]
+pub struct OutputError {
+    /// The output.
+    pub path: String,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+impl OutputFile {
+    /// Begins to write `path`, `-` for standard output; `.gz` and `.zst` are compressed.
+    pub fn create(path: &str) -> Result<Self, OutputError> {
+        let fault = |source| OutputError { path: path.to_owned(), source };
+        let (target, sink): (Target, Box<dyn Write>) = if path == "-" {
+            (Target::StandardOutput, Box::new(io::stdout()))
+        } else {
+            let partial = PathBuf::from(format!("{path}.partial"));
+            let file = File::create(&partial).map_err(fault)?;
+            (Target::File { path: PathBuf::from(path), partial }, Box::new(file))
+        };
+        let sink = BufWriter::with_capacity(BUFFER_BYTES, sink);
+        let extension = Path::new(path).extension().and_then(|extension| extension.to_str());
+        let encoder = match extension {
+            Some("gz") => Encoder::Gzip(flate2::write::GzEncoder::new(sink, flate2::Compression::default())),
+            Some("zst") => Encoder::Zstd(zstd::stream::write::Encoder::new(sink, COMPRESSION_LEVEL).map_err(fault)?),
+            _ => Encoder::Plain(sink),
+        };
+        Ok(Self { target, encoder })
+    }
+
+    /// Writes bytes.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), OutputError> {
+        let written = match &mut self.encoder {
+            Encoder::Plain(writer) => writer.write_all(bytes),
+            Encoder::Gzip(writer) => writer.write_all(bytes),
+            Encoder::Zstd(writer) => writer.write_all(bytes),
+        };
+        written.map_err(|source| self.target.fault(source))
+    }
+
+    /// Puts the file in its place: written out, synced, renamed, the directory synced.
+    pub fn finish(self) -> Result<(), OutputError> {
+        let Self { target, encoder } = self;
+        let sink = match encoder {
+            Encoder::Plain(writer) => Ok(writer),
+            Encoder::Gzip(writer) => writer.finish(),
+            Encoder::Zstd(writer) => writer.finish(),
+        };
+        let placed = sink.and_then(|mut sink| sink.flush()).and_then(|()| match &target {
+            Target::StandardOutput => Ok(()),
+            Target::File { path, partial } => place(partial, path),
+        });
+        placed.map_err(|source| target.fault(source))
+    }
+}
+
+impl Target {
+    fn fault(&self, source: io::Error) -> OutputError {
+        let path = match self {
+            Target::File { path, .. } => path.display().to_string(),
+            Target::StandardOutput => "standard output".to_owned(),
+        };
+        OutputError { path, source }
+    }
+}
+
+fn place(partial: &Path, path: &Path) -> io::Result<()> {
+    File::open(partial)?.sync_all()?;
+    fs::rename(partial, path)?;
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(parent)?.sync_all()
+}

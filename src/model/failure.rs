@@ -1,0 +1,189 @@
+//! The failure classes, decided once, here.
+//!
+//! | what the server did | class |
+//! |---|---|
+//! | closed a pooled connection before the first byte | again now |
+//! | 408, 409, 425, 5xx, 529; a cut or unreadable reply; an error inside a 200 | again later |
+//! | 429, 503 with a wait time | rate limited |
+//! | 400 and other 4xx; too long a conversation; a filtered prompt | never this question |
+//! | 401, 402, 403; a quota or credit that is used up; 404, 405 (the address or the model is wrong) | never this run |
+//! | connection refused, DNS, TLS, connect timeout | outage |
+//!
+//! `x-should-retry` overrides the status, as in the official clients.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// What kind of failure it was, and so what happens next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// The connection raced with the server's keep-alive; nothing was done, ask again at once.
+    AgainNow,
+    /// Something passing on the server's side.
+    AgainLater,
+    /// The server asks for a slower pace. Not the question's fault, and not counted against it.
+    RateLimited,
+    /// The same question can only fail again.
+    NeverThisQuestion,
+    /// Every question will fail: a wrong key, no credit, no such model.
+    NeverThisRun,
+    /// Nobody is there. Not the question's fault, and not counted against it.
+    Outage,
+}
+
+/// A question that got no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What happens next.
+    pub class: Class,
+    /// A short code for counting: `http_500`, `context`, `timeout`.
+    pub code: String,
+    /// What the server or the connection said, secrets removed.
+    pub message: String,
+    /// How long the server asked to wait.
+    pub retry_after: Option<Duration>,
+}
+
+impl Failure {
+    /// Makes a failure.
+    pub fn new(class: Class, code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { class, code: code.into(), message: shorten(&message.into()), retry_after: None }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
+    }
+}
+
+/// What of a refused request's reply matters for its class.
+#[derive(Clone, Debug, Default)]
+pub struct Refusal {
+    /// The HTTP status; 200 for an error that came as an answer.
+    pub status: u16,
+    /// `x-should-retry`, where the server sent it.
+    pub should_retry: Option<bool>,
+    /// The wait time of the headers.
+    pub retry_after: Option<Duration>,
+    /// What the body said.
+    pub error: ErrorBody,
+}
+
+/// An error body's message and codes, whatever shape it came in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ErrorBody {
+    /// The sentence for people.
+    pub message: String,
+    /// The machine's words: `code`, `type`, `status`, `param`, joined by spaces.
+    pub codes: String,
+}
+
+impl ErrorBody {
+    /// Reads any of the shapes that servers use: `{"error": {..}}`, `{"error": ".."}`, flat objects,
+    /// `{"detail": ..}`, a list of errors, plain text, HTML.
+    pub fn parse(body: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(body);
+        match serde_json::from_str::<Value>(text.trim()) {
+            Ok(value) => Self::from_value(&value),
+            Err(_) => Self { message: text.trim().to_owned(), codes: String::new() },
+        }
+    }
+
+    /// As [`ErrorBody::parse`], of a body that is JSON.
+    pub fn from_value(value: &Value) -> Self {
+        let inner = match value {
+            Value::Array(items) => return items.first().map(Self::from_value).unwrap_or_default(),
+            Value::Object(object) => object.get("error").filter(|error| !error.is_null()).unwrap_or(value),
+            other => other,
+        };
+        let message = ["message", "detail", "error", "msg"].iter().find_map(|name| inner.get(name));
+        let message = match message.unwrap_or(inner) {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let words = ["code", "type", "status", "param"].iter().filter_map(|name| match inner.get(name) {
+            Some(Value::String(word)) => Some(word.clone()),
+            Some(Value::Number(number)) => Some(number.to_string()),
+            _ => None,
+        });
+        Self { message, codes: words.collect::<Vec<_>>().join(" ") }
+    }
+
+    fn says(&self, phrases: &[&str]) -> bool {
+        let haystack = format!("{} {}", self.codes, self.message).to_lowercase();
+        phrases.iter().any(|phrase| haystack.contains(phrase))
+    }
+
+    fn is_context_overflow(&self) -> bool {
+        self.says(&[
+            "context_length_exceeded",
+            "exceed_context_size",
+            "maximum context length",
+            "longer than the model's context",
+            "too large for model",
+            "context window",
+            "prompt is too long",
+        ])
+    }
+
+    fn is_out_of_money(&self) -> bool {
+        self.says(&[
+            "insufficient_quota",
+            "exceeded your current quota",
+            "billing",
+            "credit balance",
+            "insufficient credits",
+            "spend limit",
+        ])
+    }
+
+    fn is_filtered(&self) -> bool {
+        self.says(&["content_filter", "content_policy", "moderation", "responsibleaipolicy", "flagged"])
+    }
+}
+
+impl Refusal {
+    /// Decides what the refusal means.
+    pub fn into_failure(self) -> Failure {
+        let (class, code) = self.class_and_code();
+        let class = match (self.should_retry, class) {
+            (Some(true), Class::NeverThisQuestion | Class::NeverThisRun) => Class::AgainLater,
+            (Some(false), Class::AgainLater) => Class::NeverThisQuestion,
+            (_, class) => class,
+        };
+        let message = if self.error.message.is_empty() { format!("HTTP {}", self.status) } else { self.error.message };
+        Failure { retry_after: self.retry_after, ..Failure::new(class, code, message) }
+    }
+
+    fn class_and_code(&self) -> (Class, String) {
+        let error = &self.error;
+        let by_status = || format!("http_{}", self.status);
+        match self.status {
+            200..=299 if error.is_context_overflow() => (Class::NeverThisQuestion, "context".to_owned()),
+            200..=299 => (Class::AgainLater, "error_in_200".to_owned()),
+            429 | 402 | 403 if error.is_out_of_money() => (Class::NeverThisRun, "quota".to_owned()),
+            429 => (Class::RateLimited, "rate_limit".to_owned()),
+            503 | 529 if self.retry_after.is_some() => (Class::RateLimited, by_status()),
+            408 | 409 | 425 | 499 | 500..=599 => (Class::AgainLater, by_status()),
+            400 | 403 | 413 | 422 if error.is_filtered() => (Class::NeverThisQuestion, "content_filter".to_owned()),
+            400..=499 if error.is_context_overflow() => (Class::NeverThisQuestion, "context".to_owned()),
+            401 | 403 => (Class::NeverThisRun, "auth".to_owned()),
+            402 => (Class::NeverThisRun, "quota".to_owned()),
+            404 | 405 => (Class::NeverThisRun, by_status()),
+            _ => (Class::NeverThisQuestion, by_status()),
+        }
+    }
+}
+
+/// Cuts a message to what a person reads; a proxy's HTML page can be long.
+fn shorten(message: &str) -> String {
+    const CHARACTERS_MAX: usize = 300;
+    let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(CHARACTERS_MAX) {
+        Some((at, _)) => format!("{}…", &line[..at]),
+        None => line,
+    }
+}

@@ -1,0 +1,151 @@
+use std::str::FromStr;
+
+use hyper::Response;
+
+use super::{Body, reply};
+use crate::conversation::{Answer, Dice, Finish, Message, Role};
+
+/// Something that goes wrong in a share of the requests.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Fault {
+    /// What.
+    pub kind: FaultKind,
+    /// How often, from 0 to 1.
+    pub share: f64,
+}
+
+macro_rules! fault_kinds {
+    ($($(#[$doc:meta])* $kind:ident = $name:literal,)*) => {
+        /// What can go wrong.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum FaultKind { $($(#[$doc])* $kind,)* }
+
+        impl FaultKind {
+            /// Every kind with the name that `--fault` takes.
+            pub const ALL: &'static [(&'static str, FaultKind)] = &[$(($name, FaultKind::$kind),)*];
+        }
+    };
+}
+
+fault_kinds! {
+    /// 500.
+    ServerError = "500",
+    /// 503 without a wait time.
+    Unavailable = "503",
+    /// 429 that asks for one second.
+    RateLimit = "429",
+    /// 429 that names no wait.
+    RateLimitBare = "429-bare",
+    /// 400 for this question, whatever it is.
+    BadRequest = "400",
+    /// 401: the key is wrong.
+    Unauthorized = "401",
+    /// 429 that means: no money left.
+    Quota = "quota",
+    /// The connection closes without a reply.
+    Drop = "drop",
+    /// The connection closes in the middle of the reply.
+    Half = "half",
+    /// 200 with a page of HTML.
+    Garbage = "garbage",
+    /// 200 with an empty list of choices.
+    NoChoice = "no-choice",
+    /// 200 with an error in it.
+    ErrorInside = "error-200",
+    /// No reply, ever.
+    Hang = "hang",
+    /// An answer that is cut by the token limit.
+    Length = "length",
+    /// An answer that the server's filter withheld.
+    Filter = "filter",
+    /// An answer without a word.
+    Empty = "empty",
+}
+
+/// The text is no `KIND:SHARE`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no fault; write KIND:SHARE with a share from 0 to 1 and a kind of {names}", names = names())]
+pub struct ParseFaultError(String);
+
+impl FromStr for Fault {
+    type Err = ParseFaultError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let fault = || ParseFaultError(text.to_owned());
+        let (name, share) = text.rsplit_once(':').ok_or_else(fault)?;
+        let (_, kind) = FaultKind::ALL.iter().find(|(known, _)| *known == name).ok_or_else(fault)?;
+        let share = share.parse().ok().filter(|share| (0.0..=1.0).contains(share)).ok_or_else(fault)?;
+        Ok(Self { kind: *kind, share })
+    }
+}
+
+fn names() -> String {
+    FaultKind::ALL.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+}
+
+/// Draws at most one fault; the shares add up.
+pub(super) fn draw(faults: &[Fault], dice: &mut Dice) -> Option<FaultKind> {
+    let mut fraction = dice.fraction();
+    faults
+        .iter()
+        .find(|fault| {
+            fraction -= fault.share;
+            fraction < 0.0
+        })
+        .map(|fault| fault.kind)
+}
+
+/// What a fault does to the reply.
+pub(super) enum Effect {
+    /// This instead of an answer.
+    Refuse(Box<Response<Body>>),
+    /// Nothing; the connection closes.
+    HangUp,
+    /// Nothing; the connection stays.
+    Silence,
+    /// The first half, then the connection closes.
+    Half,
+    /// An answer, but not the one that it was.
+    Answer,
+}
+
+pub(super) fn effect(kind: FaultKind, answer: &mut Answer) -> Effect {
+    let refuse = |response| Effect::Refuse(Box::new(response));
+    match kind {
+        FaultKind::ServerError => refuse(reply::error(500, "server_error", "internal", "something broke")),
+        FaultKind::Unavailable => refuse(reply::error(503, "server_error", "overloaded", "the request queue is full")),
+        FaultKind::RateLimit => {
+            let mut response = reply::error(429, "requests", "rate_limit_exceeded", "too many requests");
+            response.headers_mut().insert("retry-after", hyper::header::HeaderValue::from_static("1"));
+            refuse(response)
+        }
+        FaultKind::RateLimitBare => refuse(reply::error(429, "requests", "rate_limit_exceeded", "too many requests")),
+        FaultKind::BadRequest => refuse(reply::error(400, "invalid_request_error", "invalid_value", "not this one")),
+        FaultKind::Unauthorized => refuse(reply::error(401, "invalid_request_error", "invalid_api_key", "wrong key")),
+        FaultKind::Quota => {
+            refuse(reply::error(429, "insufficient_quota", "insufficient_quota", "you exceeded your current quota"))
+        }
+        FaultKind::Drop => Effect::HangUp,
+        FaultKind::Half => Effect::Half,
+        FaultKind::Garbage => refuse(reply::html(200, "<html><body>upstream is resting</body></html>")),
+        FaultKind::NoChoice => {
+            refuse(reply::json(200, &serde_json::json!({"object": "chat.completion", "choices": []})))
+        }
+        FaultKind::ErrorInside => {
+            refuse(reply::json(200, &serde_json::json!({"error": {"message": "upstream failed", "code": 502}})))
+        }
+        FaultKind::Hang => Effect::Silence,
+        FaultKind::Length => change(answer, Finish::Length, "length", None),
+        FaultKind::Filter => change(answer, Finish::Filtered, "content_filter", Some("")),
+        FaultKind::Empty => change(answer, Finish::Empty, "stop", Some("")),
+    }
+}
+
+fn change(answer: &mut Answer, finish: Finish, word: &str, text: Option<&str>) -> Effect {
+    answer.finish = finish;
+    word.clone_into(&mut answer.finish_reason);
+    if let Some(text) = text {
+        answer.message = Message::new(Role::Assistant, text);
+    }
+    Effect::Answer
+}

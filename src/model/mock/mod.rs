@@ -1,0 +1,142 @@
+//! The simulated model behind an `OpenAI`-compatible server, with faults on request: for trying the program, for
+//! tests and for load. `POST /v1/chat/completions`, `GET /v1/models`, `GET /health`, and `GET /stats`, which says
+//! how many requests came and how many answers were given twice.
+
+mod fault;
+mod reply;
+mod request;
+mod stats;
+
+pub use fault::{Fault, FaultKind, ParseFaultError};
+pub use stats::Stats;
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+
+use super::simulated::Simulated;
+use crate::conversation::Dice;
+use fault::Effect;
+
+/// Most bytes of a request.
+const BODY_BYTES_MAX: usize = 64 << 20;
+
+/// How the mock server behaves.
+#[derive(Clone, Debug)]
+pub struct MockSettings {
+    /// Mean time to an answer; each takes between half and one and a half times that.
+    pub latency: Duration,
+    /// What goes wrong, and how often.
+    pub faults: Vec<Fault>,
+    /// The models that exist; any name does where the list is empty.
+    pub models: Vec<String>,
+    /// Longest prompt, in estimated tokens.
+    pub context_tokens: u64,
+}
+
+impl Default for MockSettings {
+    fn default() -> Self {
+        Self { latency: Duration::ZERO, faults: Vec::new(), models: Vec::new(), context_tokens: 65_536 }
+    }
+}
+
+/// A mock server that listens.
+pub struct Mock {
+    listener: TcpListener,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    settings: MockSettings,
+    stats: Stats,
+}
+
+impl Mock {
+    /// Listens on `address`.
+    pub async fn bind(address: SocketAddr, settings: MockSettings) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        Ok(Self { listener, shared: Arc::new(Shared { settings, stats: Stats::default() }) })
+    }
+
+    /// Returns where it listens.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Answers until the future is dropped.
+    pub async fn serve(self) {
+        loop {
+            let Ok((stream, _)) = self.listener.accept().await else {
+                // Out of file descriptors, most likely: some will come back.
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                continue;
+            };
+            let _ = stream.set_nodelay(true);
+            let shared = Arc::clone(&self.shared);
+            tokio::spawn(async move {
+                let service = service_fn(move |request| respond(Arc::clone(&shared), request));
+                // An error here is the client's hanging up, or a fault that was asked for.
+                let _ =
+                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+            });
+        }
+    }
+}
+
+type Body = BoxBody<Bytes, Hangup>;
+
+/// The connection ends here, on purpose.
+#[derive(Debug, thiserror::Error)]
+#[error("hung up")]
+struct Hangup;
+
+impl From<Infallible> for Hangup {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
+async fn respond(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Body>, Hangup> {
+    match (request.method(), request.uri().path()) {
+        (&Method::POST, "/v1/chat/completions" | "/chat/completions") => complete(&shared, request).await,
+        (&Method::GET, "/v1/models" | "/models") => Ok(reply::models(&shared.settings.models)),
+        (&Method::GET, "/stats") => Ok(reply::json(200, &shared.stats.to_json())),
+        (&Method::GET, "/health") => Ok(reply::json(200, &serde_json::json!({"status": "ok"}))),
+        _ => Ok(reply::error(404, "invalid_request_error", "not_found", "there is no such route")),
+    }
+}
+
+async fn complete(shared: &Shared, request: Request<Incoming>) -> Result<Response<Body>, Hangup> {
+    let number = shared.stats.arrived();
+    let _present = shared.stats.enter();
+    let body = Limited::new(request.into_body(), BODY_BYTES_MAX).collect().await.map_err(|_| Hangup)?.to_bytes();
+    let wanted = match request::read(&body, &shared.settings) {
+        Ok(wanted) => wanted,
+        Err(refused) => return Ok(*refused),
+    };
+    let mut dice = Dice::new("mock", &number.to_le_bytes());
+    let fault = fault::draw(&shared.settings.faults, &mut dice);
+    tokio::time::sleep(shared.settings.latency.mul_f64(0.5 + dice.fraction())).await;
+    let mut answer = Simulated::answer(&wanted.question, 1);
+    if fault.is_some() {
+        shared.stats.faulted();
+    }
+    match fault.map(|kind| fault::effect(kind, &mut answer)) {
+        Some(Effect::Refuse(response)) => return Ok(*response),
+        Some(Effect::HangUp) => return Err(Hangup),
+        Some(Effect::Silence) => std::future::pending::<()>().await,
+        Some(Effect::Half) => return Ok(reply::half(&answer, wanted.stream)),
+        Some(Effect::Answer) | None => {}
+    }
+    shared.stats.answered(wanted.question.fingerprint());
+    Ok(if wanted.stream { reply::stream(answer, wanted.include_usage) } else { reply::whole(&answer) })
+}

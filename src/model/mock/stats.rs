@@ -1,0 +1,66 @@
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::{Value, json};
+
+use crate::conversation::Fingerprint;
+
+/// What a mock server has seen.
+#[derive(Debug, Default)]
+pub struct Stats {
+    requests: AtomicU64,
+    faults: AtomicU64,
+    repeated: AtomicU64,
+    present: AtomicU64,
+    present_max: AtomicU64,
+    distinct: Mutex<HashSet<Fingerprint>>,
+}
+
+impl Stats {
+    /// Counts a request and returns its number, from 0.
+    pub(super) fn arrived(&self) -> u64 {
+        self.requests.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Counts a request as present until the guard is dropped.
+    pub(super) fn enter(&self) -> Present<'_> {
+        let present = self.present.fetch_add(1, Ordering::Relaxed) + 1;
+        self.present_max.fetch_max(present, Ordering::Relaxed);
+        Present(self)
+    }
+
+    pub(super) fn faulted(&self) {
+        self.faults.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn answered(&self, fingerprint: Fingerprint) {
+        let mut distinct = self.distinct.lock().unwrap_or_else(PoisonError::into_inner);
+        if !distinct.insert(fingerprint) {
+            self.repeated.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns the counts: requests, faults, distinct questions answered, answers given again, most at a time.
+    pub fn to_json(&self) -> Value {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let distinct = self.distinct.lock().unwrap_or_else(PoisonError::into_inner).len();
+        json!({
+            "requests": get(&self.requests),
+            "faults": get(&self.faults),
+            "distinct": distinct,
+            "repeated": get(&self.repeated),
+            "in_flight": get(&self.present),
+            "in_flight_max": get(&self.present_max),
+        })
+    }
+}
+
+/// A request that is being answered.
+pub(super) struct Present<'a>(&'a Stats);
+
+impl Drop for Present<'_> {
+    fn drop(&mut self) {
+        self.0.present.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,38 @@
+//! Models: whoever answers questions.
+//!
+//! A provider is two pure functions, question → request and response → answer or classified failure
+//! ([`openai`]). One transport ([`HttpModel`]) sends for all of them. How a failure is met is decided by its
+//! [`Class`] and nothing else, in one place ([`retry`]). The simulated model is a model like any other, chosen by
+//! the same [`ModelReference`]; [`mock`] serves it over HTTP.
+
+mod failure;
+mod http;
+pub mod mock;
+mod openai;
+mod reference;
+pub mod retry;
+mod secret;
+mod simulated;
+mod sse;
+mod wait;
+
+pub use failure::{Class, Failure};
+pub use http::{HttpModel, HttpSettings, HttpSetupError, Timeouts};
+pub use openai::LengthField;
+pub use reference::{Endpoint, ModelReference, ReferenceError};
+pub use secret::Secret;
+pub use simulated::Simulated;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::conversation::{Answer, Question};
+
+/// Someone who answers questions.
+pub trait Model: Send + Sync {
+    /// Sends `question` once. `attempt` counts from 1 and is recorded in the answer.
+    fn ask<'a>(&'a self, question: &'a Question, attempt: u32) -> Asking<'a>;
+}
+
+/// A question under way.
+pub type Asking<'a> = Pin<Box<dyn Future<Output = Result<Answer, Failure>> + Send + 'a>>;

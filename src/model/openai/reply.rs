@@ -1,0 +1,241 @@
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::conversation::{Answer, Finish, Message, Question, Role, Usage};
+use crate::model::failure::{Class, ErrorBody, Failure, Refusal};
+
+/// Reads a whole JSON reply.
+pub fn read_whole(body: &[u8], question: &Question, attempt: u32) -> Result<Answer, Failure> {
+    let completion: Completion = serde_json::from_slice(body).map_err(|error| {
+        Failure::new(Class::AgainLater, "garbage", format!("the reply is no chat completion: {error}"))
+    })?;
+    let mut parts = Parts::default();
+    parts.take_head(&completion)?;
+    let choice = completion.choices.into_iter().flatten().next().ok_or_else(no_choice)?;
+    let finish = choice.finish();
+    let message = choice.message.unwrap_or_default();
+    parts.take_message(&message);
+    parts.finish = finish;
+    parts.into_answer(question, attempt)
+}
+
+/// An answer while it is being put together.
+#[derive(Debug, Default)]
+pub struct Parts {
+    pub text: String,
+    pub reasoning: String,
+    pub refusal: String,
+    pub called_tool: bool,
+    pub finish: Option<String>,
+    pub model: Option<String>,
+    pub system_fingerprint: Option<String>,
+    pub usage: Usage,
+}
+
+impl Parts {
+    /// Takes what stands beside the choices; an error there ends it.
+    pub fn take_head(&mut self, completion: &Completion) -> Result<(), Failure> {
+        if let Some(error) = completion.error.as_ref().filter(|error| !error.is_null()) {
+            let error = ErrorBody::from_value(error);
+            let retry_after = crate::model::wait::from_message(&error.message);
+            return Err(Refusal { status: 200, should_retry: None, retry_after, error }.into_failure());
+        }
+        if self.model.is_none() {
+            self.model = completion.model.as_deref().map(str::to_owned);
+        }
+        if self.system_fingerprint.is_none() {
+            self.system_fingerprint = completion.system_fingerprint.as_deref().map(str::to_owned);
+        }
+        if let Some(usage) = &completion.usage {
+            self.usage = usage.into();
+        }
+        Ok(())
+    }
+
+    /// Takes a message, or a piece of one.
+    pub fn take_message(&mut self, message: &WireMessage) {
+        match &message.content {
+            Some(Content::Text(text)) => self.text.push_str(text),
+            Some(Content::Parts(parts)) => parts.iter().for_each(|part| {
+                let thought = part.kind.as_deref().is_some_and(|kind| kind == "thinking" || kind == "reasoning");
+                let target = if thought { &mut self.reasoning } else { &mut self.text };
+                target.push_str(part.text.as_deref().or(part.thinking.as_deref()).unwrap_or_default());
+            }),
+            None => {}
+        }
+        let reasoning = message.reasoning.as_ref().or(message.reasoning_content.as_ref());
+        self.reasoning.push_str(reasoning.and_then(Value::as_str).unwrap_or_default());
+        self.refusal.push_str(message.refusal.as_deref().unwrap_or_default());
+        self.called_tool |= message.tool_calls.as_ref().is_some_and(|calls| !calls.is_empty());
+    }
+
+    /// Decides what the parts come to.
+    pub fn into_answer(mut self, question: &Question, attempt: u32) -> Result<Answer, Failure> {
+        let Some(word) = self.finish.take() else {
+            return Err(Failure::new(Class::AgainLater, "cut", "the reply ended without saying why"));
+        };
+        let Some(mut finish) = finish_of(&word) else {
+            return Err(Failure::new(Class::AgainLater, "unfinished", format!("the server gave up with `{word}`")));
+        };
+        if self.reasoning.is_empty() {
+            split_leading_thought(&mut self.text, &mut self.reasoning);
+        }
+        let limit = question.target.sampling().max_tokens.map(u64::from);
+        let at_limit = limit.zip(self.usage.completion_tokens).is_some_and(|(limit, count)| count >= limit);
+        if finish == Finish::Complete {
+            // Gateways turn other ends into `stop`: what reached its limit was cut.
+            finish = if !self.refusal.is_empty() {
+                Finish::Refused
+            } else if at_limit {
+                Finish::Length
+            } else if self.called_tool {
+                Finish::Tools
+            } else if self.text.trim().is_empty() {
+                Finish::Empty
+            } else {
+                Finish::Complete
+            };
+        }
+        let text = if self.text.is_empty() { self.refusal } else { self.text };
+        Ok(Answer {
+            message: Message::new(Role::Assistant, text),
+            reasoning: Some(self.reasoning).filter(|reasoning| !reasoning.is_empty()),
+            finish,
+            finish_reason: word,
+            model: self.model.unwrap_or_else(|| question.target.model().to_owned()),
+            system_fingerprint: self.system_fingerprint,
+            usage: self.usage,
+            attempts: attempt,
+        })
+    }
+}
+
+/// Moves `<think>…</think>` from the answer's beginning into the reasoning; the opening tag may be missing.
+fn split_leading_thought(text: &mut String, reasoning: &mut String) {
+    let opened = text.trim_start().strip_prefix("<think>");
+    let body = opened.unwrap_or(text);
+    let Some((thought, rest)) = body.split_once("</think>") else { return };
+    if opened.is_none() && thought.contains('<') {
+        return;
+    }
+    let rest = rest.trim_start().to_owned();
+    thought.trim().clone_into(reasoning);
+    *text = rest;
+}
+
+/// Returns what a server's word for the end of an answer means; `None` for an end that is no answer.
+fn finish_of(word: &str) -> Option<Finish> {
+    Some(match word {
+        "stop" | "eos" | "eos_token" | "end_turn" | "stop_sequence" | "COMPLETE" | "STOP" => Finish::Complete,
+        "length" | "max_tokens" | "model_length" | "MAX_TOKENS" | "model_context_window_exceeded" => Finish::Length,
+        "content_filter" | "SAFETY" | "RECITATION" | "sensitive" | "guardrail_intervened" => Finish::Filtered,
+        "refusal" => Finish::Refused,
+        "tool_calls" | "function_call" | "tool_use" | "pause_turn" => Finish::Tools,
+        "repetition" => Finish::Loop,
+        _ => return None,
+    })
+}
+
+pub fn no_choice() -> Failure {
+    Failure::new(Class::AgainLater, "no_choice", "the reply holds no choice")
+}
+
+#[derive(Deserialize)]
+pub struct Completion<'a> {
+    #[serde(borrow, default)]
+    pub choices: Option<Vec<Choice<'a>>>,
+    #[serde(borrow)]
+    pub model: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub system_fingerprint: Option<Cow<'a, str>>,
+    pub usage: Option<WireUsage>,
+    pub error: Option<Value>,
+}
+
+#[derive(Deserialize)]
+pub struct Choice<'a> {
+    #[serde(borrow)]
+    pub message: Option<WireMessage<'a>>,
+    #[serde(borrow)]
+    pub delta: Option<WireMessage<'a>>,
+    #[serde(borrow)]
+    pub finish_reason: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub native_finish_reason: Option<Cow<'a, str>>,
+    pub provider_specific_fields: Option<Value>,
+}
+
+impl Choice<'_> {
+    /// Returns the word for the end, the upstream's own where a gateway passes it on.
+    pub fn finish(&self) -> Option<String> {
+        let fields = self.provider_specific_fields.as_ref();
+        let native = fields.and_then(|fields| fields.get("native_finish_reason")).and_then(Value::as_str);
+        let native = native.or(self.native_finish_reason.as_deref());
+        let said = self.finish_reason.as_deref()?;
+        // A native word that nobody knows (`completed`, `1`) says nothing against a plain `stop`.
+        let decisive = native.filter(|word| {
+            finish_of(word).is_some()
+                || matches!(*word, "error" | "abort" | "network_error" | "insufficient_system_resource")
+        });
+        Some(decisive.unwrap_or(said).to_owned())
+    }
+}
+
+#[derive(Default, Deserialize)]
+pub struct WireMessage<'a> {
+    #[serde(borrow)]
+    pub content: Option<Content<'a>>,
+    pub reasoning: Option<Value>,
+    pub reasoning_content: Option<Value>,
+    #[serde(borrow)]
+    pub refusal: Option<Cow<'a, str>>,
+    pub tool_calls: Option<Vec<Value>>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub enum Content<'a> {
+    Text(#[serde(borrow)] Cow<'a, str>),
+    Parts(Vec<Part>),
+}
+
+#[derive(Deserialize)]
+pub struct Part {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    text: Option<String>,
+    thinking: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub struct WireUsage {
+    prompt_tokens: Option<u64>,
+    completion_tokens: Option<u64>,
+    prompt_tokens_details: Option<PromptDetails>,
+    completion_tokens_details: Option<CompletionDetails>,
+    prompt_cache_hit_tokens: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct PromptDetails {
+    cached_tokens: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct CompletionDetails {
+    reasoning_tokens: Option<u64>,
+}
+
+impl From<&WireUsage> for Usage {
+    fn from(wire: &WireUsage) -> Self {
+        let cached = wire.prompt_tokens_details.as_ref().and_then(|details| details.cached_tokens);
+        Self {
+            prompt_tokens: wire.prompt_tokens,
+            cached_tokens: cached.or(wire.prompt_cache_hit_tokens),
+            completion_tokens: wire.completion_tokens,
+            reasoning_tokens: wire.completion_tokens_details.as_ref().and_then(|details| details.reasoning_tokens),
+        }
+    }
+}

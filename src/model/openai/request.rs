@@ -1,0 +1,57 @@
+use std::io::Write;
+
+use crate::conversation::Question;
+
+/// The field that limits the answer's length; servers know one or the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LengthField {
+    /// What every server but `OpenAI`'s reasoning models takes.
+    #[default]
+    MaxTokens,
+    /// What `OpenAI`'s reasoning models take.
+    MaxCompletionTokens,
+}
+
+/// Returns the request body for a question, put together from the messages' ready-made JSON.
+pub fn request_body(question: &Question, stream: bool, length_field: LengthField) -> Vec<u8> {
+    let messages_bytes: usize = question.messages.iter().map(|message| message.content_json().len() + 40).sum();
+    let mut body = Vec::with_capacity(messages_bytes + 256);
+    body.extend_from_slice(b"{\"model\":");
+    push_json(&mut body, question.target.model());
+    body.extend_from_slice(b",\"messages\":[");
+    for (index, message) in question.messages.iter().enumerate() {
+        body.extend_from_slice(if index == 0 { b"{\"role\":\"" } else { b",{\"role\":\"" });
+        body.extend_from_slice(message.role().name().as_bytes());
+        body.extend_from_slice(b"\",\"content\":");
+        body.extend_from_slice(message.content_json().as_bytes());
+        body.push(b'}');
+    }
+    body.push(b']');
+    let sampling = question.target.sampling();
+    let seed = sampling.seed.map(|seed| seed.wrapping_add(i64::from(question.sample)));
+    push_field(&mut body, "temperature", sampling.temperature);
+    push_field(&mut body, "top_p", sampling.top_p);
+    let length_name = match length_field {
+        LengthField::MaxTokens => "max_tokens",
+        LengthField::MaxCompletionTokens => "max_completion_tokens",
+    };
+    push_field(&mut body, length_name, sampling.max_tokens);
+    push_field(&mut body, "seed", seed);
+    if stream {
+        body.extend_from_slice(b",\"stream\":true,\"stream_options\":{\"include_usage\":true}");
+    }
+    body.push(b'}');
+    body
+}
+
+fn push_field(body: &mut Vec<u8>, name: &str, value: Option<impl serde::Serialize>) {
+    if let Some(value) = value {
+        write!(body, ",\"{name}\":").expect("a vector takes every write");
+        push_json(body, &value);
+    }
+}
+
+fn push_json(body: &mut Vec<u8>, value: &(impl serde::Serialize + ?Sized)) {
+    serde_json::to_writer(body, value).expect("names and numbers are valid JSON");
+}

@@ -1,0 +1,50 @@
+use super::reply::{Completion, Parts};
+use crate::conversation::{Answer, Question};
+use crate::model::failure::{Class, Failure};
+
+/// Most bytes of text and reasoning that are taken from one stream.
+const ANSWER_BYTES_MAX: usize = 8 << 20;
+
+/// Puts an answer together from the payloads of a stream.
+#[derive(Debug, Default)]
+pub struct Assembler {
+    parts: Parts,
+    saw_chunk: bool,
+}
+
+impl Assembler {
+    /// Takes the next payload.
+    pub fn push(&mut self, payload: &[u8]) -> Result<(), Failure> {
+        let payload = payload.trim_ascii();
+        if payload.is_empty() || payload == b"[DONE]" {
+            return Ok(());
+        }
+        let chunk: Completion = serde_json::from_slice(payload).map_err(|error| {
+            Failure::new(Class::AgainLater, "garbage", format!("a piece of the stream is no JSON: {error}"))
+        })?;
+        self.parts.take_head(&chunk)?;
+        self.saw_chunk = true;
+        // Some servers send an empty or absent list with the usage.
+        for choice in chunk.choices.iter().flatten().take(1) {
+            if let Some(delta) = choice.delta.as_ref().or(choice.message.as_ref()) {
+                self.parts.take_message(delta);
+            }
+            if let Some(word) = choice.finish() {
+                self.parts.finish = Some(word);
+            }
+        }
+        if self.parts.text.len() + self.parts.reasoning.len() > ANSWER_BYTES_MAX {
+            return Err(Failure::new(Class::NeverThisQuestion, "too_long", "the answer is over 8 MB"));
+        }
+        Ok(())
+    }
+
+    /// Ends the stream. Complete only with a known reason for the end: `[DONE]` proves nothing, some servers
+    /// never send it.
+    pub fn finish(self, question: &Question, attempt: u32) -> Result<Answer, Failure> {
+        if !self.saw_chunk {
+            return Err(Failure::new(Class::AgainLater, "cut", "the stream ended before its first piece"));
+        }
+        self.parts.into_answer(question, attempt)
+    }
+}

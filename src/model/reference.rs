@@ -1,0 +1,111 @@
+use std::str::FromStr;
+
+/// How a person names a model: `NAME@URL`, the name of a profile, or `simulated`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ModelReference {
+    /// The model built into this program.
+    Simulated,
+    /// A model on a server.
+    Http(Endpoint),
+    /// A `[models.NAME]` table of the configuration.
+    Profile(String),
+}
+
+/// A model's name and where it is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The name that the server knows.
+    pub name: String,
+    /// The address of the chat completions route.
+    pub url: String,
+}
+
+/// The text is no model reference.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReferenceError {
+    /// Nothing before the `@`.
+    #[error("the model reference `{0}` has no name before the `@`")]
+    NoName(String),
+    /// The address cannot be used.
+    #[error("the address `{url}` of the model cannot be used: {reason}")]
+    Url {
+        /// The address.
+        url: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl FromStr for ModelReference {
+    type Err = ReferenceError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "simulated" {
+            return Ok(Self::Simulated);
+        }
+        // A model's own name may hold an `@`; the one before the scheme separates.
+        let split = ["@http://", "@https://"].iter().filter_map(|separator| text.find(separator)).min();
+        match split {
+            None => Ok(Self::Profile(text.to_owned())),
+            Some(0) => Err(ReferenceError::NoName(text.to_owned())),
+            Some(at) => Ok(Self::Http(Endpoint::new(&text[..at], &text[at + 1..])?)),
+        }
+    }
+}
+
+impl Endpoint {
+    /// Completes a base address as people write it: with or without `/v1`, with or without the route.
+    pub fn new(name: &str, url: &str) -> Result<Self, ReferenceError> {
+        let fault = |reason: &str| ReferenceError::Url { url: without_credentials(url), reason: reason.to_owned() };
+        let parsed = reqwest::Url::parse(url).map_err(|error| fault(&error.to_string()))?;
+        if !parsed.username().is_empty() || parsed.password().is_some() {
+            return Err(fault("it holds a user name or password; keys come from the environment only"));
+        }
+        if !matches!(parsed.scheme(), "http" | "https") {
+            return Err(fault("only http:// and https:// are known"));
+        }
+        let mut complete = parsed.clone();
+        let path = parsed.path().trim_end_matches('/');
+        if path.is_empty() {
+            complete.set_path("/v1/chat/completions");
+        } else if !path.ends_with("/chat/completions") {
+            complete.set_path(&format!("{path}/chat/completions"));
+        }
+        Ok(Self { name: name.to_owned(), url: complete.to_string() })
+    }
+}
+
+fn without_credentials(url: &str) -> String {
+    match (url.find("://"), url.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme < at => format!("{}://***{}", &url[..scheme], &url[at..]),
+        _ => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, name: &str, url: &str) {
+        let expected = Endpoint { name: name.to_owned(), url: url.to_owned() };
+        assert_eq!(text.parse(), Ok(ModelReference::Http(expected)));
+    }
+
+    #[test]
+    fn addresses_are_completed_as_people_mean_them() {
+        check("q@http://localhost:8000", "q", "http://localhost:8000/v1/chat/completions");
+        check("q@http://localhost:8000/v1", "q", "http://localhost:8000/v1/chat/completions");
+        check("q@http://localhost:8000/v1/", "q", "http://localhost:8000/v1/chat/completions");
+        check("a/b@rev@https://x.example/api/v1", "a/b@rev", "https://x.example/api/v1/chat/completions");
+        check("q@https://x.example/d/chat/completions?v=1", "q", "https://x.example/d/chat/completions?v=1");
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_without_showing_a_password() {
+        let error = "q@https://me:hunter2@x.example".parse::<ModelReference>().unwrap_err();
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+        assert!("@http://x".parse::<ModelReference>().is_err());
+        assert_eq!("teacher".parse(), Ok(ModelReference::Profile("teacher".to_owned())));
+        assert_eq!("simulated".parse(), Ok(ModelReference::Simulated));
+    }
+}

@@ -1,0 +1,148 @@
+use super::{Asking, Model};
+use crate::conversation::{Answer, Dice, Finish, Message, Question, Role, Usage, estimate_tokens};
+
+/// A model that needs no server: plausible words, chosen by a hash of everything that is asked.
+///
+/// The same question gives the same answer on every machine; another history, temperature or sample index
+/// gives another. For trying the program, for tests and for load.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Simulated;
+
+impl Simulated {
+    /// The dialect's name in fingerprints: its answers are nobody else's.
+    pub const DIALECT: &'static str = "simulated";
+
+    /// Returns the answer to `question`.
+    pub fn answer(question: &Question, attempt: u32) -> Answer {
+        let mut dice = Dice::new("simulated", &key(question));
+        let prompt = question.messages.iter().rev().find(|message| message.role() == Role::User);
+        let prompt = prompt.map_or("", |message| message.content());
+        let full = compose(prompt, &mut dice);
+        let limit = question.target.sampling().max_tokens.map_or(usize::MAX, |limit| limit as usize);
+        let (text, cut) = cut_to_tokens(&full, limit);
+        let prompt_tokens = question.messages.iter().map(|message| estimate_tokens(message.content()) + 4).sum();
+        Answer {
+            message: Message::new(Role::Assistant, text),
+            reasoning: None,
+            finish: if cut { Finish::Length } else { Finish::Complete },
+            finish_reason: if cut { "length" } else { "stop" }.to_owned(),
+            model: question.target.model().to_owned(),
+            system_fingerprint: None,
+            usage: Usage {
+                prompt_tokens: Some(prompt_tokens),
+                cached_tokens: None,
+                completion_tokens: Some(token_ends(text).count() as u64),
+                reasoning_tokens: None,
+            },
+            attempts: attempt,
+        }
+    }
+}
+
+impl Model for Simulated {
+    fn ask<'a>(&'a self, question: &'a Question, attempt: u32) -> Asking<'a> {
+        Box::pin(std::future::ready(Ok(Self::answer(question, attempt))))
+    }
+}
+
+/// Everything that may change the answer and is visible on the wire, so that the built-in model and the mock
+/// server say the same.
+fn key(question: &Question) -> Vec<u8> {
+    let mut key = question.target.model().as_bytes().to_vec();
+    key.extend_from_slice(format!("{:?}{}", question.target.sampling(), question.sample).as_bytes());
+    question.messages.iter().for_each(|message| key.extend_from_slice(&message.digest().0));
+    key
+}
+
+const OPENINGS: [&str; 6] = [
+    "There are a few ways to look at this.",
+    "Let us take it step by step.",
+    "The short answer is yes, with one condition.",
+    "Here is what matters most.",
+    "It depends on what you want to achieve.",
+    "That is worth a careful answer.",
+];
+const SENTENCES: [&str; 8] = [
+    "First, look at {}, because everything else follows from it.",
+    "In practice {} turns out to be simpler than it sounds.",
+    "Many people overlook {}, and pay for it later.",
+    "If you compare it with {}, the difference becomes clear.",
+    "A small example with {} shows the idea.",
+    "What you said about {} points in the right direction.",
+    "You can check {} yourself within a few minutes.",
+    "Keep {} in mind for the next step.",
+];
+const CLOSINGS: [&str; 4] = [
+    "Tell me which part you want to go into.",
+    "That should be enough to begin with.",
+    "Try it and see how far it carries.",
+    "Everything beyond that is detail.",
+];
+const OPENINGS_ZH: [&str; 4] =
+    ["可以从几个方面来看。", "我们一步一步来。", "简单地说，可以，但有一个条件。", "最重要的是下面几点。"];
+const SENTENCES_ZH: [&str; 6] = [
+    "首先要注意{}，其余的都由此而来。",
+    "实际上{}比听起来简单。",
+    "很多人忽略了{}，后来才发现问题。",
+    "如果和{}相比，区别就很清楚了。",
+    "您提到的{}方向是对的。",
+    "下一步请记住{}。",
+];
+const CLOSINGS_ZH: [&str; 3] = ["您想深入了解哪一部分？", "作为开始，这些已经够了。", "您可以先试一试。"];
+
+/// Writes between two and twelve sentences about words of the prompt, in its script.
+fn compose(prompt: &str, dice: &mut Dice) -> String {
+    let is_chinese = prompt.chars().any(|character| matches!(character, '\u{4e00}'..='\u{9fff}'));
+    let (openings, sentences, closings, gap): (&[&str], &[&str], &[&str], &str) = if is_chinese {
+        (&OPENINGS_ZH, &SENTENCES_ZH, &CLOSINGS_ZH, "")
+    } else {
+        (&OPENINGS, &SENTENCES, &CLOSINGS, " ")
+    };
+    let topics = topics(prompt, is_chinese);
+    let mut text = openings[dice.below(openings.len())].to_owned();
+    for _ in 0..=dice.below(10) {
+        let sentence = sentences[dice.below(sentences.len())];
+        let topic = topics.get(dice.below(topics.len())).map_or("it", String::as_str);
+        text.push_str(gap);
+        text.push_str(&sentence.replace("{}", topic));
+    }
+    text.push_str(gap);
+    text.push_str(closings[dice.below(closings.len())]);
+    text
+}
+
+fn topics(prompt: &str, is_chinese: bool) -> Vec<String> {
+    const TOPICS_MAX: usize = 24;
+    if is_chinese {
+        let han: Vec<char> =
+            prompt.chars().filter(|c| matches!(c, '\u{4e00}'..='\u{9fff}')).take(TOPICS_MAX * 2).collect();
+        return han.chunks(2).map(|pair| pair.iter().collect()).collect();
+    }
+    let words = prompt.split(|c: char| !c.is_alphanumeric()).filter(|word| word.len() > 3);
+    words.take(TOPICS_MAX).map(str::to_lowercase).collect()
+}
+
+/// Returns where each token of `text` ends: a token is a word with the space after it, or one Han character.
+pub fn token_ends(text: &str) -> impl Iterator<Item = usize> {
+    let mut characters = text.char_indices().peekable();
+    std::iter::from_fn(move || {
+        loop {
+            let (at, character) = characters.next()?;
+            let end = at + character.len_utf8();
+            let ends_here = character.is_whitespace() || character as u32 >= 0x2e80;
+            if ends_here || characters.peek().is_none() {
+                return Some(end);
+            }
+        }
+    })
+}
+
+fn cut_to_tokens(text: &str, limit: usize) -> (&str, bool) {
+    match token_ends(text).take(limit.saturating_add(1)).enumerate().last() {
+        Some((index, _)) if index >= limit => {
+            let end = limit.checked_sub(1).and_then(|last| token_ends(text).nth(last)).unwrap_or(0);
+            (&text[..end], true)
+        }
+        _ => (text, false),
+    }
+}

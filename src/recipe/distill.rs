@@ -1,0 +1,69 @@
+use std::sync::Arc;
+
+use super::{Answered, Recipe, Step};
+use crate::conversation::{Dialogue, Finish, Outcome, Question, Seed, Settings, Slot, Spoken, Target};
+
+/// Writes every assistant turn anew: the teacher answers turn after turn, each time with its own
+/// earlier answers as history.
+///
+/// An answer that is not whole (cut, filtered, refused, empty) never becomes context: the
+/// conversation stops before that turn, with the reason.
+pub struct Distill {
+    target: Arc<Target>,
+    settings: Settings,
+}
+
+impl Distill {
+    /// Makes the recipe for a teacher. `system` is the text that replaces every row's own system
+    /// message; the caller has put it into the seeds, here it belongs to the identity.
+    pub fn new(target: Arc<Target>, system: Option<&str>) -> Self {
+        let sampling = target.sampling();
+        let or_server = |value: Option<String>| value.unwrap_or_else(|| "server default".to_owned());
+        let settings = Settings::default()
+            .with("recipe", "distill")
+            .with("model", target.model())
+            .with("dialect", target.dialect())
+            .with("temperature", or_server(sampling.temperature.map(|value| value.to_string())))
+            .with("top-p", or_server(sampling.top_p.map(|value| value.to_string())))
+            .with("max-tokens", or_server(sampling.max_tokens.map(|value| value.to_string())))
+            .with("seed", sampling.seed.map_or_else(|| "none".to_owned(), |value| value.to_string()))
+            .with("system", system.unwrap_or("from the rows"));
+        Self { target, settings }
+    }
+}
+
+impl Recipe for Distill {
+    fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn turn_count(&self, seed: &Seed) -> u32 {
+        seed.turns.len() as u32
+    }
+
+    fn next(&self, seed: &Seed, answered: &Answered) -> Step {
+        let mut dialogue = Dialogue::default();
+        for (turn, said) in (0u32..).zip(&seed.turns) {
+            let slot = Slot::main(turn);
+            match answered.get(slot) {
+                Some(answer) if answer.finish == Finish::Complete => {
+                    let heard =
+                        said.messages.iter().map(|message| Spoken { message: Arc::clone(message), answer: None });
+                    dialogue.spoken.extend(heard);
+                    let (message, answer) = (Arc::clone(&answer.message), Some(Arc::clone(answer)));
+                    dialogue.spoken.push(Spoken { message, answer });
+                }
+                Some(answer) => {
+                    let reason = answer.finish.name().to_owned();
+                    return Step::Finish(Outcome::Stopped { dialogue, turn, reason });
+                }
+                None => {
+                    let history = dialogue.spoken.into_iter().map(|spoken| spoken.message);
+                    let messages = history.chain(said.messages.iter().cloned()).collect();
+                    return Step::Ask(vec![Question { slot, target: Arc::clone(&self.target), sample: 0, messages }]);
+                }
+            }
+        }
+        Step::Finish(Outcome::Complete(dialogue))
+    }
+}

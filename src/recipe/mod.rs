@@ -1,0 +1,69 @@
+//! A recipe is a pure function from what is already answered to what to ask next.
+//!
+//! Resuming is no feature of a recipe: a fresh run replays nothing, a resumed one replays what the
+//! store holds, and both go through [`Replay`]. A new recipe is a file here and a line in the test list
+//! that crashes every recipe at every commit (`tests/it/crash_at_every_commit.rs`).
+
+mod distill;
+mod replay;
+
+pub use distill::Distill;
+pub use replay::{Progress, Replay};
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::conversation::{Answer, Outcome, Question, Seed, Settings, Slot};
+
+/// One way of working on a conversation.
+///
+/// Two promises hold for every recipe, and a property test crashes each at every commit to prove it:
+/// a resumed run ends where an uninterrupted one ends; a committed question is never asked again.
+/// A recipe keeps them by being pure: the same seed and answers always give the same step.
+pub trait Recipe: Send + Sync {
+    /// Returns everything about this recipe that makes its answers other answers.
+    fn settings(&self) -> &Settings;
+
+    /// Returns how many answers `seed` takes when all goes well.
+    fn turn_count(&self, seed: &Seed) -> u32;
+
+    /// Returns what to do, given what is answered.
+    fn next(&self, seed: &Seed, answered: &Answered) -> Step;
+}
+
+/// What a recipe wants done.
+#[derive(Debug)]
+pub enum Step {
+    /// These questions are open; each has its own slot, none of them answered yet.
+    Ask(Vec<Question>),
+    /// The conversation is done.
+    Finish(Outcome),
+}
+
+/// The answers that a conversation has so far.
+#[derive(Clone, Debug, Default)]
+pub struct Answered {
+    by_slot: BTreeMap<Slot, Arc<Answer>>,
+}
+
+impl Answered {
+    /// Returns the answer in `slot`.
+    pub fn get(&self, slot: Slot) -> Option<&Arc<Answer>> {
+        self.by_slot.get(&slot)
+    }
+
+    /// Puts `answer` into `slot`.
+    pub fn insert(&mut self, slot: Slot, answer: Arc<Answer>) {
+        self.by_slot.insert(slot, answer);
+    }
+
+    /// Returns how many answers there are.
+    pub fn len(&self) -> usize {
+        self.by_slot.len()
+    }
+
+    /// True where nothing is answered.
+    pub fn is_empty(&self) -> bool {
+        self.by_slot.is_empty()
+    }
+}

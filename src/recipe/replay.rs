@@ -1,0 +1,64 @@
+use std::sync::Arc;
+
+use super::{Answered, Recipe, Step};
+use crate::conversation::{Answer, Fingerprint, Outcome, Question, Seed, Slot};
+
+/// Leads one conversation through its recipe, taking each answer from wherever it is stored.
+///
+/// The run, the plan and the export all walk this same path, so they cannot disagree about what is done.
+pub struct Replay<'a> {
+    recipe: &'a dyn Recipe,
+    seed: &'a Seed,
+    answered: Answered,
+}
+
+/// Where a conversation stands when its recipe wants nothing that is stored.
+#[derive(Debug)]
+pub enum Progress {
+    /// These questions have no stored answer.
+    Open(Vec<(Fingerprint, Question)>),
+    /// The conversation is done.
+    Done(Outcome),
+}
+
+impl<'a> Replay<'a> {
+    /// Begins at the beginning.
+    pub fn new(recipe: &'a dyn Recipe, seed: &'a Seed) -> Self {
+        Self { recipe, seed, answered: Answered::default() }
+    }
+
+    /// Goes on as far as `look_up` knows the answers.
+    pub fn advance<E>(
+        &mut self,
+        mut look_up: impl FnMut(&Fingerprint, Slot) -> Result<Option<Arc<Answer>>, E>,
+    ) -> Result<Progress, E> {
+        loop {
+            let questions = match self.recipe.next(self.seed, &self.answered) {
+                Step::Finish(outcome) => return Ok(Progress::Done(outcome)),
+                Step::Ask(questions) => questions,
+            };
+            let question_count = questions.len();
+            let mut open = Vec::new();
+            for question in questions {
+                let fingerprint = question.fingerprint();
+                match look_up(&fingerprint, question.slot)? {
+                    Some(answer) => self.answered.insert(question.slot, answer),
+                    None => open.push((fingerprint, question)),
+                }
+            }
+            if open.len() == question_count {
+                return Ok(Progress::Open(open));
+            }
+        }
+    }
+
+    /// Puts in an answer that has just been committed.
+    pub fn record(&mut self, slot: Slot, answer: Arc<Answer>) {
+        self.answered.insert(slot, answer);
+    }
+
+    /// Returns what is answered so far.
+    pub fn answered(&self) -> &Answered {
+        &self.answered
+    }
+}

@@ -1,0 +1,13 @@
+//! What a person or a script sees of a run: progress while it goes on, a summary at its end.
+//!
+//! [`Tally`] is a fold over the worker's events and knows no clock; [`Progress`] shows it; [`summary`] words it.
+
+mod price;
+mod progress;
+pub mod summary;
+mod tally;
+pub mod words;
+
+pub use price::Price;
+pub use progress::{Progress, ProgressMode, Watcher};
+pub use tally::{Tally, Totals};

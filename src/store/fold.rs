@@ -1,0 +1,60 @@
+//! The fold from journal entries to the index: the one place that says what an entry means.
+//!
+//! | entry | index |
+//! |---|---|
+//! | run | appended to the runs |
+//! | answered | fingerprint → place, unless a place is known: the first answer stays. Spending always. Then as linked |
+//! | linked | the slot joins the conversation's history, the cursor moves behind it. Where the slot held another question, everything later in that lane is dropped: its history was built on that |
+//! | closed | the conversation's status |
+
+use super::entry::{Entry, Run, Spending, State, Status};
+use super::journal::Place;
+use crate::conversation::{ConversationKey, Fingerprint, Lane, Slot};
+
+/// What the fold reads and writes.
+pub trait View {
+    type Error;
+    /// Puts the place unless there is one.
+    fn put_place(&mut self, fingerprint: Fingerprint, place: Place) -> Result<(), Self::Error>;
+    /// Changes a conversation's state.
+    fn update_state(&mut self, key: ConversationKey, change: impl FnOnce(&mut State)) -> Result<(), Self::Error>;
+    /// Adds a run.
+    fn put_run(&mut self, run: &Run) -> Result<(), Self::Error>;
+    /// Returns what is spent so far, to be added to.
+    fn spending(&mut self) -> &mut Spending;
+}
+
+/// Folds one entry into `view`.
+pub fn fold<V: View>(view: &mut V, place: Place, entry: &Entry) -> Result<(), V::Error> {
+    match entry {
+        Entry::Run(run) => view.put_run(run),
+        Entry::Answered { conversation, slot, fingerprint, model, answer, .. } => {
+            view.put_place(*fingerprint, place)?;
+            view.spending().entry(model.clone()).or_default().add(&answer.usage);
+            view.update_state(*conversation, |state| state.take(*slot, *fingerprint))
+        }
+        Entry::Linked { conversation, slot, fingerprint } => {
+            view.update_state(*conversation, |state| state.take(*slot, *fingerprint))
+        }
+        Entry::Closed { conversation, status } => {
+            view.update_state(*conversation, |state| state.status = status.clone())
+        }
+    }
+}
+
+impl State {
+    /// Puts an answered question into the history.
+    pub(super) fn take(&mut self, slot: Slot, fingerprint: Fingerprint) {
+        match self.history.binary_search_by_key(&slot, |(slot, _)| *slot) {
+            Ok(at) if self.history[at].1 == fingerprint => return,
+            Ok(at) => {
+                self.history[at].1 = fingerprint;
+                self.history.retain(|(other, _)| other.lane != slot.lane || *other <= slot);
+            }
+            Err(at) => self.history.insert(at, (slot, fingerprint)),
+        }
+        self.status = Status::Open;
+        let main = self.history.iter().filter(|(slot, _)| slot.lane == Lane::Main);
+        self.cursor = main.map(|(slot, _)| slot.turn + 1).max().unwrap_or(0);
+    }
+}

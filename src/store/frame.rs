@@ -1,0 +1,106 @@
+//! The frame around each record in a journal segment.
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 0..4 | `cohf` |
+//! | 4 | frame version, 1 |
+//! | 5 | flags; bit 0: the payload is zstd |
+//! | 6..8 | zero |
+//! | 8..12 | payload length, `u32` little-endian |
+//! | 12..16 | record length before compression, `u32` little-endian |
+//! | 16..20 | CRC-32 (IEEE) of bytes 4..16 and the payload, little-endian |
+//! | 20.. | payload |
+
+use super::codec::RECORD_BYTES_MAX;
+
+/// Bytes before the payload.
+pub const HEADER_BYTES: usize = 20;
+/// What a frame begins with.
+pub const MAGIC: [u8; 4] = *b"cohf";
+
+const VERSION: u8 = 1;
+const FLAG_ZSTD: u8 = 1;
+/// Compressing anything shorter saves nothing worth the time.
+const COMPRESS_BYTES_MIN: usize = 512;
+const COMPRESSION_LEVEL: i32 = 1;
+
+/// Makes frames, reusing one compressor.
+pub struct FrameWriter {
+    compressor: zstd::bulk::Compressor<'static>,
+}
+
+impl FrameWriter {
+    pub fn new() -> Self {
+        let compressor = zstd::bulk::Compressor::new(COMPRESSION_LEVEL).expect("level 1 exists in every zstd");
+        Self { compressor }
+    }
+
+    /// Appends `record` to `out` as a frame.
+    pub fn append(&mut self, record: &[u8], out: &mut Vec<u8>) {
+        let compressed = (record.len() >= COMPRESS_BYTES_MIN)
+            .then(|| self.compressor.compress(record).ok())
+            .flatten()
+            .filter(|compressed| compressed.len() < record.len());
+        let (flags, payload) = compressed.as_deref().map_or((0, record), |compressed| (FLAG_ZSTD, compressed));
+        let start = out.len();
+        out.extend_from_slice(&MAGIC);
+        out.extend_from_slice(&[VERSION, flags, 0, 0]);
+        out.extend_from_slice(&(payload.len() as u32).to_le_bytes());
+        out.extend_from_slice(&(record.len() as u32).to_le_bytes());
+        let checksum = checksum(&out[start + 4..], payload);
+        out.extend_from_slice(&checksum.to_le_bytes());
+        out.extend_from_slice(payload);
+    }
+}
+
+/// What stands at the beginning of some bytes.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Parsed {
+    /// A whole frame of this many bytes with this record in it.
+    Frame { length: usize, record: Vec<u8> },
+    /// The beginning of a frame that needs this many bytes in all.
+    Short { needed: usize },
+    /// No frame.
+    Damaged,
+}
+
+/// Reads the frame at the beginning of `bytes`. Allocates no more than the record's limit.
+pub fn parse(bytes: &[u8]) -> Parsed {
+    let magic_length = bytes.len().min(MAGIC.len());
+    if bytes[..magic_length] != MAGIC[..magic_length] {
+        return Parsed::Damaged;
+    }
+    let Some(header) = bytes.first_chunk::<HEADER_BYTES>() else {
+        return Parsed::Short { needed: HEADER_BYTES };
+    };
+    let number = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+    let (version, flags) = (header[4], header[5]);
+    let (payload_length, record_length) = (number(8) as usize, number(12) as usize);
+    if version != VERSION || flags > FLAG_ZSTD || payload_length > RECORD_BYTES_MAX || record_length > RECORD_BYTES_MAX
+    {
+        return Parsed::Damaged;
+    }
+    let length = HEADER_BYTES + payload_length;
+    let Some(payload) = bytes.get(HEADER_BYTES..length) else {
+        return Parsed::Short { needed: length };
+    };
+    if checksum(&header[4..16], payload) != number(16) {
+        return Parsed::Damaged;
+    }
+    let record = if flags & FLAG_ZSTD == 0 {
+        Some(payload.to_vec())
+    } else {
+        zstd::bulk::decompress(payload, record_length).ok()
+    };
+    match record {
+        Some(record) if record.len() == record_length => Parsed::Frame { length, record },
+        _ => Parsed::Damaged,
+    }
+}
+
+fn checksum(header: &[u8], payload: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(header);
+    hasher.update(payload);
+    hasher.finalize()
+}

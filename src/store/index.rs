@@ -1,0 +1,71 @@
+//! What a store needs of an index, and the index that lives in memory.
+
+use std::collections::HashMap;
+
+use super::entry::{Entry, Run, Spending, State};
+use super::error::StoreError;
+use super::fold::{View, fold};
+use super::journal::{Place, Position};
+use crate::conversation::{ConversationKey, Fingerprint};
+
+/// Derived state: everything here can be computed again from the journal.
+pub trait Index: Send + Sync {
+    /// Folds entries in, in journal order, and remembers that everything before `covered` is in.
+    fn apply(&self, entries: &[(Place, Entry)], covered: Position) -> Result<(), StoreError>;
+    /// Returns up to where the journal is folded in.
+    fn covered(&self) -> Result<Position, StoreError>;
+    /// Returns where the answer stands.
+    fn place(&self, fingerprint: &Fingerprint) -> Result<Option<Place>, StoreError>;
+    /// Drops a place that turned out to be damaged.
+    fn forget(&self, fingerprint: &Fingerprint) -> Result<(), StoreError>;
+    /// Returns a conversation's state.
+    fn state(&self, key: &ConversationKey) -> Result<Option<State>, StoreError>;
+    /// Visits every conversation's state.
+    fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, State)) -> Result<(), StoreError>;
+    /// Returns the runs, oldest first.
+    fn runs(&self) -> Result<Vec<Run>, StoreError>;
+    /// Returns what is spent.
+    fn spending(&self) -> Result<Spending, StoreError>;
+}
+
+/// An index in memory, for reading a store that another process holds: about 150 bytes an answer.
+#[derive(Default)]
+pub struct MemoryIndex {
+    pub places: HashMap<Fingerprint, Place>,
+    pub states: HashMap<ConversationKey, State>,
+    pub runs: Vec<Run>,
+    pub spending: Spending,
+}
+
+impl MemoryIndex {
+    /// Folds one entry in.
+    pub fn add(&mut self, place: Place, entry: &Entry) {
+        match fold(self, place, entry) {
+            Ok(()) => {}
+            Err(never) => match never {},
+        }
+    }
+}
+
+impl View for MemoryIndex {
+    type Error = std::convert::Infallible;
+
+    fn put_place(&mut self, fingerprint: Fingerprint, place: Place) -> Result<(), Self::Error> {
+        self.places.entry(fingerprint).or_insert(place);
+        Ok(())
+    }
+
+    fn update_state(&mut self, key: ConversationKey, change: impl FnOnce(&mut State)) -> Result<(), Self::Error> {
+        change(self.states.entry(key).or_default());
+        Ok(())
+    }
+
+    fn put_run(&mut self, run: &Run) -> Result<(), Self::Error> {
+        self.runs.push(run.clone());
+        Ok(())
+    }
+
+    fn spending(&mut self) -> &mut Spending {
+        &mut self.spending
+    }
+}

@@ -1,0 +1,342 @@
+//! The answer journal: append-only segments, one writer, one `fdatasync` for each group of entries.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, RwLock};
+
+use super::entry::Entry;
+use super::error::StoreError;
+use super::frame::{self, FrameWriter, HEADER_BYTES, Parsed};
+use super::record::{self, Unreadable};
+use super::scan::{Found, Scan};
+
+/// What a segment file begins with.
+pub const SEGMENT_HEADER: [u8; 16] = *b"cohobate journal";
+/// A segment that has reached this size is followed by a new one.
+pub const SEGMENT_BYTES: u64 = 256 << 20;
+
+/// Where a frame stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The segment's number, from 1.
+    pub segment: u32,
+    /// Bytes before the frame.
+    pub offset: u64,
+    /// Bytes of the frame.
+    pub length: u32,
+}
+
+/// A position between two frames: everything before it is covered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// The segment's number; 0 stands before the first.
+    pub segment: u32,
+    /// Bytes into it.
+    pub offset: u64,
+}
+
+impl Place {
+    /// Returns the position just behind this frame.
+    pub fn end(&self) -> Position {
+        Position { segment: self.segment, offset: self.offset + u64::from(self.length) }
+    }
+}
+
+/// Damage that a scan went over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The segment file.
+    pub path: PathBuf,
+    /// The bytes that are no frame.
+    pub bytes: Range<u64>,
+}
+
+/// The journal of one store.
+pub struct Journal {
+    directory: PathBuf,
+    segment_bytes: u64,
+    writer: Mutex<Writer>,
+    /// Read handles by segment number; 0 is unused.
+    segments: RwLock<Vec<Option<Arc<File>>>>,
+}
+
+struct Writer {
+    frames: FrameWriter,
+    record: Vec<u8>,
+    buffer: Vec<u8>,
+    open: Option<Segment>,
+    last_segment: u32,
+    poisoned: bool,
+}
+
+struct Segment {
+    file: File,
+    path: PathBuf,
+    length: u64,
+}
+
+impl Journal {
+    /// Opens the journal in `directory` for reading and appending. A torn tail of the last segment is cut.
+    pub fn open(directory: &Path, segment_bytes: u64) -> Result<(Self, Option<Damage>), StoreError> {
+        fs::create_dir_all(directory).map_err(StoreError::io("create", directory))?;
+        let mut writer = Writer::new();
+        let mut cut = None;
+        if let Some(&last) = segment_numbers(directory)?.last() {
+            let path = segment_path(directory, last);
+            let file = OpenOptions::new().read(true).append(true).open(&path).map_err(StoreError::io("open", &path))?;
+            let length = file.metadata().map_err(StoreError::io("read", &path))?.len();
+            writer.last_segment = last;
+            let whole = whole_length(&path, last)?;
+            if whole < length {
+                cut = Some(Damage { path: path.clone(), bytes: whole..length });
+                file.set_len(whole).map_err(StoreError::io("cut the torn end of", &path))?;
+            }
+            let mut segment = Segment { file, path, length: whole };
+            if whole < SEGMENT_HEADER.len() as u64 {
+                segment.begin()?;
+            }
+            segment.file.sync_data().map_err(StoreError::io("sync", &segment.path))?;
+            writer.open = Some(segment);
+        }
+        let segments = RwLock::default();
+        let journal = Self { directory: directory.to_owned(), segment_bytes, writer: Mutex::new(writer), segments };
+        Ok((journal, cut))
+    }
+
+    /// Opens the journal for reading only: nothing is cut, nothing can be appended.
+    pub fn open_read_only(directory: &Path) -> Self {
+        let mut writer = Writer::new();
+        writer.poisoned = true;
+        Self {
+            directory: directory.to_owned(),
+            segment_bytes: SEGMENT_BYTES,
+            writer: Mutex::new(writer),
+            segments: RwLock::default(),
+        }
+    }
+
+    /// Appends entries and syncs them. Returns where each stands, in order.
+    ///
+    /// After an error nothing more is accepted: what reached the disk is unknown until the journal is opened anew.
+    pub fn append(&self, entries: &[Entry]) -> Result<Vec<Place>, StoreError> {
+        let mut writer = self.writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if writer.poisoned {
+            return Err(StoreError::Poisoned);
+        }
+        writer.encode(entries).and_then(|lengths| writer.write(&self.directory, self.segment_bytes, &lengths))
+    }
+
+    /// Returns the entry at `place`; `None` where the bytes there are not what was written.
+    pub fn read(&self, place: Place) -> Result<Option<Entry>, StoreError> {
+        let path = segment_path(&self.directory, place.segment);
+        let mut bytes = vec![0; place.length as usize];
+        match self.segment(place.segment)?.read_exact_at(&mut bytes, place.offset) {
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
+            other => other.map_err(StoreError::io("read", &path))?,
+        }
+        match frame::parse(&bytes) {
+            Parsed::Frame { length, record } if length == bytes.len() => read_record(&record, &path),
+            _ => Ok(None),
+        }
+    }
+
+    /// Calls `visit` with every whole entry from `from` on. Returns the damage met on the way; a torn tail is none.
+    pub fn for_each(
+        &self,
+        from: Position,
+        mut visit: impl FnMut(Place, Entry) -> Result<(), StoreError>,
+    ) -> Result<Vec<Damage>, StoreError> {
+        let mut damages = Vec::new();
+        let numbers = segment_numbers(&self.directory)?;
+        for &segment in numbers.iter().filter(|number| **number >= from.segment) {
+            let path = segment_path(&self.directory, segment);
+            let offset = if segment == from.segment { from.offset } else { 0 };
+            let mut scan = Scan::open(&path, segment, offset)?;
+            while let Some(found) = scan.next()? {
+                match found {
+                    Found::Record { place, record } => match read_record(&record, &path)? {
+                        Some(entry) => visit(place, entry)?,
+                        None => damages.push(Damage { path: path.clone(), bytes: place.offset..place.end().offset }),
+                    },
+                    Found::Tail { .. } if Some(&segment) == numbers.last() => {}
+                    Found::Damage { bytes } | Found::Tail { bytes } => {
+                        damages.push(Damage { path: path.clone(), bytes });
+                    }
+                }
+            }
+        }
+        Ok(damages)
+    }
+
+    /// Returns how many bytes lie behind `from`, for a progress display.
+    pub fn bytes_from(&self, from: Position) -> Result<u64, StoreError> {
+        let mut total = 0;
+        for segment in segment_numbers(&self.directory)?.into_iter().filter(|number| *number >= from.segment) {
+            let path = segment_path(&self.directory, segment);
+            let length = fs::metadata(&path).map_err(StoreError::io("read", &path))?.len();
+            total += if segment == from.segment { length.saturating_sub(from.offset) } else { length };
+        }
+        Ok(total)
+    }
+
+    /// True where `position` lies within what the journal holds.
+    pub fn contains(&self, position: Position) -> bool {
+        position.segment == 0
+            || fs::metadata(segment_path(&self.directory, position.segment))
+                .is_ok_and(|metadata| metadata.len() >= position.offset)
+    }
+
+    fn segment(&self, number: u32) -> Result<Arc<File>, StoreError> {
+        let index = number as usize;
+        let known = self.segments.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(Some(file)) = known.get(index) {
+            return Ok(Arc::clone(file));
+        }
+        drop(known);
+        let path = segment_path(&self.directory, number);
+        let file = Arc::new(File::open(&path).map_err(StoreError::io("open", &path))?);
+        let mut known = self.segments.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if known.len() <= index {
+            known.resize(index + 1, None);
+        }
+        known[index] = Some(Arc::clone(&file));
+        Ok(file)
+    }
+}
+
+impl Writer {
+    fn new() -> Self {
+        Self {
+            frames: FrameWriter::new(),
+            record: Vec::new(),
+            buffer: Vec::new(),
+            open: None,
+            last_segment: 0,
+            poisoned: false,
+        }
+    }
+
+    /// Fills the buffer with one frame for each entry and returns their lengths. Nothing is written yet.
+    fn encode(&mut self, entries: &[Entry]) -> Result<Vec<u32>, StoreError> {
+        self.buffer.clear();
+        entries
+            .iter()
+            .map(|entry| {
+                self.record.clear();
+                if !record::encode_entry(entry, &mut self.record) {
+                    let length = entry_length(entry);
+                    return Err(StoreError::TooLarge { length, limit: super::codec::RECORD_BYTES_MAX });
+                }
+                let start = self.buffer.len();
+                self.frames.append(&self.record, &mut self.buffer);
+                Ok((self.buffer.len() - start) as u32)
+            })
+            .collect()
+    }
+
+    fn write(&mut self, directory: &Path, segment_bytes: u64, lengths: &[u32]) -> Result<Vec<Place>, StoreError> {
+        // Until the sync has succeeded, the state of the file is unknown; see `Journal::append`.
+        self.poisoned = true;
+        if self.open.as_ref().is_none_or(|segment| segment.length >= segment_bytes) {
+            self.open = Some(Segment::create(directory, self.last_segment + 1)?);
+            self.last_segment += 1;
+        }
+        let segment = self.open.as_mut().expect("a segment has just been opened");
+        let mut offset = segment.length;
+        segment.append(&self.buffer)?;
+        let number = self.last_segment;
+        let places = lengths.iter().map(|&length| {
+            let place = Place { segment: number, offset, length };
+            offset += u64::from(length);
+            place
+        });
+        let places = places.collect();
+        self.poisoned = false;
+        Ok(places)
+    }
+}
+
+impl Segment {
+    /// Creates a segment whose name is durable before anything is in it.
+    fn create(directory: &Path, number: u32) -> Result<Self, StoreError> {
+        let path = segment_path(directory, number);
+        let file = OpenOptions::new().create_new(true).read(true).append(true).open(&path);
+        let mut segment = Self { file: file.map_err(StoreError::io("create", &path))?, path, length: 0 };
+        segment.begin()?;
+        let parent = File::open(directory).map_err(StoreError::io("open", directory))?;
+        parent.sync_all().map_err(StoreError::io("sync", directory))?;
+        Ok(segment)
+    }
+
+    /// Writes the header into an empty file.
+    fn begin(&mut self) -> Result<(), StoreError> {
+        self.file.set_len(0).map_err(StoreError::io("write", &self.path))?;
+        self.length = 0;
+        self.append(&SEGMENT_HEADER)
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        let written = self.file.write_all(bytes).and_then(|()| self.file.sync_data());
+        if let Err(source) = written {
+            // A part may have been written. Cutting it off may fail as well; then the next open cuts it.
+            let _ = self.file.set_len(self.length);
+            return Err(StoreError::Io { action: "write", path: self.path.clone(), source });
+        }
+        self.length += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+/// Returns how many bytes of a segment are whole: everything up to the last frame that can be read.
+fn whole_length(path: &Path, segment: u32) -> Result<u64, StoreError> {
+    let length = fs::metadata(path).map_err(StoreError::io("read", path))?.len();
+    if length < SEGMENT_HEADER.len() as u64 {
+        return Ok(0);
+    }
+    let mut scan = Scan::open(path, segment, 0)?;
+    while let Some(found) = scan.next()? {
+        if let Found::Tail { bytes } = found {
+            return Ok(bytes.start);
+        }
+    }
+    Ok(length)
+}
+
+fn read_record(record: &[u8], path: &Path) -> Result<Option<Entry>, StoreError> {
+    match record::decode_entry(record) {
+        Ok(entry) => Ok(Some(entry)),
+        Err(Unreadable::Malformed) => Ok(None),
+        Err(Unreadable::Newer(version)) => Err(StoreError::Newer { path: path.to_owned(), version }),
+    }
+}
+
+fn entry_length(entry: &Entry) -> usize {
+    match entry {
+        Entry::Answered { answer, .. } => answer.text().len() + answer.reasoning.as_ref().map_or(0, String::len),
+        _ => HEADER_BYTES,
+    }
+}
+
+fn segment_path(directory: &Path, number: u32) -> PathBuf {
+    directory.join(format!("{number:08}.journal"))
+}
+
+/// Returns the numbers of the segments, ascending.
+fn segment_numbers(directory: &Path) -> Result<Vec<u32>, StoreError> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(StoreError::io("read", directory))?,
+    };
+    let mut numbers = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(StoreError::io("read", directory))?.file_name();
+        let number =
+            name.to_str().and_then(|name| name.strip_suffix(".journal")).and_then(|stem| stem.parse::<u32>().ok());
+        numbers.extend(number);
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}

@@ -1,0 +1,83 @@
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::entry::{Entry, Run, Spending, State, Stored};
+use super::error::StoreError;
+use super::index::MemoryIndex;
+use super::journal::Place;
+use super::{Reader, Store};
+use crate::conversation::{ConversationKey, Fingerprint};
+
+/// A store without a disk: a list of entries and the same fold over them. The oracle of the tests.
+#[derive(Default)]
+pub struct MemoryStore {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    entries: Vec<Entry>,
+    index: MemoryIndex,
+}
+
+impl MemoryStore {
+    /// Makes an empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Returns everything that was committed, in order.
+    pub fn entries(&self) -> Vec<Entry> {
+        self.lock().entries.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store for MemoryStore {
+    fn commit(&self, entries: Vec<Entry>) -> Result<(), StoreError> {
+        let Inner { entries: all, index } = &mut *self.lock();
+        for entry in entries {
+            let place = Place { segment: 1, offset: all.len() as u64, length: 1 };
+            index.add(place, &entry);
+            all.push(entry);
+        }
+        Ok(())
+    }
+}
+
+impl Reader for MemoryStore {
+    fn answer(&self, fingerprint: &Fingerprint) -> Result<Option<Stored>, StoreError> {
+        let inner = self.lock();
+        let place = inner.index.places.get(fingerprint);
+        Ok(place.and_then(|place| inner.entries.get(place.offset as usize)).and_then(Stored::from_entry))
+    }
+
+    fn state(&self, key: &ConversationKey) -> Result<Option<State>, StoreError> {
+        Ok(self.lock().index.states.get(key).cloned())
+    }
+
+    fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, State)) -> Result<(), StoreError> {
+        self.lock().index.states.iter().for_each(|(key, state)| visit(*key, state.clone()));
+        Ok(())
+    }
+
+    fn runs(&self) -> Result<Vec<Run>, StoreError> {
+        Ok(self.lock().index.runs.clone())
+    }
+
+    fn spending(&self) -> Result<Spending, StoreError> {
+        Ok(self.lock().index.spending.clone())
+    }
+}
+
+impl Stored {
+    /// Returns the answer of an entry that holds one.
+    pub(super) fn from_entry(entry: &Entry) -> Option<Self> {
+        match entry {
+            Entry::Answered { run, answer, .. } => Some(Self { run: *run, answer: std::sync::Arc::clone(answer) }),
+            _ => None,
+        }
+    }
+}

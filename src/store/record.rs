@@ -1,0 +1,342 @@
+//! What stands in the journal and in sled, byte for byte: structs of their own, apart from the domain types.
+//!
+//! Fields and variants are only ever appended in a new version; tags are never reused. A frozen store of
+//! each version is in `fixtures/` and must open for ever.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::codec;
+use super::entry::{Entry, Run, Spending, Spent, State, Status};
+use crate::conversation::{Answer, ConversationKey, Fingerprint, Finish, Lane, Message, Role, Settings, Slot, Usage};
+
+/// The version of every record written today.
+pub const VERSION: u8 = 1;
+
+/// Why bytes are no record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unreadable {
+    /// Not what any version wrote.
+    Malformed,
+    /// Written by a later program.
+    Newer(u8),
+}
+
+/// Appends an entry's record to `out`; false where it is too large.
+pub fn encode_entry(entry: &Entry, out: &mut Vec<u8>) -> bool {
+    codec::encode(VERSION, &EntryV1::from(entry), out)
+}
+
+/// Reads an entry's record.
+pub fn decode_entry(bytes: &[u8]) -> Result<Entry, Unreadable> {
+    decode_versioned::<EntryV1>(bytes)?.into_entry().ok_or(Unreadable::Malformed)
+}
+
+/// Returns a conversation state's record.
+pub fn encode_state(state: &State) -> Vec<u8> {
+    let mut out = Vec::with_capacity(16 + state.history.len() * 36);
+    codec::encode(VERSION, &StateV1::from(state), &mut out);
+    out
+}
+
+/// Reads a conversation state's record.
+pub fn decode_state(bytes: &[u8]) -> Result<State, Unreadable> {
+    decode_versioned::<StateV1>(bytes)?.into_state().ok_or(Unreadable::Malformed)
+}
+
+/// Returns the record of what was spent.
+pub fn encode_spending(spending: &Spending) -> Vec<u8> {
+    let rows: Vec<SpentV1> = spending.iter().map(SpentV1::from).collect();
+    let mut out = Vec::new();
+    codec::encode(VERSION, &rows, &mut out);
+    out
+}
+
+/// Reads the record of what was spent.
+pub fn decode_spending(bytes: &[u8]) -> Result<Spending, Unreadable> {
+    Ok(decode_versioned::<Vec<SpentV1>>(bytes)?.into_iter().map(SpentV1::into_row).collect())
+}
+
+/// Returns a run's record.
+pub fn encode_run(run: &Run) -> Vec<u8> {
+    let mut out = Vec::new();
+    codec::encode(VERSION, &RunV1::from(run), &mut out);
+    out
+}
+
+/// Reads a run's record.
+pub fn decode_run(bytes: &[u8]) -> Result<Run, Unreadable> {
+    Ok(decode_versioned::<RunV1>(bytes)?.into_run())
+}
+
+fn decode_versioned<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, Unreadable> {
+    match codec::version(bytes) {
+        Some((VERSION, rest)) => codec::decode(rest).ok_or(Unreadable::Malformed),
+        Some((version, _)) if version > VERSION => Err(Unreadable::Newer(version)),
+        _ => Err(Unreadable::Malformed),
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[expect(clippy::large_enum_variant, reason = "lives on the stack for the time of one encoding")]
+enum EntryV1<'a> {
+    Run(RunV1),
+    Answered(AnsweredV1<'a>),
+    Linked { conversation: [u8; 32], slot: SlotV1, fingerprint: [u8; 32] },
+    Closed { conversation: [u8; 32], status: StatusV1 },
+}
+
+#[derive(Serialize, Deserialize)]
+struct RunV1 {
+    number: u32,
+    started_ms: u64,
+    settings: Vec<(String, String)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct AnsweredV1<'a> {
+    run: u32,
+    conversation: [u8; 32],
+    slot: SlotV1,
+    fingerprint: [u8; 32],
+    model: Cow<'a, str>,
+    text: Cow<'a, str>,
+    reasoning: Option<Cow<'a, str>>,
+    finish: u8,
+    finish_reason: Cow<'a, str>,
+    reported_model: Cow<'a, str>,
+    system_fingerprint: Option<Cow<'a, str>>,
+    prompt_tokens: Option<u64>,
+    cached_tokens: Option<u64>,
+    completion_tokens: Option<u64>,
+    reasoning_tokens: Option<u64>,
+    attempts: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SlotV1(u8, u32, u32);
+
+#[derive(Serialize, Deserialize)]
+enum StatusV1 {
+    Open,
+    Complete,
+    Stopped { turn: u32, reason: String },
+    Failed { turn: u32, reason: String, permanent: bool },
+}
+
+#[derive(Serialize, Deserialize)]
+struct StateV1 {
+    history: Vec<(SlotV1, [u8; 32])>,
+    cursor: u32,
+    status: StatusV1,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SpentV1 {
+    model: String,
+    calls: u64,
+    prompt_tokens: u64,
+    cached_tokens: u64,
+    completion_tokens: u64,
+    reasoning_tokens: u64,
+}
+
+impl<'a> From<&'a Entry> for EntryV1<'a> {
+    fn from(entry: &'a Entry) -> Self {
+        match entry {
+            Entry::Run(run) => Self::Run(run.into()),
+            Entry::Answered { run, conversation, slot, fingerprint, model, answer } => Self::Answered(AnsweredV1 {
+                run: *run,
+                conversation: conversation.0,
+                slot: (*slot).into(),
+                fingerprint: fingerprint.0,
+                model: model.into(),
+                text: answer.text().into(),
+                reasoning: answer.reasoning.as_deref().map(Cow::from),
+                finish: finish_tag(answer.finish),
+                finish_reason: Cow::from(&answer.finish_reason),
+                reported_model: Cow::from(&answer.model),
+                system_fingerprint: answer.system_fingerprint.as_deref().map(Cow::from),
+                prompt_tokens: answer.usage.prompt_tokens,
+                cached_tokens: answer.usage.cached_tokens,
+                completion_tokens: answer.usage.completion_tokens,
+                reasoning_tokens: answer.usage.reasoning_tokens,
+                attempts: answer.attempts,
+            }),
+            Entry::Linked { conversation, slot, fingerprint } => {
+                Self::Linked { conversation: conversation.0, slot: (*slot).into(), fingerprint: fingerprint.0 }
+            }
+            Entry::Closed { conversation, status } => {
+                Self::Closed { conversation: conversation.0, status: status.into() }
+            }
+        }
+    }
+}
+
+impl EntryV1<'_> {
+    fn into_entry(self) -> Option<Entry> {
+        Some(match self {
+            Self::Run(run) => Entry::Run(run.into_run()),
+            Self::Answered(answered) => answered.into_entry()?,
+            Self::Linked { conversation, slot, fingerprint } => Entry::Linked {
+                conversation: ConversationKey(conversation),
+                slot: slot.into_slot()?,
+                fingerprint: Fingerprint(fingerprint),
+            },
+            Self::Closed { conversation, status } => {
+                Entry::Closed { conversation: ConversationKey(conversation), status: status.into_status() }
+            }
+        })
+    }
+}
+
+impl AnsweredV1<'_> {
+    fn into_entry(self) -> Option<Entry> {
+        let answer = Answer {
+            message: Message::new(Role::Assistant, self.text),
+            reasoning: self.reasoning.map(Cow::into_owned),
+            finish: finish_from_tag(self.finish)?,
+            finish_reason: self.finish_reason.into_owned(),
+            model: self.reported_model.into_owned(),
+            system_fingerprint: self.system_fingerprint.map(Cow::into_owned),
+            usage: Usage {
+                prompt_tokens: self.prompt_tokens,
+                cached_tokens: self.cached_tokens,
+                completion_tokens: self.completion_tokens,
+                reasoning_tokens: self.reasoning_tokens,
+            },
+            attempts: self.attempts,
+        };
+        Some(Entry::Answered {
+            run: self.run,
+            conversation: ConversationKey(self.conversation),
+            slot: self.slot.into_slot()?,
+            fingerprint: Fingerprint(self.fingerprint),
+            model: self.model.into_owned(),
+            answer: Arc::new(answer),
+        })
+    }
+}
+
+impl From<&Run> for RunV1 {
+    fn from(run: &Run) -> Self {
+        Self { number: run.number, started_ms: run.started_ms, settings: run.settings.entries.clone() }
+    }
+}
+
+impl RunV1 {
+    fn into_run(self) -> Run {
+        Run { number: self.number, started_ms: self.started_ms, settings: Settings { entries: self.settings } }
+    }
+}
+
+impl From<Slot> for SlotV1 {
+    fn from(slot: Slot) -> Self {
+        let lane = match slot.lane {
+            Lane::Main => 0,
+        };
+        Self(lane, slot.turn, slot.attempt)
+    }
+}
+
+impl SlotV1 {
+    fn into_slot(self) -> Option<Slot> {
+        let lane = match self.0 {
+            0 => Lane::Main,
+            _ => return None,
+        };
+        Some(Slot { lane, turn: self.1, attempt: self.2 })
+    }
+}
+
+/// The byte that stands for how an answer ended; never reused.
+fn finish_tag(finish: Finish) -> u8 {
+    match finish {
+        Finish::Complete => 0,
+        Finish::Length => 1,
+        Finish::Filtered => 2,
+        Finish::Refused => 3,
+        Finish::Tools => 4,
+        Finish::Empty => 5,
+        Finish::Loop => 6,
+    }
+}
+
+fn finish_from_tag(tag: u8) -> Option<Finish> {
+    const ALL: [Finish; 7] = [
+        Finish::Complete,
+        Finish::Length,
+        Finish::Filtered,
+        Finish::Refused,
+        Finish::Tools,
+        Finish::Empty,
+        Finish::Loop,
+    ];
+    ALL.into_iter().find(|finish| finish_tag(*finish) == tag)
+}
+
+impl From<&Status> for StatusV1 {
+    fn from(status: &Status) -> Self {
+        match status {
+            Status::Open => Self::Open,
+            Status::Complete => Self::Complete,
+            Status::Stopped { turn, reason } => Self::Stopped { turn: *turn, reason: reason.clone() },
+            Status::Failed { turn, reason, permanent } => {
+                Self::Failed { turn: *turn, reason: reason.clone(), permanent: *permanent }
+            }
+        }
+    }
+}
+
+impl StatusV1 {
+    fn into_status(self) -> Status {
+        match self {
+            Self::Open => Status::Open,
+            Self::Complete => Status::Complete,
+            Self::Stopped { turn, reason } => Status::Stopped { turn, reason },
+            Self::Failed { turn, reason, permanent } => Status::Failed { turn, reason, permanent },
+        }
+    }
+}
+
+impl From<&State> for StateV1 {
+    fn from(state: &State) -> Self {
+        let history = state.history.iter().map(|(slot, fingerprint)| ((*slot).into(), fingerprint.0)).collect();
+        Self { history, cursor: state.cursor, status: (&state.status).into() }
+    }
+}
+
+impl StateV1 {
+    fn into_state(self) -> Option<State> {
+        let history = self.history.into_iter().map(|(slot, hash)| Some((slot.into_slot()?, Fingerprint(hash))));
+        Some(State { history: history.collect::<Option<_>>()?, cursor: self.cursor, status: self.status.into_status() })
+    }
+}
+
+impl From<(&String, &Spent)> for SpentV1 {
+    fn from((model, spent): (&String, &Spent)) -> Self {
+        Self {
+            model: model.clone(),
+            calls: spent.calls,
+            prompt_tokens: spent.prompt_tokens,
+            cached_tokens: spent.cached_tokens,
+            completion_tokens: spent.completion_tokens,
+            reasoning_tokens: spent.reasoning_tokens,
+        }
+    }
+}
+
+impl SpentV1 {
+    fn into_row(self) -> (String, Spent) {
+        let spent = Spent {
+            calls: self.calls,
+            prompt_tokens: self.prompt_tokens,
+            cached_tokens: self.cached_tokens,
+            completion_tokens: self.completion_tokens,
+            reasoning_tokens: self.reasoning_tokens,
+        };
+        (self.model, spent)
+    }
+}

@@ -1,0 +1,235 @@
+//! The index in sled. The only file that names sled.
+//!
+//! Keys: `a` + fingerprint → place, `c` + conversation key → state, `r` + run number → run, `m` + name → the
+//! rest. Tags are never reused. Values stay far below sled's segment size. Each group of entries goes in as
+//! one atomic batch together with the journal position that it covers.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use super::entry::{Entry, Run, Spending, State};
+use super::error::StoreError;
+use super::fold::{View, fold};
+use super::index::Index;
+use super::journal::{Place, Position};
+use super::record;
+use crate::conversation::{ConversationKey, Fingerprint};
+
+const CACHE_BYTES: u64 = 64 << 20;
+/// How often sled writes what it holds back. Bounds how much journal a crashed run replays.
+const FLUSH_INTERVAL_MS: u64 = 2_000;
+const COVERED: &[u8] = b"mcovered";
+const SPENDING: &[u8] = b"mspending";
+
+/// The index of a store on disk.
+pub struct SledIndex {
+    path: PathBuf,
+    database: sled::Db,
+}
+
+impl SledIndex {
+    /// Opens or creates the index. sled may panic on damaged files; that comes back as an error too.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let config = sled::Config::default()
+            .path(path)
+            .cache_capacity(CACHE_BYTES)
+            .flush_every_ms(Some(FLUSH_INTERVAL_MS))
+            .mode(sled::Mode::HighThroughput);
+        let database = guarded(path, || config.open())?;
+        Ok(Self { path: path.to_owned(), database })
+    }
+
+    /// Writes everything out and makes it durable: sled's own flush does not reach the disk on Linux.
+    pub fn close(self) -> Result<(), StoreError> {
+        let Self { path, database } = self;
+        guarded(&path, || database.flush())?;
+        guarded(&path, || {
+            drop(database);
+            Ok(())
+        })?;
+        for entry in fs::read_dir(&path).map_err(StoreError::io("read", &path))?.flatten() {
+            let file = entry.path();
+            if file.is_file() {
+                File::open(&file).and_then(|file| file.sync_all()).map_err(StoreError::io("sync", &file))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<sled::IVec>, StoreError> {
+        guarded(&self.path, || self.database.get(key))
+    }
+
+    fn unreadable(&self, what: &str) -> StoreError {
+        StoreError::Index { path: self.path.clone(), reason: format!("{what} cannot be read") }
+    }
+}
+
+impl Index for SledIndex {
+    fn apply(&self, entries: &[(Place, Entry)], covered: Position) -> Result<(), StoreError> {
+        let mut batch = Batch {
+            index: self,
+            places: HashMap::new(),
+            states: HashMap::new(),
+            runs: Vec::new(),
+            spending: self.spending()?,
+        };
+        for (place, entry) in entries {
+            fold(&mut batch, *place, entry)?;
+        }
+        let mut writes = sled::Batch::default();
+        for (fingerprint, place) in &batch.places {
+            writes.insert(key(b'a', &fingerprint.0), &place_bytes(*place));
+        }
+        for (conversation, state) in &batch.states {
+            writes.insert(key(b'c', &conversation.0), record::encode_state(state));
+        }
+        for run in &batch.runs {
+            writes.insert(key(b'r', &run.number.to_be_bytes()), record::encode_run(run));
+        }
+        writes.insert(SPENDING, record::encode_spending(&batch.spending));
+        writes.insert(COVERED, &position_bytes(covered));
+        guarded(&self.path, || self.database.apply_batch(writes))
+    }
+
+    fn covered(&self) -> Result<Position, StoreError> {
+        match self.get(COVERED)? {
+            None => Ok(Position::default()),
+            Some(bytes) => read_position(&bytes).ok_or_else(|| self.unreadable("the checkpoint")),
+        }
+    }
+
+    fn place(&self, fingerprint: &Fingerprint) -> Result<Option<Place>, StoreError> {
+        let bytes = self.get(&key(b'a', &fingerprint.0))?;
+        bytes.map(|bytes| read_place(&bytes).ok_or_else(|| self.unreadable("a place"))).transpose()
+    }
+
+    fn forget(&self, fingerprint: &Fingerprint) -> Result<(), StoreError> {
+        guarded(&self.path, || self.database.remove(key(b'a', &fingerprint.0))).map(drop)
+    }
+
+    fn state(&self, conversation: &ConversationKey) -> Result<Option<State>, StoreError> {
+        let bytes = self.get(&key(b'c', &conversation.0))?;
+        bytes.map(|bytes| record::decode_state(&bytes).map_err(|_| self.unreadable("a state"))).transpose()
+    }
+
+    fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, State)) -> Result<(), StoreError> {
+        for item in self.database.scan_prefix(b"c") {
+            let (name, bytes) = guarded(&self.path, || item)?;
+            let hash = name.get(1..).and_then(|hash| hash.try_into().ok());
+            let state = record::decode_state(&bytes).ok();
+            let (hash, state) = hash.zip(state).ok_or_else(|| self.unreadable("a state"))?;
+            visit(ConversationKey(hash), state);
+        }
+        Ok(())
+    }
+
+    fn runs(&self) -> Result<Vec<Run>, StoreError> {
+        let runs = self.database.scan_prefix(b"r").map(|item| {
+            let (_, bytes) = guarded(&self.path, || item)?;
+            record::decode_run(&bytes).map_err(|_| self.unreadable("a run"))
+        });
+        runs.collect()
+    }
+
+    fn spending(&self) -> Result<Spending, StoreError> {
+        match self.get(SPENDING)? {
+            None => Ok(Spending::default()),
+            Some(bytes) => record::decode_spending(&bytes).map_err(|_| self.unreadable("the spending")),
+        }
+    }
+}
+
+/// A group of entries on its way in: reads what sled has, sees its own writes.
+struct Batch<'a> {
+    index: &'a SledIndex,
+    places: HashMap<Fingerprint, Place>,
+    states: HashMap<ConversationKey, State>,
+    runs: Vec<Run>,
+    spending: Spending,
+}
+
+impl View for Batch<'_> {
+    type Error = StoreError;
+
+    fn put_place(&mut self, fingerprint: Fingerprint, place: Place) -> Result<(), StoreError> {
+        if self.index.place(&fingerprint)?.is_none() {
+            self.places.entry(fingerprint).or_insert(place);
+        }
+        Ok(())
+    }
+
+    fn update_state(&mut self, key: ConversationKey, change: impl FnOnce(&mut State)) -> Result<(), StoreError> {
+        let state = match self.states.entry(key) {
+            std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
+            std::collections::hash_map::Entry::Vacant(unknown) => {
+                unknown.insert(self.index.state(&key)?.unwrap_or_default())
+            }
+        };
+        change(state);
+        Ok(())
+    }
+
+    fn put_run(&mut self, run: &Run) -> Result<(), StoreError> {
+        self.runs.push(run.clone());
+        Ok(())
+    }
+
+    fn spending(&mut self) -> &mut Spending {
+        &mut self.spending
+    }
+}
+
+/// Runs something of sled's, turning its errors and its panics into ours.
+fn guarded<T>(path: &Path, action: impl FnOnce() -> sled::Result<T>) -> Result<T, StoreError> {
+    let reason = match catch_unwind(AssertUnwindSafe(action)) {
+        Ok(Ok(value)) => return Ok(value),
+        Ok(Err(sled::Error::Io(source))) => {
+            return Err(StoreError::Io { action: "use", path: path.to_owned(), source });
+        }
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "sled panicked".to_owned(),
+    };
+    Err(StoreError::Index { path: path.to_owned(), reason })
+}
+
+fn key(tag: u8, hash: &[u8]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(1 + hash.len());
+    key.push(tag);
+    key.extend_from_slice(hash);
+    key
+}
+
+fn place_bytes(place: Place) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    bytes[..4].copy_from_slice(&place.segment.to_le_bytes());
+    bytes[4..12].copy_from_slice(&place.offset.to_le_bytes());
+    bytes[12..].copy_from_slice(&place.length.to_le_bytes());
+    bytes
+}
+
+fn read_place(bytes: &[u8]) -> Option<Place> {
+    let bytes: [u8; 16] = bytes.try_into().ok()?;
+    Some(Place {
+        segment: u32::from_le_bytes(bytes[..4].try_into().ok()?),
+        offset: u64::from_le_bytes(bytes[4..12].try_into().ok()?),
+        length: u32::from_le_bytes(bytes[12..].try_into().ok()?),
+    })
+}
+
+fn position_bytes(position: Position) -> [u8; 12] {
+    let mut bytes = [0; 12];
+    bytes[..4].copy_from_slice(&position.segment.to_le_bytes());
+    bytes[4..].copy_from_slice(&position.offset.to_le_bytes());
+    bytes
+}
+
+fn read_position(bytes: &[u8]) -> Option<Position> {
+    let bytes: [u8; 12] = bytes.try_into().ok()?;
+    Some(Position {
+        segment: u32::from_le_bytes(bytes[..4].try_into().ok()?),
+        offset: u64::from_le_bytes(bytes[4..].try_into().ok()?),
+    })
+}

@@ -1,0 +1,71 @@
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::store::{Entry, Store, StoreError};
+
+/// Entries that go into one group at most.
+const GROUP_ENTRIES_MAX: usize = 4_096;
+
+/// The one thread that writes: takes what has arrived, commits it in one go, then acknowledges all of it.
+///
+/// Its queue holds no more than the calls in flight and the open sessions produce: each of them waits for its
+/// acknowledgement before it goes on.
+pub struct Committer<Token> {
+    queue: Option<Sender<(Vec<Entry>, Token)>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl<Token: Send + 'static> Committer<Token> {
+    /// Starts the thread. `acknowledge` gets the tokens of each group, or the error after which nothing more is
+    /// committed; both arrive as messages made by `message`.
+    pub fn start<Message: Send + 'static>(
+        store: Arc<dyn Store>,
+        acknowledge: UnboundedSender<Message>,
+        message: impl Fn(Result<Vec<Token>, StoreError>) -> Message + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let (queue, arrivals) = channel();
+        let thread = std::thread::Builder::new().name("committer".to_owned()).spawn(move || {
+            while let Some((entries, tokens)) = next_group(&arrivals) {
+                let result = store.commit(entries).map(|()| tokens);
+                let failed = result.is_err();
+                // The dispatcher may have gone; what is committed is committed.
+                let _ = acknowledge.send(message(result));
+                if failed {
+                    break;
+                }
+            }
+        })?;
+        Ok(Self { queue: Some(queue), thread: Some(thread) })
+    }
+
+    /// Hands in entries. After a failure they go nowhere; the error has been reported once.
+    pub fn commit(&self, entries: Vec<Entry>, token: Token) {
+        if let Some(queue) = &self.queue {
+            let _ = queue.send((entries, token));
+        }
+    }
+}
+
+impl<Token> Drop for Committer<Token> {
+    /// Waits until everything handed in is committed.
+    fn drop(&mut self) {
+        self.queue.take();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn next_group<Token>(arrivals: &Receiver<(Vec<Entry>, Token)>) -> Option<(Vec<Entry>, Vec<Token>)> {
+    let (mut entries, token) = arrivals.recv().ok()?;
+    let mut tokens = vec![token];
+    while entries.len() < GROUP_ENTRIES_MAX {
+        let Ok((more, token)) = arrivals.try_recv() else { break };
+        entries.extend(more);
+        tokens.push(token);
+    }
+    Some((entries, tokens))
+}

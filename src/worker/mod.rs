@@ -1,0 +1,93 @@
+//! The worker: asks what a recipe wants asked, and loses nothing on the way.
+//!
+//! ```text
+//! admission ──rows──▶ session ──questions──▶ dispatcher ──calls──▶ model
+//!                     (one for each open     (owns all state:      │
+//!                      conversation)          slots, waits, flights) ◀┘ answers
+//!                        ▲                      │
+//!                        └──────answers─────────┤──▶ committer ──▶ store
+//!                           once committed      ◀──┘ (one thread, group commit)
+//! ```
+//!
+//! A session replays its conversation from the store and asks for what is missing. The dispatcher lets each
+//! distinct question fly once, however many sessions wait for it, and hands an answer out only when it is
+//! committed. There is no barrier anywhere: a slot that falls free takes the next question of the conversation
+//! that was opened first.
+
+mod committer;
+mod dispatcher;
+mod event;
+mod order;
+mod session;
+mod stop;
+
+pub use dispatcher::run;
+pub use event::{Event, Observer, Silent};
+pub use order::{AdmissionOrder, OrderBuilder, RowRank};
+pub use session::ConversationEnd;
+pub use stop::{Stage, StopReason};
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::conversation::Seed;
+use crate::model::Model;
+use crate::recipe::Recipe;
+use crate::store::{Store, StoreError};
+
+/// Everything that a run needs.
+pub struct Work {
+    /// What to do with each conversation.
+    pub recipe: Arc<dyn Recipe>,
+    /// Where answers are kept.
+    pub store: Arc<dyn Store>,
+    /// Whom to ask, by the model's name.
+    pub models: HashMap<String, Arc<dyn Model>>,
+    /// The conversations.
+    pub seeds: Arc<dyn Seeds>,
+    /// The rows in the order in which they are to be opened.
+    pub rows: Box<dyn Iterator<Item = u64> + Send>,
+    /// This run's number in the store.
+    pub run: u32,
+    /// Most calls in flight.
+    pub concurrency: usize,
+    /// Asks again what failed for good in an earlier run.
+    pub retry_failed: bool,
+}
+
+/// Gives out conversations by row.
+pub trait Seeds: Send + Sync {
+    /// Returns the conversation of a row.
+    fn seed(&self, row: u64) -> Result<Seed, String>;
+}
+
+/// How a run ended when nothing went wrong with the program itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// Every conversation came to its end, good or bad.
+    Finished,
+    /// It stopped before; the same command goes on.
+    Stopped(StopReason),
+}
+
+/// What went wrong with the program or the machine. Everything committed before it is safe.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A row could not be read a second time.
+    #[error("row {row} of the input cannot be read again: {reason}")]
+    Seed {
+        /// The row, from 0.
+        row: u64,
+        /// Why.
+        reason: String,
+    },
+    /// A recipe asked for a model that the run does not have.
+    #[error("the recipe asks the model `{0}`, which this run does not have")]
+    UnknownModel(String),
+    /// A part of the worker died. The run never counts as a success then.
+    #[error("a task of the worker died: {0}")]
+    Died(String),
+}

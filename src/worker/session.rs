@@ -1,0 +1,191 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::{Seeds, WorkerError};
+use crate::conversation::{Answer, ConversationKey, Fingerprint, Outcome, Question, Slot};
+use crate::recipe::{Progress, Recipe, Replay};
+use crate::store::{Entry, State, Status, Store};
+
+/// How a conversation ended in this run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConversationEnd {
+    /// Every turn has a whole answer.
+    Complete,
+    /// The recipe stopped at a turn.
+    Stopped {
+        /// The turn, from 0.
+        turn: u32,
+        /// A short code.
+        reason: String,
+    },
+    /// A question got no answer.
+    Failed {
+        /// The turn, from 0.
+        turn: u32,
+        /// What was said.
+        reason: String,
+    },
+    /// The run stopped first.
+    Interrupted,
+}
+
+/// What a session tells the dispatcher.
+pub enum Request {
+    /// It needs an answer; the reply comes when it is committed.
+    Ask { fingerprint: Fingerprint, question: Question, conversation: ConversationKey, reply_to: ReplySender },
+    /// Something to be committed, acknowledged with [`Reply::Noted`].
+    Note { entries: Vec<Entry>, reply_to: ReplySender },
+    /// It took an answer from the store.
+    TookStored { by_this_run: bool },
+}
+
+/// What the dispatcher tells a session.
+#[derive(Debug)]
+pub enum Reply {
+    /// The answer, committed. `own` says that this session was the first to ask.
+    Answered { slot: Slot, fingerprint: Fingerprint, answer: Arc<Answer>, own: bool },
+    /// No answer.
+    Failed { slot: Slot, reason: String, permanent: bool },
+    /// The run is stopping.
+    Stopping,
+    /// What was noted is committed.
+    Noted,
+}
+
+pub type ReplySender = UnboundedSender<Reply>;
+
+/// What every session shares.
+pub struct SessionContext {
+    pub recipe: Arc<dyn Recipe>,
+    pub store: Arc<dyn Store>,
+    pub seeds: Arc<dyn Seeds>,
+    pub run: u32,
+    pub retry_failed: bool,
+}
+
+/// Leads one conversation to its end.
+pub async fn lead(
+    context: Arc<SessionContext>,
+    row: u64,
+    number: u64,
+    dispatcher: UnboundedSender<(u64, Request)>,
+) -> Result<ConversationEnd, WorkerError> {
+    let seed = context.seeds.seed(row).map_err(|reason| WorkerError::Seed { row, reason })?;
+    let key = ConversationKey::new(context.recipe.settings(), &seed.digest());
+    let state = context.store.state(&key)?.unwrap_or_default();
+    let (reply_to, replies) = unbounded_channel();
+    let mut session =
+        Session { context: &context, key, state, number, dispatcher, reply_to, replies, links: Vec::new() };
+    let mut replay = Replay::new(&*context.recipe, &seed);
+    let mut waiting = BTreeSet::new();
+    loop {
+        let progress = replay.advance(|fingerprint, slot| session.look_up(fingerprint, slot, &waiting))?;
+        let open = match progress {
+            Progress::Done(outcome) => return session.close(status_of(&outcome)).await,
+            Progress::Open(open) => open,
+        };
+        if let Some(status) = session.failed_for_good() {
+            return session.close(status).await;
+        }
+        for (fingerprint, question) in open {
+            if waiting.insert(question.slot) {
+                session.ask(fingerprint, question);
+            }
+        }
+        match session.replies.recv().await {
+            Some(Reply::Answered { slot, fingerprint, answer, own }) => {
+                waiting.remove(&slot);
+                if !own {
+                    session.link(slot, fingerprint);
+                }
+                replay.record(slot, answer);
+            }
+            Some(Reply::Failed { slot, reason, permanent }) => {
+                return session.close(Status::Failed { turn: slot.turn, reason, permanent }).await;
+            }
+            Some(Reply::Noted) => {}
+            Some(Reply::Stopping) | None => return Ok(ConversationEnd::Interrupted),
+        }
+    }
+}
+
+struct Session<'a> {
+    context: &'a SessionContext,
+    key: ConversationKey,
+    /// The state as it was when the session began.
+    state: State,
+    number: u64,
+    dispatcher: UnboundedSender<(u64, Request)>,
+    reply_to: ReplySender,
+    replies: UnboundedReceiver<Reply>,
+    /// Answers taken from elsewhere that the state does not know of yet.
+    links: Vec<Entry>,
+}
+
+impl Session<'_> {
+    fn look_up(
+        &mut self,
+        fingerprint: &Fingerprint,
+        slot: Slot,
+        waiting: &BTreeSet<Slot>,
+    ) -> Result<Option<Arc<Answer>>, WorkerError> {
+        if waiting.contains(&slot) {
+            return Ok(None);
+        }
+        let stored = self.context.store.answer(fingerprint)?;
+        Ok(stored.map(|stored| {
+            self.link(slot, *fingerprint);
+            self.tell(Request::TookStored { by_this_run: stored.run == self.context.run });
+            stored.answer
+        }))
+    }
+
+    fn link(&mut self, slot: Slot, fingerprint: Fingerprint) {
+        if !self.state.history.contains(&(slot, fingerprint)) {
+            self.links.push(Entry::Linked { conversation: self.key, slot, fingerprint });
+        }
+    }
+
+    fn ask(&self, fingerprint: Fingerprint, question: Question) {
+        let reply_to = self.reply_to.clone();
+        self.tell(Request::Ask { fingerprint, question, conversation: self.key, reply_to });
+    }
+
+    /// Returns the failure of an earlier run that asking again cannot heal.
+    fn failed_for_good(&self) -> Option<Status> {
+        let is_final = matches!(self.state.status, Status::Failed { permanent: true, .. });
+        (is_final && !self.context.retry_failed).then(|| self.state.status.clone())
+    }
+
+    /// Has the end committed, where it is news, and returns it.
+    async fn close(mut self, status: Status) -> Result<ConversationEnd, WorkerError> {
+        let mut entries = std::mem::take(&mut self.links);
+        let is_new = self.state.status != status || !entries.is_empty();
+        if is_new {
+            entries.push(Entry::Closed { conversation: self.key, status: status.clone() });
+            self.tell(Request::Note { entries, reply_to: self.reply_to.clone() });
+            // Answers for other lanes may arrive first.
+            while !matches!(self.replies.recv().await, Some(Reply::Noted | Reply::Stopping) | None) {}
+        }
+        Ok(match status {
+            Status::Open => ConversationEnd::Interrupted,
+            Status::Complete => ConversationEnd::Complete,
+            Status::Stopped { turn, reason } => ConversationEnd::Stopped { turn, reason },
+            Status::Failed { turn, reason, .. } => ConversationEnd::Failed { turn, reason },
+        })
+    }
+
+    fn tell(&self, request: Request) {
+        // A dispatcher that has gone aborts its sessions.
+        let _ = self.dispatcher.send((self.number, request));
+    }
+}
+
+fn status_of(outcome: &Outcome) -> Status {
+    match outcome {
+        Outcome::Complete(_) => Status::Complete,
+        Outcome::Stopped { turn, reason, .. } => Status::Stopped { turn: *turn, reason: reason.clone() },
+    }
+}
