@@ -13,8 +13,8 @@ use super::signals::Signals;
 use super::{CliError, CliResult, store};
 use crate::conversation::Settings;
 use crate::recipe::{Distill, Recipe};
-use crate::report::summary::{Closing, summary};
-use crate::report::{Progress, Tally, words};
+use crate::report::summary::{Closing, summary, summary_json};
+use crate::report::{Progress, ProgressMode, Tally, words};
 use crate::store::{DiskStore, Entry, Reader, Run, Store};
 use crate::worker::{self, Ended, StopReason, Work};
 
@@ -82,6 +82,7 @@ async fn distill(args: DistillArgs) -> CliResult {
     let ended = worker::run(work, signals.stage(), &mut progress.watcher()).await;
     let (tally, elapsed) = progress.finish();
     let ended = ended?;
+    store.settle();
 
     let mut closing = Closing {
         headline: "done".to_owned(),
@@ -97,7 +98,10 @@ async fn distill(args: DistillArgs) -> CliResult {
         }
         Ended::Stopped(reason) => close_stopped(&mut closing, &reason, &signals, &found),
     };
-    options.say(&summary(&tally, elapsed, &closing));
+    match options.progress() {
+        ProgressMode::Json => eprintln!("{}", summary_json(&tally, elapsed, &closing, code)),
+        _ => options.say(&summary(&tally, elapsed, &closing)),
+    }
     if let Some(store) = Arc::into_inner(store) {
         store.close()?;
     }

@@ -160,8 +160,10 @@ impl Options {
 
     /// Prints a line for people, unless they asked for silence.
     pub fn say(&self, line: &str) {
-        if !self.quiet {
-            eprintln!("{line}");
+        match self.progress() {
+            _ if self.quiet => {}
+            ProgressMode::Json => eprintln!("{}", serde_json::json!({"message": line})),
+            _ => eprintln!("{line}"),
         }
     }
 }

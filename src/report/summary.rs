@@ -1,6 +1,9 @@
 //! The closing words of a run: what was reused, what was new, what is missing and why, and how to go on.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+use serde_json::json;
 
 use super::tally::Tally;
 use super::words::{counted, duration, money, number};
@@ -61,23 +64,35 @@ pub fn summary(tally: &Tally, elapsed: Duration, closing: &Closing) -> String {
     lines.join("\n")
 }
 
+/// Returns the same for machines.
+pub fn summary_json(tally: &Tally, elapsed: Duration, closing: &Closing, exit_code: u8) -> serde_json::Value {
+    let file = |file: &Option<(String, u64)>| file.as_ref().map(|(path, rows)| json!({"path": path, "rows": rows}));
+    let left_out: BTreeMap<_, _> = closing.left_out.iter().cloned().collect();
+    json!({
+        "ended": closing.headline, "exit_code": exit_code, "elapsed_s": elapsed.as_secs_f64(),
+        "conversations": tally.totals.conversations, "turns": tally.totals.turns,
+        "reused": tally.reused, "answered": tally.answered, "shared": tally.shared,
+        "prompt_tokens": tally.usage.prompt_tokens, "cached_tokens": tally.usage.cached_tokens,
+        "completion_tokens": tally.usage.completion_tokens,
+        "cost": (!tally.prices.is_empty()).then_some(tally.cost),
+        "failures": tally.failures, "reasons": tally.incomplete, "left_out": left_out,
+        "output": file(&closing.written), "incomplete": file(&closing.incomplete),
+        "unusable": closing.unusable, "hint": closing.hint,
+    })
+}
+
 const REASONS_MAX: usize = 8;
 
 fn new_answers(tally: &Tally) -> String {
-    let mut text = counted(tally.answered, "answer");
-    if let Some(tokens) = tally.usage.prompt_tokens {
-        let cached = tally.usage.cached_tokens.filter(|_| tokens > 0);
-        let cached =
-            cached.map_or(String::new(), |cached| format!(", {:.0} % cached", cached as f64 * 100.0 / tokens as f64));
-        text += &format!("; {} prompt tokens{cached}", number(tokens));
+    let mut parts = vec![counted(tally.answered, "answer")];
+    if let Some(tokens) = tally.usage.prompt_tokens.filter(|tokens| *tokens > 0) {
+        let share = |cached: u64| format!(", {:.0} % cached", cached as f64 * 100.0 / tokens as f64);
+        let cached = tally.usage.cached_tokens.map_or(String::new(), share);
+        parts.push(format!("{} prompt tokens{cached}", number(tokens)));
     }
-    if let Some(tokens) = tally.usage.completion_tokens {
-        text += &format!(", {} completion tokens", number(tokens));
-    }
-    if !tally.prices.is_empty() {
-        text += &format!("; {}", money(tally.cost));
-    }
-    text
+    parts.extend(tally.usage.completion_tokens.map(|tokens| format!("{} completion tokens", number(tokens))));
+    parts.extend((!tally.prices.is_empty()).then(|| money(tally.cost)));
+    parts.join(", ")
 }
 
 fn list<'a>(entries: impl Iterator<Item = (&'a String, &'a u64)>) -> String {

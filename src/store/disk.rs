@@ -9,8 +9,9 @@ use std::thread::JoinHandle;
 use super::entry::{Entry, Run, Spending, State, Stored};
 use super::error::StoreError;
 use super::index::Index;
-use super::journal::{Damage, Journal, Place, Position, SEGMENT_BYTES};
+use super::journal::{Damage, Journal, Place, SEGMENT_BYTES};
 use super::lock::Lock;
+use super::open_index::{mark_closed, open_index};
 use super::sled_index::SledIndex;
 use super::{Reader, Store};
 use crate::conversation::{ConversationKey, Fingerprint};
@@ -18,7 +19,7 @@ use crate::conversation::{ConversationKey, Fingerprint};
 /// Groups of entries that may wait for the index. Beyond it a commit waits: the index is far behind.
 const INDEX_QUEUE_GROUPS: usize = 256;
 /// Entries that the index takes in one batch.
-const INDEX_BATCH_ENTRIES: usize = 4_096;
+pub(super) const INDEX_BATCH_ENTRIES: usize = 4_096;
 
 /// The store in a directory: journal for truth, sled for finding things.
 ///
@@ -26,13 +27,20 @@ const INDEX_BATCH_ENTRIES: usize = 4_096;
 /// later; until then `recent` knows where they stand.
 pub struct DiskStore {
     shared: Arc<Shared>,
-    indexing: Option<(SyncSender<Group>, JoinHandle<()>)>,
+    indexing: Option<(SyncSender<Job>, JoinHandle<()>)>,
     directory: PathBuf,
     _lock: Lock,
 }
 
 /// Entries that were committed together, and where they stand.
-type Group = Vec<(Place, Entry)>;
+pub(super) type Group = Vec<(Place, Entry)>;
+
+/// What the index thread is given.
+enum Job {
+    Fold(Group),
+    /// Answered when everything before it is folded in.
+    Settle(SyncSender<()>),
+}
 
 struct Shared {
     journal: Journal,
@@ -83,6 +91,17 @@ impl DiskStore {
         Ok((store, opened))
     }
 
+    /// Waits until the index has everything that is committed, so that states are what they should be.
+    pub fn settle(&self) {
+        let (sender, settled) = sync_channel(1);
+        if let Some((jobs, _)) = &self.indexing {
+            // An error on either side means that the thread has gone, and with it the index.
+            if jobs.send(Job::Settle(sender)).is_err() || settled.recv().is_err() {
+                self.shared.index_failed.store(true, Ordering::Release);
+            }
+        }
+    }
+
     /// Brings the index to the disk, so that the next open starts at once. Without it nothing is lost.
     pub fn close(mut self) -> Result<(), StoreError> {
         self.stop_indexing();
@@ -91,8 +110,8 @@ impl DiskStore {
         let directory = self.directory.clone();
         drop(self);
         if let (false, Some(shared)) = (failed, Arc::into_inner(shared)) {
-            shared.index.close()?;
-            write_index_state(&directory, CLEAN)?;
+            let seal = shared.index.close()?;
+            mark_closed(&directory, seal)?;
         }
         Ok(())
     }
@@ -123,8 +142,8 @@ impl Store for DiskStore {
             }
         }
         drop(recent);
-        if let Some((sender, _)) = &self.indexing
-            && sender.send(group).is_err()
+        if let Some((jobs, _)) = &self.indexing
+            && jobs.send(Job::Fold(group)).is_err()
         {
             self.shared.index_failed.store(true, Ordering::Release);
         }
@@ -173,136 +192,40 @@ impl Shared {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn index_what_comes(&self, groups: &Receiver<Group>) {
-        while let Ok(mut batch) = groups.recv() {
-            while batch.len() < INDEX_BATCH_ENTRIES {
-                let Ok(more) = groups.try_recv() else { break };
-                batch.extend(more);
-            }
-            let Some((last, _)) = batch.last() else { continue };
-            if self.index_failed.load(Ordering::Acquire) {
-                continue;
-            }
-            if self.index.apply(&batch, last.end()).is_err() {
-                self.index_failed.store(true, Ordering::Release);
-                continue;
-            }
-            let mut recent = self.recent();
-            for (place, entry) in &batch {
-                if let Entry::Answered { fingerprint, .. } = entry
-                    && recent.get(fingerprint) == Some(place)
-                {
-                    recent.remove(fingerprint);
+    fn index_what_comes(&self, jobs: &Receiver<Job>) {
+        while let Ok(job) = jobs.recv() {
+            let mut batch = Group::new();
+            let mut settled = None;
+            let mut next = Some(job);
+            while let Some(job) = next {
+                match job {
+                    Job::Fold(group) => batch.extend(group),
+                    Job::Settle(sender) => settled = Some(sender),
                 }
+                let is_full = settled.is_some() || batch.len() >= INDEX_BATCH_ENTRIES;
+                next = if is_full { None } else { jobs.try_recv().ok() };
+            }
+            self.index_batch(&batch);
+            // Whoever waited may have given up.
+            let _ = settled.map(|settled| settled.send(()));
+        }
+    }
+
+    fn index_batch(&self, batch: &Group) {
+        if self.index_failed.load(Ordering::Acquire) {
+            return;
+        }
+        if self.index.apply(batch).is_err() {
+            self.index_failed.store(true, Ordering::Release);
+            return;
+        }
+        let mut recent = self.recent();
+        for (place, entry) in batch {
+            if let Entry::Answered { fingerprint, .. } = entry
+                && recent.get(fingerprint) == Some(place)
+            {
+                recent.remove(fingerprint);
             }
         }
     }
-}
-
-const CLEAN: &str = "clean";
-
-/// Opens the index and replays what the journal has beyond it; an index that cannot be trusted is set aside first.
-fn open_index(
-    directory: &Path,
-    journal: &Journal,
-    opened: &mut Opened,
-    progress: &mut dyn FnMut(u64, u64),
-) -> Result<SledIndex, StoreError> {
-    let path = directory.join("index");
-    let fresh = !path.exists() && journal.bytes_from(Position::default())? == 0;
-    let distrust = if fresh { None } else { distrust(directory, &path) };
-    write_index_state(directory, &boot_id())?;
-    let attempt = match distrust {
-        Some(reason) => Err(reason),
-        None => open_and_catch_up(&path, journal, opened, progress).map_err(|error| error.to_string()),
-    };
-    match attempt {
-        Ok(index) => Ok(index),
-        Err(reason) => {
-            set_aside(directory, &path)?;
-            opened.rebuilt = Some(reason);
-            open_and_catch_up(&path, journal, opened, progress)
-        }
-    }
-}
-
-fn open_and_catch_up(
-    path: &Path,
-    journal: &Journal,
-    opened: &mut Opened,
-    progress: &mut dyn FnMut(u64, u64),
-) -> Result<SledIndex, StoreError> {
-    let index = silently(|| SledIndex::open(path))?;
-    let covered = index.covered()?;
-    if !journal.contains(covered) {
-        let reason = "it covers more than the journal holds".to_owned();
-        return Err(StoreError::Index { path: path.to_owned(), reason });
-    }
-    let bytes_total = journal.bytes_from(covered)?;
-    let mut bytes_done = 0;
-    let mut batch = Vec::new();
-    let flush = |batch: &mut Vec<(Place, Entry)>| match batch.last() {
-        None => Ok(()),
-        Some((last, _)) => index.apply(batch, last.end()).inspect(|()| batch.clear()),
-    };
-    opened.damages = journal.for_each(covered, |place, entry| {
-        batch.push((place, entry));
-        bytes_done += u64::from(place.length);
-        if batch.len() < INDEX_BATCH_ENTRIES {
-            return Ok(());
-        }
-        progress(bytes_done, bytes_total);
-        flush(&mut batch)
-    })?;
-    flush(&mut batch)?;
-    Ok(index)
-}
-
-/// Returns why the index cannot be trusted. After a clean close it can; after a crash only within the same
-/// boot, because then everything that sled wrote is still in the page cache.
-fn distrust(directory: &Path, index: &Path) -> Option<String> {
-    if !index.is_dir() {
-        return Some("it is missing".to_owned());
-    }
-    match fs::read_to_string(index_state_path(directory)) {
-        Ok(state) if state.trim() == CLEAN || state.trim() == boot_id() => None,
-        Ok(_) => Some("it was not closed before the machine went down".to_owned()),
-        Err(_) => Some("nothing says that it was closed".to_owned()),
-    }
-}
-
-fn set_aside(directory: &Path, index: &Path) -> Result<(), StoreError> {
-    if !index.exists() {
-        return Ok(());
-    }
-    let aside = directory.join("index.aside");
-    if aside.exists() {
-        fs::remove_dir_all(&aside).map_err(StoreError::io("delete", &aside))?;
-    }
-    fs::rename(index, &aside).map_err(StoreError::io("set aside", index))
-}
-
-fn index_state_path(directory: &Path) -> PathBuf {
-    directory.join("index.state")
-}
-
-fn write_index_state(directory: &Path, state: &str) -> Result<(), StoreError> {
-    let path = index_state_path(directory);
-    let written = fs::write(&path, format!("{state}\n")).and_then(|()| fs::File::open(&path)?.sync_all());
-    written.map_err(StoreError::io("write", &path))
-}
-
-/// Returns what names this boot of the machine; where the system does not say, nothing that a later boot would match.
-fn boot_id() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .map_or_else(|_| format!("unknown boot, process {}", std::process::id()), |id| id.trim().to_owned())
-}
-
-/// Runs `action` without the panic messages that sled prints about damaged files.
-fn silently<T>(action: impl FnOnce() -> T) -> T {
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
-    let value = action();
-    std::panic::set_hook(hook);
-    value
 }

@@ -35,8 +35,8 @@ impl FrameWriter {
         Self { compressor }
     }
 
-    /// Appends `record` to `out` as a frame.
-    pub fn append(&mut self, record: &[u8], out: &mut Vec<u8>) {
+    /// Appends `record` to `out` as a frame and returns its checksum.
+    pub fn append(&mut self, record: &[u8], out: &mut Vec<u8>) -> u32 {
         let compressed = (record.len() >= COMPRESS_BYTES_MIN)
             .then(|| self.compressor.compress(record).ok())
             .flatten()
@@ -50,6 +50,7 @@ impl FrameWriter {
         let checksum = checksum(&out[start + 4..], payload);
         out.extend_from_slice(&checksum.to_le_bytes());
         out.extend_from_slice(payload);
+        checksum
     }
 }
 
@@ -57,7 +58,7 @@ impl FrameWriter {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Parsed {
     /// A whole frame of this many bytes with this record in it.
-    Frame { length: usize, record: Vec<u8> },
+    Frame { length: usize, checksum: u32, record: Vec<u8> },
     /// The beginning of a frame that needs this many bytes in all.
     Short { needed: usize },
     /// No frame.
@@ -84,7 +85,8 @@ pub fn parse(bytes: &[u8]) -> Parsed {
     let Some(payload) = bytes.get(HEADER_BYTES..length) else {
         return Parsed::Short { needed: length };
     };
-    if checksum(&header[4..16], payload) != number(16) {
+    let checksum = checksum(&header[4..16], payload);
+    if checksum != number(16) {
         return Parsed::Damaged;
     }
     let record = if flags & FLAG_ZSTD == 0 {
@@ -93,7 +95,7 @@ pub fn parse(bytes: &[u8]) -> Parsed {
         zstd::bulk::decompress(payload, record_length).ok()
     };
     match record {
-        Some(record) if record.len() == record_length => Parsed::Frame { length, record },
+        Some(record) if record.len() == record_length => Parsed::Frame { length, checksum, record },
         _ => Parsed::Damaged,
     }
 }

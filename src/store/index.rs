@@ -5,15 +5,15 @@ use std::collections::HashMap;
 use super::entry::{Entry, Run, Spending, State};
 use super::error::StoreError;
 use super::fold::{View, fold};
-use super::journal::{Place, Position};
+use super::journal::Place;
 use crate::conversation::{ConversationKey, Fingerprint};
 
 /// Derived state: everything here can be computed again from the journal.
 pub trait Index: Send + Sync {
-    /// Folds entries in, in journal order, and remembers that everything before `covered` is in.
-    fn apply(&self, entries: &[(Place, Entry)], covered: Position) -> Result<(), StoreError>;
-    /// Returns up to where the journal is folded in.
-    fn covered(&self) -> Result<Position, StoreError>;
+    /// Folds entries in, in journal order. The last one's place becomes the checkpoint.
+    fn apply(&self, entries: &[(Place, Entry)]) -> Result<(), StoreError>;
+    /// Returns the checkpoint: the last entry of the journal that is folded in.
+    fn covered(&self) -> Result<Option<Place>, StoreError>;
     /// Returns where the answer stands.
     fn place(&self, fingerprint: &Fingerprint) -> Result<Option<Place>, StoreError>;
     /// Drops a place that turned out to be damaged.

@@ -15,6 +15,7 @@ use super::scan::{Found, Scan};
 
 /// What a segment file begins with.
 pub const SEGMENT_HEADER: [u8; 16] = *b"cohobate journal";
+const FRAME_BYTES_MAX: usize = HEADER_BYTES + super::codec::RECORD_BYTES_MAX;
 /// A segment that has reached this size is followed by a new one.
 pub const SEGMENT_BYTES: u64 = 256 << 20;
 
@@ -27,6 +28,8 @@ pub struct Place {
     pub offset: u64,
     /// Bytes of the frame.
     pub length: u32,
+    /// The frame's checksum: another frame at the same place is not the one that was meant.
+    pub checksum: u32,
 }
 
 /// A position between two frames: everything before it is covered.
@@ -126,19 +129,28 @@ impl Journal {
         if writer.poisoned {
             return Err(StoreError::Poisoned);
         }
-        writer.encode(entries).and_then(|lengths| writer.write(&self.directory, self.segment_bytes, &lengths))
+        writer.encode(entries).and_then(|frames| writer.write(&self.directory, self.segment_bytes, &frames))
     }
 
     /// Returns the entry at `place`; `None` where the bytes there are not what was written.
     pub fn read(&self, place: Place) -> Result<Option<Entry>, StoreError> {
         let path = segment_path(&self.directory, place.segment);
+        if place.length as usize > FRAME_BYTES_MAX {
+            return Ok(None);
+        }
+        let segment = match self.segment(place.segment) {
+            Err(StoreError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            other => other?,
+        };
         let mut bytes = vec![0; place.length as usize];
-        match self.segment(place.segment)?.read_exact_at(&mut bytes, place.offset) {
+        match segment.read_exact_at(&mut bytes, place.offset) {
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
             other => other.map_err(StoreError::io("read", &path))?,
         }
         match frame::parse(&bytes) {
-            Parsed::Frame { length, record } if length == bytes.len() => read_record(&record, &path),
+            Parsed::Frame { length, checksum, record } if length == bytes.len() && checksum == place.checksum => {
+                read_record(&record, &path)
+            }
             _ => Ok(None),
         }
     }
@@ -182,13 +194,6 @@ impl Journal {
         Ok(total)
     }
 
-    /// True where `position` lies within what the journal holds.
-    pub fn contains(&self, position: Position) -> bool {
-        position.segment == 0
-            || fs::metadata(segment_path(&self.directory, position.segment))
-                .is_ok_and(|metadata| metadata.len() >= position.offset)
-    }
-
     fn segment(&self, number: u32) -> Result<Arc<File>, StoreError> {
         let index = number as usize;
         let known = self.segments.read().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -219,8 +224,8 @@ impl Writer {
         }
     }
 
-    /// Fills the buffer with one frame for each entry and returns their lengths. Nothing is written yet.
-    fn encode(&mut self, entries: &[Entry]) -> Result<Vec<u32>, StoreError> {
+    /// Fills the buffer with one frame for each entry and returns their lengths and checksums. Nothing is written yet.
+    fn encode(&mut self, entries: &[Entry]) -> Result<Vec<(u32, u32)>, StoreError> {
         self.buffer.clear();
         entries
             .iter()
@@ -231,13 +236,13 @@ impl Writer {
                     return Err(StoreError::TooLarge { length, limit: super::codec::RECORD_BYTES_MAX });
                 }
                 let start = self.buffer.len();
-                self.frames.append(&self.record, &mut self.buffer);
-                Ok((self.buffer.len() - start) as u32)
+                let checksum = self.frames.append(&self.record, &mut self.buffer);
+                Ok(((self.buffer.len() - start) as u32, checksum))
             })
             .collect()
     }
 
-    fn write(&mut self, directory: &Path, segment_bytes: u64, lengths: &[u32]) -> Result<Vec<Place>, StoreError> {
+    fn write(&mut self, directory: &Path, segment_bytes: u64, frames: &[(u32, u32)]) -> Result<Vec<Place>, StoreError> {
         // Until the sync has succeeded, the state of the file is unknown; see `Journal::append`.
         self.poisoned = true;
         if self.open.as_ref().is_none_or(|segment| segment.length >= segment_bytes) {
@@ -248,8 +253,8 @@ impl Writer {
         let mut offset = segment.length;
         segment.append(&self.buffer)?;
         let number = self.last_segment;
-        let places = lengths.iter().map(|&length| {
-            let place = Place { segment: number, offset, length };
+        let places = frames.iter().map(|&(length, checksum)| {
+            let place = Place { segment: number, offset, length, checksum };
             offset += u64::from(length);
             place
         });

@@ -39,7 +39,7 @@ impl Store for MemoryStore {
     fn commit(&self, entries: Vec<Entry>) -> Result<(), StoreError> {
         let Inner { entries: all, index } = &mut *self.lock();
         for entry in entries {
-            let place = Place { segment: 1, offset: all.len() as u64, length: 1 };
+            let place = Place { segment: 1, offset: all.len() as u64, length: 1, checksum: 0 };
             index.add(place, &entry);
             all.push(entry);
         }

@@ -28,6 +28,7 @@ mod index;
 mod journal;
 mod lock;
 mod memory;
+mod open_index;
 mod record;
 mod scan;
 mod sled_index;

@@ -53,8 +53,8 @@ impl Scan {
                 Parsed::Frame { .. } if begin < self.offset => {
                     return Ok(Some(Found::Damage { bytes: begin..self.offset }));
                 }
-                Parsed::Frame { length, record } => {
-                    let place = Place { segment: self.segment, offset: self.offset, length: length as u32 };
+                Parsed::Frame { length, checksum, record } => {
+                    let place = Place { segment: self.segment, offset: self.offset, length: length as u32, checksum };
                     self.skip(length);
                     return Ok(Some(Found::Record { place, record }));
                 }

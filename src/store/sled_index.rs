@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
+use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -13,13 +14,14 @@ use super::entry::{Entry, Run, Spending, State};
 use super::error::StoreError;
 use super::fold::{View, fold};
 use super::index::Index;
-use super::journal::{Place, Position};
+use super::journal::Place;
 use super::record;
 use crate::conversation::{ConversationKey, Fingerprint};
 
 const CACHE_BYTES: u64 = 64 << 20;
 /// How often sled writes what it holds back. Bounds how much journal a crashed run replays.
 const FLUSH_INTERVAL_MS: u64 = 2_000;
+const SEAL_READ_BYTES: usize = 1 << 20;
 const COVERED: &[u8] = b"mcovered";
 const SPENDING: &[u8] = b"mspending";
 
@@ -41,21 +43,19 @@ impl SledIndex {
         Ok(Self { path: path.to_owned(), database })
     }
 
-    /// Writes everything out and makes it durable: sled's own flush does not reach the disk on Linux.
-    pub fn close(self) -> Result<(), StoreError> {
+    /// Writes everything out and makes it durable: sled's own flush does not reach the disk on Linux. Returns the
+    /// seal of what is there now.
+    pub fn close(self) -> Result<u32, StoreError> {
         let Self { path, database } = self;
         guarded(&path, || database.flush())?;
         guarded(&path, || {
             drop(database);
             Ok(())
         })?;
-        for entry in fs::read_dir(&path).map_err(StoreError::io("read", &path))?.flatten() {
-            let file = entry.path();
-            if file.is_file() {
-                File::open(&file).and_then(|file| file.sync_all()).map_err(StoreError::io("sync", &file))?;
-            }
+        for file in files(&path)? {
+            File::open(&file).and_then(|file| file.sync_all()).map_err(StoreError::io("sync", &file))?;
         }
-        Ok(())
+        seal(&path)
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<sled::IVec>, StoreError> {
@@ -68,7 +68,8 @@ impl SledIndex {
 }
 
 impl Index for SledIndex {
-    fn apply(&self, entries: &[(Place, Entry)], covered: Position) -> Result<(), StoreError> {
+    fn apply(&self, entries: &[(Place, Entry)]) -> Result<(), StoreError> {
+        let Some((last, _)) = entries.last() else { return Ok(()) };
         let mut batch = Batch {
             index: self,
             places: HashMap::new(),
@@ -90,15 +91,13 @@ impl Index for SledIndex {
             writes.insert(key(b'r', &run.number.to_be_bytes()), record::encode_run(run));
         }
         writes.insert(SPENDING, record::encode_spending(&batch.spending));
-        writes.insert(COVERED, &position_bytes(covered));
+        writes.insert(COVERED, &place_bytes(*last));
         guarded(&self.path, || self.database.apply_batch(writes))
     }
 
-    fn covered(&self) -> Result<Position, StoreError> {
-        match self.get(COVERED)? {
-            None => Ok(Position::default()),
-            Some(bytes) => read_position(&bytes).ok_or_else(|| self.unreadable("the checkpoint")),
-        }
+    fn covered(&self) -> Result<Option<Place>, StoreError> {
+        let bytes = self.get(COVERED)?;
+        bytes.map(|bytes| read_place(&bytes).ok_or_else(|| self.unreadable("the checkpoint"))).transpose()
     }
 
     fn place(&self, fingerprint: &Fingerprint) -> Result<Option<Place>, StoreError> {
@@ -195,6 +194,33 @@ fn guarded<T>(path: &Path, action: impl FnOnce() -> sled::Result<T>) -> Result<T
     Err(StoreError::Index { path: path.to_owned(), reason })
 }
 
+/// Returns a checksum over sled's files, names and contents. sled notices most damage when it reads it, but a
+/// damaged segment may also just make keys disappear, and a key that is missing is an answer paid for again.
+pub fn seal(path: &Path) -> Result<u32, StoreError> {
+    let mut hasher = crc32fast::Hasher::new();
+    let mut buffer = vec![0; SEAL_READ_BYTES];
+    for file in files(path)? {
+        hasher.update(file.file_name().unwrap_or_default().as_encoded_bytes());
+        let mut reader = File::open(&file).map_err(StoreError::io("open", &file))?;
+        loop {
+            let length = reader.read(&mut buffer).map_err(StoreError::io("read", &file))?;
+            if length == 0 {
+                break;
+            }
+            hasher.update(&buffer[..length]);
+        }
+    }
+    Ok(hasher.finalize())
+}
+
+/// Returns sled's files in a fixed order.
+fn files(path: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let entries = fs::read_dir(path).map_err(StoreError::io("read", path))?;
+    let mut files: Vec<_> = entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file()).collect();
+    files.sort();
+    Ok(files)
+}
+
 fn key(tag: u8, hash: &[u8]) -> Vec<u8> {
     let mut key = Vec::with_capacity(1 + hash.len());
     key.push(tag);
@@ -202,34 +228,21 @@ fn key(tag: u8, hash: &[u8]) -> Vec<u8> {
     key
 }
 
-fn place_bytes(place: Place) -> [u8; 16] {
-    let mut bytes = [0; 16];
+fn place_bytes(place: Place) -> [u8; 20] {
+    let mut bytes = [0; 20];
     bytes[..4].copy_from_slice(&place.segment.to_le_bytes());
     bytes[4..12].copy_from_slice(&place.offset.to_le_bytes());
-    bytes[12..].copy_from_slice(&place.length.to_le_bytes());
+    bytes[12..16].copy_from_slice(&place.length.to_le_bytes());
+    bytes[16..].copy_from_slice(&place.checksum.to_le_bytes());
     bytes
 }
 
 fn read_place(bytes: &[u8]) -> Option<Place> {
-    let bytes: [u8; 16] = bytes.try_into().ok()?;
+    let bytes: [u8; 20] = bytes.try_into().ok()?;
     Some(Place {
         segment: u32::from_le_bytes(bytes[..4].try_into().ok()?),
         offset: u64::from_le_bytes(bytes[4..12].try_into().ok()?),
-        length: u32::from_le_bytes(bytes[12..].try_into().ok()?),
-    })
-}
-
-fn position_bytes(position: Position) -> [u8; 12] {
-    let mut bytes = [0; 12];
-    bytes[..4].copy_from_slice(&position.segment.to_le_bytes());
-    bytes[4..].copy_from_slice(&position.offset.to_le_bytes());
-    bytes
-}
-
-fn read_position(bytes: &[u8]) -> Option<Position> {
-    let bytes: [u8; 12] = bytes.try_into().ok()?;
-    Some(Position {
-        segment: u32::from_le_bytes(bytes[..4].try_into().ok()?),
-        offset: u64::from_le_bytes(bytes[4..].try_into().ok()?),
+        length: u32::from_le_bytes(bytes[12..16].try_into().ok()?),
+        checksum: u32::from_le_bytes(bytes[16..].try_into().ok()?),
     })
 }

@@ -1,0 +1,134 @@
+//! Opening the index: is it to be trusted, and how far does it reach?
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::disk::{Group, INDEX_BATCH_ENTRIES, Opened};
+use super::error::StoreError;
+use super::index::Index;
+use super::journal::{Journal, Position};
+use super::sled_index::{SledIndex, seal};
+
+/// Opens the index and replays what the journal has beyond it; an index that cannot be trusted is set aside first.
+pub(super) fn open_index(
+    directory: &Path,
+    journal: &Journal,
+    opened: &mut Opened,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<SledIndex, StoreError> {
+    let path = directory.join("index");
+    let fresh = !path.exists() && journal.bytes_from(Position::default())? == 0;
+    let distrust = if fresh { None } else { distrust(directory, &path) };
+    write_index_state(directory, &boot_id())?;
+    let attempt = match distrust {
+        Some(reason) => Err(reason),
+        None => open_and_catch_up(&path, journal, opened, progress).map_err(|error| error.to_string()),
+    };
+    match attempt {
+        Ok(index) => Ok(index),
+        Err(reason) => {
+            set_aside(directory, &path)?;
+            opened.rebuilt = Some(reason);
+            open_and_catch_up(&path, journal, opened, progress)
+        }
+    }
+}
+
+fn open_and_catch_up(
+    path: &Path,
+    journal: &Journal,
+    opened: &mut Opened,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<SledIndex, StoreError> {
+    let index = silently(|| SledIndex::open(path))?;
+    let covered = match index.covered()? {
+        None => Position::default(),
+        Some(last) if journal.read(last)?.is_some() => last.end(),
+        Some(_) => {
+            let reason = "it was made of another journal, or of more than this one holds".to_owned();
+            return Err(StoreError::Index { path: path.to_owned(), reason });
+        }
+    };
+    let bytes_total = journal.bytes_from(covered)?;
+    let mut bytes_done = 0;
+    let mut batch = Vec::new();
+    let flush = |batch: &mut Group| index.apply(batch).inspect(|()| batch.clear());
+    opened.damages = journal.for_each(covered, |place, entry| {
+        batch.push((place, entry));
+        bytes_done += u64::from(place.length);
+        if batch.len() < INDEX_BATCH_ENTRIES {
+            return Ok(());
+        }
+        progress(bytes_done, bytes_total);
+        flush(&mut batch)
+    })?;
+    flush(&mut batch)?;
+    Ok(index)
+}
+
+/// Writes down that the index was closed in order, and what it looked like then.
+pub(super) fn mark_closed(directory: &Path, seal: u32) -> Result<(), StoreError> {
+    write_index_state(directory, &closed_with(seal))
+}
+
+/// What stands in `index.state` after a close in order.
+fn closed_with(seal: u32) -> String {
+    format!("closed {seal:08x}")
+}
+
+/// Returns why the index cannot be trusted. After a close in order it can, if it is as it was then; after a crash
+/// only within the same boot, because then everything that sled wrote is still in the page cache.
+fn distrust(directory: &Path, index: &Path) -> Option<String> {
+    if !index.is_dir() {
+        return Some("it is missing".to_owned());
+    }
+    let state = fs::read_to_string(index_state_path(directory)).unwrap_or_default();
+    let state = state.trim();
+    if state == boot_id() {
+        return None;
+    }
+    if !state.starts_with("closed ") {
+        return Some("it was not closed before the machine went down".to_owned());
+    }
+    match seal(index) {
+        Ok(seal) if closed_with(seal) == state => None,
+        Ok(_) => Some("its files have changed since it was closed".to_owned()),
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+fn set_aside(directory: &Path, index: &Path) -> Result<(), StoreError> {
+    if !index.exists() {
+        return Ok(());
+    }
+    let aside = directory.join("index.aside");
+    if aside.exists() {
+        fs::remove_dir_all(&aside).map_err(StoreError::io("delete", &aside))?;
+    }
+    fs::rename(index, &aside).map_err(StoreError::io("set aside", index))
+}
+
+fn index_state_path(directory: &Path) -> PathBuf {
+    directory.join("index.state")
+}
+
+fn write_index_state(directory: &Path, state: &str) -> Result<(), StoreError> {
+    let path = index_state_path(directory);
+    let written = fs::write(&path, format!("{state}\n")).and_then(|()| fs::File::open(&path)?.sync_all());
+    written.map_err(StoreError::io("write", &path))
+}
+
+/// Returns what names this boot of the machine; where the system does not say, nothing that a later boot would match.
+fn boot_id() -> String {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map_or_else(|_| format!("unknown boot, process {}", std::process::id()), |id| id.trim().to_owned())
+}
+
+/// Runs `action` without the panic messages that sled prints about damaged files.
+fn silently<T>(action: impl FnOnce() -> T) -> T {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let value = action();
+    std::panic::set_hook(hook);
+    value
+}

@@ -1,0 +1,197 @@
+//! Every recipe is crashed at every commit, before and after the commit became durable, and run again. Two
+//! properties hold for each: the resumed run ends where an uninterrupted one ends, and a committed question is
+//! never asked again.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+
+use cohobate::conversation::{Answer, ConversationKey, Fingerprint, Outcome, Question, Seed};
+use cohobate::model::{Asking, Model, Simulated};
+use cohobate::recipe::{Distill, Progress, Recipe, Replay};
+use cohobate::store::{Entry, MemoryStore, Reader, Run, Spending, State, Status, Store, StoreError, Stored};
+use cohobate::worker::{self, Ended, Silent, Stage, Work, WorkerError};
+use proptest::prelude::*;
+use tokio::sync::watch;
+
+use crate::support::{SeedList, seed, target};
+
+/// Every recipe there is. A new one is a line here.
+fn recipes() -> Vec<(&'static str, Arc<dyn Recipe>)> {
+    vec![("distill", Arc::new(Distill::new(target(), None)))]
+}
+
+/// A store that fails at a chosen entry, having kept it or not. The entries before it are kept either way.
+struct CrashingStore {
+    inner: Arc<MemoryStore>,
+    entries_left: Mutex<Option<u64>>,
+    keeps_the_last: bool,
+}
+
+impl Store for CrashingStore {
+    fn commit(&self, entries: Vec<Entry>) -> Result<(), StoreError> {
+        let mut left = self.entries_left.lock().unwrap();
+        for entry in entries {
+            let crashes = *left == Some(0);
+            if !crashes || self.keeps_the_last {
+                self.inner.commit(vec![entry])?;
+            }
+            if crashes {
+                return Err(StoreError::Poisoned);
+            }
+            *left = left.map(|left| left - 1);
+        }
+        Ok(())
+    }
+}
+
+impl Reader for CrashingStore {
+    fn answer(&self, fingerprint: &Fingerprint) -> Result<Option<Stored>, StoreError> {
+        self.inner.answer(fingerprint)
+    }
+    fn state(&self, key: &ConversationKey) -> Result<Option<State>, StoreError> {
+        self.inner.state(key)
+    }
+    fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, State)) -> Result<(), StoreError> {
+        self.inner.for_each_state(visit)
+    }
+    fn runs(&self) -> Result<Vec<Run>, StoreError> {
+        self.inner.runs()
+    }
+    fn spending(&self) -> Result<Spending, StoreError> {
+        self.inner.spending()
+    }
+}
+
+/// The simulated model, noting every question that it is asked.
+#[derive(Default)]
+struct Noting(Mutex<Vec<Fingerprint>>);
+
+impl Model for Noting {
+    fn ask<'a>(&'a self, question: &'a Question, attempt: u32) -> Asking<'a> {
+        self.0.lock().unwrap().push(question.fingerprint());
+        Box::pin(async move {
+            // Lets the order of completion differ from the order of asking.
+            for _ in 0..question.fingerprint().prefix() % 4 {
+                tokio::task::yield_now().await;
+            }
+            Ok::<Answer, _>(Simulated::answer(question, attempt))
+        })
+    }
+}
+
+struct Trial {
+    recipe: Arc<dyn Recipe>,
+    seeds: Vec<Seed>,
+    store: Arc<MemoryStore>,
+    model: Arc<Noting>,
+}
+
+impl Trial {
+    fn new(recipe: &Arc<dyn Recipe>, seeds: &[Seed]) -> Self {
+        let (store, model) = (Arc::default(), Arc::default());
+        Self { recipe: Arc::clone(recipe), seeds: seeds.to_vec(), store, model }
+    }
+
+    /// Runs until the end or until the store fails.
+    fn run(&self, number: u32, crash_at: Option<u64>, keeps_the_last: bool) -> Result<Ended, WorkerError> {
+        let store =
+            CrashingStore { inner: Arc::clone(&self.store), entries_left: Mutex::new(crash_at), keeps_the_last };
+        let work = Work {
+            recipe: Arc::clone(&self.recipe),
+            store: Arc::new(store),
+            models: HashMap::from([("simulated".to_owned(), Arc::clone(&self.model) as Arc<dyn Model>)]),
+            seeds: Arc::new(SeedList(self.seeds.clone())),
+            rows: Box::new(0..self.seeds.len() as u64),
+            run: number,
+            concurrency: 3,
+            retry_failed: false,
+        };
+        let (_keep, stop) = watch::channel(Stage::Go);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(worker::run(work, stop, &mut Silent))
+    }
+
+    fn outcomes(&self) -> Vec<Outcome> {
+        let outcome = |seed| {
+            let mut replay = Replay::new(&*self.recipe, seed);
+            let progress = replay.advance(|fingerprint, _| {
+                self.store.answer(fingerprint).map(|stored| stored.map(|stored| stored.answer))
+            });
+            match progress.unwrap() {
+                Progress::Done(outcome) => outcome,
+                Progress::Open(open) => panic!("{} questions are open", open.len()),
+            }
+        };
+        self.seeds.iter().map(outcome).collect()
+    }
+
+    fn states(&self) -> BTreeMap<ConversationKey, State> {
+        let mut states = BTreeMap::new();
+        self.store.for_each_state(&mut |key, state| drop(states.insert(key, state))).unwrap();
+        states
+    }
+
+    fn committed(&self) -> Vec<Fingerprint> {
+        let entries = self.store.entries();
+        let answered = entries.iter().filter_map(|entry| match entry {
+            Entry::Answered { fingerprint, .. } => Some(*fingerprint),
+            _ => None,
+        });
+        answered.collect()
+    }
+}
+
+/// Conversations out of few words, so that many share beginnings and some are equal.
+fn conversations() -> impl Strategy<Value = Vec<Seed>> {
+    let words = prop::collection::vec(prop::sample::select(vec!["a", "b", "你好"]).prop_map(str::to_owned), 1..4);
+    prop::collection::vec(words, 1..5)
+        .prop_map(|list| list.iter().enumerate().map(|(row, words)| seed(&row.to_string(), words)).collect())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_resumed_run_ends_where_an_uninterrupted_one_ends_and_asks_nothing_twice(seeds in conversations()) {
+        for (name, recipe) in recipes() {
+            let whole = Trial::new(&recipe, &seeds);
+            prop_assert_eq!(whole.run(1, None, true).unwrap(), Ended::Finished);
+            let entry_count = whole.store.entries().len() as u64;
+            for crash_at in 0..entry_count {
+                for keeps_the_last in [false, true] {
+                    let trial = Trial::new(&recipe, &seeds);
+                    // The order of commits may differ between runs, so a late crash may not come any more.
+                    let crashed = trial.run(1, Some(crash_at), keeps_the_last).is_err();
+                    let asked_before = trial.model.0.lock().unwrap().len();
+                    let committed_before: HashSet<_> = trial.committed().into_iter().collect();
+                    prop_assert_eq!(trial.run(2, None, true).unwrap(), Ended::Finished);
+                    let place = format!("{name}, crash at entry {crash_at}, kept {keeps_the_last}, crashed {crashed}");
+                    prop_assert_eq!(trial.outcomes(), whole.outcomes(), "{}", place);
+                    prop_assert_eq!(trial.states(), whole.states(), "{}", place);
+                    prop_assert!(trial.states().values().all(|state| state.status == Status::Complete));
+                    let asked_after = trial.model.0.lock().unwrap()[asked_before..].to_vec();
+                    let repeated = asked_after.iter().filter(|asked| committed_before.contains(*asked)).count();
+                    prop_assert_eq!(repeated, 0, "{} asked committed questions again", place);
+                    let mut committed = trial.committed();
+                    let count = committed.len();
+                    committed.sort_unstable();
+                    committed.dedup();
+                    prop_assert_eq!(committed.len(), count, "{} committed an answer twice", place);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn equal_conversations_and_equal_beginnings_are_asked_once() {
+    let words = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let seeds = [words(&["a", "b", "c"]), words(&["a", "b", "c"]), words(&["a", "b", "d"]), words(&["a"])];
+    let seeds: Vec<Seed> = seeds.iter().map(|words| seed("x", words)).collect();
+    for (name, recipe) in recipes() {
+        let trial = Trial::new(&recipe, &seeds);
+        trial.run(1, None, true).unwrap();
+        assert_eq!(trial.model.0.lock().unwrap().len(), 4, "{name}");
+        assert_eq!(trial.states().len(), 3, "{name}");
+    }
+}

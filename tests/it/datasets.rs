@@ -1,0 +1,227 @@
+//! Any of the known shapes in any of the known containers gives the same conversations.
+
+use std::io::Write as _;
+
+use serde_json::{Value, json};
+
+use crate::support::{Place, conversation, jsonl};
+
+const WORDS: [&str; 2] = ["你好，第一个问题？ 🙂", "And \"the\" second\\one\n?"];
+
+/// The same dialogue in every shape.
+fn shapes() -> Vec<(&'static str, Value)> {
+    let [first, second] = WORDS;
+    vec![
+        (
+            "openai",
+            json!({"messages": [
+            {"role": "user", "content": first}, {"role": "assistant", "content": "x"},
+            {"role": "user", "content": second}, {"role": "assistant", "content": null}]}),
+        ),
+        (
+            "openai with parts",
+            json!({"messages": [
+            {"role": "user", "content": [{"type": "text", "text": first}]}, {"role": "assistant", "content": "x"},
+            {"role": "user", "content": [{"type": "text", "text": second}]}]}),
+        ),
+        (
+            "sharegpt",
+            json!({"conversations": [
+            {"from": "human", "value": first}, {"from": "gpt", "value": "x"}, {"from": "human", "value": second}]}),
+        ),
+        (
+            "lmsys",
+            json!({"conversation": [
+            {"role": "Human", "content": first}, {"role": "bot", "content": "x"}, {"role": "USER", "content": second}]}),
+        ),
+        ("mt-bench", json!({"turns": [first, second]})),
+    ]
+}
+
+/// Distils a file and returns the messages of its first row.
+fn messages(place: &Place, input: &str) -> Value {
+    place.complete(&["distill", input, "--teacher", "simulated", "-o", "out.jsonl", "-q"]);
+    place.rows("out.jsonl")[0]["messages"].clone()
+}
+
+#[test]
+fn every_shape_of_a_dialogue_gives_the_same_conversation_for_the_price_of_one() {
+    let place = Place::new();
+    let mut expected = None;
+    for (name, row) in shapes() {
+        place.write("in.jsonl", jsonl(&[row]));
+        let messages = messages(&place, "in.jsonl");
+        let spoken: Vec<&str> = messages.as_array().unwrap().iter().map(|m| m["content"].as_str().unwrap()).collect();
+        assert_eq!([spoken[0], spoken[2]], WORDS, "{name}");
+        assert_eq!(spoken.len(), 4, "{name}");
+        assert_eq!(*expected.get_or_insert(messages.clone()), messages, "{name}");
+    }
+    let status: Value = serde_json::from_str(&place.complete(&["status", "--json"]).stdout).unwrap();
+    assert_eq!(status["spending"]["simulated"]["answers"], 2);
+}
+
+#[test]
+fn every_container_gives_the_same_rows() {
+    let place = Place::new();
+    let rows: Vec<Value> = (0..7).map(|row| conversation(&format!("row {row} \"[{{,\\"), row % 3 + 1)).collect();
+    let lines = jsonl(&rows);
+    let array = serde_json::to_string_pretty(&rows).unwrap();
+    let gzip = |text: &str| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    };
+    place.write("lines.jsonl", &lines);
+    place.write("dos.jsonl", format!("\u{feff}{}", lines.replace('\n', "\r\n\r\n")));
+    place.write("array.json", &array);
+    place.write("tight.json", format!("\u{feff} {}", serde_json::to_string(&rows).unwrap()));
+    place.write("lines.jsonl.gz", gzip(&lines));
+    place.write("array.json.gz", gzip(&array));
+    place.write("lines.jsonl.zst", zstd::encode_all(lines.as_bytes(), 1).unwrap());
+    // The ending does not matter, what is in it does.
+    place.write("zipped-but-not-named-so", gzip(&lines));
+    place.complete(&["distill", "lines.jsonl", "--teacher", "simulated", "-o", "expected.jsonl"]);
+    let expected = place.read("expected.jsonl");
+    assert_eq!(expected.lines().count(), 7);
+    let others = ["dos.jsonl", "array.json", "tight.json", "lines.jsonl.gz", "array.json.gz", "lines.jsonl.zst"];
+    for name in others.into_iter().chain(["zipped-but-not-named-so"]) {
+        place.complete(&["distill", name, "--teacher", "simulated", "-o", "out.jsonl"]);
+        assert_eq!(place.read("out.jsonl"), expected, "{name}");
+    }
+    // Several files are one dataset in their order; standard input is read as any file.
+    place.complete(&["distill", "array.json", "lines.jsonl.gz", "--teacher", "simulated", "-o", "out.jsonl"]);
+    assert_eq!(place.read("out.jsonl"), expected.repeat(2));
+    for (name, bytes) in [("plain", lines.into_bytes()), ("gzip", gzip(&array))] {
+        let mut command = place.command(&["distill", "-", "--teacher", "simulated", "-o", "-", "-q"]);
+        command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(&bytes).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), expected, "standard input, {name}");
+    }
+    assert_eq!(std::fs::read_dir(place.path(".cohobate/spool")).unwrap().count(), 0, "the spool is left behind");
+}
+
+#[test]
+fn system_messages_greetings_and_doubled_users_keep_their_places() {
+    let place = Place::new();
+    let rows = [
+        json!({"id": "system", "messages": [{"role": "system", "content": "S"}, {"role": "user", "content": "u"}]}),
+        json!({"id": "developer", "messages": [{"role": "developer", "content": "S"}, {"role": "user", "content": "u"}]}),
+        json!({"id": "column", "system": "S", "conversations": [{"from": "human", "value": "u"}]}),
+        json!({"id": "greeting", "conversations": [{"from": "gpt", "value": "hello"}, {"from": "human", "value": "u"}]}),
+        json!({"id": "doubled", "messages": [{"role": "user", "content": "u"}, {"role": "user", "content": "v"}]}),
+        json!({"id": "middle", "messages": [{"role": "user", "content": "u"}, {"role": "assistant", "content": "x"},
+            {"role": "system", "content": "French!"}, {"role": "user", "content": "v"}]}),
+        json!({"id": "emptied", "messages": [{"role": "user", "content": "u"}, {"role": "assistant", "content": "x"},
+            {"role": "user", "content": "  "}, {"role": "assistant", "content": "x"}, {"role": "user", "content": "v"}]}),
+    ];
+    place.write("in.jsonl", jsonl(&rows));
+    place.complete(&["distill", "in.jsonl", "--teacher", "simulated", "-o", "out.jsonl"]);
+    let shape = |row: &Value| {
+        let spoken = row["messages"].as_array().unwrap().iter().map(|message| {
+            let role = message["role"].as_str().unwrap();
+            let is_new = role == "assistant" && message["content"] != "hello";
+            if is_new { "A".to_owned() } else { format!("{}:{}", &role[..1], message["content"].as_str().unwrap()) }
+        });
+        format!("{} {}", row["id"].as_str().unwrap(), spoken.collect::<Vec<_>>().join(" | "))
+    };
+    let shapes: Vec<String> = place.rows("out.jsonl").iter().map(shape).collect();
+    insta::assert_snapshot!(shapes.join("\n"), @r"
+    system s:S | u:u | A
+    developer s:S | u:u | A
+    column s:S | u:u | A
+    greeting a:hello | u:u | A
+    doubled u:u
+
+    v | A
+    middle u:u | A | s:French! | u:v | A
+    emptied u:u | A
+    ");
+}
+
+#[test]
+fn rows_without_a_use_are_left_out_with_their_reason_and_bad_rows_end_with_exit_code_3() {
+    let place = Place::new();
+    let text = [
+        r#"{"id": "fine", "messages": [{"role": "user", "content": "hi"}]}"#,
+        r#"{"id": "nobody", "messages": [{"role": "system", "content": "s"}]}"#,
+        r#"{"id": "empty", "messages": [{"role": "user", "content": ""}]}"#,
+        r#"{"id": "tools", "messages": [{"role": "user", "content": "hi"}, {"role": "tool", "content": "42"}]}"#,
+        r#"{"id": "image", "messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]}"#,
+    ];
+    place.write("in.jsonl", text.join("\n"));
+    let finished = place.complete(&["distill", "in.jsonl", "--teacher", "simulated", "-o", "out.jsonl"]);
+    assert!(finished.stderr.contains("left out"), "{}", finished.stderr);
+    let bad = [
+        r#"{"id": "torn", "messages": [{"role": "user", "content": "hi""#,
+        "not json at all",
+        "[1, 2]",
+        r#"{"id": "unknown", "dialogue": []}"#,
+        r#"{"id": "role", "messages": [{"role": "narrator", "content": "x"}]}"#,
+        r#"{"id": "surrogate", "messages": [{"role": "user", "content": "\ud83d"}]}"#,
+        r#"{"id": "number", "messages": [{"role": "user", "content": 5}]}"#,
+    ];
+    place.write("in.jsonl", text.join("\n") + "\n" + &bad.join("\n"));
+    let finished = place.run(&["distill", "in.jsonl", "--teacher", "simulated", "-o", "out.jsonl"]);
+    assert_eq!(finished.code, Some(3), "{}", finished.stderr);
+    assert_eq!(place.rows("out.jsonl").len(), 1);
+    let reasons: Vec<String> = place
+        .rows("out.jsonl.incomplete.jsonl")
+        .iter()
+        .map(|row| format!("{}:{} {} {}", row["source"].as_str().unwrap(), row["line"], row["kind"], row["reason"]))
+        .collect();
+    insta::assert_snapshot!(reasons.join("\n"), @r#"
+    in.jsonl:2 "skipped" "no_user"
+    in.jsonl:3 "skipped" "empty_user"
+    in.jsonl:4 "skipped" "tool_use"
+    in.jsonl:5 "skipped" "multimodal"
+    in.jsonl:6 "invalid" "not valid JSON: EOF while parsing an object at line 1 column 60"
+    in.jsonl:7 "invalid" "not valid JSON: expected ident at line 1 column 2"
+    in.jsonl:8 "invalid" "the row is no JSON object"
+    in.jsonl:9 "invalid" "no known format (openai, sharegpt, lmsys, mt-bench) has the columns id, dialogue"
+    in.jsonl:10 "invalid" "message 1 has the unknown role `narrator`"
+    in.jsonl:11 "invalid" "not valid JSON: unexpected end of hex escape at line 1 column 69"
+    in.jsonl:12 "invalid" "message 1 has a `content` that is neither text nor a list of parts"
+    "#);
+    // Each bad row is named on the screen, by file and line.
+    assert!(finished.stderr.contains("in.jsonl:7: not valid JSON"), "{}", finished.stderr);
+}
+
+#[test]
+fn a_cut_array_gives_its_whole_rows_and_says_where_it_was_cut() {
+    let place = Place::new();
+    let rows: Vec<Value> = (0..3).map(|row| conversation(&format!("row {row}"), 1)).collect();
+    let whole = serde_json::to_string_pretty(&rows).unwrap();
+    for (cut, good) in [(whole.len() - 1, 3), (whole.len() - 40, 2), (whole.len() / 2, 1)] {
+        place.write("in.json", &whole[..cut]);
+        let finished = place.run(&["distill", "in.json", "--teacher", "simulated", "-o", "out.jsonl"]);
+        assert_eq!(finished.code, Some(3), "{}", finished.stderr);
+        assert_eq!(place.rows("out.jsonl").len(), good, "cut at {cut}");
+        assert_eq!(place.rows("out.jsonl.incomplete.jsonl").len(), 1, "cut at {cut}");
+    }
+    place.write("in.json", format!("{whole} and more"));
+    let finished = place.run(&["distill", "in.json", "--teacher", "simulated", "-o", "out.jsonl"]);
+    assert!(finished.stderr.contains("outside the JSON array"), "{}", finished.stderr);
+    assert_eq!((finished.code, place.rows("out.jsonl").len()), (Some(3), 3));
+}
+
+#[test]
+fn other_columns_survive_in_meta_and_an_export_can_be_distilled_again() {
+    let place = Place::new();
+    let row = json!({"id": 81, "messages": [{"role": "user", "content": "hi"}], "topic": "a", "turns": 3,
+        "nested": {"b": [1, 2.5, null]}, "prompt": "no", "text": "no", "chosen": "no"});
+    place.write("in.jsonl", jsonl(&[row]));
+    place.complete(&["distill", "in.jsonl", "--teacher", "simulated", "-o", "one.jsonl"]);
+    let row = &place.rows("one.jsonl")[0];
+    let columns: Vec<&String> = row.as_object().unwrap().keys().collect();
+    assert_eq!(columns, ["id", "messages", "meta"]);
+    assert_eq!(row["id"], "81");
+    assert_eq!(row["meta"]["nested"], json!({"b": [1, 2.5, null]}));
+    assert_eq!(row["meta"]["source_turns"], 3);
+    assert_eq!(row["meta"]["turns"][0]["finish_reason"], "stop");
+    let second = place.complete(&["distill", "one.jsonl", "--teacher", "simulated", "-o", "two.jsonl"]);
+    assert!(second.stderr.contains("reused     1 of 1 turns"), "{}", second.stderr);
+    let again = &place.rows("two.jsonl")[0];
+    assert_eq!((&again["messages"], &again["meta"]["topic"]), (&row["messages"], &json!("a")));
+}

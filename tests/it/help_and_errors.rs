@@ -1,0 +1,91 @@
+//! What the program says when asked for help and when something is wrong, whole.
+
+use std::fmt::Write as _;
+
+use crate::support::{Place, conversation, jsonl};
+
+#[test]
+fn help_of_every_command() {
+    let place = Place::new();
+    let mut text = String::new();
+    for command in ["", "distill", "plan", "export", "status", "mock"] {
+        let arguments: Vec<&str> = [command, "--help"].into_iter().filter(|argument| !argument.is_empty()).collect();
+        let finished = crate::support::finish(place.command(&arguments).env("COLUMNS", "100"));
+        assert_eq!(finished.code, Some(0));
+        writeln!(text, "$ cohobate {}\n{}", arguments.join(" "), finished.stdout).unwrap();
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn every_mistake_gets_one_line_a_hint_and_its_exit_code() {
+    let place = Place::new();
+    place.write("in.jsonl", jsonl(&[conversation("kites", 1)]));
+    place.write("bad.toml", "temprature = 1\n");
+    place.write("broken.toml", "temperature = \n");
+    place.write(
+        "secretless.toml",
+        "[models.m]\nurl = \"http://127.0.0.1:1\"\nkey-env = \"NOBODY_SETS_THIS\"\n[models.n]\n",
+    );
+    place.write("table.parquet", "PAR1....");
+    std::fs::create_dir(place.path("folder")).unwrap();
+    place.write("file-as-store", "");
+    let mut text = String::new();
+    for arguments in [
+        "distill in.jsonl",
+        "distill --teacher simulated",
+        "distill missing.jsonl --teacher simulated",
+        "distill folder --teacher simulated",
+        "distill table.parquet --teacher simulated",
+        "distill in.jsonl --teacher nobody",
+        "distill in.jsonl --teacher q@http://",
+        "distill in.jsonl --teacher q@ftp://x",
+        "distill in.jsonl --teacher simulated -o in.jsonl",
+        "distill in.jsonl --teacher simulated -o out.parquet",
+        "distill in.jsonl --teacher simulated -o nowhere/out.jsonl",
+        "distill in.jsonl --teacher simulated --store file-as-store",
+        "distill in.jsonl --teacher simulated --temperature 99",
+        "distill in.jsonl --teacher simulated --concurrency 0",
+        "distill in.jsonl --teacher simulated --concurrency many",
+        "distill in.jsonl --teacher simulated --system @missing.txt",
+        "distill in.jsonl --teacher simulated --config missing.toml",
+        "distill in.jsonl --teacher simulated --config bad.toml",
+        "distill in.jsonl --teacher simulated --config broken.toml",
+        "distill in.jsonl --teacher m --config secretless.toml",
+        "distill in.jsonl --teacher n --config secretless.toml",
+        "export in.jsonl --teacher simulated --store nothing-here",
+        "status --store nothing-here",
+        "mock --fault fire:0.5",
+        "mock --fault 500:2",
+        "destill",
+    ] {
+        let finished = place.run(&arguments.split(' ').collect::<Vec<_>>());
+        assert!(!finished.stderr.contains("panicked"), "{arguments}: {}", finished.stderr);
+        let code = finished.code.unwrap();
+        writeln!(text, "$ cohobate {arguments}\n[{code}] {}", finished.stderr).unwrap();
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let place = Place::new();
+    let rows: Vec<_> = (0..2_000).map(|row| conversation(&format!("{row}"), 1)).collect();
+    place.write("in.jsonl", jsonl(&rows));
+    let binary = env!("CARGO_BIN_EXE_cohobate");
+    let script = format!("set -o pipefail; {binary} distill in.jsonl --teacher simulated -o - -q | head -n 1");
+    let mut command = std::process::Command::new("bash");
+    let finished = crate::support::finish(command.args(["-c", &script]).current_dir(place.path("")));
+    assert_eq!((finished.code, finished.stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn progress_for_machines_is_json_on_every_line() {
+    let place = Place::new();
+    place.write("in.jsonl", jsonl(&[conversation("kites", 3)]));
+    let finished =
+        place.complete(&["distill", "in.jsonl", "--teacher", "simulated", "-o", "out.jsonl", "--progress", "json"]);
+    let lines: Vec<serde_json::Value> = crate::support::rows(&finished.stderr);
+    assert_eq!(lines.iter().rev().find(|line| line["turns_done"].is_u64()).unwrap()["turns_done"], 3);
+    assert_eq!(lines.last().unwrap()["exit_code"], 0, "{}", finished.stderr);
+}

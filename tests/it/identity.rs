@@ -1,0 +1,116 @@
+//! What is the same question, and what is not. The golden values must never change: stores would lose their answers.
+
+use std::sync::Arc;
+
+use cohobate::conversation::{ConversationKey, Message, Question, Role, Sampling, Settings, Slot, Target, Turn};
+
+use crate::support::seed;
+
+fn question() -> Question {
+    let sampling = Sampling { temperature: Some(0.7), top_p: None, max_tokens: Some(512), seed: Some(-1) };
+    Question {
+        slot: Slot::main(1),
+        target: Target::new("teacher-1", "openai", sampling),
+        sample: 0,
+        messages: vec![
+            Message::new(Role::System, "Be brief."),
+            Message::new(Role::User, "你好 👋"),
+            Message::new(Role::Assistant, "Hello."),
+            Message::new(Role::User, "And now?"),
+        ],
+    }
+}
+
+fn with_sampling(change: impl FnOnce(&mut Sampling)) -> Question {
+    let mut question = question();
+    let mut sampling = question.target.sampling().clone();
+    change(&mut sampling);
+    question.target = Target::new(question.target.model(), question.target.dialect(), sampling);
+    question
+}
+
+#[test]
+fn golden_hashes_stay_as_they_are() {
+    let settings = Settings::default().with("recipe", "distill").with("temperature", 0.7);
+    let seed = seed("any", &["first".to_owned(), "second".to_owned()]);
+    let key = ConversationKey::new(&settings, &seed.digest());
+    let golden = [
+        Message::new(Role::User, "hi").digest().to_string(),
+        question().fingerprint().to_string(),
+        settings.digest().to_string(),
+        seed.digest().to_string(),
+        key.to_string(),
+    ];
+    insta::assert_snapshot!(golden.join("\n"));
+}
+
+#[test]
+fn everything_that_can_change_the_answer_is_in_the_fingerprint() {
+    let original = question().fingerprint();
+    let mut changed: Vec<Question> = vec![
+        with_sampling(|sampling| sampling.temperature = Some(0.8)),
+        with_sampling(|sampling| sampling.temperature = None),
+        with_sampling(|sampling| sampling.top_p = Some(0.7)),
+        with_sampling(|sampling| sampling.max_tokens = None),
+        with_sampling(|sampling| sampling.seed = Some(1)),
+    ];
+    for (model, dialect) in [("teacher-2", "openai"), ("teacher-1", "anthropic")] {
+        let target = Target::new(model, dialect, question().target.sampling().clone());
+        changed.push(Question { target, ..question() });
+    }
+    changed.push(Question { sample: 1, ..question() });
+    for index in 0..question().messages.len() {
+        let mut without = question();
+        without.messages.remove(index);
+        changed.push(without);
+        let mut edited = question();
+        let content = format!("{}!", edited.messages[index].content());
+        edited.messages[index] = Message::new(edited.messages[index].role(), content);
+        changed.push(edited);
+    }
+    let mut other_role = question();
+    other_role.messages[0] = Message::new(Role::User, "Be brief.");
+    changed.push(other_role);
+    let mut fingerprints: Vec<_> = changed.iter().map(Question::fingerprint).collect();
+    fingerprints.push(original);
+    let count = fingerprints.len();
+    fingerprints.sort_unstable();
+    fingerprints.dedup();
+    assert_eq!(fingerprints.len(), count, "two different questions have one fingerprint");
+}
+
+#[test]
+fn where_a_question_stands_is_not_in_the_fingerprint() {
+    let elsewhere = Question { slot: Slot::main(7), ..question() };
+    assert_eq!(elsewhere.fingerprint(), question().fingerprint());
+    let zeros = [0.0, -0.0].map(|zero| with_sampling(|sampling| sampling.temperature = Some(zero)).fingerprint());
+    assert_eq!(zeros[0], zeros[1]);
+}
+
+#[test]
+fn a_seed_is_its_turns_and_not_its_name_columns_or_old_answers() {
+    let words = ["a".to_owned(), "b".to_owned()];
+    let mut renamed = seed("other", &words);
+    renamed.columns.insert("score".to_owned(), 1.into());
+    renamed.turns[0].replaced = Some("an old answer".to_owned());
+    assert_eq!(renamed.digest(), seed("one", &words).digest());
+    // The same messages cut into turns differently are another seed: other answers are asked for.
+    let mut joined = seed("one", &words);
+    let second = joined.turns.pop().unwrap();
+    joined.turns[0].messages.extend(second.messages);
+    assert_ne!(joined.digest(), seed("one", &words).digest());
+}
+
+#[test]
+fn a_system_message_of_the_command_line_takes_the_place_of_the_rows_own() {
+    let system = Message::new(Role::System, "Be long.");
+    let plain = seed("a", &["hi".to_owned()]);
+    let mut instructed = plain.clone();
+    instructed.turns[0].messages.insert(0, Message::new(Role::System, "Be brief."));
+    let both = [plain.with_system(&system), instructed.with_system(&system)];
+    let first: Vec<&Arc<Message>> = both.iter().map(|seed| &seed.turns[0].messages[0]).collect();
+    assert_eq!(first, [&system, &system]);
+    assert_eq!(both[0].digest(), both[1].digest());
+    let Turn { messages, .. } = &both[1].turns[0];
+    assert_eq!(messages.len(), 2);
+}

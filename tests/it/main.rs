@@ -1,0 +1,20 @@
+//! One test binary: each file is one promise.
+
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test that cannot go on should say where")]
+
+mod support;
+
+mod crash_at_every_commit;
+mod datasets;
+mod distill_command;
+mod exporting;
+mod faults;
+mod help_and_errors;
+mod identity;
+mod killed_for_real;
+mod layering;
+mod mock_server;
+mod readme;
+mod reality;
+mod secrets;
+mod store_on_disk;

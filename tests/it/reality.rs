@@ -1,0 +1,47 @@
+//! Real files, where they are there: every usable row distils, every other one has a reason.
+
+use crate::support::{Place, rows, shared_data};
+
+#[test]
+fn real_files_of_the_known_shapes_distil_whole() {
+    // File, rows in the output, exit code.
+    for (name, row_count, code) in [
+        ("mt_bench/question.jsonl", 80, 0),
+        ("fastchat/dummy_conversation.json", 500, 0),
+        ("llama_factory/dpo_en_demo.json", 300, 0),
+        ("llama_factory/dpo_zh_demo.json", 300, 0),
+        ("llama_factory/kto_en_demo.json", 300, 0),
+        ("llama_factory/v1_sft_demo.jsonl", 500, 0),
+        ("openai/toy_chat_fine_tuning.jsonl", 4, 0),
+        ("misc/messages.jsonl.gz", 100, 0),
+        ("misc/messages.jsonl.zst", 100, 0),
+    ] {
+        let Some(path) = shared_data(name) else { continue };
+        let place = Place::new();
+        let finished = place.run(&["distill", path.to_str().unwrap(), "--teacher", "simulated", "-o", "out.jsonl"]);
+        assert_eq!(finished.code, Some(code), "{name}: {}", finished.stderr);
+        assert_eq!(place.read("out.jsonl").lines().count(), row_count, "{name}: {}", finished.stderr);
+    }
+}
+
+#[test]
+fn edge_cases_give_one_reason_for_each_bad_row() {
+    let Some(path) = shared_data("misc/edge_cases.jsonl") else { return };
+    let place = Place::new();
+    let finished = place.run(&["distill", path.to_str().unwrap(), "--teacher", "simulated", "-o", "out.jsonl"]);
+    assert_eq!(finished.code, Some(3));
+    let missing = rows(&place.read("out.jsonl.incomplete.jsonl"));
+    let reasons: Vec<String> = missing
+        .iter()
+        .map(|row| format!("{} {} {}", row["line"], row["kind"].as_str().unwrap(), row["reason"]))
+        .collect();
+    insta::assert_snapshot!(reasons.join("\n"), @r#"
+    5 skipped "no_user"
+    6 skipped "empty_user"
+    7 skipped "tool_use"
+    8 skipped "multimodal"
+    17 invalid "not valid JSON: unexpected end of hex escape at line 1 column 72"
+    18 invalid "not valid JSON: EOF while parsing an object at line 1 column 63"
+    "#);
+    assert_eq!(place.rows("out.jsonl").len() + missing.len(), 18);
+}

@@ -1,0 +1,69 @@
+//! An API key is sent to the server and goes nowhere else.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
+use crate::support::{Place, conversation, jsonl};
+
+const KEY: &str = "sk-test-3f9a1c77e0b24d55";
+
+/// A server that quotes the key in its refusal, as some do.
+fn quoting_server(status: &'static str) -> (String, std::thread::JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let thread = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = Vec::new();
+        let mut buffer = [0; 4096];
+        while !request.windows(4).any(|window| window == b"\r\n\r\n") {
+            let count = stream.read(&mut buffer).unwrap();
+            request.extend_from_slice(&buffer[..count]);
+        }
+        let body = format!("{{\"error\": {{\"message\": \"Incorrect API key provided: {KEY}\"}}}}");
+        write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
+            .unwrap();
+        String::from_utf8_lossy(&request).into_owned()
+    });
+    (address, thread)
+}
+
+fn files_below(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+}
+
+#[test]
+fn the_key_reaches_the_server_and_neither_log_error_store_nor_output() {
+    for (status, code) in [("401 Unauthorized", 75), ("400 Bad Request", 3)] {
+        for variable in ["COHOBATE_API_KEY", "OPENAI_API_KEY"] {
+            let place = Place::new();
+            place.write("in.jsonl", jsonl(&[conversation("kites", 2)]));
+            let (address, server) = quoting_server(status);
+            let model = format!("sim@http://{address}");
+            let mut command = place.command(&["distill", "in.jsonl", "--teacher", &model, "-o", "out.jsonl", "-v"]);
+            let finished = crate::support::finish(command.env(variable, KEY));
+            assert!(server.join().unwrap().contains(&format!("authorization: Bearer {KEY}")));
+            assert_eq!(finished.code, Some(code), "{}", finished.stderr);
+            assert!(finished.stderr.contains("Incorrect API key provided: ***"), "{}", finished.stderr);
+            assert!(!finished.stderr.contains(KEY) && !finished.stdout.contains(KEY));
+            for path in files_below(&place.path("")) {
+                let bytes = std::fs::read(&path).unwrap();
+                let found = bytes.windows(KEY.len()).any(|window| window == KEY.as_bytes());
+                assert!(!found, "the key is in {}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_key_in_an_address_is_refused_unseen() {
+    let place = Place::new();
+    place.write("in.jsonl", jsonl(&[conversation("kites", 1)]));
+    let finished = place.run(&["distill", "in.jsonl", "--teacher", &format!("sim@http://user:{KEY}@127.0.0.1:1")]);
+    assert_eq!(finished.code, Some(2));
+    assert!(
+        finished.stderr.contains("keys come from the environment") && !finished.stderr.contains(KEY),
+        "{}",
+        finished.stderr
+    );
+}

@@ -1,0 +1,268 @@
+//! The store on disk against the store in memory, and against everything that happens to files.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cohobate::conversation::{Answer, ConversationKey, Fingerprint, Finish, Message, Role, Settings, Slot, Usage};
+use cohobate::store::{DiskStore, Entry, MemoryStore, Opened, Reader, Run, Snapshot, Status, Store, StoreError};
+use proptest::prelude::*;
+
+fn hash(number: u32) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    bytes[..4].copy_from_slice(&number.to_le_bytes());
+    bytes
+}
+
+fn answered(number: u32, conversation: u32, turn: u32, length: usize) -> Entry {
+    let answer = Answer {
+        message: Message::new(Role::Assistant, format!("answer {number} 🙂 ").repeat(1 + length / 12)),
+        reasoning: (number % 3 == 0).then(|| "because".to_owned()),
+        finish: if number % 5 == 0 { Finish::Length } else { Finish::Complete },
+        finish_reason: "stop".to_owned(),
+        model: "m".to_owned(),
+        system_fingerprint: None,
+        usage: Usage { prompt_tokens: Some(10), completion_tokens: Some(5), ..Usage::default() },
+        attempts: 1,
+    };
+    Entry::Answered {
+        run: 1,
+        conversation: ConversationKey(hash(conversation)),
+        slot: Slot::main(turn),
+        fingerprint: Fingerprint(hash(number)),
+        model: "m".to_owned(),
+        answer: Arc::new(answer),
+    }
+}
+
+fn run_entry(number: u32) -> Entry {
+    let settings = Settings::default().with("recipe", "distill").with("temperature", number);
+    Entry::Run(Run { number, started_ms: 1_700_000_000_000, settings })
+}
+
+fn entries() -> impl Strategy<Value = Vec<Entry>> {
+    let status = prop_oneof![
+        Just(Status::Complete),
+        Just(Status::Stopped { turn: 1, reason: "length".to_owned() }),
+        Just(Status::Failed { turn: 0, reason: "http_400: no".to_owned(), permanent: true }),
+    ];
+    let entry = prop_oneof![
+        6 => (0..40u32, 0..6u32, 0..5u32, 0..3_000usize).prop_map(|(n, c, t, l)| answered(n, c, t, l)),
+        2 => (0..40u32, 0..6u32, 0..5u32).prop_map(|(number, conversation, turn)| Entry::Linked {
+            conversation: ConversationKey(hash(conversation)),
+            slot: Slot::main(turn),
+            fingerprint: Fingerprint(hash(number)),
+        }),
+        1 => (0..6u32, status).prop_map(|(conversation, status)| Entry::Closed {
+            conversation: ConversationKey(hash(conversation)),
+            status,
+        }),
+        1 => (1..9u32).prop_map(run_entry),
+    ];
+    prop::collection::vec(entry, 1..60)
+}
+
+fn open(directory: &Path) -> (DiskStore, Opened) {
+    // Small segments, so that a few entries already make several.
+    DiskStore::open_with(directory, 8_000, &mut |_, _| {}).unwrap()
+}
+
+/// Everything that a reader can say.
+fn all(reader: &dyn Reader) -> String {
+    let mut states = BTreeMap::new();
+    reader.for_each_state(&mut |key, state| drop(states.insert(key, state))).unwrap();
+    let answers: Vec<_> = (0..40).map(|number| reader.answer(&Fingerprint(hash(number))).unwrap()).collect();
+    let mut runs = reader.runs().unwrap();
+    runs.sort_by_key(|run| run.number);
+    runs.dedup();
+    format!("{states:#?}\n{answers:#?}\n{runs:#?}\n{:#?}", reader.spending().unwrap())
+}
+
+fn journal_files(directory: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<_> = fs::read_dir(directory.join("journal")).unwrap().map(|file| file.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_disk_says_what_the_memory_says(entries in entries(), group in 1..7usize, damage in 0..5u8) {
+        let directory = tempfile::tempdir().unwrap();
+        let memory = MemoryStore::new();
+        for (count, entries) in entries.chunks(group).enumerate() {
+            let (store, _) = open(directory.path());
+            store.commit(entries.to_vec()).unwrap();
+            memory.commit(entries.to_vec()).unwrap();
+            // Now and then it is closed in order, else just dropped.
+            if count % 2 == 0 { store.close().unwrap() }
+        }
+        damage_index(directory.path(), damage);
+        let (store, _) = open(directory.path());
+        prop_assert_eq!(all(&store), all(&memory));
+        let snapshot = Snapshot::read(directory.path()).unwrap();
+        prop_assert_eq!(all(&snapshot), all(&memory));
+    }
+}
+
+/// Does to the index what happens to files.
+fn damage_index(directory: &Path, kind: u8) {
+    let index = directory.join("index");
+    match kind {
+        1 => fs::remove_dir_all(&index).unwrap(),
+        2 => {
+            for file in fs::read_dir(&index).unwrap().map(|file| file.unwrap().path()).filter(|path| path.is_file()) {
+                fs::write(file, b"scribbled over").unwrap();
+            }
+        }
+        3 => fs::write(index.join("db"), b"").unwrap(),
+        4 => fs::write(directory.join("index.state"), "another boot").unwrap(),
+        _ => {}
+    }
+}
+
+/// A store with five answers of two conversations, closed in order.
+fn five_answers() -> (tempfile::TempDir, MemoryStore) {
+    let directory = tempfile::tempdir().unwrap();
+    let memory = MemoryStore::new();
+    let (store, _) = DiskStore::open(directory.path(), &mut |_, _| {}).unwrap();
+    for number in 0..5 {
+        let entry = answered(number, number % 2, number / 2, 100);
+        store.commit(vec![entry.clone()]).unwrap();
+        memory.commit(vec![entry]).unwrap();
+    }
+    store.close().unwrap();
+    (directory, memory)
+}
+
+#[test]
+fn a_journal_cut_at_any_byte_keeps_every_whole_answer() {
+    let (directory, _) = five_answers();
+    let path = journal_files(directory.path()).pop().unwrap();
+    let bytes = fs::read(&path).unwrap();
+    let starts: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(b"cohf")).collect();
+    assert_eq!(starts.len(), 5);
+    for length in 0..=bytes.len() {
+        fs::write(&path, &bytes[..length]).unwrap();
+        let (store, opened) = DiskStore::open(directory.path(), &mut |_, _| {}).unwrap();
+        let ends = starts[1..].iter().copied().chain([bytes.len()]);
+        let whole = ends.filter(|end| *end <= length).count() as u32;
+        for number in 0..5 {
+            let is_there = store.answer(&Fingerprint(hash(number))).unwrap().is_some();
+            assert_eq!(is_there, number < whole, "cut to {length} bytes, answer {number}");
+        }
+        let at_a_boundary = length == bytes.len() || starts.contains(&length);
+        assert_eq!(opened.cut.is_none(), at_a_boundary || length == 0, "cut to {length} bytes: {opened:?}");
+        assert!(opened.damages.is_empty(), "{opened:?}");
+        // What is appended to a cut journal can be read again.
+        store.commit(vec![answered(9, 0, 9, 10)]).unwrap();
+        assert!(store.answer(&Fingerprint(hash(9))).unwrap().is_some());
+        store.close().unwrap();
+    }
+}
+
+#[test]
+fn a_flipped_byte_costs_its_own_answer_and_no_other() {
+    let (directory, _) = five_answers();
+    let path = journal_files(directory.path()).pop().unwrap();
+    let bytes = fs::read(&path).unwrap();
+    let starts: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(b"cohf")).collect();
+    for at in (starts[1]..starts[2]).step_by(3) {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 0x41;
+        fs::write(&path, &damaged).unwrap();
+        let expected = |number| number != 1;
+        let check = |store: &DiskStore, what: &str| {
+            for number in 0..5 {
+                let is_there = store.answer(&Fingerprint(hash(number))).unwrap().is_some();
+                assert_eq!(is_there, expected(number), "byte {at} flipped, {what}, answer {number}");
+            }
+        };
+        // With the index from before, and with one that is built anew.
+        let (store, _) = DiskStore::open(directory.path(), &mut |_, _| {}).unwrap();
+        check(&store, "old index");
+        store.close().unwrap();
+        fs::remove_dir_all(directory.path().join("index")).unwrap();
+        let (store, opened) = DiskStore::open(directory.path(), &mut |_, _| {}).unwrap();
+        check(&store, "new index");
+        assert_eq!(opened.damages.len(), 1);
+        assert!(opened.rebuilt.is_some());
+        // The answer that is got anew takes the place of the damaged one, for good.
+        store.commit(vec![answered(1, 1, 0, 100)]).unwrap();
+        assert!(store.answer(&Fingerprint(hash(1))).unwrap().is_some());
+        store.close().unwrap();
+        let (store, _) = DiskStore::open(directory.path(), &mut |_, _| {}).unwrap();
+        assert!(store.answer(&Fingerprint(hash(1))).unwrap().is_some());
+        store.close().unwrap();
+    }
+}
+
+#[test]
+fn a_second_process_is_told_who_holds_the_store() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_store, _) = open(directory.path());
+    match DiskStore::open(directory.path(), &mut |_, _| {}) {
+        Err(StoreError::Locked { holder, .. }) => assert_eq!(holder, std::process::id().to_string()),
+        other => panic!("{:?}", other.map(|_| ())),
+    }
+}
+
+#[test]
+fn a_store_of_format_version_1_opens_for_ever() {
+    let frozen = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/store-v1/journal");
+    let directory = tempfile::tempdir().unwrap();
+    fs::create_dir(directory.path().join("journal")).unwrap();
+    for file in fs::read_dir(frozen).unwrap().map(|file| file.unwrap()) {
+        fs::copy(file.path(), directory.path().join("journal").join(file.file_name())).unwrap();
+    }
+    let (store, opened) = DiskStore::open(directory.path(), &mut |_, _| {}).unwrap();
+    assert!(opened.damages.is_empty() && opened.cut.is_none(), "{opened:?}");
+    insta::assert_snapshot!(all(&store));
+    let memory = MemoryStore::new();
+    frozen_entries().into_iter().for_each(|entry| memory.commit(vec![entry]).unwrap());
+    assert_eq!(all(&store), all(&memory));
+}
+
+/// What stands in `fixtures/store-v1`.
+fn frozen_entries() -> Vec<Entry> {
+    let conversation = ConversationKey(hash(1));
+    vec![
+        run_entry(1),
+        answered(1, 1, 0, 10),
+        answered(3, 1, 1, 2_000),
+        answered(5, 2, 0, 10),
+        Entry::Linked {
+            conversation: ConversationKey(hash(2)),
+            slot: Slot::main(1),
+            fingerprint: Fingerprint(hash(3)),
+        },
+        Entry::Closed { conversation, status: Status::Complete },
+        Entry::Closed {
+            conversation: ConversationKey(hash(2)),
+            status: Status::Stopped { turn: 0, reason: "length".to_owned() },
+        },
+        answered(6, 3, 0, 10),
+        Entry::Closed {
+            conversation: ConversationKey(hash(3)),
+            status: Status::Failed { turn: 1, reason: "http_400: no".to_owned(), permanent: true },
+        },
+    ]
+}
+
+/// Writes the frozen store of the current version; run once for each version, by hand:
+/// `COHOBATE_FREEZE=fixtures/store-vN cargo test freeze`.
+#[test]
+fn freeze() {
+    let Some(path) = std::env::var_os("COHOBATE_FREEZE") else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let (store, _) = DiskStore::open(directory.path(), &mut |_, _| {}).unwrap();
+    frozen_entries().into_iter().for_each(|entry| store.commit(vec![entry]).unwrap());
+    store.close().unwrap();
+    let to = PathBuf::from(path).join("journal");
+    fs::create_dir_all(&to).unwrap();
+    for file in journal_files(directory.path()) {
+        fs::copy(&file, to.join(file.file_name().unwrap())).unwrap();
+    }
+}

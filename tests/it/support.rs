@@ -1,0 +1,178 @@
+//! What the tests share: the real binary, a mock server, small datasets, conversations in memory.
+
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use cohobate::conversation::{Columns, Message, Role, Sampling, Seed, Target, Turn};
+use cohobate::model::Simulated;
+use cohobate::worker::Seeds;
+use serde_json::{Value, json};
+
+/// A folder of its own for a test, with the program ready to run in it.
+pub struct Place {
+    directory: tempfile::TempDir,
+}
+
+/// What a finished command left.
+#[derive(Debug)]
+pub struct Finished {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Place {
+    pub fn new() -> Self {
+        Self { directory: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    pub fn exists(&self, name: &str) -> bool {
+        self.path(name).exists()
+    }
+
+    pub fn rows(&self, name: &str) -> Vec<Value> {
+        rows(&self.read(name))
+    }
+
+    /// The program, ready to run here, with no key in its environment.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cohobate"));
+        command.current_dir(self.directory.path()).args(arguments);
+        command.env_remove("COHOBATE_API_KEY").env_remove("OPENAI_API_KEY").env("NO_PROXY", "127.0.0.1");
+        command
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Finished {
+        finish(&mut self.command(arguments))
+    }
+
+    /// Runs what must succeed.
+    pub fn complete(&self, arguments: &[&str]) -> Finished {
+        let finished = self.run(arguments);
+        assert_eq!(finished.code, Some(0), "{arguments:?}\n{}", finished.stderr);
+        finished
+    }
+}
+
+pub fn finish(command: &mut Command) -> Finished {
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    Finished {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+pub fn rows(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// A mock server in a process of its own.
+pub struct MockServer {
+    child: Child,
+    pub address: String,
+}
+
+impl MockServer {
+    pub fn start(arguments: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cohobate"));
+        command.args(["mock", "--port", "0"]).args(arguments).stderr(Stdio::piped()).stdout(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("listening on http://").and_then(|rest| rest.strip_suffix("/v1"));
+        let address = address.unwrap_or_else(|| panic!("the mock said {line:?}")).to_owned();
+        Self { child, address }
+    }
+
+    /// The model reference of a model called `sim` on this server.
+    pub fn model(&self) -> String {
+        format!("sim@http://{}", self.address)
+    }
+
+    pub fn stats(&self) -> Value {
+        serde_json::from_str(&self.get("/stats")).unwrap()
+    }
+
+    pub fn count(&self, name: &str) -> u64 {
+        self.stats()[name].as_u64().unwrap()
+    }
+
+    pub fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address).unwrap();
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).unwrap();
+        reply.split_once("\r\n\r\n").unwrap().1.to_owned()
+    }
+}
+
+impl Drop for MockServer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A conversation in `OpenAI`'s shape whose words depend on `name` alone.
+pub fn conversation(name: &str, turn_count: usize) -> Value {
+    let messages: Vec<Value> = (0..turn_count)
+        .flat_map(|turn| {
+            let question = format!("What about {name}, part {turn}? Please consider window, harbor and violin.");
+            [json!({"role": "user", "content": question}), json!({"role": "assistant", "content": "An old answer."})]
+        })
+        .collect();
+    json!({"id": name, "messages": messages})
+}
+
+pub fn jsonl(rows: &[Value]) -> String {
+    rows.iter().fold(String::new(), |mut text, row| {
+        writeln!(text, "{row}").unwrap();
+        text
+    })
+}
+
+/// The data that is shared with the project's neighbours, where it is there.
+pub fn shared_data(name: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
+    if path.exists() {
+        return Some(path);
+    }
+    println!("skipped: {} is not here", path.display());
+    None
+}
+
+pub fn target() -> Arc<Target> {
+    Target::new("simulated", Simulated::DIALECT, Sampling::default())
+}
+
+/// A seed that says these words, turn by turn.
+pub fn seed(id: &str, words: &[String]) -> Seed {
+    let turn = |text: &String| Turn { messages: vec![Message::new(Role::User, text.clone())], replaced: None };
+    Seed { id: id.to_owned(), turns: words.iter().map(turn).collect(), columns: Columns::new() }
+}
+
+/// Conversations in memory.
+pub struct SeedList(pub Vec<Seed>);
+
+impl Seeds for SeedList {
+    fn seed(&self, row: u64) -> Result<Seed, String> {
+        self.0.get(row as usize).cloned().ok_or_else(|| "there is no such row".to_owned())
+    }
+}
