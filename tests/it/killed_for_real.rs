@@ -57,7 +57,6 @@ fn killed_at_thirty_random_moments_the_output_is_byte_for_byte_the_same() {
     let seed = std::env::var("COHOBATE_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_261_122u64);
     println!("seed {seed} (COHOBATE_TEST_SEED)");
     let mut dice = Dice::new("kills", &seed.to_le_bytes());
-    const IN_FLIGHT: u64 = 8;
     let mut kills = 0;
     let mut round = 0;
     while kills < 30 {
@@ -80,7 +79,7 @@ fn killed_at_thirty_random_moments_the_output_is_byte_for_byte_the_same() {
         }
         place.complete(&arguments);
         let extra = server.count("requests") - turns;
-        assert!(extra <= IN_FLIGHT * kills_here, "round {round}: {extra} repeated after {kills_here} kills");
+        assert!(extra <= 8 * kills_here, "round {round}: {extra} repeated after {kills_here} kills");
         assert_eq!(server.count("distinct"), turns);
         place.complete(&["distill", "in.jsonl", "--teacher", &model, "-o", "calm.jsonl", "--store", "calm"]);
         assert_eq!(place.read("out.jsonl"), place.read("calm.jsonl"), "round {round}");

@@ -18,8 +18,8 @@ fn hash(number: u32) -> [u8; 32] {
 fn answered(number: u32, conversation: u32, turn: u32, length: usize) -> Entry {
     let answer = Answer {
         message: Message::new(Role::Assistant, format!("answer {number} 🙂 ").repeat(1 + length / 12)),
-        reasoning: (number % 3 == 0).then(|| "because".to_owned()),
-        finish: if number % 5 == 0 { Finish::Length } else { Finish::Complete },
+        reasoning: number.is_multiple_of(3).then(|| "because".to_owned()),
+        finish: if number.is_multiple_of(5) { Finish::Length } else { Finish::Complete },
         finish_reason: "stop".to_owned(),
         model: "m".to_owned(),
         system_fingerprint: None,
@@ -221,7 +221,7 @@ fn a_store_of_format_version_1_opens_for_ever() {
     assert!(opened.damages.is_empty() && opened.cut.is_none(), "{opened:?}");
     insta::assert_snapshot!(all(&store));
     let memory = MemoryStore::new();
-    frozen_entries().into_iter().for_each(|entry| memory.commit(vec![entry]).unwrap());
+    memory.commit(frozen_entries()).unwrap();
     assert_eq!(all(&store), all(&memory));
 }
 
@@ -258,7 +258,7 @@ fn freeze() {
     let Some(path) = std::env::var_os("COHOBATE_FREEZE") else { return };
     let directory = tempfile::tempdir().unwrap();
     let (store, _) = DiskStore::open(directory.path(), &mut |_, _| {}).unwrap();
-    frozen_entries().into_iter().for_each(|entry| store.commit(vec![entry]).unwrap());
+    store.commit(frozen_entries()).unwrap();
     store.close().unwrap();
     let to = PathBuf::from(path).join("journal");
     fs::create_dir_all(&to).unwrap();
