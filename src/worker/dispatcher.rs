@@ -12,7 +12,7 @@ use super::committer::Committer;
 use super::event::{Event, Observer};
 use super::session::{self, ConversationEnd, Reply, ReplySender, Request, SessionContext};
 use super::stop::{DRAIN_MAX, Stage, StopReason};
-use super::{Ended, Work, WorkerError};
+use super::{Ended, RowOrder, Work, WorkerError};
 use crate::conversation::{Answer, ConversationKey, Fingerprint, Question, Slot};
 use crate::model::retry::{self, Verdict};
 use crate::model::{Class, Failure, Model};
@@ -36,7 +36,7 @@ pub async fn run(
     let mut sessions: JoinSet<Result<ConversationEnd, WorkerError>> = JoinSet::new();
     let mut dispatcher = Dispatcher::new(work, to_me, committer, observer);
     loop {
-        dispatcher.admit(&mut sessions);
+        dispatcher.admit(&mut sessions)?;
         dispatcher.send_calls()?;
         if sessions.is_empty() && dispatcher.is_done() {
             break;
@@ -110,7 +110,7 @@ struct Line {
 struct Dispatcher<'a> {
     context: Arc<SessionContext>,
     store: Arc<dyn Store>,
-    rows: Option<Box<dyn Iterator<Item = u64> + Send>>,
+    rows: Option<RowOrder>,
     lines: HashMap<String, Line>,
     flights: HashMap<Fingerprint, Flight>,
     /// Questions that may be sent now, those of the earliest session first.
@@ -173,19 +173,21 @@ impl<'a> Dispatcher<'a> {
 
     /// As many conversations are open as calls may be in flight, and a few more, so that a slot never waits for
     /// a commit, a parse or a replay.
-    fn admit(&mut self, sessions: &mut JoinSet<Result<ConversationEnd, WorkerError>>) {
+    fn admit(&mut self, sessions: &mut JoinSet<Result<ConversationEnd, WorkerError>>) -> Result<(), WorkerError> {
         let window = self.concurrency + (self.concurrency / 4).max(4);
         while self.open_sessions < window && self.stopping.is_none() {
             let Some(row) = self.rows.as_mut().and_then(Iterator::next) else {
                 self.rows = None;
-                return;
+                break;
             };
+            let row = row.map_err(WorkerError::Order)?;
             let number = self.next_session;
             self.next_session += 1;
             self.open_sessions += 1;
             self.observer.on_event(&Event::Opened);
             sessions.spawn(session::lead(Arc::clone(&self.context), row, number, self.to_me.clone()));
         }
+        Ok(())
     }
 
     /// Fills the free slots.

@@ -46,7 +46,7 @@ pub struct Work {
     /// The conversations.
     pub seeds: Arc<dyn Seeds>,
     /// The rows in the order in which they are to be opened.
-    pub rows: Box<dyn Iterator<Item = u64> + Send>,
+    pub rows: RowOrder,
     /// This run's number in the store.
     pub run: u32,
     /// Most calls in flight.
@@ -54,6 +54,9 @@ pub struct Work {
     /// Asks again what failed for good in an earlier run.
     pub retry_failed: bool,
 }
+
+/// Rows in the order in which they are to be opened.
+pub type RowOrder = Box<dyn Iterator<Item = std::io::Result<u64>> + Send>;
 
 /// Gives out conversations by row.
 pub trait Seeds: Send + Sync {
@@ -84,6 +87,9 @@ pub enum WorkerError {
         /// Why.
         reason: String,
     },
+    /// The order of the rows was lost.
+    #[error("the admission order cannot be read: {0}")]
+    Order(std::io::Error),
     /// A recipe asked for a model that the run does not have.
     #[error("the recipe asks the model `{0}`, which this run does not have")]
     UnknownModel(String),

@@ -58,12 +58,12 @@ impl OrderBuilder {
         let mut sources: Vec<Source> = Vec::new();
         for mut file in std::mem::take(&mut self.runs) {
             file.rewind()?;
-            sources.push(Source::File(BufReader::new(file)));
+            sources.push(Source::File(BufReader::new(file), self.chunk_ranks));
         }
         sources.push(Source::Memory(std::mem::take(&mut self.chunk).into_iter()));
         let mut heads = BinaryHeap::new();
         for (index, source) in sources.iter_mut().enumerate() {
-            heads.extend(source.next().map(|rank| Reverse((rank, index))));
+            heads.extend(source.next()?.map(|rank| Reverse((rank, index))));
         }
         Ok(AdmissionOrder { sources, heads })
     }
@@ -90,30 +90,34 @@ pub struct AdmissionOrder {
 }
 
 impl Iterator for AdmissionOrder {
-    type Item = u64;
+    type Item = io::Result<u64>;
 
-    fn next(&mut self) -> Option<u64> {
+    fn next(&mut self) -> Option<io::Result<u64>> {
         let Reverse((rank, index)) = self.heads.pop()?;
-        if let Some(next) = self.sources[index].next() {
-            self.heads.push(Reverse((next, index)));
+        match self.sources[index].next() {
+            Ok(next) => self.heads.extend(next.map(|next| Reverse((next, index)))),
+            Err(error) => return Some(Err(error)),
         }
-        Some(rank.row)
+        Some(Ok(rank.row))
     }
 }
 
 enum Source {
     Memory(std::vec::IntoIter<RowRank>),
-    File(BufReader<File>),
+    /// A sorted run on disk and how many ranks are left in it.
+    File(BufReader<File>, usize),
 }
 
 impl Source {
-    fn next(&mut self) -> Option<RowRank> {
+    fn next(&mut self) -> io::Result<Option<RowRank>> {
         match self {
-            Source::Memory(ranks) => ranks.next(),
-            Source::File(file) => {
+            Source::Memory(ranks) => Ok(ranks.next()),
+            Source::File(_, 0) => Ok(None),
+            Source::File(file, left) => {
+                *left -= 1;
                 let mut bytes = [0; RANK_BYTES];
-                file.read_exact(&mut bytes).ok()?;
-                Some(from_bytes(&bytes))
+                file.read_exact(&mut bytes)?;
+                Ok(Some(from_bytes(&bytes)))
             }
         }
     }
@@ -157,7 +161,11 @@ mod tests {
             for rank in &ranks {
                 builder.push(*rank).unwrap();
             }
-            assert_eq!(builder.finish().unwrap().collect::<Vec<_>>(), expected, "{chunk_ranks} in memory");
+            assert_eq!(
+                builder.finish().unwrap().collect::<io::Result<Vec<_>>>().unwrap(),
+                expected,
+                "{chunk_ranks} in memory"
+            );
         }
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
     }

@@ -101,7 +101,7 @@ impl Trial {
             store: Arc::new(store),
             models: HashMap::from([("simulated".to_owned(), Arc::clone(&self.model) as Arc<dyn Model>)]),
             seeds: Arc::new(SeedList(self.seeds.clone())),
-            rows: Box::new(0..self.seeds.len() as u64),
+            rows: Box::new((0..self.seeds.len() as u64).map(Ok)),
             run: number,
             concurrency: 3,
             retry_failed: false,
