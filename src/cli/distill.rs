@@ -1,10 +1,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 
 use super::error::exit_code;
+use super::limits::{limits, now_ms};
 use super::model::{Found, find_teacher};
 use super::options::Options;
 use super::output::{OUTPUT, Writer, Written, check_output};
@@ -15,8 +15,8 @@ use crate::conversation::Settings;
 use crate::recipe::{Distill, Recipe};
 use crate::report::summary::{Closing, summary, summary_json};
 use crate::report::{Progress, ProgressMode, Tally, words};
-use crate::store::{DiskStore, Entry, Reader, Run, Store};
-use crate::worker::{self, Ended, StopReason, Work};
+use crate::store::{DiskStore, Entry, Ledger, Reader, Run, Store};
+use crate::worker::{self, Committing, Ended, StopReason, Work};
 
 /// Write every assistant turn anew
 #[derive(Args)]
@@ -58,6 +58,7 @@ async fn distill(args: DistillArgs) -> CliResult {
     let options = args.options.clone().resolve()?;
     check_output(&args.output, &args.input)?;
     let found = find_teacher(args.teacher.as_deref(), &options)?;
+    let limits = limits(&options, &found)?;
     let model = found.connect()?;
     let system = options.system_text()?;
     let recipe: Arc<dyn Recipe> = Arc::new(Distill::new(Arc::clone(&found.target), system.as_deref()));
@@ -65,6 +66,7 @@ async fn distill(args: DistillArgs) -> CliResult {
     let store = Arc::new(store::open(&options)?);
     let prepared = prepare(&args.input, &options, &*recipe, system.as_deref(), &*store, || signals.check())?;
     let Prepared { rows, totals, left_out, invalid, order } = prepared;
+    let ledger = settle_ledger(&store, &options, &found)?;
     let run = begin(&store, recipe.settings())?;
 
     let tally = Tally { totals, prices: found.prices(), ..Tally::default() };
@@ -76,7 +78,12 @@ async fn distill(args: DistillArgs) -> CliResult {
         seeds: Arc::clone(&rows) as Arc<dyn worker::Seeds>,
         rows: Box::new(order),
         run: run.number,
-        concurrency: options.concurrency(),
+        pace: options.pace(),
+        budget: limits.budget,
+        ledger: Some(ledger),
+        give_up_after: limits.give_up_after,
+        deadline: limits.deadline,
+        committing: Committing::Thread,
         retry_failed: args.retry_failed,
     };
     let ended = worker::run(work, signals.stage(), &mut progress.watcher()).await;
@@ -108,11 +115,40 @@ async fn distill(args: DistillArgs) -> CliResult {
     Ok(code)
 }
 
+/// Opens the ledger and tells what the run before left in the air.
+fn settle_ledger(store: &DiskStore, options: &Options, found: &Found) -> Result<Ledger, CliError> {
+    let (ledger, left) = Ledger::open(&options.store_path())?;
+    let mut unknown = Vec::new();
+    for request in left {
+        if store.answer(&request.fingerprint)?.is_none() {
+            unknown.push(request);
+        }
+    }
+    if !unknown.is_empty() {
+        let last = store.runs()?.pop();
+        let model = last.and_then(|run| run.settings.get("model").map(str::to_owned));
+        let calls = unknown.len() as u64;
+        let prompt_tokens = unknown.iter().map(|request| request.prompt_tokens).sum();
+        let completion_tokens = unknown.iter().map(|request| request.completion_tokens).sum();
+        let most = found.price.filter(|_| unknown.iter().all(|request| request.completion_tokens > 0));
+        let most =
+            most.map(|price| format!(", at most {}", words::money(price.worst_cost(prompt_tokens, completion_tokens))));
+        options.say(&format!(
+            "the run before ended with {} in the air; whether they were answered and billed is unknown{}",
+            words::counted(calls, "request"),
+            most.unwrap_or_default()
+        ));
+        let model = model.unwrap_or_else(|| found.target.model().to_owned());
+        store.commit(vec![Entry::Unknown { model, calls, prompt_tokens, completion_tokens }])?;
+    }
+    ledger.clear();
+    Ok(ledger)
+}
+
 /// Writes down that a run begins, and with which settings.
 fn begin(store: &DiskStore, settings: &Settings) -> Result<Run, CliError> {
     let number = store.runs()?.last().map_or(1, |run| run.number + 1);
-    let started_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
-    let run = Run { number, started_ms, settings: settings.clone() };
+    let run = Run { number, started_ms: now_ms(), settings: settings.clone() };
     store.commit(vec![Entry::Run(run.clone())])?;
     Ok(run)
 }
@@ -164,6 +200,16 @@ fn close_stopped(closing: &mut Closing, reason: &StopReason, signals: &Signals, 
             closing.hint =
                 Some("run the same command again to go on; `cohobate export` writes what is there".to_owned());
             signals.exit_code()
+        }
+        StopReason::Budget(cap) => {
+            closing.hint = Some(format!("{cap}; raise it and run the same command again to go on"));
+            exit_code::RESUMABLE
+        }
+        StopReason::GaveUp(gone) => {
+            let gone = words::duration(*gone);
+            closing.hint =
+                Some(format!("the server has not answered for {gone}; run the same command again when it is back"));
+            exit_code::RESUMABLE
         }
         StopReason::Refused(failure) => {
             let model = words::quoted(found.target.model());

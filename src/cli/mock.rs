@@ -32,6 +32,10 @@ pub struct MockArgs {
     /// Longest prompt in tokens, by the program's own estimate
     #[arg(long, value_name = "TOKENS", default_value_t = 65_536)]
     context: u64,
+
+    /// Work on so many requests at a time and answer 429 to more
+    #[arg(long, value_name = "N")]
+    slots: Option<u64>,
 }
 
 pub fn run(args: &MockArgs) -> CliResult {
@@ -40,6 +44,7 @@ pub fn run(args: &MockArgs) -> CliResult {
         faults: args.fault.clone(),
         models: args.model.clone(),
         context_tokens: args.context,
+        slots: args.slots,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| CliError::failure(format!("cannot start: {error}")))?;

@@ -4,6 +4,7 @@ mod distill;
 mod environment;
 mod error;
 mod export;
+mod limits;
 mod mock;
 mod model;
 mod options;

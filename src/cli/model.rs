@@ -9,11 +9,10 @@ use serde::Deserialize;
 use super::environment;
 use super::error::CliError;
 use super::options::Options;
-use crate::conversation::Target;
+use crate::conversation::{Price, Target};
 use crate::model::{
     Endpoint, HttpModel, HttpSettings, LengthField, Model, ModelReference, Secret, Simulated, Timeouts,
 };
-use crate::report::Price;
 
 /// A `[models.NAME]` table of the configuration. It also applies to `NAME@URL` with the same name.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -38,7 +37,24 @@ pub struct Profile {
     /// For everything.
     pub total_timeout_s: Option<f64>,
     /// Dollars for a million tokens.
-    pub price: Option<Price>,
+    pub price: Option<PriceTable>,
+}
+
+/// A price as the configuration has it, in dollars for a million tokens.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct PriceTable {
+    input: f64,
+    cached_input: Option<f64>,
+    output: f64,
+    reasoning: Option<f64>,
+}
+
+impl From<PriceTable> for Price {
+    fn from(table: PriceTable) -> Self {
+        let PriceTable { input, cached_input, output, reasoning } = table;
+        Self { input, cached_input, output, reasoning }
+    }
 }
 
 /// A model that was found, not yet connected to.
@@ -81,7 +97,7 @@ fn find(name: &str, options: &Options) -> Result<Found, CliError> {
     let sampling = options.sampling();
     match name.parse()? {
         ModelReference::Simulated => {
-            let price = options.models.get(name).and_then(|profile| profile.price);
+            let price = options.models.get(name).and_then(|profile| profile.price).map(Price::from);
             Ok(Found { target: Target::new(name, Simulated::DIALECT, sampling), price, connection: None })
         }
         ModelReference::Http(endpoint) => {
@@ -119,7 +135,7 @@ fn over_http(endpoint: Endpoint, profile: &Profile, options: &Options) -> Result
         timeouts,
     };
     let target = Target::new(endpoint.name, HttpModel::DIALECT, options.sampling());
-    Ok(Found { target, price: profile.price, connection: Some(settings) })
+    Ok(Found { target, price: profile.price.map(Price::from), connection: Some(settings) })
 }
 
 fn seconds(value: Option<f64>, default: Duration) -> Result<Duration, CliError> {

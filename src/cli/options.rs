@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -10,14 +11,13 @@ use serde::{Deserialize, Serialize};
 use super::error::CliError;
 use super::model::Profile;
 use crate::conversation::Sampling;
+use crate::model::PaceLimits;
 use crate::report::ProgressMode;
 
 /// The configuration file that is read when none is named.
 const CONFIG_FILE: &str = "cohobate.toml";
 /// Where the store is when nobody says otherwise.
 const STORE: &str = ".cohobate";
-/// Calls in flight when nobody says otherwise.
-const CONCURRENCY: usize = 64;
 
 /// Options as they are given: nothing is checked against the world yet.
 #[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
@@ -33,9 +33,17 @@ pub struct Options {
     #[arg(long, value_name = "DIR")]
     pub store: Option<PathBuf>,
 
-    /// Keep at most so many calls in flight [default: 64]
+    /// Keep at most so many calls in flight; auto finds what the server takes [default: auto]
+    #[arg(long, value_name = "N|auto")]
+    pub concurrency: Option<Concurrency>,
+
+    /// Send at most so many requests a minute
     #[arg(long, value_name = "N")]
-    pub concurrency: Option<usize>,
+    pub rpm: Option<u32>,
+
+    /// Send and ask for at most so many tokens a minute
+    #[arg(long, value_name = "N")]
+    pub tpm: Option<u64>,
 
     /// Softmax temperature [default: the server's]
     #[arg(long, value_name = "T")]
@@ -56,6 +64,30 @@ pub struct Options {
     /// Put this system message in place of the rows' own; @FILE reads it from a file
     #[arg(long, value_name = "TEXT|@FILE")]
     pub system: Option<String>,
+
+    /// Spend at most so many dollars, earlier runs of this store included; needs prices and --max-tokens
+    #[arg(long, value_name = "DOLLARS")]
+    pub max_cost: Option<f64>,
+
+    /// Send at most so many requests, earlier runs of this store included
+    #[arg(long, value_name = "N")]
+    pub max_requests: Option<u64>,
+
+    /// Let the model write at most so many tokens, earlier runs included; needs --max-tokens
+    #[arg(long, value_name = "N")]
+    pub max_output_tokens: Option<u64>,
+
+    /// Stop in order when the clock next shows this time
+    #[arg(long, value_name = "HH:MM")]
+    pub until: Option<String>,
+
+    /// Stop in order after this long, such as 8h, 90m, 45s
+    #[arg(long, value_name = "TIME")]
+    pub time_limit: Option<String>,
+
+    /// Stop when a server has not answered for this long [default: wait for ever]
+    #[arg(long, value_name = "TIME")]
+    pub give_up_after: Option<String>,
 
     /// Read only the first N rows
     #[arg(long, value_name = "N")]
@@ -119,8 +151,8 @@ impl Options {
         };
         range("temperature", self.temperature, 10.0)?;
         range("top-p", self.top_p, 1.0)?;
-        if self.concurrency == Some(0) || self.max_tokens == Some(0) {
-            return Err(CliError::usage("--concurrency and --max-tokens must be at least 1", "give a larger number"));
+        if self.max_tokens == Some(0) {
+            return Err(CliError::usage("--max-tokens is 0", "give it at least 1"));
         }
         Ok(self)
     }
@@ -130,9 +162,13 @@ impl Options {
         self.store.clone().unwrap_or_else(|| PathBuf::from(STORE))
     }
 
-    /// Returns how many calls may be in flight.
-    pub fn concurrency(&self) -> usize {
-        self.concurrency.unwrap_or(CONCURRENCY)
+    /// Returns how fast to ask.
+    pub fn pace(&self) -> PaceLimits {
+        PaceLimits {
+            concurrency: self.concurrency.and_then(|concurrency| concurrency.0),
+            requests_per_minute: self.rpm,
+            tokens_per_minute: self.tpm,
+        }
     }
 
     /// Returns how progress is shown.
@@ -165,6 +201,41 @@ impl Options {
             ProgressMode::Json => eprintln!("{}", serde_json::json!({"message": line})),
             _ => eprintln!("{line}"),
         }
+    }
+}
+
+/// A number of calls in flight, or `auto`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Concurrency(pub Option<usize>);
+
+impl FromStr for Concurrency {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.parse::<usize>() {
+            _ if text == "auto" => Ok(Self(None)),
+            Ok(count @ 1..) => Ok(Self(Some(count))),
+            _ => Err("write a number of at least 1, or auto"),
+        }
+    }
+}
+
+impl Serialize for Concurrency {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Some(count) => serializer.serialize_u64(count as u64),
+            None => serializer.serialize_str("auto"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Concurrency {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = match toml::Value::deserialize(deserializer)? {
+            toml::Value::String(text) => text,
+            other => other.to_string(),
+        };
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -19,6 +19,11 @@ impl Settings {
         self
     }
 
+    /// Returns the value of a setting.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.entries.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+    }
+
     /// Returns the hash of all names and values.
     pub fn digest(&self) -> Digest {
         let mut hasher = PartHasher::new("cohobate settings 1");
@@ -30,14 +35,12 @@ impl Settings {
 
     /// Returns each setting whose value differs from `other`'s: name, value here, value there.
     pub fn differences<'a>(&'a self, other: &'a Settings) -> Vec<(&'a str, &'a str, &'a str)> {
-        let value_in = |settings: &'a Settings, name: &str| {
-            settings.entries.iter().find(|(other, _)| other == name).map_or("unset", |(_, value)| value.as_str())
-        };
-        let here = self.entries.iter().map(|(name, value)| (name.as_str(), value.as_str(), value_in(other, name)));
+        let here = self.entries.iter();
+        let here = here.map(|(name, value)| (name.as_str(), value.as_str(), other.get(name).unwrap_or("unset")));
         let only_there = other
             .entries
             .iter()
-            .filter(|(name, _)| self.entries.iter().all(|(mine, _)| mine != name))
+            .filter(|(name, _)| self.get(name).is_none())
             .map(|(name, value)| (name.as_str(), "unset", value.as_str()));
         here.chain(only_there).filter(|(_, mine, theirs)| mine != theirs).collect()
     }

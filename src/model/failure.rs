@@ -53,6 +53,17 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// True where the server may have worked and billed, although no whole answer came.
+    pub fn may_be_paid(&self) -> bool {
+        matches!(
+            self.code.as_str(),
+            "cut" | "closed" | "connection" | "garbage" | "unfinished" | "no_choice" | "too_long"
+        ) || self.code.starts_with("timeout")
+            || matches!(self.code.as_str(), "http_502" | "http_504" | "http_524")
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.code, self.message)

@@ -5,10 +5,12 @@
 //! [`Class`] and nothing else, in one place ([`retry`]). The simulated model is a model like any other, chosen by
 //! the same [`ModelReference`]; [`mock`] serves it over HTTP.
 
+mod breaker;
 mod failure;
 mod http;
 pub mod mock;
 mod openai;
+mod pace;
 mod reference;
 pub mod retry;
 mod secret;
@@ -16,9 +18,11 @@ mod simulated;
 mod sse;
 mod wait;
 
+pub use breaker::Breaker;
 pub use failure::{Class, Failure};
 pub use http::{HttpModel, HttpSettings, HttpSetupError, Timeouts};
 pub use openai::LengthField;
+pub use pace::{Pace, PaceChange, PaceLimits};
 pub use reference::{Endpoint, ModelReference, ReferenceError};
 pub use secret::Secret;
 pub use simulated::Simulated;

@@ -2,12 +2,10 @@
 //!
 //! [`Tally`] is a fold over the worker's events and knows no clock; [`Progress`] shows it; [`summary`] words it.
 
-mod price;
 mod progress;
 pub mod summary;
 mod tally;
 pub mod words;
 
-pub use price::Price;
 pub use progress::{Progress, ProgressMode, Watcher};
 pub use tally::{Tally, Totals};

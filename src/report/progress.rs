@@ -112,6 +112,9 @@ impl Observer for Watcher {
                 "the server does not answer ({message}); nothing is lost, next try in {}",
                 words::duration(*next_try)
             )),
+            Event::Pace { model, change } if self.0.verbose => {
+                self.0.say(&format!("{model}: {} calls at a time, were {}: {}", change.to, change.from, change.reason));
+            }
             Event::Recovered { model } => self.0.say(&format!("{model} answers again")),
             Event::Stopping { reason, in_flight } => {
                 let calls = words::counted(*in_flight as u64, "call");

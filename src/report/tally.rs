@@ -1,7 +1,6 @@
 use std::collections::BTreeMap;
 
-use super::price::Price;
-use crate::conversation::Usage;
+use crate::conversation::{Price, Usage};
 use crate::worker::{ConversationEnd, Event};
 
 /// What a run is about, known after the first pass.
@@ -83,7 +82,11 @@ impl Tally {
                 }
                 ConversationEnd::Interrupted => self.interrupted += 1,
             },
-            Event::Opened | Event::Parked { .. } | Event::Recovered { .. } | Event::Stopping { .. } => {}
+            Event::Opened
+            | Event::Pace { .. }
+            | Event::Parked { .. }
+            | Event::Recovered { .. }
+            | Event::Stopping { .. } => {}
         }
     }
 }

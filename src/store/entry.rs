@@ -32,6 +32,17 @@ pub enum Entry {
         /// The question that was answered before.
         fingerprint: Fingerprint,
     },
+    /// A run died with requests in the air.
+    Unknown {
+        /// The model's name as it was asked for.
+        model: String,
+        /// How many.
+        calls: u64,
+        /// The most prompt tokens that they can have had.
+        prompt_tokens: u64,
+        /// The most tokens that their answers can have had.
+        completion_tokens: u64,
+    },
     /// A conversation came to an end.
     Closed {
         /// The conversation.
@@ -114,6 +125,12 @@ pub struct Spent {
     pub completion_tokens: u64,
     /// Tokens of reasoning.
     pub reasoning_tokens: u64,
+    /// Requests that were in the air when a run died: nobody knows whether they were answered and paid for.
+    pub unknown_calls: u64,
+    /// The most prompt tokens that those can have had.
+    pub unknown_prompt_tokens: u64,
+    /// The most tokens that their answers can have had, where a limit was set.
+    pub unknown_completion_tokens: u64,
 }
 
 impl Spent {

@@ -6,6 +6,7 @@
 //! | answered | fingerprint → place, unless a place is known: the first answer stays. Spending always. Then as linked |
 //! | linked | the slot joins the conversation's history, the cursor moves behind it. Where the slot held another question, everything later in that lane is dropped: its history was built on that |
 //! | closed | the conversation's status |
+//! | unknown | spending, as requests of unknown outcome |
 
 use super::entry::{Entry, Run, Spending, State, Status};
 use super::journal::Place;
@@ -35,6 +36,13 @@ pub fn fold<V: View>(view: &mut V, place: Place, entry: &Entry) -> Result<(), V:
         }
         Entry::Linked { conversation, slot, fingerprint } => {
             view.update_state(*conversation, |state| state.take(*slot, *fingerprint))
+        }
+        Entry::Unknown { model, calls, prompt_tokens, completion_tokens } => {
+            let spent = view.spending().entry(model.clone()).or_default();
+            spent.unknown_calls += calls;
+            spent.unknown_prompt_tokens += prompt_tokens;
+            spent.unknown_completion_tokens += completion_tokens;
+            Ok(())
         }
         Entry::Closed { conversation, status } => {
             view.update_state(*conversation, |state| state.status = status.clone())

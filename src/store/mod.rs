@@ -26,6 +26,7 @@ mod fold;
 mod frame;
 mod index;
 mod journal;
+mod ledger;
 mod lock;
 mod memory;
 mod open_index;
@@ -37,6 +38,7 @@ mod snapshot;
 pub use disk::{DiskStore, Opened};
 pub use entry::{Entry, Run, Spending, Spent, State, Status, Stored};
 pub use error::StoreError;
+pub use ledger::{Ledger, Unsettled};
 pub use memory::MemoryStore;
 pub use snapshot::Snapshot;
 

@@ -86,6 +86,7 @@ enum EntryV1<'a> {
     Answered(AnsweredV1<'a>),
     Linked { conversation: [u8; 32], slot: SlotV1, fingerprint: [u8; 32] },
     Closed { conversation: [u8; 32], status: StatusV1 },
+    Unknown { model: Cow<'a, str>, calls: u64, prompt_tokens: u64, completion_tokens: u64 },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -141,6 +142,9 @@ struct SpentV1 {
     cached_tokens: u64,
     completion_tokens: u64,
     reasoning_tokens: u64,
+    unknown_calls: u64,
+    unknown_prompt_tokens: u64,
+    unknown_completion_tokens: u64,
 }
 
 impl<'a> From<&'a Entry> for EntryV1<'a> {
@@ -171,6 +175,12 @@ impl<'a> From<&'a Entry> for EntryV1<'a> {
             Entry::Closed { conversation, status } => {
                 Self::Closed { conversation: conversation.0, status: status.into() }
             }
+            Entry::Unknown { model, calls, prompt_tokens, completion_tokens } => Self::Unknown {
+                model: model.into(),
+                calls: *calls,
+                prompt_tokens: *prompt_tokens,
+                completion_tokens: *completion_tokens,
+            },
         }
     }
 }
@@ -187,6 +197,9 @@ impl EntryV1<'_> {
             },
             Self::Closed { conversation, status } => {
                 Entry::Closed { conversation: ConversationKey(conversation), status: status.into_status() }
+            }
+            Self::Unknown { model, calls, prompt_tokens, completion_tokens } => {
+                Entry::Unknown { model: model.into_owned(), calls, prompt_tokens, completion_tokens }
             }
         })
     }
@@ -324,6 +337,9 @@ impl From<(&String, &Spent)> for SpentV1 {
             cached_tokens: spent.cached_tokens,
             completion_tokens: spent.completion_tokens,
             reasoning_tokens: spent.reasoning_tokens,
+            unknown_calls: spent.unknown_calls,
+            unknown_prompt_tokens: spent.unknown_prompt_tokens,
+            unknown_completion_tokens: spent.unknown_completion_tokens,
         }
     }
 }
@@ -336,6 +352,9 @@ impl SpentV1 {
             cached_tokens: self.cached_tokens,
             completion_tokens: self.completion_tokens,
             reasoning_tokens: self.reasoning_tokens,
+            unknown_calls: self.unknown_calls,
+            unknown_prompt_tokens: self.unknown_prompt_tokens,
+            unknown_completion_tokens: self.unknown_completion_tokens,
         };
         (self.model, spent)
     }

@@ -9,23 +9,46 @@ use crate::store::{Entry, Store, StoreError};
 /// Entries that go into one group at most.
 const GROUP_ENTRIES_MAX: usize = 4_096;
 
+/// Who commits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Committing {
+    /// A thread of its own, with group commit.
+    #[default]
+    Thread,
+    /// The dispatcher itself, at once: slower and deterministic, for simulations.
+    Inline,
+}
+
 /// The one thread that writes: takes what has arrived, commits it in one go, then acknowledges all of it.
 ///
 /// Its queue holds no more than the calls in flight and the open sessions produce: each of them waits for its
 /// acknowledgement before it goes on.
 pub struct Committer<Token> {
-    queue: Option<Sender<(Vec<Entry>, Token)>>,
+    route: Route<Token>,
     thread: Option<JoinHandle<()>>,
+}
+
+enum Route<Token> {
+    Queue(Sender<(Vec<Entry>, Token)>),
+    Inline(Box<dyn Fn(Vec<Entry>, Token) + Send>),
+    Closed,
 }
 
 impl<Token: Send + 'static> Committer<Token> {
     /// Starts the thread. `acknowledge` gets the tokens of each group, or the error after which nothing more is
     /// committed; both arrive as messages made by `message`.
     pub fn start<Message: Send + 'static>(
+        committing: Committing,
         store: Arc<dyn Store>,
         acknowledge: UnboundedSender<Message>,
         message: impl Fn(Result<Vec<Token>, StoreError>) -> Message + Send + 'static,
     ) -> std::io::Result<Self> {
+        if committing == Committing::Inline {
+            let commit = move |entries, token| {
+                let _ = acknowledge.send(message(store.commit(entries).map(|()| vec![token])));
+            };
+            return Ok(Self { route: Route::Inline(Box::new(commit)), thread: None });
+        }
         let (queue, arrivals) = channel();
         let thread = std::thread::Builder::new().name("committer".to_owned()).spawn(move || {
             while let Some((entries, tokens)) = next_group(&arrivals) {
@@ -38,13 +61,15 @@ impl<Token: Send + 'static> Committer<Token> {
                 }
             }
         })?;
-        Ok(Self { queue: Some(queue), thread: Some(thread) })
+        Ok(Self { route: Route::Queue(queue), thread: Some(thread) })
     }
 
     /// Hands in entries. After a failure they go nowhere; the error has been reported once.
     pub fn commit(&self, entries: Vec<Entry>, token: Token) {
-        if let Some(queue) = &self.queue {
-            let _ = queue.send((entries, token));
+        match &self.route {
+            Route::Queue(queue) => drop(queue.send((entries, token))),
+            Route::Inline(commit) => commit(entries, token),
+            Route::Closed => {}
         }
     }
 }
@@ -52,7 +77,7 @@ impl<Token: Send + 'static> Committer<Token> {
 impl<Token> Drop for Committer<Token> {
     /// Waits until everything handed in is committed.
     fn drop(&mut self) {
-        self.queue.take();
+        self.route = Route::Closed;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }

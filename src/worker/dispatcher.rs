@@ -1,5 +1,4 @@
-use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,18 +7,25 @@ use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
+use super::budget::{Budget, Grant};
 use super::committer::Committer;
 use super::event::{Event, Observer};
+use super::flights::{Flight, Flights};
+use super::line::{Gate, Line, Purpose};
 use super::session::{self, ConversationEnd, Reply, ReplySender, Request, SessionContext};
 use super::stop::{DRAIN_MAX, Stage, StopReason};
 use super::{Ended, RowOrder, Work, WorkerError};
-use crate::conversation::{Answer, ConversationKey, Fingerprint, Question, Slot};
+use crate::conversation::{Answer, Fingerprint, Question, Usage};
 use crate::model::retry::{self, Verdict};
-use crate::model::{Class, Failure, Model};
-use crate::store::{Entry, Store};
+use crate::model::{Class, Failure, PaceChange};
+use crate::store::{Entry, Ledger, Store, Unsettled};
 
 /// A run whose first questions are all refused is stopped after this many: the request itself is wrong.
 const REFUSALS_FROM_START_MAX: u32 = 20;
+/// Questions that are looked at for one whose model has a free slot.
+const LOOK_AHEAD: usize = 64;
+/// For pacing by tokens a minute; the server's own count differs a little either way.
+const BYTES_PER_TOKEN: u64 = 3;
 
 /// Works until every conversation is done or the run is stopped.
 ///
@@ -31,11 +37,12 @@ pub async fn run(
 ) -> Result<Ended, WorkerError> {
     let (to_me, mut from_sessions) = unbounded_channel();
     let (acknowledge, mut acknowledged) = unbounded_channel();
-    let committer = Committer::start(Arc::clone(&work.store), acknowledge, |result| result)
+    let committer = Committer::start(work.committing, Arc::clone(&work.store), acknowledge, |result| result)
         .map_err(|error| WorkerError::Died(error.to_string()))?;
     let mut sessions: JoinSet<Result<ConversationEnd, WorkerError>> = JoinSet::new();
-    let mut dispatcher = Dispatcher::new(work, to_me, committer, observer);
+    let mut dispatcher = Dispatcher::new(work, to_me, committer, observer)?;
     loop {
+        dispatcher.keep_time();
         dispatcher.admit(&mut sessions)?;
         dispatcher.send_calls()?;
         if sessions.is_empty() && dispatcher.is_done() {
@@ -59,7 +66,7 @@ pub async fn run(
             }
             Some(ended) = dispatcher.calls.join_next(), if !dispatcher.calls.is_empty() => dispatcher.on_call_end(ended)?,
             Some(ended) = sessions.join_next(), if !sessions.is_empty() => dispatcher.on_session_end(ended)?,
-            () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => dispatcher.on_wake(),
+            () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
         }
         if dispatcher.leave_now {
             break;
@@ -70,41 +77,16 @@ pub async fn run(
 
 /// What a call came to.
 struct CallEnd {
-    fingerprint: Fingerprint,
+    purpose: Purpose,
     result: Result<Answer, Failure>,
-    latency: Duration,
+    sent_at: Instant,
+    slot: Option<u64>,
 }
 
 /// Who is told about a commit.
 enum Token {
-    Answer(Fingerprint),
+    Answer { fingerprint: Fingerprint, slot: Option<u64> },
     Note(ReplySender),
-}
-
-/// A distinct question on its way from the first who asked to everyone who waits.
-struct Flight {
-    question: Arc<Question>,
-    conversation: ConversationKey,
-    /// The session that asked first; earlier sessions go first.
-    priority: u64,
-    waiters: Vec<(Slot, ReplySender)>,
-    /// How often it was sent.
-    sent: u32,
-    /// How many of those count against it.
-    counted: u32,
-    /// Failures in a row, counted or not.
-    streak: u32,
-    answer: Option<(Arc<Answer>, Duration)>,
-}
-
-/// One model, and whether it is to be left alone for a while.
-struct Line {
-    model: Arc<dyn Model>,
-    closed_until: Option<Instant>,
-    /// Failed connections in a row.
-    outages: u32,
-    /// The one call that tries whether an outage is over.
-    probe: Option<Fingerprint>,
 }
 
 struct Dispatcher<'a> {
@@ -112,21 +94,22 @@ struct Dispatcher<'a> {
     store: Arc<dyn Store>,
     rows: Option<RowOrder>,
     lines: HashMap<String, Line>,
-    flights: HashMap<Fingerprint, Flight>,
-    /// Questions that may be sent now, those of the earliest session first.
-    ready: BTreeSet<(u64, Fingerprint)>,
-    /// Questions that wait for a time.
-    waiting: BinaryHeap<Reverse<(Instant, Fingerprint)>>,
+    flights: Flights,
+    budget: Budget,
+    ledger: Option<Ledger>,
     calls: JoinSet<CallEnd>,
     committer: Committer<Token>,
     to_me: UnboundedSender<(u64, Request)>,
     observer: &'a mut dyn Observer,
-    concurrency: usize,
     open_sessions: usize,
     next_session: u64,
     commits_pending: usize,
     answered: u64,
     refused_from_start: u32,
+    give_up_after: Option<Duration>,
+    deadline: Option<(Instant, String)>,
+    /// The earliest time at which something that may not be sent now may be.
+    gate_opens: Option<Instant>,
     stopping: Option<StopReason>,
     drain_until: Option<Instant>,
     leave_now: bool,
@@ -138,7 +121,7 @@ impl<'a> Dispatcher<'a> {
         to_me: UnboundedSender<(u64, Request)>,
         committer: Committer<Token>,
         observer: &'a mut dyn Observer,
-    ) -> Self {
+    ) -> Result<Self, WorkerError> {
         let context = SessionContext {
             recipe: work.recipe,
             store: Arc::clone(&work.store),
@@ -146,35 +129,39 @@ impl<'a> Dispatcher<'a> {
             run: work.run,
             retry_failed: work.retry_failed,
         };
-        let line = |model| Line { model, closed_until: None, outages: 0, probe: None };
-        Self {
+        let now = Instant::now();
+        let line = |model| Line::new(model, work.pace, now);
+        Ok(Self {
             context: Arc::new(context),
+            budget: Budget::new(work.budget, &work.store.spending()?),
             store: work.store,
             rows: Some(work.rows),
             lines: work.models.into_iter().map(|(name, model)| (name, line(model))).collect(),
-            flights: HashMap::new(),
-            ready: BTreeSet::new(),
-            waiting: BinaryHeap::new(),
+            flights: Flights::default(),
+            ledger: work.ledger,
             calls: JoinSet::new(),
             committer,
             to_me,
             observer,
-            concurrency: work.concurrency.max(1),
             open_sessions: 0,
             next_session: 0,
             commits_pending: 0,
             answered: 0,
             refused_from_start: 0,
+            give_up_after: work.give_up_after,
+            deadline: work.deadline.map(|deadline| (now + deadline.after, deadline.name)),
+            gate_opens: None,
             stopping: None,
             drain_until: None,
             leave_now: false,
-        }
+        })
     }
 
     /// As many conversations are open as calls may be in flight, and a few more, so that a slot never waits for
     /// a commit, a parse or a replay.
     fn admit(&mut self, sessions: &mut JoinSet<Result<ConversationEnd, WorkerError>>) -> Result<(), WorkerError> {
-        let window = self.concurrency + (self.concurrency / 4).max(4);
+        let slots: usize = self.lines.values().map(|line| line.pace.limit()).sum();
+        let window = slots + (slots / 4).max(4);
         while self.open_sessions < window && self.stopping.is_none() {
             let Some(row) = self.rows.as_mut().and_then(Iterator::next) else {
                 self.rows = None;
@@ -192,50 +179,123 @@ impl<'a> Dispatcher<'a> {
 
     /// Fills the free slots.
     fn send_calls(&mut self) -> Result<(), WorkerError> {
-        if self.calls.len() >= self.concurrency || self.stopping.is_some() {
+        self.gate_opens = None;
+        if self.stopping.is_some() {
             return Ok(());
         }
         let now = Instant::now();
-        let mut held_back = Vec::new();
-        while self.calls.len() < self.concurrency {
-            let Some((priority, fingerprint)) = self.ready.pop_first() else { break };
+        self.send_probes(now);
+        while let Some(fingerprint) = self.next_to_send(now)? {
+            let Some(flight) = self.flights.sent(fingerprint) else { continue };
+            let (question, attempt, worst) = (Arc::clone(&flight.question), flight.sent, flight.worst);
+            let slot = self.ledger.as_mut().map(|ledger| {
+                let (prompt_tokens, completion_tokens) = (worst.prompt_tokens, worst.output_tokens);
+                ledger.begin(&Unsettled { fingerprint, prompt_tokens, completion_tokens })
+            });
+            self.call(Purpose::Question(fingerprint), question, attempt, slot);
+        }
+        Ok(())
+    }
+
+    /// Returns the most urgent question that may be sent now, its worst case set aside.
+    fn next_to_send(&mut self, now: Instant) -> Result<Option<Fingerprint>, WorkerError> {
+        // With one model, nothing behind the first may go where the first may not.
+        let look_ahead = if self.lines.len() > 1 { LOOK_AHEAD } else { 1 };
+        for fingerprint in self.flights.ready().take(look_ahead).collect::<Vec<_>>() {
             let Some(flight) = self.flights.get_mut(&fingerprint) else { continue };
             let name = flight.question.target.model();
             let line = self.lines.get_mut(name).ok_or_else(|| WorkerError::UnknownModel(name.to_owned()))?;
-            if line.closed_until.is_some_and(|until| until > now) || line.probe.is_some() {
-                held_back.push((priority, fingerprint));
-                // With one model nothing behind this one may go either.
-                if self.lines.len() == 1 {
-                    break;
+            let tokens = flight.worst.prompt_tokens / BYTES_PER_TOKEN + flight.worst.output_tokens;
+            match line.gate(tokens, now) {
+                Gate::Open => {}
+                gate => {
+                    if let Gate::Until(at) = gate {
+                        self.gate_opens = Some(self.gate_opens.map_or(at, |earlier| earlier.min(at)));
+                    }
+                    continue;
                 }
-                continue;
             }
-            if line.outages > 0 {
-                line.probe = Some(fingerprint);
+            match self.budget.reserve(&flight.worst) {
+                Grant::Granted => {
+                    line.on_sent(&flight.question, tokens);
+                    return Ok(Some(fingerprint));
+                }
+                Grant::Wait => return Ok(None),
+                Grant::Exhausted(name) => {
+                    self.stop(StopReason::Budget(format!("{name} is reached")));
+                    return Ok(None);
+                }
             }
-            flight.sent += 1;
-            let (model, question, attempt) = (Arc::clone(&line.model), Arc::clone(&flight.question), flight.sent);
-            self.observer.on_event(&Event::Sent);
-            self.calls.spawn(async move {
-                let started = Instant::now();
-                let result = model.ask(&question, attempt).await;
-                CallEnd { fingerprint, result, latency: started.elapsed() }
-            });
         }
-        self.ready.extend(held_back);
-        Ok(())
+        Ok(None)
+    }
+
+    /// Looks whether a server that is gone is back.
+    fn send_probes(&mut self, now: Instant) {
+        let due: Vec<_> =
+            self.lines.iter_mut().filter(|(_, line)| line.probe_due().is_some_and(|at| at <= now)).collect();
+        let mut probes = Vec::new();
+        for (name, line) in due {
+            if let Some(question) = line.probe() {
+                line.is_probing = true;
+                line.in_flight += 1;
+                probes.push((name.clone(), question));
+            }
+        }
+        for (name, question) in probes {
+            self.call(Purpose::Probe(name), Arc::new(question), 1, None);
+        }
+    }
+
+    fn call(&mut self, purpose: Purpose, question: Arc<Question>, attempt: u32, slot: Option<u64>) {
+        let Some(line) = self.lines.get(question.target.model()) else { return };
+        let model = Arc::clone(&line.model);
+        if matches!(purpose, Purpose::Question(_)) {
+            self.observer.on_event(&Event::Sent);
+        }
+        self.calls.spawn(async move {
+            let sent_at = Instant::now();
+            let result = model.ask(&question, attempt).await;
+            CallEnd { purpose, result, sent_at, slot }
+        });
     }
 
     fn is_done(&self) -> bool {
         let nothing_to_open = self.rows.is_none() || self.stopping.is_some();
-        nothing_to_open && self.calls.is_empty() && self.commits_pending == 0 && self.flights.is_empty()
+        let has_calls = self.calls.len() > self.lines.values().filter(|line| line.is_probing).count();
+        nothing_to_open && !has_calls && self.commits_pending == 0 && self.flights.is_empty()
     }
 
     fn next_wake(&self) -> Option<Instant> {
-        let waiting = self.waiting.peek().map(|Reverse((at, _))| *at);
-        let closed = self.lines.values().filter_map(|line| line.closed_until).min();
-        let closed = closed.filter(|_| !self.ready.is_empty());
-        [waiting, closed, self.drain_until].into_iter().flatten().min()
+        let probes = self.lines.values().filter_map(Line::probe_due).min();
+        let outages = self.lines.values().filter_map(|line| line.breaker.gone_since());
+        let give_up = self.give_up_after.and_then(|limit| outages.map(|since| since + limit).min());
+        let deadline = self.deadline.as_ref().map(|(at, _)| *at);
+        let timers = [self.flights.next_wake(), self.gate_opens, probes, give_up, deadline];
+        let timers = if self.stopping.is_some() { [None; 5] } else { timers };
+        timers.into_iter().chain([self.drain_until]).flatten().min()
+    }
+
+    /// Does what is due.
+    fn keep_time(&mut self) {
+        let now = Instant::now();
+        self.flights.wake(now);
+        if self.drain_until.is_some_and(|until| until <= now) {
+            self.leave_now = true;
+        }
+        if self.stopping.is_some() {
+            return;
+        }
+        if let Some((_, name)) = self.deadline.as_ref().filter(|(at, _)| *at <= now) {
+            let reason = StopReason::Budget(format!("{name} is reached"));
+            self.stop(reason);
+        }
+        let gone = self.lines.values().filter_map(|line| line.breaker.gone_since()).min();
+        if let Some((limit, since)) = self.give_up_after.zip(gone)
+            && since + limit <= now
+        {
+            self.stop(StopReason::GaveUp(now - since));
+        }
     }
 
     fn drain_requests(&mut self, requests: &mut UnboundedReceiver<(u64, Request)>) -> Result<(), WorkerError> {
@@ -273,6 +333,7 @@ impl<'a> Dispatcher<'a> {
                     return Ok(());
                 }
                 let flight = Flight {
+                    worst: self.budget.worst_case(&question),
                     question: Arc::new(question),
                     conversation,
                     priority: number,
@@ -282,37 +343,64 @@ impl<'a> Dispatcher<'a> {
                     streak: 0,
                     answer: None,
                 };
-                self.flights.insert(fingerprint, flight);
-                self.ready.insert((number, fingerprint));
+                self.flights.add(fingerprint, flight);
             }
         }
         Ok(())
     }
 
     fn on_call_end(&mut self, ended: Result<CallEnd, JoinError>) -> Result<(), WorkerError> {
-        let CallEnd { fingerprint, result, latency } = ended.map_err(|error| WorkerError::Died(error.to_string()))?;
-        let Some(flight) = self.flights.get_mut(&fingerprint) else { return Ok(()) };
-        let name = flight.question.target.model().to_owned();
-        if let Some(line) = self.lines.get_mut(&name) {
-            line.probe = line.probe.filter(|probe| *probe != fingerprint);
-            let answered = !matches!(&result, Err(failure) if failure.class == Class::Outage);
-            if answered && std::mem::take(&mut line.outages) > 0 {
-                line.closed_until = None;
-                self.observer.on_event(&Event::Recovered { model: name.clone() });
-            }
-        }
-        match result {
-            Ok(answer) => self.on_answer(fingerprint, name, answer, latency),
-            Err(failure) => self.on_failure(fingerprint, &name, failure),
+        let CallEnd { purpose, result, sent_at, slot } = ended.map_err(|error| WorkerError::Died(error.to_string()))?;
+        match purpose {
+            Purpose::Probe(name) => self.on_probe_end(&name, result),
+            Purpose::Question(fingerprint) => match result {
+                Ok(answer) => self.on_answer(fingerprint, answer, sent_at, slot),
+                Err(failure) => {
+                    self.ledger.iter_mut().zip(slot).for_each(|(ledger, slot)| ledger.end(slot));
+                    self.on_failure(fingerprint, failure, sent_at);
+                }
+            },
         }
         Ok(())
     }
 
-    fn on_answer(&mut self, fingerprint: Fingerprint, model: String, answer: Answer, latency: Duration) {
+    fn on_probe_end(&mut self, name: &str, result: Result<Answer, Failure>) {
+        let Some(line) = self.lines.get_mut(name) else { return };
+        line.is_probing = false;
+        line.in_flight -= 1;
+        match result {
+            Err(failure) if matches!(failure.class, Class::NeverThisRun) => self.stop(StopReason::Refused(failure)),
+            Err(failure) if matches!(failure.class, Class::Outage | Class::AgainLater | Class::AgainNow) => {
+                if let Some(next_try) = line.breaker.on_failed_probe(Instant::now()) {
+                    let (model, message) = (name.to_owned(), failure.message);
+                    self.observer.on_event(&Event::Parked { model, message, next_try });
+                }
+            }
+            // Whatever else it says, it is there.
+            _ => {
+                if line.breaker.on_answer() {
+                    self.observer.on_event(&Event::Recovered { model: name.to_owned() });
+                }
+            }
+        }
+    }
+
+    fn on_answer(&mut self, fingerprint: Fingerprint, answer: Answer, sent_at: Instant, slot: Option<u64>) {
+        let now = Instant::now();
         let Some(flight) = self.flights.get_mut(&fingerprint) else { return };
+        let model = flight.question.target.model().to_owned();
+        if let Some(line) = self.lines.get_mut(&model) {
+            let change = line.pace.on_answer(line.in_flight, now);
+            line.in_flight -= 1;
+            if line.breaker.on_answer() {
+                self.observer.on_event(&Event::Recovered { model: model.clone() });
+            }
+            tell_pace(self.observer, &model, change);
+        }
+        self.budget.settle(&flight.worst, &model, Some(&answer.usage));
         self.answered += 1;
         let answer = Arc::new(answer);
-        flight.answer = Some((Arc::clone(&answer), latency));
+        flight.answer = Some((Arc::clone(&answer), now - sent_at));
         let entry = Entry::Answered {
             run: self.context.run,
             conversation: flight.conversation,
@@ -322,94 +410,64 @@ impl<'a> Dispatcher<'a> {
             answer,
         };
         self.commits_pending += 1;
-        self.committer.commit(vec![entry], Token::Answer(fingerprint));
+        self.committer.commit(vec![entry], Token::Answer { fingerprint, slot });
     }
 
-    fn on_failure(&mut self, fingerprint: Fingerprint, model: &str, failure: Failure) {
+    fn on_failure(&mut self, fingerprint: Fingerprint, failure: Failure, sent_at: Instant) {
+        let now = Instant::now();
         let Some(flight) = self.flights.get_mut(&fingerprint) else { return };
+        let model = flight.question.target.model().to_owned();
+        let unpaid = Usage { prompt_tokens: Some(0), ..Usage::default() };
+        self.budget.settle(&flight.worst, &model, (!failure.may_be_paid()).then_some(&unpaid));
         flight.streak += 1;
-        let verdict = retry::decide(&failure, flight.counted + 1, flight.streak, &fingerprint);
+        let mut verdict = retry::decide(&failure, flight.counted + 1, flight.streak, &fingerprint);
+        if let Some(line) = self.lines.get_mut(&model) {
+            line.in_flight -= 1;
+            if failure.class == Class::RateLimited {
+                let change = line.pace.on_rate_limit(sent_at, now);
+                tell_pace(self.observer, &model, change);
+                line.closed_until = line.closed_until.max(failure.retry_after.map(|wait| now + wait));
+            }
+            if let Some(next_try) = line.breaker.on_failure(&failure, now) {
+                let (model, message) = (model.clone(), failure.message.clone());
+                self.observer.on_event(&Event::Parked { model, message, next_try });
+            }
+            // What fails while the server is gone waits for its return, uncharged.
+            if line.breaker.is_open() && matches!(failure.class, Class::Outage | Class::AgainLater | Class::AgainNow) {
+                verdict = Verdict::Again { after: Duration::ZERO, counted: false };
+            }
+        }
         let again_after = match &verdict {
             Verdict::Again { after, .. } => Some(*after),
             Verdict::GiveUp | Verdict::StopRun => None,
         };
-        self.observer.on_event(&Event::Failed {
-            class: failure.class,
-            code: failure.code.clone(),
-            message: failure.message.clone(),
-            again_after,
-        });
+        let (class, code, message) = (failure.class, failure.code.clone(), failure.message.clone());
+        self.observer.on_event(&Event::Failed { class, code, message, again_after });
         match verdict {
+            Verdict::Again { .. } if self.stopping.is_some() => self.flights.let_go(&fingerprint),
             Verdict::Again { after, counted } => {
                 flight.counted += u32::from(counted);
-                let after = self.close_line(model, &failure).unwrap_or(after);
-                self.wait_or_let_go(fingerprint, after);
+                self.flights.again(fingerprint, (!after.is_zero()).then(|| now + after));
             }
-            Verdict::GiveUp => {
-                self.give_up(fingerprint, &failure);
-                if failure.class == Class::NeverThisQuestion && self.answered == 0 {
-                    self.refused_from_start += 1;
-                    if self.refused_from_start == REFUSALS_FROM_START_MAX {
-                        self.stop(StopReason::Refused(failure));
-                    }
-                }
-            }
+            Verdict::GiveUp => self.give_up(fingerprint, failure),
             Verdict::StopRun => {
-                self.let_go(fingerprint);
+                self.flights.let_go(&fingerprint);
                 self.stop(StopReason::Refused(failure));
             }
         }
     }
 
-    /// Keeps a model alone for as long as it asks for, or as an outage lasts. Returns how long.
-    fn close_line(&mut self, model: &str, failure: &Failure) -> Option<Duration> {
-        let line = self.lines.get_mut(model)?;
-        let now = Instant::now();
-        match failure.class {
-            Class::RateLimited => {
-                let until = now + failure.retry_after?;
-                line.closed_until = line.closed_until.max(Some(until));
-                Some(until - now)
-            }
-            Class::Outage => {
-                // The calls that were in flight together fail together; that is one outage.
-                if line.closed_until.is_none_or(|until| until <= now) {
-                    line.outages += 1;
-                    let next_try = outage_wait(line.outages);
-                    line.closed_until = Some(now + next_try);
-                    let (model, message) = (model.to_owned(), failure.message.clone());
-                    self.observer.on_event(&Event::Parked { model, message, next_try });
-                }
-                Some(Duration::ZERO)
-            }
-            _ => None,
-        }
-    }
-
-    fn wait_or_let_go(&mut self, fingerprint: Fingerprint, after: Duration) {
-        if self.stopping.is_some() {
-            self.let_go(fingerprint);
-        } else if after.is_zero() {
-            let priority = self.flights.get(&fingerprint).map_or(0, |flight| flight.priority);
-            self.ready.insert((priority, fingerprint));
-        } else {
-            self.waiting.push(Reverse((Instant::now() + after, fingerprint)));
-        }
-    }
-
-    fn give_up(&mut self, fingerprint: Fingerprint, failure: &Failure) {
+    fn give_up(&mut self, fingerprint: Fingerprint, failure: Failure) {
         let Some(flight) = self.flights.remove(&fingerprint) else { return };
         let permanent = failure.class == Class::NeverThisQuestion;
         for (slot, reply_to) in flight.waiters {
             let _ = reply_to.send(Reply::Failed { slot, reason: failure.to_string(), permanent });
         }
-    }
-
-    /// Sends the sessions that wait for a question home.
-    fn let_go(&mut self, fingerprint: Fingerprint) {
-        let Some(flight) = self.flights.remove(&fingerprint) else { return };
-        for (_, reply_to) in flight.waiters {
-            let _ = reply_to.send(Reply::Stopping);
+        if permanent && self.answered == 0 {
+            self.refused_from_start += 1;
+            if self.refused_from_start == REFUSALS_FROM_START_MAX {
+                self.stop(StopReason::Refused(failure));
+            }
         }
     }
 
@@ -418,7 +476,10 @@ impl<'a> Dispatcher<'a> {
         for token in tokens {
             match token {
                 Token::Note(reply_to) => drop(reply_to.send(Reply::Noted)),
-                Token::Answer(fingerprint) => self.deliver(fingerprint),
+                Token::Answer { fingerprint, slot } => {
+                    self.ledger.iter_mut().zip(slot).for_each(|(ledger, slot)| ledger.end(slot));
+                    self.deliver(fingerprint);
+                }
             }
         }
     }
@@ -449,31 +510,10 @@ impl<'a> Dispatcher<'a> {
         Ok(())
     }
 
-    fn on_wake(&mut self) {
-        let now = Instant::now();
-        while let Some(Reverse((at, fingerprint))) = self.waiting.peek().copied() {
-            if at > now {
-                break;
-            }
-            self.waiting.pop();
-            self.wait_or_let_go(fingerprint, Duration::ZERO);
-        }
-        for line in self.lines.values_mut() {
-            line.closed_until = line.closed_until.filter(|until| *until > now);
-        }
-        if self.drain_until.is_some_and(|until| until <= now) {
-            self.leave_now = true;
-        }
-    }
-
     fn on_stop(&mut self, stage: Stage) {
-        match stage {
-            Stage::Go => {}
-            Stage::Drain => self.stop(StopReason::Asked),
-            Stage::Now => {
-                self.stop(StopReason::Asked);
-                self.leave_now = true;
-            }
+        if stage != Stage::Go {
+            self.stop(StopReason::Asked);
+            self.leave_now |= stage == Stage::Now;
         }
     }
 
@@ -483,22 +523,14 @@ impl<'a> Dispatcher<'a> {
             return;
         }
         self.drain_until = Some(Instant::now() + DRAIN_MAX);
-        let words = match &reason {
-            StopReason::Asked => "stopping as asked".to_owned(),
-            StopReason::Refused(failure) => failure.to_string(),
-        };
-        self.observer.on_event(&Event::Stopping { reason: words, in_flight: self.calls.len() });
+        self.observer.on_event(&Event::Stopping { reason: reason.to_string(), in_flight: self.calls.len() });
         self.stopping = Some(reason);
-        let unsent = std::mem::take(&mut self.ready).into_iter().map(|(_, fingerprint)| fingerprint);
-        let waiting = std::mem::take(&mut self.waiting).into_iter().map(|Reverse((_, fingerprint))| fingerprint);
-        for fingerprint in unsent.chain(waiting).collect::<Vec<_>>() {
-            self.let_go(fingerprint);
-        }
+        self.flights.let_go_unsent();
     }
 }
 
-/// How long to leave a server alone after its `outages`-th failed connection in a row.
-fn outage_wait(outages: u32) -> Duration {
-    const WAIT_MAX: Duration = Duration::from_secs(60);
-    Duration::from_secs(1).saturating_mul(1 << outages.saturating_sub(1).min(8)).min(WAIT_MAX)
+fn tell_pace(observer: &mut dyn Observer, model: &str, change: Option<PaceChange>) {
+    if let Some(change) = change {
+        observer.on_event(&Event::Pace { model: model.to_owned(), change });
+    }
 }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::session::ConversationEnd;
 use crate::conversation::{Finish, Usage};
-use crate::model::Class;
+use crate::model::{Class, PaceChange};
 
 /// Something that happened in a run, for whoever watches.
 #[derive(Clone, Debug)]
@@ -36,6 +36,13 @@ pub enum Event {
         message: String,
         /// When the question is asked again; `None` where it is not.
         again_after: Option<Duration>,
+    },
+    /// The number of calls that a model may have in flight changed.
+    Pace {
+        /// The model.
+        model: String,
+        /// From what to what, and why.
+        change: PaceChange,
     },
     /// A server stopped answering; nothing is sent until the next try.
     Parked {

@@ -14,13 +14,18 @@
 //! committed. There is no barrier anywhere: a slot that falls free takes the next question of the conversation
 //! that was opened first.
 
+mod budget;
 mod committer;
 mod dispatcher;
 mod event;
+mod flights;
+mod line;
 mod order;
 mod session;
 mod stop;
 
+pub use budget::{Amount, Budget, BudgetLimits, Grant};
+pub use committer::Committing;
 pub use dispatcher::run;
 pub use event::{Event, Observer, Silent};
 pub use order::{AdmissionOrder, OrderBuilder, RowRank};
@@ -29,11 +34,12 @@ pub use stop::{Stage, StopReason};
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::conversation::Seed;
-use crate::model::Model;
+use crate::model::{Model, PaceLimits};
 use crate::recipe::Recipe;
-use crate::store::{Store, StoreError};
+use crate::store::{Ledger, Store, StoreError};
 
 /// Everything that a run needs.
 pub struct Work {
@@ -49,10 +55,29 @@ pub struct Work {
     pub rows: RowOrder,
     /// This run's number in the store.
     pub run: u32,
-    /// Most calls in flight.
-    pub concurrency: usize,
+    /// How fast to ask, for each model.
+    pub pace: PaceLimits,
+    /// What may be spent.
+    pub budget: BudgetLimits,
+    /// Where requests in the air are written down, if anywhere.
+    pub ledger: Option<Ledger>,
+    /// Ends the run when a server is gone for that long; `None` waits for ever.
+    pub give_up_after: Option<Duration>,
+    /// Ends the run at some time.
+    pub deadline: Option<Deadline>,
+    /// Who commits.
+    pub committing: Committing,
     /// Asks again what failed for good in an earlier run.
     pub retry_failed: bool,
+}
+
+/// When a run is to end.
+#[derive(Clone, Debug)]
+pub struct Deadline {
+    /// From its beginning.
+    pub after: Duration,
+    /// The option that says so.
+    pub name: String,
 }
 
 /// Rows in the order in which they are to be opened.

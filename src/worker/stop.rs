@@ -1,3 +1,4 @@
+use std::fmt;
 use std::time::Duration;
 
 use crate::model::Failure;
@@ -24,4 +25,19 @@ pub enum StopReason {
     Asked,
     /// Every further question would have failed the same way.
     Refused(Failure),
+    /// A cap on spending or time is reached.
+    Budget(String),
+    /// A server was gone for longer than the run was to wait.
+    GaveUp(Duration),
+}
+
+impl fmt::Display for StopReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StopReason::Asked => f.write_str("as asked"),
+            StopReason::Refused(failure) => failure.fmt(f),
+            StopReason::Budget(cap) => f.write_str(cap),
+            StopReason::GaveUp(gone) => write!(f, "the server has not answered for {} s", gone.as_secs()),
+        }
+    }
 }

@@ -6,60 +6,18 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use cohobate::conversation::{Answer, ConversationKey, Fingerprint, Outcome, Question, Seed};
-use cohobate::model::{Asking, Model, Simulated};
+use cohobate::model::{Asking, Model, PaceLimits, Simulated};
 use cohobate::recipe::{Distill, Progress, Recipe, Replay};
-use cohobate::store::{Entry, MemoryStore, Reader, Run, Spending, State, Status, Store, StoreError, Stored};
-use cohobate::worker::{self, Ended, Silent, Stage, Work, WorkerError};
+use cohobate::store::{Entry, MemoryStore, Reader, State, Status};
+use cohobate::worker::{self, BudgetLimits, Committing, Ended, Silent, Stage, Work, WorkerError};
 use proptest::prelude::*;
 use tokio::sync::watch;
 
-use crate::support::{SeedList, seed, target};
+use crate::support::{CrashingStore, SeedList, seed, target};
 
 /// Every recipe there is. A new one is a line here.
 fn recipes() -> Vec<(&'static str, Arc<dyn Recipe>)> {
     vec![("distill", Arc::new(Distill::new(target(), None)))]
-}
-
-/// A store that fails at a chosen entry, having kept it or not. The entries before it are kept either way.
-struct CrashingStore {
-    inner: Arc<MemoryStore>,
-    entries_left: Mutex<Option<u64>>,
-    keeps_the_last: bool,
-}
-
-impl Store for CrashingStore {
-    fn commit(&self, entries: Vec<Entry>) -> Result<(), StoreError> {
-        let mut left = self.entries_left.lock().unwrap();
-        for entry in entries {
-            let crashes = *left == Some(0);
-            if !crashes || self.keeps_the_last {
-                self.inner.commit(vec![entry])?;
-            }
-            if crashes {
-                return Err(StoreError::Poisoned);
-            }
-            *left = left.map(|left| left - 1);
-        }
-        Ok(())
-    }
-}
-
-impl Reader for CrashingStore {
-    fn answer(&self, fingerprint: &Fingerprint) -> Result<Option<Stored>, StoreError> {
-        self.inner.answer(fingerprint)
-    }
-    fn state(&self, key: &ConversationKey) -> Result<Option<State>, StoreError> {
-        self.inner.state(key)
-    }
-    fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, State)) -> Result<(), StoreError> {
-        self.inner.for_each_state(visit)
-    }
-    fn runs(&self) -> Result<Vec<Run>, StoreError> {
-        self.inner.runs()
-    }
-    fn spending(&self) -> Result<Spending, StoreError> {
-        self.inner.spending()
-    }
 }
 
 /// The simulated model, noting every question that it is asked.
@@ -94,8 +52,7 @@ impl Trial {
 
     /// Runs until the end or until the store fails.
     fn run(&self, number: u32, crash_at: Option<u64>, keeps_the_last: bool) -> Result<Ended, WorkerError> {
-        let store =
-            CrashingStore { inner: Arc::clone(&self.store), entries_left: Mutex::new(crash_at), keeps_the_last };
+        let store = CrashingStore::new(Arc::clone(&self.store), crash_at, keeps_the_last);
         let work = Work {
             recipe: Arc::clone(&self.recipe),
             store: Arc::new(store),
@@ -103,7 +60,12 @@ impl Trial {
             seeds: Arc::new(SeedList(self.seeds.clone())),
             rows: Box::new((0..self.seeds.len() as u64).map(Ok)),
             run: number,
-            concurrency: 3,
+            pace: PaceLimits { concurrency: Some(3), ..PaceLimits::default() },
+            budget: BudgetLimits::default(),
+            ledger: None,
+            give_up_after: None,
+            deadline: None,
+            committing: Committing::Thread,
             retry_failed: false,
         };
         let (_keep, stop) = watch::channel(Stage::Go);

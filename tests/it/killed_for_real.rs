@@ -79,7 +79,8 @@ fn killed_at_thirty_random_moments_the_output_is_byte_for_byte_the_same() {
         }
         place.complete(&arguments);
         let extra = server.count("requests") - turns;
-        assert!(extra <= 8 * kills_here, "round {round}: {extra} repeated after {kills_here} kills");
+        // A call is in flight until its answer is on disk; as many conversations as that are open.
+        assert!(extra <= (8 + 4) * kills_here, "round {round}: {extra} repeated after {kills_here} kills");
         assert_eq!(server.count("distinct"), turns);
         place.complete(&["distill", "in.jsonl", "--teacher", &model, "-o", "calm.jsonl", "--store", "calm"]);
         assert_eq!(place.read("out.jsonl"), place.read("calm.jsonl"), "round {round}");

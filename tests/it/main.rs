@@ -17,4 +17,5 @@ mod mock_server;
 mod readme;
 mod reality;
 mod secrets;
+mod simulation;
 mod store_on_disk;

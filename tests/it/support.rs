@@ -5,10 +5,11 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use cohobate::conversation::{Columns, Message, Role, Sampling, Seed, Target, Turn};
+use cohobate::conversation::{Columns, ConversationKey, Fingerprint, Message, Role, Sampling, Seed, Target, Turn};
 use cohobate::model::Simulated;
+use cohobate::store::{Entry, MemoryStore, Reader, Run, Spending, State, Store, StoreError, Stored};
 use cohobate::worker::Seeds;
 use serde_json::{Value, json};
 
@@ -174,5 +175,53 @@ pub struct SeedList(pub Vec<Seed>);
 impl Seeds for SeedList {
     fn seed(&self, row: u64) -> Result<Seed, String> {
         self.0.get(row as usize).cloned().ok_or_else(|| "there is no such row".to_owned())
+    }
+}
+
+/// A store that fails at a chosen entry, having kept it or not. The entries before it are kept either way.
+pub struct CrashingStore {
+    inner: Arc<MemoryStore>,
+    entries_left: Mutex<Option<u64>>,
+    keeps_the_last: bool,
+}
+
+impl CrashingStore {
+    pub fn new(inner: Arc<MemoryStore>, crash_after: Option<u64>, keeps_the_last: bool) -> Self {
+        Self { inner, entries_left: Mutex::new(crash_after), keeps_the_last }
+    }
+}
+
+impl Store for CrashingStore {
+    fn commit(&self, entries: Vec<Entry>) -> Result<(), StoreError> {
+        let mut left = self.entries_left.lock().unwrap();
+        for entry in entries {
+            let crashes = *left == Some(0);
+            if !crashes || self.keeps_the_last {
+                self.inner.commit(vec![entry])?;
+            }
+            if crashes {
+                return Err(StoreError::Poisoned);
+            }
+            *left = left.map(|left| left - 1);
+        }
+        Ok(())
+    }
+}
+
+impl Reader for CrashingStore {
+    fn answer(&self, fingerprint: &Fingerprint) -> Result<Option<Stored>, StoreError> {
+        self.inner.answer(fingerprint)
+    }
+    fn state(&self, key: &ConversationKey) -> Result<Option<State>, StoreError> {
+        self.inner.state(key)
+    }
+    fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, State)) -> Result<(), StoreError> {
+        self.inner.for_each_state(visit)
+    }
+    fn runs(&self) -> Result<Vec<Run>, StoreError> {
+        self.inner.runs()
+    }
+    fn spending(&self) -> Result<Spending, StoreError> {
+        self.inner.spending()
     }
 }

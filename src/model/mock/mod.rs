@@ -41,11 +41,13 @@ pub struct MockSettings {
     pub models: Vec<String>,
     /// Longest prompt, in estimated tokens.
     pub context_tokens: u64,
+    /// Requests that are worked on at a time; more are refused with 429.
+    pub slots: Option<u64>,
 }
 
 impl Default for MockSettings {
     fn default() -> Self {
-        Self { latency: Duration::ZERO, faults: Vec::new(), models: Vec::new(), context_tokens: 65_536 }
+        Self { latency: Duration::ZERO, faults: Vec::new(), models: Vec::new(), context_tokens: 65_536, slots: None }
     }
 }
 
@@ -117,12 +119,16 @@ async fn respond(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Resp
 
 async fn complete(shared: &Shared, request: Request<Incoming>) -> Result<Response<Body>, Hangup> {
     let number = shared.stats.arrived();
-    let _present = shared.stats.enter();
+    let present = shared.stats.enter();
     let body = Limited::new(request.into_body(), BODY_BYTES_MAX).collect().await.map_err(|_| Hangup)?.to_bytes();
     let wanted = match request::read(&body, &shared.settings) {
         Ok(wanted) => wanted,
         Err(refused) => return Ok(*refused),
     };
+    if shared.settings.slots.is_some_and(|slots| present.count > slots) {
+        shared.stats.faulted();
+        return Ok(reply::error(429, "requests", "rate_limit_exceeded", "too many requests at a time"));
+    }
     let mut dice = Dice::new("mock", &number.to_le_bytes());
     let fault = fault::draw(&shared.settings.faults, &mut dice);
     tokio::time::sleep(shared.settings.latency.mul_f64(0.5 + dice.fraction())).await;

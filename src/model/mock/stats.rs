@@ -27,7 +27,7 @@ impl Stats {
     pub(super) fn enter(&self) -> Present<'_> {
         let present = self.present.fetch_add(1, Ordering::Relaxed) + 1;
         self.present_max.fetch_max(present, Ordering::Relaxed);
-        Present(self)
+        Present { stats: self, count: present }
     }
 
     pub(super) fn faulted(&self) {
@@ -57,10 +57,14 @@ impl Stats {
 }
 
 /// A request that is being answered.
-pub(super) struct Present<'a>(&'a Stats);
+pub(super) struct Present<'a> {
+    stats: &'a Stats,
+    /// How many there are, this one included.
+    pub count: u64,
+}
 
 impl Drop for Present<'_> {
     fn drop(&mut self) {
-        self.0.present.fetch_sub(1, Ordering::Relaxed);
+        self.stats.present.fetch_sub(1, Ordering::Relaxed);
     }
 }

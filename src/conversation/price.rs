@@ -1,8 +1,7 @@
-use crate::conversation::Usage;
+use super::answer::Usage;
 
 /// What a model costs, in dollars for a million tokens.
-#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Price {
     /// Prompt tokens.
     pub input: f64,
@@ -15,6 +14,13 @@ pub struct Price {
 }
 
 impl Price {
+    /// Returns the most that this many tokens can cost.
+    pub fn worst_cost(&self, prompt_tokens: u64, completion_tokens: u64) -> f64 {
+        let input = self.input.max(self.cached_input.unwrap_or(0.0));
+        let output = self.output.max(self.reasoning.unwrap_or(0.0));
+        (prompt_tokens as f64 * input + completion_tokens as f64 * output) / 1e6
+    }
+
     /// Returns what this usage costs.
     pub fn cost(&self, usage: &Usage) -> f64 {
         let prompt = usage.prompt_tokens.unwrap_or(0);

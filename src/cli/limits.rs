@@ -1,0 +1,122 @@
+//! Caps on money, requests, tokens and time, from words to numbers.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::error::CliError;
+use super::model::Found;
+use super::options::Options;
+use crate::worker::{BudgetLimits, Deadline};
+
+const DAY_S: u64 = 24 * 3600;
+
+/// The caps of a run.
+#[derive(Debug)]
+pub struct Limits {
+    pub budget: BudgetLimits,
+    pub deadline: Option<Deadline>,
+    pub give_up_after: Option<Duration>,
+}
+
+/// Reads the caps. A cap that cannot be kept is refused: the worst case of every call must be known.
+pub fn limits(options: &Options, found: &Found) -> Result<Limits, CliError> {
+    let needs_length = options.max_cost.is_some() || options.max_output_tokens.is_some();
+    if needs_length && options.max_tokens.is_none() {
+        return Err(CliError::usage(
+            "--max-cost and --max-output-tokens need --max-tokens: without it an answer may have any length",
+            "add --max-tokens N",
+        ));
+    }
+    if options.max_cost.is_some() && found.price.is_none() {
+        let model = found.target.model();
+        return Err(CliError::usage(
+            format!("--max-cost is given, but nothing says what `{model}` costs"),
+            format!(
+                "add to cohobate.toml: [models.\"{model}\"] price = {{ input = DOLLARS, output = DOLLARS }}, for a million tokens"
+            ),
+        ));
+    }
+    if let Some(cost) = options.max_cost.filter(|cost| !cost.is_finite() || *cost < 0.0) {
+        return Err(CliError::usage(format!("--max-cost is {cost}"), "give it an amount of dollars"));
+    }
+    Ok(Limits {
+        budget: BudgetLimits {
+            cost: options.max_cost,
+            requests: options.max_requests,
+            output_tokens: options.max_output_tokens,
+            prices: found.prices(),
+        },
+        deadline: deadline(options)?,
+        give_up_after: options.give_up_after.as_deref().map(|text| time("--give-up-after", text)).transpose()?,
+    })
+}
+
+/// Returns the earlier of `--until` and `--time-limit`.
+fn deadline(options: &Options) -> Result<Option<Deadline>, CliError> {
+    let limit = options.time_limit.as_deref().map(|text| time("--time-limit", text)).transpose()?;
+    let until = options.until.as_deref().map(until).transpose()?;
+    let named = |after: Option<Duration>, name: &str| after.map(|after| Deadline { after, name: name.to_owned() });
+    let both = [named(limit, "--time-limit"), named(until, "--until")];
+    Ok(both.into_iter().flatten().min_by_key(|deadline| deadline.after))
+}
+
+/// Reads `8h`, `90m`, `45s`, `1h30m`, or plain seconds.
+fn time(option: &str, text: &str) -> Result<Duration, CliError> {
+    let fault =
+        || CliError::usage(format!("{option} is `{text}`, which is no time"), format!("write {option} 8h, 90m or 45s"));
+    let mut total = Duration::ZERO;
+    let mut rest = text.trim();
+    if rest.is_empty() {
+        return Err(fault());
+    }
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let (number, behind) = rest.split_at(digits);
+        let letters = behind.find(|c: char| c.is_ascii_digit()).unwrap_or(behind.len());
+        let (unit, next) = behind.split_at(letters);
+        let seconds = match unit.trim() {
+            "h" => 3600.0,
+            "m" | "min" => 60.0,
+            "s" | "" => 1.0,
+            "d" => DAY_S as f64,
+            _ => return Err(fault()),
+        };
+        let amount: f64 = number.parse().map_err(|_| fault())?;
+        total += Duration::try_from_secs_f64(amount * seconds).map_err(|_| fault())?;
+        rest = next;
+    }
+    Ok(total)
+}
+
+/// Returns how long it is until the clock on the wall next shows `HH:MM`.
+fn until(text: &str) -> Result<Duration, CliError> {
+    let fault = || CliError::usage(format!("--until is `{text}`, which is no time of day"), "write --until 06:30");
+    let (hours, minutes) = text.split_once(':').ok_or_else(fault)?;
+    let hours: u64 = hours.parse().ok().filter(|hours| *hours < 24).ok_or_else(fault)?;
+    let minutes: u64 = minutes.parse().ok().filter(|minutes| *minutes < 60).ok_or_else(fault)?;
+    let now = jiff::Zoned::now();
+    let now_s = u64::from(now.hour().unsigned_abs()) * 3600
+        + u64::from(now.minute().unsigned_abs()) * 60
+        + u64::from(now.second().unsigned_abs());
+    let wait_s = (hours * 3600 + minutes * 60 + DAY_S - now_s - 1) % DAY_S + 1;
+    Ok(Duration::from_secs(wait_s))
+}
+
+/// Returns the milliseconds since 1970.
+pub fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_as_people_write_them() {
+        let seconds = |text| time("--time-limit", text).ok().map(|time| time.as_secs_f64());
+        let read = ["8h", "90m", "45s", "1h30m", "20", "0.5h", "2d", "1h 30m"].map(seconds);
+        assert_eq!(read, [28_800.0, 5_400.0, 45.0, 5_400.0, 20.0, 1_800.0, 172_800.0, 5_400.0].map(Some));
+        assert_eq!(["", "h", "8 parsecs", "-3s", "1e400h"].map(seconds), [None; 5]);
+        assert!(until("06:30").is_ok_and(|wait| wait > Duration::ZERO && wait <= Duration::from_secs(DAY_S)));
+        assert!(["24:00", "6.30", "06:60", "x:y"].iter().all(|text| until(text).is_err()));
+    }
+}

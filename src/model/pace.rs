@@ -1,0 +1,279 @@
+//! How many calls a server gets at a time. Pure: times and outcomes in, a limit with its reason out.
+//!
+//! Like TCP's congestion control (RFC 5681): slow start, additive increase, multiplicative decrease, with three
+//! differences. The limit grows only while it is really used. One episode of rate limits cuts it once, however many
+//! calls fail in it. And because servers such as vLLM and llama.cpp queue instead of refusing, growth that brings no
+//! more answers a second is taken back.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// What the person allows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PaceLimits {
+    /// A fixed number of calls in flight; `None` finds the server's limit.
+    pub concurrency: Option<usize>,
+    /// Most requests a minute.
+    pub requests_per_minute: Option<u32>,
+    /// Most tokens a minute, prompt and answer.
+    pub tokens_per_minute: Option<u64>,
+}
+
+/// The limit changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PaceChange {
+    /// Calls in flight before.
+    pub from: usize,
+    /// Calls in flight from now on.
+    pub to: usize,
+    /// Why, in words.
+    pub reason: &'static str,
+}
+
+/// The first limit of slow start.
+const LIMIT_START: f64 = 8.0;
+/// The limit never grows beyond this by itself.
+const LIMIT_MAX: f64 = 2048.0;
+/// What a cut leaves of the limit.
+const CUT_SHARE: f64 = 0.7;
+/// The limit grows only while this share of it is in use.
+const USED_SHARE_MIN: f64 = 0.8;
+/// Answers a second must grow by at least this share of what the limit grew by, or the growth is taken back.
+const GAIN_SHARE_MIN: f64 = 0.3;
+/// Rounds to stay at a limit after growth was taken back or a cut was made.
+const HOLD_ROUNDS: u32 = 8;
+/// Fewest answers in a round; fewer say nothing about speed.
+const ROUND_ANSWERS_MIN: u32 = 16;
+
+/// The pace of one model.
+#[derive(Clone, Debug)]
+pub struct Pace {
+    limits: PaceLimits,
+    limit: f64,
+    slow_start: bool,
+    /// Calls sent before this belong to an episode that has been answered with a cut.
+    cut_at: Option<Instant>,
+    round: Round,
+    /// Limit and answers a second of the round before.
+    before: Option<(f64, f64)>,
+    hold_rounds: u32,
+    requests: Option<Bucket>,
+    tokens: Option<Bucket>,
+}
+
+/// Answers at one limit.
+#[derive(Clone, Debug, Default)]
+struct Round {
+    started: Option<Instant>,
+    answers: u32,
+    /// Answers that came while the limit was in use.
+    at_limit: u32,
+}
+
+impl Pace {
+    /// Begins at `now`.
+    pub fn new(limits: PaceLimits, now: Instant) -> Self {
+        let limit = limits.concurrency.map_or(LIMIT_START, |fixed| fixed.max(1) as f64);
+        Self {
+            limits,
+            limit,
+            slow_start: true,
+            cut_at: None,
+            round: Round::default(),
+            before: None,
+            hold_rounds: 0,
+            requests: limits.requests_per_minute.map(|rate| Bucket::new(f64::from(rate), now)),
+            tokens: limits.tokens_per_minute.map(|rate| Bucket::new(rate as f64, now)),
+        }
+    }
+
+    /// Returns how many calls may be in flight.
+    pub fn limit(&self) -> usize {
+        self.limit as usize
+    }
+
+    /// Returns when a call of `tokens` tokens may go out as far as the minute's ceilings go; `now` or before means now.
+    pub fn ready_at(&mut self, tokens: u64, now: Instant) -> Instant {
+        let by_requests = self.requests.as_mut().map_or(now, |bucket| bucket.ready_at(1.0, now));
+        let by_tokens = self.tokens.as_mut().map_or(now, |bucket| bucket.ready_at(tokens as f64, now));
+        by_requests.max(by_tokens)
+    }
+
+    /// Books a call that goes out now.
+    pub fn on_sent(&mut self, tokens: u64) {
+        self.requests.iter_mut().for_each(|bucket| bucket.take(1.0));
+        self.tokens.iter_mut().for_each(|bucket| bucket.take(tokens as f64));
+    }
+
+    /// Books an answer that came while `in_flight` calls, itself included, were under way.
+    pub fn on_answer(&mut self, in_flight: usize, now: Instant) -> Option<PaceChange> {
+        if self.limits.concurrency.is_some() {
+            return None;
+        }
+        let started = *self.round.started.get_or_insert(now);
+        self.round.answers += 1;
+        self.round.at_limit += u32::from(in_flight as f64 >= USED_SHARE_MIN * self.limit);
+        let is_over = self.round.answers >= ROUND_ANSWERS_MIN.max(self.limit as u32);
+        if is_over { self.end_round(now - started) } else { None }
+    }
+
+    /// Takes note of a rate limit met by a call that was sent at `sent`.
+    pub fn on_rate_limit(&mut self, sent: Instant, now: Instant) -> Option<PaceChange> {
+        let is_same_episode = self.cut_at.is_some_and(|cut| sent <= cut);
+        if self.limits.concurrency.is_some() || is_same_episode {
+            return None;
+        }
+        self.cut_at = Some(now);
+        self.slow_start = false;
+        self.hold_rounds = HOLD_ROUNDS;
+        self.change((self.limit * CUT_SHARE).max(1.0), "the server asked for a slower pace")
+    }
+
+    /// Decides at the end of a round whether to grow, and whether the last growth was worth it.
+    fn end_round(&mut self, duration: Duration) -> Option<PaceChange> {
+        let round = std::mem::take(&mut self.round);
+        let rate = f64::from(round.answers) / duration.as_secs_f64().max(1e-6);
+        let is_used = f64::from(round.at_limit) >= 0.5 * f64::from(round.answers);
+        let before = self.before.replace((self.limit, rate));
+        if !is_used {
+            return None;
+        }
+        if let Some((limit_before, rate_before)) = before.filter(|(limit, _)| *limit < self.limit) {
+            let growth = self.limit / limit_before - 1.0;
+            if rate / rate_before - 1.0 < GAIN_SHARE_MIN * growth {
+                self.slow_start = false;
+                self.hold_rounds = HOLD_ROUNDS;
+                self.before = Some((limit_before, rate_before));
+                return self.change(limit_before, "more calls brought no more answers a second");
+            }
+        }
+        if self.hold_rounds > 0 {
+            self.hold_rounds -= 1;
+            return None;
+        }
+        if self.slow_start {
+            return self.change(self.limit * 2.0, "slow start");
+        }
+        // A step large enough to show in the next round's answers a second.
+        self.change(self.limit + (self.limit * 0.1).max(1.0), "the limit is in use and the server keeps up")
+    }
+
+    fn change(&mut self, limit: f64, reason: &'static str) -> Option<PaceChange> {
+        let (from, to) = (self.limit as usize, limit.clamp(1.0, LIMIT_MAX));
+        self.limit = to;
+        self.round = Round::default();
+        (from != to as usize).then_some(PaceChange { from, to: to as usize, reason })
+    }
+}
+
+/// A token bucket that holds a second's worth: many short bursts are what servers punish.
+#[derive(Clone, Debug)]
+struct Bucket {
+    per_second: f64,
+    level: f64,
+    filled: Instant,
+}
+
+impl Bucket {
+    fn new(per_minute: f64, now: Instant) -> Self {
+        let per_second = per_minute.max(1.0) / 60.0;
+        Self { per_second, level: per_second.max(1.0), filled: now }
+    }
+
+    /// Returns when `amount` may be taken. One amount larger than the bucket goes when the bucket is full, and is
+    /// then paid off.
+    fn ready_at(&mut self, amount: f64, now: Instant) -> Instant {
+        let capacity = self.per_second.max(1.0);
+        self.level = (self.level + (now - self.filled).as_secs_f64() * self.per_second).min(capacity);
+        self.filled = now;
+        let missing = amount.min(capacity) - self.level;
+        if missing <= 0.0 { now } else { now + Duration::from_secs_f64(missing / self.per_second) }
+    }
+
+    fn take(&mut self, amount: f64) {
+        self.level -= amount;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AUTO: PaceLimits = PaceLimits { concurrency: None, requests_per_minute: None, tokens_per_minute: None };
+
+    /// Drives a pace against a server that works on `capacity` calls at a time, 100 ms each, and queues the rest.
+    fn against_a_queue(capacity: f64, seconds: u64) -> Pace {
+        let start = Instant::now();
+        let mut pace = Pace::new(AUTO, start);
+        let mut now = start;
+        while now < start + Duration::from_secs(seconds) {
+            let limit = pace.limit() as f64;
+            // With as many in flight as allowed, answers come at the server's rate.
+            now += Duration::from_secs_f64(0.1 / limit.min(capacity));
+            pace.on_answer(pace.limit(), now);
+        }
+        pace
+    }
+
+    #[test]
+    fn a_server_that_queues_gets_about_as_many_calls_as_it_works_on() {
+        for capacity in [12.0, 100.0, 700.0] {
+            let limit = against_a_queue(capacity, 120).limit() as f64;
+            assert!(limit >= 0.8 * capacity && limit <= 2.1 * capacity, "{limit} calls for {capacity} places");
+        }
+    }
+
+    #[test]
+    fn the_limit_does_not_grow_while_it_is_not_used() {
+        let mut now = Instant::now();
+        let mut pace = Pace::new(AUTO, now);
+        for _ in 0..10_000 {
+            now += Duration::from_millis(1);
+            assert_eq!(pace.on_answer(3, now), None);
+        }
+        assert_eq!(pace.limit(), 8);
+    }
+
+    #[test]
+    fn one_episode_of_rate_limits_cuts_once() {
+        let start = Instant::now();
+        let mut pace = Pace::new(AUTO, start);
+        let later = start + Duration::from_secs(1);
+        assert_eq!(pace.on_rate_limit(start, later).map(|change| (change.from, change.to)), Some((8, 5)));
+        for _ in 0..7 {
+            assert_eq!(pace.on_rate_limit(start, later + Duration::from_millis(5)), None);
+        }
+        assert!(pace.on_rate_limit(later + Duration::from_secs(1), later + Duration::from_secs(2)).is_some());
+    }
+
+    #[test]
+    fn a_fixed_number_stays() {
+        let now = Instant::now();
+        let mut pace = Pace::new(PaceLimits { concurrency: Some(64), ..AUTO }, now);
+        assert!(pace.on_rate_limit(now, now).is_none() && pace.on_answer(64, now).is_none());
+        assert_eq!(pace.limit(), 64);
+    }
+
+    #[test]
+    fn a_minute_never_sees_more_than_its_ceiling_and_a_second() {
+        let start = Instant::now();
+        let limits = PaceLimits { requests_per_minute: Some(600), tokens_per_minute: Some(60_000), ..AUTO };
+        let (mut pace, mut now, mut sent) = (Pace::new(limits, start), start, 0u32);
+        while now < start + Duration::from_secs(60) {
+            now = pace.ready_at(70, now);
+            pace.on_sent(70);
+            sent += 1;
+        }
+        // 600 requests would fit, but 70 tokens each leave room for 857 of them: requests decide.
+        assert!((595..=611).contains(&sent), "{sent}");
+        let limits = PaceLimits { tokens_per_minute: Some(6_000), ..AUTO };
+        let (mut pace, mut now, mut tokens) = (Pace::new(limits, start), start, 0);
+        while now < start + Duration::from_secs(60) {
+            now = pace.ready_at(500, now);
+            pace.on_sent(500);
+            tokens += 500;
+        }
+        assert!((5_000..=6_700).contains(&tokens), "{tokens}");
+    }
+}

@@ -1,0 +1,92 @@
+//! The requests in the air, on disk before they are sent, so that after a crash somebody knows.
+//!
+//! A file of fixed slots, one for each call in flight, overwritten in place: nothing grows, nothing is synced. After
+//! a kill the page cache has it; after a power cut it may be a moment old.
+//!
+//! A slot of 64 bytes: fingerprint (32), prompt token bound `u64`, answer token bound `u64`,
+//! zero (`u64`), a mark (`u64`, [`TAKEN`] while the request is in the air).
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use super::error::StoreError;
+use crate::conversation::Fingerprint;
+
+const SLOT_BYTES: usize = 64;
+const TAKEN: u64 = u64::from_le_bytes(*b"inflight");
+/// More slots than any run has calls in flight; a larger file is not ours.
+const SLOTS_MAX: u64 = 1 << 20;
+
+/// A request whose outcome nobody knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unsettled {
+    /// The question.
+    pub fingerprint: Fingerprint,
+    /// The most tokens its prompt can have had.
+    pub prompt_tokens: u64,
+    /// The most tokens its answer can have had; 0 where no limit was set.
+    pub completion_tokens: u64,
+}
+
+/// The ledger of one run.
+#[derive(Debug)]
+pub struct Ledger {
+    file: File,
+    free: Vec<u64>,
+    slot_count: u64,
+}
+
+impl Ledger {
+    /// Opens the ledger of the store in `directory`. Returns what the run before left in the air.
+    pub fn open(directory: &Path) -> Result<(Self, Vec<Unsettled>), StoreError> {
+        let path: PathBuf = directory.join("in-flight");
+        let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
+        let file = file.map_err(StoreError::io("open", &path))?;
+        let length = file.metadata().map_err(StoreError::io("read", &path))?.len();
+        let mut unsettled = Vec::new();
+        for slot in 0..(length / SLOT_BYTES as u64).min(SLOTS_MAX) {
+            let mut bytes = [0; SLOT_BYTES];
+            file.read_exact_at(&mut bytes, slot * SLOT_BYTES as u64).map_err(StoreError::io("read", &path))?;
+            unsettled.extend(read_slot(&bytes));
+        }
+        Ok((Self { file, free: Vec::new(), slot_count: 0 }, unsettled))
+    }
+
+    /// Forgets what the run before left, once that is in the journal.
+    pub fn clear(&self) {
+        // What stays would be reported once more, nothing worse.
+        let _ = self.file.set_len(0);
+    }
+
+    /// Writes down a request that is about to be sent; returns its slot.
+    pub fn begin(&mut self, request: &Unsettled) -> u64 {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slot_count += 1;
+            self.slot_count - 1
+        });
+        let mut bytes = [0; SLOT_BYTES];
+        bytes[..32].copy_from_slice(&request.fingerprint.0);
+        bytes[32..40].copy_from_slice(&request.prompt_tokens.to_le_bytes());
+        bytes[40..48].copy_from_slice(&request.completion_tokens.to_le_bytes());
+        bytes[56..].copy_from_slice(&TAKEN.to_le_bytes());
+        // A ledger that cannot be written must not stop a run: it reports, it does not decide.
+        let _ = self.file.write_all_at(&bytes, slot * SLOT_BYTES as u64);
+        slot
+    }
+
+    /// Writes down that a request's outcome is known and safe.
+    pub fn end(&mut self, slot: u64) {
+        let _ = self.file.write_all_at(&[0; SLOT_BYTES], slot * SLOT_BYTES as u64);
+        self.free.push(slot);
+    }
+}
+
+fn read_slot(bytes: &[u8; SLOT_BYTES]) -> Option<Unsettled> {
+    let long = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
+    (long(56) == TAKEN).then(|| Unsettled {
+        fingerprint: Fingerprint(bytes[..32].try_into().expect("32 bytes")),
+        prompt_tokens: long(32),
+        completion_tokens: long(40),
+    })
+}

@@ -1,0 +1,195 @@
+//! What a run may spend. Pure: the worst case of every call is set aside before it is sent, so that the cap holds
+//! whatever the calls in flight come to.
+
+use std::collections::BTreeMap;
+
+use crate::conversation::{Price, Question, Usage};
+use crate::store::Spending;
+
+/// Caps over everything that the store has seen, earlier runs included. `None` is no cap.
+#[derive(Clone, Debug, Default)]
+pub struct BudgetLimits {
+    /// Dollars.
+    pub cost: Option<f64>,
+    /// Requests sent.
+    pub requests: Option<u64>,
+    /// Tokens of answers.
+    pub output_tokens: Option<u64>,
+    /// What tokens cost, by the model's name.
+    pub prices: BTreeMap<String, Price>,
+}
+
+/// Requests, tokens and money.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Amount {
+    /// Requests.
+    pub requests: u64,
+    /// Prompt tokens.
+    pub prompt_tokens: u64,
+    /// Tokens of answers.
+    pub output_tokens: u64,
+    /// Dollars.
+    pub cost: f64,
+}
+
+/// Whether a call may be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grant {
+    /// Its worst case is set aside.
+    Granted,
+    /// Not while the others in flight may still cost what they may cost.
+    Wait,
+    /// The cap with this name is reached.
+    Exhausted(&'static str),
+}
+
+/// What is spent and what is set aside.
+#[derive(Clone, Debug)]
+pub struct Budget {
+    limits: BudgetLimits,
+    spent: Amount,
+    reserved: Amount,
+}
+
+impl Budget {
+    /// Begins with what earlier runs have spent.
+    pub fn new(limits: BudgetLimits, earlier: &Spending) -> Self {
+        let mut spent = Amount::default();
+        for (model, paid) in earlier {
+            let usage = Usage {
+                prompt_tokens: Some(paid.prompt_tokens + paid.unknown_prompt_tokens),
+                cached_tokens: Some(paid.cached_tokens),
+                completion_tokens: Some(paid.completion_tokens + paid.unknown_completion_tokens),
+                reasoning_tokens: Some(paid.reasoning_tokens),
+            };
+            spent.requests += paid.calls + paid.unknown_calls;
+            spent.prompt_tokens += usage.prompt_tokens.unwrap_or(0);
+            spent.output_tokens += usage.completion_tokens.unwrap_or(0);
+            spent.cost += limits.prices.get(model).map_or(0.0, |price| price.cost(&usage));
+        }
+        Self { limits, spent, reserved: Amount::default() }
+    }
+
+    /// Returns the most that one call of `question` can cost. A prompt has no more tokens than bytes.
+    pub fn worst_case(&self, question: &Question) -> Amount {
+        const FRAME_TOKENS: u64 = 16;
+        let prompt_tokens = question.messages.iter().map(|message| message.content().len() as u64 + FRAME_TOKENS).sum();
+        let output_tokens = question.target.sampling().max_tokens.map_or(0, u64::from);
+        let price = self.limits.prices.get(question.target.model()).copied().unwrap_or_default();
+        let cost = price.worst_cost(prompt_tokens, output_tokens);
+        Amount { requests: 1, prompt_tokens, output_tokens, cost }
+    }
+
+    /// Sets a call's worst case aside, if it fits.
+    pub fn reserve(&mut self, worst: &Amount) -> Grant {
+        // A millionth of a cent is rounding, not spending.
+        const SLACK: f64 = 1e-8;
+        let fits = |cap: Option<f64>, spent: f64, reserved: f64, worst: f64| {
+            cap.is_none_or(|cap| spent + reserved + worst <= cap + SLACK)
+        };
+        let (spent, reserved) = (&self.spent, &self.reserved);
+        let caps = [
+            ("--max-cost", fits(self.limits.cost, spent.cost, reserved.cost, worst.cost)),
+            (
+                "--max-requests",
+                fits(
+                    self.limits.requests.map(|cap| cap as f64),
+                    spent.requests as f64,
+                    reserved.requests as f64,
+                    worst.requests as f64,
+                ),
+            ),
+            (
+                "--max-output-tokens",
+                fits(
+                    self.limits.output_tokens.map(|cap| cap as f64),
+                    spent.output_tokens as f64,
+                    reserved.output_tokens as f64,
+                    worst.output_tokens as f64,
+                ),
+            ),
+        ];
+        match caps.iter().find(|(_, fits)| !fits) {
+            Some(_) if self.reserved.requests > 0 => Grant::Wait,
+            Some((name, _)) => Grant::Exhausted(name),
+            None => {
+                self.reserved = self.reserved.plus(worst, 1);
+                Grant::Granted
+            }
+        }
+    }
+
+    /// Books what a call came to in place of its worst case. `None` is a call whose outcome nobody knows: it may
+    /// have cost its worst.
+    pub fn settle(&mut self, worst: &Amount, model: &str, usage: Option<&Usage>) {
+        self.reserved = self.reserved.plus(worst, -1);
+        let Some(usage) = usage else {
+            self.spent = self.spent.plus(worst, 1);
+            return;
+        };
+        let price = self.limits.prices.get(model).copied().unwrap_or_default();
+        let came_to = Amount {
+            requests: 1,
+            prompt_tokens: usage.prompt_tokens.unwrap_or(0),
+            output_tokens: usage.completion_tokens.unwrap_or(0),
+            cost: price.cost(usage),
+        };
+        self.spent = self.spent.plus(&came_to, 1);
+    }
+
+    /// Returns what is spent, earlier runs included.
+    pub fn spent(&self) -> &Amount {
+        &self.spent
+    }
+}
+
+impl Amount {
+    fn plus(&self, other: &Amount, sign: i64) -> Self {
+        let add = |a: u64, b: u64| if sign >= 0 { a + b } else { a.saturating_sub(b) };
+        let cost = self.cost + sign as f64 * other.cost;
+        Self {
+            requests: add(self.requests, other.requests),
+            prompt_tokens: add(self.prompt_tokens, other.prompt_tokens),
+            output_tokens: add(self.output_tokens, other.output_tokens),
+            cost: cost.max(0.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conversation::{Message, Role, Sampling, Slot, Target};
+
+    fn question(words: usize, max_tokens: u32) -> Question {
+        let sampling = Sampling { max_tokens: Some(max_tokens), ..Sampling::default() };
+        let messages = vec![Message::new(Role::User, "x".repeat(words))];
+        Question { slot: Slot::main(0), target: Target::new("m", "openai", sampling), sample: 0, messages }
+    }
+
+    #[test]
+    fn the_cap_holds_whatever_the_calls_in_flight_come_to() {
+        let price = Price { input: 1e3, cached_input: Some(0.0), output: 1e4, reasoning: Some(2e4) };
+        let limits =
+            BudgetLimits { cost: Some(10.0), prices: BTreeMap::from([("m".to_owned(), price)]), ..Default::default() };
+        let mut budget = Budget::new(limits, &Spending::new());
+        let question = question(84, 100);
+        let worst = budget.worst_case(&question);
+        assert!((worst.cost - 2.1).abs() < 1e-9, "100 prompt tokens and 100 of reasoning: {worst:?}");
+        let mut in_flight = 0;
+        while budget.reserve(&worst) == Grant::Granted {
+            in_flight += 1;
+        }
+        assert_eq!((in_flight, budget.reserve(&worst)), (4, Grant::Wait));
+        // Three come to little, one to its worst.
+        let cheap = Usage { prompt_tokens: Some(100), completion_tokens: Some(10), ..Usage::default() };
+        (0..3).for_each(|_| budget.settle(&worst, "m", Some(&cheap)));
+        budget.settle(&worst, "m", None);
+        assert!((budget.spent().cost - 2.7).abs() < 1e-9);
+        while budget.reserve(&worst) == Grant::Granted {
+            budget.settle(&worst, "m", None);
+        }
+        assert_eq!(budget.reserve(&worst), Grant::Exhausted("--max-cost"));
+        assert!(budget.spent().cost <= 10.0 && budget.spent().cost > 10.0 - worst.cost);
+    }
+}

@@ -1,0 +1,368 @@
+//! The worker in simulated time over the memory store and a teacher that fails in every way, from a seed. A failing
+//! seed is printed and replays: `COHOBATE_TEST_SEED=N cargo test simulation`. `COHOBATE_TEST_SEEDS` sets how many.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use cohobate::conversation::{Answer, Dice, Fingerprint, Finish, Outcome, Question, Sampling, Seed, Target};
+use cohobate::model::{Asking, Class, Failure, Model, PaceLimits, Simulated};
+use cohobate::recipe::{Distill, Progress, Recipe, Replay};
+use cohobate::store::{Entry, MemoryStore, Reader};
+use cohobate::worker::{self, BudgetLimits, Committing, Deadline, Ended, Event, Observer, Stage, StopReason, Work};
+use tokio::sync::watch;
+
+use crate::support::{CrashingStore, SeedList, seed};
+
+/// A teacher in simulated time: slow, failing, refusing, sometimes gone, always the same for the same seed.
+struct Teacher {
+    /// Decides which questions it refuses for good and which answers it cuts.
+    nature: u64,
+    /// Decides everything that passes.
+    seed: u64,
+    world: Mutex<World>,
+    /// Calls that it takes at a time; more are refused.
+    slots: Option<usize>,
+    /// The server is gone between these moments of the run.
+    gone: Option<(Duration, Duration)>,
+    started: tokio::time::Instant,
+}
+
+#[derive(Default)]
+struct World {
+    asked: u64,
+    present: usize,
+    refused: u64,
+    /// Everything that was answered, and so paid for.
+    answered: Vec<Fingerprint>,
+}
+
+impl Teacher {
+    async fn answer(&self, question: &Question, attempt: u32) -> Result<Answer, Failure> {
+        let fingerprint = question.fingerprint();
+        let (number, present) = {
+            let mut world = self.world.lock().unwrap();
+            world.asked += 1;
+            world.present += 1;
+            (world.asked, world.present)
+        };
+        let mut key = self.seed.to_le_bytes().to_vec();
+        key.extend_from_slice(&number.to_le_bytes());
+        let mut dice = Dice::new("teacher", &key);
+        let result = self.reply(question, attempt, present, &mut dice).await;
+        let mut world = self.world.lock().unwrap();
+        world.present -= 1;
+        match &result {
+            Ok(_) => world.answered.push(fingerprint),
+            Err(failure) if failure.class == Class::RateLimited => world.refused += 1,
+            Err(_) => {}
+        }
+        result
+    }
+
+    async fn reply(
+        &self,
+        question: &Question,
+        attempt: u32,
+        present: usize,
+        dice: &mut Dice,
+    ) -> Result<Answer, Failure> {
+        let fail = |class, code: &str| Err(Failure::new(class, code, "simulated"));
+        let now = self.started.elapsed();
+        if self.gone.is_some_and(|(from, to)| now >= from && now < to) {
+            return fail(Class::Outage, "connect");
+        }
+        if self.slots.is_some_and(|slots| present > slots) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            return fail(Class::RateLimited, "rate_limit");
+        }
+        // Roughly lognormal: most are quick, some take long.
+        let latency = 0.02 * (1.0 + dice.fraction()).powi(6);
+        tokio::time::sleep(Duration::from_secs_f64(latency)).await;
+        // What a question itself brings does not depend on when it is asked.
+        let own = question.fingerprint().prefix() ^ self.nature;
+        if own.is_multiple_of(41) {
+            return fail(Class::NeverThisQuestion, "http_400");
+        }
+        match dice.below(20) {
+            0 => fail(Class::AgainLater, "http_500"),
+            1 => fail(Class::AgainNow, "closed"),
+            2 => {
+                let mut failure = Failure::new(Class::RateLimited, "rate_limit", "simulated");
+                failure.retry_after = Some(Duration::from_millis(dice.below(3_000) as u64));
+                Err(failure)
+            }
+            3 => fail(Class::AgainLater, "cut"),
+            _ => {
+                let mut answer = Simulated::answer(question, attempt);
+                if own.is_multiple_of(37) {
+                    answer.finish = Finish::Length;
+                }
+                Ok(answer)
+            }
+        }
+    }
+}
+
+impl Model for Teacher {
+    fn ask<'a>(&'a self, question: &'a Question, attempt: u32) -> Asking<'a> {
+        Box::pin(self.answer(question, attempt))
+    }
+}
+
+/// Counts what a run says of itself.
+#[derive(Default)]
+struct Counts {
+    sent: u64,
+    returned: u64,
+    closed: u64,
+}
+
+impl Observer for Counts {
+    fn on_event(&mut self, event: &Event) {
+        match event {
+            Event::Sent => self.sent += 1,
+            Event::Answered { .. } | Event::Failed { .. } => self.returned += 1,
+            Event::Closed(_) => self.closed += 1,
+            _ => {}
+        }
+    }
+}
+
+/// One world: a dataset, a recipe, a store, and runs over them.
+struct Scenario {
+    seed: u64,
+    recipe: Arc<dyn Recipe>,
+    seeds: Vec<Seed>,
+    store: Arc<MemoryStore>,
+    pace: PaceLimits,
+    slots: Option<usize>,
+    answered: Vec<Fingerprint>,
+}
+
+const MAX_TOKENS: u32 = 500;
+
+impl Scenario {
+    fn new(number: u64) -> Self {
+        let mut dice = Dice::new("scenario", &number.to_le_bytes());
+        let words = ["a", "b", "c", "你好", "harbor"];
+        let seeds = (0..=dice.below(24)).map(|row| {
+            let turns: Vec<String> = (0..=dice.below(6)).map(|_| words[dice.below(words.len())].to_owned()).collect();
+            seed(&row.to_string(), &turns)
+        });
+        let seeds = seeds.collect();
+        let concurrency = (dice.below(3) > 0).then(|| 1 + dice.below(12));
+        let sampling = Sampling { max_tokens: Some(MAX_TOKENS), ..Sampling::default() };
+        Self {
+            seed: number,
+            recipe: Arc::new(Distill::new(Target::new("simulated", Simulated::DIALECT, sampling), None)),
+            seeds,
+            store: Arc::default(),
+            pace: PaceLimits { concurrency, ..PaceLimits::default() },
+            slots: (dice.below(4) == 0).then(|| 2 + dice.below(6)),
+            answered: Vec::new(),
+        }
+    }
+
+    /// Runs once. The store fails after `crash_after` entries; `shape` sets what else is special.
+    fn run(
+        &mut self,
+        number: u32,
+        crash_after: Option<u64>,
+        shape: impl FnOnce(&mut Work),
+        gone: Option<(Duration, Duration)>,
+    ) -> Result<Ended, String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let result = runtime.block_on(async {
+            let teacher = Arc::new(Teacher {
+                nature: self.seed,
+                seed: self.seed.wrapping_mul(31).wrapping_add(u64::from(number)),
+                world: Mutex::default(),
+                slots: self.slots,
+                gone,
+                started: tokio::time::Instant::now(),
+            });
+            let store = CrashingStore::new(Arc::clone(&self.store), crash_after, self.seed.is_multiple_of(2));
+            let mut work = Work {
+                recipe: Arc::clone(&self.recipe),
+                store: Arc::new(store),
+                models: HashMap::from([("simulated".to_owned(), Arc::clone(&teacher) as Arc<dyn Model>)]),
+                seeds: Arc::new(SeedList(self.seeds.clone())),
+                rows: Box::new((0..self.seeds.len() as u64).map(Ok)),
+                run: number,
+                pace: self.pace,
+                budget: BudgetLimits::default(),
+                ledger: None,
+                give_up_after: None,
+                deadline: None,
+                committing: Committing::Inline,
+                retry_failed: false,
+            };
+            shape(&mut work);
+            let (_keep, stop) = watch::channel(Stage::Go);
+            let mut counts = Counts::default();
+            let ended =
+                tokio::time::timeout(Duration::from_secs(48 * 3600), worker::run(work, stop, &mut counts)).await;
+            let ended = ended.expect("two simulated days are enough for a few calls: the worker hangs");
+            if matches!(ended, Ok(Ended::Finished)) {
+                assert_eq!(counts.closed, self.seeds.len() as u64, "a conversation was lost");
+                assert_eq!(counts.sent, counts.returned, "a slot was leaked");
+            }
+            (ended, std::mem::take(&mut teacher.world.lock().unwrap().answered))
+        });
+        let (ended, answered) = result;
+        self.answered.extend(answered);
+        ended.map_err(|error| error.to_string())
+    }
+
+    fn committed(&self) -> Vec<Fingerprint> {
+        let entries = self.store.entries();
+        let answers = entries.iter().filter_map(|entry| match entry {
+            Entry::Answered { fingerprint, .. } => Some(*fingerprint),
+            _ => None,
+        });
+        answers.collect()
+    }
+
+    fn outcomes(&self) -> Vec<Option<Outcome>> {
+        let outcome = |seed| {
+            let mut replay = Replay::new(&*self.recipe, seed);
+            let stored =
+                |fingerprint: &_, _| self.store.answer(fingerprint).map(|stored| stored.map(|stored| stored.answer));
+            match replay.advance(stored).unwrap() {
+                Progress::Done(outcome) => Some(without_attempts(outcome)),
+                Progress::Open(_) => None,
+            }
+        };
+        self.seeds.iter().map(outcome).collect()
+    }
+
+    /// The invariants that hold after any number of runs, however they ended.
+    fn check(&self) {
+        let committed = self.committed();
+        let distinct: HashSet<_> = committed.iter().copied().collect();
+        assert_eq!(committed.len(), distinct.len(), "an answer was committed twice");
+    }
+}
+
+fn without_attempts(mut outcome: Outcome) -> Outcome {
+    let (Outcome::Complete(dialogue) | Outcome::Stopped { dialogue, .. }) = &mut outcome;
+    for spoken in &mut dialogue.spoken {
+        if let Some(answer) = &mut spoken.answer {
+            *answer = Arc::new(Answer { attempts: 0, ..(**answer).clone() });
+        }
+    }
+    outcome
+}
+
+/// Crashes at random commits, an outage now and then, and in the end the same as a calm run.
+fn crashes_end_where_a_calm_run_ends(number: u64) {
+    let mut calm = Scenario::new(number);
+    assert_eq!(calm.run(1, None, |_| {}, None), Ok(Ended::Finished));
+    calm.check();
+    let mut dice = Dice::new("crashes", &number.to_le_bytes());
+    let mut stormy = Scenario::new(number);
+    let entry_count = calm.store.entries().len().max(1);
+    let mut run = 0;
+    for _ in 0..dice.below(4) {
+        run += 1;
+        let committed: HashSet<_> = stormy.committed().into_iter().collect();
+        let answered_before = stormy.answered.len();
+        let from = Duration::from_millis(dice.below(500) as u64);
+        let gone = (dice.below(3) == 0).then(|| (from, from + Duration::from_secs(dice.below(200) as u64)));
+        let _ = stormy.run(run, Some(dice.below(entry_count) as u64), |_| {}, gone);
+        stormy.check();
+        let again = stormy.answered[answered_before..].iter().filter(|asked| committed.contains(*asked)).count();
+        assert_eq!(again, 0, "a committed answer was paid again");
+    }
+    assert_eq!(stormy.run(run + 1, None, |_| {}, None), Ok(Ended::Finished));
+    stormy.check();
+    let differing = stormy.outcomes().iter().zip(calm.outcomes()).position(|(stormy, calm)| *stormy != calm);
+    assert_eq!(differing, None, "a row differs from the calm run's");
+}
+
+/// No cap is passed, whatever happens; raised, the run goes on to the end.
+fn budgets_are_kept(number: u64) {
+    let mut dice = Dice::new("budget", &number.to_le_bytes());
+    let mut scenario = Scenario::new(number);
+    let mut cap = 1 + dice.below(40) as u64;
+    for run in 1.. {
+        let limit = cap;
+        let by_tokens = number.is_multiple_of(2);
+        let ended = scenario.run(
+            run,
+            None,
+            |work| {
+                if by_tokens {
+                    work.budget.output_tokens = Some(limit * u64::from(MAX_TOKENS));
+                } else {
+                    work.budget.requests = Some(limit);
+                }
+            },
+            None,
+        );
+        let spent = scenario.store.spending().unwrap().get("simulated").copied().unwrap_or_default();
+        if by_tokens {
+            assert!(spent.completion_tokens <= limit * u64::from(MAX_TOKENS), "{} tokens", spent.completion_tokens);
+        } else {
+            assert!(spent.calls <= limit, "{} answers for {limit} requests", spent.calls);
+        }
+        match ended.unwrap() {
+            Ended::Finished => break,
+            Ended::Stopped(StopReason::Budget(_)) => cap += 20 + cap / 2,
+            other @ Ended::Stopped(_) => panic!("{other:?}"),
+        }
+    }
+    scenario.check();
+}
+
+/// A run that is to end at some time does, and one whose server stays away gives up.
+fn time_limits_are_kept(number: u64) {
+    let mut scenario = Scenario::new(number);
+    let ended = scenario.run(
+        1,
+        None,
+        |work| {
+            work.deadline = Some(Deadline { after: Duration::from_millis(150), name: "--time-limit".to_owned() });
+        },
+        None,
+    );
+    assert!(matches!(ended, Ok(Ended::Finished | Ended::Stopped(StopReason::Budget(_)))), "{ended:?}");
+    let always = Some((Duration::ZERO, Duration::MAX));
+    let open = scenario.outcomes().iter().any(Option::is_none);
+    let ended = scenario.run(2, None, |work| work.give_up_after = Some(Duration::from_secs(7200)), always);
+    let failed_for_good = !open || ended == Ok(Ended::Finished);
+    assert!(failed_for_good || matches!(ended, Ok(Ended::Stopped(StopReason::GaveUp(_)))), "{ended:?}");
+    assert!(matches!(scenario.run(3, None, |_| {}, None), Ok(Ended::Finished)));
+    scenario.check();
+}
+
+#[test]
+fn a_thousand_worlds() {
+    let chosen: Option<u64> = std::env::var("COHOBATE_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
+    let count = std::env::var("COHOBATE_TEST_SEEDS").ok().and_then(|count| count.parse().ok()).unwrap_or(1_000);
+    let seeds: Vec<u64> = chosen.map_or_else(|| (0..count).collect(), |seed| vec![seed]);
+    for number in seeds {
+        let world = move || {
+            crashes_end_where_a_calm_run_ends(number);
+            budgets_are_kept(number);
+            time_limits_are_kept(number);
+        };
+        if let Err(panic) = std::panic::catch_unwind(world) {
+            println!("failing seed: COHOBATE_TEST_SEED={number}");
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    let trace = |number| {
+        let mut scenario = Scenario::new(number);
+        scenario.run(1, None, |_| {}, None).unwrap();
+        format!("{:?}\n{:?}", scenario.answered, scenario.store.entries())
+    };
+    for number in 0..20 {
+        assert_eq!(trace(number), trace(number), "seed {number}");
+    }
+}
