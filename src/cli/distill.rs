@@ -7,7 +7,7 @@ use super::error::exit_code;
 use super::limits::{limits, now_ms};
 use super::model::{Found, find_teacher};
 use super::options::Options;
-use super::output::{OUTPUT, Writer, Written, check_output};
+use super::output::{OUTPUT, Writer, Written, check_output, check_writable};
 use super::prepare::{Prepared, prepare};
 use super::signals::Signals;
 use super::{CliError, CliResult, store};
@@ -57,6 +57,7 @@ pub fn run(args: DistillArgs) -> CliResult {
 async fn distill(args: DistillArgs) -> CliResult {
     let options = args.options.clone().resolve()?;
     check_output(&args.output, &args.input)?;
+    check_writable(&args.output)?;
     let found = find_teacher(args.teacher.as_deref(), &options)?;
     let limits = limits(&options, &found)?;
     let model = found.connect()?;
@@ -106,6 +107,10 @@ async fn distill(args: DistillArgs) -> CliResult {
         Ended::Stopped(reason) => close_stopped(&mut closing, &reason, &signals, &found),
     };
     match options.progress() {
+        _ if options.quiet && code == exit_code::INCOMPLETE => {
+            let listed = closing.listed.as_ref().map_or(String::new(), |(path, _)| format!(", listed in {path}"));
+            eprintln!("error: {} incomplete{listed}", words::counted(closing.incomplete, "row"));
+        }
         ProgressMode::Json => eprintln!("{}", summary_json(&tally, elapsed, &closing, code)),
         _ => options.say(&summary(&tally, elapsed, &closing)),
     }
@@ -148,7 +153,7 @@ fn settle_ledger(store: &DiskStore, options: &Options, found: &Found) -> Result<
 /// Writes down that a run begins, and with which settings.
 fn begin(store: &DiskStore, settings: &Settings) -> Result<Run, CliError> {
     let number = store.runs()?.last().map_or(1, |run| run.number + 1);
-    let run = Run { number, started_ms: now_ms(), settings: settings.clone() };
+    let run = Run { number, started_ms: now_ms(), settings: settings.clone(), answers: 0 };
     store.commit(vec![Entry::Run(run.clone())])?;
     Ok(run)
 }
@@ -159,7 +164,7 @@ fn unusable(store: &dyn Reader, run: &Run, tally: &Tally) -> Result<Option<Strin
         return Ok(None);
     }
     let runs = store.runs()?;
-    let earlier = runs.iter().filter(|earlier| earlier.number < run.number);
+    let earlier = runs.iter().filter(|earlier| earlier.number < run.number && earlier.answers > 0);
     let differences = earlier.rev().map(|earlier| run.settings.differences(&earlier.settings)).min_by_key(Vec::len);
     let Some(differences) = differences.filter(|differences| !differences.is_empty()) else { return Ok(None) };
     let words = differences
@@ -179,16 +184,22 @@ fn shortened(value: &str) -> String {
 
 fn close_finished(closing: &mut Closing, output: &str, written: &Written, invalid: u64) -> u8 {
     closing.written = Some((output.to_owned(), written.rows));
-    let listed = written.incomplete_path.clone().unwrap_or_else(|| "no file".to_owned());
-    if written.incomplete == 0 && invalid == 0 {
+    closing.kept_old = written.kept_old;
+    closing.reasons.clone_from(&written.reasons);
+    closing.incomplete = written.incomplete + invalid;
+    closing.listed = written.incomplete_path.clone().map(|path| (path, written.listed));
+    if closing.incomplete == 0 {
         return exit_code::COMPLETE;
     }
-    closing.incomplete = Some((listed, written.incomplete + invalid));
-    closing.hint = Some(if written.incomplete == 0 {
-        "mend the rows that cannot be understood and run the same command again".to_owned()
-    } else {
+    let passing = written.reasons.keys().any(|reason| reason.starts_with("failed") || reason.starts_with("unanswered"));
+    closing.hint = Some(if passing {
         "run the same command again to ask what failed in passing; --retry-failed asks everything that failed"
             .to_owned()
+    } else if written.incomplete > 0 {
+        "the answers that stopped these conversations are kept; other settings, such as a larger --max-tokens, ask anew"
+            .to_owned()
+    } else {
+        "mend the rows that cannot be understood, or leave them out, and run the same command again".to_owned()
     });
     exit_code::INCOMPLETE
 }

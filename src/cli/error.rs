@@ -25,9 +25,11 @@ Exit codes:
   0    complete
   1    unexpected failure
   2    usage or configuration
-  3    finished, but some conversations are incomplete; each is listed with its reason
+  3    finished, but some conversations are incomplete or some rows cannot be understood; each is
+       listed with its reason
   4    the store or the output cannot be written or is damaged
-  75   stopped early (the server refuses every request); the same command goes on
+  75   stopped early (budget, deadline, outage, or the server refuses every request); the same
+       command goes on
   129, 130, 143   interrupted by SIGHUP, SIGINT, SIGTERM; the same command goes on";
 }
 

@@ -106,8 +106,15 @@ fn find(name: &str, options: &Options) -> Result<Found, CliError> {
         }
         ModelReference::Profile(name) => {
             let Some(profile) = options.models.get(&name) else {
-                let hint =
-                    format!("write {name}@http://HOST:PORT/v1, or add a [models.\"{name}\"] table to cohobate.toml");
+                let hint = match name.split_once('@') {
+                    Some((before, address)) => {
+                        let address = address.split_once("://").map_or(address, |(_, rest)| rest);
+                        format!("an address begins with http:// or https://, such as {before}@http://{address}")
+                    }
+                    None => {
+                        format!("write {name}@http://HOST:PORT/v1, or add a [models.\"{name}\"] table to cohobate.toml")
+                    }
+                };
                 return Err(CliError::usage(format!("there is no model `{name}`"), hint));
             };
             let Some(url) = &profile.url else {

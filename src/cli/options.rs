@@ -45,12 +45,12 @@ pub struct Options {
     #[arg(long, value_name = "N")]
     pub tpm: Option<u64>,
 
-    /// Softmax temperature [default: the server's]
-    #[arg(long, value_name = "T")]
+    /// Sampling temperature [default: the server's]
+    #[arg(long, value_name = "T", allow_negative_numbers = true)]
     pub temperature: Option<f64>,
 
-    /// Nucleus mass [default: the server's]
-    #[arg(long, value_name = "P")]
+    /// Sample from the most likely words that make up this share, 0 to 1 [default: the server's]
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
     pub top_p: Option<f64>,
 
     /// Most tokens in one answer, reasoning included [default: the server's]
@@ -58,7 +58,7 @@ pub struct Options {
     pub max_tokens: Option<u32>,
 
     /// Seed for the server's random numbers
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub seed: Option<i64>,
 
     /// Put this system message in place of the rows' own; @FILE reads it from a file

@@ -22,6 +22,10 @@ pub struct Written {
     pub incomplete: u64,
     /// Where the missing rows are listed, if there are any and the output is a file.
     pub incomplete_path: Option<String>,
+    /// Rows in that list, those left out by rule included.
+    pub listed: u64,
+    /// There was no row to write, and an output with rows in it was left alone.
+    pub kept_old: bool,
     /// Missing conversations by reason.
     pub reasons: BTreeMap<String, u64>,
 }
@@ -73,7 +77,14 @@ impl Writer<'_> {
             }
         }
         self.rows.check_unchanged()?;
-        output.finish()?;
+        let would_empty = written.rows == 0 && std::fs::metadata(path).is_ok_and(|there| there.len() > 0);
+        written.kept_old = path != "-" && would_empty;
+        if written.kept_old {
+            output.abandon();
+        } else {
+            output.finish()?;
+        }
+        written.listed = missing.count;
         written.incomplete_path = missing.finish()?;
         Ok(written)
     }
@@ -136,15 +147,17 @@ fn partial(seed: &Seed, replay: &Replay<'_>) -> Dialogue {
 struct Missing {
     path: Option<String>,
     file: Option<OutputFile>,
+    count: u64,
 }
 
 impl Missing {
     fn new(output: &str) -> Self {
         let path = (output != "-").then(|| format!("{output}.incomplete.jsonl"));
-        Self { path, file: None }
+        Self { path, file: None, count: 0 }
     }
 
     fn add(&mut self, row: &Incomplete<'_>) -> Result<(), CliError> {
+        self.count += 1;
         let Some(path) = &self.path else { return Ok(()) };
         let file = match &mut self.file {
             Some(file) => file,
@@ -168,6 +181,18 @@ impl Missing {
             (None, None) => Ok(None),
         }
     }
+}
+
+/// Fails where the output cannot be written, before anything is paid.
+pub fn check_writable(path: &str) -> Result<(), CliError> {
+    if path == "-" {
+        return Ok(());
+    }
+    if Path::new(path).is_dir() {
+        return Err(CliError::usage(format!("the output {path} is a directory"), "name a file with -o"));
+    }
+    OutputFile::create(path)?.abandon();
+    Ok(())
 }
 
 /// Refuses an output that would destroy an input, or whose name promises another format.

@@ -77,9 +77,9 @@ fn cost(options: &Options, model: &str, spent: &Spent) -> Option<f64> {
 fn as_text(census: &Census, runs: &[Run], spending: &Spending, options: &Options) -> String {
     let failed: u64 = census.reasons.values().map(|(count, _)| count).sum();
     let mut lines = vec![
-        format!("store {}", options.store_path().display()),
+        format!("store          {} (equal conversations count once)", options.store_path().display()),
         format!(
-            "conversations  {} complete, {} open, {} stopped or failed; {} kept",
+            "conversations  {} complete, {} open, {} stopped or failed; {} in their histories",
             number(census.complete),
             number(census.open),
             number(failed),
@@ -101,7 +101,8 @@ fn as_text(census: &Census, runs: &[Run], spending: &Spending, options: &Options
     if let Some(run) = runs.last() {
         let begun = UNIX_EPOCH + Duration::from_millis(run.started_ms);
         let ago = SystemTime::now().duration_since(begun).unwrap_or_default();
-        lines.push(format!("runs           {}, the last one begun {} ago with", runs.len(), duration(ago)));
+        let answers = counted(run.answers, "answer");
+        lines.push(format!("runs           {}, the last one begun {} ago, {answers}, with", runs.len(), duration(ago)));
         lines.extend(run.settings.entries.iter().map(|(name, value)| format!("  {name} = {value}")));
     }
     lines.join("\n")

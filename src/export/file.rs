@@ -67,6 +67,14 @@ impl OutputFile {
         written.map_err(|source| self.target.fault(source))
     }
 
+    /// Leaves everything as it was before.
+    pub fn abandon(self) {
+        if let Target::File { partial, .. } = &self.target {
+            // What stays is overwritten by the next run.
+            let _ = fs::remove_file(partial);
+        }
+    }
+
     /// Puts the file in its place: written out, synced, renamed, the directory synced.
     pub fn finish(self) -> Result<(), OutputError> {
         let Self { target, encoder } = self;

@@ -190,7 +190,7 @@ fn rate(tally: &Tally, elapsed: Duration) -> f64 {
 fn eta(tally: &Tally, elapsed: Duration) -> Option<Duration> {
     let left = tally.totals.turns.saturating_sub(tally.done()) as f64;
     let rate = rate(tally, elapsed);
-    (rate > 0.0).then(|| Duration::try_from_secs_f64(left / rate).ok()).flatten()
+    (rate > 0.0 && tally.in_flight() > 0).then(|| Duration::try_from_secs_f64(left / rate).ok()).flatten()
 }
 
 fn line(tally: &Tally, elapsed: Duration) -> String {
@@ -202,6 +202,8 @@ fn line(tally: &Tally, elapsed: Duration) -> String {
     if tally.failure_count() > 0 {
         parts.push(words::counted(tally.failure_count(), "failed call"));
     }
+    // Where nothing moves, the reason is what counts.
+    parts.extend(tally.last_failure.clone().filter(|_| tally.in_flight() == 0).map(|last| format!("the last: {last}")));
     parts.extend(eta(tally, elapsed).map(|eta| format!("{} left", words::duration(eta))));
     parts.join(", ")
 }

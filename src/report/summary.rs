@@ -15,9 +15,15 @@ pub struct Closing {
     pub headline: String,
     /// Where the rows went and how many, if they were written.
     pub written: Option<(String, u64)>,
-    /// Where the missing rows are listed, and how many.
-    pub incomplete: Option<(String, u64)>,
-    /// Rows left out, by reason: skipped by rule, or invalid.
+    /// There was no row to write, and an output with rows in it was left alone.
+    pub kept_old: bool,
+    /// Rows that should be in the output and are not, or not whole.
+    pub incomplete: u64,
+    /// Why, with how often.
+    pub reasons: BTreeMap<String, u64>,
+    /// Where rows that are not in the output are listed, and how many those are.
+    pub listed: Option<(String, u64)>,
+    /// Rows left out by rule, and rows that cannot be understood, by reason.
     pub left_out: Vec<(String, u64)>,
     /// Which settings made stored answers unusable.
     pub unusable: Option<String>,
@@ -49,14 +55,26 @@ pub fn summary(tally: &Tally, elapsed: Duration, closing: &Closing) -> String {
             format!("{} ({})", counted(closing.left_out.iter().map(|(_, count)| count).sum(), "row"), list(entries)),
         );
     }
-    if let Some((path, rows)) = &closing.written {
-        row("wrote", format!("{path}, {}", counted(*rows, "row")));
+    match &closing.written {
+        Some((path, _)) if closing.kept_old => row("wrote", format!("nothing; {path} is left as it was")),
+        Some((path, rows)) if path == "-" => row("wrote", counted(*rows, "row")),
+        Some((path, rows)) => row("wrote", format!("{path}, {}", counted(*rows, "row"))),
+        None => row("done", format!("{} of {} turns", number(tally.done()), number(tally.totals.turns))),
     }
-    if let Some((path, rows)) = &closing.incomplete {
-        row("incomplete", format!("{}, listed in {path}", counted(*rows, "row")));
-        for (reason, count) in tally.incomplete.iter().take(REASONS_MAX) {
+    if closing.incomplete > 0 {
+        row("incomplete", counted(closing.incomplete, "row"));
+        for (reason, count) in closing.reasons.iter().take(REASONS_MAX) {
             row("", format!("{count} × {reason}"));
         }
+        if closing.reasons.len() > REASONS_MAX {
+            row("", format!("and {} more reasons", closing.reasons.len() - REASONS_MAX));
+        }
+    }
+    if let Some((path, rows)) = &closing.listed {
+        row(
+            "listed",
+            format!("{} that {} not written: {path}", counted(*rows, "row"), if *rows == 1 { "is" } else { "are" }),
+        );
     }
     if let Some(hint) = &closing.hint {
         lines.push(format!("hint: {hint}"));
@@ -75,8 +93,8 @@ pub fn summary_json(tally: &Tally, elapsed: Duration, closing: &Closing, exit_co
         "prompt_tokens": tally.usage.prompt_tokens, "cached_tokens": tally.usage.cached_tokens,
         "completion_tokens": tally.usage.completion_tokens,
         "cost": (!tally.prices.is_empty()).then_some(tally.cost),
-        "failures": tally.failures, "reasons": tally.incomplete, "left_out": left_out,
-        "output": file(&closing.written), "incomplete": file(&closing.incomplete),
+        "failures": tally.failures, "incomplete": closing.incomplete, "reasons": closing.reasons,
+        "left_out": left_out, "output": file(&closing.written), "listed": file(&closing.listed),
         "unusable": closing.unusable, "hint": closing.hint,
     })
 }

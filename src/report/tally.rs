@@ -35,6 +35,8 @@ pub struct Tally {
     pub cost: f64,
     /// Failed calls by code.
     pub failures: BTreeMap<String, u64>,
+    /// What the last failed call was told.
+    pub last_failure: Option<String>,
     /// Conversations that are complete.
     pub complete: u64,
     /// Conversations that stopped or failed, by reason.
@@ -71,8 +73,9 @@ impl Tally {
                 add_usage(&mut self.usage, usage);
                 self.cost += self.prices.get(model).map_or(0.0, |price| price.cost(usage));
             }
-            Event::Failed { code, .. } => {
+            Event::Failed { code, message, .. } => {
                 self.returned += 1;
+                self.last_failure = Some(format!("{code}: {message}"));
                 *self.failures.entry(code.clone()).or_default() += 1;
             }
             Event::Closed(end) => match end {

@@ -61,6 +61,8 @@ pub struct Run {
     pub started_ms: u64,
     /// The recipe's settings.
     pub settings: Settings,
+    /// Answers that it has paid for so far; counted by the index.
+    pub answers: u64,
 }
 
 /// An answer as the store gives it back.

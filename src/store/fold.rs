@@ -3,7 +3,7 @@
 //! | entry | index |
 //! |---|---|
 //! | run | appended to the runs |
-//! | answered | fingerprint → place, unless a place is known: the first answer stays. Spending always. Then as linked |
+//! | answered | fingerprint → place, unless a place is known: the first answer stays. Spending and the run's count always. Then as linked |
 //! | linked | the slot joins the conversation's history, the cursor moves behind it. Where the slot held another question, everything later in that lane is dropped: its history was built on that |
 //! | closed | the conversation's status |
 //! | unknown | spending, as requests of unknown outcome |
@@ -21,6 +21,8 @@ pub trait View {
     fn update_state(&mut self, key: ConversationKey, change: impl FnOnce(&mut State)) -> Result<(), Self::Error>;
     /// Adds a run.
     fn put_run(&mut self, run: &Run) -> Result<(), Self::Error>;
+    /// Counts an answer for a run, if that run is known.
+    fn count_answer(&mut self, run: u32) -> Result<(), Self::Error>;
     /// Returns what is spent so far, to be added to.
     fn spending(&mut self) -> &mut Spending;
 }
@@ -29,8 +31,9 @@ pub trait View {
 pub fn fold<V: View>(view: &mut V, place: Place, entry: &Entry) -> Result<(), V::Error> {
     match entry {
         Entry::Run(run) => view.put_run(run),
-        Entry::Answered { conversation, slot, fingerprint, model, answer, .. } => {
+        Entry::Answered { run, conversation, slot, fingerprint, model, answer } => {
             view.put_place(*fingerprint, place)?;
+            view.count_answer(*run)?;
             view.spending().entry(model.clone()).or_default().add(&answer.usage);
             view.update_state(*conversation, |state| state.take(*slot, *fingerprint))
         }

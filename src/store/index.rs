@@ -1,6 +1,6 @@
 //! What a store needs of an index, and the index that lives in memory.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::entry::{Entry, Run, Spending, State};
 use super::error::StoreError;
@@ -33,7 +33,7 @@ pub trait Index: Send + Sync {
 pub struct MemoryIndex {
     pub places: HashMap<Fingerprint, Place>,
     pub states: HashMap<ConversationKey, State>,
-    pub runs: Vec<Run>,
+    pub runs: BTreeMap<u32, Run>,
     pub spending: Spending,
 }
 
@@ -61,7 +61,12 @@ impl View for MemoryIndex {
     }
 
     fn put_run(&mut self, run: &Run) -> Result<(), Self::Error> {
-        self.runs.push(run.clone());
+        self.runs.insert(run.number, run.clone());
+        Ok(())
+    }
+
+    fn count_answer(&mut self, run: u32) -> Result<(), Self::Error> {
+        self.runs.entry(run).and_modify(|run| run.answers += 1);
         Ok(())
     }
 

@@ -64,7 +64,7 @@ impl Reader for MemoryStore {
     }
 
     fn runs(&self) -> Result<Vec<Run>, StoreError> {
-        Ok(self.lock().index.runs.clone())
+        Ok(self.lock().index.runs.values().cloned().collect())
     }
 
     fn spending(&self) -> Result<Spending, StoreError> {

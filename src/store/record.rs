@@ -59,16 +59,17 @@ pub fn decode_spending(bytes: &[u8]) -> Result<Spending, Unreadable> {
     Ok(decode_versioned::<Vec<SpentV1>>(bytes)?.into_iter().map(SpentV1::into_row).collect())
 }
 
-/// Returns a run's record.
+/// Returns a run's record in the index.
 pub fn encode_run(run: &Run) -> Vec<u8> {
     let mut out = Vec::new();
-    codec::encode(VERSION, &RunV1::from(run), &mut out);
+    codec::encode(VERSION, &CountedRunV1 { run: run.into(), answers: run.answers }, &mut out);
     out
 }
 
 /// Reads a run's record.
 pub fn decode_run(bytes: &[u8]) -> Result<Run, Unreadable> {
-    Ok(decode_versioned::<RunV1>(bytes)?.into_run())
+    let CountedRunV1 { run, answers } = decode_versioned(bytes)?;
+    Ok(run.into_run(answers))
 }
 
 fn decode_versioned<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, Unreadable> {
@@ -94,6 +95,13 @@ struct RunV1 {
     number: u32,
     started_ms: u64,
     settings: Vec<(String, String)>,
+}
+
+/// A run in the index, which counts its answers.
+#[derive(Serialize, Deserialize)]
+struct CountedRunV1 {
+    run: RunV1,
+    answers: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -188,7 +196,7 @@ impl<'a> From<&'a Entry> for EntryV1<'a> {
 impl EntryV1<'_> {
     fn into_entry(self) -> Option<Entry> {
         Some(match self {
-            Self::Run(run) => Entry::Run(run.into_run()),
+            Self::Run(run) => Entry::Run(run.into_run(0)),
             Self::Answered(answered) => answered.into_entry()?,
             Self::Linked { conversation, slot, fingerprint } => Entry::Linked {
                 conversation: ConversationKey(conversation),
@@ -240,8 +248,9 @@ impl From<&Run> for RunV1 {
 }
 
 impl RunV1 {
-    fn into_run(self) -> Run {
-        Run { number: self.number, started_ms: self.started_ms, settings: Settings { entries: self.settings } }
+    fn into_run(self, answers: u64) -> Run {
+        let settings = Settings { entries: self.settings };
+        Run { number: self.number, started_ms: self.started_ms, settings, answers }
     }
 }
 

@@ -4,7 +4,7 @@
 //! rest. Tags are never reused. Values stay far below sled's segment size. Each group of entries goes in as
 //! one atomic batch together with the journal position that it covers.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -74,7 +74,7 @@ impl Index for SledIndex {
             index: self,
             places: HashMap::new(),
             states: HashMap::new(),
-            runs: Vec::new(),
+            runs: BTreeMap::new(),
             spending: self.spending()?,
         };
         for (place, entry) in entries {
@@ -87,7 +87,7 @@ impl Index for SledIndex {
         for (conversation, state) in &batch.states {
             writes.insert(key(b'c', &conversation.0), record::encode_state(state));
         }
-        for run in &batch.runs {
+        for run in batch.runs.values() {
             writes.insert(key(b'r', &run.number.to_be_bytes()), record::encode_run(run));
         }
         writes.insert(SPENDING, record::encode_spending(&batch.spending));
@@ -146,7 +146,7 @@ struct Batch<'a> {
     index: &'a SledIndex,
     places: HashMap<Fingerprint, Place>,
     states: HashMap<ConversationKey, State>,
-    runs: Vec<Run>,
+    runs: BTreeMap<u32, Run>,
     spending: Spending,
 }
 
@@ -172,7 +172,18 @@ impl View for Batch<'_> {
     }
 
     fn put_run(&mut self, run: &Run) -> Result<(), StoreError> {
-        self.runs.push(run.clone());
+        self.runs.insert(run.number, run.clone());
+        Ok(())
+    }
+
+    fn count_answer(&mut self, number: u32) -> Result<(), StoreError> {
+        if !self.runs.contains_key(&number)
+            && let Some(bytes) = self.index.get(&key(b'r', &number.to_be_bytes()))?
+        {
+            let run = record::decode_run(&bytes).map_err(|_| self.index.unreadable("a run"))?;
+            self.runs.insert(number, run);
+        }
+        self.runs.entry(number).and_modify(|run| run.answers += 1);
         Ok(())
     }
 

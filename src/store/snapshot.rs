@@ -47,7 +47,7 @@ impl Reader for Snapshot {
     }
 
     fn runs(&self) -> Result<Vec<Run>, StoreError> {
-        Ok(self.index.runs.clone())
+        Ok(self.index.runs.values().cloned().collect())
     }
 
     fn spending(&self) -> Result<Spending, StoreError> {

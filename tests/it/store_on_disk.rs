@@ -38,7 +38,7 @@ fn answered(number: u32, conversation: u32, turn: u32, length: usize) -> Entry {
 
 fn run_entry(number: u32) -> Entry {
     let settings = Settings::default().with("recipe", "distill").with("temperature", number);
-    Entry::Run(Run { number, started_ms: 1_700_000_000_000, settings })
+    Entry::Run(Run { number, started_ms: 1_700_000_000_000, settings, answers: 0 })
 }
 
 fn entries() -> impl Strategy<Value = Vec<Entry>> {
