@@ -63,7 +63,7 @@ async fn distill(args: DistillArgs) -> CliResult {
     let model = found.connect()?;
     let system = options.system_text()?;
     let recipe: Arc<dyn Recipe> = Arc::new(Distill::new(Arc::clone(&found.target), system.as_deref()));
-    let signals = Signals::listen()?;
+    let signals = Signals::listen(options.stop_signal)?;
     let store = Arc::new(store::open(&options)?);
     let prepared = prepare(&args.input, &options, &*recipe, system.as_deref(), &*store, || signals.check())?;
     let Prepared { rows, totals, left_out, invalid, order } = prepared;

@@ -28,7 +28,7 @@ Exit codes:
   3    finished, but some conversations are incomplete or some rows cannot be understood; each is
        listed with its reason
   4    the store or the output cannot be written or is damaged
-  75   stopped early (budget, deadline, outage, or the server refuses every request); the same
+  75   stopped early (budget, deadline, warning, outage, or the server refuses every request); the same
        command goes on
   129, 130, 143   interrupted by SIGHUP, SIGINT, SIGTERM; the same command goes on";
 }

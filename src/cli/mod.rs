@@ -14,6 +14,7 @@ mod prepare;
 mod signals;
 mod status;
 mod store;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -37,6 +38,7 @@ enum Command {
     Plan(plan::PlanArgs),
     Export(export::ExportArgs),
     Status(status::StatusArgs),
+    Verify(verify::VerifyArgs),
     Mock(mock::MockArgs),
 }
 
@@ -48,6 +50,7 @@ pub fn main() -> ExitCode {
         Command::Plan(args) => plan::run(args),
         Command::Export(args) => export::run(args),
         Command::Status(args) => status::run(args),
+        Command::Verify(args) => verify::run(args),
         Command::Mock(args) => mock::run(&args),
     };
     match result {

@@ -28,6 +28,8 @@ pub struct Profile {
     pub stream: Option<bool>,
     /// `max_tokens` or `max_completion_tokens`.
     pub max_tokens_field: Option<LengthField>,
+    /// Tokens that the model can take, prompt and answer.
+    pub context_window: Option<u64>,
     /// Limits on waiting, in seconds.
     pub connect_timeout_s: Option<f64>,
     /// From the request to the first piece of the answer.
@@ -140,6 +142,7 @@ fn over_http(endpoint: Endpoint, profile: &Profile, options: &Options) -> Result
         whole: !profile.stream.or(options.stream).unwrap_or(true),
         length_field: profile.max_tokens_field.unwrap_or_default(),
         timeouts,
+        context_window: profile.context_window,
     };
     let target = Target::new(endpoint.name, HttpModel::DIALECT, options.sampling());
     Ok(Found { target, price: profile.price.map(Price::from), connection: Some(settings) })

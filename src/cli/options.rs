@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::CliError;
 use super::model::Profile;
+use super::signals::StopSignal;
 use crate::conversation::Sampling;
 use crate::model::PaceLimits;
 use crate::report::ProgressMode;
@@ -84,6 +85,10 @@ pub struct Options {
     /// Stop in order after this long, such as 8h, 90m, 45s
     #[arg(long, value_name = "TIME")]
     pub time_limit: Option<String>,
+
+    /// Stop in order, with exit code 75, on this signal too: USR1 or USR2
+    #[arg(long, value_name = "SIGNAL")]
+    pub stop_signal: Option<StopSignal>,
 
     /// Stop when a server has not answered for this long [default: wait for ever]
     #[arg(long, value_name = "TIME")]

@@ -39,7 +39,7 @@ pub struct Rows {
     system: Option<Arc<Message>>,
     /// Why rows that cannot be cut out cannot.
     cut_problems: BTreeMap<u64, Problem>,
-    _spool: Spool,
+    spool: Spool,
 }
 
 /// A row as it is read again.
@@ -105,7 +105,7 @@ pub fn prepare(
             index: pass.index.finish().map_err(&spooled)?,
             system: pass.system,
             cut_problems: pass.cut_problems,
-            _spool: spool,
+            spool,
         }),
     })
 }
@@ -212,6 +212,11 @@ impl Rows {
             (RowState::Invalid, Reading::Invalid { reason }) => Ok(Row::Invalid { reason }),
             _ => Err(changed()),
         }
+    }
+
+    /// Returns a directory that goes when the rows go.
+    pub fn spool(&self) -> &Path {
+        &self.spool.0
     }
 
     /// Fails where an input was written to since the first pass.

@@ -9,7 +9,7 @@ use super::openai::{self, Assembler, LengthField};
 use super::secret::Secret;
 use super::sse::{EventLines, LineTooLong};
 use super::{Asking, Model, wait};
-use crate::conversation::{Answer, Question};
+use crate::conversation::{Answer, Question, estimate_tokens};
 
 /// Most bytes of a reply that is not streamed.
 const BODY_BYTES_MAX: usize = 64 << 20;
@@ -31,6 +31,8 @@ pub struct HttpSettings {
     pub length_field: LengthField,
     /// Limits on waiting.
     pub timeouts: Timeouts,
+    /// Tokens that the model can take, prompt and answer, where that is known.
+    pub context_window: Option<u64>,
 }
 
 /// Limits on waiting for a server.
@@ -111,6 +113,9 @@ impl HttpModel {
     }
 
     async fn ask_once(&self, question: &Question, attempt: u32) -> Result<Answer, Failure> {
+        if let Some(failure) = self.too_long(question) {
+            return Err(failure);
+        }
         let response = self.send(question).await?;
         let status = response.status();
         if !status.is_success() {
@@ -161,11 +166,27 @@ impl HttpModel {
                 progressed = true;
                 assembler.push(payload)
             })?;
+            if assembler.sees_loop() {
+                break;
+            }
             if progressed {
                 deadline = tokio::time::Instant::now() + idle;
             }
         }
         assembler.finish(question, attempt)
+    }
+
+    /// Refuses a question that the window cannot hold. Estimates err: only what is over by a quarter is refused
+    /// here, the rest is left to the server, whose refusal costs nothing.
+    fn too_long(&self, question: &Question) -> Option<Failure> {
+        let window = self.settings.context_window?;
+        let prompt: u64 = question.messages.iter().map(|message| estimate_tokens(message.content())).sum();
+        let answer = question.target.sampling().max_tokens.map_or(0, u64::from);
+        (prompt * 3 / 4 + answer > window).then(|| {
+            let message =
+                format!("about {prompt} tokens of prompt and {answer} of answer are over the window of {window}");
+            Failure::new(Class::NeverThisQuestion, "context", message)
+        })
     }
 
     fn length_field(&self) -> LengthField {

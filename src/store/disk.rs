@@ -11,6 +11,7 @@ use super::error::StoreError;
 use super::index::Index;
 use super::journal::{Damage, Journal, Place, SEGMENT_BYTES};
 use super::lock::Lock;
+use super::medium::{Disk, Medium};
 use super::open_index::{mark_closed, open_index};
 use super::sled_index::SledIndex;
 use super::{Reader, Store};
@@ -65,18 +66,19 @@ impl DiskStore {
     /// Opens the store in `directory`, creating it where it is missing. Brings the index up to date with the
     /// journal, building it anew where it cannot be trusted; `progress` is told bytes done and bytes in all.
     pub fn open(directory: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<(Self, Opened), StoreError> {
-        Self::open_with(directory, SEGMENT_BYTES, progress)
+        Self::open_with(directory, SEGMENT_BYTES, Arc::new(Disk), progress)
     }
 
-    /// As [`DiskStore::open`], with journal segments of another size.
+    /// As [`DiskStore::open`], with journal segments of another size, on another medium.
     pub fn open_with(
         directory: &Path,
         segment_bytes: u64,
+        medium: Arc<dyn Medium>,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<(Self, Opened), StoreError> {
         fs::create_dir_all(directory).map_err(StoreError::io("create", directory))?;
         let lock = Lock::take(directory)?;
-        let (journal, cut) = Journal::open(&directory.join("journal"), segment_bytes)?;
+        let (journal, cut) = Journal::open(&directory.join("journal"), segment_bytes, medium)?;
         let mut opened = Opened { cut, ..Opened::default() };
         let index = open_index(directory, &journal, &mut opened, progress)?;
         let shared =

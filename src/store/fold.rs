@@ -65,7 +65,16 @@ impl State {
             Err(at) => self.history.insert(at, (slot, fingerprint)),
         }
         self.status = Status::Open;
+        self.cursor = self.next_turn();
+    }
+
+    /// True where the cursor stands behind the last turn of the history.
+    pub(super) fn cursor_is_right(&self) -> bool {
+        self.cursor == self.next_turn()
+    }
+
+    fn next_turn(&self) -> u32 {
         let main = self.history.iter().filter(|(slot, _)| slot.lane == Lane::Main);
-        self.cursor = main.map(|(slot, _)| slot.turn + 1).max().unwrap_or(0);
+        main.map(|(slot, _)| slot.turn.saturating_add(1)).max().unwrap_or(0)
     }
 }

@@ -29,7 +29,7 @@ pub trait Index: Send + Sync {
 }
 
 /// An index in memory, for reading a store that another process holds: about 150 bytes an answer.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct MemoryIndex {
     pub places: HashMap<Fingerprint, Place>,
     pub states: HashMap<ConversationKey, State>,

@@ -1,7 +1,6 @@
 //! The answer journal: append-only segments, one writer, one `fdatasync` for each group of entries.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::fs::{self, File};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -10,8 +9,10 @@ use std::sync::{Arc, Mutex, RwLock};
 use super::entry::Entry;
 use super::error::StoreError;
 use super::frame::{self, FrameWriter, HEADER_BYTES, Parsed};
+use super::medium::{Appendable, Disk, Medium};
 use super::record::{self, Unreadable};
 use super::scan::{Found, Scan};
+use super::verify::damaged_name;
 
 /// What a segment file begins with.
 pub const SEGMENT_HEADER: [u8; 16] = *b"cohobate journal";
@@ -61,6 +62,7 @@ pub struct Damage {
 pub struct Journal {
     directory: PathBuf,
     segment_bytes: u64,
+    medium: Arc<dyn Medium>,
     writer: Mutex<Writer>,
     /// Read handles by segment number; 0 is unused.
     segments: RwLock<Vec<Option<Arc<File>>>>,
@@ -76,36 +78,43 @@ struct Writer {
 }
 
 struct Segment {
-    file: File,
+    file: Box<dyn Appendable>,
     path: PathBuf,
     length: u64,
 }
 
 impl Journal {
     /// Opens the journal in `directory` for reading and appending. A torn tail of the last segment is cut.
-    pub fn open(directory: &Path, segment_bytes: u64) -> Result<(Self, Option<Damage>), StoreError> {
+    pub fn open(
+        directory: &Path,
+        segment_bytes: u64,
+        medium: Arc<dyn Medium>,
+    ) -> Result<(Self, Option<Damage>), StoreError> {
         fs::create_dir_all(directory).map_err(StoreError::io("create", directory))?;
         let mut writer = Writer::new();
         let mut cut = None;
         if let Some(&last) = segment_numbers(directory)?.last() {
             let path = segment_path(directory, last);
-            let file = OpenOptions::new().read(true).append(true).open(&path).map_err(StoreError::io("open", &path))?;
-            let length = file.metadata().map_err(StoreError::io("read", &path))?.len();
+            let length = fs::metadata(&path).map_err(StoreError::io("read", &path))?.len();
+            let file = medium.open(&path).map_err(StoreError::io("open", &path))?;
             writer.last_segment = last;
             let whole = whole_length(&path, last)?;
             if whole < length {
                 cut = Some(Damage { path: path.clone(), bytes: whole..length });
-                file.set_len(whole).map_err(StoreError::io("cut the torn end of", &path))?;
             }
             let mut segment = Segment { file, path, length: whole };
+            if whole < length {
+                segment.file.cut(whole).map_err(StoreError::io("cut the torn end of", &segment.path))?;
+            }
             if whole < SEGMENT_HEADER.len() as u64 {
                 segment.begin()?;
             }
-            segment.file.sync_data().map_err(StoreError::io("sync", &segment.path))?;
+            segment.file.sync().map_err(StoreError::io("sync", &segment.path))?;
             writer.open = Some(segment);
         }
         let segments = RwLock::default();
-        let journal = Self { directory: directory.to_owned(), segment_bytes, writer: Mutex::new(writer), segments };
+        let directory = directory.to_owned();
+        let journal = Self { directory, segment_bytes, medium, writer: Mutex::new(writer), segments };
         Ok((journal, cut))
     }
 
@@ -116,6 +125,7 @@ impl Journal {
         Self {
             directory: directory.to_owned(),
             segment_bytes: SEGMENT_BYTES,
+            medium: Arc::new(Disk),
             writer: Mutex::new(writer),
             segments: RwLock::default(),
         }
@@ -129,7 +139,8 @@ impl Journal {
         if writer.poisoned {
             return Err(StoreError::Poisoned);
         }
-        writer.encode(entries).and_then(|frames| writer.write(&self.directory, self.segment_bytes, &frames))
+        let frames = writer.encode(entries)?;
+        writer.write(self, &frames)
     }
 
     /// Returns the entry at `place`; `None` where the bytes there are not what was written.
@@ -180,6 +191,32 @@ impl Journal {
                 }
             }
         }
+        Ok(damages)
+    }
+
+    /// Writes every segment that has damage, a torn end included, anew without it. The old file stays beside it.
+    pub fn rewrite_damaged(&self) -> Result<Vec<Damage>, StoreError> {
+        let mut damages = Vec::new();
+        for segment in segment_numbers(&self.directory)? {
+            let path = segment_path(&self.directory, segment);
+            let bytes_of = |place: Place| place.offset..place.end().offset;
+            let (mut whole, mut bad) = (Vec::new(), Vec::new());
+            let mut scan = Scan::open(&path, segment, 0)?;
+            while let Some(found) = scan.next()? {
+                match found {
+                    Found::Record { place, record } => match read_record(&record, &path)? {
+                        Some(_) => whole.push(bytes_of(place)),
+                        None => bad.push(bytes_of(place)),
+                    },
+                    Found::Damage { bytes } | Found::Tail { bytes } => bad.push(bytes),
+                }
+            }
+            if !bad.is_empty() {
+                rewrite(&path, &whole)?;
+                damages.extend(bad.into_iter().map(|bytes| Damage { path: path.clone(), bytes }));
+            }
+        }
+        self.medium.sync_directory(&self.directory).map_err(StoreError::io("sync", &self.directory))?;
         Ok(damages)
     }
 
@@ -242,11 +279,11 @@ impl Writer {
             .collect()
     }
 
-    fn write(&mut self, directory: &Path, segment_bytes: u64, frames: &[(u32, u32)]) -> Result<Vec<Place>, StoreError> {
+    fn write(&mut self, journal: &Journal, frames: &[(u32, u32)]) -> Result<Vec<Place>, StoreError> {
         // Until the sync has succeeded, the state of the file is unknown; see `Journal::append`.
         self.poisoned = true;
-        if self.open.as_ref().is_none_or(|segment| segment.length >= segment_bytes) {
-            self.open = Some(Segment::create(directory, self.last_segment + 1)?);
+        if self.open.as_ref().is_none_or(|segment| segment.length >= journal.segment_bytes) {
+            self.open = Some(Segment::create(journal, self.last_segment + 1)?);
             self.last_segment += 1;
         }
         let segment = self.open.as_mut().expect("a segment has just been opened");
@@ -266,28 +303,28 @@ impl Writer {
 
 impl Segment {
     /// Creates a segment whose name is durable before anything is in it.
-    fn create(directory: &Path, number: u32) -> Result<Self, StoreError> {
-        let path = segment_path(directory, number);
-        let file = OpenOptions::new().create_new(true).read(true).append(true).open(&path);
-        let mut segment = Self { file: file.map_err(StoreError::io("create", &path))?, path, length: 0 };
+    fn create(journal: &Journal, number: u32) -> Result<Self, StoreError> {
+        let path = segment_path(&journal.directory, number);
+        let file = journal.medium.create(&path).map_err(StoreError::io("create", &path))?;
+        let mut segment = Self { file, path, length: 0 };
         segment.begin()?;
-        let parent = File::open(directory).map_err(StoreError::io("open", directory))?;
-        parent.sync_all().map_err(StoreError::io("sync", directory))?;
+        let synced = journal.medium.sync_directory(&journal.directory);
+        synced.map_err(StoreError::io("sync", &journal.directory))?;
         Ok(segment)
     }
 
     /// Writes the header into an empty file.
     fn begin(&mut self) -> Result<(), StoreError> {
-        self.file.set_len(0).map_err(StoreError::io("write", &self.path))?;
+        self.file.cut(0).map_err(StoreError::io("write", &self.path))?;
         self.length = 0;
         self.append(&SEGMENT_HEADER)
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        let written = self.file.write_all(bytes).and_then(|()| self.file.sync_data());
+        let written = self.file.append(bytes).and_then(|()| self.file.sync());
         if let Err(source) = written {
             // A part may have been written. Cutting it off may fail as well; then the next open cuts it.
-            let _ = self.file.set_len(self.length);
+            let _ = self.file.cut(self.length);
             return Err(StoreError::Io { action: "write", path: self.path.clone(), source });
         }
         self.length += bytes.len() as u64;
@@ -308,6 +345,24 @@ fn whole_length(path: &Path, segment: u32) -> Result<u64, StoreError> {
         }
     }
     Ok(length)
+}
+
+/// Replaces a segment by one that holds these parts of it.
+fn rewrite(path: &Path, parts: &[Range<u64>]) -> Result<(), StoreError> {
+    let partial = path.with_extension("journal.partial");
+    let old = File::open(path).map_err(StoreError::io("open", path))?;
+    let written = File::create(&partial).and_then(|mut new| {
+        new.append(&SEGMENT_HEADER)?;
+        for part in parts {
+            let mut bytes = vec![0; (part.end - part.start) as usize];
+            old.read_exact_at(&mut bytes, part.start)?;
+            new.append(&bytes)?;
+        }
+        new.sync_all()
+    });
+    written.map_err(StoreError::io("write", &partial))?;
+    fs::rename(path, damaged_name(path)).map_err(StoreError::io("set aside", path))?;
+    fs::rename(&partial, path).map_err(StoreError::io("replace", path))
 }
 
 fn read_record(record: &[u8], path: &Path) -> Result<Option<Entry>, StoreError> {

@@ -28,19 +28,23 @@ mod index;
 mod journal;
 mod ledger;
 mod lock;
+mod medium;
 mod memory;
 mod open_index;
 mod record;
 mod scan;
 mod sled_index;
 mod snapshot;
+mod verify;
 
 pub use disk::{DiskStore, Opened};
 pub use entry::{Entry, Run, Spending, Spent, State, Status, Stored};
 pub use error::StoreError;
 pub use ledger::{Ledger, Unsettled};
+pub use medium::{Appendable, Disk, Medium};
 pub use memory::MemoryStore;
 pub use snapshot::Snapshot;
+pub use verify::{Verification, repair, verify};
 
 use crate::conversation::{ConversationKey, Fingerprint};
 

@@ -71,6 +71,11 @@ pub(super) fn mark_closed(directory: &Path, seal: u32) -> Result<(), StoreError>
     write_index_state(directory, &closed_with(seal))
 }
 
+/// True where the index was closed in order.
+pub(super) fn is_closed(directory: &Path) -> bool {
+    fs::read_to_string(index_state_path(directory)).is_ok_and(|state| state.starts_with("closed "))
+}
+
 /// What stands in `index.state` after a close in order.
 fn closed_with(seal: u32) -> String {
     format!("closed {seal:08x}")
@@ -78,7 +83,7 @@ fn closed_with(seal: u32) -> String {
 
 /// Returns why the index cannot be trusted. After a close in order it can, if it is as it was then; after a crash
 /// only within the same boot, because then everything that sled wrote is still in the page cache.
-fn distrust(directory: &Path, index: &Path) -> Option<String> {
+pub(super) fn distrust(directory: &Path, index: &Path) -> Option<String> {
     if !index.is_dir() {
         return Some("it is missing".to_owned());
     }

@@ -131,8 +131,9 @@ impl Budget {
         let came_to = Amount {
             requests: 1,
             prompt_tokens: usage.prompt_tokens.unwrap_or(0),
-            output_tokens: usage.completion_tokens.unwrap_or(0),
-            cost: price.cost(usage),
+            output_tokens: usage.completion_tokens.unwrap_or(worst.output_tokens),
+            cost: price
+                .cost(&Usage { completion_tokens: usage.completion_tokens.or(Some(worst.output_tokens)), ..*usage }),
         };
         self.spent = self.spent.plus(&came_to, 1);
     }

@@ -417,7 +417,7 @@ impl<'a> Dispatcher<'a> {
         let now = Instant::now();
         let Some(flight) = self.flights.get_mut(&fingerprint) else { return };
         let model = flight.question.target.model().to_owned();
-        let unpaid = Usage { prompt_tokens: Some(0), ..Usage::default() };
+        let unpaid = Usage { completion_tokens: Some(0), ..Usage::default() };
         self.budget.settle(&flight.worst, &model, (!failure.may_be_paid()).then_some(&unpaid));
         flight.streak += 1;
         let mut verdict = retry::decide(&failure, flight.counted + 1, flight.streak, &fingerprint);

@@ -6,6 +6,7 @@ mod support;
 
 mod crash_at_every_commit;
 mod datasets;
+mod disk_full;
 mod distill_command;
 mod exporting;
 mod faults;
@@ -14,6 +15,8 @@ mod identity;
 mod killed_for_real;
 mod layering;
 mod mock_server;
+mod night;
+mod power_cut;
 mod readme;
 mod reality;
 mod secrets;

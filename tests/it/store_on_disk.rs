@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cohobate::conversation::{Answer, ConversationKey, Fingerprint, Finish, Message, Role, Settings, Slot, Usage};
-use cohobate::store::{DiskStore, Entry, MemoryStore, Opened, Reader, Run, Snapshot, Status, Store, StoreError};
+use cohobate::store::{Disk, DiskStore, Entry, MemoryStore, Opened, Reader, Run, Snapshot, Status, Store, StoreError};
 use proptest::prelude::*;
 
-fn hash(number: u32) -> [u8; 32] {
+pub fn hash(number: u32) -> [u8; 32] {
     let mut bytes = [0; 32];
     bytes[..4].copy_from_slice(&number.to_le_bytes());
     bytes
 }
 
-fn answered(number: u32, conversation: u32, turn: u32, length: usize) -> Entry {
+pub fn answered(number: u32, conversation: u32, turn: u32, length: usize) -> Entry {
     let answer = Answer {
         message: Message::new(Role::Assistant, format!("answer {number} 🙂 ").repeat(1 + length / 12)),
         reasoning: number.is_multiple_of(3).then(|| "because".to_owned()),
@@ -65,7 +65,7 @@ fn entries() -> impl Strategy<Value = Vec<Entry>> {
 
 fn open(directory: &Path) -> (DiskStore, Opened) {
     // Small segments, so that a few entries already make several.
-    DiskStore::open_with(directory, 8_000, &mut |_, _| {}).unwrap()
+    DiskStore::open_with(directory, 8_000, Arc::new(Disk), &mut |_, _| {}).unwrap()
 }
 
 /// Everything that a reader can say.

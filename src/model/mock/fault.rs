@@ -5,6 +5,9 @@ use hyper::Response;
 use super::{Body, reply};
 use crate::conversation::{Answer, Dice, Finish, Message, Role};
 
+/// About half a million characters: what an answer without a limit comes to.
+const LOOP_REPETITIONS: usize = 30_000;
+
 /// Something that goes wrong in a share of the requests.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Fault {
@@ -60,6 +63,8 @@ fault_kinds! {
     Filter = "filter",
     /// An answer without a word.
     Empty = "empty",
+    /// An answer that repeats itself without end.
+    Loop = "loop",
 }
 
 /// The text is no `KIND:SHARE`.
@@ -138,6 +143,10 @@ pub(super) fn effect(kind: FaultKind, answer: &mut Answer) -> Effect {
         FaultKind::Length => change(answer, Finish::Length, "length", None),
         FaultKind::Filter => change(answer, Finish::Filtered, "content_filter", Some("")),
         FaultKind::Empty => change(answer, Finish::Empty, "stop", Some("")),
+        FaultKind::Loop => {
+            let text = "I will try again. ".repeat(LOOP_REPETITIONS);
+            change(answer, Finish::Length, "length", Some(&text))
+        }
     }
 }
 

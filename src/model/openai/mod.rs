@@ -3,6 +3,7 @@
 //!
 //! Tolerant where servers differ, strict about one thing: an answer without a known reason for its end is none.
 
+mod repetition;
 mod reply;
 mod request;
 mod stream;

@@ -133,7 +133,7 @@ fn finish_of(word: &str) -> Option<Finish> {
         "content_filter" | "SAFETY" | "RECITATION" | "sensitive" | "guardrail_intervened" => Finish::Filtered,
         "refusal" => Finish::Refused,
         "tool_calls" | "function_call" | "tool_use" | "pause_turn" => Finish::Tools,
-        "repetition" => Finish::Loop,
+        "repetition" | "loop" => Finish::Loop,
         _ => return None,
     })
 }

@@ -1,3 +1,4 @@
+use super::repetition::RepetitionGuard;
 use super::reply::{Completion, Parts};
 use crate::conversation::{Answer, Question};
 use crate::model::failure::{Class, Failure};
@@ -10,6 +11,8 @@ const ANSWER_BYTES_MAX: usize = 8 << 20;
 pub struct Assembler {
     parts: Parts,
     saw_chunk: bool,
+    text_guard: RepetitionGuard,
+    reasoning_guard: RepetitionGuard,
 }
 
 impl Assembler {
@@ -37,6 +40,17 @@ impl Assembler {
             return Err(Failure::new(Class::NeverThisQuestion, "too_long", "the answer is over 8 MB"));
         }
         Ok(())
+    }
+
+    /// True where the answer has become a loop: nothing that still comes is worth its price. Ended now, it is kept
+    /// as an answer with the reason `loop`.
+    pub fn sees_loop(&mut self) -> bool {
+        let is_loop =
+            self.text_guard.sees_loop(&self.parts.text) || self.reasoning_guard.sees_loop(&self.parts.reasoning);
+        if is_loop {
+            self.parts.finish = Some("loop".to_owned());
+        }
+        is_loop
     }
 
     /// Ends the stream. Complete only with a known reason for the end: `[DONE]` proves nothing, some servers

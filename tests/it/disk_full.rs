@@ -1,0 +1,97 @@
+//! A full disk stops the run in order; with space again the same command finishes, and nothing is paid twice.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::{MockServer, Place, conversation, jsonl};
+
+/// A file system of a few megabytes, unmounted when dropped.
+struct SmallDisk(std::path::PathBuf);
+
+impl SmallDisk {
+    fn mount(path: std::path::PathBuf, kilobytes: u32) -> Option<Self> {
+        std::fs::create_dir(&path).unwrap();
+        let size = format!("size={kilobytes}k");
+        let output = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&path).output();
+        match output {
+            Ok(output) if output.status.success() => Some(Self(path)),
+            _ => {
+                println!("skipped: mounting a small file system is not allowed here");
+                None
+            }
+        }
+    }
+
+    fn resize(&self, kilobytes: u32) {
+        let size = format!("remount,size={kilobytes}k");
+        assert!(Command::new("mount").args(["-o", &size]).arg(&self.0).status().unwrap().success());
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+fn dataset(place: &Place) -> u64 {
+    let rows: Vec<Value> = (0..400).map(|row| conversation(&format!("subject {row}"), 4)).collect();
+    place.write("in.jsonl", jsonl(&rows));
+    1_600
+}
+
+#[test]
+fn a_full_disk_under_the_store_stops_the_run_and_loses_nothing() {
+    let (place, server) = (Place::new(), MockServer::start(&["--latency", "2"]));
+    let Some(disk) = SmallDisk::mount(place.path("disk"), 1_000) else { return };
+    let turns = dataset(&place);
+    let model = server.model();
+    let arguments = [
+        "distill",
+        "in.jsonl",
+        "--teacher",
+        &model,
+        "-o",
+        "out.jsonl",
+        "--store",
+        "disk/a store",
+        "--concurrency",
+        "16",
+    ];
+    let finished = place.run(&arguments);
+    assert_eq!(finished.code, Some(4), "{}", finished.stderr);
+    assert!(
+        finished.stderr.contains("No space left on device") && finished.stderr.contains("hint: free some space"),
+        "{}",
+        finished.stderr
+    );
+    assert!(!finished.stderr.contains("panicked"), "{}", finished.stderr);
+    assert!(!place.exists("out.jsonl"));
+    let asked = server.count("requests");
+    assert!(asked > 0 && asked < turns, "{asked} calls before the disk was full");
+    disk.resize(200_000);
+    let finished = place.complete(&arguments);
+    let repeated = server.count("requests") - turns;
+    println!("full after {asked} calls, {repeated} repeated");
+    assert!(repeated <= 16 + 4, "{repeated} repeated\n{}", finished.stderr);
+    assert_eq!(server.count("distinct"), turns);
+    assert_eq!(place.rows("out.jsonl").len(), 400);
+}
+
+#[test]
+fn a_full_disk_under_the_output_leaves_the_old_output_and_all_answers() {
+    let (place, server) = (Place::new(), MockServer::start(&[]));
+    let Some(disk) = SmallDisk::mount(place.path("disk"), 64) else { return };
+    let turns = dataset(&place);
+    place.write("disk/out.jsonl", "the old output\n");
+    let model = server.model();
+    let arguments = ["distill", "in.jsonl", "--teacher", &model, "-o", "disk/out.jsonl"];
+    let finished = place.run(&arguments);
+    assert_eq!(finished.code, Some(4), "{}", finished.stderr);
+    assert!(finished.stderr.contains("cannot write disk/out.jsonl"), "{}", finished.stderr);
+    assert_eq!(place.read("disk/out.jsonl"), "the old output\n");
+    disk.resize(100_000);
+    place.complete(&arguments);
+    assert_eq!((server.count("requests"), place.rows("disk/out.jsonl").len()), (turns, 400));
+}
