@@ -65,7 +65,7 @@ async fn distill(args: DistillArgs) -> CliResult {
     let recipe: Arc<dyn Recipe> = Arc::new(Distill::new(Arc::clone(&found.target), system.as_deref()));
     let signals = Signals::listen(options.stop_signal)?;
     let store = Arc::new(store::open(&options)?);
-    let prepared = prepare(&args.input, &options, &*recipe, system.as_deref(), &*store, || signals.check())?;
+    let prepared = prepare(&args.input, &options, &*recipe, system.as_deref(), &*store)?;
     let Prepared { rows, totals, left_out, invalid, order } = prepared;
     let ledger = settle_ledger(&store, &options, &found)?;
     let run = begin(&store, recipe.settings())?;
@@ -87,7 +87,8 @@ async fn distill(args: DistillArgs) -> CliResult {
         committing: Committing::Thread,
         retry_failed: args.retry_failed,
     };
-    let ended = worker::run(work, signals.stage(), &mut progress.watcher()).await;
+    let ended = worker::run(work, signals.begin_asking(), &mut progress.watcher()).await;
+    signals.end_asking();
     let (tally, elapsed) = progress.finish();
     let ended = ended?;
     store.settle();
@@ -101,7 +102,7 @@ async fn distill(args: DistillArgs) -> CliResult {
     let code = match ended {
         Ended::Finished => {
             let writer = Writer { rows: &rows, recipe: &*recipe, store: &*store, keep_partial: args.keep_partial };
-            let written = writer.write(&args.output, || signals.check())?;
+            let written = writer.write(&args.output)?;
             close_finished(&mut closing, &args.output, &written, invalid)
         }
         Ended::Stopped(reason) => close_stopped(&mut closing, &reason, &signals, &found),
@@ -109,9 +110,9 @@ async fn distill(args: DistillArgs) -> CliResult {
     match options.progress() {
         _ if options.quiet && code == exit_code::INCOMPLETE => {
             let listed = closing.listed.as_ref().map_or(String::new(), |(path, _)| format!(", listed in {path}"));
-            eprintln!("error: {} incomplete{listed}", words::counted(closing.incomplete, "row"));
+            words::tell(format!("error: {} incomplete{listed}", words::counted(closing.incomplete, "row")));
         }
-        ProgressMode::Json => eprintln!("{}", summary_json(&tally, elapsed, &closing, code)),
+        ProgressMode::Json => words::tell(summary_json(&tally, elapsed, &closing, code)),
         _ => options.say(&summary(&tally, elapsed, &closing)),
     }
     if let Some(store) = Arc::into_inner(store) {
@@ -225,12 +226,12 @@ fn close_stopped(closing: &mut Closing, reason: &StopReason, signals: &Signals, 
         StopReason::Refused(failure) => {
             let model = words::quoted(found.target.model());
             closing.hint = Some(match failure.code.as_str() {
-                "auth" => "set COHOBATE_API_KEY or OPENAI_API_KEY to a key that the server takes, then run the same command again".to_owned(),
+                "auth" | "forbidden" => "set COHOBATE_API_KEY or OPENAI_API_KEY to a key that the server takes, then run the same command again".to_owned(),
                 "quota" => "the account has no credit left; add some, then run the same command again".to_owned(),
                 "http_404" => format!("check the address and that the server has the model {model}"),
                 _ => "mend what the server complains of, then run the same command again".to_owned(),
             });
-            eprintln!("error: {model} refuses every request: {failure}");
+            words::tell(format!("error: {model} refuses every request: {failure}"));
             exit_code::RESUMABLE
         }
     }

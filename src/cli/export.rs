@@ -7,7 +7,7 @@ use super::model::find_teacher;
 use super::options::Options;
 use super::output::{OUTPUT, Writer, check_output};
 use super::prepare::prepare;
-use super::{CliError, CliResult, store};
+use super::{CliResult, store};
 use crate::recipe::Distill;
 use crate::report::words::{counted, number};
 
@@ -41,9 +41,9 @@ pub fn run(args: ExportArgs) -> CliResult {
     let system = options.system_text()?;
     let recipe = Distill::new(Arc::clone(&found.target), system.as_deref());
     let store = store::open_reader(&options)?;
-    let prepared = prepare(&args.input, &options, &recipe, system.as_deref(), &*store, || Ok(()))?;
+    let prepared = prepare(&args.input, &options, &recipe, system.as_deref(), &*store)?;
     let writer = Writer { rows: &prepared.rows, recipe: &recipe, store: &*store, keep_partial: args.keep_partial };
-    let written = writer.write(&args.output, || Ok::<(), CliError>(()))?;
+    let written = writer.write(&args.output)?;
     options.say(&format!("wrote {}, {}", args.output, counted(written.rows, "row")));
     let missing = written.incomplete + prepared.invalid;
     if missing == 0 {

@@ -6,6 +6,7 @@ use clap::Args;
 use super::error::exit_code;
 use super::{CliError, CliResult};
 use crate::model::mock::{Fault, Mock, MockSettings};
+use crate::report::words;
 
 /// Serve the simulated model over an OpenAI-compatible API
 ///
@@ -55,7 +56,7 @@ pub fn run(args: &MockArgs) -> CliResult {
         };
         let mock = Mock::bind(address, settings).await.map_err(taken)?;
         let address = mock.address().map_err(taken)?;
-        eprintln!("listening on http://{address}/v1");
+        words::tell(format!("listening on http://{address}/v1"));
         tokio::select! {
             () = mock.serve() => {}
             _ = tokio::signal::ctrl_c() => {}

@@ -21,6 +21,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use error::CliError;
+
+use crate::report::words;
 pub use error::exit_code;
 
 /// Distils multi-turn conversations: keeps every user turn, lets a teacher model write every assistant turn anew,
@@ -57,9 +59,9 @@ pub fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             if !error.message.is_empty() {
-                eprintln!("error: {}", error.message);
+                words::tell(format!("error: {}", error.message));
                 if let Some(hint) = &error.hint {
-                    eprintln!("hint: {hint}");
+                    words::tell(format!("hint: {hint}"));
                 }
             }
             ExitCode::from(error.code)

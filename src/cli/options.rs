@@ -13,7 +13,7 @@ use super::model::Profile;
 use super::signals::StopSignal;
 use crate::conversation::Sampling;
 use crate::model::PaceLimits;
-use crate::report::ProgressMode;
+use crate::report::{ProgressMode, words};
 
 /// The configuration file that is read when none is named.
 const CONFIG_FILE: &str = "cohobate.toml";
@@ -203,8 +203,8 @@ impl Options {
     pub fn say(&self, line: &str) {
         match self.progress() {
             _ if self.quiet => {}
-            ProgressMode::Json => eprintln!("{}", serde_json::json!({"message": line})),
-            _ => eprintln!("{line}"),
+            ProgressMode::Json => words::tell(serde_json::json!({"message": line})),
+            _ => words::tell(line),
         }
     }
 }

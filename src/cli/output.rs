@@ -41,13 +41,12 @@ pub struct Writer<'a> {
 
 impl Writer<'_> {
     /// Writes `path` and, where rows are missing, `path.incomplete.jsonl`. Both appear whole or not at all.
-    pub fn write(&self, path: &str, mut check: impl FnMut() -> Result<(), CliError>) -> Result<Written, CliError> {
+    pub fn write(&self, path: &str) -> Result<Written, CliError> {
         let mut output = OutputFile::create(path)?;
         let mut missing = Missing::new(path);
         let mut written = Written::default();
         let mut line = Vec::new();
         for row in 0..self.rows.len() {
-            check()?;
             line.clear();
             let (source, number) = self.rows.place(row)?;
             let mut entry =
@@ -77,11 +76,10 @@ impl Writer<'_> {
             }
         }
         self.rows.check_unchanged()?;
-        let would_empty = written.rows == 0 && std::fs::metadata(path).is_ok_and(|there| there.len() > 0);
+        let there = std::fs::metadata(path);
+        let would_empty = written.rows == 0 && there.is_ok_and(|there| there.is_file() && there.len() > 0);
         written.kept_old = path != "-" && would_empty;
-        if written.kept_old {
-            output.abandon();
-        } else {
+        if !written.kept_old {
             output.finish()?;
         }
         written.listed = missing.count;
@@ -191,7 +189,11 @@ pub fn check_writable(path: &str) -> Result<(), CliError> {
     if Path::new(path).is_dir() {
         return Err(CliError::usage(format!("the output {path} is a directory"), "name a file with -o"));
     }
-    OutputFile::create(path)?.abandon();
+    let is_special = std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
+    // Opening a pipe would tell its reader that there is nothing.
+    if !is_special {
+        drop(OutputFile::create(path)?);
+    }
     Ok(())
 }
 

@@ -62,7 +62,7 @@ pub fn run(args: PlanArgs) -> CliResult {
     } else {
         Arc::new(MemoryStore::new())
     };
-    let prepared = prepare(&args.input, &options, &recipe, system.as_deref(), &*store, || Ok(()))?;
+    let prepared = prepare(&args.input, &options, &recipe, system.as_deref(), &*store)?;
     let expected = expected_answer_tokens(&*store, &found)?;
     let mut planner =
         Planner { recipe: &recipe, store: &*store, expected, seen: HashSet::new(), plan: Plan::default() };
@@ -83,6 +83,9 @@ fn expected_answer_tokens(store: &dyn Reader, found: &Found) -> Result<Option<u6
     let spent = spending.get(found.target.model()).filter(|spent| spent.completion_tokens > 0);
     Ok(spent.map(|spent| spent.completion_tokens / spent.calls.max(1)))
 }
+
+/// An answer is imagined no longer than this.
+const ANSWER_TOKENS_MAX: u64 = 1 << 20;
 
 /// Walks through conversations with made-up answers where there are none: the same path that a run takes, so
 /// that equal conversations and equal beginnings are counted once, and prompts grow as they will.
@@ -144,7 +147,7 @@ impl Planner<'_> {
         let replaced = seed.turns.get(question.slot.turn as usize).and_then(|turn| turn.replaced.as_deref());
         let expected = self.expected.or_else(|| replaced.map(estimate_tokens)).unwrap_or(ANSWER_TOKENS);
         let limit = question.target.sampling().max_tokens.map_or(u64::MAX, u64::from);
-        let tokens = expected.clamp(1, limit);
+        let tokens = expected.clamp(1, limit.min(ANSWER_TOKENS_MAX));
         let mut text = fingerprint.to_string();
         text.truncate(64.min((tokens as f64 * 3.6) as usize).max(16));
         text.extend(std::iter::repeat_n('.', ((tokens as f64 * 3.6) as usize).saturating_sub(text.len())));

@@ -49,14 +49,13 @@ pub enum Row {
     Invalid { reason: String },
 }
 
-/// Reads every row of `inputs`. `check` may stop it between two rows.
+/// Reads every row of `inputs`.
 pub fn prepare(
     inputs: &[String],
     options: &Options,
     recipe: &dyn Recipe,
     system: Option<&str>,
     store: &dyn Reader,
-    mut check: impl FnMut() -> Result<(), CliError>,
 ) -> Result<Prepared, CliError> {
     if inputs.is_empty() {
         return Err(CliError::usage("no input is named", "name one or more files, or - for standard input"));
@@ -88,7 +87,6 @@ pub fn prepare(
         };
         let mut rows = input.rows().map_err(unreadable)?;
         while pass.row < limit {
-            check()?;
             let Some(found) = rows.next().map_err(unreadable)? else { break };
             pass.take(found, &input.name, options)?;
         }

@@ -1,11 +1,12 @@
 use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::error::{CliError, exit_code};
+use crate::report::words;
 use crate::worker::Stage;
 
 /// A signal with which a batch scheduler warns before it kills.
@@ -40,10 +41,12 @@ impl FromStr for StopSignal {
     }
 }
 
-/// Turns SIGINT, SIGTERM and SIGHUP into stages: the first stops in order, the second at once.
+/// Turns SIGINT, SIGTERM and SIGHUP into stages: the first stops in order, the second at once. While no call can be
+/// in flight there is nothing to wait for, and the first ends the program.
 pub struct Signals {
     stage: watch::Receiver<Stage>,
     exit_code: Arc<AtomicU8>,
+    is_asking: Arc<AtomicBool>,
 }
 
 impl Signals {
@@ -52,40 +55,58 @@ impl Signals {
         let (sender, stage) = watch::channel(Stage::Go);
         let exit_code = Arc::new(AtomicU8::new(0));
         // 128 and the signal's number, as shells count; a warning leaves the job to be queued again.
+        let is_asking = Arc::new(AtomicBool::new(false));
         let known = [(SignalKind::interrupt(), 130), (SignalKind::terminate(), 143), (SignalKind::hangup(), 129)];
+        // `nohup` and shells that start a job in the background have signals ignored on purpose.
+        let known = known.into_iter().filter(|(kind, _)| !is_ignored(kind.as_raw_value()));
         let warning = warning.map(|warning| (warning.kind(), exit_code::RESUMABLE));
-        for (kind, code) in known.into_iter().chain(warning) {
-            let (sender, exit_code) = (sender.clone(), Arc::clone(&exit_code));
+        for (kind, code) in known.chain(warning) {
+            let (sender, exit_code, is_asking) = (sender.clone(), Arc::clone(&exit_code), Arc::clone(&is_asking));
             let mut arrivals =
                 signal(kind).map_err(|error| CliError::failure(format!("cannot listen for signals: {error}")))?;
             tokio::spawn(async move {
                 while arrivals.recv().await.is_some() {
                     exit_code.store(code, Ordering::Release);
+                    if !is_asking.load(Ordering::Acquire) {
+                        leave(code);
+                    }
                     sender.send_modify(|stage| {
                         *stage = if *stage == Stage::Go { Stage::Drain } else { Stage::Now };
                     });
                 }
             });
         }
-        Ok(Self { stage, exit_code })
+        Ok(Self { stage, exit_code, is_asking })
     }
 
-    /// Returns the stage for the worker to watch.
-    pub fn stage(&self) -> watch::Receiver<Stage> {
+    /// Returns the stage for the worker to watch; from now on calls may be in flight.
+    pub fn begin_asking(&self) -> watch::Receiver<Stage> {
+        self.is_asking.store(true, Ordering::Release);
         self.stage.clone()
     }
 
-    /// Fails where the person wants the program to stop; for work that is not worth finishing.
-    pub fn check(&self) -> Result<(), CliError> {
-        if *self.stage.borrow() == Stage::Go {
-            return Ok(());
-        }
-        let hint = Some("run the same command again to go on".to_owned());
-        Err(CliError { code: self.exit_code(), message: "interrupted".to_owned(), hint })
+    /// No call is in flight any more.
+    pub fn end_asking(&self) {
+        self.is_asking.store(false, Ordering::Release);
     }
 
     /// Returns the exit code of the signal that came last, 0 where none came.
     pub fn exit_code(&self) -> u8 {
         self.exit_code.load(Ordering::Acquire)
     }
+}
+
+/// Ends the program where it stands. Everything committed is in the journal, outputs are whole or not there.
+#[expect(clippy::exit, reason = "a read of standard input or of a large file cannot be interrupted otherwise")]
+fn leave(code: u8) {
+    words::tell("interrupted\nhint: run the same command again to go on");
+    std::process::exit(i32::from(code));
+}
+
+/// True where whoever started this process had the signal ignored; where the system does not tell, false.
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask & (1 << (signal - 1)) != 0
 }

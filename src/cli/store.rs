@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::error::CliError;
 use super::options::Options;
+use crate::conversation::{ConversationKey, Fingerprint};
 use crate::report::words;
-use crate::store::{DiskStore, Opened, Reader, Snapshot, StoreError};
+use crate::store::{DiskStore, Opened, Reader, Run, Snapshot, Spending, State, StoreError, Stored};
 
 /// Opens the store for a run.
 pub fn open(options: &Options) -> Result<DiskStore, CliError> {
@@ -34,13 +35,51 @@ pub fn open_reader(options: &Options) -> Result<Arc<dyn Reader>, CliError> {
     match DiskStore::open(&path, &mut |_, _| {}) {
         Ok((store, opened)) => {
             tell(options, &path, &opened);
-            Ok(Arc::new(store))
+            Ok(Arc::new(ReadStore(Some(store))))
         }
         Err(error @ (StoreError::Locked { .. } | StoreError::Io { .. })) => {
             options.say(&format!("{error}; reading what is committed so far"));
             Ok(Arc::new(Snapshot::read(&path)?))
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// A store that is only read, and closed in order when nobody reads it any more.
+struct ReadStore(Option<DiskStore>);
+
+impl ReadStore {
+    fn inner(&self) -> &DiskStore {
+        self.0.as_ref().expect("the store is there until it is dropped")
+    }
+}
+
+impl Drop for ReadStore {
+    fn drop(&mut self) {
+        // An index that is not closed in order is checked or built anew by the next open.
+        let _ = self.0.take().map(DiskStore::close);
+    }
+}
+
+impl Reader for ReadStore {
+    fn answer(&self, fingerprint: &Fingerprint) -> Result<Option<Stored>, StoreError> {
+        self.inner().answer(fingerprint)
+    }
+
+    fn state(&self, key: &ConversationKey) -> Result<Option<State>, StoreError> {
+        self.inner().state(key)
+    }
+
+    fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, State)) -> Result<(), StoreError> {
+        self.inner().for_each_state(visit)
+    }
+
+    fn runs(&self) -> Result<Vec<Run>, StoreError> {
+        self.inner().runs()
+    }
+
+    fn spending(&self) -> Result<Spending, StoreError> {
+        self.inner().spending()
     }
 }
 

@@ -106,11 +106,11 @@ fn verify_output(args: &VerifyArgs, output: &str, options: &Options) -> Result<u
     let system = options.system_text()?;
     let recipe = Distill::new(Arc::clone(&found.target), system.as_deref());
     let reader = store::open_reader(options)?;
-    let prepared = prepare(&args.input, options, &recipe, system.as_deref(), &*reader, || Ok(()))?;
+    let prepared = prepare(&args.input, options, &recipe, system.as_deref(), &*reader)?;
     let writer = Writer { rows: &prepared.rows, recipe: &recipe, store: &*reader, keep_partial: args.keep_partial };
     let directory = prepared.rows.spool();
     let expected_path = directory.join("expected.jsonl").display().to_string();
-    let written = writer.write(&expected_path, || Ok::<(), CliError>(()))?;
+    let written = writer.write(&expected_path)?;
     let mut lines = Lines::default();
     lines.take(&expected_path, 1)?;
     let expected_order = std::mem::take(&mut lines.order);

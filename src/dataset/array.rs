@@ -51,9 +51,11 @@ impl<R: BufRead> Elements<R> {
                 (State::BeforeArray, b'[') => self.state = State::BetweenElements,
                 (State::BetweenElements, b',') => {}
                 (State::BetweenElements, b']') => self.state = State::Ended,
-                (State::BetweenElements, _) => return Ok(Some(Ok(()))),
-                (State::BeforeArray | State::Ended, _) => {
-                    let reason = "something stands outside the JSON array".to_owned();
+                (State::BetweenElements, byte) if byte != b'}' => return Ok(Some(Ok(()))),
+                (state, _) => {
+                    let place = if state == State::BetweenElements { "between the rows of" } else { "outside" };
+                    let reason = format!("something stands {place} the JSON array; what follows is not read");
+                    self.state = State::Ended;
                     let line = self.line;
                     // Nothing after that can be trusted to be cut right.
                     while let length @ 1.. = self.reader.fill_buf()?.len() {

@@ -59,6 +59,11 @@ impl Input {
         if path.is_dir() {
             return Err(fault("it is a directory; name the files in it".to_owned()));
         }
+        if !std::fs::metadata(path).map_err(stored)?.is_file() {
+            // A pipe gives its bytes once.
+            let path = File::open(path).and_then(|mut pipe| spool_to(spool, number, &mut pipe)).map_err(stored)?;
+            return Self::open_spooled(name, path, spool, number).map_err(stored);
+        }
         let head = head_of(path).map_err(stored)?;
         if let Some((_, kind)) = FOREIGN.iter().find(|(magic, _)| head.starts_with(magic)) {
             return Err(fault(format!("it is {kind}; JSONL and JSON arrays, plain, .gz or .zst, can be read")));

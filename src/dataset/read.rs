@@ -92,3 +92,82 @@ fn unknown_shape(columns: &Columns) -> String {
     let known = FORMATS.iter().map(|format| format.name()).collect::<Vec<_>>().join(", ");
     format!("no known format ({known}) has the columns {}", names.join(", "))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::super::array::Elements;
+    use super::super::lines::Lines;
+    use super::super::row::RowSource;
+    use super::*;
+
+    /// JSON values of any shape, with the names that formats look for among their keys.
+    fn values() -> impl Strategy<Value = Value> {
+        let names = [
+            "messages",
+            "conversations",
+            "conversation",
+            "turns",
+            "role",
+            "content",
+            "from",
+            "value",
+            "id",
+            "meta",
+            "type",
+            "text",
+        ];
+        let words = ["user", "assistant", "human", "gpt", "system", "tool", "x", "", "你好 \u{1f642}", "}],[{\"\\"];
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            prop::sample::select(words.to_vec()).prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 40, 5, move |inner| {
+            let key = prop::sample::select(names.to_vec()).prop_map(str::to_owned);
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+                prop::collection::vec((key, inner), 0..5)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
+    fn rows(mut source: impl RowSource) -> Vec<Vec<u8>> {
+        let mut rows = Vec::new();
+        while let Some(row) = source.next().unwrap() {
+            rows.push(row.map(|row| row.bytes.to_vec()).unwrap_or_default());
+            assert!(rows.len() < 10_000, "the source does not end");
+        }
+        rows
+    }
+
+    proptest! {
+        #[test]
+        fn no_row_makes_a_reader_panic(value in values(), cut in any::<prop::sample::Index>(), junk in prop::collection::vec(any::<u8>(), 0..80)) {
+            let text = value.to_string();
+            let _ = read_row(text.as_bytes());
+            let _ = read_row(&text.as_bytes()[..cut.index(text.len() + 1)]);
+            let _ = read_row(&junk);
+        }
+
+        #[test]
+        fn an_array_and_its_lines_hold_the_same_rows(values in prop::collection::vec(values(), 0..8), pretty in any::<bool>()) {
+            let lines = values.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
+            let array = json!(values);
+            let array = if pretty { format!("{array:#}") } else { array.to_string() };
+            let parse = |rows: Vec<Vec<u8>>| rows.iter().map(|row| serde_json::from_slice(row).unwrap()).collect::<Vec<Value>>();
+            prop_assert_eq!(parse(rows(Lines::new(lines.as_bytes()))), values.clone());
+            prop_assert_eq!(parse(rows(Elements::new(array.as_bytes()))), values);
+        }
+
+        #[test]
+        fn no_bytes_keep_a_cutter_from_its_end(bytes in prop::collection::vec(prop::sample::select(b"[]{},:\"\\ \nab1".to_vec()), 0..60)) {
+            rows(Elements::new(&bytes[..]));
+            rows(Lines::new(&bytes[..]));
+        }
+    }
+}

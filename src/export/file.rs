@@ -13,11 +13,18 @@ pub struct OutputFile {
 
 enum Target {
     /// Written beside its final place under another name.
-    File {
-        path: PathBuf,
-        partial: PathBuf,
-    },
-    StandardOutput,
+    File { path: PathBuf, partial: Partial },
+    /// Written where it is: standard output, a device, a named pipe.
+    Stream { name: String },
+}
+
+/// A file that goes when it is dropped; once it is in its place, its name is gone already.
+struct Partial(PathBuf);
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
 }
 
 enum Encoder {
@@ -40,12 +47,16 @@ impl OutputFile {
     /// Begins to write `path`, `-` for standard output; `.gz` and `.zst` are compressed.
     pub fn create(path: &str) -> Result<Self, OutputError> {
         let fault = |source| OutputError { path: path.to_owned(), source };
+        let is_special = fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
         let (target, sink): (Target, Box<dyn Write>) = if path == "-" {
-            (Target::StandardOutput, Box::new(io::stdout()))
+            (Target::Stream { name: "standard output".to_owned() }, Box::new(io::stdout()))
+        } else if is_special {
+            let sink = File::options().write(true).open(path).map_err(fault)?;
+            (Target::Stream { name: path.to_owned() }, Box::new(sink))
         } else {
-            let partial = PathBuf::from(format!("{path}.partial"));
+            let partial = PathBuf::from(format!("{path}.{}.partial", std::process::id()));
             let file = File::create(&partial).map_err(fault)?;
-            (Target::File { path: PathBuf::from(path), partial }, Box::new(file))
+            (Target::File { path: PathBuf::from(path), partial: Partial(partial) }, Box::new(file))
         };
         let sink = BufWriter::with_capacity(BUFFER_BYTES, sink);
         let extension = Path::new(path).extension().and_then(|extension| extension.to_str());
@@ -67,14 +78,6 @@ impl OutputFile {
         written.map_err(|source| self.target.fault(source))
     }
 
-    /// Leaves everything as it was before.
-    pub fn abandon(self) {
-        if let Target::File { partial, .. } = &self.target {
-            // What stays is overwritten by the next run.
-            let _ = fs::remove_file(partial);
-        }
-    }
-
     /// Puts the file in its place: written out, synced, renamed, the directory synced.
     pub fn finish(self) -> Result<(), OutputError> {
         let Self { target, encoder } = self;
@@ -84,8 +87,8 @@ impl OutputFile {
             Encoder::Zstd(writer) => writer.finish(),
         };
         let placed = sink.and_then(|mut sink| sink.flush()).and_then(|()| match &target {
-            Target::StandardOutput => Ok(()),
-            Target::File { path, partial } => place(partial, path),
+            Target::Stream { .. } => Ok(()),
+            Target::File { path, partial } => place(&partial.0, path),
         });
         placed.map_err(|source| target.fault(source))
     }
@@ -95,7 +98,7 @@ impl Target {
     fn fault(&self, source: io::Error) -> OutputError {
         let path = match self {
             Target::File { path, .. } => path.display().to_string(),
-            Target::StandardOutput => "standard output".to_owned(),
+            Target::Stream { name } => name.clone(),
         };
         OutputError { path, source }
     }

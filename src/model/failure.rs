@@ -6,7 +6,7 @@
 //! | 408, 409, 425, 5xx, 529; a cut or unreadable reply; an error inside a 200 | again later |
 //! | 429, 503 with a wait time | rate limited |
 //! | 400 and other 4xx; too long a conversation; a filtered prompt | never this question |
-//! | 401, 402, 403; a quota or credit that is used up; 404, 405 (the address or the model is wrong) | never this run |
+//! | 401, 402, 403; a quota or credit that is used up; 3xx, 404, 405, 407 (the address or the model is wrong) | never this run |
 //! | connection refused, DNS, TLS, connect timeout | outage |
 //!
 //! `x-should-retry` overrides the status, as in the official clients.
@@ -33,6 +33,9 @@ pub enum Class {
     Outage,
 }
 
+/// The code of a 403. Before any answer it means a wrong key; after one a firewall may dislike this one question.
+pub const FORBIDDEN: &str = "forbidden";
+
 /// A question that got no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
@@ -54,6 +57,11 @@ impl Failure {
 }
 
 impl Failure {
+    /// True where a reply came whole and said nothing that can be used.
+    pub fn is_unusable_reply(&self) -> bool {
+        matches!(self.code.as_str(), "garbage" | "unfinished" | "no_choice")
+    }
+
     /// True where the server may have worked and billed, although no whole answer came.
     pub fn may_be_paid(&self) -> bool {
         matches!(
@@ -181,9 +189,10 @@ impl Refusal {
             408 | 409 | 425 | 499 | 500..=599 => (Class::AgainLater, by_status()),
             400 | 403 | 413 | 422 if error.is_filtered() => (Class::NeverThisQuestion, "content_filter".to_owned()),
             400..=499 if error.is_context_overflow() => (Class::NeverThisQuestion, "context".to_owned()),
-            401 | 403 => (Class::NeverThisRun, "auth".to_owned()),
+            401 => (Class::NeverThisRun, "auth".to_owned()),
+            403 => (Class::NeverThisRun, FORBIDDEN.to_owned()),
             402 => (Class::NeverThisRun, "quota".to_owned()),
-            404 | 405 => (Class::NeverThisRun, by_status()),
+            300..=399 | 404 | 405 | 407 => (Class::NeverThisRun, by_status()),
             _ => (Class::NeverThisQuestion, by_status()),
         }
     }
@@ -196,5 +205,64 @@ fn shorten(message: &str) -> String {
     match line.char_indices().nth(CHARACTERS_MAX) {
         Some((at, _)) => format!("{}…", &line[..at]),
         None => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn class(status: u16, body: &str) -> (Class, String) {
+        let failure = Refusal { status, error: ErrorBody::parse(body.as_bytes()), ..Refusal::default() }.into_failure();
+        (failure.class, failure.code)
+    }
+
+    #[test]
+    fn bodies_of_every_shape_are_read() {
+        for (body, message) in [
+            (r#"{"error":{"message":"m","type":"t","code":"c"}}"#, "m"),
+            (r#"{"error":{"message":"m","code":400}}"#, "m"),
+            (r#"{"error":"m"}"#, "m"),
+            (r#"{"object":"error","message":"m","code":400}"#, "m"),
+            (r#"{"type":"error","error":{"type":"t","message":"m"}}"#, "m"),
+            (r#"{"detail":"m"}"#, "m"),
+            (r#"[{"error":{"code":429,"message":"m","status":"RESOURCE_EXHAUSTED"}}]"#, "m"),
+            ("m", "m"),
+        ] {
+            assert_eq!(ErrorBody::parse(body.as_bytes()).message, message, "{body}");
+        }
+    }
+
+    #[test]
+    fn the_class_follows_the_status_and_the_words() {
+        use Class::{AgainLater, NeverThisQuestion, NeverThisRun, RateLimited};
+        for (status, body, expected) in [
+            (400, "", NeverThisQuestion),
+            (400, r#"{"error":{"code":"context_length_exceeded"}}"#, NeverThisQuestion),
+            (401, "", NeverThisRun),
+            (402, "", NeverThisRun),
+            (403, "", NeverThisRun),
+            (403, "flagged by moderation", NeverThisQuestion),
+            (404, "", NeverThisRun),
+            (408, "", AgainLater),
+            (422, "", NeverThisQuestion),
+            (429, "", RateLimited),
+            (429, r#"{"error":{"code":"insufficient_quota"}}"#, NeverThisRun),
+            (429, r#"{"error":{"message":"You exceeded your current quota","code":"429"}}"#, NeverThisRun),
+            (500, "", AgainLater),
+            (503, "The request queue is full.", AgainLater),
+            (529, "", AgainLater),
+        ] {
+            assert_eq!(class(status, body).0, expected, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn what_the_server_says_about_trying_again_overrides_the_status() {
+        let failure = |status, should_retry| {
+            Refusal { status, should_retry: Some(should_retry), ..Refusal::default() }.into_failure().class
+        };
+        assert_eq!(failure(400, true), Class::AgainLater);
+        assert_eq!(failure(500, false), Class::NeverThisQuestion);
     }
 }

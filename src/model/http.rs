@@ -15,6 +15,8 @@ use crate::conversation::{Answer, Question, estimate_tokens};
 const BODY_BYTES_MAX: usize = 64 << 20;
 /// Most bytes of a refusal that are read.
 const ERROR_BYTES_MAX: usize = 64 << 10;
+/// How long a stream whose answer is whole may take to count its tokens and end.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 /// Below the five seconds after which vLLM, uvicorn, Node and llama-server close an idle connection.
 const POOL_IDLE: Duration = Duration::from_secs(3);
 
@@ -158,9 +160,16 @@ impl HttpModel {
         let mut assembler = Assembler::default();
         let mut deadline = tokio::time::Instant::now() + first_byte;
         loop {
-            let chunk = tokio::time::timeout_at(deadline, response.chunk()).await;
-            let chunk = chunk.map_err(|_| timed_out("idle", "the stream stood still for", idle))?;
-            let Some(chunk) = chunk.map_err(|error| connection_failure(&error))? else { break };
+            let chunk = match tokio::time::timeout_at(deadline, response.chunk()).await {
+                // The answer is whole: how the connection ends does not matter any more.
+                Err(_) | Ok(Err(_)) if assembler.has_ended() => break,
+                Err(_) => return Err(timed_out("idle", "the stream stood still for", idle)),
+                Ok(chunk) => chunk.map_err(|error| connection_failure(&error))?,
+            };
+            let Some(chunk) = chunk else {
+                lines.finish(|payload| assembler.push(payload))?;
+                break;
+            };
             let mut progressed = false;
             lines.push(&chunk, |payload| {
                 progressed = true;
@@ -170,7 +179,8 @@ impl HttpModel {
                 break;
             }
             if progressed {
-                deadline = tokio::time::Instant::now() + idle;
+                let wait = if assembler.has_ended() { idle.min(LAST_WORDS) } else { idle };
+                deadline = tokio::time::Instant::now() + wait;
             }
         }
         assembler.finish(question, attempt)

@@ -19,7 +19,7 @@ mod sse;
 mod wait;
 
 pub use breaker::Breaker;
-pub use failure::{Class, Failure};
+pub use failure::{Class, FORBIDDEN, Failure};
 pub use http::{HttpModel, HttpSettings, HttpSetupError, Timeouts};
 pub use openai::LengthField;
 pub use pace::{Pace, PaceChange, PaceLimits};

@@ -8,6 +8,8 @@ use crate::conversation::{Dice, Fingerprint};
 /// How often a question is sent before its conversation is given up for this run. With the waits below that is
 /// about seven minutes of a server that answers nothing but errors.
 pub const ATTEMPTS_MAX: u32 = 12;
+/// The same for whole replies that cannot be used: each of them may have been paid for.
+const UNUSABLE_REPLIES_MAX: u32 = 4;
 /// How often a raced connection is tried again without a wait.
 const IMMEDIATE_ATTEMPTS_MAX: u32 = 3;
 const WAIT_FIRST: Duration = Duration::from_millis(500);
@@ -42,6 +44,7 @@ pub fn decide(failure: &Failure, attempt: u32, streak: u32, fingerprint: &Finger
         Class::RateLimited | Class::Outage => Verdict::Again { after, counted: false },
         Class::AgainNow if streak <= IMMEDIATE_ATTEMPTS_MAX => Verdict::Again { after: Duration::ZERO, counted: false },
         Class::AgainNow | Class::AgainLater if attempt >= ATTEMPTS_MAX => Verdict::GiveUp,
+        Class::AgainLater if failure.is_unusable_reply() && attempt >= UNUSABLE_REPLIES_MAX => Verdict::GiveUp,
         Class::AgainNow | Class::AgainLater => Verdict::Again { after, counted: true },
     }
 }

@@ -50,6 +50,13 @@ impl EventLines {
     }
 }
 
+impl EventLines {
+    /// Ends the stream: what stands behind the last line end counts as a line.
+    pub fn finish<E>(&mut self, mut event: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        deliver(&std::mem::take(&mut self.partial), &mut event)
+    }
+}
+
 fn deliver<E>(line: &[u8], event: &mut impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
     let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
     match line.strip_prefix(b"data:") {

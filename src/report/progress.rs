@@ -148,8 +148,8 @@ impl Shared {
         match self.mode {
             ProgressMode::None => {}
             ProgressMode::Auto => self.bar.println(line),
-            ProgressMode::Plain => eprintln!("{line}"),
-            ProgressMode::Json => eprintln!("{}", json!({"message": line})),
+            ProgressMode::Plain => words::tell(line),
+            ProgressMode::Json => words::tell(json!({"message": line})),
         }
     }
 
@@ -163,14 +163,14 @@ impl Shared {
                 self.bar.set_message(line(&tally, elapsed));
             }
             ProgressMode::Plain => {
-                eprintln!(
+                words::tell(format!(
                     "{}/{} turns, {}",
                     words::number(tally.done()),
                     words::number(tally.totals.turns),
                     line(&tally, elapsed)
-                );
+                ));
             }
-            ProgressMode::Json => eprintln!("{}", as_json(&tally, elapsed)),
+            ProgressMode::Json => words::tell(as_json(&tally, elapsed)),
         }
     }
 }

@@ -103,7 +103,7 @@ fn add_usage(total: &mut Usage, usage: &Usage) {
     ];
     for (sum, part) in fields {
         if let Some(part) = part {
-            *sum = Some(sum.unwrap_or(0) + part);
+            *sum = Some(sum.unwrap_or(0).saturating_add(part));
         }
     }
 }

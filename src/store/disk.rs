@@ -165,8 +165,12 @@ impl Reader for DiskStore {
             }
             // The bytes there are not that answer any more: it is asked again, and takes its place.
             _ => {
-                self.shared.recent().remove(fingerprint);
-                self.shared.index.forget(fingerprint)?;
+                let mut recent = self.shared.recent();
+                if recent.get(fingerprint) == Some(&place) {
+                    recent.remove(fingerprint);
+                }
+                drop(recent);
+                self.shared.index.forget(fingerprint, place)?;
                 Ok(None)
             }
         }

@@ -139,9 +139,9 @@ impl Spent {
     /// Books one answer.
     pub fn add(&mut self, usage: &Usage) {
         self.calls += 1;
-        self.prompt_tokens += usage.prompt_tokens.unwrap_or(0);
-        self.cached_tokens += usage.cached_tokens.unwrap_or(0);
-        self.completion_tokens += usage.completion_tokens.unwrap_or(0);
-        self.reasoning_tokens += usage.reasoning_tokens.unwrap_or(0);
+        self.prompt_tokens = self.prompt_tokens.saturating_add(usage.prompt_tokens.unwrap_or(0));
+        self.cached_tokens = self.cached_tokens.saturating_add(usage.cached_tokens.unwrap_or(0));
+        self.completion_tokens = self.completion_tokens.saturating_add(usage.completion_tokens.unwrap_or(0));
+        self.reasoning_tokens = self.reasoning_tokens.saturating_add(usage.reasoning_tokens.unwrap_or(0));
     }
 }

@@ -42,9 +42,9 @@ pub fn fold<V: View>(view: &mut V, place: Place, entry: &Entry) -> Result<(), V:
         }
         Entry::Unknown { model, calls, prompt_tokens, completion_tokens } => {
             let spent = view.spending().entry(model.clone()).or_default();
-            spent.unknown_calls += calls;
-            spent.unknown_prompt_tokens += prompt_tokens;
-            spent.unknown_completion_tokens += completion_tokens;
+            spent.unknown_calls = spent.unknown_calls.saturating_add(*calls);
+            spent.unknown_prompt_tokens = spent.unknown_prompt_tokens.saturating_add(*prompt_tokens);
+            spent.unknown_completion_tokens = spent.unknown_completion_tokens.saturating_add(*completion_tokens);
             Ok(())
         }
         Entry::Closed { conversation, status } => {

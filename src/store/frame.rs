@@ -106,3 +106,52 @@ fn checksum(header: &[u8], payload: &[u8]) -> u32 {
     hasher.update(payload);
     hasher.finalize()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn framed(records: &[Vec<u8>]) -> Vec<u8> {
+        let (mut writer, mut bytes) = (FrameWriter::new(), Vec::new());
+        for record in records {
+            writer.append(record, &mut bytes);
+        }
+        bytes
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_framed_comes_back(records in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..2_000), 0..6)) {
+            let bytes = framed(&records);
+            let mut rest = &bytes[..];
+            for expected in &records {
+                let Parsed::Frame { length, record, .. } = parse(rest) else { panic!("no frame") };
+                prop_assert_eq!(&record, expected);
+                rest = &rest[length..];
+            }
+            prop_assert!(rest.is_empty());
+        }
+
+        #[test]
+        fn no_bytes_make_a_reader_panic_or_believe(mut bytes in prop::collection::vec(any::<u8>(), 0..300), honest in any::<bool>()) {
+            if honest {
+                // A plausible beginning leads further into the parser.
+                bytes.splice(0..0, *b"cohf\x01\x01\0\0");
+            }
+            let believed = matches!(parse(&bytes), Parsed::Frame { .. });
+            prop_assert!(!believed);
+        }
+
+        #[test]
+        fn a_changed_byte_is_never_taken_for_what_was_written(record in prop::collection::vec(any::<u8>(), 1..900), at in any::<prop::sample::Index>(), change in 1..=255u8) {
+            let mut bytes = framed(std::slice::from_ref(&record));
+            let at = at.index(bytes.len());
+            bytes[at] ^= change;
+            if let Parsed::Frame { record: found, .. } = parse(&bytes) {
+                prop_assert_eq!(found, record, "only bytes that mean nothing may differ");
+            }
+        }
+    }
+}

@@ -16,8 +16,8 @@ pub trait Index: Send + Sync {
     fn covered(&self) -> Result<Option<Place>, StoreError>;
     /// Returns where the answer stands.
     fn place(&self, fingerprint: &Fingerprint) -> Result<Option<Place>, StoreError>;
-    /// Drops a place that turned out to be damaged.
-    fn forget(&self, fingerprint: &Fingerprint) -> Result<(), StoreError>;
+    /// Drops a place that turned out to be damaged, unless another has taken its place.
+    fn forget(&self, fingerprint: &Fingerprint, place: Place) -> Result<(), StoreError>;
     /// Returns a conversation's state.
     fn state(&self, key: &ConversationKey) -> Result<Option<State>, StoreError>;
     /// Visits every conversation's state.

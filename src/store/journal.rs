@@ -91,6 +91,9 @@ impl Journal {
         medium: Arc<dyn Medium>,
     ) -> Result<(Self, Option<Damage>), StoreError> {
         fs::create_dir_all(directory).map_err(StoreError::io("create", directory))?;
+        for ancestor in directory.ancestors().take(3).filter(|ancestor| ancestor.is_dir()) {
+            medium.sync_directory(ancestor).map_err(StoreError::io("sync", ancestor))?;
+        }
         let mut writer = Writer::new();
         let mut cut = None;
         if let Some(&last) = segment_numbers(directory)?.last() {
@@ -321,12 +324,10 @@ impl Segment {
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        // After an error frames may stand there whole, paid for although nobody was told: the next open keeps them
+        // and cuts what is torn.
         let written = self.file.append(bytes).and_then(|()| self.file.sync());
-        if let Err(source) = written {
-            // A part may have been written. Cutting it off may fail as well; then the next open cuts it.
-            let _ = self.file.cut(self.length);
-            return Err(StoreError::Io { action: "write", path: self.path.clone(), source });
-        }
+        written.map_err(StoreError::io("write", &self.path))?;
         self.length += bytes.len() as u64;
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::disk::{Group, INDEX_BATCH_ENTRIES, Opened};
+use super::entry::Entry;
 use super::error::StoreError;
 use super::index::Index;
 use super::journal::{Journal, Position};
@@ -18,20 +19,26 @@ pub(super) fn open_index(
 ) -> Result<SledIndex, StoreError> {
     let path = directory.join("index");
     let fresh = !path.exists() && journal.bytes_from(Position::default())? == 0;
-    let distrust = if fresh { None } else { distrust(directory, &path) };
-    write_index_state(directory, &boot_id())?;
-    let attempt = match distrust {
-        Some(reason) => Err(reason),
-        None => open_and_catch_up(&path, journal, opened, progress).map_err(|error| error.to_string()),
-    };
-    match attempt {
-        Ok(index) => Ok(index),
-        Err(reason) => {
-            set_aside(directory, &path)?;
-            opened.rebuilt = Some(reason);
-            open_and_catch_up(&path, journal, opened, progress)
+    let distrusted = if fresh { None } else { distrust(directory, &path) };
+    if distrusted.is_none() {
+        mark_open(directory, &path)?;
+        match open_and_catch_up(&path, journal, opened, progress) {
+            Ok(index) => return Ok(index),
+            Err(error) => opened.rebuilt = Some(error.to_string()),
         }
+    } else {
+        opened.rebuilt = distrusted;
     }
+    // In this order: what is not trusted is out of the way before anything says that the index is at work.
+    set_aside(directory, &path)?;
+    mark_open(directory, &path)?;
+    open_and_catch_up(&path, journal, opened, progress)
+}
+
+/// Writes down that the index is at work, and in which boot.
+fn mark_open(directory: &Path, index: &Path) -> Result<(), StoreError> {
+    fs::create_dir_all(index).map_err(StoreError::io("create", index))?;
+    write_index_state(directory, &open_now(index))
 }
 
 fn open_and_catch_up(
@@ -54,6 +61,13 @@ fn open_and_catch_up(
     let mut batch = Vec::new();
     let flush = |batch: &mut Group| index.apply(batch).inspect(|()| batch.clear());
     opened.damages = journal.for_each(covered, |place, entry| {
+        // An index from before a damaged answer was replaced still names the damaged one.
+        if let Entry::Answered { fingerprint, .. } = &entry
+            && let Some(known) = index.place(fingerprint)?
+            && journal.read(known)?.is_none()
+        {
+            index.forget(fingerprint, known)?;
+        }
         batch.push((place, entry));
         bytes_done += u64::from(place.length);
         if batch.len() < INDEX_BATCH_ENTRIES {
@@ -89,7 +103,7 @@ pub(super) fn distrust(directory: &Path, index: &Path) -> Option<String> {
     }
     let state = fs::read_to_string(index_state_path(directory)).unwrap_or_default();
     let state = state.trim();
-    if state == boot_id() {
+    if state == open_now(index) {
         return None;
     }
     if !state.starts_with("closed ") {
@@ -121,6 +135,14 @@ fn write_index_state(directory: &Path, state: &str) -> Result<(), StoreError> {
     let path = index_state_path(directory);
     let written = fs::write(&path, format!("{state}\n")).and_then(|()| fs::File::open(&path)?.sync_all());
     written.map_err(StoreError::io("write", &path))
+}
+
+/// What stands in `index.state` while the index is open: the boot, and which directory it is, so that a copy of a
+/// store that is at work is not taken for the store.
+fn open_now(index: &Path) -> String {
+    use std::os::unix::fs::MetadataExt;
+    let inode = fs::metadata(index).map_or(0, |metadata| metadata.ino());
+    format!("open {} {inode}", boot_id())
 }
 
 /// Returns what names this boot of the machine; where the system does not say, nothing that a later boot would match.

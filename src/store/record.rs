@@ -368,3 +368,34 @@ impl SpentV1 {
         (self.model, spent)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_a_decoder_panic_or_allocate_without_bound(mut bytes in prop::collection::vec(any::<u8>(), 0..400), honest in any::<bool>()) {
+            if honest {
+                bytes.insert(0, VERSION);
+            }
+            let _ = (decode_entry(&bytes), decode_state(&bytes), decode_spending(&bytes), decode_run(&bytes));
+        }
+
+        #[test]
+        fn a_length_that_lies_is_refused(length in any::<u64>(), tag in 0..6u8) {
+            let mut bytes = vec![VERSION, tag, 253];
+            bytes.extend_from_slice(&length.to_le_bytes());
+            prop_assert!(decode_entry(&bytes).is_err());
+            prop_assert!(decode_state(&bytes).is_err());
+        }
+    }
+
+    #[test]
+    fn a_record_of_a_later_program_is_told_from_a_broken_one() {
+        assert_eq!(decode_entry(&[VERSION + 1, 0]), Err(Unreadable::Newer(VERSION + 1)));
+        assert_eq!(decode_entry(&[VERSION, 99]), Err(Unreadable::Malformed));
+    }
+}

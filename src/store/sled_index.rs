@@ -105,8 +105,10 @@ impl Index for SledIndex {
         bytes.map(|bytes| read_place(&bytes).ok_or_else(|| self.unreadable("a place"))).transpose()
     }
 
-    fn forget(&self, fingerprint: &Fingerprint) -> Result<(), StoreError> {
-        guarded(&self.path, || self.database.remove(key(b'a', &fingerprint.0))).map(drop)
+    fn forget(&self, fingerprint: &Fingerprint, place: Place) -> Result<(), StoreError> {
+        let (key, old) = (key(b'a', &fingerprint.0), place_bytes(place));
+        // Where the swap fails, somebody has put another place: that one stays.
+        guarded(&self.path, || self.database.compare_and_swap(key, Some(&old[..]), None::<&[u8]>)).map(drop)
     }
 
     fn state(&self, conversation: &ConversationKey) -> Result<Option<State>, StoreError> {

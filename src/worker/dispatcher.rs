@@ -17,11 +17,13 @@ use super::stop::{DRAIN_MAX, Stage, StopReason};
 use super::{Ended, RowOrder, Work, WorkerError};
 use crate::conversation::{Answer, Fingerprint, Question, Usage};
 use crate::model::retry::{self, Verdict};
-use crate::model::{Class, Failure, PaceChange};
+use crate::model::{Class, FORBIDDEN, Failure, PaceChange};
 use crate::store::{Entry, Ledger, Store, Unsettled};
 
 /// A run whose first questions are all refused is stopped after this many: the request itself is wrong.
 const REFUSALS_FROM_START_MAX: u32 = 20;
+/// Questions that may be forbidden one after the other, once the server has answered others.
+const FORBIDDEN_IN_A_ROW_MAX: u32 = 5;
 /// Questions that are looked at for one whose model has a free slot.
 const LOOK_AHEAD: usize = 64;
 /// For pacing by tokens a minute; the server's own count differs a little either way.
@@ -104,8 +106,11 @@ struct Dispatcher<'a> {
     open_sessions: usize,
     next_session: u64,
     commits_pending: usize,
-    answered: u64,
+    /// True once an answer, of this run or an earlier one, has shown that the server takes such questions.
+    is_proven: bool,
     refused_from_start: u32,
+    /// Questions in a row that were forbidden.
+    forbidden: u32,
     give_up_after: Option<Duration>,
     deadline: Option<(Instant, String)>,
     /// The earliest time at which something that may not be sent now may be.
@@ -146,8 +151,9 @@ impl<'a> Dispatcher<'a> {
             open_sessions: 0,
             next_session: 0,
             commits_pending: 0,
-            answered: 0,
+            is_proven: false,
             refused_from_start: 0,
+            forbidden: 0,
             give_up_after: work.give_up_after,
             deadline: work.deadline.map(|deadline| (now + deadline.after, deadline.name)),
             gate_opens: None,
@@ -310,6 +316,7 @@ impl<'a> Dispatcher<'a> {
     fn on_request(&mut self, number: u64, request: Request) -> Result<(), WorkerError> {
         match request {
             Request::TookStored { by_this_run } => {
+                self.is_proven = true;
                 self.observer.on_event(if by_this_run { &Event::Shared } else { &Event::Reused });
             }
             Request::Note { entries, reply_to } => {
@@ -398,7 +405,8 @@ impl<'a> Dispatcher<'a> {
             tell_pace(self.observer, &model, change);
         }
         self.budget.settle(&flight.worst, &model, Some(&answer.usage));
-        self.answered += 1;
+        self.is_proven = true;
+        self.forbidden = 0;
         let answer = Arc::new(answer);
         flight.answer = Some((Arc::clone(&answer), now - sent_at));
         let entry = Entry::Answered {
@@ -450,6 +458,12 @@ impl<'a> Dispatcher<'a> {
                 self.flights.again(fingerprint, (!after.is_zero()).then(|| now + after));
             }
             Verdict::GiveUp => self.give_up(fingerprint, failure),
+            Verdict::StopRun
+                if failure.code == FORBIDDEN && self.is_proven && self.forbidden < FORBIDDEN_IN_A_ROW_MAX =>
+            {
+                self.forbidden += 1;
+                self.give_up(fingerprint, failure);
+            }
             Verdict::StopRun => {
                 self.flights.let_go(&fingerprint);
                 self.stop(StopReason::Refused(failure));
@@ -463,7 +477,8 @@ impl<'a> Dispatcher<'a> {
         for (slot, reply_to) in flight.waiters {
             let _ = reply_to.send(Reply::Failed { slot, reason: failure.to_string(), permanent });
         }
-        if permanent && self.answered == 0 {
+        let is_about_the_request = !matches!(failure.code.as_str(), "context" | "content_filter" | "too_long");
+        if permanent && is_about_the_request && !self.is_proven {
             self.refused_from_start += 1;
             if self.refused_from_start == REFUSALS_FROM_START_MAX {
                 self.stop(StopReason::Refused(failure));
@@ -512,8 +527,9 @@ impl<'a> Dispatcher<'a> {
 
     fn on_stop(&mut self, stage: Stage) {
         if stage != Stage::Go {
+            // Who asks while the run is stopping for another reason does not want to wait for it.
+            self.leave_now |= stage == Stage::Now || self.stopping.is_some();
             self.stop(StopReason::Asked);
-            self.leave_now |= stage == Stage::Now;
         }
     }
 

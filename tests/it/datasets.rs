@@ -202,7 +202,7 @@ fn a_cut_array_gives_its_whole_rows_and_says_where_it_was_cut() {
     }
     place.write("in.json", format!("{whole} and more"));
     let finished = place.run(&["distill", "in.json", "--teacher", "simulated", "-o", "out.jsonl"]);
-    assert!(finished.stderr.contains("outside the JSON array"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("stands outside the JSON array"), "{}", finished.stderr);
     assert_eq!((finished.code, place.rows("out.jsonl").len()), (Some(3), 3));
 }
 

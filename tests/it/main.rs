@@ -19,6 +19,7 @@ mod night;
 mod power_cut;
 mod readme;
 mod reality;
+mod regressions;
 mod secrets;
 mod simulation;
 mod store_on_disk;

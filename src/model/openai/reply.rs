@@ -21,6 +21,11 @@ pub fn read_whole(body: &[u8], question: &Question, attempt: u32) -> Result<Answ
     parts.into_answer(question, attempt)
 }
 
+/// Most bytes of text and reasoning that are taken.
+const ANSWER_BYTES_MAX: usize = 8 << 20;
+/// A count of tokens above this is none.
+const TOKENS_MAX: u64 = 1 << 40;
+
 /// An answer while it is being put together.
 #[derive(Debug, Default)]
 pub struct Parts {
@@ -61,7 +66,7 @@ impl Parts {
             Some(Content::Parts(parts)) => parts.iter().for_each(|part| {
                 let thought = part.kind.as_deref().is_some_and(|kind| kind == "thinking" || kind == "reasoning");
                 let target = if thought { &mut self.reasoning } else { &mut self.text };
-                target.push_str(part.text.as_deref().or(part.thinking.as_deref()).unwrap_or_default());
+                target.push_str(&part.words());
             }),
             None => {}
         }
@@ -71,8 +76,17 @@ impl Parts {
         self.called_tool |= message.tool_calls.as_ref().is_some_and(|calls| !calls.is_empty());
     }
 
+    /// Fails where the answer is larger than any model writes: the store takes whole answers only.
+    pub fn check_length(&self) -> Result<(), Failure> {
+        if self.text.len() + self.reasoning.len() + self.refusal.len() <= ANSWER_BYTES_MAX {
+            return Ok(());
+        }
+        Err(Failure::new(Class::NeverThisQuestion, "too_long", "the answer is over 8 MB"))
+    }
+
     /// Decides what the parts come to.
     pub fn into_answer(mut self, question: &Question, attempt: u32) -> Result<Answer, Failure> {
+        self.check_length()?;
         let Some(word) = self.finish.take() else {
             return Err(Failure::new(Class::AgainLater, "cut", "the reply ended without saying why"));
         };
@@ -206,7 +220,19 @@ pub struct Part {
     #[serde(rename = "type")]
     kind: Option<String>,
     text: Option<String>,
-    thinking: Option<String>,
+    /// Text, or with Mistral a list of text parts.
+    thinking: Option<Value>,
+}
+
+impl Part {
+    fn words(&self) -> Cow<'_, str> {
+        match (&self.text, &self.thinking) {
+            (Some(text), _) => text.into(),
+            (None, Some(Value::String(text))) => text.into(),
+            (None, Some(Value::Array(parts))) => parts.iter().filter_map(|part| part["text"].as_str()).collect(),
+            _ => "".into(),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -230,12 +256,111 @@ struct CompletionDetails {
 
 impl From<&WireUsage> for Usage {
     fn from(wire: &WireUsage) -> Self {
+        let believed = |count: Option<u64>| count.filter(|count| *count <= TOKENS_MAX);
         let cached = wire.prompt_tokens_details.as_ref().and_then(|details| details.cached_tokens);
+        let reasoning = wire.completion_tokens_details.as_ref().and_then(|details| details.reasoning_tokens);
         Self {
-            prompt_tokens: wire.prompt_tokens,
-            cached_tokens: cached.or(wire.prompt_cache_hit_tokens),
-            completion_tokens: wire.completion_tokens,
-            reasoning_tokens: wire.completion_tokens_details.as_ref().and_then(|details| details.reasoning_tokens),
+            prompt_tokens: believed(wire.prompt_tokens),
+            cached_tokens: believed(cached.or(wire.prompt_cache_hit_tokens)),
+            completion_tokens: believed(wire.completion_tokens),
+            reasoning_tokens: believed(reasoning),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::conversation::{Sampling, Slot, Target};
+    use crate::model::openai::Assembler;
+
+    fn question(max_tokens: Option<u32>) -> Question {
+        let sampling = Sampling { max_tokens, ..Sampling::default() };
+        let messages = vec![Message::new(Role::User, "hi")];
+        Question { slot: Slot::main(0), target: Target::new("m", "openai", sampling), sample: 0, messages }
+    }
+
+    fn read(body: &Value) -> Result<Answer, Failure> {
+        read_whole(body.to_string().as_bytes(), &question(Some(100)), 1)
+    }
+
+    fn choice(message: Value, finish: &str) -> Value {
+        json!({"choices": [{"message": message, "finish_reason": finish}]})
+    }
+
+    #[test]
+    fn every_way_of_thinking_aloud_is_kept_apart_from_the_answer() {
+        for message in [
+            json!({"content": "4", "reasoning": "2+2"}),
+            json!({"content": "4", "reasoning_content": "2+2"}),
+            json!({"content": "<think>2+2</think>\n4"}),
+            json!({"content": "2+2</think>4"}),
+            json!({"content": [{"type": "thinking", "thinking": "2+2"}, {"type": "text", "text": "4"}]}),
+        ] {
+            let answer = read(&choice(message, "stop")).unwrap();
+            assert_eq!((answer.text(), answer.reasoning.as_deref()), ("4", Some("2+2")));
+        }
+    }
+
+    #[test]
+    fn only_a_known_end_is_an_end() {
+        let text = || json!({"content": "words"});
+        for (word, finish) in [
+            ("stop", Finish::Complete),
+            ("eos", Finish::Complete),
+            ("length", Finish::Length),
+            ("model_length", Finish::Length),
+            ("content_filter", Finish::Filtered),
+            ("tool_calls", Finish::Tools),
+            ("repetition", Finish::Loop),
+        ] {
+            assert_eq!(read(&choice(text(), word)).unwrap().finish, finish, "{word}");
+        }
+        for word in ["error", "abort", "network_error", "something_new"] {
+            assert_eq!(read(&choice(text(), word)).unwrap_err().class, Class::AgainLater, "{word}");
+        }
+        assert_eq!(read(&json!({"choices": [{"message": {"content": "x"}}]})).unwrap_err().code, "cut");
+        assert_eq!(read(&choice(json!({"content": null}), "stop")).unwrap().finish, Finish::Empty);
+        assert_eq!(read(&choice(json!({"content": null, "refusal": "no"}), "stop")).unwrap().finish, Finish::Refused);
+    }
+
+    #[test]
+    fn what_a_gateway_rewrites_to_stop_is_read_from_its_native_word() {
+        let rewritten = |native: &str| {
+            json!({"choices": [{"message": {"content": "x"}, "finish_reason": "stop",
+            "provider_specific_fields": {"native_finish_reason": native}}]})
+        };
+        assert_eq!(read(&rewritten("model_length")).unwrap().finish, Finish::Length);
+        assert_eq!(read(&rewritten("abort")).unwrap_err().code, "unfinished");
+        assert_eq!(read(&rewritten("completed")).unwrap().finish, Finish::Complete);
+        let mut at_limit = choice(json!({"content": "x"}), "stop");
+        at_limit["usage"] = json!({"completion_tokens": 100});
+        assert_eq!(read(&at_limit).unwrap().finish, Finish::Length);
+    }
+
+    #[test]
+    fn an_error_inside_a_good_status_is_an_error() {
+        assert_eq!(read(&json!({"error": {"message": "upstream"}})).unwrap_err().class, Class::AgainLater);
+        let overflow = json!({"error": {"message": "maximum context length is 10", "code": 400}});
+        assert_eq!(read(&overflow).unwrap_err().class, Class::NeverThisQuestion);
+        assert_eq!(read(&json!({"choices": []})).unwrap_err().code, "no_choice");
+    }
+
+    proptest! {
+        #[test]
+        fn no_reply_makes_a_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), text in ".{0,60}", finish in "[a-z_]{0,12}", number in any::<u64>()) {
+            let _ = read_whole(&bytes, &question(None), 1);
+            let mut body = choice(json!({"content": text, "reasoning": number, "tool_calls": null}), &finish);
+            body["usage"] = json!({"prompt_tokens": number, "completion_tokens": null});
+            let _ = read(&body);
+            let mut assembler = Assembler::default();
+            let _ = assembler.push(&bytes);
+            let _ = assembler.push(body.to_string().as_bytes());
+            let _ = assembler.sees_loop();
+            let _ = assembler.finish(&question(None), 1);
         }
     }
 }

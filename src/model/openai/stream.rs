@@ -3,14 +3,12 @@ use super::reply::{Completion, Parts};
 use crate::conversation::{Answer, Question};
 use crate::model::failure::{Class, Failure};
 
-/// Most bytes of text and reasoning that are taken from one stream.
-const ANSWER_BYTES_MAX: usize = 8 << 20;
-
 /// Puts an answer together from the payloads of a stream.
 #[derive(Debug, Default)]
 pub struct Assembler {
     parts: Parts,
     saw_chunk: bool,
+    saw_done: bool,
     text_guard: RepetitionGuard,
     reasoning_guard: RepetitionGuard,
 }
@@ -19,6 +17,7 @@ impl Assembler {
     /// Takes the next payload.
     pub fn push(&mut self, payload: &[u8]) -> Result<(), Failure> {
         let payload = payload.trim_ascii();
+        self.saw_done |= payload == b"[DONE]";
         if payload.is_empty() || payload == b"[DONE]" {
             return Ok(());
         }
@@ -36,10 +35,12 @@ impl Assembler {
                 self.parts.finish = Some(word);
             }
         }
-        if self.parts.text.len() + self.parts.reasoning.len() > ANSWER_BYTES_MAX {
-            return Err(Failure::new(Class::NeverThisQuestion, "too_long", "the answer is over 8 MB"));
-        }
-        Ok(())
+        self.parts.check_length()
+    }
+
+    /// True where the reason for the end is known: all that may still come is a count of tokens.
+    pub fn has_ended(&self) -> bool {
+        self.saw_done || self.parts.finish.is_some()
     }
 
     /// True where the answer has become a loop: nothing that still comes is worth its price. Ended now, it is kept
