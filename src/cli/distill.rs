@@ -192,10 +192,11 @@ fn close_finished(closing: &mut Closing, output: &str, written: &Written, invali
     if closing.incomplete == 0 {
         return exit_code::COMPLETE;
     }
-    let passing = written.reasons.keys().any(|reason| reason.starts_with("failed") || reason.starts_with("unanswered"));
-    closing.hint = Some(if passing {
-        "run the same command again to ask what failed in passing; --retry-failed asks everything that failed"
-            .to_owned()
+    let has_failed = written.reasons.keys().any(|reason| reason.starts_with("failed"));
+    closing.hint = Some(if written.may_heal {
+        "run the same command again to ask what failed in passing".to_owned()
+    } else if has_failed {
+        "the server refuses these questions; --retry-failed asks them once more".to_owned()
     } else if written.incomplete > 0 {
         "the answers that stopped these conversations are kept; other settings, such as a larger --max-tokens, ask anew"
             .to_owned()

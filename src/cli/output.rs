@@ -24,6 +24,8 @@ pub struct Written {
     pub incomplete_path: Option<String>,
     /// Rows in that list, those left out by rule included.
     pub listed: u64,
+    /// Asking again may help: some failed in passing, or were not asked yet.
+    pub may_heal: bool,
     /// There was no row to write, and an output with rows in it was left alone.
     pub kept_old: bool,
     /// Missing conversations by reason.
@@ -65,6 +67,7 @@ impl Writer<'_> {
                         entry.turns = self.recipe.turn_count(&seed);
                         missing.add(&Incomplete { id: Some(&seed.id), kind, reason, ..entry })?;
                         written.incomplete += 1;
+                        written.may_heal |= ended.may_heal;
                         *written.reasons.entry(format!("{kind}: {reason}")).or_default() += 1;
                     }
                     if ended.fault.is_none() || (self.keep_partial && ended.turns_answered > 0) {
@@ -98,18 +101,21 @@ impl Writer<'_> {
                 Ok(Ended::new(dialogue, Some(("stopped", format!("turn {}: {reason}", turn + 1)))))
             }
             Progress::Open(_) => {
-                let fault = self.unanswered(seed)?;
-                Ok(Ended::new(partial(seed, &replay), Some(fault)))
+                let (kind, reason, may_heal) = self.unanswered(seed)?;
+                Ok(Ended { may_heal, ..Ended::new(partial(seed, &replay), Some((kind, reason))) })
             }
         }
     }
 
-    /// Returns why a conversation has open questions: a failure that the store knows, or nobody asked yet.
-    fn unanswered(&self, seed: &Seed) -> Result<(&'static str, String), CliError> {
+    /// Returns why a conversation has open questions, and whether asking again may help: a failure that the store
+    /// knows, or nobody asked yet.
+    fn unanswered(&self, seed: &Seed) -> Result<(&'static str, String, bool), CliError> {
         let key = crate::conversation::ConversationKey::new(self.recipe.settings(), &seed.digest());
         Ok(match self.store.state(&key)?.map(|state| state.status) {
-            Some(Status::Failed { turn, reason, .. }) => ("failed", format!("turn {}: {reason}", turn + 1)),
-            _ => ("unanswered", "not asked yet".to_owned()),
+            Some(Status::Failed { turn, reason, permanent }) => {
+                ("failed", format!("turn {}: {reason}", turn + 1), !permanent)
+            }
+            _ => ("unanswered", "not asked yet".to_owned(), true),
         })
     }
 }
@@ -119,12 +125,13 @@ struct Ended {
     dialogue: Dialogue,
     turns_answered: u32,
     fault: Option<(&'static str, String)>,
+    may_heal: bool,
 }
 
 impl Ended {
     fn new(dialogue: Dialogue, fault: Option<(&'static str, String)>) -> Self {
         let turns_answered = dialogue.spoken.iter().filter(|spoken| spoken.answer.is_some()).count() as u32;
-        Self { dialogue, turns_answered, fault }
+        Self { dialogue, turns_answered, fault, may_heal: false }
     }
 }
 
