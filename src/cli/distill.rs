@@ -60,6 +60,7 @@ async fn distill(args: DistillArgs) -> CliResult {
     check_writable(&args.output)?;
     let found = find_teacher(args.teacher.as_deref(), &options)?;
     let limits = limits(&options, &found)?;
+    let pace = options.pace()?;
     let model = found.connect()?;
     let system = options.system_text()?;
     let recipe: Arc<dyn Recipe> = Arc::new(Distill::new(Arc::clone(&found.target), system.as_deref()));
@@ -79,7 +80,7 @@ async fn distill(args: DistillArgs) -> CliResult {
         seeds: Arc::clone(&rows) as Arc<dyn worker::Seeds>,
         rows: Box::new(order),
         run: run.number,
-        pace: options.pace(),
+        pace,
         budget: limits.budget,
         ledger: Some(ledger),
         give_up_after: limits.give_up_after,

@@ -50,6 +50,24 @@ pub fn limits(options: &Options, found: &Found) -> Result<Limits, CliError> {
     })
 }
 
+/// Sockets take file descriptors; the store and the inputs need some as well.
+const FILES_BESIDES_CALLS: u64 = 128;
+
+/// Raises the process's limit on open files as far as the system lets it, and returns how many calls may be in
+/// flight. Fails where the person asks for more.
+pub fn raise_file_limit(concurrency: Option<usize>) -> Result<usize, CliError> {
+    // Where the limit cannot be told, the system will say so when it is met.
+    let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(u64::MAX);
+    let calls_max = usize::try_from(files.saturating_sub(FILES_BESIDES_CALLS)).unwrap_or(usize::MAX).max(1);
+    match concurrency {
+        Some(calls) if calls > calls_max => Err(CliError::usage(
+            format!("--concurrency is {calls}, but this system lets a process open {files} files"),
+            format!("lower it to {calls_max}, or raise the limit with `ulimit -n`"),
+        )),
+        _ => Ok(calls_max),
+    }
+}
+
 /// Returns the earlier of `--until` and `--time-limit`.
 fn deadline(options: &Options) -> Result<Option<Deadline>, CliError> {
     let limit = options.time_limit.as_deref().map(|text| time("--time-limit", text)).transpose()?;

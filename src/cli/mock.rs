@@ -4,6 +4,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::error::exit_code;
+use super::limits::raise_file_limit;
 use super::{CliError, CliResult};
 use crate::model::mock::{Fault, Mock, MockSettings};
 use crate::report::words;
@@ -47,6 +48,8 @@ pub fn run(args: &MockArgs) -> CliResult {
         context_tokens: args.context,
         slots: args.slots,
     };
+    // As many connections as the system allows.
+    let _ = raise_file_limit(None);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| CliError::failure(format!("cannot start: {error}")))?;
     runtime.block_on(async {

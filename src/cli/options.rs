@@ -9,6 +9,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::error::CliError;
+use super::limits::raise_file_limit;
 use super::model::Profile;
 use super::signals::StopSignal;
 use crate::conversation::Sampling;
@@ -168,12 +169,14 @@ impl Options {
     }
 
     /// Returns how fast to ask.
-    pub fn pace(&self) -> PaceLimits {
-        PaceLimits {
-            concurrency: self.concurrency.and_then(|concurrency| concurrency.0),
+    pub fn pace(&self) -> Result<PaceLimits, CliError> {
+        let concurrency = self.concurrency.and_then(|concurrency| concurrency.0);
+        Ok(PaceLimits {
+            concurrency,
             requests_per_minute: self.rpm,
             tokens_per_minute: self.tpm,
-        }
+            calls_max: Some(raise_file_limit(concurrency)?),
+        })
     }
 
     /// Returns how progress is shown.

@@ -8,7 +8,7 @@ use super::failure::{Class, ErrorBody, Failure, Refusal};
 use super::openai::{self, Assembler, LengthField};
 use super::secret::Secret;
 use super::sse::{EventLines, LineTooLong};
-use super::{Asking, Model, wait};
+use super::{Asking, Model, Reply, wait};
 use crate::conversation::{Answer, Question, estimate_tokens};
 
 /// Most bytes of a reply that is not streamed.
@@ -107,19 +107,28 @@ impl HttpModel {
         Ok(Self { client, settings, headers, length_field_switched: AtomicBool::new(false) })
     }
 
-    async fn ask_in_time(&self, question: &Question, attempt: u32) -> Result<Answer, Failure> {
+    async fn ask_in_time(&self, question: &Question, attempt: u32) -> Reply {
         let limit = self.settings.timeouts.total;
-        let answer = timeout(limit, self.ask_once(question, attempt)).await;
+        let mut rest = None;
+        let answer = timeout(limit, self.ask_once(question, attempt, &mut rest)).await;
         let answer = answer.unwrap_or_else(|_| Err(timed_out("total", "the answer took over", limit)));
-        answer.map_err(|failure| self.redacted(failure))
+        Reply { result: answer.map_err(|failure| self.redacted(failure)), rest }
     }
 
-    async fn ask_once(&self, question: &Question, attempt: u32) -> Result<Answer, Failure> {
+    /// Asks. `rest` is set as soon as the reply's head says that the server's limits are used up.
+    async fn ask_once(
+        &self,
+        question: &Question,
+        attempt: u32,
+        rest: &mut Option<Duration>,
+    ) -> Result<Answer, Failure> {
         if let Some(failure) = self.too_long(question) {
             return Err(failure);
         }
         let response = self.send(question).await?;
         let status = response.status();
+        let headers = response.headers();
+        *rest = wait::from_limits(|name| headers.get(name)?.to_str().ok(), SystemTime::now());
         if !status.is_success() {
             let failure = refusal(response).await;
             if self.is_about_length_field(&failure) && !self.length_field_switched.swap(true, Ordering::AcqRel) {
@@ -245,7 +254,9 @@ async fn refusal(response: reqwest::Response) -> Failure {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let body = timeout(Duration::from_secs(30), read_body(response, ERROR_BYTES_MAX)).await;
     let error = body.ok().and_then(Result::ok).map(|body| ErrorBody::parse(&body)).unwrap_or_default();
-    let retry_after = wait::from_headers(header, SystemTime::now()).or_else(|| wait::from_message(&error.message));
+    let now = SystemTime::now();
+    let named = wait::from_headers(header, now).or_else(|| wait::from_message(&error.message));
+    let retry_after = named.or_else(|| wait::from_limits(header, now));
     let should_retry = header("x-should-retry").and_then(|value| value.parse().ok());
     Refusal { status, should_retry, retry_after, error }.into_failure()
 }

@@ -29,6 +29,7 @@ pub use simulated::Simulated;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use crate::conversation::{Answer, Question};
 
@@ -39,4 +40,19 @@ pub trait Model: Send + Sync {
 }
 
 /// A question under way.
-pub type Asking<'a> = Pin<Box<dyn Future<Output = Result<Answer, Failure>> + Send + 'a>>;
+pub type Asking<'a> = Pin<Box<dyn Future<Output = Reply> + Send + 'a>>;
+
+/// What came of asking.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reply {
+    /// The answer, or why there is none.
+    pub result: Result<Answer, Failure>,
+    /// How long the server's limits are used up, where it says so; the next call would be refused.
+    pub rest: Option<Duration>,
+}
+
+impl From<Result<Answer, Failure>> for Reply {
+    fn from(result: Result<Answer, Failure>) -> Self {
+        Self { result, rest: None }
+    }
+}

@@ -18,6 +18,8 @@ pub struct PaceLimits {
     pub requests_per_minute: Option<u32>,
     /// Most tokens a minute, prompt and answer.
     pub tokens_per_minute: Option<u64>,
+    /// What the limit never grows beyond by itself, where that is less than the 2,048 of its own.
+    pub calls_max: Option<usize>,
 }
 
 /// The limit changed.
@@ -160,7 +162,8 @@ impl Pace {
     }
 
     fn change(&mut self, limit: f64, reason: &'static str) -> Option<PaceChange> {
-        let (from, to) = (self.limit as usize, limit.clamp(1.0, LIMIT_MAX));
+        let calls_max = self.limits.calls_max.map_or(LIMIT_MAX, |calls| LIMIT_MAX.min(calls as f64));
+        let (from, to) = (self.limit as usize, limit.clamp(1.0, calls_max.max(1.0)));
         self.limit = to;
         self.round = Round::default();
         (from != to as usize).then_some(PaceChange { from, to: to as usize, reason })
@@ -200,7 +203,8 @@ impl Bucket {
 mod tests {
     use super::*;
 
-    const AUTO: PaceLimits = PaceLimits { concurrency: None, requests_per_minute: None, tokens_per_minute: None };
+    const AUTO: PaceLimits =
+        PaceLimits { concurrency: None, requests_per_minute: None, tokens_per_minute: None, calls_max: None };
 
     /// Drives a pace against a server that works on `capacity` calls at a time, 100 ms each, and queues the rest.
     fn against_a_queue(capacity: f64, seconds: u64) -> Pace {

@@ -41,7 +41,7 @@ impl Simulated {
 
 impl Model for Simulated {
     fn ask<'a>(&'a self, question: &'a Question, attempt: u32) -> Asking<'a> {
-        Box::pin(std::future::ready(Ok(Self::answer(question, attempt))))
+        Box::pin(std::future::ready(Ok(Self::answer(question, attempt)).into()))
     }
 }
 

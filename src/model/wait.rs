@@ -11,6 +11,54 @@ pub fn from_headers<'a>(header: impl Fn(&str) -> Option<&'a str>, now: SystemTim
     millis.and_then(duration).or_else(|| header("retry-after").and_then(|value| from_value(value.trim(), now)))
 }
 
+/// The limits that servers count down in headers: name of what is left, name of when it is filled up again.
+const LIMITS: [(&str, &str); 6] = [
+    ("x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"),
+    ("x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
+    ("anthropic-ratelimit-requests-remaining", "anthropic-ratelimit-requests-reset"),
+    ("anthropic-ratelimit-tokens-remaining", "anthropic-ratelimit-tokens-reset"),
+    ("anthropic-ratelimit-input-tokens-remaining", "anthropic-ratelimit-input-tokens-reset"),
+    ("anthropic-ratelimit-output-tokens-remaining", "anthropic-ratelimit-output-tokens-reset"),
+];
+
+/// Returns how long a limit is used up, by the headers that count it down; `None` while something is left.
+pub fn from_limits<'a>(header: impl Fn(&str) -> Option<&'a str>, now: SystemTime) -> Option<Duration> {
+    let waits = LIMITS.iter().filter_map(|(remaining, reset)| {
+        // Some servers send -1 for a limit that they do not have.
+        let is_used_up = header(remaining)?.trim() == "0";
+        let reset = header(reset).filter(|_| is_used_up)?.trim();
+        from_go_duration(reset).or_else(|| from_timestamp(reset, now))
+    });
+    waits.max().map(|wait| wait.min(WAIT_MAX))
+}
+
+/// Reads `1s`, `6m0s`, `20ms`, `1h2m3.5s`, or plain seconds.
+fn from_go_duration(text: &str) -> Option<Duration> {
+    let (mut rest, mut seconds) = (text, 0.0);
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let (number, behind) = rest.split_at(digits);
+        let letters = behind.find(|c: char| c.is_ascii_digit()).unwrap_or(behind.len());
+        let (unit, next) = behind.split_at(letters);
+        let factor = match unit {
+            "h" => 3600.0,
+            "m" => 60.0,
+            "s" | "" => 1.0,
+            "ms" => 1e-3,
+            _ => return None,
+        };
+        seconds += number.parse::<f64>().ok()? * factor;
+        rest = next;
+    }
+    duration(seconds)
+}
+
+/// Reads a moment as RFC 3339 has it.
+fn from_timestamp(text: &str, now: SystemTime) -> Option<Duration> {
+    let moment = SystemTime::from(text.parse::<jiff::Timestamp>().ok()?);
+    Some(moment.duration_since(now).unwrap_or_default())
+}
+
 /// Returns the wait that an error message names: `Please try again in 41.724s`, `retry after 33 seconds`.
 pub fn from_message(message: &str) -> Option<Duration> {
     let lower = message.to_lowercase();
@@ -49,6 +97,25 @@ mod tests {
     fn headers(name: &'static str, value: &'static str) -> Option<Duration> {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_445_412_470);
         from_headers(|asked| (asked == name).then_some(value), now)
+    }
+
+    #[test]
+    fn a_limit_that_is_used_up_says_when_it_is_filled_again() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_445_412_470);
+        let limits = |headers: &[(&str, &'static str)]| {
+            from_limits(|asked| headers.iter().find(|(name, _)| *name == asked).map(|(_, value)| *value), now)
+        };
+        let requests =
+            |left, reset| limits(&[("x-ratelimit-remaining-requests", left), ("x-ratelimit-reset-requests", reset)]);
+        assert_eq!(requests("0", "6m0s"), Some(Duration::from_secs(360)));
+        assert_eq!(requests("0", "20ms"), Some(Duration::from_millis(20)));
+        assert_eq!(requests("0", "12"), Some(Duration::from_secs(12)));
+        assert_eq!((requests("3", "6m0s"), requests("-1", "6m0s"), requests("0", "soon")), (None, None, None));
+        let tokens = [
+            ("anthropic-ratelimit-tokens-remaining", "0"),
+            ("anthropic-ratelimit-tokens-reset", "2015-10-21T07:28:00Z"),
+        ];
+        assert_eq!(limits(&tokens), Some(Duration::from_secs(10)));
     }
 
     #[test]

@@ -115,6 +115,12 @@ impl Observer for Watcher {
             Event::Pace { model, change } if self.0.verbose => {
                 self.0.say(&format!("{model}: {} calls at a time, were {}: {}", change.to, change.from, change.reason));
             }
+            Event::Rested { model, wait } if self.0.verbose => {
+                self.0.say(&format!(
+                    "{model}: a limit of the server is used up, next call in {}",
+                    words::duration(*wait)
+                ));
+            }
             Event::Recovered { model } => self.0.say(&format!("{model} answers again")),
             Event::Stopping { reason, in_flight } => {
                 let calls = words::counted(*in_flight as u64, "call");

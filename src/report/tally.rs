@@ -87,6 +87,7 @@ impl Tally {
             },
             Event::Opened
             | Event::Pace { .. }
+            | Event::Rested { .. }
             | Event::Parked { .. }
             | Event::Recovered { .. }
             | Event::Stopping { .. } => {}

@@ -12,18 +12,13 @@ use super::committer::Committer;
 use super::event::{Event, Observer};
 use super::flights::{Flight, Flights};
 use super::line::{Gate, Line, Purpose};
+use super::outcomes::CallEnd;
 use super::session::{self, ConversationEnd, Reply, ReplySender, Request, SessionContext};
 use super::stop::{DRAIN_MAX, Stage, StopReason};
 use super::{Ended, RowOrder, Work, WorkerError};
-use crate::conversation::{Answer, Fingerprint, Question, Usage};
-use crate::model::retry::{self, Verdict};
-use crate::model::{Class, FORBIDDEN, Failure, PaceChange};
-use crate::store::{Entry, Ledger, Store, Unsettled};
+use crate::conversation::{Fingerprint, Question};
+use crate::store::{Ledger, Store, Unsettled};
 
-/// A run whose first questions are all refused is stopped after this many: the request itself is wrong.
-const REFUSALS_FROM_START_MAX: u32 = 20;
-/// Questions that may be forbidden one after the other, once the server has answered others.
-const FORBIDDEN_IN_A_ROW_MAX: u32 = 5;
 /// Questions that are looked at for one whose model has a free slot.
 const LOOK_AHEAD: usize = 64;
 /// For pacing by tokens a minute; the server's own count differs a little either way.
@@ -77,45 +72,37 @@ pub async fn run(
     Ok(dispatcher.stopping.map_or(Ended::Finished, Ended::Stopped))
 }
 
-/// What a call came to.
-struct CallEnd {
-    purpose: Purpose,
-    result: Result<Answer, Failure>,
-    sent_at: Instant,
-    slot: Option<u64>,
-}
-
 /// Who is told about a commit.
-enum Token {
+pub(super) enum Token {
     Answer { fingerprint: Fingerprint, slot: Option<u64> },
     Note(ReplySender),
 }
 
-struct Dispatcher<'a> {
-    context: Arc<SessionContext>,
-    store: Arc<dyn Store>,
+pub(super) struct Dispatcher<'a> {
+    pub(super) context: Arc<SessionContext>,
+    pub(super) store: Arc<dyn Store>,
     rows: Option<RowOrder>,
-    lines: HashMap<String, Line>,
-    flights: Flights,
-    budget: Budget,
-    ledger: Option<Ledger>,
-    calls: JoinSet<CallEnd>,
-    committer: Committer<Token>,
+    pub(super) lines: HashMap<String, Line>,
+    pub(super) flights: Flights,
+    pub(super) budget: Budget,
+    pub(super) ledger: Option<Ledger>,
+    pub(super) calls: JoinSet<CallEnd>,
+    pub(super) committer: Committer<Token>,
     to_me: UnboundedSender<(u64, Request)>,
-    observer: &'a mut dyn Observer,
+    pub(super) observer: &'a mut dyn Observer,
     open_sessions: usize,
     next_session: u64,
-    commits_pending: usize,
+    pub(super) commits_pending: usize,
     /// True once an answer, of this run or an earlier one, has shown that the server takes such questions.
-    is_proven: bool,
-    refused_from_start: u32,
+    pub(super) is_proven: bool,
+    pub(super) refused_from_start: u32,
     /// Questions in a row that were forbidden.
-    forbidden: u32,
+    pub(super) forbidden: u32,
     give_up_after: Option<Duration>,
     deadline: Option<(Instant, String)>,
     /// The earliest time at which something that may not be sent now may be.
     gate_opens: Option<Instant>,
-    stopping: Option<StopReason>,
+    pub(super) stopping: Option<StopReason>,
     drain_until: Option<Instant>,
     leave_now: bool,
 }
@@ -241,15 +228,15 @@ impl<'a> Dispatcher<'a> {
         let due: Vec<_> =
             self.lines.iter_mut().filter(|(_, line)| line.probe_due().is_some_and(|at| at <= now)).collect();
         let mut probes = Vec::new();
-        for (name, line) in due {
+        for (_, line) in due {
             if let Some(question) = line.probe() {
                 line.is_probing = true;
                 line.in_flight += 1;
-                probes.push((name.clone(), question));
+                probes.push(question);
             }
         }
-        for (name, question) in probes {
-            self.call(Purpose::Probe(name), Arc::new(question), 1, None);
+        for question in probes {
+            self.call(Purpose::Probe, Arc::new(question), 1, None);
         }
     }
 
@@ -261,8 +248,8 @@ impl<'a> Dispatcher<'a> {
         }
         self.calls.spawn(async move {
             let sent_at = Instant::now();
-            let result = model.ask(&question, attempt).await;
-            CallEnd { purpose, result, sent_at, slot }
+            let reply = model.ask(&question, attempt).await;
+            CallEnd { purpose, model: question.target.model().to_owned(), reply, sent_at, slot }
         });
     }
 
@@ -356,165 +343,6 @@ impl<'a> Dispatcher<'a> {
         Ok(())
     }
 
-    fn on_call_end(&mut self, ended: Result<CallEnd, JoinError>) -> Result<(), WorkerError> {
-        let CallEnd { purpose, result, sent_at, slot } = ended.map_err(|error| WorkerError::Died(error.to_string()))?;
-        match purpose {
-            Purpose::Probe(name) => self.on_probe_end(&name, result),
-            Purpose::Question(fingerprint) => match result {
-                Ok(answer) => self.on_answer(fingerprint, answer, sent_at, slot),
-                Err(failure) => {
-                    self.ledger.iter_mut().zip(slot).for_each(|(ledger, slot)| ledger.end(slot));
-                    self.on_failure(fingerprint, failure, sent_at);
-                }
-            },
-        }
-        Ok(())
-    }
-
-    fn on_probe_end(&mut self, name: &str, result: Result<Answer, Failure>) {
-        let Some(line) = self.lines.get_mut(name) else { return };
-        line.is_probing = false;
-        line.in_flight -= 1;
-        match result {
-            Err(failure) if matches!(failure.class, Class::NeverThisRun) => self.stop(StopReason::Refused(failure)),
-            Err(failure) if matches!(failure.class, Class::Outage | Class::AgainLater | Class::AgainNow) => {
-                if let Some(next_try) = line.breaker.on_failed_probe(Instant::now()) {
-                    let (model, message) = (name.to_owned(), failure.message);
-                    self.observer.on_event(&Event::Parked { model, message, next_try });
-                }
-            }
-            // Whatever else it says, it is there.
-            _ => {
-                if line.breaker.on_answer() {
-                    self.observer.on_event(&Event::Recovered { model: name.to_owned() });
-                }
-            }
-        }
-    }
-
-    fn on_answer(&mut self, fingerprint: Fingerprint, answer: Answer, sent_at: Instant, slot: Option<u64>) {
-        let now = Instant::now();
-        let Some(flight) = self.flights.get_mut(&fingerprint) else { return };
-        let model = flight.question.target.model().to_owned();
-        if let Some(line) = self.lines.get_mut(&model) {
-            let change = line.pace.on_answer(line.in_flight, now);
-            line.in_flight -= 1;
-            if line.breaker.on_answer() {
-                self.observer.on_event(&Event::Recovered { model: model.clone() });
-            }
-            tell_pace(self.observer, &model, change);
-        }
-        self.budget.settle(&flight.worst, &model, Some(&answer.usage));
-        self.is_proven = true;
-        self.forbidden = 0;
-        let answer = Arc::new(answer);
-        flight.answer = Some((Arc::clone(&answer), now - sent_at));
-        let entry = Entry::Answered {
-            run: self.context.run,
-            conversation: flight.conversation,
-            slot: flight.question.slot,
-            fingerprint,
-            model,
-            answer,
-        };
-        self.commits_pending += 1;
-        self.committer.commit(vec![entry], Token::Answer { fingerprint, slot });
-    }
-
-    fn on_failure(&mut self, fingerprint: Fingerprint, failure: Failure, sent_at: Instant) {
-        let now = Instant::now();
-        let Some(flight) = self.flights.get_mut(&fingerprint) else { return };
-        let model = flight.question.target.model().to_owned();
-        let unpaid = Usage { completion_tokens: Some(0), ..Usage::default() };
-        self.budget.settle(&flight.worst, &model, (!failure.may_be_paid()).then_some(&unpaid));
-        flight.streak += 1;
-        let mut verdict = retry::decide(&failure, flight.counted + 1, flight.streak, &fingerprint);
-        if let Some(line) = self.lines.get_mut(&model) {
-            line.in_flight -= 1;
-            if failure.class == Class::RateLimited {
-                let change = line.pace.on_rate_limit(sent_at, now);
-                tell_pace(self.observer, &model, change);
-                line.closed_until = line.closed_until.max(failure.retry_after.map(|wait| now + wait));
-            }
-            if let Some(next_try) = line.breaker.on_failure(&failure, now) {
-                let (model, message) = (model.clone(), failure.message.clone());
-                self.observer.on_event(&Event::Parked { model, message, next_try });
-            }
-            // What fails while the server is gone waits for its return, uncharged.
-            if line.breaker.is_open() && matches!(failure.class, Class::Outage | Class::AgainLater | Class::AgainNow) {
-                verdict = Verdict::Again { after: Duration::ZERO, counted: false };
-            }
-        }
-        let again_after = match &verdict {
-            Verdict::Again { after, .. } => Some(*after),
-            Verdict::GiveUp | Verdict::StopRun => None,
-        };
-        let (class, code, message) = (failure.class, failure.code.clone(), failure.message.clone());
-        self.observer.on_event(&Event::Failed { class, code, message, again_after });
-        match verdict {
-            Verdict::Again { .. } if self.stopping.is_some() => self.flights.let_go(&fingerprint),
-            Verdict::Again { after, counted } => {
-                flight.counted += u32::from(counted);
-                self.flights.again(fingerprint, (!after.is_zero()).then(|| now + after));
-            }
-            Verdict::GiveUp => self.give_up(fingerprint, failure),
-            Verdict::StopRun
-                if failure.code == FORBIDDEN && self.is_proven && self.forbidden < FORBIDDEN_IN_A_ROW_MAX =>
-            {
-                self.forbidden += 1;
-                self.give_up(fingerprint, failure);
-            }
-            Verdict::StopRun => {
-                self.flights.let_go(&fingerprint);
-                self.stop(StopReason::Refused(failure));
-            }
-        }
-    }
-
-    fn give_up(&mut self, fingerprint: Fingerprint, failure: Failure) {
-        let Some(flight) = self.flights.remove(&fingerprint) else { return };
-        let permanent = failure.class == Class::NeverThisQuestion;
-        for (slot, reply_to) in flight.waiters {
-            let _ = reply_to.send(Reply::Failed { slot, reason: failure.to_string(), permanent });
-        }
-        let is_about_the_request = !matches!(failure.code.as_str(), "context" | "content_filter" | "too_long");
-        if permanent && is_about_the_request && !self.is_proven {
-            self.refused_from_start += 1;
-            if self.refused_from_start == REFUSALS_FROM_START_MAX {
-                self.stop(StopReason::Refused(failure));
-            }
-        }
-    }
-
-    fn on_committed(&mut self, tokens: Vec<Token>) {
-        self.commits_pending -= tokens.len();
-        for token in tokens {
-            match token {
-                Token::Note(reply_to) => drop(reply_to.send(Reply::Noted)),
-                Token::Answer { fingerprint, slot } => {
-                    self.ledger.iter_mut().zip(slot).for_each(|(ledger, slot)| ledger.end(slot));
-                    self.deliver(fingerprint);
-                }
-            }
-        }
-    }
-
-    fn deliver(&mut self, fingerprint: Fingerprint) {
-        let Some(Flight { question, waiters, answer: Some((answer, latency)), .. }) = self.flights.remove(&fingerprint)
-        else {
-            return;
-        };
-        let (model, usage, finish) = (question.target.model().to_owned(), answer.usage, answer.finish);
-        self.observer.on_event(&Event::Answered { model, usage, finish, latency });
-        for (index, (slot, reply_to)) in waiters.into_iter().enumerate() {
-            let own = index == 0;
-            if !own {
-                self.observer.on_event(&Event::Shared);
-            }
-            let _ = reply_to.send(Reply::Answered { slot, fingerprint, answer: Arc::clone(&answer), own });
-        }
-    }
-
     fn on_session_end(
         &mut self,
         ended: Result<Result<ConversationEnd, WorkerError>, JoinError>,
@@ -534,7 +362,7 @@ impl<'a> Dispatcher<'a> {
     }
 
     /// Begins to stop: nothing new is opened or sent, what is in flight may finish.
-    fn stop(&mut self, reason: StopReason) {
+    pub(super) fn stop(&mut self, reason: StopReason) {
         if self.stopping.is_some() {
             return;
         }
@@ -542,11 +370,5 @@ impl<'a> Dispatcher<'a> {
         self.observer.on_event(&Event::Stopping { reason: reason.to_string(), in_flight: self.calls.len() });
         self.stopping = Some(reason);
         self.flights.let_go_unsent();
-    }
-}
-
-fn tell_pace(observer: &mut dyn Observer, model: &str, change: Option<PaceChange>) {
-    if let Some(change) = change {
-        observer.on_event(&Event::Pace { model: model.to_owned(), change });
     }
 }

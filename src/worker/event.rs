@@ -44,6 +44,13 @@ pub enum Event {
         /// From what to what, and why.
         change: PaceChange,
     },
+    /// A model is left alone for a while because its server says that a limit is used up.
+    Rested {
+        /// The model.
+        model: String,
+        /// How long.
+        wait: Duration,
+    },
     /// A server stopped answering; nothing is sent until the next try.
     Parked {
         /// The model.

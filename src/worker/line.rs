@@ -82,6 +82,6 @@ impl Line {
 pub enum Purpose {
     /// A question that somebody waits for.
     Question(Fingerprint),
-    /// A look whether this model answers again.
-    Probe(String),
+    /// A look whether the model answers again.
+    Probe,
 }

@@ -21,6 +21,7 @@ mod event;
 mod flights;
 mod line;
 mod order;
+mod outcomes;
 mod session;
 mod stop;
 

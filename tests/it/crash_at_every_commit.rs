@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
-use cohobate::conversation::{Answer, ConversationKey, Fingerprint, Outcome, Question, Seed};
+use cohobate::conversation::{ConversationKey, Fingerprint, Outcome, Question, Seed};
 use cohobate::model::{Asking, Model, PaceLimits, Simulated};
 use cohobate::recipe::{Distill, Progress, Recipe, Replay};
 use cohobate::store::{Entry, MemoryStore, Reader, State, Status};
@@ -32,7 +32,7 @@ impl Model for Noting {
             for _ in 0..question.fingerprint().prefix() % 4 {
                 tokio::task::yield_now().await;
             }
-            Ok::<Answer, _>(Simulated::answer(question, attempt))
+            Ok(Simulated::answer(question, attempt)).into()
         })
     }
 }

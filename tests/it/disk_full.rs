@@ -35,6 +35,27 @@ impl Drop for SmallDisk {
     }
 }
 
+#[test]
+fn a_disk_that_cannot_be_written_is_named() {
+    let place = Place::new();
+    let Some(disk) = SmallDisk::mount(place.path("disk"), 2_000) else { return };
+    place.write("in.jsonl", jsonl(&[conversation("kites", 1)]));
+    place.complete(&["distill", "in.jsonl", "--teacher", "simulated", "--store", "disk/store", "-o", "disk/out.jsonl"]);
+    assert!(Command::new("mount").args(["-o", "remount,ro"]).arg(&disk.0).status().unwrap().success());
+    for arguments in [["--store", "disk/store", "-o", "out.jsonl"], ["--store", "elsewhere", "-o", "disk/out.jsonl"]] {
+        let finished = place.run(&[&["distill", "in.jsonl", "--teacher", "simulated"][..], &arguments].concat());
+        assert_eq!(finished.code, Some(4), "{}", finished.stderr);
+        assert!(
+            finished.stderr.contains("Read-only file system") && finished.stderr.contains("hint: "),
+            "{}",
+            finished.stderr
+        );
+    }
+    // What is there can still be looked at and written elsewhere.
+    place.complete(&["export", "in.jsonl", "--teacher", "simulated", "--store", "disk/store", "-o", "out.jsonl"]);
+    assert_eq!(place.read("out.jsonl"), place.read("disk/out.jsonl"));
+}
+
 fn dataset(place: &Place) -> u64 {
     let rows: Vec<Value> = (0..400).map(|row| conversation(&format!("subject {row}"), 4)).collect();
     place.write("in.jsonl", jsonl(&rows));

@@ -320,3 +320,31 @@ fn an_index_from_before_a_damaged_answer_was_replaced_finds_the_new_one() {
     place.complete(&arguments);
     assert_eq!(server.count("requests"), 4, "the new answer is in the journal");
 }
+
+#[test]
+fn more_calls_than_the_system_has_files_for_are_refused_before_anything_is_sent() {
+    let place = Place::new();
+    place.write("in.jsonl", jsonl(&[conversation("kites", 1)]));
+    let binary = env!("CARGO_BIN_EXE_cohobate");
+    let script = |calls: u32| {
+        format!("ulimit -n 300; {binary} distill in.jsonl --teacher simulated -o out.jsonl --concurrency {calls}")
+    };
+    let run = |calls| finish(Command::new("bash").args(["-c", &script(calls)]).current_dir(place.path("")));
+    let refused = run(1_000);
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    assert!(refused.stderr.contains("lower it to 172, or raise the limit"), "{}", refused.stderr);
+    assert_eq!(run(100).code, Some(0));
+}
+
+#[test]
+fn a_limit_that_the_headers_say_is_used_up_is_waited_for_without_a_refusal() {
+    let place = Place::new();
+    place.write("in.jsonl", jsonl(&[conversation("kites", 3)]));
+    let headers =
+        "Content-Type: application/json\r\nx-ratelimit-remaining-requests: 0\r\nx-ratelimit-reset-requests: 300ms\r\n";
+    let choice = json!({"message": {"content": "fine"}, "finish_reason": "stop"});
+    let body = json!({"choices": [choice]}).to_string();
+    let server = Scripted::start(move |_| reply("200 OK", headers, &body), false);
+    let finished = place.complete(&["distill", "in.jsonl", "--teacher", &server.model(), "-o", "out.jsonl", "-v"]);
+    assert!(finished.stderr.contains("a limit of the server is used up, next call in 0.3 s"), "{}", finished.stderr);
+}

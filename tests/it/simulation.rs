@@ -106,7 +106,7 @@ impl Teacher {
 
 impl Model for Teacher {
     fn ask<'a>(&'a self, question: &'a Question, attempt: u32) -> Asking<'a> {
-        Box::pin(self.answer(question, attempt))
+        Box::pin(async move { self.answer(question, attempt).await.into() })
     }
 }
 
