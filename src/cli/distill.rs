@@ -230,6 +230,7 @@ fn close_stopped(closing: &mut Closing, reason: &StopReason, signals: &Signals, 
             closing.hint = Some(match failure.code.as_str() {
                 "auth" | "forbidden" => "set COHOBATE_API_KEY or OPENAI_API_KEY to a key that the server takes, then run the same command again".to_owned(),
                 "quota" => "the account has no credit left; add some, then run the same command again".to_owned(),
+                "tls" => "install the server's certificate authority, or name its file in SSL_CERT_FILE".to_owned(),
                 "http_404" => format!("check the address and that the server has the model {model}"),
                 _ => "mend what the server complains of, then run the same command again".to_owned(),
             });

@@ -6,8 +6,8 @@
 //! | 408, 409, 425, 5xx, 529; a cut or unreadable reply; an error inside a 200 | again later |
 //! | 429, 503 with a wait time | rate limited |
 //! | 400 and other 4xx; too long a conversation; a filtered prompt | never this question |
-//! | 401, 402, 403; a quota or credit that is used up; 3xx, 404, 405, 407 (the address or the model is wrong) | never this run |
-//! | connection refused, DNS, TLS, connect timeout | outage |
+//! | 401, 402, 403; a quota or credit that is used up; 3xx, 404, 405, 407 (the address or the model is wrong); a certificate that is not trusted | never this run |
+//! | connection refused, DNS, connect timeout | outage |
 //!
 //! `x-should-retry` overrides the status, as in the official clients.
 

@@ -283,7 +283,10 @@ fn connection_failure(error: &reqwest::Error) -> Failure {
     let said = chain.last().cloned().unwrap_or_else(|| error.to_string());
     let all = chain.join(": ");
     if error.is_connect() {
-        return Failure::new(Class::Outage, "connect", format!("cannot connect: {all}"));
+        // A wrong certificate does not become right by waiting.
+        let (class, code) =
+            if all.contains("certificate") { (Class::NeverThisRun, "tls") } else { (Class::Outage, "connect") };
+        return Failure::new(class, code, format!("cannot connect: {said}"));
     }
     let raced = all.contains("connection closed before message completed") || all.contains("IncompleteMessage");
     if error.is_request() && raced {

@@ -18,7 +18,7 @@ use super::{Reader, Store};
 use crate::conversation::{ConversationKey, Fingerprint};
 
 /// Groups of entries that may wait for the index. Beyond it a commit waits: the index is far behind.
-const INDEX_QUEUE_GROUPS: usize = 256;
+const INDEX_QUEUE_GROUPS: usize = 16;
 /// Entries that the index takes in one batch.
 pub(super) const INDEX_BATCH_ENTRIES: usize = 4_096;
 
