@@ -6,7 +6,7 @@ use clap::Args;
 use super::error::exit_code;
 use super::limits::{limits, now_ms};
 use super::model::{Found, find_teacher};
-use super::options::Options;
+use super::options::{Options, QuestionArgs, RunArgs, StoreArgs};
 use super::output::{OUTPUT, Writer, Written, check_output, check_writable};
 use super::prepare::{Prepared, prepare};
 use super::signals::Signals;
@@ -42,7 +42,13 @@ pub struct DistillArgs {
     retry_failed: bool,
 
     #[command(flatten)]
-    options: Options,
+    store: StoreArgs,
+
+    #[command(flatten)]
+    question: QuestionArgs,
+
+    #[command(flatten)]
+    run: RunArgs,
 }
 
 pub fn run(args: DistillArgs) -> CliResult {
@@ -55,7 +61,7 @@ pub fn run(args: DistillArgs) -> CliResult {
 }
 
 async fn distill(args: DistillArgs) -> CliResult {
-    let options = args.options.clone().resolve()?;
+    let options = Options::resolve(&args.store, Some(&args.question), Some(&args.run))?;
     check_output(&args.output, &args.input)?;
     check_writable(&args.output)?;
     let found = find_teacher(args.teacher.as_deref(), &options)?;
@@ -72,7 +78,7 @@ async fn distill(args: DistillArgs) -> CliResult {
     let run = begin(&store, recipe.settings())?;
 
     let tally = Tally { totals, prices: found.prices(), ..Tally::default() };
-    let progress = Progress::start(tally, options.progress(), options.verbose);
+    let progress = Progress::start(tally, options.progress(), options.verbose.unwrap_or(false));
     let work = Work {
         recipe: Arc::clone(&recipe),
         store: Arc::clone(&store) as Arc<dyn Store>,
@@ -109,7 +115,7 @@ async fn distill(args: DistillArgs) -> CliResult {
         Ended::Stopped(reason) => close_stopped(&mut closing, &reason, &signals, &found),
     };
     match options.progress() {
-        _ if options.quiet && code == exit_code::INCOMPLETE => {
+        _ if options.is_quiet() && code == exit_code::INCOMPLETE => {
             let listed = closing.listed.as_ref().map_or(String::new(), |(path, _)| format!(", listed in {path}"));
             words::tell(format!("error: {} incomplete{listed}", words::counted(closing.incomplete, "row")));
         }

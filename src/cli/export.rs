@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::error::exit_code;
 use super::model::find_teacher;
-use super::options::Options;
+use super::options::{Options, QuestionArgs, StoreArgs};
 use super::output::{OUTPUT, Writer, check_output};
 use super::prepare::prepare;
 use super::{CliResult, store};
@@ -31,11 +31,14 @@ pub struct ExportArgs {
     keep_partial: bool,
 
     #[command(flatten)]
-    options: Options,
+    store: StoreArgs,
+
+    #[command(flatten)]
+    question: QuestionArgs,
 }
 
 pub fn run(args: ExportArgs) -> CliResult {
-    let options = args.options.clone().resolve()?;
+    let options = Options::resolve(&args.store, Some(&args.question), None)?;
     check_output(&args.output, &args.input)?;
     let found = find_teacher(args.teacher.as_deref(), &options)?;
     let system = options.system_text()?;

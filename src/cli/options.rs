@@ -21,130 +21,156 @@ const CONFIG_FILE: &str = "cohobate.toml";
 /// Where the store is when nobody says otherwise.
 const STORE: &str = ".cohobate";
 
-/// Options as they are given: nothing is checked against the world yet.
-#[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-#[command(next_help_heading = "Options shared by commands")]
-pub struct Options {
-    /// Read options and model profiles from this file [default: cohobate.toml, where it exists]
-    #[arg(long, value_name = "FILE")]
-    #[serde(skip)]
-    pub config: Option<PathBuf>,
+/// Defines groups of options for commands to take on their command lines, and [`Options`], which has all of them
+/// and is what the configuration file may hold.
+macro_rules! option_groups {
+    ($($(#[$group_meta:meta])* $group:ident { $($(#[$meta:meta])* $name:ident: $kind:ty,)* })*) => {
+        $(
+            #[derive(Args, Clone, Debug, Default, Serialize)]
+            #[serde(rename_all = "kebab-case")]
+            $(#[$group_meta])*
+            pub struct $group {
+                $($(#[$meta])* #[serde(skip_serializing_if = "Option::is_none")] pub $name: Option<$kind>,)*
+            }
+        )*
 
-    /// Keep answers in this directory [default: .cohobate]
-    #[arg(long, value_name = "DIR")]
-    pub store: Option<PathBuf>,
+        /// Every option there is, from wherever it was given. Nothing is checked against the world yet.
+        #[derive(Clone, Debug, Default, Deserialize)]
+        #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+        pub struct Options {
+            $($(pub $name: Option<$kind>,)*)*
+            /// The teacher, where the command line names none.
+            pub teacher: Option<String>,
+            /// Model profiles; in the file only.
+            pub models: BTreeMap<String, Profile>,
+        }
+    };
+}
 
-    /// Keep at most so many calls in flight; auto finds what the server takes [default: auto]
-    #[arg(long, value_name = "N|auto")]
-    pub concurrency: Option<Concurrency>,
+option_groups! {
+    /// Options of every command that has a store.
+    #[command(next_help_heading = "Store, configuration and display")]
+    StoreArgs {
+        /// Read options and model profiles from this file [default: cohobate.toml, where it exists]
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
 
-    /// Send at most so many requests a minute
-    #[arg(long, value_name = "N")]
-    pub rpm: Option<u32>,
+        /// Keep answers in this directory [default: .cohobate]
+        #[arg(long, value_name = "DIR")]
+        store: PathBuf,
 
-    /// Send and ask for at most so many tokens a minute
-    #[arg(long, value_name = "N")]
-    pub tpm: Option<u64>,
+        /// How to show progress and messages: auto, plain, json or none [default: auto]
+        #[arg(long, value_name = "MODE")]
+        progress: ProgressMode,
 
-    /// Sampling temperature [default: the server's]
-    #[arg(long, value_name = "T", allow_negative_numbers = true)]
-    pub temperature: Option<f64>,
+        /// Show errors only
+        #[arg(short, long, num_args = 0, default_missing_value = "true")]
+        quiet: bool,
+    }
 
-    /// Sample from the most likely words that make up this share, 0 to 1 [default: the server's]
-    #[arg(long, value_name = "P", allow_negative_numbers = true)]
-    pub top_p: Option<f64>,
+    /// Options that decide what is asked; the same questions need the same options.
+    #[command(next_help_heading = "What is asked")]
+    QuestionArgs {
+        /// Sampling temperature [default: the server's]
+        #[arg(long, value_name = "T", allow_negative_numbers = true)]
+        temperature: f64,
 
-    /// Most tokens in one answer, reasoning included [default: the server's]
-    #[arg(long, value_name = "N")]
-    pub max_tokens: Option<u32>,
+        /// Sample from the most likely words that make up this share, 0 to 1 [default: the server's]
+        #[arg(long, value_name = "P", allow_negative_numbers = true)]
+        top_p: f64,
 
-    /// Seed for the server's random numbers
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub seed: Option<i64>,
+        /// Most tokens in one answer, reasoning included [default: the server's]
+        #[arg(long, value_name = "N")]
+        max_tokens: u32,
 
-    /// Put this system message in place of the rows' own; @FILE reads it from a file
-    #[arg(long, value_name = "TEXT|@FILE")]
-    pub system: Option<String>,
+        /// Seed for the server's random numbers
+        #[arg(long, value_name = "N", allow_negative_numbers = true)]
+        seed: i64,
 
-    /// Spend at most so many dollars, earlier runs of this store included; needs prices and --max-tokens
-    #[arg(long, value_name = "DOLLARS")]
-    pub max_cost: Option<f64>,
+        /// Put this system message in place of the rows' own; @FILE reads it from a file
+        #[arg(long, value_name = "TEXT|@FILE")]
+        system: String,
 
-    /// Send at most so many requests, earlier runs of this store included
-    #[arg(long, value_name = "N")]
-    pub max_requests: Option<u64>,
+        /// Read only the first N rows
+        #[arg(long, value_name = "N")]
+        limit: u64,
+    }
 
-    /// Let the model write at most so many tokens, earlier runs included; needs --max-tokens
-    #[arg(long, value_name = "N")]
-    pub max_output_tokens: Option<u64>,
+    /// Options that decide how fast and how long is asked; the answers are the same.
+    #[command(next_help_heading = "Pace and limits")]
+    RunArgs {
+        /// Keep at most so many calls in flight; auto finds what the server takes [default: auto]
+        #[arg(long, value_name = "N|auto")]
+        concurrency: Concurrency,
 
-    /// Stop in order when the clock next shows this time
-    #[arg(long, value_name = "HH:MM")]
-    pub until: Option<String>,
+        /// Send at most so many requests a minute
+        #[arg(long, value_name = "N")]
+        rpm: u32,
 
-    /// Stop in order after this long, such as 8h, 90m, 45s
-    #[arg(long, value_name = "TIME")]
-    pub time_limit: Option<String>,
+        /// Send and ask for at most so many tokens a minute
+        #[arg(long, value_name = "N")]
+        tpm: u64,
 
-    /// Stop in order, with exit code 75, on this signal too: USR1 or USR2
-    #[arg(long, value_name = "SIGNAL")]
-    pub stop_signal: Option<StopSignal>,
+        /// Spend at most so many dollars, earlier runs of this store included; needs prices and --max-tokens
+        #[arg(long, value_name = "DOLLARS")]
+        max_cost: f64,
 
-    /// Stop when a server has not answered for this long [default: wait for ever]
-    #[arg(long, value_name = "TIME")]
-    pub give_up_after: Option<String>,
+        /// Send at most so many requests, earlier runs of this store included
+        #[arg(long, value_name = "N")]
+        max_requests: u64,
 
-    /// Read only the first N rows
-    #[arg(long, value_name = "N")]
-    pub limit: Option<u64>,
+        /// Let the model write at most so many tokens, earlier runs included; needs --max-tokens
+        #[arg(long, value_name = "N")]
+        max_output_tokens: u64,
 
-    /// Let the server stream its answers; false asks for each in one piece [default: true]
-    #[arg(long, value_name = "BOOL")]
-    pub stream: Option<bool>,
+        /// Stop in order when the clock next shows this time
+        #[arg(long, value_name = "HH:MM")]
+        until: String,
 
-    /// How to show progress: auto, plain, json or none [default: auto]
-    #[arg(long, value_name = "MODE")]
-    pub progress: Option<ProgressMode>,
+        /// Stop in order after this long, such as 8h, 90m, 45s
+        #[arg(long, value_name = "TIME")]
+        time_limit: String,
 
-    /// Show errors only
-    #[arg(short, long, conflicts_with = "verbose")]
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub quiet: bool,
+        /// Stop in order, with exit code 75, on this signal too: USR1 or USR2
+        #[arg(long, value_name = "SIGNAL")]
+        stop_signal: StopSignal,
 
-    /// Show each failed call
-    #[arg(short, long)]
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub verbose: bool,
+        /// Stop when a server has not answered for this long [default: wait for ever]
+        #[arg(long, value_name = "TIME")]
+        give_up_after: String,
 
-    /// Model profiles; in the file only.
-    #[arg(skip)]
-    #[serde(skip_serializing)]
-    pub models: BTreeMap<String, Profile>,
+        /// Let the server stream its answers; false asks for each in one piece [default: true]
+        #[arg(long, value_name = "BOOL")]
+        stream: bool,
 
-    /// The teacher; a positional thing of each command's own on the command line.
-    #[arg(skip)]
-    pub teacher: Option<String>,
+        /// Show each failed call and each change of pace
+        #[arg(short, long, num_args = 0, default_missing_value = "true", conflicts_with = "quiet")]
+        verbose: bool,
+    }
 }
 
 impl Options {
-    /// Lays these options over those of the configuration file and checks their ranges.
-    pub fn resolve(self) -> Result<Self, CliError> {
-        let Some((path, text)) = read_config(self.config.as_deref())? else {
-            return self.checked();
-        };
-        let fault = |reason: String| {
+    /// Lays the groups that a command takes over the configuration file and checks their ranges.
+    pub fn resolve(
+        store: &StoreArgs,
+        question: Option<&QuestionArgs>,
+        run: Option<&RunArgs>,
+    ) -> Result<Self, CliError> {
+        let (path, mut table) = read_config(store.config.as_deref())?;
+        let fault = |error: &str| {
             CliError::usage(
-                format!("cannot use the configuration {}: {reason}", path.display()),
-                "each long option of the command line may stand there under its name, and [models.NAME] tables",
+                format!("cannot use the configuration {}: {error}", path.display()),
+                "each option of `cohobate distill --help` below the first group may stand there under its name, and \
+                 [models.NAME] tables",
             )
         };
-        let mut table: toml::Table =
-            text.parse().map_err(|error: toml::de::Error| fault(error.message().to_owned()))?;
-        let given = toml::Table::try_from(&self).map_err(|error| fault(error.to_string()))?;
-        table.extend(given);
-        let options: Self = table.try_into().map_err(|error: toml::de::Error| fault(error.message().to_owned()))?;
-        Self { config: self.config, ..options }.checked()
+        if table.contains_key("config") {
+            return Err(fault("unknown field `config`"));
+        }
+        let groups = [Some(to_table(store)), question.map(to_table), run.map(to_table)];
+        groups.into_iter().flatten().for_each(|group| table.extend(group));
+        let options: Self = table.try_into().map_err(|error: toml::de::Error| fault(error.message()))?;
+        options.checked()
     }
 
     fn checked(self) -> Result<Self, CliError> {
@@ -179,9 +205,14 @@ impl Options {
         })
     }
 
+    /// True where the person wants to see errors only.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet.unwrap_or(false)
+    }
+
     /// Returns how progress is shown.
     pub fn progress(&self) -> ProgressMode {
-        if self.quiet { ProgressMode::None } else { self.progress.unwrap_or_default() }
+        if self.is_quiet() { ProgressMode::None } else { self.progress.unwrap_or_default() }
     }
 
     /// Returns the sampling parameters.
@@ -205,7 +236,7 @@ impl Options {
     /// Prints a line for people, unless they asked for silence.
     pub fn say(&self, line: &str) {
         match self.progress() {
-            _ if self.quiet => {}
+            _ if self.is_quiet() => {}
             ProgressMode::Json => words::tell(serde_json::json!({"message": line})),
             _ => words::tell(line),
         }
@@ -247,14 +278,23 @@ impl<'de> Deserialize<'de> for Concurrency {
     }
 }
 
-fn read_config(named: Option<&Path>) -> Result<Option<(PathBuf, String)>, CliError> {
+fn to_table(group: &impl Serialize) -> toml::Table {
+    toml::Table::try_from(group).expect("options are names with plain values")
+}
+
+/// Returns the configuration and where it is; an empty one where none is named and none is there.
+fn read_config(named: Option<&Path>) -> Result<(PathBuf, toml::Table), CliError> {
     let path = named.unwrap_or(Path::new(CONFIG_FILE));
-    match fs::read_to_string(path) {
-        Ok(text) => Ok(Some((path.to_owned(), text))),
-        Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(CliError::usage(
-            format!("cannot read the configuration {}: {error}", path.display()),
-            "name a file that exists with --config",
-        )),
-    }
+    let fault = |reason: &dyn std::fmt::Display, hint: &str| {
+        CliError::usage(format!("cannot read the configuration {}: {reason}", path.display()), hint)
+    };
+    let text = match fs::read_to_string(path) {
+        Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        other => other.map_err(|error| fault(&error, "name a file that exists with --config"))?,
+    };
+    let table = text.parse().map_err(|error: toml::de::Error| {
+        let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
+        fault(&format!("line {line}: {}", error.message()), "mend that line; TOML wants NAME = VALUE, text in quotes")
+    })?;
+    Ok((path.to_owned(), table))
 }

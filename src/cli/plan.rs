@@ -6,8 +6,9 @@ use clap::Args;
 use serde_json::json;
 
 use super::error::exit_code;
+use super::limits::limits;
 use super::model::{Found, find_teacher};
-use super::options::Options;
+use super::options::{Options, QuestionArgs, RunArgs, StoreArgs};
 use super::prepare::{Prepared, Row, prepare};
 use super::{CliError, CliResult, store};
 use crate::conversation::{
@@ -36,7 +37,13 @@ pub struct PlanArgs {
     json: bool,
 
     #[command(flatten)]
-    options: Options,
+    store: StoreArgs,
+
+    #[command(flatten)]
+    question: QuestionArgs,
+
+    #[command(flatten)]
+    run: RunArgs,
 }
 
 /// What a run would do.
@@ -53,8 +60,11 @@ struct Plan {
 }
 
 pub fn run(args: PlanArgs) -> CliResult {
-    let options = args.options.clone().resolve()?;
+    let options = Options::resolve(&args.store, Some(&args.question), Some(&args.run))?;
     let found = find_teacher(args.teacher.as_deref(), &options)?;
+    // A cap or a pace that the run would refuse is refused here already.
+    let cap = limits(&options, &found)?.budget.cost;
+    options.pace()?;
     let system = options.system_text()?;
     let recipe = Distill::new(Arc::clone(&found.target), system.as_deref());
     let store: Arc<dyn Reader> = if options.store_path().join("journal").is_dir() {
@@ -71,8 +81,11 @@ pub fn run(args: PlanArgs) -> CliResult {
             planner.add(&seed)?;
         }
     }
-    let text =
-        if args.json { as_json(&planner.plan, &prepared, &found) } else { as_text(&planner.plan, &prepared, &found) };
+    let text = if args.json {
+        as_json(&planner.plan, &prepared, &found)
+    } else {
+        as_text(&planner.plan, &prepared, &found, cap)
+    };
     writeln!(std::io::stdout(), "{text}").map_err(|error| CliError::failure(format!("cannot write: {error}")))?;
     Ok(if prepared.invalid > 0 { exit_code::INCOMPLETE } else { exit_code::COMPLETE })
 }
@@ -173,7 +186,7 @@ fn price(plan: &Plan, found: &Found) -> Option<f64> {
     found.price.map(|price| price.cost(&usage))
 }
 
-fn as_text(plan: &Plan, prepared: &Prepared, found: &Found) -> String {
+fn as_text(plan: &Plan, prepared: &Prepared, found: &Found, cap: Option<f64>) -> String {
     let totals = prepared.totals;
     let mut lines = vec![
         format!("conversations  {}, {}", number(totals.conversations), counted(totals.turns, "turn")),
@@ -192,7 +205,10 @@ fn as_text(plan: &Plan, prepared: &Prepared, found: &Found) -> String {
         number(plan.completion_tokens)
     ));
     lines.push(match price(plan, found) {
-        Some(price) => format!("price          about {} without cache discounts", money(price)),
+        Some(price) => {
+            let over = cap.filter(|cap| price > *cap).map_or("", |_| "; --max-cost would stop it before");
+            format!("price          about {} without cache discounts{over}", money(price))
+        }
         None => "price          unknown; give [models.NAME.price] in cohobate.toml".to_owned(),
     });
     for (reason, count) in &prepared.left_out {

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::error::exit_code;
-use super::options::Options;
+use super::options::{Options, StoreArgs};
 use super::{CliError, CliResult, store};
 use crate::conversation::{Price, Usage};
 use crate::report::words::{counted, duration, money, number};
@@ -20,7 +20,7 @@ pub struct StatusArgs {
     json: bool,
 
     #[command(flatten)]
-    options: Options,
+    store: StoreArgs,
 }
 
 /// Conversations of a store, counted.
@@ -34,7 +34,7 @@ struct Census {
 }
 
 pub fn run(args: StatusArgs) -> CliResult {
-    let options = args.options.resolve()?;
+    let options = Options::resolve(&args.store, None, None)?;
     let store = store::open_reader(&options)?;
     let mut census = Census::default();
     store.for_each_state(&mut |key, state| census.add(&key.to_string(), &state))?;

@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::error::exit_code;
 use super::model::find_teacher;
-use super::options::Options;
+use super::options::{Options, QuestionArgs, StoreArgs};
 use super::output::Writer;
 use super::prepare::prepare;
 use super::{CliError, CliResult, store};
@@ -40,11 +40,14 @@ pub struct VerifyArgs {
     repair: bool,
 
     #[command(flatten)]
-    options: Options,
+    store: StoreArgs,
+
+    #[command(flatten)]
+    question: QuestionArgs,
 }
 
 pub fn run(args: VerifyArgs) -> CliResult {
-    let options = args.options.clone().resolve()?;
+    let options = Options::resolve(&args.store, Some(&args.question), None)?;
     if args.input.is_empty() != args.output.is_none() {
         return Err(CliError::usage(
             "an output is verified against its input",
