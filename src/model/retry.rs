@@ -31,12 +31,32 @@ pub enum Verdict {
     StopRun,
 }
 
-/// Decides about `failure`, which was the question's `attempt`-th (from 1) and the `streak`-th in a row
-/// (counted or not, from 1).
+/// How often a question has failed, the failure at hand not included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tries {
+    /// Failures that count against it.
+    pub counted: u32,
+    /// Those of them that were whole replies without use.
+    pub unusable: u32,
+    /// All failures since the question was first sent, counted or not.
+    pub streak: u32,
+}
+
+impl Tries {
+    /// Takes the failure at hand in.
+    pub fn add(&mut self, failure: &Failure, counted: bool) {
+        self.streak += 1;
+        self.counted += u32::from(counted);
+        self.unusable += u32::from(counted && failure.is_unusable_reply());
+    }
+}
+
+/// Decides about `failure`, given how often the question has failed before.
 ///
 /// Waits double from half a second to a minute and are drawn between half and all of that, so that many
 /// questions that failed together do not come back together. What the server asks for is a lower bound.
-pub fn decide(failure: &Failure, attempt: u32, streak: u32, fingerprint: &Fingerprint) -> Verdict {
+pub fn decide(failure: &Failure, tries: Tries, fingerprint: &Fingerprint) -> Verdict {
+    let (attempt, streak) = (tries.counted + 1, tries.streak + 1);
     let after = backoff(streak, fingerprint).max(failure.retry_after.unwrap_or_default());
     match failure.class {
         Class::NeverThisRun => Verdict::StopRun,
@@ -44,7 +64,9 @@ pub fn decide(failure: &Failure, attempt: u32, streak: u32, fingerprint: &Finger
         Class::RateLimited | Class::Outage => Verdict::Again { after, counted: false },
         Class::AgainNow if streak <= IMMEDIATE_ATTEMPTS_MAX => Verdict::Again { after: Duration::ZERO, counted: false },
         Class::AgainNow | Class::AgainLater if attempt >= ATTEMPTS_MAX => Verdict::GiveUp,
-        Class::AgainLater if failure.is_unusable_reply() && attempt >= UNUSABLE_REPLIES_MAX => Verdict::GiveUp,
+        Class::AgainLater if failure.is_unusable_reply() && tries.unusable + 1 >= UNUSABLE_REPLIES_MAX => {
+            Verdict::GiveUp
+        }
         Class::AgainNow | Class::AgainLater => Verdict::Again { after, counted: true },
     }
 }
@@ -61,7 +83,8 @@ mod tests {
     use super::*;
 
     fn verdict(class: Class, attempt: u32, streak: u32) -> Verdict {
-        decide(&Failure::new(class, "code", "message"), attempt, streak, &Fingerprint([7; 32]))
+        let tries = Tries { counted: attempt - 1, unusable: 0, streak: streak - 1 };
+        decide(&Failure::new(class, "code", "message"), tries, &Fingerprint([7; 32]))
     }
 
     #[test]
@@ -85,10 +108,27 @@ mod tests {
     }
 
     #[test]
+    fn whole_replies_without_use_are_bought_a_few_times_only() {
+        let garbage = Failure::new(Class::AgainLater, "garbage", "not JSON");
+        let broken = Failure::new(Class::AgainLater, "http_500", "broke");
+        let mut tries = Tries::default();
+        for _ in 0..5 {
+            tries.add(&broken, true);
+        }
+        for bought in 1..=UNUSABLE_REPLIES_MAX {
+            let verdict = decide(&garbage, tries, &Fingerprint([3; 32]));
+            assert_eq!(verdict == Verdict::GiveUp, bought == UNUSABLE_REPLIES_MAX, "reply {bought}");
+            tries.add(&garbage, true);
+        }
+    }
+
+    #[test]
     fn a_server_that_names_a_wait_gets_at_least_that() {
         let mut failure = Failure::new(Class::RateLimited, "rate_limit", "slow down");
         failure.retry_after = Some(Duration::from_secs(90));
-        let Verdict::Again { after, .. } = decide(&failure, 1, 1, &Fingerprint([1; 32])) else { panic!("not retried") };
+        let Verdict::Again { after, .. } = decide(&failure, Tries::default(), &Fingerprint([1; 32])) else {
+            panic!("not retried")
+        };
         assert_eq!(after, Duration::from_secs(90));
     }
 }

@@ -17,6 +17,7 @@ use super::session::{self, ConversationEnd, Reply, ReplySender, Request, Session
 use super::stop::{DRAIN_MAX, Stage, StopReason};
 use super::{Ended, RowOrder, Work, WorkerError};
 use crate::conversation::{Fingerprint, Question};
+use crate::model::retry::Tries;
 use crate::store::{Ledger, Store, Unsettled};
 
 /// Questions that are looked at for one whose model has a free slot.
@@ -333,8 +334,7 @@ impl<'a> Dispatcher<'a> {
                     priority: number,
                     waiters: vec![(slot, reply_to)],
                     sent: 0,
-                    counted: 0,
-                    streak: 0,
+                    tries: Tries::default(),
                     answer: None,
                 };
                 self.flights.add(fingerprint, flight);

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::budget::Amount;
 use super::session::{Reply, ReplySender};
 use crate::conversation::{Answer, ConversationKey, Fingerprint, Question, Slot};
+use crate::model::retry::Tries;
 
 /// A distinct question on its way from the first who asked to everyone who waits.
 pub struct Flight {
@@ -19,10 +20,8 @@ pub struct Flight {
     pub waiters: Vec<(Slot, ReplySender)>,
     /// How often it was sent.
     pub sent: u32,
-    /// How many of its failures count against it.
-    pub counted: u32,
-    /// Failures in a row, counted or not.
-    pub streak: u32,
+    /// How often it failed.
+    pub tries: Tries,
     /// The most that one call can cost.
     pub worst: Amount,
     /// The answer, while it is being committed.

@@ -111,8 +111,7 @@ impl Dispatcher<'_> {
         let model = flight.question.target.model().to_owned();
         let unpaid = Usage { completion_tokens: Some(0), ..Usage::default() };
         self.budget.settle(&flight.worst, &model, (!failure.may_be_paid()).then_some(&unpaid));
-        flight.streak += 1;
-        let mut verdict = retry::decide(&failure, flight.counted + 1, flight.streak, &fingerprint);
+        let mut verdict = retry::decide(&failure, flight.tries, &fingerprint);
         if let Some(line) = self.lines.get_mut(&model) {
             line.in_flight -= 1;
             if failure.class == Class::RateLimited {
@@ -129,6 +128,7 @@ impl Dispatcher<'_> {
                 verdict = Verdict::Again { after: Duration::ZERO, counted: false };
             }
         }
+        flight.tries.add(&failure, matches!(verdict, Verdict::Again { counted: true, .. }));
         let again_after = match &verdict {
             Verdict::Again { after, .. } => Some(*after),
             Verdict::GiveUp | Verdict::StopRun => None,
@@ -137,8 +137,7 @@ impl Dispatcher<'_> {
         self.observer.on_event(&Event::Failed { class, code, message, again_after });
         match verdict {
             Verdict::Again { .. } if self.stopping.is_some() => self.flights.let_go(&fingerprint),
-            Verdict::Again { after, counted } => {
-                flight.counted += u32::from(counted);
+            Verdict::Again { after, .. } => {
                 self.flights.again(fingerprint, (!after.is_zero()).then(|| now + after));
             }
             Verdict::GiveUp => self.give_up(fingerprint, failure),

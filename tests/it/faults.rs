@@ -33,8 +33,8 @@ fn passing_faults_of_every_kind_heal_and_leave_no_trace_in_the_output() {
             "429-bare:0.04",
             "drop:0.04",
             "half:0.08",
-            "garbage:0.04",
-            "no-choice:0.04",
+            "garbage:0.02",
+            "no-choice:0.02",
             "error-200:0.04",
         ];
         let arguments: Vec<&str> = faults.iter().flat_map(|fault| ["--fault", *fault]).collect();
