@@ -32,7 +32,7 @@ fn run_and_kill(place: &Place, arguments: &[&str], server: &MockServer, until: u
 
 #[test]
 fn sixty_long_conversations_killed_three_times_repeat_at_most_what_was_in_flight() {
-    let (place, server) = (Place::new(), MockServer::start(&["--latency", "15"]));
+    let (place, server) = (Place::new(), MockServer::start(&["--latency", "40"]));
     let turns = dataset(&place, 60, 20) as u64;
     let model = server.model();
     let arguments = ["distill", "in.jsonl", "--teacher", &model, "-o", "out.jsonl", "--concurrency", "64"];

@@ -99,7 +99,7 @@ fn fifty_kills_and_freezes_against_a_failing_server_change_nothing() {
 
 #[test]
 fn after_a_crash_the_next_run_says_what_was_in_the_air_and_what_it_cost_at_most() {
-    let (place, server) = (Place::new(), MockServer::start(&["--latency", "400"]));
+    let (place, server) = (Place::new(), MockServer::start(&["--latency", "1200"]));
     dataset(&place, 6, 2);
     place.write(
         "cohobate.toml",

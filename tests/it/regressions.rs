@@ -224,7 +224,7 @@ fn a_stray_bracket_in_an_array_ends_it_with_a_reason() {
 
 #[test]
 fn a_closed_standard_error_takes_no_answer_with_it() {
-    let (place, server) = (Place::new(), MockServer::start(&["--latency", "300"]));
+    let (place, server) = (Place::new(), MockServer::start(&["--latency", "1200"]));
     place.write("in.jsonl", jsonl(&(0..20).map(|row| conversation(&format!("{row}"), 3)).collect::<Vec<_>>()));
     let model = server.model();
     let mut command =
