@@ -348,3 +348,40 @@ fn a_limit_that_the_headers_say_is_used_up_is_waited_for_without_a_refusal() {
     let finished = place.complete(&["distill", "in.jsonl", "--teacher", &server.model(), "-o", "out.jsonl", "-v"]);
     assert!(finished.stderr.contains("a limit of the server is used up, next call in 0.3 s"), "{}", finished.stderr);
 }
+
+#[test]
+fn a_stream_that_stands_still_is_given_up_although_comments_keep_coming() {
+    let place = Place::new();
+    place.write("in.jsonl", jsonl(&[conversation("kites", 1)]));
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
+    let piece = json!({"choices": [{"delta": {"content": "half a "}}]});
+    let stalled = format!("{head}data: {piece}\n\n{}", ": keep-alive\n\n".repeat(50));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for (number, stream) in listener.incoming().flatten().enumerate() {
+            let stalled = stalled.clone();
+            std::thread::spawn(move || {
+                let mut stream = stream;
+                if read_request(&mut stream).is_none() {
+                    return;
+                }
+                if number > 0 {
+                    let _ = stream.write_all(&completion("whole"));
+                    return;
+                }
+                let _ = stream.write_all(stalled.as_bytes());
+                while stream.write_all(b": keep-alive\n\n").is_ok() {
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+            });
+        }
+    });
+    place.write(
+        "cohobate.toml",
+        format!("teacher = \"sim\"\n[models.sim]\nurl = \"http://{address}\"\nidle-timeout-s = 0.5\n"),
+    );
+    let finished = place.complete(&["distill", "in.jsonl", "-o", "out.jsonl"]);
+    assert!(finished.stderr.contains("1 × timeout_idle"), "{}", finished.stderr);
+    assert_eq!(place.rows("out.jsonl")[0]["messages"][1]["content"], "whole");
+}
