@@ -1,7 +1,7 @@
 //! Reading: real datasets in, [`Seed`](crate::conversation::Seed)s out.
 //!
-//! A container ([`Input`]) is cut into rows, a row's format is recognised by its shape ([`format`]), its messages
-//! are normalised into turns ([`normalise`]). Rows stream; nothing here holds more than one. The first pass leaves
+//! A container ([`Input`]) is cut into rows, a row's format is recognised by its shape (`format/`), its messages
+//! are normalised into turns (`normalise.rs`). Rows stream; nothing here holds more than one. The first pass leaves
 //! an [`Index`] on disk that says where each row stands, so that any row can be read again by its number.
 //! A new format is one file in `format/` and one line in its list.
 

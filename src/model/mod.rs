@@ -1,7 +1,7 @@
 //! Models: whoever answers questions.
 //!
 //! A provider is two pure functions, question → request and response → answer or classified failure
-//! ([`openai`]). One transport ([`HttpModel`]) sends for all of them. How a failure is met is decided by its
+//! (`openai/`). One transport ([`HttpModel`]) sends for all of them. How a failure is met is decided by its
 //! [`Class`] and nothing else, in one place ([`retry`]). The simulated model is a model like any other, chosen by
 //! the same [`ModelReference`]; [`mock`] serves it over HTTP.
 

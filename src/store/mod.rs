@@ -6,12 +6,13 @@
 //!   journal/           the truth: append-only segments of checksummed frames
 //!     00000001.journal
 //!   index/             sled: derived from the journal, may be deleted at any time
-//!   index.state        says whether the index was closed cleanly, and in which boot
+//!   index.state        says whether the index was closed in order, or in which boot it is at work
+//!   in-flight          the requests in the air, so that a crash can be accounted for
 //!   spool/             inputs that cannot be read twice; emptied by each run
 //! ```
 //!
 //! Everything that happens is an [`Entry`]. The journal keeps entries; the index is a fold over them
-//! ([`fold`](self::fold)): fingerprint → place in the journal, conversation → [`State`], runs, spending.
+//! (`fold.rs`): fingerprint → place in the journal, conversation → [`State`], runs, spending.
 //! [`DiskStore`] joins the two, [`MemoryStore`] does the same without a disk and is the oracle in tests.
 //!
 //! An entry is durable when [`Store::commit`] returns: written to the journal and synced with `fdatasync`.
