@@ -1,10 +1,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 
 use super::error::exit_code;
-use super::limits::{limits, now_ms};
+use super::limits::limits;
 use super::model::{Found, find_teacher};
 use super::options::{Options, QuestionArgs, RunArgs, StoreArgs};
 use super::output::{OUTPUT, Writer, Written, check_output, check_writable};
@@ -161,7 +162,8 @@ fn settle_ledger(store: &DiskStore, options: &Options, found: &Found) -> Result<
 /// Writes down that a run begins, and with which settings.
 fn begin(store: &DiskStore, settings: &Settings) -> Result<Run, CliError> {
     let number = store.runs()?.last().map_or(1, |run| run.number + 1);
-    let run = Run { number, started_ms: now_ms(), settings: settings.clone(), answers: 0 };
+    let started_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+    let run = Run { number, started_ms, settings: settings.clone(), answers: 0 };
     store.commit(vec![Entry::Run(run.clone())])?;
     Ok(run)
 }

@@ -1,10 +1,11 @@
 //! Caps on money, requests, tokens and time, from words to numbers.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use super::error::CliError;
 use super::model::Found;
 use super::options::Options;
+use crate::model::seconds_of;
 use crate::worker::{BudgetLimits, Deadline};
 
 const DAY_S: u64 = 24 * 3600;
@@ -81,28 +82,16 @@ fn deadline(options: &Options) -> Result<Option<Deadline>, CliError> {
 fn time(option: &str, text: &str) -> Result<Duration, CliError> {
     let fault =
         || CliError::usage(format!("{option} is `{text}`, which is no time"), format!("write {option} 8h, 90m or 45s"));
-    let mut total = Duration::ZERO;
-    let mut rest = text.trim();
-    if rest.is_empty() {
-        return Err(fault());
-    }
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
-        let (number, behind) = rest.split_at(digits);
-        let letters = behind.find(|c: char| c.is_ascii_digit()).unwrap_or(behind.len());
-        let (unit, next) = behind.split_at(letters);
-        let seconds = match unit.trim() {
-            "h" => 3600.0,
-            "m" | "min" => 60.0,
-            "s" | "" => 1.0,
-            "d" => DAY_S as f64,
-            _ => return Err(fault()),
-        };
-        let amount: f64 = number.parse().map_err(|_| fault())?;
-        total += Duration::try_from_secs_f64(amount * seconds).map_err(|_| fault())?;
-        rest = next;
-    }
-    Ok(total)
+    let text = text.trim();
+    let seconds = seconds_of(text, |unit| match unit.trim() {
+        "h" => Some(3600.0),
+        "m" | "min" => Some(60.0),
+        "s" | "" => Some(1.0),
+        "d" => Some(DAY_S as f64),
+        _ => None,
+    });
+    let time = seconds.filter(|_| !text.is_empty()).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    time.ok_or_else(fault)
 }
 
 /// Returns how long it is until the clock on the wall next shows `HH:MM`.
@@ -117,11 +106,6 @@ fn until(text: &str) -> Result<Duration, CliError> {
         + u64::from(now.second().unsigned_abs());
     let wait_s = (hours * 3600 + minutes * 60 + DAY_S - now_s - 1) % DAY_S + 1;
     Ok(Duration::from_secs(wait_s))
-}
-
-/// Returns the milliseconds since 1970.
-pub fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::error::exit_code;
 use super::options::{Options, StoreArgs};
 use super::{CliError, CliResult, store};
-use crate::conversation::{Price, Usage};
+use crate::conversation::Price;
 use crate::report::words::{counted, duration, money, number};
 use crate::store::{Run, Spending, Spent, State, Status};
 
@@ -66,12 +66,7 @@ fn cost(options: &Options, model: &str, spent: &Spent) -> Option<f64> {
     let profiles = options.models.iter();
     let mut named = profiles.filter(|(name, profile)| profile.name.as_ref().unwrap_or(name) == model);
     let price = Price::from(named.find_map(|(_, profile)| profile.price)?);
-    Some(price.cost(&Usage {
-        prompt_tokens: Some(spent.prompt_tokens),
-        cached_tokens: Some(spent.cached_tokens),
-        completion_tokens: Some(spent.completion_tokens),
-        reasoning_tokens: Some(spent.reasoning_tokens),
-    }))
+    Some(price.cost(&spent.usage()))
 }
 
 fn as_text(census: &Census, runs: &[Run], spending: &Spending, options: &Options) -> String {

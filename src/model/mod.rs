@@ -26,6 +26,7 @@ pub use pace::{Pace, PaceChange, PaceLimits};
 pub use reference::{Endpoint, ModelReference, ReferenceError};
 pub use secret::Secret;
 pub use simulated::Simulated;
+pub use wait::seconds_of;
 
 use std::future::Future;
 use std::pin::Pin;

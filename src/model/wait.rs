@@ -34,23 +34,29 @@ pub fn from_limits<'a>(header: impl Fn(&str) -> Option<&'a str>, now: SystemTime
 
 /// Reads `1s`, `6m0s`, `20ms`, `1h2m3.5s`, or plain seconds.
 fn from_go_duration(text: &str) -> Option<Duration> {
+    let seconds = seconds_of(text, |unit| match unit {
+        "h" => Some(3600.0),
+        "m" => Some(60.0),
+        "s" | "" => Some(1.0),
+        "ms" => Some(1e-3),
+        _ => None,
+    });
+    seconds.and_then(duration)
+}
+
+/// Adds up numbers with units behind them, in seconds. `unit_seconds` says what a unit is worth; `None` where one is
+/// unknown or a number is none. Nothing at all adds up to 0.
+pub fn seconds_of(text: &str, unit_seconds: impl Fn(&str) -> Option<f64>) -> Option<f64> {
     let (mut rest, mut seconds) = (text, 0.0);
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
         let (number, behind) = rest.split_at(digits);
         let letters = behind.find(|c: char| c.is_ascii_digit()).unwrap_or(behind.len());
         let (unit, next) = behind.split_at(letters);
-        let factor = match unit {
-            "h" => 3600.0,
-            "m" => 60.0,
-            "s" | "" => 1.0,
-            "ms" => 1e-3,
-            _ => return None,
-        };
-        seconds += number.parse::<f64>().ok()? * factor;
+        seconds += number.parse::<f64>().ok()? * unit_seconds(unit)?;
         rest = next;
     }
-    duration(seconds)
+    Some(seconds)
 }
 
 /// Reads a moment as RFC 3339 has it.

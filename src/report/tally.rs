@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use crate::conversation::{Price, Usage};
-use crate::worker::{ConversationEnd, Event};
+use crate::worker::Event;
 
 /// What a run is about, known after the first pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,12 +37,6 @@ pub struct Tally {
     pub failures: BTreeMap<String, u64>,
     /// What the last failed call was told.
     pub last_failure: Option<String>,
-    /// Conversations that are complete.
-    pub complete: u64,
-    /// Conversations that stopped or failed, by reason.
-    pub incomplete: BTreeMap<String, u64>,
-    /// Conversations that were open when the run stopped.
-    pub interrupted: u64,
 }
 
 impl Tally {
@@ -78,14 +72,8 @@ impl Tally {
                 self.last_failure = Some(format!("{code}: {message}"));
                 *self.failures.entry(code.clone()).or_default() += 1;
             }
-            Event::Closed(end) => match end {
-                ConversationEnd::Complete => self.complete += 1,
-                ConversationEnd::Stopped { reason, .. } | ConversationEnd::Failed { reason, .. } => {
-                    *self.incomplete.entry(reason.clone()).or_default() += 1;
-                }
-                ConversationEnd::Interrupted => self.interrupted += 1,
-            },
             Event::Opened
+            | Event::Closed(_)
             | Event::Pace { .. }
             | Event::Rested { .. }
             | Event::Parked { .. }

@@ -136,6 +136,16 @@ pub struct Spent {
 }
 
 impl Spent {
+    /// Returns the tokens that are known to be paid for.
+    pub fn usage(&self) -> Usage {
+        Usage {
+            prompt_tokens: Some(self.prompt_tokens),
+            cached_tokens: Some(self.cached_tokens),
+            completion_tokens: Some(self.completion_tokens),
+            reasoning_tokens: Some(self.reasoning_tokens),
+        }
+    }
+
     /// Books one answer.
     pub fn add(&mut self, usage: &Usage) {
         self.calls += 1;

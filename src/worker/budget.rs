@@ -58,9 +58,8 @@ impl Budget {
         for (model, paid) in earlier {
             let usage = Usage {
                 prompt_tokens: Some(paid.prompt_tokens + paid.unknown_prompt_tokens),
-                cached_tokens: Some(paid.cached_tokens),
                 completion_tokens: Some(paid.completion_tokens + paid.unknown_completion_tokens),
-                reasoning_tokens: Some(paid.reasoning_tokens),
+                ..paid.usage()
             };
             spent.requests += paid.calls + paid.unknown_calls;
             spent.prompt_tokens += usage.prompt_tokens.unwrap_or(0);
