@@ -55,7 +55,9 @@ pub struct DistillArgs {
 pub fn run(args: DistillArgs) -> CliResult {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| CliError::failure(format!("cannot start: {error}")))?;
-    let result = runtime.block_on(distill(args));
+    // On a worker thread, beside the calls: the dispatcher is woken for each of them.
+    let result = runtime.block_on(async { tokio::spawn(distill(args)).await });
+    let result = result.unwrap_or_else(|error| Err(CliError::failure(format!("a task died: {error}"))));
     // Connections and timers may go as they are.
     runtime.shutdown_background();
     result

@@ -2,9 +2,10 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use super::entry::{Entry, Run, Spending, State, Stored};
 use super::error::StoreError;
@@ -21,6 +22,11 @@ use crate::conversation::{ConversationKey, Fingerprint};
 const INDEX_QUEUE_GROUPS: usize = 16;
 /// Entries that the index takes in one batch.
 pub(super) const INDEX_BATCH_ENTRIES: usize = 4_096;
+/// Journal bytes of one batch: what waits for the index holds its answers in memory.
+const INDEX_BATCH_BYTES: u64 = 8 << 20;
+/// How long entries may wait for others to share a batch with. A conversation's state is then written once for
+/// several of its turns.
+const INDEX_BATCH_WAIT: Duration = Duration::from_secs(1);
 
 /// The store in a directory: journal for truth, sled for finding things.
 ///
@@ -200,16 +206,23 @@ impl Shared {
 
     fn index_what_comes(&self, jobs: &Receiver<Job>) {
         while let Ok(job) = jobs.recv() {
-            let mut batch = Group::new();
-            let mut settled = None;
-            let mut next = Some(job);
-            while let Some(job) = next {
+            let until = Instant::now() + INDEX_BATCH_WAIT;
+            let (mut batch, mut bytes, mut settled) = (Group::new(), 0, None);
+            let mut next = Ok(job);
+            while let Ok(job) = next {
                 match job {
-                    Job::Fold(group) => batch.extend(group),
+                    Job::Fold(group) => {
+                        bytes += group.iter().map(|(place, _)| u64::from(place.length)).sum::<u64>();
+                        batch.extend(group);
+                    }
                     Job::Settle(sender) => settled = Some(sender),
                 }
-                let is_full = settled.is_some() || batch.len() >= INDEX_BATCH_ENTRIES;
-                next = if is_full { None } else { jobs.try_recv().ok() };
+                let is_full = batch.len() >= INDEX_BATCH_ENTRIES || bytes >= INDEX_BATCH_BYTES;
+                next = if is_full || settled.is_some() {
+                    Err(RecvTimeoutError::Timeout)
+                } else {
+                    jobs.recv_timeout(until.saturating_duration_since(Instant::now()))
+                };
             }
             self.index_batch(&batch);
             // Whoever waited may have given up.
