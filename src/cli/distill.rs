@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::error::exit_code;
 use super::limits::limits;
+use super::machine::footprint;
 use super::model::{Found, find_teacher};
 use super::options::{Options, QuestionArgs, RunArgs, StoreArgs};
 use super::output::{OUTPUT, Writer, Written, check_output, check_writable};
@@ -70,7 +71,7 @@ async fn distill(args: DistillArgs) -> CliResult {
     let found = find_teacher(args.teacher.as_deref(), &options)?;
     let limits = limits(&options, &found)?;
     let pace = options.pace()?;
-    let model = found.connect()?;
+    let served = found.connect()?;
     let system = options.system_text()?;
     let recipe: Arc<dyn Recipe> = Arc::new(Distill::new(Arc::clone(&found.target), system.as_deref()));
     let signals = Signals::listen(options.stop_signal)?;
@@ -85,7 +86,7 @@ async fn distill(args: DistillArgs) -> CliResult {
     let work = Work {
         recipe: Arc::clone(&recipe),
         store: Arc::clone(&store) as Arc<dyn Store>,
-        models: HashMap::from([(found.target.model().to_owned(), model)]),
+        models: HashMap::from([(found.target.model().to_owned(), served)]),
         seeds: Arc::clone(&rows) as Arc<dyn worker::Seeds>,
         rows: Box::new(order),
         run: run.number,
@@ -117,6 +118,7 @@ async fn distill(args: DistillArgs) -> CliResult {
         }
         Ended::Stopped(reason) => close_stopped(&mut closing, &reason, &signals, &found),
     };
+    closing.footprint = footprint();
     match options.progress() {
         _ if options.is_quiet() && code == exit_code::INCOMPLETE => {
             let listed = closing.listed.as_ref().map_or(String::new(), |(path, _)| format!(", listed in {path}"));

@@ -5,6 +5,7 @@ mod environment;
 mod error;
 mod export;
 mod limits;
+mod machine;
 mod mock;
 mod model;
 mod options;

@@ -11,14 +11,15 @@ use super::error::CliError;
 use super::options::Options;
 use crate::conversation::{Price, Target};
 use crate::model::{
-    Endpoint, HttpModel, HttpSettings, LengthField, Model, ModelReference, Secret, Simulated, Timeouts,
+    Endpoint, HttpModel, HttpSettings, LengthField, ModelReference, Routing, Secret, Simulated, Timeouts,
 };
+use crate::worker::Served;
 
 /// A `[models.NAME]` table of the configuration. It also applies to `NAME@URL` with the same name.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Profile {
-    /// The server's address.
+    /// The server's address; replicas are separated by commas.
     pub url: Option<String>,
     /// The name that the server knows, where it is not the profile's.
     pub name: Option<String>,
@@ -30,6 +31,12 @@ pub struct Profile {
     pub max_tokens_field: Option<LengthField>,
     /// Tokens that the model can take, prompt and answer.
     pub context_window: Option<u64>,
+    /// Whether a conversation stays with its replica (`affine`) or every call goes to the next (`round-robin`).
+    pub routing: Option<Routing>,
+    /// Whether the conversation's name is sent as `prompt_cache_key`.
+    pub prompt_cache_key: Option<bool>,
+    /// The header in which the conversation's name is sent.
+    pub session_header: Option<String>,
     /// Limits on waiting, in seconds.
     pub connect_timeout_s: Option<f64>,
     /// From the request to the first piece of the answer.
@@ -66,16 +73,24 @@ pub struct Found {
     pub target: Arc<Target>,
     /// What it costs, where that is known.
     pub price: Option<Price>,
-    connection: Option<HttpSettings>,
+    /// One for each replica; none for the simulated model.
+    connections: Vec<HttpSettings>,
+    routing: Routing,
 }
 
 impl Found {
     /// Makes the model.
-    pub fn connect(&self) -> Result<Arc<dyn Model>, CliError> {
-        Ok(match &self.connection {
-            None => Arc::new(Simulated),
-            Some(settings) => Arc::new(HttpModel::new(settings.clone())?),
-        })
+    pub fn connect(&self) -> Result<Served, CliError> {
+        let name = self.target.model();
+        if self.connections.is_empty() {
+            return Ok(Served::by_one(name, Arc::new(Simulated)));
+        }
+        let replicas = self.connections.iter().map(|settings| Ok(Arc::new(HttpModel::new(settings.clone())?) as _));
+        let labels = match &self.connections[..] {
+            [_] => vec![name.to_owned()],
+            several => several.iter().map(|settings| format!("{name} at {}", host(&settings.url))).collect(),
+        };
+        Ok(Served { replicas: replicas.collect::<Result<_, CliError>>()?, routing: self.routing, labels })
     }
 
     /// Returns the price list for a tally.
@@ -100,7 +115,12 @@ fn find(name: &str, options: &Options) -> Result<Found, CliError> {
     match name.parse()? {
         ModelReference::Simulated => {
             let price = options.models.get(name).and_then(|profile| profile.price).map(Price::from);
-            Ok(Found { target: Target::new(name, Simulated::DIALECT, sampling), price, connection: None })
+            Ok(Found {
+                target: Target::new(name, Simulated::DIALECT, sampling),
+                price,
+                connections: Vec::new(),
+                routing: Routing::default(),
+            })
         }
         ModelReference::Http(endpoint) => {
             let profile = options.models.get(&endpoint.name).cloned().unwrap_or_default();
@@ -137,15 +157,25 @@ fn over_http(endpoint: Endpoint, profile: &Profile, options: &Options) -> Result
         total: seconds(profile.total_timeout_s, defaults.total)?,
     };
     let settings = HttpSettings {
-        url: endpoint.url,
+        url: String::new(),
         key: key(profile)?,
         whole: !profile.stream.or(options.stream).unwrap_or(true),
         length_field: profile.max_tokens_field.unwrap_or_default(),
         timeouts,
         context_window: profile.context_window,
+        prompt_cache_key: profile.prompt_cache_key.unwrap_or(false),
+        session_header: profile.session_header.clone(),
     };
+    let connections = endpoint.urls.into_iter().map(|url| HttpSettings { url, ..settings.clone() }).collect();
     let target = Target::new(endpoint.name, HttpModel::DIALECT, options.sampling());
-    Ok(Found { target, price: profile.price.map(Price::from), connection: Some(settings) })
+    let routing = profile.routing.unwrap_or_default();
+    Ok(Found { target, price: profile.price.map(Price::from), connections, routing })
+}
+
+/// Returns the part of an address by which people tell servers apart.
+fn host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split_once('/').map_or(rest, |(host, _)| host)
 }
 
 fn seconds(value: Option<f64>, default: Duration) -> Result<Duration, CliError> {

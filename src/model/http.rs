@@ -1,14 +1,14 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use tokio::time::timeout;
 
 use super::failure::{Class, ErrorBody, Failure, Refusal};
-use super::openai::{self, Assembler, LengthField};
+use super::openai::{self, Assembler, LengthField, RequestFormat};
 use super::secret::Secret;
 use super::sse::{EventLines, LineTooLong};
-use super::{Asking, Model, Reply, wait};
+use super::{Asking, Call, Model, Reply, wait};
 use crate::conversation::{Answer, Question, estimate_tokens};
 
 /// Most bytes of a reply that is not streamed.
@@ -35,6 +35,10 @@ pub struct HttpSettings {
     pub timeouts: Timeouts,
     /// Tokens that the model can take, prompt and answer, where that is known.
     pub context_window: Option<u64>,
+    /// Sends the conversation's name as `prompt_cache_key`, by which `OpenAI` and Mistral route to a warm cache.
+    pub prompt_cache_key: bool,
+    /// Sends the conversation's name in this header, by which routers and gateways keep it on one server.
+    pub session_header: Option<String>,
 }
 
 /// Limits on waiting for a server.
@@ -69,8 +73,10 @@ pub struct HttpSetupError(String);
 /// A model behind an `OpenAI`-compatible server.
 pub struct HttpModel {
     client: reqwest::Client,
+    url: reqwest::Url,
     settings: HttpSettings,
     headers: HeaderMap,
+    session_header: Option<HeaderName>,
     /// Set once the server has refused `max_tokens` and asked for the other field.
     length_field_switched: AtomicBool,
 }
@@ -104,28 +110,27 @@ impl HttpModel {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| fault(&error))?;
-        Ok(Self { client, settings, headers, length_field_switched: AtomicBool::new(false) })
+        let url = settings.url.parse().map_err(|error| fault(&error))?;
+        let session_header = settings.session_header.as_deref().map(str::parse).transpose();
+        let session_header = session_header.map_err(|_| fault(&"session-header is no name of a header"))?;
+        Ok(Self { client, url, settings, headers, session_header, length_field_switched: AtomicBool::new(false) })
     }
 
-    async fn ask_in_time(&self, question: &Question, attempt: u32) -> Reply {
+    async fn ask_in_time(&self, call: Call<'_>) -> Reply {
         let limit = self.settings.timeouts.total;
         let mut rest = None;
-        let answer = timeout(limit, self.ask_once(question, attempt, &mut rest)).await;
+        let answer = timeout(limit, self.ask_once(call, &mut rest)).await;
         let answer = answer.unwrap_or_else(|_| Err(timed_out("total", "the answer took over", limit)));
         Reply { result: answer.map_err(|failure| self.redacted(failure)), rest }
     }
 
     /// Asks. `rest` is set as soon as the reply's head says that the server's limits are used up.
-    async fn ask_once(
-        &self,
-        question: &Question,
-        attempt: u32,
-        rest: &mut Option<Duration>,
-    ) -> Result<Answer, Failure> {
+    async fn ask_once(&self, call: Call<'_>, rest: &mut Option<Duration>) -> Result<Answer, Failure> {
+        let Call { question, attempt, .. } = call;
         if let Some(failure) = self.too_long(question) {
             return Err(failure);
         }
-        let response = self.send(question).await?;
+        let response = self.send(call).await?;
         let status = response.status();
         let headers = response.headers();
         *rest = wait::from_limits(|name| headers.get(name)?.to_str().ok(), SystemTime::now());
@@ -148,9 +153,19 @@ impl HttpModel {
     }
 
     /// Sends the request and waits for the reply's head.
-    async fn send(&self, question: &Question) -> Result<reqwest::Response, Failure> {
-        let body = openai::request_body(question, !self.settings.whole, self.length_field());
-        let request = self.client.post(&self.settings.url).headers(self.headers.clone()).body(body);
+    async fn send(&self, call: Call<'_>) -> Result<reqwest::Response, Failure> {
+        let session = call.conversation.map(|key| format!("{:016x}", key.prefix()));
+        let format = RequestFormat {
+            stream: !self.settings.whole,
+            length_field: self.length_field(),
+            cache_key: session.as_deref().filter(|_| self.settings.prompt_cache_key),
+        };
+        let body = openai::request_body(call.question, &format);
+        let mut headers = self.headers.clone();
+        if let Some((name, session)) = self.session_header.as_ref().zip(session.as_deref()) {
+            headers.insert(name, HeaderValue::from_str(session).expect("hexadecimal digits are a header's value"));
+        }
+        let request = self.client.post(self.url.clone()).headers(headers).body(body);
         let limit = self.settings.timeouts.first_byte;
         let response = timeout(limit, request.send()).await;
         response
@@ -236,8 +251,8 @@ impl HttpModel {
 }
 
 impl Model for HttpModel {
-    fn ask<'a>(&'a self, question: &'a Question, attempt: u32) -> Asking<'a> {
-        Box::pin(self.ask_in_time(question, attempt))
+    fn ask<'a>(&'a self, call: Call<'a>) -> Asking<'a> {
+        Box::pin(self.ask_in_time(call))
     }
 }
 

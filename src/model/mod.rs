@@ -1,7 +1,8 @@
 //! Models: whoever answers questions.
 //!
 //! A provider is two pure functions, question → request and response → answer or classified failure
-//! (`openai/`). One transport ([`HttpModel`]) sends for all of them. How a failure is met is decided by its
+//! (`openai/`). One transport ([`HttpModel`]) sends for all of them; several servers of one model share its
+//! conversations ([`Router`], [`Tempo`]). How a failure is met is decided by its
 //! [`Class`] and nothing else, in one place ([`retry`]). The simulated model is a model like any other, chosen by
 //! the same [`ModelReference`]; [`mock`] serves it over HTTP.
 
@@ -11,11 +12,14 @@ mod http;
 pub mod mock;
 mod openai;
 mod pace;
+mod rate;
 mod reference;
 pub mod retry;
+mod route;
 mod secret;
 mod simulated;
 mod sse;
+mod tempo;
 mod wait;
 
 pub use breaker::Breaker;
@@ -23,21 +27,35 @@ pub use failure::{Class, FORBIDDEN, Failure};
 pub use http::{HttpModel, HttpSettings, HttpSetupError, Timeouts};
 pub use openai::LengthField;
 pub use pace::{Pace, PaceChange, PaceLimits};
+pub use rate::Rate;
 pub use reference::{Endpoint, ModelReference, ReferenceError};
+pub use route::{Router, Routing};
 pub use secret::Secret;
 pub use simulated::Simulated;
+pub use tempo::Tempo;
 pub use wait::seconds_of;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use crate::conversation::{Answer, Question};
+use crate::conversation::{Answer, ConversationKey, Question};
 
 /// Someone who answers questions.
 pub trait Model: Send + Sync {
-    /// Sends `question` once. `attempt` counts from 1 and is recorded in the answer.
-    fn ask<'a>(&'a self, question: &'a Question, attempt: u32) -> Asking<'a>;
+    /// Sends a question once.
+    fn ask<'a>(&'a self, call: Call<'a>) -> Asking<'a>;
+}
+
+/// A question that is sent once.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// The question.
+    pub question: &'a Question,
+    /// How often it was sent, this time included; recorded in the answer.
+    pub attempt: u32,
+    /// The conversation that it belongs to, as a hint for the server's cache; `None` for a probe.
+    pub conversation: Option<ConversationKey>,
 }
 
 /// A question under way.

@@ -48,7 +48,7 @@ const HOLD_ROUNDS: u32 = 8;
 /// Fewest answers in a round; fewer say nothing about speed.
 const ROUND_ANSWERS_MIN: u32 = 16;
 
-/// The pace of one model.
+/// The pace of one server.
 #[derive(Clone, Debug)]
 pub struct Pace {
     limits: PaceLimits,
@@ -60,8 +60,6 @@ pub struct Pace {
     /// Limit and answers a second of the round before.
     before: Option<(f64, f64)>,
     hold_rounds: u32,
-    requests: Option<Bucket>,
-    tokens: Option<Bucket>,
 }
 
 /// Answers at one limit.
@@ -74,38 +72,15 @@ struct Round {
 }
 
 impl Pace {
-    /// Begins at `now`.
-    pub fn new(limits: PaceLimits, now: Instant) -> Self {
+    /// Begins with slow start, or with the number that the person fixed.
+    pub fn new(limits: PaceLimits) -> Self {
         let limit = limits.concurrency.map_or(LIMIT_START, |fixed| fixed.max(1) as f64);
-        Self {
-            limits,
-            limit,
-            slow_start: true,
-            cut_at: None,
-            round: Round::default(),
-            before: None,
-            hold_rounds: 0,
-            requests: limits.requests_per_minute.map(|rate| Bucket::new(f64::from(rate), now)),
-            tokens: limits.tokens_per_minute.map(|rate| Bucket::new(rate as f64, now)),
-        }
+        Self { limits, limit, slow_start: true, cut_at: None, round: Round::default(), before: None, hold_rounds: 0 }
     }
 
     /// Returns how many calls may be in flight.
     pub fn limit(&self) -> usize {
         self.limit as usize
-    }
-
-    /// Returns when a call of `tokens` tokens may go out as far as the minute's ceilings go; `now` or before means now.
-    pub fn ready_at(&mut self, tokens: u64, now: Instant) -> Instant {
-        let by_requests = self.requests.as_mut().map_or(now, |bucket| bucket.ready_at(1.0, now));
-        let by_tokens = self.tokens.as_mut().map_or(now, |bucket| bucket.ready_at(tokens as f64, now));
-        by_requests.max(by_tokens)
-    }
-
-    /// Books a call that goes out now.
-    pub fn on_sent(&mut self, tokens: u64) {
-        self.requests.iter_mut().for_each(|bucket| bucket.take(1.0));
-        self.tokens.iter_mut().for_each(|bucket| bucket.take(tokens as f64));
     }
 
     /// Books an answer that came while `in_flight` calls, itself included, were under way.
@@ -170,35 +145,6 @@ impl Pace {
     }
 }
 
-/// A token bucket that holds a second's worth: many short bursts are what servers punish.
-#[derive(Clone, Debug)]
-struct Bucket {
-    per_second: f64,
-    level: f64,
-    filled: Instant,
-}
-
-impl Bucket {
-    fn new(per_minute: f64, now: Instant) -> Self {
-        let per_second = per_minute.max(1.0) / 60.0;
-        Self { per_second, level: per_second.max(1.0), filled: now }
-    }
-
-    /// Returns when `amount` may be taken. One amount larger than the bucket goes when the bucket is full, and is
-    /// then paid off.
-    fn ready_at(&mut self, amount: f64, now: Instant) -> Instant {
-        let capacity = self.per_second.max(1.0);
-        self.level = (self.level + (now - self.filled).as_secs_f64() * self.per_second).min(capacity);
-        self.filled = now;
-        let missing = amount.min(capacity) - self.level;
-        if missing <= 0.0 { now } else { now + Duration::from_secs_f64(missing / self.per_second) }
-    }
-
-    fn take(&mut self, amount: f64) {
-        self.level -= amount;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,7 +155,7 @@ mod tests {
     /// Drives a pace against a server that works on `capacity` calls at a time, 100 ms each, and queues the rest.
     fn against_a_queue(capacity: f64, seconds: u64) -> Pace {
         let start = Instant::now();
-        let mut pace = Pace::new(AUTO, start);
+        let mut pace = Pace::new(AUTO);
         let mut now = start;
         while now < start + Duration::from_secs(seconds) {
             let limit = pace.limit() as f64;
@@ -231,7 +177,7 @@ mod tests {
     #[test]
     fn the_limit_does_not_grow_while_it_is_not_used() {
         let mut now = Instant::now();
-        let mut pace = Pace::new(AUTO, now);
+        let mut pace = Pace::new(AUTO);
         for _ in 0..10_000 {
             now += Duration::from_millis(1);
             assert_eq!(pace.on_answer(3, now), None);
@@ -242,7 +188,7 @@ mod tests {
     #[test]
     fn one_episode_of_rate_limits_cuts_once() {
         let start = Instant::now();
-        let mut pace = Pace::new(AUTO, start);
+        let mut pace = Pace::new(AUTO);
         let later = start + Duration::from_secs(1);
         assert_eq!(pace.on_rate_limit(start, later).map(|change| (change.from, change.to)), Some((8, 5)));
         for _ in 0..7 {
@@ -254,30 +200,8 @@ mod tests {
     #[test]
     fn a_fixed_number_stays() {
         let now = Instant::now();
-        let mut pace = Pace::new(PaceLimits { concurrency: Some(64), ..AUTO }, now);
+        let mut pace = Pace::new(PaceLimits { concurrency: Some(64), ..AUTO });
         assert!(pace.on_rate_limit(now, now).is_none() && pace.on_answer(64, now).is_none());
         assert_eq!(pace.limit(), 64);
-    }
-
-    #[test]
-    fn a_minute_never_sees_more_than_its_ceiling_and_a_second() {
-        let start = Instant::now();
-        let limits = PaceLimits { requests_per_minute: Some(600), tokens_per_minute: Some(60_000), ..AUTO };
-        let (mut pace, mut now, mut sent) = (Pace::new(limits, start), start, 0u32);
-        while now < start + Duration::from_secs(60) {
-            now = pace.ready_at(70, now);
-            pace.on_sent(70);
-            sent += 1;
-        }
-        // 600 requests would fit, but 70 tokens each leave room for 857 of them: requests decide.
-        assert!((595..=611).contains(&sent), "{sent}");
-        let limits = PaceLimits { tokens_per_minute: Some(6_000), ..AUTO };
-        let (mut pace, mut now, mut tokens) = (Pace::new(limits, start), start, 0);
-        while now < start + Duration::from_secs(60) {
-            now = pace.ready_at(500, now);
-            pace.on_sent(500);
-            tokens += 500;
-        }
-        assert!((5_000..=6_700).contains(&tokens), "{tokens}");
     }
 }

@@ -1,6 +1,6 @@
 use std::str::FromStr;
 
-/// How a person names a model: `NAME@URL`, the name of a profile, or `simulated`.
+/// How a person names a model: `NAME@URL`, `NAME@URL1,URL2` for replicas of one model, the name of a profile, or `simulated`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ModelReference {
     /// The model built into this program.
@@ -16,8 +16,8 @@ pub enum ModelReference {
 pub struct Endpoint {
     /// The name that the server knows.
     pub name: String,
-    /// The address of the chat completions route.
-    pub url: String,
+    /// The addresses of the chat completions route, one for each replica; at least one.
+    pub urls: Vec<String>,
 }
 
 /// The text is no model reference.
@@ -54,25 +54,36 @@ impl FromStr for ModelReference {
 }
 
 impl Endpoint {
-    /// Completes a base address as people write it: with or without `/v1`, with or without the route.
-    pub fn new(name: &str, url: &str) -> Result<Self, ReferenceError> {
-        let fault = |reason: &str| ReferenceError::Url { url: without_credentials(url), reason: reason.to_owned() };
-        let parsed = reqwest::Url::parse(url).map_err(|error| fault(&error.to_string()))?;
-        if !parsed.username().is_empty() || parsed.password().is_some() {
-            return Err(fault("it holds a user name or password; keys come from the environment only"));
+    /// Completes base addresses as people write them: with or without `/v1`, with or without the route. Replicas
+    /// are separated by commas.
+    pub fn new(name: &str, urls: &str) -> Result<Self, ReferenceError> {
+        // A comma within an address is not followed by a scheme.
+        let spread = urls.replace(",http://", "\nhttp://").replace(",https://", "\nhttps://");
+        let urls = spread.split('\n').map(complete).collect::<Result<Vec<_>, _>>()?;
+        match urls.iter().enumerate().find(|(index, url)| urls[..*index].contains(url)) {
+            None => Ok(Self { name: name.to_owned(), urls }),
+            Some((_, url)) => Err(ReferenceError::Url { url: url.clone(), reason: "it is there twice".to_owned() }),
         }
-        if !matches!(parsed.scheme(), "http" | "https") {
-            return Err(fault("only http:// and https:// are known"));
-        }
-        let mut complete = parsed.clone();
-        let path = parsed.path().trim_end_matches('/');
-        if path.is_empty() {
-            complete.set_path("/v1/chat/completions");
-        } else if !path.ends_with("/chat/completions") {
-            complete.set_path(&format!("{path}/chat/completions"));
-        }
-        Ok(Self { name: name.to_owned(), url: complete.to_string() })
     }
+}
+
+fn complete(url: &str) -> Result<String, ReferenceError> {
+    let fault = |reason: &str| ReferenceError::Url { url: without_credentials(url), reason: reason.to_owned() };
+    let parsed = reqwest::Url::parse(url).map_err(|error| fault(&error.to_string()))?;
+    if !parsed.username().is_empty() || parsed.password().is_some() {
+        return Err(fault("it holds a user name or password; keys come from the environment only"));
+    }
+    if !matches!(parsed.scheme(), "http" | "https") {
+        return Err(fault("only http:// and https:// are known"));
+    }
+    let mut complete = parsed.clone();
+    let path = parsed.path().trim_end_matches('/');
+    if path.is_empty() {
+        complete.set_path("/v1/chat/completions");
+    } else if !path.ends_with("/chat/completions") {
+        complete.set_path(&format!("{path}/chat/completions"));
+    }
+    Ok(complete.to_string())
 }
 
 fn without_credentials(url: &str) -> String {
@@ -87,7 +98,8 @@ mod tests {
     use super::*;
 
     fn check(text: &str, name: &str, url: &str) {
-        let expected = Endpoint { name: name.to_owned(), url: url.to_owned() };
+        let urls = url.split(' ').map(str::to_owned).collect();
+        let expected = Endpoint { name: name.to_owned(), urls };
         assert_eq!(text.parse(), Ok(ModelReference::Http(expected)));
     }
 
@@ -97,6 +109,7 @@ mod tests {
         check("q@http://localhost:8000/v1", "q", "http://localhost:8000/v1/chat/completions");
         check("q@http://localhost:8000/v1/", "q", "http://localhost:8000/v1/chat/completions");
         check("a/b@rev@https://x.example/api/v1", "a/b@rev", "https://x.example/api/v1/chat/completions");
+        check("q@http://a:1,https://b/v1/", "q", "http://a:1/v1/chat/completions https://b/v1/chat/completions");
         check("q@https://x.example/d/chat/completions?v=1", "q", "https://x.example/d/chat/completions?v=1");
     }
 
@@ -104,6 +117,8 @@ mod tests {
     fn what_is_no_address_is_refused_without_showing_a_password() {
         let error = "q@https://me:hunter2@x.example".parse::<ModelReference>().unwrap_err();
         assert!(!error.to_string().contains("hunter2"), "{error}");
+        let twice = "q@http://x,http://x/v1".parse::<ModelReference>().unwrap_err();
+        assert!(twice.to_string().contains("twice"), "{twice}");
         assert!("@http://x".parse::<ModelReference>().is_err());
         assert_eq!("teacher".parse(), Ok(ModelReference::Profile("teacher".to_owned())));
         assert_eq!("simulated".parse(), Ok(ModelReference::Simulated));

@@ -1,4 +1,4 @@
-use super::{Asking, Model};
+use super::{Asking, Call, Model};
 use crate::conversation::{Answer, Dice, Finish, Message, Question, Role, Usage, estimate_tokens};
 
 /// A model that needs no server: plausible words, chosen by a hash of everything that is asked.
@@ -40,8 +40,8 @@ impl Simulated {
 }
 
 impl Model for Simulated {
-    fn ask<'a>(&'a self, question: &'a Question, attempt: u32) -> Asking<'a> {
-        Box::pin(std::future::ready(Ok(Self::answer(question, attempt)).into()))
+    fn ask<'a>(&'a self, call: Call<'a>) -> Asking<'a> {
+        Box::pin(std::future::ready(Ok(Self::answer(call.question, call.attempt)).into()))
     }
 }
 

@@ -108,8 +108,8 @@ impl Observer for Watcher {
     fn on_event(&mut self, event: &Event) {
         self.0.tally().add(event);
         match event {
-            Event::Parked { message, next_try, .. } => self.0.say(&format!(
-                "the server does not answer ({message}); nothing is lost, next try in {}",
+            Event::Parked { model, message, next_try } => self.0.say(&format!(
+                "{model} does not answer ({message}); nothing is lost, next try in {}",
                 words::duration(*next_try)
             )),
             Event::Pace { model, change } if self.0.verbose => {
@@ -120,6 +120,9 @@ impl Observer for Watcher {
                     "{model}: a limit of the server is used up, next call in {}",
                     words::duration(*wait)
                 ));
+            }
+            Event::Drained { model, reason } => {
+                self.0.say(&format!("{model} is left alone for a minute: {reason}"));
             }
             Event::Recovered { model } => self.0.say(&format!("{model} answers again")),
             Event::Stopping { reason, in_flight } => {

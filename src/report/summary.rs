@@ -27,8 +27,19 @@ pub struct Closing {
     pub left_out: Vec<(String, u64)>,
     /// Which settings made stored answers unusable.
     pub unusable: Option<String>,
+    /// What the program itself used, where the system tells.
+    pub footprint: Option<Footprint>,
     /// What to do next.
     pub hint: Option<String>,
+}
+
+/// What a process used of its machine.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Footprint {
+    /// Processor time, all threads together.
+    pub cpu: Duration,
+    /// Most memory that was resident, in bytes.
+    pub memory_peak_bytes: u64,
 }
 
 /// Returns the summary, ready to print.
@@ -47,6 +58,9 @@ pub fn summary(tally: &Tally, elapsed: Duration, closing: &Closing) -> String {
     }
     if tally.failure_count() > 0 {
         row("failed", format!("{} ({})", counted(tally.failure_count(), "call"), list(tally.failures.iter())));
+    }
+    if let Some(text) = efficiency(tally) {
+        row("efficiency", text);
     }
     if !closing.left_out.is_empty() {
         let entries = closing.left_out.iter().map(|(reason, count)| (reason, count));
@@ -96,6 +110,13 @@ pub fn summary_json(tally: &Tally, elapsed: Duration, closing: &Closing, exit_co
         "failures": tally.failures, "incomplete": closing.incomplete, "reasons": closing.reasons,
         "left_out": left_out, "output": file(&closing.written), "listed": file(&closing.listed),
         "unusable": closing.unusable, "hint": closing.hint,
+        "efficiency": tally.bound.map(|bound| bound.efficiency()),
+        "bound": tally.bound.map(|bound| json!({
+            "bound_s": bound.duration().as_secs_f64(), "busy_s": bound.busy.as_secs_f64(), "slots": bound.slots,
+            "longest_chain_s": bound.longest_chain.as_secs_f64(), "asking_s": bound.elapsed.as_secs_f64(),
+        })),
+        "cpu_s": closing.footprint.map(|footprint| footprint.cpu.as_secs_f64()),
+        "memory_peak_bytes": closing.footprint.map(|footprint| footprint.memory_peak_bytes),
     })
 }
 
@@ -111,6 +132,15 @@ fn new_answers(tally: &Tally) -> String {
     parts.extend(tally.usage.completion_tokens.map(|tokens| format!("{} completion tokens", number(tokens))));
     parts.extend((!tally.prices.is_empty()).then(|| money(tally.cost)));
     parts.join(", ")
+}
+
+/// Says how near the run came to what its server's latencies allow; nothing where they are too short to matter.
+fn efficiency(tally: &Tally) -> Option<String> {
+    const LATENCY_MIN: Duration = Duration::from_millis(10);
+    let bound = tally.bound.filter(|bound| bound.busy >= LATENCY_MIN * tally.sent.max(1) as u32)?;
+    let percent = bound.efficiency() * 100.0;
+    let (busy, slots, chain) = (duration(bound.busy), bound.slots, duration(bound.longest_chain));
+    Some(format!("{percent:.1} % of what the server allows ({busy} of calls, {slots:.0} at a time, longest {chain})"))
 }
 
 fn list<'a>(entries: impl Iterator<Item = (&'a String, &'a u64)>) -> String {

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use crate::conversation::{Price, Usage};
-use crate::worker::Event;
+use crate::worker::{Event, LowerBound};
 
 /// What a run is about, known after the first pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub struct Tally {
     pub failures: BTreeMap<String, u64>,
     /// What the last failed call was told.
     pub last_failure: Option<String>,
+    /// The least time that the run could have taken, once it is over.
+    pub bound: Option<LowerBound>,
 }
 
 impl Tally {
@@ -72,12 +74,14 @@ impl Tally {
                 self.last_failure = Some(format!("{code}: {message}"));
                 *self.failures.entry(code.clone()).or_default() += 1;
             }
+            Event::Measured(bound) => self.bound = Some(*bound),
             Event::Opened
             | Event::Closed(_)
             | Event::Pace { .. }
             | Event::Rested { .. }
             | Event::Parked { .. }
             | Event::Recovered { .. }
+            | Event::Drained { .. }
             | Event::Stopping { .. } => {}
         }
     }

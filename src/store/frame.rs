@@ -11,6 +11,8 @@
 //! | 16..20 | CRC-32 (IEEE) of bytes 4..16 and the payload, little-endian |
 //! | 20.. | payload |
 
+use std::cell::RefCell;
+
 use super::codec::RECORD_BYTES_MAX;
 
 /// Bytes before the payload.
@@ -23,6 +25,12 @@ const FLAG_ZSTD: u8 = 1;
 /// Compressing anything shorter saves nothing worth the time.
 const COMPRESS_BYTES_MIN: usize = 512;
 const COMPRESSION_LEVEL: i32 = 1;
+
+thread_local! {
+    /// A new one for each frame would cost more than most frames.
+    static DECOMPRESSOR: RefCell<zstd::bulk::Decompressor<'static>> =
+        RefCell::new(zstd::bulk::Decompressor::new().expect("a decompressor needs nothing but memory"));
+}
 
 /// Makes frames, reusing one compressor.
 pub struct FrameWriter {
@@ -92,7 +100,7 @@ pub fn parse(bytes: &[u8]) -> Parsed {
     let record = if flags & FLAG_ZSTD == 0 {
         Some(payload.to_vec())
     } else {
-        zstd::bulk::decompress(payload, record_length).ok()
+        DECOMPRESSOR.with_borrow_mut(|decompressor| decompressor.decompress(payload, record_length).ok())
     };
     match record {
         Some(record) if record.len() == record_length => Parsed::Frame { length, checksum, record },

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,18 +10,18 @@ use tokio::time::{Instant, sleep_until};
 use super::budget::{Budget, Grant};
 use super::committer::Committer;
 use super::event::{Event, Observer};
-use super::flights::{Flight, Flights};
-use super::line::{Gate, Line, Purpose};
+use super::flights::{Flight, Flights, Waiter};
+use super::line::{Gate, Line, Purpose, Replica};
+use super::occupancy::Occupancy;
 use super::outcomes::CallEnd;
 use super::session::{self, ConversationEnd, Reply, ReplySender, Request, SessionContext};
 use super::stop::{DRAIN_MAX, Stage, StopReason};
 use super::{Ended, RowOrder, Work, WorkerError};
-use crate::conversation::{Fingerprint, Question};
+use crate::conversation::{ConversationKey, Fingerprint, Question};
+use crate::model::Call;
 use crate::model::retry::Tries;
 use crate::store::{Ledger, Store, Unsettled};
 
-/// Questions that are looked at for one whose model has a free slot.
-const LOOK_AHEAD: usize = 64;
 /// For pacing by tokens a minute; the server's own count differs a little either way.
 const BYTES_PER_TOKEN: u64 = 3;
 
@@ -37,12 +37,12 @@ pub async fn run(
     let (acknowledge, mut acknowledged) = unbounded_channel();
     let committer = Committer::start(work.committing, Arc::clone(&work.store), acknowledge, |result| result)
         .map_err(|error| WorkerError::Died(error.to_string()))?;
-    let mut sessions: JoinSet<Result<ConversationEnd, WorkerError>> = JoinSet::new();
+    let mut sessions: JoinSet<SessionEnd> = JoinSet::new();
     let mut dispatcher = Dispatcher::new(work, to_me, committer, observer)?;
     loop {
-        dispatcher.keep_time();
+        dispatcher.keep_time()?;
         dispatcher.admit(&mut sessions)?;
-        dispatcher.send_calls()?;
+        dispatcher.send_calls();
         if sessions.is_empty() && dispatcher.is_done() {
             break;
         }
@@ -70,8 +70,13 @@ pub async fn run(
             break;
         }
     }
+    let bound = dispatcher.occupancy.bound(Instant::now());
+    dispatcher.observer.on_event(&Event::Measured(bound));
     Ok(dispatcher.stopping.map_or(Ended::Finished, Ended::Stopped))
 }
+
+/// A session's number and how it ended.
+type SessionEnd = (u64, Result<ConversationEnd, WorkerError>);
 
 /// Who is told about a commit.
 pub(super) enum Token {
@@ -83,15 +88,17 @@ pub(super) struct Dispatcher<'a> {
     pub(super) context: Arc<SessionContext>,
     pub(super) store: Arc<dyn Store>,
     rows: Option<RowOrder>,
-    pub(super) lines: HashMap<String, Line>,
+    pub(super) lines: BTreeMap<String, Line>,
     pub(super) flights: Flights,
+    pub(super) occupancy: Occupancy,
+    /// The latencies that each open session has behind it.
+    pub(super) chains: HashMap<u64, Duration>,
     pub(super) budget: Budget,
     pub(super) ledger: Option<Ledger>,
     pub(super) calls: JoinSet<CallEnd>,
     pub(super) committer: Committer<Token>,
     to_me: UnboundedSender<(u64, Request)>,
     pub(super) observer: &'a mut dyn Observer,
-    open_sessions: usize,
     next_session: u64,
     pub(super) commits_pending: usize,
     /// True once an answer, of this run or an earlier one, has shown that the server takes such questions.
@@ -123,20 +130,21 @@ impl<'a> Dispatcher<'a> {
             retry_failed: work.retry_failed,
         };
         let now = Instant::now();
-        let line = |model| Line::new(model, work.pace, now);
+        let line = |served| Line::new(served, work.pace, now);
         Ok(Self {
             context: Arc::new(context),
             budget: Budget::new(work.budget, &work.store.spending()?),
             store: work.store,
             rows: Some(work.rows),
-            lines: work.models.into_iter().map(|(name, model)| (name, line(model))).collect(),
+            lines: work.models.into_iter().map(|(name, served)| (name, line(served))).collect(),
             flights: Flights::default(),
+            occupancy: Occupancy::new(now),
+            chains: HashMap::new(),
             ledger: work.ledger,
             calls: JoinSet::new(),
             committer,
             to_me,
             observer,
-            open_sessions: 0,
             next_session: 0,
             commits_pending: 0,
             is_proven: false,
@@ -153,10 +161,11 @@ impl<'a> Dispatcher<'a> {
 
     /// As many conversations are open as calls may be in flight, and a few more, so that a slot never waits for
     /// a commit, a parse or a replay.
-    fn admit(&mut self, sessions: &mut JoinSet<Result<ConversationEnd, WorkerError>>) -> Result<(), WorkerError> {
-        let slots: usize = self.lines.values().map(|line| line.pace.limit()).sum();
+    fn admit(&mut self, sessions: &mut JoinSet<SessionEnd>) -> Result<(), WorkerError> {
+        let slots: usize = self.lines.values().map(Line::limit).sum();
+        self.occupancy.on_limit(slots, Instant::now());
         let window = slots + (slots / 4).max(4);
-        while self.open_sessions < window && self.stopping.is_none() {
+        while self.chains.len() < window && self.stopping.is_none() {
             let Some(row) = self.rows.as_mut().and_then(Iterator::next) else {
                 self.rows = None;
                 break;
@@ -164,105 +173,138 @@ impl<'a> Dispatcher<'a> {
             let row = row.map_err(WorkerError::Order)?;
             let number = self.next_session;
             self.next_session += 1;
-            self.open_sessions += 1;
+            self.chains.insert(number, Duration::ZERO);
             self.observer.on_event(&Event::Opened);
-            sessions.spawn(session::lead(Arc::clone(&self.context), row, number, self.to_me.clone()));
+            let lead = session::lead(Arc::clone(&self.context), row, number, self.to_me.clone());
+            sessions.spawn(async move { (number, lead.await) });
         }
         Ok(())
     }
 
     /// Fills the free slots.
-    fn send_calls(&mut self) -> Result<(), WorkerError> {
+    fn send_calls(&mut self) {
         self.gate_opens = None;
         if self.stopping.is_some() {
-            return Ok(());
+            return;
         }
         let now = Instant::now();
         self.send_probes(now);
-        while let Some(fingerprint) = self.next_to_send(now)? {
-            let Some(flight) = self.flights.sent(fingerprint) else { continue };
-            let (question, attempt, worst) = (Arc::clone(&flight.question), flight.sent, flight.worst);
+        while let Some((fingerprint, replica)) = self.next_to_send(now) {
+            let Some(flight) = self.flights.get_mut(&fingerprint) else { continue };
+            flight.sent += 1;
+            let (question, worst) = (Arc::clone(&flight.question), flight.worst);
+            let (attempt, conversation) = (flight.sent, flight.conversation);
             let slot = self.ledger.as_mut().map(|ledger| {
                 let (prompt_tokens, completion_tokens) = (worst.prompt_tokens, worst.output_tokens);
                 ledger.begin(&Unsettled { fingerprint, prompt_tokens, completion_tokens })
             });
-            self.call(Purpose::Question(fingerprint), question, attempt, slot);
+            self.call(replica, Purpose::Question(fingerprint), question, Some(conversation), attempt, slot);
         }
-        Ok(())
     }
 
-    /// Returns the most urgent question that may be sent now, its worst case set aside.
-    fn next_to_send(&mut self, now: Instant) -> Result<Option<Fingerprint>, WorkerError> {
-        // With one model, nothing behind the first may go where the first may not.
-        let look_ahead = if self.lines.len() > 1 { LOOK_AHEAD } else { 1 };
-        for fingerprint in self.flights.ready().take(look_ahead).collect::<Vec<_>>() {
-            let Some(flight) = self.flights.get_mut(&fingerprint) else { continue };
-            let name = flight.question.target.model();
-            let line = self.lines.get_mut(name).ok_or_else(|| WorkerError::UnknownModel(name.to_owned()))?;
-            let tokens = flight.worst.prompt_tokens / BYTES_PER_TOKEN + flight.worst.output_tokens;
-            match line.gate(tokens, now) {
-                Gate::Open => {}
-                gate => {
-                    if let Gate::Until(at) = gate {
-                        self.gate_opens = Some(self.gate_opens.map_or(at, |earlier| earlier.min(at)));
+    /// Takes the most urgent question that may be sent now out of its queue, its worst case set aside, and returns
+    /// it with the replica that gets it.
+    fn next_to_send(&mut self, now: Instant) -> Option<(Fingerprint, usize)> {
+        let mut first: Option<(u64, Fingerprint, &mut Line, usize)> = None;
+        for line in self.lines.values_mut() {
+            let mut best: Option<(u64, Fingerprint, usize)> = None;
+            for replica in 0..line.replicas.len() {
+                let Some(&(session, fingerprint)) = line.replicas[replica].ready.first() else { continue };
+                let tokens = self.flights.get(&fingerprint).map_or(0, |flight| flight.tokens);
+                match line.gate(replica, tokens, now) {
+                    Gate::Open if best.is_none_or(|(other, ..)| session < other) => {
+                        best = Some((session, fingerprint, replica));
                     }
-                    continue;
+                    Gate::Open | Gate::Shut => {}
+                    Gate::Until(at) => self.gate_opens = Some(self.gate_opens.map_or(at, |earlier| earlier.min(at))),
                 }
             }
-            match self.budget.reserve(&flight.worst) {
-                Grant::Granted => {
-                    line.on_sent(&flight.question, tokens);
-                    return Ok(Some(fingerprint));
-                }
-                Grant::Wait => return Ok(None),
-                Grant::Exhausted(name) => {
-                    self.stop(StopReason::Budget(format!("{name} is reached")));
-                    return Ok(None);
-                }
+            if let Some((session, fingerprint, replica)) = best
+                && first.as_ref().is_none_or(|(other, ..)| session < *other)
+            {
+                first = Some((session, fingerprint, line, replica));
             }
         }
-        Ok(None)
+        let (session, fingerprint, line, replica) = first?;
+        let flight = self.flights.get(&fingerprint)?;
+        match self.budget.reserve(&flight.worst) {
+            Grant::Granted => {
+                line.replicas[replica].ready.remove(&(session, fingerprint));
+                line.on_sent(replica, &flight.question, flight.tokens, now);
+                Some((fingerprint, replica))
+            }
+            Grant::Wait => None,
+            Grant::Exhausted(name) => {
+                self.stop(StopReason::Budget(format!("{name} is reached")));
+                None
+            }
+        }
+    }
+
+    /// Puts a question into the queue of a replica of its model.
+    pub(super) fn make_ready(&mut self, fingerprint: Fingerprint) -> Result<(), WorkerError> {
+        let Some(flight) = self.flights.get(&fingerprint) else { return Ok(()) };
+        let name = flight.question.target.model();
+        let line = self.lines.get_mut(name).ok_or_else(|| WorkerError::UnknownModel(name.to_owned()))?;
+        line.enqueue(flight.session, fingerprint, &flight.question, flight.tokens, Instant::now());
+        Ok(())
     }
 
     /// Looks whether a server that is gone is back.
     fn send_probes(&mut self, now: Instant) {
-        let due: Vec<_> =
-            self.lines.iter_mut().filter(|(_, line)| line.probe_due().is_some_and(|at| at <= now)).collect();
         let mut probes = Vec::new();
-        for (_, line) in due {
-            if let Some(question) = line.probe() {
-                line.is_probing = true;
-                line.in_flight += 1;
-                probes.push(question);
+        for line in self.lines.values_mut() {
+            let probe = line.probe();
+            for (index, replica) in line.replicas.iter_mut().enumerate() {
+                if replica.probe_due().is_some_and(|at| at <= now)
+                    && let Some(question) = &probe
+                {
+                    replica.is_probing = true;
+                    replica.in_flight += 1;
+                    probes.push((index, question.clone()));
+                }
             }
         }
-        for question in probes {
-            self.call(Purpose::Probe, Arc::new(question), 1, None);
+        for (replica, question) in probes {
+            self.call(replica, Purpose::Probe, Arc::new(question), None, 1, None);
         }
     }
 
-    fn call(&mut self, purpose: Purpose, question: Arc<Question>, attempt: u32, slot: Option<u64>) {
+    fn call(
+        &mut self,
+        replica: usize,
+        purpose: Purpose,
+        question: Arc<Question>,
+        conversation: Option<ConversationKey>,
+        attempt: u32,
+        slot: Option<u64>,
+    ) {
         let Some(line) = self.lines.get(question.target.model()) else { return };
-        let model = Arc::clone(&line.model);
+        let model = Arc::clone(&line.replicas[replica].model);
         if matches!(purpose, Purpose::Question(_)) {
             self.observer.on_event(&Event::Sent);
         }
         self.calls.spawn(async move {
             let sent_at = Instant::now();
-            let reply = model.ask(&question, attempt).await;
-            CallEnd { purpose, model: question.target.model().to_owned(), reply, sent_at, slot }
+            let reply = model.ask(Call { question: &question, attempt, conversation }).await;
+            let latency = sent_at.elapsed();
+            CallEnd { purpose, model: question.target.model().to_owned(), replica, reply, sent_at, latency, slot }
         });
+    }
+
+    fn replicas(&self) -> impl Iterator<Item = &Replica> {
+        self.lines.values().flat_map(|line| &line.replicas)
     }
 
     fn is_done(&self) -> bool {
         let nothing_to_open = self.rows.is_none() || self.stopping.is_some();
-        let has_calls = self.calls.len() > self.lines.values().filter(|line| line.is_probing).count();
+        let has_calls = self.calls.len() > self.replicas().filter(|replica| replica.is_probing).count();
         nothing_to_open && !has_calls && self.commits_pending == 0 && self.flights.is_empty()
     }
 
     fn next_wake(&self) -> Option<Instant> {
-        let probes = self.lines.values().filter_map(Line::probe_due).min();
-        let outages = self.lines.values().filter_map(|line| line.breaker.gone_since());
+        let probes = self.replicas().filter_map(Replica::probe_due).min();
+        let outages = self.lines.values().filter_map(Line::gone_since);
         let give_up = self.give_up_after.and_then(|limit| outages.map(|since| since + limit).min());
         let deadline = self.deadline.as_ref().map(|(at, _)| *at);
         let timers = [self.flights.next_wake(), self.gate_opens, probes, give_up, deadline];
@@ -271,25 +313,28 @@ impl<'a> Dispatcher<'a> {
     }
 
     /// Does what is due.
-    fn keep_time(&mut self) {
+    fn keep_time(&mut self) -> Result<(), WorkerError> {
         let now = Instant::now();
-        self.flights.wake(now);
+        while let Some(fingerprint) = self.flights.wake(now) {
+            self.make_ready(fingerprint)?;
+        }
         if self.drain_until.is_some_and(|until| until <= now) {
             self.leave_now = true;
         }
         if self.stopping.is_some() {
-            return;
+            return Ok(());
         }
         if let Some((_, name)) = self.deadline.as_ref().filter(|(at, _)| *at <= now) {
             let reason = StopReason::Budget(format!("{name} is reached"));
             self.stop(reason);
         }
-        let gone = self.lines.values().filter_map(|line| line.breaker.gone_since()).min();
+        let gone = self.lines.values().filter_map(Line::gone_since).min();
         if let Some((limit, since)) = self.give_up_after.zip(gone)
             && since + limit <= now
         {
             self.stop(StopReason::GaveUp(now - since));
         }
+        Ok(())
     }
 
     fn drain_requests(&mut self, requests: &mut UnboundedReceiver<(u64, Request)>) -> Result<(), WorkerError> {
@@ -313,42 +358,50 @@ impl<'a> Dispatcher<'a> {
             }
             Request::Ask { fingerprint, question, conversation, reply_to } => {
                 let slot = question.slot;
+                let chain = self.chains.get(&number).copied().unwrap_or_default();
+                let waiter = Waiter { session: number, slot, reply_to, chain };
                 if let Some(flight) = self.flights.get_mut(&fingerprint) {
-                    flight.waiters.push((slot, reply_to));
+                    flight.waiters.push(waiter);
                     return Ok(());
                 }
                 // Between the session's look and this message the answer may have been committed for another.
                 if let Some(stored) = self.store.answer(&fingerprint)? {
                     self.observer.on_event(&Event::Shared);
-                    let _ = reply_to.send(Reply::Answered { slot, fingerprint, answer: stored.answer, own: false });
+                    let answered = Reply::Answered { slot, fingerprint, answer: stored.answer, own: false };
+                    let _ = waiter.reply_to.send(answered);
                     return Ok(());
                 }
                 if self.stopping.is_some() {
-                    let _ = reply_to.send(Reply::Stopping);
+                    let _ = waiter.reply_to.send(Reply::Stopping);
                     return Ok(());
                 }
+                let worst = self.budget.worst_case(&question);
                 let flight = Flight {
-                    worst: self.budget.worst_case(&question),
+                    worst,
+                    tokens: worst.prompt_tokens / BYTES_PER_TOKEN + worst.output_tokens,
                     question: Arc::new(question),
                     conversation,
-                    priority: number,
-                    waiters: vec![(slot, reply_to)],
+                    session: number,
+                    waiters: vec![waiter],
                     sent: 0,
                     tries: Tries::default(),
+                    latency: Duration::ZERO,
                     answer: None,
                 };
                 self.flights.add(fingerprint, flight);
+                self.make_ready(fingerprint)?;
             }
         }
         Ok(())
     }
 
-    fn on_session_end(
-        &mut self,
-        ended: Result<Result<ConversationEnd, WorkerError>, JoinError>,
-    ) -> Result<(), WorkerError> {
-        self.open_sessions -= 1;
-        let end = ended.map_err(|error| WorkerError::Died(error.to_string()))??;
+    fn on_session_end(&mut self, ended: Result<SessionEnd, JoinError>) -> Result<(), WorkerError> {
+        let (number, end) = ended.map_err(|error| WorkerError::Died(error.to_string()))?;
+        let end = end?;
+        if let Some(chain) = self.chains.remove(&number) {
+            self.occupancy.on_chain(chain);
+        }
+        self.lines.values_mut().for_each(|line| line.leave(number));
         self.observer.on_event(&Event::Closed(end));
         Ok(())
     }
@@ -369,6 +422,9 @@ impl<'a> Dispatcher<'a> {
         self.drain_until = Some(Instant::now() + DRAIN_MAX);
         self.observer.on_event(&Event::Stopping { reason: reason.to_string(), in_flight: self.calls.len() });
         self.stopping = Some(reason);
-        self.flights.let_go_unsent();
+        self.flights.let_go_waiting();
+        for fingerprint in self.lines.values_mut().flat_map(Line::take_ready).collect::<Vec<_>>() {
+            self.flights.let_go(&fingerprint);
+        }
     }
 }

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::occupancy::LowerBound;
 use super::session::ConversationEnd;
 use crate::conversation::{Finish, Usage};
 use crate::model::{Class, PaceChange};
@@ -65,6 +66,13 @@ pub enum Event {
         /// The model.
         model: String,
     },
+    /// A replica is left alone for a while, its conversations move to the others.
+    Drained {
+        /// The replica.
+        model: String,
+        /// Why, in words.
+        reason: &'static str,
+    },
     /// A conversation came to its end.
     Closed(ConversationEnd),
     /// The run is stopping; this many calls are still in flight.
@@ -74,6 +82,8 @@ pub enum Event {
         /// Calls in flight.
         in_flight: usize,
     },
+    /// The run is over; this is the least time that what it did could have taken.
+    Measured(LowerBound),
 }
 
 /// Watches a run. Called from the dispatcher, so it must be quick.

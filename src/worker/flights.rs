@@ -1,5 +1,5 @@
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,25 +15,36 @@ pub struct Flight {
     pub question: Arc<Question>,
     pub conversation: ConversationKey,
     /// The session that asked first; earlier sessions go first.
-    pub priority: u64,
+    pub session: u64,
     /// Who waits, the one that asked first in front.
-    pub waiters: Vec<(Slot, ReplySender)>,
+    pub waiters: Vec<Waiter>,
     /// How often it was sent.
     pub sent: u32,
     /// How often it failed.
     pub tries: Tries,
     /// The most that one call can cost.
     pub worst: Amount,
+    /// Tokens, roughly, for pacing and for spreading the load.
+    pub tokens: u64,
+    /// What its calls took so far, failed ones included.
+    pub latency: Duration,
     /// The answer, while it is being committed.
-    pub answer: Option<(Arc<Answer>, Duration)>,
+    pub answer: Option<Arc<Answer>>,
 }
 
-/// All questions that somebody waits for, and in which order they are sent.
+/// A session that waits for an answer.
+pub struct Waiter {
+    pub session: u64,
+    pub slot: Slot,
+    pub reply_to: ReplySender,
+    /// The latencies that its conversation had behind it when it asked.
+    pub chain: Duration,
+}
+
+/// All questions that somebody waits for.
 #[derive(Default)]
 pub struct Flights {
     by_question: HashMap<Fingerprint, Flight>,
-    /// Questions that may be sent now, those of the earliest session first.
-    ready: BTreeSet<(u64, Fingerprint)>,
     /// Questions that wait for a time.
     waiting: BinaryHeap<Reverse<(Instant, Fingerprint)>>,
 }
@@ -47,9 +58,12 @@ impl Flights {
         self.by_question.get_mut(fingerprint)
     }
 
-    /// Takes in a new question, to be sent as soon as there is a slot.
+    pub fn get(&self, fingerprint: &Fingerprint) -> Option<&Flight> {
+        self.by_question.get(fingerprint)
+    }
+
+    /// Takes in a new question.
     pub fn add(&mut self, fingerprint: Fingerprint, flight: Flight) {
-        self.ready.insert((flight.priority, fingerprint));
         self.by_question.insert(fingerprint, flight);
     }
 
@@ -57,37 +71,18 @@ impl Flights {
         self.by_question.remove(fingerprint)
     }
 
-    /// Returns the questions that may be sent, the most urgent first.
-    pub fn ready(&self) -> impl Iterator<Item = Fingerprint> {
-        self.ready.iter().map(|(_, fingerprint)| *fingerprint)
+    /// Lets a question wait until it may be sent again.
+    pub fn wait(&mut self, fingerprint: Fingerprint, until: Instant) {
+        self.waiting.push(Reverse((until, fingerprint)));
     }
 
-    /// Takes a question that is being sent out of the queue.
-    pub fn sent(&mut self, fingerprint: Fingerprint) -> Option<&mut Flight> {
-        let flight = self.by_question.get_mut(&fingerprint)?;
-        self.ready.remove(&(flight.priority, fingerprint));
-        flight.sent += 1;
-        Some(flight)
-    }
-
-    /// Puts a question back into the queue, to be sent after a wait.
-    pub fn again(&mut self, fingerprint: Fingerprint, at: Option<Instant>) {
-        let Some(flight) = self.by_question.get(&fingerprint) else { return };
-        match at {
-            Some(at) => self.waiting.push(Reverse((at, fingerprint))),
-            None => drop(self.ready.insert((flight.priority, fingerprint))),
-        }
-    }
-
-    /// Makes ready what has waited long enough.
-    pub fn wake(&mut self, now: Instant) {
-        while let Some(Reverse((at, fingerprint))) = self.waiting.peek().copied() {
-            if at > now {
-                break;
-            }
+    /// Returns a question that has waited long enough.
+    pub fn wake(&mut self, now: Instant) -> Option<Fingerprint> {
+        let Reverse((at, fingerprint)) = self.waiting.peek().copied()?;
+        (at <= now).then(|| {
             self.waiting.pop();
-            self.again(fingerprint, None);
-        }
+            fingerprint
+        })
     }
 
     /// Returns when the next question has waited long enough.
@@ -97,16 +92,14 @@ impl Flights {
 
     /// Sends home the sessions that wait for a question.
     pub fn let_go(&mut self, fingerprint: &Fingerprint) {
-        for (_, reply_to) in self.remove(fingerprint).into_iter().flat_map(|flight| flight.waiters) {
-            let _ = reply_to.send(Reply::Stopping);
+        for waiter in self.remove(fingerprint).into_iter().flat_map(|flight| flight.waiters) {
+            let _ = waiter.reply_to.send(Reply::Stopping);
         }
     }
 
-    /// Sends home everyone whose question is not in the air.
-    pub fn let_go_unsent(&mut self) {
-        let unsent = std::mem::take(&mut self.ready).into_iter().map(|(_, fingerprint)| fingerprint);
-        let waiting = std::mem::take(&mut self.waiting).into_iter().map(|Reverse((_, fingerprint))| fingerprint);
-        for fingerprint in unsent.chain(waiting).collect::<Vec<_>>() {
+    /// Sends home everyone whose question waits for a time.
+    pub fn let_go_waiting(&mut self) {
+        for Reverse((_, fingerprint)) in std::mem::take(&mut self.waiting) {
             self.let_go(&fingerprint);
         }
     }

@@ -1,13 +1,45 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::conversation::{Fingerprint, Message, Question, Role, Sampling, Slot, Target};
-use crate::model::{Breaker, Model, Pace, PaceLimits};
+use crate::model::{Breaker, Model, Pace, PaceLimits, Rate, Router, Routing, Tempo};
 
-/// One model of a run: whom to ask, how many at a time, and whether it is there at all.
+/// A model as a run is given it: one server, or several that serve the same.
+#[derive(Clone)]
+pub struct Served {
+    /// Whom to ask; at least one.
+    pub replicas: Vec<Arc<dyn Model>>,
+    /// How calls are spread over them.
+    pub routing: Routing,
+    /// How each is called where people read of it.
+    pub labels: Vec<String>,
+}
+
+impl Served {
+    /// One server, called `name`.
+    pub fn by_one(name: impl Into<String>, model: Arc<dyn Model>) -> Self {
+        Self { replicas: vec![model], routing: Routing::default(), labels: vec![name.into()] }
+    }
+}
+
+/// One model of a run: its replicas, and which question goes to which.
 pub struct Line {
+    pub replicas: Vec<Replica>,
+    limits: PaceLimits,
+    rate: Rate,
+    router: Router,
+    tempo: Tempo,
+    /// What a probe is made of.
+    target: Option<Arc<Target>>,
+}
+
+/// One server: how many calls it gets at a time, and whether it is there at all.
+pub struct Replica {
     pub model: Arc<dyn Model>,
+    pub label: String,
     pub pace: Pace,
     pub breaker: Breaker,
     pub in_flight: usize,
@@ -15,8 +47,8 @@ pub struct Line {
     pub closed_until: Option<Instant>,
     /// A probe is under way.
     pub is_probing: bool,
-    /// What a probe is made of.
-    target: Option<Arc<Target>>,
+    /// Questions that may be sent now, those of the earliest session first.
+    pub ready: BTreeSet<(u64, Fingerprint)>,
 }
 
 /// Whether a line takes a call.
@@ -31,37 +63,101 @@ pub enum Gate {
 }
 
 impl Line {
-    pub fn new(model: Arc<dyn Model>, limits: PaceLimits, now: Instant) -> Self {
-        let (pace, breaker) = (Pace::new(limits, now), Breaker::default());
-        Self { model, pace, breaker, in_flight: 0, closed_until: None, is_probing: false, target: None }
+    pub fn new(served: Served, limits: PaceLimits, now: Instant) -> Self {
+        let Served { replicas, routing, labels } = served;
+        let count = replicas.len();
+        let replicas = replicas.into_iter().zip(labels).map(|(model, label)| Replica::new(model, label, limits));
+        Self {
+            replicas: replicas.collect(),
+            limits,
+            rate: Rate::new(&limits, now),
+            router: Router::new(count, routing),
+            tempo: Tempo::new(count),
+            target: None,
+        }
     }
 
-    /// Says whether a call of `tokens` tokens may go out now.
-    pub fn gate(&mut self, tokens: u64, now: Instant) -> Gate {
-        if self.breaker.is_open() || self.in_flight >= self.pace.limit() {
+    /// Returns how many calls may be in flight, over all replicas.
+    pub fn limit(&self) -> usize {
+        let ceiling = self.limits.concurrency.or(self.limits.calls_max).unwrap_or(usize::MAX);
+        self.replicas.iter().map(|replica| replica.pace.limit()).sum::<usize>().min(ceiling)
+    }
+
+    /// Returns how many calls are in flight, over all replicas.
+    pub fn in_flight(&self) -> usize {
+        self.replicas.iter().map(|replica| replica.in_flight).sum()
+    }
+
+    /// Chooses a replica for a question of `session` and puts it into the queue there.
+    pub fn enqueue(&mut self, session: u64, fingerprint: Fingerprint, question: &Question, tokens: u64, now: Instant) {
+        let prefix = question.messages.first().map_or(0, |first| first.digest().prefix());
+        let (replicas, tempo) = (&self.replicas, &self.tempo);
+        let replica = self.router.route(session, prefix, tokens, |replica, conversations| {
+            !replicas[replica].breaker.is_open() && tempo.is_usable(replica, conversations, now)
+        });
+        self.replicas[replica].ready.insert((session, fingerprint));
+    }
+
+    /// Takes every question out of the queues.
+    pub fn take_ready(&mut self) -> Vec<Fingerprint> {
+        self.replicas.iter_mut().flat_map(Replica::evacuate).collect()
+    }
+
+    /// Takes note that a session is over.
+    pub fn leave(&mut self, session: u64) {
+        self.router.leave(session);
+    }
+
+    /// Says whether a call of `tokens` tokens may go out to `replica` now.
+    pub fn gate(&mut self, replica: usize, tokens: u64, now: Instant) -> Gate {
+        if self.in_flight() >= self.limit() {
             return Gate::Shut;
         }
-        if let Some(until) = self.closed_until.filter(|until| *until > now) {
+        let replica = &self.replicas[replica];
+        if replica.breaker.is_open() || replica.in_flight >= replica.pace.limit() {
+            return Gate::Shut;
+        }
+        if let Some(until) = replica.closed_until.filter(|until| *until > now) {
             return Gate::Until(until);
         }
-        match self.pace.ready_at(tokens, now) {
+        match self.rate.ready_at(tokens, now) {
             at if at > now => Gate::Until(at),
             _ => Gate::Open,
         }
     }
 
     /// Books a call that goes out.
-    pub fn on_sent(&mut self, question: &Question, tokens: u64) {
-        self.in_flight += 1;
-        self.pace.on_sent(tokens);
+    pub fn on_sent(&mut self, replica: usize, question: &Question, tokens: u64, now: Instant) {
+        self.replicas[replica].in_flight += 1;
+        self.rate.on_sent(tokens);
+        self.tempo.on_sent(replica, now);
         if self.target.is_none() {
             self.target = Some(Arc::clone(&question.target));
         }
     }
 
-    /// Returns when a probe is due, if one is.
-    pub fn probe_due(&self) -> Option<Instant> {
-        self.breaker.next_probe().filter(|_| !self.is_probing)
+    /// Books an answer. Returns a replica that turns out to be slow by it, and why.
+    pub fn on_answer(
+        &mut self,
+        replica: usize,
+        latency: Duration,
+        tokens: u64,
+        now: Instant,
+    ) -> Option<(usize, &'static str)> {
+        self.replicas[replica].in_flight -= 1;
+        self.tempo.on_answer(replica, latency, tokens, now)
+    }
+
+    /// Books a call that ended without an answer.
+    pub fn on_failure(&mut self, replica: usize, now: Instant) {
+        self.replicas[replica].in_flight -= 1;
+        self.tempo.on_failure(replica, now);
+    }
+
+    /// Returns since when no replica answers.
+    pub fn gone_since(&self) -> Option<Instant> {
+        let since = self.replicas.iter().map(|replica| replica.breaker.gone_since());
+        since.collect::<Option<Vec<_>>>()?.into_iter().max()
     }
 
     /// Returns the cheapest real question there is: one word in, one token out. A health route may lie.
@@ -77,11 +173,36 @@ impl Line {
     }
 }
 
+impl Replica {
+    fn new(model: Arc<dyn Model>, label: String, limits: PaceLimits) -> Self {
+        Self {
+            model,
+            label,
+            pace: Pace::new(limits),
+            breaker: Breaker::default(),
+            in_flight: 0,
+            closed_until: None,
+            is_probing: false,
+            ready: BTreeSet::new(),
+        }
+    }
+
+    /// Returns when a probe is due, if one is.
+    pub fn probe_due(&self) -> Option<Instant> {
+        self.breaker.next_probe().filter(|_| !self.is_probing)
+    }
+
+    /// Takes every question out of the queue, to be sent elsewhere.
+    pub fn evacuate(&mut self) -> Vec<Fingerprint> {
+        std::mem::take(&mut self.ready).into_iter().map(|(_, fingerprint)| fingerprint).collect()
+    }
+}
+
 /// What a call that is under way was for.
 #[derive(Clone, Debug)]
 pub enum Purpose {
     /// A question that somebody waits for.
     Question(Fingerprint),
-    /// A look whether the model answers again.
+    /// A look whether the server answers again.
     Probe,
 }

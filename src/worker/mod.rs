@@ -20,6 +20,7 @@ mod dispatcher;
 mod event;
 mod flights;
 mod line;
+mod occupancy;
 mod order;
 mod outcomes;
 mod session;
@@ -29,6 +30,8 @@ pub use budget::{Amount, Budget, BudgetLimits, Grant};
 pub use committer::Committing;
 pub use dispatcher::run;
 pub use event::{Event, Observer, Silent};
+pub use line::Served;
+pub use occupancy::LowerBound;
 pub use order::{AdmissionOrder, OrderBuilder, RowRank};
 pub use session::ConversationEnd;
 pub use stop::{Stage, StopReason};
@@ -38,7 +41,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::conversation::Seed;
-use crate::model::{Model, PaceLimits};
+use crate::model::PaceLimits;
 use crate::recipe::Recipe;
 use crate::store::{Ledger, Store, StoreError};
 
@@ -49,7 +52,7 @@ pub struct Work {
     /// Where answers are kept.
     pub store: Arc<dyn Store>,
     /// Whom to ask, by the model's name.
-    pub models: HashMap<String, Arc<dyn Model>>,
+    pub models: HashMap<String, Served>,
     /// The conversations.
     pub seeds: Arc<dyn Seeds>,
     /// The rows in the order in which they are to be opened.

@@ -28,8 +28,11 @@ pub(super) struct CallEnd {
     pub purpose: Purpose,
     /// The model's name.
     pub model: String,
+    /// Which of its replicas.
+    pub replica: usize,
     pub reply: model::Reply,
     pub sent_at: Instant,
+    pub latency: Duration,
     /// Its slot in the ledger.
     pub slot: Option<u64>,
 }
@@ -37,94 +40,129 @@ pub(super) struct CallEnd {
 impl Dispatcher<'_> {
     pub(super) fn on_call_end(&mut self, ended: Result<CallEnd, JoinError>) -> Result<(), WorkerError> {
         let ended = ended.map_err(|error| WorkerError::Died(error.to_string()))?;
-        let CallEnd { purpose, model, reply, sent_at, slot } = ended;
-        if let (Some(wait), Some(line)) = (reply.rest, self.lines.get_mut(&model)) {
-            line.closed_until = line.closed_until.max(Some(Instant::now() + wait));
-            self.observer.on_event(&Event::Rested { model: model.clone(), wait });
+        let replica = ended.replica;
+        if let Some(wait) = ended.reply.rest
+            && let Some(line) = self.lines.get_mut(&ended.model)
+        {
+            let replica = &mut line.replicas[replica];
+            replica.closed_until = replica.closed_until.max(Some(Instant::now() + wait));
+            self.observer.on_event(&Event::Rested { model: replica.label.clone(), wait });
         }
-        match purpose {
-            Purpose::Probe => self.on_probe_end(&model, reply.result),
-            Purpose::Question(fingerprint) => match reply.result {
-                Ok(answer) => self.on_answer(fingerprint, answer, sent_at, slot),
-                Err(failure) => {
-                    self.ledger.iter_mut().zip(slot).for_each(|(ledger, slot)| ledger.end(slot));
-                    self.on_failure(fingerprint, failure, sent_at);
-                }
-            },
+        let CallEnd { purpose, model, reply, sent_at, latency, slot, .. } = ended;
+        let fingerprint = match purpose {
+            Purpose::Probe => return self.on_probe_end(&model, replica, reply.result),
+            Purpose::Question(fingerprint) => fingerprint,
+        };
+        self.occupancy.on_call(latency);
+        if let Some(flight) = self.flights.get_mut(&fingerprint) {
+            flight.latency += latency;
         }
-        Ok(())
+        match reply.result {
+            Ok(answer) => self.on_answer(fingerprint, answer, replica, latency, slot),
+            Err(failure) => {
+                self.ledger.iter_mut().zip(slot).for_each(|(ledger, slot)| ledger.end(slot));
+                self.on_failure(fingerprint, failure, replica, sent_at)
+            }
+        }
     }
 
-    fn on_probe_end(&mut self, name: &str, result: Result<Answer, Failure>) {
-        let Some(line) = self.lines.get_mut(name) else { return };
-        line.is_probing = false;
-        line.in_flight -= 1;
+    fn on_probe_end(&mut self, name: &str, replica: usize, result: Result<Answer, Failure>) -> Result<(), WorkerError> {
+        let Some(line) = self.lines.get_mut(name) else { return Ok(()) };
+        let replica = &mut line.replicas[replica];
+        replica.is_probing = false;
+        replica.in_flight -= 1;
+        let model = replica.label.clone();
         match result {
             Err(failure) if matches!(failure.class, Class::NeverThisRun) => self.stop(StopReason::Refused(failure)),
             Err(failure) if matches!(failure.class, Class::Outage | Class::AgainLater | Class::AgainNow) => {
-                if let Some(next_try) = line.breaker.on_failed_probe(Instant::now()) {
-                    let (model, message) = (name.to_owned(), failure.message);
-                    self.observer.on_event(&Event::Parked { model, message, next_try });
+                if let Some(next_try) = replica.breaker.on_failed_probe(Instant::now()) {
+                    self.observer.on_event(&Event::Parked { model, message: failure.message, next_try });
                 }
             }
             // Whatever else it says, it is there.
             _ => {
-                if line.breaker.on_answer() {
-                    self.observer.on_event(&Event::Recovered { model: name.to_owned() });
+                if replica.breaker.on_answer() {
+                    self.observer.on_event(&Event::Recovered { model });
+                    // Where no replica was left, questions wait in whichever queue they were in.
+                    return self.spread(name);
                 }
             }
         }
+        Ok(())
     }
 
-    fn on_answer(&mut self, fingerprint: Fingerprint, answer: Answer, sent_at: Instant, slot: Option<u64>) {
+    fn on_answer(
+        &mut self,
+        fingerprint: Fingerprint,
+        answer: Answer,
+        replica: usize,
+        latency: Duration,
+        slot: Option<u64>,
+    ) -> Result<(), WorkerError> {
         let now = Instant::now();
-        let Some(flight) = self.flights.get_mut(&fingerprint) else { return };
+        let Some(flight) = self.flights.get_mut(&fingerprint) else { return Ok(()) };
         let model = flight.question.target.model().to_owned();
-        if let Some(line) = self.lines.get_mut(&model) {
-            let change = line.pace.on_answer(line.in_flight, now);
-            line.in_flight -= 1;
-            if line.breaker.on_answer() {
-                self.observer.on_event(&Event::Recovered { model: model.clone() });
-            }
-            tell_pace(self.observer, &model, change);
-        }
         self.budget.settle(&flight.worst, &model, Some(&answer.usage));
         self.is_proven = true;
         self.forbidden = 0;
         let answer = Arc::new(answer);
-        flight.answer = Some((Arc::clone(&answer), now - sent_at));
+        flight.answer = Some(Arc::clone(&answer));
         let entry = Entry::Answered {
             run: self.context.run,
             conversation: flight.conversation,
             slot: flight.question.slot,
             fingerprint,
-            model,
-            answer,
+            model: model.clone(),
+            answer: Arc::clone(&answer),
         };
         self.commits_pending += 1;
         self.committer.commit(vec![entry], Token::Answer { fingerprint, slot });
+        let Some(line) = self.lines.get_mut(&model) else { return Ok(()) };
+        let in_flight = line.replicas[replica].in_flight;
+        let tokens = answer.usage.completion_tokens.unwrap_or(answer.text().len() as u64);
+        let laggard = line.on_answer(replica, latency, tokens, now);
+        let answered = &mut line.replicas[replica];
+        if answered.breaker.on_answer() {
+            self.observer.on_event(&Event::Recovered { model: answered.label.clone() });
+        }
+        tell_pace(self.observer, &answered.label, answered.pace.on_answer(in_flight, now));
+        if let Some((laggard, reason)) = laggard {
+            self.observer.on_event(&Event::Drained { model: line.replicas[laggard].label.clone(), reason });
+            return self.spread(&model);
+        }
+        Ok(())
     }
 
-    fn on_failure(&mut self, fingerprint: Fingerprint, failure: Failure, sent_at: Instant) {
+    fn on_failure(
+        &mut self,
+        fingerprint: Fingerprint,
+        failure: Failure,
+        replica: usize,
+        sent_at: Instant,
+    ) -> Result<(), WorkerError> {
         let now = Instant::now();
-        let Some(flight) = self.flights.get_mut(&fingerprint) else { return };
-        let model = flight.question.target.model().to_owned();
+        let Some(flight) = self.flights.get_mut(&fingerprint) else { return Ok(()) };
+        let name = flight.question.target.model().to_owned();
         let unpaid = Usage { completion_tokens: Some(0), ..Usage::default() };
-        self.budget.settle(&flight.worst, &model, (!failure.may_be_paid()).then_some(&unpaid));
+        self.budget.settle(&flight.worst, &name, (!failure.may_be_paid()).then_some(&unpaid));
         let mut verdict = retry::decide(&failure, flight.tries, &fingerprint);
-        if let Some(line) = self.lines.get_mut(&model) {
-            line.in_flight -= 1;
+        let mut is_lost = false;
+        if let Some(line) = self.lines.get_mut(&name) {
+            line.on_failure(replica, now);
+            let replica = &mut line.replicas[replica];
             if failure.class == Class::RateLimited {
-                let change = line.pace.on_rate_limit(sent_at, now);
-                tell_pace(self.observer, &model, change);
-                line.closed_until = line.closed_until.max(failure.retry_after.map(|wait| now + wait));
+                let change = replica.pace.on_rate_limit(sent_at, now);
+                tell_pace(self.observer, &replica.label, change);
+                replica.closed_until = replica.closed_until.max(failure.retry_after.map(|wait| now + wait));
             }
-            if let Some(next_try) = line.breaker.on_failure(&failure, now) {
-                let (model, message) = (model.clone(), failure.message.clone());
+            if let Some(next_try) = replica.breaker.on_failure(&failure, now) {
+                is_lost = true;
+                let (model, message) = (replica.label.clone(), failure.message.clone());
                 self.observer.on_event(&Event::Parked { model, message, next_try });
             }
             // What fails while the server is gone waits for its return, uncharged.
-            if line.breaker.is_open() && matches!(failure.class, Class::Outage | Class::AgainLater | Class::AgainNow) {
+            let is_passing = matches!(failure.class, Class::Outage | Class::AgainLater | Class::AgainNow);
+            if replica.breaker.is_open() && is_passing {
                 verdict = Verdict::Again { after: Duration::ZERO, counted: false };
             }
         }
@@ -137,9 +175,8 @@ impl Dispatcher<'_> {
         self.observer.on_event(&Event::Failed { class, code, message, again_after });
         match verdict {
             Verdict::Again { .. } if self.stopping.is_some() => self.flights.let_go(&fingerprint),
-            Verdict::Again { after, .. } => {
-                self.flights.again(fingerprint, (!after.is_zero()).then(|| now + after));
-            }
+            Verdict::Again { after, .. } if after.is_zero() => self.make_ready(fingerprint)?,
+            Verdict::Again { after, .. } => self.flights.wait(fingerprint, now + after),
             Verdict::GiveUp => self.give_up(fingerprint, failure),
             Verdict::StopRun
                 if failure.code == FORBIDDEN && self.is_proven && self.forbidden < FORBIDDEN_IN_A_ROW_MAX =>
@@ -152,13 +189,21 @@ impl Dispatcher<'_> {
                 self.stop(StopReason::Refused(failure));
             }
         }
+        if is_lost { self.spread(&name) } else { Ok(()) }
+    }
+
+    /// Gives every waiting question of a model a replica anew: some may have lost theirs.
+    fn spread(&mut self, name: &str) -> Result<(), WorkerError> {
+        let Some(line) = self.lines.get_mut(name).filter(|line| line.replicas.len() > 1) else { return Ok(()) };
+        line.take_ready().into_iter().try_for_each(|fingerprint| self.make_ready(fingerprint))
     }
 
     fn give_up(&mut self, fingerprint: Fingerprint, failure: Failure) {
         let Some(flight) = self.flights.remove(&fingerprint) else { return };
         let permanent = failure.class == Class::NeverThisQuestion;
-        for (slot, reply_to) in flight.waiters {
-            let _ = reply_to.send(Reply::Failed { slot, reason: failure.to_string(), permanent });
+        for waiter in flight.waiters {
+            let reason = failure.to_string();
+            let _ = waiter.reply_to.send(Reply::Failed { slot: waiter.slot, reason, permanent });
         }
         let is_about_the_request = !matches!(failure.code.as_str(), "context" | "content_filter" | "too_long");
         if permanent && is_about_the_request && !self.is_proven {
@@ -183,18 +228,22 @@ impl Dispatcher<'_> {
     }
 
     fn deliver(&mut self, fingerprint: Fingerprint) {
-        let Some(Flight { question, waiters, answer: Some((answer, latency)), .. }) = self.flights.remove(&fingerprint)
+        let Some(Flight { question, waiters, answer: Some(answer), latency, .. }) = self.flights.remove(&fingerprint)
         else {
             return;
         };
         let (model, usage, finish) = (question.target.model().to_owned(), answer.usage, answer.finish);
         self.observer.on_event(&Event::Answered { model, usage, finish, latency });
-        for (index, (slot, reply_to)) in waiters.into_iter().enumerate() {
+        for (index, waiter) in waiters.into_iter().enumerate() {
             let own = index == 0;
             if !own {
                 self.observer.on_event(&Event::Shared);
             }
-            let _ = reply_to.send(Reply::Answered { slot, fingerprint, answer: Arc::clone(&answer), own });
+            if let Some(chain) = self.chains.get_mut(&waiter.session) {
+                *chain = (*chain).max(waiter.chain + latency);
+            }
+            let answered = Reply::Answered { slot: waiter.slot, fingerprint, answer: Arc::clone(&answer), own };
+            let _ = waiter.reply_to.send(answered);
         }
     }
 }

@@ -5,11 +5,11 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
-use cohobate::conversation::{ConversationKey, Fingerprint, Outcome, Question, Seed};
-use cohobate::model::{Asking, Model, PaceLimits, Simulated};
+use cohobate::conversation::{ConversationKey, Fingerprint, Outcome, Seed};
+use cohobate::model::{Asking, Call, Model, PaceLimits, Simulated};
 use cohobate::recipe::{Distill, Progress, Recipe, Replay};
 use cohobate::store::{Entry, MemoryStore, Reader, State, Status};
-use cohobate::worker::{self, BudgetLimits, Committing, Ended, Silent, Stage, Work, WorkerError};
+use cohobate::worker::{self, BudgetLimits, Committing, Ended, Served, Silent, Stage, Work, WorkerError};
 use proptest::prelude::*;
 use tokio::sync::watch;
 
@@ -25,7 +25,7 @@ fn recipes() -> Vec<(&'static str, Arc<dyn Recipe>)> {
 struct Noting(Mutex<Vec<Fingerprint>>);
 
 impl Model for Noting {
-    fn ask<'a>(&'a self, question: &'a Question, attempt: u32) -> Asking<'a> {
+    fn ask<'a>(&'a self, Call { question, attempt, .. }: Call<'a>) -> Asking<'a> {
         self.0.lock().unwrap().push(question.fingerprint());
         Box::pin(async move {
             // Lets the order of completion differ from the order of asking.
@@ -56,7 +56,10 @@ impl Trial {
         let work = Work {
             recipe: Arc::clone(&self.recipe),
             store: Arc::new(store),
-            models: HashMap::from([("simulated".to_owned(), Arc::clone(&self.model) as Arc<dyn Model>)]),
+            models: HashMap::from([(
+                "simulated".to_owned(),
+                Served::by_one("simulated", Arc::clone(&self.model) as Arc<dyn Model>),
+            )]),
             seeds: Arc::new(SeedList(self.seeds.clone())),
             rows: Box::new((0..self.seeds.len() as u64).map(Ok)),
             run: number,

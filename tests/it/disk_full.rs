@@ -65,7 +65,7 @@ fn dataset(place: &Place) -> u64 {
 #[test]
 fn a_full_disk_under_the_store_stops_the_run_and_loses_nothing() {
     let (place, server) = (Place::new(), MockServer::start(&["--latency", "2"]));
-    let Some(disk) = SmallDisk::mount(place.path("disk"), 1_000) else { return };
+    let Some(disk) = SmallDisk::mount(place.path("disk"), 400) else { return };
     let turns = dataset(&place);
     let model = server.model();
     let arguments = [

@@ -158,5 +158,5 @@ fn a_server_that_comes_up_late_is_waited_for() {
     server.wait().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(0), "{stderr}");
-    assert!(stderr.contains("the server does not answer") && stderr.contains("sim answers again"), "{stderr}");
+    assert!(stderr.contains("sim does not answer") && stderr.contains("sim answers again"), "{stderr}");
 }

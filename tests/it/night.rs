@@ -146,7 +146,7 @@ fn an_outage_of_three_seconds_is_waited_out_and_charged_to_nobody() {
     server.wait().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(0), "{stderr}");
-    assert!(stderr.contains("the server does not answer") && stderr.contains("answers again"), "{stderr}");
+    assert!(stderr.contains("sim does not answer") && stderr.contains("answers again"), "{stderr}");
     assert_eq!(place.rows("out.jsonl").len() as u64 * 8, turns);
 }
 

@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cohobate::conversation::{Answer, Dice, Fingerprint, Finish, Outcome, Question, Sampling, Seed, Target};
-use cohobate::model::{Asking, Class, Failure, Model, PaceLimits, Simulated};
+use cohobate::model::{Asking, Call, Class, Failure, Model, PaceLimits, Reply, Routing, Simulated};
 use cohobate::recipe::{Distill, Progress, Recipe, Replay};
 use cohobate::store::{Entry, MemoryStore, Reader};
-use cohobate::worker::{self, BudgetLimits, Committing, Deadline, Ended, Event, Observer, Stage, StopReason, Work};
+use cohobate::worker::{
+    self, BudgetLimits, Committing, Deadline, Ended, Event, Observer, Served, Stage, StopReason, Work,
+};
 use tokio::sync::watch;
 
 use crate::support::{CrashingStore, SeedList, seed};
@@ -105,8 +107,18 @@ impl Teacher {
 }
 
 impl Model for Teacher {
-    fn ask<'a>(&'a self, question: &'a Question, attempt: u32) -> Asking<'a> {
+    fn ask<'a>(&'a self, Call { question, attempt, .. }: Call<'a>) -> Asking<'a> {
         Box::pin(async move { self.answer(question, attempt).await.into() })
+    }
+}
+
+/// A server that is not there.
+struct Dead;
+
+impl Model for Dead {
+    fn ask<'a>(&'a self, _: Call<'a>) -> Asking<'a> {
+        let refused = Failure::new(Class::Outage, "connect", "refused");
+        Box::pin(async move { Reply::from(Err(refused)) })
     }
 }
 
@@ -164,6 +176,17 @@ impl Scenario {
         }
     }
 
+    /// One server, or some that are one world, of which in some scenarios one is dead from the beginning to the end.
+    fn served(&self, teacher: &Arc<Teacher>) -> Served {
+        let count = 1 + self.seed as usize % 3;
+        let mut replicas = vec![Arc::clone(teacher) as Arc<dyn Model>; count];
+        if count == 3 && self.seed.is_multiple_of(4) {
+            replicas[1] = Arc::new(Dead);
+        }
+        let routing = if self.seed.is_multiple_of(5) { Routing::RoundRobin } else { Routing::Affine };
+        Served { replicas, routing, labels: (0..count).map(|index| format!("simulated {index}")).collect() }
+    }
+
     /// Runs once. The store fails after `crash_after` entries; `shape` sets what else is special.
     fn run(
         &mut self,
@@ -186,7 +209,7 @@ impl Scenario {
             let mut work = Work {
                 recipe: Arc::clone(&self.recipe),
                 store: Arc::new(store),
-                models: HashMap::from([("simulated".to_owned(), Arc::clone(&teacher) as Arc<dyn Model>)]),
+                models: HashMap::from([("simulated".to_owned(), self.served(&teacher))]),
                 seeds: Arc::new(SeedList(self.seeds.clone())),
                 rows: Box::new((0..self.seeds.len() as u64).map(Ok)),
                 run: number,

@@ -50,20 +50,20 @@ fn take_list(row: &mut Columns, column: &str, role_key: &str, content_key: &str)
     let Some(Value::Array(items)) = row.shift_remove(column) else {
         return Err(format!("`{column}` is no list"));
     };
-    items.iter().enumerate().map(|(index, item)| read_message(index, item, role_key, content_key)).collect()
+    items.into_iter().enumerate().map(|(index, item)| read_message(index, item, role_key, content_key)).collect()
 }
 
-fn read_message(index: usize, item: &Value, role_key: &str, content_key: &str) -> Result<SourceMessage, String> {
+fn read_message(index: usize, mut item: Value, role_key: &str, content_key: &str) -> Result<SourceMessage, String> {
     let place = index + 1;
     let name = item[role_key].as_str().ok_or_else(|| format!("message {place} has no `{role_key}`"))?;
     let role = SourceRole::from_name(name).ok_or_else(|| format!("message {place} has the unknown role `{name}`"))?;
     let calls_tool =
         item["tool_calls"].as_array().is_some_and(|calls| !calls.is_empty()) || !item["function_call"].is_null();
-    let content = match &item[content_key] {
+    let content = match item.get_mut(content_key).map(Value::take).unwrap_or_default() {
         _ if calls_tool => Content::ToolCall,
-        Value::String(text) => Content::Text(text.clone()),
+        Value::String(text) => Content::Text(text),
         Value::Null => Content::Text(String::new()),
-        Value::Array(parts) => read_parts(parts).map_err(|reason| format!("message {place} {reason}"))?,
+        Value::Array(parts) => read_parts(&parts).map_err(|reason| format!("message {place} {reason}"))?,
         _ => return Err(format!("message {place} has a `{content_key}` that is neither text nor a list of parts")),
     };
     Ok(SourceMessage { role, content })

@@ -9,7 +9,7 @@ mod request;
 mod stream;
 
 pub use reply::read_whole;
-pub use request::{LengthField, request_body};
+pub use request::{LengthField, RequestFormat, request_body};
 pub use stream::Assembler;
 
 /// The dialect's name in fingerprints and settings.

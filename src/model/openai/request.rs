@@ -13,8 +13,19 @@ pub enum LengthField {
     MaxCompletionTokens,
 }
 
+/// How a request is written, beside what is asked.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RequestFormat<'a> {
+    /// Asks for the answer in pieces.
+    pub stream: bool,
+    /// The field that limits the answer's length.
+    pub length_field: LengthField,
+    /// A name that is equal for requests whose beginnings the server may have cached.
+    pub cache_key: Option<&'a str>,
+}
+
 /// Returns the request body for a question, put together from the messages' ready-made JSON.
-pub fn request_body(question: &Question, stream: bool, length_field: LengthField) -> Vec<u8> {
+pub fn request_body(question: &Question, format: &RequestFormat<'_>) -> Vec<u8> {
     let messages_bytes: usize = question.messages.iter().map(|message| message.content_json().len() + 40).sum();
     let mut body = Vec::with_capacity(messages_bytes + 256);
     body.extend_from_slice(b"{\"model\":");
@@ -32,13 +43,14 @@ pub fn request_body(question: &Question, stream: bool, length_field: LengthField
     let seed = sampling.seed.map(|seed| seed.wrapping_add(i64::from(question.sample)));
     push_field(&mut body, "temperature", sampling.temperature);
     push_field(&mut body, "top_p", sampling.top_p);
-    let length_name = match length_field {
+    let length_name = match format.length_field {
         LengthField::MaxTokens => "max_tokens",
         LengthField::MaxCompletionTokens => "max_completion_tokens",
     };
     push_field(&mut body, length_name, sampling.max_tokens);
     push_field(&mut body, "seed", seed);
-    if stream {
+    push_field(&mut body, "prompt_cache_key", format.cache_key);
+    if format.stream {
         body.extend_from_slice(b",\"stream\":true,\"stream_options\":{\"include_usage\":true}");
     }
     body.push(b'}');

@@ -1,0 +1,170 @@
+//! Notices a replica that is much slower than its siblings, or stands still while they answer. Pure.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// A replica that needs this many times what its siblings need for a token is slow.
+const SLOW_FACTOR: f64 = 4.0;
+/// Answers before a replica's speed says anything.
+const ANSWERS_MIN: u32 = 8;
+/// Weight of the newest answer in a replica's mean.
+const NEWEST_SHARE: f64 = 0.2;
+/// Without an answer for this long, and for many times what an answer of a sibling takes, a replica stands still.
+const SILENCE_MIN: Duration = Duration::from_secs(30);
+const SILENCE_FACTOR: f64 = 10.0;
+/// How long a slow replica is left alone before it is tried again.
+const REST: Duration = Duration::from_secs(60);
+/// Conversations that a replica on trial gets.
+const TRIAL_CONVERSATIONS: usize = 4;
+
+/// The speeds of a model's replicas.
+#[derive(Clone, Debug)]
+pub struct Tempo {
+    replicas: Vec<Speed>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Speed {
+    seconds_per_token: f64,
+    seconds_per_answer: f64,
+    /// Answers since the replica was last tried anew.
+    answers: u32,
+    in_flight: usize,
+    /// Since when calls are under way there and none has ended.
+    silent_since: Option<Instant>,
+    rests_until: Option<Instant>,
+    on_trial: bool,
+}
+
+impl Tempo {
+    /// Watches `count` replicas.
+    pub fn new(count: usize) -> Self {
+        Self { replicas: vec![Speed::default(); count] }
+    }
+
+    /// True where `replica`, with so many conversations open there, may take one more at `now`.
+    pub fn is_usable(&self, replica: usize, conversations: usize, now: Instant) -> bool {
+        let speed = &self.replicas[replica];
+        let rests = speed.rests_until.is_some_and(|until| now < until);
+        !rests && (!speed.on_trial || conversations < TRIAL_CONVERSATIONS)
+    }
+
+    /// Takes note of a call that goes out.
+    pub fn on_sent(&mut self, replica: usize, now: Instant) {
+        let speed = &mut self.replicas[replica];
+        speed.in_flight += 1;
+        speed.silent_since.get_or_insert(now);
+    }
+
+    /// Takes note of a call that ended without an answer.
+    pub fn on_failure(&mut self, replica: usize, now: Instant) {
+        self.on_end(replica, now);
+    }
+
+    /// Takes note of an answer of `tokens` tokens. Returns a replica that turns out to be slow by it, and why.
+    pub fn on_answer(
+        &mut self,
+        replica: usize,
+        latency: Duration,
+        tokens: u64,
+        now: Instant,
+    ) -> Option<(usize, &'static str)> {
+        self.on_end(replica, now);
+        self.replicas[replica].learn(latency, tokens);
+        let slow = (0..self.replicas.len()).find_map(|index| Some((index, self.fault(index, now)?)))?;
+        let speed = &mut self.replicas[slow.0];
+        (speed.rests_until, speed.on_trial, speed.answers) = (Some(now + REST), true, 0);
+        speed.silent_since = speed.silent_since.map(|_| now + REST);
+        Some(slow)
+    }
+
+    fn on_end(&mut self, replica: usize, now: Instant) {
+        let speed = &mut self.replicas[replica];
+        speed.in_flight = speed.in_flight.saturating_sub(1);
+        speed.silent_since = (speed.in_flight > 0).then_some(now);
+    }
+
+    fn fault(&self, index: usize, now: Instant) -> Option<&'static str> {
+        let speed = &self.replicas[index];
+        if speed.rests_until.is_some_and(|until| now < until) {
+            return None;
+        }
+        let siblings = || {
+            let others = self.replicas.iter().enumerate().filter(|(other, _)| *other != index);
+            others.map(|(_, speed)| speed).filter(|speed| speed.answers >= ANSWERS_MIN)
+        };
+        let usual_token = median(siblings().map(|speed| speed.seconds_per_token))?;
+        let usual_answer = median(siblings().map(|speed| speed.seconds_per_answer))?;
+        if speed.answers >= ANSWERS_MIN && speed.seconds_per_token > SLOW_FACTOR * usual_token {
+            return Some("it is much slower than its siblings");
+        }
+        let patience =
+            SILENCE_MIN.max(Duration::try_from_secs_f64(SILENCE_FACTOR * usual_answer).unwrap_or(SILENCE_MIN));
+        let is_silent = speed.silent_since.is_some_and(|since| now.saturating_duration_since(since) > patience);
+        is_silent.then_some("it stands still while its siblings answer")
+    }
+}
+
+impl Speed {
+    fn learn(&mut self, latency: Duration, tokens: u64) {
+        let seconds = latency.as_secs_f64();
+        let weight = if self.answers == 0 { 1.0 } else { NEWEST_SHARE };
+        self.seconds_per_answer += weight * (seconds - self.seconds_per_answer);
+        self.seconds_per_token += weight * (seconds / tokens.max(1) as f64 - self.seconds_per_token);
+        self.answers = self.answers.saturating_add(1);
+        self.on_trial &= self.answers < ANSWERS_MIN;
+    }
+}
+
+fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lets every replica answer once a second, after its own latency; returns who was found slow, and when.
+    fn watch(latencies_ms: [u64; 3], seconds: u64) -> Vec<(u64, usize)> {
+        let (mut tempo, start, mut found) = (Tempo::new(3), Instant::now(), Vec::new());
+        for second in 0..seconds {
+            let now = start + Duration::from_secs(second);
+            for (replica, latency) in latencies_ms.into_iter().enumerate() {
+                if tempo.is_usable(replica, 0, now) {
+                    tempo.on_sent(replica, now);
+                    let slow = tempo.on_answer(replica, Duration::from_millis(latency), 100, now);
+                    found.extend(slow.map(|(replica, _)| (second, replica)));
+                }
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn a_slow_replica_rests_and_is_tried_again() {
+        assert_eq!(watch([100, 100, 390], 200), []);
+        let found = watch([100, 100, 500], 200);
+        assert!(found.iter().all(|(_, replica)| *replica == 2), "{found:?}");
+        assert!((2..=3).contains(&found.len()), "a rest of a minute, eight answers, again: {found:?}");
+        assert_eq!(watch([500, 500, 500], 200), [], "all alike is not slow");
+    }
+
+    #[test]
+    fn one_that_stands_still_is_noticed_by_its_siblings_answers() {
+        let (mut tempo, start) = (Tempo::new(2), Instant::now());
+        tempo.on_sent(1, start);
+        let mut found = Vec::new();
+        for second in 0..60 {
+            let now = start + Duration::from_secs(second);
+            tempo.on_sent(0, now);
+            found.extend(tempo.on_answer(0, Duration::from_millis(200), 50, now).map(|(replica, _)| (second, replica)));
+        }
+        assert_eq!(found, [(31, 1)]);
+        assert!(!tempo.is_usable(1, 0, start + Duration::from_secs(60)));
+        let later = start + Duration::from_secs(100);
+        assert!(tempo.is_usable(1, 3, later) && !tempo.is_usable(1, 4, later), "a few conversations try it");
+    }
+}
