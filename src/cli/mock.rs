@@ -23,6 +23,23 @@ pub struct MockArgs {
     #[arg(long, value_name = "MS", default_value_t = 0)]
     latency: u64,
 
+    /// Spread the times lognormally with this sigma, as real servers' are; 0.7 is much [default: even, half to one
+    /// and a half of the mean]
+    #[arg(long, value_name = "SIGMA", value_parser = sigma)]
+    spread: Option<f64>,
+
+    /// Take so many milliseconds more for each thousand tokens of prompt that are not cached
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    prefill: u64,
+
+    /// Have a prefix cache of so many tokens; GET /stats tells its hit rate
+    #[arg(long, value_name = "TOKENS")]
+    cache: Option<u64>,
+
+    /// Make each answer exactly so long
+    #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    answer: Option<u32>,
+
     /// Let something go wrong in a share of the requests, such as 500:0.1; may be repeated
     #[arg(long, value_name = "KIND:SHARE")]
     fault: Vec<Fault>,
@@ -43,6 +60,10 @@ pub struct MockArgs {
 pub fn run(args: &MockArgs) -> CliResult {
     let settings = MockSettings {
         latency: Duration::from_millis(args.latency),
+        spread: args.spread,
+        prefill: Duration::from_millis(args.prefill),
+        cache_tokens: args.cache,
+        answer_tokens: args.answer.map(|tokens| tokens as usize),
         faults: args.fault.clone(),
         models: args.model.clone(),
         context_tokens: args.context,
@@ -66,4 +87,9 @@ pub fn run(args: &MockArgs) -> CliResult {
         }
         Ok(exit_code::COMPLETE)
     })
+}
+
+fn sigma(text: &str) -> Result<f64, &'static str> {
+    let sigma = text.parse().ok().filter(|sigma| (0.0..=3.0).contains(sigma));
+    sigma.ok_or("write a number from 0 to 3")
 }

@@ -7,6 +7,16 @@ use std::str::FromStr;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(pub [u8; 32]);
 
+impl Digest {
+    /// Returns the digest of a sequence that ended with `self` and goes on with `next`.
+    #[must_use]
+    pub fn then(&self, next: &Digest) -> Digest {
+        let mut hasher = PartHasher::new("cohobate sequence 1");
+        hasher.digest(self).digest(next);
+        Digest(hasher.finish())
+    }
+}
+
 /// Identifies a question by everything that can change its answer.
 ///
 /// The bytes that are hashed, in this order (integers little-endian):

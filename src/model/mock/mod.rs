@@ -2,6 +2,7 @@
 //! tests and for load. `POST /v1/chat/completions`, `GET /v1/models`, `GET /health`, and `GET /stats`, which says
 //! how many requests came and how many answers were given twice.
 
+mod cache;
 mod fault;
 mod reply;
 mod request;
@@ -12,7 +13,7 @@ pub use stats::Stats;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http_body_util::combinators::BoxBody;
@@ -23,8 +24,9 @@ use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-use super::simulated::Simulated;
-use crate::conversation::Dice;
+use super::simulated::{Simulated, token_ends};
+use crate::conversation::{Answer, Dice, Message, Role, Usage};
+use cache::PrefixCache;
 use fault::Effect;
 
 /// Most bytes of a request.
@@ -33,8 +35,17 @@ const BODY_BYTES_MAX: usize = 64 << 20;
 /// How the mock server behaves.
 #[derive(Clone, Debug)]
 pub struct MockSettings {
-    /// Mean time to an answer; each takes between half and one and a half times that.
+    /// Mean time to an answer.
     pub latency: Duration,
+    /// Sigma of the lognormal distribution of latencies around their mean; `None` is even between half and one and a
+    /// half of it.
+    pub spread: Option<f64>,
+    /// Time to read a thousand tokens of prompt that are not cached.
+    pub prefill: Duration,
+    /// Tokens of prompts that the prefix cache holds, where there is one.
+    pub cache_tokens: Option<u64>,
+    /// Sentences' worth of answer beyond what the simulated model says, up to so many tokens.
+    pub answer_tokens: Option<usize>,
     /// What goes wrong, and how often.
     pub faults: Vec<Fault>,
     /// The models that exist; any name does where the list is empty.
@@ -47,7 +58,17 @@ pub struct MockSettings {
 
 impl Default for MockSettings {
     fn default() -> Self {
-        Self { latency: Duration::ZERO, faults: Vec::new(), models: Vec::new(), context_tokens: 65_536, slots: None }
+        Self {
+            latency: Duration::ZERO,
+            spread: None,
+            prefill: Duration::ZERO,
+            cache_tokens: None,
+            answer_tokens: None,
+            faults: Vec::new(),
+            models: Vec::new(),
+            context_tokens: 65_536,
+            slots: None,
+        }
     }
 }
 
@@ -60,13 +81,15 @@ pub struct Mock {
 struct Shared {
     settings: MockSettings,
     stats: Stats,
+    cache: Option<Mutex<PrefixCache>>,
 }
 
 impl Mock {
     /// Listens on `address`.
     pub async fn bind(address: SocketAddr, settings: MockSettings) -> std::io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
-        Ok(Self { listener, shared: Arc::new(Shared { settings, stats: Stats::default() }) })
+        let cache = settings.cache_tokens.map(|tokens| Mutex::new(PrefixCache::new(tokens)));
+        Ok(Self { listener, shared: Arc::new(Shared { settings, stats: Stats::default(), cache }) })
     }
 
     /// Returns where it listens.
@@ -131,8 +154,13 @@ async fn complete(shared: &Shared, request: Request<Incoming>) -> Result<Respons
     }
     let mut dice = Dice::new("mock", &number.to_le_bytes());
     let fault = fault::draw(&shared.settings.faults, &mut dice);
-    tokio::time::sleep(shared.settings.latency.mul_f64(0.5 + dice.fraction())).await;
     let mut answer = Simulated::answer(&wanted.question, 1);
+    if let Some(tokens) = shared.settings.answer_tokens {
+        answer = lengthened(answer, tokens);
+    }
+    let uncached = shared.read_prompt(&wanted.question.messages, &mut answer);
+    let prefill = shared.settings.prefill.mul_f64(uncached as f64 / 1_000.0);
+    tokio::time::sleep(shared.settings.draw_latency(&mut dice) + prefill).await;
     if fault.is_some() {
         shared.stats.faulted();
     }
@@ -143,6 +171,53 @@ async fn complete(shared: &Shared, request: Request<Incoming>) -> Result<Respons
         Some(Effect::Half) => return Ok(reply::half(&answer, wanted.stream)),
         Some(Effect::Answer) | None => {}
     }
+    shared.keep(&wanted.question.messages, &answer);
     shared.stats.answered(wanted.question.fingerprint());
     Ok(if wanted.stream { reply::stream(answer, wanted.include_usage) } else { reply::whole(&answer) })
+}
+
+impl MockSettings {
+    fn draw_latency(&self, dice: &mut Dice) -> Duration {
+        let factor = match self.spread {
+            None => 0.5 + dice.fraction(),
+            // exp(σz − σ²/2) has the mean 1.
+            Some(sigma) => (sigma * dice.normal() - sigma * sigma / 2.0).exp(),
+        };
+        self.latency.mul_f64(factor)
+    }
+}
+
+impl Shared {
+    /// Looks the prompt up in the cache and returns how many of its tokens must be read.
+    fn read_prompt(&self, messages: &[Arc<Message>], answer: &mut Answer) -> u64 {
+        let prompt_tokens = answer.usage.prompt_tokens.unwrap_or(0);
+        let Some(cache) = &self.cache else {
+            self.stats.prompt(prompt_tokens, 0);
+            return prompt_tokens;
+        };
+        let cached = cache.lock().unwrap_or_else(PoisonError::into_inner).read(messages);
+        self.stats.prompt(prompt_tokens, cached);
+        answer.usage.cached_tokens = Some(cached);
+        prompt_tokens - cached
+    }
+
+    /// An answer's own tokens are in the cache too.
+    fn keep(&self, messages: &[Arc<Message>], answer: &Answer) {
+        if let Some(cache) = &self.cache {
+            let mut all = messages.to_vec();
+            all.push(Arc::clone(&answer.message));
+            cache.lock().unwrap_or_else(PoisonError::into_inner).read(&all);
+        }
+    }
+}
+
+/// Says the answer again and again until it has so many tokens, and cuts it there.
+fn lengthened(answer: Answer, tokens: usize) -> Answer {
+    let mut text = answer.text().to_owned();
+    while token_ends(&text).nth(tokens.saturating_sub(1)).is_none() {
+        text = format!("{text} {}", answer.text());
+    }
+    let end = token_ends(&text).nth(tokens.saturating_sub(1)).unwrap_or(text.len());
+    let usage = Usage { completion_tokens: Some(tokens as u64), ..answer.usage };
+    Answer { message: Message::new(Role::Assistant, &text[..end]), usage, ..answer }
 }

@@ -132,7 +132,12 @@ fn events(answer: &Answer, include_usage: bool) -> Vec<Value> {
 fn usage(answer: &Answer) -> Value {
     let prompt = answer.usage.prompt_tokens.unwrap_or(0);
     let completion = answer.usage.completion_tokens.unwrap_or(0);
-    json!({"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion})
+    let mut usage =
+        json!({"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion});
+    if let Some(cached) = answer.usage.cached_tokens {
+        usage["prompt_tokens_details"] = json!({"cached_tokens": cached});
+    }
+    usage
 }
 
 fn now_seconds() -> u64 {

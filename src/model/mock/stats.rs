@@ -14,6 +14,8 @@ pub struct Stats {
     repeated: AtomicU64,
     present: AtomicU64,
     present_max: AtomicU64,
+    prompt_tokens: AtomicU64,
+    cached_tokens: AtomicU64,
     distinct: Mutex<HashSet<Fingerprint>>,
 }
 
@@ -34,6 +36,12 @@ impl Stats {
         self.faults.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Counts the tokens of a prompt and how many of them the cache had.
+    pub(super) fn prompt(&self, tokens: u64, cached: u64) {
+        self.prompt_tokens.fetch_add(tokens, Ordering::Relaxed);
+        self.cached_tokens.fetch_add(cached, Ordering::Relaxed);
+    }
+
     pub(super) fn answered(&self, fingerprint: Fingerprint) {
         let mut distinct = self.distinct.lock().unwrap_or_else(PoisonError::into_inner);
         if !distinct.insert(fingerprint) {
@@ -41,10 +49,12 @@ impl Stats {
         }
     }
 
-    /// Returns the counts: requests, faults, distinct questions answered, answers given again, most at a time.
+    /// Returns the counts: requests, faults, distinct questions answered, answers given again, most at a time, prompt
+    /// tokens and how many of them were cached.
     pub fn to_json(&self) -> Value {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let distinct = self.distinct.lock().unwrap_or_else(PoisonError::into_inner).len();
+        let (prompt_tokens, cached_tokens) = (get(&self.prompt_tokens), get(&self.cached_tokens));
         json!({
             "requests": get(&self.requests),
             "faults": get(&self.faults),
@@ -52,6 +62,9 @@ impl Stats {
             "repeated": get(&self.repeated),
             "in_flight": get(&self.present),
             "in_flight_max": get(&self.present_max),
+            "prompt_tokens": prompt_tokens,
+            "cached_tokens": cached_tokens,
+            "hit_rate": cached_tokens as f64 / prompt_tokens.max(1) as f64,
         })
     }
 }
