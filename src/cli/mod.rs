@@ -5,7 +5,7 @@ mod environment;
 mod error;
 mod export;
 mod limits;
-mod machine;
+pub mod machine;
 mod mock;
 mod model;
 mod options;

@@ -10,7 +10,7 @@ mod breaker;
 mod failure;
 mod http;
 pub mod mock;
-mod openai;
+pub mod openai;
 mod pace;
 mod rate;
 mod reference;
@@ -18,7 +18,7 @@ pub mod retry;
 mod route;
 mod secret;
 mod simulated;
-mod sse;
+pub mod sse;
 mod tempo;
 mod wait;
 

@@ -1,6 +1,8 @@
 use std::borrow::Cow;
+use std::fmt;
 
-use serde::Deserialize;
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::conversation::{Answer, Finish, Message, Question, Role, Usage};
@@ -161,9 +163,9 @@ pub struct Completion<'a> {
     #[serde(borrow, default)]
     pub choices: Option<Vec<Choice<'a>>>,
     #[serde(borrow)]
-    pub model: Option<Cow<'a, str>>,
+    pub model: Option<Words<'a>>,
     #[serde(borrow)]
-    pub system_fingerprint: Option<Cow<'a, str>>,
+    pub system_fingerprint: Option<Words<'a>>,
     pub usage: Option<WireUsage>,
     pub error: Option<Value>,
 }
@@ -175,9 +177,9 @@ pub struct Choice<'a> {
     #[serde(borrow)]
     pub delta: Option<WireMessage<'a>>,
     #[serde(borrow)]
-    pub finish_reason: Option<Cow<'a, str>>,
+    pub finish_reason: Option<Words<'a>>,
     #[serde(borrow)]
-    pub native_finish_reason: Option<Cow<'a, str>>,
+    pub native_finish_reason: Option<Words<'a>>,
     pub provider_specific_fields: Option<Value>,
 }
 
@@ -204,15 +206,81 @@ pub struct WireMessage<'a> {
     pub reasoning: Option<Value>,
     pub reasoning_content: Option<Value>,
     #[serde(borrow)]
-    pub refusal: Option<Cow<'a, str>>,
+    pub refusal: Option<Words<'a>>,
     pub tool_calls: Option<Vec<Value>>,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
 pub enum Content<'a> {
-    Text(#[serde(borrow)] Cow<'a, str>),
+    Text(Words<'a>),
     Parts(Vec<Part>),
+}
+
+/// By hand, because an untagged enum of serde's copies everything before it decides, for each piece of a stream.
+impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextOrParts;
+
+        impl<'de> Visitor<'de> for TextOrParts {
+            type Value = Content<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("text or a list of parts")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Content::Text(Words(text.into())))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Content::Text(Words(text.to_owned().into())))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+                let mut parts = Vec::new();
+                while let Some(part) = items.next_element()? {
+                    parts.push(part);
+                }
+                Ok(Content::Parts(parts))
+            }
+        }
+
+        deserializer.deserialize_any(TextOrParts)
+    }
+}
+
+/// Text that is borrowed from the reply where nothing in it is escaped: serde's `Option<Cow<str>>` always copies.
+pub struct Words<'a>(Cow<'a, str>);
+
+impl std::ops::Deref for Words<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Words<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+
+        impl<'de> Visitor<'de> for Text {
+            type Value = Words<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("text")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Words(text.into()))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Words(text.to_owned().into()))
+            }
+        }
+
+        deserializer.deserialize_str(Text)
+    }
 }
 
 #[derive(Deserialize)]
