@@ -3,6 +3,8 @@
 //!
 //! `cargo bench --bench bare_client -- URL CALLS SLOTS PROMPT_BYTES stream|whole` prints one line of JSON.
 
+#![expect(clippy::print_stdout, clippy::expect_used, reason = "a benchmark prints its figures")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;

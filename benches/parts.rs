@@ -1,5 +1,6 @@
 //! The parts that run once for each call, message or piece of a stream.
 
+use std::fmt::Write;
 use std::hint::black_box;
 use std::sync::Arc;
 
@@ -54,13 +55,16 @@ fn reply(criterion: &mut Criterion) {
         r#"{{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{{"index":0,"message":{{"role":"assistant","content":{content}}},"finish_reason":"stop","logprobs":null}}],"usage":{{"prompt_tokens":10,"completion_tokens":256,"total_tokens":266}}}}"#
     );
     let mut group = criterion.benchmark_group("reply");
-    group.bench_function("whole, 1 KB", |bencher| bencher.iter(|| read_whole(black_box(whole.as_bytes()), &question, 1)));
+    group.bench_function("whole, 1 KB", |bencher| {
+        bencher.iter(|| read_whole(black_box(whole.as_bytes()), &question, 1));
+    });
     let mut stream = String::new();
     for index in 0..CHUNKS {
         let delta = if index == 0 { r#"{"role":"assistant","content":""}"# } else { r#"{"content":" harbor"}"# };
-        stream.push_str(&format!(
+        let _ = write!(
+            stream,
             "data: {{\"id\":\"chatcmpl-8f2a\",\"object\":\"chat.completion.chunk\",\"created\":1764000000,\"model\":\"Qwen/Qwen3-32B\",\"choices\":[{{\"index\":0,\"delta\":{delta},\"logprobs\":null,\"finish_reason\":null}}],\"usage\":null}}\n\n"
-        ));
+        );
     }
     stream.push_str("data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n");
     let stream = Arc::new(stream);

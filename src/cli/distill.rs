@@ -5,12 +5,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::Args;
 
 use super::error::exit_code;
+use super::first_pass::{Prepared, prepare};
 use super::limits::limits;
 use super::machine::footprint;
 use super::model::{Found, find_teacher};
 use super::options::{Options, QuestionArgs, RunArgs, StoreArgs};
 use super::output::{OUTPUT, Writer, Written, check_output, check_writable};
-use super::prepare::{Prepared, prepare};
 use super::signals::Signals;
 use super::{CliError, CliResult, store};
 use crate::conversation::Settings;
@@ -76,8 +76,9 @@ async fn distill(args: DistillArgs) -> CliResult {
     let recipe: Arc<dyn Recipe> = Arc::new(Distill::new(Arc::clone(&found.target), system.as_deref()));
     let signals = Signals::listen(options.stop_signal)?;
     let store = Arc::new(store::open(&options)?);
-    let prepared = prepare(&args.input, &options, &*recipe, system.as_deref(), &*store)?;
-    let Prepared { rows, totals, left_out, invalid, order } = prepared;
+    let prepared = prepare(&args.input, &options, &*recipe, system.as_deref())?;
+    let order = prepared.order(Arc::clone(&store) as Arc<dyn Reader>, &*recipe)?;
+    let Prepared { rows, totals, left_out, invalid, .. } = prepared;
     let ledger = settle_ledger(&store, &options, &found)?;
     let run = begin(&store, recipe.settings())?;
 

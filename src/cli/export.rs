@@ -3,10 +3,10 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::error::exit_code;
+use super::first_pass::prepare;
 use super::model::find_teacher;
 use super::options::{Options, QuestionArgs, StoreArgs};
 use super::output::{OUTPUT, Writer, check_output};
-use super::prepare::prepare;
 use super::{CliResult, store};
 use crate::recipe::Distill;
 use crate::report::words::{counted, number};
@@ -44,7 +44,7 @@ pub fn run(args: ExportArgs) -> CliResult {
     let system = options.system_text()?;
     let recipe = Distill::new(Arc::clone(&found.target), system.as_deref());
     let store = store::open_reader(&options)?;
-    let prepared = prepare(&args.input, &options, &recipe, system.as_deref(), &*store)?;
+    let prepared = prepare(&args.input, &options, &recipe, system.as_deref())?;
     let writer = Writer { rows: &prepared.rows, recipe: &recipe, store: &*store, keep_partial: args.keep_partial };
     let written = writer.write(&args.output)?;
     options.say(&format!("wrote {}, {}", args.output, counted(written.rows, "row")));

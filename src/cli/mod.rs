@@ -4,14 +4,15 @@ mod distill;
 mod environment;
 mod error;
 mod export;
+mod first_pass;
 mod limits;
+/// What a process uses of its machine.
 pub mod machine;
 mod mock;
 mod model;
 mod options;
 mod output;
 mod plan;
-mod prepare;
 mod signals;
 mod status;
 mod store;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::error::CliError;
-use super::prepare::{Row, Rows};
+use super::first_pass::{Row, Rows};
 use crate::conversation::{Dialogue, Outcome, Seed};
 use crate::export::{Format, Incomplete, OpenAi, OutputFile, incomplete_row};
 use crate::recipe::{Progress, Recipe, Replay};

@@ -6,10 +6,10 @@ use clap::Args;
 use serde_json::json;
 
 use super::error::exit_code;
+use super::first_pass::{Prepared, Row, prepare};
 use super::limits::limits;
 use super::model::{Found, find_teacher};
 use super::options::{Options, QuestionArgs, RunArgs, StoreArgs};
-use super::prepare::{Prepared, Row, prepare};
 use super::{CliError, CliResult, store};
 use crate::conversation::{
     Answer, ConversationKey, Fingerprint, Finish, Message, Question, Role, Seed, Usage, estimate_tokens,
@@ -72,7 +72,7 @@ pub fn run(args: PlanArgs) -> CliResult {
     } else {
         Arc::new(MemoryStore::new())
     };
-    let prepared = prepare(&args.input, &options, &recipe, system.as_deref(), &*store)?;
+    let prepared = prepare(&args.input, &options, &recipe, system.as_deref())?;
     let expected = expected_answer_tokens(&*store, &found)?;
     let mut planner =
         Planner { recipe: &recipe, store: &*store, expected, seen: HashSet::new(), plan: Plan::default() };

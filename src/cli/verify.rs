@@ -8,10 +8,10 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::error::exit_code;
+use super::first_pass::prepare;
 use super::model::find_teacher;
 use super::options::{Options, QuestionArgs, StoreArgs};
 use super::output::Writer;
-use super::prepare::prepare;
 use super::{CliError, CliResult, store};
 use crate::recipe::Distill;
 use crate::report::words::{counted, number};
@@ -109,7 +109,7 @@ fn verify_output(args: &VerifyArgs, output: &str, options: &Options) -> Result<u
     let system = options.system_text()?;
     let recipe = Distill::new(Arc::clone(&found.target), system.as_deref());
     let reader = store::open_reader(options)?;
-    let prepared = prepare(&args.input, options, &recipe, system.as_deref(), &*reader)?;
+    let prepared = prepare(&args.input, options, &recipe, system.as_deref())?;
     let writer = Writer { rows: &prepared.rows, recipe: &recipe, store: &*reader, keep_partial: args.keep_partial };
     let directory = prepared.rows.spool();
     let expected_path = directory.join("expected.jsonl").display().to_string();

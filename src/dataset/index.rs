@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 
 use super::input::Input;
 use super::row::RawRow;
+use crate::conversation::Digest;
 
-const RECORD_BYTES: usize = 56;
+const RECORD_BYTES: usize = 72;
+const NO_DIGEST: Digest = Digest([0; 32]);
 
-/// Where every row of every input stands, on disk: 56 bytes a row, none of them in memory.
+/// Where every row of every input stands, on disk: 72 bytes a row, none of them in memory.
 ///
 /// A record: input number `u32`, state `u8`, 3 zero bytes, line `u64`, offset `u64`, length `u64`, turns `u32`,
-/// 4 zero bytes, and the first 16 bytes of the seed's digest, by which a changed input is noticed.
+/// 4 zero bytes, and the seed's digest, by which a changed input is noticed.
 pub struct Index {
     path: PathBuf,
     records: File,
@@ -26,8 +28,8 @@ pub enum RowState {
     Ready {
         /// Its turns.
         turns: u32,
-        /// The first bytes of its seed's digest.
-        digest: [u8; 16],
+        /// Its seed's digest.
+        digest: Digest,
     },
     /// Well formed, nothing to distil.
     Skipped,
@@ -70,16 +72,33 @@ struct Source {
     stamp: Stamp,
 }
 
+impl Source {
+    fn open(input: &Input) -> io::Result<Self> {
+        let file = File::open(input.path())?;
+        let stamp = Stamp::of(&file.metadata()?);
+        Ok(Self { name: input.name.clone(), file, stamp })
+    }
+}
+
 /// What tells a file that was written to from one that was not.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Stamp {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
     bytes: u64,
     modified: (i64, i64),
+    /// A copy that keeps the old time is noticed by these two.
+    changed: (i64, i64),
+    inode: u64,
 }
 
 impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        Self { bytes: metadata.len(), modified: (metadata.mtime(), metadata.mtime_nsec()) }
+    /// Returns the stamp of a file.
+    pub fn of(metadata: &Metadata) -> Self {
+        Self {
+            bytes: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+            inode: metadata.ino(),
+        }
     }
 }
 
@@ -96,16 +115,12 @@ impl IndexBuilder {
     pub fn new(directory: &Path) -> io::Result<Self> {
         let path = directory.join("rows");
         let file = File::options().create(true).truncate(true).read(true).write(true).open(&path)?;
-        // Unlinked at once: it goes when it is closed, however the process ends.
-        std::fs::remove_file(&path)?;
         Ok(Self { path, writer: BufWriter::new(file), sources: Vec::new(), row_count: 0 })
     }
 
     /// Adds an input; the rows that follow are of it.
     pub fn add_source(&mut self, input: &Input) -> io::Result<()> {
-        let file = File::open(input.path())?;
-        let stamp = Stamp::of(&file.metadata()?);
-        self.sources.push(Source { name: input.name.clone(), file, stamp });
+        self.sources.push(Source::open(input)?);
         Ok(())
     }
 
@@ -126,6 +141,14 @@ impl IndexBuilder {
 }
 
 impl Index {
+    /// Opens an index that was written before, over the same inputs.
+    pub fn open(path: &Path, inputs: &[Input]) -> io::Result<Self> {
+        let records = File::open(path)?;
+        let row_count = records.metadata()?.len() / RECORD_BYTES as u64;
+        let sources = inputs.iter().map(Source::open).collect::<io::Result<_>>()?;
+        Ok(Self { path: path.to_owned(), records, sources, row_count })
+    }
+
     /// Returns how many rows there are, good and bad.
     pub fn row_count(&self) -> u64 {
         self.row_count
@@ -173,8 +196,8 @@ impl Entry {
     fn to_bytes(self) -> [u8; RECORD_BYTES] {
         let (tag, turns, digest) = match self.state {
             RowState::Ready { turns, digest } => (0, turns, digest),
-            RowState::Skipped => (1, 0, [0; 16]),
-            RowState::Invalid => (2, 0, [0; 16]),
+            RowState::Skipped => (1, 0, NO_DIGEST),
+            RowState::Invalid => (2, 0, NO_DIGEST),
         };
         let mut bytes = [0; RECORD_BYTES];
         bytes[..4].copy_from_slice(&self.source.to_le_bytes());
@@ -183,7 +206,7 @@ impl Entry {
         bytes[16..24].copy_from_slice(&self.offset.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.length.to_le_bytes());
         bytes[32..36].copy_from_slice(&turns.to_le_bytes());
-        bytes[40..].copy_from_slice(&digest);
+        bytes[40..].copy_from_slice(&digest.0);
         bytes
     }
 
@@ -191,7 +214,7 @@ impl Entry {
         let short = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
         let long = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
         let state = match bytes[4] {
-            0 => RowState::Ready { turns: short(32), digest: bytes[40..].try_into().ok()? },
+            0 => RowState::Ready { turns: short(32), digest: Digest(bytes[40..].try_into().ok()?) },
             1 => RowState::Skipped,
             2 => RowState::Invalid,
             _ => return None,

@@ -18,6 +18,8 @@ pub struct Input {
     pub name: String,
     /// A plain file with the input's bytes.
     path: PathBuf,
+    /// The file was written by this run and goes with it.
+    is_spooled: bool,
 }
 
 /// An input cannot be read.
@@ -73,7 +75,7 @@ impl Input {
 
     fn open_spooled(name: &str, path: PathBuf, spool: &Path, number: usize) -> io::Result<Self> {
         match packing(&head_of(&path)?) {
-            Packing::Plain => Ok(Self { name: shown(name), path }),
+            Packing::Plain => Ok(Self { name: shown(name), path, is_spooled: true }),
             _ => {
                 let packed = path.with_extension("packed");
                 std::fs::rename(&path, &packed)?;
@@ -92,7 +94,12 @@ impl Input {
             Packing::Gzip => spool_to(spool, number, &mut flate2::bufread::MultiGzDecoder::new(file()?))?,
             Packing::Zstd => spool_to(spool, number, &mut zstd::stream::read::Decoder::with_buffer(file()?)?)?,
         };
-        Ok(Self { name: shown(name), path })
+        Ok(Self { name: shown(name), path, is_spooled: packing(head) != Packing::Plain })
+    }
+
+    /// Returns the file itself, where it can be read again by a later run.
+    pub fn plain_path(&self) -> Option<&Path> {
+        (!self.is_spooled).then_some(&self.path)
     }
 
     /// Returns the plain file that holds the input.

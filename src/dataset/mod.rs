@@ -15,7 +15,7 @@ mod read;
 mod role;
 mod row;
 
-pub use index::{Index, IndexBuilder, IndexError, RowState};
+pub use index::{Index, IndexBuilder, IndexError, RowState, Stamp};
 pub use input::{Input, InputError};
 pub use normalise::{Notes, Skip};
 pub use read::{Reading, read_row};

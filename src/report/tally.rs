@@ -4,7 +4,7 @@ use crate::conversation::{Price, Usage};
 use crate::worker::{Event, LowerBound};
 
 /// What a run is about, known after the first pass.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Totals {
     /// Conversations.
     pub conversations: u64,

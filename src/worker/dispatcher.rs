@@ -16,7 +16,7 @@ use super::occupancy::Occupancy;
 use super::outcomes::CallEnd;
 use super::session::{self, ConversationEnd, Reply, ReplySender, Request, SessionContext};
 use super::stop::{DRAIN_MAX, Stage, StopReason};
-use super::{Ended, RowOrder, Work, WorkerError};
+use super::{Admit, Ended, RowOrder, Work, WorkerError};
 use crate::conversation::{ConversationKey, Fingerprint, Question};
 use crate::model::Call;
 use crate::model::retry::Tries;
@@ -88,6 +88,8 @@ pub(super) struct Dispatcher<'a> {
     pub(super) context: Arc<SessionContext>,
     pub(super) store: Arc<dyn Store>,
     rows: Option<RowOrder>,
+    /// There are more rows to be looked at.
+    is_looking: bool,
     pub(super) lines: BTreeMap<String, Line>,
     pub(super) flights: Flights,
     pub(super) occupancy: Occupancy,
@@ -136,6 +138,7 @@ impl<'a> Dispatcher<'a> {
             budget: Budget::new(work.budget, &work.store.spending()?),
             store: work.store,
             rows: Some(work.rows),
+            is_looking: false,
             lines: work.models.into_iter().map(|(name, served)| (name, line(served))).collect(),
             flights: Flights::default(),
             occupancy: Occupancy::new(now),
@@ -165,12 +168,19 @@ impl<'a> Dispatcher<'a> {
         let slots: usize = self.lines.values().map(Line::limit).sum();
         self.occupancy.on_limit(slots, Instant::now());
         let window = slots + (slots / 4).max(4);
+        self.is_looking = false;
         while self.chains.len() < window && self.stopping.is_none() {
-            let Some(row) = self.rows.as_mut().and_then(Iterator::next) else {
-                self.rows = None;
-                break;
+            let row = match self.rows.as_mut().and_then(Iterator::next).transpose().map_err(WorkerError::Order)? {
+                Some(Admit::Row(row)) => row,
+                Some(Admit::Later) => {
+                    self.is_looking = true;
+                    break;
+                }
+                None => {
+                    self.rows = None;
+                    break;
+                }
             };
-            let row = row.map_err(WorkerError::Order)?;
             let number = self.next_session;
             self.next_session += 1;
             self.chains.insert(number, Duration::ZERO);
@@ -307,8 +317,9 @@ impl<'a> Dispatcher<'a> {
         let outages = self.lines.values().filter_map(Line::gone_since);
         let give_up = self.give_up_after.and_then(|limit| outages.map(|since| since + limit).min());
         let deadline = self.deadline.as_ref().map(|(at, _)| *at);
-        let timers = [self.flights.next_wake(), self.gate_opens, probes, give_up, deadline];
-        let timers = if self.stopping.is_some() { [None; 5] } else { timers };
+        let look = self.is_looking.then(Instant::now);
+        let timers = [self.flights.next_wake(), self.gate_opens, probes, give_up, deadline, look];
+        let timers = if self.stopping.is_some() { [None; 6] } else { timers };
         timers.into_iter().chain([self.drain_until]).flatten().min()
     }
 

@@ -32,7 +32,7 @@ pub use dispatcher::run;
 pub use event::{Event, Observer, Silent};
 pub use line::Served;
 pub use occupancy::LowerBound;
-pub use order::{AdmissionOrder, OrderBuilder, RowRank};
+pub use order::{Admit, OrderBuilder, RowRank};
 pub use session::ConversationEnd;
 pub use stop::{Stage, StopReason};
 
@@ -85,7 +85,7 @@ pub struct Deadline {
 }
 
 /// Rows in the order in which they are to be opened.
-pub type RowOrder = Box<dyn Iterator<Item = std::io::Result<u64>> + Send>;
+pub type RowOrder = Box<dyn Iterator<Item = std::io::Result<Admit>> + Send>;
 
 /// Gives out conversations by row.
 pub trait Seeds: Send + Sync {

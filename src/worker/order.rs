@@ -8,23 +8,29 @@ use std::path::{Path, PathBuf};
 
 /// Ranks kept in memory before they are sorted and written out: 24 MB.
 const CHUNK_RANKS: usize = 1 << 20;
-const RANK_BYTES: usize = 21;
+const RANK_BYTES: usize = 20;
 
 /// What decides when a row is opened. Smaller goes first.
 ///
-/// Unfinished before finished, so that a resumed run starts asking at once; then the longest, because the longest
-/// chain bounds the time of the whole; among equals rows with the same beginning stand together, so that the
-/// server's prefix cache serves them; then input order.
+/// The longest first, because the longest chain bounds the time of the whole; among equals rows with the same
+/// beginning stand together, so that the server's prefix cache serves them; then input order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RowRank {
-    /// True where the store says that nothing is left to ask.
-    pub finished: bool,
     /// Turns, longest first.
     pub turns: Reverse<u32>,
     /// Equal for rows whose prompts begin alike.
     pub prefix: u64,
     /// The row, from 0.
     pub row: u64,
+}
+
+/// What an order of rows gives out next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admit {
+    /// Open this row.
+    Row(u64),
+    /// Nothing yet, ask again when there is time.
+    Later,
 }
 
 /// Takes ranks in any order and gives them back sorted, in memory that does not grow with their number.
@@ -52,8 +58,7 @@ impl OrderBuilder {
         if self.chunk.len() >= self.chunk_ranks { self.spill() } else { Ok(()) }
     }
 
-    /// Returns the rows in order.
-    pub fn finish(mut self) -> io::Result<AdmissionOrder> {
+    fn finish(mut self) -> io::Result<Merge> {
         self.chunk.sort_unstable();
         let mut sources: Vec<Source> = Vec::new();
         for mut file in std::mem::take(&mut self.runs) {
@@ -65,7 +70,16 @@ impl OrderBuilder {
         for (index, source) in sources.iter_mut().enumerate() {
             heads.extend(source.next()?.map(|rank| Reverse((rank, index))));
         }
-        Ok(AdmissionOrder { sources, heads })
+        Ok(Merge { sources, heads })
+    }
+
+    /// Writes the rows in order into a file, eight bytes each, little-endian.
+    pub fn write_to(self, path: &Path) -> io::Result<()> {
+        let mut writer = BufWriter::new(File::create(path)?);
+        for row in self.finish()? {
+            writer.write_all(&row?.to_le_bytes())?;
+        }
+        writer.flush()
     }
 
     fn spill(&mut self) -> io::Result<()> {
@@ -83,13 +97,13 @@ impl OrderBuilder {
     }
 }
 
-/// The rows in the order in which they are to be opened.
-pub struct AdmissionOrder {
+/// Merges sorted runs.
+struct Merge {
     sources: Vec<Source>,
     heads: BinaryHeap<Reverse<(RowRank, usize)>>,
 }
 
-impl Iterator for AdmissionOrder {
+impl Iterator for Merge {
     type Item = io::Result<u64>;
 
     fn next(&mut self) -> Option<io::Result<u64>> {
@@ -125,17 +139,16 @@ impl Source {
 
 fn to_bytes(rank: &RowRank) -> [u8; RANK_BYTES] {
     let mut bytes = [0; RANK_BYTES];
-    bytes[0] = u8::from(rank.finished);
-    bytes[1..5].copy_from_slice(&rank.turns.0.to_le_bytes());
-    bytes[5..13].copy_from_slice(&rank.prefix.to_le_bytes());
-    bytes[13..].copy_from_slice(&rank.row.to_le_bytes());
+    bytes[..4].copy_from_slice(&rank.turns.0.to_le_bytes());
+    bytes[4..12].copy_from_slice(&rank.prefix.to_le_bytes());
+    bytes[12..].copy_from_slice(&rank.row.to_le_bytes());
     bytes
 }
 
 fn from_bytes(bytes: &[u8; RANK_BYTES]) -> RowRank {
     let long = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
-    let turns = u32::from_le_bytes(bytes[1..5].try_into().expect("four bytes"));
-    RowRank { finished: bytes[0] != 0, turns: Reverse(turns), prefix: long(5), row: long(13) }
+    let turns = u32::from_le_bytes(bytes[..4].try_into().expect("four bytes"));
+    RowRank { turns: Reverse(turns), prefix: long(4), row: long(12) }
 }
 
 #[cfg(test)]
@@ -143,15 +156,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unfinished_longest_first_with_equal_beginnings_together_however_much_fits_in_memory() {
+    fn longest_first_with_equal_beginnings_together_however_much_fits_in_memory() {
         let directory = tempfile::tempdir().unwrap();
         let ranks: Vec<RowRank> = (0u64..200)
-            .map(|row| RowRank {
-                finished: row % 3 == 0,
-                turns: Reverse((row * 7 % 5) as u32),
-                prefix: row * 11 % 4,
-                row,
-            })
+            .map(|row| RowRank { turns: Reverse((row * 7 % 5) as u32), prefix: row * 11 % 4, row })
             .collect();
         let mut sorted = ranks.clone();
         sorted.sort_unstable();

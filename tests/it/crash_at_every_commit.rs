@@ -9,7 +9,7 @@ use cohobate::conversation::{ConversationKey, Fingerprint, Outcome, Seed};
 use cohobate::model::{Asking, Call, Model, PaceLimits, Simulated};
 use cohobate::recipe::{Distill, Progress, Recipe, Replay};
 use cohobate::store::{Entry, MemoryStore, Reader, State, Status};
-use cohobate::worker::{self, BudgetLimits, Committing, Ended, Served, Silent, Stage, Work, WorkerError};
+use cohobate::worker::{self, Admit, BudgetLimits, Committing, Ended, Served, Silent, Stage, Work, WorkerError};
 use proptest::prelude::*;
 use tokio::sync::watch;
 
@@ -61,7 +61,7 @@ impl Trial {
                 Served::by_one("simulated", Arc::clone(&self.model) as Arc<dyn Model>),
             )]),
             seeds: Arc::new(SeedList(self.seeds.clone())),
-            rows: Box::new((0..self.seeds.len() as u64).map(Ok)),
+            rows: Box::new((0..self.seeds.len() as u64).map(|row| Ok(Admit::Row(row)))),
             run: number,
             pace: PaceLimits { concurrency: Some(3), ..PaceLimits::default() },
             budget: BudgetLimits::default(),

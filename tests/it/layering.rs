@@ -35,7 +35,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         module: "cli",
         may_import: &["conversation", "recipe", "dataset", "export", "model", "store", "worker", "report"],
-        may_name: &["clap", "tokio", "serde", "serde_json", "toml", "flate2", "zstd"],
+        may_name: &["clap", "tokio", "serde", "serde_json", "toml", "flate2", "zstd", "crc32fast"],
     },
 ];
 

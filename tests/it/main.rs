@@ -20,6 +20,8 @@ mod power_cut;
 mod readme;
 mod reality;
 mod regressions;
+mod remembering;
+mod replicas;
 mod secrets;
 mod simulation;
 mod store_on_disk;

@@ -10,7 +10,7 @@ use cohobate::model::{Asking, Call, Class, Failure, Model, PaceLimits, Reply, Ro
 use cohobate::recipe::{Distill, Progress, Recipe, Replay};
 use cohobate::store::{Entry, MemoryStore, Reader};
 use cohobate::worker::{
-    self, BudgetLimits, Committing, Deadline, Ended, Event, Observer, Served, Stage, StopReason, Work,
+    self, Admit, BudgetLimits, Committing, Deadline, Ended, Event, Observer, Served, Stage, StopReason, Work,
 };
 use tokio::sync::watch;
 
@@ -211,7 +211,7 @@ impl Scenario {
                 store: Arc::new(store),
                 models: HashMap::from([("simulated".to_owned(), self.served(&teacher))]),
                 seeds: Arc::new(SeedList(self.seeds.clone())),
-                rows: Box::new((0..self.seeds.len() as u64).map(Ok)),
+                rows: Box::new((0..self.seeds.len() as u64).map(|row| Ok(Admit::Row(row)))),
                 run: number,
                 pace: self.pace,
                 budget: BudgetLimits::default(),

@@ -92,8 +92,16 @@ pub struct MockServer {
 
 impl MockServer {
     pub fn start(arguments: &[&str]) -> Self {
+        Self::start_at(0, arguments)
+    }
+
+    pub fn start_at(port: u16, arguments: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cohobate"));
-        command.args(["mock", "--port", "0"]).args(arguments).stderr(Stdio::piped()).stdout(Stdio::null());
+        command
+            .args(["mock", "--port", &port.to_string()])
+            .args(arguments)
+            .stderr(Stdio::piped())
+            .stdout(Stdio::null());
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();

@@ -1,0 +1,100 @@
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::spool::Spool;
+use crate::conversation::{Digest, Message, Seed};
+use crate::dataset::{Index, IndexError, Reading, RowState, read_row};
+use crate::worker::Seeds;
+
+/// The rows of all inputs, to be read again by number.
+pub struct Rows {
+    pub(super) index: Index,
+    pub(super) system: Option<Arc<Message>>,
+    /// Why rows that cannot be cut out cannot.
+    pub(super) cut_problems: BTreeMap<u64, String>,
+    /// Where the first pass is remembered, if it is.
+    pub(super) remembered: Option<PathBuf>,
+    pub(super) spool: Spool,
+}
+
+/// A row as it is read again.
+pub enum Row {
+    Ready(Seed),
+    Skipped { id: Option<String>, reason: &'static str },
+    Invalid { reason: String },
+}
+
+impl Rows {
+    /// Returns how many rows there are.
+    pub fn len(&self) -> u64 {
+        self.index.row_count()
+    }
+
+    /// Returns the hash of a row's conversation, where it holds one.
+    pub fn digest(&self, row: u64) -> Result<Option<Digest>, IndexError> {
+        Ok(match self.index.entry(row)?.state {
+            RowState::Ready { digest, .. } => Some(digest),
+            RowState::Skipped | RowState::Invalid => None,
+        })
+    }
+
+    /// Returns the input and the line of a row.
+    pub fn place(&self, row: u64) -> Result<(&str, u64), IndexError> {
+        let entry = self.index.entry(row)?;
+        Ok((self.index.source_name(entry.source), entry.line))
+    }
+
+    /// Reads a row again. Fails where it is not what it was in the first pass.
+    pub fn read(&self, row: u64) -> Result<Row, IndexError> {
+        let entry = self.index.entry(row)?;
+        if entry.state == RowState::Invalid
+            && let Some(reason) = self.cut_problems.get(&row)
+        {
+            return Ok(Row::Invalid { reason: reason.clone() });
+        }
+        let reading = read_row(&self.index.bytes(&entry)?);
+        let changed = || {
+            // Should the file look as it did, what is remembered of it is wrong.
+            self.remembered.iter().for_each(|path| drop(std::fs::remove_dir_all(path)));
+            IndexError::Changed(self.index.source_name(entry.source).to_owned())
+        };
+        match (entry.state, reading) {
+            (RowState::Ready { digest, .. }, Reading::Ready { seed, .. }) => {
+                let seed = replace_system(seed, self.system.as_ref());
+                if seed.digest() == digest { Ok(Row::Ready(seed)) } else { Err(changed()) }
+            }
+            (RowState::Skipped, Reading::Skipped { id, skip, .. }) => Ok(Row::Skipped { id, reason: skip.name() }),
+            (RowState::Invalid, Reading::Invalid { reason }) => Ok(Row::Invalid { reason }),
+            _ => Err(changed()),
+        }
+    }
+
+    /// Returns a directory that goes when the rows go.
+    pub fn spool(&self) -> &Path {
+        self.spool.path()
+    }
+
+    /// Fails where an input was written to since the first pass.
+    pub fn check_unchanged(&self) -> Result<(), IndexError> {
+        self.index.check_unchanged()
+    }
+}
+
+impl Seeds for Rows {
+    fn seed(&self, row: u64) -> Result<Seed, String> {
+        match self.read(row) {
+            Ok(Row::Ready(seed)) => Ok(seed),
+            Ok(_) => Err("it holds no conversation".to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+/// Puts the run's system message in place of the row's own.
+pub fn replace_system(seed: Seed, system: Option<&Arc<Message>>) -> Seed {
+    match system {
+        Some(system) => seed.with_system(system),
+        None => seed,
+    }
+}

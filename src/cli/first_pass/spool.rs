@@ -1,0 +1,49 @@
+use std::path::{Path, PathBuf};
+
+use crate::cli::CliError;
+
+/// A directory for what cannot be read twice; gone when dropped.
+pub struct Spool(PathBuf);
+
+impl Spool {
+    /// Makes a directory of this process's own below the store, clearing what dead processes left behind.
+    pub fn new(store: &Path) -> Result<Self, CliError> {
+        let parent = store.join("spool");
+        let path = parent.join(std::process::id().to_string());
+        remove_dead(&parent);
+        match std::fs::create_dir_all(&path) {
+            Ok(()) => Ok(Self(path)),
+            // A store that can only be read still has its plan, status and export.
+            Err(_) => {
+                let path = std::env::temp_dir().join(format!("cohobate-{}", std::process::id()));
+                std::fs::create_dir_all(&path).map_err(|error| {
+                    CliError::failure(format!("cannot create a spool directory at {}: {error}", path.display()))
+                })?;
+                Ok(Self(path))
+            }
+        }
+    }
+}
+
+impl Spool {
+    /// Returns where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        // Left behind, it is cleared by the next run.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn remove_dead(parent: &Path) {
+    for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+        let is_alive = Path::new("/proc").join(entry.file_name()).exists();
+        if !is_alive {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
