@@ -54,8 +54,7 @@ fn eight_replicas_find_nearly_as_much_in_their_caches_as_one_and_round_robin_lit
     let (one, eight) = (rate("one", 1, &[]), rate("eight", 8, &[]));
     let round = rate("round", 8, &["--config", "round.toml"]);
     println!("one {one:.3}, eight {eight:.3}, round-robin {round:.3}");
-    // Each of eight reads each group's system prompt once: with so few conversations that is some percent.
-    assert!(eight > one - 0.12 && round < one - 0.2, "one {one:.3}, eight {eight:.3}, round-robin {round:.3}");
+    assert!(eight > one - 0.04 && round < one - 0.2, "one {one:.3}, eight {eight:.3}, round-robin {round:.3}");
     assert!(outputs.windows(2).all(|pair| pair[0] == pair[1]), "the output depends on the servers");
 }
 
