@@ -3,7 +3,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -18,8 +18,10 @@ use super::sled_index::SledIndex;
 use super::{Reader, Store};
 use crate::conversation::{ConversationKey, Fingerprint};
 
-/// Groups of entries that may wait for the index. Beyond it a commit waits: the index is far behind.
-const INDEX_QUEUE_GROUPS: usize = 16;
+/// Journal bytes that may wait for the index. Beyond it a commit waits: the index is far behind.
+const INDEX_BACKLOG_BYTES: u64 = 32 << 20;
+/// Groups of entries that may wait for the index, for the same reason.
+const INDEX_QUEUE_GROUPS: usize = 4_096;
 /// Entries that the index takes in one batch.
 pub(super) const INDEX_BATCH_ENTRIES: usize = 4_096;
 /// Journal bytes of one batch: what waits for the index holds its answers in memory.
@@ -53,6 +55,10 @@ struct Shared {
     journal: Journal,
     index: SledIndex,
     recent: Mutex<HashMap<Fingerprint, Place>>,
+    /// Journal bytes that wait for the index.
+    backlog: Mutex<u64>,
+    /// Told when the backlog has become smaller.
+    caught_up: Condvar,
     /// Set when sled refused: from then on `recent` keeps growing, and the next open builds the index anew.
     index_failed: AtomicBool,
 }
@@ -87,8 +93,14 @@ impl DiskStore {
         let (journal, cut) = Journal::open(&directory.join("journal"), segment_bytes, medium)?;
         let mut opened = Opened { cut, ..Opened::default() };
         let index = open_index(directory, &journal, &mut opened, progress)?;
-        let shared =
-            Arc::new(Shared { journal, index, recent: Mutex::default(), index_failed: AtomicBool::new(false) });
+        let shared = Arc::new(Shared {
+            journal,
+            index,
+            recent: Mutex::default(),
+            backlog: Mutex::default(),
+            caught_up: Condvar::new(),
+            index_failed: AtomicBool::new(false),
+        });
         let (sender, receiver) = sync_channel(INDEX_QUEUE_GROUPS);
         let thread = std::thread::Builder::new().name("index".to_owned()).spawn({
             let shared = Arc::clone(&shared);
@@ -150,6 +162,7 @@ impl Store for DiskStore {
             }
         }
         drop(recent);
+        self.shared.wait_for_room(bytes_of(&group));
         if let Some((jobs, _)) = &self.indexing
             && jobs.send(Job::Fold(group)).is_err()
         {
@@ -201,7 +214,14 @@ impl Reader for DiskStore {
 
 impl Shared {
     fn recent(&self) -> MutexGuard<'_, HashMap<Fingerprint, Place>> {
-        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.recent)
+    }
+
+    /// Books `bytes` for the index, as soon as it is not too far behind.
+    fn wait_for_room(&self, bytes: u64) {
+        let backlog = lock(&self.backlog);
+        let room = self.caught_up.wait_while(backlog, |backlog| *backlog > INDEX_BACKLOG_BYTES);
+        *room.unwrap_or_else(PoisonError::into_inner) += bytes;
     }
 
     fn index_what_comes(&self, jobs: &Receiver<Job>) {
@@ -212,7 +232,7 @@ impl Shared {
             while let Ok(job) = next {
                 match job {
                     Job::Fold(group) => {
-                        bytes += group.iter().map(|(place, _)| u64::from(place.length)).sum::<u64>();
+                        bytes += bytes_of(&group);
                         batch.extend(group);
                     }
                     Job::Settle(sender) => settled = Some(sender),
@@ -225,6 +245,8 @@ impl Shared {
                 };
             }
             self.index_batch(&batch);
+            *lock(&self.backlog) -= bytes;
+            self.caught_up.notify_all();
             // Whoever waited may have given up.
             let _ = settled.map(|settled| settled.send(()));
         }
@@ -247,4 +269,12 @@ impl Shared {
             }
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn bytes_of(group: &Group) -> u64 {
+    group.iter().map(|(place, _)| u64::from(place.length)).sum()
 }
