@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::failure::{Class, ErrorBody, Failure, Refusal};
 use super::openai::{self, Assembler, LengthField, RequestFormat};
@@ -182,13 +182,28 @@ impl HttpModel {
         let Timeouts { first_byte, idle, .. } = self.settings.timeouts;
         let mut lines = EventLines::default();
         let mut assembler = Assembler::default();
-        let mut deadline = tokio::time::Instant::now() + first_byte;
+        let mut deadline = Instant::now() + first_byte;
+        // One timer for the whole stream, set anew only when it fires: pieces come by the hundred.
+        let mut alarm = std::pin::pin!(sleep_until(deadline));
         loop {
-            let chunk = match tokio::time::timeout_at(deadline, response.chunk()).await {
-                // The answer is whole: how the connection ends does not matter any more.
-                Err(_) | Ok(Err(_)) if assembler.has_ended() => break,
-                Err(_) => return Err(timed_out("idle", "the stream stood still for", idle)),
-                Ok(chunk) => chunk.map_err(|error| connection_failure(&error))?,
+            let chunk = tokio::select! {
+                biased;
+                chunk = response.chunk() => chunk,
+                () = &mut alarm => {
+                    if deadline > Instant::now() {
+                        alarm.as_mut().reset(deadline);
+                        continue;
+                    }
+                    // The answer is whole: how the connection ends does not matter any more.
+                    if assembler.has_ended() {
+                        break;
+                    }
+                    return Err(timed_out("idle", "the stream stood still for", idle));
+                }
+            };
+            let chunk = match chunk {
+                Err(_) if assembler.has_ended() => break,
+                chunk => chunk.map_err(|error| connection_failure(&error))?,
             };
             let Some(chunk) = chunk else {
                 lines.finish(|payload| assembler.push(payload))?;
@@ -202,9 +217,14 @@ impl HttpModel {
             if assembler.sees_loop() {
                 break;
             }
-            if progressed {
-                let wait = if assembler.has_ended() { idle.min(LAST_WORDS) } else { idle };
-                deadline = tokio::time::Instant::now() + wait;
+            if progressed && assembler.has_ended() {
+                deadline = Instant::now() + idle.min(LAST_WORDS);
+                alarm.as_mut().reset(deadline);
+            } else if progressed {
+                deadline = Instant::now() + idle;
+                if deadline < alarm.deadline() {
+                    alarm.as_mut().reset(deadline);
+                }
             }
         }
         assembler.finish(question, attempt)

@@ -4,6 +4,7 @@ use std::fmt;
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::conversation::{Answer, Finish, Message, Question, Role, Usage};
 use crate::model::failure::{Class, ErrorBody, Failure, Refusal};
@@ -44,8 +45,8 @@ pub struct Parts {
 impl Parts {
     /// Takes what stands beside the choices; an error there ends it.
     pub fn take_head(&mut self, completion: &Completion) -> Result<(), Failure> {
-        if let Some(error) = completion.error.as_ref().filter(|error| !error.is_null()) {
-            let error = ErrorBody::from_value(error);
+        if let Some(error) = completion.error {
+            let error = ErrorBody::from_value(&serde_json::from_str(error.get()).unwrap_or_default());
             let retry_after = crate::model::wait::from_message(&error.message);
             return Err(Refusal { status: 200, should_retry: None, retry_after, error }.into_failure());
         }
@@ -72,8 +73,11 @@ impl Parts {
             }),
             None => {}
         }
-        let reasoning = message.reasoning.as_ref().or(message.reasoning_content.as_ref());
-        self.reasoning.push_str(reasoning.and_then(Value::as_str).unwrap_or_default());
+        if let Some(raw) = message.reasoning.or(message.reasoning_content)
+            && let Ok(words) = serde_json::from_str::<Words<'_>>(raw.get())
+        {
+            self.reasoning.push_str(&words);
+        }
         self.refusal.push_str(message.refusal.as_deref().unwrap_or_default());
         self.called_tool |= message.tool_calls.as_ref().is_some_and(|calls| !calls.is_empty());
     }
@@ -167,7 +171,8 @@ pub struct Completion<'a> {
     #[serde(borrow)]
     pub system_fingerprint: Option<Words<'a>>,
     pub usage: Option<WireUsage>,
-    pub error: Option<Value>,
+    #[serde(borrow)]
+    pub error: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -180,14 +185,15 @@ pub struct Choice<'a> {
     pub finish_reason: Option<Words<'a>>,
     #[serde(borrow)]
     pub native_finish_reason: Option<Words<'a>>,
-    pub provider_specific_fields: Option<Value>,
+    #[serde(borrow)]
+    pub provider_specific_fields: Option<&'a RawValue>,
 }
 
 impl Choice<'_> {
     /// Returns the word for the end, the upstream's own where a gateway passes it on.
     pub fn finish(&self) -> Option<String> {
-        let fields = self.provider_specific_fields.as_ref();
-        let native = fields.and_then(|fields| fields.get("native_finish_reason")).and_then(Value::as_str);
+        let fields: Option<Value> = self.provider_specific_fields.and_then(|raw| serde_json::from_str(raw.get()).ok());
+        let native = fields.as_ref().and_then(|fields| fields.get("native_finish_reason")).and_then(Value::as_str);
         let native = native.or(self.native_finish_reason.as_deref());
         let said = self.finish_reason.as_deref()?;
         // A native word that nobody knows (`completed`, `1`) says nothing against a plain `stop`.
@@ -203,8 +209,10 @@ impl Choice<'_> {
 pub struct WireMessage<'a> {
     #[serde(borrow)]
     pub content: Option<Content<'a>>,
-    pub reasoning: Option<Value>,
-    pub reasoning_content: Option<Value>,
+    #[serde(borrow)]
+    pub reasoning: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub reasoning_content: Option<&'a RawValue>,
     #[serde(borrow)]
     pub refusal: Option<Words<'a>>,
     pub tool_calls: Option<Vec<Value>>,
