@@ -104,10 +104,10 @@ cheap() {
 bubble() {
   echo "== bubble: wall over the lower bound max(latencies / slots, longest conversation), over HTTP, 1 to 30 turns"
   local slots conversations latency
-  for setting in "64 3000 100" "512 8000 600" "4096 16000 2500"; do
+  for setting in "64 3000 100" "512 8000 600" "4096 50000 1500"; do
     read -r slots conversations latency <<<"$setting"
     dataset "$conversations" 30 200 0 >bubble.jsonl
-    serve 1 --latency "$latency" --spread 0.7 --answer 60
+    serve 1 --latency "$latency" --spread 0.5 --answer 60
     distill bubble.jsonl --teacher "m@$url" --concurrency "$slots" --stream false
     printf '  %5d slots  %7d calls  wall %4.0f s  bound %4.0f s  wall over bound %.3f  cpu %3.0f us a call  peak %4.0f MB\n' \
       "$slots" "$(field answered)" "$(field asking_s)" "$(field bound_s)" "$(ratio "$(field asking_s)" "$(field bound_s)" %.4f)" \

@@ -27,7 +27,7 @@ pub struct DistillArgs {
     #[arg(required = true)]
     input: Vec<String>,
 
-    /// Who answers: NAME@URL, a profile of cohobate.toml, or simulated
+    /// Who answers: NAME@URL, NAME@URL1,URL2 for several servers, a profile of cohobate.toml, or simulated
     #[arg(long, value_name = "MODEL")]
     teacher: Option<String>,
 

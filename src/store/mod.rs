@@ -8,6 +8,7 @@
 //!   index/             sled: derived from the journal, may be deleted at any time
 //!   index.state        says whether the index was closed in order, or in which boot it is at work
 //!   in-flight          the requests in the air, so that a crash can be accounted for
+//!   rows/              first passes over the input, remembered; may be deleted at any time
 //!   spool/             inputs that cannot be read twice; emptied by each run
 //! ```
 //!
