@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use cohobate::conversation::{Message, Question, Role, Sampling, Slot, Target};
-use cohobate::dataset::read_row;
+use cohobate::dataset::RowReader;
 use cohobate::model::openai::{Assembler, RequestFormat, read_whole, request_body};
 use cohobate::model::sse::EventLines;
 use cohobate::model::{Failure, HttpModel};
@@ -91,7 +91,8 @@ fn reading(criterion: &mut Criterion) {
     let row = format!(r#"{{"id":"r1","messages":[{}],"source":"bench"}}"#, messages.collect::<Vec<_>>().join(","));
     let mut group = criterion.benchmark_group("reading");
     group.throughput(Throughput::Bytes(row.len() as u64));
-    group.bench_function("a row of four turns", |bencher| bencher.iter(|| read_row(black_box(row.as_bytes()))));
+    let reader = RowReader::default();
+    group.bench_function("a row of four turns", |bencher| bencher.iter(|| reader.read(black_box(row.as_bytes()))));
     group.bench_function("serde_json alone", |bencher| {
         bencher.iter(|| serde_json::from_slice::<serde_json::Value>(black_box(row.as_bytes())));
     });

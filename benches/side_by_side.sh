@@ -133,7 +133,7 @@ flat() {
   echo "== flat: a million conversations through the simulated teacher, 256 in flight"
   local rows
   for rows in 100000 1000000; do
-    dataset "$rows" 5 480 0 >flat.jsonl
+    dataset "$rows" 5 950 0 >flat.jsonl
     distill flat.jsonl --teacher simulated --concurrency 256
     local turns first
     turns=$(field answered)

@@ -9,7 +9,7 @@ use super::first_pass::{Prepared, prepare};
 use super::limits::limits;
 use super::machine::footprint;
 use super::model::{Found, find_teacher};
-use super::options::{Options, QuestionArgs, RunArgs, StoreArgs};
+use super::options::{Options, QuestionArgs, ReadArgs, RunArgs, StoreArgs};
 use super::output::{OUTPUT, Writer, Written, check_output, check_writable};
 use super::signals::Signals;
 use super::{CliError, CliResult, store};
@@ -47,6 +47,9 @@ pub struct DistillArgs {
     store: StoreArgs,
 
     #[command(flatten)]
+    read: ReadArgs,
+
+    #[command(flatten)]
     question: QuestionArgs,
 
     #[command(flatten)]
@@ -65,7 +68,7 @@ pub fn run(args: DistillArgs) -> CliResult {
 }
 
 async fn distill(args: DistillArgs) -> CliResult {
-    let options = Options::resolve(&args.store, Some(&args.question), Some(&args.run))?;
+    let options = Options::resolve(&args.store, &[&args.read, &args.question, &args.run])?;
     check_output(&args.output, &args.input)?;
     check_writable(&args.output)?;
     let found = find_teacher(args.teacher.as_deref(), &options)?;

@@ -5,7 +5,7 @@ use clap::Args;
 use super::error::exit_code;
 use super::first_pass::prepare;
 use super::model::find_teacher;
-use super::options::{Options, QuestionArgs, StoreArgs};
+use super::options::{Options, QuestionArgs, ReadArgs, StoreArgs};
 use super::output::{OUTPUT, Writer, check_output};
 use super::{CliResult, store};
 use crate::recipe::Distill;
@@ -34,11 +34,14 @@ pub struct ExportArgs {
     store: StoreArgs,
 
     #[command(flatten)]
+    read: ReadArgs,
+
+    #[command(flatten)]
     question: QuestionArgs,
 }
 
 pub fn run(args: ExportArgs) -> CliResult {
-    let options = Options::resolve(&args.store, Some(&args.question), None)?;
+    let options = Options::resolve(&args.store, &[&args.read, &args.question])?;
     check_output(&args.output, &args.input)?;
     let found = find_teacher(args.teacher.as_deref(), &options)?;
     let system = options.system_text()?;

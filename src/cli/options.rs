@@ -13,6 +13,7 @@ use super::limits::raise_file_limit;
 use super::model::Profile;
 use super::signals::StopSignal;
 use crate::conversation::Sampling;
+use crate::dataset::{self, FORMATS, ON_REQUEST, ParseMappingError, RowReader, Shape};
 use crate::model::PaceLimits;
 use crate::report::{ProgressMode, words};
 
@@ -20,6 +21,12 @@ use crate::report::{ProgressMode, words};
 const CONFIG_FILE: &str = "cohobate.toml";
 /// Where the store is when nobody says otherwise.
 const STORE: &str = ".cohobate";
+
+/// Some options as they were given on the command line.
+pub trait Group {
+    /// Returns those that were given.
+    fn table(&self) -> toml::Table;
+}
 
 /// Defines groups of options for commands to take on their command lines, and [`Options`], which has all of them
 /// and is what the configuration file may hold.
@@ -31,6 +38,12 @@ macro_rules! option_groups {
             $(#[$group_meta])*
             pub struct $group {
                 $($(#[$meta])* #[serde(skip_serializing_if = "Option::is_none")] pub $name: Option<$kind>,)*
+            }
+
+            impl Group for $group {
+                fn table(&self) -> toml::Table {
+                    toml::Table::try_from(self).expect("options are names with plain values")
+                }
             }
         )*
 
@@ -68,6 +81,22 @@ option_groups! {
         quiet: bool,
     }
 
+    /// Options that decide what is read.
+    #[command(next_help_heading = "What is read")]
+    ReadArgs {
+        /// Take every row for this shape instead of recognising each [default: each on its own]
+        #[arg(long, value_name = "NAME")]
+        format: String,
+
+        /// Read a list that has its own names, such as role=from,content=value or messages=dialog,role=who,content=says
+        #[arg(long, value_name = "NAMES", conflicts_with = "format")]
+        map: String,
+
+        /// Read only the first N rows
+        #[arg(long, value_name = "N")]
+        limit: u64,
+    }
+
     /// Options that decide what is asked; the same questions need the same options.
     #[command(next_help_heading = "What is asked")]
     QuestionArgs {
@@ -90,10 +119,6 @@ option_groups! {
         /// Put this system message in place of the rows' own; @FILE reads it from a file
         #[arg(long, value_name = "TEXT|@FILE")]
         system: String,
-
-        /// Read only the first N rows
-        #[arg(long, value_name = "N")]
-        limit: u64,
     }
 
     /// Options that decide how fast and how long is asked; the answers are the same.
@@ -151,11 +176,7 @@ option_groups! {
 
 impl Options {
     /// Lays the groups that a command takes over the configuration file and checks their ranges.
-    pub fn resolve(
-        store: &StoreArgs,
-        question: Option<&QuestionArgs>,
-        run: Option<&RunArgs>,
-    ) -> Result<Self, CliError> {
+    pub fn resolve(store: &StoreArgs, groups: &[&dyn Group]) -> Result<Self, CliError> {
         let (path, mut table) = read_config(store.config.as_deref())?;
         let fault = |error: &str| {
             CliError::usage(
@@ -167,8 +188,10 @@ impl Options {
         if table.contains_key("config") {
             return Err(fault("unknown field `config`"));
         }
-        let groups = [Some(to_table(store)), question.map(to_table), run.map(to_table)];
-        groups.into_iter().flatten().for_each(|group| table.extend(group));
+        table.extend(store.table());
+        for group in groups {
+            table.extend(group.table());
+        }
         let options: Self = table.try_into().map_err(|error: toml::de::Error| fault(error.message()))?;
         options.checked()
     }
@@ -203,6 +226,21 @@ impl Options {
             tokens_per_minute: self.tpm,
             calls_max: Some(raise_file_limit(concurrency)?),
         })
+    }
+
+    /// Returns how rows are read.
+    pub fn row_reader(&self) -> Result<RowReader, CliError> {
+        let shape = match (&self.format, &self.map) {
+            (_, Some(names)) => Some(Shape::Mapped(names.parse().map_err(|error: ParseMappingError| {
+                CliError::usage(format!("--map {names} is no mapping"), error.to_string())
+            })?)),
+            (Some(name), None) => Some(Shape::Named(dataset::named(name).ok_or_else(|| {
+                let known: Vec<&str> = FORMATS.iter().chain(ON_REQUEST).map(|format| format.name()).collect();
+                CliError::usage(format!("there is no format `{name}`"), format!("write one of {}", known.join(", ")))
+            })?)),
+            (None, None) => None,
+        };
+        Ok(RowReader { shape })
     }
 
     /// True where the person wants to see errors only.
@@ -276,10 +314,6 @@ impl<'de> Deserialize<'de> for Concurrency {
         };
         text.parse().map_err(serde::de::Error::custom)
     }
-}
-
-fn to_table(group: &impl Serialize) -> toml::Table {
-    toml::Table::try_from(group).expect("options are names with plain values")
 }
 
 /// Returns the configuration and where it is; an empty one where none is named and none is there.

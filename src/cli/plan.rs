@@ -9,7 +9,7 @@ use super::error::exit_code;
 use super::first_pass::{Prepared, Row, prepare};
 use super::limits::limits;
 use super::model::{Found, find_teacher};
-use super::options::{Options, QuestionArgs, RunArgs, StoreArgs};
+use super::options::{Options, QuestionArgs, ReadArgs, RunArgs, StoreArgs};
 use super::{CliError, CliResult, store};
 use crate::conversation::{
     Answer, ConversationKey, Fingerprint, Finish, Message, Question, Role, Seed, Usage, estimate_tokens,
@@ -40,6 +40,9 @@ pub struct PlanArgs {
     store: StoreArgs,
 
     #[command(flatten)]
+    read: ReadArgs,
+
+    #[command(flatten)]
     question: QuestionArgs,
 
     #[command(flatten)]
@@ -60,7 +63,7 @@ struct Plan {
 }
 
 pub fn run(args: PlanArgs) -> CliResult {
-    let options = Options::resolve(&args.store, Some(&args.question), Some(&args.run))?;
+    let options = Options::resolve(&args.store, &[&args.read, &args.question, &args.run])?;
     let found = find_teacher(args.teacher.as_deref(), &options)?;
     // A cap or a pace that the run would refuse is refused here already.
     let cap = limits(&options, &found)?.budget.cost;

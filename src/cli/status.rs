@@ -34,7 +34,7 @@ struct Census {
 }
 
 pub fn run(args: StatusArgs) -> CliResult {
-    let options = Options::resolve(&args.store, None, None)?;
+    let options = Options::resolve(&args.store, &[])?;
     let store = store::open_reader(&options)?;
     let mut census = Census::default();
     store.for_each_state(&mut |key, state| census.add(&key.to_string(), &state))?;

@@ -10,7 +10,7 @@ use clap::Args;
 use super::error::exit_code;
 use super::first_pass::prepare;
 use super::model::find_teacher;
-use super::options::{Options, QuestionArgs, StoreArgs};
+use super::options::{Options, QuestionArgs, ReadArgs, StoreArgs};
 use super::output::Writer;
 use super::{CliError, CliResult, store};
 use crate::recipe::Distill;
@@ -43,11 +43,14 @@ pub struct VerifyArgs {
     store: StoreArgs,
 
     #[command(flatten)]
+    read: ReadArgs,
+
+    #[command(flatten)]
     question: QuestionArgs,
 }
 
 pub fn run(args: VerifyArgs) -> CliResult {
-    let options = Options::resolve(&args.store, Some(&args.question), None)?;
+    let options = Options::resolve(&args.store, &[&args.read, &args.question])?;
     if args.input.is_empty() != args.output.is_none() {
         return Err(CliError::usage(
             "an output is verified against its input",

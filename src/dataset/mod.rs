@@ -15,8 +15,9 @@ mod read;
 mod role;
 mod row;
 
+pub use format::{FORMATS, Format, Mapped, ON_REQUEST, ParseMappingError, named};
 pub use index::{Index, IndexBuilder, IndexError, RowState, Stamp};
 pub use input::{Input, InputError};
 pub use normalise::{Notes, Skip};
-pub use read::{Reading, read_row};
+pub use read::{Reading, RowReader, Shape};
 pub use row::{Problem, RawRow, RowSource};

@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::format::FORMATS;
+use super::format::{FORMATS, Format, Mapped};
 use super::normalise::{Notes, Skip, normalise};
 use crate::conversation::{Columns, Seed};
 
@@ -35,23 +35,92 @@ pub enum Reading {
 /// Columns that name a row, the first one there wins.
 const ID_COLUMNS: [&str; 5] = ["id", "conversation_id", "question_id", "conversation_hash", "uuid"];
 
-/// Reads one row.
-pub fn read_row(bytes: &[u8]) -> Reading {
+/// Columns that name files which the messages speak of.
+const MEDIA_COLUMNS: [&str; 5] = ["images", "image", "videos", "audios", "audio"];
+
+/// Columns that may hold a list written as text, as CSV files and older Parquet files have it.
+const LIST_COLUMNS: [&str; 5] = ["messages", "conversations", "conversation", "history", "turns"];
+
+/// Reads rows: which shape, and what is made of it.
+#[derive(Clone, Debug, Default)]
+pub struct RowReader {
+    /// The shape that every row has; `None` recognises each row on its own.
+    pub shape: Option<Shape>,
+}
+
+/// A shape that was asked for.
+#[derive(Clone)]
+pub enum Shape {
+    /// One that is known by name.
+    Named(&'static dyn Format),
+    /// One that the person described.
+    Mapped(Mapped),
+}
+
+impl std::fmt::Debug for Shape {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Shape::Named(format) => formatter.write_str(format.name()),
+            Shape::Mapped(mapped) => mapped.fmt(formatter),
+        }
+    }
+}
+
+impl Shape {
+    fn format(&self) -> &dyn Format {
+        match self {
+            Shape::Named(format) => *format,
+            Shape::Mapped(mapped) => mapped,
+        }
+    }
+}
+
+impl RowReader {
+    /// Reads one row.
+    pub fn read(&self, bytes: &[u8]) -> Reading {
+        let mut columns = match serde_json::from_slice(bytes) {
+            Ok(Value::Object(columns)) => columns,
+            Ok(_) => return Reading::Invalid { reason: "the row is no JSON object".to_owned() },
+            Err(error) => return Reading::Invalid { reason: format!("not valid JSON: {error}") },
+        };
+        for name in LIST_COLUMNS {
+            unfold(&mut columns, name);
+        }
+        let format: Option<&dyn Format> = match &self.shape {
+            Some(shape) => Some(shape.format()).filter(|format| format.matches(&columns)),
+            None => FORMATS.iter().copied().find(|format| format.matches(&columns)),
+        };
+        match (format, &self.shape) {
+            (Some(format), _) => read_as(format, columns),
+            (None, Some(shape)) => {
+                let reason = format!("the row has not the shape {:?}; its columns are {}", shape, names(&columns));
+                Reading::Invalid { reason }
+            }
+            (None, None) => Reading::Invalid { reason: unknown_shape(&columns) },
+        }
+    }
+}
+
+/// Parses a list that is written as text.
+fn unfold(columns: &mut Columns, name: &str) {
+    if let Some(Value::String(text)) = columns.get(name)
+        && text.trim_start().starts_with('[')
+        && let Ok(list @ Value::Array(_)) = serde_json::from_str(text)
+    {
+        columns.insert(name.to_owned(), list);
+    }
+}
+
+fn read_as(format: &dyn Format, mut columns: Columns) -> Reading {
     let invalid = |reason: String| Reading::Invalid { reason };
-    let mut columns = match serde_json::from_slice(bytes) {
-        Ok(Value::Object(columns)) => columns,
-        Ok(_) => return invalid("the row is no JSON object".to_owned()),
-        Err(error) => return invalid(format!("not valid JSON: {error}")),
-    };
-    let Some(format) = FORMATS.iter().find(|format| format.matches(&columns)) else {
-        return invalid(unknown_shape(&columns));
-    };
     let messages = match format.take(&mut columns) {
         Ok(messages) => messages,
         Err(reason) => return invalid(reason),
     };
+    let has_media =
+        MEDIA_COLUMNS.iter().any(|name| matches!(columns.get(*name), Some(Value::Array(items)) if !items.is_empty()));
     let id = ID_COLUMNS.iter().find_map(|name| columns.get(*name)).and_then(id_text);
-    match normalise(messages) {
+    match if has_media { Err(Skip::Multimodal) } else { normalise(messages) } {
         Err(skip) => Reading::Skipped { id, format: format.name(), skip },
         Ok((turns, notes)) => {
             let mut seed = Seed { id: id.unwrap_or_default(), turns, columns: flattened(columns) };
@@ -87,10 +156,12 @@ fn id_text(value: &Value) -> Option<String> {
 }
 
 fn unknown_shape(columns: &Columns) -> String {
+    format!("no known format has the columns {}; --map names the list and its keys", names(columns))
+}
+
+fn names(columns: &Columns) -> String {
     const NAMES_MAX: usize = 8;
-    let names: Vec<&str> = columns.keys().take(NAMES_MAX).map(String::as_str).collect();
-    let known = FORMATS.iter().map(|format| format.name()).collect::<Vec<_>>().join(", ");
-    format!("no known format ({known}) has the columns {}", names.join(", "))
+    columns.keys().take(NAMES_MAX).map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -99,6 +170,7 @@ mod tests {
     use serde_json::json;
 
     use super::super::array::Elements;
+    use super::super::format::ON_REQUEST;
     use super::super::lines::Lines;
     use super::super::row::RowSource;
     use super::*;
@@ -118,8 +190,30 @@ mod tests {
             "meta",
             "type",
             "text",
+            "history",
+            "data",
+            "prompt",
+            "replies",
+            "chosen",
+            "human",
+            "user",
+            "bot",
         ];
-        let words = ["user", "assistant", "human", "gpt", "system", "tool", "x", "", "你好 \u{1f642}", "}],[{\"\\"];
+        let words = [
+            "user",
+            "assistant",
+            "human",
+            "gpt",
+            "system",
+            "tool",
+            "x",
+            "",
+            "你好 \u{1f642}",
+            "}],[{\"\\",
+            "\n\nHuman: a\n\nAssistant:b",
+            "<|im_start|>user a<|im_end|>",
+            "[[\"a\"]]",
+        ];
         let leaf = prop_oneof![
             Just(Value::Null),
             any::<bool>().prop_map(Value::from),
@@ -149,9 +243,14 @@ mod tests {
         #[test]
         fn no_row_makes_a_reader_panic(value in values(), cut in any::<prop::sample::Index>(), junk in prop::collection::vec(any::<u8>(), 0..80)) {
             let text = value.to_string();
-            let _ = read_row(text.as_bytes());
-            let _ = read_row(&text.as_bytes()[..cut.index(text.len() + 1)]);
-            let _ = read_row(&junk);
+            for format in FORMATS.iter().chain(ON_REQUEST) {
+                let _ = RowReader { shape: Some(Shape::Named(*format)) }.read(text.as_bytes());
+            }
+            let mapped = Shape::Mapped("role=from,content=value".parse().unwrap());
+            let _ = RowReader { shape: Some(mapped) }.read(text.as_bytes());
+            let _ = RowReader::default().read(text.as_bytes());
+            let _ = RowReader::default().read(&text.as_bytes()[..cut.index(text.len() + 1)]);
+            let _ = RowReader::default().read(&junk);
         }
 
         #[test]

@@ -35,7 +35,81 @@ fn shapes() -> Vec<(&'static str, Value)> {
             {"role": "Human", "content": first}, {"role": "bot", "content": "x"}, {"role": "USER", "content": second}]}),
         ),
         ("mt-bench", json!({"turns": [first, second]})),
+        ("firefly", json!({"conversation": [{"human": first, "assistant": "x"}, {"human": second, "assistant": "y"}]})),
+        ("xtuner", json!({"conversation": [{"input": first, "output": "x"}, {"input": second, "output": ""}]})),
+        ("mtbench101", json!({"history": [{"user": first, "bot": "x"}, {"user": second, "bot": null}]})),
+        ("alpaca", json!({"instruction": second, "input": "", "output": "y", "history": [[first, "x"]]})),
+        ("ultrachat", json!({"id": "1", "data": [first, "x", second, "y"]})),
+        (
+            "oasst",
+            json!({"prompt": {"text": first, "role": "prompter", "replies": [
+            {"text": "no", "role": "assistant", "rank": 0, "deleted": true, "replies": []},
+            {"text": "x", "role": "assistant", "rank": 1, "replies": [{"text": second, "role": "prompter", "replies": []}]},
+            {"text": "z", "role": "assistant", "rank": null, "replies": []}]}}),
+        ),
+        (
+            "multichallenge",
+            json!({"AXIS": "a", "CONVERSATION": [
+            {"role": "user", "content": first}, {"role": "assistant", "content": "x"}, {"role": "user", "content": second}]}),
+        ),
+        (
+            "trl",
+            json!({"prompt": [
+            {"role": "user", "content": first}, {"role": "assistant", "content": "x"}, {"role": "user", "content": second}],
+            "chosen": [{"role": "assistant", "content": "y"}], "rejected": [{"role": "assistant", "content": "n"}]}),
+        ),
+        (
+            "llama-factory v1",
+            json!({"chosen_messages": [
+            {"role": "user", "content": [{"type": "text", "value": first}]}, {"role": "assistant", "content": "x"},
+            {"role": "user", "content": second}], "rejected_messages": []}),
+        ),
+        (
+            "json in a cell",
+            json!({"messages": json!([
+            {"role": "user", "content": first}, {"role": "assistant", "content": "x"},
+            {"role": "user", "content": second}]).to_string()}),
+        ),
     ]
+}
+
+#[test]
+fn a_shape_may_be_named_or_described() {
+    let [first, second] = WORDS.map(str::trim);
+    let messages =
+        |list: Value| json!({"dialog": list, "messages": [{"message": first}, {"message": "x"}, {"message": second}]});
+    let described =
+        messages(json!([{"who": "user", "says": first}, {"who": "bot", "says": "x"}, {"who": "user", "says": second}]));
+    let marked = format!(
+        "<|im_start|>user\n{first}<|im_end|>\n<|im_start|>assistant\nx<|im_end|>\n<|im_start|>user\n{second}<|im_end|>"
+    );
+    let human = format!("\n\nHuman: {first}\n\nAssistant: x\n\nHuman: {second}\n\nAssistant: y");
+    let mut expected = None;
+    for (row, arguments) in [
+        (described.clone(), ["--map", "role=who,content=says"]),
+        (described.clone(), ["--map", "messages=dialog,role=who,content=says"]),
+        (described, ["--format", "alternate"]),
+        (json!({"text": marked}), ["--format", "templated"]),
+        (json!({"chosen": human, "rejected": "\n\nHuman: no"}), ["--format", "hh-rlhf"]),
+    ] {
+        let place = Place::new();
+        place.write("in.jsonl", jsonl(&[row]));
+        let command = ["distill", "in.jsonl", "--teacher", "simulated", "-o", "out.jsonl"];
+        place.complete(&[&command[..], &arguments].concat());
+        let messages = place.rows("out.jsonl")[0]["messages"].clone();
+        assert_eq!(*expected.get_or_insert(messages.clone()), messages, "{arguments:?}");
+        assert_eq!((&messages[0]["content"], &messages[2]["content"]), (&json!(first), &json!(second)));
+    }
+    let place = Place::new();
+    place.write("in.jsonl", jsonl(&[conversation("kites", 1)]));
+    for arguments in [["--format", "nonsense"], ["--map", "role"], ["--map", "role=a,content=b,other=c"]] {
+        let finished = place.run(&[&["distill", "in.jsonl", "--teacher", "simulated"][..], &arguments].concat());
+        assert_eq!(finished.code, Some(2), "{}", finished.stderr);
+        assert!(finished.stderr.contains("hint: write"), "{}", finished.stderr);
+    }
+    let finished = place.run(&["distill", "in.jsonl", "--teacher", "simulated", "--format", "sharegpt"]);
+    assert_eq!(finished.code, Some(3), "{}", finished.stderr);
+    assert!(finished.stderr.contains("has not the shape sharegpt"), "{}", finished.stderr);
 }
 
 /// Distils a file and returns the messages of its first row.
@@ -179,7 +253,7 @@ fn rows_without_a_use_are_left_out_with_their_reason_and_bad_rows_end_with_exit_
     in.jsonl:6 "invalid" "not valid JSON: EOF while parsing an object at line 1 column 60"
     in.jsonl:7 "invalid" "not valid JSON: expected ident at line 1 column 2"
     in.jsonl:8 "invalid" "the row is no JSON object"
-    in.jsonl:9 "invalid" "no known format (openai, sharegpt, lmsys, mt-bench) has the columns id, dialogue"
+    in.jsonl:9 "invalid" "no known format has the columns id, dialogue; --map names the list and its keys"
     in.jsonl:10 "invalid" "message 1 has the unknown role `narrator`"
     in.jsonl:11 "invalid" "not valid JSON: unexpected end of hex escape at line 1 column 69"
     in.jsonl:12 "invalid" "message 1 has a `content` that is neither text nor a list of parts"

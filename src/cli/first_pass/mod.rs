@@ -25,7 +25,7 @@ use spool::Spool;
 use super::CliError;
 use super::error::exit_code;
 use super::options::Options;
-use crate::conversation::{Message, Role};
+use crate::conversation::{Message, Role, Settings};
 use crate::dataset::Input;
 use crate::recipe::Recipe;
 use crate::report::Totals;
@@ -76,7 +76,12 @@ pub fn prepare(
         .collect::<Result<_, _>>()?;
     let system = system.map(|text| Message::new(Role::System, text));
     let limit = options.limit.unwrap_or(u64::MAX);
-    let memory = Memory::of(&store, &sources, recipe.settings(), limit);
+    let reader = options.row_reader()?;
+    let how = Settings::default()
+        .with("recipe", recipe.settings().digest())
+        .with("limit", limit)
+        .with("reader", format!("{reader:?}"));
+    let memory = Memory::of(&store, &sources, how);
     let known = memory.as_ref().and_then(|memory| memory.recall(&sources));
     if let Some(known) = &known {
         known.found.said.iter().for_each(|line| options.say(line));
@@ -84,7 +89,8 @@ pub fn prepare(
     let (index, found, order, remembered) = match known {
         Some(known) => (known.index, known.found, known.order, Some(known.directory)),
         None => {
-            let mut pass = Pass::begin(spool.path(), recipe, system.clone(), options).map_err(&spooled)?;
+            let mut pass =
+                Pass::begin(spool.path(), recipe, reader.clone(), system.clone(), options).map_err(&spooled)?;
             for source in &sources {
                 pass.add_source(source).map_err(&spooled)?;
                 read(&mut pass, source, limit)?;
@@ -98,7 +104,7 @@ pub fn prepare(
         }
     };
     let Found { totals, left_out, invalid, cut_problems, .. } = found;
-    let rows = Arc::new(Rows { index, system, cut_problems, remembered, spool });
+    let rows = Arc::new(Rows { index, reader, system, cut_problems, remembered, spool });
     Ok(Prepared { rows, totals, left_out, invalid, order })
 }
 

@@ -10,7 +10,7 @@ use crate::cli::CliError;
 use crate::cli::error::exit_code;
 use crate::cli::options::Options;
 use crate::conversation::{Message, Seed};
-use crate::dataset::{Index, IndexBuilder, Input, Problem, RawRow, Reading, RowState, read_row};
+use crate::dataset::{Index, IndexBuilder, Input, Problem, RawRow, Reading, RowReader, RowState};
 use crate::recipe::Recipe;
 use crate::report::Totals;
 use crate::worker::{OrderBuilder, RowRank};
@@ -23,6 +23,7 @@ const NAMED_MAX: u64 = 10;
 /// The first pass while it goes on.
 pub struct Pass<'a> {
     recipe: &'a dyn Recipe,
+    reader: RowReader,
     system: Option<Arc<Message>>,
     index: IndexBuilder,
     order: OrderBuilder,
@@ -53,11 +54,12 @@ impl<'a> Pass<'a> {
     pub fn begin(
         directory: &Path,
         recipe: &'a dyn Recipe,
+        reader: RowReader,
         system: Option<Arc<Message>>,
         options: &'a Options,
     ) -> std::io::Result<Self> {
         let (index, order) = (IndexBuilder::new(directory)?, OrderBuilder::new(directory));
-        Ok(Self { recipe, system, index, order, found: Found::default(), options })
+        Ok(Self { recipe, reader, system, index, order, found: Found::default(), options })
     }
 
     /// Returns how many rows were taken.
@@ -89,7 +91,7 @@ impl<'a> Pass<'a> {
                 }
                 (problem.line, RowState::Invalid)
             }
-            Ok(row) => match read_row(row.bytes) {
+            Ok(row) => match self.reader.read(row.bytes) {
                 Reading::Invalid { reason } => {
                     self.refuse(source, row.line, &reason);
                     (row.line, RowState::Invalid)

@@ -40,10 +40,9 @@ struct Record {
 }
 
 impl Memory {
-    /// Returns the place; nothing where an input cannot be read twice.
-    pub fn of(store: &Path, sources: &[Input], recipe: &Settings, limit: u64) -> Option<Self> {
-        let mut name =
-            Settings::default().with("version", VERSION).with("recipe", recipe.digest()).with("limit", limit);
+    /// Returns the place for `sources` read in this way; nothing where one of them cannot be read twice.
+    pub fn of(store: &Path, sources: &[Input], how: Settings) -> Option<Self> {
+        let mut name = how.with("version", VERSION);
         let mut stamps = Vec::new();
         for source in sources {
             let path = source.plain_path()?.canonicalize().ok()?;

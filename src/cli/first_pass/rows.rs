@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use super::spool::Spool;
 use crate::conversation::{Digest, Message, Seed};
-use crate::dataset::{Index, IndexError, Reading, RowState, read_row};
+use crate::dataset::{Index, IndexError, Reading, RowReader, RowState};
 use crate::worker::Seeds;
 
 /// The rows of all inputs, to be read again by number.
 pub struct Rows {
     pub(super) index: Index,
+    pub(super) reader: RowReader,
     pub(super) system: Option<Arc<Message>>,
     /// Why rows that cannot be cut out cannot.
     pub(super) cut_problems: BTreeMap<u64, String>,
@@ -53,7 +54,7 @@ impl Rows {
         {
             return Ok(Row::Invalid { reason: reason.clone() });
         }
-        let reading = read_row(&self.index.bytes(&entry)?);
+        let reading = self.reader.read(&self.index.bytes(&entry)?);
         let changed = || {
             // Should the file look as it did, what is remembered of it is wrong.
             self.remembered.iter().for_each(|path| drop(std::fs::remove_dir_all(path)));

@@ -1,9 +1,22 @@
 //! The shapes that rows come in. Each row is recognised on its own: mixed files are normal.
 
+mod alpaca;
+mod alternate;
+mod exchanges;
+mod hh;
 mod lmsys;
+mod mapped;
+mod mtbench101;
+mod multichallenge;
+mod oasst;
 mod openai;
+mod preference;
 mod sharegpt;
+mod templated;
 mod turns;
+mod ultrachat;
+
+pub use mapped::{Mapped, ParseMappingError};
 
 use serde_json::Value;
 
@@ -22,8 +35,29 @@ pub trait Format: Sync {
     fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String>;
 }
 
-/// Every format, the first match wins.
-pub const FORMATS: &[&dyn Format] = &[&openai::OpenAi, &sharegpt::ShareGpt, &lmsys::Lmsys, &turns::Turns];
+/// Every format that is recognised by itself, the first match wins.
+pub const FORMATS: &[&dyn Format] = &[
+    &openai::OpenAi,
+    &sharegpt::ShareGpt,
+    &lmsys::Lmsys,
+    &exchanges::Exchanges,
+    &mtbench101::MtBench101,
+    &oasst::OasstTree,
+    &hh::HhRlhf,
+    &multichallenge::MultiChallenge,
+    &preference::Preference,
+    &alpaca::Alpaca,
+    &turns::Turns,
+    &ultrachat::UltraChat,
+];
+
+/// Formats that only `--format` chooses, because their signs are too weak.
+pub const ON_REQUEST: &[&dyn Format] = &[&templated::Templated, &alternate::Alternate];
+
+/// Returns the format with this name.
+pub fn named(name: &str) -> Option<&'static dyn Format> {
+    FORMATS.iter().chain(ON_REQUEST).copied().find(|format| format.name() == name)
+}
 
 /// A message as a row has it.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +66,34 @@ pub struct SourceMessage {
     pub role: SourceRole,
     /// The words.
     pub content: Content,
+}
+
+impl SourceMessage {
+    /// A message of words.
+    pub fn text(role: SourceRole, text: String) -> Self {
+        Self { role, content: Content::Text(text) }
+    }
+}
+
+fn system(text: String) -> SourceMessage {
+    SourceMessage::text(SourceRole::System, text)
+}
+
+fn user(text: String) -> SourceMessage {
+    SourceMessage::text(SourceRole::User, text)
+}
+
+fn assistant(text: String) -> SourceMessage {
+    SourceMessage::text(SourceRole::Assistant, text)
+}
+
+/// Takes the text under `key`; nothing where it is missing or null.
+fn take_text(item: &mut Value, key: &str) -> Result<Option<String>, String> {
+    match item.get_mut(key).map(Value::take) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(format!("a `{key}` is no text")),
+    }
 }
 
 /// A message's words, or why there are none to use.

@@ -1,0 +1,71 @@
+use serde_json::Value;
+
+use super::{Format, SourceMessage, assistant, system, user};
+use crate::conversation::Columns;
+
+/// `{"instruction", "input", "output"}` with an optional `history` of pairs, and the prompt alone under the names that
+/// datasets use for it.
+///
+/// The last question is the instruction, and where `input` is not empty a line end and the input, as LLaMA-Factory
+/// joins them.
+pub struct Alpaca;
+
+const PROMPTS: [&str; 6] = ["instruction", "instruct", "prompt", "query", "question", "problem"];
+const ANSWERS: [&str; 4] = ["output", "response", "answer", "solution"];
+
+impl Format for Alpaca {
+    fn name(&self) -> &'static str {
+        "alpaca"
+    }
+
+    fn matches(&self, row: &Columns) -> bool {
+        PROMPTS.iter().any(|name| row.get(*name).is_some_and(Value::is_string))
+    }
+
+    fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
+        let prompt = PROMPTS.into_iter().find(|name| row.get(*name).is_some_and(Value::is_string));
+        let prompt = prompt.ok_or_else(|| "there is no prompt".to_owned())?;
+        let mut text = take_string(row, prompt).unwrap_or_default();
+        if let Some(input) = take_string(row, "input").filter(|input| !input.trim().is_empty()) {
+            text = if text.is_empty() { input } else { format!("{text}\n{input}") };
+        }
+        let answer = ANSWERS.into_iter().find(|name| row.get(*name).is_some_and(Value::is_string));
+        let mut messages: Vec<SourceMessage> =
+            take_string(row, "system").filter(|text| !text.trim().is_empty()).map(system).into_iter().collect();
+        match row.shift_remove("history") {
+            None | Some(Value::Null) => {}
+            Some(Value::Array(pairs)) => pairs.into_iter().try_for_each(|pair| take_pair(pair, &mut messages))?,
+            Some(_) => return Err("`history` is no list of pairs".to_owned()),
+        }
+        messages.push(user(text));
+        messages.extend(answer.and_then(|name| take_string(row, name)).map(assistant));
+        Ok(messages)
+    }
+}
+
+fn take_string(row: &mut Columns, name: &str) -> Option<String> {
+    match row.get_mut(name).map(Value::take) {
+        Some(Value::String(text)) => {
+            row.shift_remove(name);
+            Some(text)
+        }
+        Some(other) => {
+            row.insert(name.to_owned(), other);
+            None
+        }
+        None => None,
+    }
+}
+
+fn take_pair(pair: Value, messages: &mut Vec<SourceMessage>) -> Result<(), String> {
+    let fault = || "`history` is no list of pairs".to_owned();
+    let Value::Array(sides) = pair else { return Err(fault()) };
+    let [Value::String(asked), said] = &sides[..] else { return Err(fault()) };
+    messages.push(user(asked.clone()));
+    match said {
+        Value::String(text) => messages.push(assistant(text.clone())),
+        Value::Null => {}
+        _ => return Err(fault()),
+    }
+    Ok(())
+}

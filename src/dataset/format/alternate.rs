@@ -1,0 +1,36 @@
+use serde_json::Value;
+
+use super::{Format, SourceMessage, assistant, take_text, user};
+use crate::conversation::Columns;
+
+/// `{"messages": [{"message"}]}` without roles, as `KdConv` has it: user and assistant by turns. Only when asked for,
+/// because nothing in the row says who begins.
+pub struct Alternate;
+
+impl Format for Alternate {
+    fn name(&self) -> &'static str {
+        "alternate"
+    }
+
+    fn matches(&self, row: &Columns) -> bool {
+        matches!(row.get("messages"), Some(Value::Array(items)) if !items.is_empty())
+    }
+
+    fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
+        let Some(Value::Array(items)) = row.shift_remove("messages") else {
+            return Err("`messages` is no list".to_owned());
+        };
+        let mut messages = Vec::new();
+        for (index, mut item) in items.into_iter().enumerate() {
+            let text = match item {
+                Value::String(text) => text,
+                _ => ["message", "content", "text", "value"]
+                    .iter()
+                    .find_map(|name| take_text(&mut item, name).ok().flatten())
+                    .ok_or_else(|| format!("message {} has no text", index + 1))?,
+            };
+            messages.push(if index % 2 == 0 { user(text) } else { assistant(text) });
+        }
+        Ok(messages)
+    }
+}

@@ -1,0 +1,37 @@
+use serde_json::Value;
+
+use super::{Format, SourceMessage, assistant, is_list_of, system, take_text, user};
+use crate::conversation::Columns;
+
+/// `{"conversation": [{"human", "assistant"}]}` or `[{"input", "output"}]`: one object for each exchange, as Firefly,
+/// ms-swift and `XTuner` write it. The first may hold a `system`.
+pub struct Exchanges;
+
+const COLUMNS: [&str; 2] = ["conversation", "conversations"];
+const KEYS: [[&str; 2]; 2] = [["human", "assistant"], ["input", "output"]];
+
+impl Format for Exchanges {
+    fn name(&self) -> &'static str {
+        "exchanges"
+    }
+
+    fn matches(&self, row: &Columns) -> bool {
+        COLUMNS.iter().any(|column| KEYS.iter().any(|keys| is_list_of(row, column, keys)))
+    }
+
+    fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
+        let column = COLUMNS.into_iter().find(|column| row.contains_key(*column)).unwrap_or("conversation");
+        let Some(Value::Array(items)) = row.shift_remove(column) else { return Err(format!("`{column}` is no list")) };
+        let mut messages = Vec::new();
+        for (index, mut item) in items.into_iter().enumerate() {
+            let keys = KEYS.into_iter().find(|keys| item.get(keys[0]).is_some());
+            let [asked, said] = keys.ok_or_else(|| format!("exchange {} has no human side", index + 1))?;
+            if let Some(text) = take_text(&mut item, "system")?.filter(|_| index == 0) {
+                messages.push(system(text));
+            }
+            messages.push(user(take_text(&mut item, asked)?.unwrap_or_default()));
+            messages.extend(take_text(&mut item, said)?.map(assistant));
+        }
+        Ok(messages)
+    }
+}

@@ -1,0 +1,64 @@
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use serde_json::Value;
+
+use super::{Format, SourceMessage, take_list};
+use crate::conversation::Columns;
+
+/// A shape that the person describes: which column holds the list, and under which names its items have role and
+/// content. `role=from,content=value` and, where the list is not the only one, `messages=dialog`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mapped {
+    messages: Option<String>,
+    role: String,
+    content: String,
+}
+
+/// The text is no mapping.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("write role=NAME,content=NAME and, where the column is not clear, messages=NAME")]
+pub struct ParseMappingError;
+
+impl FromStr for Mapped {
+    type Err = ParseMappingError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let pairs = text.split(',').map(|pair| pair.split_once('=').ok_or(ParseMappingError));
+        let mut names: BTreeMap<&str, &str> = pairs.collect::<Result<_, _>>()?;
+        let mut take = |name: &str| names.remove(name).filter(|value| !value.is_empty()).map(str::to_owned);
+        let (role, content, messages) = (take("role"), take("content"), take("messages"));
+        match (role, content, names.is_empty()) {
+            (Some(role), Some(content), true) => Ok(Self { messages, role, content }),
+            _ => Err(ParseMappingError),
+        }
+    }
+}
+
+impl Mapped {
+    fn column<'a>(&'a self, row: &'a Columns) -> Option<&'a str> {
+        let fits = |value: &Value| match value {
+            Value::Array(items) => items.first().is_none_or(|item| item.get(&self.role).is_some()),
+            _ => false,
+        };
+        match &self.messages {
+            Some(name) => Some(name),
+            None => row.iter().find(|(_, value)| fits(value)).map(|(name, _)| name.as_str()),
+        }
+    }
+}
+
+impl Format for Mapped {
+    fn name(&self) -> &'static str {
+        "mapped"
+    }
+
+    fn matches(&self, row: &Columns) -> bool {
+        self.column(row).is_some_and(|column| row.contains_key(column))
+    }
+
+    fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
+        let column = self.column(row).unwrap_or_default().to_owned();
+        take_list(row, &column, &self.role, &self.content)
+    }
+}

@@ -1,0 +1,29 @@
+use serde_json::Value;
+
+use super::{Format, SourceMessage, assistant, is_list_of, take_text, user};
+use crate::conversation::Columns;
+
+/// `{"history": [{"user", "bot"}]}`, as MT-Bench-101 has it; the last `bot` may be null.
+pub struct MtBench101;
+
+impl Format for MtBench101 {
+    fn name(&self) -> &'static str {
+        "mtbench101"
+    }
+
+    fn matches(&self, row: &Columns) -> bool {
+        is_list_of(row, "history", &["user"])
+    }
+
+    fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
+        let Some(Value::Array(items)) = row.shift_remove("history") else {
+            return Err("`history` is no list".to_owned());
+        };
+        let mut messages = Vec::new();
+        for mut item in items {
+            messages.push(user(take_text(&mut item, "user")?.unwrap_or_default()));
+            messages.extend(take_text(&mut item, "bot")?.map(assistant));
+        }
+        Ok(messages)
+    }
+}

@@ -1,0 +1,49 @@
+use serde_json::Value;
+
+use super::{Format, SourceMessage, assistant, user};
+use crate::conversation::Columns;
+
+/// `{"prompt": {"text", "role", "replies": [...]}}`: a tree of `OpenAssistant` (oasst1, oasst2 `trees`).
+///
+/// Of each tree one thread is read: at every message the reply with the lowest `rank`, unranked ones last, deleted and
+/// rejected ones never.
+pub struct OasstTree;
+
+/// No thread is longer; deeper nesting is refused.
+const DEPTH_MAX: usize = 1_000;
+
+impl Format for OasstTree {
+    fn name(&self) -> &'static str {
+        "oasst"
+    }
+
+    fn matches(&self, row: &Columns) -> bool {
+        row.get("prompt").is_some_and(|prompt| prompt.get("replies").is_some() && prompt.get("role").is_some())
+    }
+
+    fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
+        let mut node = row.shift_remove("prompt").unwrap_or_default();
+        let mut messages = Vec::new();
+        for _ in 0..DEPTH_MAX {
+            let Value::String(text) = node["text"].take() else {
+                return Err("a message of the tree has no text".to_owned());
+            };
+            messages.push(match node["role"].as_str() {
+                Some("prompter") => user(text),
+                Some("assistant") => assistant(text),
+                _ => return Err("a message of the tree has no known role".to_owned()),
+            });
+            let Value::Array(replies) = node["replies"].take() else { return Ok(messages) };
+            let usable = replies.into_iter().filter(is_usable);
+            match usable.min_by_key(|reply| reply["rank"].as_u64().unwrap_or(u64::MAX)) {
+                Some(best) => node = best,
+                None => return Ok(messages),
+            }
+        }
+        Err(format!("the tree is deeper than {DEPTH_MAX} messages"))
+    }
+}
+
+fn is_usable(reply: &Value) -> bool {
+    reply["deleted"] != true && reply["review_result"] != false
+}

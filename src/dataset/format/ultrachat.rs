@@ -1,0 +1,26 @@
+use serde_json::Value;
+
+use super::{Format, SourceMessage, assistant, user};
+use crate::conversation::Columns;
+
+/// `{"data": ["…", "…"]}`: user and assistant by turns, as `UltraChat` has it.
+pub struct UltraChat;
+
+impl Format for UltraChat {
+    fn name(&self) -> &'static str {
+        "ultrachat"
+    }
+
+    fn matches(&self, row: &Columns) -> bool {
+        matches!(row.get("data"), Some(Value::Array(items)) if !items.is_empty() && items.iter().all(Value::is_string))
+    }
+
+    fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
+        let Some(Value::Array(items)) = row.shift_remove("data") else { return Err("`data` is no list".to_owned()) };
+        let texts = items.into_iter().filter_map(|item| match item {
+            Value::String(text) => Some(text),
+            _ => None,
+        });
+        Ok(texts.enumerate().map(|(index, text)| if index % 2 == 0 { user(text) } else { assistant(text) }).collect())
+    }
+}
