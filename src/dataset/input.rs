@@ -3,6 +3,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::array::Elements;
+use super::container::Container;
 use super::lines::Lines;
 use super::row::RowSource;
 
@@ -10,8 +11,8 @@ const READ_BYTES: usize = 256 << 10;
 
 /// One input as the command line names it.
 ///
-/// A plain file can be read again at any place. A compressed file or standard input cannot: it is written out
-/// plain into the spool directory first.
+/// A plain file of JSON can be read again at any place. Anything else (standard input, what is compressed, tables) is
+/// written out as JSON into the spool directory first.
 #[derive(Debug)]
 pub struct Input {
     /// The name for messages.
@@ -32,69 +33,56 @@ pub struct InputError {
     pub reason: String,
 }
 
-/// What the first bytes of a file say about it.
+/// How the bytes of a file are packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Packing {
     Plain,
     Gzip,
     Zstd,
+    Bzip2,
 }
-
-/// Containers that are recognised to be refused with a name instead of as bad JSON.
-const FOREIGN: &[(&[u8], &str)] = &[
-    (b"PAR1", "a Parquet file"),
-    (b"ARROW1", "an Arrow file"),
-    (b"BZh", "a bzip2 file"),
-    (b"PK\x03\x04", "a zip file"),
-];
 
 impl Input {
     /// Opens `name`, `-` for standard input. `number` tells spooled inputs apart.
     pub fn open(name: &str, spool: &Path, number: usize) -> Result<Self, InputError> {
         let fault = |reason: String| InputError { name: shown(name), reason };
         let stored = |error: io::Error| fault(error.to_string());
+        let spooled = |kind: &str| spool.join(format!("input-{number}-{kind}"));
+        // What cannot be read twice: standard input, a pipe.
+        let mut input = Self { name: shown(name), path: PathBuf::from(name), is_spooled: false };
         if name == "-" {
-            let path = spool_to(spool, number, &mut io::stdin().lock()).map_err(stored)?;
-            return Self::open_spooled(name, path, spool, number).map_err(stored);
+            input.replace(spooled("stdin"), |_, out| io::copy(&mut io::stdin().lock(), out)).map_err(stored)?;
+        } else if !std::fs::metadata(name).map_err(stored)?.is_file() {
+            input.replace(spooled("pipe"), |path, out| io::copy(&mut File::open(path)?, out)).map_err(stored)?;
         }
-        let path = Path::new(name);
-        if path.is_dir() {
-            return Err(fault("it is a directory; name the files in it".to_owned()));
+        let packing = packing(&head_of(&input.path).map_err(stored)?);
+        if packing != Packing::Plain {
+            input.replace(spooled("unpacked"), |path, out| unpack(packing, path, out)).map_err(stored)?;
         }
-        if !std::fs::metadata(path).map_err(stored)?.is_file() {
-            // A pipe gives its bytes once.
-            let path = File::open(path).and_then(|mut pipe| spool_to(spool, number, &mut pipe)).map_err(stored)?;
-            return Self::open_spooled(name, path, spool, number).map_err(stored);
+        let container = Container::of(&head_of(&input.path).map_err(stored)?, name).map_err(fault)?;
+        if container != Container::Json {
+            let lines = |path: &Path, out: &mut dyn Write| {
+                container.write_lines(path, out).map(|()| 0).map_err(io::Error::other)
+            };
+            input.replace(spooled("rows"), lines).map_err(stored)?;
         }
-        let head = head_of(path).map_err(stored)?;
-        if let Some((_, kind)) = FOREIGN.iter().find(|(magic, _)| head.starts_with(magic)) {
-            return Err(fault(format!("it is {kind}; JSONL and JSON arrays, plain, .gz or .zst, can be read")));
-        }
-        Self::unpack(name, path, &head, spool, number).map_err(stored)
+        Ok(input)
     }
 
-    fn open_spooled(name: &str, path: PathBuf, spool: &Path, number: usize) -> io::Result<Self> {
-        match packing(&head_of(&path)?) {
-            Packing::Plain => Ok(Self { name: shown(name), path, is_spooled: true }),
-            _ => {
-                let packed = path.with_extension("packed");
-                std::fs::rename(&path, &packed)?;
-                let head = head_of(&packed)?;
-                let input = Self::unpack(name, &packed, &head, spool, number);
-                std::fs::remove_file(&packed)?;
-                input
-            }
+    /// Puts a file of this run's own in the place of what was read so far.
+    fn replace(
+        &mut self,
+        path: PathBuf,
+        write: impl FnOnce(&Path, &mut dyn Write) -> io::Result<u64>,
+    ) -> io::Result<()> {
+        let mut file = io::BufWriter::with_capacity(READ_BYTES, File::create(&path)?);
+        write(&self.path, &mut file)?;
+        file.flush()?;
+        let old = std::mem::replace(&mut self.path, path);
+        if std::mem::replace(&mut self.is_spooled, true) {
+            std::fs::remove_file(old)?;
         }
-    }
-
-    fn unpack(name: &str, path: &Path, head: &[u8], spool: &Path, number: usize) -> io::Result<Self> {
-        let file = || File::open(path).map(|file| BufReader::with_capacity(READ_BYTES, file));
-        let path = match packing(head) {
-            Packing::Plain => path.to_owned(),
-            Packing::Gzip => spool_to(spool, number, &mut flate2::bufread::MultiGzDecoder::new(file()?))?,
-            Packing::Zstd => spool_to(spool, number, &mut zstd::stream::read::Decoder::with_buffer(file()?)?)?,
-        };
-        Ok(Self { name: shown(name), path, is_spooled: packing(head) != Packing::Plain })
+        Ok(())
     }
 
     /// Returns the file itself, where it can be read again by a later run.
@@ -125,6 +113,8 @@ fn packing(head: &[u8]) -> Packing {
         Packing::Gzip
     } else if head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
         Packing::Zstd
+    } else if head.starts_with(b"BZh") {
+        Packing::Bzip2
     } else {
         Packing::Plain
     }
@@ -152,10 +142,12 @@ fn first_byte(reader: &mut impl BufRead) -> io::Result<Option<u8>> {
     }
 }
 
-fn spool_to(spool: &Path, number: usize, reader: &mut dyn Read) -> io::Result<PathBuf> {
-    let path = spool.join(format!("input-{number}"));
-    let mut file = io::BufWriter::with_capacity(READ_BYTES, File::create(&path)?);
-    io::copy(reader, &mut file)?;
-    file.flush()?;
-    Ok(path)
+fn unpack(packing: Packing, path: &Path, out: &mut dyn Write) -> io::Result<u64> {
+    let mut file = BufReader::with_capacity(READ_BYTES, File::open(path)?);
+    match packing {
+        Packing::Plain => io::copy(&mut file, out),
+        Packing::Gzip => io::copy(&mut flate2::bufread::MultiGzDecoder::new(file), out),
+        Packing::Zstd => io::copy(&mut zstd::stream::read::Decoder::with_buffer(file)?, out),
+        Packing::Bzip2 => io::copy(&mut bzip2::bufread::MultiBzDecoder::new(file), out),
+    }
 }

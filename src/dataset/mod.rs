@@ -6,6 +6,8 @@
 //! A new format is one file in `format/` and one line in its list.
 
 mod array;
+mod container;
+mod expand;
 mod format;
 mod index;
 mod input;
@@ -15,6 +17,7 @@ mod read;
 mod role;
 mod row;
 
+pub use expand::expand;
 pub use format::{FORMATS, Format, Mapped, ON_REQUEST, ParseMappingError, named};
 pub use index::{Index, IndexBuilder, IndexError, RowState, Stamp};
 pub use input::{Input, InputError};

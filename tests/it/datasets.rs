@@ -134,6 +134,122 @@ fn every_shape_of_a_dialogue_gives_the_same_conversation_for_the_price_of_one() 
     assert_eq!(status["spending"]["simulated"]["answers"], 2);
 }
 
+/// The rows as Arrow batches, with lists of structs as real files have them.
+#[cfg(feature = "parquet")]
+fn batches(rows: &[Value]) -> (arrow_schema::SchemaRef, Vec<arrow_array::RecordBatch>) {
+    let text = jsonl(rows);
+    let (schema, _) = arrow_json::reader::infer_json_schema(text.as_bytes(), None).unwrap();
+    let schema = std::sync::Arc::new(schema);
+    let reader = arrow_json::ReaderBuilder::new(std::sync::Arc::clone(&schema)).with_batch_size(3);
+    let batches = reader.build(text.as_bytes()).unwrap().collect::<Result<_, _>>().unwrap();
+    (schema, batches)
+}
+
+#[cfg(feature = "parquet")]
+#[test]
+fn parquet_and_arrow_files_give_the_same_rows_as_lines() {
+    use parquet::basic::{Compression, ZstdLevel};
+    use parquet::file::properties::WriterProperties;
+    let place = Place::new();
+    let rows: Vec<Value> = (0..10).map(|row| conversation(&format!("行 {row}"), row % 3 + 1)).collect();
+    place.write("lines.jsonl", jsonl(&rows));
+    place.complete(&["distill", "lines.jsonl", "--teacher", "simulated", "-o", "expected.jsonl"]);
+    let (schema, batches) = batches(&rows);
+    for (name, compression) in [
+        ("plain", Compression::UNCOMPRESSED),
+        ("snappy", Compression::SNAPPY),
+        ("zstd", Compression::ZSTD(ZstdLevel::default())),
+    ] {
+        let properties =
+            WriterProperties::builder().set_compression(compression).set_max_row_group_row_count(Some(4)).build();
+        let file = std::fs::File::create(place.path(name)).unwrap();
+        let mut writer =
+            parquet::arrow::ArrowWriter::try_new(file, std::sync::Arc::clone(&schema), Some(properties)).unwrap();
+        for batch in &batches {
+            writer.write(batch).unwrap();
+        }
+        writer.close().unwrap();
+    }
+    let file = std::fs::File::create(place.path("file.arrow")).unwrap();
+    let mut writer = arrow_ipc::writer::FileWriter::try_new(file, &schema).unwrap();
+    for batch in &batches {
+        writer.write(batch).unwrap();
+    }
+    writer.finish().unwrap();
+    let file = std::fs::File::create(place.path("stream.arrow")).unwrap();
+    let mut writer = arrow_ipc::writer::StreamWriter::try_new(file, &schema).unwrap();
+    for batch in &batches {
+        writer.write(batch).unwrap();
+    }
+    writer.finish().unwrap();
+    for name in ["plain", "snappy", "zstd", "file.arrow", "stream.arrow"] {
+        place.complete(&["distill", name, "--teacher", "simulated", "-o", "out.jsonl"]);
+        assert_eq!(place.read("out.jsonl"), place.read("expected.jsonl"), "{name}");
+        // A container that is cut is no empty dataset.
+        let bytes = std::fs::read(place.path(name)).unwrap();
+        place.write("cut", &bytes[..bytes.len() / 2]);
+        let finished = place.run(&["distill", "cut", "--teacher", "simulated", "-o", "cut.jsonl"]);
+        assert_eq!(finished.code, Some(2), "{name}: {}", finished.stderr);
+        assert!(finished.stderr.contains("cannot read cut"), "{name}: {}", finished.stderr);
+    }
+}
+
+#[test]
+fn tables_with_lists_in_their_cells_give_the_same_rows() {
+    let place = Place::new();
+    let rows: Vec<Value> =
+        (0..5).map(|row| conversation(&format!("row {row}, \"quoted\"\tand more"), row % 2 + 1)).collect();
+    place.write("lines.jsonl", jsonl(&rows));
+    place.complete(&["distill", "lines.jsonl", "--teacher", "simulated", "-o", "expected.jsonl"]);
+    for (name, separator) in [("cells.csv", b','), ("cells.tsv", b'\t')] {
+        let mut writer = csv::WriterBuilder::new().delimiter(separator).from_path(place.path(name)).unwrap();
+        writer.write_record(["id", "messages"]).unwrap();
+        for row in &rows {
+            writer.write_record([row["id"].as_str().unwrap(), &row["messages"].to_string()]).unwrap();
+        }
+        writer.flush().unwrap();
+        place.complete(&["distill", name, "--teacher", "simulated", "-o", "out.jsonl"]);
+        assert_eq!(place.read("out.jsonl"), place.read("expected.jsonl"), "{name}");
+    }
+}
+
+#[test]
+fn a_directory_is_read_as_its_card_says_and_a_pattern_as_the_shell_does() {
+    let place = Place::new();
+    let file = |name: &str, topic: &str| {
+        let path = place.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, jsonl(&[conversation(topic, 1)])).unwrap();
+    };
+    let ids = |input: &str| -> Vec<String> {
+        place.complete(&["distill", input, "--teacher", "simulated", "-o", "out.jsonl"]);
+        place.rows("out.jsonl").iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
+    };
+    file("set/data/train-00001.jsonl", "second");
+    file("set/data/train-00000.jsonl", "first");
+    file("set/data/test-00000.jsonl", "test");
+    file("set/extra/more.jsonl", "extra");
+    std::fs::write(place.path("set/dataset_info.json"), "{}").unwrap();
+    std::fs::write(place.path("set/.hidden.jsonl"), "{}").unwrap();
+    assert_eq!(ids("set"), ["test", "first", "second", "extra"]);
+    assert_eq!(ids("set/data/train-*"), ["first", "second"]);
+    let card = "---\nlicense: mit\nconfigs:\n- config_name: other\n  data_files: extra/*\n- config_name: default\n  \
+                data_files:\n  - split: test\n    path: data/test-*\n  - split: train\n    path: data/train-*\n---\n# A set\n";
+    place.write("set/README.md", card);
+    assert_eq!(ids("set"), ["first", "second"]);
+    place.write(
+        "set/README.md",
+        "---\nconfigs:\n- config_name: all\n  data_files: [\"data/*\", extra/more.jsonl]\n---\n",
+    );
+    assert_eq!(ids("set"), ["test", "first", "second", "extra"]);
+    for (input, reason) in [("empty", "no file in it ends in"), ("set/*.nothing", "no file matches it")] {
+        std::fs::create_dir_all(place.path("empty")).unwrap();
+        let finished = place.run(&["distill", input, "--teacher", "simulated"]);
+        assert_eq!(finished.code, Some(2), "{}", finished.stderr);
+        assert!(finished.stderr.contains(reason), "{}", finished.stderr);
+    }
+}
+
 #[test]
 fn every_container_gives_the_same_rows() {
     let place = Place::new();
@@ -151,13 +267,24 @@ fn every_container_gives_the_same_rows() {
     place.write("tight.json", format!("\u{feff} {}", serde_json::to_string(&rows).unwrap()));
     place.write("lines.jsonl.gz", gzip(&lines));
     place.write("array.json.gz", gzip(&array));
+    let mut bzip = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+    bzip.write_all(lines.as_bytes()).unwrap();
+    place.write("lines.jsonl.bz2", bzip.finish().unwrap());
     place.write("lines.jsonl.zst", zstd::encode_all(lines.as_bytes(), 1).unwrap());
     // The ending does not matter, what is in it does.
     place.write("zipped-but-not-named-so", gzip(&lines));
     place.complete(&["distill", "lines.jsonl", "--teacher", "simulated", "-o", "expected.jsonl"]);
     let expected = place.read("expected.jsonl");
     assert_eq!(expected.lines().count(), 7);
-    let others = ["dos.jsonl", "array.json", "tight.json", "lines.jsonl.gz", "array.json.gz", "lines.jsonl.zst"];
+    let others = [
+        "dos.jsonl",
+        "array.json",
+        "tight.json",
+        "lines.jsonl.gz",
+        "array.json.gz",
+        "lines.jsonl.zst",
+        "lines.jsonl.bz2",
+    ];
     for name in others.into_iter().chain(["zipped-but-not-named-so"]) {
         place.complete(&["distill", name, "--teacher", "simulated", "-o", "out.jsonl"]);
         assert_eq!(place.read("out.jsonl"), expected, "{name}");

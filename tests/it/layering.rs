@@ -14,7 +14,24 @@ struct Layer {
 const LAYERS: &[Layer] = &[
     Layer { module: "conversation", may_import: &[], may_name: &["blake3", "serde_json"] },
     Layer { module: "recipe", may_import: &["conversation"], may_name: &[] },
-    Layer { module: "dataset", may_import: &["conversation"], may_name: &["serde_json", "flate2", "zstd"] },
+    Layer {
+        module: "dataset",
+        may_import: &["conversation"],
+        may_name: &[
+            "serde_json",
+            "flate2",
+            "zstd",
+            "bzip2",
+            "csv",
+            "glob",
+            "yaml_rust2",
+            "parquet",
+            "arrow_array",
+            "arrow_ipc",
+            "arrow_json",
+            "arrow_schema",
+        ],
+    },
     Layer { module: "export", may_import: &["conversation"], may_name: &["serde", "serde_json", "flate2", "zstd"] },
     Layer {
         module: "model",
@@ -61,6 +78,15 @@ const FENCED: &[&str] = &[
     "flate2",
     "zstd",
     "crc32fast",
+    "bzip2",
+    "csv",
+    "glob",
+    "yaml_rust2",
+    "parquet",
+    "arrow_array",
+    "arrow_ipc",
+    "arrow_json",
+    "arrow_schema",
 ];
 
 #[test]

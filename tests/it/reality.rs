@@ -20,6 +20,12 @@ fn real_files_of_the_known_shapes_distil_whole() {
         ("openai/toy_chat_fine_tuning.jsonl", 4, 0),
         ("misc/messages.jsonl.gz", 100, 0),
         ("misc/messages.jsonl.zst", 100, 0),
+        ("misc/messages.csv", 50, 0),
+        ("misc/messages_as_json_string.parquet", 50, 0),
+        ("misc/lmsys_like_stream.arrow", 50, 0),
+        ("misc/lmsys_like_file.arrow", 50, 0),
+        ("lmsys_like", 400, 0),
+        ("wildchat_like", 200, 0),
     ] {
         let Some(path) = shared_data(name) else { continue };
         let place = Place::new();

@@ -26,7 +26,7 @@ use super::CliError;
 use super::error::exit_code;
 use super::options::Options;
 use crate::conversation::{Message, Role, Settings};
-use crate::dataset::Input;
+use crate::dataset::{Input, expand};
 use crate::recipe::Recipe;
 use crate::report::Totals;
 use crate::store::Reader;
@@ -69,11 +69,9 @@ pub fn prepare(
         message: format!("cannot write to {}: {error}", spool.path().display()),
         hint: Some("free some space, or choose another place with --store".to_owned()),
     };
-    let sources: Vec<Input> = inputs
-        .iter()
-        .enumerate()
-        .map(|(number, name)| Input::open(name, spool.path(), number))
-        .collect::<Result<_, _>>()?;
+    let names = inputs.iter().map(|name| expand(name)).collect::<Result<Vec<_>, _>>()?.concat();
+    let open = |(number, name): (usize, &String)| Input::open(name, spool.path(), number);
+    let sources: Vec<Input> = names.iter().enumerate().map(open).collect::<Result<_, _>>()?;
     let system = system.map(|text| Message::new(Role::System, text));
     let limit = options.limit.unwrap_or(u64::MAX);
     let reader = options.row_reader()?;

@@ -1,0 +1,110 @@
+//! From what the command line names to files: directories in the hub's layout, and patterns.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use yaml_rust2::{Yaml, YamlLoader};
+
+use super::input::InputError;
+
+/// Endings of files that hold rows, with or without an ending for compression.
+const ENDINGS: [&str; 8] = [".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".feather"];
+const PACKINGS: [&str; 3] = [".gz", ".zst", ".bz2"];
+/// Files in a dataset's directory that are JSON and hold no rows.
+const NO_ROWS: [&str; 4] = ["dataset_info.json", "dataset_infos.json", "state.json", "metadata.json"];
+/// No directory is searched deeper.
+const DEPTH_MAX: usize = 4;
+
+/// Returns the files that `name` stands for, in a fixed order; a plain name stands for itself.
+pub fn expand(name: &str) -> Result<Vec<String>, InputError> {
+    let path = Path::new(name);
+    let fault = |reason: String| InputError { name: name.to_owned(), reason };
+    let files = if path.is_dir() {
+        let files = match of_card(path).map_err(fault)? {
+            Some(files) => files,
+            None => of_directory(path, 0),
+        };
+        if files.is_empty() {
+            return Err(fault(format!("no file in it ends in {}", ENDINGS.join(", "))));
+        }
+        files
+    } else if name != "-" && !path.exists() && name.contains(['*', '?', '[']) {
+        let files = matching(name).map_err(fault)?;
+        if files.is_empty() {
+            return Err(fault("no file matches it".to_owned()));
+        }
+        files
+    } else {
+        return Ok(vec![name.to_owned()]);
+    };
+    Ok(files.into_iter().map(|path| path.display().to_string()).collect())
+}
+
+/// Returns the files that the dataset card names: of the configuration `default` or else the first, the split `train`
+/// or else all splits.
+///
+/// The card is `README.md` with YAML between two lines of `---`, `configs: [{config_name, data_files}]`, where
+/// `data_files` is a pattern, a list of patterns, or a list of `{split, path}` (Hugging Face Hub, "Manual
+/// Configuration").
+fn of_card(directory: &Path) -> Result<Option<Vec<PathBuf>>, String> {
+    let Ok(card) = fs::read_to_string(directory.join("README.md")) else { return Ok(None) };
+    let Some(front) = card.strip_prefix("---\n").and_then(|rest| rest.split_once("\n---")) else { return Ok(None) };
+    let front =
+        YamlLoader::load_from_str(front.0).map_err(|error| format!("its README.md is no dataset card: {error}"))?;
+    let Some(configs) = front.first().and_then(|front| front["configs"].as_vec()) else { return Ok(None) };
+    let is_default =
+        |config: &&Yaml| config["config_name"].as_str() == Some("default") || config["default"] == Yaml::Boolean(true);
+    let Some(config) = configs.iter().find(is_default).or(configs.first()) else { return Ok(None) };
+    let patterns = patterns(&config["data_files"]);
+    let mut files = Vec::new();
+    for pattern in patterns {
+        let base = glob::Pattern::escape(&directory.display().to_string());
+        files.extend(matching(&format!("{base}/{pattern}"))?);
+    }
+    Ok(Some(files).filter(|files| !files.is_empty()))
+}
+
+fn patterns(data_files: &Yaml) -> Vec<String> {
+    let texts = |value: &Yaml| match value {
+        Yaml::String(text) => vec![text.clone()],
+        Yaml::Array(items) => items.iter().filter_map(Yaml::as_str).map(str::to_owned).collect(),
+        _ => Vec::new(),
+    };
+    let Yaml::Array(items) = data_files else { return texts(data_files) };
+    let split = |name: Option<&str>| -> Vec<String> {
+        let wanted = items.iter().filter(|item| name.is_none() || item["split"].as_str() == name);
+        wanted.flat_map(|item| texts(&item["path"])).collect()
+    };
+    let train = split(Some("train"));
+    let all = if train.is_empty() { split(None) } else { train };
+    if all.is_empty() { texts(data_files) } else { all }
+}
+
+/// Returns the files below a directory that look as if they held rows, sorted by path.
+fn of_directory(directory: &Path, depth: usize) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> =
+        fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    let is_hidden = |path: &Path| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+    let below = paths.into_iter().filter(|path| !is_hidden(path));
+    below
+        .flat_map(|path| match () {
+            () if path.is_dir() && depth < DEPTH_MAX => of_directory(&path, depth + 1),
+            () if holds_rows(&path) => vec![path],
+            () => Vec::new(),
+        })
+        .collect()
+}
+
+fn holds_rows(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_lowercase();
+    let stem = PACKINGS.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
+    path.is_file() && !NO_ROWS.contains(&stem) && ENDINGS.iter().any(|ending| stem.ends_with(ending))
+}
+
+fn matching(pattern: &str) -> Result<Vec<PathBuf>, String> {
+    let paths = glob::glob(pattern).map_err(|error| format!("it is no pattern: {error}"))?;
+    let mut files: Vec<PathBuf> = paths.flatten().filter(|path| path.is_file()).collect();
+    files.sort();
+    Ok(files)
+}
