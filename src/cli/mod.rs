@@ -5,6 +5,7 @@ mod environment;
 mod error;
 mod export;
 mod first_pass;
+mod inspect;
 mod limits;
 /// What a process uses of its machine.
 pub mod machine;
@@ -41,6 +42,7 @@ enum Command {
     Distill(distill::DistillArgs),
     Plan(plan::PlanArgs),
     Export(export::ExportArgs),
+    Inspect(inspect::InspectArgs),
     Status(status::StatusArgs),
     Verify(verify::VerifyArgs),
     Mock(mock::MockArgs),
@@ -53,6 +55,7 @@ pub fn main() -> ExitCode {
         Command::Distill(args) => distill::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Export(args) => export::run(args),
+        Command::Inspect(args) => inspect::run(args),
         Command::Status(args) => status::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Mock(args) => mock::run(&args),

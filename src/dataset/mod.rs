@@ -6,6 +6,7 @@
 //! A new format is one file in `format/` and one line in its list.
 
 mod array;
+mod census;
 mod container;
 mod expand;
 mod format;
@@ -17,10 +18,11 @@ mod read;
 mod role;
 mod row;
 
+pub use census::{Census, Histogram};
 pub use expand::expand;
-pub use format::{FORMATS, Format, Mapped, ON_REQUEST, ParseMappingError, named};
+pub use format::{Content, FORMATS, Format, Mapped, ON_REQUEST, ParseMappingError, SourceMessage, named};
 pub use index::{Index, IndexBuilder, IndexError, RowState, Stamp};
 pub use input::{Input, InputError};
 pub use normalise::{Notes, Skip};
-pub use read::{Reading, RowReader, Shape};
+pub use read::{Reading, RowReader, Shape, SourceRow};
 pub use row::{Problem, RawRow, RowSource};

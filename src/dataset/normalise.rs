@@ -40,6 +40,25 @@ pub struct Notes {
     pub dropped_turns: u32,
 }
 
+impl Notes {
+    /// Adds what was done to another row.
+    pub fn add(&mut self, other: &Notes) {
+        self.joined_users += other.joined_users;
+        self.greetings += other.greetings;
+        self.dropped_turns += other.dropped_turns;
+    }
+
+    /// Returns what was done, with how often, where it was.
+    pub fn counts(&self) -> impl Iterator<Item = (&'static str, u32)> {
+        let counts = [
+            ("joined_users", self.joined_users),
+            ("greeting_kept", self.greetings),
+            ("turns_dropped", self.dropped_turns),
+        ];
+        counts.into_iter().filter(|(_, count)| *count > 0)
+    }
+}
+
 /// Makes turns of a row's messages.
 ///
 /// Old answers go; user turns and system messages stay in their places. Two user messages in a row become one,

@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::format::{FORMATS, Format, Mapped};
+use super::format::{FORMATS, Format, Mapped, SourceMessage};
 use super::normalise::{Notes, Skip, normalise};
 use crate::conversation::{Columns, Seed};
 
@@ -78,10 +78,32 @@ impl Shape {
 impl RowReader {
     /// Reads one row.
     pub fn read(&self, bytes: &[u8]) -> Reading {
+        let SourceRow { id, format, messages, mut columns } = match self.source(bytes) {
+            Ok(row) => row,
+            Err(reason) => return Reading::Invalid { reason },
+        };
+        let has_media = MEDIA_COLUMNS
+            .iter()
+            .any(|name| matches!(columns.get(*name), Some(Value::Array(items)) if !items.is_empty()));
+        match if has_media { Err(Skip::Multimodal) } else { normalise(messages) } {
+            Err(skip) => Reading::Skipped { id, format, skip },
+            Ok((turns, notes)) => {
+                columns = flattened(columns);
+                let mut seed = Seed { id: id.unwrap_or_default(), turns, columns };
+                if seed.id.is_empty() {
+                    seed.id = format!("{:016x}", seed.digest().prefix());
+                }
+                Reading::Ready { seed, format, notes }
+            }
+        }
+    }
+
+    /// Reads one row as it stands, before anything is made of it. Fails with the reason why it is not understood.
+    pub fn source(&self, bytes: &[u8]) -> Result<SourceRow, String> {
         let mut columns = match serde_json::from_slice(bytes) {
             Ok(Value::Object(columns)) => columns,
-            Ok(_) => return Reading::Invalid { reason: "the row is no JSON object".to_owned() },
-            Err(error) => return Reading::Invalid { reason: format!("not valid JSON: {error}") },
+            Ok(_) => return Err("the row is no JSON object".to_owned()),
+            Err(error) => return Err(format!("not valid JSON: {error}")),
         };
         for name in LIST_COLUMNS {
             unfold(&mut columns, name);
@@ -90,15 +112,27 @@ impl RowReader {
             Some(shape) => Some(shape.format()).filter(|format| format.matches(&columns)),
             None => FORMATS.iter().copied().find(|format| format.matches(&columns)),
         };
-        match (format, &self.shape) {
-            (Some(format), _) => read_as(format, columns),
-            (None, Some(shape)) => {
-                let reason = format!("the row has not the shape {:?}; its columns are {}", shape, names(&columns));
-                Reading::Invalid { reason }
-            }
-            (None, None) => Reading::Invalid { reason: unknown_shape(&columns) },
-        }
+        let format = format.ok_or_else(|| match &self.shape {
+            Some(shape) => format!("the row has not the shape {shape:?}; its columns are {}", names(&columns)),
+            None => unknown_shape(&columns),
+        })?;
+        let messages = format.take(&mut columns)?;
+        let id = ID_COLUMNS.iter().find_map(|name| columns.get(*name)).and_then(id_text);
+        Ok(SourceRow { id, format: format.name(), messages, columns })
     }
+}
+
+/// A row as it stands.
+#[derive(Clone, Debug)]
+pub struct SourceRow {
+    /// The row's id, where it names one.
+    pub id: Option<String>,
+    /// The name of its format.
+    pub format: &'static str,
+    /// What is said in it.
+    pub messages: Vec<SourceMessage>,
+    /// Its other columns.
+    pub columns: Columns,
 }
 
 /// Parses a list that is written as text.
@@ -108,27 +142,6 @@ fn unfold(columns: &mut Columns, name: &str) {
         && let Ok(list @ Value::Array(_)) = serde_json::from_str(text)
     {
         columns.insert(name.to_owned(), list);
-    }
-}
-
-fn read_as(format: &dyn Format, mut columns: Columns) -> Reading {
-    let invalid = |reason: String| Reading::Invalid { reason };
-    let messages = match format.take(&mut columns) {
-        Ok(messages) => messages,
-        Err(reason) => return invalid(reason),
-    };
-    let has_media =
-        MEDIA_COLUMNS.iter().any(|name| matches!(columns.get(*name), Some(Value::Array(items)) if !items.is_empty()));
-    let id = ID_COLUMNS.iter().find_map(|name| columns.get(*name)).and_then(id_text);
-    match if has_media { Err(Skip::Multimodal) } else { normalise(messages) } {
-        Err(skip) => Reading::Skipped { id, format: format.name(), skip },
-        Ok((turns, notes)) => {
-            let mut seed = Seed { id: id.unwrap_or_default(), turns, columns: flattened(columns) };
-            if seed.id.is_empty() {
-                seed.id = format!("{:016x}", seed.digest().prefix());
-            }
-            Reading::Ready { seed, format: format.name(), notes }
-        }
     }
 }
 

@@ -426,3 +426,39 @@ fn other_columns_survive_in_meta_and_an_export_can_be_distilled_again() {
     let again = &place.rows("two.jsonl")[0];
     assert_eq!((&again["messages"], &again["meta"]["topic"]), (&row["messages"], &json!("a")));
 }
+
+#[test]
+fn inspect_counts_what_a_run_would_read_change_and_leave_out() {
+    let place = Place::new();
+    let message = |role: &str, content: &str| json!({"role": role, "content": content});
+    let rows = [
+        json!({"id": "a", "messages": [message("user", "Where is the harbor?"), message("assistant", "There.")]}),
+        json!({"id": "a", "messages": [message("user", "Where is the harbor?"), message("assistant", "Here.")]}),
+        json!({"messages": [message("assistant", "Hi!"), message("user", "One."), message("user", "Two.")]}),
+        json!({"instruction": "请问港口在哪里？", "output": "那里。"}),
+        json!({"messages": [message("system", "Be kind.")]}),
+        json!({"dialogue": 1}),
+    ];
+    place.write("in.jsonl", jsonl(&rows));
+    let finished = place.run(&["inspect", "in.jsonl"]);
+    assert_eq!(finished.code, Some(3));
+    insta::assert_snapshot!(finished.stdout, @r"
+    rows        6
+    formats     openai 4, alpaca 1
+    user turns  0 / 1 / 2 in a row (least, median, most)
+    roles       system 1, user 5, assistant 4, tool 0
+    languages   English 3, Chinese 1
+    user text   4 / 8 / 20 characters (least, median, most)
+    tokens      about 25 of users and system, 7 of old answers
+    changed     1 × joined_users
+    changed     1 × greeting_kept
+    left out    1 row (no_user)
+    not read    1 row: no known format has the columns dialogue; --map names the list and its keys
+    duplicates  1 conversation like an earlier one
+    ids         1 row with the id of an earlier one
+    ");
+    let limited = place.complete(&["inspect", "in.jsonl", "--limit", "2", "--json"]);
+    let census: Value = serde_json::from_str(&limited.stdout).unwrap();
+    assert_eq!((&census["rows"], &census["duplicates"], &census["duplicate_ids"]), (&json!(2), &json!(1), &json!(1)));
+    assert!(!place.exists(".cohobate"), "a look makes no store");
+}

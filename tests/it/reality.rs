@@ -56,3 +56,32 @@ fn edge_cases_give_one_reason_for_each_bad_row() {
     "#);
     assert_eq!(place.rows("out.jsonl").len() + missing.len(), 18);
 }
+
+#[test]
+fn the_census_of_real_files_is_what_is_known_of_them() {
+    // File, rows, user turns of a row: least, median, most.
+    for (name, rows, turns) in [
+        ("mt_bench/question.jsonl", 80, [2, 2, 2]),
+        ("fastchat/dummy_conversation.json", 500, [1, 2, 3]),
+        ("llama_factory/glaive_toolcall_en_demo.json", 300, [1, 2, 7]),
+        ("llama_factory/glaive_toolcall_zh_demo.json", 300, [1, 2, 7]),
+        ("llama_factory/dpo_en_demo.json", 300, [1, 1, 7]),
+        ("llama_factory/kto_en_demo.json", 300, [1, 1, 6]),
+        ("llama_factory/alpaca_zh_demo.json", 1_000, [1, 1, 1]),
+        ("llama_factory/v1_sft_demo.jsonl", 500, [1, 1, 1]),
+        ("llama_factory/v1_dpo_demo.jsonl", 10, [1, 1, 1]),
+        ("llama_factory/reason_tool_use_demo_50.jsonl", 50, [1, 1, 3]),
+        ("llama_factory/identity.json", 91, [1, 1, 1]),
+        ("openai/toy_chat_fine_tuning.jsonl", 5, [0, 1, 4]),
+        ("cmtmedqa/CMtMedQA_test.json", 1_144, [1, 4, 10]),
+        ("lmsys_like", 400, [2, 3, 5]),
+        ("wildchat_like", 200, [2, 4, 9]),
+    ] {
+        let Some(path) = shared_data(name) else { continue };
+        let finished = Place::new().complete(&["inspect", path.to_str().unwrap(), "--json"]);
+        let census: serde_json::Value = serde_json::from_str(&finished.stdout).unwrap();
+        let spread = ["least", "median", "most"].map(|word| census["user_turns"][word].as_u64().unwrap());
+        assert_eq!((census["rows"].as_u64().unwrap(), spread), (rows, turns), "{name}");
+        assert_eq!(census["invalid"], serde_json::json!({}), "{name}");
+    }
+}

@@ -12,6 +12,7 @@ mod rows;
 mod spool;
 
 pub use rows::{Row, Rows};
+pub use spool::Spool;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,7 +21,6 @@ use std::sync::Arc;
 use admission::Admission;
 use reading::{Found, Pass};
 use remembered::Memory;
-use spool::Spool;
 
 use super::CliError;
 use super::error::exit_code;
@@ -69,9 +69,7 @@ pub fn prepare(
         message: format!("cannot write to {}: {error}", spool.path().display()),
         hint: Some("free some space, or choose another place with --store".to_owned()),
     };
-    let names = inputs.iter().map(|name| expand(name)).collect::<Result<Vec<_>, _>>()?.concat();
-    let open = |(number, name): (usize, &String)| Input::open(name, spool.path(), number);
-    let sources: Vec<Input> = names.iter().enumerate().map(open).collect::<Result<_, _>>()?;
+    let sources = open_inputs(inputs, &spool)?;
     let system = system.map(|text| Message::new(Role::System, text));
     let limit = options.limit.unwrap_or(u64::MAX);
     let reader = options.row_reader()?;
@@ -104,6 +102,13 @@ pub fn prepare(
     let Found { totals, left_out, invalid, cut_problems, .. } = found;
     let rows = Arc::new(Rows { index, reader, system, cut_problems, remembered, spool });
     Ok(Prepared { rows, totals, left_out, invalid, order })
+}
+
+/// Opens every file that `inputs` stand for.
+pub fn open_inputs(inputs: &[String], spool: &Spool) -> Result<Vec<Input>, CliError> {
+    let names = inputs.iter().map(|name| expand(name)).collect::<Result<Vec<_>, _>>()?.concat();
+    let open = |(number, name): (usize, &String)| Input::open(name, spool.path(), number);
+    Ok(names.iter().enumerate().map(open).collect::<Result<_, _>>()?)
 }
 
 fn read(pass: &mut Pass<'_>, source: &Input, limit: u64) -> Result<(), CliError> {

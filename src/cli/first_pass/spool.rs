@@ -14,18 +14,19 @@ impl Spool {
         match std::fs::create_dir_all(&path) {
             Ok(()) => Ok(Self(path)),
             // A store that can only be read still has its plan, status and export.
-            Err(_) => {
-                let path = std::env::temp_dir().join(format!("cohobate-{}", std::process::id()));
-                std::fs::create_dir_all(&path).map_err(|error| {
-                    CliError::failure(format!("cannot create a spool directory at {}: {error}", path.display()))
-                })?;
-                Ok(Self(path))
-            }
+            Err(_) => Self::temporary(),
         }
     }
-}
 
-impl Spool {
+    /// Makes a directory of this process's own where the system keeps what is temporary.
+    pub fn temporary() -> Result<Self, CliError> {
+        let path = std::env::temp_dir().join(format!("cohobate-{}", std::process::id()));
+        std::fs::create_dir_all(&path).map_err(|error| {
+            CliError::failure(format!("cannot create a spool directory at {}: {error}", path.display()))
+        })?;
+        Ok(Self(path))
+    }
+
     /// Returns where it is.
     pub fn path(&self) -> &Path {
         &self.0

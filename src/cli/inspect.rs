@@ -1,0 +1,119 @@
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::error::exit_code;
+use super::first_pass::{Spool, open_inputs};
+use super::options::{Options, ReadArgs, StoreArgs};
+use super::{CliError, CliResult};
+use crate::dataset::{Census, Histogram};
+use crate::report::words::{counted, number};
+
+/// Count what a dataset holds, and what a run would make of it; nothing is asked
+#[derive(Args)]
+pub struct InspectArgs {
+    /// Files, directories or patterns of conversations, or - for standard input
+    #[arg(required = true)]
+    input: Vec<String>,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    read: ReadArgs,
+
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+pub fn run(args: InspectArgs) -> CliResult {
+    let options = Options::resolve(&args.store, &[&args.read])?;
+    let reader = options.row_reader()?;
+    let spool = Spool::temporary()?;
+    let limit = options.limit.unwrap_or(u64::MAX);
+    let mut census = Census::default();
+    for source in open_inputs(&args.input, &spool)? {
+        let unreadable = |error: std::io::Error| {
+            CliError::usage(format!("cannot read {}: {error}", source.name), "name files that exist and can be read")
+        };
+        let mut rows = source.rows().map_err(unreadable)?;
+        while census.rows < limit {
+            match rows.next().map_err(unreadable)? {
+                None => break,
+                Some(Ok(row)) => census.add(&reader, row.bytes),
+                Some(Err(problem)) => census.add_broken(&problem.reason),
+            }
+        }
+    }
+    let text = if args.json { format!("{:#}", as_json(&census)) } else { as_text(&census) };
+    writeln!(std::io::stdout(), "{text}").map_err(|error| CliError::failure(format!("cannot write: {error}")))?;
+    Ok(if census.invalid.is_empty() { exit_code::COMPLETE } else { exit_code::INCOMPLETE })
+}
+
+fn as_text(census: &Census) -> String {
+    let mut lines = Vec::new();
+    let mut row = |name: &str, text: String| lines.push(format!("{name:<12}{text}"));
+    let [system, user, assistant, tool] = census.roles.map(number);
+    row("rows", number(census.rows));
+    row("formats", list(&census.formats));
+    row("user turns", spread(&census.user_turns, "in a row"));
+    row("roles", format!("system {system}, user {user}, assistant {assistant}, tool {tool}"));
+    row("languages", list(&census.languages));
+    row("user text", spread(&census.user_characters, "characters"));
+    let (said, answered) = census.tokens;
+    row("tokens", format!("about {} of users and system, {} of old answers", number(said), number(answered)));
+    for (name, count) in census.notes.counts() {
+        row("changed", format!("{} × {name}", number(u64::from(count))));
+    }
+    for (reason, count) in &census.skipped {
+        row("left out", format!("{} ({reason})", counted(*count, "row")));
+    }
+    for (reason, count) in &census.invalid {
+        row("not read", format!("{}: {reason}", counted(*count, "row")));
+    }
+    if census.duplicates > 0 {
+        row("duplicates", format!("{} like an earlier one", counted(census.duplicates, "conversation")));
+    }
+    if census.duplicate_ids > 0 {
+        row("ids", format!("{} with the id of an earlier one", counted(census.duplicate_ids, "row")));
+    }
+    lines.join("\n")
+}
+
+fn list(counts: &BTreeMap<&'static str, u64>) -> String {
+    let mut counts: Vec<_> = counts.iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    let words: Vec<String> = counts.iter().map(|(name, count)| format!("{name} {}", number(**count))).collect();
+    if words.is_empty() { "none".to_owned() } else { words.join(", ") }
+}
+
+fn spread(histogram: &Histogram, unit: &str) -> String {
+    match histogram.spread() {
+        Some((least, median, most)) => {
+            format!("{} / {} / {} {unit} (least, median, most)", number(least), number(median), number(most))
+        }
+        None => "none".to_owned(),
+    }
+}
+
+fn as_json(census: &Census) -> Value {
+    let spread = |histogram: &Histogram| {
+        let (least, median, most) = histogram.spread().unwrap_or_default();
+        let counts: BTreeMap<String, u64> =
+            histogram.counts().map(|(value, count)| (value.to_string(), count)).collect();
+        json!({"least": least, "median": median, "most": most, "counts": counts})
+    };
+    let [system, user, assistant, tool] = census.roles;
+    json!({
+        "rows": census.rows, "formats": census.formats, "user_turns": spread(&census.user_turns),
+        "roles": {"system": system, "user": user, "assistant": assistant, "tool": tool},
+        "languages": census.languages, "user_characters": spread(&census.user_characters),
+        "tokens": {"said": census.tokens.0, "answered": census.tokens.1},
+        "changed": census.notes.counts().collect::<BTreeMap<_, _>>(),
+        "left_out": census.skipped, "invalid": census.invalid,
+        "duplicates": census.duplicates, "duplicate_ids": census.duplicate_ids,
+    })
+}

@@ -1,0 +1,183 @@
+use std::collections::{BTreeMap, HashSet};
+
+use super::format::Content;
+use super::normalise::{Notes, Skip};
+use super::read::{Reading, RowReader};
+use super::role::SourceRole;
+use crate::conversation::{Seed, estimate_tokens};
+
+/// Characters of a conversation by which its language is told.
+const LANGUAGE_CHARACTERS: usize = 400;
+
+/// What a dataset holds: a fold over its rows. Memory: eight bytes for each distinct conversation and each id.
+#[derive(Debug, Default)]
+pub struct Census {
+    /// Rows of all kinds.
+    pub rows: u64,
+    /// Rows by format.
+    pub formats: BTreeMap<&'static str, u64>,
+    /// Rows that cannot be understood, by reason.
+    pub invalid: BTreeMap<String, u64>,
+    /// Rows with nothing to distil, by reason.
+    pub skipped: BTreeMap<&'static str, u64>,
+    /// What a run would change.
+    pub notes: Notes,
+    /// Messages by role: system, user, assistant, tool.
+    pub roles: [u64; 4],
+    /// User messages of a row, in every row that is understood.
+    pub user_turns: Histogram,
+    /// Characters of a user message.
+    pub user_characters: Histogram,
+    /// Conversations by the language of their users.
+    pub languages: BTreeMap<&'static str, u64>,
+    /// Conversations that say the same as an earlier one.
+    pub duplicates: u64,
+    /// Rows whose id an earlier row has.
+    pub duplicate_ids: u64,
+    /// Estimated tokens of system and user messages, and of the old answers.
+    pub tokens: (u64, u64),
+    conversations: HashSet<u64>,
+    ids: HashSet<u64>,
+}
+
+impl Census {
+    /// Counts a row that cannot even be cut out of its container.
+    pub fn add_broken(&mut self, reason: &str) {
+        self.rows += 1;
+        *self.invalid.entry(kind_of(reason)).or_default() += 1;
+    }
+
+    /// Counts a row.
+    pub fn add(&mut self, reader: &RowReader, bytes: &[u8]) {
+        self.rows += 1;
+        let row = match reader.source(bytes) {
+            Ok(row) => row,
+            Err(reason) => {
+                *self.invalid.entry(kind_of(&reason)).or_default() += 1;
+                return;
+            }
+        };
+        *self.formats.entry(row.format).or_default() += 1;
+        let mut users = 0;
+        for message in &row.messages {
+            let place = match message.role {
+                SourceRole::System => 0,
+                SourceRole::User => 1,
+                SourceRole::Assistant => 2,
+                SourceRole::Tool => 3,
+            };
+            self.roles[place] += 1;
+            let Content::Text(text) = &message.content else { continue };
+            match message.role {
+                SourceRole::User => {
+                    users += 1;
+                    self.user_characters.add(text.chars().count() as u64);
+                    self.tokens.0 += estimate_tokens(text);
+                }
+                SourceRole::System => self.tokens.0 += estimate_tokens(text),
+                SourceRole::Assistant | SourceRole::Tool => self.tokens.1 += estimate_tokens(text),
+            }
+        }
+        self.user_turns.add(users);
+        if let Some(id) = &row.id {
+            self.duplicate_ids += u64::from(!self.ids.insert(hash_of(id)));
+        }
+        match reader.read(bytes) {
+            Reading::Ready { seed, notes, .. } => self.add_seed(&seed, &notes),
+            Reading::Skipped { skip, .. } => *self.skipped.entry(Skip::name(skip)).or_default() += 1,
+            Reading::Invalid { reason } => *self.invalid.entry(kind_of(&reason)).or_default() += 1,
+        }
+    }
+
+    fn add_seed(&mut self, seed: &Seed, notes: &Notes) {
+        self.notes.add(notes);
+        self.duplicates += u64::from(!self.conversations.insert(seed.digest().prefix()));
+        let said =
+            seed.turns.iter().filter_map(|turn| turn.messages.last()).flat_map(|message| message.content().chars());
+        let sample: String = said.take(LANGUAGE_CHARACTERS).collect();
+        *self.languages.entry(language_of(&sample)).or_default() += 1;
+    }
+}
+
+/// Counts of whole numbers: exact below a thousand, to three digits above, so that it stays small.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Histogram {
+    counts: BTreeMap<u64, u64>,
+    max: u64,
+}
+
+impl Histogram {
+    fn add(&mut self, value: u64) {
+        let digits = value.checked_ilog10().unwrap_or(0).saturating_sub(2);
+        let unit = 10u64.pow(digits);
+        *self.counts.entry(value / unit * unit).or_default() += 1;
+        self.max = self.max.max(value);
+    }
+
+    /// Returns the least, the median and the most; nothing where nothing was counted.
+    pub fn spread(&self) -> Option<(u64, u64, u64)> {
+        let half = self.counts.values().sum::<u64>().div_ceil(2);
+        let mut below = 0;
+        let median = self.counts.iter().find(|(_, count)| {
+            below += **count;
+            below >= half
+        });
+        Some((*self.counts.keys().next()?, *median?.0, self.max))
+    }
+
+    /// Returns value and count, ascending.
+    pub fn counts(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.counts.iter().map(|(value, count)| (*value, *count))
+    }
+}
+
+/// Cuts from a reason what differs from row to row.
+fn kind_of(reason: &str) -> String {
+    const CHARACTERS_MAX: usize = 80;
+    let reason = reason.split(" at line ").next().unwrap_or(reason);
+    reason.chars().take(CHARACTERS_MAX).collect()
+}
+
+fn hash_of(text: &str) -> u64 {
+    crate::conversation::Message::new(crate::conversation::Role::User, text).digest().prefix()
+}
+
+fn language_of(text: &str) -> &'static str {
+    use whichlang::Lang;
+    match whichlang::detect_language(text) {
+        Lang::Ara => "Arabic",
+        Lang::Cmn => "Chinese",
+        Lang::Deu => "German",
+        Lang::Eng => "English",
+        Lang::Fra => "French",
+        Lang::Hin => "Hindi",
+        Lang::Ita => "Italian",
+        Lang::Jpn => "Japanese",
+        Lang::Kor => "Korean",
+        Lang::Nld => "Dutch",
+        Lang::Por => "Portuguese",
+        Lang::Rus => "Russian",
+        Lang::Spa => "Spanish",
+        Lang::Swe => "Swedish",
+        Lang::Tur => "Turkish",
+        Lang::Vie => "Vietnamese",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_lower_middle_and_large_values_keep_three_digits() {
+        let mut histogram = Histogram::default();
+        assert_eq!(histogram.spread(), None);
+        for value in [3, 1, 2, 4] {
+            histogram.add(value);
+        }
+        assert_eq!(histogram.spread(), Some((1, 2, 4)));
+        histogram.add(123_456);
+        assert_eq!(histogram.spread(), Some((1, 3, 123_456)));
+        assert!(histogram.counts().any(|(value, _)| value == 123_000));
+    }
+}
