@@ -9,7 +9,7 @@ use super::first_pass::{Prepared, prepare};
 use super::limits::limits;
 use super::machine::footprint;
 use super::model::{Found, find_teacher};
-use super::options::{Options, QuestionArgs, ReadArgs, RunArgs, StoreArgs};
+use super::options::{Options, QuestionArgs, ReadArgs, RunArgs, StoreArgs, WriteArgs};
 use super::output::{OUTPUT, Writer, Written, check_output, check_writable};
 use super::signals::Signals;
 use super::{CliError, CliResult, store};
@@ -50,6 +50,9 @@ pub struct DistillArgs {
     read: ReadArgs,
 
     #[command(flatten)]
+    write: WriteArgs,
+
+    #[command(flatten)]
     question: QuestionArgs,
 
     #[command(flatten)]
@@ -68,7 +71,8 @@ pub fn run(args: DistillArgs) -> CliResult {
 }
 
 async fn distill(args: DistillArgs) -> CliResult {
-    let options = Options::resolve(&args.store, &[&args.read, &args.question, &args.run])?;
+    let options = Options::resolve(&args.store, &[&args.read, &args.write, &args.question, &args.run])?;
+    let format = options.output_format()?;
     check_output(&args.output, &args.input)?;
     check_writable(&args.output)?;
     let found = find_teacher(args.teacher.as_deref(), &options)?;
@@ -116,8 +120,10 @@ async fn distill(args: DistillArgs) -> CliResult {
     };
     let code = match ended {
         Ended::Finished => {
-            let writer = Writer { rows: &rows, recipe: &*recipe, store: &*store, keep_partial: args.keep_partial };
+            let writer =
+                Writer { rows: &rows, recipe: &*recipe, store: &*store, format, keep_partial: args.keep_partial };
             let written = writer.write(&args.output)?;
+            closing.left_out.extend(written.unfit.clone());
             close_finished(&mut closing, &args.output, &written, invalid)
         }
         Ended::Stopped(reason) => close_stopped(&mut closing, &reason, &signals, &found),

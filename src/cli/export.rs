@@ -5,7 +5,7 @@ use clap::Args;
 use super::error::exit_code;
 use super::first_pass::prepare;
 use super::model::find_teacher;
-use super::options::{Options, QuestionArgs, ReadArgs, StoreArgs};
+use super::options::{Options, QuestionArgs, ReadArgs, StoreArgs, WriteArgs};
 use super::output::{OUTPUT, Writer, check_output};
 use super::{CliResult, store};
 use crate::recipe::Distill;
@@ -37,20 +37,28 @@ pub struct ExportArgs {
     read: ReadArgs,
 
     #[command(flatten)]
+    write: WriteArgs,
+
+    #[command(flatten)]
     question: QuestionArgs,
 }
 
 pub fn run(args: ExportArgs) -> CliResult {
-    let options = Options::resolve(&args.store, &[&args.read, &args.question])?;
+    let options = Options::resolve(&args.store, &[&args.read, &args.write, &args.question])?;
+    let format = options.output_format()?;
     check_output(&args.output, &args.input)?;
     let found = find_teacher(args.teacher.as_deref(), &options)?;
     let system = options.system_text()?;
     let recipe = Distill::new(Arc::clone(&found.target), system.as_deref());
     let store = store::open_reader(&options)?;
     let prepared = prepare(&args.input, &options, &recipe, system.as_deref())?;
-    let writer = Writer { rows: &prepared.rows, recipe: &recipe, store: &*store, keep_partial: args.keep_partial };
+    let writer =
+        Writer { rows: &prepared.rows, recipe: &recipe, store: &*store, format, keep_partial: args.keep_partial };
     let written = writer.write(&args.output)?;
     options.say(&format!("wrote {}, {}", args.output, counted(written.rows, "row")));
+    for (reason, count) in &written.unfit {
+        options.say(&format!("left out: {} ({reason})", counted(*count, "row")));
+    }
     let missing = written.incomplete + prepared.invalid;
     if missing == 0 {
         return Ok(exit_code::COMPLETE);

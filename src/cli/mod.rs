@@ -1,5 +1,6 @@
 //! The command line: arguments → settings → run → exit code. One file a command.
 
+mod convert;
 mod distill;
 mod environment;
 mod error;
@@ -42,6 +43,7 @@ enum Command {
     Distill(distill::DistillArgs),
     Plan(plan::PlanArgs),
     Export(export::ExportArgs),
+    Convert(convert::ConvertArgs),
     Inspect(inspect::InspectArgs),
     Status(status::StatusArgs),
     Verify(verify::VerifyArgs),
@@ -55,6 +57,7 @@ pub fn main() -> ExitCode {
         Command::Distill(args) => distill::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Export(args) => export::run(args),
+        Command::Convert(args) => convert::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Status(args) => status::run(args),
         Command::Verify(args) => verify::run(args),

@@ -14,6 +14,7 @@ use super::model::Profile;
 use super::signals::StopSignal;
 use crate::conversation::Sampling;
 use crate::dataset::{self, FORMATS, ON_REQUEST, ParseMappingError, RowReader, Shape};
+use crate::export;
 use crate::model::PaceLimits;
 use crate::report::{ProgressMode, words};
 
@@ -95,6 +96,15 @@ option_groups! {
         /// Read only the first N rows
         #[arg(long, value_name = "N")]
         limit: u64,
+    }
+
+    /// Options that decide what is written.
+    #[command(next_help_heading = "What is written")]
+    WriteArgs {
+        /// Write rows for this trainer: openai, sharegpt, llama-factory, axolotl, ms-swift, trl-prompt-completion,
+        /// per-turn [default: openai]
+        #[arg(long, value_name = "FORMAT")]
+        to: String,
     }
 
     /// Options that decide what is asked; the same questions need the same options.
@@ -241,6 +251,15 @@ impl Options {
             (None, None) => None,
         };
         Ok(RowReader { shape })
+    }
+
+    /// Returns the format of the output.
+    pub fn output_format(&self) -> Result<&'static dyn export::Format, CliError> {
+        let name = self.to.as_deref().unwrap_or(export::FORMATS[0].name());
+        export::named(name).ok_or_else(|| {
+            let known: Vec<&str> = export::FORMATS.iter().map(|format| format.name()).collect();
+            CliError::usage(format!("there is no output format `{name}`"), format!("write one of {}", known.join(", ")))
+        })
     }
 
     /// True where the person wants to see errors only.

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::error::CliError;
 use super::first_pass::{Row, Rows};
 use crate::conversation::{Dialogue, Outcome, Seed};
-use crate::export::{Format, Incomplete, OpenAi, OutputFile, incomplete_row};
+use crate::export::{Format, Incomplete, OutputError, OutputFile, Unfit, incomplete_row, record};
 use crate::recipe::{Progress, Recipe, Replay};
 use crate::store::{Reader, Status};
 
@@ -30,6 +30,8 @@ pub struct Written {
     pub kept_old: bool,
     /// Missing conversations by reason.
     pub reasons: BTreeMap<String, u64>,
+    /// Finished conversations that the format's trainer would refuse or spoil, by reason.
+    pub unfit: BTreeMap<String, u64>,
 }
 
 /// Writes every conversation that is complete, one row for each input row, and lists the others.
@@ -37,6 +39,7 @@ pub struct Writer<'a> {
     pub rows: &'a Rows,
     pub recipe: &'a dyn Recipe,
     pub store: &'a dyn Reader,
+    pub format: &'static dyn Format,
     /// Writes an incomplete conversation up to its last good turn instead of leaving it out.
     pub keep_partial: bool,
 }
@@ -71,9 +74,16 @@ impl Writer<'_> {
                         *written.reasons.entry(format!("{kind}: {reason}")).or_default() += 1;
                     }
                     if ended.fault.is_none() || (self.keep_partial && ended.turns_answered > 0) {
-                        OpenAi.write(&seed, &ended.dialogue, &mut line);
-                        output.write(&line)?;
-                        written.rows += 1;
+                        match self.format.write(&record(&seed, &ended.dialogue), &mut line) {
+                            Ok(()) => {
+                                output.write(&line)?;
+                                written.rows += 1;
+                            }
+                            Err(Unfit(reason)) => {
+                                *written.unfit.entry(reason.to_owned()).or_default() += 1;
+                                missing.add(&Incomplete { id: Some(&seed.id), kind: "unfit", reason, ..entry })?;
+                            }
+                        }
                     }
                 }
             }
@@ -84,6 +94,7 @@ impl Writer<'_> {
         written.kept_old = path != "-" && would_empty;
         if !written.kept_old {
             output.finish()?;
+            write_companion(self.format, path)?;
         }
         written.listed = missing.count;
         written.incomplete_path = missing.finish()?;
@@ -148,20 +159,41 @@ fn partial(seed: &Seed, replay: &Replay<'_>) -> Dialogue {
     dialogue
 }
 
+/// Writes the file that the format's trainer wants beside the output, if it wants one.
+pub fn write_companion(format: &dyn Format, output: &str) -> Result<(), OutputError> {
+    let output = Path::new(output);
+    let directory = output.parent().unwrap_or(Path::new(""));
+    let Some((name, fresh)) = format.companion(output, None) else { return Ok(()) };
+    let path = directory.join(name);
+    // What stands there already stays; only this output's entry is new.
+    let content = match std::fs::read(&path) {
+        Err(_) => fresh,
+        Ok(old) => {
+            let damaged =
+                |source: serde_json::Error| OutputError { path: path.display().to_string(), source: source.into() };
+            let old = serde_json::from_slice(&old).map_err(damaged)?;
+            format.companion(output, Some(old)).map_or(fresh, |(_, content)| content)
+        }
+    };
+    let mut file = OutputFile::create(&path.display().to_string())?;
+    file.write(format!("{content:#}\n").as_bytes())?;
+    file.finish()
+}
+
 /// The list of missing rows, made when the first one comes. A list of an earlier run goes when none comes.
-struct Missing {
+pub struct Missing {
     path: Option<String>,
     file: Option<OutputFile>,
-    count: u64,
+    pub count: u64,
 }
 
 impl Missing {
-    fn new(output: &str) -> Self {
+    pub fn new(output: &str) -> Self {
         let path = (output != "-").then(|| format!("{output}.incomplete.jsonl"));
         Self { path, file: None, count: 0 }
     }
 
-    fn add(&mut self, row: &Incomplete<'_>) -> Result<(), CliError> {
+    pub fn add(&mut self, row: &Incomplete<'_>) -> Result<(), CliError> {
         self.count += 1;
         let Some(path) = &self.path else { return Ok(()) };
         let file = match &mut self.file {
@@ -173,7 +205,7 @@ impl Missing {
         Ok(file.write(&line)?)
     }
 
-    fn finish(self) -> Result<Option<String>, CliError> {
+    pub fn finish(self) -> Result<Option<String>, CliError> {
         match (self.file, self.path) {
             (Some(file), path) => {
                 file.finish()?;

@@ -10,7 +10,7 @@ use clap::Args;
 use super::error::exit_code;
 use super::first_pass::prepare;
 use super::model::find_teacher;
-use super::options::{Options, QuestionArgs, ReadArgs, StoreArgs};
+use super::options::{Options, QuestionArgs, ReadArgs, StoreArgs, WriteArgs};
 use super::output::Writer;
 use super::{CliError, CliResult, store};
 use crate::recipe::Distill;
@@ -46,11 +46,14 @@ pub struct VerifyArgs {
     read: ReadArgs,
 
     #[command(flatten)]
+    write: WriteArgs,
+
+    #[command(flatten)]
     question: QuestionArgs,
 }
 
 pub fn run(args: VerifyArgs) -> CliResult {
-    let options = Options::resolve(&args.store, &[&args.read, &args.question])?;
+    let options = Options::resolve(&args.store, &[&args.read, &args.write, &args.question])?;
     if args.input.is_empty() != args.output.is_none() {
         return Err(CliError::usage(
             "an output is verified against its input",
@@ -108,12 +111,14 @@ fn as_text(found: &Verification) -> String {
 
 /// Writes the output anew beside the store and holds the two against each other, line by line and whatever the order.
 fn verify_output(args: &VerifyArgs, output: &str, options: &Options) -> Result<u8, CliError> {
+    let format = options.output_format()?;
     let found = find_teacher(args.teacher.as_deref(), options)?;
     let system = options.system_text()?;
     let recipe = Distill::new(Arc::clone(&found.target), system.as_deref());
     let reader = store::open_reader(options)?;
     let prepared = prepare(&args.input, options, &recipe, system.as_deref())?;
-    let writer = Writer { rows: &prepared.rows, recipe: &recipe, store: &*reader, keep_partial: args.keep_partial };
+    let writer =
+        Writer { rows: &prepared.rows, recipe: &recipe, store: &*reader, format, keep_partial: args.keep_partial };
     let directory = prepared.rows.spool();
     let expected_path = directory.join("expected.jsonl").display().to_string();
     let written = writer.write(&expected_path)?;

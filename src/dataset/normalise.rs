@@ -69,7 +69,7 @@ pub fn normalise(messages: Vec<SourceMessage>) -> Result<(Vec<Turn>, Notes), Ski
     let mut turns: Vec<Turn> = Vec::new();
     let mut draft = Draft::default();
     let mut messages = messages.into_iter();
-    for SourceMessage { role, content } in messages.by_ref() {
+    for SourceMessage { role, content, .. } in messages.by_ref() {
         let text = match content {
             Content::Text(text) => text,
             Content::ToolCall => return Err(Skip::ToolUse),

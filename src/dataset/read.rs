@@ -1,8 +1,9 @@
 use serde_json::Value;
 
-use super::format::{FORMATS, Format, Mapped, SourceMessage};
+use super::format::{Content, FORMATS, Format, Mapped, SourceMessage};
 use super::normalise::{Notes, Skip, normalise};
-use crate::conversation::{Columns, Seed};
+use super::role::SourceRole;
+use crate::conversation::{Columns, Digest, Line, Message, Record, Role, Seed, split_leading_thought};
 
 /// What a row's bytes come to.
 #[derive(Debug)]
@@ -78,7 +79,7 @@ impl Shape {
 impl RowReader {
     /// Reads one row.
     pub fn read(&self, bytes: &[u8]) -> Reading {
-        let SourceRow { id, format, messages, mut columns } = match self.source(bytes) {
+        let SourceRow { id, format, messages, columns } = match self.source(bytes) {
             Ok(row) => row,
             Err(reason) => return Reading::Invalid { reason },
         };
@@ -88,7 +89,7 @@ impl RowReader {
         match if has_media { Err(Skip::Multimodal) } else { normalise(messages) } {
             Err(skip) => Reading::Skipped { id, format, skip },
             Ok((turns, notes)) => {
-                columns = flattened(columns);
+                let columns = flattened(columns, false);
                 let mut seed = Seed { id: id.unwrap_or_default(), turns, columns };
                 if seed.id.is_empty() {
                     seed.id = format!("{:016x}", seed.digest().prefix());
@@ -135,6 +136,41 @@ pub struct SourceRow {
     pub columns: Columns,
 }
 
+impl SourceRow {
+    /// Returns the row as it stands, for another format: nothing is joined, dropped or asked. Fails with a code where
+    /// something in it is neither words nor thoughts.
+    pub fn into_record(self) -> Result<Record, &'static str> {
+        let mut lines: Vec<Line> = Vec::new();
+        for SourceMessage { role, content, reasoning, is_trained } in self.messages {
+            let text = match content {
+                Content::Text(text) => text,
+                Content::ToolCall => return Err(Skip::ToolUse.name()),
+                Content::Media => return Err(Skip::Multimodal.name()),
+            };
+            let role = match role {
+                SourceRole::System => Role::System,
+                SourceRole::User => Role::User,
+                SourceRole::Assistant => Role::Assistant,
+                SourceRole::Tool => return Err(Skip::ToolUse.name()),
+            };
+            let split =
+                if role == Role::Assistant && reasoning.is_none() { split_leading_thought(&text) } else { None };
+            let (reasoning, text) = match split {
+                Some((thought, rest)) => (Some(thought.to_owned()), rest.to_owned()),
+                None => (reasoning, text),
+            };
+            // Words that answer nobody are context.
+            let answers = lines.iter().any(|line| line.role() == Role::User);
+            let is_trained = role == Role::Assistant && is_trained.unwrap_or(answers);
+            lines.push(Line { message: Message::new(role, text), reasoning, is_trained });
+        }
+        let meta = flattened(self.columns, true);
+        let digest = || lines.iter().fold(Digest([0; 32]), |digest, line| digest.then(line.message.digest()));
+        let id = self.id.unwrap_or_else(|| format!("{:016x}", digest().prefix()));
+        Ok(Record { id, lines, meta })
+    }
+}
+
 /// Parses a list that is written as text.
 fn unfold(columns: &mut Columns, name: &str) {
     if let Some(Value::String(text)) = columns.get(name)
@@ -145,17 +181,16 @@ fn unfold(columns: &mut Columns, name: &str) {
     }
 }
 
-/// Takes `id` away and puts the fields of a `meta` column, as this program writes it, beside the others.
-fn flattened(mut columns: Columns) -> Columns {
+/// Takes `id` away and puts the fields of a `meta` column, as this program writes it, beside the others. Its `turns` say
+/// what is known of the answers; they go where those are to be written anew.
+fn flattened(mut columns: Columns, keeps_answers: bool) -> Columns {
     columns.shift_remove("id");
     if let Some(Value::Object(_)) = columns.get("meta")
         && let Some(Value::Object(meta)) = columns.shift_remove("meta")
     {
-        for (name, value) in meta {
+        for (name, value) in meta.into_iter().filter(|(name, _)| keeps_answers || name != "turns") {
             columns.entry(name).or_insert(value);
         }
-        // What an earlier run said about answers that are now written anew.
-        columns.shift_remove("turns");
     }
     columns
 }

@@ -3,21 +3,68 @@
 //! A format is one file here ([`Format`]) and one line in its list. Files appear whole or not at all
 //! ([`OutputFile`]): a reader never sees half of one, and an interrupted run leaves the old one in place.
 
+mod axolotl;
 mod file;
 mod incomplete;
+mod llama_factory;
+mod ms_swift;
 mod openai;
+mod per_turn;
+mod record;
+mod sharegpt;
+mod strict;
+mod trl;
 
 pub use file::{OutputError, OutputFile};
 pub use incomplete::{Incomplete, incomplete_row};
-pub use openai::OpenAi;
+pub use record::record;
 
-use crate::conversation::{Dialogue, Seed};
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::conversation::Record;
 
 /// A shape of output rows.
 pub trait Format: Send + Sync {
     /// The name that `--to` takes.
     fn name(&self) -> &'static str;
 
-    /// Appends the row to `out`, line end included.
-    fn write(&self, seed: &Seed, dialogue: &Dialogue, out: &mut Vec<u8>);
+    /// Appends the rows that a record makes to `out`, line ends included. Fails where the trainer would refuse or
+    /// spoil the row.
+    fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit>;
+
+    /// Returns a file that the trainer wants beside the output: its name, and what it holds with the old content.
+    fn companion(&self, _output: &Path, _old: Option<Value>) -> Option<(&'static str, Value)> {
+        None
+    }
+}
+
+/// A code that says why a record does not fit a format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unfit(pub &'static str);
+
+/// Every format; the first is the default.
+pub const FORMATS: &[&dyn Format] = &[
+    &openai::OpenAi,
+    &sharegpt::ShareGpt,
+    &llama_factory::LlamaFactory,
+    &axolotl::Axolotl,
+    &ms_swift::MsSwift,
+    &trl::PromptCompletion,
+    &per_turn::PerTurn,
+];
+
+/// Returns the format with this name.
+pub fn named(name: &str) -> Option<&'static dyn Format> {
+    FORMATS.iter().copied().find(|format| format.name() == name)
+}
+
+fn push(out: &mut Vec<u8>, value: &impl serde::Serialize) {
+    serde_json::to_writer(&mut *out, value).expect("JSON values can always be written to memory");
+}
+
+fn push_row(out: &mut Vec<u8>, row: &Value) {
+    push(out, row);
+    out.push(b'\n');
 }

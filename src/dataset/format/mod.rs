@@ -66,12 +66,16 @@ pub struct SourceMessage {
     pub role: SourceRole,
     /// The words.
     pub content: Content,
+    /// The chain of thought beside them.
+    pub reasoning: Option<String>,
+    /// Whether the row says that these words are to be learned.
+    pub is_trained: Option<bool>,
 }
 
 impl SourceMessage {
     /// A message of words.
     pub fn text(role: SourceRole, text: String) -> Self {
-        Self { role, content: Content::Text(text) }
+        Self { role, content: Content::Text(text), reasoning: None, is_trained: None }
     }
 }
 
@@ -128,8 +132,19 @@ fn read_message(index: usize, mut item: Value, role_key: &str, content_key: &str
         Value::Array(parts) => read_parts(&parts).map_err(|reason| format!("message {place} {reason}"))?,
         _ => return Err(format!("message {place} has a `{content_key}` that is neither text nor a list of parts")),
     };
-    Ok(SourceMessage { role, content })
+    let reasoning = REASONING.iter().find_map(|key| item[*key].as_str()).map(str::to_owned);
+    let is_trained = TRAINED.iter().find_map(|key| match &item[*key] {
+        Value::Bool(flag) => Some(*flag),
+        Value::Number(weight) => weight.as_f64().map(|weight| weight > 0.0),
+        _ => None,
+    });
+    Ok(SourceMessage { role, content, reasoning, is_trained })
 }
+
+/// Keys under which a message's thoughts stand.
+const REASONING: [&str; 3] = ["reasoning_content", "reasoning", "thinking"];
+/// Keys that say whether a message is to be learned: axolotl's, ms-swift's, `OpenAI`'s, LLaMA-Factory's.
+const TRAINED: [&str; 4] = ["train", "loss", "weight", "loss_weight"];
 
 /// Joins the text of content parts. A thought is no part of the answer; anything that is no text is media.
 fn read_parts(parts: &[Value]) -> Result<Content, String> {

@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::{Content, Format, SourceMessage, is_list_of, take_list};
+use super::{Format, SourceMessage, is_list_of, take_list};
 use crate::conversation::Columns;
 use crate::dataset::role::SourceRole;
 
@@ -29,8 +29,7 @@ impl Format for ShareGpt {
                 if messages.first().is_some_and(|message| message.role == SourceRole::System) {
                     messages.remove(0);
                 }
-                let content = Content::Text(system.clone());
-                messages.insert(0, SourceMessage { role: SourceRole::System, content });
+                messages.insert(0, SourceMessage::text(SourceRole::System, system.clone()));
             }
             row.shift_remove("system");
         }

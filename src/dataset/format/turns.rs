@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::{Content, Format, SourceMessage};
+use super::{Format, SourceMessage};
 use crate::conversation::Columns;
 use crate::dataset::role::SourceRole;
 
@@ -19,7 +19,7 @@ impl Format for Turns {
     fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
         let Some(Value::Array(items)) = row.shift_remove("turns") else { return Err("`turns` is no list".to_owned()) };
         // Each turn waits for an answer of its own, so an empty one stands behind it.
-        let message = |role, text| SourceMessage { role, content: Content::Text(text) };
+        let message = SourceMessage::text;
         let messages = items.into_iter().filter_map(|item| match item {
             Value::String(text) => Some(text),
             _ => None,

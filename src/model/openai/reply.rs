@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::conversation::{Answer, Finish, Message, Question, Role, Usage};
+use crate::conversation::{Answer, Finish, Message, Question, Role, Usage, split_leading_thought};
 use crate::model::failure::{Class, ErrorBody, Failure, Refusal};
 
 /// Reads a whole JSON reply.
@@ -99,8 +99,10 @@ impl Parts {
         let Some(mut finish) = finish_of(&word) else {
             return Err(Failure::new(Class::AgainLater, "unfinished", format!("the server gave up with `{word}`")));
         };
-        if self.reasoning.is_empty() {
-            split_leading_thought(&mut self.text, &mut self.reasoning);
+        if self.reasoning.is_empty()
+            && let Some((thought, rest)) = split_leading_thought(&self.text)
+        {
+            (self.reasoning, self.text) = (thought.to_owned(), rest.to_owned());
         }
         let limit = question.target.sampling().max_tokens.map(u64::from);
         let at_limit = limit.zip(self.usage.completion_tokens).is_some_and(|(limit, count)| count >= limit);
@@ -130,19 +132,6 @@ impl Parts {
             attempts: attempt,
         })
     }
-}
-
-/// Moves `<think>…</think>` from the answer's beginning into the reasoning; the opening tag may be missing.
-fn split_leading_thought(text: &mut String, reasoning: &mut String) {
-    let opened = text.trim_start().strip_prefix("<think>");
-    let body = opened.unwrap_or(text);
-    let Some((thought, rest)) = body.split_once("</think>") else { return };
-    if opened.is_none() && thought.contains('<') {
-        return;
-    }
-    let rest = rest.trim_start().to_owned();
-    thought.trim().clone_into(reasoning);
-    *text = rest;
 }
 
 /// Returns what a server's word for the end of an answer means; `None` for an end that is no answer.

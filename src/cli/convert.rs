@@ -1,0 +1,122 @@
+use std::collections::BTreeMap;
+
+use clap::Args;
+
+use super::error::exit_code;
+use super::first_pass::{Spool, open_inputs};
+use super::options::{Options, ReadArgs, StoreArgs, WriteArgs};
+use super::output::{Missing, check_output, check_writable, write_companion};
+use super::{CliError, CliResult};
+use crate::dataset::{Input, RowReader};
+use crate::export::{Format, Incomplete, OutputFile, Unfit};
+use crate::report::words::counted;
+
+/// Rewrite rows in another format; no model, no store
+///
+/// What is said stays as it is, the old answers too. A row that the format cannot hold is listed with its reason in
+/// OUT.incomplete.jsonl.
+#[derive(Args)]
+pub struct ConvertArgs {
+    /// Files, directories or patterns of conversations, or - for standard input
+    #[arg(required = true)]
+    input: Vec<String>,
+
+    /// Write the rows here, - for standard output; .gz and .zst are compressed
+    #[arg(short, long, value_name = "OUT")]
+    output: String,
+
+    #[command(flatten)]
+    read: ReadArgs,
+
+    #[command(flatten)]
+    write: WriteArgs,
+
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+/// What became of the rows.
+#[derive(Default)]
+struct Converted {
+    read: u64,
+    written: u64,
+    invalid: u64,
+    left_out: BTreeMap<&'static str, u64>,
+}
+
+pub fn run(args: ConvertArgs) -> CliResult {
+    let options = Options::resolve(&args.store, &[&args.read, &args.write])?;
+    let (reader, format) = (options.row_reader()?, options.output_format()?);
+    check_output(&args.output, &args.input)?;
+    check_writable(&args.output)?;
+    let spool = Spool::temporary()?;
+    let mut output = OutputFile::create(&args.output)?;
+    let mut missing = Missing::new(&args.output);
+    let mut converted = Converted::default();
+    let limit = options.limit.unwrap_or(u64::MAX);
+    for source in open_inputs(&args.input, &spool)? {
+        convert(&source, &reader, format, limit, &mut output, &mut missing, &mut converted)?;
+    }
+    output.finish()?;
+    write_companion(format, &args.output)?;
+    let listed = missing.finish()?;
+    options.say(&format!("wrote {}, {} of {}", args.output, counted(converted.written, "row"), converted.read));
+    for (reason, count) in &converted.left_out {
+        options.say(&format!("left out: {} ({reason})", counted(*count, "row")));
+    }
+    if converted.invalid > 0 {
+        options.say(&format!("not read: {}", counted(converted.invalid, "row")));
+    }
+    if let Some(path) = listed {
+        options.say(&format!("listed in {path}"));
+    }
+    Ok(if converted.invalid > 0 { exit_code::INCOMPLETE } else { exit_code::COMPLETE })
+}
+
+fn convert(
+    source: &Input,
+    reader: &RowReader,
+    format: &dyn Format,
+    limit: u64,
+    output: &mut OutputFile,
+    missing: &mut Missing,
+    converted: &mut Converted,
+) -> Result<(), CliError> {
+    let unreadable = |error: std::io::Error| {
+        CliError::usage(format!("cannot read {}: {error}", source.name), "name files that exist and can be read")
+    };
+    let mut rows = source.rows().map_err(unreadable)?;
+    let mut lines = Vec::new();
+    while converted.read < limit {
+        let Some(row) = rows.next().map_err(unreadable)? else { break };
+        converted.read += 1;
+        lines.clear();
+        let line = row.as_ref().map_or_else(|problem| problem.line, |row| row.line);
+        let read = row.map_err(|problem| problem.reason).and_then(|row| reader.source(row.bytes));
+        let entry =
+            Incomplete { id: None, source: &source.name, line, kind: "", reason: "", turns_answered: 0, turns: 0 };
+        match read {
+            Err(reason) => {
+                converted.invalid += 1;
+                missing.add(&Incomplete { kind: "invalid", reason: &reason, ..entry })?;
+            }
+            Ok(row) => {
+                let id = row.id.clone();
+                let fitted = row
+                    .into_record()
+                    .and_then(|record| format.write(&record, &mut lines).map_err(|Unfit(reason)| reason));
+                match fitted {
+                    Ok(()) => {
+                        output.write(&lines)?;
+                        converted.written += 1;
+                    }
+                    Err(reason) => {
+                        *converted.left_out.entry(reason).or_default() += 1;
+                        missing.add(&Incomplete { id: id.as_deref(), kind: "unfit", reason, ..entry })?;
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,51 @@
+use std::sync::Arc;
+
+use super::message::{Message, Role};
+use super::seed::Columns;
+
+/// A dialogue as a row of training data holds it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Record {
+    /// The row's name.
+    pub id: String,
+    /// What is said, in order.
+    pub lines: Vec<Line>,
+    /// Everything else that is known of it.
+    pub meta: Columns,
+}
+
+/// One message of a record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line {
+    /// Who says what.
+    pub message: Arc<Message>,
+    /// The chain of thought before it, where one is known.
+    pub reasoning: Option<String>,
+    /// True for an assistant's words that are to be learned.
+    pub is_trained: bool,
+}
+
+impl Line {
+    /// A line that is context.
+    pub fn context(message: Arc<Message>) -> Self {
+        Self { message, reasoning: None, is_trained: false }
+    }
+
+    /// Returns who speaks.
+    pub fn role(&self) -> Role {
+        self.message.role()
+    }
+
+    /// Returns the words.
+    pub fn text(&self) -> &str {
+        self.message.content()
+    }
+}
+
+/// Splits `<think>…</think>` from a text's beginning: the thought and the rest. The opening tag may be missing, as
+/// templates put it into the prompt.
+pub fn split_leading_thought(text: &str) -> Option<(&str, &str)> {
+    let opened = text.trim_start().strip_prefix("<think>");
+    let (thought, rest) = opened.unwrap_or(text).split_once("</think>")?;
+    (opened.is_some() || !thought.contains('<')).then(|| (thought.trim(), rest.trim_start()))
+}

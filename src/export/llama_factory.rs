@@ -1,0 +1,47 @@
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use super::sharegpt::turn;
+use super::strict::alternating;
+use super::{Format, Unfit, push_row};
+use crate::conversation::Record;
+
+/// LLaMA-Factory's `sharegpt` formatting: strict alternation from a human to a gpt, the system message in a column, and
+/// an entry in the `dataset_info.json` beside the file. Its `openai` formatting is not used: it adds words to the system
+/// message (read in its converter at ff6d4d1).
+pub struct LlamaFactory;
+
+impl Format for LlamaFactory {
+    fn name(&self) -> &'static str {
+        "llama-factory"
+    }
+
+    fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {
+        let (system, turns) = alternating(record)?;
+        let system = system.as_ref().map_or("", |system| system.content());
+        let conversations: Vec<Value> = turns.iter().map(turn).collect();
+        let row = json!({"id": record.id, "conversations": conversations, "system": system, "meta": record.meta});
+        push_row(out, &row);
+        Ok(())
+    }
+
+    fn companion(&self, output: &Path, old: Option<Value>) -> Option<(&'static str, Value)> {
+        let file = output.file_name()?.to_str()?;
+        let name = file.split('.').next().unwrap_or(file);
+        let mut entries = match old {
+            Some(Value::Object(entries)) => entries,
+            _ => Map::new(),
+        };
+        let entry = json!({
+            "file_name": file, "formatting": "sharegpt",
+            "columns": {"messages": "conversations", "system": "system"},
+            "tags": {
+                "role_tag": "from", "content_tag": "value", "user_tag": "human", "assistant_tag": "gpt",
+                "system_tag": "system",
+            },
+        });
+        entries.insert(name.to_owned(), entry);
+        Some(("dataset_info.json", Value::Object(entries)))
+    }
+}

@@ -1,0 +1,29 @@
+use serde_json::{Value, json};
+
+use super::{Format, Unfit, push_row};
+use crate::conversation::{Record, Role};
+
+/// ms-swift's `messages` with `loss` on each of the assistant's.
+pub struct MsSwift;
+
+impl Format for MsSwift {
+    fn name(&self) -> &'static str {
+        "ms-swift"
+    }
+
+    fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {
+        if !record.lines.iter().any(|line| line.is_trained) {
+            return Err(Unfit("no_answer"));
+        }
+        let messages = record.lines.iter().map(|line| {
+            let mut message = json!({"role": line.role().name(), "content": line.text()});
+            if line.role() == Role::Assistant {
+                message["loss"] = line.is_trained.into();
+            }
+            message
+        });
+        let messages: Vec<Value> = messages.collect();
+        push_row(out, &json!({"id": record.id, "messages": messages, "meta": record.meta}));
+        Ok(())
+    }
+}

@@ -1,0 +1,35 @@
+use serde_json::{Value, json};
+
+use super::trl::message;
+use super::{Format, Unfit, push_row};
+use crate::conversation::{Record, Role};
+
+/// A row for each answer: everything up to it, and only it is learned, by whichever name the trainer has for that
+/// (`train`, `loss`, `weight`). Only the last answer has its thoughts, as templates of reasoning models render it.
+pub struct PerTurn;
+
+impl Format for PerTurn {
+    fn name(&self) -> &'static str {
+        "per-turn"
+    }
+
+    fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {
+        let learned = record.lines.iter().enumerate().filter(|(_, line)| line.is_trained);
+        let start = out.len();
+        for (number, (last, _)) in (1..).zip(learned) {
+            let messages = record.lines[..=last].iter().enumerate().map(|(at, line)| {
+                let mut message = message(line, at == last);
+                if line.role() == Role::Assistant {
+                    message["train"] = (at == last).into();
+                    message["loss"] = (at == last).into();
+                    message["weight"] = u8::from(at == last).into();
+                }
+                message
+            });
+            let messages: Vec<Value> = messages.collect();
+            let id = format!("{}#{number}", record.id);
+            push_row(out, &json!({"id": id, "messages": messages, "meta": record.meta}));
+        }
+        if out.len() == start { Err(Unfit("no_answer")) } else { Ok(()) }
+    }
+}

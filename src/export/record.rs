@@ -1,0 +1,36 @@
+use serde_json::{Map, Value, json};
+
+use crate::conversation::{Answer, Dialogue, Line, Record, Seed};
+
+/// Returns a finished dialogue as a record.
+///
+/// `meta` carries the source row's other columns and under `turns` what is known of each answer. A source column that is
+/// itself called `turns` goes under `source_turns`.
+pub fn record(seed: &Seed, dialogue: &Dialogue) -> Record {
+    let lines = dialogue.spoken.iter().map(|spoken| Line {
+        message: spoken.message.clone(),
+        reasoning: spoken.answer.as_ref().and_then(|answer| answer.reasoning.clone()),
+        is_trained: spoken.answer.is_some(),
+    });
+    Record { id: seed.id.clone(), lines: lines.collect(), meta: meta(seed, dialogue) }
+}
+
+fn meta(seed: &Seed, dialogue: &Dialogue) -> Map<String, Value> {
+    let mut meta: Map<String, Value> = seed.columns.clone();
+    if let Some(turns) = meta.shift_remove("turns") {
+        meta.insert("source_turns".to_owned(), turns);
+    }
+    let turns = dialogue.spoken.iter().filter_map(|spoken| spoken.answer.as_deref()).map(turn);
+    meta.insert("turns".to_owned(), turns.collect());
+    meta
+}
+
+fn turn(answer: &Answer) -> Value {
+    json!({
+        "finish_reason": answer.finish.name(),
+        "model": answer.model,
+        "prompt_tokens": answer.usage.prompt_tokens,
+        "completion_tokens": answer.usage.completion_tokens,
+        "attempts": answer.attempts,
+    })
+}

@@ -1,0 +1,42 @@
+use std::sync::Arc;
+
+use super::Unfit;
+use crate::conversation::{Line, Message, Record, Role};
+
+/// Returns a record's system message, and its lines as user and assistant by turns, the user first, the assistant last:
+/// what trainers demand that otherwise blank a row without a word (LLaMA-Factory) or stop (torchtune).
+///
+/// A system message further on is put before the user's next words, two users in a row are joined by an empty line, as
+/// are two assistants; a user at the end goes.
+pub fn alternating(record: &Record) -> Result<(Option<Arc<Message>>, Vec<Line>), Unfit> {
+    let mut lines = record.lines.as_slice();
+    let mut system = None;
+    if let Some((first, rest)) = lines.split_first()
+        && first.role() == Role::System
+    {
+        (system, lines) = (Some(Arc::clone(&first.message)), rest);
+    }
+    let mut turns: Vec<Line> = Vec::new();
+    let mut asides: Vec<&str> = Vec::new();
+    for line in lines {
+        match line.role() {
+            Role::System => asides.push(line.text()),
+            Role::Assistant if turns.is_empty() => return Err(Unfit("assistant_first")),
+            role => {
+                let said = asides.drain(..).filter(|_| role == Role::User).chain([line.text()]);
+                let text = said.collect::<Vec<_>>().join("\n\n");
+                match turns.last_mut().filter(|last| last.role() == role) {
+                    Some(last) => {
+                        last.message = Message::new(role, format!("{}\n\n{text}", last.text()));
+                        last.is_trained |= line.is_trained;
+                    }
+                    None => turns.push(Line { message: Message::new(role, text), ..line.clone() }),
+                }
+            }
+        }
+    }
+    if turns.last().is_some_and(|last| last.role() == Role::User) {
+        turns.pop();
+    }
+    if turns.is_empty() { Err(Unfit("no_answer")) } else { Ok((system, turns)) }
+}

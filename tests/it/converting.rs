@@ -1,0 +1,176 @@
+//! Rows for every trainer, from a model or from other rows, and back.
+
+use std::fmt::Write as _;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::support::{Place, conversation, jsonl, rows, shared_data};
+
+const FORMATS: [&str; 7] =
+    ["openai", "sharegpt", "llama-factory", "axolotl", "ms-swift", "trl-prompt-completion", "per-turn"];
+
+fn message(role: &str, content: &str) -> Value {
+    json!({"role": role, "content": content})
+}
+
+/// A dialogue with everything that formats differ in.
+fn rich() -> Value {
+    json!({"id": "rich", "topic": "harbors", "messages": [
+        message("system", "Be kind."), message("user", "One?"),
+        json!({"role": "assistant", "content": "First.", "reasoning_content": "I think."}),
+        message("user", "Two?"), message("assistant", "<think>More thought.</think>Second.")]})
+}
+
+/// Converts `input` and returns the rows.
+fn converted(place: &Place, input: &str, to: &str) -> Vec<Value> {
+    let output = format!("{to}.jsonl");
+    place.complete(&["convert", input, "-o", &output, "--to", to]);
+    place.rows(&output)
+}
+
+#[test]
+fn every_format_says_it_in_its_own_way() {
+    let place = Place::new();
+    place.write("in.jsonl", jsonl(&[rich()]));
+    let mut shown = String::new();
+    for format in FORMATS {
+        for row in converted(&place, "in.jsonl", format) {
+            let _ = writeln!(shown, "{format}: {row}");
+        }
+    }
+    insta::assert_snapshot!(shown);
+    let info: Value = serde_json::from_str(&place.read("dataset_info.json")).unwrap();
+    insta::assert_snapshot!(format!("{info:#}"));
+}
+
+#[test]
+fn what_a_trainer_would_blank_or_refuse_is_left_out_with_its_reason_or_made_to_fit() {
+    let place = Place::new();
+    let lines = [
+        json!({"id": "greeting", "messages": [message("assistant", "Hi!"), message("user", "Yes?"), message("assistant", "So.")]}),
+        json!({"id": "doubled", "messages": [message("user", "One."), message("user", "Two."), message("assistant", "Three.")]}),
+        json!({"id": "aside", "messages": [message("user", "a"), message("assistant", "b"), message("system", "In French."), message("user", "c"), message("assistant", "d")]}),
+        json!({"id": "open", "messages": [message("user", "a"), message("assistant", "b"), message("user", "c")]}),
+        json!({"id": "silent", "messages": [message("user", "a")]}),
+        json!({"id": "tools", "messages": [message("user", "a"), json!({"role": "assistant", "tool_calls": [{"id": "1"}]})]}),
+    ];
+    place.write("in.jsonl", jsonl(&lines));
+    let strict = converted(&place, "in.jsonl", "llama-factory");
+    let said: Vec<String> = strict.iter().map(|row| format!("{} {}", row["id"], row["conversations"])).collect();
+    insta::assert_snapshot!(said.join("\n"));
+    let reasons = |name: &str| -> Vec<String> {
+        let listed = place.rows(&format!("{name}.jsonl.incomplete.jsonl"));
+        listed
+            .iter()
+            .map(|row| format!("{} {}", row["id"].as_str().unwrap(), row["reason"].as_str().unwrap()))
+            .collect()
+    };
+    assert_eq!(reasons("llama-factory"), ["greeting assistant_first", "silent no_answer", "tools tool_use"]);
+    for (format, count) in [("openai", 5), ("sharegpt", 5), ("axolotl", 3), ("ms-swift", 4), ("per-turn", 5)] {
+        assert_eq!(converted(&place, "in.jsonl", format).len(), count, "{format}");
+    }
+    // A greeting is context: nobody learns it.
+    let swift = converted(&place, "in.jsonl", "ms-swift");
+    assert_eq!((&swift[0]["messages"][0]["loss"], &swift[0]["messages"][2]["loss"]), (&json!(false), &json!(true)));
+}
+
+#[test]
+fn a_run_writes_for_a_trainer_and_verify_and_export_agree() {
+    let place = Place::new();
+    let mut greeting = conversation("tides", 2);
+    greeting["messages"].as_array_mut().unwrap().insert(0, message("assistant", "Hello, what can I do?"));
+    place.write("in.jsonl", jsonl(&[conversation("kites", 3), greeting]));
+    place.complete(&["distill", "in.jsonl", "--teacher", "simulated", "-o", "openai.jsonl"]);
+    for format in FORMATS {
+        let output = format!("d-{format}.jsonl");
+        let command = ["in.jsonl", "--teacher", "simulated", "-o", &output, "--to", format];
+        let finished = place.complete(&[&["distill"][..], &command].concat());
+        let written = place.read(&output);
+        place.complete(&[&["verify"][..], &command].concat());
+        place.complete(&[&["export"][..], &command].concat());
+        assert_eq!(place.read(&output), written, "{format}");
+        if format == "llama-factory" {
+            assert!(finished.stderr.contains("1 × assistant_first"), "{}", finished.stderr);
+            assert_eq!(place.rows(&output).len(), 1);
+        }
+        if format == "per-turn" {
+            assert_eq!(place.rows(&output).len(), 5);
+        }
+    }
+    let finished = place.run(&["distill", "in.jsonl", "--teacher", "simulated", "--to", "nothing"]);
+    assert_eq!(finished.code, Some(2));
+    assert!(finished.stderr.contains("hint: write one of openai, sharegpt"), "{}", finished.stderr);
+}
+
+#[test]
+fn a_registry_that_is_there_keeps_its_entries_and_a_broken_one_is_not_overwritten() {
+    let place = Place::new();
+    place.write("in.jsonl", jsonl(&[rich()]));
+    place.write("dataset_info.json", r#"{"other": {"file_name": "other.json"}}"#);
+    converted(&place, "in.jsonl", "llama-factory");
+    let info: Value = serde_json::from_str(&place.read("dataset_info.json")).unwrap();
+    assert_eq!(
+        (&info["other"]["file_name"], &info["llama-factory"]["file_name"]),
+        (&json!("other.json"), &json!("llama-factory.jsonl"))
+    );
+    place.write("dataset_info.json", "{ not json");
+    let finished = place.run(&["convert", "in.jsonl", "-o", "new.jsonl", "--to", "llama-factory"]);
+    assert_eq!(
+        (finished.code, place.read("dataset_info.json").as_str()),
+        (Some(4), "{ not json"),
+        "{}",
+        finished.stderr
+    );
+}
+
+#[test]
+fn real_files_survive_every_round_trip() {
+    for name in [
+        "fastchat/dummy_conversation.json",
+        "llama_factory/kto_en_demo.json",
+        "cmtmedqa/CMtMedQA_test.json",
+        "wildchat_like",
+    ] {
+        let Some(path) = shared_data(name) else { continue };
+        let place = Place::new();
+        let first = converted(&place, path.to_str().unwrap(), "openai");
+        for format in ["sharegpt", "llama-factory", "axolotl", "ms-swift"] {
+            converted(&place, "openai.jsonl", format);
+            place.complete(&["convert", &format!("{format}.jsonl"), "-o", "back.jsonl"]);
+            let words = |rows: &[Value]| rows.iter().map(|row| row["messages"].clone()).collect::<Vec<_>>();
+            assert_eq!(words(&place.rows("back.jsonl")), words(&first), "{name} through {format}");
+        }
+    }
+}
+
+/// Dialogues that every whole-dialogue format can express: a system message or none, then user and assistant by turns.
+fn dialogues() -> impl Strategy<Value = Value> {
+    let words = "[a-z][a-z\\\\\"\n你好\u{1f642}]{0,12}";
+    let turns = prop::collection::vec((words, words), 1..5);
+    (prop::option::of(words), turns, "[a-z0-9]{1,8}", 0..100u32).prop_map(|(system, turns, id, score)| {
+        let mut messages: Vec<Value> = system.iter().map(|text| message("system", text)).collect();
+        for (user, assistant) in turns {
+            messages.extend([message("user", &user), message("assistant", &assistant)]);
+        }
+        json!({"id": id, "messages": messages, "meta": {"score": score, "nested": {"deep": [1, null]}}})
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn there_and_back_is_the_identity(dialogues in prop::collection::vec(dialogues(), 1..6)) {
+        let place = Place::new();
+        place.write("in.jsonl", jsonl(&dialogues));
+        place.complete(&["convert", "in.jsonl", "-o", "first.jsonl"]);
+        let first = place.read("first.jsonl");
+        prop_assert_eq!(rows(&first), dialogues);
+        for format in ["sharegpt", "llama-factory", "axolotl", "ms-swift"] {
+            place.complete(&["convert", "in.jsonl", "-o", "there.jsonl", "--to", format]);
+            place.complete(&["convert", "there.jsonl", "-o", "back.jsonl"]);
+            prop_assert_eq!(&place.read("back.jsonl"), &first, "{}", format);
+        }
+    }
+}
