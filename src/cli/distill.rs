@@ -85,7 +85,7 @@ async fn distill(args: DistillArgs) -> CliResult {
     let store = Arc::new(store::open(&options)?);
     let prepared = prepare(&args.input, &options, &*recipe, system.as_deref())?;
     let order = prepared.order(Arc::clone(&store) as Arc<dyn Reader>, &*recipe)?;
-    let Prepared { rows, totals, left_out, invalid, .. } = prepared;
+    let Prepared { rows, totals, left_out, changed, invalid, .. } = prepared;
     let ledger = settle_ledger(&store, &options, &found)?;
     let run = begin(&store, recipe.settings())?;
 
@@ -115,6 +115,7 @@ async fn distill(args: DistillArgs) -> CliResult {
     let mut closing = Closing {
         headline: "done".to_owned(),
         left_out: left_out.into_iter().collect(),
+        changed,
         unusable: unusable(&*store, &run, &tally)?,
         ..Closing::default()
     };

@@ -66,7 +66,7 @@ fn as_text(census: &Census) -> String {
     let (said, answered) = census.tokens;
     row("tokens", format!("about {} of users and system, {} of old answers", number(said), number(answered)));
     for (name, count) in census.notes.counts() {
-        row("changed", format!("{} × {name}", number(u64::from(count))));
+        row("changed", format!("{} × {name}", number(count)));
     }
     for (reason, count) in &census.skipped {
         row("left out", format!("{} ({reason})", counted(*count, "row")));

@@ -13,7 +13,9 @@ use super::limits::raise_file_limit;
 use super::model::Profile;
 use super::signals::StopSignal;
 use crate::conversation::Sampling;
-use crate::dataset::{self, FORMATS, ON_REQUEST, ParseMappingError, RowReader, Shape};
+use crate::dataset::{
+    self, DoubleUser, FORMATS, Greeting, ON_REQUEST, ParseMappingError, RowReader, Rules, Shape, Tools,
+};
 use crate::export;
 use crate::model::PaceLimits;
 use crate::report::{ProgressMode, words};
@@ -92,6 +94,18 @@ option_groups! {
         /// Read a list that has its own names, such as role=from,content=value or messages=dialog,role=who,content=says
         #[arg(long, value_name = "NAMES", conflicts_with = "format")]
         map: String,
+
+        /// What the assistant says before the first user: keep it as context, or drop it [default: keep]
+        #[arg(long, value_name = "RULE", value_parser = named::<Greeting>)]
+        greeting: Greeting,
+
+        /// Two user messages in a row: join them, keep both, or skip the row [default: join]
+        #[arg(long, value_name = "RULE", value_parser = named::<DoubleUser>)]
+        double_user: DoubleUser,
+
+        /// Rows with tool calls: skip them, or keep-prefix, the turns before the first call [default: skip]
+        #[arg(long, value_name = "RULE", value_parser = named::<Tools>)]
+        tools: Tools,
 
         /// Read only the first N rows
         #[arg(long, value_name = "N")]
@@ -250,7 +264,12 @@ impl Options {
             })?)),
             (None, None) => None,
         };
-        Ok(RowReader { shape })
+        let rules = Rules {
+            greeting: self.greeting.unwrap_or_default(),
+            double_user: self.double_user.unwrap_or_default(),
+            tools: self.tools.unwrap_or_default(),
+        };
+        Ok(RowReader { shape, rules })
     }
 
     /// Returns the format of the output.
@@ -333,6 +352,13 @@ impl<'de> Deserialize<'de> for Concurrency {
         };
         text.parse().map_err(serde::de::Error::custom)
     }
+}
+
+/// Reads a rule by the name that the configuration file gives it, so that the two agree.
+fn named<Rule: serde::de::DeserializeOwned>(text: &str) -> Result<Rule, String> {
+    Rule::deserialize(serde::de::value::StrDeserializer::new(text)).map_err(|error: serde::de::value::Error| {
+        error.to_string().replace("unknown variant", "there is no").replace("expected", "write")
+    })
 }
 
 /// Returns the configuration and where it is; an empty one where none is named and none is there.

@@ -23,6 +23,6 @@ pub use expand::expand;
 pub use format::{Content, FORMATS, Format, Mapped, ON_REQUEST, ParseMappingError, SourceMessage, named};
 pub use index::{Index, IndexBuilder, IndexError, RowState, Stamp};
 pub use input::{Input, InputError};
-pub use normalise::{Notes, Skip};
+pub use normalise::{DoubleUser, Greeting, Notes, Rules, Skip, Tools};
 pub use read::{Reading, RowReader, Shape, SourceRow};
 pub use row::{Problem, RawRow, RowSource};

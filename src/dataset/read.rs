@@ -1,7 +1,7 @@
 use serde_json::Value;
 
 use super::format::{Content, FORMATS, Format, Mapped, SourceMessage};
-use super::normalise::{Notes, Skip, normalise};
+use super::normalise::{Notes, Rules, Skip, normalise};
 use super::role::SourceRole;
 use crate::conversation::{Columns, Digest, Line, Message, Record, Role, Seed, split_leading_thought};
 
@@ -47,6 +47,8 @@ const LIST_COLUMNS: [&str; 5] = ["messages", "conversations", "conversation", "h
 pub struct RowReader {
     /// The shape that every row has; `None` recognises each row on its own.
     pub shape: Option<Shape>,
+    /// How oddities are met.
+    pub rules: Rules,
 }
 
 /// A shape that was asked for.
@@ -86,7 +88,7 @@ impl RowReader {
         let has_media = MEDIA_COLUMNS
             .iter()
             .any(|name| matches!(columns.get(*name), Some(Value::Array(items)) if !items.is_empty()));
-        match if has_media { Err(Skip::Multimodal) } else { normalise(messages) } {
+        match if has_media { Err(Skip::Multimodal) } else { normalise(messages, self.rules) } {
             Err(skip) => Reading::Skipped { id, format, skip },
             Ok((turns, notes)) => {
                 let columns = flattened(columns, false);
@@ -292,10 +294,10 @@ mod tests {
         fn no_row_makes_a_reader_panic(value in values(), cut in any::<prop::sample::Index>(), junk in prop::collection::vec(any::<u8>(), 0..80)) {
             let text = value.to_string();
             for format in FORMATS.iter().chain(ON_REQUEST) {
-                let _ = RowReader { shape: Some(Shape::Named(*format)) }.read(text.as_bytes());
+                let _ = RowReader { shape: Some(Shape::Named(*format)), ..RowReader::default() }.read(text.as_bytes());
             }
             let mapped = Shape::Mapped("role=from,content=value".parse().unwrap());
-            let _ = RowReader { shape: Some(mapped) }.read(text.as_bytes());
+            let _ = RowReader { shape: Some(mapped), ..RowReader::default() }.read(text.as_bytes());
             let _ = RowReader::default().read(text.as_bytes());
             let _ = RowReader::default().read(&text.as_bytes()[..cut.index(text.len() + 1)]);
             let _ = RowReader::default().read(&junk);

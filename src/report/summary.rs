@@ -25,6 +25,8 @@ pub struct Closing {
     pub listed: Option<(String, u64)>,
     /// Rows left out by rule, and rows that cannot be understood, by reason.
     pub left_out: Vec<(String, u64)>,
+    /// What was changed in rows to make turns of them, by rule.
+    pub changed: BTreeMap<String, u64>,
     /// Which settings made stored answers unusable.
     pub unusable: Option<String>,
     /// What the program itself used, where the system tells.
@@ -61,6 +63,9 @@ pub fn summary(tally: &Tally, elapsed: Duration, closing: &Closing) -> String {
     }
     if let Some(text) = efficiency(tally) {
         row("efficiency", text);
+    }
+    if !closing.changed.is_empty() {
+        row("changed", list(closing.changed.iter()));
     }
     if !closing.left_out.is_empty() {
         let entries = closing.left_out.iter().map(|(reason, count)| (reason, count));
@@ -108,7 +113,7 @@ pub fn summary_json(tally: &Tally, elapsed: Duration, closing: &Closing, exit_co
         "completion_tokens": tally.usage.completion_tokens,
         "cost": (!tally.prices.is_empty()).then_some(tally.cost),
         "failures": tally.failures, "incomplete": closing.incomplete, "reasons": closing.reasons,
-        "left_out": left_out, "output": file(&closing.written), "listed": file(&closing.listed),
+        "left_out": left_out, "changed": closing.changed, "output": file(&closing.written), "listed": file(&closing.listed),
         "unusable": closing.unusable, "hint": closing.hint,
         "efficiency": tally.bound.map(|bound| bound.efficiency()),
         "bound": tally.bound.map(|bound| json!({

@@ -450,8 +450,8 @@ fn inspect_counts_what_a_run_would_read_change_and_leave_out() {
     languages   English 3, Chinese 1
     user text   4 / 8 / 20 characters (least, median, most)
     tokens      about 25 of users and system, 7 of old answers
-    changed     1 × joined_users
     changed     1 × greeting_kept
+    changed     1 × joined_users
     left out    1 row (no_user)
     not read    1 row: no known format has the columns dialogue; --map names the list and its keys
     duplicates  1 conversation like an earlier one
@@ -461,4 +461,50 @@ fn inspect_counts_what_a_run_would_read_change_and_leave_out() {
     let census: Value = serde_json::from_str(&limited.stdout).unwrap();
     assert_eq!((&census["rows"], &census["duplicates"], &census["duplicate_ids"]), (&json!(2), &json!(1), &json!(1)));
     assert!(!place.exists(".cohobate"), "a look makes no store");
+}
+
+#[test]
+fn each_rule_of_normalising_is_an_option_and_is_counted() {
+    let place = Place::new();
+    let message = |role: &str, content: &str| json!({"role": role, "content": content});
+    let call = json!({"role": "assistant", "content": null, "tool_calls": [{"id": "1", "function": {"name": "f", "arguments": "{}"}}]});
+    let rows = [
+        json!({"id": "greeting", "messages": [message("assistant", "Hi!"), message("user", "Yes, {{name}}?")]}),
+        json!({"id": "doubled", "messages": [message("user", "One."), message("user", "Two.")]}),
+        json!({"id": "tools", "messages": [message("user", "a"), message("assistant", "b"), message("user", "c"), call, message("tool", "r"), message("user", "d")]}),
+    ];
+    place.write("in.jsonl", jsonl(&rows));
+    let run = |arguments: &[&str]| -> (Vec<String>, Value) {
+        let command = ["distill", "in.jsonl", "--teacher", "simulated", "-o", "out.jsonl", "--progress", "json"];
+        let finished = place.complete(&[&command[..], arguments].concat());
+        let summary: Value = serde_json::from_str(finished.stderr.lines().last().unwrap()).unwrap();
+        let roles = |row: &Value| {
+            let messages = row["messages"].as_array().unwrap().iter();
+            messages.map(|message| &message["role"].as_str().unwrap()[..1]).collect::<String>()
+        };
+        let said = place.rows("out.jsonl");
+        (
+            said.iter().map(|row| format!("{} {}", row["id"].as_str().unwrap(), roles(row))).collect(),
+            summary["changed"].clone(),
+        )
+    };
+    assert_eq!(
+        run(&[]),
+        (
+            vec!["greeting aua".to_owned(), "doubled ua".to_owned()],
+            json!({"greeting_kept": 1, "joined_users": 1, "placeholder_seen": 1})
+        )
+    );
+    assert_eq!(
+        run(&["--greeting", "drop", "--double-user", "keep", "--tools", "keep-prefix"]),
+        (
+            vec!["greeting ua".to_owned(), "doubled uua".to_owned(), "tools ua".to_owned()],
+            json!({"cut_before_tools": 1, "double_users_kept": 1, "greeting_dropped": 1, "placeholder_seen": 1, "turns_dropped": 2})
+        )
+    );
+    place.write("cohobate.toml", "double-user = \"skip\"\n");
+    assert_eq!(run(&[]).0, ["greeting aua"]);
+    let finished = place.run(&["distill", "in.jsonl", "--teacher", "simulated", "--tools", "eat"]);
+    assert_eq!(finished.code, Some(2), "{}", finished.stderr);
+    assert!(finished.stderr.contains("write `skip` or `keep-prefix`"), "{}", finished.stderr);
 }

@@ -18,6 +18,7 @@ const LAYERS: &[Layer] = &[
         module: "dataset",
         may_import: &["conversation"],
         may_name: &[
+            "serde",
             "serde_json",
             "flate2",
             "zstd",

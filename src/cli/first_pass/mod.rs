@@ -39,6 +39,8 @@ pub struct Prepared {
     pub totals: Totals,
     /// Rows that are left out, by reason.
     pub left_out: BTreeMap<String, u64>,
+    /// What was changed to make turns of rows, by rule.
+    pub changed: BTreeMap<String, u64>,
     /// Rows that cannot be understood.
     pub invalid: u64,
     order: PathBuf,
@@ -99,9 +101,9 @@ pub fn prepare(
             (index, found, order, kept)
         }
     };
-    let Found { totals, left_out, invalid, cut_problems, .. } = found;
+    let Found { totals, left_out, changed, invalid, cut_problems, .. } = found;
     let rows = Arc::new(Rows { index, reader, system, cut_problems, remembered, spool });
-    Ok(Prepared { rows, totals, left_out, invalid, order })
+    Ok(Prepared { rows, totals, left_out, changed, invalid, order })
 }
 
 /// Opens every file that `inputs` stand for.

@@ -41,6 +41,8 @@ pub struct Found {
     pub rows: u64,
     /// Rows that are left out, by reason.
     pub left_out: BTreeMap<String, u64>,
+    /// What was changed to make turns of rows, by rule.
+    pub changed: BTreeMap<String, u64>,
     /// Rows that cannot be understood.
     pub invalid: u64,
     /// What was said of them.
@@ -100,7 +102,12 @@ impl<'a> Pass<'a> {
                     *self.found.left_out.entry(skip.name().to_owned()).or_default() += 1;
                     (row.line, RowState::Skipped)
                 }
-                Reading::Ready { seed, .. } => (row.line, self.rank(&replace_system(seed, self.system.as_ref()))?),
+                Reading::Ready { seed, notes, .. } => {
+                    for (rule, count) in notes.counts() {
+                        *self.found.changed.entry(rule.to_owned()).or_default() += count;
+                    }
+                    (row.line, self.rank(&replace_system(seed, self.system.as_ref()))?)
+                }
             },
         };
         let written = self.index.push(&RawRow { line, ..row }, state);
