@@ -116,7 +116,7 @@ option_groups! {
     #[command(next_help_heading = "What is written")]
     WriteArgs {
         /// Write rows for this trainer: openai, sharegpt, llama-factory, axolotl, ms-swift, trl-prompt-completion,
-        /// per-turn [default: openai]
+        /// per-turn, dpo, kto [default: openai]
         #[arg(long, value_name = "FORMAT")]
         to: String,
     }

@@ -12,6 +12,10 @@ pub struct Record {
     pub lines: Vec<Line>,
     /// Everything else that is known of it.
     pub meta: Columns,
+    /// A worse last line.
+    pub rejected: Option<Line>,
+    /// Whether the last line is good.
+    pub label: Option<bool>,
 }
 
 /// One message of a record.

@@ -14,6 +14,7 @@ mod index;
 mod input;
 mod lines;
 mod normalise;
+mod preference;
 mod read;
 mod role;
 mod row;

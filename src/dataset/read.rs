@@ -2,6 +2,7 @@ use serde_json::Value;
 
 use super::format::{Content, FORMATS, Format, Mapped, SourceMessage};
 use super::normalise::{Notes, Rules, Skip, normalise};
+use super::preference;
 use super::role::SourceRole;
 use crate::conversation::{Columns, Digest, Line, Message, Record, Role, Seed, split_leading_thought};
 
@@ -167,9 +168,14 @@ impl SourceRow {
             lines.push(Line { message: Message::new(role, text), reasoning, is_trained });
         }
         let meta = flattened(self.columns, true);
+        if lines.last().is_some_and(|last| last.role() == Role::User) {
+            lines.extend(preference::chosen(&meta));
+        }
+        let answered = lines.last().is_some_and(|last| last.role() == Role::Assistant);
+        let (rejected, label) = (preference::rejected(&meta).filter(|_| answered), preference::label(&meta));
         let digest = || lines.iter().fold(Digest([0; 32]), |digest, line| digest.then(line.message.digest()));
         let id = self.id.unwrap_or_else(|| format!("{:016x}", digest().prefix()));
-        Ok(Record { id, lines, meta })
+        Ok(Record { id, lines, meta, rejected, label })
     }
 }
 

@@ -10,6 +10,7 @@ mod llama_factory;
 mod ms_swift;
 mod openai;
 mod per_turn;
+mod preference;
 mod record;
 mod sharegpt;
 mod strict;
@@ -53,6 +54,8 @@ pub const FORMATS: &[&dyn Format] = &[
     &ms_swift::MsSwift,
     &trl::PromptCompletion,
     &per_turn::PerTurn,
+    &preference::Dpo,
+    &preference::Kto,
 ];
 
 /// Returns the format with this name.

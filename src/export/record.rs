@@ -12,7 +12,7 @@ pub fn record(seed: &Seed, dialogue: &Dialogue) -> Record {
         reasoning: spoken.answer.as_ref().and_then(|answer| answer.reasoning.clone()),
         is_trained: spoken.answer.is_some(),
     });
-    Record { id: seed.id.clone(), lines: lines.collect(), meta: meta(seed, dialogue) }
+    Record { id: seed.id.clone(), lines: lines.collect(), meta: meta(seed, dialogue), ..Record::default() }
 }
 
 fn meta(seed: &Seed, dialogue: &Dialogue) -> Map<String, Value> {

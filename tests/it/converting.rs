@@ -104,6 +104,60 @@ fn a_run_writes_for_a_trainer_and_verify_and_export_agree() {
 }
 
 #[test]
+fn pairs_and_labels_come_from_every_place_they_stand_in() {
+    let place = Place::new();
+    let asked = [message("user", "Where?")];
+    let pairs = [
+        json!({"id": "lf", "conversations": [{"from": "human", "value": "Where?"}],
+            "chosen": {"from": "gpt", "value": "There."}, "rejected": {"from": "gpt", "value": "No."}}),
+        json!({"id": "trl", "prompt": asked, "chosen": [message("assistant", "There.")], "rejected": [message("assistant", "No.")]}),
+        json!({"id": "v1", "chosen_messages": [asked[0], message("assistant", "There.")],
+            "rejected_messages": [asked[0], {"role": "assistant", "content": [{"type": "text", "value": "No."}]}]}),
+        json!({"id": "hh", "chosen": "\n\nHuman: Where?\n\nAssistant: There.", "rejected": "\n\nHuman: Where?\n\nAssistant: No."}),
+        json!({"id": "text", "prompt": "Where?", "chosen": "There.", "rejected": "No."}),
+    ];
+    place.write("in.jsonl", jsonl(&pairs));
+    let shape = |row: &Value| json!({"prompt": row["prompt"], "chosen": row["chosen"], "rejected": row["rejected"]});
+    let expected =
+        json!({"prompt": asked, "chosen": [message("assistant", "There.")], "rejected": [message("assistant", "No.")]});
+    let direct = converted(&place, "in.jsonl", "dpo");
+    assert_eq!(direct.iter().map(shape).collect::<Vec<_>>(), vec![expected.clone(); 5]);
+    // A detour over whole dialogues keeps the other side in `meta`.
+    converted(&place, "in.jsonl", "sharegpt");
+    assert_eq!(converted(&place, "sharegpt.jsonl", "dpo").iter().map(shape).collect::<Vec<_>>(), vec![expected; 5]);
+    let labels = converted(&place, "dpo.jsonl", "kto");
+    assert_eq!(labels.iter().filter(|row| row["label"] == true).count(), 5);
+    assert_eq!(labels.len(), 10);
+    place.write(
+        "kto.in.jsonl",
+        jsonl(&[
+            json!({"id": "good", "messages": [asked[0], message("assistant", "There.")], "label": true}),
+            json!({"id": "plain", "messages": [asked[0], message("assistant", "There.")]}),
+            json!({"id": "same", "prompt": "Where?", "chosen": "x", "rejected": "x"}),
+        ]),
+    );
+    assert_eq!(converted(&place, "kto.in.jsonl", "kto").len(), 3);
+    assert_eq!(converted(&place, "kto.in.jsonl", "dpo").len(), 0);
+    let reasons: Vec<Value> =
+        place.rows("dpo.jsonl.incomplete.jsonl").iter().map(|row| row["reason"].clone()).collect();
+    assert_eq!(reasons, ["no_pair", "no_pair", "same_answers"]);
+}
+
+#[test]
+fn real_pairs_and_labels_become_rows() {
+    for (name, to, count) in [
+        ("llama_factory/dpo_en_demo.json", "dpo", 300),
+        ("llama_factory/dpo_zh_demo.json", "dpo", 300),
+        ("llama_factory/v1_dpo_demo.jsonl", "dpo", 10),
+        ("llama_factory/kto_en_demo.json", "kto", 300),
+    ] {
+        let Some(path) = shared_data(name) else { continue };
+        let place = Place::new();
+        assert_eq!(converted(&place, path.to_str().unwrap(), to).len(), count, "{name}");
+    }
+}
+
+#[test]
 fn a_registry_that_is_there_keeps_its_entries_and_a_broken_one_is_not_overwritten() {
     let place = Place::new();
     place.write("in.jsonl", jsonl(&[rich()]));

@@ -1,0 +1,80 @@
+use serde_json::{Value, json};
+
+use super::trl::message;
+use super::{Format, Unfit, push_row};
+use crate::conversation::{Columns, Line, Record, Role};
+
+/// TRL's `{"prompt": [...], "chosen": [...], "rejected": [...]}`, each a list of messages: for records with a worse last
+/// answer. axolotl's and `OpenRLHF`'s readers take the same columns.
+pub struct Dpo;
+
+/// TRL's `{"prompt": [...], "completion": [...], "label"}`: for records whose last answer is called good or bad; a pair
+/// makes two rows.
+pub struct Kto;
+
+/// Columns that said which answer is better; in these formats the row itself does.
+const SAID: [&str; 7] =
+    ["chosen", "rejected", "chosen_messages", "rejected_messages", "rejected_response", "label", "kto_tag"];
+
+impl Format for Dpo {
+    fn name(&self) -> &'static str {
+        "dpo"
+    }
+
+    fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {
+        let (prompt, chosen) = last_answer(record)?;
+        let rejected = record.rejected.as_ref().ok_or(Unfit("no_pair"))?;
+        if chosen.text() == rejected.text() {
+            return Err(Unfit("same_answers"));
+        }
+        let row = json!({
+            "id": record.id, "prompt": prompt, "chosen": [message(chosen, true)],
+            "rejected": [message(rejected, true)], "meta": meta(record),
+        });
+        push_row(out, &row);
+        Ok(())
+    }
+}
+
+impl Format for Kto {
+    fn name(&self) -> &'static str {
+        "kto"
+    }
+
+    fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {
+        let (prompt, last) = last_answer(record)?;
+        let mut push = |line: &Line, label: bool, id: String| {
+            let completion = [message(line, true)];
+            let row =
+                json!({"id": id, "prompt": prompt, "completion": completion, "label": label, "meta": meta(record)});
+            push_row(out, &row);
+        };
+        match (record.label, &record.rejected) {
+            (Some(label), _) => push(last, label, record.id.clone()),
+            (None, Some(rejected)) => {
+                push(last, true, format!("{}#chosen", record.id));
+                push(rejected, false, format!("{}#rejected", record.id));
+            }
+            (None, None) => return Err(Unfit("no_label")),
+        }
+        Ok(())
+    }
+}
+
+fn last_answer(record: &Record) -> Result<(Vec<Value>, &Line), Unfit> {
+    match record.lines.split_last() {
+        Some((last, before)) if last.role() == Role::Assistant && !before.is_empty() => {
+            Ok((before.iter().map(|line| message(line, false)).collect(), last))
+        }
+        _ => Err(Unfit("no_answer")),
+    }
+}
+
+fn meta(record: &Record) -> Columns {
+    record
+        .meta
+        .iter()
+        .filter(|(name, _)| !SAID.contains(&name.as_str()))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
