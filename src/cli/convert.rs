@@ -8,7 +8,7 @@ use super::options::{Options, ReadArgs, StoreArgs, WriteArgs};
 use super::output::{Missing, check_output, check_writable, write_companion};
 use super::{CliError, CliResult};
 use crate::dataset::{Input, RowReader};
-use crate::export::{Format, Incomplete, OutputFile, Unfit};
+use crate::export::{Incomplete, Sink, Unfit};
 use crate::report::words::counted;
 
 /// Rewrite rows in another format; no model, no store
@@ -21,7 +21,8 @@ pub struct ConvertArgs {
     #[arg(required = true)]
     input: Vec<String>,
 
-    /// Write the rows here, - for standard output; .gz and .zst are compressed
+    /// Write the rows here, - for standard output; .gz and .zst are compressed; DIR/ is a directory of Parquet shards
+    /// with a dataset card
     #[arg(short, long, value_name = "OUT")]
     output: String,
 
@@ -50,12 +51,12 @@ pub fn run(args: ConvertArgs) -> CliResult {
     check_output(&args.output, &args.input)?;
     check_writable(&args.output)?;
     let spool = Spool::temporary()?;
-    let mut output = OutputFile::create(&args.output)?;
+    let mut output = Sink::create(&args.output, format)?;
     let mut missing = Missing::new(&args.output);
     let mut converted = Converted::default();
     let limit = options.limit.unwrap_or(u64::MAX);
     for source in open_inputs(&args.input, &spool)? {
-        convert(&source, &reader, format, limit, &mut output, &mut missing, &mut converted)?;
+        convert(&source, &reader, limit, &mut output, &mut missing, &mut converted)?;
     }
     output.finish()?;
     write_companion(format, &args.output)?;
@@ -76,9 +77,8 @@ pub fn run(args: ConvertArgs) -> CliResult {
 fn convert(
     source: &Input,
     reader: &RowReader,
-    format: &dyn Format,
     limit: u64,
-    output: &mut OutputFile,
+    output: &mut Sink,
     missing: &mut Missing,
     converted: &mut Converted,
 ) -> Result<(), CliError> {
@@ -86,11 +86,9 @@ fn convert(
         CliError::usage(format!("cannot read {}: {error}", source.name), "name files that exist and can be read")
     };
     let mut rows = source.rows().map_err(unreadable)?;
-    let mut lines = Vec::new();
     while converted.read < limit {
         let Some(row) = rows.next().map_err(unreadable)? else { break };
         converted.read += 1;
-        lines.clear();
         let line = row.as_ref().map_or_else(|problem| problem.line, |row| row.line);
         let read = row.map_err(|problem| problem.reason).and_then(|row| reader.source(row.bytes));
         let entry =
@@ -102,14 +100,12 @@ fn convert(
             }
             Ok(row) => {
                 let id = row.id.clone();
-                let fitted = row
-                    .into_record()
-                    .and_then(|record| format.write(&record, &mut lines).map_err(|Unfit(reason)| reason));
+                let fitted = match row.into_record() {
+                    Ok(record) => output.write(&record)?.map_err(|Unfit(reason)| reason),
+                    Err(reason) => Err(reason),
+                };
                 match fitted {
-                    Ok(()) => {
-                        output.write(&lines)?;
-                        converted.written += 1;
-                    }
+                    Ok(()) => converted.written += 1,
                     Err(reason) => {
                         *converted.left_out.entry(reason).or_default() += 1;
                         missing.add(&Incomplete { id: id.as_deref(), kind: "unfit", reason, ..entry })?;

@@ -31,7 +31,8 @@ pub struct DistillArgs {
     #[arg(long, value_name = "MODEL")]
     teacher: Option<String>,
 
-    /// Write the rows here, - for standard output; .gz and .zst are compressed
+    /// Write the rows here, - for standard output; .gz and .zst are compressed; DIR/ is a directory of Parquet shards
+    /// with a dataset card
     #[arg(short, long, value_name = "OUT", default_value = OUTPUT)]
     output: String,
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::error::CliError;
 use super::first_pass::{Row, Rows};
 use crate::conversation::{Dialogue, Outcome, Seed};
-use crate::export::{Format, Incomplete, OutputError, OutputFile, Unfit, incomplete_row, record};
+use crate::export::{Format, Incomplete, OutputError, OutputFile, Sink, Unfit, incomplete_row, is_directory, record};
 use crate::recipe::{Progress, Recipe, Replay};
 use crate::store::{Reader, Status};
 
@@ -47,12 +47,10 @@ pub struct Writer<'a> {
 impl Writer<'_> {
     /// Writes `path` and, where rows are missing, `path.incomplete.jsonl`. Both appear whole or not at all.
     pub fn write(&self, path: &str) -> Result<Written, CliError> {
-        let mut output = OutputFile::create(path)?;
+        let mut output = Sink::create(path, self.format)?;
         let mut missing = Missing::new(path);
         let mut written = Written::default();
-        let mut line = Vec::new();
         for row in 0..self.rows.len() {
-            line.clear();
             let (source, number) = self.rows.place(row)?;
             let mut entry =
                 Incomplete { id: None, source, line: number, kind: "", reason: "", turns_answered: 0, turns: 0 };
@@ -74,11 +72,8 @@ impl Writer<'_> {
                         *written.reasons.entry(format!("{kind}: {reason}")).or_default() += 1;
                     }
                     if ended.fault.is_none() || (self.keep_partial && ended.turns_answered > 0) {
-                        match self.format.write(&record(&seed, &ended.dialogue), &mut line) {
-                            Ok(()) => {
-                                output.write(&line)?;
-                                written.rows += 1;
-                            }
+                        match output.write(&record(&seed, &ended.dialogue))? {
+                            Ok(()) => written.rows += 1,
                             Err(Unfit(reason)) => {
                                 *written.unfit.entry(reason.to_owned()).or_default() += 1;
                                 missing.add(&Incomplete { id: Some(&seed.id), kind: "unfit", reason, ..entry })?;
@@ -161,6 +156,9 @@ fn partial(seed: &Seed, replay: &Replay<'_>) -> Dialogue {
 
 /// Writes the file that the format's trainer wants beside the output, if it wants one.
 pub fn write_companion(format: &dyn Format, output: &str) -> Result<(), OutputError> {
+    if output == "-" || is_directory(output) {
+        return Ok(());
+    }
     let output = Path::new(output);
     let directory = output.parent().unwrap_or(Path::new(""));
     let Some((name, fresh)) = format.companion(output, None) else { return Ok(()) };
@@ -189,7 +187,7 @@ pub struct Missing {
 
 impl Missing {
     pub fn new(output: &str) -> Self {
-        let path = (output != "-").then(|| format!("{output}.incomplete.jsonl"));
+        let path = (output != "-").then(|| format!("{}.incomplete.jsonl", output.trim_end_matches('/')));
         Self { path, file: None, count: 0 }
     }
 
@@ -225,8 +223,13 @@ pub fn check_writable(path: &str) -> Result<(), CliError> {
     if path == "-" {
         return Ok(());
     }
+    if is_directory(path) {
+        drop(Sink::create(path, crate::export::FORMATS[0])?);
+        return Ok(());
+    }
     if Path::new(path).is_dir() {
-        return Err(CliError::usage(format!("the output {path} is a directory"), "name a file with -o"));
+        let hint = format!("name a file with -o, or {path}/ for a directory of Parquet shards");
+        return Err(CliError::usage(format!("the output {path} is a directory"), hint));
     }
     let is_special = std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
     // Opening a pipe would tell its reader that there is nothing.
@@ -246,7 +249,10 @@ pub fn check_output(path: &str, inputs: &[String]) -> Result<(), CliError> {
     let foreign = [".parquet", ".arrow", ".csv", ".tsv", ".json", ".bz2"];
     if let Some(ending) = foreign.iter().find(|ending| lower.ends_with(**ending)) {
         let message = format!("the output {path} ends in {ending}, but rows are written as JSONL");
-        return Err(CliError::usage(message, "let it end in .jsonl, .jsonl.gz or .jsonl.zst"));
+        return Err(CliError::usage(
+            message,
+            "let it end in .jsonl, .jsonl.gz or .jsonl.zst, or in / for a directory of Parquet shards",
+        ));
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ use super::model::find_teacher;
 use super::options::{Options, QuestionArgs, ReadArgs, StoreArgs, WriteArgs};
 use super::output::Writer;
 use super::{CliError, CliResult, store};
+use crate::export::is_directory;
 use crate::recipe::Distill;
 use crate::report::words::{counted, number};
 use crate::store::{Verification, repair, verify};
@@ -111,6 +112,10 @@ fn as_text(found: &Verification) -> String {
 
 /// Writes the output anew beside the store and holds the two against each other, line by line and whatever the order.
 fn verify_output(args: &VerifyArgs, output: &str, options: &Options) -> Result<u8, CliError> {
+    if is_directory(output) {
+        let hint = "write the rows as lines with `cohobate export -o FILE.jsonl` and verify those";
+        return Err(CliError::usage("a directory of shards cannot be verified", hint));
+    }
     let format = options.output_format()?;
     let found = find_teacher(args.teacher.as_deref(), options)?;
     let system = options.system_text()?;

@@ -193,6 +193,12 @@ fn unfold(columns: &mut Columns, name: &str) {
 /// what is known of the answers; they go where those are to be written anew.
 fn flattened(mut columns: Columns, keeps_answers: bool) -> Columns {
     columns.shift_remove("id");
+    if let Some(Value::String(text)) = columns.get("meta")
+        && let Ok(meta @ Value::Object(_)) = serde_json::from_str(text)
+    {
+        // Tables hold it as text.
+        columns.insert("meta".to_owned(), meta);
+    }
     if let Some(Value::Object(_)) = columns.get("meta")
         && let Some(Value::Object(meta)) = columns.shift_remove("meta")
     {

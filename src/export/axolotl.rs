@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
-use super::{Format, Unfit, push_row};
+use super::column::{Leaf, id, messages, meta};
+use super::{Column, Format, Unfit, push_row};
 use crate::conversation::Record;
 
 /// axolotl's `type: chat_template` with `message_field_training: train`: every message says whether it is learned.
@@ -9,6 +10,16 @@ pub struct Axolotl;
 impl Format for Axolotl {
     fn name(&self) -> &'static str {
         "axolotl"
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        const {
+            &[
+                id(),
+                messages("messages", &[("role", Leaf::Text), ("content", Leaf::Text), ("train", Leaf::Flag)]),
+                meta(),
+            ]
+        }
     }
 
     fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {

@@ -2,9 +2,10 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
+use super::column::{Kind, Leaf, id, messages, meta};
 use super::sharegpt::turn;
 use super::strict::alternating;
-use super::{Format, Unfit, push_row};
+use super::{Column, Format, Unfit, push_row};
 use crate::conversation::Record;
 
 /// LLaMA-Factory's `sharegpt` formatting: strict alternation from a human to a gpt, the system message in a column, and
@@ -15,6 +16,17 @@ pub struct LlamaFactory;
 impl Format for LlamaFactory {
     fn name(&self) -> &'static str {
         "llama-factory"
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        const {
+            &[
+                id(),
+                messages("conversations", &[("from", Leaf::Text), ("value", Leaf::Text)]),
+                Column { name: "system", kind: Kind::Text },
+                meta(),
+            ]
+        }
     }
 
     fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {

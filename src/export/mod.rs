@@ -4,6 +4,8 @@
 //! ([`OutputFile`]): a reader never sees half of one, and an interrupted run leaves the old one in place.
 
 mod axolotl;
+mod card;
+mod column;
 mod file;
 mod incomplete;
 mod llama_factory;
@@ -12,13 +14,17 @@ mod openai;
 mod per_turn;
 mod preference;
 mod record;
+mod shards;
 mod sharegpt;
+mod sink;
 mod strict;
 mod trl;
 
+pub use column::{Column, Kind, Leaf};
 pub use file::{OutputError, OutputFile};
 pub use incomplete::{Incomplete, incomplete_row};
 pub use record::record;
+pub use sink::{Sink, is_directory};
 
 use std::path::Path;
 
@@ -30,6 +36,9 @@ use crate::conversation::Record;
 pub trait Format: Send + Sync {
     /// The name that `--to` takes.
     fn name(&self) -> &'static str;
+
+    /// Returns the columns of its rows.
+    fn columns(&self) -> &'static [Column];
 
     /// Appends the rows that a record makes to `out`, line ends included. Fails where the trainer would refuse or
     /// spoil the row.

@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
-use super::{Format, Unfit, push_row};
+use super::column::{Leaf, id, messages, meta};
+use super::{Column, Format, Unfit, push_row};
 use crate::conversation::{Record, Role};
 
 /// ms-swift's `messages` with `loss` on each of the assistant's.
@@ -9,6 +10,16 @@ pub struct MsSwift;
 impl Format for MsSwift {
     fn name(&self) -> &'static str {
         "ms-swift"
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        const {
+            &[
+                id(),
+                messages("messages", &[("role", Leaf::Text), ("content", Leaf::Text), ("loss", Leaf::Flag)]),
+                meta(),
+            ]
+        }
     }
 
     fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {

@@ -1,4 +1,5 @@
-use super::{Format, Unfit, push};
+use super::column::{PLAIN, id, messages, meta};
+use super::{Column, Format, Unfit, push};
 use crate::conversation::Record;
 
 /// `{"id", "messages": [{"role", "content"}], "meta"}`: what TRL, axolotl, torchtune and the others take.
@@ -10,6 +11,10 @@ pub struct OpenAi;
 impl Format for OpenAi {
     fn name(&self) -> &'static str {
         "openai"
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        const { &[id(), messages("messages", PLAIN), meta()] }
     }
 
     fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {

@@ -1,7 +1,8 @@
 use serde_json::{Value, json};
 
+use super::column::{Leaf, id, messages, meta};
 use super::trl::message;
-use super::{Format, Unfit, push_row};
+use super::{Column, Format, Unfit, push_row};
 use crate::conversation::{Record, Role};
 
 /// A row for each answer: everything up to it, and only it is learned, by whichever name the trainer has for that
@@ -11,6 +12,26 @@ pub struct PerTurn;
 impl Format for PerTurn {
     fn name(&self) -> &'static str {
         "per-turn"
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        const {
+            &[
+                id(),
+                messages(
+                    "messages",
+                    &[
+                        ("role", Leaf::Text),
+                        ("content", Leaf::Text),
+                        ("reasoning_content", Leaf::Text),
+                        ("train", Leaf::Flag),
+                        ("loss", Leaf::Flag),
+                        ("weight", Leaf::Number),
+                    ],
+                ),
+                meta(),
+            ]
+        }
     }
 
     fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {

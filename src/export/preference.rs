@@ -1,7 +1,8 @@
 use serde_json::{Value, json};
 
+use super::column::{Kind, PLAIN, THINKING, id, messages, meta};
 use super::trl::message;
-use super::{Format, Unfit, push_row};
+use super::{Column, Format, Unfit, push_row};
 use crate::conversation::{Columns, Line, Record, Role};
 
 /// TRL's `{"prompt": [...], "chosen": [...], "rejected": [...]}`, each a list of messages: for records with a worse last
@@ -21,6 +22,10 @@ impl Format for Dpo {
         "dpo"
     }
 
+    fn columns(&self) -> &'static [Column] {
+        const { &[id(), messages("prompt", PLAIN), messages("chosen", THINKING), messages("rejected", THINKING), meta()] }
+    }
+
     fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {
         let (prompt, chosen) = last_answer(record)?;
         let rejected = record.rejected.as_ref().ok_or(Unfit("no_pair"))?;
@@ -29,7 +34,7 @@ impl Format for Dpo {
         }
         let row = json!({
             "id": record.id, "prompt": prompt, "chosen": [message(chosen, true)],
-            "rejected": [message(rejected, true)], "meta": meta(record),
+            "rejected": [message(rejected, true)], "meta": other_columns(record),
         });
         push_row(out, &row);
         Ok(())
@@ -41,12 +46,23 @@ impl Format for Kto {
         "kto"
     }
 
+    fn columns(&self) -> &'static [Column] {
+        const {
+            &[
+                id(),
+                messages("prompt", PLAIN),
+                messages("completion", THINKING),
+                Column { name: "label", kind: Kind::Flag },
+                meta(),
+            ]
+        }
+    }
+
     fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {
         let (prompt, last) = last_answer(record)?;
         let mut push = |line: &Line, label: bool, id: String| {
             let completion = [message(line, true)];
-            let row =
-                json!({"id": id, "prompt": prompt, "completion": completion, "label": label, "meta": meta(record)});
+            let row = json!({"id": id, "prompt": prompt, "completion": completion, "label": label, "meta": other_columns(record)});
             push_row(out, &row);
         };
         match (record.label, &record.rejected) {
@@ -70,7 +86,7 @@ fn last_answer(record: &Record) -> Result<(Vec<Value>, &Line), Unfit> {
     }
 }
 
-fn meta(record: &Record) -> Columns {
+fn other_columns(record: &Record) -> Columns {
     record
         .meta
         .iter()

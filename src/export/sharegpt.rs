@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
-use super::{Format, Unfit, push_row};
+use super::column::{Leaf, id, messages, meta};
+use super::{Column, Format, Unfit, push_row};
 use crate::conversation::{Line, Record, Role};
 
 /// `{"id", "conversations": [{"from": "human" | "gpt" | "system", "value"}], "meta"}`.
@@ -9,6 +10,10 @@ pub struct ShareGpt;
 impl Format for ShareGpt {
     fn name(&self) -> &'static str {
         "sharegpt"
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        const { &[id(), messages("conversations", &[("from", Leaf::Text), ("value", Leaf::Text)]), meta()] }
     }
 
     fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {

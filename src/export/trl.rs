@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
-use super::{Format, Unfit, push_row};
+use super::column::{PLAIN, THINKING, id, messages, meta};
+use super::{Column, Format, Unfit, push_row};
 use crate::conversation::{Line, Record};
 
 /// TRL's `{"prompt": [...], "completion": [...]}`, a row for each answer; thoughts stand in the completion alone.
@@ -9,6 +10,10 @@ pub struct PromptCompletion;
 impl Format for PromptCompletion {
     fn name(&self) -> &'static str {
         "trl-prompt-completion"
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        const { &[id(), messages("prompt", PLAIN), messages("completion", THINKING), meta()] }
     }
 
     fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {

@@ -178,6 +178,35 @@ fn a_registry_that_is_there_keeps_its_entries_and_a_broken_one_is_not_overwritte
     );
 }
 
+#[cfg(feature = "parquet")]
+#[test]
+fn shards_hold_what_lines_hold_and_stand_there_whole_or_not_at_all() {
+    let place = Place::new();
+    let pair = json!({"id": "pair", "prompt": [message("user", "Where?")], "chosen": [message("assistant", "There.")], "rejected": [message("assistant", "No.")]});
+    place.write("in.jsonl", jsonl(&[rich(), conversation("行", 2), pair]));
+    for format in FORMATS.into_iter().chain(["dpo", "kto"]) {
+        converted(&place, "in.jsonl", format);
+        let directory = format!("{format}/");
+        place.complete(&["convert", "in.jsonl", "-o", &directory, "--to", format]);
+        assert!(place.exists(&format!("{format}/data/train-00000-of-00001.parquet")));
+        let card = place.read(&format!("{format}/README.md"));
+        assert!(card.starts_with("---\nlicense: other\n") && card.contains("path: data/train-*"), "{card}");
+        // Read back, the two say the same.
+        place.complete(&["convert", &directory, "-o", "from-shards.jsonl"]);
+        place.complete(&["convert", &format!("{format}.jsonl"), "-o", "from-lines.jsonl"]);
+        let words = |name: &str| place.rows(name).iter().map(|row| row["messages"].clone()).collect::<Vec<_>>();
+        assert_eq!(words("from-shards.jsonl"), words("from-lines.jsonl"), "{format}");
+    }
+    // An old dataset is replaced, anything else is not touched.
+    place.complete(&["convert", "in.jsonl", "-o", "openai/"]);
+    place.complete(&["distill", "in.jsonl", "--teacher", "simulated", "-o", "openai/"]);
+    place.write("openai/notes.txt", "mine");
+    let finished = place.run(&["convert", "in.jsonl", "-o", "openai/"]);
+    assert_eq!((finished.code, place.read("openai/notes.txt").as_str()), (Some(4), "mine"), "{}", finished.stderr);
+    let left: Vec<_> = std::fs::read_dir(place.path(".")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().contains("partial")), "{left:?}");
+}
+
 #[test]
 fn real_files_survive_every_round_trip() {
     for name in [

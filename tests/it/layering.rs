@@ -34,7 +34,11 @@ const LAYERS: &[Layer] = &[
             "arrow_schema",
         ],
     },
-    Layer { module: "export", may_import: &["conversation"], may_name: &["serde", "serde_json", "flate2", "zstd"] },
+    Layer {
+        module: "export",
+        may_import: &["conversation"],
+        may_name: &["parquet", "arrow_json", "arrow_schema", "serde", "serde_json", "flate2", "zstd"],
+    },
     Layer {
         module: "model",
         may_import: &["conversation"],

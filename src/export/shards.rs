@@ -1,0 +1,254 @@
+#[cfg(feature = "parquet")]
+pub use parquet_shards::Shards;
+
+#[cfg(not(feature = "parquet"))]
+pub use no_shards::Shards;
+
+#[cfg(feature = "parquet")]
+mod parquet_shards {
+    use std::fs::{self, File};
+    use std::io;
+    use std::path::{Path, PathBuf};
+    use std::sync::Arc;
+
+    use arrow_json::ReaderBuilder;
+    use arrow_json::reader::Decoder;
+    use arrow_schema::{DataType, Field, Fields, Schema};
+    use parquet::arrow::ArrowWriter;
+    use parquet::basic::{Compression, ZstdLevel};
+    use parquet::file::properties::WriterProperties;
+    use serde_json::Value;
+
+    use crate::export::card::card;
+    use crate::export::column::{Kind, Leaf};
+    use crate::export::{Format, OutputError};
+
+    /// JSON bytes that make a shard; what they come to on disk is a fraction.
+    const SHARD_BYTES: usize = 1 << 30;
+    /// Rows that are put into columns at a time.
+    const BATCH_ROWS: usize = 256;
+    /// Rows of a row group: readers take one at a time.
+    const GROUP_ROWS: usize = 4_096;
+
+    /// A directory in the hub's layout, `data/train-00000-of-0000N.parquet` with a dataset card, which appears whole or
+    /// not at all. An old one is replaced only where it holds nothing else.
+    pub struct Shards {
+        path: PathBuf,
+        partial: Partial,
+        format: &'static dyn Format,
+        schema: Arc<Schema>,
+        batch: Vec<Value>,
+        writer: Option<ArrowWriter<File>>,
+        shard_count: usize,
+        shard_bytes: usize,
+        row_count: u64,
+    }
+
+    /// A directory that goes when it is dropped.
+    struct Partial(PathBuf);
+
+    impl Drop for Partial {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    impl Shards {
+        /// Begins a directory at `path`.
+        pub fn create(path: &Path, format: &'static dyn Format) -> Result<Self, OutputError> {
+            let path = PathBuf::from(path.as_os_str().to_string_lossy().trim_end_matches('/'));
+            let fault = |source| OutputError { path: path.display().to_string(), source };
+            check_replaceable(&path).map_err(fault)?;
+            let partial = PathBuf::from(format!("{}.{}.partial", path.display(), std::process::id()));
+            fs::create_dir_all(partial.join("data")).map_err(fault)?;
+            Ok(Self {
+                path,
+                partial: Partial(partial),
+                format,
+                schema: Arc::new(schema(format)),
+                batch: Vec::new(),
+                writer: None,
+                shard_count: 0,
+                shard_bytes: 0,
+                row_count: 0,
+            })
+        }
+
+        /// Writes rows, each a line of JSON.
+        pub fn write(&mut self, rows: &[u8]) -> Result<(), OutputError> {
+            for line in rows.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                let mut row: Value = serde_json::from_slice(line).expect("formats write JSON");
+                for column in self.format.columns() {
+                    if matches!(column.kind, Kind::Json) {
+                        row[column.name] = row[column.name].to_string().into();
+                    }
+                }
+                self.batch.push(row);
+                self.shard_bytes += line.len();
+                self.row_count += 1;
+                if self.batch.len() >= BATCH_ROWS {
+                    self.flush()?;
+                }
+            }
+            Ok(())
+        }
+
+        /// Puts the directory in its place.
+        pub fn finish(mut self) -> Result<(), OutputError> {
+            self.flush()?;
+            self.end_shard()?;
+            let fault = |path: &Path, source| OutputError { path: path.display().to_string(), source };
+            let data = self.partial.0.join("data");
+            for index in 0..self.shard_count {
+                let name = format!("train-{index:05}-of-{:05}.parquet", self.shard_count);
+                fs::rename(data.join(shard_name(index)), data.join(name)).map_err(|error| fault(&data, error))?;
+            }
+            let text = card(self.format, self.row_count);
+            fs::write(self.partial.0.join("README.md"), text).map_err(|error| fault(&self.path, error))?;
+            place(&self.partial.0, &self.path).map_err(|error| fault(&self.path, error))
+        }
+
+        fn flush(&mut self) -> Result<(), OutputError> {
+            let path = self.path.clone();
+            let fault = |error: &dyn std::fmt::Display| OutputError {
+                path: path.display().to_string(),
+                source: io::Error::other(error.to_string()),
+            };
+            let mut decoder: Decoder = ReaderBuilder::new(Arc::clone(&self.schema))
+                .with_batch_size(BATCH_ROWS)
+                .build_decoder()
+                .map_err(|error| fault(&error))?;
+            decoder.serialize(&self.batch).map_err(|error| fault(&error))?;
+            self.batch.clear();
+            if let Some(batch) = decoder.flush().map_err(|error| fault(&error))? {
+                if self.writer.is_none() {
+                    self.writer = Some(self.begin_shard()?);
+                }
+                let writer = self.writer.as_mut().expect("a shard has just been begun");
+                writer.write(&batch).map_err(|error| fault(&error))?;
+            }
+            if self.shard_bytes >= SHARD_BYTES { self.end_shard() } else { Ok(()) }
+        }
+
+        fn begin_shard(&mut self) -> Result<ArrowWriter<File>, OutputError> {
+            let path = self.partial.0.join("data").join(shard_name(self.shard_count));
+            let fault = |source| OutputError { path: path.display().to_string(), source };
+            self.shard_count += 1;
+            let file = File::create(&path).map_err(fault)?;
+            let properties = WriterProperties::builder()
+                .set_compression(Compression::ZSTD(ZstdLevel::default()))
+                .set_max_row_group_row_count(Some(GROUP_ROWS))
+                .build();
+            let writer = ArrowWriter::try_new(file, Arc::clone(&self.schema), Some(properties));
+            writer.map_err(|error| fault(io::Error::other(error)))
+        }
+
+        fn end_shard(&mut self) -> Result<(), OutputError> {
+            // A dataset of no rows is a shard of no rows, so that its columns are there.
+            if self.writer.is_none() && self.shard_count == 0 {
+                self.writer = Some(self.begin_shard()?);
+            }
+            self.shard_bytes = 0;
+            let path = self.path.display().to_string();
+            let fault = |source| OutputError { path, source };
+            let Some(writer) = self.writer.take() else { return Ok(()) };
+            let file = writer.into_inner().map_err(io::Error::other).and_then(|file| file.sync_all());
+            file.map_err(fault)
+        }
+    }
+
+    fn shard_name(index: usize) -> String {
+        format!("shard-{index:05}")
+    }
+
+    fn schema(format: &dyn Format) -> Schema {
+        let fields = format.columns().iter().map(|column| {
+            let kind = match column.kind {
+                Kind::Text | Kind::Json => DataType::Utf8,
+                Kind::Flag => DataType::Boolean,
+                Kind::Messages(fields) => {
+                    let fields = fields.iter().map(|(name, leaf)| {
+                        let kind = match leaf {
+                            Leaf::Text => DataType::Utf8,
+                            Leaf::Flag => DataType::Boolean,
+                            Leaf::Number => DataType::Int64,
+                        };
+                        Field::new(*name, kind, true)
+                    });
+                    DataType::new_list(DataType::Struct(fields.collect::<Fields>()), true)
+                }
+            };
+            Field::new(column.name, kind, true)
+        });
+        Schema::new(fields.collect::<Fields>())
+    }
+
+    /// Fails where a directory holds what this program has not written.
+    fn check_replaceable(path: &Path) -> io::Result<()> {
+        let is_ours = |entry: &fs::DirEntry| -> bool {
+            let name = entry.file_name();
+            let shards = || {
+                fs::read_dir(entry.path()).is_ok_and(|mut inner| {
+                    inner.all(|shard| {
+                        shard.is_ok_and(|shard| shard.path().extension().is_some_and(|ending| ending == "parquet"))
+                    })
+                })
+            };
+            name == "README.md" || (name == "data" && shards())
+        };
+        match fs::read_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+            Ok(mut entries) => {
+                if entries.all(|entry| entry.is_ok_and(|entry| is_ours(&entry))) {
+                    return Ok(());
+                }
+                Err(io::Error::other("it holds files that are no dataset of this program; name a new directory"))
+            }
+        }
+    }
+
+    /// Renames, the old directory out of the way first.
+    fn place(partial: &Path, path: &Path) -> io::Result<()> {
+        File::open(partial.join("README.md"))?.sync_all()?;
+        File::open(partial.join("data"))?.sync_all()?;
+        File::open(partial)?.sync_all()?;
+        let old = PathBuf::from(format!("{}.{}.old", path.display(), std::process::id()));
+        let had_one = path.exists();
+        if had_one {
+            fs::rename(path, &old)?;
+        }
+        fs::rename(partial, path)?;
+        if had_one {
+            fs::remove_dir_all(&old)?;
+        }
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(parent)?.sync_all()
+    }
+}
+
+#[cfg(not(feature = "parquet"))]
+mod no_shards {
+    use std::io;
+    use std::path::Path;
+
+    use crate::export::{Format, OutputError};
+
+    /// What stands for shards where the program was built without them.
+    pub struct Shards;
+
+    impl Shards {
+        pub fn create(path: &Path, _: &'static dyn Format) -> Result<Self, OutputError> {
+            let source = io::Error::other("this program was built without the feature `parquet`");
+            Err(OutputError { path: path.display().to_string(), source })
+        }
+
+        pub fn write(&mut self, _: &[u8]) -> Result<(), OutputError> {
+            Ok(())
+        }
+
+        pub fn finish(self) -> Result<(), OutputError> {
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,56 @@
+use std::path::Path;
+
+use super::file::{OutputError, OutputFile};
+use super::shards::Shards;
+use super::{Format, Unfit};
+use crate::conversation::Record;
+
+/// Where rows go: lines of JSON, or Parquet shards in a directory.
+pub struct Sink {
+    format: &'static dyn Format,
+    target: Target,
+    rows: Vec<u8>,
+}
+
+enum Target {
+    Lines(Box<OutputFile>),
+    Shards(Box<Shards>),
+}
+
+/// True where the name asks for a directory of shards.
+pub fn is_directory(path: &str) -> bool {
+    path.ends_with('/')
+}
+
+impl Sink {
+    /// Begins to write `path`: a directory where it ends in `/`, else a file of lines.
+    pub fn create(path: &str, format: &'static dyn Format) -> Result<Self, OutputError> {
+        let target = if is_directory(path) {
+            Target::Shards(Box::new(Shards::create(Path::new(path), format)?))
+        } else {
+            Target::Lines(Box::new(OutputFile::create(path)?))
+        };
+        Ok(Self { format, target, rows: Vec::new() })
+    }
+
+    /// Writes the rows that a record makes; inside, whether it fits.
+    pub fn write(&mut self, record: &Record) -> Result<Result<(), Unfit>, OutputError> {
+        self.rows.clear();
+        if let Err(unfit) = self.format.write(record, &mut self.rows) {
+            return Ok(Err(unfit));
+        }
+        match &mut self.target {
+            Target::Lines(file) => file.write(&self.rows)?,
+            Target::Shards(shards) => shards.write(&self.rows)?,
+        }
+        Ok(Ok(()))
+    }
+
+    /// Puts everything in its place.
+    pub fn finish(self) -> Result<(), OutputError> {
+        match self.target {
+            Target::Lines(file) => file.finish(),
+            Target::Shards(shards) => shards.finish(),
+        }
+    }
+}
