@@ -5,15 +5,15 @@ use clap::Args;
 use super::error::exit_code;
 use super::first_pass::{Spool, open_inputs};
 use super::options::{Options, ReadArgs, StoreArgs, WriteArgs};
-use super::output::{Missing, check_output, check_writable, write_companion};
+use super::output::{Missing, check_output, check_writable, would_empty, write_companion};
 use super::{CliError, CliResult};
 use crate::dataset::{Input, RowReader};
-use crate::export::{Incomplete, Sink, Unfit};
+use crate::export::{Format, Incomplete, Kind, Sink, Unfit};
 use crate::report::words::counted;
 
 /// Rewrite rows in another format; no model, no store
 ///
-/// What is said stays as it is, the old answers too. A row that the format cannot hold is listed with its reason in
+/// What is said stays as it is, the old answers too; thoughts only where the format has a place for them. A row that the format cannot hold is listed with its reason in
 /// OUT.incomplete.jsonl.
 #[derive(Args)]
 pub struct ConvertArgs {
@@ -43,13 +43,15 @@ struct Converted {
     written: u64,
     invalid: u64,
     left_out: BTreeMap<&'static str, u64>,
+    /// Answers that came with thoughts.
+    thoughts: u64,
 }
 
 pub fn run(args: ConvertArgs) -> CliResult {
     let options = Options::resolve(&args.store, &[&args.read, &args.write])?;
     let (reader, format) = (options.row_reader()?, options.output_format()?);
     check_output(&args.output, &args.input)?;
-    check_writable(&args.output)?;
+    check_writable(&args.output, format)?;
     let spool = Spool::temporary()?;
     let mut output = Sink::create(&args.output, format)?;
     let mut missing = Missing::new(&args.output);
@@ -58,10 +60,22 @@ pub fn run(args: ConvertArgs) -> CliResult {
     for source in open_inputs(&args.input, &spool)? {
         convert(&source, &reader, limit, &mut output, &mut missing, &mut converted)?;
     }
-    output.finish()?;
-    write_companion(format, &args.output)?;
+    let keeps_old = would_empty(&args.output, converted.written);
+    if !keeps_old {
+        output.finish()?;
+        write_companion(format, &args.output)?;
+    }
     let listed = missing.finish()?;
-    options.say(&format!("wrote {}, {} of {}", args.output, counted(converted.written, "row"), converted.read));
+    options.say(&if keeps_old {
+        format!("wrote nothing; {} is left as it was", args.output)
+    } else {
+        format!("wrote {}, {} of {}", args.output, counted(converted.written, "row"), converted.read)
+    });
+    if converted.thoughts > 0 && !holds_thoughts(format) {
+        let answers = counted(converted.thoughts, "answer");
+        let name = format.name();
+        options.say(&format!("{answers} without their thoughts: {name} has no place for them, per-turn has"));
+    }
     for (reason, count) in &converted.left_out {
         options.say(&format!("left out: {} ({reason})", counted(*count, "row")));
     }
@@ -101,7 +115,11 @@ fn convert(
             Ok(row) => {
                 let id = row.id.clone();
                 let fitted = match row.into_record() {
-                    Ok(record) => output.write(&record)?.map_err(|Unfit(reason)| reason),
+                    Ok(record) => {
+                        converted.thoughts +=
+                            record.lines.iter().filter(|line| line.reasoning.is_some()).count() as u64;
+                        output.write(&record)?.map_err(|Unfit(reason)| reason)
+                    }
                     Err(reason) => Err(reason),
                 };
                 match fitted {
@@ -115,4 +133,11 @@ fn convert(
         }
     }
     Ok(())
+}
+
+fn holds_thoughts(format: &dyn Format) -> bool {
+    format.columns().iter().any(|column| match column.kind {
+        Kind::Messages(fields) => fields.iter().any(|(name, _)| *name == "reasoning_content"),
+        _ => false,
+    })
 }

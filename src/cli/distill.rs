@@ -75,7 +75,7 @@ async fn distill(args: DistillArgs) -> CliResult {
     let options = Options::resolve(&args.store, &[&args.read, &args.write, &args.question, &args.run])?;
     let format = options.output_format()?;
     check_output(&args.output, &args.input)?;
-    check_writable(&args.output)?;
+    check_writable(&args.output, format)?;
     let found = find_teacher(args.teacher.as_deref(), &options)?;
     let limits = limits(&options, &found)?;
     let pace = options.pace()?;

@@ -1,11 +1,12 @@
 //! The last pass: rows in input order, from the input and the store alone.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::error::CliError;
 use super::first_pass::{Row, Rows};
 use crate::conversation::{Dialogue, Outcome, Seed};
+use crate::dataset::expand;
 use crate::export::{Format, Incomplete, OutputError, OutputFile, Sink, Unfit, incomplete_row, is_directory, record};
 use crate::recipe::{Progress, Recipe, Replay};
 use crate::store::{Reader, Status};
@@ -84,9 +85,7 @@ impl Writer<'_> {
             }
         }
         self.rows.check_unchanged()?;
-        let there = std::fs::metadata(path);
-        let would_empty = written.rows == 0 && there.is_ok_and(|there| there.is_file() && there.len() > 0);
-        written.kept_old = path != "-" && would_empty;
+        written.kept_old = would_empty(path, written.rows);
         if !written.kept_old {
             output.finish()?;
             write_companion(self.format, path)?;
@@ -156,26 +155,32 @@ fn partial(seed: &Seed, replay: &Replay<'_>) -> Dialogue {
 
 /// Writes the file that the format's trainer wants beside the output, if it wants one.
 pub fn write_companion(format: &dyn Format, output: &str) -> Result<(), OutputError> {
-    if output == "-" || is_directory(output) {
-        return Ok(());
-    }
-    let output = Path::new(output);
-    let directory = output.parent().unwrap_or(Path::new(""));
-    let Some((name, fresh)) = format.companion(output, None) else { return Ok(()) };
-    let path = directory.join(name);
-    // What stands there already stays; only this output's entry is new.
-    let content = match std::fs::read(&path) {
-        Err(_) => fresh,
-        Ok(old) => {
-            let damaged =
-                |source: serde_json::Error| OutputError { path: path.display().to_string(), source: source.into() };
-            let old = serde_json::from_slice(&old).map_err(damaged)?;
-            format.companion(output, Some(old)).map_or(fresh, |(_, content)| content)
-        }
-    };
+    let Some((path, content)) = companion(format, output)? else { return Ok(()) };
     let mut file = OutputFile::create(&path.display().to_string())?;
     file.write(format!("{content:#}\n").as_bytes())?;
     file.finish()
+}
+
+/// Returns that file's place and content. What stands there already stays; only this output's entry is new.
+fn companion(format: &dyn Format, output: &str) -> Result<Option<(PathBuf, serde_json::Value)>, OutputError> {
+    let is_special = std::fs::metadata(output).is_ok_and(|metadata| !metadata.is_file());
+    if output == "-" || is_directory(output) || is_special {
+        return Ok(None);
+    }
+    let output = Path::new(output);
+    let Some((name, fresh)) = format.companion(output, None) else { return Ok(None) };
+    let path = output.parent().unwrap_or(Path::new("")).join(name);
+    let Ok(old) = std::fs::read(&path) else { return Ok(Some((path, fresh))) };
+    let damaged = |source: serde_json::Error| OutputError { path: path.display().to_string(), source: source.into() };
+    let old = serde_json::from_slice(&old).map_err(damaged)?;
+    let content = format.companion(output, Some(old)).map_or(fresh, |(_, content)| content);
+    Ok(Some((path, content)))
+}
+
+/// True where writing no row would replace an output that has some.
+pub fn would_empty(path: &str, rows: u64) -> bool {
+    let there = std::fs::metadata(path);
+    path != "-" && rows == 0 && there.is_ok_and(|there| there.is_file() && there.len() > 0)
 }
 
 /// The list of missing rows, made when the first one comes. A list of an earlier run goes when none comes.
@@ -219,10 +224,11 @@ impl Missing {
 }
 
 /// Fails where the output cannot be written, before anything is paid.
-pub fn check_writable(path: &str) -> Result<(), CliError> {
+pub fn check_writable(path: &str, format: &dyn Format) -> Result<(), CliError> {
     if path == "-" {
         return Ok(());
     }
+    companion(format, path)?;
     if is_directory(path) {
         drop(Sink::create(path, crate::export::FORMATS[0])?);
         return Ok(());
@@ -241,9 +247,22 @@ pub fn check_writable(path: &str) -> Result<(), CliError> {
 
 /// Refuses an output that would destroy an input, or whose name promises another format.
 pub fn check_output(path: &str, inputs: &[String]) -> Result<(), CliError> {
-    let same = |input: &String| matches!((Path::new(input).canonicalize(), Path::new(path).canonicalize()), (Ok(a), Ok(b)) if a == b);
-    if let Some(input) = inputs.iter().find(|input| same(input)) {
-        return Err(CliError::usage(format!("the output {path} is the input {input}"), "give -o another name"));
+    let real = |path: &Path| path.canonicalize().ok();
+    let output = Path::new(path);
+    let parent = output.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    for input in inputs {
+        // What cannot be found is told when it is read.
+        let files = expand(input).unwrap_or_default();
+        let is_one =
+            real(output).is_some_and(|output| files.iter().any(|file| real(Path::new(file)) == Some(output.clone())));
+        if is_one {
+            return Err(CliError::usage(format!("the output {path} is the input {input}"), "give -o another name"));
+        }
+        let directory = Path::new(input).is_dir().then(|| real(Path::new(input))).flatten();
+        if directory.zip(real(parent)).is_some_and(|(directory, parent)| parent.starts_with(directory)) {
+            let message = format!("the output {path} lies in the input {input}, the next run would read it");
+            return Err(CliError::usage(message, "give -o a place outside of it"));
+        }
     }
     let lower = path.to_lowercase();
     let foreign = [".parquet", ".arrow", ".csv", ".tsv", ".json", ".bz2"];

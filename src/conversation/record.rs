@@ -18,6 +18,14 @@ pub struct Record {
     pub label: Option<bool>,
 }
 
+impl Record {
+    /// True where an answer is not to be learned; a greeting, which answers nobody, is none.
+    pub fn has_masked_answer(&self) -> bool {
+        let answers = self.lines.iter().skip_while(|line| line.role() != Role::User);
+        answers.filter(|line| line.role() == Role::Assistant).any(|line| !line.is_trained)
+    }
+}
+
 /// One message of a record.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Line {

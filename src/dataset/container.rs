@@ -57,15 +57,20 @@ impl Container {
     }
 }
 
+/// Writes rows of texts. Cells that are no UTF-8, rows with more or fewer cells than names, and names that stand there
+/// twice are refused: any of them would be lost without a word.
 fn write_separated(file: File, separator: u8, out: &mut dyn Write) -> io::Result<()> {
-    let mut reader = csv::ReaderBuilder::new().delimiter(separator).flexible(true).from_reader(BufReader::new(file));
+    let mut reader = csv::ReaderBuilder::new().delimiter(separator).from_reader(BufReader::new(file));
     let mut names: Vec<String> = reader.headers()?.iter().map(str::to_owned).collect();
     if let Some(first) = names.first_mut() {
         *first = first.trim_start_matches('\u{feff}').to_owned();
     }
-    let mut record = csv::ByteRecord::new();
-    while reader.read_byte_record(&mut record)? {
-        let cells = record.iter().map(|cell| Value::from(String::from_utf8_lossy(cell)));
+    if let Some((_, name)) = names.iter().enumerate().find(|(index, name)| names[..*index].contains(name)) {
+        return Err(io::Error::other(format!("two columns are called `{name}`")));
+    }
+    for record in reader.records() {
+        let record = record?;
+        let cells = record.iter().map(Value::from);
         let row: Map<String, Value> = names.iter().cloned().zip(cells).collect();
         serde_json::to_writer(&mut *out, &row)?;
         out.write_all(b"\n")?;

@@ -44,10 +44,11 @@ pub fn expand(name: &str) -> Result<Vec<String>, InputError> {
 /// or else all splits.
 ///
 /// The card is `README.md` with YAML between two lines of `---`, `configs: [{config_name, data_files}]`, where
-/// `data_files` is a pattern, a list of patterns, or a list of `{split, path}` (Hugging Face Hub, "Manual
+/// `data_files` is a pattern, a list of patterns, a list of `{split, path}`, or `{split: patterns}` (Hugging Face Hub, "Manual
 /// Configuration").
 fn of_card(directory: &Path) -> Result<Option<Vec<PathBuf>>, String> {
     let Ok(card) = fs::read_to_string(directory.join("README.md")) else { return Ok(None) };
+    let card = card.replace("\r\n", "\n");
     let Some(front) = card.strip_prefix("---\n").and_then(|rest| rest.split_once("\n---")) else { return Ok(None) };
     let front =
         YamlLoader::load_from_str(front.0).map_err(|error| format!("its README.md is no dataset card: {error}"))?;
@@ -55,12 +56,16 @@ fn of_card(directory: &Path) -> Result<Option<Vec<PathBuf>>, String> {
     let is_default =
         |config: &&Yaml| config["config_name"].as_str() == Some("default") || config["default"] == Yaml::Boolean(true);
     let Some(config) = configs.iter().find(is_default).or(configs.first()) else { return Ok(None) };
-    let patterns = patterns(&config["data_files"]);
     let mut files = Vec::new();
-    for pattern in patterns {
+    for pattern in patterns(&config["data_files"]) {
         let base = glob::Pattern::escape(&directory.display().to_string());
-        files.extend(matching(&format!("{base}/{pattern}"))?);
+        let found = matching(&format!("{base}/{pattern}"))?;
+        if found.is_empty() {
+            return Err(format!("its README.md names {pattern}, and no file matches that"));
+        }
+        files.extend(found);
     }
+    // A card that names no files leaves it to the directory.
     Ok(Some(files).filter(|files| !files.is_empty()))
 }
 
@@ -70,6 +75,10 @@ fn patterns(data_files: &Yaml) -> Vec<String> {
         Yaml::Array(items) => items.iter().filter_map(Yaml::as_str).map(str::to_owned).collect(),
         _ => Vec::new(),
     };
+    if let Yaml::Hash(splits) = data_files {
+        let train = splits.get(&Yaml::String("train".to_owned()));
+        return train.map_or_else(|| splits.values().flat_map(texts).collect(), texts);
+    }
     let Yaml::Array(items) = data_files else { return texts(data_files) };
     let split = |name: Option<&str>| -> Vec<String> {
         let wanted = items.iter().filter(|item| name.is_none() || item["split"].as_str() == name);

@@ -86,10 +86,7 @@ impl RowReader {
             Ok(row) => row,
             Err(reason) => return Reading::Invalid { reason },
         };
-        let has_media = MEDIA_COLUMNS
-            .iter()
-            .any(|name| matches!(columns.get(*name), Some(Value::Array(items)) if !items.is_empty()));
-        match if has_media { Err(Skip::Multimodal) } else { normalise(messages, self.rules) } {
+        match if has_media(&columns) { Err(Skip::Multimodal) } else { normalise(messages, self.rules) } {
             Err(skip) => Reading::Skipped { id, format, skip },
             Ok((turns, notes)) => {
                 let columns = flattened(columns, false);
@@ -143,6 +140,9 @@ impl SourceRow {
     /// Returns the row as it stands, for another format: nothing is joined, dropped or asked. Fails with a code where
     /// something in it is neither words nor thoughts.
     pub fn into_record(self) -> Result<Record, &'static str> {
+        if has_media(&self.columns) {
+            return Err(Skip::Multimodal.name());
+        }
         let mut lines: Vec<Line> = Vec::new();
         for SourceMessage { role, content, reasoning, is_trained } in self.messages {
             let text = match content {
@@ -179,6 +179,10 @@ impl SourceRow {
     }
 }
 
+fn has_media(columns: &Columns) -> bool {
+    MEDIA_COLUMNS.iter().any(|name| matches!(columns.get(*name), Some(Value::Array(items)) if !items.is_empty()))
+}
+
 /// Parses a list that is written as text.
 fn unfold(columns: &mut Columns, name: &str) {
     if let Some(Value::String(text)) = columns.get(name)
@@ -203,7 +207,10 @@ fn flattened(mut columns: Columns, keeps_answers: bool) -> Columns {
         && let Some(Value::Object(meta)) = columns.shift_remove("meta")
     {
         for (name, value) in meta.into_iter().filter(|(name, _)| keeps_answers || name != "turns") {
-            columns.entry(name).or_insert(value);
+            match columns.get(&name) {
+                Some(other) if *other != value => columns.insert(format!("meta_{name}"), value),
+                _ => columns.insert(name, value),
+            };
         }
     }
     columns

@@ -17,6 +17,10 @@ impl Format for ShareGpt {
     }
 
     fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {
+        if record.has_masked_answer() {
+            // The format has no word for it: the answer would be learned.
+            return Err(Unfit("masked_answer"));
+        }
         let conversations: Vec<Value> = record.lines.iter().map(turn).collect();
         push_row(out, &json!({"id": record.id, "conversations": conversations, "meta": record.meta}));
         Ok(())

@@ -23,17 +23,25 @@ pub fn alternating(record: &Record) -> Result<(Option<Arc<Message>>, Vec<Line>),
             Role::System => asides.push(line.text()),
             Role::Assistant if turns.is_empty() => return Err(Unfit("assistant_first")),
             role => {
-                let said = asides.drain(..).filter(|_| role == Role::User).chain([line.text()]);
-                let text = said.collect::<Vec<_>>().join("\n\n");
+                let asides = std::mem::take(&mut asides);
+                if role == Role::Assistant
+                    && let Some(user) = turns.last_mut()
+                    && !asides.is_empty()
+                {
+                    // Said between the user's words and the answer: it stands behind the user's.
+                    user.message = Message::new(user.role(), [&[user.text()], &asides[..]].concat().join("\n\n"));
+                }
+                let before = if role == Role::User { asides } else { Vec::new() };
+                let text = before.into_iter().chain([line.text()]).collect::<Vec<_>>().join("\n\n");
                 match turns.last_mut().filter(|last| last.role() == role) {
-                    Some(last) => {
-                        last.message = Message::new(role, format!("{}\n\n{text}", last.text()));
-                        last.is_trained |= line.is_trained;
-                    }
+                    Some(last) => last.message = Message::new(role, format!("{}\n\n{text}", last.text())),
                     None => turns.push(Line { message: Message::new(role, text), ..line.clone() }),
                 }
             }
         }
+    }
+    if !asides.is_empty() {
+        return Err(Unfit("system_last"));
     }
     if turns.last().is_some_and(|last| last.role() == Role::User) {
         turns.pop();

@@ -29,7 +29,7 @@ pub use openai::LengthField;
 pub use pace::{Pace, PaceChange, PaceLimits};
 pub use rate::Rate;
 pub use reference::{Endpoint, ModelReference, ReferenceError};
-pub use route::{Router, Routing};
+pub use route::{Fitness, Router, Routing};
 pub use secret::Secret;
 pub use simulated::Simulated;
 pub use tempo::Tempo;

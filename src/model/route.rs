@@ -26,6 +26,17 @@ pub enum Routing {
     RoundRobin,
 }
 
+/// How a replica is at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fitness {
+    /// It does not answer.
+    Gone,
+    /// It answers, but another is better: it is slow, on trial, closed for a while, or has just failed this question.
+    Poor,
+    /// It takes one more.
+    Good,
+}
+
 /// Spreads conversations over replicas.
 #[derive(Clone, Debug)]
 pub struct Router {
@@ -63,26 +74,28 @@ impl Router {
     }
 
     /// Returns the replica for a question of `conversation` (any number of its own) that weighs `tokens`. `prefix`
-    /// is equal for conversations that begin alike. `usable` says of a replica, given how many conversations are
-    /// open there, whether it takes one more; where none does, the conversation stays or goes to any.
+    /// is equal for conversations that begin alike. `fitness` says of a replica, given how many conversations are open
+    /// there, whether it takes one more. The best that there are are chosen from; where all are gone, the conversation
+    /// stays or goes to any.
     pub fn route(
         &mut self,
         conversation: u64,
         prefix: u64,
         tokens: u64,
-        usable: impl Fn(usize, usize) -> bool,
+        fitness: impl Fn(usize, usize) -> Fitness,
     ) -> usize {
         if self.loads.len() == 1 {
             return 0;
         }
         let seat = self.seats.get(&conversation).copied();
-        let takes = |replica: usize| usable(replica, self.loads[replica].conversations);
-        let replica = match (self.routing, seat) {
-            // One who is there already is not one more.
-            (Routing::Affine, Some(seat)) if usable(seat.replica, 0) => seat.replica,
-            (Routing::Affine, seat) => {
-                self.best(prefix, tokens, takes).or(seat.map(|seat| seat.replica)).unwrap_or_default()
-            }
+        let of = |replica: usize| fitness(replica, self.loads[replica].conversations);
+        // One who is there already is not one more.
+        let own = seat.map(|seat| (seat.replica, fitness(seat.replica, 0)));
+        let best = (0..self.loads.len()).map(of).max().unwrap_or(Fitness::Gone);
+        let takes = |replica: usize| of(replica) == best;
+        let replica = match (self.routing, own) {
+            (Routing::Affine, Some((replica, own))) if own >= best => replica,
+            (Routing::Affine, _) => self.best(prefix, tokens, takes).unwrap_or_default(),
             (Routing::RoundRobin, _) => {
                 let count = self.loads.len();
                 let next = (1..=count).map(|step| (self.turn + step) % count).find(|replica| takes(*replica));
@@ -137,7 +150,11 @@ mod tests {
 
     use super::*;
 
-    const ALL: fn(usize, usize) -> bool = |_, _| true;
+    const ALL: fn(usize, usize) -> Fitness = |_, _| Fitness::Good;
+
+    fn good(is_good: bool) -> Fitness {
+        if is_good { Fitness::Good } else { Fitness::Gone }
+    }
 
     #[test]
     fn a_conversation_stays_until_its_replica_is_gone() {
@@ -146,10 +163,10 @@ mod tests {
         for turn in 1..20 {
             assert_eq!(router.route(1, 77, 100 + turn * 50, ALL), home);
         }
-        let refuge = router.route(1, 77, 1_200, |replica, _| replica != home);
+        let refuge = router.route(1, 77, 1_200, |replica, _| good(replica != home));
         assert_ne!(refuge, home);
         assert_eq!(router.route(1, 77, 1_300, ALL), refuge, "it does not move back: its history is here now");
-        assert_eq!(router.route(1, 77, 1_400, |_, _| false), refuge, "with nobody there it stays");
+        assert_eq!(router.route(1, 77, 1_400, |_, _| Fitness::Gone), refuge, "with nobody there it stays");
     }
 
     #[test]
@@ -177,11 +194,28 @@ mod tests {
     }
 
     #[test]
+    fn a_poor_replica_is_better_than_one_that_is_gone() {
+        for routing in [Routing::Affine, Routing::RoundRobin] {
+            let mut router = Router::new(2, routing);
+            let home = router.route(1, 7, 10, ALL);
+            let other = 1 - home;
+            assert_eq!(
+                router.route(1, 7, 10, |replica, _| if replica == home { Fitness::Gone } else { Fitness::Poor }),
+                other
+            );
+            assert_eq!(
+                router.route(2, 7, 10, |replica, _| if replica == home { Fitness::Gone } else { Fitness::Poor }),
+                other
+            );
+        }
+    }
+
+    #[test]
     fn round_robin_goes_round() {
         let mut router = Router::new(3, Routing::RoundRobin);
         let homes: Vec<usize> = (0..6).map(|_| router.route(9, 9, 1, ALL)).collect();
         assert_eq!(homes, [1, 2, 0, 1, 2, 0]);
-        assert_eq!(router.route(9, 9, 1, |replica, _| replica == 0), 0);
+        assert_eq!(router.route(9, 9, 1, |replica, _| good(replica == 0)), 0);
     }
 
     proptest! {
@@ -192,7 +226,7 @@ mod tests {
                 if leaves {
                     router.leave(conversation);
                 } else {
-                    let replica = router.route(conversation, prefix, tokens, |replica, _| down & (1 << replica) == 0);
+                    let replica = router.route(conversation, prefix, tokens, |replica, _| good(down & (1 << replica) == 0));
                     prop_assert!(replica < count);
                 }
                 let mut sums = vec![(0, 0); count];

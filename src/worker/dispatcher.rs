@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::budget::{Budget, Grant};
 use super::committer::Committer;
@@ -18,10 +18,12 @@ use super::session::{self, ConversationEnd, Reply, ReplySender, Request, Session
 use super::stop::{DRAIN_MAX, Stage, StopReason};
 use super::{Admit, Ended, RowOrder, Work, WorkerError};
 use crate::conversation::{ConversationKey, Fingerprint, Question};
-use crate::model::Call;
 use crate::model::retry::Tries;
+use crate::model::{Call, Class, Failure};
 use crate::store::{Ledger, Store, Unsettled};
 
+/// How long a probe may take; a server that loads its model refuses, or answers late once.
+const PROBE_MAX: Duration = Duration::from_secs(60);
 /// For pacing by tokens a minute; the server's own count differs a little either way.
 const BYTES_PER_TOKEN: u64 = 3;
 
@@ -256,7 +258,7 @@ impl<'a> Dispatcher<'a> {
         let Some(flight) = self.flights.get(&fingerprint) else { return Ok(()) };
         let name = flight.question.target.model();
         let line = self.lines.get_mut(name).ok_or_else(|| WorkerError::UnknownModel(name.to_owned()))?;
-        line.enqueue(flight.session, fingerprint, &flight.question, flight.tokens, Instant::now());
+        line.enqueue(flight.session, fingerprint, &flight.question, flight.tokens, flight.avoid, Instant::now());
         Ok(())
     }
 
@@ -270,7 +272,6 @@ impl<'a> Dispatcher<'a> {
                     && let Some(question) = &probe
                 {
                     replica.is_probing = true;
-                    replica.in_flight += 1;
                     probes.push((index, question.clone()));
                 }
             }
@@ -296,7 +297,14 @@ impl<'a> Dispatcher<'a> {
         }
         self.calls.spawn(async move {
             let sent_at = Instant::now();
-            let reply = model.ask(Call { question: &question, attempt, conversation }).await;
+            let asked = model.ask(Call { question: &question, attempt, conversation });
+            let reply = match purpose {
+                Purpose::Question(_) => asked.await,
+                // A server that takes a probe and says nothing is not back.
+                Purpose::Probe => timeout(PROBE_MAX, asked)
+                    .await
+                    .unwrap_or_else(|_| Err(Failure::new(Class::Outage, "probe", "the probe was not answered")).into()),
+            };
             let latency = sent_at.elapsed();
             CallEnd { purpose, model: question.target.model().to_owned(), replica, reply, sent_at, latency, slot }
         });
@@ -395,6 +403,7 @@ impl<'a> Dispatcher<'a> {
                     session: number,
                     waiters: vec![waiter],
                     sent: 0,
+                    avoid: None,
                     tries: Tries::default(),
                     latency: Duration::ZERO,
                     answer: None,

@@ -24,6 +24,8 @@ pub struct Flight {
     pub tries: Tries,
     /// The most that one call can cost.
     pub worst: Amount,
+    /// The replica that failed it last.
+    pub avoid: Option<usize>,
     /// Tokens, roughly, for pacing and for spreading the load.
     pub tokens: u64,
     /// What its calls took so far, failed ones included.

@@ -5,7 +5,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::conversation::{Fingerprint, Message, Question, Role, Sampling, Slot, Target};
-use crate::model::{Breaker, Model, Pace, PaceLimits, Rate, Router, Routing, Tempo};
+use crate::model::{Breaker, Fitness, Model, Pace, PaceLimits, Rate, Router, Routing, Tempo};
+
+/// A replica that is closed for longer than this loses its questions to the others.
+const CLOSED_MIN: Duration = Duration::from_secs(2);
 
 /// A model as a run is given it: one server, or several that serve the same.
 #[derive(Clone)]
@@ -88,14 +91,35 @@ impl Line {
         self.replicas.iter().map(|replica| replica.in_flight).sum()
     }
 
-    /// Chooses a replica for a question of `session` and puts it into the queue there.
-    pub fn enqueue(&mut self, session: u64, fingerprint: Fingerprint, question: &Question, tokens: u64, now: Instant) {
+    /// Chooses a replica for a question of `session` and puts it into the queue there; `avoid` has just failed it.
+    pub fn enqueue(
+        &mut self,
+        session: u64,
+        fingerprint: Fingerprint,
+        question: &Question,
+        tokens: u64,
+        avoid: Option<usize>,
+        now: Instant,
+    ) {
         let prefix = question.messages.first().map_or(0, |first| first.digest().prefix());
         let (replicas, tempo) = (&self.replicas, &self.tempo);
-        let replica = self.router.route(session, prefix, tokens, |replica, conversations| {
-            !replicas[replica].breaker.is_open() && tempo.is_usable(replica, conversations, now)
+        let replica = self.router.route(session, prefix, tokens, |index, conversations| {
+            let replica = &replicas[index];
+            if replica.breaker.is_open() {
+                Fitness::Gone
+            } else if avoid == Some(index) || replica.is_closed(now) || !tempo.is_usable(index, conversations, now) {
+                Fitness::Poor
+            } else {
+                Fitness::Good
+            }
         });
         self.replicas[replica].ready.insert((session, fingerprint));
+    }
+
+    /// True where another replica than this one answers and is not closed.
+    pub fn has_other(&self, replica: usize, now: Instant) -> bool {
+        let mut others = self.replicas.iter().enumerate().filter(|(other, _)| *other != replica);
+        others.any(|(_, other)| !other.breaker.is_open() && !other.is_closed(now))
     }
 
     /// Takes every question out of the queues.
@@ -185,6 +209,11 @@ impl Replica {
             is_probing: false,
             ready: BTreeSet::new(),
         }
+    }
+
+    /// True where the server wants to be left alone for longer than it is worth waiting for.
+    pub fn is_closed(&self, now: Instant) -> bool {
+        self.closed_until.is_some_and(|until| until > now + CLOSED_MIN)
     }
 
     /// Returns when a probe is due, if one is.

@@ -46,7 +46,11 @@ impl Dispatcher<'_> {
         {
             let replica = &mut line.replicas[replica];
             replica.closed_until = replica.closed_until.max(Some(Instant::now() + wait));
+            let is_closed = replica.is_closed(Instant::now());
             self.observer.on_event(&Event::Rested { model: replica.label.clone(), wait });
+            if is_closed {
+                self.spread(&ended.model)?;
+            }
         }
         let CallEnd { purpose, model, reply, sent_at, latency, slot, .. } = ended;
         let fingerprint = match purpose {
@@ -70,7 +74,6 @@ impl Dispatcher<'_> {
         let Some(line) = self.lines.get_mut(name) else { return Ok(()) };
         let replica = &mut line.replicas[replica];
         replica.is_probing = false;
-        replica.in_flight -= 1;
         let model = replica.label.clone();
         match result {
             Err(failure) if matches!(failure.class, Class::NeverThisRun) => self.stop(StopReason::Refused(failure)),
@@ -147,13 +150,20 @@ impl Dispatcher<'_> {
         self.budget.settle(&flight.worst, &name, (!failure.may_be_paid()).then_some(&unpaid));
         let mut verdict = retry::decide(&failure, flight.tries, &fingerprint);
         let mut is_lost = false;
+        flight.avoid = Some(replica);
         if let Some(line) = self.lines.get_mut(&name) {
             line.on_failure(replica, now);
+            let has_other = line.has_other(replica, now);
             let replica = &mut line.replicas[replica];
             if failure.class == Class::RateLimited {
                 let change = replica.pace.on_rate_limit(sent_at, now);
                 tell_pace(self.observer, &replica.label, change);
                 replica.closed_until = replica.closed_until.max(failure.retry_after.map(|wait| now + wait));
+                // Its siblings may have room now.
+                if has_other && replica.is_closed(now) {
+                    is_lost = true;
+                    verdict = Verdict::Again { after: Duration::ZERO, counted: false };
+                }
             }
             if let Some(next_try) = replica.breaker.on_failure(&failure, now) {
                 is_lost = true;

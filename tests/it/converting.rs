@@ -137,10 +137,71 @@ fn pairs_and_labels_come_from_every_place_they_stand_in() {
         ]),
     );
     assert_eq!(converted(&place, "kto.in.jsonl", "kto").len(), 3);
+    std::fs::remove_file(place.path("dpo.jsonl")).unwrap();
     assert_eq!(converted(&place, "kto.in.jsonl", "dpo").len(), 0);
     let reasons: Vec<Value> =
         place.rows("dpo.jsonl.incomplete.jsonl").iter().map(|row| row["reason"].clone()).collect();
     assert_eq!(reasons, ["no_pair", "no_pair", "same_answers"]);
+}
+
+#[test]
+fn nothing_is_lost_without_a_word() {
+    let place = Place::new();
+    let masked = json!({"role": "assistant", "content": "bad", "train": false});
+    let rows = [
+        json!({"id": "between", "messages": [message("user", "a"), message("system", "Aside."), message("assistant", "b")]}),
+        json!({"id": "last", "messages": [message("user", "a"), message("assistant", "b"), message("system", "Aside.")]}),
+        json!({"id": "masked", "messages": [message("user", "a"), masked, message("user", "c"), message("assistant", "d")]}),
+        json!({"id": "picture", "messages": [message("user", "<image>a"), message("assistant", "b")], "images": ["x.png"]}),
+        json!({"id": "meta", "messages": [message("user", "a"), message("assistant", "b")], "source": "x", "meta": {"source": "y"}}),
+    ];
+    place.write("in.jsonl", jsonl(&rows));
+    let strict = converted(&place, "in.jsonl", "llama-factory");
+    assert_eq!(strict[0]["conversations"][0]["value"], "a\n\nAside.");
+    let reasons = |name: &str| -> Vec<String> {
+        let listed = place.rows(&format!("{name}.jsonl.incomplete.jsonl"));
+        listed
+            .iter()
+            .map(|row| format!("{} {}", row["id"].as_str().unwrap(), row["reason"].as_str().unwrap()))
+            .collect()
+    };
+    assert_eq!(reasons("llama-factory"), ["last system_last", "masked masked_answer", "picture multimodal"]);
+    let plain = converted(&place, "in.jsonl", "openai");
+    assert_eq!(reasons("openai"), ["masked masked_answer", "picture multimodal"]);
+    assert_eq!(plain[2]["meta"], json!({"source": "x", "meta_source": "y"}));
+    assert_eq!(converted(&place, "in.jsonl", "ms-swift")[2]["messages"][1]["loss"], false);
+    place.write("thinks.jsonl", jsonl(&[rich()]));
+    let finished = place.complete(&["convert", "thinks.jsonl", "-o", "plain.jsonl"]);
+    assert!(finished.stderr.contains("2 answers without their thoughts"), "{}", finished.stderr);
+}
+
+#[test]
+fn an_output_never_takes_the_place_of_an_input_or_of_what_is_better() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("set")).unwrap();
+    for name in ["set/a.jsonl", "set/b.jsonl"] {
+        place.write(name, jsonl(&[rich()]));
+    }
+    let before = place.read("set/a.jsonl");
+    for (input, output) in
+        [("set", "set/a.jsonl"), ("set/*.jsonl", "set/b.jsonl"), ("set", "set/new.jsonl"), ("set", "set/new/")]
+    {
+        for command in [vec!["convert"], vec!["distill", "--teacher", "simulated"]] {
+            let finished = place.run(&[&command[..], &[input, "-o", output]].concat());
+            assert_eq!(finished.code, Some(2), "{command:?} {input} {output}: {}", finished.stderr);
+        }
+    }
+    assert_eq!(place.read("set/a.jsonl"), before);
+    // No row fits: the old rows stay.
+    place.write("silent.jsonl", jsonl(&[json!({"messages": [message("user", "a")]})]));
+    place.write("old.jsonl", &before);
+    let finished = place.complete(&["convert", "silent.jsonl", "-o", "old.jsonl", "--to", "ms-swift"]);
+    assert!(finished.stderr.contains("left as it was"), "{}", finished.stderr);
+    assert_eq!(place.read("old.jsonl"), before);
+    // A stream has no registry beside it.
+    place.complete(&["convert", "old.jsonl", "-o", "-", "--to", "llama-factory"]);
+    place.complete(&["convert", "old.jsonl", "-o", "/dev/null", "--to", "llama-factory"]);
+    assert!(!place.exists("dataset_info.json") && !std::path::Path::new("/dev/dataset_info.json").exists());
 }
 
 #[test]

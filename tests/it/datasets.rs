@@ -214,6 +214,23 @@ fn tables_with_lists_in_their_cells_give_the_same_rows() {
 }
 
 #[test]
+fn a_table_that_would_lose_something_is_refused() {
+    let place = Place::new();
+    let tables: [(&str, &[u8], &str); 4] = [
+        ("latin.csv", b"id,prompt\n1,caf\xe9\n", "UTF-8"),
+        ("wide.csv", b"id,prompt\n1,a,b\n", "3 fields"),
+        ("narrow.csv", b"id,prompt\n1\n", "1 field"),
+        ("twice.csv", b"prompt,prompt\na,b\n", "two columns are called `prompt`"),
+    ];
+    for (name, bytes, reason) in tables {
+        place.write(name, bytes);
+        let finished = place.run(&["distill", name, "--teacher", "simulated"]);
+        assert_eq!(finished.code, Some(2), "{name}: {}", finished.stderr);
+        assert!(finished.stderr.contains(reason), "{name}: {}", finished.stderr);
+    }
+}
+
+#[test]
 fn a_directory_is_read_as_its_card_says_and_a_pattern_as_the_shell_does() {
     let place = Place::new();
     let file = |name: &str, topic: &str| {
@@ -242,6 +259,11 @@ fn a_directory_is_read_as_its_card_says_and_a_pattern_as_the_shell_does() {
         "---\nconfigs:\n- config_name: all\n  data_files: [\"data/*\", extra/more.jsonl]\n---\n",
     );
     assert_eq!(ids("set"), ["test", "first", "second", "extra"]);
+    place.write("set/README.md", "---\r\nconfigs:\r\n- config_name: all\r\n  data_files:\r\n    train: data/train-*\r\n    test: data/test-*\r\n---\r\n");
+    assert_eq!(ids("set"), ["first", "second"]);
+    place.write("set/README.md", "---\nconfigs:\n- config_name: all\n  data_files: gone-*\n---\n");
+    let finished = place.run(&["distill", "set", "--teacher", "simulated"]);
+    assert!(finished.code == Some(2) && finished.stderr.contains("names gone-*"), "{}", finished.stderr);
     for (input, reason) in [("empty", "no file in it ends in"), ("set/*.nothing", "no file matches it")] {
         std::fs::create_dir_all(place.path("empty")).unwrap();
         let finished = place.run(&["distill", input, "--teacher", "simulated"]);

@@ -92,7 +92,7 @@ fn killed_at_thirty_random_moments_the_output_is_byte_for_byte_the_same() {
 #[test]
 fn a_signal_lets_calls_in_flight_finish_and_commits_them() {
     for (signal, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
-        let (place, server) = (Place::new(), MockServer::start(&["--latency", "80"]));
+        let (place, server) = (Place::new(), MockServer::start(&["--latency", "250"]));
         let turns = dataset(&place, 10, 6) as u64;
         let model = server.model();
         let arguments = ["distill", "in.jsonl", "--teacher", &model, "-o", "out.jsonl", "--concurrency", "10"];

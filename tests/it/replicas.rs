@@ -104,6 +104,60 @@ fn a_replica_that_comes_back_is_used_again() {
     assert!(late.count("requests") > 20, "{} requests", late.count("requests"));
 }
 
+/// Distils some conversations with one good server and one at `bad`, and returns what was said.
+fn distil_beside(bad: &str, more: &[&str]) -> String {
+    let place = Place::new();
+    place.write("in.jsonl", jsonl(&(0..24).map(|row| conversation(&format!("s {row}"), 3)).collect::<Vec<_>>()));
+    let good = MockServer::start(&["--latency", "20"]);
+    let model = format!("sim@http://{bad}/v1,http://{}/v1", good.address);
+    let arguments = ["distill", "in.jsonl", "--teacher", &model, "-o", "out.jsonl", "-v"];
+    let finished = place.complete(&[&arguments[..], more].concat());
+    assert_eq!(place.rows("out.jsonl").len(), 24);
+    finished.stderr
+}
+
+#[test]
+fn a_question_that_one_replica_fails_goes_to_another() {
+    let bad = MockServer::start(&["--fault", "no-choice:1.0"]);
+    distil_beside(&bad.address, &["--concurrency", "8"]);
+    let bad = MockServer::start(&["--fault", "500:1.0"]);
+    distil_beside(&bad.address, &["--concurrency", "8"]);
+}
+
+#[test]
+fn a_replica_that_wants_an_hours_rest_does_not_keep_its_conversations() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut request = [0; 1 << 14];
+            let _ = stream.read(&mut request);
+            let head = "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 3600\r\nConnection: close\r\nContent-Length: 2";
+            let _ = write!(stream, "{head}\r\n\r\n{{}}");
+        }
+    });
+    let stderr = distil_beside(&address, &["--concurrency", "8"]);
+    assert!(stderr.contains("429") || stderr.contains("rate"), "{stderr}");
+}
+
+#[test]
+fn a_probe_that_is_never_answered_takes_no_slot() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    drop(listener);
+    let silent = std::thread::spawn({
+        let address = address.clone();
+        move || {
+            // Refused at first; then somebody listens and never says anything.
+            std::thread::sleep(std::time::Duration::from_millis(600));
+            TcpListener::bind(&address)
+        }
+    });
+    let stderr = distil_beside(&address, &["--concurrency", "1"]);
+    assert!(stderr.contains("does not answer"), "{stderr}");
+    drop(silent.join());
+}
+
 #[test]
 fn the_conversations_name_goes_where_the_profile_says() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
