@@ -4,6 +4,7 @@
 
 mod support;
 
+mod consumers;
 mod converting;
 mod crash_at_every_commit;
 mod datasets;
