@@ -58,7 +58,7 @@ pub fn run(args: ConvertArgs) -> CliResult {
     let mut converted = Converted::default();
     let limit = options.limit.unwrap_or(u64::MAX);
     for source in open_inputs(&args.input, &spool)? {
-        convert(&source, &reader, format, limit, &mut output, &mut missing, &mut converted)?;
+        convert(&source, &reader, limit, &mut output, &mut missing, &mut converted)?;
     }
     let keeps_old = would_empty(&args.output, converted.written);
     if !keeps_old {
@@ -91,7 +91,6 @@ pub fn run(args: ConvertArgs) -> CliResult {
 fn convert(
     source: &Input,
     reader: &RowReader,
-    format: &dyn Format,
     limit: u64,
     output: &mut Sink,
     missing: &mut Missing,
@@ -101,7 +100,6 @@ fn convert(
         CliError::usage(format!("cannot read {}: {error}", source.name), "name files that exist and can be read")
     };
     let mut rows = source.rows().map_err(unreadable)?;
-    let mut lines = Vec::new();
     while converted.read < limit {
         let Some(row) = rows.next().map_err(unreadable)? else { break };
         converted.read += 1;
@@ -120,16 +118,12 @@ fn convert(
                     Ok(record) => {
                         converted.thoughts +=
                             record.lines.iter().filter(|line| line.reasoning.is_some()).count() as u64;
-                        lines.clear();
-                        format.write(&record, &mut lines).map_err(|Unfit(reason)| reason)
+                        output.write(&record)?.map_err(|Unfit(reason)| reason)
                     }
                     Err(reason) => Err(reason),
                 };
                 match fitted {
-                    Ok(()) => {
-                        output.write(&lines)?;
-                        converted.written += 1;
-                    }
+                    Ok(()) => converted.written += 1,
                     Err(reason) => {
                         *converted.left_out.entry(reason).or_default() += 1;
                         missing.add(&Incomplete { id: id.as_deref(), kind: "unfit", reason, ..entry })?;

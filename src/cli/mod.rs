@@ -6,7 +6,6 @@ mod environment;
 mod error;
 mod export;
 mod first_pass;
-mod in_order;
 mod inspect;
 mod limits;
 /// What a process uses of its machine.

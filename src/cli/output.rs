@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use super::error::CliError;
 use super::first_pass::{Row, Rows};
-use super::in_order::in_order;
 use crate::conversation::{Dialogue, Outcome, Seed};
 use crate::dataset::expand;
 use crate::export::{Format, Incomplete, OutputError, OutputFile, Sink, Unfit, incomplete_row, is_directory, record};
@@ -52,29 +51,39 @@ impl Writer<'_> {
         let mut output = Sink::create(path, self.format)?;
         let mut missing = Missing::new(path);
         let mut written = Written::default();
-        let take = |finished: Result<Finished, CliError>| -> Result<(), CliError> {
-            let Finished { row, id, lines, faults, may_heal, turns_answered, turns } = finished?;
-            let (source, line) = self.rows.place(row)?;
-            for (kind, reason) in &faults {
-                let id = id.as_deref();
-                missing.add(&Incomplete { id, source, line, kind, reason, turns_answered, turns })?;
-                match *kind {
-                    "invalid" | "skipped" => {}
-                    "unfit" => *written.unfit.entry(reason.clone()).or_default() += 1,
-                    _ => {
+        for row in 0..self.rows.len() {
+            let (source, number) = self.rows.place(row)?;
+            let mut entry =
+                Incomplete { id: None, source, line: number, kind: "", reason: "", turns_answered: 0, turns: 0 };
+            match self.rows.read(row)? {
+                Row::Invalid { reason } => {
+                    missing.add(&Incomplete { kind: "invalid", reason: &reason, ..entry })?;
+                }
+                Row::Skipped { id, reason } => {
+                    missing.add(&Incomplete { id: id.as_deref(), kind: "skipped", reason, ..entry })?;
+                }
+                Row::Ready(seed) => {
+                    let ended = self.replay(&seed)?;
+                    if let Some((kind, reason)) = &ended.fault {
+                        entry.turns_answered = ended.turns_answered;
+                        entry.turns = self.recipe.turn_count(&seed);
+                        missing.add(&Incomplete { id: Some(&seed.id), kind, reason, ..entry })?;
                         written.incomplete += 1;
-                        written.may_heal |= may_heal;
+                        written.may_heal |= ended.may_heal;
                         *written.reasons.entry(format!("{kind}: {reason}")).or_default() += 1;
+                    }
+                    if ended.fault.is_none() || (self.keep_partial && ended.turns_answered > 0) {
+                        match output.write(&record(&seed, &ended.dialogue))? {
+                            Ok(()) => written.rows += 1,
+                            Err(Unfit(reason)) => {
+                                *written.unfit.entry(reason.to_owned()).or_default() += 1;
+                                missing.add(&Incomplete { id: Some(&seed.id), kind: "unfit", reason, ..entry })?;
+                            }
+                        }
                     }
                 }
             }
-            if !lines.is_empty() {
-                output.write(&lines)?;
-                written.rows += 1;
-            }
-            Ok(())
-        };
-        in_order(self.rows.len(), |row| self.finish_row(row), take)?;
+        }
         self.rows.check_unchanged()?;
         written.kept_old = would_empty(path, written.rows);
         if !written.kept_old {
@@ -84,38 +93,6 @@ impl Writer<'_> {
         written.listed = missing.count;
         written.incomplete_path = missing.finish()?;
         Ok(written)
-    }
-
-    /// Reads a row again, replays its conversation from the store and writes its lines.
-    fn finish_row(&self, row: u64) -> Result<Finished, CliError> {
-        let mut finished = Finished { row, ..Finished::default() };
-        let seed = match self.rows.read(row)? {
-            Row::Invalid { reason } => {
-                finished.faults.push(("invalid", reason));
-                return Ok(finished);
-            }
-            Row::Skipped { id, reason } => {
-                finished.id = id;
-                finished.faults.push(("skipped", reason.to_owned()));
-                return Ok(finished);
-            }
-            Row::Ready(seed) => seed,
-        };
-        let ended = self.replay(&seed)?;
-        finished.may_heal = ended.may_heal;
-        if let Some(fault) = ended.fault {
-            (finished.turns_answered, finished.turns) = (ended.turns_answered, self.recipe.turn_count(&seed));
-            finished.faults.push(fault);
-        }
-        let is_written = finished.faults.is_empty() || (self.keep_partial && ended.turns_answered > 0);
-        if is_written
-            && let Err(Unfit(reason)) = self.format.write(&record(&seed, &ended.dialogue), &mut finished.lines)
-        {
-            finished.lines.clear();
-            finished.faults.push(("unfit", reason.to_owned()));
-        }
-        finished.id = Some(seed.id);
-        Ok(finished)
     }
 
     fn replay(&self, seed: &Seed) -> Result<Ended, CliError> {
@@ -146,20 +123,6 @@ impl Writer<'_> {
             _ => ("unanswered", "not asked yet".to_owned(), true),
         })
     }
-}
-
-/// What became of a row.
-#[derive(Default)]
-struct Finished {
-    row: u64,
-    id: Option<String>,
-    /// Its lines in the output.
-    lines: Vec<u8>,
-    /// Why it is missing or not whole: the kind and the reason.
-    faults: Vec<(&'static str, String)>,
-    may_heal: bool,
-    turns_answered: u32,
-    turns: u32,
 }
 
 /// What a conversation came to, as far as it can be written.

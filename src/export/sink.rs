@@ -1,12 +1,15 @@
 use std::path::Path;
 
-use super::Format;
 use super::file::{OutputError, OutputFile};
 use super::shards::Shards;
+use super::{Format, Unfit};
+use crate::conversation::Record;
 
 /// Where rows go: lines of JSON, or Parquet shards in a directory.
 pub struct Sink {
+    format: &'static dyn Format,
     target: Target,
+    rows: Vec<u8>,
 }
 
 enum Target {
@@ -27,15 +30,20 @@ impl Sink {
         } else {
             Target::Lines(Box::new(OutputFile::create(path)?))
         };
-        Ok(Self { target })
+        Ok(Self { format, target, rows: Vec::new() })
     }
 
-    /// Writes rows, each a line as the format makes them.
-    pub fn write(&mut self, rows: &[u8]) -> Result<(), OutputError> {
-        match &mut self.target {
-            Target::Lines(file) => file.write(rows),
-            Target::Shards(shards) => shards.write(rows),
+    /// Writes the rows that a record makes; inside, whether it fits.
+    pub fn write(&mut self, record: &Record) -> Result<Result<(), Unfit>, OutputError> {
+        self.rows.clear();
+        if let Err(unfit) = self.format.write(record, &mut self.rows) {
+            return Ok(Err(unfit));
         }
+        match &mut self.target {
+            Target::Lines(file) => file.write(&self.rows)?,
+            Target::Shards(shards) => shards.write(&self.rows)?,
+        }
+        Ok(Ok(()))
     }
 
     /// Puts everything in its place.
