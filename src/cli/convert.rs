@@ -3,18 +3,18 @@ use std::collections::BTreeMap;
 use clap::Args;
 
 use super::error::exit_code;
-use super::first_pass::{Spool, open_inputs};
+use super::first_pass::{Spool, each_row, open_inputs};
 use super::options::{Options, ReadArgs, StoreArgs, WriteArgs};
 use super::output::{Missing, check_output, check_writable, would_empty, write_companion};
 use super::{CliError, CliResult};
-use crate::dataset::{Input, RowReader};
+use crate::dataset::{Problem, RawRow, RowReader};
 use crate::export::{Format, Incomplete, Kind, Sink, Unfit};
 use crate::report::words::counted;
 
 /// Rewrite rows in another format; no model, no store
 ///
-/// What is said stays as it is, the old answers too; thoughts only where the format has a place for them. A row that the format cannot hold is listed with its reason in
-/// OUT.incomplete.jsonl.
+/// What is said stays as it is, the old answers too; thoughts only where the format has a place for them. A row that the
+/// format cannot hold is listed with its reason in OUT.incomplete.jsonl.
 #[derive(Args)]
 pub struct ConvertArgs {
     /// Files, directories or patterns of conversations, or - for standard input
@@ -56,9 +56,11 @@ pub fn run(args: ConvertArgs) -> CliResult {
     let mut output = Sink::create(&args.output, format)?;
     let mut missing = Missing::new(&args.output);
     let mut converted = Converted::default();
-    let limit = options.limit.unwrap_or(u64::MAX);
+    let mut left = options.limit.unwrap_or(u64::MAX);
     for source in open_inputs(&args.input, &spool)? {
-        convert(&source, &reader, limit, &mut output, &mut missing, &mut converted)?;
+        left -= each_row(&source, left, |row| {
+            convert(row, &source.name, &reader, &mut output, &mut missing, &mut converted)
+        })?;
     }
     let keeps_old = would_empty(&args.output, converted.written);
     if !keeps_old {
@@ -89,49 +91,37 @@ pub fn run(args: ConvertArgs) -> CliResult {
 }
 
 fn convert(
-    source: &Input,
+    row: Result<RawRow<'_>, Problem>,
+    source: &str,
     reader: &RowReader,
-    limit: u64,
     output: &mut Sink,
     missing: &mut Missing,
     converted: &mut Converted,
 ) -> Result<(), CliError> {
-    let unreadable = |error: std::io::Error| {
-        CliError::usage(format!("cannot read {}: {error}", source.name), "name files that exist and can be read")
-    };
-    let mut rows = source.rows().map_err(unreadable)?;
-    while converted.read < limit {
-        let Some(row) = rows.next().map_err(unreadable)? else { break };
-        converted.read += 1;
-        let line = row.as_ref().map_or_else(|problem| problem.line, |row| row.line);
-        let read = row.map_err(|problem| problem.reason).and_then(|row| reader.source(row.bytes));
-        let entry =
-            Incomplete { id: None, source: &source.name, line, kind: "", reason: "", turns_answered: 0, turns: 0 };
-        match read {
-            Err(reason) => {
-                converted.invalid += 1;
-                missing.add(&Incomplete { kind: "invalid", reason: &reason, ..entry })?;
-            }
-            Ok(row) => {
-                let id = row.id.clone();
-                let fitted = match row.into_record() {
-                    Ok(record) => {
-                        converted.thoughts +=
-                            record.lines.iter().filter(|line| line.reasoning.is_some()).count() as u64;
-                        output.write(&record)?.map_err(|Unfit(reason)| reason)
-                    }
-                    Err(reason) => Err(reason),
-                };
-                match fitted {
-                    Ok(()) => converted.written += 1,
-                    Err(reason) => {
-                        *converted.left_out.entry(reason).or_default() += 1;
-                        missing.add(&Incomplete { id: id.as_deref(), kind: "unfit", reason, ..entry })?;
-                    }
-                }
-            }
+    converted.read += 1;
+    let line = row.as_ref().map_or_else(|problem| problem.line, |row| row.line);
+    let read = row.map_err(|problem| problem.reason).and_then(|row| reader.source(row.bytes));
+    let entry = Incomplete { id: None, source, line, kind: "", reason: "", turns_answered: 0, turns: 0 };
+    let row = match read {
+        Ok(row) => row,
+        Err(reason) => {
+            converted.invalid += 1;
+            return missing.add(&Incomplete { kind: "invalid", reason: &reason, ..entry });
         }
+    };
+    let id = row.id.clone();
+    let fitted = match row.into_record() {
+        Ok(record) => {
+            converted.thoughts += record.lines.iter().filter(|line| line.reasoning.is_some()).count() as u64;
+            output.write(&record)?.map_err(|Unfit(reason)| reason)
+        }
+        Err(reason) => Err(reason),
+    };
+    if let Err(reason) = fitted {
+        *converted.left_out.entry(reason).or_default() += 1;
+        return missing.add(&Incomplete { id: id.as_deref(), kind: "unfit", reason, ..entry });
     }
+    converted.written += 1;
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::error::exit_code;
-use super::first_pass::{Spool, open_inputs};
+use super::first_pass::{Spool, each_row, open_inputs};
 use super::options::{Options, ReadArgs, StoreArgs};
 use super::{CliError, CliResult};
 use crate::dataset::{Census, Histogram};
@@ -33,20 +33,16 @@ pub fn run(args: InspectArgs) -> CliResult {
     let options = Options::resolve(&args.store, &[&args.read])?;
     let reader = options.row_reader()?;
     let spool = Spool::temporary()?;
-    let limit = options.limit.unwrap_or(u64::MAX);
+    let mut left = options.limit.unwrap_or(u64::MAX);
     let mut census = Census::default();
     for source in open_inputs(&args.input, &spool)? {
-        let unreadable = |error: std::io::Error| {
-            CliError::usage(format!("cannot read {}: {error}", source.name), "name files that exist and can be read")
-        };
-        let mut rows = source.rows().map_err(unreadable)?;
-        while census.rows < limit {
-            match rows.next().map_err(unreadable)? {
-                None => break,
-                Some(Ok(row)) => census.add(&reader, row.bytes),
-                Some(Err(problem)) => census.add_broken(&problem.reason),
+        left -= each_row(&source, left, |row| {
+            match row {
+                Ok(row) => census.add(&reader, row.bytes),
+                Err(problem) => census.add_broken(&problem.reason),
             }
-        }
+            Ok(())
+        })?;
     }
     let text = if args.json { format!("{:#}", as_json(&census)) } else { as_text(&census) };
     writeln!(std::io::stdout(), "{text}").map_err(|error| CliError::failure(format!("cannot write: {error}")))?;

@@ -82,7 +82,7 @@ impl Census {
         if let Some(id) = &row.id {
             self.duplicate_ids += u64::from(!self.ids.insert(hash_of(id)));
         }
-        match reader.read(bytes) {
+        match reader.seed(row) {
             Reading::Ready { seed, notes, .. } => self.add_seed(&seed, &notes),
             Reading::Skipped { skip, .. } => *self.skipped.entry(Skip::name(skip)).or_default() += 1,
             Reading::Invalid { reason } => *self.invalid.entry(kind_of(&reason)).or_default() += 1,

@@ -82,10 +82,15 @@ impl Shape {
 impl RowReader {
     /// Reads one row.
     pub fn read(&self, bytes: &[u8]) -> Reading {
-        let SourceRow { id, format, messages, columns } = match self.source(bytes) {
-            Ok(row) => row,
-            Err(reason) => return Reading::Invalid { reason },
-        };
+        match self.source(bytes) {
+            Ok(row) => self.seed(row),
+            Err(reason) => Reading::Invalid { reason },
+        }
+    }
+
+    /// Makes of a row what is to be distilled.
+    pub fn seed(&self, row: SourceRow) -> Reading {
+        let SourceRow { id, format, messages, columns } = row;
         match if has_media(&columns) { Err(Skip::Multimodal) } else { normalise(messages, self.rules) } {
             Err(skip) => Reading::Skipped { id, format, skip },
             Ok((turns, notes)) => {

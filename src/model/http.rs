@@ -154,7 +154,8 @@ impl HttpModel {
 
     /// Sends the request and waits for the reply's head.
     async fn send(&self, call: Call<'_>) -> Result<reqwest::Response, Failure> {
-        let session = call.conversation.map(|key| format!("{:016x}", key.prefix()));
+        let wants_session = self.settings.prompt_cache_key || self.session_header.is_some();
+        let session = call.conversation.filter(|_| wants_session).map(|key| format!("{:016x}", key.prefix()));
         let format = RequestFormat {
             stream: !self.settings.whole,
             length_field: self.length_field(),

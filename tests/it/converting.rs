@@ -29,6 +29,12 @@ fn converted(place: &Place, input: &str, to: &str) -> Vec<Value> {
     place.rows(&output)
 }
 
+/// The rows that a format did not take: id and reason.
+fn reasons(place: &Place, format: &str) -> Vec<String> {
+    let listed = place.rows(&format!("{format}.jsonl.incomplete.jsonl"));
+    listed.iter().map(|row| format!("{} {}", row["id"].as_str().unwrap(), row["reason"].as_str().unwrap())).collect()
+}
+
 #[test]
 fn every_format_says_it_in_its_own_way() {
     let place = Place::new();
@@ -59,14 +65,7 @@ fn what_a_trainer_would_blank_or_refuse_is_left_out_with_its_reason_or_made_to_f
     let strict = converted(&place, "in.jsonl", "llama-factory");
     let said: Vec<String> = strict.iter().map(|row| format!("{} {}", row["id"], row["conversations"])).collect();
     insta::assert_snapshot!(said.join("\n"));
-    let reasons = |name: &str| -> Vec<String> {
-        let listed = place.rows(&format!("{name}.jsonl.incomplete.jsonl"));
-        listed
-            .iter()
-            .map(|row| format!("{} {}", row["id"].as_str().unwrap(), row["reason"].as_str().unwrap()))
-            .collect()
-    };
-    assert_eq!(reasons("llama-factory"), ["greeting assistant_first", "silent no_answer", "tools tool_use"]);
+    assert_eq!(reasons(&place, "llama-factory"), ["greeting assistant_first", "silent no_answer", "tools tool_use"]);
     for (format, count) in [("openai", 5), ("sharegpt", 5), ("axolotl", 3), ("ms-swift", 4), ("per-turn", 5)] {
         assert_eq!(converted(&place, "in.jsonl", format).len(), count, "{format}");
     }
@@ -158,16 +157,9 @@ fn nothing_is_lost_without_a_word() {
     place.write("in.jsonl", jsonl(&rows));
     let strict = converted(&place, "in.jsonl", "llama-factory");
     assert_eq!(strict[0]["conversations"][0]["value"], "a\n\nAside.");
-    let reasons = |name: &str| -> Vec<String> {
-        let listed = place.rows(&format!("{name}.jsonl.incomplete.jsonl"));
-        listed
-            .iter()
-            .map(|row| format!("{} {}", row["id"].as_str().unwrap(), row["reason"].as_str().unwrap()))
-            .collect()
-    };
-    assert_eq!(reasons("llama-factory"), ["last system_last", "masked masked_answer", "picture multimodal"]);
+    assert_eq!(reasons(&place, "llama-factory"), ["last system_last", "masked masked_answer", "picture multimodal"]);
     let plain = converted(&place, "in.jsonl", "openai");
-    assert_eq!(reasons("openai"), ["masked masked_answer", "picture multimodal"]);
+    assert_eq!(reasons(&place, "openai"), ["masked masked_answer", "picture multimodal"]);
     assert_eq!(plain[2]["meta"], json!({"source": "x", "meta_source": "y"}));
     assert_eq!(converted(&place, "in.jsonl", "ms-swift")[2]["messages"][1]["loss"], false);
     place.write("thinks.jsonl", jsonl(&[rich()]));

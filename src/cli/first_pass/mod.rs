@@ -26,7 +26,7 @@ use super::CliError;
 use super::error::exit_code;
 use super::options::Options;
 use crate::conversation::{Message, Role, Settings};
-use crate::dataset::{Input, expand};
+use crate::dataset::{Input, Problem, RawRow, expand};
 use crate::recipe::Recipe;
 use crate::report::Totals;
 use crate::store::Reader;
@@ -89,9 +89,10 @@ pub fn prepare(
         None => {
             let mut pass =
                 Pass::begin(spool.path(), recipe, reader.clone(), system.clone(), options).map_err(&spooled)?;
+            let mut left = limit;
             for source in &sources {
                 pass.add_source(source).map_err(&spooled)?;
-                read(&mut pass, source, limit)?;
+                left -= each_row(source, left, |row| pass.take(row, &source.name))?;
             }
             let order = spool.path().join("order");
             let (index, found) = pass.finish(&order).map_err(&spooled)?;
@@ -113,14 +114,21 @@ pub fn open_inputs(inputs: &[String], spool: &Spool) -> Result<Vec<Input>, CliEr
     Ok(names.iter().enumerate().map(open).collect::<Result<_, _>>()?)
 }
 
-fn read(pass: &mut Pass<'_>, source: &Input, limit: u64) -> Result<(), CliError> {
+/// Gives the rows of `source`, `limit` at most, to `take`, and returns how many there were.
+pub fn each_row(
+    source: &Input,
+    limit: u64,
+    mut take: impl FnMut(Result<RawRow<'_>, Problem>) -> Result<(), CliError>,
+) -> Result<u64, CliError> {
     let unreadable = |error: std::io::Error| {
         CliError::usage(format!("cannot read {}: {error}", source.name), "name files that exist and can be read")
     };
     let mut rows = source.rows().map_err(unreadable)?;
-    while pass.row_count() < limit {
-        let Some(found) = rows.next().map_err(unreadable)? else { break };
-        pass.take(found, &source.name)?;
+    let mut count = 0;
+    while count < limit {
+        let Some(row) = rows.next().map_err(unreadable)? else { break };
+        take(row)?;
+        count += 1;
     }
-    Ok(())
+    Ok(count)
 }

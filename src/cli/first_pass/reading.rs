@@ -64,11 +64,6 @@ impl<'a> Pass<'a> {
         Ok(Self { recipe, reader, system, index, order, found: Found::default(), options })
     }
 
-    /// Returns how many rows were taken.
-    pub fn row_count(&self) -> u64 {
-        self.found.rows
-    }
-
     /// Adds an input; the rows that follow are of it.
     pub fn add_source(&mut self, input: &Input) -> std::io::Result<()> {
         self.index.add_source(input)

@@ -44,7 +44,7 @@ pub struct MockSettings {
     pub prefill: Duration,
     /// Tokens of prompts that the prefix cache holds, where there is one.
     pub cache_tokens: Option<u64>,
-    /// Sentences' worth of answer beyond what the simulated model says, up to so many tokens.
+    /// The length of every answer; `None` is what the simulated model says.
     pub answer_tokens: Option<usize>,
     /// What goes wrong, and how often.
     pub faults: Vec<Fault>,
