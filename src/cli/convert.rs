@@ -57,7 +57,7 @@ pub fn run(args: ConvertArgs) -> CliResult {
     let mut missing = Missing::new(&args.output);
     let mut converted = Converted::default();
     let mut left = options.limit.unwrap_or(u64::MAX);
-    for source in open_inputs(&args.input, &spool)? {
+    for source in open_inputs(&args.input, options.threads.unwrap_or_default(), &spool)? {
         left -= each_row(&source, left, |row| {
             convert(row, &source.name, &reader, &mut output, &mut missing, &mut converted)
         })?;

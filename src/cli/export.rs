@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use clap::Args;
 
 use super::error::exit_code;
@@ -7,8 +5,7 @@ use super::first_pass::prepare;
 use super::model::find_teacher;
 use super::options::{Options, QuestionArgs, ReadArgs, StoreArgs, WriteArgs};
 use super::output::{OUTPUT, Writer, check_output};
-use super::{CliResult, store};
-use crate::recipe::Distill;
+use super::{CliResult, recipe, store};
 use crate::report::words::{counted, number};
 
 /// Write what the store has, finished or not; no call is made
@@ -50,7 +47,7 @@ pub fn run(args: ExportArgs) -> CliResult {
     check_output(&args.output, &args.input)?;
     let found = find_teacher(args.teacher.as_deref(), &options)?;
     let system = options.system_text()?;
-    let recipe = Distill::new(Arc::clone(&found.target), system.as_deref());
+    let recipe = recipe::distill(&found, &options, system.as_deref());
     let store = store::open_reader(&options)?;
     let prepared = prepare(&args.input, &options, &recipe, system.as_deref())?;
     let writer =

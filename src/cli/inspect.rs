@@ -35,7 +35,7 @@ pub fn run(args: InspectArgs) -> CliResult {
     let spool = Spool::temporary()?;
     let mut left = options.limit.unwrap_or(u64::MAX);
     let mut census = Census::default();
-    for source in open_inputs(&args.input, &spool)? {
+    for source in open_inputs(&args.input, options.threads.unwrap_or_default(), &spool)? {
         left -= each_row(&source, left, |row| {
             match row {
                 Ok(row) => census.add(&reader, row.bytes),

@@ -15,6 +15,7 @@ mod model;
 mod options;
 mod output;
 mod plan;
+mod recipe;
 mod signals;
 mod status;
 mod store;

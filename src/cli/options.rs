@@ -14,7 +14,8 @@ use super::model::Profile;
 use super::signals::StopSignal;
 use crate::conversation::Sampling;
 use crate::dataset::{
-    self, DoubleUser, FORMATS, Greeting, ON_REQUEST, ParseMappingError, RowReader, Rules, Shape, Tools,
+    self, DoubleUser, Duplicates, EmptyUser, FORMATS, Fill, Greeting, Media, MiddleSystem, ON_REQUEST,
+    ParseMappingError, Placeholders, RowReader, Rules, Shape, Threads, Tools,
 };
 use crate::export;
 use crate::model::PaceLimits;
@@ -103,9 +104,39 @@ option_groups! {
         #[arg(long, value_name = "RULE", value_parser = named::<DoubleUser>)]
         double_user: DoubleUser,
 
-        /// Rows with tool calls: skip them, or keep-prefix, the turns before the first call [default: skip]
+        /// A system message behind the first turn: keep it there, fold it into the next user turn, or drop it
+        /// [default: keep]
+        #[arg(long, value_name = "RULE", value_parser = named::<MiddleSystem>)]
+        middle_system: MiddleSystem,
+
+        /// A user turn without words: cut the conversation before it, or skip the row [default: cut]
+        #[arg(long, value_name = "RULE", value_parser = named::<EmptyUser>)]
+        empty_user: EmptyUser,
+
+        /// Rows with tool calls: skip them; keep-prefix, the turns before the first call; or replay the calls and
+        /// their results as context [default: skip]
         #[arg(long, value_name = "RULE", value_parser = named::<Tools>)]
         tools: Tools,
+
+        /// Rows with images, sounds or films: skip them, or drop all but the text [default: skip]
+        #[arg(long, value_name = "RULE", value_parser = named::<Media>)]
+        media: Media,
+
+        /// Rows with gaps such as {{name}}: keep or skip them [default: keep]
+        #[arg(long, value_name = "RULE", value_parser = named::<Placeholders>)]
+        placeholders: Placeholders,
+
+        /// Fill gaps of users and system messages, such as name=Ada,author=the team
+        #[arg(long, value_name = "NAMES")]
+        fill: String,
+
+        /// Rows whose users say what an earlier row's say, but for case and spaces: keep or drop them [default: keep]
+        #[arg(long, value_name = "RULE", value_parser = named::<Duplicates>)]
+        duplicates: Duplicates,
+
+        /// Of a tree of messages: best, the thread with the best ranks, or all [default: best]
+        #[arg(long, value_name = "WHICH", value_parser = named::<Threads>)]
+        threads: Threads,
 
         /// Read only the first N rows
         #[arg(long, value_name = "N")]
@@ -139,6 +170,10 @@ option_groups! {
         /// Seed for the server's random numbers
         #[arg(long, value_name = "N", allow_negative_numbers = true)]
         seed: i64,
+
+        /// Send each answer's thoughts back with it, as <think>...</think> [default: false]
+        #[arg(long, num_args = 0, default_missing_value = "true")]
+        history_reasoning: bool,
 
         /// Put this system message in place of the rows' own; @FILE reads it from a file
         #[arg(long, value_name = "TEXT|@FILE")]
@@ -267,7 +302,17 @@ impl Options {
         let rules = Rules {
             greeting: self.greeting.unwrap_or_default(),
             double_user: self.double_user.unwrap_or_default(),
+            middle_system: self.middle_system.unwrap_or_default(),
+            empty_user: self.empty_user.unwrap_or_default(),
             tools: self.tools.unwrap_or_default(),
+            media: self.media.unwrap_or_default(),
+            placeholders: self.placeholders.unwrap_or_default(),
+            fill: match &self.fill {
+                Some(text) => text.parse::<Fill>().map_err(|hint| {
+                    CliError::usage(format!("--fill {text} names no words"), hint)
+                })?,
+                None => Fill::default(),
+            },
         };
         Ok(RowReader { shape, rules })
     }

@@ -10,11 +10,11 @@ use super::first_pass::{Prepared, Row, prepare};
 use super::limits::limits;
 use super::model::{Found, find_teacher};
 use super::options::{Options, QuestionArgs, ReadArgs, RunArgs, StoreArgs};
-use super::{CliError, CliResult, store};
+use super::{CliError, CliResult, recipe, store};
 use crate::conversation::{
     Answer, ConversationKey, Fingerprint, Finish, Message, Question, Role, Seed, Usage, estimate_tokens,
 };
-use crate::recipe::{Distill, Progress, Recipe, Replay};
+use crate::recipe::{Progress, Recipe, Replay};
 use crate::report::words::{counted, money, number};
 use crate::store::{MemoryStore, Reader, Status};
 
@@ -69,7 +69,7 @@ pub fn run(args: PlanArgs) -> CliResult {
     let cap = limits(&options, &found)?.budget.cost;
     options.pace()?;
     let system = options.system_text()?;
-    let recipe = Distill::new(Arc::clone(&found.target), system.as_deref());
+    let recipe = recipe::distill(&found, &options, system.as_deref());
     let store: Arc<dyn Reader> = if options.store_path().join("journal").is_dir() {
         store::open_reader(&options)?
     } else {

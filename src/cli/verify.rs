@@ -3,7 +3,6 @@ use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
-use std::sync::Arc;
 
 use clap::Args;
 
@@ -12,9 +11,8 @@ use super::first_pass::prepare;
 use super::model::find_teacher;
 use super::options::{Options, QuestionArgs, ReadArgs, StoreArgs, WriteArgs};
 use super::output::Writer;
-use super::{CliError, CliResult, store};
+use super::{CliError, CliResult, recipe, store};
 use crate::export::is_directory;
-use crate::recipe::Distill;
 use crate::report::words::{counted, number};
 use crate::store::{Verification, repair, verify};
 
@@ -119,7 +117,7 @@ fn verify_output(args: &VerifyArgs, output: &str, options: &Options) -> Result<u
     let format = options.output_format()?;
     let found = find_teacher(args.teacher.as_deref(), options)?;
     let system = options.system_text()?;
-    let recipe = Distill::new(Arc::clone(&found.target), system.as_deref());
+    let recipe = recipe::distill(&found, options, system.as_deref());
     let reader = store::open_reader(options)?;
     let prepared = prepare(&args.input, options, &recipe, system.as_deref())?;
     let writer =

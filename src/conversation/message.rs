@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use super::identity::{Digest, PartHasher};
+use super::seed::Columns;
 
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -12,6 +13,8 @@ pub enum Role {
     User,
     /// The model.
     Assistant,
+    /// A tool, with what came of a call.
+    Tool,
 }
 
 impl Role {
@@ -21,6 +24,7 @@ impl Role {
             Role::System => "system",
             Role::User => "user",
             Role::Assistant => "assistant",
+            Role::Tool => "tool",
         }
     }
 
@@ -30,6 +34,7 @@ impl Role {
             Role::System => 1,
             Role::User => 2,
             Role::Assistant => 3,
+            Role::Tool => 4,
         }
     }
 }
@@ -38,10 +43,12 @@ impl Role {
 ///
 /// Hashed once when made, escaped for JSON once when first sent; a turn late in a conversation costs
 /// neither again. Digest: blake3 over `"cohobate message 1\0"`, the role's tag (one byte), the length
-/// of the content in bytes (`u64`), the content in UTF-8.
+/// of the content in bytes (`u64`), the content in UTF-8; where there are fields, the same of these as compact JSON.
 pub struct Message {
     role: Role,
     content: String,
+    /// Further fields: a call to tools, or which call is answered. None for plain words.
+    fields: Option<Box<Columns>>,
     digest: Digest,
     json: OnceLock<Box<str>>,
 }
@@ -49,11 +56,20 @@ pub struct Message {
 impl Message {
     /// Makes a message.
     pub fn new(role: Role, content: impl Into<String>) -> Arc<Self> {
+        Self::with_fields(role, content, Columns::new())
+    }
+
+    /// Makes a message with further fields, as they stand in a request: `tool_calls`, `tool_call_id`, `name`.
+    pub fn with_fields(role: Role, content: impl Into<String>, fields: Columns) -> Arc<Self> {
         let content = content.into();
+        let fields = Some(fields).filter(|fields| !fields.is_empty()).map(Box::new);
         let mut hasher = PartHasher::new("cohobate message 1");
         hasher.raw(&[role.tag()]).text(&content);
+        if let Some(fields) = &fields {
+            hasher.text(&json_text(fields));
+        }
         let digest = Digest(hasher.finish());
-        Arc::new(Self { role, content, digest, json: OnceLock::new() })
+        Arc::new(Self { role, content, fields, digest, json: OnceLock::new() })
     }
 
     /// Returns who speaks.
@@ -66,17 +82,43 @@ impl Message {
         &self.content
     }
 
-    /// Returns the hash of role and content.
+    /// Returns the fields beside role and content, where there are any.
+    pub fn fields(&self) -> Option<&Columns> {
+        self.fields.as_deref()
+    }
+
+    /// True for a call to tools and for what came of one.
+    pub fn is_tool_use(&self) -> bool {
+        self.role == Role::Tool || self.fields.is_some()
+    }
+
+    /// Appends the message as JSON, but for the closing brace, so that more may follow.
+    pub fn write_json(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"role\":\"");
+        out.extend_from_slice(self.role.name().as_bytes());
+        out.extend_from_slice(b"\",\"content\":");
+        out.extend_from_slice(self.content_json().as_bytes());
+        for (name, value) in self.fields.iter().flat_map(|fields| fields.iter()) {
+            out.push(b',');
+            out.extend_from_slice(json_text(name).as_bytes());
+            out.push(b':');
+            out.extend_from_slice(json_text(value).as_bytes());
+        }
+    }
+
+    /// Returns the hash of role, content and fields.
     pub fn digest(&self) -> &Digest {
         &self.digest
     }
 
     /// Returns the content as a JSON string literal, quotes included.
     pub fn content_json(&self) -> &str {
-        self.json.get_or_init(|| {
-            serde_json::to_string(&self.content).expect("a string is always valid JSON").into_boxed_str()
-        })
+        self.json.get_or_init(|| json_text(&self.content).into_boxed_str())
     }
+}
+
+fn json_text(value: &(impl serde::Serialize + ?Sized)) -> String {
+    serde_json::to_string(value).expect("a JSON value is always valid JSON")
 }
 
 impl PartialEq for Message {

@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::message::{Message, Role};
 use super::seed::Columns;
 
@@ -19,6 +21,18 @@ pub struct Record {
 }
 
 impl Record {
+    /// True where tools are called.
+    pub fn uses_tools(&self) -> bool {
+        self.lines.iter().any(|line| line.message.is_tool_use())
+    }
+
+    /// Returns what the row says of the tools that are called in it, out of text where it stands as text.
+    pub fn tools(&self) -> Option<Value> {
+        let tools = self.meta.get("tools").filter(|_| self.uses_tools())?;
+        let parsed = tools.as_str().map(serde_json::from_str);
+        Some(parsed.and_then(Result::ok).unwrap_or_else(|| tools.clone())).filter(|tools| !tools.is_null())
+    }
+
     /// True where an answer is not to be learned; a greeting, which answers nobody, is none.
     pub fn has_masked_answer(&self) -> bool {
         let answers = self.lines.iter().skip_while(|line| line.role() != Role::User);

@@ -67,7 +67,7 @@ impl Census {
                 SourceRole::Tool => 3,
             };
             self.roles[place] += 1;
-            let Content::Text(text) = &message.content else { continue };
+            let (Content::Text(text) | Content::Media(text)) = &message.content else { continue };
             match message.role {
                 SourceRole::User => {
                     users += 1;

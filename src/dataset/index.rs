@@ -33,6 +33,8 @@ pub enum RowState {
     },
     /// Well formed, nothing to distil.
     Skipped,
+    /// A conversation that an earlier row holds too, where that is not wanted.
+    Duplicate,
     /// Not to be understood.
     Invalid,
 }
@@ -198,6 +200,7 @@ impl Entry {
             RowState::Ready { turns, digest } => (0, turns, digest),
             RowState::Skipped => (1, 0, NO_DIGEST),
             RowState::Invalid => (2, 0, NO_DIGEST),
+            RowState::Duplicate => (3, 0, NO_DIGEST),
         };
         let mut bytes = [0; RECORD_BYTES];
         bytes[..4].copy_from_slice(&self.source.to_le_bytes());
@@ -217,6 +220,7 @@ impl Entry {
             0 => RowState::Ready { turns: short(32), digest: Digest(bytes[40..].try_into().ok()?) },
             1 => RowState::Skipped,
             2 => RowState::Invalid,
+            3 => RowState::Duplicate,
             _ => return None,
         };
         Some(Self { source: short(0), line: long(8), state, offset: long(16), length: long(24) })

@@ -6,6 +6,7 @@ use super::array::Elements;
 use super::container::Container;
 use super::lines::Lines;
 use super::row::RowSource;
+use super::threads::{Threads, arrange, needs_arranging};
 
 const READ_BYTES: usize = 256 << 10;
 
@@ -43,8 +44,8 @@ enum Packing {
 }
 
 impl Input {
-    /// Opens `name`, `-` for standard input. `number` tells spooled inputs apart.
-    pub fn open(name: &str, spool: &Path, number: usize) -> Result<Self, InputError> {
+    /// Opens `name`, `-` for standard input. `number` tells spooled inputs apart; `threads` says what is read of trees.
+    pub fn open(name: &str, spool: &Path, number: usize, threads: Threads) -> Result<Self, InputError> {
         let fault = |reason: String| InputError { name: shown(name), reason };
         let stored = |error: io::Error| fault(error.to_string());
         let spooled = |kind: &str| spool.join(format!("input-{number}-{kind}"));
@@ -65,6 +66,14 @@ impl Input {
                 container.write_lines(path, out).map(|()| 0).map_err(io::Error::other)
             };
             input.replace(spooled("rows"), lines).map_err(stored)?;
+        }
+        let must_arrange = match input.rows().map_err(stored)?.next().map_err(stored)? {
+            Some(Ok(first)) => needs_arranging(first.bytes, threads),
+            _ => false,
+        };
+        if must_arrange {
+            let rows = input.rows().map_err(stored)?;
+            input.replace(spooled("threads"), |path, out| arrange(path, rows, threads, out)).map_err(stored)?;
         }
         Ok(input)
     }

@@ -8,6 +8,8 @@
 mod array;
 mod census;
 mod container;
+mod draft;
+mod duplicate;
 mod expand;
 mod format;
 mod index;
@@ -18,12 +20,17 @@ mod preference;
 mod read;
 mod role;
 mod row;
+mod rules;
+mod threads;
 
 pub use census::{Census, Histogram};
+pub use duplicate::{Duplicates, Seen, plain_text};
 pub use expand::expand;
 pub use format::{Content, FORMATS, Format, Mapped, ON_REQUEST, ParseMappingError, SourceMessage, named};
 pub use index::{Index, IndexBuilder, IndexError, RowState, Stamp};
 pub use input::{Input, InputError};
-pub use normalise::{DoubleUser, Greeting, Notes, Rules, Skip, Tools};
+pub use normalise::{Notes, Skip};
 pub use read::{Reading, RowReader, Shape, SourceRow};
 pub use row::{Problem, RawRow, RowSource};
+pub use rules::{DoubleUser, EmptyUser, Fill, Greeting, Media, MiddleSystem, Placeholders, Rules, Tools};
+pub use threads::Threads;

@@ -1,84 +1,137 @@
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
+use super::draft::Draft;
 use super::format::{Content, SourceMessage};
 use super::role::SourceRole;
+use super::rules::{DoubleUser, EmptyUser, Greeting, Media, MiddleSystem, Placeholders, Rules, Tools};
 use crate::conversation::{Message, Role, Turn};
 
-/// Why a row that can be read has nothing to distil.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Skip {
-    /// No user speaks.
-    NoUser,
-    /// The user's first turn is empty.
-    EmptyUser,
-    /// Tools are called: a new answer would have no recorded result to go on with.
-    ToolUse,
-    /// Something other than text.
-    Multimodal,
-    /// Two user messages stand in a row, where that is not wanted.
-    DoubleUser,
+/// Makes turns of a row's messages.
+///
+/// Old answers go; user turns and system messages stay in their places. The rest is as `rules` say.
+pub fn normalise(messages: Vec<SourceMessage>, rules: &Rules) -> Result<(Vec<Turn>, Notes), Skip> {
+    let mut notes = Notes::default();
+    let mut turns: Vec<Turn> = Vec::new();
+    let mut draft = Draft::default();
+    let mut ended_empty = false;
+    let mut messages = messages.into_iter();
+    for message in messages.by_ref() {
+        if message.is_tool_use() {
+            match rules.tools {
+                Tools::Replay if draft.replay(&message) => {
+                    notes.note("tool_messages_replayed", 1);
+                    continue;
+                }
+                Tools::KeepPrefix | Tools::Replay if !turns.is_empty() => {
+                    draft.abandon(&mut notes);
+                    break;
+                }
+                _ => return Err(Skip::ToolUse),
+            }
+        }
+        let role = message.role;
+        let text = match message.content {
+            Content::Text(text) => text,
+            Content::Media(text) if rules.media == Media::Drop => {
+                notes.note("media_dropped", 1);
+                text
+            }
+            Content::Media(_) => return Err(Skip::Multimodal),
+            Content::UnreadableCall => return Err(Skip::ToolUse),
+        };
+        let text = match role {
+            SourceRole::User | SourceRole::System => fill(text, rules, &mut notes)?,
+            SourceRole::Assistant | SourceRole::Tool => text,
+        };
+        match role {
+            SourceRole::System => match rules.middle_system {
+                how if how == MiddleSystem::Keep || (turns.is_empty() && !draft.has_user()) => {
+                    // Heard behind the user's words it stands before them: the last word is the user's.
+                    draft.messages.push(Message::new(Role::System, text));
+                }
+                MiddleSystem::Fold => {
+                    notes.note("system_folded", 1);
+                    draft.fold(text);
+                }
+                MiddleSystem::Drop | MiddleSystem::Keep => notes.note("system_dropped", 1),
+            },
+            SourceRole::Assistant if draft.waits_for_result() => {
+                draft.abandon(&mut notes);
+                break;
+            }
+            SourceRole::Assistant if draft.has_user() => {
+                turns.extend(draft.finish(Some(text).filter(|text| !text.is_empty())));
+            }
+            SourceRole::Assistant if turns.is_empty() => match rules.greeting {
+                Greeting::Keep => {
+                    notes.note("greeting_kept", 1);
+                    draft.messages.push(Message::new(Role::Assistant, text));
+                }
+                Greeting::Drop => notes.note("greeting_dropped", 1),
+            },
+            // A second answer in a row, or an answer to nothing but a system message: it goes as the others do.
+            SourceRole::Assistant | SourceRole::Tool => {}
+            SourceRole::User if text.trim().is_empty() => {
+                if rules.empty_user == EmptyUser::Skip {
+                    return Err(Skip::EmptyUser);
+                }
+                ended_empty = true;
+                break;
+            }
+            SourceRole::User if draft.waits_for_result() => {
+                notes.note("turns_dropped", 1);
+                draft.abandon(&mut notes);
+                break;
+            }
+            // The source went on without words after a tool's result; here the answer is written.
+            SourceRole::User if draft.has_called => {
+                turns.extend(draft.finish(None));
+                draft.user = Some(text);
+            }
+            SourceRole::User => match (draft.has_user(), rules.double_user) {
+                (false, _) => draft.begin(text),
+                (true, DoubleUser::Skip) => return Err(Skip::DoubleUser),
+                (true, how) => {
+                    draft.hear_more(text, how);
+                    notes.note(if how == DoubleUser::Join { "joined_users" } else { "double_users_kept" }, 1);
+                }
+            },
+        }
+    }
+    let lost = messages.filter(|message| message.role == SourceRole::User).count() as u64;
+    notes.note("turns_dropped", lost + u64::from(ended_empty));
+    if draft.waits_for_result() {
+        draft.abandon(&mut notes);
+    }
+    let was_tool_use = draft.was_abandoned;
+    turns.extend(draft.finish(None));
+    match turns.is_empty() {
+        true if ended_empty => Err(Skip::EmptyUser),
+        true if was_tool_use => Err(Skip::ToolUse),
+        true => Err(Skip::NoUser),
+        false => Ok((turns, notes)),
+    }
 }
 
-impl Skip {
-    /// Returns the reason's code.
-    pub fn name(self) -> &'static str {
-        match self {
-            Skip::NoUser => "no_user",
-            Skip::EmptyUser => "empty_user",
-            Skip::ToolUse => "tool_use",
-            Skip::Multimodal => "multimodal",
-            Skip::DoubleUser => "double_user",
+/// Fills the gaps that there are words for, and meets the others as the rules say.
+fn fill(text: String, rules: &Rules, notes: &mut Notes) -> Result<String, Skip> {
+    let filled = rules.fill.apply(&text);
+    notes.note("placeholders_filled", u64::from(filled.is_some()));
+    let text = filled.unwrap_or(text);
+    match has_placeholder(&text) {
+        true if rules.placeholders == Placeholders::Skip => Err(Skip::Placeholder),
+        seen => {
+            notes.note("placeholder_seen", u64::from(seen));
+            Ok(text)
         }
     }
 }
 
-/// How oddities of rows are met.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Rules {
-    /// What the assistant says before the first user.
-    pub greeting: Greeting,
-    /// Two user messages in a row.
-    pub double_user: DoubleUser,
-    /// Calls to tools and their results.
-    pub tools: Tools,
-}
-
-/// What becomes of a greeting.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Greeting {
-    /// It stays, as context that is not written anew.
-    #[default]
-    Keep,
-    /// It goes.
-    Drop,
-}
-
-/// What becomes of two user messages in a row.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DoubleUser {
-    /// They become one, joined by an empty line.
-    #[default]
-    Join,
-    /// They stay two messages of one turn.
-    Keep,
-    /// The row is left out.
-    Skip,
-}
-
-/// What becomes of a row in which tools are called.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Tools {
-    /// It is left out.
-    #[default]
-    Skip,
-    /// It ends before the turn with the first call.
-    KeepPrefix,
+/// True where a template's gap was not filled in: `{{name}}`, `[PLACEHOLDER]`.
+fn has_placeholder(text: &str) -> bool {
+    let gap =
+        text.split_once("{{").is_some_and(|(_, rest)| rest.split_once("}}").is_some_and(|(name, _)| name.len() < 40));
+    gap || text.contains("[PLACEHOLDER]")
 }
 
 /// What was done to a row to make turns of it, with how often.
@@ -87,7 +140,7 @@ pub struct Notes(BTreeMap<&'static str, u64>);
 
 impl Notes {
     /// Counts something that was done, or seen.
-    fn note(&mut self, what: &'static str, count: u64) {
+    pub fn note(&mut self, what: &'static str, count: u64) {
         if count > 0 {
             *self.0.entry(what).or_default() += count;
         }
@@ -104,102 +157,36 @@ impl Notes {
     }
 }
 
-/// Makes turns of a row's messages.
-///
-/// Old answers go; user turns and system messages stay in their places. An empty user turn ends the conversation
-/// before it: what comes after has lost its meaning. The rest is as `rules` say.
-pub fn normalise(messages: Vec<SourceMessage>, rules: Rules) -> Result<(Vec<Turn>, Notes), Skip> {
-    let mut notes = Notes::default();
-    let mut turns: Vec<Turn> = Vec::new();
-    let mut draft = Draft::default();
-    let mut ended_empty = false;
-    let mut messages = messages.into_iter();
-    for SourceMessage { role, content, .. } in messages.by_ref() {
-        let text = match content {
-            Content::Text(text) if role != SourceRole::Tool => text,
-            Content::Text(_) | Content::ToolCall if rules.tools == Tools::KeepPrefix && !turns.is_empty() => {
-                notes.note("turns_dropped", u64::from(draft.user.is_some()));
-                draft = Draft::default();
-                notes.note("cut_before_tools", 1);
-                break;
-            }
-            Content::Text(_) | Content::ToolCall => return Err(Skip::ToolUse),
-            Content::Media => return Err(Skip::Multimodal),
-        };
-        match role {
-            SourceRole::Tool => return Err(Skip::ToolUse),
-            SourceRole::System => draft.before.push(Message::new(Role::System, text)),
-            SourceRole::Assistant if draft.user.is_some() => {
-                turns.extend(draft.finish(Some(text).filter(|text| !text.is_empty())));
-            }
-            SourceRole::Assistant if turns.is_empty() => match rules.greeting {
-                Greeting::Keep => {
-                    notes.note("greeting_kept", 1);
-                    draft.before.push(Message::new(Role::Assistant, text));
-                }
-                Greeting::Drop => notes.note("greeting_dropped", 1),
-            },
-            // A second answer in a row, or an answer to nothing but a system message: it goes as the others do.
-            SourceRole::Assistant => {}
-            SourceRole::User if text.trim().is_empty() => {
-                turns.extend(draft.finish(None));
-                ended_empty = true;
-                break;
-            }
-            SourceRole::User => {
-                notes.note("placeholder_seen", u64::from(has_placeholder(&text)));
-                match (draft.user.is_some(), rules.double_user) {
-                    (false, _) => draft.user = Some(text),
-                    (true, DoubleUser::Skip) => return Err(Skip::DoubleUser),
-                    (true, rule) => {
-                        draft.hear_more(text, rule);
-                        notes.note(if rule == DoubleUser::Join { "joined_users" } else { "double_users_kept" }, 1);
-                    }
-                }
-            }
+/// Why a row that can be read has nothing to distil.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Skip {
+    /// No user speaks.
+    NoUser,
+    /// The user's first turn is empty.
+    EmptyUser,
+    /// Tools are called: a new answer would have no recorded result to go on with.
+    ToolUse,
+    /// Something other than text.
+    Multimodal,
+    /// Two user messages stand in a row, where that is not wanted.
+    DoubleUser,
+    /// A gap of a template was not filled in, where that is not wanted.
+    Placeholder,
+    /// An earlier row's users say the same, where that is not wanted.
+    Duplicate,
+}
+
+impl Skip {
+    /// Returns the reason's code.
+    pub fn name(self) -> &'static str {
+        match self {
+            Skip::NoUser => "no_user",
+            Skip::EmptyUser => "empty_user",
+            Skip::ToolUse => "tool_use",
+            Skip::Multimodal => "multimodal",
+            Skip::DoubleUser => "double_user",
+            Skip::Placeholder => "placeholder",
+            Skip::Duplicate => "duplicate",
         }
-    }
-    let lost = messages.filter(|message| message.role == SourceRole::User).count() as u64;
-    notes.note("turns_dropped", lost + u64::from(ended_empty));
-    turns.extend(draft.finish(None));
-    match turns.is_empty() {
-        true if ended_empty => Err(Skip::EmptyUser),
-        true => Err(Skip::NoUser),
-        false => Ok((turns, notes)),
-    }
-}
-
-/// True where a template's gap was not filled in: `{{name}}`, `[PLACEHOLDER]`.
-fn has_placeholder(text: &str) -> bool {
-    let gap =
-        text.split_once("{{").is_some_and(|(_, rest)| rest.split_once("}}").is_some_and(|(name, _)| name.len() < 40));
-    gap || text.contains("[PLACEHOLDER]")
-}
-
-/// A turn that is being put together.
-#[derive(Default)]
-struct Draft {
-    before: Vec<Arc<Message>>,
-    user: Option<String>,
-}
-
-impl Draft {
-    /// Takes more words of a user who has spoken already.
-    fn hear_more(&mut self, text: String, rule: DoubleUser) {
-        let earlier = self.user.take().unwrap_or_default();
-        if rule == DoubleUser::Join {
-            self.user = Some(format!("{earlier}\n\n{text}"));
-        } else {
-            self.before.push(Message::new(Role::User, earlier));
-            self.user = Some(text);
-        }
-    }
-
-    /// Returns the turn, if the user has spoken.
-    fn finish(&mut self, replaced: Option<String>) -> Option<Turn> {
-        let user = self.user.take()?;
-        let mut messages = std::mem::take(&mut self.before);
-        messages.push(Message::new(Role::User, user));
-        Some(Turn { messages, replaced })
     }
 }

@@ -1,9 +1,10 @@
 use serde_json::Value;
 
 use super::format::{Content, FORMATS, Format, Mapped, SourceMessage};
-use super::normalise::{Notes, Rules, Skip, normalise};
+use super::normalise::{Notes, Skip, normalise};
 use super::preference;
 use super::role::SourceRole;
+use super::rules::{Media, Rules};
 use crate::conversation::{Columns, Digest, Line, Message, Record, Role, Seed, split_leading_thought};
 
 /// What a row's bytes come to.
@@ -35,7 +36,8 @@ pub enum Reading {
 }
 
 /// Columns that name a row, the first one there wins.
-const ID_COLUMNS: [&str; 5] = ["id", "conversation_id", "question_id", "conversation_hash", "uuid"];
+const ID_COLUMNS: [&str; 6] =
+    ["id", "conversation_id", "question_id", "conversation_hash", "uuid", "message_tree_id"];
 
 /// Columns that name files which the messages speak of.
 const MEDIA_COLUMNS: [&str; 5] = ["images", "image", "videos", "audios", "audio"];
@@ -91,7 +93,11 @@ impl RowReader {
     /// Makes of a row what is to be distilled.
     pub fn seed(&self, row: SourceRow) -> Reading {
         let SourceRow { id, format, messages, columns } = row;
-        match if has_media(&columns) { Err(Skip::Multimodal) } else { normalise(messages, self.rules) } {
+        match if has_media(&columns) && self.rules.media == Media::Skip {
+            Err(Skip::Multimodal)
+        } else {
+            normalise(messages, &self.rules)
+        } {
             Err(skip) => Reading::Skipped { id, format, skip },
             Ok((turns, notes)) => {
                 let columns = flattened(columns, false);
@@ -149,17 +155,17 @@ impl SourceRow {
             return Err(Skip::Multimodal.name());
         }
         let mut lines: Vec<Line> = Vec::new();
-        for SourceMessage { role, content, reasoning, is_trained } in self.messages {
+        for SourceMessage { role, content, fields, reasoning, is_trained } in self.messages {
             let text = match content {
                 Content::Text(text) => text,
-                Content::ToolCall => return Err(Skip::ToolUse.name()),
-                Content::Media => return Err(Skip::Multimodal.name()),
+                Content::UnreadableCall => return Err(Skip::ToolUse.name()),
+                Content::Media(_) => return Err(Skip::Multimodal.name()),
             };
             let role = match role {
                 SourceRole::System => Role::System,
                 SourceRole::User => Role::User,
                 SourceRole::Assistant => Role::Assistant,
-                SourceRole::Tool => return Err(Skip::ToolUse.name()),
+                SourceRole::Tool => Role::Tool,
             };
             let split =
                 if role == Role::Assistant && reasoning.is_none() { split_leading_thought(&text) } else { None };
@@ -170,7 +176,7 @@ impl SourceRow {
             // Words that answer nobody are context.
             let answers = lines.iter().any(|line| line.role() == Role::User);
             let is_trained = role == Role::Assistant && is_trained.unwrap_or(answers);
-            lines.push(Line { message: Message::new(role, text), reasoning, is_trained });
+            lines.push(Line { message: Message::with_fields(role, text, fields), reasoning, is_trained });
         }
         let meta = flattened(self.columns, true);
         if lines.last().is_some_and(|last| last.role() == Role::User) {

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::column::{Leaf, id, messages, meta};
-use super::{Column, Format, Unfit, push_row};
+use super::{Column, Format, Unfit, message, push_row, with_tools};
 use crate::conversation::Record;
 
 /// axolotl's `type: chat_template` with `message_field_training: train`: every message says whether it is learned.
@@ -27,12 +27,14 @@ impl Format for Axolotl {
             // axolotl warns and wastes a row whose last turn cannot be learned.
             return Err(Unfit("no_answer"));
         }
-        let messages = record
-            .lines
-            .iter()
-            .map(|line| json!({"role": line.role().name(), "content": line.text(), "train": line.is_trained}));
+        let messages = record.lines.iter().map(|line| {
+            let mut message = message(line);
+            message["train"] = line.is_trained.into();
+            message
+        });
         let messages: Vec<Value> = messages.collect();
-        push_row(out, &json!({"id": record.id, "messages": messages, "meta": record.meta}));
+        let row = json!({"id": record.id, "messages": messages, "meta": record.meta});
+        push_row(out, &with_tools(row, record));
         Ok(())
     }
 }

@@ -24,6 +24,7 @@ impl Format for LlamaFactory {
                 id(),
                 messages("conversations", &[("from", Leaf::Text), ("value", Leaf::Text)]),
                 Column { name: "system", kind: Kind::Text },
+                Column { name: "tools", kind: Kind::Text },
                 meta(),
             ]
         }
@@ -36,8 +37,12 @@ impl Format for LlamaFactory {
         }
         let (system, turns) = alternating(record)?;
         let system = system.as_ref().map_or("", |system| system.content());
-        let conversations: Vec<Value> = turns.iter().map(turn).collect();
-        let row = json!({"id": record.id, "conversations": conversations, "system": system, "meta": record.meta});
+        let conversations = turns.iter().map(turn).collect::<Result<Vec<Value>, _>>()?;
+        // Its reader takes every column that it is told of from every row.
+        let tools = record.tools().map_or(String::new(), |tools| tools.to_string());
+        let row = json!({
+            "id": record.id, "conversations": conversations, "system": system, "tools": tools, "meta": record.meta,
+        });
         push_row(out, &row);
         Ok(())
     }
@@ -51,10 +56,11 @@ impl Format for LlamaFactory {
         };
         let entry = json!({
             "file_name": file, "formatting": "sharegpt",
-            "columns": {"messages": "conversations", "system": "system"},
+            "columns": {"messages": "conversations", "system": "system", "tools": "tools"},
             "tags": {
                 "role_tag": "from", "content_tag": "value", "user_tag": "human", "assistant_tag": "gpt",
                 "system_tag": "system",
+                "function_tag": "function_call", "observation_tag": "observation",
             },
         });
         entries.insert(name.to_owned(), entry);

@@ -28,9 +28,9 @@ pub use sink::{Sink, is_directory};
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::conversation::Record;
+use crate::conversation::{Line, Record};
 
 /// A shape of output rows.
 pub trait Format: Send + Sync {
@@ -79,4 +79,30 @@ fn push(out: &mut Vec<u8>, value: &impl serde::Serialize) {
 fn push_row(out: &mut Vec<u8>, row: &Value) {
     push(out, row);
     out.push(b'\n');
+}
+
+/// Adds what the row says of the tools that are called in it.
+fn with_tools(mut row: Value, record: &Record) -> Value {
+    if let Some(tools) = record.tools() {
+        row["tools"] = tools;
+    }
+    row
+}
+
+/// Returns a message with `OpenAI`'s names.
+fn message(line: &Line) -> Value {
+    let mut message = json!({"role": line.role().name(), "content": line.text()});
+    for (name, value) in line.message.fields().into_iter().flatten() {
+        message[name] = value.clone();
+    }
+    message
+}
+
+/// Returns a message with its thoughts, where it has any.
+fn thoughtful(line: &Line) -> Value {
+    let mut message = message(line);
+    if let Some(reasoning) = &line.reasoning {
+        message["reasoning_content"] = reasoning.as_str().into();
+    }
+    message
 }

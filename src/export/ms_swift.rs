@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::column::{Leaf, id, messages, meta};
-use super::{Column, Format, Unfit, push_row};
+use super::{Column, Format, Unfit, message, push_row, with_tools};
 use crate::conversation::{Record, Role};
 
 /// ms-swift's `messages` with `loss` on each of the assistant's.
@@ -27,14 +27,15 @@ impl Format for MsSwift {
             return Err(Unfit("no_answer"));
         }
         let messages = record.lines.iter().map(|line| {
-            let mut message = json!({"role": line.role().name(), "content": line.text()});
+            let mut message = message(line);
             if line.role() == Role::Assistant {
                 message["loss"] = line.is_trained.into();
             }
             message
         });
         let messages: Vec<Value> = messages.collect();
-        push_row(out, &json!({"id": record.id, "messages": messages, "meta": record.meta}));
+        let row = json!({"id": record.id, "messages": messages, "meta": record.meta});
+        push_row(out, &with_tools(row, record));
         Ok(())
     }
 }

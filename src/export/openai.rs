@@ -26,13 +26,18 @@ impl Format for OpenAi {
         push(out, &record.id);
         out.extend_from_slice(b",\"messages\":[");
         for (index, line) in record.lines.iter().enumerate() {
-            out.extend_from_slice(if index == 0 { b"{\"role\":\"" } else { b",{\"role\":\"" });
-            out.extend_from_slice(line.role().name().as_bytes());
-            out.extend_from_slice(b"\",\"content\":");
-            out.extend_from_slice(line.message.content_json().as_bytes());
+            if index > 0 {
+                out.push(b',');
+            }
+            line.message.write_json(out);
             out.push(b'}');
         }
-        out.extend_from_slice(b"],\"meta\":");
+        out.push(b']');
+        if let Some(tools) = record.tools() {
+            out.extend_from_slice(b",\"tools\":");
+            push(out, &tools);
+        }
+        out.extend_from_slice(b",\"meta\":");
         push(out, &record.meta);
         out.extend_from_slice(b"}\n");
         Ok(())

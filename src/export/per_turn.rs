@@ -1,8 +1,7 @@
 use serde_json::{Value, json};
 
 use super::column::{Leaf, id, messages, meta};
-use super::trl::message;
-use super::{Column, Format, Unfit, push_row};
+use super::{Column, Format, Unfit, message, push_row, thoughtful, with_tools};
 use crate::conversation::{Record, Role};
 
 /// A row for each answer: everything up to it, and only it is learned, by whichever name the trainer has for that
@@ -39,7 +38,7 @@ impl Format for PerTurn {
         let start = out.len();
         for (number, (last, _)) in (1..).zip(learned) {
             let messages = record.lines[..=last].iter().enumerate().map(|(at, line)| {
-                let mut message = message(line, at == last);
+                let mut message = if at == last { thoughtful(line) } else { message(line) };
                 if line.role() == Role::Assistant {
                     message["train"] = (at == last).into();
                     message["loss"] = (at == last).into();
@@ -49,7 +48,8 @@ impl Format for PerTurn {
             });
             let messages: Vec<Value> = messages.collect();
             let id = format!("{}#{number}", record.id);
-            push_row(out, &json!({"id": id, "messages": messages, "meta": record.meta}));
+            let row = json!({"id": id, "messages": messages, "meta": record.meta});
+            push_row(out, &with_tools(row, record));
         }
         if out.len() == start { Err(Unfit("no_answer")) } else { Ok(()) }
     }

@@ -1,8 +1,7 @@
 use serde_json::{Value, json};
 
 use super::column::{Kind, PLAIN, THINKING, id, messages, meta};
-use super::trl::message;
-use super::{Column, Format, Unfit, push_row};
+use super::{Column, Format, Unfit, message, push_row, thoughtful, with_tools};
 use crate::conversation::{Columns, Line, Record, Role};
 
 /// TRL's `{"prompt": [...], "chosen": [...], "rejected": [...]}`, each a list of messages: for records with a worse last
@@ -33,10 +32,10 @@ impl Format for Dpo {
             return Err(Unfit("same_answers"));
         }
         let row = json!({
-            "id": record.id, "prompt": prompt, "chosen": [message(chosen, true)],
-            "rejected": [message(rejected, true)], "meta": other_columns(record),
+            "id": record.id, "prompt": prompt, "chosen": [thoughtful(chosen)],
+            "rejected": [thoughtful(rejected)], "meta": other_columns(record),
         });
-        push_row(out, &row);
+        push_row(out, &with_tools(row, record));
         Ok(())
     }
 }
@@ -61,9 +60,9 @@ impl Format for Kto {
     fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {
         let (prompt, last) = last_answer(record)?;
         let mut push = |line: &Line, label: bool, id: String| {
-            let completion = [message(line, true)];
+            let completion = [thoughtful(line)];
             let row = json!({"id": id, "prompt": prompt, "completion": completion, "label": label, "meta": other_columns(record)});
-            push_row(out, &row);
+            push_row(out, &with_tools(row, record));
         };
         match (record.label, &record.rejected) {
             (Some(label), _) => push(last, label, record.id.clone()),
@@ -80,7 +79,7 @@ impl Format for Kto {
 fn last_answer(record: &Record) -> Result<(Vec<Value>, &Line), Unfit> {
     match record.lines.split_last() {
         Some((last, before)) if last.role() == Role::Assistant && !before.is_empty() => {
-            Ok((before.iter().map(|line| message(line, false)).collect(), last))
+            Ok((before.iter().map(message).collect(), last))
         }
         _ => Err(Unfit("no_answer")),
     }

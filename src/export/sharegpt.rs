@@ -21,18 +21,37 @@ impl Format for ShareGpt {
             // The format has no word for it: the answer would be learned.
             return Err(Unfit("masked_answer"));
         }
-        let conversations: Vec<Value> = record.lines.iter().map(turn).collect();
-        push_row(out, &json!({"id": record.id, "conversations": conversations, "meta": record.meta}));
+        let conversations = record.lines.iter().map(turn).collect::<Result<Vec<Value>, _>>()?;
+        let mut row = json!({"id": record.id, "conversations": conversations, "meta": record.meta});
+        if let Some(tools) = record.tools() {
+            row["tools"] = tools.to_string().into();
+        }
+        push_row(out, &row);
         Ok(())
     }
 }
 
-/// Returns a message with `ShareGPT`'s names.
-pub fn turn(line: &Line) -> Value {
+/// Returns a message with `ShareGPT`'s names. Fails for a call with words beside it: there is one place for both.
+pub fn turn(line: &Line) -> Result<Value, Unfit> {
     let from = match line.role() {
         Role::System => "system",
         Role::User => "human",
-        Role::Assistant => "gpt",
+        Role::Assistant => match line.message.fields().and_then(|fields| fields.get("tool_calls")) {
+            Some(calls) => return call(line, calls).ok_or(Unfit("call_with_words")),
+            None => "gpt",
+        },
+        Role::Tool => "observation",
     };
-    json!({"from": from, "value": line.text()})
+    Ok(json!({"from": from, "value": line.text()}))
+}
+
+fn call(line: &Line, calls: &Value) -> Option<Value> {
+    let calls = calls.as_array().filter(|_| line.text().is_empty())?.iter().map(|call| {
+        let arguments = &call["function"]["arguments"];
+        let parsed = arguments.as_str().and_then(|text| serde_json::from_str(text).ok());
+        json!({"name": call["function"]["name"], "arguments": parsed.unwrap_or_else(|| arguments.clone())})
+    });
+    let calls: Vec<Value> = calls.collect();
+    let text = if let [call] = calls.as_slice() { call.to_string() } else { Value::from(calls).to_string() };
+    Some(json!({"from": "function_call", "value": text}))
 }

@@ -35,6 +35,10 @@ impl Sink {
 
     /// Writes the rows that a record makes; inside, whether it fits.
     pub fn write(&mut self, record: &Record) -> Result<Result<(), Unfit>, OutputError> {
+        if matches!(self.target, Target::Shards(_)) && record.uses_tools() {
+            // Calls differ from row to row in what they hold; a table's columns cannot.
+            return Ok(Err(Unfit("tools_in_table")));
+        }
         self.rows.clear();
         if let Err(unfit) = self.format.write(record, &mut self.rows) {
             return Ok(Err(unfit));

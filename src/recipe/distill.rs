@@ -1,7 +1,9 @@
 use std::sync::Arc;
 
 use super::{Answered, Recipe, Step};
-use crate::conversation::{Dialogue, Finish, Outcome, Question, Seed, Settings, Slot, Spoken, Target};
+use crate::conversation::{
+    Answer, Dialogue, Finish, Message, Outcome, Question, Role, Seed, Settings, Slot, Spoken, Target,
+};
 
 /// Writes every assistant turn anew: the teacher answers turn after turn, each time with its own
 /// earlier answers as history.
@@ -11,6 +13,8 @@ use crate::conversation::{Dialogue, Finish, Outcome, Question, Seed, Settings, S
 pub struct Distill {
     target: Arc<Target>,
     settings: Settings,
+    /// Thoughts go back into the history, before the answer that they led to.
+    keeps_reasoning: bool,
 }
 
 impl Distill {
@@ -28,7 +32,26 @@ impl Distill {
             .with("max-tokens", or_server(sampling.max_tokens.map(|value| value.to_string())))
             .with("seed", sampling.seed.map_or_else(|| "none".to_owned(), |value| value.to_string()))
             .with("system", system.unwrap_or("from the rows"));
-        Self { target, settings }
+        Self { target, settings, keeps_reasoning: false }
+    }
+
+    /// Has each answer's thoughts sent back with it. The dialogue that comes out is the same without them.
+    #[must_use]
+    pub fn with_reasoning_in_history(mut self) -> Self {
+        self.settings = self.settings.with("history-reasoning", "true");
+        self.keeps_reasoning = true;
+        self
+    }
+
+    /// Returns an answer as the history holds it.
+    fn heard(&self, answer: &Answer) -> Arc<Message> {
+        match answer.reasoning.as_deref().filter(|_| self.keeps_reasoning) {
+            Some(reasoning) => {
+                let text = format!("<think>\n{reasoning}\n</think>\n\n{}", answer.text());
+                Message::new(Role::Assistant, text)
+            }
+            None => Arc::clone(&answer.message),
+        }
     }
 }
 
@@ -43,6 +66,7 @@ impl Recipe for Distill {
 
     fn next(&self, seed: &Seed, answered: &Answered) -> Step {
         let mut dialogue = Dialogue::default();
+        let mut history: Vec<Arc<Message>> = Vec::new();
         for (turn, said) in (0u32..).zip(&seed.turns) {
             let slot = Slot::main(turn);
             match answered.get(slot) {
@@ -50,6 +74,8 @@ impl Recipe for Distill {
                     let heard =
                         said.messages.iter().map(|message| Spoken { message: Arc::clone(message), answer: None });
                     dialogue.spoken.extend(heard);
+                    history.extend(said.messages.iter().cloned());
+                    history.push(self.heard(answer));
                     let (message, answer) = (Arc::clone(&answer.message), Some(Arc::clone(answer)));
                     dialogue.spoken.push(Spoken { message, answer });
                 }
@@ -58,9 +84,9 @@ impl Recipe for Distill {
                     return Step::Finish(Outcome::Stopped { dialogue, turn, reason });
                 }
                 None => {
-                    let history = dialogue.spoken.into_iter().map(|spoken| spoken.message);
-                    let messages = history.chain(said.messages.iter().cloned()).collect();
-                    return Step::Ask(vec![Question { slot, target: Arc::clone(&self.target), sample: 0, messages }]);
+                    history.extend(said.messages.iter().cloned());
+                    let target = Arc::clone(&self.target);
+                    return Step::Ask(vec![Question { slot, target, sample: 0, messages: history }]);
                 }
             }
         }

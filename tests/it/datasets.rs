@@ -528,5 +528,5 @@ fn each_rule_of_normalising_is_an_option_and_is_counted() {
     assert_eq!(run(&[]).0, ["greeting aua"]);
     let finished = place.run(&["distill", "in.jsonl", "--teacher", "simulated", "--tools", "eat"]);
     assert_eq!(finished.code, Some(2), "{}", finished.stderr);
-    assert!(finished.stderr.contains("write `skip` or `keep-prefix`"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("write one of `skip`, `keep-prefix`, `replay`"), "{}", finished.stderr);
 }

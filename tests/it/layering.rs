@@ -12,7 +12,7 @@ struct Layer {
 }
 
 const LAYERS: &[Layer] = &[
-    Layer { module: "conversation", may_import: &[], may_name: &["blake3", "serde_json"] },
+    Layer { module: "conversation", may_import: &[], may_name: &["blake3", "serde", "serde_json"] },
     Layer { module: "recipe", may_import: &["conversation"], may_name: &[] },
     Layer {
         module: "dataset",
@@ -25,6 +25,7 @@ const LAYERS: &[Layer] = &[
             "bzip2",
             "csv",
             "glob",
+            "icu_normalizer",
             "whichlang",
             "yaml_rust2",
             "parquet",
@@ -87,6 +88,7 @@ const FENCED: &[&str] = &[
     "bzip2",
     "csv",
     "glob",
+    "icu_normalizer",
     "whichlang",
     "yaml_rust2",
     "parquet",

@@ -26,7 +26,7 @@ use super::CliError;
 use super::error::exit_code;
 use super::options::Options;
 use crate::conversation::{Message, Role, Settings};
-use crate::dataset::{Input, Problem, RawRow, expand};
+use crate::dataset::{Input, Problem, RawRow, Threads, expand};
 use crate::recipe::Recipe;
 use crate::report::Totals;
 use crate::store::Reader;
@@ -71,14 +71,15 @@ pub fn prepare(
         message: format!("cannot write to {}: {error}", spool.path().display()),
         hint: Some("free some space, or choose another place with --store".to_owned()),
     };
-    let sources = open_inputs(inputs, &spool)?;
+    let sources = open_inputs(inputs, options.threads.unwrap_or_default(), &spool)?;
     let system = system.map(|text| Message::new(Role::System, text));
     let limit = options.limit.unwrap_or(u64::MAX);
     let reader = options.row_reader()?;
     let how = Settings::default()
         .with("recipe", recipe.settings().digest())
         .with("limit", limit)
-        .with("reader", format!("{reader:?}"));
+        .with("reader", format!("{reader:?}"))
+        .with("duplicates", format!("{:?}", options.duplicates.unwrap_or_default()));
     let memory = Memory::of(&store, &sources, how);
     let known = memory.as_ref().and_then(|memory| memory.recall(&sources));
     if let Some(known) = &known {
@@ -108,9 +109,9 @@ pub fn prepare(
 }
 
 /// Opens every file that `inputs` stand for.
-pub fn open_inputs(inputs: &[String], spool: &Spool) -> Result<Vec<Input>, CliError> {
+pub fn open_inputs(inputs: &[String], threads: Threads, spool: &Spool) -> Result<Vec<Input>, CliError> {
     let names = inputs.iter().map(|name| expand(name)).collect::<Result<Vec<_>, _>>()?.concat();
-    let open = |(number, name): (usize, &String)| Input::open(name, spool.path(), number);
+    let open = |(number, name): (usize, &String)| Input::open(name, spool.path(), number, threads);
     Ok(names.iter().enumerate().map(open).collect::<Result<_, _>>()?)
 }
 

@@ -10,7 +10,7 @@ use crate::cli::CliError;
 use crate::cli::error::exit_code;
 use crate::cli::options::Options;
 use crate::conversation::{Message, Seed};
-use crate::dataset::{Index, IndexBuilder, Input, Problem, RawRow, Reading, RowReader, RowState};
+use crate::dataset::{Duplicates, Index, IndexBuilder, Input, Problem, RawRow, Reading, RowReader, RowState, Seen, Skip};
 use crate::recipe::Recipe;
 use crate::report::Totals;
 use crate::worker::{OrderBuilder, RowRank};
@@ -27,6 +27,8 @@ pub struct Pass<'a> {
     system: Option<Arc<Message>>,
     index: IndexBuilder,
     order: OrderBuilder,
+    /// What users said so far, where duplicates are dropped.
+    seen: Option<Seen>,
     found: Found,
     /// Told to the person as soon as it is known.
     options: &'a Options,
@@ -61,7 +63,8 @@ impl<'a> Pass<'a> {
         options: &'a Options,
     ) -> std::io::Result<Self> {
         let (index, order) = (IndexBuilder::new(directory)?, OrderBuilder::new(directory));
-        Ok(Self { recipe, reader, system, index, order, found: Found::default(), options })
+        let seen = (options.duplicates == Some(Duplicates::Drop)).then(Seen::default);
+        Ok(Self { recipe, reader, system, index, order, seen, found: Found::default(), options })
     }
 
     /// Adds an input; the rows that follow are of it.
@@ -96,6 +99,10 @@ impl<'a> Pass<'a> {
                 Reading::Skipped { skip, .. } => {
                     *self.found.left_out.entry(skip.name().to_owned()).or_default() += 1;
                     (row.line, RowState::Skipped)
+                }
+                Reading::Ready { seed, .. } if self.seen.as_mut().is_some_and(|seen| seen.has_seen(&seed)) => {
+                    *self.found.left_out.entry(Skip::Duplicate.name().to_owned()).or_default() += 1;
+                    (row.line, RowState::Duplicate)
                 }
                 Reading::Ready { seed, notes, .. } => {
                     for (rule, count) in notes.counts() {

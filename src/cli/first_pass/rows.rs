@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::spool::Spool;
 use crate::conversation::{Digest, Message, Seed};
-use crate::dataset::{Index, IndexError, Reading, RowReader, RowState};
+use crate::dataset::{Index, IndexError, Reading, RowReader, RowState, Skip};
 use crate::worker::Seeds;
 
 /// The rows of all inputs, to be read again by number.
@@ -36,7 +36,7 @@ impl Rows {
     pub fn digest(&self, row: u64) -> Result<Option<Digest>, IndexError> {
         Ok(match self.index.entry(row)?.state {
             RowState::Ready { digest, .. } => Some(digest),
-            RowState::Skipped | RowState::Invalid => None,
+            RowState::Skipped | RowState::Duplicate | RowState::Invalid => None,
         })
     }
 
@@ -64,6 +64,9 @@ impl Rows {
             (RowState::Ready { digest, .. }, Reading::Ready { seed, .. }) => {
                 let seed = replace_system(seed, self.system.as_ref());
                 if seed.digest() == digest { Ok(Row::Ready(seed)) } else { Err(changed()) }
+            }
+            (RowState::Duplicate, Reading::Ready { seed, .. }) => {
+                Ok(Row::Skipped { id: Some(seed.id), reason: Skip::Duplicate.name() })
             }
             (RowState::Skipped, Reading::Skipped { id, skip, .. }) => Ok(Row::Skipped { id, reason: skip.name() }),
             (RowState::Invalid, Reading::Invalid { reason }) => Ok(Row::Invalid { reason }),

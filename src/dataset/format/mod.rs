@@ -13,6 +13,7 @@ mod openai;
 mod preference;
 mod sharegpt;
 mod templated;
+mod tools;
 mod turns;
 mod ultrachat;
 
@@ -66,6 +67,8 @@ pub struct SourceMessage {
     pub role: SourceRole,
     /// The words.
     pub content: Content,
+    /// Calls to tools beside them, or which call they are the result of, in `OpenAI`'s fields.
+    pub fields: Columns,
     /// The chain of thought beside them.
     pub reasoning: Option<String>,
     /// Whether the row says that these words are to be learned.
@@ -75,7 +78,12 @@ pub struct SourceMessage {
 impl SourceMessage {
     /// A message of words.
     pub fn text(role: SourceRole, text: String) -> Self {
-        Self { role, content: Content::Text(text), reasoning: None, is_trained: None }
+        Self { role, content: Content::Text(text), fields: Columns::new(), reasoning: None, is_trained: None }
+    }
+
+    /// True for a call to tools and for what came of one.
+    pub fn is_tool_use(&self) -> bool {
+        self.role == SourceRole::Tool || !self.fields.is_empty() || self.content == Content::UnreadableCall
     }
 }
 
@@ -105,10 +113,10 @@ fn take_text(item: &mut Value, key: &str) -> Result<Option<String>, String> {
 pub enum Content {
     /// Text.
     Text(String),
-    /// A call to a tool instead of words.
-    ToolCall,
-    /// An image, a sound, a film.
-    Media,
+    /// A call to a tool that cannot be said again.
+    UnreadableCall,
+    /// Text with an image, a sound, a film.
+    Media(String),
 }
 
 /// Reads the messages of a list of objects whose role and content stand under these names.
@@ -116,17 +124,28 @@ fn take_list(row: &mut Columns, column: &str, role_key: &str, content_key: &str)
     let Some(Value::Array(items)) = row.shift_remove(column) else {
         return Err(format!("`{column}` is no list"));
     };
-    items.into_iter().enumerate().map(|(index, item)| read_message(index, item, role_key, content_key)).collect()
+    let read = |(index, item)| read_message(index, item, role_key, content_key);
+    let mut messages = items.into_iter().enumerate().map(read).collect::<Result<Vec<_>, _>>()?;
+    tools::name_calls(&mut messages);
+    Ok(messages)
 }
 
 fn read_message(index: usize, mut item: Value, role_key: &str, content_key: &str) -> Result<SourceMessage, String> {
     let place = index + 1;
     let name = item[role_key].as_str().ok_or_else(|| format!("message {place} has no `{role_key}`"))?;
     let role = SourceRole::from_name(name).ok_or_else(|| format!("message {place} has the unknown role `{name}`"))?;
-    let calls_tool =
-        item["tool_calls"].as_array().is_some_and(|calls| !calls.is_empty()) || !item["function_call"].is_null();
+    let is_call = tools::is_call_role(name);
+    let role = if is_call { SourceRole::Assistant } else { role };
+    let mut fields = tools::fields(&mut item, role);
     let content = match item.get_mut(content_key).map(Value::take).unwrap_or_default() {
-        _ if calls_tool => Content::ToolCall,
+        Value::String(text) if is_call => match tools::written_calls(&text) {
+            Some(calls) => {
+                fields.insert("tool_calls".to_owned(), calls);
+                Content::Text(String::new())
+            }
+            None => Content::UnreadableCall,
+        },
+        _ if !tools::are_sound(&fields) => Content::UnreadableCall,
         Value::String(text) => Content::Text(text),
         Value::Null => Content::Text(String::new()),
         Value::Array(parts) => read_parts(&parts).map_err(|reason| format!("message {place} {reason}"))?,
@@ -138,7 +157,7 @@ fn read_message(index: usize, mut item: Value, role_key: &str, content_key: &str
         Value::Number(weight) => weight.as_f64().map(|weight| weight > 0.0),
         _ => None,
     });
-    Ok(SourceMessage { role, content, reasoning, is_trained })
+    Ok(SourceMessage { role, content, fields, reasoning, is_trained })
 }
 
 /// Keys under which a message's thoughts stand.
@@ -149,6 +168,7 @@ const TRAINED: [&str; 4] = ["train", "loss", "weight", "loss_weight"];
 /// Joins the text of content parts. A thought is no part of the answer; anything that is no text is media.
 fn read_parts(parts: &[Value]) -> Result<Content, String> {
     let mut text = String::new();
+    let mut has_media = false;
     for part in parts {
         let words = ["text", "value", "content"].iter().find_map(|name| part[*name].as_str()).or(part.as_str());
         match part["type"].as_str().unwrap_or("text") {
@@ -156,11 +176,11 @@ fn read_parts(parts: &[Value]) -> Result<Content, String> {
                 text.push_str(words.ok_or_else(|| "has a text part without text".to_owned())?);
             }
             "reasoning" | "thinking" => {}
-            "tool_call" | "tool_use" | "tool_result" => return Ok(Content::ToolCall),
-            _ => return Ok(Content::Media),
+            "tool_call" | "tool_use" | "tool_result" => return Ok(Content::UnreadableCall),
+            _ => has_media = true,
         }
     }
-    Ok(Content::Text(text))
+    Ok(if has_media { Content::Media(text) } else { Content::Text(text) })
 }
 
 /// True where `column` is a list whose first item has all `keys`.

@@ -2,15 +2,13 @@ use serde_json::Value;
 
 use super::{Format, SourceMessage, assistant, user};
 use crate::conversation::Columns;
+use crate::dataset::threads::{DEPTH_MAX, by_rank, is_usable};
 
 /// `{"prompt": {"text", "role", "replies": [...]}}`: a tree of `OpenAssistant` (oasst1, oasst2 `trees`).
 ///
 /// Of each tree one thread is read: at every message the reply with the lowest `rank`, unranked ones last, deleted and
-/// rejected ones never.
+/// rejected ones never. Flat files, and all threads of a tree, are written as such trees first (`threads.rs`).
 pub struct OasstTree;
-
-/// No thread is longer; deeper nesting is refused.
-const DEPTH_MAX: usize = 1_000;
 
 impl Format for OasstTree {
     fn name(&self) -> &'static str {
@@ -35,15 +33,11 @@ impl Format for OasstTree {
             });
             let Value::Array(replies) = node["replies"].take() else { return Ok(messages) };
             let usable = replies.into_iter().filter(is_usable);
-            match usable.min_by_key(|reply| reply["rank"].as_u64().unwrap_or(u64::MAX)) {
+            match usable.min_by(by_rank) {
                 Some(best) => node = best,
                 None => return Ok(messages),
             }
         }
         Err(format!("the tree is deeper than {DEPTH_MAX} messages"))
     }
-}
-
-fn is_usable(reply: &Value) -> bool {
-    reply["deleted"] != true && reply["review_result"] != false
 }

@@ -2,7 +2,7 @@ use hyper::Response;
 use serde_json::Value;
 
 use super::{Body, MockSettings, reply};
-use crate::conversation::{Message, Question, Role, Sampling, Slot, Target, estimate_tokens};
+use crate::conversation::{Columns, Message, Question, Role, Sampling, Slot, Target, estimate_tokens};
 use crate::model::Simulated;
 
 /// What a client asked for.
@@ -57,12 +57,18 @@ fn read_message(value: &Value) -> Option<std::sync::Arc<Message>> {
         "system" | "developer" => Role::System,
         "user" => Role::User,
         "assistant" => Role::Assistant,
+        "tool" => Role::Tool,
         _ => return None,
     };
+    let mut fields = Columns::new();
+    for name in ["tool_calls", "tool_call_id", "name"] {
+        fields.extend(value.get(name).map(|value| (name.to_owned(), value.clone())));
+    }
     let content = match &value["content"] {
+        Value::Null if !fields.is_empty() => String::new(),
         Value::String(text) => text.clone(),
         Value::Array(parts) => parts.iter().filter_map(|part| part["text"].as_str()).collect(),
         _ => return None,
     };
-    Some(Message::new(role, content))
+    Some(Message::with_fields(role, content, fields))
 }

@@ -32,10 +32,10 @@ pub fn request_body(question: &Question, format: &RequestFormat<'_>) -> Vec<u8> 
     push_json(&mut body, question.target.model());
     body.extend_from_slice(b",\"messages\":[");
     for (index, message) in question.messages.iter().enumerate() {
-        body.extend_from_slice(if index == 0 { b"{\"role\":\"" } else { b",{\"role\":\"" });
-        body.extend_from_slice(message.role().name().as_bytes());
-        body.extend_from_slice(b"\",\"content\":");
-        body.extend_from_slice(message.content_json().as_bytes());
+        if index > 0 {
+            body.push(b',');
+        }
+        message.write_json(&mut body);
         body.push(b'}');
     }
     body.push(b']');

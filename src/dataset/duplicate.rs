@@ -1,0 +1,63 @@
+use std::collections::HashSet;
+
+use icu_normalizer::ComposingNormalizerBorrowed;
+use serde::{Deserialize, Serialize};
+
+use crate::conversation::{Message, Role, Seed};
+
+/// What becomes of rows whose users say what an earlier row's say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Duplicates {
+    /// They stay. What is asked alike is asked once all the same.
+    #[default]
+    Keep,
+    /// They are left out.
+    Drop,
+}
+
+/// Knows conversations by what their users say: compared after NFKC, in lower case, with single spaces.
+///
+/// Memory: 8 bytes for each distinct conversation, twice that while the set grows.
+#[derive(Debug, Default)]
+pub struct Seen(HashSet<u64>);
+
+impl Seen {
+    /// Remembers a conversation; true where an earlier one says the same.
+    pub fn has_seen(&mut self, seed: &Seed) -> bool {
+        let said = seed.turns.iter().flat_map(|turn| &turn.messages).filter(|message| message.role() == Role::User);
+        !self.0.insert(key(said.map(|message| message.content())))
+    }
+}
+
+fn key<'a>(texts: impl Iterator<Item = &'a str>) -> u64 {
+    let mut plain = String::new();
+    for text in texts {
+        plain.push_str(&plain_text(text));
+        plain.push('\n');
+    }
+    Message::new(Role::User, plain).digest().prefix()
+}
+
+/// Returns a text as it is compared: NFKC (Unicode Standard Annex 15), in lower case, with single spaces.
+pub fn plain_text(text: &str) -> String {
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if text.is_ascii() {
+        return words(&text.to_ascii_lowercase());
+    }
+    words(&ComposingNormalizerBorrowed::new_nfkc().normalize(&text.to_lowercase()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn case_width_and_spaces_do_not_matter_and_words_do() {
+        let same = |left: &str, right: &str| plain_text(left) == plain_text(right);
+        assert!(same("Ｗhat  is\nthis?", "what is this?"));
+        assert!(same("ｶﾞ", "ガ") && same("e\u{301}", "é"));
+        assert!(!same("What is this?", "What is that?") && !same("ab", "a b"));
+        assert_ne!(key(["a", "b"].into_iter()), key(["a b"].into_iter()));
+    }
+}

@@ -1,0 +1,222 @@
+//! Trees of messages: which of their threads become rows, and trees whose messages are rows of their own.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::row::RowSource;
+use crate::conversation::Columns;
+
+/// Which threads of a tree become conversations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Threads {
+    /// One: at every message the reply with the best rank.
+    #[default]
+    Best,
+    /// One for each last message.
+    All,
+}
+
+/// No thread is longer; what hangs deeper is left out.
+pub const DEPTH_MAX: usize = 1_000;
+
+/// True where a file that begins with this row must be written anew before its rows are conversations: a message of
+/// `OpenAssistant`'s flat files (`message_id`, `parent_id`, `text`, `role`), or a tree of which all threads are wanted.
+pub fn needs_arranging(first_row: &[u8], threads: Threads) -> bool {
+    let Ok(row) = serde_json::from_slice::<Columns>(first_row) else { return false };
+    is_message(&row) || (threads == Threads::All && is_tree(&row))
+}
+
+fn is_message(row: &Columns) -> bool {
+    ["message_id", "parent_id", "text", "role"].iter().all(|name| row.contains_key(*name))
+}
+
+fn is_tree(row: &Columns) -> bool {
+    row.get("prompt").is_some_and(|prompt| prompt.get("replies").is_some() && prompt.get("role").is_some())
+}
+
+/// True for a message that people have let stand.
+pub fn is_usable(message: &Value) -> bool {
+    message["deleted"] != true && message["review_result"] != false
+}
+
+/// Orders replies: the lowest rank first, unranked ones last.
+pub fn by_rank(left: &Value, right: &Value) -> Ordering {
+    rank(left).total_cmp(&rank(right))
+}
+
+fn rank(message: &Value) -> f64 {
+    message["rank"].as_f64().unwrap_or(f64::INFINITY)
+}
+
+/// Writes the threads of a file as trees of one thread each, in the order of their first messages. What is neither a
+/// message nor a tree is written as it is; messages whose parent is missing too, so that they are named later.
+///
+/// Memory: a few dozen bytes for each message of a flat file; the words stay in the file.
+pub fn arrange(path: &Path, mut rows: Box<dyn RowSource>, threads: Threads, out: &mut dyn Write) -> io::Result<u64> {
+    let mut forest = Forest { file: File::open(path)?, messages: Vec::new(), by_id: HashMap::new() };
+    while let Some(row) = rows.next()? {
+        let Ok(row) = row else {
+            // A row that cannot be cut out stays one.
+            out.write_all(b"{\n")?;
+            continue;
+        };
+        match serde_json::from_slice::<Columns>(row.bytes) {
+            Ok(columns) if is_message(&columns) => forest.add(&columns, row.offset, row.bytes.len()),
+            Ok(columns) if is_tree(&columns) && threads == Threads::All => write_all_threads(columns, out)?,
+            _ => {
+                out.write_all(row.bytes)?;
+                out.write_all(b"\n")?;
+            }
+        }
+    }
+    forest.write(threads, out)?;
+    Ok(0)
+}
+
+/// The messages of a flat file.
+struct Forest {
+    file: File,
+    messages: Vec<Message>,
+    by_id: HashMap<[u8; 16], u32>,
+}
+
+struct Message {
+    offset: u64,
+    length: u32,
+    /// The parent's id; `None` for a tree's first message.
+    parent: Option<[u8; 16]>,
+    rank: f64,
+    is_usable: bool,
+    replies: Vec<u32>,
+}
+
+impl Forest {
+    fn add(&mut self, columns: &Columns, offset: u64, length: usize) {
+        let id = |name: &str| columns.get(name).and_then(Value::as_str).map(short);
+        let number = u32::try_from(self.messages.len()).unwrap_or(u32::MAX);
+        let row = json!({"deleted": columns.get("deleted"), "review_result": columns.get("review_result")});
+        let rank = columns.get("rank").and_then(Value::as_f64).unwrap_or(f64::INFINITY);
+        let (length, parent) = (length as u32, id("parent_id"));
+        self.messages.push(Message { offset, length, parent, rank, is_usable: is_usable(&row), replies: Vec::new() });
+        self.by_id.extend(id("message_id").map(|id| (id, number)));
+    }
+
+    fn write(mut self, threads: Threads, out: &mut dyn Write) -> io::Result<()> {
+        for number in 0..self.messages.len() {
+            let Some(parent) = self.messages[number].parent else { continue };
+            match self.by_id.get(&parent) {
+                Some(parent) => self.messages[*parent as usize].replies.push(number as u32),
+                None => writeln!(out, "{}", self.read(number)?)?,
+            }
+        }
+        for number in 0..self.messages.len() {
+            let mut replies = std::mem::take(&mut self.messages[number].replies);
+            replies.retain(|reply| self.messages[*reply as usize].is_usable);
+            replies.sort_by(|left, right| {
+                self.messages[*left as usize].rank.total_cmp(&self.messages[*right as usize].rank)
+            });
+            if threads == Threads::Best {
+                replies.truncate(1);
+            }
+            self.messages[number].replies = replies;
+        }
+        for root in (0..self.messages.len()).filter(|number| self.messages[*number].parent.is_none()) {
+            let mut count = 0;
+            let replies = |message: &usize| {
+                self.messages[*message].replies.iter().map(|reply| *reply as usize).collect::<Vec<_>>()
+            };
+            walk(root, replies, |thread| {
+                let messages = thread.iter().map(|number| self.read(*number)).collect::<io::Result<Vec<_>>>()?;
+                let mut columns = Columns::new();
+                for name in ["message_tree_id", "tree_state", "lang"] {
+                    columns.extend(messages[0].get(name).map(|value| (name.to_owned(), value.clone())));
+                }
+                count += 1;
+                write_thread(columns, messages, (threads == Threads::All).then_some(count), out)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn read(&self, number: usize) -> io::Result<Value> {
+        let message = &self.messages[number];
+        let mut bytes = vec![0; message.length as usize];
+        self.file.read_exact_at(&mut bytes, message.offset)?;
+        Ok(serde_json::from_slice(&bytes)?)
+    }
+}
+
+/// Ids are kept as the first half of their hash.
+fn short(id: &str) -> [u8; 16] {
+    let digest = crate::conversation::Message::new(crate::conversation::Role::User, id).digest().0;
+    digest[..16].try_into().expect("a hash has 32 bytes")
+}
+
+fn write_all_threads(mut columns: Columns, out: &mut dyn Write) -> io::Result<()> {
+    let root = columns.shift_remove("prompt").unwrap_or_default();
+    let mut count = 0;
+    walk(&root, |message| usable_replies(message), |thread| {
+        count += 1;
+        let messages = thread.iter().map(|message| without_replies(message)).collect();
+        write_thread(columns.clone(), messages, Some(count), out)
+    })
+}
+
+fn usable_replies(message: &Value) -> Vec<&Value> {
+    let replies = message["replies"].as_array().map_or(&[][..], Vec::as_slice);
+    let mut usable: Vec<&Value> = replies.iter().filter(|reply| is_usable(reply)).collect();
+    usable.sort_by(|left, right| by_rank(left, right));
+    usable
+}
+
+/// Takes each way from `root` to a last message.
+fn walk<Node: Clone>(
+    root: Node,
+    replies: impl Fn(&Node) -> Vec<Node>,
+    mut take: impl FnMut(&[Node]) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut thread: Vec<Node> = Vec::new();
+    let mut open = vec![(0, root)];
+    while let Some((depth, node)) = open.pop() {
+        thread.truncate(depth);
+        let next = if depth + 1 < DEPTH_MAX { replies(&node) } else { Vec::new() };
+        thread.push(node);
+        if next.is_empty() {
+            take(&thread)?;
+        }
+        open.extend(next.into_iter().rev().map(|reply| (depth + 1, reply)));
+    }
+    Ok(())
+}
+
+fn without_replies(message: &Value) -> Value {
+    let fields = message.as_object().into_iter().flatten().filter(|(name, _)| *name != "replies");
+    Value::Object(fields.map(|(name, value)| (name.clone(), value.clone())).collect::<Map<_, _>>())
+}
+
+/// Writes messages as a tree of one thread.
+fn write_thread(
+    mut columns: Columns,
+    messages: Vec<Value>,
+    number: Option<u32>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let chain = messages.into_iter().rev().fold(None, |below: Option<Value>, mut message| {
+        message["replies"] = below.into_iter().collect();
+        Some(message)
+    });
+    if let (Some(number), Some(tree)) = (number, columns.get("message_tree_id").and_then(Value::as_str)) {
+        let id = format!("{tree}#{number}");
+        columns.insert("id".to_owned(), id.into());
+    }
+    columns.insert("prompt".to_owned(), chain.unwrap_or_default());
+    writeln!(out, "{}", Value::Object(columns))
+}
