@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Whole-program measurements, as ratios within one run. Needs the Rust toolchain, awk, curl and Linux.
 #
-#   benches/side_by_side.sh [PART...]      parts: cheap bubble wide flat affine schedule durable
+#   benches/side_by_side.sh [PART...]      parts: cheap bubble wide flat affine schedule durable read
 #
 # Without a part everything runs, in about twenty minutes; `flat` wants 12 GB of disk below TMPDIR.
 set -euo pipefail
@@ -70,6 +70,22 @@ pin() {
   if command -v taskset >/dev/null && [ "$(nproc)" -gt 1 ]; then client_core="taskset -c 0" mock_core="taskset -c 1"; fi
 }
 unpin() { client_core= mock_core=; }
+
+read_files() {
+  echo "== read: a gigabyte of JSON lines and the same as Parquet, beside serde_json alone, one core"
+  pin
+  dataset 255000 4 1500 0 >read.jsonl
+  "$program" convert read.jsonl -o read/ -q
+  ${client_core:-} cargo bench --locked --quiet --manifest-path "$OLDPWD/Cargo.toml" --bench reading -- "$PWD/read.jsonl" "$PWD/read/data/"*.parquet
+  for input in read.jsonl read/; do
+    "$program" inspect $input >/dev/null &
+    local looker=$! peak=0 now
+    while now=$(awk '/VmHWM/ { print $2 }' /proc/$looker/status 2>/dev/null) && [ -n "$now" ]; do peak=$now; sleep 0.05; done
+    echo "inspect $input: peak $((peak / 1024)) MB"
+  done
+  rm -rf read read.jsonl
+  unpin
+}
 
 cheap() {
   echo "== cheap: CPU for a call, everything included, 4 KB of prompt, 1 KB of answer, 64 in flight, one core"
@@ -178,5 +194,5 @@ durable() {
 }
 
 parts=("$@")
-if [ ${#parts[@]} -eq 0 ]; then parts=(cheap bubble wide flat affine schedule durable); fi
-for part in "${parts[@]}"; do "$part"; done
+if [ ${#parts[@]} -eq 0 ]; then parts=(cheap bubble wide flat affine schedule durable read); fi
+for part in "${parts[@]}"; do "${part/#read/read_files}"; done

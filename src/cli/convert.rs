@@ -53,7 +53,7 @@ pub fn run(args: ConvertArgs) -> CliResult {
     check_output(&args.output, &args.input)?;
     check_writable(&args.output, format)?;
     let spool = Spool::temporary()?;
-    let mut output = Sink::create(&args.output, format)?;
+    let mut output = Sink::create(&args.output, format)?.licensed(options.license(&args.input));
     let mut missing = Missing::new(&args.output);
     let mut converted = Converted::default();
     let mut left = options.limit.unwrap_or(u64::MAX);

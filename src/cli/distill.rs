@@ -14,7 +14,7 @@ use super::output::{OUTPUT, Writer, Written, check_output, check_writable};
 use super::signals::Signals;
 use super::{CliError, CliResult, recipe, store};
 use crate::conversation::Settings;
-use crate::recipe::{Recipe};
+use crate::recipe::Recipe;
 use crate::report::summary::{Closing, summary, summary_json};
 use crate::report::{Progress, ProgressMode, Tally, words};
 use crate::store::{DiskStore, Entry, Ledger, Reader, Run, Store};
@@ -122,8 +122,15 @@ async fn distill(args: DistillArgs) -> CliResult {
     };
     let code = match ended {
         Ended::Finished => {
-            let writer =
-                Writer { rows: &rows, recipe: &*recipe, store: &*store, format, keep_partial: args.keep_partial };
+            let license = options.license(&args.input);
+            let writer = Writer {
+                rows: &rows,
+                recipe: &*recipe,
+                store: &*store,
+                format,
+                license,
+                keep_partial: args.keep_partial,
+            };
             let written = writer.write(&args.output)?;
             closing.left_out.extend(written.unfit.clone());
             close_finished(&mut closing, &args.output, &written, invalid)

@@ -50,8 +50,15 @@ pub fn run(args: ExportArgs) -> CliResult {
     let recipe = recipe::distill(&found, &options, system.as_deref());
     let store = store::open_reader(&options)?;
     let prepared = prepare(&args.input, &options, &recipe, system.as_deref())?;
-    let writer =
-        Writer { rows: &prepared.rows, recipe: &recipe, store: &*store, format, keep_partial: args.keep_partial };
+    let license = options.license(&args.input);
+    let writer = Writer {
+        rows: &prepared.rows,
+        recipe: &recipe,
+        store: &*store,
+        format,
+        license,
+        keep_partial: args.keep_partial,
+    };
     let written = writer.write(&args.output)?;
     options.say(&format!("wrote {}, {}", args.output, counted(written.rows, "row")));
     for (reason, count) in &written.unfit {

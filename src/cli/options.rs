@@ -150,6 +150,10 @@ option_groups! {
         /// per-turn, dpo, kto [default: openai]
         #[arg(long, value_name = "FORMAT")]
         to: String,
+
+        /// Name this licence in the card of a directory of shards [default: that of the inputs' cards]
+        #[arg(long, value_name = "ID")]
+        license: String,
     }
 
     /// Options that decide what is asked; the same questions need the same options.
@@ -265,6 +269,16 @@ impl Options {
         };
         range("temperature", self.temperature, 10.0)?;
         range("top-p", self.top_p, 1.0)?;
+        if self
+            .license
+            .as_ref()
+            .is_some_and(|id| !id.chars().all(|letter| letter.is_ascii_alphanumeric() || "-._".contains(letter)))
+        {
+            return Err(CliError::usage(
+                "--license is no identifier",
+                "write one as the hub has it, such as apache-2.0",
+            ));
+        }
         if self.max_tokens == Some(0) {
             return Err(CliError::usage("--max-tokens is 0", "give it at least 1"));
         }
@@ -308,9 +322,9 @@ impl Options {
             media: self.media.unwrap_or_default(),
             placeholders: self.placeholders.unwrap_or_default(),
             fill: match &self.fill {
-                Some(text) => text.parse::<Fill>().map_err(|hint| {
-                    CliError::usage(format!("--fill {text} names no words"), hint)
-                })?,
+                Some(text) => text
+                    .parse::<Fill>()
+                    .map_err(|hint| CliError::usage(format!("--fill {text} names no words"), hint))?,
                 None => Fill::default(),
             },
         };
@@ -324,6 +338,11 @@ impl Options {
             let known: Vec<&str> = export::FORMATS.iter().map(|format| format.name()).collect();
             CliError::usage(format!("there is no output format `{name}`"), format!("write one of {}", known.join(", ")))
         })
+    }
+
+    /// Returns the licence for a dataset card: the one that was given, or that of the inputs.
+    pub fn license(&self, inputs: &[String]) -> Option<String> {
+        self.license.clone().or_else(|| dataset::license(inputs))
     }
 
     /// True where the person wants to see errors only.

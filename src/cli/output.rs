@@ -41,6 +41,8 @@ pub struct Writer<'a> {
     pub recipe: &'a dyn Recipe,
     pub store: &'a dyn Reader,
     pub format: &'static dyn Format,
+    /// For the card of a directory of shards.
+    pub license: Option<String>,
     /// Writes an incomplete conversation up to its last good turn instead of leaving it out.
     pub keep_partial: bool,
 }
@@ -48,7 +50,7 @@ pub struct Writer<'a> {
 impl Writer<'_> {
     /// Writes `path` and, where rows are missing, `path.incomplete.jsonl`. Both appear whole or not at all.
     pub fn write(&self, path: &str) -> Result<Written, CliError> {
-        let mut output = Sink::create(path, self.format)?;
+        let mut output = Sink::create(path, self.format)?.licensed(self.license.clone());
         let mut missing = Missing::new(path);
         let mut written = Written::default();
         for row in 0..self.rows.len() {

@@ -120,8 +120,15 @@ fn verify_output(args: &VerifyArgs, output: &str, options: &Options) -> Result<u
     let recipe = recipe::distill(&found, options, system.as_deref());
     let reader = store::open_reader(options)?;
     let prepared = prepare(&args.input, options, &recipe, system.as_deref())?;
-    let writer =
-        Writer { rows: &prepared.rows, recipe: &recipe, store: &*reader, format, keep_partial: args.keep_partial };
+    let license = options.license(&args.input);
+    let writer = Writer {
+        rows: &prepared.rows,
+        recipe: &recipe,
+        store: &*reader,
+        format,
+        license,
+        keep_partial: args.keep_partial,
+    };
     let directory = prepared.rows.spool();
     let expected_path = directory.join("expected.jsonl").display().to_string();
     let written = writer.write(&expected_path)?;

@@ -47,12 +47,8 @@ pub fn expand(name: &str) -> Result<Vec<String>, InputError> {
 /// `data_files` is a pattern, a list of patterns, a list of `{split, path}`, or `{split: patterns}` (Hugging Face Hub, "Manual
 /// Configuration").
 fn of_card(directory: &Path) -> Result<Option<Vec<PathBuf>>, String> {
-    let Ok(card) = fs::read_to_string(directory.join("README.md")) else { return Ok(None) };
-    let card = card.replace("\r\n", "\n");
-    let Some(front) = card.strip_prefix("---\n").and_then(|rest| rest.split_once("\n---")) else { return Ok(None) };
-    let front =
-        YamlLoader::load_from_str(front.0).map_err(|error| format!("its README.md is no dataset card: {error}"))?;
-    let Some(configs) = front.first().and_then(|front| front["configs"].as_vec()) else { return Ok(None) };
+    let Some(card) = card(directory)? else { return Ok(None) };
+    let Some(configs) = card["configs"].as_vec() else { return Ok(None) };
     let is_default =
         |config: &&Yaml| config["config_name"].as_str() == Some("default") || config["default"] == Yaml::Boolean(true);
     let Some(config) = configs.iter().find(is_default).or(configs.first()) else { return Ok(None) };
@@ -67,6 +63,26 @@ fn of_card(directory: &Path) -> Result<Option<Vec<PathBuf>>, String> {
     }
     // A card that names no files leaves it to the directory.
     Ok(Some(files).filter(|files| !files.is_empty()))
+}
+
+/// Returns the licence that the cards of these directories name, where they name one and the same.
+pub fn license(names: &[String]) -> Option<String> {
+    let each = names.iter().map(|name| card(Path::new(name)).ok()??["license"].as_str().map(str::to_owned));
+    let mut licenses = each.collect::<Option<Vec<String>>>()?;
+    licenses.dedup();
+    let license = licenses.pop().filter(|_| licenses.is_empty())?;
+    let is_plain = license.chars().all(|letter| letter.is_ascii_alphanumeric() || "-._".contains(letter));
+    is_plain.then_some(license)
+}
+
+/// Returns the front matter of a directory's card.
+fn card(directory: &Path) -> Result<Option<Yaml>, String> {
+    let Ok(card) = fs::read_to_string(directory.join("README.md")) else { return Ok(None) };
+    let card = card.replace("\r\n", "\n");
+    let Some(front) = card.strip_prefix("---\n").and_then(|rest| rest.split_once("\n---")) else { return Ok(None) };
+    let front =
+        YamlLoader::load_from_str(front.0).map_err(|error| format!("its README.md is no dataset card: {error}"))?;
+    Ok(front.into_iter().next())
 }
 
 fn patterns(data_files: &Yaml) -> Vec<String> {

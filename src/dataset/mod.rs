@@ -25,7 +25,7 @@ mod threads;
 
 pub use census::{Census, Histogram};
 pub use duplicate::{Duplicates, Seen, plain_text};
-pub use expand::expand;
+pub use expand::{expand, license};
 pub use format::{Content, FORMATS, Format, Mapped, ON_REQUEST, ParseMappingError, SourceMessage, named};
 pub use index::{Index, IndexBuilder, IndexError, RowState, Stamp};
 pub use input::{Input, InputError};

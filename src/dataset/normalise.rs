@@ -129,9 +129,9 @@ fn fill(text: String, rules: &Rules, notes: &mut Notes) -> Result<String, Skip> 
 
 /// True where a template's gap was not filled in: `{{name}}`, `[PLACEHOLDER]`.
 fn has_placeholder(text: &str) -> bool {
-    let gap =
-        text.split_once("{{").is_some_and(|(_, rest)| rest.split_once("}}").is_some_and(|(name, _)| name.len() < 40));
-    gap || text.contains("[PLACEHOLDER]")
+    let find = |what: &str, text: &str| memchr::memmem::find(text.as_bytes(), what.as_bytes());
+    let gap = find("{{", text).and_then(|start| find("}}", &text[start..])).is_some_and(|length| length < 40);
+    gap || find("[PLACEHOLDER]", text).is_some()
 }
 
 /// What was done to a row to make turns of it, with how often.

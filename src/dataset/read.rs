@@ -36,8 +36,7 @@ pub enum Reading {
 }
 
 /// Columns that name a row, the first one there wins.
-const ID_COLUMNS: [&str; 6] =
-    ["id", "conversation_id", "question_id", "conversation_hash", "uuid", "message_tree_id"];
+const ID_COLUMNS: [&str; 6] = ["id", "conversation_id", "question_id", "conversation_hash", "uuid", "message_tree_id"];
 
 /// Columns that name files which the messages speak of.
 const MEDIA_COLUMNS: [&str; 5] = ["images", "image", "videos", "audios", "audio"];

@@ -163,11 +163,15 @@ fn short(id: &str) -> [u8; 16] {
 fn write_all_threads(mut columns: Columns, out: &mut dyn Write) -> io::Result<()> {
     let root = columns.shift_remove("prompt").unwrap_or_default();
     let mut count = 0;
-    walk(&root, |message| usable_replies(message), |thread| {
-        count += 1;
-        let messages = thread.iter().map(|message| without_replies(message)).collect();
-        write_thread(columns.clone(), messages, Some(count), out)
-    })
+    walk(
+        &root,
+        |message| usable_replies(message),
+        |thread| {
+            count += 1;
+            let messages = thread.iter().map(|message| without_replies(message)).collect();
+            write_thread(columns.clone(), messages, Some(count), out)
+        },
+    )
 }
 
 fn usable_replies(message: &Value) -> Vec<&Value> {

@@ -1,34 +1,62 @@
-use super::Format;
-use super::column::Kind;
+use super::column::{Kind, Leaf};
+use super::{Column, Format};
 
-/// Returns a dataset card in the hub's form: which files belong to which split, how many rows, which columns.
-pub fn card(format: &dyn Format, rows: u64) -> String {
+/// Returns a dataset card in the hub's form: the licence, the columns and their types, how many rows and bytes of JSON, which files belong
+/// to which split (Hugging Face Hub, "Dataset cards"; `dataset_info` as `datasets` writes it).
+pub fn card(format: &dyn Format, rows: u64, bytes: u64, license: Option<&str>) -> String {
     let size = match rows {
         0..1_000 => "n<1K",
         1_000..10_000 => "1K<n<10K",
         10_000..100_000 => "10K<n<100K",
         100_000..1_000_000 => "100K<n<1M",
         1_000_000..10_000_000 => "1M<n<10M",
-        _ => "10M<n<100M",
+        10_000_000..100_000_000 => "10M<n<100M",
+        _ => "100M<n<1B",
     };
-    let columns = format.columns().iter().map(|column| {
-        let holds = match column.kind {
-            Kind::Text => "text".to_owned(),
-            Kind::Flag => "true or false".to_owned(),
-            Kind::Json => "the source row's other columns and what is known of each answer, as JSON text".to_owned(),
-            Kind::Messages(fields) => {
-                let names: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
-                format!("a list of messages with {}", names.join(", "))
-            }
-        };
-        format!("| `{}` | {holds} |\n", column.name)
-    });
+    let license_said = match license {
+        Some(license) => format!("Licence: {license}, and what the model's terms say of its answers."),
+        None => "The licence is that of the source's words and of the model's answers: name it above.".to_owned(),
+    };
+    let license = license.unwrap_or("other");
+    let features: String = format.columns().iter().map(feature).collect();
+    let columns = format.columns().iter().map(|column| ["| `", column.name, "` | ", &holds(column), " |\n"].concat());
+    let columns: String = columns.collect();
+    let (name, version) = (format.name(), env!("CARGO_PKG_VERSION"));
     format!(
-        "---\nlicense: other\nsize_categories:\n- {size}\nconfigs:\n- config_name: default\n  data_files:\n  - split: \
-         train\n    path: data/train-*\n---\n# {rows} rows, format `{}`\n\nWritten by cohobate {}. The licence is that of \
-         the source's words and of the model's answers: name it above.\n\n| column | holds |\n|---|---|\n{}",
-        format.name(),
-        env!("CARGO_PKG_VERSION"),
-        columns.collect::<String>()
+        "---\nlicense: {license}\nsize_categories:\n- {size}\ndataset_info:\n  features:\n{features}  splits:\n  - name: \
+         train\n    num_bytes: {bytes}\n    num_examples: {rows}\nconfigs:\n- config_name: default\n  data_files:\n  - split: train\n    path: \
+         data/train-*\n---\n# {rows} rows, format `{name}`\n\nWritten by cohobate {version}. {license_said}\n\n| column | \
+         holds |\n|---|---|\n{columns}"
     )
+}
+
+fn feature(column: &Column) -> String {
+    let name = column.name;
+    match column.kind {
+        Kind::Text | Kind::Json => format!("  - name: {name}\n    dtype: string\n"),
+        Kind::Flag => format!("  - name: {name}\n    dtype: bool\n"),
+        Kind::Messages(fields) => {
+            let fields = fields.iter().map(|(name, leaf)| {
+                let kind = match leaf {
+                    Leaf::Text => "string",
+                    Leaf::Flag => "bool",
+                    Leaf::Number => "int64",
+                };
+                format!("    - name: {name}\n      dtype: {kind}\n")
+            });
+            format!("  - name: {name}\n    list:\n{}", fields.collect::<String>())
+        }
+    }
+}
+
+fn holds(column: &Column) -> String {
+    match column.kind {
+        Kind::Text => "text".to_owned(),
+        Kind::Flag => "true or false".to_owned(),
+        Kind::Json => "the source row's other columns and what is known of each answer, as JSON text".to_owned(),
+        Kind::Messages(fields) => {
+            let names: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
+            format!("a list of messages with {}", names.join(", "))
+        }
+    }
 }

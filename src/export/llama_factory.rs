@@ -38,8 +38,8 @@ impl Format for LlamaFactory {
         let (system, turns) = alternating(record)?;
         let system = system.as_ref().map_or("", |system| system.content());
         let conversations = turns.iter().map(turn).collect::<Result<Vec<Value>, _>>()?;
-        // Its reader takes every column that it is told of from every row.
-        let tools = record.tools().map_or(String::new(), |tools| tools.to_string());
+        // Its reader takes every column that it is told of from every row; TRL's cannot read an empty text here.
+        let tools = record.tools().map_or("[]".to_owned(), |tools| tools.to_string());
         let row = json!({
             "id": record.id, "conversations": conversations, "system": system, "tools": tools, "meta": record.meta,
         });

@@ -42,6 +42,9 @@ mod parquet_shards {
         shard_count: usize,
         shard_bytes: usize,
         row_count: u64,
+        byte_count: u64,
+        /// For the card.
+        pub license: Option<String>,
     }
 
     /// A directory that goes when it is dropped.
@@ -71,6 +74,8 @@ mod parquet_shards {
                 shard_count: 0,
                 shard_bytes: 0,
                 row_count: 0,
+                byte_count: 0,
+                license: None,
             })
         }
 
@@ -85,6 +90,7 @@ mod parquet_shards {
                 }
                 self.batch.push(row);
                 self.shard_bytes += line.len();
+                self.byte_count += line.len() as u64;
                 self.row_count += 1;
                 if self.batch.len() >= BATCH_ROWS {
                     self.flush()?;
@@ -103,7 +109,7 @@ mod parquet_shards {
                 let name = format!("train-{index:05}-of-{:05}.parquet", self.shard_count);
                 fs::rename(data.join(shard_name(index)), data.join(name)).map_err(|error| fault(&data, error))?;
             }
-            let text = card(self.format, self.row_count);
+            let text = card(self.format, self.row_count, self.byte_count, self.license.as_deref());
             fs::write(self.partial.0.join("README.md"), text).map_err(|error| fault(&self.path, error))?;
             place(&self.partial.0, &self.path).map_err(|error| fault(&self.path, error))
         }
@@ -235,7 +241,10 @@ mod no_shards {
     use crate::export::{Format, OutputError};
 
     /// What stands for shards where the program was built without them.
-    pub struct Shards;
+    pub struct Shards {
+        /// For the card.
+        pub license: Option<String>,
+    }
 
     impl Shards {
         pub fn create(path: &Path, _: &'static dyn Format) -> Result<Self, OutputError> {

@@ -33,6 +33,15 @@ impl Sink {
         Ok(Self { format, target, rows: Vec::new() })
     }
 
+    /// Names the licence of what is written, for a card.
+    #[must_use]
+    pub fn licensed(mut self, license: Option<String>) -> Self {
+        if let Target::Shards(shards) = &mut self.target {
+            shards.license = license;
+        }
+        self
+    }
+
     /// Writes the rows that a record makes; inside, whether it fits.
     pub fn write(&mut self, record: &Record) -> Result<Result<(), Unfit>, OutputError> {
         if matches!(self.target, Target::Shards(_)) && record.uses_tools() {

@@ -21,7 +21,7 @@ pub fn alternating(record: &Record) -> Result<(Option<Arc<Message>>, Vec<Line>),
     for line in lines {
         match line.role() {
             Role::System => asides.push(line.text()),
- Role::Assistant if turns.is_empty() => return Err(Unfit("assistant_first")),
+            Role::Assistant if turns.is_empty() => return Err(Unfit("assistant_first")),
             // A call stands where an answer does, its result where a user speaks; neither can be joined to anything.
             _ if line.message.is_tool_use() => {
                 let speaks = |line: &Line| line.role() == Role::Assistant;

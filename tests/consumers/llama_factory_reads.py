@@ -41,7 +41,7 @@ for name in names:
     turns = sum(len(row["_prompt"]) + len(row["_response"]) for row in rows)
     roles = sorted({message["role"] for row in rows for message in row["_prompt"] + row["_response"]})
     systems = sum(1 for row in rows if row["_system"])
-    tools = sum(1 for row in rows if row["_tools"])
+    tools = sum(1 for row in rows if json.loads(row["_tools"] or "[]"))
     print(json.dumps({
         "name": name, "rows": len(rows), "blanked": blanked, "messages": turns, "roles": roles, "systems": systems,
         "tools": tools,

@@ -530,3 +530,146 @@ fn each_rule_of_normalising_is_an_option_and_is_counted() {
     assert_eq!(finished.code, Some(2), "{}", finished.stderr);
     assert!(finished.stderr.contains("write one of `skip`, `keep-prefix`, `replay`"), "{}", finished.stderr);
 }
+
+/// Distils rows with the simulated teacher and returns the output, by id: roles as letters, and what was said of it.
+fn distilled(rows: &[Value], arguments: &[&str]) -> (Vec<String>, Value) {
+    let place = Place::new();
+    place.write("in.jsonl", jsonl(rows));
+    let command = ["distill", "in.jsonl", "--teacher", "simulated", "-o", "out.jsonl", "--progress", "json"];
+    let finished = place.complete(&[&command[..], arguments].concat());
+    let summary: Value = serde_json::from_str(finished.stderr.lines().last().unwrap()).unwrap();
+    let roles = |row: &Value| {
+        let messages = row["messages"].as_array().unwrap().iter();
+        messages.map(|message| &message["role"].as_str().unwrap()[..1]).collect::<String>()
+    };
+    let said = place.rows("out.jsonl");
+    let said = said.iter().map(|row| format!("{} {}", row["id"].as_str().unwrap(), roles(row))).collect();
+    (said, json!({"changed": summary["changed"], "left_out": summary["left_out"]}))
+}
+
+#[test]
+fn system_messages_on_the_way_empty_turns_gaps_and_media_follow_their_rules() {
+    let row = |id: &str, messages: Value| json!({"id": id, "messages": messages});
+    let rows = [
+        row(
+            "aside",
+            json!([{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"},
+            {"role": "system", "content": "In French."}, {"role": "user", "content": "c"}]),
+        ),
+        row(
+            "empty",
+            json!([{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"},
+            {"role": "user", "content": " "}, {"role": "assistant", "content": "d"}]),
+        ),
+        row("gap", json!([{"role": "user", "content": "Are you {{name}}?"}])),
+        row(
+            "media",
+            json!([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}},
+            {"type": "text", "text": "What is it?"}]}]),
+        ),
+    ];
+    let (said, counts) = distilled(&rows, &[]);
+    assert_eq!(said, ["aside uasua", "empty ua", "gap ua"]);
+    assert_eq!(counts["changed"], json!({"placeholder_seen": 1, "turns_dropped": 1}));
+    let rules = ["--middle-system", "fold", "--empty-user", "skip", "--media", "drop", "--fill", "name=Ada"];
+    let (said, counts) = distilled(&rows, &rules);
+    assert_eq!(said, ["aside uaua", "gap ua", "media ua"]);
+    assert_eq!(counts["changed"], json!({"media_dropped": 1, "placeholders_filled": 1, "system_folded": 1}));
+    let (said, counts) = distilled(&rows, &["--middle-system", "drop", "--placeholders", "skip"]);
+    assert_eq!(said, ["aside uaua", "empty ua"]);
+    assert_eq!(counts["left_out"], json!({"placeholder": 1, "multimodal": 1}));
+}
+
+#[test]
+fn duplicates_are_left_out_where_that_is_wanted_and_the_first_stays() {
+    let row = |id: &str, text: &str| json!({"id": id, "messages": [{"role": "user", "content": text}]});
+    let rows = [row("one", "Why is that?"), row("two", "  why IS\nthat?"), row("three", "Why was that?")];
+    assert_eq!(distilled(&rows, &[]).0.len(), 3);
+    let (said, counts) = distilled(&rows, &["--duplicates", "drop"]);
+    assert_eq!(
+        (said, &counts["left_out"]),
+        (vec!["one ua".to_owned(), "three ua".to_owned()], &json!({"duplicate": 1}))
+    );
+}
+
+#[test]
+fn calls_are_replayed_with_their_results_and_only_the_words_are_written_anew() {
+    let call = |id: &str| {
+        json!({"role": "assistant", "content": null, "tool_calls": [{"id": id, "type": "function",
+        "function": {"name": "weather", "arguments": "{\"city\":\"Bergen\"}"}}]})
+    };
+    let result = json!({"role": "tool", "tool_call_id": "c1", "content": "rain"});
+    let user = |text: &str| json!({"role": "user", "content": text});
+    let answer = json!({"role": "assistant", "content": "Old words."});
+    let rows = [
+        json!({"id": "whole", "tools": [{"type": "function"}],
+            "messages": [user("Weather?"), call("c1"), result, answer, user("Thanks."), answer]}),
+        json!({"id": "cut", "messages": [user("Hi."), answer, user("Weather?"), call("c1")]}),
+        json!({"id": "never", "messages": [user("Weather?"), call("c1"), user("Well?"), answer]}),
+        json!({"id": "wordless", "messages": [user("Weather?"), call("c1"), result, user("So?"), answer]}),
+        json!({"id": "sharegpt", "conversations": [{"from": "human", "value": "Weather?"},
+            {"from": "function_call", "value": "{\"name\": \"weather\", \"arguments\": {\"city\": \"Bergen\"}}"},
+            {"from": "observation", "value": "rain"}, {"from": "gpt", "value": "Old words."}]}),
+    ];
+    let (said, counts) = distilled(&rows, &["--tools", "replay", "--to", "axolotl"]);
+    assert_eq!(said, ["whole uataua", "cut ua", "wordless uataua", "sharegpt uata"]);
+    assert_eq!(counts["changed"], json!({"cut_before_tools": 1, "tool_messages_replayed": 7, "turns_dropped": 1}));
+    assert_eq!(counts["left_out"], json!({"tool_use": 1}));
+
+    let place = Place::new();
+    place.write("in.jsonl", jsonl(&rows));
+    let replay = ["--teacher", "simulated", "--tools", "replay"];
+    place.complete(&[&["distill", "in.jsonl", "-o", "out.jsonl", "--to", "axolotl"][..], &replay].concat());
+    let rows = place.rows("out.jsonl");
+    let whole = &rows[0]["messages"];
+    assert_eq!(whole[1]["tool_calls"][0]["function"]["name"], "weather");
+    let trained: Vec<bool> =
+        whole.as_array().unwrap().iter().map(|message| message["train"].as_bool().unwrap()).collect();
+    assert_eq!(trained, [false, false, false, true, false, true]);
+    assert_ne!(whole[3]["content"], "Old words.");
+    assert_eq!(rows[0]["tools"], json!([{"type": "function"}]));
+    assert_eq!(rows[3]["messages"][1]["tool_calls"][0]["id"], rows[3]["messages"][2]["tool_call_id"]);
+    // A format without a mask would have the old calls learned.
+    let exported = place.run(&[&["export", "in.jsonl", "-o", "plain.jsonl"][..], &replay].concat());
+    assert!(exported.stderr.contains("(masked_answer)"), "{}", exported.stderr);
+}
+
+#[test]
+fn a_tree_gives_its_best_thread_or_all_and_flat_files_are_trees() {
+    let flat = |id: &str, parent: Option<&str>, role: &str, rank: Value| {
+        json!({"message_id": id, "parent_id": parent, "message_tree_id": "r", "text": format!("words of {id}"),
+            "role": role, "rank": rank, "lang": "en", "deleted": id == "gone"})
+    };
+    // Not in the order of the tree.
+    let messages = [
+        flat("b", Some("r"), "assistant", json!(1.0)),
+        flat("r", None, "prompter", Value::Null),
+        flat("a", Some("r"), "assistant", json!(0.0)),
+        flat("gone", Some("r"), "assistant", json!(0.0)),
+        flat("a2", Some("a"), "prompter", Value::Null),
+        flat("lost", Some("nowhere"), "prompter", Value::Null),
+    ];
+    let threads = |input: &str, arguments: &[&str], place: &Place| -> Vec<String> {
+        let finished = place.run(&[&["convert", input, "-o", "out.jsonl"][..], arguments].concat());
+        assert_eq!(finished.code, Some(if input == "flat.jsonl" { 3 } else { 0 }), "{}", finished.stderr);
+        let words = |row: &Value| {
+            let messages = row["messages"].as_array().unwrap().iter();
+            messages.map(|message| message["content"].as_str().unwrap().replace("words of ", "")).collect::<Vec<_>>()
+        };
+        place
+            .rows("out.jsonl")
+            .iter()
+            .map(|row| format!("{}: {}", row["id"].as_str().unwrap(), words(row).join(" ")))
+            .collect()
+    };
+    let place = Place::new();
+    place.write("flat.jsonl", jsonl(&messages));
+    assert_eq!(threads("flat.jsonl", &[], &place), ["r: r a a2"]);
+    assert_eq!(threads("flat.jsonl", &["--threads", "all"], &place), ["r#1: r a a2", "r#2: r b"]);
+    let node = |text: &str, role: &str, replies: Value| json!({"text": text, "role": role, "replies": replies});
+    let tree = json!({"message_tree_id": "t", "prompt": node("r", "prompter", json!([
+        node("b", "assistant", json!([])), node("a", "assistant", json!([node("a2", "prompter", json!([]))]))]))});
+    place.write("tree.jsonl", jsonl(&[tree]));
+    assert_eq!(threads("tree.jsonl", &[], &place), ["t: r b"]);
+    assert_eq!(threads("tree.jsonl", &["--threads", "all"], &place), ["t#1: r b", "t#2: r a a2"]);
+}

@@ -10,7 +10,9 @@ use crate::cli::CliError;
 use crate::cli::error::exit_code;
 use crate::cli::options::Options;
 use crate::conversation::{Message, Seed};
-use crate::dataset::{Duplicates, Index, IndexBuilder, Input, Problem, RawRow, Reading, RowReader, RowState, Seen, Skip};
+use crate::dataset::{
+    Duplicates, Index, IndexBuilder, Input, Problem, RawRow, Reading, RowReader, RowState, Seen, Skip,
+};
 use crate::recipe::Recipe;
 use crate::report::Totals;
 use crate::worker::{OrderBuilder, RowRank};

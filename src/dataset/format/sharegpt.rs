@@ -36,7 +36,7 @@ impl Format for ShareGpt {
         // Written as text here; empty where a file has the column for other rows.
         if let Some(Value::String(tools)) = row.get("tools") {
             match serde_json::from_str(tools) {
-                _ if tools.is_empty() => drop(row.shift_remove("tools")),
+                _ if tools.is_empty() || tools == "[]" => drop(row.shift_remove("tools")),
                 Ok(list @ Value::Array(_)) => drop(row.insert("tools".to_owned(), list)),
                 _ => {}
             }
