@@ -9,6 +9,7 @@ pub mod conversation;
 pub mod dataset;
 pub mod export;
 pub mod model;
+pub mod quality;
 pub mod recipe;
 pub mod report;
 pub mod store;

@@ -13,7 +13,8 @@ struct Layer {
 
 const LAYERS: &[Layer] = &[
     Layer { module: "conversation", may_import: &[], may_name: &["blake3", "serde", "serde_json"] },
-    Layer { module: "recipe", may_import: &["conversation"], may_name: &[] },
+    Layer { module: "quality", may_import: &["conversation"], may_name: &["aho_corasick", "flate2", "whichlang"] },
+    Layer { module: "recipe", may_import: &["conversation", "quality"], may_name: &[] },
     Layer {
         module: "dataset",
         may_import: &["conversation"],
@@ -58,7 +59,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "cli",
-        may_import: &["conversation", "recipe", "dataset", "export", "model", "store", "worker", "report"],
+        may_import: &["conversation", "quality", "recipe", "dataset", "export", "model", "store", "worker", "report"],
         may_name: &["clap", "tokio", "serde", "serde_json", "toml", "flate2", "zstd", "crc32fast"],
     },
 ];
@@ -85,6 +86,7 @@ const FENCED: &[&str] = &[
     "flate2",
     "zstd",
     "crc32fast",
+    "aho_corasick",
     "bzip2",
     "csv",
     "glob",

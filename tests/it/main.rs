@@ -19,6 +19,7 @@ mod layering;
 mod mock_server;
 mod night;
 mod power_cut;
+mod quality;
 mod readme;
 mod reality;
 mod regressions;

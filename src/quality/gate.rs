@@ -1,0 +1,199 @@
+use std::fmt;
+use std::str::FromStr;
+
+use super::reply::Reply;
+use super::rules::{RULES, Rule};
+
+/// What a rule's hit leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Nothing; the rule is not even applied.
+    Off,
+    /// The answer stays and is marked.
+    Flag,
+    /// The answer never becomes context or training data.
+    Reject,
+}
+
+/// A choice of what each rule leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// Rejects what is certainly broken, flags what is doubtful.
+    Standard,
+    /// Rejects refusals, answers that name their maker, and open code blocks too.
+    Strict,
+}
+
+impl Profile {
+    /// Returns the profile's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Profile::Standard => "standard",
+            Profile::Strict => "strict",
+        }
+    }
+}
+
+/// What the rules said of an answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// The rule that rejected it; the rules after that one were not asked.
+    pub rejected_by: Option<&'static str>,
+    /// Rules that flagged it.
+    pub flags: Vec<&'static str>,
+}
+
+/// Rules with what each leads to.
+#[derive(Clone)]
+pub struct Gate {
+    profile: Profile,
+    rules: Vec<Applied>,
+    changes: String,
+}
+
+#[derive(Clone)]
+struct Applied {
+    rule: &'static dyn Rule,
+    action: Action,
+    threshold: f64,
+}
+
+/// The text names no rules.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParseGateError {
+    /// There is no such rule.
+    #[error("there is no rule `{0}`; there are {names}", names = rule_names())]
+    Rule(String),
+    /// A rule is not followed by what it leads to.
+    #[error(
+        "`{0}` does not say what the rule leads to; write RULE=off, RULE=flag, RULE=reject, or RULE=reject@THRESHOLD"
+    )]
+    Action(String),
+    /// The rule has no threshold.
+    #[error("the rule `{0}` has no threshold")]
+    Threshold(&'static str),
+}
+
+fn rule_names() -> String {
+    RULES.iter().map(|rule| rule.name()).collect::<Vec<_>>().join(", ")
+}
+
+impl Gate {
+    /// Makes a gate of a profile, changed by `changes`: `refusal=reject,loop_char=reject@8,length=off`.
+    pub fn new(profile: Profile, changes: &str) -> Result<Self, ParseGateError> {
+        let applied = |rule: &'static dyn Rule| Applied {
+            rule,
+            action: if profile == Profile::Standard { rule.actions().0 } else { rule.actions().1 },
+            threshold: rule.threshold().unwrap_or_default(),
+        };
+        let mut rules: Vec<Applied> = RULES.iter().map(|rule| applied(*rule)).collect();
+        for change in changes.split(',').map(str::trim).filter(|change| !change.is_empty()) {
+            let (name, action) = change.split_once('=').ok_or_else(|| ParseGateError::Action(change.to_owned()))?;
+            let rule = rules.iter_mut().find(|applied| applied.rule.name() == name.trim());
+            let rule = rule.ok_or_else(|| ParseGateError::Rule(name.to_owned()))?;
+            let (action, threshold) =
+                action.split_once('@').map_or((action, None), |(action, threshold)| (action, Some(threshold)));
+            rule.action = action.trim().parse().map_err(|()| ParseGateError::Action(change.to_owned()))?;
+            if let Some(threshold) = threshold {
+                if rule.rule.threshold().is_none() {
+                    return Err(ParseGateError::Threshold(rule.rule.name()));
+                }
+                let number = threshold.trim().parse().ok().filter(|number: &f64| number.is_finite());
+                rule.threshold = number.ok_or_else(|| ParseGateError::Action(change.to_owned()))?;
+            }
+        }
+        rules.retain(|applied| applied.action != Action::Off);
+        Ok(Self { profile, rules, changes: changes.split_whitespace().collect() })
+    }
+
+    /// Judges an answer: the first rule that rejects ends it.
+    pub fn judge(&self, reply: &Reply<'_>) -> Verdict {
+        let mut verdict = Verdict::default();
+        for Applied { rule, action, threshold } in &self.rules {
+            if rule.hits(reply, *threshold) {
+                if *action == Action::Reject {
+                    verdict.rejected_by = Some(rule.name());
+                    break;
+                }
+                verdict.flags.push(rule.name());
+            }
+        }
+        verdict
+    }
+
+    /// Returns the rules that are applied, with what each leads to and its threshold.
+    pub fn rules(&self) -> impl Iterator<Item = (&'static str, Action, Option<f64>)> {
+        self.rules
+            .iter()
+            .map(|applied| (applied.rule.name(), applied.action, applied.rule.threshold().map(|_| applied.threshold)))
+    }
+}
+
+/// The profile, and how it was changed: two gates that read alike judge alike.
+impl fmt::Display for Gate {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.profile.name())?;
+        if self.changes.is_empty() { Ok(()) } else { write!(formatter, " {}", self.changes) }
+    }
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Gate({self})")
+    }
+}
+
+impl FromStr for Action {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "off" => Ok(Self::Off),
+            "flag" => Ok(Self::Flag),
+            "reject" => Ok(Self::Reject),
+            _ => Err(()),
+        }
+    }
+}
+
+impl Action {
+    /// Returns the action's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Action::Off => "off",
+            Action::Flag => "flag",
+            Action::Reject => "reject",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gate_is_a_profile_with_changes() {
+        let gate = Gate::new(Profile::Standard, "refusal=reject, loop_char=reject@8,length=off").unwrap();
+        assert_eq!(gate.to_string(), "standard refusal=reject,loop_char=reject@8,length=off");
+        let said: Vec<_> = gate.rules().collect();
+        assert!(
+            said.contains(&("refusal", Action::Reject, None))
+                && said.contains(&("loop_char", Action::Reject, Some(8.0)))
+        );
+        assert!(!said.iter().any(|(name, ..)| *name == "length"));
+        let fault = |changes: &str| Gate::new(Profile::Strict, changes).unwrap_err().to_string();
+        assert!(fault("refusals=off").contains("there is no rule `refusals`; there are finish_length"));
+        assert!(fault("refusal").contains("does not say") && fault("refusal=eat").contains("does not say"));
+        assert!(fault("empty=reject@2").contains("no threshold") && fault("echo=reject@x").contains("does not say"));
+    }
+
+    #[test]
+    fn every_rule_has_a_name_of_its_own_and_strict_is_no_laxer() {
+        let mut names: Vec<&str> = RULES.iter().map(|rule| rule.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), RULES.len());
+        let rank = |action: Action| action as u8;
+        assert!(RULES.iter().all(|rule| rank(rule.actions().1) >= rank(rule.actions().0)));
+    }
+}

@@ -1,0 +1,138 @@
+use std::collections::HashSet;
+
+use super::text::{Phrases, Spread, Words};
+
+/// Why a user's message does not follow from the new answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Orphan {
+    /// It quotes words that only the replaced answer had.
+    Quote,
+    /// It points at a part ("your second point") of an answer that has no parts now.
+    Pointer,
+}
+
+/// Words in a row that make a quote.
+const QUOTE_WORDS: usize = 4;
+/// Chinese characters in a row that make a quote.
+const QUOTE_HAN: usize = 6;
+
+static POINTERS: Phrases = Phrases::new(|| {
+    Phrases::automaton(&[
+        "your first point",
+        "your second point",
+        "your third point",
+        "your last point",
+        "your first suggestion",
+        "your second suggestion",
+        "your third suggestion",
+        "the first point",
+        "the second point",
+        "the third point",
+        "first option",
+        "second option",
+        "third option",
+        "the first one",
+        "the second one",
+        "the third one",
+        "why did you say",
+        "you said that",
+        "you mentioned that",
+        "number 2",
+        "number 3",
+        "第一点",
+        "第二点",
+        "第三点",
+        "第四点",
+        "第一条",
+        "第二条",
+        "第三条",
+        "第一个",
+        "第二个",
+        "第三个",
+        "最后一点",
+        "你为什么说",
+        "你刚才说",
+        "您刚才说",
+        "您刚刚提到",
+        "你刚刚提到",
+    ])
+});
+
+/// Looks whether the user's next message refers to the answer that was replaced: it shares a run of words with that one
+/// which neither the user's earlier messages nor the new answer have, or it points at a part of an answer that has fewer than
+/// two.
+pub fn orphan(user: &str, earlier_users: &[&str], replaced: &str, answer: &str) -> Option<Orphan> {
+    let quoted = runs(user, replaced);
+    if !quoted.is_empty() {
+        let known: HashSet<u64, Spread> =
+            earlier_users.iter().chain([&answer]).flat_map(|text| all_runs(text)).collect();
+        if quoted.iter().any(|run| !known.contains(run)) {
+            return Some(Orphan::Quote);
+        }
+    }
+    (POINTERS.occur_in(user) && item_count(replaced) >= 2 && item_count(answer) < 2).then_some(Orphan::Pointer)
+}
+
+/// Returns the runs that two texts have in common.
+fn runs(left: &str, right: &str) -> Vec<u64> {
+    let there: HashSet<u64, Spread> = all_runs(right).into_iter().collect();
+    all_runs(left).into_iter().filter(|run| there.contains(run)).collect()
+}
+
+/// Returns the runs of a text: of six Chinese characters, or of four words.
+fn all_runs(text: &str) -> Vec<u64> {
+    let words = Words::of(text);
+    let size = QUOTE_HAN;
+    let is_han = |lengths: &[u32]| lengths.iter().all(|length| *length == 1);
+    let long = words.grams(size).enumerate().filter(|(at, _)| is_han(&words.lengths[*at..at + size]));
+    let short = words.grams(QUOTE_WORDS).enumerate().filter(|(at, _)| {
+        // Single characters are letters of a script without spaces, or variables: too little for a quote of four.
+        words.lengths[*at..at + QUOTE_WORDS].iter().filter(|length| **length > 1).count() >= QUOTE_WORDS - 1
+    });
+    long.chain(short).map(|(_, run)| run).collect()
+}
+
+/// Returns how many items of a list a text has.
+fn item_count(text: &str) -> usize {
+    let is_item = |line: &&str| {
+        let line = line.trim_start().trim_start_matches(['*', '#', ' ']);
+        let rest = line.trim_start_matches(|c: char| c.is_ascii_digit());
+        (rest.len() < line.len() && rest.starts_with(['.', ')', '、', '．']))
+            || line.starts_with(['-', '•', '·'])
+            || ["一、", "二、", "三、", "首先", "其次", "第一", "第二", "First", "Second"]
+                .iter()
+                .any(|mark| line.starts_with(mark))
+    };
+    let sentences = text.split(['\n', '。', '；']);
+    sentences.filter(is_item).count().max(text.lines().filter(is_item).count())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quote_of_the_replaced_answer_is_an_orphan() {
+        let replaced = "You should try the old harbor road first.";
+        let orphaned = |user: &str, answer: &str| orphan(user, &["How do I get there?"], replaced, answer);
+        assert_eq!(orphaned("Where does the old harbor road begin?", "Take the bus."), Some(Orphan::Quote));
+        assert_eq!(orphaned("Where does the old harbor road begin?", "Take the old harbor road."), None);
+        assert_eq!(orphaned("Thanks a lot for that!", "Take the bus."), None);
+        assert_eq!(
+            orphan("布洛芬缓释胶囊怎么吃？", &[], "建议服用布洛芬缓释胶囊。", "建议多休息。"),
+            Some(Orphan::Quote)
+        );
+        assert_eq!(
+            orphan("布洛芬缓释胶囊怎么吃？", &["布洛芬缓释胶囊好吗？"], "建议服用布洛芬缓释胶囊。", "多休息。"),
+            None
+        );
+    }
+
+    #[test]
+    fn a_pointer_needs_something_to_point_at() {
+        let replaced = "1. Rest.\n2. Drink.\n3. Sleep.";
+        assert_eq!(orphan("Explain your second point.", &[], replaced, "Just rest."), Some(Orphan::Pointer));
+        assert_eq!(orphan("Explain your second point.", &[], replaced, "- Rest.\n- Eat."), None);
+        assert_eq!(orphan("第二点是什么意思？", &[], "1、休息。\n2、喝水。", "请多休息。"), Some(Orphan::Pointer));
+    }
+}

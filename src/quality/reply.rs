@@ -1,0 +1,50 @@
+use std::borrow::Cow;
+use std::cell::OnceCell;
+
+use super::text::{Words, outside_fences};
+use crate::conversation::Finish;
+
+/// An answer with what led to it: all that a rule may look at. What several rules need is worked out once.
+#[derive(Debug)]
+pub struct Reply<'a> {
+    /// The answer.
+    pub answer: &'a str,
+    /// The user's message that it answers.
+    pub user: &'a str,
+    /// The system message, where there is one.
+    pub system: Option<&'a str>,
+    /// The answers before it, oldest first.
+    pub earlier: Vec<&'a str>,
+    /// How it ended; a finished row does not say.
+    pub finish: Option<Finish>,
+    /// Its length in tokens, where that is known, and the most that it was allowed.
+    pub tokens: Option<(u64, u64)>,
+    prose: OnceCell<Cow<'a, str>>,
+    words: OnceCell<Words>,
+}
+
+impl<'a> Reply<'a> {
+    /// An answer to a user, of which nothing else is known.
+    pub fn new(user: &'a str, answer: &'a str) -> Self {
+        Self {
+            answer,
+            user,
+            system: None,
+            earlier: Vec::new(),
+            finish: None,
+            tokens: None,
+            prose: OnceCell::new(),
+            words: OnceCell::new(),
+        }
+    }
+
+    /// Returns the answer without its fenced code.
+    pub fn prose(&self) -> &str {
+        self.prose.get_or_init(|| outside_fences(self.answer))
+    }
+
+    /// Returns the answer's words.
+    pub fn words(&self) -> &Words {
+        self.words.get_or_init(|| Words::of(self.answer))
+    }
+}

@@ -1,0 +1,52 @@
+use super::{Action, Reply, Rule};
+/// Bytes that no text has: a NUL, or replacement, control and private-use characters beyond the threshold's share.
+pub struct ControlChars;
+
+impl Rule for ControlChars {
+    fn name(&self) -> &'static str {
+        "control_chars"
+    }
+
+    fn actions(&self) -> (Action, Action) {
+        (Action::Reject, Action::Reject)
+    }
+
+    fn threshold(&self) -> Option<f64> {
+        Some(0.001)
+    }
+
+    fn hits(&self, reply: &Reply<'_>, threshold: f64) -> bool {
+        let bytes = reply.answer.as_bytes();
+        // C0 controls and DEL are single bytes; C1, U+FFFD and the private-use areas begin with these leads.
+        let is_suspect = |byte: &u8| {
+            (*byte < 0x20 && !matches!(*byte, b'\n' | b'\t' | b'\r'))
+                || matches!(*byte, 0x7f | 0xc2 | 0xee | 0xef | 0xf3 | 0xf4)
+        };
+        if !bytes.iter().any(is_suspect) {
+            return false;
+        }
+        if bytes.contains(&0) {
+            return true;
+        }
+        let is_bad = |character: &char| {
+            (character.is_control() && !matches!(character, '\n' | '\t' | '\r'))
+                || matches!(character, '\u{fffd}' | '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..='\u{10fffd}')
+        };
+        let bad = reply.answer.chars().filter(is_bad).count();
+        bad > 0 && bad as f64 > threshold * reply.answer.chars().count() as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_stray_character_in_a_long_text_is_let_pass_and_a_nul_never() {
+        let hits = |answer: &str| ControlChars.hits(&Reply::new("Why?", answer), 0.001);
+        let long = "word ".repeat(1_000);
+        assert!(!hits("Tabs\tand\r\nlines, é, 你好，\u{a0}🙂."));
+        assert!(hits("a\u{fffd}b") && hits("a\u{1b}[31m") && hits("\u{e000}"));
+        assert!(!hits(&format!("{long}\u{fffd}")) && hits(&format!("{long}\0")));
+    }
+}

@@ -1,0 +1,42 @@
+use super::{Action, Reply, Rule};
+use std::collections::HashSet;
+
+/// More than the threshold's share of the lines, four at least, stand there twice.
+pub struct DupLines;
+
+const LINES_MIN: usize = 4;
+
+impl Rule for DupLines {
+    fn name(&self) -> &'static str {
+        "dup_lines"
+    }
+
+    fn actions(&self) -> (Action, Action) {
+        (Action::Flag, Action::Flag)
+    }
+
+    fn threshold(&self) -> Option<f64> {
+        Some(0.3)
+    }
+
+    fn hits(&self, reply: &Reply<'_>, threshold: f64) -> bool {
+        let mut seen = HashSet::new();
+        let (mut lines, mut doubled) = (0usize, 0usize);
+        for line in reply.answer.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            lines += 1;
+            doubled += usize::from(!seen.insert(line));
+        }
+        lines >= LINES_MIN && doubled as f64 > threshold * lines as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chorus_is_flagged_and_a_list_is_not() {
+        let hits = |answer: &str| DupLines.hits(&Reply::new("Sing!", answer), 0.3);
+        assert!(hits("la\nla\n\nla\nlo\n") && !hits("a\nb\nc\nd") && !hits("a\na\na"));
+    }
+}

@@ -1,0 +1,122 @@
+use super::{Action, Reply, Rule};
+use std::collections::HashSet;
+
+use crate::quality::text::{Phrases, Spread, Words};
+
+/// Says again what the user or the answer before has said: the previous answer word for word, or so large a share of its
+/// runs of eight words stand there. Where the user asks for the same text (to correct, to repeat, to format) only the
+/// previous answer counts.
+pub struct Echo;
+
+const GRAM: usize = 8;
+/// Shorter answers ("Yes.", a number) may well be given twice.
+const WORDS_MIN: usize = 20;
+
+static SAME_TEXT: Phrases = Phrases::new(|| {
+    Phrases::automaton(&[
+        "repeat",
+        "correct",
+        "proofread",
+        "grammar",
+        "edit",
+        "rewrite",
+        "rephrase",
+        "paraphrase",
+        "format",
+        "translat",
+        "copy",
+        "fix",
+        "improve",
+        "extract",
+        "quote",
+        "list",
+        "summar",
+        "sort",
+        "replace",
+        "change",
+        "remove",
+        "add ",
+        "fill",
+        "改",
+        "修正",
+        "纠正",
+        "重复",
+        "翻译",
+        "润色",
+        "格式",
+        "复制",
+        "提取",
+        "列出",
+        "总结",
+        "概括",
+        "替换",
+        "排序",
+        "原文",
+        "补充",
+        "填",
+    ])
+});
+
+impl Rule for Echo {
+    fn name(&self) -> &'static str {
+        "echo"
+    }
+
+    fn actions(&self) -> (Action, Action) {
+        (Action::Reject, Action::Reject)
+    }
+
+    fn threshold(&self) -> Option<f64> {
+        Some(0.8)
+    }
+
+    fn hits(&self, reply: &Reply<'_>, threshold: f64) -> bool {
+        if reply.words().len() < WORDS_MIN {
+            return false;
+        }
+        let is_wanted = SAME_TEXT.occur_in(reply.user);
+        let previous = reply.earlier.last().copied().unwrap_or_default();
+        let says_again = |text: &str| {
+            // What is much shorter cannot hold that share of it.
+            text.len() as f64 >= 0.5 * threshold * reply.answer.len() as f64
+                && share_in(reply.words(), text) >= threshold
+        };
+        match is_wanted {
+            true => {
+                previous.trim() == reply.answer.trim() && !reply.user.contains("repeat") && !reply.user.contains("重复")
+            }
+            false => says_again(reply.user) || says_again(previous),
+        }
+    }
+}
+
+/// Returns the share of the runs of eight words that stand in `text`.
+fn share_in(words: &Words, text: &str) -> f64 {
+    let there: HashSet<u64, Spread> = Words::of(text).grams(GRAM).collect();
+    let count = words.len().saturating_sub(GRAM - 1);
+    words.grams(GRAM).filter(|gram| there.contains(gram)).count() as f64 / count.max(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn saying_again_is_caught_unless_it_was_asked_for() {
+        let words: String = (0..60).map(|number| format!("w{number} ")).collect();
+        let mut reply = Reply::new(&words, &words);
+        assert!(Echo.hits(&reply, 0.8));
+        reply.user = "Go on.";
+        reply.earlier = vec![&words];
+        assert!(Echo.hits(&reply, 0.8));
+        reply.user = "Could you translate that?";
+        assert!(Echo.hits(&reply, 0.8), "the same words are no translation");
+        reply.user = "Please repeat that.";
+        assert!(!Echo.hits(&reply, 0.8));
+        reply.earlier = Vec::new();
+        let asked = format!("Correct this: {words}");
+        reply.user = &asked;
+        assert!(!Echo.hits(&reply, 0.8));
+        assert!(!Echo.hits(&Reply::new("Yes?", "Yes?"), 0.8));
+    }
+}

@@ -1,0 +1,30 @@
+use super::{Action, Reply, Rule};
+use crate::quality::text::fence_count;
+
+/// A block of code that is never closed.
+pub struct FenceOpen;
+
+impl Rule for FenceOpen {
+    fn name(&self) -> &'static str {
+        "fence_open"
+    }
+
+    fn actions(&self) -> (Action, Action) {
+        (Action::Flag, Action::Reject)
+    }
+
+    fn hits(&self, reply: &Reply<'_>, _: f64) -> bool {
+        fence_count(reply.answer) % 2 == 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_odd_number_of_fences_is_open() {
+        assert!(FenceOpen.hits(&Reply::new("How?", "So:\n```rust\nfn main() {}"), 0.0));
+        assert!(!FenceOpen.hits(&Reply::new("How?", "So:\n```rust\nfn main() {}\n```"), 0.0));
+    }
+}

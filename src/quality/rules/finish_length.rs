@@ -1,0 +1,32 @@
+use super::{Action, Reply, Rule};
+use crate::conversation::Finish;
+
+/// Cut by the token limit: the end is missing. Asked again with twice the tokens.
+pub struct FinishLength;
+
+impl Rule for FinishLength {
+    fn name(&self) -> &'static str {
+        "finish_length"
+    }
+
+    fn actions(&self) -> (Action, Action) {
+        (Action::Reject, Action::Reject)
+    }
+
+    fn hits(&self, reply: &Reply<'_>, _: f64) -> bool {
+        reply.finish == Some(Finish::Length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_limit_counts() {
+        let mut reply = Reply::new("Why?", "Becau");
+        assert!(!FinishLength.hits(&reply, 0.0));
+        reply.finish = Some(Finish::Length);
+        assert!(FinishLength.hits(&reply, 0.0));
+    }
+}

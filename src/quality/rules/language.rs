@@ -1,0 +1,211 @@
+use super::{Action, Reply, Rule};
+use crate::quality::text::{Letters, Phrases, Script};
+
+/// Answers in another language than it was asked in.
+///
+/// Scripts first: where the user writes in one script and the answer hardly uses it. Latin texts of 60 letters and more
+/// are told apart by whichlang, which errs on one in a thousand of them. No decision where the user names a language or asks
+/// for a translation, writes in two scripts, or where the answer is in the language of the one before.
+pub struct Language;
+
+/// Letters that make a text's script certain, Chinese characters counting three.
+const LETTERS_MIN: usize = 24;
+/// Letters that make a Latin text's language certain.
+const LATIN_LETTERS_MIN: usize = 80;
+/// The part of a text by which its language is told, in bytes: more would cost and change nothing.
+const SAMPLE_BYTES: usize = 600;
+
+/// Words by which somebody may ask for another language.
+static NAMED: Phrases = Phrases::new(|| {
+    Phrases::automaton(&[
+        "translat",
+        "language",
+        "english",
+        "chinese",
+        "mandarin",
+        "cantonese",
+        "french",
+        "german",
+        "spanish",
+        "italian",
+        "japanese",
+        "korean",
+        "russian",
+        "portuguese",
+        "arabic",
+        "hindi",
+        "dutch",
+        "turkish",
+        "vietnamese",
+        "thai",
+        "latin",
+        "greek",
+        "hebrew",
+        "swedish",
+        "polish",
+        "indonesian",
+        "翻译",
+        "译成",
+        "译为",
+        "语言",
+        "英文",
+        "英语",
+        "中文",
+        "汉语",
+        "日文",
+        "日语",
+        "韩文",
+        "韩语",
+        "法语",
+        "法文",
+        "德语",
+        "德文",
+        "俄语",
+        "俄文",
+        "西班牙",
+        "葡萄牙语",
+        "阿拉伯语",
+        "拉丁",
+        "单词",
+        "traduc",
+        "tradui",
+        "übersetz",
+        "auf deutsch",
+        "en français",
+        "en español",
+        "in italiano",
+        "перевед",
+        "翻訳",
+        "英訳",
+        "和訳",
+        "번역",
+    ])
+});
+
+impl Rule for Language {
+    fn name(&self) -> &'static str {
+        "language"
+    }
+
+    fn actions(&self) -> (Action, Action) {
+        (Action::Reject, Action::Reject)
+    }
+
+    fn hits(&self, reply: &Reply<'_>, _: f64) -> bool {
+        let prose = sample(reply.prose());
+        let (said, asked) = (Letters::of(prose), Letters::of(reply.user));
+        if said.total() < LETTERS_MIN || asked.total() == 0 {
+            return false;
+        }
+        let (in_script, script) = (said.dominant(), asked.dominant());
+        let differs = if in_script == script {
+            in_script == Script::Latin && differs_in_latin(prose, reply.user, &said, &asked)
+        } else {
+            is_another_script(&said, &asked)
+        };
+        // The dear questions last.
+        differs && !names_a_language(reply) && !is_as_before(prose, in_script, reply)
+    }
+}
+
+/// True where the user writes in one script alone and the answer hardly uses it.
+fn is_another_script(said: &Letters, asked: &Letters) -> bool {
+    let (in_script, script) = (said.dominant(), asked.dominant());
+    // A few letters of the answer's script in the question (a term, a name, a pasted text) leave it open.
+    let open_letters = if in_script == Script::Latin { 12 } else { 2 };
+    // Japanese questions may be written in Chinese characters alone, and Chinese ones with a kana.
+    let are_kin = matches!((in_script, script), (Script::Han, Script::Kana) | (Script::Kana, Script::Han));
+    let is_certain = asked.share(script) >= 0.7 && (script != Script::Latin || asked.total() >= LETTERS_MIN);
+    is_certain && asked.count(in_script) < open_letters && said.share(script) < 0.2 && !are_kin
+}
+
+fn differs_in_latin(prose: &str, user: &str, said: &Letters, asked: &Letters) -> bool {
+    let is_long = |letters: &Letters| letters.count(Script::Latin) >= LATIN_LETTERS_MIN;
+    is_long(said)
+        && is_long(asked)
+        && whichlang::detect_language(prose) != whichlang::detect_language(sample(user))
+        // Code, lists, names and formulas look like any language: both halves must agree.
+        && is_prose(prose)
+        && is_steady(prose)
+        && is_steady(sample(user))
+}
+
+/// True where hardly more than one character in twelve is a digit or a sign that sentences have no use for.
+fn is_prose(text: &str) -> bool {
+    let is_odd = |byte: &u8| byte.is_ascii_digit() || b"<>{}[]=;/\\|_#*+@$%^&~`".contains(byte);
+    text.bytes().filter(|byte| is_odd(byte)).count() * 12 < text.len()
+}
+
+/// True where both halves of a text are in one language.
+fn is_steady(text: &str) -> bool {
+    let mut middle = text.len() / 2;
+    while !text.is_char_boundary(middle) {
+        middle += 1;
+    }
+    whichlang::detect_language(&text[..middle]) == whichlang::detect_language(&text[middle..])
+}
+
+fn names_a_language(reply: &Reply<'_>) -> bool {
+    NAMED.occur_in(reply.user) || reply.system.is_some_and(|system| NAMED.occur_in(system))
+}
+
+/// True where the answer before was in the same language: then it was settled there.
+fn is_as_before(prose: &str, script: Script, reply: &Reply<'_>) -> bool {
+    reply.earlier.last().is_some_and(|previous| {
+        let previous = sample(previous);
+        let letters = Letters::of(previous);
+        letters.total() >= LETTERS_MIN
+            && letters.dominant() == script
+            && (script != Script::Latin || whichlang::detect_language(previous) == whichlang::detect_language(prose))
+    })
+}
+
+fn sample(text: &str) -> &str {
+    let mut end = text.len().min(SAMPLE_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ENGLISH: &str =
+        "The harbor lies in the north of the city, and most of the ships that come here carry timber and grain.";
+    const GERMAN: &str =
+        "Der Hafen liegt im Norden der Stadt, und die meisten Schiffe, die hierher kommen, bringen Holz und Getreide.";
+    const CHINESE: &str = "港口位于城市的北部，大多数来这里的船只运送木材和粮食，每天都有很多。";
+
+    fn hits(user: &str, answer: &str) -> bool {
+        Language.hits(&Reply::new(user, answer), 0.0)
+    }
+
+    #[test]
+    fn another_language_is_caught() {
+        assert!(
+            hits("港口在哪里？有什么船？", ENGLISH)
+                && hits(ENGLISH, CHINESE)
+                && hits(ENGLISH, GERMAN)
+                && hits(GERMAN, ENGLISH)
+        );
+        assert!(hits("Where is the harbor of this city?", CHINESE));
+    }
+
+    #[test]
+    fn where_another_language_may_be_wanted_nothing_is_said() {
+        assert!(
+            !hits("请翻译：港口在哪里？", ENGLISH)
+                && !hits("How do you say that in German? Tell me about the harbor of this city.", GERMAN)
+        );
+        assert!(!hits("请解释 Kubernetes StatefulSet", ENGLISH) && !hits("OK", CHINESE) && !hits("港口？", "42"));
+        assert!(!hits("用 Python 写", "```python\nprint('The harbor lies in the north of the city')\n```"));
+        let mut reply = Reply::new("港口在哪里？", ENGLISH);
+        reply.system = Some("Always answer in English.");
+        assert!(!Language.hits(&reply, 0.0));
+        reply.system = None;
+        reply.earlier = vec![ENGLISH];
+        assert!(!Language.hits(&reply, 0.0), "it was so before");
+    }
+}

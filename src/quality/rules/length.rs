@@ -1,0 +1,57 @@
+use super::{Action, Reply, Rule};
+/// Absurdly long beside the conversation's other answers: its length is further than the threshold from their median, in
+/// median deviations (with the factor 1.4826 that makes these standard deviations of a normal distribution).
+pub struct Length;
+
+/// Fewer answers have no spread to speak of.
+const ANSWERS_MIN: usize = 5;
+/// Below this nothing is absurd.
+const BYTES_MIN: usize = 4_000;
+
+impl Rule for Length {
+    fn name(&self) -> &'static str {
+        "length"
+    }
+
+    fn actions(&self) -> (Action, Action) {
+        (Action::Flag, Action::Flag)
+    }
+
+    fn threshold(&self) -> Option<f64> {
+        Some(6.0)
+    }
+
+    fn hits(&self, reply: &Reply<'_>, threshold: f64) -> bool {
+        if reply.answer.len() < BYTES_MIN || reply.earlier.len() < ANSWERS_MIN {
+            return false;
+        }
+        let lengths: Vec<f64> = reply.earlier.iter().map(|answer| answer.len() as f64).collect();
+        let middle = median(lengths.clone());
+        let deviation = median(lengths.iter().map(|length| (length - middle).abs()).collect());
+        // Answers that are all alike in length still differ by a tenth.
+        let spread = (1.4826 * deviation).max(middle / 10.0);
+        (reply.answer.len() as f64 - middle) / spread.max(1.0) > threshold
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_dwarfs_the_others_is_flagged() {
+        let short = "word ".repeat(60);
+        let long = "word ".repeat(2_000);
+        let mut reply = Reply::new("Why?", &long);
+        assert!(!Length.hits(&reply, 6.0), "nothing to compare with");
+        reply.earlier = vec![&short; 5];
+        assert!(Length.hits(&reply, 6.0));
+        reply.earlier = vec![&long; 5];
+        assert!(!Length.hits(&reply, 6.0));
+    }
+}

@@ -1,0 +1,106 @@
+use super::{Action, Reply, Rule};
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
+
+/// The answer shrinks to less than a sixth (zlib, level 6): it says little, many times over. 99 % of good answers shrink
+/// to no less than a third.
+pub struct LoopChar;
+
+const CHARACTERS_MIN: usize = 200;
+
+impl Rule for LoopChar {
+    fn name(&self) -> &'static str {
+        "loop_char"
+    }
+
+    fn actions(&self) -> (Action, Action) {
+        (Action::Reject, Action::Reject)
+    }
+
+    fn threshold(&self) -> Option<f64> {
+        Some(6.0)
+    }
+
+    fn hits(&self, reply: &Reply<'_>, threshold: f64) -> bool {
+        let bytes = reply.answer.as_bytes();
+        if bytes.len() < CHARACTERS_MIN || reply.answer.chars().count() < CHARACTERS_MIN {
+            return false;
+        }
+        may_shrink(bytes, threshold) && ratio(bytes) > threshold
+    }
+}
+
+fn ratio(bytes: &[u8]) -> f64 {
+    let mut encoder = ZlibEncoder::new(Counter(0), Compression::new(6));
+    let written = std::io::Write::write_all(&mut encoder, bytes).and_then(|()| encoder.finish());
+    let Counter(packed) = written.expect("counting never fails");
+    bytes.len() as f64 / packed as f64
+}
+
+/// Takes bytes and counts them.
+struct Counter(usize);
+
+impl std::io::Write for Counter {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// False where compressing would be in vain, found out at a fraction of its price: where few places repeat eight bytes
+/// that stood before, what is new costs about its entropy, and that alone keeps the ratio below the threshold.
+fn may_shrink(bytes: &[u8], threshold: f64) -> bool {
+    const SLOTS: usize = 1 << 12;
+    const CHECKED_BYTES: usize = 16 << 10;
+    // A loop shows in the last part as in the whole; what is checked is bounded.
+    let bytes = &bytes[bytes.len().saturating_sub(CHECKED_BYTES)..];
+    let mut last = [u32::MAX; SLOTS];
+    let mut counts = [0u32; 256];
+    let mut repeated = 0usize;
+    for (at, gram) in bytes.windows(8).enumerate() {
+        counts[gram[0] as usize] += 1;
+        let gram = u64::from_le_bytes(gram.try_into().expect("eight bytes"));
+        let slot = (gram.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 52) as usize;
+        let before = last[slot] as usize;
+        last[slot] = at as u32;
+        repeated += usize::from(before < at && bytes[before..before + 8] == bytes[at..at + 8]);
+    }
+    let total = (bytes.len() - 7) as f64;
+    let entropy: f64 = counts
+        .iter()
+        .filter(|count| **count > 0)
+        .map(|count| f64::from(*count) / total)
+        .map(|share| -share * share.log2())
+        .sum();
+    let new = 1.0 - repeated as f64 / total;
+    // Matches shorter than eight bytes make what is new cheaper, to less than half in no text that was seen.
+    new * entropy * 0.4 < 8.0 / threshold
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_says_little_many_times_is_caught() {
+        let hits = |answer: &str| LoopChar.hits(&Reply::new("Why?", answer), 6.0);
+        assert!(hits(&"0".repeat(300)) && hits(&"Eat a banana! ".repeat(40)) && hits(&"好的。".repeat(100)));
+        assert!(!hits(&"ab".repeat(50)), "too short to tell");
+        let text: Vec<String> = (0u64..400).map(|number| format!("{:x}", number * 2_654_435_761 % 65_521)).collect();
+        assert!(!hits(&text.join(" ")));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_shortcut_never_hides_a_loop(unit in "[ -~]{1,80}", times in 1usize..200, tail in "[a-z ]{0,400}") {
+            let text = unit.repeat(times) + &tail;
+            if text.len() >= CHARACTERS_MIN && ratio(text.as_bytes()) > 6.0 {
+                proptest::prop_assert!(may_shrink(text.as_bytes(), 6.0));
+            }
+        }
+    }
+}

@@ -1,0 +1,75 @@
+use super::{Action, Reply, Rule};
+/// One passage, of up to 40 words, over and over: a run in which each word equals the one a period before it, of at least
+/// 30 words and more than the threshold's share of the answer.
+pub struct LoopToken;
+
+const PERIOD_MAX: usize = 40;
+const RUN_MIN: usize = 30;
+
+impl Rule for LoopToken {
+    fn name(&self) -> &'static str {
+        "loop_token"
+    }
+
+    fn actions(&self) -> (Action, Action) {
+        (Action::Reject, Action::Reject)
+    }
+
+    fn threshold(&self) -> Option<f64> {
+        Some(0.2)
+    }
+
+    fn hits(&self, reply: &Reply<'_>, threshold: f64) -> bool {
+        let ids = &reply.words().ids;
+        let needed = RUN_MIN.max((threshold * ids.len() as f64) as usize + 1);
+        (1..=PERIOD_MAX).any(|period| has_run(ids, period, needed))
+    }
+}
+
+/// True where `needed` words in a row equal those a period before them.
+fn has_run(ids: &[u32], period: usize, needed: usize) -> bool {
+    // A run of that length covers every place at a distance of it: looking there first skips most of the text.
+    let mut at = period + needed - 1;
+    while at < ids.len() {
+        let mut start = at;
+        while start >= period && ids[start] == ids[start - period] && at - start + 1 < needed {
+            start -= 1;
+        }
+        if start >= period && ids[start] == ids[start - period] {
+            return true;
+        }
+        // `start` breaks every run that holds it.
+        at = start + needed;
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_passage_over_and_over_is_caught_wherever_it_stands() {
+        let hits = |answer: &str| LoopToken.hits(&Reply::new("Why?", answer), 0.2);
+        let words = |count: usize| (0..count).map(|number| format!("w{number} ")).collect::<String>();
+        assert!(hits(&(words(60) + &"and so on ".repeat(15))));
+        assert!(hits(&("and so on, ".repeat(15) + &words(60))));
+        assert!(!hits(&(words(600) + &"and so on ".repeat(15))), "less than a fifth");
+        assert!(!hits(&"and so on ".repeat(5)), "too short to tell");
+        assert!(hits(&"我知道了".repeat(20)));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn skipping_finds_the_same_runs(ids in proptest::collection::vec(0u32..3, 0..120), period in 1usize..6, needed in 1usize..12) {
+            let slow = |ids: &[u32]| {
+                let mut run = 0;
+                (period..ids.len()).any(|at| {
+                    run = if ids[at] == ids[at - period] { run + 1 } else { 0 };
+                    run >= needed
+                })
+            };
+            proptest::prop_assert_eq!(has_run(&ids, period, needed), slow(&ids));
+        }
+    }
+}

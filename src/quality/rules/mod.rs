@@ -1,0 +1,58 @@
+//! The rules, in order of cost.
+
+mod control_chars;
+mod dup_10gram;
+mod dup_lines;
+mod echo;
+mod empty;
+mod fence_open;
+mod finish_length;
+mod identity;
+mod language;
+mod length;
+mod loop_char;
+mod loop_token;
+mod no_terminal;
+mod pii;
+mod refusal;
+mod template_leak;
+
+use super::gate::Action;
+use super::reply::Reply;
+
+/// One thing that may be wrong with an answer.
+pub trait Rule: Send + Sync {
+    /// Its name, in options and reports.
+    fn name(&self) -> &'static str;
+
+    /// Returns what a hit leads to in the standard and in the strict profile.
+    fn actions(&self) -> (Action, Action);
+
+    /// Returns its threshold, where it has one.
+    fn threshold(&self) -> Option<f64> {
+        None
+    }
+
+    /// True where the answer has this fault. `threshold` is the rule's own or the one that was asked for.
+    fn hits(&self, reply: &Reply<'_>, threshold: f64) -> bool;
+}
+
+/// Every rule, cheapest first.
+pub const RULES: &[&dyn Rule] = &[
+    &finish_length::FinishLength,
+    &empty::Empty,
+    &length::Length,
+    &refusal::Refusal,
+    &no_terminal::NoTerminal,
+    &control_chars::ControlChars,
+    &template_leak::TemplateLeak,
+    &fence_open::FenceOpen,
+    &dup_lines::DupLines,
+    &identity::Identity,
+    &language::Language,
+    &pii::Pii,
+    &loop_token::LoopToken,
+    &dup_10gram::Dup10Gram,
+    &echo::Echo,
+    &loop_char::LoopChar,
+];

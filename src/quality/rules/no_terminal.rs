@@ -1,0 +1,41 @@
+use super::{Action, Reply, Rule};
+/// Ends in the middle of a sentence, with nearly all the tokens that it was allowed.
+pub struct NoTerminal;
+
+impl Rule for NoTerminal {
+    fn name(&self) -> &'static str {
+        "no_terminal"
+    }
+
+    fn actions(&self) -> (Action, Action) {
+        (Action::Flag, Action::Flag)
+    }
+
+    fn threshold(&self) -> Option<f64> {
+        Some(0.95)
+    }
+
+    fn hits(&self, reply: &Reply<'_>, threshold: f64) -> bool {
+        let Some((tokens, tokens_max)) = reply.tokens else { return false };
+        let is_long = tokens as f64 >= threshold * tokens_max as f64;
+        is_long && reply.answer.trim_end().chars().next_back().is_some_and(|last| last.is_alphanumeric() || last == ',')
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_long_answer_without_an_end_is_flagged() {
+        let mut reply = Reply::new("Why?", "It is so because the");
+        assert!(!NoTerminal.hits(&reply, 0.95));
+        reply.tokens = Some((99, 100));
+        assert!(NoTerminal.hits(&reply, 0.95));
+        reply.tokens = Some((50, 100));
+        assert!(!NoTerminal.hits(&reply, 0.95));
+        let mut ended = Reply::new("Why?", "It is so.");
+        ended.tokens = Some((100, 100));
+        assert!(!NoTerminal.hits(&ended, 0.95));
+    }
+}

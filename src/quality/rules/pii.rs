@@ -1,0 +1,165 @@
+use super::{Action, Reply, Rule};
+/// Looks as if it held somebody's data: a mail address, a card or account number, a Chinese identity number, an address of
+/// the internet, a key. Shapes with a checksum are only taken where it is right.
+pub struct Pii;
+
+/// How secret keys begin (OpenAI, AWS, GitHub, Google, Slack).
+const KEYS: [&str; 6] = ["sk-", "AKIA", "ghp_", "github_pat_", "AIza", "xoxb-"];
+/// Addresses that are nobody's (RFC 2606, RFC 5737) or stand in every text about networks.
+const NOBODYS: [&str; 6] = ["example.", "@test.", "127.0.0.1", "0.0.0.0", "192.168.", "255.255."];
+
+impl Rule for Pii {
+    fn name(&self) -> &'static str {
+        "pii"
+    }
+
+    fn actions(&self) -> (Action, Action) {
+        (Action::Flag, Action::Flag)
+    }
+
+    fn hits(&self, reply: &Reply<'_>, _: f64) -> bool {
+        let bytes = reply.answer.as_bytes();
+        // Every shape has an @, or eight digits in a row but for separators, or a key's beginning.
+        let may_hold = memchr::memchr(b'@', bytes).is_some()
+            || has_digits(bytes, 8)
+            || KEYS.iter().any(|key| memchr::memmem::find(bytes, key.as_bytes()).is_some());
+        may_hold
+            && reply
+                .answer
+                .split(|c: char| c.is_whitespace() || "\"'<>()[]{},;，。；：（）".contains(c))
+                .any(is_personal)
+            || may_hold && has_spaced_number(reply.answer)
+    }
+}
+
+fn has_digits(bytes: &[u8], count: usize) -> bool {
+    let mut run = 0;
+    bytes.iter().any(|byte| {
+        run = match byte {
+            b'0'..=b'9' => run + 1,
+            b' ' | b'-' | b'.' | b'+' => run,
+            _ => 0,
+        };
+        run >= count
+    })
+}
+
+fn is_personal(word: &str) -> bool {
+    let word = word.trim_matches(['.', ':', '!', '?', '`', '*']);
+    if NOBODYS.iter().any(|part| word.contains(part)) {
+        return false;
+    }
+    is_mail(word) || is_key(word) || is_address(word) || is_identity_number(word) || is_account(word)
+}
+
+fn is_mail(word: &str) -> bool {
+    let Some((name, host)) = word.split_once('@') else { return false };
+    let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._%+-".contains(&byte));
+    let ending = host.rsplit_once('.').map_or("", |(_, ending)| ending);
+    !name.is_empty()
+        && is_plain(name)
+        && is_plain(host)
+        && ending.len() >= 2
+        && ending.bytes().all(|byte| byte.is_ascii_alphabetic())
+}
+
+fn is_key(word: &str) -> bool {
+    let is_long =
+        |rest: &str| rest.len() >= 16 && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    KEYS.iter().any(|key| word.strip_prefix(key).is_some_and(is_long)) && word.bytes().any(|byte| byte.is_ascii_digit())
+}
+
+fn is_address(word: &str) -> bool {
+    let parts: Vec<&str> = word.split('.').collect();
+    parts.len() == 4 && parts.iter().all(|part| part.len() <= 3 && part.parse::<u8>().is_ok()) && word.len() >= 9
+}
+
+/// GB 11643: 17 digits and a check character, ISO 7064 mod 11-2.
+fn is_identity_number(word: &str) -> bool {
+    const WEIGHTS: [u32; 17] = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
+    let bytes = word.as_bytes();
+    if bytes.len() != 18 || !bytes[..17].iter().all(u8::is_ascii_digit) {
+        return false;
+    }
+    let sum: u32 = bytes.iter().zip(WEIGHTS).map(|(byte, weight)| u32::from(byte - b'0') * weight).sum();
+    b"10X98765432"[(sum % 11) as usize] == bytes[17].to_ascii_uppercase()
+}
+
+/// ISO 13616: two letters, two check digits, up to 30 letters and digits; the whole, turned, is 1 modulo 97.
+fn is_account(word: &str) -> bool {
+    let bytes = word.as_bytes();
+    let is_shape = (15..=34).contains(&bytes.len())
+        && bytes[..2].iter().all(u8::is_ascii_uppercase)
+        && bytes[2..4].iter().all(u8::is_ascii_digit)
+        && bytes.iter().all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase());
+    if !is_shape {
+        return false;
+    }
+    let turned = bytes[4..].iter().chain(&bytes[..4]);
+    turned.fold(0u32, |rest, byte| match byte {
+        b'0'..=b'9' => (rest * 10 + u32::from(byte - b'0')) % 97,
+        _ => (rest * 100 + u32::from(byte - b'A') + 10) % 97,
+    }) == 1
+}
+
+/// True for a card's number (13 to 19 digits, Luhn) or a telephone's with its country, in groups or not.
+fn has_spaced_number(text: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_digit() || b" -+".contains(&byte);
+    let mut rest = text.as_bytes();
+    while let Some(start) = rest.iter().position(|byte| byte.is_ascii_digit() || *byte == b'+') {
+        rest = &rest[start..];
+        let length = rest.iter().position(|byte| !is_part(*byte)).unwrap_or(rest.len());
+        let digits: Vec<u8> = rest[..length].iter().filter(|byte| byte.is_ascii_digit()).copied().collect();
+        let is_phone = rest[0] == b'+' && (10..=14).contains(&digits.len());
+        let is_card = (13..=19).contains(&digits.len()) && matches!(digits[0], b'3'..=b'6') && is_luhn(&digits);
+        if is_phone || is_card {
+            return true;
+        }
+        rest = &rest[length.max(1)..];
+    }
+    false
+}
+
+/// ISO/IEC 7812-1, annex B.
+fn is_luhn(digits: &[u8]) -> bool {
+    let sum: u32 = digits
+        .iter()
+        .rev()
+        .enumerate()
+        .map(|(place, digit)| (u32::from(digit - b'0'), place % 2 == 1))
+        .map(|(digit, is_doubled)| if is_doubled { digit * 2 / 10 + digit * 2 % 10 } else { digit })
+        .sum();
+    sum.is_multiple_of(10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_of_personal_data_are_seen_and_plain_numbers_are_not() {
+        let hits = |answer: &str| Pii.hits(&Reply::new("Who?", answer), 0.0);
+        for said in [
+            "Write to ada@lovelace.org.",
+            "卡号 4111 1111 1111 1111。",
+            "Call +49 30 1234567 89 now",
+            "身份证 11010519491231002X",
+            "DE89370400440532013000",
+            "host 203.45.113.77 answers",
+            "key sk-abcdefghij0123456789",
+        ] {
+            assert!(hits(said), "{said}");
+        }
+        for said in [
+            "user@example.com",
+            "4111 1111 1111 1112",
+            "1234567890123",
+            "127.0.0.1",
+            "2023-10-15 12:30:45",
+            "a @ b",
+            "版本1.2.3.4",
+        ] {
+            assert!(!hits(said), "{said}");
+        }
+    }
+}

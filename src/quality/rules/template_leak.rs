@@ -1,0 +1,83 @@
+use super::{Action, Reply, Rule};
+use crate::quality::text::Phrases;
+
+/// Marks of a chat template in the words, another speaker's line, or a thought that is never closed; not inside code.
+pub struct TemplateLeak;
+
+static MARKS: Phrases = Phrases::new(|| {
+    Phrases::automaton(&[
+        "<|im_",
+        "<|eot",
+        "<|start_header",
+        "<|end_header",
+        "<|endoftext",
+        "<|begin_of",
+        "<|end_of",
+        "[INST]",
+        "[/INST]",
+        "<start_of_turn>",
+        "<end_of_turn>",
+        "<｜",
+        "<|assistant|>",
+        "<|user|>",
+        "<|system|>",
+    ])
+});
+const SPEAKERS: [&str; 5] = ["human:", "user:", "assistant:", "### human", "### assistant"];
+
+impl Rule for TemplateLeak {
+    fn name(&self) -> &'static str {
+        "template_leak"
+    }
+
+    fn actions(&self) -> (Action, Action) {
+        (Action::Reject, Action::Reject)
+    }
+
+    fn hits(&self, reply: &Reply<'_>, _: f64) -> bool {
+        let prose = reply.prose();
+        if memchr::memchr2(b'<', b'[', prose.as_bytes()).is_some() {
+            let thoughts = |mark: &str| memchr::memmem::find_iter(prose.as_bytes(), mark).count();
+            if MARKS.occur_in(prose) || thoughts("<think>") != thoughts("</think>") {
+                return true;
+            }
+        }
+        speaks_for_others(prose)
+    }
+}
+
+/// True where a line behind the first begins with a speaker's name, the user's side of which comes first: a script that
+/// was asked for has both from its first line on.
+fn speaks_for_others(prose: &str) -> bool {
+    let starts = |line: &str, name: &str| {
+        line.as_bytes().get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()))
+    };
+    let mut lines = prose.lines().filter(|line| !line.trim().is_empty());
+    let first = lines.next().unwrap_or_default();
+    if SPEAKERS.iter().any(|name| starts(first, name)) {
+        return false;
+    }
+    lines.any(|line| {
+        let is_speaker = matches!(line.as_bytes().first(), Some(b'H' | b'h' | b'U' | b'u' | b'#'));
+        is_speaker && (starts(line, "human:") || starts(line, "user:") || starts(line, "### human"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_and_foreign_lines_are_caught_outside_of_code() {
+        let hits = |answer: &str| TemplateLeak.hits(&Reply::new("Why?", answer), 0.0);
+        assert!(
+            hits("So.<|im_end|>")
+                && hits("[INST] Why? [/INST]")
+                && hits("So.\nHuman: And then?")
+                && hits("I <think> so")
+        );
+        assert!(hits("所以。<｜end▁of▁sentence｜>"));
+        assert!(!hits("Use this:\n```\n<|im_start|>user\n```") && !hits("x < y, [1], <b>, the user: you"));
+        assert!(!hits("<think>so</think>Yes.") && !hits("User: Hi.\nBot: Hello.\nUser: Bye."));
+    }
+}

@@ -1,0 +1,39 @@
+use std::borrow::Cow;
+
+const FENCE: &str = "```";
+
+/// Returns how many lines begin or end a block of code.
+pub fn fence_count(text: &str) -> usize {
+    memchr::memmem::find(text.as_bytes(), FENCE.as_bytes())
+        .map_or(0, |_| text.lines().filter(|line| line.trim_start().starts_with(FENCE)).count())
+}
+
+/// Returns a text without its fenced blocks of code; a block that is never closed goes to the end.
+pub fn outside_fences(text: &str) -> Cow<'_, str> {
+    if memchr::memmem::find(text.as_bytes(), FENCE.as_bytes()).is_none() {
+        return Cow::Borrowed(text);
+    }
+    let mut prose = String::with_capacity(text.len());
+    let mut is_code = false;
+    for line in text.split_inclusive('\n') {
+        if line.trim_start().starts_with(FENCE) {
+            is_code = !is_code;
+        } else if !is_code {
+            prose.push_str(line);
+        }
+    }
+    Cow::Owned(prose)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_goes_and_words_stay() {
+        assert_eq!(outside_fences("a\n```rust\nb\n```\nc"), "a\nc");
+        assert_eq!(outside_fences("a\n```\nb"), "a\n");
+        assert_eq!(outside_fences("inline ```x``` stays"), "inline ```x``` stays");
+        assert_eq!((fence_count("```\na\n```"), fence_count("a ``` b")), (2, 0));
+    }
+}

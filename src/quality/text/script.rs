@@ -1,0 +1,123 @@
+/// A writing system, as far as answers are told apart by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Script {
+    /// Latin letters.
+    Latin,
+    /// Chinese characters.
+    Han,
+    /// Hiragana and katakana; with them a text is Japanese.
+    Kana,
+    /// Korean.
+    Hangul,
+    /// Russian and its neighbours.
+    Cyrillic,
+    /// Arabic, Persian, Urdu.
+    Arabic,
+    /// Hindi and its neighbours.
+    Devanagari,
+    /// Thai.
+    Thai,
+    /// Hebrew.
+    Hebrew,
+    /// Greek.
+    Greek,
+}
+
+const SCRIPTS: [Script; 10] = [
+    Script::Latin,
+    Script::Han,
+    Script::Kana,
+    Script::Hangul,
+    Script::Cyrillic,
+    Script::Arabic,
+    Script::Devanagari,
+    Script::Thai,
+    Script::Hebrew,
+    Script::Greek,
+];
+
+/// A Chinese, Japanese or Korean character says as much as so many letters.
+const LETTERS_PER_IDEOGRAPH: usize = 3;
+
+/// How many letters of each script a text has.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Letters([usize; 10]);
+
+impl Letters {
+    /// Counts the letters of a text.
+    pub fn of(text: &str) -> Self {
+        let mut counts = [0; 10];
+        for character in text.chars() {
+            let script = match character {
+                'a'..='z' | 'A'..='Z' | '\u{c0}'..='\u{24f}' => Script::Latin,
+                '\0'..='\u{36f}' => continue,
+                '\u{370}'..='\u{3ff}' => Script::Greek,
+                '\u{400}'..='\u{52f}' => Script::Cyrillic,
+                '\u{590}'..='\u{5ff}' => Script::Hebrew,
+                '\u{600}'..='\u{77f}' => Script::Arabic,
+                '\u{900}'..='\u{97f}' => Script::Devanagari,
+                '\u{e00}'..='\u{e7f}' => Script::Thai,
+                '\u{3040}'..='\u{30ff}' => Script::Kana,
+                '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{20000}'..='\u{2ffff}' => Script::Han,
+                '\u{ac00}'..='\u{d7af}' => Script::Hangul,
+                _ => continue,
+            };
+            counts[script as usize] += 1;
+        }
+        Self(counts)
+    }
+
+    /// Returns how many letters of `script` there are; kana and Chinese characters count as one where there are kana.
+    pub fn count(&self, script: Script) -> usize {
+        self.0[script as usize]
+    }
+
+    /// Returns how much is said in `script`, in letters.
+    fn weight(&self, script: Script) -> usize {
+        let is_japanese = self.count(Script::Kana) * 10 > self.count(Script::Han);
+        let count = match script {
+            Script::Han if is_japanese => 0,
+            Script::Kana if is_japanese => self.count(Script::Kana) + self.count(Script::Han),
+            Script::Kana => 0,
+            script => self.count(script),
+        };
+        match script {
+            Script::Han | Script::Kana | Script::Hangul => count * LETTERS_PER_IDEOGRAPH,
+            _ => count,
+        }
+    }
+
+    /// Returns how much is said in all scripts, in letters.
+    pub fn total(&self) -> usize {
+        SCRIPTS.iter().map(|script| self.weight(*script)).sum()
+    }
+
+    /// Returns the share of `script`, 0 to 1.
+    pub fn share(&self, script: Script) -> f64 {
+        self.weight(script) as f64 / self.total().max(1) as f64
+    }
+
+    /// Returns the script of most letters.
+    pub fn dominant(&self) -> Script {
+        SCRIPTS
+            .into_iter()
+            .max_by_key(|script| (self.weight(*script), std::cmp::Reverse(*script)))
+            .unwrap_or(Script::Latin)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_script_that_says_most_is_dominant() {
+        let dominant = |text: &str| Letters::of(text).dominant();
+        assert_eq!(dominant("Hello, 世界"), Script::Han);
+        assert_eq!(dominant("What does 你 mean?"), Script::Latin);
+        assert_eq!(dominant("これは漢字です"), Script::Kana);
+        assert_eq!(dominant("Привет"), Script::Cyrillic);
+        assert_eq!(dominant("123 + 4"), Script::Latin);
+        assert_eq!(Letters::of("123").total(), 0);
+    }
+}

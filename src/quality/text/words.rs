@@ -1,0 +1,123 @@
+use std::hash::{BuildHasher, Hasher};
+
+/// A text's words as numbers: a word is a run of letters, digits and underscores, or one character of a script that puts
+/// no spaces between words. Equal words, but for ASCII case, have equal numbers.
+#[derive(Debug, Default)]
+pub struct Words {
+    /// A hash of each word.
+    pub ids: Vec<u32>,
+    /// The characters of each word.
+    pub lengths: Vec<u32>,
+}
+
+impl Words {
+    /// Cuts a text into words.
+    pub fn of(text: &str) -> Self {
+        let mut words = Self { ids: Vec::with_capacity(text.len() / 4), lengths: Vec::with_capacity(text.len() / 4) };
+        let (mut hash, mut length) = (0u32, 0u32);
+        for character in text.chars() {
+            if character.is_ascii() {
+                let byte = character as u8;
+                if byte.is_ascii_alphanumeric() || byte == b'_' {
+                    hash = mix(hash, u32::from(byte.to_ascii_lowercase()));
+                    length += 1;
+                } else {
+                    words.push(&mut hash, &mut length);
+                }
+            } else if stands_alone(character) {
+                words.push(&mut hash, &mut length);
+                (hash, length) = (mix(0, character as u32), 1);
+                words.push(&mut hash, &mut length);
+            } else if character.is_alphanumeric() {
+                hash = mix(hash, character as u32);
+                length += 1;
+            } else {
+                words.push(&mut hash, &mut length);
+            }
+        }
+        words.push(&mut hash, &mut length);
+        words
+    }
+
+    fn push(&mut self, hash: &mut u32, length: &mut u32) {
+        if *length > 0 {
+            self.ids.push(std::mem::take(hash));
+            self.lengths.push(std::mem::take(length));
+        }
+    }
+
+    /// Returns how many there are.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Returns a number for each run of `size` words, in order.
+    pub fn grams(&self, size: usize) -> impl Iterator<Item = u64> {
+        // A polynomial over the ids, rolled: the word that leaves is taken out with its power.
+        const BASE: u64 = 0x9e37_79b9_7f4a_7c15;
+        let power = (1..size).fold(1u64, |power, _| power.wrapping_mul(BASE));
+        let mut rolled = 0u64;
+        (0..self.ids.len()).filter_map(move |at| {
+            if at >= size {
+                rolled = rolled.wrapping_sub(u64::from(self.ids[at - size]).wrapping_mul(power));
+            }
+            rolled = rolled.wrapping_mul(BASE).wrapping_add(u64::from(self.ids[at]));
+            (at + 1 >= size).then_some(rolled)
+        })
+    }
+}
+
+/// True for characters that are words: Chinese, Japanese and Korean.
+pub fn stands_alone(character: char) -> bool {
+    matches!(character, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}' | '\u{20000}'..='\u{2ffff}')
+}
+
+fn mix(hash: u32, value: u32) -> u32 {
+    (hash.rotate_left(5) ^ value).wrapping_mul(0x9e37_79b1)
+}
+
+/// Hashes numbers that are hashes already.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Spread;
+
+impl BuildHasher for Spread {
+    type Hasher = SpreadHasher;
+
+    fn build_hasher(&self) -> SpreadHasher {
+        SpreadHasher(0)
+    }
+}
+
+/// Multiplies, so that high and low bits depend on all.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SpreadHasher(u64);
+
+impl Hasher for SpreadHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        let mixed = (self.0 ^ value).wrapping_mul(0xd6e8_feb8_6659_fd93);
+        self.0 = mixed ^ (mixed >> 32);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_runs_of_letters_or_single_han() {
+        let words = Words::of("Hello, wörld_1! 你好 hello");
+        assert_eq!(words.lengths, [5, 7, 1, 1, 5]);
+        assert_eq!(words.ids[0], words.ids[4]);
+        let grams: Vec<u64> = Words::of("a b c a b c").grams(2).collect();
+        assert_eq!((grams.len(), grams[0], grams[1]), (5, grams[3], grams[4]));
+        assert_eq!(Words::of("a").grams(2).count(), 0);
+    }
+}
