@@ -101,7 +101,7 @@ impl Seeds for Conversations {
             Turn { messages, replaced: None }
         };
         let turns = (0..self.0[row as usize]).map(turn).collect();
-        Ok(Seed { id: row.to_string(), turns, columns: Columns::new() })
+        Ok(Seed { id: row.to_string(), turns, columns: Columns::new(), counts_replaced: false })
     }
 }
 

@@ -10,7 +10,7 @@ use super::limits::limits;
 use super::machine::footprint;
 use super::model::{Found, find_teacher};
 use super::options::{Options, QuestionArgs, ReadArgs, RunArgs, StoreArgs, WriteArgs};
-use super::output::{OUTPUT, Writer, Written, check_output, check_writable};
+use super::output::{Gated, OUTPUT, Writer, Written, check_output, check_writable};
 use super::signals::Signals;
 use super::{CliError, CliResult, recipe, store};
 use crate::conversation::Settings;
@@ -81,7 +81,7 @@ async fn distill(args: DistillArgs) -> CliResult {
     let pace = options.pace()?;
     let served = found.connect()?;
     let system = options.system_text()?;
-    let recipe: Arc<dyn Recipe> = Arc::new(recipe::distill(&found, &options, system.as_deref()));
+    let recipe: Arc<dyn Recipe> = Arc::new(recipe::distill(&found, &options, system.as_deref())?);
     let signals = Signals::listen(options.stop_signal)?;
     let store = Arc::new(store::open(&options)?);
     let prepared = prepare(&args.input, &options, &*recipe, system.as_deref())?;
@@ -130,9 +130,12 @@ async fn distill(args: DistillArgs) -> CliResult {
                 format,
                 license,
                 keep_partial: args.keep_partial,
+                gated: Gated::of(&options, found.prices())?,
             };
+            let is_gated = writer.gated.is_some();
             let written = writer.write(&args.output)?;
             closing.left_out.extend(written.unfit.clone());
+            closing.quality = is_gated.then(|| written.quality.clone());
             close_finished(&mut closing, &args.output, &written, invalid)
         }
         Ended::Stopped(reason) => close_stopped(&mut closing, &reason, &signals, &found),

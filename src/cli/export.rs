@@ -4,7 +4,7 @@ use super::error::exit_code;
 use super::first_pass::prepare;
 use super::model::find_teacher;
 use super::options::{Options, QuestionArgs, ReadArgs, StoreArgs, WriteArgs};
-use super::output::{OUTPUT, Writer, check_output};
+use super::output::{Gated, OUTPUT, Writer, check_output};
 use super::{CliResult, recipe, store};
 use crate::report::words::{counted, number};
 
@@ -47,7 +47,7 @@ pub fn run(args: ExportArgs) -> CliResult {
     check_output(&args.output, &args.input)?;
     let found = find_teacher(args.teacher.as_deref(), &options)?;
     let system = options.system_text()?;
-    let recipe = recipe::distill(&found, &options, system.as_deref());
+    let recipe = recipe::distill(&found, &options, system.as_deref())?;
     let store = store::open_reader(&options)?;
     let prepared = prepare(&args.input, &options, &recipe, system.as_deref())?;
     let license = options.license(&args.input);
@@ -58,6 +58,7 @@ pub fn run(args: ExportArgs) -> CliResult {
         format,
         license,
         keep_partial: args.keep_partial,
+        gated: Gated::of(&options, found.prices())?,
     };
     let written = writer.write(&args.output)?;
     options.say(&format!("wrote {}, {}", args.output, counted(written.rows, "row")));

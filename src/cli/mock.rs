@@ -6,7 +6,7 @@ use clap::Args;
 use super::error::exit_code;
 use super::limits::raise_file_limit;
 use super::{CliError, CliResult};
-use crate::model::mock::{Fault, Mock, MockSettings};
+use crate::model::mock::{Fault, FaultBy, Mock, MockSettings};
 use crate::report::words;
 
 /// Serve the simulated model over an OpenAI-compatible API
@@ -44,6 +44,10 @@ pub struct MockArgs {
     #[arg(long, value_name = "KIND:SHARE")]
     fault: Vec<Fault>,
 
+    /// What decides whether a request meets a fault: its number, or the question, so that it fares the same each time
+    #[arg(long, value_name = "WHAT", default_value = "number")]
+    fault_by: FaultBy,
+
     /// Know only this model; may be repeated [default: any name]
     #[arg(long, value_name = "NAME")]
     model: Vec<String>,
@@ -65,6 +69,7 @@ pub fn run(args: &MockArgs) -> CliResult {
         cache_tokens: args.cache,
         answer_tokens: args.answer.map(|tokens| tokens as usize),
         faults: args.fault.clone(),
+        fault_by: args.fault_by,
         models: args.model.clone(),
         context_tokens: args.context,
         slots: args.slots,

@@ -19,6 +19,7 @@ use crate::dataset::{
 };
 use crate::export;
 use crate::model::PaceLimits;
+use crate::quality::{self, Gate};
 use crate::report::{ProgressMode, words};
 
 /// The configuration file that is read when none is named.
@@ -151,6 +152,10 @@ option_groups! {
         #[arg(long, value_name = "FORMAT")]
         to: String,
 
+        /// Leave out what the gate has cut to fewer turns [default: 1]
+        #[arg(long, value_name = "N")]
+        min_turns: u32,
+
         /// Name this licence in the card of a directory of shards [default: that of the inputs' cards]
         #[arg(long, value_name = "ID")]
         license: String,
@@ -174,6 +179,20 @@ option_groups! {
         /// Seed for the server's random numbers
         #[arg(long, value_name = "N", allow_negative_numbers = true)]
         seed: i64,
+
+        /// Judge each answer before the next is built on it, ask again what is bad, cut the conversation where it stays
+        /// bad: off, standard, strict [default: off]
+        #[arg(long, value_name = "PROFILE", value_parser = named::<GateProfile>)]
+        gate: GateProfile,
+
+        /// Change what rules of the gate lead to, such as `refusal=reject,loop_char=reject@8`
+        #[arg(long, value_name = "RULES")]
+        rules: String,
+
+        /// A user's message that refers to what only the replaced answer said: keep and mark it, truncate the
+        /// conversation before it, or rewrite it [default: not looked for]
+        #[arg(long, value_name = "RULE", value_parser = named::<OrphanRule>)]
+        orphans: OrphanRule,
 
         /// Send each answer's thoughts back with it, as <think>...</think> [default: false]
         #[arg(long, num_args = 0, default_missing_value = "true")]
@@ -328,7 +347,23 @@ impl Options {
                 None => Fill::default(),
             },
         };
-        Ok(RowReader { shape, rules })
+        // What is cut or rewritten depends on what was replaced.
+        Ok(RowReader { shape, rules, counts_replaced: self.orphans.is_some() })
+    }
+
+    /// Returns the gate, where one is asked for.
+    pub fn gate(&self) -> Result<Option<Gate>, CliError> {
+        let changes = self.rules.as_deref().unwrap_or_default();
+        let profile = match self.gate.unwrap_or_default() {
+            GateProfile::Off if !changes.is_empty() => {
+                return Err(CliError::usage("--rules changes a gate, and there is none", "add --gate standard"));
+            }
+            GateProfile::Off => return Ok(None),
+            GateProfile::Standard => quality::Profile::Standard,
+            GateProfile::Strict => quality::Profile::Strict,
+        };
+        let gate = Gate::new(profile, changes);
+        gate.map(Some).map_err(|error| CliError::usage(format!("cannot use --rules {changes}"), error.to_string()))
     }
 
     /// Returns the format of the output.
@@ -381,6 +416,31 @@ impl Options {
             _ => words::tell(line),
         }
     }
+}
+
+/// Which gate an answer passes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GateProfile {
+    /// None.
+    #[default]
+    Off,
+    /// What is certainly broken is rejected.
+    Standard,
+    /// Refusals and the like are too.
+    Strict,
+}
+
+/// What becomes of a message that refers to a replaced answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OrphanRule {
+    /// It stays, marked.
+    Keep,
+    /// The conversation ends before it.
+    Truncate,
+    /// The teacher rewrites it.
+    Rewrite,
 }
 
 /// A number of calls in flight, or `auto`.

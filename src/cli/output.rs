@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 
 use super::error::CliError;
 use super::first_pass::{Row, Rows};
-use crate::conversation::{Dialogue, Outcome, Seed};
+use super::options::Options;
+use crate::conversation::{Dialogue, Outcome, Price, Role, Seed};
 use crate::dataset::expand;
 use crate::export::{Format, Incomplete, OutputError, OutputFile, Sink, Unfit, incomplete_row, is_directory, record};
+use crate::quality::Boilerplate;
 use crate::recipe::{Progress, Recipe, Replay};
+use crate::report::QualityReport;
 use crate::store::{Reader, Status};
 
 /// Where rows go when nobody says otherwise.
@@ -33,6 +36,30 @@ pub struct Written {
     pub reasons: BTreeMap<String, u64>,
     /// Finished conversations that the format's trainer would refuse or spoil, by reason.
     pub unfit: BTreeMap<String, u64>,
+    /// What the rules have found.
+    pub quality: QualityReport,
+}
+
+impl Written {
+    fn judge(
+        &mut self,
+        id: &str,
+        dialogue: &Dialogue,
+        boilerplate: &mut Boilerplate,
+        prices: &BTreeMap<String, Price>,
+    ) {
+        self.quality.add(id, dialogue, prices);
+        let mut user = "";
+        for spoken in &dialogue.spoken {
+            match spoken.message.role() {
+                Role::User => user = spoken.message.content(),
+                Role::Assistant if spoken.answer.is_some() && boilerplate.count(user, spoken.message.content()) => {
+                    self.quality.flag("boilerplate_constant", id);
+                }
+                _ => {}
+            }
+        }
+    }
 }
 
 /// Writes every conversation that is complete, one row for each input row, and lists the others.
@@ -45,6 +72,26 @@ pub struct Writer<'a> {
     pub license: Option<String>,
     /// Writes an incomplete conversation up to its last good turn instead of leaving it out.
     pub keep_partial: bool,
+    /// Where a gate judges: conversations that it has cut are written where so many turns remain, and what it has found
+    /// is counted.
+    pub gated: Option<Gated>,
+}
+
+/// What is wanted of a gate's work.
+#[derive(Clone, Debug)]
+pub struct Gated {
+    /// Fewer turns are not written.
+    pub min_turns: u32,
+    /// Prices by model.
+    pub prices: BTreeMap<String, Price>,
+}
+
+impl Gated {
+    /// Returns what the options say, where there is a gate or a look at orphans.
+    pub fn of(options: &Options, prices: BTreeMap<String, Price>) -> Result<Option<Self>, CliError> {
+        let is_gated = options.gate()?.is_some() || options.orphans.is_some();
+        Ok(is_gated.then(|| Self { min_turns: options.min_turns.unwrap_or(1).max(1), prices }))
+    }
 }
 
 impl Writer<'_> {
@@ -53,6 +100,7 @@ impl Writer<'_> {
         let mut output = Sink::create(path, self.format)?.licensed(self.license.clone());
         let mut missing = Missing::new(path);
         let mut written = Written::default();
+        let mut boilerplate = Boilerplate::default();
         for row in 0..self.rows.len() {
             let (source, number) = self.rows.place(row)?;
             let mut entry =
@@ -74,8 +122,13 @@ impl Writer<'_> {
                         written.may_heal |= ended.may_heal;
                         *written.reasons.entry(format!("{kind}: {reason}")).or_default() += 1;
                     }
-                    if ended.fault.is_none() || (self.keep_partial && ended.turns_answered > 0) {
-                        match output.write(&record(&seed, &ended.dialogue))? {
+                    if let Some(gated) = &self.gated {
+                        written.judge(&seed.id, &ended.dialogue, &mut boilerplate, &gated.prices);
+                    }
+                    if self.is_written(&ended) {
+                        let stopped = ended.fault.as_ref().filter(|(kind, _)| *kind == "stopped");
+                        let record = record(&seed, &ended.dialogue, stopped.map(|(_, reason)| reason.as_str()));
+                        match output.write(&record)? {
                             Ok(()) => written.rows += 1,
                             Err(Unfit(reason)) => {
                                 *written.unfit.entry(reason.to_owned()).or_default() += 1;
@@ -97,6 +150,14 @@ impl Writer<'_> {
         Ok(written)
     }
 
+    fn is_written(&self, ended: &Ended) -> bool {
+        match (&ended.fault, &self.gated) {
+            (None, _) => true,
+            (Some(("stopped", _)), Some(gated)) => ended.turns_answered >= gated.min_turns,
+            (Some(_), _) => self.keep_partial && ended.turns_answered > 0,
+        }
+    }
+
     fn replay(&self, seed: &Seed) -> Result<Ended, CliError> {
         let mut replay = Replay::new(self.recipe, seed);
         let mut stored = |fingerprint: &_, _| -> Result<_, CliError> {
@@ -109,7 +170,7 @@ impl Writer<'_> {
             }
             Progress::Open(_) => {
                 let (kind, reason, may_heal) = self.unanswered(seed)?;
-                Ok(Ended { may_heal, ..Ended::new(partial(seed, &replay), Some((kind, reason))) })
+                Ok(Ended { may_heal, ..Ended::new(self.recipe.so_far(seed, replay.answered()), Some((kind, reason))) })
             }
         }
     }
@@ -140,19 +201,6 @@ impl Ended {
         let turns_answered = dialogue.spoken.iter().filter(|spoken| spoken.answer.is_some()).count() as u32;
         Self { dialogue, turns_answered, fault, may_heal: false }
     }
-}
-
-/// Returns the dialogue up to the last answered turn of an unfinished conversation.
-fn partial(seed: &Seed, replay: &Replay<'_>) -> Dialogue {
-    use crate::conversation::{Slot, Spoken};
-    let mut dialogue = Dialogue::default();
-    for (turn, said) in (0u32..).zip(&seed.turns) {
-        let Some(answer) = replay.answered().get(Slot::main(turn)) else { break };
-        let heard = said.messages.iter().map(|message| Spoken { message: message.clone(), answer: None });
-        dialogue.spoken.extend(heard);
-        dialogue.spoken.push(Spoken { message: answer.message.clone(), answer: Some(answer.clone()) });
-    }
-    dialogue
 }
 
 /// Writes the file that the format's trainer wants beside the output, if it wants one.

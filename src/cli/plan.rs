@@ -69,7 +69,7 @@ pub fn run(args: PlanArgs) -> CliResult {
     let cap = limits(&options, &found)?.budget.cost;
     options.pace()?;
     let system = options.system_text()?;
-    let recipe = recipe::distill(&found, &options, system.as_deref());
+    let recipe = recipe::distill(&found, &options, system.as_deref())?;
     let store: Arc<dyn Reader> = if options.store_path().join("journal").is_dir() {
         store::open_reader(&options)?
     } else {

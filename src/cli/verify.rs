@@ -10,7 +10,7 @@ use super::error::exit_code;
 use super::first_pass::prepare;
 use super::model::find_teacher;
 use super::options::{Options, QuestionArgs, ReadArgs, StoreArgs, WriteArgs};
-use super::output::Writer;
+use super::output::{Gated, Writer};
 use super::{CliError, CliResult, recipe, store};
 use crate::export::is_directory;
 use crate::report::words::{counted, number};
@@ -117,7 +117,7 @@ fn verify_output(args: &VerifyArgs, output: &str, options: &Options) -> Result<u
     let format = options.output_format()?;
     let found = find_teacher(args.teacher.as_deref(), options)?;
     let system = options.system_text()?;
-    let recipe = recipe::distill(&found, options, system.as_deref());
+    let recipe = recipe::distill(&found, options, system.as_deref())?;
     let reader = store::open_reader(options)?;
     let prepared = prepare(&args.input, options, &recipe, system.as_deref())?;
     let license = options.license(&args.input);
@@ -128,6 +128,7 @@ fn verify_output(args: &VerifyArgs, output: &str, options: &Options) -> Result<u
         format,
         license,
         keep_partial: args.keep_partial,
+        gated: Gated::of(options, found.prices())?,
     };
     let directory = prepared.rows.spool();
     let expected_path = directory.join("expected.jsonl").display().to_string();

@@ -21,7 +21,7 @@ pub use answer::{Answer, Finish, Usage};
 pub use dice::Dice;
 pub use identity::{ConversationKey, Digest, Fingerprint, ParseDigestError};
 pub use message::{Message, Role};
-pub use outcome::{Dialogue, Outcome, Spoken};
+pub use outcome::{Dialogue, Outcome, Rejected, Spoken};
 pub use price::Price;
 pub use question::{Lane, Question, Sampling, Slot, Target};
 pub use record::{Line, Record, split_leading_thought};

@@ -24,6 +24,21 @@ pub enum Outcome {
 pub struct Dialogue {
     /// The messages in order.
     pub spoken: Vec<Spoken>,
+    /// Answers that were not good enough, in order.
+    pub rejected: Vec<Rejected>,
+}
+
+/// An answer that was not good enough to go on with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rejected {
+    /// The turn, from 0.
+    pub turn: u32,
+    /// The attempt at it, from 0.
+    pub attempt: u32,
+    /// The rule that rejected it.
+    pub rule: &'static str,
+    /// What was said and paid for.
+    pub answer: Arc<Answer>,
 }
 
 /// One message of a dialogue and, where a model wrote it, the answer that it came with.
@@ -33,4 +48,13 @@ pub struct Spoken {
     pub message: Arc<Message>,
     /// The answer behind it; `None` for what the dataset said.
     pub answer: Option<Arc<Answer>>,
+    /// What rules have remarked of the answer, or of the user's message that it answers.
+    pub flags: Vec<&'static str>,
+}
+
+impl Spoken {
+    /// What the dataset said.
+    pub fn of_source(message: Arc<Message>) -> Self {
+        Self { message, answer: None, flags: Vec::new() }
+    }
 }

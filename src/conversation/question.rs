@@ -52,6 +52,8 @@ impl Slot {
 pub enum Lane {
     /// The teacher's turns.
     Main,
+    /// The user's turns, where a model writes them.
+    User,
 }
 
 /// Whom to ask and how: everything of a question but its messages.

@@ -16,6 +16,8 @@ pub struct Seed {
     pub turns: Vec<Turn>,
     /// The row's other columns, carried through untouched.
     pub columns: Columns,
+    /// What was replaced decides what is asked, and so belongs to the identity.
+    pub counts_replaced: bool,
 }
 
 /// What is said up to the point where the assistant is to answer.
@@ -30,13 +32,17 @@ pub struct Turn {
 impl Seed {
     /// Returns the hash of all that is kept of the row: turn by turn, message by message.
     ///
-    /// blake3 over `"cohobate seed 1\0"` and for each turn its message count (`u64`) and digests.
+    /// blake3 over `"cohobate seed 1\0"` and for each turn its message count (`u64`) and digests; where what was replaced
+    /// counts, behind each turn the text that was, empty where there was none.
     pub fn digest(&self) -> Digest {
         let mut hasher = PartHasher::new("cohobate seed 1");
         for turn in &self.turns {
             hasher.number(turn.messages.len() as u64);
             for message in &turn.messages {
                 hasher.digest(message.digest());
+            }
+            if self.counts_replaced {
+                hasher.text(turn.replaced.as_deref().unwrap_or_default());
             }
         }
         Digest(hasher.finish())

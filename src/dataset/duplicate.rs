@@ -1,9 +1,10 @@
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use icu_normalizer::ComposingNormalizerBorrowed;
 use serde::{Deserialize, Serialize};
 
-use crate::conversation::{Message, Role, Seed};
+use crate::conversation::{Message, Role};
 
 /// What becomes of rows whose users say what an earlier row's say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,9 +24,9 @@ pub enum Duplicates {
 pub struct Seen(HashSet<u64>);
 
 impl Seen {
-    /// Remembers a conversation; true where an earlier one says the same.
-    pub fn has_seen(&mut self, seed: &Seed) -> bool {
-        let said = seed.turns.iter().flat_map(|turn| &turn.messages).filter(|message| message.role() == Role::User);
+    /// Remembers a conversation by its messages; true where the users of an earlier one say the same.
+    pub fn has_seen<'a>(&mut self, messages: impl Iterator<Item = &'a Arc<Message>>) -> bool {
+        let said = messages.filter(|message| message.role() == Role::User);
         !self.0.insert(key(said.map(|message| message.content())))
     }
 }

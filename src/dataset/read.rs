@@ -51,6 +51,8 @@ pub struct RowReader {
     pub shape: Option<Shape>,
     /// How oddities are met.
     pub rules: Rules,
+    /// The answers that are replaced belong to the identity of what is read.
+    pub counts_replaced: bool,
 }
 
 /// A shape that was asked for.
@@ -100,7 +102,8 @@ impl RowReader {
             Err(skip) => Reading::Skipped { id, format, skip },
             Ok((turns, notes)) => {
                 let columns = flattened(columns, false);
-                let mut seed = Seed { id: id.unwrap_or_default(), turns, columns };
+                let mut seed =
+                    Seed { id: id.unwrap_or_default(), turns, columns, counts_replaced: self.counts_replaced };
                 if seed.id.is_empty() {
                     seed.id = format!("{:016x}", seed.digest().prefix());
                 }

@@ -5,14 +5,16 @@ use crate::conversation::{Answer, Dialogue, Line, Record, Seed};
 /// Returns a finished dialogue as a record.
 ///
 /// `meta` carries the source row's other columns and under `turns` what is known of each answer. A source column that is
-/// itself called `turns` goes under `source_turns`.
-pub fn record(seed: &Seed, dialogue: &Dialogue) -> Record {
+/// itself called `turns` goes under `source_turns`. `stopped` says where and why a conversation was cut.
+pub fn record(seed: &Seed, dialogue: &Dialogue, stopped: Option<&str>) -> Record {
     let lines = dialogue.spoken.iter().map(|spoken| Line {
         message: spoken.message.clone(),
         reasoning: spoken.answer.as_ref().and_then(|answer| answer.reasoning.clone()),
         is_trained: spoken.answer.is_some(),
     });
-    Record { id: seed.id.clone(), lines: lines.collect(), meta: meta(seed, dialogue), ..Record::default() }
+    let mut meta = meta(seed, dialogue);
+    meta.extend(stopped.map(|reason| ("stopped".to_owned(), reason.into())));
+    Record { id: seed.id.clone(), lines: lines.collect(), meta, ..Record::default() }
 }
 
 fn meta(seed: &Seed, dialogue: &Dialogue) -> Map<String, Value> {
@@ -20,7 +22,19 @@ fn meta(seed: &Seed, dialogue: &Dialogue) -> Map<String, Value> {
     if let Some(turns) = meta.shift_remove("turns") {
         meta.insert("source_turns".to_owned(), turns);
     }
-    let turns = dialogue.spoken.iter().filter_map(|spoken| spoken.answer.as_deref()).map(turn);
+    let spoken = dialogue.spoken.iter().filter_map(|spoken| Some((spoken, spoken.answer.as_deref()?)));
+    let turns = (0u32..).zip(spoken).map(|(number, (spoken, answer))| {
+        let mut turn = turn(answer);
+        if !spoken.flags.is_empty() {
+            turn["flags"] = spoken.flags.clone().into();
+        }
+        let rejected = dialogue.rejected.iter().filter(|rejected| rejected.turn == number);
+        let rules: Vec<&str> = rejected.map(|rejected| rejected.rule).collect();
+        if !rules.is_empty() {
+            turn["rejected"] = rules.into();
+        }
+        turn
+    });
     meta.insert("turns".to_owned(), turns.collect());
     meta
 }

@@ -3,7 +3,7 @@ use std::collections::{HashMap, HashSet};
 use super::text::Words;
 
 /// Notices an answer that is given to many different questions: constant text fools judges (an empty model's wins 76.9 %
-/// of AlpacaEval 2) and teaches nothing.
+/// of `AlpacaEval` 2) and teaches nothing.
 ///
 /// Memory: some 50 bytes for each answer, which are counted by a hash of their words.
 #[derive(Debug, Default)]

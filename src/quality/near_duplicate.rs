@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use super::text::Spread;
 
-/// Finds conversations whose users say nearly the same, by MinHash over runs of five characters (Broder 1997), 16 bands of
+/// Finds conversations whose users say nearly the same, by `MinHash` over runs of five characters (Broder 1997), 16 bands of
 /// 8 (a pair of similarity 0.8 meets with probability 0.95), each find verified by the exact Jaccard similarity. The first
 /// in the order of the input stays.
 ///

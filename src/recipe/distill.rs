@@ -1,20 +1,23 @@
 use std::sync::Arc;
 
+use super::screen::{Orphans, Screen};
 use super::{Answered, Recipe, Step};
 use crate::conversation::{
-    Answer, Dialogue, Finish, Message, Outcome, Question, Role, Seed, Settings, Slot, Spoken, Target,
+    Answer, Dialogue, Lane, Message, Outcome, Question, Rejected, Role, Seed, Settings, Slot, Spoken, Target, Turn,
 };
+use crate::quality::Gate;
 
 /// Writes every assistant turn anew: the teacher answers turn after turn, each time with its own
 /// earlier answers as history.
 ///
-/// An answer that is not whole (cut, filtered, refused, empty) never becomes context: the
-/// conversation stops before that turn, with the reason.
+/// An answer that is not whole (cut, filtered, refused, empty), or that the gate rejects, never becomes context: it is
+/// asked for again where that may help, and else the conversation stops before that turn, with the reason.
 pub struct Distill {
     target: Arc<Target>,
     settings: Settings,
     /// Thoughts go back into the history, before the answer that they led to.
     keeps_reasoning: bool,
+    screen: Screen,
 }
 
 impl Distill {
@@ -32,7 +35,7 @@ impl Distill {
             .with("max-tokens", or_server(sampling.max_tokens.map(|value| value.to_string())))
             .with("seed", sampling.seed.map_or_else(|| "none".to_owned(), |value| value.to_string()))
             .with("system", system.unwrap_or("from the rows"));
-        Self { target, settings, keeps_reasoning: false }
+        Self { target, settings, keeps_reasoning: false, screen: Screen::default() }
     }
 
     /// Has each answer's thoughts sent back with it. The dialogue that comes out is the same without them.
@@ -43,8 +46,118 @@ impl Distill {
         self
     }
 
+    /// Has each answer judged before the next is built on it.
+    #[must_use]
+    pub fn with_gate(mut self, gate: Gate) -> Self {
+        self.settings = self.settings.with("gate", &gate);
+        self.screen.gate = Some(gate);
+        self
+    }
+
+    /// Has users' messages looked at that refer to an answer which was replaced. The seeds must count what was replaced
+    /// into their identity.
+    #[must_use]
+    pub fn with_orphans(mut self, orphans: Orphans) -> Self {
+        self.settings = self.settings.with("orphans", orphans.name());
+        self.screen.orphans = Some(orphans);
+        self
+    }
+
+    /// Goes through the turns as far as there are answers.
+    fn walk(&self, seed: &Seed, answered: &Answered) -> (Dialogue, Stop) {
+        let mut dialogue = Dialogue::default();
+        let mut history: Vec<Arc<Message>> = Vec::new();
+        let mut last = Slot::main(0);
+        for turn in 0..self.turn_count(seed) {
+            let heard = match self.hear(seed, turn, last, &dialogue, answered) {
+                Ok(heard) => heard,
+                Err(stop) => return (dialogue, stop),
+            };
+            history.extend(heard.messages.iter().cloned());
+            let (slot, flags) = match self.accept(turn, &heard, &mut dialogue, answered) {
+                Ok(accepted) => accepted,
+                Err(Missing::Answer(slot, target)) => {
+                    let question = Question { slot, target, sample: slot.attempt, messages: history };
+                    return (dialogue, Stop::Ask(question));
+                }
+                Err(Missing::GoodAnswer(reason)) => {
+                    return (dialogue, Stop::At { turn, reason: reason.to_owned() });
+                }
+            };
+            let answer = answered.get(slot).expect("an accepted answer is there");
+            history.push(self.heard_again(answer));
+            last = slot;
+            dialogue.spoken.extend(heard.messages.into_iter().map(Spoken::of_source));
+            let flags = heard.flag.into_iter().chain(flags).collect();
+            let (message, answer) = (Arc::clone(&answer.message), Some(Arc::clone(answer)));
+            dialogue.spoken.push(Spoken { message, answer, flags });
+        }
+        (dialogue, Stop::Done)
+    }
+
+    /// Returns what is said in a turn before the answer: the source's words, or the user's message rewritten.
+    fn hear(
+        &self,
+        seed: &Seed,
+        turn: u32,
+        last: Slot,
+        dialogue: &Dialogue,
+        answered: &Answered,
+    ) -> Result<Heard, Stop> {
+        let said = &seed.turns[turn as usize];
+        let heard = Heard { messages: said.messages.clone(), flag: None };
+        let Some(orphans) = self.screen.orphans.filter(|_| turn > 0) else { return Ok(heard) };
+        let is_orphan = answered
+            .seen(last)
+            .is_some_and(|seen| *seen.is_followed_by_orphan.get_or_init(|| is_orphan(seed, turn, &seen.answer)));
+        let stop = || Stop::At { turn, reason: ORPHAN.to_owned() };
+        match orphans {
+            _ if !is_orphan => Ok(heard),
+            Orphans::Keep => Ok(Heard { flag: Some(ORPHAN), ..heard }),
+            Orphans::Truncate => Err(stop()),
+            Orphans::Rewrite => {
+                let slot = Slot { lane: Lane::User, turn, attempt: 0 };
+                let Some(rewritten) = answered.get(slot) else {
+                    let messages = vec![Screen::rewriting(&seed.turns[turn as usize - 1], said, dialogue)];
+                    let target = Arc::clone(&self.target);
+                    return Err(Stop::Ask(Question { slot, target, sample: 0, messages }));
+                };
+                let text = Screen::rewritten(rewritten).ok_or_else(stop)?;
+                Ok(Heard { messages: with_last_user(said, text), flag: Some("user_rewritten") })
+            }
+        }
+    }
+
+    /// Returns the first attempt at a turn that is good, with its flags; puts the others aside.
+    fn accept(
+        &self,
+        turn: u32,
+        heard: &Heard,
+        dialogue: &mut Dialogue,
+        answered: &Answered,
+    ) -> Result<(Slot, Vec<&'static str>), Missing> {
+        let mut was_cut = None;
+        for attempt in 0.. {
+            let slot = Slot { lane: Lane::Main, turn, attempt };
+            let Some(seen) = answered.seen(slot) else {
+                return Err(Missing::Answer(slot, Screen::target(&self.target, attempt, was_cut)));
+            };
+            let verdict =
+                seen.verdict.get_or_init(|| self.screen.judge(&seen.answer, &heard.messages, dialogue, &self.target));
+            let Some(rule) = verdict.rejected_by else { return Ok((slot, verdict.flags.clone())) };
+            let answer = Arc::clone(&seen.answer);
+            was_cut = Screen::cut_at(&answer).or(was_cut);
+            let may_retry = self.screen.may_retry(&answer, attempt);
+            dialogue.rejected.push(Rejected { turn, attempt, rule, answer });
+            if !may_retry {
+                return Err(Missing::GoodAnswer(rule));
+            }
+        }
+        unreachable!("attempts are bounded")
+    }
+
     /// Returns an answer as the history holds it.
-    fn heard(&self, answer: &Answer) -> Arc<Message> {
+    fn heard_again(&self, answer: &Answer) -> Arc<Message> {
         match answer.reasoning.as_deref().filter(|_| self.keeps_reasoning) {
             Some(reasoning) => {
                 let text = format!("<think>\n{reasoning}\n</think>\n\n{}", answer.text());
@@ -53,6 +166,30 @@ impl Distill {
             None => Arc::clone(&answer.message),
         }
     }
+}
+
+/// The reason for which a user's message does not follow from the new answer.
+const ORPHAN: &str = "orphan_reference";
+
+/// What is said in a turn before the answer.
+struct Heard {
+    messages: Vec<Arc<Message>>,
+    flag: Option<&'static str>,
+}
+
+/// Why a turn has no answer to go on with.
+enum Missing {
+    /// This attempt is not answered; it asks this target.
+    Answer(Slot, Arc<Target>),
+    /// All attempts were bad, the last for this reason.
+    GoodAnswer(&'static str),
+}
+
+/// Where a walk ends.
+enum Stop {
+    Done,
+    Ask(Question),
+    At { turn: u32, reason: String },
 }
 
 impl Recipe for Distill {
@@ -65,31 +202,36 @@ impl Recipe for Distill {
     }
 
     fn next(&self, seed: &Seed, answered: &Answered) -> Step {
-        let mut dialogue = Dialogue::default();
-        let mut history: Vec<Arc<Message>> = Vec::new();
-        for (turn, said) in (0u32..).zip(&seed.turns) {
-            let slot = Slot::main(turn);
-            match answered.get(slot) {
-                Some(answer) if answer.finish == Finish::Complete => {
-                    let heard =
-                        said.messages.iter().map(|message| Spoken { message: Arc::clone(message), answer: None });
-                    dialogue.spoken.extend(heard);
-                    history.extend(said.messages.iter().cloned());
-                    history.push(self.heard(answer));
-                    let (message, answer) = (Arc::clone(&answer.message), Some(Arc::clone(answer)));
-                    dialogue.spoken.push(Spoken { message, answer });
-                }
-                Some(answer) => {
-                    let reason = answer.finish.name().to_owned();
-                    return Step::Finish(Outcome::Stopped { dialogue, turn, reason });
-                }
-                None => {
-                    history.extend(said.messages.iter().cloned());
-                    let target = Arc::clone(&self.target);
-                    return Step::Ask(vec![Question { slot, target, sample: 0, messages: history }]);
-                }
-            }
+        match self.walk(seed, answered) {
+            (dialogue, Stop::Done) => Step::Finish(Outcome::Complete(dialogue)),
+            (_, Stop::Ask(question)) => Step::Ask(vec![question]),
+            (dialogue, Stop::At { turn, reason }) => Step::Finish(Outcome::Stopped { dialogue, turn, reason }),
         }
-        Step::Finish(Outcome::Complete(dialogue))
     }
+
+    fn so_far(&self, seed: &Seed, answered: &Answered) -> Dialogue {
+        self.walk(seed, answered).0
+    }
+}
+
+fn is_orphan(seed: &Seed, turn: u32, answer: &Answer) -> bool {
+    let turn = turn as usize;
+    let Some(replaced) = &seed.turns[turn - 1].replaced else { return false };
+    let earlier: Vec<&str> = seed.turns[..turn].iter().filter_map(last_user).collect();
+    let user = last_user(&seed.turns[turn]);
+    user.is_some_and(|user| crate::quality::orphan(user, &earlier, replaced, answer.text()).is_some())
+}
+
+/// Returns what the user says last in a turn.
+pub(super) fn last_user(turn: &Turn) -> Option<&str> {
+    let users = turn.messages.iter().rev().find(|message| message.role() == Role::User);
+    users.map(|message| message.content())
+}
+
+fn with_last_user(turn: &Turn, text: &str) -> Vec<Arc<Message>> {
+    let mut messages = turn.messages.clone();
+    if let Some(user) = messages.iter_mut().rev().find(|message| message.role() == Role::User) {
+        *user = Message::new(Role::User, text);
+    }
+    messages
 }

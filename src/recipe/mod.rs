@@ -6,14 +6,18 @@
 
 mod distill;
 mod replay;
+mod screen;
 
 pub use distill::Distill;
 pub use replay::{Progress, Replay};
+pub use screen::Orphans;
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::conversation::{Answer, Outcome, Question, Seed, Settings, Slot};
+use crate::conversation::{Answer, Dialogue, Outcome, Question, Seed, Settings, Slot};
+use crate::quality::Verdict;
 
 /// One way of working on a conversation.
 ///
@@ -29,6 +33,9 @@ pub trait Recipe: Send + Sync {
 
     /// Returns what to do, given what is answered.
     fn next(&self, seed: &Seed, answered: &Answered) -> Step;
+
+    /// Returns the dialogue as far as it is good.
+    fn so_far(&self, seed: &Seed, answered: &Answered) -> Dialogue;
 }
 
 /// What a recipe wants done.
@@ -43,18 +50,33 @@ pub enum Step {
 /// The answers that a conversation has so far.
 #[derive(Clone, Debug, Default)]
 pub struct Answered {
-    by_slot: BTreeMap<Slot, Arc<Answer>>,
+    by_slot: BTreeMap<Slot, Seen>,
+}
+
+/// An answer, with what a recipe has made of it: pure functions of it and of what stands before it, so that they need be
+/// worked out once only, however often the recipe goes over its conversation.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    pub answer: Arc<Answer>,
+    pub verdict: OnceCell<Verdict>,
+    pub is_followed_by_orphan: OnceCell<bool>,
 }
 
 impl Answered {
     /// Returns the answer in `slot`.
     pub fn get(&self, slot: Slot) -> Option<&Arc<Answer>> {
+        self.by_slot.get(&slot).map(|seen| &seen.answer)
+    }
+
+    /// Returns the answer in `slot` with what was made of it.
+    pub(crate) fn seen(&self, slot: Slot) -> Option<&Seen> {
         self.by_slot.get(&slot)
     }
 
     /// Puts `answer` into `slot`.
     pub fn insert(&mut self, slot: Slot, answer: Arc<Answer>) {
-        self.by_slot.insert(slot, answer);
+        let seen = Seen { answer, verdict: OnceCell::new(), is_followed_by_orphan: OnceCell::new() };
+        self.by_slot.insert(slot, seen);
     }
 
     /// Returns how many answers there are.

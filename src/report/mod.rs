@@ -3,9 +3,11 @@
 //! [`Tally`] is a fold over the worker's events and knows no clock; [`Progress`] shows it; [`summary`] words it.
 
 mod progress;
+mod quality;
 pub mod summary;
 mod tally;
 pub mod words;
 
 pub use progress::{Progress, ProgressMode, Watcher};
+pub use quality::{QualityReport, RuleCount};
 pub use tally::{Tally, Totals};

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::quality::QualityReport;
 use super::tally::Tally;
 use super::words::{counted, duration, money, number};
 
@@ -27,6 +28,8 @@ pub struct Closing {
     pub left_out: Vec<(String, u64)>,
     /// What was changed in rows to make turns of them, by rule.
     pub changed: BTreeMap<String, u64>,
+    /// What the rules have found, where they were asked.
+    pub quality: Option<QualityReport>,
     /// Which settings made stored answers unusable.
     pub unusable: Option<String>,
     /// What the program itself used, where the system tells.
@@ -63,6 +66,17 @@ pub fn summary(tally: &Tally, elapsed: Duration, closing: &Closing) -> String {
     }
     if let Some(text) = efficiency(tally) {
         row("efficiency", text);
+    }
+    if let Some(quality) = &closing.quality {
+        row(
+            "gate",
+            format!(
+                "{} judged{}",
+                counted(quality.answers, "answer"),
+                if quality.is_empty() { ", all good" } else { "" }
+            ),
+        );
+        quality.lines().into_iter().for_each(|line| row("", line));
     }
     if !closing.changed.is_empty() {
         row("changed", list(closing.changed.iter()));
@@ -113,7 +127,7 @@ pub fn summary_json(tally: &Tally, elapsed: Duration, closing: &Closing, exit_co
         "completion_tokens": tally.usage.completion_tokens,
         "cost": (!tally.prices.is_empty()).then_some(tally.cost),
         "failures": tally.failures, "incomplete": closing.incomplete, "reasons": closing.reasons,
-        "left_out": left_out, "changed": closing.changed, "output": file(&closing.written), "listed": file(&closing.listed),
+        "quality": closing.quality, "left_out": left_out, "changed": closing.changed, "output": file(&closing.written), "listed": file(&closing.listed),
         "unusable": closing.unusable, "hint": closing.hint,
         "efficiency": tally.bound.map(|bound| bound.efficiency()),
         "bound": tally.bound.map(|bound| json!({

@@ -258,6 +258,7 @@ impl From<Slot> for SlotV1 {
     fn from(slot: Slot) -> Self {
         let lane = match slot.lane {
             Lane::Main => 0,
+            Lane::User => 1,
         };
         Self(lane, slot.turn, slot.attempt)
     }
@@ -267,6 +268,7 @@ impl SlotV1 {
     fn into_slot(self) -> Option<Slot> {
         let lane = match self.0 {
             0 => Lane::Main,
+            1 => Lane::User,
             _ => return None,
         };
         Some(Slot { lane, turn: self.1, attempt: self.2 })

@@ -12,6 +12,7 @@ mod disk_full;
 mod distill_command;
 mod exporting;
 mod faults;
+mod gate;
 mod help_and_errors;
 mod identity;
 mod killed_for_real;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use cohobate::conversation::{Record, Role};
 use cohobate::dataset::{Input, RowReader, Threads};
-use cohobate::quality::{Gate, Profile, Reply, Verdict};
+use cohobate::quality::{Gate, Judged, Profile, Reply, judge_record};
 use serde_json::Value;
 
 use crate::support::{Place, shared_data};
@@ -18,27 +18,6 @@ fn records(path: &Path) -> Vec<Record> {
         records.extend(reader.source(row.unwrap().bytes).ok().and_then(|row| row.into_record().ok()));
     }
     records
-}
-
-/// Judges every answer of a record, each with what stood before it.
-fn verdicts(gate: &Gate, record: &Record) -> Vec<Verdict> {
-    let (mut verdicts, mut earlier, mut user, mut system) = (Vec::new(), Vec::new(), "", None);
-    for line in &record.lines {
-        match line.role() {
-            Role::User => user = line.text(),
-            Role::System => system = Some(line.text()),
-            Role::Assistant if user.is_empty() => {}
-            Role::Assistant => {
-                let mut reply = Reply::new(user, line.text());
-                (reply.earlier, reply.system) = (std::mem::take(&mut earlier), system);
-                verdicts.push(gate.judge(&reply));
-                earlier = reply.earlier;
-                earlier.push(line.text());
-            }
-            Role::Tool => {}
-        }
-    }
-    verdicts
 }
 
 #[test]
@@ -54,7 +33,7 @@ fn good_answers_pass_and_known_bad_ones_do_not() {
     let mut flags: BTreeMap<&str, u32> = BTreeMap::new();
     for (name, records) in &good {
         for record in records {
-            for verdict in verdicts(&gate, record) {
+            for Judged { verdict, .. } in judge_record(&gate, record) {
                 answers += 1;
                 verdict.flags.iter().for_each(|flag| *flags.entry(flag).or_default() += 1);
                 rejected.extend(verdict.rejected_by.map(|rule| format!("{name} {}: {rule}", record.id)));
@@ -66,8 +45,8 @@ fn good_answers_pass_and_known_bad_ones_do_not() {
     assert!(rejected.len() * 1_000 <= answers, "{} of {answers}: {rejected:#?}", rejected.len());
 
     let toy = records(&data.join("openai/toy_chat_fine_tuning.jsonl"));
-    let bad = verdicts(&gate, toy.last().unwrap());
-    assert!(bad.iter().any(|verdict| verdict.rejected_by.is_some()), "{bad:?}");
+    let bad = judge_record(&gate, toy.last().unwrap());
+    assert!(bad.iter().any(|judged| judged.verdict.rejected_by.is_some()), "{bad:?}");
     let pairs = records(&data.join("llama_factory/dpo_en_demo.json"));
     let worse: Vec<usize> = (0..pairs.len()).filter(|row| rejects_the_worse(&gate, &pairs[*row])).collect();
     assert!(worse.contains(&165) || worse.contains(&164), "{worse:?}");

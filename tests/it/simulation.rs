@@ -270,10 +270,9 @@ impl Scenario {
 
 fn without_attempts(mut outcome: Outcome) -> Outcome {
     let (Outcome::Complete(dialogue) | Outcome::Stopped { dialogue, .. }) = &mut outcome;
-    for spoken in &mut dialogue.spoken {
-        if let Some(answer) = &mut spoken.answer {
-            *answer = Arc::new(Answer { attempts: 0, ..(**answer).clone() });
-        }
+    let accepted = dialogue.spoken.iter_mut().filter_map(|spoken| spoken.answer.as_mut());
+    for answer in accepted.chain(dialogue.rejected.iter_mut().map(|rejected| &mut rejected.answer)) {
+        *answer = Arc::new(Answer { attempts: 0, ..(**answer).clone() });
     }
     outcome
 }

@@ -102,7 +102,7 @@ impl<'a> Pass<'a> {
                     *self.found.left_out.entry(skip.name().to_owned()).or_default() += 1;
                     (row.line, RowState::Skipped)
                 }
-                Reading::Ready { seed, .. } if self.seen.as_mut().is_some_and(|seen| seen.has_seen(&seed)) => {
+                Reading::Ready { seed, .. } if self.is_duplicate(&seed) => {
                     *self.found.left_out.entry(Skip::Duplicate.name().to_owned()).or_default() += 1;
                     (row.line, RowState::Duplicate)
                 }
@@ -118,6 +118,11 @@ impl<'a> Pass<'a> {
         written.map_err(|error| unwritable("the row index", &error))?;
         self.found.rows += 1;
         Ok(())
+    }
+
+    fn is_duplicate(&mut self, seed: &Seed) -> bool {
+        let messages = seed.turns.iter().flat_map(|turn| &turn.messages);
+        self.seen.as_mut().is_some_and(|seen| seen.has_seen(messages))
     }
 
     fn refuse(&mut self, source: &str, line: u64, reason: &str) {

@@ -65,6 +65,14 @@ fault_kinds! {
     Empty = "empty",
     /// An answer that repeats itself without end.
     Loop = "loop",
+    /// An answer that says one sentence some twenty times and ends.
+    Babble = "babble",
+    /// An answer with marks of a chat template in it.
+    Leak = "leak",
+    /// An answer that declines in words.
+    Refusal = "refusal",
+    /// An answer in another language.
+    Language = "language",
 }
 
 /// The text is no `KIND:SHARE`.
@@ -86,6 +94,28 @@ impl FromStr for Fault {
 
 fn names() -> String {
     FaultKind::ALL.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+}
+
+/// What decides whether a request meets a fault.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FaultBy {
+    /// Its number: asked again, the same question may fare better.
+    #[default]
+    Number,
+    /// The question itself: asked again, it fares the same, on any server and in any order.
+    Question,
+}
+
+impl FromStr for FaultBy {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "number" => Ok(Self::Number),
+            "question" => Ok(Self::Question),
+            _ => Err("write number or question"),
+        }
+    }
 }
 
 /// Draws at most one fault; the shares add up.
@@ -146,6 +176,27 @@ pub(super) fn effect(kind: FaultKind, answer: &mut Answer) -> Effect {
         FaultKind::Loop => {
             let text = "I will try again. ".repeat(LOOP_REPETITIONS);
             change(answer, Finish::Length, "length", Some(&text))
+        }
+        FaultKind::Babble => {
+            let text = format!("{}{}", answer.text(), " I will say it once more.".repeat(40));
+            change(answer, Finish::Complete, "stop", Some(&text))
+        }
+        FaultKind::Leak => {
+            let text = format!("{}<|im_end|>\n<|im_start|>user\nAnd then?", answer.text());
+            change(answer, Finish::Complete, "stop", Some(&text))
+        }
+        FaultKind::Refusal => {
+            let text = "I'm sorry, but I can't help with that request.";
+            change(answer, Finish::Complete, "stop", Some(text))
+        }
+        FaultKind::Language => {
+            let is_chinese = answer.text().chars().any(|character| matches!(character, '\u{4e00}'..='\u{9fff}'));
+            let text = if is_chinese {
+                "There are a few ways to look at this, and the first of them is the simplest one by far."
+            } else {
+                "这个问题可以从几个方面来看，其中第一个方面是最简单的，也是最重要的。"
+            };
+            change(answer, Finish::Complete, "stop", Some(text))
         }
     }
 }

@@ -8,7 +8,7 @@ mod reply;
 mod request;
 mod stats;
 
-pub use fault::{Fault, FaultKind, ParseFaultError};
+pub use fault::{Fault, FaultBy, FaultKind, ParseFaultError};
 pub use stats::Stats;
 
 use std::convert::Infallible;
@@ -48,6 +48,8 @@ pub struct MockSettings {
     pub answer_tokens: Option<usize>,
     /// What goes wrong, and how often.
     pub faults: Vec<Fault>,
+    /// What decides whether a request meets one.
+    pub fault_by: FaultBy,
     /// The models that exist; any name does where the list is empty.
     pub models: Vec<String>,
     /// Longest prompt, in estimated tokens.
@@ -65,6 +67,7 @@ impl Default for MockSettings {
             cache_tokens: None,
             answer_tokens: None,
             faults: Vec::new(),
+            fault_by: FaultBy::default(),
             models: Vec::new(),
             context_tokens: 65_536,
             slots: None,
@@ -153,7 +156,13 @@ async fn complete(shared: &Shared, request: Request<Incoming>) -> Result<Respons
         return Ok(reply::error(429, "requests", "rate_limit_exceeded", "too many requests at a time"));
     }
     let mut dice = Dice::new("mock", &number.to_le_bytes());
-    let fault = fault::draw(&shared.settings.faults, &mut dice);
+    let fault = match shared.settings.fault_by {
+        FaultBy::Number => fault::draw(&shared.settings.faults, &mut dice),
+        FaultBy::Question => {
+            let fingerprint = wanted.question.fingerprint();
+            fault::draw(&shared.settings.faults, &mut Dice::new("mock fault", &fingerprint.0))
+        }
+    };
     let mut answer = Simulated::answer(&wanted.question, 1);
     if let Some(tokens) = shared.settings.answer_tokens {
         answer = lengthened(answer, tokens);

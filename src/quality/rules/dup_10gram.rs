@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn a_paragraph_that_comes_again_is_caught() {
-        let words = |from: usize, to: usize| (from..to).map(|number| format!("w{number} ")).collect::<String>();
+        let words = |from: usize, to: usize| crate::quality::text::different_words(from..to);
         let hits = |answer: &str| Dup10Gram.hits(&Reply::new("Why?", answer), 0.3);
         assert!(hits(&(words(0, 40) + &words(100, 120) + &words(0, 40))));
         assert!(!hits(&words(0, 200)) && !hits(&(words(0, 200) + &words(0, 20))));

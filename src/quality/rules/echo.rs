@@ -81,12 +81,11 @@ impl Rule for Echo {
             text.len() as f64 >= 0.5 * threshold * reply.answer.len() as f64
                 && share_in(reply.words(), text) >= threshold
         };
-        match is_wanted {
-            true => {
-                previous.trim() == reply.answer.trim() && !reply.user.contains("repeat") && !reply.user.contains("重复")
-            }
-            false => says_again(reply.user) || says_again(previous),
+        if is_wanted {
+            let is_repeat = reply.user.contains("repeat") || reply.user.contains("重复");
+            return previous.trim() == reply.answer.trim() && !is_repeat;
         }
+        says_again(reply.user) || says_again(previous)
     }
 }
 
@@ -103,7 +102,7 @@ mod tests {
 
     #[test]
     fn saying_again_is_caught_unless_it_was_asked_for() {
-        let words: String = (0..60).map(|number| format!("w{number} ")).collect();
+        let words = crate::quality::text::different_words(0..60);
         let mut reply = Reply::new(&words, &words);
         assert!(Echo.hits(&reply, 0.8));
         reply.user = "Go on.";

@@ -51,7 +51,7 @@ mod tests {
     #[test]
     fn a_passage_over_and_over_is_caught_wherever_it_stands() {
         let hits = |answer: &str| LoopToken.hits(&Reply::new("Why?", answer), 0.2);
-        let words = |count: usize| (0..count).map(|number| format!("w{number} ")).collect::<String>();
+        let words = |count: usize| crate::quality::text::different_words(0..count);
         assert!(hits(&(words(60) + &"and so on ".repeat(15))));
         assert!(hits(&("and so on, ".repeat(15) + &words(60))));
         assert!(!hits(&(words(600) + &"and so on ".repeat(15))), "less than a fifth");

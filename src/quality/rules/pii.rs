@@ -3,7 +3,7 @@ use super::{Action, Reply, Rule};
 /// the internet, a key. Shapes with a checksum are only taken where it is right.
 pub struct Pii;
 
-/// How secret keys begin (OpenAI, AWS, GitHub, Google, Slack).
+/// How secret keys begin (`OpenAI`, AWS, GitHub, Google, Slack).
 const KEYS: [&str; 6] = ["sk-", "AKIA", "ghp_", "github_pat_", "AIza", "xoxb-"];
 /// Addresses that are nobody's (RFC 2606, RFC 5737) or stand in every text about networks.
 const NOBODYS: [&str; 6] = ["example.", "@test.", "127.0.0.1", "0.0.0.0", "192.168.", "255.255."];
@@ -23,12 +23,8 @@ impl Rule for Pii {
         let may_hold = memchr::memchr(b'@', bytes).is_some()
             || has_digits(bytes, 8)
             || KEYS.iter().any(|key| memchr::memmem::find(bytes, key.as_bytes()).is_some());
-        may_hold
-            && reply
-                .answer
-                .split(|c: char| c.is_whitespace() || "\"'<>()[]{},;，。；：（）".contains(c))
-                .any(is_personal)
-            || may_hold && has_spaced_number(reply.answer)
+        let mut words = reply.answer.split(|c: char| c.is_whitespace() || "\"'<>()[]{},;，。；：（）".contains(c));
+        may_hold && (words.any(is_personal) || has_spaced_number(reply.answer))
     }
 }
 

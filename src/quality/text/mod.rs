@@ -8,4 +8,6 @@ mod words;
 pub use fences::{fence_count, outside_fences};
 pub use phrases::Phrases;
 pub use script::{Letters, Script};
+#[cfg(test)]
+pub use words::different_words;
 pub use words::{Spread, Words};

@@ -98,13 +98,21 @@ impl Hasher for SpreadHasher {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
     }
 
     fn write_u64(&mut self, value: u64) {
         let mixed = (self.0 ^ value).wrapping_mul(0xd6e8_feb8_6659_fd93);
         self.0 = mixed ^ (mixed >> 32);
     }
+}
+
+/// Returns words that are all different, for tests.
+#[cfg(test)]
+pub fn different_words(numbers: std::ops::Range<usize>) -> String {
+    numbers.fold(String::new(), |text, number| text + "w" + &number.to_string() + " ")
 }
 
 #[cfg(test)]

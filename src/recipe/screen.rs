@@ -1,0 +1,124 @@
+use std::sync::Arc;
+
+use super::distill::last_user;
+use crate::conversation::{Answer, Dialogue, Finish, Message, Role, Sampling, Target, Turn};
+use crate::quality::{Gate, Reply, Verdict};
+
+/// What becomes of a user's message that refers to an answer which was replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Orphans {
+    /// It stays and is marked.
+    Keep,
+    /// The conversation ends before it.
+    Truncate,
+    /// The teacher writes it anew, so that it follows from the new answer.
+    Rewrite,
+}
+
+impl Orphans {
+    /// Returns the name that `--orphans` takes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Orphans::Keep => "keep",
+            Orphans::Truncate => "truncate",
+            Orphans::Rewrite => "rewrite",
+        }
+    }
+}
+
+/// What stands between an answer and the history.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Screen {
+    pub gate: Option<Gate>,
+    pub orphans: Option<Orphans>,
+}
+
+/// Attempts at a turn, where a gate judges them.
+const ATTEMPTS_MAX: u32 = 3;
+/// What a further attempt's temperature is raised by.
+const TEMPERATURE_STEP: f64 = 0.2;
+/// From where it is raised when nobody has named one: servers' own lie between 0.6 and 1.
+const TEMPERATURE_UNNAMED: f64 = 0.8;
+/// Servers take no more.
+const TEMPERATURE_MAX: f64 = 2.0;
+
+impl Screen {
+    /// Judges an answer to `heard`, after what is in the dialogue.
+    pub fn judge(&self, answer: &Answer, heard: &[Arc<Message>], dialogue: &Dialogue, target: &Target) -> Verdict {
+        let by_finish = || Some(answer.finish.name()).filter(|_| answer.finish != Finish::Complete);
+        let Some(gate) = self.gate.as_ref().filter(|_| is_the_models_own(answer.finish)) else {
+            return Verdict { rejected_by: by_finish(), ..Verdict::default() };
+        };
+        let said = dialogue.spoken.iter().map(|spoken| &spoken.message).chain(heard);
+        let of_role = |role: Role| said.clone().filter(move |message| message.role() == role);
+        let user = of_role(Role::User).next_back().map_or("", |message| message.content());
+        let mut reply = Reply::new(user, answer.text());
+        reply.system = of_role(Role::System).next().map(|message| message.content());
+        reply.earlier =
+            dialogue.spoken.iter().filter_map(|spoken| spoken.answer.as_deref().map(Answer::text)).collect();
+        reply.finish = Some(answer.finish);
+        reply.tokens = answer.usage.completion_tokens.zip(target.sampling().max_tokens.map(u64::from));
+        let verdict = gate.judge(&reply);
+        // What is not whole never becomes context, whatever the rules say.
+        Verdict { rejected_by: verdict.rejected_by.or_else(by_finish), ..verdict }
+    }
+
+    /// True where asking once more may help: not what the server's own filter has withheld.
+    pub fn may_retry(&self, answer: &Answer, attempt: u32) -> bool {
+        self.gate.is_some() && attempt + 1 < ATTEMPTS_MAX && is_the_models_own(answer.finish)
+    }
+
+    /// Returns how many tokens an answer had when the limit cut it.
+    pub fn cut_at(answer: &Answer) -> Option<u32> {
+        let tokens = answer.usage.completion_tokens.filter(|_| answer.finish == Finish::Length)?;
+        u32::try_from(tokens).ok()
+    }
+
+    /// Returns whom a further attempt asks: warmer each time, and after a cut with twice the tokens.
+    pub fn target(target: &Arc<Target>, attempt: u32, was_cut: Option<u32>) -> Arc<Target> {
+        if attempt == 0 {
+            return Arc::clone(target);
+        }
+        let sampling = target.sampling();
+        let base = sampling.temperature.unwrap_or(TEMPERATURE_UNNAMED);
+        // Hundredths, so that 0.7 + 0.2 is 0.9 in every request.
+        let temperature = ((base + TEMPERATURE_STEP * f64::from(attempt)) * 100.0).round() / 100.0;
+        let max_tokens = match was_cut {
+            Some(tokens) => Some(sampling.max_tokens.unwrap_or(tokens).saturating_mul(2)),
+            None => sampling.max_tokens,
+        };
+        let sampling = Sampling { temperature: Some(temperature.min(TEMPERATURE_MAX)), max_tokens, ..sampling.clone() };
+        Target::new(target.model(), target.dialect(), sampling)
+    }
+
+    /// Returns the request to rewrite a user's message.
+    pub fn rewriting(before: &Turn, said: &Turn, dialogue: &Dialogue) -> Arc<Message> {
+        let new = dialogue.spoken.last().map_or("", |spoken| spoken.message.content());
+        let old = before.replaced.as_deref().unwrap_or_default();
+        let (asked, next) = (last_user(before).unwrap_or_default(), last_user(said).unwrap_or_default());
+        Message::new(
+            Role::User,
+            format!(
+                "In the conversation below the assistant's answer was replaced by a new one. The user's next message still \
+                 refers to the old answer. Write that message anew so that it follows from the new answer: the same intent, \
+                 the same language, tone and length, nothing that only the old answer said. Do not answer it. Give the \
+                 message alone, without quotes or remarks.\n\n[User]\n{asked}\n\n[Old answer]\n{old}\n\n[New \
+                 answer]\n{new}\n\n[User's next message, to be written anew]\n{next}"
+            ),
+        )
+    }
+
+    /// Returns a rewritten message, where it is one.
+    pub fn rewritten(answer: &Answer) -> Option<&str> {
+        let text = answer.text().trim();
+        (answer.finish == Finish::Complete && !text.is_empty()).then_some(text)
+    }
+}
+
+/// False for ends that the server has chosen: its filter, its refusal, a call to a tool.
+fn is_the_models_own(finish: Finish) -> bool {
+    match finish {
+        Finish::Complete | Finish::Length | Finish::Empty | Finish::Loop => true,
+        Finish::Filtered | Finish::Refused | Finish::Tools => false,
+    }
+}
