@@ -9,7 +9,7 @@ use super::first_pass::{Prepared, prepare};
 use super::limits::limits;
 use super::machine::footprint;
 use super::model::{Found, find_teacher};
-use super::options::{Options, QuestionArgs, ReadArgs, RunArgs, StoreArgs, WriteArgs};
+use super::options::{GateArgs, Options, QuestionArgs, ReadArgs, RemainArgs, RunArgs, StoreArgs, WriteArgs};
 use super::output::{Gated, OUTPUT, Writer, Written, check_output, check_writable};
 use super::signals::Signals;
 use super::{CliError, CliResult, recipe, store};
@@ -54,6 +54,12 @@ pub struct DistillArgs {
     write: WriteArgs,
 
     #[command(flatten)]
+    gate: GateArgs,
+
+    #[command(flatten)]
+    remain: RemainArgs,
+
+    #[command(flatten)]
     question: QuestionArgs,
 
     #[command(flatten)]
@@ -72,7 +78,8 @@ pub fn run(args: DistillArgs) -> CliResult {
 }
 
 async fn distill(args: DistillArgs) -> CliResult {
-    let options = Options::resolve(&args.store, &[&args.read, &args.write, &args.question, &args.run])?;
+    let options =
+        Options::resolve(&args.store, &[&args.read, &args.write, &args.gate, &args.remain, &args.question, &args.run])?;
     let format = options.output_format()?;
     check_output(&args.output, &args.input)?;
     check_writable(&args.output, format)?;

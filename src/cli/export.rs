@@ -3,7 +3,7 @@ use clap::Args;
 use super::error::exit_code;
 use super::first_pass::prepare;
 use super::model::find_teacher;
-use super::options::{Options, QuestionArgs, ReadArgs, StoreArgs, WriteArgs};
+use super::options::{GateArgs, Options, QuestionArgs, ReadArgs, RemainArgs, StoreArgs, WriteArgs};
 use super::output::{Gated, OUTPUT, Writer, check_output};
 use super::{CliResult, recipe, store};
 use crate::report::words::{counted, number};
@@ -38,11 +38,17 @@ pub struct ExportArgs {
     write: WriteArgs,
 
     #[command(flatten)]
+    gate: GateArgs,
+
+    #[command(flatten)]
+    remain: RemainArgs,
+
+    #[command(flatten)]
     question: QuestionArgs,
 }
 
 pub fn run(args: ExportArgs) -> CliResult {
-    let options = Options::resolve(&args.store, &[&args.read, &args.write, &args.question])?;
+    let options = Options::resolve(&args.store, &[&args.read, &args.write, &args.gate, &args.remain, &args.question])?;
     let format = options.output_format()?;
     check_output(&args.output, &args.input)?;
     let found = find_teacher(args.teacher.as_deref(), &options)?;

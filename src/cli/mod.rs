@@ -5,6 +5,7 @@ mod distill;
 mod environment;
 mod error;
 mod export;
+mod filter;
 mod first_pass;
 mod inspect;
 mod limits;
@@ -46,6 +47,7 @@ enum Command {
     Export(export::ExportArgs),
     Convert(convert::ConvertArgs),
     Inspect(inspect::InspectArgs),
+    Filter(filter::FilterArgs),
     Status(status::StatusArgs),
     Verify(verify::VerifyArgs),
     Mock(mock::MockArgs),
@@ -60,6 +62,7 @@ pub fn main() -> ExitCode {
         Command::Export(args) => export::run(args),
         Command::Convert(args) => convert::run(args),
         Command::Inspect(args) => inspect::run(args),
+        Command::Filter(args) => filter::run(args),
         Command::Status(args) => status::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Mock(args) => mock::run(&args),

@@ -152,13 +152,30 @@ option_groups! {
         #[arg(long, value_name = "FORMAT")]
         to: String,
 
-        /// Leave out what the gate has cut to fewer turns [default: 1]
-        #[arg(long, value_name = "N")]
-        min_turns: u32,
-
         /// Name this licence in the card of a directory of shards [default: that of the inputs' cards]
         #[arg(long, value_name = "ID")]
         license: String,
+    }
+
+    /// Options that decide which answers are good enough.
+    #[command(next_help_heading = "What is good enough")]
+    GateArgs {
+        /// Judge each answer before the next is built on it, ask again what is bad, cut the conversation where it stays
+        /// bad: off, standard, strict [default: off; filter: standard]
+        #[arg(long, value_name = "PROFILE", value_parser = named::<GateProfile>)]
+        gate: GateProfile,
+
+        /// Change what rules of the gate lead to, such as `refusal=reject,loop_char=reject@8`
+        #[arg(long, value_name = "RULES")]
+        rules: String,
+    }
+
+    /// Options that decide what remains of a conversation that was cut.
+    #[command(next_help_heading = "What remains")]
+    RemainArgs {
+        /// Leave out what the gate has cut to fewer turns [default: 1]
+        #[arg(long, value_name = "N")]
+        min_turns: u32,
     }
 
     /// Options that decide what is asked; the same questions need the same options.
@@ -179,15 +196,6 @@ option_groups! {
         /// Seed for the server's random numbers
         #[arg(long, value_name = "N", allow_negative_numbers = true)]
         seed: i64,
-
-        /// Judge each answer before the next is built on it, ask again what is bad, cut the conversation where it stays
-        /// bad: off, standard, strict [default: off]
-        #[arg(long, value_name = "PROFILE", value_parser = named::<GateProfile>)]
-        gate: GateProfile,
-
-        /// Change what rules of the gate lead to, such as `refusal=reject,loop_char=reject@8`
-        #[arg(long, value_name = "RULES")]
-        rules: String,
 
         /// A user's message that refers to what only the replaced answer said: keep and mark it, truncate the
         /// conversation before it, or rewrite it [default: not looked for]
@@ -353,8 +361,13 @@ impl Options {
 
     /// Returns the gate, where one is asked for.
     pub fn gate(&self) -> Result<Option<Gate>, CliError> {
+        self.gate_or(GateProfile::Off)
+    }
+
+    /// Returns the gate, `unnamed` where the person names none.
+    pub fn gate_or(&self, unnamed: GateProfile) -> Result<Option<Gate>, CliError> {
         let changes = self.rules.as_deref().unwrap_or_default();
-        let profile = match self.gate.unwrap_or_default() {
+        let profile = match self.gate.unwrap_or(unnamed) {
             GateProfile::Off if !changes.is_empty() => {
                 return Err(CliError::usage("--rules changes a gate, and there is none", "add --gate standard"));
             }
@@ -419,11 +432,10 @@ impl Options {
 }
 
 /// Which gate an answer passes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GateProfile {
     /// None.
-    #[default]
     Off,
     /// What is certainly broken is rejected.
     Standard,

@@ -9,7 +9,7 @@ use clap::Args;
 use super::error::exit_code;
 use super::first_pass::prepare;
 use super::model::find_teacher;
-use super::options::{Options, QuestionArgs, ReadArgs, StoreArgs, WriteArgs};
+use super::options::{GateArgs, Options, QuestionArgs, ReadArgs, RemainArgs, StoreArgs, WriteArgs};
 use super::output::{Gated, Writer};
 use super::{CliError, CliResult, recipe, store};
 use crate::export::is_directory;
@@ -48,11 +48,17 @@ pub struct VerifyArgs {
     write: WriteArgs,
 
     #[command(flatten)]
+    gate: GateArgs,
+
+    #[command(flatten)]
+    remain: RemainArgs,
+
+    #[command(flatten)]
     question: QuestionArgs,
 }
 
 pub fn run(args: VerifyArgs) -> CliResult {
-    let options = Options::resolve(&args.store, &[&args.read, &args.write, &args.question])?;
+    let options = Options::resolve(&args.store, &[&args.read, &args.write, &args.gate, &args.remain, &args.question])?;
     if args.input.is_empty() != args.output.is_none() {
         return Err(CliError::usage(
             "an output is verified against its input",

@@ -105,7 +105,9 @@ impl QualityReport {
             let mut parts = vec![counted(count.hits, "hit")];
             if count.rejected > 0 {
                 parts.push(format!("{} rejected", number(count.rejected)));
-                parts.push(format!("{} passed on retry", number(count.passed_on_retry)));
+                parts.extend(
+                    (count.passed_on_retry > 0).then(|| format!("{} passed on retry", number(count.passed_on_retry))),
+                );
                 let tokens = count.prompt_tokens + count.completion_tokens;
                 parts.extend((tokens > 0).then(|| format!("{} tokens", number(tokens))));
                 parts.extend(count.cost.map(money));

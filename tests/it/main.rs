@@ -12,6 +12,7 @@ mod disk_full;
 mod distill_command;
 mod exporting;
 mod faults;
+mod filtering;
 mod gate;
 mod help_and_errors;
 mod identity;

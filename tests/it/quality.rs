@@ -53,8 +53,8 @@ fn good_answers_pass_and_known_bad_ones_do_not() {
 }
 
 fn rejects_the_worse(gate: &Gate, pair: &Record) -> bool {
-    let users = pair.lines.iter().filter(|line| line.role() == Role::User);
-    let user = users.last().map_or("", |line| line.text());
+    let mut users = pair.lines.iter().filter(|line| line.role() == Role::User);
+    let user = users.next_back().map_or("", |line| line.text());
     pair.rejected.as_ref().is_some_and(|line| gate.judge(&Reply::new(user, line.text())).rejected_by.is_some())
 }
 

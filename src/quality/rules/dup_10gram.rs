@@ -1,7 +1,5 @@
 use super::{Action, Reply, Rule};
-use std::collections::HashSet;
-
-use crate::quality::text::Spread;
+use crate::quality::text::Grams;
 
 /// More than the threshold's share of the letters stand in runs of ten words that stood there before.
 ///
@@ -30,7 +28,7 @@ impl Rule for Dup10Gram {
         if words.len() < WORDS_MIN {
             return false;
         }
-        let mut seen: HashSet<u64, Spread> = HashSet::with_capacity_and_hasher(words.len(), Spread);
+        let mut seen = Grams::new(words.len());
         let (mut doubled, mut counted) = (0u64, 0usize);
         for (at, gram) in words.grams(GRAM).enumerate() {
             if !seen.insert(gram) {

@@ -14,6 +14,7 @@ const LETTERS_MIN: usize = 24;
 const LATIN_LETTERS_MIN: usize = 80;
 /// The part of a text by which its language is told, in bytes: more would cost and change nothing.
 const SAMPLE_BYTES: usize = 600;
+const GLANCE_BYTES: usize = 200;
 
 /// Words by which somebody may ask for another language.
 static NAMED: Phrases = Phrases::new(|| {
@@ -123,7 +124,9 @@ fn differs_in_latin(prose: &str, user: &str, said: &Letters, asked: &Letters) ->
     let is_long = |letters: &Letters| letters.count(Script::Latin) >= LATIN_LETTERS_MIN;
     is_long(said)
         && is_long(asked)
-        && whichlang::detect_language(prose) != whichlang::detect_language(sample(user))
+        // A glance settles most; only where it sees a difference is more read.
+        && detect(prose, GLANCE_BYTES) != detect(user, GLANCE_BYTES)
+        && detect(prose, SAMPLE_BYTES) != detect(user, SAMPLE_BYTES)
         // Code, lists, names and formulas look like any language: both halves must agree.
         && is_prose(prose)
         && is_steady(prose)
@@ -160,8 +163,16 @@ fn is_as_before(prose: &str, script: Script, reply: &Reply<'_>) -> bool {
     })
 }
 
+fn detect(text: &str, bytes_max: usize) -> whichlang::Lang {
+    whichlang::detect_language(first(text, bytes_max))
+}
+
 fn sample(text: &str) -> &str {
-    let mut end = text.len().min(SAMPLE_BYTES);
+    first(text, SAMPLE_BYTES)
+}
+
+fn first(text: &str, bytes_max: usize) -> &str {
+    let mut end = text.len().min(bytes_max);
     while !text.is_char_boundary(end) {
         end -= 1;
     }

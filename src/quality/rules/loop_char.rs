@@ -54,29 +54,37 @@ impl std::io::Write for Counter {
 /// False where compressing would be in vain, found out at a fraction of its price: where few places repeat eight bytes
 /// that stood before, what is new costs about its entropy, and that alone keeps the ratio below the threshold.
 fn may_shrink(bytes: &[u8], threshold: f64) -> bool {
-    const SLOTS: usize = 1 << 12;
+    const SLOTS: usize = 1 << 10;
     const CHECKED_BYTES: usize = 16 << 10;
     // A loop shows in the last part as in the whole; what is checked is bounded.
     let bytes = &bytes[bytes.len().saturating_sub(CHECKED_BYTES)..];
-    let mut last = [u32::MAX; SLOTS];
-    let mut counts = [0u32; 256];
-    let mut repeated = 0usize;
-    for (at, gram) in bytes.windows(8).enumerate() {
-        counts[gram[0] as usize] += 1;
+    let mut last = [0u64; SLOTS];
+    let (mut sampled, mut repeated) = (0u32, 0u32);
+    for gram in bytes.windows(8) {
         let gram = u64::from_le_bytes(gram.try_into().expect("eight bytes"));
-        let slot = (gram.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 52) as usize;
-        let before = last[slot] as usize;
-        last[slot] = at as u32;
-        repeated += usize::from(before < at && bytes[before..before + 8] == bytes[at..at + 8]);
+        let hash = gram.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+        // One gram in four, chosen by what it is, so that a repetition is chosen where its first was.
+        if hash.is_multiple_of(4) {
+            let slot = &mut last[(hash >> 2) as usize % SLOTS];
+            sampled += 1;
+            repeated += u32::from(*slot == gram);
+            *slot = gram;
+        }
     }
-    let total = (bytes.len() - 7) as f64;
+    // A text of few grams, chosen or not, is a loop.
+    if (sampled as usize) < bytes.len() / 16 {
+        return true;
+    }
+    let mut counts = [0u32; 256];
+    bytes.iter().step_by(3).for_each(|byte| counts[*byte as usize] += 1);
+    let total = bytes.len().div_ceil(3) as f64;
     let entropy: f64 = counts
         .iter()
         .filter(|count| **count > 0)
         .map(|count| f64::from(*count) / total)
         .map(|share| -share * share.log2())
         .sum();
-    let new = 1.0 - repeated as f64 / total;
+    let new = 1.0 - f64::from(repeated) / f64::from(sampled);
     // Matches shorter than eight bytes make what is new cheaper, to less than half in no text that was seen.
     new * entropy * 0.4 < 8.0 / threshold
 }

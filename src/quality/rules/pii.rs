@@ -5,6 +5,8 @@ pub struct Pii;
 
 /// How secret keys begin (`OpenAI`, AWS, GitHub, Google, Slack).
 const KEYS: [&str; 6] = ["sk-", "AKIA", "ghp_", "github_pat_", "AIza", "xoxb-"];
+/// No address, number or key is shorter.
+const WORD_MIN: usize = 6;
 /// Addresses that are nobody's (RFC 2606, RFC 5737) or stand in every text about networks.
 const NOBODYS: [&str; 6] = ["example.", "@test.", "127.0.0.1", "0.0.0.0", "192.168.", "255.255."];
 
@@ -24,7 +26,11 @@ impl Rule for Pii {
             || has_digits(bytes, 8)
             || KEYS.iter().any(|key| memchr::memmem::find(bytes, key.as_bytes()).is_some());
         let mut words = reply.answer.split(|c: char| c.is_whitespace() || "\"'<>()[]{},;，。；：（）".contains(c));
-        may_hold && (words.any(is_personal) || has_spaced_number(reply.answer))
+        let holds_data = |word: &str| {
+            let is_candidate = word.len() >= WORD_MIN && word.bytes().any(|byte| byte.is_ascii_digit() || byte == b'@');
+            is_candidate && is_personal(word)
+        };
+        may_hold && (words.any(holds_data) || has_spaced_number(reply.answer))
     }
 }
 
@@ -98,6 +104,9 @@ fn is_account(word: &str) -> bool {
     }) == 1
 }
 
+/// A telephone's number with its country has no fewer.
+const DIGITS_MIN: usize = 10;
+
 /// True for a card's number (13 to 19 digits, Luhn) or a telephone's with its country, in groups or not.
 fn has_spaced_number(text: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_digit() || b" -+".contains(&byte);
@@ -105,6 +114,10 @@ fn has_spaced_number(text: &str) -> bool {
     while let Some(start) = rest.iter().position(|byte| byte.is_ascii_digit() || *byte == b'+') {
         rest = &rest[start..];
         let length = rest.iter().position(|byte| !is_part(*byte)).unwrap_or(rest.len());
+        if length < DIGITS_MIN {
+            rest = &rest[length.max(1)..];
+            continue;
+        }
         let digits: Vec<u8> = rest[..length].iter().filter(|byte| byte.is_ascii_digit()).copied().collect();
         let is_phone = rest[0] == b'+' && (10..=14).contains(&digits.len());
         let is_card = (13..=19).contains(&digits.len()) && matches!(digits[0], b'3'..=b'6') && is_luhn(&digits);

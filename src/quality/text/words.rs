@@ -15,24 +15,28 @@ impl Words {
     pub fn of(text: &str) -> Self {
         let mut words = Self { ids: Vec::with_capacity(text.len() / 4), lengths: Vec::with_capacity(text.len() / 4) };
         let (mut hash, mut length) = (0u32, 0u32);
-        for character in text.chars() {
-            if character.is_ascii() {
-                let byte = character as u8;
-                if byte.is_ascii_alphanumeric() || byte == b'_' {
-                    hash = mix(hash, u32::from(byte.to_ascii_lowercase()));
-                    length += 1;
+        let bytes = text.as_bytes();
+        let mut at = 0;
+        while let Some(byte) = bytes.get(at) {
+            let letter = ASCII_LETTERS[*byte as usize];
+            if letter != 0 {
+                (hash, length) = (mix(hash, u32::from(letter)), length + 1);
+                at += 1;
+            } else if byte.is_ascii() {
+                words.push(&mut hash, &mut length);
+                at += 1;
+            } else {
+                let Some(character) = text[at..].chars().next() else { break };
+                at += character.len_utf8();
+                if stands_alone(character) {
+                    words.push(&mut hash, &mut length);
+                    (hash, length) = (mix(0, character as u32), 1);
+                    words.push(&mut hash, &mut length);
+                } else if character.is_alphanumeric() {
+                    (hash, length) = (mix(hash, character as u32), length + 1);
                 } else {
                     words.push(&mut hash, &mut length);
                 }
-            } else if stands_alone(character) {
-                words.push(&mut hash, &mut length);
-                (hash, length) = (mix(0, character as u32), 1);
-                words.push(&mut hash, &mut length);
-            } else if character.is_alphanumeric() {
-                hash = mix(hash, character as u32);
-                length += 1;
-            } else {
-                words.push(&mut hash, &mut length);
             }
         }
         words.push(&mut hash, &mut length);
@@ -67,6 +71,19 @@ impl Words {
     }
 }
 
+/// The letter in lower case, the digit or the underscore that a byte stands for; 0 for everything else.
+const ASCII_LETTERS: [u8; 256] = {
+    let mut letters = [0; 256];
+    let mut byte = 0u8;
+    while byte < 128 {
+        if byte.is_ascii_alphanumeric() || byte == b'_' {
+            letters[byte as usize] = byte.to_ascii_lowercase();
+        }
+        byte += 1;
+    }
+    letters
+};
+
 /// True for characters that are words: Chinese, Japanese and Korean.
 pub fn stands_alone(character: char) -> bool {
     matches!(character, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}' | '\u{20000}'..='\u{2ffff}')
@@ -74,6 +91,37 @@ pub fn stands_alone(character: char) -> bool {
 
 fn mix(hash: u32, value: u32) -> u32 {
     (hash.rotate_left(5) ^ value).wrapping_mul(0x9e37_79b1)
+}
+
+/// A set of runs of words, of which no more than were announced are put in: a table with room for twice as many.
+pub struct Grams {
+    slots: Vec<u64>,
+    shift: u32,
+}
+
+impl Grams {
+    /// Makes an empty set for `count` runs.
+    pub fn new(count: usize) -> Self {
+        let bits = (count.max(8) * 2).next_power_of_two().trailing_zeros();
+        Self { slots: vec![0; 1 << bits], shift: 64 - bits }
+    }
+
+    /// Puts a run in; false where it is there already.
+    pub fn insert(&mut self, gram: u64) -> bool {
+        // Zero stands for an empty slot.
+        let gram = gram.max(1);
+        let mut slot = (gram.wrapping_mul(0xd6e8_feb8_6659_fd93) >> self.shift) as usize;
+        loop {
+            match self.slots[slot] {
+                0 => {
+                    self.slots[slot] = gram;
+                    return true;
+                }
+                other if other == gram => return false,
+                _ => slot = (slot + 1) % self.slots.len(),
+            }
+        }
+    }
 }
 
 /// Hashes numbers that are hashes already.

@@ -1,0 +1,148 @@
+//! What is kept of finished rows: rules, duplicates, the best by score.
+
+use serde_json::{Value, json};
+
+use crate::support::{Place, conversation, jsonl};
+
+fn row(id: &str, turns: &[(&str, &str)]) -> Value {
+    let messages = turns.iter().flat_map(|(user, answer)| {
+        [json!({"role": "user", "content": user}), json!({"role": "assistant", "content": answer})]
+    });
+    json!({"id": id, "topic": "harbors", "messages": messages.collect::<Vec<_>>()})
+}
+
+fn ids(place: &Place, name: &str) -> Vec<String> {
+    place.rows(name).iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
+}
+
+fn report(place: &Place) -> Value {
+    serde_json::from_str(&place.read("report.json")).unwrap()
+}
+
+#[test]
+fn rows_with_bad_answers_go_with_their_reason_or_are_cut() {
+    let place = Place::new();
+    let babble = "I will say it once more. ".repeat(40);
+    let rows = [
+        row("good", &[("Where is the harbor?", "In the north.")]),
+        row("late", &[("Where is the harbor?", "In the north."), ("And the mill?", &babble)]),
+        row("first", &[("Where is the harbor?", &babble)]),
+        row("leaky", &[("Where is the harbor?", "North.<|im_end|>")]),
+        row("declined", &[("Where is the harbor?", "I'm sorry, but I can't help with that.")]),
+        json!({"id": "cut", "messages": [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "Because"}],
+            "meta": {"turns": [{"finish_reason": "length"}]}}),
+        json!({"id": "nothing", "dialogue": []}),
+    ];
+    place.write("in.jsonl", jsonl(&rows));
+    let command = ["filter", "in.jsonl", "-o", "kept.jsonl", "--rejected", "rejected.jsonl", "--report", "report.json"];
+    let finished = place.run(&command);
+    assert_eq!(finished.code, Some(3), "{}", finished.stderr);
+    assert_eq!(ids(&place, "kept.jsonl"), ["good", "declined"]);
+    let reasons: Vec<String> = place
+        .rows("rejected.jsonl")
+        .iter()
+        .map(|row| format!("{} {}", row["id"].as_str().unwrap(), row["meta"]["rejected"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        reasons,
+        [
+            "late turn 2: loop_token",
+            "first turn 1: loop_token",
+            "leaky turn 1: template_leak",
+            "cut turn 1: finish_length"
+        ]
+    );
+    assert_eq!(place.rows("rejected.jsonl")[0]["meta"]["topic"], "harbors");
+    let found = report(&place);
+    assert_eq!(found["rejected"], json!({"loop_token": 2, "template_leak": 1, "finish_length": 1}));
+    assert_eq!((&found["rows"], &found["kept"], &found["invalid"]), (&json!(7), &json!(2), &json!(1)));
+    assert_eq!(found["quality"]["rules"]["refusal"]["examples"], json!(["declined"]));
+    assert_eq!(found["gate"], "standard");
+    insta::assert_snapshot!(finished.stderr);
+
+    // Other thresholds, the same rows, the same place.
+    place.run(&[&command[..], &["--on-reject", "cut"]].concat());
+    assert_eq!(ids(&place, "kept.jsonl"), ["good", "late", "declined"]);
+    let late = &place.rows("kept.jsonl")[1];
+    assert_eq!(
+        (late["messages"].as_array().unwrap().len(), &late["meta"]["stopped"]),
+        (2, &json!("turn 2: loop_token"))
+    );
+    place.run(&[&command[..], &["--gate", "strict"]].concat());
+    assert_eq!(ids(&place, "kept.jsonl"), ["good"]);
+    place.run(&[&command[..], &["--rules", "loop_token=off,dup_10gram=off,loop_char=off,template_leak=flag"]].concat());
+    assert_eq!(ids(&place, "kept.jsonl"), ["good", "late", "first", "leaky", "declined"]);
+    let text = place.read("kept.jsonl");
+    place.run(&[&command[..], &["--rules", "loop_token=off,dup_10gram=off,loop_char=off,template_leak=flag"]].concat());
+    assert_eq!(place.read("kept.jsonl"), text);
+}
+
+#[test]
+fn of_duplicates_and_near_duplicates_the_first_stays() {
+    let place = Place::new();
+    let long = "Please write a short letter to the harbor master about the broken crane on the northern quay.";
+    let near = long.replace("short", "brief");
+    let shout = long.to_uppercase();
+    let rows = [
+        row("bad", &[(long, "<|im_end|>")]),
+        row("one", &[(long, "Dear harbor master.")]),
+        row("shouted", &[(&shout, "Dear master.")]),
+        row("near", &[(&near, "Dear sir.")]),
+        row("other", &[("Why is the sea salty?", "Rivers bring it.")]),
+    ];
+    place.write("in.jsonl", jsonl(&rows));
+    let command = ["filter", "in.jsonl", "-o", "kept.jsonl", "--report", "report.json"];
+    place.complete(&command);
+    assert_eq!(ids(&place, "kept.jsonl"), ["one", "shouted", "near", "other"]);
+    place.complete(&[&command[..], &["--duplicates", "drop", "--near-duplicates", "0.8"]].concat());
+    assert_eq!(ids(&place, "kept.jsonl"), ["one", "other"]);
+    assert_eq!(report(&place)["rejected"], json!({"template_leak": 1, "duplicate": 1, "near_duplicate": 1}));
+    place.complete(&[&command[..], &["--gate", "off", "--near-duplicates", "0.8"]].concat());
+    assert_eq!(ids(&place, "kept.jsonl"), ["bad", "other"]);
+}
+
+#[test]
+fn the_best_stay_in_input_order_and_keep_their_distance() {
+    let place = Place::new();
+    let long = "Please write a short letter to the harbor master about the broken crane on the northern quay.";
+    let scored = |id: &str, user: &str, score: Value| {
+        let mut row = row(id, &[(user, "An answer.")]);
+        row["judge"] = json!({"score": score});
+        row
+    };
+    let near = long.replace("short", "brief");
+    let rows = [
+        scored("low", "Why is the sea salty?", json!(2)),
+        scored("high", long, json!(9)),
+        scored("near", &near, json!(8.5)),
+        scored("middle", "How deep is the lake behind the mill?", json!(7)),
+        scored("unscored", "Who built the mill?", Value::Null),
+    ];
+    place.write("in.jsonl", jsonl(&rows));
+    let command =
+        ["filter", "in.jsonl", "-o", "kept.jsonl", "--report", "report.json", "--score", "judge.score", "--top", "2"];
+    place.complete(&command);
+    assert_eq!(ids(&place, "kept.jsonl"), ["high", "near"]);
+    place.complete(&[&command[..], &["--min-distance", "0.2"]].concat());
+    assert_eq!(ids(&place, "kept.jsonl"), ["high", "middle"]);
+    assert_eq!(report(&place)["rejected"], json!({"near_duplicate": 1, "no_score": 1, "outscored": 1}));
+}
+
+#[test]
+fn what_a_run_writes_is_filtered_as_it_is_and_constant_answers_are_named() {
+    let place = Place::new();
+    let rows: Vec<Value> = (0..10).map(|number| conversation(&format!("subject {number}"), 2)).collect();
+    place.write("in.jsonl", jsonl(&rows));
+    place.complete(&["distill", "in.jsonl", "--teacher", "simulated", "-o", "out.jsonl"]);
+    // The simulated teacher has few sentences, and says some of them twice.
+    place.complete(&["filter", "out.jsonl", "-o", "kept.jsonl", "--rules", "dup_10gram=off"]);
+    assert!(place.read("kept.jsonl") == place.read("out.jsonl"), "the rows are not the same");
+    let constant: Vec<Value> = (0..6)
+        .map(|number| row(&number.to_string(), &[(&format!("Question {number}?"), "That is a very good question.")]))
+        .collect();
+    place.write("constant.jsonl", jsonl(&constant));
+    place.complete(&["filter", "constant.jsonl", "-o", "kept.jsonl", "--report", "report.json"]);
+    assert_eq!(report(&place)["quality"]["rules"]["boilerplate_constant"]["hits"], 3);
+    let finished = place.run(&["filter", "constant.jsonl", "-o", "kept.jsonl", "--near-duplicates", "0.2"]);
+    assert_eq!(finished.code, Some(2));
+}
