@@ -9,7 +9,9 @@ use super::first_pass::{Prepared, prepare};
 use super::limits::limits;
 use super::machine::footprint;
 use super::model::{Found, find_teacher};
-use super::options::{GateArgs, Options, QuestionArgs, ReadArgs, RemainArgs, RunArgs, StoreArgs, WriteArgs};
+use super::options::{
+    DuplicateArgs, GateArgs, Options, QuestionArgs, ReadArgs, RemainArgs, RuleArgs, RunArgs, StoreArgs, WriteArgs,
+};
 use super::output::{Gated, OUTPUT, Writer, Written, check_output, check_writable};
 use super::signals::Signals;
 use super::{CliError, CliResult, recipe, store};
@@ -51,6 +53,12 @@ pub struct DistillArgs {
     read: ReadArgs,
 
     #[command(flatten)]
+    rule: RuleArgs,
+
+    #[command(flatten)]
+    duplicate: DuplicateArgs,
+
+    #[command(flatten)]
     write: WriteArgs,
 
     #[command(flatten)]
@@ -78,8 +86,10 @@ pub fn run(args: DistillArgs) -> CliResult {
 }
 
 async fn distill(args: DistillArgs) -> CliResult {
-    let options =
-        Options::resolve(&args.store, &[&args.read, &args.write, &args.gate, &args.remain, &args.question, &args.run])?;
+    let options = Options::resolve(
+        &args.store,
+        &[&args.read, &args.rule, &args.duplicate, &args.write, &args.gate, &args.remain, &args.question, &args.run],
+    )?;
     let format = options.output_format()?;
     check_output(&args.output, &args.input)?;
     check_writable(&args.output, format)?;

@@ -3,7 +3,9 @@ use clap::Args;
 use super::error::exit_code;
 use super::first_pass::prepare;
 use super::model::find_teacher;
-use super::options::{GateArgs, Options, QuestionArgs, ReadArgs, RemainArgs, StoreArgs, WriteArgs};
+use super::options::{
+    DuplicateArgs, GateArgs, Options, QuestionArgs, ReadArgs, RemainArgs, RuleArgs, StoreArgs, WriteArgs,
+};
 use super::output::{Gated, OUTPUT, Writer, check_output};
 use super::{CliResult, recipe, store};
 use crate::report::words::{counted, number};
@@ -35,6 +37,12 @@ pub struct ExportArgs {
     read: ReadArgs,
 
     #[command(flatten)]
+    rule: RuleArgs,
+
+    #[command(flatten)]
+    duplicate: DuplicateArgs,
+
+    #[command(flatten)]
     write: WriteArgs,
 
     #[command(flatten)]
@@ -48,7 +56,10 @@ pub struct ExportArgs {
 }
 
 pub fn run(args: ExportArgs) -> CliResult {
-    let options = Options::resolve(&args.store, &[&args.read, &args.write, &args.gate, &args.remain, &args.question])?;
+    let options = Options::resolve(
+        &args.store,
+        &[&args.read, &args.rule, &args.duplicate, &args.write, &args.gate, &args.remain, &args.question],
+    )?;
     let format = options.output_format()?;
     check_output(&args.output, &args.input)?;
     let found = find_teacher(args.teacher.as_deref(), &options)?;

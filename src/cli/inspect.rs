@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::error::exit_code;
 use super::first_pass::{Spool, each_row, open_inputs};
-use super::options::{Options, ReadArgs, StoreArgs};
+use super::options::{Options, ReadArgs, RuleArgs, StoreArgs};
 use super::{CliError, CliResult};
 use crate::dataset::{Census, Histogram};
 use crate::report::words::{counted, number};
@@ -26,11 +26,14 @@ pub struct InspectArgs {
     read: ReadArgs,
 
     #[command(flatten)]
+    rule: RuleArgs,
+
+    #[command(flatten)]
     store: StoreArgs,
 }
 
 pub fn run(args: InspectArgs) -> CliResult {
-    let options = Options::resolve(&args.store, &[&args.read])?;
+    let options = Options::resolve(&args.store, &[&args.read, &args.rule])?;
     let reader = options.row_reader()?;
     let spool = Spool::temporary()?;
     let mut left = options.limit.unwrap_or(u64::MAX);

@@ -97,6 +97,18 @@ option_groups! {
         #[arg(long, value_name = "NAMES", conflicts_with = "format")]
         map: String,
 
+        /// Of a tree of messages: best, the thread with the best ranks, or all [default: best]
+        #[arg(long, value_name = "WHICH", value_parser = named::<Threads>)]
+        threads: Threads,
+
+        /// Read only the first N rows
+        #[arg(long, value_name = "N")]
+        limit: u64,
+    }
+
+    /// Options that decide how oddities of rows are met.
+    #[command(next_help_heading = "What is read")]
+    RuleArgs {
         /// What the assistant says before the first user: keep it as context, or drop it [default: keep]
         #[arg(long, value_name = "RULE", value_parser = named::<Greeting>)]
         greeting: Greeting,
@@ -130,18 +142,14 @@ option_groups! {
         /// Fill gaps of users and system messages, such as name=Ada,author=the team
         #[arg(long, value_name = "NAMES")]
         fill: String,
+    }
 
+    /// Options that decide what becomes of duplicates.
+    #[command(next_help_heading = "What is read")]
+    DuplicateArgs {
         /// Rows whose users say what an earlier row's say, but for case and spaces: keep or drop them [default: keep]
         #[arg(long, value_name = "RULE", value_parser = named::<Duplicates>)]
         duplicates: Duplicates,
-
-        /// Of a tree of messages: best, the thread with the best ranks, or all [default: best]
-        #[arg(long, value_name = "WHICH", value_parser = named::<Threads>)]
-        threads: Threads,
-
-        /// Read only the first N rows
-        #[arg(long, value_name = "N")]
-        limit: u64,
     }
 
     /// Options that decide what is written.

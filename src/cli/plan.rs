@@ -9,7 +9,7 @@ use super::error::exit_code;
 use super::first_pass::{Prepared, Row, prepare};
 use super::limits::limits;
 use super::model::{Found, find_teacher};
-use super::options::{GateArgs, Options, QuestionArgs, ReadArgs, RunArgs, StoreArgs};
+use super::options::{DuplicateArgs, GateArgs, Options, QuestionArgs, ReadArgs, RuleArgs, RunArgs, StoreArgs};
 use super::{CliError, CliResult, recipe, store};
 use crate::conversation::{
     Answer, ConversationKey, Fingerprint, Finish, Message, Question, Role, Seed, Usage, estimate_tokens,
@@ -43,6 +43,12 @@ pub struct PlanArgs {
     read: ReadArgs,
 
     #[command(flatten)]
+    rule: RuleArgs,
+
+    #[command(flatten)]
+    duplicate: DuplicateArgs,
+
+    #[command(flatten)]
     gate: GateArgs,
 
     #[command(flatten)]
@@ -66,7 +72,10 @@ struct Plan {
 }
 
 pub fn run(args: PlanArgs) -> CliResult {
-    let options = Options::resolve(&args.store, &[&args.read, &args.gate, &args.question, &args.run])?;
+    let options = Options::resolve(
+        &args.store,
+        &[&args.read, &args.rule, &args.duplicate, &args.gate, &args.question, &args.run],
+    )?;
     let found = find_teacher(args.teacher.as_deref(), &options)?;
     // A cap or a pace that the run would refuse is refused here already.
     let cap = limits(&options, &found)?.budget.cost;

@@ -9,7 +9,9 @@ use clap::Args;
 use super::error::exit_code;
 use super::first_pass::prepare;
 use super::model::find_teacher;
-use super::options::{GateArgs, Options, QuestionArgs, ReadArgs, RemainArgs, StoreArgs, WriteArgs};
+use super::options::{
+    DuplicateArgs, GateArgs, Options, QuestionArgs, ReadArgs, RemainArgs, RuleArgs, StoreArgs, WriteArgs,
+};
 use super::output::{Gated, Writer};
 use super::{CliError, CliResult, recipe, store};
 use crate::export::is_directory;
@@ -45,6 +47,12 @@ pub struct VerifyArgs {
     read: ReadArgs,
 
     #[command(flatten)]
+    rule: RuleArgs,
+
+    #[command(flatten)]
+    duplicate: DuplicateArgs,
+
+    #[command(flatten)]
     write: WriteArgs,
 
     #[command(flatten)]
@@ -58,7 +66,10 @@ pub struct VerifyArgs {
 }
 
 pub fn run(args: VerifyArgs) -> CliResult {
-    let options = Options::resolve(&args.store, &[&args.read, &args.write, &args.gate, &args.remain, &args.question])?;
+    let options = Options::resolve(
+        &args.store,
+        &[&args.read, &args.rule, &args.duplicate, &args.write, &args.gate, &args.remain, &args.question],
+    )?;
     if args.input.is_empty() != args.output.is_none() {
         return Err(CliError::usage(
             "an output is verified against its input",

@@ -146,3 +146,13 @@ fn what_a_run_writes_is_filtered_as_it_is_and_constant_answers_are_named() {
     let finished = place.run(&["filter", "constant.jsonl", "-o", "kept.jsonl", "--near-duplicates", "0.2"]);
     assert_eq!(finished.code, Some(2));
 }
+
+#[test]
+fn options_that_would_change_nothing_are_refused() {
+    let place = Place::new();
+    place.write("in.jsonl", jsonl(&[conversation("a", 1)]));
+    for command in ["convert", "filter"] {
+        let finished = place.run(&[command, "in.jsonl", "-o", "out.jsonl", "--greeting", "drop"]);
+        assert_eq!(finished.code, Some(2), "{command}: {}", finished.stderr);
+    }
+}

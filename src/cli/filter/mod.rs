@@ -17,7 +17,7 @@ use decide::{Decision, Judge};
 
 use super::error::exit_code;
 use super::first_pass::{Spool, each_row, open_inputs};
-use super::options::{GateArgs, GateProfile, Options, ReadArgs, RemainArgs, StoreArgs, WriteArgs};
+use super::options::{DuplicateArgs, GateArgs, GateProfile, Options, ReadArgs, RemainArgs, StoreArgs, WriteArgs};
 use super::output::{Missing, check_output, check_writable, would_empty, write_companion};
 use super::{CliError, CliResult};
 use crate::conversation::Record;
@@ -76,6 +76,9 @@ pub struct FilterArgs {
     read: ReadArgs,
 
     #[command(flatten)]
+    duplicate: DuplicateArgs,
+
+    #[command(flatten)]
     write: WriteArgs,
 
     #[command(flatten)]
@@ -91,7 +94,7 @@ fn distance(text: &str) -> Result<f64, &'static str> {
 }
 
 pub fn run(args: FilterArgs) -> CliResult {
-    let options = Options::resolve(&args.store, &[&args.gate, &args.remain, &args.read, &args.write])?;
+    let options = Options::resolve(&args.store, &[&args.gate, &args.remain, &args.read, &args.duplicate, &args.write])?;
     let (reader, format) = (options.row_reader()?, options.output_format()?);
     let gate = options.gate_or(GateProfile::Standard)?;
     check_output(&args.output, &args.input)?;
