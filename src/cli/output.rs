@@ -8,7 +8,9 @@ use super::first_pass::{Row, Rows};
 use super::options::Options;
 use crate::conversation::{Dialogue, Outcome, Price, Role, Seed};
 use crate::dataset::expand;
-use crate::export::{Format, Incomplete, OutputError, OutputFile, Sink, Unfit, incomplete_row, is_directory, record};
+use crate::export::{
+    Format, Incomplete, OutputError, OutputFile, Sink, Unfit, incomplete_row, is_directory, pairs, record,
+};
 use crate::quality::Boilerplate;
 use crate::recipe::{Progress, Recipe, Replay};
 use crate::report::QualityReport;
@@ -127,9 +129,9 @@ impl Writer<'_> {
                     }
                     if self.is_written(&ended) {
                         let stopped = ended.fault.as_ref().filter(|(kind, _)| *kind == "stopped");
-                        let record = record(&seed, &ended.dialogue, stopped.map(|(_, reason)| reason.as_str()));
-                        match output.write(&record)? {
-                            Ok(()) => written.rows += 1,
+                        let stopped = stopped.map(|(_, reason)| reason.as_str());
+                        match self.write_rows(&seed, &ended.dialogue, stopped, &mut output)? {
+                            Ok(rows) => written.rows += rows,
                             Err(Unfit(reason)) => {
                                 *written.unfit.entry(reason.to_owned()).or_default() += 1;
                                 missing.add(&Incomplete { id: Some(&seed.id), kind: "unfit", reason, ..entry })?;
@@ -148,6 +150,24 @@ impl Writer<'_> {
         written.listed = missing.count;
         written.incomplete_path = missing.finish()?;
         Ok(written)
+    }
+
+    /// Writes what a conversation makes of rows, and returns how many records these were; inside, why there is none.
+    fn write_rows(
+        &self,
+        seed: &Seed,
+        dialogue: &Dialogue,
+        stopped: Option<&str>,
+        output: &mut Sink,
+    ) -> Result<Result<u64, Unfit>, CliError> {
+        if !self.format.wants_pairs() {
+            return Ok(output.write(&record(seed, dialogue, stopped))?.map(|()| 1));
+        }
+        let mut count = 0;
+        for pair in pairs(seed, dialogue) {
+            count += u64::from(output.write(&pair)?.is_ok());
+        }
+        Ok(if count == 0 { Err(Unfit("no_pair")) } else { Ok(count) })
     }
 
     fn is_written(&self, ended: &Ended) -> bool {

@@ -23,7 +23,7 @@ mod trl;
 pub use column::{Column, Kind, Leaf};
 pub use file::{OutputError, OutputFile};
 pub use incomplete::{Incomplete, incomplete_row};
-pub use record::record;
+pub use record::{pairs, record};
 pub use sink::{Sink, is_directory};
 
 use std::path::Path;
@@ -43,6 +43,12 @@ pub trait Format: Send + Sync {
     /// Appends the rows that a record makes to `out`, line ends included. Fails where the trainer would refuse or
     /// spoil the row.
     fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit>;
+
+    /// True where a row is two answers to one question, or says of an answer whether it is good: of a distilled
+    /// conversation such rows are made of the attempts that were rejected.
+    fn wants_pairs(&self) -> bool {
+        false
+    }
 
     /// Returns a file that the trainer wants beside the output: its name, and what it holds with the old content.
     fn companion(&self, _output: &Path, _old: Option<Value>) -> Option<(&'static str, Value)> {

@@ -21,6 +21,10 @@ impl Format for Dpo {
         "dpo"
     }
 
+    fn wants_pairs(&self) -> bool {
+        true
+    }
+
     fn columns(&self) -> &'static [Column] {
         const { &[id(), messages("prompt", PLAIN), messages("chosen", THINKING), messages("rejected", THINKING), meta()] }
     }
@@ -43,6 +47,10 @@ impl Format for Dpo {
 impl Format for Kto {
     fn name(&self) -> &'static str {
         "kto"
+    }
+
+    fn wants_pairs(&self) -> bool {
+        true
     }
 
     fn columns(&self) -> &'static [Column] {

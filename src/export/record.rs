@@ -1,6 +1,6 @@
 use serde_json::{Map, Value, json};
 
-use crate::conversation::{Answer, Dialogue, Line, Record, Seed};
+use crate::conversation::{Answer, Dialogue, Finish, Line, Record, Rejected, Seed};
 
 /// Returns a finished dialogue as a record.
 ///
@@ -15,6 +15,27 @@ pub fn record(seed: &Seed, dialogue: &Dialogue, stopped: Option<&str>) -> Record
     let mut meta = meta(seed, dialogue);
     meta.extend(stopped.map(|reason| ("stopped".to_owned(), reason.into())));
     Record { id: seed.id.clone(), lines: lines.collect(), meta, ..Record::default() }
+}
+
+/// Returns, for each attempt at a turn that was rejected where a later one was good, the dialogue up to the good answer with
+/// the rejected one as the worse. An attempt that is no whole answer, or the same words, makes none.
+pub fn pairs(seed: &Seed, dialogue: &Dialogue) -> Vec<Record> {
+    let answers = dialogue.spoken.iter().enumerate().filter(|(_, spoken)| spoken.answer.is_some());
+    let ends: Vec<usize> = answers.map(|(at, _)| at + 1).collect();
+    let whole = record(seed, dialogue, None);
+    let has_worse =
+        |rejected: &&Rejected| rejected.answer.finish == Finish::Complete && !rejected.answer.text().trim().is_empty();
+    let pairs = dialogue.rejected.iter().filter(has_worse).filter_map(|rejected| {
+        let end = *ends.get(rejected.turn as usize)?;
+        let answer = &rejected.answer;
+        let worse = Line { message: answer.message.clone(), reasoning: answer.reasoning.clone(), is_trained: true };
+        let (turn, attempt) = (rejected.turn + 1, rejected.attempt + 1);
+        let mut pair = Record { lines: whole.lines[..end].to_vec(), rejected: Some(worse), ..whole.clone() };
+        pair.id = format!("{}#{turn}.{attempt}", seed.id);
+        pair.meta.insert("rejected_by".to_owned(), rejected.rule.into());
+        (pair.lines.last().map(Line::text) != Some(answer.text())).then_some(pair)
+    });
+    pairs.collect()
 }
 
 fn meta(seed: &Seed, dialogue: &Dialogue) -> Map<String, Value> {

@@ -85,6 +85,29 @@ fn no_bad_answer_is_written_or_built_on_and_attempts_are_bounded() {
 }
 
 #[test]
+fn rejected_attempts_make_pairs() {
+    let (place, server) = (Place::new(), MockServer::start(&FAULTS));
+    write_dataset(&place, 40, 3);
+    let model = server.model();
+    let command = ["--teacher", &model, "--gate", "strict"];
+    place.run(&[&["distill", "in.jsonl", "-o", "out.jsonl"][..], &command].concat());
+    let rows = place.rows("out.jsonl");
+    place.run(&[&["export", "in.jsonl", "-o", "pairs.jsonl", "--to", "dpo"][..], &command].concat());
+    let pairs = place.rows("pairs.jsonl");
+    assert!(pairs.len() > 10, "{}", pairs.len());
+    for pair in &pairs {
+        let worse = pair["rejected"][0]["content"].as_str().unwrap();
+        assert!(BAD.iter().any(|bad| worse.contains(bad)) || pair["meta"]["rejected_by"] == "dup_10gram", "{pair}");
+        // What the better answer answers is what the conversation went on with.
+        let id = pair["id"].as_str().unwrap().split('#').next().unwrap();
+        let row = rows.iter().find(|row| row["id"] == id).unwrap();
+        let prompt = pair["prompt"].as_array().unwrap();
+        let said = [&prompt[..], pair["chosen"].as_array().unwrap()].concat();
+        assert_eq!(said, row["messages"].as_array().unwrap()[..said.len()]);
+    }
+}
+
+#[test]
 fn what_stays_bad_is_cut_before_its_turn_and_dropped_where_too_little_remains() {
     let (place, server) = (Place::new(), MockServer::start(&["--fault-by", "question", "--fault", "leak:0.6"]));
     write_dataset(&place, 40, 4);
