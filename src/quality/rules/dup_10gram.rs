@@ -1,12 +1,18 @@
 use super::{Action, Reply, Rule};
-use crate::quality::text::Grams;
+use crate::quality::text::{Grams, Phrases};
 
 /// More than the threshold's share of the letters stand in runs of ten words that stood there before.
 ///
 /// Gopher's repetition filter (Rae et al. 2021, table A1) at one length, with a threshold for chat: as published it drops
-/// one in twelve of GPT-4's answers.
+/// one in twelve of GPT-4's answers. Poems and songs that were asked for may have refrains.
 pub struct Dup10Gram;
 
+/// What has refrains.
+static REFRAINS: Phrases = Phrases::new(|| {
+    Phrases::automaton(&[
+        "poem", "song", "lyric", "refrain", "chorus", "rhyme", "chant", "sing", "repeat", "诗", "歌", "副歌", "重复",
+    ])
+});
 const GRAM: usize = 10;
 const WORDS_MIN: usize = 50;
 
@@ -39,7 +45,7 @@ impl Rule for Dup10Gram {
             }
         }
         let total: u64 = words.lengths.iter().map(|length| u64::from(*length)).sum();
-        doubled as f64 > threshold * total as f64
+        doubled as f64 > threshold * total as f64 && !REFRAINS.occur_in(reply.user)
     }
 }
 

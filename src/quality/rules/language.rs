@@ -102,7 +102,7 @@ impl Rule for Language {
         let differs = if in_script == script {
             in_script == Script::Latin && differs_in_latin(prose, reply.user, &said, &asked)
         } else {
-            is_another_script(&said, &asked)
+            is_another_script(&said, &asked) && (in_script != Script::Latin || has_sentences(prose))
         };
         // The dear questions last.
         differs && !names_a_language(reply) && !is_as_before(prose, in_script, reply)
@@ -127,16 +127,33 @@ fn differs_in_latin(prose: &str, user: &str, said: &Letters, asked: &Letters) ->
         // A glance settles most; only where it sees a difference is more read.
         && detect(prose, GLANCE_BYTES) != detect(user, GLANCE_BYTES)
         && detect(prose, SAMPLE_BYTES) != detect(user, SAMPLE_BYTES)
-        // Code, lists, names and formulas look like any language: both halves must agree.
-        && is_prose(prose)
+        // Code, lists, names and formulas look like any language: there must be sentences, and both halves must agree.
+        && has_sentences(prose)
+        && has_sentences(sample(user))
         && is_steady(prose)
         && is_steady(sample(user))
 }
 
-/// True where hardly more than one character in twelve is a digit or a sign that sentences have no use for.
-fn is_prose(text: &str) -> bool {
-    let is_odd = |byte: &u8| byte.is_ascii_digit() || b"<>{}[]=;/\\|_#*+@$%^&~`".contains(byte);
-    text.bytes().filter(|byte| is_odd(byte)).count() * 12 < text.len()
+/// The commonest words of languages in Latin letters: no sentence goes long without one, names and code do.
+const SMALL_WORDS: &[&str] = &[
+    "the", "of", "and", "to", "a", "is", "that", "it", "you", "this", "are", "be", "with", "for", "not", "der", "die",
+    "das", "und", "ist", "nicht", "ein", "eine", "zu", "den", "mit", "von", "le", "la", "les", "des", "et", "est",
+    "un", "une", "que", "qui", "pas", "el", "los", "las", "en", "es", "por", "con", "una", "para", "o", "e", "os",
+    "do", "da", "em", "um", "uma", "il", "di", "che", "non", "per", "sono", "de", "het", "een", "van", "niet", "op",
+    "och", "att", "som", "det", "ett", "bir", "ve", "bu", "yang", "dan", "w", "z", "na", "nie", "się", "là", "và",
+    "của",
+];
+
+/// True where a text in Latin letters has sentences: hardly more than one character in twelve is a digit or a sign that
+/// sentences have no use for, and one word in eight is small.
+fn has_sentences(text: &str) -> bool {
+    let is_odd = |byte: &u8| byte.is_ascii_digit() || b"<>{}[]()=;/\\|_#*+@$%^&~`".contains(byte);
+    if text.bytes().filter(|byte| is_odd(byte)).count() * 12 >= text.len() {
+        return false;
+    }
+    let words = || text.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());
+    let is_small = |word: &&str| word.len() <= 5 && SMALL_WORDS.iter().any(|small| word.eq_ignore_ascii_case(small));
+    words().filter(is_small).count() * 8 >= words().count()
 }
 
 /// True where both halves of a text are in one language.
@@ -211,6 +228,14 @@ mod tests {
                 && !hits("How do you say that in German? Tell me about the harbor of this city.", GERMAN)
         );
         assert!(!hits("请解释 Kubernetes StatefulSet", ENGLISH) && !hits("OK", CHINESE) && !hits("港口？", "42"));
+        assert!(!hits(
+            "谁写了《傲慢与偏见》？还有呢？",
+            "Jane Austen: Pride and Prejudice, Emma, Mansfield Park, Persuasion, Lady Susan"
+        ));
+        assert!(!hits(
+            "用代码写一个快速排序吧",
+            "def sort(a):\n    if len(a) <= 1:\n        return a\n    return sort([x for x in a if x < a[0]])"
+        ));
         assert!(!hits("用 Python 写", "```python\nprint('The harbor lies in the north of the city')\n```"));
         let mut reply = Reply::new("港口在哪里？", ENGLISH);
         reply.system = Some("Always answer in English.");

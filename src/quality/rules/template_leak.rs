@@ -1,7 +1,10 @@
 use super::{Action, Reply, Rule};
+use std::borrow::Cow;
+
 use crate::quality::text::Phrases;
 
-/// Marks of a chat template in the words, another speaker's line, or a thought that is never closed; not inside code.
+/// Marks of a chat template in the words, another speaker's line, or a thought that is never closed; not inside code, and
+/// not where the user asks about templates or for a script.
 pub struct TemplateLeak;
 
 static MARKS: Phrases = Phrases::new(|| {
@@ -23,6 +26,39 @@ static MARKS: Phrases = Phrases::new(|| {
         "<|system|>",
     ])
 });
+/// By what the user may ask for such marks, or for lines of several speakers.
+static ASKED_FOR: Phrases = Phrases::new(|| {
+    Phrases::automaton(&[
+        "<|",
+        "[inst",
+        "<think",
+        "template",
+        "prompt format",
+        "chatml",
+        "token",
+        "fine-tun",
+        "script",
+        "dialog",
+        "interview",
+        "conversation",
+        "transcript",
+        "screenplay",
+        "role-play",
+        "roleplay",
+        "chat between",
+        "scene",
+        "模板",
+        "对话",
+        "剧本",
+        "台词",
+        "采访",
+        "访谈",
+        "角色扮演",
+        "聊天记录",
+        "脚本",
+        "微调",
+    ])
+});
 const SPEAKERS: [&str; 5] = ["human:", "user:", "assistant:", "### human", "### assistant"];
 
 impl Rule for TemplateLeak {
@@ -35,15 +71,25 @@ impl Rule for TemplateLeak {
     }
 
     fn hits(&self, reply: &Reply<'_>, _: f64) -> bool {
-        let prose = reply.prose();
+        let prose = &outside_inline_code(reply.prose());
         if memchr::memchr2(b'<', b'[', prose.as_bytes()).is_some() {
             let thoughts = |mark: &str| memchr::memmem::find_iter(prose.as_bytes(), mark).count();
-            if MARKS.occur_in(prose) || thoughts("<think>") != thoughts("</think>") {
+            if (MARKS.occur_in(prose) || thoughts("<think>") != thoughts("</think>")) && !ASKED_FOR.occur_in(reply.user)
+            {
                 return true;
             }
         }
-        speaks_for_others(prose)
+        speaks_for_others(prose) && !ASKED_FOR.occur_in(reply.user)
     }
+}
+
+/// Takes out what stands between single backticks on one line.
+fn outside_inline_code(prose: &str) -> Cow<'_, str> {
+    if memchr::memchr(b'`', prose.as_bytes()).is_none() || memchr::memchr2(b'<', b'[', prose.as_bytes()).is_none() {
+        return Cow::Borrowed(prose);
+    }
+    let outside = |line: &str| line.split('`').step_by(2).collect::<Vec<_>>().join(" ");
+    Cow::Owned(prose.lines().map(outside).collect::<Vec<_>>().join("\n"))
 }
 
 /// True where a line behind the first begins with a speaker's name, the user's side of which comes first: a script that
@@ -78,6 +124,9 @@ mod tests {
         );
         assert!(hits("所以。<｜end▁of▁sentence｜>"));
         assert!(!hits("Use this:\n```\n<|im_start|>user\n```") && !hits("x < y, [1], <b>, the user: you"));
+        assert!(!hits("The `<think>` tag opens a thought, `[INST]` a turn."));
+        assert!(!TemplateLeak.hits(&Reply::new("What is ChatML?", "It has <|im_start|> and <|im_end|>."), 0.0));
+        assert!(!TemplateLeak.hits(&Reply::new("写一段对话", "好的：\nUser: Hi."), 0.0));
         assert!(!hits("<think>so</think>Yes.") && !hits("User: Hi.\nBot: Hello.\nUser: Bye."));
     }
 }
