@@ -496,19 +496,9 @@ fn each_rule_of_normalising_is_an_option_and_is_counted() {
         json!({"id": "tools", "messages": [message("user", "a"), message("assistant", "b"), message("user", "c"), call, message("tool", "r"), message("user", "d")]}),
     ];
     place.write("in.jsonl", jsonl(&rows));
-    let run = |arguments: &[&str]| -> (Vec<String>, Value) {
-        let command = ["distill", "in.jsonl", "--teacher", "simulated", "-o", "out.jsonl", "--progress", "json"];
-        let finished = place.complete(&[&command[..], arguments].concat());
-        let summary: Value = serde_json::from_str(finished.stderr.lines().last().unwrap()).unwrap();
-        let roles = |row: &Value| {
-            let messages = row["messages"].as_array().unwrap().iter();
-            messages.map(|message| &message["role"].as_str().unwrap()[..1]).collect::<String>()
-        };
-        let said = place.rows("out.jsonl");
-        (
-            said.iter().map(|row| format!("{} {}", row["id"].as_str().unwrap(), roles(row))).collect(),
-            summary["changed"].clone(),
-        )
+    let run = |arguments: &[&str]| {
+        let (said, counts) = distilled_in(&place, arguments);
+        (said, counts["changed"].clone())
     };
     assert_eq!(
         run(&[]),
@@ -531,10 +521,14 @@ fn each_rule_of_normalising_is_an_option_and_is_counted() {
     assert!(finished.stderr.contains("write one of `skip`, `keep-prefix`, `replay`"), "{}", finished.stderr);
 }
 
-/// Distils rows with the simulated teacher and returns the output, by id: roles as letters, and what was said of it.
 fn distilled(rows: &[Value], arguments: &[&str]) -> (Vec<String>, Value) {
     let place = Place::new();
     place.write("in.jsonl", jsonl(rows));
+    distilled_in(&place, arguments)
+}
+
+/// Distils `in.jsonl` with the simulated teacher and returns the output, by id: roles as letters, and what was said of it.
+fn distilled_in(place: &Place, arguments: &[&str]) -> (Vec<String>, Value) {
     let command = ["distill", "in.jsonl", "--teacher", "simulated", "-o", "out.jsonl", "--progress", "json"];
     let finished = place.complete(&[&command[..], arguments].concat());
     let summary: Value = serde_json::from_str(finished.stderr.lines().last().unwrap()).unwrap();
