@@ -106,7 +106,11 @@ pub fn summary(tally: &Tally, elapsed: Duration, closing: &Closing) -> String {
     if let Some((path, rows)) = &closing.listed {
         row(
             "listed",
-            format!("{} that {} not written: {path}", counted(*rows, "row"), if *rows == 1 { "is" } else { "are" }),
+            format!(
+                "{} that {} not written, or not whole: {path}",
+                counted(*rows, "row"),
+                if *rows == 1 { "is" } else { "are" }
+            ),
         );
     }
     if let Some(hint) = &closing.hint {

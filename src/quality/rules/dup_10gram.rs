@@ -10,7 +10,8 @@ pub struct Dup10Gram;
 /// What has refrains.
 static REFRAINS: Phrases = Phrases::new(|| {
     Phrases::automaton(&[
-        "poem", "song", "lyric", "refrain", "chorus", "rhyme", "chant", "sing", "repeat", "诗", "歌", "副歌", "重复",
+        "poem", "song", "lyric", "refrain", "chorus", "rhyme", " sing ", "repeat", "诗", "歌词", "歌曲", "首歌",
+        "副歌", "重复",
     ])
 });
 const GRAM: usize = 10;

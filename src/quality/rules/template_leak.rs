@@ -26,8 +26,8 @@ static MARKS: Phrases = Phrases::new(|| {
         "<|system|>",
     ])
 });
-/// By what the user may ask for such marks, or for lines of several speakers.
-static ASKED_FOR: Phrases = Phrases::new(|| {
+/// By what the user may ask for such marks.
+static MARKS_ASKED_FOR: Phrases = Phrases::new(|| {
     Phrases::automaton(&[
         "<|",
         "[inst",
@@ -35,8 +35,17 @@ static ASKED_FOR: Phrases = Phrases::new(|| {
         "template",
         "prompt format",
         "chatml",
-        "token",
+        "special token",
+        "tokenizer",
         "fine-tun",
+        "模板",
+        "特殊标记",
+        "微调",
+    ])
+});
+/// By what the user may ask for lines of several speakers.
+static SCRIPT_ASKED_FOR: Phrases = Phrases::new(|| {
+    Phrases::automaton(&[
         "script",
         "dialog",
         "interview",
@@ -47,7 +56,6 @@ static ASKED_FOR: Phrases = Phrases::new(|| {
         "roleplay",
         "chat between",
         "scene",
-        "模板",
         "对话",
         "剧本",
         "台词",
@@ -56,7 +64,6 @@ static ASKED_FOR: Phrases = Phrases::new(|| {
         "角色扮演",
         "聊天记录",
         "脚本",
-        "微调",
     ])
 });
 const SPEAKERS: [&str; 5] = ["human:", "user:", "assistant:", "### human", "### assistant"];
@@ -74,12 +81,13 @@ impl Rule for TemplateLeak {
         let prose = &outside_inline_code(reply.prose());
         if memchr::memchr2(b'<', b'[', prose.as_bytes()).is_some() {
             let thoughts = |mark: &str| memchr::memmem::find_iter(prose.as_bytes(), mark).count();
-            if (MARKS.occur_in(prose) || thoughts("<think>") != thoughts("</think>")) && !ASKED_FOR.occur_in(reply.user)
+            if (MARKS.occur_in(prose) || thoughts("<think>") != thoughts("</think>"))
+                && !MARKS_ASKED_FOR.occur_in(reply.user)
             {
                 return true;
             }
         }
-        speaks_for_others(prose) && !ASKED_FOR.occur_in(reply.user)
+        speaks_for_others(prose) && !SCRIPT_ASKED_FOR.occur_in(reply.user)
     }
 }
 
@@ -126,6 +134,8 @@ mod tests {
         assert!(!hits("Use this:\n```\n<|im_start|>user\n```") && !hits("x < y, [1], <b>, the user: you"));
         assert!(!hits("The `<think>` tag opens a thought, `[INST]` a turn."));
         assert!(!TemplateLeak.hits(&Reply::new("What is ChatML?", "It has <|im_start|> and <|im_end|>."), 0.0));
+        let leak = Reply::new("谢谢，这次对话很有用。", "不客气。<|im_end|>\n<|im_start|>user");
+        assert!(TemplateLeak.hits(&leak, 0.0), "to speak of a dialogue is not to ask for marks");
         assert!(!TemplateLeak.hits(&Reply::new("写一段对话", "好的：\nUser: Hi."), 0.0));
         assert!(!hits("<think>so</think>Yes.") && !hits("User: Hi.\nBot: Hello.\nUser: Bye."));
     }
