@@ -12,5 +12,6 @@ pub mod model;
 pub mod quality;
 pub mod recipe;
 pub mod report;
+pub mod statistics;
 pub mod store;
 pub mod worker;

@@ -1,5 +1,6 @@
 //! The command line: arguments → settings → run → exit code. One file a command.
 
+mod agreement;
 mod convert;
 mod distill;
 mod environment;
@@ -48,6 +49,7 @@ enum Command {
     Convert(convert::ConvertArgs),
     Inspect(inspect::InspectArgs),
     Filter(filter::FilterArgs),
+    Agreement(agreement::AgreementArgs),
     Status(status::StatusArgs),
     Verify(verify::VerifyArgs),
     Mock(mock::MockArgs),
@@ -63,6 +65,7 @@ pub fn main() -> ExitCode {
         Command::Convert(args) => convert::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Filter(args) => filter::run(args),
+        Command::Agreement(args) => agreement::run(&args),
         Command::Status(args) => status::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Mock(args) => mock::run(&args),

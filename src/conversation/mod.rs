@@ -16,6 +16,7 @@ mod record;
 mod seed;
 mod settings;
 mod tokens;
+mod vote;
 
 pub use answer::{Answer, Finish, Usage};
 pub use dice::Dice;
@@ -28,3 +29,4 @@ pub use record::{Line, Record, split_leading_thought};
 pub use seed::{Columns, Seed, Turn};
 pub use settings::Settings;
 pub use tokens::estimate_tokens;
+pub use vote::{Vote, Winner};

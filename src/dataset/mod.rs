@@ -22,6 +22,7 @@ mod role;
 mod row;
 mod rules;
 mod threads;
+mod votes;
 
 pub use census::{Census, Histogram};
 pub use duplicate::{Duplicates, Seen, plain_text};
@@ -34,3 +35,4 @@ pub use read::{Reading, RowReader, Shape, SourceRow};
 pub use row::{Problem, RawRow, RowSource};
 pub use rules::{DoubleUser, EmptyUser, Fill, Greeting, Media, MiddleSystem, Placeholders, Rules, Tools};
 pub use threads::Threads;
+pub use votes::read_vote;

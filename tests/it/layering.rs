@@ -13,6 +13,7 @@ struct Layer {
 
 const LAYERS: &[Layer] = &[
     Layer { module: "conversation", may_import: &[], may_name: &["blake3", "serde", "serde_json"] },
+    Layer { module: "statistics", may_import: &[], may_name: &["serde"] },
     Layer { module: "quality", may_import: &["conversation"], may_name: &["aho_corasick", "flate2", "whichlang"] },
     Layer { module: "recipe", may_import: &["conversation", "quality"], may_name: &[] },
     Layer {
@@ -54,7 +55,7 @@ const LAYERS: &[Layer] = &[
     Layer { module: "worker", may_import: &["conversation", "recipe", "store", "model"], may_name: &["tokio"] },
     Layer {
         module: "report",
-        may_import: &["conversation", "worker", "model"],
+        may_import: &["conversation", "statistics", "worker", "model"],
         may_name: &["serde", "serde_json", "indicatif"],
     },
     Layer {

@@ -385,3 +385,14 @@ fn a_stream_that_stands_still_is_given_up_although_comments_keep_coming() {
     assert!(finished.stderr.contains("1 × timeout_idle"), "{}", finished.stderr);
     assert_eq!(place.rows("out.jsonl")[0]["messages"][1]["content"], "whole");
 }
+
+/// Columns are carried through untouched, the last digit of a number included.
+#[test]
+fn a_number_of_the_source_keeps_its_last_digit() {
+    let place = Place::new();
+    let row =
+        r#"{"messages":[{"role":"user","content":"x"},{"role":"assistant","content":"y"}],"score":3.2277614858260026}"#;
+    place.write("in.jsonl", row);
+    place.complete(&["convert", "in.jsonl", "-o", "out.jsonl"]);
+    assert!(place.read("out.jsonl").contains("3.2277614858260026"), "{}", place.read("out.jsonl"));
+}

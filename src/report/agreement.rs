@@ -1,0 +1,367 @@
+//! How far a judge agrees with people, and people with each other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::votes::{Ballot, PairReport, SystemReport};
+use crate::conversation::{Vote, Winner};
+use crate::statistics::{Conversations, Interval, cohen_kappa, krippendorff_alpha, sign_test, standard_deviation};
+
+/// A judge beside people.
+#[derive(Clone, Debug, Serialize)]
+pub struct AgreementReport {
+    /// What the judge says.
+    pub judge: SideReport,
+    /// What people say.
+    pub human: SideReport,
+    /// Shares of equal votes, for each two groups of voters, turn by turn (Zheng et al., arXiv 2306.05685, table 5).
+    pub agreement: Vec<GroupAgreement>,
+    /// The judge beside the majority of the people.
+    pub majority: MajorityReport,
+    /// Krippendorff's alpha of the people among themselves.
+    pub human_alpha: AlphaReport,
+    /// Each pair of systems on the items that both have voted on.
+    pub pairs: Vec<BiasReport>,
+}
+
+/// One side's votes.
+#[derive(Clone, Debug, Serialize)]
+pub struct SideReport {
+    /// All of them.
+    pub votes: u64,
+    /// Those that changed with the order of the answers.
+    pub inconsistent: u64,
+    /// Systems.
+    pub systems: Vec<SystemReport>,
+    /// Pairs of systems.
+    pub pairs: Vec<PairReport>,
+}
+
+/// How often two groups of voters say the same.
+#[derive(Clone, Debug, Serialize)]
+pub struct GroupAgreement {
+    /// The turn, from 1; 0 is the whole conversation.
+    pub turn: u32,
+    /// A group: voters' names without their numbers.
+    pub first: String,
+    /// Another, or the same.
+    pub second: String,
+    /// Over all pairs of votes on the same answers; a tie agrees with a tie.
+    pub with_ties: Share,
+    /// Over those in which both have decided.
+    pub without_ties: Share,
+}
+
+/// A share of pairs of votes.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Share {
+    /// Equal ones.
+    pub agree: u64,
+    /// All.
+    pub total: u64,
+    /// Their ratio.
+    pub share: Option<f64>,
+    /// Its standard error, clustered by item.
+    pub error: Option<f64>,
+}
+
+/// The judge beside the people's majority, item by item. A majority that is none is a tie.
+#[derive(Clone, Debug, Serialize)]
+pub struct MajorityReport {
+    /// Items on which both have voted.
+    pub items: u64,
+    /// Share of equal ones.
+    pub agreement: Option<f64>,
+    /// Cohen's kappa.
+    pub kappa: Option<f64>,
+    /// Items that both have decided.
+    pub decided_items: u64,
+    /// Share of equal ones among these.
+    pub decided_agreement: Option<f64>,
+    /// Cohen's kappa of these.
+    pub decided_kappa: Option<f64>,
+}
+
+/// Agreement of many.
+#[derive(Clone, Debug, Serialize)]
+pub struct AlphaReport {
+    /// Items with two votes or more.
+    pub units: u64,
+    /// Krippendorff's alpha, nominal.
+    pub alpha: Option<f64>,
+}
+
+/// What the judge sees otherwise than people do, in one pair of systems.
+#[derive(Clone, Debug, Serialize)]
+pub struct BiasReport {
+    /// A system.
+    pub a: String,
+    /// Another.
+    pub b: String,
+    /// Conversations on which both have voted.
+    pub conversations: u64,
+    /// People's mean score of `a`.
+    pub human: f64,
+    /// Its sign test over conversations.
+    pub human_p: f64,
+    /// The judge's.
+    pub judge: f64,
+    /// Its sign test.
+    pub judge_p: f64,
+    /// Judge less people.
+    pub bias: f64,
+    /// Its standard error.
+    pub bias_error: Option<f64>,
+    /// Its 95 % interval.
+    pub bias_interval: Option<Interval>,
+}
+
+/// What is voted on: turn, item and pair of systems in the order of their names.
+type Key = (u32, String, String, String);
+type Votes<'a> = BTreeMap<Key, BTreeMap<&'a str, Vec<Winner>>>;
+
+impl AgreementReport {
+    /// Compares a judge's votes with people's.
+    pub fn of(judge: &[Vote], human: &[Vote]) -> Self {
+        let (judged, voted) = (by_key(judge), by_key(human));
+        Self {
+            judge: SideReport::of(judge),
+            human: SideReport::of(human),
+            agreement: agreement(&judged, &voted),
+            majority: majority(&judged, &voted),
+            human_alpha: alpha(&voted),
+            pairs: biases(&judged, &voted),
+        }
+    }
+
+    /// Returns the report as lines for a terminal.
+    pub fn lines(&self) -> Vec<String> {
+        let share = |share: &Share| {
+            let percent = share.share.map_or("-".to_owned(), |share| format!("{:.0} %", share * 100.0));
+            let error = share.error.map_or(String::new(), |error| format!(" ±{:.0}", error * 196.0));
+            format!("{:<20}", format!("{percent}{error} [{}]", share.total))
+        };
+        let mut lines = vec![format!("{:<6}{:<30}{:<20}{}", "turn", "agreement of", "with ties", "decided by both")];
+        for row in &self.agreement {
+            let who = format!("{} and {}", row.first, row.second);
+            let turn = if row.turn == 0 { "all".to_owned() } else { row.turn.to_string() };
+            lines.push(
+                format!("{turn:<6}{who:<30}{}{}", share(&row.with_ties), share(&row.without_ties))
+                    .trim_end()
+                    .to_owned(),
+            );
+        }
+        let digits = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.3}"));
+        let majority = &self.majority;
+        lines.push(String::new());
+        lines.push(format!(
+            "kappa with people's majority  {} over {} items, {} over {} that both decided",
+            digits(majority.kappa),
+            majority.items,
+            digits(majority.decided_kappa),
+            majority.decided_items
+        ));
+        lines.push(format!(
+            "alpha of the people           {} over {} items",
+            digits(self.human_alpha.alpha),
+            self.human_alpha.units
+        ));
+        let (votes, inconsistent) = (self.judge.votes, self.judge.inconsistent);
+        let percent = 100.0 * inconsistent as f64 / votes.max(1) as f64;
+        lines.push(format!("judge's inconsistent verdicts {inconsistent} of {votes} ({percent:.1} %)"));
+        lines.push(String::new());
+        lines.push(format!("{:<44}{:>6}{:>9}{:>9}{:>9}  95 %", "pair", "n", "people", "judge", "bias"));
+        for pair in &self.pairs {
+            let interval = pair.bias_interval.map_or(String::new(), |interval| {
+                format!("  {:+.1} to {:+.1}", interval.low * 100.0, interval.high * 100.0)
+            });
+            lines.push(format!(
+                "{:<44}{:>6}{:>7.1} %{:>7.1} %{:>+9.1}{interval}",
+                format!("{} against {}", pair.a, pair.b),
+                pair.conversations,
+                pair.human * 100.0,
+                pair.judge * 100.0,
+                pair.bias * 100.0
+            ));
+        }
+        lines
+    }
+}
+
+impl SideReport {
+    fn of(votes: &[Vote]) -> Self {
+        let ballot = Ballot::of(votes);
+        let inconsistent = votes.iter().filter(|vote| vote.winner == Winner::Inconsistent).count() as u64;
+        Self { votes: votes.len() as u64, inconsistent, systems: ballot.systems(), pairs: ballot.pairs() }
+    }
+}
+
+fn by_key(votes: &[Vote]) -> Votes<'_> {
+    let mut sorted = Votes::new();
+    for vote in votes {
+        let ordered = vote.clone().in_order();
+        let key = (ordered.turn, ordered.item, ordered.first, ordered.second);
+        sorted.entry(key).or_default().entry(group(&vote.judge)).or_default().push(ordered.winner);
+    }
+    sorted
+}
+
+/// Returns a voter's name without its number: `expert_17` is an `expert`.
+fn group(name: &str) -> &str {
+    match name.rsplit_once('_') {
+        Some((group, number)) if !group.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) => group,
+        _ => name,
+    }
+}
+
+fn agreement(judged: &Votes<'_>, voted: &Votes<'_>) -> Vec<GroupAgreement> {
+    let turns: BTreeSet<u32> = voted.keys().filter(|key| judged.contains_key(*key)).map(|key| key.0).collect();
+    let groups = |votes: &Votes<'_>| votes.values().flat_map(BTreeMap::keys).map(|name| (*name).to_owned()).collect();
+    let (machines, people): (BTreeSet<String>, BTreeSet<String>) = (groups(judged), groups(voted));
+    let mut rows = Vec::new();
+    for turn in turns {
+        let here = |key: &Key| key.0 == turn;
+        for judge in &machines {
+            for person in &people {
+                let pairs = judged.iter().filter(|(key, _)| here(key)).filter_map(|(key, votes)| {
+                    let others = voted.get(key)?.get(person.as_str())?;
+                    Some((key, crossed(votes.get(judge.as_str())?, others)))
+                });
+                rows.push(GroupAgreement::of(turn, judge, person, pairs));
+            }
+        }
+        for (at, first) in people.iter().enumerate() {
+            for second in people.iter().skip(at) {
+                let pairs = voted.iter().filter(|(key, _)| here(key)).filter_map(|(key, votes)| {
+                    let (ours, theirs) = (votes.get(first.as_str())?, votes.get(second.as_str())?);
+                    Some((key, if first == second { among(ours) } else { crossed(ours, theirs) }))
+                });
+                rows.push(GroupAgreement::of(turn, first, second, pairs));
+            }
+        }
+    }
+    rows
+}
+
+fn crossed(first: &[Winner], second: &[Winner]) -> Vec<(Winner, Winner)> {
+    first.iter().flat_map(|one| second.iter().map(|other| (one.counted(), other.counted()))).collect()
+}
+
+fn among(votes: &[Winner]) -> Vec<(Winner, Winner)> {
+    let pairs = votes.iter().enumerate().flat_map(|(at, one)| votes[at + 1..].iter().map(move |other| (one, other)));
+    pairs.map(|(one, other)| (one.counted(), other.counted())).collect()
+}
+
+impl GroupAgreement {
+    fn of<'a>(
+        turn: u32,
+        first: &str,
+        second: &str,
+        items: impl Iterator<Item = (&'a Key, Vec<(Winner, Winner)>)>,
+    ) -> Self {
+        let mut by_item: BTreeMap<&str, Vec<(Winner, Winner)>> = BTreeMap::new();
+        for (key, pairs) in items {
+            by_item.entry(&key.1).or_default().extend(pairs);
+        }
+        let share = |keep: fn(&(Winner, Winner)) -> bool| {
+            let mut equal = Conversations::default();
+            for pairs in by_item.values() {
+                equal
+                    .push(pairs.iter().filter(|pair| keep(pair)).map(|(one, other)| f64::from(u8::from(one == other))));
+            }
+            Share {
+                agree: equal.values().iter().sum::<f64>() as u64,
+                total: equal.values().len() as u64,
+                share: crate::statistics::mean(equal.values()),
+                error: equal.clustered_error(),
+            }
+        };
+        let (first, second) = (first.to_owned(), second.to_owned());
+        let (with_ties, without_ties) = (share(|_| true), share(|(one, other)| !one.is_tie() && !other.is_tie()));
+        Self { turn, first, second, with_ties, without_ties }
+    }
+}
+
+/// Returns what most say; a tie where no one has most.
+fn plurality(votes: impl Iterator<Item = Winner>) -> Winner {
+    let mut counts: BTreeMap<Winner, u32> = BTreeMap::new();
+    votes.for_each(|vote| *counts.entry(vote.counted()).or_default() += 1);
+    let most = counts.values().copied().max().unwrap_or(0);
+    let mut leading = counts.iter().filter(|(_, count)| **count == most).map(|(winner, _)| *winner);
+    match (leading.next(), leading.next()) {
+        (Some(winner), None) => winner,
+        _ => Winner::Tie,
+    }
+}
+
+fn majority(judged: &Votes<'_>, voted: &Votes<'_>) -> MajorityReport {
+    let most = |votes: &BTreeMap<&str, Vec<Winner>>| plurality(votes.values().flatten().copied());
+    let both: Vec<(Winner, Winner)> =
+        judged.iter().filter_map(|(key, votes)| Some((most(votes), most(voted.get(key)?)))).collect();
+    let decided: Vec<_> = both.iter().copied().filter(|(one, other)| !one.is_tie() && !other.is_tie()).collect();
+    let agreement = |pairs: &[(Winner, Winner)]| {
+        let equal = pairs.iter().filter(|(one, other)| one == other).count();
+        (!pairs.is_empty()).then(|| equal as f64 / pairs.len() as f64)
+    };
+    MajorityReport {
+        items: both.len() as u64,
+        agreement: agreement(&both),
+        kappa: cohen_kappa(&both),
+        decided_items: decided.len() as u64,
+        decided_agreement: agreement(&decided),
+        decided_kappa: cohen_kappa(&decided),
+    }
+}
+
+fn alpha(voted: &Votes<'_>) -> AlphaReport {
+    let units = voted.values().map(|votes| votes.values().flatten().map(|vote| vote.counted()).collect::<Vec<_>>());
+    let units: Vec<Vec<Winner>> = units.filter(|unit| unit.len() > 1).collect();
+    AlphaReport { units: units.len() as u64, alpha: krippendorff_alpha(&units) }
+}
+
+fn biases(judged: &Votes<'_>, voted: &Votes<'_>) -> Vec<BiasReport> {
+    type Scores<'a> = BTreeMap<&'a str, (Vec<f64>, Vec<f64>)>;
+    let mut pairs: BTreeMap<(&str, &str), Scores<'_>> = BTreeMap::new();
+    let score = |votes: &BTreeMap<&str, Vec<Winner>>| {
+        crate::statistics::mean(&votes.values().flatten().map(|vote| vote.score()).collect::<Vec<_>>())
+    };
+    for (key, votes) in judged {
+        let Some((judge, human)) = score(votes).zip(voted.get(key).and_then(score)) else { continue };
+        let (_, item, a, b) = key;
+        let scores = pairs.entry((a, b)).or_default().entry(item).or_default();
+        scores.0.push(judge);
+        scores.1.push(human);
+    }
+    pairs.into_iter().map(|((a, b), items)| BiasReport::of(a, b, items.into_values())).collect()
+}
+
+impl BiasReport {
+    fn of(a: &str, b: &str, items: impl Iterator<Item = (Vec<f64>, Vec<f64>)>) -> Self {
+        let mut sides = [Conversations::default(), Conversations::default()];
+        let mut difference = Conversations::default();
+        for (judge, human) in items {
+            let means = [&judge, &human].map(|values| crate::statistics::mean(values).unwrap_or(0.5));
+            sides[0].push([means[0]]);
+            sides[1].push([means[1]]);
+            difference.push([means[0] - means[1]]);
+        }
+        let p = |side: &Conversations| {
+            let scores = super::votes::ConversationScores::of(side);
+            sign_test(scores.wins, scores.losses)
+        };
+        let count = difference.len();
+        Self {
+            a: a.to_owned(),
+            b: b.to_owned(),
+            conversations: count as u64,
+            human: sides[1].mean().unwrap_or(0.5),
+            human_p: p(&sides[1]),
+            judge: sides[0].mean().unwrap_or(0.5),
+            judge_p: p(&sides[0]),
+            bias: difference.mean().unwrap_or(0.0),
+            bias_error: standard_deviation(difference.values()).map(|deviation| deviation / (count as f64).sqrt()),
+            bias_interval: difference.interval(),
+        }
+    }
+}
