@@ -98,10 +98,10 @@ impl Seeds for Conversations {
     fn seed(&self, row: u64) -> Result<Seed, String> {
         let turn = |turn: usize| {
             let messages = vec![Message::new(Role::User, format!("{row} {turn}"))];
-            Turn { messages, replaced: None }
+            Turn { messages, replaced: None, given: Vec::new() }
         };
         let turns = (0..self.0[row as usize]).map(turn).collect();
-        Ok(Seed { id: row.to_string(), turns, columns: Columns::new(), counts_replaced: false })
+        Ok(Seed { id: row.to_string(), turns, columns: Columns::new(), counts_replaced: false, criteria: Vec::new() })
     }
 }
 

@@ -8,6 +8,13 @@ use std::str::FromStr;
 pub struct Digest(pub [u8; 32]);
 
 impl Digest {
+    /// Returns the digest of a text that serves a purpose.
+    pub fn of_text(purpose: &'static str, text: &str) -> Self {
+        let mut hasher = PartHasher::new(purpose);
+        hasher.text(text);
+        Self(hasher.finish())
+    }
+
     /// Returns the digest of a sequence that ended with `self` and goes on with `next`.
     #[must_use]
     pub fn then(&self, next: &Digest) -> Digest {

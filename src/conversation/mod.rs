@@ -7,6 +7,7 @@
 
 mod answer;
 mod dice;
+mod fence;
 mod identity;
 mod message;
 mod outcome;
@@ -20,13 +21,14 @@ mod vote;
 
 pub use answer::{Answer, Finish, Usage};
 pub use dice::Dice;
+pub use fence::Fence;
 pub use identity::{ConversationKey, Digest, Fingerprint, ParseDigestError};
 pub use message::{Message, Role};
 pub use outcome::{Dialogue, Outcome, Rejected, Spoken};
 pub use price::Price;
-pub use question::{Lane, Question, Sampling, Slot, Target};
+pub use question::{Lane, Question, SYSTEMS_MAX, Sampling, Slot, Target};
 pub use record::{Line, Record, split_leading_thought};
 pub use seed::{Columns, Seed, Turn};
 pub use settings::Settings;
 pub use tokens::estimate_tokens;
-pub use vote::{Vote, Winner};
+pub use vote::{Duel, DuelEnd, Mark, Vote, Winner};

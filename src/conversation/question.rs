@@ -54,6 +54,25 @@ pub enum Lane {
     Main,
     /// The user's turns, where a model writes them.
     User,
+    /// A judge's verdicts.
+    Judge,
+    /// The turns of one of several systems, by its number, which is below [`SYSTEMS_MAX`].
+    System(u8),
+}
+
+/// So many systems can be compared at once.
+pub const SYSTEMS_MAX: usize = 32;
+
+impl Lane {
+    /// Returns who speaks, in words; empty for the main lane.
+    pub fn name(self) -> String {
+        match self {
+            Lane::Main => String::new(),
+            Lane::User => "user".to_owned(),
+            Lane::Judge => "judge".to_owned(),
+            Lane::System(number) => format!("system {}", u32::from(number) + 1),
+        }
+    }
 }
 
 /// Whom to ask and how: everything of a question but its messages.

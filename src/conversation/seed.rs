@@ -18,6 +18,8 @@ pub struct Seed {
     pub columns: Columns,
     /// What was replaced decides what is asked, and so belongs to the identity.
     pub counts_replaced: bool,
+    /// What answers are to be checked for, where the row says so itself. Part of the identity.
+    pub criteria: Vec<String>,
 }
 
 /// What is said up to the point where the assistant is to answer.
@@ -27,13 +29,17 @@ pub struct Turn {
     pub messages: Vec<Arc<Message>>,
     /// The answer that the dataset had here. Not part of the identity.
     pub replaced: Option<String>,
+    /// Further answers to the same words that stand elsewhere: those of other systems, by their number, or a reference.
+    /// Part of the identity where there are any.
+    pub given: Vec<Option<Arc<Message>>>,
 }
 
 impl Seed {
     /// Returns the hash of all that is kept of the row: turn by turn, message by message.
     ///
     /// blake3 over `"cohobate seed 1\0"` and for each turn its message count (`u64`) and digests; where what was replaced
-    /// counts, behind each turn the text that was, empty where there was none.
+    /// counts, behind each turn the text that was, empty where there was none; then the count and the digests of given answers,
+    /// 32 zeros for one that is missing, where there are any. At the end each criterion.
     pub fn digest(&self) -> Digest {
         let mut hasher = PartHasher::new("cohobate seed 1");
         for turn in &self.turns {
@@ -44,6 +50,15 @@ impl Seed {
             if self.counts_replaced {
                 hasher.text(turn.replaced.as_deref().unwrap_or_default());
             }
+            if !turn.given.is_empty() {
+                hasher.number(turn.given.len() as u64);
+            }
+            for given in &turn.given {
+                hasher.digest(given.as_ref().map_or(&Digest([0; 32]), |given| given.digest()));
+            }
+        }
+        for criterion in &self.criteria {
+            hasher.text(criterion);
         }
         Digest(hasher.finish())
     }

@@ -1,3 +1,7 @@
+use std::sync::Arc;
+
+use super::answer::Answer;
+
 /// What a judge, or a person, says of two systems' answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vote {
@@ -69,4 +73,62 @@ impl Winner {
     pub fn counted(self) -> Self {
         if self.is_tie() { Winner::Tie } else { self }
     }
+}
+
+/// Two systems' answers to the same words, judged.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Duel {
+    /// A system's number.
+    pub first: usize,
+    /// Another's.
+    pub second: usize,
+    /// The turn, from 1; 0 for the whole conversation.
+    pub turn: u32,
+    /// Which of several verdicts on the same, from 0.
+    pub repeat: u32,
+    /// What it came to.
+    pub end: DuelEnd,
+    /// What was said with the first's answer in the first place, then with the second's: who is better. None where no
+    /// verdict could be read.
+    pub orders: [Option<Winner>; 2],
+    /// The judge's words, in the same order.
+    pub words: [Option<Arc<Answer>>; 2],
+    /// How many letters the answers have.
+    pub lengths: [usize; 2],
+    /// An answer holds what looks like a verdict.
+    pub is_suspect: bool,
+}
+
+/// What a duel came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DuelEnd {
+    /// There is a verdict.
+    Decided(Winner),
+    /// What the judge said is none, in at least one order.
+    Unparsed,
+    /// The first has no answer.
+    FirstMissing,
+    /// The second has none.
+    SecondMissing,
+    /// Neither has.
+    BothMissing,
+    /// The judge has not been asked, or has not answered.
+    Open,
+}
+
+/// A judge's mark for an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mark {
+    /// The turn, from 1; 0 for the whole conversation.
+    pub turn: u32,
+    /// Which criterion, from 0.
+    pub criterion: u32,
+    /// Which of several marks for the same, from 0.
+    pub repeat: u32,
+    /// The mark: a score, or 1 and 0 for a criterion that is met and one that is not. None where none could be read.
+    pub value: Option<f64>,
+    /// The judge's words; none where it has not answered.
+    pub words: Option<Arc<Answer>>,
+    /// The answer holds what looks like a mark.
+    pub is_suspect: bool,
 }

@@ -88,6 +88,6 @@ impl Draft {
         let mut messages = std::mem::take(&mut self.messages);
         messages.extend(self.user.take().map(|user| Message::new(Role::User, user)));
         (self.has_called, self.open_calls) = (false, 0);
-        Some(Turn { messages, replaced })
+        Some(Turn { messages, replaced, given: Vec::new() })
     }
 }

@@ -103,7 +103,7 @@ impl RowReader {
             Ok((turns, notes)) => {
                 let columns = flattened(columns, false);
                 let mut seed =
-                    Seed { id: id.unwrap_or_default(), turns, columns, counts_replaced: self.counts_replaced };
+                    Seed { id: id.unwrap_or_default(), turns, columns, counts_replaced: self.counts_replaced, criteria: Vec::new() };
                 if seed.id.is_empty() {
                     seed.id = format!("{:016x}", seed.digest().prefix());
                 }

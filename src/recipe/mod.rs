@@ -4,11 +4,17 @@
 //! store holds, and both go through [`Replay`]. A new recipe is a file here and a line in the test list
 //! that crashes every recipe at every commit (`tests/it/crash_at_every_commit.rs`).
 
+mod compare;
 mod distill;
+mod evaluate;
+mod judge;
 mod replay;
 mod screen;
 
+pub use compare::{Compare, ComparedHistory, Side, System};
 pub use distill::Distill;
+pub use evaluate::{Evaluate, JudgedHistory, Scope};
+pub use judge::{Judge, Prompt, PromptError, Ruling, Scale};
 pub use replay::{Progress, Replay};
 pub use screen::Orphans;
 
@@ -34,7 +40,7 @@ pub trait Recipe: Send + Sync {
     /// Returns what to do, given what is answered.
     fn next(&self, seed: &Seed, answered: &Answered) -> Step;
 
-    /// Returns the dialogue as far as it is good.
+    /// Returns the dialogue as far as it is good; an empty one where the recipe writes none.
     fn so_far(&self, seed: &Seed, answered: &Answered) -> Dialogue;
 }
 

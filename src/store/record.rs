@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::codec;
 use super::entry::{Entry, Run, Spending, Spent, State, Status};
-use crate::conversation::{Answer, ConversationKey, Fingerprint, Finish, Lane, Message, Role, Settings, Slot, Usage};
+use crate::conversation::{Answer, ConversationKey, Fingerprint, Finish, Lane, Message, Role, SYSTEMS_MAX, Settings, Slot, Usage};
 
 /// The version of every record written today.
 pub const VERSION: u8 = 1;
@@ -254,11 +254,16 @@ impl RunV1 {
     }
 }
 
+/// The tag of the first system's lane; the others follow.
+const FIRST_SYSTEM: u8 = 64;
+
 impl From<Slot> for SlotV1 {
     fn from(slot: Slot) -> Self {
         let lane = match slot.lane {
             Lane::Main => 0,
             Lane::User => 1,
+            Lane::Judge => 2,
+            Lane::System(number) => FIRST_SYSTEM + number,
         };
         Self(lane, slot.turn, slot.attempt)
     }
@@ -269,6 +274,8 @@ impl SlotV1 {
         let lane = match self.0 {
             0 => Lane::Main,
             1 => Lane::User,
+            2 => Lane::Judge,
+            FIRST_SYSTEM.. if usize::from(self.0 - FIRST_SYSTEM) < SYSTEMS_MAX => Lane::System(self.0 - FIRST_SYSTEM),
             _ => return None,
         };
         Some(Slot { lane, turn: self.1, attempt: self.2 })

@@ -103,6 +103,8 @@ pub async fn lead(
                 replay.record(slot, answer);
             }
             Some(Reply::Failed { slot, reason, permanent }) => {
+                let speaker = slot.lane.name();
+                let reason = if speaker.is_empty() { reason } else { format!("{speaker}: {reason}") };
                 return session.close(Status::Failed { turn: slot.turn, reason, permanent }).await;
             }
             Some(Reply::Noted) => {}

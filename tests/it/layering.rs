@@ -15,7 +15,7 @@ const LAYERS: &[Layer] = &[
     Layer { module: "conversation", may_import: &[], may_name: &["blake3", "serde", "serde_json"] },
     Layer { module: "statistics", may_import: &[], may_name: &["serde"] },
     Layer { module: "quality", may_import: &["conversation"], may_name: &["aho_corasick", "flate2", "whichlang"] },
-    Layer { module: "recipe", may_import: &["conversation", "quality"], may_name: &[] },
+    Layer { module: "recipe", may_import: &["conversation", "quality"], may_name: &["minijinja", "serde_json"] },
     Layer {
         module: "dataset",
         may_import: &["conversation"],
@@ -56,7 +56,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         module: "report",
         may_import: &["conversation", "statistics", "worker", "model"],
-        may_name: &["serde", "serde_json", "indicatif"],
+        may_name: &["serde", "serde_json", "indicatif", "minijinja"],
     },
     Layer {
         module: "cli",

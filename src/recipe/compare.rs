@@ -1,0 +1,309 @@
+use std::sync::Arc;
+
+use super::judge::{Judge, Said, Scale, Scene, Ruling};
+use super::{Answered, Recipe, Scope, Step};
+use crate::conversation::{
+    Answer, Dialogue, Duel, DuelEnd, Finish, Lane, Message, Outcome, Question, Role, Seed, Settings, Slot, Target, Winner,
+};
+
+/// Has systems answer the same conversations and a judge say whose answers are better, each pair in both orders.
+///
+/// All systems speak at once, each with its own history; a turn is judged as soon as both sides of a pair have answered it.
+pub struct Compare {
+    systems: Vec<System>,
+    judge: Judge,
+    scope: Scope,
+    history: ComparedHistory,
+    settings: Settings,
+}
+
+/// Somebody whose answers are compared.
+#[derive(Clone, Debug)]
+pub struct System {
+    /// Its name in reports.
+    pub name: String,
+    /// Who answers; where nobody does, the answers are given with the conversation.
+    pub target: Option<Arc<Target>>,
+    /// The system message that it has in place of the rows' own.
+    pub system: Option<Arc<Message>>,
+}
+
+/// What stands before each answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ComparedHistory {
+    /// Each system's own answers: the whole way is compared.
+    #[default]
+    Own,
+    /// The dataset's answers, the same for all: turns are compared one by one.
+    Shared,
+}
+
+/// One system's answers to a conversation.
+#[derive(Clone, Debug, Default)]
+pub struct Side {
+    /// Turn by turn; `None` where there is none.
+    pub answers: Vec<Option<Arc<Message>>>,
+    /// What was paid for in this run or an earlier one, turn by turn.
+    pub paid: Vec<Arc<Answer>>,
+    /// Why there is no answer from some turn on, that turn (from 0) before.
+    pub failed: Option<(u32, String)>,
+    open: Vec<Question>,
+}
+
+impl Compare {
+    /// Makes the recipe. Systems without a target have their answers among each turn's given ones, under their own number. With a
+    /// shared history the seeds must count what they replace into their identity.
+    pub fn new(systems: Vec<System>, judge: Judge, scope: Scope, history: ComparedHistory) -> Self {
+        let mut settings = judge
+            .settings("compare")
+            .with("per", scope.name())
+            .with("history", if history == ComparedHistory::Own { "own" } else { "shared" });
+        for (number, system) in systems.iter().enumerate() {
+            let who = match &system.target {
+                Some(target) => format!("{} {} {:?}", target.model(), target.dialect(), target.sampling()),
+                None => "given".to_owned(),
+            };
+            let text = system.system.as_ref().map_or("from the rows", |system| system.content());
+            settings = settings.with(&format!("system-{number}"), format!("{who} {text}"));
+        }
+        Self { systems, judge, scope, history, settings }
+    }
+
+    /// Returns each system's answers, as far as they are there.
+    pub fn sides(&self, seed: &Seed, answered: &Answered) -> Vec<Side> {
+        (0..self.systems.len()).map(|number| self.side(number, seed, answered)).collect()
+    }
+
+    /// Returns every duel: turn by turn, pair by pair, repeat by repeat.
+    pub fn duels(&self, seed: &Seed, answered: &Answered) -> Vec<Duel> {
+        let sides = self.sides(seed, answered);
+        self.judge_all(seed, &sides, answered).into_iter().map(|(duel, _)| duel).collect()
+    }
+
+    fn side(&self, number: usize, seed: &Seed, answered: &Answered) -> Side {
+        let system = &self.systems[number];
+        let mut side = Side::default();
+        let mut history: Vec<Arc<Message>> = Vec::new();
+        for (turn, said) in seed.turns.iter().enumerate() {
+            let Some(target) = &system.target else {
+                let given = said.given.get(number).cloned().flatten();
+                if given.is_none() && side.failed.is_none() {
+                    side.failed = Some((turn as u32, "no_answer".to_owned()));
+                }
+                side.answers.push(given);
+                continue;
+            };
+            if self.history == ComparedHistory::Own && (side.failed.is_some() || !side.open.is_empty()) {
+                side.answers.push(None);
+                continue;
+            }
+            history.extend(system.heard(turn, &said.messages));
+            let slot = Slot { lane: Lane::System(number as u8), turn: turn as u32, attempt: 0 };
+            let answer = answered.get(slot);
+            match answer {
+                Some(answer) if answer.finish == Finish::Complete => {
+                    side.answers.push(Some(Arc::clone(&answer.message)));
+                }
+                Some(answer) => {
+                    side.failed.get_or_insert((turn as u32, answer.finish.name().to_owned()));
+                    side.answers.push(None);
+                }
+                None => {
+                    let target = Arc::clone(target);
+                    side.open.push(Question { slot, target, sample: 0, messages: history.clone() });
+                    side.answers.push(None);
+                }
+            }
+            side.paid.extend(answer.cloned());
+            let heard = match self.history {
+                ComparedHistory::Own => side.answers[turn].clone(),
+                ComparedHistory::Shared => said.replaced.clone().map(|text| Message::new(Role::Assistant, text)),
+            };
+            history.extend(heard);
+        }
+        side
+    }
+
+    fn judge_all(&self, seed: &Seed, sides: &[Side], answered: &Answered) -> Vec<(Duel, Vec<Question>)> {
+        let count = self.systems.len();
+        let pairs: Vec<(usize, usize)> =
+            (0..count).flat_map(|first| (first + 1..count).map(move |second| (first, second))).collect();
+        let mut duels = Vec::new();
+        for turn in self.scope.turns(seed.turns.len() as u32) {
+            for (number, pair) in pairs.iter().enumerate() {
+                for repeat in 0..self.judge.repeats {
+                    let call = (number as u32 * self.judge.repeats + repeat) * 2;
+                    duels.push(self.duel(seed, sides, *pair, turn, repeat, call, answered));
+                }
+            }
+        }
+        duels
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "they name one call among all")]
+    fn duel(
+        &self,
+        seed: &Seed,
+        sides: &[Side],
+        (first, second): (usize, usize),
+        turn: u32,
+        repeat: u32,
+        call: u32,
+        answered: &Answered,
+    ) -> (Duel, Vec<Question>) {
+        let mut duel = Duel {
+            first,
+            second,
+            turn,
+            repeat,
+            end: DuelEnd::Open,
+            orders: [None; 2],
+            words: [None, None],
+            lengths: [first, second].map(|side| sides[side].letters(turn)),
+            is_suspect: false,
+        };
+        let stands = [first, second].map(|side| sides[side].stand(turn));
+        duel.end = match stands {
+            [Stand::Missing, Stand::Missing] => DuelEnd::BothMissing,
+            [Stand::Missing, _] => DuelEnd::FirstMissing,
+            [_, Stand::Missing] => DuelEnd::SecondMissing,
+            [Stand::There, Stand::There] => DuelEnd::Unparsed,
+            _ => DuelEnd::Open,
+        };
+        if duel.end != DuelEnd::Unparsed {
+            return (duel, Vec::new());
+        }
+        let shown = [first, second].map(|side| self.shown(seed, &sides[side], turn));
+        duel.is_suspect = [first, second].iter().any(|side| sides[*side].has_suspect(turn));
+        let mut open = Vec::new();
+        for order in 0..2 {
+            let in_order: [&[Arc<Message>]; 2] = [&shown[order], &shown[1 - order]];
+            let prompt = || {
+                self.judge.prompt.about(&Scene {
+                    sides: &in_order,
+                    is_shared: self.history == ComparedHistory::Shared && turn != 0,
+                    is_whole: turn == 0,
+                    turns: if turn == 0 { seed.turns.len() as u32 } else { turn },
+                    reference: self.reference(seed, turn),
+                    criterion: "",
+                    call: order as u32,
+                })
+            };
+            match self.judge.read(answered, turn, call + order as u32, repeat, prompt) {
+                Said::Open(question) => open.push(question),
+                Said::Done(verdict, words) => {
+                    duel.orders[order] = match verdict {
+                        Some(Ruling::Winner(winner)) if order == 0 => Some(winner),
+                        Some(Ruling::Winner(winner)) => Some(winner.turned()),
+                        Some(Ruling::Value(_)) | None => None,
+                    };
+                    duel.words[order] = Some(words);
+                }
+            }
+        }
+        duel.end = match duel.orders {
+            _ if !open.is_empty() => DuelEnd::Open,
+            [Some(one), Some(other)] if one == other => DuelEnd::Decided(one),
+            [Some(_), Some(_)] => DuelEnd::Decided(Winner::Inconsistent),
+            _ => DuelEnd::Unparsed,
+        };
+        (duel, open)
+    }
+
+    /// Returns what the judge sees of one side: everything up to its answer to the turn.
+    fn shown(&self, seed: &Seed, side: &Side, turn: u32) -> Vec<Arc<Message>> {
+        let last = if turn == 0 { seed.turns.len() } else { turn as usize };
+        let mut shown = Vec::new();
+        for (at, said) in seed.turns.iter().enumerate().take(last) {
+            // The systems' own instructions are none of the judge's business, and would tell them apart.
+            shown.extend(said.messages.iter().filter(|message| message.role() != Role::System).cloned());
+            let is_judged = turn == 0 || at + 1 == last;
+            if self.history == ComparedHistory::Shared && !is_judged {
+                shown.extend(said.replaced.clone().map(|text| Message::new(Role::Assistant, text)));
+            } else {
+                shown.extend(side.answers.get(at).cloned().flatten());
+            }
+        }
+        shown
+    }
+
+    /// Returns the reference for a turn: the given answer behind those of the systems.
+    fn reference<'a>(&self, seed: &'a Seed, turn: u32) -> Option<&'a str> {
+        let turn = seed.turns.get((turn as usize).checked_sub(1)?)?;
+        turn.given.get(self.systems.len())?.as_ref().map(|reference| reference.content())
+    }
+}
+
+impl System {
+    fn heard(&self, turn: usize, messages: &[Arc<Message>]) -> Vec<Arc<Message>> {
+        let Some(system) = self.system.as_ref().filter(|_| turn == 0) else { return messages.to_vec() };
+        let others = messages.iter().filter(|message| message.role() != Role::System).cloned();
+        [Arc::clone(system)].into_iter().chain(others).collect()
+    }
+}
+
+/// How an answer stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stand {
+    There,
+    Open,
+    Missing,
+}
+
+impl Side {
+    /// Returns how the answer to a turn stands; that to turn 0 is all of them.
+    fn stand(&self, turn: u32) -> Stand {
+        let is_there = match turn {
+            0 => self.answers.iter().all(Option::is_some),
+            turn => self.answers.get(turn as usize - 1).is_some_and(Option::is_some),
+        };
+        let is_asked = |question: &Question| turn == 0 || question.slot.turn < turn;
+        match is_there {
+            true => Stand::There,
+            // What is asked now, or comes behind it in a conversation that has not failed, is not missing yet.
+            false if self.failed.is_none() && self.open.iter().any(is_asked) => Stand::Open,
+            false if self.open.iter().any(|question| turn != 0 && question.slot.turn + 1 == turn) => Stand::Open,
+            false => Stand::Missing,
+        }
+    }
+
+    fn of(&self, turn: u32) -> &[Option<Arc<Message>>] {
+        match turn {
+            0 => &self.answers,
+            turn => self.answers.get(turn as usize - 1..turn as usize).unwrap_or_default(),
+        }
+    }
+
+    fn letters(&self, turn: u32) -> usize {
+        self.of(turn).iter().flatten().map(|answer| answer.content().chars().count()).sum()
+    }
+
+    fn has_suspect(&self, turn: u32) -> bool {
+        self.of(turn).iter().flatten().any(|answer| Scale::Pair.is_imitated(answer.content()))
+    }
+}
+
+impl Recipe for Compare {
+    fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn turn_count(&self, seed: &Seed) -> u32 {
+        let speaking = self.systems.iter().filter(|system| system.target.is_some()).count();
+        let pairs = self.systems.len() * (self.systems.len() - 1) / 2;
+        let judged = self.scope.turns(seed.turns.len() as u32).count() * pairs * 2 * self.judge.repeats as usize;
+        (speaking * seed.turns.len() + judged) as u32
+    }
+
+    fn next(&self, seed: &Seed, answered: &Answered) -> Step {
+        let sides = self.sides(seed, answered);
+        let judged = self.judge_all(seed, &sides, answered).into_iter().flat_map(|(_, open)| open);
+        let spoken = sides.iter().flat_map(|side| side.open.iter().cloned());
+        let open: Vec<Question> = spoken.chain(judged).collect();
+        if open.is_empty() { Step::Finish(Outcome::Complete(Dialogue::default())) } else { Step::Ask(open) }
+    }
+
+    fn so_far(&self, _: &Seed, _: &Answered) -> Dialogue {
+        Dialogue::default()
+    }
+}

@@ -1,0 +1,182 @@
+use std::sync::Arc;
+
+use super::judge::{Judge, Said, Scale, Scene, Ruling};
+use super::{Answered, Recipe, Step};
+use crate::conversation::{Dialogue, Mark, Message, Outcome, Question, Role, Seed, Settings};
+
+/// Has a judge mark the answers that a dataset holds.
+///
+/// Nothing depends on anything else: all marks of a conversation are asked for at once.
+pub struct Evaluate {
+    judge: Judge,
+    scope: Scope,
+    history: JudgedHistory,
+    criteria: Vec<String>,
+    settings: Settings,
+}
+
+/// What is judged at a time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// Each answer, with what stands before it.
+    #[default]
+    Turns,
+    /// The conversation as a whole.
+    Whole,
+    /// Both.
+    Both,
+}
+
+/// What a judge sees before the answer in question.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum JudgedHistory {
+    /// The same speaker's earlier answers.
+    #[default]
+    Own,
+    /// The reference's.
+    Golden,
+}
+
+impl Scope {
+    /// Returns the name that `--per` takes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Scope::Turns => "turn",
+            Scope::Whole => "dialogue",
+            Scope::Both => "both",
+        }
+    }
+
+    /// Returns the turns to be judged, from 1, of so many; 0 is the whole.
+    pub(super) fn turns(self, count: u32) -> impl Iterator<Item = u32> {
+        let turns = if self == Scope::Whole { 0 } else { count };
+        let whole = if self == Scope::Turns || count == 0 { None } else { Some(0) };
+        (1..=turns).chain(whole)
+    }
+}
+
+impl Evaluate {
+    /// Makes the recipe. Each answer gets one mark for each criterion; a conversation's own criteria go before `criteria`. A score
+    /// needs none. The seeds must count what they replace into their identity; a reference stands first among a turn's given
+    /// answers.
+    pub fn new(judge: Judge, scope: Scope, history: JudgedHistory, criteria: Vec<String>) -> Self {
+        let settings = judge
+            .settings("evaluate")
+            .with("per", scope.name())
+            .with("history", if history == JudgedHistory::Own { "own" } else { "golden" })
+            .with("criteria", criteria.join("\n"));
+        Self { judge, scope, history, criteria, settings }
+    }
+
+    /// Returns the marks, in order of turns, criteria and repeats. Those that have no words yet are open.
+    pub fn marks(&self, seed: &Seed, answered: &Answered) -> Vec<Mark> {
+        self.walk(seed, answered).into_iter().map(|(mark, _)| mark).collect()
+    }
+
+    /// Returns what answers of this conversation are checked for.
+    pub fn criteria<'a>(&'a self, seed: &'a Seed) -> &'a [String] {
+        if seed.criteria.is_empty() { &self.criteria } else { &seed.criteria }
+    }
+
+    fn walk(&self, seed: &Seed, answered: &Answered) -> Vec<(Mark, Option<Question>)> {
+        let criteria: Vec<&str> = match self.judge.prompt.scale() {
+            Scale::Score | Scale::Pair => vec![""],
+            Scale::Check | Scale::Rubric => self.criteria(seed).iter().map(String::as_str).collect(),
+        };
+        let mut marks = Vec::new();
+        for turn in self.scope.turns(seed.turns.len() as u32) {
+            let Some(shown) = self.shown(seed, turn) else { continue };
+            let is_suspect = shown.iter().any(|message| {
+                message.role() == Role::Assistant && self.judge.prompt.scale().is_imitated(message.content())
+            });
+            for (number, criterion) in criteria.iter().enumerate() {
+                for repeat in 0..self.judge.repeats {
+                    let call = number as u32 * self.judge.repeats + repeat;
+                    let prompt = || {
+                        self.judge.prompt.about(&Scene {
+                            sides: &[&shown],
+                            is_whole: turn == 0,
+                            turns: if turn == 0 { seed.turns.len() as u32 } else { turn },
+                            reference: reference(seed, turn),
+                            criterion,
+                            ..Scene::default()
+                        })
+                    };
+                    let mut mark =
+                        Mark { turn, criterion: number as u32, repeat, value: None, words: None, is_suspect };
+                    let question = match self.judge.read(answered, turn, call, repeat, prompt) {
+                        Said::Open(question) => Some(question),
+                        Said::Done(verdict, words) => {
+                            mark.value = match verdict {
+                                Some(Ruling::Value(value)) => Some(value),
+                                Some(Ruling::Winner(_)) | None => None,
+                            };
+                            mark.words = Some(words);
+                            None
+                        }
+                    };
+                    marks.push((mark, question));
+                }
+            }
+        }
+        marks
+    }
+
+    /// Returns what the judge sees of a turn: everything up to the answer to it. `None` where there is no answer.
+    fn shown(&self, seed: &Seed, turn: u32) -> Option<Vec<Arc<Message>>> {
+        let last = if turn == 0 { seed.turns.len() } else { turn as usize };
+        let mut shown = Vec::new();
+        for (at, said) in seed.turns.iter().enumerate().take(last) {
+            shown.extend(said.messages.iter().cloned());
+            let golden = said.given.first().cloned().flatten();
+            let is_judged = turn == 0 || at + 1 == last;
+            match (&said.replaced, golden) {
+                (_, Some(golden)) if self.history == JudgedHistory::Golden && !is_judged => shown.push(golden),
+                (Some(answer), _) => shown.push(Message::new(Role::Assistant, answer.clone())),
+                // An answer that is missing in the middle is nothing to judge, one at the end even less.
+                (None, _) if is_judged && turn != 0 => return None,
+                (None, _) => {}
+            }
+        }
+        shown.last().is_some_and(|last| last.role() == Role::Assistant).then_some(shown)
+    }
+}
+
+/// Returns the reference for a turn; for a whole conversation there is none.
+pub(super) fn reference(seed: &Seed, turn: u32) -> Option<&str> {
+    let turn = seed.turns.get((turn as usize).checked_sub(1)?)?;
+    turn.given.first()?.as_ref().map(|reference| reference.content())
+}
+
+impl Judge {
+    /// Returns the settings that every judging recipe has.
+    pub(super) fn settings(&self, recipe: &str) -> Settings {
+        let sampling = self.target.sampling();
+        Settings::default()
+            .with("recipe", recipe)
+            .with("judge", self.target.model())
+            .with("judge-dialect", self.target.dialect())
+            .with("judge-sampling", format!("{sampling:?}"))
+            .with("prompt", self.prompt.digest())
+            .with("repeats", self.repeats)
+    }
+}
+
+impl Recipe for Evaluate {
+    fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn turn_count(&self, seed: &Seed) -> u32 {
+        self.walk(seed, &Answered::default()).len() as u32
+    }
+
+    fn next(&self, seed: &Seed, answered: &Answered) -> Step {
+        let open: Vec<Question> = self.walk(seed, answered).into_iter().filter_map(|(_, question)| question).collect();
+        if open.is_empty() { Step::Finish(Outcome::Complete(Dialogue::default())) } else { Step::Ask(open) }
+    }
+
+    fn so_far(&self, _: &Seed, _: &Answered) -> Dialogue {
+        Dialogue::default()
+    }
+}

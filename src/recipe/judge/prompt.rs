@@ -1,0 +1,174 @@
+use std::sync::Arc;
+
+use minijinja::{Environment, UndefinedBehavior, Value, context};
+
+use super::Scale;
+use crate::conversation::{Digest, Fence, Message, Role};
+
+/// What a judge is told: a minijinja template.
+///
+/// It may use `number` (that of the marks), `conversation`, `conversation_a`, `conversation_b`, `answer`, `answer_a`, `answer_b`,
+/// `question`, `reference` (all fenced in), `criterion`, `turn`, `turns`, `whole` and `shared`.
+#[derive(Clone, Debug)]
+pub struct Prompt {
+    scale: Scale,
+    digest: Digest,
+    templates: Arc<Environment<'static>>,
+}
+
+/// Why a template cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct PromptError(String);
+
+const NAME: &str = "prompt";
+/// A template that loops longer is none.
+const FUEL: u64 = 1_000_000;
+
+impl Prompt {
+    /// The program's own words.
+    pub fn standard(scale: Scale) -> Self {
+        let text = match scale {
+            Scale::Score => include_str!("prompts/score.txt"),
+            Scale::Check => include_str!("prompts/check.txt"),
+            Scale::Rubric => include_str!("prompts/rubric.txt"),
+            Scale::Pair => include_str!("prompts/pair.txt"),
+        };
+        Self::new(scale, text.to_owned()).expect("a test renders each")
+    }
+
+    /// Somebody's own words. Fails where the template cannot be read, or names what there is not, or shows the judge no answer.
+    pub fn new(scale: Scale, text: String) -> Result<Self, PromptError> {
+        let digest = Digest::of_text("cohobate prompt 1", &text);
+        let mut templates = Environment::new();
+        templates.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+        templates.set_fuel(Some(FUEL));
+        templates.add_template_owned(NAME, text).map_err(|error| PromptError(error.to_string()))?;
+        let prompt = Self { scale, digest, templates: Arc::new(templates) };
+        // Mistakes surface before anything is asked.
+        const PROBE: &str = "an answer to try the template with";
+        let messages = [Message::new(Role::User, "question"), Message::new(Role::Assistant, PROBE)];
+        let sides: &[&[Arc<Message>]] = if scale == Scale::Pair { &[&messages, &messages] } else { &[&messages] };
+        let scene = Scene { sides, turns: 1, reference: Some("reference"), criterion: "criterion", ..Scene::default() };
+        let rendered = prompt.rendered(&scene)?;
+        if !rendered.contains(PROBE) {
+            return Err(PromptError("it does not show the answer; write {{ conversation }} or {{ answer }}".to_owned()));
+        }
+        Ok(prompt)
+    }
+
+    /// Returns what the judge may say.
+    pub fn scale(&self) -> Scale {
+        self.scale
+    }
+
+    /// Returns the hash of the template.
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// Returns the question about a scene.
+    pub(in crate::recipe) fn about(&self, scene: &Scene<'_>) -> Arc<Message> {
+        // What was rendered once with all its variables fails at most by its length.
+        let text = self.rendered(scene).unwrap_or_else(|error| format!("The prompt cannot be rendered: {error}"));
+        Message::new(Role::User, text)
+    }
+
+    fn rendered(&self, scene: &Scene<'_>) -> Result<String, PromptError> {
+        let template = self.templates.get_template(NAME).map_err(|error| PromptError(error.to_string()))?;
+        template.render(scene.values()).map_err(|error| {
+            let at = error.line().map_or(String::new(), |line| format!("line {line}: "));
+            PromptError(format!("{at}{error}"))
+        })
+    }
+}
+
+/// What is shown to a judge.
+#[derive(Clone, Copy, Default)]
+pub(in crate::recipe) struct Scene<'a> {
+    /// One conversation that is graded, or two that are compared, in the order in which they are shown. Each ends with the answer
+    /// in question.
+    pub sides: &'a [&'a [Arc<Message>]],
+    /// Both sides are the same but for their last answer.
+    pub is_shared: bool,
+    /// All answers count, not the last one alone.
+    pub is_whole: bool,
+    /// User turns that are shown.
+    pub turns: u32,
+    /// A good answer.
+    pub reference: Option<&'a str>,
+    /// What is looked for.
+    pub criterion: &'a str,
+    /// Tells calls about the same apart.
+    pub call: u32,
+}
+
+impl Scene<'_> {
+    fn values(&self) -> Value {
+        let texts = self.sides.iter().flat_map(|side| side.iter()).map(|message| message.content());
+        let fence = Fence::new(texts.chain(self.reference).chain([self.criterion]), self.call);
+        let side = |at: usize| self.sides.get(at).copied().unwrap_or_default();
+        let answer = |at: usize, label: &str| side(at).last().map(|last| fence.around(label, last.content()));
+        let context = side(0).split_last().map_or(&[][..], |(_, before)| before);
+        let conversation = if self.is_shared { context } else { side(0) };
+        let question = side(0).iter().rev().find(|message| message.role() == Role::User);
+        context! {
+            number => fence.number(),
+            conversation => transcript(conversation, &fence),
+            conversation_a => transcript(side(0), &fence),
+            conversation_b => transcript(side(1), &fence),
+            question => question.map(|question| fence.around("user", question.content())),
+            answer => answer(0, "assistant"),
+            answer_a => answer(0, "assistant_a"),
+            answer_b => answer(1, "assistant_b"),
+            reference => self.reference.map(|reference| fence.around("reference", reference)).unwrap_or_default(),
+            criterion => self.criterion,
+            turn => self.turns,
+            turns => self.turns,
+            whole => self.is_whole,
+            shared => self.is_shared,
+        }
+    }
+}
+
+/// Writes messages down one after the other, each in its fence.
+fn transcript(messages: &[Arc<Message>], fence: &Fence) -> String {
+    let fenced = messages.iter().map(|message| fence.around(message.role().name(), message.content()));
+    fenced.collect::<Vec<_>>().join("\n\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_of_our_own_prompts_shows_what_is_judged_and_asks_for_its_verdict() {
+        let said = |answer: &str| vec![Message::new(Role::User, "Why?"), Message::new(Role::Assistant, answer)];
+        let (one, other) = (said("Because of one."), said("Because of another."));
+        for scale in [Scale::Score, Scale::Check, Scale::Rubric, Scale::Pair] {
+            let sides: &[&[Arc<Message>]] = if scale == Scale::Pair { &[&one, &other] } else { &[&one] };
+            for is_whole in [false, true] {
+                for is_shared in [false, scale == Scale::Pair] {
+                    let scene = Scene {
+                        sides, is_whole, is_shared, turns: 2, reference: Some("It is known."), criterion: "Be kind.", call: 0,
+                    };
+                    let text = Prompt::standard(scale).about(&scene).content().to_owned();
+                    let shown = ["Why?", "Because of one.", "It is known.", "[["];
+                    assert!(shown.iter().all(|shown| text.contains(shown)), "{text}");
+                    assert_eq!(text.contains("Because of another."), scale == Scale::Pair);
+                    assert_eq!(text.contains("Be kind."), matches!(scale, Scale::Check | Scale::Rubric));
+                    assert!(!text.contains("\n\n\n") && !text.contains("{%"), "{text}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_template_that_cannot_work_is_refused_at_once() {
+        let fault = |text: &str| Prompt::new(Scale::Score, text.to_owned()).unwrap_err().to_string();
+        assert!(fault("{{ conversation").contains("syntax"));
+        assert!(fault("{{ conversation }} {{ colour }}").contains("undefined"));
+        assert!(fault("Grade it.").contains("does not show the answer"));
+        assert!(Prompt::new(Scale::Score, "{{ question }} {{ answer }} [[n]]".to_owned()).is_ok());
+    }
+}
