@@ -2,7 +2,7 @@ use clap::Args;
 
 use super::error::exit_code;
 use super::first_pass::prepare;
-use super::model::find_teacher;
+use super::model::{find_teacher, prices};
 use super::options::{
     DuplicateArgs, GateArgs, Options, QuestionArgs, ReadArgs, RemainArgs, RuleArgs, StoreArgs, WriteArgs,
 };
@@ -63,7 +63,7 @@ pub fn run(args: ExportArgs) -> CliResult {
     let format = options.output_format()?;
     check_output(&args.output, &args.input)?;
     let found = find_teacher(args.teacher.as_deref(), &options)?;
-    let system = options.system_text()?;
+    let system = found.system_text(&options)?;
     let recipe = recipe::distill(&found, &options, system.as_deref())?;
     let store = store::open_reader(&options)?;
     let prepared = prepare(&args.input, &options, &recipe, system.as_deref())?;
@@ -75,7 +75,7 @@ pub fn run(args: ExportArgs) -> CliResult {
         format,
         license,
         keep_partial: args.keep_partial,
-        gated: Gated::of(&options, found.prices())?,
+        gated: Gated::of(&options, prices(&[&found]))?,
     };
     let written = writer.write(&args.output)?;
     options.say(&format!("wrote {}, {}", args.output, counted(written.rows, "row")));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::error::CliError;
-use super::model::Found;
+use super::model::{Found, prices};
 use super::options::Options;
 use crate::model::seconds_of;
 use crate::worker::{BudgetLimits, Deadline};
@@ -19,15 +19,17 @@ pub struct Limits {
 }
 
 /// Reads the caps. A cap that cannot be kept is refused: the worst case of every call must be known.
-pub fn limits(options: &Options, found: &Found) -> Result<Limits, CliError> {
+pub fn limits(options: &Options, found: &[&Found]) -> Result<Limits, CliError> {
     let needs_length = options.max_cost.is_some() || options.max_output_tokens.is_some();
-    if needs_length && options.max_tokens.is_none() {
+    if needs_length && found.iter().any(|found| found.target.sampling().max_tokens.is_none()) {
         return Err(CliError::usage(
             "--max-cost and --max-output-tokens need --max-tokens: without it an answer may have any length",
             "add --max-tokens N",
         ));
     }
-    if options.max_cost.is_some() && found.price.is_none() {
+    if options.max_cost.is_some()
+        && let Some(found) = found.iter().find(|found| found.price.is_none())
+    {
         let model = found.target.model();
         return Err(CliError::usage(
             format!("--max-cost is given, but nothing says what `{model}` costs"),
@@ -44,7 +46,7 @@ pub fn limits(options: &Options, found: &Found) -> Result<Limits, CliError> {
             cost: options.max_cost,
             requests: options.max_requests,
             output_tokens: options.max_output_tokens,
-            prices: found.prices(),
+            prices: prices(found),
         },
         deadline: deadline(options)?,
         give_up_after: options.give_up_after.as_deref().map(|text| time("--give-up-after", text)).transpose()?,

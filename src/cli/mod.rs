@@ -3,6 +3,7 @@
 mod agreement;
 mod convert;
 mod distill;
+mod engine;
 mod environment;
 mod error;
 mod export;

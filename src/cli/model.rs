@@ -1,6 +1,6 @@
 //! From a model's name on the command line to someone who can be asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::environment;
 use super::error::CliError;
 use super::options::Options;
-use crate::conversation::{Price, Target};
+use crate::conversation::{Price, Sampling, Target};
 use crate::model::{
     Endpoint, HttpModel, HttpSettings, LengthField, ModelReference, Routing, Secret, Simulated, Timeouts,
 };
@@ -47,6 +47,27 @@ pub struct Profile {
     pub total_timeout_s: Option<f64>,
     /// Dollars for a million tokens.
     pub price: Option<PriceTable>,
+    /// The system message that it gets in place of the rows' own; `@FILE` reads it from a file. `--system` goes before.
+    pub system: Option<String>,
+    /// Goes before `--temperature`.
+    pub temperature: Option<f64>,
+    /// Goes before `--top-p`.
+    pub top_p: Option<f64>,
+    /// Goes before `--max-tokens`.
+    pub max_tokens: Option<u32>,
+    /// Goes before `--seed`.
+    pub seed: Option<i64>,
+}
+
+impl Profile {
+    fn sampling(&self, base: Sampling) -> Sampling {
+        Sampling {
+            temperature: self.temperature.or(base.temperature),
+            top_p: self.top_p.or(base.top_p),
+            max_tokens: self.max_tokens.or(base.max_tokens),
+            seed: self.seed.or(base.seed),
+        }
+    }
 }
 
 /// A price as the configuration has it, in dollars for a million tokens.
@@ -76,6 +97,7 @@ pub struct Found {
     /// One for each replica; none for the simulated model.
     connections: Vec<HttpSettings>,
     routing: Routing,
+    system: Option<String>,
 }
 
 impl Found {
@@ -93,10 +115,59 @@ impl Found {
         Ok(Served { replicas: replicas.collect::<Result<_, CliError>>()?, routing: self.routing, labels })
     }
 
-    /// Returns the price list for a tally.
-    pub fn prices(&self) -> BTreeMap<String, Price> {
-        self.price.iter().map(|price| (self.target.model().to_owned(), *price)).collect()
+    /// Returns the system message that goes before each conversation: the run's, or the profile's.
+    pub fn system_text(&self, options: &Options) -> Result<Option<String>, CliError> {
+        let text = options.system.as_deref().or(self.system.as_deref());
+        text.map(read_system_text).transpose()
     }
+
+    fn urls(&self) -> Vec<&str> {
+        self.connections.iter().map(|settings| settings.url.as_str()).collect()
+    }
+
+    /// Returns where the model is, without paths and keys.
+    pub fn hosts(&self) -> Vec<&str> {
+        self.connections.iter().map(|settings| host(&settings.url)).collect()
+    }
+}
+
+/// Returns what tokens cost, by model, as far as that is known.
+pub fn prices(found: &[&Found]) -> BTreeMap<String, Price> {
+    let known = found.iter().filter_map(|found| Some((found.target.model().to_owned(), found.price?)));
+    known.collect()
+}
+
+/// Makes each model once, however many of these name it.
+pub fn connect_all(found: &[&Found]) -> Result<HashMap<String, Served>, CliError> {
+    let mut models = HashMap::new();
+    for (at, one) in found.iter().enumerate() {
+        let name = one.target.model();
+        if let Some(other) = found[..at].iter().find(|other| other.target.model() == name) {
+            if other.urls() != one.urls() {
+                let message = format!("two models are called `{name}`, at different addresses");
+                return Err(CliError::usage(
+                    message,
+                    "answers are kept by the model's name: have one of the servers give it another name \
+                     (vLLM: --served-model-name)",
+                ));
+            }
+            continue;
+        }
+        models.insert(name.to_owned(), one.connect()?);
+    }
+    Ok(models)
+}
+
+/// Returns a system message, read from its file where it names one.
+fn read_system_text(text: &str) -> Result<String, CliError> {
+    let Some(path) = text.strip_prefix('@') else { return Ok(text.to_owned()) };
+    let read = std::fs::read_to_string(path).map(|text| text.trim_end().to_owned());
+    read.map_err(|error| {
+        CliError::usage(
+            format!("cannot read the system message {path}: {error}"),
+            "write --system @FILE with a file that exists",
+        )
+    })
 }
 
 /// Finds the teacher: the argument, or the configuration's `teacher`.
@@ -107,24 +178,25 @@ pub fn find_teacher(argument: Option<&str>, options: &Options) -> Result<Found, 
             "add --teacher NAME@URL, or --teacher simulated to try it out",
         ));
     };
-    find(name, options)
+    find(name, options, options.sampling())
 }
 
-fn find(name: &str, options: &Options) -> Result<Found, CliError> {
-    let sampling = options.sampling();
+/// Finds a model by what a person calls it; `sampling` is how it is asked where its profile does not say.
+pub fn find(name: &str, options: &Options, sampling: Sampling) -> Result<Found, CliError> {
     match name.parse()? {
         ModelReference::Simulated => {
-            let price = options.models.get(name).and_then(|profile| profile.price).map(Price::from);
+            let profile = options.models.get(name).cloned().unwrap_or_default();
             Ok(Found {
-                target: Target::new(name, Simulated::DIALECT, sampling),
-                price,
+                target: Target::new(name, Simulated::DIALECT, profile.sampling(sampling)),
+                price: profile.price.map(Price::from),
+                system: profile.system,
                 connections: Vec::new(),
                 routing: Routing::default(),
             })
         }
         ModelReference::Http(endpoint) => {
             let profile = options.models.get(&endpoint.name).cloned().unwrap_or_default();
-            over_http(endpoint, &profile, options)
+            over_http(endpoint, &profile, options, sampling)
         }
         ModelReference::Profile(name) => {
             let Some(profile) = options.models.get(&name) else {
@@ -143,12 +215,12 @@ fn find(name: &str, options: &Options) -> Result<Found, CliError> {
                 let hint = format!("add url = \"http://HOST:PORT/v1\" to [models.\"{name}\"]");
                 return Err(CliError::usage(format!("the profile of the model `{name}` has no url"), hint));
             };
-            over_http(Endpoint::new(profile.name.as_deref().unwrap_or(&name), url)?, profile, options)
+            over_http(Endpoint::new(profile.name.as_deref().unwrap_or(&name), url)?, profile, options, sampling)
         }
     }
 }
 
-fn over_http(endpoint: Endpoint, profile: &Profile, options: &Options) -> Result<Found, CliError> {
+fn over_http(endpoint: Endpoint, profile: &Profile, options: &Options, sampling: Sampling) -> Result<Found, CliError> {
     let defaults = Timeouts::default();
     let timeouts = Timeouts {
         connect: seconds(profile.connect_timeout_s, defaults.connect)?,
@@ -167,9 +239,10 @@ fn over_http(endpoint: Endpoint, profile: &Profile, options: &Options) -> Result
         session_header: profile.session_header.clone(),
     };
     let connections = endpoint.urls.into_iter().map(|url| HttpSettings { url, ..settings.clone() }).collect();
-    let target = Target::new(endpoint.name, HttpModel::DIALECT, options.sampling());
+    let target = Target::new(endpoint.name, HttpModel::DIALECT, profile.sampling(sampling));
     let routing = profile.routing.unwrap_or_default();
-    Ok(Found { target, price: profile.price.map(Price::from), connections, routing })
+    let (price, system) = (profile.price.map(Price::from), profile.system.clone());
+    Ok(Found { target, price, connections, routing, system })
 }
 
 /// Returns the part of an address by which people tell servers apart.

@@ -416,19 +416,6 @@ impl Options {
         Sampling { temperature: self.temperature, top_p: self.top_p, max_tokens: self.max_tokens, seed: self.seed }
     }
 
-    /// Returns the system message that replaces the rows' own, read from its file where it names one.
-    pub fn system_text(&self) -> Result<Option<String>, CliError> {
-        let Some(text) = &self.system else { return Ok(None) };
-        let Some(path) = text.strip_prefix('@') else { return Ok(Some(text.clone())) };
-        let read = fs::read_to_string(path).map(|text| Some(text.trim_end().to_owned()));
-        read.map_err(|error| {
-            CliError::usage(
-                format!("cannot read the system message {path}: {error}"),
-                "write --system @FILE with a file that exists",
-            )
-        })
-    }
-
     /// Prints a line for people, unless they asked for silence.
     pub fn say(&self, line: &str) {
         match self.progress() {

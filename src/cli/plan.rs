@@ -78,9 +78,9 @@ pub fn run(args: PlanArgs) -> CliResult {
     )?;
     let found = find_teacher(args.teacher.as_deref(), &options)?;
     // A cap or a pace that the run would refuse is refused here already.
-    let cap = limits(&options, &found)?.budget.cost;
+    let cap = limits(&options, &[&found])?.budget.cost;
     options.pace()?;
-    let system = options.system_text()?;
+    let system = found.system_text(&options)?;
     let recipe = recipe::distill(&found, &options, system.as_deref())?;
     let store: Arc<dyn Reader> = if options.store_path().join("journal").is_dir() {
         store::open_reader(&options)?

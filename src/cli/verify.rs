@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::error::exit_code;
 use super::first_pass::prepare;
-use super::model::find_teacher;
+use super::model::{find_teacher, prices};
 use super::options::{
     DuplicateArgs, GateArgs, Options, QuestionArgs, ReadArgs, RemainArgs, RuleArgs, StoreArgs, WriteArgs,
 };
@@ -133,7 +133,7 @@ fn verify_output(args: &VerifyArgs, output: &str, options: &Options) -> Result<u
     }
     let format = options.output_format()?;
     let found = find_teacher(args.teacher.as_deref(), options)?;
-    let system = options.system_text()?;
+    let system = found.system_text(&options)?;
     let recipe = recipe::distill(&found, options, system.as_deref())?;
     let reader = store::open_reader(options)?;
     let prepared = prepare(&args.input, options, &recipe, system.as_deref())?;
@@ -145,7 +145,7 @@ fn verify_output(args: &VerifyArgs, output: &str, options: &Options) -> Result<u
         format,
         license,
         keep_partial: args.keep_partial,
-        gated: Gated::of(options, found.prices())?,
+        gated: Gated::of(options, prices(&[&found]))?,
     };
     let directory = prepared.rows.spool();
     let expected_path = directory.join("expected.jsonl").display().to_string();

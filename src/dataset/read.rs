@@ -102,8 +102,13 @@ impl RowReader {
             Err(skip) => Reading::Skipped { id, format, skip },
             Ok((turns, notes)) => {
                 let columns = flattened(columns, false);
-                let mut seed =
-                    Seed { id: id.unwrap_or_default(), turns, columns, counts_replaced: self.counts_replaced, criteria: Vec::new() };
+                let mut seed = Seed {
+                    id: id.unwrap_or_default(),
+                    turns,
+                    columns,
+                    counts_replaced: self.counts_replaced,
+                    criteria: Vec::new(),
+                };
                 if seed.id.is_empty() {
                     seed.id = format!("{:016x}", seed.digest().prefix());
                 }

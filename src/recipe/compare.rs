@@ -1,9 +1,10 @@
 use std::sync::Arc;
 
-use super::judge::{Judge, Said, Scale, Scene, Ruling};
+use super::judge::{Judge, Ruling, Said, Scale, Scene};
 use super::{Answered, Recipe, Scope, Step};
 use crate::conversation::{
-    Answer, Dialogue, Duel, DuelEnd, Finish, Lane, Message, Outcome, Question, Role, Seed, Settings, Slot, Target, Winner,
+    Answer, Dialogue, Duel, DuelEnd, Finish, Lane, Message, Outcome, Question, Role, Seed, Settings, Slot, Target,
+    Winner,
 };
 
 /// Has systems answer the same conversations and a judge say whose answers are better, each pair in both orders.

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::judge::{Judge, Said, Scale, Scene, Ruling};
+use super::judge::{Judge, Ruling, Said, Scale, Scene};
 use super::{Answered, Recipe, Step};
 use crate::conversation::{Dialogue, Mark, Message, Outcome, Question, Role, Seed, Settings};
 

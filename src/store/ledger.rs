@@ -4,14 +4,14 @@
 //! a kill the page cache has it; after a power cut it may be a moment old.
 //!
 //! A slot of 64 bytes: fingerprint (32), prompt token bound `u64`, answer token bound `u64`,
-//! zero (`u64`), a mark (`u64`, [`TAKEN`] while the request is in the air).
+//! a tag of the model's name (`u64`), a mark (`u64`, [`TAKEN`] while the request is in the air).
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::error::StoreError;
-use crate::conversation::Fingerprint;
+use crate::conversation::{Digest, Fingerprint};
 
 const SLOT_BYTES: usize = 64;
 const TAKEN: u64 = u64::from_le_bytes(*b"inflight");
@@ -27,6 +27,20 @@ pub struct Unsettled {
     pub prompt_tokens: u64,
     /// The most tokens its answer can have had; 0 where no limit was set.
     pub completion_tokens: u64,
+    /// A tag of the model's name.
+    pub model: u64,
+}
+
+impl Unsettled {
+    /// Returns the tag of a model's name.
+    pub fn tag(model: &str) -> u64 {
+        Digest::of_text("cohobate model 1", model).prefix()
+    }
+
+    /// True where the request was for this model.
+    pub fn is_for(&self, model: &str) -> bool {
+        self.model == Self::tag(model)
+    }
 }
 
 /// The ledger of one run.
@@ -69,6 +83,7 @@ impl Ledger {
         bytes[..32].copy_from_slice(&request.fingerprint.0);
         bytes[32..40].copy_from_slice(&request.prompt_tokens.to_le_bytes());
         bytes[40..48].copy_from_slice(&request.completion_tokens.to_le_bytes());
+        bytes[48..56].copy_from_slice(&request.model.to_le_bytes());
         bytes[56..].copy_from_slice(&TAKEN.to_le_bytes());
         // A ledger that cannot be written must not stop a run: it reports, it does not decide.
         let _ = self.file.write_all_at(&bytes, slot * SLOT_BYTES as u64);
@@ -88,5 +103,6 @@ fn read_slot(bytes: &[u8; SLOT_BYTES]) -> Option<Unsettled> {
         fingerprint: Fingerprint(bytes[..32].try_into().expect("32 bytes")),
         prompt_tokens: long(32),
         completion_tokens: long(40),
+        model: long(48),
     })
 }

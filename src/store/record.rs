@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::codec;
 use super::entry::{Entry, Run, Spending, Spent, State, Status};
-use crate::conversation::{Answer, ConversationKey, Fingerprint, Finish, Lane, Message, Role, SYSTEMS_MAX, Settings, Slot, Usage};
+use crate::conversation::{
+    Answer, ConversationKey, Fingerprint, Finish, Lane, Message, Role, SYSTEMS_MAX, Settings, Slot, Usage,
+};
 
 /// The version of every record written today.
 pub const VERSION: u8 = 1;

@@ -208,7 +208,8 @@ impl<'a> Dispatcher<'a> {
             let (attempt, conversation) = (flight.sent, flight.conversation);
             let slot = self.ledger.as_mut().map(|ledger| {
                 let (prompt_tokens, completion_tokens) = (worst.prompt_tokens, worst.output_tokens);
-                ledger.begin(&Unsettled { fingerprint, prompt_tokens, completion_tokens })
+                let model = Unsettled::tag(question.target.model());
+                ledger.begin(&Unsettled { fingerprint, prompt_tokens, completion_tokens, model })
             });
             self.call(replica, Purpose::Question(fingerprint), question, Some(conversation), attempt, slot);
         }

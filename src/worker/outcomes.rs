@@ -76,7 +76,9 @@ impl Dispatcher<'_> {
         replica.is_probing = false;
         let model = replica.label.clone();
         match result {
-            Err(failure) if matches!(failure.class, Class::NeverThisRun) => self.stop(StopReason::Refused(failure)),
+            Err(failure) if matches!(failure.class, Class::NeverThisRun) => {
+                self.stop(StopReason::Refused { model: name.to_owned(), failure })
+            }
             Err(failure) if matches!(failure.class, Class::Outage | Class::AgainLater | Class::AgainNow) => {
                 if let Some(next_try) = replica.breaker.on_failed_probe(Instant::now()) {
                     self.observer.on_event(&Event::Parked { model, message: failure.message, next_try });
@@ -196,7 +198,7 @@ impl Dispatcher<'_> {
             }
             Verdict::StopRun => {
                 self.flights.let_go(&fingerprint);
-                self.stop(StopReason::Refused(failure));
+                self.stop(StopReason::Refused { model: name.clone(), failure });
             }
         }
         if is_lost { self.spread(&name) } else { Ok(()) }
@@ -219,7 +221,8 @@ impl Dispatcher<'_> {
         if permanent && is_about_the_request && !self.is_proven {
             self.refused_from_start += 1;
             if self.refused_from_start == REFUSALS_FROM_START_MAX {
-                self.stop(StopReason::Refused(failure));
+                let model = flight.question.target.model().to_owned();
+                self.stop(StopReason::Refused { model, failure });
             }
         }
     }

@@ -24,7 +24,12 @@ pub enum StopReason {
     /// The person asked for it.
     Asked,
     /// Every further question would have failed the same way.
-    Refused(Failure),
+    Refused {
+        /// Who refuses.
+        model: String,
+        /// What was said.
+        failure: Failure,
+    },
     /// A cap on spending or time is reached.
     Budget(String),
     /// A server was gone for longer than the run was to wait.
@@ -35,7 +40,7 @@ impl fmt::Display for StopReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StopReason::Asked => f.write_str("as asked"),
-            StopReason::Refused(failure) => failure.fmt(f),
+            StopReason::Refused { failure, .. } => failure.fmt(f),
             StopReason::Budget(cap) => f.write_str(cap),
             StopReason::GaveUp(gone) => write!(f, "the server has not answered for {} s", gone.as_secs()),
         }

@@ -173,8 +173,18 @@ pub fn target() -> Arc<Target> {
 
 /// A seed that says these words, turn by turn.
 pub fn seed(id: &str, words: &[String]) -> Seed {
-    let turn = |text: &String| Turn { messages: vec![Message::new(Role::User, text.clone())], replaced: None, given: Vec::new() };
-    Seed { id: id.to_owned(), turns: words.iter().map(turn).collect(), columns: Columns::new(), counts_replaced: false, criteria: Vec::new() }
+    let turn = |text: &String| Turn {
+        messages: vec![Message::new(Role::User, text.clone())],
+        replaced: None,
+        given: Vec::new(),
+    };
+    Seed {
+        id: id.to_owned(),
+        turns: words.iter().map(turn).collect(),
+        columns: Columns::new(),
+        counts_replaced: false,
+        criteria: Vec::new(),
+    }
 }
 
 /// Conversations in memory.

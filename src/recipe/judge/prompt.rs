@@ -52,7 +52,9 @@ impl Prompt {
         let scene = Scene { sides, turns: 1, reference: Some("reference"), criterion: "criterion", ..Scene::default() };
         let rendered = prompt.rendered(&scene)?;
         if !rendered.contains(PROBE) {
-            return Err(PromptError("it does not show the answer; write {{ conversation }} or {{ answer }}".to_owned()));
+            return Err(PromptError(
+                "it does not show the answer; write {{ conversation }} or {{ answer }}".to_owned(),
+            ));
         }
         Ok(prompt)
     }
@@ -150,7 +152,13 @@ mod tests {
             for is_whole in [false, true] {
                 for is_shared in [false, scale == Scale::Pair] {
                     let scene = Scene {
-                        sides, is_whole, is_shared, turns: 2, reference: Some("It is known."), criterion: "Be kind.", call: 0,
+                        sides,
+                        is_whole,
+                        is_shared,
+                        turns: 2,
+                        reference: Some("It is known."),
+                        criterion: "Be kind.",
+                        call: 0,
                     };
                     let text = Prompt::standard(scale).about(&scene).content().to_owned();
                     let shown = ["Why?", "Because of one.", "It is known.", "[["];
