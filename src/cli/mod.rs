@@ -6,10 +6,12 @@ mod distill;
 mod engine;
 mod environment;
 mod error;
+mod evaluate;
 mod export;
 mod filter;
 mod first_pass;
 mod inspect;
+mod judged;
 mod limits;
 /// What a process uses of its machine.
 pub mod machine;
@@ -50,6 +52,7 @@ enum Command {
     Convert(convert::ConvertArgs),
     Inspect(inspect::InspectArgs),
     Filter(filter::FilterArgs),
+    Evaluate(evaluate::EvaluateArgs),
     Agreement(agreement::AgreementArgs),
     Status(status::StatusArgs),
     Verify(verify::VerifyArgs),
@@ -66,6 +69,7 @@ pub fn main() -> ExitCode {
         Command::Convert(args) => convert::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Filter(args) => filter::run(args),
+        Command::Evaluate(args) => evaluate::run(args),
         Command::Agreement(args) => agreement::run(&args),
         Command::Status(args) => status::run(args),
         Command::Verify(args) => verify::run(args),

@@ -219,6 +219,30 @@ option_groups! {
         system: String,
     }
 
+    /// Options of a judge.
+    #[command(next_help_heading = "Who judges, and how")]
+    JudgeArgs {
+        /// Who judges: NAME@URL, a profile of cohobate.toml, or simulated
+        #[arg(long, value_name = "MODEL")]
+        judge: String,
+
+        /// Ask the judge in the words of this minijinja template
+        #[arg(long, value_name = "FILE")]
+        prompt: PathBuf,
+
+        /// Judge each turn, the dialogue as a whole, or both [default: turn]
+        #[arg(long, value_name = "WHAT", value_parser = named::<Per>)]
+        per: Per,
+
+        /// Ask for so many verdicts on the same, to see how steady they are [default: 1]
+        #[arg(long, value_name = "N")]
+        repeats: u32,
+
+        /// Good answers to the same conversations, by the rows' id [default: the column `reference`]
+        #[arg(long, value_name = "FILE")]
+        references: String,
+    }
+
     /// Options that decide how fast and how long is asked; the answers are the same.
     #[command(next_help_heading = "Pace and limits")]
     RunArgs {
@@ -424,6 +448,19 @@ impl Options {
             _ => words::tell(line),
         }
     }
+}
+
+/// What is judged at a time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Per {
+    /// Each answer.
+    #[default]
+    Turn,
+    /// The conversation as a whole.
+    Dialogue,
+    /// Both.
+    Both,
 }
 
 /// Which gate an answer passes.

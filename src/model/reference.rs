@@ -1,9 +1,10 @@
 use std::str::FromStr;
 
-/// How a person names a model: `NAME@URL`, `NAME@URL1,URL2` for replicas of one model, the name of a profile, or `simulated`.
+/// How a person names a model: `NAME@URL`, `NAME@URL1,URL2` for replicas of one model, the name of a profile, `simulated`
+/// or `simulated-NAME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ModelReference {
-    /// The model built into this program.
+    /// The model built into this program; `simulated-NAME` is another one of its kind.
     Simulated,
     /// A model on a server.
     Http(Endpoint),
@@ -40,7 +41,7 @@ impl FromStr for ModelReference {
     type Err = ReferenceError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == "simulated" {
+        if text == "simulated" || text.starts_with("simulated-") && !text.contains('@') {
             return Ok(Self::Simulated);
         }
         // A model's own name may hold an `@`; the one before the scheme separates.

@@ -1,5 +1,5 @@
 use super::{Asking, Call, Model};
-use crate::conversation::{Answer, Dice, Finish, Message, Question, Role, Usage, estimate_tokens};
+use crate::conversation::{Answer, Dice, Fence, Finish, Message, Question, Role, Usage, estimate_tokens};
 
 /// A model that needs no server: plausible words, chosen by a hash of everything that is asked.
 ///
@@ -17,7 +17,7 @@ impl Simulated {
         let mut dice = Dice::new("simulated", &key(question));
         let prompt = question.messages.iter().rev().find(|message| message.role() == Role::User);
         let prompt = prompt.map_or("", |message| message.content());
-        let full = compose(prompt, &mut dice);
+        let full = ruling(question).unwrap_or_else(|| compose(prompt, &mut dice));
         let limit = question.target.sampling().max_tokens.map_or(usize::MAX, |limit| limit as usize);
         let (text, cut) = cut_to_tokens(&full, limit);
         let prompt_tokens = question.messages.iter().map(|message| estimate_tokens(message.content()) + 4).sum();
@@ -43,6 +43,30 @@ impl Model for Simulated {
     fn ask<'a>(&'a self, call: Call<'a>) -> Asking<'a> {
         Box::pin(std::future::ready(Ok(Self::answer(call.question, call.attempt)).into()))
     }
+}
+
+/// Returns what a judge says, where the question is one of this program's own prompts for judges: a verdict that depends on
+/// nothing but the words of the answers, so that it is the same in both orders.
+fn ruling(question: &Question) -> Option<String> {
+    let asks = |message: &&std::sync::Arc<Message>| message.content().contains("in double square brackets");
+    let prompt = question.messages.iter().find(asks)?.content();
+    let merit = |text: &str| Dice::new("merit", text.as_bytes()).below(100);
+    let of = |label: &str| Fence::within(prompt, label).map(merit);
+    let said = if let Some((a, b)) = of("assistant_a").zip(of("assistant_b")) {
+        match a.abs_diff(b) {
+            0..10 => "C".to_owned(),
+            _ if a > b => "A".to_owned(),
+            _ => "B".to_owned(),
+        }
+    } else {
+        let merit = of("assistant")?;
+        match () {
+            () if prompt.contains("[[YES]]") => if merit < 70 { "YES" } else { "NO" }.to_owned(),
+            () if prompt.contains("from 1 to 5") => (1 + merit / 20).to_string(),
+            () => (1 + merit / 10).to_string(),
+        }
+    };
+    Some(format!("I have looked at what was asked for and at what was answered.\n\n[[{said}]]"))
 }
 
 /// Everything that may change the answer and is visible on the wire, so that the built-in model and the mock

@@ -78,6 +78,11 @@ impl Evaluate {
         if seed.criteria.is_empty() { &self.criteria } else { &seed.criteria }
     }
 
+    /// Returns what answers are checked for where a conversation does not say.
+    pub fn criteria_of_all(&self) -> &[String] {
+        &self.criteria
+    }
+
     fn walk(&self, seed: &Seed, answered: &Answered) -> Vec<(Mark, Option<Question>)> {
         let criteria: Vec<&str> = match self.judge.prompt.scale() {
             Scale::Score | Scale::Pair => vec![""],

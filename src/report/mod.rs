@@ -3,6 +3,9 @@
 //! [`Tally`] is a fold over the worker's events and knows no clock; [`Progress`] shows it; [`summary`] words it.
 
 mod agreement;
+mod comparison;
+mod evaluation;
+mod page;
 mod progress;
 mod quality;
 pub mod summary;
@@ -11,6 +14,9 @@ mod votes;
 pub mod words;
 
 pub use agreement::{AgreementReport, GroupAgreement, Share};
+pub use comparison::{Compared, ComparedReport, Comparison, ComparisonReport, ControlReport, ControlsReport};
+pub use evaluation::{CostReport, DatasetReport, Evaluation, EvaluationReport, JudgeReport, Judged};
+pub use page::{comparison_page, evaluation_page};
 pub use progress::{Progress, ProgressMode, Watcher};
 pub use quality::{QualityReport, RuleCount};
 pub use tally::{Tally, Totals};

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::spool::Spool;
-use crate::conversation::{Digest, Message, Seed};
+use crate::conversation::{Digest, Message, Record, Seed};
 use crate::dataset::{Index, IndexError, Reading, RowReader, RowState, Skip};
 use crate::worker::Seeds;
 
@@ -72,6 +72,13 @@ impl Rows {
             (RowState::Invalid, Reading::Invalid { reason }) => Ok(Row::Invalid { reason }),
             _ => Err(changed()),
         }
+    }
+
+    /// Reads a row as it stands, before anything is made of it. Fails with the reason why it is no record.
+    pub fn record(&self, row: u64) -> Result<Result<Record, String>, IndexError> {
+        let entry = self.index.entry(row)?;
+        let source = self.reader.source(&self.index.bytes(&entry)?);
+        Ok(source.and_then(|source| source.into_record().map_err(str::to_owned)))
     }
 
     /// Returns a directory that goes when the rows go.

@@ -73,6 +73,10 @@ fault_kinds! {
     Refusal = "refusal",
     /// An answer in another language.
     Language = "language",
+    /// A judge's verdict that is for whoever stands first.
+    First = "first",
+    /// A judge's words without a verdict.
+    NoVerdict = "no-verdict",
 }
 
 /// The text is no `KIND:SHARE`.
@@ -187,6 +191,11 @@ pub(super) fn effect(kind: FaultKind, answer: &mut Answer) -> Effect {
         }
         FaultKind::Refusal => {
             let text = "I'm sorry, but I can't help with that request.";
+            change(answer, Finish::Complete, "stop", Some(text))
+        }
+        FaultKind::First => change(answer, Finish::Complete, "stop", Some("A is better, I should say.\n\n[[A]]")),
+        FaultKind::NoVerdict => {
+            let text = "Both have their merits, and much could be said about either.";
             change(answer, Finish::Complete, "stop", Some(text))
         }
         FaultKind::Language => {

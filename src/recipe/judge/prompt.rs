@@ -116,9 +116,9 @@ impl Scene<'_> {
         let question = side(0).iter().rev().find(|message| message.role() == Role::User);
         context! {
             number => fence.number(),
-            conversation => transcript(conversation, &fence),
-            conversation_a => transcript(side(0), &fence),
-            conversation_b => transcript(side(1), &fence),
+            conversation => transcript(conversation, &fence, ""),
+            conversation_a => transcript(side(0), &fence, "_a"),
+            conversation_b => transcript(side(1), &fence, "_b"),
             question => question.map(|question| fence.around("user", question.content())),
             answer => answer(0, "assistant"),
             answer_a => answer(0, "assistant_a"),
@@ -133,9 +133,13 @@ impl Scene<'_> {
     }
 }
 
-/// Writes messages down one after the other, each in its fence.
-fn transcript(messages: &[Arc<Message>], fence: &Fence) -> String {
-    let fenced = messages.iter().map(|message| fence.around(message.role().name(), message.content()));
+/// Writes messages down one after the other, each in its fence; the label of an answer says whose it is.
+fn transcript(messages: &[Arc<Message>], fence: &Fence, side: &str) -> String {
+    let label = |message: &Message| match message.role() {
+        Role::Assistant => format!("assistant{side}"),
+        other => other.name().to_owned(),
+    };
+    let fenced = messages.iter().map(|message| fence.around(&label(message), message.content()));
     fenced.collect::<Vec<_>>().join("\n\n")
 }
 

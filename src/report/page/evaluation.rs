@@ -1,0 +1,123 @@
+use super::{Bar, Page, Section, bars};
+use crate::report::EvaluationReport;
+use crate::report::evaluation::{ScoreReport, SliceReport};
+use crate::report::words::{counted, money, number};
+
+/// Returns an evaluation as a page.
+pub fn evaluation_page(report: &EvaluationReport) -> String {
+    let (scale, range, unit) = match report.mode.as_str() {
+        "check" => (100.0, (0.0, 100.0), " % pass"),
+        "rubric" => (1.0, (1.0, 5.0), " of 5"),
+        _ => (1.0, (1.0, 10.0), " of 10"),
+    };
+    let digits = if report.mode == "check" { 1 } else { 2 };
+    let bar = |name: &str, score: &ScoreReport| Bar {
+        name: name.to_owned(),
+        value: score.mean.unwrap_or(0.0) * scale,
+        interval: score.interval.map(|interval| (interval.low * scale, interval.high * scale)),
+        words: format!("{:.digits$} [{}]", score.mean.unwrap_or(0.0) * scale, score.marks),
+    };
+    let chart = |slices: &[SliceReport]| {
+        let drawn: Vec<Bar> = slices.iter().map(|slice| bar(&slice.name, &slice.score)).collect();
+        bars(&drawn, range, None)
+    };
+    let section = |title: &str, slices: &[SliceReport]| {
+        let rows = slices
+            .iter()
+            .map(|slice| [slice.name.clone(), slice.score.words(scale, digits), number(slice.score.marks)]);
+        (!slices.is_empty())
+            .then(|| Section::table(title, ["", "mean (95 %)", "marks"], rows.collect()).charted(chart(slices)))
+    };
+    let slices = [
+        section("Turn by turn", &report.turns),
+        section("Criteria", &report.criteria),
+        section("Categories", &report.categories),
+    ];
+    let largest = report.distribution.values().copied().max().unwrap_or(0).max(1) as f64;
+    let distribution: Vec<Bar> = report
+        .distribution
+        .iter()
+        .map(|(mark, count)| Bar {
+            name: mark.to_string(),
+            value: *count as f64,
+            interval: Some((0.0, *count as f64)),
+            words: number(*count),
+        })
+        .collect();
+    let mut facts = vec![
+        ["marks".to_owned(), number(report.marks)],
+        ["not read".to_owned(), format!("{} ({:.1} %)", report.judge.unparsed, report.judge.unparsed_share * 100.0)],
+        ["answers that look like a verdict".to_owned(), number(report.suspect)],
+    ];
+    facts.extend(report.adjusted_score.map(|score| ["adjusted score".to_owned(), format!("{score:.2}")]));
+    facts.extend(
+        report.length_correlation.map(|length| ["correlation with length".to_owned(), format!("{length:+.2}")]),
+    );
+    facts.extend(report.flip_share.map(|flips| ["repeats that differ".to_owned(), format!("{:.1} %", flips * 100.0)]));
+    facts.extend(
+        (1..).zip(&report.pass_hat_k).map(|(k, share): (u32, &f64)| [format!("pass^{k}"), format!("{share:.3}")]),
+    );
+    let judge = &report.judge;
+    let sections = slices
+        .into_iter()
+        .flatten()
+        .chain([
+            Section { title: "Marks".to_owned(), ..Section::default() }.charted(bars(
+                &distribution,
+                (0.0, largest),
+                None,
+            )),
+            Section::table("How far to trust it", ["", ""], facts),
+            judge_section(judge),
+            dataset_section(&report.dataset),
+        ])
+        .collect();
+    Page {
+        title: format!("Evaluation by {}", judge.model),
+        headline: vec![
+            format!("{}{unit}", report.overall.words(scale, digits)),
+            format!(
+                "mean over {}, 95 % interval by cluster bootstrap",
+                counted(report.overall.conversations, "conversation")
+            ),
+        ],
+        warnings: &report.incomplete,
+        sections,
+        examples: &report.examples,
+    }
+    .render()
+}
+
+pub(super) fn judge_section(judge: &crate::report::JudgeReport) -> Section {
+    let option = |value: Option<String>| value.unwrap_or_else(|| "the server's".to_owned());
+    let mut rows = vec![
+        ["model".to_owned(), judge.model.clone()],
+        ["as the server calls it".to_owned(), judge.reported.join(", ")],
+        ["temperature".to_owned(), option(judge.temperature.map(|value| value.to_string()))],
+        ["most tokens".to_owned(), option(judge.max_tokens.map(|value| value.to_string()))],
+        ["prompt (blake3)".to_owned(), judge.prompt.chars().take(16).collect()],
+        ["verdicts on the same".to_owned(), judge.repeats.to_string()],
+    ];
+    rows.push(["cost".to_owned(), cost(&judge.cost)]);
+    Section::table("The judge", ["", ""], rows)
+}
+
+pub(super) fn dataset_section(dataset: &crate::report::DatasetReport) -> Section {
+    let list = |counts: &std::collections::BTreeMap<String, u64>| {
+        counts.iter().map(|(name, count)| format!("{name} {count}")).collect::<Vec<_>>().join(", ")
+    };
+    let rows = vec![
+        ["files".to_owned(), dataset.inputs.join(", ")],
+        ["hash (blake3)".to_owned(), dataset.digest.chars().take(16).collect()],
+        ["conversations".to_owned(), format!("{}, {}", number(dataset.conversations), counted(dataset.turns, "turn"))],
+        ["categories".to_owned(), list(&dataset.categories)],
+        ["left out".to_owned(), list(&dataset.left_out)],
+    ];
+    Section::table("The data", ["", ""], rows)
+}
+
+pub(super) fn cost(cost: &crate::report::CostReport) -> String {
+    let money = cost.dollars.map_or(String::new(), |dollars| format!(", {}", money(dollars)));
+    let (prompt, completion) = (number(cost.prompt_tokens), number(cost.completion_tokens));
+    format!("{}, {prompt} tokens in, {completion} out{money}", counted(cost.answers, "answer"))
+}
