@@ -55,7 +55,7 @@ pub fn run(args: &AgreementArgs) -> CliResult {
 }
 
 /// Reads all votes of some files. One that cannot be understood is an error: a share of what is left would be wrong.
-fn votes(inputs: &[String]) -> Result<Vec<Vote>, CliError> {
+pub fn votes(inputs: &[String]) -> Result<Vec<Vote>, CliError> {
     let spool = Spool::temporary()?;
     let mut votes = Vec::new();
     for source in open_inputs(inputs, Threads::default(), &spool)? {

@@ -8,7 +8,8 @@ use super::first_pass::{Prepared, prepare};
 use super::machine::footprint;
 use super::model::find_teacher;
 use super::options::{
-    DuplicateArgs, GateArgs, Options, QuestionArgs, ReadArgs, RemainArgs, RuleArgs, RunArgs, StoreArgs, WriteArgs,
+    DuplicateArgs, GateArgs, Options, QuestionArgs, ReadArgs, RemainArgs, RuleArgs, RunArgs, SamplingArgs, StoreArgs,
+    WriteArgs,
 };
 use super::output::{Gated, OUTPUT, Writer, Written, check_output, check_writable};
 use super::{CliError, CliResult, recipe};
@@ -64,6 +65,9 @@ pub struct DistillArgs {
     remain: RemainArgs,
 
     #[command(flatten)]
+    sampling: SamplingArgs,
+
+    #[command(flatten)]
     question: QuestionArgs,
 
     #[command(flatten)]
@@ -77,7 +81,17 @@ pub fn run(args: DistillArgs) -> CliResult {
 async fn distill(args: DistillArgs) -> CliResult {
     let options = Options::resolve(
         &args.store,
-        &[&args.read, &args.rule, &args.duplicate, &args.write, &args.gate, &args.remain, &args.question, &args.run],
+        &[
+            &args.read,
+            &args.rule,
+            &args.duplicate,
+            &args.write,
+            &args.gate,
+            &args.remain,
+            &args.sampling,
+            &args.question,
+            &args.run,
+        ],
     )?;
     let format = options.output_format()?;
     check_output(&args.output, &args.input)?;

@@ -4,7 +4,7 @@ use super::error::exit_code;
 use super::first_pass::prepare;
 use super::model::{find_teacher, prices};
 use super::options::{
-    DuplicateArgs, GateArgs, Options, QuestionArgs, ReadArgs, RemainArgs, RuleArgs, StoreArgs, WriteArgs,
+    DuplicateArgs, GateArgs, Options, QuestionArgs, ReadArgs, RemainArgs, RuleArgs, SamplingArgs, StoreArgs, WriteArgs,
 };
 use super::output::{Gated, OUTPUT, Writer, check_output};
 use super::{CliResult, recipe, store};
@@ -52,13 +52,25 @@ pub struct ExportArgs {
     remain: RemainArgs,
 
     #[command(flatten)]
+    sampling: SamplingArgs,
+
+    #[command(flatten)]
     question: QuestionArgs,
 }
 
 pub fn run(args: ExportArgs) -> CliResult {
     let options = Options::resolve(
         &args.store,
-        &[&args.read, &args.rule, &args.duplicate, &args.write, &args.gate, &args.remain, &args.question],
+        &[
+            &args.read,
+            &args.rule,
+            &args.duplicate,
+            &args.write,
+            &args.gate,
+            &args.remain,
+            &args.sampling,
+            &args.question,
+        ],
     )?;
     let format = options.output_format()?;
     check_output(&args.output, &args.input)?;

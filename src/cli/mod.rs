@@ -1,6 +1,7 @@
 //! The command line: arguments → settings → run → exit code. One file a command.
 
 mod agreement;
+mod compare;
 mod convert;
 mod distill;
 mod engine;
@@ -53,6 +54,7 @@ enum Command {
     Inspect(inspect::InspectArgs),
     Filter(filter::FilterArgs),
     Evaluate(evaluate::EvaluateArgs),
+    Compare(Box<compare::CompareArgs>),
     Agreement(agreement::AgreementArgs),
     Status(status::StatusArgs),
     Verify(verify::VerifyArgs),
@@ -70,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(args),
         Command::Filter(args) => filter::run(args),
         Command::Evaluate(args) => evaluate::run(args),
+        Command::Compare(args) => compare::run(*args),
         Command::Agreement(args) => agreement::run(&args),
         Command::Status(args) => status::run(args),
         Command::Verify(args) => verify::run(args),

@@ -121,6 +121,12 @@ impl Found {
         text.map(read_system_text).transpose()
     }
 
+    /// Returns the same where each of several models has its own: the profile's before the run's.
+    pub fn own_system_text(&self, options: &Options) -> Result<Option<String>, CliError> {
+        let text = self.system.as_deref().or(options.system.as_deref());
+        text.map(read_system_text).transpose()
+    }
+
     fn urls(&self) -> Vec<&str> {
         self.connections.iter().map(|settings| settings.url.as_str()).collect()
     }

@@ -186,9 +186,9 @@ option_groups! {
         min_turns: u32,
     }
 
-    /// Options that decide what is asked; the same questions need the same options.
+    /// Options that shape each answer; the same questions need the same options.
     #[command(next_help_heading = "What is asked")]
-    QuestionArgs {
+    SamplingArgs {
         /// Sampling temperature [default: the server's]
         #[arg(long, value_name = "T", allow_negative_numbers = true)]
         temperature: f64,
@@ -204,7 +204,11 @@ option_groups! {
         /// Seed for the server's random numbers
         #[arg(long, value_name = "N", allow_negative_numbers = true)]
         seed: i64,
+    }
 
+    /// Options that decide what is asked; the same questions need the same options.
+    #[command(next_help_heading = "What is asked")]
+    QuestionArgs {
         /// A user's message that refers to what only the replaced answer said: keep and mark it, truncate the
         /// conversation before it, or rewrite it [default: not looked for]
         #[arg(long, value_name = "RULE", value_parser = named::<OrphanRule>)]

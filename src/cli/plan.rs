@@ -9,7 +9,9 @@ use super::error::exit_code;
 use super::first_pass::{Prepared, Row, prepare};
 use super::limits::limits;
 use super::model::{Found, find_teacher};
-use super::options::{DuplicateArgs, GateArgs, Options, QuestionArgs, ReadArgs, RuleArgs, RunArgs, StoreArgs};
+use super::options::{
+    DuplicateArgs, GateArgs, Options, QuestionArgs, ReadArgs, RuleArgs, RunArgs, SamplingArgs, StoreArgs,
+};
 use super::{CliError, CliResult, recipe, store};
 use crate::conversation::{
     Answer, ConversationKey, Fingerprint, Finish, Message, Question, Role, Seed, Usage, estimate_tokens,
@@ -52,6 +54,9 @@ pub struct PlanArgs {
     gate: GateArgs,
 
     #[command(flatten)]
+    sampling: SamplingArgs,
+
+    #[command(flatten)]
     question: QuestionArgs,
 
     #[command(flatten)]
@@ -74,7 +79,7 @@ struct Plan {
 pub fn run(args: PlanArgs) -> CliResult {
     let options = Options::resolve(
         &args.store,
-        &[&args.read, &args.rule, &args.duplicate, &args.gate, &args.question, &args.run],
+        &[&args.read, &args.rule, &args.duplicate, &args.gate, &args.sampling, &args.question, &args.run],
     )?;
     let found = find_teacher(args.teacher.as_deref(), &options)?;
     // A cap or a pace that the run would refuse is refused here already.

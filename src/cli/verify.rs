@@ -10,7 +10,7 @@ use super::error::exit_code;
 use super::first_pass::prepare;
 use super::model::{find_teacher, prices};
 use super::options::{
-    DuplicateArgs, GateArgs, Options, QuestionArgs, ReadArgs, RemainArgs, RuleArgs, StoreArgs, WriteArgs,
+    DuplicateArgs, GateArgs, Options, QuestionArgs, ReadArgs, RemainArgs, RuleArgs, SamplingArgs, StoreArgs, WriteArgs,
 };
 use super::output::{Gated, Writer};
 use super::{CliError, CliResult, recipe, store};
@@ -62,13 +62,25 @@ pub struct VerifyArgs {
     remain: RemainArgs,
 
     #[command(flatten)]
+    sampling: SamplingArgs,
+
+    #[command(flatten)]
     question: QuestionArgs,
 }
 
 pub fn run(args: VerifyArgs) -> CliResult {
     let options = Options::resolve(
         &args.store,
-        &[&args.read, &args.rule, &args.duplicate, &args.write, &args.gate, &args.remain, &args.question],
+        &[
+            &args.read,
+            &args.rule,
+            &args.duplicate,
+            &args.write,
+            &args.gate,
+            &args.remain,
+            &args.sampling,
+            &args.question,
+        ],
     )?;
     if args.input.is_empty() != args.output.is_none() {
         return Err(CliError::usage(

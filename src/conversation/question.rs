@@ -1,3 +1,4 @@
+use std::fmt;
 use std::sync::Arc;
 
 use super::identity::{Digest, Fingerprint, PartHasher};
@@ -125,6 +126,21 @@ pub struct Sampling {
     pub max_tokens: Option<u32>,
     /// Seed for the server's random numbers; the sample index is added to it.
     pub seed: Option<i64>,
+}
+
+impl fmt::Display for Sampling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = |name: &str, value: Option<String>| value.map(|value| format!("{name} {value}"));
+        let words = [
+            word("temperature", self.temperature.map(|value| value.to_string())),
+            word("top-p", self.top_p.map(|value| value.to_string())),
+            word("max-tokens", self.max_tokens.map(|value| value.to_string())),
+            word("seed", self.seed.map(|value| value.to_string())),
+        ];
+        let words: Vec<String> = words.into_iter().flatten().collect();
+        f.write_str(if words.is_empty() { "the server's own" } else { "" })?;
+        f.write_str(&words.join(", "))
+    }
 }
 
 impl Sampling {

@@ -76,9 +76,8 @@ impl Compare {
     }
 
     /// Returns every duel: turn by turn, pair by pair, repeat by repeat.
-    pub fn duels(&self, seed: &Seed, answered: &Answered) -> Vec<Duel> {
-        let sides = self.sides(seed, answered);
-        self.judge_all(seed, &sides, answered).into_iter().map(|(duel, _)| duel).collect()
+    pub fn duels(&self, seed: &Seed, sides: &[Side], answered: &Answered) -> Vec<Duel> {
+        self.judge_all(seed, sides, answered).into_iter().map(|(duel, _)| duel).collect()
     }
 
     fn side(&self, number: usize, seed: &Seed, answered: &Answered) -> Side {
@@ -252,6 +251,14 @@ enum Stand {
 }
 
 impl Side {
+    /// Takes what has not been answered for failed: its model's server has refused it for good.
+    pub fn give_up(&mut self, reason: &str) {
+        if let Some(question) = self.open.first() {
+            self.failed.get_or_insert((question.slot.turn, reason.to_owned()));
+            self.open.clear();
+        }
+    }
+
     /// Returns how the answer to a turn stands; that to turn 0 is all of them.
     fn stand(&self, turn: u32) -> Stand {
         let is_there = match turn {

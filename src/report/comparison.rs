@@ -368,9 +368,9 @@ impl Comparison {
         self.pairs.values().map(width).fold(0.0, f64::max).max(if self.pairs.is_empty() { f64::INFINITY } else { 0.0 })
     }
 
-    /// Returns all votes; an item is the number of its conversation.
-    pub fn votes(&self) -> &[Vote] {
-        &self.votes
+    /// Returns the report as far as it is known.
+    pub fn report(&self) -> &ComparisonReport {
+        &self.report
     }
 
     /// Ends the count.

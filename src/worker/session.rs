@@ -1,10 +1,10 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::{Seeds, WorkerError};
-use crate::conversation::{Answer, ConversationKey, Fingerprint, Outcome, Question, Slot};
+use crate::conversation::{Answer, ConversationKey, Fingerprint, Lane, Outcome, Question, Slot};
 use crate::recipe::{Progress, Recipe, Replay};
 use crate::store::{Entry, State, Status, Store};
 
@@ -80,6 +80,7 @@ pub async fn lead(
         Session { context: &context, key, state, number, dispatcher, reply_to, replies, links: Vec::new() };
     let mut replay = Replay::new(&*context.recipe, &seed);
     let mut waiting = BTreeSet::new();
+    let mut failed: BTreeMap<Slot, Failed> = BTreeMap::new();
     loop {
         let progress = replay.advance(|fingerprint, slot| session.look_up(fingerprint, slot, &waiting))?;
         let open = match progress {
@@ -90,9 +91,13 @@ pub async fn lead(
             return session.close(status).await;
         }
         for (fingerprint, question) in open {
-            if waiting.insert(question.slot) {
+            if !failed.contains_key(&question.slot) && waiting.insert(question.slot) {
                 session.ask(fingerprint, question);
             }
+        }
+        // What else could be asked has been; nothing goes on without what failed.
+        if waiting.is_empty() {
+            return session.close(status_of_failures(&failed)).await;
         }
         match session.replies.recv().await {
             Some(Reply::Answered { slot, fingerprint, answer, own }) => {
@@ -103,9 +108,8 @@ pub async fn lead(
                 replay.record(slot, answer);
             }
             Some(Reply::Failed { slot, reason, permanent }) => {
-                let speaker = slot.lane.name();
-                let reason = if speaker.is_empty() { reason } else { format!("{speaker}: {reason}") };
-                return session.close(Status::Failed { turn: slot.turn, reason, permanent }).await;
+                waiting.remove(&slot);
+                failed.insert(slot, Failed { reason, permanent });
             }
             Some(Reply::Noted) => {}
             Some(Reply::Stopping) | None => return Ok(ConversationEnd::Interrupted),
@@ -183,6 +187,29 @@ impl Session<'_> {
         // A dispatcher that has gone aborts its sessions.
         let _ = self.dispatcher.send((self.number, request));
     }
+}
+
+/// A question that got no answer.
+struct Failed {
+    reason: String,
+    permanent: bool,
+}
+
+/// Returns the status of a conversation whose questions failed: the first one's turn, and who failed why.
+fn status_of_failures(failed: &BTreeMap<Slot, Failed>) -> Status {
+    let turn = failed.keys().next().map_or(0, |slot| slot.turn);
+    // Asking again may help as long as it may help one of them.
+    let permanent = failed.values().all(|failed| failed.permanent);
+    let mut by_lane: BTreeMap<Lane, &str> = BTreeMap::new();
+    for (slot, failed) in failed {
+        by_lane.entry(slot.lane).or_insert(&failed.reason);
+    }
+    let word = |(lane, reason): (Lane, &str)| match lane {
+        Lane::Main => reason.to_owned(),
+        other => format!("{}: {reason}", other.name()),
+    };
+    let reason = by_lane.into_iter().map(word).collect::<Vec<_>>().join("; ");
+    Status::Failed { turn, reason, permanent }
 }
 
 fn status_of(outcome: &Outcome) -> Status {

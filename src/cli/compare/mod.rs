@@ -1,0 +1,308 @@
+//! `cohobate compare`: whose answers are better, and how sure that is.
+//!
+//! Who is compared is found in `systems`. The run asks systems and judge alike; the last pass (`writing`) counts what the
+//! store holds. `controls` has the judge look at pairs whose outcome is known.
+
+mod controls;
+mod systems;
+mod writing;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use clap::Args;
+
+use systems::Entrant;
+use writing::Writing;
+
+use super::engine::{Asked, Engine, Job, block_on};
+use super::error::exit_code;
+use super::evaluate::{judge_report, write_text};
+use super::first_pass::{Prepared, prepare};
+use super::judged::{Beside, JudgedRows, find_judge, judge, scope};
+use super::options::{DuplicateArgs, JudgeArgs, Options, ReadArgs, RuleArgs, RunArgs, SamplingArgs, StoreArgs};
+use super::output::check_output;
+use super::{CliError, CliResult, agreement};
+use crate::export::OutputFile;
+use crate::recipe::{Compare, ComparedHistory, Recipe, Scale};
+use crate::report::words::counted;
+use crate::report::{
+    AgreementReport, Comparison, ComparisonReport, DatasetReport, ProgressMode, Tally, Totals, comparison_page, words,
+};
+use crate::store::{DiskStore, Reader};
+use crate::worker::{self, Ended};
+
+/// Have systems answer the same conversations and a judge say whose answers are better
+#[derive(Args)]
+#[command(after_help = "\
+Systems are models that answer (--a, --b, --system NAME=MODEL) or files of answers (--answers A B, --system NAME=FILE), whose
+rows are found by their id. Two prompts of one model: two profiles in cohobate.toml with the same name and url, and a system
+message each. Every pair is judged in both orders.")]
+pub struct CompareArgs {
+    /// Files of conversations; with --answers the first file of answers
+    input: Vec<String>,
+
+    /// A model that answers: NAME@URL, a profile of cohobate.toml, or simulated
+    #[arg(long, value_name = "MODEL", requires = "b", conflicts_with = "answers")]
+    a: Option<String>,
+
+    /// Another
+    #[arg(long, value_name = "MODEL", requires = "a", conflicts_with = "answers")]
+    b: Option<String>,
+
+    /// Two files of answers that exist already
+    #[arg(long, value_name = "FILE", num_args = 2, value_names = ["A", "B"])]
+    answers: Vec<String>,
+
+    /// A system by name: a model, or a file of answers; may be given more than once
+    #[arg(long, value_name = "NAME=MODEL|FILE")]
+    system: Vec<String>,
+
+    /// Write verdicts.jsonl, report.json, report.html and each model's answers into this directory
+    #[arg(short, long, value_name = "DIR", default_value = "comparison")]
+    output: String,
+
+    /// What stands before each answer: the system's own answers, or the dataset's, shared by all
+    #[arg(long, value_name = "WHOSE", default_value = "own", value_parser = ["own", "shared"])]
+    history: String,
+
+    /// Call systems equivalent where the score is surely so near to 50 %, as a share
+    #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = share)]
+    margin: f64,
+
+    /// Stop once the 95 % interval of every pair's score reaches no further than this to either side, as a share
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    stop_at_ci: Option<f64>,
+
+    /// Have the judge look at pairs whose outcome is known as well: the same answers twice, and answers to other questions
+    #[arg(long)]
+    controls: bool,
+
+    /// People's votes on the same conversations, to say how far the judge agrees with them
+    #[arg(long, value_name = "FILE")]
+    human: Vec<String>,
+
+    /// Ask again what failed for good in an earlier run
+    #[arg(long)]
+    retry_failed: bool,
+
+    #[command(flatten)]
+    judge: JudgeArgs,
+
+    #[command(flatten)]
+    sampling: SamplingArgs,
+
+    #[command(flatten)]
+    read: ReadArgs,
+
+    #[command(flatten)]
+    rule: RuleArgs,
+
+    #[command(flatten)]
+    duplicate: DuplicateArgs,
+
+    #[command(flatten)]
+    run: RunArgs,
+
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+fn share(text: &str) -> Result<f64, &'static str> {
+    text.parse().ok().filter(|share| (0.0..0.5).contains(share)).ok_or("write a share from 0 to 0.5, such as 0.03")
+}
+
+pub fn run(args: CompareArgs) -> CliResult {
+    block_on(compare(args))
+}
+
+async fn compare(args: CompareArgs) -> CliResult {
+    let options = Options::resolve(
+        &args.store,
+        &[&args.judge, &args.sampling, &args.read, &args.rule, &args.duplicate, &args.run],
+    )?;
+    let (entrants, inputs) = systems::find_all(&args, &options)?;
+    let directory = args.output.trim_end_matches('/').to_owned();
+    check_directory(&directory, &inputs)?;
+    let human = agreement::votes(&args.human)?;
+    let found = find_judge(&args.judge, &options)?;
+    let history = if args.history == "shared" { ComparedHistory::Shared } else { ComparedHistory::Own };
+    let judge = judge(&found, Scale::Pair, &options)?;
+    let systems = entrants.iter().map(|entrant| entrant.system(&options)).collect::<Result<Vec<_>, _>>()?;
+    let recipe = Arc::new(Compare::new(systems, judge.clone(), scope(&options), history));
+
+    let models: Vec<_> = entrants.iter().filter_map(Entrant::model).chain([&found]).collect();
+    let engine = Engine::open(&options, &models)?;
+    let Prepared { rows, left_out, invalid, .. } = prepare(&inputs, &options, &*recipe, None)?;
+    let beside = |path: Option<&str>| path.map(|path| Beside::open(path, &options, &*recipe)).transpose();
+    let mut files = entrants.iter().map(|entrant| beside(entrant.file())).collect::<Result<Vec<_>, _>>()?;
+    let references = beside(options.references.as_deref())?;
+    let has_reference_column = references.is_none();
+    files.extend(references.map(Some));
+    let judged = Arc::new(JudgedRows { rows: Arc::clone(&rows), beside: files, has_reference_column });
+
+    let mut conversations = Vec::new();
+    for row in 0..rows.len() {
+        if let Some(seed) = judged.read(row)? {
+            conversations.push((row, u64::from(recipe.turn_count(&seed))));
+        }
+    }
+    let report = ComparisonReport {
+        schema: 1,
+        date: begun_on(&engine.store, &*recipe)?,
+        history: args.history.clone(),
+        margin: args.margin,
+        systems: entrants.iter().map(|entrant| entrant.report(&options)).collect::<Result<_, _>>()?,
+        judge: judge_report(&found, &*recipe),
+        dataset: DatasetReport {
+            inputs: inputs.clone(),
+            left_out: left_out.into_iter().chain((invalid > 0).then(|| ("invalid".to_owned(), invalid))).collect(),
+            ..DatasetReport::default()
+        },
+        ..ComparisonReport::default()
+    };
+    let writing =
+        Writing { rows: &judged, recipe: &recipe, prices: engine.prices(), store: &*engine.store, entrants: &entrants };
+
+    // All at once, or in steps until the interval is narrow enough: the rows of a step are those in front, so that
+    // how far it went is the same in every run.
+    let mut tally = Tally::default();
+    let mut taken = 0;
+    let mut elapsed = std::time::Duration::ZERO;
+    let comparison = loop {
+        let step = next_step(taken, conversations.len(), args.stop_at_ci);
+        let now = &conversations[..step];
+        let job = Job {
+            recipe: Arc::clone(&recipe) as Arc<dyn Recipe>,
+            seeds: Arc::clone(&judged) as Arc<dyn worker::Seeds>,
+            rows: Box::new(now[taken..].to_vec().into_iter().map(|(row, _)| Ok(worker::Admit::Row(row)))),
+            totals: Totals {
+                conversations: (step - taken) as u64,
+                turns: now[taken..].iter().map(|(_, calls)| calls).sum(),
+            },
+            retry_failed: args.retry_failed,
+        };
+        taken = step;
+        match asked(&engine, job, &mut tally, &mut elapsed, &options).await? {
+            Some(code) => return close(engine, code),
+            None => {}
+        }
+        let comparison = writing.count(Comparison::new(report.clone()), now, &mut |_, _, _| Ok(()))?;
+        if step == conversations.len() || args.stop_at_ci.is_some_and(|width| comparison.half_width() <= width) {
+            break comparison;
+        }
+    };
+    let controls = if args.controls {
+        let (job, controls) = controls::job(&writing, &conversations[..taken], judge, scope(&options))?;
+        if let Some(code) = asked(&engine, job, &mut tally, &mut elapsed, &options).await? {
+            return close(engine, code);
+        }
+        Some(controls.report(&*engine.store)?)
+    } else {
+        None
+    };
+
+    let (votes, digest) = writing.write(&directory, &conversations[..taken], &comparison)?;
+    rows.check_unchanged()?;
+    let mut report = comparison.finish();
+    report.dataset.digest = digest.to_string();
+    if taken < conversations.len() {
+        let of = words::number(conversations.len() as u64);
+        report.cautions.push(format!("stopped after {taken} of {of} conversations, as --stop-at-ci asks"));
+    }
+    report.controls = controls;
+    if let Some(failing) =
+        report.controls.as_ref().filter(|controls| !controls.same.passes || !controls.shuffled.passes)
+    {
+        let which = if failing.same.passes { "shuffled answers" } else { "the same answers twice" };
+        report.cautions.push(format!("the control with {which} is not as it should be: do not trust this judge"));
+    }
+    if !human.is_empty() {
+        let agreement = AgreementReport::of(&votes, &human);
+        report.human_pairs = agreement.pairs;
+        report.calibration = Some(agreement.majority);
+    }
+    let json = serde_json::to_string_pretty(&report).map_err(|error| CliError::failure(error.to_string()))?;
+    write_text(&format!("{directory}/report.json"), &format!("{json}\n"))?;
+    write_text(&format!("{directory}/report.html"), &comparison_page(&report))?;
+
+    if options.progress() == ProgressMode::Json {
+        words::tell(serde_json::to_value(&report).map_err(|error| CliError::failure(error.to_string()))?);
+    } else {
+        let (new, old) = (counted(tally.answered, "answer"), words::number(tally.reused + tally.shared));
+        let conversations = counted(taken as u64, "conversation");
+        options.say(&format!("done: {conversations}, {new} new, {old} reused, {}", words::duration(elapsed)));
+        report.lines().iter().for_each(|line| options.say(line));
+        options.say(&format!("wrote {directory}/report.html, report.json, verdicts.jsonl"));
+    }
+    let is_whole = report.incomplete.is_empty() && invalid == 0;
+    close(engine, if is_whole { exit_code::COMPLETE } else { exit_code::INCOMPLETE })
+}
+
+/// Asks; returns an exit code where the run was stopped before its end.
+async fn asked(
+    engine: &Engine<'_>,
+    job: Job,
+    tally: &mut Tally,
+    elapsed: &mut std::time::Duration,
+    options: &Options,
+) -> Result<Option<u8>, CliError> {
+    let Asked { ended, tally: this, elapsed: took, .. } = engine.ask(job).await?;
+    tally.answered += this.answered;
+    tally.reused += this.reused;
+    tally.shared += this.shared;
+    *elapsed += took;
+    let Ended::Stopped(reason) = ended else { return Ok(None) };
+    let (code, hint) = engine.stopped(&reason);
+    let (done, took) = (counted(this.done(), "answer"), words::duration(*elapsed));
+    options.say(&format!("stopped: {done} of at most {}, {took}\nhint: {hint}", words::number(this.totals.turns)));
+    Ok(Some(code))
+}
+
+fn close(engine: Engine<'_>, code: u8) -> CliResult {
+    engine.close()?;
+    Ok(code)
+}
+
+/// Returns how many conversations are to be judged before the interval is looked at again: each look half as many again.
+fn next_step(taken: usize, all: usize, stop_at: Option<f64>) -> usize {
+    const FIRST: usize = 64;
+    match stop_at {
+        None => all,
+        Some(_) => (taken + taken / 2).max(FIRST).min(all),
+    }
+}
+
+/// Returns the day on which a comparison with these settings was first begun.
+fn begun_on(store: &DiskStore, recipe: &dyn Recipe) -> Result<String, CliError> {
+    let runs = store.runs()?;
+    let first = runs.iter().find(|run| run.settings.digest() == recipe.settings().digest());
+    let started = match first {
+        Some(run) => {
+            jiff::Timestamp::from_millisecond(run.started_ms.cast_signed()).unwrap_or_else(|_| jiff::Timestamp::now())
+        }
+        None => jiff::Timestamp::now(),
+    };
+    Ok(started.strftime("%Y-%m-%d").to_string())
+}
+
+/// Makes the directory, and fails where nothing can be written into it.
+fn check_directory(directory: &str, inputs: &[String]) -> Result<(), CliError> {
+    let fault = |error: std::io::Error| CliError {
+        code: exit_code::STORE,
+        message: format!("cannot write to {directory}: {error}"),
+        hint: Some("name a directory that can be written to with -o".to_owned()),
+    };
+    std::fs::create_dir_all(directory).map_err(fault)?;
+    for name in ["verdicts.jsonl", "report.json"] {
+        let path = format!("{directory}/{name}");
+        if name.ends_with(".jsonl") {
+            check_output(&path, inputs)?;
+        }
+        drop(OutputFile::create(&path)?);
+    }
+    Ok(())
+}
+
+/// Prices by model.
+type Prices = BTreeMap<String, crate::conversation::Price>;

@@ -1,0 +1,160 @@
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::Prices;
+use super::systems::Entrant;
+use crate::cli::CliError;
+use crate::cli::evaluate::words_of;
+use crate::cli::judged::JudgedRows;
+use crate::conversation::{ConversationKey, Digest, Duel, DuelEnd, Lane, Line, Message, Record, Seed, Vote, Winner};
+use crate::export::{FORMATS, OutputFile, Sink};
+use crate::recipe::{Compare, Recipe, Replay, Side};
+use crate::report::{Compared, Comparison};
+use crate::store::{Reader, Status};
+
+/// What the last pass needs.
+pub struct Writing<'a> {
+    pub rows: &'a JudgedRows,
+    pub recipe: &'a Compare,
+    pub prices: &'a Prices,
+    pub store: &'a dyn Reader,
+    pub entrants: &'a [Entrant],
+}
+
+/// Takes a conversation with its sides and duels.
+type Take<'a> = dyn FnMut(&Seed, &[Side], &[Duel]) -> Result<(), CliError> + 'a;
+
+impl Writing<'_> {
+    /// Counts the duels of these rows, in their order.
+    pub fn count(
+        &self,
+        mut comparison: Comparison,
+        rows: &[(u64, u64)],
+        take: &mut Take<'_>,
+    ) -> Result<Comparison, CliError> {
+        self.each(rows, &mut |seed, sides, duels| {
+            let questions: Vec<String> = seed.turns.iter().map(|turn| words_of(turn).0).collect();
+            let text = |answer: &Option<Arc<Message>>| answer.as_ref().map(|answer| answer.content().to_owned());
+            let compared = Compared {
+                id: &seed.id,
+                category: seed.columns.get("category").and_then(serde_json::Value::as_str),
+                questions: &questions,
+                answers: &sides.iter().map(|side| side.answers.iter().map(text).collect()).collect::<Vec<_>>(),
+                paid: &sides.iter().map(|side| side.paid.clone()).collect::<Vec<_>>(),
+                failed: &sides.iter().map(|side| side.failed.clone().map(|(_, reason)| reason)).collect::<Vec<_>>(),
+                duels,
+            };
+            comparison.add(&compared, self.prices);
+            take(seed, sides, duels)
+        })?;
+        Ok(comparison)
+    }
+
+    /// Writes the verdicts and each model's answers; returns the votes, by the rows' ids, and the hash of the conversations.
+    pub fn write(
+        &self,
+        directory: &str,
+        rows: &[(u64, u64)],
+        comparison: &Comparison,
+    ) -> Result<(Vec<Vote>, Digest), CliError> {
+        let mut verdicts = OutputFile::create(&format!("{directory}/verdicts.jsonl"))?;
+        let speaking = self.entrants.iter().enumerate().filter(|(_, entrant)| entrant.model().is_some());
+        let mut answers = speaking
+            .map(|(at, entrant)| {
+                let path = format!("{directory}/answers-{}.jsonl", file_name(&entrant.name));
+                Ok((at, Sink::create(&path, FORMATS[0])?))
+            })
+            .collect::<Result<Vec<_>, CliError>>()?;
+        let mut votes = Vec::new();
+        let mut digest = Digest([0; 32]);
+        self.each(rows, &mut |seed, sides, duels| {
+            digest = digest.then(&seed.digest());
+            for duel in duels {
+                if let DuelEnd::Decided(winner) = duel.end {
+                    votes.push(comparison.report().vote(&seed.id, duel, winner));
+                }
+                let line = self.verdict(&seed.id, duel, &comparison.report().judge.model);
+                verdicts.write(format!("{line}\n").as_bytes())?;
+            }
+            for (at, sink) in &mut answers {
+                if let Some(record) = record(seed, &sides[*at]) {
+                    // Plain words fit everywhere.
+                    let _ = sink.write(&record)?;
+                }
+            }
+            Ok(())
+        })?;
+        verdicts.finish()?;
+        answers.into_iter().try_for_each(|(_, sink)| sink.finish())?;
+        Ok((votes, digest))
+    }
+
+    fn verdict(&self, id: &str, duel: &Duel, judge: &str) -> serde_json::Value {
+        let said = |winner: Winner| match winner {
+            Winner::First => "model_a",
+            Winner::Second => "model_b",
+            Winner::Tie => "tie",
+            Winner::Inconsistent => "inconsistent",
+        };
+        let winner = match duel.end {
+            DuelEnd::Decided(winner) => said(winner),
+            DuelEnd::Unparsed => "unparsed",
+            DuelEnd::FirstMissing => "model_a_missing",
+            DuelEnd::SecondMissing => "model_b_missing",
+            DuelEnd::BothMissing => "both_missing",
+            DuelEnd::Open => "open",
+        };
+        json!({
+            "id": id, "turn": duel.turn, "repeat": duel.repeat, "model_a": self.entrants[duel.first].name,
+            "model_b": self.entrants[duel.second].name, "winner": winner, "judge": judge,
+            "orders": duel.orders.map(|order| order.map(said)), "suspect": duel.is_suspect,
+        })
+    }
+
+    /// Gives each conversation with what the store holds of it to `take`.
+    pub fn each(&self, rows: &[(u64, u64)], take: &mut Take<'_>) -> Result<(), CliError> {
+        for (row, _) in rows {
+            let Some(seed) = self.rows.read(*row)? else { continue };
+            let mut replay = Replay::new(self.recipe, &seed);
+            replay.advance(|fingerprint, _| -> Result<_, CliError> {
+                Ok(self.store.answer(fingerprint)?.map(|stored| stored.answer))
+            })?;
+            let mut sides = self.recipe.sides(&seed, replay.answered());
+            self.give_up(&seed, &mut sides)?;
+            let duels = self.recipe.duels(&seed, &sides, replay.answered());
+            take(&seed, &sides, &duels)?;
+        }
+        Ok(())
+    }
+
+    /// Has systems whose questions were refused for good stand without an answer.
+    fn give_up(&self, seed: &Seed, sides: &mut [Side]) -> Result<(), CliError> {
+        let key = ConversationKey::new(self.recipe.settings(), &seed.digest());
+        let Some(state) = self.store.state(&key)? else { return Ok(()) };
+        let Status::Failed { reason, permanent: true, .. } = state.status else { return Ok(()) };
+        for (number, side) in sides.iter_mut().enumerate() {
+            let speaker = format!("{}: ", Lane::System(number as u8).name());
+            if let Some((_, reason)) = reason.split_once(&speaker) {
+                side.give_up(reason.split("; system ").next().unwrap_or(reason));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns a side's answers as a row, as far as they go without a gap.
+fn record(seed: &Seed, side: &Side) -> Option<Record> {
+    let mut lines = Vec::new();
+    for (turn, answer) in seed.turns.iter().zip(&side.answers) {
+        let Some(answer) = answer else { break };
+        lines.extend(turn.messages.iter().cloned().map(Line::context));
+        lines.push(Line { is_trained: true, ..Line::context(Arc::clone(answer)) });
+    }
+    let record = Record { id: seed.id.clone(), lines, meta: seed.columns.clone(), ..Record::default() };
+    (!record.lines.is_empty()).then_some(record)
+}
+
+fn file_name(name: &str) -> String {
+    name.chars().map(|letter| if letter.is_alphanumeric() || "-._".contains(letter) { letter } else { '_' }).collect()
+}
