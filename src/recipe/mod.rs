@@ -85,6 +85,11 @@ impl Answered {
         self.by_slot.insert(slot, seen);
     }
 
+    /// Returns all answers, in the order of their slots.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Answer>> {
+        self.by_slot.values().map(|seen| &seen.answer)
+    }
+
     /// Returns how many answers there are.
     pub fn len(&self) -> usize {
         self.by_slot.len()

@@ -2,13 +2,16 @@
 //! properties hold for each: the resumed run ends where an uninterrupted one ends, and a committed question is
 //! never asked again.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex};
 
-use cohobate::conversation::{ConversationKey, Fingerprint, Outcome, Seed};
+use cohobate::conversation::{Answer, ConversationKey, Fingerprint, Outcome, Sampling, Seed, Target};
 use cohobate::model::{Asking, Call, Model, PaceLimits, Simulated};
 use cohobate::quality::{Gate, Profile};
-use cohobate::recipe::{Distill, Progress, Recipe, Replay};
+use cohobate::recipe::{
+    Compare, ComparedHistory, Distill, Evaluate, Judge, JudgedHistory, Progress, Prompt, Recipe, Replay, Scale, Scope,
+    System,
+};
 use cohobate::store::{Entry, MemoryStore, Reader, State, Status};
 use cohobate::worker::{self, Admit, BudgetLimits, Committing, Ended, Served, Silent, Stage, Work, WorkerError};
 use proptest::prelude::*;
@@ -23,7 +26,27 @@ fn recipes() -> Vec<(&'static str, Arc<dyn Recipe>)> {
     vec![
         ("distill", Arc::new(Distill::new(target(), None))),
         ("distill through a gate", Arc::new(Distill::new(target(), None).with_gate(gate))),
+        ("evaluate", Arc::new(Evaluate::new(judge(Scale::Score), Scope::Both, JudgedHistory::Own, Vec::new()))),
+        ("compare", Arc::new(Compare::new(systems(), judge(Scale::Pair), Scope::Turns, ComparedHistory::Own))),
+        (
+            "compare one by one",
+            Arc::new(Compare::new(systems(), judge(Scale::Pair), Scope::Both, ComparedHistory::Shared)),
+        ),
     ]
+}
+
+/// A judge, two verdicts on each matter.
+fn judge(scale: Scale) -> Judge {
+    Judge { target: target(), prompt: Prompt::standard(scale), repeats: 2 }
+}
+
+fn systems() -> Vec<System> {
+    let system = |name: &str| System {
+        name: name.to_owned(),
+        target: Some(Target::new(name, Simulated::DIALECT, Sampling::default())),
+        system: None,
+    };
+    vec![system("simulated"), system("simulated-other")]
 }
 
 /// The simulated model, noting every question that it is asked.
@@ -62,10 +85,9 @@ impl Trial {
         let work = Work {
             recipe: Arc::clone(&self.recipe),
             store: Arc::new(store),
-            models: HashMap::from([(
-                "simulated".to_owned(),
-                Served::by_one("simulated", Arc::clone(&self.model) as Arc<dyn Model>),
-            )]),
+            models: ["simulated", "simulated-other"]
+                .map(|name| (name.to_owned(), Served::by_one(name, Arc::clone(&self.model) as Arc<dyn Model>)))
+                .into(),
             seeds: Arc::new(SeedList(self.seeds.clone())),
             rows: Box::new((0..self.seeds.len() as u64).map(|row| Ok(Admit::Row(row)))),
             run: number,
@@ -82,14 +104,15 @@ impl Trial {
         runtime.block_on(worker::run(work, stop, &mut Silent))
     }
 
-    fn outcomes(&self) -> Vec<Outcome> {
+    /// What each conversation came to, and all its answers.
+    fn outcomes(&self) -> Vec<(Outcome, Vec<Arc<Answer>>)> {
         let outcome = |seed| {
             let mut replay = Replay::new(&*self.recipe, seed);
             let progress = replay.advance(|fingerprint, _| {
                 self.store.answer(fingerprint).map(|stored| stored.map(|stored| stored.answer))
             });
             match progress.unwrap() {
-                Progress::Done(outcome) => outcome,
+                Progress::Done(outcome) => (outcome, replay.answered().iter().cloned().collect()),
                 Progress::Open(open) => panic!("{} questions are open", open.len()),
             }
         };
@@ -112,11 +135,18 @@ impl Trial {
     }
 }
 
+/// Has each turn answered already, so that a judge has something to judge.
+fn answered(mut seed: Seed) -> Seed {
+    seed.turns.iter_mut().for_each(|turn| turn.replaced = Some("It was so.".to_owned()));
+    seed.counts_replaced = true;
+    seed
+}
+
 /// Conversations out of few words, so that many share beginnings and some are equal.
 fn conversations() -> impl Strategy<Value = Vec<Seed>> {
     let words = prop::collection::vec(prop::sample::select(vec!["a", "b", "你好"]).prop_map(str::to_owned), 1..4);
     prop::collection::vec(words, 1..5)
-        .prop_map(|list| list.iter().enumerate().map(|(row, words)| seed(&row.to_string(), words)).collect())
+        .prop_map(|list| list.iter().enumerate().map(|(row, words)| answered(seed(&row.to_string(), words))).collect())
 }
 
 proptest! {
@@ -125,6 +155,10 @@ proptest! {
     #[test]
     fn a_resumed_run_ends_where_an_uninterrupted_one_ends_and_asks_nothing_twice(seeds in conversations()) {
         for (name, recipe) in recipes() {
+            // Each pair of answers is four verdicts: one short conversation fails in as many ways as many long ones.
+            let (conversations, turns) = if name.starts_with("compare") { (2, 1) } else { (usize::MAX, usize::MAX) };
+            let mut seeds: Vec<Seed> = seeds.iter().take(conversations).cloned().collect();
+            seeds.iter_mut().for_each(|seed| seed.turns.truncate(turns));
             let whole = Trial::new(&recipe, &seeds);
             prop_assert_eq!(whole.run(1, None, true).unwrap(), Ended::Finished);
             let entry_count = whole.store.entries().len() as u64;
@@ -159,7 +193,7 @@ proptest! {
 fn equal_conversations_and_equal_beginnings_are_asked_once() {
     let words = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     let seeds = [words(&["a", "b", "c"]), words(&["a", "b", "c"]), words(&["a", "b", "d"]), words(&["a"])];
-    let seeds: Vec<Seed> = seeds.iter().map(|words| seed("x", words)).collect();
+    let seeds: Vec<Seed> = seeds.iter().map(|words| answered(seed("x", words))).collect();
     for (name, recipe) in recipes() {
         let trial = Trial::new(&recipe, &seeds);
         trial.run(1, None, true).unwrap();

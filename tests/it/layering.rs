@@ -60,7 +60,18 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "cli",
-        may_import: &["conversation", "quality", "recipe", "dataset", "export", "model", "store", "worker", "report"],
+        may_import: &[
+            "conversation",
+            "statistics",
+            "quality",
+            "recipe",
+            "dataset",
+            "export",
+            "model",
+            "store",
+            "worker",
+            "report",
+        ],
         may_name: &["clap", "tokio", "serde", "serde_json", "toml", "flate2", "zstd", "crc32fast"],
     },
 ];
@@ -72,6 +83,7 @@ const HOMES: &[(&str, &str)] = &[("sled", "store/sled_index.rs"), ("bincode", "s
 const FENCED: &[&str] = &[
     "sled",
     "bincode",
+    "minijinja",
     "blake3",
     "reqwest",
     "rustls",

@@ -16,6 +16,7 @@ mod filtering;
 mod gate;
 mod help_and_errors;
 mod identity;
+mod judging;
 mod judgments;
 mod killed_for_real;
 mod layering;

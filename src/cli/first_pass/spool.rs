@@ -1,4 +1,5 @@
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::cli::CliError;
 
@@ -9,7 +10,7 @@ impl Spool {
     /// Makes a directory of this process's own below the store, clearing what dead processes left behind.
     pub fn new(store: &Path) -> Result<Self, CliError> {
         let parent = store.join("spool");
-        let path = parent.join(std::process::id().to_string());
+        let path = parent.join(own_name());
         remove_dead(&parent);
         match std::fs::create_dir_all(&path) {
             Ok(()) => Ok(Self(path)),
@@ -20,7 +21,7 @@ impl Spool {
 
     /// Makes a directory of this process's own where the system keeps what is temporary.
     pub fn temporary() -> Result<Self, CliError> {
-        let path = std::env::temp_dir().join(format!("cohobate-{}", std::process::id()));
+        let path = std::env::temp_dir().join(format!("cohobate-{}", own_name()));
         std::fs::create_dir_all(&path).map_err(|error| {
             CliError::failure(format!("cannot create a spool directory at {}: {error}", path.display()))
         })?;
@@ -40,9 +41,17 @@ impl Drop for Spool {
     }
 }
 
+/// Returns a name that no other spool of this or another process has: the process, and a number.
+fn own_name() -> String {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    format!("{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))
+}
+
 fn remove_dead(parent: &Path) {
     for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
-        let is_alive = Path::new("/proc").join(entry.file_name()).exists();
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let process = name.split('-').next().unwrap_or_default();
+        let is_alive = Path::new("/proc").join(process).exists();
         if !is_alive {
             let _ = std::fs::remove_dir_all(entry.path());
         }

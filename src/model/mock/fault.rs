@@ -8,6 +8,15 @@ use crate::conversation::{Answer, Dice, Finish, Message, Role};
 /// About half a million characters: what an answer without a limit comes to.
 const LOOP_REPETITIONS: usize = 30_000;
 
+/// What a judge says that has no verdict.
+const NO_VERDICT: &str = "Both have their merits, and much could be said about either.";
+
+/// Returns the fault of a judge that has given no verdict before: asked for it alone, it gives none either.
+pub(super) fn persistent(messages: &[std::sync::Arc<Message>]) -> Option<FaultKind> {
+    let said = messages.iter().any(|message| message.role() == Role::Assistant && message.content() == NO_VERDICT);
+    said.then_some(FaultKind::NoVerdict)
+}
+
 /// Something that goes wrong in a share of the requests.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Fault {
@@ -194,10 +203,7 @@ pub(super) fn effect(kind: FaultKind, answer: &mut Answer) -> Effect {
             change(answer, Finish::Complete, "stop", Some(text))
         }
         FaultKind::First => change(answer, Finish::Complete, "stop", Some("A is better, I should say.\n\n[[A]]")),
-        FaultKind::NoVerdict => {
-            let text = "Both have their merits, and much could be said about either.";
-            change(answer, Finish::Complete, "stop", Some(text))
-        }
+        FaultKind::NoVerdict => change(answer, Finish::Complete, "stop", Some(NO_VERDICT)),
         FaultKind::Language => {
             let is_chinese = answer.text().chars().any(|character| matches!(character, '\u{4e00}'..='\u{9fff}'));
             let text = if is_chinese {

@@ -163,6 +163,7 @@ async fn complete(shared: &Shared, request: Request<Incoming>) -> Result<Respons
             fault::draw(&shared.settings.faults, &mut Dice::new("mock fault", &fingerprint.0))
         }
     };
+    let fault = fault::persistent(&wanted.question.messages).or(fault);
     let mut answer = Simulated::answer(&wanted.question, 1);
     if let Some(tokens) = shared.settings.answer_tokens {
         answer = lengthened(answer, tokens);
