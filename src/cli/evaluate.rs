@@ -261,7 +261,7 @@ impl Writing<'_> {
                     }
                 }
                 Err(reason) => {
-                    missing.add(&Incomplete { id: Some(&seed.id), kind: "unfit", reason: &reason, ..entry })?
+                    missing.add(&Incomplete { id: Some(&seed.id), kind: "unfit", reason: &reason, ..entry })?;
                 }
             }
         }

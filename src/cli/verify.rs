@@ -145,7 +145,7 @@ fn verify_output(args: &VerifyArgs, output: &str, options: &Options) -> Result<u
     }
     let format = options.output_format()?;
     let found = find_teacher(args.teacher.as_deref(), options)?;
-    let system = found.system_text(&options)?;
+    let system = found.system_text(options)?;
     let recipe = recipe::distill(&found, options, system.as_deref())?;
     let reader = store::open_reader(options)?;
     let prepared = prepare(&args.input, options, &recipe, system.as_deref())?;

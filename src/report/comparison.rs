@@ -594,6 +594,8 @@ fn slices<'a>(slices: impl Iterator<Item = (String, &'a Conversations)>) -> Vec<
         slices.map(|(name, all)| SliceScore { name, score: ConversationScores::of(all), adjusted_p: 1.0 }).collect();
     let adjusted = holm(&slices.iter().map(|slice| slice.score.sign_test_p).collect::<Vec<_>>());
     slices.iter_mut().zip(adjusted).for_each(|(slice, p)| slice.adjusted_p = p);
+    // The whole behind its parts.
+    slices.sort_by_key(|slice| slice.name == "whole");
     slices
 }
 

@@ -328,6 +328,7 @@ impl Evaluation {
         report.adjusted_score = report.overall.mean.map(adjusted_score).filter(|_| report.mode == "score");
         let turn_name = |turn: &u32| if *turn == 0 { "whole".to_owned() } else { turn.to_string() };
         report.turns = self.by_turn.iter().map(|(turn, all)| SliceReport::of(turn_name(turn), all, is_check)).collect();
+        report.turns.sort_by_key(|slice| slice.name == "whole");
         let slices = |slices: &BTreeMap<String, Conversations>| {
             slices.iter().map(|(name, all)| SliceReport::of(name.clone(), all, is_check)).collect::<Vec<_>>()
         };

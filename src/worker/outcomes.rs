@@ -77,7 +77,7 @@ impl Dispatcher<'_> {
         let model = replica.label.clone();
         match result {
             Err(failure) if matches!(failure.class, Class::NeverThisRun) => {
-                self.stop(StopReason::Refused { model: name.to_owned(), failure })
+                self.stop(StopReason::Refused { model: name.to_owned(), failure });
             }
             Err(failure) if matches!(failure.class, Class::Outage | Class::AgainLater | Class::AgainNow) => {
                 if let Some(next_try) = replica.breaker.on_failed_probe(Instant::now()) {

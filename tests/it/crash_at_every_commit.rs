@@ -158,7 +158,9 @@ proptest! {
             // Each pair of answers is four verdicts: one short conversation fails in as many ways as many long ones.
             let (conversations, turns) = if name.starts_with("compare") { (2, 1) } else { (usize::MAX, usize::MAX) };
             let mut seeds: Vec<Seed> = seeds.iter().take(conversations).cloned().collect();
-            seeds.iter_mut().for_each(|seed| seed.turns.truncate(turns));
+            for seed in &mut seeds {
+                seed.turns.truncate(turns);
+            }
             let whole = Trial::new(&recipe, &seeds);
             prop_assert_eq!(whole.run(1, None, true).unwrap(), Ended::Finished);
             let entry_count = whole.store.entries().len() as u64;

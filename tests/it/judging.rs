@@ -86,7 +86,10 @@ fn killed_in_the_middle_of_a_comparison_no_verdict_is_paid_twice_and_the_report_
     let (requests, distinct) = (server.count("requests"), server.count("distinct"));
     println!("{kills} kills, {} of {distinct} verdicts asked twice", requests - distinct);
     assert_eq!(kills, 3);
-    assert!(distinct >= answers && requests - distinct <= kills * (8 + 4), "{requests} requests for {distinct} questions");
+    assert!(
+        distinct >= answers && requests - distinct <= kills * (8 + 4),
+        "{requests} requests for {distinct} questions"
+    );
     place.complete(&[pair, &rest, &["-o=calm", "--store=calm-store"]].concat());
     for name in ["report.json", "report.html", "verdicts.jsonl", "answers-simulated-x.jsonl"] {
         assert!(place.read(&format!("out/{name}")) == place.read(&format!("calm/{name}")), "{name} differs");

@@ -9,6 +9,7 @@ mod writing;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -161,46 +162,28 @@ async fn compare(args: CompareArgs) -> CliResult {
         },
         ..ComparisonReport::default()
     };
-    let writing =
-        Writing { rows: &judged, recipe: &recipe, prices: engine.prices(), store: &*engine.store, entrants: &entrants };
-
-    // All at once, or in steps until the interval is narrow enough: the rows of a step are those in front, so that
-    // how far it went is the same in every run.
-    let mut tally = Tally::default();
-    let mut taken = 0;
-    let mut elapsed = std::time::Duration::ZERO;
-    let comparison = loop {
-        let step = next_step(taken, conversations.len(), args.stop_at_ci);
-        let now = &conversations[..step];
-        let job = Job {
-            recipe: Arc::clone(&recipe) as Arc<dyn Recipe>,
-            seeds: Arc::clone(&judged) as Arc<dyn worker::Seeds>,
-            rows: Box::new(now[taken..].to_vec().into_iter().map(|(row, _)| Ok(worker::Admit::Row(row)))),
-            totals: Totals {
-                conversations: (step - taken) as u64,
-                turns: now[taken..].iter().map(|(_, calls)| calls).sum(),
-            },
-            retry_failed: args.retry_failed,
-        };
-        taken = step;
-        match asked(&engine, job, &mut tally, &mut elapsed, &options).await? {
-            Some(code) => return close(engine, code),
-            None => {}
-        }
-        let comparison = writing.count(Comparison::new(report.clone()), now, &mut |_, _, _| Ok(()))?;
-        if step == conversations.len() || args.stop_at_ci.is_some_and(|width| comparison.half_width() <= width) {
-            break comparison;
-        }
+    let writing = Writing {
+        rows: Arc::clone(&judged),
+        recipe: Arc::clone(&recipe),
+        prices: engine.prices(),
+        store: &*engine.store,
+        entrants: &entrants,
     };
-    let controls = if args.controls {
-        let (job, controls) = controls::job(&writing, &conversations[..taken], judge, scope(&options))?;
-        if let Some(code) = asked(&engine, job, &mut tally, &mut elapsed, &options).await? {
+
+    let mut asking = Asking { engine: &engine, options: &options, tally: Tally::default(), elapsed: Duration::ZERO };
+    let (comparison, taken) = match ask_all(&mut asking, &writing, &report, &conversations, &args).await? {
+        Progress::Stopped(code) => return close(engine, code),
+        Progress::Done(done) => done,
+    };
+    let mut controls = None;
+    if args.controls {
+        let (job, known) = controls::job(&writing, &conversations[..taken], judge, scope(&options))?;
+        if let Some(code) = asking.ask(job).await? {
             return close(engine, code);
         }
-        Some(controls.report(&*engine.store)?)
-    } else {
-        None
-    };
+        controls = Some(known.report(&*engine.store)?);
+    }
+    let Asking { tally, elapsed, .. } = asking;
 
     let (votes, digest) = writing.write(&directory, &conversations[..taken], &comparison)?;
     rows.check_unchanged()?;
@@ -226,37 +209,91 @@ async fn compare(args: CompareArgs) -> CliResult {
     write_text(&format!("{directory}/report.json"), &format!("{json}\n"))?;
     write_text(&format!("{directory}/report.html"), &comparison_page(&report))?;
 
-    if options.progress() == ProgressMode::Json {
-        words::tell(serde_json::to_value(&report).map_err(|error| CliError::failure(error.to_string()))?);
-    } else {
-        let (new, old) = (counted(tally.answered, "answer"), words::number(tally.reused + tally.shared));
-        let conversations = counted(taken as u64, "conversation");
-        options.say(&format!("done: {conversations}, {new} new, {old} reused, {}", words::duration(elapsed)));
-        report.lines().iter().for_each(|line| options.say(line));
-        options.say(&format!("wrote {directory}/report.html, report.json, verdicts.jsonl"));
-    }
+    show(&report, &tally, elapsed, &directory, &options)?;
     let is_whole = report.incomplete.is_empty() && invalid == 0;
     close(engine, if is_whole { exit_code::COMPLETE } else { exit_code::INCOMPLETE })
 }
 
-/// Asks; returns an exit code where the run was stopped before its end.
-async fn asked(
-    engine: &Engine<'_>,
-    job: Job,
-    tally: &mut Tally,
-    elapsed: &mut std::time::Duration,
+fn show(
+    report: &ComparisonReport,
+    tally: &Tally,
+    elapsed: Duration,
+    directory: &str,
     options: &Options,
-) -> Result<Option<u8>, CliError> {
-    let Asked { ended, tally: this, elapsed: took, .. } = engine.ask(job).await?;
-    tally.answered += this.answered;
-    tally.reused += this.reused;
-    tally.shared += this.shared;
-    *elapsed += took;
-    let Ended::Stopped(reason) = ended else { return Ok(None) };
-    let (code, hint) = engine.stopped(&reason);
-    let (done, took) = (counted(this.done(), "answer"), words::duration(*elapsed));
-    options.say(&format!("stopped: {done} of at most {}, {took}\nhint: {hint}", words::number(this.totals.turns)));
-    Ok(Some(code))
+) -> Result<(), CliError> {
+    if options.progress() == ProgressMode::Json {
+        words::tell(serde_json::to_value(report).map_err(|error| CliError::failure(error.to_string()))?);
+        return Ok(());
+    }
+    let (new, old) = (counted(tally.answered, "answer"), words::number(tally.reused + tally.shared));
+    let conversations = counted(report.dataset.conversations, "conversation");
+    options.say(&format!("done: {conversations}, {new} new, {old} reused, {}", words::duration(elapsed)));
+    report.lines().iter().for_each(|line| options.say(line));
+    options.say(&format!("wrote {directory}/report.html, report.json, verdicts.jsonl"));
+    Ok(())
+}
+
+/// What is asked of whom, and how that goes.
+struct Asking<'a> {
+    engine: &'a Engine<'a>,
+    options: &'a Options,
+    tally: Tally,
+    elapsed: Duration,
+}
+
+impl Asking<'_> {
+    /// Asks; returns an exit code where the run was stopped before its end.
+    async fn ask(&mut self, job: Job) -> Result<Option<u8>, CliError> {
+        let Asked { ended, tally: this, elapsed: took, .. } = self.engine.ask(job).await?;
+        self.tally.answered += this.answered;
+        self.tally.reused += this.reused;
+        self.tally.shared += this.shared;
+        self.elapsed += took;
+        let Ended::Stopped(reason) = ended else { return Ok(None) };
+        let (code, hint) = self.engine.stopped(&reason);
+        let (done, took) = (counted(this.done(), "answer"), words::duration(self.elapsed));
+        let of = words::number(this.totals.turns);
+        self.options.say(&format!("stopped: {done} of at most {of}, {took}\nhint: {hint}"));
+        Ok(Some(code))
+    }
+}
+
+/// How far asking went.
+enum Progress<T> {
+    Done(T),
+    Stopped(u8),
+}
+
+/// Asks about all conversations at once, or in steps until the interval is narrow enough. The rows of a step are those in
+/// front, so that how far it goes is the same in every run. Returns the count, and over how many conversations it goes.
+async fn ask_all(
+    asking: &mut Asking<'_>,
+    writing: &Writing<'_>,
+    report: &ComparisonReport,
+    conversations: &[(u64, u64)],
+    args: &CompareArgs,
+) -> Result<Progress<(Comparison, usize)>, CliError> {
+    let mut taken = 0;
+    loop {
+        let step = next_step(taken, conversations.len(), args.stop_at_ci);
+        let rows = conversations[taken..step].to_vec();
+        let job = Job {
+            recipe: Arc::clone(&writing.recipe) as Arc<dyn Recipe>,
+            seeds: Arc::clone(&writing.rows) as Arc<dyn worker::Seeds>,
+            totals: Totals { conversations: rows.len() as u64, turns: rows.iter().map(|(_, calls)| calls).sum() },
+            rows: Box::new(rows.into_iter().map(|(row, _)| Ok(worker::Admit::Row(row)))),
+            retry_failed: args.retry_failed,
+        };
+        taken = step;
+        if let Some(code) = asking.ask(job).await? {
+            return Ok(Progress::Stopped(code));
+        }
+        let comparison = writing.count(Comparison::new(report.clone()), &conversations[..taken])?;
+        let is_narrow = args.stop_at_ci.is_some_and(|width| comparison.half_width() <= width);
+        if taken == conversations.len() || is_narrow {
+            return Ok(Progress::Done((comparison, taken)));
+        }
+    }
 }
 
 fn close(engine: Engine<'_>, code: u8) -> CliResult {
@@ -294,13 +331,9 @@ fn check_directory(directory: &str, inputs: &[String]) -> Result<(), CliError> {
         hint: Some("name a directory that can be written to with -o".to_owned()),
     };
     std::fs::create_dir_all(directory).map_err(fault)?;
-    for name in ["verdicts.jsonl", "report.json"] {
-        let path = format!("{directory}/{name}");
-        if name.ends_with(".jsonl") {
-            check_output(&path, inputs)?;
-        }
-        drop(OutputFile::create(&path)?);
-    }
+    let path = format!("{directory}/verdicts.jsonl");
+    check_output(&path, inputs)?;
+    drop(OutputFile::create(&path)?);
     Ok(())
 }
 

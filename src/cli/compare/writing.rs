@@ -15,8 +15,8 @@ use crate::store::{Reader, Status};
 
 /// What the last pass needs.
 pub struct Writing<'a> {
-    pub rows: &'a JudgedRows,
-    pub recipe: &'a Compare,
+    pub rows: Arc<JudgedRows>,
+    pub recipe: Arc<Compare>,
     pub prices: &'a Prices,
     pub store: &'a dyn Reader,
     pub entrants: &'a [Entrant],
@@ -27,12 +27,7 @@ type Take<'a> = dyn FnMut(&Seed, &[Side], &[Duel]) -> Result<(), CliError> + 'a;
 
 impl Writing<'_> {
     /// Counts the duels of these rows, in their order.
-    pub fn count(
-        &self,
-        mut comparison: Comparison,
-        rows: &[(u64, u64)],
-        take: &mut Take<'_>,
-    ) -> Result<Comparison, CliError> {
+    pub fn count(&self, mut comparison: Comparison, rows: &[(u64, u64)]) -> Result<Comparison, CliError> {
         self.each(rows, &mut |seed, sides, duels| {
             let questions: Vec<String> = seed.turns.iter().map(|turn| words_of(turn).0).collect();
             let text = |answer: &Option<Arc<Message>>| answer.as_ref().map(|answer| answer.content().to_owned());
@@ -46,7 +41,7 @@ impl Writing<'_> {
                 duels,
             };
             comparison.add(&compared, self.prices);
-            take(seed, sides, duels)
+            Ok(())
         })?;
         Ok(comparison)
     }
@@ -116,7 +111,7 @@ impl Writing<'_> {
     pub fn each(&self, rows: &[(u64, u64)], take: &mut Take<'_>) -> Result<(), CliError> {
         for (row, _) in rows {
             let Some(seed) = self.rows.read(*row)? else { continue };
-            let mut replay = Replay::new(self.recipe, &seed);
+            let mut replay = Replay::new(&*self.recipe, &seed);
             replay.advance(|fingerprint, _| -> Result<_, CliError> {
                 Ok(self.store.answer(fingerprint)?.map(|stored| stored.answer))
             })?;

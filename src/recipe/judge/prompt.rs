@@ -22,6 +22,8 @@ pub struct Prompt {
 pub struct PromptError(String);
 
 const NAME: &str = "prompt";
+/// Mistakes in a template surface when it is made.
+const PROBE: &str = "an answer to try the template with";
 /// A template that loops longer is none.
 const FUEL: u64 = 1_000_000;
 
@@ -45,8 +47,6 @@ impl Prompt {
         templates.set_fuel(Some(FUEL));
         templates.add_template_owned(NAME, text).map_err(|error| PromptError(error.to_string()))?;
         let prompt = Self { scale, digest, templates: Arc::new(templates) };
-        // Mistakes surface before anything is asked.
-        const PROBE: &str = "an answer to try the template with";
         let messages = [Message::new(Role::User, "question"), Message::new(Role::Assistant, PROBE)];
         let sides: &[&[Arc<Message>]] = if scale == Scale::Pair { &[&messages, &messages] } else { &[&messages] };
         let scene = Scene { sides, turns: 1, reference: Some("reference"), criterion: "criterion", ..Scene::default() };

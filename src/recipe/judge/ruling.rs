@@ -98,9 +98,9 @@ fn bracketed(text: &str) -> impl Iterator<Item = &str> {
 
 /// Returns the verdict of the last JSON object in a text, where it is one that has a verdict.
 fn in_json(text: &str) -> Option<String> {
-    let end = text.rfind('}')?;
     // From the last opening brace outwards, a few levels deep.
     const BRACES_MAX: usize = 8;
+    let end = text.rfind('}')?;
     let objects = text[..end].rmatch_indices('{').take(BRACES_MAX);
     let parsed = objects.filter_map(|(at, _)| serde_json::from_str::<Value>(&text[at..=end]).ok());
     let mut said = parsed.filter_map(|value| {

@@ -16,11 +16,11 @@ pub(super) struct Point {
     pub y: f64,
 }
 
-const WIDTH: f64 = 640.0;
+const WIDTH: f64 = 460.0;
 const ROW: f64 = 26.0;
 /// Where the axis begins and ends.
-const LEFT: f64 = 170.0;
-const RIGHT: f64 = 510.0;
+const LEFT: f64 = 140.0;
+const RIGHT: f64 = 370.0;
 
 /// Draws intervals on an axis from `low` to `high`, with a line at `middle`.
 pub(super) fn bars(bars: &[Bar], (low, high): (f64, f64), middle: Option<f64>) -> String {
@@ -122,7 +122,7 @@ fn tick(value: f64) -> String {
 
 /// Returns a name that fits beside the axis.
 fn clip(name: &str) -> String {
-    const LETTERS_MAX: usize = 24;
+    const LETTERS_MAX: usize = 19;
     match name.char_indices().nth(LETTERS_MAX) {
         Some((end, _)) => format!("{}…", &name[..end]),
         None => name.to_owned(),

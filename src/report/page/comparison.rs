@@ -10,7 +10,7 @@ pub fn comparison_page(report: &ComparisonReport) -> String {
     let names: Vec<&str> = report.systems.iter().map(|system| system.name.as_str()).collect();
     let mut headline: Vec<String> = report.pairs.iter().take(1).map(|pair| pair.verdict.clone()).collect();
     if report.systems.len() > 2 {
-        headline = report.ranking.first().map(|first| format!("{} leads", first.name)).into_iter().collect();
+        headline = vec![leader(report).map_or("no system leads for sure".to_owned(), |name| format!("{name} leads"))];
     }
     headline.push(format!(
         "{}, {}, judged by {}, begun on {}",
@@ -38,6 +38,15 @@ pub fn comparison_page(report: &ComparisonReport) -> String {
         examples: &report.examples,
     };
     page.render()
+}
+
+/// Returns the system that is surely better than each other one.
+fn leader(report: &ComparisonReport) -> Option<&str> {
+    let beats_all = |name: &&str| {
+        let mut own = report.pairs.iter().filter(|pair| pair.a == **name || pair.b == **name);
+        own.all(|pair| pair.verdict == format!("{name} better"))
+    };
+    report.systems.iter().map(|system| system.name.as_str()).find(beats_all)
 }
 
 fn bar(name: String, score: &ConversationScores) -> Bar {
