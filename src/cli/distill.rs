@@ -6,10 +6,10 @@ use super::engine::{Asked, Engine, Job, block_on};
 use super::error::exit_code;
 use super::first_pass::{Prepared, prepare};
 use super::machine::footprint;
-use super::model::find_teacher;
+use super::model::{find_teacher, prices};
 use super::options::{
-    DuplicateArgs, GateArgs, Options, QuestionArgs, ReadArgs, RemainArgs, RuleArgs, RunArgs, SamplingArgs, StoreArgs,
-    WriteArgs,
+    DuplicateArgs, GateArgs, JudgeArgs, Options, QuestionArgs, ReadArgs, RemainArgs, RuleArgs, RunArgs, SampleArgs,
+    SamplingArgs, StoreArgs, WriteArgs,
 };
 use super::output::{Gated, OUTPUT, Writer, Written, check_output, check_writable};
 use super::{CliError, CliResult, recipe};
@@ -71,6 +71,12 @@ pub struct DistillArgs {
     question: QuestionArgs,
 
     #[command(flatten)]
+    sample: SampleArgs,
+
+    #[command(flatten)]
+    judge: JudgeArgs,
+
+    #[command(flatten)]
     run: RunArgs,
 }
 
@@ -90,6 +96,8 @@ async fn distill(args: DistillArgs) -> CliResult {
             &args.remain,
             &args.sampling,
             &args.question,
+            &args.sample,
+            &args.judge,
             &args.run,
         ],
     )?;
@@ -97,9 +105,10 @@ async fn distill(args: DistillArgs) -> CliResult {
     check_output(&args.output, &args.input)?;
     check_writable(&args.output, format)?;
     let found = find_teacher(args.teacher.as_deref(), &options)?;
+    let ranker = recipe::find_ranker(&options)?;
     let system = found.system_text(&options)?;
-    let recipe: Arc<dyn Recipe> = Arc::new(recipe::distill(&found, &options, system.as_deref())?);
-    let engine = Engine::open(&options, &[&found])?;
+    let recipe: Arc<dyn Recipe> = Arc::new(recipe::distill(&found, ranker.as_ref(), &options, system.as_deref())?);
+    let engine = Engine::open(&options, &[Some(&found), ranker.as_ref()].into_iter().flatten().collect::<Vec<_>>())?;
     let store = Arc::clone(&engine.store);
     let prepared = prepare(&args.input, &options, &*recipe, system.as_deref())?;
     let order = prepared.order(Arc::clone(&store) as Arc<dyn Reader>, &*recipe)?;
@@ -130,7 +139,7 @@ async fn distill(args: DistillArgs) -> CliResult {
                 format,
                 license,
                 keep_partial: args.keep_partial,
-                gated: Gated::of(&options, engine.prices().clone())?,
+                gated: Gated::of(&options, prices(&[&found]))?,
             };
             let is_gated = writer.gated.is_some();
             let written = writer.write(&args.output)?;

@@ -9,7 +9,9 @@ use super::error::exit_code;
 use super::first_pass::{Prepared, prepare};
 use super::judged::{Beside, JudgedRows, find_judge, judge, scope};
 use super::model::Found;
-use super::options::{DuplicateArgs, JudgeArgs, Options, ReadArgs, RuleArgs, RunArgs, StoreArgs, WriteArgs};
+use super::options::{
+    DuplicateArgs, JudgeArgs, Options, ReadArgs, RuleArgs, RunArgs, StoreArgs, VerdictArgs, WriteArgs,
+};
 use super::output::{Missing, check_output, check_writable};
 use super::{CliError, CliResult};
 use crate::conversation::{Digest, Mark, Role, Seed};
@@ -54,6 +56,9 @@ pub struct EvaluateArgs {
     judge: JudgeArgs,
 
     #[command(flatten)]
+    verdict: VerdictArgs,
+
+    #[command(flatten)]
     write: WriteArgs,
 
     #[command(flatten)]
@@ -77,12 +82,14 @@ pub fn run(args: EvaluateArgs) -> CliResult {
 }
 
 async fn evaluate(args: EvaluateArgs) -> CliResult {
-    let options =
-        Options::resolve(&args.store, &[&args.judge, &args.write, &args.read, &args.rule, &args.duplicate, &args.run])?;
+    let options = Options::resolve(
+        &args.store,
+        &[&args.judge, &args.verdict, &args.write, &args.read, &args.rule, &args.duplicate, &args.run],
+    )?;
     let format = options.output_format()?;
     check_output(&args.output, &args.input)?;
     check_writable(&args.output, format)?;
-    let found = find_judge(&args.judge, &options)?;
+    let found = find_judge(&options)?;
     let recipe = Arc::new(recipe(&args, &options, &found)?);
     let engine = Engine::open(&options, &[&found])?;
     let Prepared { rows, left_out, invalid, .. } = prepare(&args.input, &options, &*recipe, None)?;

@@ -4,7 +4,8 @@ use super::error::exit_code;
 use super::first_pass::prepare;
 use super::model::{find_teacher, prices};
 use super::options::{
-    DuplicateArgs, GateArgs, Options, QuestionArgs, ReadArgs, RemainArgs, RuleArgs, SamplingArgs, StoreArgs, WriteArgs,
+    DuplicateArgs, GateArgs, JudgeArgs, Options, QuestionArgs, ReadArgs, RemainArgs, RuleArgs, SampleArgs,
+    SamplingArgs, StoreArgs, WriteArgs,
 };
 use super::output::{Gated, OUTPUT, Writer, check_output};
 use super::{CliResult, recipe, store};
@@ -56,6 +57,12 @@ pub struct ExportArgs {
 
     #[command(flatten)]
     question: QuestionArgs,
+
+    #[command(flatten)]
+    sample: SampleArgs,
+
+    #[command(flatten)]
+    judge: JudgeArgs,
 }
 
 pub fn run(args: ExportArgs) -> CliResult {
@@ -70,13 +77,16 @@ pub fn run(args: ExportArgs) -> CliResult {
             &args.remain,
             &args.sampling,
             &args.question,
+            &args.sample,
+            &args.judge,
         ],
     )?;
     let format = options.output_format()?;
     check_output(&args.output, &args.input)?;
     let found = find_teacher(args.teacher.as_deref(), &options)?;
+    let ranker = recipe::find_ranker(&options)?;
     let system = found.system_text(&options)?;
-    let recipe = recipe::distill(&found, &options, system.as_deref())?;
+    let recipe = recipe::distill(&found, ranker.as_ref(), &options, system.as_deref())?;
     let store = store::open_reader(&options)?;
     let prepared = prepare(&args.input, &options, &recipe, system.as_deref())?;
     let license = options.license(&args.input);

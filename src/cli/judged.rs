@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::CliError;
 use super::first_pass::{Row, Rows, prepare};
 use super::model::{Found, find};
-use super::options::{JudgeArgs, Options, Per};
+use super::options::{Options, Per};
 use crate::conversation::{Columns, Digest, Message, Role, Sampling, Seed, Turn};
 use crate::recipe::{Judge, Prompt, Recipe, Scale, Scope};
 use crate::worker::Seeds;
@@ -18,8 +18,8 @@ const JUDGMENT_TOKENS: u32 = 2048;
 const REPEATS_MAX: u32 = 64;
 
 /// Finds the judge. It answers as soberly as it can unless its profile says otherwise.
-pub fn find_judge(args: &JudgeArgs, options: &Options) -> Result<Found, CliError> {
-    let Some(name) = args.judge.as_deref().or(options.judge.as_deref()) else {
+pub fn find_judge(options: &Options) -> Result<Found, CliError> {
+    let Some(name) = options.judge.as_deref() else {
         return Err(CliError::usage("no judge is named", "add --judge NAME@URL, or --judge simulated to try it out"));
     };
     let sampling = Sampling { temperature: Some(0.0), max_tokens: Some(JUDGMENT_TOKENS), ..Sampling::default() };

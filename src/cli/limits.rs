@@ -21,7 +21,7 @@ pub struct Limits {
 /// Reads the caps. A cap that cannot be kept is refused: the worst case of every call must be known.
 pub fn limits(options: &Options, found: &[&Found]) -> Result<Limits, CliError> {
     let needs_length = options.max_cost.is_some() || options.max_output_tokens.is_some();
-    if needs_length && found.iter().any(|found| found.target.sampling().max_tokens.is_none()) {
+    if needs_length && found.iter().any(|found| found.writes() && found.target.sampling().max_tokens.is_none()) {
         return Err(CliError::usage(
             "--max-cost and --max-output-tokens need --max-tokens: without it an answer may have any length",
             "add --max-tokens N",

@@ -11,7 +11,7 @@ use super::error::CliError;
 use super::options::Options;
 use crate::conversation::{Price, Sampling, Target};
 use crate::model::{
-    Endpoint, HttpModel, HttpSettings, LengthField, ModelReference, Routing, Secret, Simulated, Timeouts,
+    Endpoint, HttpModel, HttpSettings, LengthField, ModelReference, Routing, Secret, Simulated, Timeouts, scorer,
 };
 use crate::worker::Served;
 
@@ -113,6 +113,11 @@ impl Found {
             several => several.iter().map(|settings| format!("{name} at {}", host(&settings.url))).collect(),
         };
         Ok(Served { replicas: replicas.collect::<Result<_, CliError>>()?, routing: self.routing, labels })
+    }
+
+    /// False for a reward model, which answers with a number.
+    pub fn writes(&self) -> bool {
+        self.target.dialect() != scorer::DIALECT
     }
 
     /// Returns the system message that goes before each conversation: the run's, or the profile's.
@@ -226,6 +231,26 @@ pub fn find(name: &str, options: &Options, sampling: Sampling) -> Result<Found, 
     }
 }
 
+/// Finds a reward model; its address is taken as it is.
+pub fn find_scorer(name: &str, options: &Options) -> Result<Found, CliError> {
+    let at = ["@http://", "@https://"].iter().filter_map(|separator| name.find(separator)).min();
+    let Some(at) = at.filter(|at| *at > 0) else {
+        return Err(CliError::usage(
+            format!("--scorer {name} has no name or no address"),
+            "write NAME@http://HOST:PORT/PATH",
+        ));
+    };
+    let (name, url) = (&name[..at], &name[at + 1..]);
+    let profile = options.models.get(name).cloned().unwrap_or_default();
+    let endpoint = Endpoint { name: name.to_owned(), urls: vec![url.to_owned()] };
+    let mut found = over_http(endpoint, &profile, options, Sampling::default())?;
+    found.target = Target::new(name, scorer::DIALECT, Sampling::default());
+    // It writes nothing that could cost by the token.
+    found.price = found.price.or(Some(Price::default()));
+    found.connections.iter_mut().for_each(|settings| settings.is_scorer = true);
+    Ok(found)
+}
+
 fn over_http(endpoint: Endpoint, profile: &Profile, options: &Options, sampling: Sampling) -> Result<Found, CliError> {
     let defaults = Timeouts::default();
     let timeouts = Timeouts {
@@ -243,6 +268,7 @@ fn over_http(endpoint: Endpoint, profile: &Profile, options: &Options, sampling:
         context_window: profile.context_window,
         prompt_cache_key: profile.prompt_cache_key.unwrap_or(false),
         session_header: profile.session_header.clone(),
+        is_scorer: false,
     };
     let connections = endpoint.urls.into_iter().map(|url| HttpSettings { url, ..settings.clone() }).collect();
     let target = Target::new(endpoint.name, HttpModel::DIALECT, profile.sampling(sampling));

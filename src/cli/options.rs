@@ -234,6 +234,11 @@ option_groups! {
         #[arg(long, value_name = "FILE")]
         prompt: PathBuf,
 
+    }
+
+    /// Options that decide what a judge judges.
+    #[command(next_help_heading = "Who judges, and how")]
+    VerdictArgs {
         /// Judge each turn, the dialogue as a whole, or both [default: turn]
         #[arg(long, value_name = "WHAT", value_parser = named::<Per>)]
         per: Per,
@@ -245,6 +250,22 @@ option_groups! {
         /// Good answers to the same conversations, by the rows' id [default: the column `reference`]
         #[arg(long, value_name = "FILE")]
         references: String,
+    }
+
+    /// Options that decide between several answers to the same.
+    #[command(next_help_heading = "Best of several")]
+    SampleArgs {
+        /// Ask for so many answers to each turn; needs --judge or --scorer [default: 1]
+        #[arg(long, value_name = "N")]
+        samples: u32,
+
+        /// Which of them goes on: best, the one with the highest score [default: best]
+        #[arg(long, value_name = "WHICH", value_parser = named::<Keep>)]
+        keep: Keep,
+
+        /// A reward model that scores each of them: NAME@URL; it gets {"messages": [...]} and returns {"score": NUMBER}
+        #[arg(long, value_name = "NAME@URL", conflicts_with = "judge")]
+        scorer: String,
     }
 
     /// Options that decide how fast and how long is asked; the answers are the same.
@@ -452,6 +473,14 @@ impl Options {
             _ => words::tell(line),
         }
     }
+}
+
+/// Which of several answers goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Keep {
+    /// The one with the highest score, the first of equal ones.
+    Best,
 }
 
 /// What is judged at a time.

@@ -1,4 +1,4 @@
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
 use std::sync::Arc;
 
@@ -8,18 +8,22 @@ use serde_json::json;
 use super::error::exit_code;
 use super::first_pass::{Prepared, Row, prepare};
 use super::limits::limits;
-use super::model::{Found, find_teacher};
+use super::model::{Found, find_teacher, prices};
 use super::options::{
-    DuplicateArgs, GateArgs, Options, QuestionArgs, ReadArgs, RuleArgs, RunArgs, SamplingArgs, StoreArgs,
+    DuplicateArgs, GateArgs, JudgeArgs, Options, QuestionArgs, ReadArgs, RuleArgs, RunArgs, SampleArgs, SamplingArgs,
+    StoreArgs,
 };
 use super::{CliError, CliResult, recipe, store};
 use crate::conversation::{
-    Answer, ConversationKey, Fingerprint, Finish, Message, Question, Role, Seed, Usage, estimate_tokens,
+    Answer, ConversationKey, Fingerprint, Finish, Lane, Message, Price, Question, Role, Seed, Usage, estimate_tokens,
 };
+use crate::model::scorer;
 use crate::recipe::{Progress, Recipe, Replay};
 use crate::report::words::{counted, money, number};
 use crate::store::{MemoryStore, Reader, Status};
 
+/// Tokens of a judgment; the MT-Bench judge's have some 800 letters.
+const JUDGMENT_TOKENS: u64 = 200;
 /// Tokens of an answer when neither the store nor the dataset tells.
 const ANSWER_TOKENS: u64 = 300;
 
@@ -60,6 +64,12 @@ pub struct PlanArgs {
     question: QuestionArgs,
 
     #[command(flatten)]
+    sample: SampleArgs,
+
+    #[command(flatten)]
+    judge: JudgeArgs,
+
+    #[command(flatten)]
     run: RunArgs,
 }
 
@@ -74,19 +84,33 @@ struct Plan {
     failed: u64,
     prompt_tokens: u64,
     completion_tokens: u64,
+    /// What they would cost, where each model's price is known.
+    price: Option<f64>,
 }
 
 pub fn run(args: PlanArgs) -> CliResult {
     let options = Options::resolve(
         &args.store,
-        &[&args.read, &args.rule, &args.duplicate, &args.gate, &args.sampling, &args.question, &args.run],
+        &[
+            &args.read,
+            &args.rule,
+            &args.duplicate,
+            &args.gate,
+            &args.sampling,
+            &args.question,
+            &args.sample,
+            &args.judge,
+            &args.run,
+        ],
     )?;
     let found = find_teacher(args.teacher.as_deref(), &options)?;
+    let ranker = recipe::find_ranker(&options)?;
+    let models: Vec<&Found> = [Some(&found), ranker.as_ref()].into_iter().flatten().collect();
     // A cap or a pace that the run would refuse is refused here already.
-    let cap = limits(&options, &[&found])?.budget.cost;
+    let cap = limits(&options, &models)?.budget.cost;
     options.pace()?;
     let system = found.system_text(&options)?;
-    let recipe = recipe::distill(&found, &options, system.as_deref())?;
+    let recipe = recipe::distill(&found, ranker.as_ref(), &options, system.as_deref())?;
     let store: Arc<dyn Reader> = if options.store_path().join("journal").is_dir() {
         store::open_reader(&options)?
     } else {
@@ -94,18 +118,16 @@ pub fn run(args: PlanArgs) -> CliResult {
     };
     let prepared = prepare(&args.input, &options, &recipe, system.as_deref())?;
     let expected = expected_answer_tokens(&*store, &found)?;
-    let mut planner =
-        Planner { recipe: &recipe, store: &*store, expected, seen: HashSet::new(), plan: Plan::default() };
+    let prices = prices(&models);
+    let is_priced = models.iter().all(|found| found.price.is_some());
+    let plan = Plan { price: is_priced.then_some(0.0), ..Plan::default() };
+    let mut planner = Planner { recipe: &recipe, store: &*store, expected, seen: HashSet::new(), prices, plan };
     for row in 0..prepared.rows.len() {
         if let Row::Ready(seed) = prepared.rows.read(row)? {
             planner.add(&seed)?;
         }
     }
-    let text = if args.json {
-        as_json(&planner.plan, &prepared, &found)
-    } else {
-        as_text(&planner.plan, &prepared, &found, cap)
-    };
+    let text = if args.json { as_json(&planner.plan, &prepared) } else { as_text(&planner.plan, &prepared, cap) };
     writeln!(std::io::stdout(), "{text}").map_err(|error| CliError::failure(format!("cannot write: {error}")))?;
     Ok(if prepared.invalid > 0 { exit_code::INCOMPLETE } else { exit_code::COMPLETE })
 }
@@ -128,6 +150,8 @@ struct Planner<'a> {
     expected: Option<u64>,
     /// The first eight bytes of each open question's fingerprint: 8 bytes a new call.
     seen: HashSet<u64>,
+    /// By model.
+    prices: BTreeMap<String, Price>,
     plan: Plan,
 }
 
@@ -172,7 +196,18 @@ impl Planner<'_> {
         let prompt: u64 = question.messages.iter().map(|message| estimate_tokens(message.content()) + 4).sum();
         self.plan.calls += 1;
         self.plan.prompt_tokens += prompt;
-        self.plan.completion_tokens += answer.usage.completion_tokens.unwrap_or(0);
+        let completion = answer.usage.completion_tokens.unwrap_or(0);
+        self.plan.completion_tokens += completion;
+        let usage = Usage { prompt_tokens: Some(prompt), completion_tokens: Some(completion), ..Usage::default() };
+        let price = self.prices.get(question.target.model()).map(|price| price.cost(&usage));
+        self.plan.price = self.plan.price.zip(price).map(|(sum, price)| sum + price);
+    }
+
+    /// Makes a judge's answer that can be read, so that nobody asks once more.
+    fn imagine_verdict(&self, question: &Question) -> Answer {
+        let is_number = question.target.dialect() == scorer::DIALECT;
+        let (text, tokens) = if is_number { ("5", 0) } else { ("[[5]]", JUDGMENT_TOKENS) };
+        imagined(text.to_owned(), tokens)
     }
 
     /// Makes an answer of the expected length whose words depend on the question alone.
@@ -181,32 +216,30 @@ impl Planner<'_> {
         let expected = self.expected.or_else(|| replaced.map(estimate_tokens)).unwrap_or(ANSWER_TOKENS);
         let limit = question.target.sampling().max_tokens.map_or(u64::MAX, u64::from);
         let tokens = expected.clamp(1, limit.min(ANSWER_TOKENS_MAX));
+        if question.slot.lane == Lane::Judge {
+            return self.imagine_verdict(question);
+        }
         let mut text = fingerprint.to_string();
         text.truncate(64.min((tokens as f64 * 3.6) as usize).max(16));
         text.extend(std::iter::repeat_n('.', ((tokens as f64 * 3.6) as usize).saturating_sub(text.len())));
-        Answer {
-            message: Message::new(Role::Assistant, text),
-            reasoning: None,
-            finish: Finish::Complete,
-            finish_reason: String::new(),
-            model: String::new(),
-            system_fingerprint: None,
-            usage: Usage { completion_tokens: Some(tokens), ..Usage::default() },
-            attempts: 0,
-        }
+        imagined(text, tokens)
     }
 }
 
-fn price(plan: &Plan, found: &Found) -> Option<f64> {
-    let usage = Usage {
-        prompt_tokens: Some(plan.prompt_tokens),
-        completion_tokens: Some(plan.completion_tokens),
-        ..Usage::default()
-    };
-    found.price.map(|price| price.cost(&usage))
+fn imagined(text: String, tokens: u64) -> Answer {
+    Answer {
+        message: Message::new(Role::Assistant, text),
+        reasoning: None,
+        finish: Finish::Complete,
+        finish_reason: String::new(),
+        model: String::new(),
+        system_fingerprint: None,
+        usage: Usage { completion_tokens: Some(tokens), ..Usage::default() },
+        attempts: 0,
+    }
 }
 
-fn as_text(plan: &Plan, prepared: &Prepared, found: &Found, cap: Option<f64>) -> String {
+fn as_text(plan: &Plan, prepared: &Prepared, cap: Option<f64>) -> String {
     let totals = prepared.totals;
     let mut lines = vec![
         format!("conversations  {}, {}", number(totals.conversations), counted(totals.turns, "turn")),
@@ -224,7 +257,7 @@ fn as_text(plan: &Plan, prepared: &Prepared, found: &Found, cap: Option<f64>) ->
         number(plan.prompt_tokens),
         number(plan.completion_tokens)
     ));
-    lines.push(match price(plan, found) {
+    lines.push(match plan.price {
         Some(price) => {
             let over = cap.filter(|cap| price > *cap).map_or("", |_| "; --max-cost would stop it before");
             format!("price          about {} without cache discounts{over}", money(price))
@@ -237,12 +270,12 @@ fn as_text(plan: &Plan, prepared: &Prepared, found: &Found, cap: Option<f64>) ->
     lines.join("\n")
 }
 
-fn as_json(plan: &Plan, prepared: &Prepared, found: &Found) -> String {
+fn as_json(plan: &Plan, prepared: &Prepared) -> String {
     let value = json!({
         "conversations": prepared.totals.conversations, "turns": prepared.totals.turns,
         "answered": plan.answered, "calls": plan.calls, "shared": plan.shared, "failed": plan.failed,
         "prompt_tokens": plan.prompt_tokens, "completion_tokens": plan.completion_tokens,
-        "price": price(plan, found), "left_out": prepared.left_out,
+        "price": plan.price, "left_out": prepared.left_out,
     });
     format!("{value:#}")
 }

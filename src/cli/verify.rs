@@ -10,7 +10,8 @@ use super::error::exit_code;
 use super::first_pass::prepare;
 use super::model::{find_teacher, prices};
 use super::options::{
-    DuplicateArgs, GateArgs, Options, QuestionArgs, ReadArgs, RemainArgs, RuleArgs, SamplingArgs, StoreArgs, WriteArgs,
+    DuplicateArgs, GateArgs, JudgeArgs, Options, QuestionArgs, ReadArgs, RemainArgs, RuleArgs, SampleArgs,
+    SamplingArgs, StoreArgs, WriteArgs,
 };
 use super::output::{Gated, Writer};
 use super::{CliError, CliResult, recipe, store};
@@ -66,6 +67,12 @@ pub struct VerifyArgs {
 
     #[command(flatten)]
     question: QuestionArgs,
+
+    #[command(flatten)]
+    sample: SampleArgs,
+
+    #[command(flatten)]
+    judge: JudgeArgs,
 }
 
 pub fn run(args: VerifyArgs) -> CliResult {
@@ -80,6 +87,8 @@ pub fn run(args: VerifyArgs) -> CliResult {
             &args.remain,
             &args.sampling,
             &args.question,
+            &args.sample,
+            &args.judge,
         ],
     )?;
     if args.input.is_empty() != args.output.is_none() {
@@ -145,8 +154,9 @@ fn verify_output(args: &VerifyArgs, output: &str, options: &Options) -> Result<u
     }
     let format = options.output_format()?;
     let found = find_teacher(args.teacher.as_deref(), options)?;
+    let ranker = recipe::find_ranker(options)?;
     let system = found.system_text(options)?;
-    let recipe = recipe::distill(&found, options, system.as_deref())?;
+    let recipe = recipe::distill(&found, ranker.as_ref(), options, system.as_deref())?;
     let reader = store::open_reader(options)?;
     let prepared = prepare(&args.input, options, &recipe, system.as_deref())?;
     let license = options.license(&args.input);

@@ -39,6 +39,13 @@ pub struct Rejected {
     pub rule: &'static str,
     /// What was said and paid for.
     pub answer: Arc<Answer>,
+    /// What it was found to be worth, where it was ranked.
+    pub score: Option<f64>,
+}
+
+impl Rejected {
+    /// The rule of an answer that was good, while another to the same was better.
+    pub const OUTSCORED: &'static str = "outscored";
 }
 
 /// One message of a dialogue and, where a model wrote it, the answer that it came with.
@@ -50,11 +57,13 @@ pub struct Spoken {
     pub answer: Option<Arc<Answer>>,
     /// What rules have remarked of the answer, or of the user's message that it answers.
     pub flags: Vec<&'static str>,
+    /// What the answer was found to be worth, where several were ranked.
+    pub score: Option<f64>,
 }
 
 impl Spoken {
     /// What the dataset said.
     pub fn of_source(message: Arc<Message>) -> Self {
-        Self { message, answer: None, flags: Vec::new() }
+        Self { message, answer: None, flags: Vec::new(), score: None }
     }
 }

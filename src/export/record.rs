@@ -25,16 +25,32 @@ pub fn pairs(seed: &Seed, dialogue: &Dialogue) -> Vec<Record> {
     let whole = record(seed, dialogue, None);
     let has_worse =
         |rejected: &&Rejected| rejected.answer.finish == Finish::Complete && !rejected.answer.text().trim().is_empty();
-    let pairs = dialogue.rejected.iter().filter(has_worse).filter_map(|rejected| {
-        let end = *ends.get(rejected.turn as usize)?;
-        let answer = &rejected.answer;
-        let worse = Line { message: answer.message.clone(), reasoning: answer.reasoning.clone(), is_trained: true };
-        let (turn, attempt) = (rejected.turn + 1, rejected.attempt + 1);
-        let mut pair = Record { lines: whole.lines[..end].to_vec(), rejected: Some(worse), ..whole.clone() };
-        pair.id = format!("{}#{turn}.{attempt}", seed.id);
-        pair.meta.insert("rejected_by".to_owned(), rejected.rule.into());
-        (pair.lines.last().map(Line::text) != Some(answer.text())).then_some(pair)
-    });
+    // Of several good answers the worst alone is far enough from the best.
+    let is_worst = |rejected: &Rejected| {
+        let others = dialogue.rejected.iter().filter(|other| other.turn == rejected.turn && other.score.is_some());
+        let worst = others.reduce(|worst, other| if other.score < worst.score { other } else { worst });
+        worst.is_none_or(|worst| rejected.score.is_none() || worst.attempt == rejected.attempt)
+    };
+    let pairs =
+        dialogue.rejected.iter().filter(has_worse).filter(|rejected| is_worst(rejected)).filter_map(|rejected| {
+            let end = *ends.get(rejected.turn as usize)?;
+            let margin = match (dialogue.spoken[end - 1].score, rejected.score) {
+                (Some(best), Some(worse)) => Some(best - worse),
+                _ => None,
+            };
+            // Equally good ones are no pair.
+            if margin.is_some_and(|margin| margin <= 0.0) {
+                return None;
+            }
+            let answer = &rejected.answer;
+            let worse = Line { message: answer.message.clone(), reasoning: answer.reasoning.clone(), is_trained: true };
+            let (turn, attempt) = (rejected.turn + 1, rejected.attempt + 1);
+            let mut pair = Record { lines: whole.lines[..end].to_vec(), rejected: Some(worse), ..whole.clone() };
+            pair.id = format!("{}#{turn}.{attempt}", seed.id);
+            pair.meta.insert("rejected_by".to_owned(), rejected.rule.into());
+            pair.meta.extend(margin.map(|margin| ("margin".to_owned(), margin.into())));
+            (pair.lines.last().map(Line::text) != Some(answer.text())).then_some(pair)
+        });
     pairs.collect()
 }
 
@@ -48,6 +64,9 @@ fn meta(seed: &Seed, dialogue: &Dialogue) -> Map<String, Value> {
         let mut turn = turn(answer);
         if !spoken.flags.is_empty() {
             turn["flags"] = spoken.flags.clone().into();
+        }
+        if let Some(score) = spoken.score {
+            turn["score"] = score.into();
         }
         let rejected = dialogue.rejected.iter().filter(|rejected| rejected.turn == number);
         let rules: Vec<&str> = rejected.map(|rejected| rejected.rule).collect();

@@ -8,7 +8,7 @@ use super::failure::{Class, ErrorBody, Failure, Refusal};
 use super::openai::{self, Assembler, LengthField, RequestFormat};
 use super::secret::Secret;
 use super::sse::{EventLines, LineTooLong};
-use super::{Asking, Call, Model, Reply, wait};
+use super::{Asking, Call, Model, Reply, scorer, wait};
 use crate::conversation::{Answer, Question, estimate_tokens};
 
 /// Most bytes of a reply that is not streamed.
@@ -37,6 +37,8 @@ pub struct HttpSettings {
     pub context_window: Option<u64>,
     /// Sends the conversation's name as `prompt_cache_key`, by which `OpenAI` and Mistral route to a warm cache.
     pub prompt_cache_key: bool,
+    /// A reward model: messages in, a number out; see [`scorer`].
+    pub is_scorer: bool,
     /// Sends the conversation's name in this header, by which routers and gateways keep it on one server.
     pub session_header: Option<String>,
 }
@@ -142,12 +144,15 @@ impl HttpModel {
             return Err(failure);
         }
         let kind = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        if kind.starts_with("text/event-stream") {
+        if kind.starts_with("text/event-stream") && !self.settings.is_scorer {
             self.read_stream(response, question, attempt).await
         } else {
             let limit = self.settings.timeouts.first_byte;
             let body = timeout(limit, read_body(response, BODY_BYTES_MAX)).await;
             let body = body.map_err(|_| timed_out("idle", "no whole answer within", limit))??;
+            if self.settings.is_scorer {
+                return scorer::read(&body, question, attempt);
+            }
             openai::read_whole(&body, question, attempt)
         }
     }
@@ -161,7 +166,11 @@ impl HttpModel {
             length_field: self.length_field(),
             cache_key: session.as_deref().filter(|_| self.settings.prompt_cache_key),
         };
-        let body = openai::request_body(call.question, &format);
+        let body = if self.settings.is_scorer {
+            scorer::request_body(call.question)
+        } else {
+            openai::request_body(call.question, &format)
+        };
         let mut headers = self.headers.clone();
         if let Some((name, session)) = self.session_header.as_ref().zip(session.as_deref()) {
             headers.insert(name, HeaderValue::from_str(session).expect("hexadecimal digits are a header's value"));

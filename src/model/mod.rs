@@ -16,6 +16,7 @@ mod rate;
 mod reference;
 pub mod retry;
 mod route;
+pub mod scorer;
 mod secret;
 mod simulated;
 pub mod sse;

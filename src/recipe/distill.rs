@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
-use super::screen::{Orphans, Screen};
+use super::best::{BestOf, Worth};
+use super::screen::{ATTEMPTS_MAX, Orphans, Screen};
 use super::{Answered, Recipe, Step};
 use crate::conversation::{
     Answer, Dialogue, Lane, Message, Outcome, Question, Rejected, Role, Seed, Settings, Slot, Spoken, Target, Turn,
@@ -18,6 +19,7 @@ pub struct Distill {
     /// Thoughts go back into the history, before the answer that they led to.
     keeps_reasoning: bool,
     screen: Screen,
+    best_of: Option<BestOf>,
 }
 
 impl Distill {
@@ -35,7 +37,7 @@ impl Distill {
             .with("max-tokens", or_server(sampling.max_tokens.map(|value| value.to_string())))
             .with("seed", sampling.seed.map_or_else(|| "none".to_owned(), |value| value.to_string()))
             .with("system", system.unwrap_or("from the rows"));
-        Self { target, settings, keeps_reasoning: false, screen: Screen::default() }
+        Self { target, settings, keeps_reasoning: false, screen: Screen::default(), best_of: None }
     }
 
     /// Has each answer's thoughts sent back with it. The dialogue that comes out is the same without them.
@@ -51,6 +53,14 @@ impl Distill {
     pub fn with_gate(mut self, gate: Gate) -> Self {
         self.settings = self.settings.with("gate", &gate);
         self.screen.gate = Some(gate);
+        self
+    }
+
+    /// Has several answers written to each turn, of which the best goes on.
+    #[must_use]
+    pub fn with_best_of(mut self, best_of: BestOf) -> Self {
+        self.settings = self.settings.with("samples", best_of.samples).with("best-by", best_of.ranker.setting());
+        self.best_of = Some(best_of);
         self
     }
 
@@ -74,23 +84,27 @@ impl Distill {
                 Err(stop) => return (dialogue, stop),
             };
             history.extend(heard.messages.iter().cloned());
-            let (slot, flags) = match self.accept(turn, &heard, &mut dialogue, answered) {
-                Ok(accepted) => accepted,
-                Err(Missing::Answer(slot, target)) => {
-                    let question = Question { slot, target, sample: slot.attempt, messages: history };
-                    return (dialogue, Stop::Ask(question));
+            let good = match self.accept(turn, &heard, &mut dialogue, answered) {
+                Ok(good) => good,
+                Err(Missing::Answers(missing)) => {
+                    let question = |(slot, target): (Slot, Arc<Target>)| {
+                        let messages = history.clone();
+                        Question { slot, target, sample: slot.attempt, messages }
+                    };
+                    return (dialogue, Stop::Ask(missing.into_iter().map(question).collect()));
                 }
+                Err(Missing::Scores(questions)) => return (dialogue, Stop::Ask(questions)),
                 Err(Missing::GoodAnswer(reason)) => {
                     return (dialogue, Stop::At { turn, reason: reason.to_owned() });
                 }
             };
-            let answer = answered.get(slot).expect("an accepted answer is there");
+            let answer = answered.get(good.slot).expect("an accepted answer is there");
             history.push(self.heard_again(answer));
-            last = slot;
+            last = good.slot;
             dialogue.spoken.extend(heard.messages.into_iter().map(Spoken::of_source));
-            let flags = heard.flag.into_iter().chain(flags).collect();
+            let flags = heard.flag.into_iter().chain(good.flags).collect();
             let (message, answer) = (Arc::clone(&answer.message), Some(Arc::clone(answer)));
-            dialogue.spoken.push(Spoken { message, answer, flags });
+            dialogue.spoken.push(Spoken { message, answer, flags, score: good.score });
         }
         (dialogue, Stop::Done)
     }
@@ -120,7 +134,7 @@ impl Distill {
                 let Some(rewritten) = answered.get(slot) else {
                     let messages = vec![Screen::rewriting(&seed.turns[turn as usize - 1], said, dialogue)];
                     let target = Arc::clone(&self.target);
-                    return Err(Stop::Ask(Question { slot, target, sample: 0, messages }));
+                    return Err(Stop::Ask(vec![Question { slot, target, sample: 0, messages }]));
                 };
                 let text = Screen::rewritten(rewritten).ok_or_else(stop)?;
                 Ok(Heard { messages: with_last_user(said, text), flag: Some("user_rewritten") })
@@ -128,27 +142,51 @@ impl Distill {
         }
     }
 
-    /// Returns the first attempt at a turn that is good, with its flags; puts the others aside.
-    fn accept(
+    /// Returns the answer with which a turn goes on: the first good one, or the best of several. The others are put aside.
+    fn accept(&self, turn: u32, heard: &Heard, dialogue: &mut Dialogue, answered: &Answered) -> Result<Good, Missing> {
+        let Some(best_of) = &self.best_of else { return self.attempt(turn, 0, heard, dialogue, answered) };
+        let (mut good, mut missing, mut bad) = (Vec::new(), Vec::new(), None);
+        for sample in 0..best_of.samples {
+            match self.attempt(turn, sample * ATTEMPTS_MAX, heard, dialogue, answered) {
+                Ok(one) => good.push(one),
+                Err(Missing::Answers(more)) => missing.extend(more),
+                Err(other) => bad = Some(other),
+            }
+        }
+        if !missing.is_empty() {
+            return Err(Missing::Answers(missing));
+        }
+        match (good.len(), bad) {
+            (0, Some(bad)) => Err(bad),
+            (1, _) => Ok(good.remove(0)),
+            _ => best_of.choose(turn, good, heard, dialogue, answered),
+        }
+    }
+
+    /// Returns the first attempt from `first` on that is good; puts the bad ones aside.
+    fn attempt(
         &self,
         turn: u32,
+        first: u32,
         heard: &Heard,
         dialogue: &mut Dialogue,
         answered: &Answered,
-    ) -> Result<(Slot, Vec<&'static str>), Missing> {
+    ) -> Result<Good, Missing> {
         let mut was_cut = None;
         for attempt in 0.. {
-            let slot = Slot { lane: Lane::Main, turn, attempt };
+            let slot = Slot { lane: Lane::Main, turn, attempt: first + attempt };
             let Some(seen) = answered.seen(slot) else {
-                return Err(Missing::Answer(slot, Screen::target(&self.target, attempt, was_cut)));
+                return Err(Missing::Answers(vec![(slot, Screen::target(&self.target, attempt, was_cut))]));
             };
             let verdict =
                 seen.verdict.get_or_init(|| self.screen.judge(&seen.answer, &heard.messages, dialogue, &self.target));
-            let Some(rule) = verdict.rejected_by else { return Ok((slot, verdict.flags.clone())) };
+            let Some(rule) = verdict.rejected_by else {
+                return Ok(Good { slot, flags: verdict.flags.clone(), score: None });
+            };
             let answer = Arc::clone(&seen.answer);
             was_cut = Screen::cut_at(&answer).or(was_cut);
             let may_retry = self.screen.may_retry(&answer, attempt);
-            dialogue.rejected.push(Rejected { turn, attempt, rule, answer });
+            dialogue.rejected.push(Rejected { turn, attempt: slot.attempt, rule, answer, score: None });
             if !may_retry {
                 return Err(Missing::GoodAnswer(rule));
             }
@@ -177,10 +215,62 @@ struct Heard {
     flag: Option<&'static str>,
 }
 
+/// An answer that a turn can go on with.
+struct Good {
+    slot: Slot,
+    flags: Vec<&'static str>,
+    score: Option<f64>,
+}
+
+impl BestOf {
+    /// Returns the best of good answers, the first of equal ones; puts the others aside.
+    fn choose(
+        &self,
+        turn: u32,
+        mut good: Vec<Good>,
+        heard: &Heard,
+        dialogue: &mut Dialogue,
+        answered: &Answered,
+    ) -> Result<Good, Missing> {
+        let mut open = Vec::new();
+        let said = dialogue.spoken.iter().map(|spoken| &spoken.message).chain(&heard.messages);
+        let mut messages: Vec<Arc<Message>> = said.cloned().collect();
+        for one in &mut good {
+            let Some(answer) = answered.get(one.slot) else { continue };
+            messages.push(Arc::clone(&answer.message));
+            match self.ranker.worth(answered, turn, one.slot.attempt / ATTEMPTS_MAX, &messages) {
+                Worth::Open(question) => open.push(question),
+                Worth::Known(score) => one.score = score,
+            }
+            messages.pop();
+        }
+        if !open.is_empty() {
+            return Err(Missing::Scores(open));
+        }
+        let worth = |one: &Good| one.score.unwrap_or(f64::NEG_INFINITY);
+        let best = (1..good.len()).fold(0, |best, at| if worth(&good[at]) > worth(&good[best]) { at } else { best });
+        let best = good.remove(best);
+        for Good { slot, score, .. } in good {
+            if let Some(answer) = answered.get(slot).cloned() {
+                dialogue.rejected.push(Rejected {
+                    turn,
+                    attempt: slot.attempt,
+                    rule: Rejected::OUTSCORED,
+                    answer,
+                    score,
+                });
+            }
+        }
+        Ok(best)
+    }
+}
+
 /// Why a turn has no answer to go on with.
 enum Missing {
-    /// This attempt is not answered; it asks this target.
-    Answer(Slot, Arc<Target>),
+    /// These attempts are not answered; each asks its target.
+    Answers(Vec<(Slot, Arc<Target>)>),
+    /// It is not known what good answers are worth.
+    Scores(Vec<Question>),
     /// All attempts were bad, the last for this reason.
     GoodAnswer(&'static str),
 }
@@ -188,7 +278,7 @@ enum Missing {
 /// Where a walk ends.
 enum Stop {
     Done,
-    Ask(Question),
+    Ask(Vec<Question>),
     At { turn: u32, reason: String },
 }
 
@@ -204,7 +294,7 @@ impl Recipe for Distill {
     fn next(&self, seed: &Seed, answered: &Answered) -> Step {
         match self.walk(seed, answered) {
             (dialogue, Stop::Done) => Step::Finish(Outcome::Complete(dialogue)),
-            (_, Stop::Ask(question)) => Step::Ask(vec![question]),
+            (_, Stop::Ask(questions)) => Step::Ask(questions),
             (dialogue, Stop::At { turn, reason }) => Step::Finish(Outcome::Stopped { dialogue, turn, reason }),
         }
     }

@@ -4,6 +4,7 @@
 //! store holds, and both go through [`Replay`]. A new recipe is a file here and a line in the test list
 //! that crashes every recipe at every commit (`tests/it/crash_at_every_commit.rs`).
 
+mod best;
 mod compare;
 mod distill;
 mod evaluate;
@@ -11,6 +12,7 @@ mod judge;
 mod replay;
 mod screen;
 
+pub use best::{BestOf, Ranker};
 pub use compare::{Compare, ComparedHistory, Side, System};
 pub use distill::Distill;
 pub use evaluate::{Evaluate, JudgedHistory, Scope};

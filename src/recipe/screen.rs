@@ -34,7 +34,7 @@ pub(super) struct Screen {
 }
 
 /// Attempts at a turn, where a gate judges them.
-const ATTEMPTS_MAX: u32 = 3;
+pub(super) const ATTEMPTS_MAX: u32 = 3;
 /// What a further attempt's temperature is raised by.
 const TEMPERATURE_STEP: f64 = 0.2;
 /// From where it is raised when nobody has named one: servers' own lie between 0.6 and 1.

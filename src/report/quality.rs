@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::words::{counted, money, number};
-use crate::conversation::{Dialogue, Price};
+use crate::conversation::{Dialogue, Price, Rejected};
 
 /// Conversations that are named for each rule.
 const EXAMPLES_MAX: usize = 10;
@@ -63,6 +63,9 @@ impl QualityReport {
         let mut healed = BTreeSet::new();
         for rejected in &dialogue.rejected {
             self.answers += 1;
+            if rejected.rule == Rejected::OUTSCORED {
+                continue;
+            }
             let usage = &rejected.answer.usage;
             let count = self.rules.entry(rejected.rule).or_default();
             count.reject(id);

@@ -9,8 +9,8 @@ use cohobate::conversation::{Answer, ConversationKey, Fingerprint, Outcome, Samp
 use cohobate::model::{Asking, Call, Model, PaceLimits, Simulated};
 use cohobate::quality::{Gate, Profile};
 use cohobate::recipe::{
-    Compare, ComparedHistory, Distill, Evaluate, Judge, JudgedHistory, Progress, Prompt, Recipe, Replay, Scale, Scope,
-    System,
+    BestOf, Compare, ComparedHistory, Distill, Evaluate, Judge, JudgedHistory, Progress, Prompt, Ranker, Recipe,
+    Replay, Scale, Scope, System,
 };
 use cohobate::store::{Entry, MemoryStore, Reader, State, Status};
 use cohobate::worker::{self, Admit, BudgetLimits, Committing, Ended, Served, Silent, Stage, Work, WorkerError};
@@ -23,9 +23,11 @@ use crate::support::{CrashingStore, SeedList, seed, target};
 fn recipes() -> Vec<(&'static str, Arc<dyn Recipe>)> {
     // A threshold that some of the simulated teacher's answers are beyond, so that attempts are rejected.
     let gate = Gate::new(Profile::Standard, "loop_char=reject@1.7").unwrap();
+    let best_of = BestOf { samples: 2, ranker: Ranker::Judge(judge(Scale::Score)) };
     vec![
         ("distill", Arc::new(Distill::new(target(), None))),
         ("distill through a gate", Arc::new(Distill::new(target(), None).with_gate(gate))),
+        ("distill, the best of two", Arc::new(Distill::new(target(), None).with_best_of(best_of))),
         ("evaluate", Arc::new(Evaluate::new(judge(Scale::Score), Scope::Both, JudgedHistory::Own, Vec::new()))),
         ("compare", Arc::new(Compare::new(systems(), judge(Scale::Pair), Scope::Turns, ComparedHistory::Own))),
         (

@@ -4,6 +4,7 @@
 
 mod support;
 
+mod best_of;
 mod consumers;
 mod converting;
 mod crash_at_every_commit;

@@ -21,7 +21,9 @@ use super::error::exit_code;
 use super::evaluate::{judge_report, write_text};
 use super::first_pass::{Prepared, prepare};
 use super::judged::{Beside, JudgedRows, find_judge, judge, scope};
-use super::options::{DuplicateArgs, JudgeArgs, Options, ReadArgs, RuleArgs, RunArgs, SamplingArgs, StoreArgs};
+use super::options::{
+    DuplicateArgs, JudgeArgs, Options, ReadArgs, RuleArgs, RunArgs, SamplingArgs, StoreArgs, VerdictArgs,
+};
 use super::output::check_output;
 use super::{CliError, CliResult, agreement};
 use crate::export::OutputFile;
@@ -91,6 +93,9 @@ pub struct CompareArgs {
     judge: JudgeArgs,
 
     #[command(flatten)]
+    verdict: VerdictArgs,
+
+    #[command(flatten)]
     sampling: SamplingArgs,
 
     #[command(flatten)]
@@ -120,13 +125,13 @@ pub fn run(args: CompareArgs) -> CliResult {
 async fn compare(args: CompareArgs) -> CliResult {
     let options = Options::resolve(
         &args.store,
-        &[&args.judge, &args.sampling, &args.read, &args.rule, &args.duplicate, &args.run],
+        &[&args.judge, &args.verdict, &args.sampling, &args.read, &args.rule, &args.duplicate, &args.run],
     )?;
     let (entrants, inputs) = systems::find_all(&args, &options)?;
     let directory = args.output.trim_end_matches('/').to_owned();
     check_directory(&directory, &inputs)?;
     let human = agreement::votes(&args.human)?;
-    let found = find_judge(&args.judge, &options)?;
+    let found = find_judge(&options)?;
     let history = if args.history == "shared" { ComparedHistory::Shared } else { ComparedHistory::Own };
     let judge = judge(&found, Scale::Pair, &options)?;
     let systems = entrants.iter().map(|entrant| entrant.system(&options)).collect::<Result<Vec<_>, _>>()?;

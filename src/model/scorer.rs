@@ -1,0 +1,79 @@
+//! The dialect of reward models: the messages in, one number out.
+//!
+//! The request is `{"model": NAME, "messages": [...]}`, the answer in question being the last message. The reply is a number,
+//! a list of one, or an object with `score`, `reward` or `value`.
+
+use serde_json::Value;
+
+use super::failure::{Class, Failure};
+use crate::conversation::{Answer, Finish, Message, Question, Role, Usage};
+
+/// The dialect's name in fingerprints and settings.
+pub const DIALECT: &str = "scorer";
+
+/// Returns the request body for a question.
+pub fn request_body(question: &Question) -> Vec<u8> {
+    let model = Value::from(question.target.model());
+    let mut body = format!("{{\"model\":{model},\"messages\":[").into_bytes();
+    for (index, message) in question.messages.iter().enumerate() {
+        if index > 0 {
+            body.push(b',');
+        }
+        message.write_json(&mut body);
+        body.push(b'}');
+    }
+    body.extend_from_slice(b"]}");
+    body
+}
+
+/// Reads a reply. The answer's words are the number.
+pub fn read(body: &[u8], question: &Question, attempt: u32) -> Result<Answer, Failure> {
+    let garbage = |what: String| Failure::new(Class::AgainLater, "garbage", what);
+    let value: Value =
+        serde_json::from_slice(body).map_err(|error| garbage(format!("the reply is no JSON: {error}")))?;
+    let number = number(&value).filter(|number| number.is_finite());
+    let number =
+        number.ok_or_else(|| garbage("the reply has no number; it is to be {\"score\": NUMBER}".to_owned()))?;
+    Ok(Answer {
+        message: Message::new(Role::Assistant, number.to_string()),
+        reasoning: None,
+        finish: Finish::Complete,
+        finish_reason: "stop".to_owned(),
+        model: question.target.model().to_owned(),
+        system_fingerprint: None,
+        usage: Usage::default(),
+        attempts: attempt,
+    })
+}
+
+fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Number(number) => number.as_f64(),
+        Value::Array(values) => values.first().and_then(number).filter(|_| values.len() == 1),
+        Value::Object(fields) => {
+            ["score", "reward", "value"].iter().find_map(|name| fields.get(*name)).and_then(number)
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conversation::{Sampling, Slot, Target};
+
+    #[test]
+    fn a_number_is_read_in_each_shape_and_nothing_else_is() {
+        let messages = vec![Message::new(Role::User, "a \"b\""), Message::new(Role::Assistant, "c")];
+        let target = Target::new("rm", DIALECT, Sampling::default());
+        let question = Question { slot: Slot::main(0), target, sample: 0, messages };
+        let body: Value = serde_json::from_slice(&request_body(&question)).unwrap();
+        assert_eq!(body["messages"][0]["content"], "a \"b\"");
+        for reply in ["0.5", "[0.5]", r#"{"score": 0.5}"#, r#"{"reward": [0.5]}"#] {
+            assert_eq!(read(reply.as_bytes(), &question, 1).unwrap().text(), "0.5", "{reply}");
+        }
+        for reply in ["[]", "[1, 2]", r#"{"score": "0.5"}"#, "null", "no", r#"{"loss": 1}"#] {
+            assert_eq!(read(reply.as_bytes(), &question, 1).unwrap_err().class, Class::AgainLater, "{reply}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+use std::sync::Arc;
+
+use super::Answered;
+use super::judge::{Judge, Ruling, Said, Scene};
+use crate::conversation::{Lane, Message, Question, Role, Slot, Target};
+
+/// Several answers to each turn, of which the best goes on.
+#[derive(Clone, Debug)]
+pub struct BestOf {
+    /// How many answers; at least 2.
+    pub samples: u32,
+    /// Who says which is best.
+    pub ranker: Ranker,
+}
+
+/// Who says how good an answer is.
+#[derive(Clone, Debug)]
+pub enum Ranker {
+    /// A model that is told to judge.
+    Judge(Judge),
+    /// A reward model: the messages in, a number out.
+    Scorer(Arc<Target>),
+}
+
+/// What is known of an answer's worth.
+pub(super) enum Worth {
+    /// This must be asked first.
+    Open(Question),
+    /// So much; nothing where no verdict could be read.
+    Known(Option<f64>),
+}
+
+impl Ranker {
+    /// Returns what an answer is worth: the last of `messages`.
+    pub(super) fn worth(&self, answered: &Answered, turn: u32, sample: u32, messages: &[Arc<Message>]) -> Worth {
+        match self {
+            Ranker::Judge(judge) => {
+                let turns = messages.iter().filter(|message| message.role() == Role::User).count() as u32;
+                let prompt = || judge.prompt.about(&Scene { sides: &[messages], turns, ..Scene::default() });
+                match judge.read(answered, turn, sample, 0, prompt) {
+                    Said::Open(question) => Worth::Open(question),
+                    Said::Done(Some(Ruling::Value(value)), _) => Worth::Known(Some(value)),
+                    Said::Done(_, _) => Worth::Known(None),
+                }
+            }
+            Ranker::Scorer(target) => {
+                let slot = Slot { lane: Lane::Judge, turn, attempt: 2 * sample };
+                match answered.get(slot) {
+                    Some(answer) => Worth::Known(answer.text().parse().ok().filter(|value: &f64| value.is_finite())),
+                    None => {
+                        let (target, messages) = (Arc::clone(target), messages.to_vec());
+                        Worth::Open(Question { slot, target, sample: 0, messages })
+                    }
+                }
+            }
+        }
+    }
+
+    /// Returns what makes its answers other answers.
+    pub(super) fn setting(&self) -> String {
+        match self {
+            Ranker::Judge(judge) => {
+                let target = &judge.target;
+                format!("judge {} {} {}", target.model(), target.sampling(), judge.prompt.digest())
+            }
+            Ranker::Scorer(target) => format!("scorer {}", target.model()),
+        }
+    }
+}
