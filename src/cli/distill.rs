@@ -11,11 +11,11 @@ use super::options::{
     DuplicateArgs, GateArgs, JudgeArgs, Options, QuestionArgs, ReadArgs, RemainArgs, RuleArgs, RunArgs, SampleArgs,
     SamplingArgs, StoreArgs, WriteArgs,
 };
-use super::output::{Gated, OUTPUT, Writer, Written, check_output, check_writable};
+use super::output::{Gated, OUTPUT, Writer, Written, check_output, check_writable, write_report};
 use super::{CliError, CliResult, recipe};
 use crate::recipe::Recipe;
 use crate::report::summary::{Closing, summary, summary_json};
-use crate::report::{ProgressMode, Tally, words};
+use crate::report::{ProgressMode, Tally, quality_page, words};
 use crate::store::{Reader, Run};
 use crate::worker::{self, Ended, StopReason};
 
@@ -38,6 +38,10 @@ pub struct DistillArgs {
     /// Write an incomplete conversation up to its last good turn
     #[arg(long)]
     keep_partial: bool,
+
+    /// Write the summary here, as JSON; what the rules have found as a page where the name ends in .html
+    #[arg(long, value_name = "FILE")]
+    report: Option<String>,
 
     /// Ask again what failed for good in an earlier run
     #[arg(long)]
@@ -156,6 +160,11 @@ async fn distill(args: DistillArgs) -> CliResult {
         }
     };
     closing.footprint = footprint();
+    if let Some(path) = args.report.as_ref().filter(|_| closing.written.is_some()) {
+        let json = summary_json(&tally, elapsed, &closing, code);
+        let lines = || summary(&tally, elapsed, &closing).lines().map(|line| line.trim().to_owned()).collect();
+        write_report(path, &json, || quality_page(&closing.quality.clone().unwrap_or_default(), lines()))?;
+    }
     match options.progress() {
         _ if options.is_quiet() && code == exit_code::INCOMPLETE => {
             let listed = closing.listed.as_ref().map_or(String::new(), |(path, _)| format!(", listed in {path}"));

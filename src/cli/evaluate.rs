@@ -201,6 +201,7 @@ pub fn judge_report(found: &Found, recipe: &dyn Recipe) -> JudgeReport {
         max_tokens: found.target.sampling().max_tokens,
         prompt: setting("prompt"),
         repeats: setting("repeats").parse().unwrap_or(1),
+        orders: if setting("recipe") == "compare" { 2 } else { 1 },
         ..JudgeReport::default()
     }
 }

@@ -247,6 +247,15 @@ fn companion(format: &dyn Format, output: &str) -> Result<Option<(PathBuf, serde
     Ok(Some((path, content)))
 }
 
+/// Writes a report: a page where the name says so, else JSON.
+pub fn write_report(path: &str, report: &serde_json::Value, page: impl FnOnce() -> String) -> Result<(), CliError> {
+    let mut file = OutputFile::create(path)?;
+    let is_page = Path::new(path).extension().is_some_and(|ending| ending.eq_ignore_ascii_case("html"));
+    let text = if is_page { page() } else { format!("{report:#}\n") };
+    file.write(text.as_bytes())?;
+    Ok(file.finish()?)
+}
+
 /// True where writing no row would replace an output that has some.
 pub fn would_empty(path: &str, rows: u64) -> bool {
     let there = std::fs::metadata(path);

@@ -203,13 +203,6 @@ impl Planner<'_> {
         self.plan.price = self.plan.price.zip(price).map(|(sum, price)| sum + price);
     }
 
-    /// Makes a judge's answer that can be read, so that nobody asks once more.
-    fn imagine_verdict(&self, question: &Question) -> Answer {
-        let is_number = question.target.dialect() == scorer::DIALECT;
-        let (text, tokens) = if is_number { ("5", 0) } else { ("[[5]]", JUDGMENT_TOKENS) };
-        imagined(text.to_owned(), tokens)
-    }
-
     /// Makes an answer of the expected length whose words depend on the question alone.
     fn imagine(&self, seed: &Seed, fingerprint: &Fingerprint, question: &Question) -> Answer {
         let replaced = seed.turns.get(question.slot.turn as usize).and_then(|turn| turn.replaced.as_deref());
@@ -217,13 +210,20 @@ impl Planner<'_> {
         let limit = question.target.sampling().max_tokens.map_or(u64::MAX, u64::from);
         let tokens = expected.clamp(1, limit.min(ANSWER_TOKENS_MAX));
         if question.slot.lane == Lane::Judge {
-            return self.imagine_verdict(question);
+            return imagined_verdict(question);
         }
         let mut text = fingerprint.to_string();
         text.truncate(64.min((tokens as f64 * 3.6) as usize).max(16));
         text.extend(std::iter::repeat_n('.', ((tokens as f64 * 3.6) as usize).saturating_sub(text.len())));
         imagined(text, tokens)
     }
+}
+
+/// Returns a judge's answer that can be read, so that nobody asks once more.
+fn imagined_verdict(question: &Question) -> Answer {
+    let is_number = question.target.dialect() == scorer::DIALECT;
+    let (text, tokens) = if is_number { ("5", 0) } else { ("[[5]]", JUDGMENT_TOKENS) };
+    imagined(text.to_owned(), tokens)
 }
 
 fn imagined(text: String, tokens: u64) -> Answer {

@@ -44,7 +44,7 @@ pub fn distill(
 /// Finds who says which of several answers is best, where several are asked for.
 pub fn find_ranker(options: &Options) -> Result<Option<Found>, CliError> {
     match (options.samples.unwrap_or(1), &options.scorer, &options.judge) {
-        (0, ..) | (SAMPLES_MAX.., ..) => {
+        (0 | SAMPLES_MAX.., ..) => {
             let hint = format!("give it a number from 1 to {}", SAMPLES_MAX - 1);
             Err(CliError::usage("--samples is out of range", hint))
         }

@@ -13,6 +13,8 @@ use crate::statistics::{Conversations, Interval, Random, mean, pass_hat_k, wilso
 pub const UNPARSED_SHARE_MAX: f64 = 0.02;
 /// Examples of each kind.
 const EXAMPLES: usize = 5;
+/// Dots of a plot.
+const POINTS_MAX: usize = 1000;
 const EXAMPLE_SEED: u64 = 0x6578_616d_706c_6573;
 /// Letters of a text in an example.
 const EXAMPLE_LETTERS: usize = 1200;
@@ -46,6 +48,8 @@ pub struct EvaluationReport {
     pub categories: Vec<SliceReport>,
     /// Pearson's correlation of an answer's length and its mark.
     pub length_correlation: Option<f64>,
+    /// Answers' lengths in letters and their marks, for the plot; a thousand at most.
+    pub length_points: Vec<(f64, f64)>,
     /// Marks for the same answer that differ from the first one, where there are several.
     pub flip_share: Option<f64>,
     /// How likely `k` of several checks of the same all pass, for k = 1 and on.
@@ -71,6 +75,8 @@ pub struct JudgeReport {
     pub prompt: String,
     /// Verdicts on the same matter.
     pub repeats: u32,
+    /// Orders in which two answers are shown: 2; 1 where there is one answer.
+    pub orders: u32,
     /// Verdicts that could not be read, after one more call for each.
     pub unparsed: u64,
     /// Their share.
@@ -337,6 +343,8 @@ impl Evaluation {
         report.criteria.sort_by_key(|slice| self.criteria.iter().position(|name| *name == slice.name));
         report.categories = slices(&self.by_category);
         report.length_correlation = correlation(&self.lengths);
+        let step = self.lengths.len().div_ceil(POINTS_MAX).max(1);
+        report.length_points = self.lengths.iter().step_by(step).copied().collect();
         let (flips, again) = self.flips;
         report.flip_share = (again > 0).then(|| flips as f64 / again as f64);
         if is_check && again > 0 {

@@ -16,7 +16,7 @@ pub mod words;
 pub use agreement::{AgreementReport, GroupAgreement, Share};
 pub use comparison::{Compared, ComparedReport, Comparison, ComparisonReport, ControlReport, ControlsReport};
 pub use evaluation::{CostReport, DatasetReport, Evaluation, EvaluationReport, JudgeReport, Judged};
-pub use page::{comparison_page, evaluation_page};
+pub use page::{comparison_page, evaluation_page, quality_page};
 pub use progress::{Progress, ProgressMode, Watcher};
 pub use quality::{QualityReport, RuleCount};
 pub use tally::{Tally, Totals};

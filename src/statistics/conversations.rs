@@ -4,7 +4,7 @@ use super::{Interval, Z_95, mean, standard_deviation};
 /// Draws of a bootstrap.
 pub const BOOTSTRAP_DRAWS: usize = 10_000;
 /// Beyond so many drawn numbers the normal interval is taken: at such sizes the two agree to three digits.
-const DRAWN_MAX: usize = 1 << 30;
+const DRAWN_MAX: usize = 1 << 27;
 const SEED: u64 = 0x636f_686f_6261_7465;
 
 /// Values in conversations: what is said of one conversation hangs together, so it is drawn together.

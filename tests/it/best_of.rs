@@ -63,12 +63,12 @@ fn reward_model() -> (String, Arc<AtomicU64>) {
 
 #[test]
 fn a_reward_model_chooses_and_a_rerun_asks_nothing() {
-    let (place, (scorer, scored)) = (Place::new(), reward_model());
+    let (place, (scorer, count)) = (Place::new(), reward_model());
     questions(&place, 6, 3);
     let arguments = ["distill", "in.jsonl", "--teacher=simulated", "--samples=4", "--keep=best", "--scorer", &scorer];
     let finished = place.complete(&[&arguments[..], &["-o=out.jsonl"]].concat());
     assert!(finished.stderr.contains("144 answers"), "72 answers and as many scores: {}", finished.stderr);
-    assert_eq!(scored.load(Ordering::Relaxed), 72);
+    assert_eq!(count.load(Ordering::Relaxed), 72);
     for row in place.rows("out.jsonl") {
         let answers = row["messages"].as_array().unwrap().iter().filter(|message| message["role"] == "assistant");
         for (answer, turn) in answers.zip(row["meta"]["turns"].as_array().unwrap()) {
@@ -77,7 +77,7 @@ fn a_reward_model_chooses_and_a_rerun_asks_nothing() {
         }
     }
     place.complete(&[&arguments[..], &["-o=again.jsonl"]].concat());
-    assert_eq!(scored.load(Ordering::Relaxed), 72);
+    assert_eq!(count.load(Ordering::Relaxed), 72);
     assert_eq!(place.read("out.jsonl"), place.read("again.jsonl"));
     // The store has the pairs: the best against the worst, with how far apart they are.
     let export =

@@ -199,6 +199,10 @@ async fn compare(args: CompareArgs) -> CliResult {
         report.cautions.push(format!("stopped after {taken} of {of} conversations, as --stop-at-ci asks"));
     }
     report.controls = controls;
+    if let Some(few) = report.controls.as_ref().map(|controls| controls.same.conversations).filter(|count| *count < 30)
+    {
+        report.cautions.push(format!("the controls are over {few} conversations only; 30 say something"));
+    }
     if let Some(failing) =
         report.controls.as_ref().filter(|controls| !controls.same.passes || !controls.shuffled.passes)
     {

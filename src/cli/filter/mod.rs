@@ -18,14 +18,14 @@ use decide::{Decision, Judge};
 use super::error::exit_code;
 use super::first_pass::{Spool, each_row, open_inputs};
 use super::options::{DuplicateArgs, GateArgs, GateProfile, Options, ReadArgs, RemainArgs, StoreArgs, WriteArgs};
-use super::output::{Missing, check_output, check_writable, would_empty, write_companion};
+use super::output::{Missing, check_output, check_writable, would_empty, write_companion, write_report};
 use super::{CliError, CliResult};
 use crate::conversation::Record;
 use crate::dataset::{Input, Problem, RawRow, RowReader};
-use crate::export::{Incomplete, OutputFile, Sink, Unfit, is_directory};
+use crate::export::{Incomplete, Sink, Unfit, is_directory};
 use crate::quality::Gate;
 use crate::report::words::{counted, number};
-use crate::report::{ProgressMode, words};
+use crate::report::{ProgressMode, quality_page, words};
 
 /// Keep of finished rows what is good enough, by rule; nothing is asked
 #[derive(Args)]
@@ -42,7 +42,7 @@ pub struct FilterArgs {
     #[arg(long, value_name = "FILE")]
     rejected: Option<String>,
 
-    /// Write what the rules have found here, as JSON
+    /// Write what the rules have found here, as JSON; as a page where the name ends in .html
     #[arg(long, value_name = "FILE")]
     report: Option<String>,
 
@@ -136,9 +136,10 @@ pub fn run(args: FilterArgs) -> CliResult {
         "gate": gate.as_ref().map(ToString::to_string), "rules": gate.as_ref().map(rules), "quality": quality,
     });
     if let Some(path) = &args.report {
-        let mut file = OutputFile::create(path)?;
-        file.write(format!("{report:#}\n").as_bytes())?;
-        file.finish()?;
+        let kept = format!("kept {} of {}", counted(counts.kept, "row"), number(counts.rows));
+        let reasons =
+            counts.reasons.iter().map(|(reason, count)| format!("left out: {} ({reason})", counted(*count, "row")));
+        write_report(path, &report, || quality_page(&quality, [kept].into_iter().chain(reasons).collect()))?;
     }
     if options.progress() == ProgressMode::Json {
         words::tell(&report);

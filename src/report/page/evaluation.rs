@@ -1,4 +1,4 @@
-use super::{Bar, Page, Section, bars};
+use super::{Bar, Page, Point, Section, bars, scatter};
 use crate::report::EvaluationReport;
 use crate::report::evaluation::{ScoreReport, SliceReport};
 use crate::report::words::{counted, money, number};
@@ -58,6 +58,8 @@ pub fn evaluation_page(report: &EvaluationReport) -> String {
         (1..).zip(&report.pass_hat_k).map(|(k, share): (u32, &f64)| [format!("pass^{k}"), format!("{share:.3}")]),
     );
     let judge = &report.judge;
+    let points: Vec<Point> = report.length_points.iter().map(|(x, y)| Point { x: *x, y: *y }).collect();
+    let length = scatter(&points, ("letters", "mark"));
     let sections = slices
         .into_iter()
         .flatten()
@@ -67,6 +69,7 @@ pub fn evaluation_page(report: &EvaluationReport) -> String {
                 (0.0, largest),
                 None,
             )),
+            Section { title: "Length".to_owned(), ..Section::default() }.charted(length),
             Section::table("How far to trust it", ["", ""], facts),
             judge_section(judge),
             dataset_section(&report.dataset),

@@ -3,9 +3,11 @@
 mod chart;
 mod comparison;
 mod evaluation;
+mod quality;
 
 pub use comparison::comparison_page;
 pub use evaluation::evaluation_page;
+pub use quality::quality_page;
 
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment};
