@@ -109,6 +109,14 @@ async fn evaluate(args: EvaluateArgs) -> CliResult {
             totals = Totals { conversations: totals.conversations + 1, turns: totals.turns + marks };
         }
     }
+    if asked_rows.is_empty() {
+        let hint = if args.mode == "score" {
+            "give it rows with answers, such as the output of `cohobate distill`"
+        } else {
+            "name criteria with --criteria FILE, or in the rows' column `criteria`, for rows that have answers"
+        };
+        return Err(CliError::usage("there is nothing to judge", hint));
+    }
     let job = Job {
         recipe: Arc::clone(&recipe) as Arc<dyn Recipe>,
         seeds: Arc::clone(&judged) as Arc<dyn worker::Seeds>,

@@ -61,11 +61,11 @@ impl Compare {
             .with("history", if history == ComparedHistory::Own { "own" } else { "shared" });
         for (number, system) in systems.iter().enumerate() {
             let who = match &system.target {
-                Some(target) => format!("{} {} {:?}", target.model(), target.dialect(), target.sampling()),
+                Some(target) => format!("{} ({}), {}", target.model(), target.dialect(), target.sampling()),
                 None => "given".to_owned(),
             };
             let text = system.system.as_ref().map_or("from the rows", |system| system.content());
-            settings = settings.with(&format!("system-{number}"), format!("{who} {text}"));
+            settings = settings.with(&format!("system-{number}"), format!("{who}, system message {text}"));
         }
         Self { systems, judge, scope, history, settings }
     }

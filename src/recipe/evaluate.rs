@@ -161,7 +161,7 @@ impl Judge {
             .with("recipe", recipe)
             .with("judge", self.target.model())
             .with("judge-dialect", self.target.dialect())
-            .with("judge-sampling", format!("{sampling:?}"))
+            .with("judge-sampling", sampling)
             .with("prompt", self.prompt.digest())
             .with("repeats", self.repeats)
     }

@@ -147,11 +147,12 @@ async fn compare(args: CompareArgs) -> CliResult {
     files.extend(references.map(Some));
     let judged = Arc::new(JudgedRows { rows: Arc::clone(&rows), beside: files, has_reference_column });
 
-    let mut conversations = Vec::new();
-    for row in 0..rows.len() {
-        if let Some(seed) = judged.read(row)? {
-            conversations.push((row, u64::from(recipe.turn_count(&seed))));
-        }
+    let conversations = conversations(&judged, &recipe)?;
+    if conversations.is_empty() {
+        return Err(CliError::usage(
+            "there is nothing to compare",
+            "give it rows with a user; `cohobate inspect` shows what there is",
+        ));
     }
     let report = ComparisonReport {
         schema: 1,
@@ -240,6 +241,17 @@ fn show(
     report.lines().iter().for_each(|line| options.say(line));
     options.say(&format!("wrote {directory}/report.html, report.json, verdicts.jsonl"));
     Ok(())
+}
+
+/// Returns the rows that hold conversations, and how many answers each takes.
+fn conversations(judged: &JudgedRows, recipe: &Compare) -> Result<Vec<(u64, u64)>, CliError> {
+    let mut conversations = Vec::new();
+    for row in 0..judged.rows.len() {
+        if let Some(seed) = judged.read(row)? {
+            conversations.push((row, u64::from(recipe.turn_count(&seed))));
+        }
+    }
+    Ok(conversations)
 }
 
 /// What is asked of whom, and how that goes.
