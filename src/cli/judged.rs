@@ -1,6 +1,5 @@
 //! What `evaluate` and `compare` share: the judge, and rows with what stands beside them in other files.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -75,42 +74,64 @@ pub struct JudgedRows {
     pub has_reference_column: bool,
 }
 
-/// The rows of a file, to be found by name.
+/// The rows of a file, to be found by their name or by what their users say.
 pub struct Beside {
     rows: Arc<Rows>,
-    /// The first eight bytes of the name's hash, and the row.
-    by_id: HashMap<u64, u64>,
+    /// The first eight bytes of a hash of either, and the row; sorted. 32 bytes a row.
+    tags: Vec<(u64, u64)>,
 }
 
 impl Beside {
-    /// Reads a file of conversations once.
+    /// Reads a file of conversations once, all of it, whatever is taken of the other files.
     pub fn open(path: &str, options: &Options, recipe: &dyn Recipe) -> Result<Self, CliError> {
-        let prepared = prepare(&[path.to_owned()], options, recipe, None)?;
-        let mut by_id = HashMap::new();
+        let options = Options { limit: None, duplicates: None, ..options.clone() };
+        let prepared = prepare(&[path.to_owned()], &options, recipe, None)?;
+        let mut tags = Vec::new();
         for row in 0..prepared.rows.len() {
             if let Row::Ready(seed) = prepared.rows.read(row)? {
-                by_id.entry(tag(&seed.id)).or_insert(row);
+                tags.extend(tags_of(&seed).map(|tag| (tag, row)));
             }
         }
-        Ok(Self { rows: prepared.rows, by_id })
+        tags.sort_unstable();
+        Ok(Self { rows: prepared.rows, tags })
     }
 
-    /// Returns the answers of the conversation with the same name, as far as its users say the same.
+    /// Returns the answers of the same conversation: of the rows with its name or its users' words the one whose users say
+    /// the same for longest, as far as they do.
     fn answers(&self, seed: &Seed) -> Result<Vec<Option<Arc<Message>>>, String> {
-        let Some(row) = self.by_id.get(&tag(&seed.id)) else { return Ok(Vec::new()) };
-        let Row::Ready(other) = self.rows.read(*row).map_err(|error| error.to_string())? else { return Ok(Vec::new()) };
-        let same = seed.turns.iter().zip(&other.turns).take_while(|(ours, theirs)| users(ours).eq(users(theirs)));
-        let answers = same.map(|(_, turn)| turn.replaced.clone().map(|text| Message::new(Role::Assistant, text)));
-        Ok(answers.collect())
+        let mut best = Vec::new();
+        for tag in tags_of(seed) {
+            let from = self.tags.partition_point(|(other, _)| *other < tag);
+            let same = self.tags[from..].iter().take_while(|(other, _)| *other == tag).take(NAMESAKES_MAX);
+            for (_, row) in same {
+                let Row::Ready(other) = self.rows.read(*row).map_err(|error| error.to_string())? else { continue };
+                let turns = seed.turns.iter().zip(&other.turns);
+                let same = turns.take_while(|(ours, theirs)| users(ours).eq(users(theirs)));
+                let answers =
+                    same.map(|(_, turn)| turn.replaced.clone().map(|text| Message::new(Role::Assistant, text)));
+                let answers: Vec<_> = answers.collect();
+                if answers.len() > best.len() {
+                    best = answers;
+                }
+            }
+        }
+        Ok(best)
     }
+}
+
+/// Rows of one name that are looked at.
+const NAMESAKES_MAX: usize = 16;
+
+/// Returns the tags of a conversation: one of its name, one of what its users say.
+fn tags_of(seed: &Seed) -> impl Iterator<Item = u64> {
+    let said: Vec<&str> = seed.turns.iter().flat_map(users).collect();
+    [Digest::of_text("cohobate row 1", &seed.id), Digest::of_text("cohobate users 1", &said.join("\0"))]
+        .map(|digest| digest.prefix())
+        .into_iter()
 }
 
 fn users(turn: &Turn) -> impl Iterator<Item = &str> {
     turn.messages.iter().filter(|message| message.role() == Role::User).map(|message| message.content().trim())
-}
-
-fn tag(id: &str) -> u64 {
-    Digest::of_text("cohobate row 1", id).prefix()
 }
 
 impl JudgedRows {

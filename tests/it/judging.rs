@@ -114,6 +114,19 @@ fn a_changed_answer_is_judged_again_and_an_unchanged_one_never() {
     place.write("renamed.jsonl", jsonl(&rows));
     place.complete(&["compare", "--answers", "x.jsonl", "renamed.jsonl", "--judge", &judge, "-o=out2"]);
     assert_eq!(server.count("requests"), 40);
+    // Rows without a name are found by what their users say, names that stand twice by the same.
+    for (name, id) in [("nameless", Value::Null), ("namesakes", json!("x"))] {
+        let mut changed = rows.clone();
+        for row in &mut changed {
+            row["id"] = id.clone();
+        }
+        place.write(&format!("{name}.jsonl"), jsonl(&changed));
+        let file = format!("{name}.jsonl");
+        place.complete(&["compare", "--answers", "x.jsonl", &file, "--judge", &judge, "-o=out2", "--limit=5"]);
+        let report = report(&place, "out2");
+        assert_eq!((&report["dataset"]["conversations"], &report["pairs"][0]["b_missing"]), (&json!(5), &json!(0)));
+        assert_eq!(server.count("requests"), 40);
+    }
     // A last answer is two verdicts, a first answer stands in the turns behind it too.
     rows[3]["messages"][3]["content"] = "Quite another answer.".into();
     place.write("y.jsonl", jsonl(&rows));

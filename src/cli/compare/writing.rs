@@ -56,8 +56,8 @@ impl Writing<'_> {
         let mut verdicts = OutputFile::create(&format!("{directory}/verdicts.jsonl"))?;
         let speaking = self.entrants.iter().enumerate().filter(|(_, entrant)| entrant.model().is_some());
         let mut answers = speaking
-            .map(|(at, entrant)| {
-                let path = format!("{directory}/answers-{}.jsonl", file_name(&entrant.name));
+            .map(|(at, _)| {
+                let path = format!("{directory}/answers-{}.jsonl", self.file_name(at));
                 Ok((at, Sink::create(&path, FORMATS[0])?))
             })
             .collect::<Result<Vec<_>, CliError>>()?;
@@ -83,6 +83,13 @@ impl Writing<'_> {
         verdicts.finish()?;
         answers.into_iter().try_for_each(|(_, sink)| sink.finish())?;
         Ok((votes, digest))
+    }
+
+    /// Returns a system's name as part of a file's; two that would be the same have their numbers in it.
+    fn file_name(&self, at: usize) -> String {
+        let name = file_name(&self.entrants[at].name);
+        let is_alone = self.entrants.iter().filter(|other| file_name(&other.name) == name).count() == 1;
+        if is_alone { name } else { format!("{name}-{}", at + 1) }
     }
 
     fn verdict(&self, id: &str, duel: &Duel, judge: &str) -> serde_json::Value {
