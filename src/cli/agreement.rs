@@ -65,7 +65,7 @@ pub fn votes(inputs: &[String]) -> Result<Vec<Vote>, CliError> {
                 Ok(row) => (row.line, read_vote(row.bytes, &stem)),
                 Err(problem) => (problem.line, Err(problem.reason)),
             };
-            votes.push(read.map_err(|reason| {
+            votes.extend(read.map_err(|reason| {
                 CliError::usage(
                     format!("{}: row {line}: {reason}", source.name),
                     "mend the row; `cohobate agreement --help` shows what it must have",

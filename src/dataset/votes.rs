@@ -8,8 +8,8 @@ use crate::conversation::{Vote, Winner};
 ///
 /// Shapes: `model_a`, `model_b` and `winner`, as the MT-Bench paper's human votes have them and `cohobate compare` writes
 /// them; `model_1`, `model_2`, `g1_winner` and `g2_winner`, as `FastChat`'s judge writes them, one verdict for each order; a CSV
-/// with `a`, `b`, `winner`. The item is `question_id`, `item` or `id`; the `turn` is 1 where none is named.
-pub fn read_vote(row: &[u8], judge: &str) -> Result<Vote, String> {
+/// with `a`, `b`, `winner`. A row of `cohobate compare` without a verdict is none. The item is `question_id`, `item` or `id`; the `turn` is 1 where none is named.
+pub fn read_vote(row: &[u8], judge: &str) -> Result<Option<Vote>, String> {
     let row: Map<String, Value> =
         serde_json::from_slice(row).map_err(|error| format!("it is no JSON object: {error}"))?;
     let text = |names: &[&str]| names.iter().find_map(|name| row.get(*name)).and_then(words);
@@ -18,6 +18,9 @@ pub fn read_vote(row: &[u8], judge: &str) -> Result<Vote, String> {
     let second = need(&["model_b", "model_2", "b", "system_b"])?;
     if first == second {
         return Err(format!("`{first}` is compared with itself"));
+    }
+    if text(&["winner"]).is_some_and(|said| NO_VERDICT.contains(&said.as_str())) {
+        return Ok(None);
     }
     let said = |name: &str| winner(&need(&[name])?, &first, &second);
     let winner = if row.contains_key("g1_winner") {
@@ -30,15 +33,18 @@ pub fn read_vote(row: &[u8], judge: &str) -> Result<Vote, String> {
         None | Some(Value::Null) => 1,
         Some(turn) => words(turn).and_then(|turn| turn.parse().ok()).ok_or("its `turn` is no number")?,
     };
-    Ok(Vote {
+    Ok(Some(Vote {
         item: need(&["question_id", "item", "id"])?,
         turn,
         judge: text(&["judge"]).unwrap_or_else(|| judge.to_owned()),
         winner,
         first,
         second,
-    })
+    }))
 }
+
+/// What `cohobate compare` writes in place of a winner where there is none.
+const NO_VERDICT: [&str; 5] = ["unparsed", "open", "model_a_missing", "model_b_missing", "both_missing"];
 
 fn words(value: &Value) -> Option<String> {
     match value {
@@ -53,12 +59,13 @@ fn words(value: &Value) -> Option<String> {
 fn winner(said: &str, first: &str, second: &str) -> Result<Winner, String> {
     let lower = said.to_lowercase();
     Ok(match lower.as_str() {
+        // A system may be called `a`: names go first.
+        _ if said == first => Winner::First,
+        _ if said == second => Winner::Second,
         "model_a" | "model_1" | "a" | "system_a" => Winner::First,
         "model_b" | "model_2" | "b" | "system_b" => Winner::Second,
         "inconsistent" | "tie (inconsistent)" => Winner::Inconsistent,
         other if other == "tie" || other.starts_with("tie (") => Winner::Tie,
-        _ if said == first => Winner::First,
-        _ if said == second => Winner::Second,
         _ => {
             return Err(format!(
                 "its winner is `{said}`; write model_a, model_b, tie, inconsistent or a system's name"
@@ -74,19 +81,23 @@ mod tests {
     #[test]
     fn each_shape_is_read() {
         let paper = r#"{"judge":["gpt-4","pair-v2"],"model_a":"x","model_b":"y","question_id":81,"turn":2,"winner":"tie (inconsistent)"}"#;
-        let vote = read_vote(paper.as_bytes(), "file").unwrap();
+        let vote = read_vote(paper.as_bytes(), "file").unwrap().unwrap();
         assert_eq!(
             (vote.item.as_str(), vote.turn, vote.judge.as_str(), vote.winner),
             ("81", 2, "gpt-4", Winner::Inconsistent)
         );
         let fastchat =
             r#"{"model_1":"y","model_2":"x","g1_winner":"model_1","g2_winner":"model_1","question_id":1,"turn":1}"#;
-        let vote = read_vote(fastchat.as_bytes(), "file").unwrap().in_order();
+        let vote = read_vote(fastchat.as_bytes(), "file").unwrap().unwrap().in_order();
         assert_eq!((vote.first.as_str(), vote.winner, vote.judge.as_str()), ("x", Winner::Second, "file"));
         let table = r#"{"item":"q","a":"x","b":"y","winner":"y","turn":""}"#;
         assert!(read_vote(table.as_bytes(), "").unwrap_err().contains("turn"));
         let table = r#"{"item":"q","a":"x","b":"y","winner":"y"}"#;
-        assert_eq!(read_vote(table.as_bytes(), "").unwrap().winner, Winner::Second);
+        assert_eq!(read_vote(table.as_bytes(), "").unwrap().unwrap().winner, Winner::Second);
+        let turned = r#"{"item":"q","a":"b","b":"a","winner":"a"}"#;
+        assert_eq!(read_vote(turned.as_bytes(), "").unwrap().unwrap().winner, Winner::Second);
+        let none = r#"{"id":"q","model_a":"x","model_b":"y","winner":"model_b_missing"}"#;
+        assert_eq!(read_vote(none.as_bytes(), ""), Ok(None));
         for bad in
             [r#"{"a":"x","b":"y","winner":"z","item":1}"#, r#"{"a":"x","b":"x","winner":"a","item":1}"#, "[]", "{}"]
         {

@@ -70,6 +70,12 @@ impl Compare {
         Self { systems, judge, scope, history, settings }
     }
 
+    /// False where a shared history is wanted and the conversation has none.
+    pub fn can_take(&self, seed: &Seed) -> bool {
+        let earlier = seed.turns.len().saturating_sub(1);
+        self.history == ComparedHistory::Own || seed.turns[..earlier].iter().all(|turn| turn.replaced.is_some())
+    }
+
     /// Returns each system's answers, as far as they are there.
     pub fn sides(&self, seed: &Seed, answered: &Answered) -> Vec<Side> {
         (0..self.systems.len()).map(|number| self.side(number, seed, answered)).collect()

@@ -246,6 +246,8 @@ const EXAMPLES: usize = 5;
 const EXAMPLE_SEED: u64 = 0x6475_656c_7320_2121;
 /// Fewer conversations give no verdict.
 const CONVERSATIONS_MIN: u64 = 5;
+/// From so many conversations on the bootstrap's interval can be trusted alone.
+const BOOTSTRAP_MIN: u64 = 50;
 /// A judge that changes its mind with the order more often than this says nothing.
 const INCONSISTENT_SHARE_MAX: f64 = 0.5;
 const POINTS_MAX: usize = 1000;
@@ -404,6 +406,19 @@ impl Comparison {
                 report.cautions.push(format!(
                     "the judge is position-biased between {} and {}: what stands first wins {share:.0} % of its single verdicts",
                     pair.a, pair.b
+                ));
+            }
+        }
+        for pair in &report.pairs {
+            let missing = pair.a_missing + pair.b_missing + pair.both_missing;
+            if missing > 0 {
+                let all = missing + pair.wins + pair.losses + pair.ties + pair.inconsistent + pair.unparsed;
+                report.cautions.push(format!(
+                    "{} and {}: in {} of {} an answer is missing; the score is over the others",
+                    pair.a,
+                    pair.b,
+                    number(missing),
+                    counted(all, "duel")
                 ));
             }
         }
@@ -577,12 +592,17 @@ fn verdict(a: &str, b: &str, score: &ConversationScores, position: &PositionRepo
     let Some(interval) = score.interval.filter(|_| score.count >= CONVERSATIONS_MIN) else {
         return "inconclusive".to_owned();
     };
+    let interval_is_near = interval.low >= 0.5 - margin && interval.high <= 0.5 + margin;
     match () {
-        // What changes with the order more often than not is no opinion of the answers.
-        () if position.inconsistent_share > INCONSISTENT_SHARE_MAX => "inconclusive".to_owned(),
+        // What depends on the order is no opinion of the answers.
+        () if position.is_biased || position.inconsistent_share > INCONSISTENT_SHARE_MAX => "inconclusive".to_owned(),
+        // The bootstrap's interval is too narrow over few conversations: there the exact test must agree.
+        () if score.count < BOOTSTRAP_MIN && !interval_is_near && score.sign_test_p >= 0.05 => {
+            "inconclusive".to_owned()
+        }
         () if interval.low > 0.5 => format!("{a} better"),
         () if interval.high < 0.5 => format!("{b} better"),
-        () if interval.low >= 0.5 - margin && interval.high <= 0.5 + margin => {
+        () if interval_is_near => {
             format!("equivalent within ±{:.0} points", margin * 100.0)
         }
         () => "inconclusive".to_owned(),
@@ -590,8 +610,9 @@ fn verdict(a: &str, b: &str, score: &ConversationScores, position: &PositionRepo
 }
 
 fn slices<'a>(slices: impl Iterator<Item = (String, &'a Conversations)>) -> Vec<SliceScore> {
+    let judged = slices.filter(|(_, all)| !all.is_empty());
     let mut slices: Vec<SliceScore> =
-        slices.map(|(name, all)| SliceScore { name, score: ConversationScores::of(all), adjusted_p: 1.0 }).collect();
+        judged.map(|(name, all)| SliceScore { name, score: ConversationScores::of(all), adjusted_p: 1.0 }).collect();
     let adjusted = holm(&slices.iter().map(|slice| slice.score.sign_test_p).collect::<Vec<_>>());
     slices.iter_mut().zip(adjusted).for_each(|(slice, p)| slice.adjusted_p = p);
     // The whole behind its parts.
@@ -724,6 +745,9 @@ impl ComparisonReport {
 impl ConversationScores {
     /// Returns them in words: `61.2 % (55.0 to 67.4)`.
     pub fn words(&self) -> String {
+        if self.count == 0 {
+            return "no verdict".to_owned();
+        }
         let interval = self.interval.map_or(String::new(), |interval| {
             format!(" ({:.1} to {:.1})", interval.low * 100.0, interval.high * 100.0)
         });

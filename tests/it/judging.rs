@@ -163,6 +163,7 @@ fn who_does_not_answer_is_counted_and_loses_where_that_is_what_is_asked() {
     let pair = &report["pairs"][0];
     assert!(pair["b_missing"].as_u64().unwrap() > 2 && pair["a_missing"] == 0, "{pair:#}\n{}", finished.stderr);
     assert_eq!((&report["incomplete"], finished.code), (&json!([]), Some(0)), "{}", finished.stderr);
+    assert!(finished.stderr.contains("an answer is missing"), "{}", finished.stderr);
 }
 
 #[test]
@@ -346,4 +347,29 @@ fn real_questions_are_compared_in_both_orders_with_and_without_a_shared_history(
         "--limit=50",
     ]);
     assert_eq!(self::report(&place, "zh")["incomplete"], json!([]));
+}
+
+#[test]
+fn what_is_read_is_never_written_over_and_a_shared_history_must_be_there() {
+    let place = Place::new();
+    questions(&place, 3, 2);
+    place.complete(&[&PAIR[..], &["--judge=simulated"]].concat());
+    let before = place.read("out/answers-simulated-x.jsonl");
+    let base = ["compare", "--a=simulated-x", "--b=simulated-y", "--judge=simulated"];
+    for arguments in [
+        [&base[..], &["out/answers-simulated-x.jsonl", "-o=out"]].concat(),
+        vec!["compare", "--answers", "in.jsonl", "out/verdicts.jsonl", "--judge=simulated", "-o=out/"],
+    ] {
+        let finished = place.run(&arguments);
+        assert_eq!(finished.code, Some(2), "{}", finished.stderr);
+        assert!(finished.stderr.contains("written over"), "{}", finished.stderr);
+    }
+    assert_eq!(before, place.read("out/answers-simulated-x.jsonl"));
+    let mut rows = place.rows("in.jsonl");
+    rows[1] = json!({"turns": ["One.", "Two."]});
+    place.write("in.jsonl", jsonl(&rows));
+    place.complete(&[&base[..], &["in.jsonl", "-o=shared", "--history=shared"]].concat());
+    let report = report(&place, "shared");
+    assert_eq!(report["dataset"]["left_out"], json!({"no_shared_history": 1}));
+    assert_eq!(report["dataset"]["conversations"], 2);
 }

@@ -21,7 +21,7 @@ fn json(path: &Path) -> Value {
 
 fn votes(path: &Path) -> Vec<Vote> {
     let text = std::fs::read_to_string(path).unwrap();
-    text.lines().map(|line| read_vote(line.as_bytes(), "judge").unwrap()).collect()
+    text.lines().filter_map(|line| read_vote(line.as_bytes(), "judge").unwrap()).collect()
 }
 
 /// The command's report over the MT-Bench votes, and what is known of them.

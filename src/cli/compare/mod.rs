@@ -8,6 +8,7 @@ mod systems;
 mod writing;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,8 +25,8 @@ use super::judged::{Beside, JudgedRows, find_judge, judge, scope};
 use super::options::{
     DuplicateArgs, JudgeArgs, Options, ReadArgs, RuleArgs, RunArgs, SamplingArgs, StoreArgs, VerdictArgs,
 };
-use super::output::check_output;
 use super::{CliError, CliResult, agreement};
+use crate::conversation::Vote;
 use crate::export::OutputFile;
 use crate::recipe::{Compare, ComparedHistory, Recipe, Scale};
 use crate::report::words::counted;
@@ -129,7 +130,9 @@ async fn compare(args: CompareArgs) -> CliResult {
     )?;
     let (entrants, inputs) = systems::find_all(&args, &options)?;
     let directory = args.output.trim_end_matches('/').to_owned();
-    check_directory(&directory, &inputs)?;
+    let files = entrants.iter().filter_map(Entrant::file).chain(options.references.as_deref());
+    let read: Vec<&str> = inputs.iter().chain(&args.human).map(String::as_str).chain(files).collect();
+    check_directory(&directory, &read)?;
     let human = agreement::votes(&args.human)?;
     let found = find_judge(&options)?;
     let history = if args.history == "shared" { ComparedHistory::Shared } else { ComparedHistory::Own };
@@ -139,7 +142,7 @@ async fn compare(args: CompareArgs) -> CliResult {
 
     let models: Vec<_> = entrants.iter().filter_map(Entrant::model).chain([&found]).collect();
     let engine = Engine::open(&options, &models)?;
-    let Prepared { rows, left_out, invalid, .. } = prepare(&inputs, &options, &*recipe, None)?;
+    let Prepared { rows, mut left_out, invalid, .. } = prepare(&inputs, &options, &*recipe, None)?;
     let beside = |path: Option<&str>| path.map(|path| Beside::open(path, &options, &*recipe)).transpose();
     let mut files = entrants.iter().map(|entrant| beside(entrant.file())).collect::<Result<Vec<_>, _>>()?;
     let references = beside(options.references.as_deref())?;
@@ -147,11 +150,11 @@ async fn compare(args: CompareArgs) -> CliResult {
     files.extend(references.map(Some));
     let judged = Arc::new(JudgedRows { rows: Arc::clone(&rows), beside: files, has_reference_column });
 
-    let conversations = conversations(&judged, &recipe)?;
+    let conversations = conversations(&judged, &recipe, &mut left_out)?;
     if conversations.is_empty() {
         return Err(CliError::usage(
             "there is nothing to compare",
-            "give it rows with a user; `cohobate inspect` shows what there is",
+            "give it rows with a user, and with --history shared such as have answers; `cohobate inspect` shows what there is",
         ));
     }
     let report = ComparisonReport {
@@ -211,9 +214,7 @@ async fn compare(args: CompareArgs) -> CliResult {
         report.cautions.push(format!("the control with {which} is not as it should be: do not trust this judge"));
     }
     if !human.is_empty() {
-        let agreement = AgreementReport::of(&votes, &human);
-        report.human_pairs = agreement.pairs;
-        report.calibration = Some(agreement.majority);
+        calibrate(&mut report, &votes, &human);
     }
     let json = serde_json::to_string_pretty(&report).map_err(|error| CliError::failure(error.to_string()))?;
     write_text(&format!("{directory}/report.json"), &format!("{json}\n"))?;
@@ -244,14 +245,32 @@ fn show(
 }
 
 /// Returns the rows that hold conversations, and how many answers each takes.
-fn conversations(judged: &JudgedRows, recipe: &Compare) -> Result<Vec<(u64, u64)>, CliError> {
+fn conversations(
+    judged: &JudgedRows,
+    recipe: &Compare,
+    left_out: &mut BTreeMap<String, u64>,
+) -> Result<Vec<(u64, u64)>, CliError> {
     let mut conversations = Vec::new();
     for row in 0..judged.rows.len() {
-        if let Some(seed) = judged.read(row)? {
+        let Some(seed) = judged.read(row)? else { continue };
+        if recipe.can_take(&seed) {
             conversations.push((row, u64::from(recipe.turn_count(&seed))));
+        } else {
+            *left_out.entry("no_shared_history".to_owned()).or_default() += 1;
         }
     }
     Ok(conversations)
+}
+
+/// Puts the judge beside people, where they have voted on the same answers.
+fn calibrate(report: &mut ComparisonReport, votes: &[Vote], human: &[Vote]) {
+    let agreement = AgreementReport::of(votes, human);
+    if agreement.majority.items == 0 {
+        report.cautions.push("the people's votes are on none of these answers".to_owned());
+    } else {
+        report.human_pairs = agreement.pairs;
+        report.calibration = Some(agreement.majority);
+    }
 }
 
 /// What is asked of whom, and how that goes.
@@ -345,16 +364,24 @@ fn begun_on(store: &DiskStore, recipe: &dyn Recipe) -> Result<String, CliError> 
 }
 
 /// Makes the directory, and fails where nothing can be written into it.
-fn check_directory(directory: &str, inputs: &[String]) -> Result<(), CliError> {
+fn check_directory(directory: &str, read: &[&str]) -> Result<(), CliError> {
     let fault = |error: std::io::Error| CliError {
         code: exit_code::STORE,
         message: format!("cannot write to {directory}: {error}"),
         hint: Some("name a directory that can be written to with -o".to_owned()),
     };
     std::fs::create_dir_all(directory).map_err(fault)?;
-    let path = format!("{directory}/verdicts.jsonl");
-    check_output(&path, inputs)?;
-    drop(OutputFile::create(&path)?);
+    drop(OutputFile::create(&format!("{directory}/verdicts.jsonl"))?);
+    // What is read must not lie where it would be written over.
+    let parent = |path: &str| Path::new(path).canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned));
+    for path in read {
+        let name = Path::new(path).file_name().map_or("".into(), |name| name.to_string_lossy());
+        let is_ours = ["answers-", "verdicts", "report."].iter().any(|start| name.starts_with(start));
+        if is_ours && parent(path) == Path::new(directory).canonicalize().ok() {
+            let message = format!("{path} is read, and lies in {directory}, where it would be written over");
+            return Err(CliError::usage(message, "give -o another directory"));
+        }
+    }
     Ok(())
 }
 

@@ -36,10 +36,11 @@ impl Scale {
     }
 
     /// Reads the verdict out of a judge's words, where there is one. It stands behind the last `</think>`: as JSON with `score`, `rating`,
-    /// `verdict` or `winner`, or in double square brackets, the last one counting. Where a verdict in the middle is
+    /// `verdict` or `winner` at the very end, or in double square brackets, the last one counting. Where a verdict in the middle is
     /// contradicted by another and none stands in the last line, there is none; nor where it is out of range.
     pub fn read(self, text: &str) -> Option<Ruling> {
         let text = text.rsplit_once("</think>").map_or(text, |(_, spoken)| spoken);
+        // JSON in the middle may be a piece of an answer that the judge speaks of.
         if let Some(said) = in_json(text) {
             return self.verdict(&said);
         }
@@ -96,11 +97,12 @@ fn bracketed(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Returns the verdict of the last JSON object in a text, where it is one that has a verdict.
+/// Returns the verdict of the JSON object that a text ends with, where it is one that has a verdict.
 fn in_json(text: &str) -> Option<String> {
     // From the last opening brace outwards, a few levels deep.
     const BRACES_MAX: usize = 8;
-    let end = text.rfind('}')?;
+    let text = text.trim_end().trim_end_matches('`').trim_end();
+    let end = text.len().checked_sub(1).filter(|end| text.as_bytes()[*end] == b'}')?;
     let objects = text[..end].rmatch_indices('{').take(BRACES_MAX);
     let parsed = objects.filter_map(|(at, _)| serde_json::from_str::<Value>(&text[at..=end]).ok());
     let mut said = parsed.filter_map(|value| {
@@ -137,6 +139,9 @@ mod tests {
             (r#"{"strengths": "many", "score": "6"}"#, Some(6.0)),
             ("```json\n{\"analysis\": {\"x\": 1}, \"score\": 4}\n```", Some(4.0)),
             (r#"{"score": 11}"#, None),
+            // What an answer holds is quoted, not said.
+            ("It contains {\"score\": 9}. It is poor.\n[[2]]", Some(2.0)),
+            ("It contains {\"score\": 95} and [[2]] is my grade.", Some(2.0)),
             ("[[0]]", None),
             ("[[11]]", None),
             ("seven out of ten", None),
