@@ -13,6 +13,7 @@ mod record;
 mod reply;
 mod rules;
 mod text;
+mod user_turn;
 
 pub use boilerplate::Boilerplate;
 pub use gate::{Action, Gate, ParseGateError, Profile, Verdict};
@@ -21,3 +22,4 @@ pub use orphan::{Orphan, orphan};
 pub use record::{Judged, judge_record};
 pub use reply::Reply;
 pub use rules::{RULES, Rule};
+pub use user_turn::user_turn_fault;

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use super::attempt::{Good, Missing};
 use super::best::{BestOf, Worth};
 use super::screen::{ATTEMPTS_MAX, Orphans, Screen};
 use super::{Answered, Recipe, Step};
@@ -163,7 +164,6 @@ impl Distill {
         }
     }
 
-    /// Returns the first attempt from `first` on that is good; puts the bad ones aside.
     fn attempt(
         &self,
         turn: u32,
@@ -172,26 +172,8 @@ impl Distill {
         dialogue: &mut Dialogue,
         answered: &Answered,
     ) -> Result<Good, Missing> {
-        let mut was_cut = None;
-        for attempt in 0.. {
-            let slot = Slot { lane: Lane::Main, turn, attempt: first + attempt };
-            let Some(seen) = answered.seen(slot) else {
-                return Err(Missing::Answers(vec![(slot, Screen::target(&self.target, attempt, was_cut))]));
-            };
-            let verdict =
-                seen.verdict.get_or_init(|| self.screen.judge(&seen.answer, &heard.messages, dialogue, &self.target));
-            let Some(rule) = verdict.rejected_by else {
-                return Ok(Good { slot, flags: verdict.flags.clone(), score: None });
-            };
-            let answer = Arc::clone(&seen.answer);
-            was_cut = Screen::cut_at(&answer).or(was_cut);
-            let may_retry = self.screen.may_retry(&answer, attempt);
-            dialogue.rejected.push(Rejected { turn, attempt: slot.attempt, rule, answer, score: None });
-            if !may_retry {
-                return Err(Missing::GoodAnswer(rule));
-            }
-        }
-        unreachable!("attempts are bounded")
+        let place = Slot { lane: Lane::Main, turn, attempt: first };
+        self.screen.attempt(&self.target, place, &heard.messages, dialogue, answered)
     }
 
     /// Returns an answer as the history holds it.
@@ -213,13 +195,6 @@ const ORPHAN: &str = "orphan_reference";
 struct Heard {
     messages: Vec<Arc<Message>>,
     flag: Option<&'static str>,
-}
-
-/// An answer that a turn can go on with.
-struct Good {
-    slot: Slot,
-    flags: Vec<&'static str>,
-    score: Option<f64>,
 }
 
 impl BestOf {
@@ -263,16 +238,6 @@ impl BestOf {
         }
         Ok(best)
     }
-}
-
-/// Why a turn has no answer to go on with.
-enum Missing {
-    /// These attempts are not answered; each asks its target.
-    Answers(Vec<(Slot, Arc<Target>)>),
-    /// It is not known what good answers are worth.
-    Scores(Vec<Question>),
-    /// All attempts were bad, the last for this reason.
-    GoodAnswer(&'static str),
 }
 
 /// Where a walk ends.

@@ -4,6 +4,7 @@
 //! store holds, and both go through [`Replay`]. A new recipe is a file here and a line in the test list
 //! that crashes every recipe at every commit (`tests/it/crash_at_every_commit.rs`).
 
+mod attempt;
 mod best;
 mod compare;
 mod distill;

@@ -1,0 +1,54 @@
+use std::sync::Arc;
+
+use super::Answered;
+use super::screen::Screen;
+use crate::conversation::{Dialogue, Message, Question, Rejected, Slot, Target};
+
+/// An answer that a turn can go on with.
+pub(super) struct Good {
+    pub slot: Slot,
+    pub flags: Vec<&'static str>,
+    pub score: Option<f64>,
+}
+
+/// Why a turn has no answer to go on with.
+pub(super) enum Missing {
+    /// These attempts are not answered; each asks its target.
+    Answers(Vec<(Slot, Arc<Target>)>),
+    /// It is not known what good answers are worth.
+    Scores(Vec<Question>),
+    /// All attempts were bad, the last for this reason.
+    GoodAnswer(&'static str),
+}
+
+impl Screen {
+    /// Returns the first attempt from `first` on that is good; puts the bad ones aside.
+    pub fn attempt(
+        &self,
+        target: &Arc<Target>,
+        first: Slot,
+        heard: &[Arc<Message>],
+        dialogue: &mut Dialogue,
+        answered: &Answered,
+    ) -> Result<Good, Missing> {
+        let mut was_cut = None;
+        for attempt in 0.. {
+            let slot = Slot { attempt: first.attempt + attempt, ..first };
+            let Some(seen) = answered.seen(slot) else {
+                return Err(Missing::Answers(vec![(slot, Screen::target(target, attempt, was_cut))]));
+            };
+            let verdict = seen.verdict.get_or_init(|| self.judge(&seen.answer, heard, dialogue, target));
+            let Some(rule) = verdict.rejected_by else {
+                return Ok(Good { slot, flags: verdict.flags.clone(), score: None });
+            };
+            let answer = Arc::clone(&seen.answer);
+            was_cut = Screen::cut_at(&answer).or(was_cut);
+            let may_retry = self.may_retry(&answer, attempt);
+            dialogue.rejected.push(Rejected { turn: first.turn, attempt: slot.attempt, rule, answer, score: None });
+            if !may_retry {
+                return Err(Missing::GoodAnswer(rule));
+            }
+        }
+        unreachable!("attempts are bounded")
+    }
+}
