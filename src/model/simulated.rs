@@ -17,7 +17,8 @@ impl Simulated {
         let mut dice = Dice::new("simulated", &key(question));
         let prompt = question.messages.iter().rev().find(|message| message.role() == Role::User);
         let prompt = prompt.map_or("", |message| message.content());
-        let full = ruling(question).unwrap_or_else(|| compose(prompt, &mut dice));
+        let full = ruling(question).or_else(|| role_play(question, &mut dice));
+        let full = full.unwrap_or_else(|| compose(prompt, &mut dice));
         let limit = question.target.sampling().max_tokens.map_or(usize::MAX, |limit| limit as usize);
         let (text, cut) = cut_to_tokens(&full, limit);
         let prompt_tokens = question.messages.iter().map(|message| estimate_tokens(message.content()) + 4).sum();
@@ -69,6 +70,38 @@ fn ruling(question: &Question) -> Option<String> {
     Some(format!("I have looked at what was asked for and at what was answered.\n\n[[{said}]]"))
 }
 
+/// Returns what a user says, where the question is one of this program's own prompts for models that play one: the card with its
+/// goal, or its next message.
+fn role_play(question: &Question, dice: &mut Dice) -> Option<String> {
+    let first = question.messages.first()?;
+    if first.content().contains("Describe this user as a card") {
+        let said = Fence::within(first.content(), "user")?;
+        let topics = topics(said, is_chinese(said));
+        let topic = |at: usize| topics.get(at).map_or("it", String::as_str);
+        let card = serde_json::json!({
+            "intent": topic(0), "facts_known": [topic(1)], "hidden_constraints": [topic(2)],
+            "style": {"length": "short", "typos": "none"},
+        });
+        return Some(card.to_string());
+    }
+    if first.role() != Role::System || !first.content().starts_with("You play a user") {
+        return None;
+    }
+    let own = question.messages.iter().find(|message| message.role() == Role::Assistant)?;
+    let heard = question.messages.last()?.content();
+    let heard = heard.rsplit_once("\n\n(").map_or(heard, |(heard, _)| heard);
+    let is_chinese = is_chinese(own.content());
+    let topics = topics(heard, is_chinese);
+    let questions: &[&str] = if is_chinese { &QUESTIONS_ZH } else { &QUESTIONS };
+    let topic = |dice: &mut Dice| topics.get(dice.below(topics.len())).map_or("it", String::as_str).to_owned();
+    let (one, other) = (topic(dice), topic(dice));
+    Some(questions[dice.below(questions.len())].replacen("{}", &one, 1).replacen("{}", &other, 1))
+}
+
+fn is_chinese(text: &str) -> bool {
+    text.chars().any(|character| matches!(character, '\u{4e00}'..='\u{9fff}'))
+}
+
 /// Everything that may change the answer and is visible on the wire, so that the built-in model and the mock
 /// server say the same.
 fn key(question: &Question) -> Vec<u8> {
@@ -78,6 +111,24 @@ fn key(question: &Question) -> Vec<u8> {
     key
 }
 
+const QUESTIONS: [&str; 8] = [
+    "Why does {} matter so much, and not {}?",
+    "I tried {} before and it failed. Would {} have helped?",
+    "What do you mean by {}?",
+    "Could you say that without {}, in two sentences about {}?",
+    "I am not sure about {}. Is there a source for what you say on {}?",
+    "Fine, but how do I begin with {}?",
+    "Give me an example of {} from daily life, please.",
+    "And what becomes of {} when there is no {}?",
+];
+const QUESTIONS_ZH: [&str; 6] = [
+    "那{}和{}有什么关系呢？",
+    "我之前试过{}，没有效果，怎么办？",
+    "您说的{}具体是什么意思？",
+    "能不能用简单的话再讲一下{}？",
+    "如果没有{}，{}还有用吗？",
+    "请再举一个关于{}的例子。",
+];
 const OPENINGS: [&str; 6] = [
     "There are a few ways to look at this.",
     "Let us take it step by step.",
@@ -116,7 +167,7 @@ const CLOSINGS_ZH: [&str; 3] = ["您想深入了解哪一部分？", "作为开�
 
 /// Writes between two and twelve sentences about words of the prompt, in its script.
 fn compose(prompt: &str, dice: &mut Dice) -> String {
-    let is_chinese = prompt.chars().any(|character| matches!(character, '\u{4e00}'..='\u{9fff}'));
+    let is_chinese = is_chinese(prompt);
     let (openings, sentences, closings, gap): (&[&str], &[&str], &[&str], &str) = if is_chinese {
         (&OPENINGS_ZH, &SENTENCES_ZH, &CLOSINGS_ZH, "")
     } else {

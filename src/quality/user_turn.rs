@@ -306,7 +306,7 @@ mod tests {
         }
         let code = format!("Like this:\n```\n{}```", "x = 1\n".repeat(12));
         assert_eq!(fault(&code), Some("role_flip"));
-        assert_eq!(fault(&(0..300).map(|n| format!("word{n} ")).collect::<String>()), Some("too_long"));
+        assert_eq!(fault(&super::super::text::different_words(0..300)), Some("too_long"));
         let zh = ["我最近总是头疼，应该吃什么药？"];
         assert_eq!(user_turn_fault("我最近总是头疼，应该吃什么药呢？", &zh), Some("repeat"));
         assert_eq!(user_turn_fault("Should I go to a hospital and have it checked soon?", &zh), Some("language"));

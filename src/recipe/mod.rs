@@ -12,6 +12,7 @@ mod evaluate;
 mod judge;
 mod replay;
 mod screen;
+mod simulate;
 
 pub use best::{BestOf, Ranker};
 pub use compare::{Compare, ComparedHistory, Side, System};
@@ -20,6 +21,7 @@ pub use evaluate::{Evaluate, JudgedHistory, Scope};
 pub use judge::{Judge, Prompt, PromptError, Ruling, Scale};
 pub use replay::{Progress, Replay};
 pub use screen::Orphans;
+pub use simulate::{Goal, Move, Simulate, Simulated, SimulatedEnd, UserTurn};
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;

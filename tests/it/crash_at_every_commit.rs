@@ -10,7 +10,7 @@ use cohobate::model::{Asking, Call, Model, PaceLimits, Simulated};
 use cohobate::quality::{Gate, Profile};
 use cohobate::recipe::{
     BestOf, Compare, ComparedHistory, Distill, Evaluate, Judge, JudgedHistory, Progress, Prompt, Ranker, Recipe,
-    Replay, Scale, Scope, System,
+    Replay, Scale, Scope, Simulate, System,
 };
 use cohobate::store::{Entry, MemoryStore, Reader, State, Status};
 use cohobate::worker::{self, Admit, BudgetLimits, Committing, Ended, Served, Silent, Stage, Work, WorkerError};
@@ -21,13 +21,12 @@ use crate::support::{CrashingStore, SeedList, seed, target};
 
 /// Every recipe there is. A new one is a line here.
 fn recipes() -> Vec<(&'static str, Arc<dyn Recipe>)> {
-    // A threshold that some of the simulated teacher's answers are beyond, so that attempts are rejected.
-    let gate = Gate::new(Profile::Standard, "loop_char=reject@1.7").unwrap();
     let best_of = BestOf { samples: 2, ranker: Ranker::Judge(judge(Scale::Score)) };
     vec![
         ("distill", Arc::new(Distill::new(target(), None))),
-        ("distill through a gate", Arc::new(Distill::new(target(), None).with_gate(gate))),
+        ("distill through a gate", Arc::new(Distill::new(target(), None).with_gate(gate()))),
         ("distill, the best of two", Arc::new(Distill::new(target(), None).with_best_of(best_of))),
+        ("simulate", Arc::new(Simulate::new(target(), user(), 4, vec!["a cook".to_owned()], Some(gate()), None))),
         ("evaluate", Arc::new(Evaluate::new(judge(Scale::Score), Scope::Both, JudgedHistory::Own, Vec::new()))),
         ("compare", Arc::new(Compare::new(systems(), judge(Scale::Pair), Scope::Turns, ComparedHistory::Own))),
         (
@@ -35,6 +34,16 @@ fn recipes() -> Vec<(&'static str, Arc<dyn Recipe>)> {
             Arc::new(Compare::new(systems(), judge(Scale::Pair), Scope::Both, ComparedHistory::Shared)),
         ),
     ]
+}
+
+/// A threshold that some of the simulated teacher's answers are beyond, so that attempts are rejected.
+fn gate() -> Gate {
+    Gate::new(Profile::Standard, "loop_char=reject@1.7").unwrap()
+}
+
+/// A model that plays the user.
+fn user() -> Arc<Target> {
+    Target::new("simulated-other", Simulated::DIALECT, Sampling::default())
 }
 
 /// A judge, two verdicts on each matter.

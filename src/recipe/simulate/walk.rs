@@ -1,0 +1,272 @@
+use std::sync::Arc;
+
+use super::super::Answered;
+use super::super::attempt::Missing;
+use super::super::screen::{ATTEMPTS_MAX, Screen};
+use super::{Goal, Move, Pause, Simulate};
+use crate::conversation::{Answer, Dialogue, Dice, Digest, Finish, Lane, Message, Question, Role, Seed, Slot, Spoken};
+use crate::quality::user_turn_fault;
+
+/// A conversation as far as it goes.
+#[derive(Clone, Debug, Default)]
+pub struct Simulated {
+    /// What is said.
+    pub dialogue: Dialogue,
+    /// Each user turn that was reached, in order.
+    pub user_turns: Vec<UserTurn>,
+    /// What the user is after, where a card could be read.
+    pub goal: Option<Goal>,
+    /// Who the user is, where personas were given.
+    pub persona: Option<String>,
+    /// How it ended; `None` while it has not.
+    pub end: Option<SimulatedEnd>,
+    /// What was paid for the user's part.
+    pub user_answers: Vec<Arc<Answer>>,
+}
+
+/// Where a user turn comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UserTurn {
+    /// The move that the simulated user made; `None` for what the source said.
+    pub simulated: Option<Move>,
+    /// What was wrong with attempts at it that were not taken.
+    pub rejected: Vec<&'static str>,
+}
+
+/// How a simulated conversation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SimulatedEnd {
+    /// It has all its turns.
+    MaxTurns,
+    /// The user had nothing more to ask.
+    UserStop,
+    /// No attempt at a user's message was one; the last fault.
+    UserInvalid(&'static str),
+    /// No attempt at an answer was good; the last fault.
+    TeacherRejected(&'static str),
+}
+
+/// What a simulated user says alone when it is done.
+const STOP: &str = "###STOP###";
+/// Calls for the goal.
+const CARDS_MAX: u32 = 2;
+
+impl SimulatedEnd {
+    /// Returns the reason's code.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::MaxTurns => "max_turns",
+            Self::UserStop => "user_stop",
+            Self::UserInvalid(_) => "user_invalid",
+            Self::TeacherRejected(_) => "teacher_rejected",
+        }
+    }
+
+    /// Returns the code with the fault behind it.
+    pub fn reason(self) -> String {
+        match self {
+            Self::MaxTurns | Self::UserStop => self.name().to_owned(),
+            Self::UserInvalid(rule) | Self::TeacherRejected(rule) => format!("{}: {rule}", self.name()),
+        }
+    }
+}
+
+/// What a simulated user does.
+enum Said {
+    Words(Arc<Message>),
+    Nothing(SimulatedEnd),
+}
+
+impl Simulate {
+    /// Goes through the turns as far as there are answers.
+    pub(super) fn walk(&self, seed: &Seed, answered: &Answered) -> (Simulated, Pause) {
+        let mut state = Simulated::default();
+        let pause = match self.turn_by_turn(seed, answered, &mut state) {
+            Ok(()) => Pause::End(SimulatedEnd::MaxTurns),
+            Err(pause) => pause,
+        };
+        if let Pause::End(end) = &pause {
+            state.end = Some(*end);
+        }
+        (state, pause)
+    }
+
+    fn turn_by_turn(&self, seed: &Seed, answered: &Answered, state: &mut Simulated) -> Result<(), Pause> {
+        let source = seed.turns.len() as u32;
+        let digest = seed.digest();
+        for turn in 0..source.max(self.turns) {
+            let heard = match seed.turns.get(turn as usize) {
+                Some(said) => {
+                    state.user_turns.push(UserTurn::default());
+                    said.messages.clone()
+                }
+                None => {
+                    if turn == source {
+                        self.prepare(seed, &digest, answered, state)?;
+                    }
+                    match self.speak(&digest, turn, source, answered, state)? {
+                        Said::Words(message) => vec![message],
+                        Said::Nothing(end) => return Err(Pause::End(end)),
+                    }
+                }
+            };
+            self.answer(turn, heard, answered, state)?;
+        }
+        Ok(())
+    }
+
+    /// Has the teacher answer what was heard.
+    fn answer(
+        &self,
+        turn: u32,
+        heard: Vec<Arc<Message>>,
+        answered: &Answered,
+        state: &mut Simulated,
+    ) -> Result<(), Pause> {
+        let dialogue = &mut state.dialogue;
+        let good = match self.screen.attempt(&self.teacher, Slot::main(turn), &heard, dialogue, answered) {
+            Ok(good) => good,
+            Err(Missing::Answers(missing)) => {
+                let said = dialogue.spoken.iter().map(|spoken| &spoken.message).chain(&heard);
+                let messages: Vec<Arc<Message>> = said.cloned().collect();
+                let question = |(slot, target): (Slot, _)| Question {
+                    slot,
+                    target,
+                    sample: slot.attempt,
+                    messages: messages.clone(),
+                };
+                return Err(Pause::Ask(missing.into_iter().map(question).collect()));
+            }
+            Err(Missing::Scores(questions)) => return Err(Pause::Ask(questions)),
+            Err(Missing::GoodAnswer(rule)) => return Err(Pause::End(SimulatedEnd::TeacherRejected(rule))),
+        };
+        let answer = answered.get(good.slot).cloned();
+        dialogue.spoken.extend(heard.into_iter().map(Spoken::of_source));
+        if let Some(answer) = answer {
+            let message = Arc::clone(&answer.message);
+            dialogue.spoken.push(Spoken { message, answer: Some(answer), flags: good.flags, score: None });
+        }
+        Ok(())
+    }
+
+    /// Finds out who the user is and what it wants. Where no card can be read, it goes on without one.
+    fn prepare(&self, seed: &Seed, digest: &Digest, answered: &Answered, state: &mut Simulated) -> Result<(), Pause> {
+        let who = Dice::new("persona", &digest.0).below(self.personas.len());
+        state.persona = self.personas.get(who).cloned();
+        let said = seed.turns.iter().flat_map(|turn| &turn.messages).filter(|message| message.role() == Role::User);
+        let said: Vec<&str> = said.map(|message| message.content()).collect();
+        for attempt in 0..CARDS_MAX {
+            let slot = Slot { lane: Lane::User, turn: 0, attempt };
+            let Some(answer) = answered.get(slot) else {
+                let target = Screen::target(&self.user, attempt, None);
+                let messages = vec![Message::new(Role::User, Goal::request(&said))];
+                return Err(Pause::Ask(vec![Question { slot, target, sample: attempt, messages }]));
+            };
+            state.user_answers.push(Arc::clone(answer));
+            state.goal = Goal::read(answer);
+            if state.goal.is_some() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the user say something, as often as it takes and is allowed.
+    fn speak(
+        &self,
+        digest: &Digest,
+        turn: u32,
+        source: u32,
+        answered: &Answered,
+        state: &mut Simulated,
+    ) -> Result<Said, Pause> {
+        let thrown = Move::thrown(digest, turn);
+        if thrown == Move::Stop {
+            return Ok(Said::Nothing(SimulatedEnd::UserStop));
+        }
+        let mut user_turn = UserTurn { simulated: Some(thrown), rejected: Vec::new() };
+        let mut was_cut = None;
+        for attempt in 0..ATTEMPTS_MAX {
+            let slot = Slot { lane: Lane::User, turn, attempt };
+            let Some(answer) = answered.get(slot) else {
+                let target = Screen::target(&self.user, attempt, was_cut);
+                let messages = self.request(thrown, turn - source, state);
+                return Err(Pause::Ask(vec![Question { slot, target, sample: attempt, messages }]));
+            };
+            state.user_answers.push(Arc::clone(answer));
+            was_cut = Screen::cut_at(answer).or(was_cut);
+            let text = answer.text().rsplit_once("</think>").map_or(answer.text(), |(_, spoken)| spoken).trim();
+            if answer.finish == Finish::Complete && text.contains(STOP) {
+                return Ok(Said::Nothing(SimulatedEnd::UserStop));
+            }
+            let whole = || Some(answer.finish.name()).filter(|_| answer.finish != Finish::Complete);
+            let earlier = said_by(&state.dialogue, Role::User);
+            match whole().or_else(|| user_turn_fault(text, &earlier)) {
+                Some(fault) => user_turn.rejected.push(fault),
+                None => {
+                    let message = Message::new(Role::User, text);
+                    state.user_turns.push(user_turn);
+                    return Ok(Said::Words(message));
+                }
+            }
+        }
+        let fault = user_turn.rejected.last().copied().unwrap_or("empty");
+        state.user_turns.push(user_turn);
+        Ok(Said::Nothing(SimulatedEnd::UserInvalid(fault)))
+    }
+
+    /// Returns what the user's model is asked: its part, and the conversation with the roles changed over.
+    fn request(&self, thrown: Move, number: u32, state: &Simulated) -> Vec<Arc<Message>> {
+        let mut messages = vec![Message::new(Role::System, part(state)), Message::new(Role::User, OPENING)];
+        let spoken = state.dialogue.spoken.iter().map(|spoken| &spoken.message);
+        let said = spoken.filter(|message| matches!(message.role(), Role::User | Role::Assistant));
+        messages.extend(said.map(|message| {
+            let role = if message.role() == Role::User { Role::Assistant } else { Role::User };
+            Message::new(role, message.content())
+        }));
+        let mut direction = format!("\n\n(Stage direction, not the assistant's words: {}", thrown.words());
+        // A hidden constraint at a time, so that no more can be given away.
+        if let Some(hidden) = state.goal.as_ref().and_then(|goal| goal.constraints.get(number as usize)) {
+            direction += &format!(" You may let it be known now, in your own words: {hidden}");
+        }
+        direction += " Write your next message alone.)";
+        if let Some(last) = messages.last_mut() {
+            *last = Message::new(Role::User, format!("{}{direction}", last.content()));
+        }
+        messages
+    }
+}
+
+/// What stands in the assistant's place before the user's first words: servers want the two in turns.
+const OPENING: &str = "(The conversation begins. Write your first message.)";
+
+/// Returns the user's part.
+fn part(state: &Simulated) -> String {
+    let mut part =
+        "You play a user who talks to an AI assistant. What reaches you are the assistant's words; what you write are \
+                    the user's.\n\
+                    - Write one message, of at most 60 words, in the language of your first message, as people write.\n\
+                    - Never answer your own question, never speak as the assistant, never thank and nothing more.\n\
+                    - Do not repeat what you have said, nor the words of your goal.\n\
+                    - Tell at most one new fact about yourself in a message.\n\
+                    - Where you have nothing more to ask, write ###STOP### alone."
+            .to_owned();
+    if let Some(goal) = &state.goal {
+        part += &format!("\n\nYour goal: {}", goal.intent);
+        if !goal.facts.is_empty() {
+            part += &format!("\nWhat you know: {}", goal.facts.join("; "));
+        }
+        if !goal.style.is_empty() {
+            part += &format!("\nHow you write: {}", goal.style);
+        }
+    }
+    if let Some(persona) = &state.persona {
+        part += &format!("\n\nWho you are: {persona}");
+    }
+    part
+}
+
+fn said_by(dialogue: &Dialogue, role: Role) -> Vec<&str> {
+    let messages = dialogue.spoken.iter().filter(|spoken| spoken.message.role() == role);
+    messages.map(|spoken| spoken.message.content()).collect()
+}
