@@ -9,7 +9,7 @@ use super::machine::footprint;
 use super::model::{find_teacher, prices};
 use super::options::{
     DuplicateArgs, GateArgs, JudgeArgs, Options, QuestionArgs, ReadArgs, RemainArgs, RuleArgs, RunArgs, SampleArgs,
-    SamplingArgs, StoreArgs, WriteArgs,
+    SamplingArgs, StoreArgs, SystemArgs, WriteArgs,
 };
 use super::output::{Gated, OUTPUT, Writer, Written, check_output, check_writable, write_report};
 use super::{CliError, CliResult, recipe};
@@ -75,6 +75,9 @@ pub struct DistillArgs {
     question: QuestionArgs,
 
     #[command(flatten)]
+    system: SystemArgs,
+
+    #[command(flatten)]
     sample: SampleArgs,
 
     #[command(flatten)]
@@ -100,6 +103,7 @@ async fn distill(args: DistillArgs) -> CliResult {
             &args.remain,
             &args.sampling,
             &args.question,
+            &args.system,
             &args.sample,
             &args.judge,
             &args.run,

@@ -5,7 +5,7 @@ use super::first_pass::prepare;
 use super::model::{find_teacher, prices};
 use super::options::{
     DuplicateArgs, GateArgs, JudgeArgs, Options, QuestionArgs, ReadArgs, RemainArgs, RuleArgs, SampleArgs,
-    SamplingArgs, StoreArgs, WriteArgs,
+    SamplingArgs, StoreArgs, SystemArgs, WriteArgs,
 };
 use super::output::{Gated, OUTPUT, Writer, check_output};
 use super::{CliResult, recipe, store};
@@ -59,6 +59,9 @@ pub struct ExportArgs {
     question: QuestionArgs,
 
     #[command(flatten)]
+    system: SystemArgs,
+
+    #[command(flatten)]
     sample: SampleArgs,
 
     #[command(flatten)]
@@ -77,6 +80,7 @@ pub fn run(args: ExportArgs) -> CliResult {
             &args.remain,
             &args.sampling,
             &args.question,
+            &args.system,
             &args.sample,
             &args.judge,
         ],

@@ -23,6 +23,7 @@ mod output;
 mod plan;
 mod recipe;
 mod signals;
+mod simulate;
 mod status;
 mod store;
 mod verify;
@@ -56,6 +57,7 @@ enum Command {
     Evaluate(evaluate::EvaluateArgs),
     Compare(Box<compare::CompareArgs>),
     Agreement(agreement::AgreementArgs),
+    Simulate(Box<simulate::SimulateArgs>),
     Status(status::StatusArgs),
     Verify(verify::VerifyArgs),
     Mock(mock::MockArgs),
@@ -73,6 +75,7 @@ pub fn main() -> ExitCode {
         Command::Filter(args) => filter::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Compare(args) => compare::run(*args),
+        Command::Simulate(args) => simulate::run(*args),
         Command::Agreement(args) => agreement::run(&args),
         Command::Status(args) => status::run(args),
         Command::Verify(args) => verify::run(args),

@@ -169,7 +169,7 @@ option_groups! {
     #[command(next_help_heading = "What is good enough")]
     GateArgs {
         /// Judge each answer before the next is built on it, ask again what is bad, cut the conversation where it stays
-        /// bad: off, standard, strict [default: off; filter: standard]
+        /// bad: off, standard, strict [default: off; filter, simulate: standard]
         #[arg(long, value_name = "PROFILE", value_parser = named::<GateProfile>)]
         gate: GateProfile,
 
@@ -217,7 +217,11 @@ option_groups! {
         /// Send each answer's thoughts back with it, as <think>...</think> [default: false]
         #[arg(long, num_args = 0, default_missing_value = "true")]
         history_reasoning: bool,
+    }
 
+    /// What goes before every conversation; the same questions need the same.
+    #[command(next_help_heading = "What is asked")]
+    SystemArgs {
         /// Put this system message in place of the rows' own; @FILE reads it from a file
         #[arg(long, value_name = "TEXT|@FILE")]
         system: String,

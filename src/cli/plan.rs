@@ -11,7 +11,7 @@ use super::limits::limits;
 use super::model::{Found, find_teacher, prices};
 use super::options::{
     DuplicateArgs, GateArgs, JudgeArgs, Options, QuestionArgs, ReadArgs, RuleArgs, RunArgs, SampleArgs, SamplingArgs,
-    StoreArgs,
+    StoreArgs, SystemArgs,
 };
 use super::{CliError, CliResult, recipe, store};
 use crate::conversation::{
@@ -64,6 +64,9 @@ pub struct PlanArgs {
     question: QuestionArgs,
 
     #[command(flatten)]
+    system: SystemArgs,
+
+    #[command(flatten)]
     sample: SampleArgs,
 
     #[command(flatten)]
@@ -98,6 +101,7 @@ pub fn run(args: PlanArgs) -> CliResult {
             &args.gate,
             &args.sampling,
             &args.question,
+            &args.system,
             &args.sample,
             &args.judge,
             &args.run,

@@ -11,7 +11,7 @@ use super::first_pass::prepare;
 use super::model::{find_teacher, prices};
 use super::options::{
     DuplicateArgs, GateArgs, JudgeArgs, Options, QuestionArgs, ReadArgs, RemainArgs, RuleArgs, SampleArgs,
-    SamplingArgs, StoreArgs, WriteArgs,
+    SamplingArgs, StoreArgs, SystemArgs, WriteArgs,
 };
 use super::output::{Gated, Writer};
 use super::{CliError, CliResult, recipe, store};
@@ -69,6 +69,9 @@ pub struct VerifyArgs {
     question: QuestionArgs,
 
     #[command(flatten)]
+    system: SystemArgs,
+
+    #[command(flatten)]
     sample: SampleArgs,
 
     #[command(flatten)]
@@ -87,6 +90,7 @@ pub fn run(args: VerifyArgs) -> CliResult {
             &args.remain,
             &args.sampling,
             &args.question,
+            &args.system,
             &args.sample,
             &args.judge,
         ],

@@ -22,4 +22,5 @@ pub use orphan::{Orphan, orphan};
 pub use record::{Judged, judge_record};
 pub use reply::Reply;
 pub use rules::{RULES, Rule};
+pub use text::Words;
 pub use user_turn::user_turn_fault;

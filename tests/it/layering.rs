@@ -55,7 +55,7 @@ const LAYERS: &[Layer] = &[
     Layer { module: "worker", may_import: &["conversation", "recipe", "store", "model"], may_name: &["tokio"] },
     Layer {
         module: "report",
-        may_import: &["conversation", "statistics", "worker", "model"],
+        may_import: &["conversation", "statistics", "quality", "worker", "model"],
         may_name: &["serde", "serde_json", "indicatif", "minijinja"],
     },
     Layer {

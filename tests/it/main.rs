@@ -31,5 +31,6 @@ mod regressions;
 mod remembering;
 mod replicas;
 mod secrets;
+mod simulating;
 mod simulation;
 mod store_on_disk;

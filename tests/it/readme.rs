@@ -39,7 +39,7 @@ fn every_command_of_the_readme_runs() {
             continue;
         }
         let command = command.replace("cargo run --release --", "cohobate");
-        let addresses = ["localhost:8000", "localhost:11434", "api.openai.com"];
+        let addresses = ["localhost:8000", "localhost:8001", "localhost:11434", "api.openai.com"];
         let command = addresses.iter().fold(command, |command, address| {
             command
                 .replace(&format!("https://{address}"), &format!("http://{}", server.address))

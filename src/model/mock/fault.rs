@@ -82,6 +82,12 @@ fault_kinds! {
     Refusal = "refusal",
     /// An answer in another language.
     Language = "language",
+    /// A user that says thanks and nothing more.
+    Thanks = "thanks",
+    /// A user that answers its own question.
+    SelfAnswer = "self-answer",
+    /// A user that is done.
+    Done = "done",
     /// A judge's verdict that is for whoever stands first.
     First = "first",
     /// A judge's words without a verdict.
@@ -200,6 +206,13 @@ pub(super) fn effect(kind: FaultKind, answer: &mut Answer) -> Effect {
         }
         FaultKind::Refusal => {
             let text = "I'm sorry, but I can't help with that request.";
+            change(answer, Finish::Complete, "stop", Some(text))
+        }
+        FaultKind::Thanks => change(answer, Finish::Complete, "stop", Some("Thank you so much, goodbye!")),
+        FaultKind::Done => change(answer, Finish::Complete, "stop", Some("###STOP###")),
+        FaultKind::SelfAnswer => {
+            let text = "What is the reason for that? The reason for that lies in the way in which the parts work together: the first \
+                        one moves the second, the second holds the third, and so on until everything rests.";
             change(answer, Finish::Complete, "stop", Some(text))
         }
         FaultKind::First => change(answer, Finish::Complete, "stop", Some("A is better, I should say.\n\n[[A]]")),

@@ -55,6 +55,11 @@ impl Words {
         self.ids.len()
     }
 
+    /// True where there is none.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
     /// Returns a number for each run of `size` words, in order.
     pub fn grams(&self, size: usize) -> impl Iterator<Item = u64> {
         // A polynomial over the ids, rolled: the word that leaves is taken out with its power.

@@ -190,7 +190,7 @@ impl Simulate {
             let slot = Slot { lane: Lane::User, turn, attempt };
             let Some(answer) = answered.get(slot) else {
                 let target = Screen::target(&self.user, attempt, was_cut);
-                let messages = self.request(thrown, turn - source, state);
+                let messages = Self::request(thrown, turn - source, state);
                 return Err(Pause::Ask(vec![Question { slot, target, sample: attempt, messages }]));
             };
             state.user_answers.push(Arc::clone(answer));
@@ -216,7 +216,7 @@ impl Simulate {
     }
 
     /// Returns what the user's model is asked: its part, and the conversation with the roles changed over.
-    fn request(&self, thrown: Move, number: u32, state: &Simulated) -> Vec<Arc<Message>> {
+    fn request(thrown: Move, number: u32, state: &Simulated) -> Vec<Arc<Message>> {
         let mut messages = vec![Message::new(Role::System, part(state)), Message::new(Role::User, OPENING)];
         let spoken = state.dialogue.spoken.iter().map(|spoken| &spoken.message);
         let said = spoken.filter(|message| matches!(message.role(), Role::User | Role::Assistant));
@@ -224,12 +224,14 @@ impl Simulate {
             let role = if message.role() == Role::User { Role::Assistant } else { Role::User };
             Message::new(role, message.content())
         }));
-        let mut direction = format!("\n\n(Stage direction, not the assistant's words: {}", thrown.words());
         // A hidden constraint at a time, so that no more can be given away.
-        if let Some(hidden) = state.goal.as_ref().and_then(|goal| goal.constraints.get(number as usize)) {
-            direction += &format!(" You may let it be known now, in your own words: {hidden}");
-        }
-        direction += " Write your next message alone.)";
+        let hidden = state.goal.as_ref().and_then(|goal| goal.constraints.get(number as usize));
+        let hidden = hidden
+            .map_or(String::new(), |hidden| format!(" You may let it be known now, in your own words: {hidden}."));
+        let direction = format!(
+            "\n\n(Stage direction, not the assistant's words: {}{hidden} Write your next message alone.)",
+            thrown.words()
+        );
         if let Some(last) = messages.last_mut() {
             *last = Message::new(Role::User, format!("{}{direction}", last.content()));
         }
@@ -240,30 +242,28 @@ impl Simulate {
 /// What stands in the assistant's place before the user's first words: servers want the two in turns.
 const OPENING: &str = "(The conversation begins. Write your first message.)";
 
-/// Returns the user's part.
-fn part(state: &Simulated) -> String {
-    let mut part =
-        "You play a user who talks to an AI assistant. What reaches you are the assistant's words; what you write are \
+const PART: &str = "You play a user who talks to an AI assistant. What reaches you are the assistant's words; what you write are \
                     the user's.\n\
                     - Write one message, of at most 60 words, in the language of your first message, as people write.\n\
                     - Never answer your own question, never speak as the assistant, never thank and nothing more.\n\
                     - Do not repeat what you have said, nor the words of your goal.\n\
                     - Tell at most one new fact about yourself in a message.\n\
-                    - Where you have nothing more to ask, write ###STOP### alone."
-            .to_owned();
+                    - Where you have nothing more to ask, write ###STOP### alone.";
+
+/// Returns the user's part.
+fn part(state: &Simulated) -> String {
+    let mut lines = vec![PART.to_owned()];
     if let Some(goal) = &state.goal {
-        part += &format!("\n\nYour goal: {}", goal.intent);
+        lines.push(format!("\nYour goal: {}", goal.intent));
         if !goal.facts.is_empty() {
-            part += &format!("\nWhat you know: {}", goal.facts.join("; "));
+            lines.push(format!("What you know: {}", goal.facts.join("; ")));
         }
         if !goal.style.is_empty() {
-            part += &format!("\nHow you write: {}", goal.style);
+            lines.push(format!("How you write: {}", goal.style));
         }
     }
-    if let Some(persona) = &state.persona {
-        part += &format!("\n\nWho you are: {persona}");
-    }
-    part
+    lines.extend(state.persona.as_ref().map(|persona| format!("\nWho you are: {persona}")));
+    lines.join("\n")
 }
 
 fn said_by(dialogue: &Dialogue, role: Role) -> Vec<&str> {

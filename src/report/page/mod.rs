@@ -4,10 +4,12 @@ mod chart;
 mod comparison;
 mod evaluation;
 mod quality;
+mod simulation;
 
 pub use comparison::comparison_page;
 pub use evaluation::evaluation_page;
 pub use quality::quality_page;
+pub use simulation::simulation_page;
 
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment};

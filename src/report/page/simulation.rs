@@ -1,0 +1,32 @@
+use super::{Bar, Page, Section, bars};
+use crate::report::SimulationReport;
+use crate::report::words::{counted, number};
+
+/// Returns what came of a simulation as a page.
+pub fn simulation_page(report: &SimulationReport) -> String {
+    let counts = |name: &str, entries: Vec<(String, u64)>| {
+        let largest = entries.iter().map(|(_, count)| *count).max().unwrap_or(0).max(1) as f64;
+        let drawn = entries.iter().map(|(name, count)| Bar {
+            name: name.clone(),
+            value: *count as f64,
+            interval: Some((0.0, *count as f64)),
+            words: number(*count),
+        });
+        let chart = bars(&drawn.collect::<Vec<_>>(), (0.0, largest), None);
+        let rows = entries.iter().map(|(name, count)| [name.clone(), number(*count)]).collect();
+        Section::table(name, ["", "count"], rows).charted(chart)
+    };
+    let owned = |(name, count): (&&'static str, &u64)| ((*name).to_owned(), *count);
+    let sections = vec![
+        counts("How conversations ended", report.reasons.clone().into_iter().collect()),
+        counts(
+            "How long they are",
+            report.lengths.iter().map(|(turns, count)| (counted(u64::from(*turns), "turn"), *count)).collect(),
+        ),
+        counts("What the simulated users did", report.moves.iter().map(owned).collect()),
+        counts("What was wrong with messages that were not taken", report.rejected.iter().map(owned).collect()),
+    ];
+    let mut headline = vec![format!("{} simulated", counted(report.conversations, "conversation"))];
+    headline.extend(report.lines().iter().map(|line| line.trim().to_owned()));
+    Page { title: "Simulation".to_owned(), headline, sections, ..Page::default() }.render()
+}

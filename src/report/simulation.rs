@@ -1,0 +1,212 @@
+use std::collections::{BTreeMap, HashSet};
+
+use serde::Serialize;
+
+use super::words::{counted, money, number};
+use crate::conversation::{Answer, Price};
+use crate::quality::Words;
+
+/// What came of a simulation: a fold over conversations in the order of their rows.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct SimulationReport {
+    /// The version of this schema.
+    pub schema: u32,
+    /// Conversations that have ended or have a good turn.
+    pub conversations: u64,
+    /// How many conversations have so many answered turns.
+    pub lengths: BTreeMap<u32, u64>,
+    /// Why conversations ended: `max_turns`, `user_stop`, `user_invalid`, `teacher_rejected`, `context`, `budget`, `failed`, `unasked`.
+    pub ends: BTreeMap<String, u64>,
+    /// The same with the fault that led to it.
+    pub reasons: BTreeMap<String, u64>,
+    /// Moves of the simulated users.
+    pub moves: BTreeMap<&'static str, u64>,
+    /// What was wrong with simulated messages that were not taken.
+    pub rejected: BTreeMap<&'static str, u64>,
+    /// Goal cards that could not be read.
+    pub goals_unread: u64,
+    /// The source's user messages.
+    pub source: UserWords,
+    /// The simulated ones.
+    pub simulated: UserWords,
+    /// Share of simulated messages that take up a word of the answer before which their user had not used: of five letters or more,
+    /// or two Chinese characters in a row.
+    pub referring: Option<f64>,
+    /// What each side took, by role.
+    pub roles: BTreeMap<&'static str, RoleCost>,
+    #[serde(skip)]
+    referring_count: u64,
+}
+
+/// How users write.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct UserWords {
+    /// Messages.
+    pub messages: u64,
+    /// Mean words of a message; a Chinese character is one.
+    pub words_mean: Option<f64>,
+    /// Different pairs of neighbouring words among all pairs (distinct-2: Li et al. 2016, arXiv 1510.03055).
+    pub distinct_2: Option<f64>,
+    #[serde(skip)]
+    words: u64,
+    #[serde(skip)]
+    pairs: u64,
+    #[serde(skip)]
+    different: HashSet<u64>,
+}
+
+/// What one side took.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct RoleCost {
+    /// The model, as it was asked for.
+    pub model: String,
+    /// Answers, rejected ones included; one that several conversations share counts in each.
+    pub answers: u64,
+    /// Tokens of the prompts.
+    pub prompt_tokens: u64,
+    /// Tokens of the answers.
+    pub completion_tokens: u64,
+    /// What they cost, where the price is known.
+    pub cost: Option<f64>,
+}
+
+/// A conversation that was simulated.
+pub struct Told<'a> {
+    /// How it ended.
+    pub end: &'a str,
+    /// The same with the fault.
+    pub reason: &'a str,
+    /// Turns that are answered.
+    pub turns: u32,
+    /// What the source's users say.
+    pub source: Vec<&'a str>,
+    /// What simulated ones say, with the answer before each.
+    pub simulated: Vec<(&'a str, &'a str)>,
+    /// Their moves.
+    pub moves: Vec<&'static str>,
+    /// Faults of messages that were not taken.
+    pub rejected: Vec<&'static str>,
+    /// A card was asked for and not read.
+    pub goal_unread: bool,
+}
+
+impl RoleCost {
+    /// Makes an empty account.
+    pub fn new(model: &str) -> Self {
+        Self { model: model.to_owned(), ..Self::default() }
+    }
+
+    /// Books an answer.
+    pub fn add(&mut self, answer: &Answer, price: Option<&Price>) {
+        self.answers += 1;
+        self.prompt_tokens += answer.usage.prompt_tokens.unwrap_or(0);
+        self.completion_tokens += answer.usage.completion_tokens.unwrap_or(0);
+        if let Some(price) = price {
+            *self.cost.get_or_insert_default() += price.cost(&answer.usage);
+        }
+    }
+
+    /// Returns it in words.
+    pub fn line(&self, role: &str) -> String {
+        let cost = self.cost.map_or(String::new(), |cost| format!(", {}", money(cost)));
+        let (prompt, completion) = (number(self.prompt_tokens), number(self.completion_tokens));
+        let answers = counted(self.answers, "answer");
+        format!("  {role:<11}{}: {answers}, {prompt} prompt tokens, {completion} completion tokens{cost}", self.model)
+    }
+}
+
+impl UserWords {
+    fn add(&mut self, text: &str) {
+        let words = Words::of(text);
+        self.messages += 1;
+        self.words += words.len() as u64;
+        for pair in words.grams(2) {
+            self.pairs += 1;
+            self.different.insert(pair);
+        }
+    }
+
+    fn finish(&mut self) {
+        self.words_mean = (self.messages > 0).then(|| self.words as f64 / self.messages as f64);
+        self.distinct_2 = (self.pairs > 0).then(|| self.different.len() as f64 / self.pairs as f64);
+    }
+
+    fn line(&self) -> String {
+        let mean = self.words_mean.map_or(String::new(), |mean| format!(", {mean:.1} words each"));
+        let distinct = self.distinct_2.map_or(String::new(), |share| format!(", distinct-2 {share:.2}"));
+        format!("{}{mean}{distinct}", counted(self.messages, "message"))
+    }
+}
+
+impl SimulationReport {
+    /// Counts a conversation.
+    pub fn add(&mut self, told: &Told<'_>) {
+        self.conversations += 1;
+        *self.lengths.entry(told.turns).or_default() += 1;
+        *self.ends.entry(told.end.to_owned()).or_default() += 1;
+        *self.reasons.entry(told.reason.to_owned()).or_default() += 1;
+        told.moves.iter().for_each(|name| *self.moves.entry(name).or_default() += 1);
+        told.rejected.iter().for_each(|rule| *self.rejected.entry(rule).or_default() += 1);
+        self.goals_unread += u64::from(told.goal_unread);
+        let mut own = HashSet::new();
+        for text in &told.source {
+            self.source.add(text);
+            own.extend(telling(text));
+        }
+        for (text, heard) in &told.simulated {
+            self.simulated.add(text);
+            let said = telling(text);
+            let heard = telling(heard);
+            self.referring_count += u64::from(said.iter().any(|word| heard.contains(word) && !own.contains(word)));
+            own.extend(said);
+        }
+    }
+
+    /// Works out shares and means.
+    pub fn finish(&mut self) {
+        self.source.finish();
+        self.simulated.finish();
+        self.referring =
+            (self.simulated.messages > 0).then(|| self.referring_count as f64 / self.simulated.messages as f64);
+    }
+
+    /// Returns the table for people.
+    pub fn lines(&self) -> Vec<String> {
+        let list = |entries: Vec<(String, u64)>| {
+            entries.iter().map(|(name, count)| format!("{} × {name}", number(*count))).collect::<Vec<_>>().join(", ")
+        };
+        let mut lines = Vec::new();
+        let mut row = |name: &str, text: String| {
+            if !text.is_empty() {
+                lines.push(format!("  {name:<11}{text}"));
+            }
+        };
+        row("turns", list(self.lengths.iter().map(|(turns, count)| (format!("{turns} turns"), *count)).collect()));
+        row("ended", list(self.reasons.clone().into_iter().collect()));
+        row("moves", list(named(&self.moves)));
+        row("source", self.source.line());
+        let referring = self.referring.map_or(String::new(), |share| format!(", {:.0} % refer back", share * 100.0));
+        row("simulated", format!("{}{referring}", self.simulated.line()));
+        row("rejected", list(named(&self.rejected)));
+        if self.goals_unread > 0 {
+            row("goals", format!("{} could not be read", number(self.goals_unread)));
+        }
+        lines.extend(self.roles.iter().map(|(role, cost)| cost.line(role)));
+        lines
+    }
+}
+
+fn named(counts: &BTreeMap<&'static str, u64>) -> Vec<(String, u64)> {
+    counts.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
+}
+
+/// Returns the words of a text by which it is known what it speaks of.
+fn telling(text: &str) -> HashSet<String> {
+    const LETTERS_MIN: usize = 5;
+    let is_han = |letter: &char| matches!(letter, '\u{4e00}'..='\u{9fff}');
+    let words = text.split(|letter: char| !letter.is_alphanumeric() || is_han(&letter));
+    let words = words.filter(|word| word.chars().count() >= LETTERS_MIN).map(str::to_lowercase);
+    let letters: Vec<char> = text.chars().collect();
+    let pairs = letters.windows(2).filter(|pair| pair.iter().all(is_han)).map(|pair| pair.iter().collect());
+    words.chain(pairs).collect()
+}
