@@ -41,6 +41,20 @@ impl Fence {
             text.find(&format!("\n</{label} {number}>")).map(|end| &text[..end])
         })
     }
+
+    /// True where a text holds marks, of whichever fence.
+    pub fn has_marks(text: &str) -> bool {
+        text.match_indices('<').any(|(at, _)| {
+            let rest = &text[at + 1..];
+            let rest = rest.strip_prefix('/').unwrap_or(rest);
+            let label = rest.bytes().take_while(|byte| byte.is_ascii_lowercase() || *byte == b'_').count();
+            let number = rest[label..].strip_prefix(' ').and_then(|rest| rest.get(..=DIGITS));
+            label > 0
+                && number.is_some_and(|number| {
+                    number.ends_with('>') && number.bytes().take(DIGITS).all(|byte| byte.is_ascii_hexdigit())
+                })
+        })
+    }
 }
 
 #[cfg(test)]
@@ -57,5 +71,11 @@ mod tests {
         assert_ne!(fence, Fence::new(["question", answer], 1));
         assert_eq!(fence, Fence::new(["question", answer], 0));
         assert_eq!(Fence::within("<answer ü", "answer"), None);
+        assert!(Fence::has_marks(&fence.around("answer", "x")) && Fence::has_marks(answer));
+        assert!(
+            !["<a href=1>", "a < b", "<answer ü", "< 000000000000>", "<p 0000>"]
+                .iter()
+                .any(|text| Fence::has_marks(text))
+        );
     }
 }

@@ -57,6 +57,10 @@ pub enum Lane {
     User,
     /// A judge's verdicts.
     Judge,
+    /// A student's turns, which the teacher corrects.
+    Student,
+    /// The teacher's grades for them.
+    Grader,
     /// The turns of one of several systems, by its number, which is below [`SYSTEMS_MAX`].
     System(u8),
 }
@@ -71,6 +75,8 @@ impl Lane {
             Lane::Main => String::new(),
             Lane::User => "user".to_owned(),
             Lane::Judge => "judge".to_owned(),
+            Lane::Student => "student".to_owned(),
+            Lane::Grader => "grader".to_owned(),
             Lane::System(number) => format!("system {}", u32::from(number) + 1),
         }
     }

@@ -75,3 +75,8 @@ pub fn split_leading_thought(text: &str) -> Option<(&str, &str)> {
     let (thought, rest) = opened.unwrap_or(text).split_once("</think>")?;
     (opened.is_some() || !thought.contains('<')).then(|| (thought.trim(), rest.trim_start()))
 }
+
+/// Returns what stands behind the last `</think>`: what a model says, where it thinks aloud.
+pub fn behind_thoughts(text: &str) -> &str {
+    text.rsplit_once("</think>").map_or(text, |(_, spoken)| spoken)
+}

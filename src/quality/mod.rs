@@ -6,6 +6,7 @@
 //! answers, the rules that reject reject at most one in a thousand (`tests/it/quality.rs`).
 
 mod boilerplate;
+mod edit;
 mod gate;
 mod near_duplicate;
 mod orphan;
@@ -16,6 +17,7 @@ mod text;
 mod user_turn;
 
 pub use boilerplate::Boilerplate;
+pub use edit::differs_by_more_than;
 pub use gate::{Action, Gate, ParseGateError, Profile, Verdict};
 pub use near_duplicate::NearDuplicates;
 pub use orphan::{Orphan, orphan};

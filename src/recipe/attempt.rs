@@ -22,7 +22,8 @@ pub(super) enum Missing {
 }
 
 impl Screen {
-    /// Returns the first attempt from `first` on that is good; puts the bad ones aside.
+    /// Returns the first attempt from `first` on that is good; puts the bad ones aside. `fault` says what else may be wrong with
+    /// one beside what the gate finds.
     pub fn attempt(
         &self,
         target: &Arc<Target>,
@@ -30,6 +31,7 @@ impl Screen {
         heard: &[Arc<Message>],
         dialogue: &mut Dialogue,
         answered: &Answered,
+        fault: &dyn Fn(&str) -> Option<&'static str>,
     ) -> Result<Good, Missing> {
         let mut was_cut = None;
         for attempt in 0.. {
@@ -38,7 +40,7 @@ impl Screen {
                 return Err(Missing::Answers(vec![(slot, Screen::target(target, attempt, was_cut))]));
             };
             let verdict = seen.verdict.get_or_init(|| self.judge(&seen.answer, heard, dialogue, target));
-            let Some(rule) = verdict.rejected_by else {
+            let Some(rule) = verdict.rejected_by.or_else(|| fault(seen.answer.text())) else {
                 return Ok(Good { slot, flags: verdict.flags.clone(), score: None });
             };
             let answer = Arc::clone(&seen.answer);

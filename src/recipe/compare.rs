@@ -1,10 +1,9 @@
 use std::sync::Arc;
 
-use super::judge::{Judge, Ruling, Said, Scale, Scene};
+use super::judge::{Judge, Scale, Scene};
 use super::{Answered, Recipe, Scope, Step};
 use crate::conversation::{
     Answer, Dialogue, Duel, DuelEnd, Finish, Lane, Message, Outcome, Question, Role, Seed, Settings, Slot, Target,
-    Winner,
 };
 
 /// Has systems answer the same conversations and a judge say whose answers are better, each pair in both orders.
@@ -181,39 +180,21 @@ impl Compare {
         }
         let shown = [first, second].map(|side| self.shown(seed, &sides[side], turn));
         duel.is_suspect = [first, second].iter().any(|side| sides[*side].has_suspect(turn));
-        let mut open = Vec::new();
-        for order in 0..2 {
-            let in_order: [&[Arc<Message>]; 2] = [&shown[order], &shown[1 - order]];
-            let prompt = || {
-                self.judge.prompt.about(&Scene {
-                    sides: &in_order,
-                    is_shared: self.history == ComparedHistory::Shared && turn != 0,
-                    is_whole: turn == 0,
-                    turns: if turn == 0 { seed.turns.len() as u32 } else { turn },
-                    reference: self.reference(seed, turn),
-                    criterion: "",
-                    call: order as u32,
-                })
-            };
-            match self.judge.read(answered, turn, call + order as u32, repeat, prompt) {
-                Said::Open(question) => open.push(question),
-                Said::Done(verdict, words) => {
-                    duel.orders[order] = match verdict {
-                        Some(Ruling::Winner(winner)) if order == 0 => Some(winner),
-                        Some(Ruling::Winner(winner)) => Some(winner.turned()),
-                        Some(Ruling::Value(_)) | None => None,
-                    };
-                    duel.words[order] = Some(words);
-                }
-            }
-        }
-        duel.end = match duel.orders {
-            _ if !open.is_empty() => DuelEnd::Open,
-            [Some(one), Some(other)] if one == other => DuelEnd::Decided(one),
-            [Some(_), Some(_)] => DuelEnd::Decided(Winner::Inconsistent),
-            _ => DuelEnd::Unparsed,
+        let prompt = |order: u32| {
+            let in_order: [&[Arc<Message>]; 2] = [&shown[order as usize], &shown[1 - order as usize]];
+            self.judge.prompt.about(&Scene {
+                sides: &in_order,
+                is_shared: self.history == ComparedHistory::Shared && turn != 0,
+                is_whole: turn == 0,
+                turns: if turn == 0 { seed.turns.len() as u32 } else { turn },
+                reference: self.reference(seed, turn),
+                criterion: "",
+                call: order,
+            })
         };
-        (duel, open)
+        let both = self.judge.in_both_orders(answered, turn, call, repeat, prompt);
+        (duel.end, duel.orders, duel.words) = (both.end, both.orders, both.words);
+        (duel, both.open)
     }
 
     /// Returns what the judge sees of one side: everything up to its answer to the turn.

@@ -173,7 +173,7 @@ impl Distill {
         answered: &Answered,
     ) -> Result<Good, Missing> {
         let place = Slot { lane: Lane::Main, turn, attempt: first };
-        self.screen.attempt(&self.target, place, &heard.messages, dialogue, answered)
+        self.screen.attempt(&self.target, place, &heard.messages, dialogue, answered, &|_| None)
     }
 
     /// Returns an answer as the history holds it.

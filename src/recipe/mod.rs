@@ -10,9 +10,11 @@ mod compare;
 mod distill;
 mod evaluate;
 mod judge;
+mod object;
 mod replay;
 mod screen;
 mod simulate;
+mod tutor;
 
 pub use best::{BestOf, Ranker};
 pub use compare::{Compare, ComparedHistory, Side, System};
@@ -22,6 +24,7 @@ pub use judge::{Judge, Prompt, PromptError, Ruling, Scale};
 pub use replay::{Progress, Replay};
 pub use screen::Orphans;
 pub use simulate::{Goal, Move, Simulate, Simulated, SimulatedEnd, UserTurn};
+pub use tutor::{Cast, History, ParseHistoryError, Party, Purpose, Tutor, Tutored, TutoredEnd};
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;

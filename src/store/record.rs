@@ -265,6 +265,8 @@ impl From<Slot> for SlotV1 {
             Lane::Main => 0,
             Lane::User => 1,
             Lane::Judge => 2,
+            Lane::Student => 3,
+            Lane::Grader => 4,
             Lane::System(number) => FIRST_SYSTEM + number,
         };
         Self(lane, slot.turn, slot.attempt)
@@ -277,6 +279,8 @@ impl SlotV1 {
             0 => Lane::Main,
             1 => Lane::User,
             2 => Lane::Judge,
+            3 => Lane::Student,
+            4 => Lane::Grader,
             FIRST_SYSTEM.. if usize::from(self.0 - FIRST_SYSTEM) < SYSTEMS_MAX => Lane::System(self.0 - FIRST_SYSTEM),
             _ => return None,
         };

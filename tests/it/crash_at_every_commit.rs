@@ -9,8 +9,8 @@ use cohobate::conversation::{Answer, ConversationKey, Fingerprint, Outcome, Samp
 use cohobate::model::{Asking, Call, Model, PaceLimits, Simulated};
 use cohobate::quality::{Gate, Profile};
 use cohobate::recipe::{
-    BestOf, Compare, ComparedHistory, Distill, Evaluate, Judge, JudgedHistory, Progress, Prompt, Ranker, Recipe,
-    Replay, Scale, Scope, Simulate, System,
+    BestOf, Cast, Compare, ComparedHistory, Distill, Evaluate, History, Judge, JudgedHistory, Progress, Prompt,
+    Purpose, Ranker, Recipe, Replay, Scale, Scope, Simulate, System, Tutor,
 };
 use cohobate::store::{Entry, MemoryStore, Reader, State, Status};
 use cohobate::worker::{self, Admit, BudgetLimits, Committing, Ended, Served, Silent, Stage, Work, WorkerError};
@@ -27,6 +27,10 @@ fn recipes() -> Vec<(&'static str, Arc<dyn Recipe>)> {
         ("distill through a gate", Arc::new(Distill::new(target(), None).with_gate(gate()))),
         ("distill, the best of two", Arc::new(Distill::new(target(), None).with_best_of(best_of))),
         ("simulate", Arc::new(Simulate::new(target(), user(), 4, vec!["a cook".to_owned()], Some(gate()), None))),
+        ("tutor", tutor(History::Forced, Purpose::Rows)),
+        ("tutor, the student's history", tutor(History::Student, Purpose::Rows)),
+        ("tutor, mixed histories", tutor(History::Mixed(0.5), Purpose::Rows)),
+        ("tutor, scores alone", tutor(History::Forced, Purpose::Scores)),
         ("evaluate", Arc::new(Evaluate::new(judge(Scale::Score), Scope::Both, JudgedHistory::Own, Vec::new()))),
         ("compare", Arc::new(Compare::new(systems(), judge(Scale::Pair), Scope::Turns, ComparedHistory::Own))),
         (
@@ -41,7 +45,12 @@ fn gate() -> Gate {
     Gate::new(Profile::Standard, "loop_char=reject@1.7").unwrap()
 }
 
-/// A model that plays the user.
+fn tutor(history: History, purpose: Purpose) -> Arc<dyn Recipe> {
+    let cast = Cast { student: user(), teacher: target(), grader: target(), judge: judge(Scale::Pair) };
+    Arc::new(Tutor::new(cast, 0, history, purpose, Some(gate()), None))
+}
+
+/// A model that plays the user, or is a student.
 fn user() -> Arc<Target> {
     Target::new("simulated-other", Simulated::DIALECT, Sampling::default())
 }
@@ -167,7 +176,11 @@ proptest! {
     fn a_resumed_run_ends_where_an_uninterrupted_one_ends_and_asks_nothing_twice(seeds in conversations()) {
         for (name, recipe) in recipes() {
             // Each pair of answers is four verdicts: one short conversation fails in as many ways as many long ones.
-            let (conversations, turns) = if name.starts_with("compare") { (2, 1) } else { (usize::MAX, usize::MAX) };
+            let (conversations, turns) = match name.split([' ', ',']).next() {
+                Some("compare") => (2, 1),
+                Some("tutor") => (2, 2),
+                _ => (usize::MAX, usize::MAX),
+            };
             let mut seeds: Vec<Seed> = seeds.iter().take(conversations).cloned().collect();
             for seed in &mut seeds {
                 seed.turns.truncate(turns);

@@ -88,6 +88,10 @@ fault_kinds! {
     SelfAnswer = "self-answer",
     /// A user that is done.
     Done = "done",
+    /// An answer that is the same whatever is asked.
+    Same = "same",
+    /// A grade that quotes what does not stand in the answer.
+    Misquote = "misquote",
     /// A judge's verdict that is for whoever stands first.
     First = "first",
     /// A judge's words without a verdict.
@@ -215,6 +219,18 @@ pub(super) fn effect(kind: FaultKind, answer: &mut Answer) -> Effect {
                         one moves the second, the second holds the third, and so on until everything rests.";
             change(answer, Finish::Complete, "stop", Some(text))
         }
+        FaultKind::Same => {
+            let text = "I am glad that you ask. This is a wide field, and much has been written about it over the years, by people \
+                        who knew it well and by people who did not; it is best to begin with the basics and to go on from there.";
+            change(answer, Finish::Complete, "stop", Some(text))
+        }
+        FaultKind::Misquote => match answer.text().split_once("\"quote\":\"") {
+            Some((before, behind)) => {
+                let text = format!("{before}\"quote\":\"words that nobody has said, {behind}");
+                change(answer, Finish::Complete, "stop", Some(&text))
+            }
+            None => Effect::Answer,
+        },
         FaultKind::First => change(answer, Finish::Complete, "stop", Some("A is better, I should say.\n\n[[A]]")),
         FaultKind::NoVerdict => change(answer, Finish::Complete, "stop", Some(NO_VERDICT)),
         FaultKind::Language => {

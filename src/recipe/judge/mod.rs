@@ -6,12 +6,12 @@ mod ruling;
 pub use prompt::{Prompt, PromptError};
 pub use ruling::{Ruling, Scale};
 
-pub(super) use prompt::Scene;
+pub(super) use prompt::{Scene, transcript};
 
 use std::sync::Arc;
 
 use super::Answered;
-use crate::conversation::{Answer, Finish, Lane, Message, Question, Role, Slot, Target};
+use crate::conversation::{Answer, DuelEnd, Finish, Lane, Message, Question, Role, Slot, Target, Winner};
 
 /// Who judges, and how it is asked.
 #[derive(Clone, Debug)]
@@ -32,7 +32,52 @@ pub(super) enum Said {
     Done(Option<Ruling>, Arc<Answer>),
 }
 
+/// What a judge has said of two answers, each standing first once.
+pub(super) struct BothOrders {
+    /// What it comes to.
+    pub end: DuelEnd,
+    /// Who is better: with the first answer in the first place, then with the second.
+    pub orders: [Option<Winner>; 2],
+    /// The judge's words.
+    pub words: [Option<Arc<Answer>>; 2],
+    /// What must be asked first.
+    pub open: Vec<Question>,
+}
+
 impl Judge {
+    /// Reads what the judge has said in the call with this number and in the next one; `prompt` shows two answers in the order
+    /// with this number.
+    pub(super) fn in_both_orders(
+        &self,
+        answered: &Answered,
+        turn: u32,
+        call: u32,
+        sample: u32,
+        prompt: impl Fn(u32) -> Arc<Message>,
+    ) -> BothOrders {
+        let mut both = BothOrders { end: DuelEnd::Unparsed, orders: [None; 2], words: [None, None], open: Vec::new() };
+        for order in 0..2u32 {
+            match self.read(answered, turn, call + order, sample, || prompt(order)) {
+                Said::Open(question) => both.open.push(question),
+                Said::Done(verdict, words) => {
+                    both.orders[order as usize] = match verdict {
+                        Some(Ruling::Winner(winner)) if order == 0 => Some(winner),
+                        Some(Ruling::Winner(winner)) => Some(winner.turned()),
+                        Some(Ruling::Value(_)) | None => None,
+                    };
+                    both.words[order as usize] = Some(words);
+                }
+            }
+        }
+        both.end = match both.orders {
+            _ if !both.open.is_empty() => DuelEnd::Open,
+            [Some(one), Some(other)] if one == other => DuelEnd::Decided(one),
+            [Some(_), Some(_)] => DuelEnd::Decided(Winner::Inconsistent),
+            _ => DuelEnd::Unparsed,
+        };
+        both
+    }
+
     /// Reads what the judge has said in the call with this number, or returns what to ask. Where the words have no clear
     /// verdict, one more call asks for it alone.
     pub(super) fn read(

@@ -134,7 +134,7 @@ impl Scene<'_> {
 }
 
 /// Writes messages down one after the other, each in its fence; the label of an answer says whose it is.
-fn transcript(messages: &[Arc<Message>], fence: &Fence, side: &str) -> String {
+pub(in crate::recipe) fn transcript(messages: &[Arc<Message>], fence: &Fence, side: &str) -> String {
     let label = |message: &Message| match message.role() {
         Role::Assistant => format!("assistant{side}"),
         other => other.name().to_owned(),

@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use crate::conversation::Winner;
+use crate::conversation::{Winner, behind_thoughts};
 
 /// What a judge may say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl Scale {
     /// `verdict` or `winner` at the very end, or in double square brackets, the last one counting. Where a verdict in the middle is
     /// contradicted by another and none stands in the last line, there is none; nor where it is out of range.
     pub fn read(self, text: &str) -> Option<Ruling> {
-        let text = text.rsplit_once("</think>").map_or(text, |(_, spoken)| spoken);
+        let text = behind_thoughts(text);
         // JSON in the middle may be a piece of an answer that the judge speaks of.
         if let Some(said) = in_json(text) {
             return self.verdict(&said);

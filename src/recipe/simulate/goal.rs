@@ -1,5 +1,6 @@
 use serde_json::{Value, json};
 
+use super::super::object::object_with;
 use crate::conversation::{Answer, Fence, Finish};
 
 /// What a simulated user wants: a card that a model writes once, from what the source's user says.
@@ -40,9 +41,7 @@ impl Goal {
 
     /// Reads a card: the first JSON object in the words that has an intent. Longer lists are cut.
     pub fn read(answer: &Answer) -> Option<Self> {
-        let text = answer.text();
-        let text = text.rsplit_once("</think>").map_or(text, |(_, spoken)| spoken);
-        let value = (answer.finish == Finish::Complete).then(|| object_in(text)).flatten()?;
+        let value = (answer.finish == Finish::Complete).then(|| object_with("intent", answer.text())).flatten()?;
         let entry = |value: &Value| {
             let text = value.as_str()?.trim();
             (!text.is_empty() && text.chars().count() <= ENTRY_LETTERS_MAX).then(|| text.to_owned())
@@ -71,15 +70,4 @@ impl Goal {
             "intent": self.intent, "facts_known": self.facts, "hidden_constraints": self.constraints, "style": self.style,
         })
     }
-}
-
-/// Returns the first JSON object that a text holds.
-pub(in crate::recipe) fn object_in(text: &str) -> Option<Value> {
-    const BRACES_MAX: usize = 16;
-    let starts = text.match_indices('{').take(BRACES_MAX);
-    let mut values = starts.filter_map(|(at, _)| {
-        let mut stream = serde_json::Deserializer::from_str(&text[at..]).into_iter::<Value>();
-        stream.next()?.ok()
-    });
-    values.find(Value::is_object)
 }

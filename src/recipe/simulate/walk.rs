@@ -4,7 +4,9 @@ use super::super::Answered;
 use super::super::attempt::Missing;
 use super::super::screen::{ATTEMPTS_MAX, Screen};
 use super::{Goal, Move, Pause, Simulate};
-use crate::conversation::{Answer, Dialogue, Dice, Digest, Finish, Lane, Message, Question, Role, Seed, Slot, Spoken};
+use crate::conversation::{
+    Answer, Dialogue, Dice, Digest, Finish, Lane, Message, Question, Role, Seed, Slot, Spoken, behind_thoughts,
+};
 use crate::quality::user_turn_fault;
 
 /// A conversation as far as it goes.
@@ -124,7 +126,7 @@ impl Simulate {
         state: &mut Simulated,
     ) -> Result<(), Pause> {
         let dialogue = &mut state.dialogue;
-        let good = match self.screen.attempt(&self.teacher, Slot::main(turn), &heard, dialogue, answered) {
+        let good = match self.screen.attempt(&self.teacher, Slot::main(turn), &heard, dialogue, answered, &|_| None) {
             Ok(good) => good,
             Err(Missing::Answers(missing)) => {
                 let said = dialogue.spoken.iter().map(|spoken| &spoken.message).chain(&heard);
@@ -195,7 +197,7 @@ impl Simulate {
             };
             state.user_answers.push(Arc::clone(answer));
             was_cut = Screen::cut_at(answer).or(was_cut);
-            let text = answer.text().rsplit_once("</think>").map_or(answer.text(), |(_, spoken)| spoken).trim();
+            let text = behind_thoughts(answer.text()).trim();
             if answer.finish == Finish::Complete && text.contains(STOP) {
                 return Ok(Said::Nothing(SimulatedEnd::UserStop));
             }

@@ -1,0 +1,229 @@
+use std::sync::Arc;
+
+use super::answer::Answer;
+use super::message::Message;
+use super::vote::{DuelEnd, Winner};
+
+/// One turn that a student has answered and a teacher has corrected.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lesson {
+    /// The turn, from 1.
+    pub turn: u32,
+    /// What the student was asked: the messages of its question, no more and no less.
+    pub prompt: Vec<Arc<Message>>,
+    /// Whose words the answers in `prompt` are that a model has written in this conversation, in order.
+    pub history: Vec<Speaker>,
+    /// What the student said.
+    pub student: Arc<Answer>,
+    /// The rule by which code rejects it; such an answer is not graded.
+    pub fault: Option<&'static str>,
+    /// The teacher's grade for it.
+    pub grade: Option<Grade>,
+    /// What the student should have said; none where it was not asked for or there is none.
+    pub correction: Option<Correction>,
+}
+
+/// Whose words an answer of the history is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaker {
+    /// The student's own, kept or not corrected.
+    Student,
+    /// The teacher's.
+    Teacher,
+}
+
+impl Speaker {
+    /// Returns the name in outputs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Speaker::Student => "student",
+            Speaker::Teacher => "teacher",
+        }
+    }
+}
+
+/// A teacher's grade for one answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Grade {
+    /// From 1, worthless, to 10, excellent.
+    pub score: f64,
+    /// What is wrong with the answer.
+    pub flaws: Vec<Flaw>,
+    /// What is to be done with it, as the teacher said.
+    pub verdict: Remedy,
+}
+
+/// Something that is wrong with an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flaw {
+    /// Words of the answer, letter for letter; never empty.
+    pub quote: String,
+    /// One of [`Flaw::KINDS`].
+    pub kind: &'static str,
+    /// What should stand there.
+    pub fix: String,
+}
+
+impl Flaw {
+    /// The kinds of errors. The last one stands for all others.
+    pub const KINDS: [&'static str; 9] =
+        ["factual", "reasoning", "instruction", "omission", "format", "language", "style", "safety", "other"];
+}
+
+/// What is to be done with a student's answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Remedy {
+    /// Nothing: it is good.
+    Keep,
+    /// A few edits.
+    Revise,
+    /// Another answer.
+    Rewrite,
+}
+
+impl Remedy {
+    /// Every remedy with the name that a grade gives it.
+    pub const ALL: [(&'static str, Remedy); 3] =
+        [("keep", Remedy::Keep), ("revise", Remedy::Revise), ("rewrite", Remedy::Rewrite)];
+
+    /// Returns the name that a grade gives it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Remedy::Keep => "keep",
+            Remedy::Revise => "revise",
+            Remedy::Rewrite => "rewrite",
+        }
+    }
+}
+
+impl Grade {
+    /// From here on an answer is good: it may be kept, and is called desirable in unpaired preferences.
+    pub const GOOD_SCORE: f64 = 7.0;
+    /// Below this an answer is not worth an edit.
+    pub const EDITABLE_SCORE: f64 = 4.0;
+    /// The grade of an answer that code rejects, without asking anybody.
+    pub const WORTHLESS_SCORE: f64 = 1.0;
+
+    /// Returns what is done with the answer: what the teacher said, where its own score and errors allow that.
+    pub fn remedy(&self) -> Remedy {
+        match self.verdict {
+            Remedy::Keep if self.score >= Self::GOOD_SCORE => Remedy::Keep,
+            Remedy::Keep | Remedy::Revise if self.score >= Self::EDITABLE_SCORE && !self.flaws.is_empty() => {
+                Remedy::Revise
+            }
+            _ => Remedy::Rewrite,
+        }
+    }
+}
+
+/// What a student should have said.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Correction {
+    /// How it came about.
+    pub remedy: Remedy,
+    /// The words: the student's own where they are kept.
+    pub answer: Arc<Answer>,
+    /// The teacher's grade for it, by the same rubric in a call of its own.
+    pub grade: Option<Grade>,
+    /// Whether it and the student's answer make a pair.
+    pub pairing: Pairing,
+}
+
+/// Whether two answers make a pair for preference training.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Pairing {
+    /// Not everything is answered that decides it.
+    Open,
+    /// They do: a judge that did not know whose is which preferred the correction in both orders. So much higher is its grade.
+    Accepted(f64),
+    /// They do not, for this reason.
+    Refused(&'static str),
+}
+
+impl Pairing {
+    /// Returns what a judge's verdict and the two scores come to; the correction stood first.
+    pub fn of(duel: DuelEnd, correction: Option<f64>, student: Option<f64>) -> Self {
+        match (duel, correction.zip(student)) {
+            (DuelEnd::Open, _) => Pairing::Open,
+            (DuelEnd::Decided(Winner::First), Some((correction, student))) if correction >= student => {
+                Pairing::Accepted(correction - student)
+            }
+            // The grader says the opposite of what the judge says.
+            (DuelEnd::Decided(Winner::First), Some(_)) => Pairing::Refused("contradicted"),
+            (DuelEnd::Decided(Winner::First), None) => Pairing::Refused("ungraded"),
+            (DuelEnd::Decided(Winner::Inconsistent), _) => Pairing::Refused("inconsistent"),
+            (DuelEnd::Decided(Winner::Second | Winner::Tie), _) => Pairing::Refused("not_better"),
+            (DuelEnd::Unparsed | DuelEnd::FirstMissing | DuelEnd::SecondMissing | DuelEnd::BothMissing, _) => {
+                Pairing::Refused("unparsed")
+            }
+        }
+    }
+
+    /// Returns it in a word, as outputs and reports have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Pairing::Open => "unanswered",
+            Pairing::Accepted(_) => "accepted",
+            Pairing::Refused(reason) => reason,
+        }
+    }
+}
+
+impl Lesson {
+    /// The correction is so much better that the turn is hard for the student (Lion: Jiang et al. 2023, arXiv 2305.12870).
+    pub const HARD_MARGIN: f64 = 1.0;
+
+    /// Returns the student's score; none where it was not graded.
+    pub fn student_score(&self) -> Option<f64> {
+        let by_code = self.fault.map(|_| Grade::WORTHLESS_SCORE);
+        by_code.or_else(|| self.grade.as_ref().map(|grade| grade.score))
+    }
+
+    /// Returns the correction's score.
+    pub fn correction_score(&self) -> Option<f64> {
+        self.correction.as_ref()?.grade.as_ref().map(|grade| grade.score)
+    }
+
+    /// True where the student has much to learn.
+    pub fn is_hard(&self) -> bool {
+        let scores = self.correction_score().zip(self.student_score());
+        scores.is_some_and(|(correction, student)| correction - student >= Self::HARD_MARGIN)
+    }
+
+    /// True where the correction is other words than the student's.
+    pub fn is_corrected(&self) -> bool {
+        self.correction.as_ref().is_some_and(|correction| correction.answer.text() != self.student.text())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remedy_must_fit_its_own_score_and_errors() {
+        let flaw = || Flaw { quote: "x".to_owned(), kind: "other", fix: "y".to_owned() };
+        let remedy = |score, flaws: usize, verdict| {
+            Grade { score, flaws: (0..flaws).map(|_| flaw()).collect(), verdict }.remedy()
+        };
+        assert_eq!(remedy(8.0, 0, Remedy::Keep), Remedy::Keep);
+        // What is called good and graded as bad is not kept.
+        assert_eq!(remedy(5.0, 1, Remedy::Keep), Remedy::Revise);
+        assert_eq!(remedy(5.0, 0, Remedy::Keep), Remedy::Rewrite);
+        assert_eq!(remedy(8.0, 1, Remedy::Revise), Remedy::Revise);
+        // There is nothing to revise where no error is named.
+        assert_eq!(remedy(8.0, 0, Remedy::Revise), Remedy::Rewrite);
+        assert_eq!(remedy(3.0, 2, Remedy::Revise), Remedy::Rewrite);
+        assert_eq!(remedy(9.0, 2, Remedy::Rewrite), Remedy::Rewrite);
+    }
+
+    #[test]
+    fn a_pair_needs_a_judge_and_a_grader_that_agree() {
+        let first = DuelEnd::Decided(Winner::First);
+        assert_eq!(Pairing::of(first, Some(8.0), Some(5.0)), Pairing::Accepted(3.0));
+        assert_eq!(Pairing::of(first, Some(4.0), Some(5.0)), Pairing::Refused("contradicted"));
+        assert_eq!(Pairing::of(first, None, Some(5.0)), Pairing::Refused("ungraded"));
+        assert_eq!(Pairing::of(DuelEnd::Decided(Winner::Tie), Some(8.0), Some(5.0)), Pairing::Refused("not_better"));
+        assert_eq!(Pairing::of(DuelEnd::Open, Some(8.0), Some(5.0)), Pairing::Open);
+    }
+}

@@ -1,0 +1,83 @@
+mod parts;
+mod words;
+
+use super::{Asking, Call, Model};
+use crate::conversation::{Answer, Dice, Finish, Message, Question, Role, Usage, estimate_tokens};
+
+/// A model that needs no server: plausible words, chosen by a hash of everything that is asked.
+///
+/// The same question gives the same answer on every machine; another history, temperature or sample index
+/// gives another. For trying the program, for tests and for load.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Simulated;
+
+impl Simulated {
+    /// The dialect's name in fingerprints: its answers are nobody else's.
+    pub const DIALECT: &'static str = "simulated";
+
+    /// Returns the answer to `question`.
+    pub fn answer(question: &Question, attempt: u32) -> Answer {
+        let mut dice = Dice::new("simulated", &key(question));
+        let prompt = question.messages.iter().rev().find(|message| message.role() == Role::User);
+        let prompt = prompt.map_or("", |message| message.content());
+        let full = parts::play(question, &mut dice).unwrap_or_else(|| words::compose(prompt, &mut dice));
+        let limit = question.target.sampling().max_tokens.map_or(usize::MAX, |limit| limit as usize);
+        let (text, cut) = cut_to_tokens(&full, limit);
+        let prompt_tokens = question.messages.iter().map(|message| estimate_tokens(message.content()) + 4).sum();
+        Answer {
+            message: Message::new(Role::Assistant, text),
+            reasoning: None,
+            finish: if cut { Finish::Length } else { Finish::Complete },
+            finish_reason: if cut { "length" } else { "stop" }.to_owned(),
+            model: question.target.model().to_owned(),
+            system_fingerprint: None,
+            usage: Usage {
+                prompt_tokens: Some(prompt_tokens),
+                cached_tokens: None,
+                completion_tokens: Some(token_ends(text).count() as u64),
+                reasoning_tokens: None,
+            },
+            attempts: attempt,
+        }
+    }
+}
+
+impl Model for Simulated {
+    fn ask<'a>(&'a self, call: Call<'a>) -> Asking<'a> {
+        Box::pin(std::future::ready(Ok(Self::answer(call.question, call.attempt)).into()))
+    }
+}
+
+/// Everything that may change the answer and is visible on the wire, so that the built-in model and the mock
+/// server say the same.
+fn key(question: &Question) -> Vec<u8> {
+    let mut key = question.target.model().as_bytes().to_vec();
+    key.extend_from_slice(format!("{:?}{}", question.target.sampling(), question.sample).as_bytes());
+    question.messages.iter().for_each(|message| key.extend_from_slice(&message.digest().0));
+    key
+}
+
+/// Returns where each token of `text` ends: a token is a word with the space after it, or one Han character.
+pub fn token_ends(text: &str) -> impl Iterator<Item = usize> {
+    let mut characters = text.char_indices().peekable();
+    std::iter::from_fn(move || {
+        loop {
+            let (at, character) = characters.next()?;
+            let end = at + character.len_utf8();
+            let ends_here = character.is_whitespace() || character as u32 >= 0x2e80;
+            if ends_here || characters.peek().is_none() {
+                return Some(end);
+            }
+        }
+    })
+}
+
+fn cut_to_tokens(text: &str, limit: usize) -> (&str, bool) {
+    match token_ends(text).take(limit.saturating_add(1)).enumerate().last() {
+        Some((index, _)) if index >= limit => {
+            let end = limit.checked_sub(1).and_then(|last| token_ends(text).nth(last)).unwrap_or(0);
+            (&text[..end], true)
+        }
+        _ => (text, false),
+    }
+}
