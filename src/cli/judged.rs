@@ -13,6 +13,9 @@ use crate::worker::Seeds;
 
 /// Tokens of a judgment where nobody has said otherwise, as the MT-Bench judge has them.
 const JUDGMENT_TOKENS: u32 = 2048;
+/// How judges and graders are asked where their profiles do not say.
+pub const JUDGE_SAMPLING: Sampling =
+    Sampling { temperature: Some(0.0), top_p: None, max_tokens: Some(JUDGMENT_TOKENS), seed: None };
 /// Verdicts on the same matter.
 const REPEATS_MAX: u32 = 64;
 
@@ -21,8 +24,7 @@ pub fn find_judge(options: &Options) -> Result<Found, CliError> {
     let Some(name) = options.judge.as_deref() else {
         return Err(CliError::usage("no judge is named", "add --judge NAME@URL, or --judge simulated to try it out"));
     };
-    let sampling = Sampling { temperature: Some(0.0), max_tokens: Some(JUDGMENT_TOKENS), ..Sampling::default() };
-    find(name, options, sampling)
+    find(name, options, JUDGE_SAMPLING)
 }
 
 /// Returns how the judge is asked.

@@ -26,6 +26,7 @@ mod signals;
 mod simulate;
 mod status;
 mod store;
+mod tutor;
 mod verify;
 
 use std::process::ExitCode;
@@ -58,6 +59,7 @@ enum Command {
     Compare(Box<compare::CompareArgs>),
     Agreement(agreement::AgreementArgs),
     Simulate(Box<simulate::SimulateArgs>),
+    Tutor(Box<tutor::TutorArgs>),
     Status(status::StatusArgs),
     Verify(verify::VerifyArgs),
     Mock(mock::MockArgs),
@@ -76,6 +78,7 @@ pub fn main() -> ExitCode {
         Command::Evaluate(args) => evaluate::run(args),
         Command::Compare(args) => compare::run(*args),
         Command::Simulate(args) => simulate::run(*args),
+        Command::Tutor(args) => tutor::run(*args),
         Command::Agreement(args) => agreement::run(&args),
         Command::Status(args) => status::run(args),
         Command::Verify(args) => verify::run(args),

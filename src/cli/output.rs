@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::error::CliError;
+use super::error::{CliError, exit_code};
 use super::first_pass::{Row, Rows};
 use super::options::Options;
-use crate::conversation::{Dialogue, Outcome, Price, Role, Seed};
+use crate::conversation::{ConversationKey, Dialogue, Outcome, Price, Role, Seed};
 use crate::dataset::expand;
 use crate::export::{
     Format, Incomplete, OutputError, OutputFile, Sink, Unfit, incomplete_row, is_directory, pairs, record,
@@ -198,7 +198,7 @@ impl Writer<'_> {
     /// Returns why a conversation has open questions, and whether asking again may help: a failure that the store
     /// knows, or nobody asked yet.
     fn unanswered(&self, seed: &Seed) -> Result<(&'static str, String, bool), CliError> {
-        let key = crate::conversation::ConversationKey::new(self.recipe.settings(), &seed.digest());
+        let key = ConversationKey::new(self.recipe.settings(), &seed.digest());
         Ok(match self.store.state(&key)?.map(|state| state.status) {
             Some(Status::Failed { turn, reason, permanent }) => {
                 ("failed", format!("turn {}: {reason}", turn + 1), !permanent)
@@ -275,6 +275,10 @@ impl Missing {
         Self { path, file: None, count: 0 }
     }
 
+    pub fn at(path: String) -> Self {
+        Self { path: Some(path), file: None, count: 0 }
+    }
+
     pub fn add(&mut self, row: &Incomplete<'_>) -> Result<(), CliError> {
         self.count += 1;
         let Some(path) = &self.path else { return Ok(()) };
@@ -300,6 +304,48 @@ impl Missing {
             (None, None) => Ok(None),
         }
     }
+}
+
+/// Returns why a conversation has open questions, as a code and in full: its context is full, something else failed for good, or
+/// `stop`.
+pub fn why_open(
+    store: &dyn Reader,
+    recipe: &dyn Recipe,
+    seed: &Seed,
+    stop: &'static str,
+) -> Result<(&'static str, String), CliError> {
+    let key = ConversationKey::new(recipe.settings(), &seed.digest());
+    Ok(match store.state(&key)?.map(|state| state.status) {
+        Some(Status::Failed { reason, .. }) if reason.contains("context") => ("context", reason),
+        Some(Status::Failed { reason, .. }) => ("failed", reason),
+        _ => (stop, stop.to_owned()),
+    })
+}
+
+/// Makes a directory for outputs, and fails where nothing can be written into it, or where what is read would be written over: files
+/// whose names begin as ours do.
+pub fn check_directory(directory: &str, read: &[&str], ours: &[&str]) -> Result<(), CliError> {
+    let fault = |error: std::io::Error| CliError {
+        code: exit_code::STORE,
+        message: format!("cannot write to {directory}: {error}"),
+        hint: Some("name a directory that can be written to with -o".to_owned()),
+    };
+    std::fs::create_dir_all(directory).map_err(fault)?;
+    drop(OutputFile::create(&format!("{directory}/report.json"))?);
+    let resolved = |path: &Path| path.canonicalize().ok();
+    let files = read.iter().flat_map(|name| expand(name).unwrap_or_default());
+    for path in files {
+        let path = Path::new(&path);
+        let name = path.file_name().map_or("".into(), |name| name.to_string_lossy());
+        let is_ours = ours.iter().any(|start| name.starts_with(start));
+        let parent = resolved(path).and_then(|path| path.parent().map(Path::to_owned));
+        if is_ours && parent.is_some() && parent == resolved(Path::new(directory)) {
+            let message =
+                format!("{} is read, and lies in {directory}, where it would be written over", path.display());
+            return Err(CliError::usage(message, "give -o another directory"));
+        }
+    }
+    Ok(())
 }
 
 /// Fails where the output cannot be written, before anything is paid.

@@ -14,14 +14,14 @@ use super::options::{
     DuplicateArgs, GateArgs, GateProfile, Options, ReadArgs, RemainArgs, RuleArgs, RunArgs, SamplingArgs, StoreArgs,
     SystemArgs, WriteArgs,
 };
-use super::output::{Missing, check_output, check_writable, would_empty};
+use super::output::{Missing, check_output, check_writable, why_open, would_empty};
 use super::{CliError, CliResult};
-use crate::conversation::{ConversationKey, Price, Role, Seed};
+use crate::conversation::{Price, Role, Seed};
 use crate::export::{Format, Incomplete, Sink, Unfit, record};
 use crate::recipe::{Goal, Move, Recipe, Replay, Simulate, Simulated, SimulatedEnd};
 use crate::report::words::{counted, number};
 use crate::report::{ProgressMode, RoleCost, SimulationReport, Told, simulation_page, words};
-use crate::store::{Reader, Status};
+use crate::store::Reader;
 use crate::worker::{self, Ended, StopReason};
 
 /// Continue dialogues with a model that plays the user
@@ -299,13 +299,8 @@ impl Writing<'_> {
         if let Some(end) = state.end {
             return Ok((state, end.name(), end.reason()));
         }
-        let key = ConversationKey::new(self.recipe.settings(), &seed.digest());
-        let status = self.store.state(&key)?.map(|state| state.status);
-        Ok(match status {
-            Some(Status::Failed { reason, .. }) if reason.contains("context") => (state, "context", reason),
-            Some(Status::Failed { reason, .. }) => (state, "failed", reason),
-            _ => (state, self.stop, self.stop.to_owned()),
-        })
+        let (kind, reason) = why_open(self.store, self.recipe, seed, self.stop)?;
+        Ok((state, kind, reason))
     }
 
     fn count(&self, seed: &Seed, state: &Simulated, (end, reason): (&str, &str), report: &mut SimulationReport) {

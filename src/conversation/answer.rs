@@ -28,6 +28,11 @@ impl Answer {
     pub fn text(&self) -> &str {
         self.message.content()
     }
+
+    /// True where the model came to its own end.
+    pub fn is_whole(&self) -> bool {
+        self.finish == Finish::Complete
+    }
 }
 
 /// How an answer ended. Only [`Finish::Complete`] is a whole answer.

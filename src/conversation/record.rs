@@ -18,6 +18,8 @@ pub struct Record {
     pub rejected: Option<Line>,
     /// Whether the last line is good.
     pub label: Option<bool>,
+    /// Where it is about one turn of a conversation alone: which, from 1.
+    pub turn: Option<u32>,
 }
 
 impl Record {

@@ -8,6 +8,7 @@ mod card;
 mod column;
 mod file;
 mod incomplete;
+mod lesson;
 mod llama_factory;
 mod ms_swift;
 mod openai;
@@ -18,13 +19,16 @@ mod shards;
 mod sharegpt;
 mod sink;
 mod strict;
+mod table;
 mod trl;
 
 pub use column::{Column, Kind, Leaf};
 pub use file::{OutputError, OutputFile};
 pub use incomplete::{Incomplete, incomplete_row};
+pub use lesson::{critique_row, hard_record, lesson_labels, lesson_pair, lesson_record};
 pub use record::{pairs, record};
 pub use sink::{Sink, is_directory};
+pub use table::Table;
 
 use std::path::Path;
 

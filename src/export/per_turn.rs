@@ -47,7 +47,7 @@ impl Format for PerTurn {
                 message
             });
             let messages: Vec<Value> = messages.collect();
-            let id = format!("{}#{number}", record.id);
+            let id = format!("{}#{}", record.id, record.turn.unwrap_or(number));
             let row = json!({"id": id, "messages": messages, "meta": record.meta});
             push_row(out, &with_tools(row, record));
         }

@@ -55,10 +55,7 @@ pub fn pairs(seed: &Seed, dialogue: &Dialogue) -> Vec<Record> {
 }
 
 fn meta(seed: &Seed, dialogue: &Dialogue) -> Map<String, Value> {
-    let mut meta: Map<String, Value> = seed.columns.clone();
-    if let Some(turns) = meta.shift_remove("turns") {
-        meta.insert("source_turns".to_owned(), turns);
-    }
+    let mut meta = columns(seed);
     let spoken = dialogue.spoken.iter().filter_map(|spoken| Some((spoken, spoken.answer.as_deref()?)));
     let turns = (0u32..).zip(spoken).map(|(number, (spoken, answer))| {
         let mut turn = turn(answer);
@@ -77,6 +74,15 @@ fn meta(seed: &Seed, dialogue: &Dialogue) -> Map<String, Value> {
     });
     meta.insert("turns".to_owned(), turns.collect());
     meta
+}
+
+/// Returns the source row's other columns.
+pub(super) fn columns(seed: &Seed) -> Map<String, Value> {
+    let mut columns = seed.columns.clone();
+    if let Some(turns) = columns.shift_remove("turns") {
+        columns.insert("source_turns".to_owned(), turns);
+    }
+    columns
 }
 
 fn turn(answer: &Answer) -> Value {

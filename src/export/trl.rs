@@ -21,7 +21,7 @@ impl Format for PromptCompletion {
         let start = out.len();
         for (number, (at, line)) in (1..).zip(learned) {
             let prompt: Vec<Value> = record.lines[..at].iter().map(message).collect();
-            let id = format!("{}#{number}", record.id);
+            let id = format!("{}#{}", record.id, record.turn.unwrap_or(number));
             let row = json!({"id": id, "prompt": prompt, "completion": [thoughtful(line)], "meta": record.meta});
             push_row(out, &with_tools(row, record));
         }

@@ -245,7 +245,7 @@ struct Examples {
 const EXAMPLES: usize = 5;
 const EXAMPLE_SEED: u64 = 0x6475_656c_7320_2121;
 /// Fewer conversations give no verdict.
-const CONVERSATIONS_MIN: u64 = 5;
+pub(super) const CONVERSATIONS_MIN: u64 = 5;
 /// From so many conversations on the bootstrap's interval can be trusted alone.
 const BOOTSTRAP_MIN: u64 = 50;
 /// A judge that changes its mind with the order more often than this says nothing.

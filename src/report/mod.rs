@@ -11,15 +11,17 @@ mod quality;
 mod simulation;
 pub mod summary;
 mod tally;
+mod tutoring;
 mod votes;
 pub mod words;
 
 pub use agreement::{AgreementReport, GroupAgreement, Share};
 pub use comparison::{Compared, ComparedReport, Comparison, ComparisonReport, ControlReport, ControlsReport};
 pub use evaluation::{CostReport, DatasetReport, Evaluation, EvaluationReport, JudgeReport, Judged};
-pub use page::{comparison_page, evaluation_page, quality_page, simulation_page};
+pub use page::{comparison_page, evaluation_page, quality_page, simulation_page, tutoring_page};
 pub use progress::{Progress, ProgressMode, Watcher};
 pub use quality::{QualityReport, RuleCount};
 pub use simulation::{RoleCost, SimulationReport, Told};
 pub use tally::{Tally, Totals};
+pub use tutoring::{Pass, PassReport, Tutoring, TutoringReport};
 pub use votes::{Ballot, ConversationScores, PairReport, SystemReport, adjusted_score};

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde::Serialize;
 
-use super::words::{counted, money, number};
+use super::words::{counted, list, money, number};
 use crate::conversation::{Answer, Price};
 use crate::quality::Words;
 
@@ -172,32 +172,25 @@ impl SimulationReport {
 
     /// Returns the table for people.
     pub fn lines(&self) -> Vec<String> {
-        let list = |entries: Vec<(String, u64)>| {
-            entries.iter().map(|(name, count)| format!("{} × {name}", number(*count))).collect::<Vec<_>>().join(", ")
-        };
         let mut lines = Vec::new();
         let mut row = |name: &str, text: String| {
             if !text.is_empty() {
                 lines.push(format!("  {name:<11}{text}"));
             }
         };
-        row("turns", list(self.lengths.iter().map(|(turns, count)| (format!("{turns} turns"), *count)).collect()));
-        row("ended", list(self.reasons.clone().into_iter().collect()));
-        row("moves", list(named(&self.moves)));
+        row("turns", list(self.lengths.iter().map(|(turns, count)| (counted(u64::from(*turns), "turn"), count))));
+        row("ended", list(&self.reasons));
+        row("moves", list(&self.moves));
         row("source", self.source.line());
         let referring = self.referring.map_or(String::new(), |share| format!(", {:.0} % refer back", share * 100.0));
         row("simulated", format!("{}{referring}", self.simulated.line()));
-        row("rejected", list(named(&self.rejected)));
+        row("rejected", list(&self.rejected));
         if self.goals_unread > 0 {
             row("goals", format!("{} could not be read", number(self.goals_unread)));
         }
         lines.extend(self.roles.iter().map(|(role, cost)| cost.line(role)));
         lines
     }
-}
-
-fn named(counts: &BTreeMap<&'static str, u64>) -> Vec<(String, u64)> {
-    counts.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
 }
 
 /// Returns the words of a text by which it is known what it speaks of.

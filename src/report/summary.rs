@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::quality::QualityReport;
 use super::tally::Tally;
-use super::words::{counted, duration, money, number};
+use super::words::{counted, duration, list, money, number};
 
 /// What of a run the tally does not know.
 #[derive(Clone, Debug, Default)]
@@ -62,7 +62,7 @@ pub fn summary(tally: &Tally, elapsed: Duration, closing: &Closing) -> String {
         row("shared", format!("{} between equal conversations", counted(tally.shared, "turn")));
     }
     if tally.failure_count() > 0 {
-        row("failed", format!("{} ({})", counted(tally.failure_count(), "call"), list(tally.failures.iter())));
+        row("failed", format!("{} ({})", counted(tally.failure_count(), "call"), list(&tally.failures)));
     }
     if let Some(text) = efficiency(tally) {
         row("efficiency", text);
@@ -79,7 +79,7 @@ pub fn summary(tally: &Tally, elapsed: Duration, closing: &Closing) -> String {
         quality.lines().into_iter().for_each(|line| row("", line));
     }
     if !closing.changed.is_empty() {
-        row("changed", list(closing.changed.iter()));
+        row("changed", list(&closing.changed));
     }
     if !closing.left_out.is_empty() {
         let entries = closing.left_out.iter().map(|(reason, count)| (reason, count));
@@ -164,8 +164,4 @@ fn efficiency(tally: &Tally) -> Option<String> {
     let percent = bound.efficiency() * 100.0;
     let (busy, slots, chain) = (duration(bound.busy), bound.slots, duration(bound.longest_chain));
     Some(format!("{percent:.1} % of what the server allows ({busy} of calls, {slots:.0} at a time, longest {chain})"))
-}
-
-fn list<'a>(entries: impl Iterator<Item = (&'a String, &'a u64)>) -> String {
-    entries.map(|(reason, count)| format!("{count} × {reason}")).collect::<Vec<_>>().join(", ")
 }

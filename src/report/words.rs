@@ -1,11 +1,12 @@
 //! What is said to people, and numbers, durations and money as people read them; plurals in one place.
 
+use std::fmt::Display;
 use std::io::Write;
 use std::time::Duration;
 
 /// Prints a line for people on standard error. Where nobody reads it any more, the work goes on: a closed pipe or a
 /// full log must not take a paid answer with it.
-pub fn tell(line: impl std::fmt::Display) {
+pub fn tell(line: impl Display) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
@@ -26,6 +27,12 @@ pub fn number(count: u64) -> String {
 pub fn counted(count: u64, noun: &str) -> String {
     let ending = if count == 1 { "" } else { "s" };
     format!("{} {noun}{ending}", number(count))
+}
+
+/// Returns counts in words: `3 × this, 4 × that`.
+pub fn list<'a, Name: Display>(counts: impl IntoIterator<Item = (Name, &'a u64)>) -> String {
+    let words = counts.into_iter().map(|(name, count)| format!("{} × {name}", number(*count)));
+    words.collect::<Vec<_>>().join(", ")
 }
 
 /// Returns a duration in at most two units: `0.4 s`, `12 s`, `3 min 20 s`, `7 h 05 min`.

@@ -40,7 +40,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         module: "export",
         may_import: &["conversation"],
-        may_name: &["parquet", "arrow_json", "arrow_schema", "serde", "serde_json", "flate2", "zstd"],
+        may_name: &["csv", "parquet", "arrow_json", "arrow_schema", "serde", "serde_json", "flate2", "zstd"],
     },
     Layer {
         module: "model",

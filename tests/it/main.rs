@@ -34,3 +34,4 @@ mod secrets;
 mod simulating;
 mod simulation;
 mod store_on_disk;
+mod tutoring;

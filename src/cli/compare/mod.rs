@@ -8,7 +8,6 @@ mod systems;
 mod writing;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,9 +24,9 @@ use super::judged::{Beside, JudgedRows, find_judge, judge, scope};
 use super::options::{
     DuplicateArgs, JudgeArgs, Options, ReadArgs, RuleArgs, RunArgs, SamplingArgs, StoreArgs, VerdictArgs,
 };
+use super::output::check_directory;
 use super::{CliError, CliResult, agreement};
 use crate::conversation::Vote;
-use crate::export::OutputFile;
 use crate::recipe::{Compare, ComparedHistory, Recipe, Scale};
 use crate::report::words::counted;
 use crate::report::{
@@ -132,7 +131,7 @@ async fn compare(args: CompareArgs) -> CliResult {
     let directory = args.output.trim_end_matches('/').to_owned();
     let files = entrants.iter().filter_map(Entrant::file).chain(options.references.as_deref());
     let read: Vec<&str> = inputs.iter().chain(&args.human).map(String::as_str).chain(files).collect();
-    check_directory(&directory, &read)?;
+    check_directory(&directory, &read, &["answers-", "verdicts", "report."])?;
     let human = agreement::votes(&args.human)?;
     let found = find_judge(&options)?;
     let history = if args.history == "shared" { ComparedHistory::Shared } else { ComparedHistory::Own };
@@ -361,28 +360,6 @@ fn begun_on(store: &DiskStore, recipe: &dyn Recipe) -> Result<String, CliError> 
         None => jiff::Timestamp::now(),
     };
     Ok(started.strftime("%Y-%m-%d").to_string())
-}
-
-/// Makes the directory, and fails where nothing can be written into it.
-fn check_directory(directory: &str, read: &[&str]) -> Result<(), CliError> {
-    let fault = |error: std::io::Error| CliError {
-        code: exit_code::STORE,
-        message: format!("cannot write to {directory}: {error}"),
-        hint: Some("name a directory that can be written to with -o".to_owned()),
-    };
-    std::fs::create_dir_all(directory).map_err(fault)?;
-    drop(OutputFile::create(&format!("{directory}/verdicts.jsonl"))?);
-    // What is read must not lie where it would be written over.
-    let parent = |path: &str| Path::new(path).canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned));
-    for path in read {
-        let name = Path::new(path).file_name().map_or("".into(), |name| name.to_string_lossy());
-        let is_ours = ["answers-", "verdicts", "report."].iter().any(|start| name.starts_with(start));
-        if is_ours && parent(path) == Path::new(directory).canonicalize().ok() {
-            let message = format!("{path} is read, and lies in {directory}, where it would be written over");
-            return Err(CliError::usage(message, "give -o another directory"));
-        }
-    }
-    Ok(())
 }
 
 /// Prices by model.

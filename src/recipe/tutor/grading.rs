@@ -40,17 +40,15 @@ impl Tutor {
         answered: &Answered,
         tutored: &mut Tutored,
     ) -> Graded {
-        let request = || Message::new(Role::User, request(prompt, answer));
-        let mut last: Option<(Fault, Arc<Answer>)> = None;
+        let mut said_wrong: Vec<(Fault, Arc<Answer>)> = Vec::new();
         for attempt in 0..ATTEMPTS_MAX {
             let slot = Slot { lane: Lane::Grader, turn, attempt: first + attempt };
             let Some(said) = answered.get(slot) else {
-                let mut messages = vec![request()];
-                match last {
-                    Some((Fault(_, complaint), said)) if !said.text().trim().is_empty() => {
-                        messages.extend([Arc::clone(&said.message), Message::new(Role::User, complaint)]);
-                    }
-                    _ => {}
+                let mut messages = vec![Message::new(Role::User, request(prompt, answer))];
+                // A server may refuse a message without words.
+                for (Fault(_, complaint), said) in said_wrong.iter().filter(|(_, said)| !said.text().trim().is_empty())
+                {
+                    messages.extend([Arc::clone(&said.message), Message::new(Role::User, complaint.as_str())]);
                 }
                 let target = Arc::clone(&self.cast.grader);
                 return Graded::Open(Question { slot, target, sample: attempt, messages });
@@ -58,10 +56,10 @@ impl Tutor {
             tutored.paid.push((Party::Grader, Arc::clone(said)));
             match read(said, answer) {
                 Ok(grade) => return Graded::Done(grade),
-                Err(fault) => last = Some((fault, Arc::clone(said))),
+                Err(fault) => said_wrong.push((fault, Arc::clone(said))),
             }
         }
-        Graded::Invalid(last.map_or("no_json", |(Fault(code, _), _)| code))
+        Graded::Invalid(said_wrong.last().map_or("no_json", |(Fault(code, _), _)| code))
     }
 }
 

@@ -5,11 +5,13 @@ mod comparison;
 mod evaluation;
 mod quality;
 mod simulation;
+mod tutoring;
 
 pub use comparison::comparison_page;
 pub use evaluation::evaluation_page;
 pub use quality::quality_page;
 pub use simulation::simulation_page;
+pub use tutoring::tutoring_page;
 
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment};

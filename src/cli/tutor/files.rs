@@ -1,0 +1,163 @@
+use std::collections::BTreeMap;
+
+use crate::cli::CliError;
+use crate::cli::output::Missing;
+use crate::conversation::{Lesson, Pairing, Record, Seed};
+use crate::export::{
+    FORMATS, Format, Incomplete, OutputFile, Sink, Table, Unfit, critique_row, hard_record, lesson_labels, lesson_pair,
+    lesson_record, named,
+};
+
+/// What a round leaves to train on.
+pub struct Files {
+    sft: Sink,
+    dpo: Sink,
+    kto: Sink,
+    hard: Sink,
+    critique: OutputFile,
+    pub missing: Missing,
+    pub rows: BTreeMap<&'static str, u64>,
+}
+
+/// Formats in which the answers before the correction are not learned, whatever the trainer.
+const SFT_FORMATS: [&str; 2] = ["trl-prompt-completion", "per-turn"];
+
+/// Returns the format of `sft.jsonl`.
+pub fn sft_format(name: Option<&str>) -> Result<&'static dyn Format, CliError> {
+    let name = name.unwrap_or(SFT_FORMATS[0]);
+    let format = named(name).filter(|format| SFT_FORMATS.contains(&format.name()));
+    format.ok_or_else(|| {
+        let hint = format!(
+            "give --to {}; `cohobate convert DIR/sft.jsonl --to {name}` makes another",
+            SFT_FORMATS.join(" or --to ")
+        );
+        CliError::usage(format!("sft.jsonl cannot be written as {name}"), hint)
+    })
+}
+
+impl Files {
+    /// Begins to write into a directory, which is made where it is not there.
+    pub fn create(directory: &str, sft: &'static dyn Format) -> Result<Self, CliError> {
+        let path = |name: &str| format!("{directory}/{name}");
+        let format = |name: &str| named(name).expect("it is in the list of formats");
+        Ok(Self {
+            sft: Sink::create(&path("sft.jsonl"), sft)?,
+            dpo: Sink::create(&path("dpo.jsonl"), format("dpo"))?,
+            kto: Sink::create(&path("kto.jsonl"), format("kto"))?,
+            hard: Sink::create(&path("hard.jsonl"), FORMATS[0])?,
+            critique: OutputFile::create(&path("critique.jsonl"))?,
+            missing: Missing::at(path("incomplete.jsonl")),
+            rows: BTreeMap::new(),
+        })
+    }
+
+    /// Writes what a conversation makes of rows.
+    pub fn write(
+        &mut self,
+        seed: &Seed,
+        lessons: &[Lesson],
+        history: &str,
+        entry: &Incomplete<'_>,
+    ) -> Result<(), CliError> {
+        for lesson in lessons {
+            if let Some(record) = lesson_record(seed, lesson, history) {
+                self.put("sft.jsonl", &record, entry)?;
+            }
+            if let Some(pair) = lesson_pair(seed, lesson, history) {
+                self.put("dpo.jsonl", &pair, entry)?;
+            }
+            for record in lesson_labels(seed, lesson, history) {
+                self.put("kto.jsonl", &record, entry)?;
+            }
+            let mut row = Vec::new();
+            if critique_row(seed, lesson, history, &mut row) {
+                self.critique.write(&row)?;
+                *self.rows.entry("critique.jsonl").or_default() += 1;
+            }
+        }
+        match hard_record(seed, lessons, history) {
+            Some(record) => self.put("hard.jsonl", &record, entry),
+            None => Ok(()),
+        }
+    }
+
+    fn put(&mut self, name: &'static str, record: &Record, entry: &Incomplete<'_>) -> Result<(), CliError> {
+        let sink = match name {
+            "sft.jsonl" => &mut self.sft,
+            "dpo.jsonl" => &mut self.dpo,
+            "kto.jsonl" => &mut self.kto,
+            _ => &mut self.hard,
+        };
+        match sink.write(record)? {
+            Ok(()) => *self.rows.entry(name).or_default() += 1,
+            Err(Unfit(reason)) => {
+                let reason = format!("{name}: {reason}");
+                self.missing.add(&Incomplete { kind: "unfit", reason: &reason, ..*entry })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the files in their places; returns how many rows each has, and where conversations that were cut short are listed.
+    pub fn finish(self) -> Result<(BTreeMap<&'static str, u64>, Option<String>), CliError> {
+        for sink in [self.sft, self.dpo, self.kto, self.hard] {
+            sink.finish()?;
+        }
+        self.critique.finish()?;
+        let mut rows: BTreeMap<&'static str, u64> =
+            ["sft.jsonl", "dpo.jsonl", "kto.jsonl", "critique.jsonl", "hard.jsonl"].map(|name| (name, 0)).into();
+        rows.extend(self.rows);
+        Ok((rows, self.missing.finish()?))
+    }
+}
+
+/// The columns of `turns.csv`, a row for each turn that the student has answered.
+const COLUMNS: [&str; 14] = [
+    "round",
+    "history",
+    "id",
+    "turn",
+    "student_score",
+    "teacher_score",
+    "remedy",
+    "pair",
+    "margin",
+    "student_fault",
+    "errors",
+    "said_before",
+    "student_letters",
+    "teacher_letters",
+];
+
+/// Begins to write `turns.csv`.
+pub fn turns_table(directory: &str) -> Result<Table, CliError> {
+    Ok(Table::create(&format!("{directory}/turns.csv"), &COLUMNS)?)
+}
+
+/// Returns a turn as a row of `turns.csv`; what is not known is empty.
+pub fn turn_row(round: u32, history: &str, id: &str, lesson: &Lesson) -> [String; COLUMNS.len()] {
+    let score = |score: Option<f64>| score.map(|score| score.to_string()).unwrap_or_default();
+    let letters = |text: &str| text.chars().count().to_string();
+    let correction = lesson.correction.as_ref();
+    let margin = match correction.map(|correction| correction.pairing) {
+        Some(Pairing::Accepted(margin)) => Some(margin),
+        _ => None,
+    };
+    let errors = lesson.grade.iter().flat_map(|grade| &grade.flaws).map(|flaw| flaw.kind).collect::<Vec<_>>();
+    [
+        round.to_string(),
+        history.to_owned(),
+        id.to_owned(),
+        lesson.turn.to_string(),
+        score(lesson.student_score()),
+        score(lesson.correction_score()),
+        correction.map_or("", |correction| correction.remedy.name()).to_owned(),
+        correction.map_or("", |correction| correction.pairing.name()).to_owned(),
+        score(margin),
+        lesson.fault.unwrap_or_default().to_owned(),
+        errors.join(" "),
+        lesson.history.last().map_or("", |speaker| speaker.name()).to_owned(),
+        letters(lesson.student.text()),
+        correction.map_or(String::new(), |correction| letters(correction.answer.text())),
+    ]
+}

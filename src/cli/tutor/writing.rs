@@ -1,0 +1,130 @@
+use std::collections::BTreeMap;
+
+use super::files::{Files, turn_row, turns_table};
+use super::passes::{Parties, Pass};
+use crate::cli::CliError;
+use crate::cli::first_pass::{Row, Rows};
+use crate::cli::output::why_open;
+use crate::conversation::Seed;
+use crate::export::{Format, Incomplete};
+use crate::recipe::{Replay, Tutored, TutoredEnd};
+use crate::report::{self, Tutoring, TutoringReport};
+use crate::store::Reader;
+
+/// What the last pass over the rows needs.
+pub struct Writing<'a> {
+    pub rows: &'a Rows,
+    pub passes: &'a [Pass],
+    pub parties: &'a Parties,
+    pub store: &'a dyn Reader,
+    pub format: &'static dyn Format,
+    /// Why a conversation has open questions.
+    pub stop: &'static str,
+}
+
+/// What was written.
+pub struct Written {
+    pub report: TutoringReport,
+    /// Rows of the last round, by file.
+    pub rows: BTreeMap<&'static str, u64>,
+    /// Conversations that were not led to their end, pass by pass.
+    pub incomplete: u64,
+    /// Where those of the last round are listed.
+    pub listed: Option<String>,
+}
+
+/// A conversation as a pass has led it.
+struct Led {
+    tutored: Tutored,
+    /// How it ended: the code, and the code with its fault.
+    end: (&'static str, String),
+}
+
+impl Writing<'_> {
+    /// Writes every round's files, the last one's into `directory` itself, and counts.
+    pub fn write(&self, directory: &str, report: TutoringReport) -> Result<Written, CliError> {
+        let mut files = self.passes.iter().map(|pass| self.files(directory, pass)).collect::<Result<Vec<_>, _>>()?;
+        let mut table = turns_table(directory)?;
+        let mut tutoring = Tutoring::new(report);
+        let mut incomplete = 0;
+        for row in 0..self.rows.len() {
+            let (source, line) = self.rows.place(row)?;
+            let entry = Incomplete { id: None, source, line, kind: "", reason: "", turns_answered: 0, turns: 0 };
+            let left_out = |files: &mut Vec<Option<Files>>, entry: &Incomplete<'_>| {
+                files.iter_mut().flatten().try_for_each(|files| files.missing.add(entry))
+            };
+            let seed = match self.rows.read(row)? {
+                Row::Ready(seed) => seed,
+                Row::Invalid { reason } => {
+                    left_out(&mut files, &Incomplete { kind: "invalid", reason: &reason, ..entry })?;
+                    continue;
+                }
+                Row::Skipped { id, reason } => {
+                    left_out(&mut files, &Incomplete { id: id.as_deref(), kind: "skipped", reason, ..entry })?;
+                    continue;
+                }
+            };
+            let led = self.passes.iter().map(|pass| self.lead(pass, &seed)).collect::<Result<Vec<_>, _>>()?;
+            let turns = seed.turns.len() as u32;
+            for ((pass, led), files) in self.passes.iter().zip(&led).zip(&mut files) {
+                let (kind, reason) = &led.end;
+                let done = led.tutored.lessons.iter().filter(|lesson| lesson.correction.is_some()).count() as u32;
+                let entry = Incomplete { id: Some(&seed.id), turns_answered: done, turns, kind, reason, ..entry };
+                let history = pass.history.to_string();
+                if let Some(files) = files {
+                    files.write(&seed, &led.tutored.lessons, &history, &entry)?;
+                }
+                for lesson in &led.tutored.lessons {
+                    table.write(&turn_row(pass.round, &history, &seed.id, lesson))?;
+                }
+                if *kind != TutoredEnd::Complete.name() {
+                    incomplete += 1;
+                    files.iter_mut().try_for_each(|files| files.missing.add(&entry))?;
+                }
+            }
+            let counted: Vec<_> =
+                self.passes.iter().zip(&led).map(|(pass, led)| Some(self.counted(pass, led))).collect();
+            tutoring.add(&counted);
+        }
+        self.rows.check_unchanged()?;
+        table.finish()?;
+        let mut last = (BTreeMap::new(), None);
+        for files in files.into_iter().flatten() {
+            last = files.finish()?;
+        }
+        Ok(Written { report: tutoring.finish(), rows: last.0, incomplete, listed: last.1 })
+    }
+
+    /// Begins the files of a pass that has any.
+    fn files(&self, directory: &str, pass: &Pass) -> Result<Option<Files>, CliError> {
+        if !pass.writes_rows() {
+            return Ok(None);
+        }
+        let is_last = self.passes.iter().all(|other| other.round <= pass.round);
+        let place = if is_last { directory.to_owned() } else { format!("{directory}/round-{}", pass.round) };
+        std::fs::create_dir_all(&place).map_err(|error| CliError {
+            code: crate::cli::exit_code::STORE,
+            ..CliError::failure(format!("cannot write to {place}: {error}"))
+        })?;
+        Files::create(&place, self.format).map(Some)
+    }
+
+    fn lead(&self, pass: &Pass, seed: &Seed) -> Result<Led, CliError> {
+        let mut replay = Replay::new(&*pass.recipe, seed);
+        replay.advance(|fingerprint, _| -> Result<_, CliError> {
+            Ok(self.store.answer(fingerprint)?.map(|stored| stored.answer))
+        })?;
+        let tutored = pass.recipe.tutored(seed, replay.answered());
+        let end = match tutored.end {
+            Some(end) => (end.name(), end.reason()),
+            None => why_open(self.store, &*pass.recipe, seed, self.stop)?,
+        };
+        Ok(Led { tutored, end })
+    }
+
+    fn counted<'a>(&'a self, pass: &Pass, led: &'a Led) -> report::Pass<'a> {
+        let paid = led.tutored.paid.iter();
+        let paid = paid.map(|(party, answer)| (party.name(), &**answer, self.parties.price(*party, pass)));
+        report::Pass { lessons: &led.tutored.lessons, end: led.end.0, reason: &led.end.1, paid: paid.collect() }
+    }
+}

@@ -1,0 +1,123 @@
+use serde_json::{Value, json};
+
+use super::record::columns;
+use super::{message, push_row};
+use crate::conversation::{Answer, Flaw, Grade, Lesson, Line, Pairing, Record, Seed};
+
+/// Returns a lesson as a row of fine-tuning: what the student was asked, and the correction, which alone is learned.
+pub fn lesson_record(seed: &Seed, lesson: &Lesson, history: &str) -> Option<Record> {
+    let correction = lesson.correction.as_ref()?;
+    Some(Record { turn: Some(lesson.turn), ..with_answer(seed, lesson, history, &correction.answer) })
+}
+
+/// Returns the correction and the student's answer as a pair, where they make one.
+pub fn lesson_pair(seed: &Seed, lesson: &Lesson, history: &str) -> Option<Record> {
+    let correction = lesson.correction.as_ref()?;
+    let Pairing::Accepted(margin) = correction.pairing else { return None };
+    let mut pair = with_answer(seed, lesson, history, &correction.answer);
+    pair.rejected = Some(line(&lesson.student));
+    pair.id = format!("{}#{}", seed.id, lesson.turn);
+    pair.meta.insert("margin".to_owned(), margin.into());
+    Some(pair)
+}
+
+/// Returns what is known of each answer by itself: the student's is good from [`Grade::GOOD_SCORE`] on, the correction always.
+/// A student's answer that is not whole teaches nothing and makes none.
+pub fn lesson_labels(seed: &Seed, lesson: &Lesson, history: &str) -> Vec<Record> {
+    let label = |answer: &Answer, whose: &str, label: bool| Record {
+        id: format!("{}#{}.{whose}", seed.id, lesson.turn),
+        label: Some(label),
+        ..with_answer(seed, lesson, history, answer)
+    };
+    let student = lesson.student_score().filter(|_| lesson.student.is_whole());
+    let student = student.map(|score| label(&lesson.student, "student", score >= Grade::GOOD_SCORE));
+    let correction = lesson.correction.as_ref().filter(|_| lesson.is_corrected());
+    let correction = correction.map(|correction| label(&correction.answer, "teacher", true));
+    student.into_iter().chain(correction).collect()
+}
+
+/// Appends the grade of a student's answer as a row: `prompt`, `completion`, and the grade as text in `privileged_context`, as TRL's
+/// `SDFTTrainer` and `SDPOTrainer` (`trl.experimental`, 1.9) take it; the grade itself in `critique`. Returns whether there is one.
+pub fn critique_row(seed: &Seed, lesson: &Lesson, history: &str, out: &mut Vec<u8>) -> bool {
+    let Some(grade) = &lesson.grade else { return false };
+    let record = with_answer(seed, lesson, history, &lesson.student);
+    let (last, prompt) = record.lines.split_last().expect("the answer was just put there");
+    let prompt: Vec<Value> = prompt.iter().map(message).collect();
+    let flaw = |flaw: &Flaw| json!({"quote": flaw.quote, "type": flaw.kind, "fix": flaw.fix});
+    let row = json!({
+        "id": format!("{}#{}", seed.id, lesson.turn),
+        "prompt": prompt,
+        "completion": [message(last)],
+        "privileged_context": in_words(grade),
+        "critique": {
+            "score": grade.score, "errors": grade.flaws.iter().map(flaw).collect::<Vec<_>>(),
+            "verdict": grade.verdict.name(),
+        },
+        "meta": record.meta,
+    });
+    push_row(out, &row);
+    true
+}
+
+/// Returns a conversation up to its last turn that is hard for the student, in the teacher's words where it has corrected; none
+/// where no turn is hard.
+pub fn hard_record(seed: &Seed, lessons: &[Lesson], history: &str) -> Option<Record> {
+    let hard: Vec<u32> = lessons.iter().filter(|lesson| lesson.is_hard()).map(|lesson| lesson.turn).collect();
+    let last = *hard.last()? as usize;
+    let mut lines = Vec::new();
+    for (turn, lesson) in seed.turns.iter().zip(lessons).take(last) {
+        lines.extend(turn.messages.iter().cloned().map(Line::context));
+        let correction = lesson.correction.as_ref()?;
+        lines.push(line(&correction.answer));
+    }
+    let mut meta = columns(seed);
+    let scores = |score: fn(&Lesson) -> Option<f64>| lessons[..last].iter().map(score).collect::<Vec<_>>();
+    let tutor = json!({
+        "history_policy": history, "hard_turns": hard, "student_scores": scores(Lesson::student_score),
+        "teacher_scores": scores(Lesson::correction_score),
+    });
+    meta.insert("tutor".to_owned(), tutor);
+    Some(Record { id: seed.id.clone(), lines, meta, ..Record::default() })
+}
+
+fn with_answer(seed: &Seed, lesson: &Lesson, history: &str, answer: &Answer) -> Record {
+    let mut lines: Vec<Line> = lesson.prompt.iter().cloned().map(Line::context).collect();
+    lines.push(line(answer));
+    let mut meta = columns(seed);
+    meta.insert("tutor".to_owned(), told(lesson, history));
+    Record { id: seed.id.clone(), lines, meta, ..Record::default() }
+}
+
+/// Returns what rows say of how a lesson came about.
+fn told(lesson: &Lesson, history: &str) -> Value {
+    let origin: Vec<&str> = lesson.history.iter().map(|speaker| speaker.name()).collect();
+    json!({
+        "turn": lesson.turn,
+        "history_policy": history,
+        "history": origin,
+        "remedy": lesson.correction.as_ref().map(|correction| correction.remedy.name()),
+        "pair": lesson.correction.as_ref().map(|correction| correction.pairing.name()),
+        "student_score": lesson.student_score(),
+        "teacher_score": lesson.correction_score(),
+        "student_fault": lesson.fault,
+        "student_model": lesson.student.model,
+    })
+}
+
+fn line(answer: &Answer) -> Line {
+    Line { message: answer.message.clone(), reasoning: answer.reasoning.clone(), is_trained: true }
+}
+
+/// Returns a grade as somebody would say it.
+fn in_words(grade: &Grade) -> String {
+    let mut lines = vec![format!("Score: {} of 10.", grade.score)];
+    if grade.flaws.is_empty() {
+        lines.push("No errors were found.".to_owned());
+    }
+    lines.extend(grade.flaws.iter().map(|flaw| {
+        let fix =
+            if flaw.fix.is_empty() { "should not stand there.".to_owned() } else { format!("should be: {}", flaw.fix) };
+        format!("- {} error: \"{}\" {fix}", flaw.kind, flaw.quote)
+    }));
+    lines.join("\n")
+}

@@ -1,0 +1,63 @@
+use super::{Bar, Page, Section, bars};
+use crate::report::TutoringReport;
+use crate::report::evaluation::SliceReport;
+use crate::report::tutoring::PassReport;
+use crate::report::words::{list, number};
+
+/// Returns what came of tutoring as a page.
+pub fn tutoring_page(report: &TutoringReport) -> String {
+    let mut sections: Vec<Section> = report.passes.iter().flat_map(pass).collect();
+    for exposure in &report.exposure {
+        let title = format!("Exposure bias, round {}", exposure.round);
+        let note = format!("forced less student history, from turn 2 on: {}", exposure.gap.words());
+        sections.push(curve(&title, &exposure.curve, (-9.0, 9.0), Some(0.0)).noted(&note));
+    }
+    if !report.changes.is_empty() {
+        let rows = report.changes.iter().map(|change| {
+            let rounds = format!("{} to {}, {}", change.from, change.to, change.history);
+            [rounds, change.all.words(), change.same_prompt.words()]
+        });
+        let columns = ["rounds", "the student's scores", "behind the very same words"];
+        sections.push(Section::table("What changed from round to round", columns, rows.collect()));
+    }
+    let newest = report.passes.iter().rev().find(|pass| pass.writes_rows);
+    let mut headline: Vec<String> = newest
+        .map(|pass| format!("The student has {} of 10 ({})", pass.student.words(1.0, 2), pass.name()))
+        .into_iter()
+        .collect();
+    headline.extend(report.cautions.iter().map(|caution| format!("caution: {caution}")));
+    Page { title: "Tutoring".to_owned(), headline, sections, ..Page::default() }.render()
+}
+
+/// Returns what is said of one round under one history.
+fn pass(pass: &PassReport) -> Vec<Section> {
+    let name = pass.name();
+    let mut sections = vec![curve(&format!("The student's scores: {name}"), &pass.curve, (1.0, 10.0), None)];
+    let counts = [
+        ("what was done", list(&pass.remedies)),
+        ("errors quoted", list(&pass.errors)),
+        ("rejected by code", list(&pass.faults)),
+        ("pairs", list(&pass.pairs)),
+        ("hard turns", number(pass.hard)),
+        ("ended", list(&pass.reasons)),
+        ("corrections' score", pass.teacher.words(1.0, 2)),
+    ];
+    let rows = counts.into_iter().filter(|(_, text)| !text.is_empty());
+    let costs = pass.roles.iter().filter(|(_, cost)| cost.answers > 0);
+    let costs = costs.map(|(role, cost)| [(*role).to_owned(), cost.line("").trim().to_owned()]);
+    let rows = rows.map(|(name, text)| [name.to_owned(), text]).chain(costs).collect();
+    sections.push(Section::table(&format!("What happened: {name}"), ["", ""], rows));
+    sections
+}
+
+fn curve(title: &str, points: &[SliceReport], range: (f64, f64), middle: Option<f64>) -> Section {
+    let bar = |point: &SliceReport| Bar {
+        name: point.name.clone(),
+        value: point.score.mean.unwrap_or(0.0),
+        interval: point.score.interval.map(|interval| (interval.low, interval.high)),
+        words: format!("{:.2} [{}]", point.score.mean.unwrap_or(0.0), point.score.marks),
+    };
+    let drawn: Vec<Bar> = points.iter().map(bar).collect();
+    let rows = points.iter().map(|point| [point.name.clone(), point.score.words(1.0, 2), number(point.score.marks)]);
+    Section::table(title, ["", "mean (95 %)", "answers"], rows.collect()).charted(bars(&drawn, range, middle))
+}

@@ -1,0 +1,495 @@
+//! `cohobate tutor`: what is written is what was asked and found good, whatever student and teacher do.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+
+use cohobate::conversation::{
+    Answer, Dice, Finish, Lane, Line, Message, Question, Remedy, Role, Sampling, Seed, Slot, Target,
+};
+use cohobate::export::{critique_row, hard_record, lesson_labels, lesson_pair, lesson_record, named};
+use cohobate::model::Simulated;
+use cohobate::quality::{Gate, Profile, Reply, differs_by_more_than};
+use cohobate::recipe::{Cast, History, Judge, Progress, Prompt, Purpose, Replay, Scale, Tutor, Tutored};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::support::{MockServer, Place, conversation, jsonl, seed};
+
+const FILES: [&str; 5] = ["sft.jsonl", "dpo.jsonl", "kto.jsonl", "critique.jsonl", "hard.jsonl"];
+
+fn conversations(place: &Place, count: usize, turns: usize) {
+    let rows: Vec<Value> =
+        (0..count).map(|row| conversation(&format!("the care of plant number {row}"), turns)).collect();
+    place.write("in.jsonl", jsonl(&rows));
+}
+
+fn report(place: &Place) -> Value {
+    serde_json::from_str(&place.read("tutored/report.json")).unwrap()
+}
+
+/// Everything that a run has written into a directory.
+fn written(place: &Place, directory: &str) -> BTreeMap<String, String> {
+    let more = ["turns.csv", "report.json", "report.html"];
+    FILES.iter().chain(&more).map(|name| ((*name).to_owned(), place.read(&format!("{directory}/{name}")))).collect()
+}
+
+#[test]
+fn each_turn_is_answered_graded_and_corrected() {
+    let place = Place::new();
+    conversations(&place, 30, 3);
+    let arguments = [
+        "tutor",
+        "in.jsonl",
+        "--student=simulated-student",
+        "--teacher=simulated",
+        "--judge=simulated-judge",
+        "--history=forced,student",
+    ];
+    place.complete(&arguments);
+    let rows: BTreeMap<&str, Vec<Value>> =
+        FILES.iter().map(|name| (*name, place.rows(&format!("tutored/{name}")))).collect();
+    assert_eq!((rows["sft.jsonl"].len(), rows["critique.jsonl"].len()), (90, 90));
+    for row in &rows["sft.jsonl"] {
+        let tutor = &row["meta"]["tutor"];
+        let said_before = row["prompt"].as_array().unwrap().iter().filter(|message| message["role"] == "assistant");
+        assert_eq!(said_before.count(), tutor["history"].as_array().unwrap().len());
+        assert_eq!(tutor["history_policy"], "forced");
+        assert_eq!(row["id"].as_str().unwrap().rsplit_once('#').unwrap().1, tutor["turn"].to_string());
+    }
+    let by_id = |name: &str| -> BTreeMap<String, Value> {
+        rows[name].iter().map(|row| (row["id"].as_str().unwrap().to_owned(), row.clone())).collect()
+    };
+    let (tuned, critiques, judged) = (by_id("sft.jsonl"), by_id("critique.jsonl"), by_id("kto.jsonl"));
+    assert!(rows["dpo.jsonl"].len() > 10);
+    for pair in &rows["dpo.jsonl"] {
+        let id = pair["id"].as_str().unwrap();
+        assert_eq!(pair["prompt"], tuned[id]["prompt"]);
+        assert_eq!(pair["chosen"], tuned[id]["completion"]);
+        assert_eq!(pair["rejected"], critiques[id]["completion"]);
+        assert_eq!(judged[&format!("{id}.teacher")]["completion"], pair["chosen"]);
+        let score = |whose: &str| pair["meta"]["tutor"][format!("{whose}_score")].as_f64().unwrap();
+        assert_eq!(pair["meta"]["margin"], score("teacher") - score("student"));
+    }
+    for row in &rows["kto.jsonl"] {
+        let is_good = row["meta"]["tutor"]["student_score"].as_f64().unwrap() >= 7.0;
+        let is_student = row["id"].as_str().unwrap().ends_with(".student");
+        assert_eq!(row["label"], json!(!is_student || is_good));
+    }
+    for row in &rows["critique.jsonl"] {
+        let answer = row["completion"][0]["content"].as_str().unwrap();
+        let errors = row["critique"]["errors"].as_array().unwrap();
+        assert!(errors.iter().all(|error| answer.contains(error["quote"].as_str().unwrap())));
+        assert!(row["privileged_context"].as_str().unwrap().starts_with("Score: "));
+    }
+    for row in &rows["hard.jsonl"] {
+        let tutor = &row["meta"]["tutor"];
+        let score = |whose: &str, turn: &Value| tutor[whose][turn.as_u64().unwrap() as usize - 1].as_f64().unwrap();
+        let hard = tutor["hard_turns"].as_array().unwrap();
+        assert!(hard.iter().all(|turn| score("teacher_scores", turn) - score("student_scores", turn) >= 1.0));
+    }
+    let report = report(&place);
+    assert_eq!(report["passes"][0]["ends"], json!({"complete": 30}));
+    assert!(report["passes"][1]["pairs"] == json!({}) && report["passes"][1]["writes_rows"] == false);
+    for role in ["student", "teacher", "grader", "judge"] {
+        assert!(report["passes"][0]["roles"][role]["completion_tokens"].as_u64().unwrap() > 0, "{role}");
+    }
+    // Nothing has been said before turn 1.
+    assert_eq!(report["exposure"][0]["curve"][0]["mean"], 0.0);
+    assert_eq!(report["exposure"][0]["marks"], 60);
+    assert_eq!(place.read("tutored/turns.csv").lines().count(), 1 + 2 * 90);
+
+    let before = written(&place, "tutored");
+    let again = place.complete(&arguments);
+    assert!(again.stderr.contains("0 answers new"), "{}", again.stderr);
+    assert_eq!(written(&place, "tutored"), before);
+    // What is hard is the next round's input.
+    let next = place.complete(&[
+        "tutor",
+        "tutored/hard.jsonl",
+        "--student=simulated-student",
+        "--teacher=simulated",
+        "--judge=simulated-judge",
+        "-o=next",
+    ]);
+    assert!(next.stderr.contains("0 answers new"), "{}", next.stderr);
+}
+
+/// What a student or a teacher does that it should not, by the dice of the question.
+fn spoilt(question: &Question, mut answer: Answer) -> Answer {
+    let said = |text: &str, finish| Answer { message: Message::new(Role::Assistant, text), finish, ..answer.clone() };
+    let dice = Dice::new("spoilt", &question.fingerprint().0).below(12);
+    let Slot { lane, turn, attempt } = question.slot;
+    match (lane, dice) {
+        // A judge that is for the correction whatever it is, and a grader that never grades one.
+        (Lane::Judge, _) if turn == 1 => said(if attempt == 0 { "[[A]]" } else { "[[B]]" }, Finish::Complete),
+        (Lane::Grader, _) if turn == 2 && attempt >= 3 => said("A seven.", Finish::Complete),
+        (Lane::Student, 0) => said("", Finish::Empty),
+        (Lane::Student, 1) => said(&"And so on. ".repeat(80), Finish::Complete),
+        (Lane::Student, 2) => said("It is", Finish::Length),
+        (Lane::Main, 0) => said("Well.<|im_end|>", Finish::Complete),
+        (Lane::Main, 1) => said(answer.text().trim_end_matches('.'), Finish::Length),
+        (Lane::Grader, 0) => said("I would give it a seven.", Finish::Complete),
+        (Lane::Grader, 1) => {
+            let text = answer.text().replacen("\"quote\":\"", "\"quote\":\"nobody has said ", 1);
+            said(&text, Finish::Complete)
+        }
+        (Lane::Judge, 0) => said("Both are fine.", Finish::Complete),
+        _ => {
+            answer.attempts = 1;
+            answer
+        }
+    }
+}
+
+struct Trial {
+    tutored: Tutored,
+    /// What the student was asked, by turn.
+    asked: BTreeMap<u32, Question>,
+    calls: usize,
+}
+
+fn lead(recipe: &Tutor, seed: &Seed) -> Trial {
+    let (asked, calls) = (Mutex::new(BTreeMap::new()), Mutex::new(0));
+    let mut replay = Replay::new(recipe, seed);
+    loop {
+        let Progress::Open(open) = replay.advance(|_, _| Ok::<_, ()>(None)).unwrap() else { break };
+        for (_, question) in open {
+            *calls.lock().unwrap() += 1;
+            if question.slot.lane == Lane::Student {
+                asked.lock().unwrap().insert(question.slot.turn, question.clone());
+            }
+            let answer = spoilt(&question, Simulated::answer(&question, 1));
+            replay.record(question.slot, Arc::new(answer));
+        }
+    }
+    let tutored = recipe.tutored(seed, replay.answered());
+    Trial { tutored, asked: asked.into_inner().unwrap(), calls: calls.into_inner().unwrap() }
+}
+
+fn rows(seed: &Seed, tutored: &Tutored, history: &str) -> String {
+    let mut out = Vec::new();
+    for lesson in &tutored.lessons {
+        for (format, records) in [
+            ("trl-prompt-completion", lesson_record(seed, lesson, history).into_iter().collect::<Vec<_>>()),
+            ("dpo", lesson_pair(seed, lesson, history).into_iter().collect()),
+            ("kto", lesson_labels(seed, lesson, history)),
+        ] {
+            for record in &records {
+                named(format).unwrap().write(record, &mut out).unwrap();
+            }
+        }
+        critique_row(seed, lesson, history, &mut out);
+    }
+    if let Some(record) = hard_record(seed, &tutored.lessons, history) {
+        named("openai").unwrap().write(&record, &mut out).unwrap();
+    }
+    String::from_utf8(out).unwrap()
+}
+
+fn recipe(history: History, gate: &Gate) -> Tutor {
+    let target = |name: &str| Target::new(name, Simulated::DIALECT, Sampling::default());
+    let judge = Judge { target: target("judge"), prompt: Prompt::standard(Scale::Pair), repeats: 1 };
+    let cast = Cast { student: target("student"), teacher: target("teacher"), grader: target("grader"), judge };
+    Tutor::new(cast, 0, history, Purpose::Rows, Some(gate.clone()), None)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_written_was_asked_and_found_good(
+        words in prop::collection::vec("[a-z]{4,9}( [a-z]{4,9}){0,6}\\?|[你好医生请问药]{4,12}？", 1..6),
+        history in prop::sample::select(vec![History::Forced, History::Student, History::Mixed(0.5)]),
+    ) {
+        let gate = Gate::new(Profile::Standard, "").unwrap();
+        let (recipe, seed, history) = (recipe(history, &gate), seed("x", &words), history.to_string());
+        let Trial { tutored, asked, calls } = lead(&recipe, &seed);
+        // Student, two grades of three attempts, two ways of three to correct, two verdicts with a repair.
+        prop_assert!(calls <= words.len() * (1 + 2 * 3 + 2 * 3 + 2 * 2));
+        prop_assert!(tutored.end.is_some());
+        for lesson in &tutored.lessons {
+            let question = &asked[&(lesson.turn - 1)];
+            let quotes = lesson.grade.iter().flat_map(|grade| &grade.flaws);
+            for flaw in quotes {
+                prop_assert!(!flaw.quote.is_empty() && lesson.student.text().contains(&flaw.quote));
+            }
+            if let Some(pair) = lesson_pair(&seed, lesson, &history) {
+                let (chosen, prompt) = pair.lines.split_last().unwrap();
+                let prompt: Vec<_> = prompt.iter().map(|line| line.message.clone()).collect();
+                prop_assert_eq!(&prompt, &question.messages);
+                let rejected = pair.rejected.unwrap();
+                prop_assert_eq!(rejected.text(), lesson.student.text());
+                prop_assert!(differs_by_more_than(0.02, chosen.text(), rejected.text()));
+                prop_assert!(lesson.correction_score() >= lesson.student_score());
+            }
+            if let Some(record) = lesson_record(&seed, lesson, &history) {
+                let (last, before) = record.lines.split_last().unwrap();
+                prop_assert!(last.is_trained && before.iter().all(|line| !line.is_trained));
+                let said = |role| before.iter().filter(move |line| line.role() == role).map(Line::text);
+                let mut reply = Reply::new(said(Role::User).next_back().unwrap(), last.text());
+                // What is kept may say again what was said before the student's own last answer.
+                let is_kept = lesson.correction.as_ref().unwrap().remedy == Remedy::Keep;
+                reply.earlier = if is_kept { Vec::new() } else { said(Role::Assistant).collect() };
+                prop_assert_eq!(gate.judge(&reply).rejected_by, None);
+            }
+            let labels = lesson_labels(&seed, lesson, &history);
+            let texts: BTreeSet<&str> = labels.iter().map(|record| record.lines.last().unwrap().text()).collect();
+            prop_assert_eq!(texts.len(), labels.len(), "an answer is called good and bad");
+        }
+        let again = lead(&recipe, &seed);
+        prop_assert_eq!(rows(&seed, &again.tutored, &history), rows(&seed, &tutored, &history));
+    }
+}
+
+#[test]
+fn trials_come_to_every_end() {
+    let gate = Gate::new(Profile::Standard, "").unwrap();
+    let (mut ends, mut pairs, mut remedies) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    for number in 0..400 {
+        let words: Vec<String> = (0..4).map(|turn| format!("What of {number}, and of part {turn}?")).collect();
+        let history = [History::Forced, History::Student][number % 2];
+        let Trial { tutored, .. } = lead(&recipe(history, &gate), &seed("x", &words));
+        ends.insert(tutored.end.unwrap().name());
+        for correction in tutored.lessons.iter().filter_map(|lesson| lesson.correction.as_ref()) {
+            pairs.insert(correction.pairing.name());
+            remedies.insert(correction.remedy.name());
+        }
+    }
+    let all = ["complete", "grade_invalid", "student_rejected", "teacher_rejected"];
+    assert_eq!(ends.into_iter().collect::<Vec<_>>(), all);
+    assert_eq!(remedies.into_iter().collect::<Vec<_>>(), ["keep", "revise", "rewrite"]);
+    let expected = ["accepted", "contradicted", "not_better", "same", "student_not_whole", "ungraded", "unparsed"];
+    let found: Vec<_> = pairs.into_iter().collect();
+    assert!(expected.iter().all(|name| found.contains(name)), "{found:?}");
+}
+
+/// Passes everything on to a server and keeps what was sent.
+fn recorder(server: &MockServer) -> (String, Arc<Mutex<Vec<Vec<u8>>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let model = format!("sim@http://{}", listener.local_addr().unwrap());
+    let (address, sent) = (server.address.clone(), Arc::new(Mutex::new(Vec::new())));
+    let kept = Arc::clone(&sent);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut client, mut server) = (stream.unwrap(), TcpStream::connect(&address).unwrap());
+            let (mut back, mut forth) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+            std::thread::spawn(move || drop(std::io::copy(&mut back, &mut forth)));
+            let number = {
+                let mut kept = kept.lock().unwrap();
+                kept.push(Vec::new());
+                kept.len() - 1
+            };
+            let kept = Arc::clone(&kept);
+            std::thread::spawn(move || {
+                let mut buffer = [0; 8192];
+                while let Some(read) = client.read(&mut buffer).ok().filter(|read| *read > 0) {
+                    kept.lock().unwrap()[number].extend_from_slice(&buffer[..read]);
+                    if server.write_all(&buffer[..read]).is_err() {
+                        break;
+                    }
+                }
+                let _ = server.shutdown(Shutdown::Write);
+            });
+        }
+    });
+    (model, sent)
+}
+
+/// The messages of every request in what was sent over a connection.
+fn requests(sent: &[u8]) -> Vec<Value> {
+    let (text, mut found) = (String::from_utf8(sent.to_vec()).unwrap(), Vec::new());
+    let mut rest = text.as_str();
+    while let Some((head, behind)) = rest.split_once("\r\n\r\n") {
+        let lower = head.to_lowercase();
+        let length = lower
+            .split("content-length: ")
+            .nth(1)
+            .map_or(0, |rest| rest.split("\r\n").next().unwrap().parse::<usize>().unwrap());
+        let body: Value = serde_json::from_str(&behind[..length]).unwrap();
+        found.push(body["messages"].clone());
+        rest = &behind[length..];
+    }
+    found
+}
+
+#[test]
+fn a_pairs_prompt_is_what_was_sent_to_the_student() {
+    let place = Place::new();
+    conversations(&place, 12, 3);
+    let server = MockServer::start(&[]);
+    let (student, sent) = recorder(&server);
+    place.complete(&[
+        "tutor",
+        "in.jsonl",
+        "--student",
+        &student,
+        "--teacher=simulated",
+        "--history=mixed:0.5",
+        "--system=Be kind.",
+    ]);
+    let sent: Vec<Value> = sent.lock().unwrap().iter().flat_map(|sent| requests(sent)).collect();
+    assert_eq!(sent.len(), 36);
+    let pairs = place.rows("tutored/dpo.jsonl");
+    assert!(pairs.len() > 3);
+    for row in pairs.iter().chain(&place.rows("tutored/kto.jsonl")).chain(&place.rows("tutored/critique.jsonl")) {
+        assert!(sent.contains(&row["prompt"]), "{}", row["id"]);
+        assert_eq!(row["prompt"][0], json!({"role": "system", "content": "Be kind."}));
+    }
+}
+
+#[test]
+fn a_kill_changes_no_byte_and_repeats_no_question() {
+    let place = Place::new();
+    conversations(&place, 30, 3);
+    let arguments = |server: &str, output: &str, store: &str| -> Vec<String> {
+        let words = ["tutor", "in.jsonl", "--history=forced,student", "--rounds=2", "--seed=1", "--concurrency=4"];
+        let named = [("--student", server), ("--teacher", server), ("-o", output), ("--store", store)];
+        let named = named.iter().flat_map(|(name, value)| [(*name).to_owned(), (*value).to_owned()]);
+        words.iter().map(|word| (*word).to_owned()).chain(named).collect()
+    };
+    let calm = MockServer::start(&[]);
+    let whole = arguments(&calm.model(), "whole", "a");
+    place.complete(&whole.iter().map(String::as_str).collect::<Vec<_>>());
+    let slow = MockServer::start(&["--latency", "10"]);
+    let killed = arguments(&slow.model(), "killed", "b");
+    let killed: Vec<&str> = killed.iter().map(String::as_str).collect();
+    for _ in 0..3 {
+        let before = slow.count("requests");
+        let mut child = place.command(&killed).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        while slow.count("requests") < before + 120 && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        let _ = child.kill();
+        child.wait().unwrap();
+    }
+    place.complete(&killed);
+    assert_eq!(written(&place, "whole"), written(&place, "killed"));
+    for name in FILES {
+        assert_eq!(place.read(&format!("whole/round-1/{name}")), place.read(&format!("killed/round-1/{name}")));
+    }
+    // What was in the air at each kill may be asked again, nothing else.
+    assert_eq!(calm.count("repeated"), 0);
+    assert!(slow.count("repeated") <= 3 * 5, "{}", slow.count("repeated"));
+}
+
+/// Returns how conversations end with this student, or this teacher, and what its server was asked.
+fn ends_with(arguments: &[&str], faulty: &str) -> (BTreeSet<String>, u64) {
+    let place = Place::new();
+    conversations(&place, 6, 5);
+    let server = MockServer::start(&["--fault", faulty]);
+    let model = server.model();
+    let model = arguments.iter().map(|argument| argument.replace("FAULTY", &model)).collect::<Vec<_>>();
+    let model: Vec<&str> = model.iter().map(String::as_str).collect();
+    let finished = place.run(&[&["tutor", "in.jsonl"], &model[..]].concat());
+    assert_eq!(finished.code, Some(3), "{}", finished.stderr);
+    let report = report(&place);
+    assert_eq!(place.rows("tutored/incomplete.jsonl").len(), 6);
+    (report["passes"][0]["reasons"].as_object().unwrap().keys().cloned().collect(), server.count("requests"))
+}
+
+#[test]
+fn who_cannot_be_taught_and_who_cannot_teach_ends_by_code() {
+    let student = ["--student=FAULTY", "--teacher=simulated"];
+    for (fault, reason, calls_max) in [
+        // A student that repeats itself: from the second turn on, three times.
+        ("same:1", "student_rejected: echo", 6 * 4),
+        ("loop:1", "student_rejected: loop_token", 6 * 3),
+        ("length:1", "student_rejected: finish_length", 6 * 3),
+        ("empty:1", "student_rejected: empty", 6 * 3),
+    ] {
+        let (reasons, requests) = ends_with(&student, fault);
+        assert_eq!(reasons.into_iter().collect::<Vec<_>>(), [reason]);
+        assert!(requests <= calls_max, "{fault}: {requests}");
+    }
+    // On the student's own ground it cannot be gone on with at all.
+    let (reasons, requests) = ends_with(&["--student=FAULTY", "--teacher=simulated", "--history=student"], "babble:1");
+    assert_eq!(reasons.into_iter().collect::<Vec<_>>(), ["student_rejected: loop_token"]);
+    assert_eq!(requests, 6);
+    // A teacher that quotes what is not there. Answers that it finds nothing wrong with are beyond its reach.
+    let teacher = ["--student=simulated-student", "--teacher=FAULTY", "--judge=simulated"];
+    let (reasons, requests) = ends_with(&teacher, "misquote:1");
+    assert_eq!(reasons.into_iter().collect::<Vec<_>>(), ["grade_invalid: quote"]);
+    assert!(requests <= 6 * 5 * 4, "{requests}");
+    // Its corrections leak: none gets out.
+    let place = Place::new();
+    conversations(&place, 6, 5);
+    let server = MockServer::start(&["--fault", "leak:1"]);
+    let model = server.model();
+    let finished = place.run(&["tutor", "in.jsonl", "--student=simulated", "--teacher", &model, "--judge=simulated"]);
+    assert_eq!(finished.code, Some(3), "{}", finished.stderr);
+    assert!(FILES.iter().all(|name| !place.read(&format!("tutored/{name}")).contains("im_end")));
+}
+
+#[test]
+fn rounds_are_compared_on_the_same_prompts_and_cost_only_what_is_new() {
+    let place = Place::new();
+    conversations(&place, 20, 2);
+    let base = ["tutor", "in.jsonl", "--teacher=simulated", "--judge=simulated-judge"];
+    let first = [&base[..], &["--student=simulated-v1"]].concat();
+    place.complete(&first);
+    let round_1 = written(&place, "tutored");
+    // The student has learned and is served under another name.
+    let second = [&first[..], &["--student=simulated-v2"]].concat();
+    let finished = place.complete(&second);
+    assert!(finished.stderr.contains("round 1, forced history: 0 answers new"), "{}", finished.stderr);
+    for name in FILES {
+        assert_eq!(place.read(&format!("tutored/round-1/{name}")), round_1[name]);
+    }
+    let change = report(&place)["changes"][0].clone();
+    assert_eq!((change["from"].as_u64(), change["to"].as_u64()), (Some(1), Some(2)));
+    assert_eq!(
+        (change["all"]["marks"].as_u64(), change["same_prompt"]["marks"].as_u64() >= Some(20)),
+        (Some(40), true)
+    );
+    // Or under the same: then it is asked anew.
+    let finished = place.complete(&[&first[..], &["--rounds=2", "--seed=7"]].concat());
+    let new =
+        |line: &str| finished.stderr.lines().any(|told| told.starts_with(line) && !told.contains(" 0 answers new"));
+    assert!(new("round 1, forced history") && new("round 2, forced history"), "{}", finished.stderr);
+    assert_ne!(place.read("tutored/critique.jsonl"), place.read("tutored/round-1/critique.jsonl"));
+}
+
+#[test]
+fn a_cap_leaves_what_is_there_and_the_same_command_goes_on() {
+    let place = Place::new();
+    conversations(&place, 20, 3);
+    let server = MockServer::start(&[]);
+    let model = server.model();
+    let base = ["tutor", "in.jsonl", "--student", &model, "--teacher", &model];
+    let finished = place.run(&[&base[..], &["--max-requests=150"]].concat());
+    assert_eq!(finished.code, Some(75), "{}", finished.stderr);
+    assert!(report(&place)["passes"][0]["ends"]["budget"].as_u64().unwrap() > 0);
+    assert!(!place.rows("tutored/sft.jsonl").is_empty());
+    place.complete(&base);
+    assert_eq!(place.rows("tutored/sft.jsonl").len(), 60);
+    assert!(!place.exists("tutored/incomplete.jsonl"));
+    assert_eq!(server.count("repeated"), 0);
+}
+
+#[test]
+fn mistakes_are_named_before_anything_is_asked() {
+    let place = Place::new();
+    conversations(&place, 1, 1);
+    place.write("cohobate.toml", "[models.polite]\nurl = \"http://localhost:1\"\nsystem = \"Be polite.\"\n");
+    std::fs::create_dir(place.path("here")).unwrap();
+    place.write("here/hard.jsonl", place.read("in.jsonl"));
+    let student = "--student=simulated";
+    for (arguments, expected) in [
+        (&["in.jsonl", student][..], "no teacher is named"),
+        (&["in.jsonl", "--teacher=simulated"], "--student"),
+        (&["in.jsonl", student, student, "--teacher=simulated", "--rounds=1"], "2 students for 1 rounds"),
+        (&["in.jsonl", student, "--teacher=simulated", "--history=teacher"], "forced, student, or mixed:P"),
+        (&["in.jsonl", student, "--teacher=simulated", "--history=forced,forced"], "names one twice"),
+        (&["in.jsonl", student, "--teacher=simulated", "--to=sharegpt"], "cannot be written as sharegpt"),
+        (&["in.jsonl", student, "--teacher=polite"], "different system messages"),
+        (&["here/hard.jsonl", student, "--teacher=simulated", "-o=here"], "would be written over"),
+    ] {
+        let finished = place.run(&[&["tutor"], arguments].concat());
+        assert_eq!(finished.code, Some(2), "{arguments:?}: {}", finished.stderr);
+        assert!(finished.stderr.contains(expected), "{arguments:?}: {}", finished.stderr);
+    }
+    assert!(!place.exists(".cohobate/journal"));
+}
