@@ -12,7 +12,7 @@ use super::model::Found;
 use super::options::{
     DuplicateArgs, JudgeArgs, Options, ReadArgs, RuleArgs, RunArgs, StoreArgs, VerdictArgs, WriteArgs,
 };
-use super::output::{Missing, check_output, check_writable};
+use super::output::{Missing, check_output, check_writable, write_companion};
 use super::{CliError, CliResult};
 use crate::conversation::{Digest, Mark, Role, Seed};
 use crate::export::{Incomplete, OutputFile, Sink, Unfit, is_directory};
@@ -148,6 +148,7 @@ async fn evaluate(args: EvaluateArgs) -> CliResult {
     let sink = Sink::create(&args.output, format)?.licensed(options.license(&args.input));
     let (report, written) = writing.write(report, sink, Missing::new(&args.output))?;
     rows.check_unchanged()?;
+    write_companion(format, &args.output)?;
     let beside = write_reports(&args.output, &report, &evaluation_page(&report))?;
 
     if options.progress() == ProgressMode::Json {

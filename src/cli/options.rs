@@ -169,7 +169,7 @@ option_groups! {
     #[command(next_help_heading = "What is good enough")]
     GateArgs {
         /// Judge each answer before the next is built on it, ask again what is bad, cut the conversation where it stays
-        /// bad: off, standard, strict [default: off; filter, simulate: standard]
+        /// bad: off, standard, strict [default: off; filter, simulate, tutor: standard]
         #[arg(long, value_name = "PROFILE", value_parser = named::<GateProfile>)]
         gate: GateProfile,
 

@@ -14,7 +14,7 @@ use super::options::{
     DuplicateArgs, GateArgs, GateProfile, Options, ReadArgs, RemainArgs, RuleArgs, RunArgs, SamplingArgs, StoreArgs,
     SystemArgs, WriteArgs,
 };
-use super::output::{Missing, check_output, check_writable, why_open, would_empty};
+use super::output::{Missing, check_output, check_writable, why_open, would_empty, write_companion};
 use super::{CliError, CliResult};
 use crate::conversation::{Price, Role, Seed};
 use crate::export::{Format, Incomplete, Sink, Unfit, record};
@@ -282,6 +282,7 @@ impl Writing<'_> {
         written.kept_old = would_empty(path, written.rows);
         if !written.kept_old {
             sink.finish()?;
+            write_companion(self.format, path)?;
         }
         written.report.finish();
         let count = missing.count;

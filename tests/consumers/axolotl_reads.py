@@ -21,8 +21,8 @@ for path in sys.argv[1:]:
         learned = tokenizer.decode([token for token in example["labels"] if token != -100])
         wasted += not learned
         for message in row["messages"]:
-            if message["train"] and message["content"] not in learned:
+            if message.get("train") and message["content"] not in learned:
                 wrong.append((number, "an answer is not learned"))
-            if not message["train"] and message["content"] and message["content"] in learned:
+            if not message.get("train") and message["content"] and message["content"] in learned:
                 wrong.append((number, f"words of the {message['role']} are learned"))
     print(json.dumps({"path": path, "rows": len(rows), "wasted": wasted, "wrong": wrong}))

@@ -12,6 +12,26 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer, SFTConfig, SFTTrainer
 
 
+def self_distil(rows, tokenizer, model_path, common):
+    """Has both trainers that learn from a grade take a step; returns for how many rows they have one."""
+    from trl.experimental.sdft import SDFTConfig, SDFTTrainer
+    from trl.experimental.sdpo import SDPOConfig, SDPOTrainer
+
+    common = {name: value for name, value in common.items() if name != "max_length"}
+    common = {**common, "num_generations": 2, "max_completion_length": 4}
+    kinds = [(SDFTConfig, SDFTTrainer, {}), (SDPOConfig, SDPOTrainer, {"reward_funcs": reward})]
+    for config, trainer, more in kinds:
+        trainer = trainer(
+            model=model_path, args=config(**common), train_dataset=rows, processing_class=tokenizer, **more
+        )
+        trainer.train()
+    return sum(bool(row["privileged_context"]) for row in trainer.train_dataset)
+
+
+def reward(completions, **_):
+    return [0.0] * len(completions)
+
+
 def check(name, path, tokenizer, model_path):
     rows = load(path)
     common = {
@@ -24,6 +44,9 @@ def check(name, path, tokenizer, model_path):
         trainer = trainer(model=model_path, args=config(**common), train_dataset=rows, processing_class=tokenizer)
         made["examples"] = len(trainer.train_dataset)
         trainer.train()
+        return made
+    if name == "critique":
+        made["examples"] = self_distil(rows, tokenizer, model_path, common)
         return made
     # TRL turns `from` and `value` into messages only after it has looked whether it may learn the assistant alone.
     has_roles = "conversations" not in rows.column_names
@@ -43,6 +66,9 @@ def check(name, path, tokenizer, model_path):
             wrong.append((number, "the last answer is not learned"))
         if has_roles and first_user(row) in learned and first_user(row) not in last_answer(row):
             wrong.append((number, "the user's words are learned"))
+        for message in row.get("prompt") or []:
+            if message["content"] in learned and message["content"] not in last_answer(row):
+                wrong.append((number, "words of the prompt are learned"))
     made["wrong"] = wrong
     trainer.train()
     return made
@@ -57,5 +83,6 @@ config = LlamaConfig(
 )
 model_path = tempfile.mkdtemp()
 LlamaForCausalLM(config).save_pretrained(model_path)
+tokenizer.save_pretrained(model_path)
 for name, path in files:
     print(json.dumps(check(name, path, tokenizer, model_path)), flush=True)

@@ -122,6 +122,70 @@ fn trl_tokenises_every_format_and_learns_the_answers_alone() {
     assert_eq!(found, expected);
 }
 
+/// Real questions and dialogues where they are there, and a few of our own.
+fn sources(place: &Place) -> Vec<(&'static str, String)> {
+    let rows: Vec<Value> = (0..20).map(|row| conversation(&format!("the subject with the number {row}"), 2)).collect();
+    place.write("in.jsonl", jsonl(&rows));
+    let data = [("mt_bench", "mt_bench/question.jsonl"), ("cmtmedqa", "cmtmedqa/CMtMedQA_test.json")];
+    let there = data.iter().filter_map(|(name, path)| Some((*name, shared_data(path)?.to_str()?.to_owned())));
+    there.chain([("own", "in.jsonl".to_owned())]).collect()
+}
+
+#[test]
+fn dialogues_that_have_grown_and_students_that_were_taught_train_as_they_are() {
+    let place = Place::new();
+    let Some(mut script) = script("trl_reads.py", "trl", &place) else { return };
+    let mut expected = Vec::new();
+    for (name, source) in sources(&place) {
+        let grown = format!("{name}.jsonl");
+        let models = ["--teacher=simulated", "--limit=60", "-q"];
+        let simulate = ["simulate", &source, "--user=simulated-user", "--turns=4", "-o", &grown];
+        place.complete(&[&simulate[..], &models].concat());
+        let tutor = ["tutor", &source, "--student=simulated-student", "--judge=simulated-judge", "-o", name];
+        // The simulated student babbles now and then.
+        let finished = place.run(&[&tutor[..], &models, &["--history=mixed:0.5"]].concat());
+        assert!(matches!(finished.code, Some(0 | 3)), "{}", finished.stderr);
+        for (format, path) in [
+            ("openai", grown),
+            ("trl-prompt-completion", format!("{name}/sft.jsonl")),
+            ("dpo", format!("{name}/dpo.jsonl")),
+            ("kto", format!("{name}/kto.jsonl")),
+            ("critique", format!("{name}/critique.jsonl")),
+            ("openai", format!("{name}/hard.jsonl")),
+        ] {
+            let rows = place.rows(&path).len() as u64;
+            assert!(rows > 0, "{path}");
+            script.arg(format!("{format}={path}"));
+            expected.push((path, rows, rows));
+        }
+    }
+    let made = printed(&mut script);
+    println!("{made:#?}");
+    assert!(made.iter().all(|set| set.get("wrong").is_none_or(|wrong| *wrong == json!([]))), "{made:#?}");
+    let count = |set: &Value, name: &str| set[name].as_u64().unwrap();
+    let found = made.iter().filter(|set| set.get("examples").is_some());
+    let found: Vec<_> = found
+        .map(|set| (set["path"].as_str().unwrap().to_owned(), count(set, "rows"), count(set, "examples")))
+        .collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn axolotl_learns_the_correction_alone() {
+    let place = Place::new();
+    let Some(mut script) = script("axolotl_reads.py", "axolotl", &place) else { return };
+    let mut expected = Vec::new();
+    for (name, source) in sources(&place) {
+        let tutor =
+            ["tutor", &source, "--student=simulated-student", "--teacher=simulated", "--to=per-turn", "-o", name];
+        place.run(&[&tutor[..], &["--limit=60", "-q"]].concat());
+        let path = format!("{name}/sft.jsonl");
+        script.arg(&path);
+        expected.push(json!({"path": path, "rows": place.rows(&path).len(), "wasted": 0, "wrong": []}));
+    }
+    assert_eq!(printed(&mut script), expected);
+}
+
 #[test]
 fn axolotl_learns_what_the_rows_say() {
     let place = Place::new();
@@ -143,8 +207,13 @@ fn llama_factory_blanks_no_row() {
     let Some(mut script) = script("llama_factory_reads.py", "llamafactory", &place) else { return };
     write_rows(&place);
     converted(&place, "llama-factory");
-    script.args([".", "llama-factory"]);
-    let mut expected = vec![("llama-factory", 25, 0)];
+    // What has grown, and what was marked, says where it is as well.
+    let simulate = ["simulate", "in.jsonl", "--teacher=simulated", "--user=simulated-user", "--turns=3", "--gate=off"];
+    place.complete(&[&simulate[..], &["--to=llama-factory", "-o=grown.jsonl"]].concat());
+    let evaluate = ["evaluate", "in.jsonl", "--judge=simulated", "--to=llama-factory", "-o=marked.jsonl"];
+    place.complete(&evaluate);
+    script.args([".", "llama-factory", "grown", "marked"]);
+    let mut expected = vec![("llama-factory", 25, 0), ("grown", 25, 0), ("marked", 25, 0)];
     if let Some(data) = shared_data("llama_factory/glaive_toolcall_en_demo.json") {
         // Calls, their results and the tools' descriptions.
         place.complete(&["convert", data.to_str().unwrap(), "-o", "calls.jsonl", "--to", "llama-factory"]);
