@@ -1,37 +1,38 @@
 /// True where more than `share` of the longer text must change to make the other of it: Levenshtein's distance in characters,
-/// counted only as far as it is asked for (Ukkonen, 1985).
+/// counted only as far as it is asked for. On each diagonal of the table only the furthest place that so many changes reach is
+/// kept (Ukkonen, "Algorithms for approximate string matching", 1985, section 3): the work grows with the square of the changes that
+/// are asked for, not with the texts' product.
 pub fn differs_by_more_than(share: f64, one: &str, other: &str) -> bool {
-    let (mut one, mut other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
-    if one.len() > other.len() {
-        std::mem::swap(&mut one, &mut other);
-    }
-    let most = (share * other.len() as f64) as usize;
-    if other.len() - one.len() > most {
+    let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
+    let most = (share * one.len().max(other.len()) as f64) as usize;
+    if one.len().abs_diff(other.len()) > most {
         return true;
     }
-    let same_front = one.iter().zip(&other).take_while(|(a, b)| a == b).count();
-    let (one, other) = (&one[same_front..], &other[same_front..]);
-    let same_back = one.iter().rev().zip(other.iter().rev()).take_while(|(a, b)| a == b).count();
-    let (one, other) = (&one[..one.len() - same_back], &other[..other.len() - same_back]);
-    // A row of the table at a time; what lies further than `most` from the diagonal is beyond it anyway.
-    let beyond = most + 1;
-    let mut row: Vec<usize> = (0..=other.len()).map(|column| column.min(beyond)).collect();
-    for (at, letter) in (1usize..).zip(one) {
-        let (first, last) = (at.saturating_sub(most).max(1), (at + most).min(other.len()));
-        let mut diagonal = std::mem::replace(&mut row[first - 1], at.min(beyond));
-        let mut nearest = row[first - 1];
-        for column in first..=last {
-            let changed = diagonal + usize::from(*letter != other[column - 1]);
-            let best = changed.min(row[column] + 1).min(row[column - 1] + 1).min(beyond);
-            diagonal = std::mem::replace(&mut row[column], best);
-            nearest = nearest.min(best);
+    // Diagonal `middle + column − row`; one more on each side stands for what cannot be reached.
+    let middle = most + 1;
+    let end = middle + other.len() - one.len();
+    let column = |row: usize, diagonal: usize| (row + diagonal).checked_sub(middle);
+    let mut reached: Vec<Option<usize>> = vec![None; 2 * middle + 1];
+    for changes in 0..=most {
+        let mut next = reached.clone();
+        for diagonal in middle - changes..=middle + changes {
+            let changed = reached[diagonal].map(|row| row + 1);
+            let inserted = reached[diagonal - 1];
+            let deleted = reached[diagonal + 1].map(|row| row + 1);
+            let start = if changes == 0 { Some(0) } else { changed.max(inserted).max(deleted) };
+            let Some(mut row) = start.map(|row| row.min(one.len())) else { continue };
+            let Some(mut at) = column(row, diagonal).filter(|at| *at <= other.len()) else { continue };
+            while row < one.len() && at < other.len() && one[row] == other[at] {
+                (row, at) = (row + 1, at + 1);
+            }
+            next[diagonal] = Some(row);
         }
-        // No way leads back from there.
-        if nearest > most {
-            return true;
+        if next[end] == Some(one.len()) {
+            return false;
         }
+        reached = next;
     }
-    row[other.len()] > most
+    true
 }
 
 #[cfg(test)]
