@@ -117,12 +117,16 @@ fn convert(
         }
         Err(reason) => Err(reason),
     };
-    if let Err(reason) = fitted {
-        *converted.left_out.entry(reason).or_default() += 1;
-        return missing.add(&Incomplete { id: id.as_deref(), kind: "unfit", reason, ..entry });
+    match fitted {
+        Ok(rows) => {
+            converted.written += rows;
+            Ok(())
+        }
+        Err(reason) => {
+            *converted.left_out.entry(reason).or_default() += 1;
+            missing.add(&Incomplete { id: id.as_deref(), kind: "unfit", reason, ..entry })
+        }
     }
-    converted.written += 1;
-    Ok(())
 }
 
 fn holds_thoughts(format: &dyn Format) -> bool {

@@ -271,7 +271,7 @@ impl Writing<'_> {
                 Ok(mut record) => {
                     record.meta.insert("judge".to_owned(), column(&marks, criteria, self.found.target.model()));
                     match sink.write(&record)? {
-                        Ok(()) => rows += 1,
+                        Ok(count) => rows += count,
                         Err(Unfit(reason)) => {
                             missing.add(&Incomplete { id: Some(&seed.id), kind: "unfit", reason, ..entry })?;
                         }

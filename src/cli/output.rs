@@ -152,7 +152,7 @@ impl Writer<'_> {
         Ok(written)
     }
 
-    /// Writes what a conversation makes of rows, and returns how many records these were; inside, why there is none.
+    /// Writes what a conversation makes of rows, and returns how many these were; inside, why there is none.
     fn write_rows(
         &self,
         seed: &Seed,
@@ -161,11 +161,11 @@ impl Writer<'_> {
         output: &mut Sink,
     ) -> Result<Result<u64, Unfit>, CliError> {
         if !self.format.wants_pairs() {
-            return Ok(output.write(&record(seed, dialogue, stopped))?.map(|()| 1));
+            return Ok(output.write(&record(seed, dialogue, stopped))?);
         }
         let mut count = 0;
         for pair in pairs(seed, dialogue) {
-            count += u64::from(output.write(&pair)?.is_ok());
+            count += output.write(&pair)?.unwrap_or(0);
         }
         Ok(if count == 0 { Err(Unfit("no_pair")) } else { Ok(count) })
     }

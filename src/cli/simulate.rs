@@ -272,7 +272,7 @@ impl Writing<'_> {
             let mut record = record(&seed, &state.dialogue, None);
             record.meta.extend(told(&state, &reason));
             match sink.write(&record)? {
-                Ok(()) => written.rows += 1,
+                Ok(count) => written.rows += count,
                 Err(Unfit(reason)) => {
                     missing.add(&Incomplete { id: Some(&seed.id), kind: "unfit", reason, ..entry })?;
                 }

@@ -152,7 +152,8 @@ impl Pairing {
             (DuelEnd::Decided(Winner::First), Some(_)) => Pairing::Refused("contradicted"),
             (DuelEnd::Decided(Winner::First), None) => Pairing::Refused("ungraded"),
             (DuelEnd::Decided(Winner::Inconsistent), _) => Pairing::Refused("inconsistent"),
-            (DuelEnd::Decided(Winner::Second | Winner::Tie), _) => Pairing::Refused("not_better"),
+            (DuelEnd::Decided(Winner::Second), _) => Pairing::Refused("worse"),
+            (DuelEnd::Decided(Winner::Tie), _) => Pairing::Refused("tie"),
             (DuelEnd::Unparsed | DuelEnd::FirstMissing | DuelEnd::SecondMissing | DuelEnd::BothMissing, _) => {
                 Pairing::Refused("unparsed")
             }
@@ -223,7 +224,7 @@ mod tests {
         assert_eq!(Pairing::of(first, Some(8.0), Some(5.0)), Pairing::Accepted(3.0));
         assert_eq!(Pairing::of(first, Some(4.0), Some(5.0)), Pairing::Refused("contradicted"));
         assert_eq!(Pairing::of(first, None, Some(5.0)), Pairing::Refused("ungraded"));
-        assert_eq!(Pairing::of(DuelEnd::Decided(Winner::Tie), Some(8.0), Some(5.0)), Pairing::Refused("not_better"));
+        assert_eq!(Pairing::of(DuelEnd::Decided(Winner::Tie), Some(8.0), Some(5.0)), Pairing::Refused("tie"));
         assert_eq!(Pairing::of(DuelEnd::Open, Some(8.0), Some(5.0)), Pairing::Open);
     }
 }

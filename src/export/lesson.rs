@@ -21,8 +21,8 @@ pub fn lesson_pair(seed: &Seed, lesson: &Lesson, history: &str) -> Option<Record
     Some(pair)
 }
 
-/// Returns what is known of each answer by itself: the student's is good from [`Grade::GOOD_SCORE`] on, the correction always.
-/// A student's answer that is not whole teaches nothing and makes none.
+/// Returns what is known of each answer by itself: the student's is good from [`Grade::GOOD_SCORE`] on; the correction is good,
+/// and makes no row where its own grade says otherwise. A student's answer that is not whole teaches nothing and makes none.
 pub fn lesson_labels(seed: &Seed, lesson: &Lesson, history: &str) -> Vec<Record> {
     let label = |answer: &Answer, whose: &str, label: bool| Record {
         id: format!("{}#{}.{whose}", seed.id, lesson.turn),
@@ -31,7 +31,8 @@ pub fn lesson_labels(seed: &Seed, lesson: &Lesson, history: &str) -> Vec<Record>
     };
     let student = lesson.student_score().filter(|_| lesson.student.is_whole());
     let student = student.map(|score| label(&lesson.student, "student", score >= Grade::GOOD_SCORE));
-    let correction = lesson.correction.as_ref().filter(|_| lesson.is_corrected());
+    let is_good = lesson.correction_score().is_none_or(|score| score >= Grade::GOOD_SCORE);
+    let correction = lesson.correction.as_ref().filter(|_| lesson.is_corrected() && is_good);
     let correction = correction.map(|correction| label(&correction.answer, "teacher", true));
     student.into_iter().chain(correction).collect()
 }

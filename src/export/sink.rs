@@ -42,8 +42,8 @@ impl Sink {
         self
     }
 
-    /// Writes the rows that a record makes; inside, whether it fits.
-    pub fn write(&mut self, record: &Record) -> Result<Result<(), Unfit>, OutputError> {
+    /// Writes the rows that a record makes; inside, how many those are, or why it does not fit.
+    pub fn write(&mut self, record: &Record) -> Result<Result<u64, Unfit>, OutputError> {
         if matches!(self.target, Target::Shards(_)) && record.uses_tools() {
             // Calls differ from row to row in what they hold; a table's columns cannot.
             return Ok(Err(Unfit("tools_in_table")));
@@ -56,7 +56,7 @@ impl Sink {
             Target::Lines(file) => file.write(&self.rows)?,
             Target::Shards(shards) => shards.write(&self.rows)?,
         }
-        Ok(Ok(()))
+        Ok(Ok(memchr::memchr_iter(b'\n', &self.rows).count() as u64))
     }
 
     /// Puts everything in its place.

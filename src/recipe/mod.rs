@@ -93,6 +93,11 @@ impl Answered {
         self.by_slot.insert(slot, seen);
     }
 
+    /// Returns all answers with their slots, in order.
+    pub fn slots(&self) -> impl Iterator<Item = (Slot, &Arc<Answer>)> {
+        self.by_slot.iter().map(|(slot, seen)| (*slot, &seen.answer))
+    }
+
     /// Returns all answers, in the order of their slots.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Answer>> {
         self.by_slot.values().map(|seen| &seen.answer)

@@ -12,7 +12,7 @@ use crate::statistics::{Conversations, Interval, Random, mean, pass_hat_k, wilso
 /// More unread verdicts than this share make a report incomplete.
 pub const UNPARSED_SHARE_MAX: f64 = 0.02;
 /// Examples of each kind.
-const EXAMPLES: usize = 5;
+pub(super) const EXAMPLES: usize = 5;
 /// Dots of a plot.
 const POINTS_MAX: usize = 1000;
 const EXAMPLE_SEED: u64 = 0x6578_616d_706c_6573;

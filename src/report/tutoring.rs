@@ -6,10 +6,10 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use super::comparison::CONVERSATIONS_MIN;
-use super::evaluation::{ScoreReport, SliceReport};
+use super::evaluation::{EXAMPLES, Example, ScoreReport, SliceReport, shortened};
 use super::simulation::RoleCost;
-use super::words::{counted, list};
-use crate::conversation::{Answer, Lesson, Pairing, Price};
+use super::words::{counted, list, number};
+use crate::conversation::{Answer, Lesson, Pairing, Price, Role};
 use crate::statistics::{Conversations, detectable_effect, sign_flip};
 
 /// What came of tutoring: a fold over conversations in the order of their rows.
@@ -17,6 +17,8 @@ use crate::statistics::{Conversations, detectable_effect, sign_flip};
 pub struct TutoringReport {
     /// The version of this schema.
     pub schema: u32,
+    /// Why the figures cannot be trusted, where that is so.
+    pub incomplete: Vec<String>,
     /// What to keep in mind when reading the figures.
     pub cautions: Vec<String>,
     /// Each round under each history.
@@ -25,6 +27,8 @@ pub struct TutoringReport {
     pub exposure: Vec<ExposureReport>,
     /// What changed from round to round.
     pub changes: Vec<ChangeReport>,
+    /// Pairs of the newest round whose correction is better by the most.
+    pub examples: Vec<Example>,
 }
 
 /// One round under one history.
@@ -62,7 +66,9 @@ pub struct PassReport {
     pub margin_mean: Option<f64>,
     /// Turns whose correction is better by 1 or more.
     pub hard: u64,
-    /// What each side took: `student`, `teacher`, `grader`, `judge`.
+    /// Conversations with such a turn.
+    pub hard_conversations: u64,
+    /// What each side took: `student`, `teacher`, `grader`, `judge`. What an earlier pass has asked too is counted there.
     pub roles: BTreeMap<&'static str, RoleCost>,
 }
 
@@ -129,6 +135,8 @@ pub struct Tutoring {
     /// Pairs of passes, by number, with their differences.
     exposure: Vec<Paired>,
     changes: Vec<Paired>,
+    /// The clearest pairs so far, with their margins.
+    examples: Vec<(f64, Example)>,
 }
 
 #[derive(Debug, Default)]
@@ -147,6 +155,8 @@ struct Paired {
     all: Conversations,
     same_prompt: Conversations,
     by_turn: BTreeMap<u32, Conversations>,
+    /// The student has said the same in both.
+    same_answers: u64,
 }
 
 impl Tutoring {
@@ -167,11 +177,15 @@ impl Tutoring {
             one.history == other.history && is_step
         });
         let counts = passes.iter().map(|_| PassCount::default()).collect();
-        Self { report, counts, exposure, changes }
+        Self { report, counts, exposure, changes, examples: Vec::new() }
     }
 
     /// Counts a row, pass by pass; `None` where a pass has nothing of it.
-    pub fn add(&mut self, row: &[Option<Pass<'_>>]) {
+    pub fn add(&mut self, id: &str, row: &[Option<Pass<'_>>]) {
+        let newest = self.report.passes.iter().rposition(|pass| pass.writes_rows);
+        if let Some(pass) = newest.and_then(|newest| row.get(newest)?.as_ref()) {
+            self.show(id, pass);
+        }
         let counts = self.counts.iter_mut().zip(&mut self.report.passes);
         for ((count, report), pass) in counts.zip(row) {
             if let Some(pass) = pass {
@@ -187,9 +201,41 @@ impl Tutoring {
         }
     }
 
+    /// Keeps the clearest pairs.
+    fn show(&mut self, id: &str, pass: &Pass<'_>) {
+        for lesson in pass.lessons {
+            let Some(correction) = &lesson.correction else { continue };
+            let Pairing::Accepted(margin) = correction.pairing else { continue };
+            if self.examples.len() == EXAMPLES && self.examples.iter().all(|(least, _)| *least >= margin) {
+                continue;
+            }
+            let question = lesson.prompt.iter().rev().find(|message| message.role() == Role::User);
+            let words = |score: Option<f64>| score.map_or(String::new(), |score| format!(", {score} of 10"));
+            let flaws = lesson.grade.iter().flat_map(|grade| &grade.flaws);
+            let example = Example {
+                kind: format!("a pair, by {margin}"),
+                id: id.to_owned(),
+                turn: lesson.turn,
+                verdict: correction.remedy.name().to_owned(),
+                question: shortened(question.map_or("", |question| question.content())),
+                answers: vec![
+                    (format!("student{}", words(lesson.student_score())), shortened(lesson.student.text())),
+                    (format!("correction{}", words(lesson.correction_score())), shortened(correction.answer.text())),
+                ],
+                words: flaws
+                    .map(|flaw| shortened(&format!("{}: \"{}\" → {}", flaw.kind, flaw.quote, flaw.fix)))
+                    .collect(),
+            };
+            self.examples.push((margin, example));
+            // Of equal ones the first stays.
+            self.examples.sort_by(|(left, ..), (right, ..)| right.total_cmp(left));
+            self.examples.truncate(EXAMPLES);
+        }
+    }
+
     /// Ends the count.
     pub fn finish(self) -> TutoringReport {
-        let Self { mut report, counts, exposure, changes } = self;
+        let Self { mut report, counts, exposure, changes, examples } = self;
         for (pass, count) in report.passes.iter_mut().zip(&counts) {
             pass.student = ScoreReport::of(&count.student);
             pass.teacher = ScoreReport::of(&count.teacher);
@@ -213,6 +259,27 @@ impl Tutoring {
             same_prompt: DifferenceReport::of(&paired.same_prompt),
         };
         report.changes = changes.iter().map(change).collect();
+        for paired in changes.iter().filter(|paired| paired.same_answers > 0) {
+            let (to, from) = (&report.passes[paired.passes.0], &report.passes[paired.passes.1]);
+            if paired.same_answers == to.turns {
+                report.cautions.push(format!(
+                    "all answers of round {} are those of round {}: is it the new student that is served?",
+                    to.round, from.round
+                ));
+            }
+        }
+        for pass in &report.passes {
+            let open = ["budget", "unasked", "failed", "context"];
+            let open: u64 = open.iter().filter_map(|end| pass.ends.get(*end)).sum();
+            if open > 0 {
+                let all = number(pass.ends.values().sum());
+                let name = pass.name();
+                report
+                    .incomplete
+                    .push(format!("{name} history: {} of {all} conversations were not led to their end", number(open)));
+            }
+        }
+        report.examples = examples.into_iter().map(|(_, example)| example).collect();
         report
     }
 }
@@ -231,6 +298,7 @@ impl PassReport {
         *self.ends.entry(pass.end.to_owned()).or_default() += 1;
         *self.reasons.entry(pass.reason.to_owned()).or_default() += 1;
         self.conversations += u64::from(!pass.lessons.is_empty());
+        self.hard_conversations += u64::from(pass.lessons.iter().any(Lesson::is_hard));
         for lesson in pass.lessons {
             self.turns += 1;
             self.hard += u64::from(lesson.is_hard());
@@ -278,6 +346,8 @@ impl Paired {
         for (turn, difference, _) in &pairs {
             self.by_turn.entry(*turn).or_default().push([*difference]);
         }
+        self.same_answers +=
+            one.iter().zip(other).filter(|(one, other)| one.student.text() == other.student.text()).count() as u64;
         let counted = pairs.iter().filter(|(turn, ..)| *turn >= self.first_turn);
         self.all.push(counted.clone().map(|(_, difference, _)| *difference));
         self.same_prompt.push(counted.filter(|(.., is_same)| *is_same).map(|(_, difference, _)| *difference));
@@ -301,13 +371,18 @@ impl DifferenceReport {
     /// Returns it in words: `+0.42 (0.10 to 0.74), p 0.012: higher`.
     pub fn words(&self) -> String {
         let Some(mean) = self.score.mean else { return "nothing to compare".to_owned() };
+        if self.score.conversations < CONVERSATIONS_MIN {
+            return format!("{mean:+.2}; {} are too few to say", counted(self.score.conversations, "conversation"));
+        }
         let mut words = format!("{mean:+.2}");
         if let Some(interval) = self.score.interval {
             let _ = write!(words, " ({:+.2} to {:+.2})", interval.low, interval.high);
         }
         let _ = write!(words, ", p {:.3}: {}", self.p, self.verdict);
-        if let Some(detectable) = self.detectable.filter(|_| self.verdict == "inconclusive") {
-            let _ = write!(words, "; a difference of {detectable:.2} would show");
+        if let Some(detectable) =
+            self.detectable.filter(|detectable| self.verdict == "inconclusive" && *detectable > 0.0)
+        {
+            let _ = write!(words, "; from {detectable:.2} on a difference would be likely to show");
         }
         words
     }
@@ -341,7 +416,8 @@ impl PassReport {
         let margin = self.margin_mean.map_or(String::new(), |margin| format!("; accepted by {margin:.2} on average"));
         if !self.pairs.is_empty() {
             row("pairs", format!("{}{margin}", list(&self.pairs)));
-            row("hard", counted(self.hard, "turn"));
+            let conversations = counted(self.hard_conversations, "conversation");
+            row("hard", format!("{} in {conversations}", counted(self.hard, "turn")));
         }
         row("ended", list(&self.reasons));
         let roles = self.roles.iter().filter(|(_, cost)| cost.answers > 0);
@@ -353,7 +429,8 @@ impl PassReport {
 impl TutoringReport {
     /// Returns the report as lines for a terminal.
     pub fn lines(&self) -> Vec<String> {
-        let mut lines: Vec<String> = self.passes.iter().flat_map(PassReport::lines).collect();
+        let mut lines: Vec<String> = self.incomplete.iter().map(|reason| format!("INCOMPLETE: {reason}")).collect();
+        lines.extend(self.passes.iter().flat_map(PassReport::lines));
         lines.extend(self.exposure.iter().map(|exposure| {
             format!(
                 "exposure bias, round {}: forced less student, from turn 2 on: {}",

@@ -226,7 +226,7 @@ fn write(
             }
         };
         match sink.write(&record)? {
-            Ok(()) => {
+            Ok(_) => {
                 counts.kept += u64::from(decision.is_kept());
                 counts.cut += u64::from(decision.cuts());
                 Ok(())

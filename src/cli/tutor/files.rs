@@ -89,7 +89,7 @@ impl Files {
             _ => &mut self.hard,
         };
         match sink.write(record)? {
-            Ok(()) => *self.rows.entry(name).or_default() += 1,
+            Ok(count) => *self.rows.entry(name).or_default() += count,
             Err(Unfit(reason)) => {
                 let reason = format!("{name}: {reason}");
                 self.missing.add(&Incomplete { kind: "unfit", reason: &reason, ..*entry })?;

@@ -1,13 +1,14 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use super::files::{Files, turn_row, turns_table};
 use super::passes::{Parties, Pass};
 use crate::cli::CliError;
 use crate::cli::first_pass::{Row, Rows};
 use crate::cli::output::why_open;
-use crate::conversation::Seed;
+use crate::conversation::{Answer, Fingerprint, Seed};
 use crate::export::{Format, Incomplete};
-use crate::recipe::{Replay, Tutored, TutoredEnd};
+use crate::recipe::{Party, Replay, Tutored, TutoredEnd};
 use crate::report::{self, Tutoring, TutoringReport};
 use crate::store::Reader;
 
@@ -38,6 +39,8 @@ struct Led {
     tutored: Tutored,
     /// How it ended: the code, and the code with its fault.
     end: (&'static str, String),
+    /// What was paid for, and to whom, where no earlier pass has asked the same.
+    paid: Vec<(Party, Arc<Answer>)>,
 }
 
 impl Writing<'_> {
@@ -64,27 +67,39 @@ impl Writing<'_> {
                     continue;
                 }
             };
-            let led = self.passes.iter().map(|pass| self.lead(pass, &seed)).collect::<Result<Vec<_>, _>>()?;
-            let turns = seed.turns.len() as u32;
-            for ((pass, led), files) in self.passes.iter().zip(&led).zip(&mut files) {
+            // What several passes have asked of a row is counted for the first of them.
+            let mut paid = HashSet::new();
+            let led =
+                self.passes.iter().map(|pass| self.lead(pass, &seed, &mut paid)).collect::<Result<Vec<_>, _>>()?;
+            let mut round_files = 0;
+            for (at, (pass, led)) in self.passes.iter().zip(&led).enumerate() {
+                let (history, lessons) = (pass.history.to_string(), &led.tutored.lessons);
                 let (kind, reason) = &led.end;
-                let done = led.tutored.lessons.iter().filter(|lesson| lesson.correction.is_some()).count() as u32;
-                let entry = Incomplete { id: Some(&seed.id), turns_answered: done, turns, kind, reason, ..entry };
-                let history = pass.history.to_string();
-                if let Some(files) = files {
-                    files.write(&seed, &led.tutored.lessons, &history, &entry)?;
+                let entry = Incomplete {
+                    id: Some(&seed.id),
+                    turns_answered: lessons.len() as u32,
+                    turns: seed.turns.len() as u32,
+                    kind,
+                    reason,
+                    ..entry
+                };
+                if let Some(files) = &mut files[at] {
+                    files.write(&seed, lessons, &history, &entry)?;
+                    round_files = at;
                 }
-                for lesson in &led.tutored.lessons {
+                for lesson in lessons {
                     table.write(&turn_row(pass.round, &history, &seed.id, lesson))?;
                 }
                 if *kind != TutoredEnd::Complete.name() {
                     incomplete += 1;
-                    files.iter_mut().try_for_each(|files| files.missing.add(&entry))?;
+                    let reason = format!("{history} history: {reason}");
+                    let entry = Incomplete { reason: &reason, ..entry };
+                    files[round_files].iter_mut().try_for_each(|files| files.missing.add(&entry))?;
                 }
             }
             let counted: Vec<_> =
                 self.passes.iter().zip(&led).map(|(pass, led)| Some(self.counted(pass, led))).collect();
-            tutoring.add(&counted);
+            tutoring.add(&seed.id, &counted);
         }
         self.rows.check_unchanged()?;
         table.finish()?;
@@ -109,21 +124,27 @@ impl Writing<'_> {
         Files::create(&place, self.format).map(Some)
     }
 
-    fn lead(&self, pass: &Pass, seed: &Seed) -> Result<Led, CliError> {
+    /// Leads a row through a pass, as far as there are answers; `paid` knows what other passes have asked.
+    fn lead(&self, pass: &Pass, seed: &Seed, paid: &mut HashSet<Fingerprint>) -> Result<Led, CliError> {
         let mut replay = Replay::new(&*pass.recipe, seed);
-        replay.advance(|fingerprint, _| -> Result<_, CliError> {
-            Ok(self.store.answer(fingerprint)?.map(|stored| stored.answer))
+        let mut own = Vec::new();
+        replay.advance(|fingerprint, slot| -> Result<_, CliError> {
+            let answer = self.store.answer(fingerprint)?.map(|stored| stored.answer);
+            if let Some(answer) = answer.as_ref().filter(|_| paid.insert(*fingerprint)) {
+                own.extend(Party::of(slot.lane).map(|party| (party, Arc::clone(answer))));
+            }
+            Ok(answer)
         })?;
         let tutored = pass.recipe.tutored(seed, replay.answered());
         let end = match tutored.end {
             Some(end) => (end.name(), end.reason()),
             None => why_open(self.store, &*pass.recipe, seed, self.stop)?,
         };
-        Ok(Led { tutored, end })
+        Ok(Led { tutored, end, paid: own })
     }
 
     fn counted<'a>(&'a self, pass: &Pass, led: &'a Led) -> report::Pass<'a> {
-        let paid = led.tutored.paid.iter();
+        let paid = led.paid.iter();
         let paid = paid.map(|(party, answer)| (party.name(), &**answer, self.parties.price(*party, pass)));
         report::Pass { lessons: &led.tutored.lessons, end: led.end.0, reason: &led.end.1, paid: paid.collect() }
     }

@@ -3,7 +3,6 @@ use std::sync::Arc;
 use super::super::judge::Scene;
 use super::super::screen::ATTEMPTS_MAX;
 use super::grading::Graded;
-use super::walk::{Party, Tutored};
 use super::{Purpose, Tutor};
 use crate::conversation::{Answer, Correction, Finish, Lesson, Message, Pairing, Question, Remedy, Role};
 use crate::quality::differs_by_more_than;
@@ -22,7 +21,6 @@ impl Tutor {
         lesson: &Lesson,
         (remedy, answer): (Remedy, Arc<Answer>),
         answered: &Answered,
-        tutored: &mut Tutored,
         open: &mut Vec<Question>,
     ) -> Correction {
         let (Lesson { prompt, student, .. }, turn) = (lesson, lesson.turn - 1);
@@ -38,7 +36,7 @@ impl Tutor {
             return correction;
         }
         let mut waits = false;
-        match self.grade(turn, FIRST_GRADE, prompt, ours, answered, tutored) {
+        match self.grade(turn, FIRST_GRADE, prompt, ours, answered) {
             Graded::Done(grade) => correction.grade = Some(grade),
             Graded::Invalid(_) => {}
             Graded::Open(question) => {
@@ -67,7 +65,6 @@ impl Tutor {
             let scene = Scene { sides: &sides, is_shared: true, turns, call: order, ..Scene::default() };
             self.cast.judge.prompt.about(&scene)
         });
-        tutored.paid.extend(both.words.into_iter().flatten().map(|words| (Party::Judge, words)));
         open.extend(both.open);
         let score = correction.grade.as_ref().map(|grade| grade.score);
         correction.pairing = if waits { Pairing::Open } else { Pairing::of(both.end, score, lesson.student_score()) };

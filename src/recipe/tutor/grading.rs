@@ -5,7 +5,6 @@ use serde_json::Value;
 use super::super::object::object_with;
 use super::super::screen::ATTEMPTS_MAX;
 use super::Tutor;
-use super::walk::{Party, Tutored};
 use crate::conversation::{Answer, Fence, Finish, Flaw, Grade, Lane, Message, Question, Remedy, Role, Slot};
 use crate::recipe::Answered;
 use crate::recipe::judge::transcript;
@@ -38,7 +37,6 @@ impl Tutor {
         prompt: &[Arc<Message>],
         answer: &str,
         answered: &Answered,
-        tutored: &mut Tutored,
     ) -> Graded {
         let mut said_wrong: Vec<(Fault, Arc<Answer>)> = Vec::new();
         for attempt in 0..ATTEMPTS_MAX {
@@ -53,7 +51,6 @@ impl Tutor {
                 let target = Arc::clone(&self.cast.grader);
                 return Graded::Open(Question { slot, target, sample: attempt, messages });
             };
-            tutored.paid.push((Party::Grader, Arc::clone(said)));
             match read(said, answer) {
                 Ok(grade) => return Graded::Done(grade),
                 Err(fault) => said_wrong.push((fault, Arc::clone(said))),

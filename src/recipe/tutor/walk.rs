@@ -2,9 +2,7 @@ use std::sync::Arc;
 
 use super::grading::Graded;
 use super::{History, Pause, Purpose, Tutor};
-use crate::conversation::{
-    Answer, Dialogue, Digest, Lane, Lesson, Message, Question, Remedy, Seed, Slot, Speaker, Spoken,
-};
+use crate::conversation::{Dialogue, Digest, Lane, Lesson, Message, Question, Remedy, Seed, Slot, Speaker, Spoken};
 use crate::recipe::Answered;
 
 /// A conversation as far as it goes.
@@ -16,8 +14,6 @@ pub struct Tutored {
     pub dialogue: Dialogue,
     /// How it ended; `None` while it has not.
     pub end: Option<TutoredEnd>,
-    /// What was paid for, and to whom.
-    pub paid: Vec<(Party, Arc<Answer>)>,
 }
 
 /// Who has a part in it.
@@ -36,6 +32,17 @@ pub enum Party {
 impl Party {
     /// Everybody.
     pub const ALL: [Party; 4] = [Party::Student, Party::Teacher, Party::Grader, Party::Judge];
+
+    /// Returns who has answered in a lane.
+    pub fn of(lane: Lane) -> Option<Self> {
+        match lane {
+            Lane::Student => Some(Party::Student),
+            Lane::Main => Some(Party::Teacher),
+            Lane::Grader => Some(Party::Grader),
+            Lane::Judge => Some(Party::Judge),
+            Lane::User | Lane::System(_) => None,
+        }
+    }
 
     /// Returns the name in reports.
     pub fn name(self) -> &'static str {
@@ -123,9 +130,6 @@ impl Tutor {
         if !course.open.is_empty() {
             tutored.end = None;
         }
-        let rejected = tutored.dialogue.rejected.iter().map(|rejected| (Party::Teacher, Arc::clone(&rejected.answer)));
-        let rejected: Vec<_> = rejected.collect();
-        tutored.paid.extend(rejected);
         (tutored, course.open)
     }
 
@@ -146,7 +150,6 @@ impl Tutor {
             return Err(Pause::Ask(vec![Question { slot, target, sample, messages: prompt }]));
         };
         let student = Arc::clone(&seen.answer);
-        tutored.paid.push((Party::Student, Arc::clone(&student)));
         let judge = || self.screen.judge(&student, heard, &course.own, &self.cast.student);
         let fault = seen.verdict.get_or_init(judge).rejected_by;
         let history = course.history.clone();
@@ -199,7 +202,7 @@ impl Tutor {
     ) -> Result<Lesson, (Box<Lesson>, Pause)> {
         let turn = lesson.turn - 1;
         if lesson.fault.is_none() {
-            match self.grade(turn, 0, &lesson.prompt, lesson.student.text(), answered, tutored) {
+            match self.grade(turn, 0, &lesson.prompt, lesson.student.text(), answered) {
                 Graded::Done(grade) => lesson.grade = Some(grade),
                 Graded::Open(question) => return Err((Box::new(lesson), Pause::Ask(vec![question]))),
                 Graded::Invalid(fault) => {
@@ -214,10 +217,7 @@ impl Tutor {
             Ok(corrected) => corrected,
             Err(pause) => return Err((Box::new(lesson), pause)),
         };
-        if corrected.0 != Remedy::Keep {
-            tutored.paid.push((Party::Teacher, Arc::clone(&corrected.1)));
-        }
-        let correction = self.check(&lesson, corrected, answered, tutored, open);
+        let correction = self.check(&lesson, corrected, answered, open);
         lesson.correction = Some(correction);
         Ok(lesson)
     }

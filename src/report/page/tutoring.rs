@@ -10,7 +10,11 @@ pub fn tutoring_page(report: &TutoringReport) -> String {
     for exposure in &report.exposure {
         let title = format!("Exposure bias, round {}", exposure.round);
         let note = format!("forced less student history, from turn 2 on: {}", exposure.gap.words());
-        sections.push(curve(&title, &exposure.curve, (-9.0, 9.0), Some(0.0)).noted(&note));
+        // As wide as what is drawn.
+        let ends =
+            exposure.curve.iter().filter_map(|point| point.score.interval).flat_map(|ends| [ends.low, ends.high]);
+        let reach = ends.map(f64::abs).fold(0.5, f64::max).ceil();
+        sections.push(curve(&title, &exposure.curve, (-reach, reach), Some(0.0)).noted(&note));
     }
     if !report.changes.is_empty() {
         let rows = report.changes.iter().map(|change| {
@@ -26,21 +30,23 @@ pub fn tutoring_page(report: &TutoringReport) -> String {
         .into_iter()
         .collect();
     headline.extend(report.cautions.iter().map(|caution| format!("caution: {caution}")));
-    Page { title: "Tutoring".to_owned(), headline, sections, ..Page::default() }.render()
+    Page { title: "Tutoring".to_owned(), headline, warnings: &report.incomplete, sections, examples: &report.examples }
+        .render()
 }
 
 /// Returns what is said of one round under one history.
 fn pass(pass: &PassReport) -> Vec<Section> {
     let name = pass.name();
     let mut sections = vec![curve(&format!("The student's scores: {name}"), &pass.curve, (1.0, 10.0), None)];
+    let of_rows = |text: String| if pass.writes_rows { text } else { String::new() };
     let counts = [
         ("what was done", list(&pass.remedies)),
         ("errors quoted", list(&pass.errors)),
         ("rejected by code", list(&pass.faults)),
+        ("score after correction", of_rows(pass.teacher.words(1.0, 2))),
         ("pairs", list(&pass.pairs)),
-        ("hard turns", number(pass.hard)),
+        ("hard turns", of_rows(number(pass.hard))),
         ("ended", list(&pass.reasons)),
-        ("corrections' score", pass.teacher.words(1.0, 2)),
     ];
     let rows = counts.into_iter().filter(|(_, text)| !text.is_empty());
     let costs = pass.roles.iter().filter(|(_, cost)| cost.answers > 0);
