@@ -141,20 +141,15 @@ pub enum Pairing {
 }
 
 impl Pairing {
-    /// Returns what a judge's verdict and the two scores come to; the correction stood first.
-    pub fn of(duel: DuelEnd, correction: Option<f64>, student: Option<f64>) -> Self {
-        match (duel, correction.zip(student)) {
-            (DuelEnd::Open, _) => Pairing::Open,
-            (DuelEnd::Decided(Winner::First), Some((correction, student))) if correction >= student => {
-                Pairing::Accepted(correction - student)
-            }
-            // The grader says the opposite of what the judge says.
-            (DuelEnd::Decided(Winner::First), Some(_)) => Pairing::Refused("contradicted"),
-            (DuelEnd::Decided(Winner::First), None) => Pairing::Refused("ungraded"),
-            (DuelEnd::Decided(Winner::Inconsistent), _) => Pairing::Refused("inconsistent"),
-            (DuelEnd::Decided(Winner::Second), _) => Pairing::Refused("worse"),
-            (DuelEnd::Decided(Winner::Tie), _) => Pairing::Refused("tie"),
-            (DuelEnd::Unparsed | DuelEnd::FirstMissing | DuelEnd::SecondMissing | DuelEnd::BothMissing, _) => {
+    /// Returns what a judge's verdict comes to; the correction stood first, and its grade is so much higher.
+    pub fn of(duel: DuelEnd, margin: f64) -> Self {
+        match duel {
+            DuelEnd::Open => Pairing::Open,
+            DuelEnd::Decided(Winner::First) => Pairing::Accepted(margin),
+            DuelEnd::Decided(Winner::Inconsistent) => Pairing::Refused("inconsistent"),
+            DuelEnd::Decided(Winner::Second) => Pairing::Refused("worse"),
+            DuelEnd::Decided(Winner::Tie) => Pairing::Refused("tie"),
+            DuelEnd::Unparsed | DuelEnd::FirstMissing | DuelEnd::SecondMissing | DuelEnd::BothMissing => {
                 Pairing::Refused("unparsed")
             }
         }
@@ -191,9 +186,11 @@ impl Lesson {
         scores.is_some_and(|(correction, student)| correction - student >= Self::HARD_MARGIN)
     }
 
-    /// True where the correction is other words than the student's.
-    pub fn is_corrected(&self) -> bool {
-        self.correction.as_ref().is_some_and(|correction| correction.answer.text() != self.student.text())
+    /// Returns what is to be learned: the correction, where neither its grade nor the judge says that the student's answer is better.
+    pub fn learned(&self) -> Option<&Correction> {
+        let is_worse =
+            |correction: &Correction| matches!(correction.pairing, Pairing::Refused("graded_lower" | "worse"));
+        self.correction.as_ref().filter(|correction| !is_worse(correction))
     }
 }
 
@@ -216,15 +213,5 @@ mod tests {
         assert_eq!(remedy(8.0, 0, Remedy::Revise), Remedy::Rewrite);
         assert_eq!(remedy(3.0, 2, Remedy::Revise), Remedy::Rewrite);
         assert_eq!(remedy(9.0, 2, Remedy::Rewrite), Remedy::Rewrite);
-    }
-
-    #[test]
-    fn a_pair_needs_a_judge_and_a_grader_that_agree() {
-        let first = DuelEnd::Decided(Winner::First);
-        assert_eq!(Pairing::of(first, Some(8.0), Some(5.0)), Pairing::Accepted(3.0));
-        assert_eq!(Pairing::of(first, Some(4.0), Some(5.0)), Pairing::Refused("contradicted"));
-        assert_eq!(Pairing::of(first, None, Some(5.0)), Pairing::Refused("ungraded"));
-        assert_eq!(Pairing::of(DuelEnd::Decided(Winner::Tie), Some(8.0), Some(5.0)), Pairing::Refused("tie"));
-        assert_eq!(Pairing::of(DuelEnd::Open, Some(8.0), Some(5.0)), Pairing::Open);
     }
 }

@@ -2,11 +2,12 @@ use serde_json::{Value, json};
 
 use super::record::columns;
 use super::{message, push_row};
-use crate::conversation::{Answer, Flaw, Grade, Lesson, Line, Pairing, Record, Seed};
+use crate::conversation::{Answer, Flaw, Grade, Lesson, Line, Pairing, Record, Remedy, Role, Seed};
 
-/// Returns a lesson as a row of fine-tuning: what the student was asked, and the correction, which alone is learned.
+/// Returns a lesson as a row of fine-tuning: what the student was asked, and the correction, which alone is learned. A correction that
+/// is found worse than the student's answer makes none.
 pub fn lesson_record(seed: &Seed, lesson: &Lesson, history: &str) -> Option<Record> {
-    let correction = lesson.correction.as_ref()?;
+    let correction = lesson.learned()?;
     Some(Record { turn: Some(lesson.turn), ..with_answer(seed, lesson, history, &correction.answer) })
 }
 
@@ -32,7 +33,7 @@ pub fn lesson_labels(seed: &Seed, lesson: &Lesson, history: &str) -> Vec<Record>
     let student = lesson.student_score().filter(|_| lesson.student.is_whole());
     let student = student.map(|score| label(&lesson.student, "student", score >= Grade::GOOD_SCORE));
     let is_good = lesson.correction_score().is_none_or(|score| score >= Grade::GOOD_SCORE);
-    let correction = lesson.correction.as_ref().filter(|_| lesson.is_corrected() && is_good);
+    let correction = lesson.learned().filter(|correction| correction.remedy != Remedy::Keep && is_good);
     let correction = correction.map(|correction| label(&correction.answer, "teacher", true));
     student.into_iter().chain(correction).collect()
 }
@@ -70,6 +71,10 @@ pub fn hard_record(seed: &Seed, lessons: &[Lesson], history: &str) -> Option<Rec
         lines.extend(turn.messages.iter().cloned().map(Line::context));
         let correction = lesson.correction.as_ref()?;
         lines.push(line(&correction.answer));
+    }
+    // Nothing here is to be masked: it is what users say that the next round takes.
+    for line in lines.iter_mut().filter(|line| line.role() == Role::Assistant) {
+        line.is_trained = true;
     }
     let mut meta = columns(seed);
     let scores = |score: fn(&Lesson) -> Option<f64>| lessons[..last].iter().map(score).collect::<Vec<_>>();

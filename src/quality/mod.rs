@@ -23,6 +23,7 @@ pub use near_duplicate::NearDuplicates;
 pub use orphan::{Orphan, orphan};
 pub use record::{Judged, judge_record};
 pub use reply::Reply;
+pub use rules::says_again;
 pub use rules::{RULES, Rule};
 pub use text::Words;
 pub use user_turn::user_turn_fault;

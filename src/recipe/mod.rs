@@ -30,8 +30,9 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::conversation::{Answer, Dialogue, Outcome, Question, Seed, Settings, Slot};
+use crate::conversation::{Answer, Dialogue, Grade, Outcome, Question, Seed, Settings, Slot};
 use crate::quality::Verdict;
+use tutor::GradeFault;
 
 /// One way of working on a conversation.
 ///
@@ -70,10 +71,29 @@ pub struct Answered {
 /// An answer, with what a recipe has made of it: pure functions of it and of what stands before it, so that they need be
 /// worked out once only, however often the recipe goes over its conversation.
 #[derive(Clone, Debug)]
-pub(crate) struct Seen {
+struct Seen {
     pub answer: Arc<Answer>,
     pub verdict: OnceCell<Verdict>,
     pub is_followed_by_orphan: OnceCell<bool>,
+    /// Of a grader's words.
+    pub grade: OnceCell<Result<Grade, GradeFault>>,
+    /// Of a student's: they are those of its answer before.
+    pub is_repeated: OnceCell<bool>,
+    /// Of a correction: it is other words than the student's.
+    pub differs: OnceCell<bool>,
+}
+
+impl Seen {
+    fn new(answer: Arc<Answer>) -> Self {
+        Self {
+            answer,
+            verdict: OnceCell::new(),
+            is_followed_by_orphan: OnceCell::new(),
+            grade: OnceCell::new(),
+            is_repeated: OnceCell::new(),
+            differs: OnceCell::new(),
+        }
+    }
 }
 
 impl Answered {
@@ -83,14 +103,13 @@ impl Answered {
     }
 
     /// Returns the answer in `slot` with what was made of it.
-    pub(crate) fn seen(&self, slot: Slot) -> Option<&Seen> {
+    fn seen(&self, slot: Slot) -> Option<&Seen> {
         self.by_slot.get(&slot)
     }
 
     /// Puts `answer` into `slot`.
     pub fn insert(&mut self, slot: Slot, answer: Arc<Answer>) {
-        let seen = Seen { answer, verdict: OnceCell::new(), is_followed_by_orphan: OnceCell::new() };
-        self.by_slot.insert(slot, seen);
+        self.by_slot.insert(slot, Seen::new(answer));
     }
 
     /// Returns all answers with their slots, in order.

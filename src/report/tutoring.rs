@@ -269,6 +269,13 @@ impl Tutoring {
             }
         }
         for pass in &report.passes {
+            if let Some(collapsed) = pass.ends.get("student_rejected") {
+                report.cautions.push(format!(
+                    "{}: {} ended because the student had collapsed; later turns are those of the others",
+                    pass.name(),
+                    counted(*collapsed, "conversation")
+                ));
+            }
             let open = ["budget", "unasked", "failed", "context"];
             let open: u64 = open.iter().filter_map(|end| pass.ends.get(*end)).sum();
             if open > 0 {
@@ -402,7 +409,13 @@ impl PassReport {
                 lines.push(format!("  {name:<11}{text}"));
             }
         };
-        let by_turn = self.curve.iter().filter_map(|point| point.score.mean).map(|mean| format!("{mean:.2}"));
+        // Later turns may be those of fewer conversations.
+        let first = self.curve.first().map(|point| point.score.marks);
+        let by_turn = self.curve.iter().filter_map(|point| {
+            let mean = point.score.mean?;
+            let marks = point.score.marks;
+            Some(if Some(marks) == first { format!("{mean:.2}") } else { format!("{mean:.2} [{}]", number(marks)) })
+        });
         let by_turn = by_turn.collect::<Vec<_>>().join(", ");
         if self.student.mean.is_some() {
             row("student", format!("{} of 10; by turn {by_turn}", self.student.words(1.0, 2)));

@@ -6,9 +6,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
-use cohobate::conversation::{
-    Answer, Dice, Finish, Lane, Line, Message, Question, Remedy, Role, Sampling, Seed, Slot, Target,
-};
+use cohobate::conversation::{Answer, Dice, Finish, Lane, Line, Message, Question, Role, Sampling, Seed, Slot, Target};
 use cohobate::export::{critique_row, hard_record, lesson_labels, lesson_pair, lesson_record, named};
 use cohobate::model::Simulated;
 use cohobate::quality::{Gate, Profile, Reply, differs_by_more_than};
@@ -51,7 +49,14 @@ fn each_turn_is_answered_graded_and_corrected() {
     place.complete(&arguments);
     let rows: BTreeMap<&str, Vec<Value>> =
         FILES.iter().map(|name| (*name, place.rows(&format!("tutored/{name}")))).collect();
-    assert_eq!((rows["sft.jsonl"].len(), rows["critique.jsonl"].len()), (90, 90));
+    assert_eq!(rows["critique.jsonl"].len(), 90);
+    // A correction that is found worse teaches nothing.
+    let turns = place.read("tutored/turns.csv");
+    let is_worse =
+        |line: &&str| line.starts_with("1,forced,") && (line.contains("graded_lower") || line.contains(",worse,"));
+    let worse = turns.lines().filter(is_worse).count();
+    assert!(worse > 0);
+    assert_eq!(rows["sft.jsonl"].len(), 90 - worse);
     for row in &rows["sft.jsonl"] {
         let tutor = &row["meta"]["tutor"];
         let said_before = row["prompt"].as_array().unwrap().iter().filter(|message| message["role"] == "assistant");
@@ -227,14 +232,13 @@ proptest! {
                 prop_assert!(differs_by_more_than(0.02, chosen.text(), rejected.text()));
                 prop_assert!(lesson.correction_score() >= lesson.student_score());
             }
+            prop_assert_eq!(&question.messages, &lesson.prompt);
             if let Some(record) = lesson_record(&seed, lesson, &history) {
                 let (last, before) = record.lines.split_last().unwrap();
                 prop_assert!(last.is_trained && before.iter().all(|line| !line.is_trained));
                 let said = |role| before.iter().filter(move |line| line.role() == role).map(Line::text);
                 let mut reply = Reply::new(said(Role::User).next_back().unwrap(), last.text());
-                // What is kept may say again what was said before the student's own last answer.
-                let is_kept = lesson.correction.as_ref().unwrap().remedy == Remedy::Keep;
-                reply.earlier = if is_kept { Vec::new() } else { said(Role::Assistant).collect() };
+                reply.earlier = said(Role::Assistant).collect();
                 prop_assert_eq!(gate.judge(&reply).rejected_by, None);
             }
             let labels = lesson_labels(&seed, lesson, &history);
@@ -263,7 +267,7 @@ fn trials_come_to_every_end() {
     let all = ["complete", "grade_invalid", "student_rejected", "teacher_rejected"];
     assert_eq!(ends.into_iter().collect::<Vec<_>>(), all);
     assert_eq!(remedies.into_iter().collect::<Vec<_>>(), ["keep", "revise", "rewrite"]);
-    let expected = ["accepted", "contradicted", "same", "student_not_whole", "tie", "ungraded", "unparsed", "worse"];
+    let expected = ["accepted", "graded_lower", "same", "student_not_whole", "tie", "ungraded", "unparsed", "worse"];
     let found: Vec<_> = pairs.into_iter().collect();
     assert!(expected.iter().all(|name| found.contains(name)), "{found:?}");
 }
@@ -440,6 +444,7 @@ fn rounds_are_compared_on_the_same_prompts_and_cost_only_what_is_new() {
     for name in FILES {
         assert_eq!(place.read(&format!("tutored/round-1/{name}")), round_1[name]);
     }
+    assert!(!finished.stderr.contains("caution: round 1"), "{}", finished.stderr);
     let change = report(&place)["changes"][0].clone();
     assert_eq!((change["from"].as_u64(), change["to"].as_u64()), (Some(1), Some(2)));
     assert_eq!(
@@ -451,6 +456,19 @@ fn rounds_are_compared_on_the_same_prompts_and_cost_only_what_is_new() {
     let new =
         |line: &str| finished.stderr.lines().any(|told| told.starts_with(line) && !told.contains(" 0 answers new"));
     assert!(new("round 1, forced history") && new("round 2, forced history"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("caution: round 1, forced history: 20 conversations are asked now"));
+    // Their directories are not read and written over, nor emptied.
+    let again = [&base[..], &["--student=simulated-v1", "--student=simulated-v2", "-o=tutored"]].concat();
+    let mut again = again;
+    again[1] = "tutored/round-1/hard.jsonl";
+    let finished = place.run(&again);
+    assert_eq!(finished.code, Some(2), "{}", finished.stderr);
+    let before = place.read("tutored/sft.jsonl");
+    place.write("none.jsonl", "");
+    again[1] = "none.jsonl";
+    let finished = place.run(&again);
+    assert!(finished.stderr.contains("the old ones stay"), "{}", finished.stderr);
+    assert_eq!(place.read("tutored/sft.jsonl"), before);
     assert_ne!(place.read("tutored/critique.jsonl"), place.read("tutored/round-1/critique.jsonl"));
 }
 
@@ -466,7 +484,7 @@ fn a_cap_leaves_what_is_there_and_the_same_command_goes_on() {
     assert!(report(&place)["passes"][0]["ends"]["budget"].as_u64().unwrap() > 0);
     assert!(!place.rows("tutored/sft.jsonl").is_empty());
     place.complete(&base);
-    assert_eq!(place.rows("tutored/sft.jsonl").len(), 60);
+    assert_eq!(place.read("tutored/turns.csv").lines().count(), 61);
     assert!(!place.exists("tutored/incomplete.jsonl"));
     assert_eq!(server.count("repeated"), 0);
 }

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use crate::cli::CliError;
-use crate::cli::output::Missing;
+use crate::cli::output::{Missing, would_empty};
 use crate::conversation::{Lesson, Pairing, Record, Seed};
 use crate::export::{
     FORMATS, Format, Incomplete, OutputFile, Sink, Table, Unfit, critique_row, hard_record, lesson_labels, lesson_pair,
@@ -15,16 +15,20 @@ pub struct Files {
     kto: Sink,
     hard: Sink,
     critique: OutputFile,
+    directory: String,
     pub missing: Missing,
     pub rows: BTreeMap<&'static str, u64>,
+    /// Rows that their format does not take.
+    pub unfit: u64,
 }
 
 /// Formats in which the answers before the correction are not learned, whatever the trainer.
 const SFT_FORMATS: [&str; 2] = ["trl-prompt-completion", "per-turn"];
 
-/// Returns the format of `sft.jsonl`.
-pub fn sft_format(name: Option<&str>) -> Result<&'static dyn Format, CliError> {
-    let name = name.unwrap_or(SFT_FORMATS[0]);
+/// Returns the format of `sft.jsonl`: what the command line says, or the configuration, where that can be for this command.
+pub fn sft_format(named_now: Option<&str>, configured: Option<&str>) -> Result<&'static dyn Format, CliError> {
+    let configured = configured.filter(|name| SFT_FORMATS.contains(name));
+    let name = named_now.or(configured).unwrap_or(SFT_FORMATS[0]);
     let format = named(name).filter(|format| SFT_FORMATS.contains(&format.name()));
     format.ok_or_else(|| {
         let hint = format!(
@@ -47,7 +51,9 @@ impl Files {
             hard: Sink::create(&path("hard.jsonl"), FORMATS[0])?,
             critique: OutputFile::create(&path("critique.jsonl"))?,
             missing: Missing::at(path("incomplete.jsonl")),
+            directory: directory.to_owned(),
             rows: BTreeMap::new(),
+            unfit: 0,
         })
     }
 
@@ -91,6 +97,7 @@ impl Files {
         match sink.write(record)? {
             Ok(count) => *self.rows.entry(name).or_default() += count,
             Err(Unfit(reason)) => {
+                self.unfit += 1;
                 let reason = format!("{name}: {reason}");
                 self.missing.add(&Incomplete { kind: "unfit", reason: &reason, ..*entry })?;
             }
@@ -99,7 +106,11 @@ impl Files {
     }
 
     /// Puts the files in their places; returns how many rows each has, and where conversations that were cut short are listed.
+    /// Where there is no row at all, files that have some stay.
     pub fn finish(self) -> Result<(BTreeMap<&'static str, u64>, Option<String>), CliError> {
+        if would_empty(&format!("{}/critique.jsonl", self.directory), self.rows.values().sum()) {
+            return Ok((BTreeMap::new(), self.missing.finish()?));
+        }
         for sink in [self.sft, self.dpo, self.kto, self.hard] {
             sink.finish()?;
         }

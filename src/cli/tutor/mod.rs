@@ -4,6 +4,7 @@ mod files;
 mod passes;
 mod writing;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use clap::Args;
@@ -11,7 +12,7 @@ use clap::Args;
 use super::engine::{Asked, Engine, Job, block_on};
 use super::error::exit_code;
 use super::evaluate::write_text;
-use super::first_pass::{Prepared, prepare};
+use super::first_pass::{Prepared, Row, prepare};
 use super::judged::JUDGE_SAMPLING;
 use super::model::{Found, find, find_teacher};
 use super::options::{
@@ -20,6 +21,7 @@ use super::options::{
 };
 use super::output::{check_directory, check_output};
 use super::{CliError, CliResult};
+use crate::conversation::{ConversationKey, Sampling, Target};
 use crate::recipe::{History, Recipe};
 use crate::report::words::{counted, number};
 use crate::report::{ProgressMode, Totals, tutoring_page, words};
@@ -110,10 +112,12 @@ async fn tutor(args: TutorArgs) -> CliResult {
         &args.store,
         &[&args.judge, &args.read, &args.rule, &args.duplicate, &args.gate, &args.sampling, &args.system, &args.run],
     )?;
-    let format = files::sft_format(args.to.as_deref().or(options.to.as_deref()))?;
+    let format = files::sft_format(args.to.as_deref(), options.to.as_deref())?;
     let directory = args.output.trim_end_matches('/').to_owned();
     let read: Vec<&str> = args.input.iter().map(String::as_str).collect();
-    check_directory(&directory, &read, &OURS)?;
+    for place in places(&directory, args.rounds.unwrap_or(1).max(args.student.len() as u32)) {
+        check_directory(&place, &read, &OURS)?;
+    }
     check_output(&format!("{directory}/sft.jsonl"), &args.input)?;
     let parties = find_parties(&args, &options)?;
     let system = parties.system_text(&options)?;
@@ -133,6 +137,7 @@ async fn tutor(args: TutorArgs) -> CliResult {
     };
     let (mut code, mut hint, mut stop) = (exit_code::COMPLETE, None, "unasked");
     for pass in &passes {
+        asking.warn_of_late(pass, &passes)?;
         let Some(reason) = asking.ask(pass, passes.len() > 1, args.retry_failed).await? else { continue };
         let (stopped, words) = engine.stopped(&reason);
         (code, hint) = (stopped, Some(words));
@@ -160,6 +165,12 @@ async fn tutor(args: TutorArgs) -> CliResult {
     let json = serde_json::to_string_pretty(&written.report).map_err(|error| CliError::failure(error.to_string()))?;
     write_text(&format!("{directory}/report.json"), &format!("{json}\n"))?;
     write_text(&format!("{directory}/report.html"), &tutoring_page(&written.report))?;
+    let other = passes.len() as u32 / args.history.len() as u32;
+    if Path::new(&format!("{directory}/round-{other}")).exists() {
+        options.say(&format!(
+            "{directory}/round-{other} and what may follow it are an earlier run's, and left as they are"
+        ));
+    }
     if code == exit_code::COMPLETE && (written.incomplete > 0 || prepared.invalid > 0) {
         code = exit_code::INCOMPLETE;
     }
@@ -184,11 +195,20 @@ fn show(written: &Written, prepared: &Prepared, directory: &str, options: &Optio
         options.say(&format!("  left out   {count} × {reason}"));
     }
     let files = written.rows.iter().map(|(name, rows)| format!("{name} {}", number(*rows)));
-    let files = files.collect::<Vec<_>>().join(", ");
-    options.say(&format!("  wrote      {directory}/, rows: {files}; turns.csv, report.json, report.html"));
+    let rows = match files.collect::<Vec<_>>().join(", ") {
+        none if none.is_empty() => "no row to write, the old ones stay".to_owned(),
+        files => format!("rows: {files}"),
+    };
+    options.say(&format!("  wrote      {directory}/, {rows}; turns.csv, report.json, report.html"));
     if let Some(path) = &written.listed {
         options.say(&format!("  listed     conversations that were cut short: {path}"));
     }
+}
+
+/// Returns the directories of all rounds, the last one's first.
+fn places(directory: &str, rounds: u32) -> impl Iterator<Item = String> {
+    let earlier = (1..rounds).map(move |round| format!("{directory}/round-{round}"));
+    [directory.to_owned()].into_iter().chain(earlier)
 }
 
 fn find_parties(args: &TutorArgs, options: &Options) -> Result<Parties, CliError> {
@@ -196,7 +216,12 @@ fn find_parties(args: &TutorArgs, options: &Options) -> Result<Parties, CliError
     let students: Vec<Found> = students.collect::<Result<_, _>>()?;
     let teacher = find_teacher(args.teacher.as_deref(), options)?;
     let name = args.teacher.as_deref().or(options.teacher.as_deref()).unwrap_or_default();
-    let grader = find(name, options, JUDGE_SAMPLING)?;
+    let mut grader = find(name, options, JUDGE_SAMPLING)?;
+    // Room for the thoughts that the teacher is allowed, never less than a grade takes.
+    let sampling = grader.target.sampling();
+    let tokens = sampling.max_tokens.max(JUDGE_SAMPLING.max_tokens).max(teacher.target.sampling().max_tokens);
+    let sampling = Sampling { max_tokens: tokens, ..sampling.clone() };
+    grader.target = Target::new(grader.target.model(), grader.target.dialect(), sampling);
     let judge = options.judge.as_deref().map(|name| find(name, options, JUDGE_SAMPLING)).transpose()?;
     Ok(Parties { students, teacher, grader, judge })
 }
@@ -244,6 +269,31 @@ impl Asking<'_> {
             Ended::Finished => None,
             Ended::Stopped(reason) => Some(reason),
         })
+    }
+
+    /// Says so where an earlier round of a student that later rounds ask too has not been asked before: it is the later student
+    /// that answers now.
+    fn warn_of_late(&self, pass: &Pass, passes: &[Pass]) -> Result<(), CliError> {
+        let is_same = |other: &Pass| other.round > pass.round && other.student == pass.student;
+        if !passes.iter().any(is_same) {
+            return Ok(());
+        }
+        let mut unasked = 0;
+        for row in 0..self.prepared.rows.len() {
+            if let Row::Ready(seed) = self.prepared.rows.read(row)? {
+                let key = ConversationKey::new(pass.recipe.settings(), &seed.digest());
+                unasked += u64::from(self.engine.store.state(&key)?.is_none());
+            }
+        }
+        if unasked > 0 {
+            self.options.say(&format!(
+                "caution: {}: {} are asked now, of the student that is served now; a student of an earlier round wants to be asked \
+                 before it learns",
+                pass.name(),
+                counted(unasked, "conversation"),
+            ));
+        }
+        Ok(())
     }
 
     fn done(&self) -> String {

@@ -105,6 +105,7 @@ impl Writing<'_> {
         table.finish()?;
         let mut last = (BTreeMap::new(), None);
         for files in files.into_iter().flatten() {
+            incomplete += files.unfit;
             last = files.finish()?;
         }
         Ok(Written { report: tutoring.finish(), rows: last.0, incomplete, listed: last.1 })

@@ -89,6 +89,14 @@ impl Rule for Echo {
     }
 }
 
+/// True where an answer to `user` says again what the same speaker's answer before has said, as the rule finds it.
+pub fn says_again(user: &str, answer: &str, before: &str) -> bool {
+    // Whether it says the user's words again is another matter.
+    let mut reply = Reply::new(if SAME_TEXT.occur_in(user) { user } else { "" }, answer);
+    reply.earlier = vec![before];
+    Echo.hits(&reply, Echo.threshold().unwrap_or(1.0))
+}
+
 /// Returns the share of the runs of eight words that stand in `text`.
 fn share_in(words: &Words, text: &str) -> f64 {
     let there: HashSet<u64, Spread> = Words::of(text).grams(GRAM).collect();

@@ -19,6 +19,7 @@ mod template_leak;
 
 use super::gate::Action;
 use super::reply::Reply;
+pub use echo::says_again;
 
 /// One thing that may be wrong with an answer.
 pub trait Rule: Send + Sync {

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use minijinja::{Environment, UndefinedBehavior, Value, context};
@@ -107,7 +108,9 @@ pub(in crate::recipe) struct Scene<'a> {
 
 impl Scene<'_> {
     fn values(&self) -> Value {
-        let texts = self.sides.iter().flat_map(|side| side.iter()).map(|message| message.content());
+        let texts: Vec<Cow<'_, str>> =
+            self.sides.iter().flat_map(|side| side.iter()).map(|message| words(message)).collect();
+        let texts = texts.iter().map(|text| &**text);
         let fence = Fence::new(texts.chain(self.reference).chain([self.criterion]), self.call);
         let side = |at: usize| self.sides.get(at).copied().unwrap_or_default();
         let answer = |at: usize, label: &str| side(at).last().map(|last| fence.around(label, last.content()));
@@ -133,13 +136,21 @@ impl Scene<'_> {
     }
 }
 
+/// Returns what a message says, calls to tools included.
+fn words(message: &Message) -> Cow<'_, str> {
+    match message.fields().map(serde_json::to_string) {
+        Some(Ok(fields)) => Cow::Owned(format!("{}\n{fields}", message.content()).trim_start().to_owned()),
+        _ => Cow::Borrowed(message.content()),
+    }
+}
+
 /// Writes messages down one after the other, each in its fence; the label of an answer says whose it is.
 pub(in crate::recipe) fn transcript(messages: &[Arc<Message>], fence: &Fence, side: &str) -> String {
     let label = |message: &Message| match message.role() {
         Role::Assistant => format!("assistant{side}"),
         other => other.name().to_owned(),
     };
-    let fenced = messages.iter().map(|message| fence.around(&label(message), message.content()));
+    let fenced = messages.iter().map(|message| fence.around(&label(message), &words(message)));
     fenced.collect::<Vec<_>>().join("\n\n")
 }
 

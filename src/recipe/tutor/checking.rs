@@ -4,7 +4,7 @@ use super::super::judge::Scene;
 use super::super::screen::ATTEMPTS_MAX;
 use super::grading::Graded;
 use super::{Purpose, Tutor};
-use crate::conversation::{Answer, Correction, Finish, Lesson, Message, Pairing, Question, Remedy, Role};
+use crate::conversation::{Correction, Lesson, Message, Pairing, Question, Remedy, Role, Slot};
 use crate::quality::differs_by_more_than;
 use crate::recipe::Answered;
 
@@ -19,45 +19,46 @@ impl Tutor {
     pub(super) fn check(
         &self,
         lesson: &Lesson,
-        (remedy, answer): (Remedy, Arc<Answer>),
+        prompt: &[Arc<Message>],
+        (remedy, slot): (Remedy, Slot),
         answered: &Answered,
         open: &mut Vec<Question>,
     ) -> Correction {
-        let (Lesson { prompt, student, .. }, turn) = (lesson, lesson.turn - 1);
-        let mut correction = Correction { remedy, answer, grade: None, pairing: Pairing::Refused("not_checked") };
+        let (turn, student) = (lesson.turn - 1, &lesson.student);
+        let seen = answered.seen(slot).expect("an accepted answer is there");
+        let answer = Arc::clone(&seen.answer);
+        let made = |grade, pairing| Correction { remedy, answer: Arc::clone(&answer), grade, pairing };
         if self.purpose == Purpose::Scores {
-            return correction;
+            return made(None, Pairing::Refused("not_checked"));
         }
-        let (ours, theirs) = (correction.answer.text(), student.text());
-        if ours == theirs {
+        if remedy == Remedy::Keep {
             // The same words have the same grade.
-            correction.grade.clone_from(&lesson.grade);
-            correction.pairing = Pairing::Refused("same");
-            return correction;
+            return made(lesson.grade.clone(), Pairing::Refused("same"));
         }
-        let mut waits = false;
-        match self.grade(turn, FIRST_GRADE, prompt, ours, answered) {
-            Graded::Done(grade) => correction.grade = Some(grade),
-            Graded::Invalid(_) => {}
+        let (ours, theirs) = (answer.text(), student.text());
+        let grade = match self.grade(turn, FIRST_GRADE, prompt, ours, answered) {
+            Graded::Done(grade) => grade,
+            Graded::Invalid(_) => return made(None, Pairing::Refused("ungraded")),
             Graded::Open(question) => {
-                waits = true;
                 open.push(question);
+                return made(None, Pairing::Open);
             }
-        }
-        // What is not whole teaches nothing as a bad example, and may be endless.
-        if student.finish != Finish::Complete {
-            correction.pairing = Pairing::Refused("student_not_whole");
-            return correction;
-        }
-        if !differs_by_more_than(DIFFERENCE_MIN, ours, theirs) {
-            correction.pairing = Pairing::Refused("too_alike");
-            return correction;
+        };
+        let margin = lesson.student_score().map_or(0.0, |score| grade.score - score);
+        // What decides without a judge goes before it. What is not whole teaches nothing as a bad example, and may be endless.
+        let refused = match () {
+            () if !student.is_whole() => Some("student_not_whole"),
+            () if margin < 0.0 => Some("graded_lower"),
+            () if !seen.differs.get_or_init(|| differs_by_more_than(DIFFERENCE_MIN, ours, theirs)) => Some("too_alike"),
+            () => None,
+        };
+        if let Some(reason) = refused {
+            return made(Some(grade), Pairing::Refused(reason));
         }
         let both = self.cast.judge.in_both_orders(answered, turn, 0, 0, |order| {
             let side = |text: &str| {
-                // The instructions are not the judge's business.
-                let heard = prompt.iter().filter(|message| message.role() != Role::System).cloned();
-                heard.chain([Message::new(Role::Assistant, text)]).collect::<Vec<_>>()
+                let answer = Message::new(Role::Assistant, text);
+                prompt.iter().cloned().chain([answer]).collect::<Vec<_>>()
             };
             let sides = if order == 0 { [side(ours), side(theirs)] } else { [side(theirs), side(ours)] };
             let turns = sides[0].iter().filter(|message| message.role() == Role::User).count() as u32;
@@ -66,8 +67,6 @@ impl Tutor {
             self.cast.judge.prompt.about(&scene)
         });
         open.extend(both.open);
-        let score = correction.grade.as_ref().map(|grade| grade.score);
-        correction.pairing = if waits { Pairing::Open } else { Pairing::of(both.end, score, lesson.student_score()) };
-        correction
+        made(Some(grade), Pairing::of(both.end, margin))
     }
 }

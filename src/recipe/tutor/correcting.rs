@@ -5,7 +5,7 @@ use serde_json::json;
 use super::super::attempt::{Good, Missing};
 use super::super::screen::ATTEMPTS_MAX;
 use super::{Pause, Tutor, TutoredEnd};
-use crate::conversation::{Answer, Dialogue, Fence, Grade, Lesson, Message, Question, Remedy, Role, Slot, Target};
+use crate::conversation::{Dialogue, Fence, Flaw, Grade, Lane, Lesson, Message, Question, Remedy, Role, Slot, Target};
 use crate::recipe::Answered;
 use crate::recipe::judge::transcript;
 
@@ -19,31 +19,29 @@ impl Tutor {
         &self,
         lesson: &Lesson,
         heard: &[Arc<Message>],
+        prompt: &[Arc<Message>],
         dialogue: &mut Dialogue,
         answered: &Answered,
-    ) -> Result<(Remedy, Arc<Answer>), Pause> {
-        let Lesson { prompt, student, .. } = lesson;
+    ) -> Result<(Remedy, Slot), Pause> {
+        let (turn, student) = (lesson.turn - 1, &lesson.student);
         let grade = lesson.grade.as_ref();
         let remedies: &[Remedy] = match grade.map_or(Remedy::Rewrite, Grade::remedy) {
-            Remedy::Keep => return Ok((Remedy::Keep, Arc::clone(student))),
+            Remedy::Keep => return Ok((Remedy::Keep, Slot { lane: Lane::Student, turn, attempt: 0 })),
             Remedy::Revise => &[Remedy::Revise, Remedy::Rewrite],
             Remedy::Rewrite => &[Remedy::Rewrite],
         };
         let mut fault = "";
         for remedy in remedies {
             let edited = grade.filter(|_| *remedy == Remedy::Revise);
-            let first = Slot { attempt: if edited.is_some() { FIRST_EDIT } else { 0 }, ..Slot::main(lesson.turn - 1) };
-            let wrong = |text: &str| edited.and_then(|_| fault_of_edit(text, student.text()));
+            let first = Slot { attempt: if edited.is_some() { FIRST_EDIT } else { 0 }, ..Slot::main(turn) };
+            let wrong = |text: &str| fault_of_correction(text, student.text(), edited);
             match self.screen.attempt(&self.cast.teacher, first, heard, dialogue, answered, &wrong) {
-                Ok(Good { slot, .. }) => {
-                    let answer = answered.get(slot).expect("an accepted answer is there");
-                    return Ok((*remedy, Arc::clone(answer)));
-                }
+                Ok(Good { slot, .. }) => return Ok((*remedy, slot)),
                 Err(Missing::GoodAnswer(rule)) => fault = rule,
                 Err(Missing::Scores(questions)) => return Err(Pause::Ask(questions)),
                 Err(Missing::Answers(missing)) => {
                     let messages =
-                        edited.map_or_else(|| prompt.clone(), |grade| vec![request(prompt, student.text(), grade)]);
+                        edited.map_or_else(|| prompt.to_vec(), |grade| vec![request(prompt, student.text(), grade)]);
                     let question = |(slot, target): (Slot, Arc<Target>)| Question {
                         slot,
                         target,
@@ -78,10 +76,16 @@ fn request(prompt: &[Arc<Message>], student: &str, grade: &Grade) -> Arc<Message
     Message::new(Role::User, text)
 }
 
-/// Returns what makes an edit none, beside what the gate finds.
-fn fault_of_edit(text: &str, student: &str) -> Option<&'static str> {
+/// Returns what makes a correction none, beside what the gate finds; `edited` is the grade by which the answer was to be edited.
+fn fault_of_correction(text: &str, student: &str, edited: Option<&Grade>) -> Option<&'static str> {
+    if text.trim() == student.trim() {
+        return Some("unchanged");
+    }
+    let grade = edited?;
     if Fence::has_marks(text) {
         return Some("marks_left");
     }
-    (text.trim() == student.trim()).then_some("unchanged")
+    // Behind words where something is missing something new stands; the words themselves may stay.
+    let is_left = |flaw: &Flaw| flaw.kind != "omission" && text.contains(&flaw.quote);
+    (!grade.flaws.is_empty() && grade.flaws.iter().all(is_left)).then_some("errors_left")
 }

@@ -20,7 +20,8 @@ pub(super) enum Graded {
 }
 
 /// What is wrong with a grade: a code, and what the grader is told.
-struct Fault(&'static str, String);
+#[derive(Clone, Debug)]
+pub(in crate::recipe) struct GradeFault(&'static str, String);
 
 /// More errors are not taken.
 const FLAWS_MAX: usize = 10;
@@ -38,25 +39,26 @@ impl Tutor {
         answer: &str,
         answered: &Answered,
     ) -> Graded {
-        let mut said_wrong: Vec<(Fault, Arc<Answer>)> = Vec::new();
+        let mut said_wrong: Vec<(&GradeFault, &Arc<Answer>)> = Vec::new();
         for attempt in 0..ATTEMPTS_MAX {
             let slot = Slot { lane: Lane::Grader, turn, attempt: first + attempt };
-            let Some(said) = answered.get(slot) else {
+            let Some(seen) = answered.seen(slot) else {
                 let mut messages = vec![Message::new(Role::User, request(prompt, answer))];
                 // A server may refuse a message without words.
-                for (Fault(_, complaint), said) in said_wrong.iter().filter(|(_, said)| !said.text().trim().is_empty())
+                for (GradeFault(_, complaint), said) in
+                    said_wrong.iter().filter(|(_, said)| !said.text().trim().is_empty())
                 {
                     messages.extend([Arc::clone(&said.message), Message::new(Role::User, complaint.as_str())]);
                 }
                 let target = Arc::clone(&self.cast.grader);
                 return Graded::Open(Question { slot, target, sample: attempt, messages });
             };
-            match read(said, answer) {
-                Ok(grade) => return Graded::Done(grade),
-                Err(fault) => said_wrong.push((fault, Arc::clone(said))),
+            match seen.grade.get_or_init(|| read(&seen.answer, answer)) {
+                Ok(grade) => return Graded::Done(grade.clone()),
+                Err(fault) => said_wrong.push((fault, &seen.answer)),
             }
         }
-        Graded::Invalid(said_wrong.last().map_or("no_json", |(Fault(code, _), _)| code))
+        Graded::Invalid(said_wrong.last().map_or("no_json", |(GradeFault(code, _), _)| code))
     }
 }
 
@@ -82,9 +84,9 @@ fn request(prompt: &[Arc<Message>], answer: &str) -> String {
 }
 
 /// Reads a grade for `answer`.
-fn read(said: &Answer, answer: &str) -> Result<Grade, Fault> {
+fn read(said: &Answer, answer: &str) -> Result<Grade, GradeFault> {
     const AGAIN: &str = "Give the whole JSON object again, and nothing else.";
-    let fault = |code, why: &str| Fault(code, format!("This cannot be used: {why}. {AGAIN}"));
+    let fault = |code, why: &str| GradeFault(code, format!("This cannot be used: {why}. {AGAIN}"));
     if said.finish != Finish::Complete {
         return Err(fault(said.finish.name(), "it is not whole"));
     }
@@ -161,7 +163,7 @@ mod tests {
     const ANSWER: &str = "Water boils at 90 °C.\n\n- It freezes\n  at 0 °C.";
 
     fn code(text: &str) -> &'static str {
-        read(&said(text), ANSWER).map_or_else(|Fault(code, _)| code, |_| "read")
+        read(&said(text), ANSWER).map_or_else(|GradeFault(code, _)| code, |_| "read")
     }
 
     #[test]
@@ -169,12 +171,12 @@ mod tests {
         let with =
             |errors: &str| format!("Here you are: {{\"score\": 4, \"errors\": [{errors}], \"verdict\": \"Revise\"}}");
         let grade = read(&said(&with(r#"{"quote": "90 °C", "type": "Factual", "fix": "100 °C"}"#)), ANSWER);
-        let grade = grade.unwrap_or_else(|Fault(code, _)| panic!("{code}"));
+        let grade = grade.unwrap_or_else(|GradeFault(code, _)| panic!("{code}"));
         assert_eq!((grade.score, grade.verdict), (4.0, Remedy::Revise));
         assert_eq!((grade.flaws[0].kind, grade.flaws[0].quote.as_str()), ("factual", "90 °C"));
         // Line ends and indentation may be lost; the quote is the answer's own.
         let grade = read(&said(&with(r#"{"quote": "It freezes at 0 °C.", "type": "odd", "fix": ""}"#)), ANSWER);
-        let grade = grade.unwrap_or_else(|Fault(code, _)| panic!("{code}"));
+        let grade = grade.unwrap_or_else(|GradeFault(code, _)| panic!("{code}"));
         assert_eq!((grade.flaws[0].kind, grade.flaws[0].quote.as_str()), ("other", "It freezes\n  at 0 °C."));
         for (errors, expected) in [
             (r#"{"quote": "91 °C"}"#, "quote"),
@@ -202,7 +204,7 @@ mod tests {
             assert_eq!(code(text), expected, "{text}");
         }
         let cut = Answer { finish: Finish::Length, ..said(r#"{"score": 5, "verdict": "keep"}"#) };
-        assert!(read(&cut, ANSWER).is_err_and(|Fault(code, _)| code == "length"));
+        assert!(read(&cut, ANSWER).is_err_and(|GradeFault(code, _)| code == "length"));
     }
 
     proptest::proptest! {

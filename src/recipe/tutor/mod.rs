@@ -11,6 +11,7 @@ mod grading;
 mod history;
 mod walk;
 
+pub(super) use grading::GradeFault;
 pub use history::{History, ParseHistoryError};
 pub use walk::{Party, Tutored, TutoredEnd};
 
@@ -86,7 +87,7 @@ impl Tutor {
 
     /// Returns the conversation as far as there are answers.
     pub fn tutored(&self, seed: &Seed, answered: &Answered) -> Tutored {
-        self.walk(seed, answered).0
+        self.walk(seed, answered, true).0
     }
 
     /// Returns how many calls a turn takes when the student has something to learn and nobody fails.
@@ -116,7 +117,7 @@ impl Recipe for Tutor {
     }
 
     fn next(&self, seed: &Seed, answered: &Answered) -> Step {
-        let (Tutored { dialogue, end, .. }, open) = self.walk(seed, answered);
+        let (Tutored { dialogue, end, .. }, open) = self.walk(seed, answered, false);
         match end {
             None => Step::Ask(open),
             Some(TutoredEnd::Complete) => Step::Finish(Outcome::Complete(dialogue)),
@@ -128,6 +129,6 @@ impl Recipe for Tutor {
     }
 
     fn so_far(&self, seed: &Seed, answered: &Answered) -> Dialogue {
-        self.walk(seed, answered).0.dialogue
+        self.walk(seed, answered, false).0.dialogue
     }
 }

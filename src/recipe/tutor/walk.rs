@@ -2,7 +2,10 @@ use std::sync::Arc;
 
 use super::grading::Graded;
 use super::{History, Pause, Purpose, Tutor};
-use crate::conversation::{Dialogue, Digest, Lane, Lesson, Message, Question, Remedy, Seed, Slot, Speaker, Spoken};
+use crate::conversation::{
+    Answer, Dialogue, Digest, Lane, Lesson, Message, Question, Remedy, Seed, Slot, Speaker, Spoken,
+};
+use crate::quality::says_again;
 use crate::recipe::Answered;
 
 /// A conversation as far as it goes.
@@ -60,7 +63,7 @@ impl Party {
 pub enum TutoredEnd {
     /// Every turn is tutored.
     Complete,
-    /// The student's answer cannot be gone on with, or one after the other could not; the last fault.
+    /// The student's answer cannot be gone on with, or three in a row were broken or the same; the last fault.
     StudentRejected(&'static str),
     /// No attempt at a grade was one; the last fault.
     GradeInvalid(&'static str),
@@ -68,8 +71,10 @@ pub enum TutoredEnd {
     TeacherRejected(&'static str),
 }
 
-/// A student whose answers are broken so many turns in a row has collapsed: there is nothing to correct.
+/// A student whose answers are broken, or say the same again, so many turns in a row has collapsed: there is nothing to correct.
 const BROKEN_MAX: u32 = 3;
+/// What it is called that a student says its last answer again, as in the gate.
+const REPEATS: &str = "echo";
 
 impl TutoredEnd {
     /// Returns the reason's code.
@@ -96,18 +101,23 @@ impl TutoredEnd {
 /// What goes from turn to turn beside what [`Tutored`] tells.
 #[derive(Default)]
 struct Course {
-    /// The conversation as the student has led it: what it says again is found here.
-    own: Dialogue,
+    /// Everything that was said so far, with what is to be answered.
+    messages: Vec<Arc<Message>>,
+    /// Whose words the answers among them are.
     history: Vec<Speaker>,
+    /// What the student said last, whatever the conversation went on with.
+    own: Option<Arc<Answer>>,
     broken: u32,
     /// Questions that nothing waits for.
     open: Vec<Question>,
+    /// Lessons tell what the student was asked. To find out what to ask next nobody needs that.
+    is_told: bool,
 }
 
 impl Tutor {
     /// Goes through the turns as far as there are answers; returns what must be asked.
-    pub(super) fn walk(&self, seed: &Seed, answered: &Answered) -> (Tutored, Vec<Question>) {
-        let (mut tutored, mut course) = (Tutored::default(), Course::default());
+    pub(super) fn walk(&self, seed: &Seed, answered: &Answered, is_told: bool) -> (Tutored, Vec<Question>) {
+        let (mut tutored, mut course) = (Tutored::default(), Course { is_told, ..Course::default() });
         let digest = match self.history {
             History::Mixed(_) => seed.digest(),
             History::Forced | History::Student => Digest([0; 32]),
@@ -142,83 +152,77 @@ impl Tutor {
         tutored: &mut Tutored,
         course: &mut Course,
     ) -> Result<(), Pause> {
-        let before = tutored.dialogue.spoken.iter().map(|spoken| &spoken.message);
-        let prompt: Vec<Arc<Message>> = before.chain(heard).cloned().collect();
+        course.messages.extend(heard.iter().cloned());
         let slot = Slot { lane: Lane::Student, turn, attempt: 0 };
         let Some(seen) = answered.seen(slot) else {
             let (target, sample) = (Arc::clone(&self.cast.student), self.round);
-            return Err(Pause::Ask(vec![Question { slot, target, sample, messages: prompt }]));
+            return Err(Pause::Ask(vec![Question { slot, target, sample, messages: course.messages.clone() }]));
         };
         let student = Arc::clone(&seen.answer);
-        let judge = || self.screen.judge(&student, heard, &course.own, &self.cast.student);
+        let judge = || self.screen.judge(&student, heard, &tutored.dialogue, &self.cast.student);
         let fault = seen.verdict.get_or_init(judge).rejected_by;
-        let history = course.history.clone();
-        let lesson = Lesson { turn: turn + 1, prompt, history, student, fault, grade: None, correction: None };
-        let lesson = self.tutor(lesson, heard, speaker, answered, tutored, &mut course.open);
-        let (lesson, paused) = match lesson {
-            Ok(lesson) => (lesson, None),
-            Err((lesson, pause)) => (*lesson, Some(pause)),
-        };
-        course.broken = if fault.is_some() { course.broken + 1 } else { 0 };
+        let is_repeated = || self.says_again(heard, &student, course.own.as_deref());
+        let broken = fault.or_else(|| seen.is_repeated.get_or_init(is_repeated).then_some(REPEATS));
+        let (prompt, history) =
+            if course.is_told { (course.messages.clone(), course.history.clone()) } else { (Vec::new(), Vec::new()) };
+        let student = Arc::clone(&student);
+        let mut lesson = Lesson { turn: turn + 1, prompt, history, student, fault, grade: None, correction: None };
+        let paused = self.tutor(&mut lesson, heard, speaker, answered, tutored, course);
         let (speaker, answer) = match &lesson.correction {
             Some(correction) if speaker == Speaker::Teacher && correction.remedy != Remedy::Keep => {
                 (Speaker::Teacher, Arc::clone(&correction.answer))
             }
             _ => (Speaker::Student, Arc::clone(&lesson.student)),
         };
-        let student = Arc::clone(&lesson.student);
+        course.own = Some(Arc::clone(&lesson.student));
+        course.broken = if broken.is_some() { course.broken + 1 } else { 0 };
         tutored.lessons.push(lesson);
-        if let Some(pause) = paused {
-            return Err(pause);
-        }
-        match fault {
-            Some(fault) if speaker == Speaker::Student || course.broken >= BROKEN_MAX => {
-                return Err(Pause::End(TutoredEnd::StudentRejected(fault)));
+        paused?;
+        match (fault, broken) {
+            (Some(rule), _) if speaker == Speaker::Student => {
+                return Err(Pause::End(TutoredEnd::StudentRejected(rule)));
+            }
+            (_, Some(rule)) if course.broken >= BROKEN_MAX => {
+                return Err(Pause::End(TutoredEnd::StudentRejected(rule)));
             }
             _ => {}
         }
         course.history.push(speaker);
-        for (dialogue, answer) in [(&mut course.own, student), (&mut tutored.dialogue, answer)] {
-            dialogue.spoken.extend(heard.iter().cloned().map(Spoken::of_source));
-            dialogue.spoken.push(Spoken {
-                message: Arc::clone(&answer.message),
-                answer: Some(answer),
-                flags: Vec::new(),
-                score: None,
-            });
-        }
+        course.messages.push(Arc::clone(&answer.message));
+        tutored.dialogue.spoken.extend(heard.iter().cloned().map(Spoken::of_source));
+        let message = Arc::clone(&answer.message);
+        tutored.dialogue.spoken.push(Spoken { message, answer: Some(answer), flags: Vec::new(), score: None });
         Ok(())
     }
 
-    /// Has the student's answer graded, corrected and checked; where that pauses, the lesson comes as far as it goes.
+    /// True where the student says what it has said before, though it may never have heard it: its answer was corrected.
+    fn says_again(&self, heard: &[Arc<Message>], student: &Answer, own: Option<&Answer>) -> bool {
+        let user = heard.last().map_or("", |message| message.content());
+        self.screen.gate.is_some() && own.is_some_and(|own| says_again(user, student.text(), own.text()))
+    }
+
+    /// Has the student's answer graded, corrected and checked, as far as that goes.
     fn tutor(
         &self,
-        mut lesson: Lesson,
+        lesson: &mut Lesson,
         heard: &[Arc<Message>],
         speaker: Speaker,
         answered: &Answered,
         tutored: &mut Tutored,
-        open: &mut Vec<Question>,
-    ) -> Result<Lesson, (Box<Lesson>, Pause)> {
-        let turn = lesson.turn - 1;
+        course: &mut Course,
+    ) -> Result<(), Pause> {
         if lesson.fault.is_none() {
-            match self.grade(turn, 0, &lesson.prompt, lesson.student.text(), answered) {
+            match self.grade(lesson.turn - 1, 0, &course.messages, lesson.student.text(), answered) {
                 Graded::Done(grade) => lesson.grade = Some(grade),
-                Graded::Open(question) => return Err((Box::new(lesson), Pause::Ask(vec![question]))),
-                Graded::Invalid(fault) => {
-                    return Err((Box::new(lesson), Pause::End(TutoredEnd::GradeInvalid(fault))));
-                }
+                Graded::Open(question) => return Err(Pause::Ask(vec![question])),
+                Graded::Invalid(fault) => return Err(Pause::End(TutoredEnd::GradeInvalid(fault))),
             }
         }
         if self.purpose == Purpose::Scores && speaker == Speaker::Student {
-            return Ok(lesson);
+            return Ok(());
         }
-        let corrected = match self.correct(&lesson, heard, &mut tutored.dialogue, answered) {
-            Ok(corrected) => corrected,
-            Err(pause) => return Err((Box::new(lesson), pause)),
-        };
-        let correction = self.check(&lesson, corrected, answered, open);
-        lesson.correction = Some(correction);
-        Ok(lesson)
+        let corrected = self.correct(lesson, heard, &course.messages, &mut tutored.dialogue, answered)?;
+        lesson.correction = Some(self.check(lesson, &course.messages, corrected, answered, &mut course.open));
+        Ok(())
     }
 }
