@@ -18,7 +18,7 @@ use super::output::{Missing, check_output, check_writable, why_open, would_empty
 use super::{CliError, CliResult};
 use crate::conversation::{Price, Role, Seed};
 use crate::export::{Format, Incomplete, Sink, Unfit, record};
-use crate::recipe::{Goal, Move, Recipe, Replay, Simulate, Simulated, SimulatedEnd};
+use crate::recipe::{Goal, Move, Recipe, Replay, Simulate, Simulated, SimulatedEnd, UserTurn};
 use crate::report::words::{counted, number};
 use crate::report::{ProgressMode, RoleCost, SimulationReport, Told, simulation_page, words};
 use crate::store::Reader;
@@ -163,6 +163,7 @@ async fn simulate(args: SimulateArgs) -> CliResult {
         store: &*store,
         format,
         min_turns: options.min_turns.unwrap_or(1).max(1),
+        turns: args.turns,
         models: [teacher.target.model(), user.target.model()],
         prices: [teacher.price, user.price],
         stop,
@@ -196,6 +197,10 @@ fn show(written: &Written, left_out: &BTreeMap<String, u64>, output: &str, besid
     for (reason, count) in left_out {
         options.say(&format!("  left out   {count} × {reason}"));
     }
+    if written.short > 0 {
+        options
+            .say(&format!("  left out   {} with fewer turns than --min-turns", counted(written.short, "conversation")));
+    }
     let kept = if written.kept_old { " (nothing to write; the old one stays)" } else { "" };
     options.say(&format!("  wrote      {output}, {}{kept}{beside}", counted(written.rows, "row")));
     if let Some((path, count)) = &written.listed {
@@ -208,6 +213,7 @@ fn personas(path: Option<&PathBuf>) -> Result<Vec<String>, CliError> {
     let shown = path.display();
     let fault = |message: String| CliError::usage(message, "write a person a line into the file of --personas");
     let text = std::fs::read_to_string(path).map_err(|error| fault(format!("cannot read {shown}: {error}")))?;
+    let text = text.trim_start_matches('\u{feff}');
     let personas: Vec<String> =
         text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
     if personas.is_empty() { Err(fault(format!("{shown} has no line"))) } else { Ok(personas) }
@@ -220,6 +226,8 @@ struct Writing<'a> {
     store: &'a dyn Reader,
     format: &'static dyn Format,
     min_turns: u32,
+    /// User turns that are wanted.
+    turns: u32,
     /// Teacher and user.
     models: [&'a str; 2],
     prices: [Option<Price>; 2],
@@ -232,6 +240,8 @@ struct Written {
     report: SimulationReport,
     rows: u64,
     incomplete: u64,
+    /// Conversations with too few turns to be written.
+    short: u64,
     kept_old: bool,
     listed: Option<(String, u64)>,
 }
@@ -258,19 +268,34 @@ impl Writing<'_> {
                     continue;
                 }
             };
-            let (state, kind, reason) = self.replay(&seed)?;
+            let (state, kind, detail) = self.replay(&seed)?;
             let turns = turns(&state);
-            self.count(&seed, &state, (kind, &reason), &mut written.report);
-            entry.turns_answered = turns;
+            // What a server has said in full differs from row to row.
+            let reason = if state.end.is_some() { &detail } else { kind };
+            self.count(&seed, &state, (kind, reason), &mut written.report);
+            (entry.turns_answered, entry.turns) = (turns, self.turns.max(seed.turns.len() as u32));
+            let is_short = turns < self.min_turns;
             if !matches!(kind, "max_turns" | "user_stop") {
                 written.incomplete += 1;
-                missing.add(&Incomplete { id: Some(&seed.id), kind, reason: &reason, ..entry })?;
+                missing.add(&Incomplete { id: Some(&seed.id), kind, reason: &detail, ..entry })?;
+            } else if is_short {
+                missing.add(&Incomplete {
+                    id: Some(&seed.id),
+                    kind: "short",
+                    reason: "fewer turns than --min-turns",
+                    ..entry
+                })?;
             }
-            if turns == 0 || turns < self.min_turns {
+            written.short += u64::from(is_short);
+            if turns == 0 || is_short {
                 continue;
             }
             let mut record = record(&seed, &state.dialogue, None);
-            record.meta.extend(told(&state, &reason));
+            // What an earlier run has said of the row holds no more.
+            for name in ["user_origin", "user_moves", "user_goal", "user_persona", "stop_reason", "stopped"] {
+                record.meta.shift_remove(name);
+            }
+            record.meta.extend(told(&seed, &state, reason));
             match sink.write(&record)? {
                 Ok(count) => written.rows += count,
                 Err(Unfit(reason)) => {
@@ -306,12 +331,17 @@ impl Writing<'_> {
 
     fn count(&self, seed: &Seed, state: &Simulated, (end, reason): (&str, &str), report: &mut SimulationReport) {
         let spoken = &state.dialogue.spoken;
-        let source = seed.turns.iter().flat_map(|turn| &turn.messages).filter(|message| message.role() == Role::User);
-        let source_count = source.clone().count();
-        let users = (0..spoken.len()).filter(|at| spoken[*at].message.role() == Role::User);
-        let simulated = users
-            .skip(source_count)
-            .filter_map(|at| Some((spoken[at].message.content(), spoken.get(at.checked_sub(1)?)?.message.content())));
+        let said =
+            seed.turns.iter().enumerate().flat_map(|(turn, said)| said.messages.iter().map(move |said| (turn, said)));
+        let said = said.filter(|(_, message)| message.role() == Role::User);
+        let source = said.clone().filter(|(turn, _)| !was_simulated(seed, *turn)).map(|(_, message)| message);
+        // Of the source's messages those count as simulated that an earlier run has written.
+        let earlier: Vec<bool> = said.map(|(turn, _)| was_simulated(seed, turn)).collect();
+        let users = (0..spoken.len()).filter(|at| spoken[*at].message.role() == Role::User).enumerate();
+        let simulated =
+            users.filter(|(number, _)| earlier.get(*number).copied().unwrap_or(true)).filter_map(|(_, at)| {
+                Some((spoken[at].message.content(), spoken.get(at.checked_sub(1)?)?.message.content()))
+            });
         let tried = state.user_turns.iter();
         report.add(&Told {
             end,
@@ -344,16 +374,27 @@ fn turns(state: &Simulated) -> u32 {
     state.dialogue.spoken.iter().filter(|spoken| spoken.answer.is_some()).count() as u32
 }
 
+/// True where an earlier run has simulated a turn of the source.
+fn was_simulated(seed: &Seed, turn: usize) -> bool {
+    seed.columns.get("user_origin").is_some_and(|origins| origins[turn] == "simulated")
+}
+
 /// Returns what a row says of how it came about.
-fn told(state: &Simulated, reason: &str) -> serde_json::Map<String, Value> {
+fn told(seed: &Seed, state: &Simulated, reason: &str) -> serde_json::Map<String, Value> {
     // The last user turn may have got no answer.
     let user_turns = &state.user_turns[..turns(state) as usize];
-    let origin = |simulated: bool| if simulated { "simulated" } else { "source" };
+    let simulated = |at: usize, turn: &UserTurn| turn.simulated.is_some() || was_simulated(seed, at);
+    let origin = |(at, turn)| if simulated(at, turn) { "simulated" } else { "source" };
+    let moves = |(at, turn): (usize, &UserTurn)| match turn.simulated {
+        Some(thrown) => json!(thrown.name()),
+        None => seed.columns.get("user_moves").map_or(Value::Null, |moves| moves[at].clone()),
+    };
+    let goal = || seed.columns.get("user_goal").cloned().unwrap_or_default();
     let mut meta = serde_json::Map::new();
     let mut set = |name: &str, value: Value| drop(meta.insert(name.to_owned(), value));
-    set("user_origin", user_turns.iter().map(|turn| origin(turn.simulated.is_some())).collect());
-    set("user_moves", user_turns.iter().map(|turn| json!(turn.simulated.map(Move::name))).collect());
-    set("user_goal", state.goal.as_ref().map_or(Value::Null, Goal::to_json));
+    set("user_origin", user_turns.iter().enumerate().map(origin).collect());
+    set("user_moves", user_turns.iter().enumerate().map(moves).collect());
+    set("user_goal", state.goal.as_ref().map_or_else(goal, Goal::to_json));
     if let Some(persona) = &state.persona {
         set("user_persona", persona.as_str().into());
     }

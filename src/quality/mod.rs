@@ -26,4 +26,4 @@ pub use reply::Reply;
 pub use rules::says_again;
 pub use rules::{RULES, Rule};
 pub use text::Words;
-pub use user_turn::user_turn_fault;
+pub use user_turn::{Before, is_thanks, user_turn_fault, user_words};

@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::support::{MockServer, Place, conversation, jsonl};
+use crate::support::{MockServer, Place, conversation, jsonl, recorder, requests};
 
 fn prompts(place: &Place, count: usize) {
     let rows: Vec<Value> = (0..count).map(|row| conversation(&format!("the care of plant number {row}"), 1)).collect();
@@ -142,4 +142,78 @@ fn a_kill_changes_no_byte_and_repeats_no_question() {
     assert_eq!(place.read("whole.jsonl"), place.read("killed.jsonl"));
     // What was in the air at each kill may be asked again, nothing else.
     assert!(slow.count("repeated") <= 2 * 4);
+}
+
+#[test]
+fn what_has_grown_and_goes_on_still_says_what_was_simulated() {
+    let place = Place::new();
+    prompts(&place, 12);
+    let simulate = |input: &str, turns: &str, output: &str| {
+        let models = ["--teacher=simulated", "--user=simulated-user"];
+        place.complete(&[&["simulate", input, "--turns", turns, "-o", output], &models[..]].concat())
+    };
+    simulate("in.jsonl", "3", "simulated.jsonl");
+    let (before, first) = (report(&place), place.rows("simulated.jsonl"));
+    simulate("simulated.jsonl", "5", "longer.jsonl");
+    for (row, first) in place.rows("longer.jsonl").iter().zip(&first) {
+        let origins = row["meta"]["user_origin"].as_array().unwrap();
+        assert!(origins[0] == "source" && origins[1..].iter().all(|origin| origin == "simulated"), "{row}");
+        let moves = first["meta"]["user_moves"].as_array().unwrap();
+        assert_eq!(&row["meta"]["user_moves"].as_array().unwrap()[..moves.len()], moves);
+    }
+    let after: Value = serde_json::from_str(&place.read("longer.report.json")).unwrap();
+    assert_eq!(before["source"]["messages"], after["source"]["messages"]);
+    // What is too short is named.
+    let finished = place.complete(&[
+        "simulate",
+        "in.jsonl",
+        "--turns=3",
+        "--min-turns=4",
+        "--teacher=simulated",
+        "--user=simulated-user",
+        "-o=short.jsonl",
+    ]);
+    assert!(finished.stderr.contains("12 conversations with fewer turns than --min-turns"), "{}", finished.stderr);
+    assert_eq!(place.rows("short.jsonl.incomplete.jsonl").len(), 12);
+}
+
+#[test]
+fn a_users_model_hears_user_and_assistant_in_turns() {
+    let place = Place::new();
+    let said = |role: &str, content: &str| json!({"role": role, "content": content});
+    place.write(
+        "in.jsonl",
+        jsonl(&[json!({"id": "greeted", "messages": [said("system", "Be brief."), said("assistant", "Welcome to the garden."),
+            said("user", "How do I water roses?"), said("user", "They stand in the shade of a wall.")]})]),
+    );
+    let server = MockServer::start(&[]);
+    let (user, sent) = recorder(&server);
+    let arguments =
+        ["simulate", "in.jsonl", "--teacher=simulated", "--user", &user, "--double-user=keep", "--gate=off"];
+    for seed in 1..=4 {
+        place.run(&[&arguments[..], &["--turns=4", "--seed", &seed.to_string()]].concat());
+    }
+    let sent: Vec<Value> = sent.lock().unwrap().iter().flat_map(|sent| requests(sent)).collect();
+    let played = sent.iter().filter(|messages| messages[0]["role"] == "system");
+    for messages in played.clone() {
+        let roles = messages.as_array().unwrap()[1..].iter().map(|message| message["role"].as_str().unwrap());
+        assert!(
+            roles.eq(["user", "assistant"].iter().copied().cycle().take(messages.as_array().unwrap().len() - 1)),
+            "{messages}"
+        );
+    }
+    assert!(played.count() > 3);
+}
+
+#[test]
+fn another_seed_throws_other_dice() {
+    let place = Place::new();
+    prompts(&place, 20);
+    let moves = |seed: &str| -> Vec<Value> {
+        let models = ["--teacher=simulated", "--user=simulated-user", "--seed", seed];
+        place.run(&[&["simulate", "in.jsonl", "--turns=4"], &models[..]].concat());
+        place.rows("simulated.jsonl").iter().map(|row| row["meta"]["user_moves"].clone()).collect()
+    };
+    assert_ne!(moves("1"), moves("2"));
+    assert_eq!(moves("1"), moves("1"));
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -137,6 +137,55 @@ impl Drop for MockServer {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Passes everything on to a server and keeps what was sent.
+pub fn recorder(server: &MockServer) -> (String, Arc<Mutex<Vec<Vec<u8>>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let model = format!("sim@http://{}", listener.local_addr().unwrap());
+    let (address, sent) = (server.address.clone(), Arc::new(Mutex::new(Vec::new())));
+    let kept = Arc::clone(&sent);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut client, mut server) = (stream.unwrap(), TcpStream::connect(&address).unwrap());
+            let (mut back, mut forth) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+            std::thread::spawn(move || drop(std::io::copy(&mut back, &mut forth)));
+            let number = {
+                let mut kept = kept.lock().unwrap();
+                kept.push(Vec::new());
+                kept.len() - 1
+            };
+            let kept = Arc::clone(&kept);
+            std::thread::spawn(move || {
+                let mut buffer = [0; 8192];
+                while let Some(read) = client.read(&mut buffer).ok().filter(|read| *read > 0) {
+                    kept.lock().unwrap()[number].extend_from_slice(&buffer[..read]);
+                    if server.write_all(&buffer[..read]).is_err() {
+                        break;
+                    }
+                }
+                let _ = server.shutdown(Shutdown::Write);
+            });
+        }
+    });
+    (model, sent)
+}
+
+/// The messages of every request in what was sent over a connection.
+pub fn requests(sent: &[u8]) -> Vec<Value> {
+    let (text, mut found) = (String::from_utf8(sent.to_vec()).unwrap(), Vec::new());
+    let mut rest = text.as_str();
+    while let Some((head, behind)) = rest.split_once("\r\n\r\n") {
+        let lower = head.to_lowercase();
+        let length = lower
+            .split("content-length: ")
+            .nth(1)
+            .map_or(0, |rest| rest.split("\r\n").next().unwrap().parse::<usize>().unwrap());
+        let body: Value = serde_json::from_str(&behind[..length]).unwrap();
+        found.push(body["messages"].clone());
+        rest = &behind[length..];
+    }
+    found
 }
 
 /// A conversation in `OpenAI`'s shape whose words depend on `name` alone.

@@ -1,8 +1,6 @@
 //! `cohobate tutor`: what is written is what was asked and found good, whatever student and teacher do.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
@@ -14,7 +12,7 @@ use cohobate::recipe::{Cast, History, Judge, Progress, Prompt, Purpose, Replay, 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::support::{MockServer, Place, conversation, jsonl, seed};
+use crate::support::{MockServer, Place, conversation, jsonl, recorder, requests, seed};
 
 const FILES: [&str; 5] = ["sft.jsonl", "dpo.jsonl", "kto.jsonl", "critique.jsonl", "hard.jsonl"];
 
@@ -270,55 +268,6 @@ fn trials_come_to_every_end() {
     let expected = ["accepted", "graded_lower", "same", "student_not_whole", "tie", "ungraded", "unparsed", "worse"];
     let found: Vec<_> = pairs.into_iter().collect();
     assert!(expected.iter().all(|name| found.contains(name)), "{found:?}");
-}
-
-/// Passes everything on to a server and keeps what was sent.
-fn recorder(server: &MockServer) -> (String, Arc<Mutex<Vec<Vec<u8>>>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let model = format!("sim@http://{}", listener.local_addr().unwrap());
-    let (address, sent) = (server.address.clone(), Arc::new(Mutex::new(Vec::new())));
-    let kept = Arc::clone(&sent);
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let (mut client, mut server) = (stream.unwrap(), TcpStream::connect(&address).unwrap());
-            let (mut back, mut forth) = (server.try_clone().unwrap(), client.try_clone().unwrap());
-            std::thread::spawn(move || drop(std::io::copy(&mut back, &mut forth)));
-            let number = {
-                let mut kept = kept.lock().unwrap();
-                kept.push(Vec::new());
-                kept.len() - 1
-            };
-            let kept = Arc::clone(&kept);
-            std::thread::spawn(move || {
-                let mut buffer = [0; 8192];
-                while let Some(read) = client.read(&mut buffer).ok().filter(|read| *read > 0) {
-                    kept.lock().unwrap()[number].extend_from_slice(&buffer[..read]);
-                    if server.write_all(&buffer[..read]).is_err() {
-                        break;
-                    }
-                }
-                let _ = server.shutdown(Shutdown::Write);
-            });
-        }
-    });
-    (model, sent)
-}
-
-/// The messages of every request in what was sent over a connection.
-fn requests(sent: &[u8]) -> Vec<Value> {
-    let (text, mut found) = (String::from_utf8(sent.to_vec()).unwrap(), Vec::new());
-    let mut rest = text.as_str();
-    while let Some((head, behind)) = rest.split_once("\r\n\r\n") {
-        let lower = head.to_lowercase();
-        let length = lower
-            .split("content-length: ")
-            .nth(1)
-            .map_or(0, |rest| rest.split("\r\n").next().unwrap().parse::<usize>().unwrap());
-        let body: Value = serde_json::from_str(&behind[..length]).unwrap();
-        found.push(body["messages"].clone());
-        rest = &behind[length..];
-    }
-    found
 }
 
 #[test]

@@ -28,11 +28,10 @@ const SHARES: [(Move, usize); 6] = [
 ];
 
 impl Move {
-    /// Throws the move before a turn of a conversation: the same one in any run.
-    pub fn thrown(seed: &Digest, turn: u32) -> Self {
-        let mut key = seed.0.to_vec();
-        key.extend_from_slice(&turn.to_le_bytes());
-        let mut rest = Dice::new("move", &key).below(100);
+    /// Throws the move before a turn of a conversation: the same one in any run with this seed.
+    pub fn thrown(conversation: &Digest, seed: Option<i64>, turn: u32) -> Self {
+        let key = [&conversation.0[..], &turn.to_le_bytes()].concat();
+        let mut rest = seeded("move", key, seed).below(100);
         for (one, share) in SHARES {
             if rest < share {
                 return one;
@@ -69,6 +68,26 @@ impl Move {
     }
 }
 
+/// Returns dice that are thrown alike for the same key, which begins with the conversation's, and seed.
+pub(super) fn seeded(purpose: &'static str, mut key: Vec<u8>, seed: Option<i64>) -> Dice {
+    key.extend(seed.into_iter().flat_map(i64::to_le_bytes));
+    Dice::new(purpose, &key)
+}
+
+/// Returns what a user is told whose message had this fault.
+pub(super) fn mending(rule: &str) -> &'static str {
+    match rule {
+        "thanks_only" => "a user who goes on asks or tells something, and does not only thank or agree",
+        "role_flip" => "it is the assistant's voice, not the user's",
+        "no_message" => "it speaks about the message; write the user's words themselves",
+        "answers_itself" => "it answers its own question",
+        "repeat" => "it has been said before",
+        "too_long" | "length" => "it is too long",
+        "language" => "it is not in the language of your first message",
+        _ => "it is no message of a user",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,7 +95,7 @@ mod tests {
     #[test]
     fn moves_are_thrown_as_often_as_they_should_be() {
         assert_eq!(SHARES.iter().map(|(_, share)| share).sum::<usize>(), 100);
-        let thrown: Vec<Move> = (0..20_000).map(|turn| Move::thrown(&Digest([7; 32]), turn)).collect();
+        let thrown: Vec<Move> = (0..20_000).map(|turn| Move::thrown(&Digest([7; 32]), None, turn)).collect();
         for (one, share) in SHARES {
             let count = thrown.iter().filter(|other| **other == one).count();
             assert!(count.abs_diff(share * 200) < 200, "{}: {count}", one.name());

@@ -33,7 +33,7 @@ pub struct Simulate {
 }
 
 impl Simulate {
-    /// Makes the recipe. `turns` is the number of user turns, `seed` decides the dice, `system` the text that replaces every row's own
+    /// Makes the recipe. The seed of the user's sampling decides the dice as well. `turns` is the number of user turns, `system` the text that replaces every row's own
     /// system message: the caller has put it into the seeds.
     pub fn new(
         teacher: Arc<Target>,

@@ -3,11 +3,12 @@ use std::sync::Arc;
 use super::super::Answered;
 use super::super::attempt::Missing;
 use super::super::screen::{ATTEMPTS_MAX, Screen};
+use super::direction::{mending, seeded};
 use super::{Goal, Move, Pause, Simulate};
 use crate::conversation::{
-    Answer, Dialogue, Dice, Digest, Finish, Lane, Message, Question, Role, Seed, Slot, Spoken, behind_thoughts,
+    Answer, Dialogue, Digest, Lane, Message, Question, Role, Seed, Slot, Spoken, behind_thoughts,
 };
-use crate::quality::user_turn_fault;
+use crate::quality::{Before, is_thanks, user_turn_fault, user_words};
 
 /// A conversation as far as it goes.
 #[derive(Clone, Debug, Default)]
@@ -103,10 +104,15 @@ impl Simulate {
                     said.messages.clone()
                 }
                 None => {
-                    if turn == source {
+                    let thrown = Move::thrown(&digest, self.user.sampling().seed, turn);
+                    if thrown == Move::Stop {
+                        state.user_turns.push(UserTurn { simulated: Some(thrown), rejected: Vec::new() });
+                        return Err(Pause::End(SimulatedEnd::UserStop));
+                    }
+                    if state.user_answers.is_empty() {
                         self.prepare(seed, &digest, answered, state)?;
                     }
-                    match self.speak(&digest, turn, source, answered, state)? {
+                    match self.speak(thrown, turn, seed, answered, state)? {
                         Said::Words(message) => vec![message],
                         Said::Nothing(end) => return Err(Pause::End(end)),
                     }
@@ -153,18 +159,20 @@ impl Simulate {
 
     /// Finds out who the user is and what it wants. Where no card can be read, it goes on without one.
     fn prepare(&self, seed: &Seed, digest: &Digest, answered: &Answered, state: &mut Simulated) -> Result<(), Pause> {
-        let who = Dice::new("persona", &digest.0).below(self.personas.len());
+        let who = seeded("persona", digest.0.to_vec(), self.user.sampling().seed).below(self.personas.len());
         state.persona = self.personas.get(who).cloned();
         let said = seed.turns.iter().flat_map(|turn| &turn.messages).filter(|message| message.role() == Role::User);
         let said: Vec<&str> = said.map(|message| message.content()).collect();
+        let mut was_cut = None;
         for attempt in 0..CARDS_MAX {
             let slot = Slot { lane: Lane::User, turn: 0, attempt };
             let Some(answer) = answered.get(slot) else {
-                let target = Screen::target(&self.user, attempt, None);
+                let target = Screen::target(&self.user, attempt, was_cut);
                 let messages = vec![Message::new(Role::User, Goal::request(&said))];
                 return Err(Pause::Ask(vec![Question { slot, target, sample: attempt, messages }]));
             };
             state.user_answers.push(Arc::clone(answer));
+            was_cut = Screen::cut_at(answer);
             state.goal = Goal::read(answer);
             if state.goal.is_some() {
                 break;
@@ -176,34 +184,30 @@ impl Simulate {
     /// Has the user say something, as often as it takes and is allowed.
     fn speak(
         &self,
-        digest: &Digest,
+        thrown: Move,
         turn: u32,
-        source: u32,
+        seed: &Seed,
         answered: &Answered,
         state: &mut Simulated,
     ) -> Result<Said, Pause> {
-        let thrown = Move::thrown(digest, turn);
-        if thrown == Move::Stop {
-            return Ok(Said::Nothing(SimulatedEnd::UserStop));
-        }
         let mut user_turn = UserTurn { simulated: Some(thrown), rejected: Vec::new() };
         let mut was_cut = None;
         for attempt in 0..ATTEMPTS_MAX {
             let slot = Slot { lane: Lane::User, turn, attempt };
             let Some(answer) = answered.get(slot) else {
                 let target = Screen::target(&self.user, attempt, was_cut);
-                let messages = Self::request(thrown, turn - source, state);
+                let number = turn - seed.turns.len() as u32;
+                let messages = Self::request(thrown, number, user_turn.rejected.last().copied(), state);
                 return Err(Pause::Ask(vec![Question { slot, target, sample: attempt, messages }]));
             };
             state.user_answers.push(Arc::clone(answer));
             was_cut = Screen::cut_at(answer).or(was_cut);
-            let text = behind_thoughts(answer.text()).trim();
-            if answer.finish == Finish::Complete && text.contains(STOP) {
+            let (text, is_last) = without_stop(user_words(behind_thoughts(answer.text())));
+            if answer.is_whole() && is_last && (text.is_empty() || is_thanks(text)) {
                 return Ok(Said::Nothing(SimulatedEnd::UserStop));
             }
-            let whole = || Some(answer.finish.name()).filter(|_| answer.finish != Finish::Complete);
-            let earlier = said_by(&state.dialogue, Role::User);
-            match whole().or_else(|| user_turn_fault(text, &earlier)) {
+            let whole = || Some(answer.finish.name()).filter(|_| !answer.is_whole());
+            match whole().or_else(|| fault(text, seed, state)) {
                 Some(fault) => user_turn.rejected.push(fault),
                 None => {
                     let message = Message::new(Role::User, text);
@@ -218,20 +222,27 @@ impl Simulate {
     }
 
     /// Returns what the user's model is asked: its part, and the conversation with the roles changed over.
-    fn request(thrown: Move, number: u32, state: &Simulated) -> Vec<Arc<Message>> {
+    fn request(thrown: Move, number: u32, wrong: Option<&str>, state: &Simulated) -> Vec<Arc<Message>> {
         let mut messages = vec![Message::new(Role::System, part(state)), Message::new(Role::User, OPENING)];
         let spoken = state.dialogue.spoken.iter().map(|spoken| &spoken.message);
         let said = spoken.filter(|message| matches!(message.role(), Role::User | Role::Assistant));
-        messages.extend(said.map(|message| {
+        for message in said.filter(|message| !message.content().trim().is_empty()) {
             let role = if message.role() == Role::User { Role::Assistant } else { Role::User };
-            Message::new(role, message.content())
-        }));
+            // The two in turns: a greeting stands in the opening's place, what one says in pieces is one message.
+            match messages.last_mut().filter(|last| last.role() == role) {
+                Some(last) if last.content() == OPENING => *last = Message::new(role, message.content()),
+                Some(last) => *last = Message::new(role, format!("{}\n\n{}", last.content(), message.content())),
+                None => messages.push(Message::new(role, message.content())),
+            }
+        }
         // A hidden constraint at a time, so that no more can be given away.
         let hidden = state.goal.as_ref().and_then(|goal| goal.constraints.get(number as usize));
         let hidden = hidden
             .map_or(String::new(), |hidden| format!(" You may let it be known now, in your own words: {hidden}."));
+        let wrong =
+            wrong.map_or(String::new(), |rule| format!(" What you wrote first cannot stand: {}.", mending(rule)));
         let direction = format!(
-            "\n\n(Stage direction, not the assistant's words: {}{hidden} Write your next message alone.)",
+            "\n\n(Stage direction, not the assistant's words: {}{hidden}{wrong} Write your next message alone.)",
             thrown.words()
         );
         if let Some(last) = messages.last_mut() {
@@ -268,7 +279,45 @@ fn part(state: &Simulated) -> String {
     lines.join("\n")
 }
 
+/// Returns what keeps a message from being the user's next one.
+fn fault(text: &str, seed: &Seed, state: &Simulated) -> Option<&'static str> {
+    let users = said_by(&state.dialogue, Role::User);
+    let of_source = seed.turns.iter().flat_map(|turn| &turn.messages).filter(|message| message.role() == Role::User);
+    let (source, simulated) = users.split_at(of_source.count().min(users.len()));
+    let heard = state.dialogue.spoken.last().map_or("", |spoken| spoken.message.content());
+    let goal = state.goal.as_ref().map_or("", |goal| &goal.intent);
+    user_turn_fault(text, &Before { source, simulated, goal, heard })
+}
+
 fn said_by(dialogue: &Dialogue, role: Role) -> Vec<&str> {
     let messages = dialogue.spoken.iter().filter(|spoken| spoken.message.role() == role);
     messages.map(|spoken| spoken.message.content()).collect()
+}
+
+/// Returns what stands before the mark by which a user ends, and whether there is one: ###STOP###, or a line that can mean nothing else.
+fn without_stop(text: &str) -> (&str, bool) {
+    if let Some((before, _)) = text.split_once(STOP) {
+        return (before.trim(), true);
+    }
+    let (before, last) = text.trim_end().rsplit_once('\n').unwrap_or(("", text));
+    let bare = last.trim().trim_matches(|letter: char| !letter.is_alphanumeric());
+    let is_marked = last.contains('#') && (bare.eq_ignore_ascii_case("stop") || bare.eq_ignore_ascii_case("end"));
+    if is_marked || bare == "STOP" { (before.trim(), true) } else { (text, false) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_ends_by_a_mark_however_it_is_written() {
+        for text in ["###STOP###", "STOP", "### STOP ###", "**STOP**", "###stop###", "###STOP", "###END###"] {
+            assert_eq!(without_stop(text), ("", true), "{text}");
+        }
+        assert_eq!(without_stop("Make it shorter. ###STOP###"), ("Make it shorter.", true));
+        assert_eq!(without_stop("Thanks!\n###STOP###"), ("Thanks!", true));
+        for text in ["Where does it stop?", "# The end", "stop", "How do I make it stop"] {
+            assert_eq!(without_stop(text), (text, false));
+        }
+    }
 }

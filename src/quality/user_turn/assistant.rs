@@ -1,0 +1,169 @@
+//! Messages in an assistant's voice, or in both voices.
+
+use crate::quality::text::{Phrases, fence_count};
+
+/// What an assistant says and a user hardly ever.
+static ASSISTANT: Phrases = Phrases::new(|| {
+    Phrases::automaton(&[
+        "as an ai,",
+        "as an ai language",
+        "as an ai model",
+        "as an ai assistant",
+        "as an artificial intelligence,",
+        "as a language model",
+        "as a large language model",
+        "as an assistant,",
+        "i'm an ai language",
+        "i'm an ai model",
+        "i'm an ai assistant",
+        "i'm an ai,",
+        "i am an ai language",
+        "i am an ai model",
+        "i am an ai assistant",
+        "i am an ai,",
+        "i am a large language model",
+        "i'm a large language model",
+        "i am a language model",
+        "i'm a language model",
+        "how can i help you",
+        "how can i assist",
+        "how may i help",
+        "how may i assist",
+        "i'd be happy to help",
+        "i would be happy to help",
+        "i'm happy to help",
+        "happy to assist",
+        "let me know if you have any",
+        "feel free to ask",
+        "feel free to reach out",
+        "i hope this helps",
+        "hope that helps",
+        "is there anything else you'd like",
+        "is there anything else i can",
+        "i can't help with that",
+        "i cannot help with that",
+        "i can't assist with",
+        "i cannot assist with",
+        "here's a step-by-step",
+        "here is a step-by-step",
+        "作为一个ai，",
+        "作为一个ai助手",
+        "作为一个ai语言",
+        "作为一名ai，",
+        "作为一名ai助手",
+        "作为ai，",
+        "作为ai助手",
+        "作为ai语言模型",
+        "作为人工智能，",
+        "作为人工智能助手",
+        "作为人工智能语言",
+        "作为一个人工智能",
+        "作为一个语言模型",
+        "很高兴为您",
+        "请问有什么可以帮",
+        "有什么可以帮您",
+        "希望对您有帮助",
+        "希望以上",
+        "建议您",
+    ])
+});
+
+/// How an assistant's answer opens, whatever follows.
+const OPENINGS: &[&str] = &[
+    "great question!",
+    "that's a great question",
+    "that is a great question",
+    "good question!",
+    "you're welcome",
+    "you are welcome",
+    "here is the answer",
+    "以下是一些",
+    "以下是几",
+    "以下是关于",
+    "以下是针对",
+    "以下是您",
+    "以下是对",
+    "以下是建议",
+    "以下是详细",
+    "好的，以下是一些",
+    "好的，以下是几",
+    "好的，以下是针对",
+    "好的，以下是您",
+    "当然，以下",
+    "当然可以，以下",
+    "不客气，",
+];
+
+/// How an assistant agrees before it gives what was asked for. A user who agrees speaks of itself.
+const AGREEING: &[&str] = &["sure", "certainly", "of course", "absolutely", "definitely"];
+/// A user's own things.
+const OWN: &[&str] = &["i", "my", "me", "mine", "we", "our", "us"];
+
+/// Names at a line's beginning by which somebody writes the other side as well.
+const OTHERS: &[&str] = &[
+    "assistant",
+    "ai",
+    "ai assistant",
+    "bot",
+    "chatbot",
+    "chatgpt",
+    "answer",
+    "助手",
+    "ai助手",
+    "答",
+    "回答",
+    "医生回答",
+];
+
+/// Code that a user pastes without a question is shorter.
+const CODE_LINES_MAX: usize = 10;
+/// Words behind an agreeing opening that make an answer of it.
+const AGREEING_WORDS_MIN: usize = 12;
+
+/// True where a message is what an assistant says, or holds what both sides say. `prose` is the same without fenced code.
+pub(super) fn speaks_as_assistant(text: &str, prose: &str) -> bool {
+    let lower = text.to_lowercase();
+    let code_lines = text.lines().count().saturating_sub(prose.lines().count());
+    let has_code = fence_count(text) > 0 && code_lines > CODE_LINES_MAX && !prose.contains(['?', '？']);
+    OPENINGS.iter().any(|opening| lower.starts_with(opening))
+        || has_code
+        || prose.lines().any(names_the_other)
+        || agrees_and_answers(&lower)
+        || ASSISTANT.occur_in(&without_quotes(text))
+}
+
+/// True for a line such as `Assistant: …`, `**AI:** …`, or a heading that says the like.
+fn names_the_other(line: &str) -> bool {
+    let is_mark = |letter: char| "*_[]<>#`\"“” ".contains(letter);
+    let line = line.trim();
+    let name = line.split([':', '：']).next().unwrap_or_default();
+    let bare = name.trim_matches(is_mark).to_lowercase();
+    let is_named = line.len() > name.len() && OTHERS.contains(&bare.as_str());
+    // Without a colon only a line of its own, with marks or not, is a heading.
+    is_named || line.len() == name.len() && (bare == "assistant" || bare == "response" && line.starts_with('#'))
+}
+
+/// True for `Sure, here is a plan`, `Of course! Tomatoes need …`; not for a user who agrees and gives its own.
+fn agrees_and_answers(lower: &str) -> bool {
+    let Some(rest) = AGREEING.iter().find_map(|word| lower.strip_prefix(word)) else { return false };
+    let Some(rest) = rest.strip_prefix([',', '!', '.', '，', '！']) else { return false };
+    let rest = rest.trim_start();
+    let words: Vec<&str> =
+        rest.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let is_own = words.iter().any(|word| OWN.contains(word)) || rest.contains("you asked");
+    let gives = words.first() == Some(&"here");
+    !is_own && !rest.contains('?') && (gives || words.len() >= AGREEING_WORDS_MIN)
+}
+
+/// Returns a text without what stands in double quotes, which somebody else may have said.
+fn without_quotes(text: &str) -> String {
+    let mut is_inside = false;
+    let letters = text.chars().filter(|letter| {
+        let is_quote = matches!(letter, '"' | '“' | '”' | '「' | '」');
+        is_inside ^= is_quote;
+        !is_inside && !is_quote
+    });
+    let kept: String = letters.collect();
+    // A quote that is never closed is none.
+    if is_inside { text.to_owned() } else { kept }
+}

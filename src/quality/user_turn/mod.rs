@@ -1,0 +1,297 @@
+//! What a user could say next, and what only a model says that plays one.
+
+mod assistant;
+mod courtesy;
+mod wrapping;
+
+pub use wrapping::user_words;
+
+use std::collections::HashSet;
+
+use super::reply::Reply;
+use super::rules::RULES;
+use super::text::{Words, outside_fences};
+
+/// What was said before a user's message.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Before<'a> {
+    /// What users of the source say, oldest first.
+    pub source: &'a [&'a str],
+    /// What was simulated since, oldest first.
+    pub simulated: &'a [&'a str],
+    /// What the user is after, as its card says: not to be recited.
+    pub goal: &'a str,
+    /// The assistant's last words.
+    pub heard: &'a str,
+}
+
+/// A message of a person; what is asked for is 60.
+const WORDS_MAX: usize = 200;
+/// Words behind a question that make an answer of them.
+const ANSWER_WORDS_MIN: usize = 25;
+/// Questions that an explanation answers. Others are followed by what they are about.
+const EXPLAINED: &[&str] = &[
+    "why ",
+    "how do",
+    "how does",
+    "how can",
+    "how is",
+    "what is",
+    "what are",
+    "what does",
+    "为什么",
+    "什么是",
+    "如何",
+];
+const GRAM_WORDS: usize = 5;
+/// From this likeness on, two messages are the same one.
+const LIKENESS_MAX: f64 = 0.7;
+/// The general rules that hold for a user's words too.
+const GENERAL: [&str; 5] = ["control_chars", "template_leak", "language", "loop_token", "loop_char"];
+
+/// Returns what keeps a message from being one that a user could say; `None` where it may go on.
+///
+/// The names: `empty`, `thanks_only`, `role_flip` (speaks as the assistant, or for both), `no_message` (speaks about it),
+/// `answers_itself`, `repeat` (5-gram Jaccard to an earlier message of 0.7 and more; short ones are compared with the last one alone),
+/// `too_long`, and the general rules for marks, loops and languages. The language is that of the source, whatever was simulated.
+pub fn user_turn_fault(text: &str, before: &Before<'_>) -> Option<&'static str> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Some("empty");
+    }
+    let prose = outside_fences(text);
+    let own: [(&str, &dyn Fn() -> bool); 6] = [
+        ("thanks_only", &|| courtesy::is_courtesy(text, before.heard)),
+        ("role_flip", &|| assistant::speaks_as_assistant(text, &prose)),
+        ("no_message", &|| wrapping::is_no_message(text)),
+        ("repeat", &|| repeats(text, before)),
+        ("too_long", &|| Words::of(&prose).len() > WORDS_MAX),
+        ("answers_itself", &|| answers_itself(&prose)),
+    ];
+    if let Some((name, _)) = own.iter().find(|(_, hits)| hits()) {
+        return Some(name);
+    }
+    let source = before.source.join("\n");
+    let reply = Reply::new(&source, text);
+    let general = RULES.iter().filter(|rule| GENERAL.contains(&rule.name()));
+    general.filter(|rule| rule.hits(&reply, rule.threshold().unwrap_or_default())).map(|rule| rule.name()).next()
+}
+
+/// True where nothing is said but thanks or a good-bye.
+pub fn is_thanks(text: &str) -> bool {
+    courtesy::is_thanks(text)
+}
+
+fn repeats(text: &str, before: &Before<'_>) -> bool {
+    let words = Words::of(text);
+    let mut earlier = before.source.iter().chain(before.simulated).rev();
+    // People do say "go on" twice, but not twice in a row.
+    let last = earlier.clone().next();
+    if words.len() < GRAM_WORDS {
+        return last.is_some_and(|last| Words::of(last).ids == words.ids && !words.is_empty() || text == last.trim());
+    }
+    earlier.any(|earlier| likeness(&words, earlier) >= LIKENESS_MAX) || likeness(&words, before.goal) >= LIKENESS_MAX
+}
+
+/// Returns the Jaccard index of two texts' runs of five words.
+fn likeness(words: &Words, earlier: &str) -> f64 {
+    let other = Words::of(earlier);
+    let (ours, theirs): (HashSet<u64>, HashSet<u64>) =
+        (words.grams(GRAM_WORDS).collect(), other.grams(GRAM_WORDS).collect());
+    let both = ours.intersection(&theirs).count();
+    both as f64 / (ours.len() + theirs.len() - both).max(1) as f64
+}
+
+/// True where a question that wants an explanation is followed by so many words that are about nobody that they are one.
+fn answers_itself(prose: &str) -> bool {
+    let Some(at) = prose.find(['?', '？']) else { return false };
+    let asked = prose[..at].trim_start().to_lowercase();
+    let rest = prose[at..].trim_start_matches(['?', '？']);
+    let count = Words::of(rest).len();
+    let lower = rest.to_lowercase();
+    let mut words = lower.split(|letter: char| !letter.is_alphanumeric());
+    let is_about_the_speaker = words.any(|word| ["i", "my", "me", "we", "our", "mine", "us"].contains(&word))
+        || rest.contains(['我', '咱'])
+        || rest.contains(['?', '？']);
+    EXPLAINED.iter().any(|question| asked.starts_with(question))
+        && count >= ANSWER_WORDS_MIN
+        && count > Words::of(&prose[..at]).len()
+        && !is_about_the_speaker
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIRST: &str = "How do I keep tomatoes from splitting when it rains a lot in late summer?";
+
+    fn fault(text: &str) -> Option<&'static str> {
+        user_turn_fault(text, &Before { source: &[FIRST], ..Before::default() })
+    }
+
+    #[test]
+    fn what_people_say_next_is_good() {
+        for text in [
+            "And what about cucumbers?",
+            "Thanks! Can you make it shorter?",
+            "That did not work, the leaves are yellow now.",
+            "Thank you. My plants are in pots, does that change anything?",
+            "Why? I have tried mulch and shade cloth, and my neighbour waters every single evening, but the fruit still \
+             cracks within a day or two of the first storm.",
+            "Now write it as a poem.",
+            "Fix this:\n```\nprint(1)\n```",
+            "ok, go on",
+            "No.",
+        ] {
+            assert_eq!(fault(text), None, "{text}");
+        }
+        let zh = ["我最近总是头疼，应该吃什么药？"];
+        for text in ["那需要去医院检查吗？", "谢谢医生，我还想问一下平时要注意什么", "我已经吃了三天药了，没有好转"]
+        {
+            assert_eq!(user_turn_fault(text, &Before { source: &zh, ..Before::default() }), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_model_says_in_a_users_place_is_named() {
+        for (text, name) in [
+            ("  ", "empty"),
+            ("Thank you so much, that was very helpful!", "thanks_only"),
+            ("Great, thanks. Bye!", "thanks_only"),
+            ("非常感谢您的帮助，再见！", "thanks_only"),
+            ("As an AI, I cannot taste tomatoes.", "role_flip"),
+            ("Sure, here is a plan for your garden.", "role_flip"),
+            ("And then?\nAssistant: Then you water them.", "role_flip"),
+            ("How do I keep tomatoes from splitting when it rains a lot in late summer??", "repeat"),
+            ("我想知道番茄为什么会在下雨之后裂开，以及应该怎样避免这种情况发生。", "language"),
+            ("And then?<|im_end|>", "template_leak"),
+            (
+                "Why do they split? The skin stops growing while the flesh takes up water from the wet soil, so pressure builds \
+                 within the fruit until the skin tears along its weakest line near the stem.",
+                "answers_itself",
+            ),
+        ] {
+            assert_eq!(fault(text), Some(name), "{text}");
+        }
+        let code = format!("Like this:\n```\n{}```", "x = 1\n".repeat(12));
+        assert_eq!(fault(&code), Some("role_flip"));
+        assert_eq!(fault(&super::super::text::different_words(0..300)), Some("too_long"));
+        let zh = ["我最近总是头疼，应该吃什么药？"];
+        assert_eq!(
+            user_turn_fault("我最近总是头疼，应该吃什么药呢？", &Before { source: &zh, ..Before::default() }),
+            Some("repeat")
+        );
+        assert_eq!(
+            user_turn_fault(
+                "Should I go to a hospital and have it checked soon?",
+                &Before { source: &zh, ..Before::default() }
+            ),
+            Some("language")
+        );
+    }
+
+    #[test]
+    fn people_are_not_taken_for_models() {
+        for text in [
+            "As an airline pilot I fly a lot, does that matter?",
+            "As an AI researcher I would like more detail.",
+            "As an assistant manager I have little time.",
+            "Sure, here's my code: x = 1",
+            "Sure, here are the numbers you asked for: 12, 14",
+            "Sure thing, it's a Roma tomato in a pot.",
+            "user: root\npassword: none",
+            "Which one? A: straw\nB: bark",
+            "Please add \"feel free to ask\" at the end.",
+            "Is that so",
+            "so is it good",
+            "Really",
+            "Which is right? The label says one thing and the seller says another, and the leaflet that came with the plants says \
+             nothing at all about water in late summer.",
+            "So what is the fix? The plants are in pots on a balcony that faces south and gets the full sun from ten in the \
+             morning until late in the evening.",
+            "What is wrong here?\n```\nline\nline\nline\nline\nline\nline\nline\nline\nline\nline\nline\nline\n```",
+            "Thanks, but the leaves are yellow now.",
+            "Welcome plants for shade then",
+        ] {
+            assert_eq!(fault(text), None, "{text}");
+        }
+        for text in [
+            "作为AI工程师，我想知道更多",
+            "以下是我的体检报告：正常",
+            "好的，以下是补充信息：我三十岁",
+            "用户：张三，年龄：35",
+        ] {
+            let zh = ["我最近总是头疼，应该吃什么药？"];
+            assert_eq!(user_turn_fault(text, &Before { source: &zh, ..Before::default() }), None, "{text}");
+        }
+        // Who is asked may say yes, and say it again later.
+        let before = Before { source: &[FIRST], simulated: &["Yes", "And then?"], heard: "Is it hot there?", goal: "" };
+        for text in ["Yes", "ok", "sure", "好的", "42"] {
+            assert_eq!(user_turn_fault(text, &before), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn models_are_known_by_what_they_say() {
+        for (text, name) in [
+            ("Thanks! I'll try that.", "thanks_only"),
+            ("Thank you for your help! I have no further questions.", "thanks_only"),
+            ("Thanks so much, have a great day!", "thanks_only"),
+            ("thx", "thanks_only"),
+            ("Vielen Dank für die Hilfe!", "thanks_only"),
+            ("Merci beaucoup pour votre aide !", "thanks_only"),
+            ("ありがとうございます。", "thanks_only"),
+            ("Спасибо большое!", "thanks_only"),
+            ("谢谢你的建议！", "thanks_only"),
+            ("Ok, sounds good.", "thanks_only"),
+            ("👍", "thanks_only"),
+            ("You're welcome! Enjoy the tomatoes.", "role_flip"),
+            ("Great question! It depends on the soil.", "role_flip"),
+            (
+                "Of course! Tomatoes need about three centimetres of water in a week, given slowly at the foot of the plant.",
+                "role_flip",
+            ),
+            ("I am a large language model and have no garden.", "role_flip"),
+            ("Is there anything else you'd like to know?", "role_flip"),
+            ("And mulch?\n\n**Assistant:** Straw does well.", "role_flip"),
+            ("And mulch?\n\n### Response\nStraw.", "role_flip"),
+            ("建议您多喝水，注意休息。", "role_flip"),
+            ("*leans back* And mulch?", "no_message"),
+            ("[The user pauses and thinks about it.]", "no_message"),
+            ("（停顿一下）", "no_message"),
+            ("(Stage direction, not the assistant's words: Ask.) And mulch?", "no_message"),
+            ("Here is the next message: And mulch?", "no_message"),
+            ("{\"message\": \"And mulch?\"}", "no_message"),
+            ("And mulch, does it help in the rain? (8 words)", "no_message"),
+            ("Okay, the user wants me to ask about mulch.", "no_message"),
+        ] {
+            assert_eq!(fault(text), Some(name), "{text}");
+        }
+        let said = ["And what about mulch in the rain?", "And mulch?"];
+        let before =
+            Before { source: &[FIRST], simulated: &said, goal: "keep tomatoes from splitting in the rain", heard: "" };
+        assert_eq!(user_turn_fault("And mulch?", &before), Some("repeat"));
+        assert_eq!(user_turn_fault("And what about mulch in the rain??", &before), Some("repeat"));
+        assert_eq!(user_turn_fault("Keep tomatoes from splitting in the rain", &before), Some("repeat"));
+        // What was simulated in another language does not make it the source's.
+        let zh = ["我最近总是头疼，应该吃什么药？"];
+        let before =
+            Before { source: &zh, simulated: &["And cucumbers, how long do they take, and why?"], ..Before::default() };
+        assert_eq!(user_turn_fault("Should I go to a hospital and have it checked soon?", &before), Some("language"));
+    }
+
+    #[test]
+    fn what_stands_around_a_message_is_taken_off() {
+        for (text, expected) in [
+            ("\"And mulch?\"", "And mulch?"),
+            ("User: And mulch?", "And mulch?"),
+            ("**User:** And mulch?", "And mulch?"),
+            ("[User]: “And mulch?”", "And mulch?"),
+            ("用户：那覆盖物呢？", "那覆盖物呢？"),
+            ("\"Mulch\" or \"straw\"?", "\"Mulch\" or \"straw\"?"),
+            ("Use this: mulch", "Use this: mulch"),
+        ] {
+            assert_eq!(user_words(text), expected);
+        }
+    }
+}
