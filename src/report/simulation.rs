@@ -11,6 +11,8 @@ use crate::quality::Words;
 pub struct SimulationReport {
     /// The version of this schema.
     pub schema: u32,
+    /// Why the figures cannot be trusted, where that is so.
+    pub incomplete: Vec<String>,
     /// Conversations that have ended or have a good turn.
     pub conversations: u64,
     /// How many conversations have so many answered turns.
@@ -107,11 +109,11 @@ impl RoleCost {
     }
 
     /// Returns it in words.
-    pub fn line(&self, role: &str) -> String {
+    pub fn words(&self) -> String {
         let cost = self.cost.map_or(String::new(), |cost| format!(", {}", money(cost)));
         let (prompt, completion) = (number(self.prompt_tokens), number(self.completion_tokens));
         let answers = counted(self.answers, "answer");
-        format!("  {role:<11}{}: {answers}, {prompt} prompt tokens, {completion} completion tokens{cost}", self.model)
+        format!("{}: {answers}, {prompt} prompt tokens, {completion} completion tokens{cost}", self.model)
     }
 }
 
@@ -164,6 +166,7 @@ impl SimulationReport {
 
     /// Works out shares and means.
     pub fn finish(&mut self) {
+        self.incomplete.extend(not_led_to_their_end(&self.ends));
         self.source.finish();
         self.simulated.finish();
         self.referring =
@@ -172,25 +175,38 @@ impl SimulationReport {
 
     /// Returns the table for people.
     pub fn lines(&self) -> Vec<String> {
-        let mut lines = Vec::new();
-        let mut row = |name: &str, text: String| {
-            if !text.is_empty() {
-                lines.push(format!("  {name:<11}{text}"));
-            }
-        };
-        row("turns", list(self.lengths.iter().map(|(turns, count)| (counted(u64::from(*turns), "turn"), count))));
-        row("ended", list(&self.reasons));
-        row("moves", list(&self.moves));
-        row("source", self.source.line());
-        let referring = self.referring.map_or(String::new(), |share| format!(", {:.0} % refer back", share * 100.0));
-        row("simulated", format!("{}{referring}", self.simulated.line()));
-        row("rejected", list(&self.rejected));
-        if self.goals_unread > 0 {
-            row("goals", format!("{} could not be read", number(self.goals_unread)));
-        }
-        lines.extend(self.roles.iter().map(|(role, cost)| cost.line(role)));
-        lines
+        let incomplete = self.incomplete.iter().map(|reason| format!("INCOMPLETE: {reason}"));
+        let entries = self.entries().into_iter().map(|(name, text)| format!("  {name:<11}{text}"));
+        incomplete.chain(entries).collect()
     }
+
+    /// Returns the same as names and words.
+    pub fn entries(&self) -> Vec<(&'static str, String)> {
+        let lengths = self.lengths.iter().map(|(turns, count)| (counted(u64::from(*turns), "turn"), count));
+        let referring = self.referring.map_or(String::new(), |share| format!(", {:.0} % refer back", share * 100.0));
+        let goals = match self.goals_unread {
+            0 => String::new(),
+            unread => format!("{} could not be read", number(unread)),
+        };
+        let entries = [
+            ("turns", list(lengths)),
+            ("ended", list(&self.reasons)),
+            ("moves", list(&self.moves)),
+            ("source", self.source.line()),
+            ("simulated", format!("{}{referring}", self.simulated.line())),
+            ("rejected", list(&self.rejected)),
+            ("goals", goals),
+        ];
+        let roles = self.roles.iter().map(|(role, cost)| (*role, cost.words()));
+        entries.into_iter().filter(|(_, text)| !text.is_empty()).chain(roles).collect()
+    }
+}
+
+/// Says so where conversations have not come to an end of their own: they were capped, or a server has refused them.
+pub(super) fn not_led_to_their_end(ends: &BTreeMap<String, u64>) -> Option<String> {
+    let open: u64 = ["budget", "unasked", "failed", "context"].iter().filter_map(|end| ends.get(*end)).sum();
+    let all = number(ends.values().sum());
+    (open > 0).then(|| format!("{} of {all} conversations were not led to their end", number(open)))
 }
 
 /// Returns the words of a text by which it is known what it speaks of.

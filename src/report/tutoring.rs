@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::comparison::CONVERSATIONS_MIN;
 use super::evaluation::{EXAMPLES, Example, ScoreReport, SliceReport, shortened};
-use super::simulation::RoleCost;
+use super::simulation::{RoleCost, not_led_to_their_end};
 use super::words::{counted, list, number};
 use crate::conversation::{Answer, Lesson, Pairing, Price, Role};
 use crate::statistics::{Conversations, detectable_effect, sign_flip};
@@ -276,15 +276,8 @@ impl Tutoring {
                     counted(*collapsed, "conversation")
                 ));
             }
-            let open = ["budget", "unasked", "failed", "context"];
-            let open: u64 = open.iter().filter_map(|end| pass.ends.get(*end)).sum();
-            if open > 0 {
-                let all = number(pass.ends.values().sum());
-                let name = pass.name();
-                report
-                    .incomplete
-                    .push(format!("{name} history: {} of {all} conversations were not led to their end", number(open)));
-            }
+            let open = not_led_to_their_end(&pass.ends);
+            report.incomplete.extend(open.map(|open| format!("{} history: {open}", pass.name())));
         }
         report.examples = examples.into_iter().map(|(_, example)| example).collect();
         report
@@ -434,7 +427,7 @@ impl PassReport {
         }
         row("ended", list(&self.reasons));
         let roles = self.roles.iter().filter(|(_, cost)| cost.answers > 0);
-        lines.extend(roles.map(|(role, cost)| cost.line(role)));
+        lines.extend(roles.map(|(role, cost)| format!("  {role:<11}{}", cost.words())));
         lines
     }
 }

@@ -41,7 +41,8 @@ pub struct TutorArgs {
     #[arg(required = true)]
     input: Vec<String>,
 
-    /// Who is to learn: NAME@URL, a profile of cohobate.toml, or simulated; given several times, one for each round
+    /// Who is to learn: NAME@URL, a profile of cohobate.toml, or simulated; given several times, one for each
+    /// round, the last one for those that follow
     #[arg(long, required = true, value_name = "MODEL")]
     student: Vec<String>,
 

@@ -26,7 +26,7 @@ const RIGHT: f64 = 370.0;
 pub(super) fn bars(bars: &[Bar], (low, high): (f64, f64), middle: Option<f64>) -> String {
     let height = ROW * bars.len() as f64 + 28.0;
     let place = |value: f64| LEFT + (RIGHT - LEFT) * ((value - low) / (high - low)).clamp(0.0, 1.0);
-    let mut svg = begin(height, "values with their 95 % intervals");
+    let mut svg = begin(height, "values, with intervals where they have one");
     let bottom = height - 20.0;
     if let Some(middle) = middle {
         let x = place(middle);

@@ -17,7 +17,8 @@ pub fn simulation_page(report: &SimulationReport) -> String {
         Section::table(name, ["", "count"], rows).charted(chart)
     };
     let owned = |(name, count): (&&'static str, &u64)| ((*name).to_owned(), *count);
-    let sections = vec![
+    let figures = report.entries().into_iter().map(|(name, text)| [name.to_owned(), text]);
+    let drawn = [
         counts("How conversations ended", report.reasons.clone().into_iter().collect()),
         counts(
             "How long they are",
@@ -26,7 +27,9 @@ pub fn simulation_page(report: &SimulationReport) -> String {
         counts("What the simulated users did", report.moves.iter().map(owned).collect()),
         counts("What was wrong with messages that were not taken", report.rejected.iter().map(owned).collect()),
     ];
-    let mut headline = vec![format!("{} simulated", counted(report.conversations, "conversation"))];
-    headline.extend(report.lines().iter().map(|line| line.trim().to_owned()));
-    Page { title: "Simulation".to_owned(), headline, sections, ..Page::default() }.render()
+    let sections = drawn.into_iter().filter(|section| !section.rows.is_empty());
+    let sections = [Section::table("In figures", ["", ""], figures.collect())].into_iter().chain(sections).collect();
+    let headline = vec![format!("{} simulated", counted(report.conversations, "conversation"))];
+    Page { title: "Simulation".to_owned(), headline, warnings: &report.incomplete, sections, ..Page::default() }
+        .render()
 }
