@@ -118,6 +118,13 @@ impl Target {
     }
 }
 
+/// The model, how it is spoken to, and with which sampling.
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}), {}", self.model, self.dialect, self.sampling)
+    }
+}
+
 /// The parameters that shape an answer. `None` leaves the choice to the server.
 ///
 /// Digest: for each field in this order one presence byte and, where present, eight bytes

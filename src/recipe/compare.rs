@@ -60,7 +60,7 @@ impl Compare {
             .with("history", if history == ComparedHistory::Own { "own" } else { "shared" });
         for (number, system) in systems.iter().enumerate() {
             let who = match &system.target {
-                Some(target) => format!("{} ({}), {}", target.model(), target.dialect(), target.sampling()),
+                Some(target) => target.to_string(),
                 None => "given".to_owned(),
             };
             let text = system.system.as_ref().map_or("from the rows", |system| system.content());

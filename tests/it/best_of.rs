@@ -2,7 +2,6 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -103,12 +102,7 @@ fn a_judge_chooses_and_a_kill_in_the_middle_changes_nothing() {
     let base = ["distill", "in.jsonl", "--teacher", &model, "--judge=simulated", "--samples=3", "--gate=standard"];
     let arguments = [&base[..], &["--seed=1", "-o=out.jsonl", "--concurrency=8"]].concat();
     for until in [20, 60] {
-        let mut child = place.command(&arguments).stderr(Stdio::null()).spawn().unwrap();
-        while teacher.count("requests") < until && child.try_wait().unwrap().is_none() {
-            std::thread::sleep(std::time::Duration::from_micros(300));
-        }
-        child.kill().unwrap();
-        child.wait().unwrap();
+        place.kill_at(&arguments, &teacher, until);
     }
     place.run(&arguments);
     let calm = [&base[..], &["--seed=1", "-o=calm.jsonl", "--store=calm"]].concat();

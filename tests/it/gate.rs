@@ -1,7 +1,5 @@
 //! A bad turn never becomes context: the gate in a run, against a teacher that is bad on purpose.
 
-use std::process::Stdio;
-
 use cohobate::conversation::{Message, Question, Role, Sampling, Slot, Target};
 use cohobate::model::Simulated;
 use serde_json::{Value, json};
@@ -139,12 +137,7 @@ fn a_kill_in_the_middle_changes_nothing() {
     let command =
         ["distill", "in.jsonl", "--teacher", &model, "-o", "out.jsonl", "--gate", "strict", "--concurrency", "8"];
     for until in [60, 120, 200] {
-        let mut child = place.command(&command).stderr(Stdio::null()).spawn().unwrap();
-        while server.count("requests") < until && child.try_wait().unwrap().is_none() {
-            std::thread::sleep(std::time::Duration::from_millis(1));
-        }
-        child.kill().unwrap();
-        child.wait().unwrap();
+        place.kill_at(&command, &server, until);
     }
     place.run(&command);
     let (killed, distinct) = (place.read("out.jsonl"), server.count("distinct"));

@@ -1,7 +1,5 @@
 //! `evaluate` and `compare`: what is judged, what it comes to, and what a judge that cannot be trusted looks like.
 
-use std::process::Stdio;
-
 use serde_json::{Value, json};
 
 use crate::support::{MockServer, Place, conversation, finish, jsonl, shared_data};
@@ -74,13 +72,7 @@ fn killed_in_the_middle_of_a_comparison_no_verdict_is_paid_twice_and_the_report_
     let arguments = [pair, &rest, &["-o=out"]].concat();
     let mut kills = 0;
     for until in [40, 120, 200] {
-        let mut child = place.command(&arguments).stderr(Stdio::null()).spawn().unwrap();
-        while server.count("requests") < until && child.try_wait().unwrap().is_none() {
-            std::thread::sleep(std::time::Duration::from_micros(300));
-        }
-        kills += u64::from(child.try_wait().unwrap().is_none());
-        child.kill().unwrap();
-        child.wait().unwrap();
+        kills += u64::from(place.kill_at(&arguments, &server, until));
     }
     place.complete(&arguments);
     let (requests, distinct) = (server.count("requests"), server.count("distinct"));

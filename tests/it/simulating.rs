@@ -1,7 +1,5 @@
 //! `cohobate simulate`: a model plays the user, and every end has its reason, whatever that model does.
 
-use std::process::Stdio;
-
 use serde_json::{Value, json};
 
 use crate::support::{MockServer, Place, conversation, jsonl, recorder, requests};
@@ -125,18 +123,7 @@ fn a_kill_changes_no_byte_and_repeats_no_question() {
     let slow = MockServer::start(&["--latency", "15"]);
     let killed: Vec<String> = arguments(&slow.model(), "killed.jsonl", "b");
     for _ in 0..2 {
-        let before = slow.count("requests");
-        let mut child = place
-            .command(&killed.iter().map(String::as_str).collect::<Vec<_>>())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        while slow.count("requests") < before + 30 && child.try_wait().unwrap().is_none() {
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
-        let _ = child.kill();
-        child.wait().unwrap();
+        place.kill_at(&killed.iter().map(String::as_str).collect::<Vec<_>>(), &slow, slow.count("requests") + 30);
     }
     run(&killed);
     assert_eq!(place.read("whole.jsonl"), place.read("killed.jsonl"));

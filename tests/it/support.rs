@@ -63,6 +63,18 @@ impl Place {
         finish(&mut self.command(arguments))
     }
 
+    /// Runs something and kills it once `server` has had so many requests; true where it was still running.
+    pub fn kill_at(&self, arguments: &[&str], server: &MockServer, requests: u64) -> bool {
+        let mut child = self.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        while server.count("requests") < requests && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(std::time::Duration::from_micros(300));
+        }
+        let was_running = child.try_wait().unwrap().is_none();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        was_running
+    }
+
     /// Runs what must succeed.
     pub fn complete(&self, arguments: &[&str]) -> Finished {
         let finished = self.run(arguments);

@@ -1,7 +1,6 @@
 //! `cohobate tutor`: what is written is what was asked and found good, whatever student and teacher do.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
 use cohobate::conversation::{Answer, Dice, Finish, Lane, Line, Message, Question, Role, Sampling, Seed, Slot, Target};
@@ -312,13 +311,7 @@ fn a_kill_changes_no_byte_and_repeats_no_question() {
     let killed = arguments(&slow.model(), "killed", "b");
     let killed: Vec<&str> = killed.iter().map(String::as_str).collect();
     for _ in 0..3 {
-        let before = slow.count("requests");
-        let mut child = place.command(&killed).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        while slow.count("requests") < before + 120 && child.try_wait().unwrap().is_none() {
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
-        let _ = child.kill();
-        child.wait().unwrap();
+        place.kill_at(&killed, &slow, slow.count("requests") + 120);
     }
     place.complete(&killed);
     assert_eq!(written(&place, "whole"), written(&place, "killed"));

@@ -43,12 +43,11 @@ impl Simulate {
         gate: Option<Gate>,
         system: Option<&str>,
     ) -> Self {
-        let who = |target: &Target| format!("{} ({}), {}", target.model(), target.dialect(), target.sampling());
         let gate_name = gate.as_ref().map_or("off".to_owned(), ToString::to_string);
         let settings = Settings::default()
             .with("recipe", "simulate")
-            .with("model", who(&teacher))
-            .with("user", who(&user))
+            .with("model", &teacher)
+            .with("user", &user)
             .with("turns", turns)
             .with("personas", personas.join("\n"))
             .with("gate", gate_name)

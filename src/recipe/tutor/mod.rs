@@ -67,16 +67,15 @@ impl Tutor {
         gate: Option<Gate>,
         system: Option<&str>,
     ) -> Self {
-        let who = |target: &Target| format!("{} ({}), {}", target.model(), target.dialect(), target.sampling());
         let gate_name = gate.as_ref().map_or("off".to_owned(), ToString::to_string);
         let settings = Settings::default()
             .with("recipe", "tutor")
             .with("model", cast.teacher.model())
-            .with("teacher", who(&cast.teacher))
-            .with("student", who(&cast.student))
+            .with("teacher", &cast.teacher)
+            .with("student", &cast.student)
             .with("round", round)
-            .with("grader", who(&cast.grader))
-            .with("judge", who(&cast.judge.target))
+            .with("grader", &cast.grader)
+            .with("judge", &cast.judge.target)
             .with("prompt", cast.judge.prompt.digest())
             .with("history", history)
             .with("purpose", if purpose == Purpose::Rows { "rows" } else { "scores" })
