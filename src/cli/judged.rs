@@ -12,7 +12,7 @@ use crate::recipe::{Judge, Prompt, Recipe, Scale, Scope};
 use crate::worker::Seeds;
 
 /// Tokens of a judgment where nobody has said otherwise, as the MT-Bench judge has them.
-const JUDGMENT_TOKENS: u32 = 2048;
+pub const JUDGMENT_TOKENS: u32 = 2048;
 /// How judges and graders are asked where their profiles do not say.
 pub const JUDGE_SAMPLING: Sampling =
     Sampling { temperature: Some(0.0), top_p: None, max_tokens: Some(JUDGMENT_TOKENS), seed: None };

@@ -316,7 +316,7 @@ pub fn why_open(
 ) -> Result<(&'static str, String), CliError> {
     let key = ConversationKey::new(recipe.settings(), &seed.digest());
     Ok(match store.state(&key)?.map(|state| state.status) {
-        Some(Status::Failed { reason, .. }) if reason.contains("context") => ("context", reason),
+        Some(Status::Failed { reason, .. }) if reason.split(": ").any(|part| part == "context") => ("context", reason),
         Some(Status::Failed { reason, .. }) => ("failed", reason),
         _ => (stop, stop.to_owned()),
     })

@@ -279,6 +279,7 @@ impl Writing<'_> {
                 written.incomplete += 1;
                 missing.add(&Incomplete { id: Some(&seed.id), kind, reason: &detail, ..entry })?;
             } else if is_short {
+                written.short += 1;
                 missing.add(&Incomplete {
                     id: Some(&seed.id),
                     kind: "short",
@@ -286,8 +287,7 @@ impl Writing<'_> {
                     ..entry
                 })?;
             }
-            written.short += u64::from(is_short);
-            if turns == 0 || is_short {
+            if is_short {
                 continue;
             }
             let mut record = record(&seed, &state.dialogue, None);

@@ -67,7 +67,13 @@ pub struct Flaw {
 impl Flaw {
     /// The kinds of errors. The last one stands for all others.
     pub const KINDS: [&'static str; 9] =
-        ["factual", "reasoning", "instruction", "omission", "format", "language", "style", "safety", "other"];
+        ["factual", "reasoning", "instruction", Self::OMISSION, "format", "language", "style", "safety", "other"];
+    const OMISSION: &str = "omission";
+
+    /// True where the quote is right, and what is wrong is that something does not stand behind it.
+    pub fn is_omission(&self) -> bool {
+        self.kind == Self::OMISSION
+    }
 }
 
 /// What is to be done with a student's answer.
@@ -186,11 +192,14 @@ impl Lesson {
         scores.is_some_and(|(correction, student)| correction - student >= Self::HARD_MARGIN)
     }
 
-    /// Returns what is to be learned: the correction, where neither its grade nor the judge says that the student's answer is better.
+    /// Returns what is to be learned: the student's answer where it is kept; the correction where it was checked, and neither its
+    /// grade nor the judge says that the student's answer is better.
     pub fn learned(&self) -> Option<&Correction> {
-        let is_worse =
-            |correction: &Correction| matches!(correction.pairing, Pairing::Refused("graded_lower" | "worse"));
-        self.correction.as_ref().filter(|correction| !is_worse(correction))
+        self.correction.as_ref().filter(|correction| match correction.pairing {
+            _ if correction.remedy == Remedy::Keep => true,
+            Pairing::Open | Pairing::Refused("graded_lower" | "worse" | "same") => false,
+            Pairing::Accepted(_) | Pairing::Refused(_) => true,
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::record::columns;
-use super::{message, push_row};
+use super::{message, push_row, with_tools};
 use crate::conversation::{Answer, Flaw, Grade, Lesson, Line, Pairing, Record, Remedy, Role, Seed};
 
 /// Returns a lesson as a row of fine-tuning: what the student was asked, and the correction, which alone is learned. A correction that
@@ -57,7 +57,7 @@ pub fn critique_row(seed: &Seed, lesson: &Lesson, history: &str, out: &mut Vec<u
         },
         "meta": record.meta,
     });
-    push_row(out, &row);
+    push_row(out, &with_tools(row, &record));
     true
 }
 
@@ -121,6 +121,9 @@ fn in_words(grade: &Grade) -> String {
         lines.push("No errors were found.".to_owned());
     }
     lines.extend(grade.flaws.iter().map(|flaw| {
+        if flaw.is_omission() {
+            return format!("- behind \"{}\" is missing: {}", flaw.quote, flaw.fix);
+        }
         let fix =
             if flaw.fix.is_empty() { "should not stand there.".to_owned() } else { format!("should be: {}", flaw.fix) };
         format!("- {} error: \"{}\" {fix}", flaw.kind, flaw.quote)

@@ -21,6 +21,15 @@ pub(super) enum Missing {
     GoodAnswer(&'static str),
 }
 
+/// Returns the questions of attempts that are not answered: each is another sample of the answer to the same messages, from `first` on.
+pub(super) fn questions(missing: Vec<(Slot, Arc<Target>)>, first: u32, messages: &[Arc<Message>]) -> Vec<Question> {
+    let question = |(slot, target): (Slot, Arc<Target>)| {
+        let sample = slot.attempt - first;
+        Question { slot, target, sample, messages: messages.to_vec() }
+    };
+    missing.into_iter().map(question).collect()
+}
+
 impl Screen {
     /// Returns the first attempt from `first` on that is good; puts the bad ones aside. `fault` says what else may be wrong with
     /// one beside what the gate finds.

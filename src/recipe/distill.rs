@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::attempt::{Good, Missing};
+use super::attempt::{Good, Missing, questions};
 use super::best::{BestOf, Worth};
 use super::screen::{ATTEMPTS_MAX, Orphans, Screen};
 use super::{Answered, Recipe, Step};
@@ -88,11 +88,7 @@ impl Distill {
             let good = match self.accept(turn, &heard, &mut dialogue, answered) {
                 Ok(good) => good,
                 Err(Missing::Answers(missing)) => {
-                    let question = |(slot, target): (Slot, Arc<Target>)| {
-                        let messages = history.clone();
-                        Question { slot, target, sample: slot.attempt, messages }
-                    };
-                    return (dialogue, Stop::Ask(missing.into_iter().map(question).collect()));
+                    return (dialogue, Stop::Ask(questions(missing, 0, &history)));
                 }
                 Err(Missing::Scores(questions)) => return (dialogue, Stop::Ask(questions)),
                 Err(Missing::GoodAnswer(reason)) => {

@@ -30,9 +30,8 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::conversation::{Answer, Dialogue, Grade, Outcome, Question, Seed, Settings, Slot};
+use crate::conversation::{Answer, Dialogue, Outcome, Question, Seed, Settings, Slot};
 use crate::quality::Verdict;
-use tutor::GradeFault;
 
 /// One way of working on a conversation.
 ///
@@ -75,12 +74,9 @@ struct Seen {
     pub answer: Arc<Answer>,
     pub verdict: OnceCell<Verdict>,
     pub is_followed_by_orphan: OnceCell<bool>,
-    /// Of a grader's words.
-    pub grade: OnceCell<Result<Grade, GradeFault>>,
-    /// Of a student's: they are those of its answer before.
-    pub is_repeated: OnceCell<bool>,
-    /// Of a correction: it is other words than the student's.
-    pub differs: OnceCell<bool>,
+    /// What keeps it from being a user's message.
+    pub user_fault: OnceCell<Option<&'static str>>,
+    pub tutored: tutor::Notes,
 }
 
 impl Seen {
@@ -89,9 +85,8 @@ impl Seen {
             answer,
             verdict: OnceCell::new(),
             is_followed_by_orphan: OnceCell::new(),
-            grade: OnceCell::new(),
-            is_repeated: OnceCell::new(),
-            differs: OnceCell::new(),
+            user_fault: OnceCell::new(),
+            tutored: tutor::Notes::default(),
         }
     }
 }
@@ -110,11 +105,6 @@ impl Answered {
     /// Puts `answer` into `slot`.
     pub fn insert(&mut self, slot: Slot, answer: Arc<Answer>) {
         self.by_slot.insert(slot, Seen::new(answer));
-    }
-
-    /// Returns all answers with their slots, in order.
-    pub fn slots(&self) -> impl Iterator<Item = (Slot, &Arc<Answer>)> {
-        self.by_slot.iter().map(|(slot, seen)| (*slot, &seen.answer))
     }
 
     /// Returns all answers, in the order of their slots.

@@ -180,21 +180,19 @@ impl Tutoring {
         Self { report, counts, exposure, changes, examples: Vec::new() }
     }
 
-    /// Counts a row, pass by pass; `None` where a pass has nothing of it.
-    pub fn add(&mut self, id: &str, row: &[Option<Pass<'_>>]) {
+    /// Counts a row, pass by pass.
+    pub fn add(&mut self, id: &str, row: &[Pass<'_>]) {
         let newest = self.report.passes.iter().rposition(|pass| pass.writes_rows);
-        if let Some(pass) = newest.and_then(|newest| row.get(newest)?.as_ref()) {
+        if let Some(pass) = newest.and_then(|newest| row.get(newest)) {
             self.show(id, pass);
         }
         let counts = self.counts.iter_mut().zip(&mut self.report.passes);
         for ((count, report), pass) in counts.zip(row) {
-            if let Some(pass) = pass {
-                report.add(pass);
-                count.add(pass);
-            }
+            report.add(pass);
+            count.add(pass);
         }
         for paired in self.exposure.iter_mut().chain(&mut self.changes) {
-            let of = |at: usize| row.get(at).and_then(Option::as_ref).map(|pass| pass.lessons);
+            let of = |at: usize| row.get(at).map(|pass| pass.lessons);
             if let Some((one, other)) = of(paired.passes.0).zip(of(paired.passes.1)) {
                 paired.add(one, other);
             }
@@ -437,6 +435,14 @@ impl TutoringReport {
     pub fn lines(&self) -> Vec<String> {
         let mut lines: Vec<String> = self.incomplete.iter().map(|reason| format!("INCOMPLETE: {reason}")).collect();
         lines.extend(self.passes.iter().flat_map(PassReport::lines));
+        lines.extend(self.outcomes());
+        lines.extend(self.cautions.iter().map(|caution| format!("caution: {caution}")));
+        lines
+    }
+
+    /// Returns what comes of comparing passes.
+    pub(super) fn outcomes(&self) -> Vec<String> {
+        let mut lines = Vec::new();
         lines.extend(self.exposure.iter().map(|exposure| {
             format!(
                 "exposure bias, round {}: forced less student, from turn 2 on: {}",
@@ -450,7 +456,6 @@ impl TutoringReport {
             let same = counted(same_prompt.score.marks, "turn");
             lines.push(format!("  behind the very same words ({same}): {}", same_prompt.words()));
         }
-        lines.extend(self.cautions.iter().map(|caution| format!("caution: {caution}")));
         lines
     }
 }

@@ -283,7 +283,16 @@ fn a_report_is_readable_on_a_phone_without_a_network() {
     place.complete(&[&PAIR[..], &["--judge=simulated", "--controls"]].concat());
     place.complete(&["evaluate", "in.jsonl", "--judge=simulated", "-o=scores.jsonl"]);
     place.complete(&["filter", "scores.jsonl", "-o=kept.jsonl", "--gate=strict", "--report=quality.html"]);
-    for (page, sections) in [("out/report.html", 9), ("scores.report.html", 5), ("quality.html", 1)] {
+    place.run(&["simulate", "in.jsonl", "--teacher=simulated", "--user=simulated-user", "--turns=5", "-o=grown.jsonl"]);
+    let tutor = ["tutor", "in.jsonl", "--student=simulated-student", "--teacher=simulated", "--history=forced,student"];
+    place.run(&[&tutor[..], &["--rounds=2", "--seed=1"]].concat());
+    for (page, sections) in [
+        ("out/report.html", 9),
+        ("scores.report.html", 5),
+        ("quality.html", 1),
+        ("grown.report.html", 3),
+        ("tutored/report.html", 11),
+    ] {
         let text = place.read(page);
         let loads = ["<script", "src=", "<link", "@import", "url(", "http:", "https:"];
         assert!(loads.iter().all(|load| !text.contains(load)), "{page} loads something");

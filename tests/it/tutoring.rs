@@ -156,6 +156,11 @@ struct Trial {
 }
 
 fn lead(recipe: &Tutor, seed: &Seed) -> Trial {
+    lead_by(recipe, seed, &|question| spoilt(question, Simulated::answer(question, 1)))
+}
+
+/// Leads a conversation with these words of everybody.
+fn lead_by(recipe: &Tutor, seed: &Seed, answer: &dyn Fn(&Question) -> Answer) -> Trial {
     let (asked, calls) = (Mutex::new(BTreeMap::new()), Mutex::new(0));
     let mut replay = Replay::new(recipe, seed);
     loop {
@@ -165,8 +170,7 @@ fn lead(recipe: &Tutor, seed: &Seed) -> Trial {
             if question.slot.lane == Lane::Student {
                 asked.lock().unwrap().insert(question.slot.turn, question.clone());
             }
-            let answer = spoilt(&question, Simulated::answer(&question, 1));
-            replay.record(question.slot, Arc::new(answer));
+            replay.record(question.slot, Arc::new(answer(&question)));
         }
     }
     let tutored = recipe.tutored(seed, replay.answered());
@@ -245,6 +249,43 @@ proptest! {
         let again = lead(&recipe, &seed);
         prop_assert_eq!(rows(&seed, &again.tutored, &history), rows(&seed, &tutored, &history));
     }
+}
+
+#[test]
+fn who_agrees_with_a_student_teaches_nothing_and_ends_nothing() {
+    let gate = Gate::new(Profile::Standard, "").unwrap();
+    let words = ["Is it so?", "And now?"].map(str::to_owned);
+    let say = |student: &'static str, grade: &'static str, teacher: &'static str| {
+        move |question: &Question| {
+            let text = match question.slot.lane {
+                Lane::Student => student,
+                Lane::Grader if question.slot.attempt < 3 => grade,
+                Lane::Grader => r#"{"score": 9, "errors": [], "verdict": "keep"}"#,
+                Lane::Judge if question.slot.attempt == 0 => "[[A]]",
+                Lane::Judge => "[[B]]",
+                _ => teacher,
+            };
+            Answer { message: Message::new(Role::Assistant, text), ..Simulated::answer(question, 1) }
+        }
+    };
+    let seed = seed("x", &words);
+    let recipe = recipe(History::Forced, &gate);
+    // Badly graded without an error, and the teacher says the same.
+    let grade = r#"{"score": 6, "errors": [], "verdict": "revise"}"#;
+    let tutored = lead_by(&recipe, &seed, &say("Yes, it is.", grade, "Yes, it is.")).tutored;
+    assert_eq!(tutored.end.unwrap().name(), "complete");
+    assert!(tutored.lessons.iter().all(|lesson| lesson.learned().is_none()));
+    assert_eq!(lesson_labels(&seed, &tutored.lessons[0], "forced").len(), 1, "it is bad, and no good one is known");
+    // A fix may hold what it mends.
+    let grade = r#"{"score": 6, "errors": [{"quote": "Paris", "type": "factual", "fix": "Paris, France"}], "verdict": "revise"}"#;
+    let tutored = lead_by(&recipe, &seed, &say("In Paris.", grade, "In Paris, France.")).tutored;
+    let correction = tutored.lessons[0].correction.as_ref().unwrap();
+    assert_eq!((correction.remedy.name(), correction.pairing.name()), ("revise", "accepted"));
+    // An edit that leaves all its errors is none, and gives way to a new answer.
+    let grade =
+        r#"{"score": 6, "errors": [{"quote": "Rome", "type": "factual", "fix": "Paris"}], "verdict": "revise"}"#;
+    let tutored = lead_by(&recipe, &seed, &say("In Rome.", grade, "In Rome, I should say.")).tutored;
+    assert_eq!(tutored.lessons[0].correction.as_ref().unwrap().remedy.name(), "rewrite");
 }
 
 #[test]

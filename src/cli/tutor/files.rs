@@ -10,17 +10,20 @@ use crate::export::{
 
 /// What a round leaves to train on.
 pub struct Files {
-    sft: Sink,
-    dpo: Sink,
-    kto: Sink,
-    hard: Sink,
-    critique: OutputFile,
     directory: String,
+    records: BTreeMap<&'static str, Sink>,
+    critique: OutputFile,
     pub missing: Missing,
-    pub rows: BTreeMap<&'static str, u64>,
+    rows: BTreeMap<&'static str, u64>,
     /// Rows that their format does not take.
     pub unfit: u64,
 }
+
+const SFT: &str = "sft.jsonl";
+const DPO: &str = "dpo.jsonl";
+const KTO: &str = "kto.jsonl";
+const HARD: &str = "hard.jsonl";
+const CRITIQUE: &str = "critique.jsonl";
 
 /// Formats in which the answers before the correction are not learned, whatever the trainer.
 const SFT_FORMATS: [&str; 2] = ["trl-prompt-completion", "per-turn"];
@@ -44,15 +47,14 @@ impl Files {
     pub fn create(directory: &str, sft: &'static dyn Format) -> Result<Self, CliError> {
         let path = |name: &str| format!("{directory}/{name}");
         let format = |name: &str| named(name).expect("it is in the list of formats");
+        let formats = [(SFT, sft), (DPO, format("dpo")), (KTO, format("kto")), (HARD, FORMATS[0])];
+        let records = formats.map(|(name, format)| Ok((name, Sink::create(&path(name), format)?)));
         Ok(Self {
-            sft: Sink::create(&path("sft.jsonl"), sft)?,
-            dpo: Sink::create(&path("dpo.jsonl"), format("dpo"))?,
-            kto: Sink::create(&path("kto.jsonl"), format("kto"))?,
-            hard: Sink::create(&path("hard.jsonl"), FORMATS[0])?,
-            critique: OutputFile::create(&path("critique.jsonl"))?,
-            missing: Missing::at(path("incomplete.jsonl")),
             directory: directory.to_owned(),
-            rows: BTreeMap::new(),
+            records: records.into_iter().collect::<Result<_, CliError>>()?,
+            critique: OutputFile::create(&path(CRITIQUE))?,
+            missing: Missing::at(path("incomplete.jsonl")),
+            rows: [SFT, DPO, KTO, HARD, CRITIQUE].map(|name| (name, 0)).into(),
             unfit: 0,
         })
     }
@@ -67,33 +69,28 @@ impl Files {
     ) -> Result<(), CliError> {
         for lesson in lessons {
             if let Some(record) = lesson_record(seed, lesson, history) {
-                self.put("sft.jsonl", &record, entry)?;
+                self.put(SFT, &record, entry)?;
             }
             if let Some(pair) = lesson_pair(seed, lesson, history) {
-                self.put("dpo.jsonl", &pair, entry)?;
+                self.put(DPO, &pair, entry)?;
             }
             for record in lesson_labels(seed, lesson, history) {
-                self.put("kto.jsonl", &record, entry)?;
+                self.put(KTO, &record, entry)?;
             }
             let mut row = Vec::new();
             if critique_row(seed, lesson, history, &mut row) {
                 self.critique.write(&row)?;
-                *self.rows.entry("critique.jsonl").or_default() += 1;
+                *self.rows.entry(CRITIQUE).or_default() += 1;
             }
         }
         match hard_record(seed, lessons, history) {
-            Some(record) => self.put("hard.jsonl", &record, entry),
+            Some(record) => self.put(HARD, &record, entry),
             None => Ok(()),
         }
     }
 
     fn put(&mut self, name: &'static str, record: &Record, entry: &Incomplete<'_>) -> Result<(), CliError> {
-        let sink = match name {
-            "sft.jsonl" => &mut self.sft,
-            "dpo.jsonl" => &mut self.dpo,
-            "kto.jsonl" => &mut self.kto,
-            _ => &mut self.hard,
-        };
+        let Some(sink) = self.records.get_mut(name) else { return Ok(()) };
         match sink.write(record)? {
             Ok(count) => *self.rows.entry(name).or_default() += count,
             Err(Unfit(reason)) => {
@@ -108,17 +105,13 @@ impl Files {
     /// Puts the files in their places; returns how many rows each has, and where conversations that were cut short are listed.
     /// Where there is no row at all, files that have some stay.
     pub fn finish(self) -> Result<(BTreeMap<&'static str, u64>, Option<String>), CliError> {
-        if would_empty(&format!("{}/critique.jsonl", self.directory), self.rows.values().sum()) {
+        let count = self.rows.values().sum();
+        if self.rows.keys().any(|name| would_empty(&format!("{}/{name}", self.directory), count)) {
             return Ok((BTreeMap::new(), self.missing.finish()?));
         }
-        for sink in [self.sft, self.dpo, self.kto, self.hard] {
-            sink.finish()?;
-        }
+        self.records.into_values().try_for_each(Sink::finish)?;
         self.critique.finish()?;
-        let mut rows: BTreeMap<&'static str, u64> =
-            ["sft.jsonl", "dpo.jsonl", "kto.jsonl", "critique.jsonl", "hard.jsonl"].map(|name| (name, 0)).into();
-        rows.extend(self.rows);
-        Ok((rows, self.missing.finish()?))
+        Ok((self.rows, self.missing.finish()?))
     }
 }
 

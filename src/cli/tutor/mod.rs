@@ -13,7 +13,7 @@ use super::engine::{Asked, Engine, Job, block_on};
 use super::error::exit_code;
 use super::evaluate::write_text;
 use super::first_pass::{Prepared, Row, prepare};
-use super::judged::JUDGE_SAMPLING;
+use super::judged::{JUDGE_SAMPLING, JUDGMENT_TOKENS};
 use super::model::{Found, find, find_teacher};
 use super::options::{
     DuplicateArgs, GateArgs, GateProfile, JudgeArgs, Options, ReadArgs, RuleArgs, RunArgs, SamplingArgs, StoreArgs,
@@ -21,8 +21,8 @@ use super::options::{
 };
 use super::output::{check_directory, check_output};
 use super::{CliError, CliResult};
-use crate::conversation::{ConversationKey, Sampling, Target};
-use crate::recipe::{History, Recipe};
+use crate::conversation::{Lane, Question, Sampling, Target};
+use crate::recipe::{History, Progress, Recipe, Replay};
 use crate::report::words::{counted, number};
 use crate::report::{ProgressMode, Totals, tutoring_page, words};
 use crate::store::Reader;
@@ -116,14 +116,15 @@ async fn tutor(args: TutorArgs) -> CliResult {
     let format = files::sft_format(args.to.as_deref(), options.to.as_deref())?;
     let directory = args.output.trim_end_matches('/').to_owned();
     let read: Vec<&str> = args.input.iter().map(String::as_str).collect();
-    for place in places(&directory, args.rounds.unwrap_or(1).max(args.student.len() as u32)) {
-        check_directory(&place, &read, &OURS)?;
-    }
-    check_output(&format!("{directory}/sft.jsonl"), &args.input)?;
     let parties = find_parties(&args, &options)?;
     let system = parties.system_text(&options)?;
     let gate = options.gate_or(GateProfile::Standard)?;
     let passes = passes(&args.history, args.rounds, &parties, gate.as_ref(), system.as_deref(), &options)?;
+    let rounds = passes.len() as u32 / args.history.len() as u32;
+    for place in places(&directory, rounds) {
+        check_directory(&place, &read, &OURS)?;
+    }
+    check_output(&format!("{directory}/sft.jsonl"), &args.input)?;
 
     let engine = Engine::open(&options, &parties.all())?;
     let store = Arc::clone(&engine.store);
@@ -166,10 +167,9 @@ async fn tutor(args: TutorArgs) -> CliResult {
     let json = serde_json::to_string_pretty(&written.report).map_err(|error| CliError::failure(error.to_string()))?;
     write_text(&format!("{directory}/report.json"), &format!("{json}\n"))?;
     write_text(&format!("{directory}/report.html"), &tutoring_page(&written.report))?;
-    let other = passes.len() as u32 / args.history.len() as u32;
-    if Path::new(&format!("{directory}/round-{other}")).exists() {
+    if Path::new(&format!("{directory}/round-{rounds}")).exists() {
         options.say(&format!(
-            "{directory}/round-{other} and what may follow it are an earlier run's, and left as they are"
+            "{directory}/round-{rounds} and what may follow it are an earlier run's, and left as they are"
         ));
     }
     if code == exit_code::COMPLETE && (written.incomplete > 0 || prepared.invalid > 0) {
@@ -218,10 +218,9 @@ fn find_parties(args: &TutorArgs, options: &Options) -> Result<Parties, CliError
     let teacher = find_teacher(args.teacher.as_deref(), options)?;
     let name = args.teacher.as_deref().or(options.teacher.as_deref()).unwrap_or_default();
     let mut grader = find(name, options, JUDGE_SAMPLING)?;
-    // Room for the thoughts that the teacher is allowed, never less than a grade takes.
-    let sampling = grader.target.sampling();
-    let tokens = sampling.max_tokens.max(JUDGE_SAMPLING.max_tokens).max(teacher.target.sampling().max_tokens);
-    let sampling = Sampling { max_tokens: tokens, ..sampling.clone() };
+    // A teacher that may think for as long as it likes grades so too; another has never less room than a grade takes.
+    let tokens = teacher.target.sampling().max_tokens.map(|tokens| tokens.max(JUDGMENT_TOKENS));
+    let sampling = Sampling { max_tokens: tokens, ..grader.target.sampling().clone() };
     grader.target = Target::new(grader.target.model(), grader.target.dialect(), sampling);
     let judge = options.judge.as_deref().map(|name| find(name, options, JUDGE_SAMPLING)).transpose()?;
     Ok(Parties { students, teacher, grader, judge })
@@ -279,11 +278,15 @@ impl Asking<'_> {
         if !passes.iter().any(is_same) {
             return Ok(());
         }
-        let mut unasked = 0;
+        let (mut unasked, store) = (0, &self.engine.store);
         for row in 0..self.prepared.rows.len() {
             if let Row::Ready(seed) = self.prepared.rows.read(row)? {
-                let key = ConversationKey::new(pass.recipe.settings(), &seed.digest());
-                unasked += u64::from(self.engine.store.state(&key)?.is_none());
+                let mut replay = Replay::new(&*pass.recipe, &seed);
+                let progress = replay.advance(|fingerprint, _| -> Result<_, CliError> {
+                    Ok(store.answer(fingerprint)?.map(|stored| stored.answer))
+                })?;
+                let is_students = |(_, question): &(_, Question)| question.slot.lane == Lane::Student;
+                unasked += u64::from(matches!(progress, Progress::Open(open) if open.iter().any(is_students)));
             }
         }
         if unasked > 0 {

@@ -97,8 +97,7 @@ impl Writing<'_> {
                     files[round_files].iter_mut().try_for_each(|files| files.missing.add(&entry))?;
                 }
             }
-            let counted: Vec<_> =
-                self.passes.iter().zip(&led).map(|(pass, led)| Some(self.counted(pass, led))).collect();
+            let counted: Vec<_> = self.passes.iter().zip(&led).map(|(pass, led)| self.counted(pass, led)).collect();
             tutoring.add(&seed.id, &counted);
         }
         self.rows.check_unchanged()?;
@@ -118,10 +117,6 @@ impl Writing<'_> {
         }
         let is_last = self.passes.iter().all(|other| other.round <= pass.round);
         let place = if is_last { directory.to_owned() } else { format!("{directory}/round-{}", pass.round) };
-        std::fs::create_dir_all(&place).map_err(|error| CliError {
-            code: crate::cli::exit_code::STORE,
-            ..CliError::failure(format!("cannot write to {place}: {error}"))
-        })?;
         Files::create(&place, self.format).map(Some)
     }
 

@@ -212,6 +212,11 @@ mod tests {
             "What is wrong here?\n```\nline\nline\nline\nline\nline\nline\nline\nline\nline\nline\nline\nline\n```",
             "Thanks, but the leaves are yellow now.",
             "Welcome plants for shade then",
+            "Is there anything else I can try?",
+            "How can I assist my grandmother?",
+            "What if the user wants a refund?",
+            "Now sum it up (50 words).",
+            "Thanks, now follow up with a more detailed explanation.",
         ] {
             assert_eq!(fault(text), None, "{text}");
         }

@@ -14,10 +14,7 @@ static ABOUT: Phrases = Phrases::new(|| {
         "here is my next message",
         "here's my next message",
         "next user message",
-        "the user wants",
-        "the user is asking",
-        "the user would",
-        "as the user,",
+        "the user wants me to",
         "playing the user",
         "<think",
         "以下是用户的",
@@ -25,6 +22,10 @@ static ABOUT: Phrases = Phrases::new(|| {
         "作为用户，",
     ])
 });
+
+/// How somebody begins who thinks about what to write.
+const THINKING: &[&str] =
+    &["okay, the user", "ok, the user", "so the user", "the user is asking", "as the user,", "alright, the user"];
 
 /// Returns a message without the quotes around it and its speaker's name before it.
 pub fn user_words(text: &str) -> &str {
@@ -59,14 +60,18 @@ pub(super) fn is_no_message(text: &str) -> bool {
         let end = rest.find('*').unwrap_or(0);
         rest.starts_with(|letter: char| letter.is_lowercase()) && end > 0 && !rest[..end].contains('\n')
     });
-    in_brackets || is_acted || counts_its_words(text) || ABOUT.occur_in(text)
+    let lower = text.to_lowercase();
+    let thinks = THINKING.iter().any(|opening| lower.starts_with(opening));
+    in_brackets || is_acted || thinks || counts_its_words(text) || ABOUT.occur_in(text)
 }
 
-/// True for `… (28 words)`.
+/// True for `… (28 words)` behind about as many: a wish for fifty words is another thing.
 fn counts_its_words(text: &str) -> bool {
-    let Some((_, last)) = text.rsplit_once('(') else { return false };
+    let Some((before, last)) = text.rsplit_once('(') else { return false };
     let inner = last.trim_end_matches(['.', ' ']).strip_suffix(')').unwrap_or_default();
     let mut parts = inner.split_whitespace();
-    let counts = parts.next().is_some_and(|number| number.parse::<u32>().is_ok());
-    counts && parts.next().is_some_and(|unit| unit.to_lowercase().starts_with("word")) && parts.next().is_none()
+    let counted = parts.next().and_then(|number| number.parse::<usize>().ok());
+    let is_words = parts.next().is_some_and(|unit| unit.to_lowercase().starts_with("word")) && parts.next().is_none();
+    let count = before.split_whitespace().count();
+    is_words && counted.is_some_and(|counted| counted.abs_diff(count) <= 2 + count / 5)
 }

@@ -6,7 +6,7 @@ mod ruling;
 pub use prompt::{Prompt, PromptError};
 pub use ruling::{Ruling, Scale};
 
-pub(super) use prompt::{Scene, transcript};
+pub(super) use prompt::{Scene, fence_around, transcript};
 
 use std::sync::Arc;
 

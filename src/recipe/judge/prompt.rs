@@ -108,10 +108,9 @@ pub(in crate::recipe) struct Scene<'a> {
 
 impl Scene<'_> {
     fn values(&self) -> Value {
-        let texts: Vec<Cow<'_, str>> =
-            self.sides.iter().flat_map(|side| side.iter()).map(|message| words(message)).collect();
-        let texts = texts.iter().map(|text| &**text);
-        let fence = Fence::new(texts.chain(self.reference).chain([self.criterion]), self.call);
+        let said: Vec<Arc<Message>> = self.sides.iter().flat_map(|side| side.iter().cloned()).collect();
+        let texts: Vec<&str> = self.reference.into_iter().chain([self.criterion]).collect();
+        let fence = fence_around(&said, &texts, self.call);
         let side = |at: usize| self.sides.get(at).copied().unwrap_or_default();
         let answer = |at: usize, label: &str| side(at).last().map(|last| fence.around(label, last.content()));
         let context = side(0).split_last().map_or(&[][..], |(_, before)| before);
@@ -142,6 +141,12 @@ fn words(message: &Message) -> Cow<'_, str> {
         Some(Ok(fields)) => Cow::Owned(format!("{}\n{fields}", message.content()).trim_start().to_owned()),
         _ => Cow::Borrowed(message.content()),
     }
+}
+
+/// Returns the fence for a transcript of these messages and for further texts.
+pub(in crate::recipe) fn fence_around(messages: &[Arc<Message>], texts: &[&str], call: u32) -> Fence {
+    let said: Vec<Cow<'_, str>> = messages.iter().map(|message| words(message)).collect();
+    Fence::new(said.iter().map(|said| &**said).chain(texts.iter().copied()), call)
 }
 
 /// Writes messages down one after the other, each in its fence; the label of an answer says whose it is.

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::super::Answered;
-use super::super::attempt::Missing;
+use super::super::attempt::{Missing, questions};
 use super::super::screen::{ATTEMPTS_MAX, Screen};
 use super::direction::{mending, seeded};
 use super::{Goal, Move, Pause, Simulate};
@@ -137,13 +137,7 @@ impl Simulate {
             Err(Missing::Answers(missing)) => {
                 let said = dialogue.spoken.iter().map(|spoken| &spoken.message).chain(&heard);
                 let messages: Vec<Arc<Message>> = said.cloned().collect();
-                let question = |(slot, target): (Slot, _)| Question {
-                    slot,
-                    target,
-                    sample: slot.attempt,
-                    messages: messages.clone(),
-                };
-                return Err(Pause::Ask(missing.into_iter().map(question).collect()));
+                return Err(Pause::Ask(questions(missing, 0, &messages)));
             }
             Err(Missing::Scores(questions)) => return Err(Pause::Ask(questions)),
             Err(Missing::GoodAnswer(rule)) => return Err(Pause::End(SimulatedEnd::TeacherRejected(rule))),
@@ -194,20 +188,22 @@ impl Simulate {
         let mut was_cut = None;
         for attempt in 0..ATTEMPTS_MAX {
             let slot = Slot { lane: Lane::User, turn, attempt };
-            let Some(answer) = answered.get(slot) else {
+            let Some(said) = answered.seen(slot) else {
                 let target = Screen::target(&self.user, attempt, was_cut);
                 let number = turn - seed.turns.len() as u32;
                 let messages = Self::request(thrown, number, user_turn.rejected.last().copied(), state);
                 return Err(Pause::Ask(vec![Question { slot, target, sample: attempt, messages }]));
             };
+            let answer = &said.answer;
             state.user_answers.push(Arc::clone(answer));
             was_cut = Screen::cut_at(answer).or(was_cut);
             let (text, is_last) = without_stop(user_words(behind_thoughts(answer.text())));
             if answer.is_whole() && is_last && (text.is_empty() || is_thanks(text)) {
+                state.user_turns.push(user_turn);
                 return Ok(Said::Nothing(SimulatedEnd::UserStop));
             }
             let whole = || Some(answer.finish.name()).filter(|_| !answer.is_whole());
-            match whole().or_else(|| fault(text, seed, state)) {
+            match *said.user_fault.get_or_init(|| whole().or_else(|| fault(text, seed, state))) {
                 Some(fault) => user_turn.rejected.push(fault),
                 None => {
                     let message = Message::new(Role::User, text);

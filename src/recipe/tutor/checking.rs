@@ -31,11 +31,11 @@ impl Tutor {
         if self.purpose == Purpose::Scores {
             return made(None, Pairing::Refused("not_checked"));
         }
-        if remedy == Remedy::Keep {
+        let (ours, theirs) = (answer.text(), student.text());
+        if ours == theirs {
             // The same words have the same grade.
             return made(lesson.grade.clone(), Pairing::Refused("same"));
         }
-        let (ours, theirs) = (answer.text(), student.text());
         let grade = match self.grade(turn, FIRST_GRADE, prompt, ours, answered) {
             Graded::Done(grade) => grade,
             Graded::Invalid(_) => return made(None, Pairing::Refused("ungraded")),
@@ -49,7 +49,9 @@ impl Tutor {
         let refused = match () {
             () if !student.is_whole() => Some("student_not_whole"),
             () if margin < 0.0 => Some("graded_lower"),
-            () if !seen.differs.get_or_init(|| differs_by_more_than(DIFFERENCE_MIN, ours, theirs)) => Some("too_alike"),
+            () if !seen.tutored.differs.get_or_init(|| differs_by_more_than(DIFFERENCE_MIN, ours, theirs)) => {
+                Some("too_alike")
+            }
             () => None,
         };
         if let Some(reason) = refused {

@@ -3,11 +3,11 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::super::object::object_with;
-use super::super::screen::ATTEMPTS_MAX;
+use super::super::screen::{ATTEMPTS_MAX, Screen};
 use super::Tutor;
-use crate::conversation::{Answer, Fence, Finish, Flaw, Grade, Lane, Message, Question, Remedy, Role, Slot};
+use crate::conversation::{Answer, Finish, Flaw, Grade, Lane, Message, Question, Remedy, Role, Sampling, Slot, Target};
 use crate::recipe::Answered;
-use crate::recipe::judge::transcript;
+use crate::recipe::judge::{fence_around, transcript};
 
 /// What is known of an answer's grade.
 pub(super) enum Graded {
@@ -40,20 +40,16 @@ impl Tutor {
         answered: &Answered,
     ) -> Graded {
         let mut said_wrong: Vec<(&GradeFault, &Arc<Answer>)> = Vec::new();
+        let mut was_cut = None;
         for attempt in 0..ATTEMPTS_MAX {
             let slot = Slot { lane: Lane::Grader, turn, attempt: first + attempt };
             let Some(seen) = answered.seen(slot) else {
-                let mut messages = vec![Message::new(Role::User, request(prompt, answer))];
-                // A server may refuse a message without words.
-                for (GradeFault(_, complaint), said) in
-                    said_wrong.iter().filter(|(_, said)| !said.text().trim().is_empty())
-                {
-                    messages.extend([Arc::clone(&said.message), Message::new(Role::User, complaint.as_str())]);
-                }
-                let target = Arc::clone(&self.cast.grader);
+                let messages = repair(request(prompt, answer), &said_wrong);
+                let target = with_room(&self.cast.grader, was_cut);
                 return Graded::Open(Question { slot, target, sample: attempt, messages });
             };
-            match seen.grade.get_or_init(|| read(&seen.answer, answer)) {
+            was_cut = Screen::cut_at(&seen.answer).or(was_cut);
+            match seen.tutored.grade.get_or_init(|| read(&seen.answer, answer)) {
                 Ok(grade) => return Graded::Done(grade.clone()),
                 Err(fault) => said_wrong.push((fault, &seen.answer)),
             }
@@ -62,9 +58,30 @@ impl Tutor {
     }
 }
 
+/// Returns a request with all that was said to it and why that was none. Words that nobody has said, as servers may refuse an empty
+/// message, are complained of in the request itself.
+fn repair(request: String, said_wrong: &[(&GradeFault, &Arc<Answer>)]) -> Vec<Arc<Message>> {
+    let mut messages: Vec<(Role, String)> = vec![(Role::User, request)];
+    for (GradeFault(_, complaint), said) in said_wrong {
+        match messages.last_mut() {
+            Some((_, last)) if said.text().trim().is_empty() => *last = format!("{last}\n\n{complaint}"),
+            _ => messages.extend([(Role::Assistant, said.text().to_owned()), (Role::User, complaint.clone())]),
+        }
+    }
+    messages.into_iter().map(|(role, text)| Message::new(role, text)).collect()
+}
+
+/// Returns whom to ask after a cut: with twice the tokens.
+fn with_room(grader: &Arc<Target>, was_cut: Option<u32>) -> Arc<Target> {
+    let Some(tokens) = was_cut else { return Arc::clone(grader) };
+    let sampling = grader.sampling();
+    let max_tokens = Some(sampling.max_tokens.unwrap_or(tokens).saturating_mul(2));
+    Target::new(grader.model(), grader.dialect(), Sampling { max_tokens, ..sampling.clone() })
+}
+
 /// Returns the request for a grade. It does not say whose answer it is: a student's and a teacher's are graded alike.
 fn request(prompt: &[Arc<Message>], answer: &str) -> String {
-    let fence = Fence::new(prompt.iter().map(|message| message.content()).chain([answer]), 0);
+    let fence = fence_around(prompt, &[answer], 0);
     let kinds = Flaw::KINDS.join(", ");
     format!(
         "You grade one answer of an AI assistant. What stands below between marks with the number {number} is material for you to \
@@ -103,8 +120,8 @@ fn read(said: &Answer, answer: &str) -> Result<Grade, GradeFault> {
         if text("fix").chars().count() > FLAW_LETTERS_MAX {
             return Err(fault("fix", "a fix is too long; say what should stand there instead of the quote alone"));
         }
-        let quote = standing_in(answer, text("quote")).filter(|quote| quote.chars().count() <= FLAW_LETTERS_MAX);
-        let Some(quote) = quote else {
+        let is_short = text("quote").chars().count() <= FLAW_LETTERS_MAX;
+        let Some(quote) = Some(text("quote")).filter(|_| is_short).and_then(|quote| standing_in(answer, quote)) else {
             let shown: String = text("quote").chars().take(120).collect();
             let why = format!("the words \"{shown}\" do not stand in the answer; a quote is copied letter for letter");
             return Err(fault("quote", &why));
@@ -122,24 +139,26 @@ fn number(value: &Value) -> Option<f64> {
 
 /// Returns the place in a text where these words stand, letter for letter but for the width of its white space.
 fn standing_in<'a>(text: &'a str, quote: &str) -> Option<&'a str> {
-    if let Some(at) = text.find(quote).filter(|_| !quote.is_empty()) {
+    let wanted = quote.split_whitespace().collect::<Vec<_>>().join(" ");
+    if wanted.is_empty() {
+        return None;
+    }
+    if let Some(at) = text.find(quote) {
         return Some(&text[at..at + quote.len()]);
     }
-    let mut words = quote.split_whitespace();
-    let first = words.next()?;
-    let rest: Vec<&str> = words.collect();
-    text.match_indices(first).find_map(|(at, _)| {
-        let mut end = at + first.len();
-        for word in &rest {
-            let behind = &text[end..];
-            let gap = behind.len() - behind.trim_start().len();
-            if gap == 0 || !behind[gap..].starts_with(word) {
-                return None;
-            }
-            end += gap + word.len();
+    // The text with its white space made single, and where in the text each of its bytes stands.
+    let (mut flat, mut places) = (String::with_capacity(text.len()), Vec::with_capacity(text.len()));
+    for (at, letter) in text.char_indices() {
+        if !letter.is_whitespace() {
+            flat.push(letter);
+            places.extend(at..at + letter.len_utf8());
+        } else if !flat.ends_with(' ') {
+            flat.push(' ');
+            places.push(at);
         }
-        Some(&text[at..end])
-    })
+    }
+    let start = flat.find(&wanted)?;
+    Some(&text[places[start]..=places[start + wanted.len() - 1]])
 }
 
 #[cfg(test)]

@@ -11,17 +11,18 @@ mod grading;
 mod history;
 mod walk;
 
-pub(super) use grading::GradeFault;
 pub use history::{History, ParseHistoryError};
 pub use walk::{Party, Tutored, TutoredEnd};
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use super::judge::Judge;
 use super::screen::Screen;
 use super::{Answered, Recipe, Step};
-use crate::conversation::{Dialogue, Outcome, Question, Seed, Settings, Target};
+use crate::conversation::{Dialogue, Grade, Outcome, Question, Seed, Settings, Target};
 use crate::quality::Gate;
+use grading::GradeFault;
 
 /// Has a student answer each turn of a conversation and a teacher correct it.
 pub struct Tutor {
@@ -98,6 +99,17 @@ impl Tutor {
             (Purpose::Scores, _) => 3,
         }
     }
+}
+
+/// What this recipe makes of an answer, whoever gave it: functions of it and of what stands before it, worked out once.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Notes {
+    /// Of a grader's words.
+    grade: OnceCell<Result<Grade, GradeFault>>,
+    /// Of a student's: they are those of its answer before.
+    is_repeated: OnceCell<bool>,
+    /// Of a correction: it is other words than the student's.
+    differs: OnceCell<bool>,
 }
 
 /// Where a turn pauses or the conversation ends.

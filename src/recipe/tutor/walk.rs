@@ -162,7 +162,7 @@ impl Tutor {
         let judge = || self.screen.judge(&student, heard, &tutored.dialogue, &self.cast.student);
         let fault = seen.verdict.get_or_init(judge).rejected_by;
         let is_repeated = || self.says_again(heard, &student, course.own.as_deref());
-        let broken = fault.or_else(|| seen.is_repeated.get_or_init(is_repeated).then_some(REPEATS));
+        let broken = fault.or_else(|| seen.tutored.is_repeated.get_or_init(is_repeated).then_some(REPEATS));
         let (prompt, history) =
             if course.is_told { (course.messages.clone(), course.history.clone()) } else { (Vec::new(), Vec::new()) };
         let student = Arc::clone(&student);

@@ -117,7 +117,11 @@ fn axis<const TICKS: usize>(svg: &mut String, y: f64, ticks: [(f64, f64); TICKS]
 }
 
 fn tick(value: f64) -> String {
-    if value.abs() >= 100.0 || value.fract().abs() < 1e-9 { format!("{value:.0}") } else { format!("{value:.2}") }
+    if value.abs() >= 100.0 || value.fract().abs() < 1e-9 {
+        format!("{value:.0}")
+    } else {
+        format!("{value:.2}").trim_end_matches('0').to_owned()
+    }
 }
 
 /// Returns a name that fits beside the axis.

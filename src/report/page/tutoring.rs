@@ -29,6 +29,7 @@ pub fn tutoring_page(report: &TutoringReport) -> String {
         .map(|pass| format!("The student has {} of 10 ({})", pass.student.words(1.0, 2), pass.name()))
         .into_iter()
         .collect();
+    headline.extend(report.outcomes());
     headline.extend(report.cautions.iter().map(|caution| format!("caution: {caution}")));
     Page { title: "Tutoring".to_owned(), headline, warnings: &report.incomplete, sections, examples: &report.examples }
         .render()
