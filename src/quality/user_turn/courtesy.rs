@@ -1,317 +1,37 @@
 //! Thanks, good-byes and assent, which ask and tell nothing.
 
 /// Words of which one makes a message thanks or a good-bye.
-const THANKS: &[&str] = &[
-    "thank",
-    "thanks",
-    "thankyou",
-    "thx",
-    "ty",
-    "bye",
-    "goodbye",
-    "cheers",
-    "appreciate",
-    "appreciated",
-    "grateful",
-    "welcome",
-    "danke",
-    "dank",
-    "tschüss",
-    "merci",
-    "revoir",
-    "gracias",
-    "adiós",
-    "grazie",
-    "arrivederci",
-    "obrigado",
-    "obrigada",
-    "спасибо",
-    "благодарю",
-    "пока",
-    "teşekkürler",
-    "dziękuję",
-    "tack",
-];
+const THANKS: &str = "thank thanks thankyou thx ty bye goodbye cheers appreciate appreciated grateful welcome danke dank \
+     tschüss merci revoir gracias adiós grazie arrivederci obrigado obrigada спасибо благодарю пока \
+     teşekkürler dziękuję tack";
 
-/// Words that may stand beside them without saying anything.
-const FILLERS: &[&str] = &[
-    // English, with the pieces of contractions.
-    "a",
-    "about",
-    "advice",
-    "again",
-    "all",
-    "alright",
-    "am",
-    "amazing",
-    "and",
-    "answer",
-    "answers",
-    "are",
-    "awesome",
-    "be",
-    "best",
-    "care",
-    "clear",
-    "cool",
-    "d",
-    "day",
-    "detailed",
-    "do",
-    "evening",
-    "everything",
-    "excellent",
-    "explaining",
-    "explanation",
-    "feel",
-    "fine",
-    "for",
-    "from",
-    "further",
-    "glad",
-    "good",
-    "got",
-    "great",
-    "guidance",
-    "guide",
-    "have",
-    "help",
-    "helped",
-    "helpful",
-    "helping",
-    "helps",
-    "here",
-    "i",
-    "in",
-    "information",
-    "insight",
-    "insights",
-    "is",
-    "it",
-    "later",
-    "ll",
-    "lot",
-    "luck",
-    "m",
-    "makes",
-    "more",
-    "much",
-    "my",
-    "nice",
-    "no",
-    "of",
-    "ok",
-    "okay",
-    "other",
-    "out",
-    "patience",
-    "perfect",
-    "question",
-    "questions",
-    "quick",
-    "re",
-    "really",
-    "response",
-    "rest",
-    "s",
-    "see",
-    "sense",
-    "so",
-    "soon",
-    "sounds",
-    "suggestion",
-    "suggestions",
-    "support",
-    "sure",
-    "take",
-    "that",
-    "the",
-    "then",
-    "these",
-    "this",
-    "time",
-    "tip",
-    "tips",
-    "to",
-    "today",
-    "truly",
-    "try",
-    "trying",
-    "understand",
-    "understood",
-    "ve",
-    "very",
-    "was",
-    "weekend",
-    "will",
-    "wish",
-    "wonderful",
-    "you",
-    "your",
-    // Those of the other languages whose thanks are known here.
-    "für",
-    "die",
-    "das",
-    "ihre",
-    "deine",
-    "hilfe",
-    "vielen",
-    "herzlichen",
-    "schön",
-    "sehr",
-    "alles",
-    "gute",
-    "beaucoup",
-    "pour",
-    "votre",
-    "ton",
-    "aide",
-    "au",
-    "bonne",
-    "journée",
-    "muchas",
-    "muchísimas",
-    "por",
-    "su",
-    "tu",
-    "ayuda",
-    "todo",
-    "buen",
-    "día",
-    "mille",
-    "per",
-    "il",
-    "tuo",
-    "suo",
-    "aiuto",
-    "muito",
-    "pela",
-    "ajuda",
-    "sua",
-    "большое",
-    "огромное",
-    "за",
-    "помощь",
-    "вам",
-    "вашу",
-];
+/// Words that may stand beside them without saying anything: English ones with the pieces of contractions, and those of the other
+/// languages whose thanks are known here.
+const FILLERS: &str = "a about advice again all alright am amazing and answer answers are awesome be best care clear cool d day \
+     detailed do evening everything excellent explaining explanation feel fine for from further glad good got \
+     great guidance guide have help helped helpful helping helps here i in information insight insights is it \
+     later ll lot luck m makes more much my nice no of ok okay other out patience perfect question questions \
+     quick re really response rest s see sense so soon sounds suggestion suggestions support sure take that \
+     the then these this time tip tips to today truly try trying understand understood ve very was weekend \
+     will wish wonderful you your für die das ihre deine hilfe vielen herzlichen schön sehr alles gute \
+     beaucoup pour votre ton aide au bonne journée muchas muchísimas por su tu ayuda todo buen día mille per \
+     il tuo suo aiuto muito pela ajuda sua большое огромное за помощь вам вашу";
 
 /// What somebody says who agrees, or has nothing more to say.
-const ASSENTS: &[&str] = &[
-    "ok",
-    "okay",
-    "sure",
-    "great",
-    "good",
-    "fine",
-    "cool",
-    "nice",
-    "perfect",
-    "awesome",
-    "amazing",
-    "excellent",
-    "wonderful",
-    "alright",
-    "all right",
-    "got it",
-    "i see",
-    "i understand",
-    "understood",
-    "i got it",
-    "makes sense",
-    "that makes sense",
-    "that makes perfect sense",
-    "sounds good",
-    "sounds great",
-    "sounds perfect",
-    "that sounds good",
-    "that sounds great",
-    "that helps",
-    "that helps a lot",
-    "very helpful",
-    "that was helpful",
-    "that is helpful",
-    "that was very helpful",
-    "that is very helpful",
-    "good to know",
-    "noted",
-    "will do",
-    "all clear",
-    "that is all",
-    "that s all",
-    "nothing else",
-    "no more questions",
-    "no further questions",
-    "i have no more questions",
-    "i have no further questions",
-    "好的",
-    "好",
-    "嗯",
-    "没问题",
-    "明白",
-    "明白了",
-    "我明白了",
-    "知道了",
-    "我知道了",
-    "了解",
-    "了解了",
-    "清楚了",
-    "太好了",
-    "不客气",
-    "好的好的",
-];
+const ASSENTS: &str = "ok|okay|sure|great|good|fine|cool|nice|perfect|awesome|amazing|excellent|wonderful|alright|all right|\
+     got it|i see|i understand|understood|i got it|makes sense|that makes sense|that makes perfect sense|\
+     sounds good|sounds great|sounds perfect|that sounds good|that sounds great|that helps|that helps a lot|\
+     very helpful|that was helpful|that is helpful|that was very helpful|that is very helpful|good to know|\
+     noted|will do|all clear|that is all|that s all|nothing else|no more questions|no further questions|\
+     i have no more questions|i have no further questions|好的|好|嗯|没问题|明白|明白了|我明白了|知道了|我知道了|了解|了解了|清楚了|太好了|不客气|\
+     好的好的";
 
 /// Phrases of scripts that put no spaces between words; longest first where one contains another.
-const THANKS_UNSPACED: &[&str] = &[
-    "非常感谢",
-    "十分感谢",
-    "感谢",
-    "谢谢",
-    "多谢",
-    "再见",
-    "拜拜",
-    "ありがとうございました",
-    "ありがとうございます",
-    "ありがとう",
-    "감사합니다",
-    "고맙습니다",
-];
-const FILLERS_UNSPACED: &[&str] = &[
-    "祝你生活愉快",
-    "祝您生活愉快",
-    "生活愉快",
-    "祝您",
-    "祝你",
-    "好的",
-    "明白了",
-    "知道了",
-    "了解了",
-    "我明白",
-    "我知道",
-    "清楚了",
-    "没问题",
-    "很有帮助",
-    "有帮助",
-    "的帮助",
-    "的解答",
-    "的回答",
-    "的建议",
-    "的解释",
-    "太好了",
-    "非常",
-    "医生",
-    "老师",
-    "您",
-    "你",
-    "了",
-    "好",
-    "啦",
-    "哦",
-    "どうも",
-    "本当に",
-    "정말",
-    "도와주셔서",
-];
+const THANKS_UNSPACED: &str = "非常感谢 十分感谢 感谢 谢谢 多谢 再见 拜拜 ありがとうございました ありがとうございます ありがとう 감사합니다 \
+     고맙습니다";
+const FILLERS_UNSPACED: &str = "祝你生活愉快 祝您生活愉快 生活愉快 祝您 祝你 好的 明白了 知道了 了解了 我明白 我知道 清楚了 没问题 很有帮助 \
+     有帮助 的帮助 的解答 的回答 的建议 的解释 太好了 非常 医生 老师 您 你 了 好 啦 哦 どうも 本当に 정말 \
+     도와주셔서";
 
 /// True where nothing is said but thanks, a good-bye, or assent that nobody has asked for in `heard`.
 pub(super) fn is_courtesy(text: &str, heard: &str) -> bool {
@@ -324,13 +44,14 @@ pub(super) fn is_courtesy(text: &str, heard: &str) -> bool {
 /// True where nothing is said but thanks or a good-bye.
 pub(super) fn is_thanks(text: &str) -> bool {
     let lower = text.to_lowercase();
-    let thanks = THANKS_UNSPACED.iter().any(|phrase| lower.contains(phrase));
-    let rest = THANKS_UNSPACED.iter().chain(FILLERS_UNSPACED).fold(lower, |rest, phrase| rest.replace(phrase, " "));
-    let mut thanked = thanks;
+    let unspaced = || THANKS_UNSPACED.split(' ');
+    let mut thanked = unspaced().any(|phrase| lower.contains(phrase));
+    let rest = unspaced().chain(FILLERS_UNSPACED.split(' ')).fold(lower, |rest, phrase| rest.replace(phrase, " "));
     let mut words = rest.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty());
     let is_nothing = words.all(|word| {
-        thanked |= THANKS.contains(&word);
-        THANKS.contains(&word) || FILLERS.contains(&word)
+        let thanks = holds(THANKS, ' ', word);
+        thanked |= thanks;
+        thanks || holds(FILLERS, ' ', word)
     });
     is_nothing && thanked
 }
@@ -340,5 +61,9 @@ fn is_assent(text: &str) -> bool {
     let lower = text.to_lowercase();
     let said = lower.split(|letter: char| !letter.is_alphanumeric() && letter != ' ' && letter != '\'');
     let said = said.map(|part| part.replace('\'', " ")).map(|part| part.trim().to_owned());
-    said.filter(|part| !part.is_empty()).all(|part| ASSENTS.contains(&part.as_str()))
+    said.filter(|part| !part.is_empty()).all(|part| holds(ASSENTS, '|', &part))
+}
+
+fn holds(list: &str, separator: char, entry: &str) -> bool {
+    list.split(separator).any(|other| other == entry)
 }

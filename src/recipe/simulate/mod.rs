@@ -6,6 +6,7 @@
 
 mod direction;
 mod goal;
+mod part;
 mod walk;
 
 pub use direction::Move;

@@ -3,8 +3,8 @@ use std::sync::Arc;
 use super::super::Answered;
 use super::super::attempt::{Missing, questions};
 use super::super::screen::{ATTEMPTS_MAX, Screen};
-use super::direction::{mending, seeded};
-use super::{Goal, Move, Pause, Simulate};
+use super::direction::seeded;
+use super::{Goal, Move, Pause, Simulate, part};
 use crate::conversation::{
     Answer, Dialogue, Digest, Lane, Message, Question, Role, Seed, Slot, Spoken, behind_thoughts,
 };
@@ -49,8 +49,6 @@ pub enum SimulatedEnd {
     TeacherRejected(&'static str),
 }
 
-/// What a simulated user says alone when it is done.
-const STOP: &str = "###STOP###";
 /// Calls for the goal.
 const CARDS_MAX: u32 = 2;
 
@@ -191,13 +189,13 @@ impl Simulate {
             let Some(said) = answered.seen(slot) else {
                 let target = Screen::target(&self.user, attempt, was_cut);
                 let number = turn - seed.turns.len() as u32;
-                let messages = Self::request(thrown, number, user_turn.rejected.last().copied(), state);
+                let messages = part::request(thrown, number, user_turn.rejected.last().copied(), state);
                 return Err(Pause::Ask(vec![Question { slot, target, sample: attempt, messages }]));
             };
             let answer = &said.answer;
             state.user_answers.push(Arc::clone(answer));
             was_cut = Screen::cut_at(answer).or(was_cut);
-            let (text, is_last) = without_stop(user_words(behind_thoughts(answer.text())));
+            let (text, is_last) = part::without_stop(user_words(behind_thoughts(answer.text())));
             if answer.is_whole() && is_last && (text.is_empty() || is_thanks(text)) {
                 state.user_turns.push(user_turn);
                 return Ok(Said::Nothing(SimulatedEnd::UserStop));
@@ -216,63 +214,6 @@ impl Simulate {
         state.user_turns.push(user_turn);
         Ok(Said::Nothing(SimulatedEnd::UserInvalid(fault)))
     }
-
-    /// Returns what the user's model is asked: its part, and the conversation with the roles changed over.
-    fn request(thrown: Move, number: u32, wrong: Option<&str>, state: &Simulated) -> Vec<Arc<Message>> {
-        let mut messages = vec![Message::new(Role::System, part(state)), Message::new(Role::User, OPENING)];
-        let spoken = state.dialogue.spoken.iter().map(|spoken| &spoken.message);
-        let said = spoken.filter(|message| matches!(message.role(), Role::User | Role::Assistant));
-        for message in said.filter(|message| !message.content().trim().is_empty()) {
-            let role = if message.role() == Role::User { Role::Assistant } else { Role::User };
-            // The two in turns: a greeting stands in the opening's place, what one says in pieces is one message.
-            match messages.last_mut().filter(|last| last.role() == role) {
-                Some(last) if last.content() == OPENING => *last = Message::new(role, message.content()),
-                Some(last) => *last = Message::new(role, format!("{}\n\n{}", last.content(), message.content())),
-                None => messages.push(Message::new(role, message.content())),
-            }
-        }
-        // A hidden constraint at a time, so that no more can be given away.
-        let hidden = state.goal.as_ref().and_then(|goal| goal.constraints.get(number as usize));
-        let hidden = hidden
-            .map_or(String::new(), |hidden| format!(" You may let it be known now, in your own words: {hidden}."));
-        let wrong =
-            wrong.map_or(String::new(), |rule| format!(" What you wrote first cannot stand: {}.", mending(rule)));
-        let direction = format!(
-            "\n\n(Stage direction, not the assistant's words: {}{hidden}{wrong} Write your next message alone.)",
-            thrown.words()
-        );
-        if let Some(last) = messages.last_mut() {
-            *last = Message::new(Role::User, format!("{}{direction}", last.content()));
-        }
-        messages
-    }
-}
-
-/// What stands in the assistant's place before the user's first words: servers want the two in turns.
-const OPENING: &str = "(The conversation begins. Write your first message.)";
-
-const PART: &str = "You play a user who talks to an AI assistant. What reaches you are the assistant's words; what you write are \
-                    the user's.\n\
-                    - Write one message, of at most 60 words, in the language of your first message, as people write.\n\
-                    - Never answer your own question, never speak as the assistant, never thank and nothing more.\n\
-                    - Do not repeat what you have said, nor the words of your goal.\n\
-                    - Tell at most one new fact about yourself in a message.\n\
-                    - Where you have nothing more to ask, write ###STOP### alone.";
-
-/// Returns the user's part.
-fn part(state: &Simulated) -> String {
-    let mut lines = vec![PART.to_owned()];
-    if let Some(goal) = &state.goal {
-        lines.push(format!("\nYour goal: {}", goal.intent));
-        if !goal.facts.is_empty() {
-            lines.push(format!("What you know: {}", goal.facts.join("; ")));
-        }
-        if !goal.style.is_empty() {
-            lines.push(format!("How you write: {}", goal.style));
-        }
-    }
-    lines.extend(state.persona.as_ref().map(|persona| format!("\nWho you are: {persona}")));
-    lines.join("\n")
 }
 
 /// Returns what keeps a message from being the user's next one.
@@ -288,32 +229,4 @@ fn fault(text: &str, seed: &Seed, state: &Simulated) -> Option<&'static str> {
 fn said_by(dialogue: &Dialogue, role: Role) -> Vec<&str> {
     let messages = dialogue.spoken.iter().filter(|spoken| spoken.message.role() == role);
     messages.map(|spoken| spoken.message.content()).collect()
-}
-
-/// Returns what stands before the mark by which a user ends, and whether there is one: ###STOP###, or a line that can mean nothing else.
-fn without_stop(text: &str) -> (&str, bool) {
-    if let Some((before, _)) = text.split_once(STOP) {
-        return (before.trim(), true);
-    }
-    let (before, last) = text.trim_end().rsplit_once('\n').unwrap_or(("", text));
-    let bare = last.trim().trim_matches(|letter: char| !letter.is_alphanumeric());
-    let is_marked = last.contains('#') && (bare.eq_ignore_ascii_case("stop") || bare.eq_ignore_ascii_case("end"));
-    if is_marked || bare == "STOP" { (before.trim(), true) } else { (text, false) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_user_ends_by_a_mark_however_it_is_written() {
-        for text in ["###STOP###", "STOP", "### STOP ###", "**STOP**", "###stop###", "###STOP", "###END###"] {
-            assert_eq!(without_stop(text), ("", true), "{text}");
-        }
-        assert_eq!(without_stop("Make it shorter. ###STOP###"), ("Make it shorter.", true));
-        assert_eq!(without_stop("Thanks!\n###STOP###"), ("Thanks!", true));
-        for text in ["Where does it stop?", "# The end", "stop", "How do I make it stop"] {
-            assert_eq!(without_stop(text), (text, false));
-        }
-    }
 }

@@ -1,0 +1,130 @@
+//! What came of tutoring: what the student's answers are worth, turn by turn, and how that changes with history and rounds.
+//! Here is what a report holds; `counting` fills it conversation by conversation, `words` puts it into lines.
+
+mod counting;
+mod words;
+
+pub use counting::Tutoring;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::evaluation::{Example, ScoreReport, SliceReport};
+use super::simulation::RoleCost;
+use crate::conversation::{Answer, Lesson, Price};
+
+/// What came of tutoring: a fold over conversations in the order of their rows.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct TutoringReport {
+    /// The version of this schema.
+    pub schema: u32,
+    /// Why the figures cannot be trusted, where that is so.
+    pub incomplete: Vec<String>,
+    /// What to keep in mind when reading the figures.
+    pub cautions: Vec<String>,
+    /// Each round under each history.
+    pub passes: Vec<PassReport>,
+    /// How much better the student is on the teacher's ground than on its own, for each round that was led both ways.
+    pub exposure: Vec<ExposureReport>,
+    /// What changed from round to round.
+    pub changes: Vec<ChangeReport>,
+    /// Pairs of the newest round whose correction is better by the most.
+    pub examples: Vec<Example>,
+}
+
+/// One round under one history.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct PassReport {
+    /// The round, from 1.
+    pub round: u32,
+    /// With whose words conversations went on: `forced`, `student`, `mixed:P`.
+    pub history: String,
+    /// False where it was led for the student's scores alone.
+    pub writes_rows: bool,
+    /// Conversations that have a turn that the student has answered.
+    pub conversations: u64,
+    /// Turns that the student has answered.
+    pub turns: u64,
+    /// Why conversations ended: `complete`, `student_rejected`, `grade_invalid`, `teacher_rejected`, `context`, `budget`, `failed`, `unasked`.
+    pub ends: BTreeMap<String, u64>,
+    /// The same with the fault that led to it.
+    pub reasons: BTreeMap<String, u64>,
+    /// The student's scores, 1 to 10; an answer that code rejects has 1.
+    pub student: ScoreReport,
+    /// The same turn by turn, from 1.
+    pub curve: Vec<SliceReport>,
+    /// Those of the corrections, in turns where there is one.
+    pub teacher: ScoreReport,
+    /// Student's answers that code rejects, by rule; they are not graded.
+    pub faults: BTreeMap<&'static str, u64>,
+    /// Errors that the teacher has quoted in the student's answers, by type.
+    pub errors: BTreeMap<&'static str, u64>,
+    /// What was done with the student's answers: `keep`, `revise`, `rewrite`.
+    pub remedies: BTreeMap<&'static str, u64>,
+    /// Whether answer and correction make a pair: `accepted`, or why not.
+    pub pairs: BTreeMap<&'static str, u64>,
+    /// By how much the correction's score is higher, mean over accepted pairs.
+    pub margin_mean: Option<f64>,
+    /// Turns whose correction is better by 1 or more.
+    pub hard: u64,
+    /// Conversations with such a turn.
+    pub hard_conversations: u64,
+    /// What each side took: `student`, `teacher`, `grader`, `judge`. What an earlier pass has asked too is counted there.
+    pub roles: BTreeMap<&'static str, RoleCost>,
+}
+
+/// The exposure bias: scores on the teacher's ground less those on the student's own, from turn 2 on. In turn 1 nothing has been
+/// said before, and both are the same.
+#[derive(Clone, Debug, Serialize)]
+pub struct ExposureReport {
+    /// The round, from 1.
+    pub round: u32,
+    /// Over all turns from the second on.
+    #[serde(flatten)]
+    pub gap: DifferenceReport,
+    /// Turn by turn.
+    pub curve: Vec<SliceReport>,
+}
+
+/// What changed from one round to another, on the same rows and turns.
+#[derive(Clone, Debug, Serialize)]
+pub struct ChangeReport {
+    /// The earlier round.
+    pub from: u32,
+    /// The later one.
+    pub to: u32,
+    /// With whose words conversations went on.
+    pub history: String,
+    /// The later round's scores less the earlier one's, over every turn that both have.
+    pub all: DifferenceReport,
+    /// The same over turns before which the very same words stand. Behind the first turn corrections differ from round to round.
+    pub same_prompt: DifferenceReport,
+}
+
+/// A mean of paired differences.
+#[derive(Clone, Debug, Serialize)]
+pub struct DifferenceReport {
+    /// The differences.
+    #[serde(flatten)]
+    pub score: ScoreReport,
+    /// The two-sided p of the conversations' means, by flipping their signs.
+    pub p: f64,
+    /// The smallest difference that so many conversations show with a power of 80 %.
+    pub detectable: Option<f64>,
+    /// `higher`, `lower` or `inconclusive`, by rule: the interval and the test agree.
+    pub verdict: &'static str,
+}
+
+/// What was led through a round under a history.
+#[derive(Debug)]
+pub struct Pass<'a> {
+    /// Each turn that the student has answered.
+    pub lessons: &'a [Lesson],
+    /// How it ended.
+    pub end: &'a str,
+    /// The same with the fault.
+    pub reason: &'a str,
+    /// Who was paid, for what, at which price.
+    pub paid: Vec<(&'static str, &'a Answer, Option<&'a Price>)>,
+}
