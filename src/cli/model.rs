@@ -217,7 +217,10 @@ pub fn find(name: &str, options: &Options, sampling: Sampling) -> Result<Found, 
                         format!("an address begins with http:// or https://, such as {before}@http://{address}")
                     }
                     None => {
-                        format!("write {name}@http://HOST:PORT/v1, or add a [models.\"{name}\"] table to cohobate.toml")
+                        format!(
+                            "write {name}@http://HOST:PORT/v1, add a [models.\"{name}\"] table to cohobate.toml, or try it out \
+                             with simulated or simulated-NAME"
+                        )
                     }
                 };
                 return Err(CliError::usage(format!("there is no model `{name}`"), hint));
