@@ -6,6 +6,7 @@ mod writing;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -135,7 +136,7 @@ async fn tutor(args: TutorArgs) -> CliResult {
         prepared: &prepared,
         answered: 0,
         reused: 0,
-        elapsed: std::time::Duration::ZERO,
+        elapsed: Duration::ZERO,
     };
     let (mut code, mut hint, mut stop) = (exit_code::COMPLETE, None, "unasked");
     for pass in &passes {
@@ -233,7 +234,7 @@ struct Asking<'a> {
     prepared: &'a Prepared,
     answered: u64,
     reused: u64,
-    elapsed: std::time::Duration,
+    elapsed: Duration,
 }
 
 impl Asking<'_> {

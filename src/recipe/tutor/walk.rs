@@ -165,7 +165,6 @@ impl Tutor {
         let broken = fault.or_else(|| seen.tutored.is_repeated.get_or_init(is_repeated).then_some(REPEATS));
         let (prompt, history) =
             if course.is_told { (course.messages.clone(), course.history.clone()) } else { (Vec::new(), Vec::new()) };
-        let student = Arc::clone(&student);
         let mut lesson = Lesson { turn: turn + 1, prompt, history, student, fault, grade: None, correction: None };
         let paused = self.tutor(&mut lesson, heard, speaker, answered, tutored, course);
         let (speaker, answer) = match &lesson.correction {
