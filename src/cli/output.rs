@@ -1,12 +1,12 @@
 //! The last pass: rows in input order, from the input and the store alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::error::{CliError, exit_code};
 use super::first_pass::{Row, Rows};
 use super::options::Options;
-use crate::conversation::{ConversationKey, Dialogue, Outcome, Price, Role, Seed};
+use crate::conversation::{ConversationKey, Dialogue, Fingerprint, Outcome, Price, Role, Seed};
 use crate::dataset::expand;
 use crate::export::{
     Format, Incomplete, OutputError, OutputFile, Sink, Unfit, incomplete_row, is_directory, pairs, record,
@@ -320,6 +320,16 @@ pub fn why_open(
         Some(Status::Failed { reason, .. }) => ("failed", reason),
         _ => (stop, stop.to_owned()),
     })
+}
+
+/// Tells the first of several places where the same answer stands, by eight bytes of its question's hash: some 16 bytes an answer.
+#[derive(Default)]
+pub struct Paid(HashSet<u64>);
+
+impl Paid {
+    pub fn is_first(&mut self, fingerprint: &Fingerprint) -> bool {
+        self.0.insert(fingerprint.prefix())
+    }
 }
 
 /// Makes a directory for outputs, and fails where nothing can be written into it, or where what is read would be written over: files

@@ -188,8 +188,10 @@ impl Lesson {
 
     /// True where the student has much to learn.
     pub fn is_hard(&self) -> bool {
+        let is_worse = |correction: &Correction| correction.pairing == Pairing::Refused("worse");
         let scores = self.correction_score().zip(self.student_score());
         scores.is_some_and(|(correction, student)| correction - student >= Self::HARD_MARGIN)
+            && !self.correction.as_ref().is_some_and(is_worse)
     }
 
     /// Returns what is to be learned: the student's answer where it is kept; the correction where it was checked, and neither its

@@ -118,7 +118,10 @@ fn line(answer: &Answer) -> Line {
 fn in_words(grade: &Grade) -> String {
     let mut lines = vec![format!("Score: {} of 10.", grade.score)];
     if grade.flaws.is_empty() {
-        lines.push("No errors were found.".to_owned());
+        let is_good = grade.score >= Grade::GOOD_SCORE && grade.verdict == Remedy::Keep;
+        lines.push(
+            if is_good { "No errors were found." } else { "No error was quoted; it wants another answer." }.to_owned(),
+        );
     }
     lines.extend(grade.flaws.iter().map(|flaw| {
         if flaw.is_omission() {

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
-use super::Answered;
 use super::screen::Screen;
+use super::{Answered, Seen};
 use crate::conversation::{Dialogue, Message, Question, Rejected, Slot, Target};
 
 /// An answer that a turn can go on with.
@@ -40,7 +40,7 @@ impl Screen {
         heard: &[Arc<Message>],
         dialogue: &mut Dialogue,
         answered: &Answered,
-        fault: &dyn Fn(&str) -> Option<&'static str>,
+        fault: &dyn Fn(&Seen) -> Option<&'static str>,
     ) -> Result<Good, Missing> {
         let mut was_cut = None;
         for attempt in 0.. {
@@ -49,7 +49,7 @@ impl Screen {
                 return Err(Missing::Answers(vec![(slot, Screen::target(target, attempt, was_cut))]));
             };
             let verdict = seen.verdict.get_or_init(|| self.judge(&seen.answer, heard, dialogue, target));
-            let Some(rule) = verdict.rejected_by.or_else(|| fault(seen.answer.text())) else {
+            let Some(rule) = verdict.rejected_by.or_else(|| fault(seen)) else {
                 return Ok(Good { slot, flags: verdict.flags.clone(), score: None });
             };
             let answer = Arc::clone(&seen.answer);

@@ -62,7 +62,7 @@ pub struct UserWords {
 pub struct RoleCost {
     /// The model, as it was asked for.
     pub model: String,
-    /// Answers, rejected ones included; one that several conversations share counts in each.
+    /// Answers, rejected ones included; one that several conversations share counts once.
     pub answers: u64,
     /// Tokens of the prompts.
     pub prompt_tokens: u64,

@@ -284,8 +284,18 @@ fn who_agrees_with_a_student_teaches_nothing_and_ends_nothing() {
     // An edit that leaves all its errors is none, and gives way to a new answer.
     let grade =
         r#"{"score": 6, "errors": [{"quote": "Rome", "type": "factual", "fix": "Paris"}], "verdict": "revise"}"#;
-    let tutored = lead_by(&recipe, &seed, &say("In Rome.", grade, "In Rome, I should say.")).tutored;
-    assert_eq!(tutored.lessons[0].correction.as_ref().unwrap().remedy.name(), "rewrite");
+    let remedy = |student, edit| {
+        let tutored = lead_by(&recipe, &seed, &say(student, grade, edit)).tutored;
+        tutored.lessons[0].correction.as_ref().unwrap().remedy.name()
+    };
+    assert_eq!(remedy("In Rome.", "In Paris."), "revise");
+    assert_eq!(remedy("In Rome.", "In Rome, I should say."), "rewrite");
+    // So is one that is presented, or that is no edit at all.
+    assert_eq!(remedy("In Rome.", "Here is the corrected answer:\n\nIn Paris."), "rewrite");
+    assert_eq!(remedy("In Rome.", "\"In Paris.\""), "rewrite");
+    let long = "The tower stands in Rome, near the river, and people come from all over the world to see it.";
+    assert_eq!(remedy(long, &*long.replace("Rome", "Paris").leak()), "revise");
+    assert_eq!(remedy(long, "I would rather not say anything about towers."), "rewrite");
 }
 
 #[test]

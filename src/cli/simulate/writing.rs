@@ -2,8 +2,8 @@ use serde_json::{Value, json};
 
 use crate::cli::CliError;
 use crate::cli::first_pass::{Row, Rows};
-use crate::cli::output::{Missing, why_open, would_empty, write_companion};
-use crate::conversation::{Price, Role, Seed};
+use crate::cli::output::{Missing, Paid, why_open, would_empty, write_companion};
+use crate::conversation::{Lane, Price, Role, Seed};
 use crate::export::{Format, Incomplete, Sink, Unfit, record};
 use crate::recipe::{Goal, Move, Replay, Simulate, Simulated, SimulatedEnd, UserTurn};
 use crate::report::{RoleCost, SimulationReport, Told};
@@ -37,6 +37,9 @@ pub struct Written {
     pub listed: Option<(String, u64)>,
 }
 
+/// Who is paid.
+const ROLES: [&str; 2] = ["teacher", "user"];
+
 impl Writing<'_> {
     /// Writes the rows, lists what is missing, and counts.
     pub fn write(&self, path: &str, license: Option<String>) -> Result<Written, CliError> {
@@ -45,7 +48,9 @@ impl Writing<'_> {
         let mut written = Written::default();
         written.report.schema = 1;
         let [teacher, user] = self.models.map(RoleCost::new);
-        written.report.roles = [("teacher", teacher), ("user", user)].into();
+        written.report.roles = ROLES.into_iter().zip([teacher, user]).collect();
+        // What several rows have asked was paid once.
+        let mut paid = Paid::default();
         for row in 0..self.rows.len() {
             let (source, line) = self.rows.place(row)?;
             let mut entry = Incomplete { id: None, source, line, kind: "", reason: "", turns_answered: 0, turns: 0 };
@@ -60,11 +65,11 @@ impl Writing<'_> {
                     continue;
                 }
             };
-            let (state, kind, detail) = self.replay(&seed)?;
+            let (state, kind, detail) = self.replay(&seed, &mut paid, &mut written.report)?;
             let turns = turns(&state);
             // What a server has said in full differs from row to row.
             let reason = if state.end.is_some() { &detail } else { kind };
-            self.count(&seed, &state, (kind, reason), &mut written.report);
+            count(&seed, &state, (kind, reason), &mut written.report);
             (entry.turns_answered, entry.turns) = (turns, self.turns.max(seed.turns.len() as u32));
             let is_short = turns < self.min_turns;
             if !matches!(kind, "max_turns" | "user_stop") {
@@ -108,10 +113,22 @@ impl Writing<'_> {
     }
 
     /// Returns a conversation with how it ended: the code, and the code with its fault.
-    fn replay(&self, seed: &Seed) -> Result<(Simulated, &'static str, String), CliError> {
+    fn replay(
+        &self,
+        seed: &Seed,
+        paid: &mut Paid,
+        report: &mut SimulationReport,
+    ) -> Result<(Simulated, &'static str, String), CliError> {
         let mut replay = Replay::new(self.recipe, seed);
-        replay.advance(|fingerprint, _| -> Result<_, CliError> {
-            Ok(self.store.answer(fingerprint)?.map(|stored| stored.answer))
+        replay.advance(|fingerprint, slot| -> Result<_, CliError> {
+            let answer = self.store.answer(fingerprint)?.map(|stored| stored.answer);
+            if let Some(answer) = answer.as_ref().filter(|_| paid.is_first(fingerprint)) {
+                let side = usize::from(slot.lane == Lane::User);
+                if let Some(cost) = report.roles.get_mut(ROLES[side]) {
+                    cost.add(answer, self.prices[side].as_ref());
+                }
+            }
+            Ok(answer)
         })?;
         let state = self.recipe.simulated(seed, replay.answered());
         if let Some(end) = state.end {
@@ -120,46 +137,32 @@ impl Writing<'_> {
         let (kind, reason) = why_open(self.store, self.recipe, seed, self.stop)?;
         Ok((state, kind, reason))
     }
+}
 
-    fn count(&self, seed: &Seed, state: &Simulated, (end, reason): (&str, &str), report: &mut SimulationReport) {
-        let spoken = &state.dialogue.spoken;
-        let said =
-            seed.turns.iter().enumerate().flat_map(|(turn, said)| said.messages.iter().map(move |said| (turn, said)));
-        let said = said.filter(|(_, message)| message.role() == Role::User);
-        let source = said.clone().filter(|(turn, _)| !was_simulated(seed, *turn)).map(|(_, message)| message);
-        // Of the source's messages those count as simulated that an earlier run has written.
-        let earlier: Vec<bool> = said.map(|(turn, _)| was_simulated(seed, turn)).collect();
-        let users = (0..spoken.len()).filter(|at| spoken[*at].message.role() == Role::User).enumerate();
-        let simulated =
-            users.filter(|(number, _)| earlier.get(*number).copied().unwrap_or(true)).filter_map(|(_, at)| {
-                Some((spoken[at].message.content(), spoken.get(at.checked_sub(1)?)?.message.content()))
-            });
-        let tried = state.user_turns.iter();
-        report.add(&Told {
-            end,
-            reason,
-            turns: turns(state),
-            source: source.map(|message| message.content()).collect(),
-            simulated: simulated.collect(),
-            moves: tried.clone().filter_map(|turn| turn.simulated).map(Move::name).collect(),
-            rejected: tried.flat_map(|turn| turn.rejected.iter().copied()).collect(),
-            goal_unread: state.goal.is_none() && !state.user_answers.is_empty(),
-        });
-        let answers = spoken.iter().filter_map(|spoken| spoken.answer.as_ref());
-        let teacher = answers.chain(state.dialogue.rejected.iter().map(|rejected| &rejected.answer));
-        let [teacher_price, user_price] = self.prices.each_ref().map(Option::as_ref);
-        let mut book = |role, answer: &_, price| {
-            if let Some(cost) = report.roles.get_mut(role) {
-                cost.add(answer, price);
-            }
-        };
-        for answer in teacher {
-            book("teacher", answer, teacher_price);
-        }
-        for answer in &state.user_answers {
-            book("user", answer, user_price);
-        }
-    }
+/// Counts a conversation.
+fn count(seed: &Seed, state: &Simulated, (end, reason): (&str, &str), report: &mut SimulationReport) {
+    let spoken = &state.dialogue.spoken;
+    let said =
+        seed.turns.iter().enumerate().flat_map(|(turn, said)| said.messages.iter().map(move |said| (turn, said)));
+    let said = said.filter(|(_, message)| message.role() == Role::User);
+    let source = said.clone().filter(|(turn, _)| !was_simulated(seed, *turn)).map(|(_, message)| message);
+    // Of the source's messages those count as simulated that an earlier run has written.
+    let earlier: Vec<bool> = said.map(|(turn, _)| was_simulated(seed, turn)).collect();
+    let users = (0..spoken.len()).filter(|at| spoken[*at].message.role() == Role::User).enumerate();
+    let simulated = users
+        .filter(|(number, _)| earlier.get(*number).copied().unwrap_or(true))
+        .filter_map(|(_, at)| Some((spoken[at].message.content(), spoken.get(at.checked_sub(1)?)?.message.content())));
+    let tried = state.user_turns.iter();
+    report.add(&Told {
+        end,
+        reason,
+        turns: turns(state),
+        source: source.map(|message| message.content()).collect(),
+        simulated: simulated.collect(),
+        moves: tried.clone().filter_map(|turn| turn.simulated).map(Move::name).collect(),
+        rejected: tried.flat_map(|turn| turn.rejected.iter().copied()).collect(),
+        goal_unread: state.goal.is_none() && !state.user_answers.is_empty(),
+    });
 }
 
 fn turns(state: &Simulated) -> u32 {

@@ -1,12 +1,12 @@
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::files::{Files, turn_row, turns_table};
 use super::passes::{Parties, Pass};
 use crate::cli::CliError;
 use crate::cli::first_pass::{Row, Rows};
-use crate::cli::output::why_open;
-use crate::conversation::{Answer, Fingerprint, Seed};
+use crate::cli::output::{Paid, why_open};
+use crate::conversation::{Answer, Seed};
 use crate::export::{Format, Incomplete};
 use crate::recipe::{Party, Replay, Tutored, TutoredEnd};
 use crate::report::{self, Tutoring, TutoringReport};
@@ -39,7 +39,7 @@ struct Led {
     tutored: Tutored,
     /// How it ended: the code, and the code with its fault.
     end: (&'static str, String),
-    /// What was paid for, and to whom, where no earlier pass has asked the same.
+    /// What was paid for, and to whom, where no earlier row or pass has asked the same.
     paid: Vec<(Party, Arc<Answer>)>,
 }
 
@@ -50,6 +50,8 @@ impl Writing<'_> {
         let mut table = turns_table(directory)?;
         let mut tutoring = Tutoring::new(report);
         let mut incomplete = 0;
+        // What several rows or passes have asked was paid once.
+        let mut paid = Paid::default();
         for row in 0..self.rows.len() {
             let (source, line) = self.rows.place(row)?;
             let entry = Incomplete { id: None, source, line, kind: "", reason: "", turns_answered: 0, turns: 0 };
@@ -67,8 +69,6 @@ impl Writing<'_> {
                     continue;
                 }
             };
-            // What several passes have asked of a row is counted for the first of them.
-            let mut paid = HashSet::new();
             let led =
                 self.passes.iter().map(|pass| self.lead(pass, &seed, &mut paid)).collect::<Result<Vec<_>, _>>()?;
             let mut round_files = 0;
@@ -121,12 +121,12 @@ impl Writing<'_> {
     }
 
     /// Leads a row through a pass, as far as there are answers; `paid` knows what other passes have asked.
-    fn lead(&self, pass: &Pass, seed: &Seed, paid: &mut HashSet<Fingerprint>) -> Result<Led, CliError> {
+    fn lead(&self, pass: &Pass, seed: &Seed, paid: &mut Paid) -> Result<Led, CliError> {
         let mut replay = Replay::new(&*pass.recipe, seed);
         let mut own = Vec::new();
         replay.advance(|fingerprint, slot| -> Result<_, CliError> {
             let answer = self.store.answer(fingerprint)?.map(|stored| stored.answer);
-            if let Some(answer) = answer.as_ref().filter(|_| paid.insert(*fingerprint)) {
+            if let Some(answer) = answer.as_ref().filter(|_| paid.is_first(fingerprint)) {
                 own.extend(Party::of(slot.lane).map(|party| (party, Arc::clone(answer))));
             }
             Ok(answer)

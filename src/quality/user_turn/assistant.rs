@@ -33,11 +33,16 @@ static ASSISTANT: Phrases = Phrases::new(|| {
         "i would be happy to help",
         "i'm happy to help",
         "happy to assist you",
-        "let me know if you have any",
+        "let me know if you have any question",
+        "let me know if you have any other question",
+        "let me know if you have any further question",
+        "let me know if you have any more question",
+        "let me know if you need",
         "feel free to ask",
         "feel free to reach out",
-        "i hope this helps",
-        "hope that helps",
+        "i hope this helps!",
+        "i hope this helps.",
+        "hope that helps!",
         "is there anything else you'd like",
         "is there anything else i can help",
         "is there anything else i can assist",
@@ -46,8 +51,16 @@ static ASSISTANT: Phrases = Phrases::new(|| {
         "i cannot help with that",
         "i can't assist with",
         "i cannot assist with",
-        "here's a step-by-step",
-        "here is a step-by-step",
+        "here's a step-by-step guide",
+        "here is a step-by-step guide",
+        "als ki-modell",
+        "als ki-sprachmodell",
+        "hier sind einige tipps",
+        "en tant qu'ia",
+        "como modelo de lenguaje",
+        "aquí tienes algun",
+        "aiとして",
+        "aiアシスタントとして",
         "作为一个ai，",
         "作为一个ai助手",
         "作为一个ai语言",
@@ -66,7 +79,6 @@ static ASSISTANT: Phrases = Phrases::new(|| {
         "有什么可以帮您",
         "希望对您有帮助",
         "希望以上",
-        "建议您",
     ])
 });
 
@@ -76,8 +88,10 @@ const OPENINGS: &[&str] = &[
     "that's a great question",
     "that is a great question",
     "good question!",
-    "you're welcome",
-    "you are welcome",
+    "you're welcome!",
+    "you're welcome.",
+    "you are welcome!",
+    "you are welcome.",
     "here is the answer",
     "以下是一些",
     "以下是几",
@@ -125,22 +139,28 @@ const AGREEING_WORDS_MIN: usize = 12;
 /// True where a message is what an assistant says, or holds what both sides say. `prose` is the same without fenced code.
 pub(super) fn speaks_as_assistant(text: &str, prose: &str) -> bool {
     let lower = text.to_lowercase();
+    let is_asked = text.contains(['?', '？']);
     let code_lines = text.lines().count().saturating_sub(prose.lines().count());
     let has_code = fence_count(text) > 0 && code_lines > CODE_LINES_MAX && !prose.contains(['?', '？']);
-    OPENINGS.iter().any(|opening| lower.starts_with(opening))
+    let advises = lower.starts_with("建议您") && !is_asked;
+    let is_own = is_asked && text.contains('我');
+    advises
+        || !is_own && OPENINGS.iter().any(|opening| lower.starts_with(opening))
         || has_code
-        || prose.lines().any(names_the_other)
+        || prose.lines().enumerate().any(|(number, line)| names_the_other(number, line))
         || agrees_and_answers(&lower)
         || ASSISTANT.occur_in(&without_quotes(text))
 }
 
 /// True for a line such as `Assistant: …`, `**AI:** …`, or a heading that says the like.
-fn names_the_other(line: &str) -> bool {
+fn names_the_other(number: usize, line: &str) -> bool {
     let is_mark = |letter: char| "*_[]<>#`\"“” ".contains(letter);
     let line = line.trim();
     let name = line.split([':', '：']).next().unwrap_or_default();
     let bare = name.trim_matches(is_mark).to_lowercase();
-    let is_named = line.len() > name.len() && OTHERS.contains(&bare.as_str());
+    // At the very beginning a user may answer what it was asked.
+    let is_answer = number == 0 && ["answer", "答", "回答"].contains(&bare.as_str());
+    let is_named = line.len() > name.len() && OTHERS.contains(&bare.as_str()) && !is_answer;
     // Without a colon only a line of its own, with marks or not, is a heading.
     is_named || line.len() == name.len() && (bare == "assistant" || bare == "response" && line.starts_with('#'))
 }
@@ -149,12 +169,13 @@ fn names_the_other(line: &str) -> bool {
 fn agrees_and_answers(lower: &str) -> bool {
     let Some(rest) = AGREEING.iter().find_map(|word| lower.strip_prefix(word)) else { return false };
     let Some(rest) = rest.strip_prefix([',', '!', '.', '，', '！']) else { return false };
+    let is_eager = lower.as_bytes().get(lower.len() - rest.len() - 1) == Some(&b'!');
     let rest = rest.trim_start();
     let words: Vec<&str> =
         rest.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
     let is_own = words.iter().any(|word| OWN.contains(word)) || rest.contains("you asked");
     let gives = words.first() == Some(&"here");
-    !is_own && !rest.contains('?') && (gives || words.len() >= AGREEING_WORDS_MIN)
+    !is_own && !rest.contains('?') && (gives || is_eager && words.len() >= AGREEING_WORDS_MIN)
 }
 
 /// Returns a text without what stands in double quotes, which somebody else may have said.

@@ -15,7 +15,7 @@ const FILLERS: &str = "a about advice again all alright am amazing and answer an
      the then these this time tip tips to today truly try trying understand understood ve very was weekend \
      will wish wonderful you your für die das ihre deine hilfe vielen herzlichen schön sehr alles gute \
      beaucoup pour votre ton aide au bonne journée muchas muchísimas por su tu ayuda todo buen día mille per \
-     il tuo suo aiuto muito pela ajuda sua большое огромное за помощь вам вашу";
+     il tuo suo aiuto muito pela ajuda sua большое огромное за помощь вам вашу clears up dir ich probiere es aus hilft mir weiter la información me ha sido muy útil";
 
 /// What somebody says who agrees, or has nothing more to say.
 const ASSENTS: &str = "ok|okay|sure|great|good|fine|cool|nice|perfect|awesome|amazing|excellent|wonderful|alright|all right|\
@@ -30,7 +30,7 @@ const ASSENTS: &str = "ok|okay|sure|great|good|fine|cool|nice|perfect|awesome|am
 const THANKS_UNSPACED: &str = "非常感谢 十分感谢 感谢 谢谢 多谢 再见 拜拜 ありがとうございました ありがとうございます ありがとう 감사합니다 \
      고맙습니다";
 const FILLERS_UNSPACED: &str = "祝你生活愉快 祝您生活愉快 生活愉快 祝您 祝你 好的 明白了 知道了 了解了 我明白 我知道 清楚了 没问题 很有帮助 \
-     有帮助 的帮助 的解答 的回答 的建议 的解释 太好了 非常 医生 老师 您 你 了 好 啦 哦 どうも 本当に 정말 \
+     有帮助 的帮助 的解答 的回答 的建议 的解释 我会注意的 我会注意 とても参考になりました 参考になりました 太好了 非常 医生 老师 您 你 了 好 啦 哦 どうも 本当に 정말 \
      도와주셔서";
 
 /// True where nothing is said but thanks, a good-bye, or assent that nobody has asked for in `heard`.

@@ -30,19 +30,8 @@ const WORDS_MAX: usize = 200;
 /// Words behind a question that make an answer of them.
 const ANSWER_WORDS_MIN: usize = 25;
 /// Questions that an explanation answers. Others are followed by what they are about.
-const EXPLAINED: &[&str] = &[
-    "why ",
-    "how do",
-    "how does",
-    "how can",
-    "how is",
-    "what is",
-    "what are",
-    "what does",
-    "为什么",
-    "什么是",
-    "如何",
-];
+const EXPLAINED: &[&str] =
+    &["why ", "how do", "how does", "how is", "what is", "what are", "what does", "为什么", "什么是", "如何"];
 const GRAM_WORDS: usize = 5;
 /// From this likeness on, two messages are the same one.
 const LIKENESS_MAX: f64 = 0.7;
@@ -65,7 +54,7 @@ pub fn user_turn_fault(text: &str, before: &Before<'_>) -> Option<&'static str> 
         ("role_flip", &|| assistant::speaks_as_assistant(text, &prose)),
         ("no_message", &|| wrapping::is_no_message(text)),
         ("repeat", &|| repeats(text, before)),
-        ("too_long", &|| Words::of(&prose).len() > WORDS_MAX),
+        ("too_long", &|| length(&prose) > WORDS_MAX),
         ("answers_itself", &|| answers_itself(&prose)),
     ];
     if let Some((name, _)) = own.iter().find(|(_, hits)| hits()) {
@@ -80,6 +69,14 @@ pub fn user_turn_fault(text: &str, before: &Before<'_>) -> Option<&'static str> 
 /// True where nothing is said but thanks or a good-bye.
 pub fn is_thanks(text: &str) -> bool {
     courtesy::is_thanks(text)
+}
+
+/// Returns how many words a text has; of Chinese and the like two characters are about one.
+fn length(text: &str) -> usize {
+    let words = Words::of(text);
+    let characters = words.lengths.iter().filter(|length| **length == 1).count();
+    let is_unspaced = text.len() > 2 * text.chars().count();
+    words.len() - if is_unspaced { characters / 2 } else { 0 }
 }
 
 fn repeats(text: &str, before: &Before<'_>) -> bool {
@@ -217,6 +214,16 @@ mod tests {
             "What if the user wants a refund?",
             "Now sum it up (50 words).",
             "Thanks, now follow up with a more detailed explanation.",
+            "Here's a step-by-step of what I did: I watered, I fed, I waited. What went wrong?",
+            "You're welcome to correct me, but isn't that too much water?",
+            "Let me know if you have any cheaper options for a small balcony.",
+            "Sure. The variety is Brandywine, planted in May in a large clay pot near the kitchen door.",
+            "Answer: I water twice a week. Is that too much?",
+            "I hope this helps: they are planted 40 cm apart.",
+            "(I have about 10 plants, if that matters.)",
+            "So the user manual of my drip kit says 2 litres. Is that enough?",
+            "* one\n* two\nWhich of them?",
+            "(b1) sounds right, why is it better?",
         ] {
             assert_eq!(fault(text), None, "{text}");
         }
@@ -225,6 +232,8 @@ mod tests {
             "以下是我的体检报告：正常",
             "好的，以下是补充信息：我三十岁",
             "用户：张三，年龄：35",
+            "医生建议您说的这种药，我吃过，没有用。",
+            "以下是关于我的情况：三十岁，经常熬夜。需要做检查吗？",
         ] {
             let zh = ["我最近总是头疼，应该吃什么药？"];
             assert_eq!(user_turn_fault(text, &Before { source: &zh, ..Before::default() }), None, "{text}");
@@ -260,6 +269,14 @@ mod tests {
             ("Is there anything else you'd like to know?", "role_flip"),
             ("And mulch?\n\n**Assistant:** Straw does well.", "role_flip"),
             ("And mulch?\n\n### Response\nStraw.", "role_flip"),
+            ("Als KI-Modell habe ich keinen Garten.", "role_flip"),
+            ("Let me know if you need more details!", "role_flip"),
+            ("Thank you, that clears it up.", "thanks_only"),
+            ("¡Muchas gracias, me ha sido muy útil!", "thanks_only"),
+            ("好的，谢谢医生，我会注意的。", "thanks_only"),
+            ("(smiles) And mulch?", "no_message"),
+            ("*Leans back in the chair* And mulch?", "no_message"),
+            ("（叹气）那怎么办？", "no_message"),
             ("建议您多喝水，注意休息。", "role_flip"),
             ("*leans back* And mulch?", "no_message"),
             ("[The user pauses and thinks about it.]", "no_message"),

@@ -24,8 +24,15 @@ static ABOUT: Phrases = Phrases::new(|| {
 });
 
 /// How somebody begins who thinks about what to write.
-const THINKING: &[&str] =
-    &["okay, the user", "ok, the user", "so the user", "the user is asking", "as the user,", "alright, the user"];
+const THINKING: &[&str] = &[
+    "okay, the user",
+    "ok, the user",
+    "so the user wants",
+    "so the user is",
+    "the user is asking",
+    "as the user,",
+    "alright, the user",
+];
 
 /// Returns a message without the quotes around it and its speaker's name before it.
 pub fn user_words(text: &str) -> &str {
@@ -51,18 +58,36 @@ pub fn user_words(text: &str) -> &str {
 
 /// True where a message is no message: a stage direction, words about it, or an object that holds it.
 pub(super) fn is_no_message(text: &str) -> bool {
-    let in_brackets = [('(', ')'), ('（', '）'), ('[', ']'), ('{', '}')].iter().any(|(open, close)| {
-        let inner = text.strip_prefix(*open).and_then(|rest| rest.strip_suffix(*close));
-        inner.is_some_and(|inner| !inner.contains([*open, *close]))
-    });
-    // `*leans back* And then?`
-    let is_acted = text.strip_prefix('*').is_some_and(|rest| {
-        let end = rest.find('*').unwrap_or(0);
-        rest.starts_with(|letter: char| letter.is_lowercase()) && end > 0 && !rest[..end].contains('\n')
-    });
     let lower = text.to_lowercase();
     let thinks = THINKING.iter().any(|opening| lower.starts_with(opening));
-    in_brackets || is_acted || thinks || counts_its_words(text) || ABOUT.occur_in(text)
+    thinks || is_acted(text) || counts_its_words(text) || ABOUT.occur_in(text)
+}
+
+/// True for `*leans back* And then?`, `(smiles) And then?`, `[The user pauses.]`, `{"message": "…"}`; not for what a user adds in brackets.
+fn is_acted(text: &str) -> bool {
+    const ACTED_WORDS_MAX: usize = 4;
+    let marks = [('(', ')'), ('（', '）'), ('[', ']'), ('{', '}'), ('*', '*')];
+    marks.iter().any(|(open, close)| {
+        let Some((inner, rest)) = text.strip_prefix(*open).and_then(|rest| rest.split_once(*close)) else {
+            return false;
+        };
+        let lower = inner.to_lowercase();
+        let mut words = lower.split(|letter: char| !letter.is_alphanumeric());
+        let is_own = words.any(|word| ["i", "my", "we", "our"].contains(&word)) || inner.contains('我');
+        // A list, emphasis and code begin with such marks too.
+        let is_other = inner.starts_with([' ', '*']) || inner.is_empty() || inner.contains('\n');
+        let is_short = inner.split_whitespace().count() <= ACTED_WORDS_MAX && inner.chars().count() <= 40;
+        let is_alone = rest.trim().is_empty();
+        match open {
+            '{' => is_alone && inner.contains(':'),
+            '*' => !is_other && !is_own,
+            _ => {
+                !is_other
+                    && !is_own
+                    && (is_alone || is_short && inner.chars().all(|letter| letter.is_alphabetic() || letter == ' '))
+            }
+        }
+    })
 }
 
 /// True for `… (28 words)` behind about as many: a wish for fifty words is another thing.

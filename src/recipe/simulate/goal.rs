@@ -39,9 +39,14 @@ impl Goal {
         )
     }
 
-    /// Reads a card: the first JSON object in the words that has an intent. Longer lists are cut.
+    /// Reads a card: the last JSON object in the words that has an intent. Longer lists are cut.
     pub fn read(answer: &Answer) -> Option<Self> {
-        let value = (answer.finish == Finish::Complete).then(|| object_with("intent", answer.text())).flatten()?;
+        let value = (answer.finish == Finish::Complete).then(|| object_with(&["intent"], answer.text())).flatten()?;
+        Self::from_json(&value)
+    }
+
+    /// Reads a card as rows hold it, or as a model has written it.
+    pub fn from_json(value: &Value) -> Option<Self> {
         let entry = |value: &Value| {
             let text = value.as_str()?.trim();
             (!text.is_empty() && text.chars().count() <= ENTRY_LETTERS_MAX).then(|| text.to_owned())

@@ -107,7 +107,7 @@ impl Simulate {
                         state.user_turns.push(UserTurn { simulated: Some(thrown), rejected: Vec::new() });
                         return Err(Pause::End(SimulatedEnd::UserStop));
                     }
-                    if state.user_answers.is_empty() {
+                    if turn == source {
                         self.prepare(seed, &digest, answered, state)?;
                     }
                     match self.speak(thrown, turn, seed, answered, state)? {
@@ -152,7 +152,13 @@ impl Simulate {
     /// Finds out who the user is and what it wants. Where no card can be read, it goes on without one.
     fn prepare(&self, seed: &Seed, digest: &Digest, answered: &Answered, state: &mut Simulated) -> Result<(), Pause> {
         let who = seeded("persona", digest.0.to_vec(), self.user.sampling().seed).below(self.personas.len());
-        state.persona = self.personas.get(who).cloned();
+        // Who has been somebody in an earlier run stays the same.
+        let earlier = seed.columns.get("user_persona").and_then(serde_json::Value::as_str).map(str::to_owned);
+        state.persona = earlier.or_else(|| self.personas.get(who).cloned());
+        state.goal = seed.columns.get("user_goal").and_then(Goal::from_json);
+        if state.goal.is_some() {
+            return Ok(());
+        }
         let said = seed.turns.iter().flat_map(|turn| &turn.messages).filter(|message| message.role() == Role::User);
         let said: Vec<&str> = said.map(|message| message.content()).collect();
         let mut was_cut = None;

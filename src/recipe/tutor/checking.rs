@@ -44,7 +44,7 @@ impl Tutor {
                 return made(None, Pairing::Open);
             }
         };
-        let margin = lesson.student_score().map_or(0.0, |score| grade.score - score);
+        let margin = lesson.student_score().map_or(0.0, |score| ((grade.score - score) * 1e6).round() / 1e6);
         // What decides without a judge goes before it. What is not whole teaches nothing as a bad example, and may be endless.
         let refused = match () {
             () if !student.is_whole() => Some("student_not_whole"),

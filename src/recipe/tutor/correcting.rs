@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -6,9 +7,13 @@ use super::super::attempt::{Good, Missing, questions};
 use super::super::screen::ATTEMPTS_MAX;
 use super::{Pause, Tutor, TutoredEnd};
 use crate::conversation::{Dialogue, Fence, Flaw, Grade, Lane, Lesson, Message, Remedy, Role, Slot};
-use crate::recipe::Answered;
+use crate::quality::Words;
 use crate::recipe::judge::{fence_around, transcript};
+use crate::recipe::{Answered, Seen};
 
+/// An edit of an answer with so many words keeps at least this share of them.
+const KEPT_SHARE_MIN: f64 = 0.3;
+const KEPT_WORDS_MIN: usize = 12;
 /// The fault of a correction that is the student's own answer again.
 const UNCHANGED: &str = "unchanged";
 /// Attempts at an edit stand behind those at a new answer: these are what `distill` asks, and answered where it has run.
@@ -37,7 +42,10 @@ impl Tutor {
         for remedy in remedies {
             let edited = grade.filter(|_| *remedy == Remedy::Revise);
             let first = Slot { attempt: if edited.is_some() { FIRST_EDIT } else { 0 }, ..Slot::main(turn) };
-            let wrong = |text: &str| fault_of_correction(text, student.text(), edited);
+            let wrong = |seen: &Seen| {
+                let fault = || fault_of_correction(seen.answer.text(), student.text(), edited);
+                *seen.tutored.fault.get_or_init(fault)
+            };
             match self.screen.attempt(&self.cast.teacher, first, heard, dialogue, answered, &wrong) {
                 Ok(Good { slot, .. }) => return Ok((*remedy, slot)),
                 // The teacher itself says nothing else.
@@ -85,10 +93,38 @@ fn fault_of_correction(text: &str, student: &str, edited: Option<&Grade>) -> Opt
     if Fence::has_marks(text) {
         return Some("marks_left");
     }
+    if is_presented(text, student) {
+        return Some("presented");
+    }
+    if kept_share(text, student) < KEPT_SHARE_MIN {
+        return Some("no_edit");
+    }
     // The words behind which something is missing stay, and so do those that a fix only adds to.
     let count = |text: &str, flaw: &Flaw| text.matches(&flaw.quote).count();
     let is_left = |flaw: &Flaw| {
         !flaw.is_omission() && !flaw.fix.contains(&flaw.quote) && count(text, flaw) >= count(student, flaw)
     };
     (!grade.flaws.is_empty() && grade.flaws.iter().all(is_left)).then_some("errors_left")
+}
+
+/// True where an edit stands in quotes or in a fence, or behind an introduction, that the student's answer has not.
+fn is_presented(text: &str, student: &str) -> bool {
+    let (text, student) = (text.trim(), student.trim());
+    let wrapped = ["\"", "“", "```"].iter().any(|mark| text.starts_with(mark) && !student.starts_with(mark));
+    let first = text.lines().next().unwrap_or_default();
+    let lower = first.to_lowercase();
+    let speaks_of_it = ["corrected", "revised", "edited", "correction", "修改", "更正", "修正", "改正"];
+    let introduces = first.ends_with([':', '：']) && speaks_of_it.iter().any(|word| lower.contains(word));
+    wrapped || introduces && !student.starts_with(first)
+}
+
+/// Returns which share of the student's words stand in the edit too.
+fn kept_share(text: &str, student: &str) -> f64 {
+    let there: HashSet<u32> = Words::of(text).ids.into_iter().collect();
+    let words = Words::of(student).ids;
+    // Of a few words all may be wrong.
+    if words.len() < KEPT_WORDS_MIN {
+        return 1.0;
+    }
+    words.iter().filter(|word| there.contains(word)).count() as f64 / words.len() as f64
 }

@@ -107,21 +107,28 @@ fn read(said: &Answer, answer: &str) -> Result<Grade, GradeFault> {
     if said.finish != Finish::Complete {
         return Err(fault(said.finish.name(), "it is not whole"));
     }
-    let value =
-        object_with("score", said.text()).ok_or_else(|| fault("no_json", "there is no JSON object with a score"))?;
+    let value = object_with(&["score", "verdict"], said.text())
+        .ok_or_else(|| fault("no_json", "there is no JSON object with a score and a verdict"))?;
     let score = number(&value["score"]).filter(|score| (1.0..=10.0).contains(score));
     let score = score.ok_or_else(|| fault("score", "`score` must be a number from 1 to 10"))?;
-    let verdict = value["verdict"].as_str().map(|verdict| verdict.trim().to_lowercase()).unwrap_or_default();
+    let verdict = value["verdict"].as_str().unwrap_or_default();
+    let verdict = verdict.trim_matches(|letter: char| !letter.is_alphabetic()).to_lowercase();
     let verdict = Remedy::ALL.iter().find(|(name, _)| *name == verdict).map(|(_, remedy)| *remedy);
     let verdict = verdict.ok_or_else(|| fault("verdict", "`verdict` must be keep, revise or rewrite"))?;
     let mut flaws = Vec::new();
-    for error in value["errors"].as_array().into_iter().flatten().take(FLAWS_MAX) {
+    let errors: &[Value] = match &value["errors"] {
+        Value::Array(errors) => errors,
+        error @ Value::Object(_) => std::slice::from_ref(error),
+        Value::Null => &[],
+        _ => return Err(fault("errors", "`errors` must be a list")),
+    };
+    for error in errors.iter().take(FLAWS_MAX) {
         let text = |name: &str| error[name].as_str().unwrap_or_default().trim();
         if text("fix").chars().count() > FLAW_LETTERS_MAX {
             return Err(fault("fix", "a fix is too long; say what should stand there instead of the quote alone"));
         }
         let is_short = text("quote").chars().count() <= FLAW_LETTERS_MAX;
-        let Some(quote) = Some(text("quote")).filter(|_| is_short).and_then(|quote| standing_in(answer, quote)) else {
+        let Some(quote) = Some(text("quote")).filter(|_| is_short).and_then(|quote| quoted_in(answer, quote)) else {
             let shown: String = text("quote").chars().take(120).collect();
             let why = format!("the words \"{shown}\" do not stand in the answer; a quote is copied letter for letter");
             return Err(fault("quote", &why));
@@ -134,7 +141,12 @@ fn read(said: &Answer, answer: &str) -> Result<Grade, GradeFault> {
 }
 
 fn number(value: &Value) -> Option<f64> {
-    value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())
+    value.as_f64().or_else(|| value.as_str()?.split('/').next()?.trim().parse().ok())
+}
+
+/// Returns the place in a text where a quote stands, which may have been put into quotes of its own.
+fn quoted_in<'a>(text: &'a str, quote: &str) -> Option<&'a str> {
+    standing_in(text, quote).or_else(|| standing_in(text, quote.trim_matches(['"', '“', '”', '\'', '`'])))
 }
 
 /// Returns the place in a text where these words stand, letter for letter but for the width of its white space.
@@ -213,10 +225,12 @@ mod tests {
         for (text, expected) in [
             ("It is fine.", "no_json"),
             (r#"{"verdict": "keep"}"#, "no_json"),
+            (r#"{"score": "5/10", "errors": {"quote": "'90 °C'"}, "verdict": "Revise."}"#, "read"),
+            (r#"{"score": 5, "errors": "90", "verdict": "revise"}"#, "errors"),
             (r#"{"score": 0, "verdict": "keep"}"#, "score"),
             (r#"{"score": 11, "verdict": "keep"}"#, "score"),
             (r#"{"score": "high", "verdict": "keep"}"#, "score"),
-            (r#"{"score": 5}"#, "verdict"),
+            (r#"{"score": 5}"#, "no_json"),
             (r#"{"score": 5, "verdict": "burn"}"#, "verdict"),
             (r#"{"score": "5", "verdict": "rewrite"}"#, "read"),
         ] {

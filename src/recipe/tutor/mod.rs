@@ -108,6 +108,8 @@ pub(super) struct Notes {
     grade: OnceCell<Result<Grade, GradeFault>>,
     /// Of a student's: they are those of its answer before.
     is_repeated: OnceCell<bool>,
+    /// Of a correction: what makes it none.
+    fault: OnceCell<Option<&'static str>>,
     /// Of a correction: it is other words than the student's.
     differs: OnceCell<bool>,
 }

@@ -73,6 +73,8 @@ pub enum TutoredEnd {
 
 /// A student whose answers are broken, or say the same again, so many turns in a row has collapsed: there is nothing to correct.
 const BROKEN_MAX: u32 = 3;
+/// Shorter answers ("Yes, it is.") may well be given twice.
+const SAME_WORDS_MIN: usize = 8;
 /// What it is called that a student says its last answer again, as in the gate.
 const REPEATS: &str = "echo";
 
@@ -197,7 +199,12 @@ impl Tutor {
     /// True where the student says what it has said before, though it may never have heard it: its answer was corrected.
     fn says_again(&self, heard: &[Arc<Message>], student: &Answer, own: Option<&Answer>) -> bool {
         let user = heard.last().map_or("", |message| message.content());
-        self.screen.gate.is_some() && own.is_some_and(|own| says_again(user, student.text(), own.text()))
+        let is_same = |own: &Answer| {
+            let text = student.text().trim();
+            text == own.text().trim() && text.split_whitespace().count() >= SAME_WORDS_MIN
+        };
+        let is_again = |own: &Answer| says_again(user, student.text(), own.text()) || is_same(own);
+        self.screen.gate.is_some() && own.is_some_and(is_again)
     }
 
     /// Has the student's answer graded, corrected and checked, as far as that goes.
