@@ -316,4 +316,16 @@ mod tests {
             assert_eq!(user_words(text), expected);
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_message_stops_it(text in "([*(\\[{)\\]}\"“”:：!！,，?？`#<> \n]|sure|user|assistant|answer|thanks|好的|谢谢|建议您|[0-9a-zé你ß]){0,40}") {
+            let said = [text.as_str()];
+            let before = Before { source: &[FIRST], simulated: &said, goal: &text, heard: &text };
+            let words = user_words(&text);
+            proptest::prop_assert!(text.contains(words));
+            user_turn_fault(words, &before);
+            is_thanks(words);
+        }
+    }
 }
