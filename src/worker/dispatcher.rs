@@ -105,6 +105,8 @@ pub(super) struct Dispatcher<'a> {
     pub(super) observer: &'a mut dyn Observer,
     next_session: u64,
     pub(super) commits_pending: usize,
+    /// How many conversations may be open, and how many answers in flight or on their way to the disk.
+    window: usize,
     /// True once an answer, of this run or an earlier one, has shown that the server takes such questions.
     pub(super) is_proven: bool,
     pub(super) refused_from_start: u32,
@@ -152,6 +154,7 @@ impl<'a> Dispatcher<'a> {
             observer,
             next_session: 0,
             commits_pending: 0,
+            window: 0,
             is_proven: false,
             refused_from_start: 0,
             forbidden: 0,
@@ -169,9 +172,9 @@ impl<'a> Dispatcher<'a> {
     fn admit(&mut self, sessions: &mut JoinSet<SessionEnd>) -> Result<(), WorkerError> {
         let slots: usize = self.lines.values().map(Line::limit).sum();
         self.occupancy.on_limit(slots, Instant::now());
-        let window = slots + (slots / 4).max(4);
+        self.window = slots + (slots / 4).max(4);
         self.is_looking = false;
-        while self.chains.len() < window && self.stopping.is_none() {
+        while self.chains.len() < self.window && self.stopping.is_none() {
             let row = match self.rows.as_mut().and_then(Iterator::next).transpose().map_err(WorkerError::Order)? {
                 Some(Admit::Row(row)) => row,
                 Some(Admit::Later) => {
@@ -201,7 +204,11 @@ impl<'a> Dispatcher<'a> {
         }
         let now = Instant::now();
         self.send_probes(now);
-        while let Some((fingerprint, replica)) = self.next_to_send(now) {
+        // What is in flight or not on disk yet is what a crash takes away. A conversation that asks several questions at a time has no
+        // more of it than several conversations that ask one each.
+        while self.calls.len() + self.commits_pending < self.window
+            && let Some((fingerprint, replica)) = self.next_to_send(now)
+        {
             let Some(flight) = self.flights.get_mut(&fingerprint) else { continue };
             flight.sent += 1;
             let (question, worst) = (Arc::clone(&flight.question), flight.worst);

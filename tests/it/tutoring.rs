@@ -369,9 +369,9 @@ fn a_kill_changes_no_byte_and_repeats_no_question() {
     for name in FILES {
         assert_eq!(place.read(&format!("whole/round-1/{name}")), place.read(&format!("killed/round-1/{name}")));
     }
-    // What was in the air at each kill may be asked again, nothing else.
+    // What was in the air or on its way to the disk at each kill may be asked again, nothing else: four and a few.
     assert_eq!(calm.count("repeated"), 0);
-    assert!(slow.count("repeated") <= 3 * 5, "{}", slow.count("repeated"));
+    assert!(slow.count("repeated") <= 3 * (4 + 4), "{}", slow.count("repeated"));
 }
 
 /// Returns how conversations end with this student, or this teacher, and what its server was asked.
