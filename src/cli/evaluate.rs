@@ -12,7 +12,7 @@ use super::model::Found;
 use super::options::{
     DuplicateArgs, JudgeArgs, Options, ReadArgs, RuleArgs, RunArgs, StoreArgs, VerdictArgs, WriteArgs,
 };
-use super::output::{Missing, check_output, check_writable, write_companion};
+use super::output::{Missing, answers_in, check_output, check_writable, write_companion};
 use super::{CliError, CliResult};
 use crate::conversation::{Digest, Mark, Role, Seed};
 use crate::export::{Incomplete, OutputFile, Sink, Unfit, is_directory};
@@ -291,9 +291,7 @@ impl Writing<'_> {
 
     fn marks(&self, seed: &Seed) -> Result<Vec<Mark>, CliError> {
         let mut replay = Replay::new(self.recipe, seed);
-        replay.advance(|fingerprint, _| -> Result<_, CliError> {
-            Ok(self.store.answer(fingerprint)?.map(|stored| stored.answer))
-        })?;
+        replay.advance(answers_in(self.store))?;
         Ok(self.recipe.marks(seed, replay.answered()))
     }
 }

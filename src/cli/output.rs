@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::error::{CliError, exit_code};
 use super::first_pass::{Row, Rows};
 use super::options::Options;
-use crate::conversation::{ConversationKey, Dialogue, Fingerprint, Outcome, Price, Role, Seed};
+use crate::conversation::{Answer, ConversationKey, Dialogue, Fingerprint, Outcome, Price, Role, Seed, Slot};
 use crate::dataset::expand;
 use crate::export::{
     Format, Incomplete, OutputError, OutputFile, Sink, Unfit, incomplete_row, is_directory, pairs, record,
@@ -180,10 +181,7 @@ impl Writer<'_> {
 
     fn replay(&self, seed: &Seed) -> Result<Ended, CliError> {
         let mut replay = Replay::new(self.recipe, seed);
-        let mut stored = |fingerprint: &_, _| -> Result<_, CliError> {
-            Ok(self.store.answer(fingerprint)?.map(|stored| stored.answer))
-        };
-        match replay.advance(&mut stored)? {
+        match replay.advance(answers_in(self.store))? {
             Progress::Done(Outcome::Complete(dialogue)) => Ok(Ended::new(dialogue, None)),
             Progress::Done(Outcome::Stopped { dialogue, turn, reason }) => {
                 Ok(Ended::new(dialogue, Some(("stopped", format!("turn {}: {reason}", turn + 1)))))
@@ -198,8 +196,7 @@ impl Writer<'_> {
     /// Returns why a conversation has open questions, and whether asking again may help: a failure that the store
     /// knows, or nobody asked yet.
     fn unanswered(&self, seed: &Seed) -> Result<(&'static str, String, bool), CliError> {
-        let key = ConversationKey::new(self.recipe.settings(), &seed.digest());
-        Ok(match self.store.state(&key)?.map(|state| state.status) {
+        Ok(match status_of(self.store, self.recipe, seed)? {
             Some(Status::Failed { turn, reason, permanent }) => {
                 ("failed", format!("turn {}: {reason}", turn + 1), !permanent)
             }
@@ -306,6 +303,17 @@ impl Missing {
     }
 }
 
+/// Looks answers up for a replay.
+pub fn answers_in(store: &dyn Reader) -> impl Fn(&Fingerprint, Slot) -> Result<Option<Arc<Answer>>, CliError> {
+    move |fingerprint, _| Ok(store.answer(fingerprint)?.map(|stored| stored.answer))
+}
+
+/// Returns how a conversation stands, where the store knows.
+pub fn status_of(store: &dyn Reader, recipe: &dyn Recipe, seed: &Seed) -> Result<Option<Status>, CliError> {
+    let key = ConversationKey::new(recipe.settings(), &seed.digest());
+    Ok(store.state(&key)?.map(|state| state.status))
+}
+
 /// Returns why a conversation has open questions, as a code and in full: its context is full, something else failed for good, or
 /// `stop`.
 pub fn why_open(
@@ -314,8 +322,7 @@ pub fn why_open(
     seed: &Seed,
     stop: &'static str,
 ) -> Result<(&'static str, String), CliError> {
-    let key = ConversationKey::new(recipe.settings(), &seed.digest());
-    Ok(match store.state(&key)?.map(|state| state.status) {
+    Ok(match status_of(store, recipe, seed)? {
         Some(Status::Failed { reason, .. }) if reason.split(": ").any(|part| part == "context") => ("context", reason),
         Some(Status::Failed { reason, .. }) => ("failed", reason),
         _ => (stop, stop.to_owned()),

@@ -74,6 +74,11 @@ impl Screen {
         u32::try_from(tokens).ok()
     }
 
+    /// Returns how many tokens an answer gets that was cut at so many: twice what it was allowed.
+    pub fn room_after(sampling: &Sampling, cut_at: u32) -> u32 {
+        sampling.max_tokens.unwrap_or(cut_at).saturating_mul(2)
+    }
+
     /// Returns whom a further attempt asks: warmer each time, and after a cut with twice the tokens.
     pub fn target(target: &Arc<Target>, attempt: u32, was_cut: Option<u32>) -> Arc<Target> {
         if attempt == 0 {
@@ -84,7 +89,7 @@ impl Screen {
         // Hundredths, so that 0.7 + 0.2 is 0.9 in every request.
         let temperature = ((base + TEMPERATURE_STEP * f64::from(attempt)) * 100.0).round() / 100.0;
         let max_tokens = match was_cut {
-            Some(tokens) => Some(sampling.max_tokens.unwrap_or(tokens).saturating_mul(2)),
+            Some(tokens) => Some(Self::room_after(sampling, tokens)),
             None => sampling.max_tokens,
         };
         let sampling = Sampling { temperature: Some(temperature.min(TEMPERATURE_MAX)), max_tokens, ..sampling.clone() };

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use super::writing::Writing;
 use crate::cli::CliError;
 use crate::cli::engine::Job;
+use crate::cli::output::answers_in;
 use crate::conversation::{DuelEnd, Message, Seed, Turn};
 use crate::recipe::{Compare, ComparedHistory, Judge, Recipe, Replay, Scope, System};
 use crate::report::{ControlReport, ControlsReport, Totals};
@@ -87,9 +88,7 @@ impl Controls {
         let mut scores = Conversations::default();
         for seed in seeds {
             let mut replay = Replay::new(&*self.recipe, seed);
-            replay.advance(|fingerprint, _| -> Result<_, CliError> {
-                Ok(store.answer(fingerprint)?.map(|stored| stored.answer))
-            })?;
+            replay.advance(answers_in(store))?;
             let sides = self.recipe.sides(seed, replay.answered());
             let duels = self.recipe.duels(seed, &sides, replay.answered());
             scores.push(duels.iter().filter_map(|duel| match duel.end {

@@ -7,9 +7,10 @@ use super::systems::Entrant;
 use crate::cli::CliError;
 use crate::cli::evaluate::words_of;
 use crate::cli::judged::JudgedRows;
-use crate::conversation::{ConversationKey, Digest, Duel, DuelEnd, Lane, Line, Message, Record, Seed, Vote, Winner};
+use crate::cli::output::{answers_in, status_of};
+use crate::conversation::{Digest, Duel, DuelEnd, Lane, Line, Message, Record, Seed, Vote, Winner};
 use crate::export::{FORMATS, OutputFile, Sink};
-use crate::recipe::{Compare, Recipe, Replay, Side};
+use crate::recipe::{Compare, Replay, Side};
 use crate::report::{Compared, Comparison};
 use crate::store::{Reader, Status};
 
@@ -119,9 +120,7 @@ impl Writing<'_> {
         for (row, _) in rows {
             let Some(seed) = self.rows.read(*row)? else { continue };
             let mut replay = Replay::new(&*self.recipe, &seed);
-            replay.advance(|fingerprint, _| -> Result<_, CliError> {
-                Ok(self.store.answer(fingerprint)?.map(|stored| stored.answer))
-            })?;
+            replay.advance(answers_in(self.store))?;
             let mut sides = self.recipe.sides(&seed, replay.answered());
             self.give_up(&seed, &mut sides)?;
             let duels = self.recipe.duels(&seed, &sides, replay.answered());
@@ -132,9 +131,8 @@ impl Writing<'_> {
 
     /// Has systems whose questions were refused for good stand without an answer.
     fn give_up(&self, seed: &Seed, sides: &mut [Side]) -> Result<(), CliError> {
-        let key = ConversationKey::new(self.recipe.settings(), &seed.digest());
-        let Some(state) = self.store.state(&key)? else { return Ok(()) };
-        let Status::Failed { reason, permanent: true, .. } = state.status else { return Ok(()) };
+        let status = status_of(self.store, &*self.recipe, seed)?;
+        let Some(Status::Failed { reason, permanent: true, .. }) = status else { return Ok(()) };
         for (number, side) in sides.iter_mut().enumerate() {
             let speaker = format!("{}: ", Lane::System(number as u8).name());
             if let Some((_, reason)) = reason.split_once(&speaker) {

@@ -20,7 +20,7 @@ use super::options::{
     DuplicateArgs, GateArgs, GateProfile, JudgeArgs, Options, ReadArgs, RuleArgs, RunArgs, SamplingArgs, StoreArgs,
     SystemArgs,
 };
-use super::output::{check_directory, check_output};
+use super::output::{answers_in, check_directory, check_output};
 use super::{CliError, CliResult};
 use crate::conversation::{Lane, Question, Sampling, Target};
 use crate::recipe::{History, Progress, Recipe, Replay};
@@ -134,6 +134,7 @@ async fn tutor(args: TutorArgs) -> CliResult {
         engine: &engine,
         options: &options,
         prepared: &prepared,
+        counted_per_turn: passes[0].recipe.calls_per_turn(),
         answered: 0,
         reused: 0,
         elapsed: Duration::ZERO,
@@ -232,6 +233,8 @@ struct Asking<'a> {
     engine: &'a Engine<'a>,
     options: &'a Options,
     prepared: &'a Prepared,
+    /// Calls of a turn by which `prepared` has counted: those of the first pass.
+    counted_per_turn: u32,
     answered: u64,
     reused: u64,
     elapsed: Duration,
@@ -251,9 +254,8 @@ impl Asking<'_> {
             recipe: Arc::clone(&pass.recipe) as Arc<dyn Recipe>,
             seeds: Arc::clone(rows) as Arc<dyn worker::Seeds>,
             rows: Box::new(self.prepared.order(store, &*pass.recipe)?),
-            // They were counted for the first pass, which corrects every turn.
             totals: Totals {
-                turns: totals.turns / u64::from(pass.calls_of_first) * u64::from(pass.recipe.calls_per_turn()),
+                turns: totals.turns / u64::from(self.counted_per_turn) * u64::from(pass.recipe.calls_per_turn()),
                 ..*totals
             },
             retry_failed,
@@ -284,9 +286,7 @@ impl Asking<'_> {
         for row in 0..self.prepared.rows.len() {
             if let Row::Ready(seed) = self.prepared.rows.read(row)? {
                 let mut replay = Replay::new(&*pass.recipe, &seed);
-                let progress = replay.advance(|fingerprint, _| -> Result<_, CliError> {
-                    Ok(store.answer(fingerprint)?.map(|stored| stored.answer))
-                })?;
+                let progress = replay.advance(answers_in(&**store))?;
                 let is_students = |(_, question): &(_, Question)| question.slot.lane == Lane::Student;
                 unasked += u64::from(matches!(progress, Progress::Open(open) if open.iter().any(is_students)));
             }

@@ -29,8 +29,6 @@ pub struct Pass {
     /// Its student's number.
     pub student: usize,
     pub recipe: Arc<Tutor>,
-    /// What a turn takes in the first pass.
-    pub calls_of_first: u32,
 }
 
 /// Returns all passes, in the order in which they are led: round by round, the history whose rows are written first.
@@ -69,15 +67,7 @@ pub fn passes(
             };
             let purpose = if at == 0 { Purpose::Rows } else { Purpose::Scores };
             let recipe = Tutor::new(cast, asked_before, *history, purpose, gate.cloned(), system);
-            let calls_of_first = passes.first().map_or(recipe.calls_per_turn(), |first| first.calls_of_first);
-            passes.push(Pass {
-                round,
-                history: *history,
-                purpose,
-                student: number,
-                recipe: Arc::new(recipe),
-                calls_of_first,
-            });
+            passes.push(Pass { round, history: *history, purpose, student: number, recipe: Arc::new(recipe) });
         }
     }
     Ok(passes)

@@ -75,7 +75,7 @@ fn repair(request: String, said_wrong: &[(&GradeFault, &Arc<Answer>)]) -> Vec<Ar
 fn with_room(grader: &Arc<Target>, was_cut: Option<u32>) -> Arc<Target> {
     let Some(tokens) = was_cut else { return Arc::clone(grader) };
     let sampling = grader.sampling();
-    let max_tokens = Some(sampling.max_tokens.unwrap_or(tokens).saturating_mul(2));
+    let max_tokens = Some(Screen::room_after(sampling, tokens));
     Target::new(grader.model(), grader.dialect(), Sampling { max_tokens, ..sampling.clone() })
 }
 
