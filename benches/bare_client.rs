@@ -22,7 +22,7 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let started = Instant::now();
     let seconds = runtime.block_on(ask(url.clone(), calls, slots, bytes, mode == "stream"));
-    let footprint = cohobate::cli::machine::footprint().expect("/proc");
+    let footprint = cohobate::job::footprint().expect("/proc");
     println!(
         "{{\"elapsed_s\":{:.3},\"busy_s\":{seconds:.3},\"cpu_s\":{:.3},\"memory_peak_bytes\":{}}}",
         started.elapsed().as_secs_f64(),

@@ -4,10 +4,10 @@
 //! The modules in reading order, lowest layer first; `tests/it/layering.rs` holds them to it. ARCHITECTURE.md
 //! tells how they work together.
 
-pub mod cli;
 pub mod conversation;
 pub mod dataset;
 pub mod export;
+pub mod job;
 pub mod model;
 pub mod quality;
 pub mod recipe;

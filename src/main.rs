@@ -1,7 +1,9 @@
 //! The `cohobate` program.
 
+mod cli;
+
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cohobate::cli::main()
+    cli::main()
 }

@@ -1,23 +1,21 @@
-use std::collections::BTreeMap;
-
 use clap::Args;
+use cohobate::export::{Format, Kind, LeftOutKind};
+use cohobate::job::{ConvertReport, ConvertSettings, convert};
+use cohobate::report::words::counted;
 
+use super::CliResult;
 use super::error::exit_code;
-use super::first_pass::{Spool, each_row, open_inputs};
-use super::options::{Options, ReadArgs, StoreArgs, WriteArgs};
-use super::output::{Missing, check_output, check_writable, would_empty, write_companion};
-use super::{CliError, CliResult};
-use crate::dataset::{Problem, RawRow, RowReader};
-use crate::export::{Format, Incomplete, Kind, Sink, Unfit};
-use crate::report::words::counted;
+use super::options::ConvertOptions;
+use super::screen::Screen;
 
-/// Rewrite rows in another format; no model, no store
+/// Rewrite rows in another format; uses no model and no store
 ///
-/// What is said stays as it is, the old answers too; thoughts only where the format has a place for them. A row that the
-/// format cannot hold is listed with its reason in OUT.incomplete.jsonl.
+/// The messages stay as they are, the old answers too; reasoning stays only where the format has a place for it. A row that
+/// the format cannot hold is listed with its reason in OUT.incomplete.jsonl.
 #[derive(Args)]
 pub struct ConvertArgs {
-    /// Files, directories or patterns of conversations, or - for standard input
+    /// Conversations: files, directories, patterns such as data/*.jsonl, or - for standard input. JSONL, JSON, CSV, TSV, Parquet
+    /// and Arrow, also compressed (.gz, .zst, .bz2)
     #[arg(required = true)]
     input: Vec<String>,
 
@@ -27,109 +25,41 @@ pub struct ConvertArgs {
     output: String,
 
     #[command(flatten)]
-    read: ReadArgs,
-
-    #[command(flatten)]
-    write: WriteArgs,
-
-    #[command(flatten)]
-    store: StoreArgs,
-}
-
-/// What became of the rows.
-#[derive(Default)]
-struct Converted {
-    read: u64,
-    written: u64,
-    invalid: u64,
-    left_out: BTreeMap<&'static str, u64>,
-    /// Answers that came with thoughts.
-    thoughts: u64,
+    options: ConvertOptions,
 }
 
 pub fn run(args: ConvertArgs) -> CliResult {
-    let options = Options::resolve(&args.store, &[&args.read, &args.write])?;
-    let (reader, format) = (options.row_reader()?, options.output_format()?);
-    check_output(&args.output, &args.input)?;
-    check_writable(&args.output, format)?;
-    let spool = Spool::temporary()?;
-    let mut output = Sink::create(&args.output, format)?.licensed(options.license(&args.input));
-    let mut missing = Missing::new(&args.output);
-    let mut converted = Converted::default();
-    let mut left = options.limit.unwrap_or(u64::MAX);
-    for source in open_inputs(&args.input, options.threads.unwrap_or_default(), &spool)? {
-        left -= each_row(&source, left, |row| {
-            convert(row, &source.name, &reader, &mut output, &mut missing, &mut converted)
-        })?;
-    }
-    let keeps_old = would_empty(&args.output, converted.written);
-    if !keeps_old {
-        output.finish()?;
-        write_companion(format, &args.output)?;
-    }
-    let listed = missing.finish()?;
-    options.say(&if keeps_old {
-        format!("wrote nothing; {} is left as it was", args.output)
+    let options = args.options.resolve()?;
+    let settings = ConvertSettings { input: options.input(&args.input)?, output: options.output(&args.output)? };
+    let screen = Screen::new(&options);
+    let report = convert(&settings, &screen.context())?;
+    lines(&report, &args.output, settings.output.format).into_iter().for_each(|line| screen.say(line));
+    let invalid = report.counts.of(LeftOutKind::Invalid);
+    Ok(if invalid > 0 { exit_code::INCOMPLETE } else { exit_code::COMPLETE })
+}
+
+fn lines(report: &ConvertReport, output: &str, format: &dyn Format) -> Vec<String> {
+    let counts = &report.counts;
+    let mut lines = vec![if report.kept_old {
+        format!("wrote nothing; {output} is left as it was")
     } else {
-        format!("wrote {}, {} of {}", args.output, counted(converted.written, "row"), converted.read)
-    });
-    if converted.thoughts > 0 && !holds_thoughts(format) {
-        let answers = counted(converted.thoughts, "answer");
-        let name = format.name();
-        options.say(&format!("{answers} without their thoughts: {name} has no place for them, per-turn has"));
+        format!("wrote {output}, {} of {}", counted(counts.written, "row"), counts.read)
+    }];
+    if report.reasoning > 0 && !holds_reasoning(format) {
+        let (answers, name) = (counted(report.reasoning, "answer"), format.name());
+        lines.push(format!("{answers} without reasoning: {name} has no place for it, per-turn has"));
     }
-    for (reason, count) in &converted.left_out {
-        options.say(&format!("left out: {} ({reason})", counted(*count, "row")));
+    for (reason, count) in counts.reasons(LeftOutKind::Unfit) {
+        lines.push(format!("left out: {} ({reason})", counted(count, "row")));
     }
-    if converted.invalid > 0 {
-        options.say(&format!("not read: {}", counted(converted.invalid, "row")));
+    if counts.of(LeftOutKind::Invalid) > 0 {
+        lines.push(format!("invalid: {}", counted(counts.of(LeftOutKind::Invalid), "row")));
     }
-    if let Some(path) = listed {
-        options.say(&format!("listed in {path}"));
-    }
-    Ok(if converted.invalid > 0 { exit_code::INCOMPLETE } else { exit_code::COMPLETE })
+    lines.extend(report.listed.as_ref().map(|listed| format!("listed in {}", listed.path)));
+    lines
 }
 
-fn convert(
-    row: Result<RawRow<'_>, Problem>,
-    source: &str,
-    reader: &RowReader,
-    output: &mut Sink,
-    missing: &mut Missing,
-    converted: &mut Converted,
-) -> Result<(), CliError> {
-    converted.read += 1;
-    let line = row.as_ref().map_or_else(|problem| problem.line, |row| row.line);
-    let read = row.map_err(|problem| problem.reason).and_then(|row| reader.source(row.bytes));
-    let entry = Incomplete { id: None, source, line, kind: "", reason: "", turns_answered: 0, turns: 0 };
-    let row = match read {
-        Ok(row) => row,
-        Err(reason) => {
-            converted.invalid += 1;
-            return missing.add(&Incomplete { kind: "invalid", reason: &reason, ..entry });
-        }
-    };
-    let id = row.id.clone();
-    let fitted = match row.into_record() {
-        Ok(record) => {
-            converted.thoughts += record.lines.iter().filter(|line| line.reasoning.is_some()).count() as u64;
-            output.write(&record)?.map_err(|Unfit(reason)| reason)
-        }
-        Err(reason) => Err(reason),
-    };
-    match fitted {
-        Ok(rows) => {
-            converted.written += rows;
-            Ok(())
-        }
-        Err(reason) => {
-            *converted.left_out.entry(reason).or_default() += 1;
-            missing.add(&Incomplete { id: id.as_deref(), kind: "unfit", reason, ..entry })
-        }
-    }
-}
-
-fn holds_thoughts(format: &dyn Format) -> bool {
+fn holds_reasoning(format: &dyn Format) -> bool {
     format.columns().iter().any(|column| match column.kind {
         Kind::Messages(fields) => fields.iter().any(|(name, _)| *name == "reasoning_content"),
         _ => false,

@@ -1,20 +1,21 @@
 use std::collections::BTreeMap;
-use std::io::Write;
 
 use clap::Args;
+use cohobate::dataset::{Census, Histogram};
+use cohobate::job::inspect;
+use cohobate::report::words::{counted, number};
 use serde_json::{Value, json};
 
+use super::CliResult;
 use super::error::exit_code;
-use super::first_pass::{Spool, each_row, open_inputs};
-use super::options::{Options, ReadArgs, RuleArgs, StoreArgs};
-use super::{CliError, CliResult};
-use crate::dataset::{Census, Histogram};
-use crate::report::words::{counted, number};
+use super::options::InspectOptions;
+use super::screen::{Screen, print};
 
-/// Count what a dataset holds, and what a run would make of it; nothing is asked
+/// Count what a dataset holds, and what a run would make of it; sends no call
 #[derive(Args)]
 pub struct InspectArgs {
-    /// Files, directories or patterns of conversations, or - for standard input
+    /// Conversations: files, directories, patterns such as data/*.jsonl, or - for standard input. JSONL, JSON, CSV, TSV, Parquet
+    /// and Arrow, also compressed (.gz, .zst, .bz2)
     #[arg(required = true)]
     input: Vec<String>,
 
@@ -23,32 +24,13 @@ pub struct InspectArgs {
     json: bool,
 
     #[command(flatten)]
-    read: ReadArgs,
-
-    #[command(flatten)]
-    rule: RuleArgs,
-
-    #[command(flatten)]
-    store: StoreArgs,
+    options: InspectOptions,
 }
 
 pub fn run(args: InspectArgs) -> CliResult {
-    let options = Options::resolve(&args.store, &[&args.read, &args.rule])?;
-    let reader = options.row_reader()?;
-    let spool = Spool::temporary()?;
-    let mut left = options.limit.unwrap_or(u64::MAX);
-    let mut census = Census::default();
-    for source in open_inputs(&args.input, options.threads.unwrap_or_default(), &spool)? {
-        left -= each_row(&source, left, |row| {
-            match row {
-                Ok(row) => census.add(&reader, row.bytes),
-                Err(problem) => census.add_broken(&problem.reason),
-            }
-            Ok(())
-        })?;
-    }
-    let text = if args.json { format!("{:#}", as_json(&census)) } else { as_text(&census) };
-    writeln!(std::io::stdout(), "{text}").map_err(|error| CliError::failure(format!("cannot write: {error}")))?;
+    let options = args.options.resolve()?;
+    let census = inspect(&options.input(&args.input)?, &Screen::new(&options).context())?;
+    print(if args.json { format!("{:#}", as_json(&census)) } else { as_text(&census) })?;
     Ok(if census.invalid.is_empty() { exit_code::COMPLETE } else { exit_code::INCOMPLETE })
 }
 
@@ -58,7 +40,7 @@ fn as_text(census: &Census) -> String {
     let [system, user, assistant, tool] = census.roles.map(number);
     row("rows", number(census.rows));
     row("formats", list(&census.formats));
-    row("user turns", spread(&census.user_turns, "in a row"));
+    row("user turns", spread(&census.user_turns, "per conversation"));
     row("roles", format!("system {system}, user {user}, assistant {assistant}, tool {tool}"));
     row("languages", list(&census.languages));
     row("user text", spread(&census.user_characters, "characters"));
@@ -71,7 +53,7 @@ fn as_text(census: &Census) -> String {
         row("left out", format!("{} ({reason})", counted(*count, "row")));
     }
     for (reason, count) in &census.invalid {
-        row("not read", format!("{}: {reason}", counted(*count, "row")));
+        row("invalid", format!("{}: {reason}", counted(*count, "row")));
     }
     if census.duplicates > 0 {
         row("duplicates", format!("{} like an earlier one", counted(census.duplicates, "conversation")));

@@ -1,17 +1,19 @@
-use std::time::Duration;
+use cohobate::job::JobError;
 
-use crate::report::summary::Footprint;
+/// Sockets take file descriptors; the store and the inputs need some as well.
+const FILES_BESIDES_CALLS: u64 = 128;
 
-/// Returns what this process has used so far, where `/proc` tells (proc(5)).
-pub fn footprint() -> Option<Footprint> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kilobytes: u64 = peak.trim().trim_end_matches("kB").trim().parse().ok()?;
-    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-    // Behind the name, which may hold spaces: fields 3 and on; user and system time are fields 14 and 15.
-    let (_, fields) = stat.rsplit_once(')')?;
-    let ticks = fields.split_ascii_whitespace().skip(11).take(2);
-    let ticks = ticks.map(|field| field.parse::<u64>().ok()).sum::<Option<u64>>()?;
-    // 100 ticks a second on every Linux.
-    Some(Footprint { cpu: Duration::from_millis(ticks * 10), memory_peak_bytes: kilobytes * 1024 })
+/// Raises the process's limit on open files as far as the system allows, and returns how many calls may be in flight.
+/// Fails where more are asked for.
+pub fn raise_file_limit(concurrency: Option<usize>) -> Result<usize, JobError> {
+    // Where the limit cannot be told, the system will say so when it is met.
+    let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(u64::MAX);
+    let calls_max = usize::try_from(files.saturating_sub(FILES_BESIDES_CALLS)).unwrap_or(usize::MAX).max(1);
+    match concurrency {
+        Some(calls) if calls > calls_max => Err(JobError::usage(
+            format!("--concurrency is {calls}, but this system lets a process open {files} files"),
+            format!("lower it to {calls_max}, or raise the limit with `ulimit -n`"),
+        )),
+        _ => Ok(calls_max),
+    }
 }

@@ -2,12 +2,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use clap::Args;
+use cohobate::job::JobError;
+use cohobate::model::mock::{Fault, FaultBy, Mock, MockSettings};
 
+use super::CliResult;
 use super::error::exit_code;
-use super::limits::raise_file_limit;
-use super::{CliError, CliResult};
-use crate::model::mock::{Fault, FaultBy, Mock, MockSettings};
-use crate::report::words;
+use super::machine::raise_file_limit;
+use super::screen::tell;
 
 /// Serve the simulated model over an OpenAI-compatible API
 ///
@@ -23,32 +24,32 @@ pub struct MockArgs {
     #[arg(long, value_name = "MS", default_value_t = 0)]
     latency: u64,
 
-    /// Spread the times lognormally with this sigma, as real servers' are; 0.7 is much [default: even, half to one
-    /// and a half of the mean]
+    /// Draw the times from a lognormal distribution with this sigma, as on real servers; 0.7 is wide [default: uniform, 0.5 to 1.5
+    /// times the mean]
     #[arg(long, value_name = "SIGMA", value_parser = sigma)]
     spread: Option<f64>,
 
-    /// Take so many milliseconds more for each thousand tokens of prompt that are not cached
+    /// Add this many milliseconds for each thousand prompt tokens that are not cached
     #[arg(long, value_name = "MS", default_value_t = 0)]
     prefill: u64,
 
-    /// Have a prefix cache of so many tokens; GET /stats tells its hit rate
+    /// Have a prefix cache of N tokens; GET /stats gives its hit rate
     #[arg(long, value_name = "TOKENS")]
     cache: Option<u64>,
 
-    /// Make each answer exactly so long
+    /// Make each answer exactly N tokens long
     #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     answer: Option<u32>,
 
-    /// Let something go wrong in a share of the requests, such as 500:0.1; may be repeated
+    /// Inject a fault into a share of the requests, such as 500:0.1; may be repeated
     #[arg(long, value_name = "KIND:SHARE")]
     fault: Vec<Fault>,
 
-    /// What decides whether a request meets a fault: its number, or the question, so that it fares the same each time
+    /// What decides whether a request gets a fault: its number, or its question, so that a question fares the same each time
     #[arg(long, value_name = "WHAT", default_value = "number")]
     fault_by: FaultBy,
 
-    /// Know only this model; may be repeated [default: any name]
+    /// Serve only this model; may be repeated [default: any name]
     #[arg(long, value_name = "NAME")]
     model: Vec<String>,
 
@@ -56,42 +57,47 @@ pub struct MockArgs {
     #[arg(long, value_name = "TOKENS", default_value_t = 65_536)]
     context: u64,
 
-    /// Work on so many requests at a time and answer 429 to more
+    /// Process N requests at a time, and answer 429 to more
     #[arg(long, value_name = "N")]
     slots: Option<u64>,
 }
 
 pub fn run(args: &MockArgs) -> CliResult {
-    let settings = MockSettings {
-        latency: Duration::from_millis(args.latency),
-        spread: args.spread,
-        prefill: Duration::from_millis(args.prefill),
-        cache_tokens: args.cache,
-        answer_tokens: args.answer.map(|tokens| tokens as usize),
-        faults: args.fault.clone(),
-        fault_by: args.fault_by,
-        models: args.model.clone(),
-        context_tokens: args.context,
-        slots: args.slots,
-    };
     // As many connections as the system allows.
     let _ = raise_file_limit(None);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| CliError::failure(format!("cannot start: {error}")))?;
-    runtime.block_on(async {
-        let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), args.port);
-        let taken = |error: std::io::Error| {
-            CliError::usage(format!("cannot listen on {address}: {error}"), "choose another --port, or 0 for any")
-        };
-        let mock = Mock::bind(address, settings).await.map_err(taken)?;
-        let address = mock.address().map_err(taken)?;
-        words::tell(format!("listening on http://{address}/v1"));
-        tokio::select! {
-            () = mock.serve() => {}
-            _ = tokio::signal::ctrl_c() => {}
+    let runtime = runtime.map_err(|error| JobError::unexpected(format!("cannot start: {error}")))?;
+    runtime.block_on(serve(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), args.port), args.settings()))
+}
+
+impl MockArgs {
+    fn settings(&self) -> MockSettings {
+        MockSettings {
+            latency: Duration::from_millis(self.latency),
+            spread: self.spread,
+            prefill: Duration::from_millis(self.prefill),
+            cache_tokens: self.cache,
+            answer_tokens: self.answer.map(|tokens| tokens as usize),
+            faults: self.fault.clone(),
+            fault_by: self.fault_by,
+            models: self.model.clone(),
+            context_tokens: self.context,
+            slots: self.slots,
         }
-        Ok(exit_code::COMPLETE)
-    })
+    }
+}
+
+async fn serve(address: SocketAddr, settings: MockSettings) -> CliResult {
+    let taken = |error: std::io::Error| {
+        JobError::usage(format!("cannot listen on {address}: {error}"), "choose another --port, or 0 for any")
+    };
+    let mock = Mock::bind(address, settings).await.map_err(taken)?;
+    tell(format!("listening on http://{}/v1", mock.address().map_err(taken)?));
+    tokio::select! {
+        () = mock.serve() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    Ok(exit_code::COMPLETE)
 }
 
 fn sigma(text: &str) -> Result<f64, &'static str> {

@@ -1,45 +1,42 @@
-//! The command line: arguments → settings → run → exit code. One file a command.
+//! The command line: arguments → settings → job → exit code. One file for each command.
 
 mod agreement;
+mod choices;
 mod compare;
 mod convert;
 mod distill;
-mod engine;
 mod environment;
 mod error;
 mod evaluate;
 mod export;
 mod filter;
-mod first_pass;
 mod inspect;
-mod judged;
-mod limits;
-/// What a process uses of its machine.
-pub mod machine;
+mod line;
+mod machine;
 mod mock;
-mod model;
 mod options;
-mod output;
 mod plan;
-mod recipe;
+mod progress;
+mod screen;
+mod settings;
 mod signals;
 mod simulate;
 mod status;
-mod store;
+mod stopped;
+mod time;
 mod tutor;
 mod verify;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use cohobate::job::{ErrorKind, JobError};
 
-use error::CliError;
+use error::{code_of, exit_code};
+use screen::tell;
 
-use crate::report::words;
-pub use error::exit_code;
-
-/// Distils multi-turn conversations: keeps every user turn, lets a teacher model write every assistant turn anew,
-/// and never loses or repeats a paid answer.
+/// Distils multi-turn conversations: keeps every user turn, has a teacher model regenerate every assistant turn, and never
+/// loses or repeats a paid answer.
 #[derive(Parser)]
 #[command(name = "cohobate", version, max_term_width = 100, after_help = exit_code::HELP)]
 struct Cli {
@@ -49,54 +46,58 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    Distill(distill::DistillArgs),
-    Plan(plan::PlanArgs),
-    Export(export::ExportArgs),
+    Distill(Box<distill::DistillArgs>),
+    Plan(Box<plan::PlanArgs>),
+    Export(Box<export::ExportArgs>),
     Convert(convert::ConvertArgs),
     Inspect(inspect::InspectArgs),
     Filter(filter::FilterArgs),
-    Evaluate(evaluate::EvaluateArgs),
+    Evaluate(Box<evaluate::EvaluateArgs>),
     Compare(Box<compare::CompareArgs>),
     Agreement(agreement::AgreementArgs),
     Simulate(Box<simulate::SimulateArgs>),
     Tutor(Box<tutor::TutorArgs>),
     Status(status::StatusArgs),
-    Verify(verify::VerifyArgs),
+    Verify(Box<verify::VerifyArgs>),
     Mock(mock::MockArgs),
 }
 
+/// What every command returns: an exit code, or why it failed.
+type CliResult = Result<u8, JobError>;
+
 /// Runs the program and returns its exit code.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let result = match cli.command {
-        Command::Distill(args) => distill::run(args),
-        Command::Plan(args) => plan::run(args),
-        Command::Export(args) => export::run(args),
-        Command::Convert(args) => convert::run(args),
-        Command::Inspect(args) => inspect::run(args),
-        Command::Filter(args) => filter::run(args),
-        Command::Evaluate(args) => evaluate::run(args),
-        Command::Compare(args) => compare::run(*args),
-        Command::Simulate(args) => simulate::run(*args),
-        Command::Tutor(args) => tutor::run(*args),
-        Command::Agreement(args) => agreement::run(&args),
-        Command::Status(args) => status::run(args),
-        Command::Verify(args) => verify::run(args),
-        Command::Mock(args) => mock::run(&args),
-    };
-    match result {
+    let matches = line::hide_without_effect(Cli::command()).get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    match cli.command.run() {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            if !error.message.is_empty() {
-                words::tell(format!("error: {}", error.message));
-                if let Some(hint) = &error.hint {
-                    words::tell(format!("hint: {hint}"));
-                }
+            if error.kind != ErrorKind::OutputClosed {
+                tell(format!("error: {error}"));
+                error.hint.iter().for_each(|hint| tell(format!("hint: {hint}")));
             }
-            ExitCode::from(error.code)
+            ExitCode::from(code_of(&error))
         }
     }
 }
 
-/// What every command returns: an exit code, or a message with one.
-type CliResult = Result<u8, CliError>;
+impl Command {
+    fn run(self) -> CliResult {
+        match self {
+            Command::Distill(args) => distill::run(*args),
+            Command::Plan(args) => plan::run(*args),
+            Command::Export(args) => export::run(*args),
+            Command::Convert(args) => convert::run(args),
+            Command::Inspect(args) => inspect::run(args),
+            Command::Filter(args) => filter::run(args),
+            Command::Evaluate(args) => evaluate::run(*args),
+            Command::Compare(args) => compare::run(*args),
+            Command::Simulate(args) => simulate::run(*args),
+            Command::Tutor(args) => tutor::run(*args),
+            Command::Agreement(args) => agreement::run(&args),
+            Command::Status(args) => status::run(args),
+            Command::Verify(args) => verify::run(*args),
+            Command::Mock(args) => mock::run(&args),
+        }
+    }
+}

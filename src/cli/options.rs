@@ -3,29 +3,21 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use clap::Args;
+use cohobate::dataset::{
+    DoubleUser, Duplicates, EmptyUser, Greeting, Media, MiddleSystem, Placeholders, Threads, Tools,
+};
+use cohobate::job::JobError;
+use cohobate::model::Profile;
 use serde::{Deserialize, Serialize};
 
-use super::error::CliError;
-use super::limits::raise_file_limit;
-use super::model::Profile;
+use super::choices::{Concurrency, GateProfile, Keep, OrphanRule, Per, named};
+use super::progress::ProgressMode;
 use super::signals::StopSignal;
-use crate::conversation::Sampling;
-use crate::dataset::{
-    self, DoubleUser, Duplicates, EmptyUser, FORMATS, Fill, Greeting, Media, MiddleSystem, ON_REQUEST,
-    ParseMappingError, Placeholders, RowReader, Rules, Shape, Threads, Tools,
-};
-use crate::export;
-use crate::model::PaceLimits;
-use crate::quality::{self, Gate};
-use crate::report::{ProgressMode, words};
 
 /// The configuration file that is read when none is named.
 const CONFIG_FILE: &str = "cohobate.toml";
-/// Where the store is when nobody says otherwise.
-const STORE: &str = ".cohobate";
 
 /// Some options as they were given on the command line.
 pub trait Group {
@@ -52,7 +44,7 @@ macro_rules! option_groups {
             }
         )*
 
-        /// Every option there is, from wherever it was given. Nothing is checked against the world yet.
+        /// Every option, from the command line or the configuration file.
         #[derive(Clone, Debug, Default, Deserialize)]
         #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
         pub struct Options {
@@ -66,17 +58,25 @@ macro_rules! option_groups {
 }
 
 option_groups! {
-    /// Options of every command that has a store.
+    /// Where options that are not on the command line come from.
     #[command(next_help_heading = "Store, configuration and display")]
-    StoreArgs {
+    ConfigArgs {
         /// Read options and model profiles from this file [default: cohobate.toml, where it exists]
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
+    }
 
-        /// Keep answers in this directory [default: .cohobate]
+    /// Where answers are stored.
+    #[command(next_help_heading = "Store, configuration and display")]
+    StoreArgs {
+        /// Store answers in this directory [default: .cohobate]
         #[arg(long, value_name = "DIR")]
         store: PathBuf,
+    }
 
+    /// Options that decide what is shown while a command works.
+    #[command(next_help_heading = "Store, configuration and display")]
+    DisplayArgs {
         /// How to show progress and messages: auto, plain, json or none [default: auto]
         #[arg(long, value_name = "MODE")]
         progress: ProgressMode,
@@ -89,15 +89,15 @@ option_groups! {
     /// Options that decide what is read.
     #[command(next_help_heading = "What is read")]
     ReadArgs {
-        /// Take every row for this shape instead of recognising each [default: each on its own]
+        /// Read every row in this format [default: each row's format is recognised]
         #[arg(long, value_name = "NAME")]
         format: String,
 
-        /// Read a list that has its own names, such as role=from,content=value or messages=dialog,role=who,content=says
+        /// Read a list of messages with other names, such as role=from,content=value or messages=dialog,role=who,content=says
         #[arg(long, value_name = "NAMES", conflicts_with = "format")]
         map: String,
 
-        /// Of a tree of messages: best, the thread with the best ranks, or all [default: best]
+        /// For trees of messages: best, the thread with the best ranks, or all [default: best]
         #[arg(long, value_name = "WHICH", value_parser = named::<Threads>)]
         threads: Threads,
 
@@ -106,10 +106,10 @@ option_groups! {
         limit: u64,
     }
 
-    /// Options that decide how oddities of rows are met.
+    /// Options that decide how irregular rows are handled.
     #[command(next_help_heading = "What is read")]
     RuleArgs {
-        /// What the assistant says before the first user: keep it as context, or drop it [default: keep]
+        /// A greeting of the assistant before the first user message: keep it as context, or drop it [default: keep]
         #[arg(long, value_name = "RULE", value_parser = named::<Greeting>)]
         greeting: Greeting,
 
@@ -117,12 +117,12 @@ option_groups! {
         #[arg(long, value_name = "RULE", value_parser = named::<DoubleUser>)]
         double_user: DoubleUser,
 
-        /// A system message behind the first turn: keep it there, fold it into the next user turn, or drop it
+        /// A system message after the first turn: keep it there, fold it into the next user turn, or drop it
         /// [default: keep]
         #[arg(long, value_name = "RULE", value_parser = named::<MiddleSystem>)]
         middle_system: MiddleSystem,
 
-        /// A user turn without words: cut the conversation before it, or skip the row [default: cut]
+        /// An empty user turn: cut the conversation before it, or skip the row [default: cut]
         #[arg(long, value_name = "RULE", value_parser = named::<EmptyUser>)]
         empty_user: EmptyUser,
 
@@ -131,23 +131,23 @@ option_groups! {
         #[arg(long, value_name = "RULE", value_parser = named::<Tools>)]
         tools: Tools,
 
-        /// Rows with images, sounds or films: skip them, or drop all but the text [default: skip]
+        /// Rows with images, audio or video: skip them, or drop all but the text [default: skip]
         #[arg(long, value_name = "RULE", value_parser = named::<Media>)]
         media: Media,
 
-        /// Rows with gaps such as {{name}}: keep or skip them [default: keep]
+        /// Rows with unfilled placeholders such as {{name}}: keep or skip them [default: keep]
         #[arg(long, value_name = "RULE", value_parser = named::<Placeholders>)]
         placeholders: Placeholders,
 
-        /// Fill gaps of users and system messages, such as name=Ada,author=the team
+        /// Fill placeholders in user and system messages, such as name=Ada,author=the team
         #[arg(long, value_name = "NAMES")]
         fill: String,
     }
 
-    /// Options that decide what becomes of duplicates.
+    /// Options that decide what happens to duplicates.
     #[command(next_help_heading = "What is read")]
     DuplicateArgs {
-        /// Rows whose users say what an earlier row's say, but for case and spaces: keep or drop them [default: keep]
+        /// Rows whose user messages equal an earlier row's, apart from case and spaces: keep or drop them [default: keep]
         #[arg(long, value_name = "RULE", value_parser = named::<Duplicates>)]
         duplicates: Duplicates,
     }
@@ -166,22 +166,22 @@ option_groups! {
     }
 
     /// Options that decide which answers are good enough.
-    #[command(next_help_heading = "What is good enough")]
+    #[command(next_help_heading = "Quality gate")]
     GateArgs {
-        /// Judge each answer before the next is built on it, ask again what is bad, cut the conversation where it stays
-        /// bad: off, standard, strict [default: off; filter, simulate, tutor: standard]
+        /// Judge each answer before the next is built on it; retry a rejected answer, and cut the conversation after the third:
+        /// off, standard, strict [default: off; filter, simulate, tutor: standard]
         #[arg(long, value_name = "PROFILE", value_parser = named::<GateProfile>)]
         gate: GateProfile,
 
-        /// Change what rules of the gate lead to, such as `refusal=reject,loop_char=reject@8`
+        /// Change actions and thresholds of the gate's rules, such as `refusal=reject,loop_char=reject@8`
         #[arg(long, value_name = "RULES")]
         rules: String,
     }
 
-    /// Options that decide what remains of a conversation that was cut.
-    #[command(next_help_heading = "What remains")]
+    /// Options that decide which conversations are long enough.
+    #[command(next_help_heading = "Quality gate")]
     RemainArgs {
-        /// Leave out what the gate has cut to fewer turns [default: 1]
+        /// Leave out conversations that the gate has cut to fewer turns [default: 1]
         #[arg(long, value_name = "N")]
         min_turns: u32,
     }
@@ -193,7 +193,7 @@ option_groups! {
         #[arg(long, value_name = "T", allow_negative_numbers = true)]
         temperature: f64,
 
-        /// Sample from the most likely words that make up this share, 0 to 1 [default: the server's]
+        /// Nucleus sampling (top-p), 0 to 1 [default: the server's]
         #[arg(long, value_name = "P", allow_negative_numbers = true)]
         top_p: f64,
 
@@ -209,20 +209,20 @@ option_groups! {
     /// Options that decide what is asked; the same questions need the same options.
     #[command(next_help_heading = "What is asked")]
     QuestionArgs {
-        /// A user's message that refers to what only the replaced answer said: keep and mark it, truncate the
-        /// conversation before it, or rewrite it [default: not looked for]
+        /// User messages that refer to a replaced answer: keep and mark them, truncate the conversation before the first, or
+        /// rewrite them [default: not looked for]
         #[arg(long, value_name = "RULE", value_parser = named::<OrphanRule>)]
         orphans: OrphanRule,
 
-        /// Send each answer's thoughts back with it, as <think>...</think> [default: false]
+        /// Send each answer's reasoning back with it, as <think>...</think> [default: false]
         #[arg(long, num_args = 0, default_missing_value = "true")]
         history_reasoning: bool,
     }
 
-    /// What goes before every conversation; the same questions need the same.
+    /// The system message of every conversation; the same questions need the same.
     #[command(next_help_heading = "What is asked")]
     SystemArgs {
-        /// Put this system message in place of the rows' own; @FILE reads it from a file
+        /// Use this system message in place of the rows' own; @FILE reads it from a file
         #[arg(long, value_name = "TEXT|@FILE")]
         system: String,
     }
@@ -234,10 +234,9 @@ option_groups! {
         #[arg(long, value_name = "MODEL")]
         judge: String,
 
-        /// Ask the judge in the words of this minijinja template
+        /// Use this minijinja template as the judge's prompt
         #[arg(long, value_name = "FILE")]
         prompt: PathBuf,
-
     }
 
     /// Options that decide what a judge judges.
@@ -247,99 +246,98 @@ option_groups! {
         #[arg(long, value_name = "WHAT", value_parser = named::<Per>)]
         per: Per,
 
-        /// Ask for so many verdicts on the same, to see how steady they are [default: 1]
+        /// Ask for N verdicts on each answer, to see how much they vary, 1 to 64 [default: 1]
         #[arg(long, value_name = "N")]
         repeats: u32,
 
-        /// Good answers to the same conversations, by the rows' id [default: the column `reference`]
+        /// Good answers to the same conversations, matched by id [default: the column `reference`]
         #[arg(long, value_name = "FILE")]
         references: String,
     }
 
-    /// Options that decide between several answers to the same.
+    /// Options that choose between several answers to one turn.
     #[command(next_help_heading = "Best of several")]
     SampleArgs {
-        /// Ask for so many answers to each turn; needs --judge or --scorer [default: 1]
+        /// Ask for N answers to each turn and keep the best, 1 to 63; needs --judge or --scorer [default: 1]
         #[arg(long, value_name = "N")]
         samples: u32,
 
-        /// Which of them goes on: best, the one with the highest score [default: best]
-        #[arg(long, value_name = "WHICH", value_parser = named::<Keep>)]
+        /// Which answer is kept: best, the one with the highest score [default: best]
+        #[arg(long, value_name = "WHICH", value_parser = named::<Keep>, hide = true)]
         keep: Keep,
 
-        /// A reward model that scores each of them: NAME@URL; it gets {"messages": [...]} and returns {"score": NUMBER}
+        /// A reward model that scores each answer: NAME@URL; it gets {"messages": [...]} and returns {"score": NUMBER}
         #[arg(long, value_name = "NAME@URL", conflicts_with = "judge")]
         scorer: String,
     }
 
-    /// Options that decide how fast and how long is asked; the answers are the same.
+    /// Options that decide how fast and how long calls are sent; the answers are the same.
     #[command(next_help_heading = "Pace and limits")]
     RunArgs {
-        /// Keep at most so many calls in flight; auto finds what the server takes [default: auto]
+        /// Keep at most N calls in flight; auto finds the server's limit [default: auto]
         #[arg(long, value_name = "N|auto")]
         concurrency: Concurrency,
 
-        /// Send at most so many requests a minute
+        /// Send at most N requests a minute
         #[arg(long, value_name = "N")]
         rpm: u32,
 
-        /// Send and ask for at most so many tokens a minute
+        /// Send and request at most N tokens a minute
         #[arg(long, value_name = "N")]
         tpm: u64,
 
-        /// Spend at most so many dollars, earlier runs of this store included; needs prices and --max-tokens
+        /// Spend at most this many dollars, earlier runs of this store included; needs prices and --max-tokens
         #[arg(long, value_name = "DOLLARS")]
         max_cost: f64,
 
-        /// Send at most so many requests, earlier runs of this store included
+        /// Send at most N requests, earlier runs of this store included
         #[arg(long, value_name = "N")]
         max_requests: u64,
 
-        /// Let the model write at most so many tokens, earlier runs included; needs --max-tokens
+        /// Let models write at most N tokens, earlier runs of this store included; needs --max-tokens
         #[arg(long, value_name = "N")]
         max_output_tokens: u64,
 
-        /// Stop in order when the clock next shows this time
+        /// Stop cleanly at the next HH:MM
         #[arg(long, value_name = "HH:MM")]
         until: String,
 
-        /// Stop in order after this long, such as 8h, 90m, 45s
+        /// Stop cleanly after this time, such as 8h, 90m, 45s
         #[arg(long, value_name = "TIME")]
         time_limit: String,
 
-        /// Stop in order, with exit code 75, on this signal too: USR1 or USR2
+        /// Stop cleanly, with exit code 75, on this signal too: USR1 or USR2
         #[arg(long, value_name = "SIGNAL")]
         stop_signal: StopSignal,
 
-        /// Stop when a server has not answered for this long [default: wait for ever]
+        /// Stop when a server has not answered for this time [default: wait indefinitely]
         #[arg(long, value_name = "TIME")]
         give_up_after: String,
 
-        /// Let the server stream its answers; false asks for each in one piece [default: true]
+        /// Have the server stream its answers; false requests each answer whole [default: true]
         #[arg(long, value_name = "BOOL")]
         stream: bool,
 
-        /// Show each failed call and each change of pace
+        /// Show each failed call and each change of concurrency
         #[arg(short, long, num_args = 0, default_missing_value = "true", conflicts_with = "quiet")]
         verbose: bool,
     }
 }
 
 impl Options {
-    /// Lays the groups that a command takes over the configuration file and checks their ranges.
-    pub fn resolve(store: &StoreArgs, groups: &[&dyn Group]) -> Result<Self, CliError> {
-        let (path, mut table) = read_config(store.config.as_deref())?;
+    /// Applies the groups that a command takes on top of the configuration file, and checks their ranges.
+    fn resolve(config: Option<&Path>, groups: &[&dyn Group]) -> Result<Self, JobError> {
+        let (path, mut table) = read_config(config)?;
         let fault = |error: &str| {
-            CliError::usage(
+            JobError::usage(
                 format!("cannot use the configuration {}: {error}", path.display()),
-                "each option of `cohobate distill --help` below the first group may stand there under its name, and \
-                 [models.NAME] tables",
+                "the file may hold the options of `cohobate distill --help` below the first group, each under its name, \
+                 and [models.NAME] tables",
             )
         };
         if table.contains_key("config") {
             return Err(fault("unknown field `config`"));
         }
-        table.extend(store.table());
         for group in groups {
             table.extend(group.table());
         }
@@ -347,9 +345,9 @@ impl Options {
         options.checked()
     }
 
-    fn checked(self) -> Result<Self, CliError> {
+    fn checked(self) -> Result<Self, JobError> {
         let range = |name: &str, value: Option<f64>, max: f64| match value {
-            Some(value) if !(0.0..=max).contains(&value) => Err(CliError::usage(
+            Some(value) if !(0.0..=max).contains(&value) => Err(JobError::usage(
                 format!("--{name} is {value}, outside of 0 to {max}"),
                 format!("give --{name} a number from 0 to {max}"),
             )),
@@ -357,220 +355,91 @@ impl Options {
         };
         range("temperature", self.temperature, 10.0)?;
         range("top-p", self.top_p, 1.0)?;
-        if self
-            .license
-            .as_ref()
-            .is_some_and(|id| !id.chars().all(|letter| letter.is_ascii_alphanumeric() || "-._".contains(letter)))
-        {
-            return Err(CliError::usage(
-                "--license is no identifier",
-                "write one as the hub has it, such as apache-2.0",
-            ));
+        let is_id = |id: &String| id.chars().all(|letter| letter.is_ascii_alphanumeric() || "-._".contains(letter));
+        if self.license.as_ref().is_some_and(|id| !is_id(id)) {
+            let hint = "write one as the hub has it, such as apache-2.0";
+            return Err(JobError::usage("--license is not an identifier", hint));
         }
         if self.max_tokens == Some(0) {
-            return Err(CliError::usage("--max-tokens is 0", "give it at least 1"));
+            return Err(JobError::usage("--max-tokens is 0", "give it at least 1"));
         }
         Ok(self)
     }
+}
 
-    /// Returns where the store is.
-    pub fn store_path(&self) -> PathBuf {
-        self.store.clone().unwrap_or_else(|| PathBuf::from(STORE))
-    }
+/// Defines the sets of groups that commands take.
+macro_rules! option_sets {
+    ($($(#[$meta:meta])* $set:ident { $($group:ident: $kind:ty,)* })*) => {$(
+        $(#[$meta])*
+        #[derive(Args, Clone, Debug, Default)]
+        pub struct $set {
+            $(#[command(flatten)] $group: $kind,)*
+        }
 
-    /// Returns how fast to ask.
-    pub fn pace(&self) -> Result<PaceLimits, CliError> {
-        let concurrency = self.concurrency.and_then(|concurrency| concurrency.0);
-        Ok(PaceLimits {
-            concurrency,
-            requests_per_minute: self.rpm,
-            tokens_per_minute: self.tpm,
-            calls_max: Some(raise_file_limit(concurrency)?),
-        })
-    }
-
-    /// Returns how rows are read.
-    pub fn row_reader(&self) -> Result<RowReader, CliError> {
-        let shape = match (&self.format, &self.map) {
-            (_, Some(names)) => Some(Shape::Mapped(names.parse().map_err(|error: ParseMappingError| {
-                CliError::usage(format!("--map {names} is no mapping"), error.to_string())
-            })?)),
-            (Some(name), None) => Some(Shape::Named(dataset::named(name).ok_or_else(|| {
-                let known: Vec<&str> = FORMATS.iter().chain(ON_REQUEST).map(|format| format.name()).collect();
-                CliError::usage(format!("there is no format `{name}`"), format!("write one of {}", known.join(", ")))
-            })?)),
-            (None, None) => None,
-        };
-        let rules = Rules {
-            greeting: self.greeting.unwrap_or_default(),
-            double_user: self.double_user.unwrap_or_default(),
-            middle_system: self.middle_system.unwrap_or_default(),
-            empty_user: self.empty_user.unwrap_or_default(),
-            tools: self.tools.unwrap_or_default(),
-            media: self.media.unwrap_or_default(),
-            placeholders: self.placeholders.unwrap_or_default(),
-            fill: match &self.fill {
-                Some(text) => text
-                    .parse::<Fill>()
-                    .map_err(|hint| CliError::usage(format!("--fill {text} names no words"), hint))?,
-                None => Fill::default(),
-            },
-        };
-        // What is cut or rewritten depends on what was replaced.
-        Ok(RowReader { shape, rules, counts_replaced: self.orphans.is_some() })
-    }
-
-    /// Returns the gate, where one is asked for.
-    pub fn gate(&self) -> Result<Option<Gate>, CliError> {
-        self.gate_or(GateProfile::Off)
-    }
-
-    /// Returns the gate, `unnamed` where the person names none.
-    pub fn gate_or(&self, unnamed: GateProfile) -> Result<Option<Gate>, CliError> {
-        let changes = self.rules.as_deref().unwrap_or_default();
-        let profile = match self.gate.unwrap_or(unnamed) {
-            GateProfile::Off if !changes.is_empty() => {
-                return Err(CliError::usage("--rules changes a gate, and there is none", "add --gate standard"));
+        impl $set {
+            /// Returns the options, those of the configuration file included.
+            pub fn resolve(&self) -> Result<Options, JobError> {
+                Options::resolve(self.config.config.as_deref(), &[$(&self.$group),*])
             }
-            GateProfile::Off => return Ok(None),
-            GateProfile::Standard => quality::Profile::Standard,
-            GateProfile::Strict => quality::Profile::Strict,
-        };
-        let gate = Gate::new(profile, changes);
-        gate.map(Some).map_err(|error| CliError::usage(format!("cannot use --rules {changes}"), error.to_string()))
-    }
-
-    /// Returns the format of the output.
-    pub fn output_format(&self) -> Result<&'static dyn export::Format, CliError> {
-        let name = self.to.as_deref().unwrap_or(export::FORMATS[0].name());
-        export::named(name).ok_or_else(|| {
-            let known: Vec<&str> = export::FORMATS.iter().map(|format| format.name()).collect();
-            CliError::usage(format!("there is no output format `{name}`"), format!("write one of {}", known.join(", ")))
-        })
-    }
-
-    /// Returns the licence for a dataset card: the one that was given, or that of the inputs.
-    pub fn license(&self, inputs: &[String]) -> Option<String> {
-        self.license.clone().or_else(|| dataset::license(inputs))
-    }
-
-    /// True where the person wants to see errors only.
-    pub fn is_quiet(&self) -> bool {
-        self.quiet.unwrap_or(false)
-    }
-
-    /// Returns how progress is shown.
-    pub fn progress(&self) -> ProgressMode {
-        if self.is_quiet() { ProgressMode::None } else { self.progress.unwrap_or_default() }
-    }
-
-    /// Returns the sampling parameters.
-    pub fn sampling(&self) -> Sampling {
-        Sampling { temperature: self.temperature, top_p: self.top_p, max_tokens: self.max_tokens, seed: self.seed }
-    }
-
-    /// Prints a line for people, unless they asked for silence.
-    pub fn say(&self, line: &str) {
-        match self.progress() {
-            _ if self.is_quiet() => {}
-            ProgressMode::Json => words::tell(serde_json::json!({"message": line})),
-            _ => words::tell(line),
         }
+    )*};
+}
+
+option_sets! {
+    /// The options of `distill`, which `plan`, `export` and `verify` take too: the whole line can be pasted.
+    DistillOptions {
+        config: ConfigArgs, store: StoreArgs, display: DisplayArgs, read: ReadArgs, rule: RuleArgs,
+        duplicate: DuplicateArgs, write: WriteArgs, gate: GateArgs, remain: RemainArgs, sampling: SamplingArgs,
+        question: QuestionArgs, system: SystemArgs, sample: SampleArgs, judge: JudgeArgs, run: RunArgs,
     }
-}
 
-/// Which of several answers goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Keep {
-    /// The one with the highest score, the first of equal ones.
-    Best,
-}
+    /// The options of `convert`.
+    ConvertOptions { read: ReadArgs, write: WriteArgs, config: ConfigArgs, display: DisplayArgs, }
 
-/// What is judged at a time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Per {
-    /// Each answer.
-    #[default]
-    Turn,
-    /// The conversation as a whole.
-    Dialogue,
-    /// Both.
-    Both,
-}
+    /// The options of `inspect`.
+    InspectOptions { read: ReadArgs, rule: RuleArgs, config: ConfigArgs, }
 
-/// Which gate an answer passes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum GateProfile {
-    /// None.
-    Off,
-    /// What is certainly broken is rejected.
-    Standard,
-    /// Refusals and the like are too.
-    Strict,
-}
-
-/// What becomes of a message that refers to a replaced answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OrphanRule {
-    /// It stays, marked.
-    Keep,
-    /// The conversation ends before it.
-    Truncate,
-    /// The teacher rewrites it.
-    Rewrite,
-}
-
-/// A number of calls in flight, or `auto`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Concurrency(pub Option<usize>);
-
-impl FromStr for Concurrency {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.parse::<usize>() {
-            _ if text == "auto" => Ok(Self(None)),
-            Ok(count @ 1..) => Ok(Self(Some(count))),
-            _ => Err("write a number of at least 1, or auto"),
-        }
+    /// The options of `filter`.
+    FilterOptions {
+        gate: GateArgs, remain: RemainArgs, read: ReadArgs, duplicate: DuplicateArgs, write: WriteArgs,
+        config: ConfigArgs, display: DisplayArgs,
     }
-}
 
-impl Serialize for Concurrency {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            Some(count) => serializer.serialize_u64(count as u64),
-            None => serializer.serialize_str("auto"),
-        }
+    /// The options of `evaluate`.
+    EvaluateOptions {
+        judge: JudgeArgs, verdict: VerdictArgs, write: WriteArgs, read: ReadArgs, rule: RuleArgs,
+        duplicate: DuplicateArgs, run: RunArgs, config: ConfigArgs, store: StoreArgs, display: DisplayArgs,
     }
-}
 
-impl<'de> Deserialize<'de> for Concurrency {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = match toml::Value::deserialize(deserializer)? {
-            toml::Value::String(text) => text,
-            other => other.to_string(),
-        };
-        text.parse().map_err(serde::de::Error::custom)
+    /// The options of `compare`.
+    CompareOptions {
+        judge: JudgeArgs, verdict: VerdictArgs, sampling: SamplingArgs, read: ReadArgs, rule: RuleArgs,
+        duplicate: DuplicateArgs, run: RunArgs, config: ConfigArgs, store: StoreArgs, display: DisplayArgs,
     }
-}
 
-/// Reads a rule by the name that the configuration file gives it, so that the two agree.
-fn named<Rule: serde::de::DeserializeOwned>(text: &str) -> Result<Rule, String> {
-    Rule::deserialize(serde::de::value::StrDeserializer::new(text)).map_err(|error: serde::de::value::Error| {
-        error.to_string().replace("unknown variant", "there is no").replace("expected", "write")
-    })
+    /// The options of `simulate`.
+    SimulateOptions {
+        config: ConfigArgs, store: StoreArgs, display: DisplayArgs, read: ReadArgs, rule: RuleArgs,
+        duplicate: DuplicateArgs, write: WriteArgs, gate: GateArgs, remain: RemainArgs, sampling: SamplingArgs,
+        system: SystemArgs, run: RunArgs,
+    }
+
+    /// The options of `tutor`.
+    TutorOptions {
+        judge: JudgeArgs, read: ReadArgs, rule: RuleArgs, duplicate: DuplicateArgs, gate: GateArgs,
+        sampling: SamplingArgs, system: SystemArgs, run: RunArgs, config: ConfigArgs, store: StoreArgs,
+        display: DisplayArgs,
+    }
+
+    /// The options of `status`.
+    StatusOptions { config: ConfigArgs, store: StoreArgs, display: DisplayArgs, }
 }
 
 /// Returns the configuration and where it is; an empty one where none is named and none is there.
-fn read_config(named: Option<&Path>) -> Result<(PathBuf, toml::Table), CliError> {
+fn read_config(named: Option<&Path>) -> Result<(PathBuf, toml::Table), JobError> {
     let path = named.unwrap_or(Path::new(CONFIG_FILE));
     let fault = |reason: &dyn std::fmt::Display, hint: &str| {
-        CliError::usage(format!("cannot read the configuration {}: {reason}", path.display()), hint)
+        JobError::usage(format!("cannot read the configuration {}: {reason}", path.display()), hint)
     };
     let text = match fs::read_to_string(path) {
         Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => String::new(),
@@ -578,7 +447,7 @@ fn read_config(named: Option<&Path>) -> Result<(PathBuf, toml::Table), CliError>
     };
     let table = text.parse().map_err(|error: toml::de::Error| {
         let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
-        fault(&format!("line {line}: {}", error.message()), "mend that line; TOML wants NAME = VALUE, text in quotes")
+        fault(&format!("line {line}: {}", error.message()), "fix that line; TOML has NAME = VALUE, text in quotes")
     })?;
     Ok((path.to_owned(), table))
 }

@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use super::error::{CliError, exit_code};
-use crate::report::words;
-use crate::worker::Stage;
+use cohobate::job::JobError;
+use cohobate::worker::Stage;
+
+use super::error::exit_code;
+use super::screen::tell;
 
 /// A signal with which a batch scheduler warns before it kills.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -41,7 +43,7 @@ impl FromStr for StopSignal {
     }
 }
 
-/// Turns SIGINT, SIGTERM and SIGHUP into stages: the first stops in order, the second at once. While no call can be
+/// Turns SIGINT, SIGTERM and SIGHUP into stages: the first stops the run cleanly, the second at once. While no call can be
 /// in flight there is nothing to wait for, and the first ends the program.
 pub struct Signals {
     stage: watch::Receiver<Stage>,
@@ -51,7 +53,7 @@ pub struct Signals {
 
 impl Signals {
     /// Begins to listen. Must be called inside the runtime.
-    pub fn listen(warning: Option<StopSignal>) -> Result<Self, CliError> {
+    pub fn listen(warning: Option<StopSignal>) -> Result<Self, JobError> {
         let (sender, stage) = watch::channel(Stage::Go);
         let exit_code = Arc::new(AtomicU8::new(0));
         // 128 and the signal's number, as shells count; a warning leaves the job to be queued again.
@@ -63,7 +65,7 @@ impl Signals {
         for (kind, code) in known.chain(warning) {
             let (sender, exit_code, is_asking) = (sender.clone(), Arc::clone(&exit_code), Arc::clone(&is_asking));
             let mut arrivals =
-                signal(kind).map_err(|error| CliError::failure(format!("cannot listen for signals: {error}")))?;
+                signal(kind).map_err(|error| JobError::unexpected(format!("cannot listen for signals: {error}")))?;
             tokio::spawn(async move {
                 while arrivals.recv().await.is_some() {
                     exit_code.store(code, Ordering::Release);
@@ -79,15 +81,14 @@ impl Signals {
         Ok(Self { stage, exit_code, is_asking })
     }
 
-    /// Returns the stage for the worker to watch; from now on calls may be in flight.
-    pub fn begin_asking(&self) -> watch::Receiver<Stage> {
-        self.is_asking.store(true, Ordering::Release);
+    /// Returns the stage, to be watched.
+    pub fn stage(&self) -> watch::Receiver<Stage> {
         self.stage.clone()
     }
 
-    /// No call is in flight any more.
-    pub fn end_asking(&self) {
-        self.is_asking.store(false, Ordering::Release);
+    /// Returns the switch that is on while calls may be in flight.
+    pub fn is_asking(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.is_asking)
     }
 
     /// Returns the exit code of the signal that came last, 0 where none came.
@@ -96,10 +97,10 @@ impl Signals {
     }
 }
 
-/// Ends the program where it stands. Everything committed is in the journal, outputs are whole or not there.
+/// Ends the program at once. Everything committed is in the journal; outputs appear atomically.
 #[expect(clippy::exit, reason = "a read of standard input or of a large file cannot be interrupted otherwise")]
 fn leave(code: u8) {
-    words::tell("interrupted\nhint: run the same command again to go on");
+    tell("interrupted\nhint: run the same command again to resume");
     std::process::exit(i32::from(code));
 }
 

@@ -1,16 +1,17 @@
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
+use cohobate::conversation::Price;
+use cohobate::job::open_reader;
+use cohobate::report::words::{counted, duration, money, number};
+use cohobate::store::{Run, Spending, Spent, State, Status};
 use serde_json::json;
 
+use super::CliResult;
 use super::error::exit_code;
-use super::options::{Options, StoreArgs};
-use super::{CliError, CliResult, store};
-use crate::conversation::Price;
-use crate::report::words::{counted, duration, money, number};
-use crate::store::{Run, Spending, Spent, State, Status};
+use super::options::{Options, StatusOptions};
+use super::screen::{Screen, print};
 
 /// Show progress, spending, and failures by reason
 #[derive(Args)]
@@ -20,12 +21,12 @@ pub struct StatusArgs {
     json: bool,
 
     #[command(flatten)]
-    store: StoreArgs,
+    options: StatusOptions,
 }
 
 /// Conversations of a store, counted.
 #[derive(Default)]
-struct Census {
+struct StateCounts {
     turns: u64,
     open: u64,
     complete: u64,
@@ -34,21 +35,17 @@ struct Census {
 }
 
 pub fn run(args: StatusArgs) -> CliResult {
-    let options = Options::resolve(&args.store, &[])?;
-    let store = store::open_reader(&options)?;
-    let mut census = Census::default();
-    store.for_each_state(&mut |key, state| census.add(&key.to_string(), &state))?;
+    let options = args.options.resolve()?;
+    let store = open_reader(&options.store_path(), &Screen::new(&options).context())?;
+    let mut counts = StateCounts::default();
+    store.for_each_state(&mut |key, state| counts.add(&key.to_string(), &state))?;
     let (runs, spending) = (store.runs()?, store.spending()?);
-    let text = if args.json {
-        as_json(&census, &runs, &spending, &options)
-    } else {
-        as_text(&census, &runs, &spending, &options)
-    };
-    writeln!(std::io::stdout(), "{text}").map_err(|error| CliError::failure(format!("cannot write: {error}")))?;
+    let word = if args.json { as_json } else { as_text };
+    print(word(&counts, &runs, &spending, &options))?;
     Ok(exit_code::COMPLETE)
 }
 
-impl Census {
+impl StateCounts {
     fn add(&mut self, key: &str, state: &State) {
         self.turns += state.history.len() as u64;
         let reason = match &state.status {
@@ -69,19 +66,19 @@ fn cost(options: &Options, model: &str, spent: &Spent) -> Option<f64> {
     Some(price.cost(&spent.usage()))
 }
 
-fn as_text(census: &Census, runs: &[Run], spending: &Spending, options: &Options) -> String {
-    let failed: u64 = census.reasons.values().map(|(count, _)| count).sum();
+fn as_text(counts: &StateCounts, runs: &[Run], spending: &Spending, options: &Options) -> String {
+    let failed: u64 = counts.reasons.values().map(|(count, _)| count).sum();
     let mut lines = vec![
         format!("store          {} (equal conversations count once)", options.store_path().display()),
         format!(
             "conversations  {} complete, {} open, {} stopped or failed; {} in their histories",
-            number(census.complete),
-            number(census.open),
+            number(counts.complete),
+            number(counts.open),
             number(failed),
-            counted(census.turns, "turn")
+            counted(counts.turns, "turn")
         ),
     ];
-    for (reason, (count, example)) in &census.reasons {
+    for (reason, (count, example)) in &counts.reasons {
         lines.push(format!("  {} × {reason} (such as {})", number(*count), &example[..12]));
     }
     for (model, spent) in spending {
@@ -97,14 +94,18 @@ fn as_text(census: &Census, runs: &[Run], spending: &Spending, options: &Options
         let begun = UNIX_EPOCH + Duration::from_millis(run.started_ms);
         let ago = SystemTime::now().duration_since(begun).unwrap_or_default();
         let answers = counted(run.answers, "answer");
-        lines.push(format!("runs           {}, the last one begun {} ago, {answers}, with", runs.len(), duration(ago)));
+        lines.push(format!(
+            "runs           {}, the last one started {} ago, {answers}, with",
+            runs.len(),
+            duration(ago)
+        ));
         lines.extend(run.settings.entries.iter().map(|(name, value)| format!("  {name} = {value}")));
     }
     lines.join("\n")
 }
 
-fn as_json(census: &Census, runs: &[Run], spending: &Spending, options: &Options) -> String {
-    let reasons: BTreeMap<_, _> = census
+fn as_json(counts: &StateCounts, runs: &[Run], spending: &Spending, options: &Options) -> String {
+    let reasons: BTreeMap<_, _> = counts
         .reasons
         .iter()
         .map(|(reason, (count, example))| (reason, json!({"conversations": count, "example": example})))
@@ -129,8 +130,8 @@ fn as_json(census: &Census, runs: &[Run], spending: &Spending, options: &Options
         })
         .collect();
     let value = json!({
-        "conversations": {"complete": census.complete, "open": census.open},
-        "turns": census.turns, "reasons": reasons, "spending": spending, "runs": runs,
+        "conversations": {"complete": counts.complete, "open": counts.open},
+        "turns": counts.turns, "reasons": reasons, "spending": spending, "runs": runs,
     });
     format!("{value:#}")
 }

@@ -157,16 +157,16 @@ pub struct SourceRow {
 impl SourceRow {
     /// Returns the row as it stands, for another format: nothing is joined, dropped or asked. Fails with a code where
     /// something in it is neither words nor thoughts.
-    pub fn into_record(self) -> Result<Record, &'static str> {
+    pub fn into_record(self) -> Result<Record, Skip> {
         if has_media(&self.columns) {
-            return Err(Skip::Multimodal.name());
+            return Err(Skip::Multimodal);
         }
         let mut lines: Vec<Line> = Vec::new();
         for SourceMessage { role, content, fields, reasoning, is_trained } in self.messages {
             let text = match content {
                 Content::Text(text) => text,
-                Content::UnreadableCall => return Err(Skip::ToolUse.name()),
-                Content::Media(_) => return Err(Skip::Multimodal.name()),
+                Content::UnreadableCall => return Err(Skip::ToolUse),
+                Content::Media(_) => return Err(Skip::Multimodal),
             };
             let role = match role {
                 SourceRole::System => Role::System,

@@ -25,7 +25,7 @@ impl Format for Axolotl {
     fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {
         if !record.lines.last().is_some_and(|last| last.is_trained) {
             // axolotl warns and wastes a row whose last turn cannot be learned.
-            return Err(Unfit("no_answer"));
+            return Err(Unfit::NoAnswer);
         }
         let messages = record.lines.iter().map(|line| {
             let mut message = message(line);

@@ -33,7 +33,7 @@ impl Format for LlamaFactory {
     fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {
         if record.has_masked_answer() {
             // The format has no word for it: the answer would be learned.
-            return Err(Unfit("masked_answer"));
+            return Err(Unfit::MaskedAnswer);
         }
         let (system, turns) = alternating(record)?;
         let system = system.as_ref().map_or("", |system| system.content());

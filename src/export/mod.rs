@@ -21,14 +21,16 @@ mod sink;
 mod strict;
 mod table;
 mod trl;
+mod unfit;
 
 pub use column::{Column, Kind, Leaf};
 pub use file::{OutputError, OutputFile};
-pub use incomplete::{Incomplete, incomplete_row};
+pub use incomplete::{Incomplete, LeftOutKind, incomplete_row};
 pub use lesson::{critique_row, hard_record, lesson_labels, lesson_pair, lesson_record};
 pub use record::{pairs, record};
 pub use sink::{Sink, is_directory};
 pub use table::Table;
+pub use unfit::Unfit;
 
 use std::path::Path;
 
@@ -59,10 +61,6 @@ pub trait Format: Send + Sync {
         None
     }
 }
-
-/// A code that says why a record does not fit a format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unfit(pub &'static str);
 
 /// Every format; the first is the default.
 pub const FORMATS: &[&dyn Format] = &[

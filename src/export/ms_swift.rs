@@ -24,7 +24,7 @@ impl Format for MsSwift {
 
     fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {
         if !record.lines.iter().any(|line| line.is_trained) {
-            return Err(Unfit("no_answer"));
+            return Err(Unfit::NoAnswer);
         }
         let messages = record.lines.iter().map(|line| {
             let mut message = message(line);

@@ -20,7 +20,7 @@ impl Format for OpenAi {
     fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {
         if record.has_masked_answer() {
             // The format has no word for it: the answer would be learned.
-            return Err(Unfit("masked_answer"));
+            return Err(Unfit::MaskedAnswer);
         }
         out.extend_from_slice(b"{\"id\":");
         push(out, &record.id);

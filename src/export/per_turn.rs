@@ -51,6 +51,6 @@ impl Format for PerTurn {
             let row = json!({"id": id, "messages": messages, "meta": record.meta});
             push_row(out, &with_tools(row, record));
         }
-        if out.len() == start { Err(Unfit("no_answer")) } else { Ok(()) }
+        if out.len() == start { Err(Unfit::NoAnswer) } else { Ok(()) }
     }
 }

@@ -31,9 +31,9 @@ impl Format for Dpo {
 
     fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {
         let (prompt, chosen) = last_answer(record)?;
-        let rejected = record.rejected.as_ref().ok_or(Unfit("no_pair"))?;
+        let rejected = record.rejected.as_ref().ok_or(Unfit::NoPair)?;
         if chosen.text() == rejected.text() {
-            return Err(Unfit("same_answers"));
+            return Err(Unfit::SameAnswers);
         }
         let row = json!({
             "id": record.id, "prompt": prompt, "chosen": [thoughtful(chosen)],
@@ -78,7 +78,7 @@ impl Format for Kto {
                 push(last, true, format!("{}#chosen", record.id));
                 push(rejected, false, format!("{}#rejected", record.id));
             }
-            (None, None) => return Err(Unfit("no_label")),
+            (None, None) => return Err(Unfit::NoLabel),
         }
         Ok(())
     }
@@ -89,7 +89,7 @@ fn last_answer(record: &Record) -> Result<(Vec<Value>, &Line), Unfit> {
         Some((last, before)) if last.role() == Role::Assistant && !before.is_empty() => {
             Ok((before.iter().map(message).collect(), last))
         }
-        _ => Err(Unfit("no_answer")),
+        _ => Err(Unfit::NoAnswer),
     }
 }
 

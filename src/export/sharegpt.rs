@@ -19,7 +19,7 @@ impl Format for ShareGpt {
     fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {
         if record.has_masked_answer() {
             // The format has no word for it: the answer would be learned.
-            return Err(Unfit("masked_answer"));
+            return Err(Unfit::MaskedAnswer);
         }
         let conversations = record.lines.iter().map(turn).collect::<Result<Vec<Value>, _>>()?;
         let mut row = json!({"id": record.id, "conversations": conversations, "meta": record.meta});
@@ -37,7 +37,7 @@ pub fn turn(line: &Line) -> Result<Value, Unfit> {
         Role::System => "system",
         Role::User => "human",
         Role::Assistant => match line.message.fields().and_then(|fields| fields.get("tool_calls")) {
-            Some(calls) => return call(line, calls).ok_or(Unfit("call_with_words")),
+            Some(calls) => return call(line, calls).ok_or(Unfit::CallWithWords),
             None => "gpt",
         },
         Role::Tool => "observation",

@@ -46,7 +46,7 @@ impl Sink {
     pub fn write(&mut self, record: &Record) -> Result<Result<u64, Unfit>, OutputError> {
         if matches!(self.target, Target::Shards(_)) && record.uses_tools() {
             // Calls differ from row to row in what they hold; a table's columns cannot.
-            return Ok(Err(Unfit("tools_in_table")));
+            return Ok(Err(Unfit::ToolsInTable));
         }
         self.rows.clear();
         if let Err(unfit) = self.format.write(record, &mut self.rows) {

@@ -21,12 +21,12 @@ pub fn alternating(record: &Record) -> Result<(Option<Arc<Message>>, Vec<Line>),
     for line in lines {
         match line.role() {
             Role::System => asides.push(line.text()),
-            Role::Assistant if turns.is_empty() => return Err(Unfit("assistant_first")),
+            Role::Assistant if turns.is_empty() => return Err(Unfit::AssistantFirst),
             // A call stands where an answer does, its result where a user speaks; neither can be joined to anything.
             _ if line.message.is_tool_use() => {
                 let speaks = |line: &Line| line.role() == Role::Assistant;
                 if !asides.is_empty() || turns.last().is_none_or(|last| speaks(last) == speaks(line)) {
-                    return Err(Unfit("tools_out_of_turn"));
+                    return Err(Unfit::ToolsOutOfTurn);
                 }
                 turns.push(line.clone());
             }
@@ -42,10 +42,10 @@ pub fn alternating(record: &Record) -> Result<(Option<Arc<Message>>, Vec<Line>),
                 let before = if role == Role::User { asides } else { Vec::new() };
                 let text = before.into_iter().chain([line.text()]).collect::<Vec<_>>().join("\n\n");
                 if turns.last().is_some_and(|last| last.role() == Role::Tool && role == Role::User) {
-                    return Err(Unfit("tools_out_of_turn"));
+                    return Err(Unfit::ToolsOutOfTurn);
                 }
                 match turns.last_mut().filter(|last| last.role() == role) {
-                    Some(last) if last.message.is_tool_use() => return Err(Unfit("tools_out_of_turn")),
+                    Some(last) if last.message.is_tool_use() => return Err(Unfit::ToolsOutOfTurn),
                     Some(last) => last.message = Message::new(role, format!("{}\n\n{text}", last.text())),
                     None => turns.push(Line { message: Message::new(role, text), ..line.clone() }),
                 }
@@ -53,10 +53,10 @@ pub fn alternating(record: &Record) -> Result<(Option<Arc<Message>>, Vec<Line>),
         }
     }
     if !asides.is_empty() {
-        return Err(Unfit("system_last"));
+        return Err(Unfit::SystemLast);
     }
     while turns.last().is_some_and(|last| last.role() != Role::Assistant) {
         turns.pop();
     }
-    if turns.is_empty() { Err(Unfit("no_answer")) } else { Ok((system, turns)) }
+    if turns.is_empty() { Err(Unfit::NoAnswer) } else { Ok((system, turns)) }
 }

@@ -25,6 +25,6 @@ impl Format for PromptCompletion {
             let row = json!({"id": id, "prompt": prompt, "completion": [thoughtful(line)], "meta": record.meta});
             push_row(out, &with_tools(row, record));
         }
-        if out.len() == start { Err(Unfit("no_answer")) } else { Ok(()) }
+        if out.len() == start { Err(Unfit::NoAnswer) } else { Ok(()) }
     }
 }

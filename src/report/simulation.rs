@@ -4,7 +4,6 @@ use serde::Serialize;
 
 use super::words::{counted, list, money, number};
 use crate::conversation::{Answer, Price};
-use crate::quality::Words;
 
 /// What came of a simulation: a fold over conversations in the order of their rows.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -80,16 +79,26 @@ pub struct Told<'a> {
     pub reason: &'a str,
     /// Turns that are answered.
     pub turns: u32,
-    /// What the source's users say.
-    pub source: Vec<&'a str>,
-    /// What simulated ones say, with the answer before each.
-    pub simulated: Vec<(&'a str, &'a str)>,
+    /// The messages of the source's users.
+    pub source: Vec<UserMessage<'a>>,
+    /// Those of simulated users, with the answer before each.
+    pub simulated: Vec<(UserMessage<'a>, &'a str)>,
     /// Their moves.
     pub moves: Vec<&'static str>,
     /// Faults of messages that were not taken.
     pub rejected: Vec<&'static str>,
     /// A card was asked for and not read.
     pub goal_unread: bool,
+}
+
+/// A user's message, cut into words.
+pub struct UserMessage<'a> {
+    /// The text.
+    pub text: &'a str,
+    /// How many words it has; a Chinese character is one.
+    pub words: u64,
+    /// A hash of each pair of neighbouring words.
+    pub pairs: Vec<u64>,
 }
 
 impl RoleCost {
@@ -118,14 +127,11 @@ impl RoleCost {
 }
 
 impl UserWords {
-    fn add(&mut self, text: &str) {
-        let words = Words::of(text);
+    fn add(&mut self, message: &UserMessage<'_>) {
         self.messages += 1;
-        self.words += words.len() as u64;
-        for pair in words.grams(2) {
-            self.pairs += 1;
-            self.different.insert(pair);
-        }
+        self.words += message.words;
+        self.pairs += message.pairs.len() as u64;
+        self.different.extend(&message.pairs);
     }
 
     fn finish(&mut self) {
@@ -141,6 +147,11 @@ impl UserWords {
 }
 
 impl SimulationReport {
+    /// A report about these roles, before anything is counted.
+    pub fn new(roles: BTreeMap<&'static str, RoleCost>) -> Self {
+        Self { schema: 1, roles, ..Self::default() }
+    }
+
     /// Counts a conversation.
     pub fn add(&mut self, told: &Told<'_>) {
         self.conversations += 1;
@@ -151,13 +162,13 @@ impl SimulationReport {
         told.rejected.iter().for_each(|rule| *self.rejected.entry(rule).or_default() += 1);
         self.goals_unread += u64::from(told.goal_unread);
         let mut own = HashSet::new();
-        for text in &told.source {
-            self.source.add(text);
-            own.extend(telling(text));
+        for message in &told.source {
+            self.source.add(message);
+            own.extend(telling(message.text));
         }
-        for (text, heard) in &told.simulated {
-            self.simulated.add(text);
-            let said = telling(text);
+        for (message, heard) in &told.simulated {
+            self.simulated.add(message);
+            let said = telling(message.text);
             let heard = telling(heard);
             self.referring_count += u64::from(said.iter().any(|word| heard.contains(word) && !own.contains(word)));
             own.extend(said);

@@ -133,10 +133,10 @@ pub fn summary_json(tally: &Tally, elapsed: Duration, closing: &Closing, exit_co
         "failures": tally.failures, "incomplete": closing.incomplete, "reasons": closing.reasons,
         "quality": closing.quality, "left_out": left_out, "changed": closing.changed, "output": file(&closing.written), "listed": file(&closing.listed),
         "unusable": closing.unusable, "hint": closing.hint,
-        "efficiency": tally.bound.map(|bound| bound.efficiency()),
-        "bound": tally.bound.map(|bound| json!({
-            "bound_s": bound.duration().as_secs_f64(), "busy_s": bound.busy.as_secs_f64(), "slots": bound.slots,
-            "longest_chain_s": bound.longest_chain.as_secs_f64(), "asking_s": bound.elapsed.as_secs_f64(),
+        "efficiency": tally.efficiency.map(|efficiency| efficiency.share),
+        "bound": tally.efficiency.map(|efficiency| json!({
+            "bound_s": efficiency.bound.as_secs_f64(), "busy_s": efficiency.busy.as_secs_f64(), "slots": efficiency.slots,
+            "longest_chain_s": efficiency.longest_chain.as_secs_f64(), "asking_s": efficiency.elapsed.as_secs_f64(),
         })),
         "cpu_s": closing.footprint.map(|footprint| footprint.cpu.as_secs_f64()),
         "memory_peak_bytes": closing.footprint.map(|footprint| footprint.memory_peak_bytes),
@@ -160,8 +160,8 @@ fn new_answers(tally: &Tally) -> String {
 /// Says how near the run came to what its server's latencies allow; nothing where they are too short to matter.
 fn efficiency(tally: &Tally) -> Option<String> {
     const LATENCY_MIN: Duration = Duration::from_millis(10);
-    let bound = tally.bound.filter(|bound| bound.busy >= LATENCY_MIN * tally.sent.max(1) as u32)?;
-    let percent = bound.efficiency() * 100.0;
-    let (busy, slots, chain) = (duration(bound.busy), bound.slots, duration(bound.longest_chain));
+    let efficiency = tally.efficiency.filter(|run| run.busy >= LATENCY_MIN * tally.sent.max(1) as u32)?;
+    let percent = efficiency.share * 100.0;
+    let (busy, slots, chain) = (duration(efficiency.busy), efficiency.slots, duration(efficiency.longest_chain));
     Some(format!("{percent:.1} % of what the server allows ({busy} of calls, {slots:.0} at a time, longest {chain})"))
 }

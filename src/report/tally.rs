@@ -1,9 +1,9 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::conversation::{Price, Usage};
-use crate::worker::{Event, LowerBound};
 
-/// What a run is about, known after the first pass.
+/// How much a run has to do, known after the first pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Totals {
     /// Conversations.
@@ -12,10 +12,10 @@ pub struct Totals {
     pub turns: u64,
 }
 
-/// What has happened in a run: a fold over its events.
+/// The counts of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
-    /// What the run is about.
+    /// How much there is to do.
     pub totals: Totals,
     /// Prices by model.
     pub prices: BTreeMap<String, Price>,
@@ -25,9 +25,9 @@ pub struct Tally {
     pub shared: u64,
     /// Answers that this run paid for.
     pub answered: u64,
-    /// Calls that went out.
+    /// Calls that were sent.
     pub sent: u64,
-    /// Calls that came back, good or bad.
+    /// Calls that ended, with an answer or without.
     pub returned: u64,
     /// Tokens of the answers that this run paid for.
     pub usage: Usage,
@@ -35,10 +35,10 @@ pub struct Tally {
     pub cost: f64,
     /// Failed calls by code.
     pub failures: BTreeMap<String, u64>,
-    /// What the last failed call was told.
+    /// The message of the last failed call.
     pub last_failure: Option<String>,
-    /// The least time that the run could have taken, once it is over.
-    pub bound: Option<LowerBound>,
+    /// How close the run came to the lower bound on its time, once it is over.
+    pub efficiency: Option<Efficiency>,
 }
 
 impl Tally {
@@ -47,56 +47,30 @@ impl Tally {
         self.reused + self.shared + self.answered
     }
 
-    /// Returns the calls under way.
+    /// Returns the calls in flight.
     pub fn in_flight(&self) -> u64 {
-        self.sent - self.returned
+        self.sent.saturating_sub(self.returned)
     }
 
     /// Returns how many calls failed.
     pub fn failure_count(&self) -> u64 {
         self.failures.values().sum()
     }
-
-    /// Takes an event in.
-    pub fn add(&mut self, event: &Event) {
-        match event {
-            Event::Reused => self.reused += 1,
-            Event::Shared => self.shared += 1,
-            Event::Sent => self.sent += 1,
-            Event::Answered { model, usage, .. } => {
-                self.returned += 1;
-                self.answered += 1;
-                add_usage(&mut self.usage, usage);
-                self.cost += self.prices.get(model).map_or(0.0, |price| price.cost(usage));
-            }
-            Event::Failed { code, message, .. } => {
-                self.returned += 1;
-                self.last_failure = Some(format!("{code}: {message}"));
-                *self.failures.entry(code.clone()).or_default() += 1;
-            }
-            Event::Measured(bound) => self.bound = Some(*bound),
-            Event::Opened
-            | Event::Closed(_)
-            | Event::Pace { .. }
-            | Event::Rested { .. }
-            | Event::Parked { .. }
-            | Event::Recovered { .. }
-            | Event::Drained { .. }
-            | Event::Stopping { .. } => {}
-        }
-    }
 }
 
-fn add_usage(total: &mut Usage, usage: &Usage) {
-    let fields = [
-        (&mut total.prompt_tokens, usage.prompt_tokens),
-        (&mut total.cached_tokens, usage.cached_tokens),
-        (&mut total.completion_tokens, usage.completion_tokens),
-        (&mut total.reasoning_tokens, usage.reasoning_tokens),
-    ];
-    for (sum, part) in fields {
-        if let Some(part) = part {
-            *sum = Some(sum.unwrap_or(0).saturating_add(part));
-        }
-    }
+/// How close a run came to the lower bound that the latencies of its server set.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Efficiency {
+    /// The bound as a share of the time that the run took, from 0 to 1.
+    pub share: f64,
+    /// The lower bound: all latencies divided by the slots, or the longest chain of turns where that is longer.
+    pub bound: Duration,
+    /// All latencies together, failed calls included.
+    pub busy: Duration,
+    /// Calls that were allowed in flight, averaged over the run.
+    pub slots: f64,
+    /// The latencies of the longest chain of turns.
+    pub longest_chain: Duration,
+    /// How long the run took.
+    pub elapsed: Duration,
 }

@@ -1,14 +1,7 @@
-//! What is said to people, and numbers, durations and money as people read them; plurals in one place.
+//! Numbers, durations and money as people read them; plurals in one place.
 
 use std::fmt::Display;
-use std::io::Write;
 use std::time::Duration;
-
-/// Prints a line for people on standard error. Where nobody reads it any more, the work goes on: a closed pipe or a
-/// full log must not take a paid answer with it.
-pub fn tell(line: impl Display) {
-    let _ = writeln!(std::io::stderr(), "{line}");
-}
 
 /// Returns `count` with thousands separated: `41,812`.
 pub fn number(count: u64) -> String {

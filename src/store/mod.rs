@@ -42,6 +42,7 @@ mod verify;
 pub use disk::{DiskStore, Opened};
 pub use entry::{Entry, Run, Spending, Spent, State, Status, Stored};
 pub use error::StoreError;
+pub use journal::Damage;
 pub use ledger::{Ledger, Unsettled};
 pub use medium::{Appendable, Disk, Medium};
 pub use memory::MemoryStore;

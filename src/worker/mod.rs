@@ -21,7 +21,6 @@ mod event;
 mod flights;
 mod line;
 mod occupancy;
-mod order;
 mod outcomes;
 mod session;
 mod stop;
@@ -32,7 +31,6 @@ pub use dispatcher::run;
 pub use event::{Event, Observer, Silent};
 pub use line::Served;
 pub use occupancy::LowerBound;
-pub use order::{Admit, OrderBuilder, RowRank};
 pub use session::ConversationEnd;
 pub use stop::{Stage, StopReason};
 
@@ -86,6 +84,15 @@ pub struct Deadline {
 
 /// Rows in the order in which they are to be opened.
 pub type RowOrder = Box<dyn Iterator<Item = std::io::Result<Admit>> + Send>;
+
+/// The next item of an order of rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admit {
+    /// Open this row.
+    Row(u64),
+    /// Nothing yet; ask again when there is time.
+    Later,
+}
 
 /// Gives out conversations by row.
 pub trait Seeds: Send + Sync {

@@ -131,8 +131,8 @@ fn several_answers_need_somebody_who_chooses() {
     let place = Place::new();
     questions(&place, 1, 1);
     for (arguments, expected) in [
-        (&["--samples=3"][..], "nobody says which is best"),
-        (&["--samples=0", "--judge=simulated"], "out of range"),
+        (&["--samples=3"][..], "nothing says which is best"),
+        (&["--samples=0", "--judge=simulated"], "--samples is "),
         (&["--scorer=rm@http://localhost:1/score"], "nothing to choose from"),
         (&["--samples=2", "--scorer=http://localhost:1/score"], "no name or no address"),
     ] {

@@ -164,7 +164,7 @@ fn nothing_is_lost_without_a_word() {
     assert_eq!(converted(&place, "in.jsonl", "ms-swift")[2]["messages"][1]["loss"], false);
     place.write("thinks.jsonl", jsonl(&[rich()]));
     let finished = place.complete(&["convert", "thinks.jsonl", "-o", "plain.jsonl"]);
-    assert!(finished.stderr.contains("2 answers without their thoughts"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("2 answers without reasoning"), "{}", finished.stderr);
 }
 
 #[test]

@@ -467,7 +467,7 @@ fn inspect_counts_what_a_run_would_read_change_and_leave_out() {
     insta::assert_snapshot!(finished.stdout, @r"
     rows        6
     formats     openai 4, alpaca 1
-    user turns  0 / 1 / 2 in a row (least, median, most)
+    user turns  0 / 1 / 2 per conversation (least, median, most)
     roles       system 1, user 5, assistant 4, tool 0
     languages   English 3, Chinese 1
     user text   4 / 8 / 20 characters (least, median, most)
@@ -475,7 +475,7 @@ fn inspect_counts_what_a_run_would_read_change_and_leave_out() {
     changed     1 × greeting_kept
     changed     1 × joined_users
     left out    1 row (no_user)
-    not read    1 row: no known format has the columns dialogue; --map names the list and its keys
+    invalid     1 row: no known format has the columns dialogue; --map names the list and its keys
     duplicates  1 conversation like an earlier one
     ids         1 row with the id of an earlier one
     ");

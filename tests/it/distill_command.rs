@@ -162,7 +162,7 @@ fn a_store_without_its_index_or_with_a_scribbled_one_answers_without_a_call() {
             }
         }
         let finished = place.complete(&arguments);
-        assert!(finished.stderr.contains("was built anew from the journal"), "{damage}: {}", finished.stderr);
+        assert!(finished.stderr.contains("was rebuilt from the journal"), "{damage}: {}", finished.stderr);
         assert!(!finished.stderr.contains("panicked"), "{damage}: {}", finished.stderr);
         assert_eq!(place.read("out.jsonl"), expected, "{damage}");
         assert_eq!(server.count("requests"), 27, "{damage}");

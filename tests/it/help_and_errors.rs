@@ -4,17 +4,100 @@ use std::fmt::Write as _;
 
 use crate::support::{Place, conversation, jsonl};
 
-#[test]
-fn help_of_every_command() {
+const COMMANDS: [&str; 15] = [
+    "",
+    "distill",
+    "plan",
+    "export",
+    "convert",
+    "inspect",
+    "filter",
+    "evaluate",
+    "compare",
+    "agreement",
+    "simulate",
+    "tutor",
+    "status",
+    "verify",
+    "mock",
+];
+
+fn help(columns: &str) -> String {
     let place = Place::new();
     let mut text = String::new();
-    for command in ["", "distill", "plan", "export", "status", "mock"] {
+    for command in COMMANDS {
         let arguments: Vec<&str> = [command, "--help"].into_iter().filter(|argument| !argument.is_empty()).collect();
-        let finished = crate::support::finish(place.command(&arguments).env("COLUMNS", "100"));
+        let finished = crate::support::finish(place.command(&arguments).env("COLUMNS", columns));
         assert_eq!(finished.code, Some(0));
+        let width = columns.parse().unwrap();
+        let long = finished.stdout.lines().find(|line| line.chars().count() > width);
+        assert_eq!(long, None, "{command} at {columns} columns");
         writeln!(text, "$ cohobate {}\n{}", arguments.join(" "), finished.stdout).unwrap();
     }
-    insta::assert_snapshot!(text);
+    text
+}
+
+#[test]
+fn help_of_every_command_at_80_columns() {
+    insta::assert_snapshot!(help("80"));
+}
+
+#[test]
+fn help_of_every_command_at_100_columns() {
+    insta::assert_snapshot!(help("100"));
+}
+
+#[test]
+fn the_list_of_commands_is_complete() {
+    let place = Place::new();
+    let help = place.complete(&["--help"]).stdout;
+    let commands = help.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    let named = commands.lines().filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help");
+    assert_eq!(named.collect::<Vec<_>>(), COMMANDS[1..]);
+}
+
+/// The whole line of `distill` can be given to `plan`, `export` and `verify`; elsewhere an option without effect is
+/// refused.
+#[test]
+fn options_without_effect_are_ignored_on_the_distill_line_and_refused_elsewhere() {
+    let place = Place::new();
+    place.write("in.jsonl", jsonl(&[conversation("kites", 2)]));
+    let line = [
+        "in.jsonl",
+        "--teacher=simulated",
+        "-o=out.jsonl",
+        "--keep-partial",
+        "--report=r.json",
+        "--retry-failed",
+        "--to=sharegpt",
+        "--gate=standard",
+        "--min-turns=2",
+        "--temperature=0.5",
+        "--concurrency=4",
+        "--rpm=100000",
+        "--max-requests=100",
+        "--time-limit=1h",
+        "--stop-signal=USR1",
+        "--stream=false",
+        "--keep=best",
+        "-v",
+    ];
+    for command in ["plan", "distill", "plan", "export", "verify"] {
+        place.complete(&[&[command], &line[..]].concat());
+    }
+    for (command, option) in [
+        ("convert", "--store=s"),
+        ("inspect", "--store=s"),
+        ("inspect", "--progress=json"),
+        ("filter", "--store=s"),
+        ("filter", "--temperature=1"),
+        ("simulate", "--samples=2"),
+        ("evaluate", "--gate=strict"),
+    ] {
+        let finished = place.run(&[command, "in.jsonl", option]);
+        let name = option.split('=').next().unwrap();
+        assert!(finished.code == Some(2) && finished.stderr.contains(name), "{command} {option}: {}", finished.stderr);
+    }
 }
 
 #[test]

@@ -258,7 +258,7 @@ fn mistakes_are_told_before_anything_is_asked() {
         (&["evaluate", "in.jsonl", "--judge=simulated", "--prompt=prompt.txt"], "undefined"),
         (&["evaluate", "in.jsonl", "--judge=simulated", "--criteria=prompt.txt"], "--mode check"),
         (&["evaluate", "in.jsonl", "--judge=simulated", "--mode=check"], "nothing to judge"),
-        (&["evaluate", "in.jsonl", "--judge=simulated", "--max-cost=1"], "nothing says what `simulated` costs"),
+        (&["evaluate", "in.jsonl", "--judge=simulated", "--max-cost=1"], "the price of `simulated` is unknown"),
     ] {
         let finished = place.run(arguments);
         assert_eq!(finished.code, Some(2), "{arguments:?}\n{}", finished.stderr);

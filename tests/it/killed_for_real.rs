@@ -110,7 +110,7 @@ fn a_signal_lets_calls_in_flight_finish_and_commits_them() {
         let output = child.wait_with_output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(code), "{stderr}");
-        assert!(stderr.contains("run the same command again to go on"), "{stderr}");
+        assert!(stderr.contains("run the same command again to resume"), "{stderr}");
         assert!(!place.exists("out.jsonl"));
         place.complete(&arguments);
         assert_eq!(server.count("requests"), turns, "{signal}: nothing is asked twice after an orderly stop");

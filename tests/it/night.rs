@@ -116,10 +116,10 @@ fn after_a_crash_the_next_run_says_what_was_in_the_air_and_what_it_cost_at_most(
     child.kill().unwrap();
     child.wait().unwrap();
     let finished = place.complete(&run);
-    let words = "the run before ended with 6 requests in the air; whether they were answered and billed is unknown, at most $0.0";
+    let words = "the previous run ended with 6 requests in flight; whether they were answered and billed is unknown, at most $0.0";
     assert!(finished.stderr.contains(words), "{}", finished.stderr);
     let again = place.complete(&run);
-    assert!(!again.stderr.contains("in the air"), "{}", again.stderr);
+    assert!(!again.stderr.contains("in flight; whether"), "{}", again.stderr);
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn caps_are_kept_over_restarts_and_end_with_75() {
     let unknown = with(&["--max-cost", "1"]);
     assert_eq!(unknown.code, Some(2), "{}", unknown.stderr);
     let unknown = with(&["--max-cost", "1", "--max-tokens", "50"]);
-    assert!(unknown.code == Some(2) && unknown.stderr.contains("nothing says what `sim` costs"), "{}", unknown.stderr);
+    assert!(unknown.code == Some(2) && unknown.stderr.contains("the price of `sim` is unknown"), "{}", unknown.stderr);
     place.write("cohobate.toml", "[models.sim]\nprice = { input = 100.0, output = 1000.0 }\n");
     let capped = with(&["--max-cost", "0.5", "--max-tokens", "300", "--store", "other"]);
     assert_eq!(capped.code, Some(75), "{}", capped.stderr);

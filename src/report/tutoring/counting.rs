@@ -175,7 +175,7 @@ fn curve(by_turn: &BTreeMap<u32, Conversations>) -> Vec<SliceReport> {
 impl PassReport {
     fn add(&mut self, pass: &Pass<'_>) {
         *self.ends.entry(pass.end.to_owned()).or_default() += 1;
-        *self.reasons.entry(pass.reason.to_owned()).or_default() += 1;
+        *self.reasons.entry(pass.reason.clone()).or_default() += 1;
         self.conversations += u64::from(!pass.lessons.is_empty());
         self.hard_conversations += u64::from(pass.lessons.iter().any(Lesson::is_hard));
         for lesson in pass.lessons {

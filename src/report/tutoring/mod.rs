@@ -124,7 +124,7 @@ pub struct Pass<'a> {
     /// How it ended.
     pub end: &'a str,
     /// The same with the fault.
-    pub reason: &'a str,
+    pub reason: String,
     /// Who was paid, for what, at which price.
     pub paid: Vec<(&'static str, &'a Answer, Option<&'a Price>)>,
 }

@@ -1,0 +1,191 @@
+use std::path::Path;
+
+use clap::Args;
+use cohobate::job::JobError;
+use cohobate::job::ModelSettings;
+use cohobate::job::{AnswersFrom, CompareReport, CompareSettings, ComparisonWritten, Entrant, compare, name_of_file};
+use cohobate::recipe::ComparedHistory;
+use cohobate::report::words::{self, counted};
+
+use super::CliResult;
+use super::error::exit_code;
+use super::options::{CompareOptions, Options};
+use super::screen::{Screen, Session, block_on};
+
+/// Have systems answer the same conversations and a judge say whose answers are better
+#[derive(Args)]
+#[command(after_help = "\
+Systems are models that answer (--a, --b, --system NAME=MODEL) or files of answers (--answers A B, --system NAME=FILE), whose
+rows are found by their id. Two prompts of one model: two profiles in cohobate.toml with the same name and url, and a system
+message each. Every pair is judged in both orders.")]
+pub struct CompareArgs {
+    /// Conversations: files, directories, patterns such as data/*.jsonl, or - for standard input; with --answers the first file of
+    /// answers where none is named
+    input: Vec<String>,
+
+    /// A model that answers: NAME@URL, a profile of cohobate.toml, or simulated
+    #[arg(long, value_name = "MODEL", requires = "b", conflicts_with = "answers")]
+    a: Option<String>,
+
+    /// Another
+    #[arg(long, value_name = "MODEL", requires = "a", conflicts_with = "answers")]
+    b: Option<String>,
+
+    /// Two existing answer files
+    #[arg(long, value_name = "FILE", num_args = 2, value_names = ["A", "B"])]
+    answers: Vec<String>,
+
+    /// A system by name: a model, or a file of answers; may be given more than once
+    #[arg(long, value_name = "NAME=MODEL|FILE")]
+    system: Vec<String>,
+
+    /// Write verdicts.jsonl, report.json, report.html and each model's answers into this directory
+    #[arg(short, long, value_name = "DIR", default_value = "comparison")]
+    output: String,
+
+    /// What comes before each answer: the system's own answers, or the dataset's, shared by all
+    #[arg(long, value_name = "WHOSE", default_value = "own", value_parser = history)]
+    history: ComparedHistory,
+
+    /// Call systems equivalent where the score is certainly this close to 50 %, as a share
+    #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = share)]
+    margin: f64,
+
+    /// Stop once the 95 % interval of every pair's score reaches no further than this to either side, as a share
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    stop_at_ci: Option<f64>,
+
+    /// Have the judge look at pairs whose outcome is known too: the same answers twice, and answers to other questions
+    #[arg(long)]
+    controls: bool,
+
+    /// People's votes on the same conversations, to say how far the judge agrees with them
+    #[arg(long, value_name = "FILE")]
+    human: Vec<String>,
+
+    /// Send questions again that failed permanently in an earlier run
+    #[arg(long)]
+    retry_failed: bool,
+
+    #[command(flatten)]
+    options: CompareOptions,
+}
+
+fn share(text: &str) -> Result<f64, &'static str> {
+    text.parse().ok().filter(|share| (0.0..0.5).contains(share)).ok_or("write a share from 0 to 0.5, such as 0.03")
+}
+
+fn history(text: &str) -> Result<ComparedHistory, &'static str> {
+    match text {
+        "own" => Ok(ComparedHistory::Own),
+        "shared" => Ok(ComparedHistory::Shared),
+        _ => Err("write own or shared"),
+    }
+}
+
+pub fn run(args: CompareArgs) -> CliResult {
+    block_on(run_compare(args))
+}
+
+async fn run_compare(args: CompareArgs) -> CliResult {
+    let options = args.options.resolve()?;
+    let settings = settings(args, &options)?;
+    let session = Session::start(&options)?;
+    let report = compare(&settings, &session.context).await?;
+    let screen = &session.screen;
+    match &report.end {
+        Ok(written) => {
+            let json = || Ok(serde_json::to_value(&written.report)?);
+            screen.conclude(json, || lines(&report, written, &settings.directory))?;
+            let is_whole = written.report.incomplete.is_empty() && written.invalid == 0;
+            Ok(if is_whole { exit_code::COMPLETE } else { exit_code::INCOMPLETE })
+        }
+        Err(reason) => {
+            let (code, hint) = session.stopped(reason);
+            say_stopped(&report, &hint, screen);
+            Ok(code)
+        }
+    }
+}
+
+fn settings(args: CompareArgs, options: &Options) -> Result<CompareSettings, JobError> {
+    let models = options.model_settings();
+    let entrants = entrants(&args, &models)?;
+    let inputs = match &args.input[..] {
+        [] => args.answers.first().cloned().into_iter().collect(),
+        named => named.to_vec(),
+    };
+    Ok(CompareSettings {
+        input: options.input(&inputs)?,
+        store: options.store_path(),
+        directory: args.output.trim_end_matches('/').to_owned(),
+        entrants,
+        system: options.system.clone(),
+        judge: options.judge(&models)?,
+        scope: options.scope(),
+        history: args.history,
+        margin: args.margin,
+        stop_at_ci: args.stop_at_ci,
+        controls: args.controls,
+        human: args.human,
+        references: options.references.clone(),
+        run: options.run(args.retry_failed)?,
+    })
+}
+
+/// Returns the systems: those of --a and --b, of --answers, and of --system.
+fn entrants(args: &CompareArgs, models: &ModelSettings) -> Result<Vec<Entrant>, JobError> {
+    let mut named: Vec<(String, String)> = Vec::new();
+    named.extend(args.a.iter().chain(&args.b).map(|model| (short(model), model.clone())));
+    named.extend(args.answers.iter().map(|file| (name_of_file(file), file.clone())));
+    for system in &args.system {
+        let split = system.split_once('=').filter(|(name, from)| !name.is_empty() && !from.is_empty());
+        let (name, from) = split.ok_or_else(|| {
+            let message = format!("--system {system} names no system");
+            JobError::usage(message, "write --system NAME=MODEL or --system NAME=FILE")
+        })?;
+        named.push((name.to_owned(), from.to_owned()));
+    }
+    if let [(first, _), (second, _)] = &mut named[..]
+        && first == second
+    {
+        first.push_str(" (a)");
+        second.push_str(" (b)");
+    }
+    let entrants = named.into_iter().map(|(name, from)| {
+        let is_file = Path::new(&from).is_file() || args.answers.contains(&from);
+        let from = if is_file { AnswersFrom::File(from) } else { AnswersFrom::Model(Box::new(models.find(&from)?)) };
+        Ok(Entrant { name, from })
+    });
+    entrants.collect()
+}
+
+/// Returns a model's name without its address.
+fn short(model: &str) -> String {
+    let end = ["@http://", "@https://"].iter().filter_map(|separator| model.find(separator)).min();
+    model[..end.unwrap_or(model.len())].to_owned()
+}
+
+fn say_stopped(report: &CompareReport, hint: &str, screen: &Screen) {
+    let tally = &report.tally;
+    let (done, of) = (counted(tally.done(), "answer"), words::number(tally.totals.turns));
+    screen.say(format!("stopped: {done} of at most {of}, {}\nhint: {hint}", words::duration(report.elapsed)));
+}
+
+fn lines(report: &CompareReport, written: &ComparisonWritten, directory: &str) -> Vec<String> {
+    let tally = &report.tally;
+    let (new, reused) = (counted(tally.answered, "answer"), words::number(tally.reused + tally.shared));
+    let conversations = counted(written.report.dataset.conversations, "conversation");
+    let mut lines =
+        vec![format!("done: {conversations}, {new} new, {reused} reused, {}", words::duration(report.elapsed))];
+    lines.extend(written.report.lines());
+    lines.push(format!("wrote {directory}/report.html, report.json, verdicts.jsonl"));
+    if let Some(listed) = &written.listed {
+        lines.push(format!(
+            "listed {} left out, or with something missing: {}",
+            counted(listed.rows, "row"),
+            listed.path
+        ));
+    }
+    lines
+}

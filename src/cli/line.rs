@@ -1,0 +1,101 @@
+use clap::{ArgAction, Args, Command};
+use cohobate::job::JobError;
+use cohobate::job::OUTPUT;
+use cohobate::job::{ExportSettings, PartialSettings};
+
+use super::options::{DistillOptions, Options};
+
+/// The command line of `distill`. `plan`, `export` and `verify` take the same line: what does not concern them is hidden from
+/// their help and ignored.
+#[derive(Args)]
+pub struct DistillLine {
+    /// Conversations: files, directories, patterns such as data/*.jsonl, or - for standard input. JSONL, JSON, CSV, TSV, Parquet
+    /// and Arrow, also compressed (.gz, .zst, .bz2)
+    #[arg(required = true)]
+    pub input: Vec<String>,
+
+    /// Who answers: NAME@URL, NAME@URL1,URL2 for several servers, a profile of cohobate.toml, or simulated
+    #[arg(long, value_name = "MODEL")]
+    pub teacher: Option<String>,
+
+    /// Write the rows here, - for standard output; .gz and .zst are compressed; DIR/ is a directory of Parquet shards
+    /// with a dataset card [default: distilled.jsonl]
+    #[arg(short, long, value_name = "OUT")]
+    pub output: Option<String>,
+
+    /// Write an incomplete conversation up to its last good turn
+    #[arg(long)]
+    pub keep_partial: bool,
+
+    /// Write the summary here, as JSON; as a page of what the gate found where the name ends in .html
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<String>,
+
+    /// Send questions again that failed permanently in an earlier run
+    #[arg(long)]
+    pub retry_failed: bool,
+
+    #[command(flatten)]
+    pub options: DistillOptions,
+}
+
+impl DistillLine {
+    /// Returns where the rows go.
+    pub fn output(&self) -> &str {
+        self.output.as_deref().unwrap_or(OUTPUT)
+    }
+
+    /// Returns what is distilled, and where the rows go.
+    pub fn export_settings(&self, options: &Options) -> Result<ExportSettings, JobError> {
+        Ok(ExportSettings {
+            output: options.output(self.output())?,
+            questions: options.questions(self.teacher.as_deref())?,
+            input: options.input(&self.input)?,
+            store: options.store_path(),
+            partial: self.partial(options),
+        })
+    }
+
+    /// Returns which conversations are written that are not complete.
+    pub fn partial(&self, options: &Options) -> PartialSettings {
+        PartialSettings { keep: self.keep_partial, min_turns: options.turns_min() }
+    }
+}
+
+/// Options of the line that decide how a run sends calls.
+const RUN: &[&str] = &[
+    "concurrency",
+    "rpm",
+    "tpm",
+    "max_cost",
+    "max_requests",
+    "max_output_tokens",
+    "until",
+    "time_limit",
+    "stop_signal",
+    "give_up_after",
+    "stream",
+    "verbose",
+    "retry_failed",
+    "report",
+];
+/// Options of the line that decide what is written.
+const WRITTEN: &[&str] = &["output", "keep_partial", "to", "license", "min_turns"];
+
+/// Hides from the help of `plan`, `export` and `verify` the options of the line that do not concern them.
+pub fn hide_without_effect(command: Command) -> Command {
+    let hide = |command: Command, names: &'static [&str], kept: &'static [&str]| {
+        let is_hidden = move |name: &str| names.contains(&name) && !kept.contains(&name);
+        command.mut_args(move |arg| if is_hidden(arg.get_id().as_str()) { arg.hide(true) } else { arg })
+    };
+    command
+        .mut_subcommand("plan", |plan| hide(hide(plan, RUN, &["max_cost"]), WRITTEN, &[]))
+        .mut_subcommand("export", |export| hide(export, RUN, &[]))
+        .mut_subcommand("verify", |verify| {
+            let verify = verify.mut_arg("input", |input| input.required(false));
+            let verify = verify.mut_arg("output", |output| {
+                output.help("The output to compare with input and store").action(ArgAction::Set)
+            });
+            hide(verify, RUN, &[])
+        })
+}

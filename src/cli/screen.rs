@@ -1,0 +1,153 @@
+//! Everything that is shown on standard error, and everything that is printed on standard output.
+
+use std::fmt::Display;
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cohobate::job::{Context, JobError, JobEvent, Listener};
+use serde_json::{Value, json};
+
+use super::options::Options;
+use super::progress::{Progress, ProgressMode};
+use super::signals::Signals;
+use super::{CliResult, stopped};
+
+/// Prints a line for people on standard error. Where nobody reads it, the work continues: a closed pipe or a full disk
+/// must not take a paid answer with it.
+pub fn tell(line: impl Display) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Prints data on standard output.
+pub fn print(text: impl Display) -> Result<(), JobError> {
+    writeln!(std::io::stdout(), "{text}").map_err(|error| match error.kind() {
+        std::io::ErrorKind::BrokenPipe => JobError {
+            kind: cohobate::job::ErrorKind::OutputClosed,
+            ..JobError::unexpected("standard output was closed")
+        },
+        _ => JobError::unexpected(format!("cannot write to standard output: {error}")),
+    })
+}
+
+/// Shows the events of a job, and what a command says.
+pub struct Screen {
+    mode: ProgressMode,
+    is_quiet: bool,
+    is_verbose: bool,
+    progress: Mutex<Option<Progress>>,
+    /// On while calls may be in flight; signals behave differently then.
+    is_asking: Arc<AtomicBool>,
+}
+
+impl Screen {
+    /// A screen as the options want it.
+    pub fn new(options: &Options) -> Arc<Self> {
+        Self::with_switch(options, Arc::default())
+    }
+
+    fn with_switch(options: &Options, is_asking: Arc<AtomicBool>) -> Arc<Self> {
+        let is_quiet = options.quiet.unwrap_or(false);
+        let mode = if is_quiet { ProgressMode::None } else { options.progress.unwrap_or_default() };
+        let is_verbose = options.verbose.unwrap_or(false);
+        Arc::new(Self { mode, is_quiet, is_verbose, progress: Mutex::default(), is_asking })
+    }
+
+    /// Returns what a job is given that sends no call.
+    pub fn context(self: &Arc<Self>) -> Context {
+        Context::new(Arc::clone(self) as Arc<dyn Listener>)
+    }
+
+    /// True where only errors are shown.
+    pub fn is_quiet(&self) -> bool {
+        self.is_quiet
+    }
+
+    /// True where every line is JSON.
+    pub fn is_json(&self) -> bool {
+        self.mode == ProgressMode::Json
+    }
+
+    /// Shows a line, above the progress bar where there is one.
+    pub fn say(&self, line: impl Display) {
+        match &*self.progress.lock().unwrap_or_else(PoisonError::into_inner) {
+            _ if self.is_quiet => {}
+            Some(progress) => progress.say(&line.to_string()),
+            None if self.is_json() => tell(json!({"message": line.to_string()})),
+            None => tell(line),
+        }
+    }
+
+    /// Shows the end of a job: as JSON, or as lines.
+    pub fn conclude(
+        &self,
+        json: impl FnOnce() -> Result<Value, JobError>,
+        lines: impl FnOnce() -> Vec<String>,
+    ) -> Result<(), JobError> {
+        if self.is_json() {
+            tell(json()?);
+        } else {
+            lines().into_iter().for_each(|line| self.say(line));
+        }
+        Ok(())
+    }
+}
+
+impl Listener for Screen {
+    fn on_event(&self, event: &JobEvent) {
+        match event {
+            JobEvent::RunStarted(tally) => {
+                let progress = Progress::start((**tally).clone(), self.mode, self.is_verbose);
+                *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
+                self.is_asking.store(true, Ordering::Release);
+            }
+            JobEvent::Run(event) => {
+                if let Some(progress) = &*self.progress.lock().unwrap_or_else(PoisonError::into_inner) {
+                    progress.on_event(event);
+                }
+            }
+            JobEvent::RunEnded => {
+                self.is_asking.store(false, Ordering::Release);
+                let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner).take();
+                progress.into_iter().for_each(Progress::finish);
+            }
+            other => self.say(other),
+        }
+    }
+}
+
+/// What a command that sends calls has at hand: the screen, and signals that stop the run.
+pub struct Session {
+    /// Where things are shown.
+    pub screen: Arc<Screen>,
+    /// Passed to the job.
+    pub context: Context,
+    signals: Signals,
+}
+
+impl Session {
+    /// Listens for signals. Must be called inside the runtime.
+    pub fn start(options: &Options) -> Result<Self, JobError> {
+        let signals = Signals::listen(options.stop_signal)?;
+        let screen = Screen::with_switch(options, signals.is_asking());
+        let listener = Arc::clone(&screen) as Arc<dyn Listener>;
+        let context = Context { listener, stop: signals.stage() };
+        Ok(Self { screen, context, signals })
+    }
+
+    /// Returns the exit code of a run that stopped before its end, and what to do next.
+    pub fn stopped(&self, reason: &cohobate::worker::StopReason) -> (u8, String) {
+        stopped::code_and_hint(reason, self.signals.exit_code())
+    }
+}
+
+/// Runs a command that sends calls, on a worker thread beside the calls: the dispatcher is woken for each of them.
+pub fn block_on(command: impl Future<Output = CliResult> + Send + 'static) -> CliResult {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| JobError::unexpected(format!("cannot start: {error}")))?;
+    let result = runtime.block_on(async { tokio::spawn(command).await });
+    let result = result.unwrap_or_else(|error| Err(JobError::unexpected(format!("a task died: {error}"))));
+    // Idle connections and timers need no orderly end.
+    runtime.shutdown_background();
+    result
+}

@@ -1,0 +1,210 @@
+//! From options to the settings of jobs.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use cohobate::conversation::Sampling;
+use cohobate::dataset::{self, FORMATS, Fill, ON_REQUEST, ParseMappingError, RowReader, Rules, Shape};
+use cohobate::export::{self, Format};
+use cohobate::job::JobError;
+use cohobate::job::{BestOfSettings, DistillQuestions, RankerSettings};
+use cohobate::job::{InputSettings, JudgeSettings, OutputSettings, ReadSettings, RowsFrom, RunSettings, STORE};
+use cohobate::job::{Keys, ModelSettings};
+use cohobate::model::{PaceLimits, Secret};
+use cohobate::quality::{self, Gate};
+use cohobate::recipe::{Orphans, Scope};
+
+use super::choices::{GateProfile, OrphanRule, Per};
+use super::environment;
+use super::machine::raise_file_limit;
+use super::options::Options;
+use super::time::{deadline, duration};
+
+impl Options {
+    /// Returns where the store is.
+    pub fn store_path(&self) -> PathBuf {
+        self.store.clone().unwrap_or_else(|| PathBuf::from(STORE))
+    }
+
+    /// Returns which rows are read, and how.
+    pub fn input(&self, names: &[String]) -> Result<InputSettings, JobError> {
+        let sources = names.iter().cloned().map(RowsFrom::Named).collect();
+        let read = ReadSettings {
+            reader: RowReader {
+                shape: self.shape()?,
+                rules: self.reading_rules()?,
+                // Messages that are cut or rewritten depend on the answer that was replaced.
+                counts_replaced: self.orphans.is_some(),
+            },
+            threads: self.threads.unwrap_or_default(),
+            limit: self.limit,
+            duplicates: self.duplicates.unwrap_or_default(),
+        };
+        Ok(InputSettings { sources, read })
+    }
+
+    fn shape(&self) -> Result<Option<Shape>, JobError> {
+        Ok(match (&self.format, &self.map) {
+            (_, Some(names)) => Some(Shape::Mapped(names.parse().map_err(|error: ParseMappingError| {
+                JobError::usage(format!("--map {names} is not a mapping"), error.to_string())
+            })?)),
+            (Some(name), None) => Some(Shape::Named(dataset::named(name).ok_or_else(|| {
+                let known: Vec<&str> = FORMATS.iter().chain(ON_REQUEST).map(|format| format.name()).collect();
+                JobError::usage(format!("there is no format `{name}`"), format!("write one of {}", known.join(", ")))
+            })?)),
+            (None, None) => None,
+        })
+    }
+
+    fn reading_rules(&self) -> Result<Rules, JobError> {
+        let fill = self.fill.as_deref().map(|text| {
+            let fault = |hint: &'static str| JobError::usage(format!("--fill {text} names no words"), hint);
+            text.parse::<Fill>().map_err(fault)
+        });
+        Ok(Rules {
+            greeting: self.greeting.unwrap_or_default(),
+            double_user: self.double_user.unwrap_or_default(),
+            middle_system: self.middle_system.unwrap_or_default(),
+            empty_user: self.empty_user.unwrap_or_default(),
+            tools: self.tools.unwrap_or_default(),
+            media: self.media.unwrap_or_default(),
+            placeholders: self.placeholders.unwrap_or_default(),
+            fill: fill.transpose()?.unwrap_or_default(),
+        })
+    }
+
+    /// Returns where rows go, and in which format.
+    pub fn output(&self, path: &str) -> Result<OutputSettings, JobError> {
+        Ok(OutputSettings { path: path.to_owned(), format: self.output_format()?, license: self.license.clone() })
+    }
+
+    /// Returns the format of the output.
+    pub fn output_format(&self) -> Result<&'static dyn Format, JobError> {
+        let name = self.to.as_deref().unwrap_or(export::FORMATS[0].name());
+        export::named(name).ok_or_else(|| {
+            let known: Vec<&str> = export::FORMATS.iter().map(|format| format.name()).collect();
+            JobError::usage(format!("there is no output format `{name}`"), format!("write one of {}", known.join(", ")))
+        })
+    }
+
+    /// Returns how fast and how long calls are sent, and what may be spent.
+    pub fn run(&self, retry_failed: bool) -> Result<RunSettings, JobError> {
+        let concurrency = self.concurrency.and_then(|concurrency| concurrency.0);
+        let give_up_after = self.give_up_after.as_deref().map(|text| duration("--give-up-after", text));
+        Ok(RunSettings {
+            pace: PaceLimits {
+                concurrency,
+                requests_per_minute: self.rpm,
+                tokens_per_minute: self.tpm,
+                calls_max: Some(raise_file_limit(concurrency)?),
+            },
+            max_cost: self.max_cost,
+            max_requests: self.max_requests,
+            max_output_tokens: self.max_output_tokens,
+            deadline: deadline(self.time_limit.as_deref(), self.until.as_deref())?,
+            give_up_after: give_up_after.transpose()?,
+            retry_failed,
+        })
+    }
+
+    /// Returns how models are found. The keys come from the environment.
+    pub fn model_settings(&self) -> ModelSettings {
+        let variables = self.models.values().filter_map(|profile| profile.key_env.as_deref());
+        let by_variable: BTreeMap<String, Secret> =
+            variables.filter_map(|name| Some((name.to_owned(), secret(name)?))).collect();
+        let default = secret(environment::COHOBATE_API_KEY).or_else(|| secret(environment::OPENAI_API_KEY));
+        ModelSettings {
+            profiles: self.models.clone(),
+            keys: Keys { default, by_variable },
+            sampling: self.sampling(),
+            stream: self.stream,
+        }
+    }
+
+    /// Returns the sampling parameters.
+    pub fn sampling(&self) -> Sampling {
+        Sampling { temperature: self.temperature, top_p: self.top_p, max_tokens: self.max_tokens, seed: self.seed }
+    }
+
+    /// Returns what a distillation asks.
+    pub fn questions(&self, teacher: Option<&str>) -> Result<DistillQuestions, JobError> {
+        let models = self.model_settings();
+        Ok(DistillQuestions {
+            teacher: models.find_teacher(teacher.or(self.teacher.as_deref()))?,
+            system: self.system.clone(),
+            gate: self.gate_or(GateProfile::Off)?,
+            orphans: self.orphans.map(|rule| match rule {
+                OrphanRule::Keep => Orphans::Keep,
+                OrphanRule::Truncate => Orphans::Truncate,
+                OrphanRule::Rewrite => Orphans::Rewrite,
+            }),
+            history_reasoning: self.history_reasoning.unwrap_or(false),
+            best_of: self.best_of(&models)?,
+        })
+    }
+
+    fn best_of(&self, models: &ModelSettings) -> Result<Option<BestOfSettings>, JobError> {
+        let samples = self.samples.unwrap_or(1);
+        if !(1..=BestOfSettings::SAMPLES_MAX).contains(&samples) {
+            let hint = format!("give it a number from 1 to {}", BestOfSettings::SAMPLES_MAX);
+            return Err(JobError::usage(format!("--samples is {samples}"), hint));
+        }
+        let ranker = match (samples, &self.scorer, &self.judge) {
+            (1, Some(_), _) => {
+                return Err(JobError::usage("--scorer has nothing to choose from", "add --samples 4"));
+            }
+            // The configuration may name a judge for other commands.
+            (1, None, _) => return Ok(None),
+            (_, Some(scorer), _) => RankerSettings::Scorer(models.find_scorer(scorer)?),
+            (_, None, Some(_)) => RankerSettings::Judge(self.judge(models)?),
+            (_, None, None) => {
+                return Err(JobError::usage(
+                    "--samples asks for several answers, and nothing says which is best",
+                    "add --judge MODEL, or --scorer NAME@URL",
+                ));
+            }
+        };
+        Ok(Some(BestOfSettings { samples, ranker }))
+    }
+
+    /// Returns who judges, and how.
+    pub fn judge(&self, models: &ModelSettings) -> Result<JudgeSettings, JobError> {
+        let hint = "add --judge NAME@URL, or --judge simulated to try it out";
+        let name = self.judge.as_deref().ok_or_else(|| JobError::usage("no judge is named", hint))?;
+        let model = models.find_judge(name)?;
+        Ok(JudgeSettings { model, prompt: self.prompt.clone(), repeats: self.repeats.unwrap_or(1) })
+    }
+
+    /// Returns whether turns or whole conversations are judged.
+    pub fn scope(&self) -> Scope {
+        match self.per.unwrap_or_default() {
+            Per::Turn => Scope::Turns,
+            Per::Dialogue => Scope::Whole,
+            Per::Both => Scope::Both,
+        }
+    }
+
+    /// Returns the gate, `unnamed` where none is named.
+    pub fn gate_or(&self, unnamed: GateProfile) -> Result<Option<Gate>, JobError> {
+        let changes = self.rules.as_deref().unwrap_or_default();
+        let profile = match self.gate.unwrap_or(unnamed) {
+            GateProfile::Off if !changes.is_empty() => {
+                return Err(JobError::usage("--rules needs --gate", "add --gate standard"));
+            }
+            GateProfile::Off => return Ok(None),
+            GateProfile::Standard => quality::Profile::Standard,
+            GateProfile::Strict => quality::Profile::Strict,
+        };
+        let gate = Gate::new(profile, changes);
+        gate.map(Some).map_err(|error| JobError::usage(format!("cannot use --rules {changes}"), error.to_string()))
+    }
+
+    /// Returns the fewest turns of a conversation that was cut.
+    pub fn turns_min(&self) -> u32 {
+        self.min_turns.unwrap_or(1).max(1)
+    }
+}
+
+fn secret(variable: &str) -> Option<Secret> {
+    std::env::var(variable).ok().as_deref().and_then(Secret::new)
+}

@@ -1,0 +1,126 @@
+use std::path::PathBuf;
+
+use clap::Args;
+use cohobate::export::LeftOutKind;
+use cohobate::job::JobError;
+use cohobate::job::{SimulateReport, SimulateSettings, SimulatedWritten, simulate};
+use cohobate::report::words::{self, counted, number};
+
+use super::CliResult;
+use super::choices::GateProfile;
+use super::error::exit_code;
+use super::options::{Options, SimulateOptions};
+use super::screen::{Session, block_on};
+
+/// Continue dialogues with a model that plays the user
+///
+/// Each conversation, or bare prompt, is continued until it has N user turns. The source's user messages are kept; the teacher
+/// writes every answer, as in distill (answers that the store has from there are reused).
+#[derive(Args)]
+pub struct SimulateArgs {
+    /// Conversations or prompts: files, directories, patterns such as data/*.jsonl, or - for standard input. JSONL, JSON, CSV, TSV,
+    /// Parquet and Arrow, also compressed (.gz, .zst, .bz2)
+    #[arg(required = true, value_name = "SEEDS")]
+    input: Vec<String>,
+
+    /// Who answers: NAME@URL, a profile of cohobate.toml, or simulated
+    #[arg(long, value_name = "MODEL")]
+    teacher: Option<String>,
+
+    /// Who plays the user
+    #[arg(long, value_name = "MODEL")]
+    user: String,
+
+    /// Continue to N user turns
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    turns: u32,
+
+    /// Personas of the users, one a line; each conversation is assigned one at random, the same in every run
+    #[arg(long, value_name = "FILE")]
+    personas: Option<PathBuf>,
+
+    /// Write the rows here; beside it go OUT.report.json and OUT.report.html
+    #[arg(short, long, value_name = "OUT", default_value = "simulated.jsonl")]
+    output: String,
+
+    /// Send questions again that failed permanently in an earlier run
+    #[arg(long)]
+    retry_failed: bool,
+
+    #[command(flatten)]
+    options: SimulateOptions,
+}
+
+pub fn run(args: SimulateArgs) -> CliResult {
+    block_on(run_simulate(args))
+}
+
+async fn run_simulate(args: SimulateArgs) -> CliResult {
+    let options = args.options.resolve()?;
+    let settings = settings(&args, &options)?;
+    let session = Session::start(&options)?;
+    let report = simulate(&settings, &session.context).await?;
+    let screen = &session.screen;
+    let stopped = report.stopped.as_ref().map(|reason| session.stopped(reason));
+    let hint = stopped.as_ref().map(|(_, hint)| format!("hint: {hint}"));
+    match &report.written {
+        Some(written) => {
+            let lines = || lines(&report, written, &args.output).into_iter().chain(hint).collect();
+            screen.conclude(|| Ok(serde_json::to_value(&written.report)?), lines)?;
+        }
+        None => {
+            let done = format!(
+                "{} answered, {} reused",
+                number(report.tally.answered),
+                number(report.tally.reused + report.tally.shared)
+            );
+            screen.say(format!("stopped: {done}, {}", words::duration(report.elapsed)));
+            hint.into_iter().for_each(|hint| screen.say(hint));
+        }
+    }
+    let incomplete = report.written.as_ref().map_or(0, |written| written.incomplete) + report.invalid;
+    Ok(match stopped {
+        Some((code, _)) => code,
+        None if incomplete > 0 => exit_code::INCOMPLETE,
+        None => exit_code::COMPLETE,
+    })
+}
+
+fn settings(args: &SimulateArgs, options: &Options) -> Result<SimulateSettings, JobError> {
+    let models = options.model_settings();
+    Ok(SimulateSettings {
+        output: options.output(&args.output)?,
+        teacher: models.find_teacher(args.teacher.as_deref().or(options.teacher.as_deref()))?,
+        user: models.find(&args.user)?,
+        input: options.input(&args.input)?,
+        store: options.store_path(),
+        system: options.system.clone(),
+        turns: args.turns,
+        personas: args.personas.clone(),
+        gate: options.gate_or(GateProfile::Standard)?,
+        min_turns: options.turns_min(),
+        run: options.run(args.retry_failed)?,
+    })
+}
+
+fn lines(report: &SimulateReport, written: &SimulatedWritten, output: &str) -> Vec<String> {
+    let tally = &report.tally;
+    let (new, reused) = (counted(tally.answered, "answer"), number(tally.reused + tally.shared));
+    let headline = if report.stopped.is_none() { "done" } else { "stopped" };
+    let conversations = counted(tally.totals.conversations, "conversation");
+    let mut lines =
+        vec![format!("{headline}: {conversations}, {new} new, {reused} reused, {}", words::duration(report.elapsed))];
+    lines.extend(written.report.lines());
+    lines.extend(report.left_out.iter().map(|(reason, count)| format!("  left out   {count} × {reason}")));
+    let short = written.counts.of(LeftOutKind::Short);
+    if short > 0 {
+        lines.push(format!("  left out   {} with fewer turns than --min-turns", counted(short, "conversation")));
+    }
+    let kept = if written.kept_old { " (nothing to write; the old file is kept)" } else { "" };
+    let reports = written.reports.as_ref().map_or(String::new(), |stem| format!("; {stem}.json and .html"));
+    lines.push(format!("  wrote      {output}, {}{kept}{reports}", counted(written.counts.written, "row")));
+    if let Some(listed) = &written.listed {
+        lines.push(format!("  listed     {} left out or cut short: {}", counted(listed.rows, "row"), listed.path));
+    }
+    lines
+}

@@ -1,0 +1,34 @@
+//! What to do after a run that stopped before its end.
+
+use cohobate::report::words;
+use cohobate::worker::StopReason;
+
+use super::error::exit_code;
+use super::screen::tell;
+
+const AGAIN: &str = "run the same command again";
+
+/// Returns the exit code, and what to do next. `interrupted` is the exit code of the last signal.
+pub fn code_and_hint(reason: &StopReason, interrupted: u8) -> (u8, String) {
+    match reason {
+        StopReason::Asked => (interrupted, format!("{AGAIN} to resume")),
+        StopReason::Budget(cap) => (exit_code::RESUMABLE, format!("{cap}; raise it and {AGAIN} to resume")),
+        StopReason::GaveUp(gone) => {
+            let gone = words::duration(*gone);
+            (exit_code::RESUMABLE, format!("the server has not answered for {gone}; {AGAIN} when it is back"))
+        }
+        StopReason::Refused { model, failure } => {
+            tell(format!("error: `{model}` refuses every request: {failure}"));
+            let hint = match failure.code.as_str() {
+                "auth" | "forbidden" => {
+                    format!("set COHOBATE_API_KEY or OPENAI_API_KEY to a key that the server accepts, then {AGAIN}")
+                }
+                "quota" => format!("the account has no credit left; add some, then {AGAIN}"),
+                "tls" => "install the server's certificate authority, or name its file in SSL_CERT_FILE".to_owned(),
+                "http_404" => format!("check the address, and that the server has the model `{model}`"),
+                _ => format!("fix what the server reported, then {AGAIN}"),
+            };
+            (exit_code::RESUMABLE, hint)
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Durations and times of day, from words to numbers.
+
+use std::time::Duration;
+
+use cohobate::job::JobError;
+use cohobate::model::seconds_of;
+use cohobate::worker::Deadline;
+
+const DAY_S: u64 = 24 * 3600;
+
+/// Returns the earlier of `--time-limit` and `--until`.
+pub fn deadline(time_limit: Option<&str>, until: Option<&str>) -> Result<Option<Deadline>, JobError> {
+    let limit = time_limit.map(|text| duration("--time-limit", text)).transpose()?;
+    let until = until.map(until_next).transpose()?;
+    let named = |after: Option<Duration>, name: &str| after.map(|after| Deadline { after, name: name.to_owned() });
+    let both = [named(limit, "--time-limit"), named(until, "--until")];
+    Ok(both.into_iter().flatten().min_by_key(|deadline| deadline.after))
+}
+
+/// Reads `8h`, `90m`, `45s`, `1h30m`, or plain seconds.
+pub fn duration(option: &str, text: &str) -> Result<Duration, JobError> {
+    let fault = || {
+        JobError::usage(
+            format!("{option} is `{text}`, which is not a duration"),
+            format!("write {option} 8h, 90m or 45s"),
+        )
+    };
+    let text = text.trim();
+    let seconds = seconds_of(text, |unit| match unit.trim() {
+        "h" => Some(3600.0),
+        "m" | "min" => Some(60.0),
+        "s" | "" => Some(1.0),
+        "d" => Some(DAY_S as f64),
+        _ => None,
+    });
+    let time = seconds.filter(|_| !text.is_empty()).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    time.ok_or_else(fault)
+}
+
+/// Returns how long it is until the next `HH:MM`.
+fn until_next(text: &str) -> Result<Duration, JobError> {
+    let fault = || JobError::usage(format!("--until is `{text}`, which is not a time of day"), "write --until 06:30");
+    let (hours, minutes) = text.split_once(':').ok_or_else(fault)?;
+    let hours: u64 = hours.parse().ok().filter(|hours| *hours < 24).ok_or_else(fault)?;
+    let minutes: u64 = minutes.parse().ok().filter(|minutes| *minutes < 60).ok_or_else(fault)?;
+    let now = jiff::Zoned::now();
+    let now_s = u64::from(now.hour().unsigned_abs()) * 3600
+        + u64::from(now.minute().unsigned_abs()) * 60
+        + u64::from(now.second().unsigned_abs());
+    let wait_s = (hours * 3600 + minutes * 60 + DAY_S - now_s - 1) % DAY_S + 1;
+    Ok(Duration::from_secs(wait_s))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_as_people_write_them() {
+        let seconds = |text| duration("--time-limit", text).ok().map(|time| time.as_secs_f64());
+        let read = ["8h", "90m", "45s", "1h30m", "20", "0.5h", "2d", "1h 30m"].map(seconds);
+        assert_eq!(read, [28_800.0, 5_400.0, 45.0, 5_400.0, 20.0, 1_800.0, 172_800.0, 5_400.0].map(Some));
+        assert_eq!(["", "h", "8 parsecs", "-3s", "1e400h"].map(seconds), [None; 5]);
+        assert!(until_next("06:30").is_ok_and(|wait| wait > Duration::ZERO && wait <= Duration::from_secs(DAY_S)));
+        assert!(["24:00", "6.30", "06:60", "x:y"].iter().all(|text| until_next(text).is_err()));
+    }
+}

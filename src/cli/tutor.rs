@@ -1,0 +1,137 @@
+use clap::Args;
+use cohobate::job::JobError;
+use cohobate::job::{TutorReport, TutorSettings, TutoredWritten, grader, sft_format, tutor};
+use cohobate::recipe::History;
+use cohobate::report::words::{self, counted, number};
+
+use super::CliResult;
+use super::choices::GateProfile;
+use super::error::exit_code;
+use super::options::{Options, TutorOptions};
+use super::screen::{Session, block_on};
+
+/// Have a student answer, and a teacher grade and correct it
+///
+/// Turn by turn: the student answers; the teacher grades with quoted errors, and keeps, edits or rewrites the answer; a blind judge
+/// compares the two in both orders. Writes sft.jsonl, dpo.jsonl, kto.jsonl, critique.jsonl,
+/// hard.jsonl, turns.csv and a report into one directory.
+#[derive(Args)]
+pub struct TutorArgs {
+    /// Conversations or prompts: files, directories, patterns such as data/*.jsonl, or - for standard input. JSONL, JSON, CSV, TSV,
+    /// Parquet and Arrow, also compressed (.gz, .zst, .bz2)
+    #[arg(required = true)]
+    input: Vec<String>,
+
+    /// Who learns: NAME@URL, a profile of cohobate.toml, or simulated; may be given more than once, one for each round, the
+    /// last one for all further rounds
+    #[arg(long, required = true, value_name = "MODEL")]
+    student: Vec<String>,
+
+    /// Who grades and corrects
+    #[arg(long, value_name = "MODEL")]
+    teacher: Option<String>,
+
+    /// Whose answers conversations continue with: forced, the teacher's; student, its own; mixed:P, its own with probability P.
+    /// Rows are written for the first; further ones, after a comma, are led for the student's scores alone: forced,student shows
+    /// the exposure bias
+    #[arg(long, value_name = "POLICY", default_value = "forced", value_delimiter = ',')]
+    history: Vec<History>,
+
+    /// Ask the student again in each of R rounds, and compare them; answers of earlier rounds are reused. Between two rounds the
+    /// student learns [default: one for each --student]
+    #[arg(long, value_name = "R", value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: Option<u32>,
+
+    /// Write into this directory; rounds before the last into round-1, round-2 below it
+    #[arg(short, long, value_name = "DIR", default_value = "tutored")]
+    output: String,
+
+    /// Write sft.jsonl for this trainer: trl-prompt-completion or per-turn; loss on the correction only
+    /// [default: trl-prompt-completion]
+    #[arg(long, value_name = "FORMAT")]
+    to: Option<String>,
+
+    /// Send questions again that failed permanently in an earlier run
+    #[arg(long)]
+    retry_failed: bool,
+
+    #[command(flatten)]
+    options: TutorOptions,
+}
+
+pub fn run(args: TutorArgs) -> CliResult {
+    block_on(run_tutor(args))
+}
+
+async fn run_tutor(args: TutorArgs) -> CliResult {
+    let options = args.options.resolve()?;
+    let settings = settings(&args, &options)?;
+    let session = Session::start(&options)?;
+    let report = tutor(&settings, &session.context).await?;
+    let screen = &session.screen;
+    let stopped = report.stopped.as_ref().map(|reason| session.stopped(reason));
+    let hint = stopped.as_ref().map(|(_, hint)| format!("hint: {hint}"));
+    match &report.written {
+        Some(written) => {
+            let lines = || lines(&report, written, &settings.directory).into_iter().chain(hint).collect();
+            screen.conclude(|| Ok(serde_json::to_value(&written.report)?), lines)?;
+        }
+        None => {
+            screen.say(format!("stopped: {}", done(&report)));
+            hint.into_iter().for_each(|hint| screen.say(hint));
+        }
+    }
+    let incomplete = report.written.as_ref().map_or(0, |written| written.incomplete) + report.invalid;
+    Ok(match stopped {
+        Some((code, _)) => code,
+        None if incomplete > 0 => exit_code::INCOMPLETE,
+        None => exit_code::COMPLETE,
+    })
+}
+
+fn settings(args: &TutorArgs, options: &Options) -> Result<TutorSettings, JobError> {
+    let models = options.model_settings();
+    let students = args.student.iter().map(|name| models.find(name));
+    let name = args.teacher.as_deref().or(options.teacher.as_deref());
+    let teacher = models.find_teacher(name)?;
+    Ok(TutorSettings {
+        format: sft_format(args.to.as_deref(), options.to.as_deref())?,
+        students: students.collect::<Result<_, _>>()?,
+        grader: grader(&teacher, models.find_judge(name.unwrap_or_default())?),
+        teacher,
+        judge: options.judge.as_deref().map(|name| models.find_judge(name)).transpose()?,
+        prompt: options.prompt.clone(),
+        repeats: options.repeats.unwrap_or(1),
+        input: options.input(&args.input)?,
+        store: options.store_path(),
+        directory: args.output.trim_end_matches('/').to_owned(),
+        system: options.system.clone(),
+        histories: args.history.clone(),
+        rounds: args.rounds,
+        gate: options.gate_or(GateProfile::Standard)?,
+        run: options.run(args.retry_failed)?,
+    })
+}
+
+fn done(report: &TutorReport) -> String {
+    let (new, reused) = (counted(report.answered, "answer"), number(report.reused));
+    format!("{new} new, {reused} reused, {}", words::duration(report.elapsed))
+}
+
+fn lines(report: &TutorReport, written: &TutoredWritten, directory: &str) -> Vec<String> {
+    let headline = if report.stopped.is_none() { "done" } else { "stopped" };
+    let conversations = counted(report.totals.conversations, "conversation");
+    let mut lines = vec![format!("{headline}: {conversations}, {}", done(report))];
+    lines.extend(written.report.lines());
+    lines.extend(report.left_out.iter().map(|(reason, count)| format!("  left out   {count} × {reason}")));
+    let files = written.rows.iter().map(|(name, rows)| format!("{name} {}", number(*rows)));
+    let rows = match files.collect::<Vec<_>>().join(", ") {
+        none if none.is_empty() => "no row to write, the old files are kept".to_owned(),
+        files => format!("rows: {files}"),
+    };
+    lines.push(format!("  wrote      {directory}/, {rows}; turns.csv, report.json, report.html"));
+    if let Some(listed) = &written.listed {
+        lines.push(format!("  listed     {} left out or cut short: {}", counted(listed.rows, "row"), listed.path));
+    }
+    lines
+}

@@ -1,0 +1,35 @@
+use super::JobError;
+use super::models::{ModelChoice, prices};
+use super::settings::RunSettings;
+use crate::worker::BudgetLimits;
+
+/// Returns the caps of a run. A cap that cannot be kept is refused: the worst case of every call must be known.
+pub fn caps(run: &RunSettings, models: &[&ModelChoice]) -> Result<BudgetLimits, JobError> {
+    let needs_length = run.max_cost.is_some() || run.max_output_tokens.is_some();
+    if needs_length && models.iter().any(|model| model.writes() && model.target.sampling().max_tokens.is_none()) {
+        return Err(JobError::usage(
+            "--max-cost and --max-output-tokens need --max-tokens: without it an answer may have any length",
+            "add --max-tokens N",
+        ));
+    }
+    if run.max_cost.is_some()
+        && let Some(model) = models.iter().find(|model| model.price.is_none())
+    {
+        let model = model.target.model();
+        return Err(JobError::usage(
+            format!("--max-cost is given, but the price of `{model}` is unknown"),
+            format!(
+                "add to cohobate.toml: [models.\"{model}\"] price = {{ input = DOLLARS, output = DOLLARS }}, for a million tokens"
+            ),
+        ));
+    }
+    if let Some(cost) = run.max_cost.filter(|cost| !cost.is_finite() || *cost < 0.0) {
+        return Err(JobError::usage(format!("--max-cost is {cost}"), "give it an amount of dollars"));
+    }
+    Ok(BudgetLimits {
+        cost: run.max_cost,
+        requests: run.max_requests,
+        output_tokens: run.max_output_tokens,
+        prices: prices(models),
+    })
+}

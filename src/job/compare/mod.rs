@@ -1,0 +1,247 @@
+//! `compare`: whose answers are better, and how sure that is.
+//!
+//! The run asks systems and judge alike; the last pass (`answers`) counts what the store holds. `controls` has the judge look
+//! at pairs whose outcome is known.
+
+mod answers;
+mod controls;
+mod rounds;
+mod systems;
+
+pub use systems::{AnswersFrom, Entrant, name_of_file};
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use answers::{ComparedRows, WrittenAnswers};
+use rounds::{Counted, Rounds};
+
+use super::beside::{Beside, JudgedRows};
+use super::engine::Engine;
+use super::evaluate::{dataset_report, judge_report};
+use super::input::{Prepared, prepare};
+use super::left_out::Unmarked;
+use super::left_out_list::Listed;
+use super::places::check_directory;
+use super::reports::write_reports_in;
+use super::rows::{RowResult, each};
+use super::settings::{InputSettings, JudgeSettings, RunSettings};
+use super::votes::read_votes;
+use super::{Context, JobError};
+use crate::conversation::Vote;
+use crate::recipe::{Compare, ComparedHistory, Recipe, Scale, Scope};
+use crate::report::{AgreementReport, ComparisonReport, ControlsReport, Tally, comparison_page, words};
+use crate::store::{DiskStore, Reader};
+use crate::worker::StopReason;
+
+/// The settings of `compare`.
+#[derive(Debug)]
+pub struct CompareSettings {
+    /// The conversations.
+    pub input: InputSettings,
+    /// The directory of the store.
+    pub store: PathBuf,
+    /// Where verdicts, answers and reports go.
+    pub directory: String,
+    /// Who is compared.
+    pub entrants: Vec<Entrant>,
+    /// The run's system message, for systems whose profile has none.
+    pub system: Option<String>,
+    /// Who judges.
+    pub judge: JudgeSettings,
+    /// Whether turns or whole conversations are judged.
+    pub scope: Scope,
+    /// Whose answers come before each answer.
+    pub history: ComparedHistory,
+    /// Systems whose score is certainly this close to 0.5 are equivalent. Default: 0.05.
+    pub margin: f64,
+    /// Stops once the 95 % interval of every pair's score reaches no further than this to either side.
+    pub stop_at_ci: Option<f64>,
+    /// Has the judge look at pairs whose outcome is known too. Default: no.
+    pub controls: bool,
+    /// Files with people's votes on the same conversations.
+    pub human: Vec<String>,
+    /// A file with good answers to the same conversations. Default: the column `reference`.
+    pub references: Option<String>,
+    /// How fast and how long.
+    pub run: RunSettings,
+}
+
+/// The result of a comparison.
+#[derive(Debug)]
+pub struct CompareReport {
+    /// The counts of all runs of this comparison, added up.
+    pub tally: Tally,
+    /// How long they took.
+    pub elapsed: Duration,
+    /// What was written; `Err` says why a run stopped before its end.
+    pub end: Result<ComparisonWritten, StopReason>,
+}
+
+/// What a comparison has written.
+#[derive(Debug)]
+pub struct ComparisonWritten {
+    /// The report, as `report.json` holds it.
+    pub report: ComparisonReport,
+    /// The list of rows that are left out, or in which something is missing.
+    pub listed: Option<Listed>,
+    /// Invalid rows.
+    pub invalid: u64,
+}
+
+/// The names of the files that a comparison writes begin so.
+const OURS: [&str; 4] = ["answers-", "verdicts", "report.", "incomplete."];
+
+/// Has systems answer the same conversations, and a judge say whose answers are better.
+pub async fn compare(settings: &CompareSettings, context: &Context) -> Result<CompareReport, JobError> {
+    systems::check(&settings.entrants)?;
+    settings.check_places()?;
+    let human = read_votes(&settings.human)?;
+    let recipe = Arc::new(settings.recipe()?);
+    let models: Vec<_> = settings.entrants.iter().filter_map(Entrant::model).chain([&settings.judge.model]).collect();
+    let engine = Engine::open(&settings.store, &models, &settings.run, context)?;
+    let prepared = prepare(&settings.input, &settings.store, &*recipe, None, context)?;
+    let rows = Arc::new(settings.judged_rows(&prepared, &recipe, context)?);
+    let (conversations, unshared) = rows_to_compare(&rows, &recipe)?;
+    if conversations.is_empty() {
+        return Err(JobError::usage(
+            "there is nothing to compare",
+            "give it rows with a user message, and with --history shared rows with answers; `cohobate inspect` shows what \
+             there is",
+        ));
+    }
+    let mut report = settings.report(&recipe, &prepared, &engine.store)?;
+    if unshared > 0 {
+        report.dataset.left_out.insert(Unmarked::NoSharedHistory.name().to_owned(), unshared);
+    }
+    let store = Arc::clone(&engine.store);
+    let compared = ComparedRows { rows, recipe, prices: engine.prices(), store: &*store, entrants: &settings.entrants };
+    let mut rounds = Rounds::new(&engine);
+    let end = rounds.run_all(&compared, settings, &report, &conversations).await?;
+    let Rounds { tally, elapsed, .. } = rounds;
+    let end = match end {
+        Err(reason) => Err(reason),
+        Ok(counted) => Ok(settings.write(&compared, counted, &conversations, &human, prepared.invalid)?),
+    };
+    drop(compared);
+    drop(store);
+    engine.close()?;
+    Ok(CompareReport { tally, elapsed, end })
+}
+
+impl CompareSettings {
+    fn check_places(&self) -> Result<(), JobError> {
+        let files = self.entrants.iter().filter_map(Entrant::file).chain(self.references.as_deref());
+        let (inputs, files) = (self.input.names(), files.map(str::to_owned));
+        let read: Vec<String> = inputs.into_iter().chain(self.human.clone()).chain(files).collect();
+        check_directory(&self.directory, &read.iter().map(String::as_str).collect::<Vec<_>>(), &OURS)
+    }
+
+    fn recipe(&self) -> Result<Compare, JobError> {
+        let systems = self.entrants.iter().map(|entrant| entrant.system(self.system.as_deref()));
+        let systems = systems.collect::<Result<Vec<_>, _>>()?;
+        Ok(Compare::new(systems, self.judge.judge(Scale::Pair)?, self.scope, self.history))
+    }
+
+    fn judged_rows(&self, prepared: &Prepared, recipe: &Compare, context: &Context) -> Result<JudgedRows, JobError> {
+        let open = |path: &str| Beside::open(path, &self.input.read, &self.store, recipe, context);
+        let files = self.entrants.iter().map(|entrant| entrant.file().map(open).transpose());
+        let mut beside = files.collect::<Result<Vec<_>, _>>()?;
+        let references = self.references.as_deref().map(open).transpose()?;
+        let has_reference_column = references.is_none();
+        beside.extend(references.map(Some));
+        Ok(JudgedRows { rows: Arc::clone(&prepared.rows), beside, has_reference_column })
+    }
+
+    fn report(&self, recipe: &Compare, prepared: &Prepared, store: &DiskStore) -> Result<ComparisonReport, JobError> {
+        let systems = self.entrants.iter().map(|entrant| entrant.report(self.system.as_deref()));
+        Ok(ComparisonReport {
+            schema: 1,
+            date: begun_on(store, recipe)?,
+            history: match self.history {
+                ComparedHistory::Own => "own".to_owned(),
+                ComparedHistory::Shared => "shared".to_owned(),
+            },
+            margin: self.margin,
+            systems: systems.collect::<Result<_, _>>()?,
+            judge: judge_report(&self.judge.model, recipe),
+            dataset: dataset_report(&self.input, prepared),
+            ..ComparisonReport::default()
+        })
+    }
+
+    fn write(
+        &self,
+        compared: &ComparedRows<'_>,
+        counted: Counted,
+        conversations: &[(u64, u64)],
+        human: &[Vote],
+        invalid: u64,
+    ) -> Result<ComparisonWritten, JobError> {
+        let Counted { comparison, taken, controls } = counted;
+        let WrittenAnswers { votes, digest, listed } =
+            compared.write(&self.directory, &conversations[..taken], &comparison)?;
+        let mut report = comparison.finish();
+        report.dataset.digest = digest.to_string();
+        if taken < conversations.len() {
+            let of = words::number(conversations.len() as u64);
+            report.cautions.push(format!("stopped after {taken} of {of} conversations, because of --stop-at-ci"));
+        }
+        report.cautions.extend(controls.as_ref().into_iter().flat_map(cautions));
+        report.controls = controls;
+        if !human.is_empty() {
+            calibrate(&mut report, &votes, human);
+        }
+        write_reports_in(&self.directory, &report, &comparison_page(&report))?;
+        Ok(ComparisonWritten { report, listed, invalid })
+    }
+}
+
+/// Returns the rows that hold conversations, with how many answers each takes; and how many rows lack a shared history.
+fn rows_to_compare(rows: &JudgedRows, recipe: &Compare) -> Result<(Vec<(u64, u64)>, u64), JobError> {
+    let (mut conversations, mut unshared) = (Vec::new(), 0);
+    each(rows, &mut [], |place, seed| {
+        if recipe.can_take(seed) {
+            conversations.push((place.row, u64::from(recipe.turn_count(seed))));
+        } else {
+            unshared += 1;
+        }
+        Ok(RowResult::Kept(0))
+    })?;
+    Ok((conversations, unshared))
+}
+
+/// Returns why controls cast doubt on the judge.
+fn cautions(controls: &ControlsReport) -> Vec<String> {
+    const CONVERSATIONS_MIN: u64 = 30;
+    let mut cautions = Vec::new();
+    let count = controls.same.conversations;
+    if count < CONVERSATIONS_MIN {
+        cautions.push(format!("the controls cover {count} conversations only; use at least {CONVERSATIONS_MIN}"));
+    }
+    if !controls.same.passes || !controls.shuffled.passes {
+        let which = if controls.same.passes { "shuffled answers" } else { "the same answers twice" };
+        cautions.push(format!("the control with {which} failed: do not trust this judge"));
+    }
+    cautions
+}
+
+/// Compares the judge with people, where they have voted on the same answers.
+fn calibrate(report: &mut ComparisonReport, votes: &[Vote], human: &[Vote]) {
+    let agreement = AgreementReport::of(votes, human);
+    if agreement.majority.items == 0 {
+        report.cautions.push("none of the people's votes is on these answers".to_owned());
+    } else {
+        report.human_pairs = agreement.pairs;
+        report.calibration = Some(agreement.majority);
+    }
+}
+
+/// Returns the day on which a comparison with these settings was first begun, in UTC.
+fn begun_on(store: &DiskStore, recipe: &dyn Recipe) -> Result<String, JobError> {
+    let runs = store.runs()?;
+    let first = runs.iter().find(|run| run.settings.digest() == recipe.settings().digest());
+    let started = first.and_then(|run| jiff::Timestamp::from_millisecond(run.started_ms.cast_signed()).ok());
+    Ok(started.unwrap_or_else(jiff::Timestamp::now).strftime("%Y-%m-%d").to_string())
+}

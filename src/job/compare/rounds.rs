@@ -1,0 +1,115 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::answers::ComparedRows;
+use super::{CompareSettings, controls};
+use crate::job::JobError;
+use crate::job::engine::{Assignment, Engine, RunResult};
+use crate::recipe::{Recipe, Scale};
+use crate::report::{Comparison, ComparisonReport, ControlsReport, Tally, Totals};
+use crate::worker::{self, Ended, StopReason};
+
+/// The runs of a comparison, one after the other.
+pub struct Rounds<'a> {
+    engine: &'a Engine,
+    /// The counts of all runs, added up.
+    pub tally: Tally,
+    /// How long they took.
+    pub elapsed: Duration,
+}
+
+impl<'a> Rounds<'a> {
+    /// No run yet.
+    pub fn new(engine: &'a Engine) -> Self {
+        Self { engine, tally: Tally::default(), elapsed: Duration::ZERO }
+    }
+
+    /// Asks about all conversations, and about the controls where they are wanted; inside, why a run stopped before its end.
+    pub async fn run_all(
+        &mut self,
+        compared: &ComparedRows<'_>,
+        settings: &CompareSettings,
+        report: &ComparisonReport,
+        conversations: &[(u64, u64)],
+    ) -> Result<Result<Counted, StopReason>, JobError> {
+        let (comparison, taken) = match self.in_steps(compared, settings.stop_at_ci, report, conversations).await? {
+            Ok(counted) => counted,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        if !settings.controls {
+            return Ok(Ok(Counted { comparison, taken, controls: None }));
+        }
+        let judge = settings.judge.judge(Scale::Pair)?;
+        let (assignment, known) = controls::prepare(compared, &conversations[..taken], judge, settings.scope)?;
+        if let Some(reason) = self.run(assignment).await? {
+            return Ok(Err(reason));
+        }
+        let controls = Some(known.report(compared.store)?);
+        Ok(Ok(Counted { comparison, taken, controls }))
+    }
+
+    /// Asks about all conversations at once, or in steps until the interval is narrow enough. A step takes the first rows that
+    /// are left, so that every run goes equally far. Returns the count, and over how many conversations it is.
+    async fn in_steps(
+        &mut self,
+        compared: &ComparedRows<'_>,
+        stop_at_ci: Option<f64>,
+        report: &ComparisonReport,
+        conversations: &[(u64, u64)],
+    ) -> Result<Result<(Comparison, usize), StopReason>, JobError> {
+        let mut taken = 0;
+        loop {
+            let step = next_step(taken, conversations.len(), stop_at_ci);
+            let rows = conversations[taken..step].to_vec();
+            let assignment = Assignment {
+                recipe: Arc::clone(&compared.recipe) as Arc<dyn Recipe>,
+                seeds: Arc::clone(&compared.rows) as Arc<dyn worker::Seeds>,
+                totals: Totals { conversations: rows.len() as u64, turns: rows.iter().map(|(_, calls)| calls).sum() },
+                rows: Box::new(rows.into_iter().map(|(row, _)| Ok(worker::Admit::Row(row)))),
+            };
+            taken = step;
+            if let Some(reason) = self.run(assignment).await? {
+                return Ok(Err(reason));
+            }
+            let comparison = compared.count(Comparison::new(report.clone()), &conversations[..taken])?;
+            let is_narrow = stop_at_ci.is_some_and(|width| comparison.half_width() <= width);
+            if taken == conversations.len() || is_narrow {
+                return Ok(Ok((comparison, taken)));
+            }
+        }
+    }
+
+    /// Runs; returns why the run stopped before its end.
+    async fn run(&mut self, assignment: Assignment) -> Result<Option<StopReason>, JobError> {
+        let RunResult { ended, tally, elapsed, .. } = self.engine.run(assignment).await?;
+        self.tally.answered += tally.answered;
+        self.tally.reused += tally.reused;
+        self.tally.shared += tally.shared;
+        self.tally.totals.conversations += tally.totals.conversations;
+        self.tally.totals.turns += tally.totals.turns;
+        self.elapsed += elapsed;
+        Ok(match ended {
+            Ended::Finished => None,
+            Ended::Stopped(reason) => Some(reason),
+        })
+    }
+}
+
+/// Returns how many conversations are judged before the interval is computed again: half as many again each time.
+fn next_step(taken: usize, all: usize, stop_at: Option<f64>) -> usize {
+    const FIRST: usize = 64;
+    match stop_at {
+        None => all,
+        Some(_) => (taken + taken / 2).max(FIRST).min(all),
+    }
+}
+
+/// The duels of the conversations that were taken, counted.
+pub struct Counted {
+    /// The counts.
+    pub comparison: Comparison,
+    /// How many conversations were taken, from the front.
+    pub taken: usize,
+    /// What the judge made of the controls.
+    pub controls: Option<ControlsReport>,
+}

@@ -1,0 +1,47 @@
+use super::input::RecordStream;
+use super::left_out_list::{LeftOutList, Listed};
+use super::output::RowOutput;
+use super::places::{check_output, check_writable};
+use super::rows::{RowCounts, each};
+use super::settings::{InputSettings, OutputSettings};
+use super::{Context, JobError};
+
+/// The settings of `convert`.
+pub struct ConvertSettings {
+    /// The rows.
+    pub input: InputSettings,
+    /// Where they go, and in which format.
+    pub output: OutputSettings,
+}
+
+/// The result of a conversion.
+#[derive(Debug)]
+pub struct ConvertReport {
+    /// Rows that were written and left out, by reason.
+    pub counts: RowCounts,
+    /// Answers that came with reasoning.
+    pub reasoning: u64,
+    /// The list of rows that were left out.
+    pub listed: Option<Listed>,
+    /// There was no row to write, and an output with rows in it was kept.
+    pub kept_old: bool,
+}
+
+/// Rewrites rows in another format. Uses no model and no store.
+pub fn convert(settings: &ConvertSettings, _context: &Context) -> Result<ConvertReport, JobError> {
+    let ConvertSettings { input, output } = settings;
+    let inputs = input.names();
+    check_output(&output.path, &inputs)?;
+    check_writable(&output.path, output.format)?;
+    let rows = RecordStream::open(input)?;
+    let mut written = RowOutput::create(output, &inputs)?;
+    let mut lists = [LeftOutList::beside(&output.path)];
+    let mut reasoning = 0;
+    let counts = each(&rows, &mut lists, |_, record| {
+        reasoning += record.lines.iter().filter(|line| line.reasoning.is_some()).count() as u64;
+        written.write(record)
+    })?;
+    let kept_old = written.finish(counts.written)?;
+    let [list] = lists;
+    Ok(ConvertReport { counts, reasoning, listed: list.finish()?, kept_old })
+}

@@ -1,0 +1,83 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::engine::{Assignment, Engine, RunResult};
+use super::export::{ExportPass, ExportReport, ExportSettings};
+use super::input::prepare;
+use super::places::{check_output, check_writable};
+use super::settings::RunSettings;
+use super::{Context, JobError};
+use crate::recipe::Recipe;
+use crate::report::Tally;
+use crate::store::{Reader, Run};
+use crate::worker::{self, Ended, StopReason};
+
+/// The settings of `distill`.
+#[derive(Debug)]
+pub struct DistillSettings {
+    /// The rows, what is asked, and where the result goes.
+    pub export: ExportSettings,
+    /// How fast and how long.
+    pub run: RunSettings,
+}
+
+/// The result of a distillation.
+#[derive(Debug)]
+pub struct DistillReport {
+    /// What happened in the run.
+    pub tally: Tally,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// The rows that were written; `Err` says why the run stopped before its end.
+    pub end: Result<ExportReport, StopReason>,
+    /// Rows that reading rules left out, and invalid rows, by reason.
+    pub left_out: BTreeMap<String, u64>,
+    /// Changes that were made to turn rows into conversations, by rule.
+    pub changed: BTreeMap<String, u64>,
+    /// Settings for which the stored answers cannot be used: name, value now, value then. Empty where answers were
+    /// reused or there are none.
+    pub changed_settings: Vec<(String, String, String)>,
+}
+
+/// Regenerates every assistant turn of a dataset. A run that was stopped or killed is resumed by the same call.
+///
+/// # Errors
+/// Fails where the settings or the input cannot be used, or the store or the output cannot be written. Everything that
+/// was committed before is kept.
+pub async fn distill(settings: &DistillSettings, context: &Context) -> Result<DistillReport, JobError> {
+    let DistillSettings { export: what, run } = settings;
+    check_output(&what.output.path, &what.input.names())?;
+    check_writable(&what.output.path, what.output.format)?;
+    let system = what.questions.system_text()?;
+    let recipe: Arc<dyn Recipe> = Arc::new(what.questions.recipe()?);
+    let engine = Engine::open(&what.store, &what.questions.models(), run, context)?;
+    let prepared = prepare(&what.input, &what.store, &*recipe, system.as_deref(), context)?;
+    let assignment = Assignment {
+        recipe: Arc::clone(&recipe),
+        seeds: Arc::clone(&prepared.rows) as Arc<dyn worker::Seeds>,
+        rows: Box::new(prepared.order(engine.reader(), &*recipe)?),
+        totals: prepared.totals,
+    };
+    let RunResult { ended, tally, elapsed, run } = engine.run(assignment).await?;
+    let changed_settings = changed_settings(&*engine.store, &run, &tally)?;
+    let end = match ended {
+        Ended::Finished => Ok(ExportPass::of(what, &what.input.names()).write(&*recipe, &*engine.store, &prepared)?),
+        Ended::Stopped(reason) => Err(reason),
+    };
+    engine.close()?;
+    let (left_out, changed) = (prepared.left_out, prepared.changed);
+    Ok(DistillReport { tally, elapsed, end, left_out, changed, changed_settings })
+}
+
+/// Returns the settings that keep this run from using stored answers, where that is so.
+fn changed_settings(store: &dyn Reader, run: &Run, tally: &Tally) -> Result<Vec<(String, String, String)>, JobError> {
+    if tally.reused > 0 || tally.answered == 0 {
+        return Ok(Vec::new());
+    }
+    let runs = store.runs()?;
+    let earlier = runs.iter().filter(|earlier| earlier.number < run.number && earlier.answers > 0);
+    let closest = earlier.rev().map(|earlier| run.settings.differences(&earlier.settings)).min_by_key(Vec::len);
+    let owned = |(name, now, then): (&str, &str, &str)| (name.to_owned(), now.to_owned(), then.to_owned());
+    Ok(closest.unwrap_or_default().into_iter().map(owned).collect())
+}

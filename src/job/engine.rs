@@ -1,0 +1,191 @@
+//! What every job that sends calls shares: the store, the models, the caps, and one run after the other.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::caps::caps;
+use super::models::{ModelChoice, connect_all};
+use super::settings::RunSettings;
+use super::tally::count;
+use super::{Context, JobError, JobEvent, open_store};
+use crate::conversation::{Price, Settings};
+use crate::recipe::Recipe;
+use crate::report::{Tally, Totals};
+use crate::store::{DiskStore, Entry, Ledger, Reader, Run, Store, Unsettled};
+use crate::worker::{self, BudgetLimits, Committing, Ended, Event, Observer, RowOrder, Served, Work};
+
+/// Ready to send calls.
+pub struct Engine {
+    /// The store, open for writing.
+    pub store: Arc<DiskStore>,
+    context: Context,
+    directory: PathBuf,
+    settings: RunSettings,
+    models: HashMap<String, Served>,
+    budget: BudgetLimits,
+}
+
+/// The work of one run.
+pub struct Assignment {
+    /// What to ask in each conversation.
+    pub recipe: Arc<dyn Recipe>,
+    /// The conversations by row.
+    pub seeds: Arc<dyn worker::Seeds>,
+    /// The rows, in the order in which they are opened.
+    pub rows: RowOrder,
+    /// How much there is to do.
+    pub totals: Totals,
+}
+
+/// How a run went.
+#[derive(Debug)]
+pub struct RunResult {
+    /// How it ended.
+    pub ended: Ended,
+    /// What happened in it.
+    pub tally: Tally,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// Its record in the store.
+    pub run: Run,
+}
+
+impl Engine {
+    /// Checks the caps, connects to the models and opens the store.
+    pub fn open(
+        store: &Path,
+        models: &[&ModelChoice],
+        settings: &RunSettings,
+        context: &Context,
+    ) -> Result<Self, JobError> {
+        let budget = caps(settings, models)?;
+        Ok(Self {
+            budget,
+            models: connect_all(models)?,
+            store: Arc::new(open_store::open(store, context)?),
+            context: context.clone(),
+            directory: store.to_owned(),
+            settings: settings.clone(),
+        })
+    }
+
+    /// Returns what tokens cost, by model.
+    pub fn prices(&self) -> &BTreeMap<String, Price> {
+        &self.budget.prices
+    }
+
+    /// Returns the store for reading.
+    pub fn reader(&self) -> Arc<dyn Reader> {
+        Arc::clone(&self.store) as Arc<dyn Reader>
+    }
+
+    /// Sends calls until everything is answered or the run is stopped.
+    pub async fn run(&self, assignment: Assignment) -> Result<RunResult, JobError> {
+        let Assignment { recipe, seeds, rows, totals } = assignment;
+        let ledger = self.settle_ledger(recipe.settings())?;
+        let run = begin(&self.store, recipe.settings())?;
+        let tally = Tally { totals, prices: self.budget.prices.clone(), ..Tally::default() };
+        let started = Instant::now();
+        self.context.report(JobEvent::RunStarted(Box::new(tally.clone())));
+        let work = Work {
+            recipe,
+            store: Arc::clone(&self.store) as Arc<dyn Store>,
+            models: self.models.clone(),
+            seeds,
+            rows,
+            run: run.number,
+            pace: self.settings.pace,
+            budget: self.budget.clone(),
+            ledger: Some(ledger),
+            give_up_after: self.settings.give_up_after,
+            deadline: self.settings.deadline.clone(),
+            committing: Committing::Thread,
+            retry_failed: self.settings.retry_failed,
+        };
+        let mut watcher = Watcher { tally, context: &self.context };
+        let ended = worker::run(work, self.context.stop.clone(), &mut watcher).await;
+        self.context.report(JobEvent::RunEnded);
+        let (tally, elapsed) = (watcher.tally, started.elapsed());
+        let ended = ended?;
+        self.store.settle();
+        Ok(RunResult { ended, tally, elapsed, run })
+    }
+
+    /// Closes the store.
+    pub fn close(self) -> Result<(), JobError> {
+        if let Some(store) = Arc::into_inner(self.store) {
+            store.close()?;
+        }
+        Ok(())
+    }
+
+    /// Opens the ledger and reports the requests that were in flight when the previous run died.
+    fn settle_ledger(&self, settings: &Settings) -> Result<Ledger, JobError> {
+        let (ledger, left) = Ledger::open(&self.directory)?;
+        let mut unknown = Vec::new();
+        for request in left {
+            if self.store.answer(&request.fingerprint)?.is_none() {
+                unknown.push(request);
+            }
+        }
+        if !unknown.is_empty() {
+            self.book_unknown(&unknown, settings)?;
+        }
+        ledger.clear();
+        Ok(ledger)
+    }
+
+    /// Books requests of unknown fate on the models that they were sent to.
+    fn book_unknown(&self, unknown: &[Unsettled], settings: &Settings) -> Result<(), JobError> {
+        let mut known: Vec<String> = self.models.keys().cloned().collect();
+        known.extend(self.store.spending()?.into_keys());
+        let last = self.store.runs()?.pop();
+        let fallback = last.and_then(|run| run.settings.get("model").map(str::to_owned));
+        let fallback = fallback.or_else(|| settings.get("model").map(str::to_owned)).unwrap_or_default();
+        let mut entries: BTreeMap<String, Entry> = BTreeMap::new();
+        let mut cost_max = Some(0.0);
+        for request in unknown {
+            let name = known.iter().find(|name| request.is_for(name)).unwrap_or(&fallback);
+            let price = self.prices().get(name).filter(|_| request.completion_tokens > 0);
+            let worst = price.map(|price| price.worst_cost(request.prompt_tokens, request.completion_tokens));
+            cost_max = cost_max.zip(worst).map(|(sum, worst)| sum + worst);
+            let entry = entries.entry(name.clone()).or_insert_with(|| Entry::Unknown {
+                model: name.clone(),
+                calls: 0,
+                prompt_tokens: 0,
+                completion_tokens: 0,
+            });
+            if let Entry::Unknown { calls, prompt_tokens, completion_tokens, .. } = entry {
+                *calls += 1;
+                *prompt_tokens += request.prompt_tokens;
+                *completion_tokens += request.completion_tokens;
+            }
+        }
+        self.context.report(JobEvent::CallsUnknown { calls: unknown.len() as u64, cost_max });
+        Ok(self.store.commit(entries.into_values().collect())?)
+    }
+}
+
+/// Counts the events of a run, and passes them on.
+struct Watcher<'a> {
+    tally: Tally,
+    context: &'a Context,
+}
+
+impl Observer for Watcher<'_> {
+    fn on_event(&mut self, event: &Event) {
+        count(&mut self.tally, event);
+        self.context.listener.on_event(&JobEvent::Run(event.clone()));
+    }
+}
+
+/// Records that a run begins, and with which settings.
+fn begin(store: &DiskStore, settings: &Settings) -> Result<Run, JobError> {
+    let number = store.runs()?.last().map_or(1, |run| run.number + 1);
+    let started_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+    let run = Run { number, started_ms, settings: settings.clone(), answers: 0 };
+    store.commit(vec![Entry::Run(run.clone())])?;
+    Ok(run)
+}

@@ -1,0 +1,109 @@
+use std::io;
+
+use crate::dataset::{IndexError, InputError};
+use crate::export::OutputError;
+use crate::model::{HttpSetupError, ReferenceError};
+use crate::store::StoreError;
+use crate::worker::WorkerError;
+
+/// Why a job failed: what happened, to what, and what to do next.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct JobError {
+    /// What kind of failure it is, and so which exit code the program ends with.
+    pub kind: ErrorKind,
+    /// What happened, to what.
+    pub message: String,
+    /// What to do next, where that is known.
+    pub hint: Option<String>,
+}
+
+/// The kinds of failure of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The settings or the inputs cannot be used; nothing was done.
+    Usage,
+    /// Something that should not happen.
+    Unexpected,
+    /// The store or the output cannot be written, or is damaged.
+    Storage,
+    /// The reader of the output closed it before the end. There is nothing to report.
+    OutputClosed,
+}
+
+impl JobError {
+    /// Makes an error about settings or inputs.
+    pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { kind: ErrorKind::Usage, message: message.into(), hint: Some(hint.into()) }
+    }
+
+    /// Makes an error about something that should not happen.
+    pub fn unexpected(message: impl Into<String>) -> Self {
+        Self { kind: ErrorKind::Unexpected, message: message.into(), hint: None }
+    }
+
+    /// Makes an error about a place that cannot be written to.
+    pub fn storage(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { kind: ErrorKind::Storage, message: message.into(), hint: Some(hint.into()) }
+    }
+}
+
+impl From<StoreError> for JobError {
+    fn from(error: StoreError) -> Self {
+        let kind = if matches!(error, StoreError::Missing { .. }) { ErrorKind::Usage } else { ErrorKind::Storage };
+        Self { kind, message: error.to_string(), hint: Some(error.hint()) }
+    }
+}
+
+impl From<WorkerError> for JobError {
+    fn from(error: WorkerError) -> Self {
+        match error {
+            WorkerError::Store(error) => error.into(),
+            other => Self {
+                hint: Some("run the same command again; everything that was committed is kept".to_owned()),
+                ..Self::unexpected(other.to_string())
+            },
+        }
+    }
+}
+
+impl From<OutputError> for JobError {
+    fn from(error: OutputError) -> Self {
+        if error.source.kind() == io::ErrorKind::BrokenPipe {
+            return Self { kind: ErrorKind::OutputClosed, message: error.to_string(), hint: None };
+        }
+        let hint = "name a place that can be written to with -o, or free some space; the answers are in the store";
+        Self::storage(error.to_string(), hint)
+    }
+}
+
+impl From<InputError> for JobError {
+    fn from(error: InputError) -> Self {
+        Self::usage(error.to_string(), "name files that exist, or - for standard input")
+    }
+}
+
+impl From<IndexError> for JobError {
+    fn from(error: IndexError) -> Self {
+        let hint = "run the same command again when the input no longer changes; everything that was committed is kept";
+        Self { hint: Some(hint.to_owned()), ..Self::unexpected(error.to_string()) }
+    }
+}
+
+impl From<ReferenceError> for JobError {
+    fn from(error: ReferenceError) -> Self {
+        Self::usage(error.to_string(), "write NAME@http://HOST:PORT/v1")
+    }
+}
+
+impl From<HttpSetupError> for JobError {
+    fn from(error: HttpSetupError) -> Self {
+        Self::usage(error.to_string(), "check the API key in the environment")
+    }
+}
+
+impl From<serde_json::Error> for JobError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::unexpected(format!("a report cannot be written as JSON: {error}"))
+    }
+}

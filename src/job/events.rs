@@ -1,0 +1,160 @@
+use std::fmt;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use crate::report::Tally;
+use crate::report::words::{counted, money};
+use crate::worker::{Event, Stage};
+
+/// What a job is given beside its settings: who listens, and when to stop.
+#[derive(Clone)]
+pub struct Context {
+    /// Receives the events of the job.
+    pub listener: Arc<dyn Listener>,
+    /// Tells the job to stop. The first stage lets calls in flight finish and commit.
+    pub stop: watch::Receiver<Stage>,
+}
+
+impl Context {
+    /// A context with a listener, and without a way to stop the job early.
+    pub fn new(listener: Arc<dyn Listener>) -> Self {
+        Self { listener, stop: watch::channel(Stage::Go).1 }
+    }
+
+    /// Reports an event.
+    pub fn report(&self, event: JobEvent) {
+        self.listener.on_event(&event);
+    }
+}
+
+/// No listener, and no way to stop the job early.
+impl Default for Context {
+    fn default() -> Self {
+        Self::new(Arc::new(Unheard))
+    }
+}
+
+/// Receives the events of a job. Called from the worker's loop too, so it must return quickly.
+pub trait Listener: Send + Sync {
+    /// Takes an event.
+    fn on_event(&self, event: &JobEvent);
+}
+
+struct Unheard;
+
+impl Listener for Unheard {
+    fn on_event(&self, _: &JobEvent) {}
+}
+
+/// Something that a job reports while it works. `Display` gives the line for people.
+#[derive(Clone, Debug)]
+pub enum JobEvent {
+    /// A store without a usable index is being read from its journal.
+    JournalRead {
+        /// The directory of the store.
+        store: PathBuf,
+        /// How much is read, in percent.
+        percent: u64,
+    },
+    /// The index was rebuilt from the journal.
+    IndexRebuilt {
+        /// The directory of the store.
+        store: PathBuf,
+        /// Why the index could not be used.
+        reason: String,
+    },
+    /// The end of the journal held an unfinished write, which was cut off.
+    TailCut {
+        /// The segment.
+        segment: PathBuf,
+        /// Bytes that were cut.
+        bytes: u64,
+    },
+    /// A part of the journal is damaged; the answers in it will be requested again.
+    SegmentDamaged {
+        /// The segment.
+        segment: PathBuf,
+        /// The damaged bytes.
+        bytes: Range<u64>,
+    },
+    /// The store cannot be opened for writing; the committed answers are read from its journal.
+    ReadingJournalOnly {
+        /// Why.
+        reason: String,
+    },
+    /// A row of the input is invalid.
+    RowInvalid(InvalidRow),
+    /// Further invalid rows that are not reported one by one.
+    MoreRowsInvalid {
+        /// How many.
+        count: u64,
+    },
+    /// The run before was killed with requests in flight.
+    CallsUnknown {
+        /// How many; nobody knows whether they were answered and billed.
+        calls: u64,
+        /// The most that they can have cost, in dollars, where prices are known.
+        cost_max: Option<f64>,
+    },
+    /// Something that the user should know before trusting the result.
+    Caution(String),
+    /// A part of the job is done.
+    PartDone(String),
+    /// The first call may be sent from now on. The tally holds the totals and the prices.
+    RunStarted(Box<Tally>),
+    /// Something happened in the run.
+    Run(Event),
+    /// No call is in flight any more.
+    RunEnded,
+}
+
+/// A row of the input that is invalid.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InvalidRow {
+    /// The input.
+    pub source: String,
+    /// The line on which the row begins, from 1.
+    pub line: u64,
+    /// Why it is invalid.
+    pub reason: String,
+}
+
+/// The line for people; empty for events of the run, which a progress display counts.
+impl fmt::Display for JobEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::JournalRead { store, percent } => {
+                write!(f, "reading the journal of {}: {percent} %", store.display())
+            }
+            Self::IndexRebuilt { store, reason } => {
+                write!(f, "the index of {} was rebuilt from the journal: {reason}", store.display())
+            }
+            Self::TailCut { segment, bytes } => {
+                let bytes = counted(*bytes, "byte");
+                write!(f, "{}: {bytes} of an unfinished write were cut off at the end", segment.display())
+            }
+            Self::SegmentDamaged { segment, bytes: Range { start, end } } => {
+                let segment = segment.display();
+                write!(f, "{segment}: bytes {start} to {end} are damaged; their answers will be requested again")
+            }
+            Self::ReadingJournalOnly { reason } => write!(f, "{reason}; reading what is committed so far"),
+            Self::RowInvalid(InvalidRow { source, line, reason }) => write!(f, "{source}:{line}: {reason}"),
+            Self::MoreRowsInvalid { count } => write!(f, "… and {count} more invalid rows"),
+            Self::CallsUnknown { calls, cost_max } => {
+                let calls = counted(*calls, "request");
+                write!(
+                    f,
+                    "the previous run ended with {calls} in flight; whether they were answered and billed is unknown"
+                )?;
+                cost_max.map_or(Ok(()), |cost| write!(f, ", at most {}", money(cost)))
+            }
+            Self::Caution(text) => write!(f, "caution: {text}"),
+            Self::PartDone(text) => f.write_str(text),
+            Self::RunStarted(_) | Self::Run(_) | Self::RunEnded => Ok(()),
+        }
+    }
+}

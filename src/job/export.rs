@@ -1,0 +1,256 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::input::{Prepared, Rows, prepare};
+use super::left_out::LeftOut;
+use super::left_out_list::{Left, LeftOutList, Listed};
+use super::output::RowOutput;
+use super::places::check_output;
+use super::questions::DistillQuestions;
+use super::rows::{RowCounts, RowResult, each};
+use super::settings::{InputSettings, OutputSettings};
+use super::stored::{answers_in, status_of};
+use super::{Context, JobError, models, open_store};
+use crate::conversation::{Dialogue, Outcome, Price, Role, Seed};
+use crate::export::{LeftOutKind, Unfit, pairs, record};
+use crate::quality::Boilerplate;
+use crate::recipe::{Progress, Recipe, Replay};
+use crate::report::QualityReport;
+use crate::store::{Reader, Status};
+
+/// The settings of `export`: what was distilled, and where its rows go.
+#[derive(Debug)]
+pub struct ExportSettings {
+    /// The rows that were distilled.
+    pub input: InputSettings,
+    /// The directory of the store.
+    pub store: PathBuf,
+    /// What was asked.
+    pub questions: DistillQuestions,
+    /// Where the rows go.
+    pub output: OutputSettings,
+    /// Which conversations are written that are not complete.
+    pub partial: PartialSettings,
+}
+
+/// Which conversations are written that are not complete.
+#[derive(Clone, Copy, Debug)]
+pub struct PartialSettings {
+    /// Writes an incomplete conversation up to its last good turn. Default: no.
+    pub keep: bool,
+    /// Leaves out a conversation that a gate has cut to fewer turns. Default: 1.
+    pub min_turns: u32,
+}
+
+impl Default for PartialSettings {
+    fn default() -> Self {
+        Self { keep: false, min_turns: 1 }
+    }
+}
+
+/// The result of a last pass over distilled conversations.
+#[derive(Debug)]
+pub struct ExportReport {
+    /// Rows in the output and rows left out, by reason.
+    pub counts: RowCounts,
+    /// Conversations that are missing or cut, rows that no format holds not counted.
+    pub incomplete: u64,
+    /// Invalid rows.
+    pub invalid: u64,
+    /// The list of rows that are left out or cut.
+    pub listed: Option<Listed>,
+    /// There was no row to write, and an output with rows in it was kept.
+    pub kept_old: bool,
+    /// What the gate found, where there was one.
+    pub quality: Option<QualityReport>,
+}
+
+impl ExportReport {
+    /// Returns why conversations are missing or cut.
+    pub fn reasons(&self) -> BTreeMap<String, u64> {
+        let kinds = INCOMPLETE.into_iter().flat_map(|kind| {
+            let reasons = self.counts.reasons(kind).into_iter();
+            reasons.map(move |(reason, count)| (format!("{}: {reason}", kind.name()), count))
+        });
+        kinds.collect()
+    }
+}
+
+/// The kinds of rows that make a distillation incomplete.
+const INCOMPLETE: [LeftOutKind; 3] = [LeftOutKind::Stopped, LeftOutKind::Failed, LeftOutKind::Unanswered];
+
+/// Writes the rows that the store holds answers for, finished or not. Sends no call.
+pub fn export(settings: &ExportSettings, context: &Context) -> Result<ExportReport, JobError> {
+    check_output(&settings.output.path, &settings.input.names())?;
+    let (recipe, system) = (settings.questions.recipe()?, settings.questions.system_text()?);
+    let store = open_store::open_reader(&settings.store, context)?;
+    let prepared = prepare(&settings.input, &settings.store, &recipe, system.as_deref(), context)?;
+    ExportPass::of(settings, &settings.input.names()).write(&recipe, &*store, &prepared)
+}
+
+/// What a last pass writes, and where.
+pub struct ExportPass<'a> {
+    /// What was asked.
+    pub questions: &'a DistillQuestions,
+    /// Which conversations are written that are not complete.
+    pub partial: PartialSettings,
+    /// Where the rows go.
+    pub output: &'a OutputSettings,
+    /// The names of the inputs, for a card.
+    pub inputs: &'a [String],
+}
+
+impl<'a> ExportPass<'a> {
+    /// The pass that these settings ask for.
+    pub fn of(settings: &'a ExportSettings, inputs: &'a [String]) -> Self {
+        let ExportSettings { questions, partial, output, .. } = settings;
+        Self { questions, partial: *partial, output, inputs }
+    }
+
+    /// Writes the rows of what the first pass has read.
+    pub fn write(
+        &self,
+        recipe: &dyn Recipe,
+        store: &dyn Reader,
+        prepared: &Prepared,
+    ) -> Result<ExportReport, JobError> {
+        let Self { questions, partial, output, inputs } = *self;
+        let is_gated = questions.gate.is_some() || questions.orphans.is_some();
+        let exporter = Exporter { rows: &prepared.rows, recipe, store, output, partial, is_gated };
+        let report = exporter.write(inputs, &models::prices(&[&questions.teacher]))?;
+        Ok(ExportReport { invalid: prepared.invalid, ..report })
+    }
+}
+
+/// A last pass over distilled conversations.
+struct Exporter<'a> {
+    rows: &'a Rows,
+    recipe: &'a dyn Recipe,
+    store: &'a dyn Reader,
+    output: &'a OutputSettings,
+    partial: PartialSettings,
+    /// A gate judges: conversations that it has cut are written, and what it has found is counted.
+    is_gated: bool,
+}
+
+impl Exporter<'_> {
+    fn write(&self, inputs: &[String], prices: &BTreeMap<String, Price>) -> Result<ExportReport, JobError> {
+        let mut output = RowOutput::create(self.output, inputs)?;
+        let mut lists = [LeftOutList::beside(&self.output.path)];
+        let (mut quality, mut boilerplate) = (QualityReport::default(), Boilerplate::default());
+        let counts = each(self.rows, &mut lists, |_, seed| {
+            let end = self.replay(seed)?;
+            if self.is_gated {
+                quality.add(&seed.id, &end.dialogue, prices);
+                flag_boilerplate(&seed.id, &end.dialogue, &mut boilerplate, &mut quality);
+            }
+            self.write_row(seed, end, &mut output)
+        })?;
+        let kept_old = output.finish(counts.written)?;
+        let [list] = lists;
+        Ok(ExportReport {
+            incomplete: INCOMPLETE.into_iter().map(|kind| counts.of(kind)).sum(),
+            invalid: 0,
+            listed: list.finish()?,
+            kept_old,
+            quality: self.is_gated.then_some(quality),
+            counts,
+        })
+    }
+
+    fn write_row(&self, seed: &Seed, end: End, output: &mut RowOutput<'_>) -> Result<RowResult, JobError> {
+        let turns_answered = end.turns_answered();
+        let is_written = self.is_written(&end);
+        let stopped = match &end.why {
+            Some(why @ LeftOut::Stopped { .. }) => Some(why.to_string()),
+            _ => None,
+        };
+        let left = |why| Left { turns_answered, turns: self.recipe.turn_count(seed), ..Left::from(why) };
+        let mut missing: Vec<Left> = end.why.clone().map(left).into_iter().collect();
+        let mut rows = 0;
+        if is_written {
+            match self.write_records(seed, &end.dialogue, stopped.as_deref(), output)? {
+                RowResult::Kept(count) => rows = count,
+                RowResult::Left(unfit) => missing.push(left(unfit.why)),
+                RowResult::Partly(count, unfit) => {
+                    rows = count;
+                    missing.extend(unfit);
+                }
+            }
+        }
+        Ok(if missing.is_empty() { RowResult::Kept(rows) } else { RowResult::Partly(rows, missing) })
+    }
+
+    /// Writes the rows that a conversation makes.
+    fn write_records(
+        &self,
+        seed: &Seed,
+        dialogue: &Dialogue,
+        stopped: Option<&str>,
+        output: &mut RowOutput<'_>,
+    ) -> Result<RowResult, JobError> {
+        if !self.output.format.wants_pairs() {
+            return output.write(&record(seed, dialogue, stopped));
+        }
+        let mut count = 0;
+        for pair in pairs(seed, dialogue) {
+            if let RowResult::Kept(rows) = output.write(&pair)? {
+                count += rows;
+            }
+        }
+        Ok(if count == 0 { RowResult::left(LeftOut::Unfit(Unfit::NoPair)) } else { RowResult::Kept(count) })
+    }
+
+    fn is_written(&self, end: &End) -> bool {
+        match &end.why {
+            None => true,
+            Some(LeftOut::Stopped { .. }) if self.is_gated => end.turns_answered() >= self.partial.min_turns.max(1),
+            Some(_) => self.partial.keep && end.turns_answered() > 0,
+        }
+    }
+
+    fn replay(&self, seed: &Seed) -> Result<End, JobError> {
+        let mut replay = Replay::new(self.recipe, seed);
+        match replay.advance(answers_in(self.store))? {
+            Progress::Done(Outcome::Complete(dialogue)) => Ok(End { dialogue, why: None }),
+            Progress::Done(Outcome::Stopped { dialogue, turn, reason }) => {
+                Ok(End { dialogue, why: Some(LeftOut::Stopped { turn, reason }) })
+            }
+            Progress::Open(_) => {
+                let why = match status_of(self.store, self.recipe, seed)? {
+                    Some(Status::Failed { turn, reason, permanent }) => {
+                        LeftOut::Failed { turn: Some(turn), reason, permanent }
+                    }
+                    _ => LeftOut::NotAsked,
+                };
+                Ok(End { dialogue: self.recipe.so_far(seed, replay.answered()), why: Some(why) })
+            }
+        }
+    }
+}
+
+/// How far a conversation has come, and why not further.
+struct End {
+    dialogue: Dialogue,
+    why: Option<LeftOut>,
+}
+
+impl End {
+    fn turns_answered(&self) -> u32 {
+        self.dialogue.spoken.iter().filter(|spoken| spoken.answer.is_some()).count() as u32
+    }
+}
+
+/// Flags answers that are the same for different users.
+fn flag_boilerplate(id: &str, dialogue: &Dialogue, boilerplate: &mut Boilerplate, quality: &mut QualityReport) {
+    let mut user = "";
+    for spoken in &dialogue.spoken {
+        match spoken.message.role() {
+            Role::User => user = spoken.message.content(),
+            Role::Assistant if spoken.answer.is_some() && boilerplate.count(user, spoken.message.content()) => {
+                quality.flag("boilerplate_constant", id);
+            }
+            _ => {}
+        }
+    }
+}

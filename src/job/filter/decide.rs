@@ -1,0 +1,148 @@
+use super::{FilterSettings, OnReject};
+use crate::conversation::{Record, Role};
+use crate::dataset::{Duplicates, Seen, plain_text};
+use crate::job::left_out::Rejection;
+use crate::quality::{Boilerplate, NearDuplicates, judge_record};
+use crate::report::QualityReport;
+
+/// What happens to a row.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Decision {
+    /// It is kept, with its score where it has one.
+    Keep { score: Option<f64> },
+    /// It is kept up to this line; the turn, from 0, and the rule that cut it.
+    Cut { lines: u32, turn: u32, rule: &'static str, score: Option<f64> },
+    /// It is dropped.
+    Drop(Rejection),
+    /// It could not be read.
+    Unread,
+}
+
+impl Decision {
+    /// True where the row, or a part of it, is kept.
+    pub fn is_kept(&self) -> bool {
+        matches!(self, Decision::Keep { .. } | Decision::Cut { .. })
+    }
+
+    /// True where only a part is kept.
+    pub fn cuts(&self) -> bool {
+        matches!(self, Decision::Cut { .. })
+    }
+
+    /// Returns the score of a row that is kept.
+    pub fn score(&self) -> Option<f64> {
+        match self {
+            Decision::Keep { score } | Decision::Cut { score, .. } => *score,
+            Decision::Drop(_) | Decision::Unread => None,
+        }
+    }
+
+    /// Cuts the row where that was decided, and returns why it is dropped, where it is.
+    pub fn apply(&self, record: &mut Record) -> Option<Rejection> {
+        match self {
+            Decision::Keep { .. } | Decision::Unread => None,
+            Decision::Drop(rejection) => Some(*rejection),
+            Decision::Cut { lines, turn, rule, .. } => {
+                record.lines.truncate(*lines as usize);
+                (record.rejected, record.label) = (None, None);
+                record.meta.insert("stopped".to_owned(), format!("turn {}: {rule}", turn + 1).into());
+                if let Some(turns) = record.meta.get_mut("turns").and_then(|turns| turns.as_array_mut()) {
+                    turns.truncate(*turn as usize);
+                }
+                None
+            }
+        }
+    }
+}
+
+/// The first pass: a decision for each row.
+pub struct Decider<'a> {
+    /// For each row so far.
+    pub decisions: Vec<Decision>,
+    /// What the gate found.
+    pub quality: QualityReport,
+    settings: &'a FilterSettings,
+    seen: Option<Seen>,
+    near: Option<NearDuplicates>,
+    boilerplate: Boilerplate,
+}
+
+impl<'a> Decider<'a> {
+    /// Begins.
+    pub fn new(settings: &'a FilterSettings) -> Self {
+        Self {
+            decisions: Vec::new(),
+            quality: QualityReport::default(),
+            settings,
+            seen: (settings.input.read.duplicates == Duplicates::Drop).then(Seen::default),
+            near: settings.near_duplicates.map(NearDuplicates::new),
+            boilerplate: Boilerplate::default(),
+        }
+    }
+
+    /// Decides on a row. Rows before it that were not passed could not be read.
+    pub fn take(&mut self, row: u64, record: &Record) {
+        let decision = self.decide(record);
+        self.decisions.resize(row as usize, Decision::Unread);
+        self.decisions.push(decision);
+    }
+
+    fn decide(&mut self, record: &Record) -> Decision {
+        let score = score(record, &self.settings.score);
+        let decision = self.judge(record, score);
+        if !decision.is_kept() {
+            return decision;
+        }
+        // A row that is rejected for itself is no duplicate of others.
+        let messages = || record.lines.iter().map(|line| &line.message);
+        if self.seen.as_mut().is_some_and(|seen| seen.has_seen(messages())) {
+            return Decision::Drop(Rejection::Duplicate);
+        }
+        match self.near.as_mut().and_then(|near| near.find(&users(record))) {
+            Some(of) => Decision::Drop(Rejection::NearDuplicate { of }),
+            None => decision,
+        }
+    }
+
+    fn judge(&mut self, record: &Record, score: Option<f64>) -> Decision {
+        let Some(gate) = &self.settings.gate else { return Decision::Keep { score } };
+        let mut decision = Decision::Keep { score };
+        for judged in judge_record(gate, record) {
+            self.quality.count(&record.id, &judged.verdict.flags, judged.verdict.rejected_by);
+            if let Some(rule) = judged.verdict.rejected_by {
+                let turn = judged.turn as u32;
+                let may_cut =
+                    self.settings.on_reject == OnReject::Cut && judged.turn >= self.settings.min_turns.max(1) as usize;
+                decision = if may_cut {
+                    Decision::Cut { lines: judged.begins as u32, turn, rule, score }
+                } else {
+                    Decision::Drop(Rejection::Rule { turn, rule })
+                };
+                break;
+            }
+        }
+        let mut user = "";
+        for line in &record.lines {
+            match line.role() {
+                Role::User => user = line.text(),
+                Role::Assistant if line.is_trained && self.boilerplate.count(user, line.text()) => {
+                    self.quality.flag("boilerplate_constant", &record.id);
+                }
+                _ => {}
+            }
+        }
+        decision
+    }
+}
+
+/// Returns what the users of a row say, as it is compared.
+pub fn users(record: &Record) -> String {
+    let said = record.lines.iter().filter(|line| line.role() == Role::User);
+    said.map(|line| plain_text(line.text())).collect::<Vec<_>>().join("\n")
+}
+
+fn score(record: &Record, path: &str) -> Option<f64> {
+    let mut names = path.split('.');
+    let first = record.meta.get(names.next()?)?;
+    names.try_fold(first, |value, name| value.get(name))?.as_f64().filter(|score| score.is_finite())
+}

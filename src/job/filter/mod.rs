@@ -1,0 +1,159 @@
+//! `filter`: which finished rows are good enough to train on.
+//!
+//! Two passes over the rows. The first decides (`decide`): rules, exact and near duplicates; then the best are chosen by
+//! score, where that is asked for (`select`). The second writes what is kept and what is not, in input order. No model is
+//! asked and nothing is stored, so it can be run again with other thresholds. Memory: some 60 bytes a row, and what
+//! near-duplicates need.
+
+mod decide;
+mod select;
+
+use std::collections::BTreeMap;
+
+use decide::{Decider, Decision};
+
+use super::input::RecordStream;
+use super::left_out::LeftOut;
+use super::left_out_list::{Left, LeftOutList, Listed};
+use super::output::RowOutput;
+use super::places::{check_output, check_writable};
+use super::rows::{RowCounts, RowResult, each};
+use super::settings::{InputSettings, OutputSettings};
+use super::{Context, JobError};
+use crate::conversation::Record;
+use crate::export::{LeftOutKind, is_directory};
+use crate::quality::Gate;
+use crate::report::QualityReport;
+
+/// The settings of `filter`.
+pub struct FilterSettings {
+    /// The rows. Exact duplicates are dropped where reading says so.
+    pub input: InputSettings,
+    /// Where the rows go that are kept.
+    pub output: OutputSettings,
+    /// Where the other rows go, with the reason in `meta.rejected`. Default: nowhere.
+    pub rejected: Option<OutputSettings>,
+    /// Judges each answer. Default: the standard gate.
+    pub gate: Option<Gate>,
+    /// What happens to a row with a rejected answer. Default: it is dropped.
+    pub on_reject: OnReject,
+    /// A row that would be cut to fewer turns is dropped. Default: 1.
+    pub min_turns: u32,
+    /// Leaves out rows whose users say nearly what an earlier row's say, from this similarity on, 0.7 to 1.
+    pub near_duplicates: Option<f64>,
+    /// Keeps only so many rows, those with the best scores.
+    pub top: Option<usize>,
+    /// Of rows that are more alike than this distance allows keeps the best, 0 to 0.3.
+    pub min_distance: Option<f64>,
+    /// The column of the score, or a path such as `judge.score`.
+    pub score: String,
+}
+
+/// What happens to a row with a rejected answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnReject {
+    /// It is dropped.
+    #[default]
+    Drop,
+    /// It is cut before that turn.
+    Cut,
+}
+
+/// The result of a filter.
+#[derive(Debug)]
+pub struct FilterReport {
+    /// Rows that were kept and left out, by reason.
+    pub counts: RowCounts,
+    /// Rows that were kept, as records.
+    pub kept: u64,
+    /// Rows among them that were cut.
+    pub cut: u64,
+    /// Rows that were left out, by rule or reason.
+    pub reasons: BTreeMap<String, u64>,
+    /// What the gate found.
+    pub quality: QualityReport,
+    /// The list of rows that were left out.
+    pub listed: Option<Listed>,
+    /// There was no row to keep, and an output with rows in it was kept.
+    pub kept_old: bool,
+}
+
+/// Keeps of finished rows those that are good enough. Uses no model and no store.
+pub fn filter(settings: &FilterSettings, _context: &Context) -> Result<FilterReport, JobError> {
+    let inputs = settings.input.names();
+    check(settings, &inputs)?;
+    let rows = RecordStream::open(&settings.input)?;
+    let mut decider = Decider::new(settings);
+    each(&rows, &mut [], |place, record| {
+        decider.take(place.row, record);
+        Ok(RowResult::Kept(0))
+    })?;
+    let (mut decisions, quality) = (decider.decisions, decider.quality);
+    if let Some(count) = settings.top {
+        select::keep_best(&mut decisions, count, settings.min_distance, &rows)?;
+    }
+    let mut writer = Writer {
+        kept: RowOutput::create(&settings.output, &inputs)?,
+        rejected: settings.rejected.as_ref().map(|output| RowOutput::create(output, &inputs)).transpose()?,
+        counts: (0, 0),
+        reasons: BTreeMap::new(),
+    };
+    let mut lists = [LeftOutList::beside(&settings.output.path)];
+    let counts = each(&rows, &mut lists, |place, record| match decisions.get(place.row as usize) {
+        Some(decision) => writer.write(record, decision),
+        None => Err(JobError::unexpected("the input grew while it was read")),
+    })?;
+    let Writer { kept: output, rejected, counts: (kept, cut), mut reasons } = writer;
+    let kept_old = output.finish(kept)?;
+    if let Some(rejected) = rejected {
+        rejected.finish(u64::MAX)?;
+    }
+    let [list] = lists;
+    reasons.extend(counts.reasons(LeftOutKind::Unfit));
+    Ok(FilterReport { counts, kept, cut, reasons, quality, listed: list.finish()?, kept_old })
+}
+
+fn check(settings: &FilterSettings, inputs: &[String]) -> Result<(), JobError> {
+    check_output(&settings.output.path, inputs)?;
+    check_writable(&settings.output.path, settings.output.format)?;
+    if let Some(rejected) = &settings.rejected {
+        check_output(&rejected.path, inputs)?;
+        check_writable(&rejected.path, rejected.format)?;
+        if rejected.path == settings.output.path || is_directory(&rejected.path) {
+            let message = format!("--rejected {} cannot be written", rejected.path);
+            return Err(JobError::usage(message, "name another file"));
+        }
+    }
+    Ok(())
+}
+
+/// The second pass: each row goes where the first one decided.
+struct Writer<'a> {
+    kept: RowOutput<'a>,
+    rejected: Option<RowOutput<'a>>,
+    /// Rows kept, and those of them that were cut.
+    counts: (u64, u64),
+    reasons: BTreeMap<String, u64>,
+}
+
+impl Writer<'_> {
+    fn write(&mut self, record: &mut Record, decision: &Decision) -> Result<RowResult, JobError> {
+        let Some(why) = decision.apply(record) else {
+            let result = self.kept.write(record)?;
+            if matches!(result, RowResult::Kept(_)) {
+                self.counts.0 += 1;
+                self.counts.1 += u64::from(decision.cuts());
+            }
+            return Ok(result);
+        };
+        *self.reasons.entry(why.code().to_owned()).or_default() += 1;
+        let mut left = vec![Left::from(LeftOut::Rejected(why))];
+        if let Some(rejected) = &mut self.rejected {
+            record.meta.insert("rejected".to_owned(), why.to_string().into());
+            if let RowResult::Left(unfit) = rejected.write(record)? {
+                left.push(unfit);
+            }
+        }
+        Ok(RowResult::Partly(0, left))
+    }
+}

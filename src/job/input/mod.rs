@@ -1,0 +1,102 @@
+//! The first pass over the input: every row is read once before any money is spent.
+//!
+//! It finds which rows are invalid, how much there is to do, where each row begins (`reading`), and writes the order in
+//! which conversations are opened (`order`). For plain files the result is remembered in the store (`remembered`): the
+//! next run over the same files sends its first call without reading them. `rows` reads a row again by its number;
+//! `admission` moves finished conversations behind the others. Jobs without a store read their input as a stream
+//! (`stream`).
+
+mod admission;
+mod open;
+mod order;
+mod reading;
+mod remembered;
+mod rows;
+mod spool;
+mod stream;
+
+pub use admission::Admission;
+pub use open::open_inputs;
+pub use rows::Rows;
+pub use spool::Spool;
+pub use stream::{RecordStream, read_record};
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use reading::{FirstPass, Found};
+use remembered::Memory;
+
+use super::settings::InputSettings;
+use super::{Context, JobError, JobEvent};
+use crate::conversation::{Message, Role, Settings};
+use crate::recipe::Recipe;
+use crate::report::Totals;
+use crate::store::Reader;
+
+/// The result of a first pass.
+pub struct Prepared {
+    /// The rows, to be read again by number.
+    pub rows: Arc<Rows>,
+    /// Conversations and turns.
+    pub totals: Totals,
+    /// Rows that are left out, by reason.
+    pub left_out: BTreeMap<String, u64>,
+    /// Changes that were made to turn rows into conversations, by rule.
+    pub changed: BTreeMap<String, u64>,
+    /// Invalid rows.
+    pub invalid: u64,
+    order: PathBuf,
+}
+
+impl Prepared {
+    /// Returns the rows in the order in which they are opened, as far as `store` knows what is finished.
+    pub fn order(&self, store: Arc<dyn Reader>, recipe: &dyn Recipe) -> Result<Admission, JobError> {
+        let admission = Admission::open(&self.order, Arc::clone(&self.rows), store, recipe.settings().clone());
+        admission.map_err(|error| JobError::unexpected(format!("cannot read the admission order: {error}")))
+    }
+}
+
+/// Reads every row of the input, or recalls the result of an earlier pass over the same files.
+pub fn prepare(
+    input: &InputSettings,
+    store: &Path,
+    recipe: &dyn Recipe,
+    system: Option<&str>,
+    context: &Context,
+) -> Result<Prepared, JobError> {
+    if input.sources.is_empty() {
+        return Err(JobError::usage("no input is named", "name one or more files, or - for standard input"));
+    }
+    let spool = Spool::new(store)?;
+    let sources = open_inputs(input, &spool)?;
+    let system = system.map(|text| Message::new(Role::System, text));
+    let read = &input.read;
+    let how = Settings::default()
+        .with("recipe", recipe.settings().digest())
+        .with("limit", read.limit.unwrap_or(u64::MAX))
+        .with("reader", format!("{:?}", read.reader))
+        .with("duplicates", format!("{:?}", read.duplicates));
+    let memory = Memory::of(store, &sources, how);
+    let known = memory.as_ref().and_then(|memory| memory.recall(&sources));
+    let (index, found, order, remembered) = match known {
+        Some(known) => {
+            known.found.invalid_rows.iter().for_each(|row| context.report(JobEvent::RowInvalid(row.clone())));
+            known.found.report_unnamed(context);
+            (known.index, known.found, known.order, Some(known.directory))
+        }
+        None => {
+            let order = spool.path().join("order");
+            let pass = FirstPass::begin(&spool, recipe, read, system.clone(), context)?;
+            let (index, found) = pass.run(&sources, &order)?;
+            // A pass that cannot be remembered is repeated by the next run.
+            let kept = memory.and_then(|memory| memory.keep(spool.path(), &found));
+            let order = kept.as_ref().map_or(order, |kept| kept.join("order"));
+            (index, found, order, kept)
+        }
+    };
+    let Found { totals, left_out, changed, invalid, cut_problems, .. } = found;
+    let rows = Arc::new(Rows { index, reader: read.reader.clone(), system, cut_problems, remembered, spool });
+    Ok(Prepared { rows, totals, left_out, changed, invalid, order })
+}

@@ -1,0 +1,175 @@
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::Spool;
+use super::open::each_row;
+use super::order::{OrderBuilder, RowRank};
+use super::rows::replace_system;
+use crate::conversation::{Message, Seed};
+use crate::dataset::{
+    Duplicates, Index, IndexBuilder, Input, Problem, RawRow, Reading, RowReader, RowState, Seen, Skip,
+};
+use crate::job::events::InvalidRow;
+use crate::job::settings::ReadSettings;
+use crate::job::{Context, ErrorKind, JobError, JobEvent};
+use crate::recipe::Recipe;
+use crate::report::Totals;
+
+/// Rows that cannot be cut out of their file whose reasons are kept; of further ones only the number is.
+const CUT_PROBLEMS_MAX: usize = 1_000;
+/// Invalid rows that are reported one by one.
+const NAMED_MAX: u64 = 10;
+
+/// A first pass at work.
+pub struct FirstPass<'a> {
+    recipe: &'a dyn Recipe,
+    reader: RowReader,
+    limit: u64,
+    system: Option<Arc<Message>>,
+    index: IndexBuilder,
+    order: OrderBuilder,
+    /// What users said so far, where duplicates are dropped.
+    seen: Option<Seen>,
+    found: Found,
+    context: &'a Context,
+}
+
+/// What a first pass finds, apart from the rows themselves.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Found {
+    /// Conversations and turns.
+    pub totals: Totals,
+    /// Rows of all kinds.
+    pub rows: u64,
+    /// Rows that are left out, by reason.
+    pub left_out: BTreeMap<String, u64>,
+    /// Changes that were made to turn rows into conversations, by rule.
+    pub changed: BTreeMap<String, u64>,
+    /// Invalid rows.
+    pub invalid: u64,
+    /// The first of them.
+    pub invalid_rows: Vec<InvalidRow>,
+    /// Why rows cannot be cut out of their file, by row.
+    pub cut_problems: BTreeMap<u64, String>,
+}
+
+impl Found {
+    /// Reports how many invalid rows were not reported one by one.
+    pub fn report_unnamed(&self, context: &Context) {
+        if self.invalid > NAMED_MAX {
+            context.report(JobEvent::MoreRowsInvalid { count: self.invalid - NAMED_MAX });
+        }
+    }
+}
+
+impl<'a> FirstPass<'a> {
+    /// Begins a pass that writes the row index into `spool`.
+    pub fn begin(
+        spool: &Spool,
+        recipe: &'a dyn Recipe,
+        read: &ReadSettings,
+        system: Option<Arc<Message>>,
+        context: &'a Context,
+    ) -> Result<Self, JobError> {
+        let index = IndexBuilder::new(spool.path()).map_err(|error| unwritable("the row index", &error))?;
+        Ok(Self {
+            recipe,
+            reader: read.reader.clone(),
+            limit: read.limit.unwrap_or(u64::MAX),
+            system,
+            index,
+            order: OrderBuilder::new(spool.path()),
+            seen: (read.duplicates == Duplicates::Drop).then(Seen::default),
+            found: Found::default(),
+            context,
+        })
+    }
+
+    /// Reads all sources, and writes the order of admission to `order`.
+    pub fn run(mut self, sources: &[Input], order: &Path) -> Result<(Index, Found), JobError> {
+        let mut left = self.limit;
+        for source in sources {
+            self.index.add_source(source).map_err(|error| unwritable("the row index", &error))?;
+            left -= each_row(source, left, |row| self.take(row, &source.name))?;
+        }
+        self.found.report_unnamed(self.context);
+        self.order.write_to(order).map_err(|error| unwritable("the admission order", &error))?;
+        let index = self.index.finish().map_err(|error| unwritable("the row index", &error))?;
+        Ok((index, self.found))
+    }
+
+    fn take(&mut self, found: Result<RawRow<'_>, Problem>, source: &str) -> Result<(), JobError> {
+        let row = found.as_ref().map_or(RawRow { bytes: &[], line: 0, offset: 0 }, |row| *row);
+        let (line, state) = match &found {
+            Err(problem) => {
+                self.refuse(source, problem.line, &problem.reason);
+                if self.found.cut_problems.len() < CUT_PROBLEMS_MAX {
+                    self.found.cut_problems.insert(self.found.rows, problem.reason.clone());
+                }
+                (problem.line, RowState::Invalid)
+            }
+            Ok(row) => (row.line, self.classify(row, source)?),
+        };
+        let written = self.index.push(&RawRow { line, ..row }, state);
+        written.map_err(|error| unwritable("the row index", &error))?;
+        self.found.rows += 1;
+        Ok(())
+    }
+
+    fn classify(&mut self, row: &RawRow<'_>, source: &str) -> Result<RowState, JobError> {
+        match self.reader.read(row.bytes) {
+            Reading::Invalid { reason } => {
+                self.refuse(source, row.line, &reason);
+                Ok(RowState::Invalid)
+            }
+            Reading::Skipped { skip, .. } => {
+                *self.found.left_out.entry(skip.name().to_owned()).or_default() += 1;
+                Ok(RowState::Skipped)
+            }
+            Reading::Ready { seed, .. } if self.is_duplicate(&seed) => {
+                *self.found.left_out.entry(Skip::Duplicate.name().to_owned()).or_default() += 1;
+                Ok(RowState::Duplicate)
+            }
+            Reading::Ready { seed, notes, .. } => {
+                for (rule, count) in notes.counts() {
+                    *self.found.changed.entry(rule.to_owned()).or_default() += count;
+                }
+                self.rank(&replace_system(seed, self.system.as_ref()))
+            }
+        }
+    }
+
+    fn is_duplicate(&mut self, seed: &Seed) -> bool {
+        let messages = seed.turns.iter().flat_map(|turn| &turn.messages);
+        self.seen.as_mut().is_some_and(|seen| seen.has_seen(messages))
+    }
+
+    fn refuse(&mut self, source: &str, line: u64, reason: &str) {
+        self.found.invalid += 1;
+        *self.found.left_out.entry("invalid".to_owned()).or_default() += 1;
+        if self.found.invalid <= NAMED_MAX {
+            let row = InvalidRow { source: source.to_owned(), line, reason: reason.to_owned() };
+            self.context.report(JobEvent::RowInvalid(row.clone()));
+            self.found.invalid_rows.push(row);
+        }
+    }
+
+    fn rank(&mut self, seed: &Seed) -> Result<RowState, JobError> {
+        let digest = seed.digest();
+        let turns = self.recipe.turn_count(seed);
+        self.found.totals.conversations += 1;
+        self.found.totals.turns += u64::from(turns);
+        let rank = RowRank { turns: Reverse(turns), prefix: seed.prefix(), row: self.found.rows };
+        self.order.push(rank).map_err(|error| unwritable("the admission order", &error))?;
+        Ok(RowState::Ready { turns, digest })
+    }
+}
+
+fn unwritable(file: &str, error: &std::io::Error) -> JobError {
+    let hint = "free some space, or choose another place with --store";
+    JobError { kind: ErrorKind::Storage, ..JobError::usage(format!("cannot write {file}: {error}"), hint) }
+}

@@ -1,0 +1,121 @@
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::spool::Spool;
+use super::stream::read_record;
+use crate::conversation::{Digest, Message, Record, Seed};
+use crate::dataset::{Index, IndexError, RawRow, Reading, RowReader, RowState, Skip};
+use crate::job::JobError;
+use crate::job::left_out::LeftOut;
+use crate::job::rows::{RowPlace, Take, VisitRows};
+use crate::worker::Seeds;
+
+/// The rows of all inputs, to be read again by number.
+pub struct Rows {
+    pub(super) index: Index,
+    pub(super) reader: RowReader,
+    pub(super) system: Option<Arc<Message>>,
+    /// Why rows that cannot be cut out cannot.
+    pub(super) cut_problems: BTreeMap<u64, String>,
+    /// Where the first pass is remembered, if it is.
+    pub(super) remembered: Option<PathBuf>,
+    pub(super) spool: Spool,
+}
+
+impl Rows {
+    /// Returns how many rows there are.
+    pub fn len(&self) -> u64 {
+        self.index.row_count()
+    }
+
+    /// Returns the hash of a row's conversation, where it holds one.
+    pub fn digest(&self, row: u64) -> Result<Option<Digest>, IndexError> {
+        Ok(match self.index.entry(row)?.state {
+            RowState::Ready { digest, .. } => Some(digest),
+            RowState::Skipped | RowState::Duplicate | RowState::Invalid => None,
+        })
+    }
+
+    /// Returns the input and the line of a row.
+    pub fn place(&self, row: u64) -> Result<(&str, u64), IndexError> {
+        let entry = self.index.entry(row)?;
+        Ok((self.index.source_name(entry.source), entry.line))
+    }
+
+    /// Reads a row again: its conversation, or why it is left out, with the id of a row that has one. Fails where the row
+    /// is not what it was in the first pass.
+    pub fn read(&self, row: u64) -> Result<Result<Seed, (Option<String>, LeftOut)>, IndexError> {
+        let entry = self.index.entry(row)?;
+        if entry.state == RowState::Invalid
+            && let Some(reason) = self.cut_problems.get(&row)
+        {
+            return Ok(Err((None, LeftOut::Invalid(reason.clone()))));
+        }
+        let reading = self.reader.read(&self.index.bytes(&entry)?);
+        let changed = || {
+            // Should the file look as it did, what is remembered of it is wrong.
+            self.remembered.iter().for_each(|path| drop(std::fs::remove_dir_all(path)));
+            IndexError::Changed(self.index.source_name(entry.source).to_owned())
+        };
+        match (entry.state, reading) {
+            (RowState::Ready { digest, .. }, Reading::Ready { seed, .. }) => {
+                let seed = replace_system(seed, self.system.as_ref());
+                if seed.digest() == digest { Ok(Ok(seed)) } else { Err(changed()) }
+            }
+            (RowState::Duplicate, Reading::Ready { seed, .. }) => {
+                Ok(Err((Some(seed.id), LeftOut::Skipped(Skip::Duplicate))))
+            }
+            (RowState::Skipped, Reading::Skipped { id, skip, .. }) => Ok(Err((id, LeftOut::Skipped(skip)))),
+            (RowState::Invalid, Reading::Invalid { reason }) => Ok(Err((None, LeftOut::Invalid(reason)))),
+            _ => Err(changed()),
+        }
+    }
+
+    /// Reads a row as it stands in the input, as a record; inside, why it is no record.
+    pub fn record(&self, row: u64) -> Result<Result<Record, LeftOut>, IndexError> {
+        let entry = self.index.entry(row)?;
+        let raw = RawRow { bytes: &self.index.bytes(&entry)?, line: entry.line, offset: 0 };
+        Ok(read_record(Ok(raw), &self.reader).1)
+    }
+
+    /// Returns a directory that goes when the rows go.
+    pub fn spool(&self) -> &Path {
+        self.spool.path()
+    }
+}
+
+impl VisitRows for Rows {
+    type Row = Seed;
+
+    /// Fails at the end where an input was written to since the first pass.
+    fn visit(&self, take: &mut Take<'_, Seed>) -> Result<(), JobError> {
+        for row in 0..self.len() {
+            let (source, line) = self.place(row)?;
+            let (id, read) = match self.read(row)? {
+                Ok(seed) => (None, Ok(seed)),
+                Err((id, why)) => (id, Err(why)),
+            };
+            take(RowPlace { source, line, row, id: id.as_deref() }, read)?;
+        }
+        Ok(self.index.check_unchanged()?)
+    }
+}
+
+impl Seeds for Rows {
+    fn seed(&self, row: u64) -> Result<Seed, String> {
+        match self.read(row) {
+            Ok(Ok(seed)) => Ok(seed),
+            Ok(Err(_)) => Err("it holds no conversation".to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+/// Puts the run's system message in place of the row's own.
+pub fn replace_system(seed: Seed, system: Option<&Arc<Message>>) -> Seed {
+    match system {
+        Some(system) => seed.with_system(system),
+        None => seed,
+    }
+}

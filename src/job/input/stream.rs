@@ -1,0 +1,71 @@
+use super::Spool;
+use super::open::{each_row, open_inputs};
+use crate::conversation::Record;
+use crate::dataset::{Input, Problem, RawRow, RowReader};
+use crate::job::JobError;
+use crate::job::left_out::LeftOut;
+use crate::job::rows::{RowPlace, Take, VisitRows};
+use crate::job::settings::InputSettings;
+
+/// Rows as records, read as a stream without an index; it can be read more than once.
+pub struct RecordStream {
+    inputs: Vec<Input>,
+    reader: RowReader,
+    limit: u64,
+    /// Holds what cannot be read twice otherwise.
+    _spool: Spool,
+}
+
+impl RecordStream {
+    /// Opens the inputs.
+    pub fn open(input: &InputSettings) -> Result<Self, JobError> {
+        let spool = Spool::temporary()?;
+        let inputs = open_inputs(input, &spool)?;
+        let read = &input.read;
+        Ok(Self { inputs, reader: read.reader.clone(), limit: read.limit.unwrap_or(u64::MAX), _spool: spool })
+    }
+
+    /// Returns how rows are read.
+    pub fn reader(&self) -> &RowReader {
+        &self.reader
+    }
+
+    /// Passes the bytes of each row to `take`.
+    pub fn each_raw(
+        &self,
+        take: &mut dyn FnMut(&str, Result<RawRow<'_>, Problem>) -> Result<(), JobError>,
+    ) -> Result<(), JobError> {
+        let mut left = self.limit;
+        for source in &self.inputs {
+            left -= each_row(source, left, |row| take(&source.name, row))?;
+        }
+        Ok(())
+    }
+}
+
+impl VisitRows for RecordStream {
+    type Row = Record;
+
+    fn visit(&self, take: &mut Take<'_, Record>) -> Result<(), JobError> {
+        let mut number = 0;
+        self.each_raw(&mut |source, row| {
+            let line = row.as_ref().map_or_else(|problem| problem.line, |row| row.line);
+            let (id, read) = read_record(row, &self.reader);
+            let place = RowPlace { source, line, row: number, id: id.as_deref() };
+            number += 1;
+            take(place, read)
+        })
+    }
+}
+
+/// Reads a row as a record; its id where it has one, and why it is no record.
+pub fn read_record(row: Result<RawRow<'_>, Problem>, reader: &RowReader) -> (Option<String>, Result<Record, LeftOut>) {
+    let source = row.map_err(|problem| problem.reason).and_then(|row| reader.source(row.bytes));
+    match source {
+        Err(reason) => (None, Err(LeftOut::Invalid(reason))),
+        Ok(source) => {
+            let id = source.id.clone();
+            (id, source.into_record().map_err(LeftOut::NoRecord))
+        }
+    }
+}

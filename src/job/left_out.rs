@@ -1,0 +1,209 @@
+use std::fmt;
+
+use crate::dataset::Skip;
+use crate::export::{LeftOutKind, Unfit};
+use crate::recipe::{SimulatedEnd, TutoredEnd};
+
+/// Why a row is not in the output, or only a part of it is. `Display` gives the reason as outputs have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LeftOut {
+    /// The row is invalid; why, in words.
+    Invalid(String),
+    /// A reading rule leaves the row out.
+    Skipped(Skip),
+    /// The row holds something that no record can hold.
+    NoRecord(Skip),
+    /// The output format cannot hold the row.
+    Unfit(Unfit),
+    /// The recipe stopped the conversation at a turn, from 0.
+    Stopped {
+        /// The turn, from 0.
+        turn: u32,
+        /// A code such as `length`.
+        reason: String,
+    },
+    /// A question failed.
+    Failed {
+        /// The turn, from 0; nothing where a recipe does not go turn by turn.
+        turn: Option<u32>,
+        /// What the server said.
+        reason: String,
+        /// True where sending the same question again can only fail again.
+        permanent: bool,
+    },
+    /// The conversation has grown too long for a model; what the server said.
+    Context(String),
+    /// Not every question is answered; no failure is known.
+    NotAsked,
+    /// The judge has not given every verdict.
+    NotJudged,
+    /// A verdict of the judge is invalid.
+    VerdictInvalid,
+    /// There is nothing in the row to judge.
+    Unmarked(Unmarked),
+    /// The filter rejects the row.
+    Rejected(Rejection),
+    /// The conversation has fewer turns than `--min-turns`.
+    Short,
+    /// No attempt at a simulated user's message was valid; the last fault.
+    UserInvalid(&'static str),
+    /// No attempt at a teacher's answer was good; the last fault.
+    TeacherRejected(&'static str),
+    /// The student's answers are unusable; the last fault.
+    StudentRejected(&'static str),
+    /// No attempt at a grade was valid; the last fault.
+    GradeInvalid(&'static str),
+    /// A cap was reached before the next question.
+    Budget,
+    /// The next question was not sent.
+    Unasked,
+}
+
+/// Why the filter rejects a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    /// A rule rejects its answer.
+    Rule {
+        /// The turn, from 0.
+        turn: u32,
+        /// The rule.
+        rule: &'static str,
+    },
+    /// Its users say what an earlier row's say.
+    Duplicate,
+    /// Its users say nearly what those of a kept row say.
+    NearDuplicate {
+        /// The kept row, from 0.
+        of: u32,
+    },
+    /// Other rows have better scores.
+    Outscored,
+    /// It has no score.
+    NoScore,
+}
+
+impl Rejection {
+    /// Returns the rule or the reason, without turn and row.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Rule { rule, .. } => rule,
+            Self::Duplicate => "duplicate",
+            Self::NearDuplicate { .. } => "near_duplicate",
+            Self::Outscored => "outscored",
+            Self::NoScore => "no_score",
+        }
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rule { turn, rule } => write!(f, "turn {}: {rule}", turn + 1),
+            Self::NearDuplicate { of } => write!(f, "near_duplicate of kept row {}", of + 1),
+            other => f.write_str(other.code()),
+        }
+    }
+}
+
+/// Why there is nothing in a row to judge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unmarked {
+    /// It has no answer.
+    NoAnswer,
+    /// It has no criteria.
+    NoCriteria,
+    /// It has no answers that could be shared as history.
+    NoSharedHistory,
+}
+
+impl Unmarked {
+    /// Returns the code in outputs and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoAnswer => "no_answer",
+            Self::NoCriteria => "no_criteria",
+            Self::NoSharedHistory => "no_shared_history",
+        }
+    }
+}
+
+impl LeftOut {
+    /// Returns why a simulated conversation is cut; nothing where it ended as planned.
+    pub fn of_simulation(end: SimulatedEnd) -> Option<Self> {
+        match end {
+            SimulatedEnd::MaxTurns | SimulatedEnd::UserStop => None,
+            SimulatedEnd::UserInvalid(fault) => Some(Self::UserInvalid(fault)),
+            SimulatedEnd::TeacherRejected(fault) => Some(Self::TeacherRejected(fault)),
+        }
+    }
+
+    /// Returns why a tutored conversation is cut; nothing where every turn is tutored.
+    pub fn of_tutoring(end: TutoredEnd) -> Option<Self> {
+        match end {
+            TutoredEnd::Complete => None,
+            TutoredEnd::StudentRejected(fault) => Some(Self::StudentRejected(fault)),
+            TutoredEnd::GradeInvalid(fault) => Some(Self::GradeInvalid(fault)),
+            TutoredEnd::TeacherRejected(fault) => Some(Self::TeacherRejected(fault)),
+        }
+    }
+
+    /// Returns the kind of reason.
+    pub fn kind(&self) -> LeftOutKind {
+        match self {
+            Self::Invalid(_) => LeftOutKind::Invalid,
+            Self::Skipped(_) => LeftOutKind::Skipped,
+            Self::NoRecord(_) | Self::Unfit(_) => LeftOutKind::Unfit,
+            Self::Stopped { .. } => LeftOutKind::Stopped,
+            Self::Failed { .. } => LeftOutKind::Failed,
+            Self::Context(_) => LeftOutKind::Context,
+            Self::NotAsked | Self::NotJudged | Self::VerdictInvalid => LeftOutKind::Unanswered,
+            Self::Unmarked(_) => LeftOutKind::Unmarked,
+            Self::Rejected(_) => LeftOutKind::Rejected,
+            Self::Short => LeftOutKind::Short,
+            Self::UserInvalid(_) => LeftOutKind::UserInvalid,
+            Self::TeacherRejected(_) => LeftOutKind::TeacherRejected,
+            Self::StudentRejected(_) => LeftOutKind::StudentRejected,
+            Self::GradeInvalid(_) => LeftOutKind::GradeInvalid,
+            Self::Budget => LeftOutKind::Budget,
+            Self::Unasked => LeftOutKind::Unasked,
+        }
+    }
+
+    /// True where a run of the same command may complete the row.
+    pub fn may_heal(&self) -> bool {
+        matches!(self, Self::NotAsked | Self::Budget | Self::Unasked | Self::Failed { permanent: false, .. })
+    }
+
+    /// Returns the code of a reason that is counted: without what a server said in its own words.
+    pub fn code(&self) -> String {
+        match self {
+            Self::Failed { .. } | Self::Context(_) => self.kind().name().to_owned(),
+            other => other.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invalid(reason) | Self::Context(reason) => f.write_str(reason),
+            Self::Rejected(rejection) => rejection.fmt(f),
+            Self::Failed { turn: None, reason, .. } => f.write_str(reason),
+            Self::Skipped(skip) | Self::NoRecord(skip) => f.write_str(skip.name()),
+            Self::Unfit(unfit) => f.write_str(unfit.name()),
+            Self::Stopped { turn, reason } | Self::Failed { turn: Some(turn), reason, .. } => {
+                write!(f, "turn {}: {reason}", turn + 1)
+            }
+            Self::NotAsked => f.write_str("not asked yet"),
+            Self::NotJudged => f.write_str("the judge has not answered"),
+            Self::VerdictInvalid => f.write_str("the judge's verdict is invalid"),
+            Self::Unmarked(unmarked) => f.write_str(unmarked.name()),
+            Self::Short => f.write_str("fewer turns than --min-turns"),
+            Self::UserInvalid(fault)
+            | Self::TeacherRejected(fault)
+            | Self::StudentRejected(fault)
+            | Self::GradeInvalid(fault) => write!(f, "{}: {fault}", self.kind().name()),
+            Self::Budget | Self::Unasked => f.write_str(self.kind().name()),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Jobs: what the command line, another program and a test call alike.
+//!
+//! A job takes plain [`settings`] and a [`Context`], reports [`JobEvent`]s while it works, and returns a report. It knows no
+//! terminal, no signal and no environment variable, and it prints nothing.
+//!
+//! ```text
+//! settings ──▶ input (first pass) ──▶ engine (run) ──▶ rows (last pass) ──▶ report
+//!                                       │
+//!                                       └──▶ events
+//! ```
+//!
+//! There is one file or folder for each kind of job: [`distill`], [`plan`], [`export`], [`verify`], [`convert`], [`inspect`],
+//! [`filter`], [`evaluate`], [`compare`], [`agreement`], [`simulate`], [`tutor`]. The others hold what jobs share.
+
+mod beside;
+mod caps;
+mod compare;
+mod convert;
+mod distill;
+mod engine;
+mod error;
+mod evaluate;
+mod events;
+mod export;
+mod filter;
+mod footprint;
+mod input;
+mod inspect;
+mod left_out;
+mod left_out_list;
+mod line_counts;
+mod models;
+mod open_store;
+mod output;
+mod places;
+mod plan;
+mod questions;
+mod reports;
+mod rows;
+mod settings;
+mod simulate;
+mod stored;
+mod tally;
+mod tutor;
+mod verify;
+mod votes;
+
+pub use compare::{AnswersFrom, CompareReport, CompareSettings, ComparisonWritten, Entrant, compare, name_of_file};
+pub use convert::{ConvertReport, ConvertSettings, convert};
+pub use distill::{DistillReport, DistillSettings, distill};
+pub use error::{ErrorKind, JobError};
+pub use evaluate::{EvaluateMode, EvaluateReport, EvaluateSettings, Evaluated, evaluate};
+pub use events::{Context, InvalidRow, JobEvent, Listener};
+pub use export::{ExportReport, ExportSettings, PartialSettings, export};
+pub use filter::{FilterReport, FilterSettings, OnReject, filter};
+pub use footprint::footprint;
+pub use inspect::inspect;
+pub use left_out::{LeftOut, Rejection, Unmarked};
+pub use left_out_list::{Left, Listed};
+pub use models::{Keys, ModelChoice, ModelSettings};
+pub use open_store::open_reader;
+pub use plan::{PlanReport, PlanSettings, plan};
+pub use questions::{BestOfSettings, DistillQuestions, RankerSettings};
+pub use reports::{write_report, write_text};
+pub use rows::RowCounts;
+pub use settings::{InputSettings, JudgeSettings, OUTPUT, OutputSettings, ReadSettings, RowsFrom, RunSettings, STORE};
+pub use simulate::{SimulateReport, SimulateSettings, SimulatedWritten, simulate};
+pub use tally::count;
+pub use tutor::{SFT_FORMATS, TutorReport, TutorSettings, TutoredWritten, grader, sft_format, tutor};
+pub use verify::{OutputReport, VerifyOutput, VerifyReport, VerifySettings, verify};
+pub use votes::agreement;

@@ -1,0 +1,292 @@
+//! From a model's name to someone who can be asked.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::JobError;
+use super::settings::JudgeSettings;
+use crate::conversation::{Price, Sampling, Target};
+use crate::model::{
+    Endpoint, HttpModel, HttpSettings, Model, ModelReference, Profile, Routing, Secret, Simulated, Timeouts, scorer,
+};
+use crate::worker::Served;
+
+/// What is needed to find a model by its name.
+#[derive(Clone, Debug, Default)]
+pub struct ModelSettings {
+    /// Profiles by name. A profile also applies to `NAME@URL` with the same name.
+    pub profiles: BTreeMap<String, Profile>,
+    /// The API keys.
+    pub keys: Keys,
+    /// How models are sampled where their profiles do not say. Default: the server decides.
+    pub sampling: Sampling,
+    /// Whether answers are streamed where a profile does not say. Default: yes.
+    pub stream: Option<bool>,
+}
+
+/// API keys, resolved by the caller: a job reads no environment variable.
+#[derive(Clone, Debug, Default)]
+pub struct Keys {
+    /// The key for models whose profile names no variable.
+    pub default: Option<Secret>,
+    /// Keys by the variable that a profile names as `key-env`.
+    pub by_variable: BTreeMap<String, Secret>,
+}
+
+impl Keys {
+    fn of(&self, profile: &Profile) -> Result<Option<Secret>, JobError> {
+        let Some(name) = &profile.key_env else { return Ok(self.default.clone()) };
+        self.by_variable.get(name).cloned().map(Some).ok_or_else(|| {
+            let message = format!("the environment variable {name} is not set");
+            JobError::usage(message, "set it to the API key, or remove key-env")
+        })
+    }
+}
+
+/// A model that was chosen, not yet connected to.
+#[derive(Clone)]
+pub struct ModelChoice {
+    /// Whom the questions are for.
+    pub target: Arc<Target>,
+    /// What tokens cost, where that is known.
+    pub price: Option<Price>,
+    /// The system message of the model's profile: text, or `@FILE`.
+    pub system: Option<String>,
+    routing: Routing,
+    server: Server,
+}
+
+/// Who answers for a model.
+#[derive(Clone)]
+enum Server {
+    /// A model of this process.
+    Local(Arc<dyn Model>),
+    /// One address for each replica.
+    Http(Vec<HttpSettings>),
+}
+
+impl std::fmt::Debug for ModelChoice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ModelChoice")
+            .field("target", &self.target)
+            .field("hosts", &self.hosts())
+            .finish_non_exhaustive()
+    }
+}
+
+impl ModelChoice {
+    /// The dialect's name in fingerprints of questions to a model of the calling program.
+    const LOCAL_DIALECT: &str = "local";
+
+    /// A model of the calling program. Its answers are stored under `name`: give another version another name.
+    pub fn local(name: impl Into<String>, model: Arc<dyn Model>) -> Self {
+        let target = Target::new(name, Self::LOCAL_DIALECT, Sampling::default());
+        Self { target, price: None, system: None, routing: Routing::default(), server: Server::Local(model) }
+    }
+
+    /// Makes the model.
+    pub fn connect(&self) -> Result<Served, JobError> {
+        let name = self.target.model();
+        let connections = match &self.server {
+            Server::Local(model) => return Ok(Served::by_one(name, Arc::clone(model))),
+            Server::Http(connections) => connections,
+        };
+        let replicas = connections.iter().map(|settings| Ok(Arc::new(HttpModel::new(settings.clone())?) as _));
+        let labels = match &connections[..] {
+            [_] => vec![name.to_owned()],
+            several => several.iter().map(|settings| format!("{name} at {}", host(&settings.url))).collect(),
+        };
+        Ok(Served { replicas: replicas.collect::<Result<_, JobError>>()?, routing: self.routing, labels })
+    }
+
+    /// False for a reward model, which answers with a number.
+    pub fn writes(&self) -> bool {
+        self.target.dialect() != scorer::DIALECT
+    }
+
+    /// Returns the system message of a conversation: the run's takes precedence over the profile's.
+    pub fn system_text(&self, run: Option<&str>) -> Result<Option<String>, JobError> {
+        run.or(self.system.as_deref()).map(read_system_text).transpose()
+    }
+
+    /// Returns the same where each of several models has its own: the profile's takes precedence over the run's.
+    pub fn own_system_text(&self, run: Option<&str>) -> Result<Option<String>, JobError> {
+        self.system.as_deref().or(run).map(read_system_text).transpose()
+    }
+
+    /// Returns the hosts of the model's addresses, without paths and keys.
+    pub fn hosts(&self) -> Vec<&str> {
+        self.urls().into_iter().map(host).collect()
+    }
+
+    fn urls(&self) -> Vec<&str> {
+        match &self.server {
+            Server::Local(_) => Vec::new(),
+            Server::Http(connections) => connections.iter().map(|settings| settings.url.as_str()).collect(),
+        }
+    }
+}
+
+/// Returns what tokens cost, by model, as far as that is known.
+pub fn prices(models: &[&ModelChoice]) -> BTreeMap<String, Price> {
+    models.iter().filter_map(|choice| Some((choice.target.model().to_owned(), choice.price?))).collect()
+}
+
+/// Connects to each model once, however many of these name it.
+pub fn connect_all(models: &[&ModelChoice]) -> Result<HashMap<String, Served>, JobError> {
+    let mut connected = HashMap::new();
+    for (at, one) in models.iter().enumerate() {
+        let name = one.target.model();
+        match models[..at].iter().find(|other| other.target.model() == name) {
+            Some(other) if other.urls() != one.urls() => {
+                let message = format!("two models are called `{name}`, at different addresses");
+                return Err(JobError::usage(
+                    message,
+                    "answers are stored by the model's name: have one of the servers give it another name \
+                     (vLLM: --served-model-name)",
+                ));
+            }
+            Some(_) => {}
+            None => drop(connected.insert(name.to_owned(), one.connect()?)),
+        }
+    }
+    Ok(connected)
+}
+
+impl ModelSettings {
+    /// Finds the teacher, which must be named.
+    pub fn find_teacher(&self, name: Option<&str>) -> Result<ModelChoice, JobError> {
+        let hint = "add --teacher NAME@URL, or --teacher simulated to try it out";
+        self.find(name.ok_or_else(|| JobError::usage("no teacher is named", hint))?)
+    }
+
+    /// Finds a judge or a grader: sampled at temperature 0 unless its profile says otherwise.
+    pub fn find_judge(&self, name: &str) -> Result<ModelChoice, JobError> {
+        self.find_sampled(name, JudgeSettings::SAMPLING)
+    }
+
+    /// Finds a model by `NAME@URL`, by the name of a profile, or `simulated`.
+    pub fn find(&self, name: &str) -> Result<ModelChoice, JobError> {
+        self.find_sampled(name, self.sampling.clone())
+    }
+
+    fn find_sampled(&self, name: &str, sampling: Sampling) -> Result<ModelChoice, JobError> {
+        match name.parse()? {
+            ModelReference::Simulated => {
+                let profile = self.profiles.get(name).cloned().unwrap_or_default();
+                Ok(ModelChoice {
+                    target: Target::new(name, Simulated::DIALECT, profile.sampling(sampling)),
+                    price: profile.price.map(Price::from),
+                    system: profile.system,
+                    routing: Routing::default(),
+                    server: Server::Local(Arc::new(Simulated)),
+                })
+            }
+            ModelReference::Http(endpoint) => {
+                let profile = self.profiles.get(&endpoint.name).cloned().unwrap_or_default();
+                self.over_http(endpoint, &profile, sampling)
+            }
+            ModelReference::Profile(name) => {
+                let profile = self.profiles.get(&name).ok_or_else(|| unknown_model(&name))?;
+                let Some(url) = &profile.url else {
+                    let hint = format!("add url = \"http://HOST:PORT/v1\" to [models.\"{name}\"]");
+                    return Err(JobError::usage(format!("the profile of the model `{name}` has no url"), hint));
+                };
+                self.over_http(Endpoint::new(profile.name.as_deref().unwrap_or(&name), url)?, profile, sampling)
+            }
+        }
+    }
+
+    /// Finds a reward model by `NAME@URL`; its address is used as it is.
+    pub fn find_scorer(&self, name: &str) -> Result<ModelChoice, JobError> {
+        let at = ["@http://", "@https://"].iter().filter_map(|separator| name.find(separator)).min();
+        let Some(at) = at.filter(|at| *at > 0) else {
+            let message = format!("--scorer {name} has no name or no address");
+            return Err(JobError::usage(message, "write NAME@http://HOST:PORT/PATH"));
+        };
+        let (name, url) = (&name[..at], &name[at + 1..]);
+        let profile = self.profiles.get(name).cloned().unwrap_or_default();
+        let endpoint = Endpoint { name: name.to_owned(), urls: vec![url.to_owned()] };
+        let mut choice = self.over_http(endpoint, &profile, Sampling::default())?;
+        choice.target = Target::new(name, scorer::DIALECT, Sampling::default());
+        // It writes nothing that is billed by the token.
+        choice.price = choice.price.or(Some(Price::default()));
+        if let Server::Http(connections) = &mut choice.server {
+            connections.iter_mut().for_each(|settings| settings.is_scorer = true);
+        }
+        Ok(choice)
+    }
+
+    fn over_http(&self, endpoint: Endpoint, profile: &Profile, sampling: Sampling) -> Result<ModelChoice, JobError> {
+        let settings = HttpSettings {
+            url: String::new(),
+            key: self.keys.of(profile)?,
+            whole: !profile.stream.or(self.stream).unwrap_or(true),
+            length_field: profile.max_tokens_field.unwrap_or_default(),
+            timeouts: timeouts(profile)?,
+            context_window: profile.context_window,
+            prompt_cache_key: profile.prompt_cache_key.unwrap_or(false),
+            session_header: profile.session_header.clone(),
+            is_scorer: false,
+        };
+        let connections = endpoint.urls.into_iter().map(|url| HttpSettings { url, ..settings.clone() }).collect();
+        Ok(ModelChoice {
+            target: Target::new(endpoint.name, HttpModel::DIALECT, profile.sampling(sampling)),
+            price: profile.price.map(Price::from),
+            system: profile.system.clone(),
+            routing: profile.routing.unwrap_or_default(),
+            server: Server::Http(connections),
+        })
+    }
+}
+
+fn unknown_model(name: &str) -> JobError {
+    let hint = match name.split_once('@') {
+        Some((before, address)) => {
+            let address = address.split_once("://").map_or(address, |(_, rest)| rest);
+            format!("an address begins with http:// or https://, such as {before}@http://{address}")
+        }
+        None => {
+            format!(
+                "write {name}@http://HOST:PORT/v1, add a [models.\"{name}\"] table to cohobate.toml, or try it out with \
+                 simulated or simulated-NAME"
+            )
+        }
+    };
+    JobError::usage(format!("there is no model `{name}`"), hint)
+}
+
+/// Returns a system message, read from its file where it names one.
+fn read_system_text(text: &str) -> Result<String, JobError> {
+    let Some(path) = text.strip_prefix('@') else { return Ok(text.to_owned()) };
+    let read = std::fs::read_to_string(path).map(|text| text.trim_end().to_owned());
+    read.map_err(|error| {
+        let message = format!("cannot read the system message {path}: {error}");
+        JobError::usage(message, "write --system @FILE with a file that exists")
+    })
+}
+
+/// Returns the part of an address by which people tell servers apart.
+fn host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split_once('/').map_or(rest, |(host, _)| host)
+}
+
+fn timeouts(profile: &Profile) -> Result<Timeouts, JobError> {
+    let defaults = Timeouts::default();
+    Ok(Timeouts {
+        connect: seconds(profile.connect_timeout_s, defaults.connect)?,
+        first_byte: seconds(profile.first_byte_timeout_s, defaults.first_byte)?,
+        idle: seconds(profile.idle_timeout_s, defaults.idle)?,
+        total: seconds(profile.total_timeout_s, defaults.total)?,
+    })
+}
+
+fn seconds(value: Option<f64>, default: Duration) -> Result<Duration, JobError> {
+    let Some(value) = value else { return Ok(default) };
+    Duration::try_from_secs_f64(value).ok().filter(|limit| !limit.is_zero()).ok_or_else(|| {
+        let message = format!("{value} is not a time limit in seconds");
+        JobError::usage(message, "give the profile's *-timeout-s a number above 0")
+    })
+}

@@ -1,0 +1,86 @@
+//! Checks of the places that a job writes to, before any money is spent.
+
+use std::path::Path;
+
+use super::JobError;
+use super::output::companion;
+use crate::dataset::expand;
+use crate::export::{FORMATS, Format, OutputFile, Sink, is_directory};
+
+/// Makes a directory for outputs, and fails where nothing can be written into it, or where what is read would be written over: files
+/// whose names begin as ours do.
+pub fn check_directory(directory: &str, read: &[&str], ours: &[&str]) -> Result<(), JobError> {
+    let fault = |error: std::io::Error| {
+        let hint = "name a directory that can be written to with -o";
+        JobError::storage(format!("cannot write to {directory}: {error}"), hint)
+    };
+    std::fs::create_dir_all(directory).map_err(fault)?;
+    drop(OutputFile::create(&format!("{directory}/report.json"))?);
+    let resolved = |path: &Path| path.canonicalize().ok();
+    let files = read.iter().flat_map(|name| expand(name).unwrap_or_default());
+    for path in files {
+        let path = Path::new(&path);
+        let name = path.file_name().map_or("".into(), |name| name.to_string_lossy());
+        let is_ours = ours.iter().any(|start| name.starts_with(start));
+        let parent = resolved(path).and_then(|path| path.parent().map(Path::to_owned));
+        if is_ours && parent.is_some() && parent == resolved(Path::new(directory)) {
+            let message =
+                format!("{} is read, and lies in {directory}, where it would be written over", path.display());
+            return Err(JobError::usage(message, "give -o another directory"));
+        }
+    }
+    Ok(())
+}
+
+/// Fails where the output cannot be written, before anything is paid.
+pub fn check_writable(path: &str, format: &dyn Format) -> Result<(), JobError> {
+    if path == "-" {
+        return Ok(());
+    }
+    companion(format, path)?;
+    if is_directory(path) {
+        drop(Sink::create(path, FORMATS[0])?);
+        return Ok(());
+    }
+    if Path::new(path).is_dir() {
+        let hint = format!("name a file with -o, or {path}/ for a directory of Parquet shards");
+        return Err(JobError::usage(format!("the output {path} is a directory"), hint));
+    }
+    let is_special = std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
+    // Opening a pipe would tell its reader that there is nothing.
+    if !is_special {
+        drop(OutputFile::create(path)?);
+    }
+    Ok(())
+}
+
+/// Refuses an output that would destroy an input, or whose name promises another format.
+pub fn check_output(path: &str, inputs: &[String]) -> Result<(), JobError> {
+    let real = |path: &Path| path.canonicalize().ok();
+    let output = Path::new(path);
+    let parent = output.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    for input in inputs {
+        // What cannot be found is told when it is read.
+        let files = expand(input).unwrap_or_default();
+        let is_one =
+            real(output).is_some_and(|output| files.iter().any(|file| real(Path::new(file)) == Some(output.clone())));
+        if is_one {
+            return Err(JobError::usage(format!("the output {path} is the input {input}"), "give -o another name"));
+        }
+        let directory = Path::new(input).is_dir().then(|| real(Path::new(input))).flatten();
+        if directory.zip(real(parent)).is_some_and(|(directory, parent)| parent.starts_with(directory)) {
+            let message = format!("the output {path} lies in the input {input}, the next run would read it");
+            return Err(JobError::usage(message, "give -o a place outside of it"));
+        }
+    }
+    let lower = path.to_lowercase();
+    let foreign = [".parquet", ".arrow", ".csv", ".tsv", ".json", ".bz2"];
+    if let Some(ending) = foreign.iter().find(|ending| lower.ends_with(**ending)) {
+        let message = format!("the output {path} ends in {ending}, but rows are written as JSONL");
+        return Err(JobError::usage(
+            message,
+            "let it end in .jsonl, .jsonl.gz or .jsonl.zst, or in / for a directory of Parquet shards",
+        ));
+    }
+    Ok(())
+}

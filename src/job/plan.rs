@@ -1,0 +1,193 @@
+use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::caps::caps;
+use super::input::prepare;
+use super::models::{ModelChoice, prices};
+use super::questions::DistillQuestions;
+use super::rows::{RowResult, each};
+use super::settings::{InputSettings, RunSettings};
+use super::{Context, JobError, open_store};
+use crate::conversation::{
+    Answer, ConversationKey, Fingerprint, Finish, Lane, Message, Price, Question, Role, Seed, Usage, estimate_tokens,
+};
+use crate::model::scorer;
+use crate::recipe::{Progress, Recipe, Replay};
+use crate::report::Totals;
+use crate::store::{MemoryStore, Reader, Status};
+
+/// Tokens of a judgment; those of the MT-Bench judge have some 800 characters.
+const JUDGMENT_TOKENS: u64 = 200;
+/// Tokens of an answer where neither the store nor the dataset gives a length.
+const ANSWER_TOKENS: u64 = 300;
+/// Most tokens of an imagined answer.
+const ANSWER_TOKENS_MAX: u64 = 1 << 20;
+
+/// The settings of `plan`: those of a distillation, without an output.
+#[derive(Debug)]
+pub struct PlanSettings {
+    /// The rows.
+    pub input: InputSettings,
+    /// The directory of the store. It need not exist.
+    pub store: PathBuf,
+    /// What would be asked.
+    pub questions: DistillQuestions,
+    /// A cap that the run would refuse is refused here too.
+    pub run: RunSettings,
+}
+
+/// What a run would do.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PlanReport {
+    /// Conversations and turns of the input.
+    pub totals: Totals,
+    /// Turns that have a stored answer.
+    pub answered: u64,
+    /// Calls that would be sent.
+    pub calls: u64,
+    /// Open turns that another conversation asks too.
+    pub shared: u64,
+    /// Turns after a failure that is not retried.
+    pub failed: u64,
+    /// Tokens of the prompts of these calls, estimated.
+    pub prompt_tokens: u64,
+    /// Tokens of their answers, estimated.
+    pub completion_tokens: u64,
+    /// Their cost in dollars, where each model's price is known.
+    pub price: Option<f64>,
+    /// Rows that reading rules leave out, and invalid rows, by reason.
+    pub left_out: BTreeMap<String, u64>,
+    /// Invalid rows.
+    pub invalid: u64,
+}
+
+/// Works out what a distillation would send and cost. Sends no call.
+pub fn plan(settings: &PlanSettings, context: &Context) -> Result<PlanReport, JobError> {
+    let questions = &settings.questions;
+    let models = questions.models();
+    caps(&settings.run, &models)?;
+    let (recipe, system) = (questions.recipe()?, questions.system_text()?);
+    let store: Arc<dyn Reader> = if open_store::exists(&settings.store) {
+        open_store::open_reader(&settings.store, context)?
+    } else {
+        Arc::new(MemoryStore::new())
+    };
+    let prepared = prepare(&settings.input, &settings.store, &recipe, system.as_deref(), context)?;
+    let is_priced = models.iter().all(|model| model.price.is_some());
+    let mut planner = Planner {
+        recipe: &recipe,
+        store: &*store,
+        expected: expected_answer_tokens(&*store, &questions.teacher)?,
+        seen: HashSet::new(),
+        prices: prices(&models),
+        plan: PlanReport { price: is_priced.then_some(0.0), ..PlanReport::default() },
+    };
+    each(&*prepared.rows, &mut [], |_, seed| planner.add(seed).map(|()| RowResult::Kept(0)))?;
+    let plan = planner.plan;
+    Ok(PlanReport { totals: prepared.totals, left_out: prepared.left_out, invalid: prepared.invalid, ..plan })
+}
+
+/// Returns the mean length of this model's stored answers, where there are any.
+fn expected_answer_tokens(store: &dyn Reader, model: &ModelChoice) -> Result<Option<u64>, JobError> {
+    let spending = store.spending()?;
+    let spent = spending.get(model.target.model()).filter(|spent| spent.completion_tokens > 0);
+    Ok(spent.map(|spent| spent.completion_tokens / spent.calls.max(1)))
+}
+
+/// Walks through conversations with imagined answers where there are none: the same path that a run takes, so that equal
+/// conversations and equal openings are counted once, and prompts grow as they will in the run.
+struct Planner<'a> {
+    recipe: &'a dyn Recipe,
+    store: &'a dyn Reader,
+    expected: Option<u64>,
+    /// The first eight bytes of each open question's fingerprint: 8 bytes a new call.
+    seen: HashSet<u64>,
+    /// By model.
+    prices: BTreeMap<String, Price>,
+    plan: PlanReport,
+}
+
+impl Planner<'_> {
+    fn add(&mut self, seed: &Seed) -> Result<(), JobError> {
+        let mut replay = Replay::new(self.recipe, seed);
+        let mut from_store = 0;
+        loop {
+            let progress = replay.advance(|fingerprint, _| -> Result<_, JobError> {
+                let stored = self.store.answer(fingerprint)?;
+                from_store += u64::from(stored.is_some());
+                Ok(stored.map(|stored| stored.answer))
+            })?;
+            let Progress::Open(open) = progress else { break };
+            if self.failed_for_good(seed)? {
+                self.plan.failed += u64::from(self.recipe.turn_count(seed)).saturating_sub(from_store);
+                break;
+            }
+            for (fingerprint, question) in open {
+                let answer = self.imagine(seed, &fingerprint, &question);
+                self.count(&fingerprint, &question, &answer);
+                replay.record(question.slot, Arc::new(answer));
+            }
+        }
+        self.plan.answered += from_store;
+        Ok(())
+    }
+
+    /// True where a run would not send the question again.
+    fn failed_for_good(&self, seed: &Seed) -> Result<bool, JobError> {
+        let key = ConversationKey::new(self.recipe.settings(), &seed.digest());
+        let state = self.store.state(&key)?.unwrap_or_default();
+        Ok(matches!(state.status, Status::Failed { permanent: true, .. }))
+    }
+
+    fn count(&mut self, fingerprint: &Fingerprint, question: &Question, answer: &Answer) {
+        if !self.seen.insert(fingerprint.prefix()) {
+            self.plan.shared += 1;
+            return;
+        }
+        // Four tokens frame each message in the chat templates of today.
+        let prompt: u64 = question.messages.iter().map(|message| estimate_tokens(message.content()) + 4).sum();
+        self.plan.calls += 1;
+        self.plan.prompt_tokens += prompt;
+        let completion = answer.usage.completion_tokens.unwrap_or(0);
+        self.plan.completion_tokens += completion;
+        let usage = Usage { prompt_tokens: Some(prompt), completion_tokens: Some(completion), ..Usage::default() };
+        let price = self.prices.get(question.target.model()).map(|price| price.cost(&usage));
+        self.plan.price = self.plan.price.zip(price).map(|(sum, price)| sum + price);
+    }
+
+    /// Makes an answer of the expected length whose words depend on the question alone.
+    fn imagine(&self, seed: &Seed, fingerprint: &Fingerprint, question: &Question) -> Answer {
+        let replaced = seed.turns.get(question.slot.turn as usize).and_then(|turn| turn.replaced.as_deref());
+        let expected = self.expected.or_else(|| replaced.map(estimate_tokens)).unwrap_or(ANSWER_TOKENS);
+        let limit = question.target.sampling().max_tokens.map_or(u64::MAX, u64::from);
+        let tokens = expected.clamp(1, limit.min(ANSWER_TOKENS_MAX));
+        if question.slot.lane == Lane::Judge {
+            return imagined_verdict(question);
+        }
+        let mut text = fingerprint.to_string();
+        text.truncate(64.min((tokens as f64 * 3.6) as usize).max(16));
+        text.extend(std::iter::repeat_n('.', ((tokens as f64 * 3.6) as usize).saturating_sub(text.len())));
+        imagined(text, tokens)
+    }
+}
+
+/// Returns a judge's answer that is valid, so that no repair is counted.
+fn imagined_verdict(question: &Question) -> Answer {
+    let is_number = question.target.dialect() == scorer::DIALECT;
+    let (text, tokens) = if is_number { ("5", 0) } else { ("[[5]]", JUDGMENT_TOKENS) };
+    imagined(text.to_owned(), tokens)
+}
+
+fn imagined(text: String, tokens: u64) -> Answer {
+    Answer {
+        message: Message::new(Role::Assistant, text),
+        reasoning: None,
+        finish: Finish::Complete,
+        finish_reason: String::new(),
+        model: String::new(),
+        system_fingerprint: None,
+        usage: Usage { completion_tokens: Some(tokens), ..Usage::default() },
+        attempts: 0,
+    }
+}

@@ -1,0 +1,129 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::JobError;
+use super::models::ModelChoice;
+use super::settings::JudgeSettings;
+use crate::quality::Gate;
+use crate::recipe::{BestOf, Distill, Judge, Orphans, Prompt, Ranker, Scale};
+
+/// What a distillation asks. `distill`, `plan`, `export` and `verify` share it: the same values make the same questions.
+#[derive(Clone, Debug)]
+pub struct DistillQuestions {
+    /// Who answers.
+    pub teacher: ModelChoice,
+    /// The system message in place of the rows' own: text, or `@FILE`. Default: that of the teacher's profile, or the
+    /// rows' own.
+    pub system: Option<String>,
+    /// Judges each answer before the next is built on it. Default: none.
+    pub gate: Option<Gate>,
+    /// What happens to user messages that refer to a replaced answer. Default: they are not looked for.
+    pub orphans: Option<Orphans>,
+    /// Sends the reasoning of each answer back with it. Default: no.
+    pub history_reasoning: bool,
+    /// Several answers to each turn, of which the best is kept. Default: one answer.
+    pub best_of: Option<BestOfSettings>,
+}
+
+/// Several answers to each turn.
+#[derive(Clone, Debug)]
+pub struct BestOfSettings {
+    /// Answers to each turn, 2 to [`BestOfSettings::SAMPLES_MAX`].
+    pub samples: u32,
+    /// Who says which is best.
+    pub ranker: RankerSettings,
+}
+
+/// Who says which of several answers is best.
+#[derive(Clone, Debug)]
+pub enum RankerSettings {
+    /// A judge that gives scores.
+    Judge(JudgeSettings),
+    /// A reward model.
+    Scorer(ModelChoice),
+}
+
+impl BestOfSettings {
+    /// Most answers to one turn.
+    pub const SAMPLES_MAX: u32 = 63;
+}
+
+impl RankerSettings {
+    /// Returns the model.
+    pub fn model(&self) -> &ModelChoice {
+        match self {
+            Self::Judge(judge) => &judge.model,
+            Self::Scorer(model) => model,
+        }
+    }
+}
+
+impl DistillQuestions {
+    /// Questions to a teacher with default settings.
+    pub fn to(teacher: ModelChoice) -> Self {
+        Self { teacher, system: None, gate: None, orphans: None, history_reasoning: false, best_of: None }
+    }
+
+    /// Returns the models that are asked.
+    pub fn models(&self) -> Vec<&ModelChoice> {
+        let ranker = self.best_of.as_ref().map(|best_of| best_of.ranker.model());
+        [Some(&self.teacher), ranker].into_iter().flatten().collect()
+    }
+
+    /// Returns the system message, read from its file where it names one.
+    pub fn system_text(&self) -> Result<Option<String>, JobError> {
+        self.teacher.system_text(self.system.as_deref())
+    }
+
+    /// Makes the recipe.
+    pub fn recipe(&self) -> Result<Distill, JobError> {
+        let mut recipe = Distill::new(Arc::clone(&self.teacher.target), self.system_text()?.as_deref());
+        if self.history_reasoning {
+            recipe = recipe.with_reasoning_in_history();
+        }
+        if let Some(gate) = &self.gate {
+            recipe = recipe.with_gate(gate.clone());
+        }
+        if let Some(orphans) = self.orphans {
+            recipe = recipe.with_orphans(orphans);
+        }
+        if let Some(BestOfSettings { samples, ranker }) = &self.best_of {
+            let ranker = match ranker {
+                RankerSettings::Scorer(model) => Ranker::Scorer(Arc::clone(&model.target)),
+                RankerSettings::Judge(judge) => Ranker::Judge(judge.judge(Scale::Score)?),
+            };
+            recipe = recipe.with_best_of(BestOf { samples: *samples, ranker });
+        }
+        Ok(recipe)
+    }
+}
+
+impl JudgeSettings {
+    /// Makes the judge.
+    pub fn judge(&self, scale: Scale) -> Result<Judge, JobError> {
+        let prompt = match &self.prompt {
+            None => Prompt::standard(scale),
+            Some(path) => own_prompt(path, scale)?,
+        };
+        let repeats = self.repeats;
+        if !(1..=Self::REPEATS_MAX).contains(&repeats) {
+            let hint = format!("give it a number from 1 to {}", Self::REPEATS_MAX);
+            return Err(JobError::usage(format!("--repeats is {repeats}"), hint));
+        }
+        Ok(Judge { target: Arc::clone(&self.model.target), prompt, repeats })
+    }
+}
+
+fn own_prompt(path: &PathBuf, scale: Scale) -> Result<Prompt, JobError> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        JobError::usage(format!("cannot read the prompt {shown}: {error}"), "name a file that exists with --prompt")
+    })?;
+    Prompt::new(scale, text).map_err(|error| {
+        JobError::usage(
+            format!("cannot use the prompt {shown}: {error}"),
+            "it is a minijinja template with {{ conversation }} (or {{ conversation_a }} and {{ conversation_b }}), and asks \
+             the judge to end with its verdict in double square brackets",
+        )
+    })
+}

@@ -1,0 +1,121 @@
+//! `simulate`: dialogues are continued by a model that plays the user; `rows` writes them.
+
+mod rows;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rows::SimulatedRows;
+pub use rows::SimulatedWritten;
+
+use super::engine::{Assignment, Engine, RunResult};
+use super::input::prepare;
+use super::left_out::LeftOut;
+use super::models::ModelChoice;
+use super::places::{check_output, check_writable};
+use super::settings::{InputSettings, OutputSettings, RunSettings};
+use super::{Context, JobError};
+use crate::quality::Gate;
+use crate::recipe::{Recipe, Simulate};
+use crate::report::Tally;
+use crate::worker::{self, Ended, StopReason};
+
+/// The settings of `simulate`.
+#[derive(Debug)]
+pub struct SimulateSettings {
+    /// The conversations or prompts.
+    pub input: InputSettings,
+    /// The directory of the store.
+    pub store: PathBuf,
+    /// Where the rows go; the reports go beside it.
+    pub output: OutputSettings,
+    /// Who answers.
+    pub teacher: ModelChoice,
+    /// Who plays the user.
+    pub user: ModelChoice,
+    /// The system message in place of the rows' own: text, or `@FILE`. Default: that of the teacher's profile, or the
+    /// rows' own.
+    pub system: Option<String>,
+    /// User turns of each conversation.
+    pub turns: u32,
+    /// A file with a persona a line. Default: none.
+    pub personas: Option<PathBuf>,
+    /// Judges each answer. Default: the standard gate.
+    pub gate: Option<Gate>,
+    /// Leaves out conversations with fewer turns. Default: 1.
+    pub min_turns: u32,
+    /// How fast and how long.
+    pub run: RunSettings,
+}
+
+/// The result of a simulation.
+#[derive(Debug)]
+pub struct SimulateReport {
+    /// What happened in the run.
+    pub tally: Tally,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// Why the run stopped before its end, where it did.
+    pub stopped: Option<StopReason>,
+    /// What was written; nothing where the run was stopped for another reason than a cap.
+    pub written: Option<SimulatedWritten>,
+    /// Rows that reading rules left out, and invalid rows, by reason.
+    pub left_out: BTreeMap<String, u64>,
+    /// Invalid rows.
+    pub invalid: u64,
+}
+
+/// Continues dialogues with a model that plays the user.
+pub async fn simulate(settings: &SimulateSettings, context: &Context) -> Result<SimulateReport, JobError> {
+    let SimulateSettings { input, store, output, teacher, user, run, .. } = settings;
+    if output.format.wants_pairs() {
+        let hint = "choose a format of dialogues, such as openai; `cohobate tutor` makes pairs";
+        return Err(JobError::usage("simulated conversations hold one answer to each turn, no pairs", hint));
+    }
+    check_output(&output.path, &input.names())?;
+    check_writable(&output.path, output.format)?;
+    let system = teacher.system_text(settings.system.as_deref())?;
+    let recipe = Arc::new(settings.recipe(system.as_deref())?);
+    let engine = Engine::open(store, &[teacher, user], run, context)?;
+    let prepared = prepare(input, store, &*recipe, system.as_deref(), context)?;
+    let assignment = Assignment {
+        recipe: Arc::clone(&recipe) as Arc<dyn Recipe>,
+        seeds: Arc::clone(&prepared.rows) as Arc<dyn worker::Seeds>,
+        rows: Box::new(prepared.order(engine.reader(), &*recipe)?),
+        totals: prepared.totals,
+    };
+    let RunResult { ended, tally, elapsed, .. } = engine.run(assignment).await?;
+    let (stopped, stop) = match ended {
+        Ended::Finished => (None, Some(LeftOut::Unasked)),
+        // A cap is an end like others: the conversations so far can be used.
+        Ended::Stopped(reason @ StopReason::Budget(_)) => (Some(reason), Some(LeftOut::Budget)),
+        Ended::Stopped(reason) => (Some(reason), None),
+    };
+    let written = stop.map(|stop| {
+        let rows = SimulatedRows { rows: &prepared.rows, recipe: &recipe, store: &*engine.store, settings, stop };
+        rows.write()
+    });
+    let written = written.transpose()?;
+    engine.close()?;
+    let (left_out, invalid) = (prepared.left_out, prepared.invalid);
+    Ok(SimulateReport { tally, elapsed, stopped, written, left_out, invalid })
+}
+
+impl SimulateSettings {
+    fn recipe(&self, system: Option<&str>) -> Result<Simulate, JobError> {
+        let (teacher, user) = (Arc::clone(&self.teacher.target), Arc::clone(&self.user.target));
+        Ok(Simulate::new(teacher, user, self.turns, self.read_personas()?, self.gate.clone(), system))
+    }
+
+    fn read_personas(&self) -> Result<Vec<String>, JobError> {
+        let Some(path) = &self.personas else { return Ok(Vec::new()) };
+        let shown = path.display();
+        let fault = |message: String| JobError::usage(message, "write one persona a line into the file of --personas");
+        let text = std::fs::read_to_string(path).map_err(|error| fault(format!("cannot read {shown}: {error}")))?;
+        let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
+        let personas: Vec<String> = lines.filter(|line| !line.is_empty()).map(str::to_owned).collect();
+        if personas.is_empty() { Err(fault(format!("{shown} has no line"))) } else { Ok(personas) }
+    }
+}
