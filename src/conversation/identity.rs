@@ -41,17 +41,6 @@ pub struct Fingerprint(pub [u8; 32]);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConversationKey(pub [u8; 32]);
 
-impl ConversationKey {
-    /// Returns the key of `seed` worked on under `settings`.
-    pub fn new(settings: &super::Settings, seed_digest: &Digest) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(b"cohobate conversation 1\0");
-        hasher.update(&settings.digest().0);
-        hasher.update(&seed_digest.0);
-        Self(hasher.finalize().into())
-    }
-}
-
 /// The text is not 64 hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a 64-digit hexadecimal hash")]

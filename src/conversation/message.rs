@@ -2,7 +2,6 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use super::identity::{Digest, PartHasher};
-use super::seed::Columns;
 
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,6 +37,9 @@ impl Role {
         }
     }
 }
+
+/// Named JSON values in their order: a row's columns, or a message's further fields.
+pub type Columns = serde_json::Map<String, serde_json::Value>;
 
 /// One message, shared by every question whose history holds it.
 ///

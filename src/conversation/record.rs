@@ -2,8 +2,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::message::{Message, Role};
-use super::seed::Columns;
+use super::message::{Columns, Message, Role};
 
 /// A dialogue as a row of training data holds it.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -1,10 +1,7 @@
 use std::sync::Arc;
 
 use super::identity::{Digest, PartHasher};
-use super::message::{Message, Role};
-
-/// A source row's columns, in their order.
-pub type Columns = serde_json::Map<String, serde_json::Value>;
+use super::message::{Columns, Message, Role};
 
 /// What one dataset row asks for: everything that is said before each answer, and nothing that the
 /// old assistant said in answer.
@@ -32,6 +29,14 @@ pub struct Turn {
     /// Further answers to the same words that stand elsewhere: those of other systems, by their number, or a reference.
     /// Part of the identity where there are any.
     pub given: Vec<Option<Arc<Message>>>,
+}
+
+impl Turn {
+    /// Returns the last words of the user.
+    pub fn last_user(&self) -> Option<&str> {
+        let users = self.messages.iter().rev().find(|message| message.role() == Role::User);
+        users.map(|message| message.content())
+    }
 }
 
 impl Seed {

@@ -1,4 +1,4 @@
-use super::identity::{Digest, PartHasher};
+use super::identity::{ConversationKey, Digest, PartHasher};
 
 /// A recipe's settings as named values: all that makes its answers other answers.
 ///
@@ -43,5 +43,14 @@ impl Settings {
             .filter(|(name, _)| self.get(name).is_none())
             .map(|(name, value)| (name.as_str(), "unset", value.as_str()));
         here.chain(only_there).filter(|(_, mine, theirs)| mine != theirs).collect()
+    }
+}
+
+impl ConversationKey {
+    /// Returns the key of `seed` worked on under `settings`.
+    pub fn new(settings: &Settings, seed_digest: &Digest) -> Self {
+        let mut hasher = PartHasher::new("cohobate conversation 1");
+        hasher.digest(&settings.digest()).digest(seed_digest);
+        Self(hasher.finish())
     }
 }
