@@ -1,7 +1,8 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::format::Content;
-use super::normalise::{Notes, Skip};
+use super::normalise::Skip;
+use super::notes::Notes;
 use super::read::{Reading, RowReader};
 use super::role::SourceRole;
 use crate::conversation::{Seed, estimate_tokens};

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::format::{Content, SourceMessage};
-use super::normalise::Notes;
+use super::notes::Notes;
 use super::role::SourceRole;
 use super::rules::DoubleUser;
 use crate::conversation::{Message, Role, Turn};

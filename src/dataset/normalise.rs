@@ -1,7 +1,6 @@
-use std::collections::BTreeMap;
-
 use super::draft::Draft;
 use super::format::{Content, SourceMessage};
+use super::notes::Notes;
 use super::role::SourceRole;
 use super::rules::{DoubleUser, EmptyUser, Greeting, Media, MiddleSystem, Placeholders, Rules, Tools};
 use crate::conversation::{Message, Role, Turn};
@@ -132,29 +131,6 @@ fn has_placeholder(text: &str) -> bool {
     let find = |what: &str, text: &str| memchr::memmem::find(text.as_bytes(), what.as_bytes());
     let gap = find("{{", text).and_then(|start| find("}}", &text[start..])).is_some_and(|length| length < 40);
     gap || find("[PLACEHOLDER]", text).is_some()
-}
-
-/// What was done to a row to make turns of it, with how often.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Notes(BTreeMap<&'static str, u64>);
-
-impl Notes {
-    /// Counts something that was done, or seen.
-    pub fn note(&mut self, what: &'static str, count: u64) {
-        if count > 0 {
-            *self.0.entry(what).or_default() += count;
-        }
-    }
-
-    /// Adds what was done to another row.
-    pub fn add(&mut self, other: &Notes) {
-        other.counts().for_each(|(what, count)| self.note(what, count));
-    }
-
-    /// Returns what was done, with how often.
-    pub fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        self.0.iter().map(|(what, count)| (*what, *count))
-    }
 }
 
 /// Why a row that can be read has nothing to distil.

@@ -1,7 +1,8 @@
 use serde_json::Value;
 
 use super::format::{Content, FORMATS, Format, Mapped, SourceMessage};
-use super::normalise::{Notes, Skip, normalise};
+use super::normalise::{Skip, normalise};
+use super::notes::Notes;
 use super::preference;
 use super::role::SourceRole;
 use super::rules::{Media, Rules};
