@@ -1,19 +1,8 @@
 use std::fmt;
-use std::str::FromStr;
 
+use super::action::Action;
 use super::reply::Reply;
 use super::rules::{RULES, Rule};
-
-/// What a rule's hit leads to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Nothing; the rule is not even applied.
-    Off,
-    /// The answer stays and is marked.
-    Flag,
-    /// The answer never becomes context or training data.
-    Reject,
-}
 
 /// A choice of what each rule leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,30 +129,6 @@ impl fmt::Display for Gate {
 impl fmt::Debug for Gate {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Gate({self})")
-    }
-}
-
-impl FromStr for Action {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text {
-            "off" => Ok(Self::Off),
-            "flag" => Ok(Self::Flag),
-            "reject" => Ok(Self::Reject),
-            _ => Err(()),
-        }
-    }
-}
-
-impl Action {
-    /// Returns the action's name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Action::Off => "off",
-            Action::Flag => "flag",
-            Action::Reject => "reject",
-        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! one line in [`RULES`]. The defaults keep clear of what people and good models write: held against some 12,000 good
 //! answers, the rules that reject reject at most one in a thousand (`tests/it/quality.rs`).
 
+mod action;
 mod boilerplate;
 mod edit;
 mod gate;
@@ -16,9 +17,10 @@ mod rules;
 mod text;
 mod user_turn;
 
+pub use action::Action;
 pub use boilerplate::Boilerplate;
 pub use edit::differs_by_more_than;
-pub use gate::{Action, Gate, ParseGateError, Profile, Verdict};
+pub use gate::{Gate, ParseGateError, Profile, Verdict};
 pub use near_duplicate::NearDuplicates;
 pub use orphan::{Orphan, orphan};
 pub use record::{Judged, judge_record};

@@ -17,7 +17,7 @@ mod pii;
 mod refusal;
 mod template_leak;
 
-use super::gate::Action;
+use super::action::Action;
 use super::reply::Reply;
 pub use echo::says_again;
 
