@@ -268,15 +268,9 @@ impl Recipe for Distill {
 fn is_orphan(seed: &Seed, turn: u32, answer: &Answer) -> bool {
     let turn = turn as usize;
     let Some(replaced) = &seed.turns[turn - 1].replaced else { return false };
-    let earlier: Vec<&str> = seed.turns[..turn].iter().filter_map(last_user).collect();
-    let user = last_user(&seed.turns[turn]);
+    let earlier: Vec<&str> = seed.turns[..turn].iter().filter_map(Turn::last_user).collect();
+    let user = seed.turns[turn].last_user();
     user.is_some_and(|user| crate::quality::orphan(user, &earlier, replaced, answer.text()).is_some())
-}
-
-/// Returns what the user says last in a turn.
-pub(super) fn last_user(turn: &Turn) -> Option<&str> {
-    let users = turn.messages.iter().rev().find(|message| message.role() == Role::User);
-    users.map(|message| message.content())
 }
 
 fn with_last_user(turn: &Turn, text: &str) -> Vec<Arc<Message>> {

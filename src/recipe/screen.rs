@@ -1,6 +1,5 @@
 use std::sync::Arc;
 
-use super::distill::last_user;
 use crate::conversation::{Answer, Dialogue, Finish, Message, Role, Sampling, Target, Turn};
 use crate::quality::{Gate, Reply, Verdict};
 
@@ -100,7 +99,7 @@ impl Screen {
     pub fn rewriting(before: &Turn, said: &Turn, dialogue: &Dialogue) -> Arc<Message> {
         let new = dialogue.spoken.last().map_or("", |spoken| spoken.message.content());
         let old = before.replaced.as_deref().unwrap_or_default();
-        let (asked, next) = (last_user(before).unwrap_or_default(), last_user(said).unwrap_or_default());
+        let (asked, next) = (before.last_user().unwrap_or_default(), said.last_user().unwrap_or_default());
         Message::new(
             Role::User,
             format!(

@@ -7,11 +7,12 @@
 mod direction;
 mod goal;
 mod part;
+mod simulated;
 mod walk;
 
 pub use direction::Move;
 pub use goal::Goal;
-pub use walk::{Simulated, SimulatedEnd, UserTurn};
+pub use simulated::{Simulated, SimulatedEnd, UserTurn};
 
 use std::sync::Arc;
 

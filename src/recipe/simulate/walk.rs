@@ -4,73 +4,13 @@ use super::super::Answered;
 use super::super::attempt::{Missing, questions};
 use super::super::screen::{ATTEMPTS_MAX, Screen};
 use super::direction::seeded;
+use super::simulated::{Simulated, SimulatedEnd, UserTurn};
 use super::{Goal, Move, Pause, Simulate, part};
-use crate::conversation::{
-    Answer, Dialogue, Digest, Lane, Message, Question, Role, Seed, Slot, Spoken, behind_thoughts,
-};
+use crate::conversation::{Dialogue, Digest, Lane, Message, Question, Role, Seed, Slot, Spoken, behind_thoughts};
 use crate::quality::{Before, is_thanks, user_turn_fault, user_words};
-
-/// A conversation as far as it goes.
-#[derive(Clone, Debug, Default)]
-pub struct Simulated {
-    /// What is said.
-    pub dialogue: Dialogue,
-    /// Each user turn that was reached, in order.
-    pub user_turns: Vec<UserTurn>,
-    /// What the user is after, where a card could be read.
-    pub goal: Option<Goal>,
-    /// Who the user is, where personas were given.
-    pub persona: Option<String>,
-    /// How it ended; `None` while it has not.
-    pub end: Option<SimulatedEnd>,
-    /// What was paid for the user's part.
-    pub user_answers: Vec<Arc<Answer>>,
-}
-
-/// Where a user turn comes from.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct UserTurn {
-    /// The move that the simulated user made; `None` for what the source said.
-    pub simulated: Option<Move>,
-    /// What was wrong with attempts at it that were not taken.
-    pub rejected: Vec<&'static str>,
-}
-
-/// How a simulated conversation ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum SimulatedEnd {
-    /// It has all its turns.
-    MaxTurns,
-    /// The user had nothing more to ask.
-    UserStop,
-    /// No attempt at a user's message was one; the last fault.
-    UserInvalid(&'static str),
-    /// No attempt at an answer was good; the last fault.
-    TeacherRejected(&'static str),
-}
 
 /// Calls for the goal.
 const CARDS_MAX: u32 = 2;
-
-impl SimulatedEnd {
-    /// Returns the reason's code.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::MaxTurns => "max_turns",
-            Self::UserStop => "user_stop",
-            Self::UserInvalid(_) => "user_invalid",
-            Self::TeacherRejected(_) => "teacher_rejected",
-        }
-    }
-
-    /// Returns the code with the fault behind it.
-    pub fn reason(self) -> String {
-        match self {
-            Self::MaxTurns | Self::UserStop => self.name().to_owned(),
-            Self::UserInvalid(rule) | Self::TeacherRejected(rule) => format!("{}: {rule}", self.name()),
-        }
-    }
-}
 
 /// What a simulated user does.
 enum Said {
