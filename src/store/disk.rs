@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 
 use super::entry::{Entry, Run, Spending, State, Stored};
 use super::error::StoreError;
-use super::index::Index;
-use super::journal::{Damage, Journal, Place, SEGMENT_BYTES};
+use super::index::{Group, INDEX_BATCH_ENTRIES, Index};
+use super::journal::{Journal, SEGMENT_BYTES};
 use super::lock::Lock;
 use super::medium::{Disk, Medium};
-use super::open_index::{mark_closed, open_index};
+use super::open_index::{Opened, mark_closed, open_index};
+use super::place::Place;
 use super::sled_index::SledIndex;
 use super::{Reader, Store};
 use crate::conversation::{ConversationKey, Fingerprint};
@@ -22,8 +23,6 @@ use crate::conversation::{ConversationKey, Fingerprint};
 const INDEX_BACKLOG_BYTES: u64 = 32 << 20;
 /// Groups of entries that may wait for the index, for the same reason.
 const INDEX_QUEUE_GROUPS: usize = 4_096;
-/// Entries that the index takes in one batch.
-pub(super) const INDEX_BATCH_ENTRIES: usize = 4_096;
 /// Journal bytes of one batch: what waits for the index holds its answers in memory.
 const INDEX_BATCH_BYTES: u64 = 8 << 20;
 /// How long entries may wait for others to share a batch with. A conversation's state is then written once for
@@ -40,9 +39,6 @@ pub struct DiskStore {
     directory: PathBuf,
     _lock: Lock,
 }
-
-/// Entries that were committed together, and where they stand.
-pub(super) type Group = Vec<(Place, Entry)>;
 
 /// What the index thread is given.
 enum Job {
@@ -61,17 +57,6 @@ struct Shared {
     caught_up: Condvar,
     /// Set when sled refused: from then on `recent` keeps growing, and the next open builds the index anew.
     index_failed: AtomicBool,
-}
-
-/// What opening a store found, for the person to see.
-#[derive(Debug, Default)]
-pub struct Opened {
-    /// Why the index was built anew, where it was.
-    pub rebuilt: Option<String>,
-    /// A torn end of the journal that was cut off.
-    pub cut: Option<Damage>,
-    /// Frames that cannot be read; each costs exactly its own answer.
-    pub damages: Vec<Damage>,
 }
 
 impl DiskStore {

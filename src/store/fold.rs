@@ -9,7 +9,7 @@
 //! | unknown | spending, as requests of unknown outcome |
 
 use super::entry::{Entry, Run, Spending, State, Status};
-use super::journal::Place;
+use super::place::Place;
 use crate::conversation::{ConversationKey, Fingerprint, Lane, Slot};
 
 /// What the fold reads and writes.

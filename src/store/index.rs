@@ -5,8 +5,14 @@ use std::collections::{BTreeMap, HashMap};
 use super::entry::{Entry, Run, Spending, State};
 use super::error::StoreError;
 use super::fold::{View, fold};
-use super::journal::Place;
+use super::place::Place;
 use crate::conversation::{ConversationKey, Fingerprint};
+
+/// Entries that were committed together, and where they stand.
+pub type Group = Vec<(Place, Entry)>;
+
+/// Entries that the index takes in one batch.
+pub const INDEX_BATCH_ENTRIES: usize = 4_096;
 
 /// Derived state: everything here can be computed again from the journal.
 pub trait Index: Send + Sync {

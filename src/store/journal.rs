@@ -10,53 +10,13 @@ use super::entry::Entry;
 use super::error::StoreError;
 use super::frame::{self, FrameWriter, HEADER_BYTES, Parsed};
 use super::medium::{Appendable, Disk, Medium};
+use super::place::{Damage, Place, Position, SEGMENT_HEADER, damaged_name};
 use super::record::{self, Unreadable};
 use super::scan::{Found, Scan};
-use super::verify::damaged_name;
 
-/// What a segment file begins with.
-pub const SEGMENT_HEADER: [u8; 16] = *b"cohobate journal";
 const FRAME_BYTES_MAX: usize = HEADER_BYTES + super::codec::RECORD_BYTES_MAX;
 /// A segment that has reached this size is followed by a new one.
 pub const SEGMENT_BYTES: u64 = 256 << 20;
-
-/// Where a frame stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// The segment's number, from 1.
-    pub segment: u32,
-    /// Bytes before the frame.
-    pub offset: u64,
-    /// Bytes of the frame.
-    pub length: u32,
-    /// The frame's checksum: another frame at the same place is not the one that was meant.
-    pub checksum: u32,
-}
-
-/// A position between two frames: everything before it is covered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Position {
-    /// The segment's number; 0 stands before the first.
-    pub segment: u32,
-    /// Bytes into it.
-    pub offset: u64,
-}
-
-impl Place {
-    /// Returns the position just behind this frame.
-    pub fn end(&self) -> Position {
-        Position { segment: self.segment, offset: self.offset + u64::from(self.length) }
-    }
-}
-
-/// Damage that a scan went over.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Damage {
-    /// The segment file.
-    pub path: PathBuf,
-    /// The bytes that are no frame.
-    pub bytes: Range<u64>,
-}
 
 /// The journal of one store.
 pub struct Journal {

@@ -3,7 +3,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::entry::{Entry, Run, Spending, State, Stored};
 use super::error::StoreError;
 use super::index::MemoryIndex;
-use super::journal::Place;
+use super::place::Place;
 use super::{Reader, Store};
 use crate::conversation::{ConversationKey, Fingerprint};
 

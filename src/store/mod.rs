@@ -33,19 +33,21 @@ mod lock;
 mod medium;
 mod memory;
 mod open_index;
+mod place;
 mod record;
 mod scan;
 mod sled_index;
 mod snapshot;
 mod verify;
 
-pub use disk::{DiskStore, Opened};
+pub use disk::DiskStore;
 pub use entry::{Entry, Run, Spending, Spent, State, Status, Stored};
 pub use error::StoreError;
-pub use journal::Damage;
 pub use ledger::{Ledger, Unsettled};
 pub use medium::{Appendable, Disk, Medium};
 pub use memory::MemoryStore;
+pub use place::Damage;
+pub use open_index::Opened;
 pub use snapshot::Snapshot;
 pub use verify::{Verification, repair, verify};
 

@@ -3,12 +3,23 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::disk::{Group, INDEX_BATCH_ENTRIES, Opened};
 use super::entry::Entry;
 use super::error::StoreError;
-use super::index::Index;
-use super::journal::{Journal, Position};
+use super::index::{Group, INDEX_BATCH_ENTRIES, Index};
+use super::journal::Journal;
+use super::place::{Damage, Position};
 use super::sled_index::{SledIndex, seal};
+
+/// What opening a store found, for the person to see.
+#[derive(Debug, Default)]
+pub struct Opened {
+    /// Why the index was built anew, where it was.
+    pub rebuilt: Option<String>,
+    /// A torn end of the journal that was cut off.
+    pub cut: Option<Damage>,
+    /// Frames that cannot be read; each costs exactly its own answer.
+    pub damages: Vec<Damage>,
+}
 
 /// Opens the index and replays what the journal has beyond it; an index that cannot be trusted is set aside first.
 pub(super) fn open_index(

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::StoreError;
 use super::frame::{self, MAGIC, Parsed};
-use super::journal::{Place, SEGMENT_HEADER};
+use super::place::{Place, SEGMENT_HEADER};
 
 const READ_BYTES: usize = 1 << 20;
 

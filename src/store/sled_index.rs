@@ -14,7 +14,7 @@ use super::entry::{Entry, Run, Spending, State};
 use super::error::StoreError;
 use super::fold::{View, fold};
 use super::index::Index;
-use super::journal::Place;
+use super::place::Place;
 use super::record;
 use crate::conversation::{ConversationKey, Fingerprint};
 

@@ -4,7 +4,8 @@ use super::Reader;
 use super::entry::{Run, Spending, State, Stored};
 use super::error::StoreError;
 use super::index::MemoryIndex;
-use super::journal::{Journal, Position};
+use super::journal::Journal;
+use super::place::Position;
 use crate::conversation::{ConversationKey, Fingerprint};
 
 /// A store as it was at one moment, read from the journal alone: takes no lock and writes nothing, so it

@@ -1,13 +1,14 @@
 //! Proves a store sound: every frame's checksum, the index against the journal, each conversation's history.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::error::StoreError;
 use super::index::{Index, MemoryIndex};
-use super::journal::{Damage, Journal, Position};
+use super::journal::Journal;
 use super::lock::Lock;
 use super::open_index::{distrust, is_closed, mark_closed};
+use super::place::{Damage, Position};
 use super::sled_index::SledIndex;
 
 /// What a look at every byte of a store found.
@@ -120,9 +121,4 @@ pub fn repair(directory: &Path) -> Result<Vec<Damage>, StoreError> {
         fs::remove_dir_all(&index).map_err(StoreError::io("delete", &index))?;
     }
     Ok(damages)
-}
-
-/// Returns the name under which a damaged segment is kept.
-pub(super) fn damaged_name(segment: &Path) -> PathBuf {
-    segment.with_extension("journal.damaged")
 }
