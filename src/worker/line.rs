@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::conversation::{Fingerprint, Message, Question, Role, Sampling, Slot, Target};
-use crate::model::{Breaker, Fitness, Model, Pace, PaceLimits, Rate, Router, Routing, Tempo};
+use crate::model::{Breaker, Fitness, Model, Pace, PaceLimits, Rate, Reply, Router, Routing, Tempo};
 
 /// A replica that is closed for longer than this loses its questions to the others.
 const CLOSED_MIN: Duration = Duration::from_secs(2);
@@ -234,4 +234,18 @@ pub enum Purpose {
     Question(Fingerprint),
     /// A look whether the server answers again.
     Probe,
+}
+
+/// What a call came to.
+pub struct CallEnd {
+    pub purpose: Purpose,
+    /// The model's name.
+    pub model: String,
+    /// Which of its replicas.
+    pub replica: usize,
+    pub reply: Reply,
+    pub sent_at: Instant,
+    pub latency: Duration,
+    /// Its slot in the ledger.
+    pub slot: Option<u64>,
 }

@@ -10,32 +10,18 @@ use super::WorkerError;
 use super::dispatcher::{Dispatcher, Token};
 use super::event::{Event, Observer};
 use super::flights::Flight;
-use super::line::Purpose;
+use super::line::{CallEnd, Purpose};
 use super::session::Reply;
 use super::stop::StopReason;
 use crate::conversation::{Answer, Fingerprint, Usage};
 use crate::model::retry::{self, Verdict};
-use crate::model::{self, Class, FORBIDDEN, Failure, PaceChange};
+use crate::model::{Class, FORBIDDEN, Failure, PaceChange};
 use crate::store::Entry;
 
 /// A run whose first questions are all refused is stopped after this many: the request itself is wrong.
 const REFUSALS_FROM_START_MAX: u32 = 20;
 /// Questions that may be forbidden one after the other, once the server has answered others.
 const FORBIDDEN_IN_A_ROW_MAX: u32 = 5;
-
-/// What a call came to.
-pub(super) struct CallEnd {
-    pub purpose: Purpose,
-    /// The model's name.
-    pub model: String,
-    /// Which of its replicas.
-    pub replica: usize,
-    pub reply: model::Reply,
-    pub sent_at: Instant,
-    pub latency: Duration,
-    /// Its slot in the ledger.
-    pub slot: Option<u64>,
-}
 
 impl Dispatcher<'_> {
     pub(super) fn on_call_end(&mut self, ended: Result<CallEnd, JoinError>) -> Result<(), WorkerError> {
