@@ -1,0 +1,104 @@
+use std::collections::BTreeMap;
+
+use super::Compared;
+use crate::conversation::{Duel, Winner};
+use crate::report::evaluation::{EXAMPLES, Example, shortened};
+use crate::statistics::Random;
+
+const EXAMPLE_SEED: u64 = 0x6475_656c_7320_2121;
+
+/// Duels with the judge's words: for each outcome a few at random and the clearest.
+#[derive(Debug)]
+pub(super) struct Examples {
+    /// By the outcome's name: in this order a report shows them.
+    by_outcome: BTreeMap<&'static str, OfOutcome>,
+    dice: Random,
+}
+
+#[derive(Debug, Default)]
+struct OfOutcome {
+    seen: usize,
+    random: Vec<Example>,
+    clearest: Vec<Clear>,
+}
+
+#[derive(Debug)]
+struct Clear {
+    /// How far the conversation's score is from even.
+    gap: f64,
+    /// The how manieth of its outcome it is: among equals the first stays.
+    number: usize,
+    example: Example,
+}
+
+impl Examples {
+    pub fn new() -> Self {
+        Self { by_outcome: BTreeMap::new(), dice: Random::new(EXAMPLE_SEED) }
+    }
+
+    /// Takes a decided duel between systems of these names.
+    pub fn add(&mut self, compared: &Compared<'_>, duel: &Duel, winner: Winner, names: [&str; 2], gap: f64) {
+        let outcome = match winner {
+            Winner::First => "first wins",
+            Winner::Second => "second wins",
+            Winner::Tie => "tie",
+            Winner::Inconsistent => "inconsistent",
+        };
+        let examples = self.by_outcome.entry(outcome).or_default();
+        examples.seen += 1;
+        let example = |why: &str| example(why, compared, duel, winner, names);
+        let least = examples.clearest.last().map_or(-1.0, |clear| clear.gap);
+        if examples.clearest.len() < EXAMPLES || gap > least {
+            examples.clearest.push(Clear { gap, number: examples.seen, example: example("clearest") });
+            let clearer =
+                |left: &Clear, right: &Clear| right.gap.total_cmp(&left.gap).then(left.number.cmp(&right.number));
+            examples.clearest.sort_by(clearer);
+            examples.clearest.truncate(EXAMPLES);
+        }
+        let place = self.dice.below(examples.seen);
+        if examples.random.len() < EXAMPLES {
+            examples.random.push(example("at random"));
+        } else if place < EXAMPLES {
+            examples.random[place] = example("at random");
+        }
+    }
+
+    pub fn finish(self) -> Vec<Example> {
+        let all = self.by_outcome.into_values();
+        all.flat_map(|examples| {
+            examples.random.into_iter().chain(examples.clearest.into_iter().map(|clear| clear.example))
+        })
+        .collect()
+    }
+}
+
+fn example(why: &str, compared: &Compared<'_>, duel: &Duel, winner: Winner, names: [&str; 2]) -> Example {
+    let outcome = match winner {
+        Winner::First => format!("{} better", names[0]),
+        Winner::Second => format!("{} better", names[1]),
+        Winner::Tie => "tie".to_owned(),
+        Winner::Inconsistent => "inconsistent".to_owned(),
+    };
+    let question = of_turn(compared.questions, duel.turn).map_or("", String::as_str);
+    let answer = |system: usize| of_turn(&compared.answers[system], duel.turn).and_then(Option::as_deref);
+    let answers = [duel.first, duel.second].into_iter().zip(names);
+    Example {
+        kind: format!("{why}, {outcome}"),
+        id: compared.id.to_owned(),
+        turn: duel.turn,
+        verdict: format!("{} against {}", names[0], names[1]),
+        question: shortened(question),
+        answers: answers
+            .map(|(system, name)| (name.to_owned(), shortened(answer(system).unwrap_or_default())))
+            .collect(),
+        words: duel.words.iter().flatten().map(|words| shortened(words.text())).collect(),
+    }
+}
+
+/// Returns what belongs to a turn, from 1; for 0, the whole conversation, the last.
+fn of_turn<T>(all: &[T], turn: u32) -> Option<&T> {
+    match turn {
+        0 => all.last(),
+        turn => all.get(turn as usize - 1),
+    }
+}

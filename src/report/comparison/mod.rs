@@ -1,0 +1,208 @@
+//! What duels of systems come to. Here is what a report holds; `counting` fills it conversation by conversation, `verdict` says
+//! what the figures mean, `words` puts them into lines.
+
+mod controls;
+mod counting;
+mod examples;
+mod pair;
+mod verdict;
+mod words;
+
+pub use controls::{ControlReport, ControlsReport};
+pub use counting::Comparison;
+pub(super) use verdict::CONVERSATIONS_MIN;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::agreement::{BiasReport, MajorityReport};
+use super::evaluation::{CostReport, DatasetReport, Example, JudgeReport};
+use super::votes::{ConversationScores, SystemReport};
+use crate::conversation::{Answer, Duel, Vote, Winner};
+use crate::statistics::{Interval, LengthControlled};
+
+/// Verdicts on two systems or more.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ComparisonReport {
+    /// Bumped when a field changes its meaning.
+    pub schema: u32,
+    /// Why the figures cannot be trusted, where that is so.
+    pub incomplete: Vec<String>,
+    /// What else a reader must know.
+    pub cautions: Vec<String>,
+    /// The day (UTC) on which the comparison was begun.
+    pub date: String,
+    /// `own` or `shared`: what stood before each answer.
+    pub history: String,
+    /// Two systems are called equivalent where the interval of the score lies so near to 0.5.
+    pub margin: f64,
+    /// Who was compared.
+    pub systems: Vec<ComparedReport>,
+    /// Over what.
+    pub dataset: DatasetReport,
+    /// By whom.
+    pub judge: JudgeReport,
+    /// Each pair.
+    pub pairs: Vec<DuelReport>,
+    /// All systems in a row: wins, and strengths by Bradley and Terry.
+    pub ranking: Vec<SystemReport>,
+    /// The judge beside people, where their votes are given.
+    pub calibration: Option<MajorityReport>,
+    /// The same pair by pair: what the judge sees otherwise than people do.
+    pub human_pairs: Vec<BiasReport>,
+    /// What the judge makes of pairs whose outcome is known.
+    pub controls: Option<ControlsReport>,
+    /// Duels with the judge's words: at random, and the clearest, for each outcome.
+    pub examples: Vec<Example>,
+}
+
+/// One of the systems.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ComparedReport {
+    /// Its name.
+    pub name: String,
+    /// The model that was asked, or none for answers out of a file.
+    pub model: Option<String>,
+    /// The names that the server gave.
+    pub reported: Vec<String>,
+    /// Hosts, or the file.
+    pub from: Vec<String>,
+    /// The hash of its system message, where it has one of its own.
+    pub system_prompt: Option<String>,
+    /// How it was asked.
+    pub sampling: Option<String>,
+    /// Conversations in which an answer is missing, by reason.
+    pub failed: BTreeMap<String, u64>,
+    /// The mean length of its answers, in letters.
+    pub mean_length: Option<f64>,
+    /// What its answers cost, whenever they were paid for.
+    pub cost: CostReport,
+}
+
+/// Two systems.
+#[derive(Clone, Debug, Serialize)]
+pub struct DuelReport {
+    /// The one whose side the figures take.
+    pub a: String,
+    /// The other.
+    pub b: String,
+    /// `a better`, `b better`, `equivalent`, `inconclusive`; with the systems' names.
+    pub verdict: String,
+    /// Duels that `a` won in both orders.
+    pub wins: u64,
+    /// Those that `b` won.
+    pub losses: u64,
+    /// Neither, in both orders.
+    pub ties: u64,
+    /// Otherwise in one order than in the other; counted as ties.
+    pub inconsistent: u64,
+    /// Those without a readable verdict; not counted.
+    pub unparsed: u64,
+    /// Those in which `a` has no answer.
+    pub a_missing: u64,
+    /// Those in which `b` has none.
+    pub b_missing: u64,
+    /// Those in which neither has.
+    pub both_missing: u64,
+    /// The score of `a`, each conversation counted once.
+    pub score: ConversationScores,
+    /// Its distance from 0.5.
+    pub effect: f64,
+    /// The 95 % interval of that.
+    pub effect_interval: Option<Interval>,
+    /// The p of flipping the signs of the conversations' effects.
+    pub sign_flip_p: f64,
+    /// The smallest effect that so many conversations show with a power of 80 %.
+    pub detectable_effect: Option<f64>,
+    /// The share of `a` among decided duels.
+    pub decided_interval: Option<Interval>,
+    /// The score where a missing answer is a lost duel.
+    pub intention_to_treat: ConversationScores,
+    /// What the order does.
+    pub position: PositionReport,
+    /// Verdicts on the same that differ from the first one, where there are several.
+    pub flip_share: Option<f64>,
+    /// Turn by turn.
+    pub turns: Vec<SliceScore>,
+    /// By the rows' `category`; exploratory.
+    pub categories: Vec<SliceScore>,
+    /// What length does.
+    pub length: LengthReport,
+    /// Answers' lengths (that of `a` less that of `b`) and scores, for the plot; a thousand at most.
+    pub length_points: Vec<(f64, f64)>,
+}
+
+/// What the order of the answers does.
+#[derive(Clone, Debug, Serialize)]
+pub struct PositionReport {
+    /// How often the first of two wins, of all single verdicts that are no tie.
+    pub first_wins: Option<f64>,
+    /// Wilson's interval of that.
+    pub interval: Option<Interval>,
+    /// The share of duels that changed with the order.
+    pub inconsistent_share: f64,
+    /// The judge prefers a place: the interval leaves out 0.5 by more than a tenth.
+    pub is_biased: bool,
+}
+
+/// A part of the duels.
+#[derive(Clone, Debug, Serialize)]
+pub struct SliceScore {
+    /// Which.
+    pub name: String,
+    /// The score of `a`.
+    pub score: ConversationScores,
+    /// The sign test, adjusted for all slices of its kind (Holm).
+    pub adjusted_p: f64,
+}
+
+/// What length does.
+#[derive(Clone, Debug, Serialize)]
+pub struct LengthReport {
+    /// The mean length of the answers of `a`, in letters.
+    pub a_mean: Option<f64>,
+    /// Of `b`.
+    pub b_mean: Option<f64>,
+    /// The score of `a` where its answer is the longer one.
+    pub score_where_longer: Option<f64>,
+    /// Where it is the shorter one.
+    pub score_where_shorter: Option<f64>,
+    /// The score between answers of equal length.
+    pub controlled: Option<LengthControlled>,
+}
+
+/// A conversation in which systems were compared.
+#[derive(Debug)]
+pub struct Compared<'a> {
+    /// The row.
+    pub id: &'a str,
+    /// Its `category`.
+    pub category: Option<&'a str>,
+    /// What the user says, turn by turn.
+    pub questions: &'a [String],
+    /// Each system's answers, turn by turn.
+    pub answers: &'a [Vec<Option<String>>],
+    /// What each system's answers cost.
+    pub paid: &'a [Vec<Arc<Answer>>],
+    /// Why a system has no answer, where that is so.
+    pub failed: &'a [Option<String>],
+    /// The duels.
+    pub duels: &'a [Duel],
+}
+
+impl ComparisonReport {
+    /// Returns a duel as a vote.
+    pub fn vote(&self, item: &str, duel: &Duel, winner: Winner) -> Vote {
+        let name = |system: usize| self.systems[system].name.clone();
+        Vote {
+            item: item.to_owned(),
+            turn: duel.turn,
+            first: name(duel.first),
+            second: name(duel.second),
+            winner,
+            judge: self.judge.model.clone(),
+        }
+    }
+}
