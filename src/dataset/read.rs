@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::format::{Content, FORMATS, Format, Mapped, SourceMessage};
+use super::format::{Content, FORMATS, Format, LIST_COLUMNS, Mapped, SourceMessage};
 use super::normalise::{Skip, normalise};
 use super::notes::Notes;
 use super::preference;
@@ -41,9 +41,6 @@ const ID_COLUMNS: [&str; 6] = ["id", "conversation_id", "question_id", "conversa
 
 /// Columns that name files which the messages speak of.
 const MEDIA_COLUMNS: [&str; 5] = ["images", "image", "videos", "audios", "audio"];
-
-/// Columns that may hold a list written as text, as CSV files and older Parquet files have it.
-const LIST_COLUMNS: [&str; 5] = ["messages", "conversations", "conversation", "history", "turns"];
 
 /// Reads rows: which shape, and what is made of it.
 #[derive(Clone, Debug, Default)]
@@ -125,7 +122,7 @@ impl RowReader {
             Ok(_) => return Err("the row is no JSON object".to_owned()),
             Err(error) => return Err(format!("not valid JSON: {error}")),
         };
-        for name in LIST_COLUMNS {
+        for name in LIST_COLUMNS.iter() {
             unfold(&mut columns, name);
         }
         let format: Option<&dyn Format> = match &self.shape {

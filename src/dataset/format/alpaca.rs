@@ -41,6 +41,10 @@ impl Format for Alpaca {
         messages.extend(answer.and_then(|name| take_string(row, name)).map(assistant));
         Ok(messages)
     }
+
+    fn list_columns(&self) -> &'static [&'static str] {
+        &["history"]
+    }
 }
 
 fn take_string(row: &mut Columns, name: &str) -> Option<String> {

@@ -33,4 +33,8 @@ impl Format for Alternate {
         }
         Ok(messages)
     }
+
+    fn list_columns(&self) -> &'static [&'static str] {
+        &["messages"]
+    }
 }

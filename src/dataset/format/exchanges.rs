@@ -34,4 +34,8 @@ impl Format for Exchanges {
         }
         Ok(messages)
     }
+
+    fn list_columns(&self) -> &'static [&'static str] {
+        &COLUMNS
+    }
 }

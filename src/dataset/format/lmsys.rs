@@ -1,4 +1,5 @@
-use super::{Format, SourceMessage, is_list_of, take_list};
+use super::message::MessageShape;
+use super::{Format, SourceMessage, is_list_of};
 use crate::conversation::Columns;
 
 /// `{"conversation": [{"role", "content"}]}`: LMSYS-Chat-1M, `WildChat`, distilabel.
@@ -18,6 +19,10 @@ impl Format for Lmsys {
 
     fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
         let column = COLUMNS.into_iter().find(|column| row.contains_key(*column)).unwrap_or("conversation");
-        take_list(row, column, "role", "content")
+        MessageShape::COMMON.take_list(row, column)
+    }
+
+    fn list_columns(&self) -> &'static [&'static str] {
+        &COLUMNS
     }
 }

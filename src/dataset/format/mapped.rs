@@ -3,7 +3,8 @@ use std::str::FromStr;
 
 use serde_json::Value;
 
-use super::{Format, SourceMessage, take_list};
+use super::message::MessageShape;
+use super::{Format, SourceMessage};
 use crate::conversation::Columns;
 
 /// A shape that the person describes: which column holds the list, and under which names its items have role and
@@ -59,6 +60,6 @@ impl Format for Mapped {
 
     fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
         let column = self.column(row).unwrap_or_default().to_owned();
-        take_list(row, &column, &self.role, &self.content)
+        MessageShape { role: &self.role, content: &self.content, ..MessageShape::COMMON }.take_list(row, &column)
     }
 }

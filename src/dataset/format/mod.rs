@@ -6,6 +6,7 @@ mod exchanges;
 mod hh;
 mod lmsys;
 mod mapped;
+mod message;
 mod mtbench101;
 mod multichallenge;
 mod oasst;
@@ -18,6 +19,8 @@ mod turns;
 mod ultrachat;
 
 pub use mapped::{Mapped, ParseMappingError};
+
+use std::sync::LazyLock;
 
 use serde_json::Value;
 
@@ -32,8 +35,15 @@ pub trait Format: Sync {
     /// True where the row has this shape. Looks at no more than it must.
     fn matches(&self, row: &Columns) -> bool;
 
-    /// Takes the messages out of the row; what is left are the row's other columns.
+    /// Takes the messages out of the row; what is left are the row's other columns. Where the row's id is in a column of
+    /// its own kind, that becomes the column `id`.
     fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String>;
+
+    /// Returns the columns whose list may be written as text, as CSV files and older Parquet files have it. They are parsed
+    /// in every row, before its format is recognised.
+    fn list_columns(&self) -> &'static [&'static str] {
+        &[]
+    }
 }
 
 /// Every format that is recognised by itself, the first match wins.
@@ -54,6 +64,15 @@ pub const FORMATS: &[&dyn Format] = &[
 
 /// Formats that only `--format` chooses, because their signs are too weak.
 pub const ON_REQUEST: &[&dyn Format] = &[&templated::Templated, &alternate::Alternate];
+
+/// The columns that any format declares as lists which may be written as text.
+pub static LIST_COLUMNS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+    let declared = FORMATS.iter().chain(ON_REQUEST).flat_map(|format| format.list_columns());
+    let mut columns: Vec<&str> = declared.copied().collect();
+    columns.sort_unstable();
+    columns.dedup();
+    columns
+});
 
 /// Returns the format with this name.
 pub fn named(name: &str) -> Option<&'static dyn Format> {
@@ -117,70 +136,6 @@ pub enum Content {
     UnreadableCall,
     /// Text with an image, a sound, a film.
     Media(String),
-}
-
-/// Reads the messages of a list of objects whose role and content stand under these names.
-fn take_list(row: &mut Columns, column: &str, role_key: &str, content_key: &str) -> Result<Vec<SourceMessage>, String> {
-    let Some(Value::Array(items)) = row.shift_remove(column) else {
-        return Err(format!("`{column}` is no list"));
-    };
-    let read = |(index, item)| read_message(index, item, role_key, content_key);
-    let mut messages = items.into_iter().enumerate().map(read).collect::<Result<Vec<_>, _>>()?;
-    tools::name_calls(&mut messages);
-    Ok(messages)
-}
-
-fn read_message(index: usize, mut item: Value, role_key: &str, content_key: &str) -> Result<SourceMessage, String> {
-    let place = index + 1;
-    let name = item[role_key].as_str().ok_or_else(|| format!("message {place} has no `{role_key}`"))?;
-    let role = SourceRole::from_name(name).ok_or_else(|| format!("message {place} has the unknown role `{name}`"))?;
-    let is_call = tools::is_call_role(name);
-    let role = if is_call { SourceRole::Assistant } else { role };
-    let mut fields = tools::fields(&mut item, role);
-    let content = match item.get_mut(content_key).map(Value::take).unwrap_or_default() {
-        Value::String(text) if is_call => match tools::written_calls(&text) {
-            Some(calls) => {
-                fields.insert("tool_calls".to_owned(), calls);
-                Content::Text(String::new())
-            }
-            None => Content::UnreadableCall,
-        },
-        _ if !tools::are_sound(&fields) => Content::UnreadableCall,
-        Value::String(text) => Content::Text(text),
-        Value::Null => Content::Text(String::new()),
-        Value::Array(parts) => read_parts(&parts).map_err(|reason| format!("message {place} {reason}"))?,
-        _ => return Err(format!("message {place} has a `{content_key}` that is neither text nor a list of parts")),
-    };
-    let reasoning = REASONING.iter().find_map(|key| item[*key].as_str()).map(str::to_owned);
-    let is_trained = TRAINED.iter().find_map(|key| match &item[*key] {
-        Value::Bool(flag) => Some(*flag),
-        Value::Number(weight) => weight.as_f64().map(|weight| weight > 0.0),
-        _ => None,
-    });
-    Ok(SourceMessage { role, content, fields, reasoning, is_trained })
-}
-
-/// Keys under which a message's thoughts stand.
-const REASONING: [&str; 3] = ["reasoning_content", "reasoning", "thinking"];
-/// Keys that say whether a message is to be learned: axolotl's, ms-swift's, `OpenAI`'s, LLaMA-Factory's.
-const TRAINED: [&str; 4] = ["train", "loss", "weight", "loss_weight"];
-
-/// Joins the text of content parts. A thought is no part of the answer; anything that is no text is media.
-fn read_parts(parts: &[Value]) -> Result<Content, String> {
-    let mut text = String::new();
-    let mut has_media = false;
-    for part in parts {
-        let words = ["text", "value", "content"].iter().find_map(|name| part[*name].as_str()).or(part.as_str());
-        match part["type"].as_str().unwrap_or("text") {
-            "text" | "input_text" | "output_text" => {
-                text.push_str(words.ok_or_else(|| "has a text part without text".to_owned())?);
-            }
-            "reasoning" | "thinking" => {}
-            "tool_call" | "tool_use" | "tool_result" => return Ok(Content::UnreadableCall),
-            _ => has_media = true,
-        }
-    }
-    Ok(if has_media { Content::Media(text) } else { Content::Text(text) })
 }
 
 /// True where `column` is a list whose first item has all `keys`.

@@ -26,4 +26,8 @@ impl Format for MtBench101 {
         }
         Ok(messages)
     }
+
+    fn list_columns(&self) -> &'static [&'static str] {
+        &["history"]
+    }
 }

@@ -1,4 +1,5 @@
-use super::{Format, SourceMessage, is_list_of, take_list};
+use super::message::MessageShape;
+use super::{Format, SourceMessage, is_list_of};
 use crate::conversation::Columns;
 
 /// `{"CONVERSATION": [{"role", "content"}], "AXIS", "TARGET_QUESTION", "PASS_CRITERIA"}`: `MultiChallenge`'s dialogues,
@@ -15,6 +16,6 @@ impl Format for MultiChallenge {
     }
 
     fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
-        take_list(row, "CONVERSATION", "role", "content")
+        MessageShape::COMMON.take_list(row, "CONVERSATION")
     }
 }

@@ -1,6 +1,7 @@
 use serde_json::Value;
 
-use super::{Format, SourceMessage, take_list};
+use super::message::MessageShape;
+use super::{Format, SourceMessage};
 use crate::conversation::Columns;
 
 /// `{"messages": [{"role", "content"}]}`, as `OpenAI`'s fine-tuning files have it.
@@ -19,6 +20,10 @@ impl Format for OpenAi {
     }
 
     fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
-        take_list(row, "messages", "role", "content")
+        MessageShape::COMMON.take_list(row, "messages")
+    }
+
+    fn list_columns(&self) -> &'static [&'static str] {
+        &["messages"]
     }
 }

@@ -1,6 +1,7 @@
 use serde_json::Value;
 
-use super::{Format, SourceMessage, is_list_of, read_message, take_list};
+use super::message::MessageShape;
+use super::{Format, SourceMessage, is_list_of};
 use crate::conversation::Columns;
 
 /// Pairs whose dialogue is a list: TRL's `{"prompt": [...], "chosen" | "completion": [...]}`, and LLaMA-Factory's
@@ -20,9 +21,9 @@ impl Format for Preference {
 
     fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
         if row.contains_key("chosen_messages") {
-            return take_list(row, "chosen_messages", "role", "content");
+            return MessageShape::COMMON.take_list(row, "chosen_messages");
         }
-        let mut messages = take_list(row, "prompt", "role", "content")?;
+        let mut messages = MessageShape::COMMON.take_list(row, "prompt")?;
         let better = BETTER.into_iter().find(|name| matches!(row.get(*name), Some(Value::Array(_) | Value::Object(_))));
         let items = match better.and_then(|name| row.shift_remove(name)) {
             Some(Value::Array(items)) => items,
@@ -30,7 +31,7 @@ impl Format for Preference {
             None => Vec::new(),
         };
         for item in items {
-            messages.push(read_message(messages.len(), item, "role", "content")?);
+            messages.push(MessageShape::COMMON.read(messages.len(), item)?);
         }
         Ok(messages)
     }

@@ -1,6 +1,7 @@
 use serde_json::Value;
 
-use super::{Format, SourceMessage, is_list_of, take_list};
+use super::message::MessageShape;
+use super::{Format, SourceMessage, is_list_of};
 use crate::conversation::Columns;
 use crate::dataset::role::SourceRole;
 
@@ -9,6 +10,7 @@ pub struct ShareGpt;
 
 /// The list's column; both spellings are common.
 const COLUMNS: [&str; 2] = ["conversations", "conversation"];
+const SHAPE: MessageShape<'_> = MessageShape { role: "from", content: "value", ..MessageShape::COMMON };
 
 impl Format for ShareGpt {
     fn name(&self) -> &'static str {
@@ -22,7 +24,7 @@ impl Format for ShareGpt {
 
     fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
         let column = COLUMNS.into_iter().find(|column| row.contains_key(*column)).unwrap_or("conversations");
-        let mut messages = take_list(row, column, "from", "value")?;
+        let mut messages = SHAPE.take_list(row, column)?;
         if let Some(Value::String(system)) = row.get("system") {
             if !system.trim().is_empty() {
                 // The row's column goes before a system message in the list.
@@ -42,5 +44,9 @@ impl Format for ShareGpt {
             }
         }
         Ok(messages)
+    }
+
+    fn list_columns(&self) -> &'static [&'static str] {
+        &COLUMNS
     }
 }

@@ -28,4 +28,8 @@ impl Format for Turns {
             .flat_map(|text| [message(SourceRole::User, text), message(SourceRole::Assistant, String::new())])
             .collect())
     }
+
+    fn list_columns(&self) -> &'static [&'static str] {
+        &["turns"]
+    }
 }

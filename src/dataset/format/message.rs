@@ -1,0 +1,121 @@
+//! Reads messages that are objects with a role and a content, as most formats have them.
+
+use serde_json::Value;
+
+use super::{Content, SourceMessage, tools};
+use crate::conversation::Columns;
+use crate::dataset::role::SourceRole;
+
+/// How a format writes its messages: the keys, and what it alone calls roles and parts.
+#[derive(Clone, Copy, Debug)]
+pub struct MessageShape<'a> {
+    /// The key of who speaks.
+    pub role: &'a str,
+    /// The key of the words.
+    pub content: &'a str,
+    /// Names of roles that are unknown to other formats.
+    pub roles: &'a [(&'a str, SourceRole)],
+    /// Types of content parts that are unknown to other formats.
+    pub parts: &'a [(&'a str, Part)],
+}
+
+/// What a content part is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Words.
+    Text,
+    /// A thought, which is no part of the answer.
+    Thought,
+    /// A call to a tool or its result.
+    Call,
+    /// An image, a sound, a film.
+    Media,
+}
+
+/// Keys under which a message's thoughts stand.
+const REASONING: [&str; 3] = ["reasoning_content", "reasoning", "thinking"];
+/// Keys that say whether a message is to be learned: axolotl's, ms-swift's, `OpenAI`'s, LLaMA-Factory's.
+const TRAINED: [&str; 4] = ["train", "loss", "weight", "loss_weight"];
+
+impl MessageShape<'_> {
+    /// `{"role", "content"}`, with the roles and parts that every format knows.
+    pub const COMMON: MessageShape<'static> = MessageShape { role: "role", content: "content", roles: &[], parts: &[] };
+
+    /// Takes a column's list of messages out of the row.
+    pub fn take_list(&self, row: &mut Columns, column: &str) -> Result<Vec<SourceMessage>, String> {
+        let Some(Value::Array(items)) = row.shift_remove(column) else {
+            return Err(format!("`{column}` is no list"));
+        };
+        let read = |(index, item)| self.read(index, item);
+        let mut messages = items.into_iter().enumerate().map(read).collect::<Result<Vec<_>, _>>()?;
+        tools::name_calls(&mut messages);
+        Ok(messages)
+    }
+
+    /// Reads one message; `index` is its place in the list, from 0.
+    pub fn read(&self, index: usize, mut item: Value) -> Result<SourceMessage, String> {
+        let place = index + 1;
+        let (role_key, content_key) = (self.role, self.content);
+        let name = item[role_key].as_str().ok_or_else(|| format!("message {place} has no `{role_key}`"))?;
+        let role = self.role_named(name).ok_or_else(|| format!("message {place} has the unknown role `{name}`"))?;
+        let is_call = tools::is_call_role(name);
+        let role = if is_call { SourceRole::Assistant } else { role };
+        let mut fields = tools::fields(&mut item, role);
+        let content = match item.get_mut(content_key).map(Value::take).unwrap_or_default() {
+            Value::String(text) if is_call => match tools::written_calls(&text) {
+                Some(calls) => {
+                    fields.insert("tool_calls".to_owned(), calls);
+                    Content::Text(String::new())
+                }
+                None => Content::UnreadableCall,
+            },
+            _ if !tools::are_sound(&fields) => Content::UnreadableCall,
+            Value::String(text) => Content::Text(text),
+            Value::Null => Content::Text(String::new()),
+            Value::Array(parts) => self.read_parts(&parts).map_err(|reason| format!("message {place} {reason}"))?,
+            _ => return Err(format!("message {place} has a `{content_key}` that is neither text nor a list of parts")),
+        };
+        let reasoning = REASONING.iter().find_map(|key| item[*key].as_str()).map(str::to_owned);
+        let is_trained = TRAINED.iter().find_map(|key| match &item[*key] {
+            Value::Bool(flag) => Some(*flag),
+            Value::Number(weight) => weight.as_f64().map(|weight| weight > 0.0),
+            _ => None,
+        });
+        Ok(SourceMessage { role, content, fields, reasoning, is_trained })
+    }
+
+    fn role_named(&self, name: &str) -> Option<SourceRole> {
+        let own = self.roles.iter().find(|(own, _)| *own == name).map(|(_, role)| *role);
+        own.or_else(|| SourceRole::from_name(name))
+    }
+
+    /// Joins the text of content parts.
+    fn read_parts(&self, parts: &[Value]) -> Result<Content, String> {
+        let mut text = String::new();
+        let mut has_media = false;
+        for part in parts {
+            match self.part_named(part["type"].as_str().unwrap_or("text")) {
+                Part::Text => {
+                    let words = ["text", "value", "content"].iter().find_map(|name| part[*name].as_str());
+                    let words = words.or(part.as_str());
+                    text.push_str(words.ok_or_else(|| "has a text part without text".to_owned())?);
+                }
+                Part::Thought => {}
+                Part::Call => return Ok(Content::UnreadableCall),
+                Part::Media => has_media = true,
+            }
+        }
+        Ok(if has_media { Content::Media(text) } else { Content::Text(text) })
+    }
+
+    /// Anything that is not known to be something else is media.
+    fn part_named(&self, kind: &str) -> Part {
+        let own = self.parts.iter().find(|(own, _)| *own == kind).map(|(_, part)| *part);
+        own.unwrap_or(match kind {
+            "text" | "input_text" | "output_text" => Part::Text,
+            "reasoning" | "thinking" => Part::Thought,
+            "tool_call" | "tool_use" | "tool_result" => Part::Call,
+            _ => Part::Media,
+        })
+    }
+}
