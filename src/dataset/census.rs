@@ -1,8 +1,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::format::Content;
-use super::normalise::Skip;
-use super::notes::Notes;
+use super::notes::{Notes, Skip};
 use super::read::{Reading, RowReader};
 use super::role::SourceRole;
 use crate::conversation::{Seed, estimate_tokens};

@@ -1,6 +1,8 @@
+use std::ops::ControlFlow;
+
 use super::draft::Draft;
 use super::format::{Content, SourceMessage};
-use super::notes::Notes;
+use super::notes::{Notes, Skip};
 use super::role::SourceRole;
 use super::rules::{DoubleUser, EmptyUser, Greeting, Media, MiddleSystem, Placeholders, Rules, Tools};
 use crate::conversation::{Message, Role, Turn};
@@ -9,106 +11,173 @@ use crate::conversation::{Message, Role, Turn};
 ///
 /// Old answers go; user turns and system messages stay in their places. The rest is as `rules` say.
 pub fn normalise(messages: Vec<SourceMessage>, rules: &Rules) -> Result<(Vec<Turn>, Notes), Skip> {
-    let mut notes = Notes::default();
-    let mut turns: Vec<Turn> = Vec::new();
-    let mut draft = Draft::default();
-    let mut ended_empty = false;
+    let mut normaliser = Normaliser::new(rules);
     let mut messages = messages.into_iter();
     for message in messages.by_ref() {
+        if normaliser.take(message)?.is_break() {
+            break;
+        }
+    }
+    let users_left = messages.filter(|message| message.role == SourceRole::User).count();
+    normaliser.finish(users_left as u64)
+}
+
+/// Turns while they are made, message by message.
+struct Normaliser<'a> {
+    rules: &'a Rules,
+    notes: Notes,
+    turns: Vec<Turn>,
+    /// The turn that is not answered yet.
+    draft: Draft,
+    /// A user said nothing.
+    ended_empty: bool,
+}
+
+/// `Break` where nothing after a message can be used.
+type Flow = ControlFlow<()>;
+const NEXT: Flow = Flow::Continue(());
+const END: Flow = Flow::Break(());
+
+impl<'a> Normaliser<'a> {
+    fn new(rules: &'a Rules) -> Self {
+        Self { rules, notes: Notes::default(), turns: Vec::new(), draft: Draft::default(), ended_empty: false }
+    }
+
+    fn take(&mut self, message: SourceMessage) -> Result<Flow, Skip> {
         if message.is_tool_use() {
-            match rules.tools {
-                Tools::Replay if draft.replay(&message) => {
-                    notes.note("tool_messages_replayed", 1);
-                    continue;
-                }
-                Tools::KeepPrefix | Tools::Replay if !turns.is_empty() => {
-                    draft.abandon(&mut notes);
-                    break;
-                }
-                _ => return Err(Skip::ToolUse),
-            }
+            return self.take_tool_use(&message);
         }
-        let role = message.role;
-        let text = match message.content {
-            Content::Text(text) => text,
-            Content::Media(text) if rules.media == Media::Drop => {
-                notes.note("media_dropped", 1);
-                text
+        let text = self.text_of(message.content)?;
+        match message.role {
+            SourceRole::System => {
+                let text = fill(text, self.rules, &mut self.notes)?;
+                self.take_system(text);
+                Ok(NEXT)
             }
-            Content::Media(_) => return Err(Skip::Multimodal),
-            Content::UnreadableCall => return Err(Skip::ToolUse),
-        };
-        let text = match role {
-            SourceRole::User | SourceRole::System => fill(text, rules, &mut notes)?,
-            SourceRole::Assistant | SourceRole::Tool => text,
-        };
-        match role {
-            SourceRole::System => match rules.middle_system {
-                how if how == MiddleSystem::Keep || (turns.is_empty() && !draft.has_user()) => {
-                    // Heard behind the user's words it stands before them: the last word is the user's.
-                    draft.messages.push(Message::new(Role::System, text));
-                }
-                MiddleSystem::Fold => {
-                    notes.note("system_folded", 1);
-                    draft.fold(text);
-                }
-                MiddleSystem::Drop | MiddleSystem::Keep => notes.note("system_dropped", 1),
-            },
-            SourceRole::Assistant if draft.waits_for_result() => {
-                draft.abandon(&mut notes);
-                break;
+            SourceRole::User => {
+                let text = fill(text, self.rules, &mut self.notes)?;
+                self.take_user(text)
             }
-            SourceRole::Assistant if draft.has_user() => {
-                turns.extend(draft.finish(Some(text).filter(|text| !text.is_empty())));
+            SourceRole::Assistant => Ok(self.take_answer(text)),
+            // Every message of a tool is tool use.
+            SourceRole::Tool => Ok(NEXT),
+        }
+    }
+
+    /// Takes a call to a tool or its result.
+    fn take_tool_use(&mut self, message: &SourceMessage) -> Result<Flow, Skip> {
+        if self.rules.tools == Tools::Replay && self.draft.replay(message) {
+            self.notes.note("tool_messages_replayed", 1);
+            return Ok(NEXT);
+        }
+        if self.rules.tools == Tools::Skip || self.turns.is_empty() {
+            return Err(Skip::ToolUse);
+        }
+        self.draft.abandon(&mut self.notes);
+        Ok(END)
+    }
+
+    fn text_of(&mut self, content: Content) -> Result<String, Skip> {
+        match content {
+            Content::Text(text) => Ok(text),
+            Content::Media(text) if self.rules.media == Media::Drop => {
+                self.notes.note("media_dropped", 1);
+                Ok(text)
             }
-            SourceRole::Assistant if turns.is_empty() => match rules.greeting {
+            Content::Media(_) => Err(Skip::Multimodal),
+            Content::UnreadableCall => Err(Skip::ToolUse),
+        }
+    }
+
+    fn take_system(&mut self, text: String) {
+        let is_leading = self.turns.is_empty() && !self.draft.has_user();
+        let rule = if is_leading { MiddleSystem::Keep } else { self.rules.middle_system };
+        match rule {
+            // After the user's words it is put before them: the last word is the user's.
+            MiddleSystem::Keep => self.draft.messages.push(Message::new(Role::System, text)),
+            MiddleSystem::Fold => {
+                self.notes.note("system_folded", 1);
+                self.draft.fold(text);
+            }
+            MiddleSystem::Drop => self.notes.note("system_dropped", 1),
+        }
+    }
+
+    /// Takes an old answer: it ends a turn and is replaced.
+    fn take_answer(&mut self, text: String) -> Flow {
+        if self.draft.waits_for_result() {
+            self.draft.abandon(&mut self.notes);
+            return END;
+        }
+        if self.draft.has_user() {
+            self.turns.extend(self.draft.finish(Some(text).filter(|text| !text.is_empty())));
+        } else if self.turns.is_empty() {
+            match self.rules.greeting {
                 Greeting::Keep => {
-                    notes.note("greeting_kept", 1);
-                    draft.messages.push(Message::new(Role::Assistant, text));
+                    self.notes.note("greeting_kept", 1);
+                    self.draft.messages.push(Message::new(Role::Assistant, text));
                 }
-                Greeting::Drop => notes.note("greeting_dropped", 1),
-            },
-            // A second answer in a row, or an answer to nothing but a system message: it goes as the others do.
-            SourceRole::Assistant | SourceRole::Tool => {}
-            SourceRole::User if text.trim().is_empty() => {
-                if rules.empty_user == EmptyUser::Skip {
-                    return Err(Skip::EmptyUser);
-                }
-                ended_empty = true;
-                break;
+                Greeting::Drop => self.notes.note("greeting_dropped", 1),
             }
-            SourceRole::User if draft.waits_for_result() => {
-                notes.note("turns_dropped", 1);
-                draft.abandon(&mut notes);
-                break;
-            }
-            // The source went on without words after a tool's result; here the answer is written.
-            SourceRole::User if draft.has_called => {
-                turns.extend(draft.finish(None));
-                draft.user = Some(text);
-            }
-            SourceRole::User => match (draft.has_user(), rules.double_user) {
-                (false, _) => draft.begin(text),
-                (true, DoubleUser::Skip) => return Err(Skip::DoubleUser),
-                (true, how) => {
-                    draft.hear_more(text, how);
-                    notes.note(if how == DoubleUser::Join { "joined_users" } else { "double_users_kept" }, 1);
-                }
-            },
         }
+        // A second answer in a row, or an answer to nothing but a system message, goes as the others do.
+        NEXT
     }
-    let lost = messages.filter(|message| message.role == SourceRole::User).count() as u64;
-    notes.note("turns_dropped", lost + u64::from(ended_empty));
-    if draft.waits_for_result() {
-        draft.abandon(&mut notes);
+
+    fn take_user(&mut self, text: String) -> Result<Flow, Skip> {
+        if text.trim().is_empty() {
+            if self.rules.empty_user == EmptyUser::Skip {
+                return Err(Skip::EmptyUser);
+            }
+            self.ended_empty = true;
+            return Ok(END);
+        }
+        if self.draft.waits_for_result() {
+            self.notes.note("turns_dropped", 1);
+            self.draft.abandon(&mut self.notes);
+            return Ok(END);
+        }
+        if self.draft.has_called {
+            // After a tool's result the source continued without an answer; here one is written.
+            self.turns.extend(self.draft.finish(None));
+            self.draft.user = Some(text);
+        } else if !self.draft.has_user() {
+            self.draft.begin(text);
+        } else {
+            self.take_more_of_user(text)?;
+        }
+        Ok(NEXT)
     }
-    let was_tool_use = draft.was_abandoned;
-    turns.extend(draft.finish(None));
-    match turns.is_empty() {
-        true if ended_empty => Err(Skip::EmptyUser),
-        true if was_tool_use => Err(Skip::ToolUse),
-        true => Err(Skip::NoUser),
-        false => Ok((turns, notes)),
+
+    /// Takes a second user message in a row.
+    fn take_more_of_user(&mut self, text: String) -> Result<(), Skip> {
+        let note = match self.rules.double_user {
+            DoubleUser::Skip => return Err(Skip::DoubleUser),
+            DoubleUser::Join => "joined_users",
+            DoubleUser::Keep => "double_users_kept",
+        };
+        self.draft.hear_more(text, self.rules.double_user);
+        self.notes.note(note, 1);
+        Ok(())
+    }
+
+    /// Ends after the last message that can be used; `users_left` user messages come after it.
+    fn finish(mut self, users_left: u64) -> Result<(Vec<Turn>, Notes), Skip> {
+        self.notes.note("turns_dropped", users_left + u64::from(self.ended_empty));
+        if self.draft.waits_for_result() {
+            self.draft.abandon(&mut self.notes);
+        }
+        let was_tool_use = self.draft.was_abandoned;
+        self.turns.extend(self.draft.finish(None));
+        if !self.turns.is_empty() {
+            Ok((self.turns, self.notes))
+        } else if self.ended_empty {
+            Err(Skip::EmptyUser)
+        } else if was_tool_use {
+            Err(Skip::ToolUse)
+        } else {
+            Err(Skip::NoUser)
+        }
     }
 }
 
@@ -131,38 +200,4 @@ fn has_placeholder(text: &str) -> bool {
     let find = |what: &str, text: &str| memchr::memmem::find(text.as_bytes(), what.as_bytes());
     let gap = find("{{", text).and_then(|start| find("}}", &text[start..])).is_some_and(|length| length < 40);
     gap || find("[PLACEHOLDER]", text).is_some()
-}
-
-/// Why a row that can be read has nothing to distil.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Skip {
-    /// No user speaks.
-    NoUser,
-    /// The user's first turn is empty.
-    EmptyUser,
-    /// Tools are called: a new answer would have no recorded result to go on with.
-    ToolUse,
-    /// Something other than text.
-    Multimodal,
-    /// Two user messages stand in a row, where that is not wanted.
-    DoubleUser,
-    /// A gap of a template was not filled in, where that is not wanted.
-    Placeholder,
-    /// An earlier row's users say the same, where that is not wanted.
-    Duplicate,
-}
-
-impl Skip {
-    /// Returns the reason's code.
-    pub fn name(self) -> &'static str {
-        match self {
-            Skip::NoUser => "no_user",
-            Skip::EmptyUser => "empty_user",
-            Skip::ToolUse => "tool_use",
-            Skip::Multimodal => "multimodal",
-            Skip::DoubleUser => "double_user",
-            Skip::Placeholder => "placeholder",
-            Skip::Duplicate => "duplicate",
-        }
-    }
 }

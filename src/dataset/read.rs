@@ -1,8 +1,8 @@
 use serde_json::Value;
 
 use super::format::{Content, FORMATS, Format, LIST_COLUMNS, Mapped, SourceMessage};
-use super::normalise::{Skip, normalise};
-use super::notes::Notes;
+use super::normalise::normalise;
+use super::notes::{Notes, Skip};
 use super::preference;
 use super::role::SourceRole;
 use super::rules::{Media, Rules};
