@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use cohobate::conversation::{Message, Question, Role, Sampling, Slot, Target};
 use cohobate::dataset::RowReader;
-use cohobate::model::openai::{Assembler, RequestFormat, read_whole, request_body};
 use cohobate::model::sse::EventLines;
-use cohobate::model::{Failure, HttpModel};
+use cohobate::model::{Dialect, Failure, OpenAi, RequestFormat};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 const CHUNKS: u64 = 256;
@@ -22,7 +21,7 @@ fn question(turns: usize, bytes: usize) -> Question {
         let role = if index % 2 == 0 { Role::User } else { Role::Assistant };
         Message::new(role, words(bytes))
     });
-    let target = Target::new("teacher", HttpModel::DIALECT, Sampling::default());
+    let target = Target::new("teacher", OpenAi.name(), Sampling::default());
     Question { slot: Slot::main(0), target, sample: 0, messages: messages.collect() }
 }
 
@@ -40,10 +39,10 @@ fn identity(criterion: &mut Criterion) {
 fn request(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("request");
     let long = question(20, 512);
-    let body = request_body(&long, &RequestFormat::default());
+    let body = OpenAi.body(&long, &RequestFormat::default()).expect("every question can be asked");
     group.throughput(Throughput::Bytes(body.len() as u64));
     group.bench_function("body of turn 20, messages escaped before", |bencher| {
-        bencher.iter(|| request_body(black_box(&long), &RequestFormat::default()));
+        bencher.iter(|| OpenAi.body(black_box(&long), &RequestFormat::default()));
     });
     group.finish();
 }
@@ -56,7 +55,7 @@ fn reply(criterion: &mut Criterion) {
     );
     let mut group = criterion.benchmark_group("reply");
     group.bench_function("whole, 1 KB", |bencher| {
-        bencher.iter(|| read_whole(black_box(whole.as_bytes()), &question, 1));
+        bencher.iter(|| OpenAi.read_whole(black_box(whole.as_bytes()), &question, 1));
     });
     let mut stream = String::new();
     for index in 0..CHUNKS {
@@ -68,12 +67,14 @@ fn reply(criterion: &mut Criterion) {
     }
     stream.push_str("data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n");
     let stream = Arc::new(stream);
+    // As the transport has it.
+    let dialect: &dyn Dialect = black_box(&OpenAi);
     group.throughput(Throughput::Elements(CHUNKS));
     group.bench_function("stream, for each piece", |bencher| {
         bencher.iter(|| {
-            let (mut lines, mut assembler) = (EventLines::default(), Assembler::default());
+            let (mut lines, mut assembler) = (EventLines::default(), dialect.assembler().expect("it streams"));
             for piece in black_box(stream.as_bytes()).chunks(stream.len() / CHUNKS as usize) {
-                lines.push::<Failure>(piece, |payload| assembler.push(payload)).expect("a sound stream");
+                lines.push::<Failure>(piece, |event| assembler.push(event)).expect("a sound stream");
                 assert!(!assembler.sees_loop() || assembler.has_ended());
             }
             assembler.finish(&question, 1)

@@ -8,7 +8,8 @@ use super::JobError;
 use super::settings::JudgeSettings;
 use crate::conversation::{Price, Sampling, Target};
 use crate::model::{
-    Endpoint, HttpModel, HttpSettings, Model, ModelReference, Profile, Routing, Secret, Simulated, Timeouts, scorer,
+    Dialect, Endpoint, HttpModel, HttpSettings, Model, ModelReference, Output, Profile, Routing, Scorer, Secret,
+    Simulated, Timeouts, capabilities_of,
 };
 use crate::worker::Served;
 
@@ -102,7 +103,7 @@ impl ModelChoice {
 
     /// False for a reward model, which answers with a number.
     pub fn writes(&self) -> bool {
-        self.target.dialect() != scorer::DIALECT
+        capabilities_of(&self.target).output == Output::Text
     }
 
     /// Returns the system message of a conversation: the run's takes precedence over the profile's.
@@ -183,9 +184,11 @@ impl ModelSettings {
                     server: Server::Local(Arc::new(Simulated)),
                 })
             }
-            ModelReference::Http(endpoint) => {
-                let profile = self.profiles.get(&endpoint.name).cloned().unwrap_or_default();
-                self.over_http(endpoint, &profile, sampling)
+            ModelReference::Http { name, urls } => {
+                let profile = self.profiles.get(&name).cloned().unwrap_or_default();
+                let dialect = dialect(&profile, &name)?;
+                let endpoint = Endpoint::new(&name, &urls, dialect.capabilities().route)?;
+                self.over_http(endpoint, dialect, &profile, sampling)
             }
             ModelReference::Profile(name) => {
                 let profile = self.profiles.get(&name).ok_or_else(|| unknown_model(&name))?;
@@ -193,7 +196,9 @@ impl ModelSettings {
                     let hint = format!("add url = \"http://HOST:PORT/v1\" to [models.\"{name}\"]");
                     return Err(JobError::usage(format!("the profile of the model `{name}` has no url"), hint));
                 };
-                self.over_http(Endpoint::new(profile.name.as_deref().unwrap_or(&name), url)?, profile, sampling)
+                let dialect = dialect(profile, &name)?;
+                let name = profile.name.as_deref().unwrap_or(&name);
+                self.over_http(Endpoint::new(name, url, dialect.capabilities().route)?, dialect, profile, sampling)
             }
         }
     }
@@ -208,18 +213,22 @@ impl ModelSettings {
         let (name, url) = (&name[..at], &name[at + 1..]);
         let profile = self.profiles.get(name).cloned().unwrap_or_default();
         let endpoint = Endpoint { name: name.to_owned(), urls: vec![url.to_owned()] };
-        let mut choice = self.over_http(endpoint, &profile, Sampling::default())?;
-        choice.target = Target::new(name, scorer::DIALECT, Sampling::default());
+        let mut choice = self.over_http(endpoint, &Scorer, &profile, Sampling::default())?;
+        choice.target = Target::new(name, Scorer.name(), Sampling::default());
         // It writes nothing that is billed by the token.
         choice.price = choice.price.or(Some(Price::default()));
-        if let Server::Http(connections) = &mut choice.server {
-            connections.iter_mut().for_each(|settings| settings.is_scorer = true);
-        }
         Ok(choice)
     }
 
-    fn over_http(&self, endpoint: Endpoint, profile: &Profile, sampling: Sampling) -> Result<ModelChoice, JobError> {
+    fn over_http(
+        &self,
+        endpoint: Endpoint,
+        dialect: &'static dyn Dialect,
+        profile: &Profile,
+        sampling: Sampling,
+    ) -> Result<ModelChoice, JobError> {
         let settings = HttpSettings {
+            dialect,
             url: String::new(),
             key: self.keys.of(profile)?,
             whole: !profile.stream.or(self.stream).unwrap_or(true),
@@ -228,17 +237,26 @@ impl ModelSettings {
             context_window: profile.context_window,
             prompt_cache_key: profile.prompt_cache_key.unwrap_or(false),
             session_header: profile.session_header.clone(),
-            is_scorer: false,
         };
         let connections = endpoint.urls.into_iter().map(|url| HttpSettings { url, ..settings.clone() }).collect();
         Ok(ModelChoice {
-            target: Target::new(endpoint.name, HttpModel::DIALECT, profile.sampling(sampling)),
+            target: Target::new(endpoint.name, dialect.name(), profile.sampling(sampling)),
             price: profile.price.map(Price::from),
             system: profile.system.clone(),
             routing: profile.routing.unwrap_or_default(),
             server: Server::Http(connections),
         })
     }
+}
+
+/// Returns the wire format of a model that must write text.
+fn dialect(profile: &Profile, name: &str) -> Result<&'static dyn Dialect, JobError> {
+    let dialect = profile.dialect.unwrap_or_default();
+    if dialect.capabilities().output == Output::Text {
+        return Ok(dialect);
+    }
+    let message = format!("the model `{name}` has the dialect {}, which writes no text", dialect.name());
+    Err(JobError::usage(message, format!("name another model, or remove dialect from [models.\"{name}\"]")))
 }
 
 fn unknown_model(name: &str) -> JobError {

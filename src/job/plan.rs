@@ -12,7 +12,7 @@ use super::{Context, JobError, open_store};
 use crate::conversation::{
     Answer, ConversationKey, Fingerprint, Finish, Lane, Message, Price, Question, Role, Seed, Usage, estimate_tokens,
 };
-use crate::model::scorer;
+use crate::model::{Output, capabilities_of};
 use crate::recipe::{Progress, Recipe, Replay};
 use crate::report::Totals;
 use crate::store::{MemoryStore, Reader, Status};
@@ -174,7 +174,7 @@ impl Planner<'_> {
 
 /// Returns a judge's answer that is valid, so that no repair is counted.
 fn imagined_verdict(question: &Question) -> Answer {
-    let is_number = question.target.dialect() == scorer::DIALECT;
+    let is_number = capabilities_of(&question.target).output == Output::Number;
     let (text, tokens) = if is_number { ("5", 0) } else { ("[[5]]", JUDGMENT_TOKENS) };
     imagined(text.to_owned(), tokens)
 }

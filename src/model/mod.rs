@@ -1,23 +1,27 @@
 //! Models: whoever answers questions.
 //!
-//! A provider is two pure functions, question → request and response → answer or classified failure
-//! (`openai/`). One transport ([`HttpModel`]) sends for all of them; several servers of one model share its
-//! conversations ([`Router`], [`Tempo`]). How a failure is met is decided by its
-//! [`Class`] and nothing else, in one place ([`retry`]). The simulated model is a model like any other, chosen by
-//! the same [`ModelReference`]; [`mock`] serves it over HTTP.
+//! A [`Dialect`] is one wire format as pure functions: question → request, reply → answer or classified failure. One
+//! transport ([`HttpModel`]) sends for all of them; several servers of one model share its conversations ([`Router`],
+//! [`Tempo`]). How a failure is met is decided by its [`Class`] and nothing else, in one place ([`retry`]). The
+//! simulated model is a model like any other, chosen by the same [`ModelReference`]; [`mock`] serves it over HTTP.
 
 mod breaker;
+mod dialect;
 mod failure;
 mod http;
 pub mod mock;
-pub mod openai;
+mod openai;
 mod pace;
+mod partial;
 mod profile;
 mod rate;
 mod reference;
+mod refusal;
+mod repetition;
+mod request;
 pub mod retry;
 mod route;
-pub mod scorer;
+mod scorer;
 mod secret;
 mod simulated;
 pub mod sse;
@@ -25,14 +29,18 @@ mod tempo;
 mod wait;
 
 pub use breaker::Breaker;
+pub use dialect::{Assembler, Capabilities, Dialect, Output, Route};
 pub use failure::{Class, FORBIDDEN, Failure};
 pub use http::{HttpModel, HttpSettings, HttpSetupError, Timeouts};
-pub use openai::LengthField;
+pub use openai::OpenAi;
 pub use pace::{Pace, PaceChange, PaceLimits};
 pub use profile::{PriceTable, Profile};
 pub use rate::Rate;
 pub use reference::{Endpoint, ModelReference, ReferenceError};
+pub use refusal::{ErrorBody, Refusal};
+pub use request::{Header, HeaderText, Learned, LengthField, RequestFormat};
 pub use route::{Fitness, Router, Routing};
+pub use scorer::Scorer;
 pub use secret::Secret;
 pub use simulated::Simulated;
 pub use tempo::Tempo;
@@ -42,7 +50,44 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use crate::conversation::{Answer, ConversationKey, Question};
+use serde::de::{Deserialize, Deserializer, Error};
+
+use crate::conversation::{Answer, ConversationKey, Question, Target};
+
+/// Every dialect that the configuration can name; the first is meant where it names none.
+pub const DIALECTS: &[&dyn Dialect] = &[&OpenAi, &Scorer];
+
+/// There is no such dialect.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no dialect `{0}`; the known ones are {known}", known = known_dialects())]
+pub struct UnknownDialect(String);
+
+/// Returns a dialect by its name.
+pub fn dialect_named(name: &str) -> Result<&'static dyn Dialect, UnknownDialect> {
+    let found = DIALECTS.iter().find(|dialect| dialect.name() == name);
+    found.copied().ok_or_else(|| UnknownDialect(name.to_owned()))
+}
+
+/// Returns what a question's model can do. The simulated one, which has no wire format, writes text.
+pub fn capabilities_of(target: &Target) -> Capabilities {
+    dialect_named(target.dialect()).map_or_else(|_| Capabilities::default(), Dialect::capabilities)
+}
+
+fn known_dialects() -> String {
+    DIALECTS.iter().map(|dialect| dialect.name()).collect::<Vec<_>>().join(", ")
+}
+
+impl Default for &'static dyn Dialect {
+    fn default() -> Self {
+        DIALECTS[0]
+    }
+}
+
+impl<'de> Deserialize<'de> for &'static dyn Dialect {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        dialect_named(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
 
 /// Someone who answers questions.
 pub trait Model: Send + Sync {
@@ -76,5 +121,21 @@ pub struct Reply {
 impl From<Result<Answer, Failure>> for Reply {
     fn from(result: Result<Answer, Failure>) -> Self {
         Self { result, rest: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_dialect_is_found_by_its_name_and_no_other() {
+        let names: Vec<&str> = DIALECTS.iter().map(|dialect| dialect.name()).collect();
+        assert_eq!(names, ["openai", "scorer"], "they are part of every fingerprint");
+        for name in names {
+            assert_eq!(dialect_named(name).unwrap().name(), name);
+        }
+        let error = dialect_named("opnai").unwrap_err().to_string();
+        assert_eq!(error, "there is no dialect `opnai`; the known ones are openai, scorer");
     }
 }

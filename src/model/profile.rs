@@ -1,6 +1,6 @@
 use serde::Deserialize;
 
-use super::{LengthField, Routing};
+use super::{Dialect, LengthField, Routing};
 use crate::conversation::{Price, Sampling};
 
 /// A `[models.NAME]` table of the configuration. It also applies to `NAME@URL` with the same name.
@@ -9,6 +9,8 @@ use crate::conversation::{Price, Sampling};
 pub struct Profile {
     /// The server's address; replicas are separated by commas.
     pub url: Option<String>,
+    /// The wire format, by its name.
+    pub dialect: Option<&'static dyn Dialect>,
     /// The name that the server knows, where it is not the profile's.
     pub name: Option<String>,
     /// The environment variable that holds the key.

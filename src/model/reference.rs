@@ -1,5 +1,7 @@
 use std::str::FromStr;
 
+use super::dialect::Route;
+
 /// How a person names a model: `NAME@URL`, `NAME@URL1,URL2` for replicas of one model, the name of a profile, `simulated`
 /// or `simulated-NAME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -7,7 +9,12 @@ pub enum ModelReference {
     /// The model built into this program; `simulated-NAME` is another one of its kind.
     Simulated,
     /// A model on a server.
-    Http(Endpoint),
+    Http {
+        /// The name that the server knows.
+        name: String,
+        /// Its addresses as a person wrote them, for [`Endpoint::new`].
+        urls: String,
+    },
     /// A `[models.NAME]` table of the configuration.
     Profile(String),
 }
@@ -17,7 +24,7 @@ pub enum ModelReference {
 pub struct Endpoint {
     /// The name that the server knows.
     pub name: String,
-    /// The addresses of the chat completions route, one for each replica; at least one.
+    /// The addresses to which requests are sent, one for each replica; at least one.
     pub urls: Vec<String>,
 }
 
@@ -49,18 +56,18 @@ impl FromStr for ModelReference {
         match split {
             None => Ok(Self::Profile(text.to_owned())),
             Some(0) => Err(ReferenceError::NoName(text.to_owned())),
-            Some(at) => Ok(Self::Http(Endpoint::new(&text[..at], &text[at + 1..])?)),
+            Some(at) => Ok(Self::Http { name: text[..at].to_owned(), urls: text[at + 1..].to_owned() }),
         }
     }
 }
 
 impl Endpoint {
-    /// Completes base addresses as people write them: with or without `/v1`, with or without the route. Replicas
-    /// are separated by commas.
-    pub fn new(name: &str, urls: &str) -> Result<Self, ReferenceError> {
+    /// Completes base addresses as people write them: with or without `/v1`, with or without the dialect's route.
+    /// Replicas are separated by commas.
+    pub fn new(name: &str, urls: &str, route: Route) -> Result<Self, ReferenceError> {
         // A comma within an address is not followed by a scheme.
         let spread = urls.replace(",http://", "\nhttp://").replace(",https://", "\nhttps://");
-        let urls = spread.split('\n').map(complete).collect::<Result<Vec<_>, _>>()?;
+        let urls = spread.split('\n').map(|url| complete(url, route)).collect::<Result<Vec<_>, _>>()?;
         match urls.iter().enumerate().find(|(index, url)| urls[..*index].contains(url)) {
             None => Ok(Self { name: name.to_owned(), urls }),
             Some((_, url)) => Err(ReferenceError::Url { url: url.clone(), reason: "it is there twice".to_owned() }),
@@ -68,7 +75,7 @@ impl Endpoint {
     }
 }
 
-fn complete(url: &str) -> Result<String, ReferenceError> {
+fn complete(url: &str, route: Route) -> Result<String, ReferenceError> {
     let fault = |reason: &str| ReferenceError::Url { url: without_credentials(url), reason: reason.to_owned() };
     let parsed = reqwest::Url::parse(url).map_err(|error| fault(&error.to_string()))?;
     if !parsed.username().is_empty() || parsed.password().is_some() {
@@ -77,12 +84,13 @@ fn complete(url: &str) -> Result<String, ReferenceError> {
     if !matches!(parsed.scheme(), "http" | "https") {
         return Err(fault("only http:// and https:// are known"));
     }
+    let Route::Below(route) = route else { return Ok(url.to_owned()) };
     let mut complete = parsed.clone();
     let path = parsed.path().trim_end_matches('/');
     if path.is_empty() {
-        complete.set_path("/v1/chat/completions");
-    } else if !path.ends_with("/chat/completions") {
-        complete.set_path(&format!("{path}/chat/completions"));
+        complete.set_path(&format!("/v1{route}"));
+    } else if !path.ends_with(route) {
+        complete.set_path(&format!("{path}{route}"));
     }
     Ok(complete.to_string())
 }
@@ -98,10 +106,17 @@ fn without_credentials(url: &str) -> String {
 mod tests {
     use super::*;
 
+    fn endpoint(text: &str, route: Route) -> Result<Endpoint, ReferenceError> {
+        match text.parse()? {
+            ModelReference::Http { name, urls } => Endpoint::new(&name, &urls, route),
+            other => panic!("{other:?} is no address"),
+        }
+    }
+
     fn check(text: &str, name: &str, url: &str) {
         let urls = url.split(' ').map(str::to_owned).collect();
         let expected = Endpoint { name: name.to_owned(), urls };
-        assert_eq!(text.parse(), Ok(ModelReference::Http(expected)));
+        assert_eq!(endpoint(text, Route::Below("/chat/completions")), Ok(expected));
     }
 
     #[test]
@@ -112,13 +127,16 @@ mod tests {
         check("a/b@rev@https://x.example/api/v1", "a/b@rev", "https://x.example/api/v1/chat/completions");
         check("q@http://a:1,https://b/v1/", "q", "http://a:1/v1/chat/completions https://b/v1/chat/completions");
         check("q@https://x.example/d/chat/completions?v=1", "q", "https://x.example/d/chat/completions?v=1");
+        let given = endpoint("rm@http://localhost:9000/score", Route::AsGiven).unwrap();
+        assert_eq!(given.urls, ["http://localhost:9000/score"]);
     }
 
     #[test]
     fn what_is_no_address_is_refused_without_showing_a_password() {
-        let error = "q@https://me:hunter2@x.example".parse::<ModelReference>().unwrap_err();
+        let route = Route::Below("/chat/completions");
+        let error = endpoint("q@https://me:hunter2@x.example", route).unwrap_err();
         assert!(!error.to_string().contains("hunter2"), "{error}");
-        let twice = "q@http://x,http://x/v1".parse::<ModelReference>().unwrap_err();
+        let twice = endpoint("q@http://x,http://x/v1", route).unwrap_err();
         assert!(twice.to_string().contains("twice"), "{twice}");
         assert!("@http://x".parse::<ModelReference>().is_err());
         assert_eq!("teacher".parse(), Ok(ModelReference::Profile("teacher".to_owned())));

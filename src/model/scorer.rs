@@ -1,18 +1,35 @@
-//! The dialect of reward models: the messages in, one number out.
-//!
-//! The request is `{"model": NAME, "messages": [...]}`, the answer in question being the last message. The reply is a number,
-//! a list of one, or an object with `score`, `reward` or `value`.
-
 use serde_json::Value;
 
+use super::dialect::{Capabilities, Dialect, Output, Route};
 use super::failure::{Class, Failure};
+use super::request::RequestFormat;
 use crate::conversation::{Answer, Finish, Message, Question, Role, Usage};
 
-/// The dialect's name in fingerprints and settings.
-pub const DIALECT: &str = "scorer";
+/// The dialect of reward models: the messages in, one number out.
+///
+/// The request is `{"model": NAME, "messages": [...]}`, the answer to be scored being the last message. The reply is a
+/// number, a list of one, or an object with `score`, `reward` or `value`.
+pub struct Scorer;
 
-/// Returns the request body for a question.
-pub fn request_body(question: &Question) -> Vec<u8> {
+impl Dialect for Scorer {
+    fn name(&self) -> &'static str {
+        "scorer"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { output: Output::Number, route: Route::AsGiven, takes_cache_key: false }
+    }
+
+    fn body(&self, question: &Question, _: &RequestFormat<'_>) -> Result<Vec<u8>, Failure> {
+        Ok(body(question))
+    }
+
+    fn read_whole(&self, body: &[u8], question: &Question, attempt: u32) -> Result<Answer, Failure> {
+        read(body, question, attempt)
+    }
+}
+
+fn body(question: &Question) -> Vec<u8> {
     let model = Value::from(question.target.model());
     let mut body = format!("{{\"model\":{model},\"messages\":[").into_bytes();
     for (index, message) in question.messages.iter().enumerate() {
@@ -26,8 +43,8 @@ pub fn request_body(question: &Question) -> Vec<u8> {
     body
 }
 
-/// Reads a reply. The answer's words are the number.
-pub fn read(body: &[u8], question: &Question, attempt: u32) -> Result<Answer, Failure> {
+/// Reads a reply. The answer's text is the number.
+fn read(body: &[u8], question: &Question, attempt: u32) -> Result<Answer, Failure> {
     let garbage = |what: String| Failure::new(Class::AgainLater, "garbage", what);
     let value: Value =
         serde_json::from_slice(body).map_err(|error| garbage(format!("the reply is no JSON: {error}")))?;
@@ -65,9 +82,9 @@ mod tests {
     #[test]
     fn a_number_is_read_in_each_shape_and_nothing_else_is() {
         let messages = vec![Message::new(Role::User, "a \"b\""), Message::new(Role::Assistant, "c")];
-        let target = Target::new("rm", DIALECT, Sampling::default());
+        let target = Target::new("rm", Scorer.name(), Sampling::default());
         let question = Question { slot: Slot::main(0), target, sample: 0, messages };
-        let body: Value = serde_json::from_slice(&request_body(&question)).unwrap();
+        let body: Value = serde_json::from_slice(&body(&question)).unwrap();
         assert_eq!(body["messages"][0]["content"], "a \"b\"");
         for reply in ["0.5", "[0.5]", r#"{"score": 0.5}"#, r#"{"reward": [0.5]}"#] {
             assert_eq!(read(reply.as_bytes(), &question, 1).unwrap().text(), "0.5", "{reply}");

@@ -1,13 +1,25 @@
-//! Server-sent events, as much of them as model servers use (WHATWG HTML, section 9.2): `data:` lines, comments,
-//! any of the three line ends, a character cut by a chunk's edge.
+//! Server-sent events, as much of them as model servers use (WHATWG HTML, section 9.2): `event:` and `data:` lines,
+//! comments, any of the three line ends, a character cut by a chunk's edge. Each `data:` line is an event of its own:
+//! no server spreads a payload over several, and some leave out the empty line between two events.
 
-/// Longest line that is taken; a longer one is no chat completion chunk.
+/// Longest line that is taken; a longer one is no piece of an answer.
 const LINE_BYTES_MAX: usize = 8 << 20;
 
-/// Cuts a byte stream into the payloads of its `data:` lines.
+/// One event of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamEvent<'a> {
+    /// The text of the `event:` line before it; empty where there is none.
+    pub name: &'a str,
+    /// The payload of its `data:` line.
+    pub data: &'a [u8],
+}
+
+/// Cuts a byte stream into events.
 #[derive(Debug, Default)]
 pub struct EventLines {
     partial: Vec<u8>,
+    /// The name of the event that is being read.
+    name: String,
     /// The last byte was a carriage return, so that a line feed now belongs to it.
     after_return: bool,
 }
@@ -17,11 +29,11 @@ pub struct EventLines {
 pub struct LineTooLong;
 
 impl EventLines {
-    /// Takes the next bytes and calls `event` with each payload that they complete.
+    /// Takes the next bytes and calls `take` with each event that they complete.
     pub fn push<E: From<LineTooLong>>(
         &mut self,
         mut bytes: &[u8],
-        mut event: impl FnMut(&[u8]) -> Result<(), E>,
+        mut take: impl FnMut(StreamEvent<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         while let Some(end) = memchr::memchr2(b'\n', b'\r', bytes) {
             let (line, rest) = bytes.split_at(end);
@@ -32,11 +44,11 @@ impl EventLines {
                 continue;
             }
             if self.partial.is_empty() {
-                deliver(line, &mut event)?;
+                read_line(line, &mut self.name, &mut take)?;
             } else {
                 self.partial.extend_from_slice(line);
                 let whole = std::mem::take(&mut self.partial);
-                deliver(&whole, &mut event)?;
+                read_line(&whole, &mut self.name, &mut take)?;
             }
         }
         if !bytes.is_empty() {
@@ -48,21 +60,33 @@ impl EventLines {
         self.partial.extend_from_slice(bytes);
         Ok(())
     }
-}
 
-impl EventLines {
-    /// Ends the stream: what stands behind the last line end counts as a line.
-    pub fn finish<E>(&mut self, mut event: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
-        deliver(&std::mem::take(&mut self.partial), &mut event)
+    /// Ends the stream: the bytes after the last line end count as a line.
+    pub fn finish<E>(&mut self, mut take: impl FnMut(StreamEvent<'_>) -> Result<(), E>) -> Result<(), E> {
+        read_line(&std::mem::take(&mut self.partial), &mut self.name, &mut take)
     }
 }
 
-fn deliver<E>(line: &[u8], event: &mut impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+fn read_line<E>(
+    line: &[u8],
+    name: &mut String,
+    take: &mut impl FnMut(StreamEvent<'_>) -> Result<(), E>,
+) -> Result<(), E> {
     let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
-    match line.strip_prefix(b"data:") {
-        Some(payload) => event(payload.strip_prefix(b" ").unwrap_or(payload)),
-        None => Ok(()),
+    if let Some(data) = field(line, b"data:") {
+        return take(StreamEvent { name, data });
     }
+    let said = field(line, b"event:");
+    if line.is_empty() || said.is_some() {
+        name.clear();
+        name.push_str(said.and_then(|said| std::str::from_utf8(said).ok()).unwrap_or_default());
+    }
+    Ok(())
+}
+
+fn field<'a>(line: &'a [u8], field: &[u8]) -> Option<&'a [u8]> {
+    let value = line.strip_prefix(field)?;
+    Some(value.strip_prefix(b" ").unwrap_or(value))
 }
 
 #[cfg(test)]
@@ -74,8 +98,8 @@ mod tests {
         let mut found = Vec::new();
         for chunk in chunks {
             lines
-                .push(chunk, |payload| {
-                    found.push(String::from_utf8_lossy(payload).into_owned());
+                .push(chunk, |StreamEvent { name, data }| {
+                    found.push(format!("{name}/{}", String::from_utf8_lossy(data)));
                     Ok::<_, LineTooLong>(())
                 })
                 .unwrap();
@@ -84,10 +108,10 @@ mod tests {
     }
 
     #[test]
-    fn payloads_come_out_whatever_the_line_ends_and_wherever_the_chunks_are_cut() {
+    fn events_come_out_whatever_the_line_ends_and_wherever_the_chunks_are_cut() {
         let stream = "data: {\"a\":\"好\"}\r\n\r\n: keep-alive\n\nevent: x\rdata:two\r\rdata: [DONE]\n\n".as_bytes();
         let whole = events(&[stream]);
-        assert_eq!(whole, ["{\"a\":\"好\"}", "two", "[DONE]"]);
+        assert_eq!(whole, ["/{\"a\":\"好\"}", "x/two", "/[DONE]"]);
         for cut in 0..stream.len() {
             assert_eq!(events(&[&stream[..cut], &stream[cut..]]), whole, "cut at {cut}");
         }

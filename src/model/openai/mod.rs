@@ -1,16 +1,42 @@
-//! The `OpenAI` chat completions dialect, as two pure functions: [`request_body`] and a reply read whole
-//! ([`read_whole`]) or in pieces ([`Assembler`]).
+//! The `OpenAI` chat completions dialect.
 //!
-//! Tolerant where servers differ, strict about one thing: an answer without a known reason for its end is none.
+//! Tolerant where servers differ, strict about one thing: a reply without a known reason for its end is no answer.
 
-mod repetition;
 mod reply;
 mod request;
 mod stream;
+mod wire;
 
-pub use reply::read_whole;
-pub use request::{LengthField, RequestFormat, request_body};
-pub use stream::Assembler;
+use super::dialect::{Assembler, Capabilities, Dialect, Output, Route};
+use super::failure::Failure;
+use super::request::{Learned, RequestFormat};
+use crate::conversation::{Answer, Question};
 
-/// The dialect's name in fingerprints and settings.
-pub const DIALECT: &str = "openai";
+/// Chat completions as `OpenAI` defined them and nearly every server speaks them.
+pub struct OpenAi;
+
+impl Dialect for OpenAi {
+    fn name(&self) -> &'static str {
+        "openai"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { output: Output::Text, route: Route::Below("/chat/completions"), takes_cache_key: true }
+    }
+
+    fn body(&self, question: &Question, format: &RequestFormat<'_>) -> Result<Vec<u8>, Failure> {
+        Ok(request::body(question, format))
+    }
+
+    fn read_whole(&self, body: &[u8], question: &Question, attempt: u32) -> Result<Answer, Failure> {
+        reply::read_whole(body, question, attempt)
+    }
+
+    fn assembler(&self) -> Option<Box<dyn Assembler>> {
+        Some(Box::<stream::ChunkAssembler>::default())
+    }
+
+    fn learn(&self, failure: &Failure, format: &RequestFormat<'_>) -> Option<Learned> {
+        request::learn(failure, format)
+    }
+}

@@ -1,31 +1,14 @@
 use std::io::Write;
 
 use crate::conversation::Question;
+use crate::model::failure::{Class, Failure};
+use crate::model::request::{Learned, LengthField, RequestFormat};
 
-/// The field that limits the answer's length; servers know one or the other.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LengthField {
-    /// What every server but `OpenAI`'s reasoning models takes.
-    #[default]
-    MaxTokens,
-    /// What `OpenAI`'s reasoning models take.
-    MaxCompletionTokens,
-}
-
-/// How a request is written, beside what is asked.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct RequestFormat<'a> {
-    /// Asks for the answer in pieces.
-    pub stream: bool,
-    /// The field that limits the answer's length.
-    pub length_field: LengthField,
-    /// A name that is equal for requests whose beginnings the server may have cached.
-    pub cache_key: Option<&'a str>,
-}
+/// The server wants the length field that is not the configured one.
+const OTHER_LENGTH_FIELD: Learned = Learned(1);
 
 /// Returns the request body for a question, put together from the messages' ready-made JSON.
-pub fn request_body(question: &Question, format: &RequestFormat<'_>) -> Vec<u8> {
+pub fn body(question: &Question, format: &RequestFormat<'_>) -> Vec<u8> {
     let messages_bytes: usize = question.messages.iter().map(|message| message.content_json().len() + 40).sum();
     let mut body = Vec::with_capacity(messages_bytes + 256);
     body.extend_from_slice(b"{\"model\":");
@@ -43,11 +26,7 @@ pub fn request_body(question: &Question, format: &RequestFormat<'_>) -> Vec<u8> 
     let seed = sampling.seed.map(|seed| seed.wrapping_add(i64::from(question.sample)));
     push_field(&mut body, "temperature", sampling.temperature);
     push_field(&mut body, "top_p", sampling.top_p);
-    let length_name = match format.length_field {
-        LengthField::MaxTokens => "max_tokens",
-        LengthField::MaxCompletionTokens => "max_completion_tokens",
-    };
-    push_field(&mut body, length_name, sampling.max_tokens);
+    push_field(&mut body, length_field(format), sampling.max_tokens);
     push_field(&mut body, "seed", seed);
     push_field(&mut body, "prompt_cache_key", format.cache_key);
     if format.stream {
@@ -55,6 +34,22 @@ pub fn request_body(question: &Question, format: &RequestFormat<'_>) -> Vec<u8> 
     }
     body.push(b'}');
     body
+}
+
+/// Learns from a refusal of the length field that the server wants the other one.
+pub fn learn(failure: &Failure, format: &RequestFormat<'_>) -> Option<Learned> {
+    let message = &failure.message;
+    let is_refused = failure.class == Class::NeverThisQuestion
+        && message.contains(length_field(format))
+        && (message.contains("nsupported parameter") || message.contains("xtra inputs are not permitted"));
+    (is_refused && !format.learned.has(OTHER_LENGTH_FIELD)).then_some(OTHER_LENGTH_FIELD)
+}
+
+fn length_field(format: &RequestFormat<'_>) -> &'static str {
+    match (format.length_field, format.learned.has(OTHER_LENGTH_FIELD)) {
+        (LengthField::MaxTokens, false) | (LengthField::MaxCompletionTokens, true) => "max_tokens",
+        (LengthField::MaxCompletionTokens, false) | (LengthField::MaxTokens, true) => "max_completion_tokens",
+    }
 }
 
 fn push_field(body: &mut Vec<u8>, name: &str, value: Option<impl serde::Serialize>) {

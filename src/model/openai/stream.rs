@@ -1,22 +1,22 @@
-use super::repetition::RepetitionGuard;
-use super::reply::{Completion, Parts};
+use super::reply::{finish_of, finish_word, take_head, take_message};
+use super::wire::Completion;
 use crate::conversation::{Answer, Question};
+use crate::model::dialect::Assembler;
 use crate::model::failure::{Class, Failure};
+use crate::model::partial::PartialAnswer;
+use crate::model::sse::StreamEvent;
 
-/// Puts an answer together from the payloads of a stream.
+/// Puts an answer together from chunks.
 #[derive(Debug, Default)]
-pub struct Assembler {
-    parts: Parts,
+pub struct ChunkAssembler {
+    answer: PartialAnswer,
     saw_chunk: bool,
     saw_done: bool,
-    text_guard: RepetitionGuard,
-    reasoning_guard: RepetitionGuard,
 }
 
-impl Assembler {
-    /// Takes the next payload.
-    pub fn push(&mut self, payload: &[u8]) -> Result<(), Failure> {
-        let payload = payload.trim_ascii();
+impl Assembler for ChunkAssembler {
+    fn push(&mut self, event: StreamEvent<'_>) -> Result<(), Failure> {
+        let payload = event.data.trim_ascii();
         self.saw_done |= payload == b"[DONE]";
         if payload.is_empty() || payload == b"[DONE]" {
             return Ok(());
@@ -24,42 +24,33 @@ impl Assembler {
         let chunk: Completion = serde_json::from_slice(payload).map_err(|error| {
             Failure::new(Class::AgainLater, "garbage", format!("a piece of the stream is no JSON: {error}"))
         })?;
-        self.parts.take_head(&chunk)?;
+        take_head(&mut self.answer, &chunk)?;
         self.saw_chunk = true;
         // Some servers send an empty or absent list with the usage.
         for choice in chunk.choices.iter().flatten().take(1) {
             if let Some(delta) = choice.delta.as_ref().or(choice.message.as_ref()) {
-                self.parts.take_message(delta);
+                take_message(&mut self.answer, delta);
             }
-            if let Some(word) = choice.finish() {
-                self.parts.finish = Some(word);
+            if let Some(word) = finish_word(choice) {
+                self.answer.finish = Some(word);
             }
         }
-        self.parts.check_length()
+        self.answer.check_length()
     }
 
-    /// True where the reason for the end is known: all that may still come is a count of tokens.
-    pub fn has_ended(&self) -> bool {
-        self.saw_done || self.parts.finish.is_some()
+    fn has_ended(&self) -> bool {
+        self.saw_done || self.answer.finish.is_some()
     }
 
-    /// True where the answer has become a loop: nothing that still comes is worth its price. Ended now, it is kept
-    /// as an answer with the reason `loop`.
-    pub fn sees_loop(&mut self) -> bool {
-        let is_loop =
-            self.text_guard.sees_loop(&self.parts.text) || self.reasoning_guard.sees_loop(&self.parts.reasoning);
-        if is_loop {
-            self.parts.finish = Some("loop".to_owned());
-        }
-        is_loop
+    fn sees_loop(&mut self) -> bool {
+        self.answer.sees_loop()
     }
 
-    /// Ends the stream. Complete only with a known reason for the end: `[DONE]` proves nothing, some servers
-    /// never send it.
-    pub fn finish(self, question: &Question, attempt: u32) -> Result<Answer, Failure> {
+    /// Complete only with a known reason for the end: `[DONE]` proves nothing, some servers never send it.
+    fn finish(self: Box<Self>, question: &Question, attempt: u32) -> Result<Answer, Failure> {
         if !self.saw_chunk {
             return Err(Failure::new(Class::AgainLater, "cut", "the stream ended before its first piece"));
         }
-        self.parts.into_answer(question, attempt)
+        self.answer.into_answer(finish_of, question, attempt)
     }
 }

@@ -1,0 +1,221 @@
+//! The one transport. It knows addresses, headers, clocks and connections; what is sent and what a reply means is the
+//! [`Dialect`]'s.
+
+mod reply;
+mod settings;
+
+pub use settings::{HttpSettings, Timeouts};
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use tokio::time::timeout;
+
+use super::dialect::Dialect;
+use super::failure::{Class, Failure};
+use super::refusal::Refusal;
+use super::request::{Header, HeaderText, Learned, RequestFormat};
+use super::secret::Secret;
+use super::{Asking, Call, Model, Reply, wait};
+use crate::conversation::{Answer, Question, estimate_tokens};
+use reply::{connection_failure, read_error, read_stream, read_whole, timed_out};
+
+/// Below the five seconds after which vLLM, uvicorn, Node and llama-server close an idle connection.
+const POOL_IDLE: Duration = Duration::from_secs(3);
+
+/// The client cannot be built.
+#[derive(Debug, thiserror::Error)]
+#[error("the HTTP client cannot start: {0}")]
+pub struct HttpSetupError(String);
+
+/// A model on a server, spoken to in any [`Dialect`].
+pub struct HttpModel {
+    client: reqwest::Client,
+    url: reqwest::Url,
+    settings: HttpSettings,
+    dialect: &'static dyn Dialect,
+    headers: HeaderMap,
+    session_header: Option<HeaderName>,
+    /// The answer is asked for as a stream.
+    stream: bool,
+    /// The conversation's name goes into the body.
+    sends_cache_key: bool,
+    /// What the server's refusals have taught, as the bits of [`Learned`].
+    learned: AtomicU32,
+}
+
+impl HttpModel {
+    /// Makes the client. Connections are HTTP/1.1, one for each call under way: a single HTTP/2 connection
+    /// stalls at the server's 100 streams.
+    pub fn new(settings: HttpSettings) -> Result<Self, HttpSetupError> {
+        let fault = |error: &dyn std::fmt::Display| HttpSetupError(error.to_string());
+        // Fails only where a provider is installed already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder()
+            .user_agent(concat!("cohobate/", env!("CARGO_PKG_VERSION")))
+            .http1_only()
+            .tcp_nodelay(true)
+            .tcp_keepalive(Duration::from_secs(60))
+            .connect_timeout(settings.timeouts.connect)
+            .pool_idle_timeout(POOL_IDLE)
+            .pool_max_idle_per_host(usize::MAX)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|error| fault(&error))?;
+        let session_header = settings.session_header.as_deref().map(str::parse).transpose();
+        let dialect = settings.dialect;
+        Ok(Self {
+            client,
+            url: settings.url.parse().map_err(|error| fault(&error))?,
+            dialect,
+            headers: headers(dialect, settings.key.as_ref())?,
+            session_header: session_header.map_err(|_| fault(&"session-header is no name of a header"))?,
+            stream: !settings.whole && dialect.streams(),
+            sends_cache_key: settings.prompt_cache_key && dialect.capabilities().takes_cache_key,
+            settings,
+            learned: AtomicU32::default(),
+        })
+    }
+
+    async fn ask_in_time(&self, call: Call<'_>) -> Reply {
+        let limit = self.settings.timeouts.total;
+        let mut rest = None;
+        let answer = timeout(limit, self.ask_once(call, &mut rest)).await;
+        let answer = answer.unwrap_or_else(|_| Err(timed_out("total", "the answer took over", limit)));
+        Reply { result: answer.map_err(|failure| self.redacted(failure)), rest }
+    }
+
+    /// Asks. `rest` is set as soon as the reply's head says that the server's limits are used up.
+    async fn ask_once(&self, call: Call<'_>, rest: &mut Option<Duration>) -> Result<Answer, Failure> {
+        let Call { question, attempt, .. } = call;
+        if let Some(failure) = self.too_long(question) {
+            return Err(failure);
+        }
+        let session = self.session(call);
+        let format = self.format(session.as_deref());
+        let response = self.send(question, &format, session.as_deref()).await?;
+        let headers = response.headers();
+        *rest = wait::from_limits(|name| headers.get(name)?.to_str().ok(), SystemTime::now());
+        if !response.status().is_success() {
+            let failure = self.refusal(response).await;
+            return Err(self.learn_from(failure, &format));
+        }
+        let kind = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let timeouts = self.settings.timeouts;
+        let is_stream = kind.starts_with("text/event-stream");
+        match is_stream.then(|| self.dialect.assembler()).flatten() {
+            Some(assembler) => read_stream(response, assembler, timeouts).await?.finish(question, attempt),
+            None => self.dialect.read_whole(&read_whole(response, timeouts).await?, question, attempt),
+        }
+    }
+
+    /// Returns the conversation's name for the server, where one is sent.
+    fn session(&self, call: Call<'_>) -> Option<String> {
+        let is_sent = self.sends_cache_key || self.session_header.is_some();
+        call.conversation.filter(|_| is_sent).map(|key| format!("{:016x}", key.prefix()))
+    }
+
+    fn format<'a>(&self, session: Option<&'a str>) -> RequestFormat<'a> {
+        RequestFormat {
+            stream: self.stream,
+            length_field: self.settings.length_field,
+            cache_key: session.filter(|_| self.sends_cache_key),
+            learned: Learned(self.learned.load(Ordering::Acquire)),
+        }
+    }
+
+    /// Sends the request and waits for the reply's head.
+    async fn send(
+        &self,
+        question: &Question,
+        format: &RequestFormat<'_>,
+        session: Option<&str>,
+    ) -> Result<reqwest::Response, Failure> {
+        let body = self.dialect.body(question, format)?;
+        let mut headers = self.headers.clone();
+        if let Some((name, session)) = self.session_header.as_ref().zip(session) {
+            headers.insert(name, HeaderValue::from_str(session).expect("hexadecimal digits are a header's value"));
+        }
+        let request = self.client.post(self.url.clone()).headers(headers).body(body);
+        let limit = self.settings.timeouts.first_byte;
+        let response = timeout(limit, request.send()).await;
+        response
+            .map_err(|_| timed_out("first_byte", "no reply within", limit))?
+            .map_err(|error| connection_failure(&error))
+    }
+
+    /// Reads a refused request's reply and has the dialect classify it.
+    async fn refusal(&self, response: reqwest::Response) -> Failure {
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let body = read_error(response).await;
+        let now = SystemTime::now();
+        self.dialect.failure_of(Refusal {
+            status,
+            body: &body,
+            should_retry: header("x-should-retry").and_then(|value| value.parse().ok()),
+            retry_after: wait::from_headers(header, now),
+            limit_reset: wait::from_limits(header, now),
+        })
+    }
+
+    /// Has the question asked again at once where its refusal teaches how the server wants its requests. What was in
+    /// flight at the time is asked again too: each refusal is judged by the format in which its request was sent.
+    fn learn_from(&self, failure: Failure, format: &RequestFormat<'_>) -> Failure {
+        let learned = self.dialect.learn(&failure, format).filter(|learned| !format.learned.has(*learned));
+        let Some(learned) = learned else { return failure };
+        self.learned.fetch_or(learned.0, Ordering::AcqRel);
+        Failure { class: Class::AgainNow, ..failure }
+    }
+
+    /// Refuses a question that the window cannot hold. Estimates err: only what is over by a quarter is refused
+    /// here, the rest is left to the server, whose refusal costs nothing.
+    fn too_long(&self, question: &Question) -> Option<Failure> {
+        let window = self.settings.context_window?;
+        let prompt: u64 = question.messages.iter().map(|message| estimate_tokens(message.content())).sum();
+        let answer = question.target.sampling().max_tokens.map_or(0, u64::from);
+        (prompt * 3 / 4 + answer > window).then(|| {
+            let message =
+                format!("about {prompt} tokens of prompt and {answer} of answer are over the window of {window}");
+            Failure::new(Class::NeverThisQuestion, "context", message)
+        })
+    }
+
+    fn redacted(&self, failure: Failure) -> Failure {
+        match &self.settings.key {
+            Some(key) => Failure { message: key.redact(&failure.message), ..failure },
+            None => failure,
+        }
+    }
+}
+
+impl Model for HttpModel {
+    fn ask<'a>(&'a self, call: Call<'a>) -> Asking<'a> {
+        Box::pin(self.ask_in_time(call))
+    }
+}
+
+/// Returns a dialect's headers; the one for the key only where there is a key.
+fn headers(dialect: &dyn Dialect, key: Option<&Secret>) -> Result<HeaderMap, HttpSetupError> {
+    let mut headers = HeaderMap::new();
+    for Header { name, value } in dialect.headers() {
+        let fault = |what: &str| HttpSetupError(format!("{what} holds characters that no header can carry"));
+        let header: HeaderName = name.parse().map_err(|_| fault(&format!("the header `{name}`")))?;
+        let value = match (value, key) {
+            (HeaderText::Fixed(text), _) => {
+                HeaderValue::from_str(text).map_err(|_| fault(&format!("the header `{name}`")))?
+            }
+            (HeaderText::Key(prefix), Some(key)) => {
+                let text = format!("{prefix}{}", key.expose());
+                let mut value = HeaderValue::from_str(&text).map_err(|_| fault("the API key"))?;
+                value.set_sensitive(true);
+                value
+            }
+            (HeaderText::Key(_), None) => continue,
+        };
+        headers.insert(header, value);
+    }
+    Ok(headers)
+}

@@ -1,0 +1,136 @@
+//! The bytes of a reply: read whole, or event by event under a clock.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::settings::Timeouts;
+use crate::model::dialect::Assembler;
+use crate::model::failure::{Class, Failure};
+use crate::model::sse::{EventLines, LineTooLong};
+
+/// Most bytes of a reply that is not streamed.
+const BODY_BYTES_MAX: usize = 64 << 20;
+/// Most bytes of a refusal that are read.
+const ERROR_BYTES_MAX: usize = 64 << 10;
+/// How long a refusal's body may take; without it the status must do.
+const ERROR_BODY_TIME: Duration = Duration::from_secs(30);
+/// How long a stream whose answer is whole may take to count its tokens and end.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// Reads a stream to its end.
+pub async fn read_stream(
+    mut response: reqwest::Response,
+    mut assembler: Box<dyn Assembler>,
+    Timeouts { first_byte, idle, .. }: Timeouts,
+) -> Result<Box<dyn Assembler>, Failure> {
+    let mut lines = EventLines::default();
+    let mut deadline = Instant::now() + first_byte;
+    // One timer for the whole stream, reset only when it fires: pieces come by the hundred.
+    let mut alarm = std::pin::pin!(sleep_until(deadline));
+    loop {
+        let chunk = tokio::select! {
+            biased;
+            chunk = response.chunk() => chunk,
+            () = &mut alarm => {
+                if deadline > Instant::now() {
+                    alarm.as_mut().reset(deadline);
+                    continue;
+                }
+                // The answer is whole: how the connection ends does not matter any more.
+                if assembler.has_ended() {
+                    break;
+                }
+                return Err(timed_out("idle", "the stream stood still for", idle));
+            }
+        };
+        let chunk = match chunk {
+            Err(_) if assembler.has_ended() => break,
+            chunk => chunk.map_err(|error| connection_failure(&error))?,
+        };
+        let Some(chunk) = chunk else {
+            lines.finish(|event| assembler.push(event))?;
+            break;
+        };
+        let mut progressed = false;
+        lines.push(&chunk, |event| {
+            progressed = true;
+            assembler.push(event)
+        })?;
+        if assembler.sees_loop() {
+            break;
+        }
+        if progressed && assembler.has_ended() {
+            deadline = Instant::now() + idle.min(LAST_WORDS);
+            alarm.as_mut().reset(deadline);
+        } else if progressed {
+            deadline = Instant::now() + idle;
+            if deadline < alarm.deadline() {
+                alarm.as_mut().reset(deadline);
+            }
+        }
+    }
+    Ok(assembler)
+}
+
+/// Reads a reply that comes in one piece.
+pub async fn read_whole(
+    response: reqwest::Response,
+    Timeouts { first_byte, .. }: Timeouts,
+) -> Result<Vec<u8>, Failure> {
+    let body = timeout(first_byte, read_body(response, BODY_BYTES_MAX)).await;
+    body.map_err(|_| timed_out("idle", "no whole answer within", first_byte))?
+}
+
+/// Reads the body of a refusal; nothing where it does not come.
+pub async fn read_error(response: reqwest::Response) -> Vec<u8> {
+    let body = timeout(ERROR_BODY_TIME, read_body(response, ERROR_BYTES_MAX)).await;
+    body.ok().and_then(Result::ok).unwrap_or_default()
+}
+
+async fn read_body(mut response: reqwest::Response, bytes_max: usize) -> Result<Vec<u8>, Failure> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| connection_failure(&error))? {
+        if body.len() + chunk.len() > bytes_max {
+            return Err(Failure::new(Class::AgainLater, "too_long", format!("the reply is over {bytes_max} bytes")));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// Tells a server that is not there from one that hung up.
+pub fn connection_failure(error: &reqwest::Error) -> Failure {
+    let mut chain = Vec::new();
+    let mut source: Option<&dyn std::error::Error> = std::error::Error::source(error);
+    while let Some(cause) = source {
+        chain.push(cause.to_string());
+        source = cause.source();
+    }
+    let said = chain.last().cloned().unwrap_or_else(|| error.to_string());
+    let all = chain.join(": ");
+    if error.is_connect() {
+        // A wrong certificate does not become right by waiting.
+        let (class, code) =
+            if all.contains("certificate") { (Class::NeverThisRun, "tls") } else { (Class::Outage, "connect") };
+        return Failure::new(class, code, format!("cannot connect: {said}"));
+    }
+    let raced = all.contains("connection closed before message completed") || all.contains("IncompleteMessage");
+    if error.is_request() && raced {
+        return Failure::new(Class::AgainNow, "closed", "the server closed the connection before it answered");
+    }
+    if error.is_request() {
+        return Failure::new(Class::AgainLater, "connection", said);
+    }
+    Failure::new(Class::AgainLater, "cut", format!("the reply was cut: {said}"))
+}
+
+pub fn timed_out(which: &str, what: &str, limit: Duration) -> Failure {
+    Failure::new(Class::AgainLater, format!("timeout_{which}"), format!("{what} {} s", limit.as_secs_f64()))
+}
+
+impl From<LineTooLong> for Failure {
+    fn from(_: LineTooLong) -> Self {
+        Failure::new(Class::AgainLater, "garbage", "the stream holds a line of over 8 MB")
+    }
+}

@@ -1,0 +1,205 @@
+//! What a refused request means, decided once, here.
+//!
+//! The phrases and error bodies are those of all servers that are known: gateways pass on what others said.
+//!
+//! | what the server did | class |
+//! |---|---|
+//! | closed a pooled connection before the first byte | again now |
+//! | 408, 409, 425, 5xx, 529; a cut or unreadable reply; an error inside a 200 | again later |
+//! | 429, 503 with a wait time | rate limited |
+//! | 400 and other 4xx; too long a conversation; a filtered prompt | never this question |
+//! | 401, 402, 403; a quota or credit that is used up; 3xx, 404, 405, 407 (the address or the model is wrong); a certificate that is not trusted | never this run |
+//! | connection refused, DNS, connect timeout | outage |
+//!
+//! `x-should-retry` overrides the status, as in the official clients.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::failure::{Class, FORBIDDEN, Failure};
+use super::wait;
+
+/// What of a refused request's reply matters for its class.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Refusal<'a> {
+    /// The HTTP status; 200 for an error that came as an answer.
+    pub status: u16,
+    /// The reply's body.
+    pub body: &'a [u8],
+    /// `x-should-retry`, where the server sent it.
+    pub should_retry: Option<bool>,
+    /// The wait that the headers ask for.
+    pub retry_after: Option<Duration>,
+    /// How long one of the server's limits is used up, by the headers that count it down.
+    pub limit_reset: Option<Duration>,
+}
+
+/// An error body's message and codes, whatever shape it came in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ErrorBody {
+    /// The sentence for people.
+    pub message: String,
+    /// The machine's words: `code`, `type`, `status`, `param`, joined by spaces.
+    pub codes: String,
+}
+
+impl ErrorBody {
+    /// Reads any of the shapes that servers use: `{"error": {..}}`, `{"error": ".."}`, flat objects,
+    /// `{"detail": ..}`, a list of errors, plain text, HTML.
+    pub fn parse(body: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(body);
+        match serde_json::from_str::<Value>(text.trim()) {
+            Ok(value) => Self::from_value(&value),
+            Err(_) => Self { message: text.trim().to_owned(), codes: String::new() },
+        }
+    }
+
+    /// As [`ErrorBody::parse`], of a body that is JSON.
+    pub fn from_value(value: &Value) -> Self {
+        let inner = match value {
+            Value::Array(items) => return items.first().map(Self::from_value).unwrap_or_default(),
+            Value::Object(object) => object.get("error").filter(|error| !error.is_null()).unwrap_or(value),
+            other => other,
+        };
+        let message = ["message", "detail", "error", "msg"].iter().find_map(|name| inner.get(name));
+        let message = match message.unwrap_or(inner) {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let words = ["code", "type", "status", "param"].iter().filter_map(|name| match inner.get(name) {
+            Some(Value::String(word)) => Some(word.clone()),
+            Some(Value::Number(number)) => Some(number.to_string()),
+            _ => None,
+        });
+        Self { message, codes: words.collect::<Vec<_>>().join(" ") }
+    }
+
+    fn says(&self, phrases: &[&str]) -> bool {
+        let haystack = format!("{} {}", self.codes, self.message).to_lowercase();
+        phrases.iter().any(|phrase| haystack.contains(phrase))
+    }
+
+    fn is_context_overflow(&self) -> bool {
+        self.says(&[
+            "context_length_exceeded",
+            "exceed_context_size",
+            "maximum context length",
+            "longer than the model's context",
+            "too large for model",
+            "context window",
+            "prompt is too long",
+        ])
+    }
+
+    fn is_out_of_money(&self) -> bool {
+        self.says(&[
+            "insufficient_quota",
+            "exceeded your current quota",
+            "billing",
+            "credit balance",
+            "insufficient credits",
+            "spend limit",
+        ])
+    }
+
+    fn is_filtered(&self) -> bool {
+        self.says(&["content_filter", "content_policy", "moderation", "responsibleaipolicy", "flagged"])
+    }
+}
+
+impl Refusal<'_> {
+    /// Decides what a refusal with this error in its body means. A wait that the message names goes after the headers'
+    /// own, and before what is known of limits.
+    pub fn into_failure(mut self, error: ErrorBody) -> Failure {
+        let named = self.retry_after.or_else(|| wait::from_message(&error.message));
+        self.retry_after = named.or(self.limit_reset);
+        let (class, code) = self.class_and_code(&error);
+        let class = match (self.should_retry, class) {
+            (Some(true), Class::NeverThisQuestion | Class::NeverThisRun) => Class::AgainLater,
+            (Some(false), Class::AgainLater) => Class::NeverThisQuestion,
+            (_, class) => class,
+        };
+        let message = if error.message.is_empty() { format!("HTTP {}", self.status) } else { error.message };
+        Failure { retry_after: self.retry_after, ..Failure::new(class, code, message) }
+    }
+
+    fn class_and_code(&self, error: &ErrorBody) -> (Class, String) {
+        let by_status = || format!("http_{}", self.status);
+        match self.status {
+            200..=299 if error.is_context_overflow() => (Class::NeverThisQuestion, "context".to_owned()),
+            200..=299 => (Class::AgainLater, "error_in_200".to_owned()),
+            429 | 402 | 403 if error.is_out_of_money() => (Class::NeverThisRun, "quota".to_owned()),
+            429 => (Class::RateLimited, "rate_limit".to_owned()),
+            503 | 529 if self.retry_after.is_some() => (Class::RateLimited, by_status()),
+            408 | 409 | 425 | 499 | 500..=599 => (Class::AgainLater, by_status()),
+            400 | 403 | 413 | 422 if error.is_filtered() => (Class::NeverThisQuestion, "content_filter".to_owned()),
+            400..=499 if error.is_context_overflow() => (Class::NeverThisQuestion, "context".to_owned()),
+            401 => (Class::NeverThisRun, "auth".to_owned()),
+            403 => (Class::NeverThisRun, FORBIDDEN.to_owned()),
+            402 => (Class::NeverThisRun, "quota".to_owned()),
+            300..=399 | 404 | 405 | 407 => (Class::NeverThisRun, by_status()),
+            _ => (Class::NeverThisQuestion, by_status()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn class(status: u16, body: &str) -> (Class, String) {
+        let failure = Refusal { status, ..Refusal::default() }.into_failure(ErrorBody::parse(body.as_bytes()));
+        (failure.class, failure.code)
+    }
+
+    #[test]
+    fn bodies_of_every_shape_are_read() {
+        for (body, message) in [
+            (r#"{"error":{"message":"m","type":"t","code":"c"}}"#, "m"),
+            (r#"{"error":{"message":"m","code":400}}"#, "m"),
+            (r#"{"error":"m"}"#, "m"),
+            (r#"{"object":"error","message":"m","code":400}"#, "m"),
+            (r#"{"type":"error","error":{"type":"t","message":"m"}}"#, "m"),
+            (r#"{"detail":"m"}"#, "m"),
+            (r#"[{"error":{"code":429,"message":"m","status":"RESOURCE_EXHAUSTED"}}]"#, "m"),
+            ("m", "m"),
+        ] {
+            assert_eq!(ErrorBody::parse(body.as_bytes()).message, message, "{body}");
+        }
+    }
+
+    #[test]
+    fn the_class_follows_the_status_and_the_words() {
+        use Class::{AgainLater, NeverThisQuestion, NeverThisRun, RateLimited};
+        for (status, body, expected) in [
+            (400, "", NeverThisQuestion),
+            (400, r#"{"error":{"code":"context_length_exceeded"}}"#, NeverThisQuestion),
+            (401, "", NeverThisRun),
+            (402, "", NeverThisRun),
+            (403, "", NeverThisRun),
+            (403, "flagged by moderation", NeverThisQuestion),
+            (404, "", NeverThisRun),
+            (408, "", AgainLater),
+            (422, "", NeverThisQuestion),
+            (429, "", RateLimited),
+            (429, r#"{"error":{"code":"insufficient_quota"}}"#, NeverThisRun),
+            (429, r#"{"error":{"message":"You exceeded your current quota","code":"429"}}"#, NeverThisRun),
+            (500, "", AgainLater),
+            (503, "The request queue is full.", AgainLater),
+            (529, "", AgainLater),
+        ] {
+            assert_eq!(class(status, body).0, expected, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn what_the_server_says_about_trying_again_overrides_the_status() {
+        let failure = |status, should_retry| {
+            let refusal = Refusal { status, should_retry: Some(should_retry), ..Refusal::default() };
+            refusal.into_failure(ErrorBody::default()).class
+        };
+        assert_eq!(failure(400, true), Class::AgainLater);
+        assert_eq!(failure(500, false), Class::NeverThisQuestion);
+    }
+}
