@@ -9,6 +9,7 @@ mod consumers;
 mod converting;
 mod crash_at_every_commit;
 mod datasets;
+mod dialects;
 mod disk_full;
 mod distill_command;
 mod exporting;
