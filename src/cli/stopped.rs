@@ -1,5 +1,6 @@
 //! What to do after a run that stopped before its end.
 
+use cohobate::conversation::FailureCode;
 use cohobate::report::words;
 use cohobate::worker::StopReason;
 
@@ -19,13 +20,15 @@ pub fn code_and_hint(reason: &StopReason, interrupted: u8) -> (u8, String) {
         }
         StopReason::Refused { model, failure } => {
             tell(format!("error: `{model}` refuses every request: {failure}"));
-            let hint = match failure.code.as_str() {
-                "auth" | "forbidden" => {
+            let hint = match failure.code {
+                FailureCode::Auth | FailureCode::Forbidden => {
                     format!("set COHOBATE_API_KEY or OPENAI_API_KEY to a key that the server accepts, then {AGAIN}")
                 }
-                "quota" => format!("the account has no credit left; add some, then {AGAIN}"),
-                "tls" => "install the server's certificate authority, or name its file in SSL_CERT_FILE".to_owned(),
-                "http_404" => format!("check the address, and that the server has the model `{model}`"),
+                FailureCode::Quota => format!("the account has no credit left; add some, then {AGAIN}"),
+                FailureCode::Tls => {
+                    "install the server's certificate authority, or name its file in SSL_CERT_FILE".to_owned()
+                }
+                FailureCode::Http(404) => format!("check the address, and that the server has the model `{model}`"),
                 _ => format!("fix what the server reported, then {AGAIN}"),
             };
             (exit_code::RESUMABLE, hint)

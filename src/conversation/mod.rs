@@ -7,6 +7,7 @@
 
 mod answer;
 mod dice;
+mod failure;
 mod fence;
 mod identity;
 mod lesson;
@@ -22,6 +23,7 @@ mod vote;
 
 pub use answer::{Answer, Finish, Usage};
 pub use dice::Dice;
+pub use failure::{FailureCode, TimeoutKind};
 pub use fence::Fence;
 pub use identity::{ConversationKey, Digest, Fingerprint, ParseDigestError};
 pub use lesson::{Correction, Flaw, Grade, Lesson, Pairing, Remedy, Speaker};

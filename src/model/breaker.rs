@@ -91,11 +91,12 @@ impl Breaker {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conversation::FailureCode;
 
     #[test]
     fn a_refused_connection_opens_at_once_and_probes_come_at_growing_intervals() {
         let (mut breaker, now) = (Breaker::default(), Instant::now());
-        let refused = Failure::new(Class::Outage, "connect", "refused");
+        let refused = Failure::new(Class::Outage, FailureCode::Connect, "refused");
         assert_eq!(breaker.on_failure(&refused, now), Some(Duration::from_secs(1)));
         assert_eq!(breaker.on_failure(&refused, now), None, "the calls that fail with it are the same outage");
         let waits: Vec<u64> = (0..8).map(|_| breaker.on_failed_probe(now).unwrap().as_secs()).collect();
@@ -106,7 +107,7 @@ mod tests {
     #[test]
     fn errors_count_as_an_outage_only_when_nothing_else_comes_for_a_while() {
         let (mut breaker, start) = (Breaker::default(), Instant::now());
-        let error = Failure::new(Class::AgainLater, "http_500", "broke");
+        let error = Failure::new(Class::AgainLater, FailureCode::Http(500), "broke");
         for count in 0..100 {
             assert_eq!(breaker.on_failure(&error, start), None, "a burst of {count} errors at once");
         }

@@ -1,6 +1,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::conversation::FailureCode;
+
 /// What kind of failure it was, and so what happens next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Class {
@@ -18,16 +20,13 @@ pub enum Class {
     Outage,
 }
 
-/// The code of a 403. Before any answer it means a wrong key; after one a firewall may dislike this one question.
-pub const FORBIDDEN: &str = "forbidden";
-
 /// A question that got no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// What happens next.
     pub class: Class,
-    /// A short code for counting: `http_500`, `context`, `timeout`.
-    pub code: String,
+    /// Why, in a word for counting.
+    pub code: FailureCode,
     /// What the server or the connection said, secrets removed.
     pub message: String,
     /// How long the server asked to wait.
@@ -36,22 +35,21 @@ pub struct Failure {
 
 impl Failure {
     /// Makes a failure.
-    pub fn new(class: Class, code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { class, code: code.into(), message: shorten(&message.into()), retry_after: None }
+    pub fn new(class: Class, code: FailureCode, message: impl Into<String>) -> Self {
+        Self { class, code, message: shorten(&message.into()), retry_after: None }
     }
 
     /// True where a reply came whole and said nothing that can be used.
     pub fn is_unusable_reply(&self) -> bool {
-        matches!(self.code.as_str(), "garbage" | "unfinished" | "no_choice")
+        matches!(self.code, FailureCode::Garbage | FailureCode::Unfinished | FailureCode::NoChoice)
     }
 
     /// True where the server may have worked and billed, although no whole answer came.
     pub fn may_be_paid(&self) -> bool {
-        matches!(
-            self.code.as_str(),
-            "cut" | "closed" | "connection" | "garbage" | "unfinished" | "no_choice" | "too_long"
-        ) || self.code.starts_with("timeout")
-            || matches!(self.code.as_str(), "http_502" | "http_504" | "http_524")
+        use FailureCode as Code;
+        let broke_off = matches!(self.code, Code::Cut | Code::Closed | Code::Connection | Code::TooLong);
+        let gave_up = matches!(self.code, Code::Timeout(_) | Code::Http(502 | 504 | 524));
+        broke_off || gave_up || self.is_unusable_reply()
     }
 }
 

@@ -30,7 +30,7 @@ mod wait;
 
 pub use breaker::Breaker;
 pub use dialect::{Assembler, Capabilities, Dialect, Output, Route};
-pub use failure::{Class, FORBIDDEN, Failure};
+pub use failure::{Class, Failure};
 pub use http::{HttpModel, HttpSettings, HttpSetupError, Timeouts};
 pub use openai::OpenAi;
 pub use pace::{Pace, PaceChange, PaceLimits};

@@ -1,6 +1,6 @@
 use super::failure::{Class, Failure};
 use super::repetition::RepetitionGuard;
-use crate::conversation::{Answer, Finish, Message, Question, Role, Usage, split_leading_thought};
+use crate::conversation::{Answer, FailureCode, Finish, Message, Question, Role, Usage, split_leading_thought};
 
 /// Most bytes of text and reasoning that are taken.
 const ANSWER_BYTES_MAX: usize = 8 << 20;
@@ -32,7 +32,7 @@ impl PartialAnswer {
         if self.text.len() + self.reasoning.len() + self.refusal.len() <= ANSWER_BYTES_MAX {
             return Ok(());
         }
-        Err(Failure::new(Class::NeverThisQuestion, "too_long", "the answer is over 8 MB"))
+        Err(Failure::new(Class::NeverThisQuestion, FailureCode::TooLong, "the answer is over 8 MB"))
     }
 
     /// True where the answer has become a loop: nothing that still comes is worth its price. Ended now, it is kept
@@ -55,11 +55,15 @@ impl PartialAnswer {
     ) -> Result<Answer, Failure> {
         self.check_length()?;
         let Some(word) = self.finish.take() else {
-            return Err(Failure::new(Class::AgainLater, "cut", "the reply ended without saying why"));
+            return Err(Failure::new(Class::AgainLater, FailureCode::Cut, "the reply ended without saying why"));
         };
         let finish = if word == LOOP { Some(Finish::Loop) } else { finish_of(&word) };
         let Some(finish) = finish else {
-            return Err(Failure::new(Class::AgainLater, "unfinished", format!("the server gave up with `{word}`")));
+            return Err(Failure::new(
+                Class::AgainLater,
+                FailureCode::Unfinished,
+                format!("the server gave up with `{word}`"),
+            ));
         };
         if self.reasoning.is_empty()
             && let Some((thought, rest)) = split_leading_thought(&self.text)

@@ -17,8 +17,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::failure::{Class, FORBIDDEN, Failure};
+use super::failure::{Class, Failure};
 use super::wait;
+use crate::conversation::FailureCode;
 
 /// What of a refused request's reply matters for its class.
 #[derive(Clone, Copy, Debug, Default)]
@@ -124,22 +125,22 @@ impl Refusal<'_> {
         Failure { retry_after: self.retry_after, ..Failure::new(class, code, message) }
     }
 
-    fn class_and_code(&self, error: &ErrorBody) -> (Class, String) {
-        let by_status = || format!("http_{}", self.status);
+    fn class_and_code(&self, error: &ErrorBody) -> (Class, FailureCode) {
+        let by_status = FailureCode::Http(self.status);
         match self.status {
-            200..=299 if error.is_context_overflow() => (Class::NeverThisQuestion, "context".to_owned()),
-            200..=299 => (Class::AgainLater, "error_in_200".to_owned()),
-            429 | 402 | 403 if error.is_out_of_money() => (Class::NeverThisRun, "quota".to_owned()),
-            429 => (Class::RateLimited, "rate_limit".to_owned()),
-            503 | 529 if self.retry_after.is_some() => (Class::RateLimited, by_status()),
-            408 | 409 | 425 | 499 | 500..=599 => (Class::AgainLater, by_status()),
-            400 | 403 | 413 | 422 if error.is_filtered() => (Class::NeverThisQuestion, "content_filter".to_owned()),
-            400..=499 if error.is_context_overflow() => (Class::NeverThisQuestion, "context".to_owned()),
-            401 => (Class::NeverThisRun, "auth".to_owned()),
-            403 => (Class::NeverThisRun, FORBIDDEN.to_owned()),
-            402 => (Class::NeverThisRun, "quota".to_owned()),
-            300..=399 | 404 | 405 | 407 => (Class::NeverThisRun, by_status()),
-            _ => (Class::NeverThisQuestion, by_status()),
+            200..=299 if error.is_context_overflow() => (Class::NeverThisQuestion, FailureCode::Context),
+            200..=299 => (Class::AgainLater, FailureCode::ErrorIn200),
+            429 | 402 | 403 if error.is_out_of_money() => (Class::NeverThisRun, FailureCode::Quota),
+            429 => (Class::RateLimited, FailureCode::RateLimit),
+            503 | 529 if self.retry_after.is_some() => (Class::RateLimited, by_status),
+            408 | 409 | 425 | 499 | 500..=599 => (Class::AgainLater, by_status),
+            400 | 403 | 413 | 422 if error.is_filtered() => (Class::NeverThisQuestion, FailureCode::ContentFilter),
+            400..=499 if error.is_context_overflow() => (Class::NeverThisQuestion, FailureCode::Context),
+            401 => (Class::NeverThisRun, FailureCode::Auth),
+            403 => (Class::NeverThisRun, FailureCode::Forbidden),
+            402 => (Class::NeverThisRun, FailureCode::Quota),
+            300..=399 | 404 | 405 | 407 => (Class::NeverThisRun, by_status),
+            _ => (Class::NeverThisQuestion, by_status),
         }
     }
 }
@@ -148,7 +149,7 @@ impl Refusal<'_> {
 mod tests {
     use super::*;
 
-    fn class(status: u16, body: &str) -> (Class, String) {
+    fn class(status: u16, body: &str) -> (Class, FailureCode) {
         let failure = Refusal { status, ..Refusal::default() }.into_failure(ErrorBody::parse(body.as_bytes()));
         (failure.class, failure.code)
     }

@@ -81,10 +81,11 @@ fn backoff(streak: u32, fingerprint: &Fingerprint) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conversation::FailureCode;
 
     fn verdict(class: Class, attempt: u32, streak: u32) -> Verdict {
         let tries = Tries { counted: attempt - 1, unusable: 0, streak: streak - 1 };
-        decide(&Failure::new(class, "code", "message"), tries, &Fingerprint([7; 32]))
+        decide(&Failure::new(class, FailureCode::from("code"), "message"), tries, &Fingerprint([7; 32]))
     }
 
     #[test]
@@ -109,8 +110,8 @@ mod tests {
 
     #[test]
     fn whole_replies_without_use_are_bought_a_few_times_only() {
-        let garbage = Failure::new(Class::AgainLater, "garbage", "not JSON");
-        let broken = Failure::new(Class::AgainLater, "http_500", "broke");
+        let garbage = Failure::new(Class::AgainLater, FailureCode::Garbage, "not JSON");
+        let broken = Failure::new(Class::AgainLater, FailureCode::Http(500), "broke");
         let mut tries = Tries::default();
         for _ in 0..5 {
             tries.add(&broken, true);
@@ -124,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_server_that_names_a_wait_gets_at_least_that() {
-        let mut failure = Failure::new(Class::RateLimited, "rate_limit", "slow down");
+        let mut failure = Failure::new(Class::RateLimited, FailureCode::RateLimit, "slow down");
         failure.retry_after = Some(Duration::from_secs(90));
         let Verdict::Again { after, .. } = decide(&failure, Tries::default(), &Fingerprint([1; 32])) else {
             panic!("not retried")

@@ -3,7 +3,7 @@ use serde_json::Value;
 use super::dialect::{Capabilities, Dialect, Output, Route};
 use super::failure::{Class, Failure};
 use super::request::RequestFormat;
-use crate::conversation::{Answer, Finish, Message, Question, Role, Usage};
+use crate::conversation::{Answer, FailureCode, Finish, Message, Question, Role, Usage};
 
 /// The dialect of reward models: the messages in, one number out.
 ///
@@ -45,7 +45,7 @@ fn body(question: &Question) -> Vec<u8> {
 
 /// Reads a reply. The answer's text is the number.
 fn read(body: &[u8], question: &Question, attempt: u32) -> Result<Answer, Failure> {
-    let garbage = |what: String| Failure::new(Class::AgainLater, "garbage", what);
+    let garbage = |what: String| Failure::new(Class::AgainLater, FailureCode::Garbage, what);
     let value: Value =
         serde_json::from_slice(body).map_err(|error| garbage(format!("the reply is no JSON: {error}")))?;
     let number = number(&value).filter(|number| number.is_finite());

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::conversation::{Price, Usage};
+use crate::conversation::{FailureCode, Price, Usage};
 
 /// How much a run has to do, known after the first pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -34,7 +34,7 @@ pub struct Tally {
     /// What those cost, where prices are known.
     pub cost: f64,
     /// Failed calls by code.
-    pub failures: BTreeMap<String, u64>,
+    pub failures: BTreeMap<FailureCode, u64>,
     /// The message of the last failed call.
     pub last_failure: Option<String>,
     /// How close the run came to the lower bound on its time, once it is over.

@@ -16,7 +16,7 @@ use super::occupancy::Occupancy;
 use super::session::{self, ConversationEnd, Reply, ReplySender, Request, SessionContext};
 use super::stop::{DRAIN_MAX, Stage, StopReason};
 use super::{Admit, Ended, RowOrder, Work, WorkerError};
-use crate::conversation::{ConversationKey, Fingerprint, Question};
+use crate::conversation::{ConversationKey, FailureCode, Fingerprint, Question};
 use crate::model::retry::Tries;
 use crate::model::{Call, Class, Failure};
 use crate::store::{Ledger, Store, Unsettled};
@@ -308,9 +308,9 @@ impl<'a> Dispatcher<'a> {
             let reply = match purpose {
                 Purpose::Question(_) => asked.await,
                 // A server that takes a probe and says nothing is not back.
-                Purpose::Probe => timeout(PROBE_MAX, asked)
-                    .await
-                    .unwrap_or_else(|_| Err(Failure::new(Class::Outage, "probe", "the probe was not answered")).into()),
+                Purpose::Probe => timeout(PROBE_MAX, asked).await.unwrap_or_else(|_| {
+                    Err(Failure::new(Class::Outage, FailureCode::Probe, "the probe was not answered")).into()
+                }),
             };
             let latency = sent_at.elapsed();
             CallEnd { purpose, model: question.target.model().to_owned(), replica, reply, sent_at, latency, slot }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::occupancy::LowerBound;
 use super::session::ConversationEnd;
-use crate::conversation::{Finish, Usage};
+use crate::conversation::{FailureCode, Finish, Usage};
 use crate::model::{Class, PaceChange};
 
 /// Something that happened in a run, for whoever watches.
@@ -32,7 +32,7 @@ pub enum Event {
         /// What kind of failure.
         class: Class,
         /// Its code.
-        code: String,
+        code: FailureCode,
         /// What was said.
         message: String,
         /// When the question is asked again; `None` where it is not.

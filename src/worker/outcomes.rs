@@ -13,9 +13,9 @@ use super::flights::Flight;
 use super::line::{CallEnd, Purpose};
 use super::session::Reply;
 use super::stop::StopReason;
-use crate::conversation::{Answer, Fingerprint, Usage};
+use crate::conversation::{Answer, FailureCode, Fingerprint, Usage};
 use crate::model::retry::{self, Verdict};
-use crate::model::{Class, FORBIDDEN, Failure, PaceChange};
+use crate::model::{Class, Failure, PaceChange};
 use crate::store::Entry;
 
 /// A run whose first questions are all refused is stopped after this many: the request itself is wrong.
@@ -177,7 +177,9 @@ impl Dispatcher<'_> {
             Verdict::Again { after, .. } => self.flights.wait(fingerprint, now + after),
             Verdict::GiveUp => self.give_up(fingerprint, failure),
             Verdict::StopRun
-                if failure.code == FORBIDDEN && self.is_proven && self.forbidden < FORBIDDEN_IN_A_ROW_MAX =>
+                if failure.code == FailureCode::Forbidden
+                    && self.is_proven
+                    && self.forbidden < FORBIDDEN_IN_A_ROW_MAX =>
             {
                 self.forbidden += 1;
                 self.give_up(fingerprint, failure);
@@ -203,7 +205,8 @@ impl Dispatcher<'_> {
             let reason = failure.to_string();
             let _ = waiter.reply_to.send(Reply::Failed { slot: waiter.slot, reason, permanent });
         }
-        let is_about_the_request = !matches!(failure.code.as_str(), "context" | "content_filter" | "too_long");
+        let is_about_the_request =
+            !matches!(failure.code, FailureCode::Context | FailureCode::ContentFilter | FailureCode::TooLong);
         if permanent && is_about_the_request && !self.is_proven {
             self.refused_from_start += 1;
             if self.refused_from_start == REFUSALS_FROM_START_MAX {

@@ -6,7 +6,9 @@ use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cohobate::conversation::{Answer, ConversationKey, Finish, Message, Question, Role, Sampling, Slot, Target, Usage};
+use cohobate::conversation::{
+    Answer, ConversationKey, FailureCode, Finish, Message, Question, Role, Sampling, Slot, Target, Usage,
+};
 use cohobate::model::sse::StreamEvent;
 use cohobate::model::{
     Assembler, Call, Capabilities, Class, Dialect, Failure, Header, HttpModel, HttpSettings, Learned, Model, Output,
@@ -37,7 +39,11 @@ impl Dialect for Toy {
 
     fn body(&self, question: &Question, format: &RequestFormat<'_>) -> Result<Vec<u8>, Failure> {
         let Some(limit) = question.target.sampling().max_tokens else {
-            return Err(Failure::new(Class::NeverThisRun, "no_limit", "toy servers want a limit: set max-tokens"));
+            return Err(Failure::new(
+                Class::NeverThisRun,
+                FailureCode::from("no_limit"),
+                "toy servers want a limit: set max-tokens",
+            ));
         };
         let said: Vec<&str> = question.messages.iter().map(|message| message.content()).collect();
         let name = if format.learned.has(MOST) { "most" } else { "limit" };
@@ -64,7 +70,7 @@ impl Dialect for Toy {
             Some("unknown field") => Class::NeverThisQuestion,
             _ => Class::AgainLater,
         };
-        let failure = Failure::new(class, "toy_fault", fault["words"].as_str().unwrap_or_default());
+        let failure = Failure::new(class, FailureCode::from("toy_fault"), fault["words"].as_str().unwrap_or_default());
         Failure { retry_after: refusal.retry_after, ..failure }
     }
 
@@ -84,7 +90,7 @@ impl Assembler for ToyAssembler {
         match event.name {
             "word" => self.text.push_str(data),
             "end" => self.end = Some(data.to_owned()),
-            "fault" => return Err(Failure::new(Class::AgainLater, "toy_fault", data)),
+            "fault" => return Err(Failure::new(Class::AgainLater, FailureCode::from("toy_fault"), data)),
             _ => {}
         }
         Ok(())
@@ -98,7 +104,7 @@ impl Assembler for ToyAssembler {
         let finish = match self.end.as_deref() {
             Some("over") => Finish::Complete,
             Some("full") => Finish::Length,
-            _ => return Err(Failure::new(Class::AgainLater, "cut", "no known end")),
+            _ => return Err(Failure::new(Class::AgainLater, FailureCode::Cut, "no known end")),
         };
         Ok(Answer {
             message: Message::new(Role::Assistant, self.text),
@@ -114,7 +120,7 @@ impl Assembler for ToyAssembler {
 }
 
 fn garbage(error: &dyn std::error::Error) -> Failure {
-    Failure::new(Class::AgainLater, "garbage", error.to_string())
+    Failure::new(Class::AgainLater, FailureCode::Garbage, error.to_string())
 }
 
 /// The head and the body of each request.

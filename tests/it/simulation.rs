@@ -5,7 +5,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cohobate::conversation::{Answer, Dice, Fingerprint, Finish, Outcome, Question, Sampling, Seed, Target};
+use cohobate::conversation::{
+    Answer, Dice, FailureCode, Fingerprint, Finish, Outcome, Question, Sampling, Seed, Target,
+};
 use cohobate::model::{Asking, Call, Class, Failure, Model, PaceLimits, Reply, Routing, Simulated};
 use cohobate::recipe::{Distill, Progress, Recipe, Replay};
 use cohobate::store::{Entry, MemoryStore, Reader};
@@ -69,14 +71,14 @@ impl Teacher {
         present: usize,
         dice: &mut Dice,
     ) -> Result<Answer, Failure> {
-        let fail = |class, code: &str| Err(Failure::new(class, code, "simulated"));
+        let fail = |class, code| Err(Failure::new(class, code, "simulated"));
         let now = self.started.elapsed();
         if self.gone.is_some_and(|(from, to)| now >= from && now < to) {
-            return fail(Class::Outage, "connect");
+            return fail(Class::Outage, FailureCode::Connect);
         }
         if self.slots.is_some_and(|slots| present > slots) {
             tokio::time::sleep(Duration::from_millis(5)).await;
-            return fail(Class::RateLimited, "rate_limit");
+            return fail(Class::RateLimited, FailureCode::RateLimit);
         }
         // Roughly lognormal: most are quick, some take long.
         let latency = 0.02 * (1.0 + dice.fraction()).powi(6);
@@ -84,17 +86,17 @@ impl Teacher {
         // What a question itself brings does not depend on when it is asked.
         let own = question.fingerprint().prefix() ^ self.nature;
         if own.is_multiple_of(41) {
-            return fail(Class::NeverThisQuestion, "http_400");
+            return fail(Class::NeverThisQuestion, FailureCode::Http(400));
         }
         match dice.below(20) {
-            0 => fail(Class::AgainLater, "http_500"),
-            1 => fail(Class::AgainNow, "closed"),
+            0 => fail(Class::AgainLater, FailureCode::Http(500)),
+            1 => fail(Class::AgainNow, FailureCode::Closed),
             2 => {
-                let mut failure = Failure::new(Class::RateLimited, "rate_limit", "simulated");
+                let mut failure = Failure::new(Class::RateLimited, FailureCode::RateLimit, "simulated");
                 failure.retry_after = Some(Duration::from_millis(dice.below(3_000) as u64));
                 Err(failure)
             }
-            3 => fail(Class::AgainLater, "cut"),
+            3 => fail(Class::AgainLater, FailureCode::Cut),
             _ => {
                 let mut answer = Simulated::answer(question, attempt);
                 if own.is_multiple_of(37) {
@@ -117,7 +119,7 @@ struct Dead;
 
 impl Model for Dead {
     fn ask<'a>(&'a self, _: Call<'a>) -> Asking<'a> {
-        let refused = Failure::new(Class::Outage, "connect", "refused");
+        let refused = Failure::new(Class::Outage, FailureCode::Connect, "refused");
         Box::pin(async move { Reply::from(Err(refused)) })
     }
 }

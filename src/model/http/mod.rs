@@ -18,7 +18,7 @@ use super::refusal::Refusal;
 use super::request::{Header, HeaderText, Learned, RequestFormat};
 use super::secret::Secret;
 use super::{Asking, Call, Model, Reply, wait};
-use crate::conversation::{Answer, Question, estimate_tokens};
+use crate::conversation::{Answer, FailureCode, Question, TimeoutKind, estimate_tokens};
 use reply::{connection_failure, read_error, read_stream, read_whole, timed_out};
 
 /// Below the five seconds after which vLLM, uvicorn, Node and llama-server close an idle connection.
@@ -82,7 +82,7 @@ impl HttpModel {
         let limit = self.settings.timeouts.total;
         let mut rest = None;
         let answer = timeout(limit, self.ask_once(call, &mut rest)).await;
-        let answer = answer.unwrap_or_else(|_| Err(timed_out("total", "the answer took over", limit)));
+        let answer = answer.unwrap_or_else(|_| Err(timed_out(TimeoutKind::Total, "the answer took over", limit)));
         Reply { result: answer.map_err(|failure| self.redacted(failure)), rest }
     }
 
@@ -141,7 +141,7 @@ impl HttpModel {
         let limit = self.settings.timeouts.first_byte;
         let response = timeout(limit, request.send()).await;
         response
-            .map_err(|_| timed_out("first_byte", "no reply within", limit))?
+            .map_err(|_| timed_out(TimeoutKind::FirstByte, "no reply within", limit))?
             .map_err(|error| connection_failure(&error))
     }
 
@@ -179,7 +179,7 @@ impl HttpModel {
         (prompt * 3 / 4 + answer > window).then(|| {
             let message =
                 format!("about {prompt} tokens of prompt and {answer} of answer are over the window of {window}");
-            Failure::new(Class::NeverThisQuestion, "context", message)
+            Failure::new(Class::NeverThisQuestion, FailureCode::Context, message)
         })
     }
 

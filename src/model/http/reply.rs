@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::settings::Timeouts;
+use crate::conversation::{FailureCode, TimeoutKind};
 use crate::model::dialect::Assembler;
 use crate::model::failure::{Class, Failure};
 use crate::model::sse::{EventLines, LineTooLong};
@@ -41,7 +42,7 @@ pub async fn read_stream(
                 if assembler.has_ended() {
                     break;
                 }
-                return Err(timed_out("idle", "the stream stood still for", idle));
+                return Err(timed_out(TimeoutKind::Idle, "the stream stood still for", idle));
             }
         };
         let chunk = match chunk {
@@ -79,7 +80,7 @@ pub async fn read_whole(
     Timeouts { first_byte, .. }: Timeouts,
 ) -> Result<Vec<u8>, Failure> {
     let body = timeout(first_byte, read_body(response, BODY_BYTES_MAX)).await;
-    body.map_err(|_| timed_out("idle", "no whole answer within", first_byte))?
+    body.map_err(|_| timed_out(TimeoutKind::Idle, "no whole answer within", first_byte))?
 }
 
 /// Reads the body of a refusal; nothing where it does not come.
@@ -92,7 +93,11 @@ async fn read_body(mut response: reqwest::Response, bytes_max: usize) -> Result<
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| connection_failure(&error))? {
         if body.len() + chunk.len() > bytes_max {
-            return Err(Failure::new(Class::AgainLater, "too_long", format!("the reply is over {bytes_max} bytes")));
+            return Err(Failure::new(
+                Class::AgainLater,
+                FailureCode::TooLong,
+                format!("the reply is over {bytes_max} bytes"),
+            ));
         }
         body.extend_from_slice(&chunk);
     }
@@ -111,26 +116,33 @@ pub fn connection_failure(error: &reqwest::Error) -> Failure {
     let all = chain.join(": ");
     if error.is_connect() {
         // A wrong certificate does not become right by waiting.
-        let (class, code) =
-            if all.contains("certificate") { (Class::NeverThisRun, "tls") } else { (Class::Outage, "connect") };
+        let (class, code) = if all.contains("certificate") {
+            (Class::NeverThisRun, FailureCode::Tls)
+        } else {
+            (Class::Outage, FailureCode::Connect)
+        };
         return Failure::new(class, code, format!("cannot connect: {said}"));
     }
     let raced = all.contains("connection closed before message completed") || all.contains("IncompleteMessage");
     if error.is_request() && raced {
-        return Failure::new(Class::AgainNow, "closed", "the server closed the connection before it answered");
+        return Failure::new(
+            Class::AgainNow,
+            FailureCode::Closed,
+            "the server closed the connection before it answered",
+        );
     }
     if error.is_request() {
-        return Failure::new(Class::AgainLater, "connection", said);
+        return Failure::new(Class::AgainLater, FailureCode::Connection, said);
     }
-    Failure::new(Class::AgainLater, "cut", format!("the reply was cut: {said}"))
+    Failure::new(Class::AgainLater, FailureCode::Cut, format!("the reply was cut: {said}"))
 }
 
-pub fn timed_out(which: &str, what: &str, limit: Duration) -> Failure {
-    Failure::new(Class::AgainLater, format!("timeout_{which}"), format!("{what} {} s", limit.as_secs_f64()))
+pub fn timed_out(kind: TimeoutKind, what: &str, limit: Duration) -> Failure {
+    Failure::new(Class::AgainLater, FailureCode::Timeout(kind), format!("{what} {} s", limit.as_secs_f64()))
 }
 
 impl From<LineTooLong> for Failure {
     fn from(_: LineTooLong) -> Self {
-        Failure::new(Class::AgainLater, "garbage", "the stream holds a line of over 8 MB")
+        Failure::new(Class::AgainLater, FailureCode::Garbage, "the stream holds a line of over 8 MB")
     }
 }

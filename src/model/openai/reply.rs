@@ -1,7 +1,7 @@
 use serde_json::Value;
 
 use super::wire::{Choice, Completion, Content, WireMessage, Words};
-use crate::conversation::{Answer, Finish, Question};
+use crate::conversation::{Answer, FailureCode, Finish, Question};
 use crate::model::failure::{Class, Failure};
 use crate::model::partial::PartialAnswer;
 use crate::model::refusal::{ErrorBody, Refusal};
@@ -9,7 +9,7 @@ use crate::model::refusal::{ErrorBody, Refusal};
 /// Reads a whole JSON reply.
 pub fn read_whole(body: &[u8], question: &Question, attempt: u32) -> Result<Answer, Failure> {
     let completion: Completion = serde_json::from_slice(body).map_err(|error| {
-        Failure::new(Class::AgainLater, "garbage", format!("the reply is no chat completion: {error}"))
+        Failure::new(Class::AgainLater, FailureCode::Garbage, format!("the reply is no chat completion: {error}"))
     })?;
     let mut answer = PartialAnswer::default();
     take_head(&mut answer, &completion)?;
@@ -85,7 +85,7 @@ pub fn finish_of(word: &str) -> Option<Finish> {
 }
 
 fn no_choice() -> Failure {
-    Failure::new(Class::AgainLater, "no_choice", "the reply holds no choice")
+    Failure::new(Class::AgainLater, FailureCode::NoChoice, "the reply holds no choice")
 }
 
 #[cfg(test)]
@@ -144,7 +144,7 @@ mod tests {
         for word in ["error", "abort", "network_error", "something_new"] {
             assert_eq!(read(&choice(text(), word)).unwrap_err().class, Class::AgainLater, "{word}");
         }
-        assert_eq!(read(&json!({"choices": [{"message": {"content": "x"}}]})).unwrap_err().code, "cut");
+        assert_eq!(read(&json!({"choices": [{"message": {"content": "x"}}]})).unwrap_err().code, FailureCode::Cut);
         assert_eq!(read(&choice(json!({"content": null}), "stop")).unwrap().finish, Finish::Empty);
         assert_eq!(read(&choice(json!({"content": null, "refusal": "no"}), "stop")).unwrap().finish, Finish::Refused);
     }
@@ -156,7 +156,7 @@ mod tests {
             "provider_specific_fields": {"native_finish_reason": native}}]})
         };
         assert_eq!(read(&rewritten("model_length")).unwrap().finish, Finish::Length);
-        assert_eq!(read(&rewritten("abort")).unwrap_err().code, "unfinished");
+        assert_eq!(read(&rewritten("abort")).unwrap_err().code, FailureCode::Unfinished);
         assert_eq!(read(&rewritten("completed")).unwrap().finish, Finish::Complete);
         let mut at_limit = choice(json!({"content": "x"}), "stop");
         at_limit["usage"] = json!({"completion_tokens": 100});
@@ -168,7 +168,7 @@ mod tests {
         assert_eq!(read(&json!({"error": {"message": "upstream"}})).unwrap_err().class, Class::AgainLater);
         let overflow = json!({"error": {"message": "maximum context length is 10", "code": 400}});
         assert_eq!(read(&overflow).unwrap_err().class, Class::NeverThisQuestion);
-        assert_eq!(read(&json!({"choices": []})).unwrap_err().code, "no_choice");
+        assert_eq!(read(&json!({"choices": []})).unwrap_err().code, FailureCode::NoChoice);
     }
 
     proptest! {
