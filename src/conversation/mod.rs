@@ -8,6 +8,7 @@
 mod answer;
 mod dice;
 mod failure;
+mod failure_reason;
 mod fence;
 mod identity;
 mod lesson;
@@ -24,6 +25,7 @@ mod vote;
 pub use answer::{Answer, Finish, Usage};
 pub use dice::Dice;
 pub use failure::{FailureCode, TimeoutKind};
+pub use failure_reason::{FailureCause, FailureReason};
 pub use fence::Fence;
 pub use identity::{ConversationKey, Digest, Fingerprint, ParseDigestError};
 pub use lesson::{Correction, Flaw, Grade, Lesson, Pairing, Remedy, Speaker};

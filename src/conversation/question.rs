@@ -80,6 +80,15 @@ impl Lane {
             Lane::System(number) => format!("system {}", u32::from(number) + 1),
         }
     }
+
+    /// Returns the lane with this name; `None` for the main lane, which has none.
+    pub fn named(name: &str) -> Option<Self> {
+        let number = name.strip_prefix("system ").and_then(|number| number.parse::<usize>().ok());
+        let number = number.filter(|number| (1..=SYSTEMS_MAX).contains(number));
+        let system = number.map(|number| Lane::System(number as u8 - 1));
+        let mut lanes = [Lane::User, Lane::Judge, Lane::Student, Lane::Grader].into_iter().chain(system);
+        lanes.find(|lane| lane.name() == name)
+    }
 }
 
 /// Whom to ask and how: everything of a question but its messages.

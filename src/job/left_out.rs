@@ -1,5 +1,6 @@
 use std::fmt;
 
+use crate::conversation::FailureReason;
 use crate::dataset::Skip;
 use crate::export::{LeftOutKind, Unfit};
 use crate::recipe::{SimulatedEnd, TutoredEnd};
@@ -26,13 +27,20 @@ pub enum LeftOut {
     Failed {
         /// The turn, from 0; nothing where a recipe does not go turn by turn.
         turn: Option<u32>,
-        /// What the server said.
-        reason: String,
+        /// What the server said, for each lane.
+        reason: FailureReason,
         /// True where sending the same question again can only fail again.
         permanent: bool,
     },
     /// The conversation has grown too long for a model; what the server said.
-    Context(String),
+    Context(FailureReason),
+    /// A system that is compared has no answer at a turn, from 0.
+    AnswerMissing {
+        /// The turn, from 0.
+        turn: u32,
+        /// Why, as a code or in the server's words.
+        reason: String,
+    },
     /// Not every question is answered; no failure is known.
     NotAsked,
     /// The judge has not given every verdict.
@@ -154,7 +162,7 @@ impl LeftOut {
             Self::Skipped(_) => LeftOutKind::Skipped,
             Self::NoRecord(_) | Self::Unfit(_) => LeftOutKind::Unfit,
             Self::Stopped { .. } => LeftOutKind::Stopped,
-            Self::Failed { .. } => LeftOutKind::Failed,
+            Self::Failed { .. } | Self::AnswerMissing { .. } => LeftOutKind::Failed,
             Self::Context(_) => LeftOutKind::Context,
             Self::NotAsked | Self::NotJudged | Self::VerdictInvalid => LeftOutKind::Unanswered,
             Self::Unmarked(_) => LeftOutKind::Unmarked,
@@ -186,12 +194,14 @@ impl LeftOut {
 impl fmt::Display for LeftOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Invalid(reason) | Self::Context(reason) => f.write_str(reason),
+            Self::Invalid(reason) => f.write_str(reason),
+            Self::Context(reason) => reason.fmt(f),
             Self::Rejected(rejection) => rejection.fmt(f),
-            Self::Failed { turn: None, reason, .. } => f.write_str(reason),
+            Self::Failed { turn: None, reason, .. } => reason.fmt(f),
             Self::Skipped(skip) | Self::NoRecord(skip) => f.write_str(skip.name()),
             Self::Unfit(unfit) => f.write_str(unfit.name()),
-            Self::Stopped { turn, reason } | Self::Failed { turn: Some(turn), reason, .. } => {
+            Self::Failed { turn: Some(turn), reason, .. } => write!(f, "turn {}: {reason}", turn + 1),
+            Self::Stopped { turn, reason } | Self::AnswerMissing { turn, reason } => {
                 write!(f, "turn {}: {reason}", turn + 1)
             }
             Self::NotAsked => f.write_str("not asked yet"),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::JobError;
 use super::left_out::LeftOut;
-use crate::conversation::{Answer, ConversationKey, Fingerprint, Seed, Slot};
+use crate::conversation::{Answer, ConversationKey, FailureCode, Fingerprint, Seed, Slot};
 use crate::recipe::Recipe;
 use crate::store::{Reader, Status};
 
@@ -23,9 +23,7 @@ pub fn status_of(store: &dyn Reader, recipe: &dyn Recipe, seed: &Seed) -> Result
 /// Returns why a conversation has open questions: its context is full, something else failed, or `stop`.
 pub fn why_open(store: &dyn Reader, recipe: &dyn Recipe, seed: &Seed, stop: &LeftOut) -> Result<LeftOut, JobError> {
     Ok(match status_of(store, recipe, seed)? {
-        Some(Status::Failed { reason, .. }) if reason.split(": ").any(|part| part == "context") => {
-            LeftOut::Context(reason)
-        }
+        Some(Status::Failed { reason, .. }) if reason.has(&FailureCode::Context) => LeftOut::Context(reason),
         Some(Status::Failed { reason, permanent, .. }) => LeftOut::Failed { turn: None, reason, permanent },
         _ => stop.clone(),
     })

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::conversation::{Answer, ConversationKey, Fingerprint, Settings, Slot, Usage};
+use crate::conversation::{Answer, ConversationKey, FailureReason, Fingerprint, Settings, Slot, Usage};
 
 /// Something that happened, as the journal keeps it.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,8 +104,8 @@ pub enum Status {
     Failed {
         /// The turn, from 0.
         turn: u32,
-        /// What the server said.
-        reason: String,
+        /// Why, lane by lane.
+        reason: FailureReason,
         /// True where asking the same again can only fail again.
         permanent: bool,
     },

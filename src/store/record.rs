@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::codec;
 use super::entry::{Entry, Run, Spending, Spent, State, Status};
 use crate::conversation::{
-    Answer, ConversationKey, Fingerprint, Finish, Lane, Message, Role, SYSTEMS_MAX, Settings, Slot, Usage,
+    Answer, ConversationKey, FailureReason, Fingerprint, Finish, Lane, Message, Role, SYSTEMS_MAX, Settings, Slot,
+    Usage,
 };
 
 /// The version of every record written today.
@@ -321,7 +322,7 @@ impl From<&Status> for StatusV1 {
             Status::Complete => Self::Complete,
             Status::Stopped { turn, reason } => Self::Stopped { turn: *turn, reason: reason.clone() },
             Status::Failed { turn, reason, permanent } => {
-                Self::Failed { turn: *turn, reason: reason.clone(), permanent: *permanent }
+                Self::Failed { turn: *turn, reason: reason.to_string(), permanent: *permanent }
             }
         }
     }
@@ -333,7 +334,9 @@ impl StatusV1 {
             Self::Open => Status::Open,
             Self::Complete => Status::Complete,
             Self::Stopped { turn, reason } => Status::Stopped { turn, reason },
-            Self::Failed { turn, reason, permanent } => Status::Failed { turn, reason, permanent },
+            Self::Failed { turn, reason, permanent } => {
+                Status::Failed { turn, reason: FailureReason::from(&*reason), permanent }
+            }
         }
     }
 }
@@ -406,6 +409,15 @@ mod tests {
             prop_assert!(decode_entry(&bytes).is_err());
             prop_assert!(decode_state(&bytes).is_err());
         }
+    }
+
+    #[test]
+    fn why_a_conversation_failed_is_stored_as_its_text() {
+        let text = "judge: http_400: no; system 2: context: over 10";
+        let status = Status::Failed { turn: 3, reason: text.into(), permanent: true };
+        let stored = StatusV1::from(&status);
+        assert!(matches!(&stored, StatusV1::Failed { turn: 3, reason, permanent: true } if reason == text));
+        assert_eq!(stored.into_status(), status);
     }
 
     #[test]

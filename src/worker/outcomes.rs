@@ -13,7 +13,7 @@ use super::flights::Flight;
 use super::line::{CallEnd, Purpose};
 use super::session::Reply;
 use super::stop::StopReason;
-use crate::conversation::{Answer, FailureCode, Fingerprint, Usage};
+use crate::conversation::{Answer, FailureCause, FailureCode, Fingerprint, Usage};
 use crate::model::retry::{self, Verdict};
 use crate::model::{Class, Failure, PaceChange};
 use crate::store::Entry;
@@ -202,8 +202,8 @@ impl Dispatcher<'_> {
         let Some(flight) = self.flights.remove(&fingerprint) else { return };
         let permanent = failure.class == Class::NeverThisQuestion;
         for waiter in flight.waiters {
-            let reason = failure.to_string();
-            let _ = waiter.reply_to.send(Reply::Failed { slot: waiter.slot, reason, permanent });
+            let cause = FailureCause::new(waiter.slot.lane, failure.code.clone(), failure.message.clone());
+            let _ = waiter.reply_to.send(Reply::Failed { slot: waiter.slot, cause, permanent });
         }
         let is_about_the_request =
             !matches!(failure.code, FailureCode::Context | FailureCode::ContentFilter | FailureCode::TooLong);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::{Seeds, WorkerError};
-use crate::conversation::{Answer, ConversationKey, Fingerprint, Lane, Outcome, Question, Slot};
+use crate::conversation::{Answer, ConversationKey, FailureCause, FailureReason, Fingerprint, Outcome, Question, Slot};
 use crate::recipe::{Progress, Recipe, Replay};
 use crate::store::{Entry, State, Status, Store};
 
@@ -24,8 +24,8 @@ pub enum ConversationEnd {
     Failed {
         /// The turn, from 0.
         turn: u32,
-        /// What was said.
-        reason: String,
+        /// Why, lane by lane.
+        reason: FailureReason,
     },
     /// The run stopped first.
     Interrupted,
@@ -47,7 +47,7 @@ pub enum Reply {
     /// The answer, committed. `own` says that this session was the first to ask.
     Answered { slot: Slot, fingerprint: Fingerprint, answer: Arc<Answer>, own: bool },
     /// No answer.
-    Failed { slot: Slot, reason: String, permanent: bool },
+    Failed { slot: Slot, cause: FailureCause, permanent: bool },
     /// The run is stopping.
     Stopping,
     /// What was noted is committed.
@@ -97,7 +97,7 @@ pub async fn lead(
         }
         // What else could be asked has been; nothing goes on without what failed.
         if waiting.is_empty() {
-            return session.close(status_of_failures(&failed)).await;
+            return session.close(status_of_failures(failed)).await;
         }
         match session.replies.recv().await {
             Some(Reply::Answered { slot, fingerprint, answer, own }) => {
@@ -107,9 +107,9 @@ pub async fn lead(
                 }
                 replay.record(slot, answer);
             }
-            Some(Reply::Failed { slot, reason, permanent }) => {
+            Some(Reply::Failed { slot, cause, permanent }) => {
                 waiting.remove(&slot);
-                failed.insert(slot, Failed { reason, permanent });
+                failed.insert(slot, Failed { cause, permanent });
             }
             Some(Reply::Noted) => {}
             Some(Reply::Stopping) | None => return Ok(ConversationEnd::Interrupted),
@@ -191,24 +191,16 @@ impl Session<'_> {
 
 /// A question that got no answer.
 struct Failed {
-    reason: String,
+    cause: FailureCause,
     permanent: bool,
 }
 
-/// Returns the status of a conversation whose questions failed: the first one's turn, and who failed why.
-fn status_of_failures(failed: &BTreeMap<Slot, Failed>) -> Status {
+/// Returns the status of a conversation whose questions failed: the first one's turn, and why each lane failed.
+fn status_of_failures(failed: BTreeMap<Slot, Failed>) -> Status {
     let turn = failed.keys().next().map_or(0, |slot| slot.turn);
     // Asking again may help as long as it may help one of them.
     let permanent = failed.values().all(|failed| failed.permanent);
-    let mut by_lane: BTreeMap<Lane, &str> = BTreeMap::new();
-    for (slot, failed) in failed {
-        by_lane.entry(slot.lane).or_insert(&failed.reason);
-    }
-    let word = |(lane, reason): (Lane, &str)| match lane {
-        Lane::Main => reason.to_owned(),
-        other => format!("{}: {reason}", other.name()),
-    };
-    let reason = by_lane.into_iter().map(word).collect::<Vec<_>>().join("; ");
+    let reason = FailureReason::new(failed.into_values().map(|failed| failed.cause));
     Status::Failed { turn, reason, permanent }
 }
 

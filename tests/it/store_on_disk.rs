@@ -45,7 +45,7 @@ fn entries() -> impl Strategy<Value = Vec<Entry>> {
     let status = prop_oneof![
         Just(Status::Complete),
         Just(Status::Stopped { turn: 1, reason: "length".to_owned() }),
-        Just(Status::Failed { turn: 0, reason: "http_400: no".to_owned(), permanent: true }),
+        Just(Status::Failed { turn: 0, reason: "http_400: no".into(), permanent: true }),
     ];
     let entry = prop_oneof![
         6 => (0..40u32, 0..6u32, 0..5u32, 0..3_000usize).prop_map(|(n, c, t, l)| answered(n, c, t, l)),
@@ -246,7 +246,7 @@ fn frozen_entries() -> Vec<Entry> {
         answered(6, 3, 0, 10),
         Entry::Closed {
             conversation: ConversationKey(hash(3)),
-            status: Status::Failed { turn: 1, reason: "http_400: no".to_owned(), permanent: true },
+            status: Status::Failed { turn: 1, reason: "http_400: no".into(), permanent: true },
         },
     ]
 }

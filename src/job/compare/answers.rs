@@ -130,7 +130,7 @@ impl ComparedRows<'_> {
         let failed = sides.iter().zip(self.entrants).filter_map(|(side, entrant)| {
             let (turn, reason) = side.failed.clone()?;
             let answered = side.answers.iter().flatten().count() as u32;
-            let why = LeftOut::Failed { turn: Some(turn), reason, permanent: true };
+            let why = LeftOut::AnswerMissing { turn, reason };
             Some(Left { part: Some(entrant.name.clone()), ..left(why, answered) })
         });
         let has = |end: DuelEnd| duels.iter().any(|duel| duel.end == end);
@@ -192,9 +192,8 @@ impl ComparedRows<'_> {
         let status = status_of(self.store, &*self.recipe, seed)?;
         let Some(Status::Failed { reason, permanent: true, .. }) = status else { return Ok(()) };
         for (number, side) in sides.iter_mut().enumerate() {
-            let speaker = format!("{}: ", Lane::System(number as u8).name());
-            if let Some((_, reason)) = reason.split_once(&speaker) {
-                side.give_up(reason.split("; system ").next().unwrap_or(reason));
+            if let Some(cause) = reason.of(Lane::System(number as u8)) {
+                side.give_up(&cause.to_string());
             }
         }
         Ok(())
