@@ -4,7 +4,7 @@ use cohobate::job::write_text;
 
 use super::CliResult;
 use super::error::exit_code;
-use super::screen::print;
+use super::output::print;
 
 /// Show how far a judge agrees with people; sends no call
 #[derive(Args)]

@@ -1,5 +1,5 @@
 use clap::Args;
-use cohobate::export::{Format, Kind, LeftOutKind};
+use cohobate::export::{Format, LeftOutKind};
 use cohobate::job::{ConvertReport, ConvertSettings, convert};
 use cohobate::report::words::counted;
 
@@ -45,8 +45,8 @@ fn lines(report: &ConvertReport, output: &str, format: &dyn Format) -> Vec<Strin
     } else {
         format!("wrote {output}, {} of {}", counted(counts.written, "row"), counts.read)
     }];
-    if report.reasoning > 0 && !holds_reasoning(format) {
-        let (answers, name) = (counted(report.reasoning, "answer"), format.name());
+    if report.reasoning_lost > 0 {
+        let (answers, name) = (counted(report.reasoning_lost, "answer"), format.name());
         lines.push(format!("{answers} without reasoning: {name} has no place for it, per-turn has"));
     }
     for (reason, count) in counts.reasons(LeftOutKind::Unfit) {
@@ -57,11 +57,4 @@ fn lines(report: &ConvertReport, output: &str, format: &dyn Format) -> Vec<Strin
     }
     lines.extend(report.listed.as_ref().map(|listed| format!("listed in {}", listed.path)));
     lines
-}
-
-fn holds_reasoning(format: &dyn Format) -> bool {
-    format.columns().iter().any(|column| match column.kind {
-        Kind::Messages(fields) => fields.iter().any(|(name, _)| *name == "reasoning_content"),
-        _ => false,
-    })
 }

@@ -10,7 +10,8 @@ use cohobate::worker::StopReason;
 use super::CliResult;
 use super::error::exit_code;
 use super::line::DistillLine;
-use super::screen::{Screen, Session, block_on, tell};
+use super::output::tell;
+use super::screen::{Screen, Session, block_on};
 
 /// Have a teacher regenerate every assistant turn
 #[derive(Args)]
@@ -42,7 +43,7 @@ fn closing(report: &DistillReport, output: &str, session: &Session) -> (u8, Clos
         headline: "done".to_owned(),
         left_out: report.left_out.clone().into_iter().collect(),
         changed: report.changed.clone(),
-        unusable: unusable(&report.changed_settings),
+        changed_settings: report.changed_settings.clone(),
         footprint: footprint(),
         ..Closing::default()
     };
@@ -101,22 +102,5 @@ fn show(report: &DistillReport, closing: &Closing, code: u8, screen: &Screen) {
         tell(summary_json(&report.tally, report.elapsed, closing, code));
     } else {
         screen.say(summary(&report.tally, report.elapsed, closing));
-    }
-}
-
-/// Says which settings keep this run from using stored answers.
-fn unusable(changed: &[(String, String, String)]) -> Option<String> {
-    let words: Vec<String> = changed
-        .iter()
-        .map(|(name, now, then)| format!("{name} is {}, was {}", shortened(now), shortened(then)))
-        .collect();
-    (!words.is_empty()).then(|| format!("stored answers are for other settings: {}", words.join("; ")))
-}
-
-fn shortened(value: &str) -> String {
-    const CHARACTERS_MAX: usize = 40;
-    match value.char_indices().nth(CHARACTERS_MAX) {
-        Some((end, _)) => format!("`{}…`", &value[..end]),
-        None => format!("`{value}`"),
     }
 }

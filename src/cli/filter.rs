@@ -2,10 +2,8 @@ use clap::Args;
 use cohobate::export::LeftOutKind;
 use cohobate::job::{FilterReport, FilterSettings, OnReject, filter};
 use cohobate::job::{JobError, write_report};
-use cohobate::quality::Gate;
 use cohobate::report::quality_page;
 use cohobate::report::words::{counted, number};
-use serde_json::{Value, json};
 
 use super::CliResult;
 use super::choices::GateProfile;
@@ -78,7 +76,7 @@ pub fn run(args: FilterArgs) -> CliResult {
     let settings = settings(&args, &options)?;
     let screen = Screen::new(&options);
     let report = filter(&settings, &screen.context())?;
-    let json = as_json(&report, settings.gate.as_ref());
+    let json = report.to_json(settings.gate.as_ref());
     if let Some(path) = &args.report {
         let kept = format!("kept {} of {}", counted(report.kept, "row"), number(report.counts.read));
         let lines = [kept].into_iter().chain(left_out(&report)).collect();
@@ -101,16 +99,6 @@ fn settings(args: &FilterArgs, options: &Options) -> Result<FilterSettings, JobE
         top: args.top,
         min_distance: args.min_distance,
         score: args.score.clone(),
-    })
-}
-
-fn as_json(report: &FilterReport, gate: Option<&Gate>) -> Value {
-    let rule = |(name, action, threshold): (&str, cohobate::quality::Action, Option<f64>)| json!({"rule": name, "action": action.name(), "threshold": threshold});
-    json!({
-        "rows": report.counts.read, "kept": report.kept, "cut": report.cut,
-        "invalid": report.counts.of(LeftOutKind::Invalid), "rejected": report.reasons,
-        "gate": gate.map(ToString::to_string), "rules": gate.map(|gate| gate.rules().map(rule).collect::<Value>()),
-        "quality": report.quality,
     })
 }
 

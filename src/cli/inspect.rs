@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use super::CliResult;
 use super::error::exit_code;
 use super::options::InspectOptions;
-use super::screen::{Screen, print};
+use super::output::print;
+use super::screen::Screen;
 
 /// Count what a dataset holds, and what a run would make of it; sends no call
 #[derive(Args)]

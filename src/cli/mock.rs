@@ -8,7 +8,7 @@ use cohobate::model::mock::{Fault, FaultBy, Mock, MockSettings};
 use super::CliResult;
 use super::error::exit_code;
 use super::machine::raise_file_limit;
-use super::screen::tell;
+use super::output::tell;
 
 /// Serve the simulated model over an OpenAI-compatible API
 ///

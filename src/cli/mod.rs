@@ -15,6 +15,7 @@ mod line;
 mod machine;
 mod mock;
 mod options;
+mod output;
 mod plan;
 mod progress;
 mod screen;
@@ -33,7 +34,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use cohobate::job::{ErrorKind, JobError};
 
 use error::{code_of, exit_code};
-use screen::tell;
+use output::tell;
 
 /// Distils multi-turn conversations: keeps every user turn, has a teacher model regenerate every assistant turn, and never
 /// loses or repeats a paid answer.

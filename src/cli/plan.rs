@@ -1,12 +1,12 @@
 use clap::Args;
 use cohobate::job::{PlanReport, PlanSettings, plan};
 use cohobate::report::words::{counted, money, number};
-use serde_json::json;
 
 use super::CliResult;
 use super::error::exit_code;
 use super::line::DistillLine;
-use super::screen::{Screen, print};
+use super::output::print;
+use super::screen::Screen;
 
 /// Show what a distillation would send and cost; sends no call
 #[derive(Args)]
@@ -29,7 +29,7 @@ pub fn run(args: PlanArgs) -> CliResult {
     };
     let screen = Screen::new(&options);
     let plan = plan(&settings, &screen.context())?;
-    print(if args.json { as_json(&plan) } else { as_text(&plan, options.max_cost) })?;
+    print(if args.json { format!("{:#}", plan.to_json()) } else { as_text(&plan, options.max_cost) })?;
     Ok(if plan.invalid > 0 { exit_code::INCOMPLETE } else { exit_code::COMPLETE })
 }
 
@@ -62,14 +62,4 @@ fn as_text(plan: &PlanReport, cap: Option<f64>) -> String {
         lines.push(format!("left out       {} ({reason})", counted(*count, "row")));
     }
     lines.join("\n")
-}
-
-fn as_json(plan: &PlanReport) -> String {
-    let value = json!({
-        "conversations": plan.totals.conversations, "turns": plan.totals.turns,
-        "answered": plan.answered, "calls": plan.calls, "shared": plan.shared, "failed": plan.failed,
-        "prompt_tokens": plan.prompt_tokens, "completion_tokens": plan.completion_tokens,
-        "price": plan.price, "left_out": plan.left_out,
-    });
-    format!("{value:#}")
 }

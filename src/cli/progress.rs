@@ -4,13 +4,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use cohobate::job::count;
-use cohobate::report::{Tally, words};
+use cohobate::job::{count, run_line};
+use cohobate::report::{Tally, progress_json, progress_line, words};
 use cohobate::worker::Event;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
-use super::screen::tell;
+use super::output::tell;
 
 /// How progress is shown, always on standard error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -82,10 +82,11 @@ impl Progress {
         Self { drawing: thread.ok().map(|thread| (stop, thread)), shared }
     }
 
-    /// Takes an event of the run.
+    /// Takes an event of the run, and shows one that deserves a line of its own.
     pub fn on_event(&self, event: &Event) {
         count(&mut self.shared.tally(), event);
-        self.shared.show(event);
+        let line = run_line(event).filter(|line| self.shared.verbose || !line.is_detail);
+        line.into_iter().for_each(|line| self.shared.say(&line.text));
     }
 
     /// Shows a line, above the bar where there is one.
@@ -109,35 +110,6 @@ impl Progress {
 impl Shared {
     fn tally(&self) -> MutexGuard<'_, Tally> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Shows an event that deserves a line of its own.
-    fn show(&self, event: &Event) {
-        let line = match event {
-            Event::Parked { model, message, next_try } => {
-                let wait = words::duration(*next_try);
-                format!("{model} does not answer ({message}); nothing is lost, next try in {wait}")
-            }
-            Event::Pace { model, change } if self.verbose => {
-                format!("{model}: {} calls at a time, were {}: {}", change.to, change.from, change.reason)
-            }
-            Event::Rested { model, wait } if self.verbose => {
-                format!("{model}: a limit of the server is used up, next call in {}", words::duration(*wait))
-            }
-            Event::Drained { model, reason } => format!("{model} gets no new calls for a minute: {reason}"),
-            Event::Recovered { model } => format!("{model} answers again"),
-            Event::Stopping { reason, in_flight } => {
-                let calls = words::counted(*in_flight as u64, "call");
-                format!("stopping ({reason}); waiting for {calls} in flight, Ctrl-C stops at once")
-            }
-            Event::Failed { code, message, again_after, .. } if self.verbose => {
-                let retry = |wait: Duration| format!("retry in {}", words::duration(wait));
-                let next = again_after.map_or("given up".to_owned(), retry);
-                format!("call failed ({code}): {message}; {next}")
-            }
-            _ => return,
-        };
-        self.say(&line);
     }
 
     fn interval(&self) -> Duration {
@@ -165,17 +137,17 @@ impl Shared {
             ProgressMode::None => {}
             ProgressMode::Auto => {
                 self.bar.set_position(tally.done());
-                self.bar.set_message(line(&tally, elapsed));
+                self.bar.set_message(progress_line(&tally, elapsed));
             }
             ProgressMode::Plain => {
                 tell(format!(
                     "{}/{} turns, {}",
                     words::number(tally.done()),
                     words::number(tally.totals.turns),
-                    line(&tally, elapsed)
+                    progress_line(&tally, elapsed)
                 ));
             }
-            ProgressMode::Json => tell(as_json(&tally, elapsed)),
+            ProgressMode::Json => tell(progress_json(&tally, elapsed)),
         }
     }
 }
@@ -185,44 +157,4 @@ fn bar(tally: &Tally, mode: ProgressMode) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:24} {human_pos}/{human_len} turns, {msg}");
     ProgressBar::with_draw_target(Some(tally.totals.turns), target)
         .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-}
-
-/// New answers a second, over the whole run.
-fn rate(tally: &Tally, elapsed: Duration) -> f64 {
-    tally.answered as f64 / elapsed.as_secs_f64().max(0.001)
-}
-
-fn eta(tally: &Tally, elapsed: Duration) -> Option<Duration> {
-    let left = tally.totals.turns.saturating_sub(tally.done()) as f64;
-    let rate = rate(tally, elapsed);
-    (rate > 0.0 && tally.in_flight() > 0).then(|| Duration::try_from_secs_f64(left / rate).ok()).flatten()
-}
-
-fn line(tally: &Tally, elapsed: Duration) -> String {
-    let mut parts = vec![format!("{} in flight, {:.1} turns/s", tally.in_flight(), rate(tally, elapsed))];
-    parts.extend(tally.usage.completion_tokens.map(|tokens| format!("{} tokens out", words::number(tokens))));
-    if !tally.prices.is_empty() {
-        parts.push(words::money(tally.cost));
-    }
-    if tally.failure_count() > 0 {
-        parts.push(words::counted(tally.failure_count(), "failed call"));
-    }
-    // Where no call is in flight, the reason matters most.
-    parts.extend(
-        tally.last_failure.clone().filter(|_| tally.in_flight() == 0).map(|last| format!("last failure: {last}")),
-    );
-    parts.extend(eta(tally, elapsed).map(|eta| format!("{} left", words::duration(eta))));
-    parts.join(", ")
-}
-
-fn as_json(tally: &Tally, elapsed: Duration) -> serde_json::Value {
-    json!({
-        "turns_done": tally.done(), "turns": tally.totals.turns, "in_flight": tally.in_flight(),
-        "reused": tally.reused, "shared": tally.shared, "answered": tally.answered,
-        "turns_per_second": rate(tally, elapsed), "prompt_tokens": tally.usage.prompt_tokens,
-        "completion_tokens": tally.usage.completion_tokens,
-        "cost": (!tally.prices.is_empty()).then_some(tally.cost),
-        "failures": tally.failures, "elapsed_s": elapsed.as_secs_f64(),
-        "eta_s": eta(tally, elapsed).map(|eta| eta.as_secs_f64()),
-    })
 }

@@ -1,7 +1,6 @@
-//! Everything that is shown on standard error, and everything that is printed on standard output.
+//! What a command shows while it works, and the signals that stop it.
 
 use std::fmt::Display;
-use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,26 +8,10 @@ use cohobate::job::{Context, JobError, JobEvent, Listener};
 use serde_json::{Value, json};
 
 use super::options::Options;
+use super::output::tell;
 use super::progress::{Progress, ProgressMode};
 use super::signals::Signals;
 use super::{CliResult, stopped};
-
-/// Prints a line for people on standard error. Where nobody reads it, the work continues: a closed pipe or a full disk
-/// must not take a paid answer with it.
-pub fn tell(line: impl Display) {
-    let _ = writeln!(std::io::stderr(), "{line}");
-}
-
-/// Prints data on standard output.
-pub fn print(text: impl Display) -> Result<(), JobError> {
-    writeln!(std::io::stdout(), "{text}").map_err(|error| match error.kind() {
-        std::io::ErrorKind::BrokenPipe => JobError {
-            kind: cohobate::job::ErrorKind::OutputClosed,
-            ..JobError::unexpected("standard output was closed")
-        },
-        _ => JobError::unexpected(format!("cannot write to standard output: {error}")),
-    })
-}
 
 /// Shows the events of a job, and what a command says.
 pub struct Screen {

@@ -9,7 +9,7 @@ use cohobate::job::JobError;
 use cohobate::worker::Stage;
 
 use super::error::exit_code;
-use super::screen::tell;
+use super::output::tell;
 
 /// A signal with which a batch scheduler warns before it kills.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

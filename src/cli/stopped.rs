@@ -5,7 +5,7 @@ use cohobate::report::words;
 use cohobate::worker::StopReason;
 
 use super::error::exit_code;
-use super::screen::tell;
+use super::output::tell;
 
 const AGAIN: &str = "run the same command again";
 

@@ -8,7 +8,8 @@ use super::CliResult;
 use super::error::exit_code;
 use super::line::DistillLine;
 use super::options::Options;
-use super::screen::{Screen, print};
+use super::output::print;
+use super::screen::Screen;
 
 /// Prove the store sound and, given input and output, the output complete
 #[derive(Args)]

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::message::Message;
+use super::message::{Message, Role};
 
 /// What a model said to one [`Question`](super::Question), paid for and kept whatever it is worth.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +24,20 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// A complete answer of a model, without token counts, given at the first attempt.
+    pub fn complete(model: impl Into<String>, text: impl Into<String>) -> Self {
+        Self {
+            message: Message::new(Role::Assistant, text),
+            reasoning: None,
+            finish: Finish::Complete,
+            finish_reason: Finish::Complete.name().to_owned(),
+            model: model.into(),
+            system_fingerprint: None,
+            usage: Usage::default(),
+            attempts: 1,
+        }
+    }
+
     /// Returns the words.
     pub fn text(&self) -> &str {
         self.message.content()

@@ -5,6 +5,7 @@ use super::places::{check_output, check_writable};
 use super::rows::{RowCounts, each};
 use super::settings::{InputSettings, OutputSettings};
 use super::{Context, JobError};
+use crate::export::{Format, Kind};
 
 /// The settings of `convert`.
 pub struct ConvertSettings {
@@ -19,8 +20,8 @@ pub struct ConvertSettings {
 pub struct ConvertReport {
     /// Rows that were written and left out, by reason.
     pub counts: RowCounts,
-    /// Answers that came with reasoning.
-    pub reasoning: u64,
+    /// Answers whose reasoning the format has no place for.
+    pub reasoning_lost: u64,
     /// The list of rows that were left out.
     pub listed: Option<Listed>,
     /// There was no row to write, and an output with rows in it was kept.
@@ -36,12 +37,21 @@ pub fn convert(settings: &ConvertSettings, _context: &Context) -> Result<Convert
     let rows = RecordStream::open(input)?;
     let mut written = RowOutput::create(output, &inputs)?;
     let mut lists = [LeftOutList::beside(&output.path)];
-    let mut reasoning = 0;
+    let (mut reasoning_lost, keeps_reasoning) = (0, holds_reasoning(output.format));
     let counts = each(&rows, &mut lists, |_, record| {
-        reasoning += record.lines.iter().filter(|line| line.reasoning.is_some()).count() as u64;
+        if !keeps_reasoning {
+            reasoning_lost += record.lines.iter().filter(|line| line.reasoning.is_some()).count() as u64;
+        }
         written.write(record)
     })?;
     let kept_old = written.finish(counts.written)?;
     let [list] = lists;
-    Ok(ConvertReport { counts, reasoning, listed: list.finish()?, kept_old })
+    Ok(ConvertReport { counts, reasoning_lost, listed: list.finish()?, kept_old })
+}
+
+fn holds_reasoning(format: &dyn Format) -> bool {
+    format.columns().iter().any(|column| match column.kind {
+        Kind::Messages(fields) => fields.iter().any(|(name, _)| *name == "reasoning_content"),
+        _ => false,
+    })
 }

@@ -1,12 +1,15 @@
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::engine::{Assignment, Engine, RunResult};
-use super::export::{ExportPass, ExportReport, ExportSettings};
+use super::export::{ExportPass, ExportReport, ExportSettings, PartialSettings};
 use super::input::prepare;
+use super::models::ModelChoice;
 use super::places::{check_output, check_writable};
-use super::settings::RunSettings;
+use super::questions::DistillQuestions;
+use super::settings::{InputSettings, OutputSettings, RunSettings};
 use super::{Context, JobError};
 use crate::recipe::Recipe;
 use crate::report::Tally;
@@ -20,6 +23,25 @@ pub struct DistillSettings {
     pub export: ExportSettings,
     /// How fast and how long.
     pub run: RunSettings,
+}
+
+impl DistillSettings {
+    /// A distillation with default settings: rows, a teacher, the directory of the store, the output.
+    pub fn new(
+        input: InputSettings,
+        teacher: ModelChoice,
+        store: impl Into<PathBuf>,
+        output: impl Into<String>,
+    ) -> Self {
+        let export = ExportSettings {
+            input,
+            store: store.into(),
+            questions: DistillQuestions::to(teacher),
+            output: OutputSettings::to(output),
+            partial: PartialSettings::default(),
+        };
+        Self { export, run: RunSettings::default() }
+    }
 }
 
 /// The result of a distillation.
@@ -36,7 +58,7 @@ pub struct DistillReport {
     /// Changes that were made to turn rows into conversations, by rule.
     pub changed: BTreeMap<String, u64>,
     /// Settings for which the stored answers cannot be used: name, value now, value then. Empty where answers were
-    /// reused or there are none.
+    /// reused, and in an empty store.
     pub changed_settings: Vec<(String, String, String)>,
 }
 

@@ -20,7 +20,7 @@ pub struct Context {
 }
 
 impl Context {
-    /// A context with a listener, and without a way to stop the job early.
+    /// A context with a listener (a closure will do), and without a way to stop the job early.
     pub fn new(listener: Arc<dyn Listener>) -> Self {
         Self { listener, stop: watch::channel(Stage::Go).1 }
     }
@@ -34,7 +34,7 @@ impl Context {
 /// No listener, and no way to stop the job early.
 impl Default for Context {
     fn default() -> Self {
-        Self::new(Arc::new(Unheard))
+        Self::new(Arc::new(|_: &JobEvent| {}))
     }
 }
 
@@ -44,10 +44,10 @@ pub trait Listener: Send + Sync {
     fn on_event(&self, event: &JobEvent);
 }
 
-struct Unheard;
-
-impl Listener for Unheard {
-    fn on_event(&self, _: &JobEvent) {}
+impl<F: Fn(&JobEvent) + Send + Sync> Listener for F {
+    fn on_event(&self, event: &JobEvent) {
+        self(event);
+    }
 }
 
 /// Something that a job reports while it works. `Display` gives the line for people.

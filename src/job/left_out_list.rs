@@ -1,6 +1,6 @@
 use super::JobError;
 use super::left_out::LeftOut;
-use super::rows::RowPlace;
+use super::row_place::RowPlace;
 use crate::export::{Incomplete, OutputFile, incomplete_row};
 
 /// A row that is left out or cut, with how far it got.
@@ -24,7 +24,7 @@ impl From<LeftOut> for Left {
     }
 }
 
-/// The list of rows that are left out or cut. The file is made with its first row; where there is none, the list of an
+/// The list of rows that are left out or cut. The file is made with its first row; without one, the list of an
 /// earlier run is removed.
 pub struct LeftOutList {
     path: Option<String>,

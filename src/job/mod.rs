@@ -10,7 +10,8 @@
 //! ```
 //!
 //! There is one file or folder for each kind of job: [`distill`], [`plan`], [`export`], [`verify`], [`convert`], [`inspect`],
-//! [`filter`], [`evaluate`], [`compare`], [`agreement`], [`simulate`], [`tutor`]. The others hold what jobs share.
+//! [`filter`], [`evaluate`], [`compare`], [`agreement`], [`simulate`], [`tutor`],
+//! [`status`]. The others hold what jobs share.
 
 mod beside;
 mod caps;
@@ -26,6 +27,7 @@ mod filter;
 mod footprint;
 mod input;
 mod inspect;
+mod judge;
 mod left_out;
 mod left_out_list;
 mod line_counts;
@@ -36,9 +38,12 @@ mod places;
 mod plan;
 mod questions;
 mod reports;
+mod row_place;
 mod rows;
+mod run_line;
 mod settings;
 mod simulate;
+mod status;
 mod stored;
 mod tally;
 mod tutor;
@@ -55,6 +60,7 @@ pub use export::{ExportReport, ExportSettings, PartialSettings, export};
 pub use filter::{FilterReport, FilterSettings, OnReject, filter};
 pub use footprint::footprint;
 pub use inspect::inspect;
+pub use judge::JudgeSettings;
 pub use left_out::{LeftOut, Rejection, Unmarked};
 pub use left_out_list::{Left, Listed};
 pub use models::{Keys, ModelChoice, ModelSettings};
@@ -63,8 +69,10 @@ pub use plan::{PlanReport, PlanSettings, plan};
 pub use questions::{BestOfSettings, DistillQuestions, RankerSettings};
 pub use reports::{write_report, write_text};
 pub use rows::RowCounts;
-pub use settings::{InputSettings, JudgeSettings, OUTPUT, OutputSettings, ReadSettings, RowsFrom, RunSettings, STORE};
+pub use run_line::{RunLine, run_line};
+pub use settings::{InputSettings, OUTPUT, OutputSettings, ReadSettings, RowsFrom, RunSettings, STORE};
 pub use simulate::{SimulateReport, SimulateSettings, SimulatedWritten, simulate};
+pub use status::{ReasonCount, SpendingReport, StatusReport, status};
 pub use tally::count;
 pub use tutor::{SFT_FORMATS, TutorReport, TutorSettings, TutoredWritten, grader, sft_format, tutor};
 pub use verify::{OutputReport, VerifyOutput, VerifyReport, VerifySettings, verify};

@@ -5,13 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::JobError;
-use super::settings::JudgeSettings;
 use crate::conversation::{Price, Sampling, Target};
 use crate::model::{
     Dialect, Endpoint, HttpModel, HttpSettings, Model, ModelReference, Output, Profile, Routing, Scorer, Secret,
     Simulated, Timeouts, capabilities_of,
 };
 use crate::worker::Served;
+
+/// Tokens of a judgment where no limit is set, as for the judge of MT-Bench.
+pub const JUDGMENT_TOKENS: u32 = 2048;
+/// How judges and graders are sampled where their profiles do not say.
+const JUDGE_SAMPLING: Sampling =
+    Sampling { temperature: Some(0.0), top_p: None, max_tokens: Some(JUDGMENT_TOKENS), seed: None };
 
 /// What is needed to find a model by its name.
 #[derive(Clone, Debug, Default)]
@@ -164,7 +169,7 @@ impl ModelSettings {
 
     /// Finds a judge or a grader: sampled at temperature 0 unless its profile says otherwise.
     pub fn find_judge(&self, name: &str) -> Result<ModelChoice, JobError> {
-        self.find_sampled(name, JudgeSettings::SAMPLING)
+        self.find_sampled(name, JUDGE_SAMPLING)
     }
 
     /// Finds a model by `NAME@URL`, by the name of a profile, or `simulated`.

@@ -2,6 +2,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde_json::{Value, json};
+
 use super::caps::caps;
 use super::input::prepare;
 use super::models::{ModelChoice, prices};
@@ -62,6 +64,17 @@ pub struct PlanReport {
     pub invalid: u64,
 }
 
+impl PlanReport {
+    /// Returns the plan as JSON.
+    pub fn to_json(&self) -> Value {
+        json!({
+            "conversations": self.totals.conversations, "turns": self.totals.turns, "answered": self.answered,
+            "calls": self.calls, "shared": self.shared, "failed": self.failed, "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens, "price": self.price, "left_out": self.left_out,
+        })
+    }
+}
+
 /// Works out what a distillation would send and cost. Sends no call.
 pub fn plan(settings: &PlanSettings, context: &Context) -> Result<PlanReport, JobError> {
     let questions = &settings.questions;
@@ -95,7 +108,7 @@ fn expected_answer_tokens(store: &dyn Reader, model: &ModelChoice) -> Result<Opt
     Ok(spent.map(|spent| spent.completion_tokens / spent.calls.max(1)))
 }
 
-/// Walks through conversations with imagined answers where there are none: the same path that a run takes, so that equal
+/// Walks through conversations with imagined answers where none is stored: the same path that a run takes, so that equal
 /// conversations and equal openings are counted once, and prompts grow as they will in the run.
 struct Planner<'a> {
     recipe: &'a dyn Recipe,

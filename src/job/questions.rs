@@ -1,11 +1,10 @@
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::JobError;
+use super::judge::JudgeSettings;
 use super::models::ModelChoice;
-use super::settings::JudgeSettings;
 use crate::quality::Gate;
-use crate::recipe::{BestOf, Distill, Judge, Orphans, Prompt, Ranker, Scale};
+use crate::recipe::{BestOf, Distill, Orphans, Ranker, Scale};
 
 /// What a distillation asks. `distill`, `plan`, `export` and `verify` share it: the same values make the same questions.
 #[derive(Clone, Debug)]
@@ -96,34 +95,4 @@ impl DistillQuestions {
         }
         Ok(recipe)
     }
-}
-
-impl JudgeSettings {
-    /// Makes the judge.
-    pub fn judge(&self, scale: Scale) -> Result<Judge, JobError> {
-        let prompt = match &self.prompt {
-            None => Prompt::standard(scale),
-            Some(path) => own_prompt(path, scale)?,
-        };
-        let repeats = self.repeats;
-        if !(1..=Self::REPEATS_MAX).contains(&repeats) {
-            let hint = format!("give it a number from 1 to {}", Self::REPEATS_MAX);
-            return Err(JobError::usage(format!("--repeats is {repeats}"), hint));
-        }
-        Ok(Judge { target: Arc::clone(&self.model.target), prompt, repeats })
-    }
-}
-
-fn own_prompt(path: &PathBuf, scale: Scale) -> Result<Prompt, JobError> {
-    let shown = path.display();
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        JobError::usage(format!("cannot read the prompt {shown}: {error}"), "name a file that exists with --prompt")
-    })?;
-    Prompt::new(scale, text).map_err(|error| {
-        JobError::usage(
-            format!("cannot use the prompt {shown}: {error}"),
-            "it is a minijinja template with {{ conversation }} (or {{ conversation_a }} and {{ conversation_b }}), and asks \
-             the judge to end with its verdict in double square brackets",
-        )
-    })
 }

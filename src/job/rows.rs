@@ -5,21 +5,9 @@ use std::collections::BTreeMap;
 use super::JobError;
 use super::left_out::LeftOut;
 use super::left_out_list::{Left, LeftOutList};
+use super::row_place::RowPlace;
 use crate::conversation::{Record, Seed};
 use crate::export::LeftOutKind;
-
-/// Where a row of the input begins.
-#[derive(Clone, Copy, Debug)]
-pub struct RowPlace<'a> {
-    /// The input.
-    pub source: &'a str,
-    /// The line, from 1.
-    pub line: u64,
-    /// The number of the row over all inputs, from 0.
-    pub row: u64,
-    /// The id of a row that cannot be read further, where it has one.
-    pub id: Option<&'a str>,
-}
 
 /// Rows that can be read in input order.
 pub trait VisitRows {
@@ -54,11 +42,11 @@ impl Named for Record {
 /// What a job did with a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RowResult {
-    /// It is in the output, as so many rows.
+    /// It is in the output, as N rows.
     Kept(u64),
     /// It is not in the output.
     Left(Left),
-    /// It is in the output as so many rows, and something is missing.
+    /// It is in the output as N rows, and something is missing.
     Partly(u64, Vec<Left>),
 }
 

@@ -1,12 +1,9 @@
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::models::ModelChoice;
-use crate::conversation::Sampling;
 use crate::dataset::{Duplicates, RowReader, Threads};
 use crate::export::{self, Format};
 use crate::model::PaceLimits;
@@ -46,6 +43,11 @@ impl InputSettings {
     pub fn rows(rows: impl IntoIterator<Item = Value, IntoIter: Send + 'static>) -> Self {
         let rows = RowsFrom::Iterator(Mutex::new(Box::new(rows.into_iter())));
         Self { sources: vec![rows], read: ReadSettings::default() }
+    }
+
+    /// True where every source has a name, so that a later run can read the same rows.
+    pub fn is_named(&self) -> bool {
+        self.sources.iter().all(|source| matches!(source, RowsFrom::Named(_)))
     }
 
     /// Returns the names of those sources that have one.
@@ -127,25 +129,4 @@ pub struct RunSettings {
     pub give_up_after: Option<Duration>,
     /// Send questions again that failed permanently in an earlier run. Default: no.
     pub retry_failed: bool,
-}
-
-/// Who judges, and how.
-#[derive(Clone, Debug)]
-pub struct JudgeSettings {
-    /// The judge.
-    pub model: ModelChoice,
-    /// A file with a minijinja template that replaces the standard prompt.
-    pub prompt: Option<PathBuf>,
-    /// Verdicts on the same answer, 1 to [`JudgeSettings::REPEATS_MAX`]. Default: 1.
-    pub repeats: u32,
-}
-
-impl JudgeSettings {
-    /// Most verdicts on the same answer.
-    pub const REPEATS_MAX: u32 = 64;
-    /// Tokens of a judgment where no limit is set, as for the judge of MT-Bench.
-    pub const JUDGMENT_TOKENS: u32 = 2048;
-    /// How judges and graders are sampled where their profiles do not say.
-    pub const SAMPLING: Sampling =
-        Sampling { temperature: Some(0.0), top_p: None, max_tokens: Some(Self::JUDGMENT_TOKENS), seed: None };
 }

@@ -95,6 +95,16 @@ impl Gate {
         Ok(Self { profile, rules, changes: changes.split_whitespace().collect() })
     }
 
+    /// Adds a rule of the calling program, after the others. Its name and action become part of what conversations are asked
+    /// under: a rule that changes needs a new name.
+    #[must_use]
+    pub fn with_rule(mut self, rule: &'static dyn Rule, action: Action) -> Self {
+        let separator = if self.changes.is_empty() { "" } else { "," };
+        self.changes = format!("{}{separator}+{}={}", self.changes, rule.name(), action.name());
+        self.rules.push(Applied { rule, action, threshold: rule.threshold().unwrap_or_default() });
+        self
+    }
+
     /// Judges an answer: the first rule that rejects ends it.
     pub fn judge(&self, reply: &Reply<'_>) -> Verdict {
         let mut verdict = Verdict::default();

@@ -30,8 +30,8 @@ pub struct Closing {
     pub changed: BTreeMap<String, u64>,
     /// What the rules have found, where they were asked.
     pub quality: Option<QualityReport>,
-    /// Which settings made stored answers unusable.
-    pub unusable: Option<String>,
+    /// Settings for which stored answers cannot be used: name, value now, value then.
+    pub changed_settings: Vec<(String, String, String)>,
     /// What the program itself used, where the system tells.
     pub footprint: Option<Footprint>,
     /// What to do next.
@@ -54,8 +54,8 @@ pub fn summary(tally: &Tally, elapsed: Duration, closing: &Closing) -> String {
     let mut lines = vec![format!("{}: {conversations}, {turns}, {}", closing.headline, duration(elapsed))];
     let mut row = |name: &str, text: String| lines.push(format!("  {name:<11}{text}"));
     row("reused", format!("{} of {} turns", number(tally.reused), number(tally.totals.turns)));
-    if let Some(unusable) = &closing.unusable {
-        row("", unusable.clone());
+    if let Some(unusable) = unusable(&closing.changed_settings) {
+        row("", unusable);
     }
     row("new", new_answers(tally));
     if tally.shared > 0 {
@@ -132,7 +132,7 @@ pub fn summary_json(tally: &Tally, elapsed: Duration, closing: &Closing, exit_co
         "cost": (!tally.prices.is_empty()).then_some(tally.cost),
         "failures": tally.failures, "incomplete": closing.incomplete, "reasons": closing.reasons,
         "quality": closing.quality, "left_out": left_out, "changed": closing.changed, "output": file(&closing.written), "listed": file(&closing.listed),
-        "unusable": closing.unusable, "hint": closing.hint,
+        "unusable": unusable(&closing.changed_settings), "hint": closing.hint,
         "efficiency": tally.efficiency.map(|efficiency| efficiency.share),
         "bound": tally.efficiency.map(|efficiency| json!({
             "bound_s": efficiency.bound.as_secs_f64(), "busy_s": efficiency.busy.as_secs_f64(), "slots": efficiency.slots,
@@ -141,6 +141,23 @@ pub fn summary_json(tally: &Tally, elapsed: Duration, closing: &Closing, exit_co
         "cpu_s": closing.footprint.map(|footprint| footprint.cpu.as_secs_f64()),
         "memory_peak_bytes": closing.footprint.map(|footprint| footprint.memory_peak_bytes),
     })
+}
+
+/// Says which settings keep this run from using stored answers.
+fn unusable(changed: &[(String, String, String)]) -> Option<String> {
+    let words: Vec<String> = changed
+        .iter()
+        .map(|(name, now, then)| format!("{name} is {}, was {}", shortened(now), shortened(then)))
+        .collect();
+    (!words.is_empty()).then(|| format!("stored answers are for other settings: {}", words.join("; ")))
+}
+
+fn shortened(value: &str) -> String {
+    const CHARACTERS_MAX: usize = 40;
+    match value.char_indices().nth(CHARACTERS_MAX) {
+        Some((end, _)) => format!("`{}…`", &value[..end]),
+        None => format!("`{value}`"),
+    }
 }
 
 const REASONS_MAX: usize = 8;

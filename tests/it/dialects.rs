@@ -266,5 +266,5 @@ fn a_profile_names_its_dialect_and_a_wrong_name_is_told_the_right_ones() {
     let message = "there is no dialect `opnai`; the known ones are openai, scorer";
     assert!(unknown.code == Some(2) && unknown.stderr.contains(message), "{}", unknown.stderr);
     let scorer = plan("scorer");
-    assert!(scorer.code == Some(2) && scorer.stderr.contains("it writes no text"), "{}", scorer.stderr);
+    assert!(scorer.code == Some(2) && scorer.stderr.contains("which writes no text"), "{}", scorer.stderr);
 }

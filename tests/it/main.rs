@@ -27,6 +27,7 @@ mod layering;
 mod mock_server;
 mod night;
 mod power_cut;
+mod public_items;
 mod quality;
 mod reality;
 mod regressions;

@@ -10,6 +10,8 @@ mod select;
 
 use std::collections::BTreeMap;
 
+use serde_json::{Value, json};
+
 use decide::{Decider, Decision};
 
 use super::input::RecordStream;
@@ -22,7 +24,7 @@ use super::settings::{InputSettings, OutputSettings};
 use super::{Context, JobError};
 use crate::conversation::Record;
 use crate::export::{LeftOutKind, is_directory};
-use crate::quality::Gate;
+use crate::quality::{Action, Gate};
 use crate::report::QualityReport;
 
 /// The settings of `filter`.
@@ -41,7 +43,7 @@ pub struct FilterSettings {
     pub min_turns: u32,
     /// Leaves out rows whose users say nearly what an earlier row's say, from this similarity on, 0.7 to 1.
     pub near_duplicates: Option<f64>,
-    /// Keeps only so many rows, those with the best scores.
+    /// Keeps only the N rows with the best scores.
     pub top: Option<usize>,
     /// Of rows that are more alike than this distance allows keeps the best, 0 to 0.3.
     pub min_distance: Option<f64>,
@@ -76,6 +78,19 @@ pub struct FilterReport {
     pub listed: Option<Listed>,
     /// There was no row to keep, and an output with rows in it was kept.
     pub kept_old: bool,
+}
+
+impl FilterReport {
+    /// Returns the report as JSON, with the rules of the gate.
+    pub fn to_json(&self, gate: Option<&Gate>) -> Value {
+        let rule = |(name, action, threshold): (&str, Action, Option<f64>)| json!({"rule": name, "action": action.name(), "threshold": threshold});
+        json!({
+            "rows": self.counts.read, "kept": self.kept, "cut": self.cut,
+            "invalid": self.counts.of(LeftOutKind::Invalid), "rejected": self.reasons,
+            "gate": gate.map(ToString::to_string), "rules": gate.map(|gate| gate.rules().map(rule).collect::<Value>()),
+            "quality": self.quality,
+        })
+    }
 }
 
 /// Keeps of finished rows those that are good enough. Uses no model and no store.

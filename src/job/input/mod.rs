@@ -78,7 +78,8 @@ pub fn prepare(
         .with("limit", read.limit.unwrap_or(u64::MAX))
         .with("reader", format!("{:?}", read.reader))
         .with("duplicates", format!("{:?}", read.duplicates));
-    let memory = Memory::of(store, &sources, how);
+    // Rows of the calling program are in a temporary file, which no later run reads again.
+    let memory = input.is_named().then(|| Memory::of(store, &sources, how)).flatten();
     let known = memory.as_ref().and_then(|memory| memory.recall(&sources));
     let (index, found, order, remembered) = match known {
         Some(known) => {

@@ -8,7 +8,8 @@ use crate::conversation::{Digest, Message, Record, Seed};
 use crate::dataset::{Index, IndexError, RawRow, Reading, RowReader, RowState, Skip};
 use crate::job::JobError;
 use crate::job::left_out::LeftOut;
-use crate::job::rows::{RowPlace, Take, VisitRows};
+use crate::job::row_place::RowPlace;
+use crate::job::rows::{Take, VisitRows};
 use crate::worker::Seeds;
 
 /// The rows of all inputs, to be read again by number.

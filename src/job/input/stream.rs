@@ -4,7 +4,8 @@ use crate::conversation::Record;
 use crate::dataset::{Input, Problem, RawRow, RowReader};
 use crate::job::JobError;
 use crate::job::left_out::LeftOut;
-use crate::job::rows::{RowPlace, Take, VisitRows};
+use crate::job::row_place::RowPlace;
+use crate::job::rows::{Take, VisitRows};
 use crate::job::settings::InputSettings;
 
 /// Rows as records, read as a stream without an index; it can be read more than once.

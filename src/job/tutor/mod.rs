@@ -19,11 +19,12 @@ use passes::Parties;
 
 use super::engine::Engine;
 use super::input::prepare;
+use super::judge::JudgeSettings;
 use super::left_out::LeftOut;
-use super::models::ModelChoice;
+use super::models::{JUDGMENT_TOKENS, ModelChoice};
 use super::places::{check_directory, check_output};
 use super::reports::write_reports_in;
-use super::settings::{InputSettings, JudgeSettings, RunSettings};
+use super::settings::{InputSettings, RunSettings};
 use super::{Context, JobError, JobEvent};
 use crate::conversation::{Sampling, Target};
 use crate::export::Format;
@@ -154,7 +155,7 @@ impl TutorSettings {
 /// Returns the teacher as a grader. A teacher without a limit on its tokens grades without one; another has at least the
 /// room that a grade takes.
 pub fn grader(teacher: &ModelChoice, mut sober: ModelChoice) -> ModelChoice {
-    let tokens = teacher.target.sampling().max_tokens.map(|tokens| tokens.max(JudgeSettings::JUDGMENT_TOKENS));
+    let tokens = teacher.target.sampling().max_tokens.map(|tokens| tokens.max(JUDGMENT_TOKENS));
     let sampling = Sampling { max_tokens: tokens, ..sober.target.sampling().clone() };
     sober.target = Target::new(sober.target.model(), sober.target.dialect(), sampling);
     sober

@@ -1,7 +1,7 @@
 use super::page::{Page, code_in, root};
 
 /// What is named before it exists. Must become empty.
-const TO_COME: &[&str] = &["job/"];
+const TO_COME: &[&str] = &[];
 /// What a store holds is no file of the project.
 const IN_A_STORE: [&str; 2] = ["index/", "rows/"];
 

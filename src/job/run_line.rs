@@ -1,0 +1,43 @@
+use std::time::Duration;
+
+use crate::report::words;
+use crate::worker::Event;
+
+/// A line for people about an event of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunLine {
+    /// The text.
+    pub text: String,
+    /// It concerns a single call or a change of concurrency; shown on request only.
+    pub is_detail: bool,
+}
+
+/// Returns the line for an event of a run that deserves one.
+pub fn run_line(event: &Event) -> Option<RunLine> {
+    let text = match event {
+        Event::Parked { model, message, next_try } => {
+            let wait = words::duration(*next_try);
+            format!("{model} does not answer ({message}); nothing is lost, next try in {wait}")
+        }
+        Event::Pace { model, change } => {
+            format!("{model}: {} calls at a time, were {}: {}", change.to, change.from, change.reason)
+        }
+        Event::Rested { model, wait } => {
+            format!("{model}: a limit of the server is used up, next call in {}", words::duration(*wait))
+        }
+        Event::Drained { model, reason } => format!("{model} gets no new calls for a minute: {reason}"),
+        Event::Recovered { model } => format!("{model} answers again"),
+        Event::Stopping { reason, in_flight } => {
+            let calls = words::counted(*in_flight as u64, "call");
+            format!("stopping ({reason}); waiting for {calls} in flight, Ctrl-C stops at once")
+        }
+        Event::Failed { code, message, again_after, .. } => {
+            let retry = |wait: Duration| format!("retry in {}", words::duration(wait));
+            let next = again_after.map_or("given up".to_owned(), retry);
+            format!("call failed ({code}): {message}; {next}")
+        }
+        _ => return None,
+    };
+    let is_detail = matches!(event, Event::Pace { .. } | Event::Rested { .. } | Event::Failed { .. });
+    Some(RunLine { text, is_detail })
+}

@@ -1,0 +1,75 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::{Context, JobError, open_store};
+use crate::conversation::Price;
+use crate::model::Profile;
+use crate::store::{Run, Spent, State, Status};
+
+/// What a store holds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StatusReport {
+    /// Turns in the histories of all conversations.
+    pub turns: u64,
+    /// Conversations that are not finished.
+    pub open: u64,
+    /// Conversations in which every turn has a complete answer.
+    pub complete: u64,
+    /// Stopped and failed conversations, by reason.
+    pub reasons: BTreeMap<String, ReasonCount>,
+    /// What was paid for, by model.
+    pub spending: BTreeMap<String, SpendingReport>,
+    /// All runs, in order.
+    pub runs: Vec<Run>,
+}
+
+/// Conversations that ended for one reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReasonCount {
+    /// How many.
+    pub conversations: u64,
+    /// The key of one of them.
+    pub example: String,
+}
+
+/// What was paid for one model.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SpendingReport {
+    /// Answers and tokens.
+    pub spent: Spent,
+    /// What they cost in dollars, where a profile has the price.
+    pub cost: Option<f64>,
+}
+
+/// Counts what a store holds. Costs are those of the profiles' prices today.
+pub fn status(store: &Path, profiles: &BTreeMap<String, Profile>, context: &Context) -> Result<StatusReport, JobError> {
+    let store = open_store::open_reader(store, context)?;
+    let mut report = StatusReport { runs: store.runs()?, ..StatusReport::default() };
+    store.for_each_state(&mut |key, state| report.count(&key.to_string(), &state))?;
+    for (model, spent) in store.spending()? {
+        let cost = price(profiles, &model).map(|price| price.cost(&spent.usage()));
+        report.spending.insert(model, SpendingReport { spent, cost });
+    }
+    Ok(report)
+}
+
+impl StatusReport {
+    fn count(&mut self, key: &str, state: &State) {
+        self.turns += state.history.len() as u64;
+        let reason = match &state.status {
+            Status::Open => return self.open += 1,
+            Status::Complete => return self.complete += 1,
+            Status::Stopped { reason, .. } => format!("stopped: {reason}"),
+            Status::Failed { reason, .. } => format!("failed: {reason}"),
+        };
+        let count =
+            self.reasons.entry(reason).or_insert_with(|| ReasonCount { conversations: 0, example: key.to_owned() });
+        count.conversations += 1;
+    }
+}
+
+/// Returns the price of a model, where a profile has it.
+fn price(profiles: &BTreeMap<String, Profile>, model: &str) -> Option<Price> {
+    let mut named = profiles.iter().filter(|(name, profile)| profile.name.as_ref().unwrap_or(name) == model);
+    named.find_map(|(_, profile)| profile.price).map(Price::from)
+}
