@@ -1,10 +1,19 @@
 #!/usr/bin/env bash
 # Whole-program measurements, as ratios within one run. Needs the Rust toolchain, awk, curl and Linux.
 #
-#   benches/side_by_side.sh [PART...]      parts: cheap bubble wide flat affine schedule durable read
+#   benches/side_by_side.sh [PART...] [OTHER]      parts: cheap bubble wide flat affine schedule durable read
 #
-# Without a part everything runs, in about twenty minutes; `flat` wants 12 GB of disk below TMPDIR.
+# Without a part everything runs, in about twenty minutes; `flat` wants 12 GB of disk below TMPDIR. OTHER is the path of a
+# second binary, such as that of an earlier version: `cheap` and `read` then run both in turn and give this one's figures as
+# multiples of the other's.
 set -euo pipefail
+parts=() other=
+for argument in "$@"; do
+  case "$argument" in
+    */*) other=$(realpath "$argument") ;;
+    *) parts+=("$argument") ;;
+  esac
+done
 cd "$(dirname "$0")/.."
 cargo build --release --locked --quiet
 program="$PWD/target/release/cohobate"
@@ -71,6 +80,39 @@ pin() {
 }
 unpin() { client_core= mock_core=; }
 
+# cpu_of COMMAND...: the processor time of a command, in seconds.
+cpu_of() {
+  local TIMEFORMAT='%U %S'
+  { time "$@" >/dev/null 2>&1; } 2>&1 | awk '{ print $1 + $2 }'
+}
+
+# versus NAME COMMAND...: runs a command with this binary and with the other in turn, and prints the ratio of the medians of
+# their processor times. PROGRAM in the command is replaced by each; a store is removed before each run.
+versus() {
+  local name=$1 rounds=5 round binary times=(); shift
+  [ -n "$other" ] || return 0
+  for ((round = 0; round < rounds; round++)); do
+    for binary in "$program" "$other"; do
+      rm -rf store
+      times+=("$(cpu_of ${client_core:-} "${@/#PROGRAM/$binary}")")
+    done
+  done
+  printf '%s\n' "${times[@]}" | awk -v name="$name" '
+    { side = NR % 2; count[side]++; value[side, count[side]] = $1; ratio[count[side]] = side ? $1 : last[1] / $1; last[side] = $1 }
+    function median(side, n, i, j, held) {
+      n = count[side]
+      for (i = 2; i <= n; i++) for (j = i; j > 1 && value[side, j] < value[side, j - 1]; j--) {
+        held = value[side, j]; value[side, j] = value[side, j - 1]; value[side, j - 1] = held
+      }
+      return value[side, int((n + 1) / 2)]
+    }
+    END {
+      this = median(1); that = median(0); least = most = ratio[1]
+      for (i = 2; i <= count[0]; i++) { if (ratio[i] < least) least = ratio[i]; if (ratio[i] > most) most = ratio[i] }
+      printf "  versus the other binary     %-22s %.3f x its processor time (%.2f s, %.2f s; pairs %.3f to %.3f)\n", name, this / that, this, that, least, most
+    }'
+}
+
 read_files() {
   echo "== read: a gigabyte of JSON lines and the same as Parquet, beside serde_json alone, one core"
   pin
@@ -83,7 +125,10 @@ read_files() {
     while now=$(awk '/VmHWM/ { print $2 }' /proc/$looker/status 2>/dev/null) && [ -n "$now" ]; do peak=$now; sleep 0.05; done
     echo "inspect $input: peak $((peak / 1024)) MB"
   done
-  rm -rf read read.jsonl
+  versus "inspect, JSON lines" PROGRAM inspect read.jsonl
+  versus "inspect, Parquet" PROGRAM inspect read/
+  versus "convert" PROGRAM convert read.jsonl -o converted.jsonl
+  rm -rf read read.jsonl converted.jsonl
   unpin
 }
 
@@ -101,6 +146,8 @@ cheap() {
   chunks=42 # 160 tokens in pieces of four, the first and the last
   printf '  cohobate, streamed          %4.0f us a call, %.2f us for each piece\n' "$(ratio "$stream" 0.000001 %f)" \
     "$(awk -v a="$stream" -v b="$whole" -v c=$chunks 'BEGIN { print (a - b) / c * 1e6 }')"
+  versus "whole answers" PROGRAM distill cheap.jsonl --store store -o out.jsonl --progress none --teacher "m@$url" --concurrency 64 --stream false
+  versus "streamed" PROGRAM distill cheap.jsonl --store store -o out.jsonl --progress none --teacher "m@$url" --concurrency 64
   local mode cpu floor=
   for mode in whole stream; do
     $client_core "$bare" "${url}" 20000 64 4000 "$mode" >summary.json
@@ -193,6 +240,5 @@ durable() {
   (cd "$OLDPWD" && cargo bench --locked --quiet --bench durable)
 }
 
-parts=("$@")
 if [ ${#parts[@]} -eq 0 ]; then parts=(cheap bubble wide flat affine schedule durable read); fi
 for part in "${parts[@]}"; do "${part/#read/read_files}"; done

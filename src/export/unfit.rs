@@ -24,6 +24,20 @@ pub enum Unfit {
 }
 
 impl Unfit {
+    /// Every reason.
+    pub const ALL: [Self; 10] = [
+        Self::MaskedAnswer,
+        Self::CallWithWords,
+        Self::NoAnswer,
+        Self::AssistantFirst,
+        Self::ToolsInTable,
+        Self::ToolsOutOfTurn,
+        Self::SystemLast,
+        Self::NoPair,
+        Self::SameAnswers,
+        Self::NoLabel,
+    ];
+
     /// Returns the code in outputs and reports.
     pub fn name(self) -> &'static str {
         match self {

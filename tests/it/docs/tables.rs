@@ -110,3 +110,12 @@ fn the_environment_variables() {
     let keys = shown.into_iter().filter(|name| name.ends_with("_API_KEY"));
     assert_same("environment variables", keys, owned(known));
 }
+
+#[test]
+fn the_kinds_of_missing_rows() {
+    let page = Page::read("docs/output-formats.md");
+    let kinds = export::LeftOutKind::ALL.map(export::LeftOutKind::name);
+    assert_same("kinds of missing rows", page.names_under("Rows that are missing"), owned(kinds));
+    let unfit = export::Unfit::ALL.map(export::Unfit::name);
+    assert_same("reasons of unfit rows", page.names_under("Why a row does not fit"), owned(unfit));
+}
