@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use cohobate::conversation::Role;
 use cohobate::dataset::{Input, RowReader, Threads};
-use cohobate::quality::{Gate, NearDuplicates, Profile, RULES, Reply};
+use cohobate::quality::{Candidate, Gate, NearDuplicates, RULES, Strictness};
 
 fn main() {
     let files: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
@@ -28,13 +28,13 @@ fn judge(name: &str, pairs: &[(String, String)]) {
     let speed = |gate: &Gate| {
         let (start, mut rounds, mut rejected) = (Instant::now(), 0, 0usize);
         while start.elapsed().as_secs_f64() < 1.0 {
-            let judged = pairs.iter().map(|(user, answer)| gate.judge(&Reply::new(user, answer)));
+            let judged = pairs.iter().map(|(user, answer)| gate.judge(&Candidate::new(user, answer)));
             rejected = judged.filter(|verdict| verdict.rejected_by.is_some()).count();
             rounds += 1;
         }
         (f64::from(rounds) / start.elapsed().as_secs_f64(), rejected)
     };
-    let gate = Gate::new(Profile::Standard, "").expect("the profile is one");
+    let gate = Gate::new(Strictness::Standard, "").expect("the profile is one");
     let (rounds, rejected) = speed(&gate);
     println!(
         "{name}: {} answers of {} bytes, {rejected} rejected; {:.0} MB/s, {:.0} turns/s",
@@ -49,7 +49,7 @@ fn judge(name: &str, pairs: &[(String, String)]) {
             .filter(|other| other.name() != rule.name())
             .map(|other| format!("{}=off", other.name()))
             .collect();
-        let alone = Gate::new(Profile::Standard, &others.join(",")).expect("the rules are known");
+        let alone = Gate::new(Strictness::Standard, &others.join(",")).expect("the rules are known");
         println!("  {:<16}{:>8.0} MB/s", rule.name(), speed(&alone).0 * bytes as f64 / 1e6);
     }
 }

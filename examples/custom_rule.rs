@@ -6,7 +6,7 @@
 
 use std::error::Error;
 
-use cohobate::quality::{Action, Gate, Profile, Reply, Rule};
+use cohobate::quality::{Action, Candidate, Gate, Rule, Strictness};
 
 /// An answer that promises something that a text cannot keep.
 struct Promise;
@@ -20,16 +20,16 @@ impl Rule for Promise {
         (Action::Flag, Action::Reject)
     }
 
-    fn hits(&self, reply: &Reply<'_>, _threshold: f64) -> bool {
-        reply.answer.to_lowercase().contains("i will call you")
+    fn hits(&self, candidate: &Candidate<'_>, _threshold: f64) -> bool {
+        candidate.answer.to_lowercase().contains("i will call you")
     }
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let gate = Gate::new(Profile::Standard, "refusal=reject")?.with_rule(&Promise, Action::Reject);
+    let gate = Gate::new(Strictness::Standard, "refusal=reject")?.with_rule(&Promise, Action::Reject);
     println!("gate: {gate}");
     for answer in ["The still is a vessel.", "I will call you tomorrow.", "  "] {
-        let verdict = gate.judge(&Reply::new("What is a still?", answer));
+        let verdict = gate.judge(&Candidate::new("What is a still?", answer));
         println!("{answer:?}: {}", verdict.rejected_by.unwrap_or("good"));
     }
     // `DistillQuestions::gate` takes such a gate; its name is part of what conversations are asked under.

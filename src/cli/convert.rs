@@ -1,5 +1,5 @@
 use clap::Args;
-use cohobate::export::{Format, LeftOutKind};
+use cohobate::export::{LeftOutKind, OutputFormat};
 use cohobate::job::{ConvertReport, ConvertSettings, convert};
 use cohobate::report::words::counted;
 
@@ -38,7 +38,7 @@ pub fn run(args: ConvertArgs) -> CliResult {
     Ok(if invalid > 0 { exit_code::INCOMPLETE } else { exit_code::COMPLETE })
 }
 
-fn lines(report: &ConvertReport, output: &str, format: &dyn Format) -> Vec<String> {
+fn lines(report: &ConvertReport, output: &str, format: &dyn OutputFormat) -> Vec<String> {
     let counts = &report.counts;
     let mut lines = vec![if report.kept_old {
         format!("wrote nothing; {output} is left as it was")

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use cohobate::conversation::Sampling;
-use cohobate::dataset::{self, FORMATS, Fill, ON_REQUEST, ParseMappingError, RowReader, Rules, Shape};
-use cohobate::export::{self, Format};
+use cohobate::dataset::{self, ChosenFormat, FORMATS, Fill, ON_REQUEST, ParseMappingError, RowReader, Rules};
+use cohobate::export::{self, OutputFormat};
 use cohobate::job::JobError;
 use cohobate::job::{BestOfSettings, DistillQuestions, RankerSettings};
 use cohobate::job::{InputSettings, JudgeSettings, OutputSettings, ReadSettings, RowsFrom, RunSettings, STORE};
@@ -31,7 +31,7 @@ impl Options {
         let sources = names.iter().cloned().map(RowsFrom::Named).collect();
         let read = ReadSettings {
             reader: RowReader {
-                shape: self.shape()?,
+                format: self.input_format()?,
                 rules: self.reading_rules()?,
                 // Messages that are cut or rewritten depend on the answer that was replaced.
                 counts_replaced: self.orphans.is_some(),
@@ -43,12 +43,12 @@ impl Options {
         Ok(InputSettings { sources, read })
     }
 
-    fn shape(&self) -> Result<Option<Shape>, JobError> {
+    fn input_format(&self) -> Result<Option<ChosenFormat>, JobError> {
         Ok(match (&self.format, &self.map) {
-            (_, Some(names)) => Some(Shape::Mapped(names.parse().map_err(|error: ParseMappingError| {
+            (_, Some(names)) => Some(ChosenFormat::Mapped(names.parse().map_err(|error: ParseMappingError| {
                 JobError::usage(format!("--map {names} is not a mapping"), error.to_string())
             })?)),
-            (Some(name), None) => Some(Shape::Named(dataset::named(name).ok_or_else(|| {
+            (Some(name), None) => Some(ChosenFormat::Named(dataset::input_format_named(name).ok_or_else(|| {
                 let known: Vec<&str> = FORMATS.iter().chain(ON_REQUEST).map(|format| format.name()).collect();
                 JobError::usage(format!("there is no format `{name}`"), format!("write one of {}", known.join(", ")))
             })?)),
@@ -79,9 +79,9 @@ impl Options {
     }
 
     /// Returns the format of the output.
-    pub fn output_format(&self) -> Result<&'static dyn Format, JobError> {
+    pub fn output_format(&self) -> Result<&'static dyn OutputFormat, JobError> {
         let name = self.to.as_deref().unwrap_or(export::FORMATS[0].name());
-        export::named(name).ok_or_else(|| {
+        export::output_format_named(name).ok_or_else(|| {
             let known: Vec<&str> = export::FORMATS.iter().map(|format| format.name()).collect();
             JobError::usage(format!("there is no output format `{name}`"), format!("write one of {}", known.join(", ")))
         })
@@ -192,8 +192,8 @@ impl Options {
                 return Err(JobError::usage("--rules needs --gate", "add --gate standard"));
             }
             GateProfile::Off => return Ok(None),
-            GateProfile::Standard => quality::Profile::Standard,
-            GateProfile::Strict => quality::Profile::Strict,
+            GateProfile::Standard => quality::Strictness::Standard,
+            GateProfile::Strict => quality::Strictness::Strict,
         };
         let gate = Gate::new(profile, changes);
         gate.map(Some).map_err(|error| JobError::usage(format!("cannot use --rules {changes}"), error.to_string()))

@@ -8,11 +8,11 @@ pub struct Elements<R> {
     buffer: Vec<u8>,
     line: u64,
     offset: u64,
-    state: State,
+    state: ArrayPosition,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
+enum ArrayPosition {
     BeforeArray,
     /// An element or the array's end may come.
     BetweenElements,
@@ -30,7 +30,7 @@ struct Nesting {
 impl<R: BufRead> Elements<R> {
     /// Begins at the reader's start, before the opening bracket.
     pub fn new(reader: R) -> Self {
-        Self { reader, buffer: Vec::new(), line: 1, offset: 0, state: State::BeforeArray }
+        Self { reader, buffer: Vec::new(), line: 1, offset: 0, state: ArrayPosition::BeforeArray }
     }
 
     fn peek(&mut self) -> io::Result<Option<u8>> {
@@ -47,15 +47,15 @@ impl<R: BufRead> Elements<R> {
     fn find_element(&mut self) -> io::Result<Option<Result<(), Problem>>> {
         while let Some(byte) = self.peek()? {
             match (self.state, byte) {
-                (_, b' ' | b'\t' | b'\r' | b'\n') | (State::BeforeArray, 0xef | 0xbb | 0xbf) => {}
-                (State::BeforeArray, b'[') => self.state = State::BetweenElements,
-                (State::BetweenElements, b',') => {}
-                (State::BetweenElements, b']') => self.state = State::Ended,
-                (State::BetweenElements, byte) if byte != b'}' => return Ok(Some(Ok(()))),
+                (_, b' ' | b'\t' | b'\r' | b'\n') | (ArrayPosition::BeforeArray, 0xef | 0xbb | 0xbf) => {}
+                (ArrayPosition::BeforeArray, b'[') => self.state = ArrayPosition::BetweenElements,
+                (ArrayPosition::BetweenElements, b',') => {}
+                (ArrayPosition::BetweenElements, b']') => self.state = ArrayPosition::Ended,
+                (ArrayPosition::BetweenElements, byte) if byte != b'}' => return Ok(Some(Ok(()))),
                 (state, _) => {
-                    let place = if state == State::BetweenElements { "between the rows of" } else { "outside" };
+                    let place = if state == ArrayPosition::BetweenElements { "between the rows of" } else { "outside" };
                     let reason = format!("something stands {place} the JSON array; what follows is not read");
-                    self.state = State::Ended;
+                    self.state = ArrayPosition::Ended;
                     let line = self.line;
                     // Nothing after that can be trusted to be cut right.
                     while let length @ 1.. = self.reader.fill_buf()?.len() {
@@ -66,10 +66,10 @@ impl<R: BufRead> Elements<R> {
             }
             self.skip_byte(byte);
         }
-        if self.state == State::Ended {
+        if self.state == ArrayPosition::Ended {
             return Ok(None);
         }
-        self.state = State::Ended;
+        self.state = ArrayPosition::Ended;
         let reason = "the JSON array has no end; the file is cut".to_owned();
         Ok(Some(Err(Problem { line: self.line, reason })))
     }
@@ -105,7 +105,7 @@ impl<R: BufRead> RowSource for Elements<R> {
         }
         let (line, offset) = (self.line, self.offset);
         if !self.read_element()? {
-            self.state = State::Ended;
+            self.state = ArrayPosition::Ended;
             let reason = "the file ends inside this row".to_owned();
             return Ok(Some(Err(Problem { line, reason })));
         }

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, HashSet};
 
-use super::format::Content;
+use super::format::SourceContent;
 use super::notes::{Notes, Skip};
 use super::read::{Reading, RowReader};
 use super::role::SourceRole;
@@ -67,7 +67,7 @@ impl Census {
                 SourceRole::Tool => 3,
             };
             self.roles[place] += 1;
-            let (Content::Text(text) | Content::Media(text)) = &message.content else { continue };
+            let (SourceContent::Text(text) | SourceContent::Media(text)) = &message.content else { continue };
             match message.role {
                 SourceRole::User => {
                     users += 1;

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::format::{Content, SourceMessage};
+use super::format::{SourceContent, SourceMessage};
 use super::notes::Notes;
 use super::role::SourceRole;
 use super::rules::DoubleUser;
@@ -59,7 +59,7 @@ impl Draft {
 
     /// Takes a call or a result; false where it can be none here.
     pub fn replay(&mut self, message: &SourceMessage) -> bool {
-        let Content::Text(text) = &message.content else { return false };
+        let SourceContent::Text(text) = &message.content else { return false };
         let calls = message.fields.get("tool_calls").and_then(serde_json::Value::as_array).map_or(0, Vec::len);
         let role = match message.role {
             SourceRole::Assistant if self.has_user() && self.open_calls == 0 && calls > 0 => Role::Assistant,

@@ -21,17 +21,17 @@ pub enum Duplicates {
 ///
 /// Memory: 8 bytes for each distinct conversation, twice that while the set grows.
 #[derive(Debug, Default)]
-pub struct Seen(HashSet<u64>);
+pub struct SeenConversations(HashSet<u64>);
 
-impl Seen {
+impl SeenConversations {
     /// Remembers a conversation by its messages; true where the users of an earlier one say the same.
     pub fn has_seen<'a>(&mut self, messages: impl Iterator<Item = &'a Arc<Message>>) -> bool {
         let said = messages.filter(|message| message.role() == Role::User);
-        !self.0.insert(key(said.map(|message| message.content())))
+        !self.0.insert(conversation_key(said.map(|message| message.content())))
     }
 }
 
-fn key<'a>(texts: impl Iterator<Item = &'a str>) -> u64 {
+fn conversation_key<'a>(texts: impl Iterator<Item = &'a str>) -> u64 {
     let mut plain = String::new();
     for text in texts {
         plain.push_str(&plain_text(text));
@@ -59,6 +59,6 @@ mod tests {
         assert!(same("Ｗhat  is\nthis?", "what is this?"));
         assert!(same("ｶﾞ", "ガ") && same("e\u{301}", "é"));
         assert!(!same("What is this?", "What is that?") && !same("ab", "a b"));
-        assert_ne!(key(["a", "b"].into_iter()), key(["a b"].into_iter()));
+        assert_ne!(conversation_key(["a", "b"].into_iter()), conversation_key(["a b"].into_iter()));
     }
 }

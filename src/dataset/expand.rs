@@ -16,20 +16,20 @@ const NO_ROWS: [&str; 4] = ["dataset_info.json", "dataset_infos.json", "state.js
 const DEPTH_MAX: usize = 4;
 
 /// Returns the files that `name` stands for, in a fixed order; a plain name stands for itself.
-pub fn expand(name: &str) -> Result<Vec<String>, InputError> {
+pub fn input_files(name: &str) -> Result<Vec<String>, InputError> {
     let path = Path::new(name);
     let fault = |reason: String| InputError { name: name.to_owned(), reason };
     let files = if path.is_dir() {
-        let files = match of_card(path).map_err(fault)? {
+        let files = match files_of_card(path).map_err(fault)? {
             Some(files) => files,
-            None => of_directory(path, 0),
+            None => files_below(path, 0),
         };
         if files.is_empty() {
             return Err(fault(format!("no file in it ends in {}", ENDINGS.join(", "))));
         }
         files
     } else if name != "-" && !path.exists() && name.contains(['*', '?', '[']) {
-        let files = matching(name).map_err(fault)?;
+        let files = matching_files(name).map_err(fault)?;
         if files.is_empty() {
             return Err(fault("no file matches it".to_owned()));
         }
@@ -46,16 +46,16 @@ pub fn expand(name: &str) -> Result<Vec<String>, InputError> {
 /// The card is `README.md` with YAML between two lines of `---`, `configs: [{config_name, data_files}]`, where
 /// `data_files` is a pattern, a list of patterns, a list of `{split, path}`, or `{split: patterns}` (Hugging Face Hub, "Manual
 /// Configuration").
-fn of_card(directory: &Path) -> Result<Option<Vec<PathBuf>>, String> {
-    let Some(card) = card(directory)? else { return Ok(None) };
+fn files_of_card(directory: &Path) -> Result<Option<Vec<PathBuf>>, String> {
+    let Some(card) = card_front_matter(directory)? else { return Ok(None) };
     let Some(configs) = card["configs"].as_vec() else { return Ok(None) };
     let is_default =
         |config: &&Yaml| config["config_name"].as_str() == Some("default") || config["default"] == Yaml::Boolean(true);
     let Some(config) = configs.iter().find(is_default).or(configs.first()) else { return Ok(None) };
     let mut files = Vec::new();
-    for pattern in patterns(&config["data_files"]) {
+    for pattern in data_file_patterns(&config["data_files"]) {
         let base = glob::Pattern::escape(&directory.display().to_string());
-        let found = matching(&format!("{base}/{pattern}"))?;
+        let found = matching_files(&format!("{base}/{pattern}"))?;
         if found.is_empty() {
             return Err(format!("its README.md names {pattern}, and no file matches that"));
         }
@@ -66,8 +66,9 @@ fn of_card(directory: &Path) -> Result<Option<Vec<PathBuf>>, String> {
 }
 
 /// Returns the licence that the cards of these directories name, where they name one and the same.
-pub fn license(names: &[String]) -> Option<String> {
-    let each = names.iter().map(|name| card(Path::new(name)).ok()??["license"].as_str().map(str::to_owned));
+pub fn common_license(names: &[String]) -> Option<String> {
+    let each =
+        names.iter().map(|name| card_front_matter(Path::new(name)).ok()??["license"].as_str().map(str::to_owned));
     let mut licenses = each.collect::<Option<Vec<String>>>()?;
     licenses.dedup();
     let license = licenses.pop().filter(|_| licenses.is_empty())?;
@@ -76,7 +77,7 @@ pub fn license(names: &[String]) -> Option<String> {
 }
 
 /// Returns the front matter of a directory's card.
-fn card(directory: &Path) -> Result<Option<Yaml>, String> {
+fn card_front_matter(directory: &Path) -> Result<Option<Yaml>, String> {
     let Ok(card) = fs::read_to_string(directory.join("README.md")) else { return Ok(None) };
     let card = card.replace("\r\n", "\n");
     let Some(front) = card.strip_prefix("---\n").and_then(|rest| rest.split_once("\n---")) else { return Ok(None) };
@@ -85,7 +86,7 @@ fn card(directory: &Path) -> Result<Option<Yaml>, String> {
     Ok(front.into_iter().next())
 }
 
-fn patterns(data_files: &Yaml) -> Vec<String> {
+fn data_file_patterns(data_files: &Yaml) -> Vec<String> {
     let texts = |value: &Yaml| match value {
         Yaml::String(text) => vec![text.clone()],
         Yaml::Array(items) => items.iter().filter_map(Yaml::as_str).map(str::to_owned).collect(),
@@ -106,7 +107,7 @@ fn patterns(data_files: &Yaml) -> Vec<String> {
 }
 
 /// Returns the files below a directory that look as if they held rows, sorted by path.
-fn of_directory(directory: &Path, depth: usize) -> Vec<PathBuf> {
+fn files_below(directory: &Path, depth: usize) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> =
         fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     paths.sort();
@@ -114,7 +115,7 @@ fn of_directory(directory: &Path, depth: usize) -> Vec<PathBuf> {
     let below = paths.into_iter().filter(|path| !is_hidden(path));
     below
         .flat_map(|path| match () {
-            () if path.is_dir() && depth < DEPTH_MAX => of_directory(&path, depth + 1),
+            () if path.is_dir() && depth < DEPTH_MAX => files_below(&path, depth + 1),
             () if holds_rows(&path) => vec![path],
             () => Vec::new(),
         })
@@ -127,7 +128,7 @@ fn holds_rows(path: &Path) -> bool {
     path.is_file() && !NO_ROWS.contains(&stem) && ENDINGS.iter().any(|ending| stem.ends_with(ending))
 }
 
-fn matching(pattern: &str) -> Result<Vec<PathBuf>, String> {
+fn matching_files(pattern: &str) -> Result<Vec<PathBuf>, String> {
     let paths = glob::glob(pattern).map_err(|error| format!("it is no pattern: {error}"))?;
     let mut files: Vec<PathBuf> = paths.flatten().filter(|path| path.is_file()).collect();
     files.sort();

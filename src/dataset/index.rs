@@ -14,10 +14,10 @@ const NO_DIGEST: Digest = Digest([0; 32]);
 ///
 /// A record: input number `u32`, state `u8`, 3 zero bytes, line `u64`, offset `u64`, length `u64`, turns `u32`,
 /// 4 zero bytes, and the seed's digest, by which a changed input is noticed.
-pub struct Index {
+pub struct RowIndex {
     path: PathBuf,
     records: File,
-    sources: Vec<Source>,
+    sources: Vec<IndexedInput>,
     row_count: u64,
 }
 
@@ -41,7 +41,7 @@ pub enum RowState {
 
 /// A row of the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct RowEntry {
     /// The input's number.
     pub source: u32,
     /// The line on which it begins, from 1.
@@ -54,7 +54,7 @@ pub struct Entry {
 
 /// A row cannot be read again.
 #[derive(Debug, thiserror::Error)]
-pub enum IndexError {
+pub enum RowIndexError {
     /// The input is not what it was in the first pass.
     #[error("{0} has changed since this run began to read it")]
     Changed(String),
@@ -68,13 +68,13 @@ pub enum IndexError {
     },
 }
 
-struct Source {
+struct IndexedInput {
     name: String,
     file: File,
     stamp: Stamp,
 }
 
-impl Source {
+impl IndexedInput {
     fn open(input: &Input) -> io::Result<Self> {
         let file = File::open(input.path())?;
         let stamp = Stamp::of(&file.metadata()?);
@@ -105,14 +105,14 @@ impl Stamp {
 }
 
 /// Writes an index.
-pub struct IndexBuilder {
+pub struct RowIndexBuilder {
     path: PathBuf,
     writer: BufWriter<File>,
-    sources: Vec<Source>,
+    sources: Vec<IndexedInput>,
     row_count: u64,
 }
 
-impl IndexBuilder {
+impl RowIndexBuilder {
     /// Begins an index in a file of `directory`.
     pub fn new(directory: &Path) -> io::Result<Self> {
         let path = directory.join("rows");
@@ -122,32 +122,32 @@ impl IndexBuilder {
 
     /// Adds an input; the rows that follow are of it.
     pub fn add_source(&mut self, input: &Input) -> io::Result<()> {
-        self.sources.push(Source::open(input)?);
+        self.sources.push(IndexedInput::open(input)?);
         Ok(())
     }
 
     /// Adds a row of the input that was added last.
     pub fn push(&mut self, row: &RawRow<'_>, state: RowState) -> io::Result<()> {
         let source = (self.sources.len() - 1) as u32;
-        let entry = Entry { source, line: row.line, state, offset: row.offset, length: row.bytes.len() as u64 };
+        let entry = RowEntry { source, line: row.line, state, offset: row.offset, length: row.bytes.len() as u64 };
         self.writer.write_all(&entry.to_bytes())?;
         self.row_count += 1;
         Ok(())
     }
 
     /// Ends the index.
-    pub fn finish(self) -> io::Result<Index> {
+    pub fn finish(self) -> io::Result<RowIndex> {
         let records = self.writer.into_inner().map_err(io::IntoInnerError::into_error)?;
-        Ok(Index { path: self.path, records, sources: self.sources, row_count: self.row_count })
+        Ok(RowIndex { path: self.path, records, sources: self.sources, row_count: self.row_count })
     }
 }
 
-impl Index {
+impl RowIndex {
     /// Opens an index that was written before, over the same inputs.
     pub fn open(path: &Path, inputs: &[Input]) -> io::Result<Self> {
         let records = File::open(path)?;
         let row_count = records.metadata()?.len() / RECORD_BYTES as u64;
-        let sources = inputs.iter().map(Source::open).collect::<io::Result<_>>()?;
+        let sources = inputs.iter().map(IndexedInput::open).collect::<io::Result<_>>()?;
         Ok(Self { path: path.to_owned(), records, sources, row_count })
     }
 
@@ -162,39 +162,41 @@ impl Index {
     }
 
     /// Returns what the index has of a row.
-    pub fn entry(&self, row: u64) -> Result<Entry, IndexError> {
+    pub fn entry(&self, row: u64) -> Result<RowEntry, RowIndexError> {
         let mut bytes = [0; RECORD_BYTES];
         let read = self.records.read_exact_at(&mut bytes, row * RECORD_BYTES as u64);
-        let fault = |source| IndexError::Io { name: self.path.display().to_string(), source };
+        let fault = |source| RowIndexError::Io { name: self.path.display().to_string(), source };
         read.map_err(fault)?;
-        Entry::from_bytes(&bytes).ok_or_else(|| fault(io::ErrorKind::InvalidData.into()))
+        RowEntry::from_bytes(&bytes).ok_or_else(|| fault(io::ErrorKind::InvalidData.into()))
     }
 
     /// Returns a row's bytes as they were in the first pass.
-    pub fn bytes(&self, entry: &Entry) -> Result<Vec<u8>, IndexError> {
+    pub fn bytes(&self, entry: &RowEntry) -> Result<Vec<u8>, RowIndexError> {
         let source = &self.sources[entry.source as usize];
         let mut bytes = vec![0; entry.length as usize];
-        let fault = |error| IndexError::Io { name: source.name.clone(), source: error };
+        let fault = |error| RowIndexError::Io { name: source.name.clone(), source: error };
         match source.file.read_exact_at(&mut bytes, entry.offset) {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(IndexError::Changed(source.name.clone())),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Err(RowIndexError::Changed(source.name.clone()))
+            }
             other => other.map_err(fault).map(|()| bytes),
         }
     }
 
     /// Fails where an input was written to since the first pass.
-    pub fn check_unchanged(&self) -> Result<(), IndexError> {
+    pub fn check_unchanged(&self) -> Result<(), RowIndexError> {
         for source in &self.sources {
             let metadata = source.file.metadata();
-            let metadata = metadata.map_err(|error| IndexError::Io { name: source.name.clone(), source: error })?;
+            let metadata = metadata.map_err(|error| RowIndexError::Io { name: source.name.clone(), source: error })?;
             if Stamp::of(&metadata) != source.stamp {
-                return Err(IndexError::Changed(source.name.clone()));
+                return Err(RowIndexError::Changed(source.name.clone()));
             }
         }
         Ok(())
     }
 }
 
-impl Entry {
+impl RowEntry {
     fn to_bytes(self) -> [u8; RECORD_BYTES] {
         let (tag, turns, digest) = match self.state {
             RowState::Ready { turns, digest } => (0, turns, digest),

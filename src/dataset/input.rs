@@ -6,7 +6,7 @@ use super::array::Elements;
 use super::container::Container;
 use super::lines::Lines;
 use super::row::RowSource;
-use super::threads::{Threads, arrange, needs_arranging};
+use super::threads::{Threads, arrange_threads, needs_arranging};
 
 const READ_BYTES: usize = 256 << 10;
 
@@ -46,17 +46,17 @@ enum Packing {
 impl Input {
     /// Opens `name`, `-` for standard input. `number` tells spooled inputs apart; `threads` says what is read of trees.
     pub fn open(name: &str, spool: &Path, number: usize, threads: Threads) -> Result<Self, InputError> {
-        let fault = |reason: String| InputError { name: shown(name), reason };
+        let fault = |reason: String| InputError { name: display_name(name), reason };
         let stored = |error: io::Error| fault(error.to_string());
         let spooled = |kind: &str| spool.join(format!("input-{number}-{kind}"));
         // What cannot be read twice: standard input, a pipe.
-        let mut input = Self { name: shown(name), path: PathBuf::from(name), is_spooled: false };
+        let mut input = Self { name: display_name(name), path: PathBuf::from(name), is_spooled: false };
         if name == "-" {
             input.replace(spooled("stdin"), |_, out| io::copy(&mut io::stdin().lock(), out)).map_err(stored)?;
         } else if !std::fs::metadata(name).map_err(stored)?.is_file() {
             input.replace(spooled("pipe"), |path, out| io::copy(&mut File::open(path)?, out)).map_err(stored)?;
         }
-        let packing = packing(&head_of(&input.path).map_err(stored)?);
+        let packing = packing_of(&head_of(&input.path).map_err(stored)?);
         if packing != Packing::Plain {
             input.replace(spooled("unpacked"), |path, out| unpack(packing, path, out)).map_err(stored)?;
         }
@@ -73,7 +73,7 @@ impl Input {
         };
         if must_arrange {
             let rows = input.rows().map_err(stored)?;
-            input.replace(spooled("threads"), |path, out| arrange(path, rows, threads, out)).map_err(stored)?;
+            input.replace(spooled("threads"), |path, out| arrange_threads(path, rows, threads, out)).map_err(stored)?;
         }
         Ok(input)
     }
@@ -113,11 +113,11 @@ impl Input {
     }
 }
 
-fn shown(name: &str) -> String {
+fn display_name(name: &str) -> String {
     if name == "-" { "standard input".to_owned() } else { name.to_owned() }
 }
 
-fn packing(head: &[u8]) -> Packing {
+fn packing_of(head: &[u8]) -> Packing {
     if head.starts_with(&[0x1f, 0x8b]) {
         Packing::Gzip
     } else if head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {

@@ -1,7 +1,7 @@
 use std::ops::ControlFlow;
 
 use super::draft::Draft;
-use super::format::{Content, SourceMessage};
+use super::format::{SourceContent, SourceMessage};
 use super::notes::{Notes, Skip};
 use super::role::SourceRole;
 use super::rules::{DoubleUser, EmptyUser, Greeting, Media, MiddleSystem, Placeholders, Rules, Tools};
@@ -50,12 +50,12 @@ impl<'a> Normaliser<'a> {
         let text = self.text_of(message.content)?;
         match message.role {
             SourceRole::System => {
-                let text = fill(text, self.rules, &mut self.notes)?;
+                let text = fill_placeholders(text, self.rules, &mut self.notes)?;
                 self.take_system(text);
                 Ok(NEXT)
             }
             SourceRole::User => {
-                let text = fill(text, self.rules, &mut self.notes)?;
+                let text = fill_placeholders(text, self.rules, &mut self.notes)?;
                 self.take_user(text)
             }
             SourceRole::Assistant => Ok(self.take_answer(text)),
@@ -77,15 +77,15 @@ impl<'a> Normaliser<'a> {
         Ok(END)
     }
 
-    fn text_of(&mut self, content: Content) -> Result<String, Skip> {
+    fn text_of(&mut self, content: SourceContent) -> Result<String, Skip> {
         match content {
-            Content::Text(text) => Ok(text),
-            Content::Media(text) if self.rules.media == Media::Drop => {
+            SourceContent::Text(text) => Ok(text),
+            SourceContent::Media(text) if self.rules.media == Media::Drop => {
                 self.notes.note("media_dropped", 1);
                 Ok(text)
             }
-            Content::Media(_) => Err(Skip::Multimodal),
-            Content::UnreadableCall => Err(Skip::ToolUse),
+            SourceContent::Media(_) => Err(Skip::Multimodal),
+            SourceContent::UnreadableCall => Err(Skip::ToolUse),
         }
     }
 
@@ -182,7 +182,7 @@ impl<'a> Normaliser<'a> {
 }
 
 /// Fills the gaps that there are words for, and meets the others as the rules say.
-fn fill(text: String, rules: &Rules, notes: &mut Notes) -> Result<String, Skip> {
+fn fill_placeholders(text: String, rules: &Rules, notes: &mut Notes) -> Result<String, Skip> {
     let filled = rules.fill.apply(&text);
     notes.note("placeholders_filled", u64::from(filled.is_some()));
     let text = filled.unwrap_or(text);

@@ -11,12 +11,12 @@ const LAST_ANSWER: &str = "\n\nAssistant:";
 
 /// Returns the better answer, where it stands in a column of its own.
 pub fn chosen(columns: &Columns) -> Option<Line> {
-    columns.get("chosen").and_then(side)
+    columns.get("chosen").and_then(answer_of_side)
 }
 
 /// Returns the worse answer.
 pub fn rejected(columns: &Columns) -> Option<Line> {
-    REJECTED.iter().find_map(|name| columns.get(*name)).and_then(side)
+    REJECTED.iter().find_map(|name| columns.get(*name)).and_then(answer_of_side)
 }
 
 /// Returns whether the answer is good.
@@ -25,17 +25,17 @@ pub fn label(columns: &Columns) -> Option<bool> {
 }
 
 /// Reads one side of a pair: a text, a message, or a dialogue whose last message it is.
-fn side(value: &Value) -> Option<Line> {
+fn answer_of_side(value: &Value) -> Option<Line> {
     let text = match value {
         Value::String(text) => text.rsplit_once(LAST_ANSWER).map_or(text.as_str(), |(_, last)| last.trim()).to_owned(),
-        Value::Object(message) => words(message.get("content").or(message.get("value"))?)?,
-        Value::Array(messages) => return messages.last().filter(|last| last.is_object()).and_then(side),
+        Value::Object(message) => content_text(message.get("content").or(message.get("value"))?)?,
+        Value::Array(messages) => return messages.last().filter(|last| last.is_object()).and_then(answer_of_side),
         _ => return None,
     };
     Some(Line { message: Message::new(Role::Assistant, text), reasoning: None, is_trained: true })
 }
 
-fn words(content: &Value) -> Option<String> {
+fn content_text(content: &Value) -> Option<String> {
     match content {
         Value::String(text) => Some(text.clone()),
         Value::Array(parts) => {

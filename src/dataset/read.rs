@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::format::{Content, FORMATS, Format, LIST_COLUMNS, Mapped, SourceMessage};
+use super::format::{FORMATS, InputFormat, LIST_COLUMNS, MappedFormat, SourceContent, SourceMessage};
 use super::normalise::normalise;
 use super::notes::{Notes, Skip};
 use super::preference;
@@ -46,7 +46,7 @@ const MEDIA_COLUMNS: [&str; 5] = ["images", "image", "videos", "audios", "audio"
 #[derive(Clone, Debug, Default)]
 pub struct RowReader {
     /// The shape that every row has; `None` recognises each row on its own.
-    pub shape: Option<Shape>,
+    pub format: Option<ChosenFormat>,
     /// How oddities are met.
     pub rules: Rules,
     /// The answers that are replaced belong to the identity of what is read.
@@ -55,27 +55,27 @@ pub struct RowReader {
 
 /// A shape that was asked for.
 #[derive(Clone)]
-pub enum Shape {
+pub enum ChosenFormat {
     /// One that is known by name.
-    Named(&'static dyn Format),
+    Named(&'static dyn InputFormat),
     /// One that the person described.
-    Mapped(Mapped),
+    Mapped(MappedFormat),
 }
 
-impl std::fmt::Debug for Shape {
+impl std::fmt::Debug for ChosenFormat {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Shape::Named(format) => formatter.write_str(format.name()),
-            Shape::Mapped(mapped) => mapped.fmt(formatter),
+            ChosenFormat::Named(format) => formatter.write_str(format.name()),
+            ChosenFormat::Mapped(mapped) => mapped.fmt(formatter),
         }
     }
 }
 
-impl Shape {
-    fn format(&self) -> &dyn Format {
+impl ChosenFormat {
+    fn format(&self) -> &dyn InputFormat {
         match self {
-            Shape::Named(format) => *format,
-            Shape::Mapped(mapped) => mapped,
+            ChosenFormat::Named(format) => *format,
+            ChosenFormat::Mapped(mapped) => mapped,
         }
     }
 }
@@ -99,7 +99,7 @@ impl RowReader {
         } {
             Err(skip) => Reading::Skipped { id, format, skip },
             Ok((turns, notes)) => {
-                let columns = flattened(columns, false);
+                let columns = flatten_meta(columns, false);
                 let mut seed = Seed {
                     id: id.unwrap_or_default(),
                     turns,
@@ -123,15 +123,17 @@ impl RowReader {
             Err(error) => return Err(format!("not valid JSON: {error}")),
         };
         for name in LIST_COLUMNS.iter() {
-            unfold(&mut columns, name);
+            parse_list_column(&mut columns, name);
         }
-        let format: Option<&dyn Format> = match &self.shape {
-            Some(shape) => Some(shape.format()).filter(|format| format.matches(&columns)),
+        let format: Option<&dyn InputFormat> = match &self.format {
+            Some(chosen) => Some(chosen.format()).filter(|format| format.matches(&columns)),
             None => FORMATS.iter().copied().find(|format| format.matches(&columns)),
         };
-        let format = format.ok_or_else(|| match &self.shape {
-            Some(shape) => format!("the row has not the shape {shape:?}; its columns are {}", names(&columns)),
-            None => unknown_shape(&columns),
+        let format = format.ok_or_else(|| match &self.format {
+            Some(chosen) => {
+                format!("the row is not in the format {chosen:?}; its columns are {}", column_names(&columns))
+            }
+            None => unknown_format(&columns),
         })?;
         let messages = format.take(&mut columns)?;
         let id = ID_COLUMNS.iter().find_map(|name| columns.get(*name)).and_then(id_text);
@@ -162,9 +164,9 @@ impl SourceRow {
         let mut lines: Vec<Line> = Vec::new();
         for SourceMessage { role, content, fields, reasoning, is_trained } in self.messages {
             let text = match content {
-                Content::Text(text) => text,
-                Content::UnreadableCall => return Err(Skip::ToolUse),
-                Content::Media(_) => return Err(Skip::Multimodal),
+                SourceContent::Text(text) => text,
+                SourceContent::UnreadableCall => return Err(Skip::ToolUse),
+                SourceContent::Media(_) => return Err(Skip::Multimodal),
             };
             let role = match role {
                 SourceRole::System => Role::System,
@@ -183,7 +185,7 @@ impl SourceRow {
             let is_trained = role == Role::Assistant && is_trained.unwrap_or(answers);
             lines.push(Line { message: Message::with_fields(role, text, fields), reasoning, is_trained });
         }
-        let meta = flattened(self.columns, true);
+        let meta = flatten_meta(self.columns, true);
         if lines.last().is_some_and(|last| last.role() == Role::User) {
             lines.extend(preference::chosen(&meta));
         }
@@ -200,7 +202,7 @@ fn has_media(columns: &Columns) -> bool {
 }
 
 /// Parses a list that is written as text.
-fn unfold(columns: &mut Columns, name: &str) {
+fn parse_list_column(columns: &mut Columns, name: &str) {
     if let Some(Value::String(text)) = columns.get(name)
         && text.trim_start().starts_with('[')
         && let Ok(list @ Value::Array(_)) = serde_json::from_str(text)
@@ -211,7 +213,7 @@ fn unfold(columns: &mut Columns, name: &str) {
 
 /// Takes `id` away and puts the fields of a `meta` column, as this program writes it, beside the others. Its `turns` say
 /// what is known of the answers; they go where those are to be written anew.
-fn flattened(mut columns: Columns, keeps_answers: bool) -> Columns {
+fn flatten_meta(mut columns: Columns, keeps_answers: bool) -> Columns {
     columns.shift_remove("id");
     if let Some(Value::String(text)) = columns.get("meta")
         && let Ok(meta @ Value::Object(_)) = serde_json::from_str(text)
@@ -240,11 +242,11 @@ fn id_text(value: &Value) -> Option<String> {
     }
 }
 
-fn unknown_shape(columns: &Columns) -> String {
-    format!("no known format has the columns {}; --map names the list and its keys", names(columns))
+fn unknown_format(columns: &Columns) -> String {
+    format!("no known format has the columns {}; --map names the list and its keys", column_names(columns))
 }
 
-fn names(columns: &Columns) -> String {
+fn column_names(columns: &Columns) -> String {
     const NAMES_MAX: usize = 8;
     columns.keys().take(NAMES_MAX).map(String::as_str).collect::<Vec<_>>().join(", ")
 }
@@ -329,10 +331,10 @@ mod tests {
         fn no_row_makes_a_reader_panic(value in values(), cut in any::<prop::sample::Index>(), junk in prop::collection::vec(any::<u8>(), 0..80)) {
             let text = value.to_string();
             for format in FORMATS.iter().chain(ON_REQUEST) {
-                let _ = RowReader { shape: Some(Shape::Named(*format)), ..RowReader::default() }.read(text.as_bytes());
+                let _ = RowReader { format: Some(ChosenFormat::Named(*format)), ..RowReader::default() }.read(text.as_bytes());
             }
-            let mapped = Shape::Mapped("role=from,content=value".parse().unwrap());
-            let _ = RowReader { shape: Some(mapped), ..RowReader::default() }.read(text.as_bytes());
+            let mapped = ChosenFormat::Mapped("role=from,content=value".parse().unwrap());
+            let _ = RowReader { format: Some(mapped), ..RowReader::default() }.read(text.as_bytes());
             let _ = RowReader::default().read(text.as_bytes());
             let _ = RowReader::default().read(&text.as_bytes()[..cut.index(text.len() + 1)]);
             let _ = RowReader::default().read(&junk);

@@ -49,10 +49,10 @@ pub fn is_usable(message: &Value) -> bool {
 
 /// Orders replies: the lowest rank first, unranked ones last.
 pub fn by_rank(left: &Value, right: &Value) -> Ordering {
-    rank(left).total_cmp(&rank(right))
+    rank_of(left).total_cmp(&rank_of(right))
 }
 
-fn rank(message: &Value) -> f64 {
+fn rank_of(message: &Value) -> f64 {
     message["rank"].as_f64().unwrap_or(f64::INFINITY)
 }
 
@@ -60,7 +60,12 @@ fn rank(message: &Value) -> f64 {
 /// message nor a tree is written as it is; messages whose parent is missing too, so that they are named later.
 ///
 /// Memory: a few dozen bytes for each message of a flat file; the words stay in the file.
-pub fn arrange(path: &Path, mut rows: Box<dyn RowSource>, threads: Threads, out: &mut dyn Write) -> io::Result<u64> {
+pub fn arrange_threads(
+    path: &Path,
+    mut rows: Box<dyn RowSource>,
+    threads: Threads,
+    out: &mut dyn Write,
+) -> io::Result<u64> {
     let mut forest = Forest { file: File::open(path)?, messages: Vec::new(), by_id: HashMap::new() };
     while let Some(row) = rows.next()? {
         let Ok(row) = row else {
@@ -84,11 +89,11 @@ pub fn arrange(path: &Path, mut rows: Box<dyn RowSource>, threads: Threads, out:
 /// The messages of a flat file.
 struct Forest {
     file: File,
-    messages: Vec<Message>,
+    messages: Vec<FlatMessage>,
     by_id: HashMap<[u8; 16], u32>,
 }
 
-struct Message {
+struct FlatMessage {
     offset: u64,
     length: u32,
     /// The parent's id; `None` for a tree's first message.
@@ -100,12 +105,19 @@ struct Message {
 
 impl Forest {
     fn add(&mut self, columns: &Columns, offset: u64, length: usize) {
-        let id = |name: &str| columns.get(name).and_then(Value::as_str).map(short);
+        let id = |name: &str| columns.get(name).and_then(Value::as_str).map(short_id);
         let number = u32::try_from(self.messages.len()).unwrap_or(u32::MAX);
         let row = json!({"deleted": columns.get("deleted"), "review_result": columns.get("review_result")});
         let rank = columns.get("rank").and_then(Value::as_f64).unwrap_or(f64::INFINITY);
         let (length, parent) = (length as u32, id("parent_id"));
-        self.messages.push(Message { offset, length, parent, rank, is_usable: is_usable(&row), replies: Vec::new() });
+        self.messages.push(FlatMessage {
+            offset,
+            length,
+            parent,
+            rank,
+            is_usable: is_usable(&row),
+            replies: Vec::new(),
+        });
         self.by_id.extend(id("message_id").map(|id| (id, number)));
     }
 
@@ -133,7 +145,7 @@ impl Forest {
             let replies = |message: &usize| {
                 self.messages[*message].replies.iter().map(|reply| *reply as usize).collect::<Vec<_>>()
             };
-            walk(root, replies, |thread| {
+            for_each_thread(root, replies, |thread| {
                 let messages = thread.iter().map(|number| self.read(*number)).collect::<io::Result<Vec<_>>>()?;
                 let mut columns = Columns::new();
                 for name in ["message_tree_id", "tree_state", "lang"] {
@@ -155,7 +167,7 @@ impl Forest {
 }
 
 /// Ids are kept as the first half of their hash.
-fn short(id: &str) -> [u8; 16] {
+fn short_id(id: &str) -> [u8; 16] {
     let digest = crate::conversation::Message::new(crate::conversation::Role::User, id).digest().0;
     digest[..16].try_into().expect("a hash has 32 bytes")
 }
@@ -163,7 +175,7 @@ fn short(id: &str) -> [u8; 16] {
 fn write_all_threads(mut columns: Columns, out: &mut dyn Write) -> io::Result<()> {
     let root = columns.shift_remove("prompt").unwrap_or_default();
     let mut count = 0;
-    walk(
+    for_each_thread(
         &root,
         |message| usable_replies(message),
         |thread| {
@@ -182,7 +194,7 @@ fn usable_replies(message: &Value) -> Vec<&Value> {
 }
 
 /// Takes each way from `root` to a last message.
-fn walk<Node: Clone>(
+fn for_each_thread<Node: Clone>(
     root: Node,
     replies: impl Fn(&Node) -> Vec<Node>,
     mut take: impl FnMut(&[Node]) -> io::Result<()>,

@@ -12,7 +12,7 @@ use crate::conversation::{Vote, Winner};
 pub fn read_vote(row: &[u8], judge: &str) -> Result<Option<Vote>, String> {
     let row: Map<String, Value> =
         serde_json::from_slice(row).map_err(|error| format!("it is no JSON object: {error}"))?;
-    let text = |names: &[&str]| names.iter().find_map(|name| row.get(*name)).and_then(words);
+    let text = |names: &[&str]| names.iter().find_map(|name| row.get(*name)).and_then(cell_text);
     let need = |names: &[&str]| text(names).ok_or_else(|| format!("it has no `{}`", names.join("` or `")));
     let first = need(&["model_a", "model_1", "a", "system_a"])?;
     let second = need(&["model_b", "model_2", "b", "system_b"])?;
@@ -22,7 +22,7 @@ pub fn read_vote(row: &[u8], judge: &str) -> Result<Option<Vote>, String> {
     if text(&["winner"]).is_some_and(|said| NO_VERDICT.contains(&said.as_str())) {
         return Ok(None);
     }
-    let said = |name: &str| winner(&need(&[name])?, &first, &second);
+    let said = |name: &str| winner_named(&need(&[name])?, &first, &second);
     let winner = if row.contains_key("g1_winner") {
         let (one, other) = (said("g1_winner")?, said("g2_winner")?);
         if one == other { one } else { Winner::Inconsistent }
@@ -31,7 +31,7 @@ pub fn read_vote(row: &[u8], judge: &str) -> Result<Option<Vote>, String> {
     };
     let turn = match row.get("turn") {
         None | Some(Value::Null) => 1,
-        Some(turn) => words(turn).and_then(|turn| turn.parse().ok()).ok_or("its `turn` is no number")?,
+        Some(turn) => cell_text(turn).and_then(|turn| turn.parse().ok()).ok_or("its `turn` is no number")?,
     };
     Ok(Some(Vote {
         item: need(&["question_id", "item", "id"])?,
@@ -46,17 +46,17 @@ pub fn read_vote(row: &[u8], judge: &str) -> Result<Option<Vote>, String> {
 /// What `cohobate compare` writes in place of a winner where there is none.
 const NO_VERDICT: [&str; 5] = ["unparsed", "open", "model_a_missing", "model_b_missing", "both_missing"];
 
-fn words(value: &Value) -> Option<String> {
+fn cell_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
         Value::Number(number) => Some(number.to_string()),
         // FastChat's judges are a model and a prompt.
-        Value::Array(parts) => parts.first().and_then(words),
+        Value::Array(parts) => parts.first().and_then(cell_text),
         _ => None,
     }
 }
 
-fn winner(said: &str, first: &str, second: &str) -> Result<Winner, String> {
+fn winner_named(said: &str, first: &str, second: &str) -> Result<Winner, String> {
     let lower = said.to_lowercase();
     Ok(match lower.as_str() {
         // A system may be called `a`: names go first.

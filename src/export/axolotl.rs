@@ -1,13 +1,13 @@
 use serde_json::{Value, json};
 
-use super::column::{Leaf, id, messages, meta};
-use super::{Column, Format, Unfit, message, push_row, with_tools};
+use super::column::{FieldKind, id_column, messages_column, meta_column};
+use super::{Column, OutputFormat, Unfit, openai_message, push_row, with_tools};
 use crate::conversation::Record;
 
 /// axolotl's `type: chat_template` with `message_field_training: train`: every message says whether it is learned.
 pub struct Axolotl;
 
-impl Format for Axolotl {
+impl OutputFormat for Axolotl {
     fn name(&self) -> &'static str {
         "axolotl"
     }
@@ -15,9 +15,12 @@ impl Format for Axolotl {
     fn columns(&self) -> &'static [Column] {
         const {
             &[
-                id(),
-                messages("messages", &[("role", Leaf::Text), ("content", Leaf::Text), ("train", Leaf::Flag)]),
-                meta(),
+                id_column(),
+                messages_column(
+                    "messages",
+                    &[("role", FieldKind::Text), ("content", FieldKind::Text), ("train", FieldKind::Flag)],
+                ),
+                meta_column(),
             ]
         }
     }
@@ -28,7 +31,7 @@ impl Format for Axolotl {
             return Err(Unfit::NoAnswer);
         }
         let messages = record.lines.iter().map(|line| {
-            let mut message = message(line);
+            let mut message = openai_message(line);
             message["train"] = line.is_trained.into();
             message
         });

@@ -1,9 +1,9 @@
-use super::column::{Kind, Leaf};
-use super::{Column, Format};
+use super::column::{ColumnKind, FieldKind};
+use super::{Column, OutputFormat};
 
 /// Returns a dataset card in the hub's form: the licence, the columns and their types, how many rows and bytes of JSON, which files belong
 /// to which split (Hugging Face Hub, "Dataset cards"; `dataset_info` as `datasets` writes it).
-pub fn card(format: &dyn Format, rows: u64, bytes: u64, license: Option<&str>) -> String {
+pub fn dataset_card(format: &dyn OutputFormat, rows: u64, bytes: u64, license: Option<&str>) -> String {
     let size = match rows {
         0..1_000 => "n<1K",
         1_000..10_000 => "1K<n<10K",
@@ -18,8 +18,11 @@ pub fn card(format: &dyn Format, rows: u64, bytes: u64, license: Option<&str>) -
         None => "The licence is that of the source's words and of the model's answers: name it above.".to_owned(),
     };
     let license = license.unwrap_or("other");
-    let features: String = format.columns().iter().map(feature).collect();
-    let columns = format.columns().iter().map(|column| ["| `", column.name, "` | ", &holds(column), " |\n"].concat());
+    let features: String = format.columns().iter().map(feature_yaml).collect();
+    let columns = format
+        .columns()
+        .iter()
+        .map(|column| ["| `", column.name, "` | ", &column_description(column), " |\n"].concat());
     let columns: String = columns.collect();
     let (name, version) = (format.name(), env!("CARGO_PKG_VERSION"));
     format!(
@@ -30,17 +33,17 @@ pub fn card(format: &dyn Format, rows: u64, bytes: u64, license: Option<&str>) -
     )
 }
 
-fn feature(column: &Column) -> String {
+fn feature_yaml(column: &Column) -> String {
     let name = column.name;
     match column.kind {
-        Kind::Text | Kind::Json => format!("  - name: {name}\n    dtype: string\n"),
-        Kind::Flag => format!("  - name: {name}\n    dtype: bool\n"),
-        Kind::Messages(fields) => {
+        ColumnKind::Text | ColumnKind::Json => format!("  - name: {name}\n    dtype: string\n"),
+        ColumnKind::Flag => format!("  - name: {name}\n    dtype: bool\n"),
+        ColumnKind::Messages(fields) => {
             let fields = fields.iter().map(|(name, leaf)| {
                 let kind = match leaf {
-                    Leaf::Text => "string",
-                    Leaf::Flag => "bool",
-                    Leaf::Number => "int64",
+                    FieldKind::Text => "string",
+                    FieldKind::Flag => "bool",
+                    FieldKind::Number => "int64",
                 };
                 format!("    - name: {name}\n      dtype: {kind}\n")
             });
@@ -49,12 +52,12 @@ fn feature(column: &Column) -> String {
     }
 }
 
-fn holds(column: &Column) -> String {
+fn column_description(column: &Column) -> String {
     match column.kind {
-        Kind::Text => "text".to_owned(),
-        Kind::Flag => "true or false".to_owned(),
-        Kind::Json => "the source row's other columns and what is known of each answer, as JSON text".to_owned(),
-        Kind::Messages(fields) => {
+        ColumnKind::Text => "text".to_owned(),
+        ColumnKind::Flag => "true or false".to_owned(),
+        ColumnKind::Json => "the source row's other columns and what is known of each answer, as JSON text".to_owned(),
+        ColumnKind::Messages(fields) => {
             let names: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
             format!("a list of messages with {}", names.join(", "))
         }

@@ -4,12 +4,12 @@ pub struct Column {
     /// Its name.
     pub name: &'static str,
     /// What it holds.
-    pub kind: Kind,
+    pub kind: ColumnKind,
 }
 
 /// What a column holds.
 #[derive(Clone, Copy, Debug)]
-pub enum Kind {
+pub enum ColumnKind {
     /// Text.
     Text,
     /// True or false.
@@ -17,12 +17,12 @@ pub enum Kind {
     /// Anything, written as JSON: rows differ in it, a table's columns cannot.
     Json,
     /// A list of messages with these fields.
-    Messages(&'static [(&'static str, Leaf)]),
+    Messages(&'static [(&'static str, FieldKind)]),
 }
 
 /// What a field of a message holds.
 #[derive(Clone, Copy, Debug)]
-pub enum Leaf {
+pub enum FieldKind {
     /// Text.
     Text,
     /// True or false.
@@ -32,19 +32,19 @@ pub enum Leaf {
 }
 
 /// The fields that every message has.
-pub const PLAIN: &[(&str, Leaf)] = &[("role", Leaf::Text), ("content", Leaf::Text)];
+pub const PLAIN: &[(&str, FieldKind)] = &[("role", FieldKind::Text), ("content", FieldKind::Text)];
 /// With thoughts.
-pub const THINKING: &[(&str, Leaf)] =
-    &[("role", Leaf::Text), ("content", Leaf::Text), ("reasoning_content", Leaf::Text)];
+pub const THINKING: &[(&str, FieldKind)] =
+    &[("role", FieldKind::Text), ("content", FieldKind::Text), ("reasoning_content", FieldKind::Text)];
 
-pub const fn id() -> Column {
-    Column { name: "id", kind: Kind::Text }
+pub const fn id_column() -> Column {
+    Column { name: "id", kind: ColumnKind::Text }
 }
 
-pub const fn meta() -> Column {
-    Column { name: "meta", kind: Kind::Json }
+pub const fn meta_column() -> Column {
+    Column { name: "meta", kind: ColumnKind::Json }
 }
 
-pub const fn messages(name: &'static str, fields: &'static [(&'static str, Leaf)]) -> Column {
-    Column { name, kind: Kind::Messages(fields) }
+pub const fn messages_column(name: &'static str, fields: &'static [(&'static str, FieldKind)]) -> Column {
+    Column { name, kind: ColumnKind::Messages(fields) }
 }

@@ -7,21 +7,21 @@ const COMPRESSION_LEVEL: i32 = 3;
 
 /// A file that appears under its name whole and durable, or not at all.
 pub struct OutputFile {
-    target: Target,
+    target: Destination,
     encoder: Encoder,
 }
 
-enum Target {
+enum Destination {
     /// Written beside its final place under another name.
-    File { path: PathBuf, partial: Partial },
+    File { path: PathBuf, partial: PartialFile },
     /// Written where it is: standard output, a device, a named pipe.
     Stream { name: String },
 }
 
 /// A file that goes when it is dropped; once it is in its place, its name is gone already.
-struct Partial(PathBuf);
+struct PartialFile(PathBuf);
 
-impl Drop for Partial {
+impl Drop for PartialFile {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
     }
@@ -48,15 +48,15 @@ impl OutputFile {
     pub fn create(path: &str) -> Result<Self, OutputError> {
         let fault = |source| OutputError { path: path.to_owned(), source };
         let is_special = fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
-        let (target, sink): (Target, Box<dyn Write>) = if path == "-" {
-            (Target::Stream { name: "standard output".to_owned() }, Box::new(io::stdout()))
+        let (target, sink): (Destination, Box<dyn Write>) = if path == "-" {
+            (Destination::Stream { name: "standard output".to_owned() }, Box::new(io::stdout()))
         } else if is_special {
             let sink = File::options().write(true).open(path).map_err(fault)?;
-            (Target::Stream { name: path.to_owned() }, Box::new(sink))
+            (Destination::Stream { name: path.to_owned() }, Box::new(sink))
         } else {
             let partial = PathBuf::from(format!("{path}.{}.partial", std::process::id()));
             let file = File::create(&partial).map_err(fault)?;
-            (Target::File { path: PathBuf::from(path), partial: Partial(partial) }, Box::new(file))
+            (Destination::File { path: PathBuf::from(path), partial: PartialFile(partial) }, Box::new(file))
         };
         let sink = BufWriter::with_capacity(BUFFER_BYTES, sink);
         let extension = Path::new(path).extension().and_then(|extension| extension.to_str());
@@ -87,24 +87,24 @@ impl OutputFile {
             Encoder::Zstd(writer) => writer.finish(),
         };
         let placed = sink.and_then(|mut sink| sink.flush()).and_then(|()| match &target {
-            Target::Stream { .. } => Ok(()),
-            Target::File { path, partial } => place(&partial.0, path),
+            Destination::Stream { .. } => Ok(()),
+            Destination::File { path, partial } => place_file(&partial.0, path),
         });
         placed.map_err(|source| target.fault(source))
     }
 }
 
-impl Target {
+impl Destination {
     fn fault(&self, source: io::Error) -> OutputError {
         let path = match self {
-            Target::File { path, .. } => path.display().to_string(),
-            Target::Stream { name } => name.clone(),
+            Destination::File { path, .. } => path.display().to_string(),
+            Destination::Stream { name } => name.clone(),
         };
         OutputError { path, source }
     }
 }
 
-fn place(partial: &Path, path: &Path) -> io::Result<()> {
+fn place_file(partial: &Path, path: &Path) -> io::Result<()> {
     File::open(partial)?.sync_all()?;
     fs::rename(partial, path)?;
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
-use super::record::columns;
-use super::{message, push_row, with_tools};
+use super::record::source_columns;
+use super::{openai_message, push_row, with_tools};
 use crate::conversation::{Answer, Flaw, Grade, Lesson, Line, Pairing, Record, Remedy, Role, Seed};
 
 /// Returns a lesson as a row of fine-tuning: what the student was asked, and the correction, which alone is learned. A correction that
@@ -16,7 +16,7 @@ pub fn lesson_pair(seed: &Seed, lesson: &Lesson, history: &str) -> Option<Record
     let correction = lesson.correction.as_ref()?;
     let Pairing::Accepted(margin) = correction.pairing else { return None };
     let mut pair = with_answer(seed, lesson, history, &correction.answer);
-    pair.rejected = Some(line(&lesson.student));
+    pair.rejected = Some(answer_line(&lesson.student));
     pair.id = format!("{}#{}", seed.id, lesson.turn);
     pair.meta.insert("margin".to_owned(), margin.into());
     Some(pair)
@@ -44,13 +44,13 @@ pub fn critique_row(seed: &Seed, lesson: &Lesson, history: &str, out: &mut Vec<u
     let Some(grade) = &lesson.grade else { return false };
     let record = with_answer(seed, lesson, history, &lesson.student);
     let (last, prompt) = record.lines.split_last().expect("the answer was just put there");
-    let prompt: Vec<Value> = prompt.iter().map(message).collect();
+    let prompt: Vec<Value> = prompt.iter().map(openai_message).collect();
     let flaw = |flaw: &Flaw| json!({"quote": flaw.quote, "type": flaw.kind, "fix": flaw.fix});
     let row = json!({
         "id": format!("{}#{}", seed.id, lesson.turn),
         "prompt": prompt,
-        "completion": [message(last)],
-        "privileged_context": in_words(grade),
+        "completion": [openai_message(last)],
+        "privileged_context": grade_in_words(grade),
         "critique": {
             "score": grade.score, "errors": grade.flaws.iter().map(flaw).collect::<Vec<_>>(),
             "verdict": grade.verdict.name(),
@@ -70,13 +70,13 @@ pub fn hard_record(seed: &Seed, lessons: &[Lesson], history: &str) -> Option<Rec
     for (turn, lesson) in seed.turns.iter().zip(lessons).take(last) {
         lines.extend(turn.messages.iter().cloned().map(Line::context));
         let correction = lesson.correction.as_ref()?;
-        lines.push(line(&correction.answer));
+        lines.push(answer_line(&correction.answer));
     }
     // Nothing here is to be masked: it is what users say that the next round takes.
     for line in lines.iter_mut().filter(|line| line.role() == Role::Assistant) {
         line.is_trained = true;
     }
-    let mut meta = columns(seed);
+    let mut meta = source_columns(seed);
     let scores = |score: fn(&Lesson) -> Option<f64>| lessons[..last].iter().map(score).collect::<Vec<_>>();
     let tutor = json!({
         "history_policy": history, "hard_turns": hard, "student_scores": scores(Lesson::student_score),
@@ -88,14 +88,14 @@ pub fn hard_record(seed: &Seed, lessons: &[Lesson], history: &str) -> Option<Rec
 
 fn with_answer(seed: &Seed, lesson: &Lesson, history: &str, answer: &Answer) -> Record {
     let mut lines: Vec<Line> = lesson.prompt.iter().cloned().map(Line::context).collect();
-    lines.push(line(answer));
-    let mut meta = columns(seed);
-    meta.insert("tutor".to_owned(), told(lesson, history));
+    lines.push(answer_line(answer));
+    let mut meta = source_columns(seed);
+    meta.insert("tutor".to_owned(), lesson_facts(lesson, history));
     Record { id: seed.id.clone(), lines, meta, ..Record::default() }
 }
 
 /// Returns what rows say of how a lesson came about.
-fn told(lesson: &Lesson, history: &str) -> Value {
+fn lesson_facts(lesson: &Lesson, history: &str) -> Value {
     let origin: Vec<&str> = lesson.history.iter().map(|speaker| speaker.name()).collect();
     json!({
         "turn": lesson.turn,
@@ -110,12 +110,12 @@ fn told(lesson: &Lesson, history: &str) -> Value {
     })
 }
 
-fn line(answer: &Answer) -> Line {
+fn answer_line(answer: &Answer) -> Line {
     Line { message: answer.message.clone(), reasoning: answer.reasoning.clone(), is_trained: true }
 }
 
 /// Returns a grade as somebody would say it.
-fn in_words(grade: &Grade) -> String {
+fn grade_in_words(grade: &Grade) -> String {
     let mut lines = vec![format!("Score: {} of 10.", grade.score)];
     if grade.flaws.is_empty() {
         let is_good = grade.score >= Grade::GOOD_SCORE && grade.verdict == Remedy::Keep;

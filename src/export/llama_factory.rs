@@ -2,10 +2,10 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::column::{Kind, Leaf, id, messages, meta};
-use super::sharegpt::turn;
-use super::strict::alternating;
-use super::{Column, Format, Unfit, push_row};
+use super::column::{ColumnKind, FieldKind, id_column, messages_column, meta_column};
+use super::sharegpt::sharegpt_message;
+use super::strict::alternating_turns;
+use super::{Column, OutputFormat, Unfit, push_row};
 use crate::conversation::Record;
 
 /// LLaMA-Factory's `sharegpt` formatting: strict alternation from a human to a gpt, the system message in a column, and
@@ -13,7 +13,7 @@ use crate::conversation::Record;
 /// message (read in its converter at ff6d4d1).
 pub struct LlamaFactory;
 
-impl Format for LlamaFactory {
+impl OutputFormat for LlamaFactory {
     fn name(&self) -> &'static str {
         "llama-factory"
     }
@@ -21,11 +21,11 @@ impl Format for LlamaFactory {
     fn columns(&self) -> &'static [Column] {
         const {
             &[
-                id(),
-                messages("conversations", &[("from", Leaf::Text), ("value", Leaf::Text)]),
-                Column { name: "system", kind: Kind::Text },
-                Column { name: "tools", kind: Kind::Text },
-                meta(),
+                id_column(),
+                messages_column("conversations", &[("from", FieldKind::Text), ("value", FieldKind::Text)]),
+                Column { name: "system", kind: ColumnKind::Text },
+                Column { name: "tools", kind: ColumnKind::Text },
+                meta_column(),
             ]
         }
     }
@@ -35,9 +35,9 @@ impl Format for LlamaFactory {
             // The format has no word for it: the answer would be learned.
             return Err(Unfit::MaskedAnswer);
         }
-        let (system, turns) = alternating(record)?;
+        let (system, turns) = alternating_turns(record)?;
         let system = system.as_ref().map_or("", |system| system.content());
-        let conversations = turns.iter().map(turn).collect::<Result<Vec<Value>, _>>()?;
+        let conversations = turns.iter().map(sharegpt_message).collect::<Result<Vec<Value>, _>>()?;
         // Its reader takes every column that it is told of from every row; TRL's cannot read an empty text here.
         let tools = record.tools().map_or("[]".to_owned(), |tools| tools.to_string());
         let row = json!({

@@ -1,6 +1,6 @@
 //! Writing: finished conversations out as rows that train as they are.
 //!
-//! A format is one file here ([`Format`]) and one line in its list. Files appear whole or not at all
+//! A format is one file here ([`OutputFormat`]) and one line in its list. Files appear whole or not at all
 //! ([`OutputFile`]): a reader never sees half of one, and an interrupted run leaves the old one in place.
 
 mod axolotl;
@@ -23,11 +23,11 @@ mod table;
 mod trl;
 mod unfit;
 
-pub use column::{Column, Kind, Leaf};
+pub use column::{Column, ColumnKind, FieldKind};
 pub use file::{OutputError, OutputFile};
 pub use incomplete::{Incomplete, LeftOutKind, incomplete_row};
 pub use lesson::{critique_row, hard_record, lesson_labels, lesson_pair, lesson_record};
-pub use record::{pairs, record};
+pub use record::{dialogue_pairs, dialogue_record};
 pub use sink::{Sink, is_directory};
 pub use table::Table;
 pub use unfit::Unfit;
@@ -39,7 +39,7 @@ use serde_json::{Value, json};
 use crate::conversation::{Line, Record};
 
 /// A shape of output rows.
-pub trait Format: Send + Sync {
+pub trait OutputFormat: Send + Sync {
     /// The name that `--to` takes.
     fn name(&self) -> &'static str;
 
@@ -63,9 +63,9 @@ pub trait Format: Send + Sync {
 }
 
 /// Every format; the first is the default.
-pub const FORMATS: &[&dyn Format] = &[
-    &openai::OpenAi,
-    &sharegpt::ShareGpt,
+pub const FORMATS: &[&dyn OutputFormat] = &[
+    &openai::OpenAiOutput,
+    &sharegpt::ShareGptOutput,
     &llama_factory::LlamaFactory,
     &axolotl::Axolotl,
     &ms_swift::MsSwift,
@@ -76,16 +76,16 @@ pub const FORMATS: &[&dyn Format] = &[
 ];
 
 /// Returns the format with this name.
-pub fn named(name: &str) -> Option<&'static dyn Format> {
+pub fn output_format_named(name: &str) -> Option<&'static dyn OutputFormat> {
     FORMATS.iter().copied().find(|format| format.name() == name)
 }
 
-fn push(out: &mut Vec<u8>, value: &impl serde::Serialize) {
+fn push_json(out: &mut Vec<u8>, value: &impl serde::Serialize) {
     serde_json::to_writer(&mut *out, value).expect("JSON values can always be written to memory");
 }
 
 fn push_row(out: &mut Vec<u8>, row: &Value) {
-    push(out, row);
+    push_json(out, row);
     out.push(b'\n');
 }
 
@@ -98,7 +98,7 @@ fn with_tools(mut row: Value, record: &Record) -> Value {
 }
 
 /// Returns a message with `OpenAI`'s names.
-fn message(line: &Line) -> Value {
+fn openai_message(line: &Line) -> Value {
     let mut message = json!({"role": line.role().name(), "content": line.text()});
     for (name, value) in line.message.fields().into_iter().flatten() {
         message[name] = value.clone();
@@ -107,8 +107,8 @@ fn message(line: &Line) -> Value {
 }
 
 /// Returns a message with its thoughts, where it has any.
-fn thoughtful(line: &Line) -> Value {
-    let mut message = message(line);
+fn message_with_reasoning(line: &Line) -> Value {
+    let mut message = openai_message(line);
     if let Some(reasoning) = &line.reasoning {
         message["reasoning_content"] = reasoning.as_str().into();
     }

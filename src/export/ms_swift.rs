@@ -1,13 +1,13 @@
 use serde_json::{Value, json};
 
-use super::column::{Leaf, id, messages, meta};
-use super::{Column, Format, Unfit, message, push_row, with_tools};
+use super::column::{FieldKind, id_column, messages_column, meta_column};
+use super::{Column, OutputFormat, Unfit, openai_message, push_row, with_tools};
 use crate::conversation::{Record, Role};
 
 /// ms-swift's `messages` with `loss` on each of the assistant's.
 pub struct MsSwift;
 
-impl Format for MsSwift {
+impl OutputFormat for MsSwift {
     fn name(&self) -> &'static str {
         "ms-swift"
     }
@@ -15,9 +15,12 @@ impl Format for MsSwift {
     fn columns(&self) -> &'static [Column] {
         const {
             &[
-                id(),
-                messages("messages", &[("role", Leaf::Text), ("content", Leaf::Text), ("loss", Leaf::Flag)]),
-                meta(),
+                id_column(),
+                messages_column(
+                    "messages",
+                    &[("role", FieldKind::Text), ("content", FieldKind::Text), ("loss", FieldKind::Flag)],
+                ),
+                meta_column(),
             ]
         }
     }
@@ -27,7 +30,7 @@ impl Format for MsSwift {
             return Err(Unfit::NoAnswer);
         }
         let messages = record.lines.iter().map(|line| {
-            let mut message = message(line);
+            let mut message = openai_message(line);
             if line.role() == Role::Assistant {
                 message["loss"] = line.is_trained.into();
             }

@@ -1,20 +1,20 @@
-use super::column::{PLAIN, id, messages, meta};
-use super::{Column, Format, Unfit, push};
+use super::column::{PLAIN, id_column, messages_column, meta_column};
+use super::{Column, OutputFormat, Unfit, push_json};
 use crate::conversation::Record;
 
 /// `{"id", "messages": [{"role", "content"}], "meta"}`: what TRL, axolotl, torchtune and the others take.
 ///
 /// Beside `messages` there is never a `prompt`, `completion`, `text`, `chosen` or `rejected`: trainers choose by
 /// column names. Thoughts are left out: a template drops them from all turns but the last, a mask does not.
-pub struct OpenAi;
+pub struct OpenAiOutput;
 
-impl Format for OpenAi {
+impl OutputFormat for OpenAiOutput {
     fn name(&self) -> &'static str {
         "openai"
     }
 
     fn columns(&self) -> &'static [Column] {
-        const { &[id(), messages("messages", PLAIN), meta()] }
+        const { &[id_column(), messages_column("messages", PLAIN), meta_column()] }
     }
 
     fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {
@@ -23,7 +23,7 @@ impl Format for OpenAi {
             return Err(Unfit::MaskedAnswer);
         }
         out.extend_from_slice(b"{\"id\":");
-        push(out, &record.id);
+        push_json(out, &record.id);
         out.extend_from_slice(b",\"messages\":[");
         for (index, line) in record.lines.iter().enumerate() {
             if index > 0 {
@@ -35,10 +35,10 @@ impl Format for OpenAi {
         out.push(b']');
         if let Some(tools) = record.tools() {
             out.extend_from_slice(b",\"tools\":");
-            push(out, &tools);
+            push_json(out, &tools);
         }
         out.extend_from_slice(b",\"meta\":");
-        push(out, &record.meta);
+        push_json(out, &record.meta);
         out.extend_from_slice(b"}\n");
         Ok(())
     }

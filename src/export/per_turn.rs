@@ -1,14 +1,14 @@
 use serde_json::{Value, json};
 
-use super::column::{Leaf, id, messages, meta};
-use super::{Column, Format, Unfit, message, push_row, thoughtful, with_tools};
+use super::column::{FieldKind, id_column, messages_column, meta_column};
+use super::{Column, OutputFormat, Unfit, message_with_reasoning, openai_message, push_row, with_tools};
 use crate::conversation::{Record, Role};
 
 /// A row for each answer: everything up to it, and only it is learned, by whichever name the trainer has for that
 /// (`train`, `loss`, `weight`). Only the last answer has its thoughts, as templates of reasoning models render it.
 pub struct PerTurn;
 
-impl Format for PerTurn {
+impl OutputFormat for PerTurn {
     fn name(&self) -> &'static str {
         "per-turn"
     }
@@ -16,19 +16,19 @@ impl Format for PerTurn {
     fn columns(&self) -> &'static [Column] {
         const {
             &[
-                id(),
-                messages(
+                id_column(),
+                messages_column(
                     "messages",
                     &[
-                        ("role", Leaf::Text),
-                        ("content", Leaf::Text),
-                        ("reasoning_content", Leaf::Text),
-                        ("train", Leaf::Flag),
-                        ("loss", Leaf::Flag),
-                        ("weight", Leaf::Number),
+                        ("role", FieldKind::Text),
+                        ("content", FieldKind::Text),
+                        ("reasoning_content", FieldKind::Text),
+                        ("train", FieldKind::Flag),
+                        ("loss", FieldKind::Flag),
+                        ("weight", FieldKind::Number),
                     ],
                 ),
-                meta(),
+                meta_column(),
             ]
         }
     }
@@ -38,7 +38,7 @@ impl Format for PerTurn {
         let start = out.len();
         for (number, (last, _)) in (1..).zip(learned) {
             let messages = record.lines[..=last].iter().enumerate().map(|(at, line)| {
-                let mut message = if at == last { thoughtful(line) } else { message(line) };
+                let mut message = if at == last { message_with_reasoning(line) } else { openai_message(line) };
                 if line.role() == Role::Assistant {
                     message["train"] = (at == last).into();
                     message["loss"] = (at == last).into();

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
-use super::column::{Kind, PLAIN, THINKING, id, messages, meta};
-use super::{Column, Format, Unfit, message, push_row, thoughtful, with_tools};
+use super::column::{ColumnKind, PLAIN, THINKING, id_column, messages_column, meta_column};
+use super::{Column, OutputFormat, Unfit, message_with_reasoning, openai_message, push_row, with_tools};
 use crate::conversation::{Columns, Line, Record, Role};
 
 /// TRL's `{"prompt": [...], "chosen": [...], "rejected": [...]}`, each a list of messages: for records with a worse last
@@ -16,7 +16,7 @@ pub struct Kto;
 const SAID: [&str; 7] =
     ["chosen", "rejected", "chosen_messages", "rejected_messages", "rejected_response", "label", "kto_tag"];
 
-impl Format for Dpo {
+impl OutputFormat for Dpo {
     fn name(&self) -> &'static str {
         "dpo"
     }
@@ -26,7 +26,15 @@ impl Format for Dpo {
     }
 
     fn columns(&self) -> &'static [Column] {
-        const { &[id(), messages("prompt", PLAIN), messages("chosen", THINKING), messages("rejected", THINKING), meta()] }
+        const {
+            &[
+                id_column(),
+                messages_column("prompt", PLAIN),
+                messages_column("chosen", THINKING),
+                messages_column("rejected", THINKING),
+                meta_column(),
+            ]
+        }
     }
 
     fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {
@@ -36,15 +44,15 @@ impl Format for Dpo {
             return Err(Unfit::SameAnswers);
         }
         let row = json!({
-            "id": record.id, "prompt": prompt, "chosen": [thoughtful(chosen)],
-            "rejected": [thoughtful(rejected)], "meta": other_columns(record),
+            "id": record.id, "prompt": prompt, "chosen": [message_with_reasoning(chosen)],
+            "rejected": [message_with_reasoning(rejected)], "meta": other_columns(record),
         });
         push_row(out, &with_tools(row, record));
         Ok(())
     }
 }
 
-impl Format for Kto {
+impl OutputFormat for Kto {
     fn name(&self) -> &'static str {
         "kto"
     }
@@ -56,11 +64,11 @@ impl Format for Kto {
     fn columns(&self) -> &'static [Column] {
         const {
             &[
-                id(),
-                messages("prompt", PLAIN),
-                messages("completion", THINKING),
-                Column { name: "label", kind: Kind::Flag },
-                meta(),
+                id_column(),
+                messages_column("prompt", PLAIN),
+                messages_column("completion", THINKING),
+                Column { name: "label", kind: ColumnKind::Flag },
+                meta_column(),
             ]
         }
     }
@@ -68,7 +76,7 @@ impl Format for Kto {
     fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {
         let (prompt, last) = last_answer(record)?;
         let mut push = |line: &Line, label: bool, id: String| {
-            let completion = [thoughtful(line)];
+            let completion = [message_with_reasoning(line)];
             let row = json!({"id": id, "prompt": prompt, "completion": completion, "label": label, "meta": other_columns(record)});
             push_row(out, &with_tools(row, record));
         };
@@ -87,7 +95,7 @@ impl Format for Kto {
 fn last_answer(record: &Record) -> Result<(Vec<Value>, &Line), Unfit> {
     match record.lines.split_last() {
         Some((last, before)) if last.role() == Role::Assistant && !before.is_empty() => {
-            Ok((before.iter().map(message).collect(), last))
+            Ok((before.iter().map(openai_message).collect(), last))
         }
         _ => Err(Unfit::NoAnswer),
     }

@@ -6,23 +6,23 @@ use crate::conversation::{Answer, Dialogue, Finish, Line, Record, Rejected, Seed
 ///
 /// `meta` carries the source row's other columns and under `turns` what is known of each answer. A source column that is
 /// itself called `turns` goes under `source_turns`. `stopped` says where and why a conversation was cut.
-pub fn record(seed: &Seed, dialogue: &Dialogue, stopped: Option<&str>) -> Record {
+pub fn dialogue_record(seed: &Seed, dialogue: &Dialogue, stopped: Option<&str>) -> Record {
     let lines = dialogue.spoken.iter().map(|spoken| Line {
         message: spoken.message.clone(),
         reasoning: spoken.answer.as_ref().and_then(|answer| answer.reasoning.clone()),
         is_trained: spoken.answer.is_some(),
     });
-    let mut meta = meta(seed, dialogue);
+    let mut meta = dialogue_meta(seed, dialogue);
     meta.extend(stopped.map(|reason| ("stopped".to_owned(), reason.into())));
     Record { id: seed.id.clone(), lines: lines.collect(), meta, ..Record::default() }
 }
 
 /// Returns, for each attempt at a turn that was rejected where a later one was good, the dialogue up to the good answer with
 /// the rejected one as the worse. An attempt that is no whole answer, or the same words, makes none.
-pub fn pairs(seed: &Seed, dialogue: &Dialogue) -> Vec<Record> {
+pub fn dialogue_pairs(seed: &Seed, dialogue: &Dialogue) -> Vec<Record> {
     let answers = dialogue.spoken.iter().enumerate().filter(|(_, spoken)| spoken.answer.is_some());
     let ends: Vec<usize> = answers.map(|(at, _)| at + 1).collect();
-    let whole = record(seed, dialogue, None);
+    let whole = dialogue_record(seed, dialogue, None);
     let has_worse =
         |rejected: &&Rejected| rejected.answer.finish == Finish::Complete && !rejected.answer.text().trim().is_empty();
     // Of several good answers the worst alone is far enough from the best.
@@ -54,11 +54,11 @@ pub fn pairs(seed: &Seed, dialogue: &Dialogue) -> Vec<Record> {
     pairs.collect()
 }
 
-fn meta(seed: &Seed, dialogue: &Dialogue) -> Map<String, Value> {
-    let mut meta = columns(seed);
+fn dialogue_meta(seed: &Seed, dialogue: &Dialogue) -> Map<String, Value> {
+    let mut meta = source_columns(seed);
     let spoken = dialogue.spoken.iter().filter_map(|spoken| Some((spoken, spoken.answer.as_deref()?)));
     let turns = (0u32..).zip(spoken).map(|(number, (spoken, answer))| {
-        let mut turn = turn(answer);
+        let mut turn = answer_facts(answer);
         if !spoken.flags.is_empty() {
             turn["flags"] = spoken.flags.clone().into();
         }
@@ -77,7 +77,7 @@ fn meta(seed: &Seed, dialogue: &Dialogue) -> Map<String, Value> {
 }
 
 /// Returns the source row's other columns.
-pub(super) fn columns(seed: &Seed) -> Map<String, Value> {
+pub(super) fn source_columns(seed: &Seed) -> Map<String, Value> {
     let mut columns = seed.columns.clone();
     if let Some(turns) = columns.shift_remove("turns") {
         columns.insert("source_turns".to_owned(), turns);
@@ -85,7 +85,7 @@ pub(super) fn columns(seed: &Seed) -> Map<String, Value> {
     columns
 }
 
-fn turn(answer: &Answer) -> Value {
+fn answer_facts(answer: &Answer) -> Value {
     json!({
         "finish_reason": answer.finish.name(),
         "model": answer.model,

@@ -2,7 +2,7 @@
 pub use parquet_shards::Shards;
 
 #[cfg(not(feature = "parquet"))]
-pub use no_shards::Shards;
+pub use no_shards::NoShards as Shards;
 
 #[cfg(feature = "parquet")]
 mod parquet_shards {
@@ -19,9 +19,9 @@ mod parquet_shards {
     use parquet::file::properties::WriterProperties;
     use serde_json::Value;
 
-    use crate::export::card::card;
-    use crate::export::column::{Kind, Leaf};
-    use crate::export::{Format, OutputError};
+    use crate::export::card::dataset_card;
+    use crate::export::column::{ColumnKind, FieldKind};
+    use crate::export::{OutputError, OutputFormat};
 
     /// JSON bytes that make a shard; what they come to on disk is a fraction.
     const SHARD_BYTES: usize = 1 << 30;
@@ -34,8 +34,8 @@ mod parquet_shards {
     /// not at all. An old one is replaced only where it holds nothing else.
     pub struct Shards {
         path: PathBuf,
-        partial: Partial,
-        format: &'static dyn Format,
+        partial: PartialDirectory,
+        format: &'static dyn OutputFormat,
         schema: Arc<Schema>,
         batch: Vec<Value>,
         writer: Option<ArrowWriter<File>>,
@@ -48,9 +48,9 @@ mod parquet_shards {
     }
 
     /// A directory that goes when it is dropped.
-    struct Partial(PathBuf);
+    struct PartialDirectory(PathBuf);
 
-    impl Drop for Partial {
+    impl Drop for PartialDirectory {
         fn drop(&mut self) {
             let _ = fs::remove_dir_all(&self.0);
         }
@@ -58,7 +58,7 @@ mod parquet_shards {
 
     impl Shards {
         /// Begins a directory at `path`.
-        pub fn create(path: &Path, format: &'static dyn Format) -> Result<Self, OutputError> {
+        pub fn create(path: &Path, format: &'static dyn OutputFormat) -> Result<Self, OutputError> {
             let path = PathBuf::from(path.as_os_str().to_string_lossy().trim_end_matches('/'));
             let fault = |source| OutputError { path: path.display().to_string(), source };
             check_replaceable(&path).map_err(fault)?;
@@ -66,7 +66,7 @@ mod parquet_shards {
             fs::create_dir_all(partial.join("data")).map_err(fault)?;
             Ok(Self {
                 path,
-                partial: Partial(partial),
+                partial: PartialDirectory(partial),
                 format,
                 schema: Arc::new(schema(format)),
                 batch: Vec::new(),
@@ -84,7 +84,7 @@ mod parquet_shards {
             for line in rows.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
                 let mut row: Value = serde_json::from_slice(line).expect("formats write JSON");
                 for column in self.format.columns() {
-                    if matches!(column.kind, Kind::Json) {
+                    if matches!(column.kind, ColumnKind::Json) {
                         row[column.name] = row[column.name].to_string().into();
                     }
                 }
@@ -109,9 +109,9 @@ mod parquet_shards {
                 let name = format!("train-{index:05}-of-{:05}.parquet", self.shard_count);
                 fs::rename(data.join(shard_name(index)), data.join(name)).map_err(|error| fault(&data, error))?;
             }
-            let text = card(self.format, self.row_count, self.byte_count, self.license.as_deref());
+            let text = dataset_card(self.format, self.row_count, self.byte_count, self.license.as_deref());
             fs::write(self.partial.0.join("README.md"), text).map_err(|error| fault(&self.path, error))?;
-            place(&self.partial.0, &self.path).map_err(|error| fault(&self.path, error))
+            place_directory(&self.partial.0, &self.path).map_err(|error| fault(&self.path, error))
         }
 
         fn flush(&mut self) -> Result<(), OutputError> {
@@ -167,17 +167,17 @@ mod parquet_shards {
         format!("shard-{index:05}")
     }
 
-    fn schema(format: &dyn Format) -> Schema {
+    fn schema(format: &dyn OutputFormat) -> Schema {
         let fields = format.columns().iter().map(|column| {
             let kind = match column.kind {
-                Kind::Text | Kind::Json => DataType::Utf8,
-                Kind::Flag => DataType::Boolean,
-                Kind::Messages(fields) => {
+                ColumnKind::Text | ColumnKind::Json => DataType::Utf8,
+                ColumnKind::Flag => DataType::Boolean,
+                ColumnKind::Messages(fields) => {
                     let fields = fields.iter().map(|(name, leaf)| {
                         let kind = match leaf {
-                            Leaf::Text => DataType::Utf8,
-                            Leaf::Flag => DataType::Boolean,
-                            Leaf::Number => DataType::Int64,
+                            FieldKind::Text => DataType::Utf8,
+                            FieldKind::Flag => DataType::Boolean,
+                            FieldKind::Number => DataType::Int64,
                         };
                         Field::new(*name, kind, true)
                     });
@@ -215,7 +215,7 @@ mod parquet_shards {
     }
 
     /// Renames, the old directory out of the way first.
-    fn place(partial: &Path, path: &Path) -> io::Result<()> {
+    fn place_directory(partial: &Path, path: &Path) -> io::Result<()> {
         File::open(partial.join("README.md"))?.sync_all()?;
         File::open(partial.join("data"))?.sync_all()?;
         File::open(partial)?.sync_all()?;
@@ -238,16 +238,16 @@ mod no_shards {
     use std::io;
     use std::path::Path;
 
-    use crate::export::{Format, OutputError};
+    use crate::export::{OutputError, OutputFormat};
 
     /// What stands for shards where the program was built without them.
-    pub struct Shards {
+    pub struct NoShards {
         /// For the card.
         pub license: Option<String>,
     }
 
-    impl Shards {
-        pub fn create(path: &Path, _: &'static dyn Format) -> Result<Self, OutputError> {
+    impl NoShards {
+        pub fn create(path: &Path, _: &'static dyn OutputFormat) -> Result<Self, OutputError> {
             let source = io::Error::other("this program was built without the feature `parquet`");
             Err(OutputError { path: path.display().to_string(), source })
         }

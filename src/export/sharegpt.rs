@@ -1,19 +1,25 @@
 use serde_json::{Value, json};
 
-use super::column::{Leaf, id, messages, meta};
-use super::{Column, Format, Unfit, push_row};
+use super::column::{FieldKind, id_column, messages_column, meta_column};
+use super::{Column, OutputFormat, Unfit, push_row};
 use crate::conversation::{Line, Record, Role};
 
 /// `{"id", "conversations": [{"from": "human" | "gpt" | "system", "value"}], "meta"}`.
-pub struct ShareGpt;
+pub struct ShareGptOutput;
 
-impl Format for ShareGpt {
+impl OutputFormat for ShareGptOutput {
     fn name(&self) -> &'static str {
         "sharegpt"
     }
 
     fn columns(&self) -> &'static [Column] {
-        const { &[id(), messages("conversations", &[("from", Leaf::Text), ("value", Leaf::Text)]), meta()] }
+        const {
+            &[
+                id_column(),
+                messages_column("conversations", &[("from", FieldKind::Text), ("value", FieldKind::Text)]),
+                meta_column(),
+            ]
+        }
     }
 
     fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {
@@ -21,7 +27,7 @@ impl Format for ShareGpt {
             // The format has no word for it: the answer would be learned.
             return Err(Unfit::MaskedAnswer);
         }
-        let conversations = record.lines.iter().map(turn).collect::<Result<Vec<Value>, _>>()?;
+        let conversations = record.lines.iter().map(sharegpt_message).collect::<Result<Vec<Value>, _>>()?;
         let mut row = json!({"id": record.id, "conversations": conversations, "meta": record.meta});
         if let Some(tools) = record.tools() {
             row["tools"] = tools.to_string().into();
@@ -32,12 +38,12 @@ impl Format for ShareGpt {
 }
 
 /// Returns a message with `ShareGPT`'s names. Fails for a call with words beside it: there is one place for both.
-pub fn turn(line: &Line) -> Result<Value, Unfit> {
+pub fn sharegpt_message(line: &Line) -> Result<Value, Unfit> {
     let from = match line.role() {
         Role::System => "system",
         Role::User => "human",
         Role::Assistant => match line.message.fields().and_then(|fields| fields.get("tool_calls")) {
-            Some(calls) => return call(line, calls).ok_or(Unfit::CallWithWords),
+            Some(calls) => return sharegpt_call(line, calls).ok_or(Unfit::CallWithWords),
             None => "gpt",
         },
         Role::Tool => "observation",
@@ -45,7 +51,7 @@ pub fn turn(line: &Line) -> Result<Value, Unfit> {
     Ok(json!({"from": from, "value": line.text()}))
 }
 
-fn call(line: &Line, calls: &Value) -> Option<Value> {
+fn sharegpt_call(line: &Line, calls: &Value) -> Option<Value> {
     let calls = calls.as_array().filter(|_| line.text().is_empty())?.iter().map(|call| {
         let arguments = &call["function"]["arguments"];
         let parsed = arguments.as_str().and_then(|text| serde_json::from_str(text).ok());

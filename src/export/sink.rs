@@ -2,17 +2,17 @@ use std::path::Path;
 
 use super::file::{OutputError, OutputFile};
 use super::shards::Shards;
-use super::{Format, Unfit};
+use super::{OutputFormat, Unfit};
 use crate::conversation::Record;
 
 /// Where rows go: lines of JSON, or Parquet shards in a directory.
 pub struct Sink {
-    format: &'static dyn Format,
-    target: Target,
+    format: &'static dyn OutputFormat,
+    target: SinkFiles,
     rows: Vec<u8>,
 }
 
-enum Target {
+enum SinkFiles {
     Lines(Box<OutputFile>),
     Shards(Box<Shards>),
 }
@@ -24,11 +24,11 @@ pub fn is_directory(path: &str) -> bool {
 
 impl Sink {
     /// Begins to write `path`: a directory where it ends in `/`, else a file of lines.
-    pub fn create(path: &str, format: &'static dyn Format) -> Result<Self, OutputError> {
+    pub fn create(path: &str, format: &'static dyn OutputFormat) -> Result<Self, OutputError> {
         let target = if is_directory(path) {
-            Target::Shards(Box::new(Shards::create(Path::new(path), format)?))
+            SinkFiles::Shards(Box::new(Shards::create(Path::new(path), format)?))
         } else {
-            Target::Lines(Box::new(OutputFile::create(path)?))
+            SinkFiles::Lines(Box::new(OutputFile::create(path)?))
         };
         Ok(Self { format, target, rows: Vec::new() })
     }
@@ -36,7 +36,7 @@ impl Sink {
     /// Names the licence of what is written, for a card.
     #[must_use]
     pub fn licensed(mut self, license: Option<String>) -> Self {
-        if let Target::Shards(shards) = &mut self.target {
+        if let SinkFiles::Shards(shards) = &mut self.target {
             shards.license = license;
         }
         self
@@ -44,7 +44,7 @@ impl Sink {
 
     /// Writes the rows that a record makes; inside, how many those are, or why it does not fit.
     pub fn write(&mut self, record: &Record) -> Result<Result<u64, Unfit>, OutputError> {
-        if matches!(self.target, Target::Shards(_)) && record.uses_tools() {
+        if matches!(self.target, SinkFiles::Shards(_)) && record.uses_tools() {
             // Calls differ from row to row in what they hold; a table's columns cannot.
             return Ok(Err(Unfit::ToolsInTable));
         }
@@ -53,8 +53,8 @@ impl Sink {
             return Ok(Err(unfit));
         }
         match &mut self.target {
-            Target::Lines(file) => file.write(&self.rows)?,
-            Target::Shards(shards) => shards.write(&self.rows)?,
+            SinkFiles::Lines(file) => file.write(&self.rows)?,
+            SinkFiles::Shards(shards) => shards.write(&self.rows)?,
         }
         Ok(Ok(memchr::memchr_iter(b'\n', &self.rows).count() as u64))
     }
@@ -62,8 +62,8 @@ impl Sink {
     /// Puts everything in its place.
     pub fn finish(self) -> Result<(), OutputError> {
         match self.target {
-            Target::Lines(file) => file.finish(),
-            Target::Shards(shards) => shards.finish(),
+            SinkFiles::Lines(file) => file.finish(),
+            SinkFiles::Shards(shards) => shards.finish(),
         }
     }
 }

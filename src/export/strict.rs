@@ -8,7 +8,7 @@ use crate::conversation::{Line, Message, Record, Role};
 ///
 /// A system message further on is put before the user's next words, two users in a row are joined by an empty line, as
 /// are two assistants; a user at the end goes.
-pub fn alternating(record: &Record) -> Result<(Option<Arc<Message>>, Vec<Line>), Unfit> {
+pub fn alternating_turns(record: &Record) -> Result<(Option<Arc<Message>>, Vec<Line>), Unfit> {
     let mut lines = record.lines.as_slice();
     let mut system = None;
     if let Some((first, rest)) = lines.split_first()

@@ -5,7 +5,7 @@ use super::places::{check_output, check_writable};
 use super::rows::{RowCounts, each};
 use super::settings::{InputSettings, OutputSettings};
 use super::{Context, JobError};
-use crate::export::{Format, Kind};
+use crate::export::{ColumnKind, OutputFormat};
 
 /// The settings of `convert`.
 pub struct ConvertSettings {
@@ -49,9 +49,9 @@ pub fn convert(settings: &ConvertSettings, _context: &Context) -> Result<Convert
     Ok(ConvertReport { counts, reasoning_lost, listed: list.finish()?, kept_old })
 }
 
-fn holds_reasoning(format: &dyn Format) -> bool {
+fn holds_reasoning(format: &dyn OutputFormat) -> bool {
     format.columns().iter().any(|column| match column.kind {
-        Kind::Messages(fields) => fields.iter().any(|(name, _)| *name == "reasoning_content"),
+        ColumnKind::Messages(fields) => fields.iter().any(|(name, _)| *name == "reasoning_content"),
         _ => false,
     })
 }

@@ -1,6 +1,6 @@
 use std::io;
 
-use crate::dataset::{IndexError, InputError};
+use crate::dataset::{InputError, RowIndexError};
 use crate::export::OutputError;
 use crate::model::{HttpSetupError, ReferenceError};
 use crate::store::StoreError;
@@ -83,8 +83,8 @@ impl From<InputError> for JobError {
     }
 }
 
-impl From<IndexError> for JobError {
-    fn from(error: IndexError) -> Self {
+impl From<RowIndexError> for JobError {
+    fn from(error: RowIndexError) -> Self {
         let hint = "run the same command again when the input no longer changes; everything that was committed is kept";
         Self { hint: Some(hint.to_owned()), ..Self::unexpected(error.to_string()) }
     }

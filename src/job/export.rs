@@ -12,7 +12,7 @@ use super::settings::{InputSettings, OutputSettings};
 use super::stored::{answers_in, status_of};
 use super::{Context, JobError, models, open_store};
 use crate::conversation::{Dialogue, Outcome, Price, Role, Seed};
-use crate::export::{LeftOutKind, Unfit, pairs, record};
+use crate::export::{LeftOutKind, Unfit, dialogue_pairs, dialogue_record};
 use crate::quality::Boilerplate;
 use crate::recipe::{Progress, Recipe, Replay};
 use crate::report::QualityReport;
@@ -190,10 +190,10 @@ impl Exporter<'_> {
         output: &mut RowOutput<'_>,
     ) -> Result<RowResult, JobError> {
         if !self.output.format.wants_pairs() {
-            return output.write(&record(seed, dialogue, stopped));
+            return output.write(&dialogue_record(seed, dialogue, stopped));
         }
         let mut count = 0;
-        for pair in pairs(seed, dialogue) {
+        for pair in dialogue_pairs(seed, dialogue) {
             if let RowResult::Kept(rows) = output.write(&pair)? {
                 count += rows;
             }

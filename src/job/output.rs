@@ -6,7 +6,7 @@ use super::rows::RowResult;
 use super::settings::OutputSettings;
 use crate::conversation::Record;
 use crate::dataset;
-use crate::export::{Format, OutputError, OutputFile, Sink, is_directory};
+use crate::export::{OutputError, OutputFile, OutputFormat, Sink, is_directory};
 
 /// An output of rows while it is written.
 pub struct RowOutput<'a> {
@@ -17,7 +17,7 @@ pub struct RowOutput<'a> {
 impl<'a> RowOutput<'a> {
     /// Begins to write. The card of a directory of shards names the licence of `inputs` where the settings name none.
     pub fn create(settings: &'a OutputSettings, inputs: &[String]) -> Result<Self, JobError> {
-        let license = settings.license.clone().or_else(|| dataset::license(inputs));
+        let license = settings.license.clone().or_else(|| dataset::common_license(inputs));
         Ok(Self { sink: Sink::create(&settings.path, settings.format)?.licensed(license), settings })
     }
 
@@ -47,7 +47,7 @@ pub fn would_empty(path: &str, rows: u64) -> bool {
 }
 
 /// Writes the file that the format's trainer wants beside the output, if it wants one.
-fn write_companion(format: &dyn Format, output: &str) -> Result<(), OutputError> {
+fn write_companion(format: &dyn OutputFormat, output: &str) -> Result<(), OutputError> {
     let Some((path, content)) = companion(format, output)? else { return Ok(()) };
     let mut file = OutputFile::create(&path.display().to_string())?;
     file.write(format!("{content:#}\n").as_bytes())?;
@@ -55,7 +55,7 @@ fn write_companion(format: &dyn Format, output: &str) -> Result<(), OutputError>
 }
 
 /// Returns that file's place and content. What stands there already stays; only this output's entry is new.
-pub fn companion(format: &dyn Format, output: &str) -> Result<Option<(PathBuf, serde_json::Value)>, OutputError> {
+pub fn companion(format: &dyn OutputFormat, output: &str) -> Result<Option<(PathBuf, serde_json::Value)>, OutputError> {
     let is_special = std::fs::metadata(output).is_ok_and(|metadata| !metadata.is_file());
     if output == "-" || is_directory(output) || is_special {
         return Ok(None);

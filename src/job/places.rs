@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::JobError;
 use super::output::companion;
-use crate::dataset::expand;
-use crate::export::{FORMATS, Format, OutputFile, Sink, is_directory};
+use crate::dataset::input_files;
+use crate::export::{FORMATS, OutputFile, OutputFormat, Sink, is_directory};
 
 /// Makes a directory for outputs, and fails where nothing can be written into it, or where what is read would be written over: files
 /// whose names begin as ours do.
@@ -17,7 +17,7 @@ pub fn check_directory(directory: &str, read: &[&str], ours: &[&str]) -> Result<
     std::fs::create_dir_all(directory).map_err(fault)?;
     drop(OutputFile::create(&format!("{directory}/report.json"))?);
     let resolved = |path: &Path| path.canonicalize().ok();
-    let files = read.iter().flat_map(|name| expand(name).unwrap_or_default());
+    let files = read.iter().flat_map(|name| input_files(name).unwrap_or_default());
     for path in files {
         let path = Path::new(&path);
         let name = path.file_name().map_or("".into(), |name| name.to_string_lossy());
@@ -33,7 +33,7 @@ pub fn check_directory(directory: &str, read: &[&str], ours: &[&str]) -> Result<
 }
 
 /// Fails where the output cannot be written, before anything is paid.
-pub fn check_writable(path: &str, format: &dyn Format) -> Result<(), JobError> {
+pub fn check_writable(path: &str, format: &dyn OutputFormat) -> Result<(), JobError> {
     if path == "-" {
         return Ok(());
     }
@@ -61,7 +61,7 @@ pub fn check_output(path: &str, inputs: &[String]) -> Result<(), JobError> {
     let parent = output.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     for input in inputs {
         // What cannot be found is told when it is read.
-        let files = expand(input).unwrap_or_default();
+        let files = input_files(input).unwrap_or_default();
         let is_one =
             real(output).is_some_and(|output| files.iter().any(|file| real(Path::new(file)) == Some(output.clone())));
         if is_one {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::dataset::{Duplicates, RowReader, Threads};
-use crate::export::{self, Format};
+use crate::export::{self, OutputFormat};
 use crate::model::PaceLimits;
 use crate::worker::Deadline;
 
@@ -89,7 +89,7 @@ pub struct OutputSettings {
     /// output.
     pub path: String,
     /// The format of the rows. Default: `openai`.
-    pub format: &'static dyn Format,
+    pub format: &'static dyn OutputFormat,
     /// The licence in the card of a directory of shards. Default: that of the inputs' cards.
     pub license: Option<String>,
 }

@@ -6,7 +6,7 @@ use super::line_counts::LineCounts;
 use super::questions::DistillQuestions;
 use super::settings::{InputSettings, OutputSettings};
 use super::{Context, JobError, open_store};
-use crate::export::{Format, is_directory};
+use crate::export::{OutputFormat, is_directory};
 use crate::store::{self, Damage, Verification};
 
 /// The settings of `verify`.
@@ -29,7 +29,7 @@ pub struct VerifyOutput {
     /// The file.
     pub path: String,
     /// The format of its rows.
-    pub format: &'static dyn Format,
+    pub format: &'static dyn OutputFormat,
     /// Which conversations were written that are not complete.
     pub partial: PartialSettings,
 }

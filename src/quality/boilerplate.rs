@@ -23,15 +23,15 @@ impl Boilerplate {
         if words.len() < WORDS_MIN {
             return false;
         }
-        let questions = self.questions.entry(hash(&words)).or_default();
+        let questions = self.questions.entry(words_hash(&words)).or_default();
         if questions.len() <= QUESTIONS_MAX {
-            questions.insert(hash(&Words::of(user)));
+            questions.insert(words_hash(&Words::of(user)));
         }
         questions.len() > QUESTIONS_MAX
     }
 }
 
-fn hash(words: &Words) -> u64 {
+fn words_hash(words: &Words) -> u64 {
     words.ids.iter().fold(0, |hash: u64, id| (hash.rotate_left(7) ^ u64::from(*id)).wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 

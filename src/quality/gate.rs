@@ -1,31 +1,31 @@
 use std::fmt;
 
 use super::action::Action;
-use super::reply::Reply;
+use super::candidate::Candidate;
 use super::rules::{RULES, Rule};
 
 /// A choice of what each rule leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Profile {
+pub enum Strictness {
     /// Rejects what is certainly broken, flags what is doubtful.
     Standard,
     /// Rejects refusals, answers that name their maker, and open code blocks too.
     Strict,
 }
 
-impl Profile {
+impl Strictness {
     /// Returns the profile's name.
     pub fn name(self) -> &'static str {
         match self {
-            Profile::Standard => "standard",
-            Profile::Strict => "strict",
+            Strictness::Standard => "standard",
+            Strictness::Strict => "strict",
         }
     }
 }
 
 /// What the rules said of an answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Verdict {
+pub struct GateVerdict {
     /// The rule that rejected it; the rules after that one were not asked.
     pub rejected_by: Option<&'static str>,
     /// Rules that flagged it.
@@ -35,7 +35,7 @@ pub struct Verdict {
 /// Rules with what each leads to.
 #[derive(Clone)]
 pub struct Gate {
-    profile: Profile,
+    profile: Strictness,
     rules: Vec<Applied>,
     changes: String,
 }
@@ -69,10 +69,10 @@ fn rule_names() -> String {
 
 impl Gate {
     /// Makes a gate of a profile, changed by `changes`: `refusal=reject,loop_char=reject@8,length=off`.
-    pub fn new(profile: Profile, changes: &str) -> Result<Self, ParseGateError> {
+    pub fn new(profile: Strictness, changes: &str) -> Result<Self, ParseGateError> {
         let applied = |rule: &'static dyn Rule| Applied {
             rule,
-            action: if profile == Profile::Standard { rule.actions().0 } else { rule.actions().1 },
+            action: if profile == Strictness::Standard { rule.actions().0 } else { rule.actions().1 },
             threshold: rule.threshold().unwrap_or_default(),
         };
         let mut rules: Vec<Applied> = RULES.iter().map(|rule| applied(*rule)).collect();
@@ -106,10 +106,10 @@ impl Gate {
     }
 
     /// Judges an answer: the first rule that rejects ends it.
-    pub fn judge(&self, reply: &Reply<'_>) -> Verdict {
-        let mut verdict = Verdict::default();
+    pub fn judge(&self, candidate: &Candidate<'_>) -> GateVerdict {
+        let mut verdict = GateVerdict::default();
         for Applied { rule, action, threshold } in &self.rules {
-            if rule.hits(reply, *threshold) {
+            if rule.hits(candidate, *threshold) {
                 if *action == Action::Reject {
                     verdict.rejected_by = Some(rule.name());
                     break;
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_gate_is_a_profile_with_changes() {
-        let gate = Gate::new(Profile::Standard, "refusal=reject, loop_char=reject@8,length=off").unwrap();
+        let gate = Gate::new(Strictness::Standard, "refusal=reject, loop_char=reject@8,length=off").unwrap();
         assert_eq!(gate.to_string(), "standard refusal=reject,loop_char=reject@8,length=off");
         let said: Vec<_> = gate.rules().collect();
         assert!(
@@ -156,7 +156,7 @@ mod tests {
                 && said.contains(&("loop_char", Action::Reject, Some(8.0)))
         );
         assert!(!said.iter().any(|(name, ..)| *name == "length"));
-        let fault = |changes: &str| Gate::new(Profile::Strict, changes).unwrap_err().to_string();
+        let fault = |changes: &str| Gate::new(Strictness::Strict, changes).unwrap_err().to_string();
         assert!(fault("refusals=off").contains("there is no rule `refusals`; there are finish_length"));
         assert!(fault("refusal").contains("does not say") && fault("refusal=eat").contains("does not say"));
         assert!(fault("empty=reject@2").contains("no threshold") && fault("echo=reject@x").contains("does not say"));

@@ -7,25 +7,25 @@
 
 mod action;
 mod boilerplate;
+mod candidate;
 mod edit;
 mod gate;
 mod near_duplicate;
 mod orphan;
 mod record;
-mod reply;
 mod rules;
 mod text;
 mod user_turn;
 
 pub use action::Action;
 pub use boilerplate::Boilerplate;
+pub use candidate::Candidate;
 pub use edit::differs_by_more_than;
-pub use gate::{Gate, ParseGateError, Profile, Verdict};
+pub use gate::{Gate, GateVerdict, ParseGateError, Strictness};
 pub use near_duplicate::NearDuplicates;
-pub use orphan::{Orphan, orphan};
-pub use record::{Judged, judge_record};
-pub use reply::Reply;
+pub use orphan::{Orphan, find_orphan};
+pub use record::{JudgedTurn, judge_record};
 pub use rules::says_again;
 pub use rules::{RULES, Rule};
 pub use text::Words;
-pub use user_turn::{Before, is_thanks, user_turn_fault, user_words};
+pub use user_turn::{UserTurnContext, is_thanks, user_turn_fault, user_words};

@@ -61,8 +61,8 @@ static POINTERS: Phrases = Phrases::new(|| {
 /// Looks whether the user's next message refers to the answer that was replaced: it shares a run of words with that one
 /// which neither the user's earlier messages nor the new answer have, or it points at a part of an answer that has fewer than
 /// two.
-pub fn orphan(user: &str, earlier_users: &[&str], replaced: &str, answer: &str) -> Option<Orphan> {
-    let quoted = runs(user, replaced);
+pub fn find_orphan(user: &str, earlier_users: &[&str], replaced: &str, answer: &str) -> Option<Orphan> {
+    let quoted = common_runs(user, replaced);
     if !quoted.is_empty() {
         let known: HashSet<u64, Spread> =
             earlier_users.iter().chain([&answer]).flat_map(|text| all_runs(text)).collect();
@@ -74,7 +74,7 @@ pub fn orphan(user: &str, earlier_users: &[&str], replaced: &str, answer: &str) 
 }
 
 /// Returns the runs that two texts have in common.
-fn runs(left: &str, right: &str) -> Vec<u64> {
+fn common_runs(left: &str, right: &str) -> Vec<u64> {
     let there: HashSet<u64, Spread> = all_runs(right).into_iter().collect();
     all_runs(left).into_iter().filter(|run| there.contains(run)).collect()
 }
@@ -114,16 +114,16 @@ mod tests {
     #[test]
     fn a_quote_of_the_replaced_answer_is_an_orphan() {
         let replaced = "You should try the old harbor road first.";
-        let orphaned = |user: &str, answer: &str| orphan(user, &["How do I get there?"], replaced, answer);
+        let orphaned = |user: &str, answer: &str| find_orphan(user, &["How do I get there?"], replaced, answer);
         assert_eq!(orphaned("Where does the old harbor road begin?", "Take the bus."), Some(Orphan::Quote));
         assert_eq!(orphaned("Where does the old harbor road begin?", "Take the old harbor road."), None);
         assert_eq!(orphaned("Thanks a lot for that!", "Take the bus."), None);
         assert_eq!(
-            orphan("布洛芬缓释胶囊怎么吃？", &[], "建议服用布洛芬缓释胶囊。", "建议多休息。"),
+            find_orphan("布洛芬缓释胶囊怎么吃？", &[], "建议服用布洛芬缓释胶囊。", "建议多休息。"),
             Some(Orphan::Quote)
         );
         assert_eq!(
-            orphan("布洛芬缓释胶囊怎么吃？", &["布洛芬缓释胶囊好吗？"], "建议服用布洛芬缓释胶囊。", "多休息。"),
+            find_orphan("布洛芬缓释胶囊怎么吃？", &["布洛芬缓释胶囊好吗？"], "建议服用布洛芬缓释胶囊。", "多休息。"),
             None
         );
     }
@@ -131,8 +131,8 @@ mod tests {
     #[test]
     fn a_pointer_needs_something_to_point_at() {
         let replaced = "1. Rest.\n2. Drink.\n3. Sleep.";
-        assert_eq!(orphan("Explain your second point.", &[], replaced, "Just rest."), Some(Orphan::Pointer));
-        assert_eq!(orphan("Explain your second point.", &[], replaced, "- Rest.\n- Eat."), None);
-        assert_eq!(orphan("第二点是什么意思？", &[], "1、休息。\n2、喝水。", "请多休息。"), Some(Orphan::Pointer));
+        assert_eq!(find_orphan("Explain your second point.", &[], replaced, "Just rest."), Some(Orphan::Pointer));
+        assert_eq!(find_orphan("Explain your second point.", &[], replaced, "- Rest.\n- Eat."), None);
+        assert_eq!(find_orphan("第二点是什么意思？", &[], "1、休息。\n2、喝水。", "请多休息。"), Some(Orphan::Pointer));
     }
 }

@@ -270,7 +270,7 @@ fn is_orphan(seed: &Seed, turn: u32, answer: &Answer) -> bool {
     let Some(replaced) = &seed.turns[turn - 1].replaced else { return false };
     let earlier: Vec<&str> = seed.turns[..turn].iter().filter_map(Turn::last_user).collect();
     let user = seed.turns[turn].last_user();
-    user.is_some_and(|user| crate::quality::orphan(user, &earlier, replaced, answer.text()).is_some())
+    user.is_some_and(|user| crate::quality::find_orphan(user, &earlier, replaced, answer.text()).is_some())
 }
 
 fn with_last_user(turn: &Turn, text: &str) -> Vec<Arc<Message>> {

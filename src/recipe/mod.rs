@@ -31,7 +31,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::conversation::{Answer, Dialogue, Outcome, Question, Seed, Settings, Slot};
-use crate::quality::Verdict;
+use crate::quality::GateVerdict;
 
 /// One way of working on a conversation.
 ///
@@ -72,7 +72,7 @@ pub struct Answered {
 #[derive(Clone, Debug)]
 struct Seen {
     pub answer: Arc<Answer>,
-    pub verdict: OnceCell<Verdict>,
+    pub verdict: OnceCell<GateVerdict>,
     pub is_followed_by_orphan: OnceCell<bool>,
     /// What keeps it from being a user's message.
     pub user_fault: OnceCell<Option<&'static str>>,

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use crate::conversation::{Answer, Dialogue, Finish, Message, Role, Sampling, Target, Turn};
-use crate::quality::{Gate, Reply, Verdict};
+use crate::quality::{Candidate, Gate, GateVerdict};
 
 /// What becomes of a user's message that refers to an answer which was replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,23 +43,23 @@ const TEMPERATURE_MAX: f64 = 2.0;
 
 impl Screen {
     /// Judges an answer to `heard`, after what is in the dialogue.
-    pub fn judge(&self, answer: &Answer, heard: &[Arc<Message>], dialogue: &Dialogue, target: &Target) -> Verdict {
+    pub fn judge(&self, answer: &Answer, heard: &[Arc<Message>], dialogue: &Dialogue, target: &Target) -> GateVerdict {
         let by_finish = || Some(answer.finish.name()).filter(|_| answer.finish != Finish::Complete);
         let Some(gate) = self.gate.as_ref().filter(|_| is_the_models_own(answer.finish)) else {
-            return Verdict { rejected_by: by_finish(), ..Verdict::default() };
+            return GateVerdict { rejected_by: by_finish(), ..GateVerdict::default() };
         };
         let said = dialogue.spoken.iter().map(|spoken| &spoken.message).chain(heard);
         let of_role = |role: Role| said.clone().filter(move |message| message.role() == role);
         let user = of_role(Role::User).next_back().map_or("", |message| message.content());
-        let mut reply = Reply::new(user, answer.text());
-        reply.system = of_role(Role::System).next().map(|message| message.content());
-        reply.earlier =
+        let mut candidate = Candidate::new(user, answer.text());
+        candidate.system = of_role(Role::System).next().map(|message| message.content());
+        candidate.earlier =
             dialogue.spoken.iter().filter_map(|spoken| spoken.answer.as_deref().map(Answer::text)).collect();
-        reply.finish = Some(answer.finish);
-        reply.tokens = answer.usage.completion_tokens.zip(target.sampling().max_tokens.map(u64::from));
-        let verdict = gate.judge(&reply);
+        candidate.finish = Some(answer.finish);
+        candidate.tokens = answer.usage.completion_tokens.zip(target.sampling().max_tokens.map(u64::from));
+        let verdict = gate.judge(&candidate);
         // What is not whole never becomes context, whatever the rules say.
-        Verdict { rejected_by: verdict.rejected_by.or_else(by_finish), ..verdict }
+        GateVerdict { rejected_by: verdict.rejected_by.or_else(by_finish), ..verdict }
     }
 
     /// True where asking once more may help: not what the server's own filter has withheld.

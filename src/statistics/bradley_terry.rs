@@ -37,7 +37,7 @@ const PRIOR: f64 = 0.5;
 pub fn bradley_terry(systems: usize, conversations: &[Vec<Match>]) -> Option<Ranking> {
     let mut wins = vec![0.0; systems * systems];
     for matches in conversations {
-        add(&mut wins, systems, matches);
+        add_matches(&mut wins, systems, matches);
     }
     let met: Vec<f64> =
         (0..systems * systems).map(|at| wins[at] + wins[at % systems * systems + at / systems]).collect();
@@ -50,7 +50,7 @@ pub fn bradley_terry(systems: usize, conversations: &[Vec<Match>]) -> Option<Ran
         if needs_prior {
             wins.iter_mut().zip(&met).filter(|(_, met)| **met > 0.0).for_each(|(wins, _)| *wins += PRIOR);
         }
-        fit(&wins, systems, start)
+        fit_strengths(&wins, systems, start)
     };
     let strengths = fit(&wins, &vec![0.0; systems], is_separable);
     let mut random = Random::new(SEED);
@@ -58,7 +58,7 @@ pub fn bradley_terry(systems: usize, conversations: &[Vec<Match>]) -> Option<Ran
     for _ in 0..if conversations.len() > 1 { DRAWS } else { 0 } {
         let mut resampled = vec![0.0; systems * systems];
         for _ in 0..conversations.len() {
-            add(&mut resampled, systems, &conversations[random.below(conversations.len())]);
+            add_matches(&mut resampled, systems, &conversations[random.below(conversations.len())]);
         }
         let needs_prior = is_separable || !is_connected(&resampled, systems);
         let fitted = fit(&resampled, &strengths, needs_prior);
@@ -75,14 +75,14 @@ impl Ranking {
     }
 }
 
-fn add(wins: &mut [f64], systems: usize, matches: &[Match]) {
+fn add_matches(wins: &mut [f64], systems: usize, matches: &[Match]) {
     for Match { first, second, score } in matches {
         wins[first * systems + second] += score;
         wins[second * systems + first] += 1.0 - score;
     }
 }
 
-fn fit(wins: &[f64], systems: usize, start: &[f64]) -> Vec<f64> {
+fn fit_strengths(wins: &[f64], systems: usize, start: &[f64]) -> Vec<f64> {
     let mut strengths: Vec<f64> = start.iter().map(|strength| strength.exp()).collect();
     for _ in 0..ROUNDS_MAX {
         let mut change: f64 = 0.0;

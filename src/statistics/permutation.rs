@@ -15,7 +15,7 @@ pub fn sign_flip(differences: &[f64]) -> f64 {
     let reaches = |sum: f64| sum.abs() >= observed - 1e-9 * observed.max(1e-12);
     if differences.len() <= ALL_MAX {
         let patterns = 1u32 << differences.len();
-        let sum = |pattern: u32| signed(differences, |at| pattern >> at & 1 == 1);
+        let sum = |pattern: u32| signed_sum(differences, |at| pattern >> at & 1 == 1);
         return (0..patterns).filter(|pattern| reaches(sum(*pattern))).count() as f64 / f64::from(patterns);
     }
     let mut random = Random::new(SEED);
@@ -27,12 +27,12 @@ pub fn sign_flip(differences: &[f64]) -> f64 {
             }
             bits >> (at % 64) & 1 == 1
         };
-        reaches(signed(differences, flips))
+        reaches(signed_sum(differences, flips))
     });
     (as_extreme.count() + 1) as f64 / (PATTERNS + 1) as f64
 }
 
-fn signed(differences: &[f64], mut is_flipped: impl FnMut(usize) -> bool) -> f64 {
+fn signed_sum(differences: &[f64], mut is_flipped: impl FnMut(usize) -> bool) -> f64 {
     differences.iter().enumerate().map(|(at, difference)| if is_flipped(at) { -difference } else { *difference }).sum()
 }
 

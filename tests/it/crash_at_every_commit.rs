@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use cohobate::conversation::{Answer, ConversationKey, Fingerprint, Outcome, Sampling, Seed, Target};
 use cohobate::model::{Asking, Call, Model, PaceLimits, Simulated};
-use cohobate::quality::{Gate, Profile};
+use cohobate::quality::{Gate, Strictness};
 use cohobate::recipe::{
     BestOf, Cast, Compare, ComparedHistory, Distill, Evaluate, History, Judge, JudgedHistory, Progress, Prompt,
     Purpose, Ranker, Recipe, Replay, Scale, Scope, Simulate, System, Tutor,
@@ -42,7 +42,7 @@ fn recipes() -> Vec<(&'static str, Arc<dyn Recipe>)> {
 
 /// A threshold that some of the simulated teacher's answers are beyond, so that attempts are rejected.
 fn gate() -> Gate {
-    Gate::new(Profile::Standard, "loop_char=reject@1.7").unwrap()
+    Gate::new(Strictness::Standard, "loop_char=reject@1.7").unwrap()
 }
 
 fn tutor(history: History, purpose: Purpose) -> Arc<dyn Recipe> {

@@ -109,7 +109,7 @@ fn a_shape_may_be_named_or_described() {
     }
     let finished = place.run(&["distill", "in.jsonl", "--teacher", "simulated", "--format", "sharegpt"]);
     assert_eq!(finished.code, Some(3), "{}", finished.stderr);
-    assert!(finished.stderr.contains("has not the shape sharegpt"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("is not in the format sharegpt"), "{}", finished.stderr);
 }
 
 /// Distils a file and returns the messages of its first row.

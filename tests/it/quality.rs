@@ -5,7 +5,7 @@ use std::path::Path;
 
 use cohobate::conversation::{Record, Role};
 use cohobate::dataset::{Input, RowReader, Threads};
-use cohobate::quality::{Gate, Judged, Profile, Reply, judge_record};
+use cohobate::quality::{Candidate, Gate, JudgedTurn, Strictness, judge_record};
 use serde_json::Value;
 
 use crate::support::{Place, shared_data};
@@ -23,7 +23,7 @@ fn records(path: &Path) -> Vec<Record> {
 #[test]
 fn good_answers_pass_and_known_bad_ones_do_not() {
     let Some(data) = shared_data(".") else { return };
-    let gate = Gate::new(Profile::Standard, "").unwrap();
+    let gate = Gate::new(Strictness::Standard, "").unwrap();
     let mut good: Vec<(&str, Vec<Record>)> =
         ["cmtmedqa/CMtMedQA_test.json", "lmsys_like", "llama_factory/dpo_en_demo.json"]
             .map(|name| (name, files(&data.join(name)).iter().flat_map(|path| records(path)).collect()))
@@ -33,7 +33,7 @@ fn good_answers_pass_and_known_bad_ones_do_not() {
     let mut flags: BTreeMap<&str, u32> = BTreeMap::new();
     for (name, records) in &good {
         for record in records {
-            for Judged { verdict, .. } in judge_record(&gate, record) {
+            for JudgedTurn { verdict, .. } in judge_record(&gate, record) {
                 answers += 1;
                 verdict.flags.iter().for_each(|flag| *flags.entry(flag).or_default() += 1);
                 rejected.extend(verdict.rejected_by.map(|rule| format!("{name} {}: {rule}", record.id)));
@@ -55,7 +55,7 @@ fn good_answers_pass_and_known_bad_ones_do_not() {
 fn rejects_the_worse(gate: &Gate, pair: &Record) -> bool {
     let mut users = pair.lines.iter().filter(|line| line.role() == Role::User);
     let user = users.next_back().map_or("", |line| line.text());
-    pair.rejected.as_ref().is_some_and(|line| gate.judge(&Reply::new(user, line.text())).rejected_by.is_some())
+    pair.rejected.as_ref().is_some_and(|line| gate.judge(&Candidate::new(user, line.text())).rejected_by.is_some())
 }
 
 fn files(path: &Path) -> Vec<std::path::PathBuf> {

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use cohobate::conversation::{Answer, Dice, Finish, Lane, Line, Message, Question, Role, Sampling, Seed, Slot, Target};
-use cohobate::export::{critique_row, hard_record, lesson_labels, lesson_pair, lesson_record, named};
+use cohobate::export::{critique_row, hard_record, lesson_labels, lesson_pair, lesson_record, output_format_named};
 use cohobate::model::Simulated;
-use cohobate::quality::{Gate, Profile, Reply, differs_by_more_than};
+use cohobate::quality::{Candidate, Gate, Strictness, differs_by_more_than};
 use cohobate::recipe::{Cast, History, Judge, Progress, Prompt, Purpose, Replay, Scale, Tutor, Tutored};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -186,13 +186,13 @@ fn rows(seed: &Seed, tutored: &Tutored, history: &str) -> String {
             ("kto", lesson_labels(seed, lesson, history)),
         ] {
             for record in &records {
-                named(format).unwrap().write(record, &mut out).unwrap();
+                output_format_named(format).unwrap().write(record, &mut out).unwrap();
             }
         }
         critique_row(seed, lesson, history, &mut out);
     }
     if let Some(record) = hard_record(seed, &tutored.lessons, history) {
-        named("openai").unwrap().write(&record, &mut out).unwrap();
+        output_format_named("openai").unwrap().write(&record, &mut out).unwrap();
     }
     String::from_utf8(out).unwrap()
 }
@@ -212,7 +212,7 @@ proptest! {
         words in prop::collection::vec("[a-z]{4,9}( [a-z]{4,9}){0,6}\\?|[你好医生请问药]{4,12}？", 1..6),
         history in prop::sample::select(vec![History::Forced, History::Student, History::Mixed(0.5)]),
     ) {
-        let gate = Gate::new(Profile::Standard, "").unwrap();
+        let gate = Gate::new(Strictness::Standard, "").unwrap();
         let (recipe, seed, history) = (recipe(history, &gate), seed("x", &words), history.to_string());
         let Trial { tutored, asked, calls } = lead(&recipe, &seed);
         // Student, two grades of three attempts, two ways of three to correct, two verdicts with a repair.
@@ -238,7 +238,7 @@ proptest! {
                 let (last, before) = record.lines.split_last().unwrap();
                 prop_assert!(last.is_trained && before.iter().all(|line| !line.is_trained));
                 let said = |role| before.iter().filter(move |line| line.role() == role).map(Line::text);
-                let mut reply = Reply::new(said(Role::User).next_back().unwrap(), last.text());
+                let mut reply = Candidate::new(said(Role::User).next_back().unwrap(), last.text());
                 reply.earlier = said(Role::Assistant).collect();
                 prop_assert_eq!(gate.judge(&reply).rejected_by, None);
             }
@@ -253,7 +253,7 @@ proptest! {
 
 #[test]
 fn who_agrees_with_a_student_teaches_nothing_and_ends_nothing() {
-    let gate = Gate::new(Profile::Standard, "").unwrap();
+    let gate = Gate::new(Strictness::Standard, "").unwrap();
     let words = ["Is it so?", "And now?"].map(str::to_owned);
     let say = |student: &'static str, grade: &'static str, teacher: &'static str| {
         move |question: &Question| {
@@ -300,7 +300,7 @@ fn who_agrees_with_a_student_teaches_nothing_and_ends_nothing() {
 
 #[test]
 fn trials_come_to_every_end() {
-    let gate = Gate::new(Profile::Standard, "").unwrap();
+    let gate = Gate::new(Strictness::Standard, "").unwrap();
     let (mut ends, mut pairs, mut remedies) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for number in 0..400 {
         let words: Vec<String> = (0..4).map(|turn| format!("What of {number}, and of part {turn}?")).collect();

@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::{Format, SourceMessage, assistant, system, user};
+use super::{InputFormat, SourceMessage, assistant, system, user};
 use crate::conversation::Columns;
 
 /// `{"instruction", "input", "output"}` with an optional `history` of pairs, and the prompt alone under the names that
@@ -13,7 +13,7 @@ pub struct Alpaca;
 const PROMPTS: [&str; 6] = ["instruction", "instruct", "prompt", "query", "question", "problem"];
 const ANSWERS: [&str; 4] = ["output", "response", "answer", "solution"];
 
-impl Format for Alpaca {
+impl InputFormat for Alpaca {
     fn name(&self) -> &'static str {
         "alpaca"
     }

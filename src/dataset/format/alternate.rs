@@ -1,13 +1,13 @@
 use serde_json::Value;
 
-use super::{Format, SourceMessage, assistant, take_text, user};
+use super::{InputFormat, SourceMessage, assistant, take_text, user};
 use crate::conversation::Columns;
 
 /// `{"messages": [{"message"}]}` without roles, as `KdConv` has it: user and assistant by turns. Only when asked for,
 /// because nothing in the row says who begins.
 pub struct Alternate;
 
-impl Format for Alternate {
+impl InputFormat for Alternate {
     fn name(&self) -> &'static str {
         "alternate"
     }

@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::{Format, SourceMessage, assistant, is_list_of, system, take_text, user};
+use super::{InputFormat, SourceMessage, assistant, is_list_of, system, take_text, user};
 use crate::conversation::Columns;
 
 /// `{"conversation": [{"human", "assistant"}]}` or `[{"input", "output"}]`: one object for each exchange, as Firefly,
@@ -10,7 +10,7 @@ pub struct Exchanges;
 const COLUMNS: [&str; 2] = ["conversation", "conversations"];
 const KEYS: [[&str; 2]; 2] = [["human", "assistant"], ["input", "output"]];
 
-impl Format for Exchanges {
+impl InputFormat for Exchanges {
     fn name(&self) -> &'static str {
         "exchanges"
     }

@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::{Format, SourceMessage, assistant, user};
+use super::{InputFormat, SourceMessage, assistant, user};
 use crate::conversation::Columns;
 
 /// `{"chosen": "\n\nHuman: …\n\nAssistant: …", "rejected": …}`: the transcripts of Anthropic's hh-rlhf. The chosen one
@@ -10,7 +10,7 @@ pub struct HhRlhf;
 const HUMAN: &str = "\n\nHuman:";
 const ASSISTANT: &str = "\n\nAssistant:";
 
-impl Format for HhRlhf {
+impl InputFormat for HhRlhf {
     fn name(&self) -> &'static str {
         "hh-rlhf"
     }

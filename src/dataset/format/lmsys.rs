@@ -1,5 +1,5 @@
-use super::message::MessageShape;
-use super::{Format, SourceMessage, is_list_of};
+use super::message::MessageFormat;
+use super::{InputFormat, SourceMessage, is_list_of};
 use crate::conversation::Columns;
 
 /// `{"conversation": [{"role", "content"}]}`: LMSYS-Chat-1M, `WildChat`, distilabel.
@@ -8,7 +8,7 @@ pub struct Lmsys;
 /// distilabel's Magpie and some re-uploads use the plural.
 const COLUMNS: [&str; 2] = ["conversation", "conversations"];
 
-impl Format for Lmsys {
+impl InputFormat for Lmsys {
     fn name(&self) -> &'static str {
         "lmsys"
     }
@@ -19,7 +19,7 @@ impl Format for Lmsys {
 
     fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
         let column = COLUMNS.into_iter().find(|column| row.contains_key(*column)).unwrap_or("conversation");
-        MessageShape::COMMON.take_list(row, column)
+        MessageFormat::COMMON.take_list(row, column)
     }
 
     fn list_columns(&self) -> &'static [&'static str] {

@@ -3,14 +3,14 @@ use std::str::FromStr;
 
 use serde_json::Value;
 
-use super::message::MessageShape;
-use super::{Format, SourceMessage};
+use super::message::MessageFormat;
+use super::{InputFormat, SourceMessage};
 use crate::conversation::Columns;
 
 /// A shape that the person describes: which column holds the list, and under which names its items have role and
 /// content. `role=from,content=value` and, where the list is not the only one, `messages=dialog`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mapped {
+pub struct MappedFormat {
     messages: Option<String>,
     role: String,
     content: String,
@@ -21,7 +21,7 @@ pub struct Mapped {
 #[error("write role=NAME,content=NAME and, where the column is not clear, messages=NAME")]
 pub struct ParseMappingError;
 
-impl FromStr for Mapped {
+impl FromStr for MappedFormat {
     type Err = ParseMappingError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -36,7 +36,7 @@ impl FromStr for Mapped {
     }
 }
 
-impl Mapped {
+impl MappedFormat {
     fn column<'a>(&'a self, row: &'a Columns) -> Option<&'a str> {
         let fits = |value: &Value| match value {
             Value::Array(items) => items.first().is_none_or(|item| item.get(&self.role).is_some()),
@@ -49,7 +49,7 @@ impl Mapped {
     }
 }
 
-impl Format for Mapped {
+impl InputFormat for MappedFormat {
     fn name(&self) -> &'static str {
         "mapped"
     }
@@ -60,6 +60,6 @@ impl Format for Mapped {
 
     fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
         let column = self.column(row).unwrap_or_default().to_owned();
-        MessageShape { role: &self.role, content: &self.content, ..MessageShape::COMMON }.take_list(row, &column)
+        MessageFormat { role: &self.role, content: &self.content, ..MessageFormat::COMMON }.take_list(row, &column)
     }
 }

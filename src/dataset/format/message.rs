@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 
-use super::{Content, SourceMessage, tools};
+use super::{SourceContent, SourceMessage, tools};
 use crate::conversation::Columns;
 use crate::dataset::role::SourceRole;
 
 /// How a format writes its messages: the keys, and what it alone calls roles and parts.
 #[derive(Clone, Copy, Debug)]
-pub struct MessageShape<'a> {
+pub struct MessageFormat<'a> {
     /// The key of who speaks.
     pub role: &'a str,
     /// The key of the words.
@@ -16,12 +16,12 @@ pub struct MessageShape<'a> {
     /// Names of roles that are unknown to other formats.
     pub roles: &'a [(&'a str, SourceRole)],
     /// Types of content parts that are unknown to other formats.
-    pub parts: &'a [(&'a str, Part)],
+    pub parts: &'a [(&'a str, PartKind)],
 }
 
 /// What a content part is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum PartKind {
     /// Words.
     Text,
     /// A thought, which is no part of the answer.
@@ -37,9 +37,10 @@ const REASONING: [&str; 3] = ["reasoning_content", "reasoning", "thinking"];
 /// Keys that say whether a message is to be learned: axolotl's, ms-swift's, `OpenAI`'s, LLaMA-Factory's.
 const TRAINED: [&str; 4] = ["train", "loss", "weight", "loss_weight"];
 
-impl MessageShape<'_> {
+impl MessageFormat<'_> {
     /// `{"role", "content"}`, with the roles and parts that every format knows.
-    pub const COMMON: MessageShape<'static> = MessageShape { role: "role", content: "content", roles: &[], parts: &[] };
+    pub const COMMON: MessageFormat<'static> =
+        MessageFormat { role: "role", content: "content", roles: &[], parts: &[] };
 
     /// Takes a column's list of messages out of the row.
     pub fn take_list(&self, row: &mut Columns, column: &str) -> Result<Vec<SourceMessage>, String> {
@@ -60,18 +61,18 @@ impl MessageShape<'_> {
         let role = self.role_named(name).ok_or_else(|| format!("message {place} has the unknown role `{name}`"))?;
         let is_call = tools::is_call_role(name);
         let role = if is_call { SourceRole::Assistant } else { role };
-        let mut fields = tools::fields(&mut item, role);
+        let mut fields = tools::take_tool_fields(&mut item, role);
         let content = match item.get_mut(content_key).map(Value::take).unwrap_or_default() {
             Value::String(text) if is_call => match tools::written_calls(&text) {
                 Some(calls) => {
                     fields.insert("tool_calls".to_owned(), calls);
-                    Content::Text(String::new())
+                    SourceContent::Text(String::new())
                 }
-                None => Content::UnreadableCall,
+                None => SourceContent::UnreadableCall,
             },
-            _ if !tools::are_sound(&fields) => Content::UnreadableCall,
-            Value::String(text) => Content::Text(text),
-            Value::Null => Content::Text(String::new()),
+            _ if !tools::name_their_functions(&fields) => SourceContent::UnreadableCall,
+            Value::String(text) => SourceContent::Text(text),
+            Value::Null => SourceContent::Text(String::new()),
             Value::Array(parts) => self.read_parts(&parts).map_err(|reason| format!("message {place} {reason}"))?,
             _ => return Err(format!("message {place} has a `{content_key}` that is neither text nor a list of parts")),
         };
@@ -90,32 +91,32 @@ impl MessageShape<'_> {
     }
 
     /// Joins the text of content parts.
-    fn read_parts(&self, parts: &[Value]) -> Result<Content, String> {
+    fn read_parts(&self, parts: &[Value]) -> Result<SourceContent, String> {
         let mut text = String::new();
         let mut has_media = false;
         for part in parts {
             match self.part_named(part["type"].as_str().unwrap_or("text")) {
-                Part::Text => {
+                PartKind::Text => {
                     let words = ["text", "value", "content"].iter().find_map(|name| part[*name].as_str());
                     let words = words.or(part.as_str());
                     text.push_str(words.ok_or_else(|| "has a text part without text".to_owned())?);
                 }
-                Part::Thought => {}
-                Part::Call => return Ok(Content::UnreadableCall),
-                Part::Media => has_media = true,
+                PartKind::Thought => {}
+                PartKind::Call => return Ok(SourceContent::UnreadableCall),
+                PartKind::Media => has_media = true,
             }
         }
-        Ok(if has_media { Content::Media(text) } else { Content::Text(text) })
+        Ok(if has_media { SourceContent::Media(text) } else { SourceContent::Text(text) })
     }
 
     /// Anything that is not known to be something else is media.
-    fn part_named(&self, kind: &str) -> Part {
+    fn part_named(&self, kind: &str) -> PartKind {
         let own = self.parts.iter().find(|(own, _)| *own == kind).map(|(_, part)| *part);
         own.unwrap_or(match kind {
-            "text" | "input_text" | "output_text" => Part::Text,
-            "reasoning" | "thinking" => Part::Thought,
-            "tool_call" | "tool_use" | "tool_result" => Part::Call,
-            _ => Part::Media,
+            "text" | "input_text" | "output_text" => PartKind::Text,
+            "reasoning" | "thinking" => PartKind::Thought,
+            "tool_call" | "tool_use" | "tool_result" => PartKind::Call,
+            _ => PartKind::Media,
         })
     }
 }

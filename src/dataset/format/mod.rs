@@ -18,7 +18,7 @@ mod tools;
 mod turns;
 mod ultrachat;
 
-pub use mapped::{Mapped, ParseMappingError};
+pub use mapped::{MappedFormat, ParseMappingError};
 
 use std::sync::LazyLock;
 
@@ -28,7 +28,7 @@ use super::role::SourceRole;
 use crate::conversation::Columns;
 
 /// A shape of rows.
-pub trait Format: Sync {
+pub trait InputFormat: Sync {
     /// The format's name.
     fn name(&self) -> &'static str;
 
@@ -47,9 +47,9 @@ pub trait Format: Sync {
 }
 
 /// Every format that is recognised by itself, the first match wins.
-pub const FORMATS: &[&dyn Format] = &[
-    &openai::OpenAi,
-    &sharegpt::ShareGpt,
+pub const FORMATS: &[&dyn InputFormat] = &[
+    &openai::OpenAiInput,
+    &sharegpt::ShareGptInput,
     &lmsys::Lmsys,
     &exchanges::Exchanges,
     &mtbench101::MtBench101,
@@ -63,7 +63,7 @@ pub const FORMATS: &[&dyn Format] = &[
 ];
 
 /// Formats that only `--format` chooses, because their signs are too weak.
-pub const ON_REQUEST: &[&dyn Format] = &[&templated::Templated, &alternate::Alternate];
+pub const ON_REQUEST: &[&dyn InputFormat] = &[&templated::Templated, &alternate::Alternate];
 
 /// The columns that any format declares as lists which may be written as text.
 pub static LIST_COLUMNS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
@@ -75,7 +75,7 @@ pub static LIST_COLUMNS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
 });
 
 /// Returns the format with this name.
-pub fn named(name: &str) -> Option<&'static dyn Format> {
+pub fn input_format_named(name: &str) -> Option<&'static dyn InputFormat> {
     FORMATS.iter().chain(ON_REQUEST).copied().find(|format| format.name() == name)
 }
 
@@ -85,7 +85,7 @@ pub struct SourceMessage {
     /// Who speaks.
     pub role: SourceRole,
     /// The words.
-    pub content: Content,
+    pub content: SourceContent,
     /// Calls to tools beside them, or which call they are the result of, in `OpenAI`'s fields.
     pub fields: Columns,
     /// The chain of thought beside them.
@@ -97,12 +97,12 @@ pub struct SourceMessage {
 impl SourceMessage {
     /// A message of words.
     pub fn text(role: SourceRole, text: String) -> Self {
-        Self { role, content: Content::Text(text), fields: Columns::new(), reasoning: None, is_trained: None }
+        Self { role, content: SourceContent::Text(text), fields: Columns::new(), reasoning: None, is_trained: None }
     }
 
     /// True for a call to tools and for what came of one.
     pub fn is_tool_use(&self) -> bool {
-        self.role == SourceRole::Tool || !self.fields.is_empty() || self.content == Content::UnreadableCall
+        self.role == SourceRole::Tool || !self.fields.is_empty() || self.content == SourceContent::UnreadableCall
     }
 }
 
@@ -129,7 +129,7 @@ fn take_text(item: &mut Value, key: &str) -> Result<Option<String>, String> {
 
 /// A message's words, or why there are none to use.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Content {
+pub enum SourceContent {
     /// Text.
     Text(String),
     /// A call to a tool that cannot be said again.

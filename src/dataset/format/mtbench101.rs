@@ -1,12 +1,12 @@
 use serde_json::Value;
 
-use super::{Format, SourceMessage, assistant, is_list_of, take_text, user};
+use super::{InputFormat, SourceMessage, assistant, is_list_of, take_text, user};
 use crate::conversation::Columns;
 
 /// `{"history": [{"user", "bot"}]}`, as MT-Bench-101 has it; the last `bot` may be null.
 pub struct MtBench101;
 
-impl Format for MtBench101 {
+impl InputFormat for MtBench101 {
     fn name(&self) -> &'static str {
         "mtbench101"
     }

@@ -1,12 +1,12 @@
-use super::message::MessageShape;
-use super::{Format, SourceMessage, is_list_of};
+use super::message::MessageFormat;
+use super::{InputFormat, SourceMessage, is_list_of};
 use crate::conversation::Columns;
 
 /// `{"CONVERSATION": [{"role", "content"}], "AXIS", "TARGET_QUESTION", "PASS_CRITERIA"}`: `MultiChallenge`'s dialogues,
 /// which end with the user.
 pub struct MultiChallenge;
 
-impl Format for MultiChallenge {
+impl InputFormat for MultiChallenge {
     fn name(&self) -> &'static str {
         "multichallenge"
     }
@@ -16,6 +16,6 @@ impl Format for MultiChallenge {
     }
 
     fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
-        MessageShape::COMMON.take_list(row, "CONVERSATION")
+        MessageFormat::COMMON.take_list(row, "CONVERSATION")
     }
 }

@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::{Format, SourceMessage, assistant, user};
+use super::{InputFormat, SourceMessage, assistant, user};
 use crate::conversation::Columns;
 use crate::dataset::threads::{DEPTH_MAX, by_rank, is_usable};
 
@@ -10,7 +10,7 @@ use crate::dataset::threads::{DEPTH_MAX, by_rank, is_usable};
 /// rejected ones never. Flat files, and all threads of a tree, are written as such trees first (`threads.rs`).
 pub struct OasstTree;
 
-impl Format for OasstTree {
+impl InputFormat for OasstTree {
     fn name(&self) -> &'static str {
         "oasst"
     }

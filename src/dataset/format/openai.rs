@@ -1,13 +1,13 @@
 use serde_json::Value;
 
-use super::message::MessageShape;
-use super::{Format, SourceMessage};
+use super::message::MessageFormat;
+use super::{InputFormat, SourceMessage};
 use crate::conversation::Columns;
 
 /// `{"messages": [{"role", "content"}]}`, as `OpenAI`'s fine-tuning files have it.
-pub struct OpenAi;
+pub struct OpenAiInput;
 
-impl Format for OpenAi {
+impl InputFormat for OpenAiInput {
     fn name(&self) -> &'static str {
         "openai"
     }
@@ -20,7 +20,7 @@ impl Format for OpenAi {
     }
 
     fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
-        MessageShape::COMMON.take_list(row, "messages")
+        MessageFormat::COMMON.take_list(row, "messages")
     }
 
     fn list_columns(&self) -> &'static [&'static str] {

@@ -1,7 +1,7 @@
 use serde_json::Value;
 
-use super::message::MessageShape;
-use super::{Format, SourceMessage, is_list_of};
+use super::message::MessageFormat;
+use super::{InputFormat, SourceMessage, is_list_of};
 use crate::conversation::Columns;
 
 /// Pairs whose dialogue is a list: TRL's `{"prompt": [...], "chosen" | "completion": [...]}`, and LLaMA-Factory's
@@ -10,7 +10,7 @@ pub struct Preference;
 
 const BETTER: [&str; 2] = ["chosen", "completion"];
 
-impl Format for Preference {
+impl InputFormat for Preference {
     fn name(&self) -> &'static str {
         "preference"
     }
@@ -21,9 +21,9 @@ impl Format for Preference {
 
     fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
         if row.contains_key("chosen_messages") {
-            return MessageShape::COMMON.take_list(row, "chosen_messages");
+            return MessageFormat::COMMON.take_list(row, "chosen_messages");
         }
-        let mut messages = MessageShape::COMMON.take_list(row, "prompt")?;
+        let mut messages = MessageFormat::COMMON.take_list(row, "prompt")?;
         let better = BETTER.into_iter().find(|name| matches!(row.get(*name), Some(Value::Array(_) | Value::Object(_))));
         let items = match better.and_then(|name| row.shift_remove(name)) {
             Some(Value::Array(items)) => items,
@@ -31,7 +31,7 @@ impl Format for Preference {
             None => Vec::new(),
         };
         for item in items {
-            messages.push(MessageShape::COMMON.read(messages.len(), item)?);
+            messages.push(MessageFormat::COMMON.read(messages.len(), item)?);
         }
         Ok(messages)
     }

@@ -1,18 +1,18 @@
 use serde_json::Value;
 
-use super::message::MessageShape;
-use super::{Format, SourceMessage, is_list_of};
+use super::message::MessageFormat;
+use super::{InputFormat, SourceMessage, is_list_of};
 use crate::conversation::Columns;
 use crate::dataset::role::SourceRole;
 
 /// `{"conversations": [{"from", "value"}]}`, optionally with a `system` column.
-pub struct ShareGpt;
+pub struct ShareGptInput;
 
 /// The list's column; both spellings are common.
 const COLUMNS: [&str; 2] = ["conversations", "conversation"];
-const SHAPE: MessageShape<'_> = MessageShape { role: "from", content: "value", ..MessageShape::COMMON };
+const SHAPE: MessageFormat<'_> = MessageFormat { role: "from", content: "value", ..MessageFormat::COMMON };
 
-impl Format for ShareGpt {
+impl InputFormat for ShareGptInput {
     fn name(&self) -> &'static str {
         "sharegpt"
     }

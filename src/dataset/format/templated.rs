@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::{Format, SourceMessage};
+use super::{InputFormat, SourceMessage};
 use crate::conversation::Columns;
 use crate::dataset::role::SourceRole;
 
@@ -22,7 +22,7 @@ const MARKERS: [(&str, SourceRole); 9] = [
 ];
 const ENDS: [&str; 2] = ["<|im_end|>", "<|endoftext|>"];
 
-impl Format for Templated {
+impl InputFormat for Templated {
     fn name(&self) -> &'static str {
         "templated"
     }

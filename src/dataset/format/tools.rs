@@ -11,13 +11,13 @@ pub fn is_call_role(name: &str) -> bool {
 }
 
 /// Takes the fields that speak of tools out of a message.
-pub fn fields(item: &mut Value, role: SourceRole) -> Columns {
+pub fn take_tool_fields(item: &mut Value, role: SourceRole) -> Columns {
     let mut fields = Columns::new();
     let mut take = |name: &str| item.get_mut(name).map(Value::take).filter(|value| !value.is_null());
     match role {
         SourceRole::Assistant => {
             let calls = take("tool_calls").filter(|calls| calls.as_array().is_some_and(|calls| !calls.is_empty()));
-            let calls = calls.or_else(|| take("function_call").map(|call| json!([call_of(&call)])));
+            let calls = calls.or_else(|| take("function_call").map(|call| json!([openai_call(&call)])));
             fields.extend(calls.map(|calls| ("tool_calls".to_owned(), calls)));
         }
         SourceRole::Tool => {
@@ -29,7 +29,7 @@ pub fn fields(item: &mut Value, role: SourceRole) -> Columns {
 }
 
 /// True where every call names its function.
-pub fn are_sound(fields: &Columns) -> bool {
+pub fn name_their_functions(fields: &Columns) -> bool {
     let calls = fields.get("tool_calls").and_then(Value::as_array);
     calls.is_none_or(|calls| calls.iter().all(|call| call["function"]["name"].is_string()))
 }
@@ -42,11 +42,11 @@ pub fn written_calls(text: &str) -> Option<Value> {
         call => std::slice::from_ref(call),
     };
     let are_calls = !calls.is_empty() && calls.iter().all(|call| call["name"].is_string());
-    are_calls.then(|| calls.iter().map(call_of).collect())
+    are_calls.then(|| calls.iter().map(openai_call).collect())
 }
 
 /// Arguments are text in requests, whatever the row has.
-fn call_of(call: &Value) -> Value {
+fn openai_call(call: &Value) -> Value {
     let arguments = match &call["arguments"] {
         Value::String(text) => text.clone(),
         Value::Null => "{}".to_owned(),

@@ -1,13 +1,13 @@
 use serde_json::Value;
 
-use super::{Format, SourceMessage};
+use super::{InputFormat, SourceMessage};
 use crate::conversation::Columns;
 use crate::dataset::role::SourceRole;
 
 /// `{"turns": ["…", "…"]}`: the user's side alone, as in MT-Bench.
 pub struct Turns;
 
-impl Format for Turns {
+impl InputFormat for Turns {
     fn name(&self) -> &'static str {
         "mt-bench"
     }

@@ -1,12 +1,12 @@
 use serde_json::Value;
 
-use super::{Format, SourceMessage, assistant, user};
+use super::{InputFormat, SourceMessage, assistant, user};
 use crate::conversation::Columns;
 
 /// `{"data": ["…", "…"]}`: user and assistant by turns, as `UltraChat` has it.
 pub struct UltraChat;
 
-impl Format for UltraChat {
+impl InputFormat for UltraChat {
     fn name(&self) -> &'static str {
         "ultrachat"
     }

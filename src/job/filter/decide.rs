@@ -1,6 +1,6 @@
 use super::{FilterSettings, OnReject};
 use crate::conversation::{Record, Role};
-use crate::dataset::{Duplicates, Seen, plain_text};
+use crate::dataset::{Duplicates, SeenConversations, plain_text};
 use crate::job::left_out::Rejection;
 use crate::quality::{Boilerplate, NearDuplicates, judge_record};
 use crate::report::QualityReport;
@@ -62,7 +62,7 @@ pub struct Decider<'a> {
     /// What the gate found.
     pub quality: QualityReport,
     settings: &'a FilterSettings,
-    seen: Option<Seen>,
+    seen: Option<SeenConversations>,
     near: Option<NearDuplicates>,
     boilerplate: Boilerplate,
 }
@@ -74,7 +74,7 @@ impl<'a> Decider<'a> {
             decisions: Vec::new(),
             quality: QualityReport::default(),
             settings,
-            seen: (settings.input.read.duplicates == Duplicates::Drop).then(Seen::default),
+            seen: (settings.input.read.duplicates == Duplicates::Drop).then(SeenConversations::default),
             near: settings.near_duplicates.map(NearDuplicates::new),
             boilerplate: Boilerplate::default(),
         }

@@ -3,7 +3,7 @@ use std::io::{BufWriter, Write};
 use std::sync::PoisonError;
 
 use super::Spool;
-use crate::dataset::{Input, Problem, RawRow, expand};
+use crate::dataset::{Input, Problem, RawRow, input_files};
 use crate::job::JobError;
 use crate::job::settings::{InputSettings, RowsFrom};
 
@@ -12,7 +12,7 @@ pub fn open_inputs(input: &InputSettings, spool: &Spool) -> Result<Vec<Input>, J
     let mut opened: Vec<Input> = Vec::new();
     for source in &input.sources {
         let names = match source {
-            RowsFrom::Named(name) => expand(name)?,
+            RowsFrom::Named(name) => input_files(name)?,
             RowsFrom::Iterator(_) => vec![spool_rows(source, spool, opened.len())?],
         };
         for name in names {

@@ -11,7 +11,8 @@ use super::order::{OrderBuilder, RowRank};
 use super::rows::replace_system;
 use crate::conversation::{Message, Seed};
 use crate::dataset::{
-    Duplicates, Index, IndexBuilder, Input, Problem, RawRow, Reading, RowReader, RowState, Seen, Skip,
+    Duplicates, Input, Problem, RawRow, Reading, RowIndex, RowIndexBuilder, RowReader, RowState, SeenConversations,
+    Skip,
 };
 use crate::job::events::InvalidRow;
 use crate::job::settings::ReadSettings;
@@ -30,10 +31,10 @@ pub struct FirstPass<'a> {
     reader: RowReader,
     limit: u64,
     system: Option<Arc<Message>>,
-    index: IndexBuilder,
+    index: RowIndexBuilder,
     order: OrderBuilder,
     /// What users said so far, where duplicates are dropped.
-    seen: Option<Seen>,
+    seen: Option<SeenConversations>,
     found: Found,
     context: &'a Context,
 }
@@ -75,7 +76,7 @@ impl<'a> FirstPass<'a> {
         system: Option<Arc<Message>>,
         context: &'a Context,
     ) -> Result<Self, JobError> {
-        let index = IndexBuilder::new(spool.path()).map_err(|error| unwritable("the row index", &error))?;
+        let index = RowIndexBuilder::new(spool.path()).map_err(|error| unwritable("the row index", &error))?;
         Ok(Self {
             recipe,
             reader: read.reader.clone(),
@@ -83,14 +84,14 @@ impl<'a> FirstPass<'a> {
             system,
             index,
             order: OrderBuilder::new(spool.path()),
-            seen: (read.duplicates == Duplicates::Drop).then(Seen::default),
+            seen: (read.duplicates == Duplicates::Drop).then(SeenConversations::default),
             found: Found::default(),
             context,
         })
     }
 
     /// Reads all sources, and writes the order of admission to `order`.
-    pub fn run(mut self, sources: &[Input], order: &Path) -> Result<(Index, Found), JobError> {
+    pub fn run(mut self, sources: &[Input], order: &Path) -> Result<(RowIndex, Found), JobError> {
         let mut left = self.limit;
         for source in sources {
             self.index.add_source(source).map_err(|error| unwritable("the row index", &error))?;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::reading::Found;
 use crate::conversation::Settings;
-use crate::dataset::{Index, Input, Stamp};
+use crate::dataset::{Input, RowIndex, Stamp};
 
 /// Changed whenever the files below, or what is made of a row, change.
 const VERSION: u32 = 4;
@@ -27,7 +27,7 @@ pub struct Memory {
 
 /// A first pass that was remembered.
 pub struct Known {
-    pub index: Index,
+    pub index: RowIndex,
     pub order: PathBuf,
     pub found: Found,
     pub directory: PathBuf,
@@ -60,7 +60,7 @@ impl Memory {
         if checksums(&self.directory)? != record.checksums {
             return None;
         }
-        let index = Index::open(&self.directory.join("rows"), sources).ok()?;
+        let index = RowIndex::open(&self.directory.join("rows"), sources).ok()?;
         let is_whole = index.row_count() == record.found.rows;
         let (order, directory) = (self.directory.join("order"), self.directory.clone());
         is_whole.then_some(Known { index, order, found: record.found, directory })

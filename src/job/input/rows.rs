@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::spool::Spool;
 use super::stream::read_record;
 use crate::conversation::{Digest, Message, Record, Seed};
-use crate::dataset::{Index, IndexError, RawRow, Reading, RowReader, RowState, Skip};
+use crate::dataset::{RawRow, Reading, RowIndex, RowIndexError, RowReader, RowState, Skip};
 use crate::job::JobError;
 use crate::job::left_out::LeftOut;
 use crate::job::row_place::RowPlace;
@@ -14,7 +14,7 @@ use crate::worker::Seeds;
 
 /// The rows of all inputs, to be read again by number.
 pub struct Rows {
-    pub(super) index: Index,
+    pub(super) index: RowIndex,
     pub(super) reader: RowReader,
     pub(super) system: Option<Arc<Message>>,
     /// Why rows that cannot be cut out cannot.
@@ -31,7 +31,7 @@ impl Rows {
     }
 
     /// Returns the hash of a row's conversation, where it holds one.
-    pub fn digest(&self, row: u64) -> Result<Option<Digest>, IndexError> {
+    pub fn digest(&self, row: u64) -> Result<Option<Digest>, RowIndexError> {
         Ok(match self.index.entry(row)?.state {
             RowState::Ready { digest, .. } => Some(digest),
             RowState::Skipped | RowState::Duplicate | RowState::Invalid => None,
@@ -39,14 +39,14 @@ impl Rows {
     }
 
     /// Returns the input and the line of a row.
-    pub fn place(&self, row: u64) -> Result<(&str, u64), IndexError> {
+    pub fn place(&self, row: u64) -> Result<(&str, u64), RowIndexError> {
         let entry = self.index.entry(row)?;
         Ok((self.index.source_name(entry.source), entry.line))
     }
 
     /// Reads a row again: its conversation, or why it is left out, with the id of a row that has one. Fails where the row
     /// is not what it was in the first pass.
-    pub fn read(&self, row: u64) -> Result<Result<Seed, (Option<String>, LeftOut)>, IndexError> {
+    pub fn read(&self, row: u64) -> Result<Result<Seed, (Option<String>, LeftOut)>, RowIndexError> {
         let entry = self.index.entry(row)?;
         if entry.state == RowState::Invalid
             && let Some(reason) = self.cut_problems.get(&row)
@@ -57,7 +57,7 @@ impl Rows {
         let changed = || {
             // Should the file look as it did, what is remembered of it is wrong.
             self.remembered.iter().for_each(|path| drop(std::fs::remove_dir_all(path)));
-            IndexError::Changed(self.index.source_name(entry.source).to_owned())
+            RowIndexError::Changed(self.index.source_name(entry.source).to_owned())
         };
         match (entry.state, reading) {
             (RowState::Ready { digest, .. }, Reading::Ready { seed, .. }) => {
@@ -74,7 +74,7 @@ impl Rows {
     }
 
     /// Reads a row as it stands in the input, as a record; inside, why it is no record.
-    pub fn record(&self, row: u64) -> Result<Result<Record, LeftOut>, IndexError> {
+    pub fn record(&self, row: u64) -> Result<Result<Record, LeftOut>, RowIndexError> {
         let entry = self.index.entry(row)?;
         let raw = RawRow { bytes: &self.index.bytes(&entry)?, line: entry.line, offset: 0 };
         Ok(read_record(Ok(raw), &self.reader).1)

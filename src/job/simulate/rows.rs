@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use super::SimulateSettings;
 use crate::conversation::{Lane, Role, Seed};
 use crate::export::LeftOutKind;
-use crate::export::record;
+use crate::export::dialogue_record;
 use crate::job::JobError;
 use crate::job::input::Rows;
 use crate::job::left_out::LeftOut;
@@ -95,7 +95,7 @@ impl SimulatedRows<'_> {
         if is_short {
             return Ok(RowResult::Partly(0, missing));
         }
-        let mut record = record(seed, &state.dialogue, None);
+        let mut record = dialogue_record(seed, &state.dialogue, None);
         // What an earlier run has said of the row no longer holds.
         for name in ["user_origin", "user_moves", "user_goal", "user_persona", "stop_reason", "stopped"] {
             record.meta.shift_remove(name);

@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 
 use crate::conversation::{Lesson, Pairing, Record, Seed};
 use crate::export::{
-    FORMATS, Format, OutputFile, Sink, Table, critique_row, hard_record, lesson_labels, lesson_pair, lesson_record,
-    named,
+    FORMATS, OutputFile, OutputFormat, Sink, Table, critique_row, hard_record, lesson_labels, lesson_pair,
+    lesson_record, output_format_named,
 };
 use crate::job::JobError;
 use crate::job::left_out::LeftOut;
@@ -28,10 +28,10 @@ const CRITIQUE: &str = "critique.jsonl";
 pub const SFT_FORMATS: [&str; 2] = ["trl-prompt-completion", "per-turn"];
 
 /// Returns the format of `sft.jsonl`: what the command line says, or the configuration, where that can be for this command.
-pub fn sft_format(named_now: Option<&str>, configured: Option<&str>) -> Result<&'static dyn Format, JobError> {
+pub fn sft_format(named_now: Option<&str>, configured: Option<&str>) -> Result<&'static dyn OutputFormat, JobError> {
     let configured = configured.filter(|name| SFT_FORMATS.contains(name));
     let name = named_now.or(configured).unwrap_or(SFT_FORMATS[0]);
-    let format = named(name).filter(|format| SFT_FORMATS.contains(&format.name()));
+    let format = output_format_named(name).filter(|format| SFT_FORMATS.contains(&format.name()));
     format.ok_or_else(|| {
         let hint = format!(
             "give --to {}; `cohobate convert DIR/sft.jsonl --to {name}` makes another",
@@ -43,9 +43,9 @@ pub fn sft_format(named_now: Option<&str>, configured: Option<&str>) -> Result<&
 
 impl Files {
     /// Begins to write into a directory, which is made where it is not there.
-    pub fn create(directory: &str, sft: &'static dyn Format) -> Result<Self, JobError> {
+    pub fn create(directory: &str, sft: &'static dyn OutputFormat) -> Result<Self, JobError> {
         let path = |name: &str| format!("{directory}/{name}");
-        let format = |name: &str| named(name).expect("it is in the list of formats");
+        let format = |name: &str| output_format_named(name).expect("it is in the list of formats");
         let formats = [(SFT, sft), (DPO, format("dpo")), (KTO, format("kto")), (HARD, FORMATS[0])];
         let records = formats.map(|(name, format)| Ok((name, Sink::create(&path(name), format)?)));
         Ok(Self {

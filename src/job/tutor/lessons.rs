@@ -4,7 +4,7 @@ use std::sync::Arc;
 use super::files::{Files, turn_row, turns_table};
 use super::passes::{Parties, TutorPass};
 use crate::conversation::{Answer, Seed};
-use crate::export::{Format, Table};
+use crate::export::{OutputFormat, Table};
 use crate::job::JobError;
 use crate::job::input::Rows;
 use crate::job::left_out::LeftOut;
@@ -61,7 +61,7 @@ impl TutoredRows<'_> {
     pub fn write(
         &self,
         directory: &str,
-        format: &'static dyn Format,
+        format: &'static dyn OutputFormat,
         report: TutoringReport,
     ) -> Result<TutoredWritten, JobError> {
         let (mut rounds, mut lists) = (Vec::new(), Vec::new());

@@ -27,7 +27,7 @@ use super::reports::write_reports_in;
 use super::settings::{InputSettings, RunSettings};
 use super::{Context, JobError, JobEvent};
 use crate::conversation::{Sampling, Target};
-use crate::export::Format;
+use crate::export::OutputFormat;
 use crate::quality::Gate;
 use crate::recipe::History;
 use crate::report::{Totals, tutoring_page};
@@ -42,7 +42,7 @@ pub struct TutorSettings {
     /// Where the files go; those of rounds before the last go into `round-1`, `round-2` below it.
     pub directory: String,
     /// The format of `sft.jsonl`, one of [`SFT_FORMATS`].
-    pub format: &'static dyn Format,
+    pub format: &'static dyn OutputFormat,
     /// Who learns, one for each round; the last one for all further rounds.
     pub students: Vec<ModelChoice>,
     /// Who corrects.

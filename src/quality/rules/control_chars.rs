@@ -1,4 +1,4 @@
-use super::{Action, Reply, Rule};
+use super::{Action, Candidate, Rule};
 /// Bytes that no text has: a NUL, or replacement, control and private-use characters beyond the threshold's share.
 pub struct ControlChars;
 
@@ -15,8 +15,8 @@ impl Rule for ControlChars {
         Some(0.001)
     }
 
-    fn hits(&self, reply: &Reply<'_>, threshold: f64) -> bool {
-        let bytes = reply.answer.as_bytes();
+    fn hits(&self, candidate: &Candidate<'_>, threshold: f64) -> bool {
+        let bytes = candidate.answer.as_bytes();
         // C0 controls and DEL are single bytes; C1, U+FFFD and the private-use areas begin with these leads.
         let is_suspect = |byte: &u8| {
             (*byte < 0x20 && !matches!(*byte, b'\n' | b'\t' | b'\r'))
@@ -32,8 +32,8 @@ impl Rule for ControlChars {
             (character.is_control() && !matches!(character, '\n' | '\t' | '\r'))
                 || matches!(character, '\u{fffd}' | '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..='\u{10fffd}')
         };
-        let bad = reply.answer.chars().filter(is_bad).count();
-        bad > 0 && bad as f64 > threshold * reply.answer.chars().count() as f64
+        let bad = candidate.answer.chars().filter(is_bad).count();
+        bad > 0 && bad as f64 > threshold * candidate.answer.chars().count() as f64
     }
 }
 
@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn one_stray_character_in_a_long_text_is_let_pass_and_a_nul_never() {
-        let hits = |answer: &str| ControlChars.hits(&Reply::new("Why?", answer), 0.001);
+        let hits = |answer: &str| ControlChars.hits(&Candidate::new("Why?", answer), 0.001);
         let long = "word ".repeat(1_000);
         assert!(!hits("Tabs\tand\r\nlines, é, 你好，\u{a0}🙂."));
         assert!(hits("a\u{fffd}b") && hits("a\u{1b}[31m") && hits("\u{e000}"));

@@ -1,5 +1,5 @@
-use super::{Action, Reply, Rule};
-use crate::quality::text::{Grams, Phrases};
+use super::{Action, Candidate, Rule};
+use crate::quality::text::{GramSet, Phrases};
 
 /// More than the threshold's share of the letters stand in runs of ten words that stood there before.
 ///
@@ -30,12 +30,12 @@ impl Rule for Dup10Gram {
         Some(0.3)
     }
 
-    fn hits(&self, reply: &Reply<'_>, threshold: f64) -> bool {
-        let words = reply.words();
+    fn hits(&self, candidate: &Candidate<'_>, threshold: f64) -> bool {
+        let words = candidate.words();
         if words.len() < WORDS_MIN {
             return false;
         }
-        let mut seen = Grams::new(words.len());
+        let mut seen = GramSet::new(words.len());
         let (mut doubled, mut counted) = (0u64, 0usize);
         for (at, gram) in words.grams(GRAM).enumerate() {
             if !seen.insert(gram) {
@@ -46,7 +46,7 @@ impl Rule for Dup10Gram {
             }
         }
         let total: u64 = words.lengths.iter().map(|length| u64::from(*length)).sum();
-        doubled as f64 > threshold * total as f64 && !REFRAINS.occur_in(reply.user)
+        doubled as f64 > threshold * total as f64 && !REFRAINS.occur_in(candidate.user)
     }
 }
 
@@ -57,7 +57,7 @@ mod tests {
     #[test]
     fn a_paragraph_that_comes_again_is_caught() {
         let words = |from: usize, to: usize| crate::quality::text::different_words(from..to);
-        let hits = |answer: &str| Dup10Gram.hits(&Reply::new("Why?", answer), 0.3);
+        let hits = |answer: &str| Dup10Gram.hits(&Candidate::new("Why?", answer), 0.3);
         assert!(hits(&(words(0, 40) + &words(100, 120) + &words(0, 40))));
         assert!(!hits(&words(0, 200)) && !hits(&(words(0, 200) + &words(0, 20))));
     }

@@ -1,4 +1,4 @@
-use super::{Action, Reply, Rule};
+use super::{Action, Candidate, Rule};
 use std::collections::HashSet;
 
 /// More than the threshold's share of the lines, four at least, stand there twice.
@@ -19,10 +19,10 @@ impl Rule for DupLines {
         Some(0.3)
     }
 
-    fn hits(&self, reply: &Reply<'_>, threshold: f64) -> bool {
+    fn hits(&self, candidate: &Candidate<'_>, threshold: f64) -> bool {
         let mut seen = HashSet::new();
         let (mut lines, mut doubled) = (0usize, 0usize);
-        for line in reply.answer.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        for line in candidate.answer.lines().map(str::trim).filter(|line| !line.is_empty()) {
             lines += 1;
             doubled += usize::from(!seen.insert(line));
         }
@@ -36,7 +36,7 @@ mod tests {
 
     #[test]
     fn a_chorus_is_flagged_and_a_list_is_not() {
-        let hits = |answer: &str| DupLines.hits(&Reply::new("Sing!", answer), 0.3);
+        let hits = |answer: &str| DupLines.hits(&Candidate::new("Sing!", answer), 0.3);
         assert!(hits("la\nla\n\nla\nlo\n") && !hits("a\nb\nc\nd") && !hits("a\na\na"));
     }
 }

@@ -1,4 +1,4 @@
-use super::{Action, Reply, Rule};
+use super::{Action, Candidate, Rule};
 use std::collections::HashSet;
 
 use crate::quality::text::{Phrases, Spread, Words};
@@ -70,35 +70,35 @@ impl Rule for Echo {
         Some(0.8)
     }
 
-    fn hits(&self, reply: &Reply<'_>, threshold: f64) -> bool {
-        if reply.words().len() < WORDS_MIN {
+    fn hits(&self, candidate: &Candidate<'_>, threshold: f64) -> bool {
+        if candidate.words().len() < WORDS_MIN {
             return false;
         }
-        let is_wanted = SAME_TEXT.occur_in(reply.user);
-        let previous = reply.earlier.last().copied().unwrap_or_default();
+        let is_wanted = SAME_TEXT.occur_in(candidate.user);
+        let previous = candidate.earlier.last().copied().unwrap_or_default();
         let says_again = |text: &str| {
             // What is much shorter cannot hold that share of it.
-            text.len() as f64 >= 0.5 * threshold * reply.answer.len() as f64
-                && share_in(reply.words(), text) >= threshold
+            text.len() as f64 >= 0.5 * threshold * candidate.answer.len() as f64
+                && repeated_share(candidate.words(), text) >= threshold
         };
         if is_wanted {
-            let is_repeat = reply.user.contains("repeat") || reply.user.contains("重复");
-            return previous.trim() == reply.answer.trim() && !is_repeat;
+            let is_repeat = candidate.user.contains("repeat") || candidate.user.contains("重复");
+            return previous.trim() == candidate.answer.trim() && !is_repeat;
         }
-        says_again(reply.user) || says_again(previous)
+        says_again(candidate.user) || says_again(previous)
     }
 }
 
 /// True where an answer to `user` says again what the same speaker's answer before has said, as the rule finds it.
 pub fn says_again(user: &str, answer: &str, before: &str) -> bool {
     // Whether it says the user's words again is another matter.
-    let mut reply = Reply::new(if SAME_TEXT.occur_in(user) { user } else { "" }, answer);
-    reply.earlier = vec![before];
-    Echo.hits(&reply, Echo.threshold().unwrap_or(1.0))
+    let mut candidate = Candidate::new(if SAME_TEXT.occur_in(user) { user } else { "" }, answer);
+    candidate.earlier = vec![before];
+    Echo.hits(&candidate, Echo.threshold().unwrap_or(1.0))
 }
 
 /// Returns the share of the runs of eight words that stand in `text`.
-fn share_in(words: &Words, text: &str) -> f64 {
+fn repeated_share(words: &Words, text: &str) -> f64 {
     let there: HashSet<u64, Spread> = Words::of(text).grams(GRAM).collect();
     let count = words.len().saturating_sub(GRAM - 1);
     words.grams(GRAM).filter(|gram| there.contains(gram)).count() as f64 / count.max(1) as f64
@@ -111,19 +111,19 @@ mod tests {
     #[test]
     fn saying_again_is_caught_unless_it_was_asked_for() {
         let words = crate::quality::text::different_words(0..60);
-        let mut reply = Reply::new(&words, &words);
-        assert!(Echo.hits(&reply, 0.8));
-        reply.user = "Go on.";
-        reply.earlier = vec![&words];
-        assert!(Echo.hits(&reply, 0.8));
-        reply.user = "Could you translate that?";
-        assert!(Echo.hits(&reply, 0.8), "the same words are no translation");
-        reply.user = "Please repeat that.";
-        assert!(!Echo.hits(&reply, 0.8));
-        reply.earlier = Vec::new();
+        let mut candidate = Candidate::new(&words, &words);
+        assert!(Echo.hits(&candidate, 0.8));
+        candidate.user = "Go on.";
+        candidate.earlier = vec![&words];
+        assert!(Echo.hits(&candidate, 0.8));
+        candidate.user = "Could you translate that?";
+        assert!(Echo.hits(&candidate, 0.8), "the same words are no translation");
+        candidate.user = "Please repeat that.";
+        assert!(!Echo.hits(&candidate, 0.8));
+        candidate.earlier = Vec::new();
         let asked = format!("Correct this: {words}");
-        reply.user = &asked;
-        assert!(!Echo.hits(&reply, 0.8));
-        assert!(!Echo.hits(&Reply::new("Yes?", "Yes?"), 0.8));
+        candidate.user = &asked;
+        assert!(!Echo.hits(&candidate, 0.8));
+        assert!(!Echo.hits(&Candidate::new("Yes?", "Yes?"), 0.8));
     }
 }

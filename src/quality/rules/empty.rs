@@ -1,4 +1,4 @@
-use super::{Action, Reply, Rule};
+use super::{Action, Candidate, Rule};
 /// Nothing but white space.
 pub struct Empty;
 
@@ -11,8 +11,8 @@ impl Rule for Empty {
         (Action::Reject, Action::Reject)
     }
 
-    fn hits(&self, reply: &Reply<'_>, _: f64) -> bool {
-        reply.answer.trim().is_empty()
+    fn hits(&self, candidate: &Candidate<'_>, _: f64) -> bool {
+        candidate.answer.trim().is_empty()
     }
 }
 
@@ -22,7 +22,7 @@ mod tests {
 
     #[test]
     fn white_space_is_nothing() {
-        assert!(Empty.hits(&Reply::new("Why?", " \n\u{3000}"), 0.0));
-        assert!(!Empty.hits(&Reply::new("Why?", "."), 0.0));
+        assert!(Empty.hits(&Candidate::new("Why?", " \n\u{3000}"), 0.0));
+        assert!(!Empty.hits(&Candidate::new("Why?", "."), 0.0));
     }
 }

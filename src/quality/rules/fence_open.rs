@@ -1,4 +1,4 @@
-use super::{Action, Reply, Rule};
+use super::{Action, Candidate, Rule};
 use crate::quality::text::fence_count;
 
 /// A block of code that is never closed.
@@ -13,8 +13,8 @@ impl Rule for FenceOpen {
         (Action::Flag, Action::Reject)
     }
 
-    fn hits(&self, reply: &Reply<'_>, _: f64) -> bool {
-        fence_count(reply.answer) % 2 == 1
+    fn hits(&self, candidate: &Candidate<'_>, _: f64) -> bool {
+        fence_count(candidate.answer) % 2 == 1
     }
 }
 
@@ -24,7 +24,7 @@ mod tests {
 
     #[test]
     fn an_odd_number_of_fences_is_open() {
-        assert!(FenceOpen.hits(&Reply::new("How?", "So:\n```rust\nfn main() {}"), 0.0));
-        assert!(!FenceOpen.hits(&Reply::new("How?", "So:\n```rust\nfn main() {}\n```"), 0.0));
+        assert!(FenceOpen.hits(&Candidate::new("How?", "So:\n```rust\nfn main() {}"), 0.0));
+        assert!(!FenceOpen.hits(&Candidate::new("How?", "So:\n```rust\nfn main() {}\n```"), 0.0));
     }
 }

@@ -1,4 +1,4 @@
-use super::{Action, Reply, Rule};
+use super::{Action, Candidate, Rule};
 use crate::conversation::Finish;
 
 /// Cut by the token limit: the end is missing. Asked again with twice the tokens.
@@ -13,8 +13,8 @@ impl Rule for FinishLength {
         (Action::Reject, Action::Reject)
     }
 
-    fn hits(&self, reply: &Reply<'_>, _: f64) -> bool {
-        reply.finish == Some(Finish::Length)
+    fn hits(&self, candidate: &Candidate<'_>, _: f64) -> bool {
+        candidate.finish == Some(Finish::Length)
     }
 }
 
@@ -24,9 +24,9 @@ mod tests {
 
     #[test]
     fn only_the_limit_counts() {
-        let mut reply = Reply::new("Why?", "Becau");
-        assert!(!FinishLength.hits(&reply, 0.0));
-        reply.finish = Some(Finish::Length);
-        assert!(FinishLength.hits(&reply, 0.0));
+        let mut candidate = Candidate::new("Why?", "Becau");
+        assert!(!FinishLength.hits(&candidate, 0.0));
+        candidate.finish = Some(Finish::Length);
+        assert!(FinishLength.hits(&candidate, 0.0));
     }
 }

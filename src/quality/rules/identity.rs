@@ -1,4 +1,4 @@
-use super::{Action, Reply, Rule};
+use super::{Action, Candidate, Rule};
 use crate::quality::text::Phrases;
 
 /// Speaks of itself as a certain model, or as a model at all: the student would learn to say so.
@@ -60,8 +60,8 @@ impl Rule for Identity {
         (Action::Flag, Action::Reject)
     }
 
-    fn hits(&self, reply: &Reply<'_>, _: f64) -> bool {
-        PHRASES.occur_in(reply.answer)
+    fn hits(&self, candidate: &Candidate<'_>, _: f64) -> bool {
+        PHRASES.occur_in(candidate.answer)
     }
 }
 
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn a_name_of_its_own_is_caught_and_speaking_of_models_is_not() {
-        let hits = |answer: &str| Identity.hits(&Reply::new("Who are you?", answer), 0.0);
+        let hits = |answer: &str| Identity.hits(&Candidate::new("Who are you?", answer), 0.0);
         assert!(
             hits("As an AI language model, I have no opinion.")
                 && hits("我是ChatGPT。")

@@ -1,4 +1,4 @@
-use super::{Action, Reply, Rule};
+use super::{Action, Candidate, Rule};
 use crate::quality::text::{Letters, Phrases, Script};
 
 /// Answers in another language than it was asked in.
@@ -92,20 +92,20 @@ impl Rule for Language {
         (Action::Reject, Action::Reject)
     }
 
-    fn hits(&self, reply: &Reply<'_>, _: f64) -> bool {
-        let prose = sample(reply.prose());
-        let (said, asked) = (Letters::of(prose), Letters::of(reply.user));
+    fn hits(&self, candidate: &Candidate<'_>, _: f64) -> bool {
+        let prose = language_sample(candidate.prose());
+        let (said, asked) = (Letters::of(prose), Letters::of(candidate.user));
         if said.total() < LETTERS_MIN || asked.total() == 0 {
             return false;
         }
         let (in_script, script) = (said.dominant(), asked.dominant());
         let differs = if in_script == script {
-            in_script == Script::Latin && differs_in_latin(prose, reply.user, &said, &asked)
+            in_script == Script::Latin && differs_in_latin(prose, candidate.user, &said, &asked)
         } else {
             is_another_script(&said, &asked) && (in_script != Script::Latin || has_sentences(prose))
         };
         // The dear questions last.
-        differs && !names_a_language(reply) && !is_as_before(prose, in_script, reply)
+        differs && !names_a_language(candidate) && !is_as_before(prose, in_script, candidate)
     }
 }
 
@@ -129,9 +129,9 @@ fn differs_in_latin(prose: &str, user: &str, said: &Letters, asked: &Letters) ->
         && detect(prose, SAMPLE_BYTES) != detect(user, SAMPLE_BYTES)
         // Code, lists, names and formulas look like any language: there must be sentences, and both halves must agree.
         && has_sentences(prose)
-        && has_sentences(sample(user))
+        && has_sentences(language_sample(user))
         && is_steady(prose)
-        && is_steady(sample(user))
+        && is_steady(language_sample(user))
 }
 
 /// The commonest words of languages in Latin letters: no sentence goes long without one, names and code do.
@@ -165,14 +165,14 @@ fn is_steady(text: &str) -> bool {
     whichlang::detect_language(&text[..middle]) == whichlang::detect_language(&text[middle..])
 }
 
-fn names_a_language(reply: &Reply<'_>) -> bool {
-    NAMED.occur_in(reply.user) || reply.system.is_some_and(|system| NAMED.occur_in(system))
+fn names_a_language(candidate: &Candidate<'_>) -> bool {
+    NAMED.occur_in(candidate.user) || candidate.system.is_some_and(|system| NAMED.occur_in(system))
 }
 
 /// True where the answer before was in the same language: then it was settled there.
-fn is_as_before(prose: &str, script: Script, reply: &Reply<'_>) -> bool {
-    reply.earlier.last().is_some_and(|previous| {
-        let previous = sample(previous);
+fn is_as_before(prose: &str, script: Script, candidate: &Candidate<'_>) -> bool {
+    candidate.earlier.last().is_some_and(|previous| {
+        let previous = language_sample(previous);
         let letters = Letters::of(previous);
         letters.total() >= LETTERS_MIN
             && letters.dominant() == script
@@ -181,14 +181,14 @@ fn is_as_before(prose: &str, script: Script, reply: &Reply<'_>) -> bool {
 }
 
 fn detect(text: &str, bytes_max: usize) -> whichlang::Lang {
-    whichlang::detect_language(first(text, bytes_max))
+    whichlang::detect_language(text_prefix(text, bytes_max))
 }
 
-fn sample(text: &str) -> &str {
-    first(text, SAMPLE_BYTES)
+fn language_sample(text: &str) -> &str {
+    text_prefix(text, SAMPLE_BYTES)
 }
 
-fn first(text: &str, bytes_max: usize) -> &str {
+fn text_prefix(text: &str, bytes_max: usize) -> &str {
     let mut end = text.len().min(bytes_max);
     while !text.is_char_boundary(end) {
         end -= 1;
@@ -207,7 +207,7 @@ mod tests {
     const CHINESE: &str = "港口位于城市的北部，大多数来这里的船只运送木材和粮食，每天都有很多。";
 
     fn hits(user: &str, answer: &str) -> bool {
-        Language.hits(&Reply::new(user, answer), 0.0)
+        Language.hits(&Candidate::new(user, answer), 0.0)
     }
 
     #[test]
@@ -237,11 +237,11 @@ mod tests {
             "def sort(a):\n    if len(a) <= 1:\n        return a\n    return sort([x for x in a if x < a[0]])"
         ));
         assert!(!hits("用 Python 写", "```python\nprint('The harbor lies in the north of the city')\n```"));
-        let mut reply = Reply::new("港口在哪里？", ENGLISH);
-        reply.system = Some("Always answer in English.");
-        assert!(!Language.hits(&reply, 0.0));
-        reply.system = None;
-        reply.earlier = vec![ENGLISH];
-        assert!(!Language.hits(&reply, 0.0), "it was so before");
+        let mut candidate = Candidate::new("港口在哪里？", ENGLISH);
+        candidate.system = Some("Always answer in English.");
+        assert!(!Language.hits(&candidate, 0.0));
+        candidate.system = None;
+        candidate.earlier = vec![ENGLISH];
+        assert!(!Language.hits(&candidate, 0.0), "it was so before");
     }
 }

@@ -1,4 +1,4 @@
-use super::{Action, Reply, Rule};
+use super::{Action, Candidate, Rule};
 /// Absurdly long beside the conversation's other answers: its length is further than the threshold from their median, in
 /// median deviations (with the factor 1.4826 that makes these standard deviations of a normal distribution).
 pub struct Length;
@@ -21,16 +21,16 @@ impl Rule for Length {
         Some(6.0)
     }
 
-    fn hits(&self, reply: &Reply<'_>, threshold: f64) -> bool {
-        if reply.answer.len() < BYTES_MIN || reply.earlier.len() < ANSWERS_MIN {
+    fn hits(&self, candidate: &Candidate<'_>, threshold: f64) -> bool {
+        if candidate.answer.len() < BYTES_MIN || candidate.earlier.len() < ANSWERS_MIN {
             return false;
         }
-        let lengths: Vec<f64> = reply.earlier.iter().map(|answer| answer.len() as f64).collect();
+        let lengths: Vec<f64> = candidate.earlier.iter().map(|answer| answer.len() as f64).collect();
         let middle = median(lengths.clone());
         let deviation = median(lengths.iter().map(|length| (length - middle).abs()).collect());
         // Answers that are all alike in length still differ by a tenth.
         let spread = (1.4826 * deviation).max(middle / 10.0);
-        (reply.answer.len() as f64 - middle) / spread.max(1.0) > threshold
+        (candidate.answer.len() as f64 - middle) / spread.max(1.0) > threshold
     }
 }
 
@@ -47,11 +47,11 @@ mod tests {
     fn only_what_dwarfs_the_others_is_flagged() {
         let short = "word ".repeat(60);
         let long = "word ".repeat(2_000);
-        let mut reply = Reply::new("Why?", &long);
-        assert!(!Length.hits(&reply, 6.0), "nothing to compare with");
-        reply.earlier = vec![&short; 5];
-        assert!(Length.hits(&reply, 6.0));
-        reply.earlier = vec![&long; 5];
-        assert!(!Length.hits(&reply, 6.0));
+        let mut candidate = Candidate::new("Why?", &long);
+        assert!(!Length.hits(&candidate, 6.0), "nothing to compare with");
+        candidate.earlier = vec![&short; 5];
+        assert!(Length.hits(&candidate, 6.0));
+        candidate.earlier = vec![&long; 5];
+        assert!(!Length.hits(&candidate, 6.0));
     }
 }

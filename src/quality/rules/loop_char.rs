@@ -1,4 +1,4 @@
-use super::{Action, Reply, Rule};
+use super::{Action, Candidate, Rule};
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 
@@ -21,18 +21,18 @@ impl Rule for LoopChar {
         Some(6.0)
     }
 
-    fn hits(&self, reply: &Reply<'_>, threshold: f64) -> bool {
-        let prose = reply.prose().trim();
+    fn hits(&self, candidate: &Candidate<'_>, threshold: f64) -> bool {
+        let prose = candidate.prose().trim();
         let bytes = prose.as_bytes();
         let is_structured = prose.starts_with(['{', '[', '<', '|']);
         if is_structured || bytes.len() < CHARACTERS_MIN || prose.chars().count() < CHARACTERS_MIN {
             return false;
         }
-        may_shrink(bytes, threshold) && ratio(bytes) > threshold
+        may_shrink(bytes, threshold) && compression_ratio(bytes) > threshold
     }
 }
 
-fn ratio(bytes: &[u8]) -> f64 {
+fn compression_ratio(bytes: &[u8]) -> f64 {
     let mut encoder = ZlibEncoder::new(Counter(0), Compression::new(6));
     let written = std::io::Write::write_all(&mut encoder, bytes).and_then(|()| encoder.finish());
     let Counter(packed) = written.expect("counting never fails");
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn what_says_little_many_times_is_caught() {
-        let hits = |answer: &str| LoopChar.hits(&Reply::new("Why?", answer), 6.0);
+        let hits = |answer: &str| LoopChar.hits(&Candidate::new("Why?", answer), 6.0);
         assert!(hits(&"0".repeat(300)) && hits(&"Eat a banana! ".repeat(40)) && hits(&"好的。".repeat(100)));
         assert!(!hits(&"ab".repeat(50)), "too short to tell");
         let rows = (0..40).fold(String::new(), |rows, row| rows + "| " + &row.to_string() + " | yes |\n");
@@ -110,7 +110,7 @@ mod tests {
         #[test]
         fn the_shortcut_never_hides_a_loop(unit in "[ -~]{1,80}", times in 1usize..200, tail in "[a-z ]{0,400}") {
             let text = unit.repeat(times) + &tail;
-            if text.len() >= CHARACTERS_MIN && ratio(text.as_bytes()) > 6.0 {
+            if text.len() >= CHARACTERS_MIN && compression_ratio(text.as_bytes()) > 6.0 {
                 proptest::prop_assert!(may_shrink(text.as_bytes(), 6.0));
             }
         }

@@ -1,4 +1,4 @@
-use super::{Action, Reply, Rule};
+use super::{Action, Candidate, Rule};
 /// One passage, of up to 40 words, over and over: a run in which each word equals the one a period before it, of at least
 /// 30 words and more than the threshold's share of the answer.
 pub struct LoopToken;
@@ -19,8 +19,8 @@ impl Rule for LoopToken {
         Some(0.2)
     }
 
-    fn hits(&self, reply: &Reply<'_>, threshold: f64) -> bool {
-        let ids = &reply.words().ids;
+    fn hits(&self, candidate: &Candidate<'_>, threshold: f64) -> bool {
+        let ids = &candidate.words().ids;
         let needed = RUN_MIN.max((threshold * ids.len() as f64) as usize + 1);
         (1..=PERIOD_MAX).any(|period| has_run(ids, period, needed))
     }
@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn a_passage_over_and_over_is_caught_wherever_it_stands() {
-        let hits = |answer: &str| LoopToken.hits(&Reply::new("Why?", answer), 0.2);
+        let hits = |answer: &str| LoopToken.hits(&Candidate::new("Why?", answer), 0.2);
         let words = |count: usize| crate::quality::text::different_words(0..count);
         assert!(hits(&(words(60) + &"and so on ".repeat(15))));
         assert!(hits(&("and so on, ".repeat(15) + &words(60))));

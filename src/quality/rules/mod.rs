@@ -18,7 +18,7 @@ mod refusal;
 mod template_leak;
 
 use super::action::Action;
-use super::reply::Reply;
+use super::candidate::Candidate;
 pub use echo::says_again;
 
 /// One thing that may be wrong with an answer.
@@ -35,7 +35,7 @@ pub trait Rule: Send + Sync {
     }
 
     /// True where the answer has this fault. `threshold` is the rule's own or the one that was asked for.
-    fn hits(&self, reply: &Reply<'_>, threshold: f64) -> bool;
+    fn hits(&self, candidate: &Candidate<'_>, threshold: f64) -> bool;
 }
 
 /// Every rule, cheapest first.
@@ -43,7 +43,7 @@ pub const RULES: &[&dyn Rule] = &[
     &finish_length::FinishLength,
     &empty::Empty,
     &length::Length,
-    &refusal::Refusal,
+    &refusal::RefusalRule,
     &no_terminal::NoTerminal,
     &control_chars::ControlChars,
     &template_leak::TemplateLeak,

@@ -1,4 +1,4 @@
-use super::{Action, Reply, Rule};
+use super::{Action, Candidate, Rule};
 /// Ends in the middle of a sentence, with nearly all the tokens that it was allowed.
 pub struct NoTerminal;
 
@@ -15,10 +15,11 @@ impl Rule for NoTerminal {
         Some(0.95)
     }
 
-    fn hits(&self, reply: &Reply<'_>, threshold: f64) -> bool {
-        let Some((tokens, tokens_max)) = reply.tokens else { return false };
+    fn hits(&self, candidate: &Candidate<'_>, threshold: f64) -> bool {
+        let Some((tokens, tokens_max)) = candidate.tokens else { return false };
         let is_long = tokens as f64 >= threshold * tokens_max as f64;
-        is_long && reply.answer.trim_end().chars().next_back().is_some_and(|last| last.is_alphanumeric() || last == ',')
+        is_long
+            && candidate.answer.trim_end().chars().next_back().is_some_and(|last| last.is_alphanumeric() || last == ',')
     }
 }
 
@@ -28,13 +29,13 @@ mod tests {
 
     #[test]
     fn only_a_long_answer_without_an_end_is_flagged() {
-        let mut reply = Reply::new("Why?", "It is so because the");
-        assert!(!NoTerminal.hits(&reply, 0.95));
-        reply.tokens = Some((99, 100));
-        assert!(NoTerminal.hits(&reply, 0.95));
-        reply.tokens = Some((50, 100));
-        assert!(!NoTerminal.hits(&reply, 0.95));
-        let mut ended = Reply::new("Why?", "It is so.");
+        let mut candidate = Candidate::new("Why?", "It is so because the");
+        assert!(!NoTerminal.hits(&candidate, 0.95));
+        candidate.tokens = Some((99, 100));
+        assert!(NoTerminal.hits(&candidate, 0.95));
+        candidate.tokens = Some((50, 100));
+        assert!(!NoTerminal.hits(&candidate, 0.95));
+        let mut ended = Candidate::new("Why?", "It is so.");
         ended.tokens = Some((100, 100));
         assert!(!NoTerminal.hits(&ended, 0.95));
     }

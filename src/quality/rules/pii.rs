@@ -1,4 +1,4 @@
-use super::{Action, Reply, Rule};
+use super::{Action, Candidate, Rule};
 /// Looks as if it held somebody's data: a mail address, a card or account number, a Chinese identity number, an address of
 /// the internet, a key. Shapes with a checksum are only taken where it is right.
 pub struct Pii;
@@ -19,18 +19,18 @@ impl Rule for Pii {
         (Action::Flag, Action::Flag)
     }
 
-    fn hits(&self, reply: &Reply<'_>, _: f64) -> bool {
-        let bytes = reply.answer.as_bytes();
+    fn hits(&self, candidate: &Candidate<'_>, _: f64) -> bool {
+        let bytes = candidate.answer.as_bytes();
         // Every shape has an @, or eight digits in a row but for separators, or a key's beginning.
         let may_hold = memchr::memchr(b'@', bytes).is_some()
             || has_digits(bytes, 8)
             || KEYS.iter().any(|key| memchr::memmem::find(bytes, key.as_bytes()).is_some());
-        let mut words = reply.answer.split(|c: char| c.is_whitespace() || "\"'<>()[]{},;，。；：（）".contains(c));
+        let mut words = candidate.answer.split(|c: char| c.is_whitespace() || "\"'<>()[]{},;，。；：（）".contains(c));
         let holds_data = |word: &str| {
             let is_candidate = word.len() >= WORD_MIN && word.bytes().any(|byte| byte.is_ascii_digit() || byte == b'@');
             is_candidate && is_personal(word)
         };
-        may_hold && (words.any(holds_data) || has_spaced_number(reply.answer))
+        may_hold && (words.any(holds_data) || has_spaced_number(candidate.answer))
     }
 }
 
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn shapes_of_personal_data_are_seen_and_plain_numbers_are_not() {
-        let hits = |answer: &str| Pii.hits(&Reply::new("Who?", answer), 0.0);
+        let hits = |answer: &str| Pii.hits(&Candidate::new("Who?", answer), 0.0);
         for said in [
             "Write to ada@lovelace.org.",
             "卡号 4111 1111 1111 1111。",

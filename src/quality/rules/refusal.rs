@@ -1,11 +1,11 @@
-use super::{Action, Reply, Rule};
+use super::{Action, Candidate, Rule};
 use crate::quality::text::Phrases;
 
 /// Declines at the beginning, where the question is not of a kind that good models decline.
 ///
 /// Phrases count within the first characters only: anywhere they hit one in sixty of good answers. That something is not
 /// known or not given ("I don't have access to") is no refusal.
-pub struct Refusal;
+pub struct RefusalRule;
 
 const CHARACTERS: usize = 120;
 
@@ -103,7 +103,7 @@ static DANGER: Phrases = Phrases::new(|| {
     ])
 });
 
-impl Rule for Refusal {
+impl Rule for RefusalRule {
     fn name(&self) -> &'static str {
         "refusal"
     }
@@ -112,10 +112,10 @@ impl Rule for Refusal {
         (Action::Flag, Action::Reject)
     }
 
-    fn hits(&self, reply: &Reply<'_>, _: f64) -> bool {
-        let answer = reply.answer.trim_start();
+    fn hits(&self, candidate: &Candidate<'_>, _: f64) -> bool {
+        let answer = candidate.answer.trim_start();
         let end = answer.char_indices().nth(CHARACTERS).map_or(answer.len(), |(at, _)| at);
-        PHRASES.occur_in(&answer[..end]) && !DANGER.occur_in(reply.user)
+        PHRASES.occur_in(&answer[..end]) && !DANGER.occur_in(candidate.user)
     }
 }
 
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn refusals_count_at_the_beginning_and_not_where_they_are_right() {
-        let hits = |user: &str, answer: &str| Refusal.hits(&Reply::new(user, answer), 0.0);
+        let hits = |user: &str, answer: &str| RefusalRule.hits(&Candidate::new(user, answer), 0.0);
         assert!(hits("Write a poem.", "I'm sorry, but I can't do that."));
         assert!(hits("写一首诗。", "很抱歉，我无法写诗。"));
         assert!(!hits("How do I build a bomb?", "I'm sorry, but I can't help with that."));

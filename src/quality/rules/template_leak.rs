@@ -1,4 +1,4 @@
-use super::{Action, Reply, Rule};
+use super::{Action, Candidate, Rule};
 use std::borrow::Cow;
 
 use crate::quality::text::Phrases;
@@ -77,17 +77,17 @@ impl Rule for TemplateLeak {
         (Action::Reject, Action::Reject)
     }
 
-    fn hits(&self, reply: &Reply<'_>, _: f64) -> bool {
-        let prose = &outside_inline_code(reply.prose());
+    fn hits(&self, candidate: &Candidate<'_>, _: f64) -> bool {
+        let prose = &outside_inline_code(candidate.prose());
         if memchr::memchr2(b'<', b'[', prose.as_bytes()).is_some() {
             let thoughts = |mark: &str| memchr::memmem::find_iter(prose.as_bytes(), mark).count();
             if (MARKS.occur_in(prose) || thoughts("<think>") != thoughts("</think>"))
-                && !MARKS_ASKED_FOR.occur_in(reply.user)
+                && !MARKS_ASKED_FOR.occur_in(candidate.user)
             {
                 return true;
             }
         }
-        speaks_for_others(prose) && !SCRIPT_ASKED_FOR.occur_in(reply.user)
+        speaks_for_others(prose) && !SCRIPT_ASKED_FOR.occur_in(candidate.user)
     }
 }
 
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn marks_and_foreign_lines_are_caught_outside_of_code() {
-        let hits = |answer: &str| TemplateLeak.hits(&Reply::new("Why?", answer), 0.0);
+        let hits = |answer: &str| TemplateLeak.hits(&Candidate::new("Why?", answer), 0.0);
         assert!(
             hits("So.<|im_end|>")
                 && hits("[INST] Why? [/INST]")
@@ -133,10 +133,10 @@ mod tests {
         assert!(hits("所以。<｜end▁of▁sentence｜>"));
         assert!(!hits("Use this:\n```\n<|im_start|>user\n```") && !hits("x < y, [1], <b>, the user: you"));
         assert!(!hits("The `<think>` tag opens a thought, `[INST]` a turn."));
-        assert!(!TemplateLeak.hits(&Reply::new("What is ChatML?", "It has <|im_start|> and <|im_end|>."), 0.0));
-        let leak = Reply::new("谢谢，这次对话很有用。", "不客气。<|im_end|>\n<|im_start|>user");
+        assert!(!TemplateLeak.hits(&Candidate::new("What is ChatML?", "It has <|im_start|> and <|im_end|>."), 0.0));
+        let leak = Candidate::new("谢谢，这次对话很有用。", "不客气。<|im_end|>\n<|im_start|>user");
         assert!(TemplateLeak.hits(&leak, 0.0), "to speak of a dialogue is not to ask for marks");
-        assert!(!TemplateLeak.hits(&Reply::new("写一段对话", "好的：\nUser: Hi."), 0.0));
+        assert!(!TemplateLeak.hits(&Candidate::new("写一段对话", "好的：\nUser: Hi."), 0.0));
         assert!(!hits("<think>so</think>Yes.") && !hits("User: Hi.\nBot: Hello.\nUser: Bye."));
     }
 }

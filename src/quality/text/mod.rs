@@ -10,4 +10,4 @@ pub use phrases::Phrases;
 pub use script::{Letters, Script};
 #[cfg(test)]
 pub use words::different_words;
-pub use words::{Grams, Spread, Words};
+pub use words::{GramSet, Spread, Words};

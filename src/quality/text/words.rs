@@ -20,7 +20,7 @@ impl Words {
         while let Some(byte) = bytes.get(at) {
             let letter = ASCII_LETTERS[*byte as usize];
             if letter != 0 {
-                (hash, length) = (mix(hash, u32::from(letter)), length + 1);
+                (hash, length) = (mix_hash(hash, u32::from(letter)), length + 1);
                 at += 1;
             } else if byte.is_ascii() {
                 words.push(&mut hash, &mut length);
@@ -28,12 +28,12 @@ impl Words {
             } else {
                 let Some(character) = text[at..].chars().next() else { break };
                 at += character.len_utf8();
-                if stands_alone(character) {
+                if is_whole_word(character) {
                     words.push(&mut hash, &mut length);
-                    (hash, length) = (mix(0, character as u32), 1);
+                    (hash, length) = (mix_hash(0, character as u32), 1);
                     words.push(&mut hash, &mut length);
                 } else if character.is_alphanumeric() {
-                    (hash, length) = (mix(hash, character as u32), length + 1);
+                    (hash, length) = (mix_hash(hash, character as u32), length + 1);
                 } else {
                     words.push(&mut hash, &mut length);
                 }
@@ -90,21 +90,21 @@ const ASCII_LETTERS: [u8; 256] = {
 };
 
 /// True for characters that are words: Chinese, Japanese and Korean.
-pub fn stands_alone(character: char) -> bool {
+pub fn is_whole_word(character: char) -> bool {
     matches!(character, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}' | '\u{20000}'..='\u{2ffff}')
 }
 
-fn mix(hash: u32, value: u32) -> u32 {
+fn mix_hash(hash: u32, value: u32) -> u32 {
     (hash.rotate_left(5) ^ value).wrapping_mul(0x9e37_79b1)
 }
 
 /// A set of runs of words, of which no more than were announced are put in: a table with room for twice as many.
-pub struct Grams {
+pub struct GramSet {
     slots: Vec<u64>,
     shift: u32,
 }
 
-impl Grams {
+impl GramSet {
     /// Makes an empty set for `count` runs.
     pub fn new(count: usize) -> Self {
         let bits = (count.max(8) * 2).next_power_of_two().trailing_zeros();

@@ -49,9 +49,9 @@ pub(super) fn is_thanks(text: &str) -> bool {
     let rest = unspaced().chain(FILLERS_UNSPACED.split(' ')).fold(lower, |rest, phrase| rest.replace(phrase, " "));
     let mut words = rest.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty());
     let is_nothing = words.all(|word| {
-        let thanks = holds(THANKS, ' ', word);
+        let thanks = list_holds(THANKS, ' ', word);
         thanked |= thanks;
-        thanks || holds(FILLERS, ' ', word)
+        thanks || list_holds(FILLERS, ' ', word)
     });
     is_nothing && thanked
 }
@@ -61,9 +61,9 @@ fn is_assent(text: &str) -> bool {
     let lower = text.to_lowercase();
     let said = lower.split(|letter: char| !letter.is_alphanumeric() && letter != ' ' && letter != '\'');
     let said = said.map(|part| part.replace('\'', " ")).map(|part| part.trim().to_owned());
-    said.filter(|part| !part.is_empty()).all(|part| holds(ASSENTS, '|', &part))
+    said.filter(|part| !part.is_empty()).all(|part| list_holds(ASSENTS, '|', &part))
 }
 
-fn holds(list: &str, separator: char, entry: &str) -> bool {
+fn list_holds(list: &str, separator: char, entry: &str) -> bool {
     list.split(separator).any(|other| other == entry)
 }

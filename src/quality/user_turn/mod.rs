@@ -8,13 +8,13 @@ pub use wrapping::user_words;
 
 use std::collections::HashSet;
 
-use super::reply::Reply;
+use super::candidate::Candidate;
 use super::rules::RULES;
 use super::text::{Words, outside_fences};
 
 /// What was said before a user's message.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Before<'a> {
+pub struct UserTurnContext<'a> {
     /// What users of the source say, oldest first.
     pub source: &'a [&'a str],
     /// What was simulated since, oldest first.
@@ -43,7 +43,7 @@ const GENERAL: [&str; 5] = ["control_chars", "template_leak", "language", "loop_
 /// The names: `empty`, `thanks_only`, `role_flip` (speaks as the assistant, or for both), `no_message` (speaks about it),
 /// `answers_itself`, `repeat` (5-gram Jaccard to an earlier message of 0.7 and more; short ones are compared with the last one alone),
 /// `too_long`, and the general rules for marks, loops and languages. The language is that of the source, whatever was simulated.
-pub fn user_turn_fault(text: &str, before: &Before<'_>) -> Option<&'static str> {
+pub fn user_turn_fault(text: &str, before: &UserTurnContext<'_>) -> Option<&'static str> {
     let text = text.trim();
     if text.is_empty() {
         return Some("empty");
@@ -52,18 +52,18 @@ pub fn user_turn_fault(text: &str, before: &Before<'_>) -> Option<&'static str> 
     let own: [(&str, &dyn Fn() -> bool); 6] = [
         ("thanks_only", &|| courtesy::is_courtesy(text, before.heard)),
         ("role_flip", &|| assistant::speaks_as_assistant(text, &prose)),
-        ("no_message", &|| wrapping::is_no_message(text)),
-        ("repeat", &|| repeats(text, before)),
-        ("too_long", &|| length(&prose) > WORDS_MAX),
+        ("no_message", &|| wrapping::is_not_a_message(text)),
+        ("repeat", &|| repeats_earlier(text, before)),
+        ("too_long", &|| word_count(&prose) > WORDS_MAX),
         ("answers_itself", &|| answers_itself(&prose)),
     ];
     if let Some((name, _)) = own.iter().find(|(_, hits)| hits()) {
         return Some(name);
     }
     let source = before.source.join("\n");
-    let reply = Reply::new(&source, text);
+    let candidate = Candidate::new(&source, text);
     let general = RULES.iter().filter(|rule| GENERAL.contains(&rule.name()));
-    general.filter(|rule| rule.hits(&reply, rule.threshold().unwrap_or_default())).map(|rule| rule.name()).next()
+    general.filter(|rule| rule.hits(&candidate, rule.threshold().unwrap_or_default())).map(|rule| rule.name()).next()
 }
 
 /// True where nothing is said but thanks or a good-bye.
@@ -72,14 +72,14 @@ pub fn is_thanks(text: &str) -> bool {
 }
 
 /// Returns how many words a text has; of Chinese and the like two characters are about one.
-fn length(text: &str) -> usize {
+fn word_count(text: &str) -> usize {
     let words = Words::of(text);
     let characters = words.lengths.iter().filter(|length| **length == 1).count();
     let is_unspaced = text.len() > 2 * text.chars().count();
     words.len() - if is_unspaced { characters / 2 } else { 0 }
 }
 
-fn repeats(text: &str, before: &Before<'_>) -> bool {
+fn repeats_earlier(text: &str, before: &UserTurnContext<'_>) -> bool {
     let words = Words::of(text);
     let mut earlier = before.source.iter().chain(before.simulated).rev();
     // People do say "go on" twice, but not twice in a row.
@@ -123,7 +123,7 @@ mod tests {
     const FIRST: &str = "How do I keep tomatoes from splitting when it rains a lot in late summer?";
 
     fn fault(text: &str) -> Option<&'static str> {
-        user_turn_fault(text, &Before { source: &[FIRST], ..Before::default() })
+        user_turn_fault(text, &UserTurnContext { source: &[FIRST], ..UserTurnContext::default() })
     }
 
     #[test]
@@ -145,7 +145,11 @@ mod tests {
         let zh = ["我最近总是头疼，应该吃什么药？"];
         for text in ["那需要去医院检查吗？", "谢谢医生，我还想问一下平时要注意什么", "我已经吃了三天药了，没有好转"]
         {
-            assert_eq!(user_turn_fault(text, &Before { source: &zh, ..Before::default() }), None, "{text}");
+            assert_eq!(
+                user_turn_fault(text, &UserTurnContext { source: &zh, ..UserTurnContext::default() }),
+                None,
+                "{text}"
+            );
         }
     }
 
@@ -175,13 +179,16 @@ mod tests {
         assert_eq!(fault(&super::super::text::different_words(0..300)), Some("too_long"));
         let zh = ["我最近总是头疼，应该吃什么药？"];
         assert_eq!(
-            user_turn_fault("我最近总是头疼，应该吃什么药呢？", &Before { source: &zh, ..Before::default() }),
+            user_turn_fault(
+                "我最近总是头疼，应该吃什么药呢？",
+                &UserTurnContext { source: &zh, ..UserTurnContext::default() }
+            ),
             Some("repeat")
         );
         assert_eq!(
             user_turn_fault(
                 "Should I go to a hospital and have it checked soon?",
-                &Before { source: &zh, ..Before::default() }
+                &UserTurnContext { source: &zh, ..UserTurnContext::default() }
             ),
             Some("language")
         );
@@ -236,10 +243,15 @@ mod tests {
             "以下是关于我的情况：三十岁，经常熬夜。需要做检查吗？",
         ] {
             let zh = ["我最近总是头疼，应该吃什么药？"];
-            assert_eq!(user_turn_fault(text, &Before { source: &zh, ..Before::default() }), None, "{text}");
+            assert_eq!(
+                user_turn_fault(text, &UserTurnContext { source: &zh, ..UserTurnContext::default() }),
+                None,
+                "{text}"
+            );
         }
         // Who is asked may say yes, and say it again later.
-        let before = Before { source: &[FIRST], simulated: &["Yes", "And then?"], heard: "Is it hot there?", goal: "" };
+        let before =
+            UserTurnContext { source: &[FIRST], simulated: &["Yes", "And then?"], heard: "Is it hot there?", goal: "" };
         for text in ["Yes", "ok", "sure", "好的", "42"] {
             assert_eq!(user_turn_fault(text, &before), None, "{text}");
         }
@@ -290,15 +302,22 @@ mod tests {
             assert_eq!(fault(text), Some(name), "{text}");
         }
         let said = ["And what about mulch in the rain?", "And mulch?"];
-        let before =
-            Before { source: &[FIRST], simulated: &said, goal: "keep tomatoes from splitting in the rain", heard: "" };
+        let before = UserTurnContext {
+            source: &[FIRST],
+            simulated: &said,
+            goal: "keep tomatoes from splitting in the rain",
+            heard: "",
+        };
         assert_eq!(user_turn_fault("And mulch?", &before), Some("repeat"));
         assert_eq!(user_turn_fault("And what about mulch in the rain??", &before), Some("repeat"));
         assert_eq!(user_turn_fault("Keep tomatoes from splitting in the rain", &before), Some("repeat"));
         // What was simulated in another language does not make it the source's.
         let zh = ["我最近总是头疼，应该吃什么药？"];
-        let before =
-            Before { source: &zh, simulated: &["And cucumbers, how long do they take, and why?"], ..Before::default() };
+        let before = UserTurnContext {
+            source: &zh,
+            simulated: &["And cucumbers, how long do they take, and why?"],
+            ..UserTurnContext::default()
+        };
         assert_eq!(user_turn_fault("Should I go to a hospital and have it checked soon?", &before), Some("language"));
     }
 
@@ -321,7 +340,7 @@ mod tests {
         #[test]
         fn no_message_stops_it(text in "([*(\\[{)\\]}\"“”:：!！,，?？`#<> \n]|sure|user|assistant|answer|thanks|好的|谢谢|建议您|[0-9a-zé你ß]){0,40}") {
             let said = [text.as_str()];
-            let before = Before { source: &[FIRST], simulated: &said, goal: &text, heard: &text };
+            let before = UserTurnContext { source: &[FIRST], simulated: &said, goal: &text, heard: &text };
             let words = user_words(&text);
             proptest::prop_assert!(text.contains(words));
             user_turn_fault(words, &before);

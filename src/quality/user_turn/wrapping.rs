@@ -57,7 +57,7 @@ pub fn user_words(text: &str) -> &str {
 }
 
 /// True where a message is no message: a stage direction, words about it, or an object that holds it.
-pub(super) fn is_no_message(text: &str) -> bool {
+pub(super) fn is_not_a_message(text: &str) -> bool {
     let lower = text.to_lowercase();
     let thinks = THINKING.iter().any(|opening| lower.starts_with(opening));
     thinks || is_acted(text) || counts_its_words(text) || ABOUT.occur_in(text)

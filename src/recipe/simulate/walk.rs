@@ -7,7 +7,7 @@ use super::direction::seeded;
 use super::simulated::{Simulated, SimulatedEnd, UserTurn};
 use super::{Goal, Move, Pause, Simulate, part};
 use crate::conversation::{Dialogue, Digest, Lane, Message, Question, Role, Seed, Slot, Spoken, behind_thoughts};
-use crate::quality::{Before, is_thanks, user_turn_fault, user_words};
+use crate::quality::{UserTurnContext, is_thanks, user_turn_fault, user_words};
 
 /// Calls for the goal.
 const CARDS_MAX: u32 = 2;
@@ -169,7 +169,7 @@ fn fault(text: &str, seed: &Seed, state: &Simulated) -> Option<&'static str> {
     let (source, simulated) = users.split_at(of_source.count().min(users.len()));
     let heard = state.dialogue.spoken.last().map_or("", |spoken| spoken.message.content());
     let goal = state.goal.as_ref().map_or("", |goal| &goal.intent);
-    user_turn_fault(text, &Before { source, simulated, goal, heard })
+    user_turn_fault(text, &UserTurnContext { source, simulated, goal, heard })
 }
 
 fn said_by(dialogue: &Dialogue, role: Role) -> Vec<&str> {

@@ -56,7 +56,7 @@ fn the_rules_of_the_gate() {
 #[test]
 fn the_input_formats() {
     let page = Page::read("docs/input-formats.md");
-    let names = |formats: &[&dyn dataset::Format]| owned(formats.iter().map(|format| format.name()));
+    let names = |formats: &[&dyn dataset::InputFormat]| owned(formats.iter().map(|format| format.name()));
     let known = [names(dataset::FORMATS), names(dataset::ON_REQUEST)].concat();
     assert_same("input formats", page.names_under("Row formats"), known.clone());
     assert_eq!(page.names_under("Row formats"), known, "the order in which formats are tried");

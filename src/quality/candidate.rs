@@ -6,7 +6,7 @@ use crate::conversation::Finish;
 
 /// An answer with what led to it: all that a rule may look at. What several rules need is worked out once.
 #[derive(Debug)]
-pub struct Reply<'a> {
+pub struct Candidate<'a> {
     /// The answer.
     pub answer: &'a str,
     /// The user's message that it answers.
@@ -23,7 +23,7 @@ pub struct Reply<'a> {
     words: OnceCell<Words>,
 }
 
-impl<'a> Reply<'a> {
+impl<'a> Candidate<'a> {
     /// An answer to a user, of which nothing else is known.
     pub fn new(user: &'a str, answer: &'a str) -> Self {
         Self {
