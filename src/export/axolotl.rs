@@ -4,7 +4,8 @@ use super::column::{FieldKind, id_column, messages_column, meta_column};
 use super::{Column, OutputFormat, Unfit, openai_message, push_row, with_tools};
 use crate::conversation::Record;
 
-/// axolotl's `type: chat_template` with `message_field_training: train`: every message says whether it is learned.
+/// axolotl's `type: chat_template` with `message_field_training: train`: every message has a flag that says whether it is
+/// trained on.
 pub struct Axolotl;
 
 impl OutputFormat for Axolotl {
@@ -27,7 +28,7 @@ impl OutputFormat for Axolotl {
 
     fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {
         if !record.lines.last().is_some_and(|last| last.is_trained) {
-            // axolotl warns and wastes a row whose last turn cannot be learned.
+            // axolotl warns about a row whose last turn is not trained, and the row is wasted.
             return Err(Unfit::NoAnswer);
         }
         let messages = record.lines.iter().map(|line| {

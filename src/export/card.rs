@@ -1,8 +1,8 @@
 use super::column::{ColumnKind, FieldKind};
 use super::{Column, OutputFormat};
 
-/// Returns a dataset card in the hub's form: the licence, the columns and their types, how many rows and bytes of JSON, which files belong
-/// to which split (Hugging Face Hub, "Dataset cards"; `dataset_info` as `datasets` writes it).
+/// Returns a dataset card in the hub's format: the licence, the columns and their types, the number of rows and bytes of
+/// JSON, the files of the split (Hugging Face Hub, "Dataset cards"; `dataset_info` as `datasets` writes it).
 pub fn dataset_card(format: &dyn OutputFormat, rows: u64, bytes: u64, license: Option<&str>) -> String {
     let size = match rows {
         0..1_000 => "n<1K",
@@ -14,8 +14,8 @@ pub fn dataset_card(format: &dyn OutputFormat, rows: u64, bytes: u64, license: O
         _ => "100M<n<1B",
     };
     let license_said = match license {
-        Some(license) => format!("Licence: {license}, and what the model's terms say of its answers."),
-        None => "The licence is that of the source's words and of the model's answers: name it above.".to_owned(),
+        Some(license) => format!("Licence: {license}. The model's terms apply to its answers as well."),
+        None => "The source's licence and the model's terms apply: name the licence above.".to_owned(),
     };
     let license = license.unwrap_or("other");
     let features: String = format.columns().iter().map(feature_yaml).collect();
@@ -56,7 +56,7 @@ fn column_description(column: &Column) -> String {
     match column.kind {
         ColumnKind::Text => "text".to_owned(),
         ColumnKind::Flag => "true or false".to_owned(),
-        ColumnKind::Json => "the source row's other columns and what is known of each answer, as JSON text".to_owned(),
+        ColumnKind::Json => "the source row's other columns and the metadata of each answer, as JSON text".to_owned(),
         ColumnKind::Messages(fields) => {
             let names: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
             format!("a list of messages with {}", names.join(", "))

@@ -1,26 +1,26 @@
-/// A column of a format's rows, for containers that want types.
+/// A column of a format's rows, for containers with typed columns.
 #[derive(Clone, Copy, Debug)]
 pub struct Column {
-    /// Its name.
+    /// The column's name.
     pub name: &'static str,
-    /// What it holds.
+    /// The column's type.
     pub kind: ColumnKind,
 }
 
-/// What a column holds.
+/// The type of a column.
 #[derive(Clone, Copy, Debug)]
 pub enum ColumnKind {
     /// Text.
     Text,
     /// True or false.
     Flag,
-    /// Anything, written as JSON: rows differ in it, a table's columns cannot.
+    /// Any value, written as JSON text. Its fields differ from row to row, which a table's columns cannot.
     Json,
     /// A list of messages with these fields.
     Messages(&'static [(&'static str, FieldKind)]),
 }
 
-/// What a field of a message holds.
+/// The type of a message's field.
 #[derive(Clone, Copy, Debug)]
 pub enum FieldKind {
     /// Text.
@@ -33,7 +33,7 @@ pub enum FieldKind {
 
 /// The fields that every message has.
 pub const PLAIN: &[(&str, FieldKind)] = &[("role", FieldKind::Text), ("content", FieldKind::Text)];
-/// With thoughts.
+/// The fields of a message with reasoning.
 pub const THINKING: &[(&str, FieldKind)] =
     &[("role", FieldKind::Text), ("content", FieldKind::Text), ("reasoning_content", FieldKind::Text)];
 

@@ -5,20 +5,20 @@ use std::path::{Path, PathBuf};
 const BUFFER_BYTES: usize = 256 << 10;
 const COMPRESSION_LEVEL: i32 = 3;
 
-/// A file that appears under its name whole and durable, or not at all.
+/// A file that is written atomically: it appears under its name complete and synced, or not at all.
 pub struct OutputFile {
     target: Destination,
     encoder: Encoder,
 }
 
 enum Destination {
-    /// Written beside its final place under another name.
+    /// A file that is written under a temporary name in the same directory.
     File { path: PathBuf, partial: PartialFile },
-    /// Written where it is: standard output, a device, a named pipe.
+    /// A stream that is written directly: standard output, a device, a named pipe.
     Stream { name: String },
 }
 
-/// A file that goes when it is dropped; once it is in its place, its name is gone already.
+/// Removes the temporary file when dropped. After the rename its name no longer exists.
 struct PartialFile(PathBuf);
 
 impl Drop for PartialFile {
@@ -39,12 +39,12 @@ enum Encoder {
 pub struct OutputError {
     /// The output.
     pub path: String,
-    /// What the system said.
+    /// The system's error.
     pub source: io::Error,
 }
 
 impl OutputFile {
-    /// Begins to write `path`, `-` for standard output; `.gz` and `.zst` are compressed.
+    /// Starts writing `path`, `-` for standard output. `.gz` and `.zst` are compressed.
     pub fn create(path: &str) -> Result<Self, OutputError> {
         let fault = |source| OutputError { path: path.to_owned(), source };
         let is_special = fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
@@ -78,7 +78,7 @@ impl OutputFile {
         written.map_err(|source| self.target.fault(source))
     }
 
-    /// Puts the file in its place: written out, synced, renamed, the directory synced.
+    /// Completes the file: flushes, syncs and renames it, and syncs the directory.
     pub fn finish(self) -> Result<(), OutputError> {
         let Self { target, encoder } = self;
         let sink = match encoder {

@@ -1,17 +1,17 @@
 use serde::Serialize;
 
-/// A row that is missing from an output, or is shorter there than its source; as `OUT.incomplete.jsonl` holds it.
+/// A row that is missing from an output, or shorter there than in its source. This is the row of `OUT.incomplete.jsonl`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Incomplete<'a> {
-    /// The row's id, where it has one.
+    /// The row's id, if it has one.
     pub id: Option<&'a str>,
-    /// The input that it is from.
+    /// The input that contains it.
     pub source: &'a str,
     /// The line on which it begins, from 1.
     pub line: u64,
-    /// What kind of reason it is.
+    /// The kind of reason.
     pub kind: LeftOutKind,
-    /// Why, in words or as a code.
+    /// The reason, in words or as a code.
     pub reason: &'a str,
     /// Turns that have a complete answer.
     pub turns_answered: u32,
@@ -27,7 +27,7 @@ pub enum LeftOutKind {
     Invalid,
     /// A reading rule leaves the row out.
     Skipped,
-    /// The recipe stopped the conversation, because of what an answer was.
+    /// The recipe stopped the conversation because of an answer.
     Stopped,
     /// A question failed.
     Failed,
@@ -35,7 +35,7 @@ pub enum LeftOutKind {
     Unanswered,
     /// The output format cannot hold the row.
     Unfit,
-    /// There is nothing in the row to judge.
+    /// The row contains nothing to judge.
     Unmarked,
     /// The filter rejects the row.
     Rejected,

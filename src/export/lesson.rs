@@ -4,14 +4,14 @@ use super::record::source_columns;
 use super::{openai_message, push_row, with_tools};
 use crate::conversation::{Answer, Flaw, Grade, Lesson, Line, Pairing, Record, Remedy, Role, Seed};
 
-/// Returns a lesson as a row of fine-tuning: what the student was asked, and the correction, which alone is learned. A correction that
-/// is found worse than the student's answer makes none.
+/// Returns a lesson as a fine-tuning row: the student's prompt and the correction, which is the only trained answer. `None`
+/// for a correction that was judged worse than the student's answer.
 pub fn lesson_record(seed: &Seed, lesson: &Lesson, history: &str) -> Option<Record> {
     let correction = lesson.learned()?;
     Some(Record { turn: Some(lesson.turn), ..with_answer(seed, lesson, history, &correction.answer) })
 }
 
-/// Returns the correction and the student's answer as a pair, where they make one.
+/// Returns the correction and the student's answer as a preference pair, if the lesson was accepted as one.
 pub fn lesson_pair(seed: &Seed, lesson: &Lesson, history: &str) -> Option<Record> {
     let correction = lesson.correction.as_ref()?;
     let Pairing::Accepted(margin) = correction.pairing else { return None };
@@ -22,8 +22,8 @@ pub fn lesson_pair(seed: &Seed, lesson: &Lesson, history: &str) -> Option<Record
     Some(pair)
 }
 
-/// Returns what is known of each answer by itself: the student's is good from [`Grade::GOOD_SCORE`] on; the correction is good,
-/// and makes no row where its own grade says otherwise. A student's answer that is not whole teaches nothing and makes none.
+/// Returns one labelled record per answer. The student's answer is good from [`Grade::GOOD_SCORE`] on; an incomplete one is
+/// left out. The correction is labelled good, and left out where its own grade is lower.
 pub fn lesson_labels(seed: &Seed, lesson: &Lesson, history: &str) -> Vec<Record> {
     let label = |answer: &Answer, whose: &str, label: bool| Record {
         id: format!("{}#{}.{whose}", seed.id, lesson.turn),
@@ -38,12 +38,13 @@ pub fn lesson_labels(seed: &Seed, lesson: &Lesson, history: &str) -> Vec<Record>
     student.into_iter().chain(correction).collect()
 }
 
-/// Appends the grade of a student's answer as a row: `prompt`, `completion`, and the grade as text in `privileged_context`, as TRL's
-/// `SDFTTrainer` and `SDPOTrainer` (`trl.experimental`, 1.9) take it; the grade itself in `critique`. Returns whether there is one.
+/// Appends the grade of a student's answer as a row: `prompt`, `completion`, the grade as text in `privileged_context`, as
+/// TRL's `SDFTTrainer` and `SDPOTrainer` (`trl.experimental`, 1.9) expect it, and the grade itself in `critique`. Returns
+/// false where the lesson has no grade.
 pub fn critique_row(seed: &Seed, lesson: &Lesson, history: &str, out: &mut Vec<u8>) -> bool {
     let Some(grade) = &lesson.grade else { return false };
     let record = with_answer(seed, lesson, history, &lesson.student);
-    let (last, prompt) = record.lines.split_last().expect("the answer was just put there");
+    let (last, prompt) = record.lines.split_last().expect("the answer was just appended");
     let prompt: Vec<Value> = prompt.iter().map(openai_message).collect();
     let flaw = |flaw: &Flaw| json!({"quote": flaw.quote, "type": flaw.kind, "fix": flaw.fix});
     let row = json!({
@@ -61,8 +62,8 @@ pub fn critique_row(seed: &Seed, lesson: &Lesson, history: &str, out: &mut Vec<u
     true
 }
 
-/// Returns a conversation up to its last turn that is hard for the student, in the teacher's words where it has corrected; none
-/// where no turn is hard.
+/// Returns a conversation up to the last turn that is hard for the student, with the corrections as answers. `None` where
+/// no turn is hard.
 pub fn hard_record(seed: &Seed, lessons: &[Lesson], history: &str) -> Option<Record> {
     let hard: Vec<u32> = lessons.iter().filter(|lesson| lesson.is_hard()).map(|lesson| lesson.turn).collect();
     let last = *hard.last()? as usize;
@@ -72,7 +73,7 @@ pub fn hard_record(seed: &Seed, lessons: &[Lesson], history: &str) -> Option<Rec
         let correction = lesson.correction.as_ref()?;
         lines.push(answer_line(&correction.answer));
     }
-    // Nothing here is to be masked: it is what users say that the next round takes.
+    // No answer is masked here: the next round uses the user messages only.
     for line in lines.iter_mut().filter(|line| line.role() == Role::Assistant) {
         line.is_trained = true;
     }
@@ -94,7 +95,7 @@ fn with_answer(seed: &Seed, lesson: &Lesson, history: &str, answer: &Answer) -> 
     Record { id: seed.id.clone(), lines, meta, ..Record::default() }
 }
 
-/// Returns what rows say of how a lesson came about.
+/// Returns a lesson's metadata for `meta.tutor`.
 fn lesson_facts(lesson: &Lesson, history: &str) -> Value {
     let origin: Vec<&str> = lesson.history.iter().map(|speaker| speaker.name()).collect();
     json!({
@@ -114,21 +115,22 @@ fn answer_line(answer: &Answer) -> Line {
     Line { message: answer.message.clone(), reasoning: answer.reasoning.clone(), is_trained: true }
 }
 
-/// Returns a grade as somebody would say it.
+/// Returns a grade as text.
 fn grade_in_words(grade: &Grade) -> String {
     let mut lines = vec![format!("Score: {} of 10.", grade.score)];
     if grade.flaws.is_empty() {
         let is_good = grade.score >= Grade::GOOD_SCORE && grade.verdict == Remedy::Keep;
         lines.push(
-            if is_good { "No errors were found." } else { "No error was quoted; it wants another answer." }.to_owned(),
+            if is_good { "No errors were found." } else { "No error was quoted, but the answer should be replaced." }
+                .to_owned(),
         );
     }
     lines.extend(grade.flaws.iter().map(|flaw| {
         if flaw.is_omission() {
-            return format!("- behind \"{}\" is missing: {}", flaw.quote, flaw.fix);
+            return format!("- missing after \"{}\": {}", flaw.quote, flaw.fix);
         }
         let fix =
-            if flaw.fix.is_empty() { "should not stand there.".to_owned() } else { format!("should be: {}", flaw.fix) };
+            if flaw.fix.is_empty() { "should be removed.".to_owned() } else { format!("should be: {}", flaw.fix) };
         format!("- {} error: \"{}\" {fix}", flaw.kind, flaw.quote)
     }));
     lines.join("\n")

@@ -8,9 +8,9 @@ use super::strict::alternating_turns;
 use super::{Column, OutputFormat, Unfit, push_row};
 use crate::conversation::Record;
 
-/// LLaMA-Factory's `sharegpt` formatting: strict alternation from a human to a gpt, the system message in a column, and
-/// an entry in the `dataset_info.json` beside the file. Its `openai` formatting is not used: it adds words to the system
-/// message (read in its converter at ff6d4d1).
+/// LLaMA-Factory's `sharegpt` formatting: strict alternation of human and gpt, the system message in a column, and an
+/// entry in the `dataset_info.json` next to the file. Its `openai` formatting is not used, because it changes the system
+/// message (as of its converter at ff6d4d1).
 pub struct LlamaFactory;
 
 impl OutputFormat for LlamaFactory {
@@ -32,13 +32,13 @@ impl OutputFormat for LlamaFactory {
 
     fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {
         if record.has_masked_answer() {
-            // The format has no word for it: the answer would be learned.
+            // The format has no mask, so the answer would be trained on.
             return Err(Unfit::MaskedAnswer);
         }
         let (system, turns) = alternating_turns(record)?;
         let system = system.as_ref().map_or("", |system| system.content());
         let conversations = turns.iter().map(sharegpt_message).collect::<Result<Vec<Value>, _>>()?;
-        // Its reader takes every column that it is told of from every row; TRL's cannot read an empty text here.
+        // Its reader requires every declared column in every row. TRL's reader rejects an empty text here.
         let tools = record.tools().map_or("[]".to_owned(), |tools| tools.to_string());
         let row = json!({
             "id": record.id, "conversations": conversations, "system": system, "tools": tools, "meta": record.meta,

@@ -1,7 +1,7 @@
-//! Writing: finished conversations out as rows that train as they are.
+//! Writes finished conversations as rows that trainers accept unchanged.
 //!
-//! A format is one file here ([`OutputFormat`]) and one line in its list. Files appear whole or not at all
-//! ([`OutputFile`]): a reader never sees half of one, and an interrupted run leaves the old one in place.
+//! A format is one file here ([`OutputFormat`]) and one line in [`FORMATS`]. Files are written atomically
+//! ([`OutputFile`]): a reader never sees a partial file, and an interrupted run leaves the old one in place.
 
 mod axolotl;
 mod card;
@@ -38,25 +38,24 @@ use serde_json::{Value, json};
 
 use crate::conversation::{Line, Record};
 
-/// A shape of output rows.
+/// A format of output rows.
 pub trait OutputFormat: Send + Sync {
-    /// The name that `--to` takes.
+    /// Returns the name that `--to` takes.
     fn name(&self) -> &'static str;
 
-    /// Returns the columns of its rows.
+    /// Returns the columns of the rows.
     fn columns(&self) -> &'static [Column];
 
-    /// Appends the rows that a record makes to `out`, line ends included. Fails where the trainer would refuse or
-    /// spoil the row.
+    /// Appends a record's rows to `out`, with line ends. Fails where the trainer would reject or corrupt the row.
     fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit>;
 
-    /// True where a row is two answers to one question, or says of an answer whether it is good: of a distilled
-    /// conversation such rows are made of the attempts that were rejected.
+    /// True where a row holds two answers to one question, or a label that says whether an answer is good. Such rows of a
+    /// distilled conversation are made from its rejected attempts.
     fn wants_pairs(&self) -> bool {
         false
     }
 
-    /// Returns a file that the trainer wants beside the output: its name, and what it holds with the old content.
+    /// Returns a file that the trainer expects next to the output: its name and its content, merged into the old one.
     fn companion(&self, _output: &Path, _old: Option<Value>) -> Option<(&'static str, Value)> {
         None
     }
@@ -89,7 +88,7 @@ fn push_row(out: &mut Vec<u8>, row: &Value) {
     out.push(b'\n');
 }
 
-/// Adds what the row says of the tools that are called in it.
+/// Adds the definitions of the tools that the row calls.
 fn with_tools(mut row: Value, record: &Record) -> Value {
     if let Some(tools) = record.tools() {
         row["tools"] = tools;
@@ -97,7 +96,7 @@ fn with_tools(mut row: Value, record: &Record) -> Value {
     row
 }
 
-/// Returns a message with `OpenAI`'s names.
+/// Returns a message with `OpenAI`'s field names.
 fn openai_message(line: &Line) -> Value {
     let mut message = json!({"role": line.role().name(), "content": line.text()});
     for (name, value) in line.message.fields().into_iter().flatten() {
@@ -106,7 +105,7 @@ fn openai_message(line: &Line) -> Value {
     message
 }
 
-/// Returns a message with its thoughts, where it has any.
+/// Returns a message with its reasoning, if it has any.
 fn message_with_reasoning(line: &Line) -> Value {
     let mut message = openai_message(line);
     if let Some(reasoning) = &line.reasoning {

@@ -4,7 +4,7 @@ use super::column::{FieldKind, id_column, messages_column, meta_column};
 use super::{Column, OutputFormat, Unfit, openai_message, push_row, with_tools};
 use crate::conversation::{Record, Role};
 
-/// ms-swift's `messages` with `loss` on each of the assistant's.
+/// ms-swift's `messages`, with a `loss` flag on each assistant message.
 pub struct MsSwift;
 
 impl OutputFormat for MsSwift {

@@ -2,10 +2,11 @@ use super::column::{PLAIN, id_column, messages_column, meta_column};
 use super::{Column, OutputFormat, Unfit, push_json};
 use crate::conversation::Record;
 
-/// `{"id", "messages": [{"role", "content"}], "meta"}`: what TRL, axolotl, torchtune and the others take.
+/// `{"id", "messages": [{"role", "content"}], "meta"}`, which TRL, axolotl, torchtune and others read.
 ///
-/// Beside `messages` there is never a `prompt`, `completion`, `text`, `chosen` or `rejected`: trainers choose by
-/// column names. Thoughts are left out: a template drops them from all turns but the last, a mask does not.
+/// The row never has a `prompt`, `completion`, `text`, `chosen` or `rejected` column next to `messages`, because trainers
+/// detect formats by column names. Reasoning is left out: chat templates drop it from all turns but the last, and a loss
+/// mask would not.
 pub struct OpenAiOutput;
 
 impl OutputFormat for OpenAiOutput {
@@ -19,7 +20,7 @@ impl OutputFormat for OpenAiOutput {
 
     fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {
         if record.has_masked_answer() {
-            // The format has no word for it: the answer would be learned.
+            // The format has no mask, so the answer would be trained on.
             return Err(Unfit::MaskedAnswer);
         }
         out.extend_from_slice(b"{\"id\":");

@@ -4,8 +4,9 @@ use super::column::{FieldKind, id_column, messages_column, meta_column};
 use super::{Column, OutputFormat, Unfit, message_with_reasoning, openai_message, push_row, with_tools};
 use crate::conversation::{Record, Role};
 
-/// A row for each answer: everything up to it, and only it is learned, by whichever name the trainer has for that
-/// (`train`, `loss`, `weight`). Only the last answer has its thoughts, as templates of reasoning models render it.
+/// One row per answer: the conversation up to it, with only that answer trained, under every name that trainers use for
+/// the mask (`train`, `loss`, `weight`). Only the last answer has its reasoning, as templates of reasoning models render
+/// it.
 pub struct PerTurn;
 
 impl OutputFormat for PerTurn {

@@ -4,15 +4,15 @@ use super::column::{ColumnKind, PLAIN, THINKING, id_column, messages_column, met
 use super::{Column, OutputFormat, Unfit, message_with_reasoning, openai_message, push_row, with_tools};
 use crate::conversation::{Columns, Line, Record, Role};
 
-/// TRL's `{"prompt": [...], "chosen": [...], "rejected": [...]}`, each a list of messages: for records with a worse last
-/// answer. axolotl's and `OpenRLHF`'s readers take the same columns.
+/// TRL's `{"prompt": [...], "chosen": [...], "rejected": [...]}`, each a list of messages, for records with a rejected
+/// alternative to the last answer. axolotl and `OpenRLHF` read the same columns.
 pub struct Dpo;
 
-/// TRL's `{"prompt": [...], "completion": [...], "label"}`: for records whose last answer is called good or bad; a pair
-/// makes two rows.
+/// TRL's `{"prompt": [...], "completion": [...], "label"}`, for records whose last answer has a label. A pair becomes two
+/// rows.
 pub struct Kto;
 
-/// Columns that said which answer is better; in these formats the row itself does.
+/// Source columns with the preference, which these formats express in the row itself.
 const SAID: [&str; 7] =
     ["chosen", "rejected", "chosen_messages", "rejected_messages", "rejected_response", "label", "kto_tag"];
 

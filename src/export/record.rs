@@ -4,8 +4,8 @@ use crate::conversation::{Answer, Dialogue, Finish, Line, Record, Rejected, Seed
 
 /// Returns a finished dialogue as a record.
 ///
-/// `meta` carries the source row's other columns and under `turns` what is known of each answer. A source column that is
-/// itself called `turns` goes under `source_turns`. `stopped` says where and why a conversation was cut.
+/// `meta` holds the source row's other columns, and under `turns` the metadata of each answer. A source column called
+/// `turns` becomes `source_turns`. `stopped` is the reason for which a conversation was cut.
 pub fn dialogue_record(seed: &Seed, dialogue: &Dialogue, stopped: Option<&str>) -> Record {
     let lines = dialogue.spoken.iter().map(|spoken| Line {
         message: spoken.message.clone(),
@@ -17,15 +17,15 @@ pub fn dialogue_record(seed: &Seed, dialogue: &Dialogue, stopped: Option<&str>) 
     Record { id: seed.id.clone(), lines: lines.collect(), meta, ..Record::default() }
 }
 
-/// Returns, for each attempt at a turn that was rejected where a later one was good, the dialogue up to the good answer with
-/// the rejected one as the worse. An attempt that is no whole answer, or the same words, makes none.
+/// Returns a preference pair for each rejected attempt at a turn that has a good answer: the dialogue up to the good
+/// answer, with the attempt as the rejected one. Incomplete attempts and identical texts are left out.
 pub fn dialogue_pairs(seed: &Seed, dialogue: &Dialogue) -> Vec<Record> {
     let answers = dialogue.spoken.iter().enumerate().filter(|(_, spoken)| spoken.answer.is_some());
     let ends: Vec<usize> = answers.map(|(at, _)| at + 1).collect();
     let whole = dialogue_record(seed, dialogue, None);
     let has_worse =
         |rejected: &&Rejected| rejected.answer.finish == Finish::Complete && !rejected.answer.text().trim().is_empty();
-    // Of several good answers the worst alone is far enough from the best.
+    // Of several scored answers only the worst is paired with the best, for the largest margin.
     let is_worst = |rejected: &Rejected| {
         let others = dialogue.rejected.iter().filter(|other| other.turn == rejected.turn && other.score.is_some());
         let worst = others.reduce(|worst, other| if other.score < worst.score { other } else { worst });
@@ -38,7 +38,7 @@ pub fn dialogue_pairs(seed: &Seed, dialogue: &Dialogue) -> Vec<Record> {
                 (Some(best), Some(worse)) => Some(best - worse),
                 _ => None,
             };
-            // Equally good ones are no pair.
+            // Answers of equal score do not make a pair.
             if margin.is_some_and(|margin| margin <= 0.0) {
                 return None;
             }

@@ -23,15 +23,15 @@ mod parquet_shards {
     use crate::export::column::{ColumnKind, FieldKind};
     use crate::export::{OutputError, OutputFormat};
 
-    /// JSON bytes that make a shard; what they come to on disk is a fraction.
+    /// JSON bytes per shard. The size on disk is a fraction of it.
     const SHARD_BYTES: usize = 1 << 30;
-    /// Rows that are put into columns at a time.
+    /// Rows that are converted to columns at a time.
     const BATCH_ROWS: usize = 256;
-    /// Rows of a row group: readers take one at a time.
+    /// Rows of a row group, the unit that readers load.
     const GROUP_ROWS: usize = 4_096;
 
-    /// A directory in the hub's layout, `data/train-00000-of-0000N.parquet` with a dataset card, which appears whole or
-    /// not at all. An old one is replaced only where it holds nothing else.
+    /// A directory in the hub's layout, `data/train-00000-of-0000N.parquet` with a dataset card, which is written atomically.
+    /// An old one is replaced only where it contains nothing else.
     pub struct Shards {
         path: PathBuf,
         partial: PartialDirectory,
@@ -43,11 +43,11 @@ mod parquet_shards {
         shard_bytes: usize,
         row_count: u64,
         byte_count: u64,
-        /// For the card.
+        /// The licence for the card.
         pub license: Option<String>,
     }
 
-    /// A directory that goes when it is dropped.
+    /// Removes the temporary directory when dropped.
     struct PartialDirectory(PathBuf);
 
     impl Drop for PartialDirectory {
@@ -57,7 +57,7 @@ mod parquet_shards {
     }
 
     impl Shards {
-        /// Begins a directory at `path`.
+        /// Starts writing the directory `path`.
         pub fn create(path: &Path, format: &'static dyn OutputFormat) -> Result<Self, OutputError> {
             let path = PathBuf::from(path.as_os_str().to_string_lossy().trim_end_matches('/'));
             let fault = |source| OutputError { path: path.display().to_string(), source };
@@ -79,7 +79,7 @@ mod parquet_shards {
             })
         }
 
-        /// Writes rows, each a line of JSON.
+        /// Writes rows, one JSON object a line.
         pub fn write(&mut self, rows: &[u8]) -> Result<(), OutputError> {
             for line in rows.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
                 let mut row: Value = serde_json::from_slice(line).expect("formats write JSON");
@@ -99,7 +99,7 @@ mod parquet_shards {
             Ok(())
         }
 
-        /// Puts the directory in its place.
+        /// Completes the directory and moves it to its path.
         pub fn finish(mut self) -> Result<(), OutputError> {
             self.flush()?;
             self.end_shard()?;
@@ -150,7 +150,7 @@ mod parquet_shards {
         }
 
         fn end_shard(&mut self) -> Result<(), OutputError> {
-            // A dataset of no rows is a shard of no rows, so that its columns are there.
+            // An empty dataset is written as one empty shard, so that its columns are declared.
             if self.writer.is_none() && self.shard_count == 0 {
                 self.writer = Some(self.begin_shard()?);
             }
@@ -189,7 +189,7 @@ mod parquet_shards {
         Schema::new(fields.collect::<Fields>())
     }
 
-    /// Fails where a directory holds what this program has not written.
+    /// Fails where a directory contains files that this program did not write.
     fn check_replaceable(path: &Path) -> io::Result<()> {
         let is_ours = |entry: &fs::DirEntry| -> bool {
             let name = entry.file_name();
@@ -209,12 +209,12 @@ mod parquet_shards {
                 if entries.all(|entry| entry.is_ok_and(|entry| is_ours(&entry))) {
                     return Ok(());
                 }
-                Err(io::Error::other("it holds files that are no dataset of this program; name a new directory"))
+                Err(io::Error::other("it contains files that this program did not write; name a new directory"))
             }
         }
     }
 
-    /// Renames, the old directory out of the way first.
+    /// Syncs the new directory and swaps it with the old one.
     fn place_directory(partial: &Path, path: &Path) -> io::Result<()> {
         File::open(partial.join("README.md"))?.sync_all()?;
         File::open(partial.join("data"))?.sync_all()?;
@@ -240,9 +240,9 @@ mod no_shards {
 
     use crate::export::{OutputError, OutputFormat};
 
-    /// What stands for shards where the program was built without them.
+    /// Replaces the shard writer in builds without Parquet: `create` always fails.
     pub struct NoShards {
-        /// For the card.
+        /// The licence for the card.
         pub license: Option<String>,
     }
 

@@ -24,7 +24,7 @@ impl OutputFormat for ShareGptOutput {
 
     fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {
         if record.has_masked_answer() {
-            // The format has no word for it: the answer would be learned.
+            // The format has no mask, so the answer would be trained on.
             return Err(Unfit::MaskedAnswer);
         }
         let conversations = record.lines.iter().map(sharegpt_message).collect::<Result<Vec<Value>, _>>()?;
@@ -37,7 +37,7 @@ impl OutputFormat for ShareGptOutput {
     }
 }
 
-/// Returns a message with `ShareGPT`'s names. Fails for a call with words beside it: there is one place for both.
+/// Returns a message with `ShareGPT`'s field names. Fails for a tool call with text: the format has one field for both.
 pub fn sharegpt_message(line: &Line) -> Result<Value, Unfit> {
     let from = match line.role() {
         Role::System => "system",

@@ -5,7 +5,7 @@ use super::shards::Shards;
 use super::{OutputFormat, Unfit};
 use crate::conversation::Record;
 
-/// Where rows go: lines of JSON, or Parquet shards in a directory.
+/// Writes rows: as JSON lines to a file, or as Parquet shards to a directory.
 pub struct Sink {
     format: &'static dyn OutputFormat,
     target: SinkFiles,
@@ -17,13 +17,13 @@ enum SinkFiles {
     Shards(Box<Shards>),
 }
 
-/// True where the name asks for a directory of shards.
+/// True where the path means a directory of shards.
 pub fn is_directory(path: &str) -> bool {
     path.ends_with('/')
 }
 
 impl Sink {
-    /// Begins to write `path`: a directory where it ends in `/`, else a file of lines.
+    /// Starts writing `path`: a directory of shards where it ends in `/`, else a file of JSON lines.
     pub fn create(path: &str, format: &'static dyn OutputFormat) -> Result<Self, OutputError> {
         let target = if is_directory(path) {
             SinkFiles::Shards(Box::new(Shards::create(Path::new(path), format)?))
@@ -33,7 +33,7 @@ impl Sink {
         Ok(Self { format, target, rows: Vec::new() })
     }
 
-    /// Names the licence of what is written, for a card.
+    /// Sets the licence for the dataset card.
     #[must_use]
     pub fn licensed(mut self, license: Option<String>) -> Self {
         if let SinkFiles::Shards(shards) = &mut self.target {
@@ -42,10 +42,10 @@ impl Sink {
         self
     }
 
-    /// Writes the rows that a record makes; inside, how many those are, or why it does not fit.
+    /// Writes a record's rows. The inner result is their number, or the reason why the format cannot hold the record.
     pub fn write(&mut self, record: &Record) -> Result<Result<u64, Unfit>, OutputError> {
         if matches!(self.target, SinkFiles::Shards(_)) && record.uses_tools() {
-            // Calls differ from row to row in what they hold; a table's columns cannot.
+            // The arguments of tool calls differ from row to row, which a table's columns cannot.
             return Ok(Err(Unfit::ToolsInTable));
         }
         self.rows.clear();
@@ -59,7 +59,7 @@ impl Sink {
         Ok(Ok(memchr::memchr_iter(b'\n', &self.rows).count() as u64))
     }
 
-    /// Puts everything in its place.
+    /// Completes the output and moves it to its path.
     pub fn finish(self) -> Result<(), OutputError> {
         match self.target {
             SinkFiles::Lines(file) => file.finish(),

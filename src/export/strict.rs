@@ -3,11 +3,11 @@ use std::sync::Arc;
 use super::Unfit;
 use crate::conversation::{Line, Message, Record, Role};
 
-/// Returns a record's system message, and its lines as user and assistant by turns, the user first, the assistant last:
-/// what trainers demand that otherwise blank a row without a word (LLaMA-Factory) or stop (torchtune).
+/// Returns a record's system message, and its lines in strict alternation: the user first, the assistant last. Some
+/// trainers require this and otherwise mask the whole row silently (LLaMA-Factory) or abort (torchtune).
 ///
-/// A system message further on is put before the user's next words, two users in a row are joined by an empty line, as
-/// are two assistants; a user at the end goes.
+/// A later system message is put before the user's next message. Consecutive user messages are joined by an empty line, as
+/// are consecutive assistant messages. A user message at the end is dropped.
 pub fn alternating_turns(record: &Record) -> Result<(Option<Arc<Message>>, Vec<Line>), Unfit> {
     let mut lines = record.lines.as_slice();
     let mut system = None;
@@ -22,7 +22,7 @@ pub fn alternating_turns(record: &Record) -> Result<(Option<Arc<Message>>, Vec<L
         match line.role() {
             Role::System => asides.push(line.text()),
             Role::Assistant if turns.is_empty() => return Err(Unfit::AssistantFirst),
-            // A call stands where an answer does, its result where a user speaks; neither can be joined to anything.
+            // A call takes an assistant's turn, its result a user's turn. Neither can be joined with text.
             _ if line.message.is_tool_use() => {
                 let speaks = |line: &Line| line.role() == Role::Assistant;
                 if !asides.is_empty() || turns.last().is_none_or(|last| speaks(last) == speaks(line)) {
@@ -36,7 +36,7 @@ pub fn alternating_turns(record: &Record) -> Result<(Option<Arc<Message>>, Vec<L
                     && let Some(user) = turns.last_mut()
                     && !asides.is_empty()
                 {
-                    // Said between the user's words and the answer: it stands behind the user's.
+                    // A system message between the user message and the answer is appended to the user message.
                     user.message = Message::new(user.role(), [&[user.text()], &asides[..]].concat().join("\n\n"));
                 }
                 let before = if role == Role::User { asides } else { Vec::new() };

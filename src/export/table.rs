@@ -1,13 +1,13 @@
 use super::file::{OutputError, OutputFile};
 
-/// A file of comma-separated values, as spreadsheets read it (RFC 4180).
+/// A CSV file, as spreadsheets read it (RFC 4180).
 pub struct Table {
     file: OutputFile,
     path: String,
 }
 
 impl Table {
-    /// Begins to write `path`, the names of the columns first.
+    /// Starts writing `path` with a header row.
     pub fn create(path: &str, columns: &[&str]) -> Result<Self, OutputError> {
         let mut table = Self { file: OutputFile::create(path)?, path: path.to_owned() };
         table.write(columns)?;
@@ -23,7 +23,7 @@ impl Table {
         self.file.write(&bytes)
     }
 
-    /// Puts the file in its place.
+    /// Completes the file and moves it to its path.
     pub fn finish(self) -> Result<(), OutputError> {
         self.file.finish()
     }

@@ -4,7 +4,7 @@ use super::column::{PLAIN, THINKING, id_column, messages_column, meta_column};
 use super::{Column, OutputFormat, Unfit, message_with_reasoning, openai_message, push_row, with_tools};
 use crate::conversation::Record;
 
-/// TRL's `{"prompt": [...], "completion": [...]}`, a row for each answer; thoughts stand in the completion alone.
+/// TRL's `{"prompt": [...], "completion": [...]}`, one row per answer. Only the completion has reasoning.
 pub struct PromptCompletion;
 
 impl OutputFormat for PromptCompletion {

@@ -1,11 +1,11 @@
 use std::str::FromStr;
 
-/// What a rule's hit leads to.
+/// The consequence of a rule's hit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Nothing; the rule is not even applied.
+    /// The rule is not applied.
     Off,
-    /// The answer stays and is marked.
+    /// The answer is kept and marked.
     Flag,
     /// The answer never becomes context or training data.
     Reject,

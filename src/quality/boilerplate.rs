@@ -2,22 +2,22 @@ use std::collections::{HashMap, HashSet};
 
 use super::text::Words;
 
-/// Notices an answer that is given to many different questions: constant text fools judges (an empty model's wins 76.9 %
-/// of `AlpacaEval` 2) and teaches nothing.
+/// Detects an answer that is given to many different questions. Constant text fools judges (a null model wins 76.9 % of
+/// `AlpacaEval` 2) and teaches nothing.
 ///
-/// Memory: some 50 bytes for each answer, which are counted by a hash of their words.
+/// Memory: about 50 bytes per answer. Answers are counted by a hash of their words.
 #[derive(Debug, Default)]
 pub struct Boilerplate {
     questions: HashMap<u64, HashSet<u64>>,
 }
 
-/// Different questions that one answer may be given to.
+/// One answer may be given to at most this many different questions.
 const QUESTIONS_MAX: usize = 3;
-/// Shorter answers ("Yes.") are nobody's boilerplate.
+/// Shorter answers ("Yes.") are not boilerplate.
 const WORDS_MIN: usize = 5;
 
 impl Boilerplate {
-    /// Counts an answer; true where it has now been given to more than three different questions.
+    /// Counts an answer. True once it has been given to more than three different questions.
     pub fn count(&mut self, user: &str, answer: &str) -> bool {
         let words = Words::of(answer);
         if words.len() < WORDS_MIN {

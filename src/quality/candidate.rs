@@ -4,27 +4,27 @@ use std::cell::OnceCell;
 use super::text::{Words, outside_fences};
 use crate::conversation::Finish;
 
-/// An answer with what led to it: all that a rule may look at. What several rules need is worked out once.
+/// An answer with its context, as the rules see it. Derived texts that several rules need are computed once.
 #[derive(Debug)]
 pub struct Candidate<'a> {
     /// The answer.
     pub answer: &'a str,
     /// The user's message that it answers.
     pub user: &'a str,
-    /// The system message, where there is one.
+    /// The system message, if any.
     pub system: Option<&'a str>,
-    /// The answers before it, oldest first.
+    /// The earlier answers, oldest first.
     pub earlier: Vec<&'a str>,
-    /// How it ended; a finished row does not say.
+    /// How generation ended; `None` where a finished row does not say.
     pub finish: Option<Finish>,
-    /// Its length in tokens, where that is known, and the most that it was allowed.
+    /// Its length in tokens and the limit, where known.
     pub tokens: Option<(u64, u64)>,
     prose: OnceCell<Cow<'a, str>>,
     words: OnceCell<Words>,
 }
 
 impl<'a> Candidate<'a> {
-    /// An answer to a user, of which nothing else is known.
+    /// Creates an answer to a user message without further context.
     pub fn new(user: &'a str, answer: &'a str) -> Self {
         Self {
             answer,

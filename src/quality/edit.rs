@@ -1,14 +1,15 @@
-/// True where more than `share` of the longer text must change to make the other of it: Levenshtein's distance in characters,
-/// counted only as far as it is asked for. On each diagonal of the table only the furthest place that so many changes reach is
-/// kept (Ukkonen, "Algorithms for approximate string matching", 1985, section 3): the work grows with the square of the changes that
-/// are asked for, not with the texts' product.
+/// True where the Levenshtein distance in characters exceeds `share` of the longer text's length.
+///
+/// The distance is computed only up to that limit. For each diagonal of the table only the furthest row that N changes
+/// reach is kept (Ukkonen, "Algorithms for approximate string matching", 1985, section 3), so the work grows with the
+/// square of the limit and not with the product of the lengths.
 pub fn differs_by_more_than(share: f64, one: &str, other: &str) -> bool {
     let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
     let most = (share * one.len().max(other.len()) as f64) as usize;
     if one.len().abs_diff(other.len()) > most {
         return true;
     }
-    // Diagonal `middle + column − row`; one more on each side stands for what cannot be reached.
+    // Index `middle + column − row`; one more diagonal on each side stays unreachable.
     let middle = most + 1;
     let end = middle + other.len() - one.len();
     let column = |row: usize, diagonal: usize| (row + diagonal).checked_sub(middle);
@@ -39,7 +40,7 @@ pub fn differs_by_more_than(share: f64, one: &str, other: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// The whole table, as the definition has it.
+    /// The full table, by the definition.
     fn distance(one: &[char], other: &[char]) -> usize {
         let mut row: Vec<usize> = (0..=other.len()).collect();
         for (at, letter) in one.iter().enumerate() {

@@ -4,17 +4,17 @@ use super::action::Action;
 use super::candidate::Candidate;
 use super::rules::{RULES, Rule};
 
-/// A choice of what each rule leads to.
+/// A preset action for each rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strictness {
-    /// Rejects what is certainly broken, flags what is doubtful.
+    /// Rejects answers that are certainly broken and flags doubtful ones.
     Standard,
-    /// Rejects refusals, answers that name their maker, and open code blocks too.
+    /// Also rejects refusals, answers that name their vendor, and unclosed code fences.
     Strict,
 }
 
 impl Strictness {
-    /// Returns the profile's name.
+    /// Returns the name in options and reports.
     pub fn name(self) -> &'static str {
         match self {
             Strictness::Standard => "standard",
@@ -23,16 +23,16 @@ impl Strictness {
     }
 }
 
-/// What the rules said of an answer.
+/// The result of the rules for one answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GateVerdict {
-    /// The rule that rejected it; the rules after that one were not asked.
+    /// The rule that rejected the answer. Later rules were not evaluated.
     pub rejected_by: Option<&'static str>,
-    /// Rules that flagged it.
+    /// Rules that flagged the answer.
     pub flags: Vec<&'static str>,
 }
 
-/// Rules with what each leads to.
+/// Rules, each with its action and threshold.
 #[derive(Clone)]
 pub struct Gate {
     profile: Strictness,
@@ -47,13 +47,13 @@ struct Applied {
     threshold: f64,
 }
 
-/// The text names no rules.
+/// The text is not a list of changes to rules.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseGateError {
-    /// There is no such rule.
+    /// The rule does not exist.
     #[error("there is no rule `{0}`; there are {names}", names = rule_names())]
     Rule(String),
-    /// A rule is not followed by what it leads to.
+    /// The rule is not followed by a valid action.
     #[error(
         "`{0}` does not say what the rule leads to; write RULE=off, RULE=flag, RULE=reject, or RULE=reject@THRESHOLD"
     )]
@@ -68,7 +68,7 @@ fn rule_names() -> String {
 }
 
 impl Gate {
-    /// Makes a gate of a profile, changed by `changes`: `refusal=reject,loop_char=reject@8,length=off`.
+    /// Creates a gate from a preset and changes to it: `refusal=reject,loop_char=reject@8,length=off`.
     pub fn new(profile: Strictness, changes: &str) -> Result<Self, ParseGateError> {
         let applied = |rule: &'static dyn Rule| Applied {
             rule,
@@ -105,7 +105,7 @@ impl Gate {
         self
     }
 
-    /// Judges an answer: the first rule that rejects ends it.
+    /// Judges an answer. The first rule that rejects it ends the evaluation.
     pub fn judge(&self, candidate: &Candidate<'_>) -> GateVerdict {
         let mut verdict = GateVerdict::default();
         for Applied { rule, action, threshold } in &self.rules {
@@ -120,7 +120,7 @@ impl Gate {
         verdict
     }
 
-    /// Returns the rules that are applied, with what each leads to and its threshold.
+    /// Returns the rules that are applied, with their actions and thresholds.
     pub fn rules(&self) -> impl Iterator<Item = (&'static str, Action, Option<f64>)> {
         self.rules
             .iter()
@@ -128,7 +128,7 @@ impl Gate {
     }
 }
 
-/// The profile, and how it was changed: two gates that read alike judge alike.
+/// The preset and the changes to it. Gates with the same text judge alike.
 impl fmt::Display for Gate {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.profile.name())?;

@@ -2,12 +2,12 @@ use std::collections::HashMap;
 
 use super::text::Spread;
 
-/// Finds conversations whose users say nearly the same, by `MinHash` over runs of five characters (Broder 1997), 16 bands of
-/// 8 (a pair of similarity 0.8 meets with probability 0.95), each find verified by the exact Jaccard similarity. The first
-/// in the order of the input stays.
+/// Finds conversations whose users say nearly the same: `MinHash` over character 5-grams (Broder 1997) in 16 bands of 8
+/// rows, which finds a pair of similarity 0.8 with probability 0.95. Each candidate pair is verified by its exact Jaccard
+/// similarity. The first of the duplicates in input order is kept.
 ///
-/// Memory: 16 band keys of 16 bytes with their tables' overhead, some 600 bytes, and the texts' run hashes (4 bytes each,
-/// 1,000 at most) for each text that was kept.
+/// Memory for each kept text: 16 band keys of 16 bytes with the overhead of their tables, about 600 bytes, and the hashes
+/// of its 5-grams (4 bytes each, at most 1,000).
 #[derive(Debug)]
 pub struct NearDuplicates {
     threshold: f64,
@@ -18,17 +18,17 @@ pub struct NearDuplicates {
 const GRAM: usize = 5;
 const BANDS: usize = 16;
 const ROWS: usize = 8;
-/// Runs of a text that are looked at: of longer texts, those with the smallest hashes, which are the same sample for like
-/// texts.
+/// At most this many 5-grams of a text are compared. Of longer texts the ones with the smallest hashes are taken, which
+/// gives similar texts the same sample.
 const GRAMS_MAX: usize = 1_000;
 
 impl NearDuplicates {
-    /// Begins; texts with at least this similarity, 0 to 1, are near-duplicates.
+    /// Creates an empty set. Texts with at least this similarity, 0 to 1, are near-duplicates.
     pub fn new(threshold: f64) -> Self {
         Self { threshold, bands: vec![HashMap::default(); BANDS], kept: Vec::new() }
     }
 
-    /// Looks whether a text is like one that was kept, and returns that one's number; else keeps it.
+    /// Returns the number of a kept text that this one is similar to. Keeps the text where there is none.
     pub fn find(&mut self, text: &str) -> Option<u32> {
         let grams = grams(text);
         let keys = band_keys(&grams);
@@ -48,7 +48,7 @@ impl NearDuplicates {
     }
 }
 
-/// Returns the hashes of a text's runs of five characters, sorted, each once.
+/// Returns the hashes of a text's 5-grams, sorted and deduplicated.
 fn grams(text: &str) -> Vec<u32> {
     let characters: Vec<char> = text.chars().collect();
     let hash = |run: &[char]| {
@@ -84,7 +84,7 @@ fn band_keys(grams: &[u32]) -> [u64; BANDS] {
     keys
 }
 
-/// Returns the share of what two sorted lists have in common.
+/// Returns the Jaccard similarity of two sorted lists.
 fn jaccard(left: &[u32], right: &[u32]) -> f64 {
     let (mut common, mut i, mut j) = (0usize, 0, 0);
     while i < left.len() && j < right.len() {

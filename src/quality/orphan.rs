@@ -5,15 +5,15 @@ use super::text::{Phrases, Spread, Words};
 /// Why a user's message does not follow from the new answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Orphan {
-    /// It quotes words that only the replaced answer had.
+    /// It quotes words that only the replaced answer contains.
     Quote,
-    /// It points at a part ("your second point") of an answer that has no parts now.
+    /// It refers to a part ("your second point"), and the new answer has no parts.
     Pointer,
 }
 
-/// Words in a row that make a quote.
+/// Consecutive words that count as a quote.
 const QUOTE_WORDS: usize = 4;
-/// Chinese characters in a row that make a quote.
+/// Consecutive Chinese characters that count as a quote.
 const QUOTE_HAN: usize = 6;
 
 static POINTERS: Phrases = Phrases::new(|| {
@@ -58,9 +58,8 @@ static POINTERS: Phrases = Phrases::new(|| {
     ])
 });
 
-/// Looks whether the user's next message refers to the answer that was replaced: it shares a run of words with that one
-/// which neither the user's earlier messages nor the new answer have, or it points at a part of an answer that has fewer than
-/// two.
+/// Finds a reference to the replaced answer in the user's next message: a quote from it that occurs neither in the user's
+/// earlier messages nor in the new answer, or a pointer to a part where the new answer has fewer than two.
 pub fn find_orphan(user: &str, earlier_users: &[&str], replaced: &str, answer: &str) -> Option<Orphan> {
     let quoted = common_runs(user, replaced);
     if !quoted.is_empty() {
@@ -73,26 +72,26 @@ pub fn find_orphan(user: &str, earlier_users: &[&str], replaced: &str, answer: &
     (POINTERS.occur_in(user) && item_count(replaced) >= 2 && item_count(answer) < 2).then_some(Orphan::Pointer)
 }
 
-/// Returns the runs that two texts have in common.
+/// Returns the n-grams that two texts have in common.
 fn common_runs(left: &str, right: &str) -> Vec<u64> {
     let there: HashSet<u64, Spread> = all_runs(right).into_iter().collect();
     all_runs(left).into_iter().filter(|run| there.contains(run)).collect()
 }
 
-/// Returns the runs of a text: of six Chinese characters, or of four words.
+/// Returns the n-grams of a text: six Chinese characters, or four words.
 fn all_runs(text: &str) -> Vec<u64> {
     let words = Words::of(text);
     let size = QUOTE_HAN;
     let is_han = |lengths: &[u32]| lengths.iter().all(|length| *length == 1);
     let long = words.grams(size).enumerate().filter(|(at, _)| is_han(&words.lengths[*at..at + size]));
     let short = words.grams(QUOTE_WORDS).enumerate().filter(|(at, _)| {
-        // Single characters are letters of a script without spaces, or variables: too little for a quote of four.
+        // Single characters are words of a script without spaces, or variables. Four of them are too short for a quote.
         words.lengths[*at..at + QUOTE_WORDS].iter().filter(|length| **length > 1).count() >= QUOTE_WORDS - 1
     });
     long.chain(short).map(|(_, run)| run).collect()
 }
 
-/// Returns how many items of a list a text has.
+/// Returns the number of list items in a text.
 fn item_count(text: &str) -> usize {
     let is_item = |line: &&str| {
         let line = line.trim_start().trim_start_matches(['*', '#', ' ']);

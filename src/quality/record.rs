@@ -2,19 +2,19 @@ use super::candidate::Candidate;
 use super::gate::{Gate, GateVerdict};
 use crate::conversation::{Finish, Record, Role};
 
-/// What the rules said of one answer of a finished row.
+/// The verdict on one answer of a finished row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JudgedTurn {
-    /// The answer's number among those of the row, from 0.
+    /// The answer's number in the row, from 0.
     pub turn: usize,
-    /// Where its turn begins: the first line behind the answer before it.
+    /// The index of the first line of its turn, which is the line after the previous answer.
     pub begins: usize,
-    /// What was said of it.
+    /// The result of the rules.
     pub verdict: GateVerdict,
 }
 
-/// Judges the answers of a finished row that are to be learned, each with what stands before it. `meta.turns`, as this
-/// program writes it, tells how they ended.
+/// Judges the trained answers of a finished row, each with the lines before it as context. The finish reasons come from
+/// `meta.turns` as this program writes it.
 pub fn judge_record(gate: &Gate, record: &Record) -> Vec<JudgedTurn> {
     let (mut judged, mut earlier): (Vec<JudgedTurn>, Vec<&str>) = (Vec::new(), Vec::new());
     let (mut user, mut system, mut begins) = (None, None, 0);
@@ -23,7 +23,7 @@ pub fn judge_record(gate: &Gate, record: &Record) -> Vec<JudgedTurn> {
         match line.role() {
             Role::User => user = Some(line.text()),
             Role::System => system = system.or(Some(line.text())),
-            // The call to a tool is no words, and words before the first user answer nobody.
+            // Tool calls have no text to judge. Text before the first user message does not answer anything.
             Role::Assistant if line.message.is_tool_use() => {}
             Role::Assistant => {
                 if let Some(user) = user.filter(|_| line.is_trained) {

@@ -1,5 +1,7 @@
-/// Returns Krippendorff's alpha of nominal categories (Content Analysis, 2nd edition, chapter 11): for each unit what its
-/// raters said, in any number. Units with one rating say nothing and are left out. `None` where there is nothing to disagree about.
+/// Returns Krippendorff's alpha of nominal categories (Content Analysis, 2nd edition, chapter 11).
+///
+/// Each unit holds its ratings, any number of them. Units with one rating are ignored. `None` where no disagreement is
+/// possible: no unit has two ratings, or all ratings are equal.
 pub fn krippendorff_alpha<Category: PartialEq + Copy>(units: &[Vec<Category>]) -> Option<f64> {
     let mut totals: Vec<(Category, f64)> = Vec::new();
     let (mut disagreement, mut count) = (0.0, 0.0);

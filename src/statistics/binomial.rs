@@ -1,13 +1,13 @@
-/// Returns the exact two-sided p of a sign test: how likely wins and losses are at least so uneven where both are equally
-/// likely (Conover, "Practical nonparametric statistics", 3.4). Ties are left out by the caller.
+/// Returns the exact two-sided p-value of a sign test: the probability of an at least equally uneven split where wins and
+/// losses are equally likely (Conover, "Practical nonparametric statistics", 3.4). The caller excludes ties.
 pub fn sign_test(wins: u64, losses: u64) -> f64 {
     let (total, fewer) = (wins + losses, wins.min(losses));
-    // Term by term from the middle outwards would lose the small ones; logarithms do not.
+    // A sum of plain terms would underflow; logarithms do not.
     let mut log_term = -(total as f64) * std::f64::consts::LN_2;
     let mut tail = log_term.exp();
     let mut log_tail_offset = 0.0;
     if tail == 0.0 {
-        // Beyond 1,074 trials the first term is too small to hold: carry it as an offset.
+        // Beyond 1,074 trials the first term underflows, so it is carried as an offset.
         log_tail_offset = log_term;
         log_term = 0.0;
         tail = 1.0;
@@ -26,8 +26,8 @@ pub fn sign_test(wins: u64, losses: u64) -> f64 {
     (2.0 * (tail.ln() + log_tail_offset).exp()).min(1.0)
 }
 
-/// Returns the exact two-sided p of `McNemar`'s test (Psychometrika 12, 1947): `only_a` and `only_b` are the cases in which
-/// one side alone passes.
+/// Returns the exact two-sided p-value of `McNemar`'s test (Psychometrika 12, 1947). `only_a` and `only_b` count the cases
+/// in which only that side passes.
 pub fn mcnemar(only_a: u64, only_b: u64) -> f64 {
     sign_test(only_a, only_b)
 }

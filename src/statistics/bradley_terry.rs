@@ -2,14 +2,14 @@ use super::Interval;
 use super::conversations::percentiles;
 use super::random::Random;
 
-/// One comparison: `first` and `second` are numbers of systems; `score` is the first's, 1 for a win, 0.5 for a tie, 0.
+/// One comparison of two systems.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Match {
-    /// A system.
+    /// The index of one system.
     pub first: usize,
-    /// Another.
+    /// The index of the other.
     pub second: usize,
-    /// What the first got of the point.
+    /// The first system's score: 1 for a win, 0.5 for a tie, 0 for a loss.
     pub score: f64,
 }
 
@@ -18,22 +18,22 @@ pub struct Match {
 pub struct Ranking {
     /// Each system's log-strength; their mean is 0.
     pub strengths: Vec<f64>,
-    /// 95 % intervals, from conversations drawn with replacement; none without conversations to draw from.
+    /// 95 % bootstrap intervals over conversations; empty for fewer than two conversations.
     pub intervals: Vec<Interval>,
-    /// Some systems have never won, or never lost, against the others: half a point each way was added to every pair that
-    /// met, without which their strengths were infinite.
+    /// Some systems never won, or never lost, against the others. Half a point each way was added to every compared pair,
+    /// because their strengths would be infinite otherwise.
     pub is_separable: bool,
 }
 
 const DRAWS: usize = 1000;
 const SEED: u64 = 0x6272_6164_6c65_7921;
 const ROUNDS_MAX: usize = 10_000;
-/// What a pair that met is given each way where strengths were infinite otherwise.
+/// Points added each way to every compared pair where strengths would be infinite otherwise.
 const PRIOR: f64 = 0.5;
 
-/// Fits a Bradley–Terry model (Biometrika 39, 1952), a tie being half a win each way, by Hunter's minorisation (Annals of
-/// Statistics 32, 2004). Each conversation's matches are drawn together for the intervals. `None` where some systems
-/// never met the others, not even by way of third ones: nothing can be said of them then.
+/// Fits a Bradley–Terry model (Biometrika 39, 1952) by Hunter's MM algorithm (Annals of Statistics 32, 2004). A tie counts
+/// as half a win each way. The intervals resample whole conversations. `None` where the comparisons do not connect all
+/// systems, directly or through others.
 pub fn bradley_terry(systems: usize, conversations: &[Vec<Match>]) -> Option<Ranking> {
     let mut wins = vec![0.0; systems * systems];
     for matches in conversations {
@@ -69,7 +69,7 @@ pub fn bradley_terry(systems: usize, conversations: &[Vec<Match>]) -> Option<Ran
 }
 
 impl Ranking {
-    /// Returns a strength as Elo points around 1000.
+    /// Converts a strength to Elo points, centred on 1000.
     pub fn elo(strength: f64) -> f64 {
         1000.0 + 400.0 * strength / std::f64::consts::LN_10
     }
@@ -108,7 +108,7 @@ fn fit_strengths(wins: &[f64], systems: usize, start: &[f64]) -> Vec<f64> {
     logs.into_iter().map(|log| log - centre).collect()
 }
 
-/// True where each system reaches each other by wins (Ford, American Mathematical Monthly 64, 1957).
+/// True where the graph of wins is strongly connected (Ford, American Mathematical Monthly 64, 1957).
 fn is_connected(wins: &[f64], systems: usize) -> bool {
     let reaches_all = |beats: &dyn Fn(usize, usize) -> bool| {
         let (mut reached, mut open) = (vec![false; systems], vec![0]);
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn who_never_lost_is_not_infinitely_strong_and_strangers_are_not_ranked() {
+    fn an_undefeated_system_has_a_finite_strength_and_unconnected_systems_are_not_ranked() {
         let ranking = bradley_terry(2, &matches(0, 1, 20, 0)).unwrap();
         assert!(ranking.is_separable && (ranking.strengths[0] - ranking.strengths[1] - 41f64.ln()).abs() < 1e-6);
         assert_eq!(bradley_terry(3, &matches(0, 1, 3, 2)), None);

@@ -1,22 +1,23 @@
 use super::random::Random;
 use super::{Interval, Z_95, mean, standard_deviation};
 
-/// Draws of a bootstrap.
+/// Resamples of a bootstrap.
 pub const BOOTSTRAP_DRAWS: usize = 10_000;
-/// Beyond so many drawn numbers the normal interval is taken: at such sizes the two agree to three digits.
+/// The bootstrap draws at most this many numbers. Beyond that the normal interval is used; at such sizes the two agree to
+/// three digits.
 const DRAWN_MAX: usize = 1 << 27;
 const SEED: u64 = 0x636f_686f_6261_7465;
 
-/// Values in conversations: what is said of one conversation hangs together, so it is drawn together.
+/// Values grouped by conversation. Values of one conversation are correlated, so they are resampled together.
 #[derive(Clone, Debug, Default)]
 pub struct Conversations {
     values: Vec<f64>,
-    /// For each conversation the end of its values.
+    /// The end of each conversation's values.
     ends: Vec<usize>,
 }
 
 impl Conversations {
-    /// Adds a conversation; one without values is left out.
+    /// Adds a conversation. One without values is ignored.
     pub fn push(&mut self, values: impl IntoIterator<Item = f64>) {
         self.values.extend(values);
         if self.values.len() > self.ends.last().copied().unwrap_or(0) {
@@ -24,12 +25,12 @@ impl Conversations {
         }
     }
 
-    /// Returns how many conversations there are.
+    /// Returns the number of conversations.
     pub fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// True where there is none.
+    /// True where there are no conversations.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
@@ -50,7 +51,7 @@ impl Conversations {
         self.each().filter_map(mean).collect()
     }
 
-    /// Returns the mean of the conversations' means: each conversation counts alike, however long it is.
+    /// Returns the mean of the conversations' means: all conversations have equal weight, whatever their length.
     pub fn mean(&self) -> Option<f64> {
         mean(&self.means())
     }
@@ -69,8 +70,8 @@ impl Conversations {
         Some(squares.sqrt() / self.values.len() as f64)
     }
 
-    /// Returns the 95 % interval of [`mean`](Self::mean): percentiles of [`BOOTSTRAP_DRAWS`] draws of conversations with
-    /// replacement (Efron, 1979), always from the same seed. `None` for fewer than two conversations.
+    /// Returns the 95 % percentile bootstrap interval of [`mean`](Self::mean) (Efron, 1979): [`BOOTSTRAP_DRAWS`] resamples of
+    /// conversations from a fixed seed. `None` for fewer than two conversations.
     pub fn interval(&self) -> Option<Interval> {
         interval_of_mean(&self.means(), BOOTSTRAP_DRAWS)
     }
@@ -89,7 +90,7 @@ fn interval_of_mean(values: &[f64], draws: usize) -> Option<Interval> {
     Some(percentiles((0..draws).map(draw).collect()))
 }
 
-/// Returns what lies between the 2.5th and the 97.5th percentile.
+/// Returns the interval between the 2.5th and the 97.5th percentile.
 pub(super) fn percentiles(mut draws: Vec<f64>) -> Interval {
     draws.sort_unstable_by(f64::total_cmp);
     let at = |share: f64| {
@@ -126,11 +127,11 @@ mod tests {
         assert!((alone.clustered_error().unwrap() - expected).abs() < 1e-12);
     }
 
-    /// Conversations of two to four turns whose values hang together, as verdicts do.
+    /// Conversations of two to four turns with correlated values, as verdicts have.
     fn experiment(random: &mut Random, conversations: usize, favour: f64) -> Conversations {
         let mut all = Conversations::default();
         for _ in 0..conversations {
-            // A conversation's own inclination moves all its verdicts.
+            // Each conversation has a bias of its own that moves all its verdicts.
             let inclined = favour + 0.5 * (random.fraction() - 0.5);
             let turns = 2 + random.below(3);
             all.push((0..turns).map(|_| match random.fraction() {
@@ -141,7 +142,7 @@ mod tests {
         all
     }
 
-    /// Fewer draws than a report takes, so that the test is quick; the ends of the interval move by a hundredth of its width.
+    /// Uses fewer draws than a report, for a fast test. The ends of the interval move by a hundredth of its width.
     fn interval(experiment: &Conversations) -> Interval {
         interval_of_mean(&experiment.means(), 2000).unwrap()
     }
@@ -151,7 +152,7 @@ mod tests {
         const EXPERIMENTS: usize = 2000;
         let mut random = Random::new(7);
         let covered = (0..EXPERIMENTS).filter(|_| {
-            // The truth: 0.2 · 0.5 + 0.8 · 0.6.
+            // The true value: 0.2 · 0.5 + 0.8 · 0.6.
             interval(&experiment(&mut random, 60, 0.6)).covers(0.58)
         });
         let share = covered.count() as f64 / EXPERIMENTS as f64;

@@ -1,13 +1,13 @@
 /// The quantiles for a two-sided test at 5 % and a power of 80 %: 1.96 + 0.84.
 const POWER: f64 = 2.801_585_218_112_969;
 
-/// Returns the smallest effect that so many conversations show with a power of 80 % (two-sided, 5 %), given the standard
+/// Returns the smallest effect that N conversations detect with a power of 80 % (two-sided, 5 %), given the standard
 /// deviation of their means.
 pub fn detectable_effect(deviation: f64, conversations: usize) -> f64 {
     POWER * deviation / (conversations as f64).sqrt()
 }
 
-/// Returns how many conversations show an effect of this size with a power of 80 %.
+/// Returns the number of conversations that detect an effect of this size with a power of 80 %.
 pub fn sample_size(deviation: f64, effect: f64) -> u64 {
     (POWER * deviation / effect).powi(2).ceil() as u64
 }

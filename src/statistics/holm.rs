@@ -1,5 +1,5 @@
-/// Returns p values adjusted for having looked at all of them (Holm, Scandinavian Journal of Statistics 6, 1979), in the
-/// order in which they came.
+/// Returns p-values adjusted for multiple testing by Holm's method (Scandinavian Journal of Statistics 6, 1979), in their
+/// original order.
 pub fn holm(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));

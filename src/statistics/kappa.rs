@@ -1,5 +1,5 @@
-/// Returns Cohen's kappa of two raters' categories, item by item (Educational and Psychological Measurement 20, 1960).
-/// `None` without items, and where chance alone would have them always agree.
+/// Returns Cohen's kappa of two raters' categories for each item (Educational and Psychological Measurement 20, 1960).
+/// `None` without items, and where the agreement expected by chance is 1.
 pub fn cohen_kappa<Category: PartialEq + Copy>(pairs: &[(Category, Category)]) -> Option<f64> {
     let total = pairs.len() as f64;
     let mut categories: Vec<(Category, f64, f64)> = Vec::new();

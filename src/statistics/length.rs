@@ -1,19 +1,19 @@
-/// What a preference comes to between answers of equal length.
+/// A length-controlled preference: the estimate for answers of equal length.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct LengthControlled {
-    /// A's score where both are equally long, 0 to 1.
+    /// A's score at equal length, 0 to 1.
     pub score: f64,
-    /// What one (squashed) standard deviation of length does to the log-odds.
+    /// The change of the log-odds per (squashed) standard deviation of length.
     pub slope: f64,
 }
 
-/// Fits `score ~ σ(β0 + β1 · tanh(Δ / sd(Δ)))` and returns σ(β0): the length term alone of `AlpacaEval`'s length control
-/// (Dubois et al., arXiv 2404.04475, section 3). Each entry is A's score, 0 to 1, and how much longer A's answer is. `None`
-/// for fewer than three, where all lengths are equal, and where the scores are all at one end.
+/// Fits `score ~ σ(β0 + β1 · tanh(Δ / sd(Δ)))` and returns σ(β0), which is the length term of `AlpacaEval`'s length control
+/// (Dubois et al., arXiv 2404.04475, section 3). Each vote is A's score, 0 to 1, and how much longer A's answer is. `None`
+/// for fewer than three votes, where all differences are equal, and where the fit does not converge to finite values.
 pub fn length_controlled(votes: &[(f64, f64)]) -> Option<LengthControlled> {
-    // A longer step is one into the flat part of the curve.
+    // Longer steps end in the flat part of the curve.
     const STEP_MAX: f64 = 2.0;
-    // A touch of ridge, so that separable votes do not run away.
+    // A small ridge penalty keeps separable votes finite.
     const RIDGE: f64 = 1e-6;
     let differences: Vec<f64> = votes.iter().map(|(_, difference)| *difference).collect();
     let deviation = super::standard_deviation(&differences).filter(|deviation| votes.len() > 2 && *deviation > 0.0)?;
@@ -58,7 +58,7 @@ mod tests {
         let mut random = Random::new(5);
         let votes: Vec<(f64, f64)> = (0..20_000)
             .map(|_| {
-                // A is longer by 200 on the average; whoever is longer is liked, quality is equal.
+                // A is longer by 200 on average. Quality is equal, and the judge prefers the longer answer.
                 let difference = 200.0 + 1000.0 * (random.fraction() - 0.5);
                 let likely = sigmoid(2.0 * (difference / 288.7).tanh());
                 (f64::from(u8::from(random.fraction() < likely)), difference)

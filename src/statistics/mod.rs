@@ -1,8 +1,8 @@
-//! Intervals, tests, agreement and rankings: numbers in, numbers out.
+//! Confidence intervals, significance tests, agreement and rankings.
 //!
-//! Everything here is pure and deterministic: what is random (bootstrap, permutations) runs on a fixed seed, so that the
-//! same verdicts always make the same report. The unit of resampling is the conversation: votes on the turns of one
-//! conversation are not independent, and intervals that treat them so are too narrow.
+//! Everything here is pure and deterministic. Random methods (bootstrap, permutations) use a fixed seed, so the same
+//! verdicts always produce the same report. The unit of resampling is the conversation: votes on the turns of one
+//! conversation are not independent, and intervals that treat them as independent are too narrow.
 
 mod alpha;
 mod binomial;
@@ -33,24 +33,24 @@ pub use random::Random;
 /// A 95 % interval.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct Interval {
-    /// Its lower end.
+    /// The lower end.
     pub low: f64,
-    /// Its upper end.
+    /// The upper end.
     pub high: f64,
 }
 
 impl Interval {
-    /// True where `value` lies in it.
+    /// True where the interval contains `value`.
     pub fn covers(&self, value: f64) -> bool {
         self.low <= value && value <= self.high
     }
 
-    /// Returns half its width.
+    /// Returns half the width.
     pub fn half_width(&self) -> f64 {
         (self.high - self.low) / 2.0
     }
 
-    /// Returns it with both ends moved by `shift`.
+    /// Returns the interval with both ends moved by `shift`.
     #[must_use]
     pub fn moved(self, shift: f64) -> Self {
         Self { low: self.low + shift, high: self.high + shift }
@@ -60,12 +60,12 @@ impl Interval {
 /// The standard normal quantile of 0.975.
 pub(crate) const Z_95: f64 = 1.959_963_984_540_054;
 
-/// Returns the arithmetic mean; `None` of nothing.
+/// Returns the arithmetic mean; `None` without values.
 pub fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
-/// Returns the standard deviation of a sample, with n − 1; `None` of fewer than two.
+/// Returns the sample standard deviation (n − 1); `None` for fewer than two values.
 pub fn standard_deviation(values: &[f64]) -> Option<f64> {
     let mean = mean(values).filter(|_| values.len() > 1)?;
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();

@@ -1,5 +1,6 @@
-/// Returns pass^k: how likely `k` trials of a task all pass, averaged over tasks (τ-bench, arXiv 2406.12045, section 4):
-/// the mean of `C(passed, k) / C(trials, k)`. `None` where no task has `k` trials; those with fewer are left out.
+/// Returns pass^k, the probability that `k` trials of a task all pass, averaged over tasks (τ-bench, arXiv 2406.12045,
+/// section 4): the mean of `C(passed, k) / C(trials, k)`. Tasks with fewer than `k` trials are ignored. `None` where none
+/// is left.
 pub fn pass_hat_k(tasks: &[(u64, u64)], k: u64) -> Option<f64> {
     let shares = tasks.iter().filter(|(_, trials)| *trials >= k).map(|(passed, trials)| {
         // C(c, k) / C(n, k) = Π (c − i) / (n − i)

@@ -1,17 +1,18 @@
 use super::random::Random;
 
-/// Random sign patterns where there are too many to try all.
+/// Random sign patterns where there are too many to enumerate.
 const PATTERNS: usize = 10_000;
-/// All patterns of so many differences are tried: 4,096.
+/// The patterns of at most this many differences are enumerated: 4,096.
 const ALL_MAX: usize = 12;
 const SEED: u64 = 0x7065_726d_7574_6521;
 
-/// Returns the two-sided p of paired differences by flipping their signs (Fisher, "The design of experiments", 1935,
-/// section 21): how often the sum is at least so far from 0. All patterns are tried for few differences, else
-/// 10,000 from a fixed seed, the observed one counted among them (Phipson and Smyth, 2010).
+/// Returns the two-sided p-value of a sign-flip permutation test on paired differences (Fisher, "The design of
+/// experiments", 1935, section 21): the share of sign patterns whose sum is at least as far from 0 as the observed one. All
+/// patterns are enumerated for few differences. Otherwise 10,000 are drawn from a fixed seed, and the observed one is
+/// counted among them (Phipson and Smyth, 2010).
 pub fn sign_flip(differences: &[f64]) -> f64 {
     let observed = differences.iter().sum::<f64>().abs();
-    // Sums of the same numbers in another order differ in their last digits.
+    // Sums of the same numbers in a different order differ in their last digits.
     let reaches = |sum: f64| sum.abs() >= observed - 1e-9 * observed.max(1e-12);
     if differences.len() <= ALL_MAX {
         let patterns = 1u32 << differences.len();
@@ -50,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_differs_it_rejects_one_in_20() {
+    fn under_the_null_hypothesis_it_rejects_one_in_20() {
         let mut random = Random::new(3);
         let rejected = (0..400).filter(|_| {
             let differences: Vec<f64> = (0..40).map(|_| random.fraction() - 0.5).collect();

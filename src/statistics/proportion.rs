@@ -1,6 +1,6 @@
 use super::{Interval, Z_95};
 
-/// Returns Wilson's 95 % score interval of a share (Wilson, JASA 22, 1927); `None` of nothing.
+/// Returns the 95 % Wilson score interval of a proportion (Wilson, JASA 22, 1927); `None` where `total` is 0.
 pub fn wilson(hits: u64, total: u64) -> Option<Interval> {
     if total == 0 {
         return None;

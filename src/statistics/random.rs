@@ -1,10 +1,10 @@
-/// Random numbers from a fixed seed: `SplitMix64` (Steele, Lea and Flood, "Fast splittable pseudorandom number generators",
+/// A seeded random number generator: `SplitMix64` (Steele, Lea and Flood, "Fast splittable pseudorandom number generators",
 /// OOPSLA 2014). Good enough for resampling, and the same on every machine.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
 impl Random {
-    /// Begins at `seed`.
+    /// Creates a generator from `seed`.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }

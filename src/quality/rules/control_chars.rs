@@ -1,5 +1,6 @@
 use super::{Action, Candidate, Rule};
-/// Bytes that no text has: a NUL, or replacement, control and private-use characters beyond the threshold's share.
+
+/// Control characters: a NUL, or a share of replacement, control and private-use characters above the threshold.
 pub struct ControlChars;
 
 impl Rule for ControlChars {
@@ -17,7 +18,7 @@ impl Rule for ControlChars {
 
     fn hits(&self, candidate: &Candidate<'_>, threshold: f64) -> bool {
         let bytes = candidate.answer.as_bytes();
-        // C0 controls and DEL are single bytes; C1, U+FFFD and the private-use areas begin with these leads.
+        // C0 controls and DEL are single bytes. C1, U+FFFD and the private-use areas start with these lead bytes.
         let is_suspect = |byte: &u8| {
             (*byte < 0x20 && !matches!(*byte, b'\n' | b'\t' | b'\r'))
                 || matches!(*byte, 0x7f | 0xc2 | 0xee | 0xef | 0xf3 | 0xf4)

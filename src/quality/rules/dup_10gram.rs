@@ -1,13 +1,13 @@
 use super::{Action, Candidate, Rule};
 use crate::quality::text::{GramSet, Phrases};
 
-/// More than the threshold's share of the letters stand in runs of ten words that stood there before.
+/// The share of letters in repeated 10-grams of words exceeds the threshold.
 ///
-/// Gopher's repetition filter (Rae et al. 2021, table A1) at one length, with a threshold for chat: as published it drops
-/// one in twelve of GPT-4's answers. Poems and songs that were asked for may have refrains.
+/// This is Gopher's repetition filter (Rae et al. 2021, table A1) at one length, with a threshold for chat: as published
+/// it drops one in twelve of GPT-4's answers. Requested poems and songs may have refrains.
 pub struct Dup10Gram;
 
-/// What has refrains.
+/// Requests whose answers may have refrains.
 static REFRAINS: Phrases = Phrases::new(|| {
     Phrases::automaton(&[
         "poem", "song", "lyric", "refrain", "chorus", "rhyme", " sing ", "repeat", "诗", "歌词", "歌曲", "首歌",
@@ -36,17 +36,17 @@ impl Rule for Dup10Gram {
             return false;
         }
         let mut seen = GramSet::new(words.len());
-        let (mut doubled, mut counted) = (0u64, 0usize);
+        let (mut repeated, mut counted) = (0u64, 0usize);
         for (at, gram) in words.grams(GRAM).enumerate() {
             if !seen.insert(gram) {
-                // Words that an earlier repeated run has counted are not counted again.
+                // Repeated n-grams overlap; each word is counted once.
                 let from = at.max(counted);
-                doubled += words.lengths[from..at + GRAM].iter().map(|length| u64::from(*length)).sum::<u64>();
+                repeated += words.lengths[from..at + GRAM].iter().map(|length| u64::from(*length)).sum::<u64>();
                 counted = at + GRAM;
             }
         }
         let total: u64 = words.lengths.iter().map(|length| u64::from(*length)).sum();
-        doubled as f64 > threshold * total as f64 && !REFRAINS.occur_in(candidate.user)
+        repeated as f64 > threshold * total as f64 && !REFRAINS.occur_in(candidate.user)
     }
 }
 

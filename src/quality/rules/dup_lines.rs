@@ -1,7 +1,7 @@
 use super::{Action, Candidate, Rule};
 use std::collections::HashSet;
 
-/// More than the threshold's share of the lines, four at least, stand there twice.
+/// The share of duplicate lines exceeds the threshold, in an answer of at least four lines.
 pub struct DupLines;
 
 const LINES_MIN: usize = 4;
@@ -21,12 +21,12 @@ impl Rule for DupLines {
 
     fn hits(&self, candidate: &Candidate<'_>, threshold: f64) -> bool {
         let mut seen = HashSet::new();
-        let (mut lines, mut doubled) = (0usize, 0usize);
+        let (mut lines, mut duplicates) = (0usize, 0usize);
         for line in candidate.answer.lines().map(str::trim).filter(|line| !line.is_empty()) {
             lines += 1;
-            doubled += usize::from(!seen.insert(line));
+            duplicates += usize::from(!seen.insert(line));
         }
-        lines >= LINES_MIN && doubled as f64 > threshold * lines as f64
+        lines >= LINES_MIN && duplicates as f64 > threshold * lines as f64
     }
 }
 

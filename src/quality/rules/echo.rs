@@ -3,13 +3,13 @@ use std::collections::HashSet;
 
 use crate::quality::text::{Phrases, Spread, Words};
 
-/// Says again what the user or the answer before has said: the previous answer word for word, or so large a share of its
-/// runs of eight words stand there. Where the user asks for the same text (to correct, to repeat, to format) only the
-/// previous answer counts.
+/// Repeats the user's message or the previous answer: at least the threshold's share of its 8-grams occurs there. Where
+/// the user asks for work on the same text (correct, translate, format), only a verbatim copy of the previous answer
+/// counts.
 pub struct Echo;
 
 const GRAM: usize = 8;
-/// Shorter answers ("Yes.", a number) may well be given twice.
+/// Shorter answers ("Yes.", a number) may be repeated.
 const WORDS_MIN: usize = 20;
 
 static SAME_TEXT: Phrases = Phrases::new(|| {
@@ -77,7 +77,7 @@ impl Rule for Echo {
         let is_wanted = SAME_TEXT.occur_in(candidate.user);
         let previous = candidate.earlier.last().copied().unwrap_or_default();
         let says_again = |text: &str| {
-            // What is much shorter cannot hold that share of it.
+            // A much shorter text cannot contain that share of the answer.
             text.len() as f64 >= 0.5 * threshold * candidate.answer.len() as f64
                 && repeated_share(candidate.words(), text) >= threshold
         };
@@ -89,15 +89,15 @@ impl Rule for Echo {
     }
 }
 
-/// True where an answer to `user` says again what the same speaker's answer before has said, as the rule finds it.
+/// True where an answer to `user` repeats the same speaker's previous answer, by this rule.
 pub fn says_again(user: &str, answer: &str, before: &str) -> bool {
-    // Whether it says the user's words again is another matter.
+    // Whether it repeats the user's words is not checked here.
     let mut candidate = Candidate::new(if SAME_TEXT.occur_in(user) { user } else { "" }, answer);
     candidate.earlier = vec![before];
     Echo.hits(&candidate, Echo.threshold().unwrap_or(1.0))
 }
 
-/// Returns the share of the runs of eight words that stand in `text`.
+/// Returns the share of the 8-grams of `words` that occur in `text`.
 fn repeated_share(words: &Words, text: &str) -> f64 {
     let there: HashSet<u64, Spread> = Words::of(text).grams(GRAM).collect();
     let count = words.len().saturating_sub(GRAM - 1);

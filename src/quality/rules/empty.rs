@@ -1,5 +1,6 @@
 use super::{Action, Candidate, Rule};
-/// Nothing but white space.
+
+/// Only white space.
 pub struct Empty;
 
 impl Rule for Empty {

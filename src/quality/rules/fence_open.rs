@@ -1,7 +1,7 @@
 use super::{Action, Candidate, Rule};
 use crate::quality::text::fence_count;
 
-/// A block of code that is never closed.
+/// An unclosed code fence.
 pub struct FenceOpen;
 
 impl Rule for FenceOpen {

@@ -1,7 +1,7 @@
 use super::{Action, Candidate, Rule};
 use crate::conversation::Finish;
 
-/// Cut by the token limit: the end is missing. Asked again with twice the tokens.
+/// Truncated by the token limit. The retry has twice the tokens.
 pub struct FinishLength;
 
 impl Rule for FinishLength {

@@ -1,7 +1,7 @@
 use super::{Action, Candidate, Rule};
 use crate::quality::text::Phrases;
 
-/// Speaks of itself as a certain model, or as a model at all: the student would learn to say so.
+/// Speaks of itself as a model, by name or in general. The student would learn to say so.
 pub struct Identity;
 
 static PHRASES: Phrases = Phrases::new(|| {

@@ -1,22 +1,22 @@
 use super::{Action, Candidate, Rule};
 use crate::quality::text::{Letters, Phrases, Script};
 
-/// Answers in another language than it was asked in.
+/// Answers in a different language than the user's.
 ///
-/// Scripts first: where the user writes in one script and the answer hardly uses it. Latin texts of 60 letters and more
-/// are told apart by whichlang, which errs on one in a thousand of them. No decision where the user names a language or asks
-/// for a translation, writes in two scripts, or where the answer is in the language of the one before.
+/// Scripts are compared first: the user writes in one script and the answer hardly uses it. Long texts in Latin letters
+/// are distinguished by whichlang, which errs on one in a thousand of them. The rule does not decide where the user names
+/// a language or asks for a translation, writes in two scripts, or where the previous answer is in the same language.
 pub struct Language;
 
-/// Letters that make a text's script certain, Chinese characters counting three.
+/// Letters that identify a text's script; a Chinese character counts as three.
 const LETTERS_MIN: usize = 24;
-/// Letters that make a Latin text's language certain.
+/// Letters that identify the language of a Latin text.
 const LATIN_LETTERS_MIN: usize = 80;
-/// The part of a text by which its language is told, in bytes: more would cost and change nothing.
+/// Bytes of a text that are used to detect its language. More cost time and change nothing.
 const SAMPLE_BYTES: usize = 600;
 const GLANCE_BYTES: usize = 200;
 
-/// Words by which somebody may ask for another language.
+/// Words with which a user may ask for another language.
 static NAMED: Phrases = Phrases::new(|| {
     Phrases::automaton(&[
         "translat",
@@ -104,17 +104,17 @@ impl Rule for Language {
         } else {
             is_another_script(&said, &asked) && (in_script != Script::Latin || has_sentences(prose))
         };
-        // The dear questions last.
+        // The expensive checks come last.
         differs && !names_a_language(candidate) && !is_as_before(prose, in_script, candidate)
     }
 }
 
-/// True where the user writes in one script alone and the answer hardly uses it.
+/// True where the user writes in a single script and the answer hardly uses it.
 fn is_another_script(said: &Letters, asked: &Letters) -> bool {
     let (in_script, script) = (said.dominant(), asked.dominant());
-    // A few letters of the answer's script in the question (a term, a name, a pasted text) leave it open.
+    // A few letters of the answer's script in the question (a term, a name, a pasted text) make it undecidable.
     let open_letters = if in_script == Script::Latin { 12 } else { 2 };
-    // Japanese questions may be written in Chinese characters alone, and Chinese ones with a kana.
+    // Japanese questions may consist of Chinese characters only, and Chinese ones may contain a kana.
     let are_kin = matches!((in_script, script), (Script::Han, Script::Kana) | (Script::Kana, Script::Han));
     let is_certain = asked.share(script) >= 0.7 && (script != Script::Latin || asked.total() >= LETTERS_MIN);
     is_certain && asked.count(in_script) < open_letters && said.share(script) < 0.2 && !are_kin
@@ -124,17 +124,17 @@ fn differs_in_latin(prose: &str, user: &str, said: &Letters, asked: &Letters) ->
     let is_long = |letters: &Letters| letters.count(Script::Latin) >= LATIN_LETTERS_MIN;
     is_long(said)
         && is_long(asked)
-        // A glance settles most; only where it sees a difference is more read.
+        // A short sample settles most cases. A longer one is read only where the short one differs.
         && detect(prose, GLANCE_BYTES) != detect(user, GLANCE_BYTES)
         && detect(prose, SAMPLE_BYTES) != detect(user, SAMPLE_BYTES)
-        // Code, lists, names and formulas look like any language: there must be sentences, and both halves must agree.
+        // Code, lists, names and formulas look like any language, so sentences are required, and both halves must agree.
         && has_sentences(prose)
         && has_sentences(language_sample(user))
         && is_steady(prose)
         && is_steady(language_sample(user))
 }
 
-/// The commonest words of languages in Latin letters: no sentence goes long without one, names and code do.
+/// The most common words of languages in Latin letters. Sentences contain them; lists of names and code do not.
 const SMALL_WORDS: &[&str] = &[
     "the", "of", "and", "to", "a", "is", "that", "it", "you", "this", "are", "be", "with", "for", "not", "der", "die",
     "das", "und", "ist", "nicht", "ein", "eine", "zu", "den", "mit", "von", "le", "la", "les", "des", "et", "est",
@@ -144,8 +144,8 @@ const SMALL_WORDS: &[&str] = &[
     "của",
 ];
 
-/// True where a text in Latin letters has sentences: hardly more than one character in twelve is a digit or a sign that
-/// sentences have no use for, and one word in eight is small.
+/// True where a text in Latin letters has sentences: fewer than one character in twelve is a digit or a symbol that is
+/// rare in sentences, and at least one word in eight is a common small word.
 fn has_sentences(text: &str) -> bool {
     let is_odd = |byte: &u8| byte.is_ascii_digit() || b"<>{}[]()=;/\\|_#*+@$%^&~`".contains(byte);
     if text.bytes().filter(|byte| is_odd(byte)).count() * 12 >= text.len() {
@@ -156,7 +156,7 @@ fn has_sentences(text: &str) -> bool {
     words().filter(is_small).count() * 8 >= words().count()
 }
 
-/// True where both halves of a text are in one language.
+/// True where both halves of a text are in the same language.
 fn is_steady(text: &str) -> bool {
     let mut middle = text.len() / 2;
     while !text.is_char_boundary(middle) {
@@ -169,7 +169,7 @@ fn names_a_language(candidate: &Candidate<'_>) -> bool {
     NAMED.occur_in(candidate.user) || candidate.system.is_some_and(|system| NAMED.occur_in(system))
 }
 
-/// True where the answer before was in the same language: then it was settled there.
+/// True where the previous answer is in the same language; the question was settled there.
 fn is_as_before(prose: &str, script: Script, candidate: &Candidate<'_>) -> bool {
     candidate.earlier.last().is_some_and(|previous| {
         let previous = language_sample(previous);

@@ -1,11 +1,12 @@
 use super::{Action, Candidate, Rule};
-/// Absurdly long beside the conversation's other answers: its length is further than the threshold from their median, in
-/// median deviations (with the factor 1.4826 that makes these standard deviations of a normal distribution).
+
+/// Far longer than the conversation's other answers: the distance of its length from their median exceeds the threshold,
+/// in median absolute deviations (times 1.4826, which makes them standard deviations of a normal distribution).
 pub struct Length;
 
-/// Fewer answers have no spread to speak of.
+/// Fewer answers have no meaningful spread.
 const ANSWERS_MIN: usize = 5;
-/// Below this nothing is absurd.
+/// Shorter answers are never flagged.
 const BYTES_MIN: usize = 4_000;
 
 impl Rule for Length {
@@ -28,7 +29,7 @@ impl Rule for Length {
         let lengths: Vec<f64> = candidate.earlier.iter().map(|answer| answer.len() as f64).collect();
         let middle = median(lengths.clone());
         let deviation = median(lengths.iter().map(|length| (length - middle).abs()).collect());
-        // Answers that are all alike in length still differ by a tenth.
+        // The spread is at least a tenth of the median, for answers of nearly equal length.
         let spread = (1.4826 * deviation).max(middle / 10.0);
         (candidate.answer.len() as f64 - middle) / spread.max(1.0) > threshold
     }

@@ -2,8 +2,8 @@ use super::{Action, Candidate, Rule};
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 
-/// The answer shrinks to less than a sixth (zlib, level 6): it says little, many times over. 99 % of good answers shrink
-/// to no less than a third. Code, tables, JSON and HTML do shrink; there the rules about words have to do.
+/// The compression ratio exceeds the threshold of 6 (zlib, level 6): the answer is highly repetitive. The ratio of 99 % of
+/// good answers is at most 3. Code, tables, JSON and HTML compress well and are exempt; the word rules cover them.
 pub struct LoopChar;
 
 const CHARACTERS_MIN: usize = 200;
@@ -39,7 +39,7 @@ fn compression_ratio(bytes: &[u8]) -> f64 {
     bytes.len() as f64 / packed as f64
 }
 
-/// Takes bytes and counts them.
+/// A writer that counts bytes.
 struct Counter(usize);
 
 impl std::io::Write for Counter {
@@ -53,19 +53,19 @@ impl std::io::Write for Counter {
     }
 }
 
-/// False where compressing would be in vain, found out at a fraction of its price: where few places repeat eight bytes
-/// that stood before, what is new costs about its entropy, and that alone keeps the ratio below the threshold.
+/// A cheap upper bound that avoids compression: false where the ratio cannot exceed the threshold. Where few 8-byte
+/// sequences repeat, the new bytes cost about their entropy, and that alone keeps the ratio below the threshold.
 fn may_shrink(bytes: &[u8], threshold: f64) -> bool {
     const SLOTS: usize = 1 << 10;
     const CHECKED_BYTES: usize = 16 << 10;
-    // A loop shows in the last part as in the whole; what is checked is bounded.
+    // A loop shows in the last part as in the whole text; the checked part is bounded.
     let bytes = &bytes[bytes.len().saturating_sub(CHECKED_BYTES)..];
     let mut last = [0u64; SLOTS];
     let (mut sampled, mut repeated) = (0u32, 0u32);
     for gram in bytes.windows(8) {
         let gram = u64::from_le_bytes(gram.try_into().expect("eight bytes"));
         let hash = gram.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
-        // One gram in four, chosen by what it is, so that a repetition is chosen where its first was.
+        // One gram in four is sampled, by its hash, so that a repetition is sampled exactly where its first occurrence is.
         if hash.is_multiple_of(4) {
             let slot = &mut last[(hash >> 2) as usize % SLOTS];
             sampled += 1;
@@ -73,7 +73,7 @@ fn may_shrink(bytes: &[u8], threshold: f64) -> bool {
             *slot = gram;
         }
     }
-    // A text of few grams, chosen or not, is a loop.
+    // Few samples mean few distinct grams, which is a loop.
     if (sampled as usize) < bytes.len() / 16 {
         return true;
     }
@@ -87,7 +87,7 @@ fn may_shrink(bytes: &[u8], threshold: f64) -> bool {
         .map(|share| -share * share.log2())
         .sum();
     let new = 1.0 - f64::from(repeated) / f64::from(sampled);
-    // Matches shorter than eight bytes make what is new cheaper, to less than half in no text that was seen.
+    // Matches shorter than eight bytes make new bytes cheaper, but never below half in the texts that were measured.
     new * entropy * 0.4 < 8.0 / threshold
 }
 

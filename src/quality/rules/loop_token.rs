@@ -1,6 +1,7 @@
 use super::{Action, Candidate, Rule};
-/// One passage, of up to 40 words, over and over: a run in which each word equals the one a period before it, of at least
-/// 30 words and more than the threshold's share of the answer.
+
+/// A passage of up to 40 words is repeated back to back: a run in which each word equals the one a period earlier, with
+/// at least 30 words and more than the threshold's share of the answer.
 pub struct LoopToken;
 
 const PERIOD_MAX: usize = 40;
@@ -26,9 +27,9 @@ impl Rule for LoopToken {
     }
 }
 
-/// True where `needed` words in a row equal those a period before them.
+/// True where `needed` consecutive words equal those a period before them.
 fn has_run(ids: &[u32], period: usize, needed: usize) -> bool {
-    // A run of that length covers every place at a distance of it: looking there first skips most of the text.
+    // A run of that length covers one of every `needed` positions; checking only these first skips most of the text.
     let mut at = period + needed - 1;
     while at < ids.len() {
         let mut start = at;
@@ -38,7 +39,7 @@ fn has_run(ids: &[u32], period: usize, needed: usize) -> bool {
         if start >= period && ids[start] == ids[start - period] {
             return true;
         }
-        // `start` breaks every run that holds it.
+        // No run contains `start`.
         at = start + needed;
     }
     false

@@ -21,20 +21,20 @@ use super::action::Action;
 use super::candidate::Candidate;
 pub use echo::says_again;
 
-/// One thing that may be wrong with an answer.
+/// A check for one kind of fault in an answer.
 pub trait Rule: Send + Sync {
-    /// Its name, in options and reports.
+    /// Returns the name in options and reports.
     fn name(&self) -> &'static str;
 
-    /// Returns what a hit leads to in the standard and in the strict profile.
+    /// Returns the actions of the standard and of the strict preset.
     fn actions(&self) -> (Action, Action);
 
-    /// Returns its threshold, where it has one.
+    /// Returns the default threshold, if the rule has one.
     fn threshold(&self) -> Option<f64> {
         None
     }
 
-    /// True where the answer has this fault. `threshold` is the rule's own or the one that was asked for.
+    /// True where the answer has this fault. `threshold` is the default or the configured one.
     fn hits(&self, candidate: &Candidate<'_>, threshold: f64) -> bool;
 }
 

@@ -1,5 +1,6 @@
 use super::{Action, Candidate, Rule};
-/// Ends in the middle of a sentence, with nearly all the tokens that it was allowed.
+
+/// Ends mid-sentence after nearly all of its token limit.
 pub struct NoTerminal;
 
 impl Rule for NoTerminal {

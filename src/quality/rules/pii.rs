@@ -1,13 +1,14 @@
 use super::{Action, Candidate, Rule};
-/// Looks as if it held somebody's data: a mail address, a card or account number, a Chinese identity number, an address of
-/// the internet, a key. Shapes with a checksum are only taken where it is right.
+
+/// Appears to contain personal data: an e-mail address, a card, account or phone number, a Chinese identity number, an IP
+/// address, a secret key. Numbers with a checksum count only where it is valid.
 pub struct Pii;
 
-/// How secret keys begin (`OpenAI`, AWS, GitHub, Google, Slack).
+/// Prefixes of secret keys (`OpenAI`, AWS, GitHub, Google, Slack).
 const KEYS: [&str; 6] = ["sk-", "AKIA", "ghp_", "github_pat_", "AIza", "xoxb-"];
-/// No address, number or key is shorter.
+/// Every address, number and key is at least this long.
 const WORD_MIN: usize = 6;
-/// Addresses that are nobody's (RFC 2606, RFC 5737) or stand in every text about networks.
+/// Reserved addresses (RFC 2606, RFC 5737) and those that occur in every text about networks.
 const NOBODYS: [&str; 6] = ["example.", "@test.", "127.0.0.1", "0.0.0.0", "192.168.", "255.255."];
 
 impl Rule for Pii {
@@ -21,7 +22,7 @@ impl Rule for Pii {
 
     fn hits(&self, candidate: &Candidate<'_>, _: f64) -> bool {
         let bytes = candidate.answer.as_bytes();
-        // Every shape has an @, or eight digits in a row but for separators, or a key's beginning.
+        // Every pattern has an @, eight consecutive digits apart from separators, or the prefix of a key.
         let may_hold = memchr::memchr(b'@', bytes).is_some()
             || has_digits(bytes, 8)
             || KEYS.iter().any(|key| memchr::memmem::find(bytes, key.as_bytes()).is_some());
@@ -76,7 +77,7 @@ fn is_address(word: &str) -> bool {
     parts.len() == 4 && parts.iter().all(|part| part.len() <= 3 && part.parse::<u8>().is_ok()) && word.len() >= 9
 }
 
-/// GB 11643: 17 digits and a check character, ISO 7064 mod 11-2.
+/// A Chinese identity number (GB 11643): 17 digits and a check character by ISO 7064 mod 11-2.
 fn is_identity_number(word: &str) -> bool {
     const WEIGHTS: [u32; 17] = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
     let bytes = word.as_bytes();
@@ -87,7 +88,7 @@ fn is_identity_number(word: &str) -> bool {
     b"10X98765432"[(sum % 11) as usize] == bytes[17].to_ascii_uppercase()
 }
 
-/// ISO 13616: two letters, two check digits, up to 30 letters and digits; the whole, turned, is 1 modulo 97.
+/// An IBAN (ISO 13616): two letters, two check digits, up to 30 letters and digits. Rotated by four, it is 1 modulo 97.
 fn is_account(word: &str) -> bool {
     let bytes = word.as_bytes();
     let is_shape = (15..=34).contains(&bytes.len())
@@ -104,10 +105,10 @@ fn is_account(word: &str) -> bool {
     }) == 1
 }
 
-/// A telephone's number with its country has no fewer.
+/// The fewest digits of a phone number with its country code.
 const DIGITS_MIN: usize = 10;
 
-/// True for a card's number (13 to 19 digits, Luhn) or a telephone's with its country, in groups or not.
+/// True for a card number (13 to 19 digits, Luhn) or a phone number with its country code, grouped or not.
 fn has_spaced_number(text: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_digit() || b" -+".contains(&byte);
     let mut rest = text.as_bytes();
@@ -129,7 +130,7 @@ fn has_spaced_number(text: &str) -> bool {
     false
 }
 
-/// ISO/IEC 7812-1, annex B.
+/// The Luhn check (ISO/IEC 7812-1, annex B).
 fn is_luhn(digits: &[u8]) -> bool {
     let sum: u32 = digits
         .iter()

@@ -1,10 +1,10 @@
 use super::{Action, Candidate, Rule};
 use crate::quality::text::Phrases;
 
-/// Declines at the beginning, where the question is not of a kind that good models decline.
+/// Starts with a refusal, and the question is not of a kind that good models refuse.
 ///
-/// Phrases count within the first characters only: anywhere they hit one in sixty of good answers. That something is not
-/// known or not given ("I don't have access to") is no refusal.
+/// Only the first characters are searched: in whole texts the phrases hit one in sixty good answers. Missing information
+/// ("I don't have access to") does not count as a refusal.
 pub struct RefusalRule;
 
 const CHARACTERS: usize = 120;
@@ -66,7 +66,7 @@ static PHRASES: Phrases = Phrases::new(|| {
     ])
 });
 
-/// What may rightly be declined.
+/// Topics that may legitimately be refused.
 static DANGER: Phrases = Phrases::new(|| {
     Phrases::automaton(&[
         "bomb",

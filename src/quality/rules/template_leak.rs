@@ -3,8 +3,8 @@ use std::borrow::Cow;
 
 use crate::quality::text::Phrases;
 
-/// Marks of a chat template in the words, another speaker's line, or a thought that is never closed; not inside code, and
-/// not where the user asks about templates or for a script.
+/// Contains chat-template tokens, another speaker's line, or an unclosed reasoning block. Code is exempt, as are answers
+/// to users who ask about templates or for a script.
 pub struct TemplateLeak;
 
 static MARKS: Phrases = Phrases::new(|| {
@@ -26,7 +26,7 @@ static MARKS: Phrases = Phrases::new(|| {
         "<|system|>",
     ])
 });
-/// By what the user may ask for such marks.
+/// Words with which a user may ask for template tokens.
 static MARKS_ASKED_FOR: Phrases = Phrases::new(|| {
     Phrases::automaton(&[
         "<|",
@@ -43,7 +43,7 @@ static MARKS_ASKED_FOR: Phrases = Phrases::new(|| {
         "微调",
     ])
 });
-/// By what the user may ask for lines of several speakers.
+/// Words with which a user may ask for lines of several speakers.
 static SCRIPT_ASKED_FOR: Phrases = Phrases::new(|| {
     Phrases::automaton(&[
         "script",
@@ -80,8 +80,8 @@ impl Rule for TemplateLeak {
     fn hits(&self, candidate: &Candidate<'_>, _: f64) -> bool {
         let prose = &outside_inline_code(candidate.prose());
         if memchr::memchr2(b'<', b'[', prose.as_bytes()).is_some() {
-            let thoughts = |mark: &str| memchr::memmem::find_iter(prose.as_bytes(), mark).count();
-            if (MARKS.occur_in(prose) || thoughts("<think>") != thoughts("</think>"))
+            let count = |mark: &str| memchr::memmem::find_iter(prose.as_bytes(), mark).count();
+            if (MARKS.occur_in(prose) || count("<think>") != count("</think>"))
                 && !MARKS_ASKED_FOR.occur_in(candidate.user)
             {
                 return true;
@@ -91,7 +91,7 @@ impl Rule for TemplateLeak {
     }
 }
 
-/// Takes out what stands between single backticks on one line.
+/// Removes inline code: text between single backticks on one line.
 fn outside_inline_code(prose: &str) -> Cow<'_, str> {
     if memchr::memchr(b'`', prose.as_bytes()).is_none() || memchr::memchr2(b'<', b'[', prose.as_bytes()).is_none() {
         return Cow::Borrowed(prose);
@@ -100,8 +100,8 @@ fn outside_inline_code(prose: &str) -> Cow<'_, str> {
     Cow::Owned(prose.lines().map(outside).collect::<Vec<_>>().join("\n"))
 }
 
-/// True where a line behind the first begins with a speaker's name, the user's side of which comes first: a script that
-/// was asked for has both from its first line on.
+/// True where a line after the first begins with the user's speaker name. A text whose first line begins with a speaker's
+/// name is a script and is exempt.
 fn speaks_for_others(prose: &str) -> bool {
     let starts = |line: &str, name: &str| {
         line.as_bytes().get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()))

@@ -2,13 +2,13 @@ use std::borrow::Cow;
 
 const FENCE: &str = "```";
 
-/// Returns how many lines begin or end a block of code.
+/// Returns the number of lines that open or close a code fence.
 pub fn fence_count(text: &str) -> usize {
     memchr::memmem::find(text.as_bytes(), FENCE.as_bytes())
         .map_or(0, |_| text.lines().filter(|line| line.trim_start().starts_with(FENCE)).count())
 }
 
-/// Returns a text without its fenced blocks of code; a block that is never closed goes to the end.
+/// Returns a text without its fenced code. An unclosed fence extends to the end.
 pub fn outside_fences(text: &str) -> Cow<'_, str> {
     if memchr::memmem::find(text.as_bytes(), FENCE.as_bytes()).is_none() {
         return Cow::Borrowed(text);

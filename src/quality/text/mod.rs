@@ -1,4 +1,4 @@
-//! What rules share: words, fences, scripts, phrases.
+//! Text functions that the rules share: words, code fences, scripts, phrases.
 
 mod fences;
 mod phrases;

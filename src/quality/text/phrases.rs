@@ -2,11 +2,11 @@ use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
-/// A list of phrases, looked for all at once, whatever the case of ASCII letters.
+/// A list of phrases that are searched in one pass, ignoring ASCII case.
 pub struct Phrases(LazyLock<AhoCorasick, fn() -> AhoCorasick>);
 
 impl Phrases {
-    /// Makes the list when it is first needed.
+    /// Creates the list. The automaton is built on first use.
     pub const fn new(build: fn() -> AhoCorasick) -> Self {
         Self(LazyLock::new(build))
     }
@@ -20,7 +20,7 @@ impl Phrases {
             .expect("a list of phrases in this program makes an automaton")
     }
 
-    /// True where one of them stands in `text`.
+    /// True where `text` contains one of the phrases.
     pub fn occur_in(&self, text: &str) -> bool {
         self.0.is_match(text)
     }

@@ -1,19 +1,19 @@
-/// A writing system, as far as answers are told apart by it.
+/// A writing system, by which the language of answers is distinguished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Script {
     /// Latin letters.
     Latin,
     /// Chinese characters.
     Han,
-    /// Hiragana and katakana; with them a text is Japanese.
+    /// Hiragana and katakana, which identify Japanese.
     Kana,
     /// Korean.
     Hangul,
-    /// Russian and its neighbours.
+    /// Russian and other Cyrillic languages.
     Cyrillic,
     /// Arabic, Persian, Urdu.
     Arabic,
-    /// Hindi and its neighbours.
+    /// Hindi and other Devanagari languages.
     Devanagari,
     /// Thai.
     Thai,
@@ -36,10 +36,10 @@ const SCRIPTS: [Script; 10] = [
     Script::Greek,
 ];
 
-/// A Chinese, Japanese or Korean character says as much as so many letters.
+/// A Chinese, Japanese or Korean character counts as this many letters.
 const LETTERS_PER_IDEOGRAPH: usize = 3;
 
-/// How many letters of each script a text has.
+/// The number of letters of each script in a text.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Letters([usize; 10]);
 
@@ -47,7 +47,7 @@ impl Letters {
     /// Counts the letters of a text.
     pub fn of(text: &str) -> Self {
         let mut counts = [0; 10];
-        // The bytes of ASCII letters stand for nothing else, and are counted many at a time.
+        // ASCII letter bytes occur in no multi-byte character, so they are counted bytewise, which vectorises.
         counts[Script::Latin as usize] = text.bytes().filter(u8::is_ascii_alphabetic).count();
         if text.is_ascii() {
             return Self(counts);
@@ -72,12 +72,12 @@ impl Letters {
         Self(counts)
     }
 
-    /// Returns how many letters of `script` there are; kana and Chinese characters count as one where there are kana.
+    /// Returns the number of letters of `script`.
     pub fn count(&self, script: Script) -> usize {
         self.0[script as usize]
     }
 
-    /// Returns how much is said in `script`, in letters.
+    /// Returns the amount of text in `script`, in letters. Chinese characters count as kana in a Japanese text.
     fn weight(&self, script: Script) -> usize {
         let is_japanese = self.count(Script::Kana) * 10 > self.count(Script::Han);
         let count = match script {
@@ -92,17 +92,17 @@ impl Letters {
         }
     }
 
-    /// Returns how much is said in all scripts, in letters.
+    /// Returns the amount of text in all scripts, in letters.
     pub fn total(&self) -> usize {
         SCRIPTS.iter().map(|script| self.weight(*script)).sum()
     }
 
-    /// Returns the share of `script`, 0 to 1.
+    /// Returns the share of `script` in the text, 0 to 1.
     pub fn share(&self, script: Script) -> f64 {
         self.weight(script) as f64 / self.total().max(1) as f64
     }
 
-    /// Returns the script of most letters.
+    /// Returns the script with the largest share.
     pub fn dominant(&self) -> Script {
         SCRIPTS
             .into_iter()

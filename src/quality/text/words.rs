@@ -1,17 +1,17 @@
 use std::hash::{BuildHasher, Hasher};
 
-/// A text's words as numbers: a word is a run of letters, digits and underscores, or one character of a script that puts
-/// no spaces between words. Equal words, but for ASCII case, have equal numbers.
+/// A text's words as numbers. A word is a run of letters, digits and underscores, or one character of a script without
+/// spaces between words. Words that differ only in ASCII case have the same number.
 #[derive(Debug, Default)]
 pub struct Words {
     /// A hash of each word.
     pub ids: Vec<u32>,
-    /// The characters of each word.
+    /// The length of each word in characters.
     pub lengths: Vec<u32>,
 }
 
 impl Words {
-    /// Cuts a text into words.
+    /// Splits a text into words.
     pub fn of(text: &str) -> Self {
         let mut words = Self { ids: Vec::with_capacity(text.len() / 4), lengths: Vec::with_capacity(text.len() / 4) };
         let (mut hash, mut length) = (0u32, 0u32);
@@ -50,19 +50,19 @@ impl Words {
         }
     }
 
-    /// Returns how many there are.
+    /// Returns the number of words.
     pub fn len(&self) -> usize {
         self.ids.len()
     }
 
-    /// True where there is none.
+    /// True where there are no words.
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
     }
 
-    /// Returns a number for each run of `size` words, in order.
+    /// Returns a hash of each n-gram of `size` words, in order.
     pub fn grams(&self, size: usize) -> impl Iterator<Item = u64> {
-        // A polynomial over the ids, rolled: the word that leaves is taken out with its power.
+        // A rolling polynomial hash over the ids. The word that leaves the window is subtracted with its power.
         const BASE: u64 = 0x9e37_79b9_7f4a_7c15;
         let power = (1..size).fold(1u64, |power, _| power.wrapping_mul(BASE));
         let mut rolled = 0u64;
@@ -76,7 +76,7 @@ impl Words {
     }
 }
 
-/// The letter in lower case, the digit or the underscore that a byte stands for; 0 for everything else.
+/// Maps a byte to its lower-case letter, digit or underscore; all other bytes to 0.
 const ASCII_LETTERS: [u8; 256] = {
     let mut letters = [0; 256];
     let mut byte = 0u8;
@@ -89,7 +89,7 @@ const ASCII_LETTERS: [u8; 256] = {
     letters
 };
 
-/// True for characters that are words: Chinese, Japanese and Korean.
+/// True for characters that count as a word each: Chinese, Japanese and Korean.
 pub fn is_whole_word(character: char) -> bool {
     matches!(character, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}' | '\u{20000}'..='\u{2ffff}')
 }
@@ -98,22 +98,23 @@ fn mix_hash(hash: u32, value: u32) -> u32 {
     (hash.rotate_left(5) ^ value).wrapping_mul(0x9e37_79b1)
 }
 
-/// A set of runs of words, of which no more than were announced are put in: a table with room for twice as many.
+/// A set of n-grams with a fixed capacity: an open-addressing table with twice as many slots. The caller inserts at most
+/// the announced number.
 pub struct GramSet {
     slots: Vec<u64>,
     shift: u32,
 }
 
 impl GramSet {
-    /// Makes an empty set for `count` runs.
+    /// Creates an empty set for `count` n-grams.
     pub fn new(count: usize) -> Self {
         let bits = (count.max(8) * 2).next_power_of_two().trailing_zeros();
         Self { slots: vec![0; 1 << bits], shift: 64 - bits }
     }
 
-    /// Puts a run in; false where it is there already.
+    /// Inserts an n-gram; false where it is present already.
     pub fn insert(&mut self, gram: u64) -> bool {
-        // Zero stands for an empty slot.
+        // Zero marks an empty slot.
         let gram = gram.max(1);
         let mut slot = (gram.wrapping_mul(0xd6e8_feb8_6659_fd93) >> self.shift) as usize;
         loop {
@@ -129,7 +130,7 @@ impl GramSet {
     }
 }
 
-/// Hashes numbers that are hashes already.
+/// A hasher for numbers that are hashes already.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Spread;
 
@@ -141,7 +142,7 @@ impl BuildHasher for Spread {
     }
 }
 
-/// Multiplies, so that high and low bits depend on all.
+/// Multiplies, so that high and low bits depend on all input bits.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SpreadHasher(u64);
 
@@ -162,7 +163,7 @@ impl Hasher for SpreadHasher {
     }
 }
 
-/// Returns words that are all different, for tests.
+/// Returns distinct words, for tests.
 #[cfg(test)]
 pub fn different_words(numbers: std::ops::Range<usize>) -> String {
     numbers.fold(String::new(), |text, number| text + "w" + &number.to_string() + " ")

@@ -1,8 +1,8 @@
-//! Messages in an assistant's voice, or in both voices.
+//! Recognises messages in the assistant's voice, or in both voices.
 
 use crate::quality::text::{Phrases, fence_count};
 
-/// What an assistant says and a user hardly ever.
+/// Phrases of assistants that users hardly ever write.
 static ASSISTANT: Phrases = Phrases::new(|| {
     Phrases::automaton(&[
         "as an ai,",
@@ -82,7 +82,7 @@ static ASSISTANT: Phrases = Phrases::new(|| {
     ])
 });
 
-/// How an assistant's answer opens, whatever follows.
+/// Openings of an assistant's answer, whatever follows.
 const OPENINGS: &[&str] = &[
     "great question!",
     "that's a great question",
@@ -110,12 +110,12 @@ const OPENINGS: &[&str] = &[
     "不客气，",
 ];
 
-/// How an assistant agrees before it gives what was asked for. A user who agrees speaks of itself.
+/// Words with which an assistant agrees before it answers. A user who agrees speaks about themselves.
 const AGREEING: &[&str] = &["sure", "certainly", "of course", "absolutely", "definitely"];
-/// A user's own things.
+/// Words with which users speak about themselves.
 const OWN: &[&str] = &["i", "my", "me", "mine", "we", "our", "us"];
 
-/// Names at a line's beginning by which somebody writes the other side as well.
+/// Speaker names at the start of a line that mark the assistant's side.
 const OTHERS: &[&str] = &[
     "assistant",
     "ai",
@@ -131,12 +131,12 @@ const OTHERS: &[&str] = &[
     "医生回答",
 ];
 
-/// Code that a user pastes without a question is shorter.
+/// Users paste at most this many lines of code without a question.
 const CODE_LINES_MAX: usize = 10;
-/// Words behind an agreeing opening that make an answer of it.
+/// Words after an agreeing opening that make the message an answer.
 const AGREEING_WORDS_MIN: usize = 12;
 
-/// True where a message is what an assistant says, or holds what both sides say. `prose` is the same without fenced code.
+/// True where a message speaks as the assistant or for both sides. `prose` is the message without fenced code.
 pub(super) fn speaks_as_assistant(text: &str, prose: &str) -> bool {
     let lower = text.to_lowercase();
     let is_asked = text.contains(['?', '？']);
@@ -152,20 +152,20 @@ pub(super) fn speaks_as_assistant(text: &str, prose: &str) -> bool {
         || ASSISTANT.occur_in(&without_quotes(text))
 }
 
-/// True for a line such as `Assistant: …`, `**AI:** …`, or a heading that says the like.
+/// True for a line such as `Assistant: …`, `**AI:** …`, or an equivalent heading.
 fn names_the_other(number: usize, line: &str) -> bool {
     let is_mark = |letter: char| "*_[]<>#`\"“” ".contains(letter);
     let line = line.trim();
     let name = line.split([':', '：']).next().unwrap_or_default();
     let bare = name.trim_matches(is_mark).to_lowercase();
-    // At the very beginning a user may answer what it was asked.
+    // On the first line a user may be answering a question.
     let is_answer = number == 0 && ["answer", "答", "回答"].contains(&bare.as_str());
     let is_named = line.len() > name.len() && OTHERS.contains(&bare.as_str()) && !is_answer;
-    // Without a colon only a line of its own, with marks or not, is a heading.
+    // Without a colon the name must be the whole line, with or without markup.
     is_named || line.len() == name.len() && (bare == "assistant" || bare == "response" && line.starts_with('#'))
 }
 
-/// True for `Sure, here is a plan`, `Of course! Tomatoes need …`; not for a user who agrees and gives its own.
+/// True for `Sure, here is a plan`, `Of course! Tomatoes need …`; not for users who agree and speak about themselves.
 fn agrees_and_answers(lower: &str) -> bool {
     let Some(rest) = AGREEING.iter().find_map(|word| lower.strip_prefix(word)) else { return false };
     let Some(rest) = rest.strip_prefix([',', '!', '.', '，', '！']) else { return false };
@@ -178,7 +178,7 @@ fn agrees_and_answers(lower: &str) -> bool {
     !is_own && !rest.contains('?') && (gives || is_eager && words.len() >= AGREEING_WORDS_MIN)
 }
 
-/// Returns a text without what stands in double quotes, which somebody else may have said.
+/// Returns a text without its double-quoted parts, which may be somebody else's words.
 fn without_quotes(text: &str) -> String {
     let mut is_inside = false;
     let letters = text.chars().filter(|letter| {
@@ -187,6 +187,6 @@ fn without_quotes(text: &str) -> String {
         !is_inside && !is_quote
     });
     let kept: String = letters.collect();
-    // A quote that is never closed is none.
+    // An unclosed quotation mark is not a quote.
     if is_inside { text.to_owned() } else { kept }
 }

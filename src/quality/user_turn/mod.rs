@@ -1,4 +1,4 @@
-//! What a user could say next, and what only a model says that plays one.
+//! Checks a simulated user's message: whether a person could have written it, or only a model in a user's role.
 
 mod assistant;
 mod courtesy;
@@ -12,37 +12,38 @@ use super::candidate::Candidate;
 use super::rules::RULES;
 use super::text::{Words, outside_fences};
 
-/// What was said before a user's message.
+/// The context of a user's message.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct UserTurnContext<'a> {
-    /// What users of the source say, oldest first.
+    /// The source's user messages, oldest first.
     pub source: &'a [&'a str],
-    /// What was simulated since, oldest first.
+    /// The simulated user messages since, oldest first.
     pub simulated: &'a [&'a str],
-    /// What the user is after, as its card says: not to be recited.
+    /// The user's goal from its card, which the message must not recite.
     pub goal: &'a str,
-    /// The assistant's last words.
+    /// The assistant's last answer.
     pub heard: &'a str,
 }
 
-/// A message of a person; what is asked for is 60.
+/// The longest message of a person. Prompts ask for 60 words.
 const WORDS_MAX: usize = 200;
-/// Words behind a question that make an answer of them.
+/// Words after a question that count as an answer to it.
 const ANSWER_WORDS_MIN: usize = 25;
-/// Questions that an explanation answers. Others are followed by what they are about.
+/// Questions that are answered by an explanation. After other questions the text is often their subject.
 const EXPLAINED: &[&str] =
     &["why ", "how do", "how does", "how is", "what is", "what are", "what does", "为什么", "什么是", "如何"];
 const GRAM_WORDS: usize = 5;
-/// From this likeness on, two messages are the same one.
+/// Messages with at least this similarity count as repeats.
 const LIKENESS_MAX: f64 = 0.7;
-/// The general rules that hold for a user's words too.
+/// The general rules that also apply to user messages.
 const GENERAL: [&str; 5] = ["control_chars", "template_leak", "language", "loop_token", "loop_char"];
 
-/// Returns what keeps a message from being one that a user could say; `None` where it may go on.
+/// Returns the fault of a simulated user message; `None` where it is valid.
 ///
-/// The names: `empty`, `thanks_only`, `role_flip` (speaks as the assistant, or for both), `no_message` (speaks about it),
-/// `answers_itself`, `repeat` (5-gram Jaccard to an earlier message of 0.7 and more; short ones are compared with the last one alone),
-/// `too_long`, and the general rules for marks, loops and languages. The language is that of the source, whatever was simulated.
+/// The names: `empty`, `thanks_only`, `role_flip` (speaks as the assistant, or for both sides), `no_message` (text about a
+/// message instead of one), `answers_itself`, `repeat` (a 5-gram Jaccard similarity of at least 0.7 to an earlier message;
+/// short ones are compared with the last message only), `too_long`, and the general rules for template tokens, loops and
+/// languages. The expected language is the source's, whatever was simulated since.
 pub fn user_turn_fault(text: &str, before: &UserTurnContext<'_>) -> Option<&'static str> {
     let text = text.trim();
     if text.is_empty() {
@@ -66,12 +67,12 @@ pub fn user_turn_fault(text: &str, before: &UserTurnContext<'_>) -> Option<&'sta
     general.filter(|rule| rule.hits(&candidate, rule.threshold().unwrap_or_default())).map(|rule| rule.name()).next()
 }
 
-/// True where nothing is said but thanks or a good-bye.
+/// True where a message is only thanks or a goodbye.
 pub fn is_thanks(text: &str) -> bool {
     courtesy::is_thanks(text)
 }
 
-/// Returns how many words a text has; of Chinese and the like two characters are about one.
+/// Returns the number of words. In scripts without spaces two characters count as one word.
 fn word_count(text: &str) -> usize {
     let words = Words::of(text);
     let characters = words.lengths.iter().filter(|length| **length == 1).count();
@@ -82,7 +83,7 @@ fn word_count(text: &str) -> usize {
 fn repeats_earlier(text: &str, before: &UserTurnContext<'_>) -> bool {
     let words = Words::of(text);
     let mut earlier = before.source.iter().chain(before.simulated).rev();
-    // People do say "go on" twice, but not twice in a row.
+    // People do write "go on" twice, but not in consecutive messages.
     let last = earlier.clone().next();
     if words.len() < GRAM_WORDS {
         return last.is_some_and(|last| Words::of(last).ids == words.ids && !words.is_empty() || text == last.trim());
@@ -90,7 +91,7 @@ fn repeats_earlier(text: &str, before: &UserTurnContext<'_>) -> bool {
     earlier.any(|earlier| likeness(&words, earlier) >= LIKENESS_MAX) || likeness(&words, before.goal) >= LIKENESS_MAX
 }
 
-/// Returns the Jaccard index of two texts' runs of five words.
+/// Returns the Jaccard similarity of two texts' word 5-grams.
 fn likeness(words: &Words, earlier: &str) -> f64 {
     let other = Words::of(earlier);
     let (ours, theirs): (HashSet<u64>, HashSet<u64>) =
@@ -99,7 +100,7 @@ fn likeness(words: &Words, earlier: &str) -> f64 {
     both as f64 / (ours.len() + theirs.len() - both).max(1) as f64
 }
 
-/// True where a question that wants an explanation is followed by so many words that are about nobody that they are one.
+/// True where a question that asks for an explanation is followed by one: enough words, none about the speaker.
 fn answers_itself(prose: &str) -> bool {
     let Some(at) = prose.find(['?', '？']) else { return false };
     let asked = prose[..at].trim_start().to_lowercase();
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_people_say_next_is_good() {
+    fn messages_of_people_are_valid() {
         for text in [
             "And what about cucumbers?",
             "Thanks! Can you make it shorter?",
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_model_says_in_a_users_place_is_named() {
+    fn faults_of_a_model_in_a_users_role_are_named() {
         for (text, name) in [
             ("  ", "empty"),
             ("Thank you so much, that was very helpful!", "thanks_only"),
@@ -249,7 +250,7 @@ mod tests {
                 "{text}"
             );
         }
-        // Who is asked may say yes, and say it again later.
+        // A user may answer a question with "yes", more than once.
         let before =
             UserTurnContext { source: &[FIRST], simulated: &["Yes", "And then?"], heard: "Is it hot there?", goal: "" };
         for text in ["Yes", "ok", "sure", "好的", "42"] {
@@ -258,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn models_are_known_by_what_they_say() {
+    fn models_are_recognised_by_their_phrases() {
         for (text, name) in [
             ("Thanks! I'll try that.", "thanks_only"),
             ("Thank you for your help! I have no further questions.", "thanks_only"),
@@ -311,7 +312,7 @@ mod tests {
         assert_eq!(user_turn_fault("And mulch?", &before), Some("repeat"));
         assert_eq!(user_turn_fault("And what about mulch in the rain??", &before), Some("repeat"));
         assert_eq!(user_turn_fault("Keep tomatoes from splitting in the rain", &before), Some("repeat"));
-        // What was simulated in another language does not make it the source's.
+        // A message simulated in another language does not change the source's language.
         let zh = ["我最近总是头疼，应该吃什么药？"];
         let before = UserTurnContext {
             source: &zh,
@@ -322,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_around_a_message_is_taken_off() {
+    fn labels_and_quotes_around_a_message_are_removed() {
         for (text, expected) in [
             ("\"And mulch?\"", "And mulch?"),
             ("User: And mulch?", "And mulch?"),
@@ -338,7 +339,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_message_stops_it(text in "([*(\\[{)\\]}\"“”:：!！,，?？`#<> \n]|sure|user|assistant|answer|thanks|好的|谢谢|建议您|[0-9a-zé你ß]){0,40}") {
+        fn arbitrary_messages_do_not_panic(text in "([*(\\[{)\\]}\"“”:：!！,，?？`#<> \n]|sure|user|assistant|answer|thanks|好的|谢谢|建议您|[0-9a-zé你ß]){0,40}") {
             let said = [text.as_str()];
             let before = UserTurnContext { source: &[FIRST], simulated: &said, goal: &text, heard: &text };
             let words = user_words(&text);

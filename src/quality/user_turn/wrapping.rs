@@ -1,11 +1,11 @@
-//! What stands around a message, or in its place, where a model plays a user.
+//! Recognises text around a message, or in its place, where a model plays a user.
 
 use crate::quality::text::Phrases;
 
-/// Names of the user's own part.
+/// Speaker labels of the user.
 const USERS: &[&str] = &["user", "human", "me", "用户", "患者", "病人"];
 
-/// What is said of a message instead of it.
+/// Phrases about a message instead of the message.
 static ABOUT: Phrases = Phrases::new(|| {
     Phrases::automaton(&[
         "stage direction",
@@ -23,7 +23,7 @@ static ABOUT: Phrases = Phrases::new(|| {
     ])
 });
 
-/// How somebody begins who thinks about what to write.
+/// Openings of reasoning about what to write.
 const THINKING: &[&str] = &[
     "okay, the user",
     "ok, the user",
@@ -34,7 +34,7 @@ const THINKING: &[&str] = &[
     "alright, the user",
 ];
 
-/// Returns a message without the quotes around it and its speaker's name before it.
+/// Returns a message without surrounding quotes and speaker label.
 pub fn user_words(text: &str) -> &str {
     const LABEL_LETTERS_MAX: usize = 16;
     let mut text = text.trim();
@@ -56,14 +56,15 @@ pub fn user_words(text: &str) -> &str {
     text
 }
 
-/// True where a message is no message: a stage direction, words about it, or an object that holds it.
+/// True where the text is not a message: a stage direction, text about a message, or an object that contains one.
 pub(super) fn is_not_a_message(text: &str) -> bool {
     let lower = text.to_lowercase();
     let thinks = THINKING.iter().any(|opening| lower.starts_with(opening));
     thinks || is_acted(text) || counts_its_words(text) || ABOUT.occur_in(text)
 }
 
-/// True for `*leans back* And then?`, `(smiles) And then?`, `[The user pauses.]`, `{"message": "…"}`; not for what a user adds in brackets.
+/// True for `*leans back* And then?`, `(smiles) And then?`, `[The user pauses.]`, `{"message": "…"}`; not for a user's
+/// own remark in brackets.
 fn is_acted(text: &str) -> bool {
     const ACTED_WORDS_MAX: usize = 4;
     let marks = [('(', ')'), ('（', '）'), ('[', ']'), ('{', '}'), ('*', '*')];
@@ -74,7 +75,7 @@ fn is_acted(text: &str) -> bool {
         let lower = inner.to_lowercase();
         let mut words = lower.split(|letter: char| !letter.is_alphanumeric());
         let is_own = words.any(|word| ["i", "my", "we", "our"].contains(&word)) || inner.contains('我');
-        // A list, emphasis and code begin with such marks too.
+        // Lists, emphasis and code begin with these marks too.
         let is_other = inner.starts_with([' ', '*']) || inner.is_empty() || inner.contains('\n');
         let is_short = inner.split_whitespace().count() <= ACTED_WORDS_MAX && inner.chars().count() <= 40;
         let is_alone = rest.trim().is_empty();
@@ -90,7 +91,7 @@ fn is_acted(text: &str) -> bool {
     })
 }
 
-/// True for `… (28 words)` behind about as many: a wish for fifty words is another thing.
+/// True for `… (28 words)` after about that many words. A request for fifty words is not meant.
 fn counts_its_words(text: &str) -> bool {
     let Some((before, last)) = text.rsplit_once('(') else { return false };
     let inner = last.trim_end_matches(['.', ' ']).strip_suffix(')').unwrap_or_default();
