@@ -2,7 +2,7 @@ use std::io::{self, BufRead};
 
 use super::row::{Problem, ROW_BYTES_MAX, RawRow, RowSource};
 
-/// Cuts one big JSON array into its elements without ever holding more than one of them.
+/// Splits one large JSON array into its elements. Only the current element is in memory.
 pub struct Elements<R> {
     reader: R,
     buffer: Vec<u8>,
@@ -14,12 +14,12 @@ pub struct Elements<R> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum ArrayPosition {
     BeforeArray,
-    /// An element or the array's end may come.
+    /// An element or the end of the array may follow.
     BetweenElements,
     Ended,
 }
 
-/// Where inside an element the cut is.
+/// The parser's position inside an element.
 #[derive(Default)]
 struct Nesting {
     depth: u32,
@@ -28,7 +28,7 @@ struct Nesting {
 }
 
 impl<R: BufRead> Elements<R> {
-    /// Begins at the reader's start, before the opening bracket.
+    /// Creates a splitter at the start of the reader, before the opening bracket.
     pub fn new(reader: R) -> Self {
         Self { reader, buffer: Vec::new(), line: 1, offset: 0, state: ArrayPosition::BeforeArray }
     }
@@ -43,7 +43,7 @@ impl<R: BufRead> Elements<R> {
         self.line += u64::from(byte == b'\n');
     }
 
-    /// Goes to the next byte that belongs to an element, or ends.
+    /// Skips to the first byte of the next element, or to the end.
     fn find_element(&mut self) -> io::Result<Option<Result<(), Problem>>> {
         while let Some(byte) = self.peek()? {
             match (self.state, byte) {
@@ -54,10 +54,10 @@ impl<R: BufRead> Elements<R> {
                 (ArrayPosition::BetweenElements, byte) if byte != b'}' => return Ok(Some(Ok(()))),
                 (state, _) => {
                     let place = if state == ArrayPosition::BetweenElements { "between the rows of" } else { "outside" };
-                    let reason = format!("something stands {place} the JSON array; what follows is not read");
+                    let reason = format!("unexpected content {place} the JSON array; the rest is not read");
                     self.state = ArrayPosition::Ended;
                     let line = self.line;
-                    // Nothing after that can be trusted to be cut right.
+                    // Row boundaries after this point are not reliable.
                     while let length @ 1.. = self.reader.fill_buf()?.len() {
                         self.reader.consume(length);
                     }
@@ -70,7 +70,7 @@ impl<R: BufRead> Elements<R> {
             return Ok(None);
         }
         self.state = ArrayPosition::Ended;
-        let reason = "the JSON array has no end; the file is cut".to_owned();
+        let reason = "the JSON array does not end; the file is truncated".to_owned();
         Ok(Some(Err(Problem { line: self.line, reason })))
     }
 
@@ -118,7 +118,7 @@ impl<R: BufRead> RowSource for Elements<R> {
 }
 
 impl Nesting {
-    /// Returns how many of `bytes` belong to the element, and whether it ends there.
+    /// Returns the number of `bytes` that belong to the element, and whether it ends there.
     fn advance(&mut self, bytes: &[u8]) -> (usize, bool) {
         let mut at = 0;
         while at < bytes.len() {
@@ -141,7 +141,7 @@ impl Nesting {
                             return (at + 1, true);
                         }
                     }
-                    // A bare value ends where the array goes on.
+                    // A scalar ends at the array's next delimiter.
                     b',' | b']' | b'}' if self.depth == 0 => return (at, true),
                     _ => {}
                 }

@@ -6,33 +6,33 @@ use super::read::{Reading, RowReader};
 use super::role::SourceRole;
 use crate::conversation::{Seed, estimate_tokens};
 
-/// Characters of a conversation by which its language is told.
+/// Characters of a conversation that are used to detect its language.
 const LANGUAGE_CHARACTERS: usize = 400;
 
-/// What a dataset holds: a fold over its rows. Memory: eight bytes for each distinct conversation and each id.
+/// Statistics of a dataset, computed as a fold over its rows. Memory: eight bytes per distinct conversation and per id.
 #[derive(Debug, Default)]
 pub struct Census {
     /// Rows of all kinds.
     pub rows: u64,
     /// Rows by format.
     pub formats: BTreeMap<&'static str, u64>,
-    /// Rows that cannot be understood, by reason.
+    /// Invalid rows, by reason.
     pub invalid: BTreeMap<String, u64>,
     /// Rows with nothing to distil, by reason.
     pub skipped: BTreeMap<&'static str, u64>,
-    /// What a run would change.
+    /// Changes that a run would make.
     pub notes: Notes,
     /// Messages by role: system, user, assistant, tool.
     pub roles: [u64; 4],
-    /// User messages of a row, in every row that is understood.
+    /// User messages per valid row.
     pub user_turns: Histogram,
-    /// Characters of a user message.
+    /// Characters per user message.
     pub user_characters: Histogram,
-    /// Conversations by the language of their users.
+    /// Conversations, by the language of their user messages.
     pub languages: BTreeMap<&'static str, u64>,
-    /// Conversations that say the same as an earlier one.
+    /// Conversations that duplicate an earlier one.
     pub duplicates: u64,
-    /// Rows whose id an earlier row has.
+    /// Rows whose id occurs in an earlier row.
     pub duplicate_ids: u64,
     /// Estimated tokens of system and user messages, and of the old answers.
     pub tokens: (u64, u64),
@@ -41,7 +41,7 @@ pub struct Census {
 }
 
 impl Census {
-    /// Counts a row that cannot even be cut out of its container.
+    /// Counts a row that cannot be read from its container.
     pub fn add_broken(&mut self, reason: &str) {
         self.rows += 1;
         *self.invalid.entry(kind_of(reason)).or_default() += 1;
@@ -99,7 +99,7 @@ impl Census {
     }
 }
 
-/// Counts of whole numbers: exact below a thousand, to three digits above, so that it stays small.
+/// Counts of integers: exact below 1,000, rounded down to three digits above, which bounds the size.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Histogram {
     counts: BTreeMap<u64, u64>,
@@ -114,7 +114,7 @@ impl Histogram {
         self.max = self.max.max(value);
     }
 
-    /// Returns the least, the median and the most; nothing where nothing was counted.
+    /// Returns the minimum, the median and the maximum; `None` where nothing was counted.
     pub fn spread(&self) -> Option<(u64, u64, u64)> {
         let half = self.counts.values().sum::<u64>().div_ceil(2);
         let mut below = 0;
@@ -125,13 +125,13 @@ impl Histogram {
         Some((*self.counts.keys().next()?, *median?.0, self.max))
     }
 
-    /// Returns value and count, ascending.
+    /// Returns values with their counts, ascending.
     pub fn counts(&self) -> impl Iterator<Item = (u64, u64)> {
         self.counts.iter().map(|(value, count)| (*value, *count))
     }
 }
 
-/// Cuts from a reason what differs from row to row.
+/// Removes the parts of a reason that differ from row to row.
 fn kind_of(reason: &str) -> String {
     const CHARACTERS_MAX: usize = 80;
     let reason = reason.split(" at line ").next().unwrap_or(reason);

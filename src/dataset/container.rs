@@ -1,4 +1,4 @@
-//! Containers that are no JSON: each is written out as JSON lines first, a batch of rows in memory at a time.
+//! Containers other than JSON. They are converted to JSON lines first, with one batch of rows in memory.
 
 use std::fs::File;
 use std::io::{self, BufReader, Write};
@@ -6,33 +6,33 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-/// What a plain file holds.
+/// The container format of an uncompressed file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Container {
     /// JSON lines, or one JSON array.
     Json,
-    /// Values separated by this byte, names in the first line.
+    /// Values separated by this byte, with a header row.
     Separated(u8),
     /// Parquet.
     Parquet,
     /// An Arrow IPC file.
     ArrowFile,
-    /// An Arrow IPC stream, as `datasets` keeps in its cache.
+    /// An Arrow IPC stream, as in the cache of `datasets`.
     ArrowStream,
 }
 
-/// Files whose first bytes tell that they are nothing of these.
+/// First bytes of files in none of these formats.
 const FOREIGN: &[(&[u8], &str)] =
     &[(b"PK\x03\x04", "a zip file"), (b"\x89PNG", "a picture"), (b"SQLite", "a database")];
 
 impl Container {
-    /// Recognises a container by its first bytes, and what has no sign of its own by its name.
+    /// Recognises a container by its first bytes. Formats without a signature are recognised by the file name.
     pub fn of(head: &[u8], name: &str) -> Result<Self, String> {
         let name = name.to_lowercase();
         let stem =
             [".gz", ".zst", ".bz2"].iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name).to_owned();
         if let Some((_, kind)) = FOREIGN.iter().find(|(magic, _)| head.starts_with(magic)) {
-            return Err(format!("it is {kind}; JSON, CSV, Parquet and Arrow files can be read"));
+            return Err(format!("it is {kind}; supported are JSON, CSV, Parquet and Arrow files"));
         }
         let ending = Path::new(&stem).extension().and_then(|ending| ending.to_str());
         Ok(match head {
@@ -46,7 +46,7 @@ impl Container {
         })
     }
 
-    /// Writes the rows of the file at `path` to `out`, one JSON object a line. Nothing to do for JSON.
+    /// Writes the rows of the file at `path` to `out`, one JSON object a line. Does nothing for JSON.
     pub fn write_lines(self, path: &Path, out: &mut dyn Write) -> Result<(), String> {
         let file = File::open(path).map_err(|error| error.to_string())?;
         match self {
@@ -57,8 +57,8 @@ impl Container {
     }
 }
 
-/// Writes rows of texts. Cells that are no UTF-8, rows with more or fewer cells than names, and names that stand there
-/// twice are refused: any of them would be lost without a word.
+/// Writes rows of texts. Cells that are not UTF-8, rows with more or fewer cells than the header, and duplicate column
+/// names are errors, because data would be lost silently.
 fn write_separated(file: File, separator: u8, out: &mut dyn Write) -> io::Result<()> {
     let mut reader = csv::ReaderBuilder::new().delimiter(separator).from_reader(BufReader::new(file));
     let mut names: Vec<String> = reader.headers()?.iter().map(str::to_owned).collect();
@@ -92,7 +92,7 @@ mod columnar {
 
     use super::Container;
 
-    /// Rows of a batch: conversations may be long.
+    /// Rows per batch. It is small because conversations may be long.
     const BATCH_ROWS: usize = 128;
 
     pub fn write_lines(container: Container, file: File, out: &mut dyn Write) -> Result<(), String> {
@@ -111,7 +111,7 @@ mod columnar {
         Ok(())
     }
 
-    /// Arrow files may hold everything in one batch: it is written in slices, so that its JSON is never whole.
+    /// Arrow files may hold all rows in one batch. It is written in slices, so that its JSON is never in memory at once.
     fn write_batch(batch: &RecordBatch, out: &mut dyn Write) -> Result<(), ArrowError> {
         for start in (0..batch.num_rows()).step_by(BATCH_ROWS) {
             let slice = batch.slice(start, BATCH_ROWS.min(batch.num_rows() - start));

@@ -6,16 +6,16 @@ use super::role::SourceRole;
 use super::rules::DoubleUser;
 use crate::conversation::{Message, Role, Turn};
 
-/// A turn that is being put together.
+/// A turn under construction.
 #[derive(Default)]
 pub struct Draft {
-    /// What stands before the user's last words, or, behind a call, everything.
+    /// The messages before the user's last one. After a tool call: all messages of the turn.
     pub messages: Vec<Arc<Message>>,
-    /// The user's last words, which may yet be joined by more.
+    /// The user's last message, to which consecutive ones may be joined.
     pub user: Option<String>,
-    /// Words to be put before the user's next ones.
+    /// System messages to be put before the next user message.
     folded: Vec<String>,
-    /// Tools were called after the user's words.
+    /// Tools were called after the user's message.
     pub has_called: bool,
     /// Calls without a result.
     open_calls: usize,
@@ -31,14 +31,14 @@ impl Draft {
         self.open_calls > 0
     }
 
-    /// Takes the first words of a user.
+    /// Takes the first user message of the turn.
     pub fn begin(&mut self, text: String) {
         let mut parts = std::mem::take(&mut self.folded);
         parts.push(text);
         self.user = Some(parts.join("\n\n"));
     }
 
-    /// Takes more words of a user who has spoken already.
+    /// Takes a consecutive user message.
     pub fn hear_more(&mut self, text: String, rule: DoubleUser) {
         let earlier = self.user.take().unwrap_or_default();
         if rule == DoubleUser::Join {
@@ -49,7 +49,7 @@ impl Draft {
         }
     }
 
-    /// Takes a system message that goes with the user's words, those that are there or the next.
+    /// Folds a system message into the user message of this turn, or into the next one.
     pub fn fold(&mut self, text: String) {
         match &mut self.user {
             Some(user) => *user = format!("{user}\n\n{text}"),
@@ -57,7 +57,7 @@ impl Draft {
         }
     }
 
-    /// Takes a call or a result; false where it can be none here.
+    /// Takes a tool call or result; false where it is not valid at this point.
     pub fn replay(&mut self, message: &SourceMessage) -> bool {
         let SourceContent::Text(text) = &message.content else { return false };
         let calls = message.fields.get("tool_calls").and_then(serde_json::Value::as_array).map_or(0, Vec::len);
@@ -73,14 +73,14 @@ impl Draft {
         true
     }
 
-    /// Gives the turn up: a tool's call in it has no result.
+    /// Abandons the turn, because a tool call in it has no result.
     pub fn abandon(&mut self, notes: &mut Notes) {
         notes.note("turns_dropped", u64::from(self.has_user()));
         notes.note("cut_before_tools", 1);
         *self = Self { was_abandoned: true, ..Self::default() };
     }
 
-    /// Returns the turn, if the user has spoken.
+    /// Returns the turn, if it has a user message.
     pub fn finish(&mut self, replaced: Option<String>) -> Option<Turn> {
         if !self.has_user() {
             return None;

@@ -6,25 +6,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::conversation::{Message, Role};
 
-/// What becomes of rows whose users say what an earlier row's say.
+/// How rows with the same user messages as an earlier row are handled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Duplicates {
-    /// They stay. What is asked alike is asked once all the same.
+    /// They are kept. Identical requests are still sent once.
     #[default]
     Keep,
-    /// They are left out.
+    /// They are skipped.
     Drop,
 }
 
-/// Knows conversations by what their users say: compared after NFKC, in lower case, with single spaces.
+/// A set of conversations, compared by their user messages after NFKC, in lower case, with single spaces.
 ///
-/// Memory: 8 bytes for each distinct conversation, twice that while the set grows.
+/// Memory: 8 bytes per distinct conversation, twice that while the set grows.
 #[derive(Debug, Default)]
 pub struct SeenConversations(HashSet<u64>);
 
 impl SeenConversations {
-    /// Remembers a conversation by its messages; true where the users of an earlier one say the same.
+    /// Adds a conversation by its messages; true where an earlier one has the same user messages.
     pub fn has_seen<'a>(&mut self, messages: impl Iterator<Item = &'a Arc<Message>>) -> bool {
         let said = messages.filter(|message| message.role() == Role::User);
         !self.0.insert(conversation_key(said.map(|message| message.content())))
@@ -40,7 +40,7 @@ fn conversation_key<'a>(texts: impl Iterator<Item = &'a str>) -> u64 {
     Message::new(Role::User, plain).digest().prefix()
 }
 
-/// Returns a text as it is compared: NFKC (Unicode Standard Annex 15), in lower case, with single spaces.
+/// Normalises a text for comparison: NFKC (Unicode Standard Annex 15), lower case, single spaces.
 pub fn plain_text(text: &str) -> String {
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     if text.is_ascii() {

@@ -1,4 +1,4 @@
-//! From what the command line names to files: directories in the hub's layout, and patterns.
+//! Resolves input names to files: directories in the hub's layout, and patterns.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,15 +7,15 @@ use yaml_rust2::{Yaml, YamlLoader};
 
 use super::input::InputError;
 
-/// Endings of files that hold rows, with or without an ending for compression.
+/// Extensions of files with rows, optionally followed by one for compression.
 const ENDINGS: [&str; 8] = [".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".feather"];
 const PACKINGS: [&str; 3] = [".gz", ".zst", ".bz2"];
-/// Files in a dataset's directory that are JSON and hold no rows.
+/// JSON files in a dataset directory that do not contain rows.
 const NO_ROWS: [&str; 4] = ["dataset_info.json", "dataset_infos.json", "state.json", "metadata.json"];
-/// No directory is searched deeper.
+/// Directories are searched to this depth.
 const DEPTH_MAX: usize = 4;
 
-/// Returns the files that `name` stands for, in a fixed order; a plain name stands for itself.
+/// Returns the files that `name` refers to, in a fixed order. A plain file name refers to itself.
 pub fn input_files(name: &str) -> Result<Vec<String>, InputError> {
     let path = Path::new(name);
     let fault = |reason: String| InputError { name: name.to_owned(), reason };
@@ -40,7 +40,7 @@ pub fn input_files(name: &str) -> Result<Vec<String>, InputError> {
     Ok(files.into_iter().map(|path| path.display().to_string()).collect())
 }
 
-/// Returns the files that the dataset card names: of the configuration `default` or else the first, the split `train`
+/// Returns the files that the dataset card lists: from the configuration `default`, or else the first, the split `train`,
 /// or else all splits.
 ///
 /// The card is `README.md` with YAML between two lines of `---`, `configs: [{config_name, data_files}]`, where
@@ -57,15 +57,15 @@ fn files_of_card(directory: &Path) -> Result<Option<Vec<PathBuf>>, String> {
         let base = glob::Pattern::escape(&directory.display().to_string());
         let found = matching_files(&format!("{base}/{pattern}"))?;
         if found.is_empty() {
-            return Err(format!("its README.md names {pattern}, and no file matches that"));
+            return Err(format!("its README.md lists {pattern}, and no file matches"));
         }
         files.extend(found);
     }
-    // A card that names no files leaves it to the directory.
+    // Without files in the card the directory is searched.
     Ok(Some(files).filter(|files| !files.is_empty()))
 }
 
-/// Returns the licence that the cards of these directories name, where they name one and the same.
+/// Returns the licence in the cards of these directories, if all of them name the same one.
 pub fn common_license(names: &[String]) -> Option<String> {
     let each =
         names.iter().map(|name| card_front_matter(Path::new(name)).ok()??["license"].as_str().map(str::to_owned));
@@ -76,13 +76,13 @@ pub fn common_license(names: &[String]) -> Option<String> {
     is_plain.then_some(license)
 }
 
-/// Returns the front matter of a directory's card.
+/// Returns the front matter of a directory's dataset card.
 fn card_front_matter(directory: &Path) -> Result<Option<Yaml>, String> {
     let Ok(card) = fs::read_to_string(directory.join("README.md")) else { return Ok(None) };
     let card = card.replace("\r\n", "\n");
     let Some(front) = card.strip_prefix("---\n").and_then(|rest| rest.split_once("\n---")) else { return Ok(None) };
     let front =
-        YamlLoader::load_from_str(front.0).map_err(|error| format!("its README.md is no dataset card: {error}"))?;
+        YamlLoader::load_from_str(front.0).map_err(|error| format!("its README.md is not a dataset card: {error}"))?;
     Ok(front.into_iter().next())
 }
 
@@ -106,7 +106,7 @@ fn data_file_patterns(data_files: &Yaml) -> Vec<String> {
     if all.is_empty() { texts(data_files) } else { all }
 }
 
-/// Returns the files below a directory that look as if they held rows, sorted by path.
+/// Returns the files below a directory that appear to contain rows, sorted by path.
 fn files_below(directory: &Path, depth: usize) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> =
         fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
@@ -129,7 +129,7 @@ fn holds_rows(path: &Path) -> bool {
 }
 
 fn matching_files(pattern: &str) -> Result<Vec<PathBuf>, String> {
-    let paths = glob::glob(pattern).map_err(|error| format!("it is no pattern: {error}"))?;
+    let paths = glob::glob(pattern).map_err(|error| format!("it is not a valid pattern: {error}"))?;
     let mut files: Vec<PathBuf> = paths.flatten().filter(|path| path.is_file()).collect();
     files.sort();
     Ok(files)

@@ -10,10 +10,10 @@ use crate::conversation::Digest;
 const RECORD_BYTES: usize = 72;
 const NO_DIGEST: Digest = Digest([0; 32]);
 
-/// Where every row of every input stands, on disk: 72 bytes a row, none of them in memory.
+/// The position of every row of every input. The index is on disk, 72 bytes a row, and not in memory.
 ///
 /// A record: input number `u32`, state `u8`, 3 zero bytes, line `u64`, offset `u64`, length `u64`, turns `u32`,
-/// 4 zero bytes, and the seed's digest, by which a changed input is noticed.
+/// 4 zero bytes, and the seed's digest, by which a changed input is detected.
 pub struct RowIndex {
     path: PathBuf,
     records: File,
@@ -21,21 +21,21 @@ pub struct RowIndex {
     row_count: u64,
 }
 
-/// What became of a row in the first pass.
+/// The result of the first pass for a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowState {
-    /// A conversation with so many turns.
+    /// A conversation.
     Ready {
-        /// Its turns.
+        /// The number of turns.
         turns: u32,
-        /// Its seed's digest.
+        /// The seed's digest.
         digest: Digest,
     },
-    /// Well formed, nothing to distil.
+    /// Valid, but with nothing to distil.
     Skipped,
-    /// A conversation that an earlier row holds too, where that is not wanted.
+    /// A duplicate of an earlier row, where duplicates are dropped.
     Duplicate,
-    /// Not to be understood.
+    /// Not understood.
     Invalid,
 }
 
@@ -46,7 +46,7 @@ pub struct RowEntry {
     pub source: u32,
     /// The line on which it begins, from 1.
     pub line: u64,
-    /// What became of it.
+    /// The result of the first pass.
     pub state: RowState,
     offset: u64,
     length: u64,
@@ -55,15 +55,15 @@ pub struct RowEntry {
 /// A row cannot be read again.
 #[derive(Debug, thiserror::Error)]
 pub enum RowIndexError {
-    /// The input is not what it was in the first pass.
+    /// The input changed after the first pass.
     #[error("{0} has changed since this run began to read it")]
     Changed(String),
-    /// The system refused.
+    /// An I/O error.
     #[error("cannot read {name}: {source}")]
     Io {
         /// The input, or the index itself.
         name: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
@@ -82,12 +82,12 @@ impl IndexedInput {
     }
 }
 
-/// What tells a file that was written to from one that was not.
+/// A file's metadata, by which a modification is detected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
     bytes: u64,
     modified: (i64, i64),
-    /// A copy that keeps the old time is noticed by these two.
+    /// These two detect a copy that keeps the old modification time.
     changed: (i64, i64),
     inode: u64,
 }
@@ -113,20 +113,20 @@ pub struct RowIndexBuilder {
 }
 
 impl RowIndexBuilder {
-    /// Begins an index in a file of `directory`.
+    /// Creates an index file in `directory`.
     pub fn new(directory: &Path) -> io::Result<Self> {
         let path = directory.join("rows");
         let file = File::options().create(true).truncate(true).read(true).write(true).open(&path)?;
         Ok(Self { path, writer: BufWriter::new(file), sources: Vec::new(), row_count: 0 })
     }
 
-    /// Adds an input; the rows that follow are of it.
+    /// Adds an input. The rows that are pushed next belong to it.
     pub fn add_source(&mut self, input: &Input) -> io::Result<()> {
         self.sources.push(IndexedInput::open(input)?);
         Ok(())
     }
 
-    /// Adds a row of the input that was added last.
+    /// Adds a row of the last input.
     pub fn push(&mut self, row: &RawRow<'_>, state: RowState) -> io::Result<()> {
         let source = (self.sources.len() - 1) as u32;
         let entry = RowEntry { source, line: row.line, state, offset: row.offset, length: row.bytes.len() as u64 };
@@ -135,7 +135,7 @@ impl RowIndexBuilder {
         Ok(())
     }
 
-    /// Ends the index.
+    /// Flushes the index and opens it for reading.
     pub fn finish(self) -> io::Result<RowIndex> {
         let records = self.writer.into_inner().map_err(io::IntoInnerError::into_error)?;
         Ok(RowIndex { path: self.path, records, sources: self.sources, row_count: self.row_count })
@@ -143,7 +143,7 @@ impl RowIndexBuilder {
 }
 
 impl RowIndex {
-    /// Opens an index that was written before, over the same inputs.
+    /// Opens an existing index over the same inputs.
     pub fn open(path: &Path, inputs: &[Input]) -> io::Result<Self> {
         let records = File::open(path)?;
         let row_count = records.metadata()?.len() / RECORD_BYTES as u64;
@@ -151,7 +151,7 @@ impl RowIndex {
         Ok(Self { path: path.to_owned(), records, sources, row_count })
     }
 
-    /// Returns how many rows there are, good and bad.
+    /// Returns the number of rows, valid and invalid.
     pub fn row_count(&self) -> u64 {
         self.row_count
     }
@@ -161,7 +161,7 @@ impl RowIndex {
         &self.sources[source as usize].name
     }
 
-    /// Returns what the index has of a row.
+    /// Returns the entry of a row.
     pub fn entry(&self, row: u64) -> Result<RowEntry, RowIndexError> {
         let mut bytes = [0; RECORD_BYTES];
         let read = self.records.read_exact_at(&mut bytes, row * RECORD_BYTES as u64);
@@ -170,7 +170,7 @@ impl RowIndex {
         RowEntry::from_bytes(&bytes).ok_or_else(|| fault(io::ErrorKind::InvalidData.into()))
     }
 
-    /// Returns a row's bytes as they were in the first pass.
+    /// Returns a row's bytes, read from its input.
     pub fn bytes(&self, entry: &RowEntry) -> Result<Vec<u8>, RowIndexError> {
         let source = &self.sources[entry.source as usize];
         let mut bytes = vec![0; entry.length as usize];
@@ -183,7 +183,7 @@ impl RowIndex {
         }
     }
 
-    /// Fails where an input was written to since the first pass.
+    /// Fails where an input was modified after the first pass.
     pub fn check_unchanged(&self) -> Result<(), RowIndexError> {
         for source in &self.sources {
             let metadata = source.file.metadata();

@@ -10,17 +10,17 @@ use super::threads::{Threads, arrange_threads, needs_arranging};
 
 const READ_BYTES: usize = 256 << 10;
 
-/// One input as the command line names it.
+/// One input as named by the caller.
 ///
-/// A plain file of JSON can be read again at any place. Anything else (standard input, what is compressed, tables) is
-/// written out as JSON into the spool directory first.
+/// A plain JSON file allows random access. Anything else (standard input, compressed files, tables) is written to the
+/// spool directory as JSON first.
 #[derive(Debug)]
 pub struct Input {
     /// The name for messages.
     pub name: String,
     /// A plain file with the input's bytes.
     path: PathBuf,
-    /// The file was written by this run and goes with it.
+    /// The file is a temporary one of this run.
     is_spooled: bool,
 }
 
@@ -34,7 +34,7 @@ pub struct InputError {
     pub reason: String,
 }
 
-/// How the bytes of a file are packed.
+/// The compression of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Packing {
     Plain,
@@ -44,12 +44,12 @@ enum Packing {
 }
 
 impl Input {
-    /// Opens `name`, `-` for standard input. `number` tells spooled inputs apart; `threads` says what is read of trees.
+    /// Opens `name`, `-` for standard input. `number` distinguishes spooled inputs; `threads` selects the threads of trees.
     pub fn open(name: &str, spool: &Path, number: usize, threads: Threads) -> Result<Self, InputError> {
         let fault = |reason: String| InputError { name: display_name(name), reason };
         let stored = |error: io::Error| fault(error.to_string());
         let spooled = |kind: &str| spool.join(format!("input-{number}-{kind}"));
-        // What cannot be read twice: standard input, a pipe.
+        // Standard input and pipes cannot be read twice.
         let mut input = Self { name: display_name(name), path: PathBuf::from(name), is_spooled: false };
         if name == "-" {
             input.replace(spooled("stdin"), |_, out| io::copy(&mut io::stdin().lock(), out)).map_err(stored)?;
@@ -78,7 +78,7 @@ impl Input {
         Ok(input)
     }
 
-    /// Puts a file of this run's own in the place of what was read so far.
+    /// Replaces the current file by a temporary one that `write` produces from it.
     fn replace(
         &mut self,
         path: PathBuf,
@@ -94,7 +94,7 @@ impl Input {
         Ok(())
     }
 
-    /// Returns the file itself, where it can be read again by a later run.
+    /// Returns the original file, where a later run can read it again.
     pub fn plain_path(&self) -> Option<&Path> {
         (!self.is_spooled).then_some(&self.path)
     }
@@ -104,7 +104,7 @@ impl Input {
         &self.path
     }
 
-    /// Returns the input's rows: the elements of a JSON array where it begins with `[`, else its lines.
+    /// Returns the input's rows: the elements of a JSON array where it starts with `[`, else its lines.
     pub fn rows(&self) -> io::Result<Box<dyn RowSource>> {
         let mut reader = BufReader::with_capacity(READ_BYTES, File::open(&self.path)?);
         let is_array = first_byte(&mut reader)? == Some(b'[');
@@ -135,7 +135,7 @@ fn head_of(path: &Path) -> io::Result<Vec<u8>> {
     Ok(head)
 }
 
-/// Returns the first byte that is no white space and no byte order mark.
+/// Returns the first byte after white space and a byte order mark.
 fn first_byte(reader: &mut impl BufRead) -> io::Result<Option<u8>> {
     loop {
         let available = reader.fill_buf()?;

@@ -2,8 +2,8 @@ use std::io::{self, BufRead};
 
 use super::row::{Problem, ROW_BYTES_MAX, RawRow, RowSource};
 
-/// Cuts JSONL: one row a line, blank lines passed over, a carriage return before the line feed and a byte order
-/// mark at the start tolerated.
+/// Splits JSON lines: one row a line. Blank lines are skipped; a carriage return before the line feed and a byte order
+/// mark at the start are accepted.
 pub struct Lines<R> {
     reader: R,
     buffer: Vec<u8>,
@@ -12,12 +12,12 @@ pub struct Lines<R> {
 }
 
 impl<R: BufRead> Lines<R> {
-    /// Begins at the reader's start.
+    /// Creates a splitter at the start of the reader.
     pub fn new(reader: R) -> Self {
         Self { reader, buffer: Vec::new(), line: 0, offset: 0 }
     }
 
-    /// Reads one line into the buffer, up to the limit. Returns the line's length in the file, 0 at the end.
+    /// Reads one line into the buffer, up to the limit. Returns the length of the line in the file, 0 at the end.
     fn fill(&mut self) -> io::Result<u64> {
         self.buffer.clear();
         let mut length = 0;

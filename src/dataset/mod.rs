@@ -1,8 +1,8 @@
-//! Reading: real datasets in, [`Seed`](crate::conversation::Seed)s out.
+//! Reads datasets and produces [`Seed`](crate::conversation::Seed)s.
 //!
-//! A container ([`Input`]) is cut into rows, a row's format is recognised by its shape (`format/`), its messages
-//! are normalised into turns (`normalise.rs`). Rows stream; nothing here holds more than one. The first pass leaves
-//! an [`RowIndex`] on disk that says where each row stands, so that any row can be read again by its number.
+//! A container ([`Input`]) is split into rows, the format of each row is recognised by its columns (`format/`), and its
+//! messages are normalised into turns (`normalise.rs`). Rows are streamed; only the current one is in memory. The first
+//! pass writes a [`RowIndex`] to disk with the position of each row, so that any row can be read again by its number.
 //! A new format is one file in `format/` and one line in its list.
 
 mod array;

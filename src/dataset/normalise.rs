@@ -7,9 +7,9 @@ use super::role::SourceRole;
 use super::rules::{DoubleUser, EmptyUser, Greeting, Media, MiddleSystem, Placeholders, Rules, Tools};
 use crate::conversation::{Message, Role, Turn};
 
-/// Makes turns of a row's messages.
+/// Converts a row's messages to turns.
 ///
-/// Old answers go; user turns and system messages stay in their places. The rest is as `rules` say.
+/// Old answers are dropped; user turns and system messages keep their places. Irregular rows are handled by `rules`.
 pub fn normalise(messages: Vec<SourceMessage>, rules: &Rules) -> Result<(Vec<Turn>, Notes), Skip> {
     let mut normaliser = Normaliser::new(rules);
     let mut messages = messages.into_iter();
@@ -22,18 +22,18 @@ pub fn normalise(messages: Vec<SourceMessage>, rules: &Rules) -> Result<(Vec<Tur
     normaliser.finish(users_left as u64)
 }
 
-/// Turns while they are made, message by message.
+/// Builds turns message by message.
 struct Normaliser<'a> {
     rules: &'a Rules,
     notes: Notes,
     turns: Vec<Turn>,
-    /// The turn that is not answered yet.
+    /// The turn that has no answer yet.
     draft: Draft,
-    /// A user said nothing.
+    /// The conversation ended at an empty user message.
     ended_empty: bool,
 }
 
-/// `Break` where nothing after a message can be used.
+/// `Break` where the messages after this one cannot be used.
 type Flow = ControlFlow<()>;
 const NEXT: Flow = Flow::Continue(());
 const END: Flow = Flow::Break(());
@@ -59,12 +59,12 @@ impl<'a> Normaliser<'a> {
                 self.take_user(text)
             }
             SourceRole::Assistant => Ok(self.take_answer(text)),
-            // Every message of a tool is tool use.
+            // Tool messages were handled as tool use above.
             SourceRole::Tool => Ok(NEXT),
         }
     }
 
-    /// Takes a call to a tool or its result.
+    /// Takes a tool call or its result.
     fn take_tool_use(&mut self, message: &SourceMessage) -> Result<Flow, Skip> {
         if self.rules.tools == Tools::Replay && self.draft.replay(message) {
             self.notes.note("tool_messages_replayed", 1);
@@ -93,7 +93,7 @@ impl<'a> Normaliser<'a> {
         let is_leading = self.turns.is_empty() && !self.draft.has_user();
         let rule = if is_leading { MiddleSystem::Keep } else { self.rules.middle_system };
         match rule {
-            // After the user's words it is put before them: the last word is the user's.
+            // A turn ends with the user message, so a system message after it is put before it.
             MiddleSystem::Keep => self.draft.messages.push(Message::new(Role::System, text)),
             MiddleSystem::Fold => {
                 self.notes.note("system_folded", 1);
@@ -103,7 +103,7 @@ impl<'a> Normaliser<'a> {
         }
     }
 
-    /// Takes an old answer: it ends a turn and is replaced.
+    /// Takes an old answer, which ends a turn and is replaced.
     fn take_answer(&mut self, text: String) -> Flow {
         if self.draft.waits_for_result() {
             self.draft.abandon(&mut self.notes);
@@ -120,7 +120,7 @@ impl<'a> Normaliser<'a> {
                 Greeting::Drop => self.notes.note("greeting_dropped", 1),
             }
         }
-        // A second answer in a row, or an answer to nothing but a system message, goes as the others do.
+        // A consecutive answer, or an answer to a system message only, is dropped.
         NEXT
     }
 
@@ -138,7 +138,7 @@ impl<'a> Normaliser<'a> {
             return Ok(END);
         }
         if self.draft.has_called {
-            // After a tool's result the source continued without an answer; here one is written.
+            // The source continued after a tool result without an answer. Here the turn gets one.
             self.turns.extend(self.draft.finish(None));
             self.draft.user = Some(text);
         } else if !self.draft.has_user() {
@@ -149,7 +149,7 @@ impl<'a> Normaliser<'a> {
         Ok(NEXT)
     }
 
-    /// Takes a second user message in a row.
+    /// Takes a consecutive user message.
     fn take_more_of_user(&mut self, text: String) -> Result<(), Skip> {
         let note = match self.rules.double_user {
             DoubleUser::Skip => return Err(Skip::DoubleUser),
@@ -161,7 +161,7 @@ impl<'a> Normaliser<'a> {
         Ok(())
     }
 
-    /// Ends after the last message that can be used; `users_left` user messages come after it.
+    /// Finishes after the last usable message; `users_left` user messages follow it.
     fn finish(mut self, users_left: u64) -> Result<(Vec<Turn>, Notes), Skip> {
         self.notes.note("turns_dropped", users_left + u64::from(self.ended_empty));
         if self.draft.waits_for_result() {
@@ -181,7 +181,7 @@ impl<'a> Normaliser<'a> {
     }
 }
 
-/// Fills the gaps that there are words for, and meets the others as the rules say.
+/// Fills the placeholders that have a value and handles the others by the rules.
 fn fill_placeholders(text: String, rules: &Rules, notes: &mut Notes) -> Result<String, Skip> {
     let filled = rules.fill.apply(&text);
     notes.note("placeholders_filled", u64::from(filled.is_some()));
@@ -195,7 +195,7 @@ fn fill_placeholders(text: String, rules: &Rules, notes: &mut Notes) -> Result<S
     }
 }
 
-/// True where a template's gap was not filled in: `{{name}}`, `[PLACEHOLDER]`.
+/// True where a template's placeholder was not filled in: `{{name}}`, `[PLACEHOLDER]`.
 fn has_placeholder(text: &str) -> bool {
     let find = |what: &str, text: &str| memchr::memmem::find(text.as_bytes(), what.as_bytes());
     let gap = find("{{", text).and_then(|start| find("}}", &text[start..])).is_some_and(|length| length < 40);

@@ -1,46 +1,46 @@
-//! What is said of a row beside its turns: what was done to it, or why it has none.
+//! Results of normalisation apart from the turns: the changes to a row, or the reason why it is skipped.
 
 use std::collections::BTreeMap;
 
-/// What was done to a row to make turns of it, with how often.
+/// The changes that normalisation made to a row, with counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Notes(BTreeMap<&'static str, u64>);
 
 impl Notes {
-    /// Counts something that was done, or seen.
+    /// Counts a change or an observation.
     pub fn note(&mut self, what: &'static str, count: u64) {
         if count > 0 {
             *self.0.entry(what).or_default() += count;
         }
     }
 
-    /// Adds what was done to another row.
+    /// Adds the counts of another row.
     pub fn add(&mut self, other: &Notes) {
         other.counts().for_each(|(what, count)| self.note(what, count));
     }
 
-    /// Returns what was done, with how often.
+    /// Returns the changes with their counts.
     pub fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.0.iter().map(|(what, count)| (*what, *count))
     }
 }
 
-/// Why a row that can be read has nothing to distil.
+/// The reason why a valid row is skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Skip {
-    /// No user speaks.
+    /// There is no user message.
     NoUser,
-    /// The user's first turn is empty.
+    /// The first user message is empty.
     EmptyUser,
-    /// Tools are called: a new answer would have no recorded result to go on with.
+    /// Tools are called: a new answer has no recorded result to continue from.
     ToolUse,
-    /// Something other than text.
+    /// A message contains something other than text.
     Multimodal,
-    /// Two user messages stand in a row, where that is not wanted.
+    /// Two user messages are consecutive, and the rule is to skip such rows.
     DoubleUser,
-    /// A gap of a template was not filled in, where that is not wanted.
+    /// A template's placeholder was not filled in, and the rule is to skip such rows.
     Placeholder,
-    /// An earlier row's users say the same, where that is not wanted.
+    /// An earlier row has the same user messages, and duplicates are dropped.
     Duplicate,
 }
 

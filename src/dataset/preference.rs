@@ -1,4 +1,4 @@
-//! The columns beside a dialogue that say which answer is better, or whether one is good.
+//! The preference columns of a row: which answer is better, or whether one is good.
 
 use serde_json::Value;
 
@@ -6,25 +6,25 @@ use crate::conversation::{Columns, Line, Message, Role};
 
 const REJECTED: [&str; 3] = ["rejected", "rejected_messages", "rejected_response"];
 const LABELS: [&str; 2] = ["label", "kto_tag"];
-/// Where hh-rlhf's transcripts end.
+/// The marker of the last answer in hh-rlhf's transcripts.
 const LAST_ANSWER: &str = "\n\nAssistant:";
 
-/// Returns the better answer, where it stands in a column of its own.
+/// Returns the better answer, if it has a column of its own.
 pub fn chosen(columns: &Columns) -> Option<Line> {
     columns.get("chosen").and_then(answer_of_side)
 }
 
-/// Returns the worse answer.
+/// Returns the rejected answer.
 pub fn rejected(columns: &Columns) -> Option<Line> {
     REJECTED.iter().find_map(|name| columns.get(*name)).and_then(answer_of_side)
 }
 
-/// Returns whether the answer is good.
+/// Returns the label that says whether the answer is good.
 pub fn label(columns: &Columns) -> Option<bool> {
     LABELS.iter().find_map(|name| columns.get(*name)).and_then(Value::as_bool)
 }
 
-/// Reads one side of a pair: a text, a message, or a dialogue whose last message it is.
+/// Reads one side of a pair: a text, a message, or the last message of a dialogue.
 fn answer_of_side(value: &Value) -> Option<Line> {
     let text = match value {
         Value::String(text) => text.rsplit_once(LAST_ANSWER).map_or(text.as_str(), |(_, last)| last.trim()).to_owned(),

@@ -8,7 +8,7 @@ use super::role::SourceRole;
 use super::rules::{Media, Rules};
 use crate::conversation::{Columns, Digest, Line, Message, Record, Role, Seed, split_leading_thought};
 
-/// What a row's bytes come to.
+/// The result of reading a row.
 #[derive(Debug)]
 pub enum Reading {
     /// A conversation.
@@ -17,48 +17,48 @@ pub enum Reading {
         seed: Seed,
         /// The name of the row's format.
         format: &'static str,
-        /// What was done to it.
+        /// The changes that were made to it.
         notes: Notes,
     },
-    /// A row that is well formed and has nothing to distil.
+    /// A valid row with nothing to distil.
     Skipped {
-        /// The row's id, where it names one.
+        /// The row's id, if it has one.
         id: Option<String>,
         /// The name of the row's format.
         format: &'static str,
-        /// Why.
+        /// The reason.
         skip: Skip,
     },
-    /// A row that cannot be understood.
+    /// A row that is not understood.
     Invalid {
-        /// Why, in words.
+        /// The reason, in words.
         reason: String,
     },
 }
 
-/// Columns that name a row, the first one there wins.
+/// Columns with a row's id. The first one that exists takes precedence.
 const ID_COLUMNS: [&str; 6] = ["id", "conversation_id", "question_id", "conversation_hash", "uuid", "message_tree_id"];
 
-/// Columns that name files which the messages speak of.
+/// Columns with media files that the messages refer to.
 const MEDIA_COLUMNS: [&str; 5] = ["images", "image", "videos", "audios", "audio"];
 
-/// Reads rows: which shape, and what is made of it.
+/// Reads rows: recognises the format and normalises the messages.
 #[derive(Clone, Debug, Default)]
 pub struct RowReader {
-    /// The shape that every row has; `None` recognises each row on its own.
+    /// The format of all rows; `None` recognises each row's format separately.
     pub format: Option<ChosenFormat>,
-    /// How oddities are met.
+    /// The rules for irregular rows.
     pub rules: Rules,
-    /// The answers that are replaced belong to the identity of what is read.
+    /// The replaced answers are part of a seed's identity.
     pub counts_replaced: bool,
 }
 
-/// A shape that was asked for.
+/// A format that was chosen explicitly.
 #[derive(Clone)]
 pub enum ChosenFormat {
-    /// One that is known by name.
+    /// A known format, chosen by name.
     Named(&'static dyn InputFormat),
-    /// One that the person described.
+    /// A format that the user described.
     Mapped(MappedFormat),
 }
 
@@ -89,7 +89,7 @@ impl RowReader {
         }
     }
 
-    /// Makes of a row what is to be distilled.
+    /// Normalises a row to a seed.
     pub fn seed(&self, row: SourceRow) -> Reading {
         let SourceRow { id, format, messages, columns } = row;
         match if has_media(&columns) && self.rules.media == Media::Skip {
@@ -115,11 +115,11 @@ impl RowReader {
         }
     }
 
-    /// Reads one row as it stands, before anything is made of it. Fails with the reason why it is not understood.
+    /// Reads one row without normalising it. Fails with the reason why it is not understood.
     pub fn source(&self, bytes: &[u8]) -> Result<SourceRow, String> {
         let mut columns = match serde_json::from_slice(bytes) {
             Ok(Value::Object(columns)) => columns,
-            Ok(_) => return Err("the row is no JSON object".to_owned()),
+            Ok(_) => return Err("the row is not a JSON object".to_owned()),
             Err(error) => return Err(format!("not valid JSON: {error}")),
         };
         for name in LIST_COLUMNS.iter() {
@@ -141,22 +141,22 @@ impl RowReader {
     }
 }
 
-/// A row as it stands.
+/// A row as read, before normalisation.
 #[derive(Clone, Debug)]
 pub struct SourceRow {
-    /// The row's id, where it names one.
+    /// The row's id, if it has one.
     pub id: Option<String>,
     /// The name of its format.
     pub format: &'static str,
-    /// What is said in it.
+    /// Its messages.
     pub messages: Vec<SourceMessage>,
     /// Its other columns.
     pub columns: Columns,
 }
 
 impl SourceRow {
-    /// Returns the row as it stands, for another format: nothing is joined, dropped or asked. Fails with a code where
-    /// something in it is neither words nor thoughts.
+    /// Converts the row to a record without normalisation: no message is joined or dropped. Fails with a code where the row
+    /// contains something other than text, reasoning and tool calls.
     pub fn into_record(self) -> Result<Record, Skip> {
         if has_media(&self.columns) {
             return Err(Skip::Multimodal);
@@ -180,7 +180,7 @@ impl SourceRow {
                 Some((thought, rest)) => (Some(thought.to_owned()), rest.to_owned()),
                 None => (reasoning, text),
             };
-            // Words that answer nobody are context.
+            // Assistant messages before the first user message are context.
             let answers = lines.iter().any(|line| line.role() == Role::User);
             let is_trained = role == Role::Assistant && is_trained.unwrap_or(answers);
             lines.push(Line { message: Message::with_fields(role, text, fields), reasoning, is_trained });
@@ -201,7 +201,7 @@ fn has_media(columns: &Columns) -> bool {
     MEDIA_COLUMNS.iter().any(|name| matches!(columns.get(*name), Some(Value::Array(items)) if !items.is_empty()))
 }
 
-/// Parses a list that is written as text.
+/// Parses a list that is stored as text.
 fn parse_list_column(columns: &mut Columns, name: &str) {
     if let Some(Value::String(text)) = columns.get(name)
         && text.trim_start().starts_with('[')
@@ -211,14 +211,14 @@ fn parse_list_column(columns: &mut Columns, name: &str) {
     }
 }
 
-/// Takes `id` away and puts the fields of a `meta` column, as this program writes it, beside the others. Its `turns` say
-/// what is known of the answers; they go where those are to be written anew.
+/// Removes `id` and merges the fields of a `meta` column, as this program writes it, into the columns. Its `turns` describe
+/// the old answers, so they are dropped where the answers are regenerated.
 fn flatten_meta(mut columns: Columns, keeps_answers: bool) -> Columns {
     columns.shift_remove("id");
     if let Some(Value::String(text)) = columns.get("meta")
         && let Ok(meta @ Value::Object(_)) = serde_json::from_str(text)
     {
-        // Tables hold it as text.
+        // Tables store it as text.
         columns.insert("meta".to_owned(), meta);
     }
     if let Some(Value::Object(_)) = columns.get("meta")
@@ -262,7 +262,7 @@ mod tests {
     use super::super::row::RowSource;
     use super::*;
 
-    /// JSON values of any shape, with the names that formats look for among their keys.
+    /// Arbitrary JSON values whose keys include the names that formats look for.
     fn values() -> impl Strategy<Value = Value> {
         let names = [
             "messages",
@@ -351,7 +351,7 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_keep_a_cutter_from_its_end(bytes in prop::collection::vec(prop::sample::select(b"[]{},:\"\\ \nab1".to_vec()), 0..60)) {
+        fn splitters_end_on_arbitrary_bytes(bytes in prop::collection::vec(prop::sample::select(b"[]{},:\"\\ \nab1".to_vec()), 0..60)) {
             rows(Elements::new(&bytes[..]));
             rows(Lines::new(&bytes[..]));
         }

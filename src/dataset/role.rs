@@ -1,17 +1,17 @@
-/// Who speaks in a source row, whatever the row calls them.
+/// The speaker of a message in a source row, independent of the row's name for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SourceRole {
     /// Instructions.
     System,
     /// The person.
     User,
-    /// The old assistant.
+    /// The source's assistant.
     Assistant,
-    /// A tool's result, or a call to one.
+    /// A tool call or its result.
     Tool,
 }
 
-/// Every name that datasets use. A role that is not here rejects its row: guessing would swap the sides.
+/// The role names that datasets use. A row with any other role is invalid: a guess might swap the speakers.
 const ALIASES: &[(&str, SourceRole)] = &[
     ("system", SourceRole::System),
     ("developer", SourceRole::System),

@@ -1,7 +1,7 @@
-/// One row as it stands in its container.
+/// One row of a container, as bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RawRow<'a> {
-    /// The row's bytes: one JSON value, if all is well.
+    /// The row's bytes, which should be one JSON value.
     pub bytes: &'a [u8],
     /// The line on which it begins, from 1.
     pub line: u64,
@@ -9,20 +9,20 @@ pub struct RawRow<'a> {
     pub offset: u64,
 }
 
-/// Cuts a container into rows.
+/// Splits a container into rows.
 pub trait RowSource {
-    /// Returns the next row; its bytes are valid until the next call. `Err` inside is a row that cannot be cut out.
+    /// Returns the next row; its bytes are valid until the next call. The inner `Err` is a row that cannot be read.
     fn next(&mut self) -> std::io::Result<Option<Result<RawRow<'_>, Problem>>>;
 }
 
-/// A row that cannot be read, and why.
+/// A row that cannot be read, with the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// The line on which it begins, from 1.
     pub line: u64,
-    /// Why, in words.
+    /// The reason, in words.
     pub reason: String,
 }
 
-/// Longest row that is read. A longer one is named and left out.
+/// The longest row that is read. Longer ones are reported as invalid.
 pub const ROW_BYTES_MAX: usize = 256 << 20;

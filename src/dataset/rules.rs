@@ -2,28 +2,28 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// How oddities of rows are met.
+/// The rules for irregular rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
-    /// What the assistant says before the first user.
+    /// Assistant messages before the first user message.
     pub greeting: Greeting,
-    /// Two user messages in a row.
+    /// Consecutive user messages.
     pub double_user: DoubleUser,
-    /// A system message behind the first turn.
+    /// System messages after the first turn.
     pub middle_system: MiddleSystem,
-    /// A user who says nothing.
+    /// Empty user messages.
     pub empty_user: EmptyUser,
-    /// Calls to tools and their results.
+    /// Tool calls and their results.
     pub tools: Tools,
-    /// Images, sounds, films.
+    /// Images, audio, video.
     pub media: Media,
-    /// Gaps of a template that were not filled in.
+    /// Placeholders that were not filled in.
     pub placeholders: Placeholders,
-    /// What to fill gaps with.
+    /// Values for placeholders.
     pub fill: Fill,
 }
 
-/// Defines what may become of something, the first is the default.
+/// Defines rules as enums of which the first variant is the default.
 macro_rules! choices {
     ($($(#[$meta:meta])* $name:ident { $(#[$first_meta:meta])* $first:ident, $($(#[$variant_meta:meta])* $variant:ident,)* })*) => {$(
         $(#[$meta])*
@@ -39,70 +39,70 @@ macro_rules! choices {
 }
 
 choices! {
-    /// What becomes of a greeting.
+    /// How a greeting is handled.
     Greeting {
-        /// It stays, as context that is not written anew.
+        /// It is kept as context and not regenerated.
         Keep,
-        /// It goes.
+        /// It is dropped.
         Drop,
-    }
+        }
 
-    /// What becomes of two user messages in a row.
+        /// How consecutive user messages are handled.
     DoubleUser {
-        /// They become one, joined by an empty line.
+        /// They are joined by an empty line.
         Join,
-        /// They stay two messages of one turn.
+        /// They are kept as separate messages of one turn.
         Keep,
-        /// The row is left out.
+        /// The row is skipped.
         Skip,
-    }
+        }
 
-    /// What becomes of a system message behind the first turn.
+        /// How a system message after the first turn is handled.
     MiddleSystem {
-        /// It stays in its place.
+        /// It keeps its place.
         Keep,
-        /// It is put before the user's next words, for servers that take none there.
+        /// It is folded into a user message, for servers that reject system messages there.
         Fold,
-        /// It goes.
+        /// It is dropped.
         Drop,
-    }
+        }
 
-    /// What becomes of a user turn without words.
+        /// How an empty user message is handled.
     EmptyUser {
-        /// The conversation ends before it: what comes after has lost its meaning.
+        /// The conversation ends before it, because the rest has lost its context.
         Cut,
-        /// The row is left out.
+        /// The row is skipped.
         Skip,
-    }
+        }
 
-    /// What becomes of a row in which tools are called.
+        /// How a row with tool calls is handled.
     Tools {
-        /// It is left out.
+        /// It is skipped.
         Skip,
         /// It ends before the turn with the first call.
         KeepPrefix,
-        /// The source's calls and results stay as context; the answers behind them are written anew.
+        /// The source's calls and results are kept as context; the answers after them are regenerated.
         Replay,
     }
 
-    /// What becomes of images, sounds and films.
+    /// How images, audio and video are handled.
     Media {
-        /// The row is left out.
+        /// The row is skipped.
         Skip,
-        /// They go, the text beside them stays.
+        /// They are dropped, and the text is kept.
         Drop,
-    }
+        }
 
-    /// What becomes of gaps that were not filled in.
+        /// How placeholders that were not filled in are handled.
     Placeholders {
-        /// They stay, and are counted.
+        /// They are kept and counted.
         Keep,
-        /// The row is left out.
+        /// The row is skipped.
         Skip,
     }
 }
 
-/// Words for the gaps of templates: `name=Ada,author=Lovelace`.
+/// Values for placeholders of templates: `name=Ada,author=Lovelace`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fill(Vec<(String, String)>);
 
@@ -114,12 +114,12 @@ impl FromStr for Fill {
             let (name, words) = pair.split_once('=')?;
             Some((name.trim().to_owned(), words.to_owned())).filter(|(name, _)| !name.is_empty())
         });
-        pairs.collect::<Option<_>>().map(Self).ok_or("write NAME=WORDS, and a comma before the next")
+        pairs.collect::<Option<_>>().map(Self).ok_or("write NAME=WORDS, separated by commas")
     }
 }
 
 impl Fill {
-    /// Puts words into the gaps `{{name}}`, `{{ name }}` and `[name]` of a text. Returns nothing where there are none.
+    /// Fills the placeholders `{{name}}`, `{{ name }}` and `[name]` of a text. Returns `None` where it has none of them.
     pub fn apply(&self, text: &str) -> Option<String> {
         let mut filled: Option<String> = None;
         for (name, words) in &self.0 {

@@ -1,4 +1,4 @@
-//! Trees of messages: which of their threads become rows, and trees whose messages are rows of their own.
+//! Message trees: selects the threads that become rows, and assembles trees from flat files with one message a row.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -13,22 +13,22 @@ use serde_json::{Map, Value, json};
 use super::row::RowSource;
 use crate::conversation::Columns;
 
-/// Which threads of a tree become conversations.
+/// The threads of a tree that become conversations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Threads {
-    /// One: at every message the reply with the best rank.
+    /// One thread: the reply with the best rank at every message.
     #[default]
     Best,
-    /// One for each last message.
+    /// One thread for each leaf.
     All,
 }
 
-/// No thread is longer; what hangs deeper is left out.
+/// Threads have at most this many messages. Deeper ones are left out.
 pub const DEPTH_MAX: usize = 1_000;
 
-/// True where a file that begins with this row must be written anew before its rows are conversations: a message of
-/// `OpenAssistant`'s flat files (`message_id`, `parent_id`, `text`, `role`), or a tree of which all threads are wanted.
+/// True where a file that starts with this row must be converted before its rows are conversations: a message of
+/// `OpenAssistant`'s flat files (`message_id`, `parent_id`, `text`, `role`), or a tree where all threads are selected.
 pub fn needs_arranging(first_row: &[u8], threads: Threads) -> bool {
     let Ok(row) = serde_json::from_slice::<Columns>(first_row) else { return false };
     is_message(&row) || (threads == Threads::All && is_tree(&row))
@@ -42,7 +42,7 @@ fn is_tree(row: &Columns) -> bool {
     row.get("prompt").is_some_and(|prompt| prompt.get("replies").is_some() && prompt.get("role").is_some())
 }
 
-/// True for a message that people have let stand.
+/// True for a message that was neither deleted nor rejected in review.
 pub fn is_usable(message: &Value) -> bool {
     message["deleted"] != true && message["review_result"] != false
 }
@@ -56,10 +56,10 @@ fn rank_of(message: &Value) -> f64 {
     message["rank"].as_f64().unwrap_or(f64::INFINITY)
 }
 
-/// Writes the threads of a file as trees of one thread each, in the order of their first messages. What is neither a
-/// message nor a tree is written as it is; messages whose parent is missing too, so that they are named later.
+/// Writes the threads of a file as trees of one thread each, in the order of their first messages. Other rows are copied
+/// unchanged, as are messages with a missing parent, so that they are reported as invalid later.
 ///
-/// Memory: a few dozen bytes for each message of a flat file; the words stay in the file.
+/// Memory: a few dozen bytes per message of a flat file. The texts are not in memory.
 pub fn arrange_threads(
     path: &Path,
     mut rows: Box<dyn RowSource>,
@@ -69,7 +69,7 @@ pub fn arrange_threads(
     let mut forest = Forest { file: File::open(path)?, messages: Vec::new(), by_id: HashMap::new() };
     while let Some(row) = rows.next()? {
         let Ok(row) = row else {
-            // A row that cannot be cut out stays one.
+            // A row that cannot be read stays an invalid row.
             out.write_all(b"{\n")?;
             continue;
         };
@@ -166,7 +166,7 @@ impl Forest {
     }
 }
 
-/// Ids are kept as the first half of their hash.
+/// Shortens an id to the first half of its hash.
 fn short_id(id: &str) -> [u8; 16] {
     let digest = crate::conversation::Message::new(crate::conversation::Role::User, id).digest().0;
     digest[..16].try_into().expect("a hash has 32 bytes")
@@ -193,7 +193,7 @@ fn usable_replies(message: &Value) -> Vec<&Value> {
     usable
 }
 
-/// Takes each way from `root` to a last message.
+/// Calls `take` with each path from `root` to a leaf.
 fn for_each_thread<Node: Clone>(
     root: Node,
     replies: impl Fn(&Node) -> Vec<Node>,

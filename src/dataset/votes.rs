@@ -1,17 +1,18 @@
-//! Votes of judges and people: which of two answers is better.
+//! Votes of judges and people on which of two answers is better.
 
 use serde_json::{Map, Value};
 
 use crate::conversation::{Vote, Winner};
 
-/// Reads a row of votes; `judge` is who votes where the row does not say.
+/// Reads a row as a vote. `judge` is the judge where the row does not name one.
 ///
-/// Shapes: `model_a`, `model_b` and `winner`, as the MT-Bench paper's human votes have them and `cohobate compare` writes
-/// them; `model_1`, `model_2`, `g1_winner` and `g2_winner`, as `FastChat`'s judge writes them, one verdict for each order; a CSV
-/// with `a`, `b`, `winner`. A row of `cohobate compare` without a verdict is none. The item is `question_id`, `item` or `id`; the `turn` is 1 where none is named.
+/// Formats: `model_a`, `model_b` and `winner`, as in the MT-Bench paper's human votes and in the output of `cohobate
+/// compare`; `model_1`, `model_2`, `g1_winner` and `g2_winner`, as `FastChat`'s judge writes them, with one verdict per
+/// order; `a`, `b` and `winner`, as in CSV files. The item is `question_id`, `item` or `id`; `turn` defaults to 1. Returns
+/// `None` for a row of `cohobate compare` without a verdict.
 pub fn read_vote(row: &[u8], judge: &str) -> Result<Option<Vote>, String> {
     let row: Map<String, Value> =
-        serde_json::from_slice(row).map_err(|error| format!("it is no JSON object: {error}"))?;
+        serde_json::from_slice(row).map_err(|error| format!("it is not a JSON object: {error}"))?;
     let text = |names: &[&str]| names.iter().find_map(|name| row.get(*name)).and_then(cell_text);
     let need = |names: &[&str]| text(names).ok_or_else(|| format!("it has no `{}`", names.join("` or `")));
     let first = need(&["model_a", "model_1", "a", "system_a"])?;
@@ -31,7 +32,7 @@ pub fn read_vote(row: &[u8], judge: &str) -> Result<Option<Vote>, String> {
     };
     let turn = match row.get("turn") {
         None | Some(Value::Null) => 1,
-        Some(turn) => cell_text(turn).and_then(|turn| turn.parse().ok()).ok_or("its `turn` is no number")?,
+        Some(turn) => cell_text(turn).and_then(|turn| turn.parse().ok()).ok_or("its `turn` is not a number")?,
     };
     Ok(Some(Vote {
         item: need(&["question_id", "item", "id"])?,
@@ -43,14 +44,14 @@ pub fn read_vote(row: &[u8], judge: &str) -> Result<Option<Vote>, String> {
     }))
 }
 
-/// What `cohobate compare` writes in place of a winner where there is none.
+/// The values that `cohobate compare` writes as `winner` where there is no verdict.
 const NO_VERDICT: [&str; 5] = ["unparsed", "open", "model_a_missing", "model_b_missing", "both_missing"];
 
 fn cell_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
         Value::Number(number) => Some(number.to_string()),
-        // FastChat's judges are a model and a prompt.
+        // FastChat writes a judge as a list of model and prompt.
         Value::Array(parts) => parts.first().and_then(cell_text),
         _ => None,
     }
@@ -59,7 +60,7 @@ fn cell_text(value: &Value) -> Option<String> {
 fn winner_named(said: &str, first: &str, second: &str) -> Result<Winner, String> {
     let lower = said.to_lowercase();
     Ok(match lower.as_str() {
-        // A system may be called `a`: names go first.
+        // A system may be called `a`, so names take precedence.
         _ if said == first => Winner::First,
         _ if said == second => Winner::Second,
         "model_a" | "model_1" | "a" | "system_a" => Winner::First,
@@ -79,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_shape_is_read() {
+    fn each_format_is_read() {
         let paper = r#"{"judge":["gpt-4","pair-v2"],"model_a":"x","model_b":"y","question_id":81,"turn":2,"winner":"tie (inconsistent)"}"#;
         let vote = read_vote(paper.as_bytes(), "file").unwrap().unwrap();
         assert_eq!(

@@ -3,7 +3,7 @@
 pub enum Unfit {
     /// An answer without loss, in a format without a mask.
     MaskedAnswer,
-    /// A tool call with text beside it.
+    /// A tool call with text.
     CallWithWords,
     /// No answer to train on.
     NoAnswer,

@@ -51,7 +51,7 @@ struct Applied {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseGateError {
     /// The rule does not exist.
-    #[error("there is no rule `{0}`; there are {names}", names = rule_names())]
+    #[error("there is no rule `{0}`; the rules are {names}", names = rule_names())]
     Rule(String),
     /// The rule is not followed by a valid action.
     #[error(
@@ -157,7 +157,7 @@ mod tests {
         );
         assert!(!said.iter().any(|(name, ..)| *name == "length"));
         let fault = |changes: &str| Gate::new(Strictness::Strict, changes).unwrap_err().to_string();
-        assert!(fault("refusals=off").contains("there is no rule `refusals`; there are finish_length"));
+        assert!(fault("refusals=off").contains("there is no rule `refusals`; the rules are finish_length"));
         assert!(fault("refusal").contains("does not say") && fault("refusal=eat").contains("does not say"));
         assert!(fault("empty=reject@2").contains("no threshold") && fault("echo=reject@x").contains("does not say"));
     }

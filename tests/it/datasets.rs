@@ -401,7 +401,7 @@ fn rows_without_a_use_are_left_out_with_their_reason_and_bad_rows_end_with_exit_
     in.jsonl:5 "skipped" "multimodal"
     in.jsonl:6 "invalid" "not valid JSON: EOF while parsing an object at line 1 column 60"
     in.jsonl:7 "invalid" "not valid JSON: expected ident at line 1 column 2"
-    in.jsonl:8 "invalid" "the row is no JSON object"
+    in.jsonl:8 "invalid" "the row is not a JSON object"
     in.jsonl:9 "invalid" "no known format has the columns id, dialogue; --map names the list and its keys"
     in.jsonl:10 "invalid" "message 1 has the unknown role `narrator`"
     in.jsonl:11 "invalid" "not valid JSON: unexpected end of hex escape at line 1 column 69"

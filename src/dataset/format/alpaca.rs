@@ -3,11 +3,10 @@ use serde_json::Value;
 use super::{InputFormat, SourceMessage, assistant, system, user};
 use crate::conversation::Columns;
 
-/// `{"instruction", "input", "output"}` with an optional `history` of pairs, and the prompt alone under the names that
-/// datasets use for it.
+/// `{"instruction", "input", "output"}` with an optional `history` of pairs. The prompt and the answer may also have other
+/// common names.
 ///
-/// The last question is the instruction, and where `input` is not empty a line end and the input, as LLaMA-Factory
-/// joins them.
+/// The last user message is the instruction. A non-empty `input` follows after a line end, as LLaMA-Factory joins them.
 pub struct Alpaca;
 
 const PROMPTS: [&str; 6] = ["instruction", "instruct", "prompt", "query", "question", "problem"];
@@ -35,7 +34,7 @@ impl InputFormat for Alpaca {
         match row.shift_remove("history") {
             None | Some(Value::Null) => {}
             Some(Value::Array(pairs)) => pairs.into_iter().try_for_each(|pair| take_pair(pair, &mut messages))?,
-            Some(_) => return Err("`history` is no list of pairs".to_owned()),
+            Some(_) => return Err("`history` is not a list of pairs".to_owned()),
         }
         messages.push(user(text));
         messages.extend(answer.and_then(|name| take_string(row, name)).map(assistant));
@@ -62,7 +61,7 @@ fn take_string(row: &mut Columns, name: &str) -> Option<String> {
 }
 
 fn take_pair(pair: Value, messages: &mut Vec<SourceMessage>) -> Result<(), String> {
-    let fault = || "`history` is no list of pairs".to_owned();
+    let fault = || "`history` is not a list of pairs".to_owned();
     let Value::Array(sides) = pair else { return Err(fault()) };
     let [Value::String(asked), said] = &sides[..] else { return Err(fault()) };
     messages.push(user(asked.clone()));

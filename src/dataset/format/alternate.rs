@@ -3,7 +3,7 @@ use serde_json::Value;
 use super::{InputFormat, SourceMessage, assistant, take_text, user};
 use crate::conversation::Columns;
 
-/// `{"messages": [{"message"}]}` without roles, as `KdConv` has it: user and assistant by turns. Only when asked for,
+/// `{"messages": [{"message"}]}` without roles, as in `KdConv`: user and assistant alternate. It must be named explicitly,
 /// because nothing in the row says who begins.
 pub struct Alternate;
 
@@ -18,7 +18,7 @@ impl InputFormat for Alternate {
 
     fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
         let Some(Value::Array(items)) = row.shift_remove("messages") else {
-            return Err("`messages` is no list".to_owned());
+            return Err("`messages` is not a list".to_owned());
         };
         let mut messages = Vec::new();
         for (index, mut item) in items.into_iter().enumerate() {

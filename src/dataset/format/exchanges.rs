@@ -3,8 +3,8 @@ use serde_json::Value;
 use super::{InputFormat, SourceMessage, assistant, is_list_of, system, take_text, user};
 use crate::conversation::Columns;
 
-/// `{"conversation": [{"human", "assistant"}]}` or `[{"input", "output"}]`: one object for each exchange, as Firefly,
-/// ms-swift and `XTuner` write it. The first may hold a `system`.
+/// `{"conversation": [{"human", "assistant"}]}` or `[{"input", "output"}]`: one object per exchange, as in files for
+/// Firefly, ms-swift and `XTuner`. The first may have a `system` field.
 pub struct Exchanges;
 
 const COLUMNS: [&str; 2] = ["conversation", "conversations"];
@@ -21,11 +21,13 @@ impl InputFormat for Exchanges {
 
     fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
         let column = COLUMNS.into_iter().find(|column| row.contains_key(*column)).unwrap_or("conversation");
-        let Some(Value::Array(items)) = row.shift_remove(column) else { return Err(format!("`{column}` is no list")) };
+        let Some(Value::Array(items)) = row.shift_remove(column) else {
+            return Err(format!("`{column}` is not a list"));
+        };
         let mut messages = Vec::new();
         for (index, mut item) in items.into_iter().enumerate() {
             let keys = KEYS.into_iter().find(|keys| item.get(keys[0]).is_some());
-            let [asked, said] = keys.ok_or_else(|| format!("exchange {} has no human side", index + 1))?;
+            let [asked, said] = keys.ok_or_else(|| format!("exchange {} has no user message", index + 1))?;
             if let Some(text) = take_text(&mut item, "system")?.filter(|_| index == 0) {
                 messages.push(system(text));
             }

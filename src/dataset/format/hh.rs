@@ -3,8 +3,8 @@ use serde_json::Value;
 use super::{InputFormat, SourceMessage, assistant, user};
 use crate::conversation::Columns;
 
-/// `{"chosen": "\n\nHuman: …\n\nAssistant: …", "rejected": …}`: the transcripts of Anthropic's hh-rlhf. The chosen one
-/// is read; the rejected one stays a column.
+/// `{"chosen": "\n\nHuman: …\n\nAssistant: …", "rejected": …}`: the transcripts of Anthropic's hh-rlhf. The chosen one is
+/// read; the rejected one remains a column.
 pub struct HhRlhf;
 
 const HUMAN: &str = "\n\nHuman:";
@@ -21,7 +21,7 @@ impl InputFormat for HhRlhf {
 
     fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
         let Some(Value::String(text)) = row.shift_remove("chosen") else {
-            return Err("`chosen` is no text".to_owned());
+            return Err("`chosen` is not a text".to_owned());
         };
         let mut messages = Vec::new();
         let mut rest = text.as_str();

@@ -5,7 +5,7 @@ use crate::conversation::Columns;
 /// `{"conversation": [{"role", "content"}]}`: LMSYS-Chat-1M, `WildChat`, distilabel.
 pub struct Lmsys;
 
-/// distilabel's Magpie and some re-uploads use the plural.
+/// The list's column. distilabel's Magpie and some re-uploads use the plural.
 const COLUMNS: [&str; 2] = ["conversation", "conversations"];
 
 impl InputFormat for Lmsys {

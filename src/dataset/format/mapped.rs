@@ -7,8 +7,8 @@ use super::message::MessageFormat;
 use super::{InputFormat, SourceMessage};
 use crate::conversation::Columns;
 
-/// A shape that the person describes: which column holds the list, and under which names its items have role and
-/// content. `role=from,content=value` and, where the list is not the only one, `messages=dialog`.
+/// A format that the user describes: the column of the message list, and the keys of role and content in its items.
+/// `role=from,content=value` and, where several columns are lists, `messages=dialog`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MappedFormat {
     messages: Option<String>,
@@ -16,9 +16,9 @@ pub struct MappedFormat {
     content: String,
 }
 
-/// The text is no mapping.
+/// The text is not a mapping.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("write role=NAME,content=NAME and, where the column is not clear, messages=NAME")]
+#[error("write role=NAME,content=NAME and, where the column is ambiguous, messages=NAME")]
 pub struct ParseMappingError;
 
 impl FromStr for MappedFormat {

@@ -1,4 +1,4 @@
-//! Reads messages that are objects with a role and a content, as most formats have them.
+//! Reads messages that are objects with a role and a content, as in most formats.
 
 use serde_json::Value;
 
@@ -6,35 +6,35 @@ use super::{SourceContent, SourceMessage, tools};
 use crate::conversation::Columns;
 use crate::dataset::role::SourceRole;
 
-/// How a format writes its messages: the keys, and what it alone calls roles and parts.
+/// How a format writes its messages: the keys, and its own names of roles and content parts.
 #[derive(Clone, Copy, Debug)]
 pub struct MessageFormat<'a> {
-    /// The key of who speaks.
+    /// The key of the role.
     pub role: &'a str,
-    /// The key of the words.
+    /// The key of the content.
     pub content: &'a str,
-    /// Names of roles that are unknown to other formats.
+    /// Role names that only this format uses.
     pub roles: &'a [(&'a str, SourceRole)],
-    /// Types of content parts that are unknown to other formats.
+    /// Types of content parts that only this format uses.
     pub parts: &'a [(&'a str, PartKind)],
 }
 
-/// What a content part is.
+/// The kind of a content part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PartKind {
-    /// Words.
+    /// Text.
     Text,
-    /// A thought, which is no part of the answer.
+    /// Reasoning, which is not part of the answer.
     Thought,
-    /// A call to a tool or its result.
+    /// A tool call or its result.
     Call,
-    /// An image, a sound, a film.
+    /// An image, audio or video.
     Media,
 }
 
-/// Keys under which a message's thoughts stand.
+/// Keys of a message's reasoning.
 const REASONING: [&str; 3] = ["reasoning_content", "reasoning", "thinking"];
-/// Keys that say whether a message is to be learned: axolotl's, ms-swift's, `OpenAI`'s, LLaMA-Factory's.
+/// Keys that say whether a message is trained on: axolotl's, ms-swift's, `OpenAI`'s, LLaMA-Factory's.
 const TRAINED: [&str; 4] = ["train", "loss", "weight", "loss_weight"];
 
 impl MessageFormat<'_> {
@@ -45,7 +45,7 @@ impl MessageFormat<'_> {
     /// Takes a column's list of messages out of the row.
     pub fn take_list(&self, row: &mut Columns, column: &str) -> Result<Vec<SourceMessage>, String> {
         let Some(Value::Array(items)) = row.shift_remove(column) else {
-            return Err(format!("`{column}` is no list"));
+            return Err(format!("`{column}` is not a list"));
         };
         let read = |(index, item)| self.read(index, item);
         let mut messages = items.into_iter().enumerate().map(read).collect::<Result<Vec<_>, _>>()?;
@@ -53,7 +53,7 @@ impl MessageFormat<'_> {
         Ok(messages)
     }
 
-    /// Reads one message; `index` is its place in the list, from 0.
+    /// Reads one message; `index` is its position in the list, from 0.
     pub fn read(&self, index: usize, mut item: Value) -> Result<SourceMessage, String> {
         let place = index + 1;
         let (role_key, content_key) = (self.role, self.content);
@@ -109,7 +109,7 @@ impl MessageFormat<'_> {
         Ok(if has_media { SourceContent::Media(text) } else { SourceContent::Text(text) })
     }
 
-    /// Anything that is not known to be something else is media.
+    /// Returns the kind of a content part. Unknown types count as media.
     fn part_named(&self, kind: &str) -> PartKind {
         let own = self.parts.iter().find(|(own, _)| *own == kind).map(|(_, part)| *part);
         own.unwrap_or(match kind {

@@ -1,4 +1,4 @@
-//! The shapes that rows come in. Each row is recognised on its own: mixed files are normal.
+//! The formats of rows. Each row's format is recognised separately, because mixed files are common.
 
 mod alpaca;
 mod alternate;
@@ -27,26 +27,26 @@ use serde_json::Value;
 use super::role::SourceRole;
 use crate::conversation::Columns;
 
-/// A shape of rows.
+/// A format of rows.
 pub trait InputFormat: Sync {
-    /// The format's name.
+    /// Returns the format's name.
     fn name(&self) -> &'static str;
 
-    /// True where the row has this shape. Looks at no more than it must.
+    /// True where the row is in this format. Checks only the columns that identify it.
     fn matches(&self, row: &Columns) -> bool;
 
-    /// Takes the messages out of the row; what is left are the row's other columns. Where the row's id is in a column of
-    /// its own kind, that becomes the column `id`.
+    /// Takes the messages out of the row, which leaves the row's other columns. An id in a column that only this format has
+    /// becomes the column `id`.
     fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String>;
 
-    /// Returns the columns whose list may be written as text, as CSV files and older Parquet files have it. They are parsed
-    /// in every row, before its format is recognised.
+    /// Returns the columns whose list may be stored as text, as in CSV files and older Parquet files. They are parsed in every
+    /// row, before its format is recognised.
     fn list_columns(&self) -> &'static [&'static str] {
         &[]
     }
 }
 
-/// Every format that is recognised by itself, the first match wins.
+/// The formats that are recognised automatically. The first match takes precedence.
 pub const FORMATS: &[&dyn InputFormat] = &[
     &openai::OpenAiInput,
     &sharegpt::ShareGptInput,
@@ -62,10 +62,10 @@ pub const FORMATS: &[&dyn InputFormat] = &[
     &ultrachat::UltraChat,
 ];
 
-/// Formats that only `--format` chooses, because their signs are too weak.
+/// Formats that must be named explicitly with `--format`, because they cannot be recognised reliably.
 pub const ON_REQUEST: &[&dyn InputFormat] = &[&templated::Templated, &alternate::Alternate];
 
-/// The columns that any format declares as lists which may be written as text.
+/// The columns that any format declares as lists which may be stored as text.
 pub static LIST_COLUMNS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
     let declared = FORMATS.iter().chain(ON_REQUEST).flat_map(|format| format.list_columns());
     let mut columns: Vec<&str> = declared.copied().collect();
@@ -79,28 +79,28 @@ pub fn input_format_named(name: &str) -> Option<&'static dyn InputFormat> {
     FORMATS.iter().chain(ON_REQUEST).copied().find(|format| format.name() == name)
 }
 
-/// A message as a row has it.
+/// A message of a source row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SourceMessage {
-    /// Who speaks.
+    /// The speaker.
     pub role: SourceRole,
-    /// The words.
+    /// The content.
     pub content: SourceContent,
-    /// Calls to tools beside them, or which call they are the result of, in `OpenAI`'s fields.
+    /// Its tool calls, or the id of the call that it is the result of, in `OpenAI`'s fields.
     pub fields: Columns,
-    /// The chain of thought beside them.
+    /// Its reasoning.
     pub reasoning: Option<String>,
-    /// Whether the row says that these words are to be learned.
+    /// Whether the message is trained on, if the row says so.
     pub is_trained: Option<bool>,
 }
 
 impl SourceMessage {
-    /// A message of words.
+    /// Creates a text message.
     pub fn text(role: SourceRole, text: String) -> Self {
         Self { role, content: SourceContent::Text(text), fields: Columns::new(), reasoning: None, is_trained: None }
     }
 
-    /// True for a call to tools and for what came of one.
+    /// True for tool calls and their results.
     pub fn is_tool_use(&self) -> bool {
         self.role == SourceRole::Tool || !self.fields.is_empty() || self.content == SourceContent::UnreadableCall
     }
@@ -118,23 +118,23 @@ fn assistant(text: String) -> SourceMessage {
     SourceMessage::text(SourceRole::Assistant, text)
 }
 
-/// Takes the text under `key`; nothing where it is missing or null.
+/// Takes the text under `key`; `None` where it is missing or null.
 fn take_text(item: &mut Value, key: &str) -> Result<Option<String>, String> {
     match item.get_mut(key).map(Value::take) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(format!("a `{key}` is no text")),
+        Some(_) => Err(format!("a `{key}` is not a text")),
     }
 }
 
-/// A message's words, or why there are none to use.
+/// The content of a message.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SourceContent {
     /// Text.
     Text(String),
-    /// A call to a tool that cannot be said again.
+    /// A tool call that cannot be replayed.
     UnreadableCall,
-    /// Text with an image, a sound, a film.
+    /// Text with an image, audio or video.
     Media(String),
 }
 

@@ -3,7 +3,7 @@ use serde_json::Value;
 use super::{InputFormat, SourceMessage, assistant, is_list_of, take_text, user};
 use crate::conversation::Columns;
 
-/// `{"history": [{"user", "bot"}]}`, as MT-Bench-101 has it; the last `bot` may be null.
+/// `{"history": [{"user", "bot"}]}`, as in MT-Bench-101. The last `bot` may be null.
 pub struct MtBench101;
 
 impl InputFormat for MtBench101 {
@@ -17,7 +17,7 @@ impl InputFormat for MtBench101 {
 
     fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
         let Some(Value::Array(items)) = row.shift_remove("history") else {
-            return Err("`history` is no list".to_owned());
+            return Err("`history` is not a list".to_owned());
         };
         let mut messages = Vec::new();
         for mut item in items {

@@ -6,8 +6,9 @@ use crate::dataset::threads::{DEPTH_MAX, by_rank, is_usable};
 
 /// `{"prompt": {"text", "role", "replies": [...]}}`: a tree of `OpenAssistant` (oasst1, oasst2 `trees`).
 ///
-/// Of each tree one thread is read: at every message the reply with the lowest `rank`, unranked ones last, deleted and
-/// rejected ones never. Flat files, and all threads of a tree, are written as such trees first (`threads.rs`).
+/// One thread of each tree is read: the reply with the lowest `rank` at every message, unranked ones last. Deleted and
+/// rejected messages are skipped. Flat files, and trees where all threads are selected, are converted to such trees first
+/// (`threads.rs`).
 pub struct OasstTree;
 
 impl InputFormat for OasstTree {

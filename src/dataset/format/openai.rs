@@ -4,7 +4,7 @@ use super::message::MessageFormat;
 use super::{InputFormat, SourceMessage};
 use crate::conversation::Columns;
 
-/// `{"messages": [{"role", "content"}]}`, as `OpenAI`'s fine-tuning files have it.
+/// `{"messages": [{"role", "content"}]}`, as in `OpenAI`'s fine-tuning files.
 pub struct OpenAiInput;
 
 impl InputFormat for OpenAiInput {

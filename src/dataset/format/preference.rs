@@ -4,8 +4,8 @@ use super::message::MessageFormat;
 use super::{InputFormat, SourceMessage, is_list_of};
 use crate::conversation::Columns;
 
-/// Pairs whose dialogue is a list: TRL's `{"prompt": [...], "chosen" | "completion": [...]}`, and LLaMA-Factory's
-/// `{"chosen_messages", "rejected_messages"}`. The better side is read; the other stays a column.
+/// Preference pairs whose dialogue is a list: TRL's `{"prompt": [...], "chosen" | "completion": [...]}`, and LLaMA-Factory's
+/// `{"chosen_messages", "rejected_messages"}`. The better side is read; the other remains a column.
 pub struct Preference;
 
 const BETTER: [&str; 2] = ["chosen", "completion"];

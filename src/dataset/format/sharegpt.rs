@@ -8,7 +8,7 @@ use crate::dataset::role::SourceRole;
 /// `{"conversations": [{"from", "value"}]}`, optionally with a `system` column.
 pub struct ShareGptInput;
 
-/// The list's column; both spellings are common.
+/// The list's column. Both names are common.
 const COLUMNS: [&str; 2] = ["conversations", "conversation"];
 const SHAPE: MessageFormat<'_> = MessageFormat { role: "from", content: "value", ..MessageFormat::COMMON };
 
@@ -27,7 +27,7 @@ impl InputFormat for ShareGptInput {
         let mut messages = SHAPE.take_list(row, column)?;
         if let Some(Value::String(system)) = row.get("system") {
             if !system.trim().is_empty() {
-                // The row's column goes before a system message in the list.
+                // The row's column takes precedence over a system message in the list.
                 if messages.first().is_some_and(|message| message.role == SourceRole::System) {
                     messages.remove(0);
                 }
@@ -35,7 +35,7 @@ impl InputFormat for ShareGptInput {
             }
             row.shift_remove("system");
         }
-        // Written as text here; empty where a file has the column for other rows.
+        // This format stores the tools as text, which is empty where only other rows have tools.
         if let Some(Value::String(tools)) = row.get("tools") {
             match serde_json::from_str(tools) {
                 _ if tools.is_empty() || tools == "[]" => drop(row.shift_remove("tools")),

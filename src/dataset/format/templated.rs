@@ -4,11 +4,11 @@ use super::{InputFormat, SourceMessage};
 use crate::conversation::Columns;
 use crate::dataset::role::SourceRole;
 
-/// `{"text": "<|im_start|>user\n…<|im_end|>…"}`: a dialogue written out with a template's markers. Only when asked for:
-/// a plain text may hold any of them.
+/// `{"text": "<|im_start|>user\n…<|im_end|>…"}`: a dialogue rendered with a template's markers. It must be named
+/// explicitly, because a plain text may contain any of them.
 pub struct Templated;
 
-/// Markers that begin a message, with who speaks.
+/// Markers that start a message, with its speaker.
 const MARKERS: [(&str, SourceRole); 9] = [
     ("<|im_start|>system", SourceRole::System),
     ("<|im_start|>user", SourceRole::User),
@@ -32,7 +32,7 @@ impl InputFormat for Templated {
     }
 
     fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
-        let Some(Value::String(text)) = row.shift_remove("text") else { return Err("`text` is no text".to_owned()) };
+        let Some(Value::String(text)) = row.shift_remove("text") else { return Err("`text` is not a text".to_owned()) };
         let next = |from: usize| {
             let found = MARKERS
                 .iter()
@@ -51,6 +51,6 @@ impl InputFormat for Templated {
             }
             messages.push(SourceMessage::text(role, said.to_owned()));
         }
-        if messages.is_empty() { Err("`text` has no marker that is known".to_owned()) } else { Ok(messages) }
+        if messages.is_empty() { Err("`text` has no known marker".to_owned()) } else { Ok(messages) }
     }
 }

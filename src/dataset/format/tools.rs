@@ -1,16 +1,16 @@
-//! Calls to tools, in whichever way a row writes them, as `OpenAI`'s fields.
+//! Converts tool calls of all formats to `OpenAI`'s fields.
 
 use serde_json::{Map, Value, json};
 
 use super::{SourceMessage, SourceRole};
 use crate::conversation::Columns;
 
-/// Roles whose words are the call itself, as `ShareGPT` files have it.
+/// True for roles whose content is the call itself, as in `ShareGPT` files.
 pub fn is_call_role(name: &str) -> bool {
     matches!(name.trim().to_lowercase().as_str(), "function_call" | "tool_call")
 }
 
-/// Takes the fields that speak of tools out of a message.
+/// Takes the fields about tools out of a message.
 pub fn take_tool_fields(item: &mut Value, role: SourceRole) -> Columns {
     let mut fields = Columns::new();
     let mut take = |name: &str| item.get_mut(name).map(Value::take).filter(|value| !value.is_null());
@@ -34,7 +34,7 @@ pub fn name_their_functions(fields: &Columns) -> bool {
     calls.is_none_or(|calls| calls.iter().all(|call| call["function"]["name"].is_string()))
 }
 
-/// Reads calls that are written as text: `{"name", "arguments"}`, or a list of these.
+/// Parses calls that are stored as text: `{"name", "arguments"}`, or a list of these.
 pub fn written_calls(text: &str) -> Option<Value> {
     let parsed: Value = serde_json::from_str(text).ok()?;
     let calls = match &parsed {
@@ -45,7 +45,7 @@ pub fn written_calls(text: &str) -> Option<Value> {
     are_calls.then(|| calls.iter().map(openai_call).collect())
 }
 
-/// Arguments are text in requests, whatever the row has.
+/// Converts a call. Requests store the arguments as text, whatever the row has.
 fn openai_call(call: &Value) -> Value {
     let arguments = match &call["arguments"] {
         Value::String(text) => text.clone(),
@@ -55,7 +55,7 @@ fn openai_call(call: &Value) -> Value {
     json!({"type": "function", "function": {"name": call["name"], "arguments": arguments}})
 }
 
-/// Gives each call without an id one, and each result the id of the call that it answers: servers want both.
+/// Adds missing ids to calls, and to results the id of their call. Servers require both.
 pub fn name_calls(messages: &mut [SourceMessage]) {
     let mut open: std::collections::VecDeque<String> = std::collections::VecDeque::new();
     let mut count = 0;

@@ -4,7 +4,7 @@ use super::{InputFormat, SourceMessage};
 use crate::conversation::Columns;
 use crate::dataset::role::SourceRole;
 
-/// `{"turns": ["…", "…"]}`: the user's side alone, as in MT-Bench.
+/// `{"turns": ["…", "…"]}`: user messages only, as in MT-Bench.
 pub struct Turns;
 
 impl InputFormat for Turns {
@@ -17,8 +17,10 @@ impl InputFormat for Turns {
     }
 
     fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
-        let Some(Value::Array(items)) = row.shift_remove("turns") else { return Err("`turns` is no list".to_owned()) };
-        // Each turn waits for an answer of its own, so an empty one stands behind it.
+        let Some(Value::Array(items)) = row.shift_remove("turns") else {
+            return Err("`turns` is not a list".to_owned());
+        };
+        // Each message is a turn of its own, so an empty answer follows it.
         let message = SourceMessage::text;
         let messages = items.into_iter().filter_map(|item| match item {
             Value::String(text) => Some(text),

@@ -3,7 +3,7 @@ use serde_json::Value;
 use super::{InputFormat, SourceMessage, assistant, user};
 use crate::conversation::Columns;
 
-/// `{"data": ["…", "…"]}`: user and assistant by turns, as `UltraChat` has it.
+/// `{"data": ["…", "…"]}`: user and assistant alternate, as in `UltraChat`.
 pub struct UltraChat;
 
 impl InputFormat for UltraChat {
@@ -16,7 +16,7 @@ impl InputFormat for UltraChat {
     }
 
     fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
-        let Some(Value::Array(items)) = row.shift_remove("data") else { return Err("`data` is no list".to_owned()) };
+        let Some(Value::Array(items)) = row.shift_remove("data") else { return Err("`data` is not a list".to_owned()) };
         let texts = items.into_iter().filter_map(|item| match item {
             Value::String(text) => Some(text),
             _ => None,
