@@ -58,7 +58,7 @@ impl Input {
         }
         let packing = packing_of(&head_of(&input.path).map_err(stored)?);
         if packing != Packing::Plain {
-            input.replace(spooled("unpacked"), |path, out| unpack(packing, path, out)).map_err(stored)?;
+            input.replace(spooled("unpacked"), |path, out| decompress_file(packing, path, out)).map_err(stored)?;
         }
         let container = Container::of(&head_of(&input.path).map_err(stored)?, name).map_err(fault)?;
         if container != Container::Json {
@@ -151,7 +151,7 @@ fn first_byte(reader: &mut impl BufRead) -> io::Result<Option<u8>> {
     }
 }
 
-fn unpack(packing: Packing, path: &Path, out: &mut dyn Write) -> io::Result<u64> {
+fn decompress_file(packing: Packing, path: &Path, out: &mut dyn Write) -> io::Result<u64> {
     let mut file = BufReader::with_capacity(READ_BYTES, File::open(path)?);
     match packing {
         Packing::Plain => io::copy(&mut file, out),

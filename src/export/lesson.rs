@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::record::source_columns;
-use super::{openai_message, push_row, with_tools};
+use super::{append_row, openai_message, with_tools};
 use crate::conversation::{Answer, Flaw, Grade, Lesson, Line, Pairing, Record, Remedy, Role, Seed};
 
 /// Returns a lesson as a fine-tuning row: the student's prompt and the correction, which is the only trained answer. `None`
@@ -58,7 +58,7 @@ pub fn critique_row(seed: &Seed, lesson: &Lesson, history: &str, out: &mut Vec<u
         },
         "meta": record.meta,
     });
-    push_row(out, &with_tools(row, &record));
+    append_row(out, &with_tools(row, &record));
     true
 }
 

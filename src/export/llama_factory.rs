@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::column::{ColumnKind, FieldKind, id_column, messages_column, meta_column};
 use super::sharegpt::sharegpt_message;
 use super::strict::alternating_turns;
-use super::{Column, OutputFormat, Unfit, push_row};
+use super::{Column, OutputFormat, Unfit, append_row};
 use crate::conversation::Record;
 
 /// LLaMA-Factory's `sharegpt` formatting: strict alternation of human and gpt, the system message in a column, and an
@@ -43,7 +43,7 @@ impl OutputFormat for LlamaFactory {
         let row = json!({
             "id": record.id, "conversations": conversations, "system": system, "tools": tools, "meta": record.meta,
         });
-        push_row(out, &row);
+        append_row(out, &row);
         Ok(())
     }
 

@@ -79,12 +79,12 @@ pub fn output_format_named(name: &str) -> Option<&'static dyn OutputFormat> {
     FORMATS.iter().copied().find(|format| format.name() == name)
 }
 
-fn push_json(out: &mut Vec<u8>, value: &impl serde::Serialize) {
+fn append_json(out: &mut Vec<u8>, value: &impl serde::Serialize) {
     serde_json::to_writer(&mut *out, value).expect("JSON values can always be written to memory");
 }
 
-fn push_row(out: &mut Vec<u8>, row: &Value) {
-    push_json(out, row);
+fn append_row(out: &mut Vec<u8>, row: &Value) {
+    append_json(out, row);
     out.push(b'\n');
 }
 

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::column::{FieldKind, id_column, messages_column, meta_column};
-use super::{Column, OutputFormat, Unfit, openai_message, push_row, with_tools};
+use super::{Column, OutputFormat, Unfit, append_row, openai_message, with_tools};
 use crate::conversation::{Record, Role};
 
 /// ms-swift's `messages`, with a `loss` flag on each assistant message.
@@ -38,7 +38,7 @@ impl OutputFormat for MsSwift {
         });
         let messages: Vec<Value> = messages.collect();
         let row = json!({"id": record.id, "messages": messages, "meta": record.meta});
-        push_row(out, &with_tools(row, record));
+        append_row(out, &with_tools(row, record));
         Ok(())
     }
 }

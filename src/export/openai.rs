@@ -1,5 +1,5 @@
 use super::column::{PLAIN, id_column, messages_column, meta_column};
-use super::{Column, OutputFormat, Unfit, push_json};
+use super::{Column, OutputFormat, Unfit, append_json};
 use crate::conversation::Record;
 
 /// `{"id", "messages": [{"role", "content"}], "meta"}`, which TRL, axolotl, torchtune and others read.
@@ -24,7 +24,7 @@ impl OutputFormat for OpenAiOutput {
             return Err(Unfit::MaskedAnswer);
         }
         out.extend_from_slice(b"{\"id\":");
-        push_json(out, &record.id);
+        append_json(out, &record.id);
         out.extend_from_slice(b",\"messages\":[");
         for (index, line) in record.lines.iter().enumerate() {
             if index > 0 {
@@ -36,10 +36,10 @@ impl OutputFormat for OpenAiOutput {
         out.push(b']');
         if let Some(tools) = record.tools() {
             out.extend_from_slice(b",\"tools\":");
-            push_json(out, &tools);
+            append_json(out, &tools);
         }
         out.extend_from_slice(b",\"meta\":");
-        push_json(out, &record.meta);
+        append_json(out, &record.meta);
         out.extend_from_slice(b"}\n");
         Ok(())
     }

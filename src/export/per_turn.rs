@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::column::{FieldKind, id_column, messages_column, meta_column};
-use super::{Column, OutputFormat, Unfit, message_with_reasoning, openai_message, push_row, with_tools};
+use super::{Column, OutputFormat, Unfit, append_row, message_with_reasoning, openai_message, with_tools};
 use crate::conversation::{Record, Role};
 
 /// One row per answer: the conversation up to it, with only that answer trained, under every name that trainers use for
@@ -50,7 +50,7 @@ impl OutputFormat for PerTurn {
             let messages: Vec<Value> = messages.collect();
             let id = format!("{}#{}", record.id, record.turn.unwrap_or(number));
             let row = json!({"id": id, "messages": messages, "meta": record.meta});
-            push_row(out, &with_tools(row, record));
+            append_row(out, &with_tools(row, record));
         }
         if out.len() == start { Err(Unfit::NoAnswer) } else { Ok(()) }
     }

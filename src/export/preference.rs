@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::column::{ColumnKind, PLAIN, THINKING, id_column, messages_column, meta_column};
-use super::{Column, OutputFormat, Unfit, message_with_reasoning, openai_message, push_row, with_tools};
+use super::{Column, OutputFormat, Unfit, append_row, message_with_reasoning, openai_message, with_tools};
 use crate::conversation::{Columns, Line, Record, Role};
 
 /// TRL's `{"prompt": [...], "chosen": [...], "rejected": [...]}`, each a list of messages, for records with a rejected
@@ -47,7 +47,7 @@ impl OutputFormat for Dpo {
             "id": record.id, "prompt": prompt, "chosen": [message_with_reasoning(chosen)],
             "rejected": [message_with_reasoning(rejected)], "meta": other_columns(record),
         });
-        push_row(out, &with_tools(row, record));
+        append_row(out, &with_tools(row, record));
         Ok(())
     }
 }
@@ -78,7 +78,7 @@ impl OutputFormat for Kto {
         let mut push = |line: &Line, label: bool, id: String| {
             let completion = [message_with_reasoning(line)];
             let row = json!({"id": id, "prompt": prompt, "completion": completion, "label": label, "meta": other_columns(record)});
-            push_row(out, &with_tools(row, record));
+            append_row(out, &with_tools(row, record));
         };
         match (record.label, &record.rejected) {
             (Some(label), _) => push(last, label, record.id.clone()),

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::column::{FieldKind, id_column, messages_column, meta_column};
-use super::{Column, OutputFormat, Unfit, push_row};
+use super::{Column, OutputFormat, Unfit, append_row};
 use crate::conversation::{Line, Record, Role};
 
 /// `{"id", "conversations": [{"from": "human" | "gpt" | "system", "value"}], "meta"}`.
@@ -32,7 +32,7 @@ impl OutputFormat for ShareGptOutput {
         if let Some(tools) = record.tools() {
             row["tools"] = tools.to_string().into();
         }
-        push_row(out, &row);
+        append_row(out, &row);
         Ok(())
     }
 }

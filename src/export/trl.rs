@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::column::{PLAIN, THINKING, id_column, messages_column, meta_column};
-use super::{Column, OutputFormat, Unfit, message_with_reasoning, openai_message, push_row, with_tools};
+use super::{Column, OutputFormat, Unfit, append_row, message_with_reasoning, openai_message, with_tools};
 use crate::conversation::Record;
 
 /// TRL's `{"prompt": [...], "completion": [...]}`, one row per answer. Only the completion has reasoning.
@@ -24,7 +24,7 @@ impl OutputFormat for PromptCompletion {
             let id = format!("{}#{}", record.id, record.turn.unwrap_or(number));
             let row =
                 json!({"id": id, "prompt": prompt, "completion": [message_with_reasoning(line)], "meta": record.meta});
-            push_row(out, &with_tools(row, record));
+            append_row(out, &with_tools(row, record));
         }
         if out.len() == start { Err(Unfit::NoAnswer) } else { Ok(()) }
     }

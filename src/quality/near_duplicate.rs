@@ -30,7 +30,7 @@ impl NearDuplicates {
 
     /// Returns the number of a kept text that this one is similar to. Keeps the text where there is none.
     pub fn find(&mut self, text: &str) -> Option<u32> {
-        let grams = grams(text);
+        let grams = gram_hashes(text);
         let keys = band_keys(&grams);
         let found = keys.iter().zip(&self.bands).filter_map(|(key, band)| band.get(key).copied());
         let mut candidates: Vec<u32> = found.collect();
@@ -49,7 +49,7 @@ impl NearDuplicates {
 }
 
 /// Returns the hashes of a text's 5-grams, sorted and deduplicated.
-fn grams(text: &str) -> Vec<u32> {
+fn gram_hashes(text: &str) -> Vec<u32> {
     let characters: Vec<char> = text.chars().collect();
     let hash = |run: &[char]| {
         let mixed = run.iter().fold(0u64, |hash, character| {

@@ -263,7 +263,7 @@ fn a_directory_is_read_as_its_card_says_and_a_pattern_as_the_shell_does() {
     assert_eq!(ids("set"), ["first", "second"]);
     place.write("set/README.md", "---\nconfigs:\n- config_name: all\n  data_files: gone-*\n---\n");
     let finished = place.run(&["distill", "set", "--teacher", "simulated"]);
-    assert!(finished.code == Some(2) && finished.stderr.contains("names gone-*"), "{}", finished.stderr);
+    assert!(finished.code == Some(2) && finished.stderr.contains("lists gone-*"), "{}", finished.stderr);
     for (input, reason) in [("empty", "no file in it ends in"), ("set/*.nothing", "no file matches it")] {
         std::fs::create_dir_all(place.path("empty")).unwrap();
         let finished = place.run(&["distill", input, "--teacher", "simulated"]);
@@ -425,7 +425,7 @@ fn a_cut_array_gives_its_whole_rows_and_says_where_it_was_cut() {
     }
     place.write("in.json", format!("{whole} and more"));
     let finished = place.run(&["distill", "in.json", "--teacher", "simulated", "-o", "out.jsonl"]);
-    assert!(finished.stderr.contains("stands outside the JSON array"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("unexpected content outside the JSON array"), "{}", finished.stderr);
     assert_eq!((finished.code, place.rows("out.jsonl").len()), (Some(3), 3));
 }
 

@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::{InputFormat, SourceMessage, assistant, system, user};
+use super::{InputFormat, SourceMessage, assistant_message, system_message, user_message};
 use crate::conversation::Columns;
 
 /// `{"instruction", "input", "output"}` with an optional `history` of pairs. The prompt and the answer may also have other
@@ -30,14 +30,14 @@ impl InputFormat for Alpaca {
         }
         let answer = ANSWERS.into_iter().find(|name| row.get(*name).is_some_and(Value::is_string));
         let mut messages: Vec<SourceMessage> =
-            take_string(row, "system").filter(|text| !text.trim().is_empty()).map(system).into_iter().collect();
+            take_string(row, "system").filter(|text| !text.trim().is_empty()).map(system_message).into_iter().collect();
         match row.shift_remove("history") {
             None | Some(Value::Null) => {}
             Some(Value::Array(pairs)) => pairs.into_iter().try_for_each(|pair| take_pair(pair, &mut messages))?,
             Some(_) => return Err("`history` is not a list of pairs".to_owned()),
         }
-        messages.push(user(text));
-        messages.extend(answer.and_then(|name| take_string(row, name)).map(assistant));
+        messages.push(user_message(text));
+        messages.extend(answer.and_then(|name| take_string(row, name)).map(assistant_message));
         Ok(messages)
     }
 
@@ -64,9 +64,9 @@ fn take_pair(pair: Value, messages: &mut Vec<SourceMessage>) -> Result<(), Strin
     let fault = || "`history` is not a list of pairs".to_owned();
     let Value::Array(sides) = pair else { return Err(fault()) };
     let [Value::String(asked), said] = &sides[..] else { return Err(fault()) };
-    messages.push(user(asked.clone()));
+    messages.push(user_message(asked.clone()));
     match said {
-        Value::String(text) => messages.push(assistant(text.clone())),
+        Value::String(text) => messages.push(assistant_message(text.clone())),
         Value::Null => {}
         _ => return Err(fault()),
     }

@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::{InputFormat, SourceMessage, assistant, take_text, user};
+use super::{InputFormat, SourceMessage, assistant_message, take_text, user_message};
 use crate::conversation::Columns;
 
 /// `{"messages": [{"message"}]}` without roles, as in `KdConv`: user and assistant alternate. It must be named explicitly,
@@ -29,7 +29,7 @@ impl InputFormat for Alternate {
                     .find_map(|name| take_text(&mut item, name).ok().flatten())
                     .ok_or_else(|| format!("message {} has no text", index + 1))?,
             };
-            messages.push(if index % 2 == 0 { user(text) } else { assistant(text) });
+            messages.push(if index % 2 == 0 { user_message(text) } else { assistant_message(text) });
         }
         Ok(messages)
     }

@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::{InputFormat, SourceMessage, assistant, is_list_of, system, take_text, user};
+use super::{InputFormat, SourceMessage, assistant_message, is_list_of, system_message, take_text, user_message};
 use crate::conversation::Columns;
 
 /// `{"conversation": [{"human", "assistant"}]}` or `[{"input", "output"}]`: one object per exchange, as in files for
@@ -29,10 +29,10 @@ impl InputFormat for Exchanges {
             let keys = KEYS.into_iter().find(|keys| item.get(keys[0]).is_some());
             let [asked, said] = keys.ok_or_else(|| format!("exchange {} has no user message", index + 1))?;
             if let Some(text) = take_text(&mut item, "system")?.filter(|_| index == 0) {
-                messages.push(system(text));
+                messages.push(system_message(text));
             }
-            messages.push(user(take_text(&mut item, asked)?.unwrap_or_default()));
-            messages.extend(take_text(&mut item, said)?.map(assistant));
+            messages.push(user_message(take_text(&mut item, asked)?.unwrap_or_default()));
+            messages.extend(take_text(&mut item, said)?.map(assistant_message));
         }
         Ok(messages)
     }

@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::{InputFormat, SourceMessage, assistant, user};
+use super::{InputFormat, SourceMessage, assistant_message, user_message};
 use crate::conversation::Columns;
 
 /// `{"chosen": "\n\nHuman: …\n\nAssistant: …", "rejected": …}`: the transcripts of Anthropic's hh-rlhf. The chosen one is
@@ -30,7 +30,7 @@ impl InputFormat for HhRlhf {
             let body = &rest[if is_human { HUMAN.len() } else { ASSISTANT.len() }..];
             let end = [HUMAN, ASSISTANT].iter().filter_map(|marker| body.find(marker)).min().unwrap_or(body.len());
             let said = body[..end].trim().to_owned();
-            messages.push(if is_human { user(said) } else { assistant(said) });
+            messages.push(if is_human { user_message(said) } else { assistant_message(said) });
             rest = &body[end..];
         }
         Ok(messages)

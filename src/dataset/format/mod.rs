@@ -106,15 +106,15 @@ impl SourceMessage {
     }
 }
 
-fn system(text: String) -> SourceMessage {
+fn system_message(text: String) -> SourceMessage {
     SourceMessage::text(SourceRole::System, text)
 }
 
-fn user(text: String) -> SourceMessage {
+fn user_message(text: String) -> SourceMessage {
     SourceMessage::text(SourceRole::User, text)
 }
 
-fn assistant(text: String) -> SourceMessage {
+fn assistant_message(text: String) -> SourceMessage {
     SourceMessage::text(SourceRole::Assistant, text)
 }
 

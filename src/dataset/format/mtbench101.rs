@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::{InputFormat, SourceMessage, assistant, is_list_of, take_text, user};
+use super::{InputFormat, SourceMessage, assistant_message, is_list_of, take_text, user_message};
 use crate::conversation::Columns;
 
 /// `{"history": [{"user", "bot"}]}`, as in MT-Bench-101. The last `bot` may be null.
@@ -21,8 +21,8 @@ impl InputFormat for MtBench101 {
         };
         let mut messages = Vec::new();
         for mut item in items {
-            messages.push(user(take_text(&mut item, "user")?.unwrap_or_default()));
-            messages.extend(take_text(&mut item, "bot")?.map(assistant));
+            messages.push(user_message(take_text(&mut item, "user")?.unwrap_or_default()));
+            messages.extend(take_text(&mut item, "bot")?.map(assistant_message));
         }
         Ok(messages)
     }

@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::{InputFormat, SourceMessage, assistant, user};
+use super::{InputFormat, SourceMessage, assistant_message, user_message};
 use crate::conversation::Columns;
 use crate::dataset::threads::{DEPTH_MAX, by_rank, is_usable};
 
@@ -28,8 +28,8 @@ impl InputFormat for OasstTree {
                 return Err("a message of the tree has no text".to_owned());
             };
             messages.push(match node["role"].as_str() {
-                Some("prompter") => user(text),
-                Some("assistant") => assistant(text),
+                Some("prompter") => user_message(text),
+                Some("assistant") => assistant_message(text),
                 _ => return Err("a message of the tree has no known role".to_owned()),
             });
             let Value::Array(replies) = node["replies"].take() else { return Ok(messages) };

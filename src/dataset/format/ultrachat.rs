@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::{InputFormat, SourceMessage, assistant, user};
+use super::{InputFormat, SourceMessage, assistant_message, user_message};
 use crate::conversation::Columns;
 
 /// `{"data": ["…", "…"]}`: user and assistant alternate, as in `UltraChat`.
@@ -21,6 +21,9 @@ impl InputFormat for UltraChat {
             Value::String(text) => Some(text),
             _ => None,
         });
-        Ok(texts.enumerate().map(|(index, text)| if index % 2 == 0 { user(text) } else { assistant(text) }).collect())
+        Ok(texts
+            .enumerate()
+            .map(|(index, text)| if index % 2 == 0 { user_message(text) } else { assistant_message(text) })
+            .collect())
     }
 }

@@ -125,8 +125,8 @@ fn differs_in_latin(prose: &str, user: &str, said: &Letters, asked: &Letters) ->
     is_long(said)
         && is_long(asked)
         // A short sample settles most cases. A longer one is read only where the short one differs.
-        && detect(prose, GLANCE_BYTES) != detect(user, GLANCE_BYTES)
-        && detect(prose, SAMPLE_BYTES) != detect(user, SAMPLE_BYTES)
+        && detect_language(prose, GLANCE_BYTES) != detect_language(user, GLANCE_BYTES)
+        && detect_language(prose, SAMPLE_BYTES) != detect_language(user, SAMPLE_BYTES)
         // Code, lists, names and formulas look like any language, so sentences are required, and both halves must agree.
         && has_sentences(prose)
         && has_sentences(language_sample(user))
@@ -180,7 +180,7 @@ fn is_as_before(prose: &str, script: Script, candidate: &Candidate<'_>) -> bool 
     })
 }
 
-fn detect(text: &str, bytes_max: usize) -> whichlang::Lang {
+fn detect_language(text: &str, bytes_max: usize) -> whichlang::Lang {
     whichlang::detect_language(text_prefix(text, bytes_max))
 }
 

@@ -27,15 +27,15 @@ impl Rule for Length {
             return false;
         }
         let lengths: Vec<f64> = candidate.earlier.iter().map(|answer| answer.len() as f64).collect();
-        let middle = median(lengths.clone());
-        let deviation = median(lengths.iter().map(|length| (length - middle).abs()).collect());
+        let middle = median_length(lengths.clone());
+        let deviation = median_length(lengths.iter().map(|length| (length - middle).abs()).collect());
         // The spread is at least a tenth of the median, for answers of nearly equal length.
         let spread = (1.4826 * deviation).max(middle / 10.0);
         (candidate.answer.len() as f64 - middle) / spread.max(1.0) > threshold
     }
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+fn median_length(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }

@@ -34,7 +34,7 @@ const EXPLAINED: &[&str] =
     &["why ", "how do", "how does", "how is", "what is", "what are", "what does", "为什么", "什么是", "如何"];
 const GRAM_WORDS: usize = 5;
 /// Messages with at least this similarity count as repeats.
-const LIKENESS_MAX: f64 = 0.7;
+const SIMILARITY_MAX: f64 = 0.7;
 /// The general rules that also apply to user messages.
 const GENERAL: [&str; 5] = ["control_chars", "template_leak", "language", "loop_token", "loop_char"];
 
@@ -88,11 +88,12 @@ fn repeats_earlier(text: &str, before: &UserTurnContext<'_>) -> bool {
     if words.len() < GRAM_WORDS {
         return last.is_some_and(|last| Words::of(last).ids == words.ids && !words.is_empty() || text == last.trim());
     }
-    earlier.any(|earlier| likeness(&words, earlier) >= LIKENESS_MAX) || likeness(&words, before.goal) >= LIKENESS_MAX
+    earlier.any(|earlier| gram_similarity(&words, earlier) >= SIMILARITY_MAX)
+        || gram_similarity(&words, before.goal) >= SIMILARITY_MAX
 }
 
 /// Returns the Jaccard similarity of two texts' word 5-grams.
-fn likeness(words: &Words, earlier: &str) -> f64 {
+fn gram_similarity(words: &Words, earlier: &str) -> f64 {
     let other = Words::of(earlier);
     let (ours, theirs): (HashSet<u64>, HashSet<u64>) =
         (words.grams(GRAM_WORDS).collect(), other.grams(GRAM_WORDS).collect());
