@@ -7,7 +7,7 @@ use std::sync::Arc;
 use cohobate::conversation::{Message, Question, Role, Sampling, Slot, Target};
 use cohobate::dataset::RowReader;
 use cohobate::model::sse::EventLines;
-use cohobate::model::{Dialect, Failure, OpenAi, RequestFormat};
+use cohobate::model::{Dialect, Failure, OpenAiDialect, RequestFormat};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 const CHUNKS: u64 = 256;
@@ -21,7 +21,7 @@ fn question(turns: usize, bytes: usize) -> Question {
         let role = if index % 2 == 0 { Role::User } else { Role::Assistant };
         Message::new(role, words(bytes))
     });
-    let target = Target::new("teacher", OpenAi.name(), Sampling::default());
+    let target = Target::new("teacher", OpenAiDialect.name(), Sampling::default());
     Question { slot: Slot::main(0), target, sample: 0, messages: messages.collect() }
 }
 
@@ -39,10 +39,10 @@ fn identity(criterion: &mut Criterion) {
 fn request(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("request");
     let long = question(20, 512);
-    let body = OpenAi.body(&long, &RequestFormat::default()).expect("every question can be asked");
+    let body = OpenAiDialect.body(&long, &RequestFormat::default()).expect("every question can be asked");
     group.throughput(Throughput::Bytes(body.len() as u64));
     group.bench_function("body of turn 20, messages escaped before", |bencher| {
-        bencher.iter(|| OpenAi.body(black_box(&long), &RequestFormat::default()));
+        bencher.iter(|| OpenAiDialect.body(black_box(&long), &RequestFormat::default()));
     });
     group.finish();
 }
@@ -55,7 +55,7 @@ fn reply(criterion: &mut Criterion) {
     );
     let mut group = criterion.benchmark_group("reply");
     group.bench_function("whole, 1 KB", |bencher| {
-        bencher.iter(|| OpenAi.read_whole(black_box(whole.as_bytes()), &question, 1));
+        bencher.iter(|| OpenAiDialect.read_whole(black_box(whole.as_bytes()), &question, 1));
     });
     let mut stream = String::new();
     for index in 0..CHUNKS {
@@ -68,7 +68,7 @@ fn reply(criterion: &mut Criterion) {
     stream.push_str("data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n");
     let stream = Arc::new(stream);
     // As the transport has it.
-    let dialect: &dyn Dialect = black_box(&OpenAi);
+    let dialect: &dyn Dialect = black_box(&OpenAiDialect);
     group.throughput(Throughput::Elements(CHUNKS));
     group.bench_function("stream, for each piece", |bencher| {
         bencher.iter(|| {

@@ -11,11 +11,11 @@ use std::time::Duration;
 use cohobate::conversation::{
     Columns, ConversationKey, Dice, Fingerprint, Message, Role, Sampling, Seed, Target, Turn,
 };
-use cohobate::model::{Asking, Call, Model, PaceLimits, Simulated};
+use cohobate::model::{Call, Model, PaceLimits, PendingCall, Simulated};
 use cohobate::recipe::Distill;
-use cohobate::store::{Entry, Reader, Run, Spending, State, Store, StoreError, Stored};
+use cohobate::store::{ConversationState, Entry, Reader, Run, Spending, Store, StoreError, Stored};
 use cohobate::worker::{
-    self, Admit, BudgetLimits, Committing, Event, LowerBound, Observer, Seeds, Served, Stage, Work,
+    self, Admit, BudgetLimits, CommitMode, Event, LowerBound, Observer, Seeds, Served, StopStage, Work,
 };
 use tokio::sync::watch;
 
@@ -83,10 +83,10 @@ fn run(slots: usize, lengths: &Arc<[usize]>, order: Vec<u64>) -> LowerBound {
             ledger: None,
             give_up_after: None,
             deadline: None,
-            committing: Committing::Inline,
+            commit_mode: CommitMode::Inline,
             retry_failed: false,
         };
-        let (_go, stop) = watch::channel(Stage::Go);
+        let (_go, stop) = watch::channel(StopStage::Go);
         worker::run(work, stop, &mut measure).await.expect("a run without faults");
     });
     measure.0.expect("every run is measured")
@@ -118,10 +118,10 @@ impl Reader for Forgetful {
     fn answer(&self, _: &Fingerprint) -> Result<Option<Stored>, StoreError> {
         Ok(None)
     }
-    fn state(&self, _: &ConversationKey) -> Result<Option<State>, StoreError> {
+    fn state(&self, _: &ConversationKey) -> Result<Option<ConversationState>, StoreError> {
         Ok(None)
     }
-    fn for_each_state(&self, _: &mut dyn FnMut(ConversationKey, State)) -> Result<(), StoreError> {
+    fn for_each_state(&self, _: &mut dyn FnMut(ConversationKey, ConversationState)) -> Result<(), StoreError> {
         Ok(())
     }
     fn runs(&self) -> Result<Vec<Run>, StoreError> {
@@ -136,7 +136,7 @@ impl Reader for Forgetful {
 struct Sleeper;
 
 impl Model for Sleeper {
-    fn ask<'a>(&'a self, call: Call<'a>) -> Asking<'a> {
+    fn ask<'a>(&'a self, call: Call<'a>) -> PendingCall<'a> {
         Box::pin(async move {
             let last = call.question.messages.last().map_or("", |message| message.content());
             let (row, turn) = last.split_once(' ').expect("a row and a turn");

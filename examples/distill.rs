@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use cohobate::conversation::Answer;
 use cohobate::job::{self, Context, DistillSettings, InputSettings, JobEvent, ModelChoice};
-use cohobate::model::{Asking, Call, Model};
+use cohobate::model::{Call, Model, PendingCall};
 use serde_json::json;
 
 /// A model that answers with the last message in capitals.
 struct Capitals;
 
 impl Model for Capitals {
-    fn ask<'a>(&'a self, call: Call<'a>) -> Asking<'a> {
+    fn ask<'a>(&'a self, call: Call<'a>) -> PendingCall<'a> {
         let said = call.question.messages.last().map_or("", |message| message.content());
         let answer = Answer { attempts: call.attempt, ..Answer::complete("capitals", said.to_uppercase()) };
         Box::pin(async { Ok(answer).into() })

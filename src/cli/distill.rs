@@ -5,7 +5,7 @@ use cohobate::job::{DistillReport, DistillSettings, distill};
 use cohobate::job::{JobError, footprint, write_report};
 use cohobate::report::words::counted;
 use cohobate::report::{Closing, quality_page, summary, summary_json};
-use cohobate::worker::StopReason;
+use cohobate::worker::RunStop;
 
 use super::CliResult;
 use super::error::exit_code;
@@ -52,7 +52,7 @@ fn closing(report: &DistillReport, output: &str, session: &Session) -> (u8, Clos
         Err(reason) => {
             "stopped".clone_into(&mut closing.headline);
             let (code, hint) = session.stopped(reason);
-            let partial = if *reason == StopReason::Asked { "; `cohobate export` writes what is there" } else { "" };
+            let partial = if *reason == RunStop::Requested { "; `cohobate export` writes what is there" } else { "" };
             closing.hint = Some(format!("{hint}{partial}"));
             code
         }

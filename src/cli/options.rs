@@ -9,7 +9,7 @@ use cohobate::dataset::{
     DoubleUser, Duplicates, EmptyUser, Greeting, Media, MiddleSystem, Placeholders, Threads, Tools,
 };
 use cohobate::job::JobError;
-use cohobate::model::Profile;
+use cohobate::model::ModelProfile;
 use serde::{Deserialize, Serialize};
 
 use super::choices::{Concurrency, GateProfile, Keep, OrphanRule, Per, named};
@@ -52,7 +52,7 @@ macro_rules! option_groups {
             /// The teacher, where the command line names none.
             pub teacher: Option<String>,
             /// Model profiles; in the file only.
-            pub models: BTreeMap<String, Profile>,
+            pub models: BTreeMap<String, ModelProfile>,
         }
     };
 }

@@ -119,7 +119,7 @@ impl Session {
     }
 
     /// Returns the exit code of a run that stopped before its end, and what to do next.
-    pub fn stopped(&self, reason: &cohobate::worker::StopReason) -> (u8, String) {
+    pub fn stopped(&self, reason: &cohobate::worker::RunStop) -> (u8, String) {
         stopped::code_and_hint(reason, self.signals.exit_code())
     }
 }

@@ -6,7 +6,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use cohobate::job::JobError;
-use cohobate::worker::Stage;
+use cohobate::worker::StopStage;
 
 use super::error::exit_code;
 use super::output::tell;
@@ -46,7 +46,7 @@ impl FromStr for StopSignal {
 /// Turns SIGINT, SIGTERM and SIGHUP into stages: the first stops the run cleanly, the second at once. While no call can be
 /// in flight there is nothing to wait for, and the first ends the program.
 pub struct Signals {
-    stage: watch::Receiver<Stage>,
+    stage: watch::Receiver<StopStage>,
     exit_code: Arc<AtomicU8>,
     is_asking: Arc<AtomicBool>,
 }
@@ -54,7 +54,7 @@ pub struct Signals {
 impl Signals {
     /// Begins to listen. Must be called inside the runtime.
     pub fn listen(warning: Option<StopSignal>) -> Result<Self, JobError> {
-        let (sender, stage) = watch::channel(Stage::Go);
+        let (sender, stage) = watch::channel(StopStage::Go);
         let exit_code = Arc::new(AtomicU8::new(0));
         // 128 and the signal's number, as shells count; a warning leaves the job to be queued again.
         let is_asking = Arc::new(AtomicBool::new(false));
@@ -73,7 +73,7 @@ impl Signals {
                         leave(code);
                     }
                     sender.send_modify(|stage| {
-                        *stage = if *stage == Stage::Go { Stage::Drain } else { Stage::Now };
+                        *stage = if *stage == StopStage::Go { StopStage::Drain } else { StopStage::Now };
                     });
                 }
             });
@@ -82,7 +82,7 @@ impl Signals {
     }
 
     /// Returns the stage, to be watched.
-    pub fn stage(&self) -> watch::Receiver<Stage> {
+    pub fn stage(&self) -> watch::Receiver<StopStage> {
         self.stage.clone()
     }
 

@@ -2,7 +2,7 @@
 
 use cohobate::conversation::FailureCode;
 use cohobate::report::words;
-use cohobate::worker::StopReason;
+use cohobate::worker::RunStop;
 
 use super::error::exit_code;
 use super::output::tell;
@@ -10,15 +10,15 @@ use super::output::tell;
 const AGAIN: &str = "run the same command again";
 
 /// Returns the exit code, and what to do next. `interrupted` is the exit code of the last signal.
-pub fn code_and_hint(reason: &StopReason, interrupted: u8) -> (u8, String) {
+pub fn code_and_hint(reason: &RunStop, interrupted: u8) -> (u8, String) {
     match reason {
-        StopReason::Asked => (interrupted, format!("{AGAIN} to resume")),
-        StopReason::Budget(cap) => (exit_code::RESUMABLE, format!("{cap}; raise it and {AGAIN} to resume")),
-        StopReason::GaveUp(gone) => {
+        RunStop::Requested => (interrupted, format!("{AGAIN} to resume")),
+        RunStop::Budget(cap) => (exit_code::RESUMABLE, format!("{cap}; raise it and {AGAIN} to resume")),
+        RunStop::GaveUp(gone) => {
             let gone = words::duration(*gone);
             (exit_code::RESUMABLE, format!("the server has not answered for {gone}; {AGAIN} when it is back"))
         }
-        StopReason::Refused { model, failure } => {
+        RunStop::Refused { model, failure } => {
             tell(format!("error: `{model}` refuses every request: {failure}"));
             let hint = match failure.code {
                 FailureCode::Auth | FailureCode::Forbidden => {

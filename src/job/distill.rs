@@ -14,7 +14,7 @@ use super::{Context, JobError};
 use crate::recipe::Recipe;
 use crate::report::Tally;
 use crate::store::{Reader, Run};
-use crate::worker::{self, Ended, StopReason};
+use crate::worker::{self, Ended, RunStop};
 
 /// The settings of `distill`.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ pub struct DistillReport {
     /// How long it took.
     pub elapsed: Duration,
     /// The rows that were written; `Err` says why the run stopped before its end.
-    pub end: Result<ExportReport, StopReason>,
+    pub end: Result<ExportReport, RunStop>,
     /// Rows that reading rules left out, and invalid rows, by reason.
     pub left_out: BTreeMap<String, u64>,
     /// Changes that were made to turn rows into conversations, by rule.

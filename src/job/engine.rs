@@ -14,7 +14,7 @@ use crate::conversation::{Price, Settings};
 use crate::recipe::Recipe;
 use crate::report::{Tally, Totals};
 use crate::store::{DiskStore, Entry, Ledger, Reader, Run, Store, Unsettled};
-use crate::worker::{self, BudgetLimits, Committing, Ended, Event, Observer, RowOrder, Served, Work};
+use crate::worker::{self, BudgetLimits, CommitMode, Ended, Event, Observer, RowOrder, Served, Work};
 
 /// Ready to send calls.
 pub struct Engine {
@@ -101,7 +101,7 @@ impl Engine {
             ledger: Some(ledger),
             give_up_after: self.settings.give_up_after,
             deadline: self.settings.deadline.clone(),
-            committing: Committing::Thread,
+            commit_mode: CommitMode::Thread,
             retry_failed: self.settings.retry_failed,
         };
         let mut watcher = Watcher { tally, context: &self.context };

@@ -24,7 +24,7 @@ use crate::export::LeftOutKind;
 use crate::recipe::{Evaluate, JudgedHistory, Recipe, Replay, Scale, Scope};
 use crate::report::{DatasetReport, Evaluation, EvaluationReport, JudgeReport, Judged, Tally, Totals, evaluation_page};
 use crate::store::Reader;
-use crate::worker::{self, Ended, StopReason};
+use crate::worker::{self, Ended, RunStop};
 
 /// The settings of `evaluate`.
 #[derive(Debug)]
@@ -90,7 +90,7 @@ pub struct EvaluateReport {
     /// How much there was to do.
     pub totals: Totals,
     /// What was written; `Err` says why the run stopped before its end.
-    pub end: Result<Evaluated, StopReason>,
+    pub end: Result<Evaluated, RunStop>,
 }
 
 /// What an evaluation has written.

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use crate::report::Tally;
 use crate::report::words::{counted, money};
-use crate::worker::{Event, Stage};
+use crate::worker::{Event, StopStage};
 
 /// What a job is given beside its settings: who listens, and when to stop.
 #[derive(Clone)]
@@ -16,13 +16,13 @@ pub struct Context {
     /// Receives the events of the job.
     pub listener: Arc<dyn Listener>,
     /// Tells the job to stop. The first stage lets calls in flight finish and commit.
-    pub stop: watch::Receiver<Stage>,
+    pub stop: watch::Receiver<StopStage>,
 }
 
 impl Context {
     /// A context with a listener (a closure will do), and without a way to stop the job early.
     pub fn new(listener: Arc<dyn Listener>) -> Self {
-        Self { listener, stop: watch::channel(Stage::Go).1 }
+        Self { listener, stop: watch::channel(StopStage::Go).1 }
     }
 
     /// Reports an event.

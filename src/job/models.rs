@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::JobError;
 use crate::conversation::{Price, Sampling, Target};
 use crate::model::{
-    Dialect, Endpoint, HttpModel, HttpSettings, Model, ModelReference, Output, Profile, Routing, Scorer, Secret,
+    Dialect, Endpoint, HttpModel, HttpSettings, Model, ModelProfile, ModelReference, Output, Routing, Scorer, Secret,
     Simulated, Timeouts, capabilities_of,
 };
 use crate::worker::Served;
@@ -22,7 +22,7 @@ const JUDGE_SAMPLING: Sampling =
 #[derive(Clone, Debug, Default)]
 pub struct ModelSettings {
     /// Profiles by name. A profile also applies to `NAME@URL` with the same name.
-    pub profiles: BTreeMap<String, Profile>,
+    pub profiles: BTreeMap<String, ModelProfile>,
     /// The API keys.
     pub keys: Keys,
     /// How models are sampled where their profiles do not say. Default: the server decides.
@@ -41,7 +41,7 @@ pub struct Keys {
 }
 
 impl Keys {
-    fn of(&self, profile: &Profile) -> Result<Option<Secret>, JobError> {
+    fn of(&self, profile: &ModelProfile) -> Result<Option<Secret>, JobError> {
         let Some(name) = &profile.key_env else { return Ok(self.default.clone()) };
         self.by_variable.get(name).cloned().map(Some).ok_or_else(|| {
             let message = format!("the environment variable {name} is not set");
@@ -192,7 +192,7 @@ impl ModelSettings {
             ModelReference::Http { name, urls } => {
                 let profile = self.profiles.get(&name).cloned().unwrap_or_default();
                 let dialect = dialect(&profile, &name)?;
-                let endpoint = Endpoint::new(&name, &urls, dialect.capabilities().route)?;
+                let endpoint = Endpoint::new(&name, &urls, dialect.capabilities().path)?;
                 self.over_http(endpoint, dialect, &profile, sampling)
             }
             ModelReference::Profile(name) => {
@@ -203,7 +203,7 @@ impl ModelSettings {
                 };
                 let dialect = dialect(profile, &name)?;
                 let name = profile.name.as_deref().unwrap_or(&name);
-                self.over_http(Endpoint::new(name, url, dialect.capabilities().route)?, dialect, profile, sampling)
+                self.over_http(Endpoint::new(name, url, dialect.capabilities().path)?, dialect, profile, sampling)
             }
         }
     }
@@ -229,7 +229,7 @@ impl ModelSettings {
         &self,
         endpoint: Endpoint,
         dialect: &'static dyn Dialect,
-        profile: &Profile,
+        profile: &ModelProfile,
         sampling: Sampling,
     ) -> Result<ModelChoice, JobError> {
         let settings = HttpSettings {
@@ -255,7 +255,7 @@ impl ModelSettings {
 }
 
 /// Returns the wire format of a model that must write text.
-fn dialect(profile: &Profile, name: &str) -> Result<&'static dyn Dialect, JobError> {
+fn dialect(profile: &ModelProfile, name: &str) -> Result<&'static dyn Dialect, JobError> {
     let dialect = profile.dialect.unwrap_or_default();
     if dialect.capabilities().output == Output::Text {
         return Ok(dialect);
@@ -296,7 +296,7 @@ fn host(url: &str) -> &str {
     rest.split_once('/').map_or(rest, |(host, _)| host)
 }
 
-fn timeouts(profile: &Profile) -> Result<Timeouts, JobError> {
+fn timeouts(profile: &ModelProfile) -> Result<Timeouts, JobError> {
     let defaults = Timeouts::default();
     Ok(Timeouts {
         connect: seconds(profile.connect_timeout_s, defaults.connect)?,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Context, JobError, JobEvent};
 use crate::conversation::{ConversationKey, Fingerprint};
-use crate::store::{DiskStore, Opened, Reader, Run, Snapshot, Spending, State, StoreError, Stored};
+use crate::store::{ConversationState, DiskStore, Opened, Reader, Run, Snapshot, Spending, StoreError, Stored};
 
 /// Opens the store for a run.
 pub fn open(path: &Path, context: &Context) -> Result<DiskStore, JobError> {
@@ -80,11 +80,11 @@ impl Reader for ReadStore {
         self.inner().answer(fingerprint)
     }
 
-    fn state(&self, key: &ConversationKey) -> Result<Option<State>, StoreError> {
+    fn state(&self, key: &ConversationKey) -> Result<Option<ConversationState>, StoreError> {
         self.inner().state(key)
     }
 
-    fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, State)) -> Result<(), StoreError> {
+    fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, ConversationState)) -> Result<(), StoreError> {
         self.inner().for_each_state(visit)
     }
 

@@ -3,8 +3,8 @@ use std::path::Path;
 
 use super::{Context, JobError, open_store};
 use crate::conversation::Price;
-use crate::model::Profile;
-use crate::store::{Run, Spent, State, Status};
+use crate::model::ModelProfile;
+use crate::store::{ConversationState, Run, Spent, Status};
 
 /// What a store holds.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -42,7 +42,11 @@ pub struct SpendingReport {
 }
 
 /// Counts what a store holds. Costs are those of the profiles' prices today.
-pub fn status(store: &Path, profiles: &BTreeMap<String, Profile>, context: &Context) -> Result<StatusReport, JobError> {
+pub fn status(
+    store: &Path,
+    profiles: &BTreeMap<String, ModelProfile>,
+    context: &Context,
+) -> Result<StatusReport, JobError> {
     let store = open_store::open_reader(store, context)?;
     let mut report = StatusReport { runs: store.runs()?, ..StatusReport::default() };
     store.for_each_state(&mut |key, state| report.count(&key.to_string(), &state))?;
@@ -54,7 +58,7 @@ pub fn status(store: &Path, profiles: &BTreeMap<String, Profile>, context: &Cont
 }
 
 impl StatusReport {
-    fn count(&mut self, key: &str, state: &State) {
+    fn count(&mut self, key: &str, state: &ConversationState) {
         self.turns += state.history.len() as u64;
         let reason = match &state.status {
             Status::Open => return self.open += 1,
@@ -69,7 +73,7 @@ impl StatusReport {
 }
 
 /// Returns the price of a model, where a profile has it.
-fn price(profiles: &BTreeMap<String, Profile>, model: &str) -> Option<Price> {
+fn price(profiles: &BTreeMap<String, ModelProfile>, model: &str) -> Option<Price> {
     let mut named = profiles.iter().filter(|(name, profile)| profile.name.as_ref().unwrap_or(name) == model);
     named.find_map(|(_, profile)| profile.price).map(Price::from)
 }

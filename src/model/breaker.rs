@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::failure::{Class, Failure};
+use super::failure::{Failure, FailureClass};
 
 /// Failures in a row, without one answer between them, after which the server counts as gone even though
 /// something still replies: a proxy before a dead upstream, a server that is starting.
@@ -58,8 +58,8 @@ impl Breaker {
             return None;
         }
         match failure.class {
-            Class::Outage => {}
-            Class::AgainLater => {
+            FailureClass::Outage => {}
+            FailureClass::Transient => {
                 let (count, since) = self.failing.get_or_insert((0, now));
                 *count += 1;
                 if *count < FAILURES_IN_A_ROW_MAX || now - *since < FAILURES_SPAN_MIN {
@@ -67,8 +67,8 @@ impl Breaker {
                 }
             }
             // The server is there and says what it wants, or the connection alone was at fault.
-            Class::AgainNow => return None,
-            Class::RateLimited | Class::NeverThisQuestion | Class::NeverThisRun => {
+            FailureClass::RetryNow => return None,
+            FailureClass::RateLimited | FailureClass::Permanent | FailureClass::Fatal => {
                 self.failing = None;
                 return None;
             }
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn a_refused_connection_opens_at_once_and_probes_come_at_growing_intervals() {
         let (mut breaker, now) = (Breaker::default(), Instant::now());
-        let refused = Failure::new(Class::Outage, FailureCode::Connect, "refused");
+        let refused = Failure::new(FailureClass::Outage, FailureCode::Connect, "refused");
         assert_eq!(breaker.on_failure(&refused, now), Some(Duration::from_secs(1)));
         assert_eq!(breaker.on_failure(&refused, now), None, "the calls that fail with it are the same outage");
         let waits: Vec<u64> = (0..8).map(|_| breaker.on_failed_probe(now).unwrap().as_secs()).collect();
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn errors_count_as_an_outage_only_when_nothing_else_comes_for_a_while() {
         let (mut breaker, start) = (Breaker::default(), Instant::now());
-        let error = Failure::new(Class::AgainLater, FailureCode::Http(500), "broke");
+        let error = Failure::new(FailureClass::Transient, FailureCode::Http(500), "broke");
         for count in 0..100 {
             assert_eq!(breaker.on_failure(&error, start), None, "a burst of {count} errors at once");
         }

@@ -1,7 +1,7 @@
 use std::fmt;
 
 use super::failure::Failure;
-use super::refusal::{ErrorBody, Refusal};
+use super::refusal::{ErrorBody, RefusedRequest};
 use super::request::{Header, Learned, RequestFormat};
 use super::sse::StreamEvent;
 use crate::conversation::{Answer, Question};
@@ -90,7 +90,7 @@ pub trait Dialect: Send + Sync {
 
     /// Decides what a refused request means. Error bodies of the usual forms and the statuses of HTTP are understood
     /// where a dialect does not say otherwise.
-    fn failure_of(&self, refusal: Refusal<'_>) -> Failure {
+    fn failure_of(&self, refusal: RefusedRequest<'_>) -> Failure {
         refusal.into_failure(ErrorBody::parse(refusal.body))
     }
 
@@ -133,7 +133,7 @@ pub struct Capabilities {
     /// What a model gives.
     pub output: Output,
     /// Where a model lives at the address that a person writes.
-    pub route: Route,
+    pub path: EndpointPath,
     /// Takes [`RequestFormat::cache_key`].
     pub takes_cache_key: bool,
 }
@@ -150,7 +150,7 @@ pub enum Output {
 
 /// Where a model lives at the address that a person writes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Route {
+pub enum EndpointPath {
     /// The address is taken as it is.
     #[default]
     AsGiven,

@@ -5,17 +5,17 @@ use crate::conversation::FailureCode;
 
 /// What kind of failure it was, and so what happens next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Class {
+pub enum FailureClass {
     /// The connection raced with the server's keep-alive; nothing was done, ask again at once.
-    AgainNow,
+    RetryNow,
     /// Something passing on the server's side.
-    AgainLater,
+    Transient,
     /// The server asks for a slower pace. Not the question's fault, and not counted against it.
     RateLimited,
     /// The same question can only fail again.
-    NeverThisQuestion,
+    Permanent,
     /// Every question will fail: a wrong key, no credit, no such model.
-    NeverThisRun,
+    Fatal,
     /// Nobody is there. Not the question's fault, and not counted against it.
     Outage,
 }
@@ -24,7 +24,7 @@ pub enum Class {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// What happens next.
-    pub class: Class,
+    pub class: FailureClass,
     /// Why, in a word for counting.
     pub code: FailureCode,
     /// What the server or the connection said, secrets removed.
@@ -35,7 +35,7 @@ pub struct Failure {
 
 impl Failure {
     /// Makes a failure.
-    pub fn new(class: Class, code: FailureCode, message: impl Into<String>) -> Self {
+    pub fn new(class: FailureClass, code: FailureCode, message: impl Into<String>) -> Self {
         Self { class, code, message: shorten(&message.into()), retry_after: None }
     }
 

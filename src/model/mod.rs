@@ -2,7 +2,7 @@
 //!
 //! A [`Dialect`] is one wire format as pure functions: question → request, reply → answer or classified failure. One
 //! transport ([`HttpModel`]) sends for all of them; several servers of one model share its conversations ([`Router`],
-//! [`Tempo`]). How a failure is met is decided by its [`Class`] and nothing else, in one place ([`retry`]). The
+//! [`SpeedMonitor`]). How a failure is met is decided by its [`FailureClass`] and nothing else, in one place ([`retry`]). The
 //! simulated model is a model like any other, chosen by the same [`ModelReference`]; [`mock`] serves it over HTTP.
 
 mod breaker;
@@ -24,26 +24,26 @@ mod route;
 mod scorer;
 mod secret;
 mod simulated;
+mod speed_monitor;
 pub mod sse;
-mod tempo;
 mod wait;
 
 pub use breaker::Breaker;
-pub use dialect::{Assembler, Capabilities, Dialect, Output, Route};
-pub use failure::{Class, Failure};
+pub use dialect::{Assembler, Capabilities, Dialect, EndpointPath, Output};
+pub use failure::{Failure, FailureClass};
 pub use http::{HttpModel, HttpSettings, HttpSetupError, Timeouts};
-pub use openai::OpenAi;
+pub use openai::OpenAiDialect;
 pub use pace::{Pace, PaceChange, PaceLimits};
-pub use profile::{PriceTable, Profile};
+pub use profile::{ModelProfile, PriceTable};
 pub use rate::Rate;
 pub use reference::{Endpoint, ModelReference, ReferenceError};
-pub use refusal::{ErrorBody, Refusal};
+pub use refusal::{ErrorBody, RefusedRequest};
 pub use request::{Header, HeaderText, Learned, LengthField, RequestFormat};
 pub use route::{Fitness, Router, Routing};
 pub use scorer::Scorer;
 pub use secret::Secret;
 pub use simulated::Simulated;
-pub use tempo::Tempo;
+pub use speed_monitor::SpeedMonitor;
 pub use wait::seconds_of;
 
 use std::future::Future;
@@ -55,7 +55,7 @@ use serde::de::{Deserialize, Deserializer, Error};
 use crate::conversation::{Answer, ConversationKey, Question, Target};
 
 /// Every dialect that the configuration can name; the first is meant where it names none.
-pub const DIALECTS: &[&dyn Dialect] = &[&OpenAi, &Scorer];
+pub const DIALECTS: &[&dyn Dialect] = &[&OpenAiDialect, &Scorer];
 
 /// There is no such dialect.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -92,7 +92,7 @@ impl<'de> Deserialize<'de> for &'static dyn Dialect {
 /// Someone who answers questions.
 pub trait Model: Send + Sync {
     /// Sends a question once.
-    fn ask<'a>(&'a self, call: Call<'a>) -> Asking<'a>;
+    fn ask<'a>(&'a self, call: Call<'a>) -> PendingCall<'a>;
 }
 
 /// A question that is sent once.
@@ -107,20 +107,20 @@ pub struct Call<'a> {
 }
 
 /// A question under way.
-pub type Asking<'a> = Pin<Box<dyn Future<Output = Reply> + Send + 'a>>;
+pub type PendingCall<'a> = Pin<Box<dyn Future<Output = CallResult> + Send + 'a>>;
 
 /// What came of asking.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Reply {
+pub struct CallResult {
     /// The answer, or why there is none.
     pub result: Result<Answer, Failure>,
     /// How long the server's limits are used up, where it says so; the next call would be refused.
-    pub rest: Option<Duration>,
+    pub limit_reset: Option<Duration>,
 }
 
-impl From<Result<Answer, Failure>> for Reply {
+impl From<Result<Answer, Failure>> for CallResult {
     fn from(result: Result<Answer, Failure>) -> Self {
-        Self { result, rest: None }
+        Self { result, limit_reset: None }
     }
 }
 

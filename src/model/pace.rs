@@ -56,7 +56,7 @@ pub struct Pace {
     slow_start: bool,
     /// Calls sent before this belong to an episode that has been answered with a cut.
     cut_at: Option<Instant>,
-    round: Round,
+    round: PaceRound,
     /// Limit and answers a second of the round before.
     before: Option<(f64, f64)>,
     hold_rounds: u32,
@@ -64,7 +64,7 @@ pub struct Pace {
 
 /// Answers at one limit.
 #[derive(Clone, Debug, Default)]
-struct Round {
+struct PaceRound {
     started: Option<Instant>,
     answers: u32,
     /// Answers that came while the limit was in use.
@@ -75,7 +75,15 @@ impl Pace {
     /// Begins with slow start, or with the number that the person fixed.
     pub fn new(limits: PaceLimits) -> Self {
         let limit = limits.concurrency.map_or(LIMIT_START, |fixed| fixed.max(1) as f64);
-        Self { limits, limit, slow_start: true, cut_at: None, round: Round::default(), before: None, hold_rounds: 0 }
+        Self {
+            limits,
+            limit,
+            slow_start: true,
+            cut_at: None,
+            round: PaceRound::default(),
+            before: None,
+            hold_rounds: 0,
+        }
     }
 
     /// Returns how many calls may be in flight.
@@ -104,7 +112,7 @@ impl Pace {
         self.cut_at = Some(now);
         self.slow_start = false;
         self.hold_rounds = HOLD_ROUNDS;
-        self.change((self.limit * CUT_SHARE).max(1.0), "the server asked for a slower pace")
+        self.set_limit((self.limit * CUT_SHARE).max(1.0), "the server asked for a slower pace")
     }
 
     /// Decides at the end of a round whether to grow, and whether the last growth was worth it.
@@ -122,7 +130,7 @@ impl Pace {
                 self.slow_start = false;
                 self.hold_rounds = HOLD_ROUNDS;
                 self.before = Some((limit_before, rate_before));
-                return self.change(limit_before, "more calls brought no more answers a second");
+                return self.set_limit(limit_before, "more calls brought no more answers a second");
             }
         }
         if self.hold_rounds > 0 {
@@ -130,17 +138,17 @@ impl Pace {
             return None;
         }
         if self.slow_start {
-            return self.change(self.limit * 2.0, "slow start");
+            return self.set_limit(self.limit * 2.0, "slow start");
         }
         // A step large enough to show in the next round's answers a second.
-        self.change(self.limit + (self.limit * 0.1).max(1.0), "the limit is in use and the server keeps up")
+        self.set_limit(self.limit + (self.limit * 0.1).max(1.0), "the limit is in use and the server keeps up")
     }
 
-    fn change(&mut self, limit: f64, reason: &'static str) -> Option<PaceChange> {
+    fn set_limit(&mut self, limit: f64, reason: &'static str) -> Option<PaceChange> {
         let calls_max = self.limits.calls_max.map_or(LIMIT_MAX, |calls| LIMIT_MAX.min(calls as f64));
         let (from, to) = (self.limit as usize, limit.clamp(1.0, calls_max.max(1.0)));
         self.limit = to;
-        self.round = Round::default();
+        self.round = PaceRound::default();
         (from != to as usize).then_some(PaceChange { from, to: to as usize, reason })
     }
 }

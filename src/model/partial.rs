@@ -1,4 +1,4 @@
-use super::failure::{Class, Failure};
+use super::failure::{Failure, FailureClass};
 use super::repetition::RepetitionGuard;
 use crate::conversation::{Answer, FailureCode, Finish, Message, Question, Role, Usage, split_leading_thought};
 
@@ -32,7 +32,7 @@ impl PartialAnswer {
         if self.text.len() + self.reasoning.len() + self.refusal.len() <= ANSWER_BYTES_MAX {
             return Ok(());
         }
-        Err(Failure::new(Class::NeverThisQuestion, FailureCode::TooLong, "the answer is over 8 MB"))
+        Err(Failure::new(FailureClass::Permanent, FailureCode::TooLong, "the answer is over 8 MB"))
     }
 
     /// True where the answer has become a loop: nothing that still comes is worth its price. Ended now, it is kept
@@ -55,12 +55,12 @@ impl PartialAnswer {
     ) -> Result<Answer, Failure> {
         self.check_length()?;
         let Some(word) = self.finish.take() else {
-            return Err(Failure::new(Class::AgainLater, FailureCode::Cut, "the reply ended without saying why"));
+            return Err(Failure::new(FailureClass::Transient, FailureCode::Cut, "the reply ended without saying why"));
         };
         let finish = if word == LOOP { Some(Finish::Loop) } else { finish_of(&word) };
         let Some(finish) = finish else {
             return Err(Failure::new(
-                Class::AgainLater,
+                FailureClass::Transient,
                 FailureCode::Unfinished,
                 format!("the server gave up with `{word}`"),
             ));
@@ -70,7 +70,7 @@ impl PartialAnswer {
         {
             (self.reasoning, self.text) = (thought.to_owned(), rest.to_owned());
         }
-        let finish = if finish == Finish::Complete { self.end(question) } else { finish };
+        let finish = if finish == Finish::Complete { self.actual_finish(question) } else { finish };
         let text = if self.text.is_empty() { self.refusal } else { self.text };
         Ok(Answer {
             message: Message::new(Role::Assistant, text),
@@ -86,7 +86,7 @@ impl PartialAnswer {
 
     /// Returns how an answer ended whose server calls it complete. Gateways turn other ends into `stop`: an answer
     /// that reached its limit was cut.
-    fn end(&self, question: &Question) -> Finish {
+    fn actual_finish(&self, question: &Question) -> Finish {
         let limit = question.target.sampling().max_tokens.map(u64::from);
         let at_limit = limit.zip(self.usage.completion_tokens).is_some_and(|(limit, count)| count >= limit);
         if !self.refusal.is_empty() {

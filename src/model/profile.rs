@@ -6,7 +6,7 @@ use crate::conversation::{Price, Sampling};
 /// A `[models.NAME]` table of the configuration. It also applies to `NAME@URL` with the same name.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Profile {
+pub struct ModelProfile {
     /// The server's address; replicas are separated by commas.
     pub url: Option<String>,
     /// The wire format, by its name.
@@ -49,7 +49,7 @@ pub struct Profile {
     pub seed: Option<i64>,
 }
 
-impl Profile {
+impl ModelProfile {
     /// Returns the sampling parameters: those of the profile, and `base` where the profile sets none.
     pub fn sampling(&self, base: Sampling) -> Sampling {
         Sampling {

@@ -1,6 +1,6 @@
 use std::str::FromStr;
 
-use super::dialect::Route;
+use super::dialect::EndpointPath;
 
 /// How a person names a model: `NAME@URL`, `NAME@URL1,URL2` for replicas of one model, the name of a profile, `simulated`
 /// or `simulated-NAME`.
@@ -64,10 +64,10 @@ impl FromStr for ModelReference {
 impl Endpoint {
     /// Completes base addresses as people write them: with or without `/v1`, with or without the dialect's route.
     /// Replicas are separated by commas.
-    pub fn new(name: &str, urls: &str, route: Route) -> Result<Self, ReferenceError> {
+    pub fn new(name: &str, urls: &str, path: EndpointPath) -> Result<Self, ReferenceError> {
         // A comma within an address is not followed by a scheme.
         let spread = urls.replace(",http://", "\nhttp://").replace(",https://", "\nhttps://");
-        let urls = spread.split('\n').map(|url| complete(url, route)).collect::<Result<Vec<_>, _>>()?;
+        let urls = spread.split('\n').map(|url| complete_url(url, path)).collect::<Result<Vec<_>, _>>()?;
         match urls.iter().enumerate().find(|(index, url)| urls[..*index].contains(url)) {
             None => Ok(Self { name: name.to_owned(), urls }),
             Some((_, url)) => Err(ReferenceError::Url { url: url.clone(), reason: "it is there twice".to_owned() }),
@@ -75,7 +75,7 @@ impl Endpoint {
     }
 }
 
-fn complete(url: &str, route: Route) -> Result<String, ReferenceError> {
+fn complete_url(url: &str, path: EndpointPath) -> Result<String, ReferenceError> {
     let fault = |reason: &str| ReferenceError::Url { url: without_credentials(url), reason: reason.to_owned() };
     let parsed = reqwest::Url::parse(url).map_err(|error| fault(&error.to_string()))?;
     if !parsed.username().is_empty() || parsed.password().is_some() {
@@ -84,13 +84,13 @@ fn complete(url: &str, route: Route) -> Result<String, ReferenceError> {
     if !matches!(parsed.scheme(), "http" | "https") {
         return Err(fault("only http:// and https:// are known"));
     }
-    let Route::Below(route) = route else { return Ok(url.to_owned()) };
+    let EndpointPath::Below(suffix) = path else { return Ok(url.to_owned()) };
     let mut complete = parsed.clone();
-    let path = parsed.path().trim_end_matches('/');
-    if path.is_empty() {
-        complete.set_path(&format!("/v1{route}"));
-    } else if !path.ends_with(route) {
-        complete.set_path(&format!("{path}{route}"));
+    let given = parsed.path().trim_end_matches('/');
+    if given.is_empty() {
+        complete.set_path(&format!("/v1{suffix}"));
+    } else if !given.ends_with(suffix) {
+        complete.set_path(&format!("{given}{suffix}"));
     }
     Ok(complete.to_string())
 }
@@ -106,9 +106,9 @@ fn without_credentials(url: &str) -> String {
 mod tests {
     use super::*;
 
-    fn endpoint(text: &str, route: Route) -> Result<Endpoint, ReferenceError> {
+    fn endpoint(text: &str, path: EndpointPath) -> Result<Endpoint, ReferenceError> {
         match text.parse()? {
-            ModelReference::Http { name, urls } => Endpoint::new(&name, &urls, route),
+            ModelReference::Http { name, urls } => Endpoint::new(&name, &urls, path),
             other => panic!("{other:?} is no address"),
         }
     }
@@ -116,7 +116,7 @@ mod tests {
     fn check(text: &str, name: &str, url: &str) {
         let urls = url.split(' ').map(str::to_owned).collect();
         let expected = Endpoint { name: name.to_owned(), urls };
-        assert_eq!(endpoint(text, Route::Below("/chat/completions")), Ok(expected));
+        assert_eq!(endpoint(text, EndpointPath::Below("/chat/completions")), Ok(expected));
     }
 
     #[test]
@@ -127,16 +127,16 @@ mod tests {
         check("a/b@rev@https://x.example/api/v1", "a/b@rev", "https://x.example/api/v1/chat/completions");
         check("q@http://a:1,https://b/v1/", "q", "http://a:1/v1/chat/completions https://b/v1/chat/completions");
         check("q@https://x.example/d/chat/completions?v=1", "q", "https://x.example/d/chat/completions?v=1");
-        let given = endpoint("rm@http://localhost:9000/score", Route::AsGiven).unwrap();
+        let given = endpoint("rm@http://localhost:9000/score", EndpointPath::AsGiven).unwrap();
         assert_eq!(given.urls, ["http://localhost:9000/score"]);
     }
 
     #[test]
     fn what_is_no_address_is_refused_without_showing_a_password() {
-        let route = Route::Below("/chat/completions");
-        let error = endpoint("q@https://me:hunter2@x.example", route).unwrap_err();
+        let path = EndpointPath::Below("/chat/completions");
+        let error = endpoint("q@https://me:hunter2@x.example", path).unwrap_err();
         assert!(!error.to_string().contains("hunter2"), "{error}");
-        let twice = endpoint("q@http://x,http://x/v1", route).unwrap_err();
+        let twice = endpoint("q@http://x,http://x/v1", path).unwrap_err();
         assert!(twice.to_string().contains("twice"), "{twice}");
         assert!("@http://x".parse::<ModelReference>().is_err());
         assert_eq!("teacher".parse(), Ok(ModelReference::Profile("teacher".to_owned())));

@@ -17,13 +17,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::failure::{Class, Failure};
+use super::failure::{Failure, FailureClass};
 use super::wait;
 use crate::conversation::FailureCode;
 
 /// What of a refused request's reply matters for its class.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Refusal<'a> {
+pub struct RefusedRequest<'a> {
     /// The HTTP status; 200 for an error that came as an answer.
     pub status: u16,
     /// The reply's body.
@@ -109,7 +109,7 @@ impl ErrorBody {
     }
 }
 
-impl Refusal<'_> {
+impl RefusedRequest<'_> {
     /// Decides what a refusal with this error in its body means. A wait that the message names goes after the headers'
     /// own, and before what is known of limits.
     pub fn into_failure(mut self, error: ErrorBody) -> Failure {
@@ -117,30 +117,30 @@ impl Refusal<'_> {
         self.retry_after = named.or(self.limit_reset);
         let (class, code) = self.class_and_code(&error);
         let class = match (self.should_retry, class) {
-            (Some(true), Class::NeverThisQuestion | Class::NeverThisRun) => Class::AgainLater,
-            (Some(false), Class::AgainLater) => Class::NeverThisQuestion,
+            (Some(true), FailureClass::Permanent | FailureClass::Fatal) => FailureClass::Transient,
+            (Some(false), FailureClass::Transient) => FailureClass::Permanent,
             (_, class) => class,
         };
         let message = if error.message.is_empty() { format!("HTTP {}", self.status) } else { error.message };
         Failure { retry_after: self.retry_after, ..Failure::new(class, code, message) }
     }
 
-    fn class_and_code(&self, error: &ErrorBody) -> (Class, FailureCode) {
+    fn class_and_code(&self, error: &ErrorBody) -> (FailureClass, FailureCode) {
         let by_status = FailureCode::Http(self.status);
         match self.status {
-            200..=299 if error.is_context_overflow() => (Class::NeverThisQuestion, FailureCode::Context),
-            200..=299 => (Class::AgainLater, FailureCode::ErrorIn200),
-            429 | 402 | 403 if error.is_out_of_money() => (Class::NeverThisRun, FailureCode::Quota),
-            429 => (Class::RateLimited, FailureCode::RateLimit),
-            503 | 529 if self.retry_after.is_some() => (Class::RateLimited, by_status),
-            408 | 409 | 425 | 499 | 500..=599 => (Class::AgainLater, by_status),
-            400 | 403 | 413 | 422 if error.is_filtered() => (Class::NeverThisQuestion, FailureCode::ContentFilter),
-            400..=499 if error.is_context_overflow() => (Class::NeverThisQuestion, FailureCode::Context),
-            401 => (Class::NeverThisRun, FailureCode::Auth),
-            403 => (Class::NeverThisRun, FailureCode::Forbidden),
-            402 => (Class::NeverThisRun, FailureCode::Quota),
-            300..=399 | 404 | 405 | 407 => (Class::NeverThisRun, by_status),
-            _ => (Class::NeverThisQuestion, by_status),
+            200..=299 if error.is_context_overflow() => (FailureClass::Permanent, FailureCode::Context),
+            200..=299 => (FailureClass::Transient, FailureCode::ErrorIn200),
+            429 | 402 | 403 if error.is_out_of_money() => (FailureClass::Fatal, FailureCode::Quota),
+            429 => (FailureClass::RateLimited, FailureCode::RateLimit),
+            503 | 529 if self.retry_after.is_some() => (FailureClass::RateLimited, by_status),
+            408 | 409 | 425 | 499 | 500..=599 => (FailureClass::Transient, by_status),
+            400 | 403 | 413 | 422 if error.is_filtered() => (FailureClass::Permanent, FailureCode::ContentFilter),
+            400..=499 if error.is_context_overflow() => (FailureClass::Permanent, FailureCode::Context),
+            401 => (FailureClass::Fatal, FailureCode::Auth),
+            403 => (FailureClass::Fatal, FailureCode::Forbidden),
+            402 => (FailureClass::Fatal, FailureCode::Quota),
+            300..=399 | 404 | 405 | 407 => (FailureClass::Fatal, by_status),
+            _ => (FailureClass::Permanent, by_status),
         }
     }
 }
@@ -149,8 +149,9 @@ impl Refusal<'_> {
 mod tests {
     use super::*;
 
-    fn class(status: u16, body: &str) -> (Class, FailureCode) {
-        let failure = Refusal { status, ..Refusal::default() }.into_failure(ErrorBody::parse(body.as_bytes()));
+    fn class(status: u16, body: &str) -> (FailureClass, FailureCode) {
+        let failure =
+            RefusedRequest { status, ..RefusedRequest::default() }.into_failure(ErrorBody::parse(body.as_bytes()));
         (failure.class, failure.code)
     }
 
@@ -172,23 +173,23 @@ mod tests {
 
     #[test]
     fn the_class_follows_the_status_and_the_words() {
-        use Class::{AgainLater, NeverThisQuestion, NeverThisRun, RateLimited};
+        use FailureClass::{Fatal, Permanent, RateLimited, Transient};
         for (status, body, expected) in [
-            (400, "", NeverThisQuestion),
-            (400, r#"{"error":{"code":"context_length_exceeded"}}"#, NeverThisQuestion),
-            (401, "", NeverThisRun),
-            (402, "", NeverThisRun),
-            (403, "", NeverThisRun),
-            (403, "flagged by moderation", NeverThisQuestion),
-            (404, "", NeverThisRun),
-            (408, "", AgainLater),
-            (422, "", NeverThisQuestion),
+            (400, "", Permanent),
+            (400, r#"{"error":{"code":"context_length_exceeded"}}"#, Permanent),
+            (401, "", Fatal),
+            (402, "", Fatal),
+            (403, "", Fatal),
+            (403, "flagged by moderation", Permanent),
+            (404, "", Fatal),
+            (408, "", Transient),
+            (422, "", Permanent),
             (429, "", RateLimited),
-            (429, r#"{"error":{"code":"insufficient_quota"}}"#, NeverThisRun),
-            (429, r#"{"error":{"message":"You exceeded your current quota","code":"429"}}"#, NeverThisRun),
-            (500, "", AgainLater),
-            (503, "The request queue is full.", AgainLater),
-            (529, "", AgainLater),
+            (429, r#"{"error":{"code":"insufficient_quota"}}"#, Fatal),
+            (429, r#"{"error":{"message":"You exceeded your current quota","code":"429"}}"#, Fatal),
+            (500, "", Transient),
+            (503, "The request queue is full.", Transient),
+            (529, "", Transient),
         ] {
             assert_eq!(class(status, body).0, expected, "{status} {body}");
         }
@@ -197,10 +198,10 @@ mod tests {
     #[test]
     fn what_the_server_says_about_trying_again_overrides_the_status() {
         let failure = |status, should_retry| {
-            let refusal = Refusal { status, should_retry: Some(should_retry), ..Refusal::default() };
+            let refusal = RefusedRequest { status, should_retry: Some(should_retry), ..RefusedRequest::default() };
             refusal.into_failure(ErrorBody::default()).class
         };
-        assert_eq!(failure(400, true), Class::AgainLater);
-        assert_eq!(failure(500, false), Class::NeverThisQuestion);
+        assert_eq!(failure(400, true), FailureClass::Transient);
+        assert_eq!(failure(500, false), FailureClass::Permanent);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::failure::{Class, Failure};
+use super::failure::{Failure, FailureClass};
 use crate::conversation::{Dice, Fingerprint};
 
 /// How often a question is sent before its conversation is given up for this run. With the waits below that is
@@ -17,9 +17,9 @@ const WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// What to do about a failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum RetryDecision {
     /// Ask again after this long.
-    Again {
+    Retry {
         /// The wait.
         after: Duration,
         /// False where the failure is not the question's: it does not bring the question nearer to its end.
@@ -55,19 +55,21 @@ impl Tries {
 ///
 /// Waits double from half a second to a minute and are drawn between half and all of that, so that many
 /// questions that failed together do not come back together. What the server asks for is a lower bound.
-pub fn decide(failure: &Failure, tries: Tries, fingerprint: &Fingerprint) -> Verdict {
+pub fn decide(failure: &Failure, tries: Tries, fingerprint: &Fingerprint) -> RetryDecision {
     let (attempt, streak) = (tries.counted + 1, tries.streak + 1);
     let after = backoff(streak, fingerprint).max(failure.retry_after.unwrap_or_default());
     match failure.class {
-        Class::NeverThisRun => Verdict::StopRun,
-        Class::NeverThisQuestion => Verdict::GiveUp,
-        Class::RateLimited | Class::Outage => Verdict::Again { after, counted: false },
-        Class::AgainNow if streak <= IMMEDIATE_ATTEMPTS_MAX => Verdict::Again { after: Duration::ZERO, counted: false },
-        Class::AgainNow | Class::AgainLater if attempt >= ATTEMPTS_MAX => Verdict::GiveUp,
-        Class::AgainLater if failure.is_unusable_reply() && tries.unusable + 1 >= UNUSABLE_REPLIES_MAX => {
-            Verdict::GiveUp
+        FailureClass::Fatal => RetryDecision::StopRun,
+        FailureClass::Permanent => RetryDecision::GiveUp,
+        FailureClass::RateLimited | FailureClass::Outage => RetryDecision::Retry { after, counted: false },
+        FailureClass::RetryNow if streak <= IMMEDIATE_ATTEMPTS_MAX => {
+            RetryDecision::Retry { after: Duration::ZERO, counted: false }
         }
-        Class::AgainNow | Class::AgainLater => Verdict::Again { after, counted: true },
+        FailureClass::RetryNow | FailureClass::Transient if attempt >= ATTEMPTS_MAX => RetryDecision::GiveUp,
+        FailureClass::Transient if failure.is_unusable_reply() && tries.unusable + 1 >= UNUSABLE_REPLIES_MAX => {
+            RetryDecision::GiveUp
+        }
+        FailureClass::RetryNow | FailureClass::Transient => RetryDecision::Retry { after, counted: true },
     }
 }
 
@@ -83,7 +85,7 @@ mod tests {
     use super::*;
     use crate::conversation::FailureCode;
 
-    fn verdict(class: Class, attempt: u32, streak: u32) -> Verdict {
+    fn decision(class: FailureClass, attempt: u32, streak: u32) -> RetryDecision {
         let tries = Tries { counted: attempt - 1, unusable: 0, streak: streak - 1 };
         decide(&Failure::new(class, FailureCode::from("code"), "message"), tries, &Fingerprint([7; 32]))
     }
@@ -99,35 +101,38 @@ mod tests {
 
     #[test]
     fn only_passing_failures_of_the_question_itself_use_up_its_attempts() {
-        assert!(matches!(verdict(Class::AgainLater, 1, 1), Verdict::Again { counted: true, .. }));
-        assert_eq!(verdict(Class::AgainLater, ATTEMPTS_MAX, 1), Verdict::GiveUp);
-        assert!(matches!(verdict(Class::RateLimited, 99, 99), Verdict::Again { counted: false, .. }));
-        assert!(matches!(verdict(Class::Outage, 99, 99), Verdict::Again { counted: false, .. }));
-        assert_eq!(verdict(Class::AgainNow, 1, 1), Verdict::Again { after: Duration::ZERO, counted: false });
-        assert_eq!(verdict(Class::NeverThisQuestion, 1, 1), Verdict::GiveUp);
-        assert_eq!(verdict(Class::NeverThisRun, 1, 1), Verdict::StopRun);
+        assert!(matches!(decision(FailureClass::Transient, 1, 1), RetryDecision::Retry { counted: true, .. }));
+        assert_eq!(decision(FailureClass::Transient, ATTEMPTS_MAX, 1), RetryDecision::GiveUp);
+        assert!(matches!(decision(FailureClass::RateLimited, 99, 99), RetryDecision::Retry { counted: false, .. }));
+        assert!(matches!(decision(FailureClass::Outage, 99, 99), RetryDecision::Retry { counted: false, .. }));
+        assert_eq!(
+            decision(FailureClass::RetryNow, 1, 1),
+            RetryDecision::Retry { after: Duration::ZERO, counted: false }
+        );
+        assert_eq!(decision(FailureClass::Permanent, 1, 1), RetryDecision::GiveUp);
+        assert_eq!(decision(FailureClass::Fatal, 1, 1), RetryDecision::StopRun);
     }
 
     #[test]
     fn whole_replies_without_use_are_bought_a_few_times_only() {
-        let garbage = Failure::new(Class::AgainLater, FailureCode::Garbage, "not JSON");
-        let broken = Failure::new(Class::AgainLater, FailureCode::Http(500), "broke");
+        let garbage = Failure::new(FailureClass::Transient, FailureCode::Garbage, "not JSON");
+        let broken = Failure::new(FailureClass::Transient, FailureCode::Http(500), "broke");
         let mut tries = Tries::default();
         for _ in 0..5 {
             tries.add(&broken, true);
         }
         for bought in 1..=UNUSABLE_REPLIES_MAX {
-            let verdict = decide(&garbage, tries, &Fingerprint([3; 32]));
-            assert_eq!(verdict == Verdict::GiveUp, bought == UNUSABLE_REPLIES_MAX, "reply {bought}");
+            let decision = decide(&garbage, tries, &Fingerprint([3; 32]));
+            assert_eq!(decision == RetryDecision::GiveUp, bought == UNUSABLE_REPLIES_MAX, "reply {bought}");
             tries.add(&garbage, true);
         }
     }
 
     #[test]
     fn a_server_that_names_a_wait_gets_at_least_that() {
-        let mut failure = Failure::new(Class::RateLimited, FailureCode::RateLimit, "slow down");
+        let mut failure = Failure::new(FailureClass::RateLimited, FailureCode::RateLimit, "slow down");
         failure.retry_after = Some(Duration::from_secs(90));
-        let Verdict::Again { after, .. } = decide(&failure, Tries::default(), &Fingerprint([1; 32])) else {
+        let RetryDecision::Retry { after, .. } = decide(&failure, Tries::default(), &Fingerprint([1; 32])) else {
             panic!("not retried")
         };
         assert_eq!(after, Duration::from_secs(90));

@@ -42,7 +42,7 @@ pub enum Fitness {
 pub struct Router {
     routing: Routing,
     loads: Vec<Load>,
-    seats: HashMap<u64, Seat>,
+    placements: HashMap<u64, Placement>,
     /// Where conversations with a beginning have been: a bit for each replica.
     homes: HashMap<u64, u64>,
     turn: usize,
@@ -56,7 +56,7 @@ struct Load {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Seat {
+struct Placement {
     replica: usize,
     tokens: u64,
 }
@@ -67,7 +67,7 @@ impl Router {
         Self {
             routing,
             loads: vec![Load::default(); count.max(1)],
-            seats: HashMap::new(),
+            placements: HashMap::new(),
             homes: HashMap::new(),
             turn: 0,
         }
@@ -87,15 +87,15 @@ impl Router {
         if self.loads.len() == 1 {
             return 0;
         }
-        let seat = self.seats.get(&conversation).copied();
+        let placement = self.placements.get(&conversation).copied();
         let of = |replica: usize| fitness(replica, self.loads[replica].conversations);
         // One who is there already is not one more.
-        let own = seat.map(|seat| (seat.replica, fitness(seat.replica, 0)));
+        let own = placement.map(|placement| (placement.replica, fitness(placement.replica, 0)));
         let best = (0..self.loads.len()).map(of).max().unwrap_or(Fitness::Gone);
         let takes = |replica: usize| of(replica) == best;
         let replica = match (self.routing, own) {
             (Routing::Affine, Some((replica, own))) if own >= best => replica,
-            (Routing::Affine, _) => self.best(prefix, tokens, takes).unwrap_or_default(),
+            (Routing::Affine, _) => self.best_replica(prefix, tokens, takes).unwrap_or_default(),
             (Routing::RoundRobin, _) => {
                 let count = self.loads.len();
                 let next = (1..=count).map(|step| (self.turn + step) % count).find(|replica| takes(*replica));
@@ -103,11 +103,11 @@ impl Router {
                 self.turn
             }
         };
-        if seat.is_none_or(|seat| seat.replica != replica) {
-            self.remember(prefix, replica);
+        if placement.is_none_or(|placement| placement.replica != replica) {
+            self.remember_home(prefix, replica);
         }
         self.leave(conversation);
-        self.seats.insert(conversation, Seat { replica, tokens });
+        self.placements.insert(conversation, Placement { replica, tokens });
         self.loads[replica].tokens += tokens;
         self.loads[replica].conversations += 1;
         replica
@@ -115,32 +115,32 @@ impl Router {
 
     /// Takes note that a conversation is closed.
     pub fn leave(&mut self, conversation: u64) {
-        if let Some(Seat { replica, tokens }) = self.seats.remove(&conversation) {
+        if let Some(Placement { replica, tokens }) = self.placements.remove(&conversation) {
             self.loads[replica].tokens -= tokens;
             self.loads[replica].conversations -= 1;
         }
     }
 
-    fn best(&self, prefix: u64, tokens: u64, takes: impl Fn(usize) -> bool) -> Option<usize> {
+    fn best_replica(&self, prefix: u64, tokens: u64, takes: impl Fn(usize) -> bool) -> Option<usize> {
         let usable: Vec<usize> = (0..self.loads.len()).filter(|replica| takes(*replica)).collect();
         let total: u64 = usable.iter().map(|replica| self.loads[*replica].tokens).sum::<u64>() + tokens;
         let share = (total as f64 / usable.len().max(1) as f64).max(tokens as f64) * (1.0 + SHARE_SLACK);
         let homes = self.homes.get(&prefix).copied().unwrap_or(0);
         let load = |replica: &usize| self.loads[*replica].tokens;
-        let is_home = |replica: &usize| homes & bit(*replica) != 0 && (load(replica) + tokens) as f64 <= share;
+        let is_home = |replica: &usize| homes & replica_bit(*replica) != 0 && (load(replica) + tokens) as f64 <= share;
         let home = usable.iter().copied().filter(is_home).min_by_key(load);
         home.or_else(|| usable.iter().copied().min_by_key(load))
     }
 
-    fn remember(&mut self, prefix: u64, replica: usize) {
+    fn remember_home(&mut self, prefix: u64, replica: usize) {
         if self.homes.len() >= BEGINNINGS_MAX {
             self.homes.clear();
         }
-        *self.homes.entry(prefix).or_insert(0) |= bit(replica);
+        *self.homes.entry(prefix).or_insert(0) |= replica_bit(replica);
     }
 }
 
-fn bit(replica: usize) -> u64 {
+fn replica_bit(replica: usize) -> u64 {
     if replica < HOMES_MAX { 1 << replica } else { 0 }
 }
 
@@ -230,9 +230,9 @@ mod tests {
                     prop_assert!(replica < count);
                 }
                 let mut sums = vec![(0, 0); count];
-                for seat in router.seats.values() {
-                    sums[seat.replica].0 += seat.tokens;
-                    sums[seat.replica].1 += 1;
+                for placement in router.placements.values() {
+                    sums[placement.replica].0 += placement.tokens;
+                    sums[placement.replica].1 += 1;
                 }
                 let loads: Vec<_> = router.loads.iter().map(|load| (load.tokens, load.conversations)).collect();
                 prop_assert!(count == 1 || sums == loads);

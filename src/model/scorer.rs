@@ -1,7 +1,7 @@
 use serde_json::Value;
 
-use super::dialect::{Capabilities, Dialect, Output, Route};
-use super::failure::{Class, Failure};
+use super::dialect::{Capabilities, Dialect, EndpointPath, Output};
+use super::failure::{Failure, FailureClass};
 use super::request::RequestFormat;
 use crate::conversation::{Answer, FailureCode, Finish, Message, Question, Role, Usage};
 
@@ -17,19 +17,19 @@ impl Dialect for Scorer {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { output: Output::Number, route: Route::AsGiven, takes_cache_key: false }
+        Capabilities { output: Output::Number, path: EndpointPath::AsGiven, takes_cache_key: false }
     }
 
     fn body(&self, question: &Question, _: &RequestFormat<'_>) -> Result<Vec<u8>, Failure> {
-        Ok(body(question))
+        Ok(request_body(question))
     }
 
     fn read_whole(&self, body: &[u8], question: &Question, attempt: u32) -> Result<Answer, Failure> {
-        read(body, question, attempt)
+        parse_score(body, question, attempt)
     }
 }
 
-fn body(question: &Question) -> Vec<u8> {
+fn request_body(question: &Question) -> Vec<u8> {
     let model = Value::from(question.target.model());
     let mut body = format!("{{\"model\":{model},\"messages\":[").into_bytes();
     for (index, message) in question.messages.iter().enumerate() {
@@ -44,11 +44,11 @@ fn body(question: &Question) -> Vec<u8> {
 }
 
 /// Reads a reply. The answer's text is the number.
-fn read(body: &[u8], question: &Question, attempt: u32) -> Result<Answer, Failure> {
-    let garbage = |what: String| Failure::new(Class::AgainLater, FailureCode::Garbage, what);
+fn parse_score(body: &[u8], question: &Question, attempt: u32) -> Result<Answer, Failure> {
+    let garbage = |what: String| Failure::new(FailureClass::Transient, FailureCode::Garbage, what);
     let value: Value =
         serde_json::from_slice(body).map_err(|error| garbage(format!("the reply is no JSON: {error}")))?;
-    let number = number(&value).filter(|number| number.is_finite());
+    let number = score_in(&value).filter(|number| number.is_finite());
     let number =
         number.ok_or_else(|| garbage("the reply has no number; it is to be {\"score\": NUMBER}".to_owned()))?;
     Ok(Answer {
@@ -63,12 +63,12 @@ fn read(body: &[u8], question: &Question, attempt: u32) -> Result<Answer, Failur
     })
 }
 
-fn number(value: &Value) -> Option<f64> {
+fn score_in(value: &Value) -> Option<f64> {
     match value {
         Value::Number(number) => number.as_f64(),
-        Value::Array(values) => values.first().and_then(number).filter(|_| values.len() == 1),
+        Value::Array(values) => values.first().and_then(score_in).filter(|_| values.len() == 1),
         Value::Object(fields) => {
-            ["score", "reward", "value"].iter().find_map(|name| fields.get(*name)).and_then(number)
+            ["score", "reward", "value"].iter().find_map(|name| fields.get(*name)).and_then(score_in)
         }
         _ => None,
     }
@@ -84,13 +84,17 @@ mod tests {
         let messages = vec![Message::new(Role::User, "a \"b\""), Message::new(Role::Assistant, "c")];
         let target = Target::new("rm", Scorer.name(), Sampling::default());
         let question = Question { slot: Slot::main(0), target, sample: 0, messages };
-        let body: Value = serde_json::from_slice(&body(&question)).unwrap();
+        let body: Value = serde_json::from_slice(&request_body(&question)).unwrap();
         assert_eq!(body["messages"][0]["content"], "a \"b\"");
         for reply in ["0.5", "[0.5]", r#"{"score": 0.5}"#, r#"{"reward": [0.5]}"#] {
-            assert_eq!(read(reply.as_bytes(), &question, 1).unwrap().text(), "0.5", "{reply}");
+            assert_eq!(parse_score(reply.as_bytes(), &question, 1).unwrap().text(), "0.5", "{reply}");
         }
         for reply in ["[]", "[1, 2]", r#"{"score": "0.5"}"#, "null", "no", r#"{"loss": 1}"#] {
-            assert_eq!(read(reply.as_bytes(), &question, 1).unwrap_err().class, Class::AgainLater, "{reply}");
+            assert_eq!(
+                parse_score(reply.as_bytes(), &question, 1).unwrap_err().class,
+                FailureClass::Transient,
+                "{reply}"
+            );
         }
     }
 }

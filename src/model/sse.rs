@@ -73,10 +73,10 @@ fn read_line<E>(
     take: &mut impl FnMut(StreamEvent<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
     let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
-    if let Some(data) = field(line, b"data:") {
+    if let Some(data) = field_value(line, b"data:") {
         return take(StreamEvent { name, data });
     }
-    let said = field(line, b"event:");
+    let said = field_value(line, b"event:");
     if line.is_empty() || said.is_some() {
         name.clear();
         name.push_str(said.and_then(|said| std::str::from_utf8(said).ok()).unwrap_or_default());
@@ -84,7 +84,7 @@ fn read_line<E>(
     Ok(())
 }
 
-fn field<'a>(line: &'a [u8], field: &[u8]) -> Option<&'a [u8]> {
+fn field_value<'a>(line: &'a [u8], field: &[u8]) -> Option<&'a [u8]> {
     let value = line.strip_prefix(field)?;
     Some(value.strip_prefix(b" ").unwrap_or(value))
 }

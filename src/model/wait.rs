@@ -8,7 +8,9 @@ pub const WAIT_MAX: Duration = Duration::from_secs(3600);
 /// Returns the wait that the headers name. `header` gives a header's value by its lower-case name.
 pub fn from_headers<'a>(header: impl Fn(&str) -> Option<&'a str>, now: SystemTime) -> Option<Duration> {
     let millis = header("retry-after-ms").and_then(|value| value.trim().parse::<f64>().ok()).map(|ms| ms / 1000.0);
-    millis.and_then(duration).or_else(|| header("retry-after").and_then(|value| from_value(value.trim(), now)))
+    millis
+        .and_then(clamped_wait)
+        .or_else(|| header("retry-after").and_then(|value| retry_after_value(value.trim(), now)))
 }
 
 /// The limits that servers count down in headers: name of what is left, name of when it is filled up again.
@@ -41,7 +43,7 @@ fn from_go_duration(text: &str) -> Option<Duration> {
         "ms" => Some(1e-3),
         _ => None,
     });
-    seconds.and_then(duration)
+    seconds.and_then(clamped_wait)
 }
 
 /// Adds up numbers with units behind them, in seconds. `unit_seconds` says what a unit is worth; `None` where one is
@@ -76,23 +78,23 @@ pub fn from_message(message: &str) -> Option<Duration> {
     let number = number.trim_end_matches('.').parse::<f64>().ok()?;
     let unit = unit.trim_start();
     if unit.starts_with("ms") || unit.starts_with("milli") {
-        duration(number / 1000.0)
+        clamped_wait(number / 1000.0)
     } else if unit.starts_with("min") || (unit.starts_with('m') && !unit.starts_with("ms")) {
-        duration(number * 60.0)
+        clamped_wait(number * 60.0)
     } else {
-        duration(number)
+        clamped_wait(number)
     }
 }
 
-fn from_value(value: &str, now: SystemTime) -> Option<Duration> {
+fn retry_after_value(value: &str, now: SystemTime) -> Option<Duration> {
     if let Ok(seconds) = value.parse::<f64>() {
-        return duration(seconds);
+        return clamped_wait(seconds);
     }
     let date = httpdate::parse_http_date(value).ok()?;
     Some(date.duration_since(now).unwrap_or_default().min(WAIT_MAX))
 }
 
-fn duration(seconds: f64) -> Option<Duration> {
+fn clamped_wait(seconds: f64) -> Option<Duration> {
     (seconds >= 0.0).then(|| Duration::try_from_secs_f64(seconds).unwrap_or(WAIT_MAX).min(WAIT_MAX))
 }
 

@@ -7,9 +7,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::entry::{Entry, Run, Spending, State, Stored};
+use super::entry::{ConversationState, Entry, Run, Spending, Stored};
 use super::error::StoreError;
-use super::index::{Group, INDEX_BATCH_ENTRIES, Index};
+use super::index::{CommitGroup, INDEX_BATCH_ENTRIES, StoreIndex};
 use super::journal::{Journal, SEGMENT_BYTES};
 use super::lock::Lock;
 use super::medium::{Disk, Medium};
@@ -34,20 +34,20 @@ const INDEX_BATCH_WAIT: Duration = Duration::from_secs(1);
 /// A commit is acknowledged when the journal has it. One thread folds the same entries into sled a moment
 /// later; until then `recent` knows where they stand.
 pub struct DiskStore {
-    shared: Arc<Shared>,
-    indexing: Option<(SyncSender<Job>, JoinHandle<()>)>,
+    shared: Arc<DiskCore>,
+    indexing: Option<(SyncSender<IndexJob>, JoinHandle<()>)>,
     directory: PathBuf,
     _lock: Lock,
 }
 
 /// What the index thread is given.
-enum Job {
-    Fold(Group),
+enum IndexJob {
+    Fold(CommitGroup),
     /// Answered when everything before it is folded in.
     Settle(SyncSender<()>),
 }
 
-struct Shared {
+struct DiskCore {
     journal: Journal,
     index: SledIndex,
     recent: Mutex<HashMap<Fingerprint, Place>>,
@@ -78,7 +78,7 @@ impl DiskStore {
         let (journal, cut) = Journal::open(&directory.join("journal"), segment_bytes, medium)?;
         let mut opened = Opened { cut, ..Opened::default() };
         let index = open_index(directory, &journal, &mut opened, progress)?;
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(DiskCore {
             journal,
             index,
             recent: Mutex::default(),
@@ -89,7 +89,7 @@ impl DiskStore {
         let (sender, receiver) = sync_channel(INDEX_QUEUE_GROUPS);
         let thread = std::thread::Builder::new().name("index".to_owned()).spawn({
             let shared = Arc::clone(&shared);
-            move || shared.index_what_comes(&receiver)
+            move || shared.run_index_thread(&receiver)
         });
         let thread = thread.map_err(StoreError::io("start a thread for", directory))?;
         let store = Self { shared, indexing: Some((sender, thread)), directory: directory.to_owned(), _lock: lock };
@@ -101,7 +101,7 @@ impl DiskStore {
         let (sender, settled) = sync_channel(1);
         if let Some((jobs, _)) = &self.indexing {
             // An error on either side means that the thread has gone, and with it the index.
-            if jobs.send(Job::Settle(sender)).is_err() || settled.recv().is_err() {
+            if jobs.send(IndexJob::Settle(sender)).is_err() || settled.recv().is_err() {
                 self.shared.index_failed.store(true, Ordering::Release);
             }
         }
@@ -139,7 +139,7 @@ impl Drop for DiskStore {
 impl Store for DiskStore {
     fn commit(&self, entries: Vec<Entry>) -> Result<(), StoreError> {
         let places = self.shared.journal.append(&entries)?;
-        let group: Group = places.into_iter().zip(entries).collect();
+        let group: CommitGroup = places.into_iter().zip(entries).collect();
         let mut recent = self.shared.recent();
         for (place, entry) in &group {
             if let Entry::Answered { fingerprint, .. } = entry {
@@ -147,9 +147,9 @@ impl Store for DiskStore {
             }
         }
         drop(recent);
-        self.shared.wait_for_room(bytes_of(&group));
+        self.shared.reserve_backlog(bytes_of(&group));
         if let Some((jobs, _)) = &self.indexing
-            && jobs.send(Job::Fold(group)).is_err()
+            && jobs.send(IndexJob::Fold(group)).is_err()
         {
             self.shared.index_failed.store(true, Ordering::Release);
         }
@@ -180,11 +180,11 @@ impl Reader for DiskStore {
         }
     }
 
-    fn state(&self, key: &ConversationKey) -> Result<Option<State>, StoreError> {
+    fn state(&self, key: &ConversationKey) -> Result<Option<ConversationState>, StoreError> {
         self.shared.index.state(key)
     }
 
-    fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, State)) -> Result<(), StoreError> {
+    fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, ConversationState)) -> Result<(), StoreError> {
         self.shared.index.for_each_state(visit)
     }
 
@@ -197,30 +197,30 @@ impl Reader for DiskStore {
     }
 }
 
-impl Shared {
+impl DiskCore {
     fn recent(&self) -> MutexGuard<'_, HashMap<Fingerprint, Place>> {
-        lock(&self.recent)
+        lock_mutex(&self.recent)
     }
 
     /// Books `bytes` for the index, as soon as it is not too far behind.
-    fn wait_for_room(&self, bytes: u64) {
-        let backlog = lock(&self.backlog);
+    fn reserve_backlog(&self, bytes: u64) {
+        let backlog = lock_mutex(&self.backlog);
         let room = self.caught_up.wait_while(backlog, |backlog| *backlog > INDEX_BACKLOG_BYTES);
         *room.unwrap_or_else(PoisonError::into_inner) += bytes;
     }
 
-    fn index_what_comes(&self, jobs: &Receiver<Job>) {
+    fn run_index_thread(&self, jobs: &Receiver<IndexJob>) {
         while let Ok(job) = jobs.recv() {
             let until = Instant::now() + INDEX_BATCH_WAIT;
-            let (mut batch, mut bytes, mut settled) = (Group::new(), 0, None);
+            let (mut batch, mut bytes, mut settled) = (CommitGroup::new(), 0, None);
             let mut next = Ok(job);
             while let Ok(job) = next {
                 match job {
-                    Job::Fold(group) => {
+                    IndexJob::Fold(group) => {
                         bytes += bytes_of(&group);
                         batch.extend(group);
                     }
-                    Job::Settle(sender) => settled = Some(sender),
+                    IndexJob::Settle(sender) => settled = Some(sender),
                 }
                 let is_full = batch.len() >= INDEX_BATCH_ENTRIES || bytes >= INDEX_BATCH_BYTES;
                 next = if is_full || settled.is_some() {
@@ -230,14 +230,14 @@ impl Shared {
                 };
             }
             self.index_batch(&batch);
-            *lock(&self.backlog) -= bytes;
+            *lock_mutex(&self.backlog) -= bytes;
             self.caught_up.notify_all();
             // Whoever waited may have given up.
             let _ = settled.map(|settled| settled.send(()));
         }
     }
 
-    fn index_batch(&self, batch: &Group) {
+    fn index_batch(&self, batch: &CommitGroup) {
         if self.index_failed.load(Ordering::Acquire) {
             return;
         }
@@ -256,10 +256,10 @@ impl Shared {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+fn lock_mutex<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn bytes_of(group: &Group) -> u64 {
+fn bytes_of(group: &CommitGroup) -> u64 {
     group.iter().map(|(place, _)| u64::from(place.length)).sum()
 }

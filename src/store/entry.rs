@@ -76,7 +76,7 @@ pub struct Stored {
 
 /// A conversation's history and next-turn cursor: a fold over the journal's entries about it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct State {
+pub struct ConversationState {
     /// The committed questions in slot order.
     pub history: Vec<(Slot, Fingerprint)>,
     /// The turn that comes next in the main lane, from 0.

@@ -8,37 +8,41 @@
 //! | closed | the conversation's status |
 //! | unknown | spending, as requests of unknown outcome |
 
-use super::entry::{Entry, Run, Spending, State, Status};
+use super::entry::{ConversationState, Entry, Run, Spending, Status};
 use super::place::Place;
 use crate::conversation::{ConversationKey, Fingerprint, Lane, Slot};
 
 /// What the fold reads and writes.
-pub trait View {
-    type Error;
+pub trait IndexView {
+    type WriteError;
     /// Puts the place unless there is one.
-    fn put_place(&mut self, fingerprint: Fingerprint, place: Place) -> Result<(), Self::Error>;
+    fn put_place(&mut self, fingerprint: Fingerprint, place: Place) -> Result<(), Self::WriteError>;
     /// Changes a conversation's state.
-    fn update_state(&mut self, key: ConversationKey, change: impl FnOnce(&mut State)) -> Result<(), Self::Error>;
+    fn update_state(
+        &mut self,
+        key: ConversationKey,
+        change: impl FnOnce(&mut ConversationState),
+    ) -> Result<(), Self::WriteError>;
     /// Adds a run.
-    fn put_run(&mut self, run: &Run) -> Result<(), Self::Error>;
+    fn put_run(&mut self, run: &Run) -> Result<(), Self::WriteError>;
     /// Counts an answer for a run, if that run is known.
-    fn count_answer(&mut self, run: u32) -> Result<(), Self::Error>;
+    fn count_answer(&mut self, run: u32) -> Result<(), Self::WriteError>;
     /// Returns what is spent so far, to be added to.
     fn spending(&mut self) -> &mut Spending;
 }
 
 /// Folds one entry into `view`.
-pub fn fold<V: View>(view: &mut V, place: Place, entry: &Entry) -> Result<(), V::Error> {
+pub fn fold<V: IndexView>(view: &mut V, place: Place, entry: &Entry) -> Result<(), V::WriteError> {
     match entry {
         Entry::Run(run) => view.put_run(run),
         Entry::Answered { run, conversation, slot, fingerprint, model, answer } => {
             view.put_place(*fingerprint, place)?;
             view.count_answer(*run)?;
             view.spending().entry(model.clone()).or_default().add(&answer.usage);
-            view.update_state(*conversation, |state| state.take(*slot, *fingerprint))
+            view.update_state(*conversation, |state| state.record_answer(*slot, *fingerprint))
         }
         Entry::Linked { conversation, slot, fingerprint } => {
-            view.update_state(*conversation, |state| state.take(*slot, *fingerprint))
+            view.update_state(*conversation, |state| state.record_answer(*slot, *fingerprint))
         }
         Entry::Unknown { model, calls, prompt_tokens, completion_tokens } => {
             let spent = view.spending().entry(model.clone()).or_default();
@@ -53,9 +57,9 @@ pub fn fold<V: View>(view: &mut V, place: Place, entry: &Entry) -> Result<(), V:
     }
 }
 
-impl State {
+impl ConversationState {
     /// Puts an answered question into the history.
-    pub(super) fn take(&mut self, slot: Slot, fingerprint: Fingerprint) {
+    pub(super) fn record_answer(&mut self, slot: Slot, fingerprint: Fingerprint) {
         match self.history.binary_search_by_key(&slot, |(slot, _)| *slot) {
             Ok(at) if self.history[at].1 == fingerprint => return,
             Ok(at) => {
@@ -69,7 +73,7 @@ impl State {
     }
 
     /// True where the cursor stands behind the last turn of the history.
-    pub(super) fn cursor_is_right(&self) -> bool {
+    pub(super) fn is_cursor_consistent(&self) -> bool {
         self.cursor == self.next_turn()
     }
 

@@ -2,32 +2,32 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::entry::{Entry, Run, Spending, State};
+use super::entry::{ConversationState, Entry, Run, Spending};
 use super::error::StoreError;
-use super::fold::{View, fold};
+use super::fold::{IndexView, fold};
 use super::place::Place;
 use crate::conversation::{ConversationKey, Fingerprint};
 
 /// Entries that were committed together, and where they stand.
-pub type Group = Vec<(Place, Entry)>;
+pub type CommitGroup = Vec<(Place, Entry)>;
 
 /// Entries that the index takes in one batch.
 pub const INDEX_BATCH_ENTRIES: usize = 4_096;
 
 /// Derived state: everything here can be computed again from the journal.
-pub trait Index: Send + Sync {
+pub trait StoreIndex: Send + Sync {
     /// Folds entries in, in journal order. The last one's place becomes the checkpoint.
     fn apply(&self, entries: &[(Place, Entry)]) -> Result<(), StoreError>;
     /// Returns the checkpoint: the last entry of the journal that is folded in.
-    fn covered(&self) -> Result<Option<Place>, StoreError>;
+    fn checkpoint(&self) -> Result<Option<Place>, StoreError>;
     /// Returns where the answer stands.
     fn place(&self, fingerprint: &Fingerprint) -> Result<Option<Place>, StoreError>;
     /// Drops a place that turned out to be damaged, unless another has taken its place.
     fn forget(&self, fingerprint: &Fingerprint, place: Place) -> Result<(), StoreError>;
     /// Returns a conversation's state.
-    fn state(&self, key: &ConversationKey) -> Result<Option<State>, StoreError>;
+    fn state(&self, key: &ConversationKey) -> Result<Option<ConversationState>, StoreError>;
     /// Visits every conversation's state.
-    fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, State)) -> Result<(), StoreError>;
+    fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, ConversationState)) -> Result<(), StoreError>;
     /// Returns the runs, oldest first.
     fn runs(&self) -> Result<Vec<Run>, StoreError>;
     /// Returns what is spent.
@@ -38,7 +38,7 @@ pub trait Index: Send + Sync {
 #[derive(Clone, Default)]
 pub struct MemoryIndex {
     pub places: HashMap<Fingerprint, Place>,
-    pub states: HashMap<ConversationKey, State>,
+    pub states: HashMap<ConversationKey, ConversationState>,
     pub runs: BTreeMap<u32, Run>,
     pub spending: Spending,
 }
@@ -53,25 +53,29 @@ impl MemoryIndex {
     }
 }
 
-impl View for MemoryIndex {
-    type Error = std::convert::Infallible;
+impl IndexView for MemoryIndex {
+    type WriteError = std::convert::Infallible;
 
-    fn put_place(&mut self, fingerprint: Fingerprint, place: Place) -> Result<(), Self::Error> {
+    fn put_place(&mut self, fingerprint: Fingerprint, place: Place) -> Result<(), Self::WriteError> {
         self.places.entry(fingerprint).or_insert(place);
         Ok(())
     }
 
-    fn update_state(&mut self, key: ConversationKey, change: impl FnOnce(&mut State)) -> Result<(), Self::Error> {
+    fn update_state(
+        &mut self,
+        key: ConversationKey,
+        change: impl FnOnce(&mut ConversationState),
+    ) -> Result<(), Self::WriteError> {
         change(self.states.entry(key).or_default());
         Ok(())
     }
 
-    fn put_run(&mut self, run: &Run) -> Result<(), Self::Error> {
+    fn put_run(&mut self, run: &Run) -> Result<(), Self::WriteError> {
         self.runs.insert(run.number, run.clone());
         Ok(())
     }
 
-    fn count_answer(&mut self, run: u32) -> Result<(), Self::Error> {
+    fn count_answer(&mut self, run: u32) -> Result<(), Self::WriteError> {
         self.runs.entry(run).and_modify(|run| run.answers += 1);
         Ok(())
     }

@@ -12,7 +12,7 @@ use super::frame::{self, FrameWriter, HEADER_BYTES, Parsed};
 use super::medium::{Appendable, Disk, Medium};
 use super::place::{Damage, Place, Position, SEGMENT_HEADER, damaged_name};
 use super::record::{self, Unreadable};
-use super::scan::{Found, Scan};
+use super::scan::{Scan, ScanItem};
 
 const FRAME_BYTES_MAX: usize = HEADER_BYTES + super::codec::RECORD_BYTES_MAX;
 /// A segment that has reached this size is followed by a new one.
@@ -23,12 +23,12 @@ pub struct Journal {
     directory: PathBuf,
     segment_bytes: u64,
     medium: Arc<dyn Medium>,
-    writer: Mutex<Writer>,
+    writer: Mutex<JournalWriter>,
     /// Read handles by segment number; 0 is unused.
     segments: RwLock<Vec<Option<Arc<File>>>>,
 }
 
-struct Writer {
+struct JournalWriter {
     frames: FrameWriter,
     record: Vec<u8>,
     buffer: Vec<u8>,
@@ -54,7 +54,7 @@ impl Journal {
         for ancestor in directory.ancestors().take(3).filter(|ancestor| ancestor.is_dir()) {
             medium.sync_directory(ancestor).map_err(StoreError::io("sync", ancestor))?;
         }
-        let mut writer = Writer::new();
+        let mut writer = JournalWriter::new();
         let mut cut = None;
         if let Some(&last) = segment_numbers(directory)?.last() {
             let path = segment_path(directory, last);
@@ -70,7 +70,7 @@ impl Journal {
                 segment.file.cut(whole).map_err(StoreError::io("cut the torn end of", &segment.path))?;
             }
             if whole < SEGMENT_HEADER.len() as u64 {
-                segment.begin()?;
+                segment.write_header()?;
             }
             segment.file.sync().map_err(StoreError::io("sync", &segment.path))?;
             writer.open = Some(segment);
@@ -83,7 +83,7 @@ impl Journal {
 
     /// Opens the journal for reading only: nothing is cut, nothing can be appended.
     pub fn open_read_only(directory: &Path) -> Self {
-        let mut writer = Writer::new();
+        let mut writer = JournalWriter::new();
         writer.poisoned = true;
         Self {
             directory: directory.to_owned(),
@@ -102,8 +102,8 @@ impl Journal {
         if writer.poisoned {
             return Err(StoreError::Poisoned);
         }
-        let frames = writer.encode(entries)?;
-        writer.write(self, &frames)
+        let frames = writer.encode_frames(entries)?;
+        writer.write_frames(self, &frames)
     }
 
     /// Returns the entry at `place`; `None` where the bytes there are not what was written.
@@ -143,12 +143,12 @@ impl Journal {
             let mut scan = Scan::open(&path, segment, offset)?;
             while let Some(found) = scan.next()? {
                 match found {
-                    Found::Record { place, record } => match read_record(&record, &path)? {
+                    ScanItem::Record { place, record } => match read_record(&record, &path)? {
                         Some(entry) => visit(place, entry)?,
                         None => damages.push(Damage { path: path.clone(), bytes: place.offset..place.end().offset }),
                     },
-                    Found::Tail { .. } if Some(&segment) == numbers.last() => {}
-                    Found::Damage { bytes } | Found::Tail { bytes } => {
+                    ScanItem::Tail { .. } if Some(&segment) == numbers.last() => {}
+                    ScanItem::Damage { bytes } | ScanItem::Tail { bytes } => {
                         damages.push(Damage { path: path.clone(), bytes });
                     }
                 }
@@ -167,15 +167,15 @@ impl Journal {
             let mut scan = Scan::open(&path, segment, 0)?;
             while let Some(found) = scan.next()? {
                 match found {
-                    Found::Record { place, record } => match read_record(&record, &path)? {
+                    ScanItem::Record { place, record } => match read_record(&record, &path)? {
                         Some(_) => whole.push(bytes_of(place)),
                         None => bad.push(bytes_of(place)),
                     },
-                    Found::Damage { bytes } | Found::Tail { bytes } => bad.push(bytes),
+                    ScanItem::Damage { bytes } | ScanItem::Tail { bytes } => bad.push(bytes),
                 }
             }
             if !bad.is_empty() {
-                rewrite(&path, &whole)?;
+                rewrite_segment(&path, &whole)?;
                 damages.extend(bad.into_iter().map(|bytes| Damage { path: path.clone(), bytes }));
             }
         }
@@ -212,7 +212,7 @@ impl Journal {
     }
 }
 
-impl Writer {
+impl JournalWriter {
     fn new() -> Self {
         Self {
             frames: FrameWriter::new(),
@@ -225,7 +225,7 @@ impl Writer {
     }
 
     /// Fills the buffer with one frame for each entry and returns their lengths and checksums. Nothing is written yet.
-    fn encode(&mut self, entries: &[Entry]) -> Result<Vec<(u32, u32)>, StoreError> {
+    fn encode_frames(&mut self, entries: &[Entry]) -> Result<Vec<(u32, u32)>, StoreError> {
         self.buffer.clear();
         entries
             .iter()
@@ -242,7 +242,7 @@ impl Writer {
             .collect()
     }
 
-    fn write(&mut self, journal: &Journal, frames: &[(u32, u32)]) -> Result<Vec<Place>, StoreError> {
+    fn write_frames(&mut self, journal: &Journal, frames: &[(u32, u32)]) -> Result<Vec<Place>, StoreError> {
         // Until the sync has succeeded, the state of the file is unknown; see `Journal::append`.
         self.poisoned = true;
         if self.open.as_ref().is_none_or(|segment| segment.length >= journal.segment_bytes) {
@@ -270,14 +270,14 @@ impl Segment {
         let path = segment_path(&journal.directory, number);
         let file = journal.medium.create(&path).map_err(StoreError::io("create", &path))?;
         let mut segment = Self { file, path, length: 0 };
-        segment.begin()?;
+        segment.write_header()?;
         let synced = journal.medium.sync_directory(&journal.directory);
         synced.map_err(StoreError::io("sync", &journal.directory))?;
         Ok(segment)
     }
 
     /// Writes the header into an empty file.
-    fn begin(&mut self) -> Result<(), StoreError> {
+    fn write_header(&mut self) -> Result<(), StoreError> {
         self.file.cut(0).map_err(StoreError::io("write", &self.path))?;
         self.length = 0;
         self.append(&SEGMENT_HEADER)
@@ -301,7 +301,7 @@ fn whole_length(path: &Path, segment: u32) -> Result<u64, StoreError> {
     }
     let mut scan = Scan::open(path, segment, 0)?;
     while let Some(found) = scan.next()? {
-        if let Found::Tail { bytes } = found {
+        if let ScanItem::Tail { bytes } = found {
             return Ok(bytes.start);
         }
     }
@@ -309,7 +309,7 @@ fn whole_length(path: &Path, segment: u32) -> Result<u64, StoreError> {
 }
 
 /// Replaces a segment by one that holds these parts of it.
-fn rewrite(path: &Path, parts: &[Range<u64>]) -> Result<(), StoreError> {
+fn rewrite_segment(path: &Path, parts: &[Range<u64>]) -> Result<(), StoreError> {
     let partial = path.with_extension("journal.partial");
     let old = File::open(path).map_err(StoreError::io("open", path))?;
     let written = File::create(&partial).and_then(|mut new| {

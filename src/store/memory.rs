@@ -1,6 +1,6 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::entry::{Entry, Run, Spending, State, Stored};
+use super::entry::{ConversationState, Entry, Run, Spending, Stored};
 use super::error::StoreError;
 use super::index::MemoryIndex;
 use super::place::Place;
@@ -54,11 +54,11 @@ impl Reader for MemoryStore {
         Ok(place.and_then(|place| inner.entries.get(place.offset as usize)).and_then(Stored::from_entry))
     }
 
-    fn state(&self, key: &ConversationKey) -> Result<Option<State>, StoreError> {
+    fn state(&self, key: &ConversationKey) -> Result<Option<ConversationState>, StoreError> {
         Ok(self.lock().index.states.get(key).cloned())
     }
 
-    fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, State)) -> Result<(), StoreError> {
+    fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, ConversationState)) -> Result<(), StoreError> {
         self.lock().index.states.iter().for_each(|(key, state)| visit(*key, state.clone()));
         Ok(())
     }

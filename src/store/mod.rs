@@ -13,7 +13,7 @@
 //! ```
 //!
 //! Everything that happens is an [`Entry`]. The journal keeps entries; the index is a fold over them
-//! (`fold.rs`): fingerprint → place in the journal, conversation → [`State`], runs, spending.
+//! (`fold.rs`): fingerprint → place in the journal, conversation → [`ConversationState`], runs, spending.
 //! [`DiskStore`] joins the two, [`MemoryStore`] does the same without a disk and is the oracle in tests.
 //!
 //! An entry is durable when [`Store::commit`] returns: written to the journal and synced with `fdatasync`.
@@ -41,7 +41,7 @@ mod snapshot;
 mod verify;
 
 pub use disk::DiskStore;
-pub use entry::{Entry, Run, Spending, Spent, State, Status, Stored};
+pub use entry::{ConversationState, Entry, Run, Spending, Spent, Status, Stored};
 pub use error::StoreError;
 pub use ledger::{Ledger, Unsettled};
 pub use medium::{Appendable, Disk, Medium};
@@ -65,10 +65,10 @@ pub trait Reader: Send + Sync {
     fn answer(&self, fingerprint: &Fingerprint) -> Result<Option<Stored>, StoreError>;
 
     /// Returns a conversation's state; may lag a moment behind what was just committed.
-    fn state(&self, key: &ConversationKey) -> Result<Option<State>, StoreError>;
+    fn state(&self, key: &ConversationKey) -> Result<Option<ConversationState>, StoreError>;
 
     /// Calls `visit` with every conversation's state, in no particular order.
-    fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, State)) -> Result<(), StoreError>;
+    fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, ConversationState)) -> Result<(), StoreError>;
 
     /// Returns the runs so far, oldest first.
     fn runs(&self) -> Result<Vec<Run>, StoreError>;

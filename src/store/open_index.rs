@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::entry::Entry;
 use super::error::StoreError;
-use super::index::{Group, INDEX_BATCH_ENTRIES, Index};
+use super::index::{CommitGroup, INDEX_BATCH_ENTRIES, StoreIndex};
 use super::journal::Journal;
 use super::place::{Damage, Position};
 use super::sled_index::{SledIndex, seal};
@@ -30,7 +30,7 @@ pub(super) fn open_index(
 ) -> Result<SledIndex, StoreError> {
     let path = directory.join("index");
     let fresh = !path.exists() && journal.bytes_from(Position::default())? == 0;
-    let distrusted = if fresh { None } else { distrust(directory, &path) };
+    let distrusted = if fresh { None } else { distrust_reason(directory, &path) };
     if distrusted.is_none() {
         mark_open(directory, &path)?;
         match open_and_catch_up(&path, journal, opened, progress) {
@@ -41,7 +41,7 @@ pub(super) fn open_index(
         opened.rebuilt = distrusted;
     }
     // In this order: what is not trusted is out of the way before anything says that the index is at work.
-    set_aside(directory, &path)?;
+    move_aside(directory, &path)?;
     mark_open(directory, &path)?;
     open_and_catch_up(&path, journal, opened, progress)
 }
@@ -49,7 +49,7 @@ pub(super) fn open_index(
 /// Writes down that the index is at work, and in which boot.
 fn mark_open(directory: &Path, index: &Path) -> Result<(), StoreError> {
     fs::create_dir_all(index).map_err(StoreError::io("create", index))?;
-    write_index_state(directory, &open_now(index))
+    write_index_state(directory, &open_marker(index))
 }
 
 fn open_and_catch_up(
@@ -58,8 +58,8 @@ fn open_and_catch_up(
     opened: &mut Opened,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<SledIndex, StoreError> {
-    let index = silently(|| SledIndex::open(path))?;
-    let covered = match index.covered()? {
+    let index = without_panic_output(|| SledIndex::open(path))?;
+    let covered = match index.checkpoint()? {
         None => Position::default(),
         Some(last) if journal.read(last)?.is_some() => last.end(),
         Some(_) => {
@@ -70,7 +70,7 @@ fn open_and_catch_up(
     let bytes_total = journal.bytes_from(covered)?;
     let mut bytes_done = 0;
     let mut batch = Vec::new();
-    let flush = |batch: &mut Group| index.apply(batch).inspect(|()| batch.clear());
+    let flush = |batch: &mut CommitGroup| index.apply(batch).inspect(|()| batch.clear());
     opened.damages = journal.for_each(covered, |place, entry| {
         // An index from before a damaged answer was replaced still names the damaged one.
         if let Entry::Answered { fingerprint, .. } = &entry
@@ -93,7 +93,7 @@ fn open_and_catch_up(
 
 /// Writes down that the index was closed in order, and what it looked like then.
 pub(super) fn mark_closed(directory: &Path, seal: u32) -> Result<(), StoreError> {
-    write_index_state(directory, &closed_with(seal))
+    write_index_state(directory, &closed_marker(seal))
 }
 
 /// True where the index was closed in order.
@@ -102,32 +102,32 @@ pub(super) fn is_closed(directory: &Path) -> bool {
 }
 
 /// What stands in `index.state` after a close in order.
-fn closed_with(seal: u32) -> String {
+fn closed_marker(seal: u32) -> String {
     format!("closed {seal:08x}")
 }
 
 /// Returns why the index cannot be trusted. After a close in order it can, if it is as it was then; after a crash
 /// only within the same boot, because then everything that sled wrote is still in the page cache.
-pub(super) fn distrust(directory: &Path, index: &Path) -> Option<String> {
+pub(super) fn distrust_reason(directory: &Path, index: &Path) -> Option<String> {
     if !index.is_dir() {
         return Some("it is missing".to_owned());
     }
     let state = fs::read_to_string(index_state_path(directory)).unwrap_or_default();
     let state = state.trim();
-    if state == open_now(index) {
+    if state == open_marker(index) {
         return None;
     }
     if !state.starts_with("closed ") {
         return Some("it was not closed before the machine went down".to_owned());
     }
     match seal(index) {
-        Ok(seal) if closed_with(seal) == state => None,
+        Ok(seal) if closed_marker(seal) == state => None,
         Ok(_) => Some("its files have changed since it was closed".to_owned()),
         Err(error) => Some(error.to_string()),
     }
 }
 
-fn set_aside(directory: &Path, index: &Path) -> Result<(), StoreError> {
+fn move_aside(directory: &Path, index: &Path) -> Result<(), StoreError> {
     if !index.exists() {
         return Ok(());
     }
@@ -150,7 +150,7 @@ fn write_index_state(directory: &Path, state: &str) -> Result<(), StoreError> {
 
 /// What stands in `index.state` while the index is open: the boot, and which directory it is, so that a copy of a
 /// store that is at work is not taken for the store.
-fn open_now(index: &Path) -> String {
+fn open_marker(index: &Path) -> String {
     use std::os::unix::fs::MetadataExt;
     let inode = fs::metadata(index).map_or(0, |metadata| metadata.ino());
     format!("open {} {inode}", boot_id())
@@ -163,7 +163,7 @@ fn boot_id() -> String {
 }
 
 /// Runs `action` without the panic messages that sled prints about damaged files.
-fn silently<T>(action: impl FnOnce() -> T) -> T {
+fn without_panic_output<T>(action: impl FnOnce() -> T) -> T {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let value = action();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::codec;
-use super::entry::{Entry, Run, Spending, Spent, State, Status};
+use super::entry::{ConversationState, Entry, Run, Spending, Spent, Status};
 use crate::conversation::{
     Answer, ConversationKey, FailureReason, Fingerprint, Finish, Lane, Message, Role, SYSTEMS_MAX, Settings, Slot,
     Usage,
@@ -38,14 +38,14 @@ pub fn decode_entry(bytes: &[u8]) -> Result<Entry, Unreadable> {
 }
 
 /// Returns a conversation state's record.
-pub fn encode_state(state: &State) -> Vec<u8> {
+pub fn encode_state(state: &ConversationState) -> Vec<u8> {
     let mut out = Vec::with_capacity(16 + state.history.len() * 36);
     codec::encode(VERSION, &StateV1::from(state), &mut out);
     out
 }
 
 /// Reads a conversation state's record.
-pub fn decode_state(bytes: &[u8]) -> Result<State, Unreadable> {
+pub fn decode_state(bytes: &[u8]) -> Result<ConversationState, Unreadable> {
     decode_versioned::<StateV1>(bytes)?.into_state().ok_or(Unreadable::Malformed)
 }
 
@@ -341,17 +341,21 @@ impl StatusV1 {
     }
 }
 
-impl From<&State> for StateV1 {
-    fn from(state: &State) -> Self {
+impl From<&ConversationState> for StateV1 {
+    fn from(state: &ConversationState) -> Self {
         let history = state.history.iter().map(|(slot, fingerprint)| ((*slot).into(), fingerprint.0)).collect();
         Self { history, cursor: state.cursor, status: (&state.status).into() }
     }
 }
 
 impl StateV1 {
-    fn into_state(self) -> Option<State> {
+    fn into_state(self) -> Option<ConversationState> {
         let history = self.history.into_iter().map(|(slot, hash)| Some((slot.into_slot()?, Fingerprint(hash))));
-        Some(State { history: history.collect::<Option<_>>()?, cursor: self.cursor, status: self.status.into_status() })
+        Some(ConversationState {
+            history: history.collect::<Option<_>>()?,
+            cursor: self.cursor,
+            status: self.status.into_status(),
+        })
     }
 }
 

@@ -13,7 +13,7 @@ const READ_BYTES: usize = 1 << 20;
 
 /// What a scan meets.
 #[derive(Debug)]
-pub enum Found {
+pub enum ScanItem {
     /// A whole frame.
     Record { place: Place, record: Vec<u8> },
     /// Bytes that are no frame, with a whole frame after them.
@@ -46,22 +46,22 @@ impl Scan {
     }
 
     /// Returns the next finding, `None` at the end.
-    pub fn next(&mut self) -> Result<Option<Found>, StoreError> {
+    pub fn next(&mut self) -> Result<Option<ScanItem>, StoreError> {
         let begin = self.offset;
         loop {
             match frame::parse(&self.buffer[self.start..]) {
                 Parsed::Frame { .. } if begin < self.offset => {
-                    return Ok(Some(Found::Damage { bytes: begin..self.offset }));
+                    return Ok(Some(ScanItem::Damage { bytes: begin..self.offset }));
                 }
                 Parsed::Frame { length, checksum, record } => {
                     let place = Place { segment: self.segment, offset: self.offset, length: length as u32, checksum };
                     self.skip(length);
-                    return Ok(Some(Found::Record { place, record }));
+                    return Ok(Some(ScanItem::Record { place, record }));
                 }
                 Parsed::Short { needed } if !self.ended => self.fill(needed)?,
                 // A damaged length may ask for more than there is: look for a frame inside it.
                 Parsed::Short { .. } | Parsed::Damaged if self.start < self.buffer.len() => self.skip_to_magic(),
-                _ if begin < self.offset => return Ok(Some(Found::Tail { bytes: begin..self.offset })),
+                _ if begin < self.offset => return Ok(Some(ScanItem::Tail { bytes: begin..self.offset })),
                 _ => return Ok(None),
             }
         }

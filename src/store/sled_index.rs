@@ -10,10 +10,10 @@ use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use super::entry::{Entry, Run, Spending, State};
+use super::entry::{ConversationState, Entry, Run, Spending};
 use super::error::StoreError;
-use super::fold::{View, fold};
-use super::index::Index;
+use super::fold::{IndexView, fold};
+use super::index::StoreIndex;
 use super::place::Place;
 use super::record;
 use crate::conversation::{ConversationKey, Fingerprint};
@@ -53,13 +53,13 @@ impl SledIndex {
             drop(database);
             Ok(())
         })?;
-        for file in files(&path)? {
+        for file in index_files(&path)? {
             File::open(&file).and_then(|file| file.sync_all()).map_err(StoreError::io("sync", &file))?;
         }
         seal(&path)
     }
 
-    fn get(&self, key: &[u8]) -> Result<Option<sled::IVec>, StoreError> {
+    fn value_of(&self, key: &[u8]) -> Result<Option<sled::IVec>, StoreError> {
         guarded(&self.path, || self.database.get(key))
     }
 
@@ -68,7 +68,7 @@ impl SledIndex {
     }
 }
 
-impl Index for SledIndex {
+impl StoreIndex for SledIndex {
     fn apply(&self, entries: &[(Place, Entry)]) -> Result<(), StoreError> {
         let Some((last, _)) = entries.last() else { return Ok(()) };
         let mut batch = Batch {
@@ -83,41 +83,41 @@ impl Index for SledIndex {
         }
         let mut writes = sled::Batch::default();
         for (fingerprint, place) in &batch.places {
-            writes.insert(key(b'a', &fingerprint.0), &place_bytes(*place));
+            writes.insert(tagged_key(b'a', &fingerprint.0), &place_bytes(*place));
         }
         for (conversation, state) in &batch.states {
-            writes.insert(key(b'c', &conversation.0), record::encode_state(state));
+            writes.insert(tagged_key(b'c', &conversation.0), record::encode_state(state));
         }
         for run in batch.runs.values() {
-            writes.insert(key(b'r', &run.number.to_be_bytes()), record::encode_run(run));
+            writes.insert(tagged_key(b'r', &run.number.to_be_bytes()), record::encode_run(run));
         }
         writes.insert(SPENDING, record::encode_spending(&batch.spending));
         writes.insert(COVERED, &place_bytes(*last));
         guarded(&self.path, || self.database.apply_batch(writes))
     }
 
-    fn covered(&self) -> Result<Option<Place>, StoreError> {
-        let bytes = self.get(COVERED)?;
+    fn checkpoint(&self) -> Result<Option<Place>, StoreError> {
+        let bytes = self.value_of(COVERED)?;
         bytes.map(|bytes| read_place(&bytes).ok_or_else(|| self.unreadable("the checkpoint"))).transpose()
     }
 
     fn place(&self, fingerprint: &Fingerprint) -> Result<Option<Place>, StoreError> {
-        let bytes = self.get(&key(b'a', &fingerprint.0))?;
+        let bytes = self.value_of(&tagged_key(b'a', &fingerprint.0))?;
         bytes.map(|bytes| read_place(&bytes).ok_or_else(|| self.unreadable("a place"))).transpose()
     }
 
     fn forget(&self, fingerprint: &Fingerprint, place: Place) -> Result<(), StoreError> {
-        let (key, old) = (key(b'a', &fingerprint.0), place_bytes(place));
+        let (key, old) = (tagged_key(b'a', &fingerprint.0), place_bytes(place));
         // Where the swap fails, somebody has put another place: that one stays.
         guarded(&self.path, || self.database.compare_and_swap(key, Some(&old[..]), None::<&[u8]>)).map(drop)
     }
 
-    fn state(&self, conversation: &ConversationKey) -> Result<Option<State>, StoreError> {
-        let bytes = self.get(&key(b'c', &conversation.0))?;
+    fn state(&self, conversation: &ConversationKey) -> Result<Option<ConversationState>, StoreError> {
+        let bytes = self.value_of(&tagged_key(b'c', &conversation.0))?;
         bytes.map(|bytes| record::decode_state(&bytes).map_err(|_| self.unreadable("a state"))).transpose()
     }
 
-    fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, State)) -> Result<(), StoreError> {
+    fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, ConversationState)) -> Result<(), StoreError> {
         for item in self.database.scan_prefix(b"c") {
             let (name, bytes) = guarded(&self.path, || item)?;
             let hash = name.get(1..).and_then(|hash| hash.try_into().ok());
@@ -137,7 +137,7 @@ impl Index for SledIndex {
     }
 
     fn spending(&self) -> Result<Spending, StoreError> {
-        match self.get(SPENDING)? {
+        match self.value_of(SPENDING)? {
             None => Ok(Spending::default()),
             Some(bytes) => record::decode_spending(&bytes).map_err(|_| self.unreadable("the spending")),
         }
@@ -148,13 +148,13 @@ impl Index for SledIndex {
 struct Batch<'a> {
     index: &'a SledIndex,
     places: HashMap<Fingerprint, Place>,
-    states: HashMap<ConversationKey, State>,
+    states: HashMap<ConversationKey, ConversationState>,
     runs: BTreeMap<u32, Run>,
     spending: Spending,
 }
 
-impl View for Batch<'_> {
-    type Error = StoreError;
+impl IndexView for Batch<'_> {
+    type WriteError = StoreError;
 
     fn put_place(&mut self, fingerprint: Fingerprint, place: Place) -> Result<(), StoreError> {
         if self.index.place(&fingerprint)?.is_none() {
@@ -163,7 +163,11 @@ impl View for Batch<'_> {
         Ok(())
     }
 
-    fn update_state(&mut self, key: ConversationKey, change: impl FnOnce(&mut State)) -> Result<(), StoreError> {
+    fn update_state(
+        &mut self,
+        key: ConversationKey,
+        change: impl FnOnce(&mut ConversationState),
+    ) -> Result<(), StoreError> {
         let state = match self.states.entry(key) {
             std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
             std::collections::hash_map::Entry::Vacant(unknown) => {
@@ -181,7 +185,7 @@ impl View for Batch<'_> {
 
     fn count_answer(&mut self, number: u32) -> Result<(), StoreError> {
         if !self.runs.contains_key(&number)
-            && let Some(bytes) = self.index.get(&key(b'r', &number.to_be_bytes()))?
+            && let Some(bytes) = self.index.value_of(&tagged_key(b'r', &number.to_be_bytes()))?
         {
             let run = record::decode_run(&bytes).map_err(|_| self.index.unreadable("a run"))?;
             self.runs.insert(number, run);
@@ -213,7 +217,7 @@ fn guarded<T>(path: &Path, action: impl FnOnce() -> sled::Result<T>) -> Result<T
 pub fn seal(path: &Path) -> Result<u32, StoreError> {
     let mut hasher = crc32fast::Hasher::new();
     let mut buffer = vec![0; SEAL_READ_BYTES];
-    for file in files(path)? {
+    for file in index_files(path)? {
         hasher.update(file.file_name().unwrap_or_default().as_encoded_bytes());
         let mut reader = File::open(&file).map_err(StoreError::io("open", &file))?;
         loop {
@@ -228,14 +232,14 @@ pub fn seal(path: &Path) -> Result<u32, StoreError> {
 }
 
 /// Returns sled's files in a fixed order.
-fn files(path: &Path) -> Result<Vec<PathBuf>, StoreError> {
+fn index_files(path: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let entries = fs::read_dir(path).map_err(StoreError::io("read", path))?;
     let mut files: Vec<_> = entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file()).collect();
     files.sort();
     Ok(files)
 }
 
-fn key(tag: u8, hash: &[u8]) -> Vec<u8> {
+fn tagged_key(tag: u8, hash: &[u8]) -> Vec<u8> {
     let mut key = Vec::with_capacity(1 + hash.len());
     key.push(tag);
     key.extend_from_slice(hash);

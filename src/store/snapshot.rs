@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Reader;
-use super::entry::{Run, Spending, State, Stored};
+use super::entry::{ConversationState, Run, Spending, Stored};
 use super::error::StoreError;
 use super::index::MemoryIndex;
 use super::journal::Journal;
@@ -38,11 +38,11 @@ impl Reader for Snapshot {
         Ok(self.journal.read(*place)?.as_ref().and_then(Stored::from_entry))
     }
 
-    fn state(&self, key: &ConversationKey) -> Result<Option<State>, StoreError> {
+    fn state(&self, key: &ConversationKey) -> Result<Option<ConversationState>, StoreError> {
         Ok(self.index.states.get(key).cloned())
     }
 
-    fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, State)) -> Result<(), StoreError> {
+    fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, ConversationState)) -> Result<(), StoreError> {
         self.index.states.iter().for_each(|(key, state)| visit(*key, state.clone()));
         Ok(())
     }

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use super::error::StoreError;
-use super::index::{Index, MemoryIndex};
+use super::index::{MemoryIndex, StoreIndex};
 use super::journal::Journal;
 use super::lock::Lock;
-use super::open_index::{distrust, is_closed, mark_closed};
+use super::open_index::{distrust_reason, is_closed, mark_closed};
 use super::place::{Damage, Position};
 use super::sled_index::SledIndex;
 
@@ -43,12 +43,12 @@ pub fn verify(directory: &Path) -> Result<Verification, StoreError> {
     let journal = Journal::open_read_only(&journal_directory);
     let mut found = Verification::default();
     let index_path = directory.join("index");
-    found.distrusted = distrust(directory, &index_path);
+    found.distrusted = distrust_reason(directory, &index_path);
     let sled = match found.distrusted {
         None => Some(SledIndex::open(&index_path)?),
         Some(_) => None,
     };
-    let covered = sled.as_ref().map(Index::covered).transpose()?.flatten();
+    let covered = sled.as_ref().map(StoreIndex::checkpoint).transpose()?.flatten();
     let end = covered.map(|place| place.end());
     let mut memory = MemoryIndex::default();
     let mut as_covered = None;
@@ -66,7 +66,7 @@ pub fn verify(directory: &Path) -> Result<Verification, StoreError> {
     found.missing = histories.filter(|(_, fingerprint)| !memory.places.contains_key(fingerprint)).count() as u64;
     if let Some(sled) = sled {
         match as_covered {
-            Some(expected) => compare(&sled, &expected, &mut found.disagreements)?,
+            Some(expected) => compare_index(&sled, &expected, &mut found.disagreements)?,
             None if covered.is_none() => {}
             None => found.disagreements.push("the index covers an entry that the journal does not have".to_owned()),
         }
@@ -81,7 +81,7 @@ pub fn verify(directory: &Path) -> Result<Verification, StoreError> {
 }
 
 /// Holds everything that the index says against what the journal comes to.
-fn compare(sled: &SledIndex, expected: &MemoryIndex, disagreements: &mut Vec<String>) -> Result<(), StoreError> {
+fn compare_index(sled: &SledIndex, expected: &MemoryIndex, disagreements: &mut Vec<String>) -> Result<(), StoreError> {
     for (fingerprint, place) in &expected.places {
         if sled.place(fingerprint)?.as_ref() != Some(place) {
             disagreements.push(format!("the index does not know where the answer {fingerprint} stands"));
@@ -93,7 +93,7 @@ fn compare(sled: &SledIndex, expected: &MemoryIndex, disagreements: &mut Vec<Str
     let mut state_count = 0;
     sled.for_each_state(&mut |key, state| {
         state_count += 1;
-        let is_as_expected = expected.states.get(&key) == Some(&state) && state.cursor_is_right();
+        let is_as_expected = expected.states.get(&key) == Some(&state) && state.is_cursor_consistent();
         if !is_as_expected && disagreements.len() < DISAGREEMENTS_MAX {
             disagreements.push(format!("the state of the conversation {key} is not what the journal comes to"));
         }

@@ -11,7 +11,7 @@ const GROUP_ENTRIES_MAX: usize = 4_096;
 
 /// Who commits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Committing {
+pub enum CommitMode {
     /// A thread of its own, with group commit.
     #[default]
     Thread,
@@ -24,11 +24,11 @@ pub enum Committing {
 /// Its queue holds no more than the calls in flight and the open sessions produce: each of them waits for its
 /// acknowledgement before it goes on.
 pub struct Committer<Token> {
-    route: Route<Token>,
+    sink: CommitSink<Token>,
     thread: Option<JoinHandle<()>>,
 }
 
-enum Route<Token> {
+enum CommitSink<Token> {
     Queue(Sender<(Vec<Entry>, Token)>),
     Inline(Box<dyn Fn(Vec<Entry>, Token) + Send>),
     Closed,
@@ -38,16 +38,16 @@ impl<Token: Send + 'static> Committer<Token> {
     /// Starts the thread. `acknowledge` gets the tokens of each group, or the error after which nothing more is
     /// committed; both arrive as messages made by `message`.
     pub fn start<Message: Send + 'static>(
-        committing: Committing,
+        commit_mode: CommitMode,
         store: Arc<dyn Store>,
         acknowledge: UnboundedSender<Message>,
         message: impl Fn(Result<Vec<Token>, StoreError>) -> Message + Send + 'static,
     ) -> std::io::Result<Self> {
-        if committing == Committing::Inline {
+        if commit_mode == CommitMode::Inline {
             let commit = move |entries, token| {
                 let _ = acknowledge.send(message(store.commit(entries).map(|()| vec![token])));
             };
-            return Ok(Self { route: Route::Inline(Box::new(commit)), thread: None });
+            return Ok(Self { sink: CommitSink::Inline(Box::new(commit)), thread: None });
         }
         let (queue, arrivals) = channel();
         let thread = std::thread::Builder::new().name("committer".to_owned()).spawn(move || {
@@ -61,15 +61,15 @@ impl<Token: Send + 'static> Committer<Token> {
                 }
             }
         })?;
-        Ok(Self { route: Route::Queue(queue), thread: Some(thread) })
+        Ok(Self { sink: CommitSink::Queue(queue), thread: Some(thread) })
     }
 
     /// Hands in entries. After a failure they go nowhere; the error has been reported once.
     pub fn commit(&self, entries: Vec<Entry>, token: Token) {
-        match &self.route {
-            Route::Queue(queue) => drop(queue.send((entries, token))),
-            Route::Inline(commit) => commit(entries, token),
-            Route::Closed => {}
+        match &self.sink {
+            CommitSink::Queue(queue) => drop(queue.send((entries, token))),
+            CommitSink::Inline(commit) => commit(entries, token),
+            CommitSink::Closed => {}
         }
     }
 }
@@ -77,7 +77,7 @@ impl<Token: Send + 'static> Committer<Token> {
 impl<Token> Drop for Committer<Token> {
     /// Waits until everything handed in is committed.
     fn drop(&mut self) {
-        self.route = Route::Closed;
+        self.sink = CommitSink::Closed;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }

@@ -11,14 +11,14 @@ use super::budget::{Budget, Grant};
 use super::committer::Committer;
 use super::event::{Event, Observer};
 use super::flights::{Flight, Flights, Waiter};
-use super::line::{CallEnd, Gate, Line, Purpose, Replica};
+use super::model_queue::{CallEnd, CallPurpose, ModelQueue, Replica, SendGate};
 use super::occupancy::Occupancy;
-use super::session::{self, ConversationEnd, Reply, ReplySender, Request, SessionContext};
-use super::stop::{DRAIN_MAX, Stage, StopReason};
+use super::session::{self, ConversationEnd, ReplySender, SessionContext, SessionReply, SessionRequest};
+use super::stop::{DRAIN_MAX, RunStop, StopStage};
 use super::{Admit, Ended, RowOrder, Work, WorkerError};
 use crate::conversation::{ConversationKey, FailureCode, Fingerprint, Question};
 use crate::model::retry::Tries;
-use crate::model::{Call, Class, Failure};
+use crate::model::{Call, Failure, FailureClass};
 use crate::store::{Ledger, Store, Unsettled};
 
 /// How long a probe may take; a server that loads its model refuses, or answers late once.
@@ -31,17 +31,17 @@ const BYTES_PER_TOKEN: u64 = 3;
 /// One loop owns all state; calls, sessions and the committer are tasks that send it messages.
 pub async fn run(
     work: Work,
-    mut stop: watch::Receiver<Stage>,
+    mut stop: watch::Receiver<StopStage>,
     observer: &mut dyn Observer,
 ) -> Result<Ended, WorkerError> {
-    let (to_me, mut from_sessions) = unbounded_channel();
+    let (to_dispatcher, mut from_sessions) = unbounded_channel();
     let (acknowledge, mut acknowledged) = unbounded_channel();
-    let committer = Committer::start(work.committing, Arc::clone(&work.store), acknowledge, |result| result)
+    let committer = Committer::start(work.commit_mode, Arc::clone(&work.store), acknowledge, |result| result)
         .map_err(|error| WorkerError::Died(error.to_string()))?;
     let mut sessions: JoinSet<SessionEnd> = JoinSet::new();
-    let mut dispatcher = Dispatcher::new(work, to_me, committer, observer)?;
+    let mut dispatcher = Dispatcher::new(work, to_dispatcher, committer, observer)?;
     loop {
-        dispatcher.keep_time()?;
+        dispatcher.run_timers()?;
         dispatcher.admit(&mut sessions)?;
         dispatcher.send_calls();
         if sessions.is_empty() && dispatcher.is_done() {
@@ -67,7 +67,7 @@ pub async fn run(
             Some(ended) = sessions.join_next(), if !sessions.is_empty() => dispatcher.on_session_end(ended)?,
             () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
         }
-        if dispatcher.leave_now {
+        if dispatcher.stop_now {
             break;
         }
     }
@@ -80,7 +80,7 @@ pub async fn run(
 type SessionEnd = (u64, Result<ConversationEnd, WorkerError>);
 
 /// Who is told about a commit.
-pub(super) enum Token {
+pub(super) enum CommitToken {
     Answer { fingerprint: Fingerprint, slot: Option<u64> },
     Note(ReplySender),
 }
@@ -90,8 +90,8 @@ pub(super) struct Dispatcher<'a> {
     pub(super) store: Arc<dyn Store>,
     rows: Option<RowOrder>,
     /// There are more rows to be looked at.
-    is_looking: bool,
-    pub(super) lines: BTreeMap<String, Line>,
+    admission_pending: bool,
+    pub(super) queues: BTreeMap<String, ModelQueue>,
     pub(super) flights: Flights,
     pub(super) occupancy: Occupancy,
     /// The latencies that each open session has behind it.
@@ -99,8 +99,8 @@ pub(super) struct Dispatcher<'a> {
     pub(super) budget: Budget,
     pub(super) ledger: Option<Ledger>,
     pub(super) calls: JoinSet<CallEnd>,
-    pub(super) committer: Committer<Token>,
-    to_me: UnboundedSender<(u64, Request)>,
+    pub(super) committer: Committer<CommitToken>,
+    to_dispatcher: UnboundedSender<(u64, SessionRequest)>,
     pub(super) observer: &'a mut dyn Observer,
     next_session: u64,
     pub(super) commits_pending: usize,
@@ -115,16 +115,16 @@ pub(super) struct Dispatcher<'a> {
     deadline: Option<(Instant, String)>,
     /// The earliest time at which something that may not be sent now may be.
     gate_opens: Option<Instant>,
-    pub(super) stopping: Option<StopReason>,
+    pub(super) stopping: Option<RunStop>,
     drain_until: Option<Instant>,
-    leave_now: bool,
+    stop_now: bool,
 }
 
 impl<'a> Dispatcher<'a> {
     fn new(
         work: Work,
-        to_me: UnboundedSender<(u64, Request)>,
-        committer: Committer<Token>,
+        to_dispatcher: UnboundedSender<(u64, SessionRequest)>,
+        committer: Committer<CommitToken>,
         observer: &'a mut dyn Observer,
     ) -> Result<Self, WorkerError> {
         let context = SessionContext {
@@ -135,21 +135,21 @@ impl<'a> Dispatcher<'a> {
             retry_failed: work.retry_failed,
         };
         let now = Instant::now();
-        let line = |served| Line::new(served, work.pace, now);
+        let queue = |served| ModelQueue::new(served, work.pace, now);
         Ok(Self {
             context: Arc::new(context),
             budget: Budget::new(work.budget, &work.store.spending()?),
             store: work.store,
             rows: Some(work.rows),
-            is_looking: false,
-            lines: work.models.into_iter().map(|(name, served)| (name, line(served))).collect(),
+            admission_pending: false,
+            queues: work.models.into_iter().map(|(name, served)| (name, queue(served))).collect(),
             flights: Flights::default(),
             occupancy: Occupancy::new(now),
             chains: HashMap::new(),
             ledger: work.ledger,
             calls: JoinSet::new(),
             committer,
-            to_me,
+            to_dispatcher,
             observer,
             next_session: 0,
             commits_pending: 0,
@@ -162,22 +162,22 @@ impl<'a> Dispatcher<'a> {
             gate_opens: None,
             stopping: None,
             drain_until: None,
-            leave_now: false,
+            stop_now: false,
         })
     }
 
     /// As many conversations are open as calls may be in flight, and a few more, so that a slot never waits for
     /// a commit, a parse or a replay.
     fn admit(&mut self, sessions: &mut JoinSet<SessionEnd>) -> Result<(), WorkerError> {
-        let slots: usize = self.lines.values().map(Line::limit).sum();
+        let slots: usize = self.queues.values().map(ModelQueue::limit).sum();
         self.occupancy.on_limit(slots, Instant::now());
         self.window = slots + (slots / 4).max(4);
-        self.is_looking = false;
+        self.admission_pending = false;
         while self.chains.len() < self.window && self.stopping.is_none() {
             let row = match self.rows.as_mut().and_then(Iterator::next).transpose().map_err(WorkerError::Order)? {
                 Some(Admit::Row(row)) => row,
                 Some(Admit::Later) => {
-                    self.is_looking = true;
+                    self.admission_pending = true;
                     break;
                 }
                 None => {
@@ -189,8 +189,8 @@ impl<'a> Dispatcher<'a> {
             self.next_session += 1;
             self.chains.insert(number, Duration::ZERO);
             self.observer.on_event(&Event::Opened);
-            let lead = session::lead(Arc::clone(&self.context), row, number, self.to_me.clone());
-            sessions.spawn(async move { (number, lead.await) });
+            let conversation = session::run_session(Arc::clone(&self.context), row, number, self.to_dispatcher.clone());
+            sessions.spawn(async move { (number, conversation.await) });
         }
         Ok(())
     }
@@ -217,64 +217,66 @@ impl<'a> Dispatcher<'a> {
                 let model = Unsettled::tag(question.target.model());
                 ledger.begin(&Unsettled { fingerprint, prompt_tokens, completion_tokens, model })
             });
-            self.call(replica, Purpose::Question(fingerprint), question, Some(conversation), attempt, slot);
+            self.spawn_call(replica, CallPurpose::Question(fingerprint), question, Some(conversation), attempt, slot);
         }
     }
 
     /// Takes the most urgent question that may be sent now out of its queue, its worst case set aside, and returns
     /// it with the replica that gets it.
     fn next_to_send(&mut self, now: Instant) -> Option<(Fingerprint, usize)> {
-        let mut first: Option<(u64, Fingerprint, &mut Line, usize)> = None;
-        for line in self.lines.values_mut() {
+        let mut first: Option<(u64, Fingerprint, &mut ModelQueue, usize)> = None;
+        for queue in self.queues.values_mut() {
             let mut best: Option<(u64, Fingerprint, usize)> = None;
-            for replica in 0..line.replicas.len() {
-                let Some(&(session, fingerprint)) = line.replicas[replica].ready.first() else { continue };
+            for replica in 0..queue.replicas.len() {
+                let Some(&(session, fingerprint)) = queue.replicas[replica].ready.first() else { continue };
                 let tokens = self.flights.get(&fingerprint).map_or(0, |flight| flight.tokens);
-                match line.gate(replica, tokens, now) {
-                    Gate::Open if best.is_none_or(|(other, ..)| session < other) => {
+                match queue.gate(replica, tokens, now) {
+                    SendGate::Open if best.is_none_or(|(other, ..)| session < other) => {
                         best = Some((session, fingerprint, replica));
                     }
-                    Gate::Open | Gate::Shut => {}
-                    Gate::Until(at) => self.gate_opens = Some(self.gate_opens.map_or(at, |earlier| earlier.min(at))),
+                    SendGate::Open | SendGate::Shut => {}
+                    SendGate::Until(at) => {
+                        self.gate_opens = Some(self.gate_opens.map_or(at, |earlier| earlier.min(at)))
+                    }
                 }
             }
             if let Some((session, fingerprint, replica)) = best
                 && first.as_ref().is_none_or(|(other, ..)| session < *other)
             {
-                first = Some((session, fingerprint, line, replica));
+                first = Some((session, fingerprint, queue, replica));
             }
         }
-        let (session, fingerprint, line, replica) = first?;
+        let (session, fingerprint, queue, replica) = first?;
         let flight = self.flights.get(&fingerprint)?;
         match self.budget.reserve(&flight.worst) {
             Grant::Granted => {
-                line.replicas[replica].ready.remove(&(session, fingerprint));
-                line.on_sent(replica, &flight.question, flight.tokens, now);
+                queue.replicas[replica].ready.remove(&(session, fingerprint));
+                queue.on_sent(replica, &flight.question, flight.tokens, now);
                 Some((fingerprint, replica))
             }
             Grant::Wait => None,
             Grant::Exhausted(name) => {
-                self.stop(StopReason::Budget(format!("{name} is reached")));
+                self.stop(RunStop::Budget(format!("{name} is reached")));
                 None
             }
         }
     }
 
     /// Puts a question into the queue of a replica of its model.
-    pub(super) fn make_ready(&mut self, fingerprint: Fingerprint) -> Result<(), WorkerError> {
+    pub(super) fn enqueue_question(&mut self, fingerprint: Fingerprint) -> Result<(), WorkerError> {
         let Some(flight) = self.flights.get(&fingerprint) else { return Ok(()) };
         let name = flight.question.target.model();
-        let line = self.lines.get_mut(name).ok_or_else(|| WorkerError::UnknownModel(name.to_owned()))?;
-        line.enqueue(flight.session, fingerprint, &flight.question, flight.tokens, flight.avoid, Instant::now());
+        let queue = self.queues.get_mut(name).ok_or_else(|| WorkerError::UnknownModel(name.to_owned()))?;
+        queue.enqueue(flight.session, fingerprint, &flight.question, flight.tokens, flight.avoid, Instant::now());
         Ok(())
     }
 
     /// Looks whether a server that is gone is back.
     fn send_probes(&mut self, now: Instant) {
         let mut probes = Vec::new();
-        for line in self.lines.values_mut() {
-            let probe = line.probe();
-            for (index, replica) in line.replicas.iter_mut().enumerate() {
+        for queue in self.queues.values_mut() {
+            let probe = queue.probe();
+            for (index, replica) in queue.replicas.iter_mut().enumerate() {
                 if replica.probe_due().is_some_and(|at| at <= now)
                     && let Some(question) = &probe
                 {
@@ -284,32 +286,32 @@ impl<'a> Dispatcher<'a> {
             }
         }
         for (replica, question) in probes {
-            self.call(replica, Purpose::Probe, Arc::new(question), None, 1, None);
+            self.spawn_call(replica, CallPurpose::Probe, Arc::new(question), None, 1, None);
         }
     }
 
-    fn call(
+    fn spawn_call(
         &mut self,
         replica: usize,
-        purpose: Purpose,
+        purpose: CallPurpose,
         question: Arc<Question>,
         conversation: Option<ConversationKey>,
         attempt: u32,
         slot: Option<u64>,
     ) {
-        let Some(line) = self.lines.get(question.target.model()) else { return };
-        let model = Arc::clone(&line.replicas[replica].model);
-        if matches!(purpose, Purpose::Question(_)) {
+        let Some(queue) = self.queues.get(question.target.model()) else { return };
+        let model = Arc::clone(&queue.replicas[replica].model);
+        if matches!(purpose, CallPurpose::Question(_)) {
             self.observer.on_event(&Event::Sent);
         }
         self.calls.spawn(async move {
             let sent_at = Instant::now();
             let asked = model.ask(Call { question: &question, attempt, conversation });
             let reply = match purpose {
-                Purpose::Question(_) => asked.await,
+                CallPurpose::Question(_) => asked.await,
                 // A server that takes a probe and says nothing is not back.
-                Purpose::Probe => timeout(PROBE_MAX, asked).await.unwrap_or_else(|_| {
-                    Err(Failure::new(Class::Outage, FailureCode::Probe, "the probe was not answered")).into()
+                CallPurpose::Probe => timeout(PROBE_MAX, asked).await.unwrap_or_else(|_| {
+                    Err(Failure::new(FailureClass::Outage, FailureCode::Probe, "the probe was not answered")).into()
                 }),
             };
             let latency = sent_at.elapsed();
@@ -318,7 +320,7 @@ impl<'a> Dispatcher<'a> {
     }
 
     fn replicas(&self) -> impl Iterator<Item = &Replica> {
-        self.lines.values().flat_map(|line| &line.replicas)
+        self.queues.values().flat_map(|queue| &queue.replicas)
     }
 
     fn is_done(&self) -> bool {
@@ -329,41 +331,41 @@ impl<'a> Dispatcher<'a> {
 
     fn next_wake(&self) -> Option<Instant> {
         let probes = self.replicas().filter_map(Replica::probe_due).min();
-        let outages = self.lines.values().filter_map(Line::gone_since);
+        let outages = self.queues.values().filter_map(ModelQueue::gone_since);
         let give_up = self.give_up_after.and_then(|limit| outages.map(|since| since + limit).min());
         let deadline = self.deadline.as_ref().map(|(at, _)| *at);
-        let look = self.is_looking.then(Instant::now);
+        let look = self.admission_pending.then(Instant::now);
         let timers = [self.flights.next_wake(), self.gate_opens, probes, give_up, deadline, look];
         let timers = if self.stopping.is_some() { [None; 6] } else { timers };
         timers.into_iter().chain([self.drain_until]).flatten().min()
     }
 
     /// Does what is due.
-    fn keep_time(&mut self) -> Result<(), WorkerError> {
+    fn run_timers(&mut self) -> Result<(), WorkerError> {
         let now = Instant::now();
-        while let Some(fingerprint) = self.flights.wake(now) {
-            self.make_ready(fingerprint)?;
+        while let Some(fingerprint) = self.flights.pop_due(now) {
+            self.enqueue_question(fingerprint)?;
         }
         if self.drain_until.is_some_and(|until| until <= now) {
-            self.leave_now = true;
+            self.stop_now = true;
         }
         if self.stopping.is_some() {
             return Ok(());
         }
         if let Some((_, name)) = self.deadline.as_ref().filter(|(at, _)| *at <= now) {
-            let reason = StopReason::Budget(format!("{name} is reached"));
+            let reason = RunStop::Budget(format!("{name} is reached"));
             self.stop(reason);
         }
-        let gone = self.lines.values().filter_map(Line::gone_since).min();
+        let gone = self.queues.values().filter_map(ModelQueue::gone_since).min();
         if let Some((limit, since)) = self.give_up_after.zip(gone)
             && since + limit <= now
         {
-            self.stop(StopReason::GaveUp(now - since));
+            self.stop(RunStop::GaveUp(now - since));
         }
         Ok(())
     }
 
-    fn drain_requests(&mut self, requests: &mut UnboundedReceiver<(u64, Request)>) -> Result<(), WorkerError> {
+    fn drain_requests(&mut self, requests: &mut UnboundedReceiver<(u64, SessionRequest)>) -> Result<(), WorkerError> {
         const AT_ONCE_MAX: usize = 256;
         for _ in 0..AT_ONCE_MAX {
             let Ok((number, request)) = requests.try_recv() else { break };
@@ -372,17 +374,17 @@ impl<'a> Dispatcher<'a> {
         Ok(())
     }
 
-    fn on_request(&mut self, number: u64, request: Request) -> Result<(), WorkerError> {
+    fn on_request(&mut self, number: u64, request: SessionRequest) -> Result<(), WorkerError> {
         match request {
-            Request::TookStored { by_this_run } => {
+            SessionRequest::TookStored { by_this_run } => {
                 self.is_proven = true;
                 self.observer.on_event(if by_this_run { &Event::Shared } else { &Event::Reused });
             }
-            Request::Note { entries, reply_to } => {
+            SessionRequest::Note { entries, reply_to } => {
                 self.commits_pending += 1;
-                self.committer.commit(entries, Token::Note(reply_to));
+                self.committer.commit(entries, CommitToken::Note(reply_to));
             }
-            Request::Ask { fingerprint, question, conversation, reply_to } => {
+            SessionRequest::Ask { fingerprint, question, conversation, reply_to } => {
                 let slot = question.slot;
                 let chain = self.chains.get(&number).copied().unwrap_or_default();
                 let waiter = Waiter { session: number, slot, reply_to, chain };
@@ -393,12 +395,12 @@ impl<'a> Dispatcher<'a> {
                 // Between the session's look and this message the answer may have been committed for another.
                 if let Some(stored) = self.store.answer(&fingerprint)? {
                     self.observer.on_event(&Event::Shared);
-                    let answered = Reply::Answered { slot, fingerprint, answer: stored.answer, own: false };
+                    let answered = SessionReply::Answered { slot, fingerprint, answer: stored.answer, own: false };
                     let _ = waiter.reply_to.send(answered);
                     return Ok(());
                 }
                 if self.stopping.is_some() {
-                    let _ = waiter.reply_to.send(Reply::Stopping);
+                    let _ = waiter.reply_to.send(SessionReply::Stopping);
                     return Ok(());
                 }
                 let worst = self.budget.worst_case(&question);
@@ -416,7 +418,7 @@ impl<'a> Dispatcher<'a> {
                     answer: None,
                 };
                 self.flights.add(fingerprint, flight);
-                self.make_ready(fingerprint)?;
+                self.enqueue_question(fingerprint)?;
             }
         }
         Ok(())
@@ -428,30 +430,30 @@ impl<'a> Dispatcher<'a> {
         if let Some(chain) = self.chains.remove(&number) {
             self.occupancy.on_chain(chain);
         }
-        self.lines.values_mut().for_each(|line| line.leave(number));
+        self.queues.values_mut().for_each(|queue| queue.leave(number));
         self.observer.on_event(&Event::Closed(end));
         Ok(())
     }
 
-    fn on_stop(&mut self, stage: Stage) {
-        if stage != Stage::Go {
+    fn on_stop(&mut self, stage: StopStage) {
+        if stage != StopStage::Go {
             // Who asks while the run is stopping for another reason does not want to wait for it.
-            self.leave_now |= stage == Stage::Now || self.stopping.is_some();
-            self.stop(StopReason::Asked);
+            self.stop_now |= stage == StopStage::Now || self.stopping.is_some();
+            self.stop(RunStop::Requested);
         }
     }
 
     /// Begins to stop: nothing new is opened or sent, what is in flight may finish.
-    pub(super) fn stop(&mut self, reason: StopReason) {
+    pub(super) fn stop(&mut self, reason: RunStop) {
         if self.stopping.is_some() {
             return;
         }
         self.drain_until = Some(Instant::now() + DRAIN_MAX);
         self.observer.on_event(&Event::Stopping { reason: reason.to_string(), in_flight: self.calls.len() });
         self.stopping = Some(reason);
-        self.flights.let_go_waiting();
-        for fingerprint in self.lines.values_mut().flat_map(Line::take_ready).collect::<Vec<_>>() {
-            self.flights.let_go(&fingerprint);
+        self.flights.release_delayed();
+        for fingerprint in self.queues.values_mut().flat_map(ModelQueue::take_ready).collect::<Vec<_>>() {
+            self.flights.release(&fingerprint);
         }
     }
 }

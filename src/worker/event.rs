@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::occupancy::LowerBound;
 use super::session::ConversationEnd;
 use crate::conversation::{FailureCode, Finish, Usage};
-use crate::model::{Class, PaceChange};
+use crate::model::{FailureClass, PaceChange};
 
 /// Something that happened in a run, for whoever watches.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ pub enum Event {
     /// A call failed.
     Failed {
         /// What kind of failure.
-        class: Class,
+        class: FailureClass,
         /// Its code.
         code: FailureCode,
         /// What was said.

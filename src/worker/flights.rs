@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::budget::Amount;
-use super::session::{Reply, ReplySender};
+use super::session::{ReplySender, SessionReply};
 use crate::conversation::{Answer, ConversationKey, Fingerprint, Question, Slot};
 use crate::model::retry::Tries;
 
@@ -48,7 +48,7 @@ pub struct Waiter {
 pub struct Flights {
     by_question: HashMap<Fingerprint, Flight>,
     /// Questions that wait for a time.
-    waiting: BinaryHeap<Reverse<(Instant, Fingerprint)>>,
+    delayed: BinaryHeap<Reverse<(Instant, Fingerprint)>>,
 }
 
 impl Flights {
@@ -74,35 +74,35 @@ impl Flights {
     }
 
     /// Lets a question wait until it may be sent again.
-    pub fn wait(&mut self, fingerprint: Fingerprint, until: Instant) {
-        self.waiting.push(Reverse((until, fingerprint)));
+    pub fn delay(&mut self, fingerprint: Fingerprint, until: Instant) {
+        self.delayed.push(Reverse((until, fingerprint)));
     }
 
     /// Returns a question that has waited long enough.
-    pub fn wake(&mut self, now: Instant) -> Option<Fingerprint> {
-        let Reverse((at, fingerprint)) = self.waiting.peek().copied()?;
+    pub fn pop_due(&mut self, now: Instant) -> Option<Fingerprint> {
+        let Reverse((at, fingerprint)) = self.delayed.peek().copied()?;
         (at <= now).then(|| {
-            self.waiting.pop();
+            self.delayed.pop();
             fingerprint
         })
     }
 
     /// Returns when the next question has waited long enough.
     pub fn next_wake(&self) -> Option<Instant> {
-        self.waiting.peek().map(|Reverse((at, _))| *at)
+        self.delayed.peek().map(|Reverse((at, _))| *at)
     }
 
     /// Sends home the sessions that wait for a question.
-    pub fn let_go(&mut self, fingerprint: &Fingerprint) {
+    pub fn release(&mut self, fingerprint: &Fingerprint) {
         for waiter in self.remove(fingerprint).into_iter().flat_map(|flight| flight.waiters) {
-            let _ = waiter.reply_to.send(Reply::Stopping);
+            let _ = waiter.reply_to.send(SessionReply::Stopping);
         }
     }
 
     /// Sends home everyone whose question waits for a time.
-    pub fn let_go_waiting(&mut self) {
-        for Reverse((_, fingerprint)) in std::mem::take(&mut self.waiting) {
-            self.let_go(&fingerprint);
+    pub fn release_delayed(&mut self) {
+        for Reverse((_, fingerprint)) in std::mem::take(&mut self.delayed) {
+            self.release(&fingerprint);
         }
     }
 }

@@ -19,20 +19,20 @@ mod committer;
 mod dispatcher;
 mod event;
 mod flights;
-mod line;
+mod model_queue;
 mod occupancy;
 mod outcomes;
 mod session;
 mod stop;
 
 pub use budget::{Amount, Budget, BudgetLimits, Grant};
-pub use committer::Committing;
+pub use committer::CommitMode;
 pub use dispatcher::run;
 pub use event::{Event, Observer, Silent};
-pub use line::Served;
+pub use model_queue::Served;
 pub use occupancy::LowerBound;
 pub use session::ConversationEnd;
-pub use stop::{Stage, StopReason};
+pub use stop::{RunStop, StopStage};
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -68,7 +68,7 @@ pub struct Work {
     /// Ends the run at some time.
     pub deadline: Option<Deadline>,
     /// Who commits.
-    pub committing: Committing,
+    pub commit_mode: CommitMode,
     /// Asks again what failed for good in an earlier run.
     pub retry_failed: bool,
 }
@@ -106,7 +106,7 @@ pub enum Ended {
     /// Every conversation came to its end, good or bad.
     Finished,
     /// It stopped before; the same command goes on.
-    Stopped(StopReason),
+    Stopped(RunStop),
 }
 
 /// What went wrong with the program or the machine. Everything committed before it is safe.

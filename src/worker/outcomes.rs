@@ -7,15 +7,15 @@ use tokio::task::JoinError;
 use tokio::time::Instant;
 
 use super::WorkerError;
-use super::dispatcher::{Dispatcher, Token};
+use super::dispatcher::{CommitToken, Dispatcher};
 use super::event::{Event, Observer};
 use super::flights::Flight;
-use super::line::{CallEnd, Purpose};
-use super::session::Reply;
-use super::stop::StopReason;
+use super::model_queue::{CallEnd, CallPurpose};
+use super::session::SessionReply;
+use super::stop::RunStop;
 use crate::conversation::{Answer, FailureCause, FailureCode, Fingerprint, Usage};
-use crate::model::retry::{self, Verdict};
-use crate::model::{Class, Failure, PaceChange};
+use crate::model::retry::{self, RetryDecision};
+use crate::model::{Failure, FailureClass, PaceChange};
 use crate::store::Entry;
 
 /// A run whose first questions are all refused is stopped after this many: the request itself is wrong.
@@ -27,21 +27,21 @@ impl Dispatcher<'_> {
     pub(super) fn on_call_end(&mut self, ended: Result<CallEnd, JoinError>) -> Result<(), WorkerError> {
         let ended = ended.map_err(|error| WorkerError::Died(error.to_string()))?;
         let replica = ended.replica;
-        if let Some(wait) = ended.reply.rest
-            && let Some(line) = self.lines.get_mut(&ended.model)
+        if let Some(wait) = ended.reply.limit_reset
+            && let Some(queue) = self.queues.get_mut(&ended.model)
         {
-            let replica = &mut line.replicas[replica];
+            let replica = &mut queue.replicas[replica];
             replica.closed_until = replica.closed_until.max(Some(Instant::now() + wait));
             let is_closed = replica.is_closed(Instant::now());
             self.observer.on_event(&Event::Rested { model: replica.label.clone(), wait });
             if is_closed {
-                self.spread(&ended.model)?;
+                self.reassign_waiting(&ended.model)?;
             }
         }
         let CallEnd { purpose, model, reply, sent_at, latency, slot, .. } = ended;
         let fingerprint = match purpose {
-            Purpose::Probe => return self.on_probe_end(&model, replica, reply.result),
-            Purpose::Question(fingerprint) => fingerprint,
+            CallPurpose::Probe => return self.on_probe_end(&model, replica, reply.result),
+            CallPurpose::Question(fingerprint) => fingerprint,
         };
         self.occupancy.on_call(latency);
         if let Some(flight) = self.flights.get_mut(&fingerprint) {
@@ -57,15 +57,17 @@ impl Dispatcher<'_> {
     }
 
     fn on_probe_end(&mut self, name: &str, replica: usize, result: Result<Answer, Failure>) -> Result<(), WorkerError> {
-        let Some(line) = self.lines.get_mut(name) else { return Ok(()) };
-        let replica = &mut line.replicas[replica];
+        let Some(queue) = self.queues.get_mut(name) else { return Ok(()) };
+        let replica = &mut queue.replicas[replica];
         replica.is_probing = false;
         let model = replica.label.clone();
         match result {
-            Err(failure) if matches!(failure.class, Class::NeverThisRun) => {
-                self.stop(StopReason::Refused { model: name.to_owned(), failure });
+            Err(failure) if matches!(failure.class, FailureClass::Fatal) => {
+                self.stop(RunStop::Refused { model: name.to_owned(), failure });
             }
-            Err(failure) if matches!(failure.class, Class::Outage | Class::AgainLater | Class::AgainNow) => {
+            Err(failure)
+                if matches!(failure.class, FailureClass::Outage | FailureClass::Transient | FailureClass::RetryNow) =>
+            {
                 if let Some(next_try) = replica.breaker.on_failed_probe(Instant::now()) {
                     self.observer.on_event(&Event::Parked { model, message: failure.message, next_try });
                 }
@@ -75,7 +77,7 @@ impl Dispatcher<'_> {
                 if replica.breaker.on_answer() {
                     self.observer.on_event(&Event::Recovered { model });
                     // Where no replica was left, questions wait in whichever queue they were in.
-                    return self.spread(name);
+                    return self.reassign_waiting(name);
                 }
             }
         }
@@ -107,19 +109,19 @@ impl Dispatcher<'_> {
             answer: Arc::clone(&answer),
         };
         self.commits_pending += 1;
-        self.committer.commit(vec![entry], Token::Answer { fingerprint, slot });
-        let Some(line) = self.lines.get_mut(&model) else { return Ok(()) };
-        let in_flight = line.replicas[replica].in_flight;
+        self.committer.commit(vec![entry], CommitToken::Answer { fingerprint, slot });
+        let Some(queue) = self.queues.get_mut(&model) else { return Ok(()) };
+        let in_flight = queue.replicas[replica].in_flight;
         let tokens = answer.usage.completion_tokens.unwrap_or(answer.text().len() as u64);
-        let laggard = line.on_answer(replica, latency, tokens, now);
-        let answered = &mut line.replicas[replica];
+        let slow_replica = queue.on_answer(replica, latency, tokens, now);
+        let answered = &mut queue.replicas[replica];
         if answered.breaker.on_answer() {
             self.observer.on_event(&Event::Recovered { model: answered.label.clone() });
         }
-        tell_pace(self.observer, &answered.label, answered.pace.on_answer(in_flight, now));
-        if let Some((laggard, reason)) = laggard {
-            self.observer.on_event(&Event::Drained { model: line.replicas[laggard].label.clone(), reason });
-            return self.spread(&model);
+        report_pace(self.observer, &answered.label, answered.pace.on_answer(in_flight, now));
+        if let Some((slow_replica, reason)) = slow_replica {
+            self.observer.on_event(&Event::Drained { model: queue.replicas[slow_replica].label.clone(), reason });
+            return self.reassign_waiting(&model);
         }
         Ok(())
     }
@@ -136,47 +138,48 @@ impl Dispatcher<'_> {
         let name = flight.question.target.model().to_owned();
         let unpaid = Usage { completion_tokens: Some(0), ..Usage::default() };
         self.budget.settle(&flight.worst, &name, (!failure.may_be_paid()).then_some(&unpaid));
-        let mut verdict = retry::decide(&failure, flight.tries, &fingerprint);
-        let mut is_lost = false;
+        let mut decision = retry::decide(&failure, flight.tries, &fingerprint);
+        let mut lost_replica = false;
         flight.avoid = Some(replica);
-        if let Some(line) = self.lines.get_mut(&name) {
-            line.on_failure(replica, now);
-            let has_other = line.has_other(replica, now);
-            let replica = &mut line.replicas[replica];
-            if failure.class == Class::RateLimited {
+        if let Some(queue) = self.queues.get_mut(&name) {
+            queue.on_failure(replica, now);
+            let has_other = queue.has_other_usable(replica, now);
+            let replica = &mut queue.replicas[replica];
+            if failure.class == FailureClass::RateLimited {
                 let change = replica.pace.on_rate_limit(sent_at, now);
-                tell_pace(self.observer, &replica.label, change);
+                report_pace(self.observer, &replica.label, change);
                 replica.closed_until = replica.closed_until.max(failure.retry_after.map(|wait| now + wait));
                 // Its siblings may have room now.
                 if has_other && replica.is_closed(now) {
-                    is_lost = true;
-                    verdict = Verdict::Again { after: Duration::ZERO, counted: false };
+                    lost_replica = true;
+                    decision = RetryDecision::Retry { after: Duration::ZERO, counted: false };
                 }
             }
             if let Some(next_try) = replica.breaker.on_failure(&failure, now) {
-                is_lost = true;
+                lost_replica = true;
                 let (model, message) = (replica.label.clone(), failure.message.clone());
                 self.observer.on_event(&Event::Parked { model, message, next_try });
             }
             // What fails while the server is gone waits for its return, uncharged.
-            let is_passing = matches!(failure.class, Class::Outage | Class::AgainLater | Class::AgainNow);
-            if replica.breaker.is_open() && is_passing {
-                verdict = Verdict::Again { after: Duration::ZERO, counted: false };
+            let is_transient =
+                matches!(failure.class, FailureClass::Outage | FailureClass::Transient | FailureClass::RetryNow);
+            if replica.breaker.is_open() && is_transient {
+                decision = RetryDecision::Retry { after: Duration::ZERO, counted: false };
             }
         }
-        flight.tries.add(&failure, matches!(verdict, Verdict::Again { counted: true, .. }));
-        let again_after = match &verdict {
-            Verdict::Again { after, .. } => Some(*after),
-            Verdict::GiveUp | Verdict::StopRun => None,
+        flight.tries.add(&failure, matches!(decision, RetryDecision::Retry { counted: true, .. }));
+        let again_after = match &decision {
+            RetryDecision::Retry { after, .. } => Some(*after),
+            RetryDecision::GiveUp | RetryDecision::StopRun => None,
         };
         let (class, code, message) = (failure.class, failure.code.clone(), failure.message.clone());
         self.observer.on_event(&Event::Failed { class, code, message, again_after });
-        match verdict {
-            Verdict::Again { .. } if self.stopping.is_some() => self.flights.let_go(&fingerprint),
-            Verdict::Again { after, .. } if after.is_zero() => self.make_ready(fingerprint)?,
-            Verdict::Again { after, .. } => self.flights.wait(fingerprint, now + after),
-            Verdict::GiveUp => self.give_up(fingerprint, failure),
-            Verdict::StopRun
+        match decision {
+            RetryDecision::Retry { .. } if self.stopping.is_some() => self.flights.release(&fingerprint),
+            RetryDecision::Retry { after, .. } if after.is_zero() => self.enqueue_question(fingerprint)?,
+            RetryDecision::Retry { after, .. } => self.flights.delay(fingerprint, now + after),
+            RetryDecision::GiveUp => self.give_up(fingerprint, failure),
+            RetryDecision::StopRun
                 if failure.code == FailureCode::Forbidden
                     && self.is_proven
                     && self.forbidden < FORBIDDEN_IN_A_ROW_MAX =>
@@ -184,26 +187,26 @@ impl Dispatcher<'_> {
                 self.forbidden += 1;
                 self.give_up(fingerprint, failure);
             }
-            Verdict::StopRun => {
-                self.flights.let_go(&fingerprint);
-                self.stop(StopReason::Refused { model: name.clone(), failure });
+            RetryDecision::StopRun => {
+                self.flights.release(&fingerprint);
+                self.stop(RunStop::Refused { model: name.clone(), failure });
             }
         }
-        if is_lost { self.spread(&name) } else { Ok(()) }
+        if lost_replica { self.reassign_waiting(&name) } else { Ok(()) }
     }
 
     /// Gives every waiting question of a model a replica anew: some may have lost theirs.
-    fn spread(&mut self, name: &str) -> Result<(), WorkerError> {
-        let Some(line) = self.lines.get_mut(name).filter(|line| line.replicas.len() > 1) else { return Ok(()) };
-        line.take_ready().into_iter().try_for_each(|fingerprint| self.make_ready(fingerprint))
+    fn reassign_waiting(&mut self, name: &str) -> Result<(), WorkerError> {
+        let Some(queue) = self.queues.get_mut(name).filter(|queue| queue.replicas.len() > 1) else { return Ok(()) };
+        queue.take_ready().into_iter().try_for_each(|fingerprint| self.enqueue_question(fingerprint))
     }
 
     fn give_up(&mut self, fingerprint: Fingerprint, failure: Failure) {
         let Some(flight) = self.flights.remove(&fingerprint) else { return };
-        let permanent = failure.class == Class::NeverThisQuestion;
+        let permanent = failure.class == FailureClass::Permanent;
         for waiter in flight.waiters {
             let cause = FailureCause::new(waiter.slot.lane, failure.code.clone(), failure.message.clone());
-            let _ = waiter.reply_to.send(Reply::Failed { slot: waiter.slot, cause, permanent });
+            let _ = waiter.reply_to.send(SessionReply::Failed { slot: waiter.slot, cause, permanent });
         }
         let is_about_the_request =
             !matches!(failure.code, FailureCode::Context | FailureCode::ContentFilter | FailureCode::TooLong);
@@ -211,17 +214,17 @@ impl Dispatcher<'_> {
             self.refused_from_start += 1;
             if self.refused_from_start == REFUSALS_FROM_START_MAX {
                 let model = flight.question.target.model().to_owned();
-                self.stop(StopReason::Refused { model, failure });
+                self.stop(RunStop::Refused { model, failure });
             }
         }
     }
 
-    pub(super) fn on_committed(&mut self, tokens: Vec<Token>) {
+    pub(super) fn on_committed(&mut self, tokens: Vec<CommitToken>) {
         self.commits_pending -= tokens.len();
         for token in tokens {
             match token {
-                Token::Note(reply_to) => drop(reply_to.send(Reply::Noted)),
-                Token::Answer { fingerprint, slot } => {
+                CommitToken::Note(reply_to) => drop(reply_to.send(SessionReply::Noted)),
+                CommitToken::Answer { fingerprint, slot } => {
                     self.ledger.iter_mut().zip(slot).for_each(|(ledger, slot)| ledger.end(slot));
                     self.deliver(fingerprint);
                 }
@@ -244,13 +247,13 @@ impl Dispatcher<'_> {
             if let Some(chain) = self.chains.get_mut(&waiter.session) {
                 *chain = (*chain).max(waiter.chain + latency);
             }
-            let answered = Reply::Answered { slot: waiter.slot, fingerprint, answer: Arc::clone(&answer), own };
+            let answered = SessionReply::Answered { slot: waiter.slot, fingerprint, answer: Arc::clone(&answer), own };
             let _ = waiter.reply_to.send(answered);
         }
     }
 }
 
-fn tell_pace(observer: &mut dyn Observer, model: &str, change: Option<PaceChange>) {
+fn report_pace(observer: &mut dyn Observer, model: &str, change: Option<PaceChange>) {
     if let Some(change) = change {
         observer.on_event(&Event::Pace { model: model.to_owned(), change });
     }

@@ -6,7 +6,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::{Seeds, WorkerError};
 use crate::conversation::{Answer, ConversationKey, FailureCause, FailureReason, Fingerprint, Outcome, Question, Slot};
 use crate::recipe::{Progress, Recipe, Replay};
-use crate::store::{Entry, State, Status, Store};
+use crate::store::{ConversationState, Entry, Status, Store};
 
 /// How a conversation ended in this run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,10 +32,10 @@ pub enum ConversationEnd {
 }
 
 /// What a session tells the dispatcher.
-pub enum Request {
+pub enum SessionRequest {
     /// It needs an answer; the reply comes when it is committed.
     Ask { fingerprint: Fingerprint, question: Question, conversation: ConversationKey, reply_to: ReplySender },
-    /// Something to be committed, acknowledged with [`Reply::Noted`].
+    /// Something to be committed, acknowledged with [`SessionReply::Noted`].
     Note { entries: Vec<Entry>, reply_to: ReplySender },
     /// It took an answer from the store.
     TookStored { by_this_run: bool },
@@ -43,7 +43,7 @@ pub enum Request {
 
 /// What the dispatcher tells a session.
 #[derive(Debug)]
-pub enum Reply {
+pub enum SessionReply {
     /// The answer, committed. `own` says that this session was the first to ask.
     Answered { slot: Slot, fingerprint: Fingerprint, answer: Arc<Answer>, own: bool },
     /// No answer.
@@ -54,7 +54,7 @@ pub enum Reply {
     Noted,
 }
 
-pub type ReplySender = UnboundedSender<Reply>;
+pub type ReplySender = UnboundedSender<SessionReply>;
 
 /// What every session shares.
 pub struct SessionContext {
@@ -66,11 +66,11 @@ pub struct SessionContext {
 }
 
 /// Leads one conversation to its end.
-pub async fn lead(
+pub async fn run_session(
     context: Arc<SessionContext>,
     row: u64,
     number: u64,
-    dispatcher: UnboundedSender<(u64, Request)>,
+    dispatcher: UnboundedSender<(u64, SessionRequest)>,
 ) -> Result<ConversationEnd, WorkerError> {
     let seed = context.seeds.seed(row).map_err(|reason| WorkerError::Seed { row, reason })?;
     let key = ConversationKey::new(context.recipe.settings(), &seed.digest());
@@ -80,19 +80,19 @@ pub async fn lead(
         Session { context: &context, key, state, number, dispatcher, reply_to, replies, links: Vec::new() };
     let mut replay = Replay::new(&*context.recipe, &seed);
     let mut waiting = BTreeSet::new();
-    let mut failed: BTreeMap<Slot, Failed> = BTreeMap::new();
+    let mut failed: BTreeMap<Slot, FailedQuestion> = BTreeMap::new();
     loop {
         let progress = replay.advance(|fingerprint, slot| session.look_up(fingerprint, slot, &waiting))?;
         let open = match progress {
             Progress::Done(outcome) => return session.close(status_of(&outcome)).await,
             Progress::Open(open) => open,
         };
-        if let Some(status) = session.failed_for_good() {
+        if let Some(status) = session.permanent_failure() {
             return session.close(status).await;
         }
         for (fingerprint, question) in open {
             if !failed.contains_key(&question.slot) && waiting.insert(question.slot) {
-                session.ask(fingerprint, question);
+                session.send_question(fingerprint, question);
             }
         }
         // What else could be asked has been; nothing goes on without what failed.
@@ -100,19 +100,19 @@ pub async fn lead(
             return session.close(status_of_failures(failed)).await;
         }
         match session.replies.recv().await {
-            Some(Reply::Answered { slot, fingerprint, answer, own }) => {
+            Some(SessionReply::Answered { slot, fingerprint, answer, own }) => {
                 waiting.remove(&slot);
                 if !own {
-                    session.link(slot, fingerprint);
+                    session.record_link(slot, fingerprint);
                 }
                 replay.record(slot, answer);
             }
-            Some(Reply::Failed { slot, cause, permanent }) => {
+            Some(SessionReply::Failed { slot, cause, permanent }) => {
                 waiting.remove(&slot);
-                failed.insert(slot, Failed { cause, permanent });
+                failed.insert(slot, FailedQuestion { cause, permanent });
             }
-            Some(Reply::Noted) => {}
-            Some(Reply::Stopping) | None => return Ok(ConversationEnd::Interrupted),
+            Some(SessionReply::Noted) => {}
+            Some(SessionReply::Stopping) | None => return Ok(ConversationEnd::Interrupted),
         }
     }
 }
@@ -121,11 +121,11 @@ struct Session<'a> {
     context: &'a SessionContext,
     key: ConversationKey,
     /// The state as it was when the session began.
-    state: State,
+    state: ConversationState,
     number: u64,
-    dispatcher: UnboundedSender<(u64, Request)>,
+    dispatcher: UnboundedSender<(u64, SessionRequest)>,
     reply_to: ReplySender,
-    replies: UnboundedReceiver<Reply>,
+    replies: UnboundedReceiver<SessionReply>,
     /// Answers taken from elsewhere that the state does not know of yet.
     links: Vec<Entry>,
 }
@@ -142,25 +142,25 @@ impl Session<'_> {
         }
         let stored = self.context.store.answer(fingerprint)?;
         Ok(stored.map(|stored| {
-            self.link(slot, *fingerprint);
-            self.tell(Request::TookStored { by_this_run: stored.run == self.context.run });
+            self.record_link(slot, *fingerprint);
+            self.send_request(SessionRequest::TookStored { by_this_run: stored.run == self.context.run });
             stored.answer
         }))
     }
 
-    fn link(&mut self, slot: Slot, fingerprint: Fingerprint) {
+    fn record_link(&mut self, slot: Slot, fingerprint: Fingerprint) {
         if !self.state.history.contains(&(slot, fingerprint)) {
             self.links.push(Entry::Linked { conversation: self.key, slot, fingerprint });
         }
     }
 
-    fn ask(&self, fingerprint: Fingerprint, question: Question) {
+    fn send_question(&self, fingerprint: Fingerprint, question: Question) {
         let reply_to = self.reply_to.clone();
-        self.tell(Request::Ask { fingerprint, question, conversation: self.key, reply_to });
+        self.send_request(SessionRequest::Ask { fingerprint, question, conversation: self.key, reply_to });
     }
 
     /// Returns the failure of an earlier run that asking again cannot heal.
-    fn failed_for_good(&self) -> Option<Status> {
+    fn permanent_failure(&self) -> Option<Status> {
         let is_final = matches!(self.state.status, Status::Failed { permanent: true, .. });
         (is_final && !self.context.retry_failed).then(|| self.state.status.clone())
     }
@@ -171,9 +171,9 @@ impl Session<'_> {
         let is_new = self.state.status != status || !entries.is_empty();
         if is_new {
             entries.push(Entry::Closed { conversation: self.key, status: status.clone() });
-            self.tell(Request::Note { entries, reply_to: self.reply_to.clone() });
+            self.send_request(SessionRequest::Note { entries, reply_to: self.reply_to.clone() });
             // Answers for other lanes may arrive first.
-            while !matches!(self.replies.recv().await, Some(Reply::Noted | Reply::Stopping) | None) {}
+            while !matches!(self.replies.recv().await, Some(SessionReply::Noted | SessionReply::Stopping) | None) {}
         }
         Ok(match status {
             Status::Open => ConversationEnd::Interrupted,
@@ -183,20 +183,20 @@ impl Session<'_> {
         })
     }
 
-    fn tell(&self, request: Request) {
+    fn send_request(&self, request: SessionRequest) {
         // A dispatcher that has gone aborts its sessions.
         let _ = self.dispatcher.send((self.number, request));
     }
 }
 
 /// A question that got no answer.
-struct Failed {
+struct FailedQuestion {
     cause: FailureCause,
     permanent: bool,
 }
 
 /// Returns the status of a conversation whose questions failed: the first one's turn, and why each lane failed.
-fn status_of_failures(failed: BTreeMap<Slot, Failed>) -> Status {
+fn status_of_failures(failed: BTreeMap<Slot, FailedQuestion>) -> Status {
     let turn = failed.keys().next().map_or(0, |slot| slot.turn);
     // Asking again may help as long as it may help one of them.
     let permanent = failed.values().all(|failed| failed.permanent);

@@ -8,7 +8,7 @@ pub const DRAIN_MAX: Duration = Duration::from_secs(60);
 
 /// How urgently the person wants the run to stop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stage {
+pub enum StopStage {
     /// Not at all.
     #[default]
     Go,
@@ -20,9 +20,9 @@ pub enum Stage {
 
 /// Why a run stopped early.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StopReason {
+pub enum RunStop {
     /// The person asked for it.
-    Asked,
+    Requested,
     /// Every further question would have failed the same way.
     Refused {
         /// Who refuses.
@@ -36,13 +36,13 @@ pub enum StopReason {
     GaveUp(Duration),
 }
 
-impl fmt::Display for StopReason {
+impl fmt::Display for RunStop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            StopReason::Asked => f.write_str("as asked"),
-            StopReason::Refused { failure, .. } => failure.fmt(f),
-            StopReason::Budget(cap) => f.write_str(cap),
-            StopReason::GaveUp(gone) => write!(f, "the server has not answered for {} s", gone.as_secs()),
+            RunStop::Requested => f.write_str("as asked"),
+            RunStop::Refused { failure, .. } => failure.fmt(f),
+            RunStop::Budget(cap) => f.write_str(cap),
+            RunStop::GaveUp(gone) => write!(f, "the server has not answered for {} s", gone.as_secs()),
         }
     }
 }

@@ -6,14 +6,14 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use cohobate::conversation::{Answer, ConversationKey, Fingerprint, Outcome, Sampling, Seed, Target};
-use cohobate::model::{Asking, Call, Model, PaceLimits, Simulated};
+use cohobate::model::{Call, Model, PaceLimits, PendingCall, Simulated};
 use cohobate::quality::{Gate, Strictness};
 use cohobate::recipe::{
     BestOf, Cast, Compare, ComparedHistory, Distill, Evaluate, History, Judge, JudgedHistory, Progress, Prompt,
     Purpose, Ranker, Recipe, Replay, Scale, Scope, Simulate, System, Tutor,
 };
-use cohobate::store::{Entry, MemoryStore, Reader, State, Status};
-use cohobate::worker::{self, Admit, BudgetLimits, Committing, Ended, Served, Silent, Stage, Work, WorkerError};
+use cohobate::store::{ConversationState, Entry, MemoryStore, Reader, Status};
+use cohobate::worker::{self, Admit, BudgetLimits, CommitMode, Ended, Served, Silent, StopStage, Work, WorkerError};
 use proptest::prelude::*;
 use tokio::sync::watch;
 
@@ -74,7 +74,7 @@ fn systems() -> Vec<System> {
 struct Noting(Mutex<Vec<Fingerprint>>);
 
 impl Model for Noting {
-    fn ask<'a>(&'a self, Call { question, attempt, .. }: Call<'a>) -> Asking<'a> {
+    fn ask<'a>(&'a self, Call { question, attempt, .. }: Call<'a>) -> PendingCall<'a> {
         self.0.lock().unwrap().push(question.fingerprint());
         Box::pin(async move {
             // Lets the order of completion differ from the order of asking.
@@ -116,10 +116,10 @@ impl Trial {
             ledger: None,
             give_up_after: None,
             deadline: None,
-            committing: Committing::Thread,
+            commit_mode: CommitMode::Thread,
             retry_failed: false,
         };
-        let (_keep, stop) = watch::channel(Stage::Go);
+        let (_keep, stop) = watch::channel(StopStage::Go);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(worker::run(work, stop, &mut Silent))
     }
@@ -139,7 +139,7 @@ impl Trial {
         self.seeds.iter().map(outcome).collect()
     }
 
-    fn states(&self) -> BTreeMap<ConversationKey, State> {
+    fn states(&self) -> BTreeMap<ConversationKey, ConversationState> {
         let mut states = BTreeMap::new();
         self.store.for_each_state(&mut |key, state| drop(states.insert(key, state))).unwrap();
         states
@@ -199,7 +199,7 @@ proptest! {
                     let place = format!("{name}, crash at entry {crash_at}, kept {keeps_the_last}, crashed {crashed}");
                     prop_assert_eq!(trial.outcomes(), whole.outcomes(), "{}", place);
                     prop_assert_eq!(trial.states(), whole.states(), "{}", place);
-                    let is_over = |state: &State| matches!(state.status, Status::Complete | Status::Stopped { .. });
+                    let is_over = |state: &ConversationState| matches!(state.status, Status::Complete | Status::Stopped { .. });
                     prop_assert!(trial.states().values().all(is_over));
                     let asked_after = trial.model.0.lock().unwrap()[asked_before..].to_vec();
                     let repeated = asked_after.iter().filter(|asked| committed_before.contains(*asked)).count();

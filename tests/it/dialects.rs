@@ -11,8 +11,8 @@ use cohobate::conversation::{
 };
 use cohobate::model::sse::StreamEvent;
 use cohobate::model::{
-    Assembler, Call, Capabilities, Class, Dialect, Failure, Header, HttpModel, HttpSettings, Learned, Model, Output,
-    Refusal, Reply, RequestFormat, Route, Secret,
+    Assembler, Call, CallResult, Capabilities, Dialect, EndpointPath, Failure, FailureClass, Header, HttpModel,
+    HttpSettings, Learned, Model, Output, RefusedRequest, RequestFormat, Secret,
 };
 use serde_json::{Value, json};
 
@@ -30,7 +30,7 @@ impl Dialect for Toy {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { output: Output::Text, route: Route::Below("/speak"), takes_cache_key: false }
+        Capabilities { output: Output::Text, path: EndpointPath::Below("/speak"), takes_cache_key: false }
     }
 
     fn headers(&self) -> Vec<Header> {
@@ -40,7 +40,7 @@ impl Dialect for Toy {
     fn body(&self, question: &Question, format: &RequestFormat<'_>) -> Result<Vec<u8>, Failure> {
         let Some(limit) = question.target.sampling().max_tokens else {
             return Err(Failure::new(
-                Class::NeverThisRun,
+                FailureClass::Fatal,
                 FailureCode::from("no_limit"),
                 "toy servers want a limit: set max-tokens",
             ));
@@ -63,12 +63,12 @@ impl Dialect for Toy {
         Some(Box::new(ToyAssembler { text: String::new(), end: None }))
     }
 
-    fn failure_of(&self, refusal: Refusal<'_>) -> Failure {
+    fn failure_of(&self, refusal: RefusedRequest<'_>) -> Failure {
         let fault: Value = serde_json::from_slice(refusal.body).unwrap_or_default();
         let class = match fault["fault"].as_str() {
-            Some("busy") => Class::RateLimited,
-            Some("unknown field") => Class::NeverThisQuestion,
-            _ => Class::AgainLater,
+            Some("busy") => FailureClass::RateLimited,
+            Some("unknown field") => FailureClass::Permanent,
+            _ => FailureClass::Transient,
         };
         let failure = Failure::new(class, FailureCode::from("toy_fault"), fault["words"].as_str().unwrap_or_default());
         Failure { retry_after: refusal.retry_after, ..failure }
@@ -90,7 +90,7 @@ impl Assembler for ToyAssembler {
         match event.name {
             "word" => self.text.push_str(data),
             "end" => self.end = Some(data.to_owned()),
-            "fault" => return Err(Failure::new(Class::AgainLater, FailureCode::from("toy_fault"), data)),
+            "fault" => return Err(Failure::new(FailureClass::Transient, FailureCode::from("toy_fault"), data)),
             _ => {}
         }
         Ok(())
@@ -104,7 +104,7 @@ impl Assembler for ToyAssembler {
         let finish = match self.end.as_deref() {
             Some("over") => Finish::Complete,
             Some("full") => Finish::Length,
-            _ => return Err(Failure::new(Class::AgainLater, FailureCode::Cut, "no known end")),
+            _ => return Err(Failure::new(FailureClass::Transient, FailureCode::Cut, "no known end")),
         };
         Ok(Answer {
             message: Message::new(Role::Assistant, self.text),
@@ -120,7 +120,7 @@ impl Assembler for ToyAssembler {
 }
 
 fn garbage(error: &dyn std::error::Error) -> Failure {
-    Failure::new(Class::AgainLater, FailureCode::Garbage, error.to_string())
+    Failure::new(FailureClass::Transient, FailureCode::Garbage, error.to_string())
 }
 
 /// The head and the body of each request.
@@ -173,7 +173,7 @@ fn model(url: &str) -> HttpModel {
     .unwrap()
 }
 
-fn ask(model: &HttpModel, question: &Question) -> Reply {
+fn ask(model: &HttpModel, question: &Question) -> CallResult {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let conversation = Some(ConversationKey([7; 32]));
     runtime.block_on(model.ask(Call { question, attempt: 1, conversation }))
@@ -215,11 +215,15 @@ fn a_format_classifies_its_refusals_and_learns_from_them() {
     let (url, sent) = server(vec![busy, refusal("unknown field", "limit"), over, refusal("unknown field", "limit")]);
     let (model, question) = (model(&url), question(Some(9)));
     let failure = ask(&model, &question).result.unwrap_err();
-    let expected = (Class::RateLimited, "key *** is busy", Some(Duration::from_secs(3)));
+    let expected = (FailureClass::RateLimited, "key *** is busy", Some(Duration::from_secs(3)));
     assert_eq!((failure.class, failure.message.as_str(), failure.retry_after), expected);
-    assert_eq!(ask(&model, &question).result.unwrap_err().class, Class::AgainNow, "it has learned and asks again");
+    assert_eq!(
+        ask(&model, &question).result.unwrap_err().class,
+        FailureClass::RetryNow,
+        "it has learned and asks again"
+    );
     assert_eq!(ask(&model, &question).result.unwrap().text(), "Hello");
-    assert_eq!(ask(&model, &question).result.unwrap_err().class, Class::NeverThisQuestion, "there is no more to learn");
+    assert_eq!(ask(&model, &question).result.unwrap_err().class, FailureClass::Permanent, "there is no more to learn");
     let limits: Vec<(bool, bool)> =
         sent.lock().unwrap().iter().map(|(_, body)| (body["limit"] == 9, body["most"] == 9)).collect();
     assert_eq!(limits, [(true, false), (true, false), (false, true), (false, true)]);
@@ -245,8 +249,8 @@ fn calls_in_flight_when_the_length_field_is_learned_are_asked_again() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let call = || Call { question: &question, attempt: 1, conversation: None };
     let (first, second) = runtime.block_on(async { tokio::join!(model.ask(call()), model.ask(call())) });
-    assert_eq!(first.result.unwrap_err().class, Class::AgainNow);
-    assert_eq!(second.result.unwrap_err().class, Class::AgainNow);
+    assert_eq!(first.result.unwrap_err().class, FailureClass::RetryNow);
+    assert_eq!(second.result.unwrap_err().class, FailureClass::RetryNow);
     assert_eq!(runtime.block_on(model.ask(call())).result.unwrap().text(), "Yes.");
     let sent = sent.lock().unwrap();
     let fields: Vec<bool> = sent.iter().map(|(_, body)| body["max_completion_tokens"] == 9).collect();

@@ -8,11 +8,11 @@ use std::time::Duration;
 use cohobate::conversation::{
     Answer, Dice, FailureCode, Fingerprint, Finish, Outcome, Question, Sampling, Seed, Target,
 };
-use cohobate::model::{Asking, Call, Class, Failure, Model, PaceLimits, Reply, Routing, Simulated};
+use cohobate::model::{Call, CallResult, Failure, FailureClass, Model, PaceLimits, PendingCall, Routing, Simulated};
 use cohobate::recipe::{Distill, Progress, Recipe, Replay};
 use cohobate::store::{Entry, MemoryStore, Reader};
 use cohobate::worker::{
-    self, Admit, BudgetLimits, Committing, Deadline, Ended, Event, Observer, Served, Stage, StopReason, Work,
+    self, Admit, BudgetLimits, CommitMode, Deadline, Ended, Event, Observer, RunStop, Served, StopStage, Work,
 };
 use tokio::sync::watch;
 
@@ -58,7 +58,7 @@ impl Teacher {
         world.present -= 1;
         match &result {
             Ok(_) => world.answered.push(fingerprint),
-            Err(failure) if failure.class == Class::RateLimited => world.refused += 1,
+            Err(failure) if failure.class == FailureClass::RateLimited => world.refused += 1,
             Err(_) => {}
         }
         result
@@ -74,11 +74,11 @@ impl Teacher {
         let fail = |class, code| Err(Failure::new(class, code, "simulated"));
         let now = self.started.elapsed();
         if self.gone.is_some_and(|(from, to)| now >= from && now < to) {
-            return fail(Class::Outage, FailureCode::Connect);
+            return fail(FailureClass::Outage, FailureCode::Connect);
         }
         if self.slots.is_some_and(|slots| present > slots) {
             tokio::time::sleep(Duration::from_millis(5)).await;
-            return fail(Class::RateLimited, FailureCode::RateLimit);
+            return fail(FailureClass::RateLimited, FailureCode::RateLimit);
         }
         // Roughly lognormal: most are quick, some take long.
         let latency = 0.02 * (1.0 + dice.fraction()).powi(6);
@@ -86,17 +86,17 @@ impl Teacher {
         // What a question itself brings does not depend on when it is asked.
         let own = question.fingerprint().prefix() ^ self.nature;
         if own.is_multiple_of(41) {
-            return fail(Class::NeverThisQuestion, FailureCode::Http(400));
+            return fail(FailureClass::Permanent, FailureCode::Http(400));
         }
         match dice.below(20) {
-            0 => fail(Class::AgainLater, FailureCode::Http(500)),
-            1 => fail(Class::AgainNow, FailureCode::Closed),
+            0 => fail(FailureClass::Transient, FailureCode::Http(500)),
+            1 => fail(FailureClass::RetryNow, FailureCode::Closed),
             2 => {
-                let mut failure = Failure::new(Class::RateLimited, FailureCode::RateLimit, "simulated");
+                let mut failure = Failure::new(FailureClass::RateLimited, FailureCode::RateLimit, "simulated");
                 failure.retry_after = Some(Duration::from_millis(dice.below(3_000) as u64));
                 Err(failure)
             }
-            3 => fail(Class::AgainLater, FailureCode::Cut),
+            3 => fail(FailureClass::Transient, FailureCode::Cut),
             _ => {
                 let mut answer = Simulated::answer(question, attempt);
                 if own.is_multiple_of(37) {
@@ -109,7 +109,7 @@ impl Teacher {
 }
 
 impl Model for Teacher {
-    fn ask<'a>(&'a self, Call { question, attempt, .. }: Call<'a>) -> Asking<'a> {
+    fn ask<'a>(&'a self, Call { question, attempt, .. }: Call<'a>) -> PendingCall<'a> {
         Box::pin(async move { self.answer(question, attempt).await.into() })
     }
 }
@@ -118,9 +118,9 @@ impl Model for Teacher {
 struct Dead;
 
 impl Model for Dead {
-    fn ask<'a>(&'a self, _: Call<'a>) -> Asking<'a> {
-        let refused = Failure::new(Class::Outage, FailureCode::Connect, "refused");
-        Box::pin(async move { Reply::from(Err(refused)) })
+    fn ask<'a>(&'a self, _: Call<'a>) -> PendingCall<'a> {
+        let refused = Failure::new(FailureClass::Outage, FailureCode::Connect, "refused");
+        Box::pin(async move { CallResult::from(Err(refused)) })
     }
 }
 
@@ -220,11 +220,11 @@ impl Scenario {
                 ledger: None,
                 give_up_after: None,
                 deadline: None,
-                committing: Committing::Inline,
+                commit_mode: CommitMode::Inline,
                 retry_failed: false,
             };
             shape(&mut work);
-            let (_keep, stop) = watch::channel(Stage::Go);
+            let (_keep, stop) = watch::channel(StopStage::Go);
             let mut counts = Counts::default();
             let ended =
                 tokio::time::timeout(Duration::from_secs(48 * 3600), worker::run(work, stop, &mut counts)).await;
@@ -333,7 +333,7 @@ fn budgets_are_kept(number: u64) {
         }
         match ended.unwrap() {
             Ended::Finished => break,
-            Ended::Stopped(StopReason::Budget(_)) => cap += 20 + cap / 2,
+            Ended::Stopped(RunStop::Budget(_)) => cap += 20 + cap / 2,
             other @ Ended::Stopped(_) => panic!("{other:?}"),
         }
     }
@@ -351,12 +351,12 @@ fn time_limits_are_kept(number: u64) {
         },
         None,
     );
-    assert!(matches!(ended, Ok(Ended::Finished | Ended::Stopped(StopReason::Budget(_)))), "{ended:?}");
+    assert!(matches!(ended, Ok(Ended::Finished | Ended::Stopped(RunStop::Budget(_)))), "{ended:?}");
     let always = Some((Duration::ZERO, Duration::MAX));
     let open = scenario.outcomes().iter().any(Option::is_none);
     let ended = scenario.run(2, None, |work| work.give_up_after = Some(Duration::from_secs(7200)), always);
     let failed_for_good = !open || ended == Ok(Ended::Finished);
-    assert!(failed_for_good || matches!(ended, Ok(Ended::Stopped(StopReason::GaveUp(_)))), "{ended:?}");
+    assert!(failed_for_good || matches!(ended, Ok(Ended::Stopped(RunStop::GaveUp(_)))), "{ended:?}");
     assert!(matches!(scenario.run(3, None, |_| {}, None), Ok(Ended::Finished)));
     scenario.check();
 }

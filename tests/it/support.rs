@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use cohobate::conversation::{Columns, ConversationKey, Fingerprint, Message, Role, Sampling, Seed, Target, Turn};
 use cohobate::model::Simulated;
-use cohobate::store::{Entry, MemoryStore, Reader, Run, Spending, State, Store, StoreError, Stored};
+use cohobate::store::{ConversationState, Entry, MemoryStore, Reader, Run, Spending, Store, StoreError, Stored};
 use cohobate::worker::Seeds;
 use serde_json::{Value, json};
 
@@ -291,10 +291,10 @@ impl Reader for CrashingStore {
     fn answer(&self, fingerprint: &Fingerprint) -> Result<Option<Stored>, StoreError> {
         self.inner.answer(fingerprint)
     }
-    fn state(&self, key: &ConversationKey) -> Result<Option<State>, StoreError> {
+    fn state(&self, key: &ConversationKey) -> Result<Option<ConversationState>, StoreError> {
         self.inner.state(key)
     }
-    fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, State)) -> Result<(), StoreError> {
+    fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, ConversationState)) -> Result<(), StoreError> {
         self.inner.for_each_state(visit)
     }
     fn runs(&self) -> Result<Vec<Run>, StoreError> {

@@ -34,7 +34,7 @@ use crate::conversation::Vote;
 use crate::recipe::{Compare, ComparedHistory, Recipe, Scale, Scope};
 use crate::report::{AgreementReport, ComparisonReport, ControlsReport, Tally, comparison_page, words};
 use crate::store::{DiskStore, Reader};
-use crate::worker::StopReason;
+use crate::worker::RunStop;
 
 /// The settings of `compare`.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ pub struct CompareReport {
     /// How long they took.
     pub elapsed: Duration,
     /// What was written; `Err` says why a run stopped before its end.
-    pub end: Result<ComparisonWritten, StopReason>,
+    pub end: Result<ComparisonWritten, RunStop>,
 }
 
 /// What a comparison has written.

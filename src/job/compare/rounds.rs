@@ -7,7 +7,7 @@ use crate::job::JobError;
 use crate::job::engine::{Assignment, Engine, RunResult};
 use crate::recipe::{Recipe, Scale};
 use crate::report::{Comparison, ComparisonReport, ControlsReport, Tally, Totals};
-use crate::worker::{self, Ended, StopReason};
+use crate::worker::{self, Ended, RunStop};
 
 /// The runs of a comparison, one after the other.
 pub struct Rounds<'a> {
@@ -31,7 +31,7 @@ impl<'a> Rounds<'a> {
         settings: &CompareSettings,
         report: &ComparisonReport,
         conversations: &[(u64, u64)],
-    ) -> Result<Result<Counted, StopReason>, JobError> {
+    ) -> Result<Result<Counted, RunStop>, JobError> {
         let (comparison, taken) = match self.in_steps(compared, settings.stop_at_ci, report, conversations).await? {
             Ok(counted) => counted,
             Err(reason) => return Ok(Err(reason)),
@@ -56,7 +56,7 @@ impl<'a> Rounds<'a> {
         stop_at_ci: Option<f64>,
         report: &ComparisonReport,
         conversations: &[(u64, u64)],
-    ) -> Result<Result<(Comparison, usize), StopReason>, JobError> {
+    ) -> Result<Result<(Comparison, usize), RunStop>, JobError> {
         let mut taken = 0;
         loop {
             let step = next_step(taken, conversations.len(), stop_at_ci);
@@ -80,7 +80,7 @@ impl<'a> Rounds<'a> {
     }
 
     /// Runs; returns why the run stopped before its end.
-    async fn run(&mut self, assignment: Assignment) -> Result<Option<StopReason>, JobError> {
+    async fn run(&mut self, assignment: Assignment) -> Result<Option<RunStop>, JobError> {
         let RunResult { ended, tally, elapsed, .. } = self.engine.run(assignment).await?;
         self.tally.answered += tally.answered;
         self.tally.reused += tally.reused;

@@ -20,7 +20,7 @@ use super::{Context, JobError};
 use crate::quality::Gate;
 use crate::recipe::{Recipe, Simulate};
 use crate::report::Tally;
-use crate::worker::{self, Ended, StopReason};
+use crate::worker::{self, Ended, RunStop};
 
 /// The settings of `simulate`.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ pub struct SimulateReport {
     /// How long it took.
     pub elapsed: Duration,
     /// Why the run stopped before its end, where it did.
-    pub stopped: Option<StopReason>,
+    pub stopped: Option<RunStop>,
     /// What was written; nothing where the run was stopped for another reason than a cap.
     pub written: Option<SimulatedWritten>,
     /// Rows that reading rules left out, and invalid rows, by reason.
@@ -90,7 +90,7 @@ pub async fn simulate(settings: &SimulateSettings, context: &Context) -> Result<
     let (stopped, stop) = match ended {
         Ended::Finished => (None, Some(LeftOut::Unasked)),
         // A cap is an end like others: the conversations so far can be used.
-        Ended::Stopped(reason @ StopReason::Budget(_)) => (Some(reason), Some(LeftOut::Budget)),
+        Ended::Stopped(reason @ RunStop::Budget(_)) => (Some(reason), Some(LeftOut::Budget)),
         Ended::Stopped(reason) => (Some(reason), None),
     };
     let written = stop.map(|stop| {

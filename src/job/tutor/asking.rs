@@ -11,7 +11,7 @@ use crate::job::{Context, JobError, JobEvent};
 use crate::recipe::{Progress, Recipe, Replay};
 use crate::report::Totals;
 use crate::report::words::{counted, number};
-use crate::worker::{self, Ended, StopReason};
+use crate::worker::{self, Ended, RunStop};
 
 /// The runs of all passes, one after the other.
 pub struct PassRuns<'a> {
@@ -31,7 +31,7 @@ impl<'a> PassRuns<'a> {
     }
 
     /// Runs all passes; returns why one stopped before its end.
-    pub async fn run_all(&mut self) -> Result<Option<StopReason>, JobError> {
+    pub async fn run_all(&mut self) -> Result<Option<RunStop>, JobError> {
         for pass in self.passes {
             self.warn_of_late(pass)?;
             if let Some(reason) = self.run(pass).await? {
@@ -46,7 +46,7 @@ impl<'a> PassRuns<'a> {
         (self.answered, self.reused, self.elapsed)
     }
 
-    async fn run(&mut self, pass: &TutorPass) -> Result<Option<StopReason>, JobError> {
+    async fn run(&mut self, pass: &TutorPass) -> Result<Option<RunStop>, JobError> {
         let Prepared { rows, totals, .. } = self.prepared;
         // The first pass over the input has counted the calls of the first pass of tutoring.
         let counted_per_turn = self.passes[0].recipe.calls_per_turn();

@@ -31,7 +31,7 @@ use crate::export::OutputFormat;
 use crate::quality::Gate;
 use crate::recipe::History;
 use crate::report::{Totals, tutoring_page};
-use crate::worker::StopReason;
+use crate::worker::RunStop;
 
 /// The settings of `tutor`.
 pub struct TutorSettings {
@@ -77,7 +77,7 @@ pub struct TutorReport {
     /// How long the runs took.
     pub elapsed: Duration,
     /// Why a run stopped before its end, where one did.
-    pub stopped: Option<StopReason>,
+    pub stopped: Option<RunStop>,
     /// What was written; nothing where a run was stopped for another reason than a cap.
     pub written: Option<TutoredWritten>,
     /// Conversations, and turns to be answered in one pass.
@@ -111,7 +111,7 @@ pub async fn tutor(settings: &TutorSettings, context: &Context) -> Result<TutorR
     let stop = match &stopped {
         None => Some(LeftOut::Unasked),
         // A cap is an end like others: the conversations so far can be used.
-        Some(StopReason::Budget(_)) => Some(LeftOut::Budget),
+        Some(RunStop::Budget(_)) => Some(LeftOut::Budget),
         Some(_) => None,
     };
     let (answered, reused, elapsed) = runs.sums();

@@ -13,13 +13,13 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use tokio::time::timeout;
 
 use super::dialect::Dialect;
-use super::failure::{Class, Failure};
-use super::refusal::Refusal;
+use super::failure::{Failure, FailureClass};
+use super::refusal::RefusedRequest;
 use super::request::{Header, HeaderText, Learned, RequestFormat};
 use super::secret::Secret;
-use super::{Asking, Call, Model, Reply, wait};
+use super::{Call, CallResult, Model, PendingCall, wait};
 use crate::conversation::{Answer, FailureCode, Question, TimeoutKind, estimate_tokens};
-use reply::{connection_failure, read_error, read_stream, read_whole, timed_out};
+use reply::{connection_failure, read_error, read_full_body, read_stream, timed_out};
 
 /// Below the five seconds after which vLLM, uvicorn, Node and llama-server close an idle connection.
 const POOL_IDLE: Duration = Duration::from_secs(3);
@@ -69,7 +69,7 @@ impl HttpModel {
             client,
             url: settings.url.parse().map_err(|error| fault(&error))?,
             dialect,
-            headers: headers(dialect, settings.key.as_ref())?,
+            headers: header_map(dialect, settings.key.as_ref())?,
             session_header: session_header.map_err(|_| fault(&"session-header is no name of a header"))?,
             stream: !settings.whole && dialect.streams(),
             sends_cache_key: settings.prompt_cache_key && dialect.capabilities().takes_cache_key,
@@ -78,27 +78,27 @@ impl HttpModel {
         })
     }
 
-    async fn ask_in_time(&self, call: Call<'_>) -> Reply {
+    async fn ask_in_time(&self, call: Call<'_>) -> CallResult {
         let limit = self.settings.timeouts.total;
-        let mut rest = None;
-        let answer = timeout(limit, self.ask_once(call, &mut rest)).await;
+        let mut limit_reset = None;
+        let answer = timeout(limit, self.ask_once(call, &mut limit_reset)).await;
         let answer = answer.unwrap_or_else(|_| Err(timed_out(TimeoutKind::Total, "the answer took over", limit)));
-        Reply { result: answer.map_err(|failure| self.redacted(failure)), rest }
+        CallResult { result: answer.map_err(|failure| self.redacted(failure)), limit_reset }
     }
 
-    /// Asks. `rest` is set as soon as the reply's head says that the server's limits are used up.
-    async fn ask_once(&self, call: Call<'_>, rest: &mut Option<Duration>) -> Result<Answer, Failure> {
+    /// Asks. `limit_reset` is set as soon as the reply's head says that the server's limits are used up.
+    async fn ask_once(&self, call: Call<'_>, limit_reset: &mut Option<Duration>) -> Result<Answer, Failure> {
         let Call { question, attempt, .. } = call;
-        if let Some(failure) = self.too_long(question) {
+        if let Some(failure) = self.check_window(question) {
             return Err(failure);
         }
-        let session = self.session(call);
-        let format = self.format(session.as_deref());
+        let session = self.session_name(call);
+        let format = self.request_format(session.as_deref());
         let response = self.send(question, &format, session.as_deref()).await?;
         let headers = response.headers();
-        *rest = wait::from_limits(|name| headers.get(name)?.to_str().ok(), SystemTime::now());
+        *limit_reset = wait::from_limits(|name| headers.get(name)?.to_str().ok(), SystemTime::now());
         if !response.status().is_success() {
-            let failure = self.refusal(response).await;
+            let failure = self.read_refusal(response).await;
             return Err(self.learn_from(failure, &format));
         }
         let kind = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -106,17 +106,17 @@ impl HttpModel {
         let is_stream = kind.starts_with("text/event-stream");
         match is_stream.then(|| self.dialect.assembler()).flatten() {
             Some(assembler) => read_stream(response, assembler, timeouts).await?.finish(question, attempt),
-            None => self.dialect.read_whole(&read_whole(response, timeouts).await?, question, attempt),
+            None => self.dialect.read_whole(&read_full_body(response, timeouts).await?, question, attempt),
         }
     }
 
     /// Returns the conversation's name for the server, where one is sent.
-    fn session(&self, call: Call<'_>) -> Option<String> {
+    fn session_name(&self, call: Call<'_>) -> Option<String> {
         let is_sent = self.sends_cache_key || self.session_header.is_some();
         call.conversation.filter(|_| is_sent).map(|key| format!("{:016x}", key.prefix()))
     }
 
-    fn format<'a>(&self, session: Option<&'a str>) -> RequestFormat<'a> {
+    fn request_format<'a>(&self, session: Option<&'a str>) -> RequestFormat<'a> {
         RequestFormat {
             stream: self.stream,
             length_field: self.settings.length_field,
@@ -146,13 +146,13 @@ impl HttpModel {
     }
 
     /// Reads a refused request's reply and has the dialect classify it.
-    async fn refusal(&self, response: reqwest::Response) -> Failure {
+    async fn read_refusal(&self, response: reqwest::Response) -> Failure {
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let body = read_error(response).await;
         let now = SystemTime::now();
-        self.dialect.failure_of(Refusal {
+        self.dialect.failure_of(RefusedRequest {
             status,
             body: &body,
             should_retry: header("x-should-retry").and_then(|value| value.parse().ok()),
@@ -167,19 +167,19 @@ impl HttpModel {
         let learned = self.dialect.learn(&failure, format).filter(|learned| !format.learned.has(*learned));
         let Some(learned) = learned else { return failure };
         self.learned.fetch_or(learned.0, Ordering::AcqRel);
-        Failure { class: Class::AgainNow, ..failure }
+        Failure { class: FailureClass::RetryNow, ..failure }
     }
 
     /// Refuses a question that the window cannot hold. Estimates err: only what is over by a quarter is refused
     /// here, the rest is left to the server, whose refusal costs nothing.
-    fn too_long(&self, question: &Question) -> Option<Failure> {
+    fn check_window(&self, question: &Question) -> Option<Failure> {
         let window = self.settings.context_window?;
         let prompt: u64 = question.messages.iter().map(|message| estimate_tokens(message.content())).sum();
         let answer = question.target.sampling().max_tokens.map_or(0, u64::from);
         (prompt * 3 / 4 + answer > window).then(|| {
             let message =
                 format!("about {prompt} tokens of prompt and {answer} of answer are over the window of {window}");
-            Failure::new(Class::NeverThisQuestion, FailureCode::Context, message)
+            Failure::new(FailureClass::Permanent, FailureCode::Context, message)
         })
     }
 
@@ -192,13 +192,13 @@ impl HttpModel {
 }
 
 impl Model for HttpModel {
-    fn ask<'a>(&'a self, call: Call<'a>) -> Asking<'a> {
+    fn ask<'a>(&'a self, call: Call<'a>) -> PendingCall<'a> {
         Box::pin(self.ask_in_time(call))
     }
 }
 
 /// Returns a dialect's headers; the one for the key only where there is a key.
-fn headers(dialect: &dyn Dialect, key: Option<&Secret>) -> Result<HeaderMap, HttpSetupError> {
+fn header_map(dialect: &dyn Dialect, key: Option<&Secret>) -> Result<HeaderMap, HttpSetupError> {
     let mut headers = HeaderMap::new();
     for Header { name, value } in dialect.headers() {
         let fault = |what: &str| HttpSetupError(format!("{what} holds characters that no header can carry"));

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::settings::Timeouts;
 use crate::conversation::{FailureCode, TimeoutKind};
 use crate::model::dialect::Assembler;
-use crate::model::failure::{Class, Failure};
+use crate::model::failure::{Failure, FailureClass};
 use crate::model::sse::{EventLines, LineTooLong};
 
 /// Most bytes of a reply that is not streamed.
@@ -75,7 +75,7 @@ pub async fn read_stream(
 }
 
 /// Reads a reply that comes in one piece.
-pub async fn read_whole(
+pub async fn read_full_body(
     response: reqwest::Response,
     Timeouts { first_byte, .. }: Timeouts,
 ) -> Result<Vec<u8>, Failure> {
@@ -94,7 +94,7 @@ async fn read_body(mut response: reqwest::Response, bytes_max: usize) -> Result<
     while let Some(chunk) = response.chunk().await.map_err(|error| connection_failure(&error))? {
         if body.len() + chunk.len() > bytes_max {
             return Err(Failure::new(
-                Class::AgainLater,
+                FailureClass::Transient,
                 FailureCode::TooLong,
                 format!("the reply is over {bytes_max} bytes"),
             ));
@@ -117,32 +117,32 @@ pub fn connection_failure(error: &reqwest::Error) -> Failure {
     if error.is_connect() {
         // A wrong certificate does not become right by waiting.
         let (class, code) = if all.contains("certificate") {
-            (Class::NeverThisRun, FailureCode::Tls)
+            (FailureClass::Fatal, FailureCode::Tls)
         } else {
-            (Class::Outage, FailureCode::Connect)
+            (FailureClass::Outage, FailureCode::Connect)
         };
         return Failure::new(class, code, format!("cannot connect: {said}"));
     }
     let raced = all.contains("connection closed before message completed") || all.contains("IncompleteMessage");
     if error.is_request() && raced {
         return Failure::new(
-            Class::AgainNow,
+            FailureClass::RetryNow,
             FailureCode::Closed,
             "the server closed the connection before it answered",
         );
     }
     if error.is_request() {
-        return Failure::new(Class::AgainLater, FailureCode::Connection, said);
+        return Failure::new(FailureClass::Transient, FailureCode::Connection, said);
     }
-    Failure::new(Class::AgainLater, FailureCode::Cut, format!("the reply was cut: {said}"))
+    Failure::new(FailureClass::Transient, FailureCode::Cut, format!("the reply was cut: {said}"))
 }
 
 pub fn timed_out(kind: TimeoutKind, what: &str, limit: Duration) -> Failure {
-    Failure::new(Class::AgainLater, FailureCode::Timeout(kind), format!("{what} {} s", limit.as_secs_f64()))
+    Failure::new(FailureClass::Transient, FailureCode::Timeout(kind), format!("{what} {} s", limit.as_secs_f64()))
 }
 
 impl From<LineTooLong> for Failure {
     fn from(_: LineTooLong) -> Self {
-        Failure::new(Class::AgainLater, FailureCode::Garbage, "the stream holds a line of over 8 MB")
+        Failure::new(FailureClass::Transient, FailureCode::Garbage, "the stream holds a line of over 8 MB")
     }
 }

@@ -12,7 +12,7 @@ const LOOP_REPETITIONS: usize = 30_000;
 const NO_VERDICT: &str = "Both have their merits, and much could be said about either.";
 
 /// Returns the fault of a judge that has given no verdict before: asked for it alone, it gives none either.
-pub(super) fn persistent(messages: &[std::sync::Arc<Message>]) -> Option<FaultKind> {
+pub(super) fn repeated_fault(messages: &[std::sync::Arc<Message>]) -> Option<FaultKind> {
     let said = messages.iter().any(|message| message.role() == Role::Assistant && message.content() == NO_VERDICT);
     said.then_some(FaultKind::NoVerdict)
 }
@@ -100,7 +100,7 @@ fault_kinds! {
 
 /// The text is no `KIND:SHARE`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no fault; write KIND:SHARE with a share from 0 to 1 and a kind of {names}", names = names())]
+#[error("`{0}` is no fault; write KIND:SHARE with a share from 0 to 1 and a kind of {names}", names = kind_names())]
 pub struct ParseFaultError(String);
 
 impl FromStr for Fault {
@@ -115,7 +115,7 @@ impl FromStr for Fault {
     }
 }
 
-fn names() -> String {
+fn kind_names() -> String {
     FaultKind::ALL.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
 }
 
@@ -142,7 +142,7 @@ impl FromStr for FaultBy {
 }
 
 /// Draws at most one fault; the shares add up.
-pub(super) fn draw(faults: &[Fault], dice: &mut Dice) -> Option<FaultKind> {
+pub(super) fn draw_fault(faults: &[Fault], dice: &mut Dice) -> Option<FaultKind> {
     let mut fraction = dice.fraction();
     faults
         .iter()
@@ -167,7 +167,7 @@ pub(super) enum Effect {
     Answer,
 }
 
-pub(super) fn effect(kind: FaultKind, answer: &mut Answer) -> Effect {
+pub(super) fn effect_of(kind: FaultKind, answer: &mut Answer) -> Effect {
     let refuse = |response| Effect::Refuse(Box::new(response));
     match kind {
         FaultKind::ServerError => refuse(reply::error(500, "server_error", "internal", "something broke")),
@@ -193,46 +193,48 @@ pub(super) fn effect(kind: FaultKind, answer: &mut Answer) -> Effect {
             refuse(reply::json(200, &serde_json::json!({"error": {"message": "upstream failed", "code": 502}})))
         }
         FaultKind::Hang => Effect::Silence,
-        FaultKind::Length => change(answer, Finish::Length, "length", None),
-        FaultKind::Filter => change(answer, Finish::Filtered, "content_filter", Some("")),
-        FaultKind::Empty => change(answer, Finish::Empty, "stop", Some("")),
+        FaultKind::Length => replace_answer(answer, Finish::Length, "length", None),
+        FaultKind::Filter => replace_answer(answer, Finish::Filtered, "content_filter", Some("")),
+        FaultKind::Empty => replace_answer(answer, Finish::Empty, "stop", Some("")),
         FaultKind::Loop => {
             let text = "I will try again. ".repeat(LOOP_REPETITIONS);
-            change(answer, Finish::Length, "length", Some(&text))
+            replace_answer(answer, Finish::Length, "length", Some(&text))
         }
         FaultKind::Babble => {
             let text = format!("{}{}", answer.text(), " I will say it once more.".repeat(40));
-            change(answer, Finish::Complete, "stop", Some(&text))
+            replace_answer(answer, Finish::Complete, "stop", Some(&text))
         }
         FaultKind::Leak => {
             let text = format!("{}<|im_end|>\n<|im_start|>user\nAnd then?", answer.text());
-            change(answer, Finish::Complete, "stop", Some(&text))
+            replace_answer(answer, Finish::Complete, "stop", Some(&text))
         }
         FaultKind::Refusal => {
             let text = "I'm sorry, but I can't help with that request.";
-            change(answer, Finish::Complete, "stop", Some(text))
+            replace_answer(answer, Finish::Complete, "stop", Some(text))
         }
-        FaultKind::Thanks => change(answer, Finish::Complete, "stop", Some("Thank you so much, goodbye!")),
-        FaultKind::Done => change(answer, Finish::Complete, "stop", Some("###STOP###")),
+        FaultKind::Thanks => replace_answer(answer, Finish::Complete, "stop", Some("Thank you so much, goodbye!")),
+        FaultKind::Done => replace_answer(answer, Finish::Complete, "stop", Some("###STOP###")),
         FaultKind::SelfAnswer => {
             let text = "What is the reason for that? The reason for that lies in the way in which the parts work together: the first \
                         one moves the second, the second holds the third, and so on until everything rests.";
-            change(answer, Finish::Complete, "stop", Some(text))
+            replace_answer(answer, Finish::Complete, "stop", Some(text))
         }
         FaultKind::Same => {
             let text = "I am glad that you ask. This is a wide field, and much has been written about it over the years, by people \
                         who knew it well and by people who did not; it is best to begin with the basics and to go on from there.";
-            change(answer, Finish::Complete, "stop", Some(text))
+            replace_answer(answer, Finish::Complete, "stop", Some(text))
         }
         FaultKind::Misquote => match answer.text().split_once("\"quote\":\"") {
             Some((before, behind)) => {
                 let text = format!("{before}\"quote\":\"words that nobody has said, {behind}");
-                change(answer, Finish::Complete, "stop", Some(&text))
+                replace_answer(answer, Finish::Complete, "stop", Some(&text))
             }
             None => Effect::Answer,
         },
-        FaultKind::First => change(answer, Finish::Complete, "stop", Some("A is better, I should say.\n\n[[A]]")),
-        FaultKind::NoVerdict => change(answer, Finish::Complete, "stop", Some(NO_VERDICT)),
+        FaultKind::First => {
+            replace_answer(answer, Finish::Complete, "stop", Some("A is better, I should say.\n\n[[A]]"))
+        }
+        FaultKind::NoVerdict => replace_answer(answer, Finish::Complete, "stop", Some(NO_VERDICT)),
         FaultKind::Language => {
             let is_chinese = answer.text().chars().any(|character| matches!(character, '\u{4e00}'..='\u{9fff}'));
             let text = if is_chinese {
@@ -240,12 +242,12 @@ pub(super) fn effect(kind: FaultKind, answer: &mut Answer) -> Effect {
             } else {
                 "这个问题可以从几个方面来看，其中第一个方面是最简单的，也是最重要的。"
             };
-            change(answer, Finish::Complete, "stop", Some(text))
+            replace_answer(answer, Finish::Complete, "stop", Some(text))
         }
     }
 }
 
-fn change(answer: &mut Answer, finish: Finish, word: &str, text: Option<&str>) -> Effect {
+fn replace_answer(answer: &mut Answer, finish: Finish, word: &str, text: Option<&str>) -> Effect {
     answer.finish = finish;
     word.clone_into(&mut answer.finish_reason);
     if let Some(text) = text {

@@ -78,10 +78,10 @@ impl Default for MockSettings {
 /// A mock server that listens.
 pub struct Mock {
     listener: TcpListener,
-    shared: Arc<Shared>,
+    shared: Arc<MockState>,
 }
 
-struct Shared {
+struct MockState {
     settings: MockSettings,
     stats: Stats,
     cache: Option<Mutex<PrefixCache>>,
@@ -92,7 +92,7 @@ impl Mock {
     pub async fn bind(address: SocketAddr, settings: MockSettings) -> std::io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let cache = settings.cache_tokens.map(|tokens| Mutex::new(PrefixCache::new(tokens)));
-        Ok(Self { listener, shared: Arc::new(Shared { settings, stats: Stats::default(), cache }) })
+        Ok(Self { listener, shared: Arc::new(MockState { settings, stats: Stats::default(), cache }) })
     }
 
     /// Returns where it listens.
@@ -133,9 +133,9 @@ impl From<Infallible> for Hangup {
     }
 }
 
-async fn respond(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Body>, Hangup> {
+async fn respond(shared: Arc<MockState>, request: Request<Incoming>) -> Result<Response<Body>, Hangup> {
     match (request.method(), request.uri().path()) {
-        (&Method::POST, "/v1/chat/completions" | "/chat/completions") => complete(&shared, request).await,
+        (&Method::POST, "/v1/chat/completions" | "/chat/completions") => answer_completion(&shared, request).await,
         (&Method::GET, "/v1/models" | "/models") => Ok(reply::models(&shared.settings.models)),
         (&Method::GET, "/stats") => Ok(reply::json(200, &shared.stats.to_json())),
         (&Method::GET, "/health") => Ok(reply::json(200, &serde_json::json!({"status": "ok"}))),
@@ -143,11 +143,11 @@ async fn respond(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Resp
     }
 }
 
-async fn complete(shared: &Shared, request: Request<Incoming>) -> Result<Response<Body>, Hangup> {
+async fn answer_completion(shared: &MockState, request: Request<Incoming>) -> Result<Response<Body>, Hangup> {
     let number = shared.stats.arrived();
     let present = shared.stats.enter();
     let body = Limited::new(request.into_body(), BODY_BYTES_MAX).collect().await.map_err(|_| Hangup)?.to_bytes();
-    let wanted = match request::read(&body, &shared.settings) {
+    let wanted = match request::parse_request(&body, &shared.settings) {
         Ok(wanted) => wanted,
         Err(refused) => return Ok(*refused),
     };
@@ -157,13 +157,13 @@ async fn complete(shared: &Shared, request: Request<Incoming>) -> Result<Respons
     }
     let mut dice = Dice::new("mock", &number.to_le_bytes());
     let fault = match shared.settings.fault_by {
-        FaultBy::Number => fault::draw(&shared.settings.faults, &mut dice),
+        FaultBy::Number => fault::draw_fault(&shared.settings.faults, &mut dice),
         FaultBy::Question => {
             let fingerprint = wanted.question.fingerprint();
-            fault::draw(&shared.settings.faults, &mut Dice::new("mock fault", &fingerprint.0))
+            fault::draw_fault(&shared.settings.faults, &mut Dice::new("mock fault", &fingerprint.0))
         }
     };
-    let fault = fault::persistent(&wanted.question.messages).or(fault);
+    let fault = fault::repeated_fault(&wanted.question.messages).or(fault);
     let mut answer = Simulated::answer(&wanted.question, 1);
     if let Some(tokens) = shared.settings.answer_tokens {
         answer = lengthened(answer, tokens);
@@ -174,14 +174,14 @@ async fn complete(shared: &Shared, request: Request<Incoming>) -> Result<Respons
     if fault.is_some() {
         shared.stats.faulted();
     }
-    match fault.map(|kind| fault::effect(kind, &mut answer)) {
+    match fault.map(|kind| fault::effect_of(kind, &mut answer)) {
         Some(Effect::Refuse(response)) => return Ok(*response),
         Some(Effect::HangUp) => return Err(Hangup),
         Some(Effect::Silence) => std::future::pending::<()>().await,
         Some(Effect::Half) => return Ok(reply::half(&answer, wanted.stream)),
         Some(Effect::Answer) | None => {}
     }
-    shared.keep(&wanted.question.messages, &answer);
+    shared.cache_answer(&wanted.question.messages, &answer);
     shared.stats.answered(wanted.question.fingerprint());
     Ok(if wanted.stream { reply::stream(answer, wanted.include_usage) } else { reply::whole(&answer) })
 }
@@ -197,7 +197,7 @@ impl MockSettings {
     }
 }
 
-impl Shared {
+impl MockState {
     /// Looks the prompt up in the cache and returns how many of its tokens must be read.
     fn read_prompt(&self, messages: &[Arc<Message>], answer: &mut Answer) -> u64 {
         let prompt_tokens = answer.usage.prompt_tokens.unwrap_or(0);
@@ -212,7 +212,7 @@ impl Shared {
     }
 
     /// An answer's own tokens are in the cache too.
-    fn keep(&self, messages: &[Arc<Message>], answer: &Answer) {
+    fn cache_answer(&self, messages: &[Arc<Message>], answer: &Answer) {
         if let Some(cache) = &self.cache {
             let mut all = messages.to_vec();
             all.push(Arc::clone(&answer.message));

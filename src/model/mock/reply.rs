@@ -24,7 +24,7 @@ pub(super) fn whole(answer: &Answer) -> Response<Body> {
 pub(super) fn stream(answer: Answer, include_usage: bool) -> Response<Body> {
     let (mut sender, body) = Channel::<Bytes, Hangup>::new(STREAM_QUEUE_CHUNKS);
     tokio::spawn(async move {
-        for event in events(&answer, include_usage) {
+        for event in stream_events(&answer, include_usage) {
             // The client may have gone.
             if sender.send_data(Bytes::from(format!("data: {event}\n\n"))).await.is_err() {
                 return;
@@ -38,7 +38,7 @@ pub(super) fn stream(answer: Answer, include_usage: bool) -> Response<Body> {
 /// Returns a reply that breaks off in the middle.
 pub(super) fn half(answer: &Answer, streamed: bool) -> Response<Body> {
     let text = if streamed {
-        events(answer, false).iter().fold(String::new(), |text, event| format!("{text}data: {event}\n\n"))
+        stream_events(answer, false).iter().fold(String::new(), |text, event| format!("{text}data: {event}\n\n"))
     } else {
         whole_value(answer).to_string()
     };
@@ -96,11 +96,11 @@ fn whole_value(answer: &Answer) -> Value {
             "message": {"role": "assistant", "content": answer.text()},
             "finish_reason": answer.finish_reason,
         }],
-        "usage": usage(answer),
+        "usage": usage_value(answer),
     })
 }
 
-fn events(answer: &Answer, include_usage: bool) -> Vec<Value> {
+fn stream_events(answer: &Answer, include_usage: bool) -> Vec<Value> {
     let created = now_seconds();
     let event = |choices: Value, usage: Value| {
         let mut event = json!({
@@ -124,12 +124,12 @@ fn events(answer: &Answer, include_usage: bool) -> Vec<Value> {
     }
     events.push(event(choice(json!({}), json!(answer.finish_reason)), Value::Null));
     if include_usage {
-        events.push(event(json!([]), usage(answer)));
+        events.push(event(json!([]), usage_value(answer)));
     }
     events
 }
 
-fn usage(answer: &Answer) -> Value {
+fn usage_value(answer: &Answer) -> Value {
     let prompt = answer.usage.prompt_tokens.unwrap_or(0);
     let completion = answer.usage.completion_tokens.unwrap_or(0);
     let mut usage =

@@ -13,7 +13,7 @@ pub(super) struct Wanted {
 }
 
 /// Reads a chat completion request as strictly as real servers do.
-pub(super) fn read(body: &[u8], settings: &MockSettings) -> Result<Wanted, Box<Response<Body>>> {
+pub(super) fn parse_request(body: &[u8], settings: &MockSettings) -> Result<Wanted, Box<Response<Body>>> {
     let bad = |code: &str, message: &str| Box::new(reply::error(400, "invalid_request_error", code, message));
     let request: Value = serde_json::from_slice(body).map_err(|error| bad("invalid_json", &error.to_string()))?;
     let model = request["model"].as_str().ok_or_else(|| bad("missing_model", "you must name a model"))?;

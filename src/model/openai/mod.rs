@@ -7,21 +7,21 @@ mod request;
 mod stream;
 mod wire;
 
-use super::dialect::{Assembler, Capabilities, Dialect, Output, Route};
+use super::dialect::{Assembler, Capabilities, Dialect, EndpointPath, Output};
 use super::failure::Failure;
 use super::request::{Learned, RequestFormat};
 use crate::conversation::{Answer, Question};
 
 /// Chat completions as `OpenAI` defined them and nearly every server speaks them.
-pub struct OpenAi;
+pub struct OpenAiDialect;
 
-impl Dialect for OpenAi {
+impl Dialect for OpenAiDialect {
     fn name(&self) -> &'static str {
         "openai"
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { output: Output::Text, route: Route::Below("/chat/completions"), takes_cache_key: true }
+        Capabilities { output: Output::Text, path: EndpointPath::Below("/chat/completions"), takes_cache_key: true }
     }
 
     fn body(&self, question: &Question, format: &RequestFormat<'_>) -> Result<Vec<u8>, Failure> {
@@ -29,7 +29,7 @@ impl Dialect for OpenAi {
     }
 
     fn read_whole(&self, body: &[u8], question: &Question, attempt: u32) -> Result<Answer, Failure> {
-        reply::read_whole(body, question, attempt)
+        reply::parse_completion(body, question, attempt)
     }
 
     fn assembler(&self) -> Option<Box<dyn Assembler>> {

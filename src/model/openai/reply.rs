@@ -1,15 +1,15 @@
 use serde_json::Value;
 
-use super::wire::{Choice, Completion, Content, WireMessage, Words};
+use super::wire::{Choice, Completion, WireContent, WireMessage, WireText};
 use crate::conversation::{Answer, FailureCode, Finish, Question};
-use crate::model::failure::{Class, Failure};
+use crate::model::failure::{Failure, FailureClass};
 use crate::model::partial::PartialAnswer;
-use crate::model::refusal::{ErrorBody, Refusal};
+use crate::model::refusal::{ErrorBody, RefusedRequest};
 
 /// Reads a whole JSON reply.
-pub fn read_whole(body: &[u8], question: &Question, attempt: u32) -> Result<Answer, Failure> {
+pub fn parse_completion(body: &[u8], question: &Question, attempt: u32) -> Result<Answer, Failure> {
     let completion: Completion = serde_json::from_slice(body).map_err(|error| {
-        Failure::new(Class::AgainLater, FailureCode::Garbage, format!("the reply is no chat completion: {error}"))
+        Failure::new(FailureClass::Transient, FailureCode::Garbage, format!("the reply is no chat completion: {error}"))
     })?;
     let mut answer = PartialAnswer::default();
     take_head(&mut answer, &completion)?;
@@ -23,7 +23,7 @@ pub fn read_whole(body: &[u8], question: &Question, attempt: u32) -> Result<Answ
 pub fn take_head(answer: &mut PartialAnswer, completion: &Completion) -> Result<(), Failure> {
     if let Some(error) = completion.error {
         let error = ErrorBody::from_value(&serde_json::from_str(error.get()).unwrap_or_default());
-        return Err(Refusal { status: 200, ..Refusal::default() }.into_failure(error));
+        return Err(RefusedRequest { status: 200, ..RefusedRequest::default() }.into_failure(error));
     }
     if answer.model.is_none() {
         answer.model = completion.model.as_deref().map(str::to_owned);
@@ -40,16 +40,16 @@ pub fn take_head(answer: &mut PartialAnswer, completion: &Completion) -> Result<
 /// Takes a message, or a piece of one.
 pub fn take_message(answer: &mut PartialAnswer, message: &WireMessage) {
     match &message.content {
-        Some(Content::Text(text)) => answer.text.push_str(text),
-        Some(Content::Parts(parts)) => parts.iter().for_each(|part| {
+        Some(WireContent::Text(text)) => answer.text.push_str(text),
+        Some(WireContent::Parts(parts)) => parts.iter().for_each(|part| {
             let is_reasoning = part.kind.as_deref().is_some_and(|kind| kind == "thinking" || kind == "reasoning");
             let target = if is_reasoning { &mut answer.reasoning } else { &mut answer.text };
-            target.push_str(&part.words());
+            target.push_str(&part.text());
         }),
         None => {}
     }
     if let Some(raw) = message.reasoning.or(message.reasoning_content)
-        && let Ok(words) = serde_json::from_str::<Words<'_>>(raw.get())
+        && let Ok(words) = serde_json::from_str::<WireText<'_>>(raw.get())
     {
         answer.reasoning.push_str(&words);
     }
@@ -85,7 +85,7 @@ pub fn finish_of(word: &str) -> Option<Finish> {
 }
 
 fn no_choice() -> Failure {
-    Failure::new(Class::AgainLater, FailureCode::NoChoice, "the reply holds no choice")
+    Failure::new(FailureClass::Transient, FailureCode::NoChoice, "the reply holds no choice")
 }
 
 #[cfg(test)]
@@ -106,7 +106,7 @@ mod tests {
     }
 
     fn read(body: &Value) -> Result<Answer, Failure> {
-        read_whole(body.to_string().as_bytes(), &question(Some(100)), 1)
+        parse_completion(body.to_string().as_bytes(), &question(Some(100)), 1)
     }
 
     fn choice(message: Value, finish: &str) -> Value {
@@ -142,7 +142,7 @@ mod tests {
             assert_eq!(read(&choice(text(), word)).unwrap().finish, finish, "{word}");
         }
         for word in ["error", "abort", "network_error", "something_new"] {
-            assert_eq!(read(&choice(text(), word)).unwrap_err().class, Class::AgainLater, "{word}");
+            assert_eq!(read(&choice(text(), word)).unwrap_err().class, FailureClass::Transient, "{word}");
         }
         assert_eq!(read(&json!({"choices": [{"message": {"content": "x"}}]})).unwrap_err().code, FailureCode::Cut);
         assert_eq!(read(&choice(json!({"content": null}), "stop")).unwrap().finish, Finish::Empty);
@@ -165,16 +165,16 @@ mod tests {
 
     #[test]
     fn an_error_inside_a_good_status_is_an_error() {
-        assert_eq!(read(&json!({"error": {"message": "upstream"}})).unwrap_err().class, Class::AgainLater);
+        assert_eq!(read(&json!({"error": {"message": "upstream"}})).unwrap_err().class, FailureClass::Transient);
         let overflow = json!({"error": {"message": "maximum context length is 10", "code": 400}});
-        assert_eq!(read(&overflow).unwrap_err().class, Class::NeverThisQuestion);
+        assert_eq!(read(&overflow).unwrap_err().class, FailureClass::Permanent);
         assert_eq!(read(&json!({"choices": []})).unwrap_err().code, FailureCode::NoChoice);
     }
 
     proptest! {
         #[test]
         fn no_reply_makes_a_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), text in ".{0,60}", finish in "[a-z_]{0,12}", number in any::<u64>()) {
-            let _ = read_whole(&bytes, &question(None), 1);
+            let _ = parse_completion(&bytes, &question(None), 1);
             let mut body = choice(json!({"content": text, "reasoning": number, "tool_calls": null}), &finish);
             body["usage"] = json!({"prompt_tokens": number, "completion_tokens": null});
             let _ = read(&body);

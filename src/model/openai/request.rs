@@ -1,7 +1,7 @@
 use std::io::Write;
 
 use crate::conversation::Question;
-use crate::model::failure::{Class, Failure};
+use crate::model::failure::{Failure, FailureClass};
 use crate::model::request::{Learned, LengthField, RequestFormat};
 
 /// The server wants the length field that is not the configured one.
@@ -39,7 +39,7 @@ pub fn body(question: &Question, format: &RequestFormat<'_>) -> Vec<u8> {
 /// Learns from a refusal of the length field that the server wants the other one.
 pub fn learn(failure: &Failure, format: &RequestFormat<'_>) -> Option<Learned> {
     let message = &failure.message;
-    let is_refused = failure.class == Class::NeverThisQuestion
+    let is_refused = failure.class == FailureClass::Permanent
         && message.contains(length_field(format))
         && (message.contains("nsupported parameter") || message.contains("xtra inputs are not permitted"));
     (is_refused && !format.learned.has(OTHER_LENGTH_FIELD)).then_some(OTHER_LENGTH_FIELD)

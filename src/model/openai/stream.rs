@@ -2,7 +2,7 @@ use super::reply::{finish_of, finish_word, take_head, take_message};
 use super::wire::Completion;
 use crate::conversation::{Answer, FailureCode, Question};
 use crate::model::dialect::Assembler;
-use crate::model::failure::{Class, Failure};
+use crate::model::failure::{Failure, FailureClass};
 use crate::model::partial::PartialAnswer;
 use crate::model::sse::StreamEvent;
 
@@ -22,7 +22,11 @@ impl Assembler for ChunkAssembler {
             return Ok(());
         }
         let chunk: Completion = serde_json::from_slice(payload).map_err(|error| {
-            Failure::new(Class::AgainLater, FailureCode::Garbage, format!("a piece of the stream is no JSON: {error}"))
+            Failure::new(
+                FailureClass::Transient,
+                FailureCode::Garbage,
+                format!("a piece of the stream is no JSON: {error}"),
+            )
         })?;
         take_head(&mut self.answer, &chunk)?;
         self.saw_chunk = true;
@@ -49,7 +53,11 @@ impl Assembler for ChunkAssembler {
     /// Complete only with a known reason for the end: `[DONE]` proves nothing, some servers never send it.
     fn finish(self: Box<Self>, question: &Question, attempt: u32) -> Result<Answer, Failure> {
         if !self.saw_chunk {
-            return Err(Failure::new(Class::AgainLater, FailureCode::Cut, "the stream ended before its first piece"));
+            return Err(Failure::new(
+                FailureClass::Transient,
+                FailureCode::Cut,
+                "the stream ended before its first piece",
+            ));
         }
         self.answer.into_answer(finish_of, question, attempt)
     }

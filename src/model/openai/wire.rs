@@ -18,9 +18,9 @@ pub struct Completion<'a> {
     #[serde(borrow, default)]
     pub choices: Option<Vec<Choice<'a>>>,
     #[serde(borrow)]
-    pub model: Option<Words<'a>>,
+    pub model: Option<WireText<'a>>,
     #[serde(borrow)]
-    pub system_fingerprint: Option<Words<'a>>,
+    pub system_fingerprint: Option<WireText<'a>>,
     pub usage: Option<WireUsage>,
     #[serde(borrow)]
     pub error: Option<&'a RawValue>,
@@ -33,9 +33,9 @@ pub struct Choice<'a> {
     #[serde(borrow)]
     pub delta: Option<WireMessage<'a>>,
     #[serde(borrow)]
-    pub finish_reason: Option<Words<'a>>,
+    pub finish_reason: Option<WireText<'a>>,
     #[serde(borrow)]
-    pub native_finish_reason: Option<Words<'a>>,
+    pub native_finish_reason: Option<WireText<'a>>,
     #[serde(borrow)]
     pub provider_specific_fields: Option<&'a RawValue>,
 }
@@ -43,39 +43,39 @@ pub struct Choice<'a> {
 #[derive(Default, Deserialize)]
 pub struct WireMessage<'a> {
     #[serde(borrow)]
-    pub content: Option<Content<'a>>,
+    pub content: Option<WireContent<'a>>,
     #[serde(borrow)]
     pub reasoning: Option<&'a RawValue>,
     #[serde(borrow)]
     pub reasoning_content: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub refusal: Option<Words<'a>>,
+    pub refusal: Option<WireText<'a>>,
     pub tool_calls: Option<Vec<Value>>,
 }
 
-pub enum Content<'a> {
-    Text(Words<'a>),
-    Parts(Vec<Part>),
+pub enum WireContent<'a> {
+    Text(WireText<'a>),
+    Parts(Vec<WirePart>),
 }
 
 /// By hand, because an untagged enum of serde's copies everything before it decides, for each piece of a stream.
-impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for WireContent<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextOrParts;
+        struct ContentVisitor;
 
-        impl<'de> Visitor<'de> for TextOrParts {
-            type Value = Content<'de>;
+        impl<'de> Visitor<'de> for ContentVisitor {
+            type Value = WireContent<'de>;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.write_str("text or a list of parts")
             }
 
             fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Content::Text(Words(text.into())))
+                Ok(WireContent::Text(WireText(text.into())))
             }
 
             fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Content::Text(Words(text.to_owned().into())))
+                Ok(WireContent::Text(WireText(text.to_owned().into())))
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
@@ -83,18 +83,18 @@ impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
                 while let Some(part) = items.next_element()? {
                     parts.push(part);
                 }
-                Ok(Content::Parts(parts))
+                Ok(WireContent::Parts(parts))
             }
         }
 
-        deserializer.deserialize_any(TextOrParts)
+        deserializer.deserialize_any(ContentVisitor)
     }
 }
 
 /// Text that is borrowed from the reply where nothing in it is escaped: serde's `Option<Cow<str>>` always copies.
-pub struct Words<'a>(Cow<'a, str>);
+pub struct WireText<'a>(Cow<'a, str>);
 
-impl std::ops::Deref for Words<'_> {
+impl std::ops::Deref for WireText<'_> {
     type Target = str;
 
     fn deref(&self) -> &str {
@@ -102,32 +102,32 @@ impl std::ops::Deref for Words<'_> {
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Words<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for WireText<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
+        struct TextVisitor;
 
-        impl<'de> Visitor<'de> for Text {
-            type Value = Words<'de>;
+        impl<'de> Visitor<'de> for TextVisitor {
+            type Value = WireText<'de>;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.write_str("text")
             }
 
             fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Words(text.into()))
+                Ok(WireText(text.into()))
             }
 
             fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Words(text.to_owned().into()))
+                Ok(WireText(text.to_owned().into()))
             }
         }
 
-        deserializer.deserialize_str(Text)
+        deserializer.deserialize_str(TextVisitor)
     }
 }
 
 #[derive(Deserialize)]
-pub struct Part {
+pub struct WirePart {
     #[serde(rename = "type")]
     pub kind: Option<String>,
     text: Option<String>,
@@ -135,8 +135,8 @@ pub struct Part {
     thinking: Option<Value>,
 }
 
-impl Part {
-    pub fn words(&self) -> Cow<'_, str> {
+impl WirePart {
+    pub fn text(&self) -> Cow<'_, str> {
         match (&self.text, &self.thinking) {
             (Some(text), _) => text.into(),
             (None, Some(Value::String(text))) => text.into(),

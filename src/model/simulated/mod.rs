@@ -1,7 +1,7 @@
 mod parts;
 mod words;
 
-use super::{Asking, Call, Model};
+use super::{Call, Model, PendingCall};
 use crate::conversation::{Answer, Dice, Finish, Message, Question, Role, Usage, estimate_tokens};
 
 /// A model that needs no server: plausible words, chosen by a hash of everything that is asked.
@@ -17,7 +17,7 @@ impl Simulated {
 
     /// Returns the answer to `question`.
     pub fn answer(question: &Question, attempt: u32) -> Answer {
-        let mut dice = Dice::new("simulated", &key(question));
+        let mut dice = Dice::new("simulated", &dice_key(question));
         let prompt = question.messages.iter().rev().find(|message| message.role() == Role::User);
         let prompt = prompt.map_or("", |message| message.content());
         let full = parts::play(question, &mut dice).unwrap_or_else(|| words::compose(prompt, &mut dice));
@@ -43,14 +43,14 @@ impl Simulated {
 }
 
 impl Model for Simulated {
-    fn ask<'a>(&'a self, call: Call<'a>) -> Asking<'a> {
+    fn ask<'a>(&'a self, call: Call<'a>) -> PendingCall<'a> {
         Box::pin(std::future::ready(Ok(Self::answer(call.question, call.attempt)).into()))
     }
 }
 
 /// Everything that may change the answer and is visible on the wire, so that the built-in model and the mock
 /// server say the same.
-fn key(question: &Question) -> Vec<u8> {
+fn dice_key(question: &Question) -> Vec<u8> {
     let mut key = question.target.model().as_bytes().to_vec();
     key.extend_from_slice(format!("{:?}{}", question.target.sampling(), question.sample).as_bytes());
     question.messages.iter().for_each(|message| key.extend_from_slice(&message.digest().0));

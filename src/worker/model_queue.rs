@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::conversation::{Fingerprint, Message, Question, Role, Sampling, Slot, Target};
-use crate::model::{Breaker, Fitness, Model, Pace, PaceLimits, Rate, Reply, Router, Routing, Tempo};
+use crate::model::{Breaker, CallResult, Fitness, Model, Pace, PaceLimits, Rate, Router, Routing, SpeedMonitor};
 
 /// A replica that is closed for longer than this loses its questions to the others.
 const CLOSED_MIN: Duration = Duration::from_secs(2);
@@ -29,12 +29,12 @@ impl Served {
 }
 
 /// One model of a run: its replicas, and which question goes to which.
-pub struct Line {
+pub struct ModelQueue {
     pub replicas: Vec<Replica>,
     limits: PaceLimits,
     rate: Rate,
     router: Router,
-    tempo: Tempo,
+    speed: SpeedMonitor,
     /// What a probe is made of.
     target: Option<Arc<Target>>,
 }
@@ -56,7 +56,7 @@ pub struct Replica {
 
 /// Whether a line takes a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Gate {
+pub enum SendGate {
     /// It does.
     Open,
     /// Not before this time.
@@ -65,7 +65,7 @@ pub enum Gate {
     Shut,
 }
 
-impl Line {
+impl ModelQueue {
     pub fn new(served: Served, limits: PaceLimits, now: Instant) -> Self {
         let Served { replicas, routing, labels } = served;
         let count = replicas.len();
@@ -75,7 +75,7 @@ impl Line {
             limits,
             rate: Rate::new(&limits, now),
             router: Router::new(count, routing),
-            tempo: Tempo::new(count),
+            speed: SpeedMonitor::new(count),
             target: None,
         }
     }
@@ -102,12 +102,12 @@ impl Line {
         now: Instant,
     ) {
         let prefix = question.messages.first().map_or(0, |first| first.digest().prefix());
-        let (replicas, tempo) = (&self.replicas, &self.tempo);
+        let (replicas, speed) = (&self.replicas, &self.speed);
         let replica = self.router.route(session, prefix, tokens, |index, conversations| {
             let replica = &replicas[index];
             if replica.breaker.is_open() {
                 Fitness::Gone
-            } else if avoid == Some(index) || replica.is_closed(now) || !tempo.is_usable(index, conversations, now) {
+            } else if avoid == Some(index) || replica.is_closed(now) || !speed.is_usable(index, conversations, now) {
                 Fitness::Poor
             } else {
                 Fitness::Good
@@ -117,7 +117,7 @@ impl Line {
     }
 
     /// True where another replica than this one answers and is not closed.
-    pub fn has_other(&self, replica: usize, now: Instant) -> bool {
+    pub fn has_other_usable(&self, replica: usize, now: Instant) -> bool {
         let mut others = self.replicas.iter().enumerate().filter(|(other, _)| *other != replica);
         others.any(|(_, other)| !other.breaker.is_open() && !other.is_closed(now))
     }
@@ -133,20 +133,20 @@ impl Line {
     }
 
     /// Says whether a call of `tokens` tokens may go out to `replica` now.
-    pub fn gate(&mut self, replica: usize, tokens: u64, now: Instant) -> Gate {
+    pub fn gate(&mut self, replica: usize, tokens: u64, now: Instant) -> SendGate {
         if self.in_flight() >= self.limit() {
-            return Gate::Shut;
+            return SendGate::Shut;
         }
         let replica = &self.replicas[replica];
         if replica.breaker.is_open() || replica.in_flight >= replica.pace.limit() {
-            return Gate::Shut;
+            return SendGate::Shut;
         }
         if let Some(until) = replica.closed_until.filter(|until| *until > now) {
-            return Gate::Until(until);
+            return SendGate::Until(until);
         }
         match self.rate.ready_at(tokens, now) {
-            at if at > now => Gate::Until(at),
-            _ => Gate::Open,
+            at if at > now => SendGate::Until(at),
+            _ => SendGate::Open,
         }
     }
 
@@ -154,7 +154,7 @@ impl Line {
     pub fn on_sent(&mut self, replica: usize, question: &Question, tokens: u64, now: Instant) {
         self.replicas[replica].in_flight += 1;
         self.rate.on_sent(tokens);
-        self.tempo.on_sent(replica, now);
+        self.speed.on_sent(replica, now);
         if self.target.is_none() {
             self.target = Some(Arc::clone(&question.target));
         }
@@ -169,13 +169,13 @@ impl Line {
         now: Instant,
     ) -> Option<(usize, &'static str)> {
         self.replicas[replica].in_flight -= 1;
-        self.tempo.on_answer(replica, latency, tokens, now)
+        self.speed.on_answer(replica, latency, tokens, now)
     }
 
     /// Books a call that ended without an answer.
     pub fn on_failure(&mut self, replica: usize, now: Instant) {
         self.replicas[replica].in_flight -= 1;
-        self.tempo.on_failure(replica, now);
+        self.speed.on_failure(replica, now);
     }
 
     /// Returns since when no replica answers.
@@ -229,7 +229,7 @@ impl Replica {
 
 /// What a call that is under way was for.
 #[derive(Clone, Debug)]
-pub enum Purpose {
+pub enum CallPurpose {
     /// A question that somebody waits for.
     Question(Fingerprint),
     /// A look whether the server answers again.
@@ -238,12 +238,12 @@ pub enum Purpose {
 
 /// What a call came to.
 pub struct CallEnd {
-    pub purpose: Purpose,
+    pub purpose: CallPurpose,
     /// The model's name.
     pub model: String,
     /// Which of its replicas.
     pub replica: usize,
-    pub reply: Reply,
+    pub reply: CallResult,
     pub sent_at: Instant,
     pub latency: Duration,
     /// Its slot in the ledger.

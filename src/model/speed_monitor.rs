@@ -14,13 +14,13 @@ const NEWEST_SHARE: f64 = 0.2;
 const SILENCE_MIN: Duration = Duration::from_secs(30);
 const SILENCE_FACTOR: f64 = 10.0;
 /// How long a slow replica is left alone before it is tried again.
-const REST: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_secs(60);
 /// Conversations that a replica on trial gets.
 const TRIAL_CONVERSATIONS: usize = 4;
 
 /// The speeds of a model's replicas.
 #[derive(Clone, Debug)]
-pub struct Tempo {
+pub struct SpeedMonitor {
     replicas: Vec<Speed>,
 }
 
@@ -33,11 +33,11 @@ struct Speed {
     in_flight: usize,
     /// Since when calls are under way there and none has ended.
     silent_since: Option<Instant>,
-    rests_until: Option<Instant>,
+    paused_until: Option<Instant>,
     on_trial: bool,
 }
 
-impl Tempo {
+impl SpeedMonitor {
     /// Watches `count` replicas.
     pub fn new(count: usize) -> Self {
         Self { replicas: vec![Speed::default(); count] }
@@ -46,8 +46,8 @@ impl Tempo {
     /// True where `replica`, with so many conversations open there, may take one more at `now`.
     pub fn is_usable(&self, replica: usize, conversations: usize, now: Instant) -> bool {
         let speed = &self.replicas[replica];
-        let rests = speed.rests_until.is_some_and(|until| now < until);
-        !rests && (!speed.on_trial || conversations < TRIAL_CONVERSATIONS)
+        let is_paused = speed.paused_until.is_some_and(|until| now < until);
+        !is_paused && (!speed.on_trial || conversations < TRIAL_CONVERSATIONS)
     }
 
     /// Takes note of a call that goes out.
@@ -59,7 +59,7 @@ impl Tempo {
 
     /// Takes note of a call that ended without an answer.
     pub fn on_failure(&mut self, replica: usize, now: Instant) {
-        self.on_end(replica, now);
+        self.on_call_end(replica, now);
     }
 
     /// Takes note of an answer of `tokens` tokens. Returns a replica that turns out to be slow by it, and why.
@@ -70,24 +70,24 @@ impl Tempo {
         tokens: u64,
         now: Instant,
     ) -> Option<(usize, &'static str)> {
-        self.on_end(replica, now);
-        self.replicas[replica].learn(latency, tokens);
-        let slow = (0..self.replicas.len()).find_map(|index| Some((index, self.fault(index, now)?)))?;
+        self.on_call_end(replica, now);
+        self.replicas[replica].record_answer(latency, tokens);
+        let slow = (0..self.replicas.len()).find_map(|index| Some((index, self.slowness_of(index, now)?)))?;
         let speed = &mut self.replicas[slow.0];
-        (speed.rests_until, speed.on_trial, speed.answers) = (Some(now + REST), true, 0);
-        speed.silent_since = speed.silent_since.map(|_| now + REST);
+        (speed.paused_until, speed.on_trial, speed.answers) = (Some(now + PAUSE), true, 0);
+        speed.silent_since = speed.silent_since.map(|_| now + PAUSE);
         Some(slow)
     }
 
-    fn on_end(&mut self, replica: usize, now: Instant) {
+    fn on_call_end(&mut self, replica: usize, now: Instant) {
         let speed = &mut self.replicas[replica];
         speed.in_flight = speed.in_flight.saturating_sub(1);
         speed.silent_since = (speed.in_flight > 0).then_some(now);
     }
 
-    fn fault(&self, index: usize, now: Instant) -> Option<&'static str> {
+    fn slowness_of(&self, index: usize, now: Instant) -> Option<&'static str> {
         let speed = &self.replicas[index];
-        if speed.rests_until.is_some_and(|until| now < until) {
+        if speed.paused_until.is_some_and(|until| now < until) {
             return None;
         }
         let siblings = || {
@@ -107,7 +107,7 @@ impl Tempo {
 }
 
 impl Speed {
-    fn learn(&mut self, latency: Duration, tokens: u64) {
+    fn record_answer(&mut self, latency: Duration, tokens: u64) {
         let seconds = latency.as_secs_f64();
         let weight = if self.answers == 0 { 1.0 } else { NEWEST_SHARE };
         self.seconds_per_answer += weight * (seconds - self.seconds_per_answer);
@@ -129,13 +129,13 @@ mod tests {
 
     /// Lets every replica answer once a second, after its own latency; returns who was found slow, and when.
     fn watch(latencies_ms: [u64; 3], seconds: u64) -> Vec<(u64, usize)> {
-        let (mut tempo, start, mut found) = (Tempo::new(3), Instant::now(), Vec::new());
+        let (mut speed, start, mut found) = (SpeedMonitor::new(3), Instant::now(), Vec::new());
         for second in 0..seconds {
             let now = start + Duration::from_secs(second);
             for (replica, latency) in latencies_ms.into_iter().enumerate() {
-                if tempo.is_usable(replica, 0, now) {
-                    tempo.on_sent(replica, now);
-                    let slow = tempo.on_answer(replica, Duration::from_millis(latency), 100, now);
+                if speed.is_usable(replica, 0, now) {
+                    speed.on_sent(replica, now);
+                    let slow = speed.on_answer(replica, Duration::from_millis(latency), 100, now);
                     found.extend(slow.map(|(replica, _)| (second, replica)));
                 }
             }
@@ -154,17 +154,17 @@ mod tests {
 
     #[test]
     fn one_that_stands_still_is_noticed_by_its_siblings_answers() {
-        let (mut tempo, start) = (Tempo::new(2), Instant::now());
-        tempo.on_sent(1, start);
+        let (mut speed, start) = (SpeedMonitor::new(2), Instant::now());
+        speed.on_sent(1, start);
         let mut found = Vec::new();
         for second in 0..60 {
             let now = start + Duration::from_secs(second);
-            tempo.on_sent(0, now);
-            found.extend(tempo.on_answer(0, Duration::from_millis(200), 50, now).map(|(replica, _)| (second, replica)));
+            speed.on_sent(0, now);
+            found.extend(speed.on_answer(0, Duration::from_millis(200), 50, now).map(|(replica, _)| (second, replica)));
         }
         assert_eq!(found, [(31, 1)]);
-        assert!(!tempo.is_usable(1, 0, start + Duration::from_secs(60)));
+        assert!(!speed.is_usable(1, 0, start + Duration::from_secs(60)));
         let later = start + Duration::from_secs(100);
-        assert!(tempo.is_usable(1, 3, later) && !tempo.is_usable(1, 4, later), "a few conversations try it");
+        assert!(speed.is_usable(1, 3, later) && !speed.is_usable(1, 4, later), "a few conversations try it");
     }
 }
