@@ -1,4 +1,4 @@
-//! When a server counts as gone, and when to look again. Pure.
+//! Decides when a server counts as down, and when to probe it. Pure.
 
 use std::time::Duration;
 
@@ -6,20 +6,20 @@ use tokio::time::Instant;
 
 use super::failure::{Failure, FailureClass};
 
-/// Failures in a row, without one answer between them, after which the server counts as gone even though
-/// something still replies: a proxy before a dead upstream, a server that is starting.
+/// Consecutive failures after which the server counts as down even though something still replies: a proxy in front of
+/// a dead upstream, a server that is starting.
 const FAILURES_IN_A_ROW_MAX: u32 = 20;
-/// They must also span this long: a burst of calls that fail together is one fault, not an outage.
+/// The failures must also span this long: a burst of calls that fail together is one fault, not an outage.
 const FAILURES_SPAN_MIN: Duration = Duration::from_secs(5);
 const WAIT_FIRST: Duration = Duration::from_secs(1);
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// Watches whether one server answers.
+/// Tracks whether one server answers.
 #[derive(Clone, Debug, Default)]
 pub struct Breaker {
-    /// Failures since the last answer, and when they began.
+    /// Failures since the last answer, and the time of the first.
     failing: Option<(u32, Instant)>,
-    /// Since when the server is gone, how often it was probed, and when it is probed next.
+    /// The current outage, if the server is down.
     gone: Option<Outage>,
 }
 
@@ -31,28 +31,28 @@ struct Outage {
 }
 
 impl Breaker {
-    /// True while nothing but probes may be sent.
+    /// True while only probes may be sent.
     pub fn is_open(&self) -> bool {
         self.gone.is_some()
     }
 
-    /// Returns since when the server is gone.
+    /// Returns the time since which the server is down.
     pub fn gone_since(&self) -> Option<Instant> {
         self.gone.map(|outage| outage.since)
     }
 
-    /// Returns when to probe next.
+    /// Returns the time of the next probe.
     pub fn next_probe(&self) -> Option<Instant> {
         self.gone.map(|outage| outage.next_probe)
     }
 
-    /// Takes note of an answer. True where it ends an outage.
+    /// Records an answer. Returns true if it ends an outage.
     pub fn on_answer(&mut self) -> bool {
         self.failing = None;
         self.gone.take().is_some()
     }
 
-    /// Takes note of a failed call. Returns the wait until the first probe where this begins an outage.
+    /// Records a failed call. Returns the wait until the first probe if the call begins an outage.
     pub fn on_failure(&mut self, failure: &Failure, now: Instant) -> Option<Duration> {
         if self.gone.is_some() {
             return None;
@@ -66,7 +66,7 @@ impl Breaker {
                     return None;
                 }
             }
-            // The server is there and says what it wants, or the connection alone was at fault.
+            // The server responds with a client error, or only the connection failed.
             FailureClass::RetryNow => return None,
             FailureClass::RateLimited | FailureClass::Permanent | FailureClass::Fatal => {
                 self.failing = None;
@@ -78,7 +78,7 @@ impl Breaker {
         Some(WAIT_FIRST)
     }
 
-    /// Takes note of a probe that failed. Returns the wait until the next.
+    /// Records a failed probe. Returns the wait until the next one.
     pub fn on_failed_probe(&mut self, now: Instant) -> Option<Duration> {
         let outage = self.gone.as_mut()?;
         outage.probes += 1;

@@ -6,13 +6,13 @@ use super::request::{Header, Learned, RequestFormat};
 use super::sse::StreamEvent;
 use crate::conversation::{Answer, Question};
 
-/// One wire format: how a question is asked, how its answer is read, what a refusal means. Pure: no I/O, no clock.
+/// One wire format: it writes requests, reads replies and classifies refusals. Pure: no I/O, no clock.
 ///
-/// [`HttpModel`](super::HttpModel) sends for any dialect. [`DIALECTS`](super::DIALECTS) lists those that the
-/// configuration can name; a new one is a folder with an implementation and a line in that list.
+/// [`HttpModel`](super::HttpModel) works with any dialect. [`DIALECTS`](super::DIALECTS) lists those that the
+/// configuration can name; a new dialect is a folder with an implementation and a line in that list.
 ///
-/// Only [`name`](Dialect::name), [`body`](Dialect::body) and [`read_whole`](Dialect::read_whole) must be written. This
-/// dialect sends the last message as it is and takes the reply as it is:
+/// [`name`](Dialect::name), [`body`](Dialect::body) and [`read_whole`](Dialect::read_whole) are required. This dialect
+/// sends the last message unchanged and uses the reply unchanged:
 ///
 /// ```
 /// use cohobate::conversation::{Answer, Finish, Message, Question, Role, Usage};
@@ -58,44 +58,43 @@ use crate::conversation::{Answer, Question};
 /// # Ok::<(), Failure>(())
 /// ```
 pub trait Dialect: Send + Sync {
-    /// Returns its name in fingerprints and in the configuration. It never changes: with another name, every stored
-    /// answer would belong to another question.
+    /// Returns the dialect's name in fingerprints and in the configuration. The name must never change: it is part of
+    /// every stored question's fingerprint.
     fn name(&self) -> &'static str;
 
-    /// Returns what it can do.
+    /// Returns the dialect's capabilities.
     fn capabilities(&self) -> Capabilities {
         Capabilities::default()
     }
 
-    /// Returns the headers of every request, the one that carries the key included. Asked once for each server.
+    /// Returns the headers of every request, including the one that carries the key. Called once for each server.
     fn headers(&self) -> Vec<Header> {
         vec![Header::JSON, Header::BEARER]
     }
 
-    /// Returns a request's body, or why the format cannot ask this question.
+    /// Returns a request's body, or the reason why the format cannot express this question.
     fn body(&self, question: &Question, format: &RequestFormat<'_>) -> Result<Vec<u8>, Failure>;
 
-    /// Reads a reply that came in one piece.
+    /// Reads a reply that is not streamed.
     fn read_whole(&self, body: &[u8], question: &Question, attempt: u32) -> Result<Answer, Failure>;
 
-    /// Returns a reader for a reply that comes as a stream of events; `None` where the format has none.
+    /// Returns a reader for a streamed reply; `None` if the format has no streaming.
     fn assembler(&self) -> Option<Box<dyn Assembler>> {
         None
     }
 
-    /// True where replies can be streamed.
+    /// True if replies can be streamed.
     fn streams(&self) -> bool {
         self.assembler().is_some()
     }
 
-    /// Decides what a refused request means. Error bodies of the usual forms and the statuses of HTTP are understood
-    /// where a dialect does not say otherwise.
+    /// Classifies a refused request. The default understands the usual error bodies and HTTP statuses.
     fn failure_of(&self, refusal: RefusedRequest<'_>) -> Failure {
         refusal.into_failure(ErrorBody::parse(refusal.body))
     }
 
-    /// Returns what the refusal of a request in `format` says about how this server wants its requests, where that is
-    /// not in `format.learned` yet. The question is asked again at once, with it.
+    /// Returns a setting of this server that the refusal of a request in `format` reveals and that `format.learned`
+    /// does not contain yet. The question is retried at once with it.
     fn learn(&self, failure: &Failure, format: &RequestFormat<'_>) -> Option<Learned> {
         let _ = (failure, format);
         None
@@ -108,52 +107,52 @@ impl fmt::Debug for dyn Dialect {
     }
 }
 
-/// Puts an answer together from a stream.
+/// Assembles an answer from a stream.
 pub trait Assembler: Send {
-    /// Takes the next event.
+    /// Processes the next event.
     fn push(&mut self, event: StreamEvent<'_>) -> Result<(), Failure>;
 
-    /// True where the reason for the end is known: only a count of tokens may still come. How the connection ends does
-    /// not matter any more.
+    /// True once the finish reason is known: only token counts may still follow, and a broken connection no longer
+    /// matters.
     fn has_ended(&self) -> bool;
 
-    /// True where the answer has become a loop, so that nothing that still comes is worth its price. Ended now, it is
-    /// kept as an answer with the reason `loop`.
+    /// True if the answer repeats itself endlessly, so that reading on only costs tokens. The answer is then kept with
+    /// the finish reason `loop`.
     fn sees_loop(&mut self) -> bool {
         false
     }
 
-    /// Ends the stream. An answer without a known reason for its end is a failure.
+    /// Ends the stream. An answer without a known finish reason is a failure.
     fn finish(self: Box<Self>, question: &Question, attempt: u32) -> Result<Answer, Failure>;
 }
 
-/// What a dialect can do. The default is the least that a model of text needs.
+/// The capabilities of a dialect. The default is the minimum for a text model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Capabilities {
-    /// What a model gives.
+    /// The kind of output.
     pub output: Output,
-    /// Where a model lives at the address that a person writes.
+    /// How the user's base URL is completed.
     pub path: EndpointPath,
-    /// Takes [`RequestFormat::cache_key`].
+    /// True if requests support [`RequestFormat::cache_key`].
     pub takes_cache_key: bool,
 }
 
-/// What a model gives.
+/// The kind of output that a model produces.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Output {
     /// Text, which costs tokens.
     #[default]
     Text,
-    /// One number, which costs none.
+    /// One number, which costs no tokens.
     Number,
 }
 
-/// Where a model lives at the address that a person writes.
+/// How the user's base URL is completed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EndpointPath {
-    /// The address is taken as it is.
+    /// The URL is used unchanged.
     #[default]
     AsGiven,
-    /// This path is added where the address does not end in it, after `/v1` where the address has no path at all.
+    /// This path is appended unless the URL ends in it; after `/v1` if the URL has no path at all.
     Below(&'static str),
 }

@@ -3,48 +3,48 @@ use std::time::Duration;
 
 use crate::conversation::FailureCode;
 
-/// What kind of failure it was, and so what happens next.
+/// The class of a failure. It alone decides how the failure is handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FailureClass {
-    /// The connection raced with the server's keep-alive; nothing was done, ask again at once.
+    /// The connection raced with the server's keep-alive and nothing was processed. Retried at once.
     RetryNow,
-    /// Something passing on the server's side.
+    /// A transient server-side failure. Retried after a wait.
     Transient,
-    /// The server asks for a slower pace. Not the question's fault, and not counted against it.
+    /// The server asks for a slower pace. Does not count as an attempt of the question.
     RateLimited,
-    /// The same question can only fail again.
+    /// The same question would fail again.
     Permanent,
-    /// Every question will fail: a wrong key, no credit, no such model.
+    /// Every question of the run would fail: a wrong key, no credit, no such model.
     Fatal,
-    /// Nobody is there. Not the question's fault, and not counted against it.
+    /// The server is unreachable. Does not count as an attempt of the question.
     Outage,
 }
 
-/// A question that got no answer.
+/// A failed call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// What happens next.
+    /// The class, which decides what happens next.
     pub class: FailureClass,
-    /// Why, in a word for counting.
+    /// The reason as a code, for counting.
     pub code: FailureCode,
-    /// What the server or the connection said, secrets removed.
+    /// The server's or the connection's message, with secrets removed.
     pub message: String,
-    /// How long the server asked to wait.
+    /// The wait that the server asked for.
     pub retry_after: Option<Duration>,
 }
 
 impl Failure {
-    /// Makes a failure.
+    /// Makes a failure. Long messages are shortened.
     pub fn new(class: FailureClass, code: FailureCode, message: impl Into<String>) -> Self {
         Self { class, code, message: shorten(&message.into()), retry_after: None }
     }
 
-    /// True where a reply came whole and said nothing that can be used.
+    /// True if a complete reply arrived but is unusable.
     pub fn is_unusable_reply(&self) -> bool {
         matches!(self.code, FailureCode::Garbage | FailureCode::Unfinished | FailureCode::NoChoice)
     }
 
-    /// True where the server may have worked and billed, although no whole answer came.
+    /// True if the server may have worked and billed although no complete answer arrived.
     pub fn may_be_paid(&self) -> bool {
         use FailureCode as Code;
         let broke_off = matches!(self.code, Code::Cut | Code::Closed | Code::Connection | Code::TooLong);
@@ -59,7 +59,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Cuts a message to what a person reads; a proxy's HTML page can be long.
+/// Shortens a message to a readable length: a proxy's HTML page can be long.
 fn shorten(message: &str) -> String {
     const CHARACTERS_MAX: usize = 300;
     let line = message.split_whitespace().collect::<Vec<_>>().join(" ");

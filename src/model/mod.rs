@@ -1,9 +1,9 @@
-//! Models: whoever answers questions.
+//! Models and the transport to them.
 //!
 //! A [`Dialect`] is one wire format as pure functions: question → request, reply → answer or classified failure. One
-//! transport ([`HttpModel`]) sends for all of them; several servers of one model share its conversations ([`Router`],
-//! [`SpeedMonitor`]). How a failure is met is decided by its [`FailureClass`] and nothing else, in one place ([`retry`]). The
-//! simulated model is a model like any other, chosen by the same [`ModelReference`]; [`mock`] serves it over HTTP.
+//! transport ([`HttpModel`]) works with all of them; replicas of one model share its conversations ([`Router`],
+//! [`SpeedMonitor`]). A failure's [`FailureClass`] alone decides how it is handled, in one place ([`retry`]). The
+//! simulated model is chosen by the same [`ModelReference`] as any other; [`mock`] serves it over HTTP.
 
 mod breaker;
 mod dialect;
@@ -54,10 +54,10 @@ use serde::de::{Deserialize, Deserializer, Error};
 
 use crate::conversation::{Answer, ConversationKey, Question, Target};
 
-/// Every dialect that the configuration can name; the first is meant where it names none.
+/// Every dialect that the configuration can name; the first is the default.
 pub const DIALECTS: &[&dyn Dialect] = &[&OpenAiDialect, &Scorer];
 
-/// There is no such dialect.
+/// A dialect name is unknown.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is no dialect `{0}`; the known ones are {known}", known = known_dialects())]
 pub struct UnknownDialect(String);
@@ -68,7 +68,7 @@ pub fn dialect_named(name: &str) -> Result<&'static dyn Dialect, UnknownDialect>
     found.copied().ok_or_else(|| UnknownDialect(name.to_owned()))
 }
 
-/// Returns what a question's model can do. The simulated one, which has no wire format, writes text.
+/// Returns the capabilities of a target's model. The simulated model has no wire format and produces text.
 pub fn capabilities_of(target: &Target) -> Capabilities {
     dialect_named(target.dialect()).map_or_else(|_| Capabilities::default(), Dialect::capabilities)
 }
@@ -89,32 +89,33 @@ impl<'de> Deserialize<'de> for &'static dyn Dialect {
     }
 }
 
-/// Someone who answers questions.
+/// A model that answers questions.
 pub trait Model: Send + Sync {
     /// Sends a question once.
     fn ask<'a>(&'a self, call: Call<'a>) -> PendingCall<'a>;
 }
 
-/// A question that is sent once.
+/// One attempt of a question.
 #[derive(Clone, Copy, Debug)]
 pub struct Call<'a> {
     /// The question.
     pub question: &'a Question,
-    /// How often it was sent, this time included; recorded in the answer.
+    /// The number of attempts, this one included; recorded in the answer.
     pub attempt: u32,
-    /// The conversation that it belongs to, as a hint for the server's cache; `None` for a probe.
+    /// The conversation of the question, as a hint for the server's cache; `None` for a probe.
     pub conversation: Option<ConversationKey>,
 }
 
-/// A question under way.
+/// The future of a call.
 pub type PendingCall<'a> = Pin<Box<dyn Future<Output = CallResult> + Send + 'a>>;
 
-/// What came of asking.
+/// The result of a call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CallResult {
-    /// The answer, or why there is none.
+    /// The answer or the failure.
     pub result: Result<Answer, Failure>,
-    /// How long the server's limits are used up, where it says so; the next call would be refused.
+    /// The time until the server's rate limit resets, if the server reports it as used up: the next call would be
+    /// refused.
     pub limit_reset: Option<Duration>,
 }
 

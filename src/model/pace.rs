@@ -1,51 +1,51 @@
-//! How many calls a server gets at a time. Pure: times and outcomes in, a limit with its reason out.
+//! Decides how many calls a server gets at a time. Pure: times and outcomes in, a limit with its reason out.
 //!
-//! Like TCP's congestion control (RFC 5681): slow start, additive increase, multiplicative decrease, with three
-//! differences. The limit grows only while it is really used. One episode of rate limits cuts it once, however many
-//! calls fail in it. And because servers such as vLLM and llama.cpp queue instead of refusing, growth that brings no
-//! more answers a second is taken back.
+//! Follows TCP's congestion control (RFC 5681): slow start, additive increase, multiplicative decrease, with three
+//! differences. The limit grows only while it is used. One episode of rate limits cuts it once, however many calls fail
+//! in it. And because servers such as vLLM and llama.cpp queue instead of refusing, growth that does not increase the
+//! throughput is undone.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// What the person allows.
+/// The user's limits on the pace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PaceLimits {
     /// A fixed number of calls in flight; `None` finds the server's limit.
     pub concurrency: Option<usize>,
-    /// Most requests a minute.
+    /// At most this many requests a minute.
     pub requests_per_minute: Option<u32>,
-    /// Most tokens a minute, prompt and answer.
+    /// At most this many tokens a minute, prompt and answer.
     pub tokens_per_minute: Option<u64>,
-    /// What the limit never grows beyond by itself, where that is less than the 2,048 of its own.
+    /// The automatic limit stays at or below this; it never exceeds 2,048.
     pub calls_max: Option<usize>,
 }
 
-/// The limit changed.
+/// A change of the limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PaceChange {
     /// Calls in flight before.
     pub from: usize,
     /// Calls in flight from now on.
     pub to: usize,
-    /// Why, in words.
+    /// The reason, for the user.
     pub reason: &'static str,
 }
 
 /// The first limit of slow start.
 const LIMIT_START: f64 = 8.0;
-/// The limit never grows beyond this by itself.
+/// The automatic limit never exceeds this.
 const LIMIT_MAX: f64 = 2048.0;
-/// What a cut leaves of the limit.
+/// The share of the limit that a cut leaves.
 const CUT_SHARE: f64 = 0.7;
 /// The limit grows only while this share of it is in use.
 const USED_SHARE_MIN: f64 = 0.8;
-/// Answers a second must grow by at least this share of what the limit grew by, or the growth is taken back.
+/// Throughput must grow by at least this share of the limit's growth, or the growth is undone.
 const GAIN_SHARE_MIN: f64 = 0.3;
-/// Rounds to stay at a limit after growth was taken back or a cut was made.
+/// Rounds without growth after growth was undone or the limit was cut.
 const HOLD_ROUNDS: u32 = 8;
-/// Fewest answers in a round; fewer say nothing about speed.
+/// Minimum answers in a round; fewer say nothing about throughput.
 const ROUND_ANSWERS_MIN: u32 = 16;
 
 /// The pace of one server.
@@ -54,15 +54,15 @@ pub struct Pace {
     limits: PaceLimits,
     limit: f64,
     slow_start: bool,
-    /// Calls sent before this belong to an episode that has been answered with a cut.
+    /// Calls sent before this belong to an episode whose cut is already made.
     cut_at: Option<Instant>,
     round: PaceRound,
-    /// Limit and answers a second of the round before.
+    /// Limit and answers per second of the previous round.
     before: Option<(f64, f64)>,
     hold_rounds: u32,
 }
 
-/// Answers at one limit.
+/// The answers since the last decision about the limit.
 #[derive(Clone, Debug, Default)]
 struct PaceRound {
     started: Option<Instant>,
@@ -72,7 +72,7 @@ struct PaceRound {
 }
 
 impl Pace {
-    /// Begins with slow start, or with the number that the person fixed.
+    /// Begins with slow start, or with the user's fixed number.
     pub fn new(limits: PaceLimits) -> Self {
         let limit = limits.concurrency.map_or(LIMIT_START, |fixed| fixed.max(1) as f64);
         Self {
@@ -91,7 +91,7 @@ impl Pace {
         self.limit as usize
     }
 
-    /// Books an answer that came while `in_flight` calls, itself included, were under way.
+    /// Records an answer; `in_flight` calls, itself included, were in flight when it came.
     pub fn on_answer(&mut self, in_flight: usize, now: Instant) -> Option<PaceChange> {
         if self.limits.concurrency.is_some() {
             return None;
@@ -103,7 +103,7 @@ impl Pace {
         if is_over { self.end_round(now - started) } else { None }
     }
 
-    /// Takes note of a rate limit met by a call that was sent at `sent`.
+    /// Records a rate limit that refused a call sent at `sent`.
     pub fn on_rate_limit(&mut self, sent: Instant, now: Instant) -> Option<PaceChange> {
         let is_same_episode = self.cut_at.is_some_and(|cut| sent <= cut);
         if self.limits.concurrency.is_some() || is_same_episode {
@@ -112,10 +112,10 @@ impl Pace {
         self.cut_at = Some(now);
         self.slow_start = false;
         self.hold_rounds = HOLD_ROUNDS;
-        self.set_limit((self.limit * CUT_SHARE).max(1.0), "the server asked for a slower pace")
+        self.set_limit((self.limit * CUT_SHARE).max(1.0), "the server reported a rate limit")
     }
 
-    /// Decides at the end of a round whether to grow, and whether the last growth was worth it.
+    /// Decides at the end of a round whether to grow, and whether to undo the last growth.
     fn end_round(&mut self, duration: Duration) -> Option<PaceChange> {
         let round = std::mem::take(&mut self.round);
         let rate = f64::from(round.answers) / duration.as_secs_f64().max(1e-6);
@@ -130,7 +130,7 @@ impl Pace {
                 self.slow_start = false;
                 self.hold_rounds = HOLD_ROUNDS;
                 self.before = Some((limit_before, rate_before));
-                return self.set_limit(limit_before, "more calls brought no more answers a second");
+                return self.set_limit(limit_before, "more calls in flight did not increase throughput");
             }
         }
         if self.hold_rounds > 0 {
@@ -140,8 +140,8 @@ impl Pace {
         if self.slow_start {
             return self.set_limit(self.limit * 2.0, "slow start");
         }
-        // A step large enough to show in the next round's answers a second.
-        self.set_limit(self.limit + (self.limit * 0.1).max(1.0), "the limit is in use and the server keeps up")
+        // The step is large enough to show in the next round's throughput.
+        self.set_limit(self.limit + (self.limit * 0.1).max(1.0), "the limit is in use and throughput keeps growing")
     }
 
     fn set_limit(&mut self, limit: f64, reason: &'static str) -> Option<PaceChange> {
@@ -160,14 +160,14 @@ mod tests {
     const AUTO: PaceLimits =
         PaceLimits { concurrency: None, requests_per_minute: None, tokens_per_minute: None, calls_max: None };
 
-    /// Drives a pace against a server that works on `capacity` calls at a time, 100 ms each, and queues the rest.
+    /// Drives a pace against a server that processes `capacity` calls at a time, 100 ms each, and queues the rest.
     fn against_a_queue(capacity: f64, seconds: u64) -> Pace {
         let start = Instant::now();
         let mut pace = Pace::new(AUTO);
         let mut now = start;
         while now < start + Duration::from_secs(seconds) {
             let limit = pace.limit() as f64;
-            // With as many in flight as allowed, answers come at the server's rate.
+            // With the maximum in flight, answers come at the server's rate.
             now += Duration::from_secs_f64(0.1 / limit.min(capacity));
             pace.on_answer(pace.limit(), now);
         }

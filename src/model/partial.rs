@@ -2,21 +2,21 @@ use super::failure::{Failure, FailureClass};
 use super::repetition::RepetitionGuard;
 use crate::conversation::{Answer, FailureCode, Finish, Message, Question, Role, Usage, split_leading_thought};
 
-/// Most bytes of text and reasoning that are taken.
+/// Maximum bytes of text and reasoning.
 const ANSWER_BYTES_MAX: usize = 8 << 20;
-/// The word for the end of an answer that was ended here because it repeats itself.
+/// The finish reason of an answer that was ended here because it repeats itself.
 const LOOP: &str = "loop";
 
-/// An answer while its reply is read. Each dialect fills it from its own fields; what an answer needs to be whole is
-/// the same for all of them and decided here.
+/// An answer while its reply is read. Each dialect fills it from its own fields; the rules for a complete answer are
+/// the same for all of them and live here.
 #[derive(Debug, Default)]
 pub struct PartialAnswer {
     pub text: String,
     pub reasoning: String,
-    /// What the model said in a field of its own instead of an answer.
+    /// A refusal that the model sent in a field of its own instead of an answer.
     pub refusal: String,
     pub called_tool: bool,
-    /// The server's word for the end, once it has come.
+    /// The server's finish reason, once it has arrived.
     pub finish: Option<String>,
     /// The model as the server reports it.
     pub model: Option<String>,
@@ -27,7 +27,7 @@ pub struct PartialAnswer {
 }
 
 impl PartialAnswer {
-    /// Fails where the answer is larger than any model writes: the store takes whole answers only.
+    /// Fails if the answer is too large for the store.
     pub fn check_length(&self) -> Result<(), Failure> {
         if self.text.len() + self.reasoning.len() + self.refusal.len() <= ANSWER_BYTES_MAX {
             return Ok(());
@@ -35,8 +35,8 @@ impl PartialAnswer {
         Err(Failure::new(FailureClass::Permanent, FailureCode::TooLong, "the answer is over 8 MB"))
     }
 
-    /// True where the answer has become a loop: nothing that still comes is worth its price. Ended now, it is kept
-    /// as an answer with the reason `loop`.
+    /// True if the answer repeats itself endlessly, so that reading on only costs tokens. The answer is then kept with
+    /// the finish reason `loop`.
     pub fn sees_loop(&mut self) -> bool {
         let is_loop = self.text_guard.sees_loop(&self.text) || self.reasoning_guard.sees_loop(&self.reasoning);
         if is_loop {
@@ -45,8 +45,8 @@ impl PartialAnswer {
         is_loop
     }
 
-    /// Decides what the parts come to. `finish_of` says what the server's word for the end means; `None` for an end
-    /// that is no answer. Without a known end there is no answer.
+    /// Returns the answer that the parts make up. `finish_of` maps the server's finish reason; it returns `None` for a
+    /// reason that means failure. Without a known finish reason there is no answer.
     pub fn into_answer(
         mut self,
         finish_of: impl Fn(&str) -> Option<Finish>,
@@ -84,8 +84,8 @@ impl PartialAnswer {
         })
     }
 
-    /// Returns how an answer ended whose server calls it complete. Gateways turn other ends into `stop`: an answer
-    /// that reached its limit was cut.
+    /// Returns the finish of an answer that the server reports as complete. Gateways rewrite other reasons to `stop`:
+    /// an answer that reached its token limit was truncated.
     fn actual_finish(&self, question: &Question) -> Finish {
         let limit = question.target.sampling().max_tokens.map(u64::from);
         let at_limit = limit.zip(self.usage.completion_tokens).is_some_and(|(limit, count)| count >= limit);

@@ -7,50 +7,50 @@ use crate::conversation::{Price, Sampling};
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ModelProfile {
-    /// The server's address; replicas are separated by commas.
+    /// The server's URL; replicas are separated by commas.
     pub url: Option<String>,
-    /// The wire format, by its name.
+    /// The wire format, by name.
     pub dialect: Option<&'static dyn Dialect>,
-    /// The name that the server knows, where it is not the profile's.
+    /// The model's name on the server, if it differs from the profile's.
     pub name: Option<String>,
     /// The environment variable that holds the key.
     pub key_env: Option<String>,
-    /// Whether answers are streamed; goes before `--stream`.
+    /// Whether answers are streamed; takes precedence over `--stream`.
     pub stream: Option<bool>,
     /// `max_tokens` or `max_completion_tokens`.
     pub max_tokens_field: Option<LengthField>,
-    /// Tokens that the model can take, prompt and answer.
+    /// The context window in tokens, prompt and answer.
     pub context_window: Option<u64>,
-    /// Whether a conversation stays with its replica (`affine`) or every call goes to the next (`round-robin`).
+    /// Whether a conversation stays with its replica (`affine`) or calls rotate over the replicas (`round-robin`).
     pub routing: Option<Routing>,
-    /// Whether the conversation's name is sent as `prompt_cache_key`.
+    /// Whether the conversation's key is sent as `prompt_cache_key`.
     pub prompt_cache_key: Option<bool>,
-    /// The header in which the conversation's name is sent.
+    /// The header in which the conversation's key is sent.
     pub session_header: Option<String>,
-    /// Limits on waiting, in seconds.
+    /// Seconds to connect.
     pub connect_timeout_s: Option<f64>,
-    /// From the request to the first piece of the answer.
+    /// Seconds from the request to the first chunk of the answer.
     pub first_byte_timeout_s: Option<f64>,
-    /// From piece to piece.
+    /// Seconds from one chunk to the next.
     pub idle_timeout_s: Option<f64>,
-    /// For everything.
+    /// Seconds for the whole call.
     pub total_timeout_s: Option<f64>,
-    /// Dollars for a million tokens.
+    /// Dollars per million tokens.
     pub price: Option<PriceTable>,
-    /// The system message that it gets in place of the rows' own; `@FILE` reads it from a file. `--system` goes before.
+    /// The system message that replaces the rows' own; `@FILE` reads it from a file. `--system` takes precedence.
     pub system: Option<String>,
-    /// Goes before `--temperature`.
+    /// Takes precedence over `--temperature`.
     pub temperature: Option<f64>,
-    /// Goes before `--top-p`.
+    /// Takes precedence over `--top-p`.
     pub top_p: Option<f64>,
-    /// Goes before `--max-tokens`.
+    /// Takes precedence over `--max-tokens`.
     pub max_tokens: Option<u32>,
-    /// Goes before `--seed`.
+    /// Takes precedence over `--seed`.
     pub seed: Option<i64>,
 }
 
 impl ModelProfile {
-    /// Returns the sampling parameters: those of the profile, and `base` where the profile sets none.
+    /// Returns the sampling parameters of the profile, with `base` for those that it does not set.
     pub fn sampling(&self, base: Sampling) -> Sampling {
         Sampling {
             temperature: self.temperature.or(base.temperature),
@@ -61,7 +61,7 @@ impl ModelProfile {
     }
 }
 
-/// A price as the configuration has it, in dollars for a million tokens.
+/// A price in the configuration, in dollars per million tokens.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PriceTable {

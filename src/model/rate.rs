@@ -1,4 +1,4 @@
-//! Ceilings on requests and tokens a minute, as providers set them for an account. Pure.
+//! Limits on requests and tokens a minute, as providers set them for an account. Pure.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::pace::PaceLimits;
 
-/// What a model's account may send, over all its replicas.
+/// The rate limits of a model's account, shared by its replicas.
 #[derive(Clone, Debug)]
 pub struct Rate {
     requests: Option<Bucket>,
@@ -22,21 +22,21 @@ impl Rate {
         }
     }
 
-    /// Returns when a call of `tokens` tokens may go out as far as the minute's ceilings go; `now` or before means now.
+    /// Returns the earliest time at which the rate limits allow a call of `tokens` tokens; `now` or earlier means now.
     pub fn ready_at(&mut self, tokens: u64, now: Instant) -> Instant {
         let by_requests = self.requests.as_mut().map_or(now, |bucket| bucket.ready_at(1.0, now));
         let by_tokens = self.tokens.as_mut().map_or(now, |bucket| bucket.ready_at(tokens as f64, now));
         by_requests.max(by_tokens)
     }
 
-    /// Books a call that goes out now.
+    /// Charges a call that is sent now.
     pub fn on_sent(&mut self, tokens: u64) {
         self.requests.iter_mut().for_each(|bucket| bucket.take(1.0));
         self.tokens.iter_mut().for_each(|bucket| bucket.take(tokens as f64));
     }
 }
 
-/// A token bucket that holds a second's worth: many short bursts are what servers punish.
+/// A token bucket that holds one second's worth: servers punish bursts.
 #[derive(Clone, Debug)]
 struct Bucket {
     per_second: f64,
@@ -50,8 +50,8 @@ impl Bucket {
         Self { per_second, level: per_second.max(1.0), filled: now }
     }
 
-    /// Returns when `amount` may be taken. One amount larger than the bucket goes when the bucket is full, and is
-    /// then paid off.
+    /// Returns when `amount` may be taken. An amount larger than the bucket waits for a full bucket and leaves it in
+    /// debt.
     fn ready_at(&mut self, amount: f64, now: Instant) -> Instant {
         let capacity = self.per_second.max(1.0);
         self.level = (self.level + (now - self.filled).as_secs_f64() * self.per_second).min(capacity);

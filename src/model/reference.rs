@@ -2,17 +2,17 @@ use std::str::FromStr;
 
 use super::dialect::EndpointPath;
 
-/// How a person names a model: `NAME@URL`, `NAME@URL1,URL2` for replicas of one model, the name of a profile, `simulated`
-/// or `simulated-NAME`.
+/// A user's reference to a model: `NAME@URL`, `NAME@URL1,URL2` for replicas of one model, the name of a profile,
+/// `simulated` or `simulated-NAME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ModelReference {
-    /// The model built into this program; `simulated-NAME` is another one of its kind.
+    /// The built-in simulated model; `simulated-NAME` is a second one with other answers.
     Simulated,
     /// A model on a server.
     Http {
-        /// The name that the server knows.
+        /// The model's name on the server.
         name: String,
-        /// Its addresses as a person wrote them, for [`Endpoint::new`].
+        /// The user's URLs, for [`Endpoint::new`].
         urls: String,
     },
     /// A `[models.NAME]` table of the configuration.
@@ -22,24 +22,24 @@ pub enum ModelReference {
 /// A model's name and where it is served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
-    /// The name that the server knows.
+    /// The model's name on the server.
     pub name: String,
-    /// The addresses to which requests are sent, one for each replica; at least one.
+    /// The request URLs, one for each replica; at least one.
     pub urls: Vec<String>,
 }
 
-/// The text is no model reference.
+/// A model reference is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReferenceError {
-    /// Nothing before the `@`.
+    /// The name before the `@` is missing.
     #[error("the model reference `{0}` has no name before the `@`")]
     NoName(String),
-    /// The address cannot be used.
-    #[error("the address `{url}` of the model cannot be used: {reason}")]
+    /// The URL is invalid.
+    #[error("the model's URL `{url}` is invalid: {reason}")]
     Url {
-        /// The address.
+        /// The URL.
         url: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
@@ -51,7 +51,7 @@ impl FromStr for ModelReference {
         if text == "simulated" || text.starts_with("simulated-") && !text.contains('@') {
             return Ok(Self::Simulated);
         }
-        // A model's own name may hold an `@`; the one before the scheme separates.
+        // A model's name may contain an `@`; the one before the scheme separates.
         let split = ["@http://", "@https://"].iter().filter_map(|separator| text.find(separator)).min();
         match split {
             None => Ok(Self::Profile(text.to_owned())),
@@ -62,15 +62,15 @@ impl FromStr for ModelReference {
 }
 
 impl Endpoint {
-    /// Completes base addresses as people write them: with or without `/v1`, with or without the dialect's route.
-    /// Replicas are separated by commas.
+    /// Completes base URLs as people write them: with or without `/v1`, with or without the dialect's path. Commas
+    /// separate replicas.
     pub fn new(name: &str, urls: &str, path: EndpointPath) -> Result<Self, ReferenceError> {
-        // A comma within an address is not followed by a scheme.
+        // A comma inside a URL is not followed by a scheme.
         let spread = urls.replace(",http://", "\nhttp://").replace(",https://", "\nhttps://");
         let urls = spread.split('\n').map(|url| complete_url(url, path)).collect::<Result<Vec<_>, _>>()?;
         match urls.iter().enumerate().find(|(index, url)| urls[..*index].contains(url)) {
             None => Ok(Self { name: name.to_owned(), urls }),
-            Some((_, url)) => Err(ReferenceError::Url { url: url.clone(), reason: "it is there twice".to_owned() }),
+            Some((_, url)) => Err(ReferenceError::Url { url: url.clone(), reason: "it is given twice".to_owned() }),
         }
     }
 }
@@ -79,10 +79,10 @@ fn complete_url(url: &str, path: EndpointPath) -> Result<String, ReferenceError>
     let fault = |reason: &str| ReferenceError::Url { url: without_credentials(url), reason: reason.to_owned() };
     let parsed = reqwest::Url::parse(url).map_err(|error| fault(&error.to_string()))?;
     if !parsed.username().is_empty() || parsed.password().is_some() {
-        return Err(fault("it holds a user name or password; keys come from the environment only"));
+        return Err(fault("it contains a user name or password; keys come from the environment only"));
     }
     if !matches!(parsed.scheme(), "http" | "https") {
-        return Err(fault("only http:// and https:// are known"));
+        return Err(fault("only http:// and https:// are supported"));
     }
     let EndpointPath::Below(suffix) = path else { return Ok(url.to_owned()) };
     let mut complete = parsed.clone();

@@ -1,14 +1,14 @@
-//! What a refused request means, decided once, here.
+//! Classifies refused requests.
 //!
-//! The phrases and error bodies are those of all servers that are known: gateways pass on what others said.
+//! The phrases and error bodies are those of all known servers: gateways pass on other servers' errors.
 //!
-//! | what the server did | class |
+//! | server's reaction | class |
 //! |---|---|
-//! | closed a pooled connection before the first byte | again now |
-//! | 408, 409, 425, 5xx, 529; a cut or unreadable reply; an error inside a 200 | again later |
+//! | closed a pooled connection before the first byte | retry now |
+//! | 408, 409, 425, 5xx, 529; a truncated or unreadable reply; an error inside a 200 | transient |
 //! | 429, 503 with a wait time | rate limited |
-//! | 400 and other 4xx; too long a conversation; a filtered prompt | never this question |
-//! | 401, 402, 403; a quota or credit that is used up; 3xx, 404, 405, 407 (the address or the model is wrong); a certificate that is not trusted | never this run |
+//! | 400 and other 4xx; a conversation over the context window; a filtered prompt | permanent for this question |
+//! | 401, 402, 403; an exhausted quota or credit; 3xx, 404, 405, 407 (wrong URL or model); an untrusted certificate | fatal for the run |
 //! | connection refused, DNS, connect timeout | outage |
 //!
 //! `x-should-retry` overrides the status, as in the official clients.
@@ -21,33 +21,33 @@ use super::failure::{Failure, FailureClass};
 use super::wait;
 use crate::conversation::FailureCode;
 
-/// What of a refused request's reply matters for its class.
+/// The parts of a refused request's reply that decide its class.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RefusedRequest<'a> {
-    /// The HTTP status; 200 for an error that came as an answer.
+    /// The HTTP status; 200 for an error inside a successful reply.
     pub status: u16,
     /// The reply's body.
     pub body: &'a [u8],
-    /// `x-should-retry`, where the server sent it.
+    /// `x-should-retry`, if the server sent it.
     pub should_retry: Option<bool>,
     /// The wait that the headers ask for.
     pub retry_after: Option<Duration>,
-    /// How long one of the server's limits is used up, by the headers that count it down.
+    /// The time until an exhausted rate limit resets, from the headers that count it down.
     pub limit_reset: Option<Duration>,
 }
 
-/// An error body's message and codes, whatever shape it came in.
+/// The message and codes of an error body, in whatever format it came.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ErrorBody {
-    /// The sentence for people.
+    /// The human-readable message.
     pub message: String,
-    /// The machine's words: `code`, `type`, `status`, `param`, joined by spaces.
+    /// The machine-readable fields `code`, `type`, `status`, `param`, joined by spaces.
     pub codes: String,
 }
 
 impl ErrorBody {
-    /// Reads any of the shapes that servers use: `{"error": {..}}`, `{"error": ".."}`, flat objects,
-    /// `{"detail": ..}`, a list of errors, plain text, HTML.
+    /// Reads any of the formats that servers use: `{"error": {..}}`, `{"error": ".."}`, flat objects, `{"detail": ..}`,
+    /// a list of errors, plain text, HTML.
     pub fn parse(body: &[u8]) -> Self {
         let text = String::from_utf8_lossy(body);
         match serde_json::from_str::<Value>(text.trim()) {
@@ -56,7 +56,7 @@ impl ErrorBody {
         }
     }
 
-    /// As [`ErrorBody::parse`], of a body that is JSON.
+    /// Like [`ErrorBody::parse`], for a body that is already JSON.
     pub fn from_value(value: &Value) -> Self {
         let inner = match value {
             Value::Array(items) => return items.first().map(Self::from_value).unwrap_or_default(),
@@ -110,8 +110,8 @@ impl ErrorBody {
 }
 
 impl RefusedRequest<'_> {
-    /// Decides what a refusal with this error in its body means. A wait that the message names goes after the headers'
-    /// own, and before what is known of limits.
+    /// Classifies a refusal whose body holds `error`. The headers' wait takes precedence over one in the message, which
+    /// takes precedence over the reset time of a rate limit.
     pub fn into_failure(mut self, error: ErrorBody) -> Failure {
         let named = self.retry_after.or_else(|| wait::from_message(&error.message));
         self.retry_after = named.or(self.limit_reset);

@@ -1,20 +1,20 @@
-//! Notices an answer that repeats itself without end, while it is still being paid for.
+//! Detects an answer that repeats itself endlessly while it is still streaming.
 
-/// Text that must be one repetition. Shorter repetitions are what people ask for: tables, refrains, zeros.
+/// Text that must be one repetition. Shorter repetitions are legitimate: tables, refrains, zeros.
 const WINDOW_BYTES: usize = 4_096;
 /// Longest unit that counts as a repetition.
 const PERIOD_BYTES_MAX: usize = 512;
-/// Text between two looks.
+/// Text between two checks.
 const STEP_BYTES: usize = 1_024;
 
-/// Watches a text that grows.
+/// Watches a growing text.
 #[derive(Debug, Default)]
 pub struct RepetitionGuard {
     looked_at: usize,
 }
 
 impl RepetitionGuard {
-    /// True where the end of `text` is nothing but one short unit over and over.
+    /// True if the end of `text` only repeats one short unit.
     pub fn sees_loop(&mut self, text: &str) -> bool {
         if text.len() < WINDOW_BYTES || text.len() < self.looked_at + STEP_BYTES {
             return false;
@@ -24,9 +24,9 @@ impl RepetitionGuard {
     }
 }
 
-/// Returns the length of the shortest unit that `bytes` repeats; all of it where nothing repeats.
+/// Returns the length of the shortest unit that `bytes` repeats; the full length if nothing repeats.
 ///
-/// By the failure function of Knuth, Morris and Pratt (1977), in linear time.
+/// Uses the failure function of Knuth, Morris and Pratt (1977), in linear time.
 fn smallest_period(bytes: &[u8]) -> usize {
     let mut border = vec![0; bytes.len()];
     let mut length = 0;

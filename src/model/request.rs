@@ -1,70 +1,70 @@
-//! What a request has beside the question.
+//! The parts of a request other than the question.
 
-/// A header that every request of a dialect has.
+/// A header of every request of a dialect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Its name.
+    /// The header's name.
     pub name: &'static str,
-    /// Its value.
+    /// The header's value.
     pub value: HeaderText,
 }
 
 /// The value of a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeaderText {
-    /// Always the same.
+    /// A fixed value.
     Fixed(&'static str),
-    /// This text, then the API key; the header is left out where there is no key. A dialect never sees the key.
+    /// This prefix and the API key; the header is omitted without a key. A dialect never sees the key.
     Key(&'static str),
 }
 
 impl Header {
-    /// The request is JSON.
+    /// Declares the request as JSON.
     pub const JSON: Self = Self::fixed("content-type", "application/json");
-    /// The key is a bearer token.
+    /// Sends the key as a bearer token.
     pub const BEARER: Self = Self::key("authorization", "Bearer ");
 
-    /// Makes a header that is always the same.
+    /// Makes a header with a fixed value.
     pub const fn fixed(name: &'static str, value: &'static str) -> Self {
         Self { name, value: HeaderText::Fixed(value) }
     }
 
-    /// Makes the header that carries the key, after `prefix`.
+    /// Makes the header that carries the key after `prefix`.
     pub const fn key(name: &'static str, prefix: &'static str) -> Self {
         Self { name, value: HeaderText::Key(prefix) }
     }
 }
 
-/// How a request is written, beside what is asked.
+/// How a request is written, apart from the question.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RequestFormat<'a> {
-    /// Asks for the answer in pieces.
+    /// Requests a streamed answer.
     pub stream: bool,
-    /// Which field limits the answer's length, where the format has two of them.
+    /// The field that limits the answer's length, if the format has two of them.
     pub length_field: LengthField,
-    /// A name that is equal for requests whose beginnings the server may have cached.
+    /// A key that is equal for requests whose prefixes the server may have cached.
     pub cache_key: Option<&'a str>,
-    /// What this server has taught.
+    /// The settings learned from this server's refusals.
     pub learned: Learned,
 }
 
-/// The field that limits the answer's length; servers know one or the other.
+/// The field that limits the answer's length. Most servers know only one of the two.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LengthField {
-    /// What every server but `OpenAI`'s reasoning models takes.
+    /// The field of every server except `OpenAI`'s reasoning models.
     #[default]
     MaxTokens,
-    /// What `OpenAI`'s reasoning models take.
+    /// The field of `OpenAI`'s reasoning models.
     MaxCompletionTokens,
 }
 
-/// What a server has taught by its refusals: bits whose meaning is the dialect's own.
+/// Settings learned from a server's refusals, as bits that the dialect defines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Learned(pub u32);
 
 impl Learned {
-    /// True where all of `other` is known.
+    /// True if all bits of `other` are set.
     pub fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }

@@ -1,49 +1,49 @@
-//! When to ask again. Pure: class and attempt in, wait or goodbye out.
+//! Decides whether and when to retry. Pure: failure and earlier attempts in, decision out.
 
 use std::time::Duration;
 
 use super::failure::{Failure, FailureClass};
 use crate::conversation::{Dice, Fingerprint};
 
-/// How often a question is sent before its conversation is given up for this run. With the waits below that is
-/// about seven minutes of a server that answers nothing but errors.
+/// Attempts of a question before its conversation fails in this run. With the waits below that is about seven minutes
+/// of a server that returns only errors.
 pub const ATTEMPTS_MAX: u32 = 12;
-/// The same for whole replies that cannot be used: each of them may have been paid for.
+/// The same for complete but unusable replies: each of them may have been billed.
 const UNUSABLE_REPLIES_MAX: u32 = 4;
-/// How often a raced connection is tried again without a wait.
+/// How often a raced connection is retried without a wait.
 const IMMEDIATE_ATTEMPTS_MAX: u32 = 3;
 const WAIT_FIRST: Duration = Duration::from_millis(500);
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// What to do about a failure.
+/// How to handle a failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RetryDecision {
-    /// Ask again after this long.
+    /// Retry after a wait.
     Retry {
         /// The wait.
         after: Duration,
-        /// False where the failure is not the question's: it does not bring the question nearer to its end.
+        /// True if the failure counts as an attempt of the question.
         counted: bool,
     },
-    /// This question gets no answer in this run.
+    /// The question fails in this run.
     GiveUp,
-    /// No question gets an answer in this run.
+    /// The run stops: every question would fail.
     StopRun,
 }
 
-/// How often a question has failed, the failure at hand not included.
+/// The earlier failures of a question, without the current one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tries {
-    /// Failures that count against it.
+    /// Failures that count as attempts.
     pub counted: u32,
-    /// Those of them that were whole replies without use.
+    /// Of those, complete but unusable replies.
     pub unusable: u32,
     /// All failures since the question was first sent, counted or not.
     pub streak: u32,
 }
 
 impl Tries {
-    /// Takes the failure at hand in.
+    /// Adds the current failure.
     pub fn add(&mut self, failure: &Failure, counted: bool) {
         self.streak += 1;
         self.counted += u32::from(counted);
@@ -51,10 +51,10 @@ impl Tries {
     }
 }
 
-/// Decides about `failure`, given how often the question has failed before.
+/// Decides how to handle `failure`, given the question's earlier failures.
 ///
-/// Waits double from half a second to a minute and are drawn between half and all of that, so that many
-/// questions that failed together do not come back together. What the server asks for is a lower bound.
+/// Waits double from half a second to a minute. Jitter between half and the full wait keeps questions that failed
+/// together from returning together. The server's requested wait is a lower bound.
 pub fn decide(failure: &Failure, tries: Tries, fingerprint: &Fingerprint) -> RetryDecision {
     let (attempt, streak) = (tries.counted + 1, tries.streak + 1);
     let after = backoff(streak, fingerprint).max(failure.retry_after.unwrap_or_default());
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn only_passing_failures_of_the_question_itself_use_up_its_attempts() {
+    fn only_transient_failures_use_up_attempts() {
         assert!(matches!(decision(FailureClass::Transient, 1, 1), RetryDecision::Retry { counted: true, .. }));
         assert_eq!(decision(FailureClass::Transient, ATTEMPTS_MAX, 1), RetryDecision::GiveUp);
         assert!(matches!(decision(FailureClass::RateLimited, 99, 99), RetryDecision::Retry { counted: false, .. }));
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_replies_without_use_are_bought_a_few_times_only() {
+    fn unusable_replies_are_retried_a_few_times_only() {
         let garbage = Failure::new(FailureClass::Transient, FailureCode::Garbage, "not JSON");
         let broken = Failure::new(FailureClass::Transient, FailureCode::Http(500), "broke");
         let mut tries = Tries::default();

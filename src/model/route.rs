@@ -1,54 +1,53 @@
-//! Which of a model's replicas a conversation is sent to. Pure.
+//! Decides which of a model's replicas a conversation is sent to. Pure.
 //!
-//! A conversation stays where it is, because its history is in that replica's cache. A new one goes where
-//! conversations with its beginning went before, as long as one of those replicas has no more than its share of the
-//! load (consistent hashing with bounded loads, Mirrokni et al., 2018, with a memory in place of the hash: it spreads
-//! few beginnings more evenly); otherwise to the one with the least. Load is the tokens of the conversations that are
-//! open there.
+//! A conversation stays with its replica, whose cache holds its history. A new conversation goes to a replica that had
+//! conversations with the same prefix, as long as that replica stays within its share of the load; otherwise to the
+//! least loaded one. This is consistent hashing with bounded loads (Mirrokni et al., 2018), with a memory in place of
+//! the hash, which spreads few prefixes more evenly. Load is the tokens of open conversations.
 
 use std::collections::HashMap;
 
-/// What a replica may carry beyond its equal share of the load for the sake of its cache.
+/// How far a replica may exceed its equal share of the load for the sake of its cache.
 const SHARE_SLACK: f64 = 0.1;
-/// Beginnings whose replicas are remembered; beyond it all are forgotten, and caches warm up again.
+/// Prefixes whose replicas are remembered; beyond that all are forgotten, and caches warm up again.
 const BEGINNINGS_MAX: usize = 1 << 16;
-/// Replicas that can be remembered for a beginning.
+/// Replicas that can be remembered for a prefix.
 const HOMES_MAX: usize = 64;
 
 /// How calls are spread over replicas.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Routing {
-    /// A conversation stays with its replica, equal beginnings meet on the same one.
+    /// A conversation stays with its replica; the same opening goes to the same replica.
     #[default]
     Affine,
-    /// Every call goes to the next replica: for replicas that have no cache, or one in common.
+    /// Calls rotate over the replicas: for replicas without a cache or with a shared one.
     RoundRobin,
 }
 
-/// How a replica is at the moment.
+/// A replica's current condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fitness {
     /// It does not answer.
     Gone,
-    /// It answers, but another is better: it is slow, on trial, closed for a while, or has just failed this question.
+    /// It answers, but another is preferred: it is slow, on trial, paused, or has just failed this question.
     Poor,
-    /// It takes one more.
+    /// It has room for one more conversation.
     Good,
 }
 
-/// Spreads conversations over replicas.
+/// Assigns conversations to replicas.
 #[derive(Clone, Debug)]
 pub struct Router {
     routing: Routing,
     loads: Vec<Load>,
     placements: HashMap<u64, Placement>,
-    /// Where conversations with a beginning have been: a bit for each replica.
+    /// The replicas that had conversations with a prefix, one bit each.
     homes: HashMap<u64, u64>,
     turn: usize,
 }
 
-/// The conversations that are open at a replica.
+/// The open conversations of a replica.
 #[derive(Clone, Copy, Debug, Default)]
 struct Load {
     tokens: u64,
@@ -73,10 +72,10 @@ impl Router {
         }
     }
 
-    /// Returns the replica for a question of `conversation` (any number of its own) that weighs `tokens`. `prefix`
-    /// is equal for conversations that begin alike. `fitness` says of a replica, given how many conversations are open
-    /// there, whether it takes one more. The best that there are are chosen from; where all are gone, the conversation
-    /// stays or goes to any.
+    /// Returns the replica for a question of `conversation` (any unique number) with a load of `tokens`. `prefix` is
+    /// equal for conversations with the same opening. `fitness` returns a replica's condition, given its number of open
+    /// conversations. Only the fittest replicas are considered; if all are down, the conversation stays where it is, or
+    /// goes to any.
     pub fn route(
         &mut self,
         conversation: u64,
@@ -89,7 +88,7 @@ impl Router {
         }
         let placement = self.placements.get(&conversation).copied();
         let of = |replica: usize| fitness(replica, self.loads[replica].conversations);
-        // One who is there already is not one more.
+        // A conversation that is already there does not count as one more.
         let own = placement.map(|placement| (placement.replica, fitness(placement.replica, 0)));
         let best = (0..self.loads.len()).map(of).max().unwrap_or(Fitness::Gone);
         let takes = |replica: usize| of(replica) == best;
@@ -113,7 +112,7 @@ impl Router {
         replica
     }
 
-    /// Takes note that a conversation is closed.
+    /// Records that a conversation is closed.
     pub fn leave(&mut self, conversation: u64) {
         if let Some(Placement { replica, tokens }) = self.placements.remove(&conversation) {
             self.loads[replica].tokens -= tokens;
@@ -166,15 +165,15 @@ mod tests {
         let refuge = router.route(1, 77, 1_200, |replica, _| good(replica != home));
         assert_ne!(refuge, home);
         assert_eq!(router.route(1, 77, 1_300, ALL), refuge, "it does not move back: its history is here now");
-        assert_eq!(router.route(1, 77, 1_400, |_, _| Fitness::Gone), refuge, "with nobody there it stays");
+        assert_eq!(router.route(1, 77, 1_400, |_, _| Fitness::Gone), refuge, "it stays if all replicas are down");
     }
 
     #[test]
-    fn equal_beginnings_meet_and_a_crowd_spreads() {
+    fn the_same_opening_goes_to_the_same_replica_until_it_is_full() {
         let mut router = Router::new(8, Routing::Affine);
         let homes: Vec<usize> = (0..400u64)
             .map(|conversation| {
-                // Each closes before the next but a hundred opens.
+                // Each conversation closes when the hundredth after it opens.
                 router.leave(conversation.wrapping_sub(100));
                 router.route(conversation, conversation % 40, 100, ALL)
             })
@@ -184,7 +183,7 @@ mod tests {
             let group: Vec<usize> = (0..10).map(|round| homes[prefix + round * 40]).collect();
             kept += group.windows(2).filter(|pair| pair[0] == pair[1]).count();
         }
-        assert!(kept > 320, "{kept} of 360 conversations went where the one before with their beginning had gone");
+        assert!(kept > 320, "{kept} of 360 conversations went to the replica of the previous one with their prefix");
         let mut router = Router::new(8, Routing::Affine);
         (0..800).for_each(|conversation| {
             router.route(conversation, 5, 100, ALL);

@@ -5,10 +5,10 @@ use super::failure::{Failure, FailureClass};
 use super::request::RequestFormat;
 use crate::conversation::{Answer, FailureCode, Finish, Message, Question, Role, Usage};
 
-/// The dialect of reward models: the messages in, one number out.
+/// The dialect of reward models: messages in, one number out.
 ///
-/// The request is `{"model": NAME, "messages": [...]}`, the answer to be scored being the last message. The reply is a
-/// number, a list of one, or an object with `score`, `reward` or `value`.
+/// The request is `{"model": NAME, "messages": [...]}`; the last message is the answer to be scored. The reply is a
+/// number, a list of one number, or an object with `score`, `reward` or `value`.
 pub struct Scorer;
 
 impl Dialect for Scorer {
@@ -47,10 +47,10 @@ fn request_body(question: &Question) -> Vec<u8> {
 fn parse_score(body: &[u8], question: &Question, attempt: u32) -> Result<Answer, Failure> {
     let garbage = |what: String| Failure::new(FailureClass::Transient, FailureCode::Garbage, what);
     let value: Value =
-        serde_json::from_slice(body).map_err(|error| garbage(format!("the reply is no JSON: {error}")))?;
+        serde_json::from_slice(body).map_err(|error| garbage(format!("the reply is not JSON: {error}")))?;
     let number = score_in(&value).filter(|number| number.is_finite());
     let number =
-        number.ok_or_else(|| garbage("the reply has no number; it is to be {\"score\": NUMBER}".to_owned()))?;
+        number.ok_or_else(|| garbage("the reply contains no number; expected {\"score\": NUMBER}".to_owned()))?;
     Ok(Answer {
         message: Message::new(Role::Assistant, number.to_string()),
         reasoning: None,

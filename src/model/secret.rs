@@ -1,11 +1,11 @@
 use std::fmt;
 
-/// An API key. Printing it in any way gives stars; only a request header gets the text.
+/// An API key. It prints as asterisks; only a request header gets the text.
 #[derive(Clone)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Wraps a key; `None` where it is empty.
+    /// Wraps a key; `None` if it is empty.
     pub fn new(key: &str) -> Option<Self> {
         let key = key.trim();
         (!key.is_empty()).then(|| Self(key.to_owned()))
@@ -16,7 +16,7 @@ impl Secret {
         &self.0
     }
 
-    /// Returns `text` with the key, should it occur, replaced by stars: servers like to quote it in errors.
+    /// Returns `text` with the key masked: servers like to quote it in errors.
     pub(super) fn redact(&self, text: &str) -> String {
         if text.contains(&self.0) { text.replace(&self.0, "***") } else { text.to_owned() }
     }

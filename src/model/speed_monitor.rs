@@ -1,21 +1,21 @@
-//! Notices a replica that is much slower than its siblings, or stands still while they answer. Pure.
+//! Detects a replica that is much slower than its siblings, or hangs while they answer. Pure.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A replica that needs this many times what its siblings need for a token is slow.
+/// A replica is slow if a token takes it this many times as long as its siblings.
 const SLOW_FACTOR: f64 = 4.0;
-/// Answers before a replica's speed says anything.
+/// Minimum answers before a replica's speed is judged.
 const ANSWERS_MIN: u32 = 8;
-/// Weight of the newest answer in a replica's mean.
+/// Weight of the newest answer in a replica's moving average.
 const NEWEST_SHARE: f64 = 0.2;
-/// Without an answer for this long, and for many times what an answer of a sibling takes, a replica stands still.
+/// A replica hangs if it returns no answer for this long, and for a multiple of a sibling's time per answer.
 const SILENCE_MIN: Duration = Duration::from_secs(30);
 const SILENCE_FACTOR: f64 = 10.0;
-/// How long a slow replica is left alone before it is tried again.
+/// How long a slow replica is paused before it is tried again.
 const PAUSE: Duration = Duration::from_secs(60);
-/// Conversations that a replica on trial gets.
+/// Maximum conversations of a replica on trial.
 const TRIAL_CONVERSATIONS: usize = 4;
 
 /// The speeds of a model's replicas.
@@ -28,41 +28,41 @@ pub struct SpeedMonitor {
 struct Speed {
     seconds_per_token: f64,
     seconds_per_answer: f64,
-    /// Answers since the replica was last tried anew.
+    /// Answers since the replica's last trial began.
     answers: u32,
     in_flight: usize,
-    /// Since when calls are under way there and none has ended.
+    /// The time since which calls are in flight and none has ended.
     silent_since: Option<Instant>,
     paused_until: Option<Instant>,
     on_trial: bool,
 }
 
 impl SpeedMonitor {
-    /// Watches `count` replicas.
+    /// Monitors `count` replicas.
     pub fn new(count: usize) -> Self {
         Self { replicas: vec![Speed::default(); count] }
     }
 
-    /// True where `replica`, with so many conversations open there, may take one more at `now`.
+    /// True if `replica`, with `conversations` open there, may take one more at `now`.
     pub fn is_usable(&self, replica: usize, conversations: usize, now: Instant) -> bool {
         let speed = &self.replicas[replica];
         let is_paused = speed.paused_until.is_some_and(|until| now < until);
         !is_paused && (!speed.on_trial || conversations < TRIAL_CONVERSATIONS)
     }
 
-    /// Takes note of a call that goes out.
+    /// Records a call that is sent.
     pub fn on_sent(&mut self, replica: usize, now: Instant) {
         let speed = &mut self.replicas[replica];
         speed.in_flight += 1;
         speed.silent_since.get_or_insert(now);
     }
 
-    /// Takes note of a call that ended without an answer.
+    /// Records a call that failed.
     pub fn on_failure(&mut self, replica: usize, now: Instant) {
         self.on_call_end(replica, now);
     }
 
-    /// Takes note of an answer of `tokens` tokens. Returns a replica that turns out to be slow by it, and why.
+    /// Records an answer of `tokens` tokens. Returns a replica that turns out to be slow, and the reason.
     pub fn on_answer(
         &mut self,
         replica: usize,
@@ -97,12 +97,12 @@ impl SpeedMonitor {
         let usual_token = median(siblings().map(|speed| speed.seconds_per_token))?;
         let usual_answer = median(siblings().map(|speed| speed.seconds_per_answer))?;
         if speed.answers >= ANSWERS_MIN && speed.seconds_per_token > SLOW_FACTOR * usual_token {
-            return Some("it is much slower than its siblings");
+            return Some("it is much slower than the other replicas");
         }
         let patience =
             SILENCE_MIN.max(Duration::try_from_secs_f64(SILENCE_FACTOR * usual_answer).unwrap_or(SILENCE_MIN));
         let is_silent = speed.silent_since.is_some_and(|since| now.saturating_duration_since(since) > patience);
-        is_silent.then_some("it stands still while its siblings answer")
+        is_silent.then_some("it hangs while the other replicas answer")
     }
 }
 
@@ -127,7 +127,7 @@ fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
 mod tests {
     use super::*;
 
-    /// Lets every replica answer once a second, after its own latency; returns who was found slow, and when.
+    /// Lets every replica answer once a second, after its own latency; returns the replicas found slow, and when.
     fn watch(latencies_ms: [u64; 3], seconds: u64) -> Vec<(u64, usize)> {
         let (mut speed, start, mut found) = (SpeedMonitor::new(3), Instant::now(), Vec::new());
         for second in 0..seconds {
@@ -144,16 +144,16 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_replica_rests_and_is_tried_again() {
+    fn a_slow_replica_is_paused_and_is_tried_again() {
         assert_eq!(watch([100, 100, 390], 200), []);
         let found = watch([100, 100, 500], 200);
         assert!(found.iter().all(|(_, replica)| *replica == 2), "{found:?}");
-        assert!((2..=3).contains(&found.len()), "a rest of a minute, eight answers, again: {found:?}");
+        assert!((2..=3).contains(&found.len()), "a pause of a minute, eight answers, again: {found:?}");
         assert_eq!(watch([500, 500, 500], 200), [], "all alike is not slow");
     }
 
     #[test]
-    fn one_that_stands_still_is_noticed_by_its_siblings_answers() {
+    fn a_hanging_replica_is_detected_by_its_siblings_answers() {
         let (mut speed, start) = (SpeedMonitor::new(2), Instant::now());
         speed.on_sent(1, start);
         let mut found = Vec::new();

@@ -1,35 +1,35 @@
-//! Server-sent events, as much of them as model servers use (WHATWG HTML, section 9.2): `event:` and `data:` lines,
-//! comments, any of the three line ends, a character cut by a chunk's edge. Each `data:` line is an event of its own:
-//! no server spreads a payload over several, and some leave out the empty line between two events.
+//! Server-sent events, as far as model servers use them (WHATWG HTML, section 9.2): `event:` and `data:` lines,
+//! comments, all three line endings, characters split across chunks. Each `data:` line is an event of its own: no
+//! server spreads a payload over several, and some omit the empty line between two events.
 
-/// Longest line that is taken; a longer one is no piece of an answer.
+/// Longest accepted line; a longer one is not part of an answer.
 const LINE_BYTES_MAX: usize = 8 << 20;
 
 /// One event of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamEvent<'a> {
-    /// The text of the `event:` line before it; empty where there is none.
+    /// The text of the preceding `event:` line; empty if there is none.
     pub name: &'a str,
     /// The payload of its `data:` line.
     pub data: &'a [u8],
 }
 
-/// Cuts a byte stream into events.
+/// Splits a byte stream into events.
 #[derive(Debug, Default)]
 pub struct EventLines {
     partial: Vec<u8>,
-    /// The name of the event that is being read.
+    /// The name of the current event.
     name: String,
-    /// The last byte was a carriage return, so that a line feed now belongs to it.
+    /// True if the last byte was a carriage return, so that a following line feed belongs to it.
     after_return: bool,
 }
 
-/// A line went over the limit.
+/// A line exceeds the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LineTooLong;
 
 impl EventLines {
-    /// Takes the next bytes and calls `take` with each event that they complete.
+    /// Reads the next bytes and calls `take` with each completed event.
     pub fn push<E: From<LineTooLong>>(
         &mut self,
         mut bytes: &[u8],
@@ -61,7 +61,7 @@ impl EventLines {
         Ok(())
     }
 
-    /// Ends the stream: the bytes after the last line end count as a line.
+    /// Ends the stream: bytes after the last line ending count as a line.
     pub fn finish<E>(&mut self, mut take: impl FnMut(StreamEvent<'_>) -> Result<(), E>) -> Result<(), E> {
         read_line(&std::mem::take(&mut self.partial), &mut self.name, &mut take)
     }

@@ -1,11 +1,11 @@
-//! How long a server asks to wait: `retry-after-ms`, `retry-after` in seconds or as a date, or words in the body.
+//! Reads the wait that a server asks for: `retry-after-ms`, `retry-after` in seconds or as a date, or text in the body.
 
 use std::time::{Duration, SystemTime};
 
-/// Longest wait that is believed; a server that names more is asked again after this.
+/// Longest wait that is honoured; a longer one is shortened to this.
 pub const WAIT_MAX: Duration = Duration::from_secs(3600);
 
-/// Returns the wait that the headers name. `header` gives a header's value by its lower-case name.
+/// Returns the wait in the headers. `header` returns a header's value by its lower-case name.
 pub fn from_headers<'a>(header: impl Fn(&str) -> Option<&'a str>, now: SystemTime) -> Option<Duration> {
     let millis = header("retry-after-ms").and_then(|value| value.trim().parse::<f64>().ok()).map(|ms| ms / 1000.0);
     millis
@@ -13,7 +13,7 @@ pub fn from_headers<'a>(header: impl Fn(&str) -> Option<&'a str>, now: SystemTim
         .or_else(|| header("retry-after").and_then(|value| retry_after_value(value.trim(), now)))
 }
 
-/// The limits that servers count down in headers: name of what is left, name of when it is filled up again.
+/// The rate limits that servers report in headers: the header of the remaining amount, the header of the reset time.
 const LIMITS: [(&str, &str); 6] = [
     ("x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"),
     ("x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
@@ -23,7 +23,7 @@ const LIMITS: [(&str, &str); 6] = [
     ("anthropic-ratelimit-output-tokens-remaining", "anthropic-ratelimit-output-tokens-reset"),
 ];
 
-/// Returns how long a limit is used up, by the headers that count it down; `None` while something is left.
+/// Returns the time until an exhausted rate limit resets; `None` while requests remain.
 pub fn from_limits<'a>(header: impl Fn(&str) -> Option<&'a str>, now: SystemTime) -> Option<Duration> {
     let waits = LIMITS.iter().filter_map(|(remaining, reset)| {
         // Some servers send -1 for a limit that they do not have.
@@ -46,28 +46,28 @@ fn from_go_duration(text: &str) -> Option<Duration> {
     seconds.and_then(clamped_wait)
 }
 
-/// Adds up numbers with units behind them, in seconds. `unit_seconds` says what a unit is worth; `None` where one is
-/// unknown or a number is none. Nothing at all adds up to 0.
+/// Adds up numbers with units, in seconds. `unit_seconds` returns a unit's value in seconds. Returns `None` for an
+/// unknown unit or an invalid number, and 0 for an empty text.
 pub fn seconds_of(text: &str, unit_seconds: impl Fn(&str) -> Option<f64>) -> Option<f64> {
     let (mut rest, mut seconds) = (text, 0.0);
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
-        let (number, behind) = rest.split_at(digits);
-        let letters = behind.find(|c: char| c.is_ascii_digit()).unwrap_or(behind.len());
-        let (unit, next) = behind.split_at(letters);
+        let (number, tail) = rest.split_at(digits);
+        let letters = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
+        let (unit, next) = tail.split_at(letters);
         seconds += number.parse::<f64>().ok()? * unit_seconds(unit)?;
         rest = next;
     }
     Some(seconds)
 }
 
-/// Reads a moment as RFC 3339 has it.
+/// Reads an RFC 3339 timestamp.
 fn from_timestamp(text: &str, now: SystemTime) -> Option<Duration> {
     let moment = SystemTime::from(text.parse::<jiff::Timestamp>().ok()?);
     Some(moment.duration_since(now).unwrap_or_default())
 }
 
-/// Returns the wait that an error message names: `Please try again in 41.724s`, `retry after 33 seconds`.
+/// Returns the wait in an error message: `Please try again in 41.724s`, `retry after 33 seconds`.
 pub fn from_message(message: &str) -> Option<Duration> {
     let lower = message.to_lowercase();
     let rest = ["try again in ", "retry after ", "retrydelay\": \"", "retrydelay\":\""]

@@ -19,20 +19,20 @@ use super::sled_index::SledIndex;
 use super::{Reader, Store};
 use crate::conversation::{ConversationKey, Fingerprint};
 
-/// Journal bytes that may wait for the index. Beyond it a commit waits: the index is far behind.
+/// Journal bytes that may wait for the index. Beyond that, commits wait for the index to catch up.
 const INDEX_BACKLOG_BYTES: u64 = 32 << 20;
 /// Groups of entries that may wait for the index, for the same reason.
 const INDEX_QUEUE_GROUPS: usize = 4_096;
-/// Journal bytes of one batch: what waits for the index holds its answers in memory.
+/// Journal bytes of one batch. Entries that wait for the index hold their answers in memory.
 const INDEX_BATCH_BYTES: u64 = 8 << 20;
-/// How long entries may wait for others to share a batch with. A conversation's state is then written once for
-/// several of its turns.
+/// How long entries may wait for others to share a batch with. A conversation's state is then written once for several
+/// of its turns.
 const INDEX_BATCH_WAIT: Duration = Duration::from_secs(1);
 
-/// The store in a directory: journal for truth, sled for finding things.
+/// The store in a directory: the journal is the source of truth, the index in sled finds entries.
 ///
-/// A commit is acknowledged when the journal has it. One thread folds the same entries into sled a moment
-/// later; until then `recent` knows where they stand.
+/// A commit is acknowledged when the journal has synced it. One thread folds the same entries into sled a moment later;
+/// until then `recent` holds their places.
 pub struct DiskStore {
     shared: Arc<DiskCore>,
     indexing: Option<(SyncSender<IndexJob>, JoinHandle<()>)>,
@@ -40,10 +40,10 @@ pub struct DiskStore {
     _lock: Lock,
 }
 
-/// What the index thread is given.
+/// A job of the index thread.
 enum IndexJob {
     Fold(CommitGroup),
-    /// Answered when everything before it is folded in.
+    /// Acknowledged once everything before it is folded in.
     Settle(SyncSender<()>),
 }
 
@@ -53,20 +53,20 @@ struct DiskCore {
     recent: Mutex<HashMap<Fingerprint, Place>>,
     /// Journal bytes that wait for the index.
     backlog: Mutex<u64>,
-    /// Told when the backlog has become smaller.
+    /// Notified when the backlog has shrunk.
     caught_up: Condvar,
-    /// Set when sled refused: from then on `recent` keeps growing, and the next open builds the index anew.
+    /// Set when sled failed: from then on `recent` keeps growing, and the next open rebuilds the index.
     index_failed: AtomicBool,
 }
 
 impl DiskStore {
-    /// Opens the store in `directory`, creating it where it is missing. Brings the index up to date with the
-    /// journal, building it anew where it cannot be trusted; `progress` is told bytes done and bytes in all.
+    /// Opens the store in `directory` and creates it if it is missing. Brings the index up to date with the journal and
+    /// rebuilds it if it cannot be trusted; `progress` gets the bytes done and the bytes in total.
     pub fn open(directory: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<(Self, Opened), StoreError> {
         Self::open_with(directory, SEGMENT_BYTES, Arc::new(Disk), progress)
     }
 
-    /// As [`DiskStore::open`], with journal segments of another size, on another medium.
+    /// Like [`DiskStore::open`], with another segment size and medium.
     pub fn open_with(
         directory: &Path,
         segment_bytes: u64,
@@ -96,18 +96,18 @@ impl DiskStore {
         Ok((store, opened))
     }
 
-    /// Waits until the index has everything that is committed, so that states are what they should be.
+    /// Waits until every committed entry is in the index, so that states are current.
     pub fn settle(&self) {
         let (sender, settled) = sync_channel(1);
         if let Some((jobs, _)) = &self.indexing {
-            // An error on either side means that the thread has gone, and with it the index.
+            // An error on either side means that the index thread has ended.
             if jobs.send(IndexJob::Settle(sender)).is_err() || settled.recv().is_err() {
                 self.shared.index_failed.store(true, Ordering::Release);
             }
         }
     }
 
-    /// Brings the index to the disk, so that the next open starts at once. Without it nothing is lost.
+    /// Flushes the index, so that the next open is fast. Without it nothing is lost.
     pub fn close(mut self) -> Result<(), StoreError> {
         self.stop_indexing();
         let failed = self.shared.index_failed.load(Ordering::Acquire);
@@ -124,7 +124,7 @@ impl DiskStore {
     fn stop_indexing(&mut self) {
         if let Some((sender, thread)) = self.indexing.take() {
             drop(sender);
-            // A panic in there is caught and marked in `index_failed`.
+            // A panic in the thread sets `index_failed`.
             let _ = thread.join();
         }
     }
@@ -167,7 +167,8 @@ impl Reader for DiskStore {
             Some(entry @ Entry::Answered { fingerprint: found, .. }) if found == *fingerprint => {
                 Ok(Stored::from_entry(&entry))
             }
-            // The bytes there are not that answer any more: it is asked again, and takes its place.
+            // These bytes are not that answer any more: the question is asked again, and its new answer replaces the
+            // place.
             _ => {
                 let mut recent = self.shared.recent();
                 if recent.get(fingerprint) == Some(&place) {
@@ -202,7 +203,7 @@ impl DiskCore {
         lock_mutex(&self.recent)
     }
 
-    /// Books `bytes` for the index, as soon as it is not too far behind.
+    /// Reserves `bytes` of the backlog, once the index has caught up enough.
     fn reserve_backlog(&self, bytes: u64) {
         let backlog = lock_mutex(&self.backlog);
         let room = self.caught_up.wait_while(backlog, |backlog| *backlog > INDEX_BACKLOG_BYTES);
@@ -232,7 +233,7 @@ impl DiskCore {
             self.index_batch(&batch);
             *lock_mutex(&self.backlog) -= bytes;
             self.caught_up.notify_all();
-            // Whoever waited may have given up.
+            // The waiter may have given up.
             let _ = settled.map(|settled| settled.send(()));
         }
     }

@@ -3,115 +3,115 @@ use std::sync::Arc;
 
 use crate::conversation::{Answer, ConversationKey, FailureReason, Fingerprint, Settings, Slot, Usage};
 
-/// Something that happened, as the journal keeps it.
+/// An event, as the journal records it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Entry {
     /// A run began.
     Run(Run),
     /// A model answered.
     Answered {
-        /// The run that paid for it.
+        /// The run that paid for the answer.
         run: u32,
         /// The conversation that asked first.
         conversation: ConversationKey,
-        /// Where the answer belongs in it.
+        /// The answer's slot in that conversation.
         slot: Slot,
         /// The question.
         fingerprint: Fingerprint,
-        /// The model's name as it was asked for; spending is booked on it.
+        /// The requested model's name; spending is charged to it.
         model: String,
         /// The answer.
         answer: Arc<Answer>,
     },
-    /// A conversation took an answer that was there already.
+    /// A conversation shares an existing answer.
     Linked {
         /// The conversation.
         conversation: ConversationKey,
-        /// Where the answer belongs in it.
+        /// The answer's slot in the conversation.
         slot: Slot,
-        /// The question that was answered before.
+        /// The question, answered earlier.
         fingerprint: Fingerprint,
     },
-    /// A run died with requests in the air.
+    /// A run was killed with requests in flight.
     Unknown {
-        /// The model's name as it was asked for.
+        /// The requested model's name.
         model: String,
-        /// How many.
+        /// The number of requests.
         calls: u64,
-        /// The most prompt tokens that they can have had.
+        /// The most prompt tokens that they may have used.
         prompt_tokens: u64,
-        /// The most tokens that their answers can have had.
+        /// The most answer tokens that they may have used.
         completion_tokens: u64,
     },
-    /// A conversation came to an end.
+    /// A conversation ended.
     Closed {
         /// The conversation.
         conversation: ConversationKey,
-        /// How it ended; never [`Status::Open`].
+        /// Its status; never [`Status::Open`].
         status: Status,
     },
 }
 
-/// One run of the program over this store.
+/// A run of the program on this store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {
-    /// Counts runs from 1.
+    /// The run's number, from 1.
     pub number: u32,
-    /// When it began, milliseconds since 1970 in UTC.
+    /// The start of the run, in milliseconds since 1970 in UTC.
     pub started_ms: u64,
     /// The recipe's settings.
     pub settings: Settings,
-    /// Answers that it has paid for so far; counted by the index.
+    /// The answers that the run paid for so far; counted by the index.
     pub answers: u64,
 }
 
-/// An answer as the store gives it back.
+/// An answer in the store.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stored {
-    /// The run that paid for it.
+    /// The run that paid for the answer.
     pub run: u32,
     /// The answer.
     pub answer: Arc<Answer>,
 }
 
-/// A conversation's history and next-turn cursor: a fold over the journal's entries about it.
+/// A conversation's history and next turn, folded from the journal's entries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConversationState {
-    /// The committed questions in slot order.
+    /// The committed questions, ordered by slot.
     pub history: Vec<(Slot, Fingerprint)>,
-    /// The turn that comes next in the main lane, from 0.
+    /// The next turn in the main lane, from 0.
     pub cursor: u32,
-    /// How far the conversation has come.
+    /// The conversation's status.
     pub status: Status,
 }
 
-/// How far a conversation has come.
+/// The status of a conversation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Status {
     /// Turns are missing.
     #[default]
     Open,
-    /// Every turn has a whole answer.
+    /// Every turn has a complete answer.
     Complete,
-    /// The recipe went no further, because of what an answer was.
+    /// The recipe stopped because of an answer.
     Stopped {
         /// The turn, from 0.
         turn: u32,
         /// A short code such as `length`.
         reason: String,
     },
-    /// A question could not be answered.
+    /// A question failed.
     Failed {
         /// The turn, from 0.
         turn: u32,
-        /// Why, lane by lane.
+        /// The cause, for each lane.
         reason: FailureReason,
-        /// True where asking the same again can only fail again.
+        /// True if a retry of the same question would fail again.
         permanent: bool,
     },
 }
 
-/// Spending by the model's name as it was asked for.
+/// Spending by the requested model's name.
 pub type Spending = BTreeMap<String, Spent>;
 
 /// Calls and tokens that were paid for.
@@ -123,15 +123,15 @@ pub struct Spent {
     pub prompt_tokens: u64,
     /// Prompt tokens that came from the server's cache.
     pub cached_tokens: u64,
-    /// Tokens of the answers, reasoning included.
+    /// Answer tokens, reasoning included.
     pub completion_tokens: u64,
-    /// Tokens of reasoning.
+    /// Reasoning tokens.
     pub reasoning_tokens: u64,
-    /// Requests that were in the air when a run died: nobody knows whether they were answered and paid for.
+    /// Requests in flight when a run was killed: their outcome and cost are unknown.
     pub unknown_calls: u64,
-    /// The most prompt tokens that those can have had.
+    /// The most prompt tokens that those may have used.
     pub unknown_prompt_tokens: u64,
-    /// The most tokens that their answers can have had, where a limit was set.
+    /// The most answer tokens that they may have used, if a limit was set.
     pub unknown_completion_tokens: u64,
 }
 
@@ -146,7 +146,7 @@ impl Spent {
         }
     }
 
-    /// Books one answer.
+    /// Adds one answer.
     pub fn add(&mut self, usage: &Usage) {
         self.calls += 1;
         self.prompt_tokens = self.prompt_tokens.saturating_add(usage.prompt_tokens.unwrap_or(0));

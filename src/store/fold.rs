@@ -1,10 +1,10 @@
-//! The fold from journal entries to the index: the one place that says what an entry means.
+//! Folds journal entries into the index. Only this file defines the meaning of an entry.
 //!
 //! | entry | index |
 //! |---|---|
 //! | run | appended to the runs |
-//! | answered | fingerprint → place, unless a place is known: the first answer stays. Spending and the run's count always. Then as linked |
-//! | linked | the slot joins the conversation's history, the cursor moves behind it. Where the slot held another question, everything later in that lane is dropped: its history was built on that |
+//! | answered | fingerprint → place, unless a place is known: the first answer is kept. Always spending and the run's count. Then as linked |
+//! | linked | the slot joins the conversation's history and the cursor moves past it. If the slot held another question, everything later in that lane is dropped, because its history was built on that question |
 //! | closed | the conversation's status |
 //! | unknown | spending, as requests of unknown outcome |
 
@@ -12,10 +12,10 @@ use super::entry::{ConversationState, Entry, Run, Spending, Status};
 use super::place::Place;
 use crate::conversation::{ConversationKey, Fingerprint, Lane, Slot};
 
-/// What the fold reads and writes.
+/// The part of an index that the fold reads and writes.
 pub trait IndexView {
     type WriteError;
-    /// Puts the place unless there is one.
+    /// Stores the place unless there is one.
     fn put_place(&mut self, fingerprint: Fingerprint, place: Place) -> Result<(), Self::WriteError>;
     /// Changes a conversation's state.
     fn update_state(
@@ -25,9 +25,9 @@ pub trait IndexView {
     ) -> Result<(), Self::WriteError>;
     /// Adds a run.
     fn put_run(&mut self, run: &Run) -> Result<(), Self::WriteError>;
-    /// Counts an answer for a run, if that run is known.
+    /// Counts an answer for a run, if the run is known.
     fn count_answer(&mut self, run: u32) -> Result<(), Self::WriteError>;
-    /// Returns what is spent so far, to be added to.
+    /// Returns the spending so far, to be added to.
     fn spending(&mut self) -> &mut Spending;
 }
 
@@ -72,7 +72,7 @@ impl ConversationState {
         self.cursor = self.next_turn();
     }
 
-    /// True where the cursor stands behind the last turn of the history.
+    /// True if the cursor is past the last turn of the history.
     pub(super) fn is_cursor_consistent(&self) -> bool {
         self.cursor == self.next_turn()
     }

@@ -17,17 +17,17 @@ use super::codec::RECORD_BYTES_MAX;
 
 /// Bytes before the payload.
 pub const HEADER_BYTES: usize = 20;
-/// What a frame begins with.
+/// The first bytes of every frame.
 pub const MAGIC: [u8; 4] = *b"cohf";
 
 const VERSION: u8 = 1;
 const FLAG_ZSTD: u8 = 1;
-/// Compressing anything shorter saves nothing worth the time.
+/// Compressing anything shorter saves too little for its time.
 const COMPRESS_BYTES_MIN: usize = 512;
 const COMPRESSION_LEVEL: i32 = 1;
 
 thread_local! {
-    /// A new one for each frame would cost more than most frames.
+    /// Creating one for each frame would cost more than decompressing most frames.
     static DECOMPRESSOR: RefCell<zstd::bulk::Decompressor<'static>> =
         RefCell::new(zstd::bulk::Decompressor::new().expect("a decompressor needs nothing but memory"));
 }
@@ -62,18 +62,18 @@ impl FrameWriter {
     }
 }
 
-/// What stands at the beginning of some bytes.
+/// The result of parsing a frame.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Parsed {
-    /// A whole frame of this many bytes with this record in it.
+    /// A complete frame of `length` bytes with this record in it.
     Frame { length: usize, checksum: u32, record: Vec<u8> },
-    /// The beginning of a frame that needs this many bytes in all.
+    /// The beginning of a frame of `needed` bytes.
     Short { needed: usize },
-    /// No frame.
+    /// Not a frame.
     Damaged,
 }
 
-/// Reads the frame at the beginning of `bytes`. Allocates no more than the record's limit.
+/// Parses the frame at the beginning of `bytes`. Allocates no more than the record limit.
 pub fn parse(bytes: &[u8]) -> Parsed {
     let magic_length = bytes.len().min(MAGIC.len());
     if bytes[..magic_length] != MAGIC[..magic_length] {
@@ -145,7 +145,7 @@ mod tests {
         #[test]
         fn no_bytes_make_a_reader_panic_or_believe(mut bytes in prop::collection::vec(any::<u8>(), 0..300), honest in any::<bool>()) {
             if honest {
-                // A plausible beginning leads further into the parser.
+                // A plausible header leads further into the parser.
                 bytes.splice(0..0, *b"cohf\x01\x01\0\0");
             }
             let believed = matches!(parse(&bytes), Parsed::Frame { .. });

@@ -1,4 +1,4 @@
-//! What a store needs of an index, and the index that lives in memory.
+//! The interface of a store's index, and an index in memory.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,21 +8,21 @@ use super::fold::{IndexView, fold};
 use super::place::Place;
 use crate::conversation::{ConversationKey, Fingerprint};
 
-/// Entries that were committed together, and where they stand.
+/// Entries that were committed together, with their places.
 pub type CommitGroup = Vec<(Place, Entry)>;
 
-/// Entries that the index takes in one batch.
+/// Maximum entries of one batch for the index.
 pub const INDEX_BATCH_ENTRIES: usize = 4_096;
 
-/// Derived state: everything here can be computed again from the journal.
+/// Derived state: everything here can be rebuilt from the journal.
 pub trait StoreIndex: Send + Sync {
     /// Folds entries in, in journal order. The last one's place becomes the checkpoint.
     fn apply(&self, entries: &[(Place, Entry)]) -> Result<(), StoreError>;
     /// Returns the checkpoint: the last entry of the journal that is folded in.
     fn checkpoint(&self) -> Result<Option<Place>, StoreError>;
-    /// Returns where the answer stands.
+    /// Returns the place of an answer.
     fn place(&self, fingerprint: &Fingerprint) -> Result<Option<Place>, StoreError>;
-    /// Drops a place that turned out to be damaged, unless another has taken its place.
+    /// Drops a place that turned out to be damaged, unless another one has replaced it.
     fn forget(&self, fingerprint: &Fingerprint, place: Place) -> Result<(), StoreError>;
     /// Returns a conversation's state.
     fn state(&self, key: &ConversationKey) -> Result<Option<ConversationState>, StoreError>;
@@ -30,11 +30,11 @@ pub trait StoreIndex: Send + Sync {
     fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, ConversationState)) -> Result<(), StoreError>;
     /// Returns the runs, oldest first.
     fn runs(&self) -> Result<Vec<Run>, StoreError>;
-    /// Returns what is spent.
+    /// Returns the spending.
     fn spending(&self) -> Result<Spending, StoreError>;
 }
 
-/// An index in memory, for reading a store that another process holds: about 150 bytes an answer.
+/// An index in memory, for reading a store that another process has locked: about 150 bytes an answer.
 #[derive(Clone, Default)]
 pub struct MemoryIndex {
     pub places: HashMap<Fingerprint, Place>,

@@ -1,4 +1,4 @@
-//! The answer journal: append-only segments, one writer, one `fdatasync` for each group of entries.
+//! The answer journal: append-only segments, one writer, one `fdatasync` per group of entries.
 
 use std::fs::{self, File};
 use std::ops::Range;
@@ -44,7 +44,7 @@ struct Segment {
 }
 
 impl Journal {
-    /// Opens the journal in `directory` for reading and appending. A torn tail of the last segment is cut.
+    /// Opens the journal in `directory` for reading and appending. Truncates a torn tail of the last segment.
     pub fn open(
         directory: &Path,
         segment_bytes: u64,
@@ -67,7 +67,7 @@ impl Journal {
             }
             let mut segment = Segment { file, path, length: whole };
             if whole < length {
-                segment.file.cut(whole).map_err(StoreError::io("cut the torn end of", &segment.path))?;
+                segment.file.cut(whole).map_err(StoreError::io("truncate the torn end of", &segment.path))?;
             }
             if whole < SEGMENT_HEADER.len() as u64 {
                 segment.write_header()?;
@@ -81,7 +81,7 @@ impl Journal {
         Ok((journal, cut))
     }
 
-    /// Opens the journal for reading only: nothing is cut, nothing can be appended.
+    /// Opens the journal for reading only: nothing is truncated, nothing can be appended.
     pub fn open_read_only(directory: &Path) -> Self {
         let mut writer = JournalWriter::new();
         writer.poisoned = true;
@@ -94,9 +94,9 @@ impl Journal {
         }
     }
 
-    /// Appends entries and syncs them. Returns where each stands, in order.
+    /// Appends entries and syncs them. Returns their places, in order.
     ///
-    /// After an error nothing more is accepted: what reached the disk is unknown until the journal is opened anew.
+    /// After an error nothing more is accepted: the bytes on disk are unknown until the journal is reopened.
     pub fn append(&self, entries: &[Entry]) -> Result<Vec<Place>, StoreError> {
         let mut writer = self.writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if writer.poisoned {
@@ -106,7 +106,7 @@ impl Journal {
         writer.write_frames(self, &frames)
     }
 
-    /// Returns the entry at `place`; `None` where the bytes there are not what was written.
+    /// Returns the entry at `place`; `None` if the bytes there are not the frame that was written.
     pub fn read(&self, place: Place) -> Result<Option<Entry>, StoreError> {
         let path = segment_path(&self.directory, place.segment);
         if place.length as usize > FRAME_BYTES_MAX {
@@ -129,7 +129,8 @@ impl Journal {
         }
     }
 
-    /// Calls `visit` with every whole entry from `from` on. Returns the damage met on the way; a torn tail is none.
+    /// Calls `visit` with every intact entry from `from` on. Returns the damage found; a torn tail of the last segment
+    /// does not count.
     pub fn for_each(
         &self,
         from: Position,
@@ -157,7 +158,7 @@ impl Journal {
         Ok(damages)
     }
 
-    /// Writes every segment that has damage, a torn end included, anew without it. The old file stays beside it.
+    /// Rewrites every damaged segment without the damage and without a torn tail. The old file is kept beside it.
     pub fn rewrite_damaged(&self) -> Result<Vec<Damage>, StoreError> {
         let mut damages = Vec::new();
         for segment in segment_numbers(&self.directory)? {
@@ -183,7 +184,7 @@ impl Journal {
         Ok(damages)
     }
 
-    /// Returns how many bytes lie behind `from`, for a progress display.
+    /// Returns the number of bytes after `from`, for a progress display.
     pub fn bytes_from(&self, from: Position) -> Result<u64, StoreError> {
         let mut total = 0;
         for segment in segment_numbers(&self.directory)?.into_iter().filter(|number| *number >= from.segment) {
@@ -224,7 +225,7 @@ impl JournalWriter {
         }
     }
 
-    /// Fills the buffer with one frame for each entry and returns their lengths and checksums. Nothing is written yet.
+    /// Fills the buffer with one frame per entry and returns their lengths and checksums. Writes nothing yet.
     fn encode_frames(&mut self, entries: &[Entry]) -> Result<Vec<(u32, u32)>, StoreError> {
         self.buffer.clear();
         entries
@@ -243,7 +244,7 @@ impl JournalWriter {
     }
 
     fn write_frames(&mut self, journal: &Journal, frames: &[(u32, u32)]) -> Result<Vec<Place>, StoreError> {
-        // Until the sync has succeeded, the state of the file is unknown; see `Journal::append`.
+        // Until the sync succeeds, the file's contents are unknown; see `Journal::append`.
         self.poisoned = true;
         if self.open.as_ref().is_none_or(|segment| segment.length >= journal.segment_bytes) {
             self.open = Some(Segment::create(journal, self.last_segment + 1)?);
@@ -265,7 +266,7 @@ impl JournalWriter {
 }
 
 impl Segment {
-    /// Creates a segment whose name is durable before anything is in it.
+    /// Creates a segment and makes its name durable before anything is appended.
     fn create(journal: &Journal, number: u32) -> Result<Self, StoreError> {
         let path = segment_path(&journal.directory, number);
         let file = journal.medium.create(&path).map_err(StoreError::io("create", &path))?;
@@ -284,8 +285,8 @@ impl Segment {
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        // After an error frames may stand there whole, paid for although nobody was told: the next open keeps them
-        // and cuts what is torn.
+        // After an error, complete frames may be on disk although nobody was told: the next open keeps them and
+        // truncates a torn tail.
         let written = self.file.append(bytes).and_then(|()| self.file.sync());
         written.map_err(StoreError::io("write", &self.path))?;
         self.length += bytes.len() as u64;
@@ -293,7 +294,7 @@ impl Segment {
     }
 }
 
-/// Returns how many bytes of a segment are whole: everything up to the last frame that can be read.
+/// Returns the length of a segment up to the end of its last intact frame.
 fn whole_length(path: &Path, segment: u32) -> Result<u64, StoreError> {
     let length = fs::metadata(path).map_err(StoreError::io("read", path))?.len();
     if length < SEGMENT_HEADER.len() as u64 {
@@ -308,7 +309,7 @@ fn whole_length(path: &Path, segment: u32) -> Result<u64, StoreError> {
     Ok(length)
 }
 
-/// Replaces a segment by one that holds these parts of it.
+/// Replaces a segment by one that holds only `parts` of it.
 fn rewrite_segment(path: &Path, parts: &[Range<u64>]) -> Result<(), StoreError> {
     let partial = path.with_extension("journal.partial");
     let old = File::open(path).map_err(StoreError::io("open", path))?;
@@ -322,7 +323,7 @@ fn rewrite_segment(path: &Path, parts: &[Range<u64>]) -> Result<(), StoreError> 
         new.sync_all()
     });
     written.map_err(StoreError::io("write", &partial))?;
-    fs::rename(path, damaged_name(path)).map_err(StoreError::io("set aside", path))?;
+    fs::rename(path, damaged_name(path)).map_err(StoreError::io("move aside", path))?;
     fs::rename(&partial, path).map_err(StoreError::io("replace", path))
 }
 

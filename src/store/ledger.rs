@@ -1,10 +1,11 @@
-//! The requests in the air, on disk before they are sent, so that after a crash somebody knows.
+//! The requests in flight, written to disk before they are sent, so that the next run can account for them after a
+//! crash.
 //!
-//! A file of fixed slots, one for each call in flight, overwritten in place: nothing grows, nothing is synced. After
-//! a kill the page cache has it; after a power cut it may be a moment old.
+//! The file has one fixed slot per call in flight, overwritten in place: nothing grows, nothing is synced. After a kill
+//! the page cache has it; after a power failure it may be slightly outdated.
 //!
-//! A slot of 64 bytes: fingerprint (32), prompt token bound `u64`, answer token bound `u64`,
-//! a tag of the model's name (`u64`), a mark (`u64`, [`TAKEN`] while the request is in the air).
+//! A slot has 64 bytes: fingerprint (32), prompt token bound `u64`, answer token bound `u64`, a tag of the model's name
+//! (`u64`), a mark (`u64`, [`TAKEN`] while the request is in flight).
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -15,17 +16,17 @@ use crate::conversation::{Digest, Fingerprint};
 
 const SLOT_BYTES: usize = 64;
 const TAKEN: u64 = u64::from_le_bytes(*b"inflight");
-/// More slots than any run has calls in flight; a larger file is not ours.
+/// More slots than any run has calls in flight; a larger file is not a ledger.
 const SLOTS_MAX: u64 = 1 << 20;
 
-/// A request whose outcome nobody knows.
+/// A request with an unknown outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unsettled {
     /// The question.
     pub fingerprint: Fingerprint,
-    /// The most tokens its prompt can have had.
+    /// The most tokens that its prompt may have.
     pub prompt_tokens: u64,
-    /// The most tokens its answer can have had; 0 where no limit was set.
+    /// The most tokens that its answer may have; 0 if no limit was set.
     pub completion_tokens: u64,
     /// A tag of the model's name.
     pub model: u64,
@@ -37,7 +38,7 @@ impl Unsettled {
         Digest::of_text("cohobate model 1", model).prefix()
     }
 
-    /// True where the request was for this model.
+    /// True if the request was for this model.
     pub fn is_for(&self, model: &str) -> bool {
         self.model == Self::tag(model)
     }
@@ -52,7 +53,7 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Opens the ledger of the store in `directory`. Returns what the run before left in the air.
+    /// Opens the ledger of the store in `directory`. Returns the requests that the previous run left in flight.
     pub fn open(directory: &Path) -> Result<(Self, Vec<Unsettled>), StoreError> {
         let path: PathBuf = directory.join("in-flight");
         let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
@@ -67,13 +68,13 @@ impl Ledger {
         Ok((Self { file, free: Vec::new(), slot_count: 0 }, unsettled))
     }
 
-    /// Forgets what the run before left, once that is in the journal.
+    /// Clears the previous run's requests, once they are in the journal.
     pub fn clear(&self) {
-        // What stays would be reported once more, nothing worse.
+        // If this fails, they are only reported once more.
         let _ = self.file.set_len(0);
     }
 
-    /// Writes down a request that is about to be sent; returns its slot.
+    /// Records a request that is about to be sent; returns its slot.
     pub fn begin(&mut self, request: &Unsettled) -> u64 {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slot_count += 1;
@@ -85,12 +86,12 @@ impl Ledger {
         bytes[40..48].copy_from_slice(&request.completion_tokens.to_le_bytes());
         bytes[48..56].copy_from_slice(&request.model.to_le_bytes());
         bytes[56..].copy_from_slice(&TAKEN.to_le_bytes());
-        // A ledger that cannot be written must not stop a run: it reports, it does not decide.
+        // A ledger that cannot be written must not stop a run: it only reports.
         let _ = self.file.write_all_at(&bytes, slot * SLOT_BYTES as u64);
         slot
     }
 
-    /// Writes down that a request's outcome is known and safe.
+    /// Records that a request's outcome is known and committed.
     pub fn end(&mut self, slot: u64) {
         let _ = self.file.write_all_at(&[0; SLOT_BYTES], slot * SLOT_BYTES as u64);
         self.free.push(slot);

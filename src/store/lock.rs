@@ -4,14 +4,14 @@ use std::path::Path;
 
 use super::error::StoreError;
 
-/// The right to write to a store. The operating system gives it back when the process ends, however it ends.
+/// The exclusive right to write to a store. The operating system releases it when the process ends, however it ends.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
 }
 
 impl Lock {
-    /// Takes the lock of the store in `directory`, or says who has it.
+    /// Locks the store in `directory`, or returns the holder as an error.
     pub fn take(directory: &Path) -> Result<Self, StoreError> {
         let path = directory.join("lock");
         let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
@@ -29,7 +29,7 @@ impl Lock {
                 return Err(StoreError::Io { action: "lock", path, source });
             }
         }
-        // The number is for the message above only; a lock without it is as good.
+        // The process id is only for the message above; the lock works without it.
         let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
         Ok(Self { _file: file })
     }

@@ -1,10 +1,10 @@
-//! What the journal needs of a file system, small enough that a test can take away what was not synced.
+//! The journal's view of a file system, small enough that a test can discard everything that was not synced.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
-/// A file system, as far as the journal is concerned.
+/// A file system for the journal.
 pub trait Medium: Send + Sync {
     /// Creates a file that must not exist.
     fn create(&self, path: &Path) -> io::Result<Box<dyn Appendable>>;
@@ -14,13 +14,13 @@ pub trait Medium: Send + Sync {
     fn sync_directory(&self, path: &Path) -> io::Result<()>;
 }
 
-/// A file that only grows, or is cut.
+/// A file that is only appended to or truncated.
 pub trait Appendable: Send {
     /// Appends bytes.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
     /// Makes everything appended durable.
     fn sync(&mut self) -> io::Result<()>;
-    /// Cuts the file.
+    /// Truncates the file.
     fn cut(&mut self, length: u64) -> io::Result<()>;
 }
 

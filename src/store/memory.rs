@@ -7,7 +7,7 @@ use super::place::Place;
 use super::{Reader, Store};
 use crate::conversation::{ConversationKey, Fingerprint};
 
-/// A store without a disk: a list of entries and the same fold over them. The oracle of the tests.
+/// A store in memory: a list of entries and the same fold over them. The tests use it as the oracle.
 #[derive(Default)]
 pub struct MemoryStore {
     inner: Mutex<Inner>,
@@ -73,7 +73,7 @@ impl Reader for MemoryStore {
 }
 
 impl Stored {
-    /// Returns the answer of an entry that holds one.
+    /// Returns the answer of an entry, if it has one.
     pub(super) fn from_entry(entry: &Entry) -> Option<Self> {
         match entry {
             Entry::Answered { run, answer, .. } => Some(Self { run: *run, answer: std::sync::Arc::clone(answer) }),

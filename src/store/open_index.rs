@@ -1,4 +1,4 @@
-//! Opening the index: is it to be trusted, and how far does it reach?
+//! Opens the index, and rebuilds it if it cannot be trusted.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,18 +10,18 @@ use super::journal::Journal;
 use super::place::{Damage, Position};
 use super::sled_index::{SledIndex, seal};
 
-/// What opening a store found, for the person to see.
+/// The findings of opening a store, for the user.
 #[derive(Debug, Default)]
 pub struct Opened {
-    /// Why the index was built anew, where it was.
+    /// The reason why the index was rebuilt, if it was.
     pub rebuilt: Option<String>,
-    /// A torn end of the journal that was cut off.
+    /// A torn tail of the journal that was truncated.
     pub cut: Option<Damage>,
-    /// Frames that cannot be read; each costs exactly its own answer.
+    /// Frames that cannot be read; each loses only its own answer.
     pub damages: Vec<Damage>,
 }
 
-/// Opens the index and replays what the journal has beyond it; an index that cannot be trusted is set aside first.
+/// Opens the index and replays the journal's entries after its checkpoint. An untrusted index is first moved aside.
 pub(super) fn open_index(
     directory: &Path,
     journal: &Journal,
@@ -40,13 +40,13 @@ pub(super) fn open_index(
     } else {
         opened.rebuilt = distrusted;
     }
-    // In this order: what is not trusted is out of the way before anything says that the index is at work.
+    // The order matters: an untrusted index is out of the way before a marker says that the index is open.
     move_aside(directory, &path)?;
     mark_open(directory, &path)?;
     open_and_catch_up(&path, journal, opened, progress)
 }
 
-/// Writes down that the index is at work, and in which boot.
+/// Writes the marker that the index is open, with the current boot.
 fn mark_open(directory: &Path, index: &Path) -> Result<(), StoreError> {
     fs::create_dir_all(index).map_err(StoreError::io("create", index))?;
     write_index_state(directory, &open_marker(index))
@@ -63,7 +63,7 @@ fn open_and_catch_up(
         None => Position::default(),
         Some(last) if journal.read(last)?.is_some() => last.end(),
         Some(_) => {
-            let reason = "it was made of another journal, or of more than this one holds".to_owned();
+            let reason = "it was built from another journal, or from more entries than this one has".to_owned();
             return Err(StoreError::Index { path: path.to_owned(), reason });
         }
     };
@@ -72,7 +72,7 @@ fn open_and_catch_up(
     let mut batch = Vec::new();
     let flush = |batch: &mut CommitGroup| index.apply(batch).inspect(|()| batch.clear());
     opened.damages = journal.for_each(covered, |place, entry| {
-        // An index from before a damaged answer was replaced still names the damaged one.
+        // The index may still hold the place of a damaged answer that was replaced later.
         if let Entry::Answered { fingerprint, .. } = &entry
             && let Some(known) = index.place(fingerprint)?
             && journal.read(known)?.is_none()
@@ -91,23 +91,23 @@ fn open_and_catch_up(
     Ok(index)
 }
 
-/// Writes down that the index was closed in order, and what it looked like then.
+/// Writes the marker that the index was closed cleanly, with its checksum.
 pub(super) fn mark_closed(directory: &Path, seal: u32) -> Result<(), StoreError> {
     write_index_state(directory, &closed_marker(seal))
 }
 
-/// True where the index was closed in order.
+/// True if the index was closed cleanly.
 pub(super) fn is_closed(directory: &Path) -> bool {
     fs::read_to_string(index_state_path(directory)).is_ok_and(|state| state.starts_with("closed "))
 }
 
-/// What stands in `index.state` after a close in order.
+/// The contents of `index.state` after a clean close.
 fn closed_marker(seal: u32) -> String {
     format!("closed {seal:08x}")
 }
 
-/// Returns why the index cannot be trusted. After a close in order it can, if it is as it was then; after a crash
-/// only within the same boot, because then everything that sled wrote is still in the page cache.
+/// Returns the reason why the index cannot be trusted. After a clean close it is trusted if its files are unchanged;
+/// after a crash only within the same boot, because everything that sled wrote is then still in the page cache.
 pub(super) fn distrust_reason(directory: &Path, index: &Path) -> Option<String> {
     if !index.is_dir() {
         return Some("it is missing".to_owned());
@@ -135,7 +135,7 @@ fn move_aside(directory: &Path, index: &Path) -> Result<(), StoreError> {
     if aside.exists() {
         fs::remove_dir_all(&aside).map_err(StoreError::io("delete", &aside))?;
     }
-    fs::rename(index, &aside).map_err(StoreError::io("set aside", index))
+    fs::rename(index, &aside).map_err(StoreError::io("move aside", index))
 }
 
 fn index_state_path(directory: &Path) -> PathBuf {
@@ -148,15 +148,15 @@ fn write_index_state(directory: &Path, state: &str) -> Result<(), StoreError> {
     written.map_err(StoreError::io("write", &path))
 }
 
-/// What stands in `index.state` while the index is open: the boot, and which directory it is, so that a copy of a
-/// store that is at work is not taken for the store.
+/// The contents of `index.state` while the index is open: the boot and the directory's inode, so that a copy of an open
+/// store is not taken for the store.
 fn open_marker(index: &Path) -> String {
     use std::os::unix::fs::MetadataExt;
     let inode = fs::metadata(index).map_or(0, |metadata| metadata.ino());
     format!("open {} {inode}", boot_id())
 }
 
-/// Returns what names this boot of the machine; where the system does not say, nothing that a later boot would match.
+/// Returns the identifier of the current boot, or a text that no later boot matches if the system has none.
 fn boot_id() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id")
         .map_or_else(|_| format!("unknown boot, process {}", std::process::id()), |id| id.trim().to_owned())

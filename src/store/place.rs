@@ -1,12 +1,12 @@
-//! Where things stand in the journal's files.
+//! Places of frames in the journal's files.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-/// What a segment file begins with.
+/// The first bytes of every segment file.
 pub const SEGMENT_HEADER: [u8; 16] = *b"cohobate journal";
 
-/// Where a frame stands.
+/// The place of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The segment's number, from 1.
@@ -15,32 +15,32 @@ pub struct Place {
     pub offset: u64,
     /// Bytes of the frame.
     pub length: u32,
-    /// The frame's checksum: another frame at the same place is not the one that was meant.
+    /// The frame's checksum, which detects another frame at the same place.
     pub checksum: u32,
 }
 
-/// A position between two frames: everything before it is covered.
+/// A position between two frames; everything before it is covered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
-    /// The segment's number; 0 stands before the first.
+    /// The segment's number; 0 is before the first.
     pub segment: u32,
-    /// Bytes into it.
+    /// Bytes into the segment.
     pub offset: u64,
 }
 
 impl Place {
-    /// Returns the position just behind this frame.
+    /// Returns the position after this frame.
     pub fn end(&self) -> Position {
         Position { segment: self.segment, offset: self.offset + u64::from(self.length) }
     }
 }
 
-/// Damage that a scan went over.
+/// Damage that a scan skipped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
     /// The segment file.
     pub path: PathBuf,
-    /// The bytes that are no frame.
+    /// The bytes that are not a frame.
     pub bytes: Range<u64>,
 }
 

@@ -1,7 +1,7 @@
-//! What stands in the journal and in sled, byte for byte: structs of their own, apart from the domain types.
+//! The records in the journal and in sled, byte for byte. Their structs are separate from the domain types.
 //!
-//! Fields and variants are only ever appended in a new version; tags are never reused. A frozen store of
-//! each version is in `fixtures/` and must open for ever.
+//! Fields and variants are only appended, in a new version; tags are never reused. `fixtures/` has a frozen store of
+//! each version, which must always open.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -15,19 +15,19 @@ use crate::conversation::{
     Usage,
 };
 
-/// The version of every record written today.
+/// The version of the records that this program writes.
 pub const VERSION: u8 = 1;
 
-/// Why bytes are no record.
+/// Why bytes are not a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unreadable {
-    /// Not what any version wrote.
+    /// No version wrote these bytes.
     Malformed,
-    /// Written by a later program.
+    /// A newer program wrote them.
     Newer(u8),
 }
 
-/// Appends an entry's record to `out`; false where it is too large.
+/// Appends an entry's record to `out`; false if it is too large.
 pub fn encode_entry(entry: &Entry, out: &mut Vec<u8>) -> bool {
     codec::encode(VERSION, &EntryV1::from(entry), out)
 }
@@ -49,7 +49,7 @@ pub fn decode_state(bytes: &[u8]) -> Result<ConversationState, Unreadable> {
     decode_versioned::<StateV1>(bytes)?.into_state().ok_or(Unreadable::Malformed)
 }
 
-/// Returns the record of what was spent.
+/// Returns the spending's record.
 pub fn encode_spending(spending: &Spending) -> Vec<u8> {
     let rows: Vec<SpentV1> = spending.iter().map(SpentV1::from).collect();
     let mut out = Vec::new();
@@ -57,7 +57,7 @@ pub fn encode_spending(spending: &Spending) -> Vec<u8> {
     out
 }
 
-/// Reads the record of what was spent.
+/// Reads the spending's record.
 pub fn decode_spending(bytes: &[u8]) -> Result<Spending, Unreadable> {
     Ok(decode_versioned::<Vec<SpentV1>>(bytes)?.into_iter().map(SpentV1::into_row).collect())
 }
@@ -100,7 +100,7 @@ struct RunV1 {
     settings: Vec<(String, String)>,
 }
 
-/// A run in the index, which counts its answers.
+/// A run in the index, with the number of its answers.
 #[derive(Serialize, Deserialize)]
 struct CountedRunV1 {
     run: RunV1,
@@ -257,7 +257,7 @@ impl RunV1 {
     }
 }
 
-/// The tag of the first system's lane; the others follow.
+/// The tag of the first system's lane; those of the other systems follow.
 const FIRST_SYSTEM: u8 = 64;
 
 impl From<Slot> for SlotV1 {
@@ -289,7 +289,7 @@ impl SlotV1 {
     }
 }
 
-/// The byte that stands for how an answer ended; never reused.
+/// The byte for an answer's finish; never reused.
 fn finish_tag(finish: Finish) -> u8 {
     match finish {
         Finish::Complete => 0,

@@ -1,4 +1,4 @@
-//! Reads a journal segment from front to back, over whatever damage it has.
+//! Reads a journal segment from start to end and skips damage.
 
 use std::fs::File;
 use std::io::Read;
@@ -11,32 +11,32 @@ use super::place::{Place, SEGMENT_HEADER};
 
 const READ_BYTES: usize = 1 << 20;
 
-/// What a scan meets.
+/// An item of a scan.
 #[derive(Debug)]
 pub enum ScanItem {
-    /// A whole frame.
+    /// An intact frame.
     Record { place: Place, record: Vec<u8> },
-    /// Bytes that are no frame, with a whole frame after them.
+    /// Bytes that are not a frame, followed by an intact frame.
     Damage { bytes: Range<u64> },
-    /// Bytes at the segment's end that are no whole frame: what a crash leaves behind.
+    /// Bytes at the segment's end that are not a complete frame: a crash leaves them behind.
     Tail { bytes: Range<u64> },
 }
 
-/// Walks over one segment. Holds one frame and a megabyte of read-ahead at most.
+/// Scans one segment. Holds at most one frame and a megabyte of read-ahead.
 pub struct Scan {
     path: PathBuf,
     file: File,
     segment: u32,
     buffer: Vec<u8>,
-    /// Where in `buffer` the unread bytes begin.
+    /// The start of the unread bytes in `buffer`.
     start: usize,
-    /// Where in the file the unread bytes begin.
+    /// The start of the unread bytes in the file.
     offset: u64,
     ended: bool,
 }
 
 impl Scan {
-    /// Begins at `offset`, which must be a frame's beginning; 0 stands for the first frame.
+    /// Begins at `offset`, which must be the start of a frame; 0 means the first frame.
     pub fn open(path: &Path, segment: u32, offset: u64) -> Result<Self, StoreError> {
         use std::io::Seek;
         let mut file = File::open(path).map_err(StoreError::io("open", path))?;
@@ -45,7 +45,7 @@ impl Scan {
         Ok(Self { path: path.to_owned(), file, segment, buffer: Vec::new(), start: 0, offset, ended: false })
     }
 
-    /// Returns the next finding, `None` at the end.
+    /// Returns the next item, `None` at the end.
     pub fn next(&mut self) -> Result<Option<ScanItem>, StoreError> {
         let begin = self.offset;
         loop {
@@ -59,7 +59,7 @@ impl Scan {
                     return Ok(Some(ScanItem::Record { place, record }));
                 }
                 Parsed::Short { needed } if !self.ended => self.fill(needed)?,
-                // A damaged length may ask for more than there is: look for a frame inside it.
+                // A damaged length may exceed the file: look for a frame inside it.
                 Parsed::Short { .. } | Parsed::Damaged if self.start < self.buffer.len() => self.skip_to_magic(),
                 _ if begin < self.offset => return Ok(Some(ScanItem::Tail { bytes: begin..self.offset })),
                 _ => return Ok(None),
@@ -67,11 +67,11 @@ impl Scan {
         }
     }
 
-    /// Goes to the next place where a frame may begin, at least one byte on.
+    /// Skips to the next possible start of a frame, at least one byte further.
     fn skip_to_magic(&mut self) {
         let unread = &self.buffer[self.start + 1..];
         let distance = memchr::memmem::find(unread, &MAGIC)
-            // The magic may be cut by the buffer's end; its last three bytes are looked at again.
+            // The buffer's end may split the magic; its last three bytes are checked again.
             .unwrap_or_else(|| if self.ended { unread.len() } else { unread.len().saturating_sub(MAGIC.len() - 1) });
         self.skip(1 + distance);
     }
@@ -81,7 +81,7 @@ impl Scan {
         self.offset += length as u64;
     }
 
-    /// Reads until `needed` unread bytes are there, or the file ends.
+    /// Reads until `needed` unread bytes are available, or the file ends.
     fn fill(&mut self, needed: usize) -> Result<(), StoreError> {
         self.buffer.drain(..self.start);
         self.start = 0;

@@ -1,8 +1,8 @@
 //! The index in sled. The only file that names sled.
 //!
-//! Keys: `a` + fingerprint → place, `c` + conversation key → state, `r` + run number → run, `m` + name → the
-//! rest. Tags are never reused. Values stay far below sled's segment size. Each group of entries goes in as
-//! one atomic batch together with the journal position that it covers.
+//! Keys: `a` + fingerprint → place, `c` + conversation key → state, `r` + run number → run, `m` + name → the rest. Tags
+//! are never reused. Values stay far below sled's segment size. Each group of entries is one atomic batch, together
+//! with the journal position that it covers.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
@@ -18,9 +18,9 @@ use super::place::Place;
 use super::record;
 use crate::conversation::{ConversationKey, Fingerprint};
 
-/// sled 0.34 holds about four times what it is told, measured over a million answers.
+/// sled 0.34 uses about four times the configured amount, measured over a million answers.
 const CACHE_BYTES: u64 = 24 << 20;
-/// How often sled writes what it holds back. Bounds how much journal a crashed run replays.
+/// How often sled flushes its buffers. Bounds the journal that is replayed after a crash.
 const FLUSH_INTERVAL_MS: u64 = 2_000;
 const SEAL_READ_BYTES: usize = 1 << 20;
 const COVERED: &[u8] = b"mcovered";
@@ -33,7 +33,7 @@ pub struct SledIndex {
 }
 
 impl SledIndex {
-    /// Opens or creates the index. sled may panic on damaged files; that comes back as an error too.
+    /// Opens or creates the index. sled may panic on damaged files; a panic becomes an error too.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let config = sled::Config::default()
             .path(path)
@@ -44,8 +44,8 @@ impl SledIndex {
         Ok(Self { path: path.to_owned(), database })
     }
 
-    /// Writes everything out and makes it durable: sled's own flush does not reach the disk on Linux. Returns the
-    /// seal of what is there now.
+    /// Flushes everything and makes it durable: sled's own flush does not reach the disk on Linux. Returns the checksum
+    /// of the files.
     pub fn close(self) -> Result<u32, StoreError> {
         let Self { path, database } = self;
         guarded(&path, || database.flush())?;
@@ -108,7 +108,7 @@ impl StoreIndex for SledIndex {
 
     fn forget(&self, fingerprint: &Fingerprint, place: Place) -> Result<(), StoreError> {
         let (key, old) = (tagged_key(b'a', &fingerprint.0), place_bytes(place));
-        // Where the swap fails, somebody has put another place: that one stays.
+        // If the swap fails, another place has been stored: that one is kept.
         guarded(&self.path, || self.database.compare_and_swap(key, Some(&old[..]), None::<&[u8]>)).map(drop)
     }
 
@@ -144,7 +144,7 @@ impl StoreIndex for SledIndex {
     }
 }
 
-/// A group of entries on its way in: reads what sled has, sees its own writes.
+/// A batch of entries during the fold: reads from sled, and sees its own writes.
 struct Batch<'a> {
     index: &'a SledIndex,
     places: HashMap<Fingerprint, Place>,
@@ -199,7 +199,7 @@ impl IndexView for Batch<'_> {
     }
 }
 
-/// Runs something of sled's, turning its errors and its panics into ours.
+/// Runs a sled operation and turns its errors and panics into [`StoreError`].
 fn guarded<T>(path: &Path, action: impl FnOnce() -> sled::Result<T>) -> Result<T, StoreError> {
     let reason = match catch_unwind(AssertUnwindSafe(action)) {
         Ok(Ok(value)) => return Ok(value),
@@ -212,8 +212,8 @@ fn guarded<T>(path: &Path, action: impl FnOnce() -> sled::Result<T>) -> Result<T
     Err(StoreError::Index { path: path.to_owned(), reason })
 }
 
-/// Returns a checksum over sled's files, names and contents. sled notices most damage when it reads it, but a
-/// damaged segment may also just make keys disappear, and a key that is missing is an answer paid for again.
+/// Returns a checksum of sled's files, names and contents. sled detects most damage when it reads, but a damaged
+/// segment may also make keys disappear, and a missing key is an answer paid for twice.
 pub fn seal(path: &Path) -> Result<u32, StoreError> {
     let mut hasher = crc32fast::Hasher::new();
     let mut buffer = vec![0; SEAL_READ_BYTES];

@@ -8,8 +8,8 @@ use super::journal::Journal;
 use super::place::Position;
 use crate::conversation::{ConversationKey, Fingerprint};
 
-/// A store as it was at one moment, read from the journal alone: takes no lock and writes nothing, so it
-/// works while a run is going on and on a read-only disk.
+/// A store at one moment, read from the journal alone. It takes no lock and writes nothing, so it works during a run
+/// and on a read-only disk.
 pub struct Snapshot {
     journal: Journal,
     index: MemoryIndex,

@@ -1,4 +1,4 @@
-//! Proves a store sound: every frame's checksum, the index against the journal, each conversation's history.
+//! Verifies a store: every frame's checksum, the index against the journal, each conversation's history.
 
 use std::fs;
 use std::path::Path;
@@ -11,29 +11,29 @@ use super::open_index::{distrust_reason, is_closed, mark_closed};
 use super::place::{Damage, Position};
 use super::sled_index::SledIndex;
 
-/// What a look at every byte of a store found.
+/// The findings of a complete verification.
 #[derive(Debug, Default)]
 pub struct Verification {
     /// Entries that can be read.
     pub entries: u64,
-    /// Answers among them, each question once.
+    /// Answers among them, each question counted once.
     pub answers: u64,
     /// Conversations.
     pub conversations: u64,
-    /// Bytes in the journal that are no entry. Each costs its own answer.
+    /// Bytes in the journal that are not an entry. Each range loses only its own answer.
     pub damages: Vec<Damage>,
-    /// Why the index will be built anew when the store is next opened, where it will.
+    /// The reason why the next open rebuilds the index, if it does.
     pub distrusted: Option<String>,
-    /// Where the index says something else than the journal.
+    /// Differences between the index and the journal.
     pub disagreements: Vec<String>,
-    /// Answers that a conversation's history names and the journal does not have; the next run asks them again.
+    /// Answers in a conversation's history that the journal does not have; the next run asks for them again.
     pub missing: u64,
 }
 
-/// Disagreements that are told; the first says enough.
+/// Maximum differences that are reported.
 const DISAGREEMENTS_MAX: usize = 20;
 
-/// Reads the whole store in `directory`. Changes nothing.
+/// Verifies the store in `directory`. Changes nothing.
 pub fn verify(directory: &Path) -> Result<Verification, StoreError> {
     let journal_directory = directory.join("journal");
     if !journal_directory.is_dir() {
@@ -70,7 +70,7 @@ pub fn verify(directory: &Path) -> Result<Verification, StoreError> {
             None if covered.is_none() => {}
             None => found.disagreements.push("the index covers an entry that the journal does not have".to_owned()),
         }
-        // sled writes even when it is only read; what was closed in order is so again.
+        // sled writes even when it is only read; restore the marker of a clean close.
         let was_closed = is_closed(directory);
         let seal = sled.close()?;
         if was_closed {
@@ -80,11 +80,11 @@ pub fn verify(directory: &Path) -> Result<Verification, StoreError> {
     Ok(found)
 }
 
-/// Holds everything that the index says against what the journal comes to.
+/// Compares the whole index with the state that the journal folds to.
 fn compare_index(sled: &SledIndex, expected: &MemoryIndex, disagreements: &mut Vec<String>) -> Result<(), StoreError> {
     for (fingerprint, place) in &expected.places {
         if sled.place(fingerprint)?.as_ref() != Some(place) {
-            disagreements.push(format!("the index does not know where the answer {fingerprint} stands"));
+            disagreements.push(format!("the index has no place or a wrong one for the answer {fingerprint}"));
         }
         if disagreements.len() >= DISAGREEMENTS_MAX {
             return Ok(());
@@ -95,23 +95,23 @@ fn compare_index(sled: &SledIndex, expected: &MemoryIndex, disagreements: &mut V
         state_count += 1;
         let is_as_expected = expected.states.get(&key) == Some(&state) && state.is_cursor_consistent();
         if !is_as_expected && disagreements.len() < DISAGREEMENTS_MAX {
-            disagreements.push(format!("the state of the conversation {key} is not what the journal comes to"));
+            disagreements.push(format!("the state of the conversation {key} differs from the journal"));
         }
     })?;
     if state_count != expected.states.len() {
         disagreements.push(format!("the index has {state_count} conversations, the journal {}", expected.states.len()));
     }
     if sled.spending()? != expected.spending {
-        disagreements.push("the index has other spending than the journal".to_owned());
+        disagreements.push("the spending in the index differs from the journal".to_owned());
     }
     if sled.runs()? != expected.runs.values().cloned().collect::<Vec<_>>() {
-        disagreements.push("the index has other runs than the journal".to_owned());
+        disagreements.push("the runs in the index differ from the journal".to_owned());
     }
     Ok(())
 }
 
-/// Makes a damaged store sound: segments are written anew without what cannot be read, the old ones stay beside
-/// them as `*.damaged`; the index goes and is built anew when the store is next opened. Returns the damage taken out.
+/// Repairs a damaged store: segments are rewritten without unreadable bytes, and the old ones are kept as `*.damaged`;
+/// the index is deleted and rebuilt by the next open. Returns the damage that was removed.
 pub fn repair(directory: &Path) -> Result<Vec<Damage>, StoreError> {
     let journal_directory = directory.join("journal");
     let _lock = Lock::take(directory)?;

@@ -1,21 +1,21 @@
-//! What a run may spend. Pure: the worst case of every call is set aside before it is sent, so that the cap holds
-//! whatever the calls in flight come to.
+//! The spending caps of a run. Pure: the worst case of every call is reserved before it is sent, so the caps hold
+//! whatever the calls in flight cost.
 
 use std::collections::BTreeMap;
 
 use crate::conversation::{Price, Question, Usage};
 use crate::store::Spending;
 
-/// Caps over everything that the store has seen, earlier runs included. `None` is no cap.
+/// Caps on everything that the store has recorded, earlier runs included. `None` is no cap.
 #[derive(Clone, Debug, Default)]
 pub struct BudgetLimits {
     /// Dollars.
     pub cost: Option<f64>,
-    /// Requests sent.
+    /// Requests.
     pub requests: Option<u64>,
-    /// Tokens of answers.
+    /// Answer tokens.
     pub output_tokens: Option<u64>,
-    /// What tokens cost, by the model's name.
+    /// The prices of tokens, by the model's name.
     pub prices: BTreeMap<String, Price>,
 }
 
@@ -26,7 +26,7 @@ pub struct Amount {
     pub requests: u64,
     /// Prompt tokens.
     pub prompt_tokens: u64,
-    /// Tokens of answers.
+    /// Answer tokens.
     pub output_tokens: u64,
     /// Dollars.
     pub cost: f64,
@@ -35,15 +35,15 @@ pub struct Amount {
 /// Whether a call may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grant {
-    /// Its worst case is set aside.
+    /// The worst case is reserved.
     Granted,
-    /// Not while the others in flight may still cost what they may cost.
+    /// The caps leave no room until calls in flight have ended.
     Wait,
     /// The cap with this name is reached.
     Exhausted(&'static str),
 }
 
-/// What is spent and what is set aside.
+/// The amounts spent and reserved.
 #[derive(Clone, Debug)]
 pub struct Budget {
     limits: BudgetLimits,
@@ -52,7 +52,7 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// Begins with what earlier runs have spent.
+    /// Begins with the spending of earlier runs.
     pub fn new(limits: BudgetLimits, earlier: &Spending) -> Self {
         let mut spent = Amount::default();
         for (model, paid) in earlier {
@@ -69,7 +69,7 @@ impl Budget {
         Self { limits, spent, reserved: Amount::default() }
     }
 
-    /// Returns the most that one call of `question` can cost. A prompt has no more tokens than bytes.
+    /// Returns the highest cost of one call of `question`. A prompt has no more tokens than bytes.
     pub fn worst_case(&self, question: &Question) -> Amount {
         const FRAME_TOKENS: u64 = 16;
         let prompt_tokens = question.messages.iter().map(|message| message.content().len() as u64 + FRAME_TOKENS).sum();
@@ -79,9 +79,9 @@ impl Budget {
         Amount { requests: 1, prompt_tokens, output_tokens, cost }
     }
 
-    /// Sets a call's worst case aside, if it fits.
+    /// Reserves a call's worst case, if it fits.
     pub fn reserve(&mut self, worst: &Amount) -> Grant {
-        // A millionth of a cent is rounding, not spending.
+        // A millionth of a cent is a rounding error.
         const SLACK: f64 = 1e-8;
         let fits = |cap: Option<f64>, spent: f64, reserved: f64, worst: f64| {
             cap.is_none_or(|cap| spent + reserved + worst <= cap + SLACK)
@@ -118,8 +118,8 @@ impl Budget {
         }
     }
 
-    /// Books what a call came to in place of its worst case. `None` is a call whose outcome nobody knows: it may
-    /// have cost its worst.
+    /// Replaces a call's reservation by its actual usage. `None` is an unknown outcome, which may have cost the worst
+    /// case.
     pub fn settle(&mut self, worst: &Amount, model: &str, usage: Option<&Usage>) {
         self.reserved = self.reserved.plus(worst, -1);
         let Some(usage) = usage else {
@@ -137,7 +137,7 @@ impl Budget {
         self.spent = self.spent.plus(&came_to, 1);
     }
 
-    /// Returns what is spent, earlier runs included.
+    /// Returns the amount spent, earlier runs included.
     pub fn spent(&self) -> &Amount {
         &self.spent
     }
@@ -181,7 +181,7 @@ mod tests {
             in_flight += 1;
         }
         assert_eq!((in_flight, budget.reserve(&worst)), (4, Grant::Wait));
-        // Three come to little, one to its worst.
+        // Three calls cost little, one its worst case.
         let cheap = Usage { prompt_tokens: Some(100), completion_tokens: Some(10), ..Usage::default() };
         (0..3).for_each(|_| budget.settle(&worst, "m", Some(&cheap)));
         budget.settle(&worst, "m", None);

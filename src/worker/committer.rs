@@ -6,23 +6,23 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::store::{Entry, Store, StoreError};
 
-/// Entries that go into one group at most.
+/// Maximum entries in one group.
 const GROUP_ENTRIES_MAX: usize = 4_096;
 
-/// Who commits.
+/// Where commits run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CommitMode {
-    /// A thread of its own, with group commit.
+    /// On a thread of their own, with group commit.
     #[default]
     Thread,
-    /// The dispatcher itself, at once: slower and deterministic, for simulations.
+    /// In the dispatcher, synchronously: slower and deterministic, for simulations.
     Inline,
 }
 
-/// The one thread that writes: takes what has arrived, commits it in one go, then acknowledges all of it.
+/// The only writer: takes the entries that have arrived, commits them as one group and acknowledges all of them.
 ///
-/// Its queue holds no more than the calls in flight and the open sessions produce: each of them waits for its
-/// acknowledgement before it goes on.
+/// The queue is bounded by the calls in flight and the open sessions: each of them waits for its acknowledgement before
+/// it continues.
 pub struct Committer<Token> {
     sink: CommitSink<Token>,
     thread: Option<JoinHandle<()>>,
@@ -36,7 +36,7 @@ enum CommitSink<Token> {
 
 impl<Token: Send + 'static> Committer<Token> {
     /// Starts the thread. `acknowledge` gets the tokens of each group, or the error after which nothing more is
-    /// committed; both arrive as messages made by `message`.
+    /// committed; `message` makes both into messages.
     pub fn start<Message: Send + 'static>(
         commit_mode: CommitMode,
         store: Arc<dyn Store>,
@@ -54,7 +54,7 @@ impl<Token: Send + 'static> Committer<Token> {
             while let Some((entries, tokens)) = next_group(&arrivals) {
                 let result = store.commit(entries).map(|()| tokens);
                 let failed = result.is_err();
-                // The dispatcher may have gone; what is committed is committed.
+                // The dispatcher may have ended; the commit stands on its own.
                 let _ = acknowledge.send(message(result));
                 if failed {
                     break;
@@ -64,7 +64,7 @@ impl<Token: Send + 'static> Committer<Token> {
         Ok(Self { sink: CommitSink::Queue(queue), thread: Some(thread) })
     }
 
-    /// Hands in entries. After a failure they go nowhere; the error has been reported once.
+    /// Queues entries. After a failure they are dropped; the error is reported once.
     pub fn commit(&self, entries: Vec<Entry>, token: Token) {
         match &self.sink {
             CommitSink::Queue(queue) => drop(queue.send((entries, token))),
@@ -75,7 +75,7 @@ impl<Token: Send + 'static> Committer<Token> {
 }
 
 impl<Token> Drop for Committer<Token> {
-    /// Waits until everything handed in is committed.
+    /// Waits until every queued entry is committed.
     fn drop(&mut self) {
         self.sink = CommitSink::Closed;
         if let Some(thread) = self.thread.take() {

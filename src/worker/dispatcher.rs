@@ -21,12 +21,12 @@ use crate::model::retry::Tries;
 use crate::model::{Call, Failure, FailureClass};
 use crate::store::{Ledger, Store, Unsettled};
 
-/// How long a probe may take; a server that loads its model refuses, or answers late once.
+/// Time limit of a probe: a server that is loading its model refuses probes, or answers one late.
 const PROBE_MAX: Duration = Duration::from_secs(60);
-/// For pacing by tokens a minute; the server's own count differs a little either way.
+/// For pacing by tokens a minute; the server's own count differs slightly.
 const BYTES_PER_TOKEN: u64 = 3;
 
-/// Works until every conversation is done or the run is stopped.
+/// Runs until every conversation is done or the run is stopped.
 ///
 /// One loop owns all state; calls, sessions and the committer are tasks that send it messages.
 pub async fn run(
@@ -49,7 +49,7 @@ pub async fn run(
         }
         let wake = dispatcher.next_wake();
         tokio::select! {
-            // In this order: a person's wish first, then what frees a slot.
+            // In order of priority: a stop request, then everything that frees a slot.
             biased;
             Ok(()) = stop.changed() => {
                 let stage = *stop.borrow_and_update();
@@ -57,7 +57,7 @@ pub async fn run(
             }
             result = acknowledged.recv() => match result {
                 Some(result) => dispatcher.on_committed(result?),
-                None => return Err(WorkerError::Died("the committer ended before its time".to_owned())),
+                None => return Err(WorkerError::Died("the committer ended early".to_owned())),
             },
             Some((number, request)) = from_sessions.recv() => {
                 dispatcher.on_request(number, request)?;
@@ -79,7 +79,7 @@ pub async fn run(
 /// A session's number and how it ended.
 type SessionEnd = (u64, Result<ConversationEnd, WorkerError>);
 
-/// Who is told about a commit.
+/// The recipient of a commit's acknowledgement.
 pub(super) enum CommitToken {
     Answer { fingerprint: Fingerprint, slot: Option<u64> },
     Note(ReplySender),
@@ -89,12 +89,12 @@ pub(super) struct Dispatcher<'a> {
     pub(super) context: Arc<SessionContext>,
     pub(super) store: Arc<dyn Store>,
     rows: Option<RowOrder>,
-    /// There are more rows to be looked at.
+    /// True if the admission order has more rows to check.
     admission_pending: bool,
     pub(super) queues: BTreeMap<String, ModelQueue>,
     pub(super) flights: Flights,
     pub(super) occupancy: Occupancy,
-    /// The latencies that each open session has behind it.
+    /// The summed latencies of each open session's calls so far.
     pub(super) chains: HashMap<u64, Duration>,
     pub(super) budget: Budget,
     pub(super) ledger: Option<Ledger>,
@@ -104,16 +104,16 @@ pub(super) struct Dispatcher<'a> {
     pub(super) observer: &'a mut dyn Observer,
     next_session: u64,
     pub(super) commits_pending: usize,
-    /// How many conversations may be open, and how many answers in flight or on their way to the disk.
+    /// The limit on open conversations, and on answers in flight or waiting for their commit.
     window: usize,
-    /// True once an answer, of this run or an earlier one, has shown that the server takes such questions.
+    /// True once an answer, of this run or an earlier one, has shown that the server accepts such questions.
     pub(super) is_proven: bool,
     pub(super) refused_from_start: u32,
-    /// Questions in a row that were forbidden.
+    /// Consecutive questions that were forbidden.
     pub(super) forbidden: u32,
     give_up_after: Option<Duration>,
     deadline: Option<(Instant, String)>,
-    /// The earliest time at which something that may not be sent now may be.
+    /// The earliest time at which a question that is held back may be sent.
     gate_opens: Option<Instant>,
     pub(super) stopping: Option<RunStop>,
     drain_until: Option<Instant>,
@@ -166,8 +166,8 @@ impl<'a> Dispatcher<'a> {
         })
     }
 
-    /// As many conversations are open as calls may be in flight, and a few more, so that a slot never waits for
-    /// a commit, a parse or a replay.
+    /// Opens conversations: as many as calls may be in flight and a few more, so that a slot never waits for a commit,
+    /// a parse or a replay.
     fn admit(&mut self, sessions: &mut JoinSet<SessionEnd>) -> Result<(), WorkerError> {
         let slots: usize = self.queues.values().map(ModelQueue::limit).sum();
         self.occupancy.on_limit(slots, Instant::now());
@@ -195,7 +195,7 @@ impl<'a> Dispatcher<'a> {
         Ok(())
     }
 
-    /// Fills the free slots.
+    /// Sends calls until no slot is free.
     fn send_calls(&mut self) {
         self.gate_opens = None;
         if self.stopping.is_some() {
@@ -203,8 +203,8 @@ impl<'a> Dispatcher<'a> {
         }
         let now = Instant::now();
         self.send_probes(now);
-        // What is in flight or not on disk yet is what a crash takes away. A conversation that asks several questions at a time has no
-        // more of it than several conversations that ask one each.
+        // A crash loses everything that is in flight or not committed yet. The window bounds it for conversations with
+        // parallel questions as for sequential ones.
         while self.calls.len() + self.commits_pending < self.window
             && let Some((fingerprint, replica)) = self.next_to_send(now)
         {
@@ -221,8 +221,7 @@ impl<'a> Dispatcher<'a> {
         }
     }
 
-    /// Takes the most urgent question that may be sent now out of its queue, its worst case set aside, and returns
-    /// it with the replica that gets it.
+    /// Dequeues the most urgent question that may be sent now and reserves its worst case. Returns it with its replica.
     fn next_to_send(&mut self, now: Instant) -> Option<(Fingerprint, usize)> {
         let mut first: Option<(u64, Fingerprint, &mut ModelQueue, usize)> = None;
         for queue in self.queues.values_mut() {
@@ -262,7 +261,7 @@ impl<'a> Dispatcher<'a> {
         }
     }
 
-    /// Puts a question into the queue of a replica of its model.
+    /// Queues a question for a replica of its model.
     pub(super) fn enqueue_question(&mut self, fingerprint: Fingerprint) -> Result<(), WorkerError> {
         let Some(flight) = self.flights.get(&fingerprint) else { return Ok(()) };
         let name = flight.question.target.model();
@@ -271,7 +270,7 @@ impl<'a> Dispatcher<'a> {
         Ok(())
     }
 
-    /// Looks whether a server that is gone is back.
+    /// Probes servers that are down.
     fn send_probes(&mut self, now: Instant) {
         let mut probes = Vec::new();
         for queue in self.queues.values_mut() {
@@ -309,7 +308,7 @@ impl<'a> Dispatcher<'a> {
             let asked = model.ask(Call { question: &question, attempt, conversation });
             let reply = match purpose {
                 CallPurpose::Question(_) => asked.await,
-                // A server that takes a probe and says nothing is not back.
+                // A server that accepts a probe but does not answer is still down.
                 CallPurpose::Probe => timeout(PROBE_MAX, asked).await.unwrap_or_else(|_| {
                     Err(Failure::new(FailureClass::Outage, FailureCode::Probe, "the probe was not answered")).into()
                 }),
@@ -340,7 +339,7 @@ impl<'a> Dispatcher<'a> {
         timers.into_iter().chain([self.drain_until]).flatten().min()
     }
 
-    /// Does what is due.
+    /// Handles the timers that are due.
     fn run_timers(&mut self) -> Result<(), WorkerError> {
         let now = Instant::now();
         while let Some(fingerprint) = self.flights.pop_due(now) {
@@ -392,7 +391,7 @@ impl<'a> Dispatcher<'a> {
                     flight.waiters.push(waiter);
                     return Ok(());
                 }
-                // Between the session's look and this message the answer may have been committed for another.
+                // The answer may have been committed for another session since this session looked it up.
                 if let Some(stored) = self.store.answer(&fingerprint)? {
                     self.observer.on_event(&Event::Shared);
                     let answered = SessionReply::Answered { slot, fingerprint, answer: stored.answer, own: false };
@@ -437,13 +436,13 @@ impl<'a> Dispatcher<'a> {
 
     fn on_stop(&mut self, stage: StopStage) {
         if stage != StopStage::Go {
-            // Who asks while the run is stopping for another reason does not want to wait for it.
+            // A stop request while the run is already stopping does not wait for the calls in flight.
             self.stop_now |= stage == StopStage::Now || self.stopping.is_some();
             self.stop(RunStop::Requested);
         }
     }
 
-    /// Begins to stop: nothing new is opened or sent, what is in flight may finish.
+    /// Begins to stop: nothing new is opened or sent; calls in flight may finish.
     pub(super) fn stop(&mut self, reason: RunStop) {
         if self.stopping.is_some() {
             return;

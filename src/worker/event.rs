@@ -5,94 +5,94 @@ use super::session::ConversationEnd;
 use crate::conversation::{FailureCode, Finish, Usage};
 use crate::model::{FailureClass, PaceChange};
 
-/// Something that happened in a run, for whoever watches.
+/// Something that happened in a run, for observers.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// A conversation was opened.
     Opened,
-    /// A conversation took an answer that an earlier run had paid for.
+    /// A conversation reused an answer of an earlier run.
     Reused,
-    /// A conversation took an answer that another conversation of this run had asked for.
+    /// A conversation shared the answer to another conversation's question in this run.
     Shared,
-    /// A call went out.
+    /// A call was sent.
     Sent,
     /// An answer was committed.
     Answered {
-        /// The model's name as it was asked for.
+        /// The requested model's name.
         model: String,
-        /// What it cost.
+        /// The tokens used.
         usage: Usage,
-        /// How it ended.
+        /// The answer's finish.
         finish: Finish,
-        /// From the request to the whole answer.
+        /// The time from the request to the complete answer.
         latency: Duration,
     },
     /// A call failed.
     Failed {
-        /// What kind of failure.
+        /// The failure's class.
         class: FailureClass,
-        /// Its code.
+        /// The failure's code.
         code: FailureCode,
-        /// What was said.
+        /// The failure's message.
         message: String,
-        /// When the question is asked again; `None` where it is not.
+        /// The wait before the retry; `None` if there is no retry.
         again_after: Option<Duration>,
     },
-    /// The number of calls that a model may have in flight changed.
+    /// A model's limit on calls in flight changed.
     Pace {
         /// The model.
         model: String,
-        /// From what to what, and why.
+        /// The old and new limit, and the reason.
         change: PaceChange,
     },
-    /// A model is left alone for a while because its server says that a limit is used up.
+    /// A model is paused because its server reports an exhausted rate limit.
     Rested {
         /// The model.
         model: String,
-        /// How long.
+        /// The length of the pause.
         wait: Duration,
     },
-    /// A server stopped answering; nothing is sent until the next try.
+    /// A server is down; only probes are sent.
     Parked {
         /// The model.
         model: String,
-        /// What was said.
+        /// The failure's message.
         message: String,
-        /// Until the next try.
+        /// The wait until the next probe.
         next_try: Duration,
     },
-    /// It answers again.
+    /// A server answers again.
     Recovered {
         /// The model.
         model: String,
     },
-    /// A replica is left alone for a while, its conversations move to the others.
+    /// A replica is paused; its conversations move to the others.
     Drained {
         /// The replica.
         model: String,
-        /// Why, in words.
+        /// The reason, for the user.
         reason: &'static str,
     },
-    /// A conversation came to its end.
+    /// A conversation ended.
     Closed(ConversationEnd),
-    /// The run is stopping; this many calls are still in flight.
+    /// The run is stopping; calls in flight may finish.
     Stopping {
-        /// Why, in words.
+        /// The reason, for the user.
         reason: String,
         /// Calls in flight.
         in_flight: usize,
     },
-    /// The run is over; this is the least time that what it did could have taken.
+    /// The run is over; this is the least time that its calls could have taken.
     Measured(LowerBound),
 }
 
-/// Watches a run. Called from the dispatcher, so it must be quick.
+/// Observes a run. The dispatcher calls it, so it must return quickly.
 pub trait Observer: Send {
-    /// Takes note of an event.
+    /// Handles an event.
     fn on_event(&mut self, event: &Event);
 }
 
-/// Watches nothing.
+/// Ignores every event.
 pub struct Silent;
 
 impl Observer for Silent {

@@ -10,25 +10,25 @@ use super::session::{ReplySender, SessionReply};
 use crate::conversation::{Answer, ConversationKey, Fingerprint, Question, Slot};
 use crate::model::retry::Tries;
 
-/// A distinct question on its way from the first who asked to everyone who waits.
+/// A distinct question in flight, from the first session that asks it to the delivery of its answer.
 pub struct Flight {
     pub question: Arc<Question>,
     pub conversation: ConversationKey,
-    /// The session that asked first; earlier sessions go first.
+    /// The session that asked first. Questions of earlier sessions are sent first.
     pub session: u64,
-    /// Who waits, the one that asked first in front.
+    /// The sessions that wait for the answer, in the order in which they asked.
     pub waiters: Vec<Waiter>,
-    /// How often it was sent.
+    /// The number of attempts.
     pub sent: u32,
-    /// How often it failed.
+    /// The failures so far.
     pub tries: Tries,
-    /// The most that one call can cost.
+    /// The highest cost of one call.
     pub worst: Amount,
-    /// The replica that failed it last.
+    /// The replica of the last failed attempt.
     pub avoid: Option<usize>,
-    /// Tokens, roughly, for pacing and for spreading the load.
+    /// Estimated tokens, for pacing and load balancing.
     pub tokens: u64,
-    /// What its calls took so far, failed ones included.
+    /// The summed latencies of its calls, failed ones included.
     pub latency: Duration,
     /// The answer, while it is being committed.
     pub answer: Option<Arc<Answer>>,
@@ -39,15 +39,15 @@ pub struct Waiter {
     pub session: u64,
     pub slot: Slot,
     pub reply_to: ReplySender,
-    /// The latencies that its conversation had behind it when it asked.
+    /// The summed latencies of its conversation when it asked.
     pub chain: Duration,
 }
 
-/// All questions that somebody waits for.
+/// All questions in flight.
 #[derive(Default)]
 pub struct Flights {
     by_question: HashMap<Fingerprint, Flight>,
-    /// Questions that wait for a time.
+    /// Questions that wait for a retry.
     delayed: BinaryHeap<Reverse<(Instant, Fingerprint)>>,
 }
 
@@ -64,7 +64,7 @@ impl Flights {
         self.by_question.get(fingerprint)
     }
 
-    /// Takes in a new question.
+    /// Adds a new question.
     pub fn add(&mut self, fingerprint: Fingerprint, flight: Flight) {
         self.by_question.insert(fingerprint, flight);
     }
@@ -73,12 +73,12 @@ impl Flights {
         self.by_question.remove(fingerprint)
     }
 
-    /// Lets a question wait until it may be sent again.
+    /// Delays a question until `until`.
     pub fn delay(&mut self, fingerprint: Fingerprint, until: Instant) {
         self.delayed.push(Reverse((until, fingerprint)));
     }
 
-    /// Returns a question that has waited long enough.
+    /// Returns a question whose delay is over.
     pub fn pop_due(&mut self, now: Instant) -> Option<Fingerprint> {
         let Reverse((at, fingerprint)) = self.delayed.peek().copied()?;
         (at <= now).then(|| {
@@ -87,19 +87,19 @@ impl Flights {
         })
     }
 
-    /// Returns when the next question has waited long enough.
+    /// Returns the time at which the next delay is over.
     pub fn next_wake(&self) -> Option<Instant> {
         self.delayed.peek().map(|Reverse((at, _))| *at)
     }
 
-    /// Sends home the sessions that wait for a question.
+    /// Drops a question and tells its sessions that the run is stopping.
     pub fn release(&mut self, fingerprint: &Fingerprint) {
         for waiter in self.remove(fingerprint).into_iter().flat_map(|flight| flight.waiters) {
             let _ = waiter.reply_to.send(SessionReply::Stopping);
         }
     }
 
-    /// Sends home everyone whose question waits for a time.
+    /// Drops every delayed question.
     pub fn release_delayed(&mut self) {
         for Reverse((_, fingerprint)) in std::mem::take(&mut self.delayed) {
             self.release(&fingerprint);

@@ -1,4 +1,4 @@
-//! The worker: asks what a recipe wants asked, and loses nothing on the way.
+//! The worker: sends a recipe's questions and commits every answer.
 //!
 //! ```text
 //! admission ──rows──▶ session ──questions──▶ dispatcher ──calls──▶ model
@@ -9,10 +9,9 @@
 //!                           once committed      ◀──┘ (one thread, group commit)
 //! ```
 //!
-//! A session replays its conversation from the store and asks for what is missing. The dispatcher lets each
-//! distinct question fly once, however many sessions wait for it, and hands an answer out only when it is
-//! committed. There is no barrier anywhere: a slot that falls free takes the next question of the conversation
-//! that was opened first.
+//! A session replays its conversation from the store and asks for the missing answers. The dispatcher sends identical
+//! questions once and delivers an answer only after its commit. There are no barriers: a free slot takes the next
+//! question of the conversation that was opened first.
 
 mod budget;
 mod committer;
@@ -43,73 +42,73 @@ use crate::model::PaceLimits;
 use crate::recipe::Recipe;
 use crate::store::{Ledger, Store, StoreError};
 
-/// Everything that a run needs.
+/// The inputs of a run.
 pub struct Work {
-    /// What to do with each conversation.
+    /// The recipe for each conversation.
     pub recipe: Arc<dyn Recipe>,
-    /// Where answers are kept.
+    /// The store of the answers.
     pub store: Arc<dyn Store>,
-    /// Whom to ask, by the model's name.
+    /// The models, by name.
     pub models: HashMap<String, Served>,
-    /// The conversations.
+    /// The conversations, by row.
     pub seeds: Arc<dyn Seeds>,
-    /// The rows in the order in which they are to be opened.
+    /// The rows in admission order.
     pub rows: RowOrder,
     /// This run's number in the store.
     pub run: u32,
-    /// How fast to ask, for each model.
+    /// The pace limits of each model.
     pub pace: PaceLimits,
-    /// What may be spent.
+    /// The spending caps.
     pub budget: BudgetLimits,
-    /// Where requests in the air are written down, if anywhere.
+    /// The record of requests in flight, if one is kept.
     pub ledger: Option<Ledger>,
-    /// Ends the run when a server is gone for that long; `None` waits for ever.
+    /// Stops the run when a server is down for this long; `None` waits indefinitely.
     pub give_up_after: Option<Duration>,
-    /// Ends the run at some time.
+    /// Stops the run at a time.
     pub deadline: Option<Deadline>,
-    /// Who commits.
+    /// Where commits run.
     pub commit_mode: CommitMode,
-    /// Asks again what failed for good in an earlier run.
+    /// Retries conversations that failed permanently in an earlier run.
     pub retry_failed: bool,
 }
 
-/// When a run is to end.
+/// The time limit of a run.
 #[derive(Clone, Debug)]
 pub struct Deadline {
-    /// From its beginning.
+    /// The time from the start of the run.
     pub after: Duration,
-    /// The option that says so.
+    /// The option that sets it.
     pub name: String,
 }
 
-/// Rows in the order in which they are to be opened.
+/// Rows in admission order.
 pub type RowOrder = Box<dyn Iterator<Item = std::io::Result<Admit>> + Send>;
 
-/// The next item of an order of rows.
+/// The next item of the admission order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admit {
     /// Open this row.
     Row(u64),
-    /// Nothing yet; ask again when there is time.
+    /// No row is ready yet; check again later.
     Later,
 }
 
-/// Gives out conversations by row.
+/// Provides conversations by row.
 pub trait Seeds: Send + Sync {
     /// Returns the conversation of a row.
     fn seed(&self, row: u64) -> Result<Seed, String>;
 }
 
-/// How a run ended when nothing went wrong with the program itself.
+/// The end of a run without an internal error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ended {
-    /// Every conversation came to its end, good or bad.
+    /// Every conversation was completed, stopped or failed.
     Finished,
-    /// It stopped before; the same command goes on.
+    /// The run stopped early; the same command resumes it.
     Stopped(RunStop),
 }
 
-/// What went wrong with the program or the machine. Everything committed before it is safe.
+/// An internal or system error. Everything committed before it is safe.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
     /// The store failed.
@@ -123,13 +122,13 @@ pub enum WorkerError {
         /// Why.
         reason: String,
     },
-    /// The order of the rows was lost.
+    /// The admission order could not be read.
     #[error("the admission order cannot be read: {0}")]
     Order(std::io::Error),
     /// A recipe asked for a model that the run does not have.
     #[error("the recipe asks the model `{0}`, which this run does not have")]
     UnknownModel(String),
-    /// A part of the worker died. The run never counts as a success then.
+    /// A task of the worker panicked or ended early. Such a run is never a success.
     #[error("a task of the worker died: {0}")]
     Died(String),
 }

@@ -7,61 +7,61 @@ use tokio::time::Instant;
 use crate::conversation::{Fingerprint, Message, Question, Role, Sampling, Slot, Target};
 use crate::model::{Breaker, CallResult, Fitness, Model, Pace, PaceLimits, Rate, Router, Routing, SpeedMonitor};
 
-/// A replica that is closed for longer than this loses its questions to the others.
+/// A replica that is paused for longer than this loses its questions to the others.
 const CLOSED_MIN: Duration = Duration::from_secs(2);
 
-/// A model as a run is given it: one server, or several that serve the same.
+/// A model of a run: one server, or several replicas.
 #[derive(Clone)]
 pub struct Served {
-    /// Whom to ask; at least one.
+    /// The replicas; at least one.
     pub replicas: Vec<Arc<dyn Model>>,
-    /// How calls are spread over them.
+    /// How conversations are routed to the replicas.
     pub routing: Routing,
-    /// How each is called where people read of it.
+    /// The replicas' names in messages.
     pub labels: Vec<String>,
 }
 
 impl Served {
-    /// One server, called `name`.
+    /// Makes a model with one server, called `name`.
     pub fn by_one(name: impl Into<String>, model: Arc<dyn Model>) -> Self {
         Self { replicas: vec![model], routing: Routing::default(), labels: vec![name.into()] }
     }
 }
 
-/// One model of a run: its replicas, and which question goes to which.
+/// The replicas of one model, with a queue for each.
 pub struct ModelQueue {
     pub replicas: Vec<Replica>,
     limits: PaceLimits,
     rate: Rate,
     router: Router,
     speed: SpeedMonitor,
-    /// What a probe is made of.
+    /// The target of probes, taken from the first question.
     target: Option<Arc<Target>>,
 }
 
-/// One server: how many calls it gets at a time, and whether it is there at all.
+/// One server with its pace, its state and its queue.
 pub struct Replica {
     pub model: Arc<dyn Model>,
     pub label: String,
     pub pace: Pace,
     pub breaker: Breaker,
     pub in_flight: usize,
-    /// The server asked to be left alone until then.
+    /// The server asked for no calls before this time.
     pub closed_until: Option<Instant>,
-    /// A probe is under way.
+    /// A probe is in flight.
     pub is_probing: bool,
-    /// Questions that may be sent now, those of the earliest session first.
+    /// Questions that may be sent now, ordered by session.
     pub ready: BTreeSet<(u64, Fingerprint)>,
 }
 
-/// Whether a line takes a call.
+/// Whether a call may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SendGate {
-    /// It does.
+    /// It may.
     Open,
     /// Not before this time.
     Until(Instant),
-    /// Not before something else happens: a call ends, a probe is answered.
+    /// Not until a call ends or a probe is answered.
     Shut,
 }
 
@@ -80,18 +80,19 @@ impl ModelQueue {
         }
     }
 
-    /// Returns how many calls may be in flight, over all replicas.
+    /// Returns the limit on calls in flight, over all replicas.
     pub fn limit(&self) -> usize {
         let ceiling = self.limits.concurrency.or(self.limits.calls_max).unwrap_or(usize::MAX);
         self.replicas.iter().map(|replica| replica.pace.limit()).sum::<usize>().min(ceiling)
     }
 
-    /// Returns how many calls are in flight, over all replicas.
+    /// Returns the number of calls in flight, over all replicas.
     pub fn in_flight(&self) -> usize {
         self.replicas.iter().map(|replica| replica.in_flight).sum()
     }
 
-    /// Chooses a replica for a question of `session` and puts it into the queue there; `avoid` has just failed it.
+    /// Chooses a replica for a question of `session` and queues it there. `avoid` is the replica that has just failed
+    /// it.
     pub fn enqueue(
         &mut self,
         session: u64,
@@ -116,23 +117,23 @@ impl ModelQueue {
         self.replicas[replica].ready.insert((session, fingerprint));
     }
 
-    /// True where another replica than this one answers and is not closed.
+    /// True if another replica is up and not paused.
     pub fn has_other_usable(&self, replica: usize, now: Instant) -> bool {
         let mut others = self.replicas.iter().enumerate().filter(|(other, _)| *other != replica);
         others.any(|(_, other)| !other.breaker.is_open() && !other.is_closed(now))
     }
 
-    /// Takes every question out of the queues.
+    /// Empties the queues and returns their questions.
     pub fn take_ready(&mut self) -> Vec<Fingerprint> {
         self.replicas.iter_mut().flat_map(Replica::evacuate).collect()
     }
 
-    /// Takes note that a session is over.
+    /// Records that a session is over.
     pub fn leave(&mut self, session: u64) {
         self.router.leave(session);
     }
 
-    /// Says whether a call of `tokens` tokens may go out to `replica` now.
+    /// Decides whether a call of `tokens` tokens may be sent to `replica` now.
     pub fn gate(&mut self, replica: usize, tokens: u64, now: Instant) -> SendGate {
         if self.in_flight() >= self.limit() {
             return SendGate::Shut;
@@ -150,7 +151,7 @@ impl ModelQueue {
         }
     }
 
-    /// Books a call that goes out.
+    /// Records a call that is sent.
     pub fn on_sent(&mut self, replica: usize, question: &Question, tokens: u64, now: Instant) {
         self.replicas[replica].in_flight += 1;
         self.rate.on_sent(tokens);
@@ -160,7 +161,7 @@ impl ModelQueue {
         }
     }
 
-    /// Books an answer. Returns a replica that turns out to be slow by it, and why.
+    /// Records an answer. Returns a replica that turns out to be slow, and the reason.
     pub fn on_answer(
         &mut self,
         replica: usize,
@@ -172,19 +173,19 @@ impl ModelQueue {
         self.speed.on_answer(replica, latency, tokens, now)
     }
 
-    /// Books a call that ended without an answer.
+    /// Records a call that failed.
     pub fn on_failure(&mut self, replica: usize, now: Instant) {
         self.replicas[replica].in_flight -= 1;
         self.speed.on_failure(replica, now);
     }
 
-    /// Returns since when no replica answers.
+    /// Returns the time since which no replica answers.
     pub fn gone_since(&self) -> Option<Instant> {
         let since = self.replicas.iter().map(|replica| replica.breaker.gone_since());
         since.collect::<Option<Vec<_>>>()?.into_iter().max()
     }
 
-    /// Returns the cheapest real question there is: one word in, one token out. A health route may lie.
+    /// Returns the cheapest possible question: one word in, one token out. A health route proves less.
     pub fn probe(&self) -> Option<Question> {
         let target = self.target.as_ref()?;
         let sampling = Sampling { max_tokens: Some(1), seed: None, ..target.sampling().clone() };
@@ -211,41 +212,41 @@ impl Replica {
         }
     }
 
-    /// True where the server wants to be left alone for longer than it is worth waiting for.
+    /// True if the server is paused for longer than questions wait for it.
     pub fn is_closed(&self, now: Instant) -> bool {
         self.closed_until.is_some_and(|until| until > now + CLOSED_MIN)
     }
 
-    /// Returns when a probe is due, if one is.
+    /// Returns the time of the next probe, if one is due.
     pub fn probe_due(&self) -> Option<Instant> {
         self.breaker.next_probe().filter(|_| !self.is_probing)
     }
 
-    /// Takes every question out of the queue, to be sent elsewhere.
+    /// Empties the queue and returns its questions, to be sent elsewhere.
     pub fn evacuate(&mut self) -> Vec<Fingerprint> {
         std::mem::take(&mut self.ready).into_iter().map(|(_, fingerprint)| fingerprint).collect()
     }
 }
 
-/// What a call that is under way was for.
+/// The purpose of a call.
 #[derive(Clone, Debug)]
 pub enum CallPurpose {
-    /// A question that somebody waits for.
+    /// A session's question.
     Question(Fingerprint),
-    /// A look whether the server answers again.
+    /// A check whether the server answers again.
     Probe,
 }
 
-/// What a call came to.
+/// The result of a call.
 pub struct CallEnd {
     pub purpose: CallPurpose,
     /// The model's name.
     pub model: String,
-    /// Which of its replicas.
+    /// The replica's index.
     pub replica: usize,
     pub reply: CallResult,
     pub sent_at: Instant,
     pub latency: Duration,
-    /// Its slot in the ledger.
+    /// The request's slot in the ledger.
     pub slot: Option<u64>,
 }

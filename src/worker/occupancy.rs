@@ -2,18 +2,18 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The least time that any client could have needed for what a run did: as long as its calls took one after the
-/// other, divided by how many the server takes at a time; and no less than its longest conversation, whose turns
-/// cannot overlap (Graham's bounds for list scheduling, 1966).
+/// A lower bound on the run's duration, for any client: the summed latencies of its calls divided by the server's
+/// concurrency, and at least its longest conversation, whose turns cannot overlap (Graham's bounds for list scheduling,
+/// 1966).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct LowerBound {
-    /// All latencies together, failed calls included.
+    /// The summed latencies of all calls, failed ones included.
     pub busy: Duration,
-    /// Calls that were allowed in flight, on the average over the run.
+    /// The mean limit on calls in flight over the run.
     pub slots: f64,
-    /// The latencies of the longest chain of turns.
+    /// The summed latencies of the longest chain of turns.
     pub longest_chain: Duration,
-    /// From the beginning of the run to its end.
+    /// The duration of the run.
     pub elapsed: Duration,
 }
 
@@ -24,13 +24,13 @@ impl LowerBound {
         Duration::from_secs_f64(shared).max(self.longest_chain)
     }
 
-    /// Returns the bound as a share of the time that the run took, from 0 to 1.
+    /// Returns the bound as a share of the run's duration, from 0 to 1.
     pub fn efficiency(&self) -> f64 {
         (self.duration().as_secs_f64() / self.elapsed.as_secs_f64().max(1e-9)).min(1.0)
     }
 }
 
-/// Measures what a [`LowerBound`] is made of.
+/// Measures the parts of a [`LowerBound`].
 #[derive(Debug)]
 pub struct Occupancy {
     started: Instant,
@@ -38,7 +38,7 @@ pub struct Occupancy {
     longest_chain: Duration,
     limit: usize,
     limit_since: Instant,
-    /// Allowed calls times seconds.
+    /// The limit on calls in flight, integrated over time.
     slot_seconds: f64,
 }
 
@@ -48,7 +48,7 @@ impl Occupancy {
         Self { started: now, busy, longest_chain, limit: 0, limit_since: now, slot_seconds: 0.0 }
     }
 
-    /// Takes note of how many calls may be in flight from now on.
+    /// Records the limit on calls in flight.
     pub fn on_limit(&mut self, limit: usize, now: Instant) {
         if limit != self.limit {
             self.slot_seconds += self.limit as f64 * (now - self.limit_since).as_secs_f64();
@@ -56,17 +56,17 @@ impl Occupancy {
         }
     }
 
-    /// Takes note of a call's latency.
+    /// Records a call's latency.
     pub fn on_call(&mut self, latency: Duration) {
         self.busy += latency;
     }
 
-    /// Takes note of the latencies that a conversation has behind it.
+    /// Records the summed latencies of a conversation.
     pub fn on_chain(&mut self, chain: Duration) {
         self.longest_chain = self.longest_chain.max(chain);
     }
 
-    /// Returns the bound for everything until `now`.
+    /// Returns the bound for the run until `now`.
     pub fn bound(&mut self, now: Instant) -> LowerBound {
         let limit = self.limit;
         self.on_limit(0, now);

@@ -1,4 +1,4 @@
-//! What calls come to: answers are committed and handed on, failures are met by their class.
+//! Handles the results of calls: answers are committed and delivered, failures are handled by their class.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,9 +18,9 @@ use crate::model::retry::{self, RetryDecision};
 use crate::model::{Failure, FailureClass, PaceChange};
 use crate::store::Entry;
 
-/// A run whose first questions are all refused is stopped after this many: the request itself is wrong.
+/// The run stops if its first questions are all refused: after this many, the request itself is wrong.
 const REFUSALS_FROM_START_MAX: u32 = 20;
-/// Questions that may be forbidden one after the other, once the server has answered others.
+/// Consecutive questions that may be forbidden once the server has answered others.
 const FORBIDDEN_IN_A_ROW_MAX: u32 = 5;
 
 impl Dispatcher<'_> {
@@ -72,11 +72,11 @@ impl Dispatcher<'_> {
                     self.observer.on_event(&Event::Parked { model, message: failure.message, next_try });
                 }
             }
-            // Whatever else it says, it is there.
+            // Any other failure still proves that the server is up.
             _ => {
                 if replica.breaker.on_answer() {
                     self.observer.on_event(&Event::Recovered { model });
-                    // Where no replica was left, questions wait in whichever queue they were in.
+                    // While all replicas were down, questions stayed in their old queues.
                     return self.reassign_waiting(name);
                 }
             }
@@ -149,7 +149,7 @@ impl Dispatcher<'_> {
                 let change = replica.pace.on_rate_limit(sent_at, now);
                 report_pace(self.observer, &replica.label, change);
                 replica.closed_until = replica.closed_until.max(failure.retry_after.map(|wait| now + wait));
-                // Its siblings may have room now.
+                // Another replica may have room.
                 if has_other && replica.is_closed(now) {
                     lost_replica = true;
                     decision = RetryDecision::Retry { after: Duration::ZERO, counted: false };
@@ -160,7 +160,7 @@ impl Dispatcher<'_> {
                 let (model, message) = (replica.label.clone(), failure.message.clone());
                 self.observer.on_event(&Event::Parked { model, message, next_try });
             }
-            // What fails while the server is gone waits for its return, uncharged.
+            // A failure during an outage is retried after it and does not count as an attempt.
             let is_transient =
                 matches!(failure.class, FailureClass::Outage | FailureClass::Transient | FailureClass::RetryNow);
             if replica.breaker.is_open() && is_transient {
@@ -195,7 +195,7 @@ impl Dispatcher<'_> {
         if lost_replica { self.reassign_waiting(&name) } else { Ok(()) }
     }
 
-    /// Gives every waiting question of a model a replica anew: some may have lost theirs.
+    /// Reassigns every waiting question of a model to a replica: some may have lost theirs.
     fn reassign_waiting(&mut self, name: &str) -> Result<(), WorkerError> {
         let Some(queue) = self.queues.get_mut(name).filter(|queue| queue.replicas.len() > 1) else { return Ok(()) };
         queue.take_ready().into_iter().try_for_each(|fingerprint| self.enqueue_question(fingerprint))

@@ -8,10 +8,10 @@ use crate::conversation::{Answer, ConversationKey, FailureCause, FailureReason, 
 use crate::recipe::{Progress, Recipe, Replay};
 use crate::store::{ConversationState, Entry, Status, Store};
 
-/// How a conversation ended in this run.
+/// The end of a conversation in this run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConversationEnd {
-    /// Every turn has a whole answer.
+    /// Every turn has a complete answer.
     Complete,
     /// The recipe stopped at a turn.
     Stopped {
@@ -20,43 +20,43 @@ pub enum ConversationEnd {
         /// A short code.
         reason: String,
     },
-    /// A question got no answer.
+    /// A question failed.
     Failed {
         /// The turn, from 0.
         turn: u32,
-        /// Why, lane by lane.
+        /// The cause, for each lane.
         reason: FailureReason,
     },
-    /// The run stopped first.
+    /// The run stopped before the conversation ended.
     Interrupted,
 }
 
-/// What a session tells the dispatcher.
+/// A session's message to the dispatcher.
 pub enum SessionRequest {
-    /// It needs an answer; the reply comes when it is committed.
+    /// Asks for an answer; the reply comes after its commit.
     Ask { fingerprint: Fingerprint, question: Question, conversation: ConversationKey, reply_to: ReplySender },
-    /// Something to be committed, acknowledged with [`SessionReply::Noted`].
+    /// Commits entries; [`SessionReply::Noted`] acknowledges them.
     Note { entries: Vec<Entry>, reply_to: ReplySender },
-    /// It took an answer from the store.
+    /// Reports that an answer was taken from the store.
     TookStored { by_this_run: bool },
 }
 
-/// What the dispatcher tells a session.
+/// The dispatcher's message to a session.
 #[derive(Debug)]
 pub enum SessionReply {
-    /// The answer, committed. `own` says that this session was the first to ask.
+    /// The committed answer. `own` is true for the session that asked first.
     Answered { slot: Slot, fingerprint: Fingerprint, answer: Arc<Answer>, own: bool },
-    /// No answer.
+    /// The question failed.
     Failed { slot: Slot, cause: FailureCause, permanent: bool },
     /// The run is stopping.
     Stopping,
-    /// What was noted is committed.
+    /// The entries are committed.
     Noted,
 }
 
 pub type ReplySender = UnboundedSender<SessionReply>;
 
-/// What every session shares.
+/// The context that every session shares.
 pub struct SessionContext {
     pub recipe: Arc<dyn Recipe>,
     pub store: Arc<dyn Store>,
@@ -65,7 +65,7 @@ pub struct SessionContext {
     pub retry_failed: bool,
 }
 
-/// Leads one conversation to its end.
+/// Runs one conversation to its end.
 pub async fn run_session(
     context: Arc<SessionContext>,
     row: u64,
@@ -95,7 +95,7 @@ pub async fn run_session(
                 session.send_question(fingerprint, question);
             }
         }
-        // What else could be asked has been; nothing goes on without what failed.
+        // Every other question has been asked; the rest depends on those that failed.
         if waiting.is_empty() {
             return session.close(status_of_failures(failed)).await;
         }
@@ -120,13 +120,13 @@ pub async fn run_session(
 struct Session<'a> {
     context: &'a SessionContext,
     key: ConversationKey,
-    /// The state as it was when the session began.
+    /// The conversation's state when the session began.
     state: ConversationState,
     number: u64,
     dispatcher: UnboundedSender<(u64, SessionRequest)>,
     reply_to: ReplySender,
     replies: UnboundedReceiver<SessionReply>,
-    /// Answers taken from elsewhere that the state does not know of yet.
+    /// Entries for shared answers that the state does not contain yet.
     links: Vec<Entry>,
 }
 
@@ -159,13 +159,13 @@ impl Session<'_> {
         self.send_request(SessionRequest::Ask { fingerprint, question, conversation: self.key, reply_to });
     }
 
-    /// Returns the failure of an earlier run that asking again cannot heal.
+    /// Returns the permanent failure of an earlier run, unless it is to be retried.
     fn permanent_failure(&self) -> Option<Status> {
         let is_final = matches!(self.state.status, Status::Failed { permanent: true, .. });
         (is_final && !self.context.retry_failed).then(|| self.state.status.clone())
     }
 
-    /// Has the end committed, where it is news, and returns it.
+    /// Commits the end, unless the store has it already, and returns it.
     async fn close(mut self, status: Status) -> Result<ConversationEnd, WorkerError> {
         let mut entries = std::mem::take(&mut self.links);
         let is_new = self.state.status != status || !entries.is_empty();
@@ -184,21 +184,21 @@ impl Session<'_> {
     }
 
     fn send_request(&self, request: SessionRequest) {
-        // A dispatcher that has gone aborts its sessions.
+        // A dispatcher that has ended aborts its sessions.
         let _ = self.dispatcher.send((self.number, request));
     }
 }
 
-/// A question that got no answer.
+/// A failed question.
 struct FailedQuestion {
     cause: FailureCause,
     permanent: bool,
 }
 
-/// Returns the status of a conversation whose questions failed: the first one's turn, and why each lane failed.
+/// Returns the status of a conversation with failed questions: the first one's turn and the cause for each lane.
 fn status_of_failures(failed: BTreeMap<Slot, FailedQuestion>) -> Status {
     let turn = failed.keys().next().map_or(0, |slot| slot.turn);
-    // Asking again may help as long as it may help one of them.
+    // The failure is permanent only if all of them are.
     let permanent = failed.values().all(|failed| failed.permanent);
     let reason = FailureReason::new(failed.into_values().map(|failed| failed.cause));
     Status::Failed { turn, reason, permanent }

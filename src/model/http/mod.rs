@@ -1,5 +1,5 @@
-//! The one transport. It knows addresses, headers, clocks and connections; what is sent and what a reply means is the
-//! [`Dialect`]'s.
+//! The HTTP transport. It handles URLs, headers, clocks and connections; the [`Dialect`] writes requests and reads
+//! replies.
 
 mod reply;
 mod settings;
@@ -21,15 +21,15 @@ use super::{Call, CallResult, Model, PendingCall, wait};
 use crate::conversation::{Answer, FailureCode, Question, TimeoutKind, estimate_tokens};
 use reply::{connection_failure, read_error, read_full_body, read_stream, timed_out};
 
-/// Below the five seconds after which vLLM, uvicorn, Node and llama-server close an idle connection.
+/// Less than the five seconds after which vLLM, uvicorn, Node and llama-server close an idle connection.
 const POOL_IDLE: Duration = Duration::from_secs(3);
 
-/// The client cannot be built.
+/// The HTTP client cannot be built.
 #[derive(Debug, thiserror::Error)]
 #[error("the HTTP client cannot start: {0}")]
 pub struct HttpSetupError(String);
 
-/// A model on a server, spoken to in any [`Dialect`].
+/// A model on a server, in any [`Dialect`].
 pub struct HttpModel {
     client: reqwest::Client,
     url: reqwest::Url,
@@ -37,20 +37,20 @@ pub struct HttpModel {
     dialect: &'static dyn Dialect,
     headers: HeaderMap,
     session_header: Option<HeaderName>,
-    /// The answer is asked for as a stream.
+    /// Requests streamed answers.
     stream: bool,
-    /// The conversation's name goes into the body.
+    /// Sends the conversation's key in the body.
     sends_cache_key: bool,
-    /// What the server's refusals have taught, as the bits of [`Learned`].
+    /// The settings learned from the server's refusals, as the bits of [`Learned`].
     learned: AtomicU32,
 }
 
 impl HttpModel {
-    /// Makes the client. Connections are HTTP/1.1, one for each call under way: a single HTTP/2 connection
-    /// stalls at the server's 100 streams.
+    /// Makes the client. Connections are HTTP/1.1, one for each call in flight: a single HTTP/2 connection stalls at
+    /// the server's 100 streams.
     pub fn new(settings: HttpSettings) -> Result<Self, HttpSetupError> {
         let fault = |error: &dyn std::fmt::Display| HttpSetupError(error.to_string());
-        // Fails only where a provider is installed already, which is as good.
+        // Fails only if a provider is already installed, which is equally good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
             .user_agent(concat!("cohobate/", env!("CARGO_PKG_VERSION")))
@@ -70,7 +70,7 @@ impl HttpModel {
             url: settings.url.parse().map_err(|error| fault(&error))?,
             dialect,
             headers: header_map(dialect, settings.key.as_ref())?,
-            session_header: session_header.map_err(|_| fault(&"session-header is no name of a header"))?,
+            session_header: session_header.map_err(|_| fault(&"session-header is not a valid header name"))?,
             stream: !settings.whole && dialect.streams(),
             sends_cache_key: settings.prompt_cache_key && dialect.capabilities().takes_cache_key,
             settings,
@@ -86,7 +86,7 @@ impl HttpModel {
         CallResult { result: answer.map_err(|failure| self.redacted(failure)), limit_reset }
     }
 
-    /// Asks. `limit_reset` is set as soon as the reply's head says that the server's limits are used up.
+    /// Sends a question. `limit_reset` is set as soon as the reply's headers report an exhausted rate limit.
     async fn ask_once(&self, call: Call<'_>, limit_reset: &mut Option<Duration>) -> Result<Answer, Failure> {
         let Call { question, attempt, .. } = call;
         if let Some(failure) = self.check_window(question) {
@@ -110,7 +110,7 @@ impl HttpModel {
         }
     }
 
-    /// Returns the conversation's name for the server, where one is sent.
+    /// Returns the conversation's key for the server, if one is sent.
     fn session_name(&self, call: Call<'_>) -> Option<String> {
         let is_sent = self.sends_cache_key || self.session_header.is_some();
         call.conversation.filter(|_| is_sent).map(|key| format!("{:016x}", key.prefix()))
@@ -125,7 +125,7 @@ impl HttpModel {
         }
     }
 
-    /// Sends the request and waits for the reply's head.
+    /// Sends the request and waits for the reply's headers.
     async fn send(
         &self,
         question: &Question,
@@ -161,8 +161,8 @@ impl HttpModel {
         })
     }
 
-    /// Has the question asked again at once where its refusal teaches how the server wants its requests. What was in
-    /// flight at the time is asked again too: each refusal is judged by the format in which its request was sent.
+    /// Makes the failure retry at once if the refusal reveals a setting of the server. Each refusal is judged by its
+    /// own request's format, so calls that were in flight at the time are retried too.
     fn learn_from(&self, failure: Failure, format: &RequestFormat<'_>) -> Failure {
         let learned = self.dialect.learn(&failure, format).filter(|learned| !format.learned.has(*learned));
         let Some(learned) = learned else { return failure };
@@ -170,15 +170,16 @@ impl HttpModel {
         Failure { class: FailureClass::RetryNow, ..failure }
     }
 
-    /// Refuses a question that the window cannot hold. Estimates err: only what is over by a quarter is refused
-    /// here, the rest is left to the server, whose refusal costs nothing.
+    /// Refuses a question that exceeds the context window. Estimates are inexact: only a question that is over by a
+    /// quarter is refused here. The rest is left to the server, whose refusal costs nothing.
     fn check_window(&self, question: &Question) -> Option<Failure> {
         let window = self.settings.context_window?;
         let prompt: u64 = question.messages.iter().map(|message| estimate_tokens(message.content())).sum();
         let answer = question.target.sampling().max_tokens.map_or(0, u64::from);
         (prompt * 3 / 4 + answer > window).then(|| {
-            let message =
-                format!("about {prompt} tokens of prompt and {answer} of answer are over the window of {window}");
+            let message = format!(
+                "about {prompt} prompt tokens and {answer} answer tokens exceed the context window of {window}"
+            );
             Failure::new(FailureClass::Permanent, FailureCode::Context, message)
         })
     }
@@ -197,11 +198,11 @@ impl Model for HttpModel {
     }
 }
 
-/// Returns a dialect's headers; the one for the key only where there is a key.
+/// Returns a dialect's headers; the key's header only if there is a key.
 fn header_map(dialect: &dyn Dialect, key: Option<&Secret>) -> Result<HeaderMap, HttpSetupError> {
     let mut headers = HeaderMap::new();
     for Header { name, value } in dialect.headers() {
-        let fault = |what: &str| HttpSetupError(format!("{what} holds characters that no header can carry"));
+        let fault = |what: &str| HttpSetupError(format!("{what} contains characters that are invalid in a header"));
         let header: HeaderName = name.parse().map_err(|_| fault(&format!("the header `{name}`")))?;
         let value = match (value, key) {
             (HeaderText::Fixed(text), _) => {

@@ -1,4 +1,4 @@
-//! The bytes of a reply: read whole, or event by event under a clock.
+//! Reads the body of a reply: whole, or event by event with timeouts.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use crate::model::dialect::Assembler;
 use crate::model::failure::{Failure, FailureClass};
 use crate::model::sse::{EventLines, LineTooLong};
 
-/// Most bytes of a reply that is not streamed.
+/// Maximum bytes of a reply that is not streamed.
 const BODY_BYTES_MAX: usize = 64 << 20;
-/// Most bytes of a refusal that are read.
+/// Maximum bytes that are read of a refusal.
 const ERROR_BYTES_MAX: usize = 64 << 10;
-/// How long a refusal's body may take; without it the status must do.
+/// Time limit for a refusal's body; after it the status alone decides.
 const ERROR_BODY_TIME: Duration = Duration::from_secs(30);
-/// How long a stream whose answer is whole may take to count its tokens and end.
+/// Time limit for the token counts and the end of a stream whose answer is complete.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Reads a stream to its end.
@@ -27,7 +27,7 @@ pub async fn read_stream(
 ) -> Result<Box<dyn Assembler>, Failure> {
     let mut lines = EventLines::default();
     let mut deadline = Instant::now() + first_byte;
-    // One timer for the whole stream, reset only when it fires: pieces come by the hundred.
+    // One timer for the whole stream, reset only when it fires: chunks come by the hundred.
     let mut alarm = std::pin::pin!(sleep_until(deadline));
     loop {
         let chunk = tokio::select! {
@@ -38,11 +38,11 @@ pub async fn read_stream(
                     alarm.as_mut().reset(deadline);
                     continue;
                 }
-                // The answer is whole: how the connection ends does not matter any more.
+                // The answer is complete; a broken connection no longer matters.
                 if assembler.has_ended() {
                     break;
                 }
-                return Err(timed_out(TimeoutKind::Idle, "the stream stood still for", idle));
+                return Err(timed_out(TimeoutKind::Idle, "the stream sent nothing for", idle));
             }
         };
         let chunk = match chunk {
@@ -74,16 +74,16 @@ pub async fn read_stream(
     Ok(assembler)
 }
 
-/// Reads a reply that comes in one piece.
+/// Reads a reply that is not streamed.
 pub async fn read_full_body(
     response: reqwest::Response,
     Timeouts { first_byte, .. }: Timeouts,
 ) -> Result<Vec<u8>, Failure> {
     let body = timeout(first_byte, read_body(response, BODY_BYTES_MAX)).await;
-    body.map_err(|_| timed_out(TimeoutKind::Idle, "no whole answer within", first_byte))?
+    body.map_err(|_| timed_out(TimeoutKind::Idle, "no complete answer within", first_byte))?
 }
 
-/// Reads the body of a refusal; nothing where it does not come.
+/// Reads the body of a refusal; empty if it does not arrive.
 pub async fn read_error(response: reqwest::Response) -> Vec<u8> {
     let body = timeout(ERROR_BODY_TIME, read_body(response, ERROR_BYTES_MAX)).await;
     body.ok().and_then(Result::ok).unwrap_or_default()
@@ -96,7 +96,7 @@ async fn read_body(mut response: reqwest::Response, bytes_max: usize) -> Result<
             return Err(Failure::new(
                 FailureClass::Transient,
                 FailureCode::TooLong,
-                format!("the reply is over {bytes_max} bytes"),
+                format!("the reply exceeds {bytes_max} bytes"),
             ));
         }
         body.extend_from_slice(&chunk);
@@ -104,7 +104,7 @@ async fn read_body(mut response: reqwest::Response, bytes_max: usize) -> Result<
     Ok(body)
 }
 
-/// Tells a server that is not there from one that hung up.
+/// Distinguishes an unreachable server from one that closed the connection.
 pub fn connection_failure(error: &reqwest::Error) -> Failure {
     let mut chain = Vec::new();
     let mut source: Option<&dyn std::error::Error> = std::error::Error::source(error);
@@ -115,7 +115,7 @@ pub fn connection_failure(error: &reqwest::Error) -> Failure {
     let said = chain.last().cloned().unwrap_or_else(|| error.to_string());
     let all = chain.join(": ");
     if error.is_connect() {
-        // A wrong certificate does not become right by waiting.
+        // Waiting does not fix an invalid certificate.
         let (class, code) = if all.contains("certificate") {
             (FailureClass::Fatal, FailureCode::Tls)
         } else {
@@ -134,7 +134,7 @@ pub fn connection_failure(error: &reqwest::Error) -> Failure {
     if error.is_request() {
         return Failure::new(FailureClass::Transient, FailureCode::Connection, said);
     }
-    Failure::new(FailureClass::Transient, FailureCode::Cut, format!("the reply was cut: {said}"))
+    Failure::new(FailureClass::Transient, FailureCode::Cut, format!("the reply was truncated: {said}"))
 }
 
 pub fn timed_out(kind: TimeoutKind, what: &str, limit: Duration) -> Failure {
@@ -143,6 +143,6 @@ pub fn timed_out(kind: TimeoutKind, what: &str, limit: Duration) -> Failure {
 
 impl From<LineTooLong> for Failure {
     fn from(_: LineTooLong) -> Self {
-        Failure::new(FailureClass::Transient, FailureCode::Garbage, "the stream holds a line of over 8 MB")
+        Failure::new(FailureClass::Transient, FailureCode::Garbage, "the stream contains a line of more than 8 MB")
     }
 }

@@ -4,40 +4,40 @@ use crate::model::dialect::Dialect;
 use crate::model::request::LengthField;
 use crate::model::secret::Secret;
 
-/// How to speak with a server.
+/// The settings of one server's client.
 #[derive(Clone, Debug, Default)]
 pub struct HttpSettings {
     /// The wire format.
     pub dialect: &'static dyn Dialect,
-    /// Where the model is.
+    /// The request URL.
     pub url: String,
-    /// The key, if the server wants one.
+    /// The API key, if the server needs one.
     pub key: Option<Secret>,
-    /// Asks for the answer in one piece instead of a stream.
+    /// Requests answers that are not streamed.
     pub whole: bool,
-    /// Which field limits the answer's length, where the dialect has two of them.
+    /// The field that limits the answer's length, if the dialect has two of them.
     pub length_field: LengthField,
-    /// Limits on waiting.
+    /// The timeouts.
     pub timeouts: Timeouts,
-    /// Tokens that the model can take, prompt and answer, where that is known.
+    /// The context window in tokens, prompt and answer, if it is known.
     pub context_window: Option<u64>,
-    /// Sends the conversation's name as `prompt_cache_key`, by which `OpenAI` and Mistral route to a warm cache.
-    /// Without effect where the dialect has no such field.
+    /// Sends the conversation's key as `prompt_cache_key`, by which `OpenAI` and Mistral route to a warm cache. Has no
+    /// effect if the dialect has no such field.
     pub prompt_cache_key: bool,
-    /// Sends the conversation's name in this header, by which routers and gateways keep it on one server.
+    /// Sends the conversation's key in this header, by which routers and gateways keep it on one server.
     pub session_header: Option<String>,
 }
 
-/// Limits on waiting for a server.
+/// Timeouts of a call.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
-    /// For a connection.
+    /// For connecting.
     pub connect: Duration,
-    /// From the request to the first piece of the answer. A reasoning model may think that long in silence.
+    /// From the request to the first chunk of the answer. A reasoning model may be silent that long.
     pub first_byte: Duration,
-    /// From one piece of the answer to the next. Comments do not count as pieces.
+    /// From one chunk of the answer to the next. Comments do not count as chunks.
     pub idle: Duration,
-    /// For everything.
+    /// For the whole call.
     pub total: Duration,
 }
 

@@ -2,15 +2,15 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::conversation::{Digest, Message, estimate_tokens};
 
-/// The prefix cache of a server: which beginnings of prompts it has read already, up to so many tokens; what was used
-/// longest ago goes first. Real ones keep blocks of 16 to 64 tokens (vLLM's automatic prefix caching, `SGLang`'s
-/// `RadixAttention`); this one keeps whole messages.
+/// A server's prefix cache: the prompt prefixes that it has processed, up to a number of tokens, with
+/// least-recently-used eviction. Real servers keep blocks of 16 to 64 tokens (vLLM's automatic prefix caching,
+/// `SGLang`'s `RadixAttention`); this one keeps whole messages.
 #[derive(Debug)]
 pub struct PrefixCache {
     capacity_tokens: u64,
     tokens: u64,
     clock: u64,
-    /// By the hash of a message and all before it: tokens of the message, time of last use.
+    /// Keyed by the hash of a message and all before it: the message's tokens, the time of its last use.
     entries: HashMap<Digest, (u64, u64)>,
     by_use: BTreeMap<u64, Digest>,
 }
@@ -21,7 +21,7 @@ impl PrefixCache {
         Self { capacity_tokens, tokens: 0, clock: 0, entries: HashMap::new(), by_use: BTreeMap::new() }
     }
 
-    /// Reads a prompt: returns how many of its tokens were there, and keeps all of it.
+    /// Processes a prompt: returns the number of its cached tokens and caches all of it.
     pub fn read(&mut self, messages: &[std::sync::Arc<Message>]) -> u64 {
         let mut chain = Digest([0; 32]);
         let links: Vec<_> = messages
@@ -33,7 +33,7 @@ impl PrefixCache {
             .collect();
         let known = links.iter().take_while(|(chain, _)| self.entries.contains_key(chain));
         let cached = known.map(|(_, tokens)| tokens).sum();
-        // The end first: a beginning is never older than what continues it, so it never goes before it.
+        // In reverse: a prefix is never older than its continuations, so it is never evicted before them.
         for (chain, tokens) in links.into_iter().rev() {
             self.use_now(chain, tokens);
         }
@@ -71,8 +71,8 @@ mod tests {
         assert_eq!(read(&mut cache, &[&a]), 0);
         assert_eq!(read(&mut cache, &[&a, &b]), 14);
         assert_eq!(read(&mut cache, &[&a, &b, &c]), 28);
-        assert_eq!(read(&mut cache, &[&b]), 0, "the same words behind nothing are another beginning");
+        assert_eq!(read(&mut cache, &[&b]), 0, "the same message without its history is another prefix");
         assert_eq!(read(&mut cache, &[&c, &a]), 0);
-        assert_eq!(read(&mut cache, &[&a, &b, &c]), 14, "the newest end of the conversation went first");
+        assert_eq!(read(&mut cache, &[&a, &b, &c]), 14, "the end of the conversation was evicted first");
     }
 }

@@ -5,35 +5,35 @@ use hyper::Response;
 use super::{Body, reply};
 use crate::conversation::{Answer, Dice, Finish, Message, Role};
 
-/// About half a million characters: what an answer without a limit comes to.
+/// About half a million characters: an answer without a token limit.
 const LOOP_REPETITIONS: usize = 30_000;
 
-/// What a judge says that has no verdict.
+/// A judge's reply without a verdict.
 const NO_VERDICT: &str = "Both have their merits, and much could be said about either.";
 
-/// Returns the fault of a judge that has given no verdict before: asked for it alone, it gives none either.
+/// Returns the fault of a judge that gave no verdict before: asked for the verdict alone, it gives none again.
 pub(super) fn repeated_fault(messages: &[std::sync::Arc<Message>]) -> Option<FaultKind> {
     let said = messages.iter().any(|message| message.role() == Role::Assistant && message.content() == NO_VERDICT);
     said.then_some(FaultKind::NoVerdict)
 }
 
-/// Something that goes wrong in a share of the requests.
+/// A fault that occurs in a share of the requests.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Fault {
-    /// What.
+    /// The kind of fault.
     pub kind: FaultKind,
-    /// How often, from 0 to 1.
+    /// The share of requests, from 0 to 1.
     pub share: f64,
 }
 
 macro_rules! fault_kinds {
     ($($(#[$doc:meta])* $kind:ident = $name:literal,)*) => {
-        /// What can go wrong.
+        /// The kinds of faults.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum FaultKind { $($(#[$doc])* $kind,)* }
 
         impl FaultKind {
-            /// Every kind with the name that `--fault` takes.
+            /// Every kind with its name in `--fault`.
             pub const ALL: &'static [(&'static str, FaultKind)] = &[$(($name, FaultKind::$kind),)*];
         }
     };
@@ -44,15 +44,15 @@ fault_kinds! {
     ServerError = "500",
     /// 503 without a wait time.
     Unavailable = "503",
-    /// 429 that asks for one second.
+    /// 429 that asks for a wait of one second.
     RateLimit = "429",
-    /// 429 that names no wait.
+    /// 429 without a wait time.
     RateLimitBare = "429-bare",
-    /// 400 for this question, whatever it is.
+    /// 400 that rejects this question.
     BadRequest = "400",
     /// 401: the key is wrong.
     Unauthorized = "401",
-    /// 429 that means: no money left.
+    /// 429 that reports an exhausted quota.
     Quota = "quota",
     /// The connection closes without a reply.
     Drop = "drop",
@@ -64,43 +64,43 @@ fault_kinds! {
     NoChoice = "no-choice",
     /// 200 with an error in it.
     ErrorInside = "error-200",
-    /// No reply, ever.
+    /// No reply; the connection hangs.
     Hang = "hang",
-    /// An answer that is cut by the token limit.
+    /// An answer that is truncated at the token limit.
     Length = "length",
     /// An answer that the server's filter withheld.
     Filter = "filter",
-    /// An answer without a word.
+    /// An empty answer.
     Empty = "empty",
-    /// An answer that repeats itself without end.
+    /// An answer that repeats itself endlessly.
     Loop = "loop",
-    /// An answer that says one sentence some twenty times and ends.
+    /// An answer that repeats one sentence some forty times and ends.
     Babble = "babble",
-    /// An answer with marks of a chat template in it.
+    /// An answer with tokens of a chat template in it.
     Leak = "leak",
-    /// An answer that declines in words.
+    /// An answer that refuses in its text.
     Refusal = "refusal",
     /// An answer in another language.
     Language = "language",
-    /// A user that says thanks and nothing more.
+    /// A user who only says thanks.
     Thanks = "thanks",
-    /// A user that answers its own question.
+    /// A user who answers their own question.
     SelfAnswer = "self-answer",
-    /// A user that is done.
+    /// A user who is done.
     Done = "done",
-    /// An answer that is the same whatever is asked.
+    /// The same answer to every question.
     Same = "same",
-    /// A grade that quotes what does not stand in the answer.
+    /// A grade that quotes text that is not in the answer.
     Misquote = "misquote",
-    /// A judge's verdict that is for whoever stands first.
+    /// A judge's verdict that always prefers the first answer.
     First = "first",
-    /// A judge's words without a verdict.
+    /// A judge's reply without a verdict.
     NoVerdict = "no-verdict",
 }
 
-/// The text is no `KIND:SHARE`.
+/// A fault is not of the form `KIND:SHARE`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no fault; write KIND:SHARE with a share from 0 to 1 and a kind of {names}", names = kind_names())]
+#[error("`{0}` is not a fault; write KIND:SHARE with a share from 0 to 1 and a kind of {names}", names = kind_names())]
 pub struct ParseFaultError(String);
 
 impl FromStr for Fault {
@@ -119,13 +119,13 @@ fn kind_names() -> String {
     FaultKind::ALL.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
 }
 
-/// What decides whether a request meets a fault.
+/// Selects the requests that get a fault.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FaultBy {
-    /// Its number: asked again, the same question may fare better.
+    /// By request number: a retry may succeed.
     #[default]
     Number,
-    /// The question itself: asked again, it fares the same, on any server and in any order.
+    /// By question: a retry gets the same fault, on any server and in any order.
     Question,
 }
 
@@ -153,17 +153,17 @@ pub(super) fn draw_fault(faults: &[Fault], dice: &mut Dice) -> Option<FaultKind>
         .map(|fault| fault.kind)
 }
 
-/// What a fault does to the reply.
+/// How a fault changes the reply.
 pub(super) enum Effect {
-    /// This instead of an answer.
+    /// Sends this instead of an answer.
     Refuse(Box<Response<Body>>),
-    /// Nothing; the connection closes.
+    /// Closes the connection without a reply.
     HangUp,
-    /// Nothing; the connection stays.
+    /// Sends no reply and keeps the connection open.
     Silence,
-    /// The first half, then the connection closes.
+    /// Sends the first half, then closes the connection.
     Half,
-    /// An answer, but not the one that it was.
+    /// Sends a changed answer.
     Answer,
 }
 
@@ -225,8 +225,8 @@ pub(super) fn effect_of(kind: FaultKind, answer: &mut Answer) -> Effect {
             replace_answer(answer, Finish::Complete, "stop", Some(text))
         }
         FaultKind::Misquote => match answer.text().split_once("\"quote\":\"") {
-            Some((before, behind)) => {
-                let text = format!("{before}\"quote\":\"words that nobody has said, {behind}");
+            Some((before, after)) => {
+                let text = format!("{before}\"quote\":\"words that nobody has said, {after}");
                 replace_answer(answer, Finish::Complete, "stop", Some(&text))
             }
             None => Effect::Answer,

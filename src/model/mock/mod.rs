@@ -1,6 +1,6 @@
-//! The simulated model behind an `OpenAI`-compatible server, with faults on request: for trying the program, for
-//! tests and for load. `POST /v1/chat/completions`, `GET /v1/models`, `GET /health`, and `GET /stats`, which says
-//! how many requests came and how many answers were given twice.
+//! Serves the simulated model over HTTP, compatible with `OpenAI`'s API and with faults on request, for trials, tests
+//! and load. Routes: `POST /v1/chat/completions`, `GET /v1/models`, `GET /health`, and `GET /stats` with the number of
+//! requests and of repeated answers.
 
 mod cache;
 mod fault;
@@ -29,7 +29,7 @@ use crate::conversation::{Answer, Dice, Message, Role, Usage};
 use cache::PrefixCache;
 use fault::Effect;
 
-/// Most bytes of a request.
+/// Maximum bytes of a request.
 const BODY_BYTES_MAX: usize = 64 << 20;
 
 /// How the mock server behaves.
@@ -37,24 +37,24 @@ const BODY_BYTES_MAX: usize = 64 << 20;
 pub struct MockSettings {
     /// Mean time to an answer.
     pub latency: Duration,
-    /// Sigma of the lognormal distribution of latencies around their mean; `None` is even between half and one and a
-    /// half of it.
+    /// Sigma of the lognormal distribution of latencies around their mean; `None` is a uniform distribution from half
+    /// to one and a half times the mean.
     pub spread: Option<f64>,
-    /// Time to read a thousand tokens of prompt that are not cached.
+    /// Time to process a thousand uncached prompt tokens.
     pub prefill: Duration,
-    /// Tokens of prompts that the prefix cache holds, where there is one.
+    /// The prefix cache's size in prompt tokens; `None` is no cache.
     pub cache_tokens: Option<u64>,
-    /// The length of every answer; `None` is what the simulated model says.
+    /// The length of every answer; `None` keeps the simulated model's answers.
     pub answer_tokens: Option<usize>,
-    /// What goes wrong, and how often.
+    /// The faults and their shares.
     pub faults: Vec<Fault>,
-    /// What decides whether a request meets one.
+    /// How the requests with a fault are selected.
     pub fault_by: FaultBy,
-    /// The models that exist; any name does where the list is empty.
+    /// The models that exist; if the list is empty, any name is accepted.
     pub models: Vec<String>,
     /// Longest prompt, in estimated tokens.
     pub context_tokens: u64,
-    /// Requests that are worked on at a time; more are refused with 429.
+    /// Concurrent requests; more are refused with 429.
     pub slots: Option<u64>,
 }
 
@@ -75,7 +75,7 @@ impl Default for MockSettings {
     }
 }
 
-/// A mock server that listens.
+/// A mock server that is listening.
 pub struct Mock {
     listener: TcpListener,
     shared: Arc<MockState>,
@@ -95,16 +95,16 @@ impl Mock {
         Ok(Self { listener, shared: Arc::new(MockState { settings, stats: Stats::default(), cache }) })
     }
 
-    /// Returns where it listens.
+    /// Returns the address on which the server listens.
     pub fn address(&self) -> std::io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// Answers until the future is dropped.
+    /// Serves requests until the future is dropped.
     pub async fn serve(self) {
         loop {
             let Ok((stream, _)) = self.listener.accept().await else {
-                // Out of file descriptors, most likely: some will come back.
+                // Probably out of file descriptors: some will be freed.
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 continue;
             };
@@ -112,7 +112,7 @@ impl Mock {
             let shared = Arc::clone(&self.shared);
             tokio::spawn(async move {
                 let service = service_fn(move |request| respond(Arc::clone(&shared), request));
-                // An error here is the client's hanging up, or a fault that was asked for.
+                // An error here means that the client disconnected or that a fault was requested.
                 let _ =
                     hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
             });
@@ -122,7 +122,7 @@ impl Mock {
 
 type Body = BoxBody<Bytes, Hangup>;
 
-/// The connection ends here, on purpose.
+/// The connection is closed on purpose.
 #[derive(Debug, thiserror::Error)]
 #[error("hung up")]
 struct Hangup;
@@ -198,7 +198,7 @@ impl MockSettings {
 }
 
 impl MockState {
-    /// Looks the prompt up in the cache and returns how many of its tokens must be read.
+    /// Looks the prompt up in the cache and returns the number of uncached tokens.
     fn read_prompt(&self, messages: &[Arc<Message>], answer: &mut Answer) -> u64 {
         let prompt_tokens = answer.usage.prompt_tokens.unwrap_or(0);
         let Some(cache) = &self.cache else {
@@ -211,7 +211,7 @@ impl MockState {
         prompt_tokens - cached
     }
 
-    /// An answer's own tokens are in the cache too.
+    /// Caches the answer's own tokens too.
     fn cache_answer(&self, messages: &[Arc<Message>], answer: &Answer) {
         if let Some(cache) = &self.cache {
             let mut all = messages.to_vec();
@@ -221,7 +221,7 @@ impl MockState {
     }
 }
 
-/// Says the answer again and again until it has so many tokens, and cuts it there.
+/// Repeats the answer until it has `tokens` tokens, and cuts it there.
 fn lengthened(answer: Answer, tokens: usize) -> Answer {
     let mut text = answer.text().to_owned();
     while token_ends(&text).nth(tokens.saturating_sub(1)).is_none() {

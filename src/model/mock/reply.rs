@@ -11,11 +11,11 @@ use super::{Body, Hangup};
 use crate::conversation::Answer;
 use crate::model::simulated::token_ends;
 
-/// Tokens in each piece of a stream.
+/// Tokens in each chunk of a stream.
 const CHUNK_TOKENS: usize = 4;
 const STREAM_QUEUE_CHUNKS: usize = 16;
 
-/// Returns the answer in one piece.
+/// Returns the answer in one JSON reply.
 pub(super) fn whole(answer: &Answer) -> Response<Body> {
     json(200, &whole_value(answer))
 }
@@ -25,7 +25,7 @@ pub(super) fn stream(answer: Answer, include_usage: bool) -> Response<Body> {
     let (mut sender, body) = Channel::<Bytes, Hangup>::new(STREAM_QUEUE_CHUNKS);
     tokio::spawn(async move {
         for event in stream_events(&answer, include_usage) {
-            // The client may have gone.
+            // The client may have disconnected.
             if sender.send_data(Bytes::from(format!("data: {event}\n\n"))).await.is_err() {
                 return;
             }
@@ -35,7 +35,7 @@ pub(super) fn stream(answer: Answer, include_usage: bool) -> Response<Body> {
     typed(200, "text/event-stream", body.boxed())
 }
 
-/// Returns a reply that breaks off in the middle.
+/// Returns a reply that is truncated in the middle.
 pub(super) fn half(answer: &Answer, streamed: bool) -> Response<Body> {
     let text = if streamed {
         stream_events(answer, false).iter().fold(String::new(), |text, event| format!("{text}data: {event}\n\n"))
@@ -51,7 +51,7 @@ pub(super) fn half(answer: &Answer, streamed: bool) -> Response<Body> {
     typed(200, if streamed { "text/event-stream" } else { "application/json" }, body.boxed())
 }
 
-/// Returns an error in `OpenAI`'s shape.
+/// Returns an error in `OpenAI`'s format.
 pub(super) fn error(status: u16, kind: &str, code: &str, message: &str) -> Response<Body> {
     json(status, &json!({"error": {"message": message, "type": kind, "param": null, "code": code}}))
 }

@@ -5,14 +5,14 @@ use super::{Body, MockSettings, reply};
 use crate::conversation::{Columns, Message, Question, Role, Sampling, Slot, Target, estimate_tokens};
 use crate::model::Simulated;
 
-/// What a client asked for.
+/// A client's parsed request.
 pub(super) struct Wanted {
     pub question: Question,
     pub stream: bool,
     pub include_usage: bool,
 }
 
-/// Reads a chat completion request as strictly as real servers do.
+/// Parses a chat completion request as strictly as real servers do.
 pub(super) fn parse_request(body: &[u8], settings: &MockSettings) -> Result<Wanted, Box<Response<Body>>> {
     let bad = |code: &str, message: &str| Box::new(reply::error(400, "invalid_request_error", code, message));
     let request: Value = serde_json::from_slice(body).map_err(|error| bad("invalid_json", &error.to_string()))?;

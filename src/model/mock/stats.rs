@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::conversation::Fingerprint;
 
-/// What a mock server has seen.
+/// The counters of a mock server.
 #[derive(Debug, Default)]
 pub struct Stats {
     requests: AtomicU64,
@@ -49,8 +49,8 @@ impl Stats {
         }
     }
 
-    /// Returns the counts: requests, faults, distinct questions answered, answers given again, most at a time, prompt
-    /// tokens and how many of them were cached.
+    /// Returns the counters: requests, faults, distinct questions answered, repeated answers, most requests in flight,
+    /// prompt tokens and cached prompt tokens.
     pub fn to_json(&self) -> Value {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let distinct = self.distinct.lock().unwrap_or_else(PoisonError::into_inner).len();
@@ -69,10 +69,10 @@ impl Stats {
     }
 }
 
-/// A request that is being answered.
+/// A request in flight.
 pub(super) struct Present<'a> {
     stats: &'a Stats,
-    /// How many there are, this one included.
+    /// The number of requests in flight, this one included.
     pub count: u64,
 }
 

@@ -1,6 +1,6 @@
 //! The `OpenAI` chat completions dialect.
 //!
-//! Tolerant where servers differ, strict about one thing: a reply without a known reason for its end is no answer.
+//! Tolerant where servers differ, strict about one thing: a reply without a known finish reason is not an answer.
 
 mod reply;
 mod request;
@@ -12,7 +12,7 @@ use super::failure::Failure;
 use super::request::{Learned, RequestFormat};
 use crate::conversation::{Answer, Question};
 
-/// Chat completions as `OpenAI` defined them and nearly every server speaks them.
+/// Chat completions as `OpenAI` defined them and nearly every server supports them.
 pub struct OpenAiDialect;
 
 impl Dialect for OpenAiDialect {

@@ -6,10 +6,14 @@ use crate::model::failure::{Failure, FailureClass};
 use crate::model::partial::PartialAnswer;
 use crate::model::refusal::{ErrorBody, RefusedRequest};
 
-/// Reads a whole JSON reply.
+/// Reads a complete JSON reply.
 pub fn parse_completion(body: &[u8], question: &Question, attempt: u32) -> Result<Answer, Failure> {
     let completion: Completion = serde_json::from_slice(body).map_err(|error| {
-        Failure::new(FailureClass::Transient, FailureCode::Garbage, format!("the reply is no chat completion: {error}"))
+        Failure::new(
+            FailureClass::Transient,
+            FailureCode::Garbage,
+            format!("the reply is not a chat completion: {error}"),
+        )
     })?;
     let mut answer = PartialAnswer::default();
     take_head(&mut answer, &completion)?;
@@ -19,7 +23,7 @@ pub fn parse_completion(body: &[u8], question: &Question, attempt: u32) -> Resul
     answer.into_answer(finish_of, question, attempt)
 }
 
-/// Takes the fields beside the choices; an error there ends the answer.
+/// Reads the fields beside the choices; an error there ends the answer.
 pub fn take_head(answer: &mut PartialAnswer, completion: &Completion) -> Result<(), Failure> {
     if let Some(error) = completion.error {
         let error = ErrorBody::from_value(&serde_json::from_str(error.get()).unwrap_or_default());
@@ -37,7 +41,7 @@ pub fn take_head(answer: &mut PartialAnswer, completion: &Completion) -> Result<
     Ok(())
 }
 
-/// Takes a message, or a piece of one.
+/// Reads a message or a chunk of one.
 pub fn take_message(answer: &mut PartialAnswer, message: &WireMessage) {
     match &message.content {
         Some(WireContent::Text(text)) => answer.text.push_str(text),
@@ -57,13 +61,13 @@ pub fn take_message(answer: &mut PartialAnswer, message: &WireMessage) {
     answer.called_tool |= message.tool_calls.as_ref().is_some_and(|calls| !calls.is_empty());
 }
 
-/// Returns the word for the end, the upstream's own where a gateway passes it on.
+/// Returns the finish reason, the upstream's own if a gateway passes it on.
 pub fn finish_word(choice: &Choice) -> Option<String> {
     let fields: Option<Value> = choice.provider_specific_fields.and_then(|raw| serde_json::from_str(raw.get()).ok());
     let native = fields.as_ref().and_then(|fields| fields.get("native_finish_reason")).and_then(Value::as_str);
     let native = native.or(choice.native_finish_reason.as_deref());
     let said = choice.finish_reason.as_deref()?;
-    // A native word that nobody knows (`completed`, `1`) says nothing against a plain `stop`.
+    // An unknown native reason (`completed`, `1`) does not override a plain `stop`.
     let decisive = native.filter(|word| {
         finish_of(word).is_some()
             || matches!(*word, "error" | "abort" | "network_error" | "insufficient_system_resource")
@@ -71,7 +75,7 @@ pub fn finish_word(choice: &Choice) -> Option<String> {
     Some(decisive.unwrap_or(said).to_owned())
 }
 
-/// Returns what a server's word for the end of an answer means; `None` for an end that is no answer.
+/// Maps a server's finish reason; `None` if it means failure.
 pub fn finish_of(word: &str) -> Option<Finish> {
     Some(match word {
         "stop" | "eos" | "eos_token" | "end_turn" | "stop_sequence" | "COMPLETE" | "STOP" => Finish::Complete,
@@ -85,7 +89,7 @@ pub fn finish_of(word: &str) -> Option<Finish> {
 }
 
 fn no_choice() -> Failure {
-    Failure::new(FailureClass::Transient, FailureCode::NoChoice, "the reply holds no choice")
+    Failure::new(FailureClass::Transient, FailureCode::NoChoice, "the reply contains no choice")
 }
 
 #[cfg(test)]

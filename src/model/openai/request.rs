@@ -4,10 +4,10 @@ use crate::conversation::Question;
 use crate::model::failure::{Failure, FailureClass};
 use crate::model::request::{Learned, LengthField, RequestFormat};
 
-/// The server wants the length field that is not the configured one.
+/// The server needs the other length field than the configured one.
 const OTHER_LENGTH_FIELD: Learned = Learned(1);
 
-/// Returns the request body for a question, put together from the messages' ready-made JSON.
+/// Returns the request body for a question, assembled from the messages' cached JSON.
 pub fn body(question: &Question, format: &RequestFormat<'_>) -> Vec<u8> {
     let messages_bytes: usize = question.messages.iter().map(|message| message.content_json().len() + 40).sum();
     let mut body = Vec::with_capacity(messages_bytes + 256);
@@ -36,7 +36,7 @@ pub fn body(question: &Question, format: &RequestFormat<'_>) -> Vec<u8> {
     body
 }
 
-/// Learns from a refusal of the length field that the server wants the other one.
+/// Returns the other length field if the server refused the one that was sent.
 pub fn learn(failure: &Failure, format: &RequestFormat<'_>) -> Option<Learned> {
     let message = &failure.message;
     let is_refused = failure.class == FailureClass::Permanent

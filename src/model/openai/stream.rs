@@ -6,7 +6,7 @@ use crate::model::failure::{Failure, FailureClass};
 use crate::model::partial::PartialAnswer;
 use crate::model::sse::StreamEvent;
 
-/// Puts an answer together from chunks.
+/// Assembles an answer from chunks.
 #[derive(Debug, Default)]
 pub struct ChunkAssembler {
     answer: PartialAnswer,
@@ -25,7 +25,7 @@ impl Assembler for ChunkAssembler {
             Failure::new(
                 FailureClass::Transient,
                 FailureCode::Garbage,
-                format!("a piece of the stream is no JSON: {error}"),
+                format!("a chunk of the stream is not JSON: {error}"),
             )
         })?;
         take_head(&mut self.answer, &chunk)?;
@@ -50,13 +50,13 @@ impl Assembler for ChunkAssembler {
         self.answer.sees_loop()
     }
 
-    /// Complete only with a known reason for the end: `[DONE]` proves nothing, some servers never send it.
+    /// An answer is complete only with a known finish reason: `[DONE]` proves nothing, and some servers never send it.
     fn finish(self: Box<Self>, question: &Question, attempt: u32) -> Result<Answer, Failure> {
         if !self.saw_chunk {
             return Err(Failure::new(
                 FailureClass::Transient,
                 FailureCode::Cut,
-                "the stream ended before its first piece",
+                "the stream ended before its first chunk",
             ));
         }
         self.answer.into_answer(finish_of, question, attempt)

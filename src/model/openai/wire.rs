@@ -1,4 +1,4 @@
-//! A chat completion, and a piece of one, as they come over the wire.
+//! A chat completion and a chunk of one, in their wire format.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use crate::conversation::Usage;
 
-/// A count of tokens above this is none.
+/// A token count above this is invalid.
 const TOKENS_MAX: u64 = 1 << 40;
 
 #[derive(Deserialize)]
@@ -58,7 +58,7 @@ pub enum WireContent<'a> {
     Parts(Vec<WirePart>),
 }
 
-/// By hand, because an untagged enum of serde's copies everything before it decides, for each piece of a stream.
+/// Written by hand: serde's untagged enums copy the input before they decide, for each chunk of a stream.
 impl<'de: 'a, 'a> Deserialize<'de> for WireContent<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct ContentVisitor;
@@ -91,7 +91,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for WireContent<'a> {
     }
 }
 
-/// Text that is borrowed from the reply where nothing in it is escaped: serde's `Option<Cow<str>>` always copies.
+/// Text that borrows from the reply unless it has escapes: serde's `Option<Cow<str>>` always copies.
 pub struct WireText<'a>(Cow<'a, str>);
 
 impl std::ops::Deref for WireText<'_> {
@@ -131,7 +131,7 @@ pub struct WirePart {
     #[serde(rename = "type")]
     pub kind: Option<String>,
     text: Option<String>,
-    /// Text, or with Mistral a list of text parts.
+    /// Text, or a list of text parts from Mistral.
     thinking: Option<Value>,
 }
 

@@ -4,15 +4,15 @@ mod words;
 use super::{Call, Model, PendingCall};
 use crate::conversation::{Answer, Dice, Finish, Message, Question, Role, Usage, estimate_tokens};
 
-/// A model that needs no server: plausible words, chosen by a hash of everything that is asked.
+/// A model that needs no server: plausible text, chosen by a hash of the whole question.
 ///
-/// The same question gives the same answer on every machine; another history, temperature or sample index
-/// gives another. For trying the program, for tests and for load.
+/// The same question gives the same answer on every machine; another history, temperature or sample index gives another
+/// one. For trials, tests and load.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Simulated;
 
 impl Simulated {
-    /// The dialect's name in fingerprints: its answers are nobody else's.
+    /// The dialect's name in fingerprints: no other model shares its answers.
     pub const DIALECT: &'static str = "simulated";
 
     /// Returns the answer to `question`.
@@ -48,8 +48,8 @@ impl Model for Simulated {
     }
 }
 
-/// Everything that may change the answer and is visible on the wire, so that the built-in model and the mock
-/// server say the same.
+/// Everything that may change the answer and is visible on the wire, so that the built-in model and the mock server
+/// give the same answers.
 fn dice_key(question: &Question) -> Vec<u8> {
     let mut key = question.target.model().as_bytes().to_vec();
     key.extend_from_slice(format!("{:?}{}", question.target.sampling(), question.sample).as_bytes());
@@ -57,7 +57,7 @@ fn dice_key(question: &Question) -> Vec<u8> {
     key
 }
 
-/// Returns where each token of `text` ends: a token is a word with the space after it, or one Han character.
+/// Returns the end of each token of `text`: a token is a word with the space after it, or one Han character.
 pub fn token_ends(text: &str) -> impl Iterator<Item = usize> {
     let mut characters = text.char_indices().peekable();
     std::iter::from_fn(move || {

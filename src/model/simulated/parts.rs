@@ -1,21 +1,22 @@
-//! The parts that this program's own prompts give to a model: judge, user, grader, editor. Each prompt is known by words of it.
+//! The roles that this program's own prompts give to a model: judge, user, grader, editor. Each prompt is recognised by
+//! its wording.
 
 use serde_json::{Value, json};
 
 use super::words::{is_chinese, topics};
 use crate::conversation::{Dice, Fence, Flaw, Message, Question, Role};
 
-/// Returns what is said in the part that a question gives; none where it gives none.
+/// Returns the reply of the role that a question gives; `None` if it gives none.
 pub(super) fn play(question: &Question, dice: &mut Dice) -> Option<String> {
     judge(question).or_else(|| grader(question)).or_else(|| editor(question)).or_else(|| user(question, dice))
 }
 
-/// What an answer is worth: a function of its words alone, from 0 to 99.
+/// The quality of an answer: a function of its text alone, from 0 to 99.
 fn merit(text: &str) -> usize {
     Dice::new("merit", text.as_bytes()).below(100)
 }
 
-/// Returns the grade for an answer: one error, where it is not good, in a sentence of it.
+/// Returns the grade of an answer; unless the answer is good, it lists one error that quotes a sentence.
 fn grader(question: &Question) -> Option<String> {
     let prompt = question.messages.first()?.content();
     let answer = Fence::within(prompt, "answer").filter(|_| prompt.starts_with("You grade one answer"))?;
@@ -36,20 +37,20 @@ fn grader(question: &Question) -> Option<String> {
     Some(json!({"score": score, "errors": errors, "verdict": verdict}).to_string())
 }
 
-/// Returns an answer with its errors mended: each quote gives way to its fix.
+/// Returns an answer with its errors fixed: each quote is replaced by its fix.
 fn editor(question: &Question) -> Option<String> {
     let prompt = question.messages.first()?.content();
     let answer = Fence::within(prompt, "answer").filter(|_| prompt.contains("with as few changes as possible"))?;
     let errors = Fence::within(prompt, "errors")?.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let mended = errors.fold(answer.to_owned(), |text, error| {
+    let fixed = errors.fold(answer.to_owned(), |text, error| {
         let of = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
         text.replacen(&of("quote"), &of("fix"), 1)
     });
-    Some(mended)
+    Some(fixed)
 }
 
-/// Returns what a judge says, where the question is one of this program's own prompts for judges: a verdict that depends on
-/// nothing but the words of the answers, so that it is the same in both orders.
+/// Returns a judge's reply if the question is one of this program's own judge prompts. The verdict depends only on the
+/// answers' text, so it is the same in both orders.
 fn judge(question: &Question) -> Option<String> {
     let asks = |message: &&std::sync::Arc<Message>| message.content().contains("in double square brackets");
     let prompt = question.messages.iter().find(asks)?.content();
@@ -71,8 +72,8 @@ fn judge(question: &Question) -> Option<String> {
     Some(format!("I have looked at what was asked for and at what was answered.\n\n[[{said}]]"))
 }
 
-/// Returns what a user says, where the question is one of this program's own prompts for models that play one: the card with its
-/// goal, or its next message.
+/// Returns a user's reply if the question is one of this program's own prompts for simulated users: the card with the
+/// goal, or the next message.
 fn user(question: &Question, dice: &mut Dice) -> Option<String> {
     let first = question.messages.first()?;
     if first.content().contains("Describe this user as a card") {
