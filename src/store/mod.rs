@@ -1,24 +1,24 @@
-//! The store: where a paid answer is safe.
+//! The store: keeps every answer that was paid for.
 //!
 //! ```text
 //! .cohobate/
-//!   lock               held by one process at a time; says which
-//!   journal/           the truth: append-only segments of checksummed frames
+//!   lock               held by one process at a time; names it
+//!   journal/           the source of truth: append-only segments of checksummed frames
 //!     00000001.journal
 //!   index/             sled: derived from the journal, may be deleted at any time
-//!   index.state        says whether the index was closed in order, or in which boot it is at work
-//!   in-flight          the requests in the air, so that a crash can be accounted for
-//!   rows/              first passes over the input, remembered; may be deleted at any time
+//!   index.state        whether the index was closed cleanly, or in which boot it is open
+//!   in-flight          the requests in flight, so that a crash can be accounted for
+//!   rows/              results of first passes over the input; may be deleted at any time
 //!   spool/             inputs that cannot be read twice; emptied by each run
 //! ```
 //!
-//! Everything that happens is an [`Entry`]. The journal keeps entries; the index is a fold over them
-//! (`fold.rs`): fingerprint → place in the journal, conversation → [`ConversationState`], runs, spending.
-//! [`DiskStore`] joins the two, [`MemoryStore`] does the same without a disk and is the oracle in tests.
+//! Every event is an [`Entry`]. The journal keeps entries; the index is a fold over them (`fold.rs`): fingerprint →
+//! place in the journal, conversation → [`ConversationState`], runs, spending. [`DiskStore`] combines the two;
+//! [`MemoryStore`] does the same in memory and is the oracle in tests.
 //!
-//! An entry is durable when [`Store::commit`] returns: written to the journal and synced with `fdatasync`.
-//! sled is asked for no durability: after a crash the journal's end is replayed into it, and an index that
-//! is missing, damaged, or was left open in an earlier boot is set aside and built anew.
+//! An entry is durable when [`Store::commit`] returns: written to the journal and synced with `fdatasync`. sled need
+//! not be durable: after a crash the journal's tail is replayed into it. An index that is missing, damaged, or was left
+//! open in an earlier boot is moved aside and rebuilt.
 
 mod codec;
 mod disk;
@@ -53,26 +53,87 @@ pub use verify::{Verification, repair, verify};
 
 use crate::conversation::{ConversationKey, Fingerprint};
 
-/// What the worker needs of a store. Synchronous and batch-shaped: one thread commits, anyone looks up.
+/// A store that takes entries. Synchronous and batch-oriented: one thread commits, any thread reads.
+///
+/// An answer can be read, and counts in its conversation's state, once its entry is committed:
+///
+/// ```
+/// use cohobate::conversation::{
+///     Answer, ConversationKey, Finish, Message, Question, Role, Sampling, Slot, Target, Usage,
+/// };
+/// use cohobate::store::{Entry, MemoryStore, Reader, Status, Store, StoreError};
+///
+/// let target = Target::new("teacher", "openai", Sampling::default());
+/// let messages = vec![Message::new(Role::User, "Is water wet?")];
+/// let question = Question { slot: Slot::main(0), target, sample: 0, messages };
+/// let answer = Answer {
+///     message: Message::new(Role::Assistant, "Yes."),
+///     reasoning: None,
+///     finish: Finish::Complete,
+///     finish_reason: "stop".to_owned(),
+///     model: "teacher".to_owned(),
+///     system_fingerprint: None,
+///     usage: Usage::default(),
+///     attempts: 1,
+/// };
+///
+/// let store = MemoryStore::new();
+/// let (conversation, fingerprint) = (ConversationKey([7; 32]), question.fingerprint());
+/// assert!(store.answer(&fingerprint)?.is_none());
+/// store.commit(vec![
+///     Entry::Answered {
+///         run: 1,
+///         conversation,
+///         slot: question.slot,
+///         fingerprint,
+///         model: "teacher".to_owned(),
+///         answer: answer.into(),
+///     },
+///     Entry::Closed { conversation, status: Status::Complete },
+/// ])?;
+///
+/// let stored = store.answer(&fingerprint)?.expect("the answer is committed");
+/// assert_eq!((stored.answer.text(), stored.run), ("Yes.", 1));
+/// let state = store.state(&conversation)?.expect("the conversation has an answer");
+/// assert_eq!((state.cursor, state.status), (1, Status::Complete));
+/// assert_eq!(state.history, [(Slot::main(0), fingerprint)]);
+/// # Ok::<(), StoreError>(())
+/// ```
 pub trait Store: Reader {
-    /// Makes `entries` durable, all of them before it returns. After an error nothing more can be committed.
+    /// Makes all of `entries` durable before it returns. After an error nothing more can be committed.
     fn commit(&self, entries: Vec<Entry>) -> Result<(), StoreError>;
 }
 
 /// The reading half of a store.
+///
+/// Readers see committed entries only:
+///
+/// ```
+/// use cohobate::conversation::{ConversationKey, Fingerprint, Settings};
+/// use cohobate::store::{Entry, MemoryStore, Reader, Run, Store, StoreError};
+///
+/// let store = MemoryStore::new();
+/// let run = Run { number: 1, started_ms: 0, settings: Settings::default(), answers: 0 };
+/// store.commit(vec![Entry::Run(run.clone())])?;
+/// assert_eq!(store.runs()?, [run]);
+/// assert!(store.answer(&Fingerprint([0; 32]))?.is_none());
+/// assert!(store.state(&ConversationKey([0; 32]))?.is_none(), "no entry names this conversation");
+/// assert!(store.spending()?.is_empty());
+/// # Ok::<(), StoreError>(())
+/// ```
 pub trait Reader: Send + Sync {
     /// Returns the answer to the question with this fingerprint.
     fn answer(&self, fingerprint: &Fingerprint) -> Result<Option<Stored>, StoreError>;
 
-    /// Returns a conversation's state; may lag a moment behind what was just committed.
+    /// Returns a conversation's state; it may lag briefly behind the last commit.
     fn state(&self, key: &ConversationKey) -> Result<Option<ConversationState>, StoreError>;
 
-    /// Calls `visit` with every conversation's state, in no particular order.
+    /// Calls `visit` with every conversation's state, in arbitrary order.
     fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, ConversationState)) -> Result<(), StoreError>;
 
     /// Returns the runs so far, oldest first.
     fn runs(&self) -> Result<Vec<Run>, StoreError>;
 
-    /// Returns what was spent so far, over all runs.
+    /// Returns the spending so far, over all runs.
     fn spending(&self) -> Result<Spending, StoreError>;
 }
