@@ -12,7 +12,7 @@ use cohobate::job::{InputSettings, JudgeSettings, OutputSettings, ReadSettings, 
 use cohobate::job::{Keys, ModelSettings};
 use cohobate::model::{PaceLimits, Secret};
 use cohobate::quality::{self, Gate};
-use cohobate::recipe::{Orphans, Scope};
+use cohobate::recipe::{JudgedScope, Orphans};
 
 use super::choices::{GateProfile, OrphanRule, Per};
 use super::environment;
@@ -176,11 +176,11 @@ impl Options {
     }
 
     /// Returns whether turns or whole conversations are judged.
-    pub fn scope(&self) -> Scope {
+    pub fn scope(&self) -> JudgedScope {
         match self.per.unwrap_or_default() {
-            Per::Turn => Scope::Turns,
-            Per::Dialogue => Scope::Whole,
-            Per::Both => Scope::Both,
+            Per::Turn => JudgedScope::Turns,
+            Per::Dialogue => JudgedScope::Whole,
+            Per::Both => JudgedScope::Both,
         }
     }
 

@@ -2,13 +2,14 @@ use std::sync::Arc;
 
 use super::answer::Answer;
 use super::message::Message;
+use super::turn::TurnIndex;
 use super::vote::{DuelEnd, Winner};
 
 /// One turn that a student has answered and a teacher has corrected.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lesson {
-    /// The turn, from 1.
-    pub turn: u32,
+    /// The turn.
+    pub turn: TurnIndex,
     /// What the student was asked: the messages of its question, no more and no less.
     pub prompt: Vec<Arc<Message>>,
     /// Whose words the answers in `prompt` are that a model has written in this conversation, in order.

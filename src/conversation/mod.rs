@@ -19,7 +19,9 @@ mod question;
 mod record;
 mod seed;
 mod settings;
+mod stop;
 mod tokens;
+mod turn;
 mod vote;
 
 pub use answer::{Answer, Finish, Usage};
@@ -36,5 +38,7 @@ pub use question::{Lane, Question, SYSTEMS_MAX, Sampling, Slot, Target};
 pub use record::{Line, Record, behind_thoughts, split_leading_thought};
 pub use seed::{Seed, Turn};
 pub use settings::Settings;
+pub use stop::ConversationStop;
 pub use tokens::estimate_tokens;
+pub use turn::{Scope, TurnIndex};
 pub use vote::{Duel, DuelEnd, Mark, Vote, Winner};

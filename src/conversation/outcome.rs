@@ -2,6 +2,8 @@ use std::sync::Arc;
 
 use super::answer::Answer;
 use super::message::Message;
+use super::stop::ConversationStop;
+use super::turn::TurnIndex;
 
 /// What a conversation came to.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,11 +14,21 @@ pub enum Outcome {
     Stopped {
         /// Everything up to the last good answer.
         dialogue: Dialogue,
-        /// The turn that was not good, from 0.
-        turn: u32,
-        /// A short code: `length`, `content_filter`, `empty`.
-        reason: String,
+        /// The turn that was not good.
+        turn: TurnIndex,
+        /// Why.
+        reason: ConversationStop,
     },
+}
+
+impl Outcome {
+    /// Makes the outcome of a dialogue that is complete, or that stopped after its last answer.
+    pub fn of(dialogue: Dialogue, stop: Option<ConversationStop>) -> Self {
+        match stop {
+            None => Self::Complete(dialogue),
+            Some(reason) => Self::Stopped { turn: TurnIndex::from_index(dialogue.answer_count()), dialogue, reason },
+        }
+    }
 }
 
 /// The finished words of a conversation.
@@ -28,11 +40,18 @@ pub struct Dialogue {
     pub rejected: Vec<Rejected>,
 }
 
-/// An answer that was not good enough to go on with.
+impl Dialogue {
+    /// Returns how many messages a model wrote in answer.
+    pub fn answer_count(&self) -> u32 {
+        self.spoken.iter().filter(|spoken| spoken.answer.is_some()).count() as u32
+    }
+}
+
+/// An answer that was not good enough to continue with.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rejected {
-    /// The turn, from 0.
-    pub turn: u32,
+    /// The turn.
+    pub turn: TurnIndex,
     /// The attempt at it, from 0.
     pub attempt: u32,
     /// The rule that rejected it.

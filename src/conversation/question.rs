@@ -35,14 +35,15 @@ impl Question {
 pub struct Slot {
     /// Whose line this is.
     pub lane: Lane,
-    /// Turn of the conversation, from 0.
+    /// Turn of the conversation, from 0: a [`TurnIndex`](super::TurnIndex) as stores hold it. Where a judge marks or
+    /// compares answers, its lane holds [`Scope::number`](super::Scope::number) instead.
     pub turn: u32,
     /// Attempt at this turn, from 0; a rejected answer's replacement is the next attempt.
     pub attempt: u32,
 }
 
 impl Slot {
-    /// Returns the first attempt at `turn` in the main lane.
+    /// Returns the first attempt at `turn`, from 0, in the main lane.
     pub fn main(turn: u32) -> Self {
         Self { lane: Lane::Main, turn, attempt: 0 }
     }

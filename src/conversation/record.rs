@@ -3,6 +3,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::message::{Columns, Message, Role};
+use super::turn::TurnIndex;
 
 /// A dialogue as a row of training data holds it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -17,8 +18,8 @@ pub struct Record {
     pub rejected: Option<Line>,
     /// Whether the last line is good.
     pub label: Option<bool>,
-    /// Where it is about one turn of a conversation alone: which, from 1.
-    pub turn: Option<u32>,
+    /// The turn, where it is about one turn of a conversation alone.
+    pub turn: Option<TurnIndex>,
 }
 
 impl Record {

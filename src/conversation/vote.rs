@@ -1,14 +1,15 @@
 use std::sync::Arc;
 
 use super::answer::Answer;
+use super::turn::Scope;
 
 /// What a judge, or a person, says of two systems' answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vote {
     /// The conversation, or question, that both have answered.
     pub item: String,
-    /// The turn, from 1; 0 for the whole conversation.
-    pub turn: u32,
+    /// The part of the conversation.
+    pub scope: Scope,
     /// A system.
     pub first: String,
     /// Another.
@@ -82,8 +83,8 @@ pub struct Duel {
     pub first: usize,
     /// Another's.
     pub second: usize,
-    /// The turn, from 1; 0 for the whole conversation.
-    pub turn: u32,
+    /// The part of the conversation.
+    pub scope: Scope,
     /// Which of several verdicts on the same, from 0.
     pub repeat: u32,
     /// What it came to.
@@ -119,8 +120,8 @@ pub enum DuelEnd {
 /// A judge's mark for an answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mark {
-    /// The turn, from 1; 0 for the whole conversation.
-    pub turn: u32,
+    /// The part of the conversation.
+    pub scope: Scope,
     /// Which criterion, from 0.
     pub criterion: u32,
     /// Which of several marks for the same, from 0.

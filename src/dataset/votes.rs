@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::conversation::{Vote, Winner};
+use crate::conversation::{Scope, Vote, Winner};
 
 /// Reads a row as a vote. `judge` is the judge where the row does not name one.
 ///
@@ -36,7 +36,7 @@ pub fn read_vote(row: &[u8], judge: &str) -> Result<Option<Vote>, String> {
     };
     Ok(Some(Vote {
         item: need(&["question_id", "item", "id"])?,
-        turn,
+        scope: Scope::from_number(turn),
         judge: text(&["judge"]).unwrap_or_else(|| judge.to_owned()),
         winner,
         first,
@@ -84,7 +84,7 @@ mod tests {
         let paper = r#"{"judge":["gpt-4","pair-v2"],"model_a":"x","model_b":"y","question_id":81,"turn":2,"winner":"tie (inconsistent)"}"#;
         let vote = read_vote(paper.as_bytes(), "file").unwrap().unwrap();
         assert_eq!(
-            (vote.item.as_str(), vote.turn, vote.judge.as_str(), vote.winner),
+            (vote.item.as_str(), vote.scope.number(), vote.judge.as_str(), vote.winner),
             ("81", 2, "gpt-4", Winner::Inconsistent)
         );
         let fastchat =

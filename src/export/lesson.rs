@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::record::source_columns;
 use super::{append_row, openai_message, with_tools};
-use crate::conversation::{Answer, Flaw, Grade, Lesson, Line, Pairing, Record, Remedy, Role, Seed};
+use crate::conversation::{Answer, Flaw, Grade, Lesson, Line, Pairing, Record, Remedy, Role, Seed, TurnIndex};
 
 /// Returns a lesson as a fine-tuning row: the student's prompt and the correction, which is the only trained answer. `None`
 /// for a correction that was judged worse than the student's answer.
@@ -65,8 +65,8 @@ pub fn critique_row(seed: &Seed, lesson: &Lesson, history: &str, out: &mut Vec<u
 /// Returns a conversation up to the last turn that is hard for the student, with the corrections as answers. `None` where
 /// no turn is hard.
 pub fn hard_record(seed: &Seed, lessons: &[Lesson], history: &str) -> Option<Record> {
-    let hard: Vec<u32> = lessons.iter().filter(|lesson| lesson.is_hard()).map(|lesson| lesson.turn).collect();
-    let last = *hard.last()? as usize;
+    let hard: Vec<TurnIndex> = lessons.iter().filter(|lesson| lesson.is_hard()).map(|lesson| lesson.turn).collect();
+    let last = hard.last()?.number() as usize;
     let mut lines = Vec::new();
     for (turn, lesson) in seed.turns.iter().zip(lessons).take(last) {
         lines.extend(turn.messages.iter().cloned().map(Line::context));

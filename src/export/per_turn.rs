@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::column::{FieldKind, id_column, messages_column, meta_column};
 use super::{Column, OutputFormat, Unfit, append_row, message_with_reasoning, openai_message, with_tools};
-use crate::conversation::{Record, Role};
+use crate::conversation::{Record, Role, TurnIndex};
 
 /// One row per answer: the conversation up to it, with only that answer trained, under every name that trainers use for
 /// the mask (`train`, `loss`, `weight`). Only the last answer has its reasoning, as templates of reasoning models render
@@ -48,7 +48,7 @@ impl OutputFormat for PerTurn {
                 message
             });
             let messages: Vec<Value> = messages.collect();
-            let id = format!("{}#{}", record.id, record.turn.unwrap_or(number));
+            let id = format!("{}#{}", record.id, record.turn.map_or(number, TurnIndex::number));
             let row = json!({"id": id, "messages": messages, "meta": record.meta});
             append_row(out, &with_tools(row, record));
         }

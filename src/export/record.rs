@@ -1,6 +1,6 @@
 use serde_json::{Map, Value, json};
 
-use crate::conversation::{Answer, Dialogue, Finish, Line, Record, Rejected, Seed};
+use crate::conversation::{Answer, Dialogue, Finish, Line, Record, Rejected, Seed, TurnIndex};
 
 /// Returns a finished dialogue as a record.
 ///
@@ -33,7 +33,7 @@ pub fn dialogue_pairs(seed: &Seed, dialogue: &Dialogue) -> Vec<Record> {
     };
     let pairs =
         dialogue.rejected.iter().filter(has_worse).filter(|rejected| is_worst(rejected)).filter_map(|rejected| {
-            let end = *ends.get(rejected.turn as usize)?;
+            let end = *rejected.turn.item_of(&ends)?;
             let margin = match (dialogue.spoken[end - 1].score, rejected.score) {
                 (Some(best), Some(worse)) => Some(best - worse),
                 _ => None,
@@ -44,7 +44,7 @@ pub fn dialogue_pairs(seed: &Seed, dialogue: &Dialogue) -> Vec<Record> {
             }
             let answer = &rejected.answer;
             let worse = Line { message: answer.message.clone(), reasoning: answer.reasoning.clone(), is_trained: true };
-            let (turn, attempt) = (rejected.turn + 1, rejected.attempt + 1);
+            let (turn, attempt) = (rejected.turn, rejected.attempt + 1);
             let mut pair = Record { lines: whole.lines[..end].to_vec(), rejected: Some(worse), ..whole.clone() };
             pair.id = format!("{}#{turn}.{attempt}", seed.id);
             pair.meta.insert("rejected_by".to_owned(), rejected.rule.into());
@@ -57,7 +57,7 @@ pub fn dialogue_pairs(seed: &Seed, dialogue: &Dialogue) -> Vec<Record> {
 fn dialogue_meta(seed: &Seed, dialogue: &Dialogue) -> Map<String, Value> {
     let mut meta = source_columns(seed);
     let spoken = dialogue.spoken.iter().filter_map(|spoken| Some((spoken, spoken.answer.as_deref()?)));
-    let turns = (0u32..).zip(spoken).map(|(number, (spoken, answer))| {
+    let turns = (0..).map(TurnIndex::from_index).zip(spoken).map(|(at, (spoken, answer))| {
         let mut turn = answer_facts(answer);
         if !spoken.flags.is_empty() {
             turn["flags"] = spoken.flags.clone().into();
@@ -65,7 +65,7 @@ fn dialogue_meta(seed: &Seed, dialogue: &Dialogue) -> Map<String, Value> {
         if let Some(score) = spoken.score {
             turn["score"] = score.into();
         }
-        let rejected = dialogue.rejected.iter().filter(|rejected| rejected.turn == number);
+        let rejected = dialogue.rejected.iter().filter(|rejected| rejected.turn == at);
         let rules: Vec<&str> = rejected.map(|rejected| rejected.rule).collect();
         if !rules.is_empty() {
             turn["rejected"] = rules.into();

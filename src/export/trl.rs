@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::column::{PLAIN, THINKING, id_column, messages_column, meta_column};
 use super::{Column, OutputFormat, Unfit, append_row, message_with_reasoning, openai_message, with_tools};
-use crate::conversation::Record;
+use crate::conversation::{Record, TurnIndex};
 
 /// TRL's `{"prompt": [...], "completion": [...]}`, one row per answer. Only the completion has reasoning.
 pub struct PromptCompletion;
@@ -21,7 +21,7 @@ impl OutputFormat for PromptCompletion {
         let start = out.len();
         for (number, (at, line)) in (1..).zip(learned) {
             let prompt: Vec<Value> = record.lines[..at].iter().map(openai_message).collect();
-            let id = format!("{}#{}", record.id, record.turn.unwrap_or(number));
+            let id = format!("{}#{}", record.id, record.turn.map_or(number, TurnIndex::number));
             let row =
                 json!({"id": id, "prompt": prompt, "completion": [message_with_reasoning(line)], "meta": record.meta});
             append_row(out, &with_tools(row, record));

@@ -21,7 +21,7 @@ use super::stored::answers_in;
 use super::{Context, JobError};
 use crate::conversation::{Digest, Mark, Role, Seed, Turn};
 use crate::export::LeftOutKind;
-use crate::recipe::{Evaluate, JudgedHistory, Recipe, Replay, Scale, Scope};
+use crate::recipe::{Evaluate, JudgedHistory, JudgedScope, Recipe, Replay, Scale};
 use crate::report::{DatasetReport, Evaluation, EvaluationReport, JudgeReport, Judged, Tally, Totals, evaluation_page};
 use crate::store::Reader;
 use crate::worker::{self, Ended, RunStop};
@@ -40,7 +40,7 @@ pub struct EvaluateSettings {
     /// What the judge gives.
     pub mode: EvaluateMode,
     /// Whether turns or whole conversations are judged.
-    pub scope: Scope,
+    pub scope: JudgedScope,
     /// What the judge sees before an answer.
     pub history: JudgedHistory,
     /// A file with criteria, for checks and rubrics; a row's own column `criteria` takes precedence.
@@ -312,7 +312,7 @@ pub fn words_of(turn: &Turn) -> (String, String) {
 fn column(marks: &[Mark], criteria: &[String], model: &str) -> Value {
     let read: Vec<f64> = marks.iter().filter_map(|mark| mark.value).collect();
     let each = marks.iter().map(|mark| {
-        let mut value = json!({"turn": mark.turn, "score": mark.value});
+        let mut value = json!({"turn": mark.scope, "score": mark.value});
         if let Some(criterion) = criteria.get(mark.criterion as usize) {
             value["criterion"] = criterion.as_str().into();
         }

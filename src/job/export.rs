@@ -237,7 +237,7 @@ struct End {
 
 impl End {
     fn turns_answered(&self) -> u32 {
-        self.dialogue.spoken.iter().filter(|spoken| spoken.answer.is_some()).count() as u32
+        self.dialogue.answer_count()
     }
 }
 

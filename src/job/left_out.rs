@@ -1,9 +1,9 @@
 use std::fmt;
 
-use crate::conversation::FailureReason;
+use crate::conversation::{ConversationStop, FailureReason, TurnIndex};
 use crate::dataset::Skip;
 use crate::export::{LeftOutKind, Unfit};
-use crate::recipe::{SimulatedEnd, TutoredEnd};
+use crate::recipe::{NoAnswer, SimulatedEnd, TutoredEnd};
 
 /// Why a row is not in the output, or only a part of it is. `Display` gives the reason as outputs have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,17 +16,17 @@ pub enum LeftOut {
     NoRecord(Skip),
     /// The output format cannot hold the row.
     Unfit(Unfit),
-    /// The recipe stopped the conversation at a turn, from 0.
+    /// The recipe stopped the conversation at a turn.
     Stopped {
-        /// The turn, from 0.
-        turn: u32,
-        /// A code such as `length`.
-        reason: String,
+        /// The turn.
+        turn: TurnIndex,
+        /// Why.
+        reason: ConversationStop,
     },
     /// A question failed.
     Failed {
-        /// The turn, from 0; nothing where a recipe does not go turn by turn.
-        turn: Option<u32>,
+        /// The turn; `None` where a recipe does not go turn by turn.
+        turn: Option<TurnIndex>,
         /// What the server said, for each lane.
         reason: FailureReason,
         /// True where sending the same question again can only fail again.
@@ -34,12 +34,12 @@ pub enum LeftOut {
     },
     /// The conversation has grown too long for a model; what the server said.
     Context(FailureReason),
-    /// A system that is compared has no answer at a turn, from 0.
+    /// A system that is compared has no answer at a turn.
     AnswerMissing {
-        /// The turn, from 0.
-        turn: u32,
-        /// Why, as a code or in the server's words.
-        reason: String,
+        /// The turn.
+        turn: TurnIndex,
+        /// Why.
+        reason: NoAnswer,
     },
     /// Not every question is answered; no failure is known.
     NotAsked,
@@ -72,8 +72,8 @@ pub enum LeftOut {
 pub enum Rejection {
     /// A rule rejects its answer.
     Rule {
-        /// The turn, from 0.
-        turn: u32,
+        /// The turn.
+        turn: TurnIndex,
         /// The rule.
         rule: &'static str,
     },
@@ -106,7 +106,7 @@ impl Rejection {
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Rule { turn, rule } => write!(f, "turn {}: {rule}", turn + 1),
+            Self::Rule { turn, rule } => write!(f, "turn {turn}: {rule}"),
             Self::NearDuplicate { of } => write!(f, "near_duplicate of kept row {}", of + 1),
             other => f.write_str(other.code()),
         }
@@ -200,10 +200,9 @@ impl fmt::Display for LeftOut {
             Self::Failed { turn: None, reason, .. } => reason.fmt(f),
             Self::Skipped(skip) | Self::NoRecord(skip) => f.write_str(skip.name()),
             Self::Unfit(unfit) => f.write_str(unfit.name()),
-            Self::Failed { turn: Some(turn), reason, .. } => write!(f, "turn {}: {reason}", turn + 1),
-            Self::Stopped { turn, reason } | Self::AnswerMissing { turn, reason } => {
-                write!(f, "turn {}: {reason}", turn + 1)
-            }
+            Self::Failed { turn: Some(turn), reason, .. } => write!(f, "turn {turn}: {reason}"),
+            Self::Stopped { turn, reason } => write!(f, "turn {turn}: {reason}"),
+            Self::AnswerMissing { turn, reason } => write!(f, "turn {turn}: {reason}"),
             Self::NotAsked => f.write_str("not asked yet"),
             Self::NotJudged => f.write_str("the judge has not answered"),
             Self::VerdictInvalid => f.write_str("the judge's verdict is invalid"),

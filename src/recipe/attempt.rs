@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::screen::Screen;
 use super::{Answered, Seen};
-use crate::conversation::{Dialogue, Message, Question, Rejected, Slot, Target};
+use crate::conversation::{Dialogue, Message, Question, Rejected, Slot, Target, TurnIndex};
 
 /// An answer that a turn can go on with.
 pub(super) struct Good {
@@ -55,7 +55,13 @@ impl Screen {
             let answer = Arc::clone(&seen.answer);
             was_cut = Screen::cut_at(&answer).or(was_cut);
             let may_retry = self.may_retry(&answer, attempt);
-            dialogue.rejected.push(Rejected { turn: first.turn, attempt: slot.attempt, rule, answer, score: None });
+            dialogue.rejected.push(Rejected {
+                turn: TurnIndex::from_index(first.turn),
+                attempt: slot.attempt,
+                rule,
+                answer,
+                score: None,
+            });
             if !may_retry {
                 return Err(Missing::GoodAnswer(rule));
             }

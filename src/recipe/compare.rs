@@ -1,9 +1,11 @@
+use std::fmt;
 use std::sync::Arc;
 
 use super::judge::{Judge, Scale, Scene};
-use super::{Answered, Recipe, Scope, Step};
+use super::{Answered, JudgedScope, Recipe, Step};
 use crate::conversation::{
-    Answer, Dialogue, Duel, DuelEnd, Finish, Lane, Message, Outcome, Question, Role, Seed, Settings, Slot, Target,
+    Answer, Dialogue, Duel, DuelEnd, FailureCause, Finish, Lane, Message, Outcome, Question, Role, Scope, Seed,
+    Settings, Slot, Target, TurnIndex,
 };
 
 /// Has systems answer the same conversations and a judge say whose answers are better, each pair in both orders.
@@ -12,7 +14,7 @@ use crate::conversation::{
 pub struct Compare {
     systems: Vec<System>,
     judge: Judge,
-    scope: Scope,
+    scope: JudgedScope,
     history: ComparedHistory,
     settings: Settings,
 }
@@ -45,15 +47,37 @@ pub struct Side {
     pub answers: Vec<Option<Arc<Message>>>,
     /// What was paid for in this run or an earlier one, turn by turn.
     pub paid: Vec<Arc<Answer>>,
-    /// Why there is no answer from some turn on, that turn (from 0) before.
-    pub failed: Option<(u32, String)>,
+    /// The first turn without an answer, and why.
+    pub failed: Option<(TurnIndex, NoAnswer)>,
     open: Vec<Question>,
+}
+
+/// Why a system has no answer to a turn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoAnswer {
+    /// The file of existing answers has none.
+    NotGiven,
+    /// The answer did not end as a whole one.
+    Finish(Finish),
+    /// The question failed permanently.
+    Failed(FailureCause),
+}
+
+/// As outputs have it.
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotGiven => f.write_str("no_answer"),
+            Self::Finish(finish) => f.write_str(finish.name()),
+            Self::Failed(cause) => cause.fmt(f),
+        }
+    }
 }
 
 impl Compare {
     /// Makes the recipe. Systems without a target have their answers among each turn's given ones, under their own number. With a
     /// shared history the seeds must count what they replace into their identity.
-    pub fn new(systems: Vec<System>, judge: Judge, scope: Scope, history: ComparedHistory) -> Self {
+    pub fn new(systems: Vec<System>, judge: Judge, scope: JudgedScope, history: ComparedHistory) -> Self {
         let mut settings = judge
             .settings("compare")
             .with("per", scope.name())
@@ -93,7 +117,7 @@ impl Compare {
             let Some(target) = &system.target else {
                 let given = said.given.get(number).cloned().flatten();
                 if given.is_none() && side.failed.is_none() {
-                    side.failed = Some((turn as u32, "no_answer".to_owned()));
+                    side.failed = Some((TurnIndex::from_index(turn as u32), NoAnswer::NotGiven));
                 }
                 side.answers.push(given);
                 continue;
@@ -110,7 +134,7 @@ impl Compare {
                     side.answers.push(Some(Arc::clone(&answer.message)));
                 }
                 Some(answer) => {
-                    side.failed.get_or_insert((turn as u32, answer.finish.name().to_owned()));
+                    side.failed.get_or_insert((TurnIndex::from_index(turn as u32), NoAnswer::Finish(answer.finish)));
                     side.answers.push(None);
                 }
                 None => {
@@ -134,11 +158,11 @@ impl Compare {
         let pairs: Vec<(usize, usize)> =
             (0..count).flat_map(|first| (first + 1..count).map(move |second| (first, second))).collect();
         let mut duels = Vec::new();
-        for turn in self.scope.turns(seed.turns.len() as u32) {
+        for scope in self.scope.scopes(seed.turns.len() as u32) {
             for (number, pair) in pairs.iter().enumerate() {
                 for repeat in 0..self.judge.repeats {
                     let call = (number as u32 * self.judge.repeats + repeat) * 2;
-                    duels.push(self.duel(seed, sides, *pair, turn, repeat, call, answered));
+                    duels.push(self.duel(seed, sides, *pair, scope, repeat, call, answered));
                 }
             }
         }
@@ -151,7 +175,7 @@ impl Compare {
         seed: &Seed,
         sides: &[Side],
         (first, second): (usize, usize),
-        turn: u32,
+        scope: Scope,
         repeat: u32,
         call: u32,
         answered: &Answered,
@@ -159,15 +183,15 @@ impl Compare {
         let mut duel = Duel {
             first,
             second,
-            turn,
+            scope,
             repeat,
             end: DuelEnd::Open,
             orders: [None; 2],
             words: [None, None],
-            lengths: [first, second].map(|side| sides[side].letters(turn)),
+            lengths: [first, second].map(|side| sides[side].letters(scope)),
             is_suspect: false,
         };
-        let stands = [first, second].map(|side| sides[side].stand(turn));
+        let stands = [first, second].map(|side| sides[side].stand(scope));
         duel.end = match stands {
             [Stand::Missing, Stand::Missing] => DuelEnd::BothMissing,
             [Stand::Missing, _] => DuelEnd::FirstMissing,
@@ -178,33 +202,33 @@ impl Compare {
         if duel.end != DuelEnd::Unparsed {
             return (duel, Vec::new());
         }
-        let shown = [first, second].map(|side| self.shown(seed, &sides[side], turn));
-        duel.is_suspect = [first, second].iter().any(|side| sides[*side].has_suspect(turn));
+        let shown = [first, second].map(|side| self.shown(seed, &sides[side], scope));
+        duel.is_suspect = [first, second].iter().any(|side| sides[*side].has_suspect(scope));
         let prompt = |order: u32| {
             let in_order: [&[Arc<Message>]; 2] = [&shown[order as usize], &shown[1 - order as usize]];
             self.judge.prompt.about(&Scene {
                 sides: &in_order,
-                is_shared: self.history == ComparedHistory::Shared && turn != 0,
-                is_whole: turn == 0,
-                turns: if turn == 0 { seed.turns.len() as u32 } else { turn },
-                reference: self.reference(seed, turn),
+                is_shared: self.history == ComparedHistory::Shared && !scope.is_whole(),
+                is_whole: scope.is_whole(),
+                turns: scope.turn_count(seed.turns.len() as u32),
+                reference: self.reference(seed, scope),
                 criterion: "",
                 call: order,
             })
         };
-        let both = self.judge.in_both_orders(answered, turn, call, repeat, prompt);
+        let both = self.judge.in_both_orders(answered, scope.number(), call, repeat, prompt);
         (duel.end, duel.orders, duel.words) = (both.end, both.orders, both.words);
         (duel, both.open)
     }
 
     /// Returns what the judge sees of one side: everything up to its answer to the turn.
-    fn shown(&self, seed: &Seed, side: &Side, turn: u32) -> Vec<Arc<Message>> {
-        let last = if turn == 0 { seed.turns.len() } else { turn as usize };
+    fn shown(&self, seed: &Seed, side: &Side, scope: Scope) -> Vec<Arc<Message>> {
+        let last = scope.turn_count(seed.turns.len() as u32) as usize;
         let mut shown = Vec::new();
         for (at, said) in seed.turns.iter().enumerate().take(last) {
             // The systems' own instructions are none of the judge's business, and would tell them apart.
             shown.extend(said.messages.iter().filter(|message| message.role() != Role::System).cloned());
-            let is_judged = turn == 0 || at + 1 == last;
+            let is_judged = scope.is_whole() || at + 1 == last;
             if self.history == ComparedHistory::Shared && !is_judged {
                 shown.extend(said.replaced.clone().map(|text| Message::new(Role::Assistant, text)));
             } else {
@@ -215,8 +239,8 @@ impl Compare {
     }
 
     /// Returns the reference for a turn: the given answer behind those of the systems.
-    fn reference<'a>(&self, seed: &'a Seed, turn: u32) -> Option<&'a str> {
-        let turn = seed.turns.get((turn as usize).checked_sub(1)?)?;
+    fn reference<'a>(&self, seed: &'a Seed, scope: Scope) -> Option<&'a str> {
+        let turn = scope.turn()?.item_of(&seed.turns)?;
         turn.given.get(self.systems.len())?.as_ref().map(|reference| reference.content())
     }
 }
@@ -239,42 +263,43 @@ enum Stand {
 
 impl Side {
     /// Takes what has not been answered for failed: its model's server has refused it for good.
-    pub fn give_up(&mut self, reason: &str) {
+    pub fn give_up(&mut self, cause: &FailureCause) {
         if let Some(question) = self.open.first() {
-            self.failed.get_or_insert((question.slot.turn, reason.to_owned()));
+            self.failed.get_or_insert((TurnIndex::from_index(question.slot.turn), NoAnswer::Failed(cause.clone())));
             self.open.clear();
         }
     }
 
-    /// Returns how the answer to a turn stands; that to turn 0 is all of them.
-    fn stand(&self, turn: u32) -> Stand {
-        let is_there = match turn {
-            0 => self.answers.iter().all(Option::is_some),
-            turn => self.answers.get(turn as usize - 1).is_some_and(Option::is_some),
+    /// Returns how the answer of a turn stands, or all answers together.
+    fn stand(&self, scope: Scope) -> Stand {
+        let is_there = match scope {
+            Scope::Whole => self.answers.iter().all(Option::is_some),
+            Scope::Turn(turn) => turn.item_of(&self.answers).is_some_and(Option::is_some),
         };
-        let is_asked = |question: &Question| turn == 0 || question.slot.turn < turn;
+        let is_asked = |question: &Question| scope.turn().is_none_or(|turn| question.slot.turn <= turn.index());
+        let is_it = |question: &Question| scope.turn().is_some_and(|turn| question.slot.turn == turn.index());
         match is_there {
             true => Stand::There,
             // What is asked now, or comes behind it in a conversation that has not failed, is not missing yet.
             false if self.failed.is_none() && self.open.iter().any(is_asked) => Stand::Open,
-            false if self.open.iter().any(|question| turn != 0 && question.slot.turn + 1 == turn) => Stand::Open,
+            false if self.open.iter().any(is_it) => Stand::Open,
             false => Stand::Missing,
         }
     }
 
-    fn of(&self, turn: u32) -> &[Option<Arc<Message>>] {
-        match turn {
-            0 => &self.answers,
-            turn => self.answers.get(turn as usize - 1..turn as usize).unwrap_or_default(),
+    fn of(&self, scope: Scope) -> &[Option<Arc<Message>>] {
+        match scope {
+            Scope::Whole => &self.answers,
+            Scope::Turn(turn) => turn.item_of(&self.answers).map_or(&[], std::slice::from_ref),
         }
     }
 
-    fn letters(&self, turn: u32) -> usize {
-        self.of(turn).iter().flatten().map(|answer| answer.content().chars().count()).sum()
+    fn letters(&self, scope: Scope) -> usize {
+        self.of(scope).iter().flatten().map(|answer| answer.content().chars().count()).sum()
     }
 
-    fn has_suspect(&self, turn: u32) -> bool {
-        self.of(turn).iter().flatten().any(|answer| Scale::Pair.is_imitated(answer.content()))
+    fn has_suspect(&self, scope: Scope) -> bool {
+        self.of(scope).iter().flatten().any(|answer| Scale::Pair.is_imitated(answer.content()))
     }
 }
 
@@ -286,7 +311,7 @@ impl Recipe for Compare {
     fn turn_count(&self, seed: &Seed) -> u32 {
         let speaking = self.systems.iter().filter(|system| system.target.is_some()).count();
         let pairs = self.systems.len() * (self.systems.len() - 1) / 2;
-        let judged = self.scope.turns(seed.turns.len() as u32).count() * pairs * 2 * self.judge.repeats as usize;
+        let judged = self.scope.scopes(seed.turns.len() as u32).count() * pairs * 2 * self.judge.repeats as usize;
         (speaking * seed.turns.len() + judged) as u32
     }
 

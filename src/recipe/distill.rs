@@ -5,7 +5,8 @@ use super::best::{BestOf, Worth};
 use super::screen::{ATTEMPTS_MAX, Orphans, Screen};
 use super::{Answered, Recipe, Step};
 use crate::conversation::{
-    Answer, Dialogue, Lane, Message, Outcome, Question, Rejected, Role, Seed, Settings, Slot, Spoken, Target, Turn,
+    Answer, ConversationStop, Dialogue, Lane, Message, Outcome, Question, Rejected, Role, Seed, Settings, Slot, Spoken,
+    Target, Turn, TurnIndex,
 };
 use crate::quality::Gate;
 
@@ -92,7 +93,7 @@ impl Distill {
                 }
                 Err(Missing::Scores(questions)) => return (dialogue, Stop::Ask(questions)),
                 Err(Missing::GoodAnswer(reason)) => {
-                    return (dialogue, Stop::At { turn, reason: reason.to_owned() });
+                    return (dialogue, Stop::At { turn, reason: reason.into() });
                 }
             };
             let answer = answered.get(good.slot).expect("an accepted answer is there");
@@ -121,10 +122,10 @@ impl Distill {
         let is_orphan = answered
             .seen(last)
             .is_some_and(|seen| *seen.is_followed_by_orphan.get_or_init(|| is_orphan(seed, turn, &seen.answer)));
-        let stop = || Stop::At { turn, reason: ORPHAN.to_owned() };
+        let stop = || Stop::At { turn, reason: ConversationStop::OrphanReference };
         match orphans {
             _ if !is_orphan => Ok(heard),
-            Orphans::Keep => Ok(Heard { flag: Some(ORPHAN), ..heard }),
+            Orphans::Keep => Ok(Heard { flag: Some(ConversationStop::ORPHAN_REFERENCE), ..heard }),
             Orphans::Truncate => Err(stop()),
             Orphans::Rewrite => {
                 let slot = Slot { lane: Lane::User, turn, attempt: 0 };
@@ -184,9 +185,6 @@ impl Distill {
     }
 }
 
-/// The reason for which a user's message does not follow from the new answer.
-const ORPHAN: &str = "orphan_reference";
-
 /// What is said in a turn before the answer.
 struct Heard {
     messages: Vec<Arc<Message>>,
@@ -224,7 +222,7 @@ impl BestOf {
         for Good { slot, score, .. } in good {
             if let Some(answer) = answered.get(slot).cloned() {
                 dialogue.rejected.push(Rejected {
-                    turn,
+                    turn: TurnIndex::from_index(turn),
                     attempt: slot.attempt,
                     rule: Rejected::OUTSCORED,
                     answer,
@@ -240,7 +238,7 @@ impl BestOf {
 enum Stop {
     Done,
     Ask(Vec<Question>),
-    At { turn: u32, reason: String },
+    At { turn: u32, reason: ConversationStop },
 }
 
 impl Recipe for Distill {
@@ -256,7 +254,9 @@ impl Recipe for Distill {
         match self.walk(seed, answered) {
             (dialogue, Stop::Done) => Step::Finish(Outcome::Complete(dialogue)),
             (_, Stop::Ask(questions)) => Step::Ask(questions),
-            (dialogue, Stop::At { turn, reason }) => Step::Finish(Outcome::Stopped { dialogue, turn, reason }),
+            (dialogue, Stop::At { turn, reason }) => {
+                Step::Finish(Outcome::Stopped { dialogue, turn: TurnIndex::from_index(turn), reason })
+            }
         }
     }
 

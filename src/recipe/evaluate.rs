@@ -2,14 +2,14 @@ use std::sync::Arc;
 
 use super::judge::{Judge, Ruling, Said, Scale, Scene};
 use super::{Answered, Recipe, Step};
-use crate::conversation::{Dialogue, Mark, Message, Outcome, Question, Role, Seed, Settings};
+use crate::conversation::{Dialogue, Mark, Message, Outcome, Question, Role, Scope, Seed, Settings, TurnIndex};
 
 /// Has a judge mark the answers that a dataset holds.
 ///
 /// Nothing depends on anything else: all marks of a conversation are asked for at once.
 pub struct Evaluate {
     judge: Judge,
-    scope: Scope,
+    scope: JudgedScope,
     history: JudgedHistory,
     criteria: Vec<String>,
     settings: Settings,
@@ -17,7 +17,7 @@ pub struct Evaluate {
 
 /// What is judged at a time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Scope {
+pub enum JudgedScope {
     /// Each answer, with what stands before it.
     #[default]
     Turns,
@@ -37,21 +37,21 @@ pub enum JudgedHistory {
     Golden,
 }
 
-impl Scope {
+impl JudgedScope {
     /// Returns the name that `--per` takes.
     pub fn name(self) -> &'static str {
         match self {
-            Scope::Turns => "turn",
-            Scope::Whole => "dialogue",
-            Scope::Both => "both",
+            JudgedScope::Turns => "turn",
+            JudgedScope::Whole => "dialogue",
+            JudgedScope::Both => "both",
         }
     }
 
-    /// Returns the turns to be judged, from 1, of so many; 0 is the whole.
-    pub(super) fn turns(self, count: u32) -> impl Iterator<Item = u32> {
-        let turns = if self == Scope::Whole { 0 } else { count };
-        let whole = if self == Scope::Turns || count == 0 { None } else { Some(0) };
-        (1..=turns).chain(whole)
+    /// Returns the scopes to be judged in a conversation of `count` turns: its turns, then the whole.
+    pub(super) fn scopes(self, count: u32) -> impl Iterator<Item = Scope> {
+        let turns = if self == JudgedScope::Whole { 0 } else { count };
+        let whole = if self == JudgedScope::Turns || count == 0 { None } else { Some(Scope::Whole) };
+        (0..turns).map(|turn| Scope::Turn(TurnIndex::from_index(turn))).chain(whole)
     }
 }
 
@@ -59,7 +59,7 @@ impl Evaluate {
     /// Makes the recipe. Each answer gets one mark for each criterion; a conversation's own criteria go before `criteria`. A score
     /// needs none. The seeds must count what they replace into their identity; a reference stands first among a turn's given
     /// answers.
-    pub fn new(judge: Judge, scope: Scope, history: JudgedHistory, criteria: Vec<String>) -> Self {
+    pub fn new(judge: Judge, scope: JudgedScope, history: JudgedHistory, criteria: Vec<String>) -> Self {
         let settings = judge
             .settings("evaluate")
             .with("per", scope.name())
@@ -89,8 +89,8 @@ impl Evaluate {
             Scale::Check | Scale::Rubric => self.criteria(seed).iter().map(String::as_str).collect(),
         };
         let mut marks = Vec::new();
-        for turn in self.scope.turns(seed.turns.len() as u32) {
-            let Some(shown) = self.shown(seed, turn) else { continue };
+        for scope in self.scope.scopes(seed.turns.len() as u32) {
+            let Some(shown) = self.shown(seed, scope) else { continue };
             let is_suspect = shown.iter().any(|message| {
                 message.role() == Role::Assistant && self.judge.prompt.scale().is_imitated(message.content())
             });
@@ -100,16 +100,16 @@ impl Evaluate {
                     let prompt = || {
                         self.judge.prompt.about(&Scene {
                             sides: &[&shown],
-                            is_whole: turn == 0,
-                            turns: if turn == 0 { seed.turns.len() as u32 } else { turn },
-                            reference: reference(seed, turn),
+                            is_whole: scope.is_whole(),
+                            turns: scope.turn_count(seed.turns.len() as u32),
+                            reference: reference(seed, scope),
                             criterion,
                             ..Scene::default()
                         })
                     };
                     let mut mark =
-                        Mark { turn, criterion: number as u32, repeat, value: None, words: None, is_suspect };
-                    let question = match self.judge.read(answered, turn, call, repeat, prompt) {
+                        Mark { scope, criterion: number as u32, repeat, value: None, words: None, is_suspect };
+                    let question = match self.judge.read(answered, scope.number(), call, repeat, prompt) {
                         Said::Open(question) => Some(question),
                         Said::Done(verdict, words) => {
                             mark.value = match verdict {
@@ -127,19 +127,19 @@ impl Evaluate {
         marks
     }
 
-    /// Returns what the judge sees of a turn: everything up to the answer to it. `None` where there is no answer.
-    fn shown(&self, seed: &Seed, turn: u32) -> Option<Vec<Arc<Message>>> {
-        let last = if turn == 0 { seed.turns.len() } else { turn as usize };
+    /// Returns the messages that the judge sees: everything up to the judged answer. `None` where there is no answer.
+    fn shown(&self, seed: &Seed, scope: Scope) -> Option<Vec<Arc<Message>>> {
+        let last = scope.turn_count(seed.turns.len() as u32) as usize;
         let mut shown = Vec::new();
         for (at, said) in seed.turns.iter().enumerate().take(last) {
             shown.extend(said.messages.iter().cloned());
             let golden = said.given.first().cloned().flatten();
-            let is_judged = turn == 0 || at + 1 == last;
+            let is_judged = scope.is_whole() || at + 1 == last;
             match (&said.replaced, golden) {
                 (_, Some(golden)) if self.history == JudgedHistory::Golden && !is_judged => shown.push(golden),
                 (Some(answer), _) => shown.push(Message::new(Role::Assistant, answer.clone())),
                 // An answer that is missing in the middle is nothing to judge, one at the end even less.
-                (None, _) if is_judged && turn != 0 => return None,
+                (None, _) if is_judged && !scope.is_whole() => return None,
                 (None, _) => {}
             }
         }
@@ -148,8 +148,8 @@ impl Evaluate {
 }
 
 /// Returns the reference for a turn; for a whole conversation there is none.
-pub(super) fn reference(seed: &Seed, turn: u32) -> Option<&str> {
-    let turn = seed.turns.get((turn as usize).checked_sub(1)?)?;
+pub(super) fn reference(seed: &Seed, scope: Scope) -> Option<&str> {
+    let turn = scope.turn()?.item_of(&seed.turns)?;
     turn.given.first()?.as_ref().map(|reference| reference.content())
 }
 

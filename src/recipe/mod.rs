@@ -17,9 +17,9 @@ mod simulate;
 mod tutor;
 
 pub use best::{BestOf, Ranker};
-pub use compare::{Compare, ComparedHistory, Side, System};
+pub use compare::{Compare, ComparedHistory, NoAnswer, Side, System};
 pub use distill::Distill;
-pub use evaluate::{Evaluate, JudgedHistory, Scope};
+pub use evaluate::{Evaluate, JudgedHistory, JudgedScope};
 pub use judge::{Judge, Prompt, PromptError, Ruling, Scale};
 pub use replay::{Progress, Replay};
 pub use screen::Orphans;

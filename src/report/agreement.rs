@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::votes::{Ballot, PairReport, SystemReport};
-use crate::conversation::{Vote, Winner};
+use crate::conversation::{Scope, Vote, Winner};
 use crate::statistics::{Conversations, Interval, cohen_kappa, krippendorff_alpha, sign_test, standard_deviation};
 
 /// A judge beside people.
@@ -41,8 +41,9 @@ pub struct SideReport {
 /// How often two groups of voters say the same.
 #[derive(Clone, Debug, Serialize)]
 pub struct GroupAgreement {
-    /// The turn, from 1; 0 is the whole conversation.
-    pub turn: u32,
+    /// The part of the conversation that the votes are about.
+    #[serde(rename = "turn")]
+    pub scope: Scope,
     /// A group: voters' names without their numbers.
     pub first: String,
     /// Another, or the same.
@@ -117,8 +118,8 @@ pub struct BiasReport {
     pub bias_interval: Option<Interval>,
 }
 
-/// What is voted on: turn, item and pair of systems in the order of their names.
-type Key = (u32, String, String, String);
+/// A matter that is voted on: scope, item and pair of systems in the order of their names.
+type Key = (Scope, String, String, String);
 type Votes<'a> = BTreeMap<Key, BTreeMap<&'a str, Vec<Winner>>>;
 
 impl AgreementReport {
@@ -145,7 +146,7 @@ impl AgreementReport {
         let mut lines = vec![format!("{:<6}{:<30}{:<20}{}", "turn", "agreement of", "with ties", "decided by both")];
         for row in &self.agreement {
             let who = format!("{} and {}", row.first, row.second);
-            let turn = if row.turn == 0 { "all".to_owned() } else { row.turn.to_string() };
+            let turn = row.scope.turn().map_or("all".to_owned(), |turn| turn.to_string());
             lines.push(
                 format!("{turn:<6}{who:<30}{}{}", share(&row.with_ties), share(&row.without_ties))
                     .trim_end()
@@ -201,7 +202,7 @@ fn by_key(votes: &[Vote]) -> Votes<'_> {
     let mut sorted = Votes::new();
     for vote in votes {
         let ordered = vote.clone().in_order();
-        let key = (ordered.turn, ordered.item, ordered.first, ordered.second);
+        let key = (ordered.scope, ordered.item, ordered.first, ordered.second);
         sorted.entry(key).or_default().entry(group(&vote.judge)).or_default().push(ordered.winner);
     }
     sorted
@@ -216,19 +217,19 @@ fn group(name: &str) -> &str {
 }
 
 fn agreement(judged: &Votes<'_>, voted: &Votes<'_>) -> Vec<GroupAgreement> {
-    let turns: BTreeSet<u32> = voted.keys().filter(|key| judged.contains_key(*key)).map(|key| key.0).collect();
+    let scopes: BTreeSet<Scope> = voted.keys().filter(|key| judged.contains_key(*key)).map(|key| key.0).collect();
     let groups = |votes: &Votes<'_>| votes.values().flat_map(BTreeMap::keys).map(|name| (*name).to_owned()).collect();
     let (machines, people): (BTreeSet<String>, BTreeSet<String>) = (groups(judged), groups(voted));
     let mut rows = Vec::new();
-    for turn in turns {
-        let here = |key: &Key| key.0 == turn;
+    for scope in scopes {
+        let here = |key: &Key| key.0 == scope;
         for judge in &machines {
             for person in &people {
                 let pairs = judged.iter().filter(|(key, _)| here(key)).filter_map(|(key, votes)| {
                     let others = voted.get(key)?.get(person.as_str())?;
                     Some((key, crossed(votes.get(judge.as_str())?, others)))
                 });
-                rows.push(GroupAgreement::of(turn, judge, person, pairs));
+                rows.push(GroupAgreement::of(scope, judge, person, pairs));
             }
         }
         for (at, first) in people.iter().enumerate() {
@@ -237,7 +238,7 @@ fn agreement(judged: &Votes<'_>, voted: &Votes<'_>) -> Vec<GroupAgreement> {
                     let (ours, theirs) = (votes.get(first.as_str())?, votes.get(second.as_str())?);
                     Some((key, if first == second { among(ours) } else { crossed(ours, theirs) }))
                 });
-                rows.push(GroupAgreement::of(turn, first, second, pairs));
+                rows.push(GroupAgreement::of(scope, first, second, pairs));
             }
         }
     }
@@ -255,7 +256,7 @@ fn among(votes: &[Winner]) -> Vec<(Winner, Winner)> {
 
 impl GroupAgreement {
     fn of<'a>(
-        turn: u32,
+        scope: Scope,
         first: &str,
         second: &str,
         items: impl Iterator<Item = (&'a Key, Vec<(Winner, Winner)>)>,
@@ -279,7 +280,7 @@ impl GroupAgreement {
         };
         let (first, second) = (first.to_owned(), second.to_owned());
         let (with_ties, without_ties) = (share(|_| true), share(|(one, other)| !one.is_tie() && !other.is_tie()));
-        Self { turn, first, second, with_ties, without_ties }
+        Self { scope, first, second, with_ties, without_ties }
     }
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::votes::adjusted_score;
 use super::words::{counted, number};
-use crate::conversation::{Mark, Usage};
+use crate::conversation::{Mark, Scope, Usage};
 use crate::statistics::{Conversations, Interval, Random, mean, pass_hat_k, wilson};
 
 /// More unread verdicts than this share make a report incomplete.
@@ -180,7 +180,7 @@ pub struct Evaluation {
     is_check: bool,
     criteria: Vec<String>,
     all: Conversations,
-    by_turn: BTreeMap<u32, Conversations>,
+    by_scope: BTreeMap<Scope, Conversations>,
     by_criterion: BTreeMap<String, Conversations>,
     by_category: BTreeMap<String, Conversations>,
     lengths: Vec<(f64, f64)>,
@@ -215,7 +215,7 @@ impl Evaluation {
             report,
             criteria: criteria.to_vec(),
             all: Conversations::default(),
-            by_turn: BTreeMap::new(),
+            by_scope: BTreeMap::new(),
             by_criterion: BTreeMap::new(),
             by_category: BTreeMap::new(),
             lengths: Vec::new(),
@@ -250,10 +250,10 @@ impl Evaluation {
             read.iter().filter(|(mark, _)| keep(mark)).map(|(_, value)| *value).collect::<Vec<f64>>()
         };
         self.all.push(values(&|_| true));
-        let mut turns: Vec<u32> = read.iter().map(|(mark, _)| mark.turn).collect();
-        turns.dedup();
-        for turn in turns {
-            self.by_turn.entry(turn).or_default().push(values(&|mark| mark.turn == turn));
+        let mut scopes: Vec<Scope> = read.iter().map(|(mark, _)| mark.scope).collect();
+        scopes.dedup();
+        for scope in scopes {
+            self.by_scope.entry(scope).or_default().push(values(&|mark| mark.scope == scope));
         }
         for (at, criterion) in judged.criteria.iter().enumerate() {
             let values = values(&|mark| mark.criterion as usize == at);
@@ -265,7 +265,7 @@ impl Evaluation {
         for (mark, value) in &read {
             *report.distribution.entry(value.round() as i64).or_default() += 1;
             let length = |(_, answer): &(String, String)| answer.chars().count() as f64;
-            if let Some(turn) = (mark.turn as usize).checked_sub(1).and_then(|turn| judged.turns.get(turn)) {
+            if let Some(turn) = mark.scope.turn().and_then(|turn| turn.item_of(judged.turns)) {
                 self.lengths.push((length(turn), *value));
             }
         }
@@ -274,9 +274,9 @@ impl Evaluation {
     }
 
     fn count_repeats(&mut self, read: &[(&Mark, f64)]) {
-        let mut same: BTreeMap<(u32, u32), Vec<f64>> = BTreeMap::new();
+        let mut same: BTreeMap<(Scope, u32), Vec<f64>> = BTreeMap::new();
         for (mark, value) in read {
-            same.entry((mark.turn, mark.criterion)).or_default().push(*value);
+            same.entry((mark.scope, mark.criterion)).or_default().push(*value);
         }
         for values in same.values() {
             let differing = values[1..].iter().filter(|value| (*value - values[0]).abs() > 1e-9).count() as u64;
@@ -292,16 +292,13 @@ impl Evaluation {
         for (mark, value) in read {
             self.seen += 1;
             let example = |kind: &str| {
-                let (question, answer) = match (mark.turn as usize).checked_sub(1) {
-                    Some(turn) => judged.turns.get(turn).cloned().unwrap_or_default(),
-                    None => judged.turns.last().cloned().unwrap_or_default(),
-                };
+                let (question, answer) = mark.scope.last_of(judged.turns).cloned().unwrap_or_default();
                 let criterion = judged.criteria.get(mark.criterion as usize).filter(|_| self.report.mode != "score");
                 let of = criterion.map_or(String::new(), |criterion| format!(" for: {criterion}"));
                 Example {
                     kind: kind.to_owned(),
                     id: judged.id.to_owned(),
-                    turn: mark.turn,
+                    turn: mark.scope.number(),
                     verdict: format!("{value}{of}"),
                     question: shortened(&question),
                     answers: vec![("answer".to_owned(), shortened(&answer))],
@@ -332,9 +329,10 @@ impl Evaluation {
         let mut report = self.report;
         report.overall = ScoreReport::of(&self.all);
         report.adjusted_score = report.overall.mean.map(adjusted_score).filter(|_| report.mode == "score");
-        let turn_name = |turn: &u32| if *turn == 0 { "whole".to_owned() } else { turn.to_string() };
-        report.turns = self.by_turn.iter().map(|(turn, all)| SliceReport::of(turn_name(turn), all, is_check)).collect();
-        report.turns.sort_by_key(|slice| slice.name == "whole");
+        let mut scopes: Vec<_> = self.by_scope.iter().collect();
+        scopes.sort_by_key(|(scope, _)| scope.is_whole());
+        report.turns =
+            scopes.into_iter().map(|(scope, all)| SliceReport::of(scope.to_string(), all, is_check)).collect();
         let slices = |slices: &BTreeMap<String, Conversations>| {
             slices.iter().map(|(name, all)| SliceReport::of(name.clone(), all, is_check)).collect::<Vec<_>>()
         };

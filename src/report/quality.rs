@@ -74,7 +74,7 @@ impl QualityReport {
             if let Some(price) = prices.get(&rejected.answer.model).or_else(|| prices.values().next()) {
                 *count.cost.get_or_insert_default() += price.cost(usage);
             }
-            if rejected.turn < turns_accepted && healed.insert((rejected.turn, rejected.rule)) {
+            if rejected.turn.index() < turns_accepted && healed.insert((rejected.turn, rejected.rule)) {
                 count.passed_on_retry += 1;
             }
         }

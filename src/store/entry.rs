@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::conversation::{Answer, ConversationKey, FailureReason, Fingerprint, Settings, Slot, Usage};
+use crate::conversation::{
+    Answer, ConversationKey, ConversationStop, FailureReason, Fingerprint, Settings, Slot, TurnIndex, Usage,
+};
 
 /// An event, as the journal records it.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,15 +97,15 @@ pub enum Status {
     Complete,
     /// The recipe stopped because of an answer.
     Stopped {
-        /// The turn, from 0.
-        turn: u32,
-        /// A short code such as `length`.
-        reason: String,
+        /// The turn.
+        turn: TurnIndex,
+        /// Why.
+        reason: ConversationStop,
     },
     /// A question failed.
     Failed {
-        /// The turn, from 0.
-        turn: u32,
+        /// The turn.
+        turn: TurnIndex,
         /// The cause, for each lane.
         reason: FailureReason,
         /// True if a retry of the same question would fail again.

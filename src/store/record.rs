@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::codec;
 use super::entry::{ConversationState, Entry, Run, Spending, Spent, Status};
 use crate::conversation::{
-    Answer, ConversationKey, FailureReason, Fingerprint, Finish, Lane, Message, Role, SYSTEMS_MAX, Settings, Slot,
-    Usage,
+    Answer, ConversationKey, ConversationStop, FailureReason, Fingerprint, Finish, Lane, Message, Role, SYSTEMS_MAX,
+    Settings, Slot, TurnIndex, Usage,
 };
 
 /// The version of the records that this program writes.
@@ -320,9 +320,9 @@ impl From<&Status> for StatusV1 {
         match status {
             Status::Open => Self::Open,
             Status::Complete => Self::Complete,
-            Status::Stopped { turn, reason } => Self::Stopped { turn: *turn, reason: reason.clone() },
+            Status::Stopped { turn, reason } => Self::Stopped { turn: turn.index(), reason: reason.to_string() },
             Status::Failed { turn, reason, permanent } => {
-                Self::Failed { turn: *turn, reason: reason.to_string(), permanent: *permanent }
+                Self::Failed { turn: turn.index(), reason: reason.to_string(), permanent: *permanent }
             }
         }
     }
@@ -333,9 +333,11 @@ impl StatusV1 {
         match self {
             Self::Open => Status::Open,
             Self::Complete => Status::Complete,
-            Self::Stopped { turn, reason } => Status::Stopped { turn, reason },
+            Self::Stopped { turn, reason } => {
+                Status::Stopped { turn: TurnIndex::from_index(turn), reason: ConversationStop::from(reason) }
+            }
             Self::Failed { turn, reason, permanent } => {
-                Status::Failed { turn, reason: FailureReason::from(&*reason), permanent }
+                Status::Failed { turn: TurnIndex::from_index(turn), reason: FailureReason::from(&*reason), permanent }
             }
         }
     }
@@ -418,7 +420,7 @@ mod tests {
     #[test]
     fn why_a_conversation_failed_is_stored_as_its_text() {
         let text = "judge: http_400: no; system 2: context: over 10";
-        let status = Status::Failed { turn: 3, reason: text.into(), permanent: true };
+        let status = Status::Failed { turn: TurnIndex::from_index(3), reason: text.into(), permanent: true };
         let stored = StatusV1::from(&status);
         assert!(matches!(&stored, StatusV1::Failed { turn: 3, reason, permanent: true } if reason == text));
         assert_eq!(stored.into_status(), status);

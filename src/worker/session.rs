@@ -4,7 +4,10 @@ use std::sync::Arc;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::{Seeds, WorkerError};
-use crate::conversation::{Answer, ConversationKey, FailureCause, FailureReason, Fingerprint, Outcome, Question, Slot};
+use crate::conversation::{
+    Answer, ConversationKey, ConversationStop, FailureCause, FailureReason, Fingerprint, Outcome, Question, Slot,
+    TurnIndex,
+};
 use crate::recipe::{Progress, Recipe, Replay};
 use crate::store::{ConversationState, Entry, Status, Store};
 
@@ -15,15 +18,15 @@ pub enum ConversationEnd {
     Complete,
     /// The recipe stopped at a turn.
     Stopped {
-        /// The turn, from 0.
-        turn: u32,
-        /// A short code.
-        reason: String,
+        /// The turn.
+        turn: TurnIndex,
+        /// Why.
+        reason: ConversationStop,
     },
     /// A question failed.
     Failed {
-        /// The turn, from 0.
-        turn: u32,
+        /// The turn.
+        turn: TurnIndex,
         /// The cause, for each lane.
         reason: FailureReason,
     },
@@ -197,7 +200,7 @@ struct FailedQuestion {
 
 /// Returns the status of a conversation with failed questions: the first one's turn and the cause for each lane.
 fn status_of_failures(failed: BTreeMap<Slot, FailedQuestion>) -> Status {
-    let turn = failed.keys().next().map_or(0, |slot| slot.turn);
+    let turn = failed.keys().next().map_or(TurnIndex::FIRST, |slot| TurnIndex::from_index(slot.turn));
     // The failure is permanent only if all of them are.
     let permanent = failed.values().all(|failed| failed.permanent);
     let reason = FailureReason::new(failed.into_values().map(|failed| failed.cause));

@@ -9,8 +9,8 @@ use cohobate::conversation::{Answer, ConversationKey, Fingerprint, Outcome, Samp
 use cohobate::model::{Call, Model, PaceLimits, PendingCall, Simulated};
 use cohobate::quality::{Gate, Strictness};
 use cohobate::recipe::{
-    BestOf, Cast, Compare, ComparedHistory, Distill, Evaluate, History, Judge, JudgedHistory, Progress, Prompt,
-    Purpose, Ranker, Recipe, Replay, Scale, Scope, Simulate, System, Tutor,
+    BestOf, Cast, Compare, ComparedHistory, Distill, Evaluate, History, Judge, JudgedHistory, JudgedScope, Progress,
+    Prompt, Purpose, Ranker, Recipe, Replay, Scale, Simulate, System, Tutor,
 };
 use cohobate::store::{ConversationState, Entry, MemoryStore, Reader, Status};
 use cohobate::worker::{self, Admit, BudgetLimits, CommitMode, Ended, Served, Silent, StopStage, Work, WorkerError};
@@ -31,11 +31,11 @@ fn recipes() -> Vec<(&'static str, Arc<dyn Recipe>)> {
         ("tutor, the student's history", tutor(History::Student, Purpose::Rows)),
         ("tutor, mixed histories", tutor(History::Mixed(0.5), Purpose::Rows)),
         ("tutor, scores alone", tutor(History::Forced, Purpose::Scores)),
-        ("evaluate", Arc::new(Evaluate::new(judge(Scale::Score), Scope::Both, JudgedHistory::Own, Vec::new()))),
-        ("compare", Arc::new(Compare::new(systems(), judge(Scale::Pair), Scope::Turns, ComparedHistory::Own))),
+        ("evaluate", Arc::new(Evaluate::new(judge(Scale::Score), JudgedScope::Both, JudgedHistory::Own, Vec::new()))),
+        ("compare", Arc::new(Compare::new(systems(), judge(Scale::Pair), JudgedScope::Turns, ComparedHistory::Own))),
         (
             "compare one by one",
-            Arc::new(Compare::new(systems(), judge(Scale::Pair), Scope::Both, ComparedHistory::Shared)),
+            Arc::new(Compare::new(systems(), judge(Scale::Pair), JudgedScope::Both, ComparedHistory::Shared)),
         ),
     ]
 }

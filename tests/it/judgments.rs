@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use cohobate::conversation::{Vote, Winner};
+use cohobate::conversation::{Scope, TurnIndex, Vote, Winner};
 use cohobate::dataset::read_vote;
 use cohobate::report::AgreementReport;
 use cohobate::statistics::{mean, pass_hat_k};
@@ -212,7 +212,7 @@ fn pass_hat_k_of_tau_bench() {
 fn an_inconsistent_verdict_counts_as_a_tie_and_is_told_apart() {
     let vote = |winner| Vote {
         item: "1".to_owned(),
-        turn: 1,
+        scope: Scope::Turn(TurnIndex::FIRST),
         first: "x".to_owned(),
         second: "y".to_owned(),
         winner,

@@ -5,7 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cohobate::conversation::{Answer, ConversationKey, Fingerprint, Finish, Message, Role, Settings, Slot, Usage};
+use cohobate::conversation::{
+    Answer, ConversationKey, Fingerprint, Finish, Message, Role, Settings, Slot, TurnIndex, Usage,
+};
 use cohobate::store::{Disk, DiskStore, Entry, MemoryStore, Opened, Reader, Run, Snapshot, Status, Store, StoreError};
 use proptest::prelude::*;
 
@@ -44,8 +46,8 @@ fn run_entry(number: u32) -> Entry {
 fn entries() -> impl Strategy<Value = Vec<Entry>> {
     let status = prop_oneof![
         Just(Status::Complete),
-        Just(Status::Stopped { turn: 1, reason: "length".to_owned() }),
-        Just(Status::Failed { turn: 0, reason: "http_400: no".into(), permanent: true }),
+        Just(Status::Stopped { turn: TurnIndex::from_index(1), reason: "length".into() }),
+        Just(Status::Failed { turn: TurnIndex::FIRST, reason: "http_400: no".into(), permanent: true }),
     ];
     let entry = prop_oneof![
         6 => (0..40u32, 0..6u32, 0..5u32, 0..3_000usize).prop_map(|(n, c, t, l)| answered(n, c, t, l)),
@@ -241,12 +243,12 @@ fn frozen_entries() -> Vec<Entry> {
         Entry::Closed { conversation, status: Status::Complete },
         Entry::Closed {
             conversation: ConversationKey(hash(2)),
-            status: Status::Stopped { turn: 0, reason: "length".to_owned() },
+            status: Status::Stopped { turn: TurnIndex::FIRST, reason: "length".into() },
         },
         answered(6, 3, 0, 10),
         Entry::Closed {
             conversation: ConversationKey(hash(3)),
-            status: Status::Failed { turn: 1, reason: "http_400: no".into(), permanent: true },
+            status: Status::Failed { turn: TurnIndex::from_index(1), reason: "http_400: no".into(), permanent: true },
         },
     ]
 }

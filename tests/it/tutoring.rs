@@ -219,7 +219,7 @@ proptest! {
         prop_assert!(calls <= words.len() * (1 + 2 * 3 + 2 * 3 + 2 * 2));
         prop_assert!(tutored.end.is_some());
         for lesson in &tutored.lessons {
-            let question = &asked[&(lesson.turn - 1)];
+            let question = &asked[&lesson.turn.index()];
             let quotes = lesson.grade.iter().flat_map(|grade| &grade.flaws);
             for flaw in quotes {
                 prop_assert!(!flaw.quote.is_empty() && lesson.student.text().contains(&flaw.quote));

@@ -62,7 +62,10 @@ impl ComparedRows<'_> {
                 questions: &questions,
                 answers: &sides.iter().map(|side| side.answers.iter().map(text).collect()).collect::<Vec<_>>(),
                 paid: &sides.iter().map(|side| side.paid.clone()).collect::<Vec<_>>(),
-                failed: &sides.iter().map(|side| side.failed.clone().map(|(_, reason)| reason)).collect::<Vec<_>>(),
+                failed: &sides
+                    .iter()
+                    .map(|side| side.failed.as_ref().map(|(_, reason)| reason.to_string()))
+                    .collect::<Vec<_>>(),
                 duels,
             };
             comparison.add(&compared, self.prices);
@@ -162,7 +165,7 @@ impl ComparedRows<'_> {
             DuelEnd::Open => "open",
         };
         json!({
-            "id": id, "turn": duel.turn, "repeat": duel.repeat, "model_a": self.entrants[duel.first].name,
+            "id": id, "turn": duel.scope, "repeat": duel.repeat, "model_a": self.entrants[duel.first].name,
             "model_b": self.entrants[duel.second].name, "winner": winner, "judge": judge,
             "orders": duel.orders.map(|order| order.map(said)), "suspect": duel.is_suspect,
         })
@@ -193,7 +196,7 @@ impl ComparedRows<'_> {
         let Some(Status::Failed { reason, permanent: true, .. }) = status else { return Ok(()) };
         for (number, side) in sides.iter_mut().enumerate() {
             if let Some(cause) = reason.of(Lane::System(number as u8)) {
-                side.give_up(&cause.to_string());
+                side.give_up(cause);
             }
         }
         Ok(())

@@ -5,7 +5,7 @@ use crate::conversation::{DuelEnd, Message, Seed, Turn};
 use crate::job::JobError;
 use crate::job::engine::Assignment;
 use crate::job::stored::answers_in;
-use crate::recipe::{Compare, ComparedHistory, Judge, Recipe, Replay, Scope, System};
+use crate::recipe::{Compare, ComparedHistory, Judge, JudgedScope, Recipe, Replay, System};
 use crate::report::{ControlReport, ControlsReport, Totals};
 use crate::statistics::Conversations;
 use crate::store::Reader;
@@ -31,7 +31,7 @@ pub fn prepare(
     compared: &ComparedRows<'_>,
     rows: &[(u64, u64)],
     judge: Judge,
-    scope: Scope,
+    scope: JudgedScope,
 ) -> Result<(Assignment, Controls), JobError> {
     type Answers = Vec<Option<Arc<Message>>>;
     let mut answered: Vec<(Seed, Answers)> = Vec::new();

@@ -31,7 +31,7 @@ use super::settings::{InputSettings, RunSettings};
 use super::votes::read_votes;
 use super::{Context, JobError};
 use crate::conversation::Vote;
-use crate::recipe::{Compare, ComparedHistory, Recipe, Scale, Scope};
+use crate::recipe::{Compare, ComparedHistory, JudgedScope, Recipe, Scale};
 use crate::report::{AgreementReport, ComparisonReport, ControlsReport, Tally, comparison_page, words};
 use crate::store::{DiskStore, Reader};
 use crate::worker::RunStop;
@@ -52,7 +52,7 @@ pub struct CompareSettings {
     /// Who judges.
     pub judge: JudgeSettings,
     /// Whether turns or whole conversations are judged.
-    pub scope: Scope,
+    pub scope: JudgedScope,
     /// Whose answers come before each answer.
     pub history: ComparedHistory,
     /// Systems whose score is certainly this close to 0.5 are equivalent. Default: 0.05.

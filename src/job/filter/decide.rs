@@ -1,5 +1,5 @@
 use super::{FilterSettings, OnReject};
-use crate::conversation::{Record, Role};
+use crate::conversation::{Record, Role, TurnIndex};
 use crate::dataset::{Duplicates, SeenConversations, plain_text};
 use crate::job::left_out::Rejection;
 use crate::quality::{Boilerplate, NearDuplicates, judge_record};
@@ -10,8 +10,8 @@ use crate::report::QualityReport;
 pub enum Decision {
     /// It is kept, with its score where it has one.
     Keep { score: Option<f64> },
-    /// It is kept up to this line; the turn, from 0, and the rule that cut it.
-    Cut { lines: u32, turn: u32, rule: &'static str, score: Option<f64> },
+    /// It is kept up to this line; the turn and the rule that cut it.
+    Cut { lines: u32, turn: TurnIndex, rule: &'static str, score: Option<f64> },
     /// It is dropped.
     Drop(Rejection),
     /// It could not be read.
@@ -45,9 +45,9 @@ impl Decision {
             Decision::Cut { lines, turn, rule, .. } => {
                 record.lines.truncate(*lines as usize);
                 (record.rejected, record.label) = (None, None);
-                record.meta.insert("stopped".to_owned(), format!("turn {}: {rule}", turn + 1).into());
+                record.meta.insert("stopped".to_owned(), format!("turn {turn}: {rule}").into());
                 if let Some(turns) = record.meta.get_mut("turns").and_then(|turns| turns.as_array_mut()) {
-                    turns.truncate(*turn as usize);
+                    turns.truncate(turn.index() as usize);
                 }
                 None
             }
@@ -110,7 +110,7 @@ impl<'a> Decider<'a> {
         for judged in judge_record(gate, record) {
             self.quality.count(&record.id, &judged.verdict.flags, judged.verdict.rejected_by);
             if let Some(rule) = judged.verdict.rejected_by {
-                let turn = judged.turn as u32;
+                let turn = TurnIndex::from_index(judged.turn as u32);
                 let may_cut =
                     self.settings.on_reject == OnReject::Cut && judged.turn >= self.settings.min_turns.max(1) as usize;
                 decision = if may_cut {

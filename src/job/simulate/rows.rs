@@ -83,7 +83,9 @@ impl SimulatedRows<'_> {
         let is_short = turns_answered < self.settings.min_turns.max(1);
         // How it ended, and the same with the fault; what a server said in its own words differs from row to row.
         let (end, reason) = match (&why, state.end) {
-            (None, Some(end)) => (end.name(), end.reason()),
+            (None, Some(end)) => {
+                (end.name(), end.stop().map_or_else(|| end.name().to_owned(), |stop| stop.to_string()))
+            }
             (Some(why), _) => (why.kind().name(), why.code()),
             (None, None) => (LeftOutKind::Unasked.name(), LeftOutKind::Unasked.name().to_owned()),
         };

@@ -85,11 +85,7 @@ impl Recipe for Simulate {
         let (Simulated { dialogue, .. }, pause) = self.walk(seed, answered);
         match pause {
             Pause::Ask(questions) => Step::Ask(questions),
-            Pause::End(SimulatedEnd::MaxTurns | SimulatedEnd::UserStop) => Step::Finish(Outcome::Complete(dialogue)),
-            Pause::End(end) => {
-                let turn = dialogue.spoken.iter().filter(|spoken| spoken.answer.is_some()).count() as u32;
-                Step::Finish(Outcome::Stopped { dialogue, turn, reason: end.reason() })
-            }
+            Pause::End(end) => Step::Finish(Outcome::of(dialogue, end.stop())),
         }
     }
 

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::direction::Move;
 use super::goal::Goal;
-use crate::conversation::{Answer, Dialogue};
+use crate::conversation::{Answer, ConversationStop, Dialogue};
 
 /// A conversation as far as it goes.
 #[derive(Clone, Debug, Default)]
@@ -54,11 +54,12 @@ impl SimulatedEnd {
         }
     }
 
-    /// Returns the code with the fault behind it.
-    pub fn reason(self) -> String {
+    /// Returns why the conversation stopped; `None` where it ended as planned.
+    pub fn stop(self) -> Option<ConversationStop> {
         match self {
-            Self::MaxTurns | Self::UserStop => self.name().to_owned(),
-            Self::UserInvalid(rule) | Self::TeacherRejected(rule) => format!("{}: {rule}", self.name()),
+            Self::MaxTurns | Self::UserStop => None,
+            Self::UserInvalid(fault) => Some(ConversationStop::UserInvalid(fault.into())),
+            Self::TeacherRejected(fault) => Some(ConversationStop::TeacherRejected(fault.into())),
         }
     }
 }

@@ -24,7 +24,7 @@ impl Tutor {
         answered: &Answered,
         open: &mut Vec<Question>,
     ) -> Correction {
-        let (turn, student) = (lesson.turn - 1, &lesson.student);
+        let (turn, student) = (lesson.turn.index(), &lesson.student);
         let seen = answered.seen(slot).expect("an accepted answer is there");
         let answer = Arc::clone(&seen.answer);
         let made = |grade, pairing| Correction { remedy, answer: Arc::clone(&answer), grade, pairing };

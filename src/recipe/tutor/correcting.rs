@@ -30,7 +30,7 @@ impl Tutor {
         dialogue: &mut Dialogue,
         answered: &Answered,
     ) -> Result<(Remedy, Slot), Pause> {
-        let (turn, student) = (lesson.turn - 1, &lesson.student);
+        let (turn, student) = (lesson.turn.index(), &lesson.student);
         let grade = lesson.grade.as_ref();
         let kept = Slot { lane: Lane::Student, turn, attempt: 0 };
         let remedies: &[Remedy] = match grade.map_or(Remedy::Rewrite, Grade::remedy) {

@@ -133,11 +133,7 @@ impl Recipe for Tutor {
         let (Tutored { dialogue, end, .. }, open) = self.walk(seed, answered, false);
         match end {
             None => Step::Ask(open),
-            Some(TutoredEnd::Complete) => Step::Finish(Outcome::Complete(dialogue)),
-            Some(end) => {
-                let turn = dialogue.spoken.iter().filter(|spoken| spoken.answer.is_some()).count() as u32;
-                Step::Finish(Outcome::Stopped { dialogue, turn, reason: end.reason() })
-            }
+            Some(end) => Step::Finish(Outcome::of(dialogue, end.stop())),
         }
     }
 

@@ -3,7 +3,8 @@ use std::sync::Arc;
 use super::grading::Graded;
 use super::{History, Pause, Purpose, Tutor};
 use crate::conversation::{
-    Answer, Dialogue, Digest, Lane, Lesson, Message, Question, Remedy, Seed, Slot, Speaker, Spoken,
+    Answer, ConversationStop, Dialogue, Digest, Lane, Lesson, Message, Question, Remedy, Seed, Slot, Speaker, Spoken,
+    TurnIndex,
 };
 use crate::quality::says_again;
 use crate::recipe::Answered;
@@ -89,13 +90,13 @@ impl TutoredEnd {
         }
     }
 
-    /// Returns the code with the fault behind it.
-    pub fn reason(self) -> String {
+    /// Returns why the conversation stopped; `None` where every turn is tutored.
+    pub fn stop(self) -> Option<ConversationStop> {
         match self {
-            Self::Complete => self.name().to_owned(),
-            Self::StudentRejected(fault) | Self::GradeInvalid(fault) | Self::TeacherRejected(fault) => {
-                format!("{}: {fault}", self.name())
-            }
+            Self::Complete => None,
+            Self::StudentRejected(fault) => Some(ConversationStop::StudentRejected(fault.into())),
+            Self::GradeInvalid(fault) => Some(ConversationStop::GradeInvalid(fault.into())),
+            Self::TeacherRejected(fault) => Some(ConversationStop::TeacherRejected(fault.into())),
         }
     }
 }
@@ -167,7 +168,15 @@ impl Tutor {
         let broken = fault.or_else(|| seen.tutored.is_repeated.get_or_init(is_repeated).then_some(REPEATS));
         let (prompt, history) =
             if course.is_told { (course.messages.clone(), course.history.clone()) } else { (Vec::new(), Vec::new()) };
-        let mut lesson = Lesson { turn: turn + 1, prompt, history, student, fault, grade: None, correction: None };
+        let mut lesson = Lesson {
+            turn: TurnIndex::from_index(turn),
+            prompt,
+            history,
+            student,
+            fault,
+            grade: None,
+            correction: None,
+        };
         let paused = self.tutor(&mut lesson, heard, speaker, answered, tutored, course);
         let (speaker, answer) = match &lesson.correction {
             Some(correction) if speaker == Speaker::Teacher && correction.remedy != Remedy::Keep => {
@@ -218,7 +227,7 @@ impl Tutor {
         course: &mut Course,
     ) -> Result<(), Pause> {
         if lesson.fault.is_none() {
-            match self.grade(lesson.turn - 1, 0, &course.messages, lesson.student.text(), answered) {
+            match self.grade(lesson.turn.index(), 0, &course.messages, lesson.student.text(), answered) {
                 Graded::Done(grade) => lesson.grade = Some(grade),
                 Graded::Open(question) => return Err(Pause::Ask(vec![question])),
                 Graded::Invalid(fault) => return Err(Pause::End(TutoredEnd::GradeInvalid(fault))),

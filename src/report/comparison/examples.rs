@@ -79,26 +79,18 @@ fn example(why: &str, compared: &Compared<'_>, duel: &Duel, winner: Winner, name
         Winner::Tie => "tie".to_owned(),
         Winner::Inconsistent => "inconsistent".to_owned(),
     };
-    let question = of_turn(compared.questions, duel.turn).map_or("", String::as_str);
-    let answer = |system: usize| of_turn(&compared.answers[system], duel.turn).and_then(Option::as_deref);
+    let question = duel.scope.last_of(compared.questions).map_or("", String::as_str);
+    let answer = |system: usize| duel.scope.last_of(&compared.answers[system]).and_then(Option::as_deref);
     let answers = [duel.first, duel.second].into_iter().zip(names);
     Example {
         kind: format!("{why}, {outcome}"),
         id: compared.id.to_owned(),
-        turn: duel.turn,
+        turn: duel.scope.number(),
         verdict: format!("{} against {}", names[0], names[1]),
         question: shortened(question),
         answers: answers
             .map(|(system, name)| (name.to_owned(), shortened(answer(system).unwrap_or_default())))
             .collect(),
         words: duel.words.iter().flatten().map(|words| shortened(words.text())).collect(),
-    }
-}
-
-/// Returns what belongs to a turn, from 1; for 0, the whole conversation, the last.
-fn of_turn<T>(all: &[T], turn: u32) -> Option<&T> {
-    match turn {
-        0 => all.last(),
-        turn => all.get(turn as usize - 1),
     }
 }

@@ -198,7 +198,7 @@ impl ComparisonReport {
         let name = |system: usize| self.systems[system].name.clone();
         Vote {
             item: item.to_owned(),
-            turn: duel.turn,
+            scope: duel.scope,
             first: name(duel.first),
             second: name(duel.second),
             winner,

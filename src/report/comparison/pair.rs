@@ -1,8 +1,8 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::verdict::{slices, verdict};
 use super::{DuelReport, LengthReport, PositionReport};
-use crate::conversation::{Duel, DuelEnd, Winner};
+use crate::conversation::{Duel, DuelEnd, Scope, Winner};
 use crate::report::votes::ConversationScores;
 use crate::statistics::{Conversations, detectable_effect, length_controlled, mean, sign_flip, wilson};
 
@@ -15,7 +15,7 @@ pub(super) struct PairCount {
     ends: Ends,
     scores: Conversations,
     treated: Conversations,
-    by_turn: BTreeMap<u32, Conversations>,
+    by_scope: BTreeMap<Scope, Conversations>,
     by_category: BTreeMap<String, Conversations>,
     /// Single verdicts for the answer that stood first, and for the one that stood second.
     first_wins: u64,
@@ -67,13 +67,13 @@ impl Ends {
 impl PairCount {
     /// Counts the duels of one conversation.
     pub fn add(&mut self, duels: &[&Duel], category: Option<&str>) {
-        let mut first_said: BTreeMap<u32, Winner> = BTreeMap::new();
+        let mut first_said: BTreeMap<Scope, Winner> = BTreeMap::new();
         for duel in duels {
             self.ends.add(duel.end);
             self.add_orders(duel);
             let DuelEnd::Decided(winner) = duel.end else { continue };
-            match first_said.get(&duel.turn) {
-                None => drop(first_said.insert(duel.turn, winner)),
+            match first_said.get(&duel.scope) {
+                None => drop(first_said.insert(duel.scope, winner)),
                 Some(first) => {
                     self.repeats += 1;
                     self.flips += u64::from(*first != winner);
@@ -87,12 +87,10 @@ impl PairCount {
         let scores = || duels.iter().filter_map(|duel| duel.score());
         self.scores.push(scores());
         self.treated.push(duels.iter().filter_map(|duel| duel.treated()));
-        let mut turns: Vec<u32> = duels.iter().map(|duel| duel.turn).collect();
-        turns.sort_unstable();
-        turns.dedup();
-        for turn in turns {
-            let of_turn = duels.iter().filter(|duel| duel.turn == turn).filter_map(|duel| duel.score());
-            self.by_turn.entry(turn).or_default().push(of_turn);
+        let scopes: BTreeSet<Scope> = duels.iter().map(|duel| duel.scope).collect();
+        for scope in scopes {
+            let of_scope = duels.iter().filter(|duel| duel.scope == scope).filter_map(|duel| duel.score());
+            self.by_scope.entry(scope).or_default().push(of_scope);
         }
         if let Some(category) = category {
             self.by_category.entry(category.to_owned()).or_default().push(scores());
@@ -126,7 +124,8 @@ impl PairCount {
         let position = self.position();
         let effects: Vec<f64> = self.scores.means().iter().map(|mean| mean - 0.5).collect();
         let step = self.votes.len().div_ceil(POINTS_MAX).max(1);
-        let turn_name = |turn: u32| if turn == 0 { "whole".to_owned() } else { turn.to_string() };
+        let mut scopes: Vec<_> = self.by_scope.iter().collect();
+        scopes.sort_by_key(|(scope, _)| scope.is_whole());
         DuelReport {
             a: a.to_owned(),
             b: b.to_owned(),
@@ -147,7 +146,7 @@ impl PairCount {
             intention_to_treat: ConversationScores::of(&self.treated),
             position,
             flip_share: (self.repeats > 0).then(|| self.flips as f64 / self.repeats as f64),
-            turns: slices(self.by_turn.iter().map(|(turn, all)| (turn_name(*turn), all))),
+            turns: slices(scopes.into_iter().map(|(scope, all)| (scope.to_string(), all))),
             categories: slices(self.by_category.iter().map(|(name, all)| (name.clone(), all))),
             length: self.length(),
             length_points: self.votes.iter().step_by(step).map(|(score, longer)| (*longer, *score)).collect(),

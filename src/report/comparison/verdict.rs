@@ -42,7 +42,6 @@ pub(super) fn slices<'a>(slices: impl Iterator<Item = (String, &'a Conversations
         judged.map(|(name, all)| SliceScore { name, score: ConversationScores::of(all), adjusted_p: 1.0 }).collect();
     let adjusted = holm(&slices.iter().map(|slice| slice.score.sign_test_p).collect::<Vec<_>>());
     slices.iter_mut().zip(adjusted).for_each(|(slice, p)| slice.adjusted_p = p);
-    slices.sort_by_key(|slice| slice.name == "whole");
     slices
 }
 

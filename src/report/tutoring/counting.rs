@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::{ChangeReport, DifferenceReport, ExposureReport, Pass, PassReport, TutoringReport};
-use crate::conversation::{Lesson, Pairing, Role};
+use crate::conversation::{Lesson, Pairing, Role, TurnIndex};
 use crate::report::comparison::CONVERSATIONS_MIN;
 use crate::report::evaluation::{EXAMPLES, Example, ScoreReport, SliceReport, shortened};
 use crate::report::simulation::not_led_to_their_end;
@@ -24,7 +24,7 @@ pub struct Tutoring {
 struct PassCount {
     student: Conversations,
     teacher: Conversations,
-    by_turn: BTreeMap<u32, Conversations>,
+    by_turn: BTreeMap<TurnIndex, Conversations>,
     margins: (f64, u64),
 }
 
@@ -32,10 +32,10 @@ struct PassCount {
 #[derive(Debug, Default)]
 struct Paired {
     passes: (usize, usize),
-    first_turn: u32,
+    first_turn: TurnIndex,
     all: Conversations,
     same_prompt: Conversations,
-    by_turn: BTreeMap<u32, Conversations>,
+    by_turn: BTreeMap<TurnIndex, Conversations>,
     /// The student has said the same in both.
     same_answers: u64,
 }
@@ -44,16 +44,17 @@ impl Tutoring {
     /// Begins to count; the report says which passes there are.
     pub fn new(report: TutoringReport) -> Self {
         let passes = &report.passes;
-        let paired = |first_turn: u32, is_pair: &dyn Fn(&PassReport, &PassReport) -> bool| {
+        let paired = |first_turn: TurnIndex, is_pair: &dyn Fn(&PassReport, &PassReport) -> bool| {
             let all = (0..passes.len()).flat_map(|one| (0..passes.len()).map(move |other| (one, other)));
             let pairs = all.filter(|(one, other)| is_pair(&passes[*one], &passes[*other]));
             pairs.map(|passes| Paired { passes, first_turn, ..Paired::default() }).collect::<Vec<_>>()
         };
-        let exposure =
-            paired(2, &|one, other| one.round == other.round && one.history == "forced" && other.history == "student");
+        let exposure = paired(TurnIndex::from_index(1), &|one, other| {
+            one.round == other.round && one.history == "forced" && other.history == "student"
+        });
         // From one round to the next, and over all of them.
         let last = passes.iter().map(|pass| pass.round).max().unwrap_or(1);
-        let changes = paired(1, &|one, other| {
+        let changes = paired(TurnIndex::FIRST, &|one, other| {
             let is_step = one.round == other.round + 1 || other.round == 1 && one.round == last && last > 2;
             one.history == other.history && is_step
         });
@@ -94,7 +95,7 @@ impl Tutoring {
             let example = Example {
                 kind: format!("a pair, by {margin}"),
                 id: id.to_owned(),
-                turn: lesson.turn,
+                turn: lesson.turn.number(),
                 verdict: correction.remedy.name().to_owned(),
                 question: shortened(question.map_or("", |question| question.content())),
                 answers: vec![
@@ -163,8 +164,8 @@ impl Tutoring {
     }
 }
 
-fn curve(by_turn: &BTreeMap<u32, Conversations>) -> Vec<SliceReport> {
-    let slice = |(turn, scores): (&u32, &Conversations)| SliceReport {
+fn curve(by_turn: &BTreeMap<TurnIndex, Conversations>) -> Vec<SliceReport> {
+    let slice = |(turn, scores): (&TurnIndex, &Conversations)| SliceReport {
         name: format!("turn {turn}"),
         score: ScoreReport::of(scores),
         wilson: None,
@@ -221,7 +222,7 @@ impl Paired {
             let difference = one.student_score()? - other.student_score()?;
             Some((one.turn, difference, one.prompt == other.prompt))
         });
-        let pairs: Vec<(u32, f64, bool)> = pairs.collect();
+        let pairs: Vec<(TurnIndex, f64, bool)> = pairs.collect();
         for (turn, difference, _) in &pairs {
             self.by_turn.entry(*turn).or_default().push([*difference]);
         }
