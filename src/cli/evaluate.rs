@@ -1,8 +1,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use cohobate::job::{EvaluateMode, EvaluateReport, EvaluateSettings, Evaluated, evaluate};
+use cohobate::job::{EvaluateReport, EvaluateSettings, Evaluated, evaluate};
 use cohobate::recipe::JudgedHistory;
+use cohobate::report::EvaluationMode;
 use cohobate::report::words::{self, counted};
 
 use super::CliResult;
@@ -25,7 +26,7 @@ pub struct EvaluateArgs {
 
     /// What the judge gives: score, 1 to 10; check, whether each criterion is met; rubric, 1 to 5 by five descriptions
     #[arg(long, value_name = "MODE", default_value = "score", value_parser = mode)]
-    mode: EvaluateMode,
+    mode: EvaluationMode,
 
     /// For check one criterion a line, for rubric what is looked for and what each grade means; a row's own column `criteria`
     /// takes precedence
@@ -44,8 +45,8 @@ pub struct EvaluateArgs {
     options: EvaluateOptions,
 }
 
-fn mode(text: &str) -> Result<EvaluateMode, &'static str> {
-    let mode = EvaluateMode::ALL.iter().find(|(name, _)| *name == text);
+fn mode(text: &str) -> Result<EvaluationMode, &'static str> {
+    let mode = EvaluationMode::ALL.iter().find(|(name, _)| *name == text);
     mode.map(|(_, mode)| *mode).ok_or("write score, check or rubric")
 }
 

@@ -144,7 +144,50 @@ pub enum Pairing {
     /// They do: a judge that did not know whose is which preferred the correction in both orders. So much higher is its grade.
     Accepted(f64),
     /// They do not, for this reason.
-    Refused(&'static str),
+    Refused(PairRefusal),
+}
+
+/// Why two answers make no pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PairRefusal {
+    /// They are the same words.
+    Same,
+    /// They differ too little.
+    TooAlike,
+    /// Nobody asked whether they do.
+    NotChecked,
+    /// The correction has no valid grade.
+    Ungraded,
+    /// The correction has the lower grade.
+    GradedLower,
+    /// The student's answer is not whole.
+    StudentNotWhole,
+    /// The judge prefers the student's answer.
+    Worse,
+    /// The judge prefers neither.
+    Tie,
+    /// The judge's verdict changed with the order.
+    Inconsistent,
+    /// The judge's verdict is invalid.
+    Unparsed,
+}
+
+impl PairRefusal {
+    /// Returns the code in outputs and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Same => "same",
+            Self::TooAlike => "too_alike",
+            Self::NotChecked => "not_checked",
+            Self::Ungraded => "ungraded",
+            Self::GradedLower => "graded_lower",
+            Self::StudentNotWhole => "student_not_whole",
+            Self::Worse => "worse",
+            Self::Tie => "tie",
+            Self::Inconsistent => "inconsistent",
+            Self::Unparsed => "unparsed",
+        }
+    }
 }
 
 impl Pairing {
@@ -153,11 +196,11 @@ impl Pairing {
         match duel {
             DuelEnd::Open => Pairing::Open,
             DuelEnd::Decided(Winner::First) => Pairing::Accepted(margin),
-            DuelEnd::Decided(Winner::Inconsistent) => Pairing::Refused("inconsistent"),
-            DuelEnd::Decided(Winner::Second) => Pairing::Refused("worse"),
-            DuelEnd::Decided(Winner::Tie) => Pairing::Refused("tie"),
+            DuelEnd::Decided(Winner::Inconsistent) => Pairing::Refused(PairRefusal::Inconsistent),
+            DuelEnd::Decided(Winner::Second) => Pairing::Refused(PairRefusal::Worse),
+            DuelEnd::Decided(Winner::Tie) => Pairing::Refused(PairRefusal::Tie),
             DuelEnd::Unparsed | DuelEnd::FirstMissing | DuelEnd::SecondMissing | DuelEnd::BothMissing => {
-                Pairing::Refused("unparsed")
+                Pairing::Refused(PairRefusal::Unparsed)
             }
         }
     }
@@ -167,7 +210,7 @@ impl Pairing {
         match self {
             Pairing::Open => "unanswered",
             Pairing::Accepted(_) => "accepted",
-            Pairing::Refused(reason) => reason,
+            Pairing::Refused(reason) => reason.name(),
         }
     }
 }
@@ -189,7 +232,7 @@ impl Lesson {
 
     /// True where the student has much to learn.
     pub fn is_hard(&self) -> bool {
-        let is_worse = |correction: &Correction| correction.pairing == Pairing::Refused("worse");
+        let is_worse = |correction: &Correction| correction.pairing == Pairing::Refused(PairRefusal::Worse);
         let scores = self.correction_score().zip(self.student_score());
         scores.is_some_and(|(correction, student)| correction - student >= Self::HARD_MARGIN)
             && !self.correction.as_ref().is_some_and(is_worse)
@@ -200,7 +243,9 @@ impl Lesson {
     pub fn learned(&self) -> Option<&Correction> {
         self.correction.as_ref().filter(|correction| match correction.pairing {
             _ if correction.remedy == Remedy::Keep => true,
-            Pairing::Open | Pairing::Refused("graded_lower" | "worse" | "same") => false,
+            Pairing::Open | Pairing::Refused(PairRefusal::GradedLower | PairRefusal::Worse | PairRefusal::Same) => {
+                false
+            }
             Pairing::Accepted(_) | Pairing::Refused(_) => true,
         })
     }

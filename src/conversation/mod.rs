@@ -30,7 +30,7 @@ pub use failure::{FailureCode, TimeoutKind};
 pub use failure_reason::{FailureCause, FailureReason};
 pub use fence::Fence;
 pub use identity::{ConversationKey, Digest, Fingerprint, ParseDigestError};
-pub use lesson::{Correction, Flaw, Grade, Lesson, Pairing, Remedy, Speaker};
+pub use lesson::{Correction, Flaw, Grade, Lesson, PairRefusal, Pairing, Remedy, Speaker};
 pub use message::{Columns, Message, Role};
 pub use outcome::{Dialogue, Outcome, Rejected, Spoken};
 pub use price::Price;

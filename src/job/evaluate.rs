@@ -22,7 +22,9 @@ use super::{Context, JobError};
 use crate::conversation::{Digest, Mark, Role, Seed, Turn};
 use crate::export::LeftOutKind;
 use crate::recipe::{Evaluate, JudgedHistory, JudgedScope, Recipe, Replay, Scale};
-use crate::report::{DatasetReport, Evaluation, EvaluationReport, JudgeReport, Judged, Tally, Totals, evaluation_page};
+use crate::report::{
+    DatasetReport, Evaluation, EvaluationMode, EvaluationReport, JudgeReport, Judged, Tally, Totals, evaluation_page,
+};
 use crate::store::Reader;
 use crate::worker::{self, Ended, RunStop};
 
@@ -38,7 +40,7 @@ pub struct EvaluateSettings {
     /// Who judges.
     pub judge: JudgeSettings,
     /// What the judge gives.
-    pub mode: EvaluateMode,
+    pub mode: EvaluationMode,
     /// Whether turns or whole conversations are judged.
     pub scope: JudgedScope,
     /// What the judge sees before an answer.
@@ -49,35 +51,6 @@ pub struct EvaluateSettings {
     pub references: Option<String>,
     /// How fast and how long.
     pub run: RunSettings,
-}
-
-/// What a judge gives to an answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum EvaluateMode {
-    /// A score from 1 to 10.
-    #[default]
-    Score,
-    /// Whether each criterion is met.
-    Check,
-    /// A grade from 1 to 5, by five descriptions.
-    Rubric,
-}
-
-impl EvaluateMode {
-    /// Every mode with its name.
-    pub const ALL: [(&str, Self); 3] = [("score", Self::Score), ("check", Self::Check), ("rubric", Self::Rubric)];
-
-    fn name(self) -> &'static str {
-        Self::ALL.iter().find(|(_, mode)| *mode == self).map_or("", |(name, _)| name)
-    }
-
-    fn scale(self) -> Scale {
-        match self {
-            Self::Score => Scale::Score,
-            Self::Check => Scale::Check,
-            Self::Rubric => Scale::Rubric,
-        }
-    }
 }
 
 /// The result of an evaluation.
@@ -159,10 +132,18 @@ fn rows_to_judge(rows: &JudgedRows, recipe: &Evaluate) -> Result<(Vec<u64>, Tota
     Ok((with_marks, totals))
 }
 
-fn nothing_to_judge(mode: EvaluateMode) -> JobError {
+fn scale(mode: EvaluationMode) -> Scale {
+    match mode {
+        EvaluationMode::Score => Scale::Score,
+        EvaluationMode::Check => Scale::Check,
+        EvaluationMode::Rubric => Scale::Rubric,
+    }
+}
+
+fn nothing_to_judge(mode: EvaluationMode) -> JobError {
     let hint = match mode {
-        EvaluateMode::Score => "give it rows with answers, such as the output of `cohobate distill`",
-        EvaluateMode::Check | EvaluateMode::Rubric => {
+        EvaluationMode::Score => "give it rows with answers, such as the output of `cohobate distill`",
+        EvaluationMode::Check | EvaluationMode::Rubric => {
             "name criteria with --criteria FILE, or in the rows' column `criteria`, for rows that have answers"
         }
     };
@@ -171,10 +152,10 @@ fn nothing_to_judge(mode: EvaluateMode) -> JobError {
 
 impl EvaluateSettings {
     fn recipe(&self) -> Result<Evaluate, JobError> {
-        if self.mode == EvaluateMode::Score && self.criteria.is_some() {
+        if self.mode == EvaluationMode::Score && self.criteria.is_some() {
             return Err(JobError::usage("--criteria are for --mode check and rubric", "add --mode check"));
         }
-        let judge = self.judge.judge(self.mode.scale())?;
+        let judge = self.judge.judge(scale(self.mode))?;
         Ok(Evaluate::new(judge, self.scope, self.history, self.read_criteria()?))
     }
 
@@ -185,24 +166,24 @@ impl EvaluateSettings {
         })?;
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
         Ok(match self.mode {
-            EvaluateMode::Rubric => vec![text.trim().to_owned()],
-            EvaluateMode::Score | EvaluateMode::Check => lines.map(str::to_owned).collect(),
+            EvaluationMode::Rubric => vec![text.trim().to_owned()],
+            EvaluationMode::Score | EvaluationMode::Check => lines.map(str::to_owned).collect(),
         })
     }
 
     fn report(&self, recipe: &Evaluate, prepared: &Prepared) -> EvaluationReport {
         EvaluationReport {
             schema: 1,
-            mode: self.mode.name().to_owned(),
-            judge: judge_report(&self.judge.model, recipe),
+            mode: self.mode,
+            judge: judge_report(&self.judge.model, recipe, 1),
             dataset: dataset_report(&self.input, prepared),
             ..EvaluationReport::default()
         }
     }
 }
 
-/// Returns what is known of a judge before a run.
-pub fn judge_report(model: &ModelChoice, recipe: &dyn Recipe) -> JudgeReport {
+/// Returns the known facts about a judge before a run. `orders` is in how many orders it sees a pair of answers.
+pub fn judge_report(model: &ModelChoice, recipe: &dyn Recipe, orders: u32) -> JudgeReport {
     let setting = |name| recipe.settings().get(name).unwrap_or_default().to_owned();
     JudgeReport {
         model: model.target.model().to_owned(),
@@ -210,7 +191,7 @@ pub fn judge_report(model: &ModelChoice, recipe: &dyn Recipe) -> JudgeReport {
         max_tokens: model.target.sampling().max_tokens,
         prompt: setting("prompt"),
         repeats: setting("repeats").parse().unwrap_or(1),
-        orders: if setting("recipe") == "compare" { 2 } else { 1 },
+        orders,
         ..JudgeReport::default()
     }
 }

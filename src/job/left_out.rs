@@ -4,6 +4,7 @@ use crate::conversation::{ConversationStop, FailureReason, TurnIndex};
 use crate::dataset::Skip;
 use crate::export::{LeftOutKind, Unfit};
 use crate::recipe::{NoAnswer, SimulatedEnd, TutoredEnd};
+use crate::report::EndClass;
 
 /// Why a row is not in the output, or only a part of it is. `Display` gives the reason as outputs have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -174,6 +175,17 @@ impl LeftOut {
             Self::GradeInvalid(_) => LeftOutKind::GradeInvalid,
             Self::Budget => LeftOutKind::Budget,
             Self::Unasked => LeftOutKind::Unasked,
+        }
+    }
+
+    /// Returns the class of this end in reports.
+    pub fn end_class(&self) -> EndClass {
+        match self {
+            Self::StudentRejected(_) => EndClass::Collapsed,
+            Self::Budget | Self::Unasked | Self::Failed { .. } | Self::AnswerMissing { .. } | Self::Context(_) => {
+                EndClass::Open
+            }
+            _ => EndClass::Ended,
         }
     }
 

@@ -54,7 +54,7 @@ pub use compare::{AnswersFrom, CompareReport, CompareSettings, ComparisonWritten
 pub use convert::{ConvertReport, ConvertSettings, convert};
 pub use distill::{DistillReport, DistillSettings, distill};
 pub use error::{ErrorKind, JobError};
-pub use evaluate::{EvaluateMode, EvaluateReport, EvaluateSettings, Evaluated, evaluate};
+pub use evaluate::{EvaluateReport, EvaluateSettings, Evaluated, evaluate};
 pub use events::{Context, InvalidRow, JobEvent, Listener};
 pub use export::{ExportReport, ExportSettings, PartialSettings, export};
 pub use filter::{FilterReport, FilterSettings, OnReject, filter};

@@ -19,13 +19,40 @@ const EXAMPLE_SEED: u64 = 0x6578_616d_706c_6573;
 /// Letters of a text in an example.
 const EXAMPLE_LETTERS: usize = 1200;
 
+/// The kind of marks that a judge gives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EvaluationMode {
+    /// A score from 1 to 10.
+    #[default]
+    Score,
+    /// Whether each criterion is met.
+    Check,
+    /// A grade from 1 to 5, by five descriptions.
+    Rubric,
+}
+
+impl EvaluationMode {
+    /// Every mode with its name.
+    pub const ALL: [(&str, Self); 3] = [("score", Self::Score), ("check", Self::Check), ("rubric", Self::Rubric)];
+
+    /// Returns the name in settings and outputs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Score => "score",
+            Self::Check => "check",
+            Self::Rubric => "rubric",
+        }
+    }
+}
+
 /// Marks of one judge over a dataset.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct EvaluationReport {
     /// Bumped when a field changes its meaning.
     pub schema: u32,
-    /// What was done: `score`, `check`, `rubric`.
-    pub mode: String,
+    /// The kind of marks.
+    pub mode: EvaluationMode,
     /// Why the figures cannot be trusted, where that is so.
     pub incomplete: Vec<String>,
     /// Who judges.
@@ -211,7 +238,7 @@ impl Evaluation {
     /// Begins. `report` holds what is known beforehand.
     pub fn new(report: EvaluationReport, criteria: &[String]) -> Self {
         Self {
-            is_check: report.mode == "check",
+            is_check: report.mode == EvaluationMode::Check,
             report,
             criteria: criteria.to_vec(),
             all: Conversations::default(),
@@ -293,7 +320,8 @@ impl Evaluation {
             self.seen += 1;
             let example = |kind: &str| {
                 let (question, answer) = mark.scope.last_of(judged.turns).cloned().unwrap_or_default();
-                let criterion = judged.criteria.get(mark.criterion as usize).filter(|_| self.report.mode != "score");
+                let criterion =
+                    judged.criteria.get(mark.criterion as usize).filter(|_| self.report.mode != EvaluationMode::Score);
                 let of = criterion.map_or(String::new(), |criterion| format!(" for: {criterion}"));
                 Example {
                     kind: kind.to_owned(),
@@ -328,7 +356,8 @@ impl Evaluation {
         let is_check = self.is_check;
         let mut report = self.report;
         report.overall = ScoreReport::of(&self.all);
-        report.adjusted_score = report.overall.mean.map(adjusted_score).filter(|_| report.mode == "score");
+        report.adjusted_score =
+            report.overall.mean.map(adjusted_score).filter(|_| report.mode == EvaluationMode::Score);
         let mut scopes: Vec<_> = self.by_scope.iter().collect();
         scopes.sort_by_key(|(scope, _)| scope.is_whole());
         report.turns =
@@ -336,7 +365,7 @@ impl Evaluation {
         let slices = |slices: &BTreeMap<String, Conversations>| {
             slices.iter().map(|(name, all)| SliceReport::of(name.clone(), all, is_check)).collect::<Vec<_>>()
         };
-        report.criteria = if report.mode == "score" { Vec::new() } else { slices(&self.by_criterion) };
+        report.criteria = if report.mode == EvaluationMode::Score { Vec::new() } else { slices(&self.by_criterion) };
         // In the order in which the person gave them.
         report.criteria.sort_by_key(|slice| self.criteria.iter().position(|name| *name == slice.name));
         report.categories = slices(&self.by_category);
@@ -402,10 +431,10 @@ impl EvaluationReport {
             lines.push(format!("INCOMPLETE: {reason}"));
         }
         let mut row = |name: &str, text: String| lines.push(format!("  {name:<18}{text}"));
-        let scale = if self.mode == "check" { 100.0 } else { 1.0 };
-        let (unit, digits) = if self.mode == "check" { (" % pass", 1) } else { ("", 2) };
+        let scale = if self.mode == EvaluationMode::Check { 100.0 } else { 1.0 };
+        let (unit, digits) = if self.mode == EvaluationMode::Check { (" % pass", 1) } else { ("", 2) };
         row(
-            &self.mode,
+            self.mode.name(),
             format!(
                 "{}{unit} over {}",
                 self.overall.words(scale, digits),

@@ -18,6 +18,9 @@ pub struct SimulationReport {
     pub lengths: BTreeMap<u32, u64>,
     /// Why conversations ended: `max_turns`, `user_stop`, `user_invalid`, `teacher_rejected`, `context`, `budget`, `failed`, `unasked`.
     pub ends: BTreeMap<String, u64>,
+    /// Conversations whose end is not known: they were capped, or a server has refused them.
+    #[serde(skip)]
+    pub open: u64,
     /// The same with the fault that led to it.
     pub reasons: BTreeMap<String, u64>,
     /// Moves of the simulated users.
@@ -71,10 +74,23 @@ pub struct RoleCost {
     pub cost: Option<f64>,
 }
 
+/// The classes of ends that reports tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndClass {
+    /// The recipe ended the conversation.
+    Ended,
+    /// The recipe ended it because the student's answers are unusable.
+    Collapsed,
+    /// The end is not known: the conversation was capped, or a server has refused it.
+    Open,
+}
+
 /// A conversation that was simulated.
 pub struct Told<'a> {
     /// How it ended.
     pub end: &'a str,
+    /// The class of that end.
+    pub class: EndClass,
     /// The same with the fault.
     pub reason: &'a str,
     /// Turns that are answered.
@@ -157,6 +173,7 @@ impl SimulationReport {
         self.conversations += 1;
         *self.lengths.entry(told.turns).or_default() += 1;
         *self.ends.entry(told.end.to_owned()).or_default() += 1;
+        self.open += u64::from(told.class == EndClass::Open);
         *self.reasons.entry(told.reason.to_owned()).or_default() += 1;
         told.moves.iter().for_each(|name| *self.moves.entry(name).or_default() += 1);
         told.rejected.iter().for_each(|rule| *self.rejected.entry(rule).or_default() += 1);
@@ -177,7 +194,7 @@ impl SimulationReport {
 
     /// Works out shares and means.
     pub fn finish(&mut self) {
-        self.incomplete.extend(not_led_to_their_end(&self.ends));
+        self.incomplete.extend(open_conversations(self.open, self.conversations));
         self.source.finish();
         self.simulated.finish();
         self.referring =
@@ -213,10 +230,9 @@ impl SimulationReport {
     }
 }
 
-/// Says so where conversations have not come to an end of their own: they were capped, or a server has refused them.
-pub(super) fn not_led_to_their_end(ends: &BTreeMap<String, u64>) -> Option<String> {
-    let open: u64 = ["budget", "unasked", "failed", "context"].iter().filter_map(|end| ends.get(*end)).sum();
-    let all = number(ends.values().sum());
+/// Returns a caution where the end of some conversations is not known.
+pub(super) fn open_conversations(open: u64, all: u64) -> Option<String> {
+    let all = number(all);
     (open > 0).then(|| format!("{} of {all} conversations were not led to their end", number(open)))
 }
 

@@ -166,7 +166,7 @@ impl CompareSettings {
             },
             margin: self.margin,
             systems: systems.collect::<Result<_, _>>()?,
-            judge: judge_report(&self.judge.model, recipe),
+            judge: judge_report(&self.judge.model, recipe, 2),
             dataset: dataset_report(&self.input, prepared),
             ..ComparisonReport::default()
         })

@@ -14,7 +14,7 @@ use crate::job::rows::{RowCounts, RowResult, each};
 use crate::job::stored::{PaidAnswers, why_open};
 use crate::quality::Words;
 use crate::recipe::{Goal, Move, Replay, Simulate, Simulated, SimulatedEnd, UserTurn};
-use crate::report::{RoleCost, SimulationReport, Told, UserMessage, simulation_page};
+use crate::report::{EndClass, RoleCost, SimulationReport, Told, UserMessage, simulation_page};
 use crate::store::Reader;
 
 /// The last pass over simulated conversations.
@@ -82,14 +82,15 @@ impl SimulatedRows<'_> {
         let turns_answered = turns(state);
         let is_short = turns_answered < self.settings.min_turns.max(1);
         // How it ended, and the same with the fault; what a server said in its own words differs from row to row.
-        let (end, reason) = match (&why, state.end) {
+        let (end, class, reason) = match (&why, state.end) {
             (None, Some(end)) => {
-                (end.name(), end.stop().map_or_else(|| end.name().to_owned(), |stop| stop.to_string()))
+                let reason = end.stop().map_or_else(|| end.name().to_owned(), |stop| stop.to_string());
+                (end.name(), EndClass::Ended, reason)
             }
-            (Some(why), _) => (why.kind().name(), why.code()),
-            (None, None) => (LeftOutKind::Unasked.name(), LeftOutKind::Unasked.name().to_owned()),
+            (Some(why), _) => (why.kind().name(), why.end_class(), why.code()),
+            (None, None) => (LeftOutKind::Unasked.name(), EndClass::Open, LeftOutKind::Unasked.name().to_owned()),
         };
-        count(seed, state, (end, &reason), report);
+        count(seed, state, (end, class, &reason), report);
         let turns = self.settings.turns.max(seed.turns.len() as u32);
         let left = |why| Left { turns_answered, turns, ..Left::from(why) };
         let why = why.or(is_short.then_some(LeftOut::Short));
@@ -144,7 +145,7 @@ impl SimulatedRows<'_> {
 }
 
 /// Counts a conversation.
-fn count(seed: &Seed, state: &Simulated, (end, reason): (&str, &str), report: &mut SimulationReport) {
+fn count(seed: &Seed, state: &Simulated, (end, class, reason): (&str, EndClass, &str), report: &mut SimulationReport) {
     let spoken = &state.dialogue.spoken;
     let said =
         seed.turns.iter().enumerate().flat_map(|(turn, said)| said.messages.iter().map(move |said| (turn, said)));
@@ -159,6 +160,7 @@ fn count(seed: &Seed, state: &Simulated, (end, reason): (&str, &str), report: &m
     let tried = state.user_turns.iter();
     report.add(&Told {
         end,
+        class,
         reason,
         turns: turns(state),
         source: source.map(|message| user_message(message.content())).collect(),
@@ -175,7 +177,7 @@ fn user_message(text: &str) -> UserMessage<'_> {
 }
 
 fn turns(state: &Simulated) -> u32 {
-    state.dialogue.spoken.iter().filter(|spoken| spoken.answer.is_some()).count() as u32
+    state.dialogue.answer_count()
 }
 
 /// True where an earlier run has simulated a turn of the source.

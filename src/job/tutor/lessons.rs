@@ -12,7 +12,7 @@ use crate::job::left_out_list::{Left, LeftOutList, Listed};
 use crate::job::rows::{RowCounts, RowResult, each};
 use crate::job::stored::{PaidAnswers, why_open};
 use crate::recipe::{Party, Replay, Tutored, TutoredEnd};
-use crate::report::{self, Tutoring, TutoringReport};
+use crate::report::{self, EndClass, Tutoring, TutoringReport};
 use crate::store::Reader;
 
 /// The last pass over tutored conversations.
@@ -152,6 +152,7 @@ impl TutoredRows<'_> {
         report::Pass {
             lessons: &led.tutored.lessons,
             end: led.why.as_ref().map_or(complete, |why| why.kind().name()),
+            class: led.why.as_ref().map_or(EndClass::Ended, LeftOut::end_class),
             reason: led.why.as_ref().map_or(complete.to_owned(), LeftOut::code),
             paid: paid.collect(),
         }

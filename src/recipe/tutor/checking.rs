@@ -4,7 +4,7 @@ use super::super::judge::Scene;
 use super::super::screen::ATTEMPTS_MAX;
 use super::grading::Graded;
 use super::{Purpose, Tutor};
-use crate::conversation::{Correction, Lesson, Message, Pairing, Question, Remedy, Role, Slot};
+use crate::conversation::{Correction, Lesson, Message, PairRefusal, Pairing, Question, Remedy, Role, Slot};
 use crate::quality::differs_by_more_than;
 use crate::recipe::Answered;
 
@@ -29,16 +29,16 @@ impl Tutor {
         let answer = Arc::clone(&seen.answer);
         let made = |grade, pairing| Correction { remedy, answer: Arc::clone(&answer), grade, pairing };
         if self.purpose == Purpose::Scores {
-            return made(None, Pairing::Refused("not_checked"));
+            return made(None, Pairing::Refused(PairRefusal::NotChecked));
         }
         let (ours, theirs) = (answer.text(), student.text());
         if ours == theirs {
             // The same words have the same grade.
-            return made(lesson.grade.clone(), Pairing::Refused("same"));
+            return made(lesson.grade.clone(), Pairing::Refused(PairRefusal::Same));
         }
         let grade = match self.grade(turn, FIRST_GRADE, prompt, ours, answered) {
             Graded::Done(grade) => grade,
-            Graded::Invalid(_) => return made(None, Pairing::Refused("ungraded")),
+            Graded::Invalid(_) => return made(None, Pairing::Refused(PairRefusal::Ungraded)),
             Graded::Open(question) => {
                 open.push(question);
                 return made(None, Pairing::Open);
@@ -47,10 +47,10 @@ impl Tutor {
         let margin = lesson.student_score().map_or(0.0, |score| ((grade.score - score) * 1e6).round() / 1e6);
         // What decides without a judge goes before it. What is not whole teaches nothing as a bad example, and may be endless.
         let refused = match () {
-            () if !student.is_whole() => Some("student_not_whole"),
-            () if margin < 0.0 => Some("graded_lower"),
+            () if !student.is_whole() => Some(PairRefusal::StudentNotWhole),
+            () if margin < 0.0 => Some(PairRefusal::GradedLower),
             () if !seen.tutored.differs.get_or_init(|| differs_by_more_than(DIFFERENCE_MIN, ours, theirs)) => {
-                Some("too_alike")
+                Some(PairRefusal::TooAlike)
             }
             () => None,
         };

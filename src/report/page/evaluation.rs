@@ -1,16 +1,16 @@
 use super::{Bar, Page, Point, Section, bars, scatter};
-use crate::report::EvaluationReport;
 use crate::report::evaluation::{ScoreReport, SliceReport};
 use crate::report::words::{counted, money, number};
+use crate::report::{EvaluationMode, EvaluationReport};
 
 /// Returns an evaluation as a page.
 pub fn evaluation_page(report: &EvaluationReport) -> String {
-    let (scale, range, unit) = match report.mode.as_str() {
-        "check" => (100.0, (0.0, 100.0), " % pass"),
-        "rubric" => (1.0, (1.0, 5.0), " of 5"),
+    let (scale, range, unit) = match report.mode {
+        EvaluationMode::Check => (100.0, (0.0, 100.0), " % pass"),
+        EvaluationMode::Rubric => (1.0, (1.0, 5.0), " of 5"),
         _ => (1.0, (1.0, 10.0), " of 10"),
     };
-    let digits = if report.mode == "check" { 1 } else { 2 };
+    let digits = if report.mode == EvaluationMode::Check { 1 } else { 2 };
     let bar = |name: &str, score: &ScoreReport| Bar {
         name: name.to_owned(),
         value: score.mean.unwrap_or(0.0) * scale,

@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
 
-use super::{ChangeReport, DifferenceReport, ExposureReport, Pass, PassReport, TutoringReport};
+use super::{ChangeReport, DifferenceReport, DifferenceVerdict, ExposureReport, Pass, PassReport, TutoringReport};
 use crate::conversation::{Lesson, Pairing, Role, TurnIndex};
 use crate::report::comparison::CONVERSATIONS_MIN;
 use crate::report::evaluation::{EXAMPLES, Example, ScoreReport, SliceReport, shortened};
-use crate::report::simulation::not_led_to_their_end;
+use crate::report::simulation::{EndClass, open_conversations};
 use crate::report::words::counted;
 use crate::statistics::{Conversations, detectable_effect, sign_flip};
 
@@ -149,14 +149,14 @@ impl Tutoring {
             }
         }
         for pass in &report.passes {
-            if let Some(collapsed) = pass.ends.get("student_rejected") {
+            if pass.collapsed > 0 {
                 report.cautions.push(format!(
                     "{}: {} ended because the student had collapsed; later turns are those of the others",
                     pass.name(),
-                    counted(*collapsed, "conversation")
+                    counted(pass.collapsed, "conversation")
                 ));
             }
-            let open = not_led_to_their_end(&pass.ends);
+            let open = open_conversations(pass.open, pass.ends.values().sum());
             report.incomplete.extend(open.map(|open| format!("{} history: {open}", pass.name())));
         }
         report.examples = examples.into_iter().map(|(_, example)| example).collect();
@@ -176,6 +176,8 @@ fn curve(by_turn: &BTreeMap<TurnIndex, Conversations>) -> Vec<SliceReport> {
 impl PassReport {
     fn add(&mut self, pass: &Pass<'_>) {
         *self.ends.entry(pass.end.to_owned()).or_default() += 1;
+        self.open += u64::from(pass.class == EndClass::Open);
+        self.collapsed += u64::from(pass.class == EndClass::Collapsed);
         *self.reasons.entry(pass.reason.clone()).or_default() += 1;
         self.conversations += u64::from(!pass.lessons.is_empty());
         self.hard_conversations += u64::from(pass.lessons.iter().any(Lesson::is_hard));
@@ -241,9 +243,9 @@ impl DifferenceReport {
         let count = differences.len();
         let detectable = score.deviation.map(|deviation| detectable_effect(deviation, count));
         let verdict = match score.interval.filter(|_| count as u64 >= CONVERSATIONS_MIN && p < 0.05) {
-            Some(interval) if interval.low > 0.0 => "higher",
-            Some(interval) if interval.high < 0.0 => "lower",
-            _ => "inconclusive",
+            Some(interval) if interval.low > 0.0 => DifferenceVerdict::Higher,
+            Some(interval) if interval.high < 0.0 => DifferenceVerdict::Lower,
+            _ => DifferenceVerdict::Inconclusive,
         };
         Self { score, p, detectable, verdict }
     }

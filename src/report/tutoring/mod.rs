@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::evaluation::{Example, ScoreReport, SliceReport};
-use super::simulation::RoleCost;
+use super::simulation::{EndClass, RoleCost};
 use crate::conversation::{Answer, Lesson, Price};
 
 /// What came of tutoring: a fold over conversations in the order of their rows.
@@ -48,6 +48,12 @@ pub struct PassReport {
     pub turns: u64,
     /// Why conversations ended: `complete`, `student_rejected`, `grade_invalid`, `teacher_rejected`, `context`, `budget`, `failed`, `unasked`.
     pub ends: BTreeMap<String, u64>,
+    /// Conversations whose end is not known: they were capped, or a server has refused them.
+    #[serde(skip)]
+    pub open: u64,
+    /// Conversations that ended because the student's answers are unusable.
+    #[serde(skip)]
+    pub collapsed: u64,
     /// The same with the fault that led to it.
     pub reasons: BTreeMap<String, u64>,
     /// The student's scores, 1 to 10; an answer that code rejects has 1.
@@ -112,8 +118,31 @@ pub struct DifferenceReport {
     pub p: f64,
     /// The smallest difference that so many conversations show with a power of 80 %.
     pub detectable: Option<f64>,
-    /// `higher`, `lower` or `inconclusive`, by rule: the interval and the test agree.
-    pub verdict: &'static str,
+    /// By rule: the interval and the test agree.
+    pub verdict: DifferenceVerdict,
+}
+
+/// Whether a difference is above or below zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DifferenceVerdict {
+    /// Above.
+    Higher,
+    /// Below.
+    Lower,
+    /// The data do not say.
+    Inconclusive,
+}
+
+impl DifferenceVerdict {
+    /// Returns the name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Higher => "higher",
+            Self::Lower => "lower",
+            Self::Inconclusive => "inconclusive",
+        }
+    }
 }
 
 /// What was led through a round under a history.
@@ -123,6 +152,8 @@ pub struct Pass<'a> {
     pub lessons: &'a [Lesson],
     /// How it ended.
     pub end: &'a str,
+    /// The class of that end.
+    pub class: EndClass,
     /// The same with the fault.
     pub reason: String,
     /// Who was paid, for what, at which price.

@@ -1,6 +1,6 @@
 use std::fmt::Write;
 
-use super::{ChangeReport, DifferenceReport, PassReport, TutoringReport};
+use super::{ChangeReport, DifferenceReport, DifferenceVerdict, PassReport, TutoringReport};
 use crate::report::comparison::CONVERSATIONS_MIN;
 use crate::report::words::{counted, list, number};
 
@@ -89,9 +89,9 @@ impl DifferenceReport {
         if let Some(interval) = self.score.interval {
             let _ = write!(words, " ({:+.2} to {:+.2})", interval.low, interval.high);
         }
-        let _ = write!(words, ", p {:.3}: {}", self.p, self.verdict);
+        let _ = write!(words, ", p {:.3}: {}", self.p, self.verdict.name());
         if let Some(detectable) =
-            self.detectable.filter(|detectable| self.verdict == "inconclusive" && *detectable > 0.0)
+            self.detectable.filter(|detectable| self.verdict == DifferenceVerdict::Inconclusive && *detectable > 0.0)
         {
             let _ = write!(words, "; from {detectable:.2} on a difference would be likely to show");
         }
