@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::message::{Message, Role};
 
-/// What a model said to one [`Question`](super::Question), paid for and kept whatever it is worth.
+/// A model's answer to one [`Question`](super::Question). It was paid for and is kept, good or bad.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
     /// The words, as the next turn's history will hold them.

@@ -20,7 +20,7 @@ pub struct FailureCause {
     pub lane: Lane,
     /// Why, in a word for counting.
     pub code: FailureCode,
-    /// What the server or the connection said; `None` in a text of another version that is a code alone.
+    /// The message of the server or the connection; `None` in a text of another version that is a code alone.
     pub message: Option<String>,
 }
 
@@ -95,7 +95,7 @@ impl FailureCause {
     }
 }
 
-/// What was said, without the lane.
+/// The text without the lane.
 impl fmt::Display for FailureCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.message {

@@ -15,7 +15,7 @@ impl Digest {
         Self(hasher.finish())
     }
 
-    /// Returns the digest of a sequence that ended with `self` and goes on with `next`.
+    /// Returns the digest of a sequence that ended with `self` and continues with `next`.
     #[must_use]
     pub fn then(&self, next: &Digest) -> Digest {
         let mut hasher = PartHasher::new("cohobate sequence 1");

@@ -10,17 +10,17 @@ use super::vote::{DuelEnd, Winner};
 pub struct Lesson {
     /// The turn.
     pub turn: TurnIndex,
-    /// What the student was asked: the messages of its question, no more and no less.
+    /// The exact messages of the question to the student.
     pub prompt: Vec<Arc<Message>>,
     /// Whose words the answers in `prompt` are that a model has written in this conversation, in order.
     pub history: Vec<Speaker>,
-    /// What the student said.
+    /// The student's answer.
     pub student: Arc<Answer>,
     /// The rule by which code rejects it; such an answer is not graded.
     pub fault: Option<&'static str>,
     /// The teacher's grade for it.
     pub grade: Option<Grade>,
-    /// What the student should have said; none where it was not asked for or there is none.
+    /// The corrected answer; `None` where no correction was requested or none was good.
     pub correction: Option<Correction>,
 }
 
@@ -48,20 +48,20 @@ impl Speaker {
 pub struct Grade {
     /// From 1, worthless, to 10, excellent.
     pub score: f64,
-    /// What is wrong with the answer.
+    /// The errors in the answer.
     pub flaws: Vec<Flaw>,
-    /// What is to be done with it, as the teacher said.
+    /// The teacher's own verdict on it.
     pub verdict: Remedy,
 }
 
-/// Something that is wrong with an answer.
+/// An error in an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flaw {
     /// Words of the answer, letter for letter; never empty.
     pub quote: String,
     /// One of [`Flaw::KINDS`].
     pub kind: &'static str,
-    /// What should stand there.
+    /// The text that should replace the quote.
     pub fix: String,
 }
 
@@ -71,13 +71,13 @@ impl Flaw {
         ["factual", "reasoning", "instruction", Self::OMISSION, "format", "language", "style", "safety", "other"];
     const OMISSION: &str = "omission";
 
-    /// True where the quote is right, and what is wrong is that something does not stand behind it.
+    /// True where the quote itself is right, and the error is that something is missing after it.
     pub fn is_omission(&self) -> bool {
         self.kind == Self::OMISSION
     }
 }
 
-/// What is to be done with a student's answer.
+/// The way in which a student's answer is corrected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Remedy {
     /// Nothing: it is good.
@@ -104,14 +104,14 @@ impl Remedy {
 }
 
 impl Grade {
-    /// From here on an answer is good: it may be kept, and is called desirable in unpaired preferences.
+    /// From this score on an answer is good: it may be kept, and is called desirable in unpaired preferences.
     pub const GOOD_SCORE: f64 = 7.0;
     /// Below this an answer is not worth an edit.
     pub const EDITABLE_SCORE: f64 = 4.0;
     /// The grade of an answer that code rejects, without asking anybody.
     pub const WORTHLESS_SCORE: f64 = 1.0;
 
-    /// Returns what is done with the answer: what the teacher said, where its own score and errors allow that.
+    /// Returns the remedy that applies: the teacher's verdict, where its own score and errors allow that.
     pub fn remedy(&self) -> Remedy {
         match self.verdict {
             Remedy::Keep if self.score >= Self::GOOD_SCORE => Remedy::Keep,
@@ -123,7 +123,7 @@ impl Grade {
     }
 }
 
-/// What a student should have said.
+/// A corrected answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Correction {
     /// How it came about.
@@ -141,7 +141,8 @@ pub struct Correction {
 pub enum Pairing {
     /// Not everything is answered that decides it.
     Open,
-    /// They do: a judge that did not know whose is which preferred the correction in both orders. So much higher is its grade.
+    /// They do: a judge that did not know whose is which preferred the correction in both orders. Holds
+    /// the difference of their grades.
     Accepted(f64),
     /// They do not, for this reason.
     Refused(PairRefusal),
@@ -191,7 +192,8 @@ impl PairRefusal {
 }
 
 impl Pairing {
-    /// Returns what a judge's verdict comes to; the correction stood first, and its grade is so much higher.
+    /// Returns the pairing that follows from a judge's verdict. The correction was the first of the two; `margin` is the
+    /// difference of the grades.
     pub fn of(duel: DuelEnd, margin: f64) -> Self {
         match duel {
             DuelEnd::Open => Pairing::Open,
@@ -216,7 +218,7 @@ impl Pairing {
 }
 
 impl Lesson {
-    /// The correction is so much better that the turn is hard for the student (Lion: Jiang et al. 2023, arXiv 2305.12870).
+    /// From this difference of the scores on a turn is hard for the student (Lion: Jiang et al. 2023, arXiv 2305.12870).
     pub const HARD_MARGIN: f64 = 1.0;
 
     /// Returns the student's score; none where it was not graded.
@@ -238,7 +240,7 @@ impl Lesson {
             && !self.correction.as_ref().is_some_and(is_worse)
     }
 
-    /// Returns what is to be learned: the student's answer where it is kept; the correction where it was checked, and neither its
+    /// Returns the answer to train on: the student's answer where it is kept; the correction where it was checked, and neither its
     /// grade nor the judge says that the student's answer is better.
     pub fn learned(&self) -> Option<&Correction> {
         self.correction.as_ref().filter(|correction| match correction.pairing {
@@ -262,7 +264,7 @@ mod tests {
             Grade { score, flaws: (0..flaws).map(|_| flaw()).collect(), verdict }.remedy()
         };
         assert_eq!(remedy(8.0, 0, Remedy::Keep), Remedy::Keep);
-        // What is called good and graded as bad is not kept.
+        // An answer that is called good but graded as bad is not kept.
         assert_eq!(remedy(5.0, 1, Remedy::Keep), Remedy::Revise);
         assert_eq!(remedy(5.0, 0, Remedy::Keep), Remedy::Rewrite);
         assert_eq!(remedy(8.0, 1, Remedy::Revise), Remedy::Revise);

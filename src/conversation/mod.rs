@@ -1,8 +1,8 @@
 //! The vocabulary that everything else speaks: pure data, no I/O, no clock, no async.
 //!
-//! A [`Seed`] is what a dataset row asks for: the words of the user, turn by turn. A recipe turns a
-//! seed into [`Question`]s; a model turns a question into an [`Answer`]; an [`Outcome`] is what a
-//! conversation came to. Identity lives here too: [`Fingerprint`] says when two questions are the
+//! A [`Seed`] is the input from a dataset row: the user's messages, turn by turn. A recipe turns a
+//! seed into [`Question`]s; a model turns a question into an [`Answer`]; an [`Outcome`] says how a
+//! conversation ended. Identity lives here too: [`Fingerprint`] says when two questions are the
 //! same question, [`ConversationKey`] when two conversations are the same work.
 
 mod answer;

@@ -5,12 +5,12 @@ use super::message::Message;
 use super::stop::ConversationStop;
 use super::turn::TurnIndex;
 
-/// What a conversation came to.
+/// How a conversation ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     /// Every turn has a whole answer.
     Complete(Dialogue),
-    /// The recipe went no further; the dialogue holds the turns that are good.
+    /// The recipe stopped early; the dialogue holds the good turns.
     Stopped {
         /// Everything up to the last good answer.
         dialogue: Dialogue,
@@ -56,9 +56,9 @@ pub struct Rejected {
     pub attempt: u32,
     /// The rule that rejected it.
     pub rule: &'static str,
-    /// What was said and paid for.
+    /// The answer, which was paid for.
     pub answer: Arc<Answer>,
-    /// What it was found to be worth, where it was ranked.
+    /// Its score, where it was ranked.
     pub score: Option<f64>,
 }
 
@@ -72,16 +72,16 @@ impl Rejected {
 pub struct Spoken {
     /// The message.
     pub message: Arc<Message>,
-    /// The answer behind it; `None` for what the dataset said.
+    /// The answer that it belongs to; `None` for a message of the dataset.
     pub answer: Option<Arc<Answer>>,
-    /// What rules have remarked of the answer, or of the user's message that it answers.
+    /// Flags that rules set on the answer, or on the user's message that it answers.
     pub flags: Vec<&'static str>,
-    /// What the answer was found to be worth, where several were ranked.
+    /// The score of the answer, where several were ranked.
     pub score: Option<f64>,
 }
 
 impl Spoken {
-    /// What the dataset said.
+    /// A message of the dataset.
     pub fn of_source(message: Arc<Message>) -> Self {
         Self { message, answer: None, flags: Vec::new(), score: None }
     }

@@ -1,6 +1,6 @@
 use super::answer::Usage;
 
-/// What a model costs, in dollars for a million tokens.
+/// The price of a model, in dollars per million tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Price {
     /// Prompt tokens.

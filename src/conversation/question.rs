@@ -4,7 +4,7 @@ use std::sync::Arc;
 use super::identity::{Digest, Fingerprint, PartHasher};
 use super::message::Message;
 
-/// What is asked of a model: the whole history, and how to answer.
+/// A request to a model: the whole history, and how to answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Question {
     /// Where in its conversation the answer belongs. Not part of the identity.
@@ -66,7 +66,7 @@ pub enum Lane {
     System(u8),
 }
 
-/// So many systems can be compared at once.
+/// The maximum number of systems in one comparison.
 pub const SYSTEMS_MAX: usize = 32;
 
 impl Lane {
@@ -92,7 +92,7 @@ impl Lane {
     }
 }
 
-/// Whom to ask and how: everything of a question but its messages.
+/// The model to ask and its parameters: everything of a question except its messages.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Target {
     model: String,

@@ -10,7 +10,7 @@ use super::turn::TurnIndex;
 pub struct Record {
     /// The row's name.
     pub id: String,
-    /// What is said, in order.
+    /// The messages, in order.
     pub lines: Vec<Line>,
     /// Everything else that is known of it.
     pub meta: Columns,
@@ -28,14 +28,14 @@ impl Record {
         self.lines.iter().any(|line| line.message.is_tool_use())
     }
 
-    /// Returns what the row says of the tools that are called in it, out of text where it stands as text.
+    /// Returns the row's definitions of the tools that it calls, parsed where they are text.
     pub fn tools(&self) -> Option<Value> {
         let tools = self.meta.get("tools").filter(|_| self.uses_tools())?;
         let parsed = tools.as_str().map(serde_json::from_str);
         Some(parsed.and_then(Result::ok).unwrap_or_else(|| tools.clone())).filter(|tools| !tools.is_null())
     }
 
-    /// True where an answer is not to be learned; a greeting, which answers nobody, is none.
+    /// True where an answer is masked in training. A greeting before the first user message does not count as an answer.
     pub fn has_masked_answer(&self) -> bool {
         let answers = self.lines.iter().skip_while(|line| line.role() != Role::User);
         answers.filter(|line| line.role() == Role::Assistant).any(|line| !line.is_trained)
@@ -70,7 +70,7 @@ impl Line {
     }
 }
 
-/// Splits `<think>…</think>` from a text's beginning: the thought and the rest. The opening tag may be missing, as
+/// Splits `<think>…</think>` from the beginning of a text: the reasoning and the rest. The opening tag may be missing, as
 /// templates put it into the prompt.
 pub fn split_leading_thought(text: &str) -> Option<(&str, &str)> {
     let opened = text.trim_start().strip_prefix("<think>");
@@ -78,7 +78,7 @@ pub fn split_leading_thought(text: &str) -> Option<(&str, &str)> {
     (opened.is_some() || !thought.contains('<')).then(|| (thought.trim(), rest.trim_start()))
 }
 
-/// Returns what stands behind the last `</think>`: what a model says, where it thinks aloud.
+/// Returns the text after the last `</think>`: the answer without inline reasoning.
 pub fn behind_thoughts(text: &str) -> &str {
     text.rsplit_once("</think>").map_or(text, |(_, spoken)| spoken)
 }

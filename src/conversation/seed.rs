@@ -3,8 +3,7 @@ use std::sync::Arc;
 use super::identity::{Digest, PartHasher};
 use super::message::{Columns, Message, Role};
 
-/// What one dataset row asks for: everything that is said before each answer, and nothing that the
-/// old assistant said in answer.
+/// The input that one dataset row gives: everything before each answer, without the answers of the old assistant.
 #[derive(Clone, Debug)]
 pub struct Seed {
     /// The row's name in the output.
@@ -13,13 +12,13 @@ pub struct Seed {
     pub turns: Vec<Turn>,
     /// The row's other columns, carried through untouched.
     pub columns: Columns,
-    /// What was replaced decides what is asked, and so belongs to the identity.
+    /// The replaced answers are part of the identity, because they decide what is asked.
     pub counts_replaced: bool,
-    /// What answers are to be checked for, where the row says so itself. Part of the identity.
+    /// The criteria that answers are checked for, where the row has its own. Part of the identity.
     pub criteria: Vec<String>,
 }
 
-/// What is said up to the point where the assistant is to answer.
+/// The messages up to the point where the assistant answers.
 #[derive(Clone, Debug)]
 pub struct Turn {
     /// At least one message, the last one by the user. A system message or a greeting stands before it.
@@ -43,7 +42,7 @@ impl Seed {
     /// Returns the hash of all that is kept of the row: turn by turn, message by message.
     ///
     /// blake3 over `"cohobate seed 1\0"` and for each turn its message count (`u64`) and digests; where what was replaced
-    /// counts, behind each turn the text that was, empty where there was none; then the count and the digests of given answers,
+    /// counts, after each turn the replaced text, empty where there was no answer; then the count and the digests of given answers,
     /// 32 zeros for one that is missing, where there are any. At the end each criterion.
     pub fn digest(&self) -> Digest {
         let mut hasher = PartHasher::new("cohobate seed 1");

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::answer::Answer;
 use super::turn::Scope;
 
-/// What a judge, or a person, says of two systems' answers.
+/// The verdict of a judge or a person on two systems' answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vote {
     /// The conversation, or question, that both have answered.
@@ -29,7 +29,7 @@ pub enum Winner {
     Second,
     /// Neither.
     Tie,
-    /// Asked in both orders the judge said two different things; counts as a tie and is told apart.
+    /// The judge's verdict changed with the order; counts as a tie and is reported separately.
     Inconsistent,
 }
 
@@ -55,7 +55,7 @@ impl Winner {
         }
     }
 
-    /// Returns what the first gets of one point.
+    /// Returns the share of one point that the first gets.
     pub fn score(self) -> f64 {
         match self {
             Winner::First => 1.0,
@@ -85,27 +85,27 @@ pub struct Duel {
     pub second: usize,
     /// The part of the conversation.
     pub scope: Scope,
-    /// Which of several verdicts on the same, from 0.
+    /// Which repeat of the same verdict, from 0.
     pub repeat: u32,
-    /// What it came to.
+    /// How it ended.
     pub end: DuelEnd,
-    /// What was said with the first's answer in the first place, then with the second's: who is better. None where no
-    /// verdict could be read.
+    /// The verdicts with the first system's answer shown first, then with the second's. `None` where no verdict could be
+    /// read.
     pub orders: [Option<Winner>; 2],
     /// The judge's words, in the same order.
     pub words: [Option<Arc<Answer>>; 2],
-    /// How many letters the answers have.
+    /// The lengths of the answers in characters.
     pub lengths: [usize; 2],
     /// An answer holds what looks like a verdict.
     pub is_suspect: bool,
 }
 
-/// What a duel came to.
+/// How a duel ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DuelEnd {
     /// There is a verdict.
     Decided(Winner),
-    /// What the judge said is none, in at least one order.
+    /// The judge's verdict is invalid in at least one order.
     Unparsed,
     /// The first has no answer.
     FirstMissing,
@@ -124,11 +124,11 @@ pub struct Mark {
     pub scope: Scope,
     /// Which criterion, from 0.
     pub criterion: u32,
-    /// Which of several marks for the same, from 0.
+    /// Which repeat of the same mark, from 0.
     pub repeat: u32,
-    /// The mark: a score, or 1 and 0 for a criterion that is met and one that is not. None where none could be read.
+    /// The mark: a score, or 1 and 0 for a criterion that is met and one that is not. `None` where none could be read.
     pub value: Option<f64>,
-    /// The judge's words; none where it has not answered.
+    /// The judge's words; `None` where it has not answered.
     pub words: Option<Arc<Answer>>,
     /// The answer holds what looks like a mark.
     pub is_suspect: bool,

@@ -23,7 +23,8 @@ use crate::conversation::{Digest, Mark, Role, Seed, Turn};
 use crate::export::LeftOutKind;
 use crate::recipe::{Evaluate, JudgedHistory, JudgedScope, Recipe, Replay, Scale};
 use crate::report::{
-    DatasetReport, Evaluation, EvaluationMode, EvaluationReport, JudgeReport, Judged, Tally, Totals, evaluation_page,
+    DatasetReport, Evaluation, EvaluationMode, EvaluationReport, JudgeReport, JudgedConversation, Tally, Totals,
+    evaluation_page,
 };
 use crate::store::Reader;
 use crate::worker::{self, Ended, RunStop};
@@ -242,7 +243,7 @@ impl MarkedRows<'_> {
 
     fn count(&self, seed: &Seed, marks: &[Mark], evaluation: &mut Evaluation) {
         let turns: Vec<(String, String)> = seed.turns.iter().map(words_of).collect();
-        let judged = Judged {
+        let judged = JudgedConversation {
             id: &seed.id,
             category: seed.columns.get("category").and_then(Value::as_str),
             turns: &turns,

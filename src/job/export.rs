@@ -14,7 +14,7 @@ use super::{Context, JobError, models, open_store};
 use crate::conversation::{Dialogue, Outcome, Price, Role, Seed};
 use crate::export::{LeftOutKind, Unfit, dialogue_pairs, dialogue_record};
 use crate::quality::Boilerplate;
-use crate::recipe::{Progress, Recipe, Replay};
+use crate::recipe::{Recipe, Replay, ReplayEnd};
 use crate::report::QualityReport;
 use crate::store::{Reader, Status};
 
@@ -212,11 +212,11 @@ impl Exporter<'_> {
     fn replay(&self, seed: &Seed) -> Result<End, JobError> {
         let mut replay = Replay::new(self.recipe, seed);
         match replay.advance(answers_in(self.store))? {
-            Progress::Done(Outcome::Complete(dialogue)) => Ok(End { dialogue, why: None }),
-            Progress::Done(Outcome::Stopped { dialogue, turn, reason }) => {
+            ReplayEnd::Done(Outcome::Complete(dialogue)) => Ok(End { dialogue, why: None }),
+            ReplayEnd::Done(Outcome::Stopped { dialogue, turn, reason }) => {
                 Ok(End { dialogue, why: Some(LeftOut::Stopped { turn, reason }) })
             }
-            Progress::Open(_) => {
+            ReplayEnd::Open(_) => {
                 let why = match status_of(self.store, self.recipe, seed)? {
                     Some(Status::Failed { turn, reason, permanent }) => {
                         LeftOut::Failed { turn: Some(turn), reason, permanent }

@@ -15,7 +15,7 @@ use crate::conversation::{
     Answer, ConversationKey, Fingerprint, Finish, Lane, Message, Price, Question, Role, Seed, Usage, estimate_tokens,
 };
 use crate::model::{Output, capabilities_of};
-use crate::recipe::{Progress, Recipe, Replay};
+use crate::recipe::{Recipe, Replay, ReplayEnd};
 use crate::report::Totals;
 use crate::store::{MemoryStore, Reader, Status};
 
@@ -131,7 +131,7 @@ impl Planner<'_> {
                 from_store += u64::from(stored.is_some());
                 Ok(stored.map(|stored| stored.answer))
             })?;
-            let Progress::Open(open) = progress else { break };
+            let ReplayEnd::Open(open) = progress else { break };
             if self.failed_for_good(seed)? {
                 self.plan.failed += u64::from(self.recipe.turn_count(seed)).saturating_sub(from_store);
                 break;

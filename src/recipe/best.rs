@@ -1,19 +1,19 @@
 use std::sync::Arc;
 
 use super::Answered;
-use super::judge::{Judge, Ruling, Said, Scene};
+use super::judge::{Judge, JudgeReply, Ruling, Scene};
 use crate::conversation::{Lane, Message, Question, Role, Slot, Target};
 
-/// Several answers to each turn, of which the best goes on.
+/// Several answers to each turn, of which the best is kept.
 #[derive(Clone, Debug)]
 pub struct BestOf {
     /// How many answers; at least 2.
     pub samples: u32,
-    /// Who says which is best.
+    /// The model that ranks them.
     pub ranker: Ranker,
 }
 
-/// Who says how good an answer is.
+/// The model that ranks answers.
 #[derive(Clone, Debug)]
 pub enum Ranker {
     /// A model that is told to judge.
@@ -22,25 +22,25 @@ pub enum Ranker {
     Scorer(Arc<Target>),
 }
 
-/// What is known of an answer's worth.
+/// The score of an answer, as far as it is known.
 pub(super) enum Worth {
     /// This must be asked first.
     Open(Question),
-    /// So much; nothing where no verdict could be read.
+    /// The score; `None` where no verdict could be read.
     Known(Option<f64>),
 }
 
 impl Ranker {
-    /// Returns what an answer is worth: the last of `messages`.
+    /// Returns the score of an answer: the last of `messages`.
     pub(super) fn worth(&self, answered: &Answered, turn: u32, sample: u32, messages: &[Arc<Message>]) -> Worth {
         match self {
             Ranker::Judge(judge) => {
                 let turns = messages.iter().filter(|message| message.role() == Role::User).count() as u32;
                 let prompt = || judge.prompt.about(&Scene { sides: &[messages], turns, ..Scene::default() });
                 match judge.read(answered, turn, sample, 0, prompt) {
-                    Said::Open(question) => Worth::Open(question),
-                    Said::Done(Some(Ruling::Value(value)), _) => Worth::Known(Some(value)),
-                    Said::Done(_, _) => Worth::Known(None),
+                    JudgeReply::Open(question) => Worth::Open(question),
+                    JudgeReply::Done(Some(Ruling::Value(value)), _) => Worth::Known(Some(value)),
+                    JudgeReply::Done(_, _) => Worth::Known(None),
                 }
             }
             Ranker::Scorer(target) => {
@@ -56,7 +56,7 @@ impl Ranker {
         }
     }
 
-    /// Returns what makes its answers other answers.
+    /// Returns the settings that its verdicts depend on.
     pub(super) fn setting(&self) -> String {
         match self {
             Ranker::Judge(judge) => {

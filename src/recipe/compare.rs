@@ -24,16 +24,16 @@ pub struct Compare {
 pub struct System {
     /// Its name in reports.
     pub name: String,
-    /// Who answers; where nobody does, the answers are given with the conversation.
+    /// The model that answers; `None` where the answers are given with the conversation.
     pub target: Option<Arc<Target>>,
     /// The system message that it has in place of the rows' own.
     pub system: Option<Arc<Message>>,
 }
 
-/// What stands before each answer.
+/// The history before each answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ComparedHistory {
-    /// Each system's own answers: the whole way is compared.
+    /// Each system's own answers: whole conversations are compared.
     #[default]
     Own,
     /// The dataset's answers, the same for all: turns are compared one by one.
@@ -43,9 +43,9 @@ pub enum ComparedHistory {
 /// One system's answers to a conversation.
 #[derive(Clone, Debug, Default)]
 pub struct Side {
-    /// Turn by turn; `None` where there is none.
+    /// Turn by turn; `None` where an answer is missing.
     pub answers: Vec<Option<Arc<Message>>>,
-    /// What was paid for in this run or an earlier one, turn by turn.
+    /// The answers paid for in this run or an earlier one, turn by turn.
     pub paid: Vec<Arc<Answer>>,
     /// The first turn without an answer, and why.
     pub failed: Option<(TurnIndex, NoAnswer)>,
@@ -191,12 +191,12 @@ impl Compare {
             lengths: [first, second].map(|side| sides[side].letters(scope)),
             is_suspect: false,
         };
-        let stands = [first, second].map(|side| sides[side].stand(scope));
-        duel.end = match stands {
-            [Stand::Missing, Stand::Missing] => DuelEnd::BothMissing,
-            [Stand::Missing, _] => DuelEnd::FirstMissing,
-            [_, Stand::Missing] => DuelEnd::SecondMissing,
-            [Stand::There, Stand::There] => DuelEnd::Unparsed,
+        let states = [first, second].map(|side| sides[side].state(scope));
+        duel.end = match states {
+            [AnswerState::Missing, AnswerState::Missing] => DuelEnd::BothMissing,
+            [AnswerState::Missing, _] => DuelEnd::FirstMissing,
+            [_, AnswerState::Missing] => DuelEnd::SecondMissing,
+            [AnswerState::There, AnswerState::There] => DuelEnd::Unparsed,
             _ => DuelEnd::Open,
         };
         if duel.end != DuelEnd::Unparsed {
@@ -221,12 +221,12 @@ impl Compare {
         (duel, both.open)
     }
 
-    /// Returns what the judge sees of one side: everything up to its answer to the turn.
+    /// Returns the messages of one side that the judge sees: everything up to its judged answer.
     fn shown(&self, seed: &Seed, side: &Side, scope: Scope) -> Vec<Arc<Message>> {
         let last = scope.turn_count(seed.turns.len() as u32) as usize;
         let mut shown = Vec::new();
         for (at, said) in seed.turns.iter().enumerate().take(last) {
-            // The systems' own instructions are none of the judge's business, and would tell them apart.
+            // System messages are hidden from the judge: they could identify the systems.
             shown.extend(said.messages.iter().filter(|message| message.role() != Role::System).cloned());
             let is_judged = scope.is_whole() || at + 1 == last;
             if self.history == ComparedHistory::Shared && !is_judged {
@@ -238,7 +238,7 @@ impl Compare {
         shown
     }
 
-    /// Returns the reference for a turn: the given answer behind those of the systems.
+    /// Returns the reference for a turn: the given answer after those of the systems.
     fn reference<'a>(&self, seed: &'a Seed, scope: Scope) -> Option<&'a str> {
         let turn = scope.turn()?.item_of(&seed.turns)?;
         turn.given.get(self.systems.len())?.as_ref().map(|reference| reference.content())
@@ -253,16 +253,16 @@ impl System {
     }
 }
 
-/// How an answer stands.
+/// The state of an answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Stand {
+enum AnswerState {
     There,
     Open,
     Missing,
 }
 
 impl Side {
-    /// Takes what has not been answered for failed: its model's server has refused it for good.
+    /// Counts the open questions as failed: the model's server has refused them permanently.
     pub fn give_up(&mut self, cause: &FailureCause) {
         if let Some(question) = self.open.first() {
             self.failed.get_or_insert((TurnIndex::from_index(question.slot.turn), NoAnswer::Failed(cause.clone())));
@@ -270,8 +270,8 @@ impl Side {
         }
     }
 
-    /// Returns how the answer of a turn stands, or all answers together.
-    fn stand(&self, scope: Scope) -> Stand {
+    /// Returns the state of the answer of a turn, or of all answers together.
+    fn state(&self, scope: Scope) -> AnswerState {
         let is_there = match scope {
             Scope::Whole => self.answers.iter().all(Option::is_some),
             Scope::Turn(turn) => turn.item_of(&self.answers).is_some_and(Option::is_some),
@@ -279,11 +279,11 @@ impl Side {
         let is_asked = |question: &Question| scope.turn().is_none_or(|turn| question.slot.turn <= turn.index());
         let is_it = |question: &Question| scope.turn().is_some_and(|turn| question.slot.turn == turn.index());
         match is_there {
-            true => Stand::There,
-            // What is asked now, or comes behind it in a conversation that has not failed, is not missing yet.
-            false if self.failed.is_none() && self.open.iter().any(is_asked) => Stand::Open,
-            false if self.open.iter().any(is_it) => Stand::Open,
-            false => Stand::Missing,
+            true => AnswerState::There,
+            // An open question, or a turn after it in a conversation that has not failed, is not missing yet.
+            false if self.failed.is_none() && self.open.iter().any(is_asked) => AnswerState::Open,
+            false if self.open.iter().any(is_it) => AnswerState::Open,
+            false => AnswerState::Missing,
         }
     }
 

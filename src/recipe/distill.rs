@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
+use super::answer_check::{ATTEMPTS_MAX, AnswerCheck, Orphans};
 use super::attempt::{Good, Missing, questions};
 use super::best::{BestOf, Worth};
-use super::screen::{ATTEMPTS_MAX, Orphans, Screen};
 use super::{Answered, Recipe, Step};
 use crate::conversation::{
     Answer, ConversationStop, Dialogue, Lane, Message, Outcome, Question, Rejected, Role, Seed, Settings, Slot, Spoken,
@@ -10,17 +10,16 @@ use crate::conversation::{
 };
 use crate::quality::Gate;
 
-/// Writes every assistant turn anew: the teacher answers turn after turn, each time with its own
-/// earlier answers as history.
+/// Has a teacher regenerate every assistant turn, with its own earlier answers as history.
 ///
 /// An answer that is not whole (cut, filtered, refused, empty), or that the gate rejects, never becomes context: it is
-/// asked for again where that may help, and else the conversation stops before that turn, with the reason.
+/// requested again where that may help; otherwise the conversation stops before that turn, with the reason.
 pub struct Distill {
     target: Arc<Target>,
     settings: Settings,
-    /// Thoughts go back into the history, before the answer that they led to.
+    /// The history holds the reasoning before each answer.
     keeps_reasoning: bool,
-    screen: Screen,
+    answer_check: AnswerCheck,
     best_of: Option<BestOf>,
 }
 
@@ -39,10 +38,10 @@ impl Distill {
             .with("max-tokens", or_server(sampling.max_tokens.map(|value| value.to_string())))
             .with("seed", sampling.seed.map_or_else(|| "none".to_owned(), |value| value.to_string()))
             .with("system", system.unwrap_or("from the rows"));
-        Self { target, settings, keeps_reasoning: false, screen: Screen::default(), best_of: None }
+        Self { target, settings, keeps_reasoning: false, answer_check: AnswerCheck::default(), best_of: None }
     }
 
-    /// Has each answer's thoughts sent back with it. The dialogue that comes out is the same without them.
+    /// Sends each answer's reasoning back in the history. The resulting dialogue does not hold it.
     #[must_use]
     pub fn with_reasoning_in_history(mut self) -> Self {
         self.settings = self.settings.with("history-reasoning", "true");
@@ -54,11 +53,11 @@ impl Distill {
     #[must_use]
     pub fn with_gate(mut self, gate: Gate) -> Self {
         self.settings = self.settings.with("gate", &gate);
-        self.screen.gate = Some(gate);
+        self.answer_check.gate = Some(gate);
         self
     }
 
-    /// Has several answers written to each turn, of which the best goes on.
+    /// Requests several answers to each turn and keeps the best.
     #[must_use]
     pub fn with_best_of(mut self, best_of: BestOf) -> Self {
         self.settings = self.settings.with("samples", best_of.samples).with("best-by", best_of.ranker.setting());
@@ -66,12 +65,11 @@ impl Distill {
         self
     }
 
-    /// Has users' messages looked at that refer to an answer which was replaced. The seeds must count what was replaced
-    /// into their identity.
+    /// Handles users' messages that refer to a replaced answer. The seeds must count replaced answers into their identity.
     #[must_use]
     pub fn with_orphans(mut self, orphans: Orphans) -> Self {
         self.settings = self.settings.with("orphans", orphans.name());
-        self.screen.orphans = Some(orphans);
+        self.answer_check.orphans = Some(orphans);
         self
     }
 
@@ -107,7 +105,7 @@ impl Distill {
         (dialogue, Stop::Done)
     }
 
-    /// Returns what is said in a turn before the answer: the source's words, or the user's message rewritten.
+    /// Returns the messages of a turn before the answer: the source's, or with the user's message rewritten.
     fn hear(
         &self,
         seed: &Seed,
@@ -118,9 +116,9 @@ impl Distill {
     ) -> Result<Heard, Stop> {
         let said = &seed.turns[turn as usize];
         let heard = Heard { messages: said.messages.clone(), flag: None };
-        let Some(orphans) = self.screen.orphans.filter(|_| turn > 0) else { return Ok(heard) };
+        let Some(orphans) = self.answer_check.orphans.filter(|_| turn > 0) else { return Ok(heard) };
         let is_orphan = answered
-            .seen(last)
+            .examined(last)
             .is_some_and(|seen| *seen.is_followed_by_orphan.get_or_init(|| is_orphan(seed, turn, &seen.answer)));
         let stop = || Stop::At { turn, reason: ConversationStop::OrphanReference };
         match orphans {
@@ -130,17 +128,17 @@ impl Distill {
             Orphans::Rewrite => {
                 let slot = Slot { lane: Lane::User, turn, attempt: 0 };
                 let Some(rewritten) = answered.get(slot) else {
-                    let messages = vec![Screen::rewriting(&seed.turns[turn as usize - 1], said, dialogue)];
+                    let messages = vec![AnswerCheck::rewriting(&seed.turns[turn as usize - 1], said, dialogue)];
                     let target = Arc::clone(&self.target);
                     return Err(Stop::Ask(vec![Question { slot, target, sample: 0, messages }]));
                 };
-                let text = Screen::rewritten(rewritten).ok_or_else(stop)?;
+                let text = AnswerCheck::rewritten(rewritten).ok_or_else(stop)?;
                 Ok(Heard { messages: with_last_user(said, text), flag: Some("user_rewritten") })
             }
         }
     }
 
-    /// Returns the answer with which a turn goes on: the first good one, or the best of several. The others are put aside.
+    /// Returns the answer that a turn keeps: the first good one, or the best of several. The others are listed as rejected.
     fn accept(&self, turn: u32, heard: &Heard, dialogue: &mut Dialogue, answered: &Answered) -> Result<Good, Missing> {
         let Some(best_of) = &self.best_of else { return self.attempt(turn, 0, heard, dialogue, answered) };
         let (mut good, mut missing, mut bad) = (Vec::new(), Vec::new(), None);
@@ -170,7 +168,7 @@ impl Distill {
         answered: &Answered,
     ) -> Result<Good, Missing> {
         let place = Slot { lane: Lane::Main, turn, attempt: first };
-        self.screen.attempt(&self.target, place, &heard.messages, dialogue, answered, &|_| None)
+        self.answer_check.attempt(&self.target, place, &heard.messages, dialogue, answered, &|_| None)
     }
 
     /// Returns an answer as the history holds it.
@@ -185,14 +183,14 @@ impl Distill {
     }
 }
 
-/// What is said in a turn before the answer.
+/// The messages of a turn before the answer.
 struct Heard {
     messages: Vec<Arc<Message>>,
     flag: Option<&'static str>,
 }
 
 impl BestOf {
-    /// Returns the best of good answers, the first of equal ones; puts the others aside.
+    /// Returns the best of good answers, the first of equal ones; lists the others as rejected.
     fn choose(
         &self,
         turn: u32,

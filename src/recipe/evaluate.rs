@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
-use super::judge::{Judge, Ruling, Said, Scale, Scene};
+use super::judge::{Judge, JudgeReply, Ruling, Scale, Scene};
 use super::{Answered, Recipe, Step};
 use crate::conversation::{Dialogue, Mark, Message, Outcome, Question, Role, Scope, Seed, Settings, TurnIndex};
 
 /// Has a judge mark the answers that a dataset holds.
 ///
-/// Nothing depends on anything else: all marks of a conversation are asked for at once.
+/// The marks are independent: all marks of a conversation are requested at once.
 pub struct Evaluate {
     judge: Judge,
     scope: JudgedScope,
@@ -15,7 +15,7 @@ pub struct Evaluate {
     settings: Settings,
 }
 
-/// What is judged at a time.
+/// The units that are judged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum JudgedScope {
     /// Each answer, with what stands before it.
@@ -27,7 +27,7 @@ pub enum JudgedScope {
     Both,
 }
 
-/// What a judge sees before the answer in question.
+/// The history that a judge sees before the judged answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum JudgedHistory {
     /// The same speaker's earlier answers.
@@ -73,12 +73,12 @@ impl Evaluate {
         self.walk(seed, answered).into_iter().map(|(mark, _)| mark).collect()
     }
 
-    /// Returns what answers of this conversation are checked for.
+    /// Returns the criteria for answers of this conversation.
     pub fn criteria<'a>(&'a self, seed: &'a Seed) -> &'a [String] {
         if seed.criteria.is_empty() { &self.criteria } else { &seed.criteria }
     }
 
-    /// Returns what answers are checked for where a conversation does not say.
+    /// Returns the criteria for conversations without their own.
     pub fn criteria_of_all(&self) -> &[String] {
         &self.criteria
     }
@@ -110,8 +110,8 @@ impl Evaluate {
                     let mut mark =
                         Mark { scope, criterion: number as u32, repeat, value: None, words: None, is_suspect };
                     let question = match self.judge.read(answered, scope.number(), call, repeat, prompt) {
-                        Said::Open(question) => Some(question),
-                        Said::Done(verdict, words) => {
+                        JudgeReply::Open(question) => Some(question),
+                        JudgeReply::Done(verdict, words) => {
                             mark.value = match verdict {
                                 Some(Ruling::Value(value)) => Some(value),
                                 Some(Ruling::Winner(_)) | None => None,
@@ -138,7 +138,7 @@ impl Evaluate {
             match (&said.replaced, golden) {
                 (_, Some(golden)) if self.history == JudgedHistory::Golden && !is_judged => shown.push(golden),
                 (Some(answer), _) => shown.push(Message::new(Role::Assistant, answer.clone())),
-                // An answer that is missing in the middle is nothing to judge, one at the end even less.
+                // A missing answer cannot be judged.
                 (None, _) if is_judged && !scope.is_whole() => return None,
                 (None, _) => {}
             }
@@ -147,7 +147,7 @@ impl Evaluate {
     }
 }
 
-/// Returns the reference for a turn; for a whole conversation there is none.
+/// Returns the reference for a turn; `None` for a whole conversation.
 pub(super) fn reference(seed: &Seed, scope: Scope) -> Option<&str> {
     let turn = scope.turn()?.item_of(&seed.turns)?;
     turn.given.first()?.as_ref().map(|reference| reference.content())

@@ -1,9 +1,10 @@
 //! A recipe is a pure function from what is already answered to what to ask next.
 //!
-//! Resuming is no feature of a recipe: a fresh run replays nothing, a resumed one replays what the
-//! store holds, and both go through [`Replay`]. A new recipe is a file here and a line in the test list
+//! Resuming is not a feature of a recipe: a fresh run replays nothing, a resumed one replays the stored answers, and
+//! both go through [`Replay`]. A new recipe is a file here and a line in the test list
 //! that crashes every recipe at every commit (`tests/it/crash_at_every_commit.rs`).
 
+mod answer_check;
 mod attempt;
 mod best;
 mod compare;
@@ -12,19 +13,18 @@ mod evaluate;
 mod judge;
 mod object;
 mod replay;
-mod screen;
 mod simulate;
 mod tutor;
 
+pub use answer_check::Orphans;
 pub use best::{BestOf, Ranker};
 pub use compare::{Compare, ComparedHistory, NoAnswer, Side, System};
 pub use distill::Distill;
 pub use evaluate::{Evaluate, JudgedHistory, JudgedScope};
 pub use judge::{Judge, Prompt, PromptError, Ruling, Scale};
-pub use replay::{Progress, Replay};
-pub use screen::Orphans;
-pub use simulate::{Goal, Move, Simulate, Simulated, SimulatedEnd, UserTurn};
-pub use tutor::{Cast, History, ParseHistoryError, Party, Purpose, Tutor, Tutored, TutoredEnd};
+pub use replay::{Replay, ReplayEnd};
+pub use simulate::{Goal, Move, Simulate, SimulatedDialogue, SimulatedEnd, UserTurn};
+pub use tutor::{Cast, History, ParseHistoryError, Party, PassPurpose, Tutor, Tutored, TutoredEnd};
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -45,14 +45,14 @@ pub trait Recipe: Send + Sync {
     /// Returns how many answers `seed` takes when all goes well.
     fn turn_count(&self, seed: &Seed) -> u32;
 
-    /// Returns what to do, given what is answered.
+    /// Returns the next step, given the answers so far.
     fn next(&self, seed: &Seed, answered: &Answered) -> Step;
 
     /// Returns the dialogue as far as it is good; an empty one where the recipe writes none.
     fn so_far(&self, seed: &Seed, answered: &Answered) -> Dialogue;
 }
 
-/// What a recipe wants done.
+/// The next step of a recipe.
 #[derive(Debug)]
 pub enum Step {
     /// These questions are open; each has its own slot, none of them answered yet.
@@ -64,29 +64,29 @@ pub enum Step {
 /// The answers that a conversation has so far.
 #[derive(Clone, Debug, Default)]
 pub struct Answered {
-    by_slot: BTreeMap<Slot, Seen>,
+    by_slot: BTreeMap<Slot, ExaminedAnswer>,
 }
 
-/// An answer, with what a recipe has made of it: pure functions of it and of what stands before it, so that they need be
-/// worked out once only, however often the recipe goes over its conversation.
+/// An answer with the recipe's cached findings: pure functions of it and of the history before it, computed once however
+/// often the recipe replays the conversation.
 #[derive(Clone, Debug)]
-struct Seen {
+struct ExaminedAnswer {
     pub answer: Arc<Answer>,
     pub verdict: OnceCell<GateVerdict>,
     pub is_followed_by_orphan: OnceCell<bool>,
-    /// What keeps it from being a user's message.
+    /// The fault that makes it invalid as a user's message.
     pub user_fault: OnceCell<Option<&'static str>>,
-    pub tutored: tutor::Notes,
+    pub tutored: tutor::TutorFindings,
 }
 
-impl Seen {
+impl ExaminedAnswer {
     fn new(answer: Arc<Answer>) -> Self {
         Self {
             answer,
             verdict: OnceCell::new(),
             is_followed_by_orphan: OnceCell::new(),
             user_fault: OnceCell::new(),
-            tutored: tutor::Notes::default(),
+            tutored: tutor::TutorFindings::default(),
         }
     }
 }
@@ -97,14 +97,14 @@ impl Answered {
         self.by_slot.get(&slot).map(|seen| &seen.answer)
     }
 
-    /// Returns the answer in `slot` with what was made of it.
-    fn seen(&self, slot: Slot) -> Option<&Seen> {
+    /// Returns the answer in `slot` with its cached findings.
+    fn examined(&self, slot: Slot) -> Option<&ExaminedAnswer> {
         self.by_slot.get(&slot)
     }
 
     /// Puts `answer` into `slot`.
     pub fn insert(&mut self, slot: Slot, answer: Arc<Answer>) {
-        self.by_slot.insert(slot, Seen::new(answer));
+        self.by_slot.insert(slot, ExaminedAnswer::new(answer));
     }
 
     /// Returns all answers, in the order of their slots.

@@ -6,7 +6,7 @@ use crate::conversation::behind_thoughts;
 const BRACES_MAX: usize = 256;
 
 /// Returns the last JSON object with all of these fields in what a model says, whatever stands around it: drafts come first. It is looked
-/// for behind the model's thoughts, but where its words begin with it, as an object may quote the mark by which thoughts end.
+/// for after the model's reasoning, unless the text begins with the object, as an object may quote the mark that ends reasoning.
 pub(super) fn object_with(fields: &[&str], text: &str) -> Option<Value> {
     let begins = text.trim_start().starts_with(['{', '`']);
     let text = if begins { text } else { behind_thoughts(text) };

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::{Answered, Recipe, Step};
 use crate::conversation::{Answer, Fingerprint, Outcome, Question, Seed, Slot};
 
-/// Leads one conversation through its recipe, taking each answer from wherever it is stored.
+/// Replays one conversation through its recipe with stored answers.
 ///
 /// The run, the plan and the export all walk this same path, so they cannot disagree about what is done.
 pub struct Replay<'a> {
@@ -12,9 +12,9 @@ pub struct Replay<'a> {
     answered: Answered,
 }
 
-/// Where a conversation stands when its recipe wants nothing that is stored.
+/// Where a replay ends: no further question of the recipe has a stored answer.
 #[derive(Debug)]
-pub enum Progress {
+pub enum ReplayEnd {
     /// These questions have no stored answer.
     Open(Vec<(Fingerprint, Question)>),
     /// The conversation is done.
@@ -22,19 +22,19 @@ pub enum Progress {
 }
 
 impl<'a> Replay<'a> {
-    /// Begins at the beginning.
+    /// Starts a replay without answers.
     pub fn new(recipe: &'a dyn Recipe, seed: &'a Seed) -> Self {
         Self { recipe, seed, answered: Answered::default() }
     }
 
-    /// Goes on as far as `look_up` knows the answers.
+    /// Advances as far as `look_up` has the answers.
     pub fn advance<E>(
         &mut self,
         mut look_up: impl FnMut(&Fingerprint, Slot) -> Result<Option<Arc<Answer>>, E>,
-    ) -> Result<Progress, E> {
+    ) -> Result<ReplayEnd, E> {
         loop {
             let questions = match self.recipe.next(self.seed, &self.answered) {
-                Step::Finish(outcome) => return Ok(Progress::Done(outcome)),
+                Step::Finish(outcome) => return Ok(ReplayEnd::Done(outcome)),
                 Step::Ask(questions) => questions,
             };
             let question_count = questions.len();
@@ -47,7 +47,7 @@ impl<'a> Replay<'a> {
                 }
             }
             if open.len() == question_count {
-                return Ok(Progress::Open(open));
+                return Ok(ReplayEnd::Open(open));
             }
         }
     }

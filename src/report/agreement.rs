@@ -11,9 +11,9 @@ use crate::statistics::{Conversations, Interval, cohen_kappa, krippendorff_alpha
 /// A judge beside people.
 #[derive(Clone, Debug, Serialize)]
 pub struct AgreementReport {
-    /// What the judge says.
+    /// The judge's votes.
     pub judge: SideReport,
-    /// What people say.
+    /// People's votes.
     pub human: SideReport,
     /// Shares of equal votes, for each two groups of voters, turn by turn (Zheng et al., arXiv 2306.05685, table 5).
     pub agreement: Vec<GroupAgreement>,
@@ -67,7 +67,7 @@ pub struct Share {
     pub error: Option<f64>,
 }
 
-/// The judge beside the people's majority, item by item. A majority that is none is a tie.
+/// The judge beside the people's majority, item by item. Without a clear majority it is a tie.
 #[derive(Clone, Debug, Serialize)]
 pub struct MajorityReport {
     /// Items on which both have voted.
@@ -93,7 +93,7 @@ pub struct AlphaReport {
     pub alpha: Option<f64>,
 }
 
-/// What the judge sees otherwise than people do, in one pair of systems.
+/// The judge's bias against people's votes, in one pair of systems.
 #[derive(Clone, Debug, Serialize)]
 pub struct BiasReport {
     /// A system.

@@ -1,4 +1,4 @@
-//! What a judge's marks come to.
+//! The results of a judge's marks.
 
 use std::collections::BTreeMap;
 
@@ -57,7 +57,7 @@ pub struct EvaluationReport {
     pub incomplete: Vec<String>,
     /// Who judges.
     pub judge: JudgeReport,
-    /// What was judged.
+    /// The judged dataset.
     pub dataset: DatasetReport,
     /// Marks, those that could not be read included.
     pub marks: u64,
@@ -108,7 +108,7 @@ pub struct JudgeReport {
     pub unparsed: u64,
     /// Their share.
     pub unparsed_share: f64,
-    /// What its answers cost, whenever they were paid for.
+    /// The cost of its answers, in whichever run they were paid for.
     pub cost: CostReport,
 }
 
@@ -137,7 +137,7 @@ impl CostReport {
     }
 }
 
-/// What was judged.
+/// The judged dataset.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct DatasetReport {
     /// Its files.
@@ -190,9 +190,9 @@ pub struct Example {
     pub id: String,
     /// The turn, from 1.
     pub turn: u32,
-    /// What was marked.
+    /// The mark, and the criterion where it has one.
     pub verdict: String,
-    /// What the user asked.
+    /// The user's question.
     pub question: String,
     /// The answers, by whom.
     pub answers: Vec<(String, String)>,
@@ -221,14 +221,14 @@ pub struct Evaluation {
 
 /// A conversation that was judged.
 #[derive(Debug)]
-pub struct Judged<'a> {
+pub struct JudgedConversation<'a> {
     /// The row.
     pub id: &'a str,
     /// Its `category`.
     pub category: Option<&'a str>,
     /// Its turns: what the user says, and the answer.
     pub turns: &'a [(String, String)],
-    /// What its answers are checked for.
+    /// The criteria for its answers.
     pub criteria: &'a [String],
     /// The marks.
     pub marks: &'a [Mark],
@@ -256,7 +256,7 @@ impl Evaluation {
     }
 
     /// Counts a conversation.
-    pub fn add(&mut self, judged: &Judged<'_>, price: Option<&crate::conversation::Price>) {
+    pub fn add(&mut self, judged: &JudgedConversation<'_>, price: Option<&crate::conversation::Price>) {
         let report = &mut self.report;
         report.dataset.conversations += 1;
         report.dataset.turns += judged.turns.len() as u64;
@@ -315,7 +315,7 @@ impl Evaluation {
         }
     }
 
-    fn collect_examples(&mut self, judged: &Judged<'_>, read: &[(&Mark, f64)]) {
+    fn collect_examples(&mut self, judged: &JudgedConversation<'_>, read: &[(&Mark, f64)]) {
         for (mark, value) in read {
             self.seen += 1;
             let example = |kind: &str| {

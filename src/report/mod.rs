@@ -15,12 +15,14 @@ pub mod words;
 
 pub use agreement::{AgreementReport, GroupAgreement, Share};
 pub use comparison::{Compared, ComparedReport, Comparison, ComparisonReport, ControlReport, ControlsReport};
-pub use evaluation::{CostReport, DatasetReport, Evaluation, EvaluationMode, EvaluationReport, JudgeReport, Judged};
+pub use evaluation::{
+    CostReport, DatasetReport, Evaluation, EvaluationMode, EvaluationReport, JudgeReport, JudgedConversation,
+};
 pub use page::{comparison_page, evaluation_page, quality_page, simulation_page, tutoring_page};
 pub use progress::{progress_json, progress_line};
 pub use quality::{QualityReport, RuleCount};
 pub use simulation::{EndClass, RoleCost, SimulationReport, Told, UserMessage};
 pub use summary::{Closing, Footprint, summary, summary_json};
 pub use tally::{Efficiency, Tally, Totals};
-pub use tutoring::{Pass, PassReport, Tutoring, TutoringReport};
+pub use tutoring::{PassReport, TutoredPass, Tutoring, TutoringReport};
 pub use votes::{Ballot, ConversationScores, PairReport, SystemReport, adjusted_score};

@@ -8,7 +8,7 @@ use crate::conversation::{Dialogue, Price, Rejected};
 /// Conversations that are named for each rule.
 const EXAMPLES_MAX: usize = 10;
 
-/// What the rules have found: a fold over finished conversations.
+/// The findings of the rules: a fold over finished conversations.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct QualityReport {
     /// Answers that were judged, rejected ones included.
@@ -17,7 +17,7 @@ pub struct QualityReport {
     pub rules: BTreeMap<&'static str, RuleCount>,
 }
 
-/// What one rule has found.
+/// The findings of one rule.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct RuleCount {
     /// Answers with this fault.
@@ -30,7 +30,7 @@ pub struct RuleCount {
     pub prompt_tokens: u64,
     /// Completion tokens of the rejected answers.
     pub completion_tokens: u64,
-    /// What they cost, where prices are known.
+    /// Their cost, where prices are known.
     pub cost: Option<f64>,
     /// The first conversations with such an answer.
     pub examples: Vec<String>,

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::words::{counted, list, money, number};
 use crate::conversation::{Answer, Price};
 
-/// What came of a simulation: a fold over conversations in the order of their rows.
+/// The results of a simulation: a fold over conversations in the order of their rows.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct SimulationReport {
     /// The version of this schema.
@@ -14,7 +14,7 @@ pub struct SimulationReport {
     pub incomplete: Vec<String>,
     /// Conversations that have ended or have a good turn.
     pub conversations: u64,
-    /// How many conversations have so many answered turns.
+    /// The number of conversations by number of answered turns.
     pub lengths: BTreeMap<u32, u64>,
     /// Why conversations ended: `max_turns`, `user_stop`, `user_invalid`, `teacher_rejected`, `context`, `budget`, `failed`, `unasked`.
     pub ends: BTreeMap<String, u64>,
@@ -25,7 +25,7 @@ pub struct SimulationReport {
     pub reasons: BTreeMap<String, u64>,
     /// Moves of the simulated users.
     pub moves: BTreeMap<&'static str, u64>,
-    /// What was wrong with simulated messages that were not taken.
+    /// The faults of rejected simulated messages.
     pub rejected: BTreeMap<&'static str, u64>,
     /// Goal cards that could not be read.
     pub goals_unread: u64,
@@ -36,7 +36,7 @@ pub struct SimulationReport {
     /// Share of simulated messages that take up a word of the answer before which their user had not used: of five letters or more,
     /// or two Chinese characters in a row.
     pub referring: Option<f64>,
-    /// What each side took, by role.
+    /// The usage and cost of each role.
     pub roles: BTreeMap<&'static str, RoleCost>,
     #[serde(skip)]
     referring_count: u64,
@@ -59,7 +59,7 @@ pub struct UserWords {
     different: HashSet<u64>,
 }
 
-/// What one side took.
+/// The usage and cost of one role.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct RoleCost {
     /// The model, as it was asked for.
@@ -70,7 +70,7 @@ pub struct RoleCost {
     pub prompt_tokens: u64,
     /// Tokens of the answers.
     pub completion_tokens: u64,
-    /// What they cost, where the price is known.
+    /// Their cost, where the price is known.
     pub cost: Option<f64>,
 }
 
@@ -233,7 +233,7 @@ impl SimulationReport {
 /// Returns a caution where the end of some conversations is not known.
 pub(super) fn open_conversations(open: u64, all: u64) -> Option<String> {
     let all = number(all);
-    (open > 0).then(|| format!("{} of {all} conversations were not led to their end", number(open)))
+    (open > 0).then(|| format!("{} of {all} conversations did not finish", number(open)))
 }
 
 /// Returns the words of a text by which it is known what it speaks of.

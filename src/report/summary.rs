@@ -9,7 +9,7 @@ use super::quality::QualityReport;
 use super::tally::Tally;
 use super::words::{counted, duration, list, money, number};
 
-/// What of a run the tally does not know.
+/// The facts about a run that the tally does not hold.
 #[derive(Clone, Debug, Default)]
 pub struct Closing {
     /// How it ended, in one word or two: `done`, `stopped`.
@@ -26,19 +26,19 @@ pub struct Closing {
     pub listed: Option<(String, u64)>,
     /// Rows left out by rule, and rows that cannot be understood, by reason.
     pub left_out: Vec<(String, u64)>,
-    /// What was changed in rows to make turns of them, by rule.
+    /// The changes to rows while they were read, by rule.
     pub changed: BTreeMap<String, u64>,
-    /// What the rules have found, where they were asked.
+    /// The findings of the rules, where they were used.
     pub quality: Option<QualityReport>,
     /// Settings for which stored answers cannot be used: name, value now, value then.
     pub changed_settings: Vec<(String, String, String)>,
-    /// What the program itself used, where the system tells.
+    /// The program's own resource usage, where the system reports it.
     pub footprint: Option<Footprint>,
-    /// What to do next.
+    /// The suggested next step.
     pub hint: Option<String>,
 }
 
-/// What a process used of its machine.
+/// The resource usage of a process.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Footprint {
     /// Processor time, all threads together.

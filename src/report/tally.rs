@@ -31,7 +31,7 @@ pub struct Tally {
     pub returned: u64,
     /// Tokens of the answers that this run paid for.
     pub usage: Usage,
-    /// What those cost, where prices are known.
+    /// Their cost, where prices are known.
     pub cost: f64,
     /// Failed calls by code.
     pub failures: BTreeMap<FailureCode, u64>,

@@ -1,4 +1,4 @@
-//! What votes come to: pair by pair of systems, and all systems in a row.
+//! The results of votes: pair by pair of systems, and a ranking of all systems.
 
 use std::collections::BTreeMap;
 

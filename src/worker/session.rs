@@ -8,7 +8,7 @@ use crate::conversation::{
     Answer, ConversationKey, ConversationStop, FailureCause, FailureReason, Fingerprint, Outcome, Question, Slot,
     TurnIndex,
 };
-use crate::recipe::{Progress, Recipe, Replay};
+use crate::recipe::{Recipe, Replay, ReplayEnd};
 use crate::store::{ConversationState, Entry, Status, Store};
 
 /// The end of a conversation in this run.
@@ -87,8 +87,8 @@ pub async fn run_session(
     loop {
         let progress = replay.advance(|fingerprint, slot| session.look_up(fingerprint, slot, &waiting))?;
         let open = match progress {
-            Progress::Done(outcome) => return session.close(status_of(&outcome)).await,
-            Progress::Open(open) => open,
+            ReplayEnd::Done(outcome) => return session.close(status_of(&outcome)).await,
+            ReplayEnd::Open(open) => open,
         };
         if let Some(status) = session.permanent_failure() {
             return session.close(status).await;

@@ -9,8 +9,8 @@ use cohobate::conversation::{Answer, ConversationKey, Fingerprint, Outcome, Samp
 use cohobate::model::{Call, Model, PaceLimits, PendingCall, Simulated};
 use cohobate::quality::{Gate, Strictness};
 use cohobate::recipe::{
-    BestOf, Cast, Compare, ComparedHistory, Distill, Evaluate, History, Judge, JudgedHistory, JudgedScope, Progress,
-    Prompt, Purpose, Ranker, Recipe, Replay, Scale, Simulate, System, Tutor,
+    BestOf, Cast, Compare, ComparedHistory, Distill, Evaluate, History, Judge, JudgedHistory, JudgedScope, PassPurpose,
+    Prompt, Ranker, Recipe, Replay, ReplayEnd, Scale, Simulate, System, Tutor,
 };
 use cohobate::store::{ConversationState, Entry, MemoryStore, Reader, Status};
 use cohobate::worker::{self, Admit, BudgetLimits, CommitMode, Ended, Served, Silent, StopStage, Work, WorkerError};
@@ -27,10 +27,10 @@ fn recipes() -> Vec<(&'static str, Arc<dyn Recipe>)> {
         ("distill through a gate", Arc::new(Distill::new(target(), None).with_gate(gate()))),
         ("distill, the best of two", Arc::new(Distill::new(target(), None).with_best_of(best_of))),
         ("simulate", Arc::new(Simulate::new(target(), user(), 4, vec!["a cook".to_owned()], Some(gate()), None))),
-        ("tutor", tutor(History::Forced, Purpose::Rows)),
-        ("tutor, the student's history", tutor(History::Student, Purpose::Rows)),
-        ("tutor, mixed histories", tutor(History::Mixed(0.5), Purpose::Rows)),
-        ("tutor, scores alone", tutor(History::Forced, Purpose::Scores)),
+        ("tutor", tutor(History::Forced, PassPurpose::Rows)),
+        ("tutor, the student's history", tutor(History::Student, PassPurpose::Rows)),
+        ("tutor, mixed histories", tutor(History::Mixed(0.5), PassPurpose::Rows)),
+        ("tutor, scores alone", tutor(History::Forced, PassPurpose::Scores)),
         ("evaluate", Arc::new(Evaluate::new(judge(Scale::Score), JudgedScope::Both, JudgedHistory::Own, Vec::new()))),
         ("compare", Arc::new(Compare::new(systems(), judge(Scale::Pair), JudgedScope::Turns, ComparedHistory::Own))),
         (
@@ -45,7 +45,7 @@ fn gate() -> Gate {
     Gate::new(Strictness::Standard, "loop_char=reject@1.7").unwrap()
 }
 
-fn tutor(history: History, purpose: Purpose) -> Arc<dyn Recipe> {
+fn tutor(history: History, purpose: PassPurpose) -> Arc<dyn Recipe> {
     let cast = Cast { student: user(), teacher: target(), grader: target(), judge: judge(Scale::Pair) };
     Arc::new(Tutor::new(cast, 0, history, purpose, Some(gate()), None))
 }
@@ -132,8 +132,8 @@ impl Trial {
                 self.store.answer(fingerprint).map(|stored| stored.map(|stored| stored.answer))
             });
             match progress.unwrap() {
-                Progress::Done(outcome) => (outcome, replay.answered().iter().cloned().collect()),
-                Progress::Open(open) => panic!("{} questions are open", open.len()),
+                ReplayEnd::Done(outcome) => (outcome, replay.answered().iter().cloned().collect()),
+                ReplayEnd::Open(open) => panic!("{} questions are open", open.len()),
             }
         };
         self.seeds.iter().map(outcome).collect()

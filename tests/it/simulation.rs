@@ -9,7 +9,7 @@ use cohobate::conversation::{
     Answer, Dice, FailureCode, Fingerprint, Finish, Outcome, Question, Sampling, Seed, Target,
 };
 use cohobate::model::{Call, CallResult, Failure, FailureClass, Model, PaceLimits, PendingCall, Routing, Simulated};
-use cohobate::recipe::{Distill, Progress, Recipe, Replay};
+use cohobate::recipe::{Distill, Recipe, Replay, ReplayEnd};
 use cohobate::store::{Entry, MemoryStore, Reader};
 use cohobate::worker::{
     self, Admit, BudgetLimits, CommitMode, Deadline, Ended, Event, Observer, RunStop, Served, StopStage, Work,
@@ -255,8 +255,8 @@ impl Scenario {
             let stored =
                 |fingerprint: &_, _| self.store.answer(fingerprint).map(|stored| stored.map(|stored| stored.answer));
             match replay.advance(stored).unwrap() {
-                Progress::Done(outcome) => Some(without_attempts(outcome)),
-                Progress::Open(_) => None,
+                ReplayEnd::Done(outcome) => Some(without_attempts(outcome)),
+                ReplayEnd::Open(_) => None,
             }
         };
         self.seeds.iter().map(outcome).collect()

@@ -7,7 +7,7 @@ use cohobate::conversation::{Answer, Dice, Finish, Lane, Line, Message, Question
 use cohobate::export::{critique_row, hard_record, lesson_labels, lesson_pair, lesson_record, output_format_named};
 use cohobate::model::Simulated;
 use cohobate::quality::{Candidate, Gate, Strictness, differs_by_more_than};
-use cohobate::recipe::{Cast, History, Judge, Progress, Prompt, Purpose, Replay, Scale, Tutor, Tutored};
+use cohobate::recipe::{Cast, History, Judge, PassPurpose, Prompt, Replay, ReplayEnd, Scale, Tutor, Tutored};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -164,7 +164,7 @@ fn lead_by(recipe: &Tutor, seed: &Seed, answer: &dyn Fn(&Question) -> Answer) ->
     let (asked, calls) = (Mutex::new(BTreeMap::new()), Mutex::new(0));
     let mut replay = Replay::new(recipe, seed);
     loop {
-        let Progress::Open(open) = replay.advance(|_, _| Ok::<_, ()>(None)).unwrap() else { break };
+        let ReplayEnd::Open(open) = replay.advance(|_, _| Ok::<_, ()>(None)).unwrap() else { break };
         for (_, question) in open {
             *calls.lock().unwrap() += 1;
             if question.slot.lane == Lane::Student {
@@ -201,7 +201,7 @@ fn recipe(history: History, gate: &Gate) -> Tutor {
     let target = |name: &str| Target::new(name, Simulated::DIALECT, Sampling::default());
     let judge = Judge { target: target("judge"), prompt: Prompt::standard(Scale::Pair), repeats: 1 };
     let cast = Cast { student: target("student"), teacher: target("teacher"), grader: target("grader"), judge };
-    Tutor::new(cast, 0, history, Purpose::Rows, Some(gate.clone()), None)
+    Tutor::new(cast, 0, history, PassPurpose::Rows, Some(gate.clone()), None)
 }
 
 proptest! {

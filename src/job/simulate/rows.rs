@@ -13,7 +13,7 @@ use crate::job::reports::write_reports;
 use crate::job::rows::{RowCounts, RowResult, each};
 use crate::job::stored::{PaidAnswers, why_open};
 use crate::quality::Words;
-use crate::recipe::{Goal, Move, Replay, Simulate, Simulated, SimulatedEnd, UserTurn};
+use crate::recipe::{Goal, Move, Replay, Simulate, SimulatedDialogue, SimulatedEnd, UserTurn};
 use crate::report::{EndClass, RoleCost, SimulationReport, Told, UserMessage, simulation_page};
 use crate::store::Reader;
 
@@ -74,7 +74,7 @@ impl SimulatedRows<'_> {
     fn write_row(
         &self,
         seed: &Seed,
-        state: &Simulated,
+        state: &SimulatedDialogue,
         why: Option<LeftOut>,
         report: &mut SimulationReport,
         output: &mut RowOutput<'_>,
@@ -122,7 +122,7 @@ impl SimulatedRows<'_> {
         seed: &Seed,
         paid: &mut PaidAnswers,
         report: &mut SimulationReport,
-    ) -> Result<(Simulated, Option<LeftOut>), JobError> {
+    ) -> Result<(SimulatedDialogue, Option<LeftOut>), JobError> {
         let prices = [&self.settings.teacher, &self.settings.user].map(|model| model.price.as_ref());
         let mut replay = Replay::new(self.recipe, seed);
         replay.advance(|fingerprint, slot| -> Result<_, JobError> {
@@ -145,7 +145,12 @@ impl SimulatedRows<'_> {
 }
 
 /// Counts a conversation.
-fn count(seed: &Seed, state: &Simulated, (end, class, reason): (&str, EndClass, &str), report: &mut SimulationReport) {
+fn count(
+    seed: &Seed,
+    state: &SimulatedDialogue,
+    (end, class, reason): (&str, EndClass, &str),
+    report: &mut SimulationReport,
+) {
     let spoken = &state.dialogue.spoken;
     let said =
         seed.turns.iter().enumerate().flat_map(|(turn, said)| said.messages.iter().map(move |said| (turn, said)));
@@ -176,7 +181,7 @@ fn user_message(text: &str) -> UserMessage<'_> {
     UserMessage { text, words: words.len() as u64, pairs: words.grams(2).collect() }
 }
 
-fn turns(state: &Simulated) -> u32 {
+fn turns(state: &SimulatedDialogue) -> u32 {
     state.dialogue.answer_count()
 }
 
@@ -186,7 +191,7 @@ fn was_simulated(seed: &Seed, turn: usize) -> bool {
 }
 
 /// Returns what a row says of how it came about.
-fn told(seed: &Seed, state: &Simulated, reason: &str) -> serde_json::Map<String, Value> {
+fn told(seed: &Seed, state: &SimulatedDialogue, reason: &str) -> serde_json::Map<String, Value> {
     // The last user turn may have got no answer.
     let user_turns = &state.user_turns[..turns(state) as usize];
     let simulated = |at: usize, turn: &UserTurn| turn.simulated.is_some() || was_simulated(seed, at);

@@ -8,7 +8,7 @@ use crate::job::input::Prepared;
 use crate::job::rows::{RowResult, each};
 use crate::job::stored::answers_in;
 use crate::job::{Context, JobError, JobEvent};
-use crate::recipe::{Progress, Recipe, Replay};
+use crate::recipe::{Recipe, Replay, ReplayEnd};
 use crate::report::Totals;
 use crate::report::words::{counted, number};
 use crate::worker::{self, Ended, RunStop};
@@ -87,7 +87,7 @@ impl<'a> PassRuns<'a> {
             let mut replay = Replay::new(&*pass.recipe, seed);
             let progress = replay.advance(answers_in(&**store))?;
             let is_students = |(_, question): &(_, Question)| question.slot.lane == Lane::Student;
-            unasked += u64::from(matches!(progress, Progress::Open(open) if open.iter().any(is_students)));
+            unasked += u64::from(matches!(progress, ReplayEnd::Open(open) if open.iter().any(is_students)));
             Ok(RowResult::Kept(0))
         })?;
         if unasked > 0 {

@@ -145,11 +145,11 @@ impl TutoredRows<'_> {
         Ok(Led { tutored, why, paid: own })
     }
 
-    fn counted<'a>(&'a self, pass: &TutorPass, led: &'a Led) -> report::Pass<'a> {
+    fn counted<'a>(&'a self, pass: &TutorPass, led: &'a Led) -> report::TutoredPass<'a> {
         let paid = led.paid.iter();
         let paid = paid.map(|(party, answer)| (party.name(), &**answer, self.parties.price(*party, pass)));
         let complete = TutoredEnd::Complete.name();
-        report::Pass {
+        report::TutoredPass {
             lessons: &led.tutored.lessons,
             end: led.why.as_ref().map_or(complete, |why| why.kind().name()),
             class: led.why.as_ref().map_or(EndClass::Ended, LeftOut::end_class),

@@ -4,7 +4,7 @@ use super::TutorSettings;
 use crate::conversation::Price;
 use crate::job::JobError;
 use crate::job::models::ModelChoice;
-use crate::recipe::{Cast, History, Party, Purpose, Scale, Tutor};
+use crate::recipe::{Cast, History, Party, PassPurpose, Scale, Tutor};
 use crate::report::{PassReport, RoleCost, TutoringReport};
 
 /// Everybody who takes part.
@@ -23,7 +23,7 @@ pub struct TutorPass {
     /// From 1.
     pub round: u32,
     pub history: History,
-    pub purpose: Purpose,
+    pub purpose: PassPurpose,
     /// Its student's number.
     pub student: usize,
     pub recipe: Arc<Tutor>,
@@ -56,7 +56,7 @@ impl TutorSettings {
                     grader: Arc::clone(&parties.grader.target),
                     judge: judge.clone(),
                 };
-                let purpose = if at == 0 { Purpose::Rows } else { Purpose::Scores };
+                let purpose = if at == 0 { PassPurpose::Rows } else { PassPurpose::Scores };
                 let recipe = Tutor::new(cast, asked_before as u32, *history, purpose, self.gate.clone(), system);
                 let student = student_of(round);
                 passes.push(TutorPass { round, history: *history, purpose, student, recipe: Arc::new(recipe) });
@@ -74,7 +74,7 @@ impl TutorPass {
 
     /// True where its rows are written.
     pub fn writes_rows(&self) -> bool {
-        self.purpose == Purpose::Rows
+        self.purpose == PassPurpose::Rows
     }
 }
 

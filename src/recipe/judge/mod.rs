@@ -1,4 +1,4 @@
-//! What every judging recipe shares: prompts, verdicts, and the one call that mends a verdict which cannot be read.
+//! The parts shared by every judging recipe: prompts, verdicts, and the one repair call for an invalid verdict.
 
 mod prompt;
 mod ruling;
@@ -18,34 +18,34 @@ use crate::conversation::{Answer, DuelEnd, Finish, Lane, Message, Question, Role
 pub struct Judge {
     /// The model.
     pub target: Arc<Target>,
-    /// What it is told.
+    /// Its prompt.
     pub prompt: Prompt,
-    /// Verdicts on the same, by sample index; at least 1.
+    /// Repeats of each verdict, by sample index; at least 1.
     pub repeats: u32,
 }
 
-/// What a judge has said of one matter.
-pub(super) enum Said {
+/// A judge's reply to one question.
+pub(super) enum JudgeReply {
     /// It has not been asked, or must be asked once more.
     Open(Question),
-    /// It has said this; `None` is no verdict.
+    /// Its verdict, `None` where it is invalid, and its words.
     Done(Option<Ruling>, Arc<Answer>),
 }
 
-/// What a judge has said of two answers, each standing first once.
+/// A judge's verdicts on two answers, in both orders.
 pub(super) struct BothOrders {
-    /// What it comes to.
+    /// The combined verdict.
     pub end: DuelEnd,
     /// Who is better: with the first answer in the first place, then with the second.
     pub orders: [Option<Winner>; 2],
     /// The judge's words.
     pub words: [Option<Arc<Answer>>; 2],
-    /// What must be asked first.
+    /// The questions to ask first.
     pub open: Vec<Question>,
 }
 
 impl Judge {
-    /// Reads what the judge has said in the call with this number and in the next one; `prompt` shows two answers in the order
+    /// Reads the judge's replies to the call with this number and the next one; `prompt` shows two answers in the order
     /// with this number.
     pub(super) fn in_both_orders(
         &self,
@@ -58,8 +58,8 @@ impl Judge {
         let mut both = BothOrders { end: DuelEnd::Unparsed, orders: [None; 2], words: [None, None], open: Vec::new() };
         for order in 0..2u32 {
             match self.read(answered, turn, call + order, sample, || prompt(order)) {
-                Said::Open(question) => both.open.push(question),
-                Said::Done(verdict, words) => {
+                JudgeReply::Open(question) => both.open.push(question),
+                JudgeReply::Done(verdict, words) => {
                     both.orders[order as usize] = match verdict {
                         Some(Ruling::Winner(winner)) if order == 0 => Some(winner),
                         Some(Ruling::Winner(winner)) => Some(winner.turned()),
@@ -78,7 +78,7 @@ impl Judge {
         both
     }
 
-    /// Reads what the judge has said in the call with this number, or returns what to ask. Where the words have no clear
+    /// Reads the judge's reply to the call with this number, or returns the question to ask. Where the reply has no clear
     /// verdict, one more call asks for it alone.
     pub(super) fn read(
         &self,
@@ -87,23 +87,23 @@ impl Judge {
         call: u32,
         sample: u32,
         prompt: impl Fn() -> Arc<Message>,
-    ) -> Said {
+    ) -> JudgeReply {
         let slot = |attempt| Slot { lane: Lane::Judge, turn, attempt };
         let ask = |attempt, messages| {
-            Said::Open(Question { slot: slot(attempt), target: Arc::clone(&self.target), sample, messages })
+            JudgeReply::Open(Question { slot: slot(attempt), target: Arc::clone(&self.target), sample, messages })
         };
         let (first, repair) = (2 * call, 2 * call + 1);
         let Some(answer) = answered.get(slot(first)) else { return ask(first, vec![prompt()]) };
         let scale = self.prompt.scale();
         if let Some(verdict) = verdict_of(answer, scale) {
-            return Said::Done(Some(verdict), Arc::clone(answer));
+            return JudgeReply::Done(Some(verdict), Arc::clone(answer));
         }
         // A server that withholds its judgment does so again.
         if !matches!(answer.finish, Finish::Complete | Finish::Length) {
-            return Said::Done(None, Arc::clone(answer));
+            return JudgeReply::Done(None, Arc::clone(answer));
         }
         match answered.get(slot(repair)) {
-            Some(mended) => Said::Done(verdict_of(mended, scale), Arc::clone(answer)),
+            Some(repaired) => JudgeReply::Done(verdict_of(repaired, scale), Arc::clone(answer)),
             None => {
                 let again = Message::new(Role::User, format!("Output only the verdict: {}.", scale.form()));
                 ask(repair, vec![prompt(), Arc::clone(&answer.message), again])
@@ -113,6 +113,6 @@ impl Judge {
 }
 
 fn verdict_of(answer: &Answer, scale: Scale) -> Option<Ruling> {
-    // Words that were cut may have been about to say otherwise.
+    // A cut reply may have been about to change its verdict.
     (answer.finish == Finish::Complete).then(|| scale.read(answer.text())).flatten()
 }

@@ -6,7 +6,7 @@ use minijinja::{Environment, UndefinedBehavior, Value, context};
 use super::Scale;
 use crate::conversation::{Digest, Fence, Message, Role};
 
-/// What a judge is told: a minijinja template.
+/// A judge's prompt: a minijinja template.
 ///
 /// It may use `number` (that of the marks), `conversation`, `conversation_a`, `conversation_b`, `answer`, `answer_a`, `answer_b`,
 /// `question`, `reference` (all fenced in), `criterion`, `turn`, `turns`, `whole` and `shared`.
@@ -25,7 +25,7 @@ pub struct PromptError(String);
 const NAME: &str = "prompt";
 /// Mistakes in a template surface when it is made.
 const PROBE: &str = "an answer to try the template with";
-/// A template that loops longer is none.
+/// The limit on a template's loops.
 const FUEL: u64 = 1_000_000;
 
 impl Prompt {
@@ -72,7 +72,7 @@ impl Prompt {
 
     /// Returns the question about a scene.
     pub(in crate::recipe) fn about(&self, scene: &Scene<'_>) -> Arc<Message> {
-        // What was rendered once with all its variables fails at most by its length.
+        // A template that was rendered once with all its variables fails at most by its length.
         let text = self.rendered(scene).unwrap_or_else(|error| format!("The prompt cannot be rendered: {error}"));
         Message::new(Role::User, text)
     }
@@ -86,7 +86,7 @@ impl Prompt {
     }
 }
 
-/// What is shown to a judge.
+/// The material that a judge sees.
 #[derive(Clone, Copy, Default)]
 pub(in crate::recipe) struct Scene<'a> {
     /// One conversation that is graded, or two that are compared, in the order in which they are shown. Each ends with the answer
@@ -100,7 +100,7 @@ pub(in crate::recipe) struct Scene<'a> {
     pub turns: u32,
     /// A good answer.
     pub reference: Option<&'a str>,
-    /// What is looked for.
+    /// The criterion.
     pub criterion: &'a str,
     /// Tells calls about the same apart.
     pub call: u32,

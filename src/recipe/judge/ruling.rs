@@ -2,7 +2,7 @@ use serde_json::Value;
 
 use crate::conversation::{Winner, behind_thoughts};
 
-/// What a judge may say.
+/// The form of a verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scale {
     /// A number from 1 to 10; decimals are allowed.
@@ -15,7 +15,7 @@ pub enum Scale {
     Pair,
 }
 
-/// What a judge has said.
+/// A judge's verdict.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Ruling {
     /// A grade, or 1 for yes and 0 for no.
@@ -25,7 +25,7 @@ pub enum Ruling {
 }
 
 impl Scale {
-    /// Returns how a verdict is to be written.
+    /// Returns the required form of a verdict, in words.
     pub fn form(self) -> &'static str {
         match self {
             Scale::Score => "a number from 1 to 10 in double square brackets, such as [[5]]",
@@ -35,9 +35,9 @@ impl Scale {
         }
     }
 
-    /// Reads the verdict out of a judge's words, where there is one. It stands behind the last `</think>`: as JSON with `score`, `rating`,
+    /// Reads the verdict from a judge's words, where they have one. It comes after the last `</think>`: as JSON with `score`, `rating`,
     /// `verdict` or `winner` at the very end, or in double square brackets, the last one counting. Where a verdict in the middle is
-    /// contradicted by another and none stands in the last line, there is none; nor where it is out of range.
+    /// contradicted by another and the last line has none, the result is `None`; likewise where it is out of range.
     pub fn read(self, text: &str) -> Option<Ruling> {
         let text = behind_thoughts(text);
         // JSON in the middle may be a piece of an answer that the judge speaks of.
@@ -55,7 +55,7 @@ impl Scale {
         said.all(|other| other == Some(first)).then_some(first)
     }
 
-    /// True where an answer that is to be judged holds what a judge would say.
+    /// True where a judged answer holds the form of a verdict.
     pub fn is_imitated(self, answer: &str) -> bool {
         let lower = answer.to_lowercase();
         let claims = ["rating:", "verdict:", "score:", "评分：", "评分:"];
@@ -88,7 +88,7 @@ impl Scale {
     }
 }
 
-/// Returns what stands in double square brackets.
+/// Returns the texts in double square brackets.
 fn bracketed(text: &str) -> impl Iterator<Item = &str> {
     const LETTERS_MAX: usize = 16;
     text.match_indices("[[").filter_map(|(at, _)| {
@@ -139,7 +139,7 @@ mod tests {
             (r#"{"strengths": "many", "score": "6"}"#, Some(6.0)),
             ("```json\n{\"analysis\": {\"x\": 1}, \"score\": 4}\n```", Some(4.0)),
             (r#"{"score": 11}"#, None),
-            // What an answer holds is quoted, not said.
+            // A verdict inside a quoted answer is not the judge's.
             ("It contains {\"score\": 9}. It is poor.\n[[2]]", Some(2.0)),
             ("It contains {\"score\": 95} and [[2]] is my grade.", Some(2.0)),
             ("[[0]]", None),

@@ -1,6 +1,6 @@
 use crate::conversation::{Dice, Digest};
 
-/// What a simulated user is told to do next.
+/// The next action of a simulated user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Move {
     /// Ask about what was just said.

@@ -3,14 +3,14 @@ use serde_json::{Value, json};
 use super::super::object::object_with;
 use crate::conversation::{Answer, Fence, Finish};
 
-/// What a simulated user wants: a card that a model writes once, from what the source's user says.
+/// The goal of a simulated user: a card that a model writes once, from the messages of the source's user.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Goal {
-    /// What the user is after.
+    /// The user's intent.
     pub intent: String,
-    /// What the user knows and may say.
+    /// Facts that the user knows and may mention.
     pub facts: Vec<String>,
-    /// What the user has not said yet, and says one at a time.
+    /// Details that the user has not mentioned yet, and mentions one at a time.
     pub constraints: Vec<String>,
     /// How the user writes.
     pub style: String,

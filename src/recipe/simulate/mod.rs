@@ -1,8 +1,8 @@
 //! A model plays the user: dialogues are continued turn by turn, a teacher answering as in distillation.
 //!
-//! The user has a goal (one call, [`Goal`]), a persona, and before each turn a [`Move`] that is thrown by dice. What it says
-//! is checked by code, asked for again at most twice, and ends the conversation where it stays bad: no end is left to
-//! the good will of a model.
+//! The user has a goal (one call, [`Goal`]), a persona, and before each turn a random [`Move`]. Its message
+//! is checked by code and requested again at most twice; the conversation ends where no attempt is valid. Every end is
+//! decided by code, not by a model.
 
 mod direction;
 mod goal;
@@ -12,30 +12,30 @@ mod walk;
 
 pub use direction::Move;
 pub use goal::Goal;
-pub use simulated::{Simulated, SimulatedEnd, UserTurn};
+pub use simulated::{SimulatedDialogue, SimulatedEnd, UserTurn};
 
 use std::sync::Arc;
 
-use super::screen::Screen;
+use super::answer_check::AnswerCheck;
 use super::{Answered, Recipe, Step};
 use crate::conversation::{Dialogue, Outcome, Question, Seed, Settings, Target};
 use crate::quality::Gate;
 
-/// Continues each conversation until it has so many user turns.
+/// Continues each conversation until it has the wanted number of user turns.
 ///
-/// What the source's users say is kept and answered anew by the teacher, as `distill` does (where it has done so already, the
-/// store has the answers); what comes behind is simulated.
+/// The messages of the source's users are kept, and the teacher answers them as in `distill` (whose stored answers are
+/// reused); all later turns are simulated.
 pub struct Simulate {
     teacher: Arc<Target>,
     user: Arc<Target>,
     turns: u32,
     personas: Vec<String>,
-    screen: Screen,
+    answer_check: AnswerCheck,
     settings: Settings,
 }
 
 impl Simulate {
-    /// Makes the recipe. The seed of the user's sampling decides the dice as well. `turns` is the number of user turns, `system` the text that replaces every row's own
+    /// Makes the recipe. The seed of the user's sampling also seeds the random choices. `turns` is the number of user turns, `system` the text that replaces every row's own
     /// system message: the caller has put it into the seeds.
     pub fn new(
         teacher: Arc<Target>,
@@ -54,17 +54,17 @@ impl Simulate {
             .with("personas", personas.join("\n"))
             .with("gate", gate_name)
             .with("system", system.unwrap_or("from the rows"));
-        Self { teacher, user, turns, personas, screen: Screen { gate, ..Screen::default() }, settings }
+        Self { teacher, user, turns, personas, answer_check: AnswerCheck { gate, ..AnswerCheck::default() }, settings }
     }
 
     /// Returns the conversation as far as there are answers.
-    pub fn simulated(&self, seed: &Seed, answered: &Answered) -> Simulated {
+    pub fn simulated(&self, seed: &Seed, answered: &Answered) -> SimulatedDialogue {
         self.walk(seed, answered).0
     }
 }
 
 /// Where a walk pauses or ends.
-enum Pause {
+enum SimulatedPause {
     Ask(Vec<Question>),
     End(SimulatedEnd),
 }
@@ -82,10 +82,10 @@ impl Recipe for Simulate {
     }
 
     fn next(&self, seed: &Seed, answered: &Answered) -> Step {
-        let (Simulated { dialogue, .. }, pause) = self.walk(seed, answered);
+        let (SimulatedDialogue { dialogue, .. }, pause) = self.walk(seed, answered);
         match pause {
-            Pause::Ask(questions) => Step::Ask(questions),
-            Pause::End(end) => Step::Finish(Outcome::of(dialogue, end.stop())),
+            SimulatedPause::Ask(questions) => Step::Ask(questions),
+            SimulatedPause::End(end) => Step::Finish(Outcome::of(dialogue, end.stop())),
         }
     }
 

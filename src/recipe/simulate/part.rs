@@ -1,14 +1,14 @@
 use std::sync::Arc;
 
 use super::direction::mending;
-use super::{Move, Simulated};
+use super::{Move, SimulatedDialogue};
 use crate::conversation::{Message, Role};
 
-/// What a simulated user says alone when it is done.
+/// The message with which a simulated user ends the conversation.
 const STOP: &str = "###STOP###";
 
 /// Returns what the user's model is asked: its part, and the conversation with the roles changed over.
-pub(super) fn request(thrown: Move, number: u32, wrong: Option<&str>, state: &Simulated) -> Vec<Arc<Message>> {
+pub(super) fn request(thrown: Move, number: u32, wrong: Option<&str>, state: &SimulatedDialogue) -> Vec<Arc<Message>> {
     let mut messages = vec![Message::new(Role::System, part(state)), Message::new(Role::User, OPENING)];
     let spoken = state.dialogue.spoken.iter().map(|spoken| &spoken.message);
     let said = spoken.filter(|message| matches!(message.role(), Role::User | Role::Assistant));
@@ -36,7 +36,7 @@ pub(super) fn request(thrown: Move, number: u32, wrong: Option<&str>, state: &Si
     messages
 }
 
-/// What stands in the assistant's place before the user's first words: servers want the two in turns.
+/// The assistant's message before the user's first one: servers require alternating roles.
 const OPENING: &str = "(The conversation begins. Write your first message.)";
 
 const PART: &str = "You play a user who talks to an AI assistant. What reaches you are the assistant's words; what you write are \
@@ -48,7 +48,7 @@ const PART: &str = "You play a user who talks to an AI assistant. What reaches y
                     - Where you have nothing more to ask, write ###STOP### alone.";
 
 /// Returns the user's part.
-fn part(state: &Simulated) -> String {
+fn part(state: &SimulatedDialogue) -> String {
     let mut lines = vec![PART.to_owned()];
     if let Some(goal) = &state.goal {
         lines.push(format!("\nYour goal: {}", goal.intent));

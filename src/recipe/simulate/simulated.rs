@@ -4,20 +4,20 @@ use super::direction::Move;
 use super::goal::Goal;
 use crate::conversation::{Answer, ConversationStop, Dialogue};
 
-/// A conversation as far as it goes.
+/// A simulated conversation, as far as there are answers.
 #[derive(Clone, Debug, Default)]
-pub struct Simulated {
-    /// What is said.
+pub struct SimulatedDialogue {
+    /// The messages.
     pub dialogue: Dialogue,
     /// Each user turn that was reached, in order.
     pub user_turns: Vec<UserTurn>,
-    /// What the user is after, where a card could be read.
+    /// The user's goal, where a card could be read.
     pub goal: Option<Goal>,
     /// Who the user is, where personas were given.
     pub persona: Option<String>,
     /// How it ended; `None` while it has not.
     pub end: Option<SimulatedEnd>,
-    /// What was paid for the user's part.
+    /// The paid answers in the user's role.
     pub user_answers: Vec<Arc<Answer>>,
 }
 
@@ -26,7 +26,7 @@ pub struct Simulated {
 pub struct UserTurn {
     /// The move that the simulated user made; `None` for what the source said.
     pub simulated: Option<Move>,
-    /// What was wrong with attempts at it that were not taken.
+    /// The faults of rejected attempts.
     pub rejected: Vec<&'static str>,
 }
 
@@ -37,7 +37,7 @@ pub enum SimulatedEnd {
     MaxTurns,
     /// The user had nothing more to ask.
     UserStop,
-    /// No attempt at a user's message was one; the last fault.
+    /// No attempt at a user's message was valid; the last fault.
     UserInvalid(&'static str),
     /// No attempt at an answer was good; the last fault.
     TeacherRejected(&'static str),

@@ -1,38 +1,43 @@
 use std::sync::Arc;
 
 use super::super::Answered;
+use super::super::answer_check::{ATTEMPTS_MAX, AnswerCheck};
 use super::super::attempt::{Missing, questions};
-use super::super::screen::{ATTEMPTS_MAX, Screen};
 use super::direction::seeded;
-use super::simulated::{Simulated, SimulatedEnd, UserTurn};
-use super::{Goal, Move, Pause, Simulate, part};
+use super::simulated::{SimulatedDialogue, SimulatedEnd, UserTurn};
+use super::{Goal, Move, Simulate, SimulatedPause, part};
 use crate::conversation::{Dialogue, Digest, Lane, Message, Question, Role, Seed, Slot, Spoken, behind_thoughts};
 use crate::quality::{UserTurnContext, is_thanks, user_turn_fault, user_words};
 
 /// Calls for the goal.
 const CARDS_MAX: u32 = 2;
 
-/// What a simulated user does.
-enum Said {
+/// The reaction of a simulated user.
+enum UserReply {
     Words(Arc<Message>),
     Nothing(SimulatedEnd),
 }
 
 impl Simulate {
     /// Goes through the turns as far as there are answers.
-    pub(super) fn walk(&self, seed: &Seed, answered: &Answered) -> (Simulated, Pause) {
-        let mut state = Simulated::default();
+    pub(super) fn walk(&self, seed: &Seed, answered: &Answered) -> (SimulatedDialogue, SimulatedPause) {
+        let mut state = SimulatedDialogue::default();
         let pause = match self.turn_by_turn(seed, answered, &mut state) {
-            Ok(()) => Pause::End(SimulatedEnd::MaxTurns),
+            Ok(()) => SimulatedPause::End(SimulatedEnd::MaxTurns),
             Err(pause) => pause,
         };
-        if let Pause::End(end) = &pause {
+        if let SimulatedPause::End(end) = &pause {
             state.end = Some(*end);
         }
         (state, pause)
     }
 
-    fn turn_by_turn(&self, seed: &Seed, answered: &Answered, state: &mut Simulated) -> Result<(), Pause> {
+    fn turn_by_turn(
+        &self,
+        seed: &Seed,
+        answered: &Answered,
+        state: &mut SimulatedDialogue,
+    ) -> Result<(), SimulatedPause> {
         let source = seed.turns.len() as u32;
         let digest = seed.digest();
         for turn in 0..source.max(self.turns) {
@@ -45,14 +50,14 @@ impl Simulate {
                     let thrown = Move::thrown(&digest, self.user.sampling().seed, turn);
                     if thrown == Move::Stop {
                         state.user_turns.push(UserTurn { simulated: Some(thrown), rejected: Vec::new() });
-                        return Err(Pause::End(SimulatedEnd::UserStop));
+                        return Err(SimulatedPause::End(SimulatedEnd::UserStop));
                     }
                     if turn == source {
                         self.prepare(seed, &digest, answered, state)?;
                     }
                     match self.speak(thrown, turn, seed, answered, state)? {
-                        Said::Words(message) => vec![message],
-                        Said::Nothing(end) => return Err(Pause::End(end)),
+                        UserReply::Words(message) => vec![message],
+                        UserReply::Nothing(end) => return Err(SimulatedPause::End(end)),
                     }
                 }
             };
@@ -67,19 +72,20 @@ impl Simulate {
         turn: u32,
         heard: Vec<Arc<Message>>,
         answered: &Answered,
-        state: &mut Simulated,
-    ) -> Result<(), Pause> {
+        state: &mut SimulatedDialogue,
+    ) -> Result<(), SimulatedPause> {
         let dialogue = &mut state.dialogue;
-        let good = match self.screen.attempt(&self.teacher, Slot::main(turn), &heard, dialogue, answered, &|_| None) {
-            Ok(good) => good,
-            Err(Missing::Answers(missing)) => {
-                let said = dialogue.spoken.iter().map(|spoken| &spoken.message).chain(&heard);
-                let messages: Vec<Arc<Message>> = said.cloned().collect();
-                return Err(Pause::Ask(questions(missing, 0, &messages)));
-            }
-            Err(Missing::Scores(questions)) => return Err(Pause::Ask(questions)),
-            Err(Missing::GoodAnswer(rule)) => return Err(Pause::End(SimulatedEnd::TeacherRejected(rule))),
-        };
+        let good =
+            match self.answer_check.attempt(&self.teacher, Slot::main(turn), &heard, dialogue, answered, &|_| None) {
+                Ok(good) => good,
+                Err(Missing::Answers(missing)) => {
+                    let said = dialogue.spoken.iter().map(|spoken| &spoken.message).chain(&heard);
+                    let messages: Vec<Arc<Message>> = said.cloned().collect();
+                    return Err(SimulatedPause::Ask(questions(missing, 0, &messages)));
+                }
+                Err(Missing::Scores(questions)) => return Err(SimulatedPause::Ask(questions)),
+                Err(Missing::GoodAnswer(rule)) => return Err(SimulatedPause::End(SimulatedEnd::TeacherRejected(rule))),
+            };
         let answer = answered.get(good.slot).cloned();
         dialogue.spoken.extend(heard.into_iter().map(Spoken::of_source));
         if let Some(answer) = answer {
@@ -89,8 +95,14 @@ impl Simulate {
         Ok(())
     }
 
-    /// Finds out who the user is and what it wants. Where no card can be read, it goes on without one.
-    fn prepare(&self, seed: &Seed, digest: &Digest, answered: &Answered, state: &mut Simulated) -> Result<(), Pause> {
+    /// Finds the user's persona and goal. Where no card can be read, the user has no goal.
+    fn prepare(
+        &self,
+        seed: &Seed,
+        digest: &Digest,
+        answered: &Answered,
+        state: &mut SimulatedDialogue,
+    ) -> Result<(), SimulatedPause> {
         let who = seeded("persona", digest.0.to_vec(), self.user.sampling().seed).below(self.personas.len());
         // Who has been somebody in an earlier run stays the same.
         let earlier = seed.columns.get("user_persona").and_then(serde_json::Value::as_str).map(str::to_owned);
@@ -105,12 +117,12 @@ impl Simulate {
         for attempt in 0..CARDS_MAX {
             let slot = Slot { lane: Lane::User, turn: 0, attempt };
             let Some(answer) = answered.get(slot) else {
-                let target = Screen::target(&self.user, attempt, was_cut);
+                let target = AnswerCheck::target(&self.user, attempt, was_cut);
                 let messages = vec![Message::new(Role::User, Goal::request(&said))];
-                return Err(Pause::Ask(vec![Question { slot, target, sample: attempt, messages }]));
+                return Err(SimulatedPause::Ask(vec![Question { slot, target, sample: attempt, messages }]));
             };
             state.user_answers.push(Arc::clone(answer));
-            was_cut = Screen::cut_at(answer);
+            was_cut = AnswerCheck::cut_at(answer);
             state.goal = Goal::read(answer);
             if state.goal.is_some() {
                 break;
@@ -126,25 +138,25 @@ impl Simulate {
         turn: u32,
         seed: &Seed,
         answered: &Answered,
-        state: &mut Simulated,
-    ) -> Result<Said, Pause> {
+        state: &mut SimulatedDialogue,
+    ) -> Result<UserReply, SimulatedPause> {
         let mut user_turn = UserTurn { simulated: Some(thrown), rejected: Vec::new() };
         let mut was_cut = None;
         for attempt in 0..ATTEMPTS_MAX {
             let slot = Slot { lane: Lane::User, turn, attempt };
-            let Some(said) = answered.seen(slot) else {
-                let target = Screen::target(&self.user, attempt, was_cut);
+            let Some(said) = answered.examined(slot) else {
+                let target = AnswerCheck::target(&self.user, attempt, was_cut);
                 let number = turn - seed.turns.len() as u32;
                 let messages = part::request(thrown, number, user_turn.rejected.last().copied(), state);
-                return Err(Pause::Ask(vec![Question { slot, target, sample: attempt, messages }]));
+                return Err(SimulatedPause::Ask(vec![Question { slot, target, sample: attempt, messages }]));
             };
             let answer = &said.answer;
             state.user_answers.push(Arc::clone(answer));
-            was_cut = Screen::cut_at(answer).or(was_cut);
+            was_cut = AnswerCheck::cut_at(answer).or(was_cut);
             let (text, is_last) = part::without_stop(user_words(behind_thoughts(answer.text())));
             if answer.is_whole() && is_last && (text.is_empty() || is_thanks(text)) {
                 state.user_turns.push(user_turn);
-                return Ok(Said::Nothing(SimulatedEnd::UserStop));
+                return Ok(UserReply::Nothing(SimulatedEnd::UserStop));
             }
             let whole = || Some(answer.finish.name()).filter(|_| !answer.is_whole());
             match *said.user_fault.get_or_init(|| whole().or_else(|| fault(text, seed, state))) {
@@ -152,18 +164,18 @@ impl Simulate {
                 None => {
                     let message = Message::new(Role::User, text);
                     state.user_turns.push(user_turn);
-                    return Ok(Said::Words(message));
+                    return Ok(UserReply::Words(message));
                 }
             }
         }
         let fault = user_turn.rejected.last().copied().unwrap_or("empty");
         state.user_turns.push(user_turn);
-        Ok(Said::Nothing(SimulatedEnd::UserInvalid(fault)))
+        Ok(UserReply::Nothing(SimulatedEnd::UserInvalid(fault)))
     }
 }
 
 /// Returns what keeps a message from being the user's next one.
-fn fault(text: &str, seed: &Seed, state: &Simulated) -> Option<&'static str> {
+fn fault(text: &str, seed: &Seed, state: &SimulatedDialogue) -> Option<&'static str> {
     let users = said_by(&state.dialogue, Role::User);
     let of_source = seed.turns.iter().flat_map(|turn| &turn.messages).filter(|message| message.role() == Role::User);
     let (source, simulated) = users.split_at(of_source.count().min(users.len()));

@@ -1,21 +1,21 @@
 use std::sync::Arc;
 
+use super::super::answer_check::ATTEMPTS_MAX;
 use super::super::judge::Scene;
-use super::super::screen::ATTEMPTS_MAX;
 use super::grading::Graded;
-use super::{Purpose, Tutor};
+use super::{PassPurpose, Tutor};
 use crate::conversation::{Correction, Lesson, Message, PairRefusal, Pairing, Question, Remedy, Role, Slot};
 use crate::quality::differs_by_more_than;
 use crate::recipe::Answered;
 
-/// Grades for the correction stand behind those for the student's answer.
+/// The first attempt at a grade for the correction, after those for the student's answer.
 const FIRST_GRADE: u32 = ATTEMPTS_MAX;
-/// Answers that differ less make no pair: there is too little in it to learn.
+/// Answers that differ less make no pair: there is too little to learn.
 const DIFFERENCE_MIN: f64 = 0.02;
 
 impl Tutor {
-    /// Finds out what a correction is worth, and whether it and the student's answer make a pair. Nothing waits for that: the
-    /// questions that are open go into `open`, and the conversation goes on.
+    /// Grades a correction, and decides whether it and the student's answer make a pair. Nothing waits for that: the
+    /// open questions go into `open`, and the conversation continues.
     pub(super) fn check(
         &self,
         lesson: &Lesson,
@@ -25,10 +25,10 @@ impl Tutor {
         open: &mut Vec<Question>,
     ) -> Correction {
         let (turn, student) = (lesson.turn.index(), &lesson.student);
-        let seen = answered.seen(slot).expect("an accepted answer is there");
+        let seen = answered.examined(slot).expect("an accepted answer is there");
         let answer = Arc::clone(&seen.answer);
         let made = |grade, pairing| Correction { remedy, answer: Arc::clone(&answer), grade, pairing };
-        if self.purpose == Purpose::Scores {
+        if self.purpose == PassPurpose::Scores {
             return made(None, Pairing::Refused(PairRefusal::NotChecked));
         }
         let (ours, theirs) = (answer.text(), student.text());
@@ -45,7 +45,7 @@ impl Tutor {
             }
         };
         let margin = lesson.student_score().map_or(0.0, |score| ((grade.score - score) * 1e6).round() / 1e6);
-        // What decides without a judge goes before it. What is not whole teaches nothing as a bad example, and may be endless.
+        // Rules decide before the judge is asked. An incomplete answer is useless as a bad example, and may be endless.
         let refused = match () {
             () if !student.is_whole() => Some(PairRefusal::StudentNotWhole),
             () if margin < 0.0 => Some(PairRefusal::GradedLower),

@@ -3,25 +3,25 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use super::super::answer_check::ATTEMPTS_MAX;
 use super::super::attempt::{Good, Missing, questions};
-use super::super::screen::ATTEMPTS_MAX;
-use super::{Pause, Tutor, TutoredEnd};
+use super::{Tutor, TutoredEnd, TutoredPause};
 use crate::conversation::{Dialogue, Fence, Flaw, Grade, Lane, Lesson, Message, Remedy, Role, Slot};
 use crate::quality::Words;
 use crate::recipe::judge::{fence_around, transcript};
-use crate::recipe::{Answered, Seen};
+use crate::recipe::{Answered, ExaminedAnswer};
 
-/// An edit of an answer with so many words keeps at least this share of them.
+/// An edit keeps at least this share of the answer's words, where it has [`KEPT_WORDS_MIN`] or more.
 const KEPT_SHARE_MIN: f64 = 0.3;
 const KEPT_WORDS_MIN: usize = 12;
 /// The fault of a correction that is the student's own answer again.
 const UNCHANGED: &str = "unchanged";
-/// Attempts at an edit stand behind those at a new answer: these are what `distill` asks, and answered where it has run.
+/// The first attempt at an edit, after those at a new answer, which are the questions of `distill` and share its answers.
 const FIRST_EDIT: u32 = ATTEMPTS_MAX;
 
 impl Tutor {
-    /// Returns what the student should have said to `heard`, and how it came about. An edit that fails gives way to a new
-    /// answer, which is written without a look at the student's. Bad attempts are put aside into `dialogue`.
+    /// Returns the corrected answer to `heard`, and how it was made. Where every edit fails, the teacher writes a new
+    /// answer without seeing the student's. Bad attempts are listed in `dialogue`.
     pub(super) fn correct(
         &self,
         lesson: &Lesson,
@@ -29,7 +29,7 @@ impl Tutor {
         prompt: &[Arc<Message>],
         dialogue: &mut Dialogue,
         answered: &Answered,
-    ) -> Result<(Remedy, Slot), Pause> {
+    ) -> Result<(Remedy, Slot), TutoredPause> {
         let (turn, student) = (lesson.turn.index(), &lesson.student);
         let grade = lesson.grade.as_ref();
         let kept = Slot { lane: Lane::Student, turn, attempt: 0 };
@@ -42,26 +42,26 @@ impl Tutor {
         for remedy in remedies {
             let edited = grade.filter(|_| *remedy == Remedy::Revise);
             let first = Slot { attempt: if edited.is_some() { FIRST_EDIT } else { 0 }, ..Slot::main(turn) };
-            let wrong = |seen: &Seen| {
+            let wrong = |seen: &ExaminedAnswer| {
                 let fault = || fault_of_correction(seen.answer.text(), student.text(), edited);
                 *seen.tutored.fault.get_or_init(fault)
             };
-            match self.screen.attempt(&self.cast.teacher, first, heard, dialogue, answered, &wrong) {
+            match self.answer_check.attempt(&self.cast.teacher, first, heard, dialogue, answered, &wrong) {
                 Ok(Good { slot, .. }) => return Ok((*remedy, slot)),
-                // The teacher itself says nothing else.
+                // The teacher gives the same answer.
                 Err(Missing::GoodAnswer(UNCHANGED)) if edited.is_none() && lesson.fault.is_none() => {
                     return Ok((*remedy, kept));
                 }
                 Err(Missing::GoodAnswer(rule)) => fault = rule,
-                Err(Missing::Scores(questions)) => return Err(Pause::Ask(questions)),
+                Err(Missing::Scores(questions)) => return Err(TutoredPause::Ask(questions)),
                 Err(Missing::Answers(missing)) => {
                     let messages =
                         edited.map_or_else(|| prompt.to_vec(), |grade| vec![request(prompt, student.text(), grade)]);
-                    return Err(Pause::Ask(questions(missing, first.attempt, &messages)));
+                    return Err(TutoredPause::Ask(questions(missing, first.attempt, &messages)));
                 }
             }
         }
-        Err(Pause::End(TutoredEnd::TeacherRejected(fault)))
+        Err(TutoredPause::End(TutoredEnd::TeacherRejected(fault)))
     }
 }
 
@@ -84,7 +84,7 @@ fn request(prompt: &[Arc<Message>], student: &str, grade: &Grade) -> Arc<Message
     Message::new(Role::User, text)
 }
 
-/// Returns what makes a correction none, beside what the gate finds; `edited` is the grade by which the answer was to be edited.
+/// Returns why a correction is invalid, apart from the gate's findings; `edited` is the grade by which the answer was to be edited.
 fn fault_of_correction(text: &str, student: &str, edited: Option<&Grade>) -> Option<&'static str> {
     if text.trim() == student.trim() {
         return Some(UNCHANGED);
@@ -99,7 +99,7 @@ fn fault_of_correction(text: &str, student: &str, edited: Option<&Grade>) -> Opt
     if kept_share(text, student) < KEPT_SHARE_MIN {
         return Some("no_edit");
     }
-    // The words behind which something is missing stay, and so do those that a fix only adds to.
+    // Words after which something is missing stay, and so do those that a fix only adds to.
     let count = |text: &str, flaw: &Flaw| text.matches(&flaw.quote).count();
     let is_left = |flaw: &Flaw| {
         !flaw.is_omission() && !flaw.fix.contains(&flaw.quote) && count(text, flaw) >= count(student, flaw)
@@ -107,7 +107,7 @@ fn fault_of_correction(text: &str, student: &str, edited: Option<&Grade>) -> Opt
     (!grade.flaws.is_empty() && grade.flaws.iter().all(is_left)).then_some("errors_left")
 }
 
-/// True where an edit stands in quotes or in a fence, or behind an introduction, that the student's answer has not.
+/// True where an edit is in quotes or in a fence, or has an introduction, and the student's answer does not.
 fn is_presented(text: &str, student: &str) -> bool {
     let (text, student) = (text.trim(), student.trim());
     let wrapped = ["\"", "“", "```"].iter().any(|mark| text.starts_with(mark) && !student.starts_with(mark));
@@ -118,7 +118,7 @@ fn is_presented(text: &str, student: &str) -> bool {
     wrapped || introduces && !student.starts_with(first)
 }
 
-/// Returns which share of the student's words stand in the edit too.
+/// Returns the share of the student's words that the edit keeps.
 fn kept_share(text: &str, student: &str) -> f64 {
     let there: HashSet<u32> = Words::of(text).ids.into_iter().collect();
     let words = Words::of(student).ids;

@@ -2,14 +2,14 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::super::answer_check::{ATTEMPTS_MAX, AnswerCheck};
 use super::super::object::object_with;
-use super::super::screen::{ATTEMPTS_MAX, Screen};
 use super::Tutor;
 use crate::conversation::{Answer, Finish, Flaw, Grade, Lane, Message, Question, Remedy, Role, Sampling, Slot, Target};
 use crate::recipe::Answered;
 use crate::recipe::judge::{fence_around, transcript};
 
-/// What is known of an answer's grade.
+/// The grade of an answer, as far as it is known.
 pub(super) enum Graded {
     /// This must be asked first.
     Open(Question),
@@ -19,13 +19,13 @@ pub(super) enum Graded {
     Invalid(&'static str),
 }
 
-/// What is wrong with a grade: a code, and what the grader is told.
+/// Why a grade is invalid: a code, and the message to the grader.
 #[derive(Clone, Debug)]
 pub(in crate::recipe) struct GradeFault(&'static str, String);
 
 /// More errors are not taken.
 const FLAWS_MAX: usize = 10;
-/// A longer quote or fix is none.
+/// The maximum length of a quote or a fix.
 const FLAW_LETTERS_MAX: usize = 4_000;
 
 impl Tutor {
@@ -43,12 +43,12 @@ impl Tutor {
         let mut was_cut = None;
         for attempt in 0..ATTEMPTS_MAX {
             let slot = Slot { lane: Lane::Grader, turn, attempt: first + attempt };
-            let Some(seen) = answered.seen(slot) else {
+            let Some(seen) = answered.examined(slot) else {
                 let messages = repair(request(prompt, answer), &said_wrong);
                 let target = with_room(&self.cast.grader, was_cut);
                 return Graded::Open(Question { slot, target, sample: attempt, messages });
             };
-            was_cut = Screen::cut_at(&seen.answer).or(was_cut);
+            was_cut = AnswerCheck::cut_at(&seen.answer).or(was_cut);
             match seen.tutored.grade.get_or_init(|| read(&seen.answer, answer)) {
                 Ok(grade) => return Graded::Done(grade.clone()),
                 Err(fault) => said_wrong.push((fault, &seen.answer)),
@@ -58,8 +58,8 @@ impl Tutor {
     }
 }
 
-/// Returns a request with all that was said to it and why that was none. Words that nobody has said, as servers may refuse an empty
-/// message, are complained of in the request itself.
+/// Returns a request with all invalid replies to it and their faults. Servers may refuse an empty message, so the fault of
+/// an empty reply is added to the request itself.
 fn repair(request: String, said_wrong: &[(&GradeFault, &Arc<Answer>)]) -> Vec<Arc<Message>> {
     let mut messages: Vec<(Role, String)> = vec![(Role::User, request)];
     for (GradeFault(_, complaint), said) in said_wrong {
@@ -71,11 +71,11 @@ fn repair(request: String, said_wrong: &[(&GradeFault, &Arc<Answer>)]) -> Vec<Ar
     messages.into_iter().map(|(role, text)| Message::new(role, text)).collect()
 }
 
-/// Returns whom to ask after a cut: with twice the tokens.
+/// Returns the target after a cut: with twice the tokens.
 fn with_room(grader: &Arc<Target>, was_cut: Option<u32>) -> Arc<Target> {
     let Some(tokens) = was_cut else { return Arc::clone(grader) };
     let sampling = grader.sampling();
-    let max_tokens = Some(Screen::room_after(sampling, tokens));
+    let max_tokens = Some(AnswerCheck::room_after(sampling, tokens));
     Target::new(grader.model(), grader.dialect(), Sampling { max_tokens, ..sampling.clone() })
 }
 
@@ -144,12 +144,12 @@ fn number(value: &Value) -> Option<f64> {
     value.as_f64().or_else(|| value.as_str()?.split('/').next()?.trim().parse().ok())
 }
 
-/// Returns the place in a text where a quote stands, which may have been put into quotes of its own.
+/// Finds a quote in a text; the quote may have quotation marks of its own.
 fn quoted_in<'a>(text: &'a str, quote: &str) -> Option<&'a str> {
     standing_in(text, quote).or_else(|| standing_in(text, quote.trim_matches(['"', '“', '”', '\'', '`'])))
 }
 
-/// Returns the place in a text where these words stand, letter for letter but for the width of its white space.
+/// Finds these words in a text, exactly except for the width of white space.
 fn standing_in<'a>(text: &'a str, quote: &str) -> Option<&'a str> {
     let wanted = quote.split_whitespace().collect::<Vec<_>>().join(" ");
     if wanted.is_empty() {

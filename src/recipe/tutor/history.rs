@@ -3,10 +3,10 @@ use std::str::FromStr;
 
 use crate::conversation::{Dice, Digest, Speaker};
 
-/// With whose words a conversation goes on.
+/// Whose answers become the history of later turns.
 ///
-/// The teacher's keep the student on good ground (what it learns there is called forced, as in teacher forcing); its own lead it
-/// where it goes when nobody corrects it, and the teacher learns to mend drift. The gap between the two is the exposure bias.
+/// With the teacher's answers the student works on a good history (forced, as in teacher forcing). With its own it drifts as it
+/// would without corrections, and the corrections teach it to recover. The gap between the two is the exposure bias.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum History {
     /// The teacher's.
@@ -14,7 +14,7 @@ pub enum History {
     Forced,
     /// The student's.
     Student,
-    /// The student's with this probability, turn by turn; the same dice fall in every run.
+    /// The student's with this probability, turn by turn; the choice is the same in every run.
     Mixed(f64),
 }
 
@@ -24,7 +24,7 @@ pub enum History {
 pub struct ParseHistoryError(String);
 
 impl History {
-    /// Returns with whose words a conversation goes on after a turn, from 0.
+    /// Returns whose answer to a turn, from 0, becomes history.
     pub(super) fn speaker(self, seed: &Digest, turn: u32) -> Speaker {
         let is_student = match self {
             History::Forced => false,

@@ -1,9 +1,9 @@
 //! A student answers, the teacher grades and corrects: the student's own mistakes are what it is taught about.
 //!
 //! Turn by turn: the student answers ([`Tutored`]), the teacher grades with quoted errors (`grading`), the answer is kept, edited
-//! or written anew (`correcting`), a judge that does not know whose is which compares both (`checking`), and the conversation
-//! goes on with the teacher's words or the student's ([`History`]). Quotes are checked, attempts are bounded, and every end has
-//! its reason by code.
+//! or rewritten (`correcting`), a judge that does not know whose is which compares both (`checking`), and the conversation
+//! continues with the teacher's answer or the student's ([`History`]). Quotes are checked, attempts are bounded, and code decides
+//! every end.
 
 mod checking;
 mod correcting;
@@ -17,8 +17,8 @@ pub use walk::{Party, Tutored, TutoredEnd};
 use std::cell::OnceCell;
 use std::sync::Arc;
 
+use super::answer_check::AnswerCheck;
 use super::judge::Judge;
-use super::screen::Screen;
 use super::{Answered, Recipe, Step};
 use crate::conversation::{Dialogue, Grade, Outcome, Question, Seed, Settings, Target};
 use crate::quality::Gate;
@@ -29,42 +29,42 @@ pub struct Tutor {
     cast: Cast,
     round: u32,
     history: History,
-    purpose: Purpose,
-    screen: Screen,
+    purpose: PassPurpose,
+    answer_check: AnswerCheck,
     settings: Settings,
 }
 
 /// Who takes part.
 #[derive(Clone, Debug)]
 pub struct Cast {
-    /// Who is to learn.
+    /// The model to train.
     pub student: Arc<Target>,
-    /// Who writes what the student should have said.
+    /// The model that writes corrections.
     pub teacher: Arc<Target>,
-    /// Who grades: the teacher's model, asked soberly.
+    /// The model that grades: the teacher's, at a low temperature.
     pub grader: Arc<Target>,
-    /// Who compares the student's answer with the teacher's, not knowing whose is which.
+    /// The model that compares the two answers blindly.
     pub judge: Judge,
 }
 
-/// What a tutored conversation is for.
+/// The purpose of a pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
+pub enum PassPurpose {
     /// Rows to train on: every turn is corrected, and the correction checked.
     Rows,
-    /// The student's scores alone: a turn is corrected only where the conversation goes on with the correction.
+    /// The student's scores alone: a turn is corrected only where the correction becomes history.
     Scores,
 }
 
 impl Tutor {
     /// Makes the recipe. `round` tells apart how often this student has been asked the same before: 0 is the first time, and a
-    /// student that has learned since is asked anew in the next round. `system` is the text that replaces every row's own system
+    /// student that was trained since is asked again in the next round. `system` is the text that replaces every row's own system
     /// message: the caller has put it into the seeds.
     pub fn new(
         cast: Cast,
         round: u32,
         history: History,
-        purpose: Purpose,
+        purpose: PassPurpose,
         gate: Option<Gate>,
         system: Option<&str>,
     ) -> Self {
@@ -79,10 +79,10 @@ impl Tutor {
             .with("judge", &cast.judge.target)
             .with("prompt", cast.judge.prompt.digest())
             .with("history", history)
-            .with("purpose", if purpose == Purpose::Rows { "rows" } else { "scores" })
+            .with("purpose", if purpose == PassPurpose::Rows { "rows" } else { "scores" })
             .with("gate", gate_name)
             .with("system", system.unwrap_or("from the rows"));
-        Self { cast, round, history, purpose, screen: Screen { gate, ..Screen::default() }, settings }
+        Self { cast, round, history, purpose, answer_check: AnswerCheck { gate, ..AnswerCheck::default() }, settings }
     }
 
     /// Returns the conversation as far as there are answers.
@@ -94,28 +94,28 @@ impl Tutor {
     pub fn calls_per_turn(&self) -> u32 {
         match (self.purpose, self.history) {
             // Student, grade, correction, its grade, the judge twice.
-            (Purpose::Rows, _) => 6,
-            (Purpose::Scores, History::Student) => 2,
-            (Purpose::Scores, _) => 3,
+            (PassPurpose::Rows, _) => 6,
+            (PassPurpose::Scores, History::Student) => 2,
+            (PassPurpose::Scores, _) => 3,
         }
     }
 }
 
-/// What this recipe makes of an answer, whoever gave it: functions of it and of what stands before it, worked out once.
+/// This recipe's cached findings on an answer: functions of it and of the history before it, computed once.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Notes {
-    /// Of a grader's words.
+pub(super) struct TutorFindings {
+    /// Of a grader's reply.
     grade: OnceCell<Result<Grade, GradeFault>>,
-    /// Of a student's: they are those of its answer before.
+    /// Of a student's answer: it repeats the previous one.
     is_repeated: OnceCell<bool>,
-    /// Of a correction: what makes it none.
+    /// Of a correction: why it is invalid.
     fault: OnceCell<Option<&'static str>>,
-    /// Of a correction: it is other words than the student's.
+    /// Of a correction: it differs enough from the student's answer.
     differs: OnceCell<bool>,
 }
 
 /// Where a turn pauses or the conversation ends.
-enum Pause {
+enum TutoredPause {
     Ask(Vec<Question>),
     End(TutoredEnd),
 }

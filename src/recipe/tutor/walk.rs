@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::grading::Graded;
-use super::{History, Pause, Purpose, Tutor};
+use super::{History, PassPurpose, Tutor, TutoredPause};
 use crate::conversation::{
     Answer, ConversationStop, Dialogue, Digest, Lane, Lesson, Message, Question, Remedy, Seed, Slot, Speaker, Spoken,
     TurnIndex,
@@ -9,12 +9,12 @@ use crate::conversation::{
 use crate::quality::says_again;
 use crate::recipe::Answered;
 
-/// A conversation as far as it goes.
+/// A tutored conversation, as far as there are answers.
 #[derive(Clone, Debug, Default)]
 pub struct Tutored {
     /// Each turn that the student has answered, in order. The last one may not be graded or corrected yet.
     pub lessons: Vec<Lesson>,
-    /// The words with which it went on, turn by turn.
+    /// The messages that became history, turn by turn.
     pub dialogue: Dialogue,
     /// How it ended; `None` while it has not.
     pub end: Option<TutoredEnd>,
@@ -64,19 +64,19 @@ impl Party {
 pub enum TutoredEnd {
     /// Every turn is tutored.
     Complete,
-    /// The student's answer cannot be gone on with, or three in a row were broken or the same; the last fault.
+    /// The student's answer is unusable as history, or three in a row were broken or repeated; the last fault.
     StudentRejected(&'static str),
-    /// No attempt at a grade was one; the last fault.
+    /// No attempt at a grade was valid; the last fault.
     GradeInvalid(&'static str),
     /// No attempt at a correction was good; the last fault.
     TeacherRejected(&'static str),
 }
 
-/// A student whose answers are broken, or say the same again, so many turns in a row has collapsed: there is nothing to correct.
+/// A student whose answers are broken or repeated in this many consecutive turns has collapsed: there is nothing to correct.
 const BROKEN_MAX: u32 = 3;
 /// Shorter answers ("Yes, it is.") may well be given twice.
 const SAME_WORDS_MIN: usize = 8;
-/// What it is called that a student says its last answer again, as in the gate.
+/// The fault of an answer that repeats the student's previous one, named as in the gate.
 const REPEATS: &str = "echo";
 
 impl TutoredEnd {
@@ -101,19 +101,19 @@ impl TutoredEnd {
     }
 }
 
-/// What goes from turn to turn beside what [`Tutored`] tells.
+/// The state from turn to turn, in addition to [`Tutored`].
 #[derive(Default)]
 struct Course {
-    /// Everything that was said so far, with what is to be answered.
+    /// The messages so far, with those to be answered.
     messages: Vec<Arc<Message>>,
     /// Whose words the answers among them are.
     history: Vec<Speaker>,
-    /// What the student said last, whatever the conversation went on with.
+    /// The student's last answer, whether or not it became history.
     own: Option<Arc<Answer>>,
     broken: u32,
     /// Questions that nothing waits for.
     open: Vec<Question>,
-    /// Lessons tell what the student was asked. To find out what to ask next nobody needs that.
+    /// Lessons hold the question to the student; finding the next question does not need it.
     is_told: bool,
 }
 
@@ -130,11 +130,11 @@ impl Tutor {
             let speaker = self.history.speaker(&digest, turn);
             match self.turn(turn, &said.messages, speaker, answered, &mut tutored, &mut course) {
                 Ok(()) => {}
-                Err(Pause::Ask(questions)) => {
+                Err(TutoredPause::Ask(questions)) => {
                     course.open.extend(questions);
                     break;
                 }
-                Err(Pause::End(end)) => {
+                Err(TutoredPause::End(end)) => {
                     tutored.end = Some(end);
                     break;
                 }
@@ -154,15 +154,15 @@ impl Tutor {
         answered: &Answered,
         tutored: &mut Tutored,
         course: &mut Course,
-    ) -> Result<(), Pause> {
+    ) -> Result<(), TutoredPause> {
         course.messages.extend(heard.iter().cloned());
         let slot = Slot { lane: Lane::Student, turn, attempt: 0 };
-        let Some(seen) = answered.seen(slot) else {
+        let Some(seen) = answered.examined(slot) else {
             let (target, sample) = (Arc::clone(&self.cast.student), self.round);
-            return Err(Pause::Ask(vec![Question { slot, target, sample, messages: course.messages.clone() }]));
+            return Err(TutoredPause::Ask(vec![Question { slot, target, sample, messages: course.messages.clone() }]));
         };
         let student = Arc::clone(&seen.answer);
-        let judge = || self.screen.judge(&student, heard, &tutored.dialogue, &self.cast.student);
+        let judge = || self.answer_check.judge(&student, heard, &tutored.dialogue, &self.cast.student);
         let fault = seen.verdict.get_or_init(judge).rejected_by;
         let is_repeated = || self.says_again(heard, &student, course.own.as_deref());
         let broken = fault.or_else(|| seen.tutored.is_repeated.get_or_init(is_repeated).then_some(REPEATS));
@@ -190,10 +190,10 @@ impl Tutor {
         paused?;
         match (fault, broken) {
             (Some(rule), _) if speaker == Speaker::Student => {
-                return Err(Pause::End(TutoredEnd::StudentRejected(rule)));
+                return Err(TutoredPause::End(TutoredEnd::StudentRejected(rule)));
             }
             (_, Some(rule)) if course.broken >= BROKEN_MAX => {
-                return Err(Pause::End(TutoredEnd::StudentRejected(rule)));
+                return Err(TutoredPause::End(TutoredEnd::StudentRejected(rule)));
             }
             _ => {}
         }
@@ -205,7 +205,7 @@ impl Tutor {
         Ok(())
     }
 
-    /// True where the student says what it has said before, though it may never have heard it: its answer was corrected.
+    /// True where the student repeats its previous answer, even where a correction replaced that answer in the history.
     fn says_again(&self, heard: &[Arc<Message>], student: &Answer, own: Option<&Answer>) -> bool {
         let user = heard.last().map_or("", |message| message.content());
         let is_same = |own: &Answer| {
@@ -213,7 +213,7 @@ impl Tutor {
             text == own.text().trim() && text.split_whitespace().count() >= SAME_WORDS_MIN
         };
         let is_again = |own: &Answer| says_again(user, student.text(), own.text()) || is_same(own);
-        self.screen.gate.is_some() && own.is_some_and(is_again)
+        self.answer_check.gate.is_some() && own.is_some_and(is_again)
     }
 
     /// Has the student's answer graded, corrected and checked, as far as that goes.
@@ -225,15 +225,15 @@ impl Tutor {
         answered: &Answered,
         tutored: &mut Tutored,
         course: &mut Course,
-    ) -> Result<(), Pause> {
+    ) -> Result<(), TutoredPause> {
         if lesson.fault.is_none() {
             match self.grade(lesson.turn.index(), 0, &course.messages, lesson.student.text(), answered) {
                 Graded::Done(grade) => lesson.grade = Some(grade),
-                Graded::Open(question) => return Err(Pause::Ask(vec![question])),
-                Graded::Invalid(fault) => return Err(Pause::End(TutoredEnd::GradeInvalid(fault))),
+                Graded::Open(question) => return Err(TutoredPause::Ask(vec![question])),
+                Graded::Invalid(fault) => return Err(TutoredPause::End(TutoredEnd::GradeInvalid(fault))),
             }
         }
-        if self.purpose == Purpose::Scores && speaker == Speaker::Student {
+        if self.purpose == PassPurpose::Scores && speaker == Speaker::Student {
             return Ok(());
         }
         let corrected = self.correct(lesson, heard, &course.messages, &mut tutored.dialogue, answered)?;

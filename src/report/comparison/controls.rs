@@ -3,7 +3,7 @@ use serde::Serialize;
 use crate::report::votes::ConversationScores;
 use crate::statistics::Conversations;
 
-/// What the judge makes of pairs whose outcome is known.
+/// The judge's verdicts on pairs whose outcome is known.
 #[derive(Clone, Debug, Serialize)]
 pub struct ControlsReport {
     /// The same answers on both sides: the interval should cover 0.5.
@@ -21,7 +21,7 @@ pub struct ControlReport {
     pub score: ConversationScores,
     /// It is as it should be.
     pub passes: bool,
-    /// What was expected.
+    /// The expected verdict.
     pub expected: String,
 }
 

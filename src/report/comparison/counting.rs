@@ -107,7 +107,7 @@ impl Comparison {
         }
     }
 
-    /// Returns half the width of the widest interval so far; infinite where there is none yet.
+    /// Returns half the width of the widest interval so far; infinite where no interval exists yet.
     pub fn half_width(&self) -> f64 {
         self.pairs.values().map(PairCount::half_width).reduce(f64::max).unwrap_or(f64::INFINITY)
     }

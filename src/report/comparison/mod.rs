@@ -1,4 +1,4 @@
-//! What duels of systems come to. Here is what a report holds; `counting` fills it conversation by conversation, `verdict` says
+//! The results of duels between systems. This file defines the report; `counting` fills it conversation by conversation, `verdict` says
 //! what the figures mean, `words` puts them into lines.
 
 mod controls;
@@ -30,7 +30,7 @@ pub struct ComparisonReport {
     pub schema: u32,
     /// Why the figures cannot be trusted, where that is so.
     pub incomplete: Vec<String>,
-    /// What else a reader must know.
+    /// Limits of the figures.
     pub cautions: Vec<String>,
     /// The day (UTC) on which the comparison was begun.
     pub date: String,
@@ -52,7 +52,7 @@ pub struct ComparisonReport {
     pub calibration: Option<MajorityReport>,
     /// The same pair by pair: what the judge sees otherwise than people do.
     pub human_pairs: Vec<BiasReport>,
-    /// What the judge makes of pairs whose outcome is known.
+    /// The judge's verdicts on pairs whose outcome is known.
     pub controls: Option<ControlsReport>,
     /// Duels with the judge's words: at random, and the clearest, for each outcome.
     pub examples: Vec<Example>,
@@ -75,9 +75,9 @@ pub struct ComparedReport {
     pub sampling: Option<String>,
     /// Conversations in which an answer is missing, by reason.
     pub failed: BTreeMap<String, u64>,
-    /// The mean length of its answers, in letters.
+    /// The mean length of its answers, in characters.
     pub mean_length: Option<f64>,
-    /// What its answers cost, whenever they were paid for.
+    /// The cost of its answers, in whichever run they were paid for.
     pub cost: CostReport,
 }
 
@@ -114,13 +114,13 @@ pub struct DuelReport {
     pub effect_interval: Option<Interval>,
     /// The p of flipping the signs of the conversations' effects.
     pub sign_flip_p: f64,
-    /// The smallest effect that so many conversations show with a power of 80 %.
+    /// The smallest detectable effect for this number of conversations (power 80 %).
     pub detectable_effect: Option<f64>,
     /// The share of `a` among decided duels.
     pub decided_interval: Option<Interval>,
     /// The score where a missing answer is a lost duel.
     pub intention_to_treat: ConversationScores,
-    /// What the order does.
+    /// The effect of the order.
     pub position: PositionReport,
     /// Verdicts on the same that differ from the first one, where there are several.
     pub flip_share: Option<f64>,
@@ -128,13 +128,13 @@ pub struct DuelReport {
     pub turns: Vec<SliceScore>,
     /// By the rows' `category`; exploratory.
     pub categories: Vec<SliceScore>,
-    /// What length does.
+    /// The effect of length.
     pub length: LengthReport,
     /// Answers' lengths (that of `a` less that of `b`) and scores, for the plot; a thousand at most.
     pub length_points: Vec<(f64, f64)>,
 }
 
-/// What the order of the answers does.
+/// The effect of the order of the answers.
 #[derive(Clone, Debug, Serialize)]
 pub struct PositionReport {
     /// How often the first of two wins, of all single verdicts that are no tie.
@@ -158,10 +158,10 @@ pub struct SliceScore {
     pub adjusted_p: f64,
 }
 
-/// What length does.
+/// The effect of length.
 #[derive(Clone, Debug, Serialize)]
 pub struct LengthReport {
-    /// The mean length of the answers of `a`, in letters.
+    /// The mean length of the answers of `a`, in characters.
     pub a_mean: Option<f64>,
     /// Of `b`.
     pub b_mean: Option<f64>,
@@ -180,11 +180,11 @@ pub struct Compared<'a> {
     pub id: &'a str,
     /// Its `category`.
     pub category: Option<&'a str>,
-    /// What the user says, turn by turn.
+    /// The user's messages, turn by turn.
     pub questions: &'a [String],
     /// Each system's answers, turn by turn.
     pub answers: &'a [Vec<Option<String>>],
-    /// What each system's answers cost.
+    /// The paid answers of each system.
     pub paid: &'a [Vec<Arc<Answer>>],
     /// Why a system has no answer, where that is so.
     pub failed: &'a [Option<String>],

@@ -20,7 +20,7 @@ pub(super) struct PairCount {
     /// Single verdicts for the answer that stood first, and for the one that stood second.
     first_wins: u64,
     second_wins: u64,
-    /// Verdicts after the first on the same, and those among them that differ from it.
+    /// Repeats of verdicts, and those among them that differ from the first.
     repeats: u64,
     flips: u64,
     a_lengths: Vec<f64>,
@@ -108,7 +108,7 @@ impl PairCount {
         }
     }
 
-    /// Returns half the width of the score's interval; infinite where there is none yet.
+    /// Returns half the width of the score's interval; infinite where no interval exists yet.
     pub fn half_width(&self) -> f64 {
         self.scores.interval().map_or(f64::INFINITY, |interval| interval.half_width())
     }
@@ -118,7 +118,7 @@ impl PairCount {
         self.ends.open
     }
 
-    /// Returns what the duels come to between systems of these names.
+    /// Returns the report of the duels between systems of these names.
     pub fn report(&self, a: &str, b: &str, margin: f64) -> DuelReport {
         let score = ConversationScores::of(&self.scores);
         let position = self.position();

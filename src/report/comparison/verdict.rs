@@ -1,4 +1,4 @@
-//! What the figures mean: which system is better, and what stands in the way of saying so.
+//! The verdict: which system is better, and the reasons against a verdict.
 
 use super::{ComparisonReport, DuelReport, PositionReport, SliceScore};
 use crate::report::evaluation::{JudgeReport, UNPARSED_SHARE_MAX};
@@ -8,7 +8,7 @@ use crate::statistics::{Conversations, holm};
 
 /// Fewer conversations give no verdict.
 pub const CONVERSATIONS_MIN: u64 = 5;
-/// From so many conversations on the bootstrap's interval can be trusted alone.
+/// From this number of conversations on the bootstrap's interval is reliable alone.
 const BOOTSTRAP_MIN: u64 = 50;
 /// A judge that changes its mind with the order more often than this says nothing.
 const INCONSISTENT_SHARE_MAX: f64 = 0.5;
@@ -18,7 +18,7 @@ pub(super) fn verdict(a: &str, b: &str, score: &ConversationScores, position: &P
     let inconclusive = "inconclusive".to_owned();
     let Some(interval) = score.interval.filter(|_| score.count >= CONVERSATIONS_MIN) else { return inconclusive };
     let interval_is_near = interval.low >= 0.5 - margin && interval.high <= 0.5 + margin;
-    // What depends on the order is no opinion of the answers.
+    // A verdict that depends on the order says nothing about the answers.
     let depends_on_order = position.is_biased || position.inconsistent_share > INCONSISTENT_SHARE_MAX;
     // The bootstrap's interval is too narrow over few conversations: there the exact test must agree.
     let is_unconfirmed = score.count < BOOTSTRAP_MIN && !interval_is_near && score.sign_test_p >= 0.05;

@@ -4,12 +4,12 @@ use crate::report::evaluation::SliceReport;
 use crate::report::tutoring::PassReport;
 use crate::report::words::{list, number};
 
-/// Returns what came of tutoring as a page.
+/// Returns the results of tutoring as a page.
 pub fn tutoring_page(report: &TutoringReport) -> String {
     let mut sections: Vec<Section> = report.passes.iter().flat_map(pass).collect();
     for exposure in &report.exposure {
         let title = format!("Exposure bias, round {}", exposure.round);
-        let note = format!("forced less student history, from turn 2 on: {}", exposure.gap.words());
+        let note = format!("forced minus student history, from turn 2 on: {}", exposure.gap.words());
         // As wide as what is drawn.
         let ends =
             exposure.curve.iter().filter_map(|point| point.score.interval).flat_map(|ends| [ends.low, ends.high]);
@@ -21,8 +21,8 @@ pub fn tutoring_page(report: &TutoringReport) -> String {
             let rounds = format!("{} to {}, {}", change.from, change.to, change.history);
             [rounds, change.all.words(), change.same_prompt.words()]
         });
-        let columns = ["rounds", "the student's scores", "behind the very same words"];
-        sections.push(Section::table("What changed from round to round", columns, rows.collect()));
+        let columns = ["rounds", "the student's scores", "after the same history"];
+        sections.push(Section::table("Changes from round to round", columns, rows.collect()));
     }
     let newest = report.passes.iter().rev().find(|pass| pass.writes_rows);
     let mut headline: Vec<String> = newest

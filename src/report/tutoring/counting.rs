@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 
-use super::{ChangeReport, DifferenceReport, DifferenceVerdict, ExposureReport, Pass, PassReport, TutoringReport};
+use super::{
+    ChangeReport, DifferenceReport, DifferenceVerdict, ExposureReport, PassReport, TutoredPass, TutoringReport,
+};
 use crate::conversation::{Lesson, Pairing, Role, TurnIndex};
 use crate::report::comparison::CONVERSATIONS_MIN;
 use crate::report::evaluation::{EXAMPLES, Example, ScoreReport, SliceReport, shortened};
@@ -63,7 +65,7 @@ impl Tutoring {
     }
 
     /// Counts a row, pass by pass.
-    pub fn add(&mut self, id: &str, row: &[Pass<'_>]) {
+    pub fn add(&mut self, id: &str, row: &[TutoredPass<'_>]) {
         let newest = self.report.passes.iter().rposition(|pass| pass.writes_rows);
         if let Some(pass) = newest.and_then(|newest| row.get(newest)) {
             self.show(id, pass);
@@ -82,7 +84,7 @@ impl Tutoring {
     }
 
     /// Keeps the clearest pairs.
-    fn show(&mut self, id: &str, pass: &Pass<'_>) {
+    fn show(&mut self, id: &str, pass: &TutoredPass<'_>) {
         for lesson in pass.lessons {
             let Some(correction) = &lesson.correction else { continue };
             let Pairing::Accepted(margin) = correction.pairing else { continue };
@@ -174,7 +176,7 @@ fn curve(by_turn: &BTreeMap<TurnIndex, Conversations>) -> Vec<SliceReport> {
 }
 
 impl PassReport {
-    fn add(&mut self, pass: &Pass<'_>) {
+    fn add(&mut self, pass: &TutoredPass<'_>) {
         *self.ends.entry(pass.end.to_owned()).or_default() += 1;
         self.open += u64::from(pass.class == EndClass::Open);
         self.collapsed += u64::from(pass.class == EndClass::Collapsed);
@@ -206,7 +208,7 @@ impl PassReport {
 }
 
 impl PassCount {
-    fn add(&mut self, pass: &Pass<'_>) {
+    fn add(&mut self, pass: &TutoredPass<'_>) {
         self.student.push(pass.lessons.iter().filter_map(Lesson::student_score));
         self.teacher.push(pass.lessons.iter().filter_map(Lesson::correction_score));
         for lesson in pass.lessons {

@@ -1,5 +1,5 @@
-//! What came of tutoring: what the student's answers are worth, turn by turn, and how that changes with history and rounds.
-//! Here is what a report holds; `counting` fills it conversation by conversation, `words` puts it into lines.
+//! The results of tutoring: the student's scores, turn by turn, and how they change with history and rounds.
+//! This file defines the report; `counting` fills it conversation by conversation, `words` puts it into lines.
 
 mod counting;
 mod words;
@@ -14,20 +14,20 @@ use super::evaluation::{Example, ScoreReport, SliceReport};
 use super::simulation::{EndClass, RoleCost};
 use crate::conversation::{Answer, Lesson, Price};
 
-/// What came of tutoring: a fold over conversations in the order of their rows.
+/// The results of tutoring: a fold over conversations in the order of their rows.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct TutoringReport {
     /// The version of this schema.
     pub schema: u32,
     /// Why the figures cannot be trusted, where that is so.
     pub incomplete: Vec<String>,
-    /// What to keep in mind when reading the figures.
+    /// Limits of the figures.
     pub cautions: Vec<String>,
     /// Each round under each history.
     pub passes: Vec<PassReport>,
-    /// How much better the student is on the teacher's ground than on its own, for each round that was led both ways.
+    /// The student's gain on the teacher's history over its own, for each round with both histories.
     pub exposure: Vec<ExposureReport>,
-    /// What changed from round to round.
+    /// The changes from round to round.
     pub changes: Vec<ChangeReport>,
     /// Pairs of the newest round whose correction is better by the most.
     pub examples: Vec<Example>,
@@ -38,9 +38,9 @@ pub struct TutoringReport {
 pub struct PassReport {
     /// The round, from 1.
     pub round: u32,
-    /// With whose words conversations went on: `forced`, `student`, `mixed:P`.
+    /// Whose answers became history: `forced`, `student`, `mixed:P`.
     pub history: String,
-    /// False where it was led for the student's scores alone.
+    /// False where it ran for the student's scores alone.
     pub writes_rows: bool,
     /// Conversations that have a turn that the student has answered.
     pub conversations: u64,
@@ -66,7 +66,7 @@ pub struct PassReport {
     pub faults: BTreeMap<&'static str, u64>,
     /// Errors that the teacher has quoted in the student's answers, by type.
     pub errors: BTreeMap<&'static str, u64>,
-    /// What was done with the student's answers: `keep`, `revise`, `rewrite`.
+    /// The remedies for the student's answers: `keep`, `revise`, `rewrite`.
     pub remedies: BTreeMap<&'static str, u64>,
     /// Whether answer and correction make a pair: `accepted`, or why not.
     pub pairs: BTreeMap<&'static str, u64>,
@@ -76,12 +76,12 @@ pub struct PassReport {
     pub hard: u64,
     /// Conversations with such a turn.
     pub hard_conversations: u64,
-    /// What each side took: `student`, `teacher`, `grader`, `judge`. What an earlier pass has asked too is counted there.
+    /// The usage and cost of each role: `student`, `teacher`, `grader`, `judge`. An answer shared with an earlier pass counts there.
     pub roles: BTreeMap<&'static str, RoleCost>,
 }
 
-/// The exposure bias: scores on the teacher's ground less those on the student's own, from turn 2 on. In turn 1 nothing has been
-/// said before, and both are the same.
+/// The exposure bias: scores on the teacher's history minus those on the student's own, from turn 2 on. Turn 1 has no
+/// history, and both are the same.
 #[derive(Clone, Debug, Serialize)]
 pub struct ExposureReport {
     /// The round, from 1.
@@ -93,18 +93,18 @@ pub struct ExposureReport {
     pub curve: Vec<SliceReport>,
 }
 
-/// What changed from one round to another, on the same rows and turns.
+/// The change from one round to another, on the same rows and turns.
 #[derive(Clone, Debug, Serialize)]
 pub struct ChangeReport {
     /// The earlier round.
     pub from: u32,
     /// The later one.
     pub to: u32,
-    /// With whose words conversations went on.
+    /// Whose answers became history.
     pub history: String,
-    /// The later round's scores less the earlier one's, over every turn that both have.
+    /// The later round's scores minus the earlier one's, over every turn that both have.
     pub all: DifferenceReport,
-    /// The same over turns before which the very same words stand. Behind the first turn corrections differ from round to round.
+    /// The same over turns with identical history. After the first turn corrections differ from round to round.
     pub same_prompt: DifferenceReport,
 }
 
@@ -116,7 +116,7 @@ pub struct DifferenceReport {
     pub score: ScoreReport,
     /// The two-sided p of the conversations' means, by flipping their signs.
     pub p: f64,
-    /// The smallest difference that so many conversations show with a power of 80 %.
+    /// The smallest detectable difference for this number of conversations (power 80 %).
     pub detectable: Option<f64>,
     /// By rule: the interval and the test agree.
     pub verdict: DifferenceVerdict,
@@ -145,9 +145,9 @@ impl DifferenceVerdict {
     }
 }
 
-/// What was led through a round under a history.
+/// A conversation in one pass.
 #[derive(Debug)]
-pub struct Pass<'a> {
+pub struct TutoredPass<'a> {
     /// Each turn that the student has answered.
     pub lessons: &'a [Lesson],
     /// How it ended.
@@ -156,6 +156,6 @@ pub struct Pass<'a> {
     pub class: EndClass,
     /// The same with the fault.
     pub reason: String,
-    /// Who was paid, for what, at which price.
+    /// The paid answers with their role and price.
     pub paid: Vec<(&'static str, &'a Answer, Option<&'a Price>)>,
 }

@@ -58,12 +58,12 @@ impl TutoringReport {
         lines
     }
 
-    /// Returns what comes of comparing passes.
+    /// Returns the results of comparing passes.
     pub(in crate::report) fn outcomes(&self) -> Vec<String> {
         let mut lines = Vec::new();
         lines.extend(self.exposure.iter().map(|exposure| {
             format!(
-                "exposure bias, round {}: forced less student, from turn 2 on: {}",
+                "exposure bias, round {}: forced minus student, from turn 2 on: {}",
                 exposure.round,
                 exposure.gap.words()
             )
@@ -72,7 +72,7 @@ impl TutoringReport {
             let ChangeReport { from, to, history, all, same_prompt } = change;
             lines.push(format!("round {from} to {to}, {history} history: {}", all.words()));
             let same = counted(same_prompt.score.marks, "turn");
-            lines.push(format!("  behind the very same words ({same}): {}", same_prompt.words()));
+            lines.push(format!("  after the same history ({same}): {}", same_prompt.words()));
         }
         lines
     }
@@ -93,7 +93,7 @@ impl DifferenceReport {
         if let Some(detectable) =
             self.detectable.filter(|detectable| self.verdict == DifferenceVerdict::Inconclusive && *detectable > 0.0)
         {
-            let _ = write!(words, "; from {detectable:.2} on a difference would be likely to show");
+            let _ = write!(words, "; smallest detectable difference: {detectable:.2}");
         }
         words
     }

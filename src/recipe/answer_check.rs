@@ -3,14 +3,14 @@ use std::sync::Arc;
 use crate::conversation::{Answer, Dialogue, Finish, Message, Role, Sampling, Target, Turn};
 use crate::quality::{Candidate, Gate, GateVerdict};
 
-/// What becomes of a user's message that refers to an answer which was replaced.
+/// The handling of a user's message that refers to a replaced answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Orphans {
     /// It stays and is marked.
     Keep,
     /// The conversation ends before it.
     Truncate,
-    /// The teacher writes it anew, so that it follows from the new answer.
+    /// The teacher rewrites it, so that it follows from the new answer.
     Rewrite,
 }
 
@@ -25,23 +25,23 @@ impl Orphans {
     }
 }
 
-/// What stands between an answer and the history.
+/// Checks that an answer must pass before it becomes history.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Screen {
+pub(super) struct AnswerCheck {
     pub gate: Option<Gate>,
     pub orphans: Option<Orphans>,
 }
 
 /// Attempts at a turn, where a gate judges them.
 pub(super) const ATTEMPTS_MAX: u32 = 3;
-/// What a further attempt's temperature is raised by.
+/// The temperature increase of each further attempt.
 const TEMPERATURE_STEP: f64 = 0.2;
-/// From where it is raised when nobody has named one: servers' own lie between 0.6 and 1.
+/// The base where no temperature is set: servers' defaults lie between 0.6 and 1.
 const TEMPERATURE_UNNAMED: f64 = 0.8;
 /// Servers take no more.
 const TEMPERATURE_MAX: f64 = 2.0;
 
-impl Screen {
+impl AnswerCheck {
     /// Judges an answer to `heard`, after what is in the dialogue.
     pub fn judge(&self, answer: &Answer, heard: &[Arc<Message>], dialogue: &Dialogue, target: &Target) -> GateVerdict {
         let by_finish = || Some(answer.finish.name()).filter(|_| answer.finish != Finish::Complete);
@@ -58,7 +58,7 @@ impl Screen {
         candidate.finish = Some(answer.finish);
         candidate.tokens = answer.usage.completion_tokens.zip(target.sampling().max_tokens.map(u64::from));
         let verdict = gate.judge(&candidate);
-        // What is not whole never becomes context, whatever the rules say.
+        // An incomplete answer never becomes context, whatever the rules say.
         GateVerdict { rejected_by: verdict.rejected_by.or_else(by_finish), ..verdict }
     }
 
@@ -67,18 +67,18 @@ impl Screen {
         self.gate.is_some() && attempt + 1 < ATTEMPTS_MAX && is_the_models_own(answer.finish)
     }
 
-    /// Returns how many tokens an answer had when the limit cut it.
+    /// Returns the number of tokens of an answer that the limit cut.
     pub fn cut_at(answer: &Answer) -> Option<u32> {
         let tokens = answer.usage.completion_tokens.filter(|_| answer.finish == Finish::Length)?;
         u32::try_from(tokens).ok()
     }
 
-    /// Returns how many tokens an answer gets that was cut at so many: twice what it was allowed.
+    /// Returns the token limit after a cut at `cut_at` tokens: twice the earlier limit.
     pub fn room_after(sampling: &Sampling, cut_at: u32) -> u32 {
         sampling.max_tokens.unwrap_or(cut_at).saturating_mul(2)
     }
 
-    /// Returns whom a further attempt asks: warmer each time, and after a cut with twice the tokens.
+    /// Returns the target of a further attempt: a higher temperature each time, and after a cut twice the tokens.
     pub fn target(target: &Arc<Target>, attempt: u32, was_cut: Option<u32>) -> Arc<Target> {
         if attempt == 0 {
             return Arc::clone(target);
