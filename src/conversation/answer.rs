@@ -5,9 +5,9 @@ use super::message::{Message, Role};
 /// A model's answer to one [`Question`](super::Question). It was paid for and is kept, good or bad.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
-    /// The words, as the next turn's history will hold them.
+    /// The text, as the history of the next turn holds it.
     pub message: Arc<Message>,
-    /// The chain of thought, where the server gives one. Never part of the history.
+    /// The reasoning, where the server gives one. Never part of the history.
     pub reasoning: Option<String>,
     /// How the answer ended.
     pub finish: Finish,
@@ -43,7 +43,7 @@ impl Answer {
         self.message.content()
     }
 
-    /// True where the model came to its own end.
+    /// True where the model ended the answer itself.
     pub fn is_whole(&self) -> bool {
         self.finish == Finish::Complete
     }
@@ -52,7 +52,7 @@ impl Answer {
 /// How an answer ended. Only [`Finish::Complete`] is a whole answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Finish {
-    /// The model came to its own end.
+    /// The model ended the answer itself.
     Complete,
     /// Cut by the token limit or the end of the context.
     Length,
@@ -62,9 +62,9 @@ pub enum Finish {
     Refused,
     /// The model called a tool instead of answering.
     Tools,
-    /// The model ended without a word.
+    /// The answer is empty.
     Empty,
-    /// Cut off because it repeated itself without end.
+    /// Cut off because it repeated itself endlessly.
     Loop,
 }
 

@@ -1,10 +1,10 @@
-/// Random numbers that are a function of a hash: the same key throws the same dice, in any run.
+/// Random numbers that are a function of a hash: the same key gives the same numbers in any run.
 ///
 /// blake3's extendable output (BLAKE3 paper, section 2.6) read eight bytes at a time.
 pub struct Dice(blake3::OutputReader);
 
 impl Dice {
-    /// Makes dice for `purpose`, seeded with `key`.
+    /// Makes a generator for `purpose`, seeded with `key`.
     pub fn new(purpose: &'static str, key: &[u8]) -> Self {
         let mut hasher = blake3::Hasher::new();
         hasher.update(b"cohobate dice 1\0").update(purpose.as_bytes()).update(&[0]).update(key);

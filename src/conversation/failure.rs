@@ -40,7 +40,7 @@ pub enum FailureCode {
     Cut,
     /// The reply cannot be read.
     Garbage,
-    /// The server gave up in the middle, in words of its own.
+    /// The server ended the answer with an error of its own.
     Unfinished,
     /// The reply holds no choice.
     NoChoice,
@@ -122,7 +122,7 @@ impl FailureCode {
 impl From<&str> for FailureCode {
     fn from(text: &str) -> Self {
         let status = text.strip_prefix(HTTP).and_then(|status| status.parse().ok()).map(Self::Http);
-        // `http_0500` and `http_+500` are no text of today's.
+        // `http_0500` and `http_+500` are not texts of today.
         let status = status.filter(|code| code.text() == text);
         let known = status.or_else(|| PLAIN.into_iter().find(|code| code.text() == text));
         known.unwrap_or_else(|| Self::Other(text.to_owned()))

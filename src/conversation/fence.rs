@@ -1,6 +1,6 @@
 use super::identity::PartHasher;
 
-/// Marks around words that a judge is to take for material, never for instructions.
+/// Marks around texts that a judge must treat as material, never as instructions.
 ///
 /// Each call has marks of its own: their number is a hash of all that is fenced in and of the call's own number, so no text
 /// can contain the mark that closes it. The same call has the same marks in any run.
@@ -26,12 +26,12 @@ impl Fence {
         &self.0
     }
 
-    /// Puts marks around `text`; `label` says what it is.
+    /// Puts marks around `text`; `label` names it.
     pub fn around(&self, label: &str, text: &str) -> String {
         format!("<{label} {number}>\n{text}\n</{label} {number}>", number = self.0)
     }
 
-    /// Returns the last text that stands between marks with this label.
+    /// Returns the last text between marks with this label.
     pub fn within<'a>(prompt: &'a str, label: &str) -> Option<&'a str> {
         let opening = format!("<{label} ");
         prompt.rmatch_indices(&opening).find_map(|(at, _)| {

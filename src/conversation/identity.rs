@@ -1,14 +1,14 @@
-//! Content hashes as types: a fingerprint never stands where a conversation key is meant.
+//! Content hashes as types: a fingerprint cannot be used as a conversation key.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// 32 bytes of blake3 over something that is no identity of its own (a message, a setting list).
+/// 32 bytes of blake3 over something without an identity of its own (a message, a setting list).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(pub [u8; 32]);
 
 impl Digest {
-    /// Returns the digest of a text that serves a purpose.
+    /// Returns the digest of a text for one purpose.
     pub fn of_text(purpose: &'static str, text: &str) -> Self {
         let mut hasher = PartHasher::new(purpose);
         hasher.text(text);

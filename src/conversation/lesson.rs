@@ -12,7 +12,7 @@ pub struct Lesson {
     pub turn: TurnIndex,
     /// The exact messages of the question to the student.
     pub prompt: Vec<Arc<Message>>,
-    /// Whose words the answers in `prompt` are that a model has written in this conversation, in order.
+    /// Who gave each answer in `prompt` that a model wrote in this conversation, in order.
     pub history: Vec<Speaker>,
     /// The student's answer.
     pub student: Arc<Answer>,
@@ -24,7 +24,7 @@ pub struct Lesson {
     pub correction: Option<Correction>,
 }
 
-/// Whose words an answer of the history is.
+/// Who gave an answer of the history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Speaker {
     /// The student's own, kept or not corrected.
@@ -66,7 +66,7 @@ pub struct Flaw {
 }
 
 impl Flaw {
-    /// The kinds of errors. The last one stands for all others.
+    /// The kinds of errors. The last one covers all others.
     pub const KINDS: [&'static str; 9] =
         ["factual", "reasoning", "instruction", Self::OMISSION, "format", "language", "style", "safety", "other"];
     const OMISSION: &str = "omission";
@@ -126,7 +126,7 @@ impl Grade {
 /// A corrected answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Correction {
-    /// How it came about.
+    /// How it was made.
     pub remedy: Remedy,
     /// The words: the student's own where they are kept.
     pub answer: Arc<Answer>,
@@ -139,7 +139,7 @@ pub struct Correction {
 /// Whether two answers make a pair for preference training.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Pairing {
-    /// Not everything is answered that decides it.
+    /// A question that decides it is open.
     Open,
     /// They do: a judge that did not know whose is which preferred the correction in both orders. Holds
     /// the difference of their grades.
@@ -155,7 +155,7 @@ pub enum PairRefusal {
     Same,
     /// They differ too little.
     TooAlike,
-    /// Nobody asked whether they do.
+    /// The pass does not check pairs.
     NotChecked,
     /// The correction has no valid grade.
     Ungraded,
@@ -221,7 +221,7 @@ impl Lesson {
     /// From this difference of the scores on a turn is hard for the student (Lion: Jiang et al. 2023, arXiv 2305.12870).
     pub const HARD_MARGIN: f64 = 1.0;
 
-    /// Returns the student's score; none where it was not graded.
+    /// Returns the student's score; `None` where it was not graded.
     pub fn student_score(&self) -> Option<f64> {
         let by_code = self.fault.map(|_| Grade::WORTHLESS_SCORE);
         by_code.or_else(|| self.grade.as_ref().map(|grade| grade.score))
@@ -232,7 +232,7 @@ impl Lesson {
         self.correction.as_ref()?.grade.as_ref().map(|grade| grade.score)
     }
 
-    /// True where the student has much to learn.
+    /// True where the correction is much better than the student's answer.
     pub fn is_hard(&self) -> bool {
         let is_worse = |correction: &Correction| correction.pairing == Pairing::Refused(PairRefusal::Worse);
         let scores = self.correction_score().zip(self.student_score());

@@ -6,13 +6,13 @@ use super::identity::{Digest, PartHasher};
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// Instructions that stand outside the dialogue.
+    /// Instructions outside the dialogue.
     System,
     /// The person.
     User,
     /// The model.
     Assistant,
-    /// A tool, with what came of a call.
+    /// A tool, with the result of a call.
     Tool,
 }
 
@@ -27,7 +27,7 @@ impl Role {
         }
     }
 
-    /// The byte that stands for the role in a [`Message`]'s digest; never reused.
+    /// The byte of the role in a [`Message`]'s digest; never reused.
     fn tag(self) -> u8 {
         match self {
             Role::System => 1,
@@ -61,7 +61,7 @@ impl Message {
         Self::with_fields(role, content, Columns::new())
     }
 
-    /// Makes a message with further fields, as they stand in a request: `tool_calls`, `tool_call_id`, `name`.
+    /// Makes a message with further fields, as in a request: `tool_calls`, `tool_call_id`, `name`.
     pub fn with_fields(role: Role, content: impl Into<String>, fields: Columns) -> Arc<Self> {
         let content = content.into();
         let fields = Some(fields).filter(|fields| !fields.is_empty()).map(Box::new);
@@ -89,12 +89,12 @@ impl Message {
         self.fields.as_deref()
     }
 
-    /// True for a call to tools and for what came of one.
+    /// True for a call to tools and for the result of one.
     pub fn is_tool_use(&self) -> bool {
         self.role == Role::Tool || self.fields.is_some()
     }
 
-    /// Appends the message as JSON, but for the closing brace, so that more may follow.
+    /// Appends the message as JSON without the closing brace, so that more may follow.
     pub fn write_json(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"role\":\"");
         out.extend_from_slice(self.role.name().as_bytes());

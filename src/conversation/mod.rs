@@ -1,4 +1,4 @@
-//! The vocabulary that everything else speaks: pure data, no I/O, no clock, no async.
+//! The types that all other modules share: pure data, no I/O, no clock, no async.
 //!
 //! A [`Seed`] is the input from a dataset row: the user's messages, turn by turn. A recipe turns a
 //! seed into [`Question`]s; a model turns a question into an [`Answer`]; an [`Outcome`] says how a

@@ -5,6 +5,35 @@ use super::identity::{Digest, Fingerprint, PartHasher};
 use super::message::Message;
 
 /// A request to a model: the whole history, and how to answer.
+///
+/// # Examples
+///
+/// Two questions are the same where everything that can change the answer is equal. The slot is not part of that:
+///
+/// ```
+/// use cohobate::conversation::{Message, Question, Role, Sampling, Slot, Target};
+///
+/// let question = Question {
+///     slot: Slot::main(0),
+///     target: Target::new("my-model", "openai", Sampling::default()),
+///     sample: 0,
+///     messages: vec![Message::new(Role::User, "Why is the sky blue?")],
+/// };
+///
+/// let moved = Question { slot: Slot::main(3), ..question.clone() };
+/// assert_eq!(moved.fingerprint(), question.fingerprint());
+///
+/// let sampled_again = Question { sample: 1, ..question.clone() };
+/// assert_ne!(sampled_again.fingerprint(), question.fingerprint());
+///
+/// let warmer = Sampling { temperature: Some(1.0), ..Sampling::default() };
+/// let warmer = Question { target: Target::new("my-model", "openai", warmer), ..question.clone() };
+/// assert_ne!(warmer.fingerprint(), question.fingerprint());
+///
+/// let mut longer = question.clone();
+/// longer.messages.push(Message::new(Role::Assistant, "Rayleigh scattering."));
+/// assert_ne!(longer.fingerprint(), question.fingerprint());
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Question {
     /// Where in its conversation the answer belongs. Not part of the identity.

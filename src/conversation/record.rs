@@ -47,9 +47,9 @@ impl Record {
 pub struct Line {
     /// Who says what.
     pub message: Arc<Message>,
-    /// The chain of thought before it, where one is known.
+    /// The reasoning before it, where known.
     pub reasoning: Option<String>,
-    /// True for an assistant's words that are to be learned.
+    /// True for an assistant's message to train on.
     pub is_trained: bool,
 }
 

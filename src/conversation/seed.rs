@@ -21,11 +21,11 @@ pub struct Seed {
 /// The messages up to the point where the assistant answers.
 #[derive(Clone, Debug)]
 pub struct Turn {
-    /// At least one message, the last one by the user. A system message or a greeting stands before it.
+    /// At least one message, the last one by the user. A system message or a greeting may come first.
     pub messages: Vec<Arc<Message>>,
     /// The answer that the dataset had here. Not part of the identity.
     pub replaced: Option<String>,
-    /// Further answers to the same words that stand elsewhere: those of other systems, by their number, or a reference.
+    /// Further answers to the same messages from other files: those of other systems, by their number, or a reference.
     /// Part of the identity where there are any.
     pub given: Vec<Option<Arc<Message>>>,
 }
@@ -67,7 +67,7 @@ impl Seed {
         Digest(hasher.finish())
     }
 
-    /// Returns a number that is equal for rows whose prompts begin alike: the same system prompt,
+    /// Returns a number that is equal for rows whose prompts have the same beginning: the same system prompt,
     /// or without one the same first message.
     pub fn prefix(&self) -> u64 {
         self.turns.first().and_then(|turn| turn.messages.first()).map_or(0, |first| first.digest().prefix())

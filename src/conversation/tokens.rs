@@ -1,5 +1,5 @@
 /// Returns roughly how many tokens `text` is for a current model: 3.6 bytes a token where the script is
-/// Latin, 1.6 characters a token where it is Chinese, Japanese or Korean. For plans, never for bills.
+/// Latin, 1.6 characters a token where it is Chinese, Japanese or Korean. For estimates only.
 pub fn estimate_tokens(text: &str) -> u64 {
     let (mut wide_count, mut wide_bytes) = (0, 0);
     if !text.is_ascii() {

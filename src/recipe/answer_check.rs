@@ -38,7 +38,7 @@ pub(super) const ATTEMPTS_MAX: u32 = 3;
 const TEMPERATURE_STEP: f64 = 0.2;
 /// The base where no temperature is set: servers' defaults lie between 0.6 and 1.
 const TEMPERATURE_UNNAMED: f64 = 0.8;
-/// Servers take no more.
+/// The maximum that servers accept.
 const TEMPERATURE_MAX: f64 = 2.0;
 
 impl AnswerCheck {
@@ -62,7 +62,7 @@ impl AnswerCheck {
         GateVerdict { rejected_by: verdict.rejected_by.or_else(by_finish), ..verdict }
     }
 
-    /// True where asking once more may help: not what the server's own filter has withheld.
+    /// True where another attempt may help. It does not where the server's own filter withheld the answer.
     pub fn may_retry(&self, answer: &Answer, attempt: u32) -> bool {
         self.gate.is_some() && attempt + 1 < ATTEMPTS_MAX && is_the_models_own(answer.finish)
     }
@@ -112,14 +112,14 @@ impl AnswerCheck {
         )
     }
 
-    /// Returns a rewritten message, where it is one.
+    /// Returns a rewritten message; `None` where it is invalid.
     pub fn rewritten(answer: &Answer) -> Option<&str> {
         let text = answer.text().trim();
         (answer.finish == Finish::Complete && !text.is_empty()).then_some(text)
     }
 }
 
-/// False for ends that the server has chosen: its filter, its refusal, a call to a tool.
+/// False for ends that the server decided: its filter, its refusal, a call to a tool.
 fn is_the_models_own(finish: Finish) -> bool {
     match finish {
         Finish::Complete | Finish::Length | Finish::Empty | Finish::Loop => true,

@@ -21,7 +21,7 @@ pub(super) enum Missing {
     GoodAnswer(&'static str),
 }
 
-/// Returns the questions of attempts that are not answered: each is another sample of the answer to the same messages, from `first` on.
+/// Returns the questions of open attempts: each is another sample of the answer to the same messages, from `first` on.
 pub(super) fn questions(missing: Vec<(Slot, Arc<Target>)>, first: u32, messages: &[Arc<Message>]) -> Vec<Question> {
     let question = |(slot, target): (Slot, Arc<Target>)| {
         let sample = slot.attempt - first;

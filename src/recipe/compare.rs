@@ -10,7 +10,7 @@ use crate::conversation::{
 
 /// Has systems answer the same conversations and a judge say whose answers are better, each pair in both orders.
 ///
-/// All systems speak at once, each with its own history; a turn is judged as soon as both sides of a pair have answered it.
+/// All systems are asked at the same time, each with its own history; a turn is judged as soon as both sides of a pair have answered it.
 pub struct Compare {
     systems: Vec<System>,
     judge: Judge,
@@ -19,7 +19,7 @@ pub struct Compare {
     settings: Settings,
 }
 
-/// Somebody whose answers are compared.
+/// A source of answers that is compared.
 #[derive(Clone, Debug)]
 pub struct System {
     /// Its name in reports.

@@ -49,7 +49,7 @@ impl Distill {
         self
     }
 
-    /// Has each answer judged before the next is built on it.
+    /// Has the gate check each answer before the next turn builds on it.
     #[must_use]
     pub fn with_gate(mut self, gate: Gate) -> Self {
         self.settings = self.settings.with("gate", &gate);
@@ -73,7 +73,7 @@ impl Distill {
         self
     }
 
-    /// Goes through the turns as far as there are answers.
+    /// Walks through the turns as far as there are answers.
     fn walk(&self, seed: &Seed, answered: &Answered) -> (Dialogue, Stop) {
         let mut dialogue = Dialogue::default();
         let mut history: Vec<Arc<Message>> = Vec::new();

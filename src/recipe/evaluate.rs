@@ -18,7 +18,7 @@ pub struct Evaluate {
 /// The units that are judged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum JudgedScope {
-    /// Each answer, with what stands before it.
+    /// Each answer, with its history.
     #[default]
     Turns,
     /// The conversation as a whole.
@@ -56,8 +56,8 @@ impl JudgedScope {
 }
 
 impl Evaluate {
-    /// Makes the recipe. Each answer gets one mark for each criterion; a conversation's own criteria go before `criteria`. A score
-    /// needs none. The seeds must count what they replace into their identity; a reference stands first among a turn's given
+    /// Makes the recipe. Each answer gets one mark for each criterion; a conversation's own criteria replace `criteria`. A score
+    /// needs no criteria. The seeds must count what they replace into their identity; a reference is the first of a turn's given
     /// answers.
     pub fn new(judge: Judge, scope: JudgedScope, history: JudgedHistory, criteria: Vec<String>) -> Self {
         let settings = judge
@@ -68,7 +68,7 @@ impl Evaluate {
         Self { judge, scope, history, criteria, settings }
     }
 
-    /// Returns the marks, in order of turns, criteria and repeats. Those that have no words yet are open.
+    /// Returns the marks, in order of turns, criteria and repeats. Marks without words are open.
     pub fn marks(&self, seed: &Seed, answered: &Answered) -> Vec<Mark> {
         self.walk(seed, answered).into_iter().map(|(mark, _)| mark).collect()
     }

@@ -1,4 +1,4 @@
-//! A recipe is a pure function from what is already answered to what to ask next.
+//! A recipe is a pure function from the answers so far to the next questions.
 //!
 //! Resuming is not a feature of a recipe: a fresh run replays nothing, a resumed one replays the stored answers, and
 //! both go through [`Replay`]. A new recipe is a file here and a line in the test list
@@ -33,22 +33,104 @@ use std::sync::Arc;
 use crate::conversation::{Answer, Dialogue, Outcome, Question, Seed, Settings, Slot};
 use crate::quality::GateVerdict;
 
-/// One way of working on a conversation.
+/// One way to process a conversation.
 ///
 /// Two promises hold for every recipe, and a property test crashes each at every commit to prove it:
 /// a resumed run ends where an uninterrupted one ends; a committed question is never asked again.
 /// A recipe keeps them by being pure: the same seed and answers always give the same step.
+///
+/// # Examples
+///
+/// A recipe that asks only the first turn, replayed with a closure in place of a store:
+///
+/// ```
+/// use std::convert::Infallible;
+/// use std::sync::Arc;
+///
+/// use cohobate::conversation::{
+///     Answer, Dialogue, Finish, Message, Outcome, Question, Role, Sampling, Seed, Settings, Slot, Spoken, Target, Turn,
+///     Usage,
+/// };
+/// use cohobate::recipe::{Answered, Recipe, Replay, ReplayEnd, Step};
+///
+/// struct FirstTurn {
+///     target: Arc<Target>,
+///     settings: Settings,
+/// }
+///
+/// impl Recipe for FirstTurn {
+///     fn settings(&self) -> &Settings {
+///         &self.settings
+///     }
+///
+///     fn turn_count(&self, _: &Seed) -> u32 {
+///         1
+///     }
+///
+///     fn next(&self, seed: &Seed, answered: &Answered) -> Step {
+///         let slot = Slot::main(0);
+///         if answered.get(slot).is_some() {
+///             return Step::Finish(Outcome::Complete(self.so_far(seed, answered)));
+///         }
+///         let (target, messages) = (Arc::clone(&self.target), seed.turns[0].messages.clone());
+///         Step::Ask(vec![Question { slot, target, sample: 0, messages }])
+///     }
+///
+///     fn so_far(&self, seed: &Seed, answered: &Answered) -> Dialogue {
+///         let mut dialogue = Dialogue::default();
+///         if let Some(answer) = answered.get(Slot::main(0)) {
+///             dialogue.spoken.extend(seed.turns[0].messages.iter().cloned().map(Spoken::of_source));
+///             let message = Arc::clone(&answer.message);
+///             let answer = Some(Arc::clone(answer));
+///             dialogue.spoken.push(Spoken { message, answer, flags: Vec::new(), score: None });
+///         }
+///         dialogue
+///     }
+/// }
+///
+/// let target = Target::new("my-model", "openai", Sampling::default());
+/// let settings = Settings::default().with("recipe", "first-turn").with("model", &target);
+/// let recipe = FirstTurn { target, settings };
+/// let turn = Turn { messages: vec![Message::new(Role::User, "Hi")], replaced: None, given: Vec::new() };
+/// let seed = Seed {
+///     id: "row-1".to_owned(),
+///     turns: vec![turn],
+///     columns: Default::default(),
+///     counts_replaced: false,
+///     criteria: Vec::new(),
+/// };
+///
+/// // Without a stored answer the replay ends at the open question.
+/// let end = Replay::new(&recipe, &seed).advance(|_, _| Ok::<_, Infallible>(None))?;
+/// assert!(matches!(end, ReplayEnd::Open(questions) if questions.len() == 1));
+///
+/// // With one it ends with the dialogue.
+/// let stored = Arc::new(Answer {
+///     message: Message::new(Role::Assistant, "Hello!"),
+///     reasoning: None,
+///     finish: Finish::Complete,
+///     finish_reason: "stop".to_owned(),
+///     model: "my-model".to_owned(),
+///     system_fingerprint: None,
+///     usage: Usage::default(),
+///     attempts: 1,
+/// });
+/// let end = Replay::new(&recipe, &seed).advance(|_, _| Ok::<_, Infallible>(Some(Arc::clone(&stored))))?;
+/// let ReplayEnd::Done(Outcome::Complete(dialogue)) = end else { panic!("the answer is stored") };
+/// assert_eq!(dialogue.spoken.last().map(|spoken| spoken.message.content()), Some("Hello!"));
+/// # Ok::<(), Infallible>(())
+/// ```
 pub trait Recipe: Send + Sync {
-    /// Returns everything about this recipe that makes its answers other answers.
+    /// Returns all settings that the answers depend on.
     fn settings(&self) -> &Settings;
 
-    /// Returns how many answers `seed` takes when all goes well.
+    /// Returns how many answers `seed` needs when no attempt fails.
     fn turn_count(&self, seed: &Seed) -> u32;
 
     /// Returns the next step, given the answers so far.
     fn next(&self, seed: &Seed, answered: &Answered) -> Step;
 
-    /// Returns the dialogue as far as it is good; an empty one where the recipe writes none.
+    /// Returns the good part of the dialogue; an empty one where the recipe writes no dialogue.
     fn so_far(&self, seed: &Seed, answered: &Answered) -> Dialogue;
 }
 
@@ -117,7 +199,7 @@ impl Answered {
         self.by_slot.len()
     }
 
-    /// True where nothing is answered.
+    /// True without any answer.
     pub fn is_empty(&self) -> bool {
         self.by_slot.is_empty()
     }

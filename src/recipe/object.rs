@@ -2,11 +2,11 @@ use serde_json::Value;
 
 use crate::conversation::behind_thoughts;
 
-/// More opening braces, counted from the end, are not tried.
+/// The maximum number of opening braces that are tried, from the end.
 const BRACES_MAX: usize = 256;
 
-/// Returns the last JSON object with all of these fields in what a model says, whatever stands around it: drafts come first. It is looked
-/// for after the model's reasoning, unless the text begins with the object, as an object may quote the mark that ends reasoning.
+/// Returns the last JSON object with all of these fields in a model's answer; drafts may come before it. The search starts
+/// after the model's reasoning, unless the text begins with the object, as an object may quote the mark that ends reasoning.
 pub(super) fn object_with(fields: &[&str], text: &str) -> Option<Value> {
     let begins = text.trim_start().starts_with(['{', '`']);
     let text = if begins { text } else { behind_thoughts(text) };

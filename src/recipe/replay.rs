@@ -52,12 +52,12 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// Puts in an answer that has just been committed.
+    /// Adds an answer that has just been committed.
     pub fn record(&mut self, slot: Slot, answer: Arc<Answer>) {
         self.answered.insert(slot, answer);
     }
 
-    /// Returns what is answered so far.
+    /// Returns the answers so far.
     pub fn answered(&self) -> &Answered {
         &self.answered
     }

@@ -9,14 +9,14 @@ use super::words::{counted, number};
 use crate::conversation::{Mark, Scope, Usage};
 use crate::statistics::{Conversations, Interval, Random, mean, pass_hat_k, wilson};
 
-/// More unread verdicts than this share make a report incomplete.
+/// A larger share of invalid verdicts makes a report incomplete.
 pub const UNPARSED_SHARE_MAX: f64 = 0.02;
 /// Examples of each kind.
 pub(super) const EXAMPLES: usize = 5;
 /// Dots of a plot.
 const POINTS_MAX: usize = 1000;
 const EXAMPLE_SEED: u64 = 0x6578_616d_706c_6573;
-/// Letters of a text in an example.
+/// The maximum length of a text in an example, in characters.
 const EXAMPLE_LETTERS: usize = 1200;
 
 /// The kind of marks that a judge gives.
@@ -75,11 +75,11 @@ pub struct EvaluationReport {
     pub categories: Vec<SliceReport>,
     /// Pearson's correlation of an answer's length and its mark.
     pub length_correlation: Option<f64>,
-    /// Answers' lengths in letters and their marks, for the plot; a thousand at most.
+    /// Answers' lengths in characters and their marks, for the plot; a thousand at most.
     pub length_points: Vec<(f64, f64)>,
     /// Marks for the same answer that differ from the first one, where there are several.
     pub flip_share: Option<f64>,
-    /// How likely `k` of several checks of the same all pass, for k = 1 and on.
+    /// The probability that `k` repeats of a check all pass, for k from 1.
     pub pass_hat_k: Vec<f64>,
     /// Answers that hold what looks like a verdict.
     pub suspect: u64,
@@ -87,20 +87,20 @@ pub struct EvaluationReport {
     pub examples: Vec<Example>,
 }
 
-/// Who judges, and how that went.
+/// The judge and its usage.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct JudgeReport {
-    /// The name that was asked for.
+    /// The requested model.
     pub model: String,
-    /// The names that the server gave.
+    /// The names that the server reported.
     pub reported: Vec<String>,
-    /// Sampling temperature; none is the server's own.
+    /// Sampling temperature; `None` is the server's default.
     pub temperature: Option<f64>,
     /// Most tokens of a judgment.
     pub max_tokens: Option<u32>,
     /// The hash of its prompt.
     pub prompt: String,
-    /// Verdicts on the same matter.
+    /// Repeats of each verdict.
     pub repeats: u32,
     /// Orders in which two answers are shown: 2; 1 where there is one answer.
     pub orders: u32,
@@ -172,7 +172,7 @@ pub struct ScoreReport {
 /// A mean of some marks.
 #[derive(Clone, Debug, Serialize)]
 pub struct SliceReport {
-    /// Of which.
+    /// The slice.
     pub name: String,
     /// Their mean.
     #[serde(flatten)]
@@ -181,7 +181,7 @@ pub struct SliceReport {
     pub wilson: Option<Interval>,
 }
 
-/// One mark with all that belongs to it.
+/// One mark with the question, the answers and the judge's words.
 #[derive(Clone, Debug, Serialize)]
 pub struct Example {
     /// Why it is shown: `lowest`, `random`, or an outcome.
@@ -226,7 +226,7 @@ pub struct JudgedConversation<'a> {
     pub id: &'a str,
     /// Its `category`.
     pub category: Option<&'a str>,
-    /// Its turns: what the user says, and the answer.
+    /// Its turns: the user's message, and the answer.
     pub turns: &'a [(String, String)],
     /// The criteria for its answers.
     pub criteria: &'a [String],
@@ -235,7 +235,7 @@ pub struct JudgedConversation<'a> {
 }
 
 impl Evaluation {
-    /// Begins. `report` holds what is known beforehand.
+    /// Starts a count. `report` holds the settings and the judge.
     pub fn new(report: EvaluationReport, criteria: &[String]) -> Self {
         Self {
             is_check: report.mode == EvaluationMode::Check,
@@ -351,7 +351,7 @@ impl Evaluation {
         }
     }
 
-    /// Ends the count. `open` is how many marks the judge has not given.
+    /// Ends the count. `open` is the number of marks without a verdict.
     pub fn finish(self, open: u64) -> EvaluationReport {
         let is_check = self.is_check;
         let mut report = self.report;
@@ -466,7 +466,7 @@ impl EvaluationReport {
         let (unparsed, share) = (number(self.judge.unparsed), self.judge.unparsed_share * 100.0);
         row("unparsed", format!("{unparsed} of {} ({share:.1} %)", counted(self.marks, "mark")));
         if self.suspect > 0 {
-            row("suspect", format!("{} with what looks like a verdict", counted(self.suspect, "answer")));
+            row("suspect", format!("{} with text that looks like a verdict", counted(self.suspect, "answer")));
         }
         lines
     }
@@ -481,7 +481,7 @@ fn correlation(points: &[(f64, f64)]) -> Option<f64> {
     correlation.is_finite().then_some(correlation)
 }
 
-/// Returns a text's beginning, at most as much as an example shows.
+/// Returns the beginning of a text, as long as an example may be.
 pub(super) fn shortened(text: &str) -> String {
     clipped(text, EXAMPLE_LETTERS)
 }

@@ -33,7 +33,7 @@ pub struct SimulationReport {
     pub source: UserWords,
     /// The simulated ones.
     pub simulated: UserWords,
-    /// Share of simulated messages that take up a word of the answer before which their user had not used: of five letters or more,
+    /// Share of simulated messages that use a word of the answer before that their user had not used: of five letters or more,
     /// or two Chinese characters in a row.
     pub referring: Option<f64>,
     /// The usage and cost of each role.
@@ -62,7 +62,7 @@ pub struct UserWords {
 /// The usage and cost of one role.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct RoleCost {
-    /// The model, as it was asked for.
+    /// The requested model.
     pub model: String,
     /// Answers, rejected ones included; one that several conversations share counts once.
     pub answers: u64,
@@ -101,7 +101,7 @@ pub struct Told<'a> {
     pub simulated: Vec<(UserMessage<'a>, &'a str)>,
     /// Their moves.
     pub moves: Vec<&'static str>,
-    /// Faults of messages that were not taken.
+    /// Faults of rejected messages.
     pub rejected: Vec<&'static str>,
     /// A card was asked for and not read.
     pub goal_unread: bool,
@@ -123,7 +123,7 @@ impl RoleCost {
         Self { model: model.to_owned(), ..Self::default() }
     }
 
-    /// Books an answer.
+    /// Adds an answer.
     pub fn add(&mut self, answer: &Answer, price: Option<&Price>) {
         self.answers += 1;
         self.prompt_tokens += answer.usage.prompt_tokens.unwrap_or(0);
@@ -192,7 +192,7 @@ impl SimulationReport {
         }
     }
 
-    /// Works out shares and means.
+    /// Computes shares and means.
     pub fn finish(&mut self) {
         self.incomplete.extend(open_conversations(self.open, self.conversations));
         self.source.finish();
@@ -236,7 +236,7 @@ pub(super) fn open_conversations(open: u64, all: u64) -> Option<String> {
     (open > 0).then(|| format!("{} of {all} conversations did not finish", number(open)))
 }
 
-/// Returns the words of a text by which it is known what it speaks of.
+/// Returns the content words of a text.
 fn telling(text: &str) -> HashSet<String> {
     const LETTERS_MIN: usize = 5;
     let is_han = |letter: &char| matches!(letter, '\u{4e00}'..='\u{9fff}');

@@ -59,7 +59,7 @@ pub struct ConversationScores {
     pub sign_test_p: f64,
 }
 
-/// How one system stands in all votes.
+/// The results of one system over all votes.
 #[derive(Clone, Debug, Serialize)]
 pub struct SystemReport {
     /// Its name.
@@ -74,7 +74,7 @@ pub struct SystemReport {
     pub win_rate: f64,
     /// The same with half of the ties.
     pub win_rate_adjusted: f64,
-    /// Log-strength of a Bradley–Terry model, mean 0; none where systems have not met.
+    /// Log-strength of a Bradley–Terry model, mean 0; `None` where systems were never compared.
     pub strength: Option<f64>,
     /// The same as Elo points around 1000.
     pub elo: Option<f64>,
@@ -133,7 +133,7 @@ impl PairReport {
     }
 }
 
-/// Votes by pair of systems and conversation. Pairs stand in the order of their names.
+/// Votes by pair of systems and conversation. Pairs are in the order of their names.
 #[derive(Debug, Default)]
 pub struct Ballot {
     pairs: BTreeMap<(String, String), BTreeMap<String, Vec<Winner>>>,
@@ -159,7 +159,7 @@ impl Ballot {
         self.pairs.iter().map(report).collect()
     }
 
-    /// Returns each system's standing, in the order of names.
+    /// Returns each system's results, in the order of names.
     pub fn systems(&self) -> Vec<SystemReport> {
         let mut names: Vec<&String> = self.pairs.keys().flat_map(|(a, b)| [a, b]).collect();
         names.sort();

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use super::Answered;
 use crate::conversation::{Answer, DuelEnd, Finish, Lane, Message, Question, Role, Slot, Target, Winner};
 
-/// Who judges, and how it is asked.
+/// A model that judges, and its prompt.
 #[derive(Clone, Debug)]
 pub struct Judge {
     /// The model.
@@ -98,7 +98,7 @@ impl Judge {
         if let Some(verdict) = verdict_of(answer, scale) {
             return JudgeReply::Done(Some(verdict), Arc::clone(answer));
         }
-        // A server that withholds its judgment does so again.
+        // A server that withheld its verdict would do so again.
         if !matches!(answer.finish, Finish::Complete | Finish::Length) {
             return JudgeReply::Done(None, Arc::clone(answer));
         }

@@ -23,13 +23,13 @@ pub struct Prompt {
 pub struct PromptError(String);
 
 const NAME: &str = "prompt";
-/// Mistakes in a template surface when it is made.
+/// Used to find mistakes in a template when it is made.
 const PROBE: &str = "an answer to try the template with";
 /// The limit on a template's loops.
 const FUEL: u64 = 1_000_000;
 
 impl Prompt {
-    /// The program's own words.
+    /// The built-in prompt of a scale.
     pub fn standard(scale: Scale) -> Self {
         let text = match scale {
             Scale::Score => include_str!("prompts/score.txt"),
@@ -40,7 +40,7 @@ impl Prompt {
         Self::new(scale, text.to_owned()).expect("a test renders each")
     }
 
-    /// Somebody's own words. Fails where the template cannot be read, or names what there is not, or shows the judge no answer.
+    /// A custom template. Fails where it cannot be parsed, uses an unknown variable, or does not show the judge an answer.
     pub fn new(scale: Scale, text: String) -> Result<Self, PromptError> {
         let digest = Digest::of_text("cohobate prompt 1", &text);
         let mut templates = Environment::new();
@@ -60,7 +60,7 @@ impl Prompt {
         Ok(prompt)
     }
 
-    /// Returns what the judge may say.
+    /// Returns the form of its verdicts.
     pub fn scale(&self) -> Scale {
         self.scale
     }
@@ -102,7 +102,7 @@ pub(in crate::recipe) struct Scene<'a> {
     pub reference: Option<&'a str>,
     /// The criterion.
     pub criterion: &'a str,
-    /// Tells calls about the same apart.
+    /// Distinguishes calls about the same answers.
     pub call: u32,
 }
 
@@ -135,7 +135,7 @@ impl Scene<'_> {
     }
 }
 
-/// Returns what a message says, calls to tools included.
+/// Returns the text of a message, calls to tools included.
 fn words(message: &Message) -> Cow<'_, str> {
     match message.fields().map(serde_json::to_string) {
         Some(Ok(fields)) => Cow::Owned(format!("{}\n{fields}", message.content()).trim_start().to_owned()),
@@ -149,7 +149,7 @@ pub(in crate::recipe) fn fence_around(messages: &[Arc<Message>], texts: &[&str],
     Fence::new(said.iter().map(|said| &**said).chain(texts.iter().copied()), call)
 }
 
-/// Writes messages down one after the other, each in its fence; the label of an answer says whose it is.
+/// Writes messages one after the other, each in its fence; the label of an answer says whose it is.
 pub(in crate::recipe) fn transcript(messages: &[Arc<Message>], fence: &Fence, side: &str) -> String {
     let label = |message: &Message| match message.role() {
         Role::Assistant => format!("assistant{side}"),

@@ -20,7 +20,7 @@ pub enum Scale {
 pub enum Ruling {
     /// A grade, or 1 for yes and 0 for no.
     Value(f64),
-    /// Who is better: the one that stood first, or second.
+    /// Who is better: the answer shown first, or the second.
     Winner(Winner),
 }
 
@@ -40,7 +40,7 @@ impl Scale {
     /// contradicted by another and the last line has none, the result is `None`; likewise where it is out of range.
     pub fn read(self, text: &str) -> Option<Ruling> {
         let text = behind_thoughts(text);
-        // JSON in the middle may be a piece of an answer that the judge speaks of.
+        // JSON in the middle may quote an answer.
         if let Some(said) = in_json(text) {
             return self.verdict(&said);
         }
@@ -146,7 +146,7 @@ mod tests {
             ("[[11]]", None),
             ("seven out of ten", None),
             ("", None),
-            // Two verdicts and no last word on it.
+            // Two verdicts without a final one.
             ("Between [[3]] and [[8]], one could say.\nHard to tell.", None),
             ("[[3]] or [[8]]", None),
             ("The format is [[rating]].\n[[6]]", Some(6.0)),

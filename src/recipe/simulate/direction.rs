@@ -3,7 +3,7 @@ use crate::conversation::{Dice, Digest};
 /// The next action of a simulated user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Move {
-    /// Ask about what was just said.
+    /// Ask about the last answer.
     FollowUp,
     /// Ask for a change of the answer.
     Refine,
@@ -11,13 +11,13 @@ pub enum Move {
     Correct,
     /// Ask what something means.
     Clarify,
-    /// Turn to something else.
+    /// Change the topic.
     NewTopic,
     /// End the conversation.
     Stop,
 }
 
-/// How often each move is thrown, out of a hundred.
+/// The frequency of each move in percent.
 const SHARES: [(Move, usize); 6] = [
     (Move::FollowUp, 45),
     (Move::Refine, 20),
@@ -28,7 +28,7 @@ const SHARES: [(Move, usize); 6] = [
 ];
 
 impl Move {
-    /// Throws the move before a turn of a conversation: the same one in any run with this seed.
+    /// Draws the move before a turn of a conversation: the same one in any run with this seed.
     pub fn thrown(conversation: &Digest, seed: Option<i64>, turn: u32) -> Self {
         let key = [&conversation.0[..], &turn.to_le_bytes()].concat();
         let mut rest = seeded("move", key, seed).below(100);
@@ -53,7 +53,7 @@ impl Move {
         }
     }
 
-    /// Returns what the user is told.
+    /// Returns the instruction to the user.
     pub fn words(self) -> &'static str {
         match self {
             Move::FollowUp => "Ask a question that follows from what the assistant has just said.",
@@ -68,13 +68,13 @@ impl Move {
     }
 }
 
-/// Returns dice that are thrown alike for the same key, which begins with the conversation's, and seed.
+/// Returns random numbers that depend only on the key, which begins with the conversation's, and the seed.
 pub(super) fn seeded(purpose: &'static str, mut key: Vec<u8>, seed: Option<i64>) -> Dice {
     key.extend(seed.into_iter().flat_map(i64::to_le_bytes));
     Dice::new(purpose, &key)
 }
 
-/// Returns what a user is told whose message had this fault.
+/// Returns the message to a user about this fault.
 pub(super) fn mending(rule: &str) -> &'static str {
     match rule {
         "thanks_only" => "a user who goes on asks or tells something, and does not only thank or agree",

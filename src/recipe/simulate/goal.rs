@@ -18,7 +18,7 @@ pub struct Goal {
 
 const FACTS_MAX: usize = 5;
 const CONSTRAINTS_MAX: usize = 3;
-/// Longer entries are no entries of a card.
+/// The maximum length of an entry of a card.
 const ENTRY_LETTERS_MAX: usize = 400;
 
 impl Goal {
@@ -39,7 +39,7 @@ impl Goal {
         )
     }
 
-    /// Reads a card: the last JSON object in the words that has an intent. Longer lists are cut.
+    /// Reads a card: the last JSON object of the answer with an intent. Longer lists are cut.
     pub fn read(answer: &Answer) -> Option<Self> {
         let value = (answer.finish == Finish::Complete).then(|| object_with(&["intent"], answer.text())).flatten()?;
         Self::from_json(&value)

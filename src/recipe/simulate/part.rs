@@ -7,21 +7,21 @@ use crate::conversation::{Message, Role};
 /// The message with which a simulated user ends the conversation.
 const STOP: &str = "###STOP###";
 
-/// Returns what the user's model is asked: its part, and the conversation with the roles changed over.
+/// Returns the messages to the user's model: its instructions, and the conversation with the roles swapped.
 pub(super) fn request(thrown: Move, number: u32, wrong: Option<&str>, state: &SimulatedDialogue) -> Vec<Arc<Message>> {
     let mut messages = vec![Message::new(Role::System, part(state)), Message::new(Role::User, OPENING)];
     let spoken = state.dialogue.spoken.iter().map(|spoken| &spoken.message);
     let said = spoken.filter(|message| matches!(message.role(), Role::User | Role::Assistant));
     for message in said.filter(|message| !message.content().trim().is_empty()) {
         let role = if message.role() == Role::User { Role::Assistant } else { Role::User };
-        // The two in turns: a greeting stands in the opening's place, what one says in pieces is one message.
+        // The roles alternate: a greeting replaces the opening, and consecutive messages of one role are joined.
         match messages.last_mut().filter(|last| last.role() == role) {
             Some(last) if last.content() == OPENING => *last = Message::new(role, message.content()),
             Some(last) => *last = Message::new(role, format!("{}\n\n{}", last.content(), message.content())),
             None => messages.push(Message::new(role, message.content())),
         }
     }
-    // A hidden constraint at a time, so that no more can be given away.
+    // One hidden constraint at a time, so that the user cannot reveal more.
     let hidden = state.goal.as_ref().and_then(|goal| goal.constraints.get(number as usize));
     let hidden =
         hidden.map_or(String::new(), |hidden| format!(" You may let it be known now, in your own words: {hidden}."));
@@ -47,7 +47,7 @@ const PART: &str = "You play a user who talks to an AI assistant. What reaches y
                     - Tell at most one new fact about yourself in a message.\n\
                     - Where you have nothing more to ask, write ###STOP### alone.";
 
-/// Returns the user's part.
+/// Returns the user's instructions.
 fn part(state: &SimulatedDialogue) -> String {
     let mut lines = vec![PART.to_owned()];
     if let Some(goal) = &state.goal {
@@ -63,7 +63,7 @@ fn part(state: &SimulatedDialogue) -> String {
     lines.join("\n")
 }
 
-/// Returns what stands before the mark by which a user ends, and whether there is one: ###STOP###, or a line that can mean nothing else.
+/// Returns the text before the user's stop mark, and whether there is one: ###STOP###, or an unambiguous line.
 pub(super) fn without_stop(text: &str) -> (&str, bool) {
     if let Some((before, _)) = text.split_once(STOP) {
         return (before.trim(), true);

@@ -24,7 +24,7 @@ pub struct SimulatedDialogue {
 /// Where a user turn comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UserTurn {
-    /// The move that the simulated user made; `None` for what the source said.
+    /// The move that the simulated user made; `None` for a message of the source.
     pub simulated: Option<Move>,
     /// The faults of rejected attempts.
     pub rejected: Vec<&'static str>,

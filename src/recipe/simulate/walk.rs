@@ -9,7 +9,7 @@ use super::{Goal, Move, Simulate, SimulatedPause, part};
 use crate::conversation::{Dialogue, Digest, Lane, Message, Question, Role, Seed, Slot, Spoken, behind_thoughts};
 use crate::quality::{UserTurnContext, is_thanks, user_turn_fault, user_words};
 
-/// Calls for the goal.
+/// The maximum number of calls for the goal.
 const CARDS_MAX: u32 = 2;
 
 /// The reaction of a simulated user.
@@ -19,7 +19,7 @@ enum UserReply {
 }
 
 impl Simulate {
-    /// Goes through the turns as far as there are answers.
+    /// Walks through the turns as far as there are answers.
     pub(super) fn walk(&self, seed: &Seed, answered: &Answered) -> (SimulatedDialogue, SimulatedPause) {
         let mut state = SimulatedDialogue::default();
         let pause = match self.turn_by_turn(seed, answered, &mut state) {
@@ -66,7 +66,7 @@ impl Simulate {
         Ok(())
     }
 
-    /// Has the teacher answer what was heard.
+    /// Has the teacher answer the user's message.
     fn answer(
         &self,
         turn: u32,
@@ -104,7 +104,7 @@ impl Simulate {
         state: &mut SimulatedDialogue,
     ) -> Result<(), SimulatedPause> {
         let who = seeded("persona", digest.0.to_vec(), self.user.sampling().seed).below(self.personas.len());
-        // Who has been somebody in an earlier run stays the same.
+        // A persona of an earlier run is kept.
         let earlier = seed.columns.get("user_persona").and_then(serde_json::Value::as_str).map(str::to_owned);
         state.persona = earlier.or_else(|| self.personas.get(who).cloned());
         state.goal = seed.columns.get("user_goal").and_then(Goal::from_json);
@@ -131,7 +131,7 @@ impl Simulate {
         Ok(())
     }
 
-    /// Has the user say something, as often as it takes and is allowed.
+    /// Requests a message from the user until one is valid or the attempts are used up.
     fn speak(
         &self,
         thrown: Move,
@@ -174,7 +174,7 @@ impl Simulate {
     }
 }
 
-/// Returns what keeps a message from being the user's next one.
+/// Returns the fault that makes a message invalid as the user's next one.
 fn fault(text: &str, seed: &Seed, state: &SimulatedDialogue) -> Option<&'static str> {
     let users = said_by(&state.dialogue, Role::User);
     let of_source = seed.turns.iter().flat_map(|turn| &turn.messages).filter(|message| message.role() == Role::User);

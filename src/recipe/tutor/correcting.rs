@@ -122,7 +122,7 @@ fn is_presented(text: &str, student: &str) -> bool {
 fn kept_share(text: &str, student: &str) -> f64 {
     let there: HashSet<u32> = Words::of(text).ids.into_iter().collect();
     let words = Words::of(student).ids;
-    // Of a few words all may be wrong.
+    // In a short answer all words may be wrong.
     if words.len() < KEPT_WORDS_MIN {
         return 1.0;
     }

@@ -15,7 +15,7 @@ pub(super) enum Graded {
     Open(Question),
     /// It has one.
     Done(Grade),
-    /// No attempt at one was one; the last fault.
+    /// No attempt at a grade was valid; the last fault.
     Invalid(&'static str),
 }
 
@@ -23,14 +23,14 @@ pub(super) enum Graded {
 #[derive(Clone, Debug)]
 pub(in crate::recipe) struct GradeFault(&'static str, String);
 
-/// More errors are not taken.
+/// The maximum number of errors.
 const FLAWS_MAX: usize = 10;
 /// The maximum length of a quote or a fix.
 const FLAW_LETTERS_MAX: usize = 4_000;
 
 impl Tutor {
     /// Returns the grade for `answer` to `prompt`. The grades for one turn have slots of their own, from `first` on. A grader
-    /// whose words are no grade is told why and asked again, twice at most.
+    /// whose reply is invalid is told why and asked again, at most twice.
     pub(super) fn grade(
         &self,
         turn: u32,
@@ -158,7 +158,7 @@ fn standing_in<'a>(text: &'a str, quote: &str) -> Option<&'a str> {
     if let Some(at) = text.find(quote) {
         return Some(&text[at..at + quote.len()]);
     }
-    // The text with its white space made single, and where in the text each of its bytes stands.
+    // The text with single white space, and the position in the text of each of its bytes.
     let (mut flat, mut places) = (String::with_capacity(text.len()), Vec::with_capacity(text.len()));
     for (at, letter) in text.char_indices() {
         if !letter.is_whitespace() {

@@ -18,7 +18,7 @@ pub enum History {
     Mixed(f64),
 }
 
-/// The text names no history.
+/// The text is not a history policy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no history; write forced, student, or mixed:P with P from 0 to 1, such as mixed:0.3")]
 pub struct ParseHistoryError(String);

@@ -34,14 +34,14 @@ pub struct Tutor {
     settings: Settings,
 }
 
-/// Who takes part.
+/// The models of a tutored conversation.
 #[derive(Clone, Debug)]
 pub struct Cast {
     /// The model to train.
     pub student: Arc<Target>,
     /// The model that writes corrections.
     pub teacher: Arc<Target>,
-    /// The model that grades: the teacher's, at a low temperature.
+    /// The model that grades: the teacher's, with a judge's sampling.
     pub grader: Arc<Target>,
     /// The model that compares the two answers blindly.
     pub judge: Judge,
@@ -57,9 +57,9 @@ pub enum PassPurpose {
 }
 
 impl Tutor {
-    /// Makes the recipe. `round` tells apart how often this student has been asked the same before: 0 is the first time, and a
-    /// student that was trained since is asked again in the next round. `system` is the text that replaces every row's own system
-    /// message: the caller has put it into the seeds.
+    /// Makes the recipe. `round`, from 0, is part of each question to the student: a student that was trained since the last
+    /// round is asked again. `system` is the text that replaces every row's own system message: the caller has put it into
+    /// the seeds.
     pub fn new(
         cast: Cast,
         round: u32,
@@ -90,7 +90,7 @@ impl Tutor {
         self.walk(seed, answered, true).0
     }
 
-    /// Returns how many calls a turn takes when the student has something to learn and nobody fails.
+    /// Returns how many calls a turn needs when the answer is corrected and no attempt fails.
     pub fn calls_per_turn(&self) -> u32 {
         match (self.purpose, self.history) {
             // Student, grade, correction, its grade, the judge twice.

@@ -20,7 +20,7 @@ pub struct Tutored {
     pub end: Option<TutoredEnd>,
 }
 
-/// Who has a part in it.
+/// A role in a tutored conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Party {
     /// Answers.
@@ -34,10 +34,10 @@ pub enum Party {
 }
 
 impl Party {
-    /// Everybody.
+    /// Every party.
     pub const ALL: [Party; 4] = [Party::Student, Party::Teacher, Party::Grader, Party::Judge];
 
-    /// Returns who has answered in a lane.
+    /// Returns the party that answers in a lane.
     pub fn of(lane: Lane) -> Option<Self> {
         match lane {
             Lane::Student => Some(Party::Student),
@@ -106,7 +106,7 @@ impl TutoredEnd {
 struct Course {
     /// The messages so far, with those to be answered.
     messages: Vec<Arc<Message>>,
-    /// Whose words the answers among them are.
+    /// Who gave each of the answers among them.
     history: Vec<Speaker>,
     /// The student's last answer, whether or not it became history.
     own: Option<Arc<Answer>>,
@@ -118,7 +118,7 @@ struct Course {
 }
 
 impl Tutor {
-    /// Goes through the turns as far as there are answers; returns what must be asked.
+    /// Walks through the turns as far as there are answers; returns the open questions.
     pub(super) fn walk(&self, seed: &Seed, answered: &Answered, is_told: bool) -> (Tutored, Vec<Question>) {
         let (mut tutored, mut course) = (Tutored::default(), Course { is_told, ..Course::default() });
         let digest = match self.history {
@@ -216,7 +216,7 @@ impl Tutor {
         self.answer_check.gate.is_some() && own.is_some_and(is_again)
     }
 
-    /// Has the student's answer graded, corrected and checked, as far as that goes.
+    /// Grades, corrects and checks the student's answer, as far as there are answers.
     fn tutor(
         &self,
         lesson: &mut Lesson,

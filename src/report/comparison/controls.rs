@@ -19,25 +19,30 @@ pub struct ControlReport {
     pub conversations: u64,
     /// The first side's score.
     pub score: ConversationScores,
-    /// It is as it should be.
+    /// The control has the expected outcome.
     pub passes: bool,
     /// The expected verdict.
     pub expected: String,
 }
 
 impl ControlReport {
-    /// Returns what a control with the same answers on both sides came to.
+    /// Returns the result of a control with the same answers on both sides.
     pub fn same(scores: &Conversations) -> Self {
         let score = ConversationScores::of(scores);
         let passes = score.interval.is_some_and(|interval| interval.covers(0.5));
         Self { conversations: score.count, score, passes, expected: "the interval covers 50 %".to_owned() }
     }
 
-    /// Returns what a control with other conversations' answers on the second side came to.
+    /// Returns the result of a control with other conversations' answers on the second side.
     pub fn shuffled(scores: &Conversations) -> Self {
         const SCORE_MIN: f64 = 0.9;
         let score = ConversationScores::of(scores);
         let passes = score.score >= SCORE_MIN;
-        Self { conversations: score.count, score, passes, expected: "the fitting answers get at least 90 %".to_owned() }
+        Self {
+            conversations: score.count,
+            score,
+            passes,
+            expected: "the matching answers get at least 90 %".to_owned(),
+        }
     }
 }

@@ -17,7 +17,7 @@ pub struct Comparison {
     /// For each system.
     lengths: Vec<Lengths>,
     examples: Examples,
-    /// Duels with an answer that holds what looks like a verdict.
+    /// Duels with an answer that looks like a verdict.
     suspect: u64,
 }
 
@@ -29,7 +29,7 @@ struct Lengths {
 }
 
 impl Comparison {
-    /// Begins. `report` holds what is known beforehand, the systems among it.
+    /// Starts a count. `report` holds the settings and the systems.
     pub fn new(report: ComparisonReport) -> Self {
         Self {
             lengths: vec![Lengths::default(); report.systems.len()],

@@ -34,23 +34,23 @@ pub struct ComparisonReport {
     pub cautions: Vec<String>,
     /// The day (UTC) on which the comparison was begun.
     pub date: String,
-    /// `own` or `shared`: what stood before each answer.
+    /// The history before each answer: `own` or `shared`.
     pub history: String,
-    /// Two systems are called equivalent where the interval of the score lies so near to 0.5.
+    /// The margin around 0.5: two systems are equivalent where the interval of the score lies within it.
     pub margin: f64,
-    /// Who was compared.
+    /// The compared systems.
     pub systems: Vec<ComparedReport>,
-    /// Over what.
+    /// The dataset.
     pub dataset: DatasetReport,
-    /// By whom.
+    /// The judge.
     pub judge: JudgeReport,
     /// Each pair.
     pub pairs: Vec<DuelReport>,
-    /// All systems in a row: wins, and strengths by Bradley and Terry.
+    /// The ranking of all systems: wins, and Bradley–Terry strengths.
     pub ranking: Vec<SystemReport>,
     /// The judge beside people, where their votes are given.
     pub calibration: Option<MajorityReport>,
-    /// The same pair by pair: what the judge sees otherwise than people do.
+    /// The same pair by pair: the judge's bias against people's votes.
     pub human_pairs: Vec<BiasReport>,
     /// The judge's verdicts on pairs whose outcome is known.
     pub controls: Option<ControlsReport>,
@@ -63,15 +63,15 @@ pub struct ComparisonReport {
 pub struct ComparedReport {
     /// Its name.
     pub name: String,
-    /// The model that was asked, or none for answers out of a file.
+    /// The requested model; `None` for answers from a file.
     pub model: Option<String>,
-    /// The names that the server gave.
+    /// The names that the server reported.
     pub reported: Vec<String>,
     /// Hosts, or the file.
     pub from: Vec<String>,
     /// The hash of its system message, where it has one of its own.
     pub system_prompt: Option<String>,
-    /// How it was asked.
+    /// Its sampling.
     pub sampling: Option<String>,
     /// Conversations in which an answer is missing, by reason.
     pub failed: BTreeMap<String, u64>,
@@ -96,7 +96,7 @@ pub struct DuelReport {
     pub losses: u64,
     /// Neither, in both orders.
     pub ties: u64,
-    /// Otherwise in one order than in the other; counted as ties.
+    /// Different verdicts in the two orders; counted as ties.
     pub inconsistent: u64,
     /// Those without a readable verdict; not counted.
     pub unparsed: u64,
@@ -122,7 +122,7 @@ pub struct DuelReport {
     pub intention_to_treat: ConversationScores,
     /// The effect of the order.
     pub position: PositionReport,
-    /// Verdicts on the same that differ from the first one, where there are several.
+    /// The share of repeats that differ from the first verdict, where there are several.
     pub flip_share: Option<f64>,
     /// Turn by turn.
     pub turns: Vec<SliceScore>,
@@ -130,14 +130,14 @@ pub struct DuelReport {
     pub categories: Vec<SliceScore>,
     /// The effect of length.
     pub length: LengthReport,
-    /// Answers' lengths (that of `a` less that of `b`) and scores, for the plot; a thousand at most.
+    /// Answers' lengths (that of `a` minus that of `b`) and scores, for the plot; a thousand at most.
     pub length_points: Vec<(f64, f64)>,
 }
 
 /// The effect of the order of the answers.
 #[derive(Clone, Debug, Serialize)]
 pub struct PositionReport {
-    /// How often the first of two wins, of all single verdicts that are no tie.
+    /// How often the first of two wins, of all single verdicts that are not ties.
     pub first_wins: Option<f64>,
     /// Wilson's interval of that.
     pub interval: Option<Interval>,

@@ -10,7 +10,7 @@ use crate::statistics::{Conversations, holm};
 pub const CONVERSATIONS_MIN: u64 = 5;
 /// From this number of conversations on the bootstrap's interval is reliable alone.
 const BOOTSTRAP_MIN: u64 = 50;
-/// A judge that changes its mind with the order more often than this says nothing.
+/// Above this share of verdicts that change with the order, the judge's verdicts are not used.
 const INCONSISTENT_SHARE_MAX: f64 = 0.5;
 
 /// Returns the verdict by rule: the interval of the score beside 0.5 and the margin.
@@ -55,23 +55,25 @@ pub(super) fn why_incomplete(judge: &JudgeReport, open: u64, votes: usize) -> Ve
         reasons.push(format!("{} without a verdict", counted(open, "duel")));
     }
     if votes == 0 {
-        reasons.push("there is no verdict at all".to_owned());
+        reasons.push("there are no verdicts".to_owned());
     }
     reasons
 }
 
-/// Returns what else a reader must know.
+/// Returns the cautions for readers.
 pub(super) fn cautions(report: &ComparisonReport, suspect: u64) -> Vec<String> {
     let mut cautions: Vec<String> = report.pairs.iter().filter_map(position_bias).collect();
     cautions.extend(report.pairs.iter().filter_map(missing_answers));
     if suspect > 0 {
-        cautions.push(format!("{} with an answer that holds what looks like a verdict", counted(suspect, "duel")));
+        cautions.push(format!("{} with an answer that looks like a verdict", counted(suspect, "duel")));
     }
     let judge = &report.judge.model;
     for system in &report.systems {
         if system.model.as_ref().is_some_and(|model| family(model) == family(judge)) {
             let name = &system.name;
-            cautions.push(format!("{judge} judges {name}, which looks like its own family: judges prefer their own"));
+            cautions.push(format!(
+                "{judge} judges {name}, which seems to be of its own family; judges prefer their own family"
+            ));
         }
     }
     cautions
@@ -82,7 +84,7 @@ fn position_bias(pair: &DuelReport) -> Option<String> {
     let share = position.first_wins.unwrap_or(0.5) * 100.0;
     position.is_biased.then(|| {
         format!(
-            "the judge is position-biased between {a} and {b}: what stands first wins {share:.0} % of its single verdicts"
+            "the judge is position-biased between {a} and {b}: the first answer wins {share:.0} % of its single verdicts"
         )
     })
 }
@@ -92,8 +94,7 @@ fn missing_answers(pair: &DuelReport) -> Option<String> {
     let missing = pair.missing();
     let all = missing + pair.wins + pair.losses + pair.ties + pair.inconsistent + pair.unparsed;
     let (share, all) = (number(missing), counted(all, "duel"));
-    (missing > 0)
-        .then(|| format!("{a} and {b}: in {share} of {all} an answer is missing; the score is over the others"))
+    (missing > 0).then(|| format!("{a} and {b}: in {share} of {all} an answer is missing; the score covers the others"))
 }
 
 /// Returns the beginning of a model's name, which its siblings share.

@@ -91,7 +91,7 @@ impl DuelReport {
     fn sign_test(&self) -> String {
         let p = self.score.sign_test_p;
         let shown = self.detectable_effect.filter(|_| p >= 0.05);
-        let detectable = shown.map(|effect| format!("; an effect below {:.1} points does not show", effect * 100.0));
+        let detectable = shown.map(|effect| format!("; smallest detectable effect: {:.1} points", effect * 100.0));
         let conversations = counted(self.score.count, "conversation");
         format!("p = {p:.4} over {conversations}{}", detectable.unwrap_or_default())
     }

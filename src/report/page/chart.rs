@@ -57,7 +57,7 @@ pub(super) fn scatter(points: &[Point], names: (&str, &str)) -> String {
     const HEIGHT: f64 = 260.0;
     const TOP: f64 = 20.0;
     const BOTTOM: f64 = 220.0;
-    /// More dots than this are no clearer.
+    /// The maximum number of dots.
     const POINTS_MAX: usize = 2000;
     if points.is_empty() {
         return String::new();

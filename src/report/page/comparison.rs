@@ -10,7 +10,7 @@ pub fn comparison_page(report: &ComparisonReport) -> String {
     let names: Vec<&str> = report.systems.iter().map(|system| system.name.as_str()).collect();
     let mut headline: Vec<String> = report.pairs.iter().take(1).map(|pair| pair.verdict.clone()).collect();
     if report.systems.len() > 2 {
-        headline = vec![leader(report).map_or("no system leads for sure".to_owned(), |name| format!("{name} leads"))];
+        headline = vec![leader(report).map_or("no clear leader".to_owned(), |name| format!("{name} leads"))];
     }
     headline.push(format!(
         "{}, {}, judged by {}, begun on {}",
@@ -40,7 +40,7 @@ pub fn comparison_page(report: &ComparisonReport) -> String {
     page.render()
 }
 
-/// Returns the system that is surely better than each other one.
+/// Returns the system that is better than every other one by the verdicts.
 fn leader(report: &ComparisonReport) -> Option<&str> {
     let beats_all = |name: &&str| {
         let mut own = report.pairs.iter().filter(|pair| pair.a == **name || pair.b == **name);
@@ -81,7 +81,7 @@ fn win_rates(report: &ComparisonReport) -> Section {
             "score of the first (95 %)",
             "sign test p",
             "won / lost / tied / inconsistent",
-            "smallest effect that shows",
+            "smallest detectable effect",
         ],
         rows.collect(),
     )
@@ -101,14 +101,14 @@ fn pair_sections(pair: &DuelReport, is_one_of_many: bool) -> Vec<Section> {
     };
     let mut sections = vec![slices(format!("Turn by turn{of}"), "", &pair.turns)];
     if !pair.categories.is_empty() {
-        sections.push(slices(format!("Categories{of}"), "Exploratory: looked at after the fact.", &pair.categories));
+        sections.push(slices(format!("Categories{of}"), "Exploratory.", &pair.categories));
     }
     let percent = |share: Option<f64>| share.map_or("-".to_owned(), |share| format!("{:.1} %", share * 100.0));
     let letters = |mean: Option<f64>| mean.map_or("-".to_owned(), |mean| format!("{mean:.0}"));
     let points: Vec<Point> = pair.length_points.iter().map(|(longer, score)| Point { x: *longer, y: *score }).collect();
     let length = vec![
-        [format!("mean letters of {}", pair.a), letters(pair.length.a_mean)],
-        [format!("mean letters of {}", pair.b), letters(pair.length.b_mean)],
+        [format!("mean characters of {}", pair.a), letters(pair.length.a_mean)],
+        [format!("mean characters of {}", pair.b), letters(pair.length.b_mean)],
         [format!("score where {} is longer", pair.a), percent(pair.length.score_where_longer)],
         [format!("score where {} is shorter", pair.a), percent(pair.length.score_where_shorter)],
         ["score at equal length".to_owned(), percent(pair.length.controlled.map(|controlled| controlled.score))],
@@ -121,7 +121,7 @@ fn pair_sections(pair: &DuelReport, is_one_of_many: bool) -> Vec<Section> {
         .interval
         .map_or(String::new(), |interval| format!(" ({:.1} to {:.1})", interval.low * 100.0, interval.high * 100.0));
     let mut trust = vec![
-        ["what stands first wins".to_owned(), format!("{}{interval}", percent(pair.position.first_wins))],
+        ["the first answer wins".to_owned(), format!("{}{interval}", percent(pair.position.first_wins))],
         ["changed with the order".to_owned(), percent(Some(pair.position.inconsistent_share))],
         ["position-biased".to_owned(), if pair.position.is_biased { "yes" } else { "no" }.to_owned()],
         ["p by flipping signs".to_owned(), format!("{:.4}", pair.sign_flip_p)],
@@ -136,7 +136,7 @@ fn pair_sections(pair: &DuelReport, is_one_of_many: bool) -> Vec<Section> {
         ["verdicts not read".to_owned(), number(pair.unparsed)],
     ];
     trust.extend(pair.flip_share.map(|flips| ["repeats that differ".to_owned(), percent(Some(flips))]));
-    sections.push(Section::table(&format!("How far to trust it{of}"), ["", ""], trust));
+    sections.push(Section::table(&format!("Reliability{of}"), ["", ""], trust));
     sections
 }
 
@@ -188,7 +188,7 @@ fn calibration(report: &ComparisonReport) -> Option<Section> {
         .collect();
     Some(
         Section::table("The judge beside people", ["", ""], rows)
-            .noted("The chart: how much better the judge takes the first of a pair to be than people do.")
+            .noted("The chart shows the judge's bias for the first of a pair against people's votes.")
             .charted(bars(&drawn, (-50.0, 50.0), Some(0.0))),
     )
 }
@@ -207,15 +207,7 @@ fn systems(report: &ComparisonReport) -> Section {
             cost(&system.cost),
         ]
     });
-    let columns = [
-        "",
-        "model",
-        "as the server calls it",
-        "from",
-        "sampling",
-        "system message (blake3)",
-        "without an answer",
-        "cost",
-    ];
+    let columns =
+        ["", "model", "reported model", "from", "sampling", "system message (blake3)", "without an answer", "cost"];
     Section::table("The systems", columns, rows.collect())
 }

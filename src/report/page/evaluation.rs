@@ -70,7 +70,7 @@ pub fn evaluation_page(report: &EvaluationReport) -> String {
                 None,
             )),
             Section { title: "Length".to_owned(), ..Section::default() }.charted(length),
-            Section::table("How far to trust it", ["", ""], facts),
+            Section::table("Reliability", ["", ""], facts),
             judge_section(judge),
             dataset_section(&report.dataset),
         ])
@@ -95,11 +95,11 @@ pub(super) fn judge_section(judge: &crate::report::JudgeReport) -> Section {
     let option = |value: Option<String>| value.unwrap_or_else(|| "the server's".to_owned());
     let mut rows = vec![
         ["model".to_owned(), judge.model.clone()],
-        ["as the server calls it".to_owned(), judge.reported.join(", ")],
+        ["reported model".to_owned(), judge.reported.join(", ")],
         ["temperature".to_owned(), option(judge.temperature.map(|value| value.to_string()))],
         ["most tokens".to_owned(), option(judge.max_tokens.map(|value| value.to_string()))],
         ["prompt (blake3)".to_owned(), judge.prompt.chars().take(16).collect()],
-        ["verdicts on the same".to_owned(), judge.repeats.to_string()],
+        ["repeats".to_owned(), judge.repeats.to_string()],
     ];
     rows.push(["cost".to_owned(), cost(&judge.cost)]);
     Section::table("The judge", ["", ""], rows)

@@ -20,7 +20,7 @@ use serde::Serialize;
 use super::evaluation::Example;
 use chart::{Bar, Point, bars, scatter};
 
-/// A page before it is text.
+/// The content of a page.
 #[derive(Debug, Default, Serialize)]
 struct Page<'a> {
     title: String,

@@ -2,7 +2,7 @@ use super::{Bar, Page, Section, bars};
 use crate::report::QualityReport;
 use crate::report::words::{counted, money, number};
 
-/// Returns what rules have found as a page. `lines` say in words what was done.
+/// Returns the findings of the rules as a page. `lines` describe the run in words.
 pub fn quality_page(report: &QualityReport, lines: Vec<String>) -> String {
     let largest = report.rules.values().map(|count| count.hits).max().unwrap_or(0).max(1) as f64;
     let drawn = report.rules.iter().map(|(rule, count)| Bar {
@@ -23,8 +23,8 @@ pub fn quality_page(report: &QualityReport, lines: Vec<String>) -> String {
         ]
     });
     let columns = ["rule", "hits", "rejected", "passed on retry", "tokens", "cost", "the first rows"];
-    let section = Section::table("What the rules have found", columns, rows.collect())
-        .noted("The line is how often a rule has found something, the dot how often it has rejected an answer for it.")
+    let section = Section::table("Findings of the rules", columns, rows.collect())
+        .noted("The line is the number of hits of a rule, the dot the number of rejected answers.")
         .charted(bars(&drawn.collect::<Vec<_>>(), (0.0, largest), None));
     let mut headline = vec![format!("{} judged", counted(report.answers, "answer"))];
     headline.extend(lines);

@@ -2,7 +2,7 @@ use super::{Bar, Page, Section, bars};
 use crate::report::SimulationReport;
 use crate::report::words::{counted, number};
 
-/// Returns what came of a simulation as a page.
+/// Returns the results of a simulation as a page.
 pub fn simulation_page(report: &SimulationReport) -> String {
     let counts = |name: &str, entries: Vec<(String, u64)>| {
         let largest = entries.iter().map(|(_, count)| *count).max().unwrap_or(0).max(1) as f64;
@@ -21,11 +21,11 @@ pub fn simulation_page(report: &SimulationReport) -> String {
     let drawn = [
         counts("How conversations ended", report.reasons.clone().into_iter().collect()),
         counts(
-            "How long they are",
+            "Length of the conversations",
             report.lengths.iter().map(|(turns, count)| (counted(u64::from(*turns), "turn"), *count)).collect(),
         ),
-        counts("What the simulated users did", report.moves.iter().map(owned).collect()),
-        counts("What was wrong with messages that were not taken", report.rejected.iter().map(owned).collect()),
+        counts("Moves of the simulated users", report.moves.iter().map(owned).collect()),
+        counts("Faults of rejected messages", report.rejected.iter().map(owned).collect()),
     ];
     let sections = drawn.into_iter().filter(|section| !section.rows.is_empty());
     let sections = [Section::table("In figures", ["", ""], figures.collect())].into_iter().chain(sections).collect();

@@ -10,7 +10,7 @@ pub fn tutoring_page(report: &TutoringReport) -> String {
     for exposure in &report.exposure {
         let title = format!("Exposure bias, round {}", exposure.round);
         let note = format!("forced minus student history, from turn 2 on: {}", exposure.gap.words());
-        // As wide as what is drawn.
+        // As wide as the drawn values.
         let ends =
             exposure.curve.iter().filter_map(|point| point.score.interval).flat_map(|ends| [ends.low, ends.high]);
         let reach = ends.map(f64::abs).fold(0.5, f64::max).ceil();
@@ -35,13 +35,13 @@ pub fn tutoring_page(report: &TutoringReport) -> String {
         .render()
 }
 
-/// Returns what is said of one round under one history.
+/// Returns the sections of one round under one history.
 fn pass(pass: &PassReport) -> Vec<Section> {
     let name = pass.name();
     let mut sections = vec![curve(&format!("The student's scores: {name}"), &pass.curve, (1.0, 10.0), None)];
     let of_rows = |text: String| if pass.writes_rows { text } else { String::new() };
     let counts = [
-        ("what was done", list(&pass.remedies)),
+        ("remedies", list(&pass.remedies)),
         ("errors quoted", list(&pass.errors)),
         ("rejected by code", list(&pass.faults)),
         ("score after correction", of_rows(pass.teacher.words(1.0, 2))),
@@ -53,7 +53,7 @@ fn pass(pass: &PassReport) -> Vec<Section> {
     let costs = pass.roles.iter().filter(|(_, cost)| cost.answers > 0);
     let costs = costs.map(|(role, cost)| [(*role).to_owned(), cost.words()]);
     let rows = rows.map(|(name, text)| [name.to_owned(), text]).chain(costs).collect();
-    sections.push(Section::table(&format!("What happened: {name}"), ["", ""], rows));
+    sections.push(Section::table(&format!("Counts: {name}"), ["", ""], rows));
     sections
 }
 

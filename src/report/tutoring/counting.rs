@@ -38,12 +38,12 @@ struct Paired {
     all: Conversations,
     same_prompt: Conversations,
     by_turn: BTreeMap<TurnIndex, Conversations>,
-    /// The student has said the same in both.
+    /// Turns with the same answer of the student in both.
     same_answers: u64,
 }
 
 impl Tutoring {
-    /// Begins to count; the report says which passes there are.
+    /// Starts a count; the report lists the passes.
     pub fn new(report: TutoringReport) -> Self {
         let passes = &report.passes;
         let paired = |first_turn: TurnIndex, is_pair: &dyn Fn(&PassReport, &PassReport) -> bool| {
@@ -145,7 +145,7 @@ impl Tutoring {
             let (to, from) = (&report.passes[paired.passes.0], &report.passes[paired.passes.1]);
             if paired.same_answers == to.turns {
                 report.cautions.push(format!(
-                    "all answers of round {} are those of round {}: is it the new student that is served?",
+                    "all answers of round {} equal those of round {}; check that the new student is served",
                     to.round, from.round
                 ));
             }
@@ -153,7 +153,7 @@ impl Tutoring {
         for pass in &report.passes {
             if pass.collapsed > 0 {
                 report.cautions.push(format!(
-                    "{}: {} ended because the student had collapsed; later turns are those of the others",
+                    "{}: {} ended because the student collapsed; later turns are of the other conversations",
                     pass.name(),
                     counted(pass.collapsed, "conversation")
                 ));

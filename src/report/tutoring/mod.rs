@@ -70,7 +70,7 @@ pub struct PassReport {
     pub remedies: BTreeMap<&'static str, u64>,
     /// Whether answer and correction make a pair: `accepted`, or why not.
     pub pairs: BTreeMap<&'static str, u64>,
-    /// By how much the correction's score is higher, mean over accepted pairs.
+    /// The mean difference of the scores, over accepted pairs.
     pub margin_mean: Option<f64>,
     /// Turns whose correction is better by 1 or more.
     pub hard: u64,
