@@ -87,8 +87,8 @@ impl PairCount {
         let scores = || duels.iter().filter_map(|duel| duel.score());
         self.scores.push(scores());
         self.treated.push(duels.iter().filter_map(|duel| duel.treated()));
-        let scopes: BTreeSet<Scope> = duels.iter().map(|duel| duel.scope).collect();
-        for scope in scopes {
+        let judged: BTreeSet<Scope> = duels.iter().map(|duel| duel.scope).collect();
+        for scope in judged {
             let of_scope = duels.iter().filter(|duel| duel.scope == scope).filter_map(|duel| duel.score());
             self.by_scope.entry(scope).or_default().push(of_scope);
         }

@@ -8,7 +8,7 @@ pub fn evaluation_page(report: &EvaluationReport) -> String {
     let (scale, range, unit) = match report.mode {
         EvaluationMode::Check => (100.0, (0.0, 100.0), " % pass"),
         EvaluationMode::Rubric => (1.0, (1.0, 5.0), " of 5"),
-        _ => (1.0, (1.0, 10.0), " of 10"),
+        EvaluationMode::Score => (1.0, (1.0, 10.0), " of 10"),
     };
     let digits = if report.mode == EvaluationMode::Check { 1 } else { 2 };
     let bar = |name: &str, score: &ScoreReport| Bar {
