@@ -34,12 +34,12 @@ pub async fn run(
     mut stop: watch::Receiver<StopStage>,
     observer: &mut dyn Observer,
 ) -> Result<Ended, WorkerError> {
-    let (to_dispatcher, mut from_sessions) = unbounded_channel();
+    let (session_requests, mut from_sessions) = unbounded_channel();
     let (acknowledge, mut acknowledged) = unbounded_channel();
     let committer = Committer::start(work.commit_mode, Arc::clone(&work.store), acknowledge, |result| result)
         .map_err(|error| WorkerError::Died(error.to_string()))?;
     let mut sessions: JoinSet<SessionEnd> = JoinSet::new();
-    let mut dispatcher = Dispatcher::new(work, to_dispatcher, committer, observer)?;
+    let mut dispatcher = Dispatcher::new(work, session_requests, committer, observer)?;
     loop {
         dispatcher.run_timers()?;
         dispatcher.admit(&mut sessions)?;
@@ -100,7 +100,7 @@ pub(super) struct Dispatcher<'a> {
     pub(super) ledger: Option<Ledger>,
     pub(super) calls: JoinSet<CallEnd>,
     pub(super) committer: Committer<CommitToken>,
-    to_dispatcher: UnboundedSender<(u64, SessionRequest)>,
+    session_requests: UnboundedSender<(u64, SessionRequest)>,
     pub(super) observer: &'a mut dyn Observer,
     next_session: u64,
     pub(super) commits_pending: usize,
@@ -123,7 +123,7 @@ pub(super) struct Dispatcher<'a> {
 impl<'a> Dispatcher<'a> {
     fn new(
         work: Work,
-        to_dispatcher: UnboundedSender<(u64, SessionRequest)>,
+        session_requests: UnboundedSender<(u64, SessionRequest)>,
         committer: Committer<CommitToken>,
         observer: &'a mut dyn Observer,
     ) -> Result<Self, WorkerError> {
@@ -149,7 +149,7 @@ impl<'a> Dispatcher<'a> {
             ledger: work.ledger,
             calls: JoinSet::new(),
             committer,
-            to_dispatcher,
+            session_requests,
             observer,
             next_session: 0,
             commits_pending: 0,
@@ -189,7 +189,8 @@ impl<'a> Dispatcher<'a> {
             self.next_session += 1;
             self.chains.insert(number, Duration::ZERO);
             self.observer.on_event(&Event::Opened);
-            let conversation = session::run_session(Arc::clone(&self.context), row, number, self.to_dispatcher.clone());
+            let conversation =
+                session::run_session(Arc::clone(&self.context), row, number, self.session_requests.clone());
             sessions.spawn(async move { (number, conversation.await) });
         }
         Ok(())
@@ -235,7 +236,7 @@ impl<'a> Dispatcher<'a> {
                     }
                     SendGate::Open | SendGate::Shut => {}
                     SendGate::Until(at) => {
-                        self.gate_opens = Some(self.gate_opens.map_or(at, |earlier| earlier.min(at)))
+                        self.gate_opens = Some(self.gate_opens.map_or(at, |earlier| earlier.min(at)));
                     }
                 }
             }
