@@ -4,6 +4,8 @@
 //! cargo run --example custom_rule
 //! ```
 
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+
 use std::error::Error;
 
 use cohobate::quality::{Action, Candidate, Gate, Rule, Strictness};

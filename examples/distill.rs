@@ -1,6 +1,8 @@
 //! Distils rows of this program with a model of this program, prints what happens, and reads the rows back. Run it twice: the
 //! second run reuses every answer.
 
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+
 use std::sync::Arc;
 
 use cohobate::conversation::Answer;

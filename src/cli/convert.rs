@@ -33,7 +33,9 @@ pub fn run(args: ConvertArgs) -> CliResult {
     let settings = ConvertSettings { input: options.input(&args.input)?, output: options.output(&args.output)? };
     let screen = Screen::new(&options);
     let report = convert(&settings, &screen.context())?;
-    lines(&report, &args.output, settings.output.format).into_iter().for_each(|line| screen.say(line));
+    for line in lines(&report, &args.output, settings.output.format) {
+        screen.say(line);
+    }
     let invalid = report.counts.of(LeftOutKind::Invalid);
     Ok(if invalid > 0 { exit_code::INCOMPLETE } else { exit_code::COMPLETE })
 }

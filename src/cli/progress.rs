@@ -86,7 +86,9 @@ impl Progress {
     pub fn on_event(&self, event: &Event) {
         count(&mut self.shared.tally(), event);
         let line = run_line(event).filter(|line| self.shared.verbose || !line.is_detail);
-        line.into_iter().for_each(|line| self.shared.say(&line.text));
+        if let Some(line) = line {
+            self.shared.say(&line.text);
+        }
     }
 
     /// Shows a line, above the bar where there is one.

@@ -70,7 +70,9 @@ impl Screen {
         if self.is_json() {
             tell(json()?);
         } else {
-            lines().into_iter().for_each(|line| self.say(line));
+            for line in lines() {
+                self.say(line);
+            }
         }
         Ok(())
     }

@@ -75,7 +75,7 @@ async fn run_simulate(args: SimulateArgs) -> CliResult {
                 number(report.tally.reused + report.tally.shared)
             );
             screen.say(format!("stopped: {done}, {}", words::duration(report.elapsed)));
-            hint.into_iter().for_each(|hint| screen.say(hint));
+            screen.say(hint.unwrap_or_default());
         }
     }
     let incomplete = report.written.as_ref().map_or(0, |written| written.incomplete) + report.invalid;

@@ -78,7 +78,7 @@ async fn run_tutor(args: TutorArgs) -> CliResult {
         }
         None => {
             screen.say(format!("stopped: {}", done(&report)));
-            hint.into_iter().for_each(|hint| screen.say(hint));
+            screen.say(hint.unwrap_or_default());
         }
     }
     let incomplete = report.written.as_ref().map_or(0, |written| written.incomplete) + report.invalid;

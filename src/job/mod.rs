@@ -1,6 +1,6 @@
 //! Jobs: what the command line, another program and a test call alike.
 //!
-//! A job takes plain [`settings`] and a [`Context`], reports [`JobEvent`]s while it works, and returns a report. It knows no
+//! A job takes plain settings and a [`Context`], reports [`JobEvent`]s while it works, and returns a report. It knows no
 //! terminal, no signal and no environment variable, and it prints nothing.
 //!
 //! ```text

@@ -11,7 +11,7 @@ use super::budget::{Budget, Grant};
 use super::committer::Committer;
 use super::event::{Event, Observer};
 use super::flights::{Flight, Flights, Waiter};
-use super::model_queue::{CallEnd, CallPurpose, ModelQueue, Replica, SendGate};
+use super::model_queue::{CallEnd, CallPurpose, ModelQueue, Replica, SendGate, with_margin};
 use super::occupancy::Occupancy;
 use super::session::{self, ConversationEnd, ReplySender, SessionContext, SessionReply, SessionRequest};
 use super::stop::{DRAIN_MAX, RunStop, StopStage};
@@ -171,7 +171,7 @@ impl<'a> Dispatcher<'a> {
     fn admit(&mut self, sessions: &mut JoinSet<SessionEnd>) -> Result<(), WorkerError> {
         let slots: usize = self.queues.values().map(ModelQueue::limit).sum();
         self.occupancy.on_limit(slots, Instant::now());
-        self.window = slots + (slots / 4).max(4);
+        self.window = with_margin(slots);
         self.admission_pending = false;
         while self.chains.len() < self.window && self.stopping.is_none() {
             let row = match self.rows.as_mut().and_then(Iterator::next).transpose().map_err(WorkerError::Order)? {

@@ -35,6 +35,8 @@ pub struct ModelQueue {
     rate: Rate,
     router: Router,
     speed: SpeedMonitor,
+    /// Answers on their way to the disk.
+    uncommitted: usize,
     /// The target of probes, taken from the first question.
     target: Option<Arc<Target>>,
 }
@@ -65,6 +67,11 @@ pub enum SendGate {
     Shut,
 }
 
+/// Returns a number of slots with a margin, so that a slot never waits for a commit, a parse or a replay.
+pub fn with_margin(slots: usize) -> usize {
+    slots.saturating_add((slots / 4).max(4))
+}
+
 impl ModelQueue {
     pub fn new(served: Served, limits: PaceLimits, now: Instant) -> Self {
         let Served { replicas, routing, labels } = served;
@@ -76,6 +83,7 @@ impl ModelQueue {
             rate: Rate::new(&limits, now),
             router: Router::new(count, routing),
             speed: SpeedMonitor::new(count),
+            uncommitted: 0,
             target: None,
         }
     }
@@ -135,7 +143,10 @@ impl ModelQueue {
 
     /// Decides whether a call of `tokens` tokens may be sent to `replica` now.
     pub fn gate(&mut self, replica: usize, tokens: u64, now: Instant) -> SendGate {
-        if self.in_flight() >= self.limit() {
+        let limit = self.limit();
+        // A kill loses the calls in flight and the answers that are not on disk yet. On a slow disk the answers of one model wait
+        // for it, whatever room the other models of the run leave.
+        if self.in_flight() >= limit || self.in_flight() + self.uncommitted >= with_margin(limit) {
             return SendGate::Shut;
         }
         let replica = &self.replicas[replica];
@@ -170,7 +181,13 @@ impl ModelQueue {
         now: Instant,
     ) -> Option<(usize, &'static str)> {
         self.replicas[replica].in_flight -= 1;
+        self.uncommitted += 1;
         self.speed.on_answer(replica, latency, tokens, now)
+    }
+
+    /// Records that an answer is on disk.
+    pub fn on_committed(&mut self) {
+        self.uncommitted -= 1;
     }
 
     /// Records a call that failed.

@@ -238,6 +238,9 @@ impl Dispatcher<'_> {
             return;
         };
         let (model, usage, finish) = (question.target.model().to_owned(), answer.usage, answer.finish);
+        if let Some(queue) = self.queues.get_mut(&model) {
+            queue.on_committed();
+        }
         self.observer.on_event(&Event::Answered { model, usage, finish, latency });
         for (index, waiter) in waiters.into_iter().enumerate() {
             let own = index == 0;

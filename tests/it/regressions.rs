@@ -216,7 +216,7 @@ fn a_stray_bracket_in_an_array_ends_it_with_a_reason() {
         place.write("in.json", &text);
         let finished = place.run(&["distill", "in.json", "--teacher", "simulated", "-o", "out.jsonl"]);
         assert_eq!(finished.code, Some(3), "{}", finished.stderr);
-        assert!(finished.stderr.contains("what follows is not read"), "{}", finished.stderr);
+        assert!(finished.stderr.contains("the rest is not read"), "{}", finished.stderr);
         assert_eq!(place.rows("out.jsonl").len(), good);
         std::fs::remove_file(place.path("out.jsonl")).unwrap();
     }

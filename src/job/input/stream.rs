@@ -8,6 +8,9 @@ use crate::job::row_place::RowPlace;
 use crate::job::rows::{Take, VisitRows};
 use crate::job::settings::InputSettings;
 
+/// Takes the bytes of rows, with the name of their input.
+pub type TakeRaw<'a> = dyn FnMut(&str, Result<RawRow<'_>, Problem>) -> Result<(), JobError> + 'a;
+
 /// Rows as records, read as a stream without an index; it can be read more than once.
 pub struct RecordStream {
     inputs: Vec<Input>,
@@ -32,10 +35,7 @@ impl RecordStream {
     }
 
     /// Passes the bytes of each row to `take`.
-    pub fn each_raw(
-        &self,
-        take: &mut dyn FnMut(&str, Result<RawRow<'_>, Problem>) -> Result<(), JobError>,
-    ) -> Result<(), JobError> {
+    pub fn each_raw(&self, take: &mut TakeRaw<'_>) -> Result<(), JobError> {
         let mut left = self.limit;
         for source in &self.inputs {
             left -= each_row(source, left, |row| take(&source.name, row))?;

@@ -125,7 +125,6 @@ pub async fn tutor(settings: &TutorSettings, context: &Context) -> Result<TutorR
         write_reports_in(directory, &written.report, &tutoring_page(&written.report))?;
         report_earlier_rounds(directory, rounds, context);
     }
-    drop(runs);
     engine.close()?;
     let (totals, left_out, invalid) = (prepared.totals, prepared.left_out, prepared.invalid);
     Ok(TutorReport { answered, reused, elapsed, stopped, written, totals, left_out, invalid })
