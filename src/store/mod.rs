@@ -26,6 +26,8 @@ mod entry;
 mod error;
 mod fold;
 mod frame;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod index;
 mod journal;
 mod ledger;
