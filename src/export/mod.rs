@@ -4,6 +4,7 @@
 //! ([`OutputFile`]): a reader never sees a partial file, and an interrupted run leaves the old one in place.
 
 mod axolotl;
+#[cfg(feature = "parquet")]
 mod card;
 mod column;
 mod file;

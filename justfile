@@ -1,0 +1,29 @@
+# Each recipe is one command that runs without just as well.
+
+# List the recipes
+default:
+    @just --list
+
+# Format, lints, unit tests and quick integration tests
+fast:
+    .ci/run format lint fast
+
+# Everything that continuous integration runs
+full:
+    .ci/run
+
+# The documentation, without warnings
+docs:
+    .ci/run docs
+
+# The oldest compiler that Cargo.toml promises, where it is installed
+msrv:
+    .ci/run msrv
+
+# The trainers, the official client and a browser read the output
+consumers:
+    .ci/run consumers
+
+# Fuzz one target for SECONDS
+fuzz TARGET SECONDS="60":
+    fuzz/run {{TARGET}} {{SECONDS}}
