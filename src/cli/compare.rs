@@ -10,7 +10,7 @@ use cohobate::report::words::{self, counted};
 use super::CliResult;
 use super::error::exit_code;
 use super::options::{CompareOptions, Options};
-use super::screen::{Screen, Session, block_on};
+use super::screen::{Console, Screen, block_on};
 
 /// Have systems answer the same conversations and a judge say whose answers are better
 #[derive(Args)]
@@ -90,9 +90,9 @@ pub fn run(args: CompareArgs) -> CliResult {
 async fn run_compare(args: CompareArgs) -> CliResult {
     let options = args.options.resolve()?;
     let settings = settings(args, &options)?;
-    let session = Session::start(&options)?;
-    let report = compare(&settings, &session.context).await?;
-    let screen = &session.screen;
+    let console = Console::start(&options)?;
+    let report = compare(&settings, &console.context).await?;
+    let screen = &console.screen;
     match &report.end {
         Ok(written) => {
             let json = || Ok(serde_json::to_value(&written.report)?);
@@ -101,7 +101,7 @@ async fn run_compare(args: CompareArgs) -> CliResult {
             Ok(if is_whole { exit_code::COMPLETE } else { exit_code::INCOMPLETE })
         }
         Err(reason) => {
-            let (code, hint) = session.stopped(reason);
+            let (code, hint) = console.stopped(reason);
             say_stopped(&report, &hint, screen);
             Ok(code)
         }

@@ -11,7 +11,7 @@ use super::CliResult;
 use super::error::exit_code;
 use super::line::DistillLine;
 use super::output::tell;
-use super::screen::{Screen, Session, block_on};
+use super::screen::{Console, Screen, block_on};
 
 /// Have a teacher regenerate every assistant turn
 #[derive(Args)]
@@ -27,18 +27,18 @@ pub fn run(args: DistillArgs) -> CliResult {
 async fn run_distill(line: DistillLine) -> CliResult {
     let options = line.options.resolve()?;
     let settings = DistillSettings { export: line.export_settings(&options)?, run: options.run(line.retry_failed)? };
-    let session = Session::start(&options)?;
-    let report = distill(&settings, &session.context).await?;
-    let (code, closing) = closing(&report, line.output(), &session);
+    let console = Console::start(&options)?;
+    let report = distill(&settings, &console.context).await?;
+    let (code, closing) = closing(&report, line.output(), &console);
     if let Some(path) = line.report.as_ref().filter(|_| report.end.is_ok()) {
         write(path, &report, &closing, code)?;
     }
-    show(&report, &closing, code, &session.screen);
+    show(&report, &closing, code, &console.screen);
     Ok(code)
 }
 
 /// Returns the exit code, and what the summary says beside the counts of the run.
-fn closing(report: &DistillReport, output: &str, session: &Session) -> (u8, Closing) {
+fn closing(report: &DistillReport, output: &str, console: &Console) -> (u8, Closing) {
     let mut closing = Closing {
         headline: "done".to_owned(),
         left_out: report.left_out.clone().into_iter().collect(),
@@ -51,7 +51,7 @@ fn closing(report: &DistillReport, output: &str, session: &Session) -> (u8, Clos
         Ok(written) => close_finished(&mut closing, written, output),
         Err(reason) => {
             "stopped".clone_into(&mut closing.headline);
-            let (code, hint) = session.stopped(reason);
+            let (code, hint) = console.stopped(reason);
             let partial = if *reason == RunStop::Requested { "; `cohobate export` writes what is there" } else { "" };
             closing.hint = Some(format!("{hint}{partial}"));
             code

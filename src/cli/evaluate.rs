@@ -9,7 +9,7 @@ use cohobate::report::words::{self, counted};
 use super::CliResult;
 use super::error::exit_code;
 use super::options::EvaluateOptions;
-use super::screen::{Screen, Session, block_on};
+use super::screen::{Console, Screen, block_on};
 use cohobate::export::LeftOutKind;
 
 /// Have a judge mark the answers of a dataset
@@ -76,9 +76,9 @@ async fn run_evaluate(args: EvaluateArgs) -> CliResult {
         references: options.references.clone(),
         run: options.run(args.retry_failed)?,
     };
-    let session = Session::start(&options)?;
-    let report = evaluate(&settings, &session.context).await?;
-    let screen = &session.screen;
+    let console = Console::start(&options)?;
+    let report = evaluate(&settings, &console.context).await?;
+    let screen = &console.screen;
     match &report.end {
         Ok(evaluated) => {
             screen.conclude(
@@ -90,7 +90,7 @@ async fn run_evaluate(args: EvaluateArgs) -> CliResult {
             Ok(if is_whole { exit_code::COMPLETE } else { exit_code::INCOMPLETE })
         }
         Err(reason) => {
-            let (code, hint) = session.stopped(reason);
+            let (code, hint) = console.stopped(reason);
             say_stopped(&report, &hint, screen);
             Ok(code)
         }

@@ -3,7 +3,8 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 
-use cohobate::job::{ErrorKind, JobError};
+use cohobate::export::OutputError;
+use cohobate::job::JobError;
 
 /// Prints a line for people on standard error. Where nobody reads it, the work continues: a closed pipe or a full disk
 /// must not take a paid answer with it.
@@ -13,10 +14,6 @@ pub fn tell(line: impl Display) {
 
 /// Prints data on standard output.
 pub fn print(text: impl Display) -> Result<(), JobError> {
-    writeln!(io::stdout(), "{text}").map_err(|error| match error.kind() {
-        io::ErrorKind::BrokenPipe => {
-            JobError { kind: ErrorKind::OutputClosed, ..JobError::unexpected("standard output was closed") }
-        }
-        _ => JobError::unexpected(format!("cannot write to standard output: {error}")),
-    })
+    let fault = |source| OutputError { path: "standard output".to_owned(), source };
+    Ok(writeln!(io::stdout(), "{text}").map_err(fault)?)
 }

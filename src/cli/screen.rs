@@ -102,7 +102,7 @@ impl Listener for Screen {
 }
 
 /// What a command that sends calls has at hand: the screen, and signals that stop the run.
-pub struct Session {
+pub struct Console {
     /// Where things are shown.
     pub screen: Arc<Screen>,
     /// Passed to the job.
@@ -110,7 +110,7 @@ pub struct Session {
     signals: Signals,
 }
 
-impl Session {
+impl Console {
     /// Listens for signals. Must be called inside the runtime.
     pub fn start(options: &Options) -> Result<Self, JobError> {
         let signals = Signals::listen(options.stop_signal)?;

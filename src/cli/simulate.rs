@@ -10,7 +10,7 @@ use super::CliResult;
 use super::choices::GateProfile;
 use super::error::exit_code;
 use super::options::{Options, SimulateOptions};
-use super::screen::{Session, block_on};
+use super::screen::{Console, block_on};
 
 /// Continue dialogues with a model that plays the user
 ///
@@ -58,10 +58,10 @@ pub fn run(args: SimulateArgs) -> CliResult {
 async fn run_simulate(args: SimulateArgs) -> CliResult {
     let options = args.options.resolve()?;
     let settings = settings(&args, &options)?;
-    let session = Session::start(&options)?;
-    let report = simulate(&settings, &session.context).await?;
-    let screen = &session.screen;
-    let stopped = report.stopped.as_ref().map(|reason| session.stopped(reason));
+    let console = Console::start(&options)?;
+    let report = simulate(&settings, &console.context).await?;
+    let screen = &console.screen;
+    let stopped = report.stopped.as_ref().map(|reason| console.stopped(reason));
     let hint = stopped.as_ref().map(|(_, hint)| format!("hint: {hint}"));
     match &report.written {
         Some(written) => {

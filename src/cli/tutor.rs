@@ -8,7 +8,7 @@ use super::CliResult;
 use super::choices::GateProfile;
 use super::error::exit_code;
 use super::options::{Options, TutorOptions};
-use super::screen::{Session, block_on};
+use super::screen::{Console, block_on};
 
 /// Have a student answer, and a teacher grade and correct it
 ///
@@ -66,10 +66,10 @@ pub fn run(args: TutorArgs) -> CliResult {
 async fn run_tutor(args: TutorArgs) -> CliResult {
     let options = args.options.resolve()?;
     let settings = settings(&args, &options)?;
-    let session = Session::start(&options)?;
-    let report = tutor(&settings, &session.context).await?;
-    let screen = &session.screen;
-    let stopped = report.stopped.as_ref().map(|reason| session.stopped(reason));
+    let console = Console::start(&options)?;
+    let report = tutor(&settings, &console.context).await?;
+    let screen = &console.screen;
+    let stopped = report.stopped.as_ref().map(|reason| console.stopped(reason));
     let hint = stopped.as_ref().map(|(_, hint)| format!("hint: {hint}"));
     match &report.written {
         Some(written) => {

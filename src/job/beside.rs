@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::input::{Rows, prepare};
 use super::left_out::LeftOut;
-use super::rows::{RowResult, Take, VisitRows, each};
+use super::rows::{RowResult, TakeRow, VisitRows, each};
 use super::settings::{InputSettings, ReadSettings, RowsFrom};
 use super::{Context, JobError};
 use crate::conversation::{Columns, Digest, Message, Role, Seed, Turn};
@@ -120,7 +120,7 @@ impl JudgedRows {
 impl VisitRows for JudgedRows {
     type Row = Seed;
 
-    fn visit(&self, take: &mut Take<'_, Seed>) -> Result<(), JobError> {
+    fn visit(&self, take: &mut TakeRow<'_, Seed>) -> Result<(), JobError> {
         self.rows.visit(&mut |place, seed| {
             let complete = |seed: Result<Seed, LeftOut>| match seed {
                 Ok(seed) => self.complete(seed).map(Ok).map_err(JobError::unexpected),

@@ -15,11 +15,11 @@ pub trait VisitRows {
     type Row: Named;
 
     /// Passes each row to `take`: the row, or why it is left out before anything is done with it.
-    fn visit(&self, take: &mut Take<'_, Self::Row>) -> Result<(), JobError>;
+    fn visit(&self, take: &mut TakeRow<'_, Self::Row>) -> Result<(), JobError>;
 }
 
 /// Takes the rows of [`VisitRows`].
-pub type Take<'a, Row> = dyn FnMut(RowPlace<'_>, Result<Row, LeftOut>) -> Result<(), JobError> + 'a;
+pub type TakeRow<'a, Row> = dyn FnMut(RowPlace<'_>, Result<Row, LeftOut>) -> Result<(), JobError> + 'a;
 
 /// A row with an id.
 pub trait Named {

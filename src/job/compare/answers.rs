@@ -48,7 +48,7 @@ struct Duelled {
 }
 
 /// Takes a conversation with its sides and duels.
-type Take<'a> = dyn FnMut(&Seed, &[Side], &[Duel]) -> Result<(), JobError> + 'a;
+type TakeCompared<'a> = dyn FnMut(&Seed, &[Side], &[Duel]) -> Result<(), JobError> + 'a;
 
 impl ComparedRows<'_> {
     /// Counts the duels of these rows, in their order.
@@ -172,7 +172,7 @@ impl ComparedRows<'_> {
     }
 
     /// Passes each conversation with what the store holds of it to `take`.
-    pub fn each(&self, rows: &[(u64, u64)], take: &mut Take<'_>) -> Result<(), JobError> {
+    pub fn each(&self, rows: &[(u64, u64)], take: &mut TakeCompared<'_>) -> Result<(), JobError> {
         for (row, _) in rows {
             let Some(seed) = self.rows.read(*row)? else { continue };
             let Duelled { sides, duels } = self.duelled(&seed)?;

@@ -17,11 +17,11 @@ const CONVERSATIONS_MAX: usize = 50;
 /// Conversations whose outcome is known.
 pub struct Controls {
     recipe: Arc<Compare>,
-    seeds: Arc<Known>,
+    seeds: Arc<KnownPairs>,
 }
 
 /// First those with the same answers on both sides, then those with other conversations' answers on the second.
-struct Known {
+struct KnownPairs {
     same: Vec<Seed>,
     shuffled: Vec<Seed>,
 }
@@ -57,7 +57,7 @@ pub fn prepare(
     let other = |at: usize| &answered[(at + 1) % count].1;
     let same = answered.iter().map(|(seed, answers)| given(seed, answers, answers)).collect();
     let shuffled = answered.iter().enumerate().map(|(at, (seed, answers))| given(seed, answers, other(at))).collect();
-    let seeds = Arc::new(Known { same, shuffled });
+    let seeds = Arc::new(KnownPairs { same, shuffled });
 
     let side = |name: &str| System { name: name.to_owned(), target: None, system: None };
     let systems = vec![side("control"), side("control again")];
@@ -99,7 +99,7 @@ impl Controls {
     }
 }
 
-impl Seeds for Known {
+impl Seeds for KnownPairs {
     fn seed(&self, row: u64) -> Result<Seed, String> {
         let row = row as usize;
         let seed = self.same.get(row).or_else(|| self.shuffled.get(row.wrapping_sub(self.same.len())));

@@ -26,7 +26,7 @@ pub struct Memory {
 }
 
 /// A first pass that was remembered.
-pub struct Known {
+pub struct KnownPass {
     pub index: RowIndex,
     pub order: PathBuf,
     pub found: Found,
@@ -34,7 +34,7 @@ pub struct Known {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Record {
+struct RememberedRecord {
     found: Found,
     checksums: [u32; 2],
 }
@@ -55,15 +55,16 @@ impl Memory {
     }
 
     /// Returns what is remembered, if it is whole.
-    pub fn recall(&self, sources: &[Input]) -> Option<Known> {
-        let record: Record = serde_json::from_slice(&fs::read(self.directory.join("found.json")).ok()?).ok()?;
+    pub fn recall(&self, sources: &[Input]) -> Option<KnownPass> {
+        let record: RememberedRecord =
+            serde_json::from_slice(&fs::read(self.directory.join("found.json")).ok()?).ok()?;
         if checksums(&self.directory)? != record.checksums {
             return None;
         }
         let index = RowIndex::open(&self.directory.join("rows"), sources).ok()?;
         let is_whole = index.row_count() == record.found.rows;
         let (order, directory) = (self.directory.join("order"), self.directory.clone());
-        is_whole.then_some(Known { index, order, found: record.found, directory })
+        is_whole.then_some(KnownPass { index, order, found: record.found, directory })
     }
 
     /// Moves what a first pass has written in `from` here. Returns where it is then; nothing where that did not go.
@@ -75,7 +76,7 @@ impl Memory {
         let parent = self.directory.parent()?;
         fs::create_dir_all(parent).ok()?;
         forget_oldest(parent);
-        let record = Record { found: found.clone(), checksums: checksums(from)? };
+        let record = RememberedRecord { found: found.clone(), checksums: checksums(from)? };
         let partial = parent.join(format!("partial-{}", std::process::id()));
         let moved = fs::create_dir_all(&partial)
             .and_then(|()| fs::write(partial.join("found.json"), serde_json::to_vec(&record)?))

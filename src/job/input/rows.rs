@@ -9,7 +9,7 @@ use crate::dataset::{RawRow, Reading, RowIndex, RowIndexError, RowReader, RowSta
 use crate::job::JobError;
 use crate::job::left_out::LeftOut;
 use crate::job::row_place::RowPlace;
-use crate::job::rows::{Take, VisitRows};
+use crate::job::rows::{TakeRow, VisitRows};
 use crate::worker::Seeds;
 
 /// The rows of all inputs, to be read again by number.
@@ -90,7 +90,7 @@ impl VisitRows for Rows {
     type Row = Seed;
 
     /// Fails at the end where an input was written to since the first pass.
-    fn visit(&self, take: &mut Take<'_, Seed>) -> Result<(), JobError> {
+    fn visit(&self, take: &mut TakeRow<'_, Seed>) -> Result<(), JobError> {
         for row in 0..self.len() {
             let (source, line) = self.place(row)?;
             let (id, read) = match self.read(row)? {

@@ -5,7 +5,7 @@ use crate::dataset::{Input, Problem, RawRow, RowReader};
 use crate::job::JobError;
 use crate::job::left_out::LeftOut;
 use crate::job::row_place::RowPlace;
-use crate::job::rows::{Take, VisitRows};
+use crate::job::rows::{TakeRow, VisitRows};
 use crate::job::settings::InputSettings;
 
 /// Takes the bytes of rows, with the name of their input.
@@ -47,7 +47,7 @@ impl RecordStream {
 impl VisitRows for RecordStream {
     type Row = Record;
 
-    fn visit(&self, take: &mut Take<'_, Record>) -> Result<(), JobError> {
+    fn visit(&self, take: &mut TakeRow<'_, Record>) -> Result<(), JobError> {
         let mut number = 0;
         self.each_raw(&mut |source, row| {
             let line = row.as_ref().map_or_else(|problem| problem.line, |row| row.line);
