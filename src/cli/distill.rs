@@ -27,6 +27,7 @@ pub fn run(args: DistillArgs) -> CliResult {
 async fn run_distill(line: DistillLine) -> CliResult {
     let options = line.options.resolve()?;
     let settings = DistillSettings { export: line.export_settings(&options)?, run: options.run(line.retry_failed)? };
+    line.refuse_without_effect(&options)?;
     let console = Console::start(&options)?;
     let report = distill(&settings, &console.context).await?;
     let (code, closing) = closing(&report, line.output(), &console);

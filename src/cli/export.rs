@@ -30,11 +30,13 @@ pub fn run(args: ExportArgs) -> CliResult {
         screen.say(format!("left out: {} ({reason})", counted(count, "row")));
     }
     let missing = report.incomplete + report.invalid;
+    if let Some(listed) = &report.listed {
+        screen.say(format!("listed: {} left out or cut: {}", counted(listed.rows, "row"), listed.path));
+    }
     if missing == 0 {
         return Ok(exit_code::COMPLETE);
     }
-    let listed = report.listed.as_ref().map_or(String::new(), |listed| format!(", listed in {}", listed.path));
-    screen.say(format!("incomplete: {}{listed}", counted(missing, "row")));
+    screen.say(format!("incomplete: {}", counted(missing, "row")));
     for (reason, count) in report.reasons() {
         screen.say(format!("  {} × {reason}", number(count)));
     }

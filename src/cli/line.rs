@@ -1,8 +1,10 @@
 use clap::{ArgAction, Args, Command};
+use cohobate::export::is_directory;
 use cohobate::job::JobError;
 use cohobate::job::OUTPUT;
 use cohobate::job::{ExportSettings, PartialSettings};
 
+use super::choices::GateProfile;
 use super::options::{DistillOptions, Options};
 
 /// The command line of `distill`. `plan`, `export` and `verify` take the same line: what does not concern them is hidden from
@@ -54,6 +56,25 @@ impl DistillLine {
             store: options.store_path(),
             partial: self.partial(options),
         })
+    }
+
+    /// Refuses options of this line that would have no effect on a distillation.
+    pub fn refuse_without_effect(&self, options: &Options) -> Result<(), JobError> {
+        let set = &self.options;
+        let ranks = options.samples.unwrap_or(1) > 1;
+        let is_cut = options.gate.is_some_and(|gate| gate != GateProfile::Off) || options.orphans.is_some();
+        for (option, is_given, needs, is_there) in [
+            ("--judge", set.judge.judge.is_some(), "--samples", ranks),
+            ("--prompt", set.judge.prompt.is_some(), "--judge and --samples", ranks && options.judge.is_some()),
+            ("--min-turns", set.remain.min_turns.is_some(), "--gate or --orphans", is_cut),
+            ("--license", set.write.license.is_some(), "-o DIR/", is_directory(self.output())),
+        ] {
+            if is_given && !is_there {
+                let message = format!("{option} has no effect without {needs}");
+                return Err(JobError::usage(message, format!("add {needs}, or leave out {option}")));
+            }
+        }
+        Ok(())
     }
 
     /// Returns which conversations are written that are not complete.

@@ -78,7 +78,7 @@ option_groups! {
     #[command(next_help_heading = "Store, configuration and display")]
     DisplayArgs {
         /// How to show progress and messages: auto, plain, json or none [default: auto]
-        #[arg(long, value_name = "MODE")]
+        #[arg(long, value_name = "MODE", value_parser = named::<ProgressMode>)]
         progress: ProgressMode,
 
         /// Show errors only
@@ -307,7 +307,7 @@ option_groups! {
         time_limit: String,
 
         /// Stop cleanly, with exit code 75, on this signal too: USR1 or USR2
-        #[arg(long, value_name = "SIGNAL")]
+        #[arg(long, value_name = "SIGNAL", value_parser = named::<StopSignal>)]
         stop_signal: StopSignal,
 
         /// Stop when a server has not answered for this time [default: wait indefinitely]
@@ -373,7 +373,7 @@ macro_rules! option_sets {
         $(#[$meta])*
         #[derive(Args, Clone, Debug, Default)]
         pub struct $set {
-            $(#[command(flatten)] $group: $kind,)*
+            $(#[command(flatten)] pub $group: $kind,)*
         }
 
         impl $set {

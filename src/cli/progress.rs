@@ -27,20 +27,6 @@ pub enum ProgressMode {
     None,
 }
 
-impl std::str::FromStr for ProgressMode {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "plain" => Ok(Self::Plain),
-            "json" => Ok(Self::Json),
-            "none" => Ok(Self::None),
-            _ => Err("write auto, plain, json or none"),
-        }
-    }
-}
-
 /// Shows the progress of a run.
 pub struct Progress {
     shared: Arc<Shared>,

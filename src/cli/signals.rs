@@ -1,4 +1,3 @@
-use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
@@ -15,10 +14,10 @@ use super::output::tell;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum StopSignal {
     /// SIGUSR1.
-    #[serde(rename = "USR1")]
+    #[serde(rename = "USR1", alias = "SIGUSR1")]
     User1,
     /// SIGUSR2.
-    #[serde(rename = "USR2")]
+    #[serde(rename = "USR2", alias = "SIGUSR2")]
     User2,
 }
 
@@ -27,18 +26,6 @@ impl StopSignal {
         match self {
             StopSignal::User1 => SignalKind::user_defined1(),
             StopSignal::User2 => SignalKind::user_defined2(),
-        }
-    }
-}
-
-impl FromStr for StopSignal {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.trim_start_matches("SIG") {
-            "USR1" => Ok(Self::User1),
-            "USR2" => Ok(Self::User2),
-            _ => Err("write USR1 or USR2"),
         }
     }
 }

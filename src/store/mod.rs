@@ -48,8 +48,8 @@ pub use error::StoreError;
 pub use ledger::{Ledger, Unsettled};
 pub use medium::{Appendable, Disk, Medium};
 pub use memory::MemoryStore;
-pub use place::Damage;
 pub use open_index::Opened;
+pub use place::Damage;
 pub use snapshot::Snapshot;
 pub use verify::{Verification, repair, verify};
 

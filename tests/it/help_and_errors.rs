@@ -82,8 +82,20 @@ fn options_without_effect_are_ignored_on_the_distill_line_and_refused_elsewhere(
         "--keep=best",
         "-v",
     ];
+    // What decides the output must be the same for all; elsewhere each option of the line is in use.
     for command in ["plan", "distill", "plan", "export", "verify"] {
         place.complete(&[&[command], &line[..]].concat());
+    }
+    for (option, needs) in [
+        ("--judge=simulated", "--samples"),
+        ("--prompt=p.txt", "--judge"),
+        ("--min-turns=2", "--gate"),
+        ("--license=mit", "-o DIR/"),
+    ] {
+        let finished = place.run(&["distill", "in.jsonl", "--teacher=simulated", option]);
+        let expected = format!("has no effect without {needs}");
+        assert!(finished.code == Some(2) && finished.stderr.contains(&expected), "{option}: {}", finished.stderr);
+        place.complete(&["plan", "in.jsonl", "--teacher=simulated", option]);
     }
     for (command, option) in [
         ("convert", "--store=s"),

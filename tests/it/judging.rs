@@ -38,6 +38,40 @@ fn a_judge_that_prefers_whoever_stands_first_decides_nothing() {
     assert!(place.read("out/report.html").contains("position-biased"));
 }
 
+/// Every row that is left out, or in which something is missing, is listed with its reason.
+#[test]
+fn evaluate_and_compare_list_what_is_left_out_or_not_judged() {
+    let place = Place::new();
+    let unanswered = json!({"id": "unanswered", "messages": [{"role": "user", "content": "And now?"}]});
+    let userless = json!({"id": "userless", "messages": [{"role": "system", "content": "Be kind."}]});
+    let rows = [conversation("kites", 2), unanswered, userless, conversation("boats", 1)];
+    place.write("in.jsonl", format!("{}no JSON\n", jsonl(&rows)));
+    let kinds = |list: &str| -> Vec<String> {
+        let rows = place.rows(list);
+        rows.iter().map(|row| format!("{} {} {}", row["line"], row["kind"].as_str().unwrap(), row["id"])).collect()
+    };
+    let finished = place.run(&["evaluate", "in.jsonl", "--judge=simulated", "-o=scores.jsonl"]);
+    assert_eq!(finished.code, Some(3), "{}", finished.stderr);
+    assert!(finished.stderr.contains("scores.jsonl.incomplete.jsonl"), "{}", finished.stderr);
+    let list = ["2 unmarked \"unanswered\"", "3 skipped \"userless\"", "5 invalid null"];
+    assert_eq!(kinds("scores.jsonl.incomplete.jsonl"), list);
+    assert_eq!(place.rows("scores.jsonl").len(), 2);
+
+    let judge = MockServer::start(&["--fault", "no-verdict:1"]);
+    let model = judge.model();
+    let finished = place.run(&[&PAIR[..], &["--history=shared", "--judge", &model]].concat());
+    assert_eq!(finished.code, Some(3), "{}", finished.stderr);
+    assert!(finished.stderr.contains("out/incomplete.jsonl"), "{}", finished.stderr);
+    let listed = kinds("out/incomplete.jsonl");
+    assert_eq!(listed.iter().filter(|row| row.contains("unanswered")).count(), 3, "{listed:?}");
+    assert!(listed.contains(&"3 skipped \"userless\"".to_owned()), "{listed:?}");
+    assert!(listed.contains(&"5 invalid null".to_owned()), "{listed:?}");
+    // Without the invalid row and with a judge that answers, only the skipped row is left.
+    place.write("in.jsonl", jsonl(&rows));
+    place.complete(&[&PAIR[..], &["--judge=simulated"]].concat());
+    assert_eq!(kinds("out/incomplete.jsonl"), ["3 skipped \"userless\""]);
+}
+
 #[test]
 fn a_judge_whose_words_have_no_verdict_makes_an_incomplete_report() {
     let place = Place::new();
