@@ -1,32 +1,28 @@
+//! `evaluate`: a judge marks the answers of a dataset; `rows` writes them.
+
+mod rows;
+
+pub use rows::words_of;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use rows::MarkedRows;
 
 use super::beside::{Beside, JudgedRows};
 use super::engine::{Assignment, Engine, RunResult};
 use super::input::{Prepared, prepare};
 use super::judge::JudgeSettings;
-use super::left_out::{LeftOut, Unmarked};
-use super::left_out_list::{Left, LeftOutList, Listed};
+use super::left_out_list::Listed;
 use super::models::ModelChoice;
-use super::output::RowOutput;
 use super::places::{check_output, check_writable};
-use super::reports::write_reports;
-use super::row_place::RowPlace;
 use super::rows::{RowCounts, RowResult, each};
 use super::settings::{InputSettings, OutputSettings, RunSettings};
-use super::stored::answers_in;
 use super::{Context, JobError};
-use crate::conversation::{Digest, Mark, Role, Seed, Turn};
 use crate::export::LeftOutKind;
-use crate::recipe::{Evaluate, JudgedHistory, JudgedScope, Recipe, Replay, Scale};
-use crate::report::{
-    DatasetReport, Evaluation, EvaluationMode, EvaluationReport, JudgeReport, JudgedConversation, Tally, Totals,
-    evaluation_page,
-};
-use crate::store::Reader;
+use crate::recipe::{Evaluate, JudgedHistory, JudgedScope, Recipe, Scale};
+use crate::report::{DatasetReport, EvaluationMode, EvaluationReport, JudgeReport, Tally, Totals};
 use crate::worker::{self, Ended, RunStop};
 
 /// The settings of `evaluate`.
@@ -202,109 +198,4 @@ pub fn dataset_report(input: &InputSettings, prepared: &Prepared) -> DatasetRepo
     let invalid = (prepared.invalid > 0).then(|| (LeftOutKind::Invalid.name().to_owned(), prepared.invalid));
     let left_out = prepared.left_out.clone().into_iter().chain(invalid).collect();
     DatasetReport { inputs: input.names(), left_out, ..DatasetReport::default() }
-}
-
-/// The last pass: rows with their marks.
-struct MarkedRows<'a> {
-    rows: &'a JudgedRows,
-    recipe: &'a Evaluate,
-    model: &'a ModelChoice,
-    store: &'a dyn Reader,
-}
-
-impl MarkedRows<'_> {
-    fn write(&self, settings: &EvaluateSettings, report: EvaluationReport) -> Result<Evaluated, JobError> {
-        let mut output = RowOutput::create(&settings.output, &settings.input.names())?;
-        let mut evaluation = Evaluation::new(report, self.recipe.criteria_of_all());
-        let (mut digest, mut open) = (Digest([0; 32]), 0);
-        let mut lists = [LeftOutList::beside(&settings.output.path)];
-        let counts = each(self.rows, &mut lists, |place, seed| {
-            let marks = self.marks(seed)?;
-            if marks.is_empty() {
-                let has_answer = seed.turns.iter().any(|turn| turn.replaced.is_some());
-                let why = if has_answer { Unmarked::NoCriteria } else { Unmarked::NoAnswer };
-                return Ok(RowResult::left(LeftOut::Unmarked(why)));
-            }
-            digest = digest.then(&seed.digest());
-            let missing = marks.iter().filter(|mark| mark.words.is_none()).count();
-            open += missing as u64;
-            self.count(seed, &marks, &mut evaluation);
-            self.write_row(&place, seed, &marks, missing, &mut output)
-        })?;
-        let kept_old = output.finish(counts.written)?;
-        let mut report = evaluation.finish(open);
-        report.dataset.digest = digest.to_string();
-        report.dataset.left_out.extend(counts.reasons(LeftOutKind::Unmarked));
-        let [list] = lists;
-        let listed = list.finish()?;
-        let reports = write_reports(&settings.output.path, &report, &evaluation_page(&report))?;
-        Ok(Evaluated { report, counts, listed, kept_old, reports })
-    }
-
-    fn count(&self, seed: &Seed, marks: &[Mark], evaluation: &mut Evaluation) {
-        let turns: Vec<(String, String)> = seed.turns.iter().map(words_of).collect();
-        let judged = JudgedConversation {
-            id: &seed.id,
-            category: seed.columns.get("category").and_then(Value::as_str),
-            turns: &turns,
-            criteria: self.recipe.criteria(seed),
-            marks,
-        };
-        evaluation.add(&judged, self.model.price.as_ref());
-    }
-
-    fn write_row(
-        &self,
-        place: &RowPlace<'_>,
-        seed: &Seed,
-        marks: &[Mark],
-        missing: usize,
-        output: &mut RowOutput<'_>,
-    ) -> Result<RowResult, JobError> {
-        let not_judged = (missing > 0).then(|| Left::from(LeftOut::NotJudged));
-        let written = match self.rows.rows.record(place.row)? {
-            Ok(mut record) => {
-                let column = column(marks, self.recipe.criteria(seed), self.model.target.model());
-                record.meta.insert("judge".to_owned(), column);
-                output.write(&record)?
-            }
-            Err(why) => RowResult::left(why),
-        };
-        Ok(match (written, not_judged) {
-            (written, None) => written,
-            (RowResult::Left(unfit), Some(left)) => RowResult::Partly(0, vec![left, unfit]),
-            (RowResult::Kept(rows) | RowResult::Partly(rows, _), Some(left)) => RowResult::Partly(rows, vec![left]),
-        })
-    }
-
-    fn marks(&self, seed: &Seed) -> Result<Vec<Mark>, JobError> {
-        let mut replay = Replay::new(self.recipe, seed);
-        replay.advance(answers_in(self.store))?;
-        Ok(self.recipe.marks(seed, replay.answered()))
-    }
-}
-
-/// Returns what the user says in a turn, and the answer to it.
-pub fn words_of(turn: &Turn) -> (String, String) {
-    let users = turn.messages.iter().filter(|message| message.role() == Role::User).map(|message| message.content());
-    (users.collect::<Vec<_>>().join("\n\n"), turn.replaced.clone().unwrap_or_default())
-}
-
-/// Returns the marks of a conversation as its row holds them: the mean, and each mark.
-fn column(marks: &[Mark], criteria: &[String], model: &str) -> Value {
-    let read: Vec<f64> = marks.iter().filter_map(|mark| mark.value).collect();
-    let each = marks.iter().map(|mark| {
-        let mut value = json!({"turn": mark.scope, "score": mark.value});
-        if let Some(criterion) = criteria.get(mark.criterion as usize) {
-            value["criterion"] = criterion.as_str().into();
-        }
-        if mark.repeat > 0 {
-            value["repeat"] = mark.repeat.into();
-        }
-        if mark.is_suspect {
-            value["flags"] = json!(["verdict_in_answer"]);
-        }
-        value
-    });
-    json!({"model": model, "score": crate::statistics::mean(&read), "marks": each.collect::<Vec<_>>()})
 }

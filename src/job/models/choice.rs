@@ -1,0 +1,133 @@
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use crate::conversation::{Price, Sampling, Target};
+use crate::job::JobError;
+use crate::model::{HttpModel, HttpSettings, Model, Output, Routing, capabilities_of};
+use crate::worker::Served;
+
+/// A model that was chosen, not yet connected to.
+#[derive(Clone)]
+pub struct ModelChoice {
+    /// Whom the questions are for.
+    pub target: Arc<Target>,
+    /// What tokens cost, where that is known.
+    pub price: Option<Price>,
+    /// The system message of the model's profile: text, or `@FILE`.
+    pub system: Option<String>,
+    pub(super) routing: Routing,
+    pub(super) server: Server,
+}
+
+/// Who answers for a model.
+#[derive(Clone)]
+pub enum Server {
+    /// A model of this process.
+    Local(Arc<dyn Model>),
+    /// One address for each replica.
+    Http(Vec<HttpSettings>),
+}
+
+impl std::fmt::Debug for ModelChoice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ModelChoice")
+            .field("target", &self.target)
+            .field("hosts", &self.hosts())
+            .finish_non_exhaustive()
+    }
+}
+
+impl ModelChoice {
+    /// The dialect's name in fingerprints of questions to a model of the calling program.
+    const LOCAL_DIALECT: &str = "local";
+
+    /// A model of the calling program. Its answers are stored under `name`: give another version another name.
+    pub fn local(name: impl Into<String>, model: Arc<dyn Model>) -> Self {
+        let target = Target::new(name, Self::LOCAL_DIALECT, Sampling::default());
+        Self { target, price: None, system: None, routing: Routing::default(), server: Server::Local(model) }
+    }
+
+    /// Makes the model.
+    pub fn connect(&self) -> Result<Served, JobError> {
+        let name = self.target.model();
+        let connections = match &self.server {
+            Server::Local(model) => return Ok(Served::by_one(name, Arc::clone(model))),
+            Server::Http(connections) => connections,
+        };
+        let replicas = connections.iter().map(|settings| Ok(Arc::new(HttpModel::new(settings.clone())?) as _));
+        let labels = match &connections[..] {
+            [_] => vec![name.to_owned()],
+            several => several.iter().map(|settings| format!("{name} at {}", host(&settings.url))).collect(),
+        };
+        Ok(Served { replicas: replicas.collect::<Result<_, JobError>>()?, routing: self.routing, labels })
+    }
+
+    /// False for a reward model, which answers with a number.
+    pub fn writes(&self) -> bool {
+        capabilities_of(&self.target).output == Output::Text
+    }
+
+    /// Returns the system message of a conversation: the run's takes precedence over the profile's.
+    pub fn system_text(&self, run: Option<&str>) -> Result<Option<String>, JobError> {
+        run.or(self.system.as_deref()).map(read_system_text).transpose()
+    }
+
+    /// Returns the same where each of several models has its own: the profile's takes precedence over the run's.
+    pub fn own_system_text(&self, run: Option<&str>) -> Result<Option<String>, JobError> {
+        self.system.as_deref().or(run).map(read_system_text).transpose()
+    }
+
+    /// Returns the hosts of the model's addresses, without paths and keys.
+    pub fn hosts(&self) -> Vec<&str> {
+        self.urls().into_iter().map(host).collect()
+    }
+
+    fn urls(&self) -> Vec<&str> {
+        match &self.server {
+            Server::Local(_) => Vec::new(),
+            Server::Http(connections) => connections.iter().map(|settings| settings.url.as_str()).collect(),
+        }
+    }
+}
+
+/// Returns what tokens cost, by model, as far as that is known.
+pub fn prices(models: &[&ModelChoice]) -> BTreeMap<String, Price> {
+    models.iter().filter_map(|choice| Some((choice.target.model().to_owned(), choice.price?))).collect()
+}
+
+/// Connects to each model once, however many of these name it.
+pub fn connect_all(models: &[&ModelChoice]) -> Result<HashMap<String, Served>, JobError> {
+    let mut connected = HashMap::new();
+    for (at, one) in models.iter().enumerate() {
+        let name = one.target.model();
+        match models[..at].iter().find(|other| other.target.model() == name) {
+            Some(other) if other.urls() != one.urls() => {
+                let message = format!("two models are called `{name}`, at different addresses");
+                return Err(JobError::usage(
+                    message,
+                    "answers are stored by the model's name: have one of the servers give it another name \
+                     (vLLM: --served-model-name)",
+                ));
+            }
+            Some(_) => {}
+            None => drop(connected.insert(name.to_owned(), one.connect()?)),
+        }
+    }
+    Ok(connected)
+}
+
+/// Returns a system message, read from its file where it names one.
+fn read_system_text(text: &str) -> Result<String, JobError> {
+    let Some(path) = text.strip_prefix('@') else { return Ok(text.to_owned()) };
+    let read = std::fs::read_to_string(path).map(|text| text.trim_end().to_owned());
+    read.map_err(|error| {
+        let message = format!("cannot read the system message {path}: {error}");
+        JobError::usage(message, "write --system @FILE with a file that exists")
+    })
+}
+
+/// Returns the part of an address by which people tell servers apart.
+fn host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split_once('/').map_or(rest, |(host, _)| host)
+}
