@@ -5,8 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cohobate::job::{Context, JobError, JobEvent, Listener};
+use cohobate::worker::RunStop;
 use serde_json::{Value, json};
 
+use super::error::exit_code;
 use super::options::Options;
 use super::output::tell;
 use super::progress::{Progress, ProgressMode};
@@ -120,8 +122,33 @@ impl Console {
         Ok(Self { screen, context, signals })
     }
 
+    /// Shows the end of a job that writes its rows also where a cap has stopped its run, and returns the exit code. `written`
+    /// is the report as JSON and as lines; `done` is said where nothing was written.
+    pub fn conclude(
+        &self,
+        stopped: Option<&RunStop>,
+        written: Option<(Value, Vec<String>)>,
+        done: &str,
+        incomplete: u64,
+    ) -> CliResult {
+        let stopped = stopped.map(|reason| self.stopped(reason));
+        let hint = stopped.as_ref().map(|(_, hint)| format!("hint: {hint}"));
+        let (json, lines) = written.unwrap_or_else(|| (Value::Null, vec![format!("stopped: {done}")]));
+        let lines = lines.into_iter().chain(hint);
+        if json.is_null() {
+            lines.for_each(|line| self.screen.say(line));
+        } else {
+            self.screen.conclude(|| Ok(json), || lines.collect())?;
+        }
+        Ok(match stopped {
+            Some((code, _)) => code,
+            None if incomplete > 0 => exit_code::INCOMPLETE,
+            None => exit_code::COMPLETE,
+        })
+    }
+
     /// Returns the exit code of a run that stopped before its end, and what to do next.
-    pub fn stopped(&self, reason: &cohobate::worker::RunStop) -> (u8, String) {
+    pub fn stopped(&self, reason: &RunStop) -> (u8, String) {
         stopped::code_and_hint(reason, self.signals.exit_code())
     }
 }

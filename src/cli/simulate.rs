@@ -8,7 +8,6 @@ use cohobate::report::words::{self, counted, number};
 
 use super::CliResult;
 use super::choices::GateProfile;
-use super::error::exit_code;
 use super::options::{Options, SimulateOptions};
 use super::screen::{Console, block_on};
 
@@ -60,30 +59,18 @@ async fn run_simulate(args: SimulateArgs) -> CliResult {
     let settings = settings(&args, &options)?;
     let console = Console::start(&options)?;
     let report = simulate(&settings, &console.context).await?;
-    let screen = &console.screen;
-    let stopped = report.stopped.as_ref().map(|reason| console.stopped(reason));
-    let hint = stopped.as_ref().map(|(_, hint)| format!("hint: {hint}"));
-    match &report.written {
-        Some(written) => {
-            let lines = || lines(&report, written, &args.output).into_iter().chain(hint).collect();
-            screen.conclude(|| Ok(serde_json::to_value(&written.report)?), lines)?;
-        }
-        None => {
-            let done = format!(
-                "{} answered, {} reused",
-                number(report.tally.answered),
-                number(report.tally.reused + report.tally.shared)
-            );
-            screen.say(format!("stopped: {done}, {}", words::duration(report.elapsed)));
-            screen.say(hint.unwrap_or_default());
-        }
-    }
-    let incomplete = report.written.as_ref().map_or(0, |written| written.incomplete) + report.invalid;
-    Ok(match stopped {
-        Some((code, _)) => code,
-        None if incomplete > 0 => exit_code::INCOMPLETE,
-        None => exit_code::COMPLETE,
-    })
+    let written = report.written.as_ref();
+    let incomplete = written.map_or(0, |written| written.incomplete) + report.invalid;
+    let shown = written.map(|written| -> Result<_, JobError> {
+        Ok((serde_json::to_value(&written.report)?, lines(&report, written, &args.output)))
+    });
+    console.conclude(report.stopped.as_ref(), shown.transpose()?, &done(&report), incomplete)
+}
+
+fn done(report: &SimulateReport) -> String {
+    let tally = &report.tally;
+    let (new, reused) = (counted(tally.answered, "answer"), number(tally.reused + tally.shared));
+    format!("{new} new, {reused} reused, {}", words::duration(report.elapsed))
 }
 
 fn settings(args: &SimulateArgs, options: &Options) -> Result<SimulateSettings, JobError> {
@@ -104,12 +91,9 @@ fn settings(args: &SimulateArgs, options: &Options) -> Result<SimulateSettings, 
 }
 
 fn lines(report: &SimulateReport, written: &SimulatedWritten, output: &str) -> Vec<String> {
-    let tally = &report.tally;
-    let (new, reused) = (counted(tally.answered, "answer"), number(tally.reused + tally.shared));
     let headline = if report.stopped.is_none() { "done" } else { "stopped" };
-    let conversations = counted(tally.totals.conversations, "conversation");
-    let mut lines =
-        vec![format!("{headline}: {conversations}, {new} new, {reused} reused, {}", words::duration(report.elapsed))];
+    let conversations = counted(report.tally.totals.conversations, "conversation");
+    let mut lines = vec![format!("{headline}: {conversations}, {}", done(report))];
     lines.extend(written.report.lines());
     lines.extend(report.left_out.iter().map(|(reason, count)| format!("  left out   {count} × {reason}")));
     let short = written.counts.of(LeftOutKind::Short);

@@ -6,7 +6,6 @@ use cohobate::report::words::{self, counted, number};
 
 use super::CliResult;
 use super::choices::GateProfile;
-use super::error::exit_code;
 use super::options::{Options, TutorOptions};
 use super::screen::{Console, block_on};
 
@@ -68,25 +67,12 @@ async fn run_tutor(args: TutorArgs) -> CliResult {
     let settings = settings(&args, &options)?;
     let console = Console::start(&options)?;
     let report = tutor(&settings, &console.context).await?;
-    let screen = &console.screen;
-    let stopped = report.stopped.as_ref().map(|reason| console.stopped(reason));
-    let hint = stopped.as_ref().map(|(_, hint)| format!("hint: {hint}"));
-    match &report.written {
-        Some(written) => {
-            let lines = || lines(&report, written, &settings.directory).into_iter().chain(hint).collect();
-            screen.conclude(|| Ok(serde_json::to_value(&written.report)?), lines)?;
-        }
-        None => {
-            screen.say(format!("stopped: {}", done(&report)));
-            screen.say(hint.unwrap_or_default());
-        }
-    }
-    let incomplete = report.written.as_ref().map_or(0, |written| written.incomplete) + report.invalid;
-    Ok(match stopped {
-        Some((code, _)) => code,
-        None if incomplete > 0 => exit_code::INCOMPLETE,
-        None => exit_code::COMPLETE,
-    })
+    let written = report.written.as_ref();
+    let incomplete = written.map_or(0, |written| written.incomplete) + report.invalid;
+    let shown = written.map(|written| -> Result<_, JobError> {
+        Ok((serde_json::to_value(&written.report)?, lines(&report, written, &settings.directory)))
+    });
+    console.conclude(report.stopped.as_ref(), shown.transpose()?, &done(&report), incomplete)
 }
 
 fn settings(args: &TutorArgs, options: &Options) -> Result<TutorSettings, JobError> {
