@@ -6,7 +6,7 @@ use super::CliResult;
 use super::error::exit_code;
 use super::output::print;
 
-/// Show how far a judge agrees with people; sends no call
+/// Show how well a judge agrees with people; sends no call
 #[derive(Args)]
 #[command(after_help = "\
 Each file has one vote a row, JSON lines or CSV: who is compared (model_a, model_b), who won (winner: model_a,

@@ -12,7 +12,7 @@ use super::options::EvaluateOptions;
 use super::screen::{Console, Screen, block_on};
 use cohobate::export::LeftOutKind;
 
-/// Have a judge mark the answers of a dataset
+/// Have a judge score the answers of a dataset
 #[derive(Args)]
 pub struct EvaluateArgs {
     /// Finished conversations: files, directories, patterns such as data/*.jsonl, or - for standard input. JSONL, JSON, CSV, TSV,
@@ -20,7 +20,7 @@ pub struct EvaluateArgs {
     #[arg(required = true)]
     input: Vec<String>,
 
-    /// Write the rows with their marks in `meta.judge` here; beside it go OUT.report.json and OUT.report.html
+    /// Write the rows with their scores in `meta.judge` here; beside it go OUT.report.json and OUT.report.html
     #[arg(short, long, value_name = "SCORES", default_value = "scores.jsonl")]
     output: String,
 

@@ -8,6 +8,20 @@ use crate::support::{Place, conversation, jsonl};
 
 const WORDS: [&str; 2] = ["你好，第一个问题？ 🙂", "And \"the\" second\\one\n?"];
 
+#[test]
+fn every_recognised_format_has_a_row_here() {
+    let reader = cohobate::dataset::RowReader::default();
+    let shown = shapes().into_iter().filter_map(|(_, row)| match reader.read(row.to_string().as_bytes()) {
+        cohobate::dataset::Reading::Ready { format, .. } => Some(format),
+        _ => None,
+    });
+    let shown: std::collections::BTreeSet<&str> = shown.collect();
+    let known = cohobate::dataset::FORMATS.iter().map(|format| format.name());
+    // The transcripts of hh-rlhf cannot hold the words of this dialogue; they have a test of their own.
+    let missing: Vec<&str> = known.filter(|name| !shown.contains(name) && *name != "hh-rlhf").collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
 /// The same dialogue in every shape.
 fn shapes() -> Vec<(&'static str, Value)> {
     let [first, second] = WORDS;

@@ -119,3 +119,16 @@ fn the_kinds_of_missing_rows() {
     let unfit = export::Unfit::ALL.map(export::Unfit::name);
     assert_same("reasons of unfit rows", page.names_under("Why a row does not fit"), owned(unfit));
 }
+
+#[test]
+fn the_dialects_and_what_the_help_says_of_formats() {
+    let page = std::fs::read_to_string(root().join("docs/configuration.md")).unwrap();
+    let line = page.lines().find(|line| line.starts_with("#dialect = ")).unwrap();
+    for dialect in cohobate::model::DIALECTS {
+        assert!(line.contains(&format!("\"{}\"", dialect.name())), "docs/configuration.md: {}", dialect.name());
+    }
+    let help = help(&["convert", "--help"]);
+    for format in export::FORMATS {
+        assert!(help.contains(format.name()), "--to does not name {}", format.name());
+    }
+}
