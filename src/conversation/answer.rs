@@ -47,6 +47,11 @@ impl Answer {
     pub fn is_whole(&self) -> bool {
         self.finish == Finish::Complete
     }
+
+    /// Returns the name of its end if it is not whole.
+    pub fn finish_fault(&self) -> Option<&'static str> {
+        (!self.is_whole()).then(|| self.finish.name())
+    }
 }
 
 /// How an answer ended. Only [`Finish::Complete`] is a whole answer.

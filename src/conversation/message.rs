@@ -94,6 +94,19 @@ impl Message {
         self.role == Role::Tool || self.fields.is_some()
     }
 
+    /// Appends the messages as a JSON array.
+    pub fn write_list(messages: impl IntoIterator<Item = impl AsRef<Self>>, out: &mut Vec<u8>) {
+        out.push(b'[');
+        for (index, message) in messages.into_iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            message.as_ref().write_json(out);
+            out.push(b'}');
+        }
+        out.push(b']');
+    }
+
     /// Appends the message as JSON without the closing brace, so that more may follow.
     pub fn write_json(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"role\":\"");

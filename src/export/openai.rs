@@ -1,6 +1,6 @@
 use super::column::{PLAIN, id_column, messages_column, meta_column};
 use super::{Column, OutputFormat, Unfit, append_json};
-use crate::conversation::Record;
+use crate::conversation::{Message, Record};
 
 /// `{"id", "messages": [{"role", "content"}], "meta"}`, which TRL, axolotl, torchtune and others read.
 ///
@@ -25,15 +25,8 @@ impl OutputFormat for OpenAiOutput {
         }
         out.extend_from_slice(b"{\"id\":");
         append_json(out, &record.id);
-        out.extend_from_slice(b",\"messages\":[");
-        for (index, line) in record.lines.iter().enumerate() {
-            if index > 0 {
-                out.push(b',');
-            }
-            line.message.write_json(out);
-            out.push(b'}');
-        }
-        out.push(b']');
+        out.extend_from_slice(b",\"messages\":");
+        Message::write_list(record.lines.iter().map(|line| &line.message), out);
         if let Some(tools) = record.tools() {
             out.extend_from_slice(b",\"tools\":");
             append_json(out, &tools);

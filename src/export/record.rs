@@ -1,6 +1,6 @@
 use serde_json::{Map, Value, json};
 
-use crate::conversation::{Answer, Dialogue, Finish, Line, Record, Rejected, Seed, TurnIndex};
+use crate::conversation::{Answer, Dialogue, Line, Record, Rejected, Seed, TurnIndex};
 
 /// Returns a finished dialogue as a record.
 ///
@@ -23,8 +23,7 @@ pub fn dialogue_pairs(seed: &Seed, dialogue: &Dialogue) -> Vec<Record> {
     let answers = dialogue.spoken.iter().enumerate().filter(|(_, spoken)| spoken.answer.is_some());
     let ends: Vec<usize> = answers.map(|(at, _)| at + 1).collect();
     let whole = dialogue_record(seed, dialogue, None);
-    let has_worse =
-        |rejected: &&Rejected| rejected.answer.finish == Finish::Complete && !rejected.answer.text().trim().is_empty();
+    let has_worse = |rejected: &&Rejected| rejected.answer.is_whole() && !rejected.answer.text().trim().is_empty();
     // Of several scored answers only the worst is paired with the best, for the largest margin.
     let is_worst = |rejected: &Rejected| {
         let others = dialogue.rejected.iter().filter(|other| other.turn == rejected.turn && other.score.is_some());

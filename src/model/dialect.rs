@@ -93,8 +93,8 @@ pub trait Dialect: Send + Sync {
         refusal.into_failure(ErrorBody::parse(refusal.body))
     }
 
-    /// Returns a setting of this server that the refusal of a request in `format` reveals and that `format.learned`
-    /// does not contain yet. The question is retried at once with it.
+    /// Returns a setting of this server that the refusal of a request in `format` reveals. The question is retried with
+    /// it, unless `format.learned` contains it already.
     fn learn(&self, failure: &Failure, format: &RequestFormat<'_>) -> Option<Learned> {
         let _ = (failure, format);
         None

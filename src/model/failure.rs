@@ -6,7 +6,8 @@ use crate::conversation::FailureCode;
 /// The class of a failure. It alone decides how the failure is handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FailureClass {
-    /// The connection raced with the server's keep-alive and nothing was processed. Retried at once.
+    /// The connection raced with the server's keep-alive, or a refusal revealed a setting of the server. Nothing was
+    /// generated. The first few retries are immediate.
     RetryNow,
     /// A transient server-side failure. Retried after a wait.
     Transient,

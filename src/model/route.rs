@@ -10,7 +10,7 @@ use std::collections::HashMap;
 /// How far a replica may exceed its equal share of the load for the sake of its cache.
 const SHARE_SLACK: f64 = 0.1;
 /// Prefixes whose replicas are remembered; beyond that all are forgotten, and caches warm up again.
-const BEGINNINGS_MAX: usize = 1 << 16;
+const PREFIXES_MAX: usize = 1 << 16;
 /// Replicas that can be remembered for a prefix.
 const HOMES_MAX: usize = 64;
 
@@ -132,7 +132,7 @@ impl Router {
     }
 
     fn remember_home(&mut self, prefix: u64, replica: usize) {
-        if self.homes.len() >= BEGINNINGS_MAX {
+        if self.homes.len() >= PREFIXES_MAX {
             self.homes.clear();
         }
         *self.homes.entry(prefix).or_insert(0) |= replica_bit(replica);

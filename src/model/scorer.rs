@@ -31,15 +31,9 @@ impl Dialect for Scorer {
 
 fn request_body(question: &Question) -> Vec<u8> {
     let model = Value::from(question.target.model());
-    let mut body = format!("{{\"model\":{model},\"messages\":[").into_bytes();
-    for (index, message) in question.messages.iter().enumerate() {
-        if index > 0 {
-            body.push(b',');
-        }
-        message.write_json(&mut body);
-        body.push(b'}');
-    }
-    body.extend_from_slice(b"]}");
+    let mut body = format!("{{\"model\":{model},\"messages\":").into_bytes();
+    Message::write_list(&question.messages, &mut body);
+    body.push(b'}');
     body
 }
 

@@ -30,7 +30,6 @@ struct Speed {
     seconds_per_answer: f64,
     /// Answers since the replica's last trial began.
     answers: u32,
-    in_flight: usize,
     /// The time since which calls are in flight and none has ended.
     silent_since: Option<Instant>,
     paused_until: Option<Instant>,
@@ -52,37 +51,30 @@ impl SpeedMonitor {
 
     /// Records a call that is sent.
     pub fn on_sent(&mut self, replica: usize, now: Instant) {
-        let speed = &mut self.replicas[replica];
-        speed.in_flight += 1;
-        speed.silent_since.get_or_insert(now);
+        self.replicas[replica].silent_since.get_or_insert(now);
     }
 
-    /// Records a call that failed.
-    pub fn on_failure(&mut self, replica: usize, now: Instant) {
-        self.on_call_end(replica, now);
+    /// Records a call that ended, with an answer or without. `in_flight` calls of the replica remain.
+    pub fn on_call_end(&mut self, replica: usize, in_flight: usize, now: Instant) {
+        self.replicas[replica].silent_since = (in_flight > 0).then_some(now);
     }
 
-    /// Records an answer of `tokens` tokens. Returns a replica that turns out to be slow, and the reason.
+    /// Records an answer of `tokens` tokens; `in_flight` calls of the replica remain. Returns a replica that turns out to be slow, and the reason.
     pub fn on_answer(
         &mut self,
         replica: usize,
         latency: Duration,
         tokens: u64,
+        in_flight: usize,
         now: Instant,
     ) -> Option<(usize, &'static str)> {
-        self.on_call_end(replica, now);
+        self.on_call_end(replica, in_flight, now);
         self.replicas[replica].record_answer(latency, tokens);
         let slow = (0..self.replicas.len()).find_map(|index| Some((index, self.slowness_of(index, now)?)))?;
         let speed = &mut self.replicas[slow.0];
         (speed.paused_until, speed.on_trial, speed.answers) = (Some(now + PAUSE), true, 0);
         speed.silent_since = speed.silent_since.map(|_| now + PAUSE);
         Some(slow)
-    }
-
-    fn on_call_end(&mut self, replica: usize, now: Instant) {
-        let speed = &mut self.replicas[replica];
-        speed.in_flight = speed.in_flight.saturating_sub(1);
-        speed.silent_since = (speed.in_flight > 0).then_some(now);
     }
 
     fn slowness_of(&self, index: usize, now: Instant) -> Option<&'static str> {
@@ -135,7 +127,7 @@ mod tests {
             for (replica, latency) in latencies_ms.into_iter().enumerate() {
                 if speed.is_usable(replica, 0, now) {
                     speed.on_sent(replica, now);
-                    let slow = speed.on_answer(replica, Duration::from_millis(latency), 100, now);
+                    let slow = speed.on_answer(replica, Duration::from_millis(latency), 100, 0, now);
                     found.extend(slow.map(|(replica, _)| (second, replica)));
                 }
             }
@@ -160,7 +152,9 @@ mod tests {
         for second in 0..60 {
             let now = start + Duration::from_secs(second);
             speed.on_sent(0, now);
-            found.extend(speed.on_answer(0, Duration::from_millis(200), 50, now).map(|(replica, _)| (second, replica)));
+            found.extend(
+                speed.on_answer(0, Duration::from_millis(200), 50, 0, now).map(|(replica, _)| (second, replica)),
+            );
         }
         assert_eq!(found, [(31, 1)]);
         assert!(!speed.is_usable(1, 0, start + Duration::from_secs(60)));

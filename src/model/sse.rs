@@ -8,7 +8,7 @@ const LINE_BYTES_MAX: usize = 8 << 20;
 /// One event of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamEvent<'a> {
-    /// The text of the preceding `event:` line; empty if there is none.
+    /// The event's type, from its `event:` line; empty if the server sends none.
     pub name: &'a str,
     /// The payload of its `data:` line.
     pub data: &'a [u8],

@@ -28,7 +28,7 @@ impl NearDuplicates {
         Self { threshold, bands: vec![HashMap::default(); BANDS], kept: Vec::new() }
     }
 
-    /// Returns the number of a kept text that this one is similar to. Keeps the text where there is none.
+    /// Returns the number of a kept text that this one is similar to. If no kept text is similar, keeps this one.
     pub fn find(&mut self, text: &str) -> Option<u32> {
         let grams = gram_hashes(text);
         let keys = band_keys(&grams);

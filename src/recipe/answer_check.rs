@@ -42,9 +42,19 @@ const TEMPERATURE_UNNAMED: f64 = 0.8;
 const TEMPERATURE_MAX: f64 = 2.0;
 
 impl AnswerCheck {
-    /// Judges an answer to `heard`, after what is in the dialogue.
+    /// Has a gate alone.
+    pub fn by(gate: Option<Gate>) -> Self {
+        Self { gate, orphans: None }
+    }
+
+    /// Returns the gate as a recipe's setting.
+    pub fn gate_setting(&self) -> String {
+        self.gate.as_ref().map_or("off".to_owned(), ToString::to_string)
+    }
+
+    /// Judges an answer to `heard`, given the dialogue so far.
     pub fn judge(&self, answer: &Answer, heard: &[Arc<Message>], dialogue: &Dialogue, target: &Target) -> GateVerdict {
-        let by_finish = || Some(answer.finish.name()).filter(|_| answer.finish != Finish::Complete);
+        let by_finish = || answer.finish_fault();
         let Some(gate) = self.gate.as_ref().filter(|_| is_the_models_own(answer.finish)) else {
             return GateVerdict { rejected_by: by_finish(), ..GateVerdict::default() };
         };
@@ -115,7 +125,7 @@ impl AnswerCheck {
     /// Returns a rewritten message; `None` where it is invalid.
     pub fn rewritten(answer: &Answer) -> Option<&str> {
         let text = answer.text().trim();
-        (answer.finish == Finish::Complete && !text.is_empty()).then_some(text)
+        (answer.is_whole() && !text.is_empty()).then_some(text)
     }
 }
 

@@ -24,7 +24,7 @@ pub enum Ranker {
 
 /// The score of an answer, as far as it is known.
 pub(super) enum Worth {
-    /// This must be asked first.
+    /// This question must be asked first.
     Open(Question),
     /// The score; `None` where no verdict could be read.
     Known(Option<f64>),

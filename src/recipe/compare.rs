@@ -1,6 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::evaluate::reference;
 use super::judge::{Judge, Scale, Scene};
 use super::{Answered, JudgedScope, Recipe, Step};
 use crate::conversation::{
@@ -26,7 +27,7 @@ pub struct System {
     pub name: String,
     /// The model that answers; `None` where the answers are given with the conversation.
     pub target: Option<Arc<Target>>,
-    /// The system message that it has in place of the rows' own.
+    /// The system message that replaces the rows' own.
     pub system: Option<Arc<Message>>,
 }
 
@@ -57,13 +58,13 @@ pub struct Side {
 pub enum NoAnswer {
     /// The file of existing answers has none.
     NotGiven,
-    /// The answer did not end as a whole one.
+    /// The answer is incomplete.
     Finish(Finish),
     /// The question failed permanently.
     Failed(FailureCause),
 }
 
-/// As outputs have it.
+/// Writes the code that outputs use.
 impl fmt::Display for NoAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -130,7 +131,7 @@ impl Compare {
             let slot = Slot { lane: Lane::System(number as u8), turn: turn as u32, attempt: 0 };
             let answer = answered.get(slot);
             match answer {
-                Some(answer) if answer.finish == Finish::Complete => {
+                Some(answer) if answer.is_whole() => {
                     side.answers.push(Some(Arc::clone(&answer.message)));
                 }
                 Some(answer) => {
@@ -211,7 +212,8 @@ impl Compare {
                 is_shared: self.history == ComparedHistory::Shared && !scope.is_whole(),
                 is_whole: scope.is_whole(),
                 turns: scope.turn_count(seed.turns.len() as u32),
-                reference: self.reference(seed, scope),
+                // The reference comes after the given answers of the systems.
+                reference: reference(seed, scope, self.systems.len()),
                 criterion: "",
                 call: order,
             })
@@ -236,12 +238,6 @@ impl Compare {
             }
         }
         shown
-    }
-
-    /// Returns the reference for a turn: the given answer after those of the systems.
-    fn reference<'a>(&self, seed: &'a Seed, scope: Scope) -> Option<&'a str> {
-        let turn = scope.turn()?.item_of(&seed.turns)?;
-        turn.given.get(self.systems.len())?.as_ref().map(|reference| reference.content())
     }
 }
 

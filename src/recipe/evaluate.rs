@@ -102,7 +102,7 @@ impl Evaluate {
                             sides: &[&shown],
                             is_whole: scope.is_whole(),
                             turns: scope.turn_count(seed.turns.len() as u32),
-                            reference: reference(seed, scope),
+                            reference: reference(seed, scope, 0),
                             criterion,
                             ..Scene::default()
                         })
@@ -147,10 +147,10 @@ impl Evaluate {
     }
 }
 
-/// Returns the reference for a turn; `None` for a whole conversation.
-pub(super) fn reference(seed: &Seed, scope: Scope) -> Option<&str> {
+/// Returns the reference for a turn, which is its given answer number `at`; `None` for a whole conversation.
+pub(super) fn reference(seed: &Seed, scope: Scope, at: usize) -> Option<&str> {
     let turn = scope.turn()?.item_of(&seed.turns)?;
-    turn.given.first()?.as_ref().map(|reference| reference.content())
+    turn.given.get(at)?.as_ref().map(|reference| reference.content())
 }
 
 impl Judge {

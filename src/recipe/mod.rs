@@ -1,8 +1,8 @@
 //! A recipe is a pure function from the answers so far to the next questions.
 //!
 //! Resuming is not a feature of a recipe: a fresh run replays nothing, a resumed one replays the stored answers, and
-//! both go through [`Replay`]. A new recipe is a file here and a line in the test list
-//! that crashes every recipe at every commit (`tests/it/crash_at_every_commit.rs`).
+//! both go through [`Replay`]. A new recipe is a file here and a line in the test list that
+//! crashes every recipe at every commit (`tests/it/crash_at_every_commit.rs`).
 
 mod answer_check;
 mod attempt;

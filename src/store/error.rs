@@ -60,8 +60,7 @@ pub enum StoreError {
 impl StoreError {
     /// Wraps the operating system's error, for use in `map_err`.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::Io { action, path, source }
+        move |source| Self::Io { action, path: path.to_owned(), source }
     }
 
     /// Returns advice on how to continue.

@@ -1,4 +1,4 @@
-//! What reads the journal's and the index's bytes, for the fuzz targets in `fuzz/`. Compiled with `--cfg fuzzing` only, so
+//! The decoders of the journal and the index, for the fuzz targets in `fuzz/`. Compiled with `--cfg fuzzing` only, so
 //! that the decoders stay private.
 
 use super::entry::Entry;
@@ -18,7 +18,7 @@ pub fn decode_entry(bytes: &[u8]) -> Option<Entry> {
     record::decode_entry(bytes).ok()
 }
 
-/// Returns an entry's record; `None` where it is too large.
+/// Returns an entry's record; `None` if it is too large.
 pub fn encode_entry(entry: &Entry) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     record::encode_entry(entry, &mut out).then_some(out)

@@ -204,15 +204,13 @@ impl<'a> Dispatcher<'a> {
         }
         let now = Instant::now();
         self.send_probes(now);
-        // A crash loses everything that is in flight or not committed yet. The window bounds it for conversations with
-        // parallel questions as for sequential ones.
+        // The bound over all models together, notes and probes included; each model has its own beside it.
         while self.calls.len() + self.commits_pending < self.window
             && let Some((fingerprint, replica)) = self.next_to_send(now)
         {
-            let Some(flight) = self.flights.get_mut(&fingerprint) else { continue };
-            flight.sent += 1;
+            let Some(flight) = self.flights.get(&fingerprint) else { continue };
             let (question, worst) = (Arc::clone(&flight.question), flight.worst);
-            let (attempt, conversation) = (flight.sent, flight.conversation);
+            let (attempt, conversation) = (flight.tries.streak + 1, flight.conversation);
             let slot = self.ledger.as_mut().map(|ledger| {
                 let (prompt_tokens, completion_tokens) = (worst.prompt_tokens, worst.output_tokens);
                 let model = Unsettled::tag(question.target.model());
@@ -225,7 +223,7 @@ impl<'a> Dispatcher<'a> {
     /// Dequeues the most urgent question that may be sent now and reserves its worst case. Returns it with its replica.
     fn next_to_send(&mut self, now: Instant) -> Option<(Fingerprint, usize)> {
         let mut first: Option<(u64, Fingerprint, &mut ModelQueue, usize)> = None;
-        for queue in self.queues.values_mut() {
+        for queue in self.queues.values_mut().filter(|queue| queue.has_room()) {
             let mut best: Option<(u64, Fingerprint, usize)> = None;
             for replica in 0..queue.replicas.len() {
                 let Some(&(session, fingerprint)) = queue.replicas[replica].ready.first() else { continue };
@@ -411,7 +409,6 @@ impl<'a> Dispatcher<'a> {
                     conversation,
                     session: number,
                     waiters: vec![waiter],
-                    sent: 0,
                     avoid: None,
                     tries: Tries::default(),
                     latency: Duration::ZERO,

@@ -18,8 +18,6 @@ pub struct Flight {
     pub session: u64,
     /// The sessions that wait for the answer, in the order in which they asked.
     pub waiters: Vec<Waiter>,
-    /// The number of attempts.
-    pub sent: u32,
     /// The failures so far.
     pub tries: Tries,
     /// The highest cost of one call.

@@ -141,14 +141,15 @@ impl ModelQueue {
         self.router.leave(session);
     }
 
-    /// Decides whether a call of `tokens` tokens may be sent to `replica` now.
+    /// True if one more call may be sent. A kill repeats the calls in flight and the answers that are not on disk yet;
+    /// each model of a run bounds its own, so a slow disk limits a model whatever room the others leave.
+    pub fn has_room(&self) -> bool {
+        let (limit, calls) = (self.limit(), self.in_flight());
+        calls < limit && calls + self.uncommitted < with_margin(limit)
+    }
+
+    /// Decides whether a call of `tokens` tokens may be sent to `replica` now, if the model has room.
     pub fn gate(&mut self, replica: usize, tokens: u64, now: Instant) -> SendGate {
-        let limit = self.limit();
-        // A kill loses the calls in flight and the answers that are not on disk yet. On a slow disk the answers of one model wait
-        // for it, whatever room the other models of the run leave.
-        if self.in_flight() >= limit || self.in_flight() + self.uncommitted >= with_margin(limit) {
-            return SendGate::Shut;
-        }
         let replica = &self.replicas[replica];
         if replica.breaker.is_open() || replica.in_flight >= replica.pace.limit() {
             return SendGate::Shut;
@@ -182,7 +183,8 @@ impl ModelQueue {
     ) -> Option<(usize, &'static str)> {
         self.replicas[replica].in_flight -= 1;
         self.uncommitted += 1;
-        self.speed.on_answer(replica, latency, tokens, now)
+        let in_flight = self.replicas[replica].in_flight;
+        self.speed.on_answer(replica, latency, tokens, in_flight, now)
     }
 
     /// Records that an answer is on disk.
@@ -193,7 +195,7 @@ impl ModelQueue {
     /// Records a call that failed.
     pub fn on_failure(&mut self, replica: usize, now: Instant) {
         self.replicas[replica].in_flight -= 1;
-        self.speed.on_failure(replica, now);
+        self.speed.on_call_end(replica, self.replicas[replica].in_flight, now);
     }
 
     /// Returns the time since which no replica answers.
@@ -227,6 +229,11 @@ impl Replica {
             is_probing: false,
             ready: BTreeSet::new(),
         }
+    }
+
+    /// Sends the server no calls before `until`.
+    pub fn close_until(&mut self, until: Instant) {
+        self.closed_until = self.closed_until.max(Some(until));
     }
 
     /// True if the server is paused for longer than questions wait for it.

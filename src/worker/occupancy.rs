@@ -67,12 +67,10 @@ impl Occupancy {
     }
 
     /// Returns the bound for the run until `now`.
-    pub fn bound(&mut self, now: Instant) -> LowerBound {
-        let limit = self.limit;
-        self.on_limit(0, now);
-        self.on_limit(limit, now);
+    pub fn bound(&self, now: Instant) -> LowerBound {
         let elapsed = now - self.started;
-        let slots = self.slot_seconds / elapsed.as_secs_f64().max(1e-9);
+        let slot_seconds = self.slot_seconds + self.limit as f64 * (now - self.limit_since).as_secs_f64();
+        let slots = slot_seconds / elapsed.as_secs_f64().max(1e-9);
         LowerBound { busy: self.busy, slots, longest_chain: self.longest_chain, elapsed }
     }
 }

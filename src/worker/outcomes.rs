@@ -30,9 +30,9 @@ impl Dispatcher<'_> {
         if let Some(wait) = ended.reply.limit_reset
             && let Some(queue) = self.queues.get_mut(&ended.model)
         {
-            let replica = &mut queue.replicas[replica];
-            replica.closed_until = replica.closed_until.max(Some(Instant::now() + wait));
-            let is_closed = replica.is_closed(Instant::now());
+            let (replica, now) = (&mut queue.replicas[replica], Instant::now());
+            replica.close_until(now + wait);
+            let is_closed = replica.is_closed(now);
             self.observer.on_event(&Event::Rested { model: replica.label.clone(), wait });
             if is_closed {
                 self.reassign_waiting(&ended.model)?;
@@ -65,9 +65,7 @@ impl Dispatcher<'_> {
             Err(failure) if matches!(failure.class, FailureClass::Fatal) => {
                 self.stop(RunStop::Refused { model: name.to_owned(), failure });
             }
-            Err(failure)
-                if matches!(failure.class, FailureClass::Outage | FailureClass::Transient | FailureClass::RetryNow) =>
-            {
+            Err(failure) if is_temporary(failure.class) => {
                 if let Some(next_try) = replica.breaker.on_failed_probe(Instant::now()) {
                     self.observer.on_event(&Event::Parked { model, message: failure.message, next_try });
                 }
@@ -148,7 +146,9 @@ impl Dispatcher<'_> {
             if failure.class == FailureClass::RateLimited {
                 let change = replica.pace.on_rate_limit(sent_at, now);
                 report_pace(self.observer, &replica.label, change);
-                replica.closed_until = replica.closed_until.max(failure.retry_after.map(|wait| now + wait));
+                if let Some(wait) = failure.retry_after {
+                    replica.close_until(now + wait);
+                }
                 // Another replica may have room.
                 if has_other && replica.is_closed(now) {
                     lost_replica = true;
@@ -161,9 +161,7 @@ impl Dispatcher<'_> {
                 self.observer.on_event(&Event::Parked { model, message, next_try });
             }
             // A failure during an outage is retried after it and does not count as an attempt.
-            let is_transient =
-                matches!(failure.class, FailureClass::Outage | FailureClass::Transient | FailureClass::RetryNow);
-            if replica.breaker.is_open() && is_transient {
+            if replica.breaker.is_open() && is_temporary(failure.class) {
                 decision = RetryDecision::Retry { after: Duration::ZERO, counted: false };
             }
         }
@@ -254,6 +252,11 @@ impl Dispatcher<'_> {
             let _ = waiter.reply_to.send(answered);
         }
     }
+}
+
+/// True if the cause may pass without a change of the request.
+fn is_temporary(class: FailureClass) -> bool {
+    matches!(class, FailureClass::Outage | FailureClass::Transient | FailureClass::RetryNow)
 }
 
 fn report_pace(observer: &mut dyn Observer, model: &str, change: Option<PaceChange>) {

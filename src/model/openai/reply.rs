@@ -63,10 +63,10 @@ pub fn take_message(answer: &mut PartialAnswer, message: &WireMessage) {
 
 /// Returns the finish reason, the upstream's own if a gateway passes it on.
 pub fn finish_word(choice: &Choice) -> Option<String> {
+    let said = choice.finish_reason.as_deref()?;
     let fields: Option<Value> = choice.provider_specific_fields.and_then(|raw| serde_json::from_str(raw.get()).ok());
     let native = fields.as_ref().and_then(|fields| fields.get("native_finish_reason")).and_then(Value::as_str);
     let native = native.or(choice.native_finish_reason.as_deref());
-    let said = choice.finish_reason.as_deref()?;
     // An unknown native reason (`completed`, `1`) does not override a plain `stop`.
     let decisive = native.filter(|word| {
         finish_of(word).is_some()

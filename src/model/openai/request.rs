@@ -1,6 +1,6 @@
 use std::io::Write;
 
-use crate::conversation::Question;
+use crate::conversation::{Message, Question};
 use crate::model::failure::{Failure, FailureClass};
 use crate::model::request::{Learned, LengthField, RequestFormat};
 
@@ -13,15 +13,8 @@ pub fn body(question: &Question, format: &RequestFormat<'_>) -> Vec<u8> {
     let mut body = Vec::with_capacity(messages_bytes + 256);
     body.extend_from_slice(b"{\"model\":");
     push_json(&mut body, question.target.model());
-    body.extend_from_slice(b",\"messages\":[");
-    for (index, message) in question.messages.iter().enumerate() {
-        if index > 0 {
-            body.push(b',');
-        }
-        message.write_json(&mut body);
-        body.push(b'}');
-    }
-    body.push(b']');
+    body.extend_from_slice(b",\"messages\":");
+    Message::write_list(&question.messages, &mut body);
     let sampling = question.target.sampling();
     let seed = sampling.seed.map(|seed| seed.wrapping_add(i64::from(question.sample)));
     push_field(&mut body, "temperature", sampling.temperature);
@@ -42,7 +35,7 @@ pub fn learn(failure: &Failure, format: &RequestFormat<'_>) -> Option<Learned> {
     let is_refused = failure.class == FailureClass::Permanent
         && message.contains(length_field(format))
         && (message.contains("nsupported parameter") || message.contains("xtra inputs are not permitted"));
-    (is_refused && !format.learned.has(OTHER_LENGTH_FIELD)).then_some(OTHER_LENGTH_FIELD)
+    is_refused.then_some(OTHER_LENGTH_FIELD)
 }
 
 fn length_field(format: &RequestFormat<'_>) -> &'static str {

@@ -114,5 +114,5 @@ impl Judge {
 
 fn verdict_of(answer: &Answer, scale: Scale) -> Option<Ruling> {
     // A cut reply may have been about to change its verdict.
-    (answer.finish == Finish::Complete).then(|| scale.read(answer.text())).flatten()
+    answer.is_whole().then(|| scale.read(answer.text())).flatten()
 }

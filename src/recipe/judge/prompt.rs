@@ -92,9 +92,9 @@ pub(in crate::recipe) struct Scene<'a> {
     /// One conversation that is graded, or two that are compared, in the order in which they are shown. Each ends with the answer
     /// in question.
     pub sides: &'a [&'a [Arc<Message>]],
-    /// Both sides are the same but for their last answer.
+    /// True if the sides differ only in their last answer.
     pub is_shared: bool,
-    /// All answers count, not the last one alone.
+    /// True if all answers count, not only the last.
     pub is_whole: bool,
     /// User turns that are shown.
     pub turns: u32,

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::super::object::object_with;
-use crate::conversation::{Answer, Fence, Finish};
+use crate::conversation::{Answer, Fence};
 
 /// The goal of a simulated user: a card that a model writes once, from the messages of the source's user.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -19,7 +19,7 @@ pub struct Goal {
 const FACTS_MAX: usize = 5;
 const CONSTRAINTS_MAX: usize = 3;
 /// The maximum length of an entry of a card.
-const ENTRY_LETTERS_MAX: usize = 400;
+const ENTRY_CHARACTERS_MAX: usize = 400;
 
 impl Goal {
     /// Returns the request for a card.
@@ -41,7 +41,7 @@ impl Goal {
 
     /// Reads a card: the last JSON object of the answer with an intent. Longer lists are cut.
     pub fn read(answer: &Answer) -> Option<Self> {
-        let value = (answer.finish == Finish::Complete).then(|| object_with(&["intent"], answer.text())).flatten()?;
+        let value = (answer.is_whole()).then(|| object_with(&["intent"], answer.text())).flatten()?;
         Self::from_json(&value)
     }
 
@@ -49,7 +49,7 @@ impl Goal {
     pub fn from_json(value: &Value) -> Option<Self> {
         let entry = |value: &Value| {
             let text = value.as_str()?.trim();
-            (!text.is_empty() && text.chars().count() <= ENTRY_LETTERS_MAX).then(|| text.to_owned())
+            (!text.is_empty() && text.chars().count() <= ENTRY_CHARACTERS_MAX).then(|| text.to_owned())
         };
         let list = |name: &str, most: usize| -> Vec<String> {
             value[name].as_array().into_iter().flatten().filter_map(entry).take(most).collect()

@@ -35,8 +35,8 @@ pub struct Simulate {
 }
 
 impl Simulate {
-    /// Makes the recipe. The seed of the user's sampling also seeds the random choices. `turns` is the number of user turns, `system` the text that replaces every row's own
-    /// system message: the caller has put it into the seeds.
+    /// Makes the recipe. The seed of the user's sampling also seeds the random choices. `turns` is the number of user
+    /// turns. `system` is the text that replaces every row's own system message; the caller has put it into the seeds.
     pub fn new(
         teacher: Arc<Target>,
         user: Arc<Target>,
@@ -45,16 +45,16 @@ impl Simulate {
         gate: Option<Gate>,
         system: Option<&str>,
     ) -> Self {
-        let gate_name = gate.as_ref().map_or("off".to_owned(), ToString::to_string);
+        let answer_check = AnswerCheck::by(gate);
         let settings = Settings::default()
             .with("recipe", "simulate")
             .with("model", &teacher)
             .with("user", &user)
             .with("turns", turns)
             .with("personas", personas.join("\n"))
-            .with("gate", gate_name)
+            .with("gate", answer_check.gate_setting())
             .with("system", system.unwrap_or("from the rows"));
-        Self { teacher, user, turns, personas, answer_check: AnswerCheck { gate, ..AnswerCheck::default() }, settings }
+        Self { teacher, user, turns, personas, answer_check, settings }
     }
 
     /// Returns the conversation as far as there are answers.

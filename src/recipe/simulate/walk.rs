@@ -158,8 +158,7 @@ impl Simulate {
                 state.user_turns.push(user_turn);
                 return Ok(UserReply::Nothing(SimulatedEnd::UserStop));
             }
-            let whole = || Some(answer.finish.name()).filter(|_| !answer.is_whole());
-            match *said.user_fault.get_or_init(|| whole().or_else(|| fault(text, seed, state))) {
+            match *said.user_fault.get_or_init(|| answer.finish_fault().or_else(|| fault(text, seed, state))) {
                 Some(fault) => user_turn.rejected.push(fault),
                 None => {
                     let message = Message::new(Role::User, text);
@@ -176,7 +175,7 @@ impl Simulate {
 
 /// Returns the fault that makes a message invalid as the user's next one.
 fn fault(text: &str, seed: &Seed, state: &SimulatedDialogue) -> Option<&'static str> {
-    let users = said_by(&state.dialogue, Role::User);
+    let users = users_words(&state.dialogue);
     let of_source = seed.turns.iter().flat_map(|turn| &turn.messages).filter(|message| message.role() == Role::User);
     let (source, simulated) = users.split_at(of_source.count().min(users.len()));
     let heard = state.dialogue.spoken.last().map_or("", |spoken| spoken.message.content());
@@ -184,7 +183,7 @@ fn fault(text: &str, seed: &Seed, state: &SimulatedDialogue) -> Option<&'static 
     user_turn_fault(text, &UserTurnContext { source, simulated, goal, heard })
 }
 
-fn said_by(dialogue: &Dialogue, role: Role) -> Vec<&str> {
-    let messages = dialogue.spoken.iter().filter(|spoken| spoken.message.role() == role);
+fn users_words(dialogue: &Dialogue) -> Vec<&str> {
+    let messages = dialogue.spoken.iter().filter(|spoken| spoken.message.role() == Role::User);
     messages.map(|spoken| spoken.message.content()).collect()
 }

@@ -5,13 +5,13 @@ use serde_json::Value;
 use super::super::answer_check::{ATTEMPTS_MAX, AnswerCheck};
 use super::super::object::object_with;
 use super::Tutor;
-use crate::conversation::{Answer, Finish, Flaw, Grade, Lane, Message, Question, Remedy, Role, Sampling, Slot, Target};
+use crate::conversation::{Answer, Flaw, Grade, Lane, Message, Question, Remedy, Role, Sampling, Slot, Target};
 use crate::recipe::Answered;
 use crate::recipe::judge::{fence_around, transcript};
 
 /// The grade of an answer, as far as it is known.
 pub(super) enum Graded {
-    /// This must be asked first.
+    /// This question must be asked first.
     Open(Question),
     /// It has one.
     Done(Grade),
@@ -26,7 +26,7 @@ pub(in crate::recipe) struct GradeFault(&'static str, String);
 /// The maximum number of errors.
 const FLAWS_MAX: usize = 10;
 /// The maximum length of a quote or a fix.
-const FLAW_LETTERS_MAX: usize = 4_000;
+const FLAW_CHARACTERS_MAX: usize = 4_000;
 
 impl Tutor {
     /// Returns the grade for `answer` to `prompt`. The grades for one turn have slots of their own, from `first` on. A grader
@@ -104,7 +104,7 @@ fn request(prompt: &[Arc<Message>], answer: &str) -> String {
 fn read(said: &Answer, answer: &str) -> Result<Grade, GradeFault> {
     const AGAIN: &str = "Give the whole JSON object again, and nothing else.";
     let fault = |code, why: &str| GradeFault(code, format!("This cannot be used: {why}. {AGAIN}"));
-    if said.finish != Finish::Complete {
+    if !said.is_whole() {
         return Err(fault(said.finish.name(), "it is not whole"));
     }
     let value = object_with(&["score", "verdict"], said.text())
@@ -124,10 +124,10 @@ fn read(said: &Answer, answer: &str) -> Result<Grade, GradeFault> {
     };
     for error in errors.iter().take(FLAWS_MAX) {
         let text = |name: &str| error[name].as_str().unwrap_or_default().trim();
-        if text("fix").chars().count() > FLAW_LETTERS_MAX {
+        if text("fix").chars().count() > FLAW_CHARACTERS_MAX {
             return Err(fault("fix", "a fix is too long; say what should stand there instead of the quote alone"));
         }
-        let is_short = text("quote").chars().count() <= FLAW_LETTERS_MAX;
+        let is_short = text("quote").chars().count() <= FLAW_CHARACTERS_MAX;
         let Some(quote) = Some(text("quote")).filter(|_| is_short).and_then(|quote| quoted_in(answer, quote)) else {
             let shown: String = text("quote").chars().take(120).collect();
             let why = format!("the words \"{shown}\" do not stand in the answer; a quote is copied letter for letter");
@@ -176,6 +176,7 @@ fn standing_in<'a>(text: &'a str, quote: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conversation::Finish;
     use crate::conversation::Usage;
 
     fn said(text: &str) -> Answer {

@@ -58,7 +58,7 @@ pub enum PassPurpose {
 
 impl Tutor {
     /// Makes the recipe. `round`, from 0, is part of each question to the student: a student that was trained since the last
-    /// round is asked again. `system` is the text that replaces every row's own system message: the caller has put it into
+    /// round is asked again. `system` is the text that replaces every row's own system message; the caller has put it into
     /// the seeds.
     pub fn new(
         cast: Cast,
@@ -68,7 +68,7 @@ impl Tutor {
         gate: Option<Gate>,
         system: Option<&str>,
     ) -> Self {
-        let gate_name = gate.as_ref().map_or("off".to_owned(), ToString::to_string);
+        let answer_check = AnswerCheck::by(gate);
         let settings = Settings::default()
             .with("recipe", "tutor")
             .with("model", cast.teacher.model())
@@ -80,9 +80,9 @@ impl Tutor {
             .with("prompt", cast.judge.prompt.digest())
             .with("history", history)
             .with("purpose", if purpose == PassPurpose::Rows { "rows" } else { "scores" })
-            .with("gate", gate_name)
+            .with("gate", answer_check.gate_setting())
             .with("system", system.unwrap_or("from the rows"));
-        Self { cast, round, history, purpose, answer_check: AnswerCheck { gate, ..AnswerCheck::default() }, settings }
+        Self { cast, round, history, purpose, answer_check, settings }
     }
 
     /// Returns the conversation as far as there are answers.
