@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
-use crate::support::{Place, conversation, jsonl};
+use crate::support::{Place, conversation, files_below, jsonl};
 
 const KEY: &str = "sk-test-3f9a1c77e0b24d55";
 
@@ -25,11 +25,6 @@ fn quoting_server(status: &'static str) -> (String, std::thread::JoinHandle<Stri
         String::from_utf8_lossy(&request).into_owned()
     });
     (address, thread)
-}
-
-fn files_below(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
-    let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
 }
 
 #[test]
@@ -59,11 +54,17 @@ fn the_key_reaches_the_server_and_neither_log_error_store_nor_output() {
 fn a_key_in_an_address_is_refused_unseen() {
     let place = Place::new();
     place.write("in.jsonl", jsonl(&[conversation("kites", 1)]));
-    let finished = place.run(&["distill", "in.jsonl", "--teacher", &format!("sim@http://user:{KEY}@127.0.0.1:1")]);
-    assert_eq!(finished.code, Some(2));
-    assert!(
-        finished.stderr.contains("keys come from the environment") && !finished.stderr.contains(KEY),
-        "{}",
-        finished.stderr
-    );
+    let teacher = [format!("--teacher=sim@http://user:{KEY}@127.0.0.1:1")];
+    let scorer = ["--teacher=simulated", "--samples=2"].map(str::to_owned);
+    let scorer = [&scorer[..], &[format!("--scorer=rm@http://user:{KEY}@127.0.0.1:1/score")]].concat();
+    for models in [&teacher[..], &scorer] {
+        let models = models.iter().map(String::as_str);
+        let finished = place.run(&["distill", "in.jsonl"].into_iter().chain(models).collect::<Vec<_>>());
+        assert_eq!(finished.code, Some(2), "{}", finished.stderr);
+        assert!(
+            finished.stderr.contains("keys come from the environment") && !finished.stderr.contains(KEY),
+            "{}",
+            finished.stderr
+        );
+    }
 }

@@ -1,6 +1,8 @@
 //! What the tests share: the real binary, a mock server, small datasets, conversations in memory.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -218,7 +220,21 @@ pub fn jsonl(rows: &[Value]) -> String {
     })
 }
 
-/// The data that is shared with the project's neighbours, where it is there.
+/// Returns the source files: the path inside `src/`, and the text.
+pub fn source_files() -> BTreeMap<String, String> {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let files = files_below(&src).into_iter().filter(|path| path.extension().is_some_and(|ending| ending == "rs"));
+    let inside = |path: &Path| path.strip_prefix(&src).unwrap().to_str().unwrap().to_owned();
+    files.map(|path| (inside(&path), fs::read_to_string(&path).unwrap())).collect()
+}
+
+/// Returns every file below a directory.
+pub fn files_below(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+}
+
+/// Real datasets, where they lie beside the checkout.
 pub fn shared_data(name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
     if path.exists() {

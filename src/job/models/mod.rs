@@ -104,14 +104,12 @@ impl ModelSettings {
 
     /// Finds a reward model by `NAME@URL`; its address is used as it is.
     pub fn find_scorer(&self, name: &str) -> Result<ModelChoice, JobError> {
-        let at = ["@http://", "@https://"].iter().filter_map(|separator| name.find(separator)).min();
-        let Some(at) = at.filter(|at| *at > 0) else {
+        let Ok(ModelReference::Http { name, urls }) = name.parse() else {
             let message = format!("--scorer {name} has no name or no address");
             return Err(JobError::usage(message, "write NAME@http://HOST:PORT/PATH"));
         };
-        let (name, url) = (&name[..at], &name[at + 1..]);
-        let profile = self.profiles.get(name).cloned().unwrap_or_default();
-        let endpoint = Endpoint { name: name.to_owned(), urls: vec![url.to_owned()] };
+        let profile = self.profiles.get(&name).cloned().unwrap_or_default();
+        let endpoint = Endpoint::new(&name, &urls, Scorer.capabilities().path)?;
         let mut choice = self.over_http(endpoint, &Scorer, &profile, Sampling::default())?;
         choice.target = Target::new(name, Scorer.name(), Sampling::default());
         // It writes nothing that is billed by the token.
