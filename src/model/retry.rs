@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::failure::{Failure, FailureClass};
 use crate::conversation::{Dice, Fingerprint};
 
-/// Attempts of a question before its conversation fails in this run. With the waits below that is about seven minutes
-/// of a server that returns only errors.
+/// Attempts of a question before its conversation fails in this run. With the waits below that is at most five
+/// minutes of a server that returns only errors, four on average.
 pub const ATTEMPTS_MAX: u32 = 12;
 /// The same for complete but unusable replies: each of them may have been billed.
 const UNUSABLE_REPLIES_MAX: u32 = 4;

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes a Python environment at $1 with what the consumer tests want: openai and datasets at once, the trainers (some 6 GB)
-# where time and disk allow. Run again, it goes on where it stopped.
+# where time and disk allow. A second run continues.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 environment=$1

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::docs::tables;
 use crate::support::{Place, conversation, jsonl};
 
 const COMMANDS: [&str; 15] = [
@@ -23,16 +24,13 @@ const COMMANDS: [&str; 15] = [
 ];
 
 fn help(columns: &str) -> String {
-    let place = Place::new();
     let mut text = String::new();
     for command in COMMANDS {
-        let arguments: Vec<&str> = [command, "--help"].into_iter().filter(|argument| !argument.is_empty()).collect();
-        let finished = crate::support::finish(place.command(&arguments).env("COLUMNS", columns));
-        assert_eq!(finished.code, Some(0));
+        let shown = tables::help(command, columns);
         let width = columns.parse().unwrap();
-        let long = finished.stdout.lines().find(|line| line.chars().count() > width);
+        let long = shown.lines().find(|line| line.chars().count() > width);
         assert_eq!(long, None, "{command} at {columns} columns");
-        writeln!(text, "$ cohobate {}\n{}", arguments.join(" "), finished.stdout).unwrap();
+        writeln!(text, "$ cohobate {}\n{shown}", format!("{command} --help").trim_start()).unwrap();
     }
     text
 }
@@ -49,11 +47,7 @@ fn help_of_every_command_at_100_columns() {
 
 #[test]
 fn the_list_of_commands_is_complete() {
-    let place = Place::new();
-    let help = place.complete(&["--help"]).stdout;
-    let commands = help.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
-    let named = commands.lines().filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help");
-    assert_eq!(named.collect::<Vec<_>>(), COMMANDS[1..]);
+    assert_eq!(tables::commands(), COMMANDS[1..]);
 }
 
 /// The whole line of `distill` can be given to `plan`, `export` and `verify`; elsewhere an option without effect is

@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::fs;
-use std::path::{Path, PathBuf};
 
 use crate::imports::{Imports, cycles, imports};
+use crate::support::source_files;
 
 /// A module, the modules that it may import, the fenced crates that it may name. Lowest layer first.
 struct Layer {
@@ -82,8 +81,7 @@ const LAYERS: &[Layer] = &[
 ];
 
 /// Files that alone may name a crate, whatever their module may.
-const HOMES: &[(&str, &str)] =
-    &[("sled", "store/sled_index.rs"), ("bincode", "store/codec.rs"), ("clap", "cli/"), ("indicatif", "cli/")];
+const HOMES: &[(&str, &str)] = &[("sled", "store/sled_index.rs"), ("bincode", "store/codec.rs")];
 
 /// Printing and reading the environment: only `cli/` does.
 const ONLY_IN_CLI: &[&str] = &["println!", "eprintln!", "print!(", "stdout()", "stderr()", "std::env", "env::var"];
@@ -91,46 +89,15 @@ const ONLY_IN_CLI: &[&str] = &["println!", "eprintln!", "print!(", "stdout()", "
 /// Exceptions: rows on standard output are an output like others; the system's temporary directory is no setting.
 const ALLOWED: &[&str] = &["Box::new(io::stdout())", "std::env::temp_dir()"];
 
-/// Crates that are fenced in; anything else is free to use anywhere.
-const FENCED: &[&str] = &[
-    "sled",
-    "bincode",
-    "minijinja",
-    "blake3",
-    "reqwest",
-    "rustls",
-    "hyper",
-    "hyper_util",
-    "http_body_util",
-    "tokio",
-    "serde",
-    "serde_json",
-    "clap",
-    "toml",
-    "indicatif",
-    "flate2",
-    "zstd",
-    "crc32fast",
-    "aho_corasick",
-    "bzip2",
-    "csv",
-    "glob",
-    "icu_normalizer",
-    "whichlang",
-    "yaml_rust2",
-    "parquet",
-    "arrow_array",
-    "arrow_ipc",
-    "arrow_json",
-    "arrow_schema",
-];
+/// Returns the crates that are fenced in: those that some layer may name. Anything else is free to use anywhere.
+fn fenced() -> BTreeSet<&'static str> {
+    LAYERS.iter().flat_map(|layer| layer.may_name).copied().collect()
+}
 
 #[test]
 fn every_module_imports_only_what_lies_below_it() {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut faults = String::new();
-    for path in rust_files(&src) {
-        let inside = path.strip_prefix(&src).unwrap().to_str().unwrap().to_owned();
+    for (inside, text) in source_files() {
         let module = inside.split(['/', '.']).next().unwrap();
         if module == "main" || module == "lib" {
             continue;
@@ -139,7 +106,6 @@ fn every_module_imports_only_what_lies_below_it() {
             writeln!(faults, "{inside}: the module `{module}` has no row in LAYERS").unwrap();
             continue;
         };
-        let text = fs::read_to_string(&path).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap();
         for (number, line) in (1..).zip(code.lines()).filter(|(_, line)| !line.trim_start().starts_with("//")) {
             for fault in faults_of(layer, &inside, line) {
@@ -161,7 +127,7 @@ fn faults_of(layer: &Layer, file: &str, line: &str) -> Vec<String> {
         let is_said = |needle: &&&str| line.contains(**needle) && !ALLOWED.iter().any(|allowed| line.contains(allowed));
         faults.extend(ONLY_IN_CLI.iter().filter(is_said).map(|needle| format!("`{needle}` belongs to cli/")));
     }
-    for name in FENCED.iter().filter(|name| names(line, &format!("{name}::"))) {
+    for name in fenced().iter().filter(|name| names(line, &format!("{name}::"))) {
         let home = HOMES.iter().find(|(fenced, _)| fenced == name).map(|(_, home)| *home);
         if !layer.may_name.contains(name) || home.is_some_and(|home| !file.starts_with(home)) {
             faults.push(format!("`{name}` is named outside of its home"));
@@ -181,14 +147,6 @@ fn names(line: &str, needle: &str) -> bool {
     })
 }
 
-fn rust_files(directory: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-    entries
-        .flat_map(|path| if path.is_dir() { rust_files(&path) } else { vec![path] })
-        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
-        .collect()
-}
-
 #[test]
 fn the_check_itself_sees_a_wrong_edge() {
     let conversation = &LAYERS[0];
@@ -203,10 +161,7 @@ fn the_check_itself_sees_a_wrong_edge() {
 
 #[test]
 fn no_files_import_each_other_in_a_cycle() {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let inside = |path: &PathBuf| path.strip_prefix(&src).unwrap().to_str().unwrap().to_owned();
-    let files = rust_files(&src).iter().map(|path| (inside(path), fs::read_to_string(path).unwrap())).collect();
-    let imports = imports(&files);
+    let imports = imports(&source_files());
     let cycles = cycles(&imports);
     println!("import cycles between files: {}", cycles.len());
     let faults: String = cycles.iter().map(|cycle| told(cycle, &imports)).collect();

@@ -1,7 +1,7 @@
+//! The files that ARCHITECTURE.md names exist.
+
 use super::page::{Page, code_in, root};
 
-/// What is named before it exists. Must become empty.
-const TO_COME: &[&str] = &[];
 /// What a store holds is no file of the project.
 const IN_A_STORE: [&str; 2] = ["index/", "rows/"];
 
@@ -9,9 +9,7 @@ const IN_A_STORE: [&str; 2] = ["index/", "rows/"];
 fn every_file_that_the_architecture_names_exists() {
     let named = code_in(&Page::read("ARCHITECTURE.md").prose().join("\n"));
     let is_path = |name: &str| name.ends_with('/') || matches!(name.rsplit('.').next(), Some("rs" | "sh"));
-    let is_due = |name: &str| {
-        !name.contains("NAME") && !IN_A_STORE.contains(&name) && !TO_COME.iter().any(|folder| name.starts_with(folder))
-    };
+    let is_due = |name: &str| !name.contains("NAME") && !IN_A_STORE.contains(&name);
     let exists =
         |name: &str| ["", "src", "tests/it", "benches"].iter().any(|home| root().join(home).join(name).exists());
     let due = named.iter().filter(|name| is_path(name) && is_due(name));

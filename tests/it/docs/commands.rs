@@ -1,3 +1,5 @@
+//! The commands of README and docs run, and print what is shown.
+
 use std::os::unix::fs::symlink;
 use std::process::Command;
 

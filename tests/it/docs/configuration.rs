@@ -68,7 +68,7 @@ fn the_listing_can_be_used_with_every_line_commented_in() {
 
 /// Returns the long options that a command's help shows.
 fn long_options(command: &str) -> BTreeSet<String> {
-    let help = help(&[command, "--help"]);
+    let help = help(command, "100");
     let lines = help.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
     let names = lines.filter_map(|line| line.split([' ', ',', '=']).find(|word| word.starts_with("--")));
     let names = names.map(|name| name.trim_start_matches('-').to_owned());

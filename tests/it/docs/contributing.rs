@@ -1,6 +1,8 @@
+//! The diffs of CONTRIBUTING.md apply to the files as they are.
+
 use std::fs;
 
-use super::page::root;
+use super::page::{Page, root};
 
 /// The lines that a hunk expects in the file, one after another.
 fn expected(hunk: &str) -> String {
@@ -10,8 +12,8 @@ fn expected(hunk: &str) -> String {
 
 #[test]
 fn the_diffs_of_contributing_apply() {
-    let text = fs::read_to_string(root().join("CONTRIBUTING.md")).unwrap();
-    let diffs = text.split("```diff\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let blocks = Page::read("CONTRIBUTING.md").blocks();
+    let diffs = blocks.iter().filter(|block| block.kind == "diff").map(|block| block.text.as_str());
     let (mut faults, mut hunk_count) = (Vec::new(), 0);
     for file in diffs.flat_map(|diff| diff.split("+++ ").skip(1)) {
         let (path, hunks) = file.split_once('\n').unwrap();

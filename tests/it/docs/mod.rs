@@ -6,7 +6,7 @@
 //!   it and the servers' addresses replaced by mock servers'. A comment behind a command, `# exit code 3`, says how it ends.
 //! - An `output` block shows what the command before it prints. A line that ends in `…` is a beginning; durations may differ.
 //! - A block after `<!-- file: NAME -->` is written to that file before the page's first command.
-//! - `text` and `json` blocks are neither run nor checked.
+//! - Blocks of another kind are not run; some are checked by a test of their own page.
 
 mod architecture;
 mod commands;
@@ -16,7 +16,7 @@ mod english;
 mod events;
 mod page;
 mod slurm;
-mod tables;
+pub mod tables;
 
 use page::{Page, pages};
 

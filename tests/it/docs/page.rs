@@ -8,7 +8,6 @@ pub struct Page {
 }
 
 /// A fenced block.
-#[derive(Clone)]
 pub struct Block {
     /// What follows the opening fence: `sh`, `output`, `toml`.
     pub kind: String,

@@ -21,17 +21,17 @@ fn owned<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     names.into_iter().map(str::to_owned).collect()
 }
 
-/// Returns what `cohobate ARGUMENTS` prints.
-pub fn help(arguments: &[&str]) -> String {
-    let place = Place::new();
-    let finished = finish(place.command(arguments).env("COLUMNS", "100"));
+/// Returns the help of a command, or of the program for an empty name, as wide as `columns`.
+pub fn help(command: &str, columns: &str) -> String {
+    let arguments: Vec<&str> = [command, "--help"].into_iter().filter(|argument| !argument.is_empty()).collect();
+    let finished = finish(Place::new().command(&arguments).env("COLUMNS", columns));
     assert_eq!(finished.code, Some(0), "{arguments:?}");
     finished.stdout
 }
 
 /// Returns the commands that the program has.
 pub fn commands() -> Vec<String> {
-    let help = help(&["--help"]);
+    let help = help("", "100");
     let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
     let names = listed.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
     let names = names.map(|line| line.split_whitespace().next().unwrap().to_owned());
@@ -79,7 +79,7 @@ fn the_commands() {
 
 #[test]
 fn the_exit_codes() {
-    let help = help(&["--help"]);
+    let help = help("", "100");
     let listed = help.lines().skip_while(|line| *line != "Exit codes:").skip(1);
     // A code stands before its meaning; a line that goes on begins with a word.
     let codes = listed.flat_map(|line| {
@@ -127,7 +127,7 @@ fn the_dialects_and_what_the_help_says_of_formats() {
     for dialect in cohobate::model::DIALECTS {
         assert!(line.contains(&format!("\"{}\"", dialect.name())), "docs/configuration.md: {}", dialect.name());
     }
-    let help = help(&["convert", "--help"]);
+    let help = help("convert", "100");
     for format in export::FORMATS {
         assert!(help.contains(format.name()), "--to does not name {}", format.name());
     }
