@@ -4,6 +4,7 @@ use clap::Args;
 use cohobate::job::JobError;
 use cohobate::job::ModelSettings;
 use cohobate::job::{AnswersFrom, CompareReport, CompareSettings, ComparisonWritten, Entrant, compare, name_of_file};
+use cohobate::model::ModelReference;
 use cohobate::recipe::ComparedHistory;
 use cohobate::report::words::{self, counted};
 
@@ -95,8 +96,7 @@ async fn run_compare(args: CompareArgs) -> CliResult {
     let screen = &console.screen;
     match &report.end {
         Ok(written) => {
-            let json = || Ok(serde_json::to_value(&written.report)?);
-            screen.conclude(json, || lines(&report, written, &settings.directory))?;
+            screen.conclude(&written.report, || lines(&report, written, &settings.directory))?;
             let is_whole = written.report.incomplete.is_empty() && written.invalid == 0;
             Ok(if is_whole { exit_code::COMPLETE } else { exit_code::INCOMPLETE })
         }
@@ -162,8 +162,10 @@ fn entrants(args: &CompareArgs, models: &ModelSettings) -> Result<Vec<Entrant>, 
 
 /// Returns a model's name without its address.
 fn short(model: &str) -> String {
-    let end = ["@http://", "@https://"].iter().filter_map(|separator| model.find(separator)).min();
-    model[..end.unwrap_or(model.len())].to_owned()
+    match model.parse() {
+        Ok(ModelReference::Http { name, .. }) => name,
+        _ => model.to_owned(),
+    }
 }
 
 fn say_stopped(report: &CompareReport, hint: &str, screen: &Screen) {

@@ -81,10 +81,7 @@ async fn run_evaluate(args: EvaluateArgs) -> CliResult {
     let screen = &console.screen;
     match &report.end {
         Ok(evaluated) => {
-            screen.conclude(
-                || Ok(serde_json::to_value(&evaluated.report)?),
-                || lines(&report, evaluated, &args.output),
-            )?;
+            screen.conclude(&evaluated.report, || lines(&report, evaluated, &args.output))?;
             let invalid = evaluated.counts.of(LeftOutKind::Invalid);
             let is_whole = evaluated.report.incomplete.is_empty() && invalid == 0;
             Ok(if is_whole { exit_code::COMPLETE } else { exit_code::INCOMPLETE })

@@ -82,7 +82,7 @@ pub fn run(args: FilterArgs) -> CliResult {
         let lines = [kept].into_iter().chain(left_out(&report)).collect();
         write_report(path, &json, || quality_page(&report.quality, lines))?;
     }
-    screen.conclude(|| Ok(json), || lines(&report, &args.output))?;
+    screen.conclude(&json, || lines(&report, &args.output))?;
     let invalid = report.counts.of(LeftOutKind::Invalid);
     Ok(if invalid > 0 { exit_code::INCOMPLETE } else { exit_code::COMPLETE })
 }

@@ -9,6 +9,7 @@ use super::CliResult;
 use super::error::exit_code;
 use super::machine::raise_file_limit;
 use super::output::tell;
+use super::screen::block_on;
 
 /// Serve the simulated model over an OpenAI-compatible API
 ///
@@ -65,9 +66,7 @@ pub struct MockArgs {
 pub fn run(args: &MockArgs) -> CliResult {
     // As many connections as the system allows.
     let _ = raise_file_limit(None);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| JobError::unexpected(format!("cannot start: {error}")))?;
-    runtime.block_on(serve(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), args.port), args.settings()))
+    block_on(serve(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), args.port), args.settings()))
 }
 
 impl MockArgs {

@@ -1,12 +1,14 @@
 //! What a command shows while it works, and the signals that stop it.
 
 use std::fmt::Display;
+use std::iter;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cohobate::job::{Context, JobError, JobEvent, Listener};
 use cohobate::worker::RunStop;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 use super::error::exit_code;
 use super::options::Options;
@@ -43,6 +45,10 @@ impl Screen {
         Context::new(Arc::clone(self) as Arc<dyn Listener>)
     }
 
+    fn progress(&self) -> MutexGuard<'_, Option<Progress>> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// True where only errors are shown.
     pub fn is_quiet(&self) -> bool {
         self.is_quiet
@@ -55,7 +61,7 @@ impl Screen {
 
     /// Shows a line, above the progress bar where there is one.
     pub fn say(&self, line: impl Display) {
-        match &*self.progress.lock().unwrap_or_else(PoisonError::into_inner) {
+        match &*self.progress() {
             _ if self.is_quiet => {}
             Some(progress) => progress.say(&line.to_string()),
             None if self.is_json() => tell(json!({"message": line.to_string()})),
@@ -63,14 +69,10 @@ impl Screen {
         }
     }
 
-    /// Shows the end of a job: as JSON, or as lines.
-    pub fn conclude(
-        &self,
-        json: impl FnOnce() -> Result<Value, JobError>,
-        lines: impl FnOnce() -> Vec<String>,
-    ) -> Result<(), JobError> {
+    /// Shows the end of a job: its report as JSON, or lines.
+    pub fn conclude(&self, report: &impl Serialize, lines: impl FnOnce() -> Vec<String>) -> Result<(), JobError> {
         if self.is_json() {
-            tell(json()?);
+            tell(serde_json::to_value(report)?);
         } else {
             for line in lines() {
                 self.say(line);
@@ -85,17 +87,17 @@ impl Listener for Screen {
         match event {
             JobEvent::RunStarted(tally) => {
                 let progress = Progress::start((**tally).clone(), self.mode, self.is_verbose);
-                *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
+                *self.progress() = Some(progress);
                 self.is_asking.store(true, Ordering::Release);
             }
             JobEvent::Run(event) => {
-                if let Some(progress) = &*self.progress.lock().unwrap_or_else(PoisonError::into_inner) {
+                if let Some(progress) = &*self.progress() {
                     progress.on_event(event);
                 }
             }
             JobEvent::RunEnded => {
                 self.is_asking.store(false, Ordering::Release);
-                let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner).take();
+                let progress = self.progress().take();
                 progress.into_iter().for_each(Progress::finish);
             }
             other => self.say(other),
@@ -123,22 +125,19 @@ impl Console {
     }
 
     /// Shows the end of a job that writes its rows also where a cap has stopped its run, and returns the exit code. `written`
-    /// is the report as JSON and as lines; `done` is said where nothing was written.
+    /// is the report, and its lines; `done` is said where nothing was written.
     pub fn conclude(
         &self,
         stopped: Option<&RunStop>,
-        written: Option<(Value, Vec<String>)>,
+        written: Option<(&impl Serialize, Vec<String>)>,
         done: &str,
         incomplete: u64,
     ) -> CliResult {
         let stopped = stopped.map(|reason| self.stopped(reason));
         let hint = stopped.as_ref().map(|(_, hint)| format!("hint: {hint}"));
-        let (json, lines) = written.unwrap_or_else(|| (Value::Null, vec![format!("stopped: {done}")]));
-        let lines = lines.into_iter().chain(hint);
-        if json.is_null() {
-            lines.for_each(|line| self.screen.say(line));
-        } else {
-            self.screen.conclude(|| Ok(json), || lines.collect())?;
+        match written {
+            Some((report, lines)) => self.screen.conclude(report, || lines.into_iter().chain(hint).collect())?,
+            None => iter::once(format!("stopped: {done}")).chain(hint).for_each(|line| self.screen.say(line)),
         }
         Ok(match stopped {
             Some((code, _)) => code,

@@ -9,7 +9,7 @@ use super::output::tell;
 
 const AGAIN: &str = "run the same command again";
 
-/// Returns the exit code, and what to do next. `interrupted` is the exit code of the last signal.
+/// Returns the exit code and what to do next; says first which model refuses every request, if one does. `interrupted` is the exit code of the last signal.
 pub fn code_and_hint(reason: &RunStop, interrupted: u8) -> (u8, String) {
     match reason {
         RunStop::Requested => (interrupted, format!("{AGAIN} to resume")),

@@ -69,10 +69,8 @@ async fn run_tutor(args: TutorArgs) -> CliResult {
     let report = tutor(&settings, &console.context).await?;
     let written = report.written.as_ref();
     let incomplete = written.map_or(0, |written| written.incomplete) + report.invalid;
-    let shown = written.map(|written| -> Result<_, JobError> {
-        Ok((serde_json::to_value(&written.report)?, lines(&report, written, &settings.directory)))
-    });
-    console.conclude(report.stopped.as_ref(), shown.transpose()?, &done(&report), incomplete)
+    let shown = written.map(|written| (&written.report, lines(&report, written, &settings.directory)));
+    console.conclude(report.stopped.as_ref(), shown, &done(&report), incomplete)
 }
 
 fn settings(args: &TutorArgs, options: &Options) -> Result<TutorSettings, JobError> {

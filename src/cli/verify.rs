@@ -2,7 +2,6 @@ use clap::Args;
 use cohobate::job::JobError;
 use cohobate::job::{OutputReport, VerifyOutput, VerifyReport, VerifySettings, verify};
 use cohobate::report::words::{counted, number};
-use cohobate::store::Verification;
 
 use super::CliResult;
 use super::error::exit_code;
@@ -31,7 +30,7 @@ pub fn run(args: VerifyArgs) -> CliResult {
         let (start, end) = (damage.bytes.start, damage.bytes.end);
         print(format!("removed        {} bytes {start} to {end}", damage.path.display()))?;
     }
-    print(as_text(&report.store))?;
+    print(as_text(&report))?;
     let output_code = match (&report.output, &args.line.output) {
         (Some(output), Some(path)) => show(output, path)?,
         _ => exit_code::COMPLETE,
@@ -69,7 +68,8 @@ fn entries(count: u64) -> String {
     format!("{} whole {}", number(count), if count == 1 { "entry" } else { "entries" })
 }
 
-fn as_text(found: &Verification) -> String {
+fn as_text(report: &VerifyReport) -> String {
+    let found = &report.store;
     let mut lines = vec![format!(
         "journal        {}, {} of {}",
         entries(found.entries),
@@ -88,8 +88,7 @@ fn as_text(found: &Verification) -> String {
         None if found.disagreements.is_empty() => lines.push("index          agrees with the journal".to_owned()),
         None => lines.extend(found.disagreements.iter().map(|fault| format!("index          {fault}"))),
     }
-    let is_sound = found.damages.is_empty() && found.disagreements.is_empty();
-    lines.push(if is_sound {
+    lines.push(if report.is_sound() {
         "the store is sound".to_owned()
     } else {
         "the store is damaged\nhint: `cohobate verify --repair` removes what is damaged; nothing that can be read is lost".to_owned()

@@ -50,14 +50,19 @@ impl Beside {
         Ok(Self { rows, tags })
     }
 
-    /// Returns the answers of the same conversation: of the rows with its name or its users' words the one whose users say
-    /// the same for longest, as far as they do.
+    /// Returns the answers of the same conversation. Candidates are the rows with its name or its users' words; the one
+    /// whose user turns agree for longest wins, and only the turns that agree count.
     fn answers(&self, seed: &Seed) -> Result<Vec<Option<Arc<Message>>>, String> {
-        let mut best = Vec::new();
+        // Most rows have both the same name and the same words.
+        let (mut best, mut tried) = (Vec::new(), Vec::new());
         for tag in tags_of(seed) {
             let from = self.tags.partition_point(|(other, _)| *other < tag);
             let same = self.tags[from..].iter().take_while(|(other, _)| *other == tag).take(NAMESAKES_MAX);
             for (_, row) in same {
+                if tried.contains(row) {
+                    continue;
+                }
+                tried.push(*row);
                 let Ok(other) = self.rows.read(*row).map_err(|error| error.to_string())? else { continue };
                 let turns = seed.turns.iter().zip(&other.turns);
                 let same = turns.take_while(|(ours, theirs)| users(ours).eq(users(theirs)));

@@ -1,7 +1,7 @@
 use super::input::RecordStream;
 use super::left_out_list::{LeftOutList, Listed};
 use super::output::RowOutput;
-use super::places::{check_output, check_writable};
+use super::places;
 use super::rows::{RowCounts, each};
 use super::settings::{InputSettings, OutputSettings};
 use super::{Context, JobError};
@@ -32,8 +32,7 @@ pub struct ConvertReport {
 pub fn convert(settings: &ConvertSettings, _context: &Context) -> Result<ConvertReport, JobError> {
     let ConvertSettings { input, output } = settings;
     let inputs = input.names();
-    check_output(&output.path, &inputs)?;
-    check_writable(&output.path, output.format)?;
+    places::check(output, &inputs)?;
     let rows = RecordStream::open(input)?;
     let mut written = RowOutput::create(output, &inputs)?;
     let mut lists = [LeftOutList::beside(&output.path)];

@@ -7,7 +7,7 @@ use super::engine::{Assignment, Engine, RunResult};
 use super::export::{ExportPass, ExportReport, ExportSettings, PartialSettings};
 use super::input::prepare;
 use super::models::ModelChoice;
-use super::places::{check_output, check_writable};
+use super::places;
 use super::questions::DistillQuestions;
 use super::settings::{InputSettings, OutputSettings, RunSettings};
 use super::{Context, JobError};
@@ -69,10 +69,9 @@ pub struct DistillReport {
 /// was committed before is kept.
 pub async fn distill(settings: &DistillSettings, context: &Context) -> Result<DistillReport, JobError> {
     let DistillSettings { export: what, run } = settings;
-    check_output(&what.output.path, &what.input.names())?;
-    check_writable(&what.output.path, what.output.format)?;
+    places::check(&what.output, &what.input.names())?;
     let system = what.questions.system_text()?;
-    let recipe: Arc<dyn Recipe> = Arc::new(what.questions.recipe()?);
+    let recipe: Arc<dyn Recipe> = Arc::new(what.questions.recipe(system.as_deref())?);
     let engine = Engine::open(&what.store, &what.questions.models(), run, context)?;
     let prepared = prepare(&what.input, &what.store, &*recipe, system.as_deref(), context)?;
     let assignment = Assignment {

@@ -82,7 +82,8 @@ const INCOMPLETE: [LeftOutKind; 3] = [LeftOutKind::Stopped, LeftOutKind::Failed,
 /// Writes the rows that the store holds answers for, finished or not. Sends no call.
 pub fn export(settings: &ExportSettings, context: &Context) -> Result<ExportReport, JobError> {
     check_output(&settings.output.path, &settings.input.names())?;
-    let (recipe, system) = (settings.questions.recipe()?, settings.questions.system_text()?);
+    let system = settings.questions.system_text()?;
+    let recipe = settings.questions.recipe(system.as_deref())?;
     let store = open_store::open_reader(&settings.store, context)?;
     let prepared = prepare(&settings.input, &settings.store, &recipe, system.as_deref(), context)?;
     ExportPass::of(settings, &settings.input.names()).write(&recipe, &*store, &prepared)

@@ -5,6 +5,7 @@ use crate::dataset::Skip;
 use crate::export::{LeftOutKind, Unfit};
 use crate::recipe::{NoAnswer, SimulatedEnd, TutoredEnd};
 use crate::report::EndClass;
+use crate::worker::RunStop;
 
 /// Why a row is not in the output, or only a part of it is. `Display` gives the reason as outputs have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,6 +138,16 @@ impl Unmarked {
 }
 
 impl LeftOut {
+    /// Returns why questions are open after a run whose rows are written; nothing where its rows are not: it stopped for
+    /// another reason than a cap. A cap is an end like others: the conversations so far can be used.
+    pub fn of_run(stopped: Option<&RunStop>) -> Option<Self> {
+        match stopped {
+            None => Some(Self::Unasked),
+            Some(RunStop::Budget(_)) => Some(Self::Budget),
+            Some(_) => None,
+        }
+    }
+
     /// Returns why a simulated conversation is cut; nothing where it ended as planned.
     pub fn of_simulation(end: SimulatedEnd) -> Option<Self> {
         match end {

@@ -2,11 +2,12 @@ use std::path::{Path, PathBuf};
 
 use super::JobError;
 use super::left_out::LeftOut;
+use super::reports::write_text;
 use super::rows::RowResult;
 use super::settings::OutputSettings;
 use crate::conversation::Record;
 use crate::dataset;
-use crate::export::{OutputError, OutputFile, OutputFormat, Sink, is_directory};
+use crate::export::{OutputError, OutputFormat, Sink, is_directory};
 
 /// An output of rows while it is written.
 pub struct RowOutput<'a> {
@@ -47,11 +48,9 @@ pub fn would_empty(path: &str, rows: u64) -> bool {
 }
 
 /// Writes the file that the format's trainer wants beside the output, if it wants one.
-fn write_companion(format: &dyn OutputFormat, output: &str) -> Result<(), OutputError> {
+fn write_companion(format: &dyn OutputFormat, output: &str) -> Result<(), JobError> {
     let Some((path, content)) = companion(format, output)? else { return Ok(()) };
-    let mut file = OutputFile::create(&path.display().to_string())?;
-    file.write(format!("{content:#}\n").as_bytes())?;
-    file.finish()
+    write_text(&path.display().to_string(), &format!("{content:#}\n"))
 }
 
 /// Returns that file's place and content. What stands there already stays; only this output's entry is new.

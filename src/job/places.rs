@@ -4,12 +4,19 @@ use std::path::Path;
 
 use super::JobError;
 use super::output::companion;
+use super::settings::OutputSettings;
 use crate::dataset::input_files;
 use crate::export::{FORMATS, OutputFile, OutputFormat, Sink, is_directory};
 
-/// Makes a directory for outputs, and fails where nothing can be written into it, or where what is read would be written over: files
-/// whose names begin as ours do.
-pub fn check_directory(directory: &str, read: &[&str], ours: &[&str]) -> Result<(), JobError> {
+/// Fails where an output of rows would destroy an input or cannot be written.
+pub fn check(output: &OutputSettings, inputs: &[String]) -> Result<(), JobError> {
+    check_output(&output.path, inputs)?;
+    check_writable(&output.path, output.format)
+}
+
+/// Makes a directory for outputs. Fails where it cannot be written to, or where a file in it that is read would be
+/// overwritten: one whose name begins as one of `ours` does.
+pub fn check_directory(directory: &str, read: &[String], ours: &[&str]) -> Result<(), JobError> {
     let fault = |error: std::io::Error| {
         let hint = "name a directory that can be written to with -o";
         JobError::storage(format!("cannot write to {directory}: {error}"), hint)
@@ -33,7 +40,7 @@ pub fn check_directory(directory: &str, read: &[&str], ours: &[&str]) -> Result<
 }
 
 /// Fails where the output cannot be written, before anything is paid.
-pub fn check_writable(path: &str, format: &dyn OutputFormat) -> Result<(), JobError> {
+fn check_writable(path: &str, format: &dyn OutputFormat) -> Result<(), JobError> {
     if path == "-" {
         return Ok(());
     }

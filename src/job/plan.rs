@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::caps::caps;
 use super::input::prepare;
-use super::models::{ModelChoice, prices};
+use super::models::ModelChoice;
 use super::questions::DistillQuestions;
 use super::rows::{RowResult, each};
 use super::settings::{InputSettings, RunSettings};
@@ -79,8 +79,9 @@ impl PlanReport {
 pub fn plan(settings: &PlanSettings, context: &Context) -> Result<PlanReport, JobError> {
     let questions = &settings.questions;
     let models = questions.models();
-    caps(&settings.run, &models)?;
-    let (recipe, system) = (questions.recipe()?, questions.system_text()?);
+    let prices = caps(&settings.run, &models)?.prices;
+    let system = questions.system_text()?;
+    let recipe = questions.recipe(system.as_deref())?;
     let store: Arc<dyn Reader> = if open_store::exists(&settings.store) {
         open_store::open_reader(&settings.store, context)?
     } else {
@@ -93,7 +94,7 @@ pub fn plan(settings: &PlanSettings, context: &Context) -> Result<PlanReport, Jo
         store: &*store,
         expected: expected_answer_tokens(&*store, &questions.teacher)?,
         seen: HashSet::new(),
-        prices: prices(&models),
+        prices,
         plan: PlanReport { price: is_priced.then_some(0.0), ..PlanReport::default() },
     };
     each(&*prepared.rows, &mut [], |_, seed| planner.add(seed).map(|()| RowResult::Kept(0)))?;

@@ -74,9 +74,9 @@ impl DistillQuestions {
         self.teacher.system_text(self.system.as_deref())
     }
 
-    /// Makes the recipe.
-    pub fn recipe(&self) -> Result<Distill, JobError> {
-        let mut recipe = Distill::new(Arc::clone(&self.teacher.target), self.system_text()?.as_deref());
+    /// Makes the recipe. `system` is what [`system_text`](Self::system_text) returned for the rows: its file is read once.
+    pub fn recipe(&self, system: Option<&str>) -> Result<Distill, JobError> {
+        let mut recipe = Distill::new(Arc::clone(&self.teacher.target), system);
         if self.history_reasoning {
             recipe = recipe.with_reasoning_in_history();
         }

@@ -7,11 +7,8 @@ use crate::export::{OutputFile, is_directory};
 
 /// Writes a report: a page where the name says so, else JSON.
 pub fn write_report(path: &str, report: &serde_json::Value, page: impl FnOnce() -> String) -> Result<(), JobError> {
-    let mut file = OutputFile::create(path)?;
     let is_page = Path::new(path).extension().is_some_and(|ending| ending.eq_ignore_ascii_case("html"));
-    let text = if is_page { page() } else { format!("{report:#}\n") };
-    file.write(text.as_bytes())?;
-    Ok(file.finish()?)
+    write_text(path, &if is_page { page() } else { format!("{report:#}\n") })
 }
 
 /// Writes a report beside an output, as JSON and as a page; returns the two paths without their endings, or nothing for

@@ -1,4 +1,4 @@
-//! The one loop of every last pass: each row of the input is kept, left out with a reason, or kept in part.
+//! The one loop over rows: each row of the input is kept, left out with a reason, or kept in part.
 
 use std::collections::BTreeMap;
 

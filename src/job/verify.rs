@@ -103,7 +103,8 @@ fn verify_output(output: &VerifyOutput, store: &std::path::Path, context: &Conte
         let hint = "write the rows as lines with `cohobate export -o FILE.jsonl` and verify those";
         return Err(JobError::usage("a directory of shards cannot be verified", hint));
     }
-    let (recipe, system) = (output.questions.recipe()?, output.questions.system_text()?);
+    let system = output.questions.system_text()?;
+    let recipe = output.questions.recipe(system.as_deref())?;
     let reader = open_store::open_reader(store, context)?;
     let prepared = prepare(&output.input, store, &recipe, system.as_deref(), context)?;
     let expected = prepared.rows.spool().join("expected.jsonl").display().to_string();

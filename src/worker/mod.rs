@@ -108,6 +108,16 @@ pub enum Ended {
     Stopped(RunStop),
 }
 
+impl Ended {
+    /// Returns why the run stopped before its end.
+    pub fn stopped(self) -> Option<RunStop> {
+        match self {
+            Self::Finished => None,
+            Self::Stopped(reason) => Some(reason),
+        }
+    }
+}
+
 /// An internal or system error. Everything committed before it is safe.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {

@@ -1,11 +1,12 @@
 //! Bugs that were found, each with the test that fails without its fix.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -395,4 +396,39 @@ fn a_number_of_the_source_keeps_its_last_digit() {
     place.write("in.jsonl", row);
     place.complete(&["convert", "in.jsonl", "-o", "out.jsonl"]);
     assert!(place.read("out.jsonl").contains("3.2277614858260026"), "{}", place.read("out.jsonl"));
+}
+
+/// Makes a pipe that gives every reader the text, and counts the readers.
+fn counting_pipe(path: &std::path::Path, text: &'static str) -> Arc<AtomicUsize> {
+    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+    let (path, count) = (path.to_owned(), Arc::new(AtomicUsize::new(0)));
+    let readers = Arc::clone(&count);
+    std::thread::spawn(move || {
+        loop {
+            // Opening waits for a reader.
+            let mut pipe = fs::OpenOptions::new().write(true).open(&path).unwrap();
+            readers.fetch_add(1, Ordering::SeqCst);
+            pipe.write_all(text.as_bytes()).unwrap();
+            drop(pipe);
+            // The reader sees the end before the next one is waited for.
+            std::thread::sleep(Duration::from_millis(500));
+        }
+    });
+    count
+}
+
+/// A prompt or a system message is read once: a file that changes during a run cannot lead to two kinds of questions.
+#[test]
+fn a_file_of_instructions_is_read_once() {
+    let place = Place::new();
+    place.write("in.jsonl", jsonl(&[conversation("kites", 2)]));
+    let systems = counting_pipe(&place.path("system.txt"), "Be brief.");
+    place.complete(&["distill", "in.jsonl", "--teacher=simulated", "--system=@system.txt", "-o=out.jsonl"]);
+    assert_eq!(systems.load(Ordering::SeqCst), 1);
+    let prompts =
+        counting_pipe(&place.path("prompt.txt"), "{{ conversation_a }} or {{ conversation_b }}? [[A]] or [[B]]");
+    let pair = ["compare", "in.jsonl", "--a=simulated-x", "--b=simulated-y", "--judge=simulated"];
+    place.run(&[&pair[..], &["--prompt=prompt.txt", "--controls", "-o=compared"]].concat());
+    assert!(place.path("compared/report.json").exists());
+    assert_eq!(prompts.load(Ordering::SeqCst), 1);
 }

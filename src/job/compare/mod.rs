@@ -32,7 +32,7 @@ use super::votes::read_votes;
 use super::{Context, JobError};
 use crate::conversation::Vote;
 use crate::recipe::{Compare, ComparedHistory, JudgedScope, Recipe, Scale};
-use crate::report::{AgreementReport, ComparisonReport, ControlsReport, Tally, comparison_page, words};
+use crate::report::{AgreementReport, ComparedReport, ComparisonReport, ControlsReport, Tally, comparison_page, words};
 use crate::store::{DiskStore, Reader};
 use crate::worker::RunStop;
 
@@ -99,7 +99,11 @@ pub async fn compare(settings: &CompareSettings, context: &Context) -> Result<Co
     systems::check(&settings.entrants)?;
     settings.check_places()?;
     let human = read_votes(&settings.human)?;
-    let recipe = Arc::new(settings.recipe()?);
+    let systems = settings.entrants.iter().map(|entrant| entrant.system(settings.system.as_deref()));
+    let systems = systems.collect::<Result<Vec<_>, _>>()?;
+    let judge = settings.judge.judge(Scale::Pair)?;
+    let reports = settings.entrants.iter().zip(&systems).map(|(entrant, system)| entrant.report(system)).collect();
+    let recipe = Arc::new(Compare::new(systems, judge.clone(), settings.scope, settings.history));
     let models: Vec<_> = settings.entrants.iter().filter_map(Entrant::model).chain([&settings.judge.model]).collect();
     let engine = Engine::open(&settings.store, &models, &settings.run, context)?;
     let prepared = prepare(&settings.input, &settings.store, &*recipe, None, context)?;
@@ -112,21 +116,19 @@ pub async fn compare(settings: &CompareSettings, context: &Context) -> Result<Co
              there is",
         ));
     }
-    let mut report = settings.report(&recipe, &prepared, &engine.store)?;
+    let mut report = settings.report(reports, &recipe, &prepared, &engine.store)?;
     if unshared > 0 {
         report.dataset.left_out.insert(Unmarked::NoSharedHistory.name().to_owned(), unshared);
     }
-    let store = Arc::clone(&engine.store);
-    let compared = ComparedRows { rows, recipe, prices: engine.prices(), store: &*store, entrants: &settings.entrants };
+    let compared =
+        ComparedRows { rows, recipe, prices: engine.prices(), store: &*engine.store, entrants: &settings.entrants };
     let mut rounds = Rounds::new(&engine);
-    let end = rounds.run_all(&compared, settings, &report, &conversations).await?;
+    let end = rounds.run_all(&compared, settings, judge, &report, &conversations).await?;
     let Rounds { tally, elapsed, .. } = rounds;
     let end = match end {
         Err(reason) => Err(reason),
         Ok(counted) => Ok(settings.write(&compared, counted, &conversations, &human, prepared.invalid)?),
     };
-    drop(compared);
-    drop(store);
     engine.close()?;
     Ok(CompareReport { tally, elapsed, end })
 }
@@ -136,13 +138,7 @@ impl CompareSettings {
         let files = self.entrants.iter().filter_map(Entrant::file).chain(self.references.as_deref());
         let (inputs, files) = (self.input.names(), files.map(str::to_owned));
         let read: Vec<String> = inputs.into_iter().chain(self.human.clone()).chain(files).collect();
-        check_directory(&self.directory, &read.iter().map(String::as_str).collect::<Vec<_>>(), &OURS)
-    }
-
-    fn recipe(&self) -> Result<Compare, JobError> {
-        let systems = self.entrants.iter().map(|entrant| entrant.system(self.system.as_deref()));
-        let systems = systems.collect::<Result<Vec<_>, _>>()?;
-        Ok(Compare::new(systems, self.judge.judge(Scale::Pair)?, self.scope, self.history))
+        check_directory(&self.directory, &read, &OURS)
     }
 
     fn judged_rows(&self, prepared: &Prepared, recipe: &Compare, context: &Context) -> Result<JudgedRows, JobError> {
@@ -155,8 +151,13 @@ impl CompareSettings {
         Ok(JudgedRows { rows: Arc::clone(&prepared.rows), beside, has_reference_column })
     }
 
-    fn report(&self, recipe: &Compare, prepared: &Prepared, store: &DiskStore) -> Result<ComparisonReport, JobError> {
-        let systems = self.entrants.iter().map(|entrant| entrant.report(self.system.as_deref()));
+    fn report(
+        &self,
+        systems: Vec<ComparedReport>,
+        recipe: &Compare,
+        prepared: &Prepared,
+        store: &DiskStore,
+    ) -> Result<ComparisonReport, JobError> {
         Ok(ComparisonReport {
             schema: 1,
             date: begun_on(store, recipe)?,
@@ -165,7 +166,7 @@ impl CompareSettings {
                 ComparedHistory::Shared => "shared".to_owned(),
             },
             margin: self.margin,
-            systems: systems.collect::<Result<_, _>>()?,
+            systems,
             judge: judge_report(&self.judge.model, recipe, 2),
             dataset: dataset_report(&self.input, prepared),
             ..ComparisonReport::default()

@@ -5,9 +5,9 @@ use super::answers::ComparedRows;
 use super::{CompareSettings, controls};
 use crate::job::JobError;
 use crate::job::engine::{Assignment, Engine, RunResult};
-use crate::recipe::{Recipe, Scale};
+use crate::recipe::{Judge, Recipe};
 use crate::report::{Comparison, ComparisonReport, ControlsReport, Tally, Totals};
-use crate::worker::{self, Ended, RunStop};
+use crate::worker::{self, RunStop};
 
 /// The runs of a comparison, one after the other.
 pub struct Rounds<'a> {
@@ -24,11 +24,13 @@ impl<'a> Rounds<'a> {
         Self { engine, tally: Tally::default(), elapsed: Duration::ZERO }
     }
 
-    /// Asks about all conversations, and about the controls where they are wanted; inside, why a run stopped before its end.
+    /// Asks about all conversations, and about the controls where they are wanted. The inner error says why a run
+    /// stopped before its end.
     pub async fn run_all(
         &mut self,
         compared: &ComparedRows<'_>,
         settings: &CompareSettings,
+        judge: Judge,
         report: &ComparisonReport,
         conversations: &[(u64, u64)],
     ) -> Result<Result<Counted, RunStop>, JobError> {
@@ -39,7 +41,6 @@ impl<'a> Rounds<'a> {
         if !settings.controls {
             return Ok(Ok(Counted { comparison, taken, controls: None }));
         }
-        let judge = settings.judge.judge(Scale::Pair)?;
         let (assignment, known) = controls::prepare(compared, &conversations[..taken], judge, settings.scope)?;
         if let Some(reason) = self.run(assignment).await? {
             return Ok(Err(reason));
@@ -88,10 +89,7 @@ impl<'a> Rounds<'a> {
         self.tally.totals.conversations += tally.totals.conversations;
         self.tally.totals.turns += tally.totals.turns;
         self.elapsed += elapsed;
-        Ok(match ended {
-            Ended::Finished => None,
-            Ended::Stopped(reason) => Some(reason),
-        })
+        Ok(ended.stopped())
     }
 }
 

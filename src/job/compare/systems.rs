@@ -65,7 +65,7 @@ impl Entrant {
 
     /// Returns what the recipe needs. `system` is the run's system message.
     pub fn system(&self, system: Option<&str>) -> Result<System, JobError> {
-        let text = self.system_text(system)?;
+        let text = self.model().map_or(Ok(None), |model| model.own_system_text(system))?;
         Ok(System {
             name: self.name.clone(),
             target: self.model().map(|model| Arc::clone(&model.target)),
@@ -73,24 +73,20 @@ impl Entrant {
         })
     }
 
-    /// Returns what is known of it before a run.
-    pub fn report(&self, system: Option<&str>) -> Result<ComparedReport, JobError> {
-        let text = self.system_text(system)?;
-        Ok(ComparedReport {
+    /// Returns what is known before a run of the entrant that became `system`.
+    pub fn report(&self, system: &System) -> ComparedReport {
+        let text = system.system.as_ref().map(|message| message.content());
+        ComparedReport {
             name: self.name.clone(),
             model: self.model().map(|model| model.target.model().to_owned()),
             from: match &self.from {
                 AnswersFrom::Model(model) => model.hosts().into_iter().map(str::to_owned).collect(),
                 AnswersFrom::File(path) => vec![path.clone()],
             },
-            system_prompt: text.map(|text| Digest::of_text("cohobate system 1", &text).to_string()),
+            system_prompt: text.map(|text| Digest::of_text("cohobate system 1", text).to_string()),
             sampling: self.model().map(|model| model.target.sampling().to_string()),
             ..ComparedReport::default()
-        })
-    }
-
-    fn system_text(&self, system: Option<&str>) -> Result<Option<String>, JobError> {
-        self.model().map_or(Ok(None), |model| model.own_system_text(system))
+        }
     }
 }
 

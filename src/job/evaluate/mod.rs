@@ -16,11 +16,10 @@ use super::input::{Prepared, prepare};
 use super::judge::JudgeSettings;
 use super::left_out_list::Listed;
 use super::models::ModelChoice;
-use super::places::{check_output, check_writable};
+use super::places;
 use super::rows::{RowCounts, RowResult, each};
 use super::settings::{InputSettings, OutputSettings, RunSettings};
 use super::{Context, JobError};
-use crate::export::LeftOutKind;
 use crate::recipe::{Evaluate, JudgedHistory, JudgedScope, Recipe, Scale};
 use crate::report::{DatasetReport, EvaluationMode, EvaluationReport, JudgeReport, Tally, Totals};
 use crate::worker::{self, Ended, RunStop};
@@ -81,8 +80,7 @@ pub struct Evaluated {
 /// Has a judge mark the answers of a dataset.
 pub async fn evaluate(settings: &EvaluateSettings, context: &Context) -> Result<EvaluateReport, JobError> {
     let EvaluateSettings { input, store, output, judge, run, .. } = settings;
-    check_output(&output.path, &input.names())?;
-    check_writable(&output.path, output.format)?;
+    places::check(output, &input.names())?;
     let recipe = Arc::new(settings.recipe()?);
     let engine = Engine::open(store, &[&judge.model], run, context)?;
     let prepared = prepare(input, store, &*recipe, None, context)?;
@@ -195,7 +193,5 @@ pub fn judge_report(model: &ModelChoice, recipe: &dyn Recipe, orders: u32) -> Ju
 
 /// Returns what is known of a dataset before a run.
 pub fn dataset_report(input: &InputSettings, prepared: &Prepared) -> DatasetReport {
-    let invalid = (prepared.invalid > 0).then(|| (LeftOutKind::Invalid.name().to_owned(), prepared.invalid));
-    let left_out = prepared.left_out.clone().into_iter().chain(invalid).collect();
-    DatasetReport { inputs: input.names(), left_out, ..DatasetReport::default() }
+    DatasetReport { inputs: input.names(), left_out: prepared.left_out.clone(), ..DatasetReport::default() }
 }

@@ -18,7 +18,7 @@ use super::input::RecordStream;
 use super::left_out::LeftOut;
 use super::left_out_list::{Left, LeftOutList, Listed};
 use super::output::RowOutput;
-use super::places::{check_output, check_writable};
+use super::places;
 use super::rows::{RowCounts, RowResult, each};
 use super::settings::{InputSettings, OutputSettings};
 use super::{Context, JobError};
@@ -129,11 +129,9 @@ pub fn filter(settings: &FilterSettings, _context: &Context) -> Result<FilterRep
 }
 
 fn check(settings: &FilterSettings, inputs: &[String]) -> Result<(), JobError> {
-    check_output(&settings.output.path, inputs)?;
-    check_writable(&settings.output.path, settings.output.format)?;
+    places::check(&settings.output, inputs)?;
     if let Some(rejected) = &settings.rejected {
-        check_output(&rejected.path, inputs)?;
-        check_writable(&rejected.path, rejected.format)?;
+        places::check(rejected, inputs)?;
         if rejected.path == settings.output.path || is_directory(&rejected.path) {
             let message = format!("--rejected {} cannot be written", rejected.path);
             return Err(JobError::usage(message, "name another file"));

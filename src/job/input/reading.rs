@@ -14,9 +14,10 @@ use crate::dataset::{
     Duplicates, Input, Problem, RawRow, Reading, RowIndex, RowIndexBuilder, RowReader, RowState, SeenConversations,
     Skip,
 };
+use crate::export::LeftOutKind;
 use crate::job::events::InvalidRow;
 use crate::job::settings::ReadSettings;
-use crate::job::{Context, ErrorKind, JobError, JobEvent};
+use crate::job::{Context, JobError, JobEvent};
 use crate::recipe::Recipe;
 use crate::report::Totals;
 
@@ -151,7 +152,7 @@ impl<'a> FirstPass<'a> {
 
     fn refuse(&mut self, source: &str, line: u64, reason: &str) {
         self.found.invalid += 1;
-        *self.found.left_out.entry("invalid".to_owned()).or_default() += 1;
+        *self.found.left_out.entry(LeftOutKind::Invalid.name().to_owned()).or_default() += 1;
         if self.found.invalid <= NAMED_MAX {
             let row = InvalidRow { source: source.to_owned(), line, reason: reason.to_owned() };
             self.context.report(JobEvent::RowInvalid(row.clone()));
@@ -172,5 +173,5 @@ impl<'a> FirstPass<'a> {
 
 fn unwritable(file: &str, error: &std::io::Error) -> JobError {
     let hint = "free some space, or choose another place with --store";
-    JobError { kind: ErrorKind::Storage, ..JobError::usage(format!("cannot write {file}: {error}"), hint) }
+    JobError::storage(format!("cannot write {file}: {error}"), hint)
 }

@@ -17,7 +17,7 @@ pub struct Rows {
     pub(super) index: RowIndex,
     pub(super) reader: RowReader,
     pub(super) system: Option<Arc<Message>>,
-    /// Why rows that cannot be cut out cannot.
+    /// Why a row cannot be cut out of its file, by row.
     pub(super) cut_problems: BTreeMap<u64, String>,
     /// Where the first pass is remembered, if it is.
     pub(super) remembered: Option<PathBuf>,
@@ -73,7 +73,7 @@ impl Rows {
         }
     }
 
-    /// Reads a row as it stands in the input, as a record; inside, why it is no record.
+    /// Reads a row as it stands in the input, as a record. The inner error says why it is not one.
     pub fn record(&self, row: u64) -> Result<Result<Record, LeftOut>, RowIndexError> {
         let entry = self.index.entry(row)?;
         let raw = RawRow { bytes: &self.index.bytes(&entry)?, line: entry.line, offset: 0 };

@@ -47,7 +47,7 @@ impl ModelChoice {
         Self { target, price: None, system: None, routing: Routing::default(), server: Server::Local(model) }
     }
 
-    /// Makes the model.
+    /// Makes the connections.
     pub fn connect(&self) -> Result<Served, JobError> {
         let name = self.target.model();
         let connections = match &self.server {

@@ -14,13 +14,13 @@ use super::engine::{Assignment, Engine, RunResult};
 use super::input::prepare;
 use super::left_out::LeftOut;
 use super::models::ModelChoice;
-use super::places::{check_output, check_writable};
+use super::places;
 use super::settings::{InputSettings, OutputSettings, RunSettings};
 use super::{Context, JobError};
 use crate::quality::Gate;
 use crate::recipe::{Recipe, Simulate};
 use crate::report::Tally;
-use crate::worker::{self, Ended, RunStop};
+use crate::worker::{self, RunStop};
 
 /// The settings of `simulate`.
 #[derive(Debug)]
@@ -74,8 +74,7 @@ pub async fn simulate(settings: &SimulateSettings, context: &Context) -> Result<
         let hint = "choose a format of dialogues, such as openai; `cohobate tutor` makes pairs";
         return Err(JobError::usage("simulated conversations hold one answer to each turn, no pairs", hint));
     }
-    check_output(&output.path, &input.names())?;
-    check_writable(&output.path, output.format)?;
+    places::check(output, &input.names())?;
     let system = teacher.system_text(settings.system.as_deref())?;
     let recipe = Arc::new(settings.recipe(system.as_deref())?);
     let engine = Engine::open(store, &[teacher, user], run, context)?;
@@ -87,13 +86,8 @@ pub async fn simulate(settings: &SimulateSettings, context: &Context) -> Result<
         totals: prepared.totals,
     };
     let RunResult { ended, tally, elapsed, .. } = engine.run(assignment).await?;
-    let (stopped, stop) = match ended {
-        Ended::Finished => (None, Some(LeftOut::Unasked)),
-        // A cap is an end like others: the conversations so far can be used.
-        Ended::Stopped(reason @ RunStop::Budget(_)) => (Some(reason), Some(LeftOut::Budget)),
-        Ended::Stopped(reason) => (Some(reason), None),
-    };
-    let written = stop.map(|stop| {
+    let stopped = ended.stopped();
+    let written = LeftOut::of_run(stopped.as_ref()).map(|stop| {
         let rows = SimulatedRows { rows: &prepared.rows, recipe: &recipe, store: &*engine.store, settings, stop };
         rows.write()
     });

@@ -82,13 +82,12 @@ impl SimulatedRows<'_> {
         let turns_answered = turns(state);
         let is_short = turns_answered < self.settings.min_turns.max(1);
         // How it ended, and the same with the fault; what a server said in its own words differs from row to row.
-        let (end, class, reason) = match (&why, state.end) {
-            (None, Some(end)) => {
-                let reason = end.stop().map_or_else(|| end.name().to_owned(), |stop| stop.to_string());
-                (end.name(), EndClass::Ended, reason)
+        let (end, class, reason) = match &why {
+            Some(why) => (why.kind().name(), why.end_class(), why.code()),
+            None => {
+                let name = state.end.map_or(LeftOutKind::Unasked.name(), SimulatedEnd::name);
+                (name, EndClass::Ended, name.to_owned())
             }
-            (Some(why), _) => (why.kind().name(), why.end_class(), why.code()),
-            (None, None) => (LeftOutKind::Unasked.name(), EndClass::Open, LeftOutKind::Unasked.name().to_owned()),
         };
         count(seed, state, (end, class, &reason), report);
         let turns = self.settings.turns.max(seed.turns.len() as u32);

@@ -11,7 +11,7 @@ use crate::job::{Context, JobError, JobEvent};
 use crate::recipe::{Recipe, Replay, ReplayEnd};
 use crate::report::Totals;
 use crate::report::words::{counted, number};
-use crate::worker::{self, Ended, RunStop};
+use crate::worker::{self, RunStop};
 
 /// The runs of all passes, one after the other.
 pub struct PassRuns<'a> {
@@ -68,14 +68,11 @@ impl<'a> PassRuns<'a> {
             let new = counted(tally.answered, "answer");
             self.context.report(JobEvent::PartDone(format!("{}: {new} new, {} reused", pass.name(), number(reused))));
         }
-        Ok(match ended {
-            Ended::Finished => None,
-            Ended::Stopped(reason) => Some(reason),
-        })
+        Ok(ended.stopped())
     }
 
-    /// Warns where an earlier round of a student that later rounds ask too has not been asked before: the student that
-    /// answers now is the later one.
+    /// Warns where a round has open questions to a student whom a later round asks too: the student that is served now
+    /// may have learned already.
     fn warn_of_late(&self, pass: &TutorPass) -> Result<(), JobError> {
         let student = |pass: &TutorPass| pass.recipe.settings().get("student").map(str::to_owned);
         let is_same = |other: &TutorPass| other.round > pass.round && student(other) == student(pass);

@@ -99,23 +99,16 @@ pub async fn tutor(settings: &TutorSettings, context: &Context) -> Result<TutorR
     let passes = settings.passes(&parties, system.as_deref())?;
     let rounds = passes.len() as u32 / settings.histories.len().max(1) as u32;
     let inputs = input.names();
-    let read: Vec<&str> = inputs.iter().map(String::as_str).collect();
     for place in places(directory, rounds) {
-        check_directory(&place, &read, &OURS)?;
+        check_directory(&place, &inputs, &OURS)?;
     }
     check_output(&format!("{directory}/sft.jsonl"), &inputs)?;
     let engine = Engine::open(store, &parties.all(), run, context)?;
     let prepared = prepare(input, store, &*passes[0].recipe, system.as_deref(), context)?;
     let mut runs = PassRuns::new(&engine, &prepared, &passes, context);
     let stopped = runs.run_all().await?;
-    let stop = match &stopped {
-        None => Some(LeftOut::Unasked),
-        // A cap is an end like others: the conversations so far can be used.
-        Some(RunStop::Budget(_)) => Some(LeftOut::Budget),
-        Some(_) => None,
-    };
     let (answered, reused, elapsed) = runs.sums();
-    let written = stop.map(|stop| {
+    let written = LeftOut::of_run(stopped.as_ref()).map(|stop| {
         let rows =
             TutoredRows { rows: &prepared.rows, passes: &passes, parties: &parties, store: &*engine.store, stop };
         rows.write(directory, settings.format, parties.report(&passes))
