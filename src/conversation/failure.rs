@@ -1,8 +1,6 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::convert::Infallible;
 use std::fmt;
-use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -122,18 +120,10 @@ impl FailureCode {
 impl From<&str> for FailureCode {
     fn from(text: &str) -> Self {
         let status = text.strip_prefix(HTTP).and_then(|status| status.parse().ok()).map(Self::Http);
-        // `http_0500` and `http_+500` are not texts of today.
+        // `http_0500` and `http_+500` are not written by this version.
         let status = status.filter(|code| code.text() == text);
         let known = status.or_else(|| PLAIN.into_iter().find(|code| code.text() == text));
         known.unwrap_or_else(|| Self::Other(text.to_owned()))
-    }
-}
-
-impl FromStr for FailureCode {
-    type Err = Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(text.into())
     }
 }
 

@@ -6,8 +6,8 @@ use super::question::Lane;
 /// Why questions of a conversation got no answer: the first cause of each lane that failed, in the order of the lanes.
 ///
 /// Stores and outputs hold its text, `CODE: MESSAGE` for the main lane and `LANE: CODE: MESSAGE` for another, joined by
-/// `; `. Any text is read, and written again as it was. A message that itself looks like a further cause is read as one;
-/// that is so from the beginning, so that a reason is equal to what a store gives back.
+/// `; `. Any text is read, and written again as it was. A message that looks like a further cause is read as one.
+/// `new` applies this too, so a reason equals what a store returns.
 #[derive(Clone, PartialEq, Eq)]
 pub struct FailureReason {
     causes: Vec<FailureCause>,
@@ -74,7 +74,7 @@ impl fmt::Display for FailureReason {
     }
 }
 
-/// As the text, like all that holds it.
+/// Formats as its text.
 impl fmt::Debug for FailureReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.to_string(), f)

@@ -8,6 +8,9 @@ use std::str::FromStr;
 pub struct Digest(pub [u8; 32]);
 
 impl Digest {
+    /// All zero: the digest of something that is not there.
+    pub const ZERO: Self = Self([0; 32]);
+
     /// Returns the digest of a text for one purpose.
     pub fn of_text(purpose: &'static str, text: &str) -> Self {
         let mut hasher = PartHasher::new(purpose);

@@ -14,7 +14,7 @@ pub struct Record {
     pub lines: Vec<Line>,
     /// Everything else that is known of it.
     pub meta: Columns,
-    /// A worse last line.
+    /// A rejected alternative to the last line.
     pub rejected: Option<Line>,
     /// Whether the last line is good.
     pub label: Option<bool>,

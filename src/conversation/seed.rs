@@ -58,7 +58,7 @@ impl Seed {
                 hasher.number(turn.given.len() as u64);
             }
             for given in &turn.given {
-                hasher.digest(given.as_ref().map_or(&Digest([0; 32]), |given| given.digest()));
+                hasher.digest(given.as_ref().map_or(&Digest::ZERO, |given| given.digest()));
             }
         }
         for criterion in &self.criteria {

@@ -1,6 +1,6 @@
 use super::identity::{ConversationKey, Digest, PartHasher};
 
-/// A recipe's settings as named values: all that makes its answers other answers.
+/// A recipe's settings as named values: everything that can change its answers.
 ///
 /// Written into the store with each run, so that a later run can say *which* setting made stored
 /// answers unusable. Digest: blake3 over `"cohobate settings 1\0"` and each name and value, both

@@ -79,7 +79,7 @@ impl fmt::Display for ConversationStop {
     }
 }
 
-/// As the text, like all that holds it.
+/// Formats as its text.
 impl fmt::Debug for ConversationStop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.to_string(), f)

@@ -100,6 +100,16 @@ pub struct Duel {
     pub is_suspect: bool,
 }
 
+impl Duel {
+    /// Returns what the first gets of one point, where there is a verdict.
+    pub fn score(&self) -> Option<f64> {
+        match self.end {
+            DuelEnd::Decided(winner) => Some(winner.score()),
+            _ => None,
+        }
+    }
+}
+
 /// How a duel ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DuelEnd {

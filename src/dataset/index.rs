@@ -8,7 +8,6 @@ use super::row::RawRow;
 use crate::conversation::Digest;
 
 const RECORD_BYTES: usize = 72;
-const NO_DIGEST: Digest = Digest([0; 32]);
 
 /// The position of every row of every input. The index is on disk, 72 bytes a row, and not in memory.
 ///
@@ -200,9 +199,9 @@ impl RowEntry {
     fn to_bytes(self) -> [u8; RECORD_BYTES] {
         let (tag, turns, digest) = match self.state {
             RowState::Ready { turns, digest } => (0, turns, digest),
-            RowState::Skipped => (1, 0, NO_DIGEST),
-            RowState::Invalid => (2, 0, NO_DIGEST),
-            RowState::Duplicate => (3, 0, NO_DIGEST),
+            RowState::Skipped => (1, 0, Digest::ZERO),
+            RowState::Invalid => (2, 0, Digest::ZERO),
+            RowState::Duplicate => (3, 0, Digest::ZERO),
         };
         let mut bytes = [0; RECORD_BYTES];
         bytes[..4].copy_from_slice(&self.source.to_le_bytes());

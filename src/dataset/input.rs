@@ -52,9 +52,13 @@ impl Input {
         // Standard input and pipes cannot be read twice.
         let mut input = Self { name: display_name(name), path: PathBuf::from(name), is_spooled: false };
         if name == "-" {
-            input.replace(spooled("stdin"), |_, out| io::copy(&mut io::stdin().lock(), out)).map_err(stored)?;
+            input
+                .replace(spooled("stdin"), |_, out| io::copy(&mut io::stdin().lock(), out).map(drop))
+                .map_err(stored)?;
         } else if !std::fs::metadata(name).map_err(stored)?.is_file() {
-            input.replace(spooled("pipe"), |path, out| io::copy(&mut File::open(path)?, out)).map_err(stored)?;
+            input
+                .replace(spooled("pipe"), |path, out| io::copy(&mut File::open(path)?, out).map(drop))
+                .map_err(stored)?;
         }
         let packing = packing_of(&head_of(&input.path).map_err(stored)?);
         if packing != Packing::Plain {
@@ -62,9 +66,7 @@ impl Input {
         }
         let container = Container::of(&head_of(&input.path).map_err(stored)?, name).map_err(fault)?;
         if container != Container::Json {
-            let lines = |path: &Path, out: &mut dyn Write| {
-                container.write_lines(path, out).map(|()| 0).map_err(io::Error::other)
-            };
+            let lines = |path: &Path, out: &mut dyn Write| container.write_lines(path, out).map_err(io::Error::other);
             input.replace(spooled("rows"), lines).map_err(stored)?;
         }
         let must_arrange = match input.rows().map_err(stored)?.next().map_err(stored)? {
@@ -82,7 +84,7 @@ impl Input {
     fn replace(
         &mut self,
         path: PathBuf,
-        write: impl FnOnce(&Path, &mut dyn Write) -> io::Result<u64>,
+        write: impl FnOnce(&Path, &mut dyn Write) -> io::Result<()>,
     ) -> io::Result<()> {
         let mut file = io::BufWriter::with_capacity(READ_BYTES, File::create(&path)?);
         write(&self.path, &mut file)?;
@@ -151,12 +153,13 @@ fn first_byte(reader: &mut impl BufRead) -> io::Result<Option<u8>> {
     }
 }
 
-fn decompress_file(packing: Packing, path: &Path, out: &mut dyn Write) -> io::Result<u64> {
+fn decompress_file(packing: Packing, path: &Path, out: &mut dyn Write) -> io::Result<()> {
     let mut file = BufReader::with_capacity(READ_BYTES, File::open(path)?);
-    match packing {
+    let copied = match packing {
         Packing::Plain => io::copy(&mut file, out),
         Packing::Gzip => io::copy(&mut flate2::bufread::MultiGzDecoder::new(file), out),
         Packing::Zstd => io::copy(&mut zstd::stream::read::Decoder::with_buffer(file)?, out),
         Packing::Bzip2 => io::copy(&mut bzip2::bufread::MultiBzDecoder::new(file), out),
-    }
+    };
+    copied.map(drop)
 }

@@ -191,7 +191,7 @@ impl SourceRow {
         }
         let answered = lines.last().is_some_and(|last| last.role() == Role::Assistant);
         let (rejected, label) = (preference::rejected(&meta).filter(|_| answered), preference::label(&meta));
-        let digest = || lines.iter().fold(Digest([0; 32]), |digest, line| digest.then(line.message.digest()));
+        let digest = || lines.iter().fold(Digest::ZERO, |digest, line| digest.then(line.message.digest()));
         let id = self.id.unwrap_or_else(|| format!("{:016x}", digest().prefix()));
         Ok(Record { id, lines, meta, rejected, label, turn: None })
     }

@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::row::RowSource;
 use crate::conversation::Columns;
@@ -38,7 +38,8 @@ fn is_message(row: &Columns) -> bool {
     ["message_id", "parent_id", "text", "role"].iter().all(|name| row.contains_key(*name))
 }
 
-fn is_tree(row: &Columns) -> bool {
+/// True for a tree of messages.
+pub fn is_tree(row: &Columns) -> bool {
     row.get("prompt").is_some_and(|prompt| prompt.get("replies").is_some() && prompt.get("role").is_some())
 }
 
@@ -65,7 +66,7 @@ pub fn arrange_threads(
     mut rows: Box<dyn RowSource>,
     threads: Threads,
     out: &mut dyn Write,
-) -> io::Result<u64> {
+) -> io::Result<()> {
     let mut forest = Forest { file: File::open(path)?, messages: Vec::new(), by_id: HashMap::new() };
     while let Some(row) = rows.next()? {
         let Ok(row) = row else {
@@ -74,7 +75,7 @@ pub fn arrange_threads(
             continue;
         };
         match serde_json::from_slice::<Columns>(row.bytes) {
-            Ok(columns) if is_message(&columns) => forest.add(&columns, row.offset, row.bytes.len()),
+            Ok(columns) if is_message(&columns) => forest.add(columns, row.offset, row.bytes.len()),
             Ok(columns) if is_tree(&columns) && threads == Threads::All => write_all_threads(columns, out)?,
             _ => {
                 out.write_all(row.bytes)?;
@@ -82,8 +83,7 @@ pub fn arrange_threads(
             }
         }
     }
-    forest.write(threads, out)?;
-    Ok(0)
+    forest.write(threads, out)
 }
 
 /// The messages of a flat file.
@@ -104,17 +104,16 @@ struct FlatMessage {
 }
 
 impl Forest {
-    fn add(&mut self, columns: &Columns, offset: u64, length: usize) {
-        let id = |name: &str| columns.get(name).and_then(Value::as_str).map(short_id);
+    fn add(&mut self, columns: Columns, offset: u64, length: usize) {
+        let row = Value::Object(columns);
+        let id = |name: &str| row[name].as_str().map(short_id);
         let number = u32::try_from(self.messages.len()).unwrap_or(u32::MAX);
-        let row = json!({"deleted": columns.get("deleted"), "review_result": columns.get("review_result")});
-        let rank = columns.get("rank").and_then(Value::as_f64).unwrap_or(f64::INFINITY);
         let (length, parent) = (length as u32, id("parent_id"));
         self.messages.push(FlatMessage {
             offset,
             length,
             parent,
-            rank,
+            rank: rank_of(&row),
             is_usable: is_usable(&row),
             replies: Vec::new(),
         });

@@ -1,5 +1,7 @@
 use serde::Serialize;
 
+use super::json_row::append_row;
+
 /// A row that is missing from an output, or shorter there than in its source. This is the row of `OUT.incomplete.jsonl`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Incomplete<'a> {
@@ -103,8 +105,7 @@ impl LeftOutKind {
 
 /// Appends the row for `OUT.incomplete.jsonl`.
 pub fn incomplete_row(row: &Incomplete<'_>, out: &mut Vec<u8>) {
-    serde_json::to_writer(&mut *out, row).expect("JSON values can always be written to memory");
-    out.push(b'\n');
+    append_row(out, row);
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::record::source_columns;
+use super::record::{answer_line, source_columns};
 use super::{append_row, openai_message, with_tools};
 use crate::conversation::{Answer, Flaw, Grade, Lesson, Line, Pairing, Record, Remedy, Role, Seed, TurnIndex};
 
@@ -109,10 +109,6 @@ fn lesson_facts(lesson: &Lesson, history: &str) -> Value {
         "student_fault": lesson.fault,
         "student_model": lesson.student.model,
     })
-}
-
-fn answer_line(answer: &Answer) -> Line {
-    Line { message: answer.message.clone(), reasoning: answer.reasoning.clone(), is_trained: true }
 }
 
 /// Returns a grade as text.

@@ -9,6 +9,7 @@ mod card;
 mod column;
 mod file;
 mod incomplete;
+mod json_row;
 mod lesson;
 mod llama_factory;
 mod ms_swift;
@@ -35,6 +36,7 @@ pub use unfit::Unfit;
 
 use std::path::Path;
 
+use json_row::{append_json, append_row};
 use serde_json::{Value, json};
 
 use crate::conversation::{Line, Record};
@@ -78,15 +80,6 @@ pub const FORMATS: &[&dyn OutputFormat] = &[
 /// Returns the format with this name.
 pub fn output_format_named(name: &str) -> Option<&'static dyn OutputFormat> {
     FORMATS.iter().copied().find(|format| format.name() == name)
-}
-
-fn append_json(out: &mut Vec<u8>, value: &impl serde::Serialize) {
-    serde_json::to_writer(&mut *out, value).expect("JSON values can always be written to memory");
-}
-
-fn append_row(out: &mut Vec<u8>, row: &Value) {
-    append_json(out, row);
-    out.push(b'\n');
 }
 
 /// Adds the definitions of the tools that the row calls.

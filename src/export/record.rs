@@ -41,14 +41,21 @@ pub fn dialogue_pairs(seed: &Seed, dialogue: &Dialogue) -> Vec<Record> {
             if margin.is_some_and(|margin| margin <= 0.0) {
                 return None;
             }
-            let answer = &rejected.answer;
-            let worse = Line { message: answer.message.clone(), reasoning: answer.reasoning.clone(), is_trained: true };
+            let (answer, better) = (&rejected.answer, &whole.lines[..end]);
+            if better.last().map(Line::text) == Some(answer.text()) {
+                return None;
+            }
             let (turn, attempt) = (rejected.turn, rejected.attempt + 1);
-            let mut pair = Record { lines: whole.lines[..end].to_vec(), rejected: Some(worse), ..whole.clone() };
-            pair.id = format!("{}#{turn}.{attempt}", seed.id);
+            let mut pair = Record {
+                id: format!("{}#{turn}.{attempt}", seed.id),
+                lines: better.to_vec(),
+                meta: whole.meta.clone(),
+                rejected: Some(answer_line(answer)),
+                ..Record::default()
+            };
             pair.meta.insert("rejected_by".to_owned(), rejected.rule.into());
             pair.meta.extend(margin.map(|margin| ("margin".to_owned(), margin.into())));
-            (pair.lines.last().map(Line::text) != Some(answer.text())).then_some(pair)
+            Some(pair)
         });
     pairs.collect()
 }
@@ -73,6 +80,11 @@ fn dialogue_meta(seed: &Seed, dialogue: &Dialogue) -> Map<String, Value> {
     });
     meta.insert("turns".to_owned(), turns.collect());
     meta
+}
+
+/// Returns an answer as a trained line.
+pub(super) fn answer_line(answer: &Answer) -> Line {
+    Line { message: answer.message.clone(), reasoning: answer.reasoning.clone(), is_trained: true }
 }
 
 /// Returns the source row's other columns.

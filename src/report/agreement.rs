@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::votes::{Ballot, PairReport, SystemReport};
+use super::votes::{Ballot, PairReport, SystemReport, wins_and_losses};
 use crate::conversation::{Scope, Vote, Winner};
 use crate::statistics::{Conversations, Interval, cohen_kappa, krippendorff_alpha, sign_test, standard_deviation};
 
@@ -110,7 +110,7 @@ pub struct BiasReport {
     pub judge: f64,
     /// Its sign test.
     pub judge_p: f64,
-    /// Judge less people.
+    /// The judge's score minus people's.
     pub bias: f64,
     /// Its standard error.
     pub bias_error: Option<f64>,
@@ -348,8 +348,8 @@ impl BiasReport {
             difference.push([means[0] - means[1]]);
         }
         let p = |side: &Conversations| {
-            let scores = super::votes::ConversationScores::of(side);
-            sign_test(scores.wins, scores.losses)
+            let (wins, losses) = wins_and_losses(&side.means());
+            sign_test(wins, losses)
         };
         let count = difference.len();
         Self {

@@ -213,7 +213,7 @@ pub struct Evaluation {
     lengths: Vec<(f64, f64)>,
     flips: (u64, u64),
     trials: Vec<(u64, u64)>,
-    lowest: Vec<(f64, u64, Example)>,
+    lowest: Vec<(f64, Example)>,
     random: Vec<Example>,
     dice: Random,
     seen: u64,
@@ -335,9 +335,10 @@ impl Evaluation {
             };
             let worst = self.lowest.last().map_or(f64::INFINITY, |(value, ..)| *value);
             if self.lowest.len() < EXAMPLES || *value < worst {
-                let lowest = (*value, self.seen, example("lowest"));
+                let lowest = (*value, example("lowest"));
                 self.lowest.push(lowest);
-                self.lowest.sort_by(|left, right| left.0.total_cmp(&right.0).then(left.1.cmp(&right.1)));
+                // Of equal ones the first stays.
+                self.lowest.sort_by(|left, right| left.0.total_cmp(&right.0));
                 self.lowest.truncate(EXAMPLES);
             }
             // Each mark has the same chance, however many come (Vitter, 1985, algorithm R).
@@ -388,7 +389,7 @@ impl Evaluation {
         if open > 0 {
             report.incomplete.push(format!("{} missing", counted(open, "mark")));
         }
-        report.examples = self.lowest.into_iter().map(|(_, _, example)| example).chain(self.random).collect();
+        report.examples = self.lowest.into_iter().map(|(_, example)| example).chain(self.random).collect();
         report
     }
 }

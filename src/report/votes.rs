@@ -89,8 +89,7 @@ impl ConversationScores {
     /// Counts conversations by their means.
     pub fn of(scores: &Conversations) -> Self {
         let means = scores.means();
-        let wins = means.iter().filter(|mean| **mean > 0.5 + ROUNDING).count() as u64;
-        let losses = means.iter().filter(|mean| **mean < 0.5 - ROUNDING).count() as u64;
+        let (wins, losses) = wins_and_losses(&means);
         Self {
             count: means.len() as u64,
             score: scores.mean().unwrap_or(0.5),
@@ -101,6 +100,13 @@ impl ConversationScores {
             sign_test_p: sign_test(wins, losses),
         }
     }
+}
+
+/// Counts the means on either side of even.
+pub(super) fn wins_and_losses(means: &[f64]) -> (u64, u64) {
+    let wins = means.iter().filter(|mean| **mean > 0.5 + ROUNDING).count() as u64;
+    let losses = means.iter().filter(|mean| **mean < 0.5 - ROUNDING).count() as u64;
+    (wins, losses)
 }
 
 impl PairReport {

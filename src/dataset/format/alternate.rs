@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::{InputFormat, SourceMessage, assistant_message, take_text, user_message};
+use super::{InputFormat, SourceMessage, assistant_message, take_items, take_text, user_message};
 use crate::conversation::Columns;
 
 /// `{"messages": [{"message"}]}` without roles, as in `KdConv`: user and assistant alternate. It must be named explicitly,
@@ -17,11 +17,8 @@ impl InputFormat for Alternate {
     }
 
     fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
-        let Some(Value::Array(items)) = row.shift_remove("messages") else {
-            return Err("`messages` is not a list".to_owned());
-        };
         let mut messages = Vec::new();
-        for (index, mut item) in items.into_iter().enumerate() {
+        for (index, mut item) in take_items(row, "messages")?.into_iter().enumerate() {
             let text = match item {
                 Value::String(text) => text,
                 _ => ["message", "content", "text", "value"]

@@ -1,6 +1,7 @@
-use serde_json::Value;
-
-use super::{InputFormat, SourceMessage, assistant_message, is_list_of, system_message, take_text, user_message};
+use super::{
+    InputFormat, SourceMessage, assistant_message, is_list_of, present_column, system_message, take_items, take_text,
+    user_message,
+};
 use crate::conversation::Columns;
 
 /// `{"conversation": [{"human", "assistant"}]}` or `[{"input", "output"}]`: one object per exchange, as in files for
@@ -20,12 +21,9 @@ impl InputFormat for Exchanges {
     }
 
     fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
-        let column = COLUMNS.into_iter().find(|column| row.contains_key(*column)).unwrap_or("conversation");
-        let Some(Value::Array(items)) = row.shift_remove(column) else {
-            return Err(format!("`{column}` is not a list"));
-        };
+        let column = present_column(row, &COLUMNS);
         let mut messages = Vec::new();
-        for (index, mut item) in items.into_iter().enumerate() {
+        for (index, mut item) in take_items(row, column)?.into_iter().enumerate() {
             let keys = KEYS.into_iter().find(|keys| item.get(keys[0]).is_some());
             let [asked, said] = keys.ok_or_else(|| format!("exchange {} has no user message", index + 1))?;
             if let Some(text) = take_text(&mut item, "system")?.filter(|_| index == 0) {

@@ -1,5 +1,5 @@
 use super::message::MessageFormat;
-use super::{InputFormat, SourceMessage, is_list_of};
+use super::{InputFormat, SourceMessage, is_list_of, present_column};
 use crate::conversation::Columns;
 
 /// `{"conversation": [{"role", "content"}]}`: LMSYS-Chat-1M, `WildChat`, distilabel.
@@ -18,7 +18,7 @@ impl InputFormat for Lmsys {
     }
 
     fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
-        let column = COLUMNS.into_iter().find(|column| row.contains_key(*column)).unwrap_or("conversation");
+        let column = present_column(row, &COLUMNS);
         MessageFormat::COMMON.take_list(row, column)
     }
 

@@ -60,6 +60,6 @@ impl InputFormat for MappedFormat {
 
     fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
         let column = self.column(row).unwrap_or_default().to_owned();
-        MessageFormat { role: &self.role, content: &self.content, ..MessageFormat::COMMON }.take_list(row, &column)
+        MessageFormat { role: &self.role, content: &self.content }.take_list(row, &column)
     }
 }

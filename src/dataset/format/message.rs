@@ -2,34 +2,17 @@
 
 use serde_json::Value;
 
-use super::{SourceContent, SourceMessage, tools};
+use super::{SourceContent, SourceMessage, take_items, tools};
 use crate::conversation::Columns;
 use crate::dataset::role::SourceRole;
 
-/// How a format writes its messages: the keys, and its own names of roles and content parts.
+/// The keys of a format's messages.
 #[derive(Clone, Copy, Debug)]
 pub struct MessageFormat<'a> {
     /// The key of the role.
     pub role: &'a str,
     /// The key of the content.
     pub content: &'a str,
-    /// Role names that only this format uses.
-    pub roles: &'a [(&'a str, SourceRole)],
-    /// Types of content parts that only this format uses.
-    pub parts: &'a [(&'a str, PartKind)],
-}
-
-/// The kind of a content part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PartKind {
-    /// Text.
-    Text,
-    /// Reasoning, which is not part of the answer.
-    Thought,
-    /// A tool call or its result.
-    Call,
-    /// An image, audio or video.
-    Media,
 }
 
 /// Keys of a message's reasoning.
@@ -38,15 +21,12 @@ const REASONING: [&str; 3] = ["reasoning_content", "reasoning", "thinking"];
 const TRAINED: [&str; 4] = ["train", "loss", "weight", "loss_weight"];
 
 impl MessageFormat<'_> {
-    /// `{"role", "content"}`, with the roles and parts that every format knows.
-    pub const COMMON: MessageFormat<'static> =
-        MessageFormat { role: "role", content: "content", roles: &[], parts: &[] };
+    /// `{"role", "content"}`.
+    pub const COMMON: MessageFormat<'static> = MessageFormat { role: "role", content: "content" };
 
     /// Takes a column's list of messages out of the row.
     pub fn take_list(&self, row: &mut Columns, column: &str) -> Result<Vec<SourceMessage>, String> {
-        let Some(Value::Array(items)) = row.shift_remove(column) else {
-            return Err(format!("`{column}` is not a list"));
-        };
+        let items = take_items(row, column)?;
         let read = |(index, item)| self.read(index, item);
         let mut messages = items.into_iter().enumerate().map(read).collect::<Result<Vec<_>, _>>()?;
         tools::name_calls(&mut messages);
@@ -58,7 +38,8 @@ impl MessageFormat<'_> {
         let place = index + 1;
         let (role_key, content_key) = (self.role, self.content);
         let name = item[role_key].as_str().ok_or_else(|| format!("message {place} has no `{role_key}`"))?;
-        let role = self.role_named(name).ok_or_else(|| format!("message {place} has the unknown role `{name}`"))?;
+        let role =
+            SourceRole::from_name(name).ok_or_else(|| format!("message {place} has the unknown role `{name}`"))?;
         let is_call = tools::is_call_role(name);
         let role = if is_call { SourceRole::Assistant } else { role };
         let mut fields = tools::take_tool_fields(&mut item, role);
@@ -73,7 +54,7 @@ impl MessageFormat<'_> {
             _ if !tools::name_their_functions(&fields) => SourceContent::UnreadableCall,
             Value::String(text) => SourceContent::Text(text),
             Value::Null => SourceContent::Text(String::new()),
-            Value::Array(parts) => self.read_parts(&parts).map_err(|reason| format!("message {place} {reason}"))?,
+            Value::Array(parts) => read_parts(&parts).map_err(|reason| format!("message {place} {reason}"))?,
             _ => return Err(format!("message {place} has a `{content_key}` that is neither text nor a list of parts")),
         };
         let reasoning = REASONING.iter().find_map(|key| item[*key].as_str()).map(str::to_owned);
@@ -84,39 +65,23 @@ impl MessageFormat<'_> {
         });
         Ok(SourceMessage { role, content, fields, reasoning, is_trained })
     }
+}
 
-    fn role_named(&self, name: &str) -> Option<SourceRole> {
-        let own = self.roles.iter().find(|(own, _)| *own == name).map(|(_, role)| *role);
-        own.or_else(|| SourceRole::from_name(name))
-    }
-
-    /// Joins the text of content parts.
-    fn read_parts(&self, parts: &[Value]) -> Result<SourceContent, String> {
-        let mut text = String::new();
-        let mut has_media = false;
-        for part in parts {
-            match self.part_named(part["type"].as_str().unwrap_or("text")) {
-                PartKind::Text => {
-                    let words = ["text", "value", "content"].iter().find_map(|name| part[*name].as_str());
-                    let words = words.or(part.as_str());
-                    text.push_str(words.ok_or_else(|| "has a text part without text".to_owned())?);
-                }
-                PartKind::Thought => {}
-                PartKind::Call => return Ok(SourceContent::UnreadableCall),
-                PartKind::Media => has_media = true,
+/// Joins the text of content parts. Reasoning is not part of the answer; parts of unknown types count as media.
+fn read_parts(parts: &[Value]) -> Result<SourceContent, String> {
+    let mut text = String::new();
+    let mut has_media = false;
+    for part in parts {
+        match part["type"].as_str().unwrap_or("text") {
+            "text" | "input_text" | "output_text" => {
+                let words = ["text", "value", "content"].iter().find_map(|name| part[*name].as_str());
+                let words = words.or(part.as_str());
+                text.push_str(words.ok_or_else(|| "has a text part without text".to_owned())?);
             }
+            "reasoning" | "thinking" => {}
+            "tool_call" | "tool_use" | "tool_result" => return Ok(SourceContent::UnreadableCall),
+            _ => has_media = true,
         }
-        Ok(if has_media { SourceContent::Media(text) } else { SourceContent::Text(text) })
     }
-
-    /// Returns the kind of a content part. Unknown types count as media.
-    fn part_named(&self, kind: &str) -> PartKind {
-        let own = self.parts.iter().find(|(own, _)| *own == kind).map(|(_, part)| *part);
-        own.unwrap_or(match kind {
-            "text" | "input_text" | "output_text" => PartKind::Text,
-            "reasoning" | "thinking" => PartKind::Thought,
-            "tool_call" | "tool_use" | "tool_result" => PartKind::Call,
-            _ => PartKind::Media,
-        })
-    }
+    Ok(if has_media { SourceContent::Media(text) } else { SourceContent::Text(text) })
 }

@@ -1,6 +1,4 @@
-use serde_json::Value;
-
-use super::{InputFormat, SourceMessage, assistant_message, is_list_of, take_text, user_message};
+use super::{InputFormat, SourceMessage, assistant_message, is_list_of, take_items, take_text, user_message};
 use crate::conversation::Columns;
 
 /// `{"history": [{"user", "bot"}]}`, as in MT-Bench-101. The last `bot` may be null.
@@ -16,11 +14,8 @@ impl InputFormat for MtBench101 {
     }
 
     fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
-        let Some(Value::Array(items)) = row.shift_remove("history") else {
-            return Err("`history` is not a list".to_owned());
-        };
         let mut messages = Vec::new();
-        for mut item in items {
+        for mut item in take_items(row, "history")? {
             messages.push(user_message(take_text(&mut item, "user")?.unwrap_or_default()));
             messages.extend(take_text(&mut item, "bot")?.map(assistant_message));
         }

@@ -2,7 +2,7 @@ use serde_json::Value;
 
 use super::{InputFormat, SourceMessage, assistant_message, user_message};
 use crate::conversation::Columns;
-use crate::dataset::threads::{DEPTH_MAX, by_rank, is_usable};
+use crate::dataset::threads::{DEPTH_MAX, by_rank, is_tree, is_usable};
 
 /// `{"prompt": {"text", "role", "replies": [...]}}`: a tree of `OpenAssistant` (oasst1, oasst2 `trees`).
 ///
@@ -17,7 +17,7 @@ impl InputFormat for OasstTree {
     }
 
     fn matches(&self, row: &Columns) -> bool {
-        row.get("prompt").is_some_and(|prompt| prompt.get("replies").is_some() && prompt.get("role").is_some())
+        is_tree(row)
     }
 
     fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {

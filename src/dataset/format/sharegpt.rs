@@ -1,7 +1,7 @@
 use serde_json::Value;
 
 use super::message::MessageFormat;
-use super::{InputFormat, SourceMessage, is_list_of};
+use super::{InputFormat, SourceMessage, is_list_of, present_column, system_message};
 use crate::conversation::Columns;
 use crate::dataset::role::SourceRole;
 
@@ -10,7 +10,7 @@ pub struct ShareGptInput;
 
 /// The list's column. Both names are common.
 const COLUMNS: [&str; 2] = ["conversations", "conversation"];
-const SHAPE: MessageFormat<'_> = MessageFormat { role: "from", content: "value", ..MessageFormat::COMMON };
+const SHAPE: MessageFormat<'_> = MessageFormat { role: "from", content: "value" };
 
 impl InputFormat for ShareGptInput {
     fn name(&self) -> &'static str {
@@ -23,7 +23,7 @@ impl InputFormat for ShareGptInput {
     }
 
     fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
-        let column = COLUMNS.into_iter().find(|column| row.contains_key(*column)).unwrap_or("conversations");
+        let column = present_column(row, &COLUMNS);
         let mut messages = SHAPE.take_list(row, column)?;
         if let Some(Value::String(system)) = row.get("system") {
             if !system.trim().is_empty() {
@@ -31,7 +31,7 @@ impl InputFormat for ShareGptInput {
                 if messages.first().is_some_and(|message| message.role == SourceRole::System) {
                     messages.remove(0);
                 }
-                messages.insert(0, SourceMessage::text(SourceRole::System, system.clone()));
+                messages.insert(0, system_message(system.clone()));
             }
             row.shift_remove("system");
         }

@@ -1,8 +1,7 @@
 use serde_json::Value;
 
-use super::{InputFormat, SourceMessage};
+use super::{InputFormat, SourceMessage, assistant_message, take_items, user_message};
 use crate::conversation::Columns;
-use crate::dataset::role::SourceRole;
 
 /// `{"turns": ["…", "…"]}`: user messages only, as in MT-Bench.
 pub struct Turns;
@@ -17,18 +16,12 @@ impl InputFormat for Turns {
     }
 
     fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
-        let Some(Value::Array(items)) = row.shift_remove("turns") else {
-            return Err("`turns` is not a list".to_owned());
-        };
-        // Each message is a turn of its own, so an empty answer follows it.
-        let message = SourceMessage::text;
-        let messages = items.into_iter().filter_map(|item| match item {
+        let texts = take_items(row, "turns")?.into_iter().filter_map(|item| match item {
             Value::String(text) => Some(text),
             _ => None,
         });
-        Ok(messages
-            .flat_map(|text| [message(SourceRole::User, text), message(SourceRole::Assistant, String::new())])
-            .collect())
+        // Each message is a turn of its own, so an empty answer follows it.
+        Ok(texts.flat_map(|text| [user_message(text), assistant_message(String::new())]).collect())
     }
 
     fn list_columns(&self) -> &'static [&'static str] {

@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::{InputFormat, SourceMessage, assistant_message, user_message};
+use super::{InputFormat, SourceMessage, assistant_message, take_items, user_message};
 use crate::conversation::Columns;
 
 /// `{"data": ["…", "…"]}`: user and assistant alternate, as in `UltraChat`.
@@ -16,8 +16,7 @@ impl InputFormat for UltraChat {
     }
 
     fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
-        let Some(Value::Array(items)) = row.shift_remove("data") else { return Err("`data` is not a list".to_owned()) };
-        let texts = items.into_iter().filter_map(|item| match item {
+        let texts = take_items(row, "data")?.into_iter().filter_map(|item| match item {
             Value::String(text) => Some(text),
             _ => None,
         });

@@ -83,7 +83,7 @@ impl ComparedRows<'_> {
     ) -> Result<WrittenAnswers, JobError> {
         let mut verdicts = OutputFile::create(&format!("{directory}/verdicts.jsonl"))?;
         let mut answers = self.answer_files(directory)?;
-        let (mut votes, mut digest) = (Vec::new(), Digest([0; 32]));
+        let (mut votes, mut digest) = (Vec::new(), Digest::ZERO);
         let mut lists = [LeftOutList::within(directory)];
         each(&*self.rows, &mut lists, |place, seed| {
             if !self.recipe.can_take(seed) {

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::answers::ComparedRows;
-use crate::conversation::{DuelEnd, Message, Seed, Turn};
+use crate::conversation::{Duel, Message, Seed, Turn};
 use crate::job::JobError;
 use crate::job::engine::Assignment;
 use crate::job::stored::answers_in;
@@ -90,10 +90,7 @@ impl Controls {
             replay.advance(answers_in(store))?;
             let sides = self.recipe.sides(seed, replay.answered());
             let duels = self.recipe.duels(seed, &sides, replay.answered());
-            scores.push(duels.iter().filter_map(|duel| match duel.end {
-                DuelEnd::Decided(winner) => Some(winner.score()),
-                _ => None,
-            }));
+            scores.push(duels.iter().filter_map(Duel::score));
         }
         Ok(scores)
     }

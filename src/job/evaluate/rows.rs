@@ -30,7 +30,7 @@ impl MarkedRows<'_> {
     pub fn write(&self, settings: &EvaluateSettings, report: EvaluationReport) -> Result<Evaluated, JobError> {
         let mut output = RowOutput::create(&settings.output, &settings.input.names())?;
         let mut evaluation = Evaluation::new(report, self.recipe.criteria_of_all());
-        let (mut digest, mut open) = (Digest([0; 32]), 0);
+        let (mut digest, mut open) = (Digest::ZERO, 0);
         let mut lists = [LeftOutList::beside(&settings.output.path)];
         let counts = each(self.rows, &mut lists, |place, seed| {
             let marks = self.marks(seed)?;

@@ -23,7 +23,7 @@ impl PrefixCache {
 
     /// Processes a prompt: returns the number of its cached tokens and caches all of it.
     pub fn read(&mut self, messages: &[std::sync::Arc<Message>]) -> u64 {
-        let mut chain = Digest([0; 32]);
+        let mut chain = Digest::ZERO;
         let links: Vec<_> = messages
             .iter()
             .map(|message| {

@@ -10,7 +10,7 @@ use std::collections::HashSet;
 
 use super::candidate::Candidate;
 use super::rules::RULES;
-use super::text::{Words, outside_fences};
+use super::text::{Spread, Words, outside_fences};
 
 /// The context of a user's message.
 #[derive(Clone, Copy, Debug, Default)]
@@ -88,15 +88,14 @@ fn repeats_earlier(text: &str, before: &UserTurnContext<'_>) -> bool {
     if words.len() < GRAM_WORDS {
         return last.is_some_and(|last| Words::of(last).ids == words.ids && !words.is_empty() || text == last.trim());
     }
-    earlier.any(|earlier| gram_similarity(&words, earlier) >= SIMILARITY_MAX)
-        || gram_similarity(&words, before.goal) >= SIMILARITY_MAX
+    let grams = words.grams(GRAM_WORDS).collect();
+    earlier.any(|earlier| gram_similarity(&grams, earlier) >= SIMILARITY_MAX)
+        || gram_similarity(&grams, before.goal) >= SIMILARITY_MAX
 }
 
-/// Returns the Jaccard similarity of two texts' word 5-grams.
-fn gram_similarity(words: &Words, earlier: &str) -> f64 {
-    let other = Words::of(earlier);
-    let (ours, theirs): (HashSet<u64>, HashSet<u64>) =
-        (words.grams(GRAM_WORDS).collect(), other.grams(GRAM_WORDS).collect());
+/// Returns the Jaccard similarity of word 5-grams and those of another text.
+fn gram_similarity(ours: &HashSet<u64, Spread>, earlier: &str) -> f64 {
+    let theirs: HashSet<u64, Spread> = Words::of(earlier).grams(GRAM_WORDS).collect();
     let both = ours.intersection(&theirs).count();
     both as f64 / (ours.len() + theirs.len() - both).max(1) as f64
 }

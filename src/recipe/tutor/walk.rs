@@ -123,7 +123,7 @@ impl Tutor {
         let (mut tutored, mut course) = (Tutored::default(), Course { is_told, ..Course::default() });
         let digest = match self.history {
             History::Mixed(_) => seed.digest(),
-            History::Forced | History::Student => Digest([0; 32]),
+            History::Forced | History::Student => Digest::ZERO,
         };
         tutored.end = Some(TutoredEnd::Complete);
         for (turn, said) in (0..).zip(&seed.turns) {

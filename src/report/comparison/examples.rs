@@ -19,16 +19,8 @@ pub(super) struct Examples {
 struct OfOutcome {
     seen: usize,
     random: Vec<Example>,
-    clearest: Vec<Clear>,
-}
-
-#[derive(Debug)]
-struct Clear {
-    /// How far the conversation's score is from even.
-    gap: f64,
-    /// The how manieth of its outcome it is: among equals the first stays.
-    number: usize,
-    example: Example,
+    /// Each with how far its conversation's score is from even.
+    clearest: Vec<(f64, Example)>,
 }
 
 impl Examples {
@@ -47,12 +39,11 @@ impl Examples {
         let examples = self.by_outcome.entry(outcome).or_default();
         examples.seen += 1;
         let example = |why: &str| example(why, compared, duel, winner, names);
-        let least = examples.clearest.last().map_or(-1.0, |clear| clear.gap);
+        let least = examples.clearest.last().map_or(-1.0, |(gap, _)| *gap);
         if examples.clearest.len() < EXAMPLES || gap > least {
-            examples.clearest.push(Clear { gap, number: examples.seen, example: example("clearest") });
-            let clearer =
-                |left: &Clear, right: &Clear| right.gap.total_cmp(&left.gap).then(left.number.cmp(&right.number));
-            examples.clearest.sort_by(clearer);
+            examples.clearest.push((gap, example("clearest")));
+            // Of equal ones the first stays.
+            examples.clearest.sort_by(|left, right| right.0.total_cmp(&left.0));
             examples.clearest.truncate(EXAMPLES);
         }
         let place = self.dice.below(examples.seen);
@@ -66,7 +57,7 @@ impl Examples {
     pub fn finish(self) -> Vec<Example> {
         let all = self.by_outcome.into_values();
         all.flat_map(|examples| {
-            examples.random.into_iter().chain(examples.clearest.into_iter().map(|clear| clear.example))
+            examples.random.into_iter().chain(examples.clearest.into_iter().map(|(_, example)| example))
         })
         .collect()
     }

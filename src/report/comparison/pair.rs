@@ -181,22 +181,13 @@ impl PairCount {
 }
 
 impl Duel {
-    /// Returns what the first gets of one point, where there is a verdict.
-    pub(super) fn score(&self) -> Option<f64> {
-        match self.end {
-            DuelEnd::Decided(winner) => Some(winner.score()),
-            _ => None,
-        }
-    }
-
     /// Returns the same with a missing answer as a lost duel.
     fn treated(&self) -> Option<f64> {
         match self.end {
-            DuelEnd::Decided(winner) => Some(winner.score()),
             DuelEnd::FirstMissing => Some(0.0),
             DuelEnd::SecondMissing => Some(1.0),
             DuelEnd::BothMissing => Some(0.5),
-            DuelEnd::Unparsed | DuelEnd::Open => None,
+            DuelEnd::Decided(_) | DuelEnd::Unparsed | DuelEnd::Open => self.score(),
         }
     }
 }

@@ -57,8 +57,6 @@ pub(super) fn scatter(points: &[Point], names: (&str, &str)) -> String {
     const HEIGHT: f64 = 260.0;
     const TOP: f64 = 20.0;
     const BOTTOM: f64 = 220.0;
-    /// The maximum number of dots.
-    const POINTS_MAX: usize = 2000;
     if points.is_empty() {
         return String::new();
     }
@@ -73,8 +71,7 @@ pub(super) fn scatter(points: &[Point], names: (&str, &str)) -> String {
     let place =
         |value: f64, (low, high): (f64, f64), (from, to): (f64, f64)| from + (to - from) * (value - low) / (high - low);
     let mut svg = begin(HEIGHT, &format!("{} against {}", names.1, names.0));
-    let step = points.len().div_ceil(POINTS_MAX);
-    for point in points.iter().step_by(step) {
+    for point in points {
         let (x, y) = (place(point.x, xs, (LEFT, RIGHT)), place(point.y, ys, (BOTTOM, TOP)));
         let _ = write!(svg, r#"<circle cx="{x:.1}" cy="{y:.1}" r="3" fill="var(--a)" fill-opacity="0.45"/>"#);
     }
