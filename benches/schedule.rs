@@ -13,7 +13,7 @@ use cohobate::conversation::{
 };
 use cohobate::model::{Call, Model, PaceLimits, PendingCall, Simulated};
 use cohobate::recipe::Distill;
-use cohobate::store::{ConversationState, Entry, Reader, Run, Spending, Store, StoreError, Stored};
+use cohobate::store::{ConversationState, Entry, LostCalls, Reader, Run, Spending, Store, StoreError, Stored};
 use cohobate::worker::{
     self, Admit, BudgetLimits, CommitMode, Event, LowerBound, Observer, Seeds, Served, StopStage, Work,
 };
@@ -126,6 +126,9 @@ impl Reader for Forgetful {
     }
     fn runs(&self) -> Result<Vec<Run>, StoreError> {
         Ok(Vec::new())
+    }
+    fn lost(&self, _: &Fingerprint) -> Result<LostCalls, StoreError> {
+        Ok(LostCalls::default())
     }
     fn spending(&self) -> Result<Spending, StoreError> {
         Ok(Spending::new())

@@ -6,7 +6,7 @@ pub mod exit_code {
     pub const COMPLETE: u8 = 0;
     /// Unexpected failure.
     pub const FAILURE: u8 = 1;
-    /// Usage or configuration.
+    /// Usage or configuration; a server that refuses every request from the start.
     pub const USAGE: u8 = 2;
     /// Finished, but conversations are incomplete or rows are invalid.
     pub const INCOMPLETE: u8 = 3;
@@ -20,14 +20,14 @@ pub mod exit_code {
 Exit codes:
   0    complete
   1    unexpected failure
-  2    usage or configuration
+  2    usage or configuration, or a server that refuses
+       every request from the start: key, model, address
   3    finished, but conversations are incomplete or
        rows are invalid; each is listed with its reason
   4    the store or the output cannot be written or is
        damaged
   75   stopped early (budget, deadline, signal, outage,
-       or the server refuses every request); run the
-       same command again to resume
+       no credit); run the same command again to resume
   129, 130, 143
        interrupted by SIGHUP, SIGINT, SIGTERM; run the
        same command again to resume";

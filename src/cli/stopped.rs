@@ -1,6 +1,7 @@
 //! What to do after a run that stopped before its end.
 
 use cohobate::conversation::FailureCode;
+use cohobate::model::Failure;
 use cohobate::report::words;
 use cohobate::worker::RunStop;
 
@@ -18,20 +19,30 @@ pub fn code_and_hint(reason: &RunStop, interrupted: u8) -> (u8, String) {
             let gone = words::duration(*gone);
             (exit_code::RESUMABLE, format!("the server has not answered for {gone}; {AGAIN} when it is back"))
         }
-        RunStop::Refused { model, failure } => {
-            tell(format!("error: `{model}` refuses every request: {failure}"));
-            let hint = match failure.code {
-                FailureCode::Auth | FailureCode::Forbidden => {
-                    format!("set COHOBATE_API_KEY or OPENAI_API_KEY to a key that the server accepts, then {AGAIN}")
-                }
-                FailureCode::Quota => format!("the account has no credit left; add some, then {AGAIN}"),
-                FailureCode::Tls => {
-                    "install the server's certificate authority, or name its file in SSL_CERT_FILE".to_owned()
-                }
-                FailureCode::Http(404) => format!("check the address, and that the server has the model `{model}`"),
-                _ => format!("fix what the server reported, then {AGAIN}"),
-            };
-            (exit_code::RESUMABLE, hint)
+        RunStop::RefusedFor { model, failure, time } => {
+            let time = words::duration(*time);
+            tell(format!("error: `{model}` has refused every request for {time}: {failure}"));
+            (exit_code::RESUMABLE, format!("{}, then {AGAIN}; nothing is recorded as failed", remedy(model, failure)))
         }
+        RunStop::Refused { model, failure, after_answers } => {
+            tell(format!("error: `{model}` refuses every request: {failure}"));
+            // No credit is nobody's mistake, and what was right before may be right again.
+            let resumable = *after_answers || failure.code == FailureCode::Quota;
+            let code = if resumable { exit_code::RESUMABLE } else { exit_code::USAGE };
+            (code, format!("{}, then {AGAIN}; nothing is recorded as failed", remedy(model, failure)))
+        }
+    }
+}
+
+/// Returns what to do about a server that refuses every request.
+fn remedy(model: &str, failure: &Failure) -> String {
+    match failure.code {
+        FailureCode::Auth | FailureCode::Forbidden => {
+            "set COHOBATE_API_KEY or OPENAI_API_KEY to a key that the server accepts".to_owned()
+        }
+        FailureCode::Quota => "the account has no credit left: add some".to_owned(),
+        FailureCode::Tls => "install the server's certificate authority, or name its file in SSL_CERT_FILE".to_owned(),
+        FailureCode::Http(404) => format!("check the address, and that the server has the model `{model}`"),
+        _ => "fix what the server reported".to_owned(),
     }
 }

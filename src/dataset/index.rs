@@ -150,6 +150,19 @@ impl RowIndex {
         Ok(Self { path: path.to_owned(), records, sources, row_count })
     }
 
+    /// Returns the conversations with the fewest bytes, at most `count`, shortest first. Reads the whole index.
+    pub fn shortest(&self, count: usize) -> Vec<u64> {
+        let mut shortest = std::collections::BinaryHeap::new();
+        for row in 0..self.row_count {
+            let Ok(RowEntry { state: RowState::Ready { .. }, length, .. }) = self.entry(row) else { continue };
+            shortest.push((length, row));
+            if shortest.len() > count {
+                shortest.pop();
+            }
+        }
+        shortest.into_sorted_vec().into_iter().map(|(_, row)| row).collect()
+    }
+
     /// Returns the number of rows, valid and invalid.
     pub fn row_count(&self) -> u64 {
         self.row_count

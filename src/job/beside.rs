@@ -140,6 +140,10 @@ impl Seeds for JudgedRows {
     fn seed(&self, row: u64) -> Result<Seed, String> {
         self.complete(self.rows.seed(row)?)
     }
+
+    fn shortest(&self, count: usize) -> Vec<u64> {
+        self.rows.shortest(count)
+    }
 }
 
 /// Returns the texts of a column: a list of them, or one.

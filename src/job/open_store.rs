@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use super::{Context, JobError, JobEvent};
 use crate::conversation::{ConversationKey, Fingerprint};
-use crate::store::{ConversationState, DiskStore, Opened, Reader, Run, Snapshot, Spending, StoreError, Stored};
+use crate::store::{
+    ConversationState, DiskStore, LostCalls, Opened, Reader, Run, Snapshot, Spending, StoreError, Stored,
+};
 
 /// Opens the store for a run.
 pub fn open(path: &Path, context: &Context) -> Result<DiskStore, JobError> {
@@ -90,6 +92,10 @@ impl Reader for ReadStore {
 
     fn runs(&self) -> Result<Vec<Run>, StoreError> {
         self.inner().runs()
+    }
+
+    fn lost(&self, fingerprint: &Fingerprint) -> Result<LostCalls, StoreError> {
+        self.inner().lost(fingerprint)
     }
 
     fn spending(&self) -> Result<Spending, StoreError> {

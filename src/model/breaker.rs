@@ -7,10 +7,12 @@ use tokio::time::Instant;
 use super::failure::{Failure, FailureClass};
 
 /// Consecutive failures after which the server counts as down even though something still replies: a proxy in front of
-/// a dead upstream, a server that is starting.
+/// a dead upstream, a forwarder that accepts connections and closes them, a server that is starting.
 const FAILURES_IN_A_ROW_MAX: u32 = 20;
 /// The failures must also span this long: a burst of calls that fail together is one fault, not an outage.
 const FAILURES_SPAN_MIN: Duration = Duration::from_secs(5);
+/// Consecutive refusals after which a probe finds out whether the server refuses everything.
+const REFUSALS_IN_A_ROW_MAX: u32 = 3;
 const WAIT_FIRST: Duration = Duration::from_secs(1);
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
@@ -19,8 +21,12 @@ const WAIT_MAX: Duration = Duration::from_secs(60);
 pub struct Breaker {
     /// Failures since the last answer, and the time of the first.
     failing: Option<(u32, Instant)>,
+    /// Refusals since the last answer.
+    refusals: u32,
     /// The current outage, if the server is down.
     gone: Option<Outage>,
+    /// Outages so far.
+    outages: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +34,18 @@ struct Outage {
     since: Instant,
     probes: u32,
     next_probe: Instant,
+    state: OutageState,
+}
+
+/// What is known about a server that gets only probes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutageState {
+    /// Nothing yet: the first probe will show.
+    Suspected,
+    /// It refuses even the probe.
+    Refusing,
+    /// It does not answer.
+    Down,
 }
 
 impl Breaker {
@@ -36,9 +54,9 @@ impl Breaker {
         self.gone.is_some()
     }
 
-    /// Returns the time since which the server is down.
-    pub fn gone_since(&self) -> Option<Instant> {
-        self.gone.map(|outage| outage.since)
+    /// Returns the time since which the server is down, and in which way.
+    pub fn gone_since(&self) -> Option<(Instant, OutageState)> {
+        self.gone.map(|outage| (outage.since, outage.state))
     }
 
     /// Returns the time of the next probe.
@@ -46,10 +64,15 @@ impl Breaker {
         self.gone.map(|outage| outage.next_probe)
     }
 
-    /// Records an answer. Returns true if it ends an outage.
-    pub fn on_answer(&mut self) -> bool {
-        self.failing = None;
-        self.gone.take().is_some()
+    /// Returns the number of outages so far. A suspicion that a probe dispels does not count.
+    pub fn outages(&self) -> u64 {
+        self.outages
+    }
+
+    /// Records an answer. Returns what it ends, if it ends something.
+    pub fn on_answer(&mut self) -> Option<OutageState> {
+        (self.failing, self.refusals) = (None, 0);
+        self.gone.take().map(|outage| outage.state)
     }
 
     /// Records a failed call. Returns the wait until the first probe if the call begins an outage.
@@ -59,29 +82,49 @@ impl Breaker {
         }
         match failure.class {
             FailureClass::Outage => {}
-            FailureClass::Transient => {
+            FailureClass::Transient | FailureClass::RetryNow => {
                 let (count, since) = self.failing.get_or_insert((0, now));
                 *count += 1;
                 if *count < FAILURES_IN_A_ROW_MAX || now - *since < FAILURES_SPAN_MIN {
                     return None;
                 }
             }
-            // The server responds with a client error, or only the connection failed.
-            FailureClass::RetryNow => return None,
+            FailureClass::Refused => {
+                self.failing = None;
+                self.refusals += 1;
+                if self.refusals >= REFUSALS_IN_A_ROW_MAX {
+                    self.suspect(now);
+                }
+                return None;
+            }
+            // The server responds, and says what it needs.
             FailureClass::RateLimited | FailureClass::Permanent | FailureClass::Fatal => {
                 self.failing = None;
                 return None;
             }
         }
         let since = self.failing.map_or(now, |(_, since)| since);
-        self.gone = Some(Outage { since, probes: 0, next_probe: now + WAIT_FIRST });
+        self.outages += 1;
+        self.gone = Some(Outage { since, probes: 0, next_probe: now + WAIT_FIRST, state: OutageState::Down });
         Some(WAIT_FIRST)
     }
 
+    /// Sends a probe at once, and nothing else until it is answered.
+    pub fn suspect(&mut self, now: Instant) {
+        let outage = Outage { since: now, probes: 0, next_probe: now, state: OutageState::Suspected };
+        self.gone.get_or_insert(outage);
+    }
+
     /// Records a failed probe. Returns the wait until the next one.
-    pub fn on_failed_probe(&mut self, now: Instant) -> Option<Duration> {
+    pub fn on_failed_probe(&mut self, failure: &Failure, now: Instant) -> Option<Duration> {
         let outage = self.gone.as_mut()?;
-        outage.probes += 1;
+        if outage.state == OutageState::Suspected {
+            self.outages += 1;
+        } else {
+            outage.probes += 1;
+        }
+        let is_refused = failure.class == FailureClass::Refused;
+        outage.state = if is_refused { OutageState::Refusing } else { OutageState::Down };
         let wait = WAIT_FIRST.saturating_mul(1 << outage.probes.min(8)).min(WAIT_MAX);
         outage.next_probe = now + wait;
         Some(wait)
@@ -99,9 +142,41 @@ mod tests {
         let refused = Failure::new(FailureClass::Outage, FailureCode::Connect, "refused");
         assert_eq!(breaker.on_failure(&refused, now), Some(Duration::from_secs(1)));
         assert_eq!(breaker.on_failure(&refused, now), None, "the calls that fail with it are the same outage");
-        let waits: Vec<u64> = (0..8).map(|_| breaker.on_failed_probe(now).unwrap().as_secs()).collect();
+        let waits: Vec<u64> = (0..8).map(|_| breaker.on_failed_probe(&refused, now).unwrap().as_secs()).collect();
         assert_eq!(waits, [2, 4, 8, 16, 32, 60, 60, 60]);
-        assert!(breaker.on_answer() && !breaker.is_open() && !breaker.on_answer());
+        assert_eq!(
+            (breaker.on_answer(), breaker.is_open(), breaker.on_answer()),
+            (Some(OutageState::Down), false, None)
+        );
+        assert_eq!(breaker.outages(), 1);
+    }
+
+    #[test]
+    fn a_few_refusals_in_a_row_bring_a_probe_that_shows_whether_the_server_refuses_everything() {
+        let (mut breaker, now) = (Breaker::default(), Instant::now());
+        let refusal = Failure::new(FailureClass::Refused, FailureCode::Http(404), "no such model");
+        for _ in 0..2 {
+            assert_eq!((breaker.on_failure(&refusal, now), breaker.is_open()), (None, false));
+        }
+        breaker.on_answer();
+        for _ in 0..3 {
+            breaker.on_failure(&refusal, now);
+        }
+        assert_eq!(breaker.gone_since(), Some((now, OutageState::Suspected)));
+        assert_eq!(breaker.next_probe(), Some(now));
+        assert_eq!((breaker.on_answer(), breaker.outages()), (Some(OutageState::Suspected), 0));
+        breaker.suspect(now);
+        assert_eq!(breaker.on_failed_probe(&refusal, now), Some(Duration::from_secs(1)));
+        assert_eq!((breaker.gone_since(), breaker.outages()), (Some((now, OutageState::Refusing)), 1));
+    }
+
+    #[test]
+    fn closed_connections_in_a_row_are_an_outage_too() {
+        let (mut breaker, start) = (Breaker::default(), Instant::now());
+        let closed = Failure::new(FailureClass::RetryNow, FailureCode::Closed, "closed");
+        let opened =
+            (0..40).find(|tick| breaker.on_failure(&closed, start + Duration::from_millis(200 * tick)).is_some());
+        assert_eq!(opened, Some(25), "20 in a row and 5 s");
     }
 
     #[test]

@@ -13,9 +13,12 @@ pub enum FailureClass {
     Transient,
     /// The server asks for a slower pace. Does not count as an attempt of the question.
     RateLimited,
+    /// The server refuses the request and does not say that the question is at fault: a wrong key or model name, a
+    /// paused endpoint, an unknown wording. The worker finds out which it is. Does not count as an attempt.
+    Refused,
     /// The same question would fail again.
     Permanent,
-    /// Every question of the run would fail: a wrong key, no credit, no such model.
+    /// Every question of the run would fail until somebody acts: no credit, an untrusted certificate.
     Fatal,
     /// The server is unreachable. Does not count as an attempt of the question.
     Outage,
@@ -43,6 +46,28 @@ impl Failure {
     /// True if a complete reply arrived but is unusable.
     pub fn is_unusable_reply(&self) -> bool {
         matches!(self.code, FailureCode::Garbage | FailureCode::Unfinished | FailureCode::NoChoice)
+    }
+
+    /// True if the server has probably worked, and billed, for this question alone: a gateway gave up waiting for it, or
+    /// its answer broke off. Such a question is sent a few times only, over all runs.
+    pub fn is_probably_paid(&self) -> bool {
+        use FailureCode as Code;
+        let is_lost = matches!(self.code, Code::Cut | Code::ErrorIn200 | Code::Timeout(_) | Code::Http(504 | 524));
+        self.class == FailureClass::Transient && is_lost
+    }
+
+    /// Returns the code and the message with every number blanked: equal for failures that differ only in token counts,
+    /// times or ids.
+    pub fn kind(&self) -> String {
+        let mut kind = format!("{}: ", self.code);
+        for character in self.message.chars() {
+            match character {
+                '0'..='9' if kind.ends_with('#') => {}
+                '0'..='9' => kind.push('#'),
+                other => kind.push(other),
+            }
+        }
+        kind
     }
 
     /// True if the server may have worked and billed although no complete answer arrived.

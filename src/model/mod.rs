@@ -28,7 +28,7 @@ mod speed_monitor;
 pub mod sse;
 mod wait;
 
-pub use breaker::Breaker;
+pub use breaker::{Breaker, OutageState};
 pub use dialect::{Assembler, Capabilities, Dialect, EndpointPath, Output};
 pub use failure::{Failure, FailureClass};
 pub use http::{HttpModel, HttpSettings, HttpSetupError, Timeouts};

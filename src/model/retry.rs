@@ -10,8 +10,15 @@ use crate::conversation::{Dice, Fingerprint};
 pub const ATTEMPTS_MAX: u32 = 12;
 /// The same for complete but unusable replies: each of them may have been billed.
 const UNUSABLE_REPLIES_MAX: u32 = 4;
-/// How often a raced connection is retried without a wait.
+/// How often a closed connection is retried without a wait.
 const IMMEDIATE_ATTEMPTS_MAX: u32 = 3;
+/// How often a question is sent, over all runs, whose calls were probably paid for and brought no answer.
+pub const PAID_ATTEMPTS_MAX: u32 = 4;
+/// How often a question is refused before the refusal counts as the question's own.
+const REFUSALS_MAX: u32 = 2;
+/// How often the connection is closed on a question, while the server answers others, before its conversation fails in
+/// this run.
+const CLOSED_MAX: u32 = 12;
 const WAIT_FIRST: Duration = Duration::from_millis(500);
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
@@ -24,6 +31,12 @@ pub enum RetryDecision {
         after: Duration,
         /// True if the failure counts as an attempt of the question.
         counted: bool,
+    },
+    /// Retry after a wait, once the same server has answered something else: until then nothing shows whether the
+    /// question or the server is at fault. [`after_proof`] decides then.
+    Prove {
+        /// The least wait.
+        after: Duration,
     },
     /// The question fails in this run.
     GiveUp,
@@ -40,6 +53,12 @@ pub struct Tries {
     pub unusable: u32,
     /// All failures since the question was first sent, counted or not.
     pub streak: u32,
+    /// Calls, over all runs, that were probably paid for and brought no answer while the server answered others.
+    pub paid: u32,
+    /// Refusals while the server answered others.
+    pub refused: u32,
+    /// Connections that were closed while the server answered others.
+    pub closed: u32,
 }
 
 impl Tries {
@@ -65,12 +84,38 @@ pub fn decide(failure: &Failure, tries: Tries, fingerprint: &Fingerprint) -> Ret
         FailureClass::RetryNow if streak <= IMMEDIATE_ATTEMPTS_MAX => {
             RetryDecision::Retry { after: Duration::ZERO, counted: false }
         }
-        FailureClass::RetryNow | FailureClass::Transient if attempt >= ATTEMPTS_MAX => RetryDecision::GiveUp,
+        FailureClass::RetryNow | FailureClass::Refused => RetryDecision::Prove { after },
+        FailureClass::Transient if failure.is_probably_paid() => RetryDecision::Prove { after },
+        FailureClass::Transient if attempt >= ATTEMPTS_MAX => RetryDecision::GiveUp,
         FailureClass::Transient if failure.is_unusable_reply() && tries.unusable + 1 >= UNUSABLE_REPLIES_MAX => {
             RetryDecision::GiveUp
         }
-        FailureClass::RetryNow | FailureClass::Transient => RetryDecision::Retry { after, counted: true },
+        FailureClass::Transient => RetryDecision::Retry { after, counted: true },
     }
+}
+
+/// What follows once the server has answered something else since a question failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proven {
+    /// The question is sent again.
+    Resend,
+    /// The question fails; `permanent` if it is at fault and would fail again.
+    GiveUp {
+        /// True if the failure is recorded.
+        permanent: bool,
+    },
+}
+
+/// Counts a failure whose server has answered something else since. `is_much_longer` is true for a prompt much longer
+/// than any that the server has answered: its refusal needs no second try.
+pub fn after_proof(failure: &Failure, tries: &mut Tries, is_much_longer: bool) -> Proven {
+    let (count, max, permanent) = match failure.class {
+        FailureClass::Refused => (&mut tries.refused, if is_much_longer { 1 } else { REFUSALS_MAX }, true),
+        FailureClass::RetryNow => (&mut tries.closed, CLOSED_MAX, false),
+        _ => (&mut tries.paid, PAID_ATTEMPTS_MAX, true),
+    };
+    *count += 1;
+    if *count >= max { Proven::GiveUp { permanent } } else { Proven::Resend }
 }
 
 fn backoff(streak: u32, fingerprint: &Fingerprint) -> Duration {
@@ -86,7 +131,7 @@ mod tests {
     use crate::conversation::FailureCode;
 
     fn decision(class: FailureClass, attempt: u32, streak: u32) -> RetryDecision {
-        let tries = Tries { counted: attempt - 1, unusable: 0, streak: streak - 1 };
+        let tries = Tries { counted: attempt - 1, streak: streak - 1, ..Tries::default() };
         decide(&Failure::new(class, FailureCode::from("code"), "message"), tries, &Fingerprint([7; 32]))
     }
 
@@ -109,6 +154,8 @@ mod tests {
             decision(FailureClass::RetryNow, 1, 1),
             RetryDecision::Retry { after: Duration::ZERO, counted: false }
         );
+        assert!(matches!(decision(FailureClass::RetryNow, 1, 9), RetryDecision::Prove { .. }));
+        assert!(matches!(decision(FailureClass::Refused, 1, 1), RetryDecision::Prove { .. }));
         assert_eq!(decision(FailureClass::Permanent, 1, 1), RetryDecision::GiveUp);
         assert_eq!(decision(FailureClass::Fatal, 1, 1), RetryDecision::StopRun);
     }
@@ -126,6 +173,25 @@ mod tests {
             assert_eq!(decision == RetryDecision::GiveUp, bought == UNUSABLE_REPLIES_MAX, "reply {bought}");
             tries.add(&garbage, true);
         }
+    }
+
+    #[test]
+    fn a_call_that_was_probably_paid_for_is_repeated_a_few_times_only() {
+        let gave_up = Failure::new(FailureClass::Transient, FailureCode::Http(504), "gateway timeout");
+        assert!(matches!(decide(&gave_up, Tries::default(), &Fingerprint([3; 32])), RetryDecision::Prove { .. }));
+        let mut tries = Tries::default();
+        let ends: Vec<Proven> = (0..4).map(|_| after_proof(&gave_up, &mut tries, false)).collect();
+        assert_eq!(ends[..3], [Proven::Resend; 3]);
+        assert_eq!(ends[3], Proven::GiveUp { permanent: true });
+    }
+
+    #[test]
+    fn a_refusal_is_the_questions_own_at_the_second_time_or_if_its_prompt_is_much_longer() {
+        let refused = Failure::new(FailureClass::Refused, FailureCode::Http(400), "no");
+        let mut tries = Tries::default();
+        assert_eq!(after_proof(&refused, &mut tries, false), Proven::Resend);
+        assert_eq!(after_proof(&refused, &mut tries, false), Proven::GiveUp { permanent: true });
+        assert_eq!(after_proof(&refused, &mut Tries::default(), true), Proven::GiveUp { permanent: true });
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::entry::{ConversationState, Entry, Run, Spending, Stored};
+use super::entry::{ConversationState, Entry, LostCalls, Run, Spending, Stored};
 use super::error::StoreError;
 use super::index::{CommitGroup, INDEX_BATCH_ENTRIES, StoreIndex};
 use super::journal::{Journal, SEGMENT_BYTES};
@@ -191,6 +191,10 @@ impl Reader for DiskStore {
 
     fn runs(&self) -> Result<Vec<Run>, StoreError> {
         self.shared.index.runs()
+    }
+
+    fn lost(&self, fingerprint: &Fingerprint) -> Result<LostCalls, StoreError> {
+        self.shared.index.lost(fingerprint)
     }
 
     fn spending(&self) -> Result<Spending, StoreError> {

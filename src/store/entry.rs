@@ -45,6 +45,13 @@ pub enum Entry {
         /// The most answer tokens that they may have used.
         completion_tokens: u64,
     },
+    /// Calls of a question were probably paid for and brought no answer. The newest entry counts.
+    Lost {
+        /// The question.
+        fingerprint: Fingerprint,
+        /// The calls.
+        lost: LostCalls,
+    },
     /// A conversation ended.
     Closed {
         /// The conversation.
@@ -52,6 +59,15 @@ pub enum Entry {
         /// Its status; never [`Status::Open`].
         status: Status,
     },
+}
+
+/// Calls of one question that were probably paid for and brought no answer, while the server answered others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LostCalls {
+    /// The number of calls, over all runs.
+    pub calls: u32,
+    /// How the last one ended: its failure's code and message.
+    pub reason: String,
 }
 
 /// A run of the program on this store.

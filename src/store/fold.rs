@@ -7,8 +7,9 @@
 //! | linked | the slot joins the conversation's history and the cursor moves past it. If the slot held another question, everything later in that lane is dropped, because its history was built on that question |
 //! | closed | the conversation's status |
 //! | unknown | spending, as requests of unknown outcome |
+//! | lost | the question's lost calls |
 
-use super::entry::{ConversationState, Entry, Run, Spending, Status};
+use super::entry::{ConversationState, Entry, LostCalls, Run, Spending, Status};
 use super::place::Place;
 use crate::conversation::{ConversationKey, Fingerprint, Lane, Slot};
 
@@ -27,6 +28,8 @@ pub trait IndexView {
     fn put_run(&mut self, run: &Run) -> Result<(), Self::WriteError>;
     /// Counts an answer for a run, if the run is known.
     fn count_answer(&mut self, run: u32) -> Result<(), Self::WriteError>;
+    /// Stores a question's lost calls.
+    fn put_lost(&mut self, fingerprint: Fingerprint, lost: &LostCalls) -> Result<(), Self::WriteError>;
     /// Returns the spending so far, to be added to.
     fn spending(&mut self) -> &mut Spending;
 }
@@ -51,6 +54,7 @@ pub fn fold<V: IndexView>(view: &mut V, place: Place, entry: &Entry) -> Result<(
             spent.unknown_completion_tokens = spent.unknown_completion_tokens.saturating_add(*completion_tokens);
             Ok(())
         }
+        Entry::Lost { fingerprint, lost } => view.put_lost(*fingerprint, lost),
         Entry::Closed { conversation, status } => {
             view.update_state(*conversation, |state| state.status = status.clone())
         }

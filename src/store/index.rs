@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::entry::{ConversationState, Entry, Run, Spending};
+use super::entry::{ConversationState, Entry, LostCalls, Run, Spending};
 use super::error::StoreError;
 use super::fold::{IndexView, fold};
 use super::place::Place;
@@ -30,6 +30,8 @@ pub trait StoreIndex: Send + Sync {
     fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, ConversationState)) -> Result<(), StoreError>;
     /// Returns the runs, oldest first.
     fn runs(&self) -> Result<Vec<Run>, StoreError>;
+    /// Returns a question's lost calls.
+    fn lost(&self, fingerprint: &Fingerprint) -> Result<LostCalls, StoreError>;
     /// Returns the spending.
     fn spending(&self) -> Result<Spending, StoreError>;
 }
@@ -40,6 +42,7 @@ pub struct MemoryIndex {
     pub places: HashMap<Fingerprint, Place>,
     pub states: HashMap<ConversationKey, ConversationState>,
     pub runs: BTreeMap<u32, Run>,
+    pub lost: HashMap<Fingerprint, LostCalls>,
     pub spending: Spending,
 }
 
@@ -77,6 +80,11 @@ impl IndexView for MemoryIndex {
 
     fn count_answer(&mut self, run: u32) -> Result<(), Self::WriteError> {
         self.runs.entry(run).and_modify(|run| run.answers += 1);
+        Ok(())
+    }
+
+    fn put_lost(&mut self, fingerprint: Fingerprint, lost: &LostCalls) -> Result<(), Self::WriteError> {
+        self.lost.insert(fingerprint, lost.clone());
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::entry::{ConversationState, Entry, Run, Spending, Stored};
+use super::entry::{ConversationState, Entry, LostCalls, Run, Spending, Stored};
 use super::error::StoreError;
 use super::index::MemoryIndex;
 use super::place::Place;
@@ -65,6 +65,10 @@ impl Reader for MemoryStore {
 
     fn runs(&self) -> Result<Vec<Run>, StoreError> {
         Ok(self.lock().index.runs.values().cloned().collect())
+    }
+
+    fn lost(&self, fingerprint: &Fingerprint) -> Result<LostCalls, StoreError> {
+        Ok(self.lock().index.lost.get(fingerprint).cloned().unwrap_or_default())
     }
 
     fn spending(&self) -> Result<Spending, StoreError> {

@@ -43,7 +43,7 @@ mod snapshot;
 mod verify;
 
 pub use disk::DiskStore;
-pub use entry::{ConversationState, Entry, Run, Spending, Spent, Status, Stored};
+pub use entry::{ConversationState, Entry, LostCalls, Run, Spending, Spent, Status, Stored};
 pub use error::StoreError;
 pub use ledger::{Ledger, Unsettled};
 pub use medium::{Appendable, Disk, Medium};
@@ -135,6 +135,10 @@ pub trait Reader: Send + Sync {
 
     /// Returns the runs so far, oldest first.
     fn runs(&self) -> Result<Vec<Run>, StoreError>;
+
+    /// Returns a question's calls that were probably paid for and brought no answer; it may lag briefly behind the last
+    /// commit.
+    fn lost(&self, fingerprint: &Fingerprint) -> Result<LostCalls, StoreError>;
 
     /// Returns the spending so far, over all runs.
     fn spending(&self) -> Result<Spending, StoreError>;

@@ -9,14 +9,17 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::codec;
-use super::entry::{ConversationState, Entry, Run, Spending, Spent, Status};
+use super::entry::{ConversationState, Entry, LostCalls, Run, Spending, Spent, Status};
 use crate::conversation::{
     Answer, ConversationKey, ConversationStop, FailureReason, Fingerprint, Finish, Lane, Message, Role, SYSTEMS_MAX,
     Settings, Slot, TurnIndex, Usage,
 };
 
-/// The version of the records that this program writes.
-pub const VERSION: u8 = 1;
+/// The newest version of the records that this program writes. Version 2 has lost calls; every other record is still
+/// written in version 1, which older programs read.
+pub const VERSION: u8 = 2;
+/// The version of records that every program reads.
+const FIRST_VERSION: u8 = 1;
 
 /// Why bytes are not a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,18 +32,19 @@ pub enum Unreadable {
 
 /// Appends an entry's record to `out`; false if it is too large.
 pub fn encode_entry(entry: &Entry, out: &mut Vec<u8>) -> bool {
-    codec::encode(VERSION, &EntryV1::from(entry), out)
+    let version = if matches!(entry, Entry::Lost { .. }) { VERSION } else { FIRST_VERSION };
+    codec::encode(version, &EntryV2::from(entry), out)
 }
 
 /// Reads an entry's record.
 pub fn decode_entry(bytes: &[u8]) -> Result<Entry, Unreadable> {
-    decode_versioned::<EntryV1>(bytes)?.into_entry().ok_or(Unreadable::Malformed)
+    decode_versioned::<EntryV2>(bytes)?.into_entry().ok_or(Unreadable::Malformed)
 }
 
 /// Returns a conversation state's record.
 pub fn encode_state(state: &ConversationState) -> Vec<u8> {
     let mut out = Vec::with_capacity(16 + state.history.len() * 36);
-    codec::encode(VERSION, &StateV1::from(state), &mut out);
+    codec::encode(FIRST_VERSION, &StateV1::from(state), &mut out);
     out
 }
 
@@ -53,7 +57,7 @@ pub fn decode_state(bytes: &[u8]) -> Result<ConversationState, Unreadable> {
 pub fn encode_spending(spending: &Spending) -> Vec<u8> {
     let rows: Vec<SpentV1> = spending.iter().map(SpentV1::from).collect();
     let mut out = Vec::new();
-    codec::encode(VERSION, &rows, &mut out);
+    codec::encode(FIRST_VERSION, &rows, &mut out);
     out
 }
 
@@ -65,8 +69,21 @@ pub fn decode_spending(bytes: &[u8]) -> Result<Spending, Unreadable> {
 /// Returns a run's record in the index.
 pub fn encode_run(run: &Run) -> Vec<u8> {
     let mut out = Vec::new();
-    codec::encode(VERSION, &CountedRunV1 { run: run.into(), answers: run.answers }, &mut out);
+    codec::encode(FIRST_VERSION, &CountedRunV1 { run: run.into(), answers: run.answers }, &mut out);
     out
+}
+
+/// Returns the record of a question's lost calls in the index.
+pub fn encode_lost(lost: &LostCalls) -> Vec<u8> {
+    let mut out = Vec::new();
+    codec::encode(VERSION, &(lost.calls, &lost.reason), &mut out);
+    out
+}
+
+/// Reads the record of a question's lost calls.
+pub fn decode_lost(bytes: &[u8]) -> Result<LostCalls, Unreadable> {
+    let (calls, reason) = decode_versioned(bytes)?;
+    Ok(LostCalls { calls, reason })
 }
 
 /// Reads a run's record.
@@ -77,7 +94,7 @@ pub fn decode_run(bytes: &[u8]) -> Result<Run, Unreadable> {
 
 fn decode_versioned<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, Unreadable> {
     match codec::version(bytes) {
-        Some((VERSION, rest)) => codec::decode(rest).ok_or(Unreadable::Malformed),
+        Some((FIRST_VERSION..=VERSION, rest)) => codec::decode(rest).ok_or(Unreadable::Malformed),
         Some((version, _)) if version > VERSION => Err(Unreadable::Newer(version)),
         _ => Err(Unreadable::Malformed),
     }
@@ -85,12 +102,30 @@ fn decode_versioned<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, U
 
 #[derive(Serialize, Deserialize)]
 #[expect(clippy::large_enum_variant, reason = "lives on the stack for the time of one encoding")]
-enum EntryV1<'a> {
+enum EntryV2<'a> {
     Run(RunV1),
     Answered(AnsweredV1<'a>),
-    Linked { conversation: [u8; 32], slot: SlotV1, fingerprint: [u8; 32] },
-    Closed { conversation: [u8; 32], status: StatusV1 },
-    Unknown { model: Cow<'a, str>, calls: u64, prompt_tokens: u64, completion_tokens: u64 },
+    Linked {
+        conversation: [u8; 32],
+        slot: SlotV1,
+        fingerprint: [u8; 32],
+    },
+    Closed {
+        conversation: [u8; 32],
+        status: StatusV1,
+    },
+    Unknown {
+        model: Cow<'a, str>,
+        calls: u64,
+        prompt_tokens: u64,
+        completion_tokens: u64,
+    },
+    /// Since version 2.
+    Lost {
+        fingerprint: [u8; 32],
+        calls: u32,
+        reason: Cow<'a, str>,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -158,7 +193,7 @@ struct SpentV1 {
     unknown_completion_tokens: u64,
 }
 
-impl<'a> From<&'a Entry> for EntryV1<'a> {
+impl<'a> From<&'a Entry> for EntryV2<'a> {
     fn from(entry: &'a Entry) -> Self {
         match entry {
             Entry::Run(run) => Self::Run(run.into()),
@@ -186,6 +221,9 @@ impl<'a> From<&'a Entry> for EntryV1<'a> {
             Entry::Closed { conversation, status } => {
                 Self::Closed { conversation: conversation.0, status: status.into() }
             }
+            Entry::Lost { fingerprint, lost } => {
+                Self::Lost { fingerprint: fingerprint.0, calls: lost.calls, reason: Cow::from(&lost.reason) }
+            }
             Entry::Unknown { model, calls, prompt_tokens, completion_tokens } => Self::Unknown {
                 model: model.into(),
                 calls: *calls,
@@ -196,7 +234,7 @@ impl<'a> From<&'a Entry> for EntryV1<'a> {
     }
 }
 
-impl EntryV1<'_> {
+impl EntryV2<'_> {
     fn into_entry(self) -> Option<Entry> {
         Some(match self {
             Self::Run(run) => Entry::Run(run.into_run(0)),
@@ -209,6 +247,10 @@ impl EntryV1<'_> {
             Self::Closed { conversation, status } => {
                 Entry::Closed { conversation: ConversationKey(conversation), status: status.into_status() }
             }
+            Self::Lost { fingerprint, calls, reason } => Entry::Lost {
+                fingerprint: Fingerprint(fingerprint),
+                lost: LostCalls { calls, reason: reason.into_owned() },
+            },
             Self::Unknown { model, calls, prompt_tokens, completion_tokens } => {
                 Entry::Unknown { model: model.into_owned(), calls, prompt_tokens, completion_tokens }
             }
@@ -409,7 +451,7 @@ mod tests {
         }
 
         #[test]
-        fn a_length_that_lies_is_refused(length in any::<u64>(), tag in 0..6u8) {
+        fn a_length_that_lies_is_refused(length in any::<u64>(), tag in 0..7u8) {
             let mut bytes = vec![VERSION, tag, 253];
             bytes.extend_from_slice(&length.to_le_bytes());
             prop_assert!(decode_entry(&bytes).is_err());
@@ -430,5 +472,17 @@ mod tests {
     fn a_record_of_a_later_program_is_told_from_a_broken_one() {
         assert_eq!(decode_entry(&[VERSION + 1, 0]), Err(Unreadable::Newer(VERSION + 1)));
         assert_eq!(decode_entry(&[VERSION, 99]), Err(Unreadable::Malformed));
+    }
+
+    #[test]
+    fn only_records_that_an_older_program_does_not_know_have_a_newer_version() {
+        let lost = LostCalls { calls: 3, reason: "http_504: gave up".to_owned() };
+        let lost = Entry::Lost { fingerprint: Fingerprint([7; 32]), lost };
+        let unknown = Entry::Unknown { model: "m".to_owned(), calls: 1, prompt_tokens: 2, completion_tokens: 3 };
+        for (entry, version) in [(lost, 2), (unknown, 1)] {
+            let mut bytes = Vec::new();
+            assert!(encode_entry(&entry, &mut bytes));
+            assert_eq!((bytes[0], decode_entry(&bytes)), (version, Ok(entry)));
+        }
     }
 }

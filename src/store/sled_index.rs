@@ -1,7 +1,7 @@
 //! The index in sled. The only file that names sled.
 //!
-//! Keys: `a` + fingerprint → place, `c` + conversation key → state, `r` + run number → run, `m` + name → the rest. Tags
-//! are never reused. Values stay far below sled's segment size. Each group of entries is one atomic batch, together
+//! Keys: `a` + fingerprint → place, `c` + conversation key → state, `l` + fingerprint → lost calls, `r` + run number → run,
+//! `m` + name → the rest. Tags are never reused. Values stay far below sled's segment size. Each group of entries is one atomic batch, together
 //! with the journal position that it covers.
 
 use std::collections::{BTreeMap, HashMap};
@@ -10,7 +10,7 @@ use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use super::entry::{ConversationState, Entry, Run, Spending};
+use super::entry::{ConversationState, Entry, LostCalls, Run, Spending};
 use super::error::StoreError;
 use super::fold::{IndexView, fold};
 use super::index::StoreIndex;
@@ -76,6 +76,7 @@ impl StoreIndex for SledIndex {
             places: HashMap::new(),
             states: HashMap::new(),
             runs: BTreeMap::new(),
+            lost: HashMap::new(),
             spending: self.spending()?,
         };
         for (place, entry) in entries {
@@ -90,6 +91,9 @@ impl StoreIndex for SledIndex {
         }
         for run in batch.runs.values() {
             writes.insert(tagged_key(b'r', &run.number.to_be_bytes()), record::encode_run(run));
+        }
+        for (fingerprint, lost) in &batch.lost {
+            writes.insert(tagged_key(b'l', &fingerprint.0), record::encode_lost(lost));
         }
         writes.insert(SPENDING, record::encode_spending(&batch.spending));
         writes.insert(COVERED, &place_bytes(*last));
@@ -136,6 +140,13 @@ impl StoreIndex for SledIndex {
         runs.collect()
     }
 
+    fn lost(&self, fingerprint: &Fingerprint) -> Result<LostCalls, StoreError> {
+        let bytes = self.value_of(&tagged_key(b'l', &fingerprint.0))?;
+        bytes.map_or(Ok(LostCalls::default()), |bytes| {
+            record::decode_lost(&bytes).map_err(|_| self.unreadable("a question's lost calls"))
+        })
+    }
+
     fn spending(&self) -> Result<Spending, StoreError> {
         match self.value_of(SPENDING)? {
             None => Ok(Spending::default()),
@@ -150,6 +161,7 @@ struct Batch<'a> {
     places: HashMap<Fingerprint, Place>,
     states: HashMap<ConversationKey, ConversationState>,
     runs: BTreeMap<u32, Run>,
+    lost: HashMap<Fingerprint, LostCalls>,
     spending: Spending,
 }
 
@@ -191,6 +203,11 @@ impl IndexView for Batch<'_> {
             self.runs.insert(number, run);
         }
         self.runs.entry(number).and_modify(|run| run.answers += 1);
+        Ok(())
+    }
+
+    fn put_lost(&mut self, fingerprint: Fingerprint, lost: &LostCalls) -> Result<(), StoreError> {
+        self.lost.insert(fingerprint, lost.clone());
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Reader;
-use super::entry::{ConversationState, Run, Spending, Stored};
+use super::entry::{ConversationState, LostCalls, Run, Spending, Stored};
 use super::error::StoreError;
 use super::index::MemoryIndex;
 use super::journal::Journal;
@@ -49,6 +49,10 @@ impl Reader for Snapshot {
 
     fn runs(&self) -> Result<Vec<Run>, StoreError> {
         Ok(self.index.runs.values().cloned().collect())
+    }
+
+    fn lost(&self, fingerprint: &Fingerprint) -> Result<LostCalls, StoreError> {
+        Ok(self.index.lost.get(fingerprint).cloned().unwrap_or_default())
     }
 
     fn spending(&self) -> Result<Spending, StoreError> {

@@ -5,24 +5,25 @@ use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
-use super::budget::{Budget, Grant};
+use super::budget::Budget;
 use super::committer::Committer;
+use super::early_rows::EarlyRows;
 use super::event::{Event, Observer};
 use super::flights::{Flight, Flights, Waiter};
-use super::model_queue::{CallEnd, CallPurpose, ModelQueue, Replica, SendGate, with_margin};
+use super::model_queue::{CallEnd, ModelQueue, Replica, with_margin};
 use super::occupancy::Occupancy;
 use super::session::{self, ConversationEnd, ReplySender, SessionContext, SessionReply, SessionRequest};
 use super::stop::{DRAIN_MAX, RunStop, StopStage};
 use super::{Admit, Ended, RowOrder, Work, WorkerError};
-use crate::conversation::{ConversationKey, FailureCode, Fingerprint, Question};
-use crate::model::retry::Tries;
-use crate::model::{Call, Failure, FailureClass};
-use crate::store::{Ledger, Store, Unsettled};
+use crate::conversation::{FailureCause, FailureCode, Fingerprint};
+use crate::model::OutageState;
+use crate::model::retry::{PAID_ATTEMPTS_MAX, Tries};
+use crate::store::{Ledger, LostCalls, Store};
 
-/// Time limit of a probe: a server that is loading its model refuses probes, or answers one late.
-const PROBE_MAX: Duration = Duration::from_secs(60);
+/// How long a server that had answered may refuse everything, unless the user sets a limit.
+const REFUSED_MAX: Duration = Duration::from_secs(30 * 60);
 /// For pacing by tokens a minute; the server's own count differs slightly.
 const BYTES_PER_TOKEN: u64 = 3;
 
@@ -43,6 +44,7 @@ pub async fn run(
     loop {
         dispatcher.run_timers()?;
         dispatcher.admit(&mut sessions)?;
+        dispatcher.judge_refusals(&mut sessions);
         dispatcher.send_calls();
         if sessions.is_empty() && dispatcher.is_done() {
             break;
@@ -77,12 +79,13 @@ pub async fn run(
 }
 
 /// A session's number and how it ended.
-type SessionEnd = (u64, Result<ConversationEnd, WorkerError>);
+pub(super) type SessionEnd = (u64, Result<ConversationEnd, WorkerError>);
 
 /// The recipient of a commit's acknowledgement.
 pub(super) enum CommitToken {
     Answer { fingerprint: Fingerprint, slot: Option<u64> },
     Note(ReplySender),
+    Unwatched,
 }
 
 pub(super) struct Dispatcher<'a> {
@@ -105,16 +108,12 @@ pub(super) struct Dispatcher<'a> {
     next_session: u64,
     pub(super) commits_pending: usize,
     /// The limit on open conversations, and on answers in flight or waiting for their commit.
-    window: usize,
-    /// True once an answer, of this run or an earlier one, has shown that the server accepts such questions.
-    pub(super) is_proven: bool,
-    pub(super) refused_from_start: u32,
-    /// Consecutive questions that were forbidden.
-    pub(super) forbidden: u32,
+    pub(super) window: usize,
+    pub(super) early: EarlyRows,
     give_up_after: Option<Duration>,
     deadline: Option<(Instant, String)>,
     /// The earliest time at which a question that is held back may be sent.
-    gate_opens: Option<Instant>,
+    pub(super) gate_opens: Option<Instant>,
     pub(super) stopping: Option<RunStop>,
     drain_until: Option<Instant>,
     stop_now: bool,
@@ -154,9 +153,7 @@ impl<'a> Dispatcher<'a> {
             next_session: 0,
             commits_pending: 0,
             window: 0,
-            is_proven: false,
-            refused_from_start: 0,
-            forbidden: 0,
+            early: EarlyRows::default(),
             give_up_after: work.give_up_after,
             deadline: work.deadline.map(|deadline| (now + deadline.after, deadline.name)),
             gate_opens: None,
@@ -175,6 +172,7 @@ impl<'a> Dispatcher<'a> {
         self.admission_pending = false;
         while self.chains.len() < self.window && self.stopping.is_none() {
             let row = match self.rows.as_mut().and_then(Iterator::next).transpose().map_err(WorkerError::Order)? {
+                Some(Admit::Row(row)) if self.early.is_opened(row) => continue,
                 Some(Admit::Row(row)) => row,
                 Some(Admit::Later) => {
                     self.admission_pending = true;
@@ -185,136 +183,21 @@ impl<'a> Dispatcher<'a> {
                     break;
                 }
             };
-            let number = self.next_session;
-            self.next_session += 1;
-            self.chains.insert(number, Duration::ZERO);
-            self.observer.on_event(&Event::Opened);
-            let conversation =
-                session::run_session(Arc::clone(&self.context), row, number, self.session_requests.clone());
-            sessions.spawn(async move { (number, conversation.await) });
+            self.open(row, sessions);
         }
         Ok(())
     }
 
-    /// Sends calls until no slot is free.
-    fn send_calls(&mut self) {
-        self.gate_opens = None;
-        if self.stopping.is_some() {
-            return;
-        }
-        let now = Instant::now();
-        self.send_probes(now);
-        // The bound over all models together, notes and probes included; each model has its own beside it.
-        while self.calls.len() + self.commits_pending < self.window
-            && let Some((fingerprint, replica)) = self.next_to_send(now)
-        {
-            let Some(flight) = self.flights.get(&fingerprint) else { continue };
-            let (question, worst) = (Arc::clone(&flight.question), flight.worst);
-            let (attempt, conversation) = (flight.tries.streak + 1, flight.conversation);
-            let slot = self.ledger.as_mut().map(|ledger| {
-                let (prompt_tokens, completion_tokens) = (worst.prompt_tokens, worst.output_tokens);
-                let model = Unsettled::tag(question.target.model());
-                ledger.begin(&Unsettled { fingerprint, prompt_tokens, completion_tokens, model })
-            });
-            self.spawn_call(replica, CallPurpose::Question(fingerprint), question, Some(conversation), attempt, slot);
-        }
-    }
-
-    /// Dequeues the most urgent question that may be sent now and reserves its worst case. Returns it with its replica.
-    fn next_to_send(&mut self, now: Instant) -> Option<(Fingerprint, usize)> {
-        let mut first: Option<(u64, Fingerprint, &mut ModelQueue, usize)> = None;
-        for queue in self.queues.values_mut().filter(|queue| queue.has_room()) {
-            let mut best: Option<(u64, Fingerprint, usize)> = None;
-            for replica in 0..queue.replicas.len() {
-                let Some(&(session, fingerprint)) = queue.replicas[replica].ready.first() else { continue };
-                let tokens = self.flights.get(&fingerprint).map_or(0, |flight| flight.tokens);
-                match queue.gate(replica, tokens, now) {
-                    SendGate::Open if best.is_none_or(|(other, ..)| session < other) => {
-                        best = Some((session, fingerprint, replica));
-                    }
-                    SendGate::Open | SendGate::Shut => {}
-                    SendGate::Until(at) => {
-                        self.gate_opens = Some(self.gate_opens.map_or(at, |earlier| earlier.min(at)));
-                    }
-                }
-            }
-            if let Some((session, fingerprint, replica)) = best
-                && first.as_ref().is_none_or(|(other, ..)| session < *other)
-            {
-                first = Some((session, fingerprint, queue, replica));
-            }
-        }
-        let (session, fingerprint, queue, replica) = first?;
-        let flight = self.flights.get(&fingerprint)?;
-        match self.budget.reserve(&flight.worst) {
-            Grant::Granted => {
-                queue.replicas[replica].ready.remove(&(session, fingerprint));
-                queue.on_sent(replica, &flight.question, flight.tokens, now);
-                Some((fingerprint, replica))
-            }
-            Grant::Wait => None,
-            Grant::Exhausted(name) => {
-                self.stop(RunStop::Budget(format!("{name} is reached")));
-                None
-            }
-        }
-    }
-
-    /// Queues a question for a replica of its model.
-    pub(super) fn enqueue_question(&mut self, fingerprint: Fingerprint) -> Result<(), WorkerError> {
-        let Some(flight) = self.flights.get(&fingerprint) else { return Ok(()) };
-        let name = flight.question.target.model();
-        let queue = self.queues.get_mut(name).ok_or_else(|| WorkerError::UnknownModel(name.to_owned()))?;
-        queue.enqueue(flight.session, fingerprint, &flight.question, flight.tokens, flight.avoid, Instant::now());
-        Ok(())
-    }
-
-    /// Probes servers that are down.
-    fn send_probes(&mut self, now: Instant) {
-        let mut probes = Vec::new();
-        for queue in self.queues.values_mut() {
-            let probe = queue.probe();
-            for (index, replica) in queue.replicas.iter_mut().enumerate() {
-                if replica.probe_due().is_some_and(|at| at <= now)
-                    && let Some(question) = &probe
-                {
-                    replica.is_probing = true;
-                    probes.push((index, question.clone()));
-                }
-            }
-        }
-        for (replica, question) in probes {
-            self.spawn_call(replica, CallPurpose::Probe, Arc::new(question), None, 1, None);
-        }
-    }
-
-    fn spawn_call(
-        &mut self,
-        replica: usize,
-        purpose: CallPurpose,
-        question: Arc<Question>,
-        conversation: Option<ConversationKey>,
-        attempt: u32,
-        slot: Option<u64>,
-    ) {
-        let Some(queue) = self.queues.get(question.target.model()) else { return };
-        let model = Arc::clone(&queue.replicas[replica].model);
-        if matches!(purpose, CallPurpose::Question(_)) {
-            self.observer.on_event(&Event::Sent);
-        }
-        self.calls.spawn(async move {
-            let sent_at = Instant::now();
-            let asked = model.ask(Call { question: &question, attempt, conversation });
-            let reply = match purpose {
-                CallPurpose::Question(_) => asked.await,
-                // A server that accepts a probe but does not answer is still down.
-                CallPurpose::Probe => timeout(PROBE_MAX, asked).await.unwrap_or_else(|_| {
-                    Err(Failure::new(FailureClass::Outage, FailureCode::Probe, "the probe was not answered")).into()
-                }),
-            };
-            let latency = sent_at.elapsed();
-            CallEnd { purpose, model: question.target.model().to_owned(), replica, reply, sent_at, latency, slot }
-        });
+    /// Opens the conversation of a row.
+    pub(super) fn open(&mut self, row: u64, sessions: &mut JoinSet<SessionEnd>) -> u64 {
+        let number = self.next_session;
+        self.next_session += 1;
+        self.chains.insert(number, Duration::ZERO);
+        self.early.on_opened(row);
+        self.observer.on_event(&Event::Opened);
+        let conversation = session::run_session(Arc::clone(&self.context), row, number, self.session_requests.clone());
+        sessions.spawn(async move { (number, conversation.await) });
+        number
     }
 
     fn replicas(&self) -> impl Iterator<Item = &Replica> {
@@ -329,8 +212,7 @@ impl<'a> Dispatcher<'a> {
 
     fn next_wake(&self) -> Option<Instant> {
         let probes = self.replicas().filter_map(Replica::probe_due).min();
-        let outages = self.queues.values().filter_map(ModelQueue::gone_since);
-        let give_up = self.give_up_after.and_then(|limit| outages.map(|since| since + limit).min());
+        let give_up = self.patience().map(|(end, _)| end).min();
         let deadline = self.deadline.as_ref().map(|(at, _)| *at);
         let look = self.admission_pending.then(Instant::now);
         let timers = [self.flights.next_wake(), self.gate_opens, probes, give_up, deadline, look];
@@ -342,7 +224,7 @@ impl<'a> Dispatcher<'a> {
     fn run_timers(&mut self) -> Result<(), WorkerError> {
         let now = Instant::now();
         while let Some(fingerprint) = self.flights.pop_due(now) {
-            self.enqueue_question(fingerprint)?;
+            self.resolve_doubt(fingerprint)?;
         }
         if self.drain_until.is_some_and(|until| until <= now) {
             self.stop_now = true;
@@ -354,13 +236,26 @@ impl<'a> Dispatcher<'a> {
             let reason = RunStop::Budget(format!("{name} is reached"));
             self.stop(reason);
         }
-        let gone = self.queues.values().filter_map(ModelQueue::gone_since).min();
-        if let Some((limit, since)) = self.give_up_after.zip(gone)
-            && since + limit <= now
-        {
-            self.stop(RunStop::GaveUp(now - since));
+        let over = self.patience().find(|(end, _)| *end <= now).map(|(_, reason)| reason);
+        if let Some(reason) = over {
+            self.stop(reason);
         }
         Ok(())
+    }
+
+    /// Returns when the run stops because of a server that is down, and with which reason, for each such server.
+    fn patience(&self) -> impl Iterator<Item = (Instant, RunStop)> {
+        self.queues.iter().filter_map(|(name, queue)| {
+            let (since, state) = queue.gone_since()?;
+            let refusal = queue.replicas.iter().find_map(|replica| replica.refusal.clone());
+            let refusal = refusal.filter(|_| state == OutageState::Refusing);
+            let time = self.give_up_after.or(refusal.as_ref().map(|_| REFUSED_MAX))?;
+            let reason = match refusal {
+                Some(failure) => RunStop::RefusedFor { model: name.clone(), failure, time },
+                None => RunStop::GaveUp(time),
+            };
+            Some((since + time, reason))
+        })
     }
 
     fn drain_requests(&mut self, requests: &mut UnboundedReceiver<(u64, SessionRequest)>) -> Result<(), WorkerError> {
@@ -375,7 +270,6 @@ impl<'a> Dispatcher<'a> {
     fn on_request(&mut self, number: u64, request: SessionRequest) -> Result<(), WorkerError> {
         match request {
             SessionRequest::TookStored { by_this_run } => {
-                self.is_proven = true;
                 self.observer.on_event(if by_this_run { &Event::Shared } else { &Event::Reused });
             }
             SessionRequest::Note { entries, reply_to } => {
@@ -383,6 +277,7 @@ impl<'a> Dispatcher<'a> {
                 self.committer.commit(entries, CommitToken::Note(reply_to));
             }
             SessionRequest::Ask { fingerprint, question, conversation, reply_to } => {
+                self.early.on_asked(number);
                 let slot = question.slot;
                 let chain = self.chains.get(&number).copied().unwrap_or_default();
                 let waiter = Waiter { session: number, slot, reply_to, chain };
@@ -401,6 +296,14 @@ impl<'a> Dispatcher<'a> {
                     let _ = waiter.reply_to.send(SessionReply::Stopping);
                     return Ok(());
                 }
+                let lost =
+                    if self.context.retry_failed { LostCalls::default() } else { self.store.lost(&fingerprint)? };
+                if lost.calls >= PAID_ATTEMPTS_MAX {
+                    let (code, message) = lost.reason.split_once(": ").unwrap_or((&lost.reason, ""));
+                    let cause = FailureCause::new(slot.lane, FailureCode::from(code), message.to_owned());
+                    let _ = waiter.reply_to.send(SessionReply::Failed { slot, cause, permanent: true });
+                    return Ok(());
+                }
                 let worst = self.budget.worst_case(&question);
                 let flight = Flight {
                     worst,
@@ -410,8 +313,10 @@ impl<'a> Dispatcher<'a> {
                     session: number,
                     waiters: vec![waiter],
                     avoid: None,
-                    tries: Tries::default(),
+                    tries: Tries { paid: lost.calls, ..Tries::default() },
                     latency: Duration::ZERO,
+                    due: None,
+                    doubt: None,
                     answer: None,
                 };
                 self.flights.add(fingerprint, flight);
@@ -424,6 +329,7 @@ impl<'a> Dispatcher<'a> {
     fn on_session_end(&mut self, ended: Result<SessionEnd, JoinError>) -> Result<(), WorkerError> {
         let (number, end) = ended.map_err(|error| WorkerError::Died(error.to_string()))?;
         let end = end?;
+        self.early.on_asked(number);
         if let Some(chain) = self.chains.remove(&number) {
             self.occupancy.on_chain(chain);
         }
@@ -448,8 +354,13 @@ impl<'a> Dispatcher<'a> {
         self.drain_until = Some(Instant::now() + DRAIN_MAX);
         self.observer.on_event(&Event::Stopping { reason: reason.to_string(), in_flight: self.calls.len() });
         self.stopping = Some(reason);
-        self.flights.release_delayed();
-        for fingerprint in self.queues.values_mut().flat_map(ModelQueue::take_ready).collect::<Vec<_>>() {
+        let mut waiting = self.flights.take_delayed();
+        for queue in self.queues.values_mut() {
+            waiting.extend(queue.take_ready());
+            waiting.extend(queue.take_waiting());
+        }
+        for fingerprint in waiting {
+            self.book_open_doubt(&fingerprint);
             self.flights.release(&fingerprint);
         }
     }

@@ -13,14 +13,21 @@
 //! questions once and delivers an answer only after its commit. There are no barriers: a free slot takes the next
 //! question of the conversation that was opened first.
 
+mod acceptance;
 mod budget;
 mod committer;
 mod dispatcher;
+mod doubts;
+mod early;
+mod early_rows;
 mod event;
+mod failures;
 mod flights;
 mod model_queue;
 mod occupancy;
 mod outcomes;
+mod probes;
+mod sending;
 mod session;
 mod stop;
 
@@ -97,6 +104,13 @@ pub enum Admit {
 pub trait Seeds: Send + Sync {
     /// Returns the conversation of a row.
     fn seed(&self, row: u64) -> Result<Seed, String>;
+
+    /// Returns the shortest rows, at most `count`, shortest first. Where a server refuses the first questions of a run,
+    /// they show whether it refuses everything; none are known by default.
+    fn shortest(&self, count: usize) -> Vec<u64> {
+        let _ = count;
+        Vec::new()
+    }
 }
 
 /// The end of a run without an internal error.

@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::acceptance::Acceptance;
 use crate::conversation::{Fingerprint, Message, Question, Role, Sampling, Slot, Target};
-use crate::model::{Breaker, CallResult, Fitness, Model, Pace, PaceLimits, Rate, Router, Routing, SpeedMonitor};
+use crate::model::{
+    Breaker, CallResult, Failure, Fitness, Model, OutageState, Pace, PaceLimits, Rate, Router, Routing, SpeedMonitor,
+};
 
 /// A replica that is paused for longer than this loses its questions to the others.
 const CLOSED_MIN: Duration = Duration::from_secs(2);
@@ -39,6 +42,8 @@ pub struct ModelQueue {
     uncommitted: usize,
     /// The target of probes, taken from the first question.
     target: Option<Arc<Target>>,
+    /// Whether the server accepts this run's requests.
+    pub acceptance: Acceptance,
 }
 
 /// One server with its pace, its state and its queue.
@@ -54,6 +59,12 @@ pub struct Replica {
     pub is_probing: bool,
     /// Questions that may be sent now, ordered by session.
     pub ready: BTreeSet<(u64, Fingerprint)>,
+    /// Answers so far, those to probes included.
+    pub answers: u64,
+    /// Failed questions that wait until the server has answered something else.
+    pub unproven: Vec<Fingerprint>,
+    /// The refusal that a probe is to confirm.
+    pub refusal: Option<Failure>,
 }
 
 /// Whether a call may be sent.
@@ -85,6 +96,7 @@ impl ModelQueue {
             speed: SpeedMonitor::new(count),
             uncommitted: 0,
             target: None,
+            acceptance: Acceptance::default(),
         }
     }
 
@@ -134,6 +146,12 @@ impl ModelQueue {
     /// Empties the queues and returns their questions.
     pub fn take_ready(&mut self) -> Vec<Fingerprint> {
         self.replicas.iter_mut().flat_map(Replica::evacuate).collect()
+    }
+
+    /// Returns every question that waits for something other than a free slot, because the run is stopping.
+    pub fn take_waiting(&mut self) -> Vec<Fingerprint> {
+        let unproven = self.replicas.iter_mut().flat_map(|replica| std::mem::take(&mut replica.unproven));
+        unproven.chain(self.acceptance.take_held()).collect()
     }
 
     /// Records that a session is over.
@@ -198,10 +216,10 @@ impl ModelQueue {
         self.speed.on_call_end(replica, self.replicas[replica].in_flight, now);
     }
 
-    /// Returns the time since which no replica answers.
-    pub fn gone_since(&self) -> Option<Instant> {
+    /// Returns the time since which no replica answers, and in which way the last one does not.
+    pub fn gone_since(&self) -> Option<(Instant, OutageState)> {
         let since = self.replicas.iter().map(|replica| replica.breaker.gone_since());
-        since.collect::<Option<Vec<_>>>()?.into_iter().max()
+        since.collect::<Option<Vec<_>>>()?.into_iter().max_by_key(|(since, _)| *since)
     }
 
     /// Returns the cheapest possible question: one word in, one token out. A health route proves less.
@@ -228,6 +246,9 @@ impl Replica {
             closed_until: None,
             is_probing: false,
             ready: BTreeSet::new(),
+            answers: 0,
+            unproven: Vec::new(),
+            refusal: None,
         }
     }
 
@@ -244,6 +265,13 @@ impl Replica {
     /// Returns the time of the next probe, if one is due.
     pub fn probe_due(&self) -> Option<Instant> {
         self.breaker.next_probe().filter(|_| !self.is_probing)
+    }
+
+    /// Suspects the server where questions wait for a proof and nothing else will bring one.
+    pub fn suspect_if_idle(&mut self, now: Instant) {
+        if !self.unproven.is_empty() && self.in_flight == 0 && self.ready.is_empty() {
+            self.breaker.suspect(now);
+        }
     }
 
     /// Empties the queue and returns its questions, to be sent elsewhere.

@@ -23,17 +23,28 @@ pub enum StopStage {
 pub enum RunStop {
     /// A stop was requested.
     Requested,
-    /// Every further question would fail the same way.
+    /// The server refuses every request of the run, or the account has no credit. Nothing is recorded as failed.
     Refused {
         /// The model whose server refuses.
         model: String,
         /// The failure.
         failure: Failure,
+        /// True if the server had answered a question of this run before.
+        after_answers: bool,
     },
     /// A cap on cost, tokens, requests or time is reached.
     Budget(String),
     /// A server was down for longer than the limit.
     GaveUp(Duration),
+    /// A server that had answered refused everything, probes included, for longer than the limit.
+    RefusedFor {
+        /// The model whose server refuses.
+        model: String,
+        /// The last refusal.
+        failure: Failure,
+        /// For how long.
+        time: Duration,
+    },
 }
 
 impl fmt::Display for RunStop {
@@ -42,6 +53,9 @@ impl fmt::Display for RunStop {
             RunStop::Requested => f.write_str("stop requested"),
             RunStop::Refused { failure, .. } => failure.fmt(f),
             RunStop::Budget(cap) => f.write_str(cap),
+            RunStop::RefusedFor { failure, time, .. } => {
+                write!(f, "the server has refused every request for {} s: {failure}", time.as_secs())
+            }
             RunStop::GaveUp(gone) => write!(f, "the server has not answered for {} s", gone.as_secs()),
         }
     }

@@ -32,7 +32,7 @@ fn passing_faults_of_every_kind_heal_and_leave_no_trace_in_the_output() {
             "503:0.04",
             "429-bare:0.04",
             "drop:0.04",
-            "half:0.08",
+            "half:0.04",
             "garbage:0.02",
             "no-choice:0.02",
             "error-200:0.04",
@@ -96,13 +96,14 @@ fn a_question_that_is_refused_for_good_is_asked_once_and_remembered() {
 
 #[test]
 fn a_wrong_key_or_an_empty_account_stops_the_run_at_once_and_it_can_go_on() {
-    for (fault, words) in [("401:1", "set COHOBATE_API_KEY or OPENAI_API_KEY"), ("quota:1", "no credit")] {
+    let key = ("401:1", 2, "set COHOBATE_API_KEY or OPENAI_API_KEY");
+    for (fault, code, words) in [key, ("quota:1", 75, "no credit")] {
         let (place, server) = (Place::new(), MockServer::start(&["--fault", fault, "--latency", "30"]));
         dataset(&place, 200, 2);
         let model = server.model();
         let finished =
             place.run(&["distill", "in.jsonl", "--teacher", &model, "-o", "out.jsonl", "--concurrency", "8"]);
-        assert_eq!(finished.code, Some(75), "{}", finished.stderr);
+        assert_eq!(finished.code, Some(code), "{}", finished.stderr);
         assert!(finished.stderr.contains(words), "{}", finished.stderr);
         assert!(server.count("requests") <= 16, "{} requests", server.count("requests"));
         assert!(!place.exists("out.jsonl"));
@@ -116,7 +117,7 @@ fn a_run_in_which_every_first_question_is_refused_is_stopped() {
     dataset(&place, 300, 1);
     let finished =
         place.run(&["distill", "in.jsonl", "--teacher", &server.model(), "-o", "out.jsonl", "--concurrency", "4"]);
-    assert_eq!(finished.code, Some(75), "{}", finished.stderr);
+    assert_eq!(finished.code, Some(2), "{}", finished.stderr);
     assert!(server.count("requests") < 40, "{} requests", server.count("requests"));
 }
 

@@ -30,6 +30,7 @@ mod power_cut;
 mod public_items;
 mod quality;
 mod reality;
+mod refusals;
 mod regressions;
 mod remembering;
 mod replicas;

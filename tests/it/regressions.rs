@@ -172,7 +172,7 @@ fn a_redirect_or_a_login_page_stops_the_run_and_is_remembered_of_nobody() {
         let model = server.model();
         let arguments = ["distill", "in.jsonl", "--teacher", &model, "-o", "out.jsonl"];
         let stopped = place.run(&arguments);
-        assert_eq!(stopped.code, Some(75), "{status}: {}", stopped.stderr);
+        assert_eq!(stopped.code, Some(2), "{status}: {}", stopped.stderr);
         while server.requests() < 5 {
             let _ = TcpStream::connect(&server.address).unwrap().write_all(b"GET / HTTP/1.1\r\n\r\n");
             std::thread::sleep(Duration::from_millis(2));
@@ -182,20 +182,21 @@ fn a_redirect_or_a_login_page_stops_the_run_and_is_remembered_of_nobody() {
 }
 
 #[test]
-fn one_question_that_a_firewall_forbids_does_not_block_the_others() {
-    let place = Place::new();
-    place.write("in.jsonl", jsonl(&(0..20).map(|row| conversation(&format!("{row}"), 1)).collect::<Vec<_>>()));
-    let server = Scripted::start(
-        |number| if number == 7 { reply("403 Forbidden", "", "blocked") } else { completion("fine") },
-        false,
-    );
-    let model = server.model();
-    let arguments = ["distill", "in.jsonl", "--teacher", &model, "-o", "out.jsonl", "--concurrency", "1"];
-    let finished = place.run(&arguments);
-    assert_eq!((finished.code, place.rows("out.jsonl").len()), (Some(3), 19), "{}", finished.stderr);
-    // It is asked once more by the next run, which reuses the others.
-    place.complete(&arguments);
-    assert_eq!(server.requests(), 21);
+fn one_refusal_among_answers_is_asked_again() {
+    for refusal in [
+        reply("403 Forbidden", "", "blocked"),
+        reply("401 Unauthorized", "", "Incorrect API key provided"),
+        reply("400 Bad Request", "", "We could not parse the JSON body of your request."),
+        reply("404 Not Found", "", "404 page not found"),
+    ] {
+        let place = Place::new();
+        place.write("in.jsonl", jsonl(&(0..20).map(|row| conversation(&format!("{row}"), 1)).collect::<Vec<_>>()));
+        let server =
+            Scripted::start(move |number| if number == 7 { refusal.clone() } else { completion("fine") }, false);
+        let arguments = ["distill", "in.jsonl", "--teacher", &server.model(), "-o", "out.jsonl", "--concurrency", "1"];
+        place.complete(&arguments);
+        assert_eq!((place.rows("out.jsonl").len(), server.requests()), (20, 21));
+    }
 }
 
 #[test]

@@ -11,7 +11,9 @@ use std::sync::{Arc, Mutex};
 
 use cohobate::conversation::{Columns, ConversationKey, Fingerprint, Message, Role, Sampling, Seed, Target, Turn};
 use cohobate::model::Simulated;
-use cohobate::store::{ConversationState, Entry, MemoryStore, Reader, Run, Spending, Store, StoreError, Stored};
+use cohobate::store::{
+    ConversationState, Entry, LostCalls, MemoryStore, Reader, Run, Spending, Store, StoreError, Stored,
+};
 use cohobate::worker::Seeds;
 use serde_json::{Value, json};
 
@@ -315,6 +317,9 @@ impl Reader for CrashingStore {
     }
     fn runs(&self) -> Result<Vec<Run>, StoreError> {
         self.inner.runs()
+    }
+    fn lost(&self, fingerprint: &Fingerprint) -> Result<LostCalls, StoreError> {
+        self.inner.lost(fingerprint)
     }
     fn spending(&self) -> Result<Spending, StoreError> {
         self.inner.spending()

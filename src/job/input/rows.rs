@@ -111,6 +111,10 @@ impl Seeds for Rows {
             Err(error) => Err(error.to_string()),
         }
     }
+
+    fn shortest(&self, count: usize) -> Vec<u64> {
+        self.index.shortest(count)
+    }
 }
 
 /// Puts the run's system message in place of the row's own.

@@ -32,7 +32,7 @@ pub fn body(question: &Question, format: &RequestFormat<'_>) -> Vec<u8> {
 /// Returns the other length field if the server refused the one that was sent.
 pub fn learn(failure: &Failure, format: &RequestFormat<'_>) -> Option<Learned> {
     let message = &failure.message;
-    let is_refused = failure.class == FailureClass::Permanent
+    let is_refused = matches!(failure.class, FailureClass::Refused | FailureClass::Permanent)
         && message.contains(length_field(format))
         && (message.contains("nsupported parameter") || message.contains("xtra inputs are not permitted"));
     is_refused.then_some(OTHER_LENGTH_FIELD)

@@ -1,0 +1,132 @@
+use crate::conversation::Fingerprint;
+use crate::model::Failure;
+
+/// A prompt this much longer than the longest that was answered is suspected of being too long.
+const MUCH_LONGER: f64 = 1.5;
+/// Different questions that are refused in the same words before the first answer: then the server refuses everything.
+const ALIKE_MIN: usize = 2;
+/// Different questions that are refused, in whatever words, before the first answer.
+const HELD_MAX: usize = 20;
+
+/// Whether a model's server accepts the requests of this run.
+///
+/// Before the first answer of the run a refusal may be the question's fault or the server's. The question is held, and the
+/// shortest one is tried next. If it is answered, the held ones are decided by their lengths; if it is refused like
+/// another, the server refuses everything.
+#[derive(Debug, Default)]
+pub struct Acceptance {
+    is_answering: bool,
+    /// The length of the longest answered prompt.
+    longest: u64,
+    held: Vec<Held>,
+    /// The shortest question has been sent.
+    tried_shortest: bool,
+}
+
+/// A question that was refused before the first answer.
+#[derive(Debug)]
+pub struct Held {
+    /// The question.
+    pub fingerprint: Fingerprint,
+    /// Its refusal.
+    pub failure: Failure,
+    /// The length of its prompt.
+    prompt: u64,
+}
+
+impl Acceptance {
+    /// True once the server has answered a question of this run.
+    pub fn is_answering(&self) -> bool {
+        self.is_answering
+    }
+
+    /// True while nothing is sent but the shortest question.
+    pub fn is_doubted(&self) -> bool {
+        !self.is_answering && !self.held.is_empty()
+    }
+
+    /// Records an answer to a prompt. The first one releases the questions that were held: those at fault, which are much
+    /// longer, and those to be sent again.
+    pub fn on_answer(&mut self, prompt: u64) -> (Vec<Held>, Vec<Held>) {
+        self.is_answering = true;
+        self.longest = self.longest.max(prompt);
+        std::mem::take(&mut self.held).into_iter().partition(|held| self.is_much_longer(held.prompt))
+    }
+
+    /// True if a prompt is much longer than any that was answered.
+    pub fn is_much_longer(&self, prompt: u64) -> bool {
+        prompt as f64 > MUCH_LONGER * self.longest as f64
+    }
+
+    /// Holds a question that was refused before the first answer.
+    pub fn hold(&mut self, fingerprint: Fingerprint, failure: Failure, prompt: u64) {
+        self.held.push(Held { fingerprint, failure, prompt });
+    }
+
+    /// Records that the shortest question is sent.
+    pub fn on_shortest_sent(&mut self) {
+        self.tried_shortest = true;
+    }
+
+    /// Returns the refusal of everything, if that is what the refusals show. `has_more` is true while another question may
+    /// be tried.
+    pub fn refusal(&self, has_more: bool) -> Option<&Failure> {
+        let last = &self.held.last()?.failure;
+        let alike = self.held.iter().filter(|held| held.failure.kind() == last.kind()).count();
+        let is_everything = self.tried_shortest && alike >= ALIKE_MIN;
+        (is_everything || !has_more || self.held.len() >= HELD_MAX).then_some(last)
+    }
+
+    /// Returns the held questions, because the run is stopping.
+    pub fn take_held(&mut self) -> Vec<Fingerprint> {
+        std::mem::take(&mut self.held).into_iter().map(|held| held.fingerprint).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conversation::FailureCode;
+    use crate::model::FailureClass;
+
+    fn refusal(message: &str) -> Failure {
+        Failure::new(FailureClass::Refused, FailureCode::Http(400), message)
+    }
+
+    fn held(prompts: &[u64]) -> Acceptance {
+        let mut acceptance = Acceptance::default();
+        for (number, prompt) in prompts.iter().enumerate() {
+            acceptance.hold(Fingerprint([number as u8; 32]), refusal(&format!("no, {prompt}")), *prompt);
+        }
+        acceptance
+    }
+
+    #[test]
+    fn refusals_before_the_first_answer_wait_for_the_shortest_question() {
+        let mut acceptance = held(&[900, 800]);
+        assert!(acceptance.is_doubted() && acceptance.refusal(true).is_none());
+        acceptance.on_shortest_sent();
+        assert!(acceptance.refusal(true).is_some(), "both are refused alike, numbers aside");
+        assert!(held(&[900]).refusal(false).is_some(), "there is no other question to try");
+    }
+
+    #[test]
+    fn the_first_answer_shows_which_questions_were_at_fault() {
+        let mut acceptance = held(&[9_000, 120]);
+        let (at_fault, again) = acceptance.on_answer(100);
+        assert_eq!((at_fault.len(), again.len()), (1, 1));
+        assert_eq!(at_fault[0].fingerprint, Fingerprint([0; 32]));
+        assert!(!acceptance.is_doubted() && acceptance.is_much_longer(200) && !acceptance.is_much_longer(140));
+    }
+
+    #[test]
+    fn refusals_in_different_words_are_bounded_too() {
+        let mut acceptance = Acceptance::default();
+        for number in 0..HELD_MAX {
+            let words = "x".repeat(number);
+            acceptance.hold(Fingerprint([number as u8; 32]), refusal(&words), 10);
+            acceptance.on_shortest_sent();
+            assert_eq!(acceptance.refusal(true).is_some(), number + 1 == HELD_MAX, "{number}");
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Probes: while a server is down or suspected, they are all that is sent to it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::WorkerError;
+use super::dispatcher::Dispatcher;
+use super::event::Event;
+use super::model_queue::{CallPurpose, Replica};
+use super::stop::RunStop;
+use crate::conversation::Answer;
+use crate::model::{Failure, FailureClass, OutageState};
+
+/// Time limit of a probe: a server that is loading its model refuses probes, or answers one late.
+pub const PROBE_MAX: Duration = Duration::from_secs(60);
+
+/// What a probe shows.
+enum Shown {
+    /// The server answers.
+    Answering,
+    /// The server replies, but not with an answer.
+    Up,
+    /// The server is still down.
+    Down(Failure),
+}
+
+impl Dispatcher<'_> {
+    /// Probes servers that are down or suspected.
+    pub(super) fn send_probes(&mut self, now: Instant) {
+        let mut probes = Vec::new();
+        for queue in self.queues.values_mut() {
+            let probe = queue.probe();
+            for (index, replica) in queue.replicas.iter_mut().enumerate() {
+                replica.suspect_if_idle(now);
+                if replica.probe_due().is_some_and(|at| at <= now)
+                    && let Some(question) = &probe
+                {
+                    replica.is_probing = true;
+                    probes.push((index, question.clone()));
+                }
+            }
+        }
+        for (replica, question) in probes {
+            self.spawn_call(replica, CallPurpose::Probe, Arc::new(question), None, 1, None);
+        }
+    }
+
+    pub(super) fn on_probe_end(
+        &mut self,
+        name: &str,
+        index: usize,
+        result: Result<Answer, Failure>,
+    ) -> Result<(), WorkerError> {
+        let now = Instant::now();
+        let Some(queue) = self.queues.get_mut(name) else { return Ok(()) };
+        let after_answers = queue.acceptance.is_answering();
+        let replica = &mut queue.replicas[index];
+        replica.is_probing = false;
+        match shown(replica, result) {
+            Err(failure) => self.stop(RunStop::Refused { model: name.to_owned(), failure, after_answers }),
+            Ok(Shown::Down(failure)) => {
+                if let Some(next_try) = replica.breaker.on_failed_probe(&failure, now) {
+                    let (model, message) = (replica.label.clone(), failure.message.clone());
+                    self.observer.on_event(&Event::Parked { model, message, next_try });
+                }
+                replica.refusal = (failure.class == FailureClass::Refused).then_some(failure);
+                self.resolve_unproven(name, index)?;
+            }
+            Ok(shown) => {
+                replica.answers += u64::from(matches!(shown, Shown::Answering));
+                let ended = replica.breaker.on_answer();
+                if ended.is_some_and(|state| state != OutageState::Suspected) {
+                    self.observer.on_event(&Event::Recovered { model: replica.label.clone() });
+                }
+                self.resolve_unproven(name, index)?;
+                // While all replicas were down, questions stayed in their old queues.
+                self.reassign_waiting(name)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns what a probe shows; fails where no question would be answered until somebody acts.
+fn shown(replica: &Replica, result: Result<Answer, Failure>) -> Result<Shown, Failure> {
+    let was_down = replica.breaker.gone_since().is_some_and(|(_, state)| state == OutageState::Down);
+    Ok(match result {
+        Ok(_) => Shown::Answering,
+        Err(failure) => match failure.class {
+            FailureClass::Fatal => return Err(failure),
+            FailureClass::Outage | FailureClass::Transient | FailureClass::RetryNow => Shown::Down(failure),
+            // A server that was down is up again, whatever it says. A suspected one refuses everything if it refuses the
+            // probe like the questions; in other words, the probe's own form may be at fault.
+            FailureClass::Refused if was_down => Shown::Up,
+            FailureClass::Refused => match &replica.refusal {
+                Some(refusal) if refusal.kind() == failure.kind() => Shown::Down(failure),
+                _ => Shown::Answering,
+            },
+            FailureClass::RateLimited | FailureClass::Permanent => Shown::Answering,
+        },
+    })
+}
