@@ -42,6 +42,17 @@ impl FailureReason {
         self.causes.iter().find(|cause| cause.lane == lane)
     }
 
+    /// Returns the reason with every number in its messages blanked: servers write token counts and ids into them, and
+    /// reasons that differ in nothing else are counted together.
+    #[must_use]
+    pub fn without_numbers(&self) -> Self {
+        let blank = |cause: &FailureCause| FailureCause {
+            message: cause.message.as_deref().map(blank_numbers),
+            ..cause.clone()
+        };
+        Self { causes: self.causes.iter().map(blank).collect() }
+    }
+
     /// True where a lane failed with this code.
     pub fn has(&self, code: &FailureCode) -> bool {
         self.causes.iter().any(|cause| cause.code == *code)
@@ -105,6 +116,19 @@ impl fmt::Display for FailureCause {
     }
 }
 
+/// Returns a text with every number replaced by `#`.
+pub fn blank_numbers(text: &str) -> String {
+    let mut blanked = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '0'..='9' if blanked.ends_with('#') => {}
+            '0'..='9' => blanked.push('#'),
+            other => blanked.push(other),
+        }
+    }
+    blanked
+}
+
 /// Splits a lane's name off the beginning of a text.
 fn split_lane(text: &str) -> Option<(Lane, &str)> {
     let (name, rest) = text.split_once(": ")?;
@@ -128,6 +152,13 @@ mod tests {
 
     use super::*;
     use crate::conversation::SYSTEMS_MAX;
+
+    #[test]
+    fn numbers_are_blanked_in_messages_only() {
+        let reason = FailureReason::from("http_400: 9000 tokens of 8192; system 2: context: over 10");
+        let blanked = "http_400: # tokens of #; system 2: context: over #";
+        assert_eq!(reason.without_numbers().to_string(), blanked);
+    }
 
     fn lanes() -> impl Iterator<Item = Lane> {
         let systems = (0..SYSTEMS_MAX as u8).map(Lane::System);

@@ -27,7 +27,7 @@ mod vote;
 pub use answer::{Answer, Finish, Usage};
 pub use dice::Dice;
 pub use failure::{FailureCode, TimeoutKind};
-pub use failure_reason::{FailureCause, FailureReason};
+pub use failure_reason::{FailureCause, FailureReason, blank_numbers};
 pub use fence::Fence;
 pub use identity::{ConversationKey, Digest, Fingerprint, ParseDigestError};
 pub use lesson::{Correction, Flaw, Grade, Lesson, PairRefusal, Pairing, Remedy, Speaker};

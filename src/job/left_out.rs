@@ -205,6 +205,14 @@ impl LeftOut {
         matches!(self, Self::NotAsked | Self::Budget | Self::Unasked | Self::Failed { permanent: false, .. })
     }
 
+    /// Returns the reason as it is counted: rows whose failures differ in turn, token counts or ids only have the same.
+    pub fn group(&self) -> String {
+        match self {
+            Self::Failed { reason, .. } | Self::Context(reason) => reason.without_numbers().to_string(),
+            other => other.to_string(),
+        }
+    }
+
     /// Returns the code of a reason that is counted: without what a server said in its own words.
     pub fn code(&self) -> String {
         match self {

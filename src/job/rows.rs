@@ -83,7 +83,7 @@ impl RowCounts {
 
     fn count(&mut self, why: &LeftOut) {
         self.may_heal |= why.may_heal();
-        *self.left.entry(why.kind()).or_default().entry(why.to_string()).or_default() += 1;
+        *self.left.entry(why.kind()).or_default().entry(why.group()).or_default() += 1;
     }
 }
 

@@ -64,7 +64,7 @@ impl StatusReport {
             Status::Open => return self.open += 1,
             Status::Complete => return self.complete += 1,
             Status::Stopped { reason, .. } => format!("stopped: {reason}"),
-            Status::Failed { reason, .. } => format!("failed: {reason}"),
+            Status::Failed { reason, .. } => format!("failed: {}", reason.without_numbers()),
         };
         let count =
             self.reasons.entry(reason).or_insert_with(|| ReasonCount { conversations: 0, example: key.to_owned() });

@@ -8,9 +8,14 @@ pub fn count(tally: &mut Tally, event: &Event) {
         Event::Reused => tally.reused += 1,
         Event::Shared => tally.shared += 1,
         Event::Sent => tally.sent += 1,
-        Event::Answered { model, usage, .. } => {
+        Event::Answered { model, reported, usage, history_cut, .. } => {
             tally.returned += 1;
             tally.answered += 1;
+            tally.history_cut += u64::from(*history_cut);
+            match tally.reported.get_mut(model).and_then(|names| names.get_mut(reported)) {
+                Some(count) => *count += 1,
+                None => drop(tally.reported.entry(model.clone()).or_default().insert(reported.clone(), 1)),
+            }
             add(&mut tally.usage, usage);
             tally.cost += tally.prices.get(model).map_or(0.0, |price| price.cost(usage));
         }

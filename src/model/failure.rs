@@ -1,7 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::conversation::FailureCode;
+use crate::conversation::{FailureCode, blank_numbers};
 
 /// The class of a failure. It alone decides how the failure is handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,15 +59,7 @@ impl Failure {
     /// Returns the code and the message with every number blanked: equal for failures that differ only in token counts,
     /// times or ids.
     pub fn kind(&self) -> String {
-        let mut kind = format!("{}: ", self.code);
-        for character in self.message.chars() {
-            match character {
-                '0'..='9' if kind.ends_with('#') => {}
-                '0'..='9' => kind.push('#'),
-                other => kind.push(other),
-            }
-        }
-        kind
+        format!("{}: {}", self.code, blank_numbers(&self.message))
     }
 
     /// True if the server may have worked and billed although no complete answer arrived.

@@ -33,7 +33,7 @@ pub use dialect::{Assembler, Capabilities, Dialect, EndpointPath, Output};
 pub use failure::{Failure, FailureClass};
 pub use http::{HttpModel, HttpSettings, HttpSetupError, Timeouts};
 pub use openai::OpenAiDialect;
-pub use pace::{Pace, PaceChange, PaceLimits};
+pub use pace::{Capacity, Pace, PaceChange, PaceLimits};
 pub use profile::{ModelProfile, PriceTable};
 pub use rate::Rate;
 pub use reference::{Endpoint, ModelReference, ReferenceError};
@@ -117,11 +117,13 @@ pub struct CallResult {
     /// The time until the server's rate limit resets, if the server reports it as used up: the next call would be
     /// refused.
     pub limit_reset: Option<Duration>,
+    /// The server's capacity, once it is known; told once.
+    pub capacity: Option<Capacity>,
 }
 
 impl From<Result<Answer, Failure>> for CallResult {
     fn from(result: Result<Answer, Failure>) -> Self {
-        Self { result, limit_reset: None }
+        Self { result, limit_reset: None, capacity: None }
     }
 }
 

@@ -1,9 +1,10 @@
 //! Decides how many calls a server gets at a time. Pure: times and outcomes in, a limit with its reason out.
 //!
-//! Follows TCP's congestion control (RFC 5681): slow start, additive increase, multiplicative decrease, with three
-//! differences. The limit grows only while it is used. One episode of rate limits cuts it once, however many calls fail
-//! in it. And because servers such as vLLM and llama.cpp queue instead of refusing, growth that does not increase the
-//! throughput is undone.
+//! Follows TCP's congestion control (RFC 5681): slow start, additive increase, multiplicative decrease, with these
+//! differences. The limit grows only while it is used. One episode of rate limits cuts it once, to the calls that the
+//! server accepted, or by a share where it accepted none of them or the last cut did not help. Because servers such as
+//! vLLM and llama.cpp queue instead of refusing, growth that does not increase the throughput is undone. And a server
+//! that reports its capacity is believed: more conversations than it has slots, or room for, evict each other's caches.
 
 use std::time::Duration;
 
@@ -33,8 +34,18 @@ pub struct PaceChange {
     pub reason: &'static str,
 }
 
+/// The limit before the first answer, which may tell the server's capacity.
+const LIMIT_FIRST: f64 = 4.0;
 /// The first limit of slow start.
 const LIMIT_START: f64 = 8.0;
+/// The highest limit that a server's cache size sets at once; throughput decides about more.
+const LIMIT_REPORTED_MAX: f64 = 64.0;
+/// Weight of the newest answer in the mean size of a conversation.
+const NEWEST_SHARE: f64 = 0.05;
+/// The limit may exceed the room in the server's cache by this factor, so that it does not change with every answer.
+const ROOM_SLACK: f64 = 1.2;
+/// A rate limit so soon after the last one shows that the last cut was not enough.
+const EPISODE_GAP: Duration = Duration::from_secs(30);
 /// The automatic limit never exceeds this.
 const LIMIT_MAX: f64 = 2048.0;
 /// The share of the limit that a cut leaves.
@@ -54,12 +65,38 @@ pub struct Pace {
     limits: PaceLimits,
     limit: f64,
     slow_start: bool,
-    /// Calls sent before this belong to an episode whose cut is already made.
-    cut_at: Option<Instant>,
+    /// True once a call has been answered.
+    is_answered: bool,
+    /// The capacity that the server reports.
+    capacity: Option<Capacity>,
+    /// The mean tokens of a call, prompt and answer.
+    mean_tokens: f64,
+    /// The last episode of rate limits.
+    episode: Option<Episode>,
     round: PaceRound,
     /// Limit and answers per second of the previous round.
     before: Option<(f64, f64)>,
     hold_rounds: u32,
+}
+
+/// What a server says about the calls that it can work on at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Capacity {
+    /// A number of calls; each slot keeps the cache of one conversation.
+    Slots(usize),
+    /// The tokens of a cache that all conversations share.
+    CacheTokens(u64),
+}
+
+/// Rate limits that belong together.
+#[derive(Clone, Copy, Debug)]
+struct Episode {
+    /// Calls sent before this belong to it.
+    began: Instant,
+    /// The limit before it.
+    limit_before: f64,
+    /// True if the limit was cut by a share at once.
+    is_repeated: bool,
 }
 
 /// The answers since the last decision about the limit.
@@ -74,12 +111,15 @@ struct PaceRound {
 impl Pace {
     /// Begins with slow start, or with the user's fixed number.
     pub fn new(limits: PaceLimits) -> Self {
-        let limit = limits.concurrency.map_or(LIMIT_START, |fixed| fixed.max(1) as f64);
+        let limit = limits.concurrency.map_or(LIMIT_FIRST, |fixed| fixed.max(1) as f64);
         Self {
             limits,
             limit,
             slow_start: true,
-            cut_at: None,
+            is_answered: false,
+            capacity: None,
+            mean_tokens: 0.0,
+            episode: None,
             round: PaceRound::default(),
             before: None,
             hold_rounds: 0,
@@ -91,10 +131,19 @@ impl Pace {
         self.limit as usize
     }
 
-    /// Records an answer; `in_flight` calls, itself included, were in flight when it came.
-    pub fn on_answer(&mut self, in_flight: usize, now: Instant) -> Option<PaceChange> {
+    /// Records an answer of `tokens` tokens, prompt included; `in_flight` calls, itself included, were in flight when it
+    /// came.
+    pub fn on_answer(&mut self, in_flight: usize, tokens: u64, now: Instant) -> Option<PaceChange> {
         if self.limits.concurrency.is_some() {
             return None;
+        }
+        let weight = if self.is_answered { NEWEST_SHARE } else { 1.0 };
+        self.mean_tokens += weight * (tokens as f64 - self.mean_tokens);
+        if !std::mem::replace(&mut self.is_answered, true) && self.capacity.is_none() && self.episode.is_none() {
+            return self.set_limit(LIMIT_START, "slow start");
+        }
+        if self.limit > ROOM_SLACK * self.ceiling() {
+            return self.set_limit(self.ceiling(), "conversations have outgrown the server's cache");
         }
         let started = *self.round.started.get_or_insert(now);
         self.round.answers += 1;
@@ -103,16 +152,40 @@ impl Pace {
         if is_over { self.end_round(now - started) } else { None }
     }
 
-    /// Records a rate limit that refused a call sent at `sent`.
-    pub fn on_rate_limit(&mut self, sent: Instant, now: Instant) -> Option<PaceChange> {
-        let is_same_episode = self.cut_at.is_some_and(|cut| sent <= cut);
-        if self.limits.concurrency.is_some() || is_same_episode {
+    /// Records the capacity that the server reports.
+    pub fn on_capacity(&mut self, capacity: Capacity) -> Option<PaceChange> {
+        if self.limits.concurrency.is_some() || self.capacity.is_some() {
             return None;
         }
-        self.cut_at = Some(now);
+        self.capacity = Some(capacity);
+        match capacity {
+            Capacity::Slots(slots) => self.set_limit(slots as f64, "the server reports its slots"),
+            Capacity::CacheTokens(_) => {
+                let room = self.ceiling().min(LIMIT_REPORTED_MAX);
+                self.set_limit(room, "the server reports the size of its cache")
+            }
+        }
+    }
+
+    /// Records a rate limit that refused a call sent at `sent`; `in_flight` calls remain.
+    pub fn on_rate_limit(&mut self, sent: Instant, in_flight: usize, now: Instant) -> Option<PaceChange> {
+        const REASON: &str = "the server reported a rate limit";
+        if self.limits.concurrency.is_some() {
+            return None;
+        }
+        let accepted = in_flight as f64;
+        if let Some(episode) = self.episode.filter(|episode| sent <= episode.began) {
+            // What remains in flight of the episode is what the server has accepted.
+            let limit = if in_flight == 0 { CUT_SHARE * episode.limit_before } else { self.limit.min(accepted) };
+            let is_worse = limit < self.limit || in_flight == 0 && !episode.is_repeated;
+            return if is_worse { self.set_limit(limit, REASON) } else { None };
+        }
+        let is_repeated = self.episode.is_some_and(|episode| now - episode.began < EPISODE_GAP);
+        self.episode = Some(Episode { began: now, limit_before: self.limit, is_repeated });
         self.slow_start = false;
         self.hold_rounds = HOLD_ROUNDS;
-        self.set_limit((self.limit * CUT_SHARE).max(1.0), "the server reported a rate limit")
+        let share = if is_repeated || in_flight == 0 { CUT_SHARE } else { 1.0 };
+        self.set_limit((self.limit * share).min(accepted.max(1.0)), REASON)
     }
 
     /// Decides at the end of a round whether to grow, and whether to undo the last growth.
@@ -144,8 +217,18 @@ impl Pace {
         self.set_limit(self.limit + (self.limit * 0.1).max(1.0), "the limit is in use and throughput keeps growing")
     }
 
+    /// Returns the limit that the server's reported capacity sets.
+    fn ceiling(&self) -> f64 {
+        match self.capacity {
+            None => LIMIT_MAX,
+            Some(Capacity::Slots(slots)) => slots as f64,
+            Some(Capacity::CacheTokens(tokens)) => (tokens as f64 / self.mean_tokens.max(1.0)).max(1.0),
+        }
+    }
+
     fn set_limit(&mut self, limit: f64, reason: &'static str) -> Option<PaceChange> {
         let calls_max = self.limits.calls_max.map_or(LIMIT_MAX, |calls| LIMIT_MAX.min(calls as f64));
+        let calls_max = calls_max.min(self.ceiling());
         let (from, to) = (self.limit as usize, limit.clamp(1.0, calls_max.max(1.0)));
         self.limit = to;
         self.round = PaceRound::default();
@@ -169,7 +252,7 @@ mod tests {
             let limit = pace.limit() as f64;
             // With the maximum in flight, answers come at the server's rate.
             now += Duration::from_secs_f64(0.1 / limit.min(capacity));
-            pace.on_answer(pace.limit(), now);
+            pace.on_answer(pace.limit(), 100, now);
         }
         pace
     }
@@ -188,28 +271,56 @@ mod tests {
         let mut pace = Pace::new(AUTO);
         for _ in 0..10_000 {
             now += Duration::from_millis(1);
-            assert_eq!(pace.on_answer(3, now), None);
+            pace.on_answer(3, 100, now);
         }
         assert_eq!(pace.limit(), 8);
     }
 
-    #[test]
-    fn one_episode_of_rate_limits_cuts_once() {
-        let start = Instant::now();
-        let mut pace = Pace::new(AUTO);
-        let later = start + Duration::from_secs(1);
-        assert_eq!(pace.on_rate_limit(start, later).map(|change| (change.from, change.to)), Some((8, 5)));
-        for _ in 0..7 {
-            assert_eq!(pace.on_rate_limit(start, later + Duration::from_millis(5)), None);
+    /// Sends `sent` calls at once, of which the server refuses all but `accepted`.
+    fn refuse(pace: &mut Pace, sent: usize, accepted: usize, start: Instant) -> usize {
+        for in_flight in (accepted..sent).rev() {
+            pace.on_rate_limit(start, in_flight, start + Duration::from_millis(5));
         }
-        assert!(pace.on_rate_limit(later + Duration::from_secs(1), later + Duration::from_secs(2)).is_some());
+        pace.limit()
+    }
+
+    #[test]
+    fn a_rate_limit_cuts_to_the_calls_that_the_server_accepted() {
+        let (start, mut pace) = (Instant::now(), Pace::new(AUTO));
+        pace.on_answer(4, 100, start);
+        assert_eq!(refuse(&mut pace, 8, 2, start), 2, "a gateway that takes two at a time");
+        assert_eq!(refuse(&mut pace, 3, 2, start + Duration::from_secs(1)), 1, "the last cut did not help");
+    }
+
+    #[test]
+    fn one_episode_in_which_every_call_is_refused_cuts_once() {
+        let (start, mut pace) = (Instant::now(), Pace::new(AUTO));
+        pace.on_answer(4, 100, start);
+        assert_eq!(refuse(&mut pace, 8, 0, start), 5);
+        assert_eq!(refuse(&mut pace, 5, 0, start + Duration::from_secs(100)), 3);
+    }
+
+    #[test]
+    fn a_server_that_reports_its_slots_gets_as_many_calls() {
+        let (mut now, mut pace) = (Instant::now(), Pace::new(AUTO));
+        assert_eq!(pace.limit(), 4, "before the first answer");
+        pace.on_capacity(Capacity::Slots(6));
+        for _ in 0..10_000 {
+            now += Duration::from_millis(1);
+            pace.on_answer(6, 100, now);
+        }
+        assert_eq!(pace.limit(), 6);
+        let mut pace = Pace::new(AUTO);
+        pace.on_answer(4, 1_000, now);
+        pace.on_capacity(Capacity::CacheTokens(12_800));
+        assert_eq!(pace.limit(), 12, "as many conversations as the cache has room for");
     }
 
     #[test]
     fn a_fixed_number_stays() {
         let now = Instant::now();
         let mut pace = Pace::new(PaceLimits { concurrency: Some(64), ..AUTO });
-        assert!(pace.on_rate_limit(now, now).is_none() && pace.on_answer(64, now).is_none());
+        assert!(pace.on_rate_limit(now, 63, now).is_none() && pace.on_answer(64, 100, now).is_none());
         assert_eq!(pace.limit(), 64);
     }
 }

@@ -64,6 +64,13 @@ pub fn summary(tally: &Tally, elapsed: Duration, closing: &Closing) -> String {
     if tally.failure_count() > 0 {
         row("failed", format!("{} ({})", counted(tally.failure_count(), "call"), list(&tally.failures)));
     }
+    for line in other_names(tally) {
+        row("model", line);
+    }
+    if tally.history_cut > 0 {
+        let answers = counted(tally.history_cut, "answer");
+        row("history", format!("{answers} to prompts that grew without more tokens: the server cuts the history"));
+    }
     if let Some(text) = efficiency(tally) {
         row("efficiency", text);
     }
@@ -130,7 +137,7 @@ pub fn summary_json(tally: &Tally, elapsed: Duration, closing: &Closing, exit_co
         "prompt_tokens": tally.usage.prompt_tokens, "cached_tokens": tally.usage.cached_tokens,
         "completion_tokens": tally.usage.completion_tokens,
         "cost": (!tally.prices.is_empty()).then_some(tally.cost),
-        "failures": tally.failures, "incomplete": closing.incomplete, "reasons": closing.reasons,
+        "models": tally.reported, "history_cut": tally.history_cut, "failures": tally.failures, "incomplete": closing.incomplete, "reasons": closing.reasons,
         "quality": closing.quality, "left_out": left_out, "changed": closing.changed, "output": file(&closing.written), "listed": file(&closing.listed),
         "unusable": unusable(&closing.changed_settings), "hint": closing.hint,
         "efficiency": tally.efficiency.map(|efficiency| efficiency.share),
@@ -140,6 +147,16 @@ pub fn summary_json(tally: &Tally, elapsed: Duration, closing: &Closing, exit_co
         })),
         "cpu_s": closing.footprint.map(|footprint| footprint.cpu.as_secs_f64()),
         "memory_peak_bytes": closing.footprint.map(|footprint| footprint.memory_peak_bytes),
+    })
+}
+
+/// Says which models answered under other names than the requested one.
+fn other_names(tally: &Tally) -> impl Iterator<Item = String> {
+    tally.reported.iter().filter_map(|(asked, names)| match names.len() {
+        0 => None,
+        1 if names.contains_key(asked) => None,
+        1 => names.keys().next().map(|name| format!("the server calls `{asked}` {name}")),
+        count => Some(format!("{count} models answered for `{asked}`: {}", list(names))),
     })
 }
 

@@ -33,6 +33,10 @@ pub struct Tally {
     pub usage: Usage,
     /// Their cost, where prices are known.
     pub cost: f64,
+    /// Answers by the requested model's name and the name that the server reported.
+    pub reported: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Answers whose prompt had grown although the server counted no more tokens in it.
+    pub history_cut: u64,
     /// Failed calls by code.
     pub failures: BTreeMap<FailureCode, u64>,
     /// The message of the last failed call.

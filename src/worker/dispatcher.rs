@@ -12,8 +12,10 @@ use super::committer::Committer;
 use super::early_rows::EarlyRows;
 use super::event::{Event, Observer};
 use super::flights::{Flight, Flights, Waiter};
+use super::haste::Haste;
 use super::model_queue::{CallEnd, ModelQueue, Replica, with_margin};
 use super::occupancy::Occupancy;
+use super::prompts::Prompts;
 use super::session::{self, ConversationEnd, ReplySender, SessionContext, SessionReply, SessionRequest};
 use super::stop::{DRAIN_MAX, RunStop, StopStage};
 use super::{Admit, Ended, RowOrder, Work, WorkerError};
@@ -25,7 +27,7 @@ use crate::store::{Ledger, LostCalls, Store};
 /// How long a server that had answered may refuse everything, unless the user sets a limit.
 const REFUSED_MAX: Duration = Duration::from_secs(30 * 60);
 /// For pacing by tokens a minute; the server's own count differs slightly.
-const BYTES_PER_TOKEN: u64 = 3;
+pub const BYTES_PER_TOKEN: u64 = 3;
 
 /// Runs until every conversation is done or the run is stopped.
 ///
@@ -83,7 +85,7 @@ pub(super) type SessionEnd = (u64, Result<ConversationEnd, WorkerError>);
 
 /// The recipient of a commit's acknowledgement.
 pub(super) enum CommitToken {
-    Answer { fingerprint: Fingerprint, slot: Option<u64> },
+    Answer { fingerprint: Fingerprint, slot: Option<u64>, since: Instant },
     Note(ReplySender),
     Unwatched,
 }
@@ -107,8 +109,10 @@ pub(super) struct Dispatcher<'a> {
     pub(super) observer: &'a mut dyn Observer,
     next_session: u64,
     pub(super) commits_pending: usize,
-    /// The limit on open conversations, and on answers in flight or waiting for their commit.
+    /// The limit on calls in flight and answers that wait for their commit.
     pub(super) window: usize,
+    pub(super) haste: Haste,
+    pub(super) prompts: Prompts,
     pub(super) early: EarlyRows,
     give_up_after: Option<Duration>,
     deadline: Option<(Instant, String)>,
@@ -153,6 +157,8 @@ impl<'a> Dispatcher<'a> {
             next_session: 0,
             commits_pending: 0,
             window: 0,
+            haste: Haste::default(),
+            prompts: Prompts::default(),
             early: EarlyRows::default(),
             give_up_after: work.give_up_after,
             deadline: work.deadline.map(|deadline| (now + deadline.after, deadline.name)),
@@ -163,14 +169,16 @@ impl<'a> Dispatcher<'a> {
         })
     }
 
-    /// Opens conversations: as many as calls may be in flight and a few more, so that a slot never waits for a commit,
-    /// a parse or a replay.
+    /// Opens conversations: as many as calls may be in flight, and a few more where a slot would otherwise wait noticeably
+    /// for a commit, a parse or a replay.
     fn admit(&mut self, sessions: &mut JoinSet<SessionEnd>) -> Result<(), WorkerError> {
         let slots: usize = self.queues.values().map(ModelQueue::limit).sum();
         self.occupancy.on_limit(slots, Instant::now());
         self.window = with_margin(slots);
+        // More conversations than slots evict each other's caches on the server.
+        let open_max = if self.haste.needs_margin() { self.window } else { slots };
         self.admission_pending = false;
-        while self.chains.len() < self.window && self.stopping.is_none() {
+        while self.chains.len() < open_max && self.stopping.is_none() {
             let row = match self.rows.as_mut().and_then(Iterator::next).transpose().map_err(WorkerError::Order)? {
                 Some(Admit::Row(row)) if self.early.is_opened(row) => continue,
                 Some(Admit::Row(row)) => row,
@@ -330,6 +338,7 @@ impl<'a> Dispatcher<'a> {
         let (number, end) = ended.map_err(|error| WorkerError::Died(error.to_string()))?;
         let end = end?;
         self.early.on_asked(number);
+        self.prompts.leave(number);
         if let Some(chain) = self.chains.remove(&number) {
             self.occupancy.on_chain(chain);
         }

@@ -20,8 +20,13 @@ pub enum Event {
     Answered {
         /// The requested model's name.
         model: String,
+        /// The model's name as the server reports it.
+        reported: String,
         /// The tokens used.
         usage: Usage,
+        /// True if the prompt has grown since the conversation's last turn and the server counted no more tokens: it cuts
+        /// the history.
+        history_cut: bool,
         /// The answer's finish.
         finish: Finish,
         /// The time from the request to the complete answer.

@@ -38,7 +38,7 @@ impl Dispatcher<'_> {
             is_held = failure.class == FailureClass::Refused && !after_answers;
             let server = &mut queue.replicas[replica];
             if failure.class == FailureClass::RateLimited {
-                let change = server.pace.on_rate_limit(sent_at, now);
+                let change = server.pace.on_rate_limit(sent_at, server.in_flight, now);
                 report_pace(self.observer, &server.label, change);
                 if let Some(wait) = failure.retry_after {
                     server.close_until(now + wait);

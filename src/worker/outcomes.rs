@@ -7,7 +7,7 @@ use tokio::task::JoinError;
 use tokio::time::Instant;
 
 use super::WorkerError;
-use super::dispatcher::{CommitToken, Dispatcher};
+use super::dispatcher::{BYTES_PER_TOKEN, CommitToken, Dispatcher};
 use super::event::Event;
 use super::failures::report_pace;
 use super::flights::Flight;
@@ -42,7 +42,14 @@ impl Dispatcher<'_> {
             flight.latency += latency;
         }
         match reply.result {
-            Ok(answer) => self.on_answer(fingerprint, answer, replica, latency, slot),
+            Ok(answer) => {
+                self.on_answer(fingerprint, answer, replica, latency, slot)?;
+                if let Some((capacity, queue)) = reply.capacity.zip(self.queues.get_mut(&model)) {
+                    let server = &mut queue.replicas[replica];
+                    report_pace(self.observer, &server.label, server.pace.on_capacity(capacity));
+                }
+                Ok(())
+            }
             Err(failure) => {
                 self.ledger.iter_mut().zip(slot).for_each(|(ledger, slot)| ledger.end(slot));
                 self.on_failure(fingerprint, failure, replica, sent_at)
@@ -75,10 +82,12 @@ impl Dispatcher<'_> {
             answer: Arc::clone(&answer),
         };
         self.commits_pending += 1;
-        self.committer.commit(vec![entry], CommitToken::Answer { fingerprint, slot });
+        self.haste.on_latency(latency);
+        self.committer.commit(vec![entry], CommitToken::Answer { fingerprint, slot, since: now });
         let Some(queue) = self.queues.get_mut(&model) else { return Ok(()) };
         let in_flight = queue.replicas[replica].in_flight;
         let tokens = answer.usage.completion_tokens.unwrap_or(answer.text().len() as u64);
+        let all_tokens = tokens + answer.usage.prompt_tokens.unwrap_or(prompt / BYTES_PER_TOKEN);
         let slow_replica = queue.on_answer(replica, latency, tokens, now);
         let (at_fault, again) = queue.acceptance.on_answer(prompt);
         let answered = &mut queue.replicas[replica];
@@ -86,7 +95,7 @@ impl Dispatcher<'_> {
         if answered.breaker.on_answer().is_some_and(|state| state != OutageState::Suspected) {
             self.observer.on_event(&Event::Recovered { model: answered.label.clone() });
         }
-        report_pace(self.observer, &answered.label, answered.pace.on_answer(in_flight, now));
+        report_pace(self.observer, &answered.label, answered.pace.on_answer(in_flight, all_tokens, now));
         if let Some((slow_replica, reason)) = slow_replica {
             self.observer.on_event(&Event::Drained { model: queue.replicas[slow_replica].label.clone(), reason });
             self.reassign_waiting(&model)?;
@@ -107,7 +116,8 @@ impl Dispatcher<'_> {
             match token {
                 CommitToken::Unwatched => {}
                 CommitToken::Note(reply_to) => drop(reply_to.send(SessionReply::Noted)),
-                CommitToken::Answer { fingerprint, slot } => {
+                CommitToken::Answer { fingerprint, slot, since } => {
+                    self.haste.on_commit(since.elapsed());
                     self.ledger.iter_mut().zip(slot).for_each(|(ledger, slot)| ledger.end(slot));
                     self.deliver(fingerprint);
                 }
@@ -116,15 +126,18 @@ impl Dispatcher<'_> {
     }
 
     fn deliver(&mut self, fingerprint: Fingerprint) {
-        let Some(Flight { question, waiters, answer: Some(answer), latency, .. }) = self.flights.remove(&fingerprint)
+        let Some(Flight { question, session, worst, waiters, answer: Some(answer), latency, .. }) =
+            self.flights.remove(&fingerprint)
         else {
             return;
         };
         let (model, usage, finish) = (question.target.model().to_owned(), answer.usage, answer.finish);
+        let reported = answer.model.clone();
+        let history_cut = self.prompts.is_cut(session, question.slot.lane, worst.prompt_tokens, usage.prompt_tokens);
         if let Some(queue) = self.queues.get_mut(&model) {
             queue.on_committed();
         }
-        self.observer.on_event(&Event::Answered { model, usage, finish, latency });
+        self.observer.on_event(&Event::Answered { model, reported, usage, history_cut, finish, latency });
         for (index, waiter) in waiters.into_iter().enumerate() {
             let own = index == 0;
             if !own {

@@ -1,12 +1,13 @@
 //! The HTTP transport. It handles URLs, headers, clocks and connections; the [`Dialect`] writes requests and reads
 //! replies.
 
+mod capacity;
 mod reply;
 mod settings;
 
 pub use settings::{HttpSettings, Timeouts};
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -43,6 +44,8 @@ pub struct HttpModel {
     sends_cache_key: bool,
     /// The settings learned from the server's refusals, as the bits of [`Learned`].
     learned: AtomicU32,
+    /// True once the server has been asked for its capacity.
+    asked_capacity: AtomicBool,
 }
 
 impl HttpModel {
@@ -75,19 +78,30 @@ impl HttpModel {
             sends_cache_key: settings.prompt_cache_key && dialect.capabilities().takes_cache_key,
             settings,
             learned: AtomicU32::default(),
+            asked_capacity: AtomicBool::default(),
         })
     }
 
     async fn ask_in_time(&self, call: Call<'_>) -> CallResult {
         let limit = self.settings.timeouts.total;
         let mut limit_reset = None;
-        let answer = timeout(limit, self.ask_once(call, &mut limit_reset)).await;
+        let mut kind = None;
+        let answer = timeout(limit, self.ask_once(call, &mut limit_reset, &mut kind)).await;
         let answer = answer.unwrap_or_else(|_| Err(timed_out(TimeoutKind::Total, "the answer took over", limit)));
-        CallResult { result: answer.map_err(|failure| self.redacted(failure)), limit_reset }
+        let capacity = match kind.filter(|_| !self.asked_capacity.swap(true, Ordering::AcqRel)) {
+            Some(kind) => kind.ask(&self.client, &self.url, &self.headers).await,
+            None => None,
+        };
+        CallResult { result: answer.map_err(|failure| self.redacted(failure)), limit_reset, capacity }
     }
 
-    /// Sends a question. `limit_reset` is set as soon as the reply's headers report an exhausted rate limit.
-    async fn ask_once(&self, call: Call<'_>, limit_reset: &mut Option<Duration>) -> Result<Answer, Failure> {
+    /// Sends a question. `kind` is set where the server is of a kind that tells its capacity, `limit_reset` as soon as the reply's headers report an exhausted rate limit.
+    async fn ask_once(
+        &self,
+        call: Call<'_>,
+        limit_reset: &mut Option<Duration>,
+        kind: &mut Option<capacity::Kind>,
+    ) -> Result<Answer, Failure> {
         let Call { question, attempt, .. } = call;
         if let Some(failure) = self.check_window(question) {
             return Err(failure);
@@ -101,9 +115,11 @@ impl HttpModel {
             let failure = self.read_refusal(response).await;
             return Err(self.learn_from(failure, &format));
         }
-        let kind = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        *kind = capacity::Kind::of(response.headers());
+        let content_type =
+            response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let timeouts = self.settings.timeouts;
-        let is_stream = kind.starts_with("text/event-stream");
+        let is_stream = content_type.starts_with("text/event-stream");
         match is_stream.then(|| self.dialect.assembler()).flatten() {
             Some(assembler) => read_stream(response, assembler, timeouts).await?.finish(question, attempt),
             None => self.dialect.read_whole(&read_full_body(response, timeouts).await?, question, attempt),

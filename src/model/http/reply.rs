@@ -79,17 +79,18 @@ pub async fn read_full_body(
     response: reqwest::Response,
     Timeouts { first_byte, .. }: Timeouts,
 ) -> Result<Vec<u8>, Failure> {
-    let body = timeout(first_byte, read_body(response, BODY_BYTES_MAX)).await;
+    let body = timeout(first_byte, read_limited(response, BODY_BYTES_MAX)).await;
     body.map_err(|_| timed_out(TimeoutKind::Idle, "no complete answer within", first_byte))?
 }
 
 /// Reads the body of a refusal; empty if it does not arrive.
 pub async fn read_error(response: reqwest::Response) -> Vec<u8> {
-    let body = timeout(ERROR_BODY_TIME, read_body(response, ERROR_BYTES_MAX)).await;
+    let body = timeout(ERROR_BODY_TIME, read_limited(response, ERROR_BYTES_MAX)).await;
     body.ok().and_then(Result::ok).unwrap_or_default()
 }
 
-async fn read_body(mut response: reqwest::Response, bytes_max: usize) -> Result<Vec<u8>, Failure> {
+/// Reads a body of at most `bytes_max` bytes.
+pub async fn read_limited(mut response: reqwest::Response, bytes_max: usize) -> Result<Vec<u8>, Failure> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| connection_failure(&error))? {
         if body.len() + chunk.len() > bytes_max {
