@@ -1,6 +1,8 @@
 //! The HTTP transport. It handles URLs, headers, clocks and connections; the [`Dialect`] writes requests and reads
 //! replies.
 
+mod decoding;
+mod kind;
 mod reply;
 mod settings;
 
@@ -19,7 +21,8 @@ use super::request::{Header, HeaderText, Learned, RequestFormat};
 use super::secret::Secret;
 use super::{Call, CallResult, Model, PendingCall, wait};
 use crate::conversation::{Answer, FailureCode, Question, TimeoutKind, estimate_tokens};
-use reply::{connection_failure, read_error, read_full_body, read_stream, timed_out};
+use kind::is_html;
+use reply::{Reply, ReplyBody, connection_failure, read_error, read_reply, timed_out};
 
 /// Less than the five seconds after which vLLM, uvicorn, Node and llama-server close an idle connection.
 const POOL_IDLE: Duration = Duration::from_secs(3);
@@ -88,7 +91,7 @@ impl HttpModel {
 
     /// Sends a question. `limit_reset` is set as soon as the reply's headers report an exhausted rate limit.
     async fn ask_once(&self, call: Call<'_>, limit_reset: &mut Option<Duration>) -> Result<Answer, Failure> {
-        let Call { question, attempt, .. } = call;
+        let question = call.question;
         if let Some(failure) = self.check_window(question) {
             return Err(failure);
         }
@@ -101,12 +104,23 @@ impl HttpModel {
             let failure = self.read_refusal(response).await;
             return Err(self.learn_from(failure, &format));
         }
-        let kind = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let timeouts = self.settings.timeouts;
-        let is_stream = kind.starts_with("text/event-stream");
-        match is_stream.then(|| self.dialect.assembler()).flatten() {
-            Some(assembler) => read_stream(response, assembler, timeouts).await?.finish(question, attempt),
-            None => self.dialect.read_whole(&read_full_body(response, timeouts).await?, question, attempt),
+        let content_type = response.headers().get(CONTENT_TYPE).cloned();
+        let content_type = content_type.as_ref().and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let mut body = ReplyBody::new(response);
+        let answer = self.read_answer(&mut body, content_type, call).await;
+        answer.map_err(|failure| match failure.rejects_reply() {
+            true => Failure { reply: body.excerpt.into_reply(|text| self.redact(text)), ..failure },
+            false => failure,
+        })
+    }
+
+    async fn read_answer(&self, body: &mut ReplyBody, content_type: &str, call: Call<'_>) -> Result<Answer, Failure> {
+        let Call { question, attempt, .. } = call;
+        let assembler = self.dialect.assembler();
+        match read_reply(body, assembler, content_type, self.settings.timeouts).await? {
+            Reply::Stream(assembler) => assembler.finish(question, attempt),
+            Reply::Whole(page) if is_html(&page, content_type) => Err(html_page(&page, &self.url)),
+            Reply::Whole(body) => self.dialect.read_whole(&body, question, attempt),
         }
     }
 
@@ -185,11 +199,24 @@ impl HttpModel {
     }
 
     fn redacted(&self, failure: Failure) -> Failure {
-        match &self.settings.key {
-            Some(key) => Failure { message: key.redact(&failure.message), ..failure },
-            None => failure,
-        }
+        Failure { message: self.redact(&failure.message), ..failure }
     }
+
+    fn redact(&self, text: &str) -> String {
+        self.settings.key.as_ref().map_or_else(|| text.to_owned(), |key| key.redact(text))
+    }
+}
+
+/// Describes a page that came instead of an answer.
+fn html_page(page: &[u8], url: &reqwest::Url) -> Failure {
+    const CHARACTERS_MAX: usize = 80;
+    let text = String::from_utf8_lossy(&page[..page.len().min(2_000)]);
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let beginning: String = text.chars().take(CHARACTERS_MAX).collect();
+    let has_version = url.path().split('/').any(|part| part.starts_with('v') && part[1..].parse::<u8>().is_ok());
+    let hint = if has_version { "" } else { "; the URL probably lacks /v1" };
+    let message = format!("the server answers with a web page instead of JSON{hint}: {beginning}");
+    Failure::new(FailureClass::Transient, FailureCode::Html, message)
 }
 
 impl Model for HttpModel {
