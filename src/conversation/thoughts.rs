@@ -98,6 +98,9 @@ fn ends_thought(text: &str, at: usize, length: usize) -> bool {
     }
     let is_glued = !before.ends_with([' ', '\t']);
     let last = before.trim_end_matches([' ', '\t']).chars().next_back().unwrap_or('\n');
+    if is_list_marker(before) {
+        return false;
+    }
     let is_sentence_end = matches!(last, '\n' | '.' | '!' | '?' | '…' | '。' | '！' | '？');
     let is_line_end = after.trim_start_matches([' ', '\t']).starts_with(['\n', '\r']) || after.trim().is_empty();
     if is_line_end {
@@ -105,7 +108,42 @@ fn ends_thought(text: &str, at: usize, length: usize) -> bool {
     }
     // Scripts without spaces mention a tag without spaces, too.
     let is_apart = is_sentence_end || last.is_ascii() || !last.is_alphabetic();
-    is_glued && is_apart && !continues_sentence(after)
+    (is_glued || is_sentence_end) && is_apart && !continues_sentence(after)
+}
+
+/// True if the last line of `before` is only the beginning of a list item: `2.`, `-`.
+fn is_list_marker(before: &str) -> bool {
+    let line = before.rsplit('\n').next().unwrap_or_default().trim();
+    let number = line.strip_suffix(['.', ')', ':']).unwrap_or_default();
+    matches!(line, "-" | "*" | "+" | "•") || (!number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit()))
+}
+
+/// Returns a tag of reasoning in an answer that is neither mentioned nor part of a block at the answer's beginning.
+pub fn stray_thought_tag(answer: &str) -> Option<&'static str> {
+    let split = TAGS.iter().any(|(open, _)| starts_with(answer.trim_start(), open)).then(|| split_thoughts(answer));
+    let split = split.flatten();
+    let text = split.as_ref().map_or(answer, |split| if split.is_closed { &split.text } else { &split.reasoning });
+    if split.as_ref().is_some_and(|split| !split.is_closed) {
+        return Some(TAGS[0].0);
+    }
+    TAGS.into_iter().find_map(|(open, close)| {
+        let unquoted = |tag: &'static str| positions(text, tag).filter(move |at| !is_quoted(text, *at, tag.len()));
+        let (opened, closed) = (unquoted(open).count(), unquoted(close).count());
+        let is_mentioned =
+            |at: usize| text[..at].ends_with([' ', '\t']) && continues_sentence(&text[at + close.len()..]);
+        let stray_close = || opened == 0 && unquoted(close).any(|at| !is_mentioned(at));
+        let block = || unquoted(open).any(|at| begins_block(&text[..at]));
+        let is_stray = opened > closed || (opened > 0 && closed > opened) || stray_close() || block();
+        is_stray.then_some(open)
+    })
+}
+
+/// True if a tag after `before` is not part of a sentence or a list.
+fn begins_block(before: &str) -> bool {
+    let last = before.trim_end_matches([' ', '\t']).chars().next_back();
+    let is_glued = last.is_some_and(|last| !last.is_whitespace()) && !before.ends_with([' ', '\t']);
+    let is_apart = matches!(last, None | Some('\n' | '.' | '!' | '?' | '…' | '。' | '！' | '？'));
+    !is_list_marker(before) && (is_apart || is_glued && last.is_some_and(char::is_alphanumeric))
 }
 
 /// True if a sentence goes on: with punctuation, or with a word in lower case after a space.
@@ -228,6 +266,7 @@ mod tests {
                 format!("{open}The plan.{close}An answer."),
                 format!("\n{open}\nThe plan.\n{close}\n\nAn answer."),
                 format!("The plan.\n{close}\nAn answer."),
+                format!("The plan. {close} An answer."),
                 format!("{}The plan.{}An answer.", open.to_uppercase(), close.to_uppercase()),
             ] {
                 assert_eq!(split(&text), Some(("The plan.".into(), "An answer.".into())), "{text}");
@@ -268,6 +307,7 @@ mod tests {
             "Use **</think>** once.",
             "Tags:\n- </think>\n- </thought>",
             "The tag that ends it is </think>",
+            "1. Plan.\n2. </think>\n3. Answer.",
             "It is closed (by </think>).",
             "```\nplan\n</think>\nanswer\n```\nThis is a prompt.",
             "在</think>之后写答案。",
@@ -291,6 +331,31 @@ mod tests {
         assert_eq!(split(code), Some(("Like this: `</think>`.".into(), "An answer.".into())));
         let open_fence = "<think>\n```\ncode\n</think>\nAn answer.";
         assert_eq!(split(open_fence), Some(("```\ncode".into(), "An answer.".into())));
+    }
+
+    #[test]
+    fn a_stray_tag_is_found_unless_it_is_mentioned() {
+        for text in [
+            "I <think> so",
+            "A plan </think> An answer.",
+            "Sure.\n<think>a plan</think>\nAn answer.",
+            "Sure. <think>a plan</think> An answer.",
+            "<think>one</think>An answer.<think>two</think> More.",
+            "An answer.[/THINK]",
+            "[THINK]a plan",
+        ] {
+            assert!(stray_thought_tag(text).is_some(), "{text}");
+        }
+        for text in [
+            "<think>so</think>Yes.",
+            "Close the block with </think> and write the answer after it.",
+            "1. Write the plan. 2. End it with </think>. 3. Answer.",
+            "The tags <think> and </think> are special.",
+            "Write \"<think>\" first.",
+            "1. <think> opens\n2. </think> closes",
+        ] {
+            assert_eq!(stray_thought_tag(text), None, "{text}");
+        }
     }
 
     #[test]
