@@ -171,7 +171,8 @@ impl Dispatcher<'_> {
             RetryDecision::GiveUp | RetryDecision::StopRun => None,
         };
         let (class, code, message) = (failure.class, failure.code.clone(), failure.message.clone());
-        self.observer.on_event(&Event::Failed { class, code, message, again_after });
+        let reply = failure.reply.clone();
+        self.observer.on_event(&Event::Failed { class, code, message, again_after, reply });
         match decision {
             RetryDecision::Retry { .. } if self.stopping.is_some() => self.flights.release(&fingerprint),
             RetryDecision::Retry { after, .. } if after.is_zero() => self.enqueue_question(fingerprint)?,
