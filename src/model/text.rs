@@ -84,7 +84,9 @@ mod tests {
 
     fn joined(pieces: &[&[u8]]) -> String {
         let mut text = TextBuffer::default();
-        pieces.iter().for_each(|piece| text.push(piece));
+        for piece in pieces {
+            text.push(piece);
+        }
         text.into_string()
     }
 

@@ -98,7 +98,7 @@ fn a_stream_is_one_whatever_its_content_type_and_its_noise() {
     let plain = stream_after("");
     let pretty = json!({"choices": [{"delta": {"content": ANSWER}, "finish_reason": "stop"}]});
     let pretty = serde_json::to_string_pretty(&pretty).unwrap();
-    let pretty: String = pretty.lines().map(|line| format!("data: {line}\n")).collect();
+    let pretty = format!("data: {}\n", pretty.replace('\n', "\ndata: "));
     let mut replies = vec![
         reply("200 OK", "", &plain),
         reply("200 OK", "Content-Type: text/plain; charset=utf-8\r\n", &plain),

@@ -108,9 +108,12 @@ impl HttpModel {
         let content_type = content_type.as_ref().and_then(|value| value.to_str().ok()).unwrap_or_default();
         let mut body = ReplyBody::new(response);
         let answer = self.read_answer(&mut body, content_type, call).await;
-        answer.map_err(|failure| match failure.rejects_reply() {
-            true => Failure { reply: body.excerpt.into_reply(|text| self.redact(text)), ..failure },
-            false => failure,
+        answer.map_err(|failure| {
+            if failure.rejects_reply() {
+                Failure { reply: body.excerpt.into_reply(|text| self.redact(text)), ..failure }
+            } else {
+                failure
+            }
         })
     }
 

@@ -16,7 +16,7 @@ pub fn error_in(value: &Json<'_>) -> Option<Failure> {
 }
 
 /// Returns the failure that an object without choices reports: `{"code": …, "message": …}`, `{"detail": …}`,
-/// `{"object": "error"}`, or the status object of MiniMax. `None` for an object that says nothing of an error.
+/// `{"object": "error"}`, or the status object of `MiniMax`. `None` for an object that says nothing of an error.
 pub fn error_without_field(value: &Json<'_>) -> Option<Failure> {
     let Json::Object(_) = value else { return None };
     if let Some(status) = value.get("base_resp") {

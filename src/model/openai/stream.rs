@@ -18,12 +18,21 @@ pub struct ChunkAssembler {
     saw_done: bool,
     /// True once a chunk had text and no finish reason: the server does not put one into every chunk.
     saw_open_text: bool,
-    /// True if the chunk with the finish reason also had text.
-    finish_has_text: bool,
-    /// True once text followed a finish reason: this server's reasons mean nothing before the stream's end.
-    saw_early_finish: bool,
+    finish_evidence: FinishEvidence,
     /// The first event that is no chunk, for the message of a stream that holds nothing else.
     noise: Option<String>,
+}
+
+/// How far a finish reason can be believed before the stream's end.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum FinishEvidence {
+    /// It came in a chunk of its own.
+    #[default]
+    Alone,
+    /// It came with text: this may be one of every chunk.
+    WithText,
+    /// Text followed one: this server's reasons mean nothing before the end.
+    Revoked,
 }
 
 impl ChunkAssembler {
@@ -80,13 +89,15 @@ impl ChunkAssembler {
         }
         let has_text = self.answer.bytes() != bytes_before;
         if has_text && (self.answer.finish.take().is_some() || self.saw_done) {
-            self.saw_early_finish = true;
+            self.finish_evidence = FinishEvidence::Revoked;
             self.saw_done = false;
         }
         match finish_word(choice) {
             Some(word) => {
                 self.answer.finish = Some(word);
-                self.finish_has_text = has_text;
+                if self.finish_evidence != FinishEvidence::Revoked {
+                    self.finish_evidence = if has_text { FinishEvidence::WithText } else { FinishEvidence::Alone };
+                }
             }
             None => self.saw_open_text |= has_text,
         }
@@ -137,13 +148,15 @@ impl Assembler for ChunkAssembler {
 
     /// A finish reason is final before the stream's end only if the server does not send one with every chunk.
     fn has_ended(&self) -> bool {
-        let is_final = self.has_finish() && self.saw_open_text && !self.finish_has_text && !self.saw_early_finish;
-        self.saw_done || is_final
+        let is_alone = self.finish_evidence == FinishEvidence::Alone;
+        self.saw_done || (self.has_finish() && self.saw_open_text && is_alone)
     }
 
     /// A finish reason with the last text may be that of every chunk, unless earlier text came without one.
     fn ends_with_connection(&self) -> bool {
-        self.has_ended() || !self.has_finish() || (self.saw_open_text && !self.saw_early_finish)
+        self.has_ended()
+            || !self.has_finish()
+            || (self.saw_open_text && self.finish_evidence != FinishEvidence::Revoked)
     }
 
     fn sees_loop(&mut self) -> bool {

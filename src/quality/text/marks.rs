@@ -89,9 +89,9 @@ const SQUARE: &[&str] = &[
     "[EOT]",
     "[e~[",
 ];
-/// MiniMax's marks.
+/// `MiniMax`'s marks.
 const REVERSED: &[&str] = &["]~b]", "]~!b[", "]!p~[", "]!d~[", "]<]"];
-/// Channels of gpt-oss whose marks a decoder dropped, and what OLMo's data masks.
+/// Channels of gpt-oss whose marks a decoder dropped, and what `OLMo`'s data masks.
 const WORDS: &[&str] = &[
     "assistantfinal",
     "assistantanalysis",
@@ -130,7 +130,7 @@ fn mark_at(text: &str) -> Option<&str> {
             start == mark.as_bytes() || (ignores_case(mark) && start.eq_ignore_ascii_case(mark.as_bytes()))
         })
     };
-    let found = exact.iter().copied().find(|mark| begins(&mark)).map(str::len);
+    let found = exact.iter().copied().find(|mark| begins(mark)).map(str::len);
     let opened = || OPENED.iter().find(|mark| text.starts_with(**mark)).map(|mark| mark.len());
     let cut = || CUT.iter().find(|mark| text.starts_with(**mark)).map(|mark| mark.len());
     let length = found.or_else(|| barred(text)).or_else(|| numbered(text)).or_else(opened).or_else(cut)?;
@@ -153,7 +153,7 @@ fn barred(text: &str) -> Option<usize> {
     Some(text.len() - rest.len() + end + close.len())
 }
 
-/// Returns the length of a token with a number, or of a byte that SentencePiece could not decode: `<0x0A>`.
+/// Returns the length of a token with a number, or of a byte that `SentencePiece` could not decode: `<0x0A>`.
 fn numbered(text: &str) -> Option<usize> {
     let end = text.find('>')?;
     let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
