@@ -35,7 +35,7 @@ pub struct SplitThoughts {
     pub is_closed: bool,
 }
 
-/// Separates the reasoning at the beginning of a text; `None` if there is none. The opening tag may be missing, as
+/// Separates the reasoning at the beginning of a text; `None` for a text without it. The opening tag may be missing, as
 /// templates put it into the prompt.
 pub fn split_thoughts(text: &str) -> Option<SplitThoughts> {
     if let Some(split) = split_channels(text).or_else(|| split_bare_channels(text)) {
@@ -87,7 +87,7 @@ fn opened_thought<'a>(inner: &'a str, close: &str) -> Option<(&'a str, Option<&'
 }
 
 /// True if the closing tag at `at` ends reasoning whose opening tag is missing. A sentence that mentions the tag has a
-/// space before it, or goes on behind it.
+/// space before it, or the sentence continues after it.
 fn ends_thought(text: &str, at: usize, length: usize) -> bool {
     let (before, after) = (&text[..at], &text[at + length..]);
     if is_quoted(text, at, length) {
@@ -146,7 +146,7 @@ fn begins_block(before: &str) -> bool {
     !is_list_marker(before) && (is_apart || is_glued && last.is_some_and(char::is_alphanumeric))
 }
 
-/// True if a sentence goes on: with punctuation, or with a word in lower case after a space.
+/// True if a sentence continues: with punctuation, or with a word in lower case after a space.
 fn continues_sentence(after: &str) -> bool {
     let rest = after.trim_start_matches([' ', '\t']);
     let Some(next) = rest.chars().next() else { return false };

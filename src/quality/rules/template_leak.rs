@@ -123,7 +123,7 @@ fn is_users(line: &str) -> bool {
     is_speaker && (starts(line, "human:") || starts(line, "user:") || starts(line, "### human"))
 }
 
-/// True where a neighbour of the line at `at` begins with a name that is none of a chat template and speaks twice.
+/// True where a neighbour of the line at `at` begins with a name that no chat template uses, of a speaker with two lines.
 fn has_other_speaker(lines: &[&str], at: usize) -> bool {
     let neighbours = [at.checked_sub(1), Some(at + 1)];
     let labels = neighbours.into_iter().flatten().filter_map(|at| lines.get(at)).filter_map(|line| label_of(line));
