@@ -38,6 +38,8 @@ pub enum FailureCode {
     Cut,
     /// The reply cannot be read.
     Garbage,
+    /// The reply is a web page.
+    Html,
     /// The server ended the answer with an error of its own.
     Unfinished,
     /// The reply holds no choice.
@@ -65,7 +67,7 @@ pub enum TimeoutKind {
 const HTTP: &str = "http_";
 
 /// Every code without a number or a text of its own.
-const PLAIN: [FailureCode; 20] = [
+const PLAIN: [FailureCode; 21] = [
     FailureCode::Timeout(TimeoutKind::FirstByte),
     FailureCode::Timeout(TimeoutKind::Idle),
     FailureCode::Timeout(TimeoutKind::Total),
@@ -82,6 +84,7 @@ const PLAIN: [FailureCode; 20] = [
     FailureCode::Closed,
     FailureCode::Cut,
     FailureCode::Garbage,
+    FailureCode::Html,
     FailureCode::Unfinished,
     FailureCode::NoChoice,
     FailureCode::ErrorIn200,
@@ -108,6 +111,7 @@ impl FailureCode {
             Self::Closed => "closed",
             Self::Cut => "cut",
             Self::Garbage => "garbage",
+            Self::Html => "html",
             Self::Unfinished => "unfinished",
             Self::NoChoice => "no_choice",
             Self::ErrorIn200 => "error_in_200",
@@ -165,7 +169,7 @@ mod tests {
     #[test]
     fn every_code_has_the_text_that_stores_and_outputs_hold() {
         let texts = "timeout_first_byte timeout_idle timeout_total context content_filter too_long auth forbidden quota \
-                     rate_limit tls connect connection closed cut garbage unfinished no_choice error_in_200 probe";
+                     rate_limit tls connect connection closed cut garbage html unfinished no_choice error_in_200 probe";
         let expected: Vec<&str> = texts.split(' ').collect();
         assert_eq!(PLAIN.iter().map(ToString::to_string).collect::<Vec<_>>(), expected);
         assert_eq!(FailureCode::Http(404).to_string(), "http_404");

@@ -69,16 +69,3 @@ impl Line {
         self.message.content()
     }
 }
-
-/// Splits `<think>…</think>` from the beginning of a text: the reasoning and the rest. The opening tag may be missing, as
-/// templates put it into the prompt.
-pub fn split_leading_thought(text: &str) -> Option<(&str, &str)> {
-    let opened = text.trim_start().strip_prefix("<think>");
-    let (thought, rest) = opened.unwrap_or(text).split_once("</think>")?;
-    (opened.is_some() || !thought.contains('<')).then(|| (thought.trim(), rest.trim_start()))
-}
-
-/// Returns the text after the last `</think>`: the answer without inline reasoning.
-pub fn behind_thoughts(text: &str) -> &str {
-    text.rsplit_once("</think>").map_or(text, |(_, spoken)| spoken)
-}

@@ -6,7 +6,7 @@ use super::notes::{Notes, Skip};
 use super::preference;
 use super::role::SourceRole;
 use super::rules::{Media, Rules};
-use crate::conversation::{Columns, Digest, Line, Message, Record, Role, Seed, split_leading_thought};
+use crate::conversation::{Columns, Digest, Line, Message, Record, Role, Seed, split_thoughts};
 
 /// The result of reading a row.
 #[derive(Debug)]
@@ -174,10 +174,9 @@ impl SourceRow {
                 SourceRole::Assistant => Role::Assistant,
                 SourceRole::Tool => Role::Tool,
             };
-            let split =
-                if role == Role::Assistant && reasoning.is_none() { split_leading_thought(&text) } else { None };
-            let (reasoning, text) = match split {
-                Some((thought, rest)) => (Some(thought.to_owned()), rest.to_owned()),
+            let split = if role == Role::Assistant && reasoning.is_none() { split_thoughts(&text) } else { None };
+            let (reasoning, text) = match split.filter(|split| split.is_closed) {
+                Some(split) => (Some(split.reasoning), split.text),
                 None => (reasoning, text),
             };
             // Assistant messages before the first user message are context.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::caps::caps;
 use super::models::{ModelChoice, connect_all};
+use super::rejected::RejectedReplies;
 use super::settings::RunSettings;
 use super::tally::count;
 use super::{Context, JobError, JobEvent, open_store};
@@ -104,9 +105,12 @@ impl Engine {
             commit_mode: CommitMode::Thread,
             retry_failed: self.settings.retry_failed,
         };
-        let mut watcher = Watcher { tally, context: &self.context };
+        let mut watcher = Watcher { tally, context: &self.context, rejected: RejectedReplies::of(&self.directory) };
         let ended = worker::run(work, self.context.stop.clone(), &mut watcher).await;
         self.context.report(JobEvent::RunEnded);
+        if let Some(line) = watcher.rejected.line() {
+            self.context.report(JobEvent::PartDone(line));
+        }
         let (tally, elapsed) = (watcher.tally, started.elapsed());
         let ended = ended?;
         self.store.settle();
@@ -168,15 +172,19 @@ impl Engine {
     }
 }
 
-/// Counts the events of a run, and passes them on.
+/// Counts the events of a run, keeps rejected replies, and passes the events on.
 struct Watcher<'a> {
     tally: Tally,
+    rejected: RejectedReplies,
     context: &'a Context,
 }
 
 impl Observer for Watcher<'_> {
     fn on_event(&mut self, event: &Event) {
         count(&mut self.tally, event);
+        if let Event::Failed { code, message, reply: Some(reply), .. } = event {
+            self.rejected.keep(code, message, reply);
+        }
         self.context.listener.on_event(&JobEvent::Run(event.clone()));
     }
 }

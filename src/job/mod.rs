@@ -37,6 +37,7 @@ mod output;
 mod places;
 mod plan;
 mod questions;
+mod rejected;
 mod reports;
 mod row_place;
 mod rows;

@@ -112,9 +112,14 @@ pub trait Assembler: Send {
     /// Processes the next event.
     fn push(&mut self, event: StreamEvent<'_>) -> Result<(), Failure>;
 
-    /// True once the finish reason is known: only token counts may still follow, and a broken connection no longer
-    /// matters.
+    /// True once the finish reason is known and final: only token counts may still follow, and a broken connection no
+    /// longer matters.
     fn has_ended(&self) -> bool;
+
+    /// True if the answer may be over where the body has no mark of its end and the connection just closes.
+    fn ends_with_connection(&self) -> bool {
+        true
+    }
 
     /// True if the answer repeats itself endlessly, so that reading on only costs tokens. The answer is then kept with
     /// the finish reason `loop`.

@@ -1,6 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::rejected::RejectedReply;
 use crate::conversation::{FailureCode, blank_numbers};
 
 /// The class of a failure. It alone decides how the failure is handled.
@@ -35,17 +36,26 @@ pub struct Failure {
     pub message: String,
     /// The wait that the server asked for.
     pub retry_after: Option<Duration>,
+    /// The reply, if one arrived and was rejected. Not stored with the failure.
+    pub reply: Option<RejectedReply>,
 }
 
 impl Failure {
     /// Makes a failure. Long messages are shortened.
     pub fn new(class: FailureClass, code: FailureCode, message: impl Into<String>) -> Self {
-        Self { class, code, message: shorten(&message.into()), retry_after: None }
+        Self { class, code, message: shorten(&message.into()), retry_after: None, reply: None }
     }
 
     /// True if a complete reply arrived but is unusable.
     pub fn is_unusable_reply(&self) -> bool {
-        matches!(self.code, FailureCode::Garbage | FailureCode::Unfinished | FailureCode::NoChoice)
+        use FailureCode as Code;
+        matches!(self.code, Code::Garbage | Code::Html | Code::Unfinished | Code::NoChoice)
+    }
+
+    /// True if a reply arrived that a person may want to look at.
+    pub fn rejects_reply(&self) -> bool {
+        let is_odd = matches!(self.code, FailureCode::Cut | FailureCode::ErrorIn200 | FailureCode::TooLong);
+        is_odd || self.is_unusable_reply()
     }
 
     /// True if the server has probably worked, and billed, for this question alone: a gateway gave up waiting for it, or

@@ -1,6 +1,7 @@
 use super::failure::{Failure, FailureClass};
 use super::repetition::RepetitionGuard;
-use crate::conversation::{Answer, FailureCode, Finish, Message, Question, Role, Usage, split_leading_thought};
+use super::text::TextBuffer;
+use crate::conversation::{Answer, FailureCode, Finish, Message, Question, Role, Usage, split_thoughts};
 
 /// Maximum bytes of text and reasoning.
 const ANSWER_BYTES_MAX: usize = 8 << 20;
@@ -11,8 +12,8 @@ const LOOP: &str = "loop";
 /// the same for all of them and live here.
 #[derive(Debug, Default)]
 pub struct PartialAnswer {
-    pub text: String,
-    pub reasoning: String,
+    pub text: TextBuffer,
+    pub reasoning: TextBuffer,
     /// A refusal that the model sent in a field of its own instead of an answer.
     pub refusal: String,
     pub called_tool: bool,
@@ -27,9 +28,14 @@ pub struct PartialAnswer {
 }
 
 impl PartialAnswer {
+    /// Returns the size of what the model has said so far.
+    pub fn bytes(&self) -> usize {
+        self.text.len() + self.reasoning.len() + self.refusal.len()
+    }
+
     /// Fails if the answer is too large for the store.
     pub fn check_length(&self) -> Result<(), Failure> {
-        if self.text.len() + self.reasoning.len() + self.refusal.len() <= ANSWER_BYTES_MAX {
+        if self.bytes() <= ANSWER_BYTES_MAX {
             return Ok(());
         }
         Err(Failure::new(FailureClass::Permanent, FailureCode::TooLong, "the answer is over 8 MB"))
@@ -38,7 +44,8 @@ impl PartialAnswer {
     /// True if the answer repeats itself endlessly, so that reading on only costs tokens. The answer is then kept with
     /// the finish reason `loop`.
     pub fn sees_loop(&mut self) -> bool {
-        let is_loop = self.text_guard.sees_loop(&self.text) || self.reasoning_guard.sees_loop(&self.reasoning);
+        let is_loop = self.text_guard.sees_loop(self.text.as_bytes())
+            || self.reasoning_guard.sees_loop(self.reasoning.as_bytes());
         if is_loop {
             self.finish = Some(LOOP.to_owned());
         }
@@ -65,16 +72,22 @@ impl PartialAnswer {
                 format!("the server gave up with `{word}`"),
             ));
         };
-        if self.reasoning.is_empty()
-            && let Some((thought, rest)) = split_leading_thought(&self.text)
-        {
-            (self.reasoning, self.text) = (thought.to_owned(), rest.to_owned());
-        }
-        let finish = if finish == Finish::Complete { self.actual_finish(question) } else { finish };
-        let text = if self.text.is_empty() { self.refusal } else { self.text };
+        let text = std::mem::take(&mut self.text).into_string();
+        let mut reasoning = std::mem::take(&mut self.reasoning).into_string();
+        let text = match split_thoughts(&text) {
+            // A server that separates the reasoning may leave a part of it in the text.
+            Some(split) => {
+                let parts = [reasoning.trim(), &split.reasoning].into_iter().filter(|part| !part.is_empty());
+                reasoning = parts.collect::<Vec<_>>().join("\n\n");
+                split.text
+            }
+            None => text,
+        };
+        let finish = if finish == Finish::Complete { self.actual_finish(&text, question) } else { finish };
+        let text = if text.is_empty() { self.refusal } else { text };
         Ok(Answer {
             message: Message::new(Role::Assistant, text),
-            reasoning: Some(self.reasoning).filter(|reasoning| !reasoning.is_empty()),
+            reasoning: Some(reasoning).filter(|reasoning| !reasoning.is_empty()),
             finish,
             finish_reason: word,
             model: self.model.unwrap_or_else(|| question.target.model().to_owned()),
@@ -85,17 +98,18 @@ impl PartialAnswer {
     }
 
     /// Returns the finish of an answer that the server reports as complete. Gateways rewrite other reasons to `stop`:
-    /// an answer that reached its token limit was truncated.
-    fn actual_finish(&self, question: &Question) -> Finish {
+    /// an answer that reached its token limit was truncated. One that exceeds it was not: some servers count rejected
+    /// drafts or the reasoning beside the limit.
+    fn actual_finish(&self, text: &str, question: &Question) -> Finish {
         let limit = question.target.sampling().max_tokens.map(u64::from);
-        let at_limit = limit.zip(self.usage.completion_tokens).is_some_and(|(limit, count)| count >= limit);
+        let at_limit = limit.zip(self.usage.completion_tokens).is_some_and(|(limit, count)| count == limit);
         if !self.refusal.is_empty() {
             Finish::Refused
         } else if at_limit {
             Finish::Length
         } else if self.called_tool {
             Finish::Tools
-        } else if self.text.trim().is_empty() {
+        } else if text.trim().is_empty() {
             Finish::Empty
         } else {
             Finish::Complete

@@ -1,8 +1,12 @@
 //! Server-sent events, as far as model servers use them (WHATWG HTML, section 9.2): `event:` and `data:` lines,
-//! comments, all three line endings, characters split across chunks. Each `data:` line is an event of its own: no
-//! server spreads a payload over several, and some omit the empty line between two events.
+//! comments, all three line endings, characters split across chunks. Several `data:` lines of one event are joined with a
+//! line feed, but some servers omit the empty line between two events: a line that is complete by itself is an event. A
+//! line that begins with `{` or `[` is complete once its brackets are closed; any other line is.
+//!
+//! Three things go beyond the standard. An `error:` line (llama.cpp) is an event with the name `error`. A line without a
+//! field continues JSON that is incomplete: its string contains a raw line feed. A byte order mark is skipped on any line.
 
-/// Longest accepted line; a longer one is not part of an answer.
+/// Longest accepted line or event; a longer one is not part of an answer.
 const LINE_BYTES_MAX: usize = 8 << 20;
 
 /// One event of a stream.
@@ -10,7 +14,7 @@ const LINE_BYTES_MAX: usize = 8 << 20;
 pub struct StreamEvent<'a> {
     /// The event's type, from its `event:` line; empty if the server sends none.
     pub name: &'a str,
-    /// The payload of its `data:` line.
+    /// The payload of its `data:` lines.
     pub data: &'a [u8],
 }
 
@@ -18,13 +22,30 @@ pub struct StreamEvent<'a> {
 #[derive(Debug, Default)]
 pub struct EventLines {
     partial: Vec<u8>,
-    /// The name of the current event.
-    name: String,
     /// True if the last byte was a carriage return, so that a following line feed belongs to it.
     after_return: bool,
+    event: PartialEvent,
 }
 
-/// A line exceeds the limit.
+/// The event whose lines are being read.
+#[derive(Debug, Default)]
+struct PartialEvent {
+    name: String,
+    /// Incomplete JSON.
+    data: Vec<u8>,
+    /// The brackets that are open in it.
+    brackets: Brackets,
+}
+
+/// Follows the brackets of JSON that arrives in pieces.
+#[derive(Debug, Default)]
+struct Brackets {
+    depth: usize,
+    in_string: bool,
+    after_backslash: bool,
+}
+
+/// A line or an event exceeds the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LineTooLong;
 
@@ -44,17 +65,17 @@ impl EventLines {
                 continue;
             }
             if self.partial.is_empty() {
-                read_line(line, &mut self.name, &mut take)?;
+                self.event.read_line(line, &mut take)?;
             } else {
                 self.partial.extend_from_slice(line);
                 let whole = std::mem::take(&mut self.partial);
-                read_line(&whole, &mut self.name, &mut take)?;
+                self.event.read_line(&whole, &mut take)?;
             }
         }
         if !bytes.is_empty() {
             self.after_return = false;
         }
-        if self.partial.len() + bytes.len() > LINE_BYTES_MAX {
+        if self.partial.len() + self.event.data.len() + bytes.len() > LINE_BYTES_MAX {
             return Err(LineTooLong.into());
         }
         self.partial.extend_from_slice(bytes);
@@ -63,25 +84,82 @@ impl EventLines {
 
     /// Ends the stream: bytes after the last line ending count as a line.
     pub fn finish<E>(&mut self, mut take: impl FnMut(StreamEvent<'_>) -> Result<(), E>) -> Result<(), E> {
-        read_line(&std::mem::take(&mut self.partial), &mut self.name, &mut take)
+        let line = std::mem::take(&mut self.partial);
+        self.event.read_line(&line, &mut take)?;
+        self.event.end(&mut take)
     }
 }
 
-fn read_line<E>(
-    line: &[u8],
-    name: &mut String,
-    take: &mut impl FnMut(StreamEvent<'_>) -> Result<(), E>,
-) -> Result<(), E> {
-    let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
-    if let Some(data) = field_value(line, b"data:") {
-        return take(StreamEvent { name, data });
+impl PartialEvent {
+    fn read_line<E>(&mut self, line: &[u8], take: &mut impl FnMut(StreamEvent<'_>) -> Result<(), E>) -> Result<(), E> {
+        let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+        if let Some(data) = field_value(line, b"data:") {
+            return self.read_data(data, take);
+        }
+        let name = field_value(line, b"event:");
+        let error = field_value(line, b"error:");
+        let is_field = line.starts_with(b":") || line.starts_with(b"id:") || line.starts_with(b"retry:");
+        if name.is_none() && error.is_none() && !is_field && !line.is_empty() && !self.data.is_empty() {
+            return self.read_data(line, take);
+        }
+        if line.is_empty() || name.is_some() {
+            self.end(take)?;
+            self.name.clear();
+            self.name.push_str(name.and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default());
+        }
+        error.map_or(Ok(()), |data| take(StreamEvent { name: "error", data }))
     }
-    let said = field_value(line, b"event:");
-    if line.is_empty() || said.is_some() {
-        name.clear();
-        name.push_str(said.and_then(|said| std::str::from_utf8(said).ok()).unwrap_or_default());
+
+    fn read_data<E>(&mut self, data: &[u8], take: &mut impl FnMut(StreamEvent<'_>) -> Result<(), E>) -> Result<(), E> {
+        if self.data.is_empty() {
+            let is_json = matches!(data.trim_ascii_start().first(), Some(b'{' | b'['));
+            self.brackets = Brackets::default();
+            if !is_json || self.brackets.are_closed_after(data) {
+                return take(StreamEvent { name: &self.name, data });
+            }
+            self.data.extend_from_slice(data);
+            return Ok(());
+        }
+        self.data.push(b'\n');
+        self.data.extend_from_slice(data);
+        if self.brackets.are_closed_after(data) { self.end(take) } else { Ok(()) }
     }
-    Ok(())
+
+    /// Passes on what has been read, complete or not.
+    fn end<E>(&mut self, take: &mut impl FnMut(StreamEvent<'_>) -> Result<(), E>) -> Result<(), E> {
+        if self.data.is_empty() {
+            return Ok(());
+        }
+        let data = std::mem::take(&mut self.data);
+        take(StreamEvent { name: &self.name, data: &data })
+    }
+}
+
+impl Brackets {
+    /// Reads the next piece. True if no bracket and no string is open after it.
+    fn are_closed_after(&mut self, piece: &[u8]) -> bool {
+        let mut rest = piece;
+        if std::mem::take(&mut self.after_backslash) {
+            rest = rest.get(1..).unwrap_or_default();
+        }
+        loop {
+            if self.in_string {
+                let Some(at) = memchr::memchr2(b'"', b'\\', rest) else { return false };
+                let is_end = rest[at] == b'"';
+                self.in_string = !is_end;
+                self.after_backslash = !is_end && at + 1 == rest.len();
+                rest = rest.get(at + if is_end { 1 } else { 2 }..).unwrap_or_default();
+            } else {
+                let Some((first, after)) = rest.split_first() else { return self.depth == 0 };
+                match first {
+                    b'{' | b'[' => self.depth += 1,
+                    b'}' | b']' => self.depth = self.depth.saturating_sub(1),
+                    _ => self.in_string = *first == b'"',
+                }
+                rest = after;
+            }
+        }
+    }
 }
 
 fn field_value<'a>(line: &'a [u8], field: &[u8]) -> Option<&'a [u8]> {
@@ -117,6 +195,34 @@ mod tests {
         }
         let bytes: Vec<&[u8]> = stream.chunks(1).collect();
         assert_eq!(events(&bytes), whole);
+    }
+
+    fn whole(stream: &str) -> Vec<String> {
+        let (mut lines, mut found) = (EventLines::default(), Vec::new());
+        let mut take = |StreamEvent { name, data }: StreamEvent<'_>| {
+            found.push(format!("{name}/{}", String::from_utf8_lossy(data)));
+            Ok::<_, LineTooLong>(())
+        };
+        lines.push(stream.as_bytes(), &mut take).unwrap();
+        lines.finish(&mut take).unwrap();
+        found
+    }
+
+    #[test]
+    fn the_lines_of_one_event_are_joined_and_complete_lines_are_events() {
+        assert_eq!(whole("data: {\ndata:  \"a\": [\ndata: 1]\ndata: }\n\n"), ["/{\n \"a\": [\n1]\n}"]);
+        assert_eq!(whole("data: {\"a\":1}\ndata: {\"b\":2}\ndata: [DONE]\n"), ["/{\"a\":1}", "/{\"b\":2}", "/[DONE]"]);
+        assert_eq!(whole("data: {\"a\": {\"b\": 1}\ndata: }\n\n"), ["/{\"a\": {\"b\": 1}\n}"]);
+        assert_eq!(whole("data: {\"a\": \"}\ndata: \"}\n\n"), ["/{\"a\": \"}\n\"}"]);
+        assert_eq!(whole("data: {\"a\n\ndata: {\"b\":2}"), ["/{\"a", "/{\"b\":2}"], "an incomplete event stays one");
+        assert_eq!(whole("data: ping\ndata: {\"b\":2}"), ["/ping", "/{\"b\":2}"]);
+    }
+
+    #[test]
+    fn a_raw_line_feed_in_a_string_and_an_error_line_are_read() {
+        assert_eq!(whole("data: {\"a\":\"one\ntwo\"}\n\n"), ["/{\"a\":\"one\ntwo\"}"]);
+        assert_eq!(whole("error: {\"code\":400}\n\ndata: [DONE]\n\n"), ["error/{\"code\":400}", "/[DONE]"]);
+        assert_eq!(whole("event: error\ndata: {\ndata: }\n\n"), ["error/{\n}"]);
     }
 
     #[test]

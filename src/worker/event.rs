@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::occupancy::LowerBound;
 use super::session::ConversationEnd;
 use crate::conversation::{FailureCode, Finish, Usage};
-use crate::model::{FailureClass, PaceChange};
+use crate::model::{FailureClass, PaceChange, RejectedReply};
 
 /// Something that happened in a run, for observers.
 #[derive(Clone, Debug)]
@@ -42,6 +42,8 @@ pub enum Event {
         message: String,
         /// The wait before the retry; `None` if there is no retry.
         again_after: Option<Duration>,
+        /// The reply, if one arrived and was rejected as unusable.
+        reply: Option<RejectedReply>,
     },
     /// A model's limit on calls in flight changed.
     Pace {

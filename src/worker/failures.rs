@@ -74,7 +74,8 @@ impl Dispatcher<'_> {
             RetryDecision::GiveUp | RetryDecision::StopRun => None,
         };
         let (class, code, message) = (failure.class, failure.code.clone(), failure.message.clone());
-        self.observer.on_event(&Event::Failed { class, code, message, again_after });
+        let reply = failure.reply.clone();
+        self.observer.on_event(&Event::Failed { class, code, message, again_after, reply });
         match decision {
             RetryDecision::Retry { .. } | RetryDecision::Prove { .. } if self.stopping.is_some() => {
                 self.book_open_doubt(&fingerprint);

@@ -47,7 +47,18 @@ const LAYERS: &[Layer] = &[
     Layer {
         module: "model",
         may_import: &["conversation"],
-        may_name: &["reqwest", "rustls", "hyper", "hyper_util", "http_body_util", "tokio", "serde", "serde_json"],
+        may_name: &[
+            "reqwest",
+            "rustls",
+            "hyper",
+            "hyper_util",
+            "http_body_util",
+            "tokio",
+            "serde",
+            "serde_json",
+            "flate2",
+            "zstd",
+        ],
     },
     Layer {
         module: "store",

@@ -29,6 +29,7 @@ mod night;
 mod power_cut;
 mod public_items;
 mod quality;
+mod reading;
 mod reality;
 mod refusals;
 mod regressions;

@@ -14,13 +14,13 @@ use serde_json::{Value, json};
 use crate::support::{MockServer, Place, conversation, finish, jsonl};
 
 /// A server that answers each request with the bytes of a script and hangs up, or keeps the connection for ever.
-struct Scripted {
-    address: String,
+pub struct Scripted {
+    pub address: String,
     requests: Arc<AtomicU64>,
 }
 
 impl Scripted {
-    fn start(script: impl Fn(u64) -> Vec<u8> + Send + Sync + 'static, keeps_open: bool) -> Self {
+    pub fn start(script: impl Fn(u64) -> Vec<u8> + Send + Sync + 'static, keeps_open: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let requests = Arc::new(AtomicU64::new(0));
@@ -43,11 +43,11 @@ impl Scripted {
         Self { address, requests }
     }
 
-    fn model(&self) -> String {
+    pub fn model(&self) -> String {
         format!("sim@http://{}", self.address)
     }
 
-    fn requests(&self) -> u64 {
+    pub fn requests(&self) -> u64 {
         self.requests.load(Ordering::SeqCst)
     }
 }
@@ -66,7 +66,7 @@ fn read_request(stream: &mut TcpStream) -> Option<()> {
     }
 }
 
-fn reply(status: &str, headers: &str, body: &str) -> Vec<u8> {
+pub fn reply(status: &str, headers: &str, body: &str) -> Vec<u8> {
     format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n{headers}\r\n{body}", body.len())
         .into_bytes()
 }

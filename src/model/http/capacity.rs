@@ -7,7 +7,7 @@ use reqwest::header::{HeaderMap, SERVER};
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::reply::read_limited;
+use super::reply::ReplyBody;
 use crate::model::pace::Capacity;
 
 /// Time limit of the question; without an answer the capacity stays unknown.
@@ -43,7 +43,9 @@ impl Kind {
             Self::Uvicorn => "/metrics",
         });
         let request = client.get(url).headers(headers.clone()).send();
-        let body = timeout(TIME_MAX, async { read_limited(request.await.ok()?, BYTES_MAX).await.ok() });
+        let body = timeout(TIME_MAX, async {
+            ReplyBody::new(request.await.ok()?).read_rest(Vec::new(), BYTES_MAX).await.ok()
+        });
         let body = body.await.ok()??;
         match self {
             Self::LlamaServer => slots(&body),

@@ -2,6 +2,8 @@
 //! replies.
 
 mod capacity;
+mod decoding;
+mod kind;
 mod reply;
 mod settings;
 
@@ -20,7 +22,8 @@ use super::request::{Header, HeaderText, Learned, RequestFormat};
 use super::secret::Secret;
 use super::{Call, CallResult, Model, PendingCall, wait};
 use crate::conversation::{Answer, FailureCode, Question, TimeoutKind, estimate_tokens};
-use reply::{connection_failure, read_error, read_full_body, read_stream, timed_out};
+use kind::is_html;
+use reply::{Reply, ReplyBody, connection_failure, read_error, read_reply, timed_out};
 
 /// Less than the five seconds after which vLLM, uvicorn, Node and llama-server close an idle connection.
 const POOL_IDLE: Duration = Duration::from_secs(3);
@@ -85,24 +88,25 @@ impl HttpModel {
     async fn ask_in_time(&self, call: Call<'_>) -> CallResult {
         let limit = self.settings.timeouts.total;
         let mut limit_reset = None;
-        let mut kind = None;
-        let answer = timeout(limit, self.ask_once(call, &mut limit_reset, &mut kind)).await;
+        let mut server = None;
+        let answer = timeout(limit, self.ask_once(call, &mut limit_reset, &mut server)).await;
         let answer = answer.unwrap_or_else(|_| Err(timed_out(TimeoutKind::Total, "the answer took over", limit)));
-        let capacity = match kind.filter(|_| !self.asked_capacity.swap(true, Ordering::AcqRel)) {
+        let capacity = match server.filter(|_| !self.asked_capacity.swap(true, Ordering::AcqRel)) {
             Some(kind) => kind.ask(&self.client, &self.url, &self.headers).await,
             None => None,
         };
         CallResult { result: answer.map_err(|failure| self.redacted(failure)), limit_reset, capacity }
     }
 
-    /// Sends a question. `kind` is set where the server is of a kind that tells its capacity, `limit_reset` as soon as the reply's headers report an exhausted rate limit.
+    /// Sends a question. `server` is set where the server is of a kind that tells its capacity, `limit_reset` as soon as the
+    /// reply's headers report an exhausted rate limit.
     async fn ask_once(
         &self,
         call: Call<'_>,
         limit_reset: &mut Option<Duration>,
-        kind: &mut Option<capacity::Kind>,
+        server: &mut Option<capacity::Kind>,
     ) -> Result<Answer, Failure> {
-        let Call { question, attempt, .. } = call;
+        let question = call.question;
         if let Some(failure) = self.check_window(question) {
             return Err(failure);
         }
@@ -115,14 +119,27 @@ impl HttpModel {
             let failure = self.read_refusal(response).await;
             return Err(self.learn_from(failure, &format));
         }
-        *kind = capacity::Kind::of(response.headers());
-        let content_type =
-            response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let timeouts = self.settings.timeouts;
-        let is_stream = content_type.starts_with("text/event-stream");
-        match is_stream.then(|| self.dialect.assembler()).flatten() {
-            Some(assembler) => read_stream(response, assembler, timeouts).await?.finish(question, attempt),
-            None => self.dialect.read_whole(&read_full_body(response, timeouts).await?, question, attempt),
+        *server = capacity::Kind::of(response.headers());
+        let content_type = response.headers().get(CONTENT_TYPE).cloned();
+        let content_type = content_type.as_ref().and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let mut body = ReplyBody::new(response);
+        let answer = self.read_answer(&mut body, content_type, call).await;
+        answer.map_err(|failure| {
+            if failure.rejects_reply() {
+                Failure { reply: body.excerpt.into_reply(|text| self.redact(text)), ..failure }
+            } else {
+                failure
+            }
+        })
+    }
+
+    async fn read_answer(&self, body: &mut ReplyBody, content_type: &str, call: Call<'_>) -> Result<Answer, Failure> {
+        let Call { question, attempt, .. } = call;
+        let assembler = self.dialect.assembler();
+        match read_reply(body, assembler, content_type, self.settings.timeouts).await? {
+            Reply::Stream(assembler) => assembler.finish(question, attempt),
+            Reply::Whole(page) if is_html(&page, content_type) => Err(html_page(&page, &self.url)),
+            Reply::Whole(body) => self.dialect.read_whole(&body, question, attempt),
         }
     }
 
@@ -201,11 +218,24 @@ impl HttpModel {
     }
 
     fn redacted(&self, failure: Failure) -> Failure {
-        match &self.settings.key {
-            Some(key) => Failure { message: key.redact(&failure.message), ..failure },
-            None => failure,
-        }
+        Failure { message: self.redact(&failure.message), ..failure }
     }
+
+    fn redact(&self, text: &str) -> String {
+        self.settings.key.as_ref().map_or_else(|| text.to_owned(), |key| key.redact(text))
+    }
+}
+
+/// Describes a page that came instead of an answer.
+fn html_page(page: &[u8], url: &reqwest::Url) -> Failure {
+    const CHARACTERS_MAX: usize = 80;
+    let text = String::from_utf8_lossy(&page[..page.len().min(2_000)]);
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let beginning: String = text.chars().take(CHARACTERS_MAX).collect();
+    let has_version = url.path().split('/').any(|part| part.starts_with('v') && part[1..].parse::<u8>().is_ok());
+    let hint = if has_version { "" } else { "; the URL probably lacks /v1" };
+    let message = format!("the server answers with a web page instead of JSON{hint}: {beginning}");
+    Failure::new(FailureClass::Refused, FailureCode::Html, message)
 }
 
 impl Model for HttpModel {

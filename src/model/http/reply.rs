@@ -2,12 +2,18 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until, timeout};
+use hyper::body::Bytes;
+use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
+use super::decoding::Decoding;
+use super::kind::{ReplyKind, start_of};
 use super::settings::Timeouts;
 use crate::conversation::{FailureCode, TimeoutKind};
 use crate::model::dialect::Assembler;
 use crate::model::failure::{Failure, FailureClass};
+use crate::model::json::Json;
+use crate::model::rejected::Excerpt;
 use crate::model::sse::{EventLines, LineTooLong};
 
 /// Maximum bytes of a reply that is not streamed.
@@ -19,40 +25,120 @@ const ERROR_BODY_TIME: Duration = Duration::from_secs(30);
 /// Time limit for the token counts and the end of a stream whose answer is complete.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
-/// Reads a stream to its end.
-pub async fn read_stream(
-    mut response: reqwest::Response,
-    mut assembler: Box<dyn Assembler>,
+/// The body of a reply while it is read.
+pub struct ReplyBody {
+    response: reqwest::Response,
+    decoding: Decoding,
+    /// A bounded part of the text, for a person to look at if it is rejected.
+    pub excerpt: Excerpt,
+    /// True if the transfer marks the end of the body, so that a closed connection cannot look like one.
+    is_delimited: bool,
+    has_ended: bool,
+}
+
+impl ReplyBody {
+    pub fn new(response: reqwest::Response) -> Self {
+        let headers = response.headers();
+        let encoding = headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        Self {
+            decoding: Decoding::of(encoding),
+            excerpt: Excerpt::default(),
+            is_delimited: headers.contains_key(TRANSFER_ENCODING) || headers.contains_key(CONTENT_LENGTH),
+            has_ended: false,
+            response,
+        }
+    }
+
+    /// Returns the next bytes of the text; `None` at its end.
+    async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        while !self.has_ended {
+            let chunk = self.response.chunk().await.map_err(|error| connection_failure(&error))?;
+            let text = match chunk {
+                Some(chunk) => self.decoding.decode(&chunk)?.map_or(chunk, Bytes::from),
+                None => {
+                    self.has_ended = true;
+                    self.decoding.finish()?.into()
+                }
+            };
+            if !text.is_empty() {
+                self.excerpt.push(&text);
+                return Ok(Some(text));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads the rest of the body after `body`.
+    pub async fn read_rest(&mut self, mut body: Vec<u8>, bytes_max: usize) -> Result<Vec<u8>, Failure> {
+        loop {
+            let chunk = match self.next().await {
+                // A complete value is one, whatever the length in the header promises.
+                Err(_) if is_complete_value(&body) => return Ok(body),
+                chunk => chunk?,
+            };
+            let Some(chunk) = chunk else { return Ok(body) };
+            if body.len() + chunk.len() > bytes_max {
+                let message = format!("the reply exceeds {} MB, more than any answer", bytes_max >> 20);
+                return Err(Failure::new(FailureClass::Permanent, FailureCode::TooLong, message));
+            }
+            body.extend_from_slice(&chunk);
+        }
+    }
+}
+
+fn is_complete_value(body: &[u8]) -> bool {
+    let read = start_of(body).starts_with(b"{").then(|| Json::read(body));
+    read.is_some_and(|read| read.is_ok_and(|(_, rest)| rest.trim_ascii().is_empty()))
+}
+
+/// A reply as it arrived.
+pub enum Reply {
+    /// A stream, with all of its events taken in.
+    Stream(Box<dyn Assembler>),
+    /// One body.
+    Whole(Vec<u8>),
+}
+
+/// Reads a reply; its first bytes decide how. `assembler` reads a stream.
+pub async fn read_reply(
+    body: &mut ReplyBody,
+    assembler: Option<Box<dyn Assembler>>,
+    content_type: &str,
     Timeouts { first_byte, idle, .. }: Timeouts,
+) -> Result<Reply, Failure> {
+    let deadline = Instant::now() + first_byte;
+    let late = |_| timed_out(TimeoutKind::Idle, "no complete answer within", first_byte);
+    let mut start = Vec::new();
+    let kind = loop {
+        let Some(chunk) = timeout_at(deadline, body.next()).await.map_err(late)?? else { break ReplyKind::Whole };
+        start.extend_from_slice(&chunk);
+        if let Some(kind) = ReplyKind::of(&start, content_type) {
+            break kind;
+        }
+        // White space keeps the connection open, for as long as the answer takes.
+        if start_of(&start).is_empty() {
+            start.clear();
+        }
+    };
+    match assembler.filter(|_| kind == ReplyKind::Stream) {
+        Some(assembler) => read_stream(body, &start, assembler, deadline, idle).await.map(Reply::Stream),
+        None => timeout_at(deadline, body.read_rest(start, BODY_BYTES_MAX)).await.map_err(late)?.map(Reply::Whole),
+    }
+}
+
+/// Reads a stream that begins with `start` to its end. `deadline` is that of its first event.
+async fn read_stream(
+    body: &mut ReplyBody,
+    start: &[u8],
+    mut assembler: Box<dyn Assembler>,
+    mut deadline: Instant,
+    idle: Duration,
 ) -> Result<Box<dyn Assembler>, Failure> {
     let mut lines = EventLines::default();
-    let mut deadline = Instant::now() + first_byte;
     // One timer for the whole stream, reset only when it fires: chunks come by the hundred.
     let mut alarm = std::pin::pin!(sleep_until(deadline));
+    let mut chunk = Bytes::copy_from_slice(start);
     loop {
-        let chunk = tokio::select! {
-            biased;
-            chunk = response.chunk() => chunk,
-            () = &mut alarm => {
-                if deadline > Instant::now() {
-                    alarm.as_mut().reset(deadline);
-                    continue;
-                }
-                // The answer is complete; a broken connection no longer matters.
-                if assembler.has_ended() {
-                    break;
-                }
-                return Err(timed_out(TimeoutKind::Idle, "the stream sent nothing for", idle));
-            }
-        };
-        let chunk = match chunk {
-            Err(_) if assembler.has_ended() => break,
-            chunk => chunk.map_err(|error| connection_failure(&error))?,
-        };
-        let Some(chunk) = chunk else {
-            lines.finish(|event| assembler.push(event))?;
-            break;
-        };
         let mut progressed = false;
         lines.push(&chunk, |event| {
             progressed = true;
@@ -70,39 +156,43 @@ pub async fn read_stream(
                 alarm.as_mut().reset(deadline);
             }
         }
+        let next = loop {
+            tokio::select! {
+                biased;
+                next = body.next() => break Some(next),
+                () = &mut alarm => {
+                    if deadline <= Instant::now() {
+                        break None;
+                    }
+                    alarm.as_mut().reset(deadline);
+                }
+            }
+        };
+        chunk = match next {
+            // The answer is complete; a broken or silent connection no longer matters.
+            None | Some(Err(_)) if assembler.has_ended() => break,
+            None => return Err(timed_out(TimeoutKind::Idle, "the stream sent nothing for", idle)),
+            Some(next) => match next? {
+                Some(next) => next,
+                None => {
+                    lines.finish(|event| assembler.push(event))?;
+                    if body.is_delimited || assembler.ends_with_connection() {
+                        break;
+                    }
+                    let message = "the connection closed after a finish reason that may not be the last";
+                    return Err(Failure::new(FailureClass::Transient, FailureCode::Cut, message));
+                }
+            },
+        };
     }
     Ok(assembler)
 }
 
-/// Reads a reply that is not streamed.
-pub async fn read_full_body(
-    response: reqwest::Response,
-    Timeouts { first_byte, .. }: Timeouts,
-) -> Result<Vec<u8>, Failure> {
-    let body = timeout(first_byte, read_limited(response, BODY_BYTES_MAX)).await;
-    body.map_err(|_| timed_out(TimeoutKind::Idle, "no complete answer within", first_byte))?
-}
-
 /// Reads the body of a refusal; empty if it does not arrive.
 pub async fn read_error(response: reqwest::Response) -> Vec<u8> {
-    let body = timeout(ERROR_BODY_TIME, read_limited(response, ERROR_BYTES_MAX)).await;
+    let mut body = ReplyBody::new(response);
+    let body = timeout(ERROR_BODY_TIME, body.read_rest(Vec::new(), ERROR_BYTES_MAX)).await;
     body.ok().and_then(Result::ok).unwrap_or_default()
-}
-
-/// Reads a body of at most `bytes_max` bytes.
-pub async fn read_limited(mut response: reqwest::Response, bytes_max: usize) -> Result<Vec<u8>, Failure> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| connection_failure(&error))? {
-        if body.len() + chunk.len() > bytes_max {
-            return Err(Failure::new(
-                FailureClass::Transient,
-                FailureCode::TooLong,
-                format!("the reply exceeds {bytes_max} bytes"),
-            ));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
 }
 
 /// Distinguishes an unreachable server from one that closed the connection.
@@ -144,6 +234,10 @@ pub fn timed_out(kind: TimeoutKind, what: &str, limit: Duration) -> Failure {
 
 impl From<LineTooLong> for Failure {
     fn from(_: LineTooLong) -> Self {
-        Failure::new(FailureClass::Transient, FailureCode::Garbage, "the stream contains a line of more than 8 MB")
+        Failure::new(
+            FailureClass::Transient,
+            FailureCode::Garbage,
+            "the stream contains a line or an event of more than 8 MB",
+        )
     }
 }

@@ -64,6 +64,14 @@ fault_kinds! {
     NoChoice = "no-choice",
     /// 200 with an error in it.
     ErrorInside = "error-200",
+    /// An answer whose finish reason is in every chunk; the connection closes in its middle.
+    EarlyStop = "early-stop",
+    /// An answer without a finish reason.
+    NoFinish = "no-finish",
+    /// A whole answer among events, fields and numbers that no answer needs.
+    Noise = "noise",
+    /// A whole answer after its reasoning, in tags.
+    Think = "think",
     /// No reply; the connection hangs.
     Hang = "hang",
     /// An answer that is truncated at the token limit.
@@ -163,6 +171,12 @@ pub(super) enum Effect {
     Silence,
     /// Sends the first half, then closes the connection.
     Half,
+    /// The same, with a finish reason in every chunk.
+    EarlyStop,
+    /// Sends the answer among noise.
+    Noise,
+    /// Sends the answer without a finish reason.
+    NoFinish,
     /// Sends a changed answer.
     Answer,
 }
@@ -185,6 +199,13 @@ pub(super) fn effect_of(kind: FaultKind, answer: &mut Answer) -> Effect {
         }
         FaultKind::Drop => Effect::HangUp,
         FaultKind::Half => Effect::Half,
+        FaultKind::EarlyStop => Effect::EarlyStop,
+        FaultKind::Noise => Effect::Noise,
+        FaultKind::NoFinish => Effect::NoFinish,
+        FaultKind::Think => {
+            let text = format!("<think>\nThe question comes first.\n</think>\n\n{}", answer.text());
+            replace_answer(answer, Finish::Complete, "stop", Some(&text))
+        }
         FaultKind::Garbage => refuse(reply::html(200, "<html><body>upstream is resting</body></html>")),
         FaultKind::NoChoice => {
             refuse(reply::json(200, &serde_json::json!({"object": "chat.completion", "choices": []})))

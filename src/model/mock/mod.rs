@@ -174,16 +174,27 @@ async fn answer_completion(shared: &MockState, request: Request<Incoming>) -> Re
     if fault.is_some() {
         shared.stats.faulted();
     }
-    match fault.map(|kind| fault::effect_of(kind, &mut answer)) {
+    let effect = fault.map(|kind| fault::effect_of(kind, &mut answer));
+    let is_noisy = matches!(effect, Some(Effect::Noise));
+    match effect {
         Some(Effect::Refuse(response)) => return Ok(*response),
         Some(Effect::HangUp) => return Err(Hangup),
         Some(Effect::Silence) => std::future::pending::<()>().await,
-        Some(Effect::Half) => return Ok(reply::half(&answer, wanted.stream)),
-        Some(Effect::Answer) | None => {}
+        Some(Effect::Half) => return Ok(reply::half(&answer, wanted.stream, false)),
+        Some(Effect::EarlyStop) => return Ok(reply::half(&answer, wanted.stream, true)),
+        Some(Effect::NoFinish) => return Ok(reply::without_finish(answer, wanted.stream)),
+        Some(Effect::Noise | Effect::Answer) | None => {}
     }
     shared.cache_answer(&wanted.question.messages, &answer);
-    shared.stats.answered(wanted.question.fingerprint());
-    Ok(if wanted.stream { reply::stream(answer, wanted.include_usage) } else { reply::whole(&answer) })
+    // A probe is nobody's question.
+    if wanted.question.target.sampling().max_tokens != Some(1) {
+        shared.stats.answered(wanted.question.fingerprint());
+    }
+    Ok(match wanted.stream {
+        true => reply::stream(answer, wanted.include_usage, is_noisy),
+        false if is_noisy => reply::noisy(&answer),
+        false => reply::whole(&answer),
+    })
 }
 
 impl MockSettings {

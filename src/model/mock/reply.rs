@@ -14,16 +14,31 @@ use crate::model::simulated::token_ends;
 /// Tokens in each chunk of a stream.
 const CHUNK_TOKENS: usize = 4;
 const STREAM_QUEUE_CHUNKS: usize = 16;
+/// What some servers send before an answer.
+const NOISE: &str = ": keep-alive\n\ndata: ping\n\ndata: null\n\nevent: ping\ndata: {\"type\": \"ping\"}\n\ndata: {\"choices\": [], \
+                     \"usage\": \"pending\", \"error\": {}}\n\n";
+/// Fields that some servers send with an answer.
+const ODD_FIELDS: &str = "\n{\"cost\": NaN, \"error\": {\"code\": 0, \"message\": \"success\"}, \"system_fingerprint\": 7, \"note\": \
+                          \"\\ud83e\", ";
 
 /// Returns the answer in one JSON reply.
 pub(super) fn whole(answer: &Answer) -> Response<Body> {
     json(200, &whole_value(answer))
 }
 
-/// Returns the answer as a stream of server-sent events.
-pub(super) fn stream(answer: Answer, include_usage: bool) -> Response<Body> {
+/// Returns the answer in one JSON reply with odd fields, as a stream by its content type.
+pub(super) fn noisy(answer: &Answer) -> Response<Body> {
+    let text = whole_value(answer).to_string().replacen('{', ODD_FIELDS, 1);
+    typed(200, "text/event-stream", full(format!("{text}\n\ndata: [DONE]\n\n")))
+}
+
+/// Returns the answer as a stream of server-sent events, after noise if `is_noisy`.
+pub(super) fn stream(answer: Answer, include_usage: bool, is_noisy: bool) -> Response<Body> {
     let (mut sender, body) = Channel::<Bytes, Hangup>::new(STREAM_QUEUE_CHUNKS);
     tokio::spawn(async move {
+        if is_noisy && sender.send_data(Bytes::from_static(NOISE.as_bytes())).await.is_err() {
+            return;
+        }
         for event in stream_events(&answer, include_usage) {
             // The client may have disconnected.
             if sender.send_data(Bytes::from(format!("data: {event}\n\n"))).await.is_err() {
@@ -32,13 +47,23 @@ pub(super) fn stream(answer: Answer, include_usage: bool) -> Response<Body> {
         }
         let _ = sender.send_data(Bytes::from_static(b"data: [DONE]\n\n")).await;
     });
-    typed(200, "text/event-stream", body.boxed())
+    typed(200, if is_noisy { "text/plain" } else { "text/event-stream" }, body.boxed())
 }
 
-/// Returns a reply that is truncated in the middle.
-pub(super) fn half(answer: &Answer, streamed: bool) -> Response<Body> {
+/// Returns the answer with an empty finish reason.
+pub(super) fn without_finish(mut answer: Answer, streamed: bool) -> Response<Body> {
+    answer.finish_reason.clear();
+    if streamed { stream(answer, false, false) } else { whole(&answer) }
+}
+
+/// Returns a reply that is truncated in the middle, with a finish reason in every chunk if `stops_early`.
+pub(super) fn half(answer: &Answer, streamed: bool, stops_early: bool) -> Response<Body> {
     let text = if streamed {
-        stream_events(answer, false).iter().fold(String::new(), |text, event| format!("{text}data: {event}\n\n"))
+        let mut events = stream_events(answer, false);
+        for event in events.iter_mut().filter(|_| stops_early) {
+            event["choices"][0]["finish_reason"] = json!(answer.finish_reason);
+        }
+        events.iter().fold(String::new(), |text, event| format!("{text}data: {event}\n\n"))
     } else {
         whole_value(answer).to_string()
     };

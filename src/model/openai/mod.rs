@@ -2,6 +2,8 @@
 //!
 //! Tolerant where servers differ, strict about one thing: a reply without a known finish reason is not an answer.
 
+mod fault;
+mod finish;
 mod reply;
 mod request;
 mod stream;

@@ -1,106 +1,41 @@
-use serde_json::Value;
-
-use super::wire::{Choice, Completion, WireContent, WireMessage, WireText};
-use crate::conversation::{Answer, FailureCode, Finish, Question};
+use super::stream::ChunkAssembler;
+use crate::conversation::{Answer, FailureCode, Question};
 use crate::model::failure::{Failure, FailureClass};
-use crate::model::partial::PartialAnswer;
-use crate::model::refusal::{ErrorBody, RefusedRequest};
+use crate::model::json::Json;
 
-/// Reads a complete JSON reply.
+/// Reads a reply that is not streamed: one JSON value, or a line of JSON for each chunk. What follows a complete answer
+/// is ignored; some gateways append `data: [DONE]`.
 pub fn parse_completion(body: &[u8], question: &Question, attempt: u32) -> Result<Answer, Failure> {
-    let completion: Completion = serde_json::from_slice(body).map_err(|error| {
-        Failure::new(
-            FailureClass::Transient,
-            FailureCode::Garbage,
-            format!("the reply is not a chat completion: {error}"),
-        )
-    })?;
-    let mut answer = PartialAnswer::default();
-    take_head(&mut answer, &completion)?;
-    let choice = completion.choices.into_iter().flatten().next().ok_or_else(no_choice)?;
-    answer.finish = finish_word(&choice);
-    take_message(&mut answer, &choice.message.unwrap_or_default());
-    answer.into_answer(finish_of, question, attempt)
+    let mut assembler = ChunkAssembler::default();
+    let mut rest = body;
+    loop {
+        let (value, after) = match Json::read(rest) {
+            Ok(read) => read,
+            Err(_) if assembler.has_finish() => break,
+            Err(error) => return Err(garbage(&error)),
+        };
+        assembler.take(&value)?;
+        rest = after.trim_ascii();
+        if rest.is_empty() {
+            break;
+        }
+    }
+    assembler.into_answer(question, attempt)
 }
 
-/// Reads the fields beside the choices; an error there ends the answer.
-pub fn take_head(answer: &mut PartialAnswer, completion: &Completion) -> Result<(), Failure> {
-    if let Some(error) = completion.error {
-        let error = ErrorBody::from_value(&serde_json::from_str(error.get()).unwrap_or_default());
-        return Err(RefusedRequest { status: 200, ..RefusedRequest::default() }.into_failure(error));
-    }
-    if answer.model.is_none() {
-        answer.model = completion.model.as_deref().map(str::to_owned);
-    }
-    if answer.system_fingerprint.is_none() {
-        answer.system_fingerprint = completion.system_fingerprint.as_deref().map(str::to_owned);
-    }
-    if let Some(usage) = &completion.usage {
-        answer.usage = usage.into();
-    }
-    Ok(())
-}
-
-/// Reads a message or a chunk of one.
-pub fn take_message(answer: &mut PartialAnswer, message: &WireMessage) {
-    match &message.content {
-        Some(WireContent::Text(text)) => answer.text.push_str(text),
-        Some(WireContent::Parts(parts)) => parts.iter().for_each(|part| {
-            let is_reasoning = part.kind.as_deref().is_some_and(|kind| kind == "thinking" || kind == "reasoning");
-            let target = if is_reasoning { &mut answer.reasoning } else { &mut answer.text };
-            target.push_str(&part.text());
-        }),
-        None => {}
-    }
-    if let Some(raw) = message.reasoning.or(message.reasoning_content)
-        && let Ok(words) = serde_json::from_str::<WireText<'_>>(raw.get())
-    {
-        answer.reasoning.push_str(&words);
-    }
-    answer.refusal.push_str(message.refusal.as_deref().unwrap_or_default());
-    answer.called_tool |= message.tool_calls.as_ref().is_some_and(|calls| !calls.is_empty());
-}
-
-/// Returns the finish reason, the upstream's own if a gateway passes it on.
-pub fn finish_word(choice: &Choice) -> Option<String> {
-    let said = choice.finish_reason.as_deref()?;
-    let fields: Option<Value> = choice.provider_specific_fields.and_then(|raw| serde_json::from_str(raw.get()).ok());
-    let native = fields.as_ref().and_then(|fields| fields.get("native_finish_reason")).and_then(Value::as_str);
-    let native = native.or(choice.native_finish_reason.as_deref());
-    // An unknown native reason (`completed`, `1`) does not override a plain `stop`.
-    let decisive = native.filter(|word| {
-        finish_of(word).is_some()
-            || matches!(*word, "error" | "abort" | "network_error" | "insufficient_system_resource")
-    });
-    Some(decisive.unwrap_or(said).to_owned())
-}
-
-/// Maps a server's finish reason; `None` if it means failure.
-pub fn finish_of(word: &str) -> Option<Finish> {
-    Some(match word {
-        "stop" | "eos" | "eos_token" | "end_turn" | "stop_sequence" | "COMPLETE" | "STOP" => Finish::Complete,
-        "length" | "max_tokens" | "model_length" | "MAX_TOKENS" | "model_context_window_exceeded" => Finish::Length,
-        "content_filter" | "SAFETY" | "RECITATION" | "sensitive" | "guardrail_intervened" => Finish::Filtered,
-        "refusal" => Finish::Refused,
-        "tool_calls" | "function_call" | "tool_use" | "pause_turn" => Finish::Tools,
-        "repetition" | "loop" => Finish::Loop,
-        _ => return None,
-    })
-}
-
-fn no_choice() -> Failure {
-    Failure::new(FailureClass::Transient, FailureCode::NoChoice, "the reply contains no choice")
+fn garbage(error: &dyn std::fmt::Display) -> Failure {
+    let message = format!("the reply is not a chat completion: {error}");
+    Failure::new(FailureClass::Transient, FailureCode::Garbage, message)
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
-    use crate::conversation::{Message, Role, Sampling, Slot, Target};
+    use crate::conversation::{Finish, Message, Role, Sampling, Slot, Target};
     use crate::model::dialect::Assembler;
-    use crate::model::openai::stream::ChunkAssembler;
     use crate::model::sse::StreamEvent;
 
     fn question(max_tokens: Option<u32>) -> Question {
@@ -148,7 +83,10 @@ mod tests {
         for word in ["error", "abort", "network_error", "something_new"] {
             assert_eq!(read(&choice(text(), word)).unwrap_err().class, FailureClass::Transient, "{word}");
         }
-        assert_eq!(read(&json!({"choices": [{"message": {"content": "x"}}]})).unwrap_err().code, FailureCode::Cut);
+        assert_eq!(
+            read(&json!({"choices": [{"message": {"content": "x"}}]})).unwrap_err().code,
+            FailureCode::Unfinished
+        );
         assert_eq!(read(&choice(json!({"content": null}), "stop")).unwrap().finish, Finish::Empty);
         assert_eq!(read(&choice(json!({"content": null, "refusal": "no"}), "stop")).unwrap().finish, Finish::Refused);
     }

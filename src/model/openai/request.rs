@@ -24,6 +24,9 @@ pub fn body(question: &Question, format: &RequestFormat<'_>) -> Vec<u8> {
     push_field(&mut body, "prompt_cache_key", format.cache_key);
     if format.stream {
         body.extend_from_slice(b",\"stream\":true,\"stream_options\":{\"include_usage\":true}");
+    } else {
+        // Some gateways stream unless told otherwise.
+        body.extend_from_slice(b",\"stream\":false");
     }
     body.push(b'}');
     body

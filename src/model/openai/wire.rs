@@ -1,180 +1,134 @@
-//! A chat completion and a chunk of one, in their wire format.
+//! The fields of a chat completion and of a chunk of one. The text is read strictly, everything beside it leniently: a
+//! side field of an unexpected type counts as absent.
 
-use std::borrow::Cow;
-use std::fmt;
-
-use serde::de::{SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
-use serde_json::Value;
-use serde_json::value::RawValue;
-
-use crate::conversation::Usage;
+use crate::conversation::{FailureCode, Usage};
+use crate::model::failure::{Failure, FailureClass};
+use crate::model::json::Json;
+use crate::model::partial::PartialAnswer;
+use crate::model::text::TextBuffer;
 
 /// A token count above this is invalid.
 const TOKENS_MAX: u64 = 1 << 40;
+/// The fields that hold reasoning. A server that fills several repeats itself, so the first with text counts.
+const REASONING: [&str; 6] =
+    ["reasoning", "reasoning_content", "reasoning_text", "thinking", "thought", "reasoning_details"];
 
-#[derive(Deserialize)]
-pub struct Completion<'a> {
-    #[serde(borrow, default)]
-    pub choices: Option<Vec<Choice<'a>>>,
-    #[serde(borrow)]
-    pub model: Option<WireText<'a>>,
-    #[serde(borrow)]
-    pub system_fingerprint: Option<WireText<'a>>,
-    pub usage: Option<WireUsage>,
-    #[serde(borrow)]
-    pub error: Option<&'a RawValue>,
+/// Shortest text that a whole message may be seen to repeat.
+const REPEATED_BYTES_MIN: usize = 16;
+
+/// Adds a chunk of a message to the answer; `is_whole` if the server calls it a message.
+pub fn take_message(answer: &mut PartialAnswer, message: &Json<'_>, is_whole: bool) -> Result<(), Failure> {
+    let is_thought = message.get("thought") == Some(&Json::Bool(true));
+    let mut said = Said::default();
+    if let Some(content) = message.get("content") {
+        said.take_content(content, is_thought)?;
+    }
+    // Some servers end a stream with the whole message: it replaces what it repeats.
+    let is_long = answer.text.len() >= REPEATED_BYTES_MIN;
+    if is_whole && is_long && said.text.as_bytes().starts_with(answer.text.as_bytes()) {
+        answer.text.clear();
+    }
+    answer.text.push(said.text.as_bytes());
+    if said.reasoning.is_empty() {
+        let fields = REASONING.iter().filter_map(|field| message.get(field));
+        said.reasoning = fields.map(words_in).find(|words| !words.is_empty()).unwrap_or_default();
+    }
+    answer.reasoning.push(said.reasoning.as_bytes());
+    let refusal = message.get("refusal").and_then(Json::text).unwrap_or_default();
+    answer.refusal.push_str(&said.refusal);
+    answer.refusal.push_str(&refusal);
+    let calls = message.get("tool_calls").is_some_and(|calls| calls.items().iter().any(|call| !call.is_empty()));
+    let call = message.get("function_call").is_some_and(|call| matches!(call, Json::Object(_)) && !call.is_empty());
+    answer.called_tool |= calls || call;
+    Ok(())
 }
 
-#[derive(Deserialize)]
-pub struct Choice<'a> {
-    #[serde(borrow)]
-    pub message: Option<WireMessage<'a>>,
-    #[serde(borrow)]
-    pub delta: Option<WireMessage<'a>>,
-    #[serde(borrow)]
-    pub finish_reason: Option<WireText<'a>>,
-    #[serde(borrow)]
-    pub native_finish_reason: Option<WireText<'a>>,
-    #[serde(borrow)]
-    pub provider_specific_fields: Option<&'a RawValue>,
+/// What one message says.
+#[derive(Default)]
+struct Said {
+    text: TextBuffer,
+    reasoning: TextBuffer,
+    refusal: String,
 }
 
-#[derive(Default, Deserialize)]
-pub struct WireMessage<'a> {
-    #[serde(borrow)]
-    pub content: Option<WireContent<'a>>,
-    #[serde(borrow)]
-    pub reasoning: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub reasoning_content: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub refusal: Option<WireText<'a>>,
-    pub tool_calls: Option<Vec<Value>>,
-}
+impl Said {
+    /// Reads `content`: text, a part, or a list of parts. Anything else is not skipped: it may be the answer.
+    fn take_content(&mut self, content: &Json<'_>, is_thought: bool) -> Result<(), Failure> {
+        match content {
+            Json::Null => {}
+            Json::Text(text) => if is_thought { &mut self.reasoning } else { &mut self.text }.push(text),
+            Json::List(parts) => parts.iter().try_for_each(|part| self.take_content(part, is_thought))?,
+            Json::Object(fields) if fields.is_empty() => {}
+            Json::Object(_) => self.take_part(content, is_thought)?,
+            Json::Bool(_) | Json::Number(_) => return Err(unreadable(content)),
+        }
+        Ok(())
+    }
 
-pub enum WireContent<'a> {
-    Text(WireText<'a>),
-    Parts(Vec<WirePart>),
-}
-
-/// Written by hand: serde's untagged enums copy the input before they decide, for each chunk of a stream.
-impl<'de: 'a, 'a> Deserialize<'de> for WireContent<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ContentVisitor;
-
-        impl<'de> Visitor<'de> for ContentVisitor {
-            type Value = WireContent<'de>;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("text or a list of parts")
+    fn take_part(&mut self, part: &Json<'_>, is_thought: bool) -> Result<(), Failure> {
+        let kind = part.get("type").and_then(Json::text).unwrap_or_default();
+        let is_thought = is_thought || part.get("thought") == Some(&Json::Bool(true));
+        match &*kind {
+            "thinking" | "reasoning" | "thought" | "redacted_thinking" => {
+                self.reasoning.push(words_in(part).as_bytes());
             }
-
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(WireContent::Text(WireText(text.into())))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(WireContent::Text(WireText(text.to_owned().into())))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-                let mut parts = Vec::new();
-                while let Some(part) = items.next_element()? {
-                    parts.push(part);
+            "refusal" => self.refusal.push_str(&part.get("refusal").and_then(Json::text).unwrap_or_default()),
+            "" | "text" | "output_text" => match part.any_of(&["text", "content", "value"]) {
+                Some(text @ (Json::Text(_) | Json::List(_) | Json::Object(_))) => {
+                    self.take_content(text, is_thought)?;
                 }
-                Ok(WireContent::Parts(parts))
+                Some(Json::Null) => {}
+                _ => return Err(unreadable(part)),
+            },
+            // An image, a call of a tool: no text.
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Returns the words of a field for reasoning: text, a part, or a list of parts.
+fn words_in(value: &Json<'_>) -> TextBuffer {
+    let mut words = TextBuffer::default();
+    match value {
+        Json::Text(text) => words.push(text),
+        Json::List(parts) => parts.iter().for_each(|part| words.push(words_in(part).as_bytes())),
+        Json::Object(_) => {
+            if let Some(inner) = value.any_of(&["text", "thinking", "reasoning", "summary", "content"]) {
+                words = words_in(inner);
             }
         }
-
-        deserializer.deserialize_any(ContentVisitor)
+        Json::Null | Json::Bool(_) | Json::Number(_) => {}
     }
+    words
 }
 
-/// Text that borrows from the reply unless it has escapes: serde's `Option<Cow<str>>` always copies.
-pub struct WireText<'a>(Cow<'a, str>);
-
-impl std::ops::Deref for WireText<'_> {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        &self.0
-    }
+fn unreadable(content: &Json<'_>) -> Failure {
+    let message = format!("the content of the reply is neither text nor a list of parts: {}", content.to_value());
+    Failure::new(FailureClass::Transient, FailureCode::Garbage, message)
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for WireText<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextVisitor;
-
-        impl<'de> Visitor<'de> for TextVisitor {
-            type Value = WireText<'de>;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("text")
-            }
-
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(WireText(text.into()))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(WireText(text.to_owned().into()))
-            }
-        }
-
-        deserializer.deserialize_str(TextVisitor)
-    }
+/// Adds the token counts of a reply, a chunk or a choice. A count that is no whole number stays unknown.
+pub fn take_usage(usage: &mut Usage, holder: &Json<'_>) {
+    let Some(counts) = holder.get("usage").filter(|usage| matches!(usage, Json::Object(_))) else { return };
+    let believed = |count: Option<&Json<'_>>| count.and_then(Json::count).filter(|count| *count <= TOKENS_MAX);
+    let detail = |list: &str, name: &str| believed(counts.get(list).and_then(|details| details.get(name)));
+    let cached = detail("prompt_tokens_details", "cached_tokens");
+    let read = Usage {
+        prompt_tokens: believed(counts.get("prompt_tokens")),
+        cached_tokens: cached.or_else(|| believed(counts.get("prompt_cache_hit_tokens"))),
+        completion_tokens: believed(counts.get("completion_tokens")),
+        reasoning_tokens: detail("completion_tokens_details", "reasoning_tokens"),
+    };
+    *usage = Usage {
+        prompt_tokens: read.prompt_tokens.or(usage.prompt_tokens),
+        cached_tokens: read.cached_tokens.or(usage.cached_tokens),
+        completion_tokens: read.completion_tokens.or(usage.completion_tokens),
+        reasoning_tokens: read.reasoning_tokens.or(usage.reasoning_tokens),
+    };
 }
 
-#[derive(Deserialize)]
-pub struct WirePart {
-    #[serde(rename = "type")]
-    pub kind: Option<String>,
-    text: Option<String>,
-    /// Text, or a list of text parts from Mistral.
-    thinking: Option<Value>,
-}
-
-impl WirePart {
-    pub fn text(&self) -> Cow<'_, str> {
-        match (&self.text, &self.thinking) {
-            (Some(text), _) => text.into(),
-            (None, Some(Value::String(text))) => text.into(),
-            (None, Some(Value::Array(parts))) => parts.iter().filter_map(|part| part["text"].as_str()).collect(),
-            _ => "".into(),
-        }
-    }
-}
-
-#[derive(Deserialize)]
-pub struct WireUsage {
-    prompt_tokens: Option<u64>,
-    completion_tokens: Option<u64>,
-    prompt_tokens_details: Option<PromptDetails>,
-    completion_tokens_details: Option<CompletionDetails>,
-    prompt_cache_hit_tokens: Option<u64>,
-}
-
-#[derive(Deserialize)]
-struct PromptDetails {
-    cached_tokens: Option<u64>,
-}
-
-#[derive(Deserialize)]
-struct CompletionDetails {
-    reasoning_tokens: Option<u64>,
-}
-
-impl From<&WireUsage> for Usage {
-    fn from(wire: &WireUsage) -> Self {
-        let believed = |count: Option<u64>| count.filter(|count| *count <= TOKENS_MAX);
-        let cached = wire.prompt_tokens_details.as_ref().and_then(|details| details.cached_tokens);
-        let reasoning = wire.completion_tokens_details.as_ref().and_then(|details| details.reasoning_tokens);
-        Self {
-            prompt_tokens: believed(wire.prompt_tokens),
-            cached_tokens: believed(cached.or(wire.prompt_cache_hit_tokens)),
-            completion_tokens: believed(wire.completion_tokens),
-            reasoning_tokens: believed(reasoning),
-        }
-    }
+/// Returns a text field that is not empty.
+pub fn name_in(value: &Json<'_>, field: &str) -> Option<String> {
+    value.get(field).and_then(Json::text).filter(|name| !name.is_empty()).map(Into::into)
 }

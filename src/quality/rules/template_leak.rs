@@ -1,31 +1,13 @@
 use super::{Action, Candidate, Rule};
 use std::borrow::Cow;
 
-use crate::quality::text::Phrases;
+use crate::conversation::stray_thought_tag;
+use crate::quality::text::{Phrases, template_marks};
 
-/// Contains chat-template tokens, another speaker's line, or an unclosed reasoning block. Code is exempt, as are answers
-/// to users who ask about templates or for a script.
+/// Contains chat-template tokens, another speaker's line, or a stray tag of reasoning. Code and quoted tokens are exempt,
+/// as are answers to users who ask about templates or for a script.
 pub struct TemplateLeak;
 
-static MARKS: Phrases = Phrases::new(|| {
-    Phrases::automaton(&[
-        "<|im_",
-        "<|eot",
-        "<|start_header",
-        "<|end_header",
-        "<|endoftext",
-        "<|begin_of",
-        "<|end_of",
-        "[INST]",
-        "[/INST]",
-        "<start_of_turn>",
-        "<end_of_turn>",
-        "<｜",
-        "<|assistant|>",
-        "<|user|>",
-        "<|system|>",
-    ])
-});
 /// Words with which a user may ask for template tokens.
 static MARKS_ASKED_FOR: Phrases = Phrases::new(|| {
     Phrases::automaton(&[
@@ -67,6 +49,8 @@ static SCRIPT_ASKED_FOR: Phrases = Phrases::new(|| {
     ])
 });
 const SPEAKERS: [&str; 5] = ["human:", "user:", "assistant:", "### human", "### assistant"];
+/// Longest name before a colon that may be a speaker of a script.
+const SPEAKER_BYTES_MAX: usize = 24;
 
 impl Rule for TemplateLeak {
     fn name(&self) -> &'static str {
@@ -79,42 +63,90 @@ impl Rule for TemplateLeak {
 
     fn hits(&self, candidate: &Candidate<'_>, _: f64) -> bool {
         let prose = &outside_inline_code(candidate.prose());
-        if memchr::memchr2(b'<', b'[', prose.as_bytes()).is_some() {
-            let count = |mark: &str| memchr::memmem::find_iter(prose.as_bytes(), mark).count();
-            if (MARKS.occur_in(prose) || count("<think>") != count("</think>"))
-                && !MARKS_ASKED_FOR.occur_in(candidate.user)
-            {
-                return true;
-            }
-        }
-        speaks_for_others(prose) && !SCRIPT_ASKED_FOR.occur_in(candidate.user)
+        let is_leak = |(at, mark): (usize, &str)| !is_quoted(prose, at, mark) && !is_named(candidate.user, mark);
+        let has_mark = || template_marks(prose).any(is_leak) || stray_thought_tag(prose).is_some();
+        (has_mark() && !MARKS_ASKED_FOR.occur_in(candidate.user))
+            || (speaks_for_others(prose) && !SCRIPT_ASKED_FOR.occur_in(candidate.user))
     }
+}
+
+/// True if a text speaks of a mark in quotation marks.
+fn is_quoted(text: &str, at: usize, mark: &str) -> bool {
+    const QUOTES: &str = "\"'“”‘’«»「」『』";
+    let is_quote = |next: Option<char>| next.is_some_and(|next| QUOTES.contains(next));
+    is_quote(text[..at].chars().next_back()) && is_quote(text[at + mark.len()..].chars().next())
+}
+
+/// True if the user wrote the same mark.
+fn is_named(user: &str, mark: &str) -> bool {
+    memchr::memmem::find(user.as_bytes(), mark.as_bytes()).is_some()
 }
 
 /// Removes inline code: text between single backticks on one line.
 fn outside_inline_code(prose: &str) -> Cow<'_, str> {
-    if memchr::memchr(b'`', prose.as_bytes()).is_none() || memchr::memchr2(b'<', b'[', prose.as_bytes()).is_none() {
+    if memchr::memchr(b'`', prose.as_bytes()).is_none() {
         return Cow::Borrowed(prose);
     }
     let outside = |line: &str| line.split('`').step_by(2).collect::<Vec<_>>().join(" ");
     Cow::Owned(prose.lines().map(outside).collect::<Vec<_>>().join("\n"))
 }
 
-/// True where a line after the first begins with the user's speaker name. A text whose first line begins with a speaker's
-/// name is a script and is exempt.
+/// True where a line after the first begins with the user's speaker name, or with the heading of an instruction format. A
+/// text whose first line begins with a speaker's name is a script and is exempt, as is one with speakers of other names.
 fn speaks_for_others(prose: &str) -> bool {
-    let starts = |line: &str, name: &str| {
-        line.as_bytes().get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()))
-    };
-    let mut lines = prose.lines().filter(|line| !line.trim().is_empty());
-    let first = lines.next().unwrap_or_default();
-    if SPEAKERS.iter().any(|name| starts(first, name)) {
-        return false;
+    let lines: Vec<&str> = prose.lines().filter(|line| !line.trim().is_empty()).collect();
+    let (Some(first), Some(last)) = (lines.first(), lines.last()) else { return false };
+    // Decoders that drop special tokens leave the name of the role.
+    if lines.contains(&"assistant") || lines.iter().any(|line| line.starts_with("### Instruction:")) {
+        return true;
     }
-    lines.any(|line| {
-        let is_speaker = matches!(line.as_bytes().first(), Some(b'H' | b'h' | b'U' | b'u' | b'#'));
-        is_speaker && (starts(line, "human:") || starts(line, "user:") || starts(line, "### human"))
+    if first.starts_with("### Response:") || matches!(last.trim_end(), "### Response:" | "### Input:") {
+        return true;
+    }
+    if SPEAKERS.iter().any(|name| starts(first, name)) {
+        // One speaker alone makes no script.
+        let is_own = starts(first, "assistant:") || starts(first, "### assistant");
+        return is_own && !lines[1..].iter().any(|line| label_of(line).is_some());
+    }
+    // Vicuna's turns are on one line.
+    let is_inline = || ["USER: ", "ASSISTANT: "].iter().any(|name| follows_sentence(prose, name));
+    (1..lines.len()).any(|at| is_users(lines[at]) && !has_other_speaker(&lines, at)) || is_inline()
+}
+
+fn starts(line: &str, name: &str) -> bool {
+    line.as_bytes().get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()))
+}
+
+/// True for a line with the user's label.
+fn is_users(line: &str) -> bool {
+    let is_speaker = matches!(line.as_bytes().first(), Some(b'H' | b'h' | b'U' | b'u' | b'#'));
+    is_speaker && (starts(line, "human:") || starts(line, "user:") || starts(line, "### human"))
+}
+
+/// True where a neighbour of the line at `at` begins with a name that no chat template uses, of a speaker with two lines.
+fn has_other_speaker(lines: &[&str], at: usize) -> bool {
+    let neighbours = [at.checked_sub(1), Some(at + 1)];
+    let labels = neighbours.into_iter().flatten().filter_map(|at| lines.get(at)).filter_map(|line| label_of(line));
+    let is_template = |label: &str| ["human", "user", "assistant"].iter().any(|name| label.eq_ignore_ascii_case(name));
+    let speaks_twice = |label: &str| lines.iter().filter(|line| label_of(line) == Some(label)).count() > 1;
+    labels.filter(|label| !is_template(label)).any(speaks_twice)
+}
+
+/// True where `name` follows the end of a sentence and a space.
+fn follows_sentence(prose: &str, name: &str) -> bool {
+    prose.match_indices(name).any(|(at, _)| {
+        let before = prose[..at].strip_suffix(' ').unwrap_or("x").trim_end();
+        before.ends_with(['.', '!', '?', '。', '！', '？']) || before.ends_with("</s>")
     })
+}
+
+/// Returns the name with which a line of a script begins.
+fn label_of(line: &str) -> Option<&str> {
+    let (label, rest) = line.split_once(':')?;
+    let is_name = label.len() <= SPEAKER_BYTES_MAX
+        && label.starts_with(char::is_uppercase)
+        && label.chars().all(|next| next.is_alphabetic() || matches!(next, ' ' | '.' | '-'));
+    (is_name && rest.starts_with(' ')).then_some(label)
 }
 
 #[cfg(test)]
@@ -137,6 +169,20 @@ mod tests {
         let leak = Candidate::new("谢谢，这次对话很有用。", "不客气。<|im_end|>\n<|im_start|>user");
         assert!(TemplateLeak.hits(&leak, 0.0), "to speak of a dialogue is not to ask for marks");
         assert!(!TemplateLeak.hits(&Candidate::new("写一段对话", "好的：\nUser: Hi."), 0.0));
+        assert!(
+            hits("It flies. USER: And then? ASSISTANT: It lands.")
+                && hits("ASSISTANT: It flies.")
+                && hits("It flies.\n\n### Instruction:\nAnd then?")
+                && hits("### Response:\nIt flies.")
+                && hits("It flies.\nassistant\nIt flies.")
+                && hits("It flies.\nNote: so.\nNote: yes.\n\nIt lands.\n\nHuman: And then?")
+        );
+        assert!(hits("It flies.</s>") && hits("It flies.[/THINK]") && hits("<tool_call>\n{}\n</tool_call>"));
+        assert!(!hits("They met.\nRobot: Who are you?\nHuman: A guest.\nRobot: Welcome."), "a script of its own");
+        assert!(!hits("## Response\nThe server sends 200.\n### Response: 200\nThen it closes."));
+        assert!(!hits("The price is <s>20</s> 15 dollars.") && !hits("An unknown word becomes \"<unk>\"."));
+        let named = Candidate::new("When is <unk> used?", "It is used for <unk> words.");
+        assert!(!TemplateLeak.hits(&named, 0.0), "the user wrote it");
         assert!(!hits("<think>so</think>Yes.") && !hits("User: Hi.\nBot: Hello.\nUser: Bye."));
     }
 }

@@ -1,0 +1,384 @@
+//! Separates the reasoning that a model writes into its text from the answer.
+//!
+//! A block of reasoning stands at the beginning of a text. A tag elsewhere belongs to the text, and so does one that a
+//! sentence, a list or code only mentions. Which of the two a tag is follows from what surrounds it.
+
+/// The tags around reasoning. ASCII case does not matter.
+const TAGS: [(&str, &str); 12] = [
+    ("<think>", "</think>"),
+    ("<thinking>", "</thinking>"),
+    ("<thought>", "</thought>"),
+    ("<thoughts>", "</thoughts>"),
+    ("<reasoning>", "</reasoning>"),
+    ("<seed:think>", "</seed:think>"),
+    ("[think]", "[/think]"),
+    ("◁think▷", "◁/think▷"),
+    ("<|start_thinking|>", "<|end_thinking|>"),
+    ("<|begin_of_thought|>", "<|end_of_thought|>"),
+    ("<|inner_prefix|>", "<|inner_suffix|>"),
+    ("<|channel>thought", "<channel|>"),
+];
+/// The tags around an answer after reasoning.
+const WRAPPERS: [(&str, &str); 2] =
+    [("<|start_response|>", "<|end_response|>"), ("<|begin_of_solution|>", "<|end_of_solution|>")];
+/// Most words between two tags that a sentence mentions: `<think> and </think>`.
+const MENTION_WORDS_MAX: usize = 3;
+
+/// A text whose reasoning is separated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SplitThoughts {
+    /// The reasoning; several blocks are separated by an empty line.
+    pub reasoning: String,
+    /// The answer; empty if the reasoning does not end.
+    pub text: String,
+    /// False if the reasoning does not end: there is no answer.
+    pub is_closed: bool,
+}
+
+/// Separates the reasoning at the beginning of a text; `None` for a text without it. The opening tag may be missing, as
+/// templates put it into the prompt.
+pub fn split_thoughts(text: &str) -> Option<SplitThoughts> {
+    if let Some(split) = split_channels(text).or_else(|| split_bare_channels(text)) {
+        return Some(split);
+    }
+    let (mut rest, mut thoughts, mut is_closed) = (text, Vec::new(), true);
+    while let Some((thought, after)) = leading_thought(rest) {
+        thoughts.push(thought.trim());
+        is_closed = after.is_some();
+        rest = after.unwrap_or_default().trim_start();
+    }
+    if thoughts.is_empty() {
+        return None;
+    }
+    thoughts.retain(|thought| !thought.is_empty());
+    Some(SplitThoughts { reasoning: thoughts.join("\n\n"), text: unwrapped(rest).to_owned(), is_closed })
+}
+
+/// Returns the first thought of a text and what follows it; `None` there if the thought does not end.
+fn leading_thought(text: &str) -> Option<(&str, Option<&str>)> {
+    let text = text.trim_start();
+    for (open, close) in TAGS {
+        if starts_with(text, open) {
+            return opened_thought(&text[open.len()..], close);
+        }
+    }
+    let unopened = |(open, close): (&'static str, &'static str)| {
+        let at = positions(text, close).find(|at| ends_thought(text, *at, close.len()))?;
+        positions(&text[..at], open).next().is_none().then_some((at, close))
+    };
+    let (at, close) = TAGS.into_iter().filter_map(unopened).min()?;
+    Some((&text[..at], Some(&text[at + close.len()..])))
+}
+
+/// Like [`leading_thought`], after the opening tag.
+fn opened_thought<'a>(inner: &'a str, close: &str) -> Option<(&'a str, Option<&'a str>)> {
+    let unquoted = || positions(inner, close).filter(|at| !is_quoted(inner, *at, close.len()));
+    let is_mention = |at: usize| inner[..at].ends_with([' ', '\t']) && continues_sentence(&inner[at + close.len()..]);
+    let end = unquoted().find(|at| !is_mention(*at)).or_else(|| unquoted().next());
+    let Some(at) = end else {
+        return (!continues_sentence(inner)).then_some((inner, None));
+    };
+    let thought = &inner[..at];
+    let is_short = thought.split_whitespace().count() <= MENTION_WORDS_MAX && !thought.contains('\n');
+    if is_mention(at) && is_short && thought.starts_with(' ') {
+        return None;
+    }
+    Some((thought, Some(&inner[at + close.len()..])))
+}
+
+/// True if the closing tag at `at` ends reasoning whose opening tag is missing. A sentence that mentions the tag has a
+/// space before it, or the sentence continues after it.
+fn ends_thought(text: &str, at: usize, length: usize) -> bool {
+    let (before, after) = (&text[..at], &text[at + length..]);
+    if is_quoted(text, at, length) {
+        return false;
+    }
+    if before.trim().is_empty() {
+        return !continues_sentence(after);
+    }
+    let is_glued = !before.ends_with([' ', '\t']);
+    let last = before.trim_end_matches([' ', '\t']).chars().next_back().unwrap_or('\n');
+    if is_list_marker(before) {
+        return false;
+    }
+    let is_sentence_end = matches!(last, '\n' | '.' | '!' | '?' | '…' | '。' | '！' | '？');
+    let is_line_end = after.trim_start_matches([' ', '\t']).starts_with(['\n', '\r']) || after.trim().is_empty();
+    if is_line_end {
+        return is_glued || is_sentence_end;
+    }
+    // Scripts without spaces mention a tag without spaces, too.
+    let is_apart = is_sentence_end || last.is_ascii() || !last.is_alphabetic();
+    (is_glued || is_sentence_end) && is_apart && !continues_sentence(after)
+}
+
+/// True if the last line of `before` is only the beginning of a list item: `2.`, `-`.
+fn is_list_marker(before: &str) -> bool {
+    let line = before.rsplit('\n').next().unwrap_or_default().trim();
+    let number = line.strip_suffix(['.', ')', ':']).unwrap_or_default();
+    matches!(line, "-" | "*" | "+" | "•") || (!number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit()))
+}
+
+/// Returns a tag of reasoning in an answer that is neither mentioned nor part of a block at the answer's beginning.
+pub fn stray_thought_tag(answer: &str) -> Option<&'static str> {
+    let split = TAGS.iter().any(|(open, _)| starts_with(answer.trim_start(), open)).then(|| split_thoughts(answer));
+    let split = split.flatten();
+    let text = split.as_ref().map_or(answer, |split| if split.is_closed { &split.text } else { &split.reasoning });
+    if split.as_ref().is_some_and(|split| !split.is_closed) {
+        return Some(TAGS[0].0);
+    }
+    TAGS.into_iter().find_map(|(open, close)| {
+        let unquoted = |tag: &'static str| positions(text, tag).filter(move |at| !is_quoted(text, *at, tag.len()));
+        let (opened, closed) = (unquoted(open).count(), unquoted(close).count());
+        let is_mentioned =
+            |at: usize| text[..at].ends_with([' ', '\t']) && continues_sentence(&text[at + close.len()..]);
+        let stray_close = || opened == 0 && unquoted(close).any(|at| !is_mentioned(at));
+        let block = || unquoted(open).any(|at| begins_block(&text[..at]));
+        let is_stray = opened > closed || (opened > 0 && closed > opened) || stray_close() || block();
+        is_stray.then_some(open)
+    })
+}
+
+/// True if a tag after `before` is not part of a sentence or a list.
+fn begins_block(before: &str) -> bool {
+    let last = before.trim_end_matches([' ', '\t']).chars().next_back();
+    let is_glued = last.is_some_and(|last| !last.is_whitespace()) && !before.ends_with([' ', '\t']);
+    let is_apart = matches!(last, None | Some('\n' | '.' | '!' | '?' | '…' | '。' | '！' | '？'));
+    !is_list_marker(before) && (is_apart || is_glued && last.is_some_and(char::is_alphanumeric))
+}
+
+/// True if a sentence continues: with punctuation, or with a word in lower case after a space.
+fn continues_sentence(after: &str) -> bool {
+    let rest = after.trim_start_matches([' ', '\t']);
+    let Some(next) = rest.chars().next() else { return false };
+    let is_punctuation = matches!(next, ',' | '.' | ';' | ':' | '!' | '?' | ')' | ']' | '}' | '”' | '’' | '»')
+        || matches!(next, '，' | '。' | '；' | '：' | '、' | '！' | '？' | '）' | '」' | '》');
+    is_punctuation || (rest.len() < after.len() && next.is_lowercase())
+}
+
+/// True if the tag at `at` is quoted, emphasised, or in code.
+fn is_quoted(text: &str, at: usize, length: usize) -> bool {
+    const QUOTES: &str = "\"'`*_“”‘’«»「」『』《》";
+    let is_quote = |character: Option<char>| character.is_some_and(|character| QUOTES.contains(character));
+    let (before, after) = (&text[..at], &text[at + length..]);
+    if is_quote(before.chars().next_back()) && is_quote(after.chars().next()) {
+        return true;
+    }
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    let ticks = line.bytes().filter(|byte| *byte == b'`').count();
+    let fences = before.lines().filter(|line| line.trim_start().starts_with("```")).count();
+    // A fence that does not close is no code: reasoning may break off inside one.
+    let is_fenced = fences % 2 == 1 && after.lines().any(|line| line.trim_start().starts_with("```"));
+    ticks % 2 == 1 && after.split('\n').next().is_some_and(|line| line.contains('`')) || is_fenced
+}
+
+/// Reads harmony's channels: `<|channel|>analysis<|message|>…<|end|><|start|>assistant<|channel|>final<|message|>…`. The
+/// first of the marks may be in the prompt.
+fn split_channels(text: &str) -> Option<SplitThoughts> {
+    const CHANNEL: &str = "<|channel|>";
+    let start = text.trim_start();
+    let start = start.strip_prefix("<|start|>assistant").unwrap_or(start).trim_start();
+    let is_named = ["analysis", "commentary", "final"].iter().any(|name| {
+        let rest = start.strip_prefix(name);
+        rest.is_some_and(|rest| rest.starts_with("<|message|>"))
+    });
+    if !is_named && !start.starts_with(CHANNEL) {
+        return None;
+    }
+    let (mut thoughts, mut answer) = (Vec::new(), None);
+    for message in start.split(CHANNEL).filter(|message| !message.is_empty()) {
+        let (name, said) = message.split_once("<|message|>").unwrap_or((message, ""));
+        let ends = ["<|end|>", "<|return|>", "<|call|>", "<|start|>"];
+        let end = ends.iter().filter_map(|end| said.find(end)).min().unwrap_or(said.len());
+        let said = said[..end].trim();
+        if name.trim_start().starts_with("final") {
+            answer.get_or_insert_with(String::new).push_str(said);
+        } else if !said.is_empty() {
+            thoughts.push(said);
+        }
+    }
+    let is_closed = answer.is_some();
+    Some(SplitThoughts { reasoning: thoughts.join("\n\n"), text: answer.unwrap_or_default(), is_closed })
+}
+
+/// Reads harmony's channels as a decoder that drops special tokens leaves them: `analysis…assistantfinal…`.
+fn split_bare_channels(text: &str) -> Option<SplitThoughts> {
+    const FINAL: &str = "assistantfinal";
+    let start = text.trim_start();
+    let inner = start.strip_prefix("analysis").or_else(|| start.strip_prefix("assistantanalysis"));
+    let Some(inner) = inner else {
+        let text = start.strip_prefix(FINAL)?.trim_start().to_owned();
+        return Some(SplitThoughts { reasoning: String::new(), text, is_closed: true });
+    };
+    let (thought, answer) = match inner.split_once(FINAL) {
+        Some((thought, answer)) => (thought, Some(answer)),
+        None => (inner, None),
+    };
+    // The word alone may begin any text.
+    if answer.is_none() && !inner.starts_with(|next: char| next.is_ascii_uppercase()) {
+        return None;
+    }
+    let thought = thought.replace("assistantanalysis", "\n\n").replace("assistantcommentary", "\n\n");
+    let text = answer.unwrap_or_default().trim().to_owned();
+    Some(SplitThoughts { reasoning: thought.trim().to_owned(), text, is_closed: answer.is_some() })
+}
+
+/// Removes the tags around an answer.
+fn unwrapped(text: &str) -> &str {
+    let wrapper = WRAPPERS.into_iter().find(|(open, _)| starts_with(text, open));
+    let Some((open, close)) = wrapper else { return text };
+    let inner = &text[open.len()..];
+    let end = positions(inner, close).last().filter(|at| inner[at + close.len()..].trim().is_empty());
+    inner[..end.unwrap_or(inner.len())].trim()
+}
+
+fn starts_with(text: &str, tag: &str) -> bool {
+    text.as_bytes().get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag.as_bytes()))
+}
+
+/// Returns where a tag occurs.
+fn positions<'a>(text: &'a str, tag: &'a str) -> impl Iterator<Item = usize> + 'a {
+    let bytes = text.as_bytes();
+    let firsts = bytes.iter().enumerate().filter(|(_, byte)| **byte == tag.as_bytes()[0]);
+    firsts
+        .map(|(at, _)| at)
+        .filter(|at| bytes[*at..].get(..tag.len()).is_some_and(|part| part.eq_ignore_ascii_case(tag.as_bytes())))
+}
+
+/// Returns the text after the last `</think>`: the answer without inline reasoning.
+pub fn behind_thoughts(text: &str) -> &str {
+    text.rsplit_once("</think>").map_or(text, |(_, spoken)| spoken)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn split(text: &str) -> Option<(String, String)> {
+        split_thoughts(text).map(|split| (split.reasoning, split.text))
+    }
+
+    #[test]
+    fn a_block_at_the_beginning_is_reasoning_whatever_its_tags() {
+        for (open, close) in TAGS {
+            for text in [
+                format!("{open}The plan.{close}An answer."),
+                format!("\n{open}\nThe plan.\n{close}\n\nAn answer."),
+                format!("The plan.\n{close}\nAn answer."),
+                format!("The plan. {close} An answer."),
+                format!("{}The plan.{}An answer.", open.to_uppercase(), close.to_uppercase()),
+            ] {
+                assert_eq!(split(&text), Some(("The plan.".into(), "An answer.".into())), "{text}");
+            }
+        }
+        assert_eq!(split("2+2</think>4"), Some(("2+2".into(), "4".into())));
+        assert_eq!(split("<think>ok</think> yes"), Some(("ok".into(), "yes".into())));
+        assert_eq!(split("</think>\n\n4"), Some((String::new(), "4".into())));
+        let response = "<|START_THINKING|>plan<|END_THINKING|><|START_RESPONSE|>Four.<|END_RESPONSE|>";
+        assert_eq!(split(response), Some(("plan".into(), "Four.".into())));
+    }
+
+    #[test]
+    fn several_blocks_are_all_reasoning() {
+        let double = "<think>\n\n</think>\n\nThe plan.</think>\nAn answer.";
+        assert_eq!(split(double), Some(("The plan.".into(), "An answer.".into())));
+        let two = "<think>one</think><think>two</think>An answer.";
+        assert_eq!(split(two), Some(("one\n\ntwo".into(), "An answer.".into())));
+    }
+
+    #[test]
+    fn reasoning_that_does_not_end_is_no_answer() {
+        for text in
+            ["<think>a plan and more", "[THINK]\na plan", "<|channel|>analysis<|message|>a plan", "analysisA plan"]
+        {
+            let split = split_thoughts(text).unwrap();
+            assert!(!split.is_closed && split.text.is_empty() && split.reasoning.contains("lan"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_tag_that_a_text_mentions_is_a_word_of_the_text() {
+        for text in [
+            "Close the block with </think> and write the answer after it.",
+            "1. Write the plan. 2. End it with </think>. 3. Answer.",
+            "- first `<think>`\n- then `</think>`\n- then the answer",
+            "The tag \"</think>\" ends it.",
+            "Use **</think>** once.",
+            "Tags:\n- </think>\n- </thought>",
+            "The tag that ends it is </think>",
+            "1. Plan.\n2. </think>\n3. Answer.",
+            "It is closed (by </think>).",
+            "```\nplan\n</think>\nanswer\n```\nThis is a prompt.",
+            "在</think>之后写答案。",
+            "<think> and </think> are tags.",
+            "<think> is a tag.",
+            "</think> is a tag.",
+            "Sure.\n<think>a plan</think>\nAn answer.",
+            "I <think> so.",
+            "analysis of kites",
+            "An answer.",
+        ] {
+            assert_eq!(split(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_tag_that_the_reasoning_mentions_does_not_end_it() {
+        let mention = "<think>I close with </think> and answer.\n</think>\nAn answer.";
+        assert_eq!(split(mention), Some(("I close with </think> and answer.".into(), "An answer.".into())));
+        let code = "<think>Like this: `</think>`.</think>An answer.";
+        assert_eq!(split(code), Some(("Like this: `</think>`.".into(), "An answer.".into())));
+        let open_fence = "<think>\n```\ncode\n</think>\nAn answer.";
+        assert_eq!(split(open_fence), Some(("```\ncode".into(), "An answer.".into())));
+    }
+
+    #[test]
+    fn a_stray_tag_is_found_unless_it_is_mentioned() {
+        for text in [
+            "I <think> so",
+            "A plan </think> An answer.",
+            "Sure.\n<think>a plan</think>\nAn answer.",
+            "Sure. <think>a plan</think> An answer.",
+            "<think>one</think>An answer.<think>two</think> More.",
+            "An answer.[/THINK]",
+            "[THINK]a plan",
+        ] {
+            assert!(stray_thought_tag(text).is_some(), "{text}");
+        }
+        for text in [
+            "<think>so</think>Yes.",
+            "Close the block with </think> and write the answer after it.",
+            "1. Write the plan. 2. End it with </think>. 3. Answer.",
+            "The tags <think> and </think> are special.",
+            "Write \"<think>\" first.",
+            "1. <think> opens\n2. </think> closes",
+        ] {
+            assert_eq!(stray_thought_tag(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn channels_are_separated_with_and_without_their_marks() {
+        for text in [
+            "<|channel|>analysis<|message|>The plan.<|end|><|start|>assistant<|channel|>final<|message|>An answer.",
+            "<|start|>assistant<|channel|>analysis<|message|>The plan.<|end|><|start|>assistant<|channel|>final<|message|>An \
+             answer.<|return|>",
+            "analysis<|message|>The plan.<|end|><|start|>assistant<|channel|>final<|message|>An answer.",
+            "analysisThe plan.assistantfinalAn answer.",
+        ] {
+            assert_eq!(split(text), Some(("The plan.".into(), "An answer.".into())), "{text}");
+        }
+        assert_eq!(split("<|channel|>final<|message|>An answer."), Some((String::new(), "An answer.".into())));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(pieces in prop::collection::vec(prop_oneof!["<think>", "</think>", "[/THINK]", "◁/think▷", "`", "```\n", "\n", "analysis", "assistantfinal", "<\\|channel\\|>", ".{0,4}"], 0..12)) {
+            let text = pieces.concat();
+            if let Some(split) = split_thoughts(&text) {
+                prop_assert!(split.reasoning.len() + split.text.len() <= text.len() + 2 * pieces.len());
+            }
+        }
+    }
+}
