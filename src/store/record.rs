@@ -1,7 +1,8 @@
 //! The records in the journal and in sled, byte for byte. Their structs are separate from the domain types.
 //!
 //! Fields and variants are only appended, in a new version; tags are never reused. `fixtures/` has a frozen store of
-//! each version, which must always open.
+//! each version, which must always open. A record that uses nothing of version 2 is written in version 1, so that an
+//! older program reads it.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -15,8 +16,12 @@ use crate::conversation::{
     Settings, Slot, TurnIndex, Usage,
 };
 
-/// The version of the records that this program writes.
-pub const VERSION: u8 = 1;
+/// The version of most records.
+const V1: u8 = 1;
+/// The version of answers and spending with tokens that were written to a cache.
+const V2: u8 = 2;
+/// The newest version that this program knows.
+const NEWEST: u8 = V2;
 
 /// Why bytes are not a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,18 +34,34 @@ pub enum Unreadable {
 
 /// Appends an entry's record to `out`; false if it is too large.
 pub fn encode_entry(entry: &Entry, out: &mut Vec<u8>) -> bool {
-    codec::encode(VERSION, &EntryV1::from(entry), out)
+    match (EntryV1::from(entry), cache_write_tokens(entry)) {
+        (EntryV1::Answered(answered), Some(cache_write_tokens)) => {
+            codec::encode(V2, &EntryV2::Answered(AnsweredV2 { answered, cache_write_tokens }), out)
+        }
+        (entry, _) => codec::encode(V1, &entry, out),
+    }
 }
 
 /// Reads an entry's record.
 pub fn decode_entry(bytes: &[u8]) -> Result<Entry, Unreadable> {
-    decode_versioned::<EntryV1>(bytes)?.into_entry().ok_or(Unreadable::Malformed)
+    match codec::version(bytes) {
+        Some((V2, rest)) => codec::decode::<EntryV2>(rest).and_then(EntryV2::into_entry),
+        _ => decode_versioned::<EntryV1>(bytes)?.into_entry(),
+    }
+    .ok_or(Unreadable::Malformed)
+}
+
+fn cache_write_tokens(entry: &Entry) -> Option<u64> {
+    match entry {
+        Entry::Answered { answer, .. } => answer.usage.cache_write_tokens,
+        _ => None,
+    }
 }
 
 /// Returns a conversation state's record.
 pub fn encode_state(state: &ConversationState) -> Vec<u8> {
     let mut out = Vec::with_capacity(16 + state.history.len() * 36);
-    codec::encode(VERSION, &StateV1::from(state), &mut out);
+    codec::encode(V1, &StateV1::from(state), &mut out);
     out
 }
 
@@ -51,21 +72,31 @@ pub fn decode_state(bytes: &[u8]) -> Result<ConversationState, Unreadable> {
 
 /// Returns the spending's record.
 pub fn encode_spending(spending: &Spending) -> Vec<u8> {
-    let rows: Vec<SpentV1> = spending.iter().map(SpentV1::from).collect();
+    let rows = spending.iter().map(|(model, spent)| SpentV1::from((model, spent)));
     let mut out = Vec::new();
-    codec::encode(VERSION, &rows, &mut out);
+    if spending.values().all(|spent| spent.cache_write_tokens == 0) {
+        codec::encode(V1, &rows.collect::<Vec<_>>(), &mut out);
+    } else {
+        let written = spending.values().map(|spent| spent.cache_write_tokens);
+        let rows = rows.zip(written).map(|(spent, cache_write_tokens)| SpentV2 { spent, cache_write_tokens });
+        codec::encode(V2, &rows.collect::<Vec<_>>(), &mut out);
+    }
     out
 }
 
 /// Reads the spending's record.
 pub fn decode_spending(bytes: &[u8]) -> Result<Spending, Unreadable> {
+    if let Some((V2, rest)) = codec::version(bytes) {
+        let rows: Vec<SpentV2> = codec::decode(rest).ok_or(Unreadable::Malformed)?;
+        return Ok(rows.into_iter().map(SpentV2::into_row).collect());
+    }
     Ok(decode_versioned::<Vec<SpentV1>>(bytes)?.into_iter().map(SpentV1::into_row).collect())
 }
 
 /// Returns a run's record in the index.
 pub fn encode_run(run: &Run) -> Vec<u8> {
     let mut out = Vec::new();
-    codec::encode(VERSION, &CountedRunV1 { run: run.into(), answers: run.answers }, &mut out);
+    codec::encode(V1, &CountedRunV1 { run: run.into(), answers: run.answers }, &mut out);
     out
 }
 
@@ -77,8 +108,8 @@ pub fn decode_run(bytes: &[u8]) -> Result<Run, Unreadable> {
 
 fn decode_versioned<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, Unreadable> {
     match codec::version(bytes) {
-        Some((VERSION, rest)) => codec::decode(rest).ok_or(Unreadable::Malformed),
-        Some((version, _)) if version > VERSION => Err(Unreadable::Newer(version)),
+        Some((V1, rest)) => codec::decode(rest).ok_or(Unreadable::Malformed),
+        Some((version, _)) if version > NEWEST => Err(Unreadable::Newer(version)),
         _ => Err(Unreadable::Malformed),
     }
 }
@@ -128,6 +159,17 @@ struct AnsweredV1<'a> {
 }
 
 #[derive(Serialize, Deserialize)]
+enum EntryV2<'a> {
+    Answered(AnsweredV2<'a>),
+}
+
+#[derive(Serialize, Deserialize)]
+struct AnsweredV2<'a> {
+    answered: AnsweredV1<'a>,
+    cache_write_tokens: u64,
+}
+
+#[derive(Serialize, Deserialize)]
 struct SlotV1(u8, u32, u32);
 
 #[derive(Serialize, Deserialize)]
@@ -156,6 +198,12 @@ struct SpentV1 {
     unknown_calls: u64,
     unknown_prompt_tokens: u64,
     unknown_completion_tokens: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SpentV2 {
+    spent: SpentV1,
+    cache_write_tokens: u64,
 }
 
 impl<'a> From<&'a Entry> for EntryV1<'a> {
@@ -200,7 +248,7 @@ impl EntryV1<'_> {
     fn into_entry(self) -> Option<Entry> {
         Some(match self {
             Self::Run(run) => Entry::Run(run.into_run(0)),
-            Self::Answered(answered) => answered.into_entry()?,
+            Self::Answered(answered) => answered.into_entry(None)?,
             Self::Linked { conversation, slot, fingerprint } => Entry::Linked {
                 conversation: ConversationKey(conversation),
                 slot: slot.into_slot()?,
@@ -216,8 +264,15 @@ impl EntryV1<'_> {
     }
 }
 
-impl AnsweredV1<'_> {
+impl EntryV2<'_> {
     fn into_entry(self) -> Option<Entry> {
+        let Self::Answered(AnsweredV2 { answered, cache_write_tokens }) = self;
+        answered.into_entry(Some(cache_write_tokens))
+    }
+}
+
+impl AnsweredV1<'_> {
+    fn into_entry(self, cache_write_tokens: Option<u64>) -> Option<Entry> {
         let answer = Answer {
             message: Message::new(Role::Assistant, self.text),
             reasoning: self.reasoning.map(Cow::into_owned),
@@ -228,6 +283,7 @@ impl AnsweredV1<'_> {
             usage: Usage {
                 prompt_tokens: self.prompt_tokens,
                 cached_tokens: self.cached_tokens,
+                cache_write_tokens,
                 completion_tokens: self.completion_tokens,
                 reasoning_tokens: self.reasoning_tokens,
             },
@@ -383,6 +439,7 @@ impl SpentV1 {
             calls: self.calls,
             prompt_tokens: self.prompt_tokens,
             cached_tokens: self.cached_tokens,
+            cache_write_tokens: 0,
             completion_tokens: self.completion_tokens,
             reasoning_tokens: self.reasoning_tokens,
             unknown_calls: self.unknown_calls,
@@ -390,6 +447,13 @@ impl SpentV1 {
             unknown_completion_tokens: self.unknown_completion_tokens,
         };
         (self.model, spent)
+    }
+}
+
+impl SpentV2 {
+    fn into_row(self) -> (String, Spent) {
+        let (model, spent) = self.spent.into_row();
+        (model, Spent { cache_write_tokens: self.cache_write_tokens, ..spent })
     }
 }
 
@@ -401,16 +465,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_a_decoder_panic_or_allocate_without_bound(mut bytes in prop::collection::vec(any::<u8>(), 0..400), honest in any::<bool>()) {
-            if honest {
-                bytes.insert(0, VERSION);
+        fn no_bytes_make_a_decoder_panic_or_allocate_without_bound(mut bytes in prop::collection::vec(any::<u8>(), 0..400), version in 0..4u8) {
+            if version > 0 {
+                bytes.insert(0, version);
             }
             let _ = (decode_entry(&bytes), decode_state(&bytes), decode_spending(&bytes), decode_run(&bytes));
         }
 
         #[test]
-        fn a_length_that_lies_is_refused(length in any::<u64>(), tag in 0..6u8) {
-            let mut bytes = vec![VERSION, tag, 253];
+        fn a_length_that_lies_is_refused(length in any::<u64>(), version in 1..3u8, tag in 0..6u8) {
+            let mut bytes = vec![version, tag, 253];
             bytes.extend_from_slice(&length.to_le_bytes());
             prop_assert!(decode_entry(&bytes).is_err());
             prop_assert!(decode_state(&bytes).is_err());
@@ -428,7 +492,34 @@ mod tests {
 
     #[test]
     fn a_record_of_a_later_program_is_told_from_a_broken_one() {
-        assert_eq!(decode_entry(&[VERSION + 1, 0]), Err(Unreadable::Newer(VERSION + 1)));
-        assert_eq!(decode_entry(&[VERSION, 99]), Err(Unreadable::Malformed));
+        assert_eq!(decode_entry(&[NEWEST + 1, 0]), Err(Unreadable::Newer(NEWEST + 1)));
+        assert_eq!(decode_entry(&[V1, 99]), Err(Unreadable::Malformed));
+        assert_eq!(decode_entry(&[V2, 99]), Err(Unreadable::Malformed));
+        assert_eq!(decode_state(&[V2, 0]), Err(Unreadable::Malformed), "there are no states of that version");
+    }
+
+    #[test]
+    fn tokens_written_to_a_cache_are_stored_and_no_other_record_changes() {
+        for (written, version) in [(None, V1), (Some(0), V2), (Some(9), V2)] {
+            let mut answer = Answer::complete("m", "text");
+            answer.usage = Usage { prompt_tokens: Some(20), cache_write_tokens: written, ..Usage::default() };
+            let entry = Entry::Answered {
+                run: 1,
+                conversation: ConversationKey([1; 32]),
+                slot: Slot::main(0),
+                fingerprint: Fingerprint([2; 32]),
+                model: "m".to_owned(),
+                answer: Arc::new(answer),
+            };
+            let mut bytes = Vec::new();
+            assert!(encode_entry(&entry, &mut bytes));
+            assert_eq!((bytes[0], decode_entry(&bytes)), (version, Ok(entry)));
+        }
+        for (written, version) in [(0, V1), (9, V2)] {
+            let spent = Spent { calls: 1, cache_write_tokens: written, ..Spent::default() };
+            let spending = Spending::from([("a".to_owned(), spent), ("b".to_owned(), Spent::default())]);
+            let bytes = encode_spending(&spending);
+            assert_eq!((bytes[0], decode_spending(&bytes)), (version, Ok(spending)));
+        }
     }
 }

@@ -7,7 +7,7 @@ mod request;
 mod stream;
 mod wire;
 
-use super::dialect::{Assembler, Capabilities, Dialect, EndpointPath, Output};
+use super::dialect::{Assembler, Capabilities, Dialect, EndpointPath};
 use super::failure::Failure;
 use super::request::{Learned, RequestFormat};
 use crate::conversation::{Answer, Question};
@@ -21,7 +21,11 @@ impl Dialect for OpenAiDialect {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { output: Output::Text, path: EndpointPath::Below("/chat/completions"), takes_cache_key: true }
+        Capabilities {
+            path: EndpointPath::Below("/chat/completions"),
+            takes_cache_key: true,
+            ..Capabilities::default()
+        }
     }
 
     fn body(&self, question: &Question, format: &RequestFormat<'_>) -> Result<Vec<u8>, Failure> {

@@ -173,6 +173,7 @@ impl From<&WireUsage> for Usage {
         Self {
             prompt_tokens: believed(wire.prompt_tokens),
             cached_tokens: believed(cached.or(wire.prompt_cache_hit_tokens)),
+            cache_write_tokens: None,
             completion_tokens: believed(wire.completion_tokens),
             reasoning_tokens: believed(reasoning),
         }
