@@ -13,7 +13,7 @@ mod refusal;
 mod reply;
 mod request;
 mod stream;
-mod version;
+pub(super) mod version;
 mod wire;
 
 use super::dialect::{Assembler, Capabilities, Dialect, EndpointPath};
