@@ -1,6 +1,7 @@
 //! What to do after a run that stopped before its end.
 
 use cohobate::conversation::FailureCode;
+use cohobate::model::refuses_system_role;
 use cohobate::report::words;
 use cohobate::worker::RunStop;
 
@@ -25,10 +26,19 @@ pub fn code_and_hint(reason: &RunStop, interrupted: u8) -> (u8, String) {
                     format!("set COHOBATE_API_KEY or OPENAI_API_KEY to a key that the server accepts, then {AGAIN}")
                 }
                 FailureCode::Quota => format!("the account has no credit left; add some, then {AGAIN}"),
+                FailureCode::Endpoint => {
+                    format!("name a model that the server offers at /v1/chat/completions, then {AGAIN}")
+                }
                 FailureCode::Tls => {
                     "install the server's certificate authority, or name its file in SSL_CERT_FILE".to_owned()
                 }
                 FailureCode::Http(404) => format!("check the address, and that the server has the model `{model}`"),
+                _ if refuses_system_role(&failure.message) => {
+                    format!(
+                        "the chat template of `{model}` takes no system message: set fold-system = true in its profile, \
+                         then {AGAIN}"
+                    )
+                }
                 _ => format!("fix what the server reported, then {AGAIN}"),
             };
             (exit_code::RESUMABLE, hint)

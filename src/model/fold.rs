@@ -38,6 +38,33 @@ pub fn folded(question: &Question) -> Cow<'_, [Arc<Message>]> {
     Cow::Owned(messages)
 }
 
+/// True if a server's message says that a chat template has no system role.
+pub fn refuses_system_role(message: &str) -> bool {
+    let words = message.to_lowercase();
+    let has = |phrases: &[&str]| phrases.iter().any(|phrase| words.contains(phrase));
+    has(&[
+        "roles must alternate",
+        "only user and assistant roles",
+        "developer instruction is not enabled",
+        "system message must be",
+    ]) || has(&[
+        "system role",
+        "role system",
+        "role 'system'",
+        "role \"system\"",
+        "system message",
+        "system instruction",
+    ]) && has(&[
+        "not support",
+        "unsupported",
+        "not allowed",
+        "not enabled",
+        "not permitted",
+        "invalid",
+        "unknown",
+    ])
+}
+
 fn with_text(message: &Message, parts: &[&str]) -> Arc<Message> {
     Message::with_fields(message.role(), parts.join("\n\n"), message.fields().cloned().unwrap_or_default())
 }
@@ -76,6 +103,24 @@ mod tests {
         ];
         for (messages, expected) in cases {
             assert_eq!(sent(messages), owned(expected));
+        }
+    }
+
+    #[test]
+    fn a_template_without_a_system_role_is_recognised() {
+        for message in [
+            "System role not supported",
+            "Conversation roles must alternate user/assistant/user/assistant/...",
+            "Only user and assistant roles are supported!",
+            "Developer instruction is not enabled for models/gemma-3-27b-it",
+            "invalid role 'system' in messages",
+            "System message must be at the beginning.",
+            "System messages are not supported by this model.",
+        ] {
+            assert!(refuses_system_role(message), "{message}");
+        }
+        for message in ["maximum context length is 10", "the system is overloaded", "invalid role 'tool'"] {
+            assert!(!refuses_system_role(message), "{message}");
         }
     }
 }

@@ -34,6 +34,7 @@ pub use anthropic::AnthropicDialect;
 pub use breaker::Breaker;
 pub use dialect::{Assembler, Capabilities, Dialect, EndpointPath, Output};
 pub use failure::{Failure, FailureClass};
+pub use fold::refuses_system_role;
 pub use http::{HttpModel, HttpSettings, HttpSetupError, Timeouts};
 pub use openai::OpenAiDialect;
 pub use pace::{Pace, PaceChange, PaceLimits};

@@ -2,6 +2,7 @@
 //!
 //! Tolerant where servers differ, strict about one thing: a reply without a known finish reason is not an answer.
 
+mod endpoint;
 mod reply;
 mod request;
 mod stream;
@@ -9,6 +10,7 @@ mod wire;
 
 use super::dialect::{Assembler, Capabilities, Dialect, EndpointPath};
 use super::failure::Failure;
+use super::refusal::{ErrorBody, RefusedRequest};
 use super::request::{Learned, RequestFormat};
 use crate::conversation::{Answer, Question};
 
@@ -38,6 +40,10 @@ impl Dialect for OpenAiDialect {
 
     fn assembler(&self) -> Option<Box<dyn Assembler>> {
         Some(Box::<stream::ChunkAssembler>::default())
+    }
+
+    fn failure_of(&self, refusal: RefusedRequest<'_>) -> Failure {
+        endpoint::explained(refusal.into_failure(ErrorBody::parse(refusal.body)))
     }
 
     fn learn(&self, failure: &Failure, format: &RequestFormat<'_>) -> Option<Learned> {
