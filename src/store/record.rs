@@ -16,12 +16,10 @@ use crate::conversation::{
     Settings, Slot, TurnIndex, Usage,
 };
 
-/// The version of most records.
-const V1: u8 = 1;
-/// The version of answers and spending with tokens that were written to a cache.
-const V2: u8 = 2;
-/// The newest version that this program knows.
-const NEWEST: u8 = V2;
+/// The newest version of records that this program reads and writes.
+pub const VERSION: u8 = 2;
+/// The version of every record that needs nothing of a later one, so that an older program reads it too.
+const FIRST_VERSION: u8 = 1;
 
 /// Why bytes are not a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,34 +32,20 @@ pub enum Unreadable {
 
 /// Appends an entry's record to `out`; false if it is too large.
 pub fn encode_entry(entry: &Entry, out: &mut Vec<u8>) -> bool {
-    match (EntryV1::from(entry), cache_write_tokens(entry)) {
-        (EntryV1::Answered(answered), Some(cache_write_tokens)) => {
-            codec::encode(V2, &EntryV2::Answered(AnsweredV2 { answered, cache_write_tokens }), out)
-        }
-        (entry, _) => codec::encode(V1, &entry, out),
-    }
+    let record = EntryV1::from(entry);
+    let version = if matches!(record, EntryV1::AnsweredV2(_)) { 2 } else { FIRST_VERSION };
+    codec::encode(version, &record, out)
 }
 
 /// Reads an entry's record.
 pub fn decode_entry(bytes: &[u8]) -> Result<Entry, Unreadable> {
-    match codec::version(bytes) {
-        Some((V2, rest)) => codec::decode::<EntryV2>(rest).and_then(EntryV2::into_entry),
-        _ => decode_versioned::<EntryV1>(bytes)?.into_entry(),
-    }
-    .ok_or(Unreadable::Malformed)
-}
-
-fn cache_write_tokens(entry: &Entry) -> Option<u64> {
-    match entry {
-        Entry::Answered { answer, .. } => answer.usage.cache_write_tokens,
-        _ => None,
-    }
+    decode_versioned::<EntryV1>(bytes)?.into_entry().ok_or(Unreadable::Malformed)
 }
 
 /// Returns a conversation state's record.
 pub fn encode_state(state: &ConversationState) -> Vec<u8> {
     let mut out = Vec::with_capacity(16 + state.history.len() * 36);
-    codec::encode(V1, &StateV1::from(state), &mut out);
+    codec::encode(FIRST_VERSION, &StateV1::from(state), &mut out);
     out
 }
 
@@ -75,18 +59,18 @@ pub fn encode_spending(spending: &Spending) -> Vec<u8> {
     let rows = spending.iter().map(|(model, spent)| SpentV1::from((model, spent)));
     let mut out = Vec::new();
     if spending.values().all(|spent| spent.cache_write_tokens == 0) {
-        codec::encode(V1, &rows.collect::<Vec<_>>(), &mut out);
+        codec::encode(FIRST_VERSION, &rows.collect::<Vec<_>>(), &mut out);
     } else {
         let written = spending.values().map(|spent| spent.cache_write_tokens);
         let rows = rows.zip(written).map(|(spent, cache_write_tokens)| SpentV2 { spent, cache_write_tokens });
-        codec::encode(V2, &rows.collect::<Vec<_>>(), &mut out);
+        codec::encode(VERSION, &rows.collect::<Vec<_>>(), &mut out);
     }
     out
 }
 
 /// Reads the spending's record.
 pub fn decode_spending(bytes: &[u8]) -> Result<Spending, Unreadable> {
-    if let Some((V2, rest)) = codec::version(bytes) {
+    if let Some((2, rest)) = codec::version(bytes) {
         let rows: Vec<SpentV2> = codec::decode(rest).ok_or(Unreadable::Malformed)?;
         return Ok(rows.into_iter().map(SpentV2::into_row).collect());
     }
@@ -96,7 +80,7 @@ pub fn decode_spending(bytes: &[u8]) -> Result<Spending, Unreadable> {
 /// Returns a run's record in the index.
 pub fn encode_run(run: &Run) -> Vec<u8> {
     let mut out = Vec::new();
-    codec::encode(V1, &CountedRunV1 { run: run.into(), answers: run.answers }, &mut out);
+    codec::encode(FIRST_VERSION, &CountedRunV1 { run: run.into(), answers: run.answers }, &mut out);
     out
 }
 
@@ -108,20 +92,33 @@ pub fn decode_run(bytes: &[u8]) -> Result<Run, Unreadable> {
 
 fn decode_versioned<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, Unreadable> {
     match codec::version(bytes) {
-        Some((V1, rest)) => codec::decode(rest).ok_or(Unreadable::Malformed),
-        Some((version, _)) if version > NEWEST => Err(Unreadable::Newer(version)),
+        Some((FIRST_VERSION..=VERSION, rest)) => codec::decode(rest).ok_or(Unreadable::Malformed),
+        Some((version, _)) if version > VERSION => Err(Unreadable::Newer(version)),
         _ => Err(Unreadable::Malformed),
     }
 }
 
 #[derive(Serialize, Deserialize)]
-#[expect(clippy::large_enum_variant, reason = "lives on the stack for the time of one encoding")]
 enum EntryV1<'a> {
     Run(RunV1),
     Answered(AnsweredV1<'a>),
-    Linked { conversation: [u8; 32], slot: SlotV1, fingerprint: [u8; 32] },
-    Closed { conversation: [u8; 32], status: StatusV1 },
-    Unknown { model: Cow<'a, str>, calls: u64, prompt_tokens: u64, completion_tokens: u64 },
+    Linked {
+        conversation: [u8; 32],
+        slot: SlotV1,
+        fingerprint: [u8; 32],
+    },
+    Closed {
+        conversation: [u8; 32],
+        status: StatusV1,
+    },
+    Unknown {
+        model: Cow<'a, str>,
+        calls: u64,
+        prompt_tokens: u64,
+        completion_tokens: u64,
+    },
+    /// Since version 2.
+    AnsweredV2(AnsweredV2<'a>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -158,15 +155,11 @@ struct AnsweredV1<'a> {
     attempts: u32,
 }
 
-#[derive(Serialize, Deserialize)]
-enum EntryV2<'a> {
-    Answered(AnsweredV2<'a>),
-}
-
+/// An answer whose prompt was written to a server's cache.
 #[derive(Serialize, Deserialize)]
 struct AnsweredV2<'a> {
     answered: AnsweredV1<'a>,
-    cache_write_tokens: u64,
+    cache_write_tokens: Option<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -210,24 +203,30 @@ impl<'a> From<&'a Entry> for EntryV1<'a> {
     fn from(entry: &'a Entry) -> Self {
         match entry {
             Entry::Run(run) => Self::Run(run.into()),
-            Entry::Answered { run, conversation, slot, fingerprint, model, answer } => Self::Answered(AnsweredV1 {
-                run: *run,
-                conversation: conversation.0,
-                slot: (*slot).into(),
-                fingerprint: fingerprint.0,
-                model: model.into(),
-                text: answer.text().into(),
-                reasoning: answer.reasoning.as_deref().map(Cow::from),
-                finish: finish_tag(answer.finish),
-                finish_reason: Cow::from(&answer.finish_reason),
-                reported_model: Cow::from(&answer.model),
-                system_fingerprint: answer.system_fingerprint.as_deref().map(Cow::from),
-                prompt_tokens: answer.usage.prompt_tokens,
-                cached_tokens: answer.usage.cached_tokens,
-                completion_tokens: answer.usage.completion_tokens,
-                reasoning_tokens: answer.usage.reasoning_tokens,
-                attempts: answer.attempts,
-            }),
+            Entry::Answered { run, conversation, slot, fingerprint, model, answer } => {
+                let answered = AnsweredV1 {
+                    run: *run,
+                    conversation: conversation.0,
+                    slot: (*slot).into(),
+                    fingerprint: fingerprint.0,
+                    model: model.into(),
+                    text: answer.text().into(),
+                    reasoning: answer.reasoning.as_deref().map(Cow::from),
+                    finish: finish_tag(answer.finish),
+                    finish_reason: Cow::from(&answer.finish_reason),
+                    reported_model: Cow::from(&answer.model),
+                    system_fingerprint: answer.system_fingerprint.as_deref().map(Cow::from),
+                    prompt_tokens: answer.usage.prompt_tokens,
+                    cached_tokens: answer.usage.cached_tokens,
+                    completion_tokens: answer.usage.completion_tokens,
+                    reasoning_tokens: answer.usage.reasoning_tokens,
+                    attempts: answer.attempts,
+                };
+                if answer.usage.cache_write_tokens.is_none() {
+                    return Self::Answered(answered);
+                }
+                Self::AnsweredV2(AnsweredV2 { answered, cache_write_tokens: answer.usage.cache_write_tokens })
+            }
             Entry::Linked { conversation, slot, fingerprint } => {
                 Self::Linked { conversation: conversation.0, slot: (*slot).into(), fingerprint: fingerprint.0 }
             }
@@ -249,6 +248,7 @@ impl EntryV1<'_> {
         Some(match self {
             Self::Run(run) => Entry::Run(run.into_run(0)),
             Self::Answered(answered) => answered.into_entry(None)?,
+            Self::AnsweredV2(AnsweredV2 { answered, cache_write_tokens }) => answered.into_entry(cache_write_tokens)?,
             Self::Linked { conversation, slot, fingerprint } => Entry::Linked {
                 conversation: ConversationKey(conversation),
                 slot: slot.into_slot()?,
@@ -261,13 +261,6 @@ impl EntryV1<'_> {
                 Entry::Unknown { model: model.into_owned(), calls, prompt_tokens, completion_tokens }
             }
         })
-    }
-}
-
-impl EntryV2<'_> {
-    fn into_entry(self) -> Option<Entry> {
-        let Self::Answered(AnsweredV2 { answered, cache_write_tokens }) = self;
-        answered.into_entry(Some(cache_write_tokens))
     }
 }
 
@@ -492,15 +485,14 @@ mod tests {
 
     #[test]
     fn a_record_of_a_later_program_is_told_from_a_broken_one() {
-        assert_eq!(decode_entry(&[NEWEST + 1, 0]), Err(Unreadable::Newer(NEWEST + 1)));
-        assert_eq!(decode_entry(&[V1, 99]), Err(Unreadable::Malformed));
-        assert_eq!(decode_entry(&[V2, 99]), Err(Unreadable::Malformed));
-        assert_eq!(decode_state(&[V2, 0]), Err(Unreadable::Malformed), "there are no states of that version");
+        assert_eq!(decode_entry(&[VERSION + 1, 0]), Err(Unreadable::Newer(VERSION + 1)));
+        assert_eq!(decode_entry(&[FIRST_VERSION, 99]), Err(Unreadable::Malformed));
+        assert_eq!(decode_entry(&[VERSION, 99]), Err(Unreadable::Malformed));
     }
 
     #[test]
     fn tokens_written_to_a_cache_are_stored_and_no_other_record_changes() {
-        for (written, version) in [(None, V1), (Some(0), V2), (Some(9), V2)] {
+        for (written, version) in [(None, 1), (Some(0), 2), (Some(9), 2)] {
             let mut answer = Answer::complete("m", "text");
             answer.usage = Usage { prompt_tokens: Some(20), cache_write_tokens: written, ..Usage::default() };
             let entry = Entry::Answered {
@@ -515,7 +507,7 @@ mod tests {
             assert!(encode_entry(&entry, &mut bytes));
             assert_eq!((bytes[0], decode_entry(&bytes)), (version, Ok(entry)));
         }
-        for (written, version) in [(0, V1), (9, V2)] {
+        for (written, version) in [(0, 1), (9, 2)] {
             let spent = Spent { calls: 1, cache_write_tokens: written, ..Spent::default() };
             let spending = Spending::from([("a".to_owned(), spent), ("b".to_owned(), Spent::default())]);
             let bytes = encode_spending(&spending);
