@@ -66,7 +66,7 @@ fn killed_runs_end_where_an_uninterrupted_one_ends_and_pay_once() {
 #[test]
 fn passing_faults_heal_and_no_answer_is_paid_twice() {
     let place = Place::new();
-    dataset(&place, 12, 3);
+    dataset(&place, 8, 2);
     place.write("cohobate.toml", PROFILE);
     let clean = MockServer::start(&[]);
     place.complete(&["distill", "in.jsonl", "--teacher", &clean.model(), "-o", "clean.jsonl", "--store", "clean"]);
@@ -206,8 +206,11 @@ fn a_replayed_tool_call_is_sent_as_blocks() {
     assert_eq!(requests(&sent.lock().unwrap()[0])[0], expected);
 }
 
-/// Answers each connection with `refusal` if the request says `word`, and else with an answer.
-fn refusing_server(status: &'static str, refusal: &'static str, word: &'static str) -> String {
+const COMPLETION: &str = r#"{"choices": [{"message": {"content": "Yes."}, "finish_reason": "stop"}]}"#;
+const MESSAGE: &str = r#"{"content": [{"type": "text", "text": "Yes."}], "stop_reason": "end_turn"}"#;
+
+/// Answers each connection with `refusal` if the request says `word`, and else with `answer`.
+fn refusing_server(status: &'static str, refusal: &'static str, word: &'static str, answer: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
@@ -218,7 +221,6 @@ fn refusing_server(status: &'static str, refusal: &'static str, word: &'static s
                 let count = stream.read(&mut buffer).unwrap();
                 request.push_str(std::str::from_utf8(&buffer[..count]).unwrap());
             }
-            let answer = r#"{"choices": [{"message": {"content": "Yes."}, "finish_reason": "stop"}]}"#;
             let (status, body) = if request.contains(word) { (status, refusal) } else { ("200 OK", answer) };
             let length = body.len();
             write!(
@@ -235,7 +237,7 @@ fn refusing_server(status: &'static str, refusal: &'static str, word: &'static s
 #[test]
 fn a_template_without_a_system_role_is_named_in_the_hint_and_served_by_folding() {
     let refusal = r#"{"object": "error", "message": "System role not supported", "code": 400}"#;
-    let model = refusing_server("400 Bad Request", refusal, "\"system\"");
+    let model = refusing_server("400 Bad Request", refusal, "\"system\"", COMPLETION);
     let place = Place::new();
     let rows: Vec<Value> = (0..30).map(|row| with_system(conversation(&format!("{row}"), 1))).collect();
     place.write("in.jsonl", jsonl(&rows));
@@ -274,7 +276,7 @@ fn a_model_that_is_offered_at_another_endpoint_ends_the_run_with_its_name() {
     let refusal = r#"{"error": {"message": "This model is only supported in v1/responses and not in v1/chat/completions.",
         "type": "invalid_request_error", "param": "model", "code": null}}"#;
     for status in ["404 Not Found", "400 Bad Request"] {
-        let model = refusing_server(status, refusal, "model");
+        let model = refusing_server(status, refusal, "model", COMPLETION);
         let place = Place::new();
         dataset(&place, 30, 1);
         let finished = place.run(&["distill", "in.jsonl", "--teacher", &model, "-o", "out.jsonl"]);
@@ -283,6 +285,22 @@ fn a_model_that_is_offered_at_another_endpoint_ends_the_run_with_its_name() {
             assert!(finished.stderr.contains(words), "{}", finished.stderr);
         }
     }
+}
+
+#[test]
+fn a_parameter_that_the_model_refuses_is_left_out() {
+    let refusal = r#"{"type": "error", "error": {"type": "invalid_request_error",
+        "message": "`temperature` is deprecated for this model."}}"#;
+    let place = Place::new();
+    dataset(&place, 30, 2);
+    place.write("cohobate.toml", PROFILE);
+    let model = refusing_server("400 Bad Request", refusal, "\"temperature\"", MESSAGE);
+    let run =
+        ["distill", "in.jsonl", "--teacher", &model, "-o", "out.jsonl", "--temperature", "0.5", "--stream", "false"];
+    place.complete(&run);
+    assert_eq!(place.rows("out.jsonl").len(), 30);
+    let again = place.complete(&run);
+    assert!(again.stderr.contains("reused     60 of 60 turns"), "{}", again.stderr);
 }
 
 const CLIENT: &str = r#"

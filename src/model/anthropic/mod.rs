@@ -18,7 +18,7 @@ mod wire;
 
 use super::dialect::{Assembler, Capabilities, Dialect, EndpointPath};
 use super::failure::Failure;
-use super::refusal::{ErrorBody, RefusedRequest};
+use super::refusal::RefusedRequest;
 use super::request::{Header, Learned, RequestFormat};
 use crate::conversation::{Answer, Question};
 
@@ -62,7 +62,7 @@ impl Dialect for AnthropicDialect {
     }
 
     fn failure_of(&self, refusal: RefusedRequest<'_>) -> Failure {
-        refusal::classify(refusal, ErrorBody::parse(refusal.body))
+        refusal::classify_refusal(refusal)
     }
 
     fn learn(&self, failure: &Failure, format: &RequestFormat<'_>) -> Option<Learned> {

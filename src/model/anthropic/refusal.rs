@@ -16,32 +16,49 @@ const STATUSES: [(&str, u16); 8] = [
     ("rate_limit_error", 429),
     ("overloaded_error", 529),
 ];
+/// Types that say less than an HTTP status does.
+const GENERAL: [&str; 3] = ["invalid_request_error", "permission_error", "not_found_error"];
 
-/// An exhausted account is reported as an invalid request.
-const NO_CREDIT: [&str; 2] = ["credit balance is too low", "credit balance too low"];
+/// An account that cannot pay is also reported as an invalid request or as a rate limit.
+const NO_CREDIT: [&str; 2] = ["credit balance", "api usage limits"];
 /// A prompt that is too long, in words that only this API uses.
 const TOO_LONG: [&str; 2] = ["prompt is too long", "exceed context limit"];
 
-/// Classifies an error that came instead of an answer, or in the middle of one.
-pub fn error_inside(value: &Value) -> Failure {
-    classify(RefusedRequest { status: 200, ..RefusedRequest::default() }, ErrorBody::from_value(value))
+/// Classifies a refused request.
+pub fn classify_refusal(refusal: RefusedRequest<'_>) -> Failure {
+    let value: Option<Value> = serde_json::from_slice(refusal.body).ok();
+    classify(refusal, ErrorBody::parse(refusal.body), value.as_ref().and_then(cause_in))
 }
 
-/// Classifies a refusal by its error type, its words, and then as any other server's.
-pub fn classify(refusal: RefusedRequest<'_>, error: ErrorBody) -> Failure {
+/// Classifies an error that came instead of an answer, or in the middle of one.
+pub fn error_inside(value: &Value) -> Failure {
+    let refusal = RefusedRequest { status: 200, ..RefusedRequest::default() };
+    classify(refusal, ErrorBody::from_value(value), cause_in(value))
+}
+
+/// Returns the code of an error's cause, which is more specific than its type.
+fn cause_in(value: &Value) -> Option<&str> {
+    value["error"]["details"]["error_code"].as_str()
+}
+
+/// The cause decides, then the type, then the words; the rest is classified as any other server's.
+fn classify(refusal: RefusedRequest<'_>, error: ErrorBody, cause: Option<&str>) -> Failure {
     let kind = STATUSES.iter().find(|(kind, _)| error.codes.split(' ').any(|code| code == *kind));
     let status = match kind {
-        // A refusal's own status says more than a type that does not fit it.
-        Some((_, status)) if refusal.status < 400 => *status,
+        Some((kind, status)) if refusal.status < 400 || !GENERAL.contains(kind) => *status,
         _ => refusal.status,
     };
     let words = error.message.to_lowercase();
     let says = |phrases: &[&str]| phrases.iter().any(|phrase| words.contains(phrase));
-    let failure = |class, code: FailureCode| Failure::new(class, code, &*error.message);
-    if says(&NO_CREDIT) {
+    let is_cause = |parts: &[&str]| cause.is_some_and(|cause| parts.iter().any(|part| cause.contains(part)));
+    let failure = |class, code| Failure::new(class, code, &*error.message);
+    if is_cause(&["spend_limit_reached", "billing", "billable"]) || says(&NO_CREDIT) {
         return failure(FailureClass::Fatal, FailureCode::Quota);
     }
-    if status == 413 || status == 400 && says(&TOO_LONG) {
+    if is_cause(&["organization_on_hold"]) {
+        return failure(FailureClass::Fatal, FailureCode::Forbidden);
+    }
+    if status == 413 || (status == 400 && says(&TOO_LONG)) {
         return failure(FailureClass::Permanent, FailureCode::Context);
     }
     let is_overloaded = status == 529;
@@ -64,7 +81,7 @@ mod tests {
     fn refused(status: u16, kind: &str, message: &str) -> (FailureClass, FailureCode) {
         let body = error(kind, message).to_string();
         let refusal = RefusedRequest { status, body: body.as_bytes(), ..RefusedRequest::default() };
-        let failure = classify(refusal, ErrorBody::parse(body.as_bytes()));
+        let failure = classify_refusal(refusal);
         assert_eq!(failure.message, message);
         (failure.class, failure.code)
     }
@@ -102,5 +119,30 @@ mod tests {
         assert_eq!(code("overloaded_error", "x"), FailureCode::Http(529));
         assert_eq!(code("rate_limit_error", "x"), FailureCode::RateLimit);
         assert_eq!(refused(500, "invalid_request_error", "x").1, FailureCode::Http(500));
+    }
+
+    #[test]
+    fn the_cause_and_the_type_decide_before_the_status() {
+        let mut limited = error("rate_limit_error", "slow down");
+        for (cause, class, code) in [
+            ("enforced_spend_limit_reached", FailureClass::Fatal, FailureCode::Quota),
+            ("linked_organization_billing_unavailable", FailureClass::Fatal, FailureCode::Quota),
+            ("user_profile_not_billable", FailureClass::Fatal, FailureCode::Quota),
+            ("organization_on_hold", FailureClass::Fatal, FailureCode::Forbidden),
+            ("ramp_limit_exceeded", FailureClass::RateLimited, FailureCode::RateLimit),
+            ("a_later_cause", FailureClass::RateLimited, FailureCode::RateLimit),
+        ] {
+            limited["error"]["details"] = json!({"error_code": cause});
+            let failure = error_inside(&limited);
+            assert_eq!((failure.class, failure.code), (class, code), "{cause}");
+        }
+        let limits = "You have reached your specified API usage limits. You will regain access on 2026-12-01.";
+        assert_eq!(refused(400, "invalid_request_error", limits).1, FailureCode::Quota);
+        assert_eq!(refused(503, "overloaded_error", "x"), (FailureClass::RateLimited, FailureCode::Http(529)));
+        assert_eq!(refused(500, "rate_limit_error", "x").1, FailureCode::RateLimit);
+        assert_eq!(refused(413, "invalid_request_error", "x").1, FailureCode::Context);
+        let page = b"<html>529 Overloaded</html>";
+        let page = RefusedRequest { status: 529, body: page, ..RefusedRequest::default() };
+        assert_eq!(classify_refusal(page).class, FailureClass::RateLimited);
     }
 }
