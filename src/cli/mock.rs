@@ -11,10 +11,10 @@ use super::machine::raise_file_limit;
 use super::output::tell;
 use super::screen::block_on;
 
-/// Serve the simulated model over an OpenAI-compatible API
+/// Serve the simulated model over an OpenAI-compatible API and Anthropic's
 ///
-/// Answers POST /v1/chat/completions and GET /v1/models; GET /stats counts requests and answers given twice. Listens
-/// on 127.0.0.1 only.
+/// Answers POST /v1/chat/completions, POST /v1/messages and GET /v1/models; GET /stats counts requests and answers given
+/// twice. Listens on 127.0.0.1 only.
 #[derive(Args)]
 pub struct MockArgs {
     /// Listen on this port; 0 takes any that is free and prints it

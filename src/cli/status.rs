@@ -73,6 +73,7 @@ fn as_json(report: &StatusReport) -> String {
         let spent = &spending.spent;
         let row = json!({
             "answers": spent.calls, "prompt_tokens": spent.prompt_tokens, "cached_tokens": spent.cached_tokens,
+            "cache_write_tokens": spent.cache_write_tokens,
             "completion_tokens": spent.completion_tokens, "reasoning_tokens": spent.reasoning_tokens,
             "cost": spending.cost,
         });

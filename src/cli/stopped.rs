@@ -1,7 +1,7 @@
 //! What to do after a run that stopped before its end.
 
 use cohobate::conversation::FailureCode;
-use cohobate::model::Failure;
+use cohobate::model::{Failure, refuses_system_role};
 use cohobate::report::words;
 use cohobate::worker::RunStop;
 
@@ -42,7 +42,11 @@ fn remedy(model: &str, failure: &Failure) -> String {
         }
         FailureCode::Quota => "the account has no credit left: add some".to_owned(),
         FailureCode::Tls => "install the server's certificate authority, or name its file in SSL_CERT_FILE".to_owned(),
+        FailureCode::Endpoint => "name a model that the server offers at /v1/chat/completions".to_owned(),
         FailureCode::Http(404) => format!("check the address, and that the server has the model `{model}`"),
+        _ if refuses_system_role(&failure.message) => {
+            format!("the chat template of `{model}` takes no system message: set fold-system = true in its profile")
+        }
         _ => "fix what the server reported".to_owned(),
     }
 }

@@ -95,6 +95,8 @@ pub struct Usage {
     pub prompt_tokens: Option<u64>,
     /// Those of the prompt that came from the server's cache.
     pub cached_tokens: Option<u64>,
+    /// Those of the prompt that the server wrote to its cache, where it charges for that.
+    pub cache_write_tokens: Option<u64>,
     /// All tokens of the answer, reasoning included.
     pub completion_tokens: Option<u64>,
     /// Those of the answer that were reasoning.

@@ -26,6 +26,8 @@ pub enum FailureCode {
     Quota,
     /// The server asks for a slower pace.
     RateLimit,
+    /// The server offers the model at another endpoint.
+    Endpoint,
     /// The server's certificate is not trusted.
     Tls,
     /// No connection could be made.
@@ -67,7 +69,7 @@ pub enum TimeoutKind {
 const HTTP: &str = "http_";
 
 /// Every code without a number or a text of its own.
-const PLAIN: [FailureCode; 21] = [
+const PLAIN: [FailureCode; 22] = [
     FailureCode::Timeout(TimeoutKind::FirstByte),
     FailureCode::Timeout(TimeoutKind::Idle),
     FailureCode::Timeout(TimeoutKind::Total),
@@ -78,6 +80,7 @@ const PLAIN: [FailureCode; 21] = [
     FailureCode::Forbidden,
     FailureCode::Quota,
     FailureCode::RateLimit,
+    FailureCode::Endpoint,
     FailureCode::Tls,
     FailureCode::Connect,
     FailureCode::Connection,
@@ -105,6 +108,7 @@ impl FailureCode {
             Self::Forbidden => "forbidden",
             Self::Quota => "quota",
             Self::RateLimit => "rate_limit",
+            Self::Endpoint => "endpoint",
             Self::Tls => "tls",
             Self::Connect => "connect",
             Self::Connection => "connection",
@@ -169,7 +173,7 @@ mod tests {
     #[test]
     fn every_code_has_the_text_that_stores_and_outputs_hold() {
         let texts = "timeout_first_byte timeout_idle timeout_total context content_filter too_long auth forbidden quota \
-                     rate_limit tls connect connection closed cut garbage html unfinished no_choice error_in_200 probe";
+                     rate_limit endpoint tls connect connection closed cut garbage html unfinished no_choice error_in_200 probe";
         let expected: Vec<&str> = texts.split(' ').collect();
         assert_eq!(PLAIN.iter().map(ToString::to_string).collect::<Vec<_>>(), expected);
         assert_eq!(FailureCode::Http(404).to_string(), "http_404");

@@ -7,6 +7,8 @@ pub struct Price {
     pub input: f64,
     /// Prompt tokens from the server's cache; as `input` where it is not given.
     pub cached_input: Option<f64>,
+    /// Prompt tokens that the server wrote to its cache; as `input` where it is not given.
+    pub cache_write: Option<f64>,
     /// Tokens of the answer.
     pub output: f64,
     /// Tokens of reasoning; as `output` where it is not given.
@@ -16,7 +18,7 @@ pub struct Price {
 impl Price {
     /// Returns the most that this many tokens can cost.
     pub fn worst_cost(&self, prompt_tokens: u64, completion_tokens: u64) -> f64 {
-        let input = self.input.max(self.cached_input.unwrap_or(0.0));
+        let input = self.input.max(self.cached_input.unwrap_or(0.0)).max(self.cache_write.unwrap_or(0.0));
         let output = self.output.max(self.reasoning.unwrap_or(0.0));
         (prompt_tokens as f64 * input + completion_tokens as f64 * output) / 1e6
     }
@@ -25,14 +27,47 @@ impl Price {
     pub fn cost(&self, usage: &Usage) -> f64 {
         let prompt = usage.prompt_tokens.unwrap_or(0);
         let cached = usage.cached_tokens.unwrap_or(0).min(prompt);
+        let written = usage.cache_write_tokens.unwrap_or(0).min(prompt - cached);
         let completion = usage.completion_tokens.unwrap_or(0);
         let reasoning = usage.reasoning_tokens.unwrap_or(0).min(completion);
         let parts = [
-            (prompt - cached, self.input),
+            (prompt - cached - written, self.input),
             (cached, self.cached_input.unwrap_or(self.input)),
+            (written, self.cache_write.unwrap_or(self.input)),
             (completion - reasoning, self.output),
             (reasoning, self.reasoning.unwrap_or(self.output)),
         ];
         parts.iter().map(|(tokens, price)| *tokens as f64 * price / 1e6).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_of_token_has_its_price() {
+        let price =
+            Price { input: 4.0, cached_input: Some(0.5), cache_write: Some(5.0), output: 20.0, reasoning: Some(10.0) };
+        let usage = Usage {
+            prompt_tokens: Some(1_000_000),
+            cached_tokens: Some(500_000),
+            cache_write_tokens: Some(200_000),
+            completion_tokens: Some(100_000),
+            reasoning_tokens: Some(50_000),
+        };
+        // 300,000 plain, 500,000 cached, 200,000 written; 50,000 of reasoning, 50,000 of text.
+        assert!((price.cost(&usage) - (1.2 + 0.25 + 1.0 + 0.5 + 1.0)).abs() < 1e-9);
+        let plain = Price { cache_write: None, ..price };
+        assert!((price.cost(&usage) - plain.cost(&usage) - 0.2).abs() < 1e-9);
+        assert!((price.worst_cost(1_000_000, 0) - 5.0).abs() < 1e-9, "all of a prompt may be written to the cache");
+    }
+
+    #[test]
+    fn counts_that_contradict_each_other_never_make_a_negative_cost() {
+        let price = Price { input: 1.0, cache_write: Some(2.0), ..Price::default() };
+        let usage =
+            Usage { prompt_tokens: Some(10), cached_tokens: Some(8), cache_write_tokens: Some(8), ..Usage::default() };
+        assert!((price.cost(&usage) - (8.0 + 2.0 * 2.0) / 1e6).abs() < 1e-12);
     }
 }

@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::identity::{Digest, Fingerprint, PartHasher};
-use super::message::Message;
+use super::message::{Message, Role};
 
 /// A request to a model: the whole history, and how to answer.
 ///
@@ -46,6 +46,9 @@ pub struct Question {
     pub messages: Vec<Arc<Message>>,
 }
 
+/// The last bytes of a folded question's identity.
+const FOLDED: &[u8] = b"fold-system";
+
 impl Question {
     /// Returns the question's identity; see [`Fingerprint`] for the bytes.
     pub fn fingerprint(&self) -> Fingerprint {
@@ -55,7 +58,15 @@ impl Question {
         for message in &self.messages {
             hasher.digest(message.digest());
         }
+        if self.is_folded() {
+            hasher.raw(FOLDED);
+        }
         Fingerprint(hasher.finish())
+    }
+
+    /// True if the question has a system message that is folded into the user's when the request is written.
+    pub fn is_folded(&self) -> bool {
+        self.target.folds_system && self.messages.iter().any(|message| message.role() == Role::System)
     }
 }
 
@@ -127,6 +138,7 @@ pub struct Target {
     model: String,
     dialect: &'static str,
     sampling: Sampling,
+    folds_system: bool,
     digest: Digest,
 }
 
@@ -138,7 +150,20 @@ impl Target {
         hasher.text(&model).text(dialect);
         sampling.hash(&mut hasher);
         let digest = Digest(hasher.finish());
-        Arc::new(Self { model, dialect, sampling, digest })
+        Arc::new(Self { model, dialect, sampling, folds_system: false, digest })
+    }
+
+    /// Returns the target with other sampling parameters.
+    #[must_use]
+    pub fn with_sampling(&self, sampling: Sampling) -> Arc<Self> {
+        Self::new(&*self.model, self.dialect, sampling).with_folded_system(self.folds_system)
+    }
+
+    /// Returns the target with system messages folded into the user's, or not. It is no part of the target's digest: a
+    /// question without a system message is the same either way.
+    #[must_use]
+    pub fn with_folded_system(&self, folds_system: bool) -> Arc<Self> {
+        Arc::new(Self { folds_system, ..self.clone() })
     }
 
     /// Returns the model's name.
@@ -155,12 +180,18 @@ impl Target {
     pub fn sampling(&self) -> &Sampling {
         &self.sampling
     }
+
+    /// True if system messages are folded into the user's when a request is written.
+    pub fn folds_system(&self) -> bool {
+        self.folds_system
+    }
 }
 
 /// The model, how it is spoken to, and with which sampling.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({}), {}", self.model, self.dialect, self.sampling)
+        let folded = if self.folds_system { ", system folded" } else { "" };
+        write!(f, "{} ({}), {}{folded}", self.model, self.dialect, self.sampling)
     }
 }
 

@@ -45,6 +45,7 @@ fn add(total: &mut Usage, usage: &Usage) {
     let fields = [
         (&mut total.prompt_tokens, usage.prompt_tokens),
         (&mut total.cached_tokens, usage.cached_tokens),
+        (&mut total.cache_write_tokens, usage.cache_write_tokens),
         (&mut total.completion_tokens, usage.completion_tokens),
         (&mut total.reasoning_tokens, usage.reasoning_tokens),
     ];

@@ -25,7 +25,7 @@ use crate::conversation::{Answer, Question};
 ///         "plain-text"
 ///     }
 ///
-///     fn headers(&self) -> Vec<Header> {
+///     fn headers(&self, _: Option<&str>) -> Vec<Header> {
 ///         vec![Header::fixed("content-type", "text/plain"), Header::key("x-api-key", "")]
 ///     }
 ///
@@ -67,8 +67,15 @@ pub trait Dialect: Send + Sync {
         Capabilities::default()
     }
 
+    /// Returns the hosts that speak this dialect unless the configuration says otherwise.
+    fn hosts(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Returns the headers of every request, including the one that carries the key. Called once for each server.
-    fn headers(&self) -> Vec<Header> {
+    /// `api_version` is the configured version, which only a dialect with versions gets.
+    fn headers(&self, api_version: Option<&str>) -> Vec<Header> {
+        let _ = api_version;
         vec![Header::JSON, Header::BEARER]
     }
 
@@ -140,6 +147,10 @@ pub struct Capabilities {
     pub path: EndpointPath,
     /// True if requests support [`RequestFormat::cache_key`].
     pub takes_cache_key: bool,
+    /// True if requests support [`RequestFormat::cache_control`].
+    pub takes_cache_control: bool,
+    /// True if requests name a version of the API, which is configurable.
+    pub has_versions: bool,
 }
 
 /// The kind of output that a model produces.
@@ -160,4 +171,6 @@ pub enum EndpointPath {
     AsGiven,
     /// This path is appended unless the URL ends in it; after `/v1` if the URL has no path at all.
     Below(&'static str),
+    /// This path is appended unless the URL ends in it, after a version such as `/v1`, which is added if it is missing.
+    BelowVersion(&'static str),
 }

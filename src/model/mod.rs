@@ -5,9 +5,11 @@
 //! [`SpeedMonitor`]). A failure's [`FailureClass`] alone decides how it is handled, in one place ([`retry`]). The
 //! simulated model is chosen by the same [`ModelReference`] as any other; [`mock`] serves it over HTTP.
 
+mod anthropic;
 mod breaker;
 mod dialect;
 mod failure;
+mod fold;
 mod http;
 mod json;
 pub mod mock;
@@ -31,9 +33,11 @@ pub mod sse;
 mod text;
 mod wait;
 
+pub use anthropic::AnthropicDialect;
 pub use breaker::{Breaker, OutageState};
 pub use dialect::{Assembler, Capabilities, Dialect, EndpointPath, Output};
 pub use failure::{Failure, FailureClass};
+pub use fold::refuses_system_role;
 pub use http::{HttpModel, HttpSettings, HttpSetupError, Timeouts};
 pub use openai::OpenAiDialect;
 pub use pace::{Capacity, Pace, PaceChange, PaceLimits};
@@ -59,7 +63,7 @@ use serde::de::{Deserialize, Deserializer, Error};
 use crate::conversation::{Answer, ConversationKey, Question, Target};
 
 /// Every dialect that the configuration can name; the first is the default.
-pub const DIALECTS: &[&dyn Dialect] = &[&OpenAiDialect, &Scorer];
+pub const DIALECTS: &[&dyn Dialect] = &[&OpenAiDialect, &AnthropicDialect, &Scorer];
 
 /// A dialect name is unknown.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -70,6 +74,22 @@ pub struct UnknownDialect(String);
 pub fn dialect_named(name: &str) -> Result<&'static dyn Dialect, UnknownDialect> {
     let found = DIALECTS.iter().find(|dialect| dialect.name() == name);
     found.copied().ok_or_else(|| UnknownDialect(name.to_owned()))
+}
+
+/// Returns the dialect of a server whose configuration names none: the one whose path ends the URL, else the one of the
+/// URL's host, else the default. Of several URLs that are separated by commas the first decides.
+pub fn dialect_at(urls: &str) -> &'static dyn Dialect {
+    let first = urls.split_once(",http").map_or(urls, |(first, _)| first);
+    let Ok(parsed) = reqwest::Url::parse(first) else { return Default::default() };
+    let path = parsed.path().trim_end_matches('/');
+    let has_path = |dialect: &&&dyn Dialect| match dialect.capabilities().path {
+        EndpointPath::AsGiven => false,
+        EndpointPath::Below(suffix) => path.ends_with(suffix),
+        EndpointPath::BelowVersion(suffix) => path.ends_with(&format!("/v1{suffix}")),
+    };
+    let has_host = |dialect: &&&dyn Dialect| parsed.host_str().is_some_and(|host| dialect.hosts().contains(&host));
+    let found = DIALECTS.iter().find(has_path).or_else(|| DIALECTS.iter().find(has_host));
+    found.copied().unwrap_or_default()
 }
 
 /// Returns the capabilities of a target's model. The simulated model has no wire format and produces text.
@@ -138,9 +158,21 @@ mod tests {
     #[test]
     fn every_dialect_is_found_by_its_name_and_no_other() {
         let names: Vec<&str> = DIALECTS.iter().map(|dialect| dialect.name()).collect();
-        assert_eq!(names, ["openai", "scorer"], "they are part of every fingerprint");
+        assert_eq!(names, ["openai", "anthropic", "scorer"], "they are part of every fingerprint");
         for name in &names {
             assert_eq!(dialect_named(name).unwrap().name(), *name);
+        }
+        for (url, name) in [
+            ("https://api.anthropic.com", "anthropic"),
+            ("https://api.anthropic.com/v1", "anthropic"),
+            ("https://api.anthropic.com/v1/chat/completions", "openai"),
+            ("https://api.anthropic.com.example/v1", "openai"),
+            ("http://localhost:8000/v1/messages", "anthropic"),
+            ("http://localhost:8000", "openai"),
+            ("https://api.anthropic.com,https://gateway.example", "anthropic"),
+            ("not a URL", "openai"),
+        ] {
+            assert_eq!(dialect_at(url).name(), name, "{url}");
         }
         let error = dialect_named("opnai").unwrap_err().to_string();
         assert_eq!(error, format!("there is no dialect `opnai`; the known ones are {}", names.join(", ")));

@@ -139,8 +139,12 @@ impl Pace {
         }
         let weight = if self.is_answered { NEWEST_SHARE } else { 1.0 };
         self.mean_tokens += weight * (tokens as f64 - self.mean_tokens);
-        if !std::mem::replace(&mut self.is_answered, true) && self.capacity.is_none() && self.episode.is_none() {
-            return self.set_limit(LIMIT_START, "slow start");
+        if !std::mem::replace(&mut self.is_answered, true) && self.episode.is_none() {
+            return match self.capacity {
+                None => self.set_limit(LIMIT_START, "slow start"),
+                Some(Capacity::Slots(_)) => None,
+                Some(Capacity::CacheTokens(_)) => self.fill_cache(),
+            };
         }
         if self.limit > ROOM_SLACK * self.ceiling() {
             return self.set_limit(self.ceiling(), "conversations have outgrown the server's cache");
@@ -160,11 +164,14 @@ impl Pace {
         self.capacity = Some(capacity);
         match capacity {
             Capacity::Slots(slots) => self.set_limit(slots as f64, "the server reports its slots"),
-            Capacity::CacheTokens(_) => {
-                let room = self.ceiling().min(LIMIT_REPORTED_MAX);
-                self.set_limit(room, "the server reports the size of its cache")
-            }
+            Capacity::CacheTokens(_) if self.is_answered => self.fill_cache(),
+            Capacity::CacheTokens(_) => None,
         }
+    }
+
+    /// Starts with as many calls as conversations of the size of the first have room in the server's cache.
+    fn fill_cache(&mut self) -> Option<PaceChange> {
+        self.set_limit(self.ceiling().min(LIMIT_REPORTED_MAX), "the server reports the size of its cache")
     }
 
     /// Records a rate limit that refused a call sent at `sent`; `in_flight` calls remain.
@@ -311,8 +318,8 @@ mod tests {
         }
         assert_eq!(pace.limit(), 6);
         let mut pace = Pace::new(AUTO);
-        pace.on_answer(4, 1_000, now);
         pace.on_capacity(Capacity::CacheTokens(12_800));
+        pace.on_answer(4, 1_000, now);
         assert_eq!(pace.limit(), 12, "as many conversations as the cache has room for");
     }
 

@@ -23,6 +23,12 @@ pub struct ModelProfile {
     pub context_window: Option<u64>,
     /// Whether a conversation stays with its replica (`affine`) or calls rotate over the replicas (`round-robin`).
     pub routing: Option<Routing>,
+    /// The version of the API, for dialects that have versions.
+    pub anthropic_version: Option<String>,
+    /// Whether the prompt is marked for the server's cache, for dialects that have such marks.
+    pub cache_control: Option<bool>,
+    /// Whether system messages are folded into the user's, for chat templates without a system role.
+    pub fold_system: Option<bool>,
     /// Whether the conversation's key is sent as `prompt_cache_key`.
     pub prompt_cache_key: Option<bool>,
     /// The header in which the conversation's key is sent.
@@ -67,13 +73,14 @@ impl ModelProfile {
 pub struct PriceTable {
     input: f64,
     cached_input: Option<f64>,
+    cache_write: Option<f64>,
     output: f64,
     reasoning: Option<f64>,
 }
 
 impl From<PriceTable> for Price {
     fn from(table: PriceTable) -> Self {
-        let PriceTable { input, cached_input, output, reasoning } = table;
-        Self { input, cached_input, output, reasoning }
+        let PriceTable { input, cached_input, cache_write, output, reasoning } = table;
+        Self { input, cached_input, cache_write, output, reasoning }
     }
 }

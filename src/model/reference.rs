@@ -84,15 +84,22 @@ fn complete_url(url: &str, path: EndpointPath) -> Result<String, ReferenceError>
     if !matches!(parsed.scheme(), "http" | "https") {
         return Err(fault("only http:// and https:// are supported"));
     }
-    let EndpointPath::Below(suffix) = path else { return Ok(url.to_owned()) };
-    let mut complete = parsed.clone();
     let given = parsed.path().trim_end_matches('/');
-    if given.is_empty() {
-        complete.set_path(&format!("/v1{suffix}"));
-    } else if !given.ends_with(suffix) {
-        complete.set_path(&format!("{given}{suffix}"));
+    let (suffix, needs_version) = match path {
+        EndpointPath::AsGiven => return Ok(url.to_owned()),
+        EndpointPath::Below(suffix) => (suffix, given.is_empty()),
+        EndpointPath::BelowVersion(suffix) => (suffix, !given.rsplit('/').next().is_some_and(is_version)),
+    };
+    let mut complete = parsed.clone();
+    if !given.ends_with(suffix) {
+        complete.set_path(&format!("{given}{}{suffix}", if needs_version { "/v1" } else { "" }));
     }
     Ok(complete.to_string())
+}
+
+/// True for a segment of a path such as `v1` or `v1beta`.
+fn is_version(segment: &str) -> bool {
+    segment.strip_prefix('v').is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
 }
 
 fn without_credentials(url: &str) -> String {
@@ -127,6 +134,15 @@ mod tests {
         check("a/b@rev@https://x.example/api/v1", "a/b@rev", "https://x.example/api/v1/chat/completions");
         check("q@http://a:1,https://b/v1/", "q", "http://a:1/v1/chat/completions https://b/v1/chat/completions");
         check("q@https://x.example/d/chat/completions?v=1", "q", "https://x.example/d/chat/completions?v=1");
+        let messages = |url: &str| Endpoint::new("q", url, EndpointPath::BelowVersion("/messages")).unwrap().urls;
+        for (url, complete) in [
+            ("https://api.anthropic.com", "https://api.anthropic.com/v1/messages"),
+            ("https://api.anthropic.com/v1/", "https://api.anthropic.com/v1/messages"),
+            ("https://api.deepseek.com/anthropic", "https://api.deepseek.com/anthropic/v1/messages"),
+            ("http://localhost:8000/v1/messages", "http://localhost:8000/v1/messages"),
+        ] {
+            assert_eq!(messages(url), [complete]);
+        }
         let given = endpoint("rm@http://localhost:9000/score", EndpointPath::AsGiven).unwrap();
         assert_eq!(given.urls, ["http://localhost:9000/score"]);
     }

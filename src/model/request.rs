@@ -1,7 +1,9 @@
 //! The parts of a request other than the question.
 
+use std::borrow::Cow;
+
 /// A header of every request of a dialect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     /// The header's name.
     pub name: &'static str,
@@ -10,10 +12,10 @@ pub struct Header {
 }
 
 /// The value of a header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HeaderText {
     /// A fixed value.
-    Fixed(&'static str),
+    Fixed(Cow<'static, str>),
     /// This prefix and the API key; the header is omitted without a key. A dialect never sees the key.
     Key(&'static str),
 }
@@ -26,7 +28,12 @@ impl Header {
 
     /// Makes a header with a fixed value.
     pub const fn fixed(name: &'static str, value: &'static str) -> Self {
-        Self { name, value: HeaderText::Fixed(value) }
+        Self { name, value: HeaderText::Fixed(Cow::Borrowed(value)) }
+    }
+
+    /// Makes a header with a value that the configuration decides.
+    pub fn owned(name: &'static str, value: String) -> Self {
+        Self { name, value: HeaderText::Fixed(Cow::Owned(value)) }
     }
 
     /// Makes the header that carries the key after `prefix`.
@@ -44,6 +51,10 @@ pub struct RequestFormat<'a> {
     pub length_field: LengthField,
     /// A key that is equal for requests whose prefixes the server may have cached.
     pub cache_key: Option<&'a str>,
+    /// The configured version of the API; `None` is the dialect's default.
+    pub api_version: Option<&'a str>,
+    /// Marks where the server is to cache the prompt, if the format has such marks.
+    pub cache_control: bool,
     /// The settings learned from this server's refusals.
     pub learned: Learned,
 }

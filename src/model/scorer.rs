@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::dialect::{Capabilities, Dialect, EndpointPath, Output};
+use super::dialect::{Capabilities, Dialect, Output};
 use super::failure::{Failure, FailureClass};
 use super::request::RequestFormat;
 use crate::conversation::{Answer, FailureCode, Finish, Message, Question, Role, Usage};
@@ -17,7 +17,7 @@ impl Dialect for Scorer {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { output: Output::Number, path: EndpointPath::AsGiven, takes_cache_key: false }
+        Capabilities { output: Output::Number, ..Capabilities::default() }
     }
 
     fn body(&self, question: &Question, _: &RequestFormat<'_>) -> Result<Vec<u8>, Failure> {

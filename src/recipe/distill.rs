@@ -29,7 +29,7 @@ impl Distill {
     pub fn new(target: Arc<Target>, system: Option<&str>) -> Self {
         let sampling = target.sampling();
         let or_server = |value: Option<String>| value.unwrap_or_else(|| "server default".to_owned());
-        let settings = Settings::default()
+        let mut settings = Settings::default()
             .with("recipe", "distill")
             .with("model", target.model())
             .with("dialect", target.dialect())
@@ -38,6 +38,9 @@ impl Distill {
             .with("max-tokens", or_server(sampling.max_tokens.map(|value| value.to_string())))
             .with("seed", sampling.seed.map_or_else(|| "none".to_owned(), |value| value.to_string()))
             .with("system", system.unwrap_or("from the rows"));
+        if target.folds_system() {
+            settings = settings.with("fold-system", "true");
+        }
         Self { target, settings, keeps_reasoning: false, answer_check: AnswerCheck::default(), best_of: None }
     }
 

@@ -157,13 +157,14 @@ impl Judge {
     /// Returns the settings that every judging recipe has.
     pub(super) fn settings(&self, recipe: &str) -> Settings {
         let sampling = self.target.sampling();
-        Settings::default()
+        let settings = Settings::default()
             .with("recipe", recipe)
             .with("judge", self.target.model())
             .with("judge-dialect", self.target.dialect())
             .with("judge-sampling", sampling)
             .with("prompt", self.prompt.digest())
-            .with("repeats", self.repeats)
+            .with("repeats", self.repeats);
+        if self.target.folds_system() { settings.with("judge-fold-system", "true") } else { settings }
     }
 }
 

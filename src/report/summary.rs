@@ -135,6 +135,7 @@ pub fn summary_json(tally: &Tally, elapsed: Duration, closing: &Closing, exit_co
         "conversations": tally.totals.conversations, "turns": tally.totals.turns,
         "reused": tally.reused, "answered": tally.answered, "shared": tally.shared,
         "prompt_tokens": tally.usage.prompt_tokens, "cached_tokens": tally.usage.cached_tokens,
+        "cache_write_tokens": tally.usage.cache_write_tokens,
         "completion_tokens": tally.usage.completion_tokens,
         "cost": (!tally.prices.is_empty()).then_some(tally.cost),
         "models": tally.reported, "history_cut": tally.history_cut, "failures": tally.failures, "incomplete": closing.incomplete, "reasons": closing.reasons,

@@ -141,6 +141,8 @@ pub struct Spent {
     pub prompt_tokens: u64,
     /// Prompt tokens that came from the server's cache.
     pub cached_tokens: u64,
+    /// Prompt tokens that the server wrote to its cache.
+    pub cache_write_tokens: u64,
     /// Answer tokens, reasoning included.
     pub completion_tokens: u64,
     /// Reasoning tokens.
@@ -159,6 +161,7 @@ impl Spent {
         Usage {
             prompt_tokens: Some(self.prompt_tokens),
             cached_tokens: Some(self.cached_tokens),
+            cache_write_tokens: Some(self.cache_write_tokens),
             completion_tokens: Some(self.completion_tokens),
             reasoning_tokens: Some(self.reasoning_tokens),
         }
@@ -169,6 +172,7 @@ impl Spent {
         self.calls += 1;
         self.prompt_tokens = self.prompt_tokens.saturating_add(usage.prompt_tokens.unwrap_or(0));
         self.cached_tokens = self.cached_tokens.saturating_add(usage.cached_tokens.unwrap_or(0));
+        self.cache_write_tokens = self.cache_write_tokens.saturating_add(usage.cache_write_tokens.unwrap_or(0));
         self.completion_tokens = self.completion_tokens.saturating_add(usage.completion_tokens.unwrap_or(0));
         self.reasoning_tokens = self.reasoning_tokens.saturating_add(usage.reasoning_tokens.unwrap_or(0));
     }

@@ -1,7 +1,8 @@
 //! The records in the journal and in sled, byte for byte. Their structs are separate from the domain types.
 //!
 //! Fields and variants are only appended, in a new version; tags are never reused. `fixtures/` has a frozen store of
-//! each version, which must always open.
+//! each version, which must always open. A record that uses nothing of version 2 is written in version 1, so that an
+//! older program reads it.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -15,10 +16,9 @@ use crate::conversation::{
     Settings, Slot, TurnIndex, Usage,
 };
 
-/// The newest version of the records that this program writes. Version 2 has lost calls; every other record is still
-/// written in version 1, which older programs read.
+/// The newest version of records that this program reads and writes.
 pub const VERSION: u8 = 2;
-/// The version of records that every program reads.
+/// The version of every record that needs nothing of a later one, so that an older program reads it too.
 const FIRST_VERSION: u8 = 1;
 
 /// Why bytes are not a record.
@@ -32,13 +32,14 @@ pub enum Unreadable {
 
 /// Appends an entry's record to `out`; false if it is too large.
 pub fn encode_entry(entry: &Entry, out: &mut Vec<u8>) -> bool {
-    let version = if matches!(entry, Entry::Lost { .. }) { VERSION } else { FIRST_VERSION };
-    codec::encode(version, &EntryV2::from(entry), out)
+    let record = EntryV1::from(entry);
+    let is_new = matches!(record, EntryV1::AnsweredV2(_) | EntryV1::Lost { .. });
+    codec::encode(if is_new { VERSION } else { FIRST_VERSION }, &record, out)
 }
 
 /// Reads an entry's record.
 pub fn decode_entry(bytes: &[u8]) -> Result<Entry, Unreadable> {
-    decode_versioned::<EntryV2>(bytes)?.into_entry().ok_or(Unreadable::Malformed)
+    decode_versioned::<EntryV1>(bytes)?.into_entry().ok_or(Unreadable::Malformed)
 }
 
 /// Returns a conversation state's record.
@@ -55,14 +56,24 @@ pub fn decode_state(bytes: &[u8]) -> Result<ConversationState, Unreadable> {
 
 /// Returns the spending's record.
 pub fn encode_spending(spending: &Spending) -> Vec<u8> {
-    let rows: Vec<SpentV1> = spending.iter().map(SpentV1::from).collect();
+    let rows = spending.iter().map(|(model, spent)| SpentV1::from((model, spent)));
     let mut out = Vec::new();
-    codec::encode(FIRST_VERSION, &rows, &mut out);
+    if spending.values().all(|spent| spent.cache_write_tokens == 0) {
+        codec::encode(FIRST_VERSION, &rows.collect::<Vec<_>>(), &mut out);
+    } else {
+        let written = spending.values().map(|spent| spent.cache_write_tokens);
+        let rows = rows.zip(written).map(|(spent, cache_write_tokens)| SpentV2 { spent, cache_write_tokens });
+        codec::encode(VERSION, &rows.collect::<Vec<_>>(), &mut out);
+    }
     out
 }
 
 /// Reads the spending's record.
 pub fn decode_spending(bytes: &[u8]) -> Result<Spending, Unreadable> {
+    if let Some((2, rest)) = codec::version(bytes) {
+        let rows: Vec<SpentV2> = codec::decode(rest).ok_or(Unreadable::Malformed)?;
+        return Ok(rows.into_iter().map(SpentV2::into_row).collect());
+    }
     Ok(decode_versioned::<Vec<SpentV1>>(bytes)?.into_iter().map(SpentV1::into_row).collect())
 }
 
@@ -101,8 +112,7 @@ fn decode_versioned<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, U
 }
 
 #[derive(Serialize, Deserialize)]
-#[expect(clippy::large_enum_variant, reason = "lives on the stack for the time of one encoding")]
-enum EntryV2<'a> {
+enum EntryV1<'a> {
     Run(RunV1),
     Answered(AnsweredV1<'a>),
     Linked {
@@ -120,6 +130,8 @@ enum EntryV2<'a> {
         prompt_tokens: u64,
         completion_tokens: u64,
     },
+    /// Since version 2.
+    AnsweredV2(AnsweredV2<'a>),
     /// Since version 2.
     Lost {
         fingerprint: [u8; 32],
@@ -162,6 +174,13 @@ struct AnsweredV1<'a> {
     attempts: u32,
 }
 
+/// An answer whose prompt was written to a server's cache.
+#[derive(Serialize, Deserialize)]
+struct AnsweredV2<'a> {
+    answered: AnsweredV1<'a>,
+    cache_write_tokens: Option<u64>,
+}
+
 #[derive(Serialize, Deserialize)]
 struct SlotV1(u8, u32, u32);
 
@@ -193,28 +212,40 @@ struct SpentV1 {
     unknown_completion_tokens: u64,
 }
 
-impl<'a> From<&'a Entry> for EntryV2<'a> {
+#[derive(Serialize, Deserialize)]
+struct SpentV2 {
+    spent: SpentV1,
+    cache_write_tokens: u64,
+}
+
+impl<'a> From<&'a Entry> for EntryV1<'a> {
     fn from(entry: &'a Entry) -> Self {
         match entry {
             Entry::Run(run) => Self::Run(run.into()),
-            Entry::Answered { run, conversation, slot, fingerprint, model, answer } => Self::Answered(AnsweredV1 {
-                run: *run,
-                conversation: conversation.0,
-                slot: (*slot).into(),
-                fingerprint: fingerprint.0,
-                model: model.into(),
-                text: answer.text().into(),
-                reasoning: answer.reasoning.as_deref().map(Cow::from),
-                finish: finish_tag(answer.finish),
-                finish_reason: Cow::from(&answer.finish_reason),
-                reported_model: Cow::from(&answer.model),
-                system_fingerprint: answer.system_fingerprint.as_deref().map(Cow::from),
-                prompt_tokens: answer.usage.prompt_tokens,
-                cached_tokens: answer.usage.cached_tokens,
-                completion_tokens: answer.usage.completion_tokens,
-                reasoning_tokens: answer.usage.reasoning_tokens,
-                attempts: answer.attempts,
-            }),
+            Entry::Answered { run, conversation, slot, fingerprint, model, answer } => {
+                let answered = AnsweredV1 {
+                    run: *run,
+                    conversation: conversation.0,
+                    slot: (*slot).into(),
+                    fingerprint: fingerprint.0,
+                    model: model.into(),
+                    text: answer.text().into(),
+                    reasoning: answer.reasoning.as_deref().map(Cow::from),
+                    finish: finish_tag(answer.finish),
+                    finish_reason: Cow::from(&answer.finish_reason),
+                    reported_model: Cow::from(&answer.model),
+                    system_fingerprint: answer.system_fingerprint.as_deref().map(Cow::from),
+                    prompt_tokens: answer.usage.prompt_tokens,
+                    cached_tokens: answer.usage.cached_tokens,
+                    completion_tokens: answer.usage.completion_tokens,
+                    reasoning_tokens: answer.usage.reasoning_tokens,
+                    attempts: answer.attempts,
+                };
+                if answer.usage.cache_write_tokens.is_none() {
+                    return Self::Answered(answered);
+                }
+                Self::AnsweredV2(AnsweredV2 { answered, cache_write_tokens: answer.usage.cache_write_tokens })
+            }
             Entry::Linked { conversation, slot, fingerprint } => {
                 Self::Linked { conversation: conversation.0, slot: (*slot).into(), fingerprint: fingerprint.0 }
             }
@@ -234,11 +265,12 @@ impl<'a> From<&'a Entry> for EntryV2<'a> {
     }
 }
 
-impl EntryV2<'_> {
+impl EntryV1<'_> {
     fn into_entry(self) -> Option<Entry> {
         Some(match self {
             Self::Run(run) => Entry::Run(run.into_run(0)),
-            Self::Answered(answered) => answered.into_entry()?,
+            Self::Answered(answered) => answered.into_entry(None)?,
+            Self::AnsweredV2(AnsweredV2 { answered, cache_write_tokens }) => answered.into_entry(cache_write_tokens)?,
             Self::Linked { conversation, slot, fingerprint } => Entry::Linked {
                 conversation: ConversationKey(conversation),
                 slot: slot.into_slot()?,
@@ -259,7 +291,7 @@ impl EntryV2<'_> {
 }
 
 impl AnsweredV1<'_> {
-    fn into_entry(self) -> Option<Entry> {
+    fn into_entry(self, cache_write_tokens: Option<u64>) -> Option<Entry> {
         let answer = Answer {
             message: Message::new(Role::Assistant, self.text),
             reasoning: self.reasoning.map(Cow::into_owned),
@@ -270,6 +302,7 @@ impl AnsweredV1<'_> {
             usage: Usage {
                 prompt_tokens: self.prompt_tokens,
                 cached_tokens: self.cached_tokens,
+                cache_write_tokens,
                 completion_tokens: self.completion_tokens,
                 reasoning_tokens: self.reasoning_tokens,
             },
@@ -425,6 +458,7 @@ impl SpentV1 {
             calls: self.calls,
             prompt_tokens: self.prompt_tokens,
             cached_tokens: self.cached_tokens,
+            cache_write_tokens: 0,
             completion_tokens: self.completion_tokens,
             reasoning_tokens: self.reasoning_tokens,
             unknown_calls: self.unknown_calls,
@@ -432,6 +466,13 @@ impl SpentV1 {
             unknown_completion_tokens: self.unknown_completion_tokens,
         };
         (self.model, spent)
+    }
+}
+
+impl SpentV2 {
+    fn into_row(self) -> (String, Spent) {
+        let (model, spent) = self.spent.into_row();
+        (model, Spent { cache_write_tokens: self.cache_write_tokens, ..spent })
     }
 }
 
@@ -443,16 +484,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_a_decoder_panic_or_allocate_without_bound(mut bytes in prop::collection::vec(any::<u8>(), 0..400), honest in any::<bool>()) {
-            if honest {
-                bytes.insert(0, VERSION);
+        fn no_bytes_make_a_decoder_panic_or_allocate_without_bound(mut bytes in prop::collection::vec(any::<u8>(), 0..400), version in 0..4u8) {
+            if version > 0 {
+                bytes.insert(0, version);
             }
             let _ = (decode_entry(&bytes), decode_state(&bytes), decode_spending(&bytes), decode_run(&bytes));
         }
 
         #[test]
-        fn a_length_that_lies_is_refused(length in any::<u64>(), tag in 0..7u8) {
-            let mut bytes = vec![VERSION, tag, 253];
+        fn a_length_that_lies_is_refused(length in any::<u64>(), version in 1..3u8, tag in 0..8u8) {
+            let mut bytes = vec![version, tag, 253];
             bytes.extend_from_slice(&length.to_le_bytes());
             prop_assert!(decode_entry(&bytes).is_err());
             prop_assert!(decode_state(&bytes).is_err());
@@ -471,11 +512,12 @@ mod tests {
     #[test]
     fn a_record_of_a_later_program_is_told_from_a_broken_one() {
         assert_eq!(decode_entry(&[VERSION + 1, 0]), Err(Unreadable::Newer(VERSION + 1)));
+        assert_eq!(decode_entry(&[FIRST_VERSION, 99]), Err(Unreadable::Malformed));
         assert_eq!(decode_entry(&[VERSION, 99]), Err(Unreadable::Malformed));
     }
 
     #[test]
-    fn only_records_that_an_older_program_does_not_know_have_a_newer_version() {
+    fn lost_calls_are_stored_in_a_newer_version() {
         let lost = LostCalls { calls: 3, reason: "http_504: gave up".to_owned() };
         let lost = Entry::Lost { fingerprint: Fingerprint([7; 32]), lost };
         let unknown = Entry::Unknown { model: "m".to_owned(), calls: 1, prompt_tokens: 2, completion_tokens: 3 };
@@ -483,6 +525,31 @@ mod tests {
             let mut bytes = Vec::new();
             assert!(encode_entry(&entry, &mut bytes));
             assert_eq!((bytes[0], decode_entry(&bytes)), (version, Ok(entry)));
+        }
+    }
+
+    #[test]
+    fn tokens_written_to_a_cache_are_stored_and_no_other_record_changes() {
+        for (written, version) in [(None, 1), (Some(0), 2), (Some(9), 2)] {
+            let mut answer = Answer::complete("m", "text");
+            answer.usage = Usage { prompt_tokens: Some(20), cache_write_tokens: written, ..Usage::default() };
+            let entry = Entry::Answered {
+                run: 1,
+                conversation: ConversationKey([1; 32]),
+                slot: Slot::main(0),
+                fingerprint: Fingerprint([2; 32]),
+                model: "m".to_owned(),
+                answer: Arc::new(answer),
+            };
+            let mut bytes = Vec::new();
+            assert!(encode_entry(&entry, &mut bytes));
+            assert_eq!((bytes[0], decode_entry(&bytes)), (version, Ok(entry)));
+        }
+        for (written, version) in [(0, 1), (9, 2)] {
+            let spent = Spent { calls: 1, cache_write_tokens: written, ..Spent::default() };
+            let spending = Spending::from([("a".to_owned(), spent), ("b".to_owned(), Spent::default())]);
+            let bytes = encode_spending(&spending);
+            assert_eq!((bytes[0], decode_spending(&bytes)), (version, Ok(spending)));
         }
     }
 }

@@ -169,7 +169,8 @@ mod tests {
 
     #[test]
     fn the_cap_holds_whatever_the_calls_in_flight_come_to() {
-        let price = Price { input: 1e3, cached_input: Some(0.0), output: 1e4, reasoning: Some(2e4) };
+        let price =
+            Price { input: 1e3, cached_input: Some(0.0), output: 1e4, reasoning: Some(2e4), ..Price::default() };
         let limits =
             BudgetLimits { cost: Some(10.0), prices: BTreeMap::from([("m".to_owned(), price)]), ..Default::default() };
         let mut budget = Budget::new(limits, &Spending::new());

@@ -37,19 +37,16 @@ impl Dispatcher<'_> {
             CallPurpose::Probe => return self.on_probe_end(&model, replica, reply.result),
             CallPurpose::Question(fingerprint) => fingerprint,
         };
+        if let Some((capacity, queue)) = reply.capacity.zip(self.queues.get_mut(&model)) {
+            let server = &mut queue.replicas[replica];
+            report_pace(self.observer, &server.label, server.pace.on_capacity(capacity));
+        }
         self.occupancy.on_call(latency);
         if let Some(flight) = self.flights.get_mut(&fingerprint) {
             flight.latency += latency;
         }
         match reply.result {
-            Ok(answer) => {
-                self.on_answer(fingerprint, answer, replica, latency, slot)?;
-                if let Some((capacity, queue)) = reply.capacity.zip(self.queues.get_mut(&model)) {
-                    let server = &mut queue.replicas[replica];
-                    report_pace(self.observer, &server.label, server.pace.on_capacity(capacity));
-                }
-                Ok(())
-            }
+            Ok(answer) => self.on_answer(fingerprint, answer, replica, latency, slot),
             Err(failure) => {
                 self.ledger.iter_mut().zip(slot).for_each(|(ledger, slot)| ledger.end(slot));
                 self.on_failure(fingerprint, failure, replica, sent_at)

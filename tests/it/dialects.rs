@@ -12,7 +12,7 @@ use cohobate::conversation::{
 use cohobate::model::sse::StreamEvent;
 use cohobate::model::{
     Assembler, Call, CallResult, Capabilities, Dialect, EndpointPath, Failure, FailureClass, Header, HttpModel,
-    HttpSettings, Learned, Model, Output, RefusedRequest, RequestFormat, Secret,
+    HttpSettings, Learned, Model, RefusedRequest, RequestFormat, Secret,
 };
 use serde_json::{Value, json};
 
@@ -30,10 +30,10 @@ impl Dialect for Toy {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { output: Output::Text, path: EndpointPath::Below("/speak"), takes_cache_key: false }
+        Capabilities { path: EndpointPath::Below("/speak"), ..Capabilities::default() }
     }
 
-    fn headers(&self) -> Vec<Header> {
+    fn headers(&self, _: Option<&str>) -> Vec<Header> {
         vec![Header::JSON, Header::fixed("toy-version", "2020-01-01"), Header::key("x-toy-key", "")]
     }
 
@@ -267,7 +267,7 @@ fn a_profile_names_its_dialect_and_a_wrong_name_is_told_the_right_ones() {
     };
     assert_eq!(plan("openai").code, Some(0));
     let unknown = plan("opnai");
-    let message = "there is no dialect `opnai`; the known ones are openai, scorer";
+    let message = "there is no dialect `opnai`; the known ones are openai, anthropic, scorer";
     assert!(unknown.code == Some(2) && unknown.stderr.contains(message), "{}", unknown.stderr);
     let scorer = plan("scorer");
     assert!(scorer.code == Some(2) && scorer.stderr.contains("which writes no text"), "{}", scorer.stderr);

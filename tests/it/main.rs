@@ -4,6 +4,7 @@
 
 mod support;
 
+mod anthropic;
 mod best_of;
 mod consumers;
 mod converting;

@@ -213,7 +213,19 @@ fn a_second_process_is_told_who_holds_the_store() {
 
 #[test]
 fn a_store_of_format_version_1_opens_for_ever() {
-    let frozen = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/store-v1/journal");
+    let directory = opened_frozen("store-v1", frozen_entries());
+    let (store, _) = DiskStore::open(directory.path(), &mut |_, _| {}).unwrap();
+    insta::assert_snapshot!(all(&store));
+}
+
+#[test]
+fn a_store_of_format_version_2_opens_for_ever() {
+    opened_frozen("store-v2", newer_frozen_entries());
+}
+
+/// Opens a frozen store, checks that it holds these entries, and returns where its copy is.
+fn opened_frozen(name: &str, entries: Vec<Entry>) -> tempfile::TempDir {
+    let frozen = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name).join("journal");
     let directory = tempfile::tempdir().unwrap();
     fs::create_dir(directory.path().join("journal")).unwrap();
     for file in fs::read_dir(frozen).unwrap().map(|file| file.unwrap()) {
@@ -221,10 +233,11 @@ fn a_store_of_format_version_1_opens_for_ever() {
     }
     let (store, opened) = DiskStore::open(directory.path(), &mut |_, _| {}).unwrap();
     assert!(opened.damages.is_empty() && opened.cut.is_none(), "{opened:?}");
-    insta::assert_snapshot!(all(&store));
     let memory = MemoryStore::new();
-    memory.commit(frozen_entries()).unwrap();
+    memory.commit(entries).unwrap();
     assert_eq!(all(&store), all(&memory));
+    store.close().unwrap();
+    directory
 }
 
 /// What stands in `fixtures/store-v1`.
@@ -253,6 +266,17 @@ fn frozen_entries() -> Vec<Entry> {
     ]
 }
 
+/// What stands in `fixtures/store-v2`: the same, and an answer with tokens that were written to a server's cache.
+fn newer_frozen_entries() -> Vec<Entry> {
+    let mut entries = frozen_entries();
+    let mut cached = answered(7, 4, 0, 10);
+    if let Entry::Answered { answer, .. } = &mut cached {
+        Arc::make_mut(answer).usage.cache_write_tokens = Some(6);
+    }
+    entries.push(cached);
+    entries
+}
+
 /// Writes the frozen store of the current version; run once for each version, by hand:
 /// `COHOBATE_FREEZE=fixtures/store-vN cargo test freeze`.
 #[test]
@@ -260,7 +284,7 @@ fn freeze() {
     let Some(path) = std::env::var_os("COHOBATE_FREEZE") else { return };
     let directory = tempfile::tempdir().unwrap();
     let (store, _) = DiskStore::open(directory.path(), &mut |_, _| {}).unwrap();
-    store.commit(frozen_entries()).unwrap();
+    store.commit(newer_frozen_entries()).unwrap();
     store.close().unwrap();
     let to = PathBuf::from(path).join("journal");
     fs::create_dir_all(&to).unwrap();

@@ -13,7 +13,8 @@ use choice::Server;
 use super::JobError;
 use crate::conversation::{Price, Sampling, Target};
 use crate::model::{
-    Dialect, Endpoint, HttpSettings, ModelProfile, ModelReference, Output, Routing, Scorer, Secret, Simulated, Timeouts,
+    Dialect, Endpoint, HttpSettings, ModelProfile, ModelReference, Output, Routing, Scorer, Secret, Simulated,
+    Timeouts, dialect_at,
 };
 
 /// Tokens of a judgment where no limit is set, as for the judge of MT-Bench.
@@ -85,7 +86,7 @@ impl ModelSettings {
             }
             ModelReference::Http { name, urls } => {
                 let profile = self.profiles.get(&name).cloned().unwrap_or_default();
-                let dialect = dialect(&profile, &name)?;
+                let dialect = dialect(&profile, &name, &urls)?;
                 let endpoint = Endpoint::new(&name, &urls, dialect.capabilities().path)?;
                 self.over_http(endpoint, dialect, &profile, sampling)
             }
@@ -95,7 +96,7 @@ impl ModelSettings {
                     let hint = format!("add url = \"http://HOST:PORT/v1\" to [models.\"{name}\"]");
                     return Err(JobError::usage(format!("the profile of the model `{name}` has no url"), hint));
                 };
-                let dialect = dialect(profile, &name)?;
+                let dialect = dialect(profile, &name, url)?;
                 let name = profile.name.as_deref().unwrap_or(&name);
                 self.over_http(Endpoint::new(name, url, dialect.capabilities().path)?, dialect, profile, sampling)
             }
@@ -132,12 +133,15 @@ impl ModelSettings {
             length_field: profile.max_tokens_field.unwrap_or_default(),
             timeouts: timeouts(profile)?,
             context_window: profile.context_window,
+            api_version: profile.anthropic_version.clone(),
+            cache_control: profile.cache_control.unwrap_or(false),
             prompt_cache_key: profile.prompt_cache_key.unwrap_or(false),
             session_header: profile.session_header.clone(),
         };
         let connections = endpoint.urls.into_iter().map(|url| HttpSettings { url, ..settings.clone() }).collect();
         Ok(ModelChoice {
-            target: Target::new(endpoint.name, dialect.name(), profile.sampling(sampling)),
+            target: Target::new(endpoint.name, dialect.name(), profile.sampling(sampling))
+                .with_folded_system(profile.fold_system.unwrap_or(false)),
             price: profile.price.map(Price::from),
             system: profile.system.clone(),
             routing: profile.routing.unwrap_or_default(),
@@ -147,13 +151,26 @@ impl ModelSettings {
 }
 
 /// Returns the wire format of a model that must write text.
-fn dialect(profile: &ModelProfile, name: &str) -> Result<&'static dyn Dialect, JobError> {
-    let dialect = profile.dialect.unwrap_or_default();
+fn dialect(profile: &ModelProfile, name: &str, urls: &str) -> Result<&'static dyn Dialect, JobError> {
+    let dialect = profile.dialect.unwrap_or_else(|| dialect_at(urls));
+    check_options(profile, name, dialect)?;
     if dialect.capabilities().output == Output::Text {
         return Ok(dialect);
     }
     let message = format!("the model `{name}` has the dialect {}, which writes no text", dialect.name());
     Err(JobError::usage(message, format!("name another model, or remove dialect from [models.\"{name}\"]")))
+}
+
+/// Refuses options of a profile that its dialect does not have.
+fn check_options(profile: &ModelProfile, name: &str, dialect: &dyn Dialect) -> Result<(), JobError> {
+    let capabilities = dialect.capabilities();
+    let options = [
+        ("anthropic-version", profile.anthropic_version.is_some() && !capabilities.has_versions),
+        ("cache-control", profile.cache_control == Some(true) && !capabilities.takes_cache_control),
+    ];
+    let Some((option, _)) = options.iter().find(|(_, is_unknown)| *is_unknown) else { return Ok(()) };
+    let message = format!("the model `{name}` has the dialect {}, which has no {option}", dialect.name());
+    Err(JobError::usage(message, format!("set dialect = \"anthropic\" in [models.\"{name}\"], or remove {option}")))
 }
 
 fn unknown_model(name: &str) -> JobError {

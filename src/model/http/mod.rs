@@ -19,7 +19,6 @@ use super::dialect::Dialect;
 use super::failure::{Failure, FailureClass};
 use super::refusal::RefusedRequest;
 use super::request::{Header, HeaderText, Learned, RequestFormat};
-use super::secret::Secret;
 use super::{Call, CallResult, Model, PendingCall, wait};
 use crate::conversation::{Answer, FailureCode, Question, TimeoutKind, estimate_tokens};
 use kind::is_html;
@@ -75,7 +74,7 @@ impl HttpModel {
             client,
             url: settings.url.parse().map_err(|error| fault(&error))?,
             dialect,
-            headers: header_map(dialect, settings.key.as_ref())?,
+            headers: header_map(&settings)?,
             session_header: session_header.map_err(|_| fault(&"session-header is not a valid header name"))?,
             stream: !settings.whole && dialect.streams(),
             sends_cache_key: settings.prompt_cache_key && dialect.capabilities().takes_cache_key,
@@ -149,11 +148,13 @@ impl HttpModel {
         call.conversation.filter(|_| is_sent).map(|key| format!("{:016x}", key.prefix()))
     }
 
-    fn request_format<'a>(&self, session: Option<&'a str>) -> RequestFormat<'a> {
+    fn request_format<'a>(&'a self, session: Option<&'a str>) -> RequestFormat<'a> {
         RequestFormat {
             stream: self.stream,
             length_field: self.settings.length_field,
             cache_key: session.filter(|_| self.sends_cache_key),
+            api_version: self.settings.api_version.as_deref(),
+            cache_control: self.settings.cache_control,
             learned: Learned(self.learned.load(Ordering::Acquire)),
         }
     }
@@ -245,14 +246,14 @@ impl Model for HttpModel {
 }
 
 /// Returns a dialect's headers; the key's header only if there is a key.
-fn header_map(dialect: &dyn Dialect, key: Option<&Secret>) -> Result<HeaderMap, HttpSetupError> {
+fn header_map(settings: &HttpSettings) -> Result<HeaderMap, HttpSetupError> {
     let mut headers = HeaderMap::new();
-    for Header { name, value } in dialect.headers() {
+    for Header { name, value } in settings.dialect.headers(settings.api_version.as_deref()) {
         let fault = |what: &str| HttpSetupError(format!("{what} contains characters that are invalid in a header"));
         let header: HeaderName = name.parse().map_err(|_| fault(&format!("the header `{name}`")))?;
-        let value = match (value, key) {
+        let value = match (value, &settings.key) {
             (HeaderText::Fixed(text), _) => {
-                HeaderValue::from_str(text).map_err(|_| fault(&format!("the header `{name}`")))?
+                HeaderValue::from_str(&text).map_err(|_| fault(&format!("the header `{name}`")))?
             }
             (HeaderText::Key(prefix), Some(key)) => {
                 let text = format!("{prefix}{}", key.expose());

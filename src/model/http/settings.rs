@@ -21,6 +21,10 @@ pub struct HttpSettings {
     pub timeouts: Timeouts,
     /// The context window in tokens, prompt and answer, if it is known.
     pub context_window: Option<u64>,
+    /// The version of the API; `None` is the dialect's default.
+    pub api_version: Option<String>,
+    /// Marks where the server is to cache the prompt. Has no effect if the dialect has no such marks.
+    pub cache_control: bool,
     /// Sends the conversation's key as `prompt_cache_key`, by which `OpenAI` and Mistral route to a warm cache. Has no
     /// effect if the dialect has no such field.
     pub prompt_cache_key: bool,

@@ -2,6 +2,7 @@ use std::str::FromStr;
 
 use hyper::Response;
 
+use super::api::Api;
 use super::{Body, reply};
 use crate::conversation::{Answer, Dice, Finish, Message, Role};
 
@@ -181,22 +182,20 @@ pub(super) enum Effect {
     Answer,
 }
 
-pub(super) fn effect_of(kind: FaultKind, answer: &mut Answer) -> Effect {
+pub(super) fn effect_of(kind: FaultKind, api: Api, answer: &mut Answer) -> Effect {
     let refuse = |response| Effect::Refuse(Box::new(response));
     match kind {
-        FaultKind::ServerError => refuse(reply::error(500, "server_error", "internal", "something broke")),
-        FaultKind::Unavailable => refuse(reply::error(503, "server_error", "overloaded", "the request queue is full")),
+        FaultKind::ServerError => refuse(api.error(500, "server_error", "internal", "something broke")),
+        FaultKind::Unavailable => refuse(api.error(503, "server_error", "overloaded", "the request queue is full")),
         FaultKind::RateLimit => {
-            let mut response = reply::error(429, "requests", "rate_limit_exceeded", "too many requests");
+            let mut response = api.error(429, "requests", "rate_limit_exceeded", "too many requests");
             response.headers_mut().insert("retry-after", hyper::header::HeaderValue::from_static("1"));
             refuse(response)
         }
-        FaultKind::RateLimitBare => refuse(reply::error(429, "requests", "rate_limit_exceeded", "too many requests")),
-        FaultKind::BadRequest => refuse(reply::error(400, "invalid_request_error", "invalid_value", "not this one")),
-        FaultKind::Unauthorized => refuse(reply::error(401, "invalid_request_error", "invalid_api_key", "wrong key")),
-        FaultKind::Quota => {
-            refuse(reply::error(429, "insufficient_quota", "insufficient_quota", "you exceeded your current quota"))
-        }
+        FaultKind::RateLimitBare => refuse(api.error(429, "requests", "rate_limit_exceeded", "too many requests")),
+        FaultKind::BadRequest => refuse(api.error(400, "invalid_request_error", "invalid_value", "not this one")),
+        FaultKind::Unauthorized => refuse(api.error(401, "invalid_request_error", "invalid_api_key", "wrong key")),
+        FaultKind::Quota => refuse(api.no_credit()),
         FaultKind::Drop => Effect::HangUp,
         FaultKind::Half => Effect::Half,
         FaultKind::EarlyStop => Effect::EarlyStop,
@@ -207,12 +206,8 @@ pub(super) fn effect_of(kind: FaultKind, answer: &mut Answer) -> Effect {
             replace_answer(answer, Finish::Complete, "stop", Some(&text))
         }
         FaultKind::Garbage => refuse(reply::html(200, "<html><body>upstream is resting</body></html>")),
-        FaultKind::NoChoice => {
-            refuse(reply::json(200, &serde_json::json!({"object": "chat.completion", "choices": []})))
-        }
-        FaultKind::ErrorInside => {
-            refuse(reply::json(200, &serde_json::json!({"error": {"message": "upstream failed", "code": 502}})))
-        }
+        FaultKind::NoChoice => refuse(reply::json(200, &api.without_content())),
+        FaultKind::ErrorInside => refuse(reply::json(200, &api.error_value("upstream failed", 502))),
         FaultKind::Hang => Effect::Silence,
         FaultKind::Length => replace_answer(answer, Finish::Length, "length", None),
         FaultKind::Filter => replace_answer(answer, Finish::Filtered, "content_filter", Some("")),

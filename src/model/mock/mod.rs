@@ -1,9 +1,13 @@
-//! Serves the simulated model over HTTP, compatible with `OpenAI`'s API and with faults on request, for trials, tests
-//! and load. Routes: `POST /v1/chat/completions`, `GET /v1/models`, `GET /health`, and `GET /stats` with the number of
-//! requests and of repeated answers.
+//! Serves the simulated model over HTTP, compatible with the APIs of `OpenAI` and Anthropic and with faults on request,
+//! for trials, tests and load. Routes: `POST /v1/chat/completions`, `POST /v1/messages`,
+//! `POST /v1/messages/count_tokens`, `GET /v1/models`, `GET /health`, and `GET /stats` with the number of requests and
+//! of repeated answers.
 
+mod api;
 mod cache;
+mod chat;
 mod fault;
+mod messages;
 mod reply;
 mod request;
 mod stats;
@@ -26,8 +30,10 @@ use tokio::net::TcpListener;
 
 use super::simulated::{Simulated, token_ends};
 use crate::conversation::{Answer, Dice, Message, Role, Usage};
+use api::Api;
 use cache::PrefixCache;
 use fault::Effect;
+use request::Wanted;
 
 /// Maximum bytes of a request.
 const BODY_BYTES_MAX: usize = 64 << 20;
@@ -134,8 +140,11 @@ impl From<Infallible> for Hangup {
 }
 
 async fn respond(shared: Arc<MockState>, request: Request<Incoming>) -> Result<Response<Body>, Hangup> {
+    if let Some(api) = Api::at(request.uri().path()).filter(|_| request.method() == Method::POST) {
+        return answer_request(&shared, api, request).await;
+    }
     match (request.method(), request.uri().path()) {
-        (&Method::POST, "/v1/chat/completions" | "/chat/completions") => answer_completion(&shared, request).await,
+        (&Method::POST, "/v1/messages/count_tokens") => count_tokens(&shared, request).await,
         (&Method::GET, "/v1/models" | "/models") => Ok(reply::models(&shared.settings.models)),
         (&Method::GET, "/stats") => Ok(reply::json(200, &shared.stats.to_json())),
         (&Method::GET, "/health") => Ok(reply::json(200, &serde_json::json!({"status": "ok"}))),
@@ -143,17 +152,25 @@ async fn respond(shared: Arc<MockState>, request: Request<Incoming>) -> Result<R
     }
 }
 
-async fn answer_completion(shared: &MockState, request: Request<Incoming>) -> Result<Response<Body>, Hangup> {
+async fn count_tokens(shared: &MockState, request: Request<Incoming>) -> Result<Response<Body>, Hangup> {
+    let (head, body) = request.into_parts();
+    let body = Limited::new(body, BODY_BYTES_MAX).collect().await.map_err(|_| Hangup)?.to_bytes();
+    let counted = messages::count_tokens(&head.headers, &body, &shared.settings);
+    Ok(counted.map_or_else(|fault| fault.response(), |count| reply::json(200, &count)))
+}
+
+async fn answer_request(shared: &MockState, api: Api, request: Request<Incoming>) -> Result<Response<Body>, Hangup> {
     let number = shared.stats.arrived();
     let present = shared.stats.enter();
-    let body = Limited::new(request.into_body(), BODY_BYTES_MAX).collect().await.map_err(|_| Hangup)?.to_bytes();
-    let wanted = match request::parse_request(&body, &shared.settings) {
+    let (head, body) = request.into_parts();
+    let body = Limited::new(body, BODY_BYTES_MAX).collect().await.map_err(|_| Hangup)?.to_bytes();
+    let wanted = match api.parse(&head.headers, &body, &shared.settings) {
         Ok(wanted) => wanted,
         Err(refused) => return Ok(*refused),
     };
     if shared.settings.slots.is_some_and(|slots| present.count > slots) {
         shared.stats.faulted();
-        return Ok(reply::error(429, "requests", "rate_limit_exceeded", "too many requests at a time"));
+        return Ok(api.error(429, "requests", "rate_limit_exceeded", "too many requests at a time"));
     }
     let mut dice = Dice::new("mock", &number.to_le_bytes());
     let fault = match shared.settings.fault_by {
@@ -168,32 +185,45 @@ async fn answer_completion(shared: &MockState, request: Request<Incoming>) -> Re
     if let Some(tokens) = shared.settings.answer_tokens {
         answer = lengthened(answer, tokens);
     }
-    let uncached = shared.read_prompt(&wanted.question.messages, &mut answer);
+    let uncached = shared.read_prompt(api, &wanted, &mut answer);
     let prefill = shared.settings.prefill.mul_f64(uncached as f64 / 1_000.0);
     tokio::time::sleep(shared.settings.draw_latency(&mut dice) + prefill).await;
     if fault.is_some() {
         shared.stats.faulted();
     }
-    let effect = fault.map(|kind| fault::effect_of(kind, &mut answer));
+    let effect = fault.map(|kind| fault::effect_of(kind, api, &mut answer));
     let is_noisy = matches!(effect, Some(Effect::Noise));
     match effect {
         Some(Effect::Refuse(response)) => return Ok(*response),
         Some(Effect::HangUp) => return Err(Hangup),
         Some(Effect::Silence) => std::future::pending::<()>().await,
-        Some(Effect::Half) => return Ok(reply::half(&answer, wanted.stream, false)),
-        Some(Effect::EarlyStop) => return Ok(reply::half(&answer, wanted.stream, true)),
-        Some(Effect::NoFinish) => return Ok(reply::without_finish(answer, wanted.stream)),
+        Some(Effect::Half | Effect::EarlyStop) if !wanted.stream => return Ok(reply::half(&api.whole(&answer))),
+        Some(Effect::Half) => return Ok(reply::half_stream(&api.events(&answer, false))),
+        Some(Effect::EarlyStop) => {
+            let events = api.events(&answer, false).into_iter();
+            let events = events.map(|(name, event)| (name, reply::with_finish(event, &answer.finish_reason)));
+            return Ok(reply::half_stream(&events.collect::<Vec<_>>()));
+        }
+        Some(Effect::NoFinish) => {
+            answer.finish_reason.clear();
+            if wanted.stream {
+                return Ok(reply::stream(api.events(&answer, false), api.last_line(), false));
+            }
+            return Ok(reply::json(200, &api.whole(&answer)));
+        }
         Some(Effect::Noise | Effect::Answer) | None => {}
     }
-    shared.cache_answer(&wanted.question.messages, &answer);
+    if wanted.caches {
+        shared.cache_answer(&wanted.question.messages, &answer);
+    }
     // A probe is nobody's question.
     if wanted.question.target.sampling().max_tokens != Some(1) {
         shared.stats.answered(wanted.question.fingerprint());
     }
     Ok(match wanted.stream {
-        true => reply::stream(answer, wanted.include_usage, is_noisy),
-        false if is_noisy => reply::noisy(&answer),
-        false => reply::whole(&answer),
+        true => reply::stream(api.events(&answer, wanted.include_usage), api.last_line(), is_noisy),
+        false if is_noisy => reply::noisy(&api.whole(&answer)),
+        false => reply::json(200, &api.whole(&answer)),
     })
 }
 
@@ -210,15 +240,18 @@ impl MockSettings {
 
 impl MockState {
     /// Looks the prompt up in the cache and returns the number of uncached tokens.
-    fn read_prompt(&self, messages: &[Arc<Message>], answer: &mut Answer) -> u64 {
+    fn read_prompt(&self, api: Api, wanted: &Wanted, answer: &mut Answer) -> u64 {
         let prompt_tokens = answer.usage.prompt_tokens.unwrap_or(0);
-        let Some(cache) = &self.cache else {
+        let Some(cache) = self.cache.as_ref().filter(|_| wanted.caches) else {
             self.stats.prompt(prompt_tokens, 0);
             return prompt_tokens;
         };
-        let cached = cache.lock().unwrap_or_else(PoisonError::into_inner).read(messages);
+        let cached = cache.lock().unwrap_or_else(PoisonError::into_inner).read(&wanted.question.messages);
         self.stats.prompt(prompt_tokens, cached);
         answer.usage.cached_tokens = Some(cached);
+        if api == Api::Messages {
+            answer.usage.cache_write_tokens = Some(prompt_tokens - cached);
+        }
         prompt_tokens - cached
     }
 

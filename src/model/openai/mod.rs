@@ -2,6 +2,7 @@
 //!
 //! Tolerant where servers differ, strict about one thing: a reply without a known finish reason is not an answer.
 
+mod endpoint;
 mod fault;
 mod finish;
 mod reply;
@@ -9,8 +10,9 @@ mod request;
 mod stream;
 mod wire;
 
-use super::dialect::{Assembler, Capabilities, Dialect, EndpointPath, Output};
+use super::dialect::{Assembler, Capabilities, Dialect, EndpointPath};
 use super::failure::Failure;
+use super::refusal::{ErrorBody, RefusedRequest};
 use super::request::{Learned, RequestFormat};
 use crate::conversation::{Answer, Question};
 
@@ -23,7 +25,11 @@ impl Dialect for OpenAiDialect {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { output: Output::Text, path: EndpointPath::Below("/chat/completions"), takes_cache_key: true }
+        Capabilities {
+            path: EndpointPath::Below("/chat/completions"),
+            takes_cache_key: true,
+            ..Capabilities::default()
+        }
     }
 
     fn body(&self, question: &Question, format: &RequestFormat<'_>) -> Result<Vec<u8>, Failure> {
@@ -36,6 +42,10 @@ impl Dialect for OpenAiDialect {
 
     fn assembler(&self) -> Option<Box<dyn Assembler>> {
         Some(Box::<stream::ChunkAssembler>::default())
+    }
+
+    fn failure_of(&self, refusal: RefusedRequest<'_>) -> Failure {
+        endpoint::explained(refusal.into_failure(ErrorBody::parse(refusal.body)))
     }
 
     fn learn(&self, failure: &Failure, format: &RequestFormat<'_>) -> Option<Learned> {

@@ -2,6 +2,7 @@ use std::io::Write;
 
 use crate::conversation::{Message, Question};
 use crate::model::failure::{Failure, FailureClass};
+use crate::model::fold::folded;
 use crate::model::request::{Learned, LengthField, RequestFormat};
 
 /// The server needs the other length field than the configured one.
@@ -9,12 +10,13 @@ const OTHER_LENGTH_FIELD: Learned = Learned(1);
 
 /// Returns the request body for a question, assembled from the messages' cached JSON.
 pub fn body(question: &Question, format: &RequestFormat<'_>) -> Vec<u8> {
-    let messages_bytes: usize = question.messages.iter().map(|message| message.content_json().len() + 40).sum();
+    let messages = folded(question);
+    let messages_bytes: usize = messages.iter().map(|message| message.content_json().len() + 40).sum();
     let mut body = Vec::with_capacity(messages_bytes + 256);
     body.extend_from_slice(b"{\"model\":");
     push_json(&mut body, question.target.model());
     body.extend_from_slice(b",\"messages\":");
-    Message::write_list(&question.messages, &mut body);
+    Message::write_list(messages.iter(), &mut body);
     let sampling = question.target.sampling();
     let seed = sampling.seed.map(|seed| seed.wrapping_add(i64::from(question.sample)));
     push_field(&mut body, "temperature", sampling.temperature);

@@ -117,12 +117,14 @@ pub fn take_usage(usage: &mut Usage, holder: &Json<'_>) {
     let read = Usage {
         prompt_tokens: believed(counts.get("prompt_tokens")),
         cached_tokens: cached.or_else(|| believed(counts.get("prompt_cache_hit_tokens"))),
+        cache_write_tokens: None,
         completion_tokens: believed(counts.get("completion_tokens")),
         reasoning_tokens: detail("completion_tokens_details", "reasoning_tokens"),
     };
     *usage = Usage {
         prompt_tokens: read.prompt_tokens.or(usage.prompt_tokens),
         cached_tokens: read.cached_tokens.or(usage.cached_tokens),
+        cache_write_tokens: None,
         completion_tokens: read.completion_tokens.or(usage.completion_tokens),
         reasoning_tokens: read.reasoning_tokens.or(usage.reasoning_tokens),
     };

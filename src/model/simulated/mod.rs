@@ -34,6 +34,7 @@ impl Simulated {
             usage: Usage {
                 prompt_tokens: Some(prompt_tokens),
                 cached_tokens: None,
+                cache_write_tokens: None,
                 completion_tokens: Some(token_ends(text).count() as u64),
                 reasoning_tokens: None,
             },

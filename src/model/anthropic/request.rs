@@ -1,0 +1,356 @@
+use std::io::Write;
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::history::{Block, History, OPENING, Turn};
+use super::version;
+use crate::conversation::{FailureCode, Message, Question};
+use crate::model::failure::Failure;
+use crate::model::fold::folded;
+use crate::model::request::{Learned, RequestFormat};
+
+/// The length limit where the user gave none: the API requires one.
+const MAX_TOKENS: u32 = 8192;
+/// The same for models that refuse [`MAX_TOKENS`].
+const MAX_TOKENS_SMALL: u32 = 4096;
+
+/// The server refuses `temperature`.
+const NO_TEMPERATURE: Learned = Learned(1);
+/// The server refuses `top_p`.
+const NO_TOP_P: Learned = Learned(2);
+/// The server takes temperatures up to 1.
+const TEMPERATURE_TO_1: Learned = Learned(4);
+/// The server refuses [`MAX_TOKENS`].
+const SMALL: Learned = Learned(8);
+
+/// The end of a block up to which the server is to cache the prompt.
+const CACHE_MARK: &[u8] = b",\"cache_control\":{\"type\":\"ephemeral\"}";
+
+/// Returns the request body for a question, assembled from the messages' cached JSON.
+pub fn body(question: &Question, format: &RequestFormat<'_>) -> Result<Vec<u8>, Failure> {
+    let messages = folded(question);
+    let history = History::of(&messages)?;
+    let messages_bytes: usize = messages.iter().map(|message| message.content_json().len() + 60).sum();
+    let mut body = Vec::with_capacity(messages_bytes + 256);
+    body.extend_from_slice(b"{\"model\":");
+    push_json(&mut body, question.target.model());
+    let sampling = question.target.sampling();
+    let default = if format.learned.has(SMALL) { MAX_TOKENS_SMALL } else { MAX_TOKENS };
+    push_field(&mut body, "max_tokens", sampling.max_tokens.unwrap_or(default));
+    if version::takes_sampling(version::or_default(format.api_version)) {
+        let temperature = sampling.temperature.filter(|_| !format.learned.has(NO_TEMPERATURE));
+        let limit = if format.learned.has(TEMPERATURE_TO_1) { 1.0 } else { f64::MAX };
+        push_option(&mut body, "temperature", temperature.map(|value| value.min(limit)));
+        push_option(&mut body, "top_p", sampling.top_p.filter(|_| !format.learned.has(NO_TOP_P)));
+    }
+    if !history.tools.is_empty() {
+        push_tools(&mut body, &history.tools);
+    }
+    push_system(&mut body, &history.system, format.cache_control);
+    body.extend_from_slice(b",\"messages\":[");
+    for (index, turn) in history.turns.iter().enumerate() {
+        body.extend_from_slice(if index > 0 { b"," } else { b"" });
+        let is_last = index + 1 == history.turns.len();
+        push_turn(&mut body, turn, is_last && format.cache_control);
+    }
+    body.push(b']');
+    if format.stream {
+        body.extend_from_slice(b",\"stream\":true");
+    }
+    body.push(b'}');
+    Ok(body)
+}
+
+/// Returns what a refusal reveals: a parameter that this model does not take, or its limit.
+pub fn learn(failure: &Failure, format: &RequestFormat<'_>) -> Option<Learned> {
+    if !matches!(failure.code, FailureCode::Http(400 | 422)) {
+        return None;
+    }
+    let message = failure.message.to_lowercase();
+    let says = |phrases: &[&str]| phrases.iter().any(|phrase| message.contains(phrase));
+    let names = |field: &str| message.contains(field);
+    let mut learned = 0;
+    if names("temperature") && names("top_p") && says(&["cannot both", "only one", "not both"]) {
+        learned |= NO_TOP_P.0;
+    } else if names("temperature") && says(&["range", "between 0 and 1", "less than or equal to 1", "at most 1"]) {
+        learned |= TEMPERATURE_TO_1.0;
+    } else if says(&["deprecated", "not support", "unsupported", "removed", "not permitted", "not allowed"]) {
+        learned |= if names("temperature") { NO_TEMPERATURE.0 } else { 0 };
+        learned |= if names("top_p") { NO_TOP_P.0 } else { 0 };
+    } else if names("max_tokens") && names(&MAX_TOKENS.to_string()) && says(&["maximum", "at most", "too large"]) {
+        learned |= SMALL.0;
+    }
+    let is_new = learned != 0 && !format.learned.has(Learned(learned));
+    is_new.then_some(Learned(learned))
+}
+
+/// Declares the tools of the history, which the API requires, and forbids further calls: text is wanted.
+fn push_tools(body: &mut Vec<u8>, names: &[String]) {
+    let tools: Vec<_> = names.iter().map(|name| json!({"name": name, "input_schema": {"type": "object"}})).collect();
+    push_field(body, "tools", tools);
+    push_field(body, "tool_choice", json!({"type": "none"}));
+}
+
+fn push_system(body: &mut Vec<u8>, system: &[&Message], cache_control: bool) {
+    let text: Vec<&str> = system.iter().map(|message| message.content()).collect();
+    match system {
+        [] => {}
+        _ if cache_control => {
+            body.extend_from_slice(b",\"system\":[");
+            push_text(body, |body| push_json(body, &text.join("\n\n")), true);
+            body.push(b']');
+        }
+        _ => push_field(body, "system", text.join("\n\n")),
+    }
+}
+
+fn push_turn(body: &mut Vec<u8>, turn: &Turn<'_>, cache_control: bool) {
+    body.extend_from_slice(if turn.is_user { b"{\"role\":\"user\"" } else { b"{\"role\":\"assistant\"" });
+    body.extend_from_slice(b",\"content\":");
+    match &turn.blocks[..] {
+        [Block::Text(message)] if !cache_control => body.extend_from_slice(message.content_json().as_bytes()),
+        blocks => {
+            body.push(b'[');
+            for (index, block) in blocks.iter().enumerate() {
+                body.extend_from_slice(if index > 0 { b"," } else { b"" });
+                push_block(body, block, cache_control && index + 1 == blocks.len());
+            }
+            body.push(b']');
+        }
+    }
+    body.push(b'}');
+}
+
+fn push_block(body: &mut Vec<u8>, block: &Block<'_>, is_marked: bool) {
+    match block {
+        Block::Text(message) => {
+            push_text(body, |body| body.extend_from_slice(message.content_json().as_bytes()), is_marked);
+        }
+        Block::Opening => push_text(body, |body| push_json(body, OPENING), is_marked),
+        Block::Call { number, name, input } => {
+            body.extend_from_slice(b"{\"type\":\"tool_use\"");
+            push_field(body, "id", call_id(*number));
+            push_field(body, "name", name);
+            push_field(body, "input", input);
+            end_block(body, is_marked);
+        }
+        Block::Result { number, content } => {
+            body.extend_from_slice(b"{\"type\":\"tool_result\"");
+            push_field(body, "tool_use_id", call_id(*number));
+            body.extend_from_slice(b",\"content\":");
+            body.extend_from_slice(content.content_json().as_bytes());
+            end_block(body, is_marked);
+        }
+    }
+}
+
+fn push_text(body: &mut Vec<u8>, text: impl FnOnce(&mut Vec<u8>), is_marked: bool) {
+    body.extend_from_slice(b"{\"type\":\"text\",\"text\":");
+    text(body);
+    end_block(body, is_marked);
+}
+
+fn end_block(body: &mut Vec<u8>, is_marked: bool) {
+    body.extend_from_slice(if is_marked { CACHE_MARK } else { b"" });
+    body.push(b'}');
+}
+
+fn call_id(number: usize) -> String {
+    format!("call_{number}")
+}
+
+fn push_option(body: &mut Vec<u8>, name: &str, value: Option<impl Serialize>) {
+    if let Some(value) = value {
+        push_field(body, name, value);
+    }
+}
+
+fn push_field(body: &mut Vec<u8>, name: &str, value: impl Serialize) {
+    write!(body, ",\"{name}\":").expect("a vector takes every write");
+    push_json(body, &value);
+}
+
+fn push_json(body: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
+    serde_json::to_writer(body, value).expect("names and numbers are valid JSON");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::conversation::{Columns, Role, Sampling, Slot, Target};
+    use crate::model::failure::FailureClass;
+
+    fn said(role: Role, text: &str) -> Arc<Message> {
+        Message::new(role, text)
+    }
+
+    fn with_fields(role: Role, text: &str, fields: &Value) -> Arc<Message> {
+        let fields: Columns = fields.as_object().unwrap().clone();
+        Message::with_fields(role, text, fields)
+    }
+
+    fn question(messages: Vec<Arc<Message>>, sampling: Sampling) -> Question {
+        Question { slot: Slot::main(0), target: Target::new("claude", "anthropic", sampling), sample: 0, messages }
+    }
+
+    fn sent(messages: Vec<Arc<Message>>, format: &RequestFormat<'_>) -> Value {
+        serde_json::from_slice(&body(&question(messages, Sampling::default()), format).unwrap()).unwrap()
+    }
+
+    fn refused(messages: Vec<Arc<Message>>) -> String {
+        let failure = body(&question(messages, Sampling::default()), &RequestFormat::default()).unwrap_err();
+        assert_eq!((failure.class, failure.code.to_string().as_str()), (FailureClass::Permanent, "inexpressible"));
+        failure.message
+    }
+
+    #[test]
+    fn system_is_apart_and_the_turns_alternate() {
+        use Role::{Assistant, System, User};
+        let messages = vec![
+            said(System, "Be brief."),
+            said(User, "Hi"),
+            said(User, " "),
+            said(User, "there \"you\""),
+            said(Assistant, "Hello."),
+            said(System, "In German."),
+            said(User, "And now?"),
+        ];
+        let expected = json!({
+            "model": "claude", "max_tokens": 8192, "system": "Be brief.\n\nIn German.",
+            "messages": [
+                {"role": "user", "content": [{"type": "text", "text": "Hi"}, {"type": "text", "text": "there \"you\""}]},
+                {"role": "assistant", "content": "Hello."},
+                {"role": "user", "content": "And now?"},
+            ],
+        });
+        assert_eq!(sent(messages, &RequestFormat::default()), expected);
+        let greeting = vec![said(Assistant, "Welcome!"), said(User, "Hi"), said(Assistant, ""), said(User, "?")];
+        let expected = json!([
+            {"role": "user", "content": [{"type": "text", "text": "Hello."}]},
+            {"role": "assistant", "content": "Welcome!"},
+            {"role": "user", "content": [{"type": "text", "text": "Hi"}, {"type": "text", "text": "?"}]},
+        ]);
+        assert_eq!(sent(greeting, &RequestFormat::default())["messages"], expected);
+        assert!(refused(vec![said(System, "s"), said(User, "\n")]).contains("no message of the user"));
+    }
+
+    #[test]
+    fn a_folded_system_message_is_part_of_the_first_turn() {
+        let messages = vec![said(Role::System, "Be brief."), said(Role::User, "Hi")];
+        let mut question = question(messages, Sampling::default());
+        question.target = question.target.with_folded_system(true);
+        let body: Value = serde_json::from_slice(&body(&question, &RequestFormat::default()).unwrap()).unwrap();
+        assert_eq!((&body["system"], &body["messages"][0]["content"]), (&Value::Null, &json!("Be brief.\n\nHi")));
+    }
+
+    #[test]
+    fn sampling_is_sent_where_the_version_and_the_model_take_it() {
+        let sampling = Sampling { temperature: Some(1.2), top_p: Some(0.9), max_tokens: Some(7), seed: Some(1) };
+        let question = question(vec![said(Role::User, "Hi")], sampling);
+        let sent = |format: RequestFormat<'_>| {
+            let body: Value = serde_json::from_slice(&body(&question, &format).unwrap()).unwrap();
+            assert_eq!((&body["max_tokens"], &body["seed"]), (&json!(7), &Value::Null));
+            (body["temperature"].as_f64(), body["top_p"].as_f64(), body["stream"] == true)
+        };
+        let plain = RequestFormat::default();
+        let learned = |learned| sent(RequestFormat { learned, ..plain });
+        assert_eq!(sent(RequestFormat { stream: true, ..plain }), (Some(1.2), Some(0.9), true));
+        assert_eq!(sent(RequestFormat { api_version: Some("2026-10-21"), ..plain }), (None, None, false));
+        assert_eq!(learned(TEMPERATURE_TO_1), (Some(1.0), Some(0.9), false));
+        assert_eq!(learned(NO_TEMPERATURE), (None, Some(0.9), false));
+        assert_eq!(learned(NO_TOP_P), (Some(1.2), None, false));
+    }
+
+    #[test]
+    fn a_refusal_tells_what_the_model_does_not_take() {
+        let learned = |code: u16, message: &str| {
+            let failure = Failure::new(FailureClass::Permanent, FailureCode::Http(code), message);
+            learn(&failure, &RequestFormat::default())
+        };
+        for (message, expected) in [
+            ("`temperature` and `top_p` cannot both be specified for this model. Please use only one.", NO_TOP_P),
+            ("temperature: range: 0..1", TEMPERATURE_TO_1),
+            ("temperature: Input should be less than or equal to 1", TEMPERATURE_TO_1),
+            ("`temperature` is deprecated for this model.", NO_TEMPERATURE),
+            ("top_p: Extra inputs are not permitted", NO_TOP_P),
+            ("`temperature` and `top_p` are not supported", Learned(NO_TEMPERATURE.0 | NO_TOP_P.0)),
+            ("max_tokens: 8192 > 4096, which is the maximum allowed number of output tokens for this model", SMALL),
+        ] {
+            assert_eq!(learned(400, message), Some(expected), "{message}");
+            assert_eq!(learned(500, message), None);
+        }
+        assert_eq!(learned(400, "prompt is too long: 9 tokens > 8 maximum"), None);
+        let format = RequestFormat { learned: SMALL, ..RequestFormat::default() };
+        assert_eq!(sent(vec![said(Role::User, "Hi")], &format)["max_tokens"], 4096);
+    }
+
+    #[test]
+    fn the_system_and_the_last_message_are_marked_for_the_cache() {
+        let messages = vec![
+            said(Role::System, "Be brief."),
+            said(Role::User, "Hi"),
+            said(Role::Assistant, "Hello."),
+            said(Role::User, "And now?"),
+        ];
+        let body = sent(messages, &RequestFormat { cache_control: true, ..RequestFormat::default() });
+        let mark = json!({"type": "ephemeral"});
+        assert_eq!(body["system"], json!([{"type": "text", "text": "Be brief.", "cache_control": mark}]));
+        assert_eq!(body["messages"][0]["content"], "Hi");
+        assert_eq!(
+            body["messages"][2]["content"],
+            json!([{"type": "text", "text": "And now?", "cache_control": mark}])
+        );
+    }
+
+    fn call(id: &str, name: &str, arguments: &str) -> Arc<Message> {
+        let call = json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}});
+        with_fields(Role::Assistant, "", &json!({"tool_calls": [call]}))
+    }
+
+    #[test]
+    fn calls_and_results_become_blocks() {
+        let result = |id: &str, text: &str| with_fields(Role::Tool, text, &json!({"tool_call_id": id, "name": "w"}));
+        let messages = vec![
+            said(Role::User, "Weather?"),
+            call("functions.w:0", "get weather", "{\"city\": \"Rome\"}"),
+            result("functions.w:0", "sunny"),
+            said(Role::Assistant, "Sunny."),
+            said(Role::User, "Again"),
+            call("functions.w:0", "get weather", ""),
+            result("functions.w:0", "rain"),
+        ];
+        let body = sent(messages, &RequestFormat { cache_control: true, ..RequestFormat::default() });
+        let expected = json!([
+            {"role": "user", "content": "Weather?"},
+            {"role": "assistant", "content": [
+                {"type": "tool_use", "id": "call_1", "name": "get_weather", "input": {"city": "Rome"}}]},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "call_1", "content": "sunny"}]},
+            {"role": "assistant", "content": "Sunny."},
+            {"role": "user", "content": "Again"},
+            {"role": "assistant", "content": [{"type": "tool_use", "id": "call_2", "name": "get_weather", "input": {}}]},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "call_2", "content": "rain",
+                "cache_control": {"type": "ephemeral"}}]},
+        ]);
+        assert_eq!(body["messages"], expected);
+        assert_eq!(body["tools"], json!([{"name": "get_weather", "input_schema": {"type": "object"}}]));
+        assert_eq!(body["tool_choice"], json!({"type": "none"}));
+    }
+
+    #[test]
+    fn what_the_api_cannot_express_is_refused_with_its_reason() {
+        let user = || said(Role::User, "Hi");
+        let stray = with_fields(Role::Tool, "x", &json!({"tool_call_id": "a"}));
+        assert!(refused(vec![user(), call("a", "f", "[1]")]).contains("are not a JSON object"));
+        assert!(refused(vec![user(), call("a", "f", "{"), user()]).contains("are not a JSON object"));
+        assert!(refused(vec![user(), call("a", "f", "{}"), user()]).contains("without a result"));
+        assert!(refused(vec![user(), call("a", "", "{}"), user()]).contains("without a name"));
+        assert!(refused(vec![user(), stray]).contains("not before it"));
+        let image = with_fields(Role::User, "Look", &json!({"images": ["a.png"]}));
+        assert!(refused(vec![image]).contains("the field `images`"));
+    }
+}
