@@ -68,7 +68,7 @@ impl Breaker {
             }
             // The server responds with a client error, or only the connection failed.
             FailureClass::RetryNow => return None,
-            FailureClass::RateLimited | FailureClass::Permanent | FailureClass::Fatal => {
+            FailureClass::Learned | FailureClass::RateLimited | FailureClass::Permanent | FailureClass::Fatal => {
                 self.failing = None;
                 return None;
             }

@@ -1,8 +1,9 @@
 use std::fmt;
 
 use super::failure::Failure;
+use super::learned::Adjustment;
 use super::refusal::{ErrorBody, RefusedRequest};
-use super::request::{Header, Learned, RequestFormat};
+use super::request::{Header, RefusedCall, RequestFormat};
 use super::sse::StreamEvent;
 use crate::conversation::{Answer, Question};
 
@@ -43,6 +44,7 @@ use crate::conversation::{Answer, Question};
 ///             system_fingerprint: None,
 ///             usage: Usage::default(),
 ///             attempts: attempt,
+///             dropped: Vec::new(),
 ///         })
 ///     }
 /// }
@@ -93,11 +95,11 @@ pub trait Dialect: Send + Sync {
         refusal.into_failure(ErrorBody::parse(refusal.body))
     }
 
-    /// Returns a setting of this server that the refusal of a request in `format` reveals. The question is retried with
-    /// it, unless `format.learned` contains it already.
-    fn learn(&self, failure: &Failure, format: &RequestFormat<'_>) -> Option<Learned> {
-        let _ = (failure, format);
-        None
+    /// Returns settings of this server that a refusal reveals. The question is retried at once with those that its own
+    /// request did not have; if there are none, the refusal stands.
+    fn learn(&self, refused: &RefusedCall<'_>) -> Vec<Adjustment> {
+        let _ = refused;
+        Vec::new()
     }
 }
 

@@ -8,7 +8,11 @@
 mod breaker;
 mod dialect;
 mod failure;
+mod family;
+mod header_value;
 mod http;
+mod key_command;
+mod learned;
 pub mod mock;
 mod openai;
 mod pace;
@@ -26,24 +30,30 @@ mod secret;
 mod simulated;
 mod speed_monitor;
 pub mod sse;
+mod unsupported;
 mod wait;
 
 pub use breaker::Breaker;
 pub use dialect::{Assembler, Capabilities, Dialect, EndpointPath, Output};
 pub use failure::{Failure, FailureClass};
-pub use http::{HttpModel, HttpSettings, HttpSetupError, Timeouts};
+pub use family::ServerFamily;
+pub use header_value::HeaderSource;
+pub use http::{HttpModel, HttpSettings, HttpSetupError, RequestPreview, Timeouts};
+pub use key_command::KeyCommand;
+pub use learned::{Adjustment, Learned};
 pub use openai::OpenAiDialect;
 pub use pace::{Pace, PaceChange, PaceLimits};
 pub use profile::{ModelProfile, PriceTable};
 pub use rate::Rate;
 pub use reference::{Endpoint, ModelReference, ReferenceError};
 pub use refusal::{ErrorBody, RefusedRequest};
-pub use request::{Header, HeaderText, Learned, LengthField, RequestFormat};
+pub use request::{Header, HeaderText, LengthField, RefusedCall, RequestFormat};
 pub use route::{Fitness, Router, Routing};
 pub use scorer::Scorer;
 pub use secret::Secret;
 pub use simulated::Simulated;
 pub use speed_monitor::SpeedMonitor;
+pub use unsupported::{Limit, limit, unsupported_fields};
 pub use wait::seconds_of;
 
 use std::future::Future;
@@ -117,11 +127,13 @@ pub struct CallResult {
     /// The time until the server's rate limit resets, if the server reports it as used up: the next call would be
     /// refused.
     pub limit_reset: Option<Duration>,
+    /// The settings of the server that this call was the first to reveal.
+    pub adjusted: Vec<Adjustment>,
 }
 
 impl From<Result<Answer, Failure>> for CallResult {
     fn from(result: Result<Answer, Failure>) -> Self {
-        Self { result, limit_reset: None }
+        Self { result, limit_reset: None, adjusted: Vec::new() }
     }
 }
 

@@ -38,6 +38,8 @@ impl Distill {
             .with("max-tokens", or_server(sampling.max_tokens.map(|value| value.to_string())))
             .with("seed", sampling.seed.map_or_else(|| "none".to_owned(), |value| value.to_string()))
             .with("system", system.unwrap_or("from the rows"));
+        let extras = target.extras().named().into_iter();
+        let settings = extras.fold(settings, |settings, (name, value)| settings.with(name, value));
         Self { target, settings, keeps_reasoning: false, answer_check: AnswerCheck::default(), best_of: None }
     }
 
@@ -75,7 +77,9 @@ impl Distill {
 
     /// Walks through the turns as far as there are answers.
     fn walk(&self, seed: &Seed, answered: &Answered) -> (Dialogue, Stop) {
-        let mut dialogue = Dialogue::default();
+        let opening = seed.turns.first().map_or(&[][..], |turn| &turn.messages);
+        let drawn = self.target.drawn_for(opening).drawn().clone();
+        let mut dialogue = Dialogue { drawn, ..Dialogue::default() };
         let mut history: Vec<Arc<Message>> = Vec::new();
         let mut last = Slot::main(0);
         for turn in 0..self.turn_count(seed) {

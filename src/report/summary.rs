@@ -64,6 +64,9 @@ pub fn summary(tally: &Tally, elapsed: Duration, closing: &Closing) -> String {
     if tally.failure_count() > 0 {
         row("failed", format!("{} ({})", counted(tally.failure_count(), "call"), list(&tally.failures)));
     }
+    for (index, change) in tally.adjusted.iter().enumerate() {
+        row(if index == 0 { "requests" } else { "" }, change.clone());
+    }
     if let Some(text) = efficiency(tally) {
         row("efficiency", text);
     }
@@ -130,7 +133,7 @@ pub fn summary_json(tally: &Tally, elapsed: Duration, closing: &Closing, exit_co
         "prompt_tokens": tally.usage.prompt_tokens, "cached_tokens": tally.usage.cached_tokens,
         "completion_tokens": tally.usage.completion_tokens,
         "cost": (!tally.prices.is_empty()).then_some(tally.cost),
-        "failures": tally.failures, "incomplete": closing.incomplete, "reasons": closing.reasons,
+        "failures": tally.failures, "adjusted": tally.adjusted, "incomplete": closing.incomplete, "reasons": closing.reasons,
         "quality": closing.quality, "left_out": left_out, "changed": closing.changed, "output": file(&closing.written), "listed": file(&closing.listed),
         "unusable": unusable(&closing.changed_settings), "hint": closing.hint,
         "efficiency": tally.efficiency.map(|efficiency| efficiency.share),

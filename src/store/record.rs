@@ -15,8 +15,10 @@ use crate::conversation::{
     Settings, Slot, TurnIndex, Usage,
 };
 
-/// The version of the records that this program writes.
-pub const VERSION: u8 = 1;
+/// The newest version of records that this program reads and writes.
+pub const VERSION: u8 = 2;
+/// The version of every record that needs nothing of a later one, so that an older program reads it too.
+const FIRST_VERSION: u8 = 1;
 
 /// Why bytes are not a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +31,9 @@ pub enum Unreadable {
 
 /// Appends an entry's record to `out`; false if it is too large.
 pub fn encode_entry(entry: &Entry, out: &mut Vec<u8>) -> bool {
-    codec::encode(VERSION, &EntryV1::from(entry), out)
+    let record = EntryV1::from(entry);
+    let version = if matches!(record, EntryV1::AnsweredV2(_)) { 2 } else { FIRST_VERSION };
+    codec::encode(version, &record, out)
 }
 
 /// Reads an entry's record.
@@ -40,7 +44,7 @@ pub fn decode_entry(bytes: &[u8]) -> Result<Entry, Unreadable> {
 /// Returns a conversation state's record.
 pub fn encode_state(state: &ConversationState) -> Vec<u8> {
     let mut out = Vec::with_capacity(16 + state.history.len() * 36);
-    codec::encode(VERSION, &StateV1::from(state), &mut out);
+    codec::encode(FIRST_VERSION, &StateV1::from(state), &mut out);
     out
 }
 
@@ -53,7 +57,7 @@ pub fn decode_state(bytes: &[u8]) -> Result<ConversationState, Unreadable> {
 pub fn encode_spending(spending: &Spending) -> Vec<u8> {
     let rows: Vec<SpentV1> = spending.iter().map(SpentV1::from).collect();
     let mut out = Vec::new();
-    codec::encode(VERSION, &rows, &mut out);
+    codec::encode(FIRST_VERSION, &rows, &mut out);
     out
 }
 
@@ -65,7 +69,7 @@ pub fn decode_spending(bytes: &[u8]) -> Result<Spending, Unreadable> {
 /// Returns a run's record in the index.
 pub fn encode_run(run: &Run) -> Vec<u8> {
     let mut out = Vec::new();
-    codec::encode(VERSION, &CountedRunV1 { run: run.into(), answers: run.answers }, &mut out);
+    codec::encode(FIRST_VERSION, &CountedRunV1 { run: run.into(), answers: run.answers }, &mut out);
     out
 }
 
@@ -77,7 +81,7 @@ pub fn decode_run(bytes: &[u8]) -> Result<Run, Unreadable> {
 
 fn decode_versioned<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, Unreadable> {
     match codec::version(bytes) {
-        Some((VERSION, rest)) => codec::decode(rest).ok_or(Unreadable::Malformed),
+        Some((FIRST_VERSION..=VERSION, rest)) => codec::decode(rest).ok_or(Unreadable::Malformed),
         Some((version, _)) if version > VERSION => Err(Unreadable::Newer(version)),
         _ => Err(Unreadable::Malformed),
     }
@@ -88,9 +92,23 @@ fn decode_versioned<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, U
 enum EntryV1<'a> {
     Run(RunV1),
     Answered(AnsweredV1<'a>),
-    Linked { conversation: [u8; 32], slot: SlotV1, fingerprint: [u8; 32] },
-    Closed { conversation: [u8; 32], status: StatusV1 },
-    Unknown { model: Cow<'a, str>, calls: u64, prompt_tokens: u64, completion_tokens: u64 },
+    Linked {
+        conversation: [u8; 32],
+        slot: SlotV1,
+        fingerprint: [u8; 32],
+    },
+    Closed {
+        conversation: [u8; 32],
+        status: StatusV1,
+    },
+    Unknown {
+        model: Cow<'a, str>,
+        calls: u64,
+        prompt_tokens: u64,
+        completion_tokens: u64,
+    },
+    /// Since version 2.
+    AnsweredV2(AnsweredV2<'a>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -125,6 +143,13 @@ struct AnsweredV1<'a> {
     completion_tokens: Option<u64>,
     reasoning_tokens: Option<u64>,
     attempts: u32,
+}
+
+/// An answer to a request of which parts were not sent.
+#[derive(Serialize, Deserialize)]
+struct AnsweredV2<'a> {
+    answered: AnsweredV1<'a>,
+    dropped: Vec<Cow<'a, str>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -162,24 +187,30 @@ impl<'a> From<&'a Entry> for EntryV1<'a> {
     fn from(entry: &'a Entry) -> Self {
         match entry {
             Entry::Run(run) => Self::Run(run.into()),
-            Entry::Answered { run, conversation, slot, fingerprint, model, answer } => Self::Answered(AnsweredV1 {
-                run: *run,
-                conversation: conversation.0,
-                slot: (*slot).into(),
-                fingerprint: fingerprint.0,
-                model: model.into(),
-                text: answer.text().into(),
-                reasoning: answer.reasoning.as_deref().map(Cow::from),
-                finish: finish_tag(answer.finish),
-                finish_reason: Cow::from(&answer.finish_reason),
-                reported_model: Cow::from(&answer.model),
-                system_fingerprint: answer.system_fingerprint.as_deref().map(Cow::from),
-                prompt_tokens: answer.usage.prompt_tokens,
-                cached_tokens: answer.usage.cached_tokens,
-                completion_tokens: answer.usage.completion_tokens,
-                reasoning_tokens: answer.usage.reasoning_tokens,
-                attempts: answer.attempts,
-            }),
+            Entry::Answered { run, conversation, slot, fingerprint, model, answer } => {
+                let answered = AnsweredV1 {
+                    run: *run,
+                    conversation: conversation.0,
+                    slot: (*slot).into(),
+                    fingerprint: fingerprint.0,
+                    model: model.into(),
+                    text: answer.text().into(),
+                    reasoning: answer.reasoning.as_deref().map(Cow::from),
+                    finish: finish_tag(answer.finish),
+                    finish_reason: Cow::from(&answer.finish_reason),
+                    reported_model: Cow::from(&answer.model),
+                    system_fingerprint: answer.system_fingerprint.as_deref().map(Cow::from),
+                    prompt_tokens: answer.usage.prompt_tokens,
+                    cached_tokens: answer.usage.cached_tokens,
+                    completion_tokens: answer.usage.completion_tokens,
+                    reasoning_tokens: answer.usage.reasoning_tokens,
+                    attempts: answer.attempts,
+                };
+                if answer.dropped.is_empty() {
+                    return Self::Answered(answered);
+                }
+                Self::AnsweredV2(AnsweredV2 { answered, dropped: answer.dropped.iter().map(Cow::from).collect() })
+            }
             Entry::Linked { conversation, slot, fingerprint } => {
                 Self::Linked { conversation: conversation.0, slot: (*slot).into(), fingerprint: fingerprint.0 }
             }
@@ -200,7 +231,8 @@ impl EntryV1<'_> {
     fn into_entry(self) -> Option<Entry> {
         Some(match self {
             Self::Run(run) => Entry::Run(run.into_run(0)),
-            Self::Answered(answered) => answered.into_entry()?,
+            Self::Answered(answered) => answered.into_entry(Vec::new())?,
+            Self::AnsweredV2(AnsweredV2 { answered, dropped }) => answered.into_entry(dropped)?,
             Self::Linked { conversation, slot, fingerprint } => Entry::Linked {
                 conversation: ConversationKey(conversation),
                 slot: slot.into_slot()?,
@@ -217,7 +249,7 @@ impl EntryV1<'_> {
 }
 
 impl AnsweredV1<'_> {
-    fn into_entry(self) -> Option<Entry> {
+    fn into_entry(self, dropped: Vec<Cow<'_, str>>) -> Option<Entry> {
         let answer = Answer {
             message: Message::new(Role::Assistant, self.text),
             reasoning: self.reasoning.map(Cow::into_owned),
@@ -232,6 +264,7 @@ impl AnsweredV1<'_> {
                 reasoning_tokens: self.reasoning_tokens,
             },
             attempts: self.attempts,
+            dropped: dropped.into_iter().map(Cow::into_owned).collect(),
         };
         Some(Entry::Answered {
             run: self.run,

@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::occupancy::LowerBound;
 use super::session::ConversationEnd;
 use crate::conversation::{FailureCode, Finish, Usage};
-use crate::model::{FailureClass, PaceChange};
+use crate::model::{Adjustment, FailureClass, PaceChange};
 
 /// Something that happened in a run, for observers.
 #[derive(Clone, Debug)]
@@ -37,6 +37,13 @@ pub enum Event {
         message: String,
         /// The wait before the retry; `None` if there is no retry.
         again_after: Option<Duration>,
+    },
+    /// A refusal revealed a setting of a server; requests are written differently from now on.
+    Adjusted {
+        /// The model.
+        model: String,
+        /// The setting.
+        adjustment: Adjustment,
     },
     /// A model's limit on calls in flight changed.
     Pace {

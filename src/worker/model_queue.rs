@@ -210,7 +210,7 @@ impl ModelQueue {
         let sampling = Sampling { max_tokens: Some(1), seed: None, ..target.sampling().clone() };
         Some(Question {
             slot: Slot::main(0),
-            target: Target::new(target.model(), target.dialect(), sampling),
+            target: target.with_sampling(sampling),
             sample: 0,
             messages: vec![Message::new(Role::User, "Hi")],
         })

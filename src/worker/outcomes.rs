@@ -39,6 +39,9 @@ impl Dispatcher<'_> {
             }
         }
         let CallEnd { purpose, model, reply, sent_at, latency, slot, .. } = ended;
+        for adjustment in reply.adjusted {
+            self.observer.on_event(&Event::Adjusted { model: model.clone(), adjustment });
+        }
         let fingerprint = match purpose {
             CallPurpose::Probe => return self.on_probe_end(&model, replica, reply.result),
             CallPurpose::Question(fingerprint) => fingerprint,
@@ -138,7 +141,9 @@ impl Dispatcher<'_> {
         self.budget.settle(&flight.worst, &name, (!failure.may_be_paid()).then_some(&unpaid));
         let mut decision = retry::decide(&failure, flight.tries, &fingerprint);
         let mut lost_replica = false;
-        flight.avoid = Some(replica);
+        if failure.class != FailureClass::Learned {
+            flight.avoid = Some(replica);
+        }
         if let Some(queue) = self.queues.get_mut(&name) {
             queue.on_failure(replica, now);
             let has_other = queue.has_other_usable(replica, now);

@@ -115,6 +115,7 @@ impl Assembler for ToyAssembler {
             system_fingerprint: None,
             usage: Usage::default(),
             attempts: attempt,
+            dropped: Vec::new(),
         })
     }
 }

@@ -26,7 +26,7 @@ use super::places::{check_directory, check_output};
 use super::reports::write_reports_in;
 use super::settings::{InputSettings, RunSettings};
 use super::{Context, JobError, JobEvent};
-use crate::conversation::{Sampling, Target};
+use crate::conversation::Sampling;
 use crate::export::OutputFormat;
 use crate::quality::Gate;
 use crate::recipe::History;
@@ -149,7 +149,7 @@ impl TutorSettings {
 pub fn grader(teacher: &ModelChoice, mut sober: ModelChoice) -> ModelChoice {
     let tokens = teacher.target.sampling().max_tokens.map(|tokens| tokens.max(JUDGMENT_TOKENS));
     let sampling = Sampling { max_tokens: tokens, ..sober.target.sampling().clone() };
-    sober.target = Target::new(sober.target.model(), sober.target.dialect(), sampling);
+    sober.target = sober.target.with_sampling(sampling);
     sober
 }
 

@@ -1,25 +1,33 @@
 //! The HTTP transport. It handles URLs, headers, clocks and connections; the [`Dialect`] writes requests and reads
 //! replies.
 
+mod headers;
+mod preview;
 mod reply;
 mod settings;
+mod token;
 
+pub use preview::RequestPreview;
 pub use settings::{HttpSettings, Timeouts};
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use tokio::time::timeout;
 
 use super::dialect::Dialect;
 use super::failure::{Failure, FailureClass};
+use super::family::ServerFamily;
+use super::learned::{Adjustment, Learned};
 use super::refusal::RefusedRequest;
-use super::request::{Header, HeaderText, Learned, RequestFormat};
+use super::request::{RefusedCall, RequestFormat};
 use super::secret::Secret;
 use super::{Call, CallResult, Model, PendingCall, wait};
 use crate::conversation::{Answer, FailureCode, Question, TimeoutKind, estimate_tokens};
+use headers::RequestHeaders;
 use reply::{connection_failure, read_error, read_full_body, read_stream, timed_out};
+use token::TokenSource;
 
 /// Less than the five seconds after which vLLM, uvicorn, Node and llama-server close an idle connection.
 const POOL_IDLE: Duration = Duration::from_secs(3);
@@ -29,20 +37,30 @@ const POOL_IDLE: Duration = Duration::from_secs(3);
 #[error("the HTTP client cannot start: {0}")]
 pub struct HttpSetupError(String);
 
+impl HttpSetupError {
+    fn new(reason: String) -> Self {
+        Self(reason)
+    }
+}
+
 /// A model on a server, in any [`Dialect`].
 pub struct HttpModel {
     client: reqwest::Client,
     url: reqwest::Url,
     settings: HttpSettings,
     dialect: &'static dyn Dialect,
-    headers: HeaderMap,
+    headers: RequestHeaders,
+    /// The keys that a command prints.
+    tokens: Option<TokenSource>,
     session_header: Option<HeaderName>,
     /// Requests streamed answers.
     stream: bool,
     /// Sends the conversation's key in the body.
     sends_cache_key: bool,
-    /// The settings learned from the server's refusals, as the bits of [`Learned`].
-    learned: AtomicU32,
+    /// How the server is told to reason.
+    family: ServerFamily,
+    /// The settings learned from the server's refusals.
+    learned: RwLock<Arc<Learned>>,
 }
 
 impl HttpModel {
@@ -69,44 +87,63 @@ impl HttpModel {
             client,
             url: settings.url.parse().map_err(|error| fault(&error))?,
             dialect,
-            headers: header_map(dialect, settings.key.as_ref())?,
+            headers: RequestHeaders::new(&settings)?,
+            tokens: settings.key_command.clone().map(|command| TokenSource::new(command.0)),
+            family: settings.family.unwrap_or_else(|| ServerFamily::of(&settings.url)),
             session_header: session_header.map_err(|_| fault(&"session-header is not a valid header name"))?,
             stream: !settings.whole && dialect.streams(),
             sends_cache_key: settings.prompt_cache_key && dialect.capabilities().takes_cache_key,
             settings,
-            learned: AtomicU32::default(),
+            learned: RwLock::default(),
         })
     }
 
     async fn ask_in_time(&self, call: Call<'_>) -> CallResult {
         let limit = self.settings.timeouts.total;
-        let mut limit_reset = None;
-        let answer = timeout(limit, self.ask_once(call, &mut limit_reset)).await;
+        let mut side = SideResults::default();
+        let answer = timeout(limit, self.ask_once(call, &mut side)).await;
         let answer = answer.unwrap_or_else(|_| Err(timed_out(TimeoutKind::Total, "the answer took over", limit)));
-        CallResult { result: answer.map_err(|failure| self.redacted(failure)), limit_reset }
+        let result = match answer {
+            Ok(answer) => Ok(answer),
+            Err(failure) => Err(self.redacted(failure).await),
+        };
+        CallResult { result, limit_reset: side.limit_reset, adjusted: side.adjusted }
     }
 
-    /// Sends a question. `limit_reset` is set as soon as the reply's headers report an exhausted rate limit.
-    async fn ask_once(&self, call: Call<'_>, limit_reset: &mut Option<Duration>) -> Result<Answer, Failure> {
+    /// Sends a question. `side` is set as soon as something is known.
+    async fn ask_once(&self, call: Call<'_>, side: &mut SideResults) -> Result<Answer, Failure> {
         let Call { question, attempt, .. } = call;
         if let Some(failure) = self.check_window(question) {
             return Err(failure);
         }
         let session = self.session_name(call);
-        let format = self.request_format(session.as_deref());
-        let response = self.send(question, &format, session.as_deref()).await?;
+        let learned = Arc::clone(&self.learned.read().unwrap_or_else(PoisonError::into_inner));
+        let format = self.request_format(session.as_deref(), &learned);
+        let response = self.send_with_token(question, &format, session.as_deref()).await?;
         let headers = response.headers();
-        *limit_reset = wait::from_limits(|name| headers.get(name)?.to_str().ok(), SystemTime::now());
+        side.limit_reset = wait::from_limits(|name| headers.get(name)?.to_str().ok(), SystemTime::now());
         if !response.status().is_success() {
-            let failure = self.read_refusal(response).await;
-            return Err(self.learn_from(failure, &format));
+            let (failure, reply) = self.read_refusal(response).await;
+            return Err(self.learn_from(failure, &reply, question, &format, side));
         }
         let kind = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let timeouts = self.settings.timeouts;
         let is_stream = kind.starts_with("text/event-stream");
-        match is_stream.then(|| self.dialect.assembler()).flatten() {
-            Some(assembler) => read_stream(response, assembler, timeouts).await?.finish(question, attempt),
-            None => self.dialect.read_whole(&read_full_body(response, timeouts).await?, question, attempt),
+        let answer = match is_stream.then(|| self.dialect.assembler()).flatten() {
+            Some(assembler) => read_stream(response, assembler, timeouts)
+                .await
+                .and_then(|assembler| assembler.finish(question, attempt)),
+            None => read_full_body(response, timeouts)
+                .await
+                .and_then(|body| self.dialect.read_whole(&body, question, attempt)),
+        };
+        match answer {
+            Ok(answer) => Ok(Answer { dropped: format.left_out(question), ..answer }),
+            // Gateways pass on an upstream's refusal in a successful reply.
+            Err(failure) if failure.code == FailureCode::ErrorIn200 => {
+                Err(self.learn_from(failure, &[], question, &format, side))
+            }
+            Err(failure) => Err(failure),
         }
     }
 
@@ -116,12 +153,34 @@ impl HttpModel {
         call.conversation.filter(|_| is_sent).map(|key| format!("{:016x}", key.prefix()))
     }
 
-    fn request_format<'a>(&self, session: Option<&'a str>) -> RequestFormat<'a> {
+    fn request_format<'a>(&self, session: Option<&'a str>, learned: &'a Learned) -> RequestFormat<'a> {
         RequestFormat {
             stream: self.stream,
             length_field: self.settings.length_field,
             cache_key: session.filter(|_| self.sends_cache_key),
-            learned: Learned(self.learned.load(Ordering::Acquire)),
+            family: self.family,
+            learned,
+        }
+    }
+
+    /// Sends the request with the key or the current token. A token that the server refuses is renewed once.
+    async fn send_with_token(
+        &self,
+        question: &Question,
+        format: &RequestFormat<'_>,
+        session: Option<&str>,
+    ) -> Result<reqwest::Response, Failure> {
+        let Some(tokens) = &self.tokens else {
+            return self.send(question, format, session, self.settings.key.as_ref()).await;
+        };
+        let token = tokens.current().await?;
+        let response = self.send(question, format, session, Some(&token.secret)).await?;
+        if response.status() != reqwest::StatusCode::UNAUTHORIZED {
+            return Ok(response);
+        }
+        match tokens.renewed(&token).await? {
+            Some(token) => self.send(question, format, session, Some(&token.secret)).await,
+            None => Ok(response),
         }
     }
 
@@ -131,9 +190,12 @@ impl HttpModel {
         question: &Question,
         format: &RequestFormat<'_>,
         session: Option<&str>,
+        key: Option<&Secret>,
     ) -> Result<reqwest::Response, Failure> {
         let body = self.dialect.body(question, format)?;
-        let mut headers = self.headers.clone();
+        let headers = self.headers.with_key(key);
+        let mut headers =
+            headers.map_err(|error| Failure::new(FailureClass::Fatal, FailureCode::Auth, error.to_string()))?;
         if let Some((name, session)) = self.session_header.as_ref().zip(session) {
             headers.insert(name, HeaderValue::from_str(session).expect("hexadecimal digits are a header's value"));
         }
@@ -145,29 +207,43 @@ impl HttpModel {
             .map_err(|error| connection_failure(&error))
     }
 
-    /// Reads a refused request's reply and has the dialect classify it.
-    async fn read_refusal(&self, response: reqwest::Response) -> Failure {
+    /// Reads a refused request's reply and has the dialect classify it. Returns the reply too.
+    async fn read_refusal(&self, response: reqwest::Response) -> (Failure, Vec<u8>) {
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let body = read_error(response).await;
         let now = SystemTime::now();
-        self.dialect.failure_of(RefusedRequest {
+        let failure = self.dialect.failure_of(RefusedRequest {
             status,
             body: &body,
             should_retry: header("x-should-retry").and_then(|value| value.parse().ok()),
             retry_after: wait::from_headers(header, now),
             limit_reset: wait::from_limits(header, now),
-        })
+        });
+        (failure, body)
     }
 
     /// Makes the failure retry at once if the refusal reveals a setting of the server. Each refusal is judged by its
     /// own request's format, so calls that were in flight at the time are retried too.
-    fn learn_from(&self, failure: Failure, format: &RequestFormat<'_>) -> Failure {
-        let learned = self.dialect.learn(&failure, format).filter(|learned| !format.learned.has(*learned));
-        let Some(learned) = learned else { return failure };
-        self.learned.fetch_or(learned.0, Ordering::AcqRel);
-        Failure { class: FailureClass::RetryNow, ..failure }
+    fn learn_from(
+        &self,
+        failure: Failure,
+        reply: &[u8],
+        question: &Question,
+        format: &RequestFormat<'_>,
+        side: &mut SideResults,
+    ) -> Failure {
+        let refused = RefusedCall { failure: &failure, reply, question, format };
+        let mut revealed = self.dialect.learn(&refused);
+        revealed.retain(|adjustment| format.learned.lacks(adjustment));
+        if revealed.is_empty() {
+            return failure;
+        }
+        let mut learned = self.learned.write().unwrap_or_else(PoisonError::into_inner);
+        revealed.retain(|adjustment| Arc::make_mut(&mut learned).add(adjustment));
+        side.adjusted = revealed;
+        Failure { class: FailureClass::Learned, ..failure }
     }
 
     /// Refuses a question that exceeds the context window. Estimates are inexact: only a question that is over by a
@@ -184,39 +260,28 @@ impl HttpModel {
         })
     }
 
-    fn redacted(&self, failure: Failure) -> Failure {
-        match &self.settings.key {
-            Some(key) => Failure { message: key.redact(&failure.message), ..failure },
-            None => failure,
-        }
+    /// Masks the key and the values of the user's headers: servers like to quote them in errors.
+    async fn redacted(&self, failure: Failure) -> Failure {
+        let headers = self.settings.headers.iter().map(|(_, value)| value);
+        let secrets = self.settings.key.iter().chain(headers);
+        let message = secrets.fold(failure.message, |message, secret| secret.redact(&message));
+        let message = match &self.tokens {
+            Some(tokens) => tokens.redact(message).await,
+            None => message,
+        };
+        Failure { message, ..failure }
     }
+}
+
+/// What a call reveals beside its answer.
+#[derive(Default)]
+struct SideResults {
+    limit_reset: Option<Duration>,
+    adjusted: Vec<Adjustment>,
 }
 
 impl Model for HttpModel {
     fn ask<'a>(&'a self, call: Call<'a>) -> PendingCall<'a> {
         Box::pin(self.ask_in_time(call))
     }
-}
-
-/// Returns a dialect's headers; the key's header only if there is a key.
-fn header_map(dialect: &dyn Dialect, key: Option<&Secret>) -> Result<HeaderMap, HttpSetupError> {
-    let mut headers = HeaderMap::new();
-    for Header { name, value } in dialect.headers() {
-        let fault = |what: &str| HttpSetupError(format!("{what} contains characters that are invalid in a header"));
-        let header: HeaderName = name.parse().map_err(|_| fault(&format!("the header `{name}`")))?;
-        let value = match (value, key) {
-            (HeaderText::Fixed(text), _) => {
-                HeaderValue::from_str(text).map_err(|_| fault(&format!("the header `{name}`")))?
-            }
-            (HeaderText::Key(prefix), Some(key)) => {
-                let text = format!("{prefix}{}", key.expose());
-                let mut value = HeaderValue::from_str(&text).map_err(|_| fault("the API key"))?;
-                value.set_sensitive(true);
-                value
-            }
-            (HeaderText::Key(_), None) => continue,
-        };
-        headers.insert(header, value);
-    }
-    Ok(headers)
 }

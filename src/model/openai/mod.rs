@@ -9,7 +9,8 @@ mod wire;
 
 use super::dialect::{Assembler, Capabilities, Dialect, EndpointPath, Output};
 use super::failure::Failure;
-use super::request::{Learned, RequestFormat};
+use super::learned::Adjustment;
+use super::request::{RefusedCall, RequestFormat};
 use crate::conversation::{Answer, Question};
 
 /// Chat completions as `OpenAI` defined them and nearly every server supports them.
@@ -36,7 +37,7 @@ impl Dialect for OpenAiDialect {
         Some(Box::<stream::ChunkAssembler>::default())
     }
 
-    fn learn(&self, failure: &Failure, format: &RequestFormat<'_>) -> Option<Learned> {
-        request::learn(failure, format)
+    fn learn(&self, refused: &RefusedCall<'_>) -> Vec<Adjustment> {
+        request::learn(refused)
     }
 }

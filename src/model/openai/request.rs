@@ -1,11 +1,12 @@
 use std::io::Write;
 
 use crate::conversation::{Message, Question};
-use crate::model::failure::{Failure, FailureClass};
-use crate::model::request::{Learned, LengthField, RequestFormat};
+use crate::model::learned::Adjustment;
+use crate::model::request::{LengthField, RefusedCall, RequestFormat};
+use crate::model::unsupported::{Limit, limit, unsupported_fields};
 
-/// The server needs the other length field than the configured one.
-const OTHER_LENGTH_FIELD: Learned = Learned(1);
+const CACHE_KEY: &str = "prompt_cache_key";
+const STREAM_OPTIONS: &str = "stream_options";
 
 /// Returns the request body for a question, assembled from the messages' cached JSON.
 pub fn body(question: &Question, format: &RequestFormat<'_>) -> Vec<u8> {
@@ -15,33 +16,68 @@ pub fn body(question: &Question, format: &RequestFormat<'_>) -> Vec<u8> {
     push_json(&mut body, question.target.model());
     body.extend_from_slice(b",\"messages\":");
     Message::write_list(&question.messages, &mut body);
-    let sampling = question.target.sampling();
-    let seed = sampling.seed.map(|seed| seed.wrapping_add(i64::from(question.sample)));
+    let sampling = format.sampling(question);
     push_field(&mut body, "temperature", sampling.temperature);
     push_field(&mut body, "top_p", sampling.top_p);
     push_field(&mut body, length_field(format), sampling.max_tokens);
-    push_field(&mut body, "seed", seed);
-    push_field(&mut body, "prompt_cache_key", format.cache_key);
-    if format.stream {
-        body.extend_from_slice(b",\"stream\":true,\"stream_options\":{\"include_usage\":true}");
+    push_field(&mut body, "seed", sampling.seed);
+    let fields = format.extra_fields(question);
+    let takes = |field: &str| !format.learned.drops(field);
+    // The user's own key takes precedence.
+    let cache_key = format.cache_key.filter(|_| takes(CACHE_KEY) && !fields.contains_key(CACHE_KEY));
+    push_field(&mut body, CACHE_KEY, cache_key);
+    for (name, value) in &fields {
+        body.push(b',');
+        push_json(&mut body, name);
+        body.push(b':');
+        push_json(&mut body, value);
+    }
+    // Some servers stream unless they are told not to.
+    push_field(&mut body, "stream", Some(format.stream));
+    if format.stream && takes(STREAM_OPTIONS) {
+        body.extend_from_slice(b",\"stream_options\":{\"include_usage\":true}");
     }
     body.push(b'}');
     body
 }
 
-/// Returns the other length field if the server refused the one that was sent.
-pub fn learn(failure: &Failure, format: &RequestFormat<'_>) -> Option<Learned> {
-    let message = &failure.message;
-    let is_refused = failure.class == FailureClass::Permanent
-        && message.contains(length_field(format))
-        && (message.contains("nsupported parameter") || message.contains("xtra inputs are not permitted"));
-    is_refused.then_some(OTHER_LENGTH_FIELD)
+/// Returns what a refusal reveals: the server needs the other length field, does not support a field, or limits one.
+pub fn learn(refused: &RefusedCall<'_>) -> Vec<Adjustment> {
+    let (question, format) = (refused.question, refused.format);
+    let sampling = format.sampling(question);
+    let length = length_field(format);
+    let fields = format.extra_fields(question);
+    let own = [
+        (length, sampling.max_tokens.is_some()),
+        ("temperature", sampling.temperature.is_some()),
+        ("top_p", sampling.top_p.is_some()),
+        ("seed", sampling.seed.is_some()),
+        (CACHE_KEY, format.cache_key.is_some()),
+        (STREAM_OPTIONS, format.stream),
+    ];
+    let own = own.into_iter().filter(|(_, is_sent)| *is_sent).map(|(name, _)| name);
+    let sent: Vec<&str> = own.chain(fields.keys().map(String::as_str)).collect();
+    let unsupported = unsupported_fields(refused, &sent);
+    if unsupported.is_empty() {
+        let cap = |Limit { field, value }: Limit| Adjustment::Cap { field, value };
+        return limit(refused, length).map(cap).into_iter().collect();
+    }
+    let adjustment = |field: String| {
+        if field == length { Adjustment::Use(length_fields(format).1) } else { Adjustment::Drop(field) }
+    };
+    unsupported.into_iter().map(adjustment).collect()
 }
 
+/// Returns the field that limits the answer's length: the configured one, or the other if the server needs that.
 fn length_field(format: &RequestFormat<'_>) -> &'static str {
-    match (format.length_field, format.learned.has(OTHER_LENGTH_FIELD)) {
-        (LengthField::MaxTokens, false) | (LengthField::MaxCompletionTokens, true) => "max_tokens",
-        (LengthField::MaxCompletionTokens, false) | (LengthField::MaxTokens, true) => "max_completion_tokens",
+    let (configured, other) = length_fields(format);
+    if format.learned.uses(other) { other } else { configured }
+}
+
+fn length_fields(format: &RequestFormat<'_>) -> (&'static str, &'static str) {
+    match format.length_field {
+        LengthField::MaxTokens => ("max_tokens", "max_completion_tokens"),
+        LengthField::MaxCompletionTokens => ("max_completion_tokens", "max_tokens"),
     }
 }
 

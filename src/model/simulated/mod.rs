@@ -38,6 +38,7 @@ impl Simulated {
                 reasoning_tokens: None,
             },
             attempts: attempt,
+            dropped: Vec::new(),
         }
     }
 }

@@ -1,0 +1,421 @@
+//! Finds in a refusal the field that a server does not support, or limits.
+//!
+//! Machine-readable fields come first, wording last:
+//!
+//! | sign | servers |
+//! |---|---|
+//! | `param` with `code` `unsupported_parameter`, `unknown_parameter`, `unsupported_value` | OpenAI, Azure |
+//! | `loc` with `type` `extra_forbidden`, `value_error.extra` | FastAPI: Mistral, Fireworks, vLLM, SGLang |
+//! | "Unrecognized request argument supplied: X" | OpenAI, Azure |
+//! | "property 'X' is unsupported" | Groq |
+//! | "Argument not supported on this model: X", in camel case | xAI |
+//! | "unknown name \"X\": Cannot find field" | Gemini, Vertex |
+//! | "unknown field `X`", "Unrecognized key(s) in object: 'X'" | servers in Rust, Go and TypeScript |
+//! | "does not support parameters: ['X']" | LiteLLM |
+//! | "`X` is deprecated for this model", "extraneous key [X]" | Anthropic, Bedrock |
+//!
+//! A value that is wrong is no unsupported field: it is the user's to correct.
+
+use serde_json::Value;
+
+use super::failure::FailureClass;
+use super::request::RefusedCall;
+use crate::conversation::FailureCode;
+
+/// Ways to say that a field is not supported, in lower case.
+const UNSUPPORTED: &[&str] = &[
+    "unsupported_parameter",
+    "unknown_parameter",
+    "extra_forbidden",
+    "value_error.extra",
+    "unsupported parameter",
+    "unknown parameter",
+    "unrecognized parameter",
+    "unexpected parameter",
+    "unrecognized request argument",
+    "unrecognized argument",
+    "unrecognized field",
+    "unrecognized key",
+    "unrecognised",
+    "unknown argument",
+    "unknown field",
+    "unknown name",
+    "unknown key",
+    "unknown property",
+    "unexpected field",
+    "unexpected key",
+    "unexpected property",
+    "unexpected keyword",
+    "unexpected argument",
+    "extra inputs are not permitted",
+    "extra fields not permitted",
+    "extraneous key",
+    "additional properties",
+    "is not a valid field",
+    "is not a valid parameter",
+    "is unsupported",
+    "are unsupported",
+    "is not supported",
+    "are not supported",
+    "isn't supported",
+    "not supported on this model",
+    "not supported with this model",
+    "not supported by this model",
+    "not supported for this model",
+    "not supported",
+    "does not support",
+    "doesn't support",
+    "is deprecated",
+    "is not permitted",
+    "is not allowed",
+    "cannot both be specified",
+];
+
+/// Ways to say that the value is wrong, in lower case.
+const WRONG_VALUE: &[&str] =
+    &["unsupported_value", "unsupported value", "supported values", "invalid value", "invalid_value"];
+
+/// The server takes no value but its own.
+const ONLY_DEFAULT: &[&str] = &["only the default", "must be the default"];
+
+/// Fields that a request can do without, whatever their value.
+const SAMPLING: &[&str] = &["temperature", "top_p", "seed", "stream_options"];
+
+/// Returns the fields of `sent` that the server does not support, as the refusal says.
+pub fn unsupported_fields(refused: &RefusedCall<'_>, sent: &[&str]) -> Vec<String> {
+    if !concerns_the_request(refused) {
+        return Vec::new();
+    }
+    let text = reply_text(refused);
+    let mut found: Vec<&str> = Vec::new();
+    for entry in entries(&text) {
+        let names = entry.fields.iter().filter_map(|name| sent_field(name, sent));
+        found.extend(names.filter(|field| is_unsupported(&entry.words, field)));
+    }
+    if found.is_empty() {
+        let words = text.to_lowercase();
+        found.extend(mentioned(&words, sent).into_iter().filter(|field| is_unsupported(&words, field)));
+    }
+    found.sort_unstable();
+    found.dedup();
+    found.into_iter().map(str::to_owned).collect()
+}
+
+/// Returns the limit of a field in which this question asks for more than the user did: the largest number that the
+/// refusal names between what the user asked for and what was sent, else what the user asked for. The server accepts that
+/// much, since it has answered the first attempt. `length` is the name of the field that limits the answer's length.
+pub fn limit(refused: &RefusedCall<'_>, length: &str) -> Option<Limit> {
+    let base = refused.question.target.raised_from()?;
+    if !concerns_the_request(refused) {
+        return None;
+    }
+    let sent = refused.format.sampling(refused.question);
+    let text = reply_text(refused).to_lowercase();
+    let tokens = |limit: u32| f64::from(limit);
+    let fields = [
+        ("max_tokens", sent.max_tokens.map(tokens), base.max_tokens.map(tokens), LENGTH_WORDS),
+        ("temperature", sent.temperature, base.temperature, &["temperature"]),
+    ];
+    for (field, sent, base, words) in fields {
+        let is_named = words.iter().any(|word| text.contains(word)) || field == "max_tokens" && text.contains(length);
+        let Some(sent) = sent.filter(|sent| is_named && base.is_none_or(|base| *sent > base)) else { continue };
+        let is_repeated = refused.format.learned.cap(field).is_some();
+        let named =
+            numbers(&text).filter(|number| *number < sent && *number > 0.0 && base.is_none_or(|base| *number >= base));
+        // A limit that did not help may be exclusive.
+        let named = named
+            .filter(|_| !is_repeated)
+            .fold(None, |most: Option<f64>, number| Some(most.map_or(number, |most| most.max(number))));
+        return named.or(base).map(|value| Limit { field, value });
+    }
+    None
+}
+
+/// A limit that a refusal reveals.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limit {
+    /// The field: `temperature` or `max_tokens`.
+    pub field: &'static str,
+    /// The largest value that is accepted.
+    pub value: f64,
+}
+
+/// Other names of the answer's length limit, in lower case.
+const LENGTH_WORDS: &[&str] = &[
+    "max_tokens",
+    "max_completion_tokens",
+    "max_new_tokens",
+    "maxoutputtokens",
+    "max tokens",
+    "completion tokens",
+    "output tokens",
+];
+
+/// True if the request itself may be at fault: not the key, the account, the pace, or the prompt's length or contents.
+fn concerns_the_request(refused: &RefusedCall<'_>) -> bool {
+    let is_about_it =
+        matches!(refused.failure.code, FailureCode::Http(400 | 403 | 422 | 501) | FailureCode::ErrorIn200);
+    is_about_it && !matches!(refused.failure.class, FailureClass::RateLimited | FailureClass::Outage)
+}
+
+fn reply_text(refused: &RefusedCall<'_>) -> String {
+    if refused.reply.is_empty() {
+        return refused.failure.message.clone();
+    }
+    String::from_utf8_lossy(refused.reply).into_owned()
+}
+
+/// One machine-readable fault: the fields that it names, and all of its words in lower case.
+struct FaultEntry {
+    fields: Vec<String>,
+    words: String,
+}
+
+/// Returns the machine-readable faults of a JSON reply.
+fn entries(text: &str) -> Vec<FaultEntry> {
+    let mut entries = Vec::new();
+    if let Ok(value) = serde_json::from_str::<Value>(text.trim()) {
+        add_entries(&value, &mut entries, DEPTH_MAX);
+    }
+    entries
+}
+
+/// Errors are nested a few levels deep; a reply of an enemy may be deeper.
+const DEPTH_MAX: u32 = 16;
+
+fn add_entries(value: &Value, entries: &mut Vec<FaultEntry>, depth: u32) {
+    let Some(depth) = depth.checked_sub(1) else { return };
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| add_entries(item, entries, depth)),
+        Value::Object(object) => {
+            let text = |name: &str| object.get(name).and_then(Value::as_str);
+            let of_location =
+                object.get("loc").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+            let names = text("param").into_iter().chain(of_location.filter(|part| *part != "body").take(1));
+            let fields: Vec<String> = names.map(str::to_owned).collect();
+            if !fields.is_empty() {
+                let words =
+                    ["code", "type", "msg", "message"].into_iter().filter_map(text).collect::<Vec<_>>().join(" ");
+                entries.push(FaultEntry { fields, words: words.to_lowercase() });
+            }
+            object.values().for_each(|inner| add_entries(inner, entries, depth));
+        }
+        _ => {}
+    }
+}
+
+/// Returns the field of `sent` that a server names: as a path, in camel case, or with other punctuation.
+fn sent_field<'a>(name: &str, sent: &[&'a str]) -> Option<&'a str> {
+    let first = name.trim_start_matches("body.").split(['.', '[']).next().unwrap_or_default();
+    sent.iter().copied().find(|field| plain(field) == plain(first))
+}
+
+fn plain(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect()
+}
+
+fn is_unsupported(words: &str, field: &str) -> bool {
+    let says = |phrases: &[&str]| phrases.iter().any(|phrase| words.contains(phrase));
+    if says(WRONG_VALUE) {
+        return SAMPLING.contains(&field) && says(UNSUPPORTED) || says(ONLY_DEFAULT);
+    }
+    says(UNSUPPORTED)
+}
+
+/// Returns the fields of `sent` that a text in lower case names nearest to saying that something is not supported: those in
+/// the list after the phrase, or the one closest to it.
+fn mentioned<'a>(words: &str, sent: &[&'a str]) -> Vec<&'a str> {
+    // The longest phrase at the earliest place.
+    let phrase = UNSUPPORTED.iter().filter_map(|phrase| Some((words.find(phrase)?, phrase.len())));
+    let Some((at, length)) = phrase.min_by_key(|(at, length)| (*at, usize::MAX - length)) else { return Vec::new() };
+    let mut best: Option<(usize, &str)> = None;
+    let mut listed = Vec::new();
+    for (start, word) in words_of(words) {
+        let end = start + word.len();
+        let Some(field) = sent_field(word, sent) else { continue };
+        let (before, after) = (words[..start].chars().next_back(), words[end..].chars().next());
+        let is_quoted = [before, after].iter().flatten().any(|mark| "'\"`[*".contains(*mark));
+        let distance = if start >= at { start.saturating_sub(at + length) } else { at.saturating_sub(end) };
+        // An everyday word is a field only where it is marked as one.
+        let is_everyday = !word.contains('_') && !SAMPLING.contains(&field);
+        if is_everyday && !is_quoted && distance > NEAR_BYTES {
+            continue;
+        }
+        let is_in_list =
+            start >= at && words[at + length..start].contains('[') && !words[at + length..start].contains(']');
+        if is_in_list {
+            listed.push(field);
+        }
+        if best.is_none_or(|(other, _)| distance < other) {
+            best = Some((distance, field));
+        }
+    }
+    if listed.is_empty() { best.into_iter().map(|(_, field)| field).collect() } else { listed }
+}
+
+/// Bytes between a phrase and an everyday word that belongs to it.
+const NEAR_BYTES: usize = 4;
+
+/// Returns the words of a text, each with its place; a path of names is one word.
+fn words_of(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let is_part = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    let parts = text.split(move |letter: char| !is_part(letter)).filter(|word| !word.is_empty());
+    let base = text.as_ptr() as usize;
+    parts.map(move |word| (word.as_ptr() as usize - base, word))
+}
+
+/// Returns the numbers in a text.
+fn numbers(text: &str) -> impl Iterator<Item = f64> {
+    let is_part = |letter: char| letter.is_ascii_digit() || letter == '.' || letter == ',' || letter == '_';
+    text.split(move |letter: char| !is_part(letter)).filter_map(|part| {
+        let part = part.trim_matches(['.', ',', '_']);
+        // A comma separates thousands, or it ends a clause.
+        let whole = part.replace([',', '_'], "");
+        whole.parse().ok()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conversation::{Message, Question, Role, Sampling, Slot, Target};
+    use crate::model::request::RequestFormat;
+    use crate::model::{ErrorBody, RefusedRequest};
+
+    const SENT: &[&str] = &[
+        "max_tokens",
+        "temperature",
+        "top_p",
+        "seed",
+        "stream_options",
+        "reasoning_effort",
+        "presence_penalty",
+        "user",
+        "provider",
+        "stop",
+        "top_k",
+        "chat_template_kwargs",
+    ];
+
+    fn question() -> Question {
+        let sampling = Sampling { temperature: Some(0.9), max_tokens: Some(16384), ..Sampling::default() };
+        let raised = Sampling { temperature: Some(1.1), max_tokens: Some(32768), ..Sampling::default() };
+        let target = Target::new("m", "openai", sampling).raised(raised);
+        Question { slot: Slot::main(0), target, sample: 1, messages: vec![Message::new(Role::User, "hi")] }
+    }
+
+    fn with_refusal<T>(status: u16, reply: &str, read: impl FnOnce(&RefusedCall<'_>) -> T) -> T {
+        let refusal = RefusedRequest { status, ..RefusedRequest::default() };
+        let failure = refusal.into_failure(ErrorBody::parse(reply.as_bytes()));
+        let (question, format) = (question(), RequestFormat::default());
+        read(&RefusedCall { failure: &failure, reply: reply.as_bytes(), question: &question, format: &format })
+    }
+
+    fn unsupported(status: u16, reply: &str) -> Vec<String> {
+        with_refusal(status, reply, |refused| unsupported_fields(refused, SENT))
+    }
+
+    #[test]
+    fn fields_are_found_in_every_known_wording() {
+        for (reply, field) in [
+            (
+                r#"{"error":{"message":"Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.","type":"invalid_request_error","param":"max_tokens","code":"unsupported_parameter"}}"#,
+                "max_tokens",
+            ),
+            (
+                r#"{"error":{"message":"Unsupported value: 'temperature' does not support 0.7 with this model. Only the default (1) value is supported.","type":"invalid_request_error","param":"temperature","code":"unsupported_value"}}"#,
+                "temperature",
+            ),
+            (
+                r#"{"error":{"message":"Unknown parameter: 'chat_template_kwargs.x'.","param":"chat_template_kwargs.x","code":"unknown_parameter"}}"#,
+                "chat_template_kwargs",
+            ),
+            (
+                r#"{"object":"error","message":{"detail":[{"type":"extra_forbidden","loc":["body","stream_options","include_usage"],"msg":"Extra inputs are not permitted","input":true}]}}"#,
+                "stream_options",
+            ),
+            (
+                r#"{"detail":[{"loc":["body","seed"],"msg":"extra fields not permitted","type":"value_error.extra"}]}"#,
+                "seed",
+            ),
+            (r#"{"error":{"message":"Unrecognized request argument supplied: stream_options"}}"#, "stream_options"),
+            (
+                r#"{"error":{"message":"Unrecognized request argument supplied: user","param":null,"code":null}}"#,
+                "user",
+            ),
+            (r#"{"error":{"message":"property 'top_k' is unsupported","type":"invalid_request_error"}}"#, "top_k"),
+            (
+                r#"{"code":"Client specified an invalid argument","error":"Argument not supported on this model: presencePenalty"}"#,
+                "presence_penalty",
+            ),
+            (r#"{"error":"Model grok-4 does not support parameter reasoningEffort."}"#, "reasoning_effort"),
+            (
+                r#"[{"error":{"code":400,"message":"Invalid JSON payload received. Unknown name \"seed\": Cannot find field.","status":"INVALID_ARGUMENT"}}]"#,
+                "seed",
+            ),
+            (
+                "Failed to deserialize the JSON body: unknown field `seed`, expected one of `model`, `temperature`",
+                "seed",
+            ),
+            (r#"{"error":{"message":"Unrecognized key(s) in object: 'stop'"}}"#, "stop"),
+            (
+                r#"{"type":"error","error":{"type":"invalid_request_error","message":"`temperature` is deprecated for this model."}}"#,
+                "temperature",
+            ),
+            (
+                r#"{"message":"Malformed input request: #: extraneous key [seed] is not permitted, please reformat your input and try again."}"#,
+                "seed",
+            ),
+            (
+                r#"{"error":{"message":"The parameter seed is not supported by this model, see the documentation of your provider"}}"#,
+                "seed",
+            ),
+        ] {
+            assert_eq!(unsupported(400, reply), [field], "{reply}");
+            assert!(unsupported(401, reply).is_empty(), "{reply}");
+        }
+        let two = r#"{"error":{"message":"litellm.UnsupportedParamsError: openai does not support parameters: ['seed', 'top_p'], for model=o1. To drop these, set `litellm.drop_params=True`"}}"#;
+        assert_eq!(unsupported(400, two), ["seed", "top_p"]);
+    }
+
+    #[test]
+    fn a_wrong_value_and_a_refused_prompt_reveal_nothing() {
+        for reply in [
+            r#"{"error":{"message":"Unsupported value: 'reasoning_effort' does not support 'none' with this model. Supported values are: 'low' and 'high'.","param":"reasoning_effort","code":"unsupported_value"}}"#,
+            r#"{"error":{"message":"Invalid value: 'x'. Supported values are: 'low'.","param":"reasoning_effort","code":"invalid_value"}}"#,
+            r#"{"detail":[{"loc":["body","top_k"],"msg":"Input should be a valid integer","type":"int_parsing"}]}"#,
+            r#"{"error":{"message":"System role is not supported by this template"}}"#,
+            r#"{"error":{"message":"Images are not supported. Please stop sending them to this provider."}}"#,
+            r#"{"error":{"message":"temperature must be between 0 and 2"}}"#,
+            "",
+        ] {
+            assert!(unsupported(400, reply).is_empty(), "{reply}");
+        }
+    }
+
+    #[test]
+    fn a_limit_is_what_the_server_names_or_else_what_the_user_asked_for() {
+        for (reply, field, value) in [
+            ("invalid temperature: only between 0 and 1 is allowed", "temperature", 1.0),
+            ("temperature: must be at most 1.0", "temperature", 1.0),
+            ("temperature is invalid", "temperature", 0.9),
+            (
+                "max_tokens is too large: 32768. This model supports at most 16384 completion tokens, whereas you provided 32768.",
+                "max_tokens",
+                16384.0,
+            ),
+            (
+                "max_tokens: 32768 > 20,000, which is the maximum allowed number of output tokens for m",
+                "max_tokens",
+                20000.0,
+            ),
+            ("Range of max_tokens should be [1, 16384]", "max_tokens", 16384.0),
+            ("`max_completion_tokens` must be less than or equal to `30000`", "max_tokens", 30000.0),
+        ] {
+            let found = with_refusal(400, reply, |refused| limit(refused, "max_tokens"));
+            assert_eq!(found, Some(Limit { field, value }), "{reply}");
+        }
+        assert_eq!(with_refusal(400, "bad request", |refused| limit(refused, "max_tokens")), None);
+        assert_eq!(with_refusal(429, "max_tokens", |refused| limit(refused, "max_tokens")), None);
+    }
+}
