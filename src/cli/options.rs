@@ -219,7 +219,7 @@ option_groups! {
         body: BodyFields,
 
         /// Draw a body field for each conversation by weights, such as reasoning_effort=low:0.5,high:0.5
-        #[arg(long, value_name = "FIELD=VALUE:WEIGHT,...")]
+        #[arg(long, value_name = "DRAW")]
         body_choice: BodyChoices,
     }
 

@@ -5,6 +5,7 @@
 mod support;
 
 mod best_of;
+mod capture;
 mod consumers;
 mod converting;
 mod crash_at_every_commit;
@@ -24,6 +25,7 @@ mod judging;
 mod judgments;
 mod killed_for_real;
 mod layering;
+mod learning;
 mod mock_server;
 mod night;
 mod power_cut;
@@ -35,6 +37,7 @@ mod remembering;
 mod replicas;
 mod rust_text;
 mod secrets;
+mod sending;
 mod simulating;
 mod simulation;
 mod store_on_disk;

@@ -251,7 +251,9 @@ impl HttpModel {
     fn check_window(&self, question: &Question) -> Option<Failure> {
         let window = self.settings.context_window?;
         let prompt: u64 = question.messages.iter().map(|message| estimate_tokens(message.content())).sum();
-        let answer = question.target.sampling().max_tokens.map_or(0, u64::from);
+        // What a further attempt asks for beyond that is cut to what the server accepts.
+        let asked = question.target.raised_from().unwrap_or(question.target.sampling());
+        let answer = asked.max_tokens.map_or(0, u64::from);
         (prompt * 3 / 4 + answer > window).then(|| {
             let message = format!(
                 "about {prompt} prompt tokens and {answer} answer tokens exceed the context window of {window}"

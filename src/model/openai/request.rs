@@ -2,8 +2,8 @@ use std::io::Write;
 
 use crate::conversation::{Message, Question};
 use crate::model::learned::Adjustment;
+use crate::model::refused::{Limit, limit, unsupported_fields};
 use crate::model::request::{LengthField, RefusedCall, RequestFormat};
-use crate::model::unsupported::{Limit, limit, unsupported_fields};
 
 const CACHE_KEY: &str = "prompt_cache_key";
 const STREAM_OPTIONS: &str = "stream_options";

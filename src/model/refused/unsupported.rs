@@ -1,4 +1,4 @@
-//! Finds in a refusal the field that a server does not support, or limits.
+//! Finds in a refusal the field that a server does not support.
 //!
 //! Machine-readable fields come first, wording last:
 //!
@@ -16,11 +16,9 @@
 //!
 //! A value that is wrong is no unsupported field: it is the user's to correct.
 
-use serde_json::Value;
-
-use super::failure::FailureClass;
-use super::request::RefusedCall;
-use crate::conversation::FailureCode;
+use super::fault::entries;
+use super::{concerns_the_request, reply_text};
+use crate::model::request::RefusedCall;
 
 /// Ways to say that a field is not supported, in lower case.
 const UNSUPPORTED: &[&str] = &[
@@ -101,109 +99,6 @@ pub fn unsupported_fields(refused: &RefusedCall<'_>, sent: &[&str]) -> Vec<Strin
     found.into_iter().map(str::to_owned).collect()
 }
 
-/// Returns the limit of a field in which this question asks for more than the user did: the largest number that the
-/// refusal names between what the user asked for and what was sent, else what the user asked for. The server accepts that
-/// much, since it has answered the first attempt. `length` is the name of the field that limits the answer's length.
-pub fn limit(refused: &RefusedCall<'_>, length: &str) -> Option<Limit> {
-    let base = refused.question.target.raised_from()?;
-    if !concerns_the_request(refused) {
-        return None;
-    }
-    let sent = refused.format.sampling(refused.question);
-    let text = reply_text(refused).to_lowercase();
-    let tokens = |limit: u32| f64::from(limit);
-    let fields = [
-        ("max_tokens", sent.max_tokens.map(tokens), base.max_tokens.map(tokens), LENGTH_WORDS),
-        ("temperature", sent.temperature, base.temperature, &["temperature"]),
-    ];
-    for (field, sent, base, words) in fields {
-        let is_named = words.iter().any(|word| text.contains(word)) || field == "max_tokens" && text.contains(length);
-        let Some(sent) = sent.filter(|sent| is_named && base.is_none_or(|base| *sent > base)) else { continue };
-        let is_repeated = refused.format.learned.cap(field).is_some();
-        let named =
-            numbers(&text).filter(|number| *number < sent && *number > 0.0 && base.is_none_or(|base| *number >= base));
-        // A limit that did not help may be exclusive.
-        let named = named
-            .filter(|_| !is_repeated)
-            .fold(None, |most: Option<f64>, number| Some(most.map_or(number, |most| most.max(number))));
-        return named.or(base).map(|value| Limit { field, value });
-    }
-    None
-}
-
-/// A limit that a refusal reveals.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Limit {
-    /// The field: `temperature` or `max_tokens`.
-    pub field: &'static str,
-    /// The largest value that is accepted.
-    pub value: f64,
-}
-
-/// Other names of the answer's length limit, in lower case.
-const LENGTH_WORDS: &[&str] = &[
-    "max_tokens",
-    "max_completion_tokens",
-    "max_new_tokens",
-    "maxoutputtokens",
-    "max tokens",
-    "completion tokens",
-    "output tokens",
-];
-
-/// True if the request itself may be at fault: not the key, the account, the pace, or the prompt's length or contents.
-fn concerns_the_request(refused: &RefusedCall<'_>) -> bool {
-    let is_about_it =
-        matches!(refused.failure.code, FailureCode::Http(400 | 403 | 422 | 501) | FailureCode::ErrorIn200);
-    is_about_it && !matches!(refused.failure.class, FailureClass::RateLimited | FailureClass::Outage)
-}
-
-fn reply_text(refused: &RefusedCall<'_>) -> String {
-    if refused.reply.is_empty() {
-        return refused.failure.message.clone();
-    }
-    String::from_utf8_lossy(refused.reply).into_owned()
-}
-
-/// One machine-readable fault: the fields that it names, and all of its words in lower case.
-struct FaultEntry {
-    fields: Vec<String>,
-    words: String,
-}
-
-/// Returns the machine-readable faults of a JSON reply.
-fn entries(text: &str) -> Vec<FaultEntry> {
-    let mut entries = Vec::new();
-    if let Ok(value) = serde_json::from_str::<Value>(text.trim()) {
-        add_entries(&value, &mut entries, DEPTH_MAX);
-    }
-    entries
-}
-
-/// Errors are nested a few levels deep; a reply of an enemy may be deeper.
-const DEPTH_MAX: u32 = 16;
-
-fn add_entries(value: &Value, entries: &mut Vec<FaultEntry>, depth: u32) {
-    let Some(depth) = depth.checked_sub(1) else { return };
-    match value {
-        Value::Array(items) => items.iter().for_each(|item| add_entries(item, entries, depth)),
-        Value::Object(object) => {
-            let text = |name: &str| object.get(name).and_then(Value::as_str);
-            let of_location =
-                object.get("loc").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-            let names = text("param").into_iter().chain(of_location.filter(|part| *part != "body").take(1));
-            let fields: Vec<String> = names.map(str::to_owned).collect();
-            if !fields.is_empty() {
-                let words =
-                    ["code", "type", "msg", "message"].into_iter().filter_map(text).collect::<Vec<_>>().join(" ");
-                entries.push(FaultEntry { fields, words: words.to_lowercase() });
-            }
-            object.values().for_each(|inner| add_entries(inner, entries, depth));
-        }
-        _ => {}
-    }
-}
-
 /// Returns the field of `sent` that a server names: as a path, in camel case, or with other punctuation.
 fn sent_field<'a>(name: &str, sent: &[&'a str]) -> Option<&'a str> {
     let first = name.trim_start_matches("body.").split(['.', '[']).next().unwrap_or_default();
@@ -237,7 +132,7 @@ fn mentioned<'a>(words: &str, sent: &[&'a str]) -> Vec<&'a str> {
         let is_quoted = [before, after].iter().flatten().any(|mark| "'\"`[*".contains(*mark));
         let distance = if start >= at { start.saturating_sub(at + length) } else { at.saturating_sub(end) };
         // An everyday word is a field only where it is marked as one.
-        let is_everyday = !word.contains('_') && !SAMPLING.contains(&field);
+        let is_everyday = !field.contains('_') && !SAMPLING.contains(&field);
         if is_everyday && !is_quoted && distance > NEAR_BYTES {
             continue;
         }
@@ -264,23 +159,10 @@ fn words_of(text: &str) -> impl Iterator<Item = (usize, &str)> {
     parts.map(move |word| (word.as_ptr() as usize - base, word))
 }
 
-/// Returns the numbers in a text.
-fn numbers(text: &str) -> impl Iterator<Item = f64> {
-    let is_part = |letter: char| letter.is_ascii_digit() || letter == '.' || letter == ',' || letter == '_';
-    text.split(move |letter: char| !is_part(letter)).filter_map(|part| {
-        let part = part.trim_matches(['.', ',', '_']);
-        // A comma separates thousands, or it ends a clause.
-        let whole = part.replace([',', '_'], "");
-        whole.parse().ok()
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::testing::with_refusal;
     use super::*;
-    use crate::conversation::{Message, Question, Role, Sampling, Slot, Target};
-    use crate::model::request::RequestFormat;
-    use crate::model::{ErrorBody, RefusedRequest};
 
     const SENT: &[&str] = &[
         "max_tokens",
@@ -296,20 +178,6 @@ mod tests {
         "top_k",
         "chat_template_kwargs",
     ];
-
-    fn question() -> Question {
-        let sampling = Sampling { temperature: Some(0.9), max_tokens: Some(16384), ..Sampling::default() };
-        let raised = Sampling { temperature: Some(1.1), max_tokens: Some(32768), ..Sampling::default() };
-        let target = Target::new("m", "openai", sampling).raised(raised);
-        Question { slot: Slot::main(0), target, sample: 1, messages: vec![Message::new(Role::User, "hi")] }
-    }
-
-    fn with_refusal<T>(status: u16, reply: &str, read: impl FnOnce(&RefusedCall<'_>) -> T) -> T {
-        let refusal = RefusedRequest { status, ..RefusedRequest::default() };
-        let failure = refusal.into_failure(ErrorBody::parse(reply.as_bytes()));
-        let (question, format) = (question(), RequestFormat::default());
-        read(&RefusedCall { failure: &failure, reply: reply.as_bytes(), question: &question, format: &format })
-    }
 
     fn unsupported(status: u16, reply: &str) -> Vec<String> {
         with_refusal(status, reply, |refused| unsupported_fields(refused, SENT))
@@ -354,6 +222,10 @@ mod tests {
                 "seed",
             ),
             (
+                r#"{"type":"error","error":{"type":"invalid_request_error","message":"seed: Extra inputs are not permitted"}}"#,
+                "seed",
+            ),
+            (
                 "Failed to deserialize the JSON body: unknown field `seed`, expected one of `model`, `temperature`",
                 "seed",
             ),
@@ -374,6 +246,9 @@ mod tests {
             assert_eq!(unsupported(400, reply), [field], "{reply}");
             assert!(unsupported(401, reply).is_empty(), "{reply}");
         }
+        let passed_on = r#"{"detail": "generate() got an unexpected keyword argument 'top_k'"}"#;
+        assert_eq!(unsupported(500, passed_on), ["top_k"]);
+        assert!(unsupported(500, "CUDA error: seed is not supported").is_empty());
         let two = r#"{"error":{"message":"litellm.UnsupportedParamsError: openai does not support parameters: ['seed', 'top_p'], for model=o1. To drop these, set `litellm.drop_params=True`"}}"#;
         assert_eq!(unsupported(400, two), ["seed", "top_p"]);
     }
@@ -391,31 +266,5 @@ mod tests {
         ] {
             assert!(unsupported(400, reply).is_empty(), "{reply}");
         }
-    }
-
-    #[test]
-    fn a_limit_is_what_the_server_names_or_else_what_the_user_asked_for() {
-        for (reply, field, value) in [
-            ("invalid temperature: only between 0 and 1 is allowed", "temperature", 1.0),
-            ("temperature: must be at most 1.0", "temperature", 1.0),
-            ("temperature is invalid", "temperature", 0.9),
-            (
-                "max_tokens is too large: 32768. This model supports at most 16384 completion tokens, whereas you provided 32768.",
-                "max_tokens",
-                16384.0,
-            ),
-            (
-                "max_tokens: 32768 > 20,000, which is the maximum allowed number of output tokens for m",
-                "max_tokens",
-                20000.0,
-            ),
-            ("Range of max_tokens should be [1, 16384]", "max_tokens", 16384.0),
-            ("`max_completion_tokens` must be less than or equal to `30000`", "max_tokens", 30000.0),
-        ] {
-            let found = with_refusal(400, reply, |refused| limit(refused, "max_tokens"));
-            assert_eq!(found, Some(Limit { field, value }), "{reply}");
-        }
-        assert_eq!(with_refusal(400, "bad request", |refused| limit(refused, "max_tokens")), None);
-        assert_eq!(with_refusal(429, "max_tokens", |refused| limit(refused, "max_tokens")), None);
     }
 }
