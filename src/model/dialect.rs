@@ -96,7 +96,7 @@ pub trait Dialect: Send + Sync {
     }
 
     /// Returns settings of this server that a refusal reveals. The question is retried at once with those that its own
-    /// request did not have; if there are none, the refusal stands.
+    /// request did not have; without any, the refusal stands.
     fn learn(&self, refused: &RefusedCall<'_>) -> Vec<Adjustment> {
         let _ = refused;
         Vec::new()

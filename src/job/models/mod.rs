@@ -11,10 +11,10 @@ use std::time::Duration;
 use choice::Server;
 
 use super::JobError;
-use crate::conversation::{BodyError, Extras, Price, RequestOptions, Sampling, Target};
+use crate::conversation::{BodyError, BodyFields, Extras, Price, RequestOptions, Sampling, Target};
 use crate::model::{
-    Dialect, Endpoint, HeaderSource, HttpSettings, ModelProfile, ModelReference, Output, Routing, Scorer, Secret,
-    ServerFamily, Simulated, Timeouts,
+    Dialect, Endpoint, HeaderSource, HttpSettings, LengthField, ModelProfile, ModelReference, Output, Routing, Scorer,
+    Secret, ServerFamily, Simulated, Timeouts,
 };
 
 /// Tokens of a judgment where no limit is set, as for the judge of MT-Bench.
@@ -168,7 +168,7 @@ impl ModelSettings {
             headers: self.headers(profile)?,
             family: profile.server_family,
             whole: !profile.stream.or(self.stream).unwrap_or(true),
-            length_field: profile.max_tokens_field.unwrap_or_default(),
+            length_field: length_field(profile, &self.request),
             timeouts: timeouts(profile)?,
             context_window: profile.context_window,
             prompt_cache_key: profile.prompt_cache_key.unwrap_or(false),
@@ -196,6 +196,13 @@ fn asked(
     request.fold_into(&mut sampling).map_err(|error| fault(&error))?;
     let extras = Extras::new(own.or(&request)).map_err(|error| fault(&error))?;
     Ok((own_sampling.or(sampling), extras))
+}
+
+/// Returns the field that limits the answer's length: what the profile says, else the one that a body names.
+fn length_field(profile: &ModelProfile, request: &RequestOptions) -> LengthField {
+    let names_it = |body: &BodyFields| body.get("max_completion_tokens").is_some();
+    let is_named = profile.body.as_ref().is_some_and(names_it) || names_it(&request.body);
+    profile.max_tokens_field.unwrap_or(if is_named { LengthField::MaxCompletionTokens } else { LengthField::MaxTokens })
 }
 
 fn fault(error: &BodyError) -> JobError {
