@@ -214,11 +214,11 @@ option_groups! {
         #[arg(long, value_name = "LEVEL")]
         effort: Effort,
 
-        /// Add these fields to each request's body, such as '{"top_k": 20, "min_p": 0}'
+        /// Add these fields to each request's body, such as `{"top_k": 20}`
         #[arg(long, value_name = "JSON")]
         body: BodyFields,
 
-        /// Draw a body field for each conversation by weights, such as reasoning_effort=low:0.5,high:0.5
+        /// Draw a body field for each conversation by weights, such as `reasoning_effort=low:0.5,high:0.5`
         #[arg(long, value_name = "DRAW")]
         body_choice: BodyChoices,
     }

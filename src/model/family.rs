@@ -2,11 +2,11 @@
 //!
 //! | family | hosts | `--thinking off` | `--effort high` |
 //! |---|---|---|---|
-//! | `template` | all others: vLLM, SGLang, llama.cpp, NIM | `chat_template_kwargs: {"enable_thinking": false}` | `reasoning_effort: "high"` |
-//! | `openai` | OpenAI, Azure, Groq, Mistral, Gemini, xAI, Cerebras, Fireworks, Ollama's port | `reasoning_effort: "none"` | `reasoning_effort: "high"` |
-//! | `openrouter` | OpenRouter, Together | `reasoning: {"enabled": false}` | `reasoning: {"effort": "high"}` |
-//! | `thinking-type` | DeepSeek, Zhipu, Moonshot, Volcengine, Anthropic | `thinking: {"type": "disabled"}` | `reasoning_effort: "high"` |
-//! | `enable-thinking` | DashScope, SiliconFlow | `enable_thinking: false` | `reasoning_effort: "high"` |
+//! | `template` | all others: vLLM, `SGLang`, llama.cpp, NIM | `chat_template_kwargs: {"enable_thinking": false}` | `reasoning_effort: "high"` |
+//! | `openai` | `OpenAI`, Azure, Groq, Mistral, Gemini, xAI, Cerebras, Fireworks, Ollama's port | `reasoning_effort: "none"` | `reasoning_effort: "high"` |
+//! | `openrouter` | `OpenRouter`, Together | `reasoning: {"enabled": false}` | `reasoning: {"effort": "high"}` |
+//! | `thinking-type` | `DeepSeek`, Zhipu, Moonshot, Volcengine, Anthropic | `thinking: {"type": "disabled"}` | `reasoning_effort: "high"` |
+//! | `enable-thinking` | `DashScope`, `SiliconFlow` | `enable_thinking: false` | `reasoning_effort: "high"` |
 //!
 //! Sources: the providers' API references of November 2026; for `template` the chat templates of the models.
 

@@ -127,7 +127,8 @@ impl RequestFormat<'_> {
         });
         let mut all = RequestFormat { learned: Learned::NOTHING, ..*self }.extra_fields(question);
         all.retain(|name, _| self.learned.drops(name));
-        let own = [("prompt_cache_key", self.cache_key.is_some()), ("stream_options", self.stream)];
+        let own =
+            [("prompt_cache_key", self.cache_key.is_some()), ("stream", self.stream), ("stream_options", self.stream)];
         let own = own.into_iter().filter(|(name, is_sent)| *is_sent && self.learned.drops(name));
         left_out.chain(all.into_iter().map(|(name, _)| name)).chain(own.map(|(name, _)| name.to_owned())).collect()
     }

@@ -88,7 +88,6 @@ fn decode_versioned<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, U
 }
 
 #[derive(Serialize, Deserialize)]
-#[expect(clippy::large_enum_variant, reason = "lives on the stack for the time of one encoding")]
 enum EntryV1<'a> {
     Run(RunV1),
     Answered(AnsweredV1<'a>),

@@ -132,3 +132,20 @@ fn a_refusal_inside_a_successful_reply_teaches_too() {
     place.complete(&["distill", "in.jsonl", "-o", "out.jsonl", "--teacher", &model, "--seed", "1"]);
     assert!(server.bodies().iter().filter(|body| body.get("seed").is_some()).count() <= 4);
 }
+
+#[test]
+fn a_server_that_does_not_stream_is_asked_for_whole_answers() {
+    let server = Capture::with(|request| {
+        if request.body()["stream"] == true {
+            let message = "Your organization must be verified to stream this model.";
+            let error = json!({"message": message, "param": "stream", "code": "unsupported_value"});
+            return (400, json!({"error": error}));
+        }
+        answer(&request.body())
+    });
+    let place = place(3, 2);
+    let model = server.model("m");
+    place.complete(&["distill", "in.jsonl", "-o", "out.jsonl", "--teacher", &model]);
+    let streamed = server.bodies().iter().filter(|body| body["stream"] == true).count();
+    assert!(streamed <= 3 && server.count() == 6 + streamed, "{streamed} of {}", server.count());
+}

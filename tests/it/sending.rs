@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::capture::{Capture, answer};
-use crate::support::{Place, conversation, finish, jsonl};
+use crate::support::{MockServer, Place, conversation, finish, jsonl};
 
 fn place(rows: usize, turns: usize) -> Place {
     let place = Place::new();
@@ -182,6 +182,33 @@ fn a_resumed_run_draws_the_same_and_an_appended_turn_costs_one_call() {
     assert_eq!(server.count(), 90 + 3 * (30 - low));
     place.complete(&distill(&model, &["--body-choice", choice[1], "--seed", "4"]));
     assert_ne!(efforts(&server), drawn, "another seed draws anew");
+}
+
+#[test]
+fn a_killed_run_draws_the_same_as_an_uninterrupted_one() {
+    let choice = ["--body-choice", "reasoning_effort=low:1,medium:1,high:1"];
+    let server = MockServer::start(&["--latency", "5"]);
+    let (killed, calm) = (place(40, 3), place(40, 3));
+    let model = server.model();
+    let line = distill(&model, &choice);
+    assert!(killed.kill_at(&line, &server, 30), "it was killed while it worked");
+    killed.complete(&line);
+    calm.complete(&line);
+    let drawn = |place: &Place| -> Vec<Value> {
+        let turns = |row: Value| row["meta"]["turns"].as_array().unwrap().clone();
+        place.rows("out.jsonl").into_iter().flat_map(turns).map(|turn| turn["drawn"].clone()).collect()
+    };
+    assert_eq!(drawn(&killed), drawn(&calm));
+    assert!(drawn(&calm).iter().all(|drawn| drawn["reasoning_effort"].is_string()));
+}
+
+#[test]
+fn a_body_names_the_field_that_limits_the_answer() {
+    let sent = |options: &[&str]| body_of("m", "", options);
+    let named = sent(&["--body", r#"{"max_completion_tokens": 9}"#]);
+    assert_eq!(named, json!({"model": "m", "max_completion_tokens": 9, "stream": false}));
+    let renamed = body_of("m", "max-tokens-field = \"max_tokens\"\n", &["--body", r#"{"max_completion_tokens": 9}"#]);
+    assert_eq!(renamed, json!({"model": "m", "max_tokens": 9, "stream": false}));
 }
 
 #[test]

@@ -111,14 +111,14 @@ mod tests {
         let choices: BodyChoices = "reasoning_effort=low:0.5,medium:0.3,high:0.2; a.b=1:1,true:1".parse().unwrap();
         assert_eq!(choices.to_string().parse::<BodyChoices>().unwrap(), choices);
         assert_eq!(choices.0[1].values, [(Value::from(1), 1.0), (Value::from(true), 1.0)]);
-        let mut counts = [0; 3];
+        let mut counts = [0i32; 3];
         for number in 0..2000u32 {
             let drawn = choices.0[0].draw(&number.to_le_bytes());
             assert_eq!(drawn, choices.0[0].draw(&number.to_le_bytes()));
             counts[["low", "medium", "high"].iter().position(|name| drawn == name).unwrap()] += 1;
         }
         for (count, expected) in counts.into_iter().zip([1000, 600, 400]) {
-            assert!((count - expected as i32).abs() < 100, "{counts:?}");
+            assert!((count - expected).abs() < 100, "{counts:?}");
         }
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use choice::Server;
 
 use super::JobError;
-use crate::conversation::{BodyError, BodyFields, Extras, Price, RequestOptions, Sampling, Target};
+use crate::conversation::{BodyError, Extras, Price, RequestOptions, Sampling, Target};
 use crate::model::{
     Dialect, Endpoint, HeaderSource, HttpSettings, LengthField, ModelProfile, ModelReference, Output, Routing, Scorer,
     Secret, ServerFamily, Simulated, Timeouts,
@@ -100,7 +100,7 @@ impl ModelSettings {
         match name.parse()? {
             ModelReference::Simulated => {
                 let profile = self.profiles.get(name).cloned().unwrap_or_default();
-                let (sampling, extras) = asked(&profile, sampling, request)?;
+                let Asked { sampling, extras, .. } = asked(&profile, sampling, request)?;
                 Ok(ModelChoice {
                     target: Target::with_extras(name, Simulated::DIALECT, sampling, extras),
                     price: profile.price.map(Price::from),
@@ -137,8 +137,9 @@ impl ModelSettings {
         };
         let profile = self.profiles.get(&name).cloned().unwrap_or_default();
         let endpoint = Endpoint::new(&name, &urls, Scorer.capabilities().path)?;
-        let (_, extras) = asked(&profile, Sampling::default(), &RequestOptions::default())?;
-        let mut choice = self.over_http(endpoint, &Scorer, &profile, (Sampling::default(), extras))?;
+        let asked = asked(&profile, Sampling::default(), &RequestOptions::default())?;
+        let mut choice =
+            self.over_http(endpoint, &Scorer, &profile, Asked { sampling: Sampling::default(), ..asked })?;
         // It writes nothing that is billed by the token.
         choice.price = choice.price.or(Some(Price::default()));
         Ok(choice)
@@ -149,7 +150,7 @@ impl ModelSettings {
         endpoint: Endpoint,
         dialect: &'static dyn Dialect,
         profile: &ModelProfile,
-        (sampling, extras): (Sampling, Extras),
+        Asked { sampling, extras, length_field }: Asked,
     ) -> Result<ModelChoice, JobError> {
         let target = Target::with_extras(endpoint.name, dialect.name(), sampling, extras);
         for url in &endpoint.urls {
@@ -168,7 +169,7 @@ impl ModelSettings {
             headers: self.headers(profile)?,
             family: profile.server_family,
             whole: !profile.stream.or(self.stream).unwrap_or(true),
-            length_field: length_field(profile, &self.request),
+            length_field,
             timeouts: timeouts(profile)?,
             context_window: profile.context_window,
             prompt_cache_key: profile.prompt_cache_key.unwrap_or(false),
@@ -185,24 +186,25 @@ impl ModelSettings {
     }
 }
 
+/// What is asked of a model.
+struct Asked {
+    sampling: Sampling,
+    extras: Extras,
+    length_field: LengthField,
+}
+
 /// Returns what is asked of a model: its profile takes precedence over `sampling` and `request`.
-fn asked(
-    profile: &ModelProfile,
-    mut sampling: Sampling,
-    request: &RequestOptions,
-) -> Result<(Sampling, Extras), JobError> {
+fn asked(profile: &ModelProfile, mut sampling: Sampling, request: &RequestOptions) -> Result<Asked, JobError> {
+    let names_it = |options: &RequestOptions| options.body.get("max_completion_tokens").is_some();
     let (mut own, mut own_sampling, mut request) = (profile.request(), profile.sampling(), request.clone());
+    // A body that names one of the two fields says which one the server knows.
+    let is_named = names_it(&own) || names_it(&request);
+    let of_body = if is_named { LengthField::MaxCompletionTokens } else { LengthField::MaxTokens };
+    let length_field = profile.max_tokens_field.unwrap_or(of_body);
     own.fold_into(&mut own_sampling).map_err(|error| fault(&error))?;
     request.fold_into(&mut sampling).map_err(|error| fault(&error))?;
     let extras = Extras::new(own.or(&request)).map_err(|error| fault(&error))?;
-    Ok((own_sampling.or(sampling), extras))
-}
-
-/// Returns the field that limits the answer's length: what the profile says, else the one that a body names.
-fn length_field(profile: &ModelProfile, request: &RequestOptions) -> LengthField {
-    let names_it = |body: &BodyFields| body.get("max_completion_tokens").is_some();
-    let is_named = profile.body.as_ref().is_some_and(names_it) || names_it(&request.body);
-    profile.max_tokens_field.unwrap_or(if is_named { LengthField::MaxCompletionTokens } else { LengthField::MaxTokens })
+    Ok(Asked { sampling: own_sampling.or(sampling), extras, length_field })
 }
 
 fn fault(error: &BodyError) -> JobError {

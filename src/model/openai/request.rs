@@ -6,6 +6,7 @@ use crate::model::refused::{Limit, limit, unsupported_fields};
 use crate::model::request::{LengthField, RefusedCall, RequestFormat};
 
 const CACHE_KEY: &str = "prompt_cache_key";
+const STREAM: &str = "stream";
 const STREAM_OPTIONS: &str = "stream_options";
 
 /// Returns the request body for a question, assembled from the messages' cached JSON.
@@ -33,8 +34,9 @@ pub fn body(question: &Question, format: &RequestFormat<'_>) -> Vec<u8> {
         push_json(&mut body, value);
     }
     // Some servers stream unless they are told not to.
-    push_field(&mut body, "stream", Some(format.stream));
-    if format.stream && takes(STREAM_OPTIONS) {
+    let stream = format.stream && takes(STREAM);
+    push_field(&mut body, STREAM, Some(stream));
+    if stream && takes(STREAM_OPTIONS) {
         body.extend_from_slice(b",\"stream_options\":{\"include_usage\":true}");
     }
     body.push(b'}');
@@ -53,9 +55,11 @@ pub fn learn(refused: &RefusedCall<'_>) -> Vec<Adjustment> {
         ("top_p", sampling.top_p.is_some()),
         ("seed", sampling.seed.is_some()),
         (CACHE_KEY, format.cache_key.is_some()),
+        (STREAM, format.stream),
         (STREAM_OPTIONS, format.stream),
     ];
-    let own = own.into_iter().filter(|(_, is_sent)| *is_sent).map(|(name, _)| name);
+    let is_sent = |(name, is_asked): &(&str, bool)| *is_asked && !format.learned.drops(name);
+    let own = own.into_iter().filter(is_sent).map(|(name, _)| name);
     let sent: Vec<&str> = own.chain(fields.keys().map(String::as_str)).collect();
     let unsupported = unsupported_fields(refused, &sent);
     if unsupported.is_empty() {

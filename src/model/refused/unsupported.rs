@@ -4,17 +4,19 @@
 //!
 //! | sign | servers |
 //! |---|---|
-//! | `param` with `code` `unsupported_parameter`, `unknown_parameter`, `unsupported_value` | OpenAI, Azure |
-//! | `loc` with `type` `extra_forbidden`, `value_error.extra` | FastAPI: Mistral, Fireworks, vLLM, SGLang |
-//! | "Unrecognized request argument supplied: X" | OpenAI, Azure |
+//! | `param` with `code` `unsupported_parameter`, `unknown_parameter`, `unsupported_value` | `OpenAI`, Azure |
+//! | `loc` with `type` `extra_forbidden`, `value_error.extra` | `FastAPI`: Mistral, Fireworks, vLLM, `SGLang` |
+//! | "Unrecognized request argument supplied: X" | `OpenAI`, Azure |
 //! | "property 'X' is unsupported" | Groq |
 //! | "Argument not supported on this model: X", in camel case | xAI |
 //! | "unknown name \"X\": Cannot find field" | Gemini, Vertex |
 //! | "unknown field `X`", "Unrecognized key(s) in object: 'X'" | servers in Rust, Go and TypeScript |
-//! | "does not support parameters: ['X']" | LiteLLM |
+//! | "does not support parameters: X, Y" | `LiteLLM` |
 //! | "`X` is deprecated for this model", "extraneous key [X]" | Anthropic, Bedrock |
 //!
 //! A value that is wrong is no unsupported field: it is the user's to correct.
+
+use std::ops::Range;
 
 use super::fault::entries;
 use super::{concerns_the_request, reply_text};
@@ -70,14 +72,20 @@ const UNSUPPORTED: &[&str] = &[
 ];
 
 /// Ways to say that the value is wrong, in lower case.
-const WRONG_VALUE: &[&str] =
-    &["unsupported_value", "unsupported value", "supported values", "invalid value", "invalid_value"];
-
-/// The server takes no value but its own.
-const ONLY_DEFAULT: &[&str] = &["only the default", "must be the default"];
+const WRONG_VALUE: &[&str] = &[
+    "unsupported_value",
+    "unsupported value",
+    "supported values",
+    "invalid value",
+    "invalid_value",
+    "invalid temperature",
+];
 
 /// Fields that a request can do without, whatever their value.
-const SAMPLING: &[&str] = &["temperature", "top_p", "seed", "stream_options"];
+const DISPENSABLE: &[&str] = &["temperature", "top_p", "seed", "stream", "stream_options"];
+
+/// Words before the only value that a server takes, in lower case.
+const ONLY: &[&str] = &["only ", "only be ", "only be set to ", "must be ", "must be set to ", "must be equal to "];
 
 /// Returns the fields of `sent` that the server does not support, as the refusal says.
 pub fn unsupported_fields(refused: &RefusedCall<'_>, sent: &[&str]) -> Vec<String> {
@@ -90,9 +98,20 @@ pub fn unsupported_fields(refused: &RefusedCall<'_>, sent: &[&str]) -> Vec<Strin
         let names = entry.fields.iter().filter_map(|name| sent_field(name, sent));
         found.extend(names.filter(|field| is_unsupported(&entry.words, field)));
     }
-    if found.is_empty() {
-        let words = text.to_lowercase();
-        found.extend(mentioned(&words, sent).into_iter().filter(|field| is_unsupported(&words, field)));
+    let words = text.to_lowercase();
+    // The longest phrase at the earliest place.
+    let phrase = UNSUPPORTED.iter().filter_map(|phrase| Some((words.find(phrase)?, phrase.len())));
+    if found.is_empty()
+        && let Some((at, length)) = phrase.min_by_key(|(at, length)| (*at, usize::MAX - length))
+    {
+        let named = mentioned(&words, at..at + length, sent).into_iter();
+        found.extend(named.filter(|field| is_unsupported(&words, field)));
+    }
+    if found.is_empty()
+        && let Some(place) = only_value(&words)
+    {
+        let named = mentioned(&words, place, sent).into_iter();
+        found.extend(named.filter(|field| DISPENSABLE.contains(field)));
     }
     found.sort_unstable();
     found.dedup();
@@ -112,17 +131,27 @@ fn plain(name: &str) -> String {
 fn is_unsupported(words: &str, field: &str) -> bool {
     let says = |phrases: &[&str]| phrases.iter().any(|phrase| words.contains(phrase));
     if says(WRONG_VALUE) {
-        return SAMPLING.contains(&field) && says(UNSUPPORTED) || says(ONLY_DEFAULT);
+        let is_fixed = words.contains("only the default") || only_value(words).is_some();
+        return is_fixed || DISPENSABLE.contains(&field) && (says(UNSUPPORTED) || words.contains("unsupported_value"));
     }
     says(UNSUPPORTED)
 }
 
-/// Returns the fields of `sent` that a text in lower case names nearest to saying that something is not supported: those in
-/// the list after the phrase, or the one closest to it.
-fn mentioned<'a>(words: &str, sent: &[&'a str]) -> Vec<&'a str> {
-    // The longest phrase at the earliest place.
-    let phrase = UNSUPPORTED.iter().filter_map(|phrase| Some((words.find(phrase)?, phrase.len())));
-    let Some((at, length)) = phrase.min_by_key(|(at, length)| (*at, usize::MAX - length)) else { return Vec::new() };
+/// Returns the place where a text in lower case says that a field has only one value: "only 1 is allowed". A range is not one.
+fn only_value(words: &str) -> Option<Range<usize>> {
+    ONLY.iter().find_map(|phrase| {
+        let at = words.find(phrase)?;
+        let rest = &words[at + phrase.len()..];
+        let digits = rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(rest.len());
+        let after = rest[digits..].trim_start();
+        let is_range = ["or ", "and ", "to ", "-", "–", "~", "token"].iter().any(|word| after.starts_with(word));
+        (digits > 0 && !is_range).then(|| at..at + phrase.len() + digits)
+    })
+}
+
+/// Returns the fields of `sent` that a text in lower case names nearest to a phrase: those in the list after it, or the
+/// one closest to it.
+fn mentioned<'a>(words: &str, phrase: Range<usize>, sent: &[&'a str]) -> Vec<&'a str> {
     let mut best: Option<(usize, &str)> = None;
     let mut listed = Vec::new();
     for (start, word) in words_of(words) {
@@ -130,14 +159,15 @@ fn mentioned<'a>(words: &str, sent: &[&'a str]) -> Vec<&'a str> {
         let Some(field) = sent_field(word, sent) else { continue };
         let (before, after) = (words[..start].chars().next_back(), words[end..].chars().next());
         let is_quoted = [before, after].iter().flatten().any(|mark| "'\"`[*".contains(*mark));
-        let distance = if start >= at { start.saturating_sub(at + length) } else { at.saturating_sub(end) };
+        let is_after = start >= phrase.start;
+        let distance = if is_after { start.saturating_sub(phrase.end) } else { phrase.start.saturating_sub(end) };
         // An everyday word is a field only where it is marked as one.
-        let is_everyday = !field.contains('_') && !SAMPLING.contains(&field);
+        let is_everyday = !field.contains('_') && !DISPENSABLE[..3].contains(&field);
         if is_everyday && !is_quoted && distance > NEAR_BYTES {
             continue;
         }
-        let is_in_list =
-            start >= at && words[at + length..start].contains('[') && !words[at + length..start].contains(']');
+        let between = words.get(phrase.end..start).unwrap_or_default();
+        let is_in_list = between.contains('[') && !between.contains(']');
         if is_in_list {
             listed.push(field);
         }
@@ -169,6 +199,7 @@ mod tests {
         "temperature",
         "top_p",
         "seed",
+        "stream",
         "stream_options",
         "reasoning_effort",
         "presence_penalty",
@@ -246,6 +277,16 @@ mod tests {
             assert_eq!(unsupported(400, reply), [field], "{reply}");
             assert!(unsupported(401, reply).is_empty(), "{reply}");
         }
+        for only in [
+            "invalid temperature: only 1 is allowed for this model",
+            "`temperature` may only be set to 1 when thinking is enabled",
+        ] {
+            assert_eq!(unsupported(400, only), ["temperature"], "{only}");
+        }
+        let unverified = r#"{"error":{"message":"Your organization must be verified to stream this model.","param":"stream","code":"unsupported_value"}}"#;
+        assert_eq!(unsupported(400, unverified), ["stream"]);
+        let raw = r#"{"error":{"message":"Provider returned error","code":400,"metadata":{"raw":"{\"error\":{\"message\":\"Unknown parameter: 'seed'.\"}}"}}}"#;
+        assert_eq!(unsupported(400, raw), ["seed"]);
         let passed_on = r#"{"detail": "generate() got an unexpected keyword argument 'top_k'"}"#;
         assert_eq!(unsupported(500, passed_on), ["top_k"]);
         assert!(unsupported(500, "CUDA error: seed is not supported").is_empty());
@@ -262,6 +303,8 @@ mod tests {
             r#"{"error":{"message":"System role is not supported by this template"}}"#,
             r#"{"error":{"message":"Images are not supported. Please stop sending them to this provider."}}"#,
             r#"{"error":{"message":"temperature must be between 0 and 2"}}"#,
+            r#"{"error":{"message":"temperature must be 2 or less"}}"#,
+            r#"{"error":{"message":"invalid temperature: only between 0 and 1 is allowed"}}"#,
             "",
         ] {
             assert!(unsupported(400, reply).is_empty(), "{reply}");
