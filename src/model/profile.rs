@@ -26,6 +26,9 @@ pub struct ModelProfile {
     pub headers: BTreeMap<String, HeaderSource>,
     /// Fields of the request's body; merged over those of `--body`.
     pub body: Option<BodyFields>,
+    /// Further body fields that cannot change an answer.
+    #[serde(default)]
+    pub side_fields: Vec<String>,
     /// Body fields that are drawn for each conversation.
     pub body_choice: Option<BodyChoices>,
     /// Whether the model reasons; takes precedence over `--thinking`.
@@ -82,6 +85,7 @@ impl ModelProfile {
             thinking: self.thinking,
             effort: self.effort.clone(),
             choices: self.body_choice.clone().unwrap_or_default(),
+            side_fields: self.side_fields.clone(),
         }
     }
 

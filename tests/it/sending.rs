@@ -72,6 +72,8 @@ fn what_can_change_an_answer_asks_again_and_what_cannot_does_not() {
     assert_eq!(calls(&["--temperature", "0.5"]), 4);
     assert_eq!(calls(&["--body", r#"{"temperature": 0.5, "max_completion_tokens": 9}"#, "--max-tokens", "9"]), 4);
     assert_eq!(calls(&["--temperature", "0.5", "--max-tokens", "9"]), 0, "a field with an option sets that option");
+    place.write("cohobate.toml", "[models.m]\nside-fields = [\"x_team\"]\n");
+    assert_eq!(calls(&["--body", r#"{"x_team": 5}"#]), 0, "the user knows more such fields");
     let summary = place.run(&distill(&model, &["--body", r#"{"top_k": 22, "user": "me"}"#])).stderr;
     assert!(summary.contains("body is `{\"top_k\":22}`, was"), "{summary}");
     let sent = server.bodies().pop().unwrap();
@@ -230,6 +232,11 @@ fn the_request_is_shown_as_it_is_sent_with_its_secrets_masked() {
     for (header, sent) in [("api-key", "hush-1"), ("x-team", "hush-2"), ("x-title", "hush-3")] {
         assert_eq!(request.header(header), Some(sent));
         assert!(plan.stdout.contains(&format!("\n{header}: ***\n")), "{header}: {}", plan.stdout);
+    }
+    for line in request.head.lines().skip(1).filter(|line| !line.is_empty()) {
+        let (name, _) = line.split_once(": ").unwrap();
+        let is_of_connection = ["host", "content-length"].contains(&name);
+        assert!(is_of_connection || plan.stdout.contains(&format!("\n{name}: ")), "{name} is sent and not shown");
     }
     let session = request.header("x-session-id").unwrap();
     assert!(plan.stdout.contains(&format!("\nx-session-id: {session}\n")), "{}", plan.stdout);

@@ -1,5 +1,6 @@
 use super::choices::{BodyChoice, BodyChoices};
-use super::fields::{BodyError, BodyFields};
+use super::error::BodyError;
+use super::fields::BodyFields;
 use super::reasoning::{Effort, Thinking};
 use super::side_fields::is_side_field;
 use crate::conversation::sampling::Sampling;
@@ -15,6 +16,8 @@ pub struct RequestOptions {
     pub effort: Option<Effort>,
     /// Fields whose values are drawn for each conversation.
     pub choices: BodyChoices,
+    /// Further body fields that cannot change an answer, besides [`SIDE_FIELDS`](super::SIDE_FIELDS).
+    pub side_fields: Vec<String>,
 }
 
 impl RequestOptions {
@@ -48,6 +51,7 @@ impl RequestOptions {
             thinking: self.thinking.or(base.thinking),
             effort: self.effort.clone().or_else(|| base.effort.clone()),
             choices,
+            side_fields: self.side_fields.iter().chain(&base.side_fields).cloned().collect(),
         }
     }
 }
@@ -70,8 +74,9 @@ pub struct Extras {
 impl Extras {
     /// Sorts options by their meaning. Fields with an option of their own must have been folded into the sampling.
     pub fn new(options: RequestOptions) -> Result<Self, BodyError> {
-        let RequestOptions { body, thinking, effort, choices } = options;
-        let (_, body, side) = body.split(is_side_field)?;
+        let RequestOptions { body, thinking, effort, choices, side_fields } = options;
+        let (_, body, side) =
+            body.split(|name| is_side_field(name) || side_fields.iter().any(|field| field == name))?;
         let extras = Self { body, side, thinking, effort, choices };
         for choice in &extras.choices.0 {
             let field = &choice.field;

@@ -4,13 +4,16 @@
 //! never part of the identity.
 
 mod choices;
+mod error;
 mod extras;
 mod fields;
+mod meaning;
 mod reasoning;
 mod side_fields;
 
 pub use choices::{BodyChoice, BodyChoices};
+pub use error::BodyError;
 pub use extras::{Extras, RequestOptions};
-pub use fields::{BodyError, BodyFields};
+pub use fields::BodyFields;
 pub use reasoning::{Effort, Thinking};
 pub use side_fields::{SIDE_FIELDS, is_side_field};

@@ -4,6 +4,7 @@
 mod headers;
 mod preview;
 mod reply;
+mod sending;
 mod settings;
 mod token;
 
@@ -13,7 +14,7 @@ pub use settings::{HttpSettings, Timeouts};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, HeaderName};
 use tokio::time::timeout;
 
 use super::dialect::Dialect;
@@ -22,15 +23,16 @@ use super::family::ServerFamily;
 use super::learned::{Adjustment, Learned};
 use super::refusal::RefusedRequest;
 use super::request::{RefusedCall, RequestFormat};
-use super::secret::Secret;
 use super::{Call, CallResult, Model, PendingCall, wait};
 use crate::conversation::{Answer, FailureCode, Question, TimeoutKind, estimate_tokens};
 use headers::RequestHeaders;
-use reply::{connection_failure, read_error, read_full_body, read_stream, timed_out};
+use reply::{read_error, read_full_body, read_stream, timed_out};
 use token::TokenSource;
 
 /// Less than the five seconds after which vLLM, uvicorn, Node and llama-server close an idle connection.
 const POOL_IDLE: Duration = Duration::from_secs(3);
+
+const USER_AGENT: &str = concat!("cohobate/", env!("CARGO_PKG_VERSION"));
 
 /// The HTTP client cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +73,7 @@ impl HttpModel {
         // Fails only if a provider is already installed, which is equally good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
-            .user_agent(concat!("cohobate/", env!("CARGO_PKG_VERSION")))
+            .user_agent(USER_AGENT)
             .http1_only()
             .tcp_nodelay(true)
             .tcp_keepalive(Duration::from_secs(60))
@@ -145,66 +147,6 @@ impl HttpModel {
             }
             Err(failure) => Err(failure),
         }
-    }
-
-    /// Returns the conversation's key for the server, if one is sent.
-    fn session_name(&self, call: Call<'_>) -> Option<String> {
-        let is_sent = self.sends_cache_key || self.session_header.is_some();
-        call.conversation.filter(|_| is_sent).map(|key| format!("{:016x}", key.prefix()))
-    }
-
-    fn request_format<'a>(&self, session: Option<&'a str>, learned: &'a Learned) -> RequestFormat<'a> {
-        RequestFormat {
-            stream: self.stream,
-            length_field: self.settings.length_field,
-            cache_key: session.filter(|_| self.sends_cache_key),
-            family: self.family,
-            learned,
-        }
-    }
-
-    /// Sends the request with the key or the current token. A token that the server refuses is renewed once.
-    async fn send_with_token(
-        &self,
-        question: &Question,
-        format: &RequestFormat<'_>,
-        session: Option<&str>,
-    ) -> Result<reqwest::Response, Failure> {
-        let Some(tokens) = &self.tokens else {
-            return self.send(question, format, session, self.settings.key.as_ref()).await;
-        };
-        let token = tokens.current().await?;
-        let response = self.send(question, format, session, Some(&token.secret)).await?;
-        if response.status() != reqwest::StatusCode::UNAUTHORIZED {
-            return Ok(response);
-        }
-        match tokens.renewed(&token).await? {
-            Some(token) => self.send(question, format, session, Some(&token.secret)).await,
-            None => Ok(response),
-        }
-    }
-
-    /// Sends the request and waits for the reply's headers.
-    async fn send(
-        &self,
-        question: &Question,
-        format: &RequestFormat<'_>,
-        session: Option<&str>,
-        key: Option<&Secret>,
-    ) -> Result<reqwest::Response, Failure> {
-        let body = self.dialect.body(question, format)?;
-        let headers = self.headers.with_key(key);
-        let mut headers =
-            headers.map_err(|error| Failure::new(FailureClass::Fatal, FailureCode::Auth, error.to_string()))?;
-        if let Some((name, session)) = self.session_header.as_ref().zip(session) {
-            headers.insert(name, HeaderValue::from_str(session).expect("hexadecimal digits are a header's value"));
-        }
-        let request = self.client.post(self.url.clone()).headers(headers).body(body);
-        let limit = self.settings.timeouts.first_byte;
-        let response = timeout(limit, request.send()).await;
-        response
-            .map_err(|_| timed_out(TimeoutKind::FirstByte, "no reply within", limit))?
-            .map_err(|error| connection_failure(&error))
     }
 
     /// Reads a refused request's reply and has the dialect classify it. Returns the reply too.

@@ -1,4 +1,4 @@
-use super::HttpModel;
+use super::{HttpModel, USER_AGENT};
 use crate::conversation::{ConversationKey, Question};
 use crate::model::Call;
 use crate::model::failure::Failure;
@@ -23,6 +23,12 @@ impl HttpModel {
         let body = self.dialect.body(question, &format)?;
         let has_key = self.settings.key.is_some() || self.tokens.is_some();
         let mut headers = self.headers.shown(has_key);
+        // The client adds these unless the user sets them.
+        for (name, value) in [("user-agent", USER_AGENT), ("accept", "*/*")] {
+            if headers.iter().all(|(other, _)| other != name) {
+                headers.push((name.to_owned(), value.to_owned()));
+            }
+        }
         let header = self.session_header.as_ref().zip(session.as_ref());
         headers.extend(header.map(|(name, session)| (name.to_string(), session.clone())));
         Ok(RequestPreview { url: shown_url(&self.url), headers, body: String::from_utf8_lossy(&body).into_owned() })
