@@ -62,12 +62,16 @@ pub fn learn(refused: &RefusedCall<'_>) -> Vec<Adjustment> {
     let own = own.into_iter().filter(is_sent).map(|(name, _)| name);
     let sent: Vec<&str> = own.chain(fields.keys().map(String::as_str)).collect();
     let unsupported = unsupported_fields(refused, &sent);
+    let cap = limit(refused, length).map(|Limit { field, value }| Adjustment::Cap { field, value });
     if unsupported.is_empty() {
-        let cap = |Limit { field, value }: Limit| Adjustment::Cap { field, value };
-        return limit(refused, length).map(cap).into_iter().collect();
+        return cap.into_iter().collect();
     }
-    let adjustment = |field: String| {
-        if field == length { Adjustment::Use(length_fields(format).1) } else { Adjustment::Drop(field) }
+    // A further attempt asks for a higher temperature: the server has accepted the user's.
+    let was_accepted = question.target.raised_from().is_some_and(|asked| asked.temperature.is_some());
+    let adjustment = |field: String| match (field.as_str(), &cap) {
+        (name, _) if name == length => Adjustment::Use(length_fields(format).1),
+        ("temperature", Some(cap @ Adjustment::Cap { field: "temperature", .. })) if was_accepted => cap.clone(),
+        _ => Adjustment::Drop(field),
     };
     unsupported.into_iter().map(adjustment).collect()
 }
@@ -94,4 +98,47 @@ fn push_field(body: &mut Vec<u8>, name: &str, value: Option<impl serde::Serializ
 
 fn push_json(body: &mut Vec<u8>, value: &(impl serde::Serialize + ?Sized)) {
     serde_json::to_writer(body, value).expect("names and numbers are valid JSON");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conversation::{FailureCode, Role, Sampling, Slot, Target};
+    use crate::model::failure::{Failure, FailureClass};
+    use crate::model::learned::Learned;
+
+    fn learned(target: std::sync::Arc<Target>, known: &Learned, reply: &str) -> Vec<Adjustment> {
+        let question =
+            Question { slot: Slot::main(0), target, sample: 0, messages: vec![Message::new(Role::User, "hi")] };
+        let failure = Failure::new(FailureClass::Permanent, FailureCode::Http(400), reply);
+        let format = RequestFormat { stream: true, learned: known, ..RequestFormat::default() };
+        learn(&RefusedCall { failure: &failure, reply: reply.as_bytes(), question: &question, format: &format })
+    }
+
+    #[test]
+    fn a_temperature_that_was_accepted_is_kept_when_a_higher_one_is_refused() {
+        let of = |temperature| Sampling { temperature, max_tokens: Some(9), ..Sampling::default() };
+        let refusal = "Unsupported value: 'temperature' does not support 1.1 with this model.";
+        let raised = Target::new("m", "openai", of(Some(0.9))).raised(of(Some(1.1)));
+        let cap = Adjustment::Cap { field: "temperature", value: 0.9 };
+        assert_eq!(learned(raised.clone(), Learned::NOTHING, refusal), vec![cap.clone()]);
+        let mut known = Learned::default();
+        known.add(&cap);
+        let dropped = [Adjustment::Drop("temperature".to_owned())];
+        assert_eq!(learned(raised, &known, refusal), dropped, "another server refuses the user's too");
+        let unasked = Target::new("m", "openai", of(None)).raised(of(Some(1.1)));
+        assert_eq!(learned(unasked, Learned::NOTHING, refusal), dropped);
+    }
+
+    #[test]
+    fn the_other_length_field_is_used_once() {
+        let target = Target::new("m", "openai", Sampling { max_tokens: Some(9), ..Sampling::default() });
+        let refusal = |field: &str| format!("Unsupported parameter: '{field}' is not supported with this model.");
+        let other = Adjustment::Use("max_completion_tokens");
+        assert_eq!(learned(target.clone(), Learned::NOTHING, &refusal("max_tokens")), vec![other.clone()]);
+        let mut known = Learned::default();
+        known.add(&other);
+        let again = learned(target, &known, &refusal("max_completion_tokens"));
+        assert!(again.iter().all(|adjustment| !known.lacks(adjustment)), "{again:?}");
+    }
 }
