@@ -105,11 +105,11 @@ impl HttpModel {
         let mut side = SideResults::default();
         let answer = timeout(limit, self.ask_once(call, &mut side)).await;
         let answer = answer.unwrap_or_else(|_| Err(timed_out(TimeoutKind::Total, "the answer took over", limit)));
-        let result = match answer {
-            Ok(answer) => Ok(answer),
-            Err(failure) => Err(self.redacted(failure).await),
-        };
-        CallResult { result, limit_reset: side.limit_reset, adjusted: side.adjusted }
+        CallResult {
+            result: answer.map_err(|failure| self.redacted(failure)),
+            limit_reset: side.limit_reset,
+            adjusted: side.adjusted,
+        }
     }
 
     /// Sends a question. `side` is set as soon as something is known.
@@ -204,17 +204,19 @@ impl HttpModel {
         })
     }
 
-    /// Masks the key and the values of the user's headers: servers like to quote them in errors.
-    async fn redacted(&self, failure: Failure) -> Failure {
+    fn redacted(&self, failure: Failure) -> Failure {
+        Failure { message: self.redact(&failure.message), ..failure }
+    }
+
+    /// Masks keys and the values of the user's headers: servers like to quote them in errors.
+    fn redact(&self, text: &str) -> String {
         // A shorter value is no secret, and masking it would blank out numbers and words.
         let headers = self.settings.headers.iter().map(|(_, value)| value).filter(|value| value.expose().len() >= 4);
-        let secrets = self.settings.key.iter().chain(headers);
-        let message = secrets.fold(failure.message, |message, secret| secret.redact(&message));
-        let message = match &self.tokens {
-            Some(tokens) => tokens.redact(message).await,
-            None => message,
-        };
-        Failure { message, ..failure }
+        let text = self.settings.key.iter().chain(headers).fold(text.to_owned(), |text, secret| secret.redact(&text));
+        match &self.tokens {
+            Some(tokens) => tokens.redact(text),
+            None => text,
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::process::{Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, mpsc};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
@@ -22,7 +22,10 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 /// current token: once for all calls in flight.
 pub struct TokenSource {
     command: Vec<String>,
-    tokens: Mutex<Vec<Secret>>,
+    /// All tokens so far; the last one is current.
+    tokens: RwLock<Vec<Secret>>,
+    /// Held while the command runs.
+    running: Mutex<()>,
 }
 
 /// A token, and how many there were before it.
@@ -34,7 +37,7 @@ pub struct Token {
 
 impl TokenSource {
     pub fn new(command: Vec<String>) -> Self {
-        Self { command, tokens: Mutex::default() }
+        Self { command, tokens: RwLock::default(), running: Mutex::default() }
     }
 
     /// Returns the current token.
@@ -49,17 +52,22 @@ impl TokenSource {
     }
 
     async fn newer_than(&self, generation: Option<usize>) -> Result<Token, Failure> {
-        let mut tokens = self.tokens.lock().await;
-        let is_needed = generation.map_or(tokens.is_empty(), |old| tokens.len() == old + 1);
-        if is_needed {
+        let _running = self.running.lock().await;
+        let count = self.known().len();
+        if generation.map_or(count == 0, |old| count == old + 1) {
             let command = self.command.clone();
             let printed = tokio::task::spawn_blocking(move || output_of(&command)).await;
             let printed = printed.unwrap_or_else(|error| Err(error.to_string()));
-            let secret = printed.map_err(|reason| self.failed(&reason, tokens.is_empty()))?;
-            tokens.push(secret);
+            let secret = printed.map_err(|reason| self.failed(&reason, count == 0))?;
+            self.tokens.write().unwrap_or_else(PoisonError::into_inner).push(secret);
         }
+        let tokens = self.known();
         let generation = tokens.len() - 1;
         Ok(Token { secret: tokens[generation].clone(), generation })
+    }
+
+    fn known(&self) -> RwLockReadGuard<'_, Vec<Secret>> {
+        self.tokens.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Before the first token the command is wrong; after it the cause may pass.
@@ -72,8 +80,8 @@ impl TokenSource {
     }
 
     /// Masks every token so far.
-    pub async fn redact(&self, text: String) -> String {
-        self.tokens.lock().await.iter().fold(text, |text, token| token.redact(&text))
+    pub fn redact(&self, text: String) -> String {
+        self.known().iter().fold(text, |text, token| token.redact(&text))
     }
 }
 
@@ -147,10 +155,10 @@ mod tests {
         let source = TokenSource::new(command(&["sh", "-c", "echo token-$$"]));
         let first = source.current().await.unwrap();
         let (one, other) = (source.renewed(&first).await.unwrap(), source.renewed(&first).await.unwrap());
-        assert!(one.unwrap().secret == other.unwrap().secret && source.tokens.lock().await.len() == 2);
+        assert!(one.unwrap().secret == other.unwrap().secret && source.known().len() == 2);
         let fixed = TokenSource::new(command(&["echo", "sk-1"]));
         let first = fixed.current().await.unwrap();
         assert!(fixed.renewed(&first).await.unwrap().is_none(), "the same token again");
-        assert_eq!(fixed.redact("it was sk-1".to_owned()).await, "it was ***");
+        assert_eq!(fixed.redact("it was sk-1".to_owned()), "it was ***");
     }
 }
