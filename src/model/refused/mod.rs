@@ -2,6 +2,7 @@
 
 mod fault;
 mod limit;
+mod phrases;
 mod unsupported;
 
 pub use limit::{Limit, limit};

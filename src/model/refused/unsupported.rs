@@ -19,73 +19,12 @@
 use std::ops::Range;
 
 use super::fault::entries;
+use super::phrases::{only_value, says_wrong_value, unsupported_phrase};
 use super::{concerns_the_request, reply_text};
 use crate::model::request::RefusedCall;
 
-/// Ways to say that a field is not supported, in lower case.
-const UNSUPPORTED: &[&str] = &[
-    "unsupported_parameter",
-    "unknown_parameter",
-    "extra_forbidden",
-    "value_error.extra",
-    "unsupported parameter",
-    "unknown parameter",
-    "unrecognized parameter",
-    "unexpected parameter",
-    "unrecognized request argument",
-    "unrecognized argument",
-    "unrecognized field",
-    "unrecognized key",
-    "unrecognised",
-    "unknown argument",
-    "unknown field",
-    "unknown name",
-    "unknown key",
-    "unknown property",
-    "unexpected field",
-    "unexpected key",
-    "unexpected property",
-    "unexpected keyword",
-    "unexpected argument",
-    "extra inputs are not permitted",
-    "extra fields not permitted",
-    "extraneous key",
-    "additional properties",
-    "is not a valid field",
-    "is not a valid parameter",
-    "is unsupported",
-    "are unsupported",
-    "is not supported",
-    "are not supported",
-    "isn't supported",
-    "not supported on this model",
-    "not supported with this model",
-    "not supported by this model",
-    "not supported for this model",
-    "not supported",
-    "does not support",
-    "doesn't support",
-    "is deprecated",
-    "is not permitted",
-    "is not allowed",
-    "cannot both be specified",
-];
-
-/// Ways to say that the value is wrong, in lower case.
-const WRONG_VALUE: &[&str] = &[
-    "unsupported_value",
-    "unsupported value",
-    "supported values",
-    "invalid value",
-    "invalid_value",
-    "invalid temperature",
-];
-
 /// Fields that a request can do without, whatever their value.
 const DISPENSABLE: &[&str] = &["temperature", "top_p", "seed", "stream", "stream_options"];
-
-/// Words before the only value that a server takes, in lower case.
-const ONLY: &[&str] = &["only ", "only be ", "only be set to ", "must be ", "must be set to ", "must be equal to "];
 
 /// Returns the fields of `sent` that the server does not support, as the refusal says.
 pub fn unsupported_fields(refused: &RefusedCall<'_>, sent: &[&str]) -> Vec<String> {
@@ -99,12 +38,10 @@ pub fn unsupported_fields(refused: &RefusedCall<'_>, sent: &[&str]) -> Vec<Strin
         found.extend(names.filter(|field| is_unsupported(&entry.words, field)));
     }
     let words = text.to_lowercase();
-    // The longest phrase at the earliest place.
-    let phrase = UNSUPPORTED.iter().filter_map(|phrase| Some((words.find(phrase)?, phrase.len())));
     if found.is_empty()
-        && let Some((at, length)) = phrase.min_by_key(|(at, length)| (*at, usize::MAX - length))
+        && let Some(phrase) = unsupported_phrase(&words)
     {
-        let named = mentioned(&words, at..at + length, sent).into_iter();
+        let named = mentioned(&words, phrase, sent).into_iter();
         found.extend(named.filter(|field| is_unsupported(&words, field)));
     }
     if found.is_empty()
@@ -129,24 +66,12 @@ fn plain(name: &str) -> String {
 }
 
 fn is_unsupported(words: &str, field: &str) -> bool {
-    let says = |phrases: &[&str]| phrases.iter().any(|phrase| words.contains(phrase));
-    if says(WRONG_VALUE) {
+    if says_wrong_value(words) {
         let is_fixed = words.contains("only the default") || only_value(words).is_some();
-        return is_fixed || DISPENSABLE.contains(&field) && (says(UNSUPPORTED) || words.contains("unsupported_value"));
+        let is_refused = unsupported_phrase(words).is_some() || words.contains("unsupported_value");
+        return is_fixed || DISPENSABLE.contains(&field) && is_refused;
     }
-    says(UNSUPPORTED)
-}
-
-/// Returns the place where a text in lower case says that a field has only one value: "only 1 is allowed". A range is not one.
-fn only_value(words: &str) -> Option<Range<usize>> {
-    ONLY.iter().find_map(|phrase| {
-        let at = words.find(phrase)?;
-        let rest = &words[at + phrase.len()..];
-        let digits = rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(rest.len());
-        let after = rest[digits..].trim_start();
-        let is_range = ["or ", "and ", "to ", "-", "–", "~", "token"].iter().any(|word| after.starts_with(word));
-        (digits > 0 && !is_range).then(|| at..at + phrase.len() + digits)
-    })
+    unsupported_phrase(words).is_some()
 }
 
 /// Returns the fields of `sent` that a text in lower case names nearest to a phrase: those in the list after it, or the
@@ -276,6 +201,16 @@ mod tests {
         ] {
             assert_eq!(unsupported(400, reply), [field], "{reply}");
             assert!(unsupported(401, reply).is_empty(), "{reply}");
+        }
+        for (words, field) in [
+            ("Unsupported param: seed", "seed"),
+            ("unexpected keyword argument 'top_k'", "top_k"),
+            ("seed is no longer supported", "seed"),
+            ("This endpoint does not accept top_p", "top_p"),
+            ("该模型不支持 temperature 参数", "temperature"),
+            ("[{'type': 'extra_forbidden', 'loc': ('body', 'seed'), 'msg': 'Extra inputs are not permitted'}]", "seed"),
+        ] {
+            assert_eq!(unsupported(400, words), [field], "{words}");
         }
         for only in [
             "invalid temperature: only 1 is allowed for this model",
