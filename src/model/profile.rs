@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::header_value::headers;
 use super::{Dialect, HeaderSource, KeyCommand, LengthField, Routing, ServerFamily};
 use crate::conversation::{BodyChoices, BodyFields, Effort, Price, RequestOptions, Sampling, Thinking};
 
@@ -22,7 +23,7 @@ pub struct ModelProfile {
     /// The header in which the bare key is sent, if it is not `authorization`.
     pub auth_header: Option<String>,
     /// Further headers of every request.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "headers")]
     pub headers: BTreeMap<String, HeaderSource>,
     /// Fields of the request's body; merged over those of `--body`.
     pub body: Option<BodyFields>,

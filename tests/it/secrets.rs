@@ -104,7 +104,14 @@ fn header_values_and_printed_tokens_are_as_secret_as_keys() {
         assert!(!bytes.windows(KEY.len()).any(|window| window == KEY.as_bytes()), "{}", path.display());
     }
     // Nor in an error about the profile itself.
-    place.write("cohobate.toml", format!("[models.sim]\nheaders.x-literal = {{ text = \"{KEY}\" }}\n"));
-    let wrong = place.run(&["plan", "in.jsonl", "--teacher", "sim"]);
-    assert!(wrong.code == Some(2) && !wrong.stderr.contains(KEY), "{}", wrong.stderr);
+    for wrong in [
+        format!("headers.x-literal = {{ text = \"{KEY}\" }}"),
+        format!("headers = \"{KEY}\""),
+        format!("headers.x = [\"{KEY}\"]"),
+    ] {
+        place.write("cohobate.toml", format!("[models.sim]\n{wrong}\n"));
+        let finished = place.run(&["plan", "in.jsonl", "--teacher", "sim"]);
+        assert!(finished.code == Some(2) && !finished.stderr.contains(KEY), "{}", finished.stderr);
+        assert!(finished.stderr.contains("must be"), "{}", finished.stderr);
+    }
 }
