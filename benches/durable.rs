@@ -139,6 +139,7 @@ fn entry(number: usize) -> Entry {
         system_fingerprint: None,
         usage: Usage::default(),
         attempts: 1,
+        dropped: Vec::new(),
     };
     let (slot, model) = (Slot::main(0), "teacher".to_owned());
     Entry::Answered { run: 1, conversation, slot, fingerprint, model, answer: Arc::new(answer) }

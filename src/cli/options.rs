@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use cohobate::conversation::{BodyChoices, BodyFields, Effort, Thinking};
 use cohobate::dataset::{
     DoubleUser, Duplicates, EmptyUser, Greeting, Media, MiddleSystem, Placeholders, Threads, Tools,
 };
@@ -204,6 +205,22 @@ option_groups! {
         /// Seed for the server's random numbers
         #[arg(long, value_name = "N", allow_negative_numbers = true)]
         seed: i64,
+
+        /// Let the model reason before it answers, or not: on, off [default: the server's]
+        #[arg(long, value_name = "on|off", value_parser = named::<Thinking>)]
+        thinking: Thinking,
+
+        /// How much the model reasons, such as low, medium or high [default: the server's]
+        #[arg(long, value_name = "LEVEL")]
+        effort: Effort,
+
+        /// Add these fields to each request's body, such as `{"top_k": 20}`
+        #[arg(long, value_name = "JSON")]
+        body: BodyFields,
+
+        /// Draw a body field for each conversation by weights, such as `reasoning_effort=low:0.5,high:0.5`
+        #[arg(long, value_name = "DRAW")]
+        body_choice: BodyChoices,
     }
 
     /// Options that decide what is asked; the same questions need the same options.

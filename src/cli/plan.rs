@@ -1,5 +1,6 @@
 use clap::Args;
 use cohobate::job::{PlanReport, PlanSettings, plan};
+use cohobate::model::RequestPreview;
 use cohobate::report::words::{counted, money, number};
 
 use super::CliResult;
@@ -15,6 +16,10 @@ pub struct PlanArgs {
     #[arg(long)]
     json: bool,
 
+    /// Show the first request, byte for byte, with its headers; keys and header values are masked
+    #[arg(long)]
+    show_request: bool,
+
     #[command(flatten)]
     line: DistillLine,
 }
@@ -26,14 +31,19 @@ pub fn run(args: PlanArgs) -> CliResult {
         input: options.input(&args.line.input)?,
         store: options.store_path(),
         run: options.run(args.line.retry_failed)?,
+        shows_request: args.show_request,
     };
     let screen = Screen::new(&options);
     let plan = plan(&settings, &screen.context())?;
-    print(if args.json { format!("{:#}", plan.to_json()) } else { as_text(&plan, options.max_cost) })?;
+    print(if args.json {
+        format!("{:#}", plan.to_json())
+    } else {
+        as_text(&plan, options.max_cost, args.show_request)
+    })?;
     Ok(if plan.invalid > 0 { exit_code::INCOMPLETE } else { exit_code::COMPLETE })
 }
 
-fn as_text(plan: &PlanReport, cap: Option<f64>) -> String {
+fn as_text(plan: &PlanReport, cap: Option<f64>, shows_request: bool) -> String {
     let totals = plan.totals;
     let mut lines = vec![
         format!("conversations  {}, {}", number(totals.conversations), counted(totals.turns, "turn")),
@@ -60,6 +70,13 @@ fn as_text(plan: &PlanReport, cap: Option<f64>) -> String {
     });
     for (reason, count) in &plan.left_out {
         lines.push(format!("left out       {} ({reason})", counted(*count, "row")));
+    }
+    if let Some(RequestPreview { url, headers, body }) = &plan.request {
+        lines.push(format!("\nPOST {url}"));
+        lines.extend(headers.iter().map(|(name, value)| format!("{name}: {value}")));
+        lines.push(format!("\n{body}"));
+    } else if shows_request {
+        lines.push("request        none: the model needs no server, or there is no question".to_owned());
     }
     lines.join("\n")
 }

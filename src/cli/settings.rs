@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use cohobate::conversation::Sampling;
+use cohobate::conversation::{RequestOptions, Sampling};
 use cohobate::dataset::{self, ChosenFormat, FORMATS, Fill, ON_REQUEST, ParseMappingError, RowReader, Rules};
 use cohobate::export::{self, OutputFormat};
 use cohobate::job::JobError;
 use cohobate::job::{BestOfSettings, DistillQuestions, RankerSettings};
 use cohobate::job::{InputSettings, JudgeSettings, OutputSettings, ReadSettings, RowsFrom, RunSettings, STORE};
 use cohobate::job::{Keys, ModelSettings};
-use cohobate::model::{PaceLimits, Secret};
+use cohobate::model::{ModelProfile, PaceLimits, Secret};
 use cohobate::quality::{self, Gate};
 use cohobate::recipe::{JudgedScope, Orphans};
 
@@ -109,7 +109,7 @@ impl Options {
 
     /// Returns how models are found. The keys come from the environment.
     pub fn model_settings(&self) -> ModelSettings {
-        let variables = self.models.values().filter_map(|profile| profile.key_env.as_deref());
+        let variables = self.models.values().flat_map(ModelProfile::variables);
         let by_variable: BTreeMap<String, Secret> =
             variables.filter_map(|name| Some((name.to_owned(), secret(name)?))).collect();
         let default = secret(environment::COHOBATE_API_KEY).or_else(|| secret(environment::OPENAI_API_KEY));
@@ -117,7 +117,19 @@ impl Options {
             profiles: self.models.clone(),
             keys: Keys { default, by_variable },
             sampling: self.sampling(),
+            request: self.request(),
             stream: self.stream,
+        }
+    }
+
+    /// Returns what is asked of models besides their sampling.
+    pub fn request(&self) -> RequestOptions {
+        RequestOptions {
+            body: self.body.clone().unwrap_or_default(),
+            thinking: self.thinking,
+            effort: self.effort.clone(),
+            choices: self.body_choice.clone().unwrap_or_default(),
+            side_fields: Vec::new(),
         }
     }
 

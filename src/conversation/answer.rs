@@ -19,8 +19,11 @@ pub struct Answer {
     pub system_fingerprint: Option<String>,
     /// Tokens as the server counted them.
     pub usage: Usage,
-    /// How many times the question was sent until this answer came, in the run that got it.
+    /// How many times the question was sent until this answer came, in the run that got it. Requests that revealed a
+    /// setting of the server do not count.
     pub attempts: u32,
+    /// Parts of the request that were not sent, because the server does not support them. Not part of the identity.
+    pub dropped: Vec<String>,
 }
 
 impl Answer {
@@ -35,6 +38,7 @@ impl Answer {
             system_fingerprint: None,
             usage: Usage::default(),
             attempts: 1,
+            dropped: Vec::new(),
         }
     }
 

@@ -17,6 +17,8 @@ mod outcome;
 mod price;
 mod question;
 mod record;
+mod request;
+mod sampling;
 mod seed;
 mod settings;
 mod stop;
@@ -35,8 +37,13 @@ pub use lesson::{Correction, Flaw, Grade, Lesson, PairRefusal, Pairing, Remedy, 
 pub use message::{Columns, Message, Role};
 pub use outcome::{Dialogue, Outcome, Rejected, Spoken};
 pub use price::Price;
-pub use question::{Lane, Question, SYSTEMS_MAX, Sampling, Slot, Target};
+pub use question::{Lane, Question, SYSTEMS_MAX, Slot, Target};
 pub use record::{Line, Record};
+pub use request::{
+    BodyChoice, BodyChoices, BodyError, BodyFields, Effort, Extras, RequestOptions, SIDE_FIELDS, Thinking,
+    is_side_field,
+};
+pub use sampling::Sampling;
 pub use seed::{Seed, Turn};
 pub use settings::Settings;
 pub use stop::ConversationStop;

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use super::answer::Answer;
 use super::message::Message;
+use super::request::BodyFields;
 use super::stop::ConversationStop;
 use super::turn::TurnIndex;
 
@@ -38,6 +39,8 @@ pub struct Dialogue {
     pub spoken: Vec<Spoken>,
     /// Answers that were not good enough, in order.
     pub rejected: Vec<Rejected>,
+    /// The body fields that were drawn for the conversation.
+    pub drawn: BodyFields,
 }
 
 impl Dialogue {

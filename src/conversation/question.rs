@@ -3,6 +3,8 @@ use std::sync::Arc;
 
 use super::identity::{Digest, Fingerprint, PartHasher};
 use super::message::{Message, Role};
+use super::request::{BodyFields, Extras};
+use super::sampling::Sampling;
 
 /// A request to a model: the whole history, and how to answer.
 ///
@@ -133,30 +135,51 @@ impl Lane {
 }
 
 /// The model to ask and its parameters: everything of a question except its messages.
+///
+/// Digest: blake3 over `"cohobate target 1\0"`, the model's name, the dialect, the digest bytes of [`Sampling`]; then, for
+/// each of [`Extras::named`] that is used, its name and its value. All texts are length-prefixed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Target {
     model: String,
     dialect: &'static str,
     sampling: Sampling,
     folds_system: bool,
+    extras: Extras,
+    /// What was drawn for the conversation.
+    drawn: BodyFields,
+    /// The sampling that the user asked for, if the program asks for more. Not part of the identity.
+    raised_from: Option<Sampling>,
     digest: Digest,
 }
 
 impl Target {
     /// Makes a target. The model's name is the one that the server is asked for.
     pub fn new(model: impl Into<String>, dialect: &'static str, sampling: Sampling) -> Arc<Self> {
-        let model = model.into();
-        let mut hasher = PartHasher::new("cohobate target 1");
-        hasher.text(&model).text(dialect);
-        sampling.hash(&mut hasher);
-        let digest = Digest(hasher.finish());
-        Arc::new(Self { model, dialect, sampling, folds_system: false, digest })
+        Self::with_extras(model, dialect, sampling, Extras::default())
     }
 
-    /// Returns the target with other sampling parameters.
-    #[must_use]
-    pub fn with_sampling(&self, sampling: Sampling) -> Arc<Self> {
-        Self::new(&*self.model, self.dialect, sampling).with_folded_system(self.folds_system)
+    /// Makes a target whose requests hold more than messages and sampling.
+    pub fn with_extras(
+        model: impl Into<String>,
+        dialect: &'static str,
+        sampling: Sampling,
+        extras: Extras,
+    ) -> Arc<Self> {
+        let (drawn, raised_from) = (BodyFields::default(), None);
+        let folds_system = false;
+        Self { model: model.into(), dialect, sampling, folds_system, extras, drawn, raised_from, digest: Digest::ZERO }
+            .hashed()
+    }
+
+    fn hashed(mut self) -> Arc<Self> {
+        let mut hasher = PartHasher::new("cohobate target 1");
+        hasher.text(&self.model).text(self.dialect);
+        self.sampling.hash(&mut hasher);
+        for (name, value) in self.extras.named() {
+            hasher.text(name).text(&value);
+        }
+        self.digest = Digest(hasher.finish());
+        Arc::new(self)
     }
 
     /// Returns the target with system messages folded into the user's, or not. It is no part of the target's digest: a
@@ -164,6 +187,33 @@ impl Target {
     #[must_use]
     pub fn with_folded_system(&self, folds_system: bool) -> Arc<Self> {
         Arc::new(Self { folds_system, ..self.clone() })
+    }
+
+    /// Returns the same target with another sampling.
+    #[must_use]
+    pub fn with_sampling(&self, sampling: Sampling) -> Arc<Self> {
+        Self { sampling, ..self.clone() }.hashed()
+    }
+
+    /// Returns the target of a further attempt, which asks for more than the user did. A server may accept less.
+    #[must_use]
+    pub fn raised(&self, sampling: Sampling) -> Arc<Self> {
+        let raised_from = Some(self.raised_from.as_ref().unwrap_or(&self.sampling).clone());
+        Self { sampling, raised_from, ..self.clone() }.hashed()
+    }
+
+    /// Returns the target of a conversation that begins with `messages`: each choice is drawn from their opening, which
+    /// ends with the first user message, and from the seed.
+    #[must_use]
+    pub fn drawn_for(self: &Arc<Self>, messages: &[Arc<Message>]) -> Arc<Self> {
+        if self.extras.choices.0.is_empty() {
+            return Arc::clone(self);
+        }
+        let end = messages.iter().position(|message| message.role() == Role::User).map_or(messages.len(), |at| at + 1);
+        let mut opening: Vec<u8> = self.sampling.seed.map_or(Vec::new(), |seed| seed.to_le_bytes().to_vec());
+        messages[..end].iter().for_each(|message| opening.extend_from_slice(&message.digest().0));
+        let (extras, drawn) = self.extras.drawn(&opening);
+        Self { extras, drawn, ..(**self).clone() }.hashed()
     }
 
     /// Returns the model's name.
@@ -185,61 +235,33 @@ impl Target {
     pub fn folds_system(&self) -> bool {
         self.folds_system
     }
+
+    /// Returns what a request holds besides messages and sampling.
+    pub fn extras(&self) -> &Extras {
+        &self.extras
+    }
+
+    /// Returns the body fields that were drawn for the conversation.
+    pub fn drawn(&self) -> &BodyFields {
+        &self.drawn
+    }
+
+    /// Returns the sampling that the user asked for, if this target asks for more.
+    pub fn raised_from(&self) -> Option<&Sampling> {
+        self.raised_from.as_ref()
+    }
+
+    /// Returns everything that shapes an answer, in words.
+    pub fn parameters(&self) -> String {
+        let extras = self.extras.named().into_iter().map(|(name, value)| format!(", {name} {value}"));
+        format!("{}{}", self.sampling, extras.collect::<String>())
+    }
 }
 
-/// The model, how it is spoken to, and with which sampling.
+/// The model, how it is spoken to, and with which parameters.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let folded = if self.folds_system { ", system folded" } else { "" };
-        write!(f, "{} ({}), {}{folded}", self.model, self.dialect, self.sampling)
-    }
-}
-
-/// The parameters that shape an answer. `None` leaves the choice to the server.
-///
-/// Digest: for each field in this order one presence byte and, where present, eight bytes
-/// little-endian (floats as their IEEE 754 bits).
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Sampling {
-    /// Softmax temperature.
-    pub temperature: Option<f64>,
-    /// Nucleus mass.
-    pub top_p: Option<f64>,
-    /// Most tokens in the answer, reasoning included.
-    pub max_tokens: Option<u32>,
-    /// Seed for the server's random numbers; the sample index is added to it.
-    pub seed: Option<i64>,
-}
-
-impl fmt::Display for Sampling {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let word = |name: &str, value: Option<String>| value.map(|value| format!("{name} {value}"));
-        let words = [
-            word("temperature", self.temperature.map(|value| value.to_string())),
-            word("top-p", self.top_p.map(|value| value.to_string())),
-            word("max-tokens", self.max_tokens.map(|value| value.to_string())),
-            word("seed", self.seed.map(|value| value.to_string())),
-        ];
-        let words: Vec<String> = words.into_iter().flatten().collect();
-        f.write_str(if words.is_empty() { "the server's own" } else { "" })?;
-        f.write_str(&words.join(", "))
-    }
-}
-
-impl Sampling {
-    fn hash(&self, hasher: &mut PartHasher) {
-        // `+ 0.0` makes the two zeros of IEEE 754 one.
-        let fields = [
-            self.temperature.map(|value| (value + 0.0).to_bits()),
-            self.top_p.map(|value| (value + 0.0).to_bits()),
-            self.max_tokens.map(u64::from),
-            self.seed.map(i64::cast_unsigned),
-        ];
-        for field in fields {
-            match field {
-                Some(bits) => hasher.raw(&[1]).number(bits),
-                None => hasher.raw(&[0]),
-            };
-        }
+        write!(f, "{} ({}), {}{folded}", self.model, self.dialect, self.parameters())
     }
 }

@@ -65,6 +65,12 @@ fn dialogue_meta(seed: &Seed, dialogue: &Dialogue) -> Map<String, Value> {
     let spoken = dialogue.spoken.iter().filter_map(|spoken| Some((spoken, spoken.answer.as_deref()?)));
     let turns = (0..).map(TurnIndex::from_index).zip(spoken).map(|(at, (spoken, answer))| {
         let mut turn = answer_facts(answer);
+        if !answer.dropped.is_empty() {
+            turn["dropped"] = answer.dropped.clone().into();
+        }
+        if !dialogue.drawn.is_empty() {
+            turn["drawn"] = dialogue.drawn.iter().map(|(name, value)| (name.to_owned(), value.clone())).collect();
+        }
         if !spoken.flags.is_empty() {
             turn["flags"] = spoken.flags.clone().into();
         }

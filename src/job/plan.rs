@@ -14,8 +14,8 @@ use super::{Context, JobError, open_store};
 use crate::conversation::{
     Answer, ConversationKey, Fingerprint, Finish, Lane, Message, Price, Question, Role, Seed, Usage, estimate_tokens,
 };
-use crate::model::{Output, capabilities_of};
-use crate::recipe::{Recipe, Replay, ReplayEnd};
+use crate::model::{Output, RequestPreview, capabilities_of};
+use crate::recipe::{Answered, Recipe, Replay, ReplayEnd, Step};
 use crate::report::Totals;
 use crate::store::{MemoryStore, Reader, Status};
 
@@ -37,6 +37,8 @@ pub struct PlanSettings {
     pub questions: DistillQuestions,
     /// A cap that the run would refuse is refused here too.
     pub run: RunSettings,
+    /// Whether the first request is part of the report.
+    pub shows_request: bool,
 }
 
 /// What a run would do.
@@ -62,16 +64,24 @@ pub struct PlanReport {
     pub left_out: BTreeMap<String, u64>,
     /// Invalid rows.
     pub invalid: u64,
+    /// The first request, where it was asked for and there is one: the first open question, or the first of all.
+    pub request: Option<RequestPreview>,
 }
 
 impl PlanReport {
     /// Returns the plan as JSON.
     pub fn to_json(&self) -> Value {
-        json!({
+        let mut plan = json!({
             "conversations": self.totals.conversations, "turns": self.totals.turns, "answered": self.answered,
             "calls": self.calls, "shared": self.shared, "failed": self.failed, "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens, "price": self.price, "left_out": self.left_out,
-        })
+        });
+        if let Some(RequestPreview { url, headers, body }) = &self.request {
+            let headers: serde_json::Map<String, Value> =
+                headers.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
+            plan["request"] = json!({"method": "POST", "url": url, "headers": headers, "body": body});
+        }
+        plan
     }
 }
 
@@ -95,10 +105,14 @@ pub fn plan(settings: &PlanSettings, context: &Context) -> Result<PlanReport, Jo
         expected: expected_answer_tokens(&*store, &questions.teacher)?,
         seen: HashSet::new(),
         prices,
+        first: None,
         plan: PlanReport { price: is_priced.then_some(0.0), ..PlanReport::default() },
     };
     each(&*prepared.rows, &mut [], |_, seed| planner.add(seed).map(|()| RowResult::Kept(0)))?;
-    let plan = planner.plan;
+    let first = planner.first.filter(|_| settings.shows_request);
+    let request =
+        first.and_then(|first| questions.preview(&first.question, first.conversation).transpose()).transpose()?;
+    let plan = PlanReport { request, ..planner.plan };
     Ok(PlanReport { totals: prepared.totals, left_out: prepared.left_out, invalid: prepared.invalid, ..plan })
 }
 
@@ -119,11 +133,33 @@ struct Planner<'a> {
     seen: HashSet<u64>,
     /// By model.
     prices: BTreeMap<String, Price>,
+    first: Option<FirstQuestion>,
     plan: PlanReport,
 }
 
+/// The first question to be asked; the first of all until an open one is found.
+struct FirstQuestion {
+    question: Question,
+    conversation: ConversationKey,
+    is_open: bool,
+}
+
 impl Planner<'_> {
+    fn see(&mut self, seed: &Seed, question: &Question, is_open: bool) {
+        if self.first.as_ref().is_none_or(|first| is_open && !first.is_open) {
+            let conversation = ConversationKey::new(self.recipe.settings(), &seed.digest());
+            self.first = Some(FirstQuestion { question: question.clone(), conversation, is_open });
+        }
+    }
+
     fn add(&mut self, seed: &Seed) -> Result<(), JobError> {
+        if self.first.is_none()
+            && let Step::Ask(questions) = self.recipe.next(seed, &Answered::default())
+            && let Some(mut question) = questions.into_iter().next()
+        {
+            question.target = question.target.drawn_for(&question.messages);
+            self.see(seed, &question, false);
+        }
         let mut replay = Replay::new(self.recipe, seed);
         let mut from_store = 0;
         loop {
@@ -138,6 +174,7 @@ impl Planner<'_> {
                 break;
             }
             for (fingerprint, question) in open {
+                self.see(seed, &question, true);
                 let answer = self.imagine(seed, &fingerprint, &question);
                 self.count(&fingerprint, &question, &answer);
                 replay.record(question.slot, Arc::new(answer));
@@ -203,5 +240,6 @@ fn imagined(text: String, tokens: u64) -> Answer {
         system_fingerprint: None,
         usage: Usage { completion_tokens: Some(tokens), ..Usage::default() },
         attempts: 0,
+        dropped: Vec::new(),
     }
 }

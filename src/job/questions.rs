@@ -3,6 +3,8 @@ use std::sync::Arc;
 use super::JobError;
 use super::judge::JudgeSettings;
 use super::models::ModelChoice;
+use crate::conversation::{ConversationKey, Question};
+use crate::model::RequestPreview;
 use crate::quality::Gate;
 use crate::recipe::{BestOf, Distill, Orphans, Ranker, Scale};
 
@@ -67,6 +69,17 @@ impl DistillQuestions {
     pub fn models(&self) -> Vec<&ModelChoice> {
         let ranker = self.best_of.as_ref().map(|best_of| best_of.ranker.model());
         [Some(&self.teacher), ranker].into_iter().flatten().collect()
+    }
+
+    /// Returns the request for a question to one of these models; `None` where the model needs none.
+    pub fn preview(
+        &self,
+        question: &Question,
+        conversation: ConversationKey,
+    ) -> Result<Option<RequestPreview>, JobError> {
+        let name = question.target.model();
+        let model = self.models().into_iter().find(|model| model.target.model() == name);
+        model.map_or(Ok(None), |model| model.preview(question, conversation))
     }
 
     /// Returns the system message, read from its file where it names one.

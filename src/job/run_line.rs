@@ -22,6 +22,7 @@ pub fn run_line(event: &Event) -> Option<RunLine> {
         Event::Pace { model, change } => {
             format!("{model}: {} calls at a time, were {}: {}", change.to, change.from, change.reason)
         }
+        Event::Adjusted { model, adjustment } => format!("{model}: {adjustment}"),
         Event::Rested { model, wait } => {
             format!("{model}: a limit of the server is used up, next call in {}", words::duration(*wait))
         }

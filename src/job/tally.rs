@@ -24,6 +24,12 @@ pub fn count(tally: &mut Tally, event: &Event) {
             tally.last_failure = Some(format!("{code}: {message}"));
             *tally.failures.entry(code.clone()).or_default() += 1;
         }
+        Event::Adjusted { model, adjustment } => {
+            let said = format!("{model}: {adjustment}");
+            if !tally.adjusted.contains(&said) {
+                tally.adjusted.push(said);
+            }
+        }
         Event::Measured(bound) => tally.efficiency = Some(efficiency(bound)),
         Event::Opened
         | Event::Closed(_)

@@ -98,7 +98,7 @@ impl Breaker {
                 return None;
             }
             // The server responds, and says what it needs.
-            FailureClass::RateLimited | FailureClass::Permanent | FailureClass::Fatal => {
+            FailureClass::Learned | FailureClass::RateLimited | FailureClass::Permanent | FailureClass::Fatal => {
                 self.failing = None;
                 return None;
             }

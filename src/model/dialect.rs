@@ -1,8 +1,10 @@
 use std::fmt;
 
 use super::failure::Failure;
+use super::family::ServerFamily;
+use super::learned::Adjustment;
 use super::refusal::{ErrorBody, RefusedRequest};
-use super::request::{Header, Learned, RequestFormat};
+use super::request::{Header, RefusedCall, RequestFormat};
 use super::sse::StreamEvent;
 use crate::conversation::{Answer, Question};
 
@@ -43,6 +45,7 @@ use crate::conversation::{Answer, Question};
 ///             system_fingerprint: None,
 ///             usage: Usage::default(),
 ///             attempts: attempt,
+///             dropped: Vec::new(),
 ///         })
 ///     }
 /// }
@@ -79,6 +82,11 @@ pub trait Dialect: Send + Sync {
         vec![Header::JSON, Header::BEARER]
     }
 
+    /// Returns how servers of this dialect are told to reason; `None` if that depends on the server.
+    fn family(&self) -> Option<ServerFamily> {
+        None
+    }
+
     /// Returns a request's body, or the reason why the format cannot express this question.
     fn body(&self, question: &Question, format: &RequestFormat<'_>) -> Result<Vec<u8>, Failure>;
 
@@ -100,11 +108,11 @@ pub trait Dialect: Send + Sync {
         refusal.into_failure(ErrorBody::parse(refusal.body))
     }
 
-    /// Returns a setting of this server that the refusal of a request in `format` reveals. The question is retried with
-    /// it, unless `format.learned` contains it already.
-    fn learn(&self, failure: &Failure, format: &RequestFormat<'_>) -> Option<Learned> {
-        let _ = (failure, format);
-        None
+    /// Returns settings of this server that a refusal reveals. The question is retried at once with those that its own
+    /// request did not have; without any, the refusal stands.
+    fn learn(&self, refused: &RefusedCall<'_>) -> Vec<Adjustment> {
+        let _ = refused;
+        Vec::new()
     }
 }
 

@@ -7,9 +7,11 @@ use crate::conversation::{FailureCode, blank_numbers};
 /// The class of a failure. It alone decides how the failure is handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FailureClass {
-    /// The connection raced with the server's keep-alive, or a refusal revealed a setting of the server. Nothing was
-    /// generated. The first few retries are immediate.
+    /// The connection raced with the server's keep-alive. Nothing was generated. The first few retries are immediate.
     RetryNow,
+    /// A refusal revealed a setting of the server that this request did not have. Nothing was generated. Retried at once;
+    /// does not count as an attempt of the question. The bound is the number of settings: each is learned once.
+    Learned,
     /// A transient server-side failure. Retried after a wait.
     Transient,
     /// The server asks for a slower pace. Does not count as an attempt of the question.

@@ -9,9 +9,13 @@ mod anthropic;
 mod breaker;
 mod dialect;
 mod failure;
+mod family;
 mod fold;
+mod header_value;
 mod http;
 mod json;
+mod key_command;
+mod learned;
 pub mod mock;
 mod openai;
 mod pace;
@@ -20,6 +24,7 @@ mod profile;
 mod rate;
 mod reference;
 mod refusal;
+mod refused;
 mod rejected;
 mod repetition;
 mod request;
@@ -37,16 +42,21 @@ pub use anthropic::AnthropicDialect;
 pub use breaker::{Breaker, OutageState};
 pub use dialect::{Assembler, Capabilities, Dialect, EndpointPath, Output};
 pub use failure::{Failure, FailureClass};
+pub use family::ServerFamily;
 pub use fold::refuses_system_role;
-pub use http::{HttpModel, HttpSettings, HttpSetupError, Timeouts};
+pub use header_value::HeaderSource;
+pub use http::{HttpModel, HttpSettings, HttpSetupError, RequestPreview, Timeouts};
+pub use key_command::KeyCommand;
+pub use learned::{Adjustment, Learned};
 pub use openai::OpenAiDialect;
 pub use pace::{Capacity, Pace, PaceChange, PaceLimits};
 pub use profile::{ModelProfile, PriceTable};
 pub use rate::Rate;
 pub use reference::{Endpoint, ModelReference, ReferenceError};
 pub use refusal::{ErrorBody, RefusedRequest};
+pub use refused::{Limit, limit, unsupported_fields};
 pub use rejected::RejectedReply;
-pub use request::{Header, HeaderText, Learned, LengthField, RequestFormat};
+pub use request::{Header, HeaderText, LengthField, RefusedCall, RequestFormat};
 pub use route::{Fitness, Router, Routing};
 pub use scorer::Scorer;
 pub use secret::Secret;
@@ -143,11 +153,13 @@ pub struct CallResult {
     pub limit_reset: Option<Duration>,
     /// The server's capacity, once it is known; told once.
     pub capacity: Option<Capacity>,
+    /// The settings of the server that this call was the first to reveal.
+    pub adjusted: Vec<Adjustment>,
 }
 
 impl From<Result<Answer, Failure>> for CallResult {
     fn from(result: Result<Answer, Failure>) -> Self {
-        Self { result, limit_reset: None, capacity: None }
+        Self { result, limit_reset: None, capacity: None, adjusted: Vec::new() }
     }
 }
 

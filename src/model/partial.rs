@@ -94,6 +94,7 @@ impl PartialAnswer {
             system_fingerprint: self.system_fingerprint,
             usage: self.usage,
             attempts: attempt,
+            dropped: Vec::new(),
         })
     }
 

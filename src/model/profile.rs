@@ -1,7 +1,10 @@
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
-use super::{Dialect, LengthField, Routing};
-use crate::conversation::{Price, Sampling};
+use super::header_value::headers;
+use super::{Dialect, HeaderSource, KeyCommand, LengthField, Routing, ServerFamily};
+use crate::conversation::{BodyChoices, BodyFields, Effort, Price, RequestOptions, Sampling, Thinking};
 
 /// A `[models.NAME]` table of the configuration. It also applies to `NAME@URL` with the same name.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -13,8 +16,28 @@ pub struct ModelProfile {
     pub dialect: Option<&'static dyn Dialect>,
     /// The model's name on the server, if it differs from the profile's.
     pub name: Option<String>,
-    /// The environment variable that holds the key.
+    /// The environment variable that holds the key; empty for a server that gets none.
     pub key_env: Option<String>,
+    /// A command that prints the key. It runs before the first call, and again when the server answers 401.
+    pub key_command: Option<KeyCommand>,
+    /// The header in which the bare key is sent, if it is not `authorization`.
+    pub auth_header: Option<String>,
+    /// Further headers of every request.
+    #[serde(default, deserialize_with = "headers")]
+    pub headers: BTreeMap<String, HeaderSource>,
+    /// Fields of the request's body; merged over those of `--body`.
+    pub body: Option<BodyFields>,
+    /// Further body fields that cannot change an answer.
+    #[serde(default)]
+    pub side_fields: Vec<String>,
+    /// Body fields that are drawn for each conversation.
+    pub body_choice: Option<BodyChoices>,
+    /// Whether the model reasons; takes precedence over `--thinking`.
+    pub thinking: Option<Thinking>,
+    /// How much it reasons; takes precedence over `--effort`.
+    pub effort: Option<Effort>,
+    /// How the server is told to reason. Default: by its host.
+    pub server_family: Option<ServerFamily>,
     /// Whether answers are streamed; takes precedence over `--stream`.
     pub stream: Option<bool>,
     /// `max_tokens` or `max_completion_tokens`.
@@ -56,14 +79,27 @@ pub struct ModelProfile {
 }
 
 impl ModelProfile {
-    /// Returns the sampling parameters of the profile, with `base` for those that it does not set.
-    pub fn sampling(&self, base: Sampling) -> Sampling {
-        Sampling {
-            temperature: self.temperature.or(base.temperature),
-            top_p: self.top_p.or(base.top_p),
-            max_tokens: self.max_tokens.or(base.max_tokens),
-            seed: self.seed.or(base.seed),
+    /// Returns the sampling parameters that the profile sets.
+    pub fn sampling(&self) -> Sampling {
+        let Self { temperature, top_p, max_tokens, seed, .. } = *self;
+        Sampling { temperature, top_p, max_tokens, seed }
+    }
+
+    /// Returns what the profile asks for besides its sampling.
+    pub fn request(&self) -> RequestOptions {
+        RequestOptions {
+            body: self.body.clone().unwrap_or_default(),
+            thinking: self.thinking,
+            effort: self.effort.clone(),
+            choices: self.body_choice.clone().unwrap_or_default(),
+            side_fields: self.side_fields.clone(),
         }
+    }
+
+    /// Returns the environment variables that the profile names.
+    pub fn variables(&self) -> impl Iterator<Item = &str> {
+        let key = self.key_env.as_deref().filter(|name| !name.is_empty());
+        key.into_iter().chain(self.headers.values().filter_map(HeaderSource::variable))
     }
 }
 

@@ -2,6 +2,13 @@
 
 use std::borrow::Cow;
 
+use serde_json::{Map, Value};
+
+use super::failure::Failure;
+use super::family::ServerFamily;
+use super::learned::Learned;
+use crate::conversation::{Question, Sampling};
+
 /// A header of every request of a dialect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
@@ -43,7 +50,7 @@ impl Header {
 }
 
 /// How a request is written, apart from the question.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct RequestFormat<'a> {
     /// Requests a streamed answer.
     pub stream: bool,
@@ -55,8 +62,102 @@ pub struct RequestFormat<'a> {
     pub api_version: Option<&'a str>,
     /// Marks where the server is to cache the prompt, if the format has such marks.
     pub cache_control: bool,
+    /// How the server is told to reason.
+    pub family: ServerFamily,
     /// The settings learned from this server's refusals.
-    pub learned: Learned,
+    pub learned: &'a Learned,
+}
+
+impl Default for RequestFormat<'_> {
+    fn default() -> Self {
+        Self {
+            stream: false,
+            length_field: LengthField::default(),
+            cache_key: None,
+            api_version: None,
+            cache_control: false,
+            family: ServerFamily::default(),
+            learned: Learned::NOTHING,
+        }
+    }
+}
+
+impl RequestFormat<'_> {
+    /// Returns the sampling parameters to send: without those that the server does not support, the seed for this sample,
+    /// and in a further attempt no more than the server accepts.
+    pub fn sampling(&self, question: &Question) -> Sampling {
+        let asked = question.target.sampling();
+        let is_raised = question.target.raised_from().is_some();
+        let cap = |field: &str| self.learned.cap(field).filter(|_| is_raised).unwrap_or(f64::INFINITY);
+        let takes = |field: &str| !self.learned.drops(field);
+        let seed = asked.seed.map(|seed| seed.wrapping_add(i64::from(question.sample)));
+        Sampling {
+            temperature: asked.temperature.map(|value| value.min(cap("temperature"))).filter(|_| takes("temperature")),
+            top_p: asked.top_p.filter(|_| takes("top_p")),
+            max_tokens: asked.max_tokens.map(|limit| f64::from(limit).min(cap("max_tokens")) as u32),
+            seed: seed.filter(|_| takes("seed")),
+        }
+    }
+
+    /// Returns the fields that the user adds, without those that the server does not support. The shortcuts for reasoning
+    /// are not among them.
+    pub fn body_fields(&self, question: &Question) -> Map<String, Value> {
+        let extras = question.target.extras();
+        let fields = extras.body.iter().chain(extras.side.iter()).filter(|(name, _)| !self.learned.drops(name));
+        fields.map(|(name, value)| (name.to_owned(), value.clone())).collect()
+    }
+
+    /// Returns the same with the fields that the server's family understands as the shortcuts for reasoning.
+    pub fn extra_fields(&self, question: &Question) -> Map<String, Value> {
+        let extras = question.target.extras();
+        if extras.thinking.is_none() && extras.effort.is_none() {
+            return self.body_fields(question);
+        }
+        let mut fields = extras.body.clone().merged(&extras.side);
+        for (_, path, value) in self.family.shortcut_fields(&question.target) {
+            fields.set(path, value);
+        }
+        let fields = fields.iter().filter(|(name, _)| !self.learned.drops(name));
+        fields.map(|(name, value)| (name.to_owned(), value.clone())).collect()
+    }
+}
+
+impl RequestFormat<'_> {
+    /// Returns what the user asked for and the server does not take, in words: names of fields, and values above a limit.
+    pub fn left_out(&self, question: &Question) -> Vec<String> {
+        if self.learned == Learned::NOTHING {
+            return Vec::new();
+        }
+        let (asked, sent) = (question.target.sampling(), self.sampling(question));
+        let names = ["temperature", "top_p", "max_tokens", "seed"].into_iter();
+        let words = names.zip(asked.as_words().into_iter().zip(sent.as_words()));
+        let left_out = words.filter_map(|(name, (asked, sent))| match sent {
+            None => asked.map(|_| name.to_owned()),
+            // The seed that is sent differs by the sample.
+            Some(sent) => {
+                asked.filter(|asked| *asked != sent && name != "seed").map(|_| format!("{name} above {sent}"))
+            }
+        });
+        let mut all = RequestFormat { learned: Learned::NOTHING, ..*self }.extra_fields(question);
+        all.retain(|name, _| self.learned.drops(name));
+        let own =
+            [("prompt_cache_key", self.cache_key.is_some()), ("stream", self.stream), ("stream_options", self.stream)];
+        let own = own.into_iter().filter(|(name, is_sent)| *is_sent && self.learned.drops(name));
+        left_out.chain(all.into_iter().map(|(name, _)| name)).chain(own.map(|(name, _)| name.to_owned())).collect()
+    }
+}
+
+/// A call that the server refused, for a dialect to learn from.
+#[derive(Clone, Copy, Debug)]
+pub struct RefusedCall<'a> {
+    /// The refusal, classified.
+    pub failure: &'a Failure,
+    /// The body of the refusal.
+    pub reply: &'a [u8],
+    /// The question.
+    pub question: &'a Question,
+    /// How it was written.
+    pub format: &'a RequestFormat<'a>,
 }
 
 /// The field that limits the answer's length. Most servers know only one of the two.
@@ -68,15 +169,4 @@ pub enum LengthField {
     MaxTokens,
     /// The field of `OpenAI`'s reasoning models.
     MaxCompletionTokens,
-}
-
-/// Settings learned from a server's refusals, as bits that the dialect defines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Learned(pub u32);
-
-impl Learned {
-    /// True if all bits of `other` are set.
-    pub fn has(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
 }

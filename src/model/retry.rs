@@ -64,7 +64,8 @@ pub struct Tries {
 impl Tries {
     /// Adds the current failure.
     pub fn add(&mut self, failure: &Failure, counted: bool) {
-        self.streak += 1;
+        // Nothing went wrong that waiting could heal.
+        self.streak += u32::from(failure.class != FailureClass::Learned);
         self.counted += u32::from(counted);
         self.unusable += u32::from(counted && failure.is_unusable_reply());
     }
@@ -81,6 +82,7 @@ pub fn decide(failure: &Failure, tries: Tries, fingerprint: &Fingerprint) -> Ret
         FailureClass::Fatal => RetryDecision::StopRun,
         FailureClass::Permanent => RetryDecision::GiveUp,
         FailureClass::RateLimited | FailureClass::Outage => RetryDecision::Retry { after, counted: false },
+        FailureClass::Learned => RetryDecision::Retry { after: Duration::ZERO, counted: false },
         FailureClass::RetryNow if streak <= IMMEDIATE_ATTEMPTS_MAX => {
             RetryDecision::Retry { after: Duration::ZERO, counted: false }
         }
@@ -156,6 +158,10 @@ mod tests {
         );
         assert!(matches!(decision(FailureClass::RetryNow, 1, 9), RetryDecision::Prove { .. }));
         assert!(matches!(decision(FailureClass::Refused, 1, 1), RetryDecision::Prove { .. }));
+        assert_eq!(
+            decision(FailureClass::Learned, ATTEMPTS_MAX, 99),
+            RetryDecision::Retry { after: Duration::ZERO, counted: false }
+        );
         assert_eq!(decision(FailureClass::Permanent, 1, 1), RetryDecision::GiveUp);
         assert_eq!(decision(FailureClass::Fatal, 1, 1), RetryDecision::StopRun);
     }

@@ -20,8 +20,8 @@ impl Dialect for Scorer {
         Capabilities { output: Output::Number, ..Capabilities::default() }
     }
 
-    fn body(&self, question: &Question, _: &RequestFormat<'_>) -> Result<Vec<u8>, Failure> {
-        Ok(request_body(question))
+    fn body(&self, question: &Question, format: &RequestFormat<'_>) -> Result<Vec<u8>, Failure> {
+        Ok(request_body(question, format))
     }
 
     fn read_whole(&self, body: &[u8], question: &Question, attempt: u32) -> Result<Answer, Failure> {
@@ -29,10 +29,13 @@ impl Dialect for Scorer {
     }
 }
 
-fn request_body(question: &Question) -> Vec<u8> {
+fn request_body(question: &Question, format: &RequestFormat<'_>) -> Vec<u8> {
     let model = Value::from(question.target.model());
     let mut body = format!("{{\"model\":{model},\"messages\":").into_bytes();
     Message::write_list(&question.messages, &mut body);
+    for (name, value) in format.body_fields(question) {
+        body.extend_from_slice(format!(",{}:{value}", Value::from(name)).as_bytes());
+    }
     body.push(b'}');
     body
 }
@@ -54,6 +57,7 @@ fn parse_score(body: &[u8], question: &Question, attempt: u32) -> Result<Answer,
         system_fingerprint: None,
         usage: Usage::default(),
         attempts: attempt,
+        dropped: Vec::new(),
     })
 }
 
@@ -78,7 +82,7 @@ mod tests {
         let messages = vec![Message::new(Role::User, "a \"b\""), Message::new(Role::Assistant, "c")];
         let target = Target::new("rm", Scorer.name(), Sampling::default());
         let question = Question { slot: Slot::main(0), target, sample: 0, messages };
-        let body: Value = serde_json::from_slice(&request_body(&question)).unwrap();
+        let body: Value = serde_json::from_slice(&request_body(&question, &RequestFormat::default())).unwrap();
         assert_eq!(body["messages"][0]["content"], "a \"b\"");
         for reply in ["0.5", "[0.5]", r#"{"score": 0.5}"#, r#"{"reward": [0.5]}"#] {
             assert_eq!(parse_score(reply.as_bytes(), &question, 1).unwrap().text(), "0.5", "{reply}");

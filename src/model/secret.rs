@@ -1,7 +1,7 @@
 use std::fmt;
 
 /// An API key. It prints as asterisks; only a request header gets the text.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {

@@ -102,7 +102,7 @@ impl AnswerCheck {
             None => sampling.max_tokens,
         };
         let sampling = Sampling { temperature: Some(temperature.min(TEMPERATURE_MAX)), max_tokens, ..sampling.clone() };
-        target.with_sampling(sampling)
+        target.raised(sampling)
     }
 
     /// Returns the request to rewrite a user's message.

@@ -61,7 +61,7 @@ impl Ranker {
         match self {
             Ranker::Judge(judge) => {
                 let target = &judge.target;
-                format!("judge {} {} {}", target.model(), target.sampling(), judge.prompt.digest())
+                format!("judge {} {} {}", target.model(), target.parameters(), judge.prompt.digest())
             }
             Ranker::Scorer(target) => format!("scorer {}", target.model()),
         }

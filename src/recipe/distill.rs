@@ -29,7 +29,7 @@ impl Distill {
     pub fn new(target: Arc<Target>, system: Option<&str>) -> Self {
         let sampling = target.sampling();
         let or_server = |value: Option<String>| value.unwrap_or_else(|| "server default".to_owned());
-        let mut settings = Settings::default()
+        let settings = Settings::default()
             .with("recipe", "distill")
             .with("model", target.model())
             .with("dialect", target.dialect())
@@ -38,6 +38,8 @@ impl Distill {
             .with("max-tokens", or_server(sampling.max_tokens.map(|value| value.to_string())))
             .with("seed", sampling.seed.map_or_else(|| "none".to_owned(), |value| value.to_string()))
             .with("system", system.unwrap_or("from the rows"));
+        let extras = target.extras().named().into_iter();
+        let mut settings = extras.fold(settings, |settings, (name, value)| settings.with(name, value));
         if target.folds_system() {
             settings = settings.with("fold-system", "true");
         }
@@ -78,7 +80,9 @@ impl Distill {
 
     /// Walks through the turns as far as there are answers.
     fn walk(&self, seed: &Seed, answered: &Answered) -> (Dialogue, Stop) {
-        let mut dialogue = Dialogue::default();
+        let opening = seed.turns.first().map_or(&[][..], |turn| &turn.messages);
+        let drawn = self.target.drawn_for(opening).drawn().clone();
+        let mut dialogue = Dialogue { drawn, ..Dialogue::default() };
         let mut history: Vec<Arc<Message>> = Vec::new();
         let mut last = Slot::main(0);
         for turn in 0..self.turn_count(seed) {

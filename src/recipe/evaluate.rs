@@ -156,12 +156,11 @@ pub(super) fn reference(seed: &Seed, scope: Scope, at: usize) -> Option<&str> {
 impl Judge {
     /// Returns the settings that every judging recipe has.
     pub(super) fn settings(&self, recipe: &str) -> Settings {
-        let sampling = self.target.sampling();
         let settings = Settings::default()
             .with("recipe", recipe)
             .with("judge", self.target.model())
             .with("judge-dialect", self.target.dialect())
-            .with("judge-sampling", sampling)
+            .with("judge-sampling", self.target.parameters())
             .with("prompt", self.prompt.digest())
             .with("repeats", self.repeats);
         if self.target.folds_system() { settings.with("judge-fold-system", "true") } else { settings }

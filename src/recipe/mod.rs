@@ -114,6 +114,7 @@ use crate::quality::GateVerdict;
 ///     system_fingerprint: None,
 ///     usage: Usage::default(),
 ///     attempts: 1,
+///     dropped: Vec::new(),
 /// });
 /// let end = Replay::new(&recipe, &seed).advance(|_, _| Ok::<_, Infallible>(Some(Arc::clone(&stored))))?;
 /// let ReplayEnd::Done(Outcome::Complete(dialogue)) = end else { panic!("the answer is stored") };

@@ -39,7 +39,8 @@ impl<'a> Replay<'a> {
             };
             let question_count = questions.len();
             let mut open = Vec::new();
-            for question in questions {
+            for mut question in questions {
+                question.target = question.target.drawn_for(&question.messages);
                 let fingerprint = question.fingerprint();
                 match look_up(&fingerprint, question.slot)? {
                     Some(answer) => self.answered.insert(question.slot, answer),

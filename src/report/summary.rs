@@ -64,6 +64,9 @@ pub fn summary(tally: &Tally, elapsed: Duration, closing: &Closing) -> String {
     if tally.failure_count() > 0 {
         row("failed", format!("{} ({})", counted(tally.failure_count(), "call"), list(&tally.failures)));
     }
+    for (index, change) in tally.adjusted.iter().enumerate() {
+        row(if index == 0 { "requests" } else { "" }, change.clone());
+    }
     for line in other_names(tally) {
         row("model", line);
     }
@@ -138,7 +141,8 @@ pub fn summary_json(tally: &Tally, elapsed: Duration, closing: &Closing, exit_co
         "cache_write_tokens": tally.usage.cache_write_tokens,
         "completion_tokens": tally.usage.completion_tokens,
         "cost": (!tally.prices.is_empty()).then_some(tally.cost),
-        "models": tally.reported, "history_cut": tally.history_cut, "failures": tally.failures, "incomplete": closing.incomplete, "reasons": closing.reasons,
+        "models": tally.reported, "history_cut": tally.history_cut, "failures": tally.failures, "adjusted": tally.adjusted,
+        "incomplete": closing.incomplete, "reasons": closing.reasons,
         "quality": closing.quality, "left_out": left_out, "changed": closing.changed, "output": file(&closing.written), "listed": file(&closing.listed),
         "unusable": unusable(&closing.changed_settings), "hint": closing.hint,
         "efficiency": tally.efficiency.map(|efficiency| efficiency.share),

@@ -41,6 +41,8 @@ pub struct Tally {
     pub failures: BTreeMap<FailureCode, u64>,
     /// The message of the last failed call.
     pub last_failure: Option<String>,
+    /// How requests were changed because a server refused them, in words: fields that are not sent, and limits.
+    pub adjusted: Vec<String>,
     /// How close the run came to the lower bound on its time, once it is over.
     pub efficiency: Option<Efficiency>,
 }

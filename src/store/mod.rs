@@ -77,6 +77,7 @@ use crate::conversation::{ConversationKey, Fingerprint};
 ///     system_fingerprint: None,
 ///     usage: Usage::default(),
 ///     attempts: 1,
+///     dropped: Vec::new(),
 /// };
 ///
 /// let store = MemoryStore::new();

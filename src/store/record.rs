@@ -174,11 +174,13 @@ struct AnsweredV1<'a> {
     attempts: u32,
 }
 
-/// An answer whose prompt was written to a server's cache.
+/// An answer with something that version 1 does not have.
 #[derive(Serialize, Deserialize)]
 struct AnsweredV2<'a> {
     answered: AnsweredV1<'a>,
     cache_write_tokens: Option<u64>,
+    /// The parts of the request that were not sent.
+    dropped: Vec<Cow<'a, str>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -241,10 +243,12 @@ impl<'a> From<&'a Entry> for EntryV1<'a> {
                     reasoning_tokens: answer.usage.reasoning_tokens,
                     attempts: answer.attempts,
                 };
-                if answer.usage.cache_write_tokens.is_none() {
+                let cache_write_tokens = answer.usage.cache_write_tokens;
+                if cache_write_tokens.is_none() && answer.dropped.is_empty() {
                     return Self::Answered(answered);
                 }
-                Self::AnsweredV2(AnsweredV2 { answered, cache_write_tokens: answer.usage.cache_write_tokens })
+                let dropped = answer.dropped.iter().map(Cow::from).collect();
+                Self::AnsweredV2(AnsweredV2 { answered, cache_write_tokens, dropped })
             }
             Entry::Linked { conversation, slot, fingerprint } => {
                 Self::Linked { conversation: conversation.0, slot: (*slot).into(), fingerprint: fingerprint.0 }
@@ -269,8 +273,10 @@ impl EntryV1<'_> {
     fn into_entry(self) -> Option<Entry> {
         Some(match self {
             Self::Run(run) => Entry::Run(run.into_run(0)),
-            Self::Answered(answered) => answered.into_entry(None)?,
-            Self::AnsweredV2(AnsweredV2 { answered, cache_write_tokens }) => answered.into_entry(cache_write_tokens)?,
+            Self::Answered(answered) => answered.into_entry(None, Vec::new())?,
+            Self::AnsweredV2(AnsweredV2 { answered, cache_write_tokens, dropped }) => {
+                answered.into_entry(cache_write_tokens, dropped)?
+            }
             Self::Linked { conversation, slot, fingerprint } => Entry::Linked {
                 conversation: ConversationKey(conversation),
                 slot: slot.into_slot()?,
@@ -291,7 +297,7 @@ impl EntryV1<'_> {
 }
 
 impl AnsweredV1<'_> {
-    fn into_entry(self, cache_write_tokens: Option<u64>) -> Option<Entry> {
+    fn into_entry(self, cache_write_tokens: Option<u64>, dropped: Vec<Cow<'_, str>>) -> Option<Entry> {
         let answer = Answer {
             message: Message::new(Role::Assistant, self.text),
             reasoning: self.reasoning.map(Cow::into_owned),
@@ -307,6 +313,7 @@ impl AnsweredV1<'_> {
                 reasoning_tokens: self.reasoning_tokens,
             },
             attempts: self.attempts,
+            dropped: dropped.into_iter().map(Cow::into_owned).collect(),
         };
         Some(Entry::Answered {
             run: self.run,

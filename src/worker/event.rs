@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::occupancy::LowerBound;
 use super::session::ConversationEnd;
 use crate::conversation::{FailureCode, Finish, Usage};
-use crate::model::{FailureClass, PaceChange, RejectedReply};
+use crate::model::{Adjustment, FailureClass, PaceChange, RejectedReply};
 
 /// Something that happened in a run, for observers.
 #[derive(Clone, Debug)]
@@ -44,6 +44,13 @@ pub enum Event {
         again_after: Option<Duration>,
         /// The reply, if one arrived and was rejected as unusable.
         reply: Option<RejectedReply>,
+    },
+    /// A refusal revealed a setting of a server; requests are written differently from now on.
+    Adjusted {
+        /// The model.
+        model: String,
+        /// The setting.
+        adjustment: Adjustment,
     },
     /// A model's limit on calls in flight changed.
     Pace {

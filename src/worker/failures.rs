@@ -30,7 +30,9 @@ impl Dispatcher<'_> {
         let mut decision = retry::decide(&failure, flight.tries, &fingerprint);
         let mut lost_replica = false;
         let (mut is_held, mut after_answers) = (false, false);
-        flight.avoid = Some(replica);
+        if failure.class != FailureClass::Learned {
+            flight.avoid = Some(replica);
+        }
         if let Some(queue) = self.queues.get_mut(&name) {
             queue.on_failure(replica, now);
             let has_other = queue.has_other_usable(replica, now);

@@ -33,6 +33,9 @@ impl Dispatcher<'_> {
             }
         }
         let CallEnd { purpose, model, reply, sent_at, latency, slot, .. } = ended;
+        for adjustment in reply.adjusted {
+            self.observer.on_event(&Event::Adjusted { model: model.clone(), adjustment });
+        }
         let fingerprint = match purpose {
             CallPurpose::Probe => return self.on_probe_end(&model, replica, reply.result),
             CallPurpose::Question(fingerprint) => fingerprint,

@@ -98,7 +98,7 @@ fn shown(replica: &Replica, result: Result<Answer, Failure>) -> Result<Shown, Fa
                 Some(refusal) if refusal.kind() == failure.kind() => Shown::Down(failure),
                 _ => Shown::Answering,
             },
-            FailureClass::RateLimited | FailureClass::Permanent => Shown::Answering,
+            FailureClass::Learned | FailureClass::RateLimited | FailureClass::Permanent => Shown::Answering,
         },
     })
 }

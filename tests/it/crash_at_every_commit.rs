@@ -5,7 +5,9 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex};
 
-use cohobate::conversation::{Answer, ConversationKey, Fingerprint, Outcome, Sampling, Seed, Target};
+use cohobate::conversation::{
+    Answer, ConversationKey, Extras, Fingerprint, Outcome, RequestOptions, Sampling, Seed, Target,
+};
 use cohobate::model::{Call, Model, PaceLimits, PendingCall, Simulated};
 use cohobate::quality::{Gate, Strictness};
 use cohobate::recipe::{
@@ -25,6 +27,7 @@ fn recipes() -> Vec<(&'static str, Arc<dyn Recipe>)> {
     vec![
         ("distill", Arc::new(Distill::new(target(), None))),
         ("distill through a gate", Arc::new(Distill::new(target(), None).with_gate(gate()))),
+        ("distill, efforts that are drawn", Arc::new(Distill::new(drawn(), None).with_gate(gate()))),
         ("distill, the best of two", Arc::new(Distill::new(target(), None).with_best_of(best_of))),
         ("simulate", Arc::new(Simulate::new(target(), user(), 4, vec!["a cook".to_owned()], Some(gate()), None))),
         ("tutor", tutor(History::Forced, PassPurpose::Rows)),
@@ -38,6 +41,13 @@ fn recipes() -> Vec<(&'static str, Arc<dyn Recipe>)> {
             Arc::new(Compare::new(systems(), judge(Scale::Pair), JudgedScope::Both, ComparedHistory::Shared)),
         ),
     ]
+}
+
+/// A model that is asked with an effort of its own in each conversation.
+fn drawn() -> Arc<Target> {
+    let choices = "reasoning_effort=low:1,high:1".parse().unwrap();
+    let extras = Extras::new(RequestOptions { choices, ..RequestOptions::default() }).unwrap();
+    Target::with_extras("simulated", Simulated::DIALECT, Sampling::default(), extras)
 }
 
 /// A threshold that some of the simulated teacher's answers are beyond, so that attempts are rejected.

@@ -11,8 +11,8 @@ use cohobate::conversation::{
 };
 use cohobate::model::sse::StreamEvent;
 use cohobate::model::{
-    Assembler, Call, CallResult, Capabilities, Dialect, EndpointPath, Failure, FailureClass, Header, HttpModel,
-    HttpSettings, Learned, Model, RefusedRequest, RequestFormat, Secret,
+    Adjustment, Assembler, Call, CallResult, Capabilities, Dialect, EndpointPath, Failure, FailureClass, Header,
+    HttpModel, HttpSettings, Model, RefusedCall, RefusedRequest, RequestFormat, Secret,
 };
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ use crate::support::{Place, conversation, jsonl};
 struct Toy;
 
 /// The server wants `most` instead of `limit`.
-const MOST: Learned = Learned(1);
+const MOST: &str = "most";
 
 impl Dialect for Toy {
     fn name(&self) -> &'static str {
@@ -46,7 +46,7 @@ impl Dialect for Toy {
             ));
         };
         let said: Vec<&str> = question.messages.iter().map(|message| message.content()).collect();
-        let name = if format.learned.has(MOST) { "most" } else { "limit" };
+        let name = if format.learned.uses(MOST) { "most" } else { "limit" };
         let key = format.cache_key;
         Ok(json!({"said": said, "stream": format.stream, "key": key, name: limit}).to_string().into_bytes())
     }
@@ -74,8 +74,9 @@ impl Dialect for Toy {
         Failure { retry_after: refusal.retry_after, ..failure }
     }
 
-    fn learn(&self, failure: &Failure, _: &RequestFormat<'_>) -> Option<Learned> {
-        (failure.message == "limit").then_some(MOST)
+    fn learn(&self, refused: &RefusedCall<'_>) -> Vec<Adjustment> {
+        let is_limit = refused.failure.message == "limit";
+        is_limit.then_some(Adjustment::Use(MOST)).into_iter().collect()
     }
 }
 
@@ -115,6 +116,7 @@ impl Assembler for ToyAssembler {
             system_fingerprint: None,
             usage: Usage::default(),
             attempts: attempt,
+            dropped: Vec::new(),
         })
     }
 }
@@ -219,7 +221,7 @@ fn a_format_classifies_its_refusals_and_learns_from_them() {
     assert_eq!((failure.class, failure.message.as_str(), failure.retry_after), expected);
     assert_eq!(
         ask(&model, &question).result.unwrap_err().class,
-        FailureClass::RetryNow,
+        FailureClass::Learned,
         "it has learned and asks again"
     );
     assert_eq!(ask(&model, &question).result.unwrap().text(), "Hello");
@@ -249,8 +251,8 @@ fn calls_in_flight_when_the_length_field_is_learned_are_asked_again() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let call = || Call { question: &question, attempt: 1, conversation: None };
     let (first, second) = runtime.block_on(async { tokio::join!(model.ask(call()), model.ask(call())) });
-    assert_eq!(first.result.unwrap_err().class, FailureClass::RetryNow);
-    assert_eq!(second.result.unwrap_err().class, FailureClass::RetryNow);
+    assert_eq!(first.result.unwrap_err().class, FailureClass::Learned);
+    assert_eq!(second.result.unwrap_err().class, FailureClass::Learned);
     assert_eq!(runtime.block_on(model.ask(call())).result.unwrap().text(), "Yes.");
     let sent = sent.lock().unwrap();
     let fields: Vec<bool> = sent.iter().map(|(_, body)| body["max_completion_tokens"] == 9).collect();

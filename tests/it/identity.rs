@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use cohobate::conversation::{ConversationKey, Message, Question, Role, Sampling, Settings, Slot, Target, Turn};
+use cohobate::conversation::{
+    ConversationKey, Extras, Message, Question, RequestOptions, Role, Sampling, Settings, Slot, Target, Thinking, Turn,
+};
 
 use crate::support::seed;
 
@@ -44,10 +46,54 @@ fn golden_hashes_stay_as_they_are() {
     insta::assert_snapshot!(golden.join("\n"));
 }
 
+/// The question with more in its request than messages and sampling.
+fn with_extras(body: &str, thinking: Option<Thinking>, effort: Option<&str>) -> Question {
+    let effort = effort.map(|level| level.parse().unwrap());
+    let options = RequestOptions { body: body.parse().unwrap(), thinking, effort, ..RequestOptions::default() };
+    let plain = question();
+    let (extras, sampling) = (Extras::new(options).unwrap(), plain.target.sampling().clone());
+    Question { target: Target::with_extras("teacher-1", "openai", sampling, extras), ..plain }
+}
+
+#[test]
+fn golden_hashes_of_body_fields_stay_as_they_are() {
+    let golden = [
+        with_extras(r#"{"top_k": 20, "min_p": 0.0, "chat_template_kwargs": {"b": [1, "ü"], "a": null}}"#, None, None),
+        with_extras("{}", Some(Thinking::Off), None),
+        with_extras("{}", None, Some("high")),
+        with_extras(r#"{"top_k": 20}"#, Some(Thinking::On), Some("low")),
+    ];
+    insta::assert_snapshot!(golden.map(|question| question.fingerprint().to_string()).join("\n"));
+}
+
+#[test]
+fn what_is_not_used_or_cannot_change_the_answer_changes_no_fingerprint() {
+    let original = question().fingerprint();
+    for same in ["{}", r#"{"service_tier": "flex", "user": "me", "metadata": {"run": 1}}"#] {
+        assert_eq!(with_extras(same, None, None).fingerprint(), original, "{same}");
+    }
+    let plain = question();
+    let raised = plain.target.raised(plain.target.sampling().clone());
+    assert_eq!(Question { target: raised, ..plain }.fingerprint(), original, "who asks for more is not asked for");
+    let drawn = RequestOptions { choices: "top_k=20:1".parse().unwrap(), ..RequestOptions::default() };
+    let drawn =
+        Target::with_extras("teacher-1", "openai", question().target.sampling().clone(), Extras::new(drawn).unwrap());
+    let drawn = Question { target: drawn.drawn_for(&question().messages), ..question() };
+    assert_eq!(drawn.fingerprint(), with_extras(r#"{"top_k": 20}"#, None, None).fingerprint());
+}
+
 #[test]
 fn everything_that_can_change_the_answer_is_in_the_fingerprint() {
     let original = question().fingerprint();
     let mut changed: Vec<Question> = vec![
+        with_extras(r#"{"top_k": 20}"#, None, None),
+        with_extras(r#"{"top_k": 21}"#, None, None),
+        with_extras(r#"{"top_k": "20"}"#, None, None),
+        with_extras(r#"{"provider": {"order": ["a", "b"]}}"#, None, None),
+        with_extras(r#"{"provider": {"order": ["b", "a"]}}"#, None, None),
+        with_extras("{}", Some(Thinking::On), None),
+        with_extras("{}", Some(Thinking::Off), None),
+        with_extras("{}", None, Some("off")),
         with_sampling(|sampling| sampling.temperature = Some(0.8)),
         with_sampling(|sampling| sampling.temperature = None),
         with_sampling(|sampling| sampling.top_p = Some(0.7)),

@@ -3,7 +3,8 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
-use crate::support::{Place, conversation, files_below, jsonl};
+use crate::capture::{Capture, refused};
+use crate::support::{Place, conversation, files_below, finish, jsonl};
 
 const KEY: &str = "sk-test-3f9a1c77e0b24d55";
 
@@ -66,5 +67,51 @@ fn a_key_in_an_address_is_refused_unseen() {
             "{}",
             finished.stderr
         );
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn header_values_and_printed_tokens_are_as_secret_as_keys() {
+    let quoting = Capture::with(|request| {
+        let quoted: Vec<&str> =
+            ["authorization", "x-literal", "x-variable"].iter().filter_map(|name| request.header(name)).collect();
+        if quoted.len() == 3 { refused(400, &format!("no: {}", quoted.join(", "))) } else { refused(401, "who?") }
+    });
+    let place = Place::new();
+    place.write("in.jsonl", jsonl(&[conversation("kites", 2)]));
+    place.write("token", format!("{KEY}-token\n"));
+    let profile = "key-command = \"cat token\"\nheaders = { x-literal = \"LITERAL\", x-variable = \"$HUSH\" }\n";
+    let profile = profile.replace("LITERAL", &format!("{KEY}-literal"));
+    place.write("cohobate.toml", format!("[models.sim]\nurl = \"http://{}\"\n{profile}", quoting.address));
+    for command in ["plan", "distill", "export", "verify", "status"] {
+        let line = ["in.jsonl", "-o", "out.jsonl", "--teacher", "sim"];
+        let line = match command {
+            "plan" => &["in.jsonl", "--teacher", "sim", "--show-request"][..],
+            "status" => &[],
+            _ => &line,
+        };
+        let finished = finish(place.command(&[&[command][..], line].concat()).env("HUSH", format!("{KEY}-variable")));
+        assert!(!finished.stderr.contains(KEY) && !finished.stdout.contains(KEY), "{command}: {}", finished.stderr);
+        if command == "distill" {
+            assert!(finished.stderr.contains("no: Bearer ***, ***, ***"), "{}", finished.stderr);
+        }
+    }
+    assert_eq!(quoting.requests()[0].header("authorization"), Some(format!("Bearer {KEY}-token").as_str()));
+    let own = ["cohobate.toml", "token"].map(|name| place.path(name));
+    for path in files_below(&place.path("")).into_iter().filter(|path| !own.contains(path)) {
+        let bytes = std::fs::read(&path).unwrap();
+        assert!(!bytes.windows(KEY.len()).any(|window| window == KEY.as_bytes()), "{}", path.display());
+    }
+    // Nor in an error about the profile itself.
+    for wrong in [
+        format!("headers.x-literal = {{ text = \"{KEY}\" }}"),
+        format!("headers = \"{KEY}\""),
+        format!("headers.x = [\"{KEY}\"]"),
+    ] {
+        place.write("cohobate.toml", format!("[models.sim]\n{wrong}\n"));
+        let finished = place.run(&["plan", "in.jsonl", "--teacher", "sim"]);
+        assert!(finished.code == Some(2) && !finished.stderr.contains(KEY), "{}", finished.stderr);
+        assert!(finished.stderr.contains("must be"), "{}", finished.stderr);
     }
 }

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use cohobate::conversation::{
     Answer, ConversationKey, Fingerprint, Finish, Message, Role, Settings, Slot, TurnIndex, Usage,
 };
-use cohobate::store::{Disk, DiskStore, Entry, MemoryStore, Opened, Reader, Run, Snapshot, Status, Store, StoreError};
+use cohobate::store::{
+    Disk, DiskStore, Entry, LostCalls, MemoryStore, Opened, Reader, Run, Snapshot, Status, Store, StoreError,
+};
 use proptest::prelude::*;
 
 pub fn hash(number: u32) -> [u8; 32] {
@@ -27,6 +29,7 @@ pub fn answered(number: u32, conversation: u32, turn: u32, length: usize) -> Ent
         system_fingerprint: None,
         usage: Usage { prompt_tokens: Some(10), completion_tokens: Some(5), ..Usage::default() },
         attempts: 1,
+        dropped: Vec::new(),
     };
     Entry::Answered {
         run: 1,
@@ -273,7 +276,12 @@ fn newer_frozen_entries() -> Vec<Entry> {
     if let Entry::Answered { answer, .. } = &mut cached {
         Arc::make_mut(answer).usage.cache_write_tokens = Some(6);
     }
-    entries.push(cached);
+    let mut adjusted = answered(8, 5, 0, 11);
+    if let Entry::Answered { answer, .. } = &mut adjusted {
+        Arc::make_mut(answer).dropped = vec!["seed".to_owned(), "max_tokens above 16384".to_owned()];
+    }
+    let lost = LostCalls { calls: 2, reason: "http_504: the gateway gave up".to_owned() };
+    entries.extend([cached, adjusted, Entry::Lost { fingerprint: Fingerprint([9; 32]), lost }]);
     entries
 }
 

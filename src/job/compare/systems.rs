@@ -84,7 +84,7 @@ impl Entrant {
                 AnswersFrom::File(path) => vec![path.clone()],
             },
             system_prompt: text.map(|text| Digest::of_text("cohobate system 1", text).to_string()),
-            sampling: self.model().map(|model| model.target.sampling().to_string()),
+            sampling: self.model().map(|model| model.target.parameters()),
             ..ComparedReport::default()
         }
     }

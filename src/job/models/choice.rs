@@ -1,9 +1,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::conversation::{Price, Sampling, Target};
+use crate::conversation::{ConversationKey, Price, Question, Sampling, Target};
 use crate::job::JobError;
-use crate::model::{HttpModel, HttpSettings, Model, Output, Routing, capabilities_of};
+use crate::model::{HttpModel, HttpSettings, Model, Output, RequestPreview, Routing, capabilities_of};
 use crate::worker::Served;
 
 /// A model that was chosen, not yet connected to.
@@ -60,6 +60,20 @@ impl ModelChoice {
             several => several.iter().map(|settings| format!("{name} at {}", host(&settings.url))).collect(),
         };
         Ok(Served { replicas: replicas.collect::<Result<_, JobError>>()?, routing: self.routing, labels })
+    }
+
+    /// Returns the first request for a question, to be shown; `None` for a model of this process. Nothing is sent.
+    pub fn preview(
+        &self,
+        question: &Question,
+        conversation: ConversationKey,
+    ) -> Result<Option<RequestPreview>, JobError> {
+        let Server::Http(connections) = &self.server else { return Ok(None) };
+        let Some(settings) = connections.first() else { return Ok(None) };
+        let preview = HttpModel::new(settings.clone())?.preview(question, conversation);
+        preview.map(Some).map_err(|failure| {
+            JobError::usage(format!("the request cannot be written: {failure}"), "change the model's profile")
+        })
     }
 
     /// False for a reward model, which answers with a number.

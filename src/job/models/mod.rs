@@ -11,10 +11,10 @@ use std::time::Duration;
 use choice::Server;
 
 use super::JobError;
-use crate::conversation::{Price, Sampling, Target};
+use crate::conversation::{BodyError, Extras, Price, RequestOptions, Sampling, Target};
 use crate::model::{
-    Dialect, Endpoint, HttpSettings, ModelProfile, ModelReference, Output, Routing, Scorer, Secret, Simulated,
-    Timeouts, dialect_at,
+    Dialect, Endpoint, HeaderSource, HttpSettings, LengthField, ModelProfile, ModelReference, Output, Routing, Scorer,
+    Secret, ServerFamily, Simulated, Timeouts, dialect_at,
 };
 
 /// Tokens of a judgment where no limit is set, as for the judge of MT-Bench.
@@ -30,8 +30,11 @@ pub struct ModelSettings {
     pub profiles: BTreeMap<String, ModelProfile>,
     /// The API keys.
     pub keys: Keys,
-    /// How models are sampled where their profiles do not say. Default: the server decides.
+    /// How models are sampled where their profiles do not say. Default: the server decides. Judges and scorers have
+    /// defaults of their own.
     pub sampling: Sampling,
+    /// What else is asked of these models.
+    pub request: RequestOptions,
     /// Whether answers are streamed where a profile does not say. Default: yes.
     pub stream: Option<bool>,
 }
@@ -47,7 +50,15 @@ pub struct Keys {
 
 impl Keys {
     fn of(&self, profile: &ModelProfile) -> Result<Option<Secret>, JobError> {
-        let Some(name) = &profile.key_env else { return Ok(self.default.clone()) };
+        let name = match (&profile.key_env, &profile.key_command) {
+            (Some(name), Some(_)) if !name.is_empty() => {
+                return Err(JobError::usage("a profile has both key-env and key-command", "remove one of them"));
+            }
+            (_, Some(_)) => return Ok(None),
+            (Some(name), None) if name.is_empty() => return Ok(None),
+            (Some(name), None) => name,
+            (None, None) => return Ok(self.default.clone()),
+        };
         self.by_variable.get(name).cloned().map(Some).ok_or_else(|| {
             let message = format!("the environment variable {name} is not set");
             JobError::usage(message, "set it to the API key, or remove key-env")
@@ -56,6 +67,19 @@ impl Keys {
 }
 
 impl ModelSettings {
+    /// Returns the further headers of a profile.
+    fn headers(&self, profile: &ModelProfile) -> Result<Vec<(String, Secret)>, JobError> {
+        let value = |source: &HeaderSource| match source.variable() {
+            None => Ok(source.text()),
+            Some(variable) => self.keys.by_variable.get(variable).cloned().map(Some).ok_or_else(|| {
+                let message = format!("the environment variable {variable} is not set");
+                JobError::usage(message, "set it to the header's value, or remove the header; $$ begins a text with $")
+            }),
+        };
+        let header = |(name, source): (&String, &HeaderSource)| Ok(value(source)?.map(|value| (name.clone(), value)));
+        profile.headers.iter().map(header).filter_map(Result::transpose).collect()
+    }
+
     /// Finds the teacher, which must be named.
     pub fn find_teacher(&self, name: Option<&str>) -> Result<ModelChoice, JobError> {
         let hint = "add --teacher NAME@URL, or --teacher simulated to try it out";
@@ -64,20 +88,21 @@ impl ModelSettings {
 
     /// Finds a judge or a grader: sampled at temperature 0 unless its profile says otherwise.
     pub fn find_judge(&self, name: &str) -> Result<ModelChoice, JobError> {
-        self.find_sampled(name, JUDGE_SAMPLING)
+        self.find_asked(name, JUDGE_SAMPLING, &RequestOptions::default())
     }
 
     /// Finds a model by `NAME@URL`, by the name of a profile, or `simulated`.
     pub fn find(&self, name: &str) -> Result<ModelChoice, JobError> {
-        self.find_sampled(name, self.sampling.clone())
+        self.find_asked(name, self.sampling.clone(), &self.request)
     }
 
-    fn find_sampled(&self, name: &str, sampling: Sampling) -> Result<ModelChoice, JobError> {
+    fn find_asked(&self, name: &str, sampling: Sampling, request: &RequestOptions) -> Result<ModelChoice, JobError> {
         match name.parse()? {
             ModelReference::Simulated => {
                 let profile = self.profiles.get(name).cloned().unwrap_or_default();
+                let Asked { sampling, extras, .. } = asked(&profile, sampling, request)?;
                 Ok(ModelChoice {
-                    target: Target::new(name, Simulated::DIALECT, profile.sampling(sampling)),
+                    target: Target::with_extras(name, Simulated::DIALECT, sampling, extras),
                     price: profile.price.map(Price::from),
                     system: profile.system,
                     routing: Routing::default(),
@@ -88,7 +113,7 @@ impl ModelSettings {
                 let profile = self.profiles.get(&name).cloned().unwrap_or_default();
                 let dialect = dialect(&profile, &name, &urls)?;
                 let endpoint = Endpoint::new(&name, &urls, dialect.capabilities().path)?;
-                self.over_http(endpoint, dialect, &profile, sampling)
+                self.over_http(endpoint, dialect, &profile, asked(&profile, sampling, request)?)
             }
             ModelReference::Profile(name) => {
                 let profile = self.profiles.get(&name).ok_or_else(|| unknown_model(&name))?;
@@ -98,7 +123,8 @@ impl ModelSettings {
                 };
                 let dialect = dialect(profile, &name, url)?;
                 let name = profile.name.as_deref().unwrap_or(&name);
-                self.over_http(Endpoint::new(name, url, dialect.capabilities().path)?, dialect, profile, sampling)
+                let endpoint = Endpoint::new(name, url, dialect.capabilities().path)?;
+                self.over_http(endpoint, dialect, profile, asked(profile, sampling, request)?)
             }
         }
     }
@@ -111,8 +137,9 @@ impl ModelSettings {
         };
         let profile = self.profiles.get(&name).cloned().unwrap_or_default();
         let endpoint = Endpoint::new(&name, &urls, Scorer.capabilities().path)?;
-        let mut choice = self.over_http(endpoint, &Scorer, &profile, Sampling::default())?;
-        choice.target = Target::new(name, Scorer.name(), Sampling::default());
+        let asked = asked(&profile, Sampling::default(), &RequestOptions::default())?;
+        let mut choice =
+            self.over_http(endpoint, &Scorer, &profile, Asked { sampling: Sampling::default(), ..asked })?;
         // It writes nothing that is billed by the token.
         choice.price = choice.price.or(Some(Price::default()));
         Ok(choice)
@@ -123,14 +150,23 @@ impl ModelSettings {
         endpoint: Endpoint,
         dialect: &'static dyn Dialect,
         profile: &ModelProfile,
-        sampling: Sampling,
+        Asked { sampling, extras, length_field }: Asked,
     ) -> Result<ModelChoice, JobError> {
+        let target = Target::with_extras(endpoint.name, dialect.name(), sampling, extras);
+        let family = profile.server_family.or_else(|| dialect.family());
+        for url in &endpoint.urls {
+            family.unwrap_or_else(|| ServerFamily::of(url)).check(&target).map_err(|error| fault(&error))?;
+        }
         let settings = HttpSettings {
             dialect,
             url: String::new(),
             key: self.keys.of(profile)?,
+            key_command: profile.key_command.clone(),
+            auth_header: profile.auth_header.clone(),
+            headers: self.headers(profile)?,
+            family,
             whole: !profile.stream.or(self.stream).unwrap_or(true),
-            length_field: profile.max_tokens_field.unwrap_or_default(),
+            length_field,
             timeouts: timeouts(profile)?,
             context_window: profile.context_window,
             api_version: profile.anthropic_version.clone(),
@@ -140,14 +176,38 @@ impl ModelSettings {
         };
         let connections = endpoint.urls.into_iter().map(|url| HttpSettings { url, ..settings.clone() }).collect();
         Ok(ModelChoice {
-            target: Target::new(endpoint.name, dialect.name(), profile.sampling(sampling))
-                .with_folded_system(profile.fold_system.unwrap_or(false)),
+            target: target.with_folded_system(profile.fold_system.unwrap_or(false)),
             price: profile.price.map(Price::from),
             system: profile.system.clone(),
             routing: profile.routing.unwrap_or_default(),
             server: Server::Http(connections),
         })
     }
+}
+
+/// What is asked of a model.
+struct Asked {
+    sampling: Sampling,
+    extras: Extras,
+    length_field: LengthField,
+}
+
+/// Returns what is asked of a model: its profile takes precedence over `sampling` and `request`.
+fn asked(profile: &ModelProfile, mut sampling: Sampling, request: &RequestOptions) -> Result<Asked, JobError> {
+    let names_it = |options: &RequestOptions| options.body.get("max_completion_tokens").is_some();
+    let (mut own, mut own_sampling, mut request) = (profile.request(), profile.sampling(), request.clone());
+    // A body that names one of the two fields says which one the server knows.
+    let is_named = names_it(&own) || names_it(&request);
+    let of_body = if is_named { LengthField::MaxCompletionTokens } else { LengthField::MaxTokens };
+    let length_field = profile.max_tokens_field.unwrap_or(of_body);
+    own.fold_into(&mut own_sampling).map_err(|error| fault(&error))?;
+    request.fold_into(&mut sampling).map_err(|error| fault(&error))?;
+    let extras = Extras::new(own.or(&request)).map_err(|error| fault(&error))?;
+    Ok(Asked { sampling: own_sampling.or(sampling), extras, length_field })
+}
+
+fn fault(error: &BodyError) -> JobError {
+    JobError::usage(error.to_string(), error.hint())
 }
 
 /// Returns the wire format of a model that must write text.

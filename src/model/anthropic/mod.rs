@@ -18,8 +18,10 @@ mod wire;
 
 use super::dialect::{Assembler, Capabilities, Dialect, EndpointPath};
 use super::failure::Failure;
+use super::family::ServerFamily;
+use super::learned::Adjustment;
 use super::refusal::RefusedRequest;
-use super::request::{Header, Learned, RequestFormat};
+use super::request::{Header, RefusedCall, RequestFormat};
 use crate::conversation::{Answer, Question};
 
 /// Messages as Anthropic defined them and several servers and gateways support them.
@@ -65,7 +67,11 @@ impl Dialect for AnthropicDialect {
         refusal::classify_refusal(refusal)
     }
 
-    fn learn(&self, failure: &Failure, format: &RequestFormat<'_>) -> Option<Learned> {
-        request::learn(failure, format)
+    fn family(&self) -> Option<ServerFamily> {
+        Some(ServerFamily::Anthropic)
+    }
+
+    fn learn(&self, refused: &RefusedCall<'_>) -> Vec<Adjustment> {
+        request::learn(refused)
     }
 }

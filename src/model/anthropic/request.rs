@@ -8,21 +8,19 @@ use super::version;
 use crate::conversation::{FailureCode, Message, Question};
 use crate::model::failure::Failure;
 use crate::model::fold::folded;
-use crate::model::request::{Learned, RequestFormat};
+use crate::model::learned::Adjustment;
+use crate::model::refused::{Limit, limit, unsupported_fields};
+use crate::model::request::{RefusedCall, RequestFormat};
 
 /// The length limit where the user gave none: the API requires one.
 const MAX_TOKENS: u32 = 8192;
 /// The same for models that refuse [`MAX_TOKENS`].
 const MAX_TOKENS_SMALL: u32 = 4096;
 
-/// The server refuses `temperature`.
-const NO_TEMPERATURE: Learned = Learned(1);
-/// The server refuses `top_p`.
-const NO_TOP_P: Learned = Learned(2);
 /// The server takes temperatures up to 1.
-const TEMPERATURE_TO_1: Learned = Learned(4);
+const TEMPERATURE_TO_1: &str = "a temperature of at most 1";
 /// The server refuses [`MAX_TOKENS`].
-const SMALL: Learned = Learned(8);
+const SMALL: &str = "max_tokens of at most 4096 where none is given";
 
 /// The end of a block up to which the server is to cache the prompt.
 const CACHE_MARK: &[u8] = b",\"cache_control\":{\"type\":\"ephemeral\"}";
@@ -35,14 +33,16 @@ pub fn body(question: &Question, format: &RequestFormat<'_>) -> Result<Vec<u8>, 
     let mut body = Vec::with_capacity(messages_bytes + 256);
     body.extend_from_slice(b"{\"model\":");
     push_json(&mut body, question.target.model());
-    let sampling = question.target.sampling();
-    let default = if format.learned.has(SMALL) { MAX_TOKENS_SMALL } else { MAX_TOKENS };
+    let sampling = format.sampling(question);
+    let default = if format.learned.uses(SMALL) { MAX_TOKENS_SMALL } else { MAX_TOKENS };
     push_field(&mut body, "max_tokens", sampling.max_tokens.unwrap_or(default));
     if version::takes_sampling(version::or_default(format.api_version)) {
-        let temperature = sampling.temperature.filter(|_| !format.learned.has(NO_TEMPERATURE));
-        let limit = if format.learned.has(TEMPERATURE_TO_1) { 1.0 } else { f64::MAX };
-        push_option(&mut body, "temperature", temperature.map(|value| value.min(limit)));
-        push_option(&mut body, "top_p", sampling.top_p.filter(|_| !format.learned.has(NO_TOP_P)));
+        let limit = if format.learned.uses(TEMPERATURE_TO_1) { 1.0 } else { f64::MAX };
+        push_option(&mut body, "temperature", sampling.temperature.map(|value| value.min(limit)));
+        push_option(&mut body, "top_p", sampling.top_p);
+    }
+    for (name, value) in &format.extra_fields(question) {
+        push_field(&mut body, name, value);
     }
     if !history.tools.is_empty() {
         push_tools(&mut body, &history.tools);
@@ -63,26 +63,41 @@ pub fn body(question: &Question, format: &RequestFormat<'_>) -> Result<Vec<u8>, 
 }
 
 /// Returns what a refusal reveals: a parameter that this model does not take, or its limit.
-pub fn learn(failure: &Failure, format: &RequestFormat<'_>) -> Option<Learned> {
-    if !matches!(failure.code, FailureCode::Http(400 | 422)) {
-        return None;
+pub fn learn(refused: &RefusedCall<'_>) -> Vec<Adjustment> {
+    let (question, format) = (refused.question, refused.format);
+    if !matches!(refused.failure.code, FailureCode::Http(400 | 422)) {
+        return Vec::new();
     }
-    let message = failure.message.to_lowercase();
+    let message = refused.failure.message.to_lowercase();
     let says = |phrases: &[&str]| phrases.iter().any(|phrase| message.contains(phrase));
     let names = |field: &str| message.contains(field);
-    let mut learned = 0;
     if names("temperature") && names("top_p") && says(&["cannot both", "only one", "not both"]) {
-        learned |= NO_TOP_P.0;
-    } else if names("temperature") && says(&["range", "between 0 and 1", "less than or equal to 1", "at most 1"]) {
-        learned |= TEMPERATURE_TO_1.0;
-    } else if says(&["deprecated", "not support", "unsupported", "removed", "not permitted", "not allowed"]) {
-        learned |= if names("temperature") { NO_TEMPERATURE.0 } else { 0 };
-        learned |= if names("top_p") { NO_TOP_P.0 } else { 0 };
-    } else if names("max_tokens") && names(&MAX_TOKENS.to_string()) && says(&["maximum", "at most", "too large"]) {
-        learned |= SMALL.0;
+        return vec![Adjustment::Drop("top_p".to_owned())];
     }
-    let is_new = learned != 0 && !format.learned.has(Learned(learned));
-    is_new.then_some(Learned(learned))
+    if names("temperature") && says(&["range", "between 0 and 1", "less than or equal to 1", "at most 1"]) {
+        return vec![Adjustment::Use(TEMPERATURE_TO_1)];
+    }
+    if names("max_tokens") && names(&MAX_TOKENS.to_string()) && says(&["maximum", "at most", "too large"]) {
+        return vec![Adjustment::Use(SMALL)];
+    }
+    if let Some(Limit { field, value }) = limit(refused, "max_tokens") {
+        return vec![Adjustment::Cap { field, value }];
+    }
+    let fields = format.extra_fields(question);
+    let sampling = format.sampling(question);
+    let own = [("temperature", sampling.temperature.is_some()), ("top_p", sampling.top_p.is_some())];
+    let own = own.into_iter().filter(|(_, is_sent)| *is_sent).map(|(name, _)| name);
+    let sent: Vec<&str> = own.chain(fields.keys().map(String::as_str)).collect();
+    let mut unsupported = unsupported_fields(refused, &sent);
+    if says(&["deprecated", "not support", "unsupported", "removed", "not permitted", "not allowed"]) {
+        // One refusal may name both.
+        let also = ["temperature", "top_p"].into_iter().filter(|field| names(field) && sent.contains(field));
+        let also: Vec<String> =
+            also.filter(|field| !unsupported.iter().any(|known| known == field)).map(Into::into).collect();
+        unsupported.extend(also);
+        unsupported.sort();
+    }
+    unsupported.into_iter().map(Adjustment::Drop).collect()
 }
 
 /// Declares the tools of the history, which the API requires, and forbids further calls: text is wanted.
@@ -184,6 +199,7 @@ mod tests {
     use super::*;
     use crate::conversation::{Columns, Role, Sampling, Slot, Target};
     use crate::model::failure::FailureClass;
+    use crate::model::learned::Learned;
 
     fn said(role: Role, text: &str) -> Arc<Message> {
         Message::new(role, text)
@@ -258,34 +274,53 @@ mod tests {
             (body["temperature"].as_f64(), body["top_p"].as_f64(), body["stream"] == true)
         };
         let plain = RequestFormat::default();
-        let learned = |learned| sent(RequestFormat { learned, ..plain });
+        let learned = |adjustment: Adjustment| {
+            let mut learned = Learned::default();
+            learned.add(&adjustment);
+            sent(RequestFormat { learned: &learned, ..plain })
+        };
         assert_eq!(sent(RequestFormat { stream: true, ..plain }), (Some(1.2), Some(0.9), true));
         assert_eq!(sent(RequestFormat { api_version: Some("2026-10-21"), ..plain }), (None, None, false));
-        assert_eq!(learned(TEMPERATURE_TO_1), (Some(1.0), Some(0.9), false));
-        assert_eq!(learned(NO_TEMPERATURE), (None, Some(0.9), false));
-        assert_eq!(learned(NO_TOP_P), (Some(1.2), None, false));
+        assert_eq!(learned(Adjustment::Use(TEMPERATURE_TO_1)), (Some(1.0), Some(0.9), false));
+        assert_eq!(learned(dropped("temperature")), (None, Some(0.9), false));
+        assert_eq!(learned(dropped("top_p")), (Some(1.2), None, false));
+    }
+
+    fn dropped(field: &str) -> Adjustment {
+        Adjustment::Drop(field.to_owned())
     }
 
     #[test]
     fn a_refusal_tells_what_the_model_does_not_take() {
+        let sampling = Sampling { temperature: Some(1.2), top_p: Some(0.9), ..Sampling::default() };
+        let question = question(vec![said(Role::User, "Hi")], sampling);
         let learned = |code: u16, message: &str| {
-            let failure = Failure::new(FailureClass::Permanent, FailureCode::Http(code), message);
-            learn(&failure, &RequestFormat::default())
+            let failure = Failure::new(FailureClass::Refused, FailureCode::Http(code), message);
+            let format = RequestFormat::default();
+            learn(&RefusedCall { failure: &failure, reply: &[], question: &question, format: &format })
         };
         for (message, expected) in [
-            ("`temperature` and `top_p` cannot both be specified for this model. Please use only one.", NO_TOP_P),
-            ("temperature: range: 0..1", TEMPERATURE_TO_1),
-            ("temperature: Input should be less than or equal to 1", TEMPERATURE_TO_1),
-            ("`temperature` is deprecated for this model.", NO_TEMPERATURE),
-            ("top_p: Extra inputs are not permitted", NO_TOP_P),
-            ("`temperature` and `top_p` are not supported", Learned(NO_TEMPERATURE.0 | NO_TOP_P.0)),
-            ("max_tokens: 8192 > 4096, which is the maximum allowed number of output tokens for this model", SMALL),
+            (
+                "`temperature` and `top_p` cannot both be specified for this model. Please use only one.",
+                vec![dropped("top_p")],
+            ),
+            ("temperature: range: 0..1", vec![Adjustment::Use(TEMPERATURE_TO_1)]),
+            ("temperature: Input should be less than or equal to 1", vec![Adjustment::Use(TEMPERATURE_TO_1)]),
+            ("`temperature` is deprecated for this model.", vec![dropped("temperature")]),
+            ("top_p: Extra inputs are not permitted", vec![dropped("top_p")]),
+            ("`temperature` and `top_p` are not supported", vec![dropped("temperature"), dropped("top_p")]),
+            (
+                "max_tokens: 8192 > 4096, which is the maximum allowed number of output tokens for this model",
+                vec![Adjustment::Use(SMALL)],
+            ),
         ] {
-            assert_eq!(learned(400, message), Some(expected), "{message}");
-            assert_eq!(learned(500, message), None);
+            assert_eq!(learned(400, message), expected, "{message}");
+            assert_eq!(learned(500, message), []);
         }
-        assert_eq!(learned(400, "prompt is too long: 9 tokens > 8 maximum"), None);
-        let format = RequestFormat { learned: SMALL, ..RequestFormat::default() };
+        assert_eq!(learned(400, "prompt is too long: 9 tokens > 8 maximum"), []);
+        let mut learned = Learned::default();
+        learned.add(&Adjustment::Use(SMALL));
+        let format = RequestFormat { learned: &learned, ..RequestFormat::default() };
         assert_eq!(sent(vec![said(Role::User, "Hi")], &format)["max_tokens"], 4096);
     }
 

@@ -3,34 +3,52 @@
 
 mod capacity;
 mod decoding;
+mod headers;
 mod kind;
+mod preview;
 mod reply;
+mod sending;
 mod settings;
+mod token;
 
+pub use preview::RequestPreview;
 pub use settings::{HttpSettings, Timeouts};
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, HeaderName};
 use tokio::time::timeout;
 
 use super::dialect::Dialect;
 use super::failure::{Failure, FailureClass};
+use super::family::ServerFamily;
+use super::learned::{Adjustment, Learned};
 use super::refusal::RefusedRequest;
-use super::request::{Header, HeaderText, Learned, RequestFormat};
-use super::{Call, CallResult, Model, PendingCall, wait};
+use super::request::{RefusedCall, RequestFormat};
+use super::{Call, CallResult, Capacity, Model, PendingCall, wait};
 use crate::conversation::{Answer, FailureCode, Question, TimeoutKind, estimate_tokens};
+use headers::RequestHeaders;
 use kind::is_html;
-use reply::{Reply, ReplyBody, connection_failure, read_error, read_reply, timed_out};
+use reply::{Reply, ReplyBody, read_error, read_reply, timed_out};
+use token::TokenSource;
 
 /// Less than the five seconds after which vLLM, uvicorn, Node and llama-server close an idle connection.
 const POOL_IDLE: Duration = Duration::from_secs(3);
+
+const USER_AGENT: &str = concat!("cohobate/", env!("CARGO_PKG_VERSION"));
 
 /// The HTTP client cannot be built.
 #[derive(Debug, thiserror::Error)]
 #[error("the HTTP client cannot start: {0}")]
 pub struct HttpSetupError(String);
+
+impl HttpSetupError {
+    fn new(reason: String) -> Self {
+        Self(reason)
+    }
+}
 
 /// A model on a server, in any [`Dialect`].
 pub struct HttpModel {
@@ -38,14 +56,18 @@ pub struct HttpModel {
     url: reqwest::Url,
     settings: HttpSettings,
     dialect: &'static dyn Dialect,
-    headers: HeaderMap,
+    headers: RequestHeaders,
+    /// The keys that a command prints.
+    tokens: Option<TokenSource>,
     session_header: Option<HeaderName>,
     /// Requests streamed answers.
     stream: bool,
     /// Sends the conversation's key in the body.
     sends_cache_key: bool,
-    /// The settings learned from the server's refusals, as the bits of [`Learned`].
-    learned: AtomicU32,
+    /// How the server is told to reason.
+    family: ServerFamily,
+    /// The settings learned from the server's refusals.
+    learned: RwLock<Arc<Learned>>,
     /// True once the server has been asked for its capacity.
     asked_capacity: AtomicBool,
 }
@@ -58,7 +80,7 @@ impl HttpModel {
         // Fails only if a provider is already installed, which is equally good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
-            .user_agent(concat!("cohobate/", env!("CARGO_PKG_VERSION")))
+            .user_agent(USER_AGENT)
             .http1_only()
             .tcp_nodelay(true)
             .tcp_keepalive(Duration::from_secs(60))
@@ -74,62 +96,71 @@ impl HttpModel {
             client,
             url: settings.url.parse().map_err(|error| fault(&error))?,
             dialect,
-            headers: header_map(&settings)?,
+            headers: RequestHeaders::new(&settings)?,
+            tokens: settings.key_command.clone().map(|command| TokenSource::new(command.0)),
+            family: settings.family.unwrap_or_else(|| ServerFamily::of(&settings.url)),
             session_header: session_header.map_err(|_| fault(&"session-header is not a valid header name"))?,
             stream: !settings.whole && dialect.streams(),
             sends_cache_key: settings.prompt_cache_key && dialect.capabilities().takes_cache_key,
             settings,
-            learned: AtomicU32::default(),
+            learned: RwLock::default(),
             asked_capacity: AtomicBool::default(),
         })
     }
 
     async fn ask_in_time(&self, call: Call<'_>) -> CallResult {
         let limit = self.settings.timeouts.total;
-        let mut limit_reset = None;
-        let mut server = None;
-        let answer = timeout(limit, self.ask_once(call, &mut limit_reset, &mut server)).await;
+        let mut side = SideResults::default();
+        let answer = timeout(limit, self.ask_once(call, &mut side)).await;
         let answer = answer.unwrap_or_else(|_| Err(timed_out(TimeoutKind::Total, "the answer took over", limit)));
-        let capacity = match server.filter(|_| !self.asked_capacity.swap(true, Ordering::AcqRel)) {
-            Some(kind) => kind.ask(&self.client, &self.url, &self.headers).await,
-            None => None,
-        };
-        CallResult { result: answer.map_err(|failure| self.redacted(failure)), limit_reset, capacity }
+        CallResult {
+            result: answer.map_err(|failure| self.redacted(failure)),
+            limit_reset: side.limit_reset,
+            capacity: self.ask_capacity(side.server).await,
+            adjusted: side.adjusted,
+        }
     }
 
-    /// Sends a question. `server` is set where the server is of a kind that tells its capacity, `limit_reset` as soon as the
-    /// reply's headers report an exhausted rate limit.
-    async fn ask_once(
-        &self,
-        call: Call<'_>,
-        limit_reset: &mut Option<Duration>,
-        server: &mut Option<capacity::Kind>,
-    ) -> Result<Answer, Failure> {
+    /// Asks a server of a kind that tells its capacity, once.
+    async fn ask_capacity(&self, server: Option<capacity::Kind>) -> Option<Capacity> {
+        let kind = server.filter(|_| !self.asked_capacity.swap(true, Ordering::AcqRel))?;
+        let headers = self.headers.with_key(self.settings.key.as_ref()).ok()?;
+        kind.ask(&self.client, &self.url, &headers).await
+    }
+
+    /// Sends a question. `side` is set as soon as something is known.
+    async fn ask_once(&self, call: Call<'_>, side: &mut SideResults) -> Result<Answer, Failure> {
         let question = call.question;
         if let Some(failure) = self.check_window(question) {
             return Err(failure);
         }
         let session = self.session_name(call);
-        let format = self.request_format(session.as_deref());
-        let response = self.send(question, &format, session.as_deref()).await?;
+        let learned = Arc::clone(&self.learned.read().unwrap_or_else(PoisonError::into_inner));
+        let format = self.request_format(session.as_deref(), &learned);
+        let response = self.send_with_token(question, &format, session.as_deref()).await?;
         let headers = response.headers();
-        *limit_reset = wait::from_limits(|name| headers.get(name)?.to_str().ok(), SystemTime::now());
+        side.limit_reset = wait::from_limits(|name| headers.get(name)?.to_str().ok(), SystemTime::now());
         if !response.status().is_success() {
-            let failure = self.read_refusal(response).await;
-            return Err(self.learn_from(failure, &format));
+            let (failure, reply) = self.read_refusal(response).await;
+            return Err(self.learn_from(failure, &reply, question, &format, side));
         }
-        *server = capacity::Kind::of(response.headers());
+        side.server = capacity::Kind::of(response.headers());
         let content_type = response.headers().get(CONTENT_TYPE).cloned();
         let content_type = content_type.as_ref().and_then(|value| value.to_str().ok()).unwrap_or_default();
         let mut body = ReplyBody::new(response);
-        let answer = self.read_answer(&mut body, content_type, call).await;
-        answer.map_err(|failure| {
-            if failure.rejects_reply() {
-                Failure { reply: body.excerpt.into_reply(|text| self.redact(text)), ..failure }
-            } else {
-                failure
+        match self.read_answer(&mut body, content_type, call).await {
+            Ok(answer) => Ok(Answer { dropped: format.left_out(question), ..answer }),
+            Err(failure) => {
+                let is_rejected = failure.rejects_reply();
+                // Gateways pass on an upstream's refusal in a successful reply.
+                let failure = match failure.code {
+                    FailureCode::ErrorIn200 => self.learn_from(failure, &[], question, &format, side),
+                    _ => failure,
+                };
+                let reply = is_rejected.then(|| body.excerpt.into_reply(|text| self.redact(text))).flatten();
+                Err(Failure { reply, ..failure })
             }
-        })
+        }
     }
 
     async fn read_answer(&self, body: &mut ReplyBody, content_type: &str, call: Call<'_>) -> Result<Answer, Failure> {
@@ -142,66 +173,43 @@ impl HttpModel {
         }
     }
 
-    /// Returns the conversation's key for the server, if one is sent.
-    fn session_name(&self, call: Call<'_>) -> Option<String> {
-        let is_sent = self.sends_cache_key || self.session_header.is_some();
-        call.conversation.filter(|_| is_sent).map(|key| format!("{:016x}", key.prefix()))
-    }
-
-    fn request_format<'a>(&'a self, session: Option<&'a str>) -> RequestFormat<'a> {
-        RequestFormat {
-            stream: self.stream,
-            length_field: self.settings.length_field,
-            cache_key: session.filter(|_| self.sends_cache_key),
-            api_version: self.settings.api_version.as_deref(),
-            cache_control: self.settings.cache_control,
-            learned: Learned(self.learned.load(Ordering::Acquire)),
-        }
-    }
-
-    /// Sends the request and waits for the reply's headers.
-    async fn send(
-        &self,
-        question: &Question,
-        format: &RequestFormat<'_>,
-        session: Option<&str>,
-    ) -> Result<reqwest::Response, Failure> {
-        let body = self.dialect.body(question, format)?;
-        let mut headers = self.headers.clone();
-        if let Some((name, session)) = self.session_header.as_ref().zip(session) {
-            headers.insert(name, HeaderValue::from_str(session).expect("hexadecimal digits are a header's value"));
-        }
-        let request = self.client.post(self.url.clone()).headers(headers).body(body);
-        let limit = self.settings.timeouts.first_byte;
-        let response = timeout(limit, request.send()).await;
-        response
-            .map_err(|_| timed_out(TimeoutKind::FirstByte, "no reply within", limit))?
-            .map_err(|error| connection_failure(&error))
-    }
-
-    /// Reads a refused request's reply and has the dialect classify it.
-    async fn read_refusal(&self, response: reqwest::Response) -> Failure {
+    /// Reads a refused request's reply and has the dialect classify it. Returns the reply too.
+    async fn read_refusal(&self, response: reqwest::Response) -> (Failure, Vec<u8>) {
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let body = read_error(response).await;
         let now = SystemTime::now();
-        self.dialect.failure_of(RefusedRequest {
+        let failure = self.dialect.failure_of(RefusedRequest {
             status,
             body: &body,
             should_retry: header("x-should-retry").and_then(|value| value.parse().ok()),
             retry_after: wait::from_headers(header, now),
             limit_reset: wait::from_limits(header, now),
-        })
+        });
+        (failure, body)
     }
 
     /// Makes the failure retry at once if the refusal reveals a setting of the server. Each refusal is judged by its
     /// own request's format, so calls that were in flight at the time are retried too.
-    fn learn_from(&self, failure: Failure, format: &RequestFormat<'_>) -> Failure {
-        let learned = self.dialect.learn(&failure, format).filter(|learned| !format.learned.has(*learned));
-        let Some(learned) = learned else { return failure };
-        self.learned.fetch_or(learned.0, Ordering::AcqRel);
-        Failure { class: FailureClass::RetryNow, ..failure }
+    fn learn_from(
+        &self,
+        failure: Failure,
+        reply: &[u8],
+        question: &Question,
+        format: &RequestFormat<'_>,
+        side: &mut SideResults,
+    ) -> Failure {
+        let refused = RefusedCall { failure: &failure, reply, question, format };
+        let mut revealed = self.dialect.learn(&refused);
+        revealed.retain(|adjustment| format.learned.lacks(adjustment));
+        if revealed.is_empty() {
+            return failure;
+        }
+        let mut learned = self.learned.write().unwrap_or_else(PoisonError::into_inner);
+        revealed.retain(|adjustment| Arc::make_mut(&mut learned).add(adjustment));
+        side.adjusted = revealed;
+        Failure { class: FailureClass::Learned, ..failure }
     }
 
     /// Refuses a question that exceeds the context window. Estimates are inexact: only a question that is over by a
@@ -209,7 +217,9 @@ impl HttpModel {
     fn check_window(&self, question: &Question) -> Option<Failure> {
         let window = self.settings.context_window?;
         let prompt: u64 = question.messages.iter().map(|message| estimate_tokens(message.content())).sum();
-        let answer = question.target.sampling().max_tokens.map_or(0, u64::from);
+        // What a further attempt asks for beyond that is cut to what the server accepts.
+        let asked = question.target.raised_from().unwrap_or(question.target.sampling());
+        let answer = asked.max_tokens.map_or(0, u64::from);
         (prompt * 3 / 4 + answer > window).then(|| {
             let message = format!(
                 "about {prompt} prompt tokens and {answer} answer tokens exceed the context window of {window}"
@@ -222,8 +232,15 @@ impl HttpModel {
         Failure { message: self.redact(&failure.message), ..failure }
     }
 
+    /// Masks keys and the values of the user's headers: servers like to quote them in errors.
     fn redact(&self, text: &str) -> String {
-        self.settings.key.as_ref().map_or_else(|| text.to_owned(), |key| key.redact(text))
+        // A shorter value is no secret, and masking it would blank out numbers and words.
+        let headers = self.settings.headers.iter().map(|(_, value)| value).filter(|value| value.expose().len() >= 4);
+        let text = self.settings.key.iter().chain(headers).fold(text.to_owned(), |text, secret| secret.redact(&text));
+        match &self.tokens {
+            Some(tokens) => tokens.redact(text),
+            None => text,
+        }
     }
 }
 
@@ -239,31 +256,17 @@ fn html_page(page: &[u8], url: &reqwest::Url) -> Failure {
     Failure::new(FailureClass::Refused, FailureCode::Html, message)
 }
 
+/// What a call reveals beside its answer.
+#[derive(Default)]
+struct SideResults {
+    /// Set where the server is of a kind that tells its capacity.
+    server: Option<capacity::Kind>,
+    limit_reset: Option<Duration>,
+    adjusted: Vec<Adjustment>,
+}
+
 impl Model for HttpModel {
     fn ask<'a>(&'a self, call: Call<'a>) -> PendingCall<'a> {
         Box::pin(self.ask_in_time(call))
     }
-}
-
-/// Returns a dialect's headers; the key's header only if there is a key.
-fn header_map(settings: &HttpSettings) -> Result<HeaderMap, HttpSetupError> {
-    let mut headers = HeaderMap::new();
-    for Header { name, value } in settings.dialect.headers(settings.api_version.as_deref()) {
-        let fault = |what: &str| HttpSetupError(format!("{what} contains characters that are invalid in a header"));
-        let header: HeaderName = name.parse().map_err(|_| fault(&format!("the header `{name}`")))?;
-        let value = match (value, &settings.key) {
-            (HeaderText::Fixed(text), _) => {
-                HeaderValue::from_str(&text).map_err(|_| fault(&format!("the header `{name}`")))?
-            }
-            (HeaderText::Key(prefix), Some(key)) => {
-                let text = format!("{prefix}{}", key.expose());
-                let mut value = HeaderValue::from_str(&text).map_err(|_| fault("the API key"))?;
-                value.set_sensitive(true);
-                value
-            }
-            (HeaderText::Key(_), None) => continue,
-        };
-        headers.insert(header, value);
-    }
-    Ok(headers)
 }

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
 use crate::model::dialect::Dialect;
+use crate::model::family::ServerFamily;
+use crate::model::key_command::KeyCommand;
 use crate::model::request::LengthField;
 use crate::model::secret::Secret;
 
@@ -13,6 +15,14 @@ pub struct HttpSettings {
     pub url: String,
     /// The API key, if the server needs one.
     pub key: Option<Secret>,
+    /// A command that prints the key, in place of one that is known.
+    pub key_command: Option<KeyCommand>,
+    /// The header in which the bare key is sent, if it is not the dialect's.
+    pub auth_header: Option<String>,
+    /// Further headers. They take precedence over the dialect's.
+    pub headers: Vec<(String, Secret)>,
+    /// How the server is told to reason. Default: by its host.
+    pub family: Option<ServerFamily>,
     /// Requests answers that are not streamed.
     pub whole: bool,
     /// The field that limits the answer's length, if the dialect has two of them.

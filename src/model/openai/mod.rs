@@ -12,8 +12,9 @@ mod wire;
 
 use super::dialect::{Assembler, Capabilities, Dialect, EndpointPath};
 use super::failure::Failure;
+use super::learned::Adjustment;
 use super::refusal::{ErrorBody, RefusedRequest};
-use super::request::{Learned, RequestFormat};
+use super::request::{RefusedCall, RequestFormat};
 use crate::conversation::{Answer, Question};
 
 /// Chat completions as `OpenAI` defined them and nearly every server supports them.
@@ -48,7 +49,7 @@ impl Dialect for OpenAiDialect {
         endpoint::explained(refusal.into_failure(ErrorBody::parse(refusal.body)))
     }
 
-    fn learn(&self, failure: &Failure, format: &RequestFormat<'_>) -> Option<Learned> {
-        request::learn(failure, format)
+    fn learn(&self, refused: &RefusedCall<'_>) -> Vec<Adjustment> {
+        request::learn(refused)
     }
 }

@@ -39,6 +39,7 @@ impl Simulated {
                 reasoning_tokens: None,
             },
             attempts: attempt,
+            dropped: Vec::new(),
         }
     }
 }

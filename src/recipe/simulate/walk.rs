@@ -22,6 +22,8 @@ impl Simulate {
     /// Walks through the turns as far as there are answers.
     pub(super) fn walk(&self, seed: &Seed, answered: &Answered) -> (SimulatedDialogue, SimulatedPause) {
         let mut state = SimulatedDialogue::default();
+        let opening = seed.turns.first().map_or(&[][..], |turn| &turn.messages);
+        state.dialogue.drawn = self.teacher.drawn_for(opening).drawn().clone();
         let pause = match self.turn_by_turn(seed, answered, &mut state) {
             Ok(()) => SimulatedPause::End(SimulatedEnd::MaxTurns),
             Err(pause) => pause,

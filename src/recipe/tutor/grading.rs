@@ -76,7 +76,7 @@ fn with_room(grader: &Arc<Target>, was_cut: Option<u32>) -> Arc<Target> {
     let Some(tokens) = was_cut else { return Arc::clone(grader) };
     let sampling = grader.sampling();
     let max_tokens = Some(AnswerCheck::room_after(sampling, tokens));
-    grader.with_sampling(Sampling { max_tokens, ..sampling.clone() })
+    grader.raised(Sampling { max_tokens, ..sampling.clone() })
 }
 
 /// Returns the request for a grade. It does not say whose answer it is: a student's and a teacher's are graded alike.
@@ -189,6 +189,7 @@ mod tests {
             system_fingerprint: None,
             usage: Usage::default(),
             attempts: 1,
+            dropped: Vec::new(),
         }
     }
 

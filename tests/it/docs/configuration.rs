@@ -56,6 +56,14 @@ fn the_listing_has_every_setting_and_no_other() {
 }
 
 #[test]
+fn the_server_families_are_in_their_table() {
+    let known = expected_names("[models.m]\nserver-family = \"nonsense\"\n");
+    let page = Page::read("docs/configuration.md");
+    let table = page.tables().into_iter().find(|table| table.rows[0][0].contains("server-family")).unwrap();
+    assert_same("server families", table.rows[1..].iter().flat_map(|row| code_in(&row[0])), known);
+}
+
+#[test]
 fn the_listing_can_be_used_with_every_line_commented_in() {
     let place = Place::new();
     place.write("all.toml", listing());

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cohobate::conversation::Flaw;
+use cohobate::conversation::{Flaw, SIDE_FIELDS};
 use cohobate::model::mock::FaultKind;
 use cohobate::{dataset, export, quality};
 
@@ -100,6 +100,14 @@ fn the_types_of_errors_that_a_teacher_quotes() {
     let text = Page::read("docs/tutor.md").text;
     let sentence = text.split_once("Errors are of these types:").unwrap().1.split("\n\n").next().unwrap();
     assert_same("types of errors", code_in(sentence), owned(Flaw::KINDS));
+}
+
+#[test]
+fn the_body_fields_that_cannot_change_an_answer() {
+    let text = Page::read("docs/configuration.md").text;
+    let list =
+        text.split_once("changing them reuses every answer:").unwrap().1.split_once(". `side-fields`").unwrap().0;
+    assert_same("side fields", code_in(list), owned(SIDE_FIELDS.iter().copied()));
 }
 
 #[test]

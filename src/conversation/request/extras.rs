@@ -1,0 +1,129 @@
+use super::choices::{BodyChoice, BodyChoices};
+use super::error::BodyError;
+use super::fields::BodyFields;
+use super::reasoning::{Effort, Thinking};
+use super::side_fields::is_side_field;
+use crate::conversation::sampling::Sampling;
+
+/// What may be asked of a model besides its sampling, as options give it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RequestOptions {
+    /// Fields of the request's body.
+    pub body: BodyFields,
+    /// Whether the model reasons.
+    pub thinking: Option<Thinking>,
+    /// How much it reasons.
+    pub effort: Option<Effort>,
+    /// Fields whose values are drawn for each conversation.
+    pub choices: BodyChoices,
+    /// Further body fields that cannot change an answer, besides [`SIDE_FIELDS`](super::SIDE_FIELDS).
+    pub side_fields: Vec<String>,
+}
+
+impl RequestOptions {
+    /// Moves body fields that have an option of their own into `sampling`. Fails where both say different things.
+    pub fn fold_into(&mut self, sampling: &mut Sampling) -> Result<(), BodyError> {
+        let (own, body, side) = std::mem::take(&mut self.body).split(is_side_field)?;
+        self.body = body.merged(&side);
+        let names = ["temperature", "top_p", "max_tokens", "seed"];
+        for ((name, given), own) in names.into_iter().zip(sampling.as_words()).zip(own.as_words()) {
+            if let Some((given, own)) = given.zip(own).filter(|(given, own)| given != own) {
+                let option = format!("{} = {given}", name.replace('_', "-"));
+                return Err(BodyError::contradiction(option, format!("the body field `{name}` = {own}")));
+            }
+        }
+        *sampling = own.or(sampling.clone());
+        Ok(())
+    }
+
+    /// Returns these options with `base` for what they do not set. Objects in the body are merged.
+    #[must_use]
+    pub fn or(&self, base: &RequestOptions) -> Self {
+        let mut choices = self.choices.clone();
+        // A field that one of the two sets is not drawn by the other.
+        let is_free = |choice: &&BodyChoice| {
+            let is_drawn = self.choices.0.iter().any(|own| own.field == choice.field);
+            !is_drawn && self.body.get(&choice.field).is_none()
+        };
+        choices.0.extend(base.choices.0.iter().filter(is_free).cloned());
+        Self {
+            body: base.body.clone().merged(&self.body),
+            thinking: self.thinking.or(base.thinking),
+            effort: self.effort.clone().or_else(|| base.effort.clone()),
+            choices,
+            side_fields: self.side_fields.iter().chain(&base.side_fields).cloned().collect(),
+        }
+    }
+}
+
+/// What a request holds besides messages and sampling. Empty for most questions.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Extras {
+    /// Body fields that may change the answer.
+    pub body: BodyFields,
+    /// Body fields that cannot. They are sent and are not part of the identity.
+    pub side: BodyFields,
+    /// Whether the model reasons.
+    pub thinking: Option<Thinking>,
+    /// How much it reasons.
+    pub effort: Option<Effort>,
+    /// Fields that are still to be drawn. A question that is asked has none.
+    pub choices: BodyChoices,
+}
+
+impl Extras {
+    /// Sorts options by their meaning. Fields with an option of their own must have been folded into the sampling.
+    pub fn new(options: RequestOptions) -> Result<Self, BodyError> {
+        let RequestOptions { body, thinking, effort, choices, side_fields } = options;
+        let (_, body, side) =
+            body.split(|name| is_side_field(name) || side_fields.iter().any(|field| field == name))?;
+        let extras = Self { body, side, thinking, effort, choices };
+        for choice in &extras.choices.0 {
+            let field = &choice.field;
+            if extras.body.get(field).or(extras.side.get(field)).is_some() {
+                return Err(BodyError::contradiction(format!("body-choice {field}"), format!("a fixed `{field}`")));
+            }
+            // Their further attempts change them, and a budget relies on the limit.
+            let mut one = BodyFields::default();
+            one.set(field, choice.values[0].0.clone());
+            if one.split(is_side_field)?.0 != Sampling::default() {
+                let hint = "set it with its option; other body fields can be drawn";
+                return Err(BodyError::Refused { field: field.clone(), hint });
+            }
+        }
+        Ok(extras)
+    }
+
+    /// True if the answer does not depend on anything here.
+    pub fn is_plain(&self) -> bool {
+        self.named().is_empty()
+    }
+
+    /// Returns what the answer depends on, by name, without what is not used. Its order is part of the identity.
+    pub fn named(&self) -> Vec<(&'static str, String)> {
+        let mut named = Vec::new();
+        if !self.body.is_empty() {
+            named.push(("body", self.body.canonical()));
+        }
+        named.extend(self.thinking.map(|thinking| ("thinking", thinking.to_string())));
+        named.extend(self.effort.as_ref().map(|effort| ("effort", effort.to_string())));
+        if !self.choices.0.is_empty() {
+            named.push(("body-choice", self.choices.to_string()));
+        }
+        named
+    }
+
+    /// Draws every value that is still to be drawn, and returns what was drawn. `opening` identifies the conversation.
+    pub(in crate::conversation) fn drawn(&self, opening: &[u8]) -> (Self, BodyFields) {
+        let mut drawn = BodyFields::default();
+        let mut extras = Self { choices: BodyChoices::default(), ..self.clone() };
+        for choice in &self.choices.0 {
+            let is_side = choice.field.split('.').next().is_some_and(is_side_field);
+            let fields = if is_side { &mut extras.side } else { &mut extras.body };
+            let value = choice.draw(opening);
+            fields.set(&choice.field, value.clone());
+            drawn.set(&choice.field, value.clone());
+        }
+        (extras, drawn)
+    }
+}

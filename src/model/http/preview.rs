@@ -1,0 +1,51 @@
+use super::{HttpModel, USER_AGENT};
+use crate::conversation::{ConversationKey, Question};
+use crate::model::Call;
+use crate::model::failure::Failure;
+use crate::model::learned::Learned;
+
+/// A request as it would be sent, to be shown: secret values are masked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestPreview {
+    /// The URL.
+    pub url: String,
+    /// Names and values of the headers. Secret values are asterisks.
+    pub headers: Vec<(String, String)>,
+    /// The body, byte for byte.
+    pub body: String,
+}
+
+impl HttpModel {
+    /// Returns the first request for a question of a conversation, without sending it and without running a key-command.
+    pub fn preview(&self, question: &Question, conversation: ConversationKey) -> Result<RequestPreview, Failure> {
+        let session = self.session_name(Call { question, attempt: 1, conversation: Some(conversation) });
+        let format = self.request_format(session.as_deref(), Learned::NOTHING);
+        let body = self.dialect.body(question, &format)?;
+        let has_key = self.settings.key.is_some() || self.tokens.is_some();
+        let mut headers = self.headers.shown(has_key);
+        // The client adds these unless the user sets them.
+        for (name, value) in [("user-agent", USER_AGENT), ("accept", "*/*")] {
+            if headers.iter().all(|(other, _)| other != name) {
+                headers.push((name.to_owned(), value.to_owned()));
+            }
+        }
+        let header = self.session_header.as_ref().zip(session.as_ref());
+        headers.extend(header.map(|(name, session)| (name.to_string(), session.clone())));
+        Ok(RequestPreview { url: shown_url(&self.url), headers, body: String::from_utf8_lossy(&body).into_owned() })
+    }
+}
+
+/// Returns a URL with the values of its query masked where their names say that they are secret.
+fn shown_url(url: &reqwest::Url) -> String {
+    let is_secret =
+        |name: &str| ["key", "token", "secret", "sig"].iter().any(|word| name.to_lowercase().contains(word));
+    let Some(query) = url.query() else { return url.to_string() };
+    let pair = |pair: &str| match pair.split_once('=') {
+        Some((name, _)) if is_secret(name) => format!("{name}=***"),
+        _ => pair.to_owned(),
+    };
+    let query = query.split('&').map(pair).collect::<Vec<_>>().join("&");
+    let mut shown = url.clone();
+    shown.set_query(None);
+    format!("{shown}?{query}")
+}

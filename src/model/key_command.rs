@@ -1,0 +1,60 @@
+use serde::Deserialize;
+
+/// A command that prints a key: a list of words, or text that is split at spaces. Quotes keep words together; there is no
+/// other syntax and no shell.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Written")]
+pub struct KeyCommand(pub Vec<String>);
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected text or a list of words")]
+enum Written {
+    Text(String),
+    Words(Vec<String>),
+}
+
+impl TryFrom<Written> for KeyCommand {
+    type Error = &'static str;
+
+    fn try_from(written: Written) -> Result<Self, Self::Error> {
+        let words = match written {
+            Written::Words(words) => words,
+            Written::Text(text) => split(&text).ok_or("key-command has a quote without its end")?,
+        };
+        let is_command = words.first().is_some_and(|program| !program.is_empty());
+        is_command.then_some(Self(words)).ok_or("key-command is empty")
+    }
+}
+
+/// Splits text at spaces; `None` for a quote without its end.
+fn split(text: &str) -> Option<Vec<String>> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    for letter in text.chars() {
+        match quote {
+            Some(end) if letter == end => quote = None,
+            Some(_) => word.get_or_insert_default().push(letter),
+            None if letter == '"' || letter == '\'' => {
+                quote = Some(letter);
+                word.get_or_insert_default();
+            }
+            None if letter.is_whitespace() => words.extend(word.take()),
+            None => word.get_or_insert_default().push(letter),
+        }
+    }
+    words.extend(word);
+    quote.is_none().then_some(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_split_at_spaces_outside_of_quotes() {
+        let words = split("gcloud auth  print --for='a b' \"\"").unwrap();
+        assert_eq!(words, ["gcloud", "auth", "print", "--for=a b", ""]);
+        assert_eq!(split("a 'b"), None);
+        assert!(KeyCommand::try_from(Written::Text(" ".to_owned())).is_err());
+        assert!(KeyCommand::try_from(Written::Words(Vec::new())).is_err());
+    }
+}
