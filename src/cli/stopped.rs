@@ -22,7 +22,10 @@ pub fn code_and_hint(reason: &RunStop, interrupted: u8) -> (u8, String) {
             tell(format!("error: `{model}` refuses every request: {failure}"));
             let hint = match failure.code {
                 FailureCode::Auth | FailureCode::Forbidden => {
-                    format!("set COHOBATE_API_KEY or OPENAI_API_KEY to a key that the server accepts, then {AGAIN}")
+                    format!(
+                        "set COHOBATE_API_KEY, the provider's own variable, or the one that key-env names to a key that the \
+                         server accepts (OPENAI_API_KEY goes to api.openai.com only), then {AGAIN}"
+                    )
                 }
                 FailureCode::Quota => format!("the account has no credit left; add some, then {AGAIN}"),
                 FailureCode::Tls => {

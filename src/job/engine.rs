@@ -1,6 +1,6 @@
 //! What every job that sends calls shares: the store, the models, the caps, and one run after the other.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -61,6 +61,10 @@ impl Engine {
         context: &Context,
     ) -> Result<Self, JobError> {
         let budget = caps(settings, models)?;
+        let cautions: BTreeSet<&String> = models.iter().flat_map(|model| model.cautions()).collect();
+        for caution in cautions {
+            context.report(JobEvent::Caution(caution.clone()));
+        }
         Ok(Self {
             budget,
             models: connect_all(models)?,

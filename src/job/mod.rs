@@ -63,7 +63,7 @@ pub use inspect::inspect;
 pub use judge::JudgeSettings;
 pub use left_out::{LeftOut, Rejection, Unmarked};
 pub use left_out_list::{Left, Listed};
-pub use models::{Keys, ModelChoice, ModelSettings};
+pub use models::{KeySource, Keys, ModelChoice, ModelSettings};
 pub use open_store::open_reader;
 pub use plan::{PlanReport, PlanSettings, plan};
 pub use questions::{BestOfSettings, DistillQuestions, RankerSettings};

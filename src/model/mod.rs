@@ -5,15 +5,18 @@
 //! [`SpeedMonitor`]). A failure's [`FailureClass`] alone decides how it is handled, in one place ([`retry`]). The
 //! simulated model is chosen by the same [`ModelReference`] as any other; [`mock`] serves it over HTTP.
 
+mod address;
 mod breaker;
 mod dialect;
 mod failure;
+mod host;
 mod http;
 pub mod mock;
 mod openai;
 mod pace;
 mod partial;
 mod profile;
+mod provider;
 mod rate;
 mod reference;
 mod refusal;
@@ -26,15 +29,18 @@ mod secret;
 mod simulated;
 mod speed_monitor;
 pub mod sse;
+mod url_key;
 mod wait;
 
 pub use breaker::Breaker;
 pub use dialect::{Assembler, Capabilities, Dialect, EndpointPath, Output};
 pub use failure::{Failure, FailureClass};
+pub use host::Origin;
 pub use http::{HttpModel, HttpSettings, HttpSetupError, Timeouts};
 pub use openai::OpenAiDialect;
 pub use pace::{Pace, PaceChange, PaceLimits};
 pub use profile::{ModelProfile, PriceTable};
+pub use provider::PROVIDER_KEYS;
 pub use rate::Rate;
 pub use reference::{Endpoint, ModelReference, ReferenceError};
 pub use refusal::{ErrorBody, RefusedRequest};
@@ -44,6 +50,7 @@ pub use scorer::Scorer;
 pub use secret::Secret;
 pub use simulated::Simulated;
 pub use speed_monitor::SpeedMonitor;
+pub use url_key::without_secrets;
 pub use wait::seconds_of;
 
 use std::future::Future;

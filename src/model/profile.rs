@@ -13,8 +13,10 @@ pub struct ModelProfile {
     pub dialect: Option<&'static dyn Dialect>,
     /// The model's name on the server, if it differs from the profile's.
     pub name: Option<String>,
-    /// The environment variable that holds the key.
+    /// The environment variable that holds the key; empty if no key is sent.
     pub key_env: Option<String>,
+    /// Whether a key may be sent unencrypted to a server outside of this network.
+    pub allow_http_key: Option<bool>,
     /// Whether answers are streamed; takes precedence over `--stream`.
     pub stream: Option<bool>,
     /// `max_tokens` or `max_completion_tokens`.

@@ -38,4 +38,5 @@ mod secrets;
 mod simulating;
 mod simulation;
 mod store_on_disk;
+mod trust;
 mod tutoring;

@@ -17,6 +17,8 @@ pub struct ModelChoice {
     pub system: Option<String>,
     pub(super) routing: Routing,
     pub(super) server: Server,
+    /// What the user should know before the first call, such as a key that is not sent.
+    pub(super) cautions: Vec<String>,
 }
 
 /// Who answers for a model.
@@ -44,7 +46,14 @@ impl ModelChoice {
     /// A model of the calling program. Its answers are stored under `name`: give another version another name.
     pub fn local(name: impl Into<String>, model: Arc<dyn Model>) -> Self {
         let target = Target::new(name, Self::LOCAL_DIALECT, Sampling::default());
-        Self { target, price: None, system: None, routing: Routing::default(), server: Server::Local(model) }
+        Self {
+            target,
+            price: None,
+            system: None,
+            routing: Routing::default(),
+            server: Server::Local(model),
+            cautions: Vec::new(),
+        }
     }
 
     /// Makes the connections.
@@ -80,6 +89,11 @@ impl ModelChoice {
     /// Returns the hosts of the model's addresses, without paths and keys.
     pub fn hosts(&self) -> Vec<&str> {
         self.urls().into_iter().map(host).collect()
+    }
+
+    /// Returns what the user should know before the first call, such as a key that is not sent.
+    pub fn cautions(&self) -> &[String] {
+        &self.cautions
     }
 
     fn urls(&self) -> Vec<&str> {

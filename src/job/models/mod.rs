@@ -1,8 +1,10 @@
 //! From a model's name to someone who can be asked: this file finds a [`ModelChoice`] by its name, `choice` connects to it.
 
 mod choice;
+mod keys;
 
 pub use choice::{ModelChoice, connect_all, prices};
+pub use keys::{ChosenKey, KeySource, Keys};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +15,8 @@ use choice::Server;
 use super::JobError;
 use crate::conversation::{Price, Sampling, Target};
 use crate::model::{
-    Dialect, Endpoint, HttpSettings, ModelProfile, ModelReference, Output, Routing, Scorer, Secret, Simulated, Timeouts,
+    Dialect, Endpoint, HttpSettings, ModelProfile, ModelReference, Output, Routing, Scorer, Simulated, Timeouts,
+    without_secrets,
 };
 
 /// Tokens of a judgment where no limit is set, as for the judge of MT-Bench.
@@ -35,25 +38,6 @@ pub struct ModelSettings {
     pub stream: Option<bool>,
 }
 
-/// API keys, resolved by the caller: a job reads no environment variable.
-#[derive(Clone, Debug, Default)]
-pub struct Keys {
-    /// The key for models whose profile names no variable.
-    pub default: Option<Secret>,
-    /// Keys by the variable that a profile names as `key-env`.
-    pub by_variable: BTreeMap<String, Secret>,
-}
-
-impl Keys {
-    fn of(&self, profile: &ModelProfile) -> Result<Option<Secret>, JobError> {
-        let Some(name) = &profile.key_env else { return Ok(self.default.clone()) };
-        self.by_variable.get(name).cloned().map(Some).ok_or_else(|| {
-            let message = format!("the environment variable {name} is not set");
-            JobError::usage(message, "set it to the API key, or remove key-env")
-        })
-    }
-}
-
 impl ModelSettings {
     /// Finds the teacher, which must be named.
     pub fn find_teacher(&self, name: Option<&str>) -> Result<ModelChoice, JobError> {
@@ -72,7 +56,10 @@ impl ModelSettings {
     }
 
     fn find_sampled(&self, name: &str, sampling: Sampling) -> Result<ModelChoice, JobError> {
-        match name.parse()? {
+        // A profile may be called like an address without a scheme, such as `m@rev.x`.
+        let is_profile = name.contains('@') && self.profiles.contains_key(name);
+        let reference = if is_profile { Ok(ModelReference::Profile(name.to_owned())) } else { name.parse() };
+        match reference? {
             ModelReference::Simulated => {
                 let profile = self.profiles.get(name).cloned().unwrap_or_default();
                 Ok(ModelChoice {
@@ -81,13 +68,14 @@ impl ModelSettings {
                     system: profile.system,
                     routing: Routing::default(),
                     server: Server::Local(Arc::new(Simulated)),
+                    cautions: Vec::new(),
                 })
             }
             ModelReference::Http { name, urls } => {
                 let profile = self.profiles.get(&name).cloned().unwrap_or_default();
                 let dialect = dialect(&profile, &name)?;
                 let endpoint = Endpoint::new(&name, &urls, dialect.capabilities().path)?;
-                self.over_http(endpoint, dialect, &profile, sampling)
+                self.over_http(endpoint, dialect, (&name, &profile), sampling)
             }
             ModelReference::Profile(name) => {
                 let profile = self.profiles.get(&name).ok_or_else(|| unknown_model(&name))?;
@@ -96,8 +84,9 @@ impl ModelSettings {
                     return Err(JobError::usage(format!("the profile of the model `{name}` has no url"), hint));
                 };
                 let dialect = dialect(profile, &name)?;
-                let name = profile.name.as_deref().unwrap_or(&name);
-                self.over_http(Endpoint::new(name, url, dialect.capabilities().path)?, dialect, profile, sampling)
+                let served = profile.name.as_deref().unwrap_or(&name);
+                let endpoint = Endpoint::new(served, url, dialect.capabilities().path)?;
+                self.over_http(endpoint, dialect, (&name, profile), sampling)
             }
         }
     }
@@ -110,7 +99,7 @@ impl ModelSettings {
         };
         let profile = self.profiles.get(&name).cloned().unwrap_or_default();
         let endpoint = Endpoint::new(&name, &urls, Scorer.capabilities().path)?;
-        let mut choice = self.over_http(endpoint, &Scorer, &profile, Sampling::default())?;
+        let mut choice = self.over_http(endpoint, &Scorer, (&name, &profile), Sampling::default())?;
         choice.target = Target::new(name, Scorer.name(), Sampling::default());
         // It writes nothing that is billed by the token.
         choice.price = choice.price.or(Some(Price::default()));
@@ -121,13 +110,13 @@ impl ModelSettings {
         &self,
         endpoint: Endpoint,
         dialect: &'static dyn Dialect,
-        profile: &ModelProfile,
+        (profile_name, profile): (&str, &ModelProfile),
         sampling: Sampling,
     ) -> Result<ModelChoice, JobError> {
         let settings = HttpSettings {
             dialect,
             url: String::new(),
-            key: self.keys.of(profile)?,
+            key: None,
             whole: !profile.stream.or(self.stream).unwrap_or(true),
             length_field: profile.max_tokens_field.unwrap_or_default(),
             timeouts: timeouts(profile)?,
@@ -135,13 +124,20 @@ impl ModelSettings {
             prompt_cache_key: profile.prompt_cache_key.unwrap_or(false),
             session_header: profile.session_header.clone(),
         };
-        let connections = endpoint.urls.into_iter().map(|url| HttpSettings { url, ..settings.clone() }).collect();
+        let mut cautions = Vec::new();
+        let connections = endpoint.urls.into_iter().map(|url| {
+            let ChosenKey { key, caution } = self.keys.choose(profile_name, profile, &url)?;
+            cautions.extend(caution);
+            Ok(HttpSettings { url, key, ..settings.clone() })
+        });
+        let connections = connections.collect::<Result<_, JobError>>()?;
         Ok(ModelChoice {
             target: Target::new(endpoint.name, dialect.name(), profile.sampling(sampling)),
             price: profile.price.map(Price::from),
             system: profile.system.clone(),
             routing: profile.routing.unwrap_or_default(),
             server: Server::Http(connections),
+            cautions,
         })
     }
 }
@@ -158,9 +154,8 @@ fn dialect(profile: &ModelProfile, name: &str) -> Result<&'static dyn Dialect, J
 
 fn unknown_model(name: &str) -> JobError {
     let hint = match name.split_once('@') {
-        Some((before, address)) => {
-            let address = address.split_once("://").map_or(address, |(_, rest)| rest);
-            format!("an address begins with http:// or https://, such as {before}@http://{address}")
+        Some((before, host)) => {
+            format!("an address has a port, a path or http:// before it, such as {before}@http://{host}")
         }
         None => {
             format!(
@@ -169,6 +164,10 @@ fn unknown_model(name: &str) -> JobError {
             )
         }
     };
+    if name.contains("://") {
+        let message = format!("there is no model `{}`", without_secrets(name));
+        return JobError::usage(message, "write NAME@http://HOST:PORT/v1");
+    }
     JobError::usage(format!("there is no model `{name}`"), hint)
 }
 
