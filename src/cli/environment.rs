@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use cohobate::job::Keys;
-use cohobate::model::{PROVIDER_KEYS, Secret};
+use cohobate::model::{PROVIDER_KEYS, Proxies, Secret};
 
 /// The API key for servers that have no variable of their own.
 pub const COHOBATE_API_KEY: &str = "COHOBATE_API_KEY";
@@ -19,6 +19,20 @@ pub fn keys<'a>(named: impl IntoIterator<Item = &'a str>) -> Keys {
     let variables = of_providers.chain(named);
     let by_variable = variables.filter_map(|name| Some((name.to_owned(), secret(name)?))).collect();
     Keys { default: secret(COHOBATE_API_KEY), by_variable }
+}
+
+/// Returns the proxies of the environment, as the HTTP client reads them: in upper case before lower case, and none where
+/// the environment may have been set by a web server's request.
+pub fn proxies() -> Proxies {
+    if std::env::var_os("REQUEST_METHOD").is_some() {
+        return Proxies::default();
+    }
+    let value = |variable: &str| {
+        let lower = || std::env::var(variable.to_lowercase());
+        std::env::var(variable).or_else(|_| lower()).unwrap_or_default()
+    };
+    let [http, https, all, no] = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"].map(value);
+    Proxies { http, https, all, no }
 }
 
 /// Returns where the program may keep what outlives a run and belongs to no store: `XDG_STATE_HOME`, else

@@ -111,6 +111,7 @@ impl Options {
         ModelSettings {
             profiles: self.models.clone(),
             keys: environment::keys(self.models.values().filter_map(|profile| profile.key_env.as_deref())),
+            proxies: environment::proxies(),
             sampling: self.sampling(),
             stream: self.stream,
         }

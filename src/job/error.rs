@@ -104,7 +104,10 @@ impl From<ReferenceError> for JobError {
 
 impl From<HttpSetupError> for JobError {
     fn from(error: HttpSetupError) -> Self {
-        Self::usage(error.to_string(), "check the API key in the environment")
+        Self::usage(
+            error.to_string(),
+            "check the API key in the environment, and the profile of the model in cohobate.toml",
+        )
     }
 }
 

@@ -32,6 +32,7 @@ mod left_out;
 mod left_out_list;
 mod line_counts;
 mod models;
+mod offered;
 mod open_store;
 mod output;
 mod places;

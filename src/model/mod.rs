@@ -17,6 +17,7 @@ mod pace;
 mod partial;
 mod profile;
 mod provider;
+mod proxy;
 mod rate;
 mod reference;
 mod refusal;
@@ -41,6 +42,7 @@ pub use openai::OpenAiDialect;
 pub use pace::{Pace, PaceChange, PaceLimits};
 pub use profile::{ModelProfile, PriceTable};
 pub use provider::PROVIDER_KEYS;
+pub use proxy::Proxies;
 pub use rate::Rate;
 pub use reference::{Endpoint, ModelReference, ReferenceError};
 pub use refusal::{ErrorBody, RefusedRequest};
@@ -100,7 +102,15 @@ impl<'de> Deserialize<'de> for &'static dyn Dialect {
 pub trait Model: Send + Sync {
     /// Sends a question once.
     fn ask<'a>(&'a self, call: Call<'a>) -> PendingCall<'a>;
+
+    /// Returns the names of the models that the server offers; `None` if it does not say.
+    fn offered_models(&self) -> PendingNames<'_> {
+        Box::pin(async { None })
+    }
 }
+
+/// The future of a list of models.
+pub type PendingNames<'a> = Pin<Box<dyn Future<Output = Option<Vec<String>>> + Send + 'a>>;
 
 /// One attempt of a question.
 #[derive(Clone, Copy, Debug)]

@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use serde::Deserialize;
 
 use super::{Dialect, LengthField, Routing};
@@ -17,6 +19,8 @@ pub struct ModelProfile {
     pub key_env: Option<String>,
     /// Whether a key may be sent unencrypted to a server outside of this network.
     pub allow_http_key: Option<bool>,
+    /// A file of certificate authorities that are trusted beside the system's, as PEM.
+    pub ca_file: Option<PathBuf>,
     /// Whether answers are streamed; takes precedence over `--stream`.
     pub stream: Option<bool>,
     /// `max_tokens` or `max_completion_tokens`.

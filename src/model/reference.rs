@@ -75,26 +75,30 @@ impl Endpoint {
     /// Completes base URLs as people write them: with or without a scheme, with or without `/v1`, with or without the
     /// dialect's path. Commas separate replicas.
     pub fn new(name: &str, urls: &str, path: EndpointPath) -> Result<Self, ReferenceError> {
-        let urls = split_replicas(urls).into_iter().map(|url| complete_url(&url, path));
+        let urls = Self::replicas(urls).into_iter().map(|url| complete_url(&url, path));
         let urls = urls.collect::<Result<Vec<_>, _>>()?;
         match urls.iter().enumerate().find(|(index, url)| urls[..*index].contains(url)) {
             None => Ok(Self { name: name.to_owned(), urls }),
             Some((_, url)) => Err(ReferenceError::Url { url: url.clone(), reason: "it is given twice".to_owned() }),
         }
     }
+
+    /// Returns the base URLs of replicas one by one, each with its scheme.
+    pub fn replicas(urls: &str) -> Vec<String> {
+        split_replicas(urls).iter().map(|url| with_scheme(url)).collect()
+    }
 }
 
-fn complete_url(given: &str, path: EndpointPath) -> Result<String, ReferenceError> {
-    let fault = |reason: &str| ReferenceError::Url { url: without_secrets(given), reason: reason.to_owned() };
-    let url = with_scheme(given);
-    let parsed = Url::parse(&url).map_err(|error| fault(&error.to_string()))?;
+fn complete_url(url: &str, path: EndpointPath) -> Result<String, ReferenceError> {
+    let fault = |reason: &str| ReferenceError::Url { url: without_secrets(url), reason: reason.to_owned() };
+    let parsed = Url::parse(url).map_err(|error| fault(&error.to_string()))?;
     if !matches!(parsed.scheme(), "http" | "https") {
         return Err(fault("only http:// and https:// are supported"));
     }
     if let Some(what) = key_in(&parsed) {
-        return Err(ReferenceError::Key { url: without_secrets(given), what });
+        return Err(ReferenceError::Key { url: without_secrets(url), what });
     }
-    let EndpointPath::Below(suffix) = path else { return Ok(url) };
+    let EndpointPath::Below(suffix) = path else { return Ok(url.to_owned()) };
     let mut complete = parsed.clone();
     let given = parsed.path().trim_end_matches('/');
     if given.is_empty() {

@@ -4,6 +4,7 @@
 
 mod support;
 
+mod addresses;
 mod best_of;
 mod consumers;
 mod converting;

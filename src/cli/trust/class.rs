@@ -30,7 +30,7 @@ pub enum Class {
 /// Settings at the top of the file.
 const OPTIONS: &[(Class, &[&str])] = &[
     (Class::Path, &["store", "prompt", "references"]),
-    (Class::Text, &["system", "body", "body-choice"]),
+    (Class::Text, &["system"]),
     (Class::Model, &["teacher", "judge", "scorer"]),
     (Class::Profiles, &["models"]),
     (Class::Command, &["serve", "on-end"]),
@@ -84,6 +84,8 @@ const OPTIONS: &[(Class, &[&str])] = &[
             "stream",
             "thinking",
             "effort",
+            "body",
+            "body-choice",
             "lane",
         ],
     ),
@@ -96,7 +98,7 @@ const FIELDS: &[(Class, &[&str])] = &[
     (Class::Command, &["key-command"]),
     (Class::Headers, &["headers"]),
     (Class::Connection, &["ca-file", "proxy", "allow-http-key"]),
-    (Class::Text, &["system", "body"]),
+    (Class::Text, &["system"]),
     (
         Class::Harmless,
         &[
@@ -119,7 +121,9 @@ const FIELDS: &[(Class, &[&str])] = &[
             "seed",
             "thinking",
             "effort",
+            "body",
             "body-choice",
+            "server-family",
             "auth-header",
             "fold-system",
             "cache-control",

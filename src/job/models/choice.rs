@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::conversation::{Price, Sampling, Target};
@@ -19,6 +20,8 @@ pub struct ModelChoice {
     pub(super) server: Server,
     /// What the user should know before the first call, such as a key that is not sent.
     pub(super) cautions: Vec<String>,
+    /// Certificate authorities that are trusted beside the system's.
+    pub(super) ca_file: Option<PathBuf>,
 }
 
 /// Who answers for a model.
@@ -53,6 +56,7 @@ impl ModelChoice {
             routing: Routing::default(),
             server: Server::Local(model),
             cautions: Vec::new(),
+            ca_file: None,
         }
     }
 
@@ -63,7 +67,11 @@ impl ModelChoice {
             Server::Local(model) => return Ok(Served::by_one(name, Arc::clone(model))),
             Server::Http(connections) => connections,
         };
-        let replicas = connections.iter().map(|settings| Ok(Arc::new(HttpModel::new(settings.clone())?) as _));
+        let authorities = self.ca_file.as_deref().map(read_authorities).transpose()?;
+        let replicas = connections.iter().map(|settings| {
+            let settings = HttpSettings { authorities: authorities.clone(), ..settings.clone() };
+            Ok(Arc::new(HttpModel::new(settings)?) as _)
+        });
         let labels = match &connections[..] {
             [_] => vec![name.to_owned()],
             several => several.iter().map(|settings| format!("{name} at {}", host(&settings.url))).collect(),
@@ -137,6 +145,13 @@ fn read_system_text(text: &str) -> Result<String, JobError> {
     read.map_err(|error| {
         let message = format!("cannot read the system message {path}: {error}");
         JobError::usage(message, "write --system @FILE with a file that exists")
+    })
+}
+
+fn read_authorities(path: &Path) -> Result<Arc<[u8]>, JobError> {
+    std::fs::read(path).map(Arc::from).map_err(|error| {
+        let message = format!("cannot read the certificates in {}: {error}", path.display());
+        JobError::usage(message, "name a file of PEM certificates as ca-file")
     })
 }
 

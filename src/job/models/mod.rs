@@ -15,8 +15,8 @@ use choice::Server;
 use super::JobError;
 use crate::conversation::{Price, Sampling, Target};
 use crate::model::{
-    Dialect, Endpoint, HttpSettings, ModelProfile, ModelReference, Output, Routing, Scorer, Simulated, Timeouts,
-    without_secrets,
+    Dialect, Endpoint, HttpSettings, ModelProfile, ModelReference, Output, Proxies, Routing, Scorer, Simulated,
+    Timeouts, without_secrets,
 };
 
 /// Tokens of a judgment where no limit is set, as for the judge of MT-Bench.
@@ -32,6 +32,8 @@ pub struct ModelSettings {
     pub profiles: BTreeMap<String, ModelProfile>,
     /// The API keys.
     pub keys: Keys,
+    /// The proxies of the environment, to name them in errors.
+    pub proxies: Proxies,
     /// How models are sampled where their profiles do not say. Default: the server decides.
     pub sampling: Sampling,
     /// Whether answers are streamed where a profile does not say. Default: yes.
@@ -69,6 +71,7 @@ impl ModelSettings {
                     routing: Routing::default(),
                     server: Server::Local(Arc::new(Simulated)),
                     cautions: Vec::new(),
+                    ca_file: None,
                 })
             }
             ModelReference::Http { name, urls } => {
@@ -117,6 +120,8 @@ impl ModelSettings {
             dialect,
             url: String::new(),
             key: None,
+            authorities: None,
+            proxy: None,
             whole: !profile.stream.or(self.stream).unwrap_or(true),
             length_field: profile.max_tokens_field.unwrap_or_default(),
             timeouts: timeouts(profile)?,
@@ -128,7 +133,7 @@ impl ModelSettings {
         let connections = endpoint.urls.into_iter().map(|url| {
             let ChosenKey { key, caution } = self.keys.choose(profile_name, profile, &url)?;
             cautions.extend(caution);
-            Ok(HttpSettings { url, key, ..settings.clone() })
+            Ok(HttpSettings { key, proxy: self.proxies.of(&url), url, ..settings.clone() })
         });
         let connections = connections.collect::<Result<_, JobError>>()?;
         Ok(ModelChoice {
@@ -138,6 +143,7 @@ impl ModelSettings {
             routing: profile.routing.unwrap_or_default(),
             server: Server::Http(connections),
             cautions,
+            ca_file: profile.ca_file.clone(),
         })
     }
 }

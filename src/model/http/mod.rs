@@ -1,6 +1,9 @@
 //! The HTTP transport. It handles URLs, headers, clocks and connections; the [`Dialect`] writes requests and reads
 //! replies.
 
+mod client;
+mod detail;
+mod offered;
 mod reply;
 mod settings;
 
@@ -17,12 +20,11 @@ use super::failure::{Failure, FailureClass};
 use super::refusal::RefusedRequest;
 use super::request::{Header, HeaderText, Learned, RequestFormat};
 use super::secret::Secret;
-use super::{Call, CallResult, Model, PendingCall, wait};
+use super::{Call, CallResult, Model, PendingCall, PendingNames, wait};
 use crate::conversation::{Answer, FailureCode, Question, TimeoutKind, estimate_tokens};
+use client::client;
+use detail::{with_location, with_proxy};
 use reply::{connection_failure, read_error, read_full_body, read_stream, timed_out};
-
-/// Less than the five seconds after which vLLM, uvicorn, Node and llama-server close an idle connection.
-const POOL_IDLE: Duration = Duration::from_secs(3);
 
 /// The HTTP client cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -46,23 +48,10 @@ pub struct HttpModel {
 }
 
 impl HttpModel {
-    /// Makes the client. Connections are HTTP/1.1, one for each call in flight: a single HTTP/2 connection stalls at
-    /// the server's 100 streams.
+    /// Makes the client and the headers of its requests.
     pub fn new(settings: HttpSettings) -> Result<Self, HttpSetupError> {
         let fault = |error: &dyn std::fmt::Display| HttpSetupError(error.to_string());
-        // Fails only if a provider is already installed, which is equally good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("cohobate/", env!("CARGO_PKG_VERSION")))
-            .http1_only()
-            .tcp_nodelay(true)
-            .tcp_keepalive(Duration::from_secs(60))
-            .connect_timeout(settings.timeouts.connect)
-            .pool_idle_timeout(POOL_IDLE)
-            .pool_max_idle_per_host(usize::MAX)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|error| fault(&error))?;
+        let client = client(&settings)?;
         let session_header = settings.session_header.as_deref().map(str::parse).transpose();
         let dialect = settings.dialect;
         Ok(Self {
@@ -83,7 +72,8 @@ impl HttpModel {
         let mut limit_reset = None;
         let answer = timeout(limit, self.ask_once(call, &mut limit_reset)).await;
         let answer = answer.unwrap_or_else(|_| Err(timed_out(TimeoutKind::Total, "the answer took over", limit)));
-        CallResult { result: answer.map_err(|failure| self.redacted(failure)), limit_reset }
+        let explained = |failure| self.redacted(with_proxy(failure, self.settings.proxy.as_deref()));
+        CallResult { result: answer.map_err(explained), limit_reset }
     }
 
     /// Sends a question. `limit_reset` is set as soon as the reply's headers report an exhausted rate limit.
@@ -152,13 +142,14 @@ impl HttpModel {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let body = read_error(response).await;
         let now = SystemTime::now();
-        self.dialect.failure_of(RefusedRequest {
+        let failure = self.dialect.failure_of(RefusedRequest {
             status,
             body: &body,
             should_retry: header("x-should-retry").and_then(|value| value.parse().ok()),
             retry_after: wait::from_headers(header, now),
             limit_reset: wait::from_limits(header, now),
-        })
+        });
+        with_location(failure, header("location"), &self.url)
     }
 
     /// Makes the failure retry at once if the refusal reveals a setting of the server. Each refusal is judged by its
@@ -195,6 +186,10 @@ impl HttpModel {
 impl Model for HttpModel {
     fn ask<'a>(&'a self, call: Call<'a>) -> PendingCall<'a> {
         Box::pin(self.ask_in_time(call))
+    }
+
+    fn offered_models(&self) -> PendingNames<'_> {
+        Box::pin(self.list_models())
     }
 }
 

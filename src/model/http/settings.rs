@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::dialect::Dialect;
@@ -13,6 +14,11 @@ pub struct HttpSettings {
     pub url: String,
     /// The API key, if the server needs one.
     pub key: Option<Secret>,
+    /// Certificate authorities that are trusted beside the system's, as PEM.
+    pub authorities: Option<Arc<[u8]>>,
+    /// The proxy that requests go through, as [`Proxies::of`](crate::model::Proxies::of) shows it. The client finds its
+    /// proxy itself; this names it in errors.
+    pub proxy: Option<String>,
     /// Requests answers that are not streamed.
     pub whole: bool,
     /// The field that limits the answer's length, if the dialect has two of them.
