@@ -28,13 +28,16 @@ pub fn code_and_hint(reason: &RunStop, interrupted: u8) -> (u8, String) {
                     )
                 }
                 FailureCode::Quota => format!("the account has no credit left; add some, then {AGAIN}"),
+                FailureCode::UnknownHost => "check the host name in the URL of the model".to_owned(),
                 FailureCode::Tls => {
-                    "install the server's certificate authority, or name its file in SSL_CERT_FILE".to_owned()
+                    "install the server's certificate authority, or name its file as ca-file in the profile of the model".to_owned()
                 }
                 FailureCode::Http(404) => format!("check the address, and that the server has the model `{model}`"),
                 _ => format!("fix what the server reported, then {AGAIN}"),
             };
-            (exit_code::RESUMABLE, hint)
+            // No server of this model has ever answered, so nothing will be different the next time.
+            let code = if failure.code == FailureCode::UnknownHost { exit_code::USAGE } else { exit_code::RESUMABLE };
+            (code, hint)
         }
     }
 }

@@ -66,10 +66,16 @@ impl Engine {
         for caution in cautions {
             context.report(JobEvent::Caution(caution.clone()));
         }
+        let models = connect_all(models)?;
+        let opened = open_store::open(store, context)?;
+        for name in opened.spending()?.into_iter().filter(|(_, spent)| spent.calls > 0).map(|(name, _)| name) {
+            let replicas = models.get(&name).into_iter().flat_map(|served| &served.replicas);
+            replicas.for_each(|replica| replica.has_answered_before());
+        }
         Ok(Self {
             budget,
-            models: connect_all(models)?,
-            store: Arc::new(open_store::open(store, context)?),
+            models,
+            store: Arc::new(opened),
             context: context.clone(),
             directory: store.to_owned(),
             settings: settings.clone(),

@@ -103,6 +103,9 @@ pub trait Model: Send + Sync {
     /// Sends a question once.
     fn ask<'a>(&'a self, call: Call<'a>) -> PendingCall<'a>;
 
+    /// Tells the model that its server answered in an earlier run: whatever fails now may pass.
+    fn has_answered_before(&self) {}
+
     /// Returns the names of the models that the server offers; `None` if it does not say.
     fn offered_models(&self) -> PendingNames<'_> {
         Box::pin(async { None })

@@ -122,6 +122,7 @@ impl ModelSettings {
             key: None,
             authorities: None,
             proxy: None,
+            has_replied: Arc::default(),
             whole: !profile.stream.or(self.stream).unwrap_or(true),
             length_field: profile.max_tokens_field.unwrap_or_default(),
             timeouts: timeouts(profile)?,

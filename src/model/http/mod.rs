@@ -3,17 +3,19 @@
 
 mod client;
 mod detail;
+mod host_name;
 mod offered;
 mod reply;
 mod settings;
 
 pub use settings::{HttpSettings, Timeouts};
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::dialect::Dialect;
 use super::failure::{Failure, FailureClass};
@@ -24,6 +26,7 @@ use super::{Call, CallResult, Model, PendingCall, PendingNames, wait};
 use crate::conversation::{Answer, FailureCode, Question, TimeoutKind, estimate_tokens};
 use client::client;
 use detail::{with_location, with_proxy};
+use host_name::HostName;
 use reply::{connection_failure, read_error, read_full_body, read_stream, timed_out};
 
 /// The HTTP client cannot be built.
@@ -39,6 +42,7 @@ pub struct HttpModel {
     dialect: &'static dyn Dialect,
     headers: HeaderMap,
     session_header: Option<HeaderName>,
+    host_name: HostName,
     /// Requests streamed answers.
     stream: bool,
     /// Sends the conversation's key in the body.
@@ -60,6 +64,7 @@ impl HttpModel {
             dialect,
             headers: header_map(dialect, settings.key.as_ref())?,
             session_header: session_header.map_err(|_| fault(&"session-header is not a valid header name"))?,
+            host_name: HostName::new(Arc::clone(&settings.has_replied)),
             stream: !settings.whole && dialect.streams(),
             sends_cache_key: settings.prompt_cache_key && dialect.capabilities().takes_cache_key,
             settings,
@@ -72,8 +77,16 @@ impl HttpModel {
         let mut limit_reset = None;
         let answer = timeout(limit, self.ask_once(call, &mut limit_reset)).await;
         let answer = answer.unwrap_or_else(|_| Err(timed_out(TimeoutKind::Total, "the answer took over", limit)));
-        let explained = |failure| self.redacted(with_proxy(failure, self.settings.proxy.as_deref()));
-        CallResult { result: answer.map_err(explained), limit_reset }
+        if answer.is_ok() {
+            self.host_name.prove();
+        }
+        CallResult { result: answer.map_err(|failure| self.redacted(self.explained(failure))), limit_reset }
+    }
+
+    /// Adds to a failure what only the transport knows.
+    fn explained(&self, failure: Failure) -> Failure {
+        let failure = self.host_name.judge(failure, self.url.host_str().unwrap_or_default(), Instant::now());
+        with_proxy(failure, self.settings.proxy.as_deref())
     }
 
     /// Sends a question. `limit_reset` is set as soon as the reply's headers report an exhausted rate limit.
@@ -186,6 +199,10 @@ impl HttpModel {
 impl Model for HttpModel {
     fn ask<'a>(&'a self, call: Call<'a>) -> PendingCall<'a> {
         Box::pin(self.ask_in_time(call))
+    }
+
+    fn has_answered_before(&self) {
+        self.host_name.prove();
     }
 
     fn offered_models(&self) -> PendingNames<'_> {
