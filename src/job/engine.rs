@@ -62,9 +62,12 @@ impl Engine {
         context: &Context,
     ) -> Result<Self, JobError> {
         let budget = caps(settings, models)?;
-        let cautions: BTreeSet<&String> = models.iter().flat_map(|model| model.cautions()).collect();
+        // A cap is no better than the prices that it relies on.
+        let list_prices = models.iter().filter_map(|model| model.list_price_caution());
+        let cautions = models.iter().flat_map(|model| model.cautions()).cloned();
+        let cautions: BTreeSet<String> = cautions.chain(list_prices.filter(|_| settings.max_cost.is_some())).collect();
         for caution in cautions {
-            context.report(JobEvent::Caution(caution.clone()));
+            context.report(JobEvent::Caution(caution));
         }
         let models = connect_all(models)?;
         let opened = open_store::open(store, context)?;

@@ -36,6 +36,11 @@ impl Origin {
         self.is_encrypted() || self.is_local()
     }
 
+    /// True if the server has this host name.
+    pub fn has_host(&self, host: &str) -> bool {
+        self.0.host_str().is_some_and(|own| own.trim_end_matches('.') == host)
+    }
+
     /// Returns the environment variable of the provider whose own host this is.
     pub fn key_variable(&self) -> Option<&'static str> {
         key_variable_of(self.0.host_str()?)

@@ -28,6 +28,7 @@ mod layering;
 mod mock_server;
 mod night;
 mod power_cut;
+mod prices;
 mod public_items;
 mod quality;
 mod reality;

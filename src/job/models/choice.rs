@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::conversation::{Price, Sampling, Target};
 use crate::job::JobError;
-use crate::model::{HttpModel, HttpSettings, Model, Output, Routing, capabilities_of};
+use crate::model::{HttpModel, HttpSettings, LIST_PRICES_AS_OF, ListPrice, Model, Output, Routing, capabilities_of};
+use crate::report::words::number;
 use crate::worker::Served;
 
 /// A model that was chosen, not yet connected to.
@@ -14,6 +15,8 @@ pub struct ModelChoice {
     pub target: Arc<Target>,
     /// What tokens cost, where that is known.
     pub price: Option<Price>,
+    /// The list price, if that is what `price` is.
+    pub listed: Option<ListPrice>,
     /// The system message of the model's profile: text, or `@FILE`.
     pub system: Option<String>,
     pub(super) routing: Routing,
@@ -52,6 +55,7 @@ impl ModelChoice {
         Self {
             target,
             price: None,
+            listed: None,
             system: None,
             routing: Routing::default(),
             server: Server::Local(model),
@@ -102,6 +106,22 @@ impl ModelChoice {
     /// Returns what the user should know before the first call, such as a key that is not sent.
     pub fn cautions(&self) -> &[String] {
         &self.cautions
+    }
+
+    /// Says which list price is used, if one is.
+    pub fn list_price_caution(&self) -> Option<String> {
+        let ListPrice { price, source, more_over } = self.listed?;
+        let cached = price.cached_input.map_or(String::new(), |cached| format!("{cached} cached, "));
+        let more = more_over.map_or(String::new(), |tokens| {
+            format!(", and a prompt of more than {} tokens costs more", number(u64::from(tokens)))
+        });
+        Some(format!(
+            "the price of `{model}` is the list price of {LIST_PRICES_AS_OF} ({source}): dollars per million tokens {} in, \
+             {cached}{} out{more}; [models.\"{model}\"] price takes precedence",
+            price.input,
+            price.output,
+            model = self.target.model(),
+        ))
     }
 
     fn urls(&self) -> Vec<&str> {

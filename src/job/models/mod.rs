@@ -16,7 +16,7 @@ use super::JobError;
 use crate::conversation::{Price, Sampling, Target};
 use crate::model::{
     Dialect, Endpoint, HttpSettings, ModelProfile, ModelReference, Output, Proxies, Routing, Scorer, Simulated,
-    Timeouts, without_secrets,
+    Timeouts, list_price, without_secrets,
 };
 
 /// Tokens of a judgment where no limit is set, as for the judge of MT-Bench.
@@ -67,6 +67,7 @@ impl ModelSettings {
                 Ok(ModelChoice {
                     target: Target::new(name, Simulated::DIALECT, profile.sampling(sampling)),
                     price: profile.price.map(Price::from),
+                    listed: None,
                     system: profile.system,
                     routing: Routing::default(),
                     server: Server::Local(Arc::new(Simulated)),
@@ -131,6 +132,7 @@ impl ModelSettings {
             session_header: profile.session_header.clone(),
         };
         let mut cautions = Vec::new();
+        let listed = list_price(&endpoint.name, &endpoint.urls).filter(|_| profile.price.is_none());
         let connections = endpoint.urls.into_iter().map(|url| {
             let ChosenKey { key, caution } = self.keys.choose(profile_name, profile, &url)?;
             cautions.extend(caution);
@@ -139,7 +141,8 @@ impl ModelSettings {
         let connections = connections.collect::<Result<_, JobError>>()?;
         Ok(ModelChoice {
             target: Target::new(endpoint.name, dialect.name(), profile.sampling(sampling)),
-            price: profile.price.map(Price::from),
+            price: profile.price.map(Price::from).or(listed.map(|listed| listed.price)),
+            listed,
             system: profile.system.clone(),
             routing: profile.routing.unwrap_or_default(),
             server: Server::Http(connections),
