@@ -43,8 +43,10 @@ fn told(asked: &str, mut names: Vec<String>) -> String {
     let wanted = parts(asked);
     names.sort_by_cached_key(|name| Reverse(parts(name).iter().filter(|part| wanted.contains(part)).count()));
     let count = names.len();
-    let shown = names.iter().take(NAMES_MAX).map(|name| format!("`{}`", name.chars().take(100).collect::<String>()));
-    let shown = shown.collect::<Vec<_>>().join(", ");
+    let shown = |name: &String| {
+        format!("`{}`", name.chars().filter(|letter| !letter.is_control()).take(100).collect::<String>())
+    };
+    let shown = names.iter().take(NAMES_MAX).map(shown).collect::<Vec<_>>().join(", ");
     let rest = count.saturating_sub(NAMES_MAX);
     if rest == 0 { format!("it offers {shown}") } else { format!("it offers {shown} and {rest} more") }
 }

@@ -4,6 +4,7 @@ use reqwest::Url;
 
 use crate::conversation::FailureCode;
 use crate::model::failure::{Failure, FailureClass};
+use crate::model::host::Origin;
 use crate::model::url_key::without_secrets;
 
 /// Adds where a redirect leads. It is not followed: a key would go to a server that nobody named.
@@ -33,6 +34,13 @@ pub fn with_proxy(mut failure: Failure, proxy: Option<&str>) -> Failure {
     Failure { message, ..failure }
 }
 
+/// Says which variable a server that wants a key would get, if none was sent to it.
+pub fn without_key(failure: Failure, url: &str) -> Failure {
+    let Some(server) = Origin::of(url).filter(|_| failure.code == FailureCode::Auth) else { return failure };
+    let variable = server.key_variable().unwrap_or("COHOBATE_API_KEY");
+    Failure { message: format!("{} (no key was sent; {server} gets {variable})", failure.message), ..failure }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,5 +67,16 @@ mod tests {
             assert_eq!(message(code, None), "no");
         }
         assert_eq!(message(FailureCode::Http(400), Some("http://proxy:3128")), "no");
+    }
+
+    #[test]
+    fn a_server_that_wants_a_key_and_got_none_is_told_apart() {
+        let message = |code, url| without_key(failure(code), url).message;
+        assert_eq!(
+            message(FailureCode::Auth, "http://gpu1:8000/v1/chat/completions"),
+            "no (no key was sent; http://gpu1:8000 gets COHOBATE_API_KEY)"
+        );
+        assert!(message(FailureCode::Auth, "https://api.groq.com/openai/v1").ends_with("gets GROQ_API_KEY)"));
+        assert_eq!(message(FailureCode::Http(404), "http://gpu1"), "no");
     }
 }

@@ -25,7 +25,7 @@ use super::secret::Secret;
 use super::{Call, CallResult, Model, PendingCall, PendingNames, wait};
 use crate::conversation::{Answer, FailureCode, Question, TimeoutKind, estimate_tokens};
 use client::client;
-use detail::{with_location, with_proxy};
+use detail::{with_location, with_proxy, without_key};
 use host_name::HostName;
 use reply::{connection_failure, read_error, read_full_body, read_stream, timed_out};
 
@@ -77,16 +77,14 @@ impl HttpModel {
         let mut limit_reset = None;
         let answer = timeout(limit, self.ask_once(call, &mut limit_reset)).await;
         let answer = answer.unwrap_or_else(|_| Err(timed_out(TimeoutKind::Total, "the answer took over", limit)));
-        if answer.is_ok() {
-            self.host_name.prove();
-        }
         CallResult { result: answer.map_err(|failure| self.redacted(self.explained(failure))), limit_reset }
     }
 
     /// Adds to a failure what only the transport knows.
     fn explained(&self, failure: Failure) -> Failure {
         let failure = self.host_name.judge(failure, self.url.host_str().unwrap_or_default(), Instant::now());
-        with_proxy(failure, self.settings.proxy.as_deref())
+        let failure = with_proxy(failure, self.settings.proxy.as_deref());
+        if self.settings.key.is_none() { without_key(failure, &self.settings.url) } else { failure }
     }
 
     /// Sends a question. `limit_reset` is set as soon as the reply's headers report an exhausted rate limit.
@@ -98,6 +96,7 @@ impl HttpModel {
         let session = self.session_name(call);
         let format = self.request_format(session.as_deref());
         let response = self.send(question, &format, session.as_deref()).await?;
+        self.host_name.prove();
         let headers = response.headers();
         *limit_reset = wait::from_limits(|name| headers.get(name)?.to_str().ok(), SystemTime::now());
         if !response.status().is_success() {
