@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::caps::caps;
 use super::models::{ModelChoice, connect_all};
-use super::offered::with_offered_models;
+use super::offered::add_offered_models;
 use super::settings::RunSettings;
 use super::tally::count;
 use super::{Context, JobError, JobEvent, open_store};
@@ -122,10 +122,10 @@ impl Engine {
         let ended = worker::run(work, self.context.stop.clone(), &mut watcher).await;
         self.context.report(JobEvent::RunEnded);
         let (tally, elapsed) = (watcher.tally, started.elapsed());
-        let ended = match ended? {
-            Ended::Stopped(reason) => Ended::Stopped(with_offered_models(reason, &self.models).await),
-            Ended::Finished => Ended::Finished,
-        };
+        let mut ended = ended?;
+        if let Ended::Stopped(reason) = &mut ended {
+            add_offered_models(reason, &self.models).await;
+        }
         self.store.settle();
         Ok(RunResult { ended, tally, elapsed, run })
     }

@@ -12,15 +12,13 @@ const NAMES_MAX: usize = 10;
 
 /// Adds the names of the models that the server offers to the reason why a run stopped, if that is a missing model. Asks
 /// the server once.
-pub async fn with_offered_models(reason: RunStop, models: &HashMap<String, Served>) -> RunStop {
-    let RunStop::Refused { model, failure } = &reason else { return reason };
-    if !is_missing_model(failure) {
-        return reason;
+pub async fn add_offered_models(reason: &mut RunStop, models: &HashMap<String, Served>) {
+    let RunStop::Refused { model, failure, .. } = reason else { return };
+    let server = models.get(model).and_then(|served| served.replicas.first()).filter(|_| is_missing_model(failure));
+    let Some(server) = server else { return };
+    if let Some(names) = server.offered_models().await {
+        failure.message = format!("{}; {}", failure.message, told(model, names));
     }
-    let Some(server) = models.get(model).and_then(|served| served.replicas.first()) else { return reason };
-    let Some(names) = server.offered_models().await else { return reason };
-    let failure = Failure { message: format!("{}; {}", failure.message, told(model, names)), ..failure.clone() };
-    RunStop::Refused { model: model.clone(), failure }
 }
 
 fn is_missing_model(failure: &Failure) -> bool {

@@ -120,6 +120,7 @@ const LISTS: &[PriceList] = &[
         source: "https://mistral.ai/pricing",
         models: &[
             Listed("mistral-large-4", plain(0.7, 0.07, 2.1), FLAT),
+            Listed("mistral-large-4-0", plain(0.7, 0.07, 2.1), FLAT),
             Listed("mistral-large-2512", plain(0.5, 0.05, 1.5), FLAT),
             Listed("mistral-medium-2604", plain(1.5, 0.15, 7.5), FLAT),
             Listed("mistral-small-2603", plain(0.15, 0.015, 0.6), FLAT),

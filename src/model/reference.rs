@@ -154,6 +154,17 @@ mod tests {
         assert_eq!(given.urls, ["http://localhost:9000/score"]);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_reading_an_address_panic(text in "[@:/?#,.a-z0-9\\[\\]é-]{0,24}") {
+            for path in [EndpointPath::AsGiven, EndpointPath::Below("/chat/completions")] {
+                if let Ok(ModelReference::Http { name, urls }) = text.parse() {
+                    let _ = Endpoint::new(&name, &urls, path);
+                }
+            }
+        }
+    }
+
     #[test]
     fn what_is_no_address_is_refused_without_showing_a_secret() {
         let path = EndpointPath::Below("/chat/completions");

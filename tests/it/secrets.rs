@@ -82,3 +82,37 @@ fn a_key_in_an_address_is_refused_unseen() {
         }
     }
 }
+
+/// A stranger's file in the working directory gets nothing out: no request, no word of the secret.
+#[test]
+fn an_untrusted_configuration_sends_no_secret_and_shows_none() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    for settings in [
+        "key-env = \"OTHER_KEY\"\n",
+        // The program's own key would go there by default.
+        "",
+        "allow-http-key = true\n",
+    ] {
+        let place = Place::new();
+        place.write("in.jsonl", jsonl(&[conversation("kites", 1)]));
+        place.write("cohobate.toml", format!("teacher = \"m\"\n[models.m]\nurl = \"http://{address}\"\n{settings}"));
+        for command in ["distill", "plan", "export"] {
+            let mut command = place.command(&[command, "in.jsonl", "-o", "out.jsonl", "-v"]);
+            let finished = crate::support::finish(command.env("COHOBATE_API_KEY", KEY).env("OTHER_KEY", KEY));
+            assert_eq!(finished.code, Some(2), "{}", finished.stderr);
+            let variable = if settings.contains("OTHER_KEY") { "OTHER_KEY" } else { "COHOBATE_API_KEY" };
+            assert!(finished.stderr.contains(variable), "{}", finished.stderr);
+            assert!(finished.stderr.contains(&address.to_string()), "{}", finished.stderr);
+            assert!(!finished.stderr.contains(KEY) && !finished.stdout.contains(KEY));
+        }
+        assert!(listener.accept().is_err(), "{settings}: something was sent");
+        let trusted = crate::support::finish(place.command(&["trust"]).env("OTHER_KEY", KEY));
+        assert!(!trusted.stdout.contains(KEY) && !trusted.stderr.contains(KEY));
+        for path in files_below(&place.path("")) {
+            let bytes = std::fs::read(&path).unwrap();
+            assert!(!bytes.windows(KEY.len()).any(|window| window == KEY.as_bytes()), "{}", path.display());
+        }
+    }
+}

@@ -52,10 +52,12 @@ impl Keys {
     /// Chooses the key that a model's server gets.
     pub(super) fn choose(&self, model: &str, profile: &ModelProfile, url: &str) -> Result<ChosenKey, JobError> {
         let Some(server) = Origin::of(url) else { return Ok(ChosenKey::default()) };
+        for secret in named_secrets(profile) {
+            refuse_foreign(model, profile, &server, &secret)?;
+        }
         match profile.key_env.as_deref() {
             Some("") => Ok(ChosenKey::default()),
             Some(variable) => {
-                refuse_foreign(model, profile, &server, &format!("key-env names {variable}"))?;
                 let key = self.by_variable.get(variable).cloned().ok_or_else(|| {
                     let message = format!("the environment variable {variable} is not set");
                     JobError::usage(message, "set it to the API key, or remove key-env")
@@ -83,13 +85,19 @@ impl Keys {
     }
 }
 
+/// Says which secrets a profile itself names. They are for the profile's own servers.
+fn named_secrets(profile: &ModelProfile) -> Vec<String> {
+    let variable = profile.key_env.iter().filter(|variable| !variable.is_empty());
+    variable.map(|variable| format!("key-env names {variable}")).collect()
+}
+
 fn may_travel(profile: &ModelProfile, server: &Origin) -> bool {
     server.is_private() || profile.allow_http_key.unwrap_or(false)
 }
 
-/// Refuses to send a key that a profile names to a server that is not the profile's, or that it would reach unencrypted.
-/// `what` says where the key comes from.
-pub fn refuse_foreign(model: &str, profile: &ModelProfile, server: &Origin, what: &str) -> Result<(), JobError> {
+/// Refuses to send a secret that a profile names to a server that is not the profile's, or that it would reach
+/// unencrypted. `what` says which one.
+fn refuse_foreign(model: &str, profile: &ModelProfile, server: &Origin, what: &str) -> Result<(), JobError> {
     let own = profile.url.as_ref().and_then(|urls| Endpoint::new(model, urls, EndpointPath::AsGiven).ok());
     let is_own = own.is_none_or(|own| own.urls.iter().any(|url| Origin::of(url).as_ref() == Some(server)));
     if !is_own {
@@ -100,7 +108,7 @@ pub fn refuse_foreign(model: &str, profile: &ModelProfile, server: &Origin, what
     }
     if !may_travel(profile, server) {
         return Err(JobError::usage(
-            format!("{what} in [models.\"{model}\"], and the key would be sent to {server} unencrypted"),
+            format!("{what} in [models.\"{model}\"], and it would be sent to {server} unencrypted"),
             format!("use https, or set allow-http-key = true in [models.\"{model}\"]"),
         ));
     }
