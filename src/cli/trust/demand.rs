@@ -110,13 +110,18 @@ fn of_setting(class: Class, setting: String, value: &Value, to: &str, directory:
         }
         Class::Headers => {
             let headers = value.as_table().into_iter().flatten();
-            let from_outside = headers.filter(|(_, value)| is_from_environment(value));
             let effect = |(name, value): (&String, &Value)| {
+                let from = match value {
+                    value if is_from_environment(value) => " from the environment",
+                    // Behind a shared front, this header decides who gets the request and its key.
+                    _ if name.eq_ignore_ascii_case("host") => "",
+                    _ => return None,
+                };
                 let exact = format!("{setting:?}.{name:?} = {value}, {to}");
                 let (name, value) = (shown(name), shown(&value.to_string()));
-                Demand { exact, ..demand(format!("sends the header {name} from the environment ({value}) to {to}")) }
+                Some(Demand { exact, ..demand(format!("sends the header {name}{from} ({value}) to {to}")) })
             };
-            from_outside.map(effect).collect()
+            headers.filter_map(effect).collect()
         }
         Class::Connection if value.as_bool() == Some(false) => Vec::new(),
         Class::Connection => {
@@ -224,6 +229,10 @@ mod tests {
             (
                 "headers = { x-a = { env = \"SECRET\" } }",
                 "models.m.headers sends the header x-a from the environment ({ env = \"SECRET\" }) to https://gpu.example",
+            ),
+            (
+                "headers = { Host = \"evil.example\" }",
+                "models.m.headers sends the header Host (\"evil.example\") to https://gpu.example",
             ),
             ("ca-file = \"ca.pem\"", "models.m.ca-file changes how connections are protected (\"ca.pem\")"),
             ("proxy = \"http://p\"", "models.m.proxy changes how connections are protected (\"http://p\")"),
