@@ -3,6 +3,7 @@
 mod agreement;
 mod choices;
 mod compare;
+mod config;
 mod convert;
 mod distill;
 mod environment;
@@ -25,6 +26,7 @@ mod simulate;
 mod status;
 mod stopped;
 mod time;
+mod trust;
 mod tutor;
 mod verify;
 
@@ -60,6 +62,7 @@ enum Command {
     Tutor(Box<tutor::TutorArgs>),
     Status(status::StatusArgs),
     Verify(Box<verify::VerifyArgs>),
+    Trust(trust::TrustArgs),
     Mock(mock::MockArgs),
 }
 
@@ -98,6 +101,7 @@ impl Command {
             Command::Agreement(args) => agreement::run(&args),
             Command::Status(args) => status::run(args),
             Command::Verify(args) => verify::run(*args),
+            Command::Trust(args) => trust::run(&args),
             Command::Mock(args) => mock::run(&args),
         }
     }

@@ -1,7 +1,6 @@
 //! The options that commands share, on the command line and under the same names in `cohobate.toml`.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -14,16 +13,18 @@ use cohobate::model::ModelProfile;
 use serde::{Deserialize, Serialize};
 
 use super::choices::{Concurrency, GateProfile, Keep, OrphanRule, Per, named};
+use super::config::ConfigFile;
 use super::progress::ProgressMode;
 use super::signals::StopSignal;
-
-/// The configuration file that is read when none is named.
-const CONFIG_FILE: &str = "cohobate.toml";
+use super::trust;
 
 /// Some options as they were given on the command line.
 pub trait Group {
     /// Returns those that were given.
     fn table(&self) -> toml::Table;
+
+    /// True if the group has an option of this name.
+    fn has(&self, name: &str) -> bool;
 }
 
 /// Defines groups of options for commands to take on their command lines, and [`Options`], which has all of them
@@ -41,6 +42,10 @@ macro_rules! option_groups {
             impl Group for $group {
                 fn table(&self) -> toml::Table {
                     toml::Table::try_from(self).expect("options are names with plain values")
+                }
+
+                fn has(&self, name: &str) -> bool {
+                    [$(stringify!($name)),*].contains(&name.replace('-', "_").as_str())
                 }
             }
         )*
@@ -344,10 +349,11 @@ option_groups! {
 impl Options {
     /// Applies the groups that a command takes on top of the configuration file, and checks their ranges.
     fn resolve(config: Option<&Path>, groups: &[&dyn Group]) -> Result<Self, JobError> {
-        let (path, mut table) = read_config(config)?;
+        let file = ConfigFile::read(config)?;
+        let mut table = file.table.clone();
         let fault = |error: &str| {
             JobError::usage(
-                format!("cannot use the configuration {}: {error}", path.display()),
+                format!("cannot use the configuration {}: {error}", file.path.display()),
                 "the file may hold the options of `cohobate distill --help` below the first group, each under its name, \
                  and [models.NAME] tables",
             )
@@ -355,10 +361,14 @@ impl Options {
         if table.contains_key("config") {
             return Err(fault("unknown field `config`"));
         }
-        for group in groups {
-            table.extend(group.table());
-        }
+        let given: toml::Table = groups.iter().flat_map(|group| group.table()).collect();
+        table.extend(given.clone());
         let options: Self = table.try_into().map_err(|error: toml::de::Error| fault(error.message()))?;
+        let has = |name: &str| groups.iter().any(|group| group.has(name));
+        trust::check(&file, |option| match option {
+            "models" | "teacher" => has("stream"),
+            option => has(option) && !given.contains_key(option),
+        })?;
         options.checked()
     }
 
@@ -450,21 +460,4 @@ option_sets! {
 
     /// The options of `status`.
     StatusOptions { config: ConfigArgs, store: StoreArgs, display: DisplayArgs, }
-}
-
-/// Returns the configuration and where it is; an empty one where none is named and none is there.
-fn read_config(named: Option<&Path>) -> Result<(PathBuf, toml::Table), JobError> {
-    let path = named.unwrap_or(Path::new(CONFIG_FILE));
-    let fault = |reason: &dyn std::fmt::Display, hint: &str| {
-        JobError::usage(format!("cannot read the configuration {}: {reason}", path.display()), hint)
-    };
-    let text = match fs::read_to_string(path) {
-        Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        other => other.map_err(|error| fault(&error, "name a file that exists with --config"))?,
-    };
-    let table = text.parse().map_err(|error: toml::de::Error| {
-        let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
-        fault(&format!("line {line}: {}", error.message()), "fix that line; TOML has NAME = VALUE, text in quotes")
-    })?;
-    Ok((path.to_owned(), table))
 }

@@ -1,16 +1,15 @@
 //! From options to the settings of jobs.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use cohobate::conversation::{RequestOptions, Sampling};
 use cohobate::dataset::{self, ChosenFormat, FORMATS, Fill, ON_REQUEST, ParseMappingError, RowReader, Rules};
 use cohobate::export::{self, OutputFormat};
 use cohobate::job::JobError;
+use cohobate::job::ModelSettings;
 use cohobate::job::{BestOfSettings, DistillQuestions, RankerSettings};
 use cohobate::job::{InputSettings, JudgeSettings, OutputSettings, ReadSettings, RowsFrom, RunSettings, STORE};
-use cohobate::job::{Keys, ModelSettings};
-use cohobate::model::{ModelProfile, PaceLimits, Secret};
+use cohobate::model::{ModelProfile, PaceLimits};
 use cohobate::quality::{self, Gate};
 use cohobate::recipe::{JudgedScope, Orphans};
 
@@ -109,13 +108,10 @@ impl Options {
 
     /// Returns how models are found. The keys come from the environment.
     pub fn model_settings(&self) -> ModelSettings {
-        let variables = self.models.values().flat_map(ModelProfile::variables);
-        let by_variable: BTreeMap<String, Secret> =
-            variables.filter_map(|name| Some((name.to_owned(), secret(name)?))).collect();
-        let default = secret(environment::COHOBATE_API_KEY).or_else(|| secret(environment::OPENAI_API_KEY));
         ModelSettings {
             profiles: self.models.clone(),
-            keys: Keys { default, by_variable },
+            keys: environment::keys(self.models.values().flat_map(ModelProfile::variables)),
+            proxies: environment::proxies(),
             sampling: self.sampling(),
             request: self.request(),
             stream: self.stream,
@@ -215,8 +211,4 @@ impl Options {
     pub fn turns_min(&self) -> u32 {
         self.min_turns.unwrap_or(1).max(1)
     }
-}
-
-fn secret(variable: &str) -> Option<Secret> {
-    std::env::var(variable).ok().as_deref().and_then(Secret::new)
 }

@@ -38,10 +38,15 @@ pub fn code_and_hint(reason: &RunStop, interrupted: u8) -> (u8, String) {
 fn remedy(model: &str, failure: &Failure) -> String {
     match failure.code {
         FailureCode::Auth | FailureCode::Forbidden => {
-            "set COHOBATE_API_KEY or OPENAI_API_KEY to a key that the server accepts".to_owned()
+            "set COHOBATE_API_KEY, the provider's own variable, or the one that key-env names to a key that the server accepts \
+             (OPENAI_API_KEY goes to api.openai.com only)"
+                .to_owned()
         }
         FailureCode::Quota => "the account has no credit left: add some".to_owned(),
-        FailureCode::Tls => "install the server's certificate authority, or name its file in SSL_CERT_FILE".to_owned(),
+        FailureCode::UnknownHost => "check the host name in the URL of the model".to_owned(),
+        FailureCode::Tls => {
+            "install the server's certificate authority, or name its file as ca-file in the profile of the model".to_owned()
+        }
         FailureCode::Endpoint => "name a model that the server offers at /v1/chat/completions".to_owned(),
         FailureCode::Http(404) => format!("check the address, and that the server has the model `{model}`"),
         _ if refuses_system_role(&failure.message) => {

@@ -32,6 +32,8 @@ pub enum FailureCode {
     Tls,
     /// No connection could be made.
     Connect,
+    /// The server's host name does not exist.
+    UnknownHost,
     /// The connection failed while the request was sent.
     Connection,
     /// The server closed the connection before it answered.
@@ -69,7 +71,7 @@ pub enum TimeoutKind {
 const HTTP: &str = "http_";
 
 /// Every code without a number or a text of its own.
-const PLAIN: [FailureCode; 22] = [
+const PLAIN: [FailureCode; 23] = [
     FailureCode::Timeout(TimeoutKind::FirstByte),
     FailureCode::Timeout(TimeoutKind::Idle),
     FailureCode::Timeout(TimeoutKind::Total),
@@ -83,6 +85,7 @@ const PLAIN: [FailureCode; 22] = [
     FailureCode::Endpoint,
     FailureCode::Tls,
     FailureCode::Connect,
+    FailureCode::UnknownHost,
     FailureCode::Connection,
     FailureCode::Closed,
     FailureCode::Cut,
@@ -111,6 +114,7 @@ impl FailureCode {
             Self::Endpoint => "endpoint",
             Self::Tls => "tls",
             Self::Connect => "connect",
+            Self::UnknownHost => "unknown_host",
             Self::Connection => "connection",
             Self::Closed => "closed",
             Self::Cut => "cut",
@@ -173,7 +177,8 @@ mod tests {
     #[test]
     fn every_code_has_the_text_that_stores_and_outputs_hold() {
         let texts = "timeout_first_byte timeout_idle timeout_total context content_filter too_long auth forbidden quota \
-                     rate_limit endpoint tls connect connection closed cut garbage html unfinished no_choice error_in_200 probe";
+                     rate_limit endpoint tls connect unknown_host connection closed cut garbage html unfinished no_choice \
+                     error_in_200 probe";
         let expected: Vec<&str> = texts.split(' ').collect();
         assert_eq!(PLAIN.iter().map(ToString::to_string).collect::<Vec<_>>(), expected);
         assert_eq!(FailureCode::Http(404).to_string(), "http_404");

@@ -1,12 +1,13 @@
 //! What every job that sends calls shares: the store, the models, the caps, and one run after the other.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::caps::caps;
 use super::models::{ModelChoice, connect_all};
+use super::offered::add_offered_models;
 use super::rejected::RejectedReplies;
 use super::settings::RunSettings;
 use super::tally::count;
@@ -62,10 +63,23 @@ impl Engine {
         context: &Context,
     ) -> Result<Self, JobError> {
         let budget = caps(settings, models)?;
+        // A cap is no better than the prices that it relies on.
+        let list_prices = models.iter().filter_map(|model| model.list_price_caution());
+        let cautions = models.iter().flat_map(|model| model.cautions()).cloned();
+        let cautions: BTreeSet<String> = cautions.chain(list_prices.filter(|_| settings.max_cost.is_some())).collect();
+        for caution in cautions {
+            context.report(JobEvent::Caution(caution));
+        }
+        let models = connect_all(models)?;
+        let opened = open_store::open(store, context)?;
+        for name in opened.spending()?.into_iter().filter(|(_, spent)| spent.calls > 0).map(|(name, _)| name) {
+            let replicas = models.get(&name).into_iter().flat_map(|served| &served.replicas);
+            replicas.for_each(|replica| replica.has_answered_before());
+        }
         Ok(Self {
             budget,
-            models: connect_all(models)?,
-            store: Arc::new(open_store::open(store, context)?),
+            models,
+            store: Arc::new(opened),
             context: context.clone(),
             directory: store.to_owned(),
             settings: settings.clone(),
@@ -112,7 +126,10 @@ impl Engine {
             self.context.report(JobEvent::PartDone(line));
         }
         let (tally, elapsed) = (watcher.tally, started.elapsed());
-        let ended = ended?;
+        let mut ended = ended?;
+        if let Ended::Stopped(reason) = &mut ended {
+            add_offered_models(reason, &self.models).await;
+        }
         self.store.settle();
         Ok(RunResult { ended, tally, elapsed, run })
     }

@@ -92,13 +92,22 @@ impl From<RowIndexError> for JobError {
 
 impl From<ReferenceError> for JobError {
     fn from(error: ReferenceError) -> Self {
-        Self::usage(error.to_string(), "write NAME@http://HOST:PORT/v1")
+        let hint = match error {
+            ReferenceError::Key { .. } => {
+                "take it out of the URL, and set COHOBATE_API_KEY or the variable that key-env names to it"
+            }
+            _ => "write NAME@http://HOST:PORT/v1",
+        };
+        Self::usage(error.to_string(), hint)
     }
 }
 
 impl From<HttpSetupError> for JobError {
     fn from(error: HttpSetupError) -> Self {
-        Self::usage(error.to_string(), "check the API key in the environment")
+        Self::usage(
+            error.to_string(),
+            "check the API key in the environment, and the profile of the model in cohobate.toml",
+        )
     }
 }
 

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::models::ModelChoice;
 use super::questions::DistillQuestions;
 use super::rows::{RowResult, each};
 use super::settings::{InputSettings, RunSettings};
-use super::{Context, JobError, open_store};
+use super::{Context, JobError, JobEvent, open_store};
 use crate::conversation::{
     Answer, ConversationKey, Fingerprint, Finish, Lane, Message, Price, Question, Role, Seed, Usage, estimate_tokens,
 };
@@ -90,6 +90,9 @@ pub fn plan(settings: &PlanSettings, context: &Context) -> Result<PlanReport, Jo
     let questions = &settings.questions;
     let models = questions.models();
     let prices = caps(&settings.run, &models)?.prices;
+    for caution in models.iter().filter_map(|model| model.list_price_caution()).collect::<BTreeSet<_>>() {
+        context.report(JobEvent::Caution(caution));
+    }
     let system = questions.system_text()?;
     let recipe = questions.recipe(system.as_deref())?;
     let store: Arc<dyn Reader> = if open_store::exists(&settings.store) {

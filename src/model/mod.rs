@@ -5,6 +5,7 @@
 //! [`SpeedMonitor`]). A failure's [`FailureClass`] alone decides how it is handled, in one place ([`retry`]). The
 //! simulated model is chosen by the same [`ModelReference`] as any other; [`mock`] serves it over HTTP.
 
+mod address;
 mod anthropic;
 mod breaker;
 mod dialect;
@@ -12,15 +13,19 @@ mod failure;
 mod family;
 mod fold;
 mod header_value;
+mod host;
 mod http;
 mod json;
 mod key_command;
 mod learned;
+mod list_price;
 pub mod mock;
 mod openai;
 mod pace;
 mod partial;
 mod profile;
+mod provider;
+mod proxy;
 mod rate;
 mod reference;
 mod refusal;
@@ -36,6 +41,7 @@ mod simulated;
 mod speed_monitor;
 pub mod sse;
 mod text;
+mod url_key;
 mod wait;
 
 pub use anthropic::AnthropicDialect;
@@ -45,12 +51,16 @@ pub use failure::{Failure, FailureClass};
 pub use family::ServerFamily;
 pub use fold::refuses_system_role;
 pub use header_value::HeaderSource;
+pub use host::Origin;
 pub use http::{HttpModel, HttpSettings, HttpSetupError, RequestPreview, Timeouts};
 pub use key_command::KeyCommand;
 pub use learned::{Adjustment, Learned};
+pub use list_price::{LIST_PRICES_AS_OF, ListPrice, list_price};
 pub use openai::OpenAiDialect;
 pub use pace::{Capacity, Pace, PaceChange, PaceLimits};
 pub use profile::{ModelProfile, PriceTable};
+pub use provider::PROVIDER_KEYS;
+pub use proxy::Proxies;
 pub use rate::Rate;
 pub use reference::{Endpoint, ModelReference, ReferenceError};
 pub use refusal::{ErrorBody, RefusedRequest};
@@ -62,6 +72,7 @@ pub use scorer::Scorer;
 pub use secret::Secret;
 pub use simulated::Simulated;
 pub use speed_monitor::SpeedMonitor;
+pub use url_key::without_secrets;
 pub use wait::seconds_of;
 
 use std::future::Future;
@@ -127,7 +138,18 @@ impl<'de> Deserialize<'de> for &'static dyn Dialect {
 pub trait Model: Send + Sync {
     /// Sends a question once.
     fn ask<'a>(&'a self, call: Call<'a>) -> PendingCall<'a>;
+
+    /// Tells the model that its server answered in an earlier run: whatever fails now may pass.
+    fn has_answered_before(&self) {}
+
+    /// Returns the names of the models that the server offers; `None` if it does not say.
+    fn offered_models(&self) -> PendingNames<'_> {
+        Box::pin(async { None })
+    }
 }
+
+/// The future of a list of models.
+pub type PendingNames<'a> = Pin<Box<dyn Future<Output = Option<Vec<String>>> + Send + 'a>>;
 
 /// One attempt of a question.
 #[derive(Clone, Copy, Debug)]

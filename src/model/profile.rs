@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::Deserialize;
 
@@ -20,6 +21,10 @@ pub struct ModelProfile {
     pub key_env: Option<String>,
     /// A command that prints the key. It runs before the first call, and again when the server answers 401.
     pub key_command: Option<KeyCommand>,
+    /// Whether a key may be sent unencrypted to a server outside of this network.
+    pub allow_http_key: Option<bool>,
+    /// A file of certificate authorities that are trusted beside the system's, as PEM.
+    pub ca_file: Option<PathBuf>,
     /// The header in which the bare key is sent, if it is not `authorization`.
     pub auth_header: Option<String>,
     /// Further headers of every request.

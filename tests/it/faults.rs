@@ -100,7 +100,7 @@ fn a_question_that_is_refused_for_good_is_asked_once_and_remembered() {
 
 #[test]
 fn a_wrong_key_or_an_empty_account_stops_the_run_at_once_and_it_can_go_on() {
-    let key = ("401:1", 2, "set COHOBATE_API_KEY or OPENAI_API_KEY");
+    let key = ("401:1", 2, "set COHOBATE_API_KEY, the provider's own variable");
     for (fault, code, words) in [key, ("quota:1", 75, "no credit")] {
         let (place, server) = (Place::new(), MockServer::start(&["--fault", fault, "--latency", "30"]));
         dataset(&place, 200, 2);

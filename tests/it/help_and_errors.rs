@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::docs::tables;
 use crate::support::{Place, conversation, jsonl};
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "",
     "distill",
     "plan",
@@ -20,6 +20,7 @@ const COMMANDS: [&str; 15] = [
     "tutor",
     "status",
     "verify",
+    "trust",
     "mock",
 ];
 

@@ -4,6 +4,7 @@
 
 mod support;
 
+mod addresses;
 mod anthropic;
 mod best_of;
 mod capture;
@@ -30,6 +31,7 @@ mod learning;
 mod mock_server;
 mod night;
 mod power_cut;
+mod prices;
 mod public_items;
 mod quality;
 mod reading;
@@ -44,4 +46,5 @@ mod sending;
 mod simulating;
 mod simulation;
 mod store_on_disk;
+mod trust;
 mod tutoring;

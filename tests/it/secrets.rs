@@ -31,11 +31,16 @@ fn quoting_server(status: &'static str) -> (String, std::thread::JoinHandle<Stri
 #[test]
 fn the_key_reaches_the_server_and_neither_log_error_store_nor_output() {
     for (status, code) in [("401 Unauthorized", 2), ("400 Bad Request", 2)] {
-        for variable in ["COHOBATE_API_KEY", "OPENAI_API_KEY"] {
+        for variable in ["COHOBATE_API_KEY", "OTHER_KEY"] {
             let place = Place::new();
             place.write("in.jsonl", jsonl(&[conversation("kites", 2)]));
             let (address, server) = quoting_server(status);
             let model = format!("sim@http://{address}");
+            // A trusted file names the second variable.
+            if variable == "OTHER_KEY" {
+                place.write("cohobate.toml", "[models.sim]\nkey-env = \"OTHER_KEY\"\n");
+                place.complete(&["trust"]);
+            }
             let mut command = place.command(&["distill", "in.jsonl", "--teacher", &model, "-o", "out.jsonl", "-v"]);
             let finished = crate::support::finish(command.env(variable, KEY));
             assert!(server.join().unwrap().contains(&format!("authorization: Bearer {KEY}")));
@@ -55,18 +60,61 @@ fn the_key_reaches_the_server_and_neither_log_error_store_nor_output() {
 fn a_key_in_an_address_is_refused_unseen() {
     let place = Place::new();
     place.write("in.jsonl", jsonl(&[conversation("kites", 1)]));
-    let teacher = [format!("--teacher=sim@http://user:{KEY}@127.0.0.1:1")];
-    let scorer = ["--teacher=simulated", "--samples=2"].map(str::to_owned);
-    let scorer = [&scorer[..], &[format!("--scorer=rm@http://user:{KEY}@127.0.0.1:1/score")]].concat();
-    for models in [&teacher[..], &scorer] {
-        let models = models.iter().map(String::as_str);
-        let finished = place.run(&["distill", "in.jsonl"].into_iter().chain(models).collect::<Vec<_>>());
-        assert_eq!(finished.code, Some(2), "{}", finished.stderr);
-        assert!(
-            finished.stderr.contains("keys come from the environment") && !finished.stderr.contains(KEY),
-            "{}",
-            finished.stderr
-        );
+    for address in [
+        format!("http://user:{KEY}@127.0.0.1:1"),
+        format!("user:{KEY}@127.0.0.1:1"),
+        format!("http://127.0.0.1:1/v1?api_key={KEY}"),
+        format!("127.0.0.1:1/v1?api-version=1&token={KEY}"),
+        format!("http://127.0.0.1:1/v1?x={KEY}"),
+        format!("http://127.0.0.1:1/v1/{KEY}"),
+    ] {
+        place.write("p.toml", format!("[models.sim]\nurl = \"{address}\"\n"));
+        let teacher = [format!("--teacher=sim@{address}")];
+        let profile = ["--teacher=sim", "--config=p.toml"].map(str::to_owned);
+        let judge = ["--teacher=simulated", "--samples=2"].map(str::to_owned);
+        let scorer = [&judge[..], &[format!("--scorer=rm@{address}/score")]].concat();
+        let judge = [&judge[..], &[format!("--judge=sim@{address}")]].concat();
+        for models in [&teacher[..], &profile, &scorer, &judge] {
+            let models = models.iter().map(String::as_str);
+            let finished = place.run(&["distill", "in.jsonl"].into_iter().chain(models).collect::<Vec<_>>());
+            assert_eq!(finished.code, Some(2), "{address}: {}", finished.stderr);
+            assert!(finished.stderr.contains("keys come from the environment"), "{address}: {}", finished.stderr);
+            assert!(!finished.stderr.contains(KEY), "{}", finished.stderr);
+        }
+    }
+}
+
+/// A stranger's file in the working directory gets nothing out: no request, no word of the secret.
+#[test]
+fn an_untrusted_configuration_sends_no_secret_and_shows_none() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    for settings in [
+        "key-env = \"OTHER_KEY\"\n",
+        // The program's own key would go there by default.
+        "",
+        "allow-http-key = true\n",
+    ] {
+        let place = Place::new();
+        place.write("in.jsonl", jsonl(&[conversation("kites", 1)]));
+        place.write("cohobate.toml", format!("teacher = \"m\"\n[models.m]\nurl = \"http://{address}\"\n{settings}"));
+        for command in ["distill", "plan", "export"] {
+            let mut command = place.command(&[command, "in.jsonl", "-o", "out.jsonl", "-v"]);
+            let finished = crate::support::finish(command.env("COHOBATE_API_KEY", KEY).env("OTHER_KEY", KEY));
+            assert_eq!(finished.code, Some(2), "{}", finished.stderr);
+            let variable = if settings.contains("OTHER_KEY") { "OTHER_KEY" } else { "COHOBATE_API_KEY" };
+            assert!(finished.stderr.contains(variable), "{}", finished.stderr);
+            assert!(finished.stderr.contains(&address.to_string()), "{}", finished.stderr);
+            assert!(!finished.stderr.contains(KEY) && !finished.stdout.contains(KEY));
+        }
+        assert!(listener.accept().is_err(), "{settings}: something was sent");
+        let trusted = crate::support::finish(place.command(&["trust"]).env("OTHER_KEY", KEY));
+        assert!(!trusted.stdout.contains(KEY) && !trusted.stderr.contains(KEY));
+        for path in files_below(&place.path("")) {
+            let bytes = std::fs::read(&path).unwrap();
+            assert!(!bytes.windows(KEY.len()).any(|window| window == KEY.as_bytes()), "{}", path.display());
+        }
     }
 }
 
@@ -91,7 +139,9 @@ fn header_values_and_printed_tokens_are_as_secret_as_keys() {
             "status" => &[],
             _ => &line,
         };
-        let finished = finish(place.command(&[&[command][..], line].concat()).env("HUSH", format!("{KEY}-variable")));
+        let config = if command == "status" { &[][..] } else { &["--config", "cohobate.toml"] };
+        let finished =
+            finish(place.command(&[&[command][..], line, config].concat()).env("HUSH", format!("{KEY}-variable")));
         assert!(!finished.stderr.contains(KEY) && !finished.stdout.contains(KEY), "{command}: {}", finished.stderr);
         if command == "distill" {
             assert!(finished.stderr.contains("no: Bearer ***, ***, ***"), "{}", finished.stderr);

@@ -217,11 +217,11 @@ fn a_body_names_the_field_that_limits_the_answer() {
 fn the_request_is_shown_as_it_is_sent_with_its_secrets_masked() {
     let (place, server) = (place(1, 1), Capture::start());
     place.write("cohobate.toml", format!(
-        "[models.m]\nurl = \"http://{}/v1?api-version=1&sig=hush-0\"\nkey-env = \"M_KEY\"\nauth-header = \"api-key\"\n\
+        "[models.m]\nurl = \"http://{}/v1?api-version=1&zone=hush-0\"\nkey-env = \"M_KEY\"\nauth-header = \"api-key\"\n\
          headers = {{ x-team = \"$TEAM\", x-title = \"hush-3\" }}\nsession-header = \"x-session-id\"\nthinking = \"off\"\n",
         server.address));
     let with_keys = |arguments: &[&str]| finish(place.command(arguments).env("M_KEY", "hush-1").env("TEAM", "hush-2"));
-    let line = ["in.jsonl", "--teacher", "m", "--body", r#"{"top_k": 20}"#];
+    let line = ["in.jsonl", "--teacher", "m", "--config", "cohobate.toml", "--body", r#"{"top_k": 20}"#];
     let plan = with_keys(&[&["plan", "--show-request"][..], &line].concat());
     assert_eq!(plan.code, Some(0), "{}", plan.stderr);
     assert!(!plan.stdout.contains("hush") && !plan.stderr.contains("hush"), "{}", plan.stdout);
@@ -240,7 +240,7 @@ fn the_request_is_shown_as_it_is_sent_with_its_secrets_masked() {
     }
     let session = request.header("x-session-id").unwrap();
     assert!(plan.stdout.contains(&format!("\nx-session-id: {session}\n")), "{}", plan.stdout);
-    assert!(plan.stdout.contains("/v1/chat/completions?api-version=1&sig=***\n"), "{}", plan.stdout);
+    assert!(plan.stdout.contains("/v1/chat/completions?api-version=1&zone=***\n"), "{}", plan.stdout);
     assert!(request.header("authorization").is_none(), "{}", request.head);
     let json = with_keys(&[&["plan", "--show-request", "--json"][..], &line].concat()).stdout;
     let json: Value = serde_json::from_str(&json).unwrap();
@@ -255,7 +255,7 @@ fn keys_come_from_where_the_profile_says() {
     let sent = |profile: &str, header: &str| {
         place.write("cohobate.toml", format!("[models.m]\nurl = \"http://{}\"\n{profile}", server.address));
         let store = format!("s{}", server.count());
-        let line = distill("m", &["--store", &store]);
+        let line = distill("m", &["--store", &store, "--config", "cohobate.toml"]);
         let finished = finish(place.command(&line).env("COHOBATE_API_KEY", "default").env("HEADER", "from-env"));
         assert_eq!(finished.code, Some(0), "{}", finished.stderr);
         server.requests().pop().unwrap().header(header).map(str::to_owned)
@@ -276,7 +276,7 @@ fn keys_come_from_where_the_profile_says() {
         ("key-command = \"\"\n", "key-command is empty"),
     ] {
         place.write("cohobate.toml", format!("[models.m]\nurl = \"http://{}\"\n{profile}", server.address));
-        let finished = place.run(&distill("m", &["--store", "refused"]));
+        let finished = place.run(&distill("m", &["--store", "refused", "--config", "cohobate.toml"]));
         assert!(finished.code == Some(2) && finished.stderr.contains(words), "{profile}: {}", finished.stderr);
     }
 }
@@ -296,11 +296,11 @@ fn a_token_that_has_expired_is_renewed_and_a_command_that_fails_ends_the_run() {
         place.write("cohobate.toml", text);
     };
     profile("[\"sh\", \"next.sh\"]");
-    place.complete(&distill("m", &["--concurrency", "8"]));
+    place.complete(&distill("m", &["--concurrency", "8", "--config", "cohobate.toml"]));
     assert_eq!(place.read("runs").lines().count(), 2, "once before the first call, once after the first 401s");
     for (command, words) in [("\"false\"", "the key-command false failed"), ("\"echo token-1\"", "expired")] {
         profile(command);
-        let finished = place.run(&distill("m", &["--store", "other"]));
+        let finished = place.run(&distill("m", &["--store", "other", "--config", "cohobate.toml"]));
         assert_eq!(finished.code, Some(2), "{}", finished.stderr);
         assert!(finished.stderr.contains(words) && !finished.stderr.contains("token-1"), "{}", finished.stderr);
     }

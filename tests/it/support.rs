@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use cohobate::conversation::{Columns, ConversationKey, Fingerprint, Message, Role, Sampling, Seed, Target, Turn};
-use cohobate::model::Simulated;
+use cohobate::model::{PROVIDER_KEYS, Simulated};
 use cohobate::store::{
     ConversationState, Entry, LostCalls, MemoryStore, Reader, Run, Spending, Store, StoreError, Stored,
 };
@@ -59,7 +59,10 @@ impl Place {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cohobate"));
         command.current_dir(self.directory.path()).args(arguments);
-        command.env_remove("COHOBATE_API_KEY").env_remove("OPENAI_API_KEY").env("NO_PROXY", "127.0.0.1");
+        command.env_remove("COHOBATE_API_KEY").env("NO_PROXY", "127.0.0.1").env("XDG_STATE_HOME", self.path("state"));
+        for (_, variable) in PROVIDER_KEYS {
+            command.env_remove(variable);
+        }
         command
     }
 

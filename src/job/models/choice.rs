@@ -1,9 +1,13 @@
 use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::conversation::{ConversationKey, Price, Question, Sampling, Target};
 use crate::job::JobError;
-use crate::model::{HttpModel, HttpSettings, Model, Output, RequestPreview, Routing, capabilities_of};
+use crate::model::{
+    HttpModel, HttpSettings, LIST_PRICES_AS_OF, ListPrice, Model, Output, RequestPreview, Routing, capabilities_of,
+};
+use crate::report::words::number;
 use crate::worker::Served;
 
 /// A model that was chosen, not yet connected to.
@@ -13,10 +17,16 @@ pub struct ModelChoice {
     pub target: Arc<Target>,
     /// What tokens cost, where that is known.
     pub price: Option<Price>,
+    /// The list price, if that is what `price` is.
+    pub listed: Option<ListPrice>,
     /// The system message of the model's profile: text, or `@FILE`.
     pub system: Option<String>,
     pub(super) routing: Routing,
     pub(super) server: Server,
+    /// What the user should know before the first call, such as a key that is not sent.
+    pub(super) cautions: Vec<String>,
+    /// Certificate authorities that are trusted beside the system's.
+    pub(super) ca_file: Option<PathBuf>,
 }
 
 /// Who answers for a model.
@@ -44,7 +54,16 @@ impl ModelChoice {
     /// A model of the calling program. Its answers are stored under `name`: give another version another name.
     pub fn local(name: impl Into<String>, model: Arc<dyn Model>) -> Self {
         let target = Target::new(name, Self::LOCAL_DIALECT, Sampling::default());
-        Self { target, price: None, system: None, routing: Routing::default(), server: Server::Local(model) }
+        Self {
+            target,
+            price: None,
+            listed: None,
+            system: None,
+            routing: Routing::default(),
+            server: Server::Local(model),
+            cautions: Vec::new(),
+            ca_file: None,
+        }
     }
 
     /// Makes the connections.
@@ -54,7 +73,11 @@ impl ModelChoice {
             Server::Local(model) => return Ok(Served::by_one(name, Arc::clone(model))),
             Server::Http(connections) => connections,
         };
-        let replicas = connections.iter().map(|settings| Ok(Arc::new(HttpModel::new(settings.clone())?) as _));
+        let authorities = self.ca_file.as_deref().map(read_authorities).transpose()?;
+        let replicas = connections.iter().map(|settings| {
+            let settings = HttpSettings { authorities: authorities.clone(), ..settings.clone() };
+            Ok(Arc::new(HttpModel::new(settings)?) as _)
+        });
         let labels = match &connections[..] {
             [_] => vec![name.to_owned()],
             several => several.iter().map(|settings| format!("{name} at {}", host(&settings.url))).collect(),
@@ -94,6 +117,27 @@ impl ModelChoice {
     /// Returns the hosts of the model's addresses, without paths and keys.
     pub fn hosts(&self) -> Vec<&str> {
         self.urls().into_iter().map(host).collect()
+    }
+
+    /// Returns what the user should know before the first call, such as a key that is not sent.
+    pub fn cautions(&self) -> &[String] {
+        &self.cautions
+    }
+
+    /// Says which list price is used, if one is.
+    pub fn list_price_caution(&self) -> Option<String> {
+        let ListPrice { price, source, more_over } = self.listed?;
+        let cached = price.cached_input.map_or(String::new(), |cached| format!("{cached} cached, "));
+        let more = more_over.map_or(String::new(), |tokens| {
+            format!(", and a prompt of more than {} tokens costs more", number(u64::from(tokens)))
+        });
+        Some(format!(
+            "the price of `{model}` is the list price of {LIST_PRICES_AS_OF} ({source}): dollars per million tokens {} in, \
+             {cached}{} out{more}; [models.\"{model}\"] price takes precedence",
+            price.input,
+            price.output,
+            model = self.target.model(),
+        ))
     }
 
     fn urls(&self) -> Vec<&str> {
@@ -137,6 +181,13 @@ fn read_system_text(text: &str) -> Result<String, JobError> {
     read.map_err(|error| {
         let message = format!("cannot read the system message {path}: {error}");
         JobError::usage(message, "write --system @FILE with a file that exists")
+    })
+}
+
+fn read_authorities(path: &Path) -> Result<Arc<[u8]>, JobError> {
+    std::fs::read(path).map(Arc::from).map_err(|error| {
+        let message = format!("cannot read the certificates in {}: {error}", path.display());
+        JobError::usage(message, "name a file of PEM certificates as ca-file")
     })
 }
 

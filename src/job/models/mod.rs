@@ -1,8 +1,10 @@
 //! From a model's name to someone who can be asked: this file finds a [`ModelChoice`] by its name, `choice` connects to it.
 
 mod choice;
+mod keys;
 
 pub use choice::{ModelChoice, connect_all, prices};
+pub use keys::{ChosenKey, KeySource, Keys};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,8 +15,8 @@ use choice::Server;
 use super::JobError;
 use crate::conversation::{BodyError, Extras, Price, RequestOptions, Sampling, Target};
 use crate::model::{
-    Dialect, Endpoint, HeaderSource, HttpSettings, LengthField, ModelProfile, ModelReference, Output, Routing, Scorer,
-    Secret, ServerFamily, Simulated, Timeouts, dialect_at,
+    Dialect, Endpoint, HeaderSource, HttpSettings, LengthField, ModelProfile, ModelReference, Output, Proxies, Routing,
+    Scorer, Secret, ServerFamily, Simulated, Timeouts, dialect_at, list_price, without_secrets,
 };
 
 /// Tokens of a judgment where no limit is set, as for the judge of MT-Bench.
@@ -30,6 +32,8 @@ pub struct ModelSettings {
     pub profiles: BTreeMap<String, ModelProfile>,
     /// The API keys.
     pub keys: Keys,
+    /// The proxies of the environment, to name them in errors.
+    pub proxies: Proxies,
     /// How models are sampled where their profiles do not say. Default: the server decides. Judges and scorers have
     /// defaults of their own.
     pub sampling: Sampling,
@@ -37,33 +41,6 @@ pub struct ModelSettings {
     pub request: RequestOptions,
     /// Whether answers are streamed where a profile does not say. Default: yes.
     pub stream: Option<bool>,
-}
-
-/// API keys, resolved by the caller: a job reads no environment variable.
-#[derive(Clone, Debug, Default)]
-pub struct Keys {
-    /// The key for models whose profile names no variable.
-    pub default: Option<Secret>,
-    /// Keys by the variable that a profile names as `key-env`.
-    pub by_variable: BTreeMap<String, Secret>,
-}
-
-impl Keys {
-    fn of(&self, profile: &ModelProfile) -> Result<Option<Secret>, JobError> {
-        let name = match (&profile.key_env, &profile.key_command) {
-            (Some(name), Some(_)) if !name.is_empty() => {
-                return Err(JobError::usage("a profile has both key-env and key-command", "remove one of them"));
-            }
-            (_, Some(_)) => return Ok(None),
-            (Some(name), None) if name.is_empty() => return Ok(None),
-            (Some(name), None) => name,
-            (None, None) => return Ok(self.default.clone()),
-        };
-        self.by_variable.get(name).cloned().map(Some).ok_or_else(|| {
-            let message = format!("the environment variable {name} is not set");
-            JobError::usage(message, "set it to the API key, or remove key-env")
-        })
-    }
 }
 
 impl ModelSettings {
@@ -97,23 +74,30 @@ impl ModelSettings {
     }
 
     fn find_asked(&self, name: &str, sampling: Sampling, request: &RequestOptions) -> Result<ModelChoice, JobError> {
-        match name.parse()? {
+        // A profile may be called like an address without a scheme, such as `m@rev.x`.
+        let is_profile = name.contains('@') && self.profiles.contains_key(name);
+        let reference = if is_profile { Ok(ModelReference::Profile(name.to_owned())) } else { name.parse() };
+        match reference? {
             ModelReference::Simulated => {
                 let profile = self.profiles.get(name).cloned().unwrap_or_default();
                 let Asked { sampling, extras, .. } = asked(&profile, sampling, request)?;
                 Ok(ModelChoice {
                     target: Target::with_extras(name, Simulated::DIALECT, sampling, extras),
                     price: profile.price.map(Price::from),
+                    listed: None,
                     system: profile.system,
                     routing: Routing::default(),
                     server: Server::Local(Arc::new(Simulated)),
+                    cautions: Vec::new(),
+                    ca_file: None,
                 })
             }
             ModelReference::Http { name, urls } => {
                 let profile = self.profiles.get(&name).cloned().unwrap_or_default();
                 let dialect = dialect(&profile, &name, &urls)?;
                 let endpoint = Endpoint::new(&name, &urls, dialect.capabilities().path)?;
-                self.over_http(endpoint, dialect, &profile, asked(&profile, sampling, request)?)
+                let asked = asked(&profile, sampling, request)?;
+                self.over_http(endpoint, dialect, (&name, &profile), asked)
             }
             ModelReference::Profile(name) => {
                 let profile = self.profiles.get(&name).ok_or_else(|| unknown_model(&name))?;
@@ -122,9 +106,9 @@ impl ModelSettings {
                     return Err(JobError::usage(format!("the profile of the model `{name}` has no url"), hint));
                 };
                 let dialect = dialect(profile, &name, url)?;
-                let name = profile.name.as_deref().unwrap_or(&name);
-                let endpoint = Endpoint::new(name, url, dialect.capabilities().path)?;
-                self.over_http(endpoint, dialect, profile, asked(profile, sampling, request)?)
+                let served = profile.name.as_deref().unwrap_or(&name);
+                let endpoint = Endpoint::new(served, url, dialect.capabilities().path)?;
+                self.over_http(endpoint, dialect, (&name, profile), asked(profile, sampling, request)?)
             }
         }
     }
@@ -138,8 +122,8 @@ impl ModelSettings {
         let profile = self.profiles.get(&name).cloned().unwrap_or_default();
         let endpoint = Endpoint::new(&name, &urls, Scorer.capabilities().path)?;
         let asked = asked(&profile, Sampling::default(), &RequestOptions::default())?;
-        let mut choice =
-            self.over_http(endpoint, &Scorer, &profile, Asked { sampling: Sampling::default(), ..asked })?;
+        let asked = Asked { sampling: Sampling::default(), ..asked };
+        let mut choice = self.over_http(endpoint, &Scorer, (&name, &profile), asked)?;
         // It writes nothing that is billed by the token.
         choice.price = choice.price.or(Some(Price::default()));
         Ok(choice)
@@ -149,10 +133,10 @@ impl ModelSettings {
         &self,
         endpoint: Endpoint,
         dialect: &'static dyn Dialect,
-        profile: &ModelProfile,
+        (profile_name, profile): (&str, &ModelProfile),
         Asked { sampling, extras, length_field }: Asked,
     ) -> Result<ModelChoice, JobError> {
-        let target = Target::with_extras(endpoint.name, dialect.name(), sampling, extras);
+        let target = Target::with_extras(endpoint.name.clone(), dialect.name(), sampling, extras);
         let family = profile.server_family.or_else(|| dialect.family());
         for url in &endpoint.urls {
             family.unwrap_or_else(|| ServerFamily::of(url)).check(&target).map_err(|error| fault(&error))?;
@@ -160,11 +144,14 @@ impl ModelSettings {
         let settings = HttpSettings {
             dialect,
             url: String::new(),
-            key: self.keys.of(profile)?,
+            key: None,
             key_command: profile.key_command.clone(),
             auth_header: profile.auth_header.clone(),
             headers: self.headers(profile)?,
             family,
+            authorities: None,
+            proxy: None,
+            has_replied: Arc::default(),
             whole: !profile.stream.or(self.stream).unwrap_or(true),
             length_field,
             timeouts: timeouts(profile)?,
@@ -174,13 +161,23 @@ impl ModelSettings {
             prompt_cache_key: profile.prompt_cache_key.unwrap_or(false),
             session_header: profile.session_header.clone(),
         };
-        let connections = endpoint.urls.into_iter().map(|url| HttpSettings { url, ..settings.clone() }).collect();
+        let mut cautions = Vec::new();
+        let listed = list_price(&endpoint.name, &endpoint.urls).filter(|_| profile.price.is_none());
+        let connections = endpoint.urls.into_iter().map(|url| {
+            let ChosenKey { key, caution } = self.keys.choose(profile_name, profile, &url)?;
+            cautions.extend(caution);
+            Ok(HttpSettings { key, proxy: self.proxies.of(&url), url, ..settings.clone() })
+        });
+        let connections = connections.collect::<Result<_, JobError>>()?;
         Ok(ModelChoice {
             target: target.with_folded_system(profile.fold_system.unwrap_or(false)),
-            price: profile.price.map(Price::from),
+            price: profile.price.map(Price::from).or(listed.map(|listed| listed.price)),
+            listed,
             system: profile.system.clone(),
             routing: profile.routing.unwrap_or_default(),
             server: Server::Http(connections),
+            cautions,
+            ca_file: profile.ca_file.clone(),
         })
     }
 }
@@ -212,7 +209,7 @@ fn fault(error: &BodyError) -> JobError {
 
 /// Returns the wire format of a model that must write text.
 fn dialect(profile: &ModelProfile, name: &str, urls: &str) -> Result<&'static dyn Dialect, JobError> {
-    let dialect = profile.dialect.unwrap_or_else(|| dialect_at(urls));
+    let dialect = profile.dialect.unwrap_or_else(|| dialect_at(&Endpoint::replicas(urls)[0]));
     check_options(profile, name, dialect)?;
     if dialect.capabilities().output == Output::Text {
         return Ok(dialect);
@@ -235,9 +232,8 @@ fn check_options(profile: &ModelProfile, name: &str, dialect: &dyn Dialect) -> R
 
 fn unknown_model(name: &str) -> JobError {
     let hint = match name.split_once('@') {
-        Some((before, address)) => {
-            let address = address.split_once("://").map_or(address, |(_, rest)| rest);
-            format!("an address begins with http:// or https://, such as {before}@http://{address}")
+        Some((before, host)) => {
+            format!("an address has a port, a path or http:// before it, such as {before}@http://{host}")
         }
         None => {
             format!(
@@ -246,6 +242,10 @@ fn unknown_model(name: &str) -> JobError {
             )
         }
     };
+    if name.contains("://") {
+        let message = format!("there is no model `{}`", without_secrets(name));
+        return JobError::usage(message, "write NAME@http://HOST:PORT/v1");
+    }
     JobError::usage(format!("there is no model `{name}`"), hint)
 }
 

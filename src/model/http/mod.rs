@@ -2,9 +2,13 @@
 //! replies.
 
 mod capacity;
+mod client;
 mod decoding;
+mod detail;
 mod headers;
+mod host_name;
 mod kind;
+mod offered;
 mod preview;
 mod reply;
 mod sending;
@@ -19,7 +23,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{CONTENT_TYPE, HeaderName};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::dialect::Dialect;
 use super::failure::{Failure, FailureClass};
@@ -27,17 +31,15 @@ use super::family::ServerFamily;
 use super::learned::{Adjustment, Learned};
 use super::refusal::RefusedRequest;
 use super::request::{RefusedCall, RequestFormat};
-use super::{Call, CallResult, Capacity, Model, PendingCall, wait};
+use super::{Call, CallResult, Capacity, Model, PendingCall, PendingNames, wait};
 use crate::conversation::{Answer, FailureCode, Question, TimeoutKind, estimate_tokens};
+use client::{USER_AGENT, client};
+use detail::{with_location, with_proxy, without_key};
 use headers::RequestHeaders;
+use host_name::HostName;
 use kind::is_html;
 use reply::{Reply, ReplyBody, read_error, read_reply, timed_out};
 use token::TokenSource;
-
-/// Less than the five seconds after which vLLM, uvicorn, Node and llama-server close an idle connection.
-const POOL_IDLE: Duration = Duration::from_secs(3);
-
-const USER_AGENT: &str = concat!("cohobate/", env!("CARGO_PKG_VERSION"));
 
 /// The HTTP client cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +62,7 @@ pub struct HttpModel {
     /// The keys that a command prints.
     tokens: Option<TokenSource>,
     session_header: Option<HeaderName>,
+    host_name: HostName,
     /// Requests streamed answers.
     stream: bool,
     /// Sends the conversation's key in the body.
@@ -73,23 +76,10 @@ pub struct HttpModel {
 }
 
 impl HttpModel {
-    /// Makes the client. Connections are HTTP/1.1, one for each call in flight: a single HTTP/2 connection stalls at
-    /// the server's 100 streams.
+    /// Makes the client and the headers of its requests.
     pub fn new(settings: HttpSettings) -> Result<Self, HttpSetupError> {
         let fault = |error: &dyn std::fmt::Display| HttpSetupError(error.to_string());
-        // Fails only if a provider is already installed, which is equally good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
-            .user_agent(USER_AGENT)
-            .http1_only()
-            .tcp_nodelay(true)
-            .tcp_keepalive(Duration::from_secs(60))
-            .connect_timeout(settings.timeouts.connect)
-            .pool_idle_timeout(POOL_IDLE)
-            .pool_max_idle_per_host(usize::MAX)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|error| fault(&error))?;
+        let client = client(&settings)?;
         let session_header = settings.session_header.as_deref().map(str::parse).transpose();
         let dialect = settings.dialect;
         Ok(Self {
@@ -100,6 +90,7 @@ impl HttpModel {
             tokens: settings.key_command.clone().map(|command| TokenSource::new(command.0)),
             family: settings.family.unwrap_or_else(|| ServerFamily::of(&settings.url)),
             session_header: session_header.map_err(|_| fault(&"session-header is not a valid header name"))?,
+            host_name: HostName::new(Arc::clone(&settings.has_replied)),
             stream: !settings.whole && dialect.streams(),
             sends_cache_key: settings.prompt_cache_key && dialect.capabilities().takes_cache_key,
             settings,
@@ -114,17 +105,25 @@ impl HttpModel {
         let answer = timeout(limit, self.ask_once(call, &mut side)).await;
         let answer = answer.unwrap_or_else(|_| Err(timed_out(TimeoutKind::Total, "the answer took over", limit)));
         CallResult {
-            result: answer.map_err(|failure| self.redacted(failure)),
+            result: answer.map_err(|failure| self.redacted(self.explained(failure))),
             limit_reset: side.limit_reset,
             capacity: self.ask_capacity(side.server).await,
             adjusted: side.adjusted,
         }
     }
 
+    /// Adds to a failure what only the transport knows.
+    fn explained(&self, failure: Failure) -> Failure {
+        let failure = self.host_name.judge(failure, self.url.host_str().unwrap_or_default(), Instant::now());
+        let failure = with_proxy(failure, self.settings.proxy.as_deref());
+        let has_key = self.settings.key.is_some() || self.settings.key_command.is_some();
+        if has_key { failure } else { without_key(failure, &self.settings.url) }
+    }
+
     /// Asks a server of a kind that tells its capacity, once.
     async fn ask_capacity(&self, server: Option<capacity::Kind>) -> Option<Capacity> {
         let kind = server.filter(|_| !self.asked_capacity.swap(true, Ordering::AcqRel))?;
-        let headers = self.headers.with_key(self.settings.key.as_ref()).ok()?;
+        let headers = self.headers.with_key(self.current_key().await.as_ref()).ok()?;
         kind.ask(&self.client, &self.url, &headers).await
     }
 
@@ -138,6 +137,7 @@ impl HttpModel {
         let learned = Arc::clone(&self.learned.read().unwrap_or_else(PoisonError::into_inner));
         let format = self.request_format(session.as_deref(), &learned);
         let response = self.send_with_token(question, &format, session.as_deref()).await?;
+        self.host_name.prove();
         let headers = response.headers();
         side.limit_reset = wait::from_limits(|name| headers.get(name)?.to_str().ok(), SystemTime::now());
         if !response.status().is_success() {
@@ -187,7 +187,7 @@ impl HttpModel {
             retry_after: wait::from_headers(header, now),
             limit_reset: wait::from_limits(header, now),
         });
-        (failure, body)
+        (with_location(failure, header("location"), &self.url), body)
     }
 
     /// Makes the failure retry at once if the refusal reveals a setting of the server. Each refusal is judged by its
@@ -268,5 +268,13 @@ struct SideResults {
 impl Model for HttpModel {
     fn ask<'a>(&'a self, call: Call<'a>) -> PendingCall<'a> {
         Box::pin(self.ask_in_time(call))
+    }
+
+    fn has_answered_before(&self) {
+        self.host_name.prove();
+    }
+
+    fn offered_models(&self) -> PendingNames<'_> {
+        Box::pin(self.list_models())
     }
 }

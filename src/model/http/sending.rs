@@ -32,6 +32,14 @@ impl HttpModel {
         }
     }
 
+    /// Returns the key or the current token, for questions beside the model's.
+    pub(super) async fn current_key(&self) -> Option<Secret> {
+        match &self.tokens {
+            Some(tokens) => tokens.current().await.ok().map(|token| token.secret),
+            None => self.settings.key.clone(),
+        }
+    }
+
     /// Sends the request with the key or the current token. A token that the server refuses is renewed once.
     pub(super) async fn send_with_token(
         &self,

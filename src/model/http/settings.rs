@@ -1,3 +1,5 @@
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::model::dialect::Dialect;
@@ -23,6 +25,13 @@ pub struct HttpSettings {
     pub headers: Vec<(String, Secret)>,
     /// How the server is told to reason. Default: by its host.
     pub family: Option<ServerFamily>,
+    /// Certificate authorities that are trusted beside the system's, as PEM.
+    pub authorities: Option<Arc<[u8]>>,
+    /// The proxy that requests go through, as [`Proxies::of`](crate::model::Proxies::of) shows it. The client finds its
+    /// proxy itself; this names it in errors.
+    pub proxy: Option<String>,
+    /// True once a server of the model has replied. Clones share it: they are replicas of one model.
+    pub has_replied: Arc<AtomicBool>,
     /// Requests answers that are not streamed.
     pub whole: bool,
     /// The field that limits the answer's length, if the dialect has two of them.

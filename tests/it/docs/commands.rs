@@ -49,6 +49,7 @@ impl Desk {
         let mut shell = Command::new("bash");
         shell.args(["-c", &self.with_servers(script)]).current_dir(self.place.path("")).env("PATH", &self.path);
         shell.env_remove("COHOBATE_API_KEY").env("OPENAI_API_KEY", "sk-test").env("NO_PROXY", "127.0.0.1");
+        shell.env("XDG_STATE_HOME", self.place.path("state"));
         shell
     }
 }
