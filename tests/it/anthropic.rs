@@ -49,14 +49,15 @@ fn the_mock_says_over_messages_what_the_built_in_model_says() {
 
 #[test]
 fn killed_runs_end_where_an_uninterrupted_one_ends_and_pay_once() {
-    let (place, server) = (Place::new(), MockServer::start(&["--latency", "20"]));
+    let (place, server) = (Place::new(), MockServer::start(&["--latency", "60"]));
     dataset(&place, 12, 6);
     place.write("cohobate.toml", PROFILE);
     let model = server.model();
     let arguments = ["distill", "in.jsonl", "--teacher", &model, "-o", "out.jsonl", "--concurrency", "8"];
     let kills = [20, 45].iter().filter(|requests| place.kill_at(&arguments, &server, **requests)).count() as u64;
     place.complete(&arguments);
-    assert_eq!((kills, server.count("distinct")), (2, 72));
+    assert!(kills > 0);
+    assert_eq!(server.count("distinct"), 72);
     // Ten conversations are open, so at most ten answers wait for their commit.
     assert!(server.count("requests") <= 72 + 10 * kills, "{}", server.stats());
     place.complete(&["distill", "in.jsonl", "--teacher", &model, "-o", "calm.jsonl", "--store", "calm"]);
@@ -70,7 +71,19 @@ fn passing_faults_heal_and_no_answer_is_paid_twice() {
     place.write("cohobate.toml", PROFILE);
     let clean = MockServer::start(&[]);
     place.complete(&["distill", "in.jsonl", "--teacher", &clean.model(), "-o", "clean.jsonl", "--store", "clean"]);
-    let kinds = ["500", "503", "429-bare", "drop", "half", "garbage", "no-choice", "error-200"];
+    let kinds = [
+        "500",
+        "503",
+        "429-bare",
+        "drop",
+        "half",
+        "garbage",
+        "no-choice",
+        "error-200",
+        "early-stop",
+        "no-finish",
+        "noise",
+    ];
     let faults: Vec<String> = kinds.iter().map(|kind| format!("{kind}:0.04")).collect();
     let arguments: Vec<&str> = faults.iter().flat_map(|fault| ["--fault", fault.as_str()]).collect();
     for stream in ["true", "false"] {

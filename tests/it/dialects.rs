@@ -12,7 +12,7 @@ use cohobate::conversation::{
 use cohobate::model::sse::StreamEvent;
 use cohobate::model::{
     Adjustment, Assembler, Call, CallResult, Capabilities, Dialect, EndpointPath, Failure, FailureClass, Header,
-    HttpModel, HttpSettings, Model, RefusedCall, RefusedRequest, RequestFormat, Secret,
+    HttpModel, HttpSettings, Model, OpenAiDialect, RefusedCall, RefusedRequest, RequestFormat, Secret,
 };
 use serde_json::{Value, json};
 
@@ -257,6 +257,17 @@ fn calls_in_flight_when_the_length_field_is_learned_are_asked_again() {
     let sent = sent.lock().unwrap();
     let fields: Vec<bool> = sent.iter().map(|(_, body)| body["max_completion_tokens"] == 9).collect();
     assert_eq!(fields, [false, false, true]);
+}
+
+#[test]
+fn tokens_written_to_a_cache_are_counted() {
+    let details = json!({"cached_tokens": 20, "cache_write_tokens": 30});
+    let usage = json!({"prompt_tokens": 60, "completion_tokens": 5, "prompt_tokens_details": details});
+    let choices = json!([{"message": {"content": "Yes."}, "finish_reason": "stop"}]);
+    let reply = json!({"choices": choices, "usage": usage}).to_string();
+    let answer = OpenAiDialect.read_whole(reply.as_bytes(), &question(Some(9)), 1).unwrap();
+    let (cached, written) = (answer.usage.cached_tokens, answer.usage.cache_write_tokens);
+    assert_eq!((cached, written), (Some(20), Some(30)));
 }
 
 #[test]

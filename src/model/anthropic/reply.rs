@@ -1,22 +1,20 @@
-use serde_json::Value;
-
-use super::refusal::error_inside;
 use super::wire;
 use crate::conversation::{Answer, FailureCode, Question};
 use crate::model::failure::{Failure, FailureClass};
+use crate::model::json::Json;
 use crate::model::partial::PartialAnswer;
 
 /// Reads a reply in one piece.
 pub fn parse_message(body: &[u8], question: &Question, attempt: u32) -> Result<Answer, Failure> {
     let reply = wire::parse(body, "the reply")?;
-    if let Some(error) = wire::error_in(&reply) {
-        return Err(error_inside(error));
+    if let Some(failure) = wire::error_in(&reply) {
+        return Err(failure);
     }
     let mut answer = PartialAnswer::default();
     wire::take_head(&mut answer, &reply);
-    match &reply["content"] {
-        Value::Array(blocks) => blocks.iter().for_each(|block| wire::take_block(&mut answer, block)),
-        Value::String(text) => answer.text.push(text),
+    match reply.get("content") {
+        Some(Json::List(blocks)) => blocks.iter().try_for_each(|block| wire::take_block(&mut answer, block))?,
+        Some(Json::Text(text)) => answer.text.push(text),
         _ => return Err(no_content()),
     }
     wire::take_stop(&mut answer, &reply);
@@ -30,7 +28,7 @@ fn no_content() -> Failure {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::conversation::{Finish, Message, Role, Sampling, Slot, Target, Usage};
@@ -85,6 +83,13 @@ mod tests {
             (body["usage"], body["model"], body["id"], body["error"]) = (usage, json!(7), json!([]), json!(""));
             let answer = read(&body).unwrap();
             assert_eq!((answer.text(), answer.usage), ("4", Usage::default()));
+        }
+        for no_error in
+            [json!({}), json!(0), json!({"code": 0, "message": "success"}), json!({"message": null}), json!([])]
+        {
+            let mut body = message(&json!([{"type": "text", "text": "4"}]), "end_turn");
+            body["error"] = no_error;
+            assert_eq!(read(&body).unwrap().text(), "4");
         }
         assert_eq!(read(&message(&json!("plain text"), "end_turn")).unwrap().text(), "plain text");
         let broken = b"{\"content\":[{\"type\":\"text\",\"text\":\"a\xff\"}],\"stop_reason\":\"end_turn\"}";

@@ -17,6 +17,11 @@ const MAX_TOKENS: u32 = 8192;
 /// The same for models that refuse [`MAX_TOKENS`].
 const MAX_TOKENS_SMALL: u32 = 4096;
 
+/// The parameters that later versions of the API refuse.
+const SAMPLING: [&str; 3] = ["temperature", "top_p", "top_k"];
+/// The fields that this dialect writes itself.
+const OWN: [&str; 4] = ["system", "messages", "tools", "tool_choice"];
+
 /// The server takes temperatures up to 1.
 const TEMPERATURE_TO_1: &str = "a temperature of at most 1";
 /// The server refuses [`MAX_TOKENS`].
@@ -41,8 +46,13 @@ pub fn body(question: &Question, format: &RequestFormat<'_>) -> Result<Vec<u8>, 
         push_option(&mut body, "temperature", sampling.temperature.map(|value| value.min(limit)));
         push_option(&mut body, "top_p", sampling.top_p);
     }
-    for (name, value) in &format.extra_fields(question) {
-        push_field(&mut body, name, value);
+    let takes_sampling = version::takes_sampling(version::or_default(format.api_version));
+    let is_sent = |name: &str| !OWN.contains(&name) && (takes_sampling || !SAMPLING.contains(&name));
+    for (name, value) in format.extra_fields(question).iter().filter(|(name, _)| is_sent(name)) {
+        body.push(b',');
+        push_json(&mut body, name);
+        body.push(b':');
+        push_json(&mut body, value);
     }
     if !history.tools.is_empty() {
         push_tools(&mut body, &history.tools);
@@ -55,9 +65,8 @@ pub fn body(question: &Question, format: &RequestFormat<'_>) -> Result<Vec<u8>, 
         push_turn(&mut body, turn, is_last && format.cache_control);
     }
     body.push(b']');
-    if format.stream {
-        body.extend_from_slice(b",\"stream\":true");
-    }
+    // Some gateways stream unless they are told not to.
+    push_field(&mut body, "stream", format.stream && !format.learned.drops("stream"));
     body.push(b'}');
     Ok(body)
 }
@@ -197,7 +206,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::conversation::{Columns, Role, Sampling, Slot, Target};
+    use crate::conversation::{Columns, Extras, RequestOptions, Role, Sampling, Slot, Target};
     use crate::model::failure::FailureClass;
     use crate::model::learned::Learned;
 
@@ -237,7 +246,7 @@ mod tests {
             said(User, "And now?"),
         ];
         let expected = json!({
-            "model": "claude", "max_tokens": 8192, "system": "Be brief.\n\nIn German.",
+            "model": "claude", "max_tokens": 8192, "stream": false, "system": "Be brief.\n\nIn German.",
             "messages": [
                 {"role": "user", "content": [{"type": "text", "text": "Hi"}, {"type": "text", "text": "there \"you\""}]},
                 {"role": "assistant", "content": "Hello."},
@@ -322,6 +331,24 @@ mod tests {
         learned.add(&Adjustment::Use(SMALL));
         let format = RequestFormat { learned: &learned, ..RequestFormat::default() };
         assert_eq!(sent(vec![said(Role::User, "Hi")], &format)["max_tokens"], 4096);
+    }
+
+    #[test]
+    fn body_fields_are_sent_where_they_have_a_place() {
+        let options = RequestOptions {
+            body: r#"{"top_k": 5, "system": "other", "a \"b\"": 1}"#.parse().unwrap(),
+            ..RequestOptions::default()
+        };
+        let extras = Extras::new(options).unwrap();
+        let mut question = question(vec![said(Role::User, "Hi")], Sampling::default());
+        question.target = Target::with_extras("claude", "anthropic", Sampling::default(), extras);
+        let sent = |api_version| {
+            let format = RequestFormat { api_version, ..RequestFormat::default() };
+            serde_json::from_slice::<Value>(&body(&question, &format).unwrap()).unwrap()
+        };
+        let (old, new) = (sent(None), sent(Some("2026-10-21")));
+        assert_eq!((&old["top_k"], &old["system"], &old["a \"b\""]), (&json!(5), &Value::Null, &json!(1)));
+        assert_eq!((&new["top_k"], &new["a \"b\""]), (&Value::Null, &json!(1)), "that version refuses top_k");
     }
 
     #[test]

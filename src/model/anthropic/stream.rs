@@ -1,12 +1,11 @@
 use std::collections::BTreeSet;
 
-use serde_json::Value;
-
 use super::refusal::error_inside;
 use super::wire;
 use crate::conversation::{Answer, FailureCode, Question};
 use crate::model::dialect::Assembler;
 use crate::model::failure::{Failure, FailureClass};
+use crate::model::json::Json;
 use crate::model::partial::PartialAnswer;
 use crate::model::sse::StreamEvent;
 
@@ -29,14 +28,20 @@ impl Assembler for EventAssembler {
         if payload.is_empty() || payload == b"[DONE]" || event.name == "ping" {
             return Ok(());
         }
-        let value = wire::parse(payload, "an event of the stream")?;
+        let value = wire::parse(payload, "an event of the stream");
         if event.name == "error" {
-            return Err(error_inside(&value));
+            return Err(error_inside(&value.map_or_else(|_| said(payload), |value| value.to_value())));
         }
-        if let Some(error) = wire::error_in(&value) {
-            return Err(error_inside(error));
+        let value = match value {
+            // `data: ping`, and whatever else some servers send to keep a connection open.
+            Err(_) if payload.iter().all(u8::is_ascii_alphabetic) => return Ok(()),
+            value => value?,
+        };
+        if let Some(failure) = wire::error_in(&value) {
+            return Err(failure);
         }
-        self.take(value["type"].as_str().unwrap_or(event.name), &value);
+        let kind = wire::name_in(&value, "type");
+        self.take(kind.as_deref().unwrap_or(event.name), &value)?;
         self.answer.check_length()
     }
 
@@ -64,28 +69,31 @@ impl Assembler for EventAssembler {
 }
 
 impl EventAssembler {
-    fn take(&mut self, kind: &str, value: &Value) {
-        let index = value["index"].as_u64().unwrap_or(0);
+    fn take(&mut self, kind: &str, value: &Json<'_>) -> Result<(), Failure> {
+        let index = value.get("index").and_then(Json::count).unwrap_or(0);
+        let part = |field: &str| value.get(field).unwrap_or(&Json::Null);
         match kind {
-            "message_start" => wire::take_head(&mut self.answer, &value["message"]),
+            "message_start" => wire::take_head(&mut self.answer, part("message")),
             "content_block_start" => {
                 self.continue_block(index);
-                wire::take_block(&mut self.answer, &value["content_block"]);
+                wire::take_block(&mut self.answer, part("content_block"))?;
             }
             "content_block_delta" => {
                 self.continue_block(index);
-                self.take_delta(&value["delta"]);
+                wire::take_words(&mut self.answer.text, part("delta"), "text")?;
+                wire::take_words(&mut self.answer.reasoning, part("delta"), "thinking")?;
             }
             "content_block_stop" => drop(self.open.remove(&index)),
             "message_delta" => {
-                wire::take_stop(&mut self.answer, &value["delta"]);
-                wire::take_usage(&mut self.answer.usage, &value["usage"]);
+                wire::take_stop(&mut self.answer, part("delta"));
+                wire::take_usage(&mut self.answer.usage, value);
             }
             "message_stop" => self.is_stopped = true,
             // `ping`, and events that later versions add.
-            _ => return,
+            _ => return Ok(()),
         }
         self.saw_event = true;
+        Ok(())
     }
 
     /// Content after a stop reason shows that it was not the end.
@@ -94,18 +102,17 @@ impl EventAssembler {
         self.answer.finish = None;
         self.is_stopped = false;
     }
+}
 
-    fn take_delta(&mut self, delta: &Value) {
-        let words = |name: &str| delta[name].as_str().unwrap_or_default();
-        self.answer.text.push(words("text"));
-        self.answer.reasoning.push(words("thinking"));
-    }
+/// Returns an error's words that are not JSON.
+fn said(payload: &[u8]) -> serde_json::Value {
+    String::from_utf8_lossy(payload).into()
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::conversation::{Finish, Message, Role, Sampling, Slot, Target, Usage};
@@ -242,6 +249,26 @@ mod tests {
         let failure = named.push(StreamEvent { name: "error", data: b"{\"message\": \"no key\"}" }).unwrap_err();
         assert_eq!(failure.message, "no key");
         assert_eq!(named.push(StreamEvent { name: "ping", data: b"ping" }), Ok(()));
+    }
+
+    #[test]
+    fn noise_and_odd_fields_harm_nothing_and_halves_of_characters_are_joined() {
+        let mut assembler = Box::<EventAssembler>::default();
+        for data in [
+            "ping",
+            "null",
+            "[1]",
+            r#"{"type":"later","error":{"code":0,"message":"success"},"cost":NaN}"#,
+            r#"{"type":"content_block_delta","index":"0","delta":{"text":"A kite \ud83e"}}"#,
+            r#"{"type":"content_block_delta","index":0,"delta":{"text":"\ude81"}}"#,
+            r#"{"type":"content_block_stop","index":0}"#,
+            r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":[]}"#,
+        ] {
+            assembler.push(StreamEvent { name: "", data: data.as_bytes() }).unwrap();
+        }
+        assert_eq!(assembler.finish(&question(), 1).unwrap().text(), "A kite 🪁");
+        let object = json!({"type": "content_block_delta", "index": 0, "delta": {"text": {"a": 1}}});
+        assert_eq!(read(&[object]).unwrap_err().code, FailureCode::Garbage, "content that is not text");
     }
 
     #[test]

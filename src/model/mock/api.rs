@@ -56,6 +56,14 @@ impl Api {
         }
     }
 
+    /// Returns the same with a finish reason in every chunk, or after every piece.
+    pub fn early_stops(self, answer: &Answer) -> Vec<NamedEvent> {
+        match self {
+            Self::Chat => chat::early_stops(answer),
+            Self::Messages => messages::early_stops(answer),
+        }
+    }
+
     /// Returns the line that ends a stream, if the API has one.
     pub fn last_line(self) -> Option<&'static str> {
         match self {

@@ -127,3 +127,12 @@ fn usage_value(answer: &Answer) -> Value {
 fn now_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
+
+/// Returns the answer as events, each with the finish reason.
+pub(super) fn early_stops(answer: &Answer) -> Vec<NamedEvent> {
+    let mut events = events(answer, false);
+    for (_, event) in &mut events {
+        event["choices"][0]["finish_reason"] = json!(answer.finish_reason);
+    }
+    events
+}

@@ -166,6 +166,17 @@ pub(super) fn events(answer: &Answer) -> Vec<NamedEvent> {
     events
 }
 
+/// Returns the answer as events, with the stop reason after each piece.
+pub(super) fn early_stops(answer: &Answer) -> Vec<NamedEvent> {
+    let all = events(answer);
+    let stop = all.iter().find(|(name, _)| *name == "message_delta").cloned();
+    let with_stop = |event: NamedEvent| {
+        let stop = stop.clone().filter(|_| event.0 == "content_block_delta");
+        std::iter::once(event).chain(stop)
+    };
+    all.into_iter().flat_map(with_stop).collect()
+}
+
 /// Returns an error with the type of its status.
 pub(super) fn error(status: u16, message: &str) -> Response<Body> {
     reply::json(status, &error_value(status, message))
@@ -189,6 +200,8 @@ fn bad(message: &str) -> RequestFault {
 
 fn stop_reason(answer: &Answer) -> &'static str {
     match answer.finish {
+        // A fault: the answer has no reason.
+        _ if answer.finish_reason.is_empty() => "",
         Finish::Complete | Finish::Empty | Finish::Loop => "end_turn",
         Finish::Length => "max_tokens",
         Finish::Filtered | Finish::Refused => "refusal",

@@ -199,11 +199,7 @@ async fn answer_request(shared: &MockState, api: Api, request: Request<Incoming>
         Some(Effect::Silence) => std::future::pending::<()>().await,
         Some(Effect::Half | Effect::EarlyStop) if !wanted.stream => return Ok(reply::half(&api.whole(&answer))),
         Some(Effect::Half) => return Ok(reply::half_stream(&api.events(&answer, false))),
-        Some(Effect::EarlyStop) => {
-            let events = api.events(&answer, false).into_iter();
-            let events = events.map(|(name, event)| (name, reply::with_finish(event, &answer.finish_reason)));
-            return Ok(reply::half_stream(&events.collect::<Vec<_>>()));
-        }
+        Some(Effect::EarlyStop) => return Ok(reply::half_stream(&api.early_stops(&answer))),
         Some(Effect::NoFinish) => {
             answer.finish_reason.clear();
             if wanted.stream {

@@ -47,14 +47,6 @@ pub(super) fn stream(events: Vec<NamedEvent>, last_line: Option<&'static str>, i
     typed(200, if is_noisy { "text/plain" } else { "text/event-stream" }, body.boxed())
 }
 
-/// Returns a chunk of a chat completion with a finish reason.
-pub(super) fn with_finish(mut event: Value, finish_reason: &str) -> Value {
-    if let Some(choice) = event.pointer_mut("/choices/0") {
-        choice["finish_reason"] = json!(finish_reason);
-    }
-    event
-}
-
 /// Returns the first half of a stream.
 pub(super) fn half_stream(events: &[NamedEvent]) -> Response<Body> {
     let text: String = events.iter().map(event_text).collect();

@@ -117,14 +117,15 @@ pub fn take_usage(usage: &mut Usage, holder: &Json<'_>) {
     let read = Usage {
         prompt_tokens: believed(counts.get("prompt_tokens")),
         cached_tokens: cached.or_else(|| believed(counts.get("prompt_cache_hit_tokens"))),
-        cache_write_tokens: None,
+        // OpenAI and OpenRouter, where writing to the cache has a price.
+        cache_write_tokens: detail("prompt_tokens_details", "cache_write_tokens"),
         completion_tokens: believed(counts.get("completion_tokens")),
         reasoning_tokens: detail("completion_tokens_details", "reasoning_tokens"),
     };
     *usage = Usage {
         prompt_tokens: read.prompt_tokens.or(usage.prompt_tokens),
         cached_tokens: read.cached_tokens.or(usage.cached_tokens),
-        cache_write_tokens: None,
+        cache_write_tokens: read.cache_write_tokens.or(usage.cache_write_tokens),
         completion_tokens: read.completion_tokens.or(usage.completion_tokens),
         reasoning_tokens: read.reasoning_tokens.or(usage.reasoning_tokens),
     };
