@@ -53,7 +53,8 @@ impl ChunkAssembler {
         let choices = value.get("choices");
         let listed = choices.map_or(&[][..], |choices| match choices {
             Json::List(items) => items,
-            other => std::slice::from_ref(other),
+            Json::Object(_) => std::slice::from_ref(choices),
+            _ => &[],
         });
         let choice = listed.iter().find(|choice| self.is_of_answer(choice));
         match choice {
