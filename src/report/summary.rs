@@ -64,6 +64,10 @@ pub fn summary(tally: &Tally, elapsed: Duration, closing: &Closing) -> String {
     if tally.failure_count() > 0 {
         row("failed", format!("{} ({})", counted(tally.failure_count(), "call"), list(&tally.failures)));
     }
+    if tally.damaged > 0 {
+        let answers = counted(tally.damaged, "answer");
+        row("damaged", format!("{answers} with U+FFFD in the place of a character that the server cut or garbled"));
+    }
     if let Some(text) = efficiency(tally) {
         row("efficiency", text);
     }
@@ -127,6 +131,7 @@ pub fn summary_json(tally: &Tally, elapsed: Duration, closing: &Closing, exit_co
         "ended": closing.headline, "exit_code": exit_code, "elapsed_s": elapsed.as_secs_f64(),
         "conversations": tally.totals.conversations, "turns": tally.totals.turns,
         "reused": tally.reused, "answered": tally.answered, "shared": tally.shared,
+        "damaged": tally.damaged,
         "prompt_tokens": tally.usage.prompt_tokens, "cached_tokens": tally.usage.cached_tokens,
         "completion_tokens": tally.usage.completion_tokens,
         "cost": (!tally.prices.is_empty()).then_some(tally.cost),

@@ -240,7 +240,8 @@ impl Dispatcher<'_> {
         if let Some(queue) = self.queues.get_mut(&model) {
             queue.on_committed();
         }
-        self.observer.on_event(&Event::Answered { model, usage, finish, latency });
+        let is_damaged = answer.text().contains(char::REPLACEMENT_CHARACTER);
+        self.observer.on_event(&Event::Answered { model, usage, finish, latency, is_damaged });
         for (index, waiter) in waiters.into_iter().enumerate() {
             let own = index == 0;
             if !own {

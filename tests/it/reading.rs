@@ -134,7 +134,10 @@ fn characters_that_a_stream_divides_are_joined() {
     let pieces = [b"A \\ud83e".as_slice(), b"\\ude81 ", &wind[..2], &wind[2..], b" \\ud83e."].map(piece).concat();
     let body = [pieces.as_slice(), chunk(json!({}), json!("stop")).as_bytes()].concat();
     let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n{EVENTS}\r\n", body.len());
-    assert_eq!(complete(vec![[head.as_bytes(), &body].concat()]), ["A 🪁 风 \u{fffd}."]);
+    let sent = [head.as_bytes(), &body].concat();
+    assert_eq!(complete(vec![sent.clone()]), ["A 🪁 风 \u{fffd}."]);
+    let (_, _, finished) = distill(vec![sent], &[]);
+    assert!(finished.stderr.contains("damaged    1 answer with U+FFFD"), "{}", finished.stderr);
 }
 
 #[test]

@@ -157,6 +157,10 @@ impl Assembler for ChunkAssembler {
         self.saw_done || (self.has_finish() && self.saw_open_text && is_alone)
     }
 
+    fn is_marked_as_ended(&self) -> bool {
+        self.saw_done
+    }
+
     /// A finish reason with the last text may be that of every chunk, unless earlier text came without one.
     fn ends_with_connection(&self) -> bool {
         self.has_ended()
