@@ -7,13 +7,12 @@
 const NAME_PARTS: [&str; 3] = ["think", "thought", "reasoning"];
 /// Longest name of a tag.
 const NAME_BYTES_MAX: usize = 32;
-/// The tags around reasoning that are of another form. ASCII case does not matter.
-const OTHER_TAGS: [(&str, &str); 8] = [
-    ("[think]", "[/think]"),
+/// The tags around reasoning that are of another form. They are special tokens, so case matters.
+const OTHER_TAGS: [(&str, &str); 7] = [
+    ("[THINK]", "[/THINK]"),
     ("<unused94>thought", "<unused95>"),
-    ("<|begin_of_thoughts|>", "<|end_of_thoughts|>"),
     ("◁think▷", "◁/think▷"),
-    ("<|start_thinking|>", "<|end_thinking|>"),
+    ("<|START_THINKING|>", "<|END_THINKING|>"),
     ("<|begin_of_thought|>", "<|end_of_thought|>"),
     ("<|inner_prefix|>", "<|inner_suffix|>"),
     ("<|channel>thought", "<channel|>"),
@@ -67,7 +66,7 @@ fn tags_in(text: &str) -> Vec<(String, String)> {
         names.extend(name);
     }
     let pairs = names.into_iter().map(|name| (format!("<{name}>"), format!("</{name}>")));
-    let occurs = |tag: &str| positions(text, tag).next().is_some();
+    let occurs = |tag: &str| memchr::memmem::find(text.as_bytes(), tag.as_bytes()).is_some();
     let others = OTHER_TAGS.iter().filter(|(open, close)| occurs(open) || occurs(close));
     pairs.chain(others.map(|(open, close)| ((*open).to_owned(), (*close).to_owned()))).collect()
 }
@@ -285,11 +284,11 @@ mod tests {
                 format!("\n{open}\nThe plan.\n{close}\n\nAn answer."),
                 format!("The plan.\n{close}\nAn answer."),
                 format!("The plan. {close} An answer."),
-                format!("{}The plan.{}An answer.", open.to_uppercase(), close.to_uppercase()),
             ] {
                 assert_eq!(split(&text), Some(("The plan.".into(), "An answer.".into())), "{text}");
             }
         }
+        assert_eq!(split("<THINK>2+2</Think>4"), Some(("2+2".into(), "4".into())));
         assert_eq!(split("2+2</think>4"), Some(("2+2".into(), "4".into())));
         assert_eq!(split("<think>ok</think> yes"), Some(("ok".into(), "yes".into())));
         assert_eq!(split("</think>\n\n4"), Some((String::new(), "4".into())));
@@ -335,6 +334,7 @@ mod tests {
             "Sure.\n<think>a plan</think>\nAn answer.",
             "I <think> so.",
             "analysis of kites",
+            "[Think] Before you begin, take a breath.",
             "An answer.",
         ] {
             assert_eq!(split(text), None, "{text}");

@@ -221,6 +221,20 @@ mod tests {
     }
 
     #[test]
+    fn joined_lines_are_the_same_wherever_the_chunks_are_cut() {
+        let stream =
+            "data: {\r\ndata:  \"a\": \"b\\\"\r\ndata: c}\"\r\ndata: }\r\n\r\n{\n\"d\": \"e\nf\"}\n\nerror: [\n\n";
+        let stream = stream.as_bytes();
+        let whole = events(&[stream]);
+        assert_eq!(whole, ["/{\n \"a\": \"b\\\"\nc}\"\n}", "/{\n\"d\": \"e\nf\"}", "error/["]);
+        for cut in 0..stream.len() {
+            assert_eq!(events(&[&stream[..cut], &stream[cut..]]), whole, "cut at {cut}");
+        }
+        let bytes: Vec<&[u8]> = stream.chunks(1).collect();
+        assert_eq!(events(&bytes), whole);
+    }
+
+    #[test]
     fn a_raw_line_feed_in_a_string_and_an_error_line_are_read() {
         assert_eq!(whole("data: {\"a\":\"one\ntwo\"}\n\n"), ["/{\"a\":\"one\ntwo\"}"]);
         assert_eq!(whole("error: {\"code\":400}\n\ndata: [DONE]\n\n"), ["error/{\"code\":400}", "/[DONE]"]);
