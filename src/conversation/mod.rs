@@ -47,7 +47,7 @@ pub use sampling::Sampling;
 pub use seed::{Seed, Turn};
 pub use settings::Settings;
 pub use stop::ConversationStop;
-pub use thoughts::{SplitThoughts, behind_thoughts, split_thoughts, stray_thought_tag};
+pub use thoughts::{SplitThoughts, behind_thoughts, has_stray_thought_tag, split_thoughts};
 pub use tokens::estimate_tokens;
 pub use turn::{Scope, TurnIndex};
 pub use vote::{Duel, DuelEnd, Mark, Vote, Winner};

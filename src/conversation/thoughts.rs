@@ -3,17 +3,16 @@
 //! A block of reasoning stands at the beginning of a text. A tag elsewhere belongs to the text, and so does one that a
 //! sentence, a list or code only mentions. Which of the two a tag is follows from what surrounds it.
 
-/// The tags around reasoning. ASCII case does not matter.
-const TAGS: [(&str, &str); 12] = [
-    ("<think>", "</think>"),
-    ("<thinking>", "</thinking>"),
-    ("<thought>", "</thought>"),
-    ("<thoughts>", "</thoughts>"),
-    ("<reasoning>", "</reasoning>"),
-    ("<seed:think>", "</seed:think>"),
-    ("[think]", "[/think]"),
+/// Parts of the names of tags around reasoning: `<think>`, `<thinking>`, `<thought>`, `<seed:think>`, `<reasoning>`.
+const NAME_PARTS: [&str; 3] = ["think", "thought", "reasoning"];
+/// Longest name of a tag.
+const NAME_BYTES_MAX: usize = 32;
+/// The tags around reasoning that are of another form. They are special tokens, so case matters.
+const OTHER_TAGS: [(&str, &str); 7] = [
+    ("[THINK]", "[/THINK]"),
+    ("<unused94>thought", "<unused95>"),
     ("◁think▷", "◁/think▷"),
-    ("<|start_thinking|>", "<|end_thinking|>"),
+    ("<|START_THINKING|>", "<|END_THINKING|>"),
     ("<|begin_of_thought|>", "<|end_of_thought|>"),
     ("<|inner_prefix|>", "<|inner_suffix|>"),
     ("<|channel>thought", "<channel|>"),
@@ -54,20 +53,37 @@ pub fn split_thoughts(text: &str) -> Option<SplitThoughts> {
     Some(SplitThoughts { reasoning: thoughts.join("\n\n"), text: unwrapped(rest).to_owned(), is_closed })
 }
 
+/// Returns the tags of reasoning that occur in a text, each with its counterpart.
+fn tags_in(text: &str) -> Vec<(String, String)> {
+    let mut names: Vec<&str> = Vec::new();
+    for (at, _) in text.match_indices('<') {
+        let rest = text[at + 1..].strip_prefix('/').unwrap_or(&text[at + 1..]);
+        let is_part = |next: char| next.is_ascii_alphanumeric() || matches!(next, '_' | ':' | '-');
+        let end = rest.find(|next| !is_part(next)).filter(|end| rest[*end..].starts_with('>'));
+        let name = end.filter(|end| *end <= NAME_BYTES_MAX).map(|end| &rest[..end]);
+        let is_reasoning = |name: &&str| NAME_PARTS.iter().any(|part| positions(name, part).next().is_some());
+        let name = name.filter(is_reasoning).filter(|name| names.iter().all(|known| !known.eq_ignore_ascii_case(name)));
+        names.extend(name);
+    }
+    let pairs = names.into_iter().map(|name| (format!("<{name}>"), format!("</{name}>")));
+    let occurs = |tag: &str| memchr::memmem::find(text.as_bytes(), tag.as_bytes()).is_some();
+    let others = OTHER_TAGS.iter().filter(|(open, close)| occurs(open) || occurs(close));
+    pairs.chain(others.map(|(open, close)| ((*open).to_owned(), (*close).to_owned()))).collect()
+}
+
 /// Returns the first thought of a text and what follows it; `None` there if the thought does not end.
 fn leading_thought(text: &str) -> Option<(&str, Option<&str>)> {
     let text = text.trim_start();
-    for (open, close) in TAGS {
-        if starts_with(text, open) {
-            return opened_thought(&text[open.len()..], close);
-        }
+    let tags = tags_in(text);
+    if let Some((open, close)) = tags.iter().find(|(open, _)| starts_with(text, open)) {
+        return opened_thought(&text[open.len()..], close);
     }
-    let unopened = |(open, close): (&'static str, &'static str)| {
+    let unopened = |(open, close): &(String, String)| {
         let at = positions(text, close).find(|at| ends_thought(text, *at, close.len()))?;
-        positions(&text[..at], open).next().is_none().then_some((at, close))
+        positions(&text[..at], open).next().is_none().then_some((at, at + close.len()))
     };
-    let (at, close) = TAGS.into_iter().filter_map(unopened).min()?;
-    Some((&text[..at], Some(&text[at + close.len()..])))
+    let (at, end) = tags.iter().filter_map(unopened).min()?;
+    Some((&text[..at], Some(&text[end..])))
 }
 
 /// Like [`leading_thought`], after the opening tag.
@@ -118,23 +134,23 @@ fn is_list_marker(before: &str) -> bool {
     matches!(line, "-" | "*" | "+" | "•") || (!number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit()))
 }
 
-/// Returns a tag of reasoning in an answer that is neither mentioned nor part of a block at the answer's beginning.
-pub fn stray_thought_tag(answer: &str) -> Option<&'static str> {
-    let split = TAGS.iter().any(|(open, _)| starts_with(answer.trim_start(), open)).then(|| split_thoughts(answer));
-    let split = split.flatten();
-    let text = split.as_ref().map_or(answer, |split| if split.is_closed { &split.text } else { &split.reasoning });
+/// True if an answer holds a tag of reasoning that is neither mentioned nor part of a block at its beginning.
+pub fn has_stray_thought_tag(answer: &str) -> bool {
+    let begins_with_tag = tags_in(answer).iter().any(|(open, _)| starts_with(answer.trim_start(), open));
+    let split = begins_with_tag.then(|| split_thoughts(answer)).flatten();
     if split.as_ref().is_some_and(|split| !split.is_closed) {
-        return Some(TAGS[0].0);
+        return true;
     }
-    TAGS.into_iter().find_map(|(open, close)| {
-        let unquoted = |tag: &'static str| positions(text, tag).filter(move |at| !is_quoted(text, *at, tag.len()));
+    let text = split.as_ref().map_or(answer, |split| &split.text);
+    tags_in(text).iter().any(|(open, close)| {
+        let unquoted = |tag| positions(text, tag).filter(move |at| !is_quoted(text, *at, tag.len()));
         let (opened, closed) = (unquoted(open).count(), unquoted(close).count());
         let is_mentioned =
             |at: usize| text[..at].ends_with([' ', '\t']) && continues_sentence(&text[at + close.len()..]);
-        let stray_close = || opened == 0 && unquoted(close).any(|at| !is_mentioned(at));
-        let block = || unquoted(open).any(|at| begins_block(&text[..at]));
-        let is_stray = opened > closed || (opened > 0 && closed > opened) || stray_close() || block();
-        is_stray.then_some(open)
+        match (opened, closed) {
+            (0, _) => unquoted(close).any(|at| !is_mentioned(at)),
+            _ => opened != closed || unquoted(open).any(|at| begins_block(&text[..at])),
+        }
     })
 }
 
@@ -237,11 +253,9 @@ fn starts_with(text: &str, tag: &str) -> bool {
 
 /// Returns where a tag occurs.
 fn positions<'a>(text: &'a str, tag: &'a str) -> impl Iterator<Item = usize> + 'a {
-    let bytes = text.as_bytes();
-    let firsts = bytes.iter().enumerate().filter(|(_, byte)| **byte == tag.as_bytes()[0]);
-    firsts
-        .map(|(at, _)| at)
-        .filter(|at| bytes[*at..].get(..tag.len()).is_some_and(|part| part.eq_ignore_ascii_case(tag.as_bytes())))
+    let first = tag.as_bytes().first().copied().unwrap_or_default();
+    let places = memchr::memchr2_iter(first.to_ascii_lowercase(), first.to_ascii_uppercase(), text.as_bytes());
+    places.filter(move |at| starts_with(&text[*at..], tag))
 }
 
 /// Returns the text after the last `</think>`: the answer without inline reasoning.
@@ -261,17 +275,20 @@ mod tests {
 
     #[test]
     fn a_block_at_the_beginning_is_reasoning_whatever_its_tags() {
-        for (open, close) in TAGS {
+        let named = ["think", "thinking", "thought", "reasoning", "seed:think", "longcat_think", "antThinking"];
+        let named = named.map(|name| (format!("<{name}>"), format!("</{name}>")));
+        let others = OTHER_TAGS.map(|(open, close)| (open.to_owned(), close.to_owned()));
+        for (open, close) in named.into_iter().chain(others) {
             for text in [
                 format!("{open}The plan.{close}An answer."),
                 format!("\n{open}\nThe plan.\n{close}\n\nAn answer."),
                 format!("The plan.\n{close}\nAn answer."),
                 format!("The plan. {close} An answer."),
-                format!("{}The plan.{}An answer.", open.to_uppercase(), close.to_uppercase()),
             ] {
                 assert_eq!(split(&text), Some(("The plan.".into(), "An answer.".into())), "{text}");
             }
         }
+        assert_eq!(split("<THINK>2+2</Think>4"), Some(("2+2".into(), "4".into())));
         assert_eq!(split("2+2</think>4"), Some(("2+2".into(), "4".into())));
         assert_eq!(split("<think>ok</think> yes"), Some(("ok".into(), "yes".into())));
         assert_eq!(split("</think>\n\n4"), Some((String::new(), "4".into())));
@@ -317,6 +334,7 @@ mod tests {
             "Sure.\n<think>a plan</think>\nAn answer.",
             "I <think> so.",
             "analysis of kites",
+            "[Think] Before you begin, take a breath.",
             "An answer.",
         ] {
             assert_eq!(split(text), None, "{text}");
@@ -344,7 +362,7 @@ mod tests {
             "An answer.[/THINK]",
             "[THINK]a plan",
         ] {
-            assert!(stray_thought_tag(text).is_some(), "{text}");
+            assert!(has_stray_thought_tag(text), "{text}");
         }
         for text in [
             "<think>so</think>Yes.",
@@ -354,7 +372,7 @@ mod tests {
             "Write \"<think>\" first.",
             "1. <think> opens\n2. </think> closes",
         ] {
-            assert_eq!(stray_thought_tag(text), None, "{text}");
+            assert!(!has_stray_thought_tag(text), "{text}");
         }
     }
 

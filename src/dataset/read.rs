@@ -174,7 +174,9 @@ impl SourceRow {
                 SourceRole::Assistant => Role::Assistant,
                 SourceRole::Tool => Role::Tool,
             };
-            let split = if role == Role::Assistant && reasoning.is_none() { split_thoughts(&text) } else { None };
+            // Other tags may be a format that the dataset is meant to teach.
+            let may_think = role == Role::Assistant && reasoning.is_none() && text.contains("</think>");
+            let split = if may_think { split_thoughts(&text) } else { None };
             let (reasoning, text) = match split.filter(|split| split.is_closed) {
                 Some(split) => (Some(split.reasoning), split.text),
                 None => (reasoning, text),

@@ -8,7 +8,8 @@ pub fn count(tally: &mut Tally, event: &Event) {
         Event::Reused => tally.reused += 1,
         Event::Shared => tally.shared += 1,
         Event::Sent => tally.sent += 1,
-        Event::Answered { model, reported, usage, history_cut, .. } => {
+        Event::Answered { model, reported, usage, history_cut, is_damaged, .. } => {
+            tally.damaged += u64::from(*is_damaged);
             tally.returned += 1;
             tally.answered += 1;
             tally.history_cut += u64::from(*history_cut);

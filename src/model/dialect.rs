@@ -131,6 +131,11 @@ pub trait Assembler: Send {
     /// longer matters.
     fn has_ended(&self) -> bool;
 
+    /// True once the stream has said that nothing follows. Until then more may follow a pause.
+    fn is_marked_as_ended(&self) -> bool {
+        self.has_ended()
+    }
+
     /// True if the answer may be over where the body has no mark of its end and the connection just closes.
     fn ends_with_connection(&self) -> bool {
         true

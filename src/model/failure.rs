@@ -68,6 +68,17 @@ impl Failure {
         self.class == FailureClass::Transient && is_lost
     }
 
+    /// True if the question may be at fault. A wrong key or address, a redirect or a web page says nothing about it, however
+    /// often it comes.
+    pub fn may_blame_question(&self) -> bool {
+        use FailureCode as Code;
+        let is_elsewhere = matches!(
+            self.code,
+            Code::Auth | Code::Html | Code::Http(300..=399 | 404 | 405 | 407 | 421 | 424 | 426 | 498)
+        );
+        !is_elsewhere
+    }
+
     /// Returns the code and the message with every number blanked: equal for failures that differ only in token counts,
     /// times or ids.
     pub fn kind(&self) -> String {

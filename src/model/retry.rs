@@ -16,6 +16,9 @@ const IMMEDIATE_ATTEMPTS_MAX: u32 = 3;
 pub const PAID_ATTEMPTS_MAX: u32 = 4;
 /// How often a question is refused before the refusal counts as the question's own.
 const REFUSALS_MAX: u32 = 2;
+/// How often a question is refused for something that is not its fault, while the server answers others, before its
+/// conversation fails in this run.
+const INNOCENT_MAX: u32 = 12;
 /// How often the connection is closed on a question, while the server answers others, before its conversation fails in
 /// this run.
 const CLOSED_MAX: u32 = 12;
@@ -112,6 +115,7 @@ pub enum Proven {
 /// than any that the server has answered: its refusal needs no second try.
 pub fn after_proof(failure: &Failure, tries: &mut Tries, is_much_longer: bool) -> Proven {
     let (count, max, permanent) = match failure.class {
+        FailureClass::Refused if !failure.may_blame_question() => (&mut tries.refused, INNOCENT_MAX, false),
         FailureClass::Refused => (&mut tries.refused, if is_much_longer { 1 } else { REFUSALS_MAX }, true),
         FailureClass::RetryNow => (&mut tries.closed, CLOSED_MAX, false),
         _ => (&mut tries.paid, PAID_ATTEMPTS_MAX, true),
@@ -198,6 +202,10 @@ mod tests {
         assert_eq!(after_proof(&refused, &mut tries, false), Proven::Resend);
         assert_eq!(after_proof(&refused, &mut tries, false), Proven::GiveUp { permanent: true });
         assert_eq!(after_proof(&refused, &mut Tries::default(), true), Proven::GiveUp { permanent: true });
+        let page = Failure::new(FailureClass::Refused, FailureCode::Html, "a web page");
+        let mut tries = Tries::default();
+        let ends: Vec<Proven> = (0..INNOCENT_MAX).map(|_| after_proof(&page, &mut tries, true)).collect();
+        assert!(ends[..11].iter().all(|end| *end == Proven::Resend) && ends[11] == Proven::GiveUp { permanent: false });
     }
 
     #[test]

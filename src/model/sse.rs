@@ -3,8 +3,9 @@
 //! line feed, but some servers omit the empty line between two events: a line that is complete by itself is an event. A
 //! line that begins with `{` or `[` is complete once its brackets are closed; any other line is.
 //!
-//! Three things go beyond the standard. An `error:` line (llama.cpp) is an event with the name `error`. A line without a
-//! field continues JSON that is incomplete: its string contains a raw line feed. A byte order mark is skipped on any line.
+//! Three things go beyond the standard. An `error:` line (llama.cpp) is an event with the name `error`. JSON without a field
+//! is an event, and a line without a field continues JSON that is incomplete: its string contains a raw line feed. A byte
+//! order mark is skipped on any line.
 
 /// Longest accepted line or event; a longer one is not part of an answer.
 const LINE_BYTES_MAX: usize = 8 << 20;
@@ -99,7 +100,8 @@ impl PartialEvent {
         let name = field_value(line, b"event:");
         let error = field_value(line, b"error:");
         let is_field = line.starts_with(b":") || line.starts_with(b"id:") || line.starts_with(b"retry:");
-        if name.is_none() && error.is_none() && !is_field && !line.is_empty() && !self.data.is_empty() {
+        let is_json = !self.data.is_empty() || line.starts_with(b"{") || line.starts_with(b"[{");
+        if name.is_none() && error.is_none() && !is_field && !line.is_empty() && is_json {
             return self.read_data(line, take);
         }
         if line.is_empty() || name.is_some() {
@@ -219,10 +221,25 @@ mod tests {
     }
 
     #[test]
+    fn joined_lines_are_the_same_wherever_the_chunks_are_cut() {
+        let stream =
+            "data: {\r\ndata:  \"a\": \"b\\\"\r\ndata: c}\"\r\ndata: }\r\n\r\n{\n\"d\": \"e\nf\"}\n\nerror: [\n\n";
+        let stream = stream.as_bytes();
+        let whole = events(&[stream]);
+        assert_eq!(whole, ["/{\n \"a\": \"b\\\"\nc}\"\n}", "/{\n\"d\": \"e\nf\"}", "error/["]);
+        for cut in 0..stream.len() {
+            assert_eq!(events(&[&stream[..cut], &stream[cut..]]), whole, "cut at {cut}");
+        }
+        let bytes: Vec<&[u8]> = stream.chunks(1).collect();
+        assert_eq!(events(&bytes), whole);
+    }
+
+    #[test]
     fn a_raw_line_feed_in_a_string_and_an_error_line_are_read() {
         assert_eq!(whole("data: {\"a\":\"one\ntwo\"}\n\n"), ["/{\"a\":\"one\ntwo\"}"]);
         assert_eq!(whole("error: {\"code\":400}\n\ndata: [DONE]\n\n"), ["error/{\"code\":400}", "/[DONE]"]);
         assert_eq!(whole("event: error\ndata: {\ndata: }\n\n"), ["error/{\n}"]);
+        assert_eq!(whole(": wait\n\n{\n \"a\": 1\n}\n\nnot JSON\n"), ["/{\n \"a\": 1\n}"]);
     }
 
     #[test]

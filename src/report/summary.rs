@@ -74,6 +74,10 @@ pub fn summary(tally: &Tally, elapsed: Duration, closing: &Closing) -> String {
         let answers = counted(tally.history_cut, "answer");
         row("history", format!("{answers} to prompts that grew without more tokens: the server cuts the history"));
     }
+    if tally.damaged > 0 {
+        let answers = counted(tally.damaged, "answer");
+        row("damaged", format!("{answers} with U+FFFD in the place of a character that the server cut or garbled"));
+    }
     if let Some(text) = efficiency(tally) {
         row("efficiency", text);
     }
@@ -137,6 +141,7 @@ pub fn summary_json(tally: &Tally, elapsed: Duration, closing: &Closing, exit_co
         "ended": closing.headline, "exit_code": exit_code, "elapsed_s": elapsed.as_secs_f64(),
         "conversations": tally.totals.conversations, "turns": tally.totals.turns,
         "reused": tally.reused, "answered": tally.answered, "shared": tally.shared,
+        "damaged": tally.damaged,
         "prompt_tokens": tally.usage.prompt_tokens, "cached_tokens": tally.usage.cached_tokens,
         "cache_write_tokens": tally.usage.cache_write_tokens,
         "completion_tokens": tally.usage.completion_tokens,

@@ -25,6 +25,8 @@ pub struct Tally {
     pub shared: u64,
     /// Answers that this run paid for.
     pub answered: u64,
+    /// Those of them with U+FFFD in their text, in the place of a character that was cut or garbled.
+    pub damaged: u64,
     /// Calls that were sent.
     pub sent: u64,
     /// Calls that ended, with an answer or without.

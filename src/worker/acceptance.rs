@@ -50,7 +50,9 @@ impl Acceptance {
     pub fn on_answer(&mut self, prompt: u64) -> (Vec<Held>, Vec<Held>) {
         self.is_answering = true;
         self.longest = self.longest.max(prompt);
-        std::mem::take(&mut self.held).into_iter().partition(|held| self.is_much_longer(held.prompt))
+        std::mem::take(&mut self.held)
+            .into_iter()
+            .partition(|held| held.failure.may_blame_question() && self.is_much_longer(held.prompt))
     }
 
     /// True if a prompt is much longer than any that was answered.

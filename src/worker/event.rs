@@ -31,6 +31,8 @@ pub enum Event {
         finish: Finish,
         /// The time from the request to the complete answer.
         latency: Duration,
+        /// True if the text has a character that is not what the model wrote: half of it was lost on the way.
+        is_damaged: bool,
     },
     /// A call failed.
     Failed {

@@ -137,7 +137,9 @@ impl Dispatcher<'_> {
         if let Some(queue) = self.queues.get_mut(&model) {
             queue.on_committed();
         }
-        self.observer.on_event(&Event::Answered { model, reported, usage, history_cut, finish, latency });
+        let is_damaged = answer.text().contains(char::REPLACEMENT_CHARACTER);
+        let answered = Event::Answered { model, reported, usage, history_cut, is_damaged, finish, latency };
+        self.observer.on_event(&answered);
         for (index, waiter) in waiters.into_iter().enumerate() {
             let own = index == 0;
             if !own {

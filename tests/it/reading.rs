@@ -27,14 +27,17 @@ fn distill(replies: Vec<Vec<u8>>, options: &[&str]) -> (Place, Scripted, Finishe
     (place, server, finished)
 }
 
-/// Each of these replies is a whole answer, for which one request is enough. Returns the answers' texts.
+/// Each of these replies is a whole answer, for which one request is enough. Returns the answers' texts, sorted: which
+/// conversation gets which reply is not fixed.
 fn complete(replies: Vec<Vec<u8>>) -> Vec<String> {
     let count = replies.len();
     let (place, server, finished) = distill(replies, &[]);
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     assert_eq!(server.requests(), count as u64, "an answer was paid for twice\n{}", finished.stderr);
-    let texts = place.rows("out.jsonl");
-    texts.iter().map(|row| row["messages"][1]["content"].as_str().unwrap().to_owned()).collect()
+    let text = |row: &Value| row["messages"][1]["content"].as_str().unwrap().to_owned();
+    let mut texts: Vec<String> = place.rows("out.jsonl").iter().map(text).collect();
+    texts.sort();
+    texts
 }
 
 fn whole(message: Value, more: Value) -> Value {
@@ -131,7 +134,10 @@ fn characters_that_a_stream_divides_are_joined() {
     let pieces = [b"A \\ud83e".as_slice(), b"\\ude81 ", &wind[..2], &wind[2..], b" \\ud83e."].map(piece).concat();
     let body = [pieces.as_slice(), chunk(json!({}), json!("stop")).as_bytes()].concat();
     let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n{EVENTS}\r\n", body.len());
-    assert_eq!(complete(vec![[head.as_bytes(), &body].concat()]), ["A 🪁 风 \u{fffd}."]);
+    let sent = [head.as_bytes(), &body].concat();
+    assert_eq!(complete(vec![sent.clone()]), ["A 🪁 风 \u{fffd}."]);
+    let (_, _, finished) = distill(vec![sent], &[]);
+    assert!(finished.stderr.contains("damaged    1 answer with U+FFFD"), "{}", finished.stderr);
 }
 
 #[test]
@@ -300,7 +306,7 @@ fn reasoning_is_separated_and_what_mentions_a_tag_keeps_its_words() {
         let answer = row["messages"].as_array().unwrap().last().unwrap();
         assert_eq!((&answer["content"], &answer["reasoning_content"]), (&ANSWER.into(), &plan.into()));
     }
-    let mentions = ["Close the block with </think> and write.", "1. Plan. 2. End it with </think>. 3. Answer."];
+    let mentions = ["1. Plan. 2. End it with </think>. 3. Answer.", "Close the block with </think> and write."];
     assert_eq!(complete(mentions.iter().map(|text| said((*text).to_owned())).collect()), mentions);
 }
 

@@ -7,7 +7,7 @@ use crate::model::learned::Learned;
 /// A request as it would be sent, to be shown: secret values are masked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestPreview {
-    /// The URL.
+    /// The URL. No key is in it: a URL with one is refused.
     pub url: String,
     /// Names and values of the headers. Secret values are asterisks.
     pub headers: Vec<(String, String)>,
@@ -31,21 +31,6 @@ impl HttpModel {
         }
         let header = self.session_header.as_ref().zip(session.as_ref());
         headers.extend(header.map(|(name, session)| (name.to_string(), session.clone())));
-        Ok(RequestPreview { url: shown_url(&self.url), headers, body: String::from_utf8_lossy(&body).into_owned() })
+        Ok(RequestPreview { url: self.url.to_string(), headers, body: String::from_utf8_lossy(&body).into_owned() })
     }
-}
-
-/// Returns a URL with the values of its query masked where their names say that they are secret.
-fn shown_url(url: &reqwest::Url) -> String {
-    let is_secret =
-        |name: &str| ["key", "token", "secret", "sig"].iter().any(|word| name.to_lowercase().contains(word));
-    let Some(query) = url.query() else { return url.to_string() };
-    let pair = |pair: &str| match pair.split_once('=') {
-        Some((name, _)) if is_secret(name) => format!("{name}=***"),
-        _ => pair.to_owned(),
-    };
-    let query = query.split('&').map(pair).collect::<Vec<_>>().join("&");
-    let mut shown = url.clone();
-    shown.set_query(None);
-    format!("{shown}?{query}")
 }

@@ -22,8 +22,10 @@ const BODY_BYTES_MAX: usize = 64 << 20;
 const ERROR_BYTES_MAX: usize = 64 << 10;
 /// Time limit for a refusal's body; after it the status alone decides.
 const ERROR_BODY_TIME: Duration = Duration::from_secs(30);
-/// Time limit for the token counts and the end of a stream whose answer is complete.
+/// Time limit for the token counts and the end of a stream that says that it has ended.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+/// Time limit for the end of a stream after a finish reason. Text may still follow.
+const END_OF_STREAM: Duration = Duration::from_secs(30);
 
 /// The body of a reply while it is read.
 pub struct ReplyBody {
@@ -148,7 +150,8 @@ async fn read_stream(
             break;
         }
         if progressed && assembler.has_ended() {
-            deadline = Instant::now() + idle.min(LAST_WORDS);
+            let limit = if assembler.is_marked_as_ended() { LAST_WORDS } else { END_OF_STREAM };
+            deadline = Instant::now() + idle.min(limit);
             alarm.as_mut().reset(deadline);
         } else if progressed {
             deadline = Instant::now() + idle;

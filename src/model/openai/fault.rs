@@ -6,6 +6,9 @@ use crate::model::failure::Failure;
 use crate::model::json::Json;
 use crate::model::refusal::{ErrorBody, RefusedRequest};
 
+/// Fields that hold the words of an error.
+const MESSAGES: [&str; 9] =
+    ["message", "msg", "detail", "error_msg", "errmsg", "error_message", "status_msg", "errors", "reason"];
 /// Codes of an error object that reports success.
 const SUCCESS: [&str; 5] = ["0", "200", "ok", "success", "none"];
 
@@ -16,17 +19,24 @@ pub fn error_in(value: &Json<'_>) -> Option<Failure> {
 }
 
 /// Returns the failure that an object without choices reports: `{"code": …, "message": …}`, `{"detail": …}`,
-/// `{"object": "error"}`, or the status object of `MiniMax`. `None` for an object that says nothing of an error.
+/// `{"object": "error"}`, or the status object of `MiniMax`. `None` for an object that says nothing of an error, such as
+/// the progress of a queue.
 pub fn error_without_field(value: &Json<'_>) -> Option<Failure> {
     let Json::Object(_) = value else { return None };
     if let Some(status) = value.get("base_resp") {
-        status.get("status_code").filter(|code| !is_success(code))?;
-        return Some(failure_of(ErrorBody::from_value(&value.to_value())));
+        let is_error = status.get("status_code").is_some_and(|code| !is_success(code));
+        return is_error.then(|| failure_of(ErrorBody::from_value(&status.to_value())));
     }
-    let has = |names: &[&str]| value.any_of(names).is_some_and(|said| !said.is_empty());
     let is_named = ["object", "type"].iter().any(|field| value.get(field).and_then(Json::bytes) == Some(b"error"));
-    let is_coded = has(&["message", "msg"]) && value.any_of(&["code", "status"]).is_some_and(|code| !is_success(code));
-    (is_named || is_coded || has(&["detail"])).then(|| failure_of(ErrorBody::from_value(&value.to_value())))
+    let has_message = value.any_of(&MESSAGES).is_some_and(|said| !said.is_empty());
+    let is_coded = value.any_of(&["code", "error_code", "errcode"]).is_some_and(|code| !is_success(code));
+    let is_refused = ["status", "statusCode"]
+        .iter()
+        .any(|field| value.get(field).and_then(Json::count).is_some_and(|status| status >= 400));
+    let is_failed = value.get("success") == Some(&Json::Bool(false));
+    let is_listed = ["detail", "errors"].iter().any(|field| value.get(field).is_some_and(|said| !said.is_empty()));
+    let is_error = is_named || is_listed || (has_message && (is_coded || is_refused || is_failed));
+    is_error.then(|| failure_of(ErrorBody::from_value(&value.to_value())))
 }
 
 /// Returns the failure of an event that is an error by its name.
@@ -52,7 +62,8 @@ fn is_error(error: &Json<'_>) -> bool {
 
 fn is_success(code: &Json<'_>) -> bool {
     match code {
-        Json::Number(number) => number.parse() == Ok(0.0) || number.parse() == Ok(200.0),
+        // Below 400 a status reports no error.
+        Json::Number(_) => code.count().is_some_and(|code| code == 0 || (100..400).contains(&code)),
         other => other.text().is_some_and(|text| {
             let text = text.trim().to_ascii_lowercase();
             text.is_empty() || text == "null" || SUCCESS.contains(&&*text)
@@ -100,13 +111,20 @@ mod tests {
             (r#"{"code":"InvalidParameter","message":"too short"}"#, "too short"),
             (r#"{"object":"error","message":"too short"}"#, "too short"),
             (r#"{"detail":"too short"}"#, "too short"),
+            (r#"{"error_code":336003,"error_msg":"too short"}"#, "too short"),
+            (r#"{"success":false,"message":"too short"}"#, "too short"),
+            (r#"{"statusCode":400,"message":"too short"}"#, "too short"),
             (r#"{"choices":null,"base_resp":{"status_code":1008,"status_msg":"too short"}}"#, "too short"),
         ] {
             assert_eq!(error_without_field(&parsed(reply)).map(|failure| failure.message).as_deref(), Some(words));
         }
-        for reply in
-            [r#"{"type":"ping","message":"hi"}"#, r#"{"base_resp":{"status_code":0}}"#, r#"{"progress":0.5}"#, "[]"]
-        {
+        for reply in [
+            r#"{"status":"queued","message":"hi"}"#,
+            r#"{"type":"ping","message":"hi"}"#,
+            r#"{"base_resp":{"status_code":0}}"#,
+            r#"{"progress":0.5}"#,
+            "[]",
+        ] {
             assert_eq!(error_without_field(&parsed(reply)), None, "{reply}");
         }
     }

@@ -35,36 +35,56 @@ fn word<'a>(reason: &'a Json<'_>) -> Option<Cow<'a, str>> {
 /// enumeration do not matter.
 pub fn finish_of(said: &str) -> Option<Finish> {
     let word = plain(said);
-    let word = word.strip_prefix("finishreason").unwrap_or(&word);
+    let word = without_prefix(&word);
     Some(match word {
-        "stop" | "stopped" | "stopsequence" | "stopstring" | "stoptoken" | "stopword" => Finish::Complete,
-        "eos" | "eostoken" | "eostokenid" | "eosfound" | "endoftext" | "endofsequence" => Finish::Complete,
-        "end" | "endturn" | "endofturn" | "done" | "normal" | "success" => Finish::Complete,
-        "complete" | "completed" | "finish" | "finished" => Finish::Complete,
-        "length" | "maxlength" | "modellength" | "contextlength" | "lengthlimit" | "errorlimit" => Finish::Length,
-        "maxtoken" | "maxtokens" | "maxnewtokens" | "maxoutputtokens" | "maxcompletiontokens" => Finish::Length,
-        "maxtokensreached" | "maxtokenreached" | "tokenlimit" | "tokenlimitreached" | "truncated" => Finish::Length,
-        "contextwindow" | "contextwindowexceeded" | "modelcontextwindowexceeded" => Finish::Length,
-        "contextlengthexceeded" | "contextexceeded" | "contextfull" => Finish::Length,
-        "safety" | "imagesafety" | "recitation" | "prohibitedcontent" | "spii" | "blocklist" => Finish::Filtered,
-        "blocked" | "sensitive" | "moderation" | "moderated" | "flagged" | "censored" => Finish::Filtered,
+        "stop" | "stopped" | "stopsequence" | "stopstring" | "stoptoken" | "stopword" | "hitstopsequence" => {
+            Finish::Complete
+        }
+        "eos" | "eostoken" | "eostokenid" | "eosfound" | "eosreached" | "endoftext" | "endofsequence" => {
+            Finish::Complete
+        }
+        "end" | "ended" | "endturn" | "endofturn" | "endofstream" | "done" | "normal" | "natural" => Finish::Complete,
+        "complete" | "completed" | "finish" | "finished" | "success" | "succeeded" => Finish::Complete,
+        "length" | "modellength" | "lengthlimit" | "lengthexceeded" | "errorlimit" | "truncated" | "cutoff" => {
+            Finish::Length
+        }
+        "tokenlimit" | "tokenlimitreached" | "tokenlimitexceeded" | "outputlimit" | "contextfull" => Finish::Length,
+        "recitation" | "imagesafety" | "prohibitedcontent" | "spii" | "blocklist" | "blocked" => Finish::Filtered,
+        "sensitive" | "moderation" | "moderated" | "flagged" | "censored" | "unsafe" | "policyviolation" => {
+            Finish::Filtered
+        }
         "guardrail" | "guardrails" | "guardrailintervened" | "errortoxic" | "language" | "modelarmor" => {
             Finish::Filtered
         }
         "refusal" | "refused" => Finish::Refused,
         "toolcall" | "toolcalls" | "tooluse" | "functioncall" | "functioncalls" | "pauseturn" => Finish::Tools,
         "repetition" | "loop" => Finish::Loop,
-        // With its detail: `content_filter: RECITATION`, `content_filtered`.
-        other if other.starts_with("contentfilter") => Finish::Filtered,
-        _ => return None,
+        other => return finish_by_beginning(other),
     })
+}
+
+/// Maps words that come with a detail: `content_filter: RECITATION`, `max_tokens_exceeded`.
+fn finish_by_beginning(word: &str) -> Option<Finish> {
+    let begins = |beginnings: &[&str]| beginnings.iter().any(|beginning| word.starts_with(beginning));
+    if begins(&["contentfilter", "contentpolicy", "contentmoderation", "safety"]) {
+        return Some(Finish::Filtered);
+    }
+    let is_limit = begins(&["maxtoken", "maxlength", "maxnew", "maxoutput", "maxcompletion"])
+        || begins(&["contextlength", "contextwindow", "contextexceeded", "modelcontext"]);
+    is_limit.then_some(Finish::Length)
+}
+
+/// Removes the name of the field or type that some servers put before the word.
+fn without_prefix(word: &str) -> &str {
+    let rest = word.strip_prefix("finishreason").or_else(|| word.strip_prefix("stopreason"));
+    rest.unwrap_or(word)
 }
 
 /// True for words that say that there is no whole answer, whatever a gateway made of them.
 fn is_known_failure(native: &str) -> bool {
     let word = plain(native);
     matches!(
-        word.strip_prefix("finishreason").unwrap_or(&word),
+        without_prefix(&word),
         "error"
             | "abort"
             | "aborted"
@@ -107,6 +127,7 @@ mod tests {
             }
         }
         assert_eq!(finish_of("content_filter: RECITATION"), Some(Finish::Filtered));
+        assert_eq!(finish_of("max_tokens_exceeded"), Some(Finish::Length));
         for word in
             "error OTHER MALFORMED_FUNCTION_CALL cancelled timeout unknown FINISH_REASON_UNSPECIFIED error_finish"
                 .split(' ')

@@ -111,6 +111,9 @@ mod tests {
         let overflow = json!({"error": {"message": "maximum context length is 10", "code": 400}});
         assert_eq!(read(&overflow).unwrap_err().class, FailureClass::Permanent);
         assert_eq!(read(&json!({"choices": []})).unwrap_err().code, FailureCode::NoChoice);
+        let no_money =
+            json!({"choices": null, "base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}});
+        assert_eq!(read(&no_money).unwrap_err().message, "insufficient balance");
     }
 
     proptest! {

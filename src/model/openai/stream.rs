@@ -16,7 +16,7 @@ pub struct ChunkAssembler {
     index: Option<u64>,
     saw_choice: bool,
     saw_done: bool,
-    /// True once a chunk had text and no finish reason: the server does not put one into every chunk.
+    /// True once a chunk had text of the answer and no finish reason: the server does not put one into every chunk.
     saw_open_text: bool,
     finish_evidence: FinishEvidence,
     /// The first event that is no chunk, for the message of a stream that holds nothing else.
@@ -53,12 +53,13 @@ impl ChunkAssembler {
         let choices = value.get("choices");
         let listed = choices.map_or(&[][..], |choices| match choices {
             Json::List(items) => items,
-            other => std::slice::from_ref(other),
+            Json::Object(_) => std::slice::from_ref(choices),
+            _ => &[],
         });
         let choice = listed.iter().find(|choice| self.is_of_answer(choice));
         match choice {
             Some(choice) => self.take_choice(choice)?,
-            None if !self.saw_choice && listed.is_empty() => {
+            None if listed.is_empty() && !self.has_finish() => {
                 if let Some(failure) = error_without_field(value) {
                     return Err(failure);
                 }
@@ -80,7 +81,7 @@ impl ChunkAssembler {
         self.saw_choice = true;
         self.index = self.index.or_else(|| choice.get("index").and_then(Json::count));
         take_usage(&mut self.answer.usage, choice);
-        let bytes_before = self.answer.bytes();
+        let (bytes_before, text_before) = (self.answer.bytes(), self.answer.text.len());
         let is_object = |message: &&Json<'_>| matches!(message, Json::Object(_));
         if let Some(delta) = choice.get("delta").filter(is_object) {
             take_message(&mut self.answer, delta, false)?;
@@ -99,7 +100,7 @@ impl ChunkAssembler {
                     self.finish_evidence = if has_text { FinishEvidence::WithText } else { FinishEvidence::Alone };
                 }
             }
-            None => self.saw_open_text |= has_text,
+            None => self.saw_open_text |= self.answer.text.len() != text_before,
         }
         Ok(())
     }
@@ -129,7 +130,11 @@ impl ChunkAssembler {
 
 impl Assembler for ChunkAssembler {
     fn push(&mut self, event: StreamEvent<'_>) -> Result<(), Failure> {
-        let payload = event.data.trim_ascii();
+        let mut payload = event.data.trim_ascii();
+        // Some gateways wrap a stream that is one already.
+        while let Some(inner) = payload.strip_prefix(b"data:") {
+            payload = inner.trim_ascii();
+        }
         if event.name == "error" {
             return Err(named_error(payload));
         }
@@ -150,6 +155,10 @@ impl Assembler for ChunkAssembler {
     fn has_ended(&self) -> bool {
         let is_alone = self.finish_evidence == FinishEvidence::Alone;
         self.saw_done || (self.has_finish() && self.saw_open_text && is_alone)
+    }
+
+    fn is_marked_as_ended(&self) -> bool {
+        self.saw_done
     }
 
     /// A finish reason with the last text may be that of every chunk, unless earlier text came without one.

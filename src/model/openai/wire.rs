@@ -80,8 +80,12 @@ impl Said {
                 Some(Json::Null) => {}
                 _ => return Err(unreadable(part)),
             },
-            // An image, a call of a tool: no text.
-            _ => {}
+            // An image or a call of a tool has no text; a kind that is not known may.
+            _ => {
+                if let Some(text @ Json::Text(_)) = part.get("text") {
+                    self.take_content(text, is_thought)?;
+                }
+            }
         }
         Ok(())
     }

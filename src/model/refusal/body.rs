@@ -60,12 +60,23 @@ impl ErrorBody {
 }
 
 /// Where servers put the message, in order of preference.
-const MESSAGE_FIELDS: [&str; 8] =
-    ["message", "detail", "error", "msg", "status_msg", "error_msg", "Message", "errorMessage"];
+const MESSAGE_FIELDS: [&str; 11] = [
+    "message",
+    "detail",
+    "error",
+    "msg",
+    "status_msg",
+    "error_msg",
+    "errmsg",
+    "error_message",
+    "error_description",
+    "Message",
+    "errorMessage",
+];
 
 /// Where servers put machine-readable words and numbers.
-const CODE_FIELDS: [&str; 8] =
-    ["code", "type", "status", "status_code", "error_type", "error_code", "error_name", "param"];
+const CODE_FIELDS: [&str; 9] =
+    ["code", "type", "status", "status_code", "error_type", "error_code", "errcode", "error_name", "param"];
 
 fn collect_codes(object: &Value, codes: &mut Vec<String>) {
     for name in CODE_FIELDS {

@@ -1,7 +1,7 @@
 use super::{Action, Candidate, Rule};
 use std::borrow::Cow;
 
-use crate::conversation::stray_thought_tag;
+use crate::conversation::has_stray_thought_tag;
 use crate::quality::text::{Phrases, template_marks};
 
 /// Contains chat-template tokens, another speaker's line, or a stray tag of reasoning. Code and quoted tokens are exempt,
@@ -64,7 +64,7 @@ impl Rule for TemplateLeak {
     fn hits(&self, candidate: &Candidate<'_>, _: f64) -> bool {
         let prose = &outside_inline_code(candidate.prose());
         let is_leak = |(at, mark): (usize, &str)| !is_quoted(prose, at, mark) && !is_named(candidate.user, mark);
-        let has_mark = || template_marks(prose).any(is_leak) || stray_thought_tag(prose).is_some();
+        let has_mark = || template_marks(prose).any(is_leak) || has_stray_thought_tag(prose);
         (has_mark() && !MARKS_ASKED_FOR.occur_in(candidate.user))
             || (speaks_for_others(prose) && !SCRIPT_ASKED_FOR.occur_in(candidate.user))
     }
@@ -104,32 +104,39 @@ fn speaks_for_others(prose: &str) -> bool {
         return true;
     }
     if SPEAKERS.iter().any(|name| starts(first, name)) {
-        // One speaker alone makes no script.
-        let is_own = starts(first, "assistant:") || starts(first, "### assistant");
-        return is_own && !lines[1..].iter().any(|line| label_of(line).is_some());
+        // One speaker alone makes no script. `user:` may be a field.
+        let is_field = starts(first, "user:");
+        return !is_field && !lines[1..].iter().any(|line| label_of(line).is_some() || is_turn(line));
     }
     // Vicuna's turns are on one line.
     let is_inline = || ["USER: ", "ASSISTANT: "].iter().any(|name| follows_sentence(prose, name));
-    (1..lines.len()).any(|at| is_users(lines[at]) && !has_other_speaker(&lines, at)) || is_inline()
+    (1..lines.len()).any(|at| is_turn(lines[at]) && !has_other_speaker(prose, &lines, at)) || is_inline()
 }
 
 fn starts(line: &str, name: &str) -> bool {
     line.as_bytes().get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()))
 }
 
-/// True for a line with the user's label.
-fn is_users(line: &str) -> bool {
-    let is_speaker = matches!(line.as_bytes().first(), Some(b'H' | b'h' | b'U' | b'u' | b'#'));
-    is_speaker && (starts(line, "human:") || starts(line, "user:") || starts(line, "### human"))
+/// True for a line with which a chat template begins a turn.
+fn is_turn(line: &str) -> bool {
+    let is_speaker = matches!(line.as_bytes().first(), Some(b'H' | b'h' | b'U' | b'u' | b'A' | b'a' | b'#'));
+    let names = ["human:", "user:", "assistant:", "### human", "### user:", "### assistant:"];
+    is_speaker && names.iter().any(|name| starts(line, name))
 }
 
-/// True where a neighbour of the line at `at` begins with a name that no chat template uses, of a speaker with two lines.
-fn has_other_speaker(lines: &[&str], at: usize) -> bool {
-    let neighbours = [at.checked_sub(1), Some(at + 1)];
-    let labels = neighbours.into_iter().flatten().filter_map(|at| lines.get(at)).filter_map(|line| label_of(line));
+/// True where the line at `at` is one of a script or a list: a neighbour begins with a name that no chat template uses, and
+/// that name speaks twice or no empty line is between the two.
+fn has_other_speaker(prose: &str, lines: &[&str], at: usize) -> bool {
     let is_template = |label: &str| ["human", "user", "assistant"].iter().any(|name| label.eq_ignore_ascii_case(name));
     let speaks_twice = |label: &str| lines.iter().filter(|line| label_of(line) == Some(label)).count() > 1;
-    labels.filter(|label| !is_template(label)).any(speaks_twice)
+    let is_adjacent =
+        |one: &str, other: &str| memchr::memmem::find(prose.as_bytes(), format!("{one}\n{other}").as_bytes());
+    let before = at.checked_sub(1).map(|before| (lines[before], lines[before], lines[at]));
+    let after = lines.get(at + 1).map(|after| (*after, lines[at], *after));
+    before.into_iter().chain(after).any(|(neighbour, one, other)| {
+        let label = label_of(neighbour).filter(|label| !is_template(label));
+        label.is_some_and(|label| speaks_twice(label) || is_adjacent(one, other).is_some())
+    })
 }
 
 /// True where `name` follows the end of a sentence and a space.
@@ -179,6 +186,9 @@ mod tests {
         );
         assert!(hits("It flies.</s>") && hits("It flies.[/THINK]") && hits("<tool_call>\n{}\n</tool_call>"));
         assert!(!hits("They met.\nRobot: Who are you?\nHuman: A guest.\nRobot: Welcome."), "a script of its own");
+        assert!(!hits("Roles:\nAdmin: does all.\nUser: reads only."), "a list of names");
+        assert!(hits("It flies.\n\nAssistant: It lands.") && hits("It flies.\n### User:\nAnd then?"));
+        assert!(hits("Human: It flies."), "one speaker alone makes no script");
         assert!(!hits("## Response\nThe server sends 200.\n### Response: 200\nThen it closes."));
         assert!(!hits("The price is <s>20</s> 15 dollars.") && !hits("An unknown word becomes \"<unk>\"."));
         let named = Candidate::new("When is <unk> used?", "It is used for <unk> words.");

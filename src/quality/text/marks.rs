@@ -59,12 +59,32 @@ const ANGLED: &[&str] = &[
     "<fim_middle>",
     "<fim_suffix>",
     "<fim_pad>",
+    // Code and images: SmolLM, StarCoder, Idefics. Their `<filename>` is a placeholder in too many answers
+    "<file_sep>",
+    "<gh_stars>",
+    "<issue_start>",
+    "<issue_comment>",
+    "<issue_closed>",
+    "<empty_output>",
+    "<global-img>",
+    "<fake_token_around_image>",
 ];
 /// Tokens in angle brackets that end in a number.
 const NUMBERED: &[&str] = &["<unused", "<extra_id_", "<reserved_", "<SPECIAL_"];
 /// Beginnings of tokens whose rest varies.
-const OPENED: &[&str] =
-    &["<｜", "<seed:", "</seed:", "<minimax:", "</minimax:", "<function=", "<parameter=", "<[begin", "<[end", "<[PLHD"];
+const OPENED: &[&str] = &[
+    "<jupyter_",
+    "<｜",
+    "<seed:",
+    "</seed:",
+    "<minimax:",
+    "</minimax:",
+    "<function=",
+    "<parameter=",
+    "<[begin",
+    "<[end",
+    "<[PLHD",
+];
 /// Tokens in square brackets: Mistral, GLM, Kimi, BERT.
 const SQUARE: &[&str] = &[
     "[INST]",
