@@ -332,7 +332,8 @@ option_groups! {
         #[arg(long, value_name = "SIGNAL", value_parser = named::<StopSignal>)]
         stop_signal: StopSignal,
 
-        /// Stop when a server has not answered for this time [default: wait indefinitely]
+        /// Stop when a server has not answered for this time [default: wait indefinitely; 30m for one that refuses every
+        /// request]
         #[arg(long, value_name = "TIME")]
         give_up_after: String,
 
