@@ -162,6 +162,8 @@ pub struct Capabilities {
     pub takes_cache_key: bool,
     /// True if requests support [`RequestFormat::cache_control`].
     pub takes_cache_control: bool,
+    /// True if requests support [`RequestFormat::structured`].
+    pub takes_schema: bool,
     /// True if requests name a version of the API, which is configurable.
     pub has_versions: bool,
 }

@@ -87,6 +87,7 @@ impl ModelSettings {
                     listed: None,
                     system: profile.system,
                     routing: Routing::default(),
+                    structured: profile.structured,
                     server: Server::Local(Arc::new(Simulated)),
                     cautions: Vec::new(),
                     ca_file: None,
@@ -154,6 +155,7 @@ impl ModelSettings {
             has_replied: Arc::default(),
             whole: !profile.stream.or(self.stream).unwrap_or(true),
             length_field,
+            structured: profile.structured.unwrap_or(true),
             timeouts: timeouts(profile)?,
             context_window: profile.context_window,
             api_version: profile.anthropic_version.clone(),
@@ -175,6 +177,7 @@ impl ModelSettings {
             listed,
             system: profile.system.clone(),
             routing: profile.routing.unwrap_or_default(),
+            structured: profile.structured,
             server: Server::Http(connections),
             cautions,
             ca_file: profile.ca_file.clone(),
@@ -221,13 +224,15 @@ fn dialect(profile: &ModelProfile, name: &str, urls: &str) -> Result<&'static dy
 /// Refuses options of a profile that its dialect does not have.
 fn check_options(profile: &ModelProfile, name: &str, dialect: &dyn Dialect) -> Result<(), JobError> {
     let capabilities = dialect.capabilities();
+    let other = "set dialect = \"anthropic\"";
     let options = [
-        ("anthropic-version", profile.anthropic_version.is_some() && !capabilities.has_versions),
-        ("cache-control", profile.cache_control == Some(true) && !capabilities.takes_cache_control),
+        ("anthropic-version", profile.anthropic_version.is_some() && !capabilities.has_versions, other),
+        ("cache-control", profile.cache_control == Some(true) && !capabilities.takes_cache_control, other),
+        ("structured", profile.structured == Some(true) && !capabilities.takes_schema, "set structured = false"),
     ];
-    let Some((option, _)) = options.iter().find(|(_, is_unknown)| *is_unknown) else { return Ok(()) };
+    let Some((option, _, remedy)) = options.iter().find(|(_, is_unknown, _)| *is_unknown) else { return Ok(()) };
     let message = format!("the model `{name}` has the dialect {}, which has no {option}", dialect.name());
-    Err(JobError::usage(message, format!("set dialect = \"anthropic\" in [models.\"{name}\"], or remove {option}")))
+    Err(JobError::usage(message, format!("{remedy} in [models.\"{name}\"], or remove {option}")))
 }
 
 fn unknown_model(name: &str) -> JobError {

@@ -44,6 +44,8 @@ pub struct HttpSettings {
     pub api_version: Option<String>,
     /// Marks where the server is to cache the prompt. Has no effect if the dialect has no such marks.
     pub cache_control: bool,
+    /// Asks for JSON of a schema where a question has one, until the server refuses. Has no effect if the dialect cannot.
+    pub structured: bool,
     /// Sends the conversation's key as `prompt_cache_key`, by which `OpenAI` and Mistral route to a warm cache. Has no
     /// effect if the dialect has no such field.
     pub prompt_cache_key: bool,
