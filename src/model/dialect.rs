@@ -153,6 +153,7 @@ pub trait Assembler: Send {
 
 /// The capabilities of a dialect. The default is the minimum for a text model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each names a capability of its own")]
 pub struct Capabilities {
     /// The kind of output.
     pub output: Output,

@@ -10,6 +10,7 @@ use crate::model::secret::Secret;
 
 /// The settings of one server's client.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct HttpSettings {
     /// The wire format.
     pub dialect: &'static dyn Dialect,

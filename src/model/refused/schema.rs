@@ -41,10 +41,10 @@ const ABOUT_FORM: &[&str] = &[
 
 /// True if the server refuses the schema of a request that has one. The caller has checked that it has.
 pub fn refuses_schema(refused: &RefusedCall<'_>) -> bool {
-    let is_about_request = match refused.failure.code {
-        FailureCode::Http(400 | 403 | 404 | 405 | 406 | 409 | 415 | 422 | 500 | 501) | FailureCode::ErrorIn200 => true,
-        _ => false,
-    };
+    let is_about_request = matches!(
+        refused.failure.code,
+        FailureCode::Http(400 | 403 | 404 | 405 | 406 | 409 | 415 | 422 | 500 | 501) | FailureCode::ErrorIn200
+    );
     let is_known = matches!(refused.failure.class, FailureClass::RateLimited | FailureClass::Outage);
     is_about_request && !is_known && speaks_of_form(&reply_text(refused))
 }
