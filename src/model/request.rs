@@ -62,6 +62,8 @@ const OUTPUT_FIELDS: &[&str] = &[
     "guided_grammar",
     "structured_outputs",
     "structural_tag",
+    "output_format",
+    "output_config.format",
     "regex",
     "ebnf",
 ];
@@ -146,7 +148,8 @@ impl RequestFormat<'_> {
         fields
     }
 
-    fn fields_as_asked(&self, question: &Question) -> Map<String, Value> {
+    /// Returns the same without the form of the answer.
+    pub fn fields_as_asked(&self, question: &Question) -> Map<String, Value> {
         let extras = question.target.extras();
         if extras.thinking.is_none() && extras.effort.is_none() {
             return self.body_fields(question);

@@ -158,12 +158,34 @@ fn the_users_own_fields_and_prompt_take_precedence() {
     let config = profile(&place, "structured = true");
     evaluate(&place, &server.model("m"), &[&config[..], &["--prompt", "prompt.txt", "--store", "other"]].concat());
     assert!(schema(server.requests().last().unwrap()).is_some(), "the profile says so");
+}
 
-    place.write("models.toml", "[models.m]\ndialect = \"anthropic\"\nstructured = true\n");
-    let line = ["evaluate", "in.jsonl", "-o", "x.jsonl", "--judge", &server.model("m"), "--config", "models.toml"];
-    let run = place.run(&line);
-    assert_eq!(run.code, Some(2), "{}", run.stderr);
-    assert!(run.stderr.contains("has no structured"), "{}", run.stderr);
+#[test]
+fn anthropics_api_is_asked_for_a_schema_beside_the_effort() {
+    let server = Capture::with(|request| {
+        let output = &request.body()["output_config"];
+        if request.body()["model"] == "old" && !output["format"].is_null() {
+            let message = "output_config.format: Extra inputs are not permitted";
+            let error = json!({"type": "invalid_request_error", "message": message});
+            return (400, json!({"type": "error", "error": error}));
+        }
+        assert_eq!(output["effort"], "low");
+        let text = match output["format"].get("schema") {
+            Some(schema) => follow(schema).to_string(),
+            None => "[[7]]".to_owned(),
+        };
+        let usage = json!({"input_tokens": 5, "output_tokens": 7});
+        let content = json!([{"type": "text", "text": text}]);
+        (200, json!({"type": "message", "model": "m", "content": content, "stop_reason": "end_turn", "usage": usage}))
+    });
+    for (name, form) in [("new", "json"), ("old", "text")] {
+        let place = place(3);
+        let profile = format!("[models.{name}]\ndialect = \"anthropic\"\neffort = \"low\"\n");
+        place.write("models.toml", profile);
+        let (report, words) = evaluate(&place, &server.model(name), &["--config", "models.toml"]);
+        assert_eq!(report["judge"]["replies"][form]["replies"], 6, "{name}: {words}");
+        assert_eq!(report["judge"]["unparsed"], 0);
+    }
 }
 
 #[test]

@@ -224,15 +224,13 @@ fn dialect(profile: &ModelProfile, name: &str, urls: &str) -> Result<&'static dy
 /// Refuses options of a profile that its dialect does not have.
 fn check_options(profile: &ModelProfile, name: &str, dialect: &dyn Dialect) -> Result<(), JobError> {
     let capabilities = dialect.capabilities();
-    let other = "set dialect = \"anthropic\"";
     let options = [
-        ("anthropic-version", profile.anthropic_version.is_some() && !capabilities.has_versions, other),
-        ("cache-control", profile.cache_control == Some(true) && !capabilities.takes_cache_control, other),
-        ("structured", profile.structured == Some(true) && !capabilities.takes_schema, "set structured = false"),
+        ("anthropic-version", profile.anthropic_version.is_some() && !capabilities.has_versions),
+        ("cache-control", profile.cache_control == Some(true) && !capabilities.takes_cache_control),
     ];
-    let Some((option, _, remedy)) = options.iter().find(|(_, is_unknown, _)| *is_unknown) else { return Ok(()) };
+    let Some((option, _)) = options.iter().find(|(_, is_unknown)| *is_unknown) else { return Ok(()) };
     let message = format!("the model `{name}` has the dialect {}, which has no {option}", dialect.name());
-    Err(JobError::usage(message, format!("{remedy} in [models.\"{name}\"], or remove {option}")))
+    Err(JobError::usage(message, format!("set dialect = \"anthropic\" in [models.\"{name}\"], or remove {option}")))
 }
 
 fn unknown_model(name: &str) -> JobError {

@@ -10,6 +10,7 @@
 //! | "Invalid schema for response_format", "Invalid JSON schema" | strict modes that know less of JSON schema |
 //! | "Failed to parse grammar", "failed to initialize grammar" | llama.cpp |
 //! | "Grammar error", "xgrammar", "guided decoding", "outlines" | vLLM, `SGLang`, TGI |
+//! | "output_config.format: Extra inputs are not permitted", "does not support output format" | Anthropic, Bedrock |
 //! | 404 "No endpoints found that can handle the requested parameters" | `OpenRouter` |
 
 use super::reply_text;
@@ -22,6 +23,7 @@ const ABOUT_FORM: &[&str] = &[
     "responseformat",
     "responseschema",
     "outputformat",
+    "outputconfig",
     "jsonschema",
     "schema",
     "jsonmode",
@@ -95,6 +97,14 @@ mod tests {
             (404, r#"{"error":{"message":"No endpoints found that can handle the requested parameters.","code":404}}"#),
             (500, r#"{"error":{"message":"guided decoding backend failed","code":500}}"#),
             (501, "Structured outputs are not implemented"),
+            (
+                400,
+                r#"{"type":"error","error":{"type":"invalid_request_error","message":"output_config.format: Extra inputs are not permitted"}}"#,
+            ),
+            (
+                400,
+                r#"{"type":"error","error":{"type":"invalid_request_error","message":"'claude-3-5-haiku' does not support output format."}}"#,
+            ),
             (
                 400,
                 r#"[{"error":{"code":400,"message":"Unknown name \"responseFormat\"","status":"INVALID_ARGUMENT"}}]"#,
