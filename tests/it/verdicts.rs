@@ -129,16 +129,23 @@ fn a_server_that_writes_white_space_under_a_schema_is_asked_without() {
 }
 
 #[test]
-fn a_reply_in_json_that_cannot_be_read_is_repaired_without_a_schema() {
-    let server = Capture::with(|request| {
-        let is_repair = request.body()["messages"].as_array().unwrap().len() == 3;
-        assert_eq!(schema(request).is_none(), is_repair);
-        if is_repair { finished("[[7]]", "stop") } else { finished("{\"explanation\": \"so {", "length") }
-    });
-    let place = place(2);
-    let (report, words) = evaluate(&place, &server.model("m"), &[]);
-    assert_eq!(report["judge"]["replies"]["json"]["repaired"], 4, "{words}");
-    assert!(words.contains("4 as JSON (100.0 % repaired, 0.0 % invalid)"), "{words}");
+fn a_cut_reply_in_json_is_repaired_by_the_verdict_alone() {
+    for (cut, is_asked_again) in [("so {".to_owned(), true), (format!("so\",{}", "\n".repeat(99)), false)] {
+        let cut = format!("{{\"explanation\": \"{cut}");
+        let server = Capture::with(move |request| {
+            if request.body()["messages"].as_array().unwrap().len() == 1 {
+                return finished(&cut, "length");
+            }
+            let Some(schema) = schema(request) else { return finished("[[7]]", "stop") };
+            assert_eq!(schema["required"], json!(["score"]));
+            finished(&follow(&schema).to_string(), "stop")
+        });
+        let place = place(2);
+        let (report, words) = evaluate(&place, &server.model("m"), &[]);
+        assert_eq!(report["judge"]["replies"]["json"]["repaired"], 4, "{words}");
+        assert!(words.contains("4 as JSON (100.0 % repaired, 0.0 % invalid)"), "{words}");
+        assert_eq!(report["overall"]["mean"], if is_asked_again { 10.0 } else { 7.0 });
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ pub(super) use prompt::{Scene, fence_around, transcript};
 use std::sync::Arc;
 
 use super::Answered;
+use super::object::follows_schema;
 use crate::conversation::{
     Answer, DuelEnd, Finish, Lane, Message, Question, Reading, ReadingResult, Role, Slot, Target, Winner,
 };
@@ -133,13 +134,15 @@ impl Judge {
             Some(None) => done(None, ReadingResult::Invalid),
             None => {
                 let again = format!("Output only the verdict: {}.", scale.form());
-                // Servers may refuse an empty message. A repair has no schema: the first reply may be invalid because of it.
+                // A reply that does not follow the schema may be invalid because of it.
+                let schema = self.prompt.schema_of_verdict().filter(|_| follows_schema(answer));
+                // Servers may refuse an empty message.
                 let messages = if answer.finish == Finish::Empty {
                     vec![Message::new(Role::User, format!("{}\n\n{again}", prompt().content()))]
                 } else {
                     vec![prompt(), Arc::clone(&answer.message), Message::new(Role::User, again)]
                 };
-                ask(repair, Arc::clone(&self.target), messages)
+                ask(repair, self.target.with_schema(schema), messages)
             }
         }
     }

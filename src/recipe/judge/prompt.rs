@@ -73,6 +73,11 @@ impl Prompt {
         self.schema.clone()
     }
 
+    /// Returns the schema of a verdict without a reason, if its verdicts have a schema.
+    pub(in crate::recipe) fn schema_of_verdict(&self) -> Option<Arc<AnswerSchema>> {
+        self.schema.is_some().then(|| Arc::new(self.scale.schema_of_verdict()))
+    }
+
     /// Returns the form of its verdicts.
     pub fn scale(&self) -> Scale {
         self.scale

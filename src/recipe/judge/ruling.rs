@@ -37,13 +37,21 @@ impl Scale {
 
     /// Returns the schema of a verdict as JSON: the reason first, as in the prompts.
     pub fn schema(self) -> AnswerSchema {
-        let (name, verdict) = match self {
+        AnswerSchema::new("verdict", &[("explanation", AnswerSchema::text()), self.verdict_field()])
+    }
+
+    /// Returns the schema of a verdict without a reason.
+    pub fn schema_of_verdict(self) -> AnswerSchema {
+        AnswerSchema::new("verdict", &[self.verdict_field()])
+    }
+
+    fn verdict_field(self) -> (&'static str, Value) {
+        match self {
             Scale::Score => ("score", AnswerSchema::up_to(10)),
             Scale::Rubric => ("score", AnswerSchema::up_to(5)),
             Scale::Check => ("verdict", AnswerSchema::one_of(&["YES", "NO"])),
             Scale::Pair => ("verdict", AnswerSchema::one_of(&["A", "B", "C"])),
-        };
-        AnswerSchema::new("verdict", &[("explanation", AnswerSchema::text()), (name, verdict)])
+        }
     }
 
     /// Reads the verdict from a judge's words, where they have one: as one JSON object with `score`, `rating`, `verdict` or

@@ -3,11 +3,13 @@ use std::sync::Arc;
 use super::super::Answered;
 use super::super::answer_check::{ATTEMPTS_MAX, AnswerCheck};
 use super::super::attempt::{Missing, questions};
+use super::super::object::follows_schema;
 use super::direction::seeded;
 use super::simulated::{SimulatedDialogue, SimulatedEnd, UserTurn};
 use super::{Goal, Move, Simulate, SimulatedPause, part};
 use crate::conversation::{
-    Dialogue, Digest, Lane, Message, Question, Reading, ReadingResult, Role, Seed, Slot, Spoken, behind_thoughts,
+    Answer, Dialogue, Digest, Lane, Message, Question, Reading, ReadingResult, Role, Seed, Slot, Spoken,
+    behind_thoughts,
 };
 use crate::quality::{UserTurnContext, is_thanks, user_turn_fault, user_words};
 
@@ -122,7 +124,7 @@ impl Simulate {
             let slot = Slot { lane: Lane::User, turn: 0, attempt };
             let Some(answer) = answered.get(slot) else {
                 // The schema may be why the first card could not be read.
-                let schema = (attempt == 0).then(Goal::schema);
+                let schema = first.is_none_or(|first: &Arc<Answer>| follows_schema(first)).then(Goal::schema);
                 let target = AnswerCheck::target(&self.user, attempt, was_cut).with_schema(schema);
                 let messages = vec![Message::new(Role::User, Goal::request(&said))];
                 return Err(SimulatedPause::Ask(vec![Question { slot, target, sample: attempt, messages }]));
@@ -130,7 +132,7 @@ impl Simulate {
             state.user_answers.push(Arc::clone(answer));
             was_cut = AnswerCheck::cut_at(answer);
             state.goal = Goal::read(answer);
-            let first = first.get_or_insert_with(|| Arc::clone(answer));
+            let first = first.get_or_insert(answer);
             let result = match state.goal {
                 None => ReadingResult::Invalid,
                 Some(_) if attempt == 0 => ReadingResult::Valid,

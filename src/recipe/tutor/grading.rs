@@ -3,7 +3,7 @@ use std::sync::{Arc, LazyLock};
 use serde_json::Value;
 
 use super::super::answer_check::{ATTEMPTS_MAX, AnswerCheck};
-use super::super::object::object_with;
+use super::super::object::{follows_schema, object_with};
 use super::Tutor;
 use crate::conversation::{
     Answer, AnswerSchema, Flaw, Grade, Lane, Message, Question, Reading, ReadingResult, Remedy, Role, Sampling, Slot,
@@ -67,7 +67,9 @@ impl Tutor {
             let Some(seen) = answered.examined(slot) else {
                 let messages = repair(request(prompt, answer), &said_wrong);
                 // A reply without a grade may have none because of the schema.
-                let is_formless = |(fault, said): &(&GradeFault, &Arc<Answer>)| !said.is_whole() || fault.0 == NO_JSON;
+                let is_formless = |(fault, said): &(&GradeFault, &Arc<Answer>)| {
+                    (!said.is_whole() || fault.0 == NO_JSON) && !follows_schema(said)
+                };
                 let schema = (!said_wrong.iter().any(is_formless)).then(|| Arc::clone(&SCHEMA));
                 let target = with_room(&self.cast.grader, was_cut).with_schema(schema);
                 return Graded::Open(Question { slot, target, sample: attempt, messages });
