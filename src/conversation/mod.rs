@@ -16,9 +16,11 @@ mod message;
 mod outcome;
 mod price;
 mod question;
+mod reading;
 mod record;
 mod request;
 mod sampling;
+mod schema;
 mod seed;
 mod settings;
 mod stop;
@@ -38,12 +40,14 @@ pub use message::{Columns, Message, Role};
 pub use outcome::{Dialogue, Outcome, Rejected, Spoken};
 pub use price::Price;
 pub use question::{Lane, Question, SYSTEMS_MAX, Slot, Target};
+pub use reading::{Reading, ReadingResult, ReplyForm};
 pub use record::{Line, Record};
 pub use request::{
     BodyChoice, BodyChoices, BodyError, BodyFields, Effort, Extras, RequestOptions, SIDE_FIELDS, Thinking,
     is_side_field,
 };
 pub use sampling::Sampling;
+pub use schema::AnswerSchema;
 pub use seed::{Seed, Turn};
 pub use settings::Settings;
 pub use stop::ConversationStop;

@@ -5,6 +5,7 @@ use super::identity::{Digest, Fingerprint, PartHasher};
 use super::message::{Message, Role};
 use super::request::{BodyFields, Extras};
 use super::sampling::Sampling;
+use super::schema::AnswerSchema;
 
 /// A request to a model: the whole history, and how to answer.
 ///
@@ -149,6 +150,8 @@ pub struct Target {
     drawn: BodyFields,
     /// The sampling that the user asked for, if the program asks for more. Not part of the identity.
     raised_from: Option<Sampling>,
+    /// The form that the answer should have. Not part of the identity.
+    schema: Option<Arc<AnswerSchema>>,
     digest: Digest,
 }
 
@@ -165,10 +168,18 @@ impl Target {
         sampling: Sampling,
         extras: Extras,
     ) -> Arc<Self> {
-        let (drawn, raised_from) = (BodyFields::default(), None);
-        let folds_system = false;
-        Self { model: model.into(), dialect, sampling, folds_system, extras, drawn, raised_from, digest: Digest::ZERO }
-            .hashed()
+        Self {
+            model: model.into(),
+            dialect,
+            sampling,
+            folds_system: false,
+            extras,
+            drawn: BodyFields::default(),
+            raised_from: None,
+            schema: None,
+            digest: Digest::ZERO,
+        }
+        .hashed()
     }
 
     fn hashed(mut self) -> Arc<Self> {
@@ -187,6 +198,13 @@ impl Target {
     #[must_use]
     pub fn with_folded_system(&self, folds_system: bool) -> Arc<Self> {
         Arc::new(Self { folds_system, ..self.clone() })
+    }
+
+    /// Returns the target whose answer should follow a schema, where the server can be asked for that. It is no part of the
+    /// target's digest.
+    #[must_use]
+    pub fn with_schema(&self, schema: Option<Arc<AnswerSchema>>) -> Arc<Self> {
+        Arc::new(Self { schema, ..self.clone() })
     }
 
     /// Returns the same target with another sampling.
@@ -249,6 +267,11 @@ impl Target {
     /// Returns the sampling that the user asked for, if this target asks for more.
     pub fn raised_from(&self) -> Option<&Sampling> {
         self.raised_from.as_ref()
+    }
+
+    /// Returns the form that the answer should have.
+    pub fn schema(&self) -> Option<&AnswerSchema> {
+        self.schema.as_deref()
     }
 
     /// Returns everything that shapes an answer, in words.

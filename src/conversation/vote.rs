@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::answer::Answer;
+use super::reading::Reading;
 use super::turn::Scope;
 
 /// The verdict of a judge or a person on two systems' answers.
@@ -94,6 +95,8 @@ pub struct Duel {
     pub orders: [Option<Winner>; 2],
     /// The judge's words, in the same order.
     pub words: [Option<Arc<Answer>>; 2],
+    /// How they were read.
+    pub readings: [Option<Reading>; 2],
     /// The lengths of the answers in characters.
     pub lengths: [usize; 2],
     /// An answer holds what looks like a verdict.
@@ -140,6 +143,8 @@ pub struct Mark {
     pub value: Option<f64>,
     /// The judge's words; `None` where it has not answered.
     pub words: Option<Arc<Answer>>,
+    /// How they were read.
+    pub reading: Option<Reading>,
     /// The answer holds what looks like a mark.
     pub is_suspect: bool,
 }

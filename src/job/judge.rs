@@ -24,6 +24,7 @@ impl JudgeSettings {
     pub fn judge(&self, scale: Scale) -> Result<Judge, JobError> {
         let prompt = match &self.prompt {
             None => Prompt::standard(scale),
+            Some(path) if self.model.structured == Some(true) => own_prompt(path, scale)?.structured(),
             Some(path) => own_prompt(path, scale)?,
         };
         let repeats = self.repeats;

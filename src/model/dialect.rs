@@ -153,6 +153,7 @@ pub trait Assembler: Send {
 
 /// The capabilities of a dialect. The default is the minimum for a text model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each names a capability of its own")]
 pub struct Capabilities {
     /// The kind of output.
     pub output: Output,
@@ -162,6 +163,8 @@ pub struct Capabilities {
     pub takes_cache_key: bool,
     /// True if requests support [`RequestFormat::cache_control`].
     pub takes_cache_control: bool,
+    /// True if requests support [`RequestFormat::structured`].
+    pub takes_schema: bool,
     /// True if requests name a version of the API, which is configurable.
     pub has_versions: bool,
 }

@@ -45,6 +45,9 @@ pub struct ModelProfile {
     pub server_family: Option<ServerFamily>,
     /// Whether answers are streamed; takes precedence over `--stream`.
     pub stream: Option<bool>,
+    /// Whether verdicts, grades and goal cards are asked for as JSON of a schema. Default: until the server refuses, and
+    /// not with a prompt of the user's own.
+    pub structured: Option<bool>,
     /// `max_tokens` or `max_completion_tokens`.
     pub max_tokens_field: Option<LengthField>,
     /// The context window in tokens, prompt and answer.

@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::failure::Failure;
 use super::family::ServerFamily;
 use super::learned::Learned;
-use crate::conversation::{Question, Sampling};
+use crate::conversation::{AnswerSchema, Question, Sampling};
 
 /// A header of every request of a dialect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +49,25 @@ impl Header {
     }
 }
 
+/// The field that asks for JSON of a schema.
+pub const RESPONSE_FORMAT: &str = "response_format";
+/// Body fields that say what an answer looks like, on any server.
+const OUTPUT_FIELDS: &[&str] = &[
+    RESPONSE_FORMAT,
+    "grammar",
+    "json_schema",
+    "guided_json",
+    "guided_regex",
+    "guided_choice",
+    "guided_grammar",
+    "structured_outputs",
+    "structural_tag",
+    "output_format",
+    "output_config.format",
+    "regex",
+    "ebnf",
+];
+
 /// How a request is written, apart from the question.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestFormat<'a> {
@@ -64,6 +83,8 @@ pub struct RequestFormat<'a> {
     pub cache_control: bool,
     /// How the server is told to reason.
     pub family: ServerFamily,
+    /// Asks for answers that follow the question's schema, if it has one.
+    pub structured: bool,
     /// The settings learned from this server's refusals.
     pub learned: &'a Learned,
 }
@@ -77,6 +98,7 @@ impl Default for RequestFormat<'_> {
             api_version: None,
             cache_control: false,
             family: ServerFamily::default(),
+            structured: false,
             learned: Learned::NOTHING,
         }
     }
@@ -107,8 +129,27 @@ impl RequestFormat<'_> {
         fields.map(|(name, value)| (name.to_owned(), value.clone())).collect()
     }
 
-    /// Returns the same with the fields that the server's family understands as the shortcuts for reasoning.
+    /// Returns the schema that the server is asked for: not where it has refused one, nor where the user's own fields
+    /// already say what an answer looks like.
+    pub fn schema<'q>(&self, question: &'q Question) -> Option<&'q AnswerSchema> {
+        let body = &question.target.extras().body;
+        let is_free = || OUTPUT_FIELDS.iter().all(|field| body.get(field).is_none());
+        question.target.schema().filter(|_| self.structured && !self.learned.drops(RESPONSE_FORMAT) && is_free())
+    }
+
+    /// Returns the fields of the body besides messages and sampling: the user's, those that the server's family
+    /// understands as the shortcuts for reasoning, and the form of the answer.
     pub fn extra_fields(&self, question: &Question) -> Map<String, Value> {
+        let mut fields = self.fields_as_asked(question);
+        if let Some(AnswerSchema { name, schema }) = self.schema(question) {
+            let schema = json!({"name": name, "strict": true, "schema": schema});
+            fields.insert(RESPONSE_FORMAT.to_owned(), json!({"type": "json_schema", "json_schema": schema}));
+        }
+        fields
+    }
+
+    /// Returns the same without the form of the answer.
+    pub fn fields_as_asked(&self, question: &Question) -> Map<String, Value> {
         let extras = question.target.extras();
         if extras.thinking.is_none() && extras.effort.is_none() {
             return self.body_fields(question);

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::Answered;
-use super::judge::{Judge, JudgeReply, Ruling, Scene};
+use super::judge::{Judge, JudgeReply, Judgment, Ruling, Scene};
 use crate::conversation::{Lane, Message, Question, Role, Slot, Target};
 
 /// Several answers to each turn, of which the best is kept.
@@ -39,8 +39,8 @@ impl Ranker {
                 let prompt = || judge.prompt.about(&Scene { sides: &[messages], turns, ..Scene::default() });
                 match judge.read(answered, turn, sample, 0, prompt) {
                     JudgeReply::Open(question) => Worth::Open(question),
-                    JudgeReply::Done(Some(Ruling::Value(value)), _) => Worth::Known(Some(value)),
-                    JudgeReply::Done(_, _) => Worth::Known(None),
+                    JudgeReply::Done(Judgment { ruling: Some(Ruling::Value(value)), .. }) => Worth::Known(Some(value)),
+                    JudgeReply::Done(_) => Worth::Known(None),
                 }
             }
             Ranker::Scorer(target) => {

@@ -189,6 +189,7 @@ impl Compare {
             end: DuelEnd::Open,
             orders: [None; 2],
             words: [None, None],
+            readings: [None; 2],
             lengths: [first, second].map(|side| sides[side].letters(scope)),
             is_suspect: false,
         };
@@ -220,6 +221,7 @@ impl Compare {
         };
         let both = self.judge.in_both_orders(answered, scope.number(), call, repeat, prompt);
         (duel.end, duel.orders, duel.words) = (both.end, both.orders, both.words);
+        duel.readings = both.readings;
         (duel, both.open)
     }
 

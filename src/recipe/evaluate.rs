@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::judge::{Judge, JudgeReply, Ruling, Scale, Scene};
+use super::judge::{Judge, JudgeReply, Judgment, Ruling, Scale, Scene};
 use super::{Answered, Recipe, Step};
 use crate::conversation::{Dialogue, Mark, Message, Outcome, Question, Role, Scope, Seed, Settings, TurnIndex};
 
@@ -107,16 +107,24 @@ impl Evaluate {
                             ..Scene::default()
                         })
                     };
-                    let mut mark =
-                        Mark { scope, criterion: number as u32, repeat, value: None, words: None, is_suspect };
+                    let mut mark = Mark {
+                        scope,
+                        criterion: number as u32,
+                        repeat,
+                        value: None,
+                        words: None,
+                        reading: None,
+                        is_suspect,
+                    };
                     let question = match self.judge.read(answered, scope.number(), call, repeat, prompt) {
                         JudgeReply::Open(question) => Some(question),
-                        JudgeReply::Done(verdict, words) => {
-                            mark.value = match verdict {
+                        JudgeReply::Done(Judgment { ruling, words, reading }) => {
+                            mark.value = match ruling {
                                 Some(Ruling::Value(value)) => Some(value),
                                 Some(Ruling::Winner(_)) | None => None,
                             };
                             mark.words = Some(words);
+                            mark.reading = Some(reading);
                             None
                         }
                     };

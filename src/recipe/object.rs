@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use crate::conversation::behind_thoughts;
+use crate::conversation::{Answer, Finish, behind_thoughts};
 
 /// The maximum number of opening braces that are tried, from the end.
 const BRACES_MAX: usize = 256;
@@ -18,9 +18,28 @@ pub(super) fn object_with(fields: &[&str], text: &str) -> Option<Value> {
     values.find(|value| fields.iter().all(|field| value.get(field).is_some()))
 }
 
+/// True if an answer follows a schema as far as it goes, so that the next question may have one too. Some servers write
+/// white space until the limit under a schema.
+pub(super) fn follows_schema(answer: &Answer) -> bool {
+    const WHITE_SPACE_MAX: usize = 16;
+    let text = answer.text();
+    let is_own = matches!(answer.finish, Finish::Complete | Finish::Length | Finish::Loop);
+    is_own && text.trim_start().starts_with('{') && text.len() - text.trim_end().len() < WHITE_SPACE_MAX
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_follows_a_schema_if_it_is_an_object_as_far_as_it_goes() {
+        let said = |text: &str, finish| Answer { finish, ..Answer::complete("m", text) };
+        assert!(follows_schema(&said(" {\"explanation\": \"so it", Finish::Length)));
+        assert!(!follows_schema(&said("So it is.", Finish::Complete)));
+        assert!(!follows_schema(&said("", Finish::Empty)));
+        let blank = format!("{{{}", "\n".repeat(100));
+        assert!(!follows_schema(&said(&blank, Finish::Length)), "white space until the limit");
+    }
 
     #[test]
     fn an_object_is_found_among_words_and_other_objects() {

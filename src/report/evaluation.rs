@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::replies::RepliesReport;
 use super::votes::adjusted_score;
 use super::words::{counted, number};
 use crate::conversation::{Mark, Scope, Usage};
@@ -108,6 +109,8 @@ pub struct JudgeReport {
     pub unparsed: u64,
     /// Their share.
     pub unparsed_share: f64,
+    /// The form of its replies, and how they were read.
+    pub replies: RepliesReport,
     /// The cost of its answers, in whichever run they were paid for.
     pub cost: CostReport,
 }
@@ -269,6 +272,7 @@ impl Evaluation {
                 report.judge.reported.push(words.model.clone());
             }
         }
+        judged.marks.iter().filter_map(|mark| mark.reading).for_each(|reading| report.judge.replies.add(reading));
         report.marks += judged.marks.len() as u64;
         report.judge.unparsed += judged.marks.iter().filter(|mark| mark.value.is_none()).count() as u64;
         report.suspect += judged.marks.iter().filter(|mark| mark.is_suspect && mark.repeat == 0).count() as u64;
@@ -466,6 +470,9 @@ impl EvaluationReport {
         }
         let (unparsed, share) = (number(self.judge.unparsed), self.judge.unparsed_share * 100.0);
         row("unparsed", format!("{unparsed} of {} ({share:.1} %)", counted(self.marks, "mark")));
+        if self.judge.replies != RepliesReport::default() {
+            row("replies", self.judge.replies.words());
+        }
         if self.suspect > 0 {
             row("suspect", format!("{} with text that looks like a verdict", counted(self.suspect, "answer")));
         }

@@ -6,6 +6,7 @@ mod evaluation;
 mod page;
 mod progress;
 mod quality;
+mod replies;
 mod simulation;
 mod summary;
 mod tally;
@@ -21,6 +22,7 @@ pub use evaluation::{
 pub use page::{comparison_page, evaluation_page, quality_page, simulation_page, tutoring_page};
 pub use progress::{progress_json, progress_line};
 pub use quality::{QualityReport, RuleCount};
+pub use replies::{RepliesReport, ReplyCount};
 pub use simulation::{EndClass, RoleCost, SimulationReport, Told, UserMessage};
 pub use summary::{Closing, Footprint, summary, summary_json};
 pub use tally::{Efficiency, Tally, Totals};

@@ -2,8 +2,9 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde::Serialize;
 
+use super::replies::RepliesReport;
 use super::words::{counted, list, money, number};
-use crate::conversation::{Answer, Price};
+use crate::conversation::{Answer, Price, Reading};
 
 /// The results of a simulation: a fold over conversations in the order of their rows.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -29,6 +30,8 @@ pub struct SimulationReport {
     pub rejected: BTreeMap<&'static str, u64>,
     /// Goal cards that could not be read.
     pub goals_unread: u64,
+    /// The form of the replies with goal cards, and how they were read.
+    pub cards: RepliesReport,
     /// The source's user messages.
     pub source: UserWords,
     /// The simulated ones.
@@ -105,6 +108,8 @@ pub struct Told<'a> {
     pub rejected: Vec<&'static str>,
     /// A card was asked for and not read.
     pub goal_unread: bool,
+    /// How the card was read, if one was asked for.
+    pub card: Option<Reading>,
 }
 
 /// A user's message, cut into words.
@@ -178,6 +183,7 @@ impl SimulationReport {
         told.moves.iter().for_each(|name| *self.moves.entry(name).or_default() += 1);
         told.rejected.iter().for_each(|rule| *self.rejected.entry(rule).or_default() += 1);
         self.goals_unread += u64::from(told.goal_unread);
+        told.card.iter().for_each(|reading| self.cards.add(*reading));
         let mut own = HashSet::new();
         for message in &told.source {
             self.source.add(message);
@@ -224,6 +230,7 @@ impl SimulationReport {
             ("simulated", format!("{}{referring}", self.simulated.line())),
             ("rejected", list(&self.rejected)),
             ("goals", goals),
+            ("cards", self.cards.words()),
         ];
         let roles = self.roles.iter().map(|(role, cost)| (*role, cost.words()));
         entries.into_iter().filter(|(_, text)| !text.is_empty()).chain(roles).collect()

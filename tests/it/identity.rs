@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use cohobate::conversation::{
-    ConversationKey, Extras, Message, Question, RequestOptions, Role, Sampling, Settings, Slot, Target, Thinking, Turn,
+    AnswerSchema, ConversationKey, Extras, Message, Question, RequestOptions, Role, Sampling, Settings, Slot, Target,
+    Thinking, Turn,
 };
 
 use crate::support::seed;
@@ -72,6 +73,9 @@ fn what_is_not_used_or_cannot_change_the_answer_changes_no_fingerprint() {
     for same in ["{}", r#"{"service_tier": "flex", "user": "me", "metadata": {"run": 1}}"#] {
         assert_eq!(with_extras(same, None, None).fingerprint(), original, "{same}");
     }
+    let schema = AnswerSchema::new("verdict", &[("verdict", AnswerSchema::text())]);
+    let structured = question().target.with_schema(Some(Arc::new(schema)));
+    assert_eq!(Question { target: structured, ..question() }.fingerprint(), original, "it follows from the prompt");
     let plain = question();
     let raised = plain.target.raised(plain.target.sampling().clone());
     assert_eq!(Question { target: raised, ..plain }.fingerprint(), original, "who asks for more is not asked for");

@@ -48,3 +48,4 @@ mod simulation;
 mod store_on_disk;
 mod trust;
 mod tutoring;
+mod verdicts;

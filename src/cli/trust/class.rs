@@ -106,6 +106,7 @@ const FIELDS: &[(Class, &[&str])] = &[
             "name",
             "side-fields",
             "stream",
+            "structured",
             "max-tokens-field",
             "context-window",
             "routing",

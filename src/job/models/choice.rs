@@ -22,6 +22,8 @@ pub struct ModelChoice {
     /// The system message of the model's profile: text, or `@FILE`.
     pub system: Option<String>,
     pub(super) routing: Routing,
+    /// Whether the profile says that JSON of a schema is asked for.
+    pub(in crate::job) structured: Option<bool>,
     pub(super) server: Server,
     /// What the user should know before the first call, such as a key that is not sent.
     pub(super) cautions: Vec<String>,
@@ -60,6 +62,7 @@ impl ModelChoice {
             listed: None,
             system: None,
             routing: Routing::default(),
+            structured: None,
             server: Server::Local(model),
             cautions: Vec::new(),
             ca_file: None,

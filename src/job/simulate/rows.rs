@@ -171,6 +171,7 @@ fn count(
         simulated: simulated.map(|(text, heard)| (user_message(text), heard)).collect(),
         moves: tried.clone().filter_map(|turn| turn.simulated).map(Move::name).collect(),
         rejected: tried.flat_map(|turn| turn.rejected.iter().copied()).collect(),
+        card: state.card,
         goal_unread: state.goal.is_none() && !state.user_answers.is_empty(),
     });
 }

@@ -154,6 +154,7 @@ impl TutoredRows<'_> {
             end: led.why.as_ref().map_or(complete, |why| why.kind().name()),
             class: led.why.as_ref().map_or(EndClass::Ended, LeftOut::end_class),
             reason: led.why.as_ref().map_or(complete.to_owned(), LeftOut::code),
+            readings: led.tutored.readings.iter().map(|(party, reading)| (party.name(), *reading)).collect(),
             paid: paid.collect(),
         }
     }

@@ -40,6 +40,7 @@ impl Dialect for AnthropicDialect {
         Capabilities {
             path: EndpointPath::BelowVersion("/messages"),
             takes_cache_control: true,
+            takes_schema: true,
             has_versions: true,
             ..Capabilities::default()
         }

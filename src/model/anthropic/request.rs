@@ -1,7 +1,7 @@
 use std::io::Write;
 
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::history::{Block, History, OPENING, Turn};
 use super::version;
@@ -9,8 +9,8 @@ use crate::conversation::{FailureCode, Message, Question};
 use crate::model::failure::Failure;
 use crate::model::fold::folded;
 use crate::model::learned::Adjustment;
-use crate::model::refused::{Limit, limit, unsupported_fields};
-use crate::model::request::{RefusedCall, RequestFormat};
+use crate::model::refused::{Limit, limit, refuses_schema, unsupported_fields};
+use crate::model::request::{RESPONSE_FORMAT, RefusedCall, RequestFormat};
 
 /// The length limit where the user gave none: the API requires one.
 const MAX_TOKENS: u32 = 8192;
@@ -48,7 +48,7 @@ pub fn body(question: &Question, format: &RequestFormat<'_>) -> Result<Vec<u8>, 
     }
     let takes_sampling = version::takes_sampling(version::or_default(format.api_version));
     let is_sent = |name: &str| !OWN.contains(&name) && (takes_sampling || !SAMPLING.contains(&name));
-    for (name, value) in format.extra_fields(question).iter().filter(|(name, _)| is_sent(name)) {
+    for (name, value) in fields(question, format).iter().filter(|(name, _)| is_sent(name)) {
         body.push(b',');
         push_json(&mut body, name);
         body.push(b':');
@@ -69,6 +69,18 @@ pub fn body(question: &Question, format: &RequestFormat<'_>) -> Result<Vec<u8>, 
     push_field(&mut body, "stream", format.stream && !format.learned.drops("stream"));
     body.push(b'}');
     Ok(body)
+}
+
+/// Returns the fields besides messages and sampling. The form of the answer is beside the effort.
+fn fields(question: &Question, format: &RequestFormat<'_>) -> Map<String, Value> {
+    let mut fields = format.fields_as_asked(question);
+    if let Some(schema) = format.schema(question) {
+        let output = fields.entry("output_config").or_insert_with(|| json!({}));
+        if let Some(output) = output.as_object_mut() {
+            output.insert("format".to_owned(), json!({"type": "json_schema", "schema": schema.schema}));
+        }
+    }
+    fields
 }
 
 /// Returns what a refusal reveals: a parameter that this model does not take, or its limit.
@@ -92,7 +104,10 @@ pub fn learn(refused: &RefusedCall<'_>) -> Vec<Adjustment> {
     if let Some(Limit { field, value }) = limit(refused, "max_tokens") {
         return vec![Adjustment::Cap { field, value }];
     }
-    let fields = format.extra_fields(question);
+    if format.schema(question).is_some() && refuses_schema(refused) {
+        return vec![Adjustment::Drop(RESPONSE_FORMAT.to_owned())];
+    }
+    let fields = format.fields_as_asked(question);
     let sampling = format.sampling(question);
     let own = [("temperature", sampling.temperature.is_some()), ("top_p", sampling.top_p.is_some())];
     let own = own.into_iter().filter(|(_, is_sent)| *is_sent).map(|(name, _)| name);

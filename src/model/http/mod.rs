@@ -30,7 +30,8 @@ use super::failure::{Failure, FailureClass};
 use super::family::ServerFamily;
 use super::learned::{Adjustment, Learned};
 use super::refusal::RefusedRequest;
-use super::request::{RefusedCall, RequestFormat};
+use super::refused::may_refuse_schema;
+use super::request::{RESPONSE_FORMAT, RefusedCall, RequestFormat};
 use super::{Call, CallResult, Capacity, Model, PendingCall, PendingNames, wait};
 use crate::conversation::{Answer, FailureCode, Question, TimeoutKind, estimate_tokens};
 use client::{USER_AGENT, client};
@@ -71,6 +72,8 @@ pub struct HttpModel {
     family: ServerFamily,
     /// The settings learned from the server's refusals.
     learned: RwLock<Arc<Learned>>,
+    /// True once the server has answered a question with a schema.
+    took_schema: AtomicBool,
     /// True once the server has been asked for its capacity.
     asked_capacity: AtomicBool,
 }
@@ -95,6 +98,7 @@ impl HttpModel {
             sends_cache_key: settings.prompt_cache_key && dialect.capabilities().takes_cache_key,
             settings,
             learned: RwLock::default(),
+            took_schema: AtomicBool::default(),
             asked_capacity: AtomicBool::default(),
         })
     }
@@ -149,7 +153,10 @@ impl HttpModel {
         let content_type = content_type.as_ref().and_then(|value| value.to_str().ok()).unwrap_or_default();
         let mut body = ReplyBody::new(response);
         match self.read_answer(&mut body, content_type, call).await {
-            Ok(answer) => Ok(Answer { dropped: format.left_out(question), ..answer }),
+            Ok(answer) => {
+                side.adjusted.extend(self.check_schema(&answer, question, &format));
+                Ok(Answer { dropped: format.left_out(question), ..answer })
+            }
             Err(failure) => {
                 let is_rejected = failure.rejects_reply();
                 // Gateways pass on an upstream's refusal in a successful reply.
@@ -202,6 +209,10 @@ impl HttpModel {
     ) -> Failure {
         let refused = RefusedCall { failure: &failure, reply, question, format };
         let mut revealed = self.dialect.learn(&refused);
+        let is_open = revealed.is_empty() && !self.took_schema.load(Ordering::Acquire);
+        if is_open && format.schema(question).is_some() && may_refuse_schema(&refused) {
+            revealed.push(Adjustment::Drop(RESPONSE_FORMAT.to_owned()));
+        }
         revealed.retain(|adjustment| format.learned.lacks(adjustment));
         if revealed.is_empty() {
             return failure;
@@ -210,6 +221,20 @@ impl HttpModel {
         revealed.retain(|adjustment| Arc::make_mut(&mut learned).add(adjustment));
         side.adjusted = revealed;
         Failure { class: FailureClass::Learned, ..failure }
+    }
+
+    /// Asks for no schema any more where the first answer to a question with one is blank: some servers write white space
+    /// until the limit.
+    fn check_schema(&self, answer: &Answer, question: &Question, format: &RequestFormat<'_>) -> Option<Adjustment> {
+        format.schema(question)?;
+        if !answer.text().trim().is_empty() {
+            self.took_schema.store(true, Ordering::Release);
+            return None;
+        }
+        let adjustment = Adjustment::Drop(RESPONSE_FORMAT.to_owned());
+        let is_first = !self.took_schema.load(Ordering::Acquire);
+        let mut learned = self.learned.write().unwrap_or_else(PoisonError::into_inner);
+        (is_first && Arc::make_mut(&mut learned).add(&adjustment)).then_some(adjustment)
     }
 
     /// Refuses a question that exceeds the context window. Estimates are inexact: only a question that is over by a

@@ -28,6 +28,7 @@ impl HttpModel {
             api_version: self.settings.api_version.as_deref(),
             cache_control: self.settings.cache_control,
             family: self.family,
+            structured: self.settings.structured && self.dialect.capabilities().takes_schema,
             learned,
         }
     }

@@ -10,6 +10,7 @@ use crate::model::secret::Secret;
 
 /// The settings of one server's client.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct HttpSettings {
     /// The wire format.
     pub dialect: &'static dyn Dialect,
@@ -44,6 +45,8 @@ pub struct HttpSettings {
     pub api_version: Option<String>,
     /// Marks where the server is to cache the prompt. Has no effect if the dialect has no such marks.
     pub cache_control: bool,
+    /// Asks for JSON of a schema where a question has one, until the server refuses. Has no effect if the dialect cannot.
+    pub structured: bool,
     /// Sends the conversation's key as `prompt_cache_key`, by which `OpenAI` and Mistral route to a warm cache. Has no
     /// effect if the dialect has no such field.
     pub prompt_cache_key: bool,

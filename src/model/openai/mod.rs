@@ -29,6 +29,7 @@ impl Dialect for OpenAiDialect {
         Capabilities {
             path: EndpointPath::Below("/chat/completions"),
             takes_cache_key: true,
+            takes_schema: true,
             ..Capabilities::default()
         }
     }

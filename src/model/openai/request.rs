@@ -3,8 +3,8 @@ use std::io::Write;
 use crate::conversation::{Message, Question};
 use crate::model::fold::folded;
 use crate::model::learned::Adjustment;
-use crate::model::refused::{Limit, limit, unsupported_fields};
-use crate::model::request::{LengthField, RefusedCall, RequestFormat};
+use crate::model::refused::{Limit, limit, refuses_schema, unsupported_fields};
+use crate::model::request::{LengthField, RESPONSE_FORMAT, RefusedCall, RequestFormat};
 
 const CACHE_KEY: &str = "prompt_cache_key";
 const STREAM: &str = "stream";
@@ -63,7 +63,10 @@ pub fn learn(refused: &RefusedCall<'_>) -> Vec<Adjustment> {
     let is_sent = |(name, is_asked): &(&str, bool)| *is_asked && !format.learned.drops(name);
     let own = own.into_iter().filter(is_sent).map(|(name, _)| name);
     let sent: Vec<&str> = own.chain(fields.keys().map(String::as_str)).collect();
-    let unsupported = unsupported_fields(refused, &sent);
+    let mut unsupported = unsupported_fields(refused, &sent);
+    if unsupported.is_empty() && format.schema(question).is_some() && refuses_schema(refused) {
+        unsupported.push(RESPONSE_FORMAT.to_owned());
+    }
     let cap = limit(refused, length).map(|Limit { field, value }| Adjustment::Cap { field, value });
     if unsupported.is_empty() {
         return cap.into_iter().collect();

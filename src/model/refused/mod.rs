@@ -1,11 +1,14 @@
-//! What a refusal says about the request itself: a field that the server does not support, or a limit of one.
+//! What a refusal says about the request itself: a field that the server does not support, a limit of one, or
+//! the schema of an answer.
 
 mod fault;
 mod limit;
 mod phrases;
+mod schema;
 mod unsupported;
 
 pub use limit::{Limit, limit};
+pub use schema::{may_refuse_schema, refuses_schema};
 pub use unsupported::unsupported_fields;
 
 use super::failure::FailureClass;

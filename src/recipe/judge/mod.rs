@@ -11,7 +11,10 @@ pub(super) use prompt::{Scene, fence_around, transcript};
 use std::sync::Arc;
 
 use super::Answered;
-use crate::conversation::{Answer, DuelEnd, Finish, Lane, Message, Question, Role, Slot, Target, Winner};
+use super::object::follows_schema;
+use crate::conversation::{
+    Answer, DuelEnd, Finish, Lane, Message, Question, Reading, ReadingResult, Role, Slot, Target, Winner,
+};
 
 /// A model that judges, and its prompt.
 #[derive(Clone, Debug)]
@@ -28,8 +31,18 @@ pub struct Judge {
 pub(super) enum JudgeReply {
     /// It has not been asked, or must be asked once more.
     Open(Question),
-    /// Its verdict, `None` where it is invalid, and its words.
-    Done(Option<Ruling>, Arc<Answer>),
+    /// Its verdict.
+    Done(Judgment),
+}
+
+/// A judge's verdict.
+pub(super) struct Judgment {
+    /// The verdict; `None` where it is invalid.
+    pub ruling: Option<Ruling>,
+    /// The judge's first words.
+    pub words: Arc<Answer>,
+    /// How they were read.
+    pub reading: Reading,
 }
 
 /// A judge's verdicts on two answers, in both orders.
@@ -40,6 +53,8 @@ pub(super) struct BothOrders {
     pub orders: [Option<Winner>; 2],
     /// The judge's words.
     pub words: [Option<Arc<Answer>>; 2],
+    /// How they were read.
+    pub readings: [Option<Reading>; 2],
     /// The questions to ask first.
     pub open: Vec<Question>,
 }
@@ -55,17 +70,24 @@ impl Judge {
         sample: u32,
         prompt: impl Fn(u32) -> Arc<Message>,
     ) -> BothOrders {
-        let mut both = BothOrders { end: DuelEnd::Unparsed, orders: [None; 2], words: [None, None], open: Vec::new() };
+        let mut both = BothOrders {
+            end: DuelEnd::Unparsed,
+            orders: [None; 2],
+            words: [None, None],
+            readings: [None; 2],
+            open: Vec::new(),
+        };
         for order in 0..2u32 {
             match self.read(answered, turn, call + order, sample, || prompt(order)) {
                 JudgeReply::Open(question) => both.open.push(question),
-                JudgeReply::Done(verdict, words) => {
-                    both.orders[order as usize] = match verdict {
+                JudgeReply::Done(Judgment { ruling, words, reading }) => {
+                    both.orders[order as usize] = match ruling {
                         Some(Ruling::Winner(winner)) if order == 0 => Some(winner),
                         Some(Ruling::Winner(winner)) => Some(winner.turned()),
                         Some(Ruling::Value(_)) | None => None,
                     };
                     both.words[order as usize] = Some(words);
+                    both.readings[order as usize] = Some(reading);
                 }
             }
         }
@@ -89,24 +111,38 @@ impl Judge {
         prompt: impl Fn() -> Arc<Message>,
     ) -> JudgeReply {
         let slot = |attempt| Slot { lane: Lane::Judge, turn, attempt };
-        let ask = |attempt, messages| {
-            JudgeReply::Open(Question { slot: slot(attempt), target: Arc::clone(&self.target), sample, messages })
-        };
+        let ask =
+            |attempt, target, messages| JudgeReply::Open(Question { slot: slot(attempt), target, sample, messages });
         let (first, repair) = (2 * call, 2 * call + 1);
-        let Some(answer) = answered.get(slot(first)) else { return ask(first, vec![prompt()]) };
+        let Some(answer) = answered.get(slot(first)) else {
+            return ask(first, self.target.with_schema(self.prompt.schema()), vec![prompt()]);
+        };
+        let done = |ruling, result| {
+            let words = Arc::clone(answer);
+            JudgeReply::Done(Judgment { ruling, reading: Reading::of(&words, result), words })
+        };
         let scale = self.prompt.scale();
         if let Some(verdict) = verdict_of(answer, scale) {
-            return JudgeReply::Done(Some(verdict), Arc::clone(answer));
+            return done(Some(verdict), ReadingResult::Valid);
         }
         // A server that withheld its verdict would do so again.
-        if !matches!(answer.finish, Finish::Complete | Finish::Length) {
-            return JudgeReply::Done(None, Arc::clone(answer));
+        if !matches!(answer.finish, Finish::Complete | Finish::Length | Finish::Empty | Finish::Loop) {
+            return done(None, ReadingResult::Invalid);
         }
-        match answered.get(slot(repair)) {
-            Some(repaired) => JudgeReply::Done(verdict_of(repaired, scale), Arc::clone(answer)),
+        match answered.get(slot(repair)).map(|repaired| verdict_of(repaired, scale)) {
+            Some(Some(verdict)) => done(Some(verdict), ReadingResult::Repaired),
+            Some(None) => done(None, ReadingResult::Invalid),
             None => {
-                let again = Message::new(Role::User, format!("Output only the verdict: {}.", scale.form()));
-                ask(repair, vec![prompt(), Arc::clone(&answer.message), again])
+                let again = format!("Output only the verdict: {}.", scale.form());
+                // A reply that does not follow the schema may be invalid because of it.
+                let schema = self.prompt.schema_of_verdict().filter(|_| follows_schema(answer));
+                // Servers may refuse an empty message.
+                let messages = if answer.finish == Finish::Empty {
+                    vec![Message::new(Role::User, format!("{}\n\n{again}", prompt().content()))]
+                } else {
+                    vec![prompt(), Arc::clone(&answer.message), Message::new(Role::User, again)]
+                };
+                ask(repair, self.target.with_schema(schema), messages)
             }
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use minijinja::{Environment, UndefinedBehavior, Value, context};
 
 use super::Scale;
-use crate::conversation::{Digest, Fence, Message, Role};
+use crate::conversation::{AnswerSchema, Digest, Fence, Message, Role};
 
 /// A judge's prompt: a minijinja template.
 ///
@@ -14,6 +14,7 @@ use crate::conversation::{Digest, Fence, Message, Role};
 pub struct Prompt {
     scale: Scale,
     digest: Digest,
+    schema: Option<Arc<AnswerSchema>>,
     templates: Arc<Environment<'static>>,
 }
 
@@ -37,7 +38,7 @@ impl Prompt {
             Scale::Rubric => include_str!("prompts/rubric.txt"),
             Scale::Pair => include_str!("prompts/pair.txt"),
         };
-        Self::new(scale, text.to_owned()).expect("a test renders each")
+        Self::new(scale, text.to_owned()).expect("a test renders each").structured()
     }
 
     /// A custom template. Fails where it cannot be parsed, uses an unknown variable, or does not show the judge an answer.
@@ -47,7 +48,7 @@ impl Prompt {
         templates.set_undefined_behavior(UndefinedBehavior::SemiStrict);
         templates.set_fuel(Some(FUEL));
         templates.add_template_owned(NAME, text).map_err(|error| PromptError(error.to_string()))?;
-        let prompt = Self { scale, digest, templates: Arc::new(templates) };
+        let prompt = Self { scale, digest, schema: None, templates: Arc::new(templates) };
         let messages = [Message::new(Role::User, "question"), Message::new(Role::Assistant, PROBE)];
         let sides: &[&[Arc<Message>]] = if scale == Scale::Pair { &[&messages, &messages] } else { &[&messages] };
         let scene = Scene { sides, turns: 1, reference: Some("reference"), criterion: "criterion", ..Scene::default() };
@@ -58,6 +59,23 @@ impl Prompt {
             ));
         }
         Ok(prompt)
+    }
+
+    /// Returns the prompt with verdicts as JSON of the scale's schema, where the server can. A custom template may ask for
+    /// more than that schema holds, so it has none at first.
+    #[must_use]
+    pub fn structured(self) -> Self {
+        Self { schema: Some(Arc::new(self.scale.schema())), ..self }
+    }
+
+    /// Returns the schema of its verdicts, if it has one.
+    pub(in crate::recipe) fn schema(&self) -> Option<Arc<AnswerSchema>> {
+        self.schema.clone()
+    }
+
+    /// Returns the schema of a verdict without a reason, if its verdicts have a schema.
+    pub(in crate::recipe) fn schema_of_verdict(&self) -> Option<Arc<AnswerSchema>> {
+        self.schema.is_some().then(|| Arc::new(self.scale.schema_of_verdict()))
     }
 
     /// Returns the form of its verdicts.

@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use crate::conversation::{Winner, behind_thoughts};
+use crate::conversation::{AnswerSchema, Winner, behind_thoughts};
 
 /// The form of a verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,10 +35,34 @@ impl Scale {
         }
     }
 
-    /// Reads the verdict from a judge's words, where they have one. It comes after the last `</think>`: as JSON with `score`, `rating`,
-    /// `verdict` or `winner` at the very end, or in double square brackets, the last one counting. Where a verdict in the middle is
-    /// contradicted by another and the last line has none, the result is `None`; likewise where it is out of range.
+    /// Returns the schema of a verdict as JSON: the reason first, as in the prompts.
+    pub fn schema(self) -> AnswerSchema {
+        AnswerSchema::new("verdict", &[("explanation", AnswerSchema::text()), self.verdict_field()])
+    }
+
+    /// Returns the schema of a verdict without a reason.
+    pub fn schema_of_verdict(self) -> AnswerSchema {
+        AnswerSchema::new("verdict", &[self.verdict_field()])
+    }
+
+    fn verdict_field(self) -> (&'static str, Value) {
+        match self {
+            Scale::Score => ("score", AnswerSchema::up_to(10)),
+            Scale::Rubric => ("score", AnswerSchema::up_to(5)),
+            Scale::Check => ("verdict", AnswerSchema::one_of(&["YES", "NO"])),
+            Scale::Pair => ("verdict", AnswerSchema::one_of(&["A", "B", "C"])),
+        }
+    }
+
+    /// Reads the verdict from a judge's words, where they have one: as one JSON object with `score`, `rating`, `verdict` or
+    /// `winner`. Else it comes after the last `</think>`: as such an object at the very end, or in double square brackets,
+    /// the last one counting. Where a verdict in the middle is contradicted by another and the last line has none, the
+    /// result is `None`; likewise where it is out of range.
     pub fn read(self, text: &str) -> Option<Ruling> {
+        // Its explanation may quote the mark that ends reasoning, and any number of braces.
+        if let Some(said) = as_json(text) {
+            return self.verdict(&said);
+        }
         let text = behind_thoughts(text);
         // JSON in the middle may quote an answer.
         if let Some(said) = in_json(text) {
@@ -105,12 +129,25 @@ fn in_json(text: &str) -> Option<String> {
     let end = text.len().checked_sub(1).filter(|end| text.as_bytes()[*end] == b'}')?;
     let objects = text[..end].rmatch_indices('{').take(BRACES_MAX);
     let parsed = objects.filter_map(|(at, _)| serde_json::from_str::<Value>(&text[at..=end]).ok());
-    let mut said = parsed.filter_map(|value| {
-        let names = ["score", "rating", "verdict", "winner", "choice"];
-        names.iter().find_map(|name| value.get(*name).cloned())
-    });
-    match said.next()? {
-        Value::String(text) => Some(text),
+    parsed.into_iter().find_map(|value| verdict_in(&value).cloned()).and_then(words_of)
+}
+
+/// Returns the verdict of a text that is a JSON object and nothing else, where it has one.
+fn as_json(text: &str) -> Option<String> {
+    let text = text.trim();
+    let bare = text.strip_prefix("```json").or_else(|| text.strip_prefix("```")).unwrap_or(text);
+    let value: Value = serde_json::from_str(bare.trim_end_matches('`').trim()).ok()?;
+    words_of(verdict_in(&value)?.clone())
+}
+
+fn verdict_in(value: &Value) -> Option<&Value> {
+    let names = ["score", "rating", "verdict", "winner", "choice"];
+    names.iter().find_map(|name| value.get(*name))
+}
+
+fn words_of(verdict: Value) -> Option<String> {
+    match verdict {
+        Value::String(text) => Some(text.trim().trim_matches(['[', ']']).to_owned()),
         Value::Number(number) => Some(number.to_string()),
         Value::Bool(yes) => Some(yes.to_string()),
         _ => None,
@@ -166,6 +203,57 @@ mod tests {
         assert_eq!(Scale::Check.read("Because.\n[[YES]]"), Some(Ruling::Value(1.0)));
         assert_eq!(Scale::Check.read("[[no]]"), Some(Ruling::Value(0.0)));
         assert_eq!(Scale::Rubric.read("[[6]]"), None);
+    }
+
+    #[test]
+    fn a_verdict_in_json_is_read_whatever_its_explanation_quotes() {
+        let braces = "{".repeat(20);
+        for explanation in [
+            "A is better.",
+            "It says [[B]], which is a trick. [[C]]",
+            "It quotes {\"verdict\": \"B\"}.",
+            "It leaves </think> in, and <think> too.",
+            "first line\nlast line",
+            &braces,
+        ] {
+            let whole = serde_json::json!({"explanation": explanation, "verdict": "A"}).to_string();
+            for text in [whole.clone(), format!("```json\n{whole}\n```\n"), format!(" {whole}\n")] {
+                assert_eq!(Scale::Pair.read(&text), Some(Ruling::Winner(Winner::First)), "{text}");
+            }
+        }
+        for (scale, verdict, expected) in [
+            (Scale::Pair, "\"[[B]]\"", Some(Ruling::Winner(Winner::Second))),
+            (Scale::Check, "\"YES\"", Some(Ruling::Value(1.0))),
+            (Scale::Check, "false", Some(Ruling::Value(0.0))),
+            (Scale::Score, "7", Some(Ruling::Value(7.0))),
+            (Scale::Score, "\"[[7.5]]\"", Some(Ruling::Value(7.5))),
+            (Scale::Rubric, "6", None),
+            (Scale::Pair, "null", None),
+        ] {
+            let text = format!("{{\"explanation\": \"so\", \"verdict\": {verdict}}}");
+            assert_eq!(scale.read(&text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_schema_holds_the_reason_and_then_the_verdict() {
+        for (scale, name, count) in [
+            (Scale::Score, "score", 10),
+            (Scale::Rubric, "score", 5),
+            (Scale::Check, "verdict", 2),
+            (Scale::Pair, "verdict", 3),
+        ] {
+            let AnswerSchema { schema, .. } = scale.schema();
+            assert_eq!(schema["required"], serde_json::json!(["explanation", name]));
+            let fields: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
+            assert_eq!(fields, ["explanation", name]);
+            let values = schema["properties"][name]["enum"].as_array().unwrap();
+            assert_eq!(values.len(), count);
+            for value in values {
+                let text = serde_json::json!({"explanation": "so", name: value}).to_string();
+                assert!(scale.read(&text).is_some(), "{text}");
+            }
+        }
     }
 
     #[test]

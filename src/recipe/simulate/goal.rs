@@ -1,7 +1,9 @@
+use std::sync::{Arc, LazyLock};
+
 use serde_json::{Value, json};
 
 use super::super::object::object_with;
-use crate::conversation::{Answer, Fence};
+use crate::conversation::{Answer, AnswerSchema, Fence};
 
 /// The goal of a simulated user: a card that a model writes once, from the messages of the source's user.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -15,6 +17,19 @@ pub struct Goal {
     /// How the user writes.
     pub style: String,
 }
+
+/// The form that [`Goal::request`] describes.
+static SCHEMA: LazyLock<Arc<AnswerSchema>> = LazyLock::new(|| {
+    let texts = || AnswerSchema::list(&AnswerSchema::text());
+    let style = AnswerSchema::object(&[
+        ("length", AnswerSchema::one_of(&["short", "medium", "long"])),
+        ("typos", AnswerSchema::one_of(&["none", "some", "many"])),
+        ("language", AnswerSchema::text()),
+    ]);
+    let fields =
+        [("intent", AnswerSchema::text()), ("facts_known", texts()), ("hidden_constraints", texts()), ("style", style)];
+    Arc::new(AnswerSchema::new("card", &fields))
+});
 
 const FACTS_MAX: usize = 5;
 const CONSTRAINTS_MAX: usize = 3;
@@ -37,6 +52,11 @@ impl Goal {
             fence.number(),
             said.join("\n\n")
         )
+    }
+
+    /// Returns the schema of a card.
+    pub fn schema() -> Arc<AnswerSchema> {
+        Arc::clone(&SCHEMA)
     }
 
     /// Reads a card: the last JSON object of the answer with an intent. Longer lists are cut.

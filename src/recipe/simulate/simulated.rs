@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::direction::Move;
 use super::goal::Goal;
-use crate::conversation::{Answer, ConversationStop, Dialogue};
+use crate::conversation::{Answer, ConversationStop, Dialogue, Reading};
 
 /// A simulated conversation, as far as there are answers.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +13,8 @@ pub struct SimulatedDialogue {
     pub user_turns: Vec<UserTurn>,
     /// The user's goal, where a card could be read.
     pub goal: Option<Goal>,
+    /// How the card with the goal was read, if one was asked for.
+    pub card: Option<Reading>,
     /// Who the user is, where personas were given.
     pub persona: Option<String>,
     /// How it ended; `None` while it has not.

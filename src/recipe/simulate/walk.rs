@@ -3,10 +3,14 @@ use std::sync::Arc;
 use super::super::Answered;
 use super::super::answer_check::{ATTEMPTS_MAX, AnswerCheck};
 use super::super::attempt::{Missing, questions};
+use super::super::object::follows_schema;
 use super::direction::seeded;
 use super::simulated::{SimulatedDialogue, SimulatedEnd, UserTurn};
 use super::{Goal, Move, Simulate, SimulatedPause, part};
-use crate::conversation::{Dialogue, Digest, Lane, Message, Question, Role, Seed, Slot, Spoken, behind_thoughts};
+use crate::conversation::{
+    Answer, Dialogue, Digest, Lane, Message, Question, Reading, ReadingResult, Role, Seed, Slot, Spoken,
+    behind_thoughts,
+};
 use crate::quality::{UserTurnContext, is_thanks, user_turn_fault, user_words};
 
 /// The maximum number of calls for the goal.
@@ -115,17 +119,26 @@ impl Simulate {
         }
         let said = seed.turns.iter().flat_map(|turn| &turn.messages).filter(|message| message.role() == Role::User);
         let said: Vec<&str> = said.map(|message| message.content()).collect();
-        let mut was_cut = None;
+        let (mut was_cut, mut first) = (None, None);
         for attempt in 0..CARDS_MAX {
             let slot = Slot { lane: Lane::User, turn: 0, attempt };
             let Some(answer) = answered.get(slot) else {
-                let target = AnswerCheck::target(&self.user, attempt, was_cut);
+                // The schema may be why the first card could not be read.
+                let schema = first.is_none_or(|first: &Arc<Answer>| follows_schema(first)).then(Goal::schema);
+                let target = AnswerCheck::target(&self.user, attempt, was_cut).with_schema(schema);
                 let messages = vec![Message::new(Role::User, Goal::request(&said))];
                 return Err(SimulatedPause::Ask(vec![Question { slot, target, sample: attempt, messages }]));
             };
             state.user_answers.push(Arc::clone(answer));
             was_cut = AnswerCheck::cut_at(answer);
             state.goal = Goal::read(answer);
+            let first = first.get_or_insert(answer);
+            let result = match state.goal {
+                None => ReadingResult::Invalid,
+                Some(_) if attempt == 0 => ReadingResult::Valid,
+                Some(_) => ReadingResult::Repaired,
+            };
+            state.card = Some(Reading::of(first, result));
             if state.goal.is_some() {
                 break;
             }

@@ -3,8 +3,9 @@ use std::sync::Arc;
 use super::super::answer_check::ATTEMPTS_MAX;
 use super::super::judge::Scene;
 use super::grading::Graded;
+use super::walk::{Course, Party};
 use super::{PassPurpose, Tutor};
-use crate::conversation::{Correction, Lesson, Message, PairRefusal, Pairing, Question, Remedy, Role, Slot};
+use crate::conversation::{Correction, Lesson, Message, PairRefusal, Pairing, Remedy, Role, Slot};
 use crate::quality::differs_by_more_than;
 use crate::recipe::Answered;
 
@@ -15,16 +16,15 @@ const DIFFERENCE_MIN: f64 = 0.02;
 
 impl Tutor {
     /// Grades a correction, and decides whether it and the student's answer make a pair. Nothing waits for that: the
-    /// open questions go into `open`, and the conversation continues.
+    /// open questions go into `course`, and the conversation continues.
     pub(super) fn check(
         &self,
         lesson: &Lesson,
-        prompt: &[Arc<Message>],
         (remedy, slot): (Remedy, Slot),
         answered: &Answered,
-        open: &mut Vec<Question>,
+        course: &mut Course,
     ) -> Correction {
-        let (turn, student) = (lesson.turn.index(), &lesson.student);
+        let (turn, student, prompt) = (lesson.turn.index(), &lesson.student, &course.messages);
         let seen = answered.examined(slot).expect("an accepted answer is there");
         let answer = Arc::clone(&seen.answer);
         let made = |grade, pairing| Correction { remedy, answer: Arc::clone(&answer), grade, pairing };
@@ -37,10 +37,16 @@ impl Tutor {
             return made(lesson.grade.clone(), Pairing::Refused(PairRefusal::Same));
         }
         let grade = match self.grade(turn, FIRST_GRADE, prompt, ours, answered) {
-            Graded::Done(grade) => grade,
-            Graded::Invalid(_) => return made(None, Pairing::Refused(PairRefusal::Ungraded)),
+            Graded::Done(grade, reading) => {
+                course.readings.push((Party::Grader, reading));
+                grade
+            }
+            Graded::Invalid(_, reading) => {
+                course.readings.push((Party::Grader, reading));
+                return made(None, Pairing::Refused(PairRefusal::Ungraded));
+            }
             Graded::Open(question) => {
-                open.push(question);
+                course.open.push(question);
                 return made(None, Pairing::Open);
             }
         };
@@ -68,7 +74,8 @@ impl Tutor {
             let scene = Scene { sides: &sides, is_shared: true, turns, call: order, ..Scene::default() };
             self.cast.judge.prompt.about(&scene)
         });
-        open.extend(both.open);
+        course.readings.extend(both.readings.into_iter().flatten().map(|reading| (Party::Judge, reading)));
+        course.open.extend(both.open);
         made(Some(grade), Pairing::of(both.end, margin))
     }
 }

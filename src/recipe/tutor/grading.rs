@@ -1,11 +1,14 @@
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde_json::Value;
 
 use super::super::answer_check::{ATTEMPTS_MAX, AnswerCheck};
-use super::super::object::object_with;
+use super::super::object::{follows_schema, object_with};
 use super::Tutor;
-use crate::conversation::{Answer, Flaw, Grade, Lane, Message, Question, Remedy, Role, Sampling, Slot, Target};
+use crate::conversation::{
+    Answer, AnswerSchema, Flaw, Grade, Lane, Message, Question, Reading, ReadingResult, Remedy, Role, Sampling, Slot,
+    Target,
+};
 use crate::recipe::Answered;
 use crate::recipe::judge::{fence_around, transcript};
 
@@ -14,14 +17,32 @@ pub(super) enum Graded {
     /// This question must be asked first.
     Open(Question),
     /// It has one.
-    Done(Grade),
+    Done(Grade, Reading),
     /// No attempt at a grade was valid; the last fault.
-    Invalid(&'static str),
+    Invalid(&'static str, Reading),
 }
 
 /// Why a grade is invalid: a code, and the message to the grader.
 #[derive(Clone, Debug)]
 pub(in crate::recipe) struct GradeFault(&'static str, String);
+
+/// The code of a reply without a grade.
+const NO_JSON: &str = "no_json";
+/// The form that [`request`] describes.
+static SCHEMA: LazyLock<Arc<AnswerSchema>> = LazyLock::new(|| {
+    let flaw = AnswerSchema::object(&[
+        ("quote", AnswerSchema::text()),
+        ("type", AnswerSchema::one_of(&Flaw::KINDS)),
+        ("fix", AnswerSchema::text()),
+    ]);
+    let verdicts = Remedy::ALL.map(|(name, _)| name);
+    let fields = [
+        ("score", AnswerSchema::up_to(10)),
+        ("errors", AnswerSchema::list(&flaw)),
+        ("verdict", AnswerSchema::one_of(&verdicts)),
+    ];
+    Arc::new(AnswerSchema::new("grade", &fields))
+});
 
 /// The maximum number of errors.
 const FLAWS_MAX: usize = 10;
@@ -45,16 +66,27 @@ impl Tutor {
             let slot = Slot { lane: Lane::Grader, turn, attempt: first + attempt };
             let Some(seen) = answered.examined(slot) else {
                 let messages = repair(request(prompt, answer), &said_wrong);
-                let target = with_room(&self.cast.grader, was_cut);
+                // A reply without a grade may have none because of the schema.
+                let is_formless = |(fault, said): &(&GradeFault, &Arc<Answer>)| {
+                    (!said.is_whole() || fault.0 == NO_JSON) && !follows_schema(said)
+                };
+                let schema = (!said_wrong.iter().any(is_formless)).then(|| Arc::clone(&SCHEMA));
+                let target = with_room(&self.cast.grader, was_cut).with_schema(schema);
                 return Graded::Open(Question { slot, target, sample: attempt, messages });
             };
+            let first = said_wrong.first().map_or(&seen.answer, |(_, first)| *first);
+            let reading = |result| Reading::of(first, result);
             was_cut = AnswerCheck::cut_at(&seen.answer).or(was_cut);
             match seen.tutored.grade.get_or_init(|| read(&seen.answer, answer)) {
-                Ok(grade) => return Graded::Done(grade.clone()),
+                Ok(grade) if attempt == 0 => return Graded::Done(grade.clone(), reading(ReadingResult::Valid)),
+                Ok(grade) => return Graded::Done(grade.clone(), reading(ReadingResult::Repaired)),
+                Err(GradeFault(code, _)) if attempt + 1 == ATTEMPTS_MAX => {
+                    return Graded::Invalid(code, reading(ReadingResult::Invalid));
+                }
                 Err(fault) => said_wrong.push((fault, &seen.answer)),
             }
         }
-        Graded::Invalid(said_wrong.last().map_or("no_json", |(GradeFault(code, _), _)| code))
+        unreachable!("the last attempt returns")
     }
 }
 
@@ -108,7 +140,7 @@ fn read(said: &Answer, answer: &str) -> Result<Grade, GradeFault> {
         return Err(fault(said.finish.name(), "it is not whole"));
     }
     let value = object_with(&["score", "verdict"], said.text())
-        .ok_or_else(|| fault("no_json", "there is no JSON object with a score and a verdict"))?;
+        .ok_or_else(|| fault(NO_JSON, "there is no JSON object with a score and a verdict"))?;
     let score = number(&value["score"]).filter(|score| (1.0..=10.0).contains(score));
     let score = score.ok_or_else(|| fault("score", "`score` must be a number from 1 to 10"))?;
     let verdict = value["verdict"].as_str().unwrap_or_default();

@@ -3,8 +3,8 @@ use std::sync::Arc;
 use super::grading::Graded;
 use super::{History, PassPurpose, Tutor, TutoredPause};
 use crate::conversation::{
-    Answer, ConversationStop, Dialogue, Digest, Lane, Lesson, Message, Question, Remedy, Seed, Slot, Speaker, Spoken,
-    TurnIndex,
+    Answer, ConversationStop, Dialogue, Digest, Lane, Lesson, Message, Question, Reading, Remedy, Seed, Slot, Speaker,
+    Spoken, TurnIndex,
 };
 use crate::quality::says_again;
 use crate::recipe::Answered;
@@ -18,6 +18,8 @@ pub struct Tutored {
     pub dialogue: Dialogue,
     /// How it ended; `None` while it has not.
     pub end: Option<TutoredEnd>,
+    /// How grades and verdicts were read, with who gave them.
+    pub readings: Vec<(Party, Reading)>,
 }
 
 /// A role in a tutored conversation.
@@ -103,16 +105,18 @@ impl TutoredEnd {
 
 /// The state from turn to turn, in addition to [`Tutored`].
 #[derive(Default)]
-struct Course {
+pub(super) struct Course {
     /// The messages so far, with those to be answered.
-    messages: Vec<Arc<Message>>,
+    pub messages: Vec<Arc<Message>>,
     /// Who gave each of the answers among them.
     history: Vec<Speaker>,
     /// The student's last answer, whether or not it became history.
     own: Option<Arc<Answer>>,
     broken: u32,
     /// Questions that nothing waits for.
-    open: Vec<Question>,
+    pub open: Vec<Question>,
+    /// How grades and verdicts were read.
+    pub readings: Vec<(Party, Reading)>,
     /// Lessons hold the question to the student; finding the next question does not need it.
     is_told: bool,
 }
@@ -143,6 +147,7 @@ impl Tutor {
         if !course.open.is_empty() {
             tutored.end = None;
         }
+        tutored.readings = course.readings;
         (tutored, course.open)
     }
 
@@ -228,16 +233,22 @@ impl Tutor {
     ) -> Result<(), TutoredPause> {
         if lesson.fault.is_none() {
             match self.grade(lesson.turn.index(), 0, &course.messages, lesson.student.text(), answered) {
-                Graded::Done(grade) => lesson.grade = Some(grade),
+                Graded::Done(grade, reading) => {
+                    course.readings.push((Party::Grader, reading));
+                    lesson.grade = Some(grade);
+                }
                 Graded::Open(question) => return Err(TutoredPause::Ask(vec![question])),
-                Graded::Invalid(fault) => return Err(TutoredPause::End(TutoredEnd::GradeInvalid(fault))),
+                Graded::Invalid(fault, reading) => {
+                    course.readings.push((Party::Grader, reading));
+                    return Err(TutoredPause::End(TutoredEnd::GradeInvalid(fault)));
+                }
             }
         }
         if self.purpose == PassPurpose::Scores && speaker == Speaker::Student {
             return Ok(());
         }
         let corrected = self.correct(lesson, heard, &course.messages, &mut tutored.dialogue, answered)?;
-        lesson.correction = Some(self.check(lesson, &course.messages, corrected, answered, &mut course.open));
+        lesson.correction = Some(self.check(lesson, corrected, answered, course));
         Ok(())
     }
 }

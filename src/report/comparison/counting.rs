@@ -85,6 +85,8 @@ impl Comparison {
     fn add_judge(&mut self, duels: &[Duel], prices: &BTreeMap<String, Price>) {
         let judge = &mut self.report.judge;
         let price = prices.get(&judge.model);
+        let readings = duels.iter().flat_map(|duel| duel.readings).flatten();
+        readings.for_each(|reading| judge.replies.add(reading));
         for words in duels.iter().flat_map(|duel| &duel.words).flatten() {
             judge.cost.add(&words.usage, price);
             if !judge.reported.contains(&words.model) {

@@ -15,6 +15,10 @@ impl ComparisonReport {
                 lines.push(format!("  {:<24}{:>6.1} %  Elo {elo}", system.name, system.win_rate_adjusted * 100.0));
             }
         }
+        let replies = self.judge.replies.words();
+        if !replies.is_empty() {
+            lines.push(format!("verdicts            {replies}"));
+        }
         if let Some(calibration) = &self.calibration {
             let kappa = calibration.kappa.map_or("-".to_owned(), |kappa| format!("{kappa:.2}"));
             let share = calibration.agreement.unwrap_or(0.0) * 100.0;

@@ -101,6 +101,8 @@ pub(super) fn judge_section(judge: &crate::report::JudgeReport) -> Section {
         ["prompt (blake3)".to_owned(), judge.prompt.chars().take(16).collect()],
         ["repeats".to_owned(), judge.repeats.to_string()],
     ];
+    let replies = Some(judge.replies.words()).filter(|words| !words.is_empty());
+    rows.extend(replies.map(|words| ["replies".to_owned(), words]));
     rows.push(["cost".to_owned(), cost(&judge.cost)]);
     Section::table("The judge", ["", ""], rows)
 }

@@ -52,7 +52,7 @@ fn pass(pass: &PassReport) -> Vec<Section> {
     let rows = counts.into_iter().filter(|(_, text)| !text.is_empty());
     let costs = pass.roles.iter().filter(|(_, cost)| cost.answers > 0);
     let costs = costs.map(|(role, cost)| [(*role).to_owned(), cost.words()]);
-    let rows = rows.map(|(name, text)| [name.to_owned(), text]).chain(costs).collect();
+    let rows = rows.chain(pass.replies()).map(|(name, text)| [name.to_owned(), text]).chain(costs).collect();
     sections.push(Section::table(&format!("Counts: {name}"), ["", ""], rows));
     sections
 }

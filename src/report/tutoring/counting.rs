@@ -199,6 +199,9 @@ impl PassReport {
                 }
             }
         }
+        for (role, reading) in &pass.readings {
+            self.replies.entry(role).or_default().add(*reading);
+        }
         for (role, answer, price) in &pass.paid {
             if let Some(cost) = self.roles.get_mut(role) {
                 cost.add(answer, *price);

@@ -11,8 +11,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::evaluation::{Example, ScoreReport, SliceReport};
+use super::replies::RepliesReport;
 use super::simulation::{EndClass, RoleCost};
-use crate::conversation::{Answer, Lesson, Price};
+use crate::conversation::{Answer, Lesson, Price, Reading};
 
 /// The results of tutoring: a fold over conversations in the order of their rows.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -76,6 +77,8 @@ pub struct PassReport {
     pub hard: u64,
     /// Conversations with such a turn.
     pub hard_conversations: u64,
+    /// The form of the replies of `grader` and `judge`, and how they were read.
+    pub replies: BTreeMap<&'static str, RepliesReport>,
     /// The usage and cost of each role: `student`, `teacher`, `grader`, `judge`. An answer shared with an earlier pass counts there.
     pub roles: BTreeMap<&'static str, RoleCost>,
 }
@@ -156,6 +159,8 @@ pub struct TutoredPass<'a> {
     pub class: EndClass,
     /// The same with the fault.
     pub reason: String,
+    /// How grades and verdicts were read, with the role that gave them.
+    pub readings: Vec<(&'static str, Reading)>,
     /// The paid answers with their role and price.
     pub paid: Vec<(&'static str, &'a Answer, Option<&'a Price>)>,
 }

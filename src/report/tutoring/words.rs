@@ -10,6 +10,12 @@ impl PassReport {
         format!("round {}, {}", self.round, self.history)
     }
 
+    /// Returns how grades and verdicts were read.
+    pub(in crate::report) fn replies(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let name = |role: &str| if role == "grader" { "grades" } else { "verdicts" };
+        self.replies.iter().map(move |(role, replies)| (name(role), replies.words()))
+    }
+
     /// Returns the table for people.
     fn lines(&self) -> Vec<String> {
         let mut lines = vec![format!("{} history, {}", self.name(), counted(self.conversations, "conversation"))];
@@ -42,6 +48,9 @@ impl PassReport {
             row("hard", format!("{} in {conversations}", counted(self.hard, "turn")));
         }
         row("ended", list(&self.reasons));
+        for (role, replies) in self.replies() {
+            row(role, replies);
+        }
         let roles = self.roles.iter().filter(|(_, cost)| cost.answers > 0);
         lines.extend(roles.map(|(role, cost)| format!("  {role:<11}{}", cost.words())));
         lines
