@@ -25,7 +25,8 @@ impl Dispatcher<'_> {
         }
         if !self.early.looked {
             self.early.looked = true;
-            for row in self.context.seeds.shortest(SHORT_ROWS) {
+            let count = if self.early.may_open() { SHORT_ROWS } else { 0 };
+            for row in self.context.seeds.shortest(count) {
                 if !self.early.is_opened(row) {
                     let session = self.open(row, sessions);
                     self.early.silent.insert(session);
