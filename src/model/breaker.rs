@@ -61,6 +61,11 @@ impl Breaker {
         self.gone.map(|outage| (outage.since, outage.state))
     }
 
+    /// Returns the number of failed probes of this outage, without the first one of a suspicion.
+    pub fn probes(&self) -> u32 {
+        self.gone.map_or(0, |outage| outage.probes)
+    }
+
     /// Returns the time of the next probe.
     pub fn next_probe(&self) -> Option<Instant> {
         self.gone.map(|outage| outage.next_probe)
@@ -157,6 +162,24 @@ mod tests {
             (Some(OutageState::Down), false, None)
         );
         assert_eq!(breaker.outages(), 1);
+    }
+
+    #[test]
+    fn calls_that_fail_together_are_an_outage_once_a_probe_has_failed() {
+        let (mut breaker, now) = (Breaker::default(), Instant::now());
+        let lost = Failure::new(FailureClass::Transient, FailureCode::Http(504), "gateway timeout");
+        for second in 0..20 {
+            breaker.on_failure(&lost, now + Duration::from_secs(second));
+        }
+        assert!(breaker.is_open() && !breaker.is_down());
+        assert_eq!((breaker.outages(), breaker.on_answer()), (0, Some(OutageState::Down)));
+        for second in 0..20 {
+            breaker.on_failure(&lost, now + Duration::from_secs(second));
+        }
+        breaker.on_failed_probe(&lost, now);
+        assert!(breaker.is_down() && breaker.outages() == 1);
+        breaker.on_failed_probe(&lost, now);
+        assert_eq!(breaker.outages(), 1, "the same outage");
     }
 
     #[test]

@@ -57,6 +57,8 @@ pub struct Replica {
     pub closed_until: Option<Instant>,
     /// A probe is in flight.
     pub is_probing: bool,
+    /// The server refused a probe in other words than the questions: probes are sent in full.
+    pub probes_in_full: bool,
     /// Questions that may be sent now, ordered by session.
     pub ready: BTreeSet<(u64, Fingerprint)>,
     /// Answers so far, those to probes included.
@@ -222,10 +224,12 @@ impl ModelQueue {
         since.collect::<Option<Vec<_>>>()?.into_iter().max_by_key(|(since, _)| *since)
     }
 
-    /// Returns the cheapest possible question: one word in, one token out. A health route proves less.
-    pub fn probe(&self) -> Option<Question> {
+    /// Returns the cheapest possible question: one word in, one token out. A health route proves less. In full, the answer
+    /// may be as long as any: some servers refuse so short a limit.
+    pub fn probe(&self, in_full: bool) -> Option<Question> {
         let target = self.target.as_ref()?;
-        let sampling = Sampling { max_tokens: Some(1), seed: None, ..target.sampling().clone() };
+        let max_tokens = if in_full { target.sampling().max_tokens } else { Some(1) };
+        let sampling = Sampling { max_tokens, seed: None, ..target.sampling().clone() };
         Some(Question {
             slot: Slot::main(0),
             target: target.with_sampling(sampling),
@@ -245,6 +249,7 @@ impl Replica {
             in_flight: 0,
             closed_until: None,
             is_probing: false,
+            probes_in_full: false,
             ready: BTreeSet::new(),
             answers: 0,
             unproven: Vec::new(),

@@ -268,11 +268,12 @@ fn says(cause: Cause, message: &str) -> bool {
 pub(super) fn exceeds_whole_limit(message: &str) -> bool {
     let message = message.to_lowercase();
     let number_after = |name: &str| {
-        let (_, rest) = message.split_once(name)?;
-        let digits: String = rest.trim_start_matches([':', ' ']).chars().take_while(char::is_ascii_digit).collect();
-        digits.parse::<u64>().ok()
+        message.match_indices(name).find_map(|(at, _)| {
+            let rest = message[at + name.len()..].trim_start_matches([':', ' ']);
+            rest.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u64>().ok()
+        })
     };
-    let (limit, requested) = (number_after(" limit"), number_after("requested"));
+    let (limit, requested) = (number_after("limit"), number_after("requested"));
     message.contains("request too large") || limit.zip(requested).is_some_and(|(limit, requested)| requested > limit)
 }
 

@@ -16,8 +16,10 @@
 
 mod body;
 mod cause;
+mod echo;
 
 pub use body::ErrorBody;
+pub use echo::without_echo;
 
 use std::time::Duration;
 
