@@ -59,7 +59,19 @@ impl Acceptance {
 
     /// True if a prompt is much longer than any that was answered.
     pub fn is_much_longer(&self, prompt: u64) -> bool {
-        prompt as f64 > MUCH_LONGER * self.longest as f64
+        self.longest > 0 && prompt as f64 > MUCH_LONGER * self.longest as f64
+    }
+
+    /// True if one question alone was refused.
+    pub fn is_about_one(&self) -> bool {
+        self.held.len() == 1
+    }
+
+    /// Records that a probe was answered before any question. Returns the questions that were held: a probe is too short to
+    /// compare them with.
+    pub fn on_probe_answer(&mut self) -> Vec<Held> {
+        self.is_answering = true;
+        std::mem::take(&mut self.held)
     }
 
     /// Holds a question that was refused before the first answer.
@@ -131,6 +143,14 @@ mod tests {
         assert_eq!((at_fault.len(), again.len()), (1, 1));
         assert_eq!(at_fault[0].fingerprint, Fingerprint([0; 32]));
         assert!(!acceptance.is_doubted() && acceptance.is_much_longer(200) && !acceptance.is_much_longer(140));
+    }
+
+    #[test]
+    fn a_probes_answer_says_nothing_about_lengths() {
+        let mut acceptance = held(&[9_000]);
+        assert!(acceptance.is_about_one());
+        assert_eq!(acceptance.on_probe_answer().len(), 1);
+        assert!(acceptance.is_answering() && !acceptance.is_doubted() && !acceptance.is_much_longer(9_000));
     }
 
     #[test]

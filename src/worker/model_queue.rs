@@ -44,6 +44,8 @@ pub struct ModelQueue {
     target: Option<Arc<Target>>,
     /// Whether the server accepts this run's requests.
     pub acceptance: Acceptance,
+    /// The store has answers of the model from earlier runs.
+    pub has_answered_before: bool,
 }
 
 /// One server with its pace, its state and its queue.
@@ -99,6 +101,7 @@ impl ModelQueue {
             uncommitted: 0,
             target: None,
             acceptance: Acceptance::default(),
+            has_answered_before: false,
         }
     }
 
@@ -143,6 +146,18 @@ impl ModelQueue {
     pub fn has_other_usable(&self, replica: usize, now: Instant) -> bool {
         let mut others = self.replicas.iter().enumerate().filter(|(other, _)| *other != replica);
         others.any(|(_, other)| !other.breaker.is_open() && !other.is_closed(now))
+    }
+
+    /// True if a probe decides whose fault the refusals before the first answer are.
+    pub fn is_tried_by_probe(&self) -> bool {
+        self.has_answered_before && self.acceptance.is_doubted() && self.acceptance.is_about_one()
+    }
+
+    /// Has every replica probed that is not known to be down. Returns false once all of them refuse their probes.
+    pub fn suspect_all(&mut self, now: Instant) -> bool {
+        self.replicas.iter_mut().for_each(|replica| replica.breaker.suspect(now));
+        let mut states = self.replicas.iter().filter_map(|replica| replica.breaker.gone_since());
+        states.any(|(_, state)| state != OutageState::Refusing)
     }
 
     /// Empties the queues and returns their questions.

@@ -62,6 +62,7 @@ impl Dispatcher<'_> {
         let now = Instant::now();
         let Some(queue) = self.queues.get_mut(name) else { return Ok(()) };
         let after_answers = queue.acceptance.is_answering();
+        let ends_trial = queue.is_tried_by_probe() && result.is_ok();
         let replica = &mut queue.replicas[index];
         replica.is_probing = false;
         match shown(replica, result) {
@@ -85,7 +86,9 @@ impl Dispatcher<'_> {
                 if ended.is_some_and(|state| state != OutageState::Suspected) {
                     self.observer.on_event(&Event::Recovered { model: replica.label.clone() });
                 }
+                let held = if ends_trial { queue.acceptance.on_probe_answer() } else { Vec::new() };
                 self.resolve_unproven(name, index)?;
+                held.into_iter().try_for_each(|held| self.enqueue_question(held.fingerprint))?;
                 // While all replicas were down, questions stayed in their old queues.
                 self.reassign_waiting(name)?;
             }
