@@ -35,6 +35,8 @@ struct Outage {
     probes: u32,
     next_probe: Instant,
     state: OutageState,
+    /// The connection was refused, or a probe has failed. Calls that failed together may have been at fault themselves.
+    is_confirmed: bool,
 }
 
 /// What is known about a server that gets only probes.
@@ -59,12 +61,22 @@ impl Breaker {
         self.gone.map(|outage| (outage.since, outage.state))
     }
 
+    /// Returns the number of failed probes of this outage, without the first one of a suspicion.
+    pub fn probes(&self) -> u32 {
+        self.gone.map_or(0, |outage| outage.probes)
+    }
+
     /// Returns the time of the next probe.
     pub fn next_probe(&self) -> Option<Instant> {
         self.gone.map(|outage| outage.next_probe)
     }
 
-    /// Returns the number of outages so far. A suspicion that a probe dispels does not count.
+    /// True while the server is known to be down: what fails now is not the question's fault.
+    pub fn is_down(&self) -> bool {
+        self.gone.is_some_and(|outage| outage.is_confirmed)
+    }
+
+    /// Returns the number of outages so far. One that the first probe dispels does not count.
     pub fn outages(&self) -> u64 {
         self.outages
     }
@@ -104,25 +116,26 @@ impl Breaker {
             }
         }
         let since = self.failing.map_or(now, |(_, since)| since);
-        self.outages += 1;
-        self.gone = Some(Outage { since, probes: 0, next_probe: now + WAIT_FIRST, state: OutageState::Down });
+        let is_confirmed = failure.class == FailureClass::Outage;
+        self.outages += u64::from(is_confirmed);
+        let (next_probe, state) = (now + WAIT_FIRST, OutageState::Down);
+        self.gone = Some(Outage { since, probes: 0, next_probe, state, is_confirmed });
         Some(WAIT_FIRST)
     }
 
     /// Sends a probe at once, and nothing else until it is answered.
     pub fn suspect(&mut self, now: Instant) {
-        let outage = Outage { since: now, probes: 0, next_probe: now, state: OutageState::Suspected };
+        let state = OutageState::Suspected;
+        let outage = Outage { since: now, probes: 0, next_probe: now, state, is_confirmed: false };
         self.gone.get_or_insert(outage);
     }
 
     /// Records a failed probe. Returns the wait until the next one.
     pub fn on_failed_probe(&mut self, failure: &Failure, now: Instant) -> Option<Duration> {
         let outage = self.gone.as_mut()?;
-        if outage.state == OutageState::Suspected {
-            self.outages += 1;
-        } else {
-            outage.probes += 1;
-        }
+        self.outages += u64::from(!outage.is_confirmed);
+        outage.is_confirmed = true;
+        outage.probes += u32::from(outage.state != OutageState::Suspected);
         let is_refused = failure.class == FailureClass::Refused;
         outage.state = if is_refused { OutageState::Refusing } else { OutageState::Down };
         let wait = WAIT_FIRST.saturating_mul(1 << outage.probes.min(8)).min(WAIT_MAX);
@@ -149,6 +162,24 @@ mod tests {
             (Some(OutageState::Down), false, None)
         );
         assert_eq!(breaker.outages(), 1);
+    }
+
+    #[test]
+    fn calls_that_fail_together_are_an_outage_once_a_probe_has_failed() {
+        let (mut breaker, now) = (Breaker::default(), Instant::now());
+        let lost = Failure::new(FailureClass::Transient, FailureCode::Http(504), "gateway timeout");
+        for second in 0..20 {
+            breaker.on_failure(&lost, now + Duration::from_secs(second));
+        }
+        assert!(breaker.is_open() && !breaker.is_down());
+        assert_eq!((breaker.outages(), breaker.on_answer()), (0, Some(OutageState::Down)));
+        for second in 0..20 {
+            breaker.on_failure(&lost, now + Duration::from_secs(second));
+        }
+        breaker.on_failed_probe(&lost, now);
+        assert!(breaker.is_down() && breaker.outages() == 1);
+        breaker.on_failed_probe(&lost, now);
+        assert_eq!(breaker.outages(), 1, "the same outage");
     }
 
     #[test]

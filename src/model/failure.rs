@@ -2,7 +2,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::rejected::RejectedReply;
-use crate::conversation::{FailureCode, blank_numbers};
+use crate::conversation::FailureCode;
 
 /// The class of a failure. It alone decides how the failure is handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,10 +79,10 @@ impl Failure {
         !is_elsewhere
     }
 
-    /// Returns the code and the message with every number blanked: equal for failures that differ only in token counts,
-    /// times or ids.
+    /// Returns the code and the message with every number and id blanked: equal for failures that differ only in token
+    /// counts, times or ids.
     pub fn kind(&self) -> String {
-        format!("{}: {}", self.code, blank_numbers(&self.message))
+        format!("{}: {}", self.code, blank_ids(&self.message))
     }
 
     /// True if the server may have worked and billed although no complete answer arrived.
@@ -100,6 +100,18 @@ impl fmt::Display for Failure {
     }
 }
 
+/// Returns a text with every word that has a digit replaced by `#`: numbers, hexadecimal ids, UUIDs.
+fn blank_ids(text: &str) -> String {
+    let is_word = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
+    let mut blanked = String::with_capacity(text.len());
+    for part in text.split_inclusive(|c| !is_word(c)) {
+        let word = part.trim_end_matches(|c| !is_word(c));
+        blanked.push_str(if word.contains(|c: char| c.is_ascii_digit()) { "#" } else { word });
+        blanked.push_str(&part[word.len()..]);
+    }
+    blanked
+}
+
 /// Shortens a message to a readable length: a proxy's HTML page can be long.
 fn shorten(message: &str) -> String {
     const CHARACTERS_MAX: usize = 300;
@@ -107,5 +119,19 @@ fn shorten(message: &str) -> String {
     match line.char_indices().nth(CHARACTERS_MAX) {
         Some((at, _)) => format!("{}…", &line[..at]),
         None => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_that_differ_in_ids_only_are_of_one_kind() {
+        let kind = |message: &str| Failure::new(FailureClass::Refused, FailureCode::Http(400), message).kind();
+        let uuid = "trace 6f1c2d9e-0a1b-4c3d-8e5f-00aa11bb22cc: no backend, 3 tries";
+        assert_eq!(kind(uuid), kind("trace 00000000-ffff-4fff-9fff-123456789abc: no backend, 12 tries"));
+        assert_eq!(kind("req_9f: no"), "http_400: #: no");
+        assert_ne!(kind("no backend"), kind("no frontend"));
     }
 }

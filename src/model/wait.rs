@@ -108,8 +108,15 @@ fn from_timestamp(text: &str, now: SystemTime) -> Option<Duration> {
 
 /// Returns the wait in an error message: `Please try again in 41.724s`, `in 1h9m38.016s`, `retry after 33 seconds`.
 pub fn from_message(message: &str) -> Option<Duration> {
-    const PHRASES: [&str; 6] =
-        ["try again in ", "retry in ", "try again after ", "retry after ", "retrydelay\": \"", "retrydelay\":\""];
+    const PHRASES: [&str; 7] = [
+        "try again in ",
+        "retry in ",
+        "try again after ",
+        "retry after ",
+        "please wait ",
+        "retrydelay\": \"",
+        "retrydelay\":\"",
+    ];
     let lower = message.to_lowercase();
     let rest = PHRASES.iter().find_map(|phrase| lower.split_once(phrase).map(|(_, rest)| rest))?;
     let (mut rest, mut seconds, mut found) = (rest, 0.0, false);

@@ -19,8 +19,10 @@ pub struct Acceptance {
     /// The length of the longest answered prompt.
     longest: u64,
     held: Vec<Held>,
-    /// The shortest question has been sent.
-    tried_shortest: bool,
+    /// The last question that was sent as the shortest.
+    shortest: Option<Fingerprint>,
+    /// A question that was sent as the shortest has been refused.
+    refused_shortest: bool,
 }
 
 /// A question that was refused before the first answer.
@@ -57,17 +59,31 @@ impl Acceptance {
 
     /// True if a prompt is much longer than any that was answered.
     pub fn is_much_longer(&self, prompt: u64) -> bool {
-        prompt as f64 > MUCH_LONGER * self.longest as f64
+        self.longest > 0 && prompt as f64 > MUCH_LONGER * self.longest as f64
+    }
+
+    /// True if one question alone was refused.
+    pub fn is_about_one(&self) -> bool {
+        self.held.len() == 1
+    }
+
+    /// Records that a probe was answered before any question. Returns the questions that were held: a probe is too short to
+    /// compare them with.
+    pub fn on_probe_answer(&mut self) -> Vec<Held> {
+        self.is_answering = true;
+        std::mem::take(&mut self.held)
     }
 
     /// Holds a question that was refused before the first answer.
     pub fn hold(&mut self, fingerprint: Fingerprint, failure: Failure, prompt: u64) {
+        self.refused_shortest |= self.shortest == Some(fingerprint);
         self.held.push(Held { fingerprint, failure, prompt });
     }
 
-    /// Records that the shortest question is sent.
-    pub fn on_shortest_sent(&mut self) {
-        self.tried_shortest = true;
+    /// Records that the shortest question is sent. It shows something once it is answered or refused; a transient failure
+    /// shows nothing.
+    pub fn on_shortest_sent(&mut self, fingerprint: Fingerprint) {
+        self.shortest = Some(fingerprint);
     }
 
     /// Returns the refusal of everything, if that is what the refusals show. `has_more` is true while another question may
@@ -75,8 +91,9 @@ impl Acceptance {
     pub fn refusal(&self, has_more: bool) -> Option<&Failure> {
         let last = &self.held.last()?.failure;
         let alike = self.held.iter().filter(|held| held.failure.kind() == last.kind()).count();
-        let is_everything = self.tried_shortest && alike >= ALIKE_MIN;
-        (is_everything || !has_more || self.held.len() >= HELD_MAX).then_some(last)
+        // Many long questions may be in flight when the first is refused: their number alone shows nothing.
+        let is_everything = self.refused_shortest && (alike >= ALIKE_MIN || self.held.len() >= HELD_MAX);
+        (is_everything || !has_more).then_some(last)
     }
 
     /// Returns the held questions, because the run is stopping.
@@ -107,9 +124,16 @@ mod tests {
     fn refusals_before_the_first_answer_wait_for_the_shortest_question() {
         let mut acceptance = held(&[900, 800]);
         assert!(acceptance.is_doubted() && acceptance.refusal(true).is_none());
-        acceptance.on_shortest_sent();
-        assert!(acceptance.refusal(true).is_some(), "both are refused alike, numbers aside");
+        acceptance.on_shortest_sent(Fingerprint([9; 32]));
+        assert!(acceptance.refusal(true).is_none(), "the shortest may be answered yet, or failed for another reason");
+        acceptance.hold(Fingerprint([9; 32]), refusal("no, 10"), 10);
+        assert!(acceptance.refusal(true).is_some(), "all are refused alike, numbers aside");
         assert!(held(&[900]).refusal(false).is_some(), "there is no other question to try");
+    }
+
+    #[test]
+    fn long_questions_that_are_refused_together_are_no_proof_however_many_they_are() {
+        assert!(held(&[9_000; 40]).refusal(true).is_none());
     }
 
     #[test]
@@ -122,12 +146,21 @@ mod tests {
     }
 
     #[test]
+    fn a_probes_answer_says_nothing_about_lengths() {
+        let mut acceptance = held(&[9_000]);
+        assert!(acceptance.is_about_one());
+        assert_eq!(acceptance.on_probe_answer().len(), 1);
+        assert!(acceptance.is_answering() && !acceptance.is_doubted() && !acceptance.is_much_longer(9_000));
+    }
+
+    #[test]
     fn refusals_in_different_words_are_bounded_too() {
         let mut acceptance = Acceptance::default();
         for number in 0..HELD_MAX {
             let words = "x".repeat(number);
-            acceptance.hold(Fingerprint([number as u8; 32]), refusal(&words), 10);
-            acceptance.on_shortest_sent();
+            let fingerprint = Fingerprint([number as u8; 32]);
+            acceptance.on_shortest_sent(fingerprint);
+            acceptance.hold(fingerprint, refusal(&words), 10);
             assert_eq!(acceptance.refusal(true).is_some(), number + 1 == HELD_MAX, "{number}");
         }
     }

@@ -138,14 +138,19 @@ impl<'a> Dispatcher<'a> {
             retry_failed: work.retry_failed,
         };
         let now = Instant::now();
-        let queue = |served| ModelQueue::new(served, work.pace, now);
+        let spending = work.store.spending()?;
+        let queue = |(name, served): (String, _)| {
+            let mut queue = ModelQueue::new(served, work.pace, now);
+            queue.has_answered_before = spending.get(&name).is_some_and(|spent| spent.calls > 0);
+            (name, queue)
+        };
         Ok(Self {
             context: Arc::new(context),
-            budget: Budget::new(work.budget, &work.store.spending()?),
+            budget: Budget::new(work.budget, &spending),
             store: work.store,
             rows: Some(work.rows),
             admission_pending: false,
-            queues: work.models.into_iter().map(|(name, served)| (name, queue(served))).collect(),
+            queues: work.models.into_iter().map(queue).collect(),
             flights: Flights::default(),
             occupancy: Occupancy::new(now),
             chains: HashMap::new(),

@@ -25,7 +25,8 @@ impl Dispatcher<'_> {
         }
         if !self.early.looked {
             self.early.looked = true;
-            for row in self.context.seeds.shortest(SHORT_ROWS) {
+            let count = if self.early.may_open() { SHORT_ROWS } else { 0 };
+            for row in self.context.seeds.shortest(count) {
                 if !self.early.is_opened(row) {
                     let session = self.open(row, sessions);
                     self.early.silent.insert(session);
@@ -35,12 +36,18 @@ impl Dispatcher<'_> {
         if !self.early.silent.is_empty() {
             return;
         }
-        let Some(queue) = self.queues.get(&name) else { return };
+        let has_busy = self.has_busy_sessions();
+        let Some(queue) = self.queues.get_mut(&name) else { return };
         let has_ready = queue.replicas.iter().any(|replica| !replica.ready.is_empty());
-        let has_more = has_ready || self.flights.next_wake().is_some() || self.has_busy_sessions();
-        if let Some(failure) = queue.acceptance.refusal(has_more).cloned() {
-            self.stop(RunStop::Refused { model: name, failure, after_answers: false });
+        let now = Instant::now();
+        let has_more = has_ready || self.flights.next_wake().is_some() || has_busy;
+        let Some(failure) = queue.acceptance.refusal(has_more).cloned() else { return };
+        // A single refused question is no proof against a server that answered in an earlier run: the last questions of a
+        // dataset may be those at fault.
+        if queue.is_tried_by_probe() && queue.suspect_all(now) {
+            return;
         }
+        self.stop(RunStop::Refused { model: name, failure, after_answers: false });
     }
 
     /// Returns the shortest question of a model that refuses, if it may be sent now.

@@ -2,18 +2,18 @@ use std::collections::HashSet;
 
 /// How many rows are opened early.
 pub const SHORT_ROWS: usize = 8;
+/// How many opened rows are remembered. A run that has opened more does not open rows out of order.
+const OPENED_MAX: usize = 1 << 16;
 
 /// Rows that are opened out of order, to find a short question.
 #[derive(Debug, Default)]
 pub struct EarlyRows {
-    /// Every row that was opened before the first answer; a row opened early is not opened again in its turn.
+    /// Every row that was opened, up to the limit; a row opened early is not opened again in its turn.
     opened: HashSet<u64>,
     /// True once the shortest rows have been opened.
     pub looked: bool,
     /// Their sessions that have not asked anything yet.
     pub silent: HashSet<u64>,
-    /// True once a question of the run has been answered.
-    has_answer: bool,
 }
 
 impl EarlyRows {
@@ -24,7 +24,7 @@ impl EarlyRows {
 
     /// Records that a row is opened.
     pub fn on_opened(&mut self, row: u64) {
-        if !self.has_answer {
+        if self.opened.len() < OPENED_MAX {
             self.opened.insert(row);
         }
     }
@@ -34,8 +34,23 @@ impl EarlyRows {
         self.silent.remove(&session);
     }
 
-    /// Records that a question has been answered.
-    pub fn on_answer(&mut self) {
-        self.has_answer = true;
+    /// True while every opened row is remembered, and those opened early will be too.
+    pub fn may_open(&self) -> bool {
+        self.opened.len() + SHORT_ROWS <= OPENED_MAX
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_opened_out_of_order_only_while_every_opened_row_is_remembered() {
+        let mut early = EarlyRows::default();
+        for row in 0..2 * OPENED_MAX as u64 {
+            assert!(!early.may_open() || (0..row).rev().take(9).all(|earlier| early.is_opened(earlier)), "{row}");
+            early.on_opened(row);
+        }
+        assert!(!early.may_open() && early.opened.len() == OPENED_MAX);
     }
 }

@@ -59,8 +59,11 @@ impl Dispatcher<'_> {
                 let (model, message) = (server.label.clone(), failure.message.clone());
                 self.observer.on_event(&Event::Parked { model, message, next_try });
             }
-            // A failure during an outage is retried after it and does not count as an attempt.
-            if server.breaker.is_open() && is_temporary(failure.class) {
+            // A failure during an outage is retried after it and does not count as an attempt. Until a probe has shown that
+            // it is one, a call that may have been paid for stays in doubt.
+            let is_outage = server.breaker.is_down()
+                || server.breaker.is_open() && !matches!(decision, RetryDecision::Prove { .. });
+            if is_outage && is_temporary(failure.class) {
                 decision = RetryDecision::Retry { after: Duration::ZERO, counted: false };
             }
             if !is_held && matches!(decision, RetryDecision::Prove { .. }) {

@@ -159,10 +159,12 @@ impl Flights {
         }
     }
 
-    /// Empties the delays and returns their questions.
+    /// Empties the delays and returns their questions. A void entry's question may be in flight: it stays.
     pub fn take_delayed(&mut self) -> Vec<Fingerprint> {
-        self.limited.clear();
-        std::mem::take(&mut self.delayed).into_iter().map(|Reverse((_, fingerprint))| fingerprint).collect()
+        let delayed = std::mem::take(&mut self.delayed);
+        let ended =
+            delayed.into_iter().filter(|Reverse((at, fingerprint))| self.end_delay(fingerprint, |due| due == *at));
+        ended.map(|Reverse((_, fingerprint))| fingerprint).collect()
     }
 
     /// Returns every question in flight, in arbitrary order.

@@ -44,6 +44,8 @@ pub struct ModelQueue {
     target: Option<Arc<Target>>,
     /// Whether the server accepts this run's requests.
     pub acceptance: Acceptance,
+    /// The store has answers of the model from earlier runs.
+    pub has_answered_before: bool,
 }
 
 /// One server with its pace, its state and its queue.
@@ -57,6 +59,8 @@ pub struct Replica {
     pub closed_until: Option<Instant>,
     /// A probe is in flight.
     pub is_probing: bool,
+    /// The server refused a probe in other words than the questions: probes are sent in full.
+    pub probes_in_full: bool,
     /// Questions that may be sent now, ordered by session.
     pub ready: BTreeSet<(u64, Fingerprint)>,
     /// Answers so far, those to probes included.
@@ -97,6 +101,7 @@ impl ModelQueue {
             uncommitted: 0,
             target: None,
             acceptance: Acceptance::default(),
+            has_answered_before: false,
         }
     }
 
@@ -141,6 +146,18 @@ impl ModelQueue {
     pub fn has_other_usable(&self, replica: usize, now: Instant) -> bool {
         let mut others = self.replicas.iter().enumerate().filter(|(other, _)| *other != replica);
         others.any(|(_, other)| !other.breaker.is_open() && !other.is_closed(now))
+    }
+
+    /// True if a probe decides whose fault the refusals before the first answer are.
+    pub fn is_tried_by_probe(&self) -> bool {
+        self.has_answered_before && self.acceptance.is_doubted() && self.acceptance.is_about_one()
+    }
+
+    /// Has every replica probed that is not known to be down. Returns false once all of them refuse their probes.
+    pub fn suspect_all(&mut self, now: Instant) -> bool {
+        self.replicas.iter_mut().for_each(|replica| replica.breaker.suspect(now));
+        let mut states = self.replicas.iter().filter_map(|replica| replica.breaker.gone_since());
+        states.any(|(_, state)| state != OutageState::Refusing)
     }
 
     /// Empties the queues and returns their questions.
@@ -222,10 +239,12 @@ impl ModelQueue {
         since.collect::<Option<Vec<_>>>()?.into_iter().max_by_key(|(since, _)| *since)
     }
 
-    /// Returns the cheapest possible question: one word in, one token out. A health route proves less.
-    pub fn probe(&self) -> Option<Question> {
+    /// Returns the cheapest possible question: one word in, one token out. A health route proves less. In full, the answer
+    /// may be as long as any: some servers refuse so short a limit.
+    pub fn probe(&self, in_full: bool) -> Option<Question> {
         let target = self.target.as_ref()?;
-        let sampling = Sampling { max_tokens: Some(1), seed: None, ..target.sampling().clone() };
+        let max_tokens = if in_full { target.sampling().max_tokens } else { Some(1) };
+        let sampling = Sampling { max_tokens, seed: None, ..target.sampling().clone() };
         Some(Question {
             slot: Slot::main(0),
             target: target.with_sampling(sampling),
@@ -245,6 +264,7 @@ impl Replica {
             in_flight: 0,
             closed_until: None,
             is_probing: false,
+            probes_in_full: false,
             ready: BTreeSet::new(),
             answers: 0,
             unproven: Vec::new(),

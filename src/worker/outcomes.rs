@@ -70,7 +70,6 @@ impl Dispatcher<'_> {
         let model = flight.question.target.model().to_owned();
         self.budget.settle(&flight.worst, &model, Some(&answer.usage));
         let prompt = flight.prompt();
-        self.early.on_answer();
         let answer = Arc::new(answer);
         flight.answer = Some(Arc::clone(&answer));
         let entry = Entry::Answered {

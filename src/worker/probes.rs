@@ -16,6 +16,10 @@ use crate::model::{Failure, FailureClass, OutageState};
 /// Time limit of a probe: a server that is loading its model refuses probes, or answers one late.
 pub const PROBE_MAX: Duration = Duration::from_secs(60);
 
+/// How many probes in full, over two minutes, are refused in other words than the questions before the probe counts as
+/// the only thing that the server refuses.
+const REFUSED_PROBES_MAX: u32 = 7;
+
 /// What a probe shows.
 enum Shown {
     /// The server answers.
@@ -24,6 +28,8 @@ enum Shown {
     Up,
     /// The server is still down.
     Down(Failure),
+    /// Nothing: the probe's own form may be at fault.
+    Nothing,
 }
 
 impl Dispatcher<'_> {
@@ -31,11 +37,11 @@ impl Dispatcher<'_> {
     pub(super) fn send_probes(&mut self, now: Instant) {
         let mut probes = Vec::new();
         for queue in self.queues.values_mut() {
-            let probe = queue.probe();
+            let (short, full) = (queue.probe(false), queue.probe(true));
             for (index, replica) in queue.replicas.iter_mut().enumerate() {
                 replica.suspect_if_idle(now);
                 if replica.probe_due().is_some_and(|at| at <= now)
-                    && let Some(question) = &probe
+                    && let Some(question) = if replica.probes_in_full { &full } else { &short }
                 {
                     replica.is_probing = true;
                     probes.push((index, question.clone()));
@@ -56,6 +62,7 @@ impl Dispatcher<'_> {
         let now = Instant::now();
         let Some(queue) = self.queues.get_mut(name) else { return Ok(()) };
         let after_answers = queue.acceptance.is_answering();
+        let ends_trial = queue.is_tried_by_probe() && result.is_ok();
         let replica = &mut queue.replicas[index];
         replica.is_probing = false;
         match shown(replica, result) {
@@ -65,16 +72,23 @@ impl Dispatcher<'_> {
                     let (model, message) = (replica.label.clone(), failure.message.clone());
                     self.observer.on_event(&Event::Parked { model, message, next_try });
                 }
-                replica.refusal = (failure.class == FailureClass::Refused).then_some(failure);
+                match failure.class {
+                    // What the questions were told is kept.
+                    FailureClass::Refused => drop(replica.refusal.get_or_insert(failure)),
+                    _ => replica.refusal = None,
+                }
                 self.resolve_unproven(name, index)?;
             }
+            Ok(Shown::Nothing) => replica.probes_in_full = true,
             Ok(shown) => {
                 replica.answers += u64::from(matches!(shown, Shown::Answering));
                 let ended = replica.breaker.on_answer();
                 if ended.is_some_and(|state| state != OutageState::Suspected) {
                     self.observer.on_event(&Event::Recovered { model: replica.label.clone() });
                 }
+                let held = if ends_trial { queue.acceptance.on_probe_answer() } else { Vec::new() };
                 self.resolve_unproven(name, index)?;
+                held.into_iter().try_for_each(|held| self.enqueue_question(held.fingerprint))?;
                 // While all replicas were down, questions stayed in their old queues.
                 self.reassign_waiting(name)?;
             }
@@ -92,10 +106,13 @@ fn shown(replica: &Replica, result: Result<Answer, Failure>) -> Result<Shown, Fa
             FailureClass::Fatal => return Err(failure),
             FailureClass::Outage | FailureClass::Transient | FailureClass::RetryNow => Shown::Down(failure),
             // A server that was down is up again, whatever it says. A suspected one refuses everything if it refuses the
-            // probe like the questions; in other words, the probe's own form may be at fault.
+            // probe like the questions. In other words, the probe's own form may be at fault: it is sent in full. Refused
+            // again, the server quotes requests or ids; the limit is for a server that takes no probe in any form.
             FailureClass::Refused if was_down => Shown::Up,
             FailureClass::Refused => match &replica.refusal {
                 Some(refusal) if refusal.kind() == failure.kind() => Shown::Down(failure),
+                _ if !replica.probes_in_full => Shown::Nothing,
+                _ if replica.breaker.probes() < REFUSED_PROBES_MAX => Shown::Down(failure),
                 _ => Shown::Answering,
             },
             FailureClass::Learned | FailureClass::RateLimited | FailureClass::Permanent => Shown::Answering,

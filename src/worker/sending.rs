@@ -60,7 +60,7 @@ impl Dispatcher<'_> {
                 queue.replicas[replica].ready.remove(&(session, fingerprint));
                 queue.on_sent(replica, &flight.question, flight.tokens, now);
                 if is_shortest {
-                    queue.acceptance.on_shortest_sent();
+                    queue.acceptance.on_shortest_sent(fingerprint);
                 }
                 Some((fingerprint, replica))
             }

@@ -332,3 +332,84 @@ fn a_probe_that_is_refused_for_its_own_form_does_not_pause_the_run() {
     let finished = distill(&place, &server, &["--concurrency", "4"]);
     assert_eq!((finished.code, rows(&place)), (Some(0), 20), "{}", finished.stderr);
 }
+
+#[test]
+fn refusals_that_quote_the_request_or_an_id_heal_like_others() {
+    let (place, began, number) = (Place::new(), Mutex::new(None::<Instant>), AtomicU64::new(0));
+    dataset(&place, 40, 2, |_| false);
+    let server = Server::start(move |seen| {
+        let mut began = began.lock().unwrap();
+        let is_away = seen.answered >= 10 && began.get_or_insert_with(Instant::now).elapsed() < Duration::from_secs(1);
+        let id = number.fetch_add(1, Ordering::SeqCst);
+        let body = error(&format!("trace {id:x}-ab{id}: no backend for {}", seen.last));
+        if is_away { Act::Reply("422 Unprocessable Entity", body) } else { Act::Answer }
+    });
+    let finished = distill(&place, &server, &["--concurrency", "4"]);
+    assert_eq!((finished.code, rows(&place)), (Some(0), 40), "{}", finished.stderr);
+}
+
+#[test]
+fn the_last_question_of_a_dataset_may_be_the_one_at_fault() {
+    let place = Place::new();
+    dataset(&place, 3, 1, |_| false);
+    let server = Server::start(|seen| {
+        if seen.last.starts_with("2.") { Act::Reply("400 Bad Request", error("no")) } else { Act::Answer }
+    });
+    assert_eq!(distill(&place, &server, &["--limit", "2"]).code, Some(0));
+    // Nothing else is asked: a probe shows that the server answers.
+    let finished = distill(&place, &server, &[]);
+    assert_eq!((finished.code, rows(&place)), (Some(3), 2), "{}", finished.stderr);
+    assert!(server.count("\"2.0. ") <= 3, "{} requests", server.count("\"2.0. "));
+    let before = server.count("");
+    assert_eq!((distill(&place, &server, &[]).code, server.count("")), (Some(3), before));
+}
+
+#[test]
+fn a_server_that_refuses_its_probe_too_ends_a_run_with_a_single_question() {
+    let (place, is_broken) = (Place::new(), Arc::new(AtomicU64::new(0)));
+    dataset(&place, 3, 1, |_| false);
+    let broken = Arc::clone(&is_broken);
+    let server = Server::start(move |seen| match broken.load(Ordering::SeqCst) {
+        0 => Act::Answer,
+        _ => Act::Reply("400 Bad Request", error(&format!("no template for {}", seen.last))),
+    });
+    assert_eq!(distill(&place, &server, &["--limit", "2"]).code, Some(0));
+    is_broken.store(1, Ordering::SeqCst);
+    let refused = distill(&place, &server, &[]);
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    is_broken.store(0, Ordering::SeqCst);
+    let finished = distill(&place, &server, &[]);
+    assert_eq!((finished.code, rows(&place)), (Some(0), 3), "{}", finished.stderr);
+}
+
+#[test]
+fn a_shortest_question_that_fails_for_another_reason_is_no_proof() {
+    let place = Place::new();
+    dataset(&place, 30, 1, |row| row < 20);
+    let server = Server::start(|seen| match seen.times {
+        _ if seen.length > 2_000 => Act::Reply("400 Bad Request", error("E1234")),
+        1 => Act::Reply("500 Internal Server Error", error("broken")),
+        _ => Act::Answer,
+    });
+    let finished = distill(&place, &server, &["--concurrency", "8"]);
+    assert_eq!((finished.code, rows(&place)), (Some(3), 10), "{}", finished.stderr);
+}
+
+#[test]
+fn an_error_that_quotes_a_question_about_money_does_not_end_the_run() {
+    let place = Place::new();
+    let row = |row: usize| {
+        let about = if row == 3 { "My rent is overdue and my account has no credit." } else { "Why do kites fly?" };
+        json!({"id": row.to_string(), "messages": [
+            {"role": "user", "content": format!("{row}. {about}")},
+            {"role": "assistant", "content": "old"},
+        ]})
+    };
+    place.write("in.jsonl", jsonl(&(0..10).map(row).collect::<Vec<_>>()));
+    let server = Server::start(|seen| {
+        let body = error(&format!("Value error, input: '{}'", seen.last));
+        if seen.last.starts_with("3.") { Act::Reply("422 Unprocessable Entity", body) } else { Act::Answer }
+    });
+    let finished = distill(&place, &server, &["--concurrency", "1"]);
+    assert_eq!((finished.code, rows(&place)), (Some(3), 9), "{}", finished.stderr);
+}

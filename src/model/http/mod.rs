@@ -29,7 +29,7 @@ use super::dialect::Dialect;
 use super::failure::{Failure, FailureClass};
 use super::family::ServerFamily;
 use super::learned::{Adjustment, Learned};
-use super::refusal::RefusedRequest;
+use super::refusal::{RefusedRequest, without_echo};
 use super::refused::may_refuse_schema;
 use super::request::{RESPONSE_FORMAT, RefusedCall, RequestFormat};
 use super::{Call, CallResult, Capacity, Model, PendingCall, PendingNames, wait};
@@ -145,7 +145,7 @@ impl HttpModel {
         let headers = response.headers();
         side.limit_reset = wait::from_limits(|name| headers.get(name)?.to_str().ok(), SystemTime::now());
         if !response.status().is_success() {
-            let (failure, reply) = self.read_refusal(response).await;
+            let (failure, reply) = self.read_refusal(response, question).await;
             return Err(self.learn_from(failure, &reply, question, &format, side));
         }
         side.server = capacity::Kind::of(response.headers());
@@ -181,11 +181,11 @@ impl HttpModel {
     }
 
     /// Reads a refused request's reply and has the dialect classify it. Returns the reply too.
-    async fn read_refusal(&self, response: reqwest::Response) -> (Failure, Vec<u8>) {
+    async fn read_refusal(&self, response: reqwest::Response, question: &Question) -> (Failure, Vec<u8>) {
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let body = read_error(response).await;
+        let body = without_echo(read_error(response).await, question);
         let now = SystemTime::now();
         let failure = self.dialect.failure_of(RefusedRequest {
             status,

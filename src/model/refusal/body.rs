@@ -44,6 +44,9 @@ impl ErrorBody {
         for object in [Some(inner), inner.get("innererror"), inner.get("metadata"), Some(outer)].into_iter().flatten() {
             collect_codes(object, &mut codes);
         }
+        for detail in inner.get("details").and_then(Value::as_array).into_iter().flatten() {
+            collect_codes(detail, &mut codes);
+        }
         let mut message = text_of(named.unwrap_or(inner), &mut codes);
         // OpenRouter hides the upstream's error in here.
         if let Some(raw) = inner.get("metadata").and_then(|metadata| metadata.get("raw")) {
@@ -75,8 +78,19 @@ const MESSAGE_FIELDS: [&str; 11] = [
 ];
 
 /// Where servers put machine-readable words and numbers.
-const CODE_FIELDS: [&str; 9] =
-    ["code", "type", "status", "status_code", "error_type", "error_code", "errcode", "error_name", "param"];
+const CODE_FIELDS: [&str; 11] = [
+    "code",
+    "type",
+    "__type", // Amazon
+    "status",
+    "status_code",
+    "error_type",
+    "error_code",
+    "errcode",
+    "error_name",
+    "reason", // google.rpc.ErrorInfo
+    "param",
+];
 
 fn collect_codes(object: &Value, codes: &mut Vec<String>) {
     for name in CODE_FIELDS {

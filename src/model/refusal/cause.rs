@@ -46,6 +46,12 @@ const TABLE: [Row; 5] = [
             "insufficient_balance",         // DeepSeek, MiniMax
             "insufficient_credits",
             "insufficient_user_quota", // one-api
+            "pre_consume_token_quota_failed",
+            "credit_limit",       // Together
+            "budget_exceeded",    // LiteLLM
+            "not_enough_balance", // Novita
+            "billing_disabled",   // Google
+            "account_overdue",    // Qianfan
             "payment_required",
             "arrearage",           // DashScope
             "accountoverdueerror", // Volcengine
@@ -67,6 +73,20 @@ const TABLE: [Row; 5] = [
             "no credit",
             "credits are depleted",
             "credits have been exhausted",
+            "have any credits",
+            "requires more credits",
+            "all available credits",
+            "included credits",
+            "credit limit exceeded",
+            "key limit exceeded",
+            "budget has been exceeded",
+            "over budget",
+            "exceededbudget",
+            "billing to be enabled",
+            "enable billing",
+            "specified api usage limits",
+            "quota is not enough",
+            "quota has been used up",
             "exceeded your current quota",
             "spending limit",
             "spend limit",
@@ -79,6 +99,9 @@ const TABLE: [Row; 5] = [
             "余额",
             "欠费",
             "充值",
+            "额度不足",
+            "额度已用尽",
+            "余量已用尽",
         ],
     },
     Row {
@@ -203,18 +226,19 @@ impl Cause {
         let message = error.message.to_lowercase();
         let by_code = TABLE.iter().find(|row| row.has_code(error)).map(|row| row.cause);
         match by_code {
-            // Google answers an empty prepaid account with the status of its rate limits.
-            Some(Self::RateLimit) if is_about_money(&message) && error.retry_after.is_none() => Some(Self::NoCredit),
+            // Google answers an empty prepaid account with the status of its rate limits. A rate limit that money raises says
+            // that it is one.
+            Some(Self::RateLimit) if is_about_money(&message) && error.retry_after.is_none() => {
+                let is_rate_limit = message.contains("rate limit") && !says(Self::NoCredit, &message);
+                Some(if is_rate_limit { Self::RateLimit } else { Self::NoCredit })
+            }
             Some(cause) => Some(cause),
             None => Self::by_words(&message),
         }
     }
 
     fn by_words(message: &str) -> Option<Self> {
-        let says = |cause: Self| {
-            let row = TABLE.iter().find(|row| row.cause == cause);
-            row.is_some_and(|row| row.words.iter().any(|words| message.contains(words)))
-        };
+        let says = |cause: Self| says(cause, message);
         // Rate limits name the page where more can be bought, and some are called a quota.
         if says(Self::RateLimit) && !is_about_money(message) {
             return Some(Self::RateLimit);
@@ -231,6 +255,26 @@ impl Row {
     fn has_code(&self, error: &ErrorBody) -> bool {
         error.codes.iter().any(|code| self.codes.iter().any(|known| code.eq_ignore_ascii_case(known)))
     }
+}
+
+/// True if a message has one of the phrases of a cause.
+fn says(cause: Cause, message: &str) -> bool {
+    let row = TABLE.iter().find(|row| row.cause == cause);
+    row.is_some_and(|row| row.words.iter().any(|words| message.contains(words)))
+}
+
+/// True if one request is larger than a rate limit ever admits: `Request too large … Limit 30000, Requested 40000`. To
+/// wait does not help.
+pub(super) fn exceeds_whole_limit(message: &str) -> bool {
+    let message = message.to_lowercase();
+    let number_after = |name: &str| {
+        message.match_indices(name).find_map(|(at, _)| {
+            let rest = message[at + name.len()..].trim_start_matches([':', ' ']);
+            rest.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u64>().ok()
+        })
+    };
+    let (limit, requested) = (number_after("limit"), number_after("requested"));
+    message.contains("request too large") || limit.zip(requested).is_some_and(|(limit, requested)| requested > limit)
 }
 
 /// True if a message is about money, beyond an address where some can be paid.
@@ -313,8 +357,23 @@ mod tests {
             r#"{"error":{"message":"Rate limit reached. You can increase it by adding a payment method at /billing","type":"requests"}}"#,
             r#"{"error":{"code":"Throttling.RateQuota","message":"Requests rate limit exceeded"}}"#,
             "Too many requests. Please slow down.",
+            r#"{"error":{"type":"rate_limit_error","message":"This exceeds your account's rate limit. To raise it, purchase credits."}}"#,
+            r#"{"__type":"ThrottlingException","message":"Please wait before trying again."}"#,
         ] {
             assert_eq!(cause(body), Some(Cause::RateLimit), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_request_that_is_larger_than_a_rate_limit_is_told_from_one_that_has_to_wait() {
+        for (message, is_larger) in [
+            ("Request too large for gpt-4o on tokens per min (TPM): Limit 30000, Requested 40000.", true),
+            ("Rate limit reached on tokens per minute (TPM): Limit: 6000, Requested: 9027", true),
+            ("Rate limit reached on tokens per minute (TPM): Limit 6000, Used 5034, Requested 1443.", false),
+            ("Rate limit reached: Limit 3, Used 3, Requested 1. Please try again in 1s.", false),
+            ("too many requests", false),
+        ] {
+            assert_eq!(exceeds_whole_limit(message), is_larger, "{message}");
         }
     }
 
@@ -329,6 +388,18 @@ mod tests {
             r#"{"error":{"message":"You exceeded your current quota, please check your plan","code":"429"}}"#,
             r#"{"error":{"message":"Add more at /credits","code":402}}"#,
             r#"{"error":{"status":"RESOURCE_EXHAUSTED","message":"Your prepayment credits are depleted."}}"#,
+            r#"{"error":{"message":"Key limit exceeded (total limit). Manage it at /keys","code":403}}"#,
+            r#"{"code":"no permission","error":"Your newly created team doesn't have any credits yet."}"#,
+            r#"{"code":"resource exhausted","error":"Your team has either used all available credits or reached its limit."}"#,
+            r#"{"error":{"message":"Credit limit exceeded, please add to it.","type":"credit_limit"}}"#,
+            r#"{"code":403,"reason":"NOT_ENOUGH_BALANCE","message":"no"}"#,
+            r#"[{"error":{"status":"PERMISSION_DENIED","message":"no","details":[{"reason":"BILLING_DISABLED"}]}}]"#,
+            r#"{"error":{"message":"Budget has been exceeded! Current cost: 10.1, Max budget: 10.0","type":"budget_exceeded"}}"#,
+            r#"{"error":{"message":"ExceededBudget: User=x over budget. Spend=10.1, Budget=10.0"}}"#,
+            r#"{"error":{"message":"token quota is not enough, token remain quota: $0.01"}}"#,
+            r#"{"error":{"message":"该令牌额度已用尽"}}"#,
+            r#"{"error":{"type":"invalid_request_error","message":"You have reached your specified API usage limits."}}"#,
+            r#"{"error":{"type":"rate_limit_exceeded","message":"Account x is suspended: spending limit, or past invoices"}}"#,
         ] {
             assert_eq!(cause(body), Some(Cause::NoCredit), "{body}");
         }

@@ -16,8 +16,10 @@
 
 mod body;
 mod cause;
+mod echo;
 
 pub use body::ErrorBody;
+pub use echo::without_echo;
 
 use std::time::Duration;
 
@@ -64,6 +66,9 @@ impl RefusedRequest<'_> {
         let by_status = if is_inside_200 { FailureCode::ErrorIn200 } else { FailureCode::Http(self.status) };
         match Cause::of(error) {
             Some(Cause::NoCredit) => return (FailureClass::Fatal, FailureCode::Quota),
+            Some(Cause::RateLimit) if cause::exceeds_whole_limit(&error.message) => {
+                return (FailureClass::Permanent, FailureCode::Context);
+            }
             // Some servers refuse a bad request with the word for a rate limit in its type.
             Some(Cause::RateLimit) if is_inside_200 || matches!(status, 429 | 403 | 500..=599) => {
                 return (FailureClass::RateLimited, FailureCode::RateLimit);
@@ -124,6 +129,11 @@ mod tests {
             (429, r#"{"error":{"message":"You exceeded your current quota","code":"429"}}"#, Fatal),
             (200, r#"{"error":{"message":"Rate limit exceeded: free-models-per-min","code":429}}"#, RateLimited),
             (200, r#"{"error":{"message":"Add credits","code":402}}"#, Fatal),
+            (
+                429,
+                r#"{"error":{"message":"Request too large (TPM): Limit 30000, Requested 40000.","code":"rate_limit_exceeded"}}"#,
+                Permanent,
+            ),
             (200, r#"{"error":{"message":"Provider disconnected","code":502}}"#, Transient),
             (200, r#"{"error":{"message":"maximum context length is 10","code":400}}"#, Permanent),
             (500, "", Transient),
