@@ -20,6 +20,7 @@ mod record;
 mod request;
 mod sampling;
 mod seed;
+mod service_tier;
 mod settings;
 mod stop;
 mod thoughts;
@@ -36,7 +37,7 @@ pub use identity::{ConversationKey, Digest, Fingerprint, ParseDigestError};
 pub use lesson::{Correction, Flaw, Grade, Lesson, PairRefusal, Pairing, Remedy, Speaker};
 pub use message::{Columns, Message, Role};
 pub use outcome::{Dialogue, Outcome, Rejected, Spoken};
-pub use price::Price;
+pub use price::{FlexPrice, Price};
 pub use question::{Lane, Question, SYSTEMS_MAX, Slot, Target};
 pub use record::{Line, Record};
 pub use request::{
@@ -45,6 +46,7 @@ pub use request::{
 };
 pub use sampling::Sampling;
 pub use seed::{Seed, Turn};
+pub use service_tier::ServiceTier;
 pub use settings::Settings;
 pub use stop::ConversationStop;
 pub use thoughts::{SplitThoughts, behind_thoughts, has_stray_thought_tag, split_thoughts};

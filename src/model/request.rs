@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::failure::Failure;
 use super::family::ServerFamily;
 use super::learned::Learned;
-use crate::conversation::{Question, Sampling};
+use crate::conversation::{Question, Sampling, ServiceTier};
 
 /// A header of every request of a dialect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +64,8 @@ pub struct RequestFormat<'a> {
     pub cache_control: bool,
     /// How the server is told to reason.
     pub family: ServerFamily,
+    /// The tier that is asked for.
+    pub tier: ServiceTier,
     /// The settings learned from this server's refusals.
     pub learned: &'a Learned,
 }
@@ -77,6 +79,7 @@ impl Default for RequestFormat<'_> {
             api_version: None,
             cache_control: false,
             family: ServerFamily::default(),
+            tier: ServiceTier::default(),
             learned: Learned::NOTHING,
         }
     }

@@ -113,6 +113,7 @@ const FIELDS: &[(Class, &[&str])] = &[
             "session-header",
             "connect-timeout-s",
             "first-byte-timeout-s",
+            "flex-timeout-s",
             "idle-timeout-s",
             "total-timeout-s",
             "price",
