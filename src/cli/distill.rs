@@ -75,7 +75,7 @@ fn close_finished(closing: &mut Closing, written: &ExportReport, output: &str) -
     let hint = if written.counts.may_heal {
         "run the same command again to retry transient failures"
     } else if written.counts.of(LeftOutKind::Failed) > 0 {
-        "the server refuses these questions; --retry-failed sends them once more"
+        "these questions failed permanently; --retry-failed sends them again"
     } else if written.incomplete > 0 {
         "the answers that stopped these conversations are stored; other settings, such as a larger --max-tokens, ask again"
     } else {

@@ -84,19 +84,20 @@ impl DistillLine {
 }
 
 /// Options of the line that decide how a run sends calls.
-const RUN: &str = "concurrency rpm tpm max_cost max_requests max_output_tokens until time_limit stop_signal give_up_after stream \
-                   verbose retry_failed report";
+const RUN: &str = "concurrency rpm tpm max_cost max_requests max_output_tokens until time_limit stop_signal give_up_after lane \
+                   stream verbose retry_failed report";
 /// Options of the line that decide what is written.
 const WRITTEN: &str = "output keep_partial to license min_turns";
 
 /// Hides from the help of `plan`, `export` and `verify` the options of the line that do not concern them.
 pub fn hide_without_effect(command: Command) -> Command {
     let hide = |command: Command, names: &'static str, kept: &'static str| {
-        let is_hidden = move |name: &str| name != kept && names.split(' ').any(|hidden| hidden == name);
+        let has = |names: &str, name: &str| names.split(' ').any(|other| other == name);
+        let is_hidden = move |name: &str| has(names, name) && !has(kept, name);
         command.mut_args(move |arg| if is_hidden(arg.get_id().as_str()) { arg.hide(true) } else { arg })
     };
     command
-        .mut_subcommand("plan", |plan| hide(hide(plan, RUN, "max_cost"), WRITTEN, ""))
+        .mut_subcommand("plan", |plan| hide(hide(plan, RUN, "max_cost lane"), WRITTEN, ""))
         .mut_subcommand("export", |export| hide(export, RUN, ""))
         .mut_subcommand("verify", |verify| {
             let verify = verify.mut_arg("input", |input| input.required(false));

@@ -9,7 +9,7 @@ use cohobate::dataset::{
     DoubleUser, Duplicates, EmptyUser, Greeting, Media, MiddleSystem, Placeholders, Threads, Tools,
 };
 use cohobate::job::JobError;
-use cohobate::model::ModelProfile;
+use cohobate::model::{ModelProfile, RequestLane};
 use serde::{Deserialize, Serialize};
 
 use super::choices::{Concurrency, GateProfile, Keep, OrphanRule, Per, named};
@@ -336,6 +336,10 @@ option_groups! {
         /// request]
         #[arg(long, value_name = "TIME")]
         give_up_after: String,
+
+        /// Ask models at this tier: online, the standard one, or flex, slower and often for half the price [default: online]
+        #[arg(long, value_name = "LANE", value_parser = named::<RequestLane>)]
+        lane: RequestLane,
 
         /// Have the server stream its answers; false requests each answer whole [default: true]
         #[arg(long, value_name = "BOOL")]

@@ -43,6 +43,16 @@ pub fn run(args: PlanArgs) -> CliResult {
     Ok(if plan.invalid > 0 { exit_code::INCOMPLETE } else { exit_code::COMPLETE })
 }
 
+/// Says what the same would cost at the other tier, where that differs.
+fn other_tier(plan: &PlanReport, price: f64) -> String {
+    let differs = |other: &f64| money(*other) != money(price);
+    match (plan.standard_price.filter(differs), plan.flex_price.filter(differs)) {
+        (Some(standard), _) => format!("; {} at the standard tier", money(standard)),
+        (None, Some(flex)) => format!("; {} with --lane flex", money(flex)),
+        (None, None) => String::new(),
+    }
+}
+
 fn as_text(plan: &PlanReport, cap: Option<f64>, shows_request: bool) -> String {
     let totals = plan.totals;
     let mut lines = vec![
@@ -64,7 +74,7 @@ fn as_text(plan: &PlanReport, cap: Option<f64>, shows_request: bool) -> String {
     lines.push(match plan.price {
         Some(price) => {
             let over = cap.filter(|cap| price > *cap).map_or("", |_| "; would exceed --max-cost");
-            format!("price          about {} without cache discounts{over}", money(price))
+            format!("price          about {} without cache discounts{}{over}", money(price), other_tier(plan, price))
         }
         None => "price          unknown; give [models.NAME.price] in cohobate.toml".to_owned(),
     });

@@ -115,6 +115,7 @@ impl Options {
             sampling: self.sampling(),
             request: self.request(),
             stream: self.stream,
+            lane: self.lane.unwrap_or_default(),
         }
     }
 

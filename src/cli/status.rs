@@ -46,9 +46,13 @@ fn as_text(report: &StatusReport, store: &Path) -> String {
         lines.push(format!("  {} × {reason} (such as {})", number(count.conversations), &count.example[..12]));
     }
     for (model, spending) in &report.spending {
+        let flex = match spending.spent.flex.calls {
+            0 => String::new(),
+            calls => format!(" ({} flex)", number(calls)),
+        };
         let (spent, cost) = (&spending.spent, spending.cost.map_or(String::new(), |cost| format!("; {}", money(cost))));
         lines.push(format!(
-            "paid           {model}: {}, {} prompt tokens, {} completion tokens{cost}",
+            "paid           {model}: {}{flex}, {} prompt tokens, {} completion tokens{cost}",
             counted(spent.calls, "answer"),
             number(spent.prompt_tokens),
             number(spent.completion_tokens)
@@ -75,7 +79,7 @@ fn as_json(report: &StatusReport) -> String {
             "answers": spent.calls, "prompt_tokens": spent.prompt_tokens, "cached_tokens": spent.cached_tokens,
             "cache_write_tokens": spent.cache_write_tokens,
             "completion_tokens": spent.completion_tokens, "reasoning_tokens": spent.reasoning_tokens,
-            "cost": spending.cost,
+            "flex_answers": spent.flex.calls, "cost": spending.cost,
         });
         (model, row)
     });

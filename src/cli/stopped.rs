@@ -1,7 +1,7 @@
 //! What to do after a run that stopped before its end.
 
 use cohobate::conversation::FailureCode;
-use cohobate::model::{Failure, refuses_system_role};
+use cohobate::model::{Failure, FailureClass, refuses_system_role};
 use cohobate::report::words;
 use cohobate::worker::RunStop;
 
@@ -37,6 +37,10 @@ pub fn code_and_hint(reason: &RunStop, interrupted: u8) -> (u8, String) {
 /// Returns what to do about a server that refuses every request.
 fn remedy(model: &str, failure: &Failure) -> String {
     match failure.code {
+        // No server has seen it.
+        FailureCode::Auth if failure.class == FailureClass::Fatal => {
+            "correct the key, or the key-command that prints it".to_owned()
+        }
         FailureCode::Auth | FailureCode::Forbidden => {
             "set COHOBATE_API_KEY, the provider's own variable, or the one that key-env names to a key that the server accepts \
              (OPENAI_API_KEY goes to api.openai.com only)"

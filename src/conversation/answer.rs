@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::message::{Message, Role};
+use super::service_tier::ServiceTier;
 
 /// A model's answer to one [`Question`](super::Question). It was paid for and is kept, good or bad.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,7 +93,7 @@ impl Finish {
     }
 }
 
-/// Tokens as the server counted them; `None` where it said nothing.
+/// Tokens as the server counted them, and the tier that it charged; `None` where it said nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// All tokens of the prompt, cached ones included.
@@ -105,4 +106,6 @@ pub struct Usage {
     pub completion_tokens: Option<u64>,
     /// Those of the answer that were reasoning.
     pub reasoning_tokens: Option<u64>,
+    /// The tier that the server says it charged; the standard one where it says nothing.
+    pub tier: ServiceTier,
 }

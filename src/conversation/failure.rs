@@ -26,6 +26,8 @@ pub enum FailureCode {
     Quota,
     /// The server asks for a slower pace.
     RateLimit,
+    /// The flex tier has no room.
+    FlexFull,
     /// The server offers the model at another endpoint.
     Endpoint,
     /// The server's certificate is not trusted.
@@ -71,7 +73,7 @@ pub enum TimeoutKind {
 const HTTP: &str = "http_";
 
 /// Every code without a number or a text of its own.
-const PLAIN: [FailureCode; 23] = [
+const PLAIN: [FailureCode; 24] = [
     FailureCode::Timeout(TimeoutKind::FirstByte),
     FailureCode::Timeout(TimeoutKind::Idle),
     FailureCode::Timeout(TimeoutKind::Total),
@@ -82,6 +84,7 @@ const PLAIN: [FailureCode; 23] = [
     FailureCode::Forbidden,
     FailureCode::Quota,
     FailureCode::RateLimit,
+    FailureCode::FlexFull,
     FailureCode::Endpoint,
     FailureCode::Tls,
     FailureCode::Connect,
@@ -111,6 +114,7 @@ impl FailureCode {
             Self::Forbidden => "forbidden",
             Self::Quota => "quota",
             Self::RateLimit => "rate_limit",
+            Self::FlexFull => "flex_full",
             Self::Endpoint => "endpoint",
             Self::Tls => "tls",
             Self::Connect => "connect",
@@ -177,7 +181,7 @@ mod tests {
     #[test]
     fn every_code_has_the_text_that_stores_and_outputs_hold() {
         let texts = "timeout_first_byte timeout_idle timeout_total context content_filter too_long auth forbidden quota \
-                     rate_limit endpoint tls connect unknown_host connection closed cut garbage html unfinished no_choice \
+                     rate_limit flex_full endpoint tls connect unknown_host connection closed cut garbage html unfinished no_choice \
                      error_in_200 probe";
         let expected: Vec<&str> = texts.split(' ').collect();
         assert_eq!(PLAIN.iter().map(ToString::to_string).collect::<Vec<_>>(), expected);

@@ -13,6 +13,7 @@ use super::settings::RunSettings;
 use super::tally::count;
 use super::{Context, JobError, JobEvent, open_store};
 use crate::conversation::{Price, Settings};
+use crate::model::RequestLane;
 use crate::recipe::Recipe;
 use crate::report::{Tally, Totals};
 use crate::store::{DiskStore, Entry, Ledger, Reader, Run, Store, Unsettled};
@@ -27,6 +28,8 @@ pub struct Engine {
     settings: RunSettings,
     models: HashMap<String, Served>,
     budget: BudgetLimits,
+    /// True if a model is asked at its flex tier.
+    asks_flex: bool,
 }
 
 /// The work of one run.
@@ -70,6 +73,7 @@ impl Engine {
         for caution in cautions {
             context.report(JobEvent::Caution(caution));
         }
+        let asks_flex = models.iter().any(|model| model.lane == RequestLane::Flex);
         let models = connect_all(models)?;
         let opened = open_store::open(store, context)?;
         for name in opened.spending()?.into_iter().filter(|(_, spent)| spent.calls > 0).map(|(name, _)| name) {
@@ -78,6 +82,7 @@ impl Engine {
         }
         Ok(Self {
             budget,
+            asks_flex,
             models,
             store: Arc::new(opened),
             context: context.clone(),
@@ -101,7 +106,8 @@ impl Engine {
         let Assignment { recipe, seeds, rows, totals } = assignment;
         let ledger = self.settle_ledger(recipe.settings())?;
         let run = begin(&self.store, recipe.settings())?;
-        let tally = Tally { totals, prices: self.budget.prices.clone(), ..Tally::default() };
+        let tally =
+            Tally { totals, prices: self.budget.prices.clone(), flex: self.asks_flex.then_some(0), ..Tally::default() };
         let started = Instant::now();
         self.context.report(JobEvent::RunStarted(Box::new(tally.clone())));
         let work = Work {

@@ -12,9 +12,10 @@ use super::rows::{RowResult, each};
 use super::settings::{InputSettings, RunSettings};
 use super::{Context, JobError, JobEvent, open_store};
 use crate::conversation::{
-    Answer, ConversationKey, Fingerprint, Finish, Lane, Message, Price, Question, Role, Seed, Usage, estimate_tokens,
+    Answer, ConversationKey, Fingerprint, Finish, Lane, Message, Price, Question, Role, Seed, ServiceTier, Usage,
+    estimate_tokens,
 };
-use crate::model::{Output, RequestPreview, capabilities_of};
+use crate::model::{Output, RequestLane, RequestPreview, capabilities_of};
 use crate::recipe::{Answered, Recipe, Replay, ReplayEnd, Step};
 use crate::report::Totals;
 use crate::store::{MemoryStore, Reader, Status};
@@ -60,6 +61,10 @@ pub struct PlanReport {
     pub completion_tokens: u64,
     /// Their cost in dollars, where each model's price is known.
     pub price: Option<f64>,
+    /// The same at the standard tier.
+    pub standard_price: Option<f64>,
+    /// The same where each model with a price for its flex tier is asked there; `None` if no model has one.
+    pub flex_price: Option<f64>,
     /// Rows that reading rules leave out, and invalid rows, by reason.
     pub left_out: BTreeMap<String, u64>,
     /// Invalid rows.
@@ -74,7 +79,8 @@ impl PlanReport {
         let mut plan = json!({
             "conversations": self.totals.conversations, "turns": self.totals.turns, "answered": self.answered,
             "calls": self.calls, "shared": self.shared, "failed": self.failed, "prompt_tokens": self.prompt_tokens,
-            "completion_tokens": self.completion_tokens, "price": self.price, "left_out": self.left_out,
+            "completion_tokens": self.completion_tokens, "price": self.price, "standard_price": self.standard_price,
+            "flex_price": self.flex_price, "left_out": self.left_out,
         });
         if let Some(RequestPreview { url, headers, body }) = &self.request {
             let headers: serde_json::Map<String, Value> =
@@ -101,21 +107,26 @@ pub fn plan(settings: &PlanSettings, context: &Context) -> Result<PlanReport, Jo
         Arc::new(MemoryStore::new())
     };
     let prepared = prepare(&settings.input, &settings.store, &recipe, system.as_deref(), context)?;
-    let is_priced = models.iter().all(|model| model.price.is_some());
+    let zero = models.iter().all(|model| model.price.is_some()).then_some(0.0);
+    let flex = models.iter().filter(|model| model.lane == RequestLane::Flex);
+    let flex = flex.map(|model| model.target.model().to_owned());
+    let has_flex_price = models.iter().any(|model| model.price.is_some_and(|price| price.flex.is_some()));
     let mut planner = Planner {
         recipe: &recipe,
         store: &*store,
         expected: expected_answer_tokens(&*store, &questions.teacher)?,
         seen: HashSet::new(),
         prices,
+        flex: flex.collect(),
         first: None,
-        plan: PlanReport { price: is_priced.then_some(0.0), ..PlanReport::default() },
+        plan: PlanReport { price: zero, standard_price: zero, flex_price: zero, ..PlanReport::default() },
     };
     each(&*prepared.rows, &mut [], |_, seed| planner.add(seed).map(|()| RowResult::Kept(0)))?;
     let first = planner.first.filter(|_| settings.shows_request);
     let request =
         first.and_then(|first| questions.preview(&first.question, first.conversation).transpose()).transpose()?;
-    let plan = PlanReport { request, ..planner.plan };
+    let flex_price = planner.plan.flex_price.filter(|_| has_flex_price);
+    let plan = PlanReport { flex_price, request, ..planner.plan };
     Ok(PlanReport { totals: prepared.totals, left_out: prepared.left_out, invalid: prepared.invalid, ..plan })
 }
 
@@ -136,6 +147,8 @@ struct Planner<'a> {
     seen: HashSet<u64>,
     /// By model.
     prices: BTreeMap<String, Price>,
+    /// The models that are asked at their flex tier.
+    flex: BTreeSet<String>,
     first: Option<FirstQuestion>,
     plan: PlanReport,
 }
@@ -205,9 +218,17 @@ impl Planner<'_> {
         self.plan.prompt_tokens += prompt;
         let completion = answer.usage.completion_tokens.unwrap_or(0);
         self.plan.completion_tokens += completion;
-        let usage = Usage { prompt_tokens: Some(prompt), completion_tokens: Some(completion), ..Usage::default() };
-        let price = self.prices.get(question.target.model()).map(|price| price.cost(&usage));
-        self.plan.price = self.plan.price.zip(price).map(|(sum, price)| sum + price);
+        let model = question.target.model();
+        let price = self.prices.get(model);
+        let add = |sum: &mut Option<f64>, tier| {
+            let usage =
+                Usage { prompt_tokens: Some(prompt), completion_tokens: Some(completion), tier, ..Usage::default() };
+            *sum = sum.zip(price).map(|(sum, price)| sum + price.cost(&usage));
+        };
+        let own = if self.flex.contains(model) { ServiceTier::Flex } else { ServiceTier::Standard };
+        add(&mut self.plan.price, own);
+        add(&mut self.plan.standard_price, ServiceTier::Standard);
+        add(&mut self.plan.flex_price, ServiceTier::Flex);
     }
 
     /// Makes an answer of the expected length whose words depend on the question alone.

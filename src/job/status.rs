@@ -51,7 +51,8 @@ pub fn status(
     let mut report = StatusReport { runs: store.runs()?, ..StatusReport::default() };
     store.for_each_state(&mut |key, state| report.count(&key.to_string(), &state))?;
     for (model, spent) in store.spending()? {
-        let cost = price(profiles, &model).map(|price| price.cost(&spent.usage()));
+        let [standard, flex] = spent.usage_by_tier();
+        let cost = price(profiles, &model).map(|price| price.cost(&standard) + price.cost(&flex));
         report.spending.insert(model, SpendingReport { spent, cost });
     }
     Ok(report)

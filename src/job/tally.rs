@@ -1,4 +1,4 @@
-use crate::conversation::Usage;
+use crate::conversation::{ServiceTier, Usage};
 use crate::report::{Efficiency, Tally};
 use crate::worker::{Event, LowerBound};
 
@@ -16,6 +16,9 @@ pub fn count(tally: &mut Tally, event: &Event) {
             match tally.reported.get_mut(model).and_then(|names| names.get_mut(reported)) {
                 Some(count) => *count += 1,
                 None => drop(tally.reported.entry(model.clone()).or_default().insert(reported.clone(), 1)),
+            }
+            if usage.tier == ServiceTier::Flex {
+                *tally.flex.get_or_insert(0) += 1;
             }
             add(&mut tally.usage, usage);
             tally.cost += tally.prices.get(model).map_or(0.0, |price| price.cost(usage));

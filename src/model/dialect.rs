@@ -6,7 +6,7 @@ use super::learned::Adjustment;
 use super::refusal::{ErrorBody, RefusedRequest};
 use super::request::{Header, RefusedCall, RequestFormat};
 use super::sse::StreamEvent;
-use crate::conversation::{Answer, Question};
+use crate::conversation::{Answer, Question, ServiceTier};
 
 /// One wire format: it writes requests, reads replies and classifies refusals. Pure: no I/O, no clock.
 ///
@@ -165,6 +165,8 @@ pub struct Capabilities {
     pub takes_cache_control: bool,
     /// True if requests support [`RequestFormat::structured`].
     pub takes_schema: bool,
+    /// The tiers that requests can ask for, besides the standard one.
+    pub tiers: &'static [ServiceTier],
     /// True if requests name a version of the API, which is configurable.
     pub has_versions: bool,
 }

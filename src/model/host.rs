@@ -41,6 +41,12 @@ impl Origin {
         self.0.host_str().is_some_and(|own| own.trim_end_matches('.') == host)
     }
 
+    /// True if the server's host name ends in this domain.
+    pub fn is_below(&self, domain: &str) -> bool {
+        let host = self.0.host_str().unwrap_or_default().trim_end_matches('.');
+        host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'))
+    }
+
     /// Returns the environment variable of the provider whose own host this is.
     pub fn key_variable(&self) -> Option<&'static str> {
         key_variable_of(self.0.host_str()?)

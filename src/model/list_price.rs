@@ -3,6 +3,7 @@
 //! A model that is not listed here has an unknown price, never a price of zero. The configuration takes precedence.
 
 use super::host::Origin;
+use super::lane::flex_tier;
 use crate::conversation::Price;
 
 /// When these prices were compared with the providers' pages.
@@ -195,7 +196,9 @@ pub fn list_price(model: &str, urls: &[String]) -> Option<ListPrice> {
         cache_write: Some(*written),
         output: *output,
         reasoning: None,
+        flex: None,
     };
+    let price = flex_tier(model, urls).map_or(price, |tier| price.with_flex_share(tier.price_share));
     Some(ListPrice { price, source: list.source, more_over: *more_over })
 }
 

@@ -17,6 +17,7 @@ mod host;
 mod http;
 mod json;
 mod key_command;
+mod lane;
 mod learned;
 mod list_price;
 pub mod mock;
@@ -54,6 +55,7 @@ pub use header_value::HeaderSource;
 pub use host::Origin;
 pub use http::{HttpModel, HttpSettings, HttpSetupError, RequestPreview, Timeouts};
 pub use key_command::KeyCommand;
+pub use lane::{FlexTier, RequestLane, flex_tier};
 pub use learned::{Adjustment, Learned};
 pub use list_price::{LIST_PRICES_AS_OF, ListPrice, list_price};
 pub use openai::OpenAiDialect;
@@ -160,6 +162,8 @@ pub struct Call<'a> {
     pub attempt: u32,
     /// The conversation of the question, as a hint for the server's cache; `None` for a probe.
     pub conversation: Option<ConversationKey>,
+    /// True if the flex tier had no room for this question several times: the standard tier is asked for.
+    pub avoids_flex: bool,
 }
 
 /// The future of a call.

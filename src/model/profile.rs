@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::header_value::headers;
-use super::{Dialect, HeaderSource, KeyCommand, LengthField, Routing, ServerFamily};
-use crate::conversation::{BodyChoices, BodyFields, Effort, Price, RequestOptions, Sampling, Thinking};
+use super::{Dialect, HeaderSource, KeyCommand, LengthField, RequestLane, Routing, ServerFamily};
+use crate::conversation::{BodyChoices, BodyFields, Effort, FlexPrice, Price, RequestOptions, Sampling, Thinking};
 
 /// A `[models.NAME]` table of the configuration. It also applies to `NAME@URL` with the same name.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -43,6 +43,8 @@ pub struct ModelProfile {
     pub effort: Option<Effort>,
     /// How the server is told to reason. Default: by its host.
     pub server_family: Option<ServerFamily>,
+    /// At which tier the model is asked; takes precedence over `--lane`.
+    pub lane: Option<RequestLane>,
     /// Whether answers are streamed; takes precedence over `--stream`.
     pub stream: Option<bool>,
     /// Whether verdicts, grades and goal cards are asked for as JSON of a schema. Default: until the server refuses, and
@@ -68,6 +70,8 @@ pub struct ModelProfile {
     pub connect_timeout_s: Option<f64>,
     /// Seconds from the request to the first chunk of the answer.
     pub first_byte_timeout_s: Option<f64>,
+    /// The same for answers of the flex tier.
+    pub flex_timeout_s: Option<f64>,
     /// Seconds from one chunk to the next.
     pub idle_timeout_s: Option<f64>,
     /// Seconds for the whole call.
@@ -120,11 +124,30 @@ pub struct PriceTable {
     cache_write: Option<f64>,
     output: f64,
     reasoning: Option<f64>,
+    flex: Option<FlexPriceTable>,
+}
+
+/// The price of the flex tier. It has no flex tier of its own.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct FlexPriceTable {
+    input: f64,
+    cached_input: Option<f64>,
+    cache_write: Option<f64>,
+    output: f64,
+    reasoning: Option<f64>,
 }
 
 impl From<PriceTable> for Price {
     fn from(table: PriceTable) -> Self {
-        let PriceTable { input, cached_input, cache_write, output, reasoning } = table;
+        let PriceTable { input, cached_input, cache_write, output, reasoning, flex } = table;
+        Self { input, cached_input, cache_write, output, reasoning, flex: flex.map(FlexPrice::from) }
+    }
+}
+
+impl From<FlexPriceTable> for FlexPrice {
+    fn from(table: FlexPriceTable) -> Self {
+        let FlexPriceTable { input, cached_input, cache_write, output, reasoning } = table;
         Self { input, cached_input, cache_write, output, reasoning }
     }
 }

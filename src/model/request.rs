@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::failure::Failure;
 use super::family::ServerFamily;
 use super::learned::Learned;
-use crate::conversation::{AnswerSchema, Question, Sampling};
+use crate::conversation::{AnswerSchema, Question, Sampling, ServiceTier};
 
 /// A header of every request of a dialect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +85,8 @@ pub struct RequestFormat<'a> {
     pub family: ServerFamily,
     /// Asks for answers that follow the question's schema, if it has one.
     pub structured: bool,
+    /// The tier that is asked for.
+    pub tier: ServiceTier,
     /// The settings learned from this server's refusals.
     pub learned: &'a Learned,
 }
@@ -99,6 +101,7 @@ impl Default for RequestFormat<'_> {
             cache_control: false,
             family: ServerFamily::default(),
             structured: false,
+            tier: ServiceTier::default(),
             learned: Learned::NOTHING,
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::failure::{Failure, FailureClass};
-use crate::conversation::{Dice, Fingerprint};
+use crate::conversation::{Dice, FailureCode, Fingerprint};
 
 /// Attempts of a question before its conversation fails in this run. With the waits below that is at most five
 /// minutes of a server that returns only errors, four on average.
@@ -22,6 +22,8 @@ const INNOCENT_MAX: u32 = 12;
 /// How often the connection is closed on a question, while the server answers others, before its conversation fails in
 /// this run.
 const CLOSED_MAX: u32 = 12;
+/// How often the flex tier is asked for a question while it has no room. These calls cost nothing.
+pub const FLEX_ATTEMPTS_MAX: u32 = 4;
 const WAIT_FIRST: Duration = Duration::from_millis(500);
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
@@ -62,14 +64,22 @@ pub struct Tries {
     pub refused: u32,
     /// Connections that were closed while the server answered others.
     pub closed: u32,
+    /// Calls for which the flex tier had no room.
+    pub flex_full: u32,
 }
 
 impl Tries {
+    /// True if the flex tier had no room for the question as often as it is asked. The standard tier follows.
+    pub fn avoids_flex(&self) -> bool {
+        self.flex_full >= FLEX_ATTEMPTS_MAX
+    }
+
     /// Adds the current failure.
     pub fn add(&mut self, failure: &Failure, counted: bool) {
         // Nothing went wrong that waiting could heal.
         self.streak += u32::from(failure.class != FailureClass::Learned);
         self.counted += u32::from(counted);
+        self.flex_full += u32::from(failure.code == FailureCode::FlexFull);
         self.unusable += u32::from(counted && failure.is_unusable_reply());
     }
 }
@@ -134,7 +144,6 @@ fn backoff(streak: u32, fingerprint: &Fingerprint) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conversation::FailureCode;
 
     fn decision(class: FailureClass, attempt: u32, streak: u32) -> RetryDecision {
         let tries = Tries { counted: attempt - 1, streak: streak - 1, ..Tries::default() };
@@ -206,6 +215,18 @@ mod tests {
         let mut tries = Tries::default();
         let ends: Vec<Proven> = (0..INNOCENT_MAX).map(|_| after_proof(&page, &mut tries, true)).collect();
         assert!(ends[..11].iter().all(|end| *end == Proven::Resend) && ends[11] == Proven::GiveUp { permanent: false });
+    }
+
+    #[test]
+    fn a_full_flex_tier_is_asked_a_few_times_and_uses_up_no_attempt() {
+        let full = Failure::new(FailureClass::RateLimited, FailureCode::FlexFull, "no room");
+        let mut tries = Tries::default();
+        for _ in 0..FLEX_ATTEMPTS_MAX {
+            assert!(!tries.avoids_flex());
+            assert!(matches!(decide(&full, tries, &Fingerprint([3; 32])), RetryDecision::Retry { counted: false, .. }));
+            tries.add(&full, false);
+        }
+        assert!(tries.avoids_flex() && tries.counted == 0);
     }
 
     #[test]

@@ -58,6 +58,10 @@ pub fn summary(tally: &Tally, elapsed: Duration, closing: &Closing) -> String {
         row("", unusable);
     }
     row("new", new_answers(tally));
+    if let Some(flex) = tally.flex {
+        let answers = counted(tally.answered, "answer");
+        row("flex", format!("{} of {answers} charged at the flex tier, by the server's own word", number(flex)));
+    }
     if tally.shared > 0 {
         row("shared", format!("{} between equal conversations", counted(tally.shared, "turn")));
     }
@@ -141,7 +145,7 @@ pub fn summary_json(tally: &Tally, elapsed: Duration, closing: &Closing, exit_co
         "ended": closing.headline, "exit_code": exit_code, "elapsed_s": elapsed.as_secs_f64(),
         "conversations": tally.totals.conversations, "turns": tally.totals.turns,
         "reused": tally.reused, "answered": tally.answered, "shared": tally.shared,
-        "damaged": tally.damaged,
+        "damaged": tally.damaged, "flex": tally.flex,
         "prompt_tokens": tally.usage.prompt_tokens, "cached_tokens": tally.usage.cached_tokens,
         "cache_write_tokens": tally.usage.cache_write_tokens,
         "completion_tokens": tally.usage.completion_tokens,

@@ -35,6 +35,8 @@ pub struct Tally {
     pub usage: Usage,
     /// Their cost, where prices are known.
     pub cost: f64,
+    /// Those of the answers that were charged at a flex tier; `None` if none was asked for.
+    pub flex: Option<u64>,
     /// Answers by the requested model's name and the name that the server reported.
     pub reported: BTreeMap<String, BTreeMap<String, u64>>,
     /// Answers whose prompt had grown although the server counted no more tokens in it.

@@ -2,7 +2,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::conversation::{
-    Answer, ConversationKey, ConversationStop, FailureReason, Fingerprint, Settings, Slot, TurnIndex, Usage,
+    Answer, ConversationKey, ConversationStop, FailureReason, Fingerprint, ServiceTier, Settings, Slot, TurnIndex,
+    Usage,
 };
 
 /// An event, as the journal records it.
@@ -147,6 +148,8 @@ pub struct Spent {
     pub completion_tokens: u64,
     /// Reasoning tokens.
     pub reasoning_tokens: u64,
+    /// Those of all of these that the server charged at its flex tier.
+    pub flex: SpentFlex,
     /// Requests in flight when a run was killed: their outcome and cost are unknown.
     pub unknown_calls: u64,
     /// The most prompt tokens that those may have used.
@@ -155,16 +158,43 @@ pub struct Spent {
     pub unknown_completion_tokens: u64,
 }
 
+/// Answers and tokens of a flex tier; as in [`Spent`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SpentFlex {
+    /// Answers.
+    pub calls: u64,
+    /// Prompt tokens.
+    pub prompt_tokens: u64,
+    /// Prompt tokens from the cache.
+    pub cached_tokens: u64,
+    /// Prompt tokens that were written to the cache.
+    pub cache_write_tokens: u64,
+    /// Answer tokens.
+    pub completion_tokens: u64,
+    /// Reasoning tokens.
+    pub reasoning_tokens: u64,
+}
+
 impl Spent {
-    /// Returns the tokens that are known to be paid for.
-    pub fn usage(&self) -> Usage {
-        Usage {
-            prompt_tokens: Some(self.prompt_tokens),
-            cached_tokens: Some(self.cached_tokens),
-            cache_write_tokens: Some(self.cache_write_tokens),
-            completion_tokens: Some(self.completion_tokens),
-            reasoning_tokens: Some(self.reasoning_tokens),
-        }
+    /// Returns the tokens that are known to be paid for: at the standard tier, and at the flex tier.
+    pub fn usage_by_tier(&self) -> [Usage; 2] {
+        let flex = &self.flex;
+        let counts = [
+            (self.prompt_tokens, flex.prompt_tokens),
+            (self.cached_tokens, flex.cached_tokens),
+            (self.cache_write_tokens, flex.cache_write_tokens),
+            (self.completion_tokens, flex.completion_tokens),
+            (self.reasoning_tokens, flex.reasoning_tokens),
+        ];
+        let usage = |tier, count: fn((u64, u64)) -> u64| {
+            let [prompt_tokens, cached_tokens, cache_write_tokens, completion_tokens, reasoning_tokens] =
+                counts.map(|both| Some(count(both)));
+            Usage { prompt_tokens, cached_tokens, cache_write_tokens, completion_tokens, reasoning_tokens, tier }
+        };
+        [
+            usage(ServiceTier::Standard, |(all, flex)| all.saturating_sub(flex)),
+            usage(ServiceTier::Flex, |(_, flex)| flex),
+        ]
     }
 
     /// Adds one answer.
@@ -175,5 +205,24 @@ impl Spent {
         self.cache_write_tokens = self.cache_write_tokens.saturating_add(usage.cache_write_tokens.unwrap_or(0));
         self.completion_tokens = self.completion_tokens.saturating_add(usage.completion_tokens.unwrap_or(0));
         self.reasoning_tokens = self.reasoning_tokens.saturating_add(usage.reasoning_tokens.unwrap_or(0));
+        if usage.tier == ServiceTier::Flex {
+            self.flex.add(usage);
+        }
+    }
+}
+
+impl SpentFlex {
+    fn add(&mut self, usage: &Usage) {
+        self.calls += 1;
+        let counts = [
+            (&mut self.prompt_tokens, usage.prompt_tokens),
+            (&mut self.cached_tokens, usage.cached_tokens),
+            (&mut self.cache_write_tokens, usage.cache_write_tokens),
+            (&mut self.completion_tokens, usage.completion_tokens),
+            (&mut self.reasoning_tokens, usage.reasoning_tokens),
+        ];
+        for (sum, part) in counts {
+            *sum = sum.saturating_add(part.unwrap_or(0));
+        }
     }
 }

@@ -43,7 +43,7 @@ mod snapshot;
 mod verify;
 
 pub use disk::DiskStore;
-pub use entry::{ConversationState, Entry, LostCalls, Run, Spending, Spent, Status, Stored};
+pub use entry::{ConversationState, Entry, LostCalls, Run, Spending, Spent, SpentFlex, Status, Stored};
 pub use error::StoreError;
 pub use ledger::{Ledger, Unsettled};
 pub use medium::{Appendable, Disk, Medium};

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::codec;
-use super::entry::{ConversationState, Entry, LostCalls, Run, Spending, Spent, Status};
+use super::entry::{ConversationState, Entry, LostCalls, Run, Spending, Spent, SpentFlex, Status};
 use crate::conversation::{
     Answer, ConversationKey, ConversationStop, FailureReason, Fingerprint, Finish, Lane, Message, Role, SYSTEMS_MAX,
-    Settings, Slot, TurnIndex, Usage,
+    ServiceTier, Settings, Slot, TurnIndex, Usage,
 };
 
 /// The newest version of records that this program reads and writes.
@@ -58,11 +58,12 @@ pub fn decode_state(bytes: &[u8]) -> Result<ConversationState, Unreadable> {
 pub fn encode_spending(spending: &Spending) -> Vec<u8> {
     let rows = spending.iter().map(|(model, spent)| SpentV1::from((model, spent)));
     let mut out = Vec::new();
-    if spending.values().all(|spent| spent.cache_write_tokens == 0) {
+    if spending.values().all(|spent| spent.cache_write_tokens == 0 && spent.flex == SpentFlex::default()) {
         codec::encode(FIRST_VERSION, &rows.collect::<Vec<_>>(), &mut out);
     } else {
-        let written = spending.values().map(|spent| spent.cache_write_tokens);
-        let rows = rows.zip(written).map(|(spent, cache_write_tokens)| SpentV2 { spent, cache_write_tokens });
+        let newer = spending.values().map(|spent| (spent.cache_write_tokens, SpentFlexV2::from(spent.flex)));
+        let rows =
+            rows.zip(newer).map(|(spent, (cache_write_tokens, flex))| SpentV2 { spent, cache_write_tokens, flex });
         codec::encode(VERSION, &rows.collect::<Vec<_>>(), &mut out);
     }
     out
@@ -181,6 +182,8 @@ struct AnsweredV2<'a> {
     cache_write_tokens: Option<u64>,
     /// The parts of the request that were not sent.
     dropped: Vec<Cow<'a, str>>,
+    /// The tag of the tier that was charged.
+    tier: u8,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -218,6 +221,17 @@ struct SpentV1 {
 struct SpentV2 {
     spent: SpentV1,
     cache_write_tokens: u64,
+    flex: SpentFlexV2,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SpentFlexV2 {
+    calls: u64,
+    prompt_tokens: u64,
+    cached_tokens: u64,
+    cache_write_tokens: u64,
+    completion_tokens: u64,
+    reasoning_tokens: u64,
 }
 
 impl<'a> From<&'a Entry> for EntryV1<'a> {
@@ -244,11 +258,12 @@ impl<'a> From<&'a Entry> for EntryV1<'a> {
                     attempts: answer.attempts,
                 };
                 let cache_write_tokens = answer.usage.cache_write_tokens;
-                if cache_write_tokens.is_none() && answer.dropped.is_empty() {
+                let tier = answer.usage.tier;
+                if cache_write_tokens.is_none() && answer.dropped.is_empty() && tier == ServiceTier::Standard {
                     return Self::Answered(answered);
                 }
                 let dropped = answer.dropped.iter().map(Cow::from).collect();
-                Self::AnsweredV2(AnsweredV2 { answered, cache_write_tokens, dropped })
+                Self::AnsweredV2(AnsweredV2 { answered, cache_write_tokens, dropped, tier: tier_tag(tier) })
             }
             Entry::Linked { conversation, slot, fingerprint } => {
                 Self::Linked { conversation: conversation.0, slot: (*slot).into(), fingerprint: fingerprint.0 }
@@ -273,9 +288,9 @@ impl EntryV1<'_> {
     fn into_entry(self) -> Option<Entry> {
         Some(match self {
             Self::Run(run) => Entry::Run(run.into_run(0)),
-            Self::Answered(answered) => answered.into_entry(None, Vec::new())?,
-            Self::AnsweredV2(AnsweredV2 { answered, cache_write_tokens, dropped }) => {
-                answered.into_entry(cache_write_tokens, dropped)?
+            Self::Answered(answered) => answered.into_entry(None, Vec::new(), ServiceTier::Standard)?,
+            Self::AnsweredV2(AnsweredV2 { answered, cache_write_tokens, dropped, tier }) => {
+                answered.into_entry(cache_write_tokens, dropped, tier_from_tag(tier)?)?
             }
             Self::Linked { conversation, slot, fingerprint } => Entry::Linked {
                 conversation: ConversationKey(conversation),
@@ -297,7 +312,12 @@ impl EntryV1<'_> {
 }
 
 impl AnsweredV1<'_> {
-    fn into_entry(self, cache_write_tokens: Option<u64>, dropped: Vec<Cow<'_, str>>) -> Option<Entry> {
+    fn into_entry(
+        self,
+        cache_write_tokens: Option<u64>,
+        dropped: Vec<Cow<'_, str>>,
+        tier: ServiceTier,
+    ) -> Option<Entry> {
         let answer = Answer {
             message: Message::new(Role::Assistant, self.text),
             reasoning: self.reasoning.map(Cow::into_owned),
@@ -311,6 +331,7 @@ impl AnsweredV1<'_> {
                 cache_write_tokens,
                 completion_tokens: self.completion_tokens,
                 reasoning_tokens: self.reasoning_tokens,
+                tier,
             },
             attempts: self.attempts,
             dropped: dropped.into_iter().map(Cow::into_owned).collect(),
@@ -397,6 +418,18 @@ fn finish_from_tag(tag: u8) -> Option<Finish> {
     ALL.into_iter().find(|finish| finish_tag(*finish) == tag)
 }
 
+/// The byte for the tier that was charged; never reused.
+fn tier_tag(tier: ServiceTier) -> u8 {
+    match tier {
+        ServiceTier::Standard => 0,
+        ServiceTier::Flex => 1,
+    }
+}
+
+fn tier_from_tag(tag: u8) -> Option<ServiceTier> {
+    [ServiceTier::Standard, ServiceTier::Flex].into_iter().find(|tier| tier_tag(*tier) == tag)
+}
+
 impl From<&Status> for StatusV1 {
     fn from(status: &Status) -> Self {
         match status {
@@ -468,6 +501,7 @@ impl SpentV1 {
             cache_write_tokens: 0,
             completion_tokens: self.completion_tokens,
             reasoning_tokens: self.reasoning_tokens,
+            flex: SpentFlex::default(),
             unknown_calls: self.unknown_calls,
             unknown_prompt_tokens: self.unknown_prompt_tokens,
             unknown_completion_tokens: self.unknown_completion_tokens,
@@ -479,7 +513,29 @@ impl SpentV1 {
 impl SpentV2 {
     fn into_row(self) -> (String, Spent) {
         let (model, spent) = self.spent.into_row();
-        (model, Spent { cache_write_tokens: self.cache_write_tokens, ..spent })
+        (model, Spent { cache_write_tokens: self.cache_write_tokens, flex: self.flex.into(), ..spent })
+    }
+}
+
+impl From<SpentFlex> for SpentFlexV2 {
+    fn from(spent: SpentFlex) -> Self {
+        let SpentFlex { calls, prompt_tokens, cached_tokens, cache_write_tokens, completion_tokens, reasoning_tokens } =
+            spent;
+        Self { calls, prompt_tokens, cached_tokens, cache_write_tokens, completion_tokens, reasoning_tokens }
+    }
+}
+
+impl From<SpentFlexV2> for SpentFlex {
+    fn from(spent: SpentFlexV2) -> Self {
+        let SpentFlexV2 {
+            calls,
+            prompt_tokens,
+            cached_tokens,
+            cache_write_tokens,
+            completion_tokens,
+            reasoning_tokens,
+        } = spent;
+        Self { calls, prompt_tokens, cached_tokens, cache_write_tokens, completion_tokens, reasoning_tokens }
     }
 }
 
@@ -533,6 +589,31 @@ mod tests {
             assert!(encode_entry(&entry, &mut bytes));
             assert_eq!((bytes[0], decode_entry(&bytes)), (version, Ok(entry)));
         }
+    }
+
+    #[test]
+    fn answers_of_the_flex_tier_are_stored_as_such() {
+        let mut answer = Answer::complete("m", "text");
+        answer.usage = Usage { prompt_tokens: Some(20), tier: ServiceTier::Flex, ..Usage::default() };
+        let mut spent = Spent::default();
+        spent.add(&answer.usage);
+        spent.add(&Usage { tier: ServiceTier::Standard, ..answer.usage });
+        let counts = spent.usage_by_tier().map(|usage| (usage.prompt_tokens, usage.tier));
+        assert_eq!(counts, [(Some(20), ServiceTier::Standard), (Some(20), ServiceTier::Flex)]);
+        let entry = Entry::Answered {
+            run: 1,
+            conversation: ConversationKey([1; 32]),
+            slot: Slot::main(0),
+            fingerprint: Fingerprint([2; 32]),
+            model: "m".to_owned(),
+            answer: Arc::new(answer),
+        };
+        let mut bytes = Vec::new();
+        assert!(encode_entry(&entry, &mut bytes));
+        assert_eq!((bytes[0], decode_entry(&bytes)), (2, Ok(entry)));
+        let spending = Spending::from([("m".to_owned(), spent)]);
+        let bytes = encode_spending(&spending);
+        assert_eq!((bytes[0], decode_spending(&bytes)), (2, Ok(spending)));
     }
 
     #[test]

@@ -56,15 +56,18 @@ impl Budget {
     pub fn new(limits: BudgetLimits, earlier: &Spending) -> Self {
         let mut spent = Amount::default();
         for (model, paid) in earlier {
-            let usage = Usage {
-                prompt_tokens: Some(paid.prompt_tokens + paid.unknown_prompt_tokens),
-                completion_tokens: Some(paid.completion_tokens + paid.unknown_completion_tokens),
-                ..paid.usage()
+            let [standard, flex] = paid.usage_by_tier();
+            // Calls of unknown outcome may have been charged at the standard tier.
+            let standard = Usage {
+                prompt_tokens: standard.prompt_tokens.map(|tokens| tokens + paid.unknown_prompt_tokens),
+                completion_tokens: standard.completion_tokens.map(|tokens| tokens + paid.unknown_completion_tokens),
+                ..standard
             };
             spent.requests += paid.calls + paid.unknown_calls;
-            spent.prompt_tokens += usage.prompt_tokens.unwrap_or(0);
-            spent.output_tokens += usage.completion_tokens.unwrap_or(0);
-            spent.cost += limits.prices.get(model).map_or(0.0, |price| price.cost(&usage));
+            spent.prompt_tokens += paid.prompt_tokens + paid.unknown_prompt_tokens;
+            spent.output_tokens += paid.completion_tokens + paid.unknown_completion_tokens;
+            let cost = |price: &Price| price.cost(&standard) + price.cost(&flex);
+            spent.cost += limits.prices.get(model).map_or(0.0, cost);
         }
         Self { limits, spent, reserved: Amount::default() }
     }

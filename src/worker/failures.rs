@@ -10,7 +10,7 @@ use super::event::{Event, Observer};
 use super::flights::Doubt;
 use super::session::SessionReply;
 use super::stop::RunStop;
-use crate::conversation::{FailureCause, Fingerprint, Usage};
+use crate::conversation::{FailureCause, FailureCode, Fingerprint, Usage};
 use crate::model::retry::{self, RetryDecision};
 use crate::model::{Failure, FailureClass, PaceChange};
 
@@ -29,6 +29,8 @@ impl Dispatcher<'_> {
         self.budget.settle(&flight.worst, &name, (!failure.may_be_paid()).then_some(&unpaid));
         let mut decision = retry::decide(&failure, flight.tries, &fingerprint);
         let mut lost_replica = false;
+        // Neither a slower pace nor another server's answers make room in the flex tier.
+        let is_flex_full = failure.code == FailureCode::FlexFull;
         let (mut is_held, mut after_answers) = (false, false);
         if failure.class != FailureClass::Learned {
             flight.avoid = Some(replica);
@@ -39,7 +41,7 @@ impl Dispatcher<'_> {
             after_answers = queue.acceptance.is_answering();
             is_held = failure.class == FailureClass::Refused && !after_answers;
             let server = &mut queue.replicas[replica];
-            if failure.class == FailureClass::RateLimited {
+            if failure.class == FailureClass::RateLimited && !is_flex_full {
                 let change = server.pace.on_rate_limit(sent_at, server.in_flight, now);
                 report_pace(self.observer, &server.label, change);
                 if let Some(wait) = failure.retry_after {
@@ -93,7 +95,7 @@ impl Dispatcher<'_> {
             }
             RetryDecision::Retry { after, .. } if after.is_zero() => self.enqueue_question(fingerprint)?,
             RetryDecision::Retry { after, .. }
-                if class == FailureClass::RateLimited && failure.retry_after.is_none() =>
+                if class == FailureClass::RateLimited && failure.retry_after.is_none() && !is_flex_full =>
             {
                 self.flights.delay_limited(fingerprint, now + after);
             }

@@ -49,7 +49,7 @@ impl Dispatcher<'_> {
             }
         }
         for (replica, question) in probes {
-            self.spawn_call(replica, CallPurpose::Probe, Arc::new(question), None, 1, None);
+            self.spawn_call(replica, CallPurpose::Probe, Arc::new(question), None, (1, false), None);
         }
     }
 

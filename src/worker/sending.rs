@@ -39,12 +39,14 @@ impl Dispatcher<'_> {
             let Some(flight) = self.flights.get(&fingerprint) else { continue };
             let (question, worst) = (Arc::clone(&flight.question), flight.worst);
             let (attempt, conversation) = (flight.tries.streak + 1, flight.conversation);
+            let avoids_flex = flight.tries.avoids_flex();
             let slot = self.ledger.as_mut().map(|ledger| {
                 let (prompt_tokens, completion_tokens) = (worst.prompt_tokens, worst.output_tokens);
                 let model = Unsettled::tag(question.target.model());
                 ledger.begin(&Unsettled { fingerprint, prompt_tokens, completion_tokens, model })
             });
-            self.spawn_call(replica, CallPurpose::Question(fingerprint), question, Some(conversation), attempt, slot);
+            let purpose = CallPurpose::Question(fingerprint);
+            self.spawn_call(replica, purpose, question, Some(conversation), (attempt, avoids_flex), slot);
         }
     }
 
@@ -112,7 +114,7 @@ impl Dispatcher<'_> {
         purpose: CallPurpose,
         question: Arc<Question>,
         conversation: Option<ConversationKey>,
-        attempt: u32,
+        (attempt, avoids_flex): (u32, bool),
         slot: Option<u64>,
     ) {
         let Some(queue) = self.queues.get(question.target.model()) else { return };
@@ -122,7 +124,7 @@ impl Dispatcher<'_> {
         }
         self.calls.spawn(async move {
             let sent_at = Instant::now();
-            let asked = model.ask(Call { question: &question, attempt, conversation });
+            let asked = model.ask(Call { question: &question, attempt, conversation, avoids_flex });
             let reply = match purpose {
                 CallPurpose::Question(_) => asked.await,
                 // A server that accepts a probe but does not answer is still down.

@@ -178,7 +178,7 @@ fn model(url: &str) -> HttpModel {
 fn ask(model: &HttpModel, question: &Question) -> CallResult {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let conversation = Some(ConversationKey([7; 32]));
-    runtime.block_on(model.ask(Call { question, attempt: 1, conversation }))
+    runtime.block_on(model.ask(Call { question, attempt: 1, conversation, avoids_flex: false }))
 }
 
 #[test]
@@ -249,7 +249,7 @@ fn calls_in_flight_when_the_length_field_is_learned_are_asked_again() {
     let model = HttpModel::new(HttpSettings { url, ..HttpSettings::default() }).unwrap();
     let question = question(Some(9));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let call = || Call { question: &question, attempt: 1, conversation: None };
+    let call = || Call { question: &question, attempt: 1, conversation: None, avoids_flex: false };
     let (first, second) = runtime.block_on(async { tokio::join!(model.ask(call()), model.ask(call())) });
     assert_eq!(first.result.unwrap_err().class, FailureClass::Learned);
     assert_eq!(second.result.unwrap_err().class, FailureClass::Learned);

@@ -19,6 +19,7 @@ mod docs;
 mod exporting;
 mod faults;
 mod filtering;
+mod flex;
 mod gate;
 mod help_and_errors;
 mod identity;

@@ -299,7 +299,9 @@ fn a_token_that_has_expired_is_renewed_and_a_command_that_fails_ends_the_run() {
     profile("[\"sh\", \"next.sh\"]");
     place.complete(&distill("m", &["--concurrency", "8", "--config", "cohobate.toml"]));
     assert_eq!(place.read("runs").lines().count(), 2, "once before the first call, once after the first 401s");
-    for (command, words) in [("\"false\"", "the key-command false failed"), ("\"echo token-1\"", "expired")] {
+    for (command, words) in
+        [("\"false\"", "correct the key, or the key-command that prints it"), ("\"echo token-1\"", "expired")]
+    {
         profile(command);
         let finished = place.run(&distill("m", &["--store", "other", "--config", "cohobate.toml"]));
         assert_eq!(finished.code, Some(2), "{}", finished.stderr);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cohobate::conversation::{
-    Answer, ConversationKey, Fingerprint, Finish, Message, Role, Settings, Slot, TurnIndex, Usage,
+    Answer, ConversationKey, Fingerprint, Finish, Message, Role, ServiceTier, Settings, Slot, TurnIndex, Usage,
 };
 use cohobate::store::{
     Disk, DiskStore, Entry, LostCalls, MemoryStore, Opened, Reader, Run, Snapshot, Status, Store, StoreError,
@@ -269,7 +269,8 @@ fn frozen_entries() -> Vec<Entry> {
     ]
 }
 
-/// What stands in `fixtures/store-v2`: the same, and an answer with tokens that were written to a server's cache.
+/// What is in `fixtures/store-v2`: the same, and what only records of version 2 hold: tokens that were written to a
+/// server's cache, fields that were not sent, an answer of the flex tier, and lost calls.
 fn newer_frozen_entries() -> Vec<Entry> {
     let mut entries = frozen_entries();
     let mut cached = answered(7, 4, 0, 10);
@@ -281,7 +282,11 @@ fn newer_frozen_entries() -> Vec<Entry> {
         Arc::make_mut(answer).dropped = vec!["seed".to_owned(), "max_tokens above 16384".to_owned()];
     }
     let lost = LostCalls { calls: 2, reason: "http_504: the gateway gave up".to_owned() };
-    entries.extend([cached, adjusted, Entry::Lost { fingerprint: Fingerprint([9; 32]), lost }]);
+    let mut flex = answered(10, 6, 0, 12);
+    if let Entry::Answered { answer, .. } = &mut flex {
+        Arc::make_mut(answer).usage.tier = ServiceTier::Flex;
+    }
+    entries.extend([cached, adjusted, flex, Entry::Lost { fingerprint: Fingerprint([9; 32]), lost }]);
     entries
 }
 

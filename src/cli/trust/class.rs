@@ -114,6 +114,7 @@ const FIELDS: &[(Class, &[&str])] = &[
             "session-header",
             "connect-timeout-s",
             "first-byte-timeout-s",
+            "flex-timeout-s",
             "idle-timeout-s",
             "total-timeout-s",
             "price",

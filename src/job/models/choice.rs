@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::conversation::{ConversationKey, Price, Question, Sampling, Target};
 use crate::job::JobError;
 use crate::model::{
-    HttpModel, HttpSettings, LIST_PRICES_AS_OF, ListPrice, Model, Output, RequestPreview, Routing, capabilities_of,
+    HttpModel, HttpSettings, LIST_PRICES_AS_OF, ListPrice, Model, Output, RequestLane, RequestPreview, Routing,
+    capabilities_of,
 };
 use crate::report::words::number;
 use crate::worker::Served;
@@ -19,6 +20,8 @@ pub struct ModelChoice {
     pub price: Option<Price>,
     /// The list price, if that is what `price` is.
     pub listed: Option<ListPrice>,
+    /// At which tier it is asked.
+    pub lane: RequestLane,
     /// The system message of the model's profile: text, or `@FILE`.
     pub system: Option<String>,
     pub(super) routing: Routing,
@@ -60,6 +63,7 @@ impl ModelChoice {
             target,
             price: None,
             listed: None,
+            lane: RequestLane::Online,
             system: None,
             routing: Routing::default(),
             structured: None,
@@ -131,12 +135,15 @@ impl ModelChoice {
     pub fn list_price_caution(&self) -> Option<String> {
         let ListPrice { price, source, more_over } = self.listed?;
         let cached = price.cached_input.map_or(String::new(), |cached| format!("{cached} cached, "));
+        let flex = price.flex.filter(|_| self.lane == RequestLane::Flex);
+        let flex =
+            flex.map_or(String::new(), |flex| format!(", at the flex tier {} in, {} out", flex.input, flex.output));
         let more = more_over.map_or(String::new(), |tokens| {
             format!(", and a prompt of more than {} tokens costs more", number(u64::from(tokens)))
         });
         Some(format!(
             "the price of `{model}` is the list price of {LIST_PRICES_AS_OF} ({source}): dollars per million tokens {} in, \
-             {cached}{} out{more}; [models.\"{model}\"] price takes precedence",
+             {cached}{} out{flex}{more}; [models.\"{model}\"] price takes precedence",
             price.input,
             price.output,
             model = self.target.model(),

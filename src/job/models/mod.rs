@@ -2,6 +2,7 @@
 
 mod choice;
 mod keys;
+mod lane;
 
 pub use choice::{ModelChoice, connect_all, prices};
 pub use keys::{ChosenKey, KeySource, Keys};
@@ -15,8 +16,8 @@ use choice::Server;
 use super::JobError;
 use crate::conversation::{BodyError, Extras, Price, RequestOptions, Sampling, Target};
 use crate::model::{
-    Dialect, Endpoint, HeaderSource, HttpSettings, LengthField, ModelProfile, ModelReference, Output, Proxies, Routing,
-    Scorer, Secret, ServerFamily, Simulated, Timeouts, dialect_at, list_price, without_secrets,
+    Dialect, Endpoint, HeaderSource, HttpSettings, LengthField, ModelProfile, ModelReference, Output, Proxies,
+    RequestLane, Routing, Scorer, Secret, ServerFamily, Simulated, Timeouts, dialect_at, list_price, without_secrets,
 };
 
 /// Tokens of a judgment where no limit is set, as for the judge of MT-Bench.
@@ -41,6 +42,8 @@ pub struct ModelSettings {
     pub request: RequestOptions,
     /// Whether answers are streamed where a profile does not say. Default: yes.
     pub stream: Option<bool>,
+    /// At which tier models are asked where their profiles do not say.
+    pub lane: RequestLane,
 }
 
 impl ModelSettings {
@@ -81,10 +84,14 @@ impl ModelSettings {
             ModelReference::Simulated => {
                 let profile = self.profiles.get(name).cloned().unwrap_or_default();
                 let Asked { sampling, extras, .. } = asked(&profile, sampling, request)?;
+                if profile.lane.unwrap_or(self.lane) == RequestLane::Flex {
+                    return Err(lane::no_flex(name));
+                }
                 Ok(ModelChoice {
                     target: Target::with_extras(name, Simulated::DIALECT, sampling, extras),
                     price: profile.price.map(Price::from),
                     listed: None,
+                    lane: RequestLane::Online,
                     system: profile.system,
                     routing: Routing::default(),
                     structured: profile.structured,
@@ -124,6 +131,8 @@ impl ModelSettings {
         let endpoint = Endpoint::new(&name, &urls, Scorer.capabilities().path)?;
         let asked = asked(&profile, Sampling::default(), &RequestOptions::default())?;
         let asked = Asked { sampling: Sampling::default(), ..asked };
+        // It costs nothing, so that no lane makes it cheaper.
+        let profile = ModelProfile { lane: Some(RequestLane::Online), ..profile };
         let mut choice = self.over_http(endpoint, &Scorer, (&name, &profile), asked)?;
         // It writes nothing that is billed by the token.
         choice.price = choice.price.or(Some(Price::default()));
@@ -142,8 +151,16 @@ impl ModelSettings {
         for url in &endpoint.urls {
             family.unwrap_or_else(|| ServerFamily::of(url)).check(&target).map_err(|error| fault(&error))?;
         }
+        let listed = list_price(&endpoint.name, &endpoint.urls).filter(|_| profile.price.is_none());
+        let price = profile.price.map(Price::from).or(listed.map(|listed| listed.price));
+        let lane = profile.lane.unwrap_or(self.lane);
+        let mut cautions = Vec::new();
+        if lane == RequestLane::Flex {
+            cautions.extend(lane::check(&endpoint, dialect, price.as_ref(), &target)?);
+        }
         let settings = HttpSettings {
             dialect,
+            lane,
             url: String::new(),
             key: None,
             key_command: profile.key_command.clone(),
@@ -163,8 +180,6 @@ impl ModelSettings {
             prompt_cache_key: profile.prompt_cache_key.unwrap_or(false),
             session_header: profile.session_header.clone(),
         };
-        let mut cautions = Vec::new();
-        let listed = list_price(&endpoint.name, &endpoint.urls).filter(|_| profile.price.is_none());
         let connections = endpoint.urls.into_iter().map(|url| {
             let ChosenKey { key, caution } = self.keys.choose(profile_name, profile, &url)?;
             cautions.extend(caution);
@@ -173,8 +188,9 @@ impl ModelSettings {
         let connections = connections.collect::<Result<_, JobError>>()?;
         Ok(ModelChoice {
             target: target.with_folded_system(profile.fold_system.unwrap_or(false)),
-            price: profile.price.map(Price::from).or(listed.map(|listed| listed.price)),
+            price,
             listed,
+            lane,
             system: profile.system.clone(),
             routing: profile.routing.unwrap_or_default(),
             structured: profile.structured,
@@ -257,6 +273,7 @@ fn timeouts(profile: &ModelProfile) -> Result<Timeouts, JobError> {
     Ok(Timeouts {
         connect: seconds(profile.connect_timeout_s, defaults.connect)?,
         first_byte: seconds(profile.first_byte_timeout_s, defaults.first_byte)?,
+        flex: seconds(profile.flex_timeout_s, defaults.flex)?,
         idle: seconds(profile.idle_timeout_s, defaults.idle)?,
         total: seconds(profile.total_timeout_s, defaults.total)?,
     })

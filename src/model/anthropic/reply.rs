@@ -72,6 +72,7 @@ mod tests {
             cache_write_tokens: Some(10),
             completion_tokens: Some(8),
             reasoning_tokens: Some(5),
+            ..Usage::default()
         };
         assert_eq!(answer.usage, usage);
     }

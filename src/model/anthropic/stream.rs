@@ -196,7 +196,7 @@ mod tests {
             cached_tokens: Some(4),
             cache_write_tokens: Some(7),
             completion_tokens: Some(12),
-            reasoning_tokens: None,
+            ..Usage::default()
         };
         assert_eq!(answer.usage, usage);
         let called = read(&[start(), open(0, &json!({"type": "tool_use", "name": "f"})), close(0), stop("tool_use")]);

@@ -2,7 +2,7 @@
 
 use reqwest::Url;
 
-use crate::conversation::FailureCode;
+use crate::conversation::{FailureCode, ServiceTier};
 use crate::model::failure::{Failure, FailureClass};
 use crate::model::host::Origin;
 use crate::model::url_key::without_secrets;
@@ -31,6 +31,17 @@ pub fn with_proxy(mut failure: Failure, proxy: Option<&str>) -> Failure {
     };
     let Some(proxy) = proxy.filter(|_| may_be_proxy) else { return failure };
     let message = format!("{} (through the proxy {proxy}; NO_PROXY excepts hosts)", failure.message);
+    Failure { message, ..failure }
+}
+
+/// Says what asked for the flex tier where a server refuses it: some models have none.
+pub fn with_tier(failure: Failure, tier: ServiceTier) -> Failure {
+    let words = failure.message.to_lowercase();
+    let is_about_it = words.contains("service_tier") || words.contains(ServiceTier::FLEX);
+    if tier != ServiceTier::Flex || failure.class != FailureClass::Refused || !is_about_it {
+        return failure;
+    }
+    let message = format!("{} (lane = \"online\" asks for the standard tier)", failure.message);
     Failure { message, ..failure }
 }
 
@@ -67,6 +78,20 @@ mod tests {
             assert_eq!(message(code, None), "no");
         }
         assert_eq!(message(FailureCode::Http(400), Some("http://proxy:3128")), "no");
+    }
+
+    #[test]
+    fn a_model_without_a_flex_tier_is_told_apart() {
+        let message = |words: &str, tier| {
+            with_tier(Failure::new(FailureClass::Refused, FailureCode::Http(400), words), tier).message
+        };
+        let refusal = "Invalid service_tier argument";
+        assert_eq!(
+            message(refusal, ServiceTier::Flex),
+            "Invalid service_tier argument (lane = \"online\" asks for the standard tier)"
+        );
+        assert_eq!(message(refusal, ServiceTier::Standard), refusal);
+        assert_eq!(message("no", ServiceTier::Flex), "no");
     }
 
     #[test]

@@ -33,9 +33,9 @@ use super::refusal::{RefusedRequest, without_echo};
 use super::refused::may_refuse_schema;
 use super::request::{RESPONSE_FORMAT, RefusedCall, RequestFormat};
 use super::{Call, CallResult, Capacity, Model, PendingCall, PendingNames, wait};
-use crate::conversation::{Answer, FailureCode, Question, TimeoutKind, estimate_tokens};
+use crate::conversation::{Answer, FailureCode, Question, ServiceTier, TimeoutKind, estimate_tokens};
 use client::{USER_AGENT, client};
-use detail::{with_location, with_proxy, without_key};
+use detail::{with_location, with_proxy, with_tier, without_key};
 use headers::RequestHeaders;
 use host_name::HostName;
 use kind::is_html;
@@ -139,28 +139,32 @@ impl HttpModel {
         }
         let session = self.session_name(call);
         let learned = Arc::clone(&self.learned.read().unwrap_or_else(PoisonError::into_inner));
-        let format = self.request_format(session.as_deref(), &learned);
+        let format = self.request_format(session.as_deref(), self.tier(call), &learned);
         let response = self.send_with_token(question, &format, session.as_deref()).await?;
         self.host_name.prove();
         let headers = response.headers();
         side.limit_reset = wait::from_limits(|name| headers.get(name)?.to_str().ok(), SystemTime::now());
         if !response.status().is_success() {
-            let (failure, reply) = self.read_refusal(response, question).await;
+            let (failure, reply) = self.read_refusal(response, question, format.tier).await;
             return Err(self.learn_from(failure, &reply, question, &format, side));
         }
         side.server = capacity::Kind::of(response.headers());
         let content_type = response.headers().get(CONTENT_TYPE).cloned();
         let content_type = content_type.as_ref().and_then(|value| value.to_str().ok()).unwrap_or_default();
         let mut body = ReplyBody::new(response);
-        match self.read_answer(&mut body, content_type, call).await {
+        match self.read_answer(&mut body, content_type, call, format.tier).await {
             Ok(answer) => {
                 side.adjusted.extend(self.check_schema(&answer, question, &format));
                 Ok(Answer { dropped: format.left_out(question), ..answer })
             }
             Err(failure) => {
                 let is_rejected = failure.rejects_reply();
+                let is_limited = failure.class == FailureClass::RateLimited;
                 // Gateways pass on an upstream's refusal in a successful reply.
                 let failure = match failure.code {
+                    FailureCode::ErrorIn200 if format.tier == ServiceTier::Flex && is_limited => {
+                        Failure { code: FailureCode::FlexFull, ..failure }
+                    }
                     FailureCode::ErrorIn200 => self.learn_from(failure, &[], question, &format, side),
                     _ => failure,
                 };
@@ -170,10 +174,16 @@ impl HttpModel {
         }
     }
 
-    async fn read_answer(&self, body: &mut ReplyBody, content_type: &str, call: Call<'_>) -> Result<Answer, Failure> {
+    async fn read_answer(
+        &self,
+        body: &mut ReplyBody,
+        content_type: &str,
+        call: Call<'_>,
+        tier: ServiceTier,
+    ) -> Result<Answer, Failure> {
         let Call { question, attempt, .. } = call;
         let assembler = self.dialect.assembler();
-        match read_reply(body, assembler, content_type, self.settings.timeouts).await? {
+        match read_reply(body, assembler, content_type, self.timeouts(tier)).await? {
             Reply::Stream(assembler) => assembler.finish(question, attempt),
             Reply::Whole(page) if is_html(&page, content_type) => Err(html_page(&page, &self.url)),
             Reply::Whole(body) => self.dialect.read_whole(&body, question, attempt),
@@ -181,7 +191,12 @@ impl HttpModel {
     }
 
     /// Reads a refused request's reply and has the dialect classify it. Returns the reply too.
-    async fn read_refusal(&self, response: reqwest::Response, question: &Question) -> (Failure, Vec<u8>) {
+    async fn read_refusal(
+        &self,
+        response: reqwest::Response,
+        question: &Question,
+        tier: ServiceTier,
+    ) -> (Failure, Vec<u8>) {
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
@@ -193,8 +208,9 @@ impl HttpModel {
             should_retry: header("x-should-retry").and_then(|value| value.parse().ok()),
             retry_after: wait::from_headers(header, now),
             limit_reset: wait::from_limits(header, now),
+            is_flex: tier == ServiceTier::Flex,
         });
-        (with_location(failure, header("location"), &self.url), body)
+        (with_location(with_tier(failure, tier), header("location"), &self.url), body)
     }
 
     /// Makes the failure retry at once if the refusal reveals a setting of the server. Each refusal is judged by its

@@ -18,8 +18,9 @@ pub struct RequestPreview {
 impl HttpModel {
     /// Returns the first request for a question of a conversation, without sending it and without running a key-command.
     pub fn preview(&self, question: &Question, conversation: ConversationKey) -> Result<RequestPreview, Failure> {
-        let session = self.session_name(Call { question, attempt: 1, conversation: Some(conversation) });
-        let format = self.request_format(session.as_deref(), Learned::NOTHING);
+        let call = Call { question, attempt: 1, conversation: Some(conversation), avoids_flex: false };
+        let session = self.session_name(call);
+        let format = self.request_format(session.as_deref(), self.tier(call), Learned::NOTHING);
         let body = self.dialect.body(question, &format)?;
         let has_key = self.settings.key.is_some() || self.tokens.is_some();
         let mut headers = self.headers.shown(has_key);

@@ -4,10 +4,12 @@ use reqwest::header::HeaderValue;
 use tokio::time::timeout;
 
 use super::HttpModel;
+use super::Timeouts;
 use super::reply::{connection_failure, timed_out};
-use crate::conversation::{FailureCode, Question, TimeoutKind};
+use crate::conversation::{FailureCode, Question, ServiceTier, TimeoutKind};
 use crate::model::Call;
 use crate::model::failure::{Failure, FailureClass};
+use crate::model::lane::RequestLane;
 use crate::model::learned::Learned;
 use crate::model::request::RequestFormat;
 use crate::model::secret::Secret;
@@ -19,9 +21,30 @@ impl HttpModel {
         call.conversation.filter(|_| is_sent).map(|key| format!("{:016x}", key.prefix()))
     }
 
+    /// Returns the tier that a call asks for.
+    pub(super) fn tier(&self, call: Call<'_>) -> ServiceTier {
+        let is_flex = self.settings.lane == RequestLane::Flex && !call.avoids_flex;
+        if is_flex { ServiceTier::Flex } else { ServiceTier::Standard }
+    }
+
+    /// Returns the timeouts of a call of this tier.
+    pub(super) fn timeouts(&self, tier: ServiceTier) -> Timeouts {
+        let timeouts = self.settings.timeouts;
+        match tier {
+            ServiceTier::Standard => timeouts,
+            ServiceTier::Flex => Timeouts { first_byte: timeouts.flex, ..timeouts },
+        }
+    }
+
     /// Returns how a request is written, with what is known of the server.
-    pub(super) fn request_format<'a>(&'a self, session: Option<&'a str>, learned: &'a Learned) -> RequestFormat<'a> {
+    pub(super) fn request_format<'a>(
+        &'a self,
+        session: Option<&'a str>,
+        tier: ServiceTier,
+        learned: &'a Learned,
+    ) -> RequestFormat<'a> {
         RequestFormat {
+            tier,
             stream: self.stream,
             length_field: self.settings.length_field,
             cache_key: session.filter(|_| self.sends_cache_key),
@@ -78,7 +101,7 @@ impl HttpModel {
             headers.insert(name, HeaderValue::from_str(session).expect("hexadecimal digits are a header's value"));
         }
         let request = self.client.post(self.url.clone()).headers(headers).body(body);
-        let limit = self.settings.timeouts.first_byte;
+        let limit = self.timeouts(format.tier).first_byte;
         let response = timeout(limit, request.send()).await;
         response
             .map_err(|_| timed_out(TimeoutKind::FirstByte, "no reply within", limit))?

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::model::dialect::Dialect;
 use crate::model::family::ServerFamily;
 use crate::model::key_command::KeyCommand;
+use crate::model::lane::RequestLane;
 use crate::model::request::LengthField;
 use crate::model::secret::Secret;
 
@@ -37,6 +38,8 @@ pub struct HttpSettings {
     pub whole: bool,
     /// The field that limits the answer's length, if the dialect has two of them.
     pub length_field: LengthField,
+    /// At which tier the model is asked.
+    pub lane: RequestLane,
     /// The timeouts.
     pub timeouts: Timeouts,
     /// The context window in tokens, prompt and answer, if it is known.
@@ -61,6 +64,8 @@ pub struct Timeouts {
     pub connect: Duration,
     /// From the request to the first chunk of the answer. A reasoning model may be silent that long.
     pub first_byte: Duration,
+    /// The same at the flex tier, where a request may wait for its turn.
+    pub flex: Duration,
     /// From one chunk of the answer to the next. Comments do not count as chunks.
     pub idle: Duration,
     /// For the whole call.
@@ -72,6 +77,7 @@ impl Default for Timeouts {
         Self {
             connect: Duration::from_secs(10),
             first_byte: Duration::from_secs(15 * 60),
+            flex: Duration::from_secs(30 * 60),
             idle: Duration::from_secs(5 * 60),
             total: Duration::from_secs(2 * 3600),
         }

@@ -75,7 +75,7 @@ impl TokenSource {
         let class = if is_first { FailureClass::Fatal } else { FailureClass::Outage };
         // Arguments may hold a secret.
         let program = self.command.first().map_or("", String::as_str);
-        let message = format!("the key-command {program} {reason}; run it by hand to see why");
+        let message = format!("the key-command `{program}` {reason}; run it by hand to see why");
         Failure::new(class, FailureCode::Auth, message)
     }
 

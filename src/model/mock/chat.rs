@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use super::reply::NamedEvent;
 use super::request::Wanted;
 use super::{Body, MockSettings, reply};
-use crate::conversation::{Answer, Columns, Message, Question, Role, Sampling, Slot, Target, estimate_tokens};
+use crate::conversation::{
+    Answer, Columns, Message, Question, Role, Sampling, ServiceTier, Slot, Target, estimate_tokens,
+};
 use crate::model::Simulated;
 
 /// Parses a chat completion request as strictly as real servers do.
@@ -48,6 +50,7 @@ pub(super) fn parse_request(body: &[u8], settings: &MockSettings) -> Result<Want
         question: Question { slot: Slot::main(0), target, sample: 0, messages },
         stream: request["stream"].as_bool().unwrap_or(false),
         include_usage: request["stream_options"]["include_usage"].as_bool().unwrap_or(false),
+        tier: ServiceTier::named(request["service_tier"].as_str().unwrap_or_default()),
         caches: true,
     })
 }
@@ -86,7 +89,15 @@ pub(super) fn whole(answer: &Answer) -> Value {
             "finish_reason": answer.finish_reason,
         }],
         "usage": usage_value(answer),
+        "service_tier": tier_word(answer),
     })
+}
+
+fn tier_word(answer: &Answer) -> &'static str {
+    match answer.usage.tier {
+        ServiceTier::Standard => "default",
+        ServiceTier::Flex => ServiceTier::FLEX,
+    }
 }
 
 /// Returns the answer as events.
@@ -95,7 +106,7 @@ pub(super) fn events(answer: &Answer, include_usage: bool) -> Vec<NamedEvent> {
     let event = |choices: Value, usage: Value| {
         let mut event = json!({
             "id": "chatcmpl-simulated", "object": "chat.completion.chunk",
-            "created": created, "model": answer.model, "choices": choices,
+            "created": created, "model": answer.model, "choices": choices, "service_tier": tier_word(answer),
         });
         if include_usage {
             event["usage"] = usage;

@@ -55,6 +55,8 @@ fault_kinds! {
     Unauthorized = "401",
     /// 429 that reports an exhausted quota.
     Quota = "quota",
+    /// 429 without room in the flex tier, to requests that ask for it.
+    FlexFull = "flex-full",
     /// The connection closes without a reply.
     Drop = "drop",
     /// The connection closes in the middle of the reply.
@@ -196,6 +198,9 @@ pub(super) fn effect_of(kind: FaultKind, api: Api, answer: &mut Answer) -> Effec
         FaultKind::BadRequest => refuse(api.error(400, "invalid_request_error", "invalid_value", "not this one")),
         FaultKind::Unauthorized => refuse(api.error(401, "invalid_request_error", "invalid_api_key", "wrong key")),
         FaultKind::Quota => refuse(api.no_credit()),
+        FaultKind::FlexFull => {
+            refuse(api.error(429, "resource_unavailable", "resource_unavailable", "the flex tier has no room"))
+        }
         FaultKind::Drop => Effect::HangUp,
         FaultKind::Half => Effect::Half,
         FaultKind::EarlyStop => Effect::EarlyStop,

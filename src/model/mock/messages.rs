@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use super::reply::NamedEvent;
 use super::request::Wanted;
 use super::{Body, MockSettings, reply};
-use crate::conversation::{Answer, Finish, Message, Question, Role, Sampling, Slot, Target, estimate_tokens};
+use crate::conversation::{
+    Answer, Finish, Message, Question, Role, Sampling, ServiceTier, Slot, Target, estimate_tokens,
+};
 use crate::model::Simulated;
 use crate::model::anthropic::version;
 
@@ -43,6 +45,7 @@ pub(super) fn parse_request(headers: &HeaderMap, body: &[u8], settings: &MockSet
         question: Question { slot: Slot::main(0), target, sample: 0, messages },
         stream: value["stream"].as_bool().unwrap_or(false),
         include_usage: true,
+        tier: ServiceTier::Standard,
         caches,
     })
 }

@@ -29,7 +29,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
 use super::simulated::{Simulated, token_ends};
-use crate::conversation::{Answer, Dice, Message, Role, Usage};
+use crate::conversation::{Answer, Dice, Message, Role, ServiceTier, Usage};
 use api::Api;
 use cache::PrefixCache;
 use fault::Effect;
@@ -181,7 +181,9 @@ async fn answer_request(shared: &MockState, api: Api, request: Request<Incoming>
         }
     };
     let fault = fault::repeated_fault(&wanted.question.messages).or(fault);
+    let fault = fault.filter(|kind| *kind != FaultKind::FlexFull || wanted.tier == ServiceTier::Flex);
     let mut answer = Simulated::answer(&wanted.question, 1);
+    answer.usage.tier = wanted.tier;
     if let Some(tokens) = shared.settings.answer_tokens {
         answer = lengthened(answer, tokens);
     }

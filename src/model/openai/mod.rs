@@ -15,7 +15,7 @@ use super::failure::Failure;
 use super::learned::Adjustment;
 use super::refusal::{ErrorBody, RefusedRequest};
 use super::request::{RefusedCall, RequestFormat};
-use crate::conversation::{Answer, Question};
+use crate::conversation::{Answer, Question, ServiceTier};
 
 /// Chat completions as `OpenAI` defined them and nearly every server supports them.
 pub struct OpenAiDialect;
@@ -30,6 +30,7 @@ impl Dialect for OpenAiDialect {
             path: EndpointPath::Below("/chat/completions"),
             takes_cache_key: true,
             takes_schema: true,
+            tiers: &[ServiceTier::Flex],
             ..Capabilities::default()
         }
     }

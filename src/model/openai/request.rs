@@ -1,6 +1,7 @@
 use std::io::Write;
 
-use crate::conversation::{Message, Question};
+use super::wire::TIER;
+use crate::conversation::{Message, Question, ServiceTier};
 use crate::model::fold::folded;
 use crate::model::learned::Adjustment;
 use crate::model::refused::{Limit, limit, refuses_schema, unsupported_fields};
@@ -35,6 +36,9 @@ pub fn body(question: &Question, format: &RequestFormat<'_>) -> Vec<u8> {
         body.push(b':');
         push_json(&mut body, value);
     }
+    // A model that has no flex tier is to refuse this: the user decides what is paid, so it is never dropped.
+    let tier = (format.tier == ServiceTier::Flex).then_some(ServiceTier::FLEX);
+    push_field(&mut body, TIER, tier);
     // Some servers stream unless they are told not to.
     let stream = format.stream && takes(STREAM);
     push_field(&mut body, STREAM, Some(stream));

@@ -1,6 +1,6 @@
 use super::fault::{error_in, error_without_field, named_error};
 use super::finish::{finish_of, finish_word};
-use super::wire::{name_in, take_message, take_usage};
+use super::wire::{name_in, take_message, take_tier, take_usage};
 use crate::conversation::{Answer, FailureCode, Question};
 use crate::model::dialect::Assembler;
 use crate::model::failure::{Failure, FailureClass};
@@ -50,6 +50,7 @@ impl ChunkAssembler {
             self.answer.system_fingerprint = name_in(value, "system_fingerprint");
         }
         take_usage(&mut self.answer.usage, value);
+        take_tier(&mut self.answer.usage, value);
         let choices = value.get("choices");
         let listed = choices.map_or(&[][..], |choices| match choices {
             Json::List(items) => items,

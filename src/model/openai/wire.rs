@@ -1,7 +1,7 @@
 //! The fields of a chat completion and of a chunk of one. The text is read strictly, everything beside it leniently: a
 //! side field of an unexpected type counts as absent.
 
-use crate::conversation::{FailureCode, Usage};
+use crate::conversation::{FailureCode, ServiceTier, Usage};
 use crate::model::failure::{Failure, FailureClass};
 use crate::model::json::Json;
 use crate::model::partial::PartialAnswer;
@@ -12,6 +12,9 @@ const TOKENS_MAX: u64 = 1 << 40;
 /// The fields that hold reasoning. A server that fills several repeats itself, so the first with text counts.
 const REASONING: [&str; 6] =
     ["reasoning", "reasoning_content", "reasoning_text", "thinking", "thought", "reasoning_details"];
+
+/// The field that names the tier, in requests and in replies.
+pub const TIER: &str = "service_tier";
 
 /// Shortest text that a whole message may be seen to repeat.
 const REPEATED_BYTES_MIN: usize = 16;
@@ -112,6 +115,14 @@ fn unreadable(content: &Json<'_>) -> Failure {
     Failure::new(FailureClass::Transient, FailureCode::Garbage, message)
 }
 
+/// Takes over the tier that a reply or a chunk says was charged, beside the counts or with them. The last one counts.
+pub fn take_tier(usage: &mut Usage, holder: &Json<'_>) {
+    let named = name_in(holder, TIER).or_else(|| name_in(holder.get("usage")?, TIER));
+    if let Some(name) = named {
+        usage.tier = ServiceTier::named(&name);
+    }
+}
+
 /// Adds the token counts of a reply, a chunk or a choice. A count that is no whole number stays unknown.
 pub fn take_usage(usage: &mut Usage, holder: &Json<'_>) {
     let Some(counts) = holder.get("usage").filter(|usage| matches!(usage, Json::Object(_))) else { return };
@@ -125,6 +136,7 @@ pub fn take_usage(usage: &mut Usage, holder: &Json<'_>) {
         cache_write_tokens: detail("prompt_tokens_details", "cache_write_tokens"),
         completion_tokens: believed(counts.get("completion_tokens")),
         reasoning_tokens: detail("completion_tokens_details", "reasoning_tokens"),
+        tier: usage.tier,
     };
     *usage = Usage {
         prompt_tokens: read.prompt_tokens.or(usage.prompt_tokens),
@@ -132,6 +144,7 @@ pub fn take_usage(usage: &mut Usage, holder: &Json<'_>) {
         cache_write_tokens: read.cache_write_tokens.or(usage.cache_write_tokens),
         completion_tokens: read.completion_tokens.or(usage.completion_tokens),
         reasoning_tokens: read.reasoning_tokens.or(usage.reasoning_tokens),
+        tier: usage.tier,
     };
 }
 

@@ -208,6 +208,8 @@ const TABLE: [Row; 5] = [
             "engine_overloaded_error", // Moonshot
             "engine_overloaded",
             "server_overloaded",
+            "resource_unavailable", // OpenAI: the flex tier
+            "capacity_exceeded",    // Groq: the flex tier
             "overloaded",
             "unavailable", // Google
             "service_unavailable",
@@ -216,7 +218,18 @@ const TABLE: [Row; 5] = [
             "503",
             "529",
         ],
-        words: &["overloaded", "at capacity", "server is busy", "temporarily unavailable", "queue is full"],
+        words: &[
+            "overloaded",
+            "at capacity",
+            "capacity exceeded",
+            "resource unavailable",
+            "resources unavailable",
+            "resources are unavailable",
+            "insufficient resources",
+            "server is busy",
+            "temporarily unavailable",
+            "queue is full",
+        ],
     },
 ];
 

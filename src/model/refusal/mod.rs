@@ -8,6 +8,7 @@
 //! | 408, 409, 425, 499, 5xx; a truncated or unreadable reply; an error inside a 200 | transient |
 //! | 429, or a rate limit or overload in words; 503 and 529 with a wait time | rate limited |
 //! | a conversation over the context window, a filtered prompt, 413 | permanent for this question |
+//! | 429, 498, 503 or 529 without capacity, where the flex tier was asked for | rate limited, as `flex_full` |
 //! | 402, or an account without credit, at any status | fatal for the run |
 //! | every other 3xx and 4xx | refused: the worker finds out whether the question or the server is at fault |
 //! | connection refused, DNS, connect timeout | outage |
@@ -42,6 +43,8 @@ pub struct RefusedRequest<'a> {
     pub retry_after: Option<Duration>,
     /// The time until an exhausted rate limit resets, from the headers that count it down.
     pub limit_reset: Option<Duration>,
+    /// True if the flex tier was asked for.
+    pub is_flex: bool,
 }
 
 impl RefusedRequest<'_> {
@@ -79,12 +82,20 @@ impl RefusedRequest<'_> {
             Some(Cause::Filtered) if !matches!(status, 401 | 404 | 429 | 500..=599) => {
                 return (FailureClass::Permanent, FailureCode::ContentFilter);
             }
+            Some(Cause::Overloaded) if self.is_flex && matches!(status, 200..=299 | 429 | 498 | 503 | 529) => {
+                return (FailureClass::RateLimited, FailureCode::FlexFull);
+            }
             Some(Cause::Overloaded) if is_inside_200 => return (FailureClass::RateLimited, FailureCode::ErrorIn200),
             _ => {}
         }
         match status {
             402 => (FailureClass::Fatal, FailureCode::Quota),
+            // Groq's own status for a full flex tier. Elsewhere it is about a token.
+            498 if self.is_flex => (FailureClass::RateLimited, FailureCode::FlexFull),
             429 => (FailureClass::RateLimited, FailureCode::RateLimit),
+            503 | 529 if self.is_flex && self.retry_after.is_some() => {
+                (FailureClass::RateLimited, FailureCode::FlexFull)
+            }
             503 | 529 if is_inside_200 || self.retry_after.is_some() => (FailureClass::RateLimited, by_status),
             // The request is larger than the server accepts, so the conversation is.
             413 => (FailureClass::Permanent, FailureCode::Context),
@@ -141,6 +152,38 @@ mod tests {
             (529, "", Transient),
         ] {
             assert_eq!(class(status, body).0, expected, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn a_flex_tier_without_room_is_no_rate_limit() {
+        let class = |status, is_flex, body: &str| {
+            let refusal = RefusedRequest { status, is_flex, ..RefusedRequest::default() };
+            let failure = refusal.into_failure(ErrorBody::parse(body.as_bytes()));
+            (failure.class, failure.code)
+        };
+        let full = (FailureClass::RateLimited, FailureCode::FlexFull);
+        for (status, body) in [
+            (429, r#"{"error":{"message":"Try later","type":"resource_unavailable","code":"resource_unavailable"}}"#),
+            (429, r#"{"error":{"message":"429 Resource Unavailable","type":"server_error"}}"#),
+            (429, "the flex tier is at capacity"),
+            (498, r#"{"error":{"message":"over capacity","type":"capacity_exceeded"}}"#),
+            (498, ""),
+            (503, r#"{"error":{"code":503,"message":"The model is overloaded","status":"UNAVAILABLE"}}"#),
+        ] {
+            assert_eq!(class(status, true, body), full, "{status} {body}");
+            assert_ne!(class(status, false, body).1, FailureCode::FlexFull, "{status} {body}");
+        }
+        for (status, body) in [
+            (429, ""),
+            (
+                429,
+                r#"{"error":{"message":"Rate limit reached for requests","type":"requests","code":"rate_limit_exceeded"}}"#,
+            ),
+            (429, r#"{"error":{"message":"You exceeded your current quota","code":"insufficient_quota"}}"#),
+            (500, ""),
+        ] {
+            assert_ne!(class(status, true, body).1, FailureCode::FlexFull, "{status} {body}");
         }
     }
 

@@ -33,10 +33,8 @@ impl Simulated {
             system_fingerprint: None,
             usage: Usage {
                 prompt_tokens: Some(prompt_tokens),
-                cached_tokens: None,
-                cache_write_tokens: None,
                 completion_tokens: Some(token_ends(text).count() as u64),
-                reasoning_tokens: None,
+                ..Usage::default()
             },
             attempts: attempt,
             dropped: Vec::new(),
