@@ -55,11 +55,15 @@ impl Price {
         Self { input, cached_input, cache_write, output, reasoning, flex: None }
     }
 
-    /// Returns the most that this many tokens can cost at the standard tier. Flex answers may fall back to it.
+    /// Returns the most that this many tokens can cost. A flex answer may fall back to the standard tier.
     pub fn worst_cost(&self, prompt_tokens: u64, completion_tokens: u64) -> f64 {
-        let input = self.input.max(self.cached_input.unwrap_or(0.0)).max(self.cache_write.unwrap_or(0.0));
-        let output = self.output.max(self.reasoning.unwrap_or(0.0));
-        (prompt_tokens as f64 * input + completion_tokens as f64 * output) / 1e6
+        let worst = |tier| {
+            let price = self.of(tier);
+            let input = price.input.max(price.cached_input.unwrap_or(0.0)).max(price.cache_write.unwrap_or(0.0));
+            let output = price.output.max(price.reasoning.unwrap_or(0.0));
+            (prompt_tokens as f64 * input + completion_tokens as f64 * output) / 1e6
+        };
+        worst(ServiceTier::Standard).max(worst(ServiceTier::Flex))
     }
 
     /// Returns what this usage costs at the tier that the server charged.

@@ -1,6 +1,6 @@
 use serde_json::{Map, Value, json};
 
-use crate::conversation::{Answer, Dialogue, Line, Record, Rejected, Seed, TurnIndex};
+use crate::conversation::{Answer, Dialogue, Line, Record, Rejected, Seed, ServiceTier, TurnIndex};
 
 /// Returns a finished dialogue as a record.
 ///
@@ -67,6 +67,9 @@ fn dialogue_meta(seed: &Seed, dialogue: &Dialogue) -> Map<String, Value> {
         let mut turn = answer_facts(answer);
         if !answer.dropped.is_empty() {
             turn["dropped"] = answer.dropped.clone().into();
+        }
+        if answer.usage.tier == ServiceTier::Flex {
+            turn["service_tier"] = ServiceTier::FLEX.into();
         }
         if !dialogue.drawn.is_empty() {
             turn["drawn"] = dialogue.drawn.iter().map(|(name, value)| (name.to_owned(), value.clone())).collect();

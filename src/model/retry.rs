@@ -69,6 +69,11 @@ pub struct Tries {
 }
 
 impl Tries {
+    /// Makes the next call for which the flex tier has no room the last one of the question.
+    pub fn stop_waiting_for_flex(&mut self) {
+        self.flex_full = self.flex_full.max(FLEX_ATTEMPTS_MAX - 1);
+    }
+
     /// True if the flex tier had no room for the question as often as it is asked. The standard tier follows.
     pub fn avoids_flex(&self) -> bool {
         self.flex_full >= FLEX_ATTEMPTS_MAX
@@ -94,6 +99,12 @@ pub fn decide(failure: &Failure, tries: Tries, fingerprint: &Fingerprint) -> Ret
     match failure.class {
         FailureClass::Fatal => RetryDecision::StopRun,
         FailureClass::Permanent => RetryDecision::GiveUp,
+        // The standard tier follows, which has room.
+        FailureClass::RateLimited
+            if failure.code == FailureCode::FlexFull && tries.flex_full + 1 >= FLEX_ATTEMPTS_MAX =>
+        {
+            RetryDecision::Retry { after: Duration::ZERO, counted: false }
+        }
         FailureClass::RateLimited | FailureClass::Outage => RetryDecision::Retry { after, counted: false },
         FailureClass::Learned => RetryDecision::Retry { after: Duration::ZERO, counted: false },
         FailureClass::RetryNow if streak <= IMMEDIATE_ATTEMPTS_MAX => {
@@ -227,6 +238,13 @@ mod tests {
             tries.add(&full, false);
         }
         assert!(tries.avoids_flex() && tries.counted == 0);
+        let mut short = Tries::default();
+        short.stop_waiting_for_flex();
+        assert!(!short.avoids_flex());
+        let at_once = RetryDecision::Retry { after: Duration::ZERO, counted: false };
+        assert_eq!(decide(&full, short, &Fingerprint([3; 32])), at_once, "the standard tier needs no wait");
+        short.add(&full, false);
+        assert!(short.avoids_flex());
     }
 
     #[test]

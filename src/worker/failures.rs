@@ -27,10 +27,16 @@ impl Dispatcher<'_> {
         let name = flight.question.target.model().to_owned();
         let unpaid = Usage { completion_tokens: Some(0), ..Usage::default() };
         self.budget.settle(&flight.worst, &name, (!failure.may_be_paid()).then_some(&unpaid));
-        let mut decision = retry::decide(&failure, flight.tries, &fingerprint);
-        let mut lost_replica = false;
         // Neither a slower pace nor another server's answers make room in the flex tier.
         let is_flex_full = failure.code == FailureCode::FlexFull;
+        if is_flex_full
+            && let Some(queue) = self.queues.get_mut(&name)
+            && queue.replicas[replica].on_flex_full(now)
+        {
+            flight.tries.stop_waiting_for_flex();
+        }
+        let mut decision = retry::decide(&failure, flight.tries, &fingerprint);
+        let mut lost_replica = false;
         let (mut is_held, mut after_answers) = (false, false);
         if failure.class != FailureClass::Learned {
             flight.avoid = Some(replica);

@@ -10,6 +10,8 @@ use crate::model::{
     Breaker, CallResult, Failure, Fitness, Model, OutageState, Pace, PaceLimits, Rate, Router, Routing, SpeedMonitor,
 };
 
+/// After this time without room in the flex tier, questions no longer wait for it: each asks once.
+const FLEX_FULL_MAX: Duration = Duration::from_secs(30);
 /// A replica that is paused for longer than this loses its questions to the others.
 const CLOSED_MIN: Duration = Duration::from_secs(2);
 
@@ -65,6 +67,8 @@ pub struct Replica {
     pub ready: BTreeSet<(u64, Fingerprint)>,
     /// Answers so far, those to probes included.
     pub answers: u64,
+    /// The time since which the flex tier has had no room and given no answer.
+    pub flex_full_since: Option<Instant>,
     /// Failed questions that wait until the server has answered something else.
     pub unproven: Vec<Fingerprint>,
     /// The refusal that a probe is to confirm.
@@ -267,6 +271,7 @@ impl Replica {
             probes_in_full: false,
             ready: BTreeSet::new(),
             answers: 0,
+            flex_full_since: None,
             unproven: Vec::new(),
             refusal: None,
         }
@@ -275,6 +280,11 @@ impl Replica {
     /// Sends the server no calls before `until`.
     pub fn close_until(&mut self, until: Instant) {
         self.closed_until = self.closed_until.max(Some(until));
+    }
+
+    /// Records a call for which the flex tier had no room. True if it has had none for long.
+    pub fn on_flex_full(&mut self, now: Instant) -> bool {
+        now - *self.flex_full_since.get_or_insert(now) >= FLEX_FULL_MAX
     }
 
     /// True if the server is paused for longer than questions wait for it.
@@ -321,4 +331,20 @@ pub struct CallEnd {
     pub latency: Duration,
     /// The request's slot in the ledger.
     pub slot: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Simulated;
+
+    #[test]
+    fn a_flex_tier_counts_as_short_after_half_a_minute_without_room() {
+        let mut replica = Replica::new(Arc::new(Simulated), "m".to_owned(), PaceLimits::default());
+        let start = Instant::now();
+        assert!(!replica.on_flex_full(start) && !replica.on_flex_full(start + FLEX_FULL_MAX / 2));
+        assert!(replica.on_flex_full(start + FLEX_FULL_MAX));
+        replica.flex_full_since = None;
+        assert!(!replica.on_flex_full(start + FLEX_FULL_MAX * 2), "an answer of the tier starts the time over");
+    }
 }

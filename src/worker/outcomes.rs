@@ -13,7 +13,7 @@ use super::failures::report_pace;
 use super::flights::Flight;
 use super::model_queue::{CallEnd, CallPurpose};
 use super::session::SessionReply;
-use crate::conversation::{Answer, Fingerprint};
+use crate::conversation::{Answer, Fingerprint, ServiceTier};
 use crate::model::OutageState;
 use crate::store::Entry;
 
@@ -91,6 +91,9 @@ impl Dispatcher<'_> {
         let (at_fault, again) = queue.acceptance.on_answer(prompt);
         let answered = &mut queue.replicas[replica];
         answered.answers += 1;
+        if answer.usage.tier == ServiceTier::Flex {
+            answered.flex_full_since = None;
+        }
         if answered.breaker.on_answer().is_some_and(|state| state != OutageState::Suspected) {
             self.observer.on_event(&Event::Recovered { model: answered.label.clone() });
         }

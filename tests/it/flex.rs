@@ -88,6 +88,9 @@ fn a_question_without_room_in_the_flex_tier_is_asked_at_the_standard_tier_after_
     assert_eq!(tiers, [json!("flex"), json!("flex"), json!("flex"), json!("flex"), Value::Null]);
     assert!(finished.stderr.contains("4 × flex_full"), "{}", finished.stderr);
     assert!(finished.stderr.contains("2 of 3 answers charged at the flex tier"), "{}", finished.stderr);
+    let tiers: Vec<Value> =
+        place.rows("out.jsonl").iter().map(|row| row["meta"]["turns"][0]["service_tier"].clone()).collect();
+    assert_eq!(tiers, [json!("flex"), Value::Null, json!("flex")]);
 }
 
 #[test]

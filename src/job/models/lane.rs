@@ -24,7 +24,7 @@ pub fn check(
         let message = format!("the lane of the model `{name}` is flex, and its body sets {FIELD} too");
         return Err(JobError::usage(message, format!("remove {FIELD} from the body")));
     }
-    let is_unknown = !has_price && tier.is_none_or(|tier| tier.price_share < 1.0);
+    let is_unknown = price.is_some() && !has_price && tier.is_none_or(|tier| tier.price_share < 1.0);
     Ok(is_unknown.then(|| {
         format!(
             "the price of flex answers of `{name}` is unknown: they are booked at the standard price; \
