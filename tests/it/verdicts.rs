@@ -115,6 +115,28 @@ fn a_refused_schema_is_learned_once_and_nothing_is_charged() {
     }
 }
 
+/// Some gateways turn a schema into a tool; others answer with nothing at all.
+#[test]
+fn a_server_that_answers_a_schema_without_words_is_asked_without() {
+    for (reason, call) in [("tool_calls", true), ("stop", false)] {
+        let server = Capture::with(move |request| {
+            if schema(request).is_none() {
+                return finished("[[7]]", "stop");
+            }
+            let function = json!({"name": "json_tool_call", "arguments": "{\"score\": 3}"});
+            let calls = json!([{"id": "1", "type": "function", "function": function}]);
+            let message = if call { json!({"content": null, "tool_calls": calls}) } else { json!({"content": ""}) };
+            (200, json!({"model": "m", "choices": [{"message": message, "finish_reason": reason}]}))
+        });
+        let place = place(10);
+        let (report, words) = evaluate(&place, &server.model("m"), &["--concurrency", "1"]);
+        assert_eq!((&report["judge"]["unparsed"], &report["overall"]["mean"]), (&json!(0), &json!(7.0)), "{words}");
+        assert!(server.count() <= 22, "{reason}: {}", server.count());
+        let messages = server.bodies().into_iter().flat_map(|body| body["messages"].as_array().unwrap().clone());
+        assert!(messages.into_iter().all(|message| message["role"] == "user"), "no call without a reply goes back");
+    }
+}
+
 #[test]
 fn a_server_that_writes_white_space_under_a_schema_is_asked_without() {
     let server = Capture::with(|request| match schema(request) {
