@@ -49,8 +49,11 @@ impl Header {
     }
 }
 
-/// The field that asks for JSON of a schema.
+/// The field that asks for a form of the answer.
 pub const RESPONSE_FORMAT: &str = "response_format";
+/// What a server does not support that refuses a schema. It is no name of a field: the user's own `response_format`, which
+/// another role may have on the same server, stays as it is.
+pub const SCHEMA: &str = "response_format.json_schema";
 /// Body fields that say what an answer looks like, on any server.
 const OUTPUT_FIELDS: &[&str] = &[
     RESPONSE_FORMAT,
@@ -137,7 +140,8 @@ impl RequestFormat<'_> {
     pub fn schema<'q>(&self, question: &'q Question) -> Option<&'q AnswerSchema> {
         let body = &question.target.extras().body;
         let is_free = || OUTPUT_FIELDS.iter().all(|field| body.get(field).is_none());
-        question.target.schema().filter(|_| self.structured && !self.learned.drops(RESPONSE_FORMAT) && is_free())
+        let takes = || [SCHEMA, RESPONSE_FORMAT].iter().all(|name| !self.learned.drops(name));
+        question.target.schema().filter(|_| self.structured && takes() && is_free())
     }
 
     /// Returns the fields of the body besides messages and sampling: the user's, those that the server's family
@@ -182,10 +186,15 @@ impl RequestFormat<'_> {
                 asked.filter(|asked| *asked != sent && name != "seed").map(|_| format!("{name} above {sent}"))
             }
         });
-        let mut all = RequestFormat { learned: Learned::NOTHING, ..*self }.extra_fields(question);
+        let as_asked = RequestFormat { learned: Learned::NOTHING, ..*self };
+        let mut all = as_asked.fields_as_asked(question);
         all.retain(|name, _| self.learned.drops(name));
-        let own =
-            [("prompt_cache_key", self.cache_key.is_some()), ("stream", self.stream), ("stream_options", self.stream)];
+        let own = [
+            ("prompt_cache_key", self.cache_key.is_some()),
+            ("stream", self.stream),
+            ("stream_options", self.stream),
+            (SCHEMA, as_asked.schema(question).is_some()),
+        ];
         let own = own.into_iter().filter(|(name, is_sent)| *is_sent && self.learned.drops(name));
         left_out.chain(all.into_iter().map(|(name, _)| name)).chain(own.map(|(name, _)| name.to_owned())).collect()
     }

@@ -106,12 +106,34 @@ fn a_refused_schema_is_learned_once_and_nothing_is_charged() {
             report["judge"]["replies"]["text"],
             json!({"replies": 40, "repaired": 0, "repaired_share": 0.0, "invalid": 0, "invalid_share": 0.0})
         );
-        let note = "response_format is not sent: the server does not support it";
+        let note = "response_format.json_schema is not sent: the server does not support it";
         assert!(words.contains(note), "{message}: {words}");
         assert!(server.count() <= 40 + 4, "{message}: {}", server.count());
         let count = server.count();
         evaluate(&place, &server.model("m"), &[]);
         assert_eq!(server.count(), count, "{message}");
+    }
+}
+
+/// Some gateways turn a schema into a tool; others answer with nothing at all.
+#[test]
+fn a_server_that_answers_a_schema_without_words_is_asked_without() {
+    for (reason, call) in [("tool_calls", true), ("stop", false)] {
+        let server = Capture::with(move |request| {
+            if schema(request).is_none() {
+                return finished("[[7]]", "stop");
+            }
+            let function = json!({"name": "json_tool_call", "arguments": "{\"score\": 3}"});
+            let calls = json!([{"id": "1", "type": "function", "function": function}]);
+            let message = if call { json!({"content": null, "tool_calls": calls}) } else { json!({"content": ""}) };
+            (200, json!({"model": "m", "choices": [{"message": message, "finish_reason": reason}]}))
+        });
+        let place = place(10);
+        let (report, words) = evaluate(&place, &server.model("m"), &["--concurrency", "1"]);
+        assert_eq!((&report["judge"]["unparsed"], &report["overall"]["mean"]), (&json!(0), &json!(7.0)), "{words}");
+        assert!(server.count() <= 22, "{reason}: {}", server.count());
+        let messages = server.bodies().into_iter().flat_map(|body| body["messages"].as_array().unwrap().clone());
+        assert!(messages.into_iter().all(|message| message["role"] == "user"), "no call without a reply goes back");
     }
 }
 
@@ -193,6 +215,27 @@ fn anthropics_api_is_asked_for_a_schema_beside_the_effort() {
         assert_eq!(report["judge"]["replies"][form]["replies"], 6, "{name}: {words}");
         assert_eq!(report["judge"]["unparsed"], 0);
     }
+}
+
+/// Teacher and judge may be the same model on the same server.
+#[test]
+fn a_refused_schema_takes_nothing_from_the_users_own_field() {
+    let server = Capture::with(|request| match schema(request) {
+        Some(_) => refused(400, "This response_format type is unavailable now"),
+        None if request.text.contains("double square brackets") => finished("Fine.\n[[7]]", "stop"),
+        None => {
+            assert_eq!(request.body()["response_format"]["type"], "json_object");
+            finished("{\"a\": 1}", "stop")
+        }
+    });
+    let (place, model) = (place(6), server.model("m"));
+    let own = r#"{"response_format": {"type": "json_object"}}"#;
+    let line = ["distill", "in.jsonl", "-o", "best.jsonl", "--teacher", &model, "--samples", "2", "--judge", &model];
+    let run = place.complete(&[&line[..], &["--body", own]].concat());
+    assert!(run.stderr.contains("response_format.json_schema is not sent"), "{}", run.stderr);
+    let asked =
+        server.requests().iter().filter(|request| request.body()["response_format"]["type"] == "json_object").count();
+    assert_eq!(asked, 24, "6 conversations, 2 turns, 2 samples");
 }
 
 #[test]

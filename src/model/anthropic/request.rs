@@ -10,7 +10,7 @@ use crate::model::failure::Failure;
 use crate::model::fold::folded;
 use crate::model::learned::Adjustment;
 use crate::model::refused::{Limit, limit, refuses_schema, unsupported_fields};
-use crate::model::request::{RESPONSE_FORMAT, RefusedCall, RequestFormat};
+use crate::model::request::{RefusedCall, RequestFormat, SCHEMA};
 
 /// The length limit where the user gave none: the API requires one.
 const MAX_TOKENS: u32 = 8192;
@@ -105,7 +105,7 @@ pub fn learn(refused: &RefusedCall<'_>) -> Vec<Adjustment> {
         return vec![Adjustment::Cap { field, value }];
     }
     if format.schema(question).is_some() && refuses_schema(refused) {
-        return vec![Adjustment::Drop(RESPONSE_FORMAT.to_owned())];
+        return vec![Adjustment::Drop(SCHEMA.to_owned())];
     }
     let fields = format.fields_as_asked(question);
     let sampling = format.sampling(question);

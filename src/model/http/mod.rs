@@ -31,7 +31,7 @@ use super::family::ServerFamily;
 use super::learned::{Adjustment, Learned};
 use super::refusal::{RefusedRequest, without_echo};
 use super::refused::may_refuse_schema;
-use super::request::{RESPONSE_FORMAT, RefusedCall, RequestFormat};
+use super::request::{RefusedCall, RequestFormat, SCHEMA};
 use super::{Call, CallResult, Capacity, Model, PendingCall, PendingNames, wait};
 use crate::conversation::{Answer, FailureCode, Question, ServiceTier, TimeoutKind, estimate_tokens};
 use client::{USER_AGENT, client};
@@ -227,7 +227,7 @@ impl HttpModel {
         let mut revealed = self.dialect.learn(&refused);
         let is_open = revealed.is_empty() && !self.took_schema.load(Ordering::Acquire);
         if is_open && format.schema(question).is_some() && may_refuse_schema(&refused) {
-            revealed.push(Adjustment::Drop(RESPONSE_FORMAT.to_owned()));
+            revealed.push(Adjustment::Drop(SCHEMA.to_owned()));
         }
         revealed.retain(|adjustment| format.learned.lacks(adjustment));
         if revealed.is_empty() {
@@ -247,7 +247,7 @@ impl HttpModel {
             self.took_schema.store(true, Ordering::Release);
             return None;
         }
-        let adjustment = Adjustment::Drop(RESPONSE_FORMAT.to_owned());
+        let adjustment = Adjustment::Drop(SCHEMA.to_owned());
         let is_first = !self.took_schema.load(Ordering::Acquire);
         let mut learned = self.learned.write().unwrap_or_else(PoisonError::into_inner);
         (is_first && Arc::make_mut(&mut learned).add(&adjustment)).then_some(adjustment)

@@ -5,7 +5,7 @@ use crate::conversation::{Message, Question, ServiceTier};
 use crate::model::fold::folded;
 use crate::model::learned::Adjustment;
 use crate::model::refused::{Limit, limit, refuses_schema, unsupported_fields};
-use crate::model::request::{LengthField, RESPONSE_FORMAT, RefusedCall, RequestFormat};
+use crate::model::request::{LengthField, RESPONSE_FORMAT, RefusedCall, RequestFormat, SCHEMA};
 
 const CACHE_KEY: &str = "prompt_cache_key";
 const STREAM: &str = "stream";
@@ -68,7 +68,8 @@ pub fn learn(refused: &RefusedCall<'_>) -> Vec<Adjustment> {
     let own = own.into_iter().filter(is_sent).map(|(name, _)| name);
     let sent: Vec<&str> = own.chain(fields.keys().map(String::as_str)).collect();
     let mut unsupported = unsupported_fields(refused, &sent);
-    if unsupported.is_empty() && format.schema(question).is_some() && refuses_schema(refused) {
+    let has_schema = format.schema(question).is_some();
+    if unsupported.is_empty() && has_schema && refuses_schema(refused) {
         unsupported.push(RESPONSE_FORMAT.to_owned());
     }
     let cap = limit(refused, length).map(|Limit { field, value }| Adjustment::Cap { field, value });
@@ -78,6 +79,7 @@ pub fn learn(refused: &RefusedCall<'_>) -> Vec<Adjustment> {
     // A further attempt asks for a higher temperature: the server has accepted the user's.
     let was_accepted = question.target.raised_from().is_some_and(|asked| asked.temperature.is_some());
     let adjustment = |field: String| match (field.as_str(), &cap) {
+        (RESPONSE_FORMAT, _) if has_schema => Adjustment::Drop(SCHEMA.to_owned()),
         (name, _) if name == length => Adjustment::Use(length_fields(format).1),
         ("temperature", Some(cap @ Adjustment::Cap { field: "temperature", .. })) if was_accepted => cap.clone(),
         _ => Adjustment::Drop(field),

@@ -126,7 +126,7 @@ impl Judge {
             return done(Some(verdict), ReadingResult::Valid);
         }
         // A server that withheld its verdict would do so again.
-        if !matches!(answer.finish, Finish::Complete | Finish::Length | Finish::Empty | Finish::Loop) {
+        if matches!(answer.finish, Finish::Filtered | Finish::Refused) {
             return done(None, ReadingResult::Invalid);
         }
         match answered.get(slot(repair)).map(|repaired| verdict_of(repaired, scale)) {
@@ -136,8 +136,8 @@ impl Judge {
                 let again = format!("Output only the verdict: {}.", scale.form());
                 // A reply that does not follow the schema may be invalid because of it.
                 let schema = self.prompt.schema_of_verdict().filter(|_| follows_schema(answer));
-                // Servers may refuse an empty message.
-                let messages = if answer.finish == Finish::Empty {
+                // Servers may refuse an empty message. Some gateways turn a schema into a tool, whose call has no reply.
+                let messages = if matches!(answer.finish, Finish::Empty | Finish::Tools) {
                     vec![Message::new(Role::User, format!("{}\n\n{again}", prompt().content()))]
                 } else {
                     vec![prompt(), Arc::clone(&answer.message), Message::new(Role::User, again)]
