@@ -35,7 +35,9 @@ impl Dispatcher<'_> {
         match since {
             Since::WasDown => return self.enqueue_question(fingerprint),
             Since::Nothing => {
-                if replica.breaker.is_open() && queue.has_other_usable(doubt.replica, Instant::now()) {
+                // A call that may have been paid for waits: elsewhere it might be paid for again.
+                let is_free = !doubt.failure.is_probably_paid();
+                if is_free && replica.breaker.is_open() && queue.has_other_usable(doubt.replica, Instant::now()) {
                     return self.enqueue_question(fingerprint);
                 }
                 queue.replicas[doubt.replica].unproven.push(fingerprint);

@@ -62,10 +62,15 @@ impl Dispatcher<'_> {
             for replica in 0..queue.replicas.len() {
                 for (session, fingerprint) in queue.replicas[replica].ready.clone() {
                     let Some(flight) = self.flights.get(&fingerprint) else { continue };
-                    let is_shorter = shortest.as_ref().is_none_or(|(prompt, _)| flight.prompt() < *prompt);
-                    if is_shorter && queue.gate(replica, flight.tokens, now) == SendGate::Open {
-                        shortest =
-                            Some((flight.prompt(), Candidate { model: model.clone(), session, fingerprint, replica }));
+                    match queue.gate(replica, flight.tokens, now) {
+                        SendGate::Open if shortest.as_ref().is_none_or(|(prompt, _)| flight.prompt() < *prompt) => {
+                            let candidate = Candidate { model: model.clone(), session, fingerprint, replica };
+                            shortest = Some((flight.prompt(), candidate));
+                        }
+                        SendGate::Open | SendGate::Shut => {}
+                        SendGate::Until(at) => {
+                            self.gate_opens = Some(self.gate_opens.map_or(at, |earlier| earlier.min(at)));
+                        }
                     }
                 }
             }
