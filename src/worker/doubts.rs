@@ -73,8 +73,9 @@ impl Dispatcher<'_> {
         let Some(flight) = self.flights.get(fingerprint) else { return };
         let Some(doubt) = flight.doubt.as_ref().filter(|doubt| doubt.failure.is_probably_paid()) else { return };
         let Some(queue) = self.queues.get(flight.question.target.model()) else { return };
-        let breaker = &queue.replicas[doubt.replica].breaker;
-        if !breaker.is_open() && breaker.outages() == doubt.outages {
+        let replica = &queue.replicas[doubt.replica];
+        // A server that has answered nothing in this run may be down.
+        if replica.answers > 0 && !replica.breaker.is_open() && replica.breaker.outages() == doubt.outages {
             let (calls, doubt) = (flight.tries.paid + 1, doubt.clone());
             self.book_lost(*fingerprint, calls, &doubt);
         }

@@ -36,7 +36,7 @@ impl Dispatcher<'_> {
         if !self.early.silent.is_empty() {
             return;
         }
-        let has_busy = self.has_busy_sessions();
+        let has_busy = self.has_busy_sessions() || self.commits_pending > 0 || self.has_other_work(&name);
         let Some(queue) = self.queues.get_mut(&name) else { return };
         let has_ready = queue.replicas.iter().any(|replica| !replica.ready.is_empty());
         let now = Instant::now();
@@ -76,6 +76,16 @@ impl Dispatcher<'_> {
             }
         }
         shortest.map(|(_, candidate)| candidate)
+    }
+
+    /// True if another model has something to do: what it answers may lead to questions for `name`.
+    fn has_other_work(&self, name: &str) -> bool {
+        let is_at_work = |queue: &ModelQueue| {
+            let has_waiting =
+                queue.replicas.iter().any(|replica| !replica.ready.is_empty() || !replica.unproven.is_empty());
+            has_waiting || queue.in_flight() > 0
+        };
+        self.queues.iter().any(|(other, queue)| other != name && is_at_work(queue))
     }
 
     /// True if an open conversation waits for something other than an answer: it may ask soon.
