@@ -440,3 +440,13 @@ fn one_refusal_of_a_judge_waits_for_its_next_question() {
     let finished = distill(&place, &server, &["--concurrency", "12", "--samples", "2", "--judge", &judge]);
     assert_eq!((finished.code, rows(&place)), (Some(0), 12), "{}", finished.stderr);
 }
+
+#[test]
+fn a_server_that_closes_every_second_request_answers_every_question() {
+    let (place, number) = (Place::new(), AtomicU64::new(0));
+    dataset(&place, 20, 2, |_| false);
+    let server =
+        Server::start(move |_| if number.fetch_add(1, Ordering::SeqCst) % 2 == 1 { Act::Close } else { Act::Answer });
+    let finished = distill(&place, &server, &["--concurrency", "8"]);
+    assert_eq!((finished.code, rows(&place)), (Some(0), 20), "{}", finished.stderr);
+}
