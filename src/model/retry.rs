@@ -82,7 +82,12 @@ impl Tries {
 /// together from returning together. The server's requested wait is a lower bound.
 pub fn decide(failure: &Failure, tries: Tries, fingerprint: &Fingerprint) -> RetryDecision {
     let (attempt, streak) = (tries.counted + 1, tries.streak + 1);
-    let after = backoff(streak, fingerprint).max(failure.retry_after.unwrap_or_default());
+    let named = match failure.class {
+        FailureClass::RateLimited => failure.retry_after.unwrap_or_default(),
+        // A single broken or refused call says little about the server: an hour would hold this question alone.
+        _ => failure.retry_after.unwrap_or_default().min(WAIT_MAX),
+    };
+    let after = backoff(streak, fingerprint).max(named);
     match failure.class {
         FailureClass::Fatal => RetryDecision::StopRun,
         FailureClass::Permanent => RetryDecision::GiveUp,
@@ -224,5 +229,8 @@ mod tests {
             panic!("not retried")
         };
         assert_eq!(after, Duration::from_secs(90));
+        failure.class = FailureClass::Transient;
+        let broken = decide(&failure, Tries::default(), &Fingerprint([1; 32]));
+        assert_eq!(broken, RetryDecision::Retry { after: WAIT_MAX, counted: true });
     }
 }
