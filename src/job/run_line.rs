@@ -3,6 +3,9 @@ use std::time::Duration;
 use crate::report::words;
 use crate::worker::Event;
 
+/// A pause from which on it is shown unasked.
+const LONG_WAIT: Duration = Duration::from_secs(30);
+
 /// A line for people about an event of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunLine {
@@ -39,6 +42,25 @@ pub fn run_line(event: &Event) -> Option<RunLine> {
         }
         _ => return None,
     };
-    let is_detail = matches!(event, Event::Pace { .. } | Event::Rested { .. } | Event::Failed { .. });
+    let is_detail = match event {
+        Event::Pace { .. } | Event::Failed { .. } => true,
+        // A run that seems to hang has to say why.
+        Event::Rested { wait, .. } => *wait < LONG_WAIT,
+        _ => false,
+    };
     Some(RunLine { text, is_detail })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_pause_is_shown_unasked() {
+        for (wait, is_detail) in [(1, true), (3_600, false)] {
+            let wait = Duration::from_secs(wait);
+            let line = run_line(&Event::Rested { model: "m".to_owned(), wait });
+            assert_eq!(line.map(|line| line.is_detail), Some(is_detail));
+        }
+    }
 }

@@ -24,6 +24,8 @@ const INNOCENT_MAX: u32 = 12;
 const CLOSED_MAX: u32 = 12;
 /// How often the flex tier is asked for a question while it has no room. These calls cost nothing.
 pub const FLEX_ATTEMPTS_MAX: u32 = 4;
+/// Longest wait after a closed connection: nothing was generated, and the server answers others.
+const CLOSED_WAIT_MAX: Duration = Duration::from_secs(4);
 const WAIT_FIRST: Duration = Duration::from_millis(500);
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
@@ -95,7 +97,12 @@ impl Tries {
 /// together from returning together. The server's requested wait is a lower bound.
 pub fn decide(failure: &Failure, tries: Tries, fingerprint: &Fingerprint) -> RetryDecision {
     let (attempt, streak) = (tries.counted + 1, tries.streak + 1);
-    let after = backoff(streak, fingerprint).max(failure.retry_after.unwrap_or_default());
+    let named = match failure.class {
+        FailureClass::RateLimited => failure.retry_after.unwrap_or_default(),
+        // A single broken or refused call says little about the server: an hour would hold this question alone.
+        _ => failure.retry_after.unwrap_or_default().min(WAIT_MAX),
+    };
+    let after = backoff(streak, fingerprint).max(named);
     match failure.class {
         FailureClass::Fatal => RetryDecision::StopRun,
         FailureClass::Permanent => RetryDecision::GiveUp,
@@ -107,10 +114,13 @@ pub fn decide(failure: &Failure, tries: Tries, fingerprint: &Fingerprint) -> Ret
         }
         FailureClass::RateLimited | FailureClass::Outage => RetryDecision::Retry { after, counted: false },
         FailureClass::Learned => RetryDecision::Retry { after: Duration::ZERO, counted: false },
-        FailureClass::RetryNow if streak <= IMMEDIATE_ATTEMPTS_MAX => {
+        // Later, every second one is: a server that closes every second connection answers one of the two, and otherwise the
+        // probe between them would always be the one that is answered.
+        FailureClass::RetryNow if streak <= IMMEDIATE_ATTEMPTS_MAX || streak.is_multiple_of(2) => {
             RetryDecision::Retry { after: Duration::ZERO, counted: false }
         }
-        FailureClass::RetryNow | FailureClass::Refused => RetryDecision::Prove { after },
+        FailureClass::RetryNow => RetryDecision::Prove { after: after.min(CLOSED_WAIT_MAX) },
+        FailureClass::Refused => RetryDecision::Prove { after },
         FailureClass::Transient if failure.is_probably_paid() => RetryDecision::Prove { after },
         FailureClass::Transient if attempt >= ATTEMPTS_MAX => RetryDecision::GiveUp,
         FailureClass::Transient if failure.is_unusable_reply() && tries.unusable + 1 >= UNUSABLE_REPLIES_MAX => {
@@ -180,7 +190,10 @@ mod tests {
             decision(FailureClass::RetryNow, 1, 1),
             RetryDecision::Retry { after: Duration::ZERO, counted: false }
         );
-        assert!(matches!(decision(FailureClass::RetryNow, 1, 9), RetryDecision::Prove { .. }));
+        let RetryDecision::Prove { after } = decision(FailureClass::RetryNow, 1, 9) else { panic!("not in doubt") };
+        assert!(after <= CLOSED_WAIT_MAX, "{after:?}");
+        let again = RetryDecision::Retry { after: Duration::ZERO, counted: false };
+        assert_eq!(decision(FailureClass::RetryNow, 1, 10), again, "no wait in step with the server");
         assert!(matches!(decision(FailureClass::Refused, 1, 1), RetryDecision::Prove { .. }));
         assert_eq!(
             decision(FailureClass::Learned, ATTEMPTS_MAX, 99),
@@ -255,5 +268,8 @@ mod tests {
             panic!("not retried")
         };
         assert_eq!(after, Duration::from_secs(90));
+        failure.class = FailureClass::Transient;
+        let broken = decide(&failure, Tries::default(), &Fingerprint([1; 32]));
+        assert_eq!(broken, RetryDecision::Retry { after: WAIT_MAX, counted: true });
     }
 }

@@ -35,7 +35,9 @@ impl Dispatcher<'_> {
         match since {
             Since::WasDown => return self.enqueue_question(fingerprint),
             Since::Nothing => {
-                if replica.breaker.is_open() && queue.has_other_usable(doubt.replica, Instant::now()) {
+                // A call that may have been paid for waits: elsewhere it might be paid for again.
+                let is_free = !doubt.failure.is_probably_paid();
+                if is_free && replica.breaker.is_open() && queue.has_other_usable(doubt.replica, Instant::now()) {
                     return self.enqueue_question(fingerprint);
                 }
                 queue.replicas[doubt.replica].unproven.push(fingerprint);
@@ -71,8 +73,9 @@ impl Dispatcher<'_> {
         let Some(flight) = self.flights.get(fingerprint) else { return };
         let Some(doubt) = flight.doubt.as_ref().filter(|doubt| doubt.failure.is_probably_paid()) else { return };
         let Some(queue) = self.queues.get(flight.question.target.model()) else { return };
-        let breaker = &queue.replicas[doubt.replica].breaker;
-        if !breaker.is_open() && breaker.outages() == doubt.outages {
+        let replica = &queue.replicas[doubt.replica];
+        // A server that has answered nothing in this run may be down.
+        if replica.answers > 0 && !replica.breaker.is_open() && replica.breaker.outages() == doubt.outages {
             let (calls, doubt) = (flight.tries.paid + 1, doubt.clone());
             self.book_lost(*fingerprint, calls, &doubt);
         }

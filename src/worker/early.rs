@@ -36,7 +36,7 @@ impl Dispatcher<'_> {
         if !self.early.silent.is_empty() {
             return;
         }
-        let has_busy = self.has_busy_sessions();
+        let has_busy = self.has_busy_sessions() || self.commits_pending > 0 || self.has_other_work(&name);
         let Some(queue) = self.queues.get_mut(&name) else { return };
         let has_ready = queue.replicas.iter().any(|replica| !replica.ready.is_empty());
         let now = Instant::now();
@@ -62,15 +62,30 @@ impl Dispatcher<'_> {
             for replica in 0..queue.replicas.len() {
                 for (session, fingerprint) in queue.replicas[replica].ready.clone() {
                     let Some(flight) = self.flights.get(&fingerprint) else { continue };
-                    let is_shorter = shortest.as_ref().is_none_or(|(prompt, _)| flight.prompt() < *prompt);
-                    if is_shorter && queue.gate(replica, flight.tokens, now) == SendGate::Open {
-                        shortest =
-                            Some((flight.prompt(), Candidate { model: model.clone(), session, fingerprint, replica }));
+                    match queue.gate(replica, flight.tokens, now) {
+                        SendGate::Open if shortest.as_ref().is_none_or(|(prompt, _)| flight.prompt() < *prompt) => {
+                            let candidate = Candidate { model: model.clone(), session, fingerprint, replica };
+                            shortest = Some((flight.prompt(), candidate));
+                        }
+                        SendGate::Open | SendGate::Shut => {}
+                        SendGate::Until(at) => {
+                            self.gate_opens = Some(self.gate_opens.map_or(at, |earlier| earlier.min(at)));
+                        }
                     }
                 }
             }
         }
         shortest.map(|(_, candidate)| candidate)
+    }
+
+    /// True if another model has something to do: what it answers may lead to questions for `name`.
+    fn has_other_work(&self, name: &str) -> bool {
+        let is_at_work = |queue: &ModelQueue| {
+            let has_waiting =
+                queue.replicas.iter().any(|replica| !replica.ready.is_empty() || !replica.unproven.is_empty());
+            has_waiting || queue.in_flight() > 0
+        };
+        self.queues.iter().any(|(other, queue)| other != name && is_at_work(queue))
     }
 
     /// True if an open conversation waits for something other than an answer: it may ask soon.

@@ -50,8 +50,10 @@ impl Dispatcher<'_> {
             if failure.class == FailureClass::RateLimited && !is_flex_full {
                 let change = server.pace.on_rate_limit(sent_at, server.in_flight, now);
                 report_pace(self.observer, &server.label, change);
-                if let Some(wait) = failure.retry_after {
-                    server.close_until(now + wait);
+                if let Some(wait) = failure.retry_after
+                    && server.close_for(wait, now)
+                {
+                    self.observer.on_event(&Event::Rested { model: server.label.clone(), wait });
                 }
                 // Another replica may have room.
                 if has_other && server.is_closed(now) {

@@ -14,6 +14,8 @@ use crate::model::{
 const FLEX_FULL_MAX: Duration = Duration::from_secs(30);
 /// A replica that is paused for longer than this loses its questions to the others.
 const CLOSED_MIN: Duration = Duration::from_secs(2);
+/// A pause that ends at most this much later than one that is known is not reported again.
+const NEWS_MIN: Duration = Duration::from_secs(1);
 
 /// A model of a run: one server, or several replicas.
 #[derive(Clone)]
@@ -277,9 +279,12 @@ impl Replica {
         }
     }
 
-    /// Sends the server no calls before `until`.
-    pub fn close_until(&mut self, until: Instant) {
+    /// Sends the server no calls for `wait`. Returns true if that is news: calls that were in flight together are all told.
+    pub fn close_for(&mut self, wait: Duration, now: Instant) -> bool {
+        let until = now + wait;
+        let is_news = self.closed_until.is_none_or(|known| until > known + NEWS_MIN);
         self.closed_until = self.closed_until.max(Some(until));
+        is_news
     }
 
     /// Records a call for which the flex tier had no room. True if it has had none for long.

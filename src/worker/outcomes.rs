@@ -25,9 +25,11 @@ impl Dispatcher<'_> {
             && let Some(queue) = self.queues.get_mut(&ended.model)
         {
             let (replica, now) = (&mut queue.replicas[replica], Instant::now());
-            replica.close_until(now + wait);
+            let is_news = replica.close_for(wait, now);
             let is_closed = replica.is_closed(now);
-            self.observer.on_event(&Event::Rested { model: replica.label.clone(), wait });
+            if is_news {
+                self.observer.on_event(&Event::Rested { model: replica.label.clone(), wait });
+            }
             if is_closed {
                 self.reassign_waiting(&ended.model)?;
             }

@@ -36,6 +36,8 @@ struct Seen {
     since_first: Duration,
     /// The cheapest possible question: a probe.
     is_probe: bool,
+    /// The model's name.
+    model: String,
 }
 
 /// A server that follows a script.
@@ -69,8 +71,9 @@ impl Server {
                         let last = last.unwrap_or_default().to_owned();
                         let is_probe = last == "Hi" && body["max_tokens"] == 1;
                         let answers = answered.load(Ordering::SeqCst);
-                        let seen =
-                            Seen { length: messages.len(), last, times, answered: answers, since_first, is_probe };
+                        let model = body["model"].as_str().unwrap_or_default().to_owned();
+                        let length = messages.len();
+                        let seen = Seen { length, last, times, answered: answers, since_first, is_probe, model };
                         if !act(&script(&seen), &stream, &seen, &answered) {
                             return;
                         }
@@ -412,4 +415,38 @@ fn an_error_that_quotes_a_question_about_money_does_not_end_the_run() {
     });
     let finished = distill(&place, &server, &["--concurrency", "1"]);
     assert_eq!((finished.code, rows(&place)), (Some(3), 9), "{}", finished.stderr);
+}
+
+#[test]
+fn one_refusal_of_a_judge_waits_for_its_next_question() {
+    let (place, judged) = (Place::new(), AtomicU64::new(0));
+    dataset(&place, 12, 1, |_| false);
+    let server = Server::start(move |seen| {
+        if seen.model == "m" {
+            let row: u64 = seen.last.split('.').next().and_then(|row| row.parse().ok()).unwrap_or_default();
+            std::thread::sleep(Duration::from_millis(20 * row));
+            return Act::Answer;
+        }
+        match judged.fetch_add(1, Ordering::SeqCst) {
+            0 => Act::Reply("400 Bad Request", error("not yet")),
+            _ => {
+                let message = json!({"role": "assistant", "content": "Score: 5\n5"});
+                let reply = json!({"model": "j", "choices": [{"message": message, "finish_reason": "stop"}]});
+                Act::Reply("200 OK", reply.to_string())
+            }
+        }
+    });
+    let judge = server.model().replacen('m', "j", 1);
+    let finished = distill(&place, &server, &["--concurrency", "12", "--samples", "2", "--judge", &judge]);
+    assert_eq!((finished.code, rows(&place)), (Some(0), 12), "{}", finished.stderr);
+}
+
+#[test]
+fn a_server_that_closes_every_second_request_answers_every_question() {
+    let (place, number) = (Place::new(), AtomicU64::new(0));
+    dataset(&place, 20, 2, |_| false);
+    let server =
+        Server::start(move |_| if number.fetch_add(1, Ordering::SeqCst) % 2 == 1 { Act::Close } else { Act::Answer });
+    let finished = distill(&place, &server, &["--concurrency", "8"]);
+    assert_eq!((finished.code, rows(&place)), (Some(0), 20), "{}", finished.stderr);
 }
