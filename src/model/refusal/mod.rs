@@ -79,6 +79,10 @@ impl RefusedRequest<'_> {
             Some(Cause::Context) if !matches!(status, 401 | 404 | 429 | 500..=599) => {
                 return (FailureClass::Permanent, FailureCode::Context);
             }
+            // A server that runs out of memory speaks of its context too: what else it answers decides.
+            Some(Cause::Context) if matches!(status, 500..=599) => {
+                return (FailureClass::Refused, FailureCode::Context);
+            }
             Some(Cause::Filtered) if !matches!(status, 401 | 404 | 429 | 500..=599) => {
                 return (FailureClass::Permanent, FailureCode::ContentFilter);
             }
@@ -148,6 +152,7 @@ mod tests {
             (200, r#"{"error":{"message":"Provider disconnected","code":502}}"#, Transient),
             (200, r#"{"error":{"message":"maximum context length is 10","code":400}}"#, Permanent),
             (500, "", Transient),
+            (500, "input length exceeds the context length", Refused),
             (503, "The request queue is full.", Transient),
             (529, "", Transient),
         ] {
