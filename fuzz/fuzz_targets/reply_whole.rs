@@ -12,12 +12,6 @@ fuzz_target!(|body: &[u8]| {
         let messages = vec![Message::new(Role::User, "Why?")];
         let question = Question { slot: Slot::main(0), target, sample: 0, messages };
         let _ = dialect.read_whole(body, &question, 1);
-        dialect.failure_of(RefusedRequest {
-            status: 400,
-            body,
-            should_retry: None,
-            retry_after: None,
-            limit_reset: None,
-        });
+        dialect.failure_of(RefusedRequest { status: 400, body, ..RefusedRequest::default() });
     }
 });
