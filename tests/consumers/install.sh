@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes a Python environment at $1 with what the consumer tests want: openai and datasets at once, the trainers (some 6 GB)
+# Makes a Python environment at $1 with what the consumer tests want: the official clients and datasets at once, the trainers (some 6 GB)
 # where time and disk allow. A second run continues.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -7,7 +7,7 @@ environment=$1
 
 [ -x "$environment/bin/python" ] || python3 -m venv "$environment"
 pip() { "$environment/bin/python" -m pip --disable-pip-version-check install --quiet "$@"; }
-grep -E '^(openai|datasets)==' "$here/requirements.txt" | xargs "$environment/bin/python" -m pip install --quiet
+grep -E '^(anthropic|openai|datasets)==' "$here/requirements.txt" | xargs "$environment/bin/python" -m pip install --quiet
 [ "${2:-all}" = small ] && exit
 pip -r "$here/requirements.txt"
 # Without what they would bring along: the versions that they ask for contradict each other.
