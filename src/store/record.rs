@@ -591,6 +591,17 @@ mod tests {
         }
     }
 
+    fn answered(answer: Answer) -> Entry {
+        Entry::Answered {
+            run: 1,
+            conversation: ConversationKey([1; 32]),
+            slot: Slot::main(0),
+            fingerprint: Fingerprint([2; 32]),
+            model: "m".to_owned(),
+            answer: Arc::new(answer),
+        }
+    }
+
     #[test]
     fn answers_of_the_flex_tier_are_stored_as_such() {
         let mut answer = Answer::complete("m", "text");
@@ -600,14 +611,7 @@ mod tests {
         spent.add(&Usage { tier: ServiceTier::Standard, ..answer.usage });
         let counts = spent.usage_by_tier().map(|usage| (usage.prompt_tokens, usage.tier));
         assert_eq!(counts, [(Some(20), ServiceTier::Standard), (Some(20), ServiceTier::Flex)]);
-        let entry = Entry::Answered {
-            run: 1,
-            conversation: ConversationKey([1; 32]),
-            slot: Slot::main(0),
-            fingerprint: Fingerprint([2; 32]),
-            model: "m".to_owned(),
-            answer: Arc::new(answer),
-        };
+        let entry = answered(answer);
         let mut bytes = Vec::new();
         assert!(encode_entry(&entry, &mut bytes));
         assert_eq!((bytes[0], decode_entry(&bytes)), (2, Ok(entry)));
@@ -621,14 +625,7 @@ mod tests {
         for (written, version) in [(None, 1), (Some(0), 2), (Some(9), 2)] {
             let mut answer = Answer::complete("m", "text");
             answer.usage = Usage { prompt_tokens: Some(20), cache_write_tokens: written, ..Usage::default() };
-            let entry = Entry::Answered {
-                run: 1,
-                conversation: ConversationKey([1; 32]),
-                slot: Slot::main(0),
-                fingerprint: Fingerprint([2; 32]),
-                model: "m".to_owned(),
-                answer: Arc::new(answer),
-            };
+            let entry = answered(answer);
             let mut bytes = Vec::new();
             assert!(encode_entry(&entry, &mut bytes));
             assert_eq!((bytes[0], decode_entry(&bytes)), (version, Ok(entry)));

@@ -2,11 +2,10 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::{MockServer, Place, conversation, finish, jsonl, recorder, requests};
+use crate::support::{MockServer, Place, conversation, finish, jsonl, recorder, requests, run_python_client};
 
 const PROFILE: &str = "[models.sim]\ndialect = \"anthropic\"\n";
 
@@ -343,15 +342,5 @@ for wrong, error in [({"model": "other"}, anthropic.NotFoundError), ({"messages"
 
 #[test]
 fn the_official_python_client_accepts_the_server() {
-    let python = std::env::var("COHOBATE_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let has_client =
-        Command::new(&python).args(["-c", "import anthropic"]).output().is_ok_and(|output| output.status.success());
-    if !has_client {
-        println!("skipped: {python} has no anthropic package (COHOBATE_TEST_PYTHON names another)");
-        return;
-    }
-    let server = MockServer::start(&["--model", "sim"]);
-    let base = format!("http://{}", server.address);
-    let output = Command::new(&python).args(["-c", CLIENT, &base]).env("NO_PROXY", "127.0.0.1").output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    run_python_client("anthropic", CLIENT, "");
 }

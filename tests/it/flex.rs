@@ -5,21 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::{Value, json};
 
 use crate::capture::{Capture, answer, refused};
-use crate::support::{MockServer, Place, conversation, jsonl};
+use crate::support::{MockServer, Place, distill_whole};
 
 /// 10 dollars for an answer's token, 1 for a flex answer's.
 const PRICE: &str = "price = { input = 0.0, output = 10000000.0, flex = { input = 0.0, output = 1000000.0 } }\n";
-
-fn place(rows: usize, turns: usize) -> Place {
-    let place = Place::new();
-    let rows: Vec<Value> = (0..rows).map(|row| conversation(&format!("kites {row}"), turns)).collect();
-    place.write("in.jsonl", jsonl(&rows));
-    place
-}
-
-fn distill<'a>(model: &'a str, options: &[&'a str]) -> Vec<&'a str> {
-    [&["distill", "in.jsonl", "-o", "out.jsonl", "--teacher", model, "--stream", "false"], options].concat()
-}
 
 /// Returns an answer of seven tokens, charged at the tier with this name.
 fn charged(body: &Value, tier: &str) -> (u16, Value) {
@@ -35,7 +24,7 @@ fn no_room() -> (u16, Value) {
 
 #[test]
 fn each_answer_is_booked_at_the_tier_that_the_server_charged() {
-    let place = place(2, 2);
+    let place = Place::with_conversations(2, 2);
     let count = AtomicUsize::new(0);
     // Every second answer is charged at the standard tier, whatever was asked for.
     let server = Capture::with(move |request| {
@@ -44,7 +33,7 @@ fn each_answer_is_booked_at_the_tier_that_the_server_charged() {
     });
     let model = server.model("m");
     place.write("cohobate.toml", format!("[models.m]\n{PRICE}"));
-    let finished = place.complete(&distill(&model, &["--lane", "flex"]));
+    let finished = place.complete(&distill_whole(&model, &["--lane", "flex"]));
     assert!(server.bodies().iter().all(|body| body["service_tier"] == "flex"), "{:?}", server.bodies());
     // Two answers of seven tokens at 1 dollar, two at 10.
     assert!(finished.stderr.contains("$154.00"), "{}", finished.stderr);
@@ -53,24 +42,24 @@ fn each_answer_is_booked_at_the_tier_that_the_server_charged() {
     assert!(status.contains("m: 4 answers (2 flex)") && status.contains("$154.00"), "{status}");
     // A cap counts them in the next run, from the index and from the journal alone.
     for _ in 0..2 {
-        let capped = place.run(&distill(&model, &["--max-cost", "160", "--max-tokens", "9", "--seed", "1"]));
+        let capped = place.run(&distill_whole(&model, &["--max-cost", "160", "--max-tokens", "9", "--seed", "1"]));
         assert_eq!(capped.code, Some(75), "{}", capped.stderr);
         assert!(capped.stderr.contains("--max-cost"), "{}", capped.stderr);
         std::fs::remove_dir_all(place.path(".cohobate/index")).unwrap();
     }
     assert_eq!(server.count(), 4, "a call may cost 90 dollars at the standard tier");
     // The lane is no part of a question.
-    place.complete(&distill(&model, &[]));
-    place.complete(&distill(&model, &["--lane", "online"]));
+    place.complete(&distill_whole(&model, &[]));
+    place.complete(&distill_whole(&model, &["--lane", "online"]));
     assert_eq!(server.count(), 4);
-    let online = place.run(&distill(&model, &["--seed", "2"]));
+    let online = place.run(&distill_whole(&model, &["--seed", "2"]));
     assert!(!online.stderr.contains("of 4 answers") || online.stderr.contains("2 of 4"), "{}", online.stderr);
     assert!(server.bodies()[4..].iter().all(|body| body.get("service_tier").is_none()));
 }
 
 #[test]
 fn a_question_without_room_in_the_flex_tier_is_asked_at_the_standard_tier_after_four_tries() {
-    let place = place(3, 1);
+    let place = Place::with_conversations(3, 1);
     let server = Capture::with(|request| {
         let body = request.body();
         let is_second = body["messages"].to_string().contains("kites 1");
@@ -81,7 +70,7 @@ fn a_question_without_room_in_the_flex_tier_is_asked_at_the_standard_tier_after_
         }
     });
     place.write("cohobate.toml", format!("[models.m]\nlane = \"flex\"\n{PRICE}"));
-    let finished = place.complete(&distill(&server.model("m"), &[]));
+    let finished = place.complete(&distill_whole(&server.model("m"), &[]));
     assert_eq!(place.rows("out.jsonl").len(), 3);
     let of_second = server.bodies().into_iter().filter(|body| body["messages"].to_string().contains("kites 1"));
     let tiers: Vec<Value> = of_second.map(|body| body["service_tier"].clone()).collect();
@@ -95,7 +84,8 @@ fn a_question_without_room_in_the_flex_tier_is_asked_at_the_standard_tier_after_
 
 #[test]
 fn the_mock_server_has_a_flex_tier() {
-    let (place, server) = (place(6, 2), MockServer::start(&["--fault", "flex-full:0.5", "--latency", "1"]));
+    let (place, server) =
+        (Place::with_conversations(6, 2), MockServer::start(&["--fault", "flex-full:0.5", "--latency", "1"]));
     place.write("cohobate.toml", format!("[models.m]\n{PRICE}"));
     let model = format!("m@http://{}", server.address);
     let finished = place.complete(&["distill", "in.jsonl", "-o", "out.jsonl", "--teacher", &model, "--lane", "flex"]);
@@ -105,29 +95,29 @@ fn the_mock_server_has_a_flex_tier() {
 
 #[test]
 fn a_rate_limit_is_waited_for_at_the_flex_tier() {
-    let place = place(1, 1);
+    let place = Place::with_conversations(1, 1);
     let count = AtomicUsize::new(0);
     let server = Capture::with(move |request| match count.fetch_add(1, Ordering::Relaxed) {
         0..6 => (429, json!({"error": {"message": "Rate limit reached. Try again in 10ms", "type": "requests"}})),
         _ => charged(&request.body(), "flex"),
     });
     place.write("cohobate.toml", format!("[models.m]\n{PRICE}"));
-    place.complete(&distill(&server.model("m"), &["--lane", "flex"]));
+    place.complete(&distill_whole(&server.model("m"), &["--lane", "flex"]));
     assert!(server.bodies().iter().all(|body| body["service_tier"] == "flex"));
 }
 
 #[test]
 fn a_model_without_a_flex_tier_is_refused() {
-    let (place, server) = (place(1, 1), Capture::start());
+    let (place, server) = (Place::with_conversations(1, 1), Capture::start());
     let model = server.model("m");
     let refused_with = |options: &[&str], words: &str| {
-        let finished = place.run(&distill(&model, options));
+        let finished = place.run(&distill_whole(&model, options));
         assert_eq!(finished.code, Some(2), "{}", finished.stderr);
         assert!(finished.stderr.contains(words), "{}", finished.stderr);
     };
     refused_with(&["--lane", "flex"], "the model `m` has no flex tier");
     refused_with(&["--lane", "fast"], "`online`");
-    let simulated = place.run(&distill("simulated", &["--lane", "flex"]));
+    let simulated = place.run(&distill_whole("simulated", &["--lane", "flex"]));
     assert!(simulated.code == Some(2) && simulated.stderr.contains("no flex tier"), "{}", simulated.stderr);
     let openai = place.run(&["plan", "in.jsonl", "--teacher", "gpt-4.1@https://api.openai.com", "--lane", "flex"]);
     assert!(openai.code == Some(2) && openai.stderr.contains("no flex tier"), "{}", openai.stderr);
@@ -142,7 +132,7 @@ fn a_model_without_a_flex_tier_is_refused() {
 
 #[test]
 fn a_server_that_refuses_the_flex_tier_ends_the_run_and_nothing_is_recorded() {
-    let place = place(3, 1);
+    let place = Place::with_conversations(3, 1);
     let server = Capture::with(|request| {
         let body = request.body();
         match body.get("service_tier") {
@@ -151,16 +141,16 @@ fn a_server_that_refuses_the_flex_tier_ends_the_run_and_nothing_is_recorded() {
         }
     });
     place.write("cohobate.toml", format!("[models.m]\n{PRICE}"));
-    let ended = place.run(&distill(&server.model("m"), &["--lane", "flex"]));
+    let ended = place.run(&distill_whole(&server.model("m"), &["--lane", "flex"]));
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
     assert!(ended.stderr.contains("lane = \"online\" asks for the standard tier"), "{}", ended.stderr);
-    place.complete(&distill(&server.model("m"), &[]));
+    place.complete(&distill_whole(&server.model("m"), &[]));
     assert_eq!(place.rows("out.jsonl").len(), 3);
 }
 
 #[test]
 fn a_plan_shows_both_prices() {
-    let place = place(1, 2);
+    let place = Place::with_conversations(1, 2);
     let plan = |options: &[&str]| place.complete(&[&["plan", "in.jsonl"], options].concat());
     let openai = "--teacher=gpt-5.4@https://api.openai.com/v1";
     let price = |stdout: &str| stdout.lines().find(|line| line.starts_with("price")).unwrap().to_owned();

@@ -1,8 +1,6 @@
 //! The mock server and the built-in model are one, and the official client accepts it.
 
-use std::process::Command;
-
-use crate::support::{MockServer, Place, conversation, jsonl};
+use crate::support::{MockServer, Place, conversation, jsonl, run_python_client};
 
 #[test]
 fn the_server_streamed_or_not_says_what_the_built_in_model_says() {
@@ -72,15 +70,5 @@ for wrong, error in [({"model": "other"}, openai.NotFoundError), ({"messages": [
 
 #[test]
 fn the_official_python_client_accepts_the_server() {
-    let python = std::env::var("COHOBATE_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let has_client =
-        Command::new(&python).args(["-c", "import openai"]).output().is_ok_and(|output| output.status.success());
-    if !has_client {
-        println!("skipped: {python} has no openai package (COHOBATE_TEST_PYTHON names another)");
-        return;
-    }
-    let server = MockServer::start(&["--model", "sim"]);
-    let base = format!("http://{}/v1", server.address);
-    let output = Command::new(&python).args(["-c", CLIENT, &base]).env("NO_PROXY", "127.0.0.1").output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    run_python_client("openai", CLIENT, "/v1");
 }

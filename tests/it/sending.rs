@@ -5,25 +5,14 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::capture::{Capture, answer};
-use crate::support::{MockServer, Place, conversation, finish, jsonl};
-
-fn place(rows: usize, turns: usize) -> Place {
-    let place = Place::new();
-    let rows: Vec<Value> = (0..rows).map(|row| conversation(&format!("kites {row}"), turns)).collect();
-    place.write("in.jsonl", jsonl(&rows));
-    place
-}
-
-fn distill<'a>(model: &'a str, options: &[&'a str]) -> Vec<&'a str> {
-    [&["distill", "in.jsonl", "-o", "out.jsonl", "--teacher", model, "--stream", "false"], options].concat()
-}
+use crate::support::{MockServer, Place, conversation, distill_whole, finish, jsonl};
 
 /// Runs a recipe and returns the body of its only request without the messages.
 fn body_of(model: &str, profile: &str, options: &[&str]) -> Value {
-    let (place, server) = (place(1, 1), Capture::start());
+    let (place, server) = (Place::with_conversations(1, 1), Capture::start());
     let url = format!("[models.\"{model}\"]\nurl = \"http://{}/v1\"\n", server.address);
     place.write("cohobate.toml", url + profile);
-    place.complete(&distill(model, options));
+    place.complete(&distill_whole(model, options));
     let mut body = server.bodies().remove(0);
     body.as_object_mut().unwrap().remove("messages").unwrap();
     body
@@ -54,11 +43,11 @@ fn the_bodies_of_three_public_recipes_are_sent_exactly() {
 
 #[test]
 fn what_can_change_an_answer_asks_again_and_what_cannot_does_not() {
-    let (place, server) = (place(2, 2), Capture::start());
+    let (place, server) = (Place::with_conversations(2, 2), Capture::start());
     let model = server.model("m");
     let calls = |options: &[&str]| {
         let before = server.count();
-        place.complete(&distill(&model, options));
+        place.complete(&distill_whole(&model, options));
         server.count() - before
     };
     assert_eq!(calls(&["--body", r#"{"top_k": 20, "service_tier": "flex", "stop": ["a", "b"]}"#]), 4);
@@ -74,7 +63,7 @@ fn what_can_change_an_answer_asks_again_and_what_cannot_does_not() {
     assert_eq!(calls(&["--temperature", "0.5", "--max-tokens", "9"]), 0, "a field with an option sets that option");
     place.write("cohobate.toml", "[models.m]\nside-fields = [\"x_team\"]\n");
     assert_eq!(calls(&["--body", r#"{"x_team": 5}"#]), 0, "the user knows more such fields");
-    let summary = place.run(&distill(&model, &["--body", r#"{"top_k": 22, "user": "me"}"#])).stderr;
+    let summary = place.run(&distill_whole(&model, &["--body", r#"{"top_k": 22, "user": "me"}"#])).stderr;
     assert!(summary.contains("body is `{\"top_k\":22}`, was"), "{summary}");
     let sent = server.bodies().pop().unwrap();
     assert_eq!((&sent["user"], &sent["top_k"]), (&json!("me"), &json!(22)), "it is sent all the same");
@@ -95,7 +84,7 @@ fn what_can_change_an_answer_asks_again_and_what_cannot_does_not() {
 
 #[test]
 fn what_cannot_be_sent_is_refused_before_the_first_call() {
-    let (place, server) = (place(1, 1), Capture::start());
+    let (place, server) = (Place::with_conversations(1, 1), Capture::start());
     let model = server.model("m");
     for (options, words) in [
         (&["--body", r#"{"messages": []}"#][..], "`messages` cannot be set"),
@@ -116,7 +105,7 @@ fn what_cannot_be_sent_is_refused_before_the_first_call() {
         (&["--effort", "very high"], "a level of the server"),
         (&["--thinking", "maybe"], "maybe"),
     ] {
-        let finished = place.run(&distill(&model, options));
+        let finished = place.run(&distill_whole(&model, options));
         assert_eq!(finished.code, Some(2), "{options:?} {}", finished.stderr);
         assert!(finished.stderr.contains(words), "{options:?} {}", finished.stderr);
     }
@@ -125,12 +114,12 @@ fn what_cannot_be_sent_is_refused_before_the_first_call() {
 
 #[test]
 fn the_file_and_a_profile_say_the_same_as_the_line_and_judges_have_their_own() {
-    let (place, server) = (place(1, 1), Capture::start());
+    let (place, server) = (Place::with_conversations(1, 1), Capture::start());
     place.write("cohobate.toml", format!(
         "thinking = \"off\"\n[body]\ntop_k = 20\nchat_template_kwargs = {{ a = 1 }}\n\
          [models.m]\nurl = \"http://{0}\"\nbody = '{{\"min_p\": 0.1, \"top_k\": 30, \"chat_template_kwargs\": {{\"b\": 2}}}}'\n\
          [models.j]\nurl = \"http://{0}\"\nbody = {{ verbosity = \"low\" }}\neffort = \"low\"\n", server.address));
-    place.complete(&distill("m", &["--samples", "2", "--judge", "j"]));
+    place.complete(&distill_whole("m", &["--samples", "2", "--judge", "j"]));
     let bodies = server.bodies();
     let teacher = bodies.iter().find(|body| body["model"] == "m").unwrap();
     let judge = bodies.iter().find(|body| body["model"] == "j").unwrap();
@@ -140,7 +129,7 @@ fn the_file_and_a_profile_say_the_same_as_the_line_and_judges_have_their_own() {
     assert!(judge.get("top_k").is_none() && judge.get("chat_template_kwargs").is_none(), "{judge}");
     let before = server.count();
     let line = ["--thinking", "off", "--body", r#"{"top_k": 20, "chat_template_kwargs": {"a": 1}}"#];
-    place.complete(&distill("m", &[&["--samples", "2", "--judge", "j"][..], &line].concat()));
+    place.complete(&distill_whole("m", &[&["--samples", "2", "--judge", "j"][..], &line].concat()));
     assert_eq!(server.count(), before);
 }
 
@@ -156,11 +145,11 @@ fn efforts(server: &Capture) -> BTreeSet<(String, String)> {
 #[test]
 fn a_resumed_run_draws_the_same_and_an_appended_turn_costs_one_call() {
     let choice = ["--body-choice", "reasoning_effort=low:0.5,medium:0.3,high:0.2", "--seed", "3"];
-    let (place, server) = (place(30, 2), Capture::start());
+    let (place, server) = (Place::with_conversations(30, 2), Capture::start());
     let model = server.model("m");
-    let stopped = place.run(&distill(&model, &[&choice[..], &["--max-requests", "25"]].concat()));
+    let stopped = place.run(&distill_whole(&model, &[&choice[..], &["--max-requests", "25"]].concat()));
     assert_eq!(stopped.code, Some(75), "{}", stopped.stderr);
-    place.complete(&distill(&model, &choice));
+    place.complete(&distill_whole(&model, &choice));
     assert_eq!(server.count(), 60, "every turn was paid for once");
     let drawn = efforts(&server);
     assert_eq!(drawn.len(), 30, "one effort for each conversation");
@@ -173,16 +162,16 @@ fn a_resumed_run_draws_the_same_and_an_appended_turn_costs_one_call() {
     }
     let longer: Vec<Value> = (0..30).map(|row| conversation(&format!("kites {row}"), 3)).collect();
     place.write("in.jsonl", jsonl(&longer));
-    place.complete(&distill(&model, &choice));
+    place.complete(&distill_whole(&model, &choice));
     assert_eq!(server.count(), 90);
     assert_eq!(efforts(&server), drawn);
     let plan = place.complete(&[&["plan", "in.jsonl", "--teacher", &model][..], &choice].concat());
     assert!(plan.stdout.contains("0 calls"), "{}", plan.stdout);
     // What was drawn is what is asked: fixed, it is the same question.
     let low = drawn.iter().filter(|(_, effort)| effort == "low").count();
-    place.complete(&distill(&model, &["--seed", "3", "--body", r#"{"reasoning_effort": "low"}"#]));
+    place.complete(&distill_whole(&model, &["--seed", "3", "--body", r#"{"reasoning_effort": "low"}"#]));
     assert_eq!(server.count(), 90 + 3 * (30 - low));
-    place.complete(&distill(&model, &["--body-choice", choice[1], "--seed", "4"]));
+    place.complete(&distill_whole(&model, &["--body-choice", choice[1], "--seed", "4"]));
     assert_ne!(efforts(&server), drawn, "another seed draws anew");
 }
 
@@ -190,9 +179,9 @@ fn a_resumed_run_draws_the_same_and_an_appended_turn_costs_one_call() {
 fn a_killed_run_draws_the_same_as_an_uninterrupted_one() {
     let choice = ["--body-choice", "reasoning_effort=low:1,medium:1,high:1"];
     let server = MockServer::start(&["--latency", "5"]);
-    let (killed, calm) = (place(40, 3), place(40, 3));
+    let (killed, calm) = (Place::with_conversations(40, 3), Place::with_conversations(40, 3));
     let model = server.model();
-    let line = distill(&model, &choice);
+    let line = distill_whole(&model, &choice);
     assert!(killed.kill_at(&line, &server, 30), "it was killed while it worked");
     killed.complete(&line);
     calm.complete(&line);
@@ -215,7 +204,7 @@ fn a_body_names_the_field_that_limits_the_answer() {
 
 #[test]
 fn the_request_is_shown_as_it_is_sent_with_its_secrets_masked() {
-    let (place, server) = (place(1, 1), Capture::start());
+    let (place, server) = (Place::with_conversations(1, 1), Capture::start());
     place.write("cohobate.toml", format!(
         "[models.m]\nurl = \"http://{}/v1?api-version=1&zone=b\"\nkey-env = \"M_KEY\"\nauth-header = \"api-key\"\n\
          headers = {{ x-team = \"$TEAM\", x-title = \"hush-3\" }}\nsession-header = \"x-session-id\"\nthinking = \"off\"\n",
@@ -252,11 +241,11 @@ fn the_request_is_shown_as_it_is_sent_with_its_secrets_masked() {
 
 #[test]
 fn keys_come_from_where_the_profile_says() {
-    let (place, server) = (place(1, 1), Capture::start());
+    let (place, server) = (Place::with_conversations(1, 1), Capture::start());
     let sent = |profile: &str, header: &str| {
         place.write("cohobate.toml", format!("[models.m]\nurl = \"http://{}\"\n{profile}", server.address));
         let store = format!("s{}", server.count());
-        let line = distill("m", &["--store", &store, "--config", "cohobate.toml"]);
+        let line = distill_whole("m", &["--store", &store, "--config", "cohobate.toml"]);
         let finished = finish(place.command(&line).env("COHOBATE_API_KEY", "default").env("HEADER", "from-env"));
         assert_eq!(finished.code, Some(0), "{}", finished.stderr);
         server.requests().pop().unwrap().header(header).map(str::to_owned)
@@ -277,7 +266,7 @@ fn keys_come_from_where_the_profile_says() {
         ("key-command = \"\"\n", "key-command is empty"),
     ] {
         place.write("cohobate.toml", format!("[models.m]\nurl = \"http://{}\"\n{profile}", server.address));
-        let finished = place.run(&distill("m", &["--store", "refused", "--config", "cohobate.toml"]));
+        let finished = place.run(&distill_whole("m", &["--store", "refused", "--config", "cohobate.toml"]));
         assert!(finished.code == Some(2) && finished.stderr.contains(words), "{profile}: {}", finished.stderr);
     }
 }
@@ -289,7 +278,7 @@ fn a_token_that_has_expired_is_renewed_and_a_command_that_fails_ends_the_run() {
         Some("Bearer token-2") => answer(&request.body()),
         _ => (401, json!({"error": {"message": "expired"}})),
     });
-    let place = place(8, 1);
+    let place = Place::with_conversations(8, 1);
     // Each run of the command prints the next token.
     place.write("next.sh", "echo x >> runs; printf 'token-%s\\n' $(wc -l < runs)\n");
     let profile = |command: &str| {
@@ -297,13 +286,13 @@ fn a_token_that_has_expired_is_renewed_and_a_command_that_fails_ends_the_run() {
         place.write("cohobate.toml", text);
     };
     profile("[\"sh\", \"next.sh\"]");
-    place.complete(&distill("m", &["--concurrency", "8", "--config", "cohobate.toml"]));
+    place.complete(&distill_whole("m", &["--concurrency", "8", "--config", "cohobate.toml"]));
     assert_eq!(place.read("runs").lines().count(), 2, "once before the first call, once after the first 401s");
     for (command, words) in
         [("\"false\"", "correct the key, or the key-command that prints it"), ("\"echo token-1\"", "expired")]
     {
         profile(command);
-        let finished = place.run(&distill("m", &["--store", "other", "--config", "cohobate.toml"]));
+        let finished = place.run(&distill_whole("m", &["--store", "other", "--config", "cohobate.toml"]));
         assert_eq!(finished.code, Some(2), "{}", finished.stderr);
         assert!(finished.stderr.contains(words) && !finished.stderr.contains("token-1"), "{}", finished.stderr);
     }

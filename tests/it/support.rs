@@ -35,6 +35,14 @@ impl Place {
         Self { directory: tempfile::tempdir().unwrap() }
     }
 
+    /// A folder with `in.jsonl`: this many conversations of this many turns.
+    pub fn with_conversations(rows: usize, turns: usize) -> Self {
+        let place = Self::new();
+        let rows: Vec<Value> = (0..rows).map(|row| conversation(&format!("kites {row}"), turns)).collect();
+        place.write("in.jsonl", jsonl(&rows));
+        place
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
@@ -327,4 +335,24 @@ impl Reader for CrashingStore {
     fn spending(&self) -> Result<Spending, StoreError> {
         self.inner.spending()
     }
+}
+
+/// Arguments that distil `in.jsonl` into `out.jsonl`, each answer in one piece.
+pub fn distill_whole<'a>(model: &'a str, options: &[&'a str]) -> Vec<&'a str> {
+    [&["distill", "in.jsonl", "-o", "out.jsonl", "--teacher", model, "--stream", "false"], options].concat()
+}
+
+/// Runs a script of an official Python client against the mock server; skipped where the package is not installed.
+pub fn run_python_client(package: &str, script: &str, path: &str) {
+    let python = std::env::var("COHOBATE_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let import = format!("import {package}");
+    let has_client = Command::new(&python).args(["-c", &import]).output().is_ok_and(|output| output.status.success());
+    if !has_client {
+        println!("skipped: {python} has no {package} package (COHOBATE_TEST_PYTHON names another)");
+        return;
+    }
+    let server = MockServer::start(&["--model", "sim"]);
+    let base = format!("http://{}{path}", server.address);
+    let output = Command::new(&python).args(["-c", script, &base]).env("NO_PROXY", "127.0.0.1").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
