@@ -37,14 +37,17 @@ impl Dispatcher<'_> {
     pub(super) fn send_probes(&mut self, now: Instant) {
         let mut probes = Vec::new();
         for queue in self.queues.values_mut() {
-            let (short, full) = (queue.probe(false), queue.probe(true));
+            let mut due = Vec::new();
             for (index, replica) in queue.replicas.iter_mut().enumerate() {
                 replica.suspect_if_idle(now);
-                if replica.probe_due().is_some_and(|at| at <= now)
-                    && let Some(question) = if replica.probes_in_full { &full } else { &short }
-                {
-                    replica.is_probing = true;
-                    probes.push((index, question.clone()));
+                if replica.probe_due().is_some_and(|at| at <= now) {
+                    due.push((index, replica.probes_in_full));
+                }
+            }
+            for (index, in_full) in due {
+                if let Some(question) = queue.probe(in_full) {
+                    queue.replicas[index].is_probing = true;
+                    probes.push((index, question));
                 }
             }
         }
