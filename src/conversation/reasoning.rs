@@ -25,7 +25,7 @@ const MENTION_WORDS_MAX: usize = 3;
 
 /// A text whose reasoning is separated.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SplitThoughts {
+pub struct SplitReasoning {
     /// The reasoning; several blocks are separated by an empty line.
     pub reasoning: String,
     /// The answer; empty if the reasoning does not end.
@@ -36,21 +36,21 @@ pub struct SplitThoughts {
 
 /// Separates the reasoning at the beginning of a text; `None` for a text without it. The opening tag may be missing, as
 /// templates put it into the prompt.
-pub fn split_thoughts(text: &str) -> Option<SplitThoughts> {
+pub fn split_reasoning(text: &str) -> Option<SplitReasoning> {
     if let Some(split) = split_channels(text).or_else(|| split_bare_channels(text)) {
         return Some(split);
     }
-    let (mut rest, mut thoughts, mut is_closed) = (text, Vec::new(), true);
-    while let Some((thought, after)) = leading_thought(rest) {
-        thoughts.push(thought.trim());
+    let (mut rest, mut blocks, mut is_closed) = (text, Vec::new(), true);
+    while let Some((block, after)) = leading_block(rest) {
+        blocks.push(block.trim());
         is_closed = after.is_some();
         rest = after.unwrap_or_default().trim_start();
     }
-    if thoughts.is_empty() {
+    if blocks.is_empty() {
         return None;
     }
-    thoughts.retain(|thought| !thought.is_empty());
-    Some(SplitThoughts { reasoning: thoughts.join("\n\n"), text: unwrapped(rest).to_owned(), is_closed })
+    blocks.retain(|block| !block.is_empty());
+    Some(SplitReasoning { reasoning: blocks.join("\n\n"), text: unwrapped(rest).to_owned(), is_closed })
 }
 
 /// Returns the tags of reasoning that occur in a text, each with its counterpart.
@@ -71,40 +71,40 @@ fn tags_in(text: &str) -> Vec<(String, String)> {
     pairs.chain(others.map(|(open, close)| ((*open).to_owned(), (*close).to_owned()))).collect()
 }
 
-/// Returns the first thought of a text and what follows it; `None` there if the thought does not end.
-fn leading_thought(text: &str) -> Option<(&str, Option<&str>)> {
+/// Returns the first block of reasoning in a text and what follows it; `None` there if the block does not end.
+fn leading_block(text: &str) -> Option<(&str, Option<&str>)> {
     let text = text.trim_start();
     let tags = tags_in(text);
     if let Some((open, close)) = tags.iter().find(|(open, _)| starts_with(text, open)) {
-        return opened_thought(&text[open.len()..], close);
+        return opened_block(&text[open.len()..], close);
     }
     let unopened = |(open, close): &(String, String)| {
-        let at = positions(text, close).find(|at| ends_thought(text, *at, close.len()))?;
+        let at = positions(text, close).find(|at| ends_block(text, *at, close.len()))?;
         positions(&text[..at], open).next().is_none().then_some((at, at + close.len()))
     };
     let (at, end) = tags.iter().filter_map(unopened).min()?;
     Some((&text[..at], Some(&text[end..])))
 }
 
-/// Like [`leading_thought`], after the opening tag.
-fn opened_thought<'a>(inner: &'a str, close: &str) -> Option<(&'a str, Option<&'a str>)> {
+/// Like [`leading_block`], after the opening tag.
+fn opened_block<'a>(inner: &'a str, close: &str) -> Option<(&'a str, Option<&'a str>)> {
     let unquoted = || positions(inner, close).filter(|at| !is_quoted(inner, *at, close.len()));
     let is_mention = |at: usize| inner[..at].ends_with([' ', '\t']) && continues_sentence(&inner[at + close.len()..]);
     let end = unquoted().find(|at| !is_mention(*at)).or_else(|| unquoted().next());
     let Some(at) = end else {
         return (!continues_sentence(inner)).then_some((inner, None));
     };
-    let thought = &inner[..at];
-    let is_short = thought.split_whitespace().count() <= MENTION_WORDS_MAX && !thought.contains('\n');
-    if is_mention(at) && is_short && thought.starts_with(' ') {
+    let block = &inner[..at];
+    let is_short = block.split_whitespace().count() <= MENTION_WORDS_MAX && !block.contains('\n');
+    if is_mention(at) && is_short && block.starts_with(' ') {
         return None;
     }
-    Some((thought, Some(&inner[at + close.len()..])))
+    Some((block, Some(&inner[at + close.len()..])))
 }
 
 /// True if the closing tag at `at` ends reasoning whose opening tag is missing. A sentence that mentions the tag has a
 /// space before it, or the sentence continues after it.
-fn ends_thought(text: &str, at: usize, length: usize) -> bool {
+fn ends_block(text: &str, at: usize, length: usize) -> bool {
     let (before, after) = (&text[..at], &text[at + length..]);
     if is_quoted(text, at, length) {
         return false;
@@ -135,9 +135,9 @@ fn is_list_marker(before: &str) -> bool {
 }
 
 /// True if an answer holds a tag of reasoning that is neither mentioned nor part of a block at its beginning.
-pub fn has_stray_thought_tag(answer: &str) -> bool {
+pub fn has_stray_reasoning_tag(answer: &str) -> bool {
     let begins_with_tag = tags_in(answer).iter().any(|(open, _)| starts_with(answer.trim_start(), open));
-    let split = begins_with_tag.then(|| split_thoughts(answer)).flatten();
+    let split = begins_with_tag.then(|| split_reasoning(answer)).flatten();
     if split.as_ref().is_some_and(|split| !split.is_closed) {
         return true;
     }
@@ -189,7 +189,7 @@ fn is_quoted(text: &str, at: usize, length: usize) -> bool {
 
 /// Reads harmony's channels: `<|channel|>analysis<|message|>…<|end|><|start|>assistant<|channel|>final<|message|>…`. The
 /// first of the marks may be in the prompt.
-fn split_channels(text: &str) -> Option<SplitThoughts> {
+fn split_channels(text: &str) -> Option<SplitReasoning> {
     const CHANNEL: &str = "<|channel|>";
     let start = text.trim_start();
     let start = start.strip_prefix("<|start|>assistant").unwrap_or(start).trim_start();
@@ -200,7 +200,7 @@ fn split_channels(text: &str) -> Option<SplitThoughts> {
     if !is_named && !start.starts_with(CHANNEL) {
         return None;
     }
-    let (mut thoughts, mut answer) = (Vec::new(), None);
+    let (mut blocks, mut answer) = (Vec::new(), None);
     for message in start.split(CHANNEL).filter(|message| !message.is_empty()) {
         let (name, said) = message.split_once("<|message|>").unwrap_or((message, ""));
         let ends = ["<|end|>", "<|return|>", "<|call|>", "<|start|>"];
@@ -209,33 +209,33 @@ fn split_channels(text: &str) -> Option<SplitThoughts> {
         if name.trim_start().starts_with("final") {
             answer.get_or_insert_with(String::new).push_str(said);
         } else if !said.is_empty() {
-            thoughts.push(said);
+            blocks.push(said);
         }
     }
     let is_closed = answer.is_some();
-    Some(SplitThoughts { reasoning: thoughts.join("\n\n"), text: answer.unwrap_or_default(), is_closed })
+    Some(SplitReasoning { reasoning: blocks.join("\n\n"), text: answer.unwrap_or_default(), is_closed })
 }
 
 /// Reads harmony's channels as a decoder that drops special tokens leaves them: `analysis…assistantfinal…`.
-fn split_bare_channels(text: &str) -> Option<SplitThoughts> {
+fn split_bare_channels(text: &str) -> Option<SplitReasoning> {
     const FINAL: &str = "assistantfinal";
     let start = text.trim_start();
     let inner = start.strip_prefix("analysis").or_else(|| start.strip_prefix("assistantanalysis"));
     let Some(inner) = inner else {
         let text = start.strip_prefix(FINAL)?.trim_start().to_owned();
-        return Some(SplitThoughts { reasoning: String::new(), text, is_closed: true });
+        return Some(SplitReasoning { reasoning: String::new(), text, is_closed: true });
     };
-    let (thought, answer) = match inner.split_once(FINAL) {
-        Some((thought, answer)) => (thought, Some(answer)),
+    let (block, answer) = match inner.split_once(FINAL) {
+        Some((block, answer)) => (block, Some(answer)),
         None => (inner, None),
     };
     // The word alone may begin any text.
     if answer.is_none() && !inner.starts_with(|next: char| next.is_ascii_uppercase()) {
         return None;
     }
-    let thought = thought.replace("assistantanalysis", "\n\n").replace("assistantcommentary", "\n\n");
+    let block = block.replace("assistantanalysis", "\n\n").replace("assistantcommentary", "\n\n");
     let text = answer.unwrap_or_default().trim().to_owned();
-    Some(SplitThoughts { reasoning: thought.trim().to_owned(), text, is_closed: answer.is_some() })
+    Some(SplitReasoning { reasoning: block.trim().to_owned(), text, is_closed: answer.is_some() })
 }
 
 /// Removes the tags around an answer.
@@ -259,7 +259,7 @@ fn positions<'a>(text: &'a str, tag: &'a str) -> impl Iterator<Item = usize> + '
 }
 
 /// Returns the text after the last `</think>`: the answer without inline reasoning.
-pub fn behind_thoughts(text: &str) -> &str {
+pub fn after_reasoning(text: &str) -> &str {
     text.rsplit_once("</think>").map_or(text, |(_, spoken)| spoken)
 }
 
@@ -270,7 +270,7 @@ mod tests {
     use super::*;
 
     fn split(text: &str) -> Option<(String, String)> {
-        split_thoughts(text).map(|split| (split.reasoning, split.text))
+        split_reasoning(text).map(|split| (split.reasoning, split.text))
     }
 
     #[test]
@@ -309,7 +309,7 @@ mod tests {
         for text in
             ["<think>a plan and more", "[THINK]\na plan", "<|channel|>analysis<|message|>a plan", "analysisA plan"]
         {
-            let split = split_thoughts(text).unwrap();
+            let split = split_reasoning(text).unwrap();
             assert!(!split.is_closed && split.text.is_empty() && split.reasoning.contains("lan"), "{text}");
         }
     }
@@ -362,7 +362,7 @@ mod tests {
             "An answer.[/THINK]",
             "[THINK]a plan",
         ] {
-            assert!(has_stray_thought_tag(text), "{text}");
+            assert!(has_stray_reasoning_tag(text), "{text}");
         }
         for text in [
             "<think>so</think>Yes.",
@@ -372,7 +372,7 @@ mod tests {
             "Write \"<think>\" first.",
             "1. <think> opens\n2. </think> closes",
         ] {
-            assert!(!has_stray_thought_tag(text), "{text}");
+            assert!(!has_stray_reasoning_tag(text), "{text}");
         }
     }
 
@@ -394,7 +394,7 @@ mod tests {
         #[test]
         fn no_text_makes_it_panic(pieces in prop::collection::vec(prop_oneof!["<think>", "</think>", "[/THINK]", "◁/think▷", "`", "```\n", "\n", "analysis", "assistantfinal", "<\\|channel\\|>", ".{0,4}"], 0..12)) {
             let text = pieces.concat();
-            if let Some(split) = split_thoughts(&text) {
+            if let Some(split) = split_reasoning(&text) {
                 prop_assert!(split.reasoning.len() + split.text.len() <= text.len() + 2 * pieces.len());
             }
         }

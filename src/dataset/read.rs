@@ -6,7 +6,7 @@ use super::notes::{Notes, Skip};
 use super::preference;
 use super::role::SourceRole;
 use super::rules::{Media, Rules};
-use crate::conversation::{Columns, Digest, Line, Message, Record, Role, Seed, split_thoughts};
+use crate::conversation::{Columns, Digest, Line, Message, Record, Role, Seed, split_reasoning};
 
 /// The result of reading a row.
 #[derive(Debug)]
@@ -176,7 +176,7 @@ impl SourceRow {
             };
             // Other tags may be a format that the dataset is meant to teach.
             let may_think = role == Role::Assistant && reasoning.is_none() && text.contains("</think>");
-            let split = if may_think { split_thoughts(&text) } else { None };
+            let split = if may_think { split_reasoning(&text) } else { None };
             let (reasoning, text) = match split.filter(|split| split.is_closed) {
                 Some(split) => (Some(split.reasoning), split.text),
                 None => (reasoning, text),

@@ -1,7 +1,7 @@
 use super::failure::{Failure, FailureClass};
 use super::repetition::RepetitionGuard;
 use super::text::TextBuffer;
-use crate::conversation::{Answer, FailureCode, Finish, Message, Question, Role, Usage, split_thoughts};
+use crate::conversation::{Answer, FailureCode, Finish, Message, Question, Role, Usage, split_reasoning};
 
 /// Maximum bytes of text and reasoning.
 const ANSWER_BYTES_MAX: usize = 8 << 20;
@@ -74,7 +74,7 @@ impl PartialAnswer {
         };
         let text = std::mem::take(&mut self.text).into_string();
         let mut reasoning = std::mem::take(&mut self.reasoning).into_string();
-        let text = match split_thoughts(&text) {
+        let text = match split_reasoning(&text) {
             // A server that separates the reasoning may leave a part of it in the text.
             Some(split) => {
                 let parts = [reasoning.trim(), &split.reasoning].into_iter().filter(|part| !part.is_empty());

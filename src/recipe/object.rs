@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use crate::conversation::{Answer, Finish, behind_thoughts};
+use crate::conversation::{Answer, Finish, after_reasoning};
 
 /// The maximum number of opening braces that are tried, from the end.
 const BRACES_MAX: usize = 256;
@@ -9,7 +9,7 @@ const BRACES_MAX: usize = 256;
 /// after the model's reasoning, unless the text begins with the object, as an object may quote the mark that ends reasoning.
 pub(super) fn object_with(fields: &[&str], text: &str) -> Option<Value> {
     let begins = text.trim_start().starts_with(['{', '`']);
-    let text = if begins { text } else { behind_thoughts(text) };
+    let text = if begins { text } else { after_reasoning(text) };
     let starts = text.rmatch_indices('{').take(BRACES_MAX);
     let mut values = starts.filter_map(|(at, _)| {
         let mut stream = serde_json::Deserializer::from_str(&text[at..]).into_iter::<Value>();

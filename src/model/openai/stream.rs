@@ -242,8 +242,8 @@ mod tests {
         assert_eq!(text(pushed(&chunks)), Err(FailureCode::Cut));
         let done = [chunks.as_slice(), &[("[DONE]", Value::Null)]].concat();
         assert_eq!(text(pushed(&done)), Err(FailureCode::Unfinished));
-        let mended = [chunks.as_slice(), &[("", json!("stop"))]].concat();
-        assert_eq!(text(pushed(&mended)).as_deref(), Ok("one two"));
+        let finished = [chunks.as_slice(), &[("", json!("stop"))]].concat();
+        assert_eq!(text(pushed(&finished)).as_deref(), Ok("one two"));
     }
 
     #[test]

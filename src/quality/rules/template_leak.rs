@@ -1,7 +1,7 @@
 use super::{Action, Candidate, Rule};
 use std::borrow::Cow;
 
-use crate::conversation::has_stray_thought_tag;
+use crate::conversation::has_stray_reasoning_tag;
 use crate::quality::text::{Phrases, template_marks};
 
 /// Contains chat-template tokens, another speaker's line, or a stray tag of reasoning. Code and quoted tokens are exempt,
@@ -64,7 +64,7 @@ impl Rule for TemplateLeak {
     fn hits(&self, candidate: &Candidate<'_>, _: f64) -> bool {
         let prose = &outside_inline_code(candidate.prose());
         let is_leak = |(at, mark): (usize, &str)| !is_quoted(prose, at, mark) && !is_named(candidate.user, mark);
-        let has_mark = || template_marks(prose).any(is_leak) || has_stray_thought_tag(prose);
+        let has_mark = || template_marks(prose).any(is_leak) || has_stray_reasoning_tag(prose);
         (has_mark() && !MARKS_ASKED_FOR.occur_in(candidate.user))
             || (speaks_for_others(prose) && !SCRIPT_ASKED_FOR.occur_in(candidate.user))
     }

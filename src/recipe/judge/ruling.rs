@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use crate::conversation::{AnswerSchema, Winner, behind_thoughts};
+use crate::conversation::{AnswerSchema, Winner, after_reasoning};
 
 /// The form of a verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl Scale {
         if let Some(said) = as_json(text) {
             return self.verdict(&said);
         }
-        let text = behind_thoughts(text);
+        let text = after_reasoning(text);
         // JSON in the middle may quote an answer.
         if let Some(said) = in_json(text) {
             return self.verdict(&said);

@@ -9,7 +9,7 @@ use super::simulated::{SimulatedDialogue, SimulatedEnd, UserTurn};
 use super::{Goal, Move, Simulate, SimulatedPause, part};
 use crate::conversation::{
     Answer, Dialogue, Digest, Lane, Message, Question, Reading, ReadingResult, Role, Seed, Slot, Spoken,
-    behind_thoughts,
+    after_reasoning,
 };
 use crate::quality::{UserTurnContext, is_thanks, user_turn_fault, user_words};
 
@@ -168,7 +168,7 @@ impl Simulate {
             let answer = &said.answer;
             state.user_answers.push(Arc::clone(answer));
             was_cut = AnswerCheck::cut_at(answer).or(was_cut);
-            let (text, is_last) = part::without_stop(user_words(behind_thoughts(answer.text())));
+            let (text, is_last) = part::without_stop(user_words(after_reasoning(answer.text())));
             if answer.is_whole() && is_last && (text.is_empty() || is_thanks(text)) {
                 state.user_turns.push(user_turn);
                 return Ok(UserReply::Nothing(SimulatedEnd::UserStop));
