@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use cohobate::conversation::Role;
-use cohobate::dataset::{Input, RowReader, Threads};
+use cohobate::dataset::{Input, InputForm, RowReader};
 use cohobate::quality::{Candidate, Gate, NearDuplicates, RULES, Strictness};
 
 fn main() {
@@ -57,7 +57,7 @@ fn judge(name: &str, pairs: &[(String, String)]) {
 fn pairs(file: &str) -> Vec<(String, String)> {
     let spool = std::env::temp_dir().join(format!("cohobate-gate-{}", std::process::id()));
     std::fs::create_dir_all(&spool).expect("a directory for what is unpacked");
-    let input = Input::open(file, &spool, 0, Threads::Best).expect("the file can be read");
+    let input = Input::open(file, &spool, 0, InputForm::default()).expect("the file can be read");
     let (mut rows, reader, mut pairs) = (input.rows().expect("it is open"), RowReader::default(), Vec::new());
     while let Some(row) = rows.next().expect("it can be read") {
         let record = row.ok().and_then(|row| reader.source(row.bytes).ok()?.into_record().ok());

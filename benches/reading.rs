@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::time::{Duration, Instant};
 
-use cohobate::dataset::{Input, Reading, RowReader, Threads};
+use cohobate::dataset::{Input, InputForm, Reading, RowReader};
 
 fn main() {
     let files: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
@@ -20,7 +20,7 @@ fn main() {
     std::fs::create_dir_all(&spool).expect("a directory for what is unpacked");
     for (number, file) in files.iter().enumerate() {
         let opening = Instant::now();
-        let input = Input::open(file, &spool, number, Threads::Best).expect("the file can be read");
+        let input = Input::open(file, &spool, number, InputForm::default()).expect("the file can be read");
         let opened = opening.elapsed();
         let bytes = std::fs::metadata(input.path()).expect("it has just been opened").len();
         let cut = timed(|| each(&input, |_| {}));

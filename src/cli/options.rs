@@ -103,6 +103,15 @@ option_groups! {
         #[arg(long, value_name = "NAMES", conflicts_with = "format")]
         map: String,
 
+        /// Of a directory with splits, read this one [default: train, or the only one that begins so]
+        #[arg(long, value_name = "NAME")]
+        split: String,
+
+        /// Read text in this encoding, such as windows-1252, gb18030 or shift_jis [default: UTF-8; UTF-16 with a byte
+        /// order mark is recognised]
+        #[arg(long, value_name = "NAME")]
+        encoding: String,
+
         /// For trees of messages: best, the thread with the best ranks, or all [default: best]
         #[arg(long, value_name = "WHICH", value_parser = named::<Threads>)]
         threads: Threads,

@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use cohobate::conversation::{RequestOptions, Sampling};
-use cohobate::dataset::{self, ChosenFormat, FORMATS, Fill, ON_REQUEST, ParseMappingError, RowReader, Rules};
+use cohobate::dataset::{
+    self, ChosenFormat, FORMATS, Fill, ON_REQUEST, ParseEncodingError, ParseMappingError, RowReader, Rules,
+    TextEncoding,
+};
 use cohobate::export::{self, OutputFormat};
 use cohobate::job::JobError;
 use cohobate::job::ModelSettings;
@@ -35,6 +38,8 @@ impl Options {
                 // Messages that are cut or rewritten depend on the answer that was replaced.
                 counts_replaced: self.orphans.is_some(),
             },
+            split: self.split.clone(),
+            encoding: self.text_encoding()?,
             threads: self.threads.unwrap_or_default(),
             limit: self.limit,
             duplicates: self.duplicates.unwrap_or_default(),
@@ -53,6 +58,15 @@ impl Options {
             })?)),
             (None, None) => None,
         })
+    }
+
+    fn text_encoding(&self) -> Result<Option<TextEncoding>, JobError> {
+        let fault = |error: ParseEncodingError| {
+            let hint =
+                "write a label of the WHATWG Encoding Standard, such as windows-1252, gb18030, shift_jis or utf-16le";
+            JobError::usage(error.to_string(), hint)
+        };
+        self.encoding.as_deref().map(|label| label.parse().map_err(fault)).transpose()
     }
 
     fn reading_rules(&self) -> Result<Rules, JobError> {

@@ -1,5 +1,6 @@
 use std::io::{self, BufRead};
 
+use super::not_utf8::not_utf8;
 use super::row::{Problem, ROW_BYTES_MAX, RawRow, RowSource};
 
 /// Splits one large JSON array into its elements. Only the current element is in memory.
@@ -113,7 +114,10 @@ impl<R: BufRead> RowSource for Elements<R> {
             return Ok(Some(Err(Problem { line, reason: format!("the row is over {} MB", ROW_BYTES_MAX >> 20) })));
         }
         let bytes = self.buffer.trim_ascii_end();
-        Ok(Some(Ok(RawRow { bytes, line, offset })))
+        Ok(Some(match not_utf8(bytes, offset) {
+            Some(reason) => Err(Problem { line, reason }),
+            None => Ok(RawRow { bytes, line, offset }),
+        }))
     }
 }
 

@@ -3,17 +3,21 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::array::Elements;
-use super::container::Container;
+use super::container::{Container, Packing, TextEncoding, marked_encoding, transcode};
+use super::fault::Fault;
 use super::lines::Lines;
+use super::places::{Placed, RowSink, places_path};
 use super::row::RowSource;
 use super::threads::{Threads, arrange_threads, needs_arranging};
 
 const READ_BYTES: usize = 256 << 10;
+/// A file may be compressed this often, one in the other.
+const PACKINGS_MAX: usize = 4;
 
 /// One input as named by the caller.
 ///
-/// A plain JSON file allows random access. Anything else (standard input, compressed files, tables) is written to the
-/// spool directory as JSON first.
+/// A plain JSON file allows random access. Anything else (standard input, compressed files, other encodings, tables) is
+/// written to the spool directory as JSON first.
 #[derive(Debug)]
 pub struct Input {
     /// The name for messages.
@@ -22,6 +26,10 @@ pub struct Input {
     path: PathBuf,
     /// The file is a temporary one of this run.
     is_spooled: bool,
+    /// The file was written row by row, one a line.
+    has_rows: bool,
+    /// Where rows stand in their own file, if not on the line of the spooled one.
+    places: Option<PathBuf>,
 }
 
 /// An input cannot be read.
@@ -32,63 +40,102 @@ pub struct InputError {
     pub name: String,
     /// Why.
     pub reason: String,
+    /// What to do next.
+    pub hint: String,
 }
 
-/// The compression of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Packing {
-    Plain,
-    Gzip,
-    Zstd,
-    Bzip2,
+/// How the bytes of inputs become rows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct InputForm {
+    /// Which threads of trees of messages become rows.
+    pub threads: Threads,
+    /// The encoding of texts that do not begin with a byte order mark. Default: UTF-8.
+    pub encoding: Option<TextEncoding>,
 }
 
 impl Input {
-    /// Opens `name`, `-` for standard input. `number` distinguishes spooled inputs; `threads` selects the threads of trees.
-    pub fn open(name: &str, spool: &Path, number: usize, threads: Threads) -> Result<Self, InputError> {
-        let fault = |reason: String| InputError { name: display_name(name), reason };
-        let stored = |error: io::Error| fault(error.to_string());
+    /// Opens `name`, `-` for standard input. `number` distinguishes spooled inputs.
+    pub fn open(name: &str, spool: &Path, number: usize, form: InputForm) -> Result<Self, InputError> {
+        let shown = if name == "-" { "standard input" } else { name };
+        let path = PathBuf::from(name);
+        let input = Self { name: shown.to_owned(), path, is_spooled: false, has_rows: false, places: None };
+        input.prepared(name, spool, number, form).map_err(|Fault { reason, hint }| InputError {
+            name: shown.to_owned(),
+            reason,
+            hint,
+        })
+    }
+
+    fn prepared(mut self, name: &str, spool: &Path, number: usize, form: InputForm) -> Result<Self, Fault> {
         let spooled = |kind: &str| spool.join(format!("input-{number}-{kind}"));
         // Standard input and pipes cannot be read twice.
-        let mut input = Self { name: display_name(name), path: PathBuf::from(name), is_spooled: false };
         if name == "-" {
-            input
-                .replace(spooled("stdin"), |_, out| io::copy(&mut io::stdin().lock(), out).map(drop))
-                .map_err(stored)?;
-        } else if !std::fs::metadata(name).map_err(stored)?.is_file() {
-            input
-                .replace(spooled("pipe"), |path, out| io::copy(&mut File::open(path)?, out).map(drop))
-                .map_err(stored)?;
+            self.replace(spooled("stdin"), |_, out| Ok(io::copy(&mut io::stdin().lock(), out).map(drop)?))?;
+        } else if !std::fs::metadata(name)?.is_file() {
+            self.replace(spooled("pipe"), |path, out| Ok(io::copy(&mut File::open(path)?, out).map(drop)?))?;
         }
-        let packing = packing_of(&head_of(&input.path).map_err(stored)?);
-        if packing != Packing::Plain {
-            input.replace(spooled("unpacked"), |path, out| decompress_file(packing, path, out)).map_err(stored)?;
+        for layer in 0..PACKINGS_MAX {
+            let packing = Packing::of(&head_of(&self.path)?);
+            if packing == Packing::Plain {
+                break;
+            }
+            self.replace(spooled(&format!("unpacked-{layer}")), |path, out| Ok(packing.unpack(path, out)?))?;
         }
-        let container = Container::of(&head_of(&input.path).map_err(stored)?, name).map_err(fault)?;
+        let container = Container::of(&head_of(&self.path)?, name)?;
+        if container.is_text() {
+            let marked = marked_encoding(&head_of(&self.path)?, form.encoding)?;
+            if let Some(encoding) = marked.or(form.encoding).filter(|encoding| !encoding.is_utf8()) {
+                self.replace(spooled("text"), |path, out| transcode(encoding, path, out))?;
+            }
+        }
         if container != Container::Json {
-            let lines = |path: &Path, out: &mut dyn Write| container.write_lines(path, out).map_err(io::Error::other);
-            input.replace(spooled("rows"), lines).map_err(stored)?;
+            self.replace_rows(spooled("rows"), |input, sink| container.write_rows(&input.path, sink))?;
         }
-        let must_arrange = match input.rows().map_err(stored)?.next().map_err(stored)? {
-            Some(Ok(first)) => needs_arranging(first.bytes, threads),
+        let must_arrange = match self.rows()?.next()? {
+            Some(Ok(first)) => needs_arranging(first.bytes, form.threads),
             _ => false,
         };
         if must_arrange {
-            let rows = input.rows().map_err(stored)?;
-            input.replace(spooled("threads"), |path, out| arrange_threads(path, rows, threads, out)).map_err(stored)?;
+            self.replace_rows(spooled("threads"), |input, sink| {
+                Ok(arrange_threads(&input.path, input.rows()?, form.threads, sink)?)
+            })?;
         }
-        Ok(input)
+        Ok(self)
     }
 
     /// Replaces the current file by a temporary one that `write` produces from it.
     fn replace(
         &mut self,
         path: PathBuf,
-        write: impl FnOnce(&Path, &mut dyn Write) -> io::Result<()>,
-    ) -> io::Result<()> {
+        write: impl FnOnce(&Path, &mut dyn Write) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
         let mut file = io::BufWriter::with_capacity(READ_BYTES, File::create(&path)?);
         write(&self.path, &mut file)?;
         file.flush()?;
+        Ok(self.take_place(path)?)
+    }
+
+    /// As [`Input::replace`], row by row: each row keeps the line of the file that it comes from.
+    fn replace_rows(
+        &mut self,
+        path: PathBuf,
+        write: impl FnOnce(&Self, &mut RowSink<'_>) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let places = places_path(&path);
+        let mut file = io::BufWriter::with_capacity(READ_BYTES, File::create(&path)?);
+        let mut sink = RowSink::new(&mut file, &places);
+        write(self, &mut sink)?;
+        let has_places = sink.finish()?;
+        file.flush()?;
+        self.take_place(path)?;
+        self.has_rows = true;
+        if let Some(old) = std::mem::replace(&mut self.places, has_places.then_some(places)) {
+            std::fs::remove_file(old)?;
+        }
+        Ok(())
+    }
+
+    fn take_place(&mut self, path: PathBuf) -> io::Result<()> {
         let old = std::mem::replace(&mut self.path, path);
         if std::mem::replace(&mut self.is_spooled, true) {
             std::fs::remove_file(old)?;
@@ -109,25 +156,13 @@ impl Input {
     /// Returns the input's rows: the elements of a JSON array where it starts with `[`, else its lines.
     pub fn rows(&self) -> io::Result<Box<dyn RowSource>> {
         let mut reader = BufReader::with_capacity(READ_BYTES, File::open(&self.path)?);
-        let is_array = first_byte(&mut reader)? == Some(b'[');
+        let is_array = !self.has_rows && first_byte(&mut reader)? == Some(b'[');
         let reader = BufReader::with_capacity(READ_BYTES, File::open(&self.path)?);
-        Ok(if is_array { Box::new(Elements::new(reader)) } else { Box::new(Lines::new(reader)) })
-    }
-}
-
-fn display_name(name: &str) -> String {
-    if name == "-" { "standard input".to_owned() } else { name.to_owned() }
-}
-
-fn packing_of(head: &[u8]) -> Packing {
-    if head.starts_with(&[0x1f, 0x8b]) {
-        Packing::Gzip
-    } else if head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        Packing::Zstd
-    } else if head.starts_with(b"BZh") {
-        Packing::Bzip2
-    } else {
-        Packing::Plain
+        Ok(match &self.places {
+            Some(places) => Box::new(Placed::new(Lines::new(reader), places)?),
+            None if is_array => Box::new(Elements::new(reader)),
+            None => Box::new(Lines::new(reader)),
+        })
     }
 }
 
@@ -151,15 +186,4 @@ fn first_byte(reader: &mut impl BufRead) -> io::Result<Option<u8>> {
         let length = available.len();
         reader.consume(length);
     }
-}
-
-fn decompress_file(packing: Packing, path: &Path, out: &mut dyn Write) -> io::Result<()> {
-    let mut file = BufReader::with_capacity(READ_BYTES, File::open(path)?);
-    let copied = match packing {
-        Packing::Plain => io::copy(&mut file, out),
-        Packing::Gzip => io::copy(&mut flate2::bufread::MultiGzDecoder::new(file), out),
-        Packing::Zstd => io::copy(&mut zstd::stream::read::Decoder::with_buffer(file)?, out),
-        Packing::Bzip2 => io::copy(&mut bzip2::bufread::MultiBzDecoder::new(file), out),
-    };
-    copied.map(drop)
 }

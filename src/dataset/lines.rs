@@ -1,5 +1,6 @@
 use std::io::{self, BufRead};
 
+use super::not_utf8::not_utf8;
 use super::row::{Problem, ROW_BYTES_MAX, RawRow, RowSource};
 
 /// Splits JSON lines: one row a line. Blank lines are skipped; a carriage return before the line feed and a byte order
@@ -63,7 +64,11 @@ impl<R: BufRead> RowSource for Lines<R> {
             let lead = text.len() - text.trim_ascii_start().len();
             let end = mark + lead + bytes.len();
             let (from, offset) = (mark + lead, start + (mark + lead) as u64);
-            return Ok(Some(Ok(RawRow { bytes: &self.buffer[from..end], line, offset })));
+            let bytes = &self.buffer[from..end];
+            return Ok(Some(match not_utf8(bytes, offset) {
+                Some(reason) => Err(Problem { line, reason }),
+                None => Ok(RawRow { bytes, line, offset }),
+            }));
         }
     }
 }

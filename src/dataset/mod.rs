@@ -10,14 +10,19 @@ mod census;
 mod container;
 mod draft;
 mod duplicate;
-mod expand;
+mod fault;
 mod format;
 mod index;
 mod input;
+mod layout;
 mod lines;
 mod normalise;
+mod not_utf8;
 mod notes;
+mod places;
 mod preference;
+#[allow(dead_code)]
+mod python_literal;
 mod read;
 mod role;
 mod row;
@@ -26,13 +31,14 @@ mod threads;
 mod votes;
 
 pub use census::{Census, Histogram};
+pub use container::{ParseEncodingError, TextEncoding};
 pub use duplicate::{Duplicates, SeenConversations, plain_text};
-pub use expand::{common_license, input_files};
 pub use format::{
     FORMATS, InputFormat, MappedFormat, ON_REQUEST, ParseMappingError, SourceContent, SourceMessage, input_format_named,
 };
 pub use index::{RowIndex, RowIndexBuilder, RowIndexError, RowState, Stamp};
-pub use input::{Input, InputError};
+pub use input::{Input, InputError, InputForm};
+pub use layout::{DirectoryNote, InputFiles, common_license, input_files, possible_files};
 pub use notes::{Notes, Skip};
 pub use read::{ChosenFormat, Reading, RowReader, SourceRow};
 pub use row::{Problem, RawRow, RowSource};

@@ -3,14 +3,15 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::row::RowSource;
+use super::places::RowSink;
+use super::row::{Problem, RawRow, RowSource};
 use crate::conversation::Columns;
 
 /// The threads of a tree that become conversations.
@@ -65,25 +66,31 @@ pub fn arrange_threads(
     path: &Path,
     mut rows: Box<dyn RowSource>,
     threads: Threads,
-    out: &mut dyn Write,
+    sink: &mut RowSink<'_>,
 ) -> io::Result<()> {
     let mut forest = Forest { file: File::open(path)?, messages: Vec::new(), by_id: HashMap::new() };
     while let Some(row) = rows.next()? {
-        let Ok(row) = row else {
-            // A row that cannot be read stays an invalid row.
-            out.write_all(b"{\n")?;
-            continue;
+        let row = match row {
+            Ok(row) => row,
+            Err(problem) => {
+                sink.problem(&problem)?;
+                continue;
+            }
         };
         match serde_json::from_slice::<Columns>(row.bytes) {
-            Ok(columns) if is_message(&columns) => forest.add(columns, row.offset, row.bytes.len()),
-            Ok(columns) if is_tree(&columns) && threads == Threads::All => write_all_threads(columns, out)?,
-            _ => {
-                out.write_all(row.bytes)?;
-                out.write_all(b"\n")?;
+            Ok(columns) if is_message(&columns) => forest.add(columns, &row),
+            Ok(columns) if is_tree(&columns) && threads == Threads::All => write_all_threads(columns, row.line, sink)?,
+            // An element of an array may have several lines.
+            Ok(columns) if row.bytes.contains(&b'\n') => {
+                sink.row(row.line, Value::Object(columns).to_string().as_bytes())?
             }
+            Err(error) if row.bytes.contains(&b'\n') => {
+                sink.problem(&Problem { line: row.line, reason: format!("not valid JSON: {error}") })?;
+            }
+            _ => sink.row(row.line, row.bytes)?,
         }
     }
-    forest.write(threads, out)
+    forest.write(threads, sink)
 }
 
 /// The messages of a flat file.
@@ -94,6 +101,7 @@ struct Forest {
 }
 
 struct FlatMessage {
+    line: u64,
     offset: u64,
     length: u32,
     /// The parent's id; `None` for a tree's first message.
@@ -104,13 +112,14 @@ struct FlatMessage {
 }
 
 impl Forest {
-    fn add(&mut self, columns: Columns, offset: u64, length: usize) {
+    fn add(&mut self, columns: Columns, bytes: &RawRow<'_>) {
         let row = Value::Object(columns);
         let id = |name: &str| row[name].as_str().map(short_id);
         let number = u32::try_from(self.messages.len()).unwrap_or(u32::MAX);
-        let (length, parent) = (length as u32, id("parent_id"));
+        let (length, parent) = (bytes.bytes.len() as u32, id("parent_id"));
         self.messages.push(FlatMessage {
-            offset,
+            line: bytes.line,
+            offset: bytes.offset,
             length,
             parent,
             rank: rank_of(&row),
@@ -120,12 +129,12 @@ impl Forest {
         self.by_id.extend(id("message_id").map(|id| (id, number)));
     }
 
-    fn write(mut self, threads: Threads, out: &mut dyn Write) -> io::Result<()> {
+    fn write(mut self, threads: Threads, sink: &mut RowSink<'_>) -> io::Result<()> {
         for number in 0..self.messages.len() {
             let Some(parent) = self.messages[number].parent else { continue };
             match self.by_id.get(&parent) {
                 Some(parent) => self.messages[*parent as usize].replies.push(number as u32),
-                None => writeln!(out, "{}", self.read(number)?)?,
+                None => sink.row(self.messages[number].line, self.read(number)?.to_string().as_bytes())?,
             }
         }
         for number in 0..self.messages.len() {
@@ -151,7 +160,8 @@ impl Forest {
                     columns.extend(messages[0].get(name).map(|value| (name.to_owned(), value.clone())));
                 }
                 count += 1;
-                write_thread(columns, messages, (threads == Threads::All).then_some(count), out)
+                let number = (threads == Threads::All).then_some(count);
+                sink.row(self.messages[root].line, thread_row(columns, messages, number).as_bytes())
             })?;
         }
         Ok(())
@@ -171,7 +181,7 @@ fn short_id(id: &str) -> [u8; 16] {
     digest[..16].try_into().expect("a hash has 32 bytes")
 }
 
-fn write_all_threads(mut columns: Columns, out: &mut dyn Write) -> io::Result<()> {
+fn write_all_threads(mut columns: Columns, line: u64, sink: &mut RowSink<'_>) -> io::Result<()> {
     let root = columns.shift_remove("prompt").unwrap_or_default();
     let mut count = 0;
     for_each_thread(
@@ -180,7 +190,7 @@ fn write_all_threads(mut columns: Columns, out: &mut dyn Write) -> io::Result<()
         |thread| {
             count += 1;
             let messages = thread.iter().map(|message| without_replies(message)).collect();
-            write_thread(columns.clone(), messages, Some(count), out)
+            sink.row(line, thread_row(columns.clone(), messages, Some(count)).as_bytes())
         },
     )
 }
@@ -217,13 +227,8 @@ fn without_replies(message: &Value) -> Value {
     Value::Object(fields.map(|(name, value)| (name.clone(), value.clone())).collect::<Map<_, _>>())
 }
 
-/// Writes messages as a tree of one thread.
-fn write_thread(
-    mut columns: Columns,
-    messages: Vec<Value>,
-    number: Option<u32>,
-    out: &mut dyn Write,
-) -> io::Result<()> {
+/// Returns messages as a tree of one thread.
+fn thread_row(mut columns: Columns, messages: Vec<Value>, number: Option<u32>) -> String {
     let chain = messages.into_iter().rev().fold(None, |below: Option<Value>, mut message| {
         message["replies"] = below.into_iter().collect();
         Some(message)
@@ -233,5 +238,5 @@ fn write_thread(
         columns.insert("id".to_owned(), id.into());
     }
     columns.insert("prompt".to_owned(), chain.unwrap_or_default());
-    writeln!(out, "{}", Value::Object(columns))
+    Value::Object(columns).to_string()
 }

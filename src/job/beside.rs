@@ -38,7 +38,8 @@ impl Beside {
         recipe: &dyn Recipe,
         context: &Context,
     ) -> Result<Self, JobError> {
-        let read = ReadSettings { limit: None, duplicates: Duplicates::Keep, ..read.clone() };
+        let split = read.split.clone().filter(|_| Path::new(path).is_dir());
+        let read = ReadSettings { split, limit: None, duplicates: Duplicates::Keep, ..read.clone() };
         let input = InputSettings { sources: vec![RowsFrom::Named(path.to_owned())], read };
         let rows = prepare(&input, store, recipe, None, context)?.rows;
         let mut tags = Vec::new();

@@ -29,11 +29,11 @@ pub struct ConvertReport {
 }
 
 /// Rewrites rows in another format. Uses no model and no store.
-pub fn convert(settings: &ConvertSettings, _context: &Context) -> Result<ConvertReport, JobError> {
+pub fn convert(settings: &ConvertSettings, context: &Context) -> Result<ConvertReport, JobError> {
     let ConvertSettings { input, output } = settings;
     let inputs = input.names();
     places::check(output, &inputs)?;
-    let rows = RecordStream::open(input)?;
+    let rows = RecordStream::open(input, context)?;
     let mut written = RowOutput::create(output, &inputs)?;
     let mut lists = [LeftOutList::beside(&output.path)];
     let (mut reasoning_lost, keeps_reasoning) = (0, holds_reasoning(output.format));

@@ -79,7 +79,7 @@ impl From<OutputError> for JobError {
 
 impl From<InputError> for JobError {
     fn from(error: InputError) -> Self {
-        Self::usage(error.to_string(), "name files that exist, or - for standard input")
+        Self::usage(error.to_string(), error.hint)
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use crate::dataset::DirectoryNote;
 use crate::report::Tally;
 use crate::report::words::{counted, money};
 use crate::worker::{Event, StopStage};
@@ -86,6 +87,8 @@ pub enum JobEvent {
         /// Why.
         reason: String,
     },
+    /// Of a directory not all is read, or not the split `train`.
+    DirectoryRead(DirectoryNote),
     /// A row of the input is invalid.
     RowInvalid(InvalidRow),
     /// Further invalid rows that are not reported one by one.
@@ -142,6 +145,7 @@ impl fmt::Display for JobEvent {
                 write!(f, "{segment}: bytes {start} to {end} are damaged; their answers will be requested again")
             }
             Self::ReadingJournalOnly { reason } => write!(f, "{reason}; reading what is committed so far"),
+            Self::DirectoryRead(note) => note.fmt(f),
             Self::RowInvalid(InvalidRow { source, line, reason }) => write!(f, "{source}:{line}: {reason}"),
             Self::MoreRowsInvalid { count } => write!(f, "… and {count} more invalid rows"),
             Self::CallsUnknown { calls, cost_max } => {

@@ -4,8 +4,8 @@ use super::{Context, JobError};
 use crate::dataset::Census;
 
 /// Counts what a dataset holds, and what a run would make of it. Uses no model and no store.
-pub fn inspect(input: &InputSettings, _context: &Context) -> Result<Census, JobError> {
-    let rows = RecordStream::open(input)?;
+pub fn inspect(input: &InputSettings, context: &Context) -> Result<Census, JobError> {
+    let rows = RecordStream::open(input, context)?;
     let mut census = Census::default();
     rows.each_raw(&mut |_, row| {
         match row {

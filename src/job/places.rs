@@ -5,7 +5,7 @@ use std::path::Path;
 use super::JobError;
 use super::output::companion;
 use super::settings::OutputSettings;
-use crate::dataset::input_files;
+use crate::dataset::possible_files;
 use crate::export::{FORMATS, OutputFile, OutputFormat, Sink, is_directory};
 
 /// Fails where an output of rows would destroy an input or cannot be written.
@@ -24,7 +24,7 @@ pub fn check_directory(directory: &str, read: &[String], ours: &[&str]) -> Resul
     std::fs::create_dir_all(directory).map_err(fault)?;
     drop(OutputFile::create(&format!("{directory}/report.json"))?);
     let resolved = |path: &Path| path.canonicalize().ok();
-    let files = read.iter().flat_map(|name| input_files(name).unwrap_or_default());
+    let files = read.iter().flat_map(|name| possible_files(name));
     for path in files {
         let path = Path::new(&path);
         let name = path.file_name().map_or("".into(), |name| name.to_string_lossy());
@@ -68,7 +68,7 @@ pub fn check_output(path: &str, inputs: &[String]) -> Result<(), JobError> {
     let parent = output.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     for input in inputs {
         // What cannot be found is told when it is read.
-        let files = input_files(input).unwrap_or_default();
+        let files = possible_files(input);
         let is_one =
             real(output).is_some_and(|output| files.iter().any(|file| real(Path::new(file)) == Some(output.clone())));
         if is_one {

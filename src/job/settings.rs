@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::dataset::{Duplicates, RowReader, Threads};
+use crate::dataset::{Duplicates, RowReader, TextEncoding, Threads};
 use crate::export::{self, OutputFormat};
 use crate::model::PaceLimits;
 use crate::worker::Deadline;
@@ -74,6 +74,10 @@ impl fmt::Debug for RowsFrom {
 pub struct ReadSettings {
     /// Which format rows have, and how irregular rows are handled. Default: each row's format is recognised.
     pub reader: RowReader,
+    /// Which split of a directory is read. Default: `train`, or else the only one whose name begins with `train`.
+    pub split: Option<String>,
+    /// The encoding of texts that do not begin with a byte order mark. Default: UTF-8.
+    pub encoding: Option<TextEncoding>,
     /// Which threads of a tree of messages become conversations. Default: the best one.
     pub threads: Threads,
     /// Read at most this many rows. Default: all.

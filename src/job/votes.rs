@@ -1,8 +1,8 @@
 use std::path::Path;
 
-use super::JobError;
 use super::input::RecordStream;
 use super::settings::InputSettings;
+use super::{Context, JobError};
 use crate::conversation::Vote;
 use crate::dataset::read_vote;
 use crate::report::AgreementReport;
@@ -21,7 +21,7 @@ pub fn agreement(judge: &[String], human: &[String]) -> Result<AgreementReport, 
 
 /// Reads all votes of some files. An invalid one is an error: shares of the rest would be wrong.
 pub fn read_votes(files: &[String]) -> Result<Vec<Vote>, JobError> {
-    let rows = RecordStream::open(&InputSettings::files(files))?;
+    let rows = RecordStream::open(&InputSettings::files(files), &Context::default())?;
     let mut votes = Vec::new();
     rows.each_raw(&mut |source, row| {
         let stem = Path::new(source).file_stem().map_or("judge".into(), |stem| stem.to_string_lossy());

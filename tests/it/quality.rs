@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use cohobate::conversation::{Record, Role};
-use cohobate::dataset::{Input, RowReader, Threads};
+use cohobate::dataset::{Input, InputForm, RowReader};
 use cohobate::quality::{Candidate, Gate, JudgedTurn, Strictness, judge_record};
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ use crate::support::{Place, shared_data};
 
 fn records(path: &Path) -> Vec<Record> {
     let place = Place::new();
-    let input = Input::open(&path.display().to_string(), &place.path("."), 0, Threads::Best).unwrap();
+    let input = Input::open(&path.display().to_string(), &place.path("."), 0, InputForm::default()).unwrap();
     let (mut rows, reader, mut records) = (input.rows().unwrap(), RowReader::default(), Vec::new());
     while let Some(row) = rows.next().unwrap() {
         records.extend(reader.source(row.unwrap().bytes).ok().and_then(|row| row.into_record().ok()));

@@ -45,6 +45,8 @@ const OPTIONS: &[(Class, &[&str])] = &[
             "verbose",
             "format",
             "map",
+            "split",
+            "encoding",
             "threads",
             "limit",
             "greeting",

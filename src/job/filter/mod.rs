@@ -94,10 +94,10 @@ impl FilterReport {
 }
 
 /// Keeps of finished rows those that are good enough. Uses no model and no store.
-pub fn filter(settings: &FilterSettings, _context: &Context) -> Result<FilterReport, JobError> {
+pub fn filter(settings: &FilterSettings, context: &Context) -> Result<FilterReport, JobError> {
     let inputs = settings.input.names();
     check(settings, &inputs)?;
-    let rows = RecordStream::open(&settings.input)?;
+    let rows = RecordStream::open(&settings.input, context)?;
     let mut decider = Decider::new(settings);
     each(&rows, &mut [], |place, record| {
         decider.take(place.row, record);

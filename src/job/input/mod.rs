@@ -70,7 +70,7 @@ pub fn prepare(
         return Err(JobError::usage("no input is named", "name one or more files, or - for standard input"));
     }
     let spool = Spool::new(store)?;
-    let sources = open_inputs(input, &spool)?;
+    let sources = open_inputs(input, &spool, context)?;
     let system = system.map(|text| Message::new(Role::System, text));
     let read = &input.read;
     let how = Settings::default()

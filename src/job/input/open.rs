@@ -1,25 +1,45 @@
 use std::fs::File;
 use std::io::{BufWriter, Write};
+use std::path::Path;
 use std::sync::PoisonError;
 
 use super::Spool;
-use crate::dataset::{Input, Problem, RawRow, input_files};
-use crate::job::JobError;
+use crate::dataset::{Input, InputForm, Problem, RawRow, input_files};
 use crate::job::settings::{InputSettings, RowsFrom};
+use crate::job::{Context, JobError, JobEvent};
 
-/// Opens every file that the input names, and writes rows of the calling program to a temporary file.
-pub fn open_inputs(input: &InputSettings, spool: &Spool) -> Result<Vec<Input>, JobError> {
+/// Opens every file that the input names, and writes rows of the calling program to a temporary file. Reports what of a
+/// directory is read and what is not.
+pub fn open_inputs(input: &InputSettings, spool: &Spool, context: &Context) -> Result<Vec<Input>, JobError> {
+    let read = &input.read;
+    if let Some(split) = &read.split
+        && !input.sources.iter().any(is_directory)
+    {
+        let hint = "name a directory with splits, or leave --split out";
+        return Err(JobError::usage(format!("--split {split} chooses nothing: no input is a directory"), hint));
+    }
     let mut opened: Vec<Input> = Vec::new();
     for source in &input.sources {
-        let names = match source {
-            RowsFrom::Named(name) => input_files(name)?,
-            RowsFrom::Iterator(_) => vec![spool_rows(source, spool, opened.len())?],
+        let (names, form) = match source {
+            RowsFrom::Named(name) => {
+                let found = input_files(name, read.split.as_deref())?;
+                found.note.into_iter().for_each(|note| context.report(JobEvent::DirectoryRead(note)));
+                (found.files, InputForm { threads: read.threads, encoding: read.encoding })
+            }
+            RowsFrom::Iterator(_) => {
+                let form = InputForm { threads: read.threads, encoding: None };
+                (vec![spool_rows(source, spool, opened.len())?], form)
+            }
         };
         for name in names {
-            opened.push(Input::open(&name, spool.path(), opened.len(), input.read.threads)?);
+            opened.push(Input::open(&name, spool.path(), opened.len(), form)?);
         }
     }
     Ok(opened)
+}
+
+fn is_directory(source: &RowsFrom) -> bool {
+    matches!(source, RowsFrom::Named(name) if Path::new(name).is_dir())
 }
 
 /// Writes the rows of an iterator as JSON lines, and returns the file's name. The iterator is used up.

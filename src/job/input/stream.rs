@@ -2,11 +2,11 @@ use super::Spool;
 use super::open::{each_row, open_inputs};
 use crate::conversation::Record;
 use crate::dataset::{Input, Problem, RawRow, RowReader};
-use crate::job::JobError;
 use crate::job::left_out::LeftOut;
 use crate::job::row_place::RowPlace;
 use crate::job::rows::{TakeRow, VisitRows};
 use crate::job::settings::InputSettings;
+use crate::job::{Context, JobError};
 
 /// Takes the bytes of rows, with the name of their input.
 pub type TakeRaw<'a> = dyn FnMut(&str, Result<RawRow<'_>, Problem>) -> Result<(), JobError> + 'a;
@@ -22,9 +22,9 @@ pub struct RecordStream {
 
 impl RecordStream {
     /// Opens the inputs.
-    pub fn open(input: &InputSettings) -> Result<Self, JobError> {
+    pub fn open(input: &InputSettings, context: &Context) -> Result<Self, JobError> {
         let spool = Spool::temporary()?;
-        let inputs = open_inputs(input, &spool)?;
+        let inputs = open_inputs(input, &spool, context)?;
         let read = &input.read;
         Ok(Self { inputs, reader: read.reader.clone(), limit: read.limit.unwrap_or(u64::MAX), _spool: spool })
     }

@@ -1,0 +1,113 @@
+//! Resolves input names to files: directories as `datasets` lays them out, and patterns.
+//!
+//! A directory is read as what it says of itself: the files of `save_to_disk` (`saved`), the dataset card (`card`), or
+//! the names of its files and folders (`naming`). Each of them gives splits, of which one is read (`choice`). `listing`
+//! is the only part that reads directories.
+
+mod card;
+mod choice;
+mod listing;
+mod naming;
+mod pattern;
+mod saved;
+mod splits;
+
+use std::path::{Path, PathBuf};
+
+use super::fault::Fault;
+use super::input::InputError;
+use card::Card;
+use choice::choose;
+use listing::Listing;
+use pattern::CardPattern;
+use splits::Splits;
+
+pub use card::common_license;
+pub use choice::DirectoryNote;
+
+/// The files of an input.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InputFiles {
+    /// Their names, in the order in which they are read.
+    pub files: Vec<String>,
+    /// What is read of a directory and what is not, where people should know.
+    pub note: Option<DirectoryNote>,
+}
+
+/// Returns the files that `name` refers to, in a fixed order. A plain file name refers to itself. Of a directory one
+/// split is read: `split`, or else `train`.
+pub fn input_files(name: &str, split: Option<&str>) -> Result<InputFiles, InputError> {
+    let path = Path::new(name);
+    let fault = |Fault { reason, hint }: Fault| InputError { name: name.to_owned(), reason, hint };
+    if path.is_dir() {
+        return files_of_directory(path, split).map_err(fault);
+    }
+    let files = if is_pattern(name) {
+        let files = matching_files(name).map_err(|reason| fault(Fault::new(reason, Fault::NAME_FILES)))?;
+        if files.is_empty() {
+            return Err(fault(Fault::new("no file matches it", Fault::NAME_FILES)));
+        }
+        files.iter().map(|path| path.display().to_string()).collect()
+    } else {
+        vec![name.to_owned()]
+    };
+    Ok(InputFiles { files, note: None })
+}
+
+/// Returns every file that an input could refer to, whatever the split. What cannot be found is left out.
+pub fn possible_files(name: &str) -> Vec<String> {
+    let path = Path::new(name);
+    if path.is_dir() {
+        let listing = Listing::of(path, false).unwrap_or_default();
+        return listing.files.iter().map(|file| path.join(file).display().to_string()).collect();
+    }
+    input_files(name, None).map(|input| input.files).unwrap_or_default()
+}
+
+fn files_of_directory(directory: &Path, wanted: Option<&str>) -> Result<InputFiles, Fault> {
+    let (splits, listing) = splits_of(directory)?;
+    let (inside, note) = choose(&directory.display().to_string(), splits, &listing.unreadable, wanted)?;
+    if let Some(file) = inside.iter().find(|file| !directory.join(file).is_file()) {
+        let reason = format!("{file} is not a file, or is a symbolic link to nothing");
+        return Err(Fault::new(reason, "complete the download of the directory"));
+    }
+    let files = inside.iter().map(|file| directory.join(file).display().to_string()).collect();
+    Ok(InputFiles { files, note })
+}
+
+fn splits_of(directory: &Path) -> Result<(Splits, Listing), Fault> {
+    if let Some(splits) = saved::splits(directory)? {
+        return Ok((splits, Listing::default()));
+    }
+    let card = Card::read(directory)?;
+    let config = card.as_ref().map(Card::config).transpose()?.flatten().unwrap_or_default();
+    let patterns = config.data_files.iter().flatten().flat_map(|(_, patterns)| patterns);
+    let with_hidden = patterns.into_iter().any(CardPattern::is_hidden);
+    let listing = Listing::of(&directory.join(&config.data_dir), with_hidden)
+        .map_err(|reason| Fault::new(reason, "check the permissions, or name the files"))?;
+    let mut splits = match &config.data_files {
+        Some(data_files) => pattern::splits(data_files, &listing)?,
+        None => naming::splits(&listing.files),
+    };
+    if splits.is_empty() {
+        let reason = format!("no file in it ends in {}", listing::ENDINGS.join(", "));
+        return Err(Fault::new(reason, Fault::NAME_FILES));
+    }
+    if !config.others.is_empty() && config.data_files.is_some() {
+        // They may be those of other configurations.
+        splits.unassigned.clear();
+    }
+    splits.configurations_unread = config.others;
+    Ok((splits.below(&config.data_dir), listing.below(&config.data_dir)))
+}
+
+fn is_pattern(name: &str) -> bool {
+    name != "-" && !Path::new(name).exists() && name.contains(['*', '?', '['])
+}
+
+fn matching_files(pattern: &str) -> Result<Vec<PathBuf>, String> {
+    let paths = glob::glob(pattern).map_err(|error| format!("it is not a valid pattern: {error}"))?;
+    let mut files: Vec<PathBuf> = paths.flatten().filter(|path| path.is_file()).collect();
+    files.sort();
+    Ok(files)
+}
