@@ -62,10 +62,14 @@ impl Card {
             configs.len() == 1 || name_of(config) == "default" || config["default"] == Yaml::Boolean(true)
         };
         let mut defaults = configs.iter().filter(is_default);
-        let (Some(config), None) = (defaults.next(), defaults.next()) else {
-            let reason =
-                format!("its README.md has the configurations {}, and none of them is the default", names.join(", "));
-            return Err(Fault::new(reason, "name the files of one of them, such as 'DIRECTORY/NAME/*.jsonl'"));
+        let config = match (defaults.next(), defaults.next()) {
+            (Some(config), None) => config,
+            (first, _) => {
+                let which = if first.is_some() { "more than one of them is" } else { "none of them is" };
+                let reason =
+                    format!("its README.md has the configurations {}, and {which} the default", names.join(", "));
+                return Err(Fault::new(reason, "name the files of one of them, such as 'DIRECTORY/NAME/*.jsonl'"));
+            }
         };
         let own = name_of(config);
         let others = names.into_iter().filter(|name| *name != own).collect();

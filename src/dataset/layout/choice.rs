@@ -18,6 +18,8 @@ pub struct DirectoryNote {
     pub splits_unread: Vec<String>,
     /// Configurations of the dataset card that are not read.
     pub configurations_unread: Vec<String>,
+    /// Patterns of the dataset card that no file matches.
+    pub patterns_unmatched: Vec<String>,
     /// Files that are not read because they belong to no split, or are archives.
     pub files_unread: Vec<String>,
 }
@@ -48,6 +50,7 @@ pub fn choose(
         split,
         splits_unread,
         configurations_unread: splits.configurations_unread,
+        patterns_unmatched: splits.patterns_unmatched,
         files_unread,
     };
     Ok((files, note.is_worth_telling().then_some(note)))
@@ -80,14 +83,15 @@ fn chosen_name(names: &[&str], splits: &Splits, wanted: Option<&str>) -> Result<
 
 impl DirectoryNote {
     fn is_worth_telling(&self) -> bool {
-        let unread = [&self.splits_unread, &self.configurations_unread, &self.files_unread];
+        let Self { splits_unread, configurations_unread, patterns_unmatched, files_unread, .. } = self;
+        let unread = [splits_unread, configurations_unread, patterns_unmatched, files_unread];
         self.split.as_ref().is_some_and(|split| split != "train") || unread.iter().any(|names| !names.is_empty())
     }
 }
 
 impl fmt::Display for DirectoryNote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { directory, split, splits_unread, configurations_unread, files_unread } = self;
+        let Self { directory, split, splits_unread, configurations_unread, patterns_unmatched, files_unread } = self;
         write!(f, "{directory}: ")?;
         let mut parts = Vec::new();
         match split.as_deref() {
@@ -100,6 +104,9 @@ impl fmt::Display for DirectoryNote {
         }
         if !configurations_unread.is_empty() {
             parts.push(format!("configurations that are not read: {}", named(configurations_unread)));
+        }
+        if !patterns_unmatched.is_empty() {
+            parts.push(format!("patterns of README.md that no file matches: {}", named(patterns_unmatched)));
         }
         if !files_unread.is_empty() {
             parts.push(format!("files that are not read: {}", named(files_unread)));

@@ -19,7 +19,7 @@ use super::input::InputError;
 use card::Card;
 use choice::choose;
 use listing::Listing;
-use pattern::CardPattern;
+use pattern::{CardPattern, is_in_special_folder};
 use splits::Splits;
 
 pub use card::common_license;
@@ -87,7 +87,13 @@ fn splits_of(directory: &Path) -> Result<(Splits, Listing), Fault> {
         .map_err(|reason| Fault::new(reason, "check the permissions, or name the files"))?;
     let mut splits = match &config.data_files {
         Some(data_files) => pattern::splits(data_files, &listing)?,
-        None => naming::splits(&listing.files),
+        None => {
+            let (special, files): (Vec<String>, Vec<String>) =
+                listing.files.iter().cloned().partition(|file| is_in_special_folder(file));
+            let mut splits = naming::splits(&files);
+            splits.unassigned.extend(special);
+            splits
+        }
     };
     if splits.is_empty() {
         let reason = format!("no file in it ends in {}", listing::ENDINGS.join(", "));

@@ -1,5 +1,7 @@
 //! The patterns of a dataset card, matched as `datasets` does.
 
+use std::collections::BTreeSet;
+
 use glob::MatchOptions;
 
 use super::super::fault::Fault;
@@ -52,46 +54,57 @@ impl CardPattern {
             && count(folders(file), is_special) == count(folders(&self.text), is_special)
     }
 
-    /// Returns the files that match. A file without a known ending is taken only where its whole name is given.
+    /// Returns the files that match. A file without a known ending is taken only where its whole name is given. A name
+    /// without wildcards has to be there.
     fn files(&self, listing: &Listing) -> Result<Vec<String>, Fault> {
         if !self.has_wildcard() {
             let mut all = listing.files.iter().chain(&listing.others).chain(&listing.unreadable);
-            if let Some(file) = all.find(|file| **file == self.text) {
-                return Ok(vec![file.clone()]);
-            }
+            return match all.find(|file| **file == self.text) {
+                Some(file) => Ok(vec![file.clone()]),
+                None => Err(self.unmatched()),
+            };
         }
-        let found: Vec<String> = listing.files.iter().filter(|file| self.matches(file)).cloned().collect();
-        if found.is_empty() {
-            let hint = "complete the download of the directory, or name the files instead of it";
-            return Err(Fault::new(format!("its README.md lists {}, and no file matches", self.text), hint));
-        }
-        Ok(found)
+        Ok(listing.files.iter().filter(|file| self.matches(file)).cloned().collect())
+    }
+
+    fn unmatched(&self) -> Fault {
+        let hint = "complete the download of the directory, or name the files instead of it";
+        Fault::new(format!("its README.md lists {}, and no file matches", self.text), hint)
     }
 }
 
-/// Returns the splits that a card lists. A split whose files are not there has none.
+/// Returns the splits that a card lists. A split of which a file is missing has no files.
 pub fn splits(data_files: &[(String, Vec<CardPattern>)], listing: &Listing) -> Result<Splits, Fault> {
-    let (mut named, mut first_fault) = (Vec::new(), None);
+    let (mut named, mut first_fault, mut unmatched) = (Vec::new(), None, Vec::new());
     for (split, patterns) in data_files {
         let mut files: Vec<String> = Vec::new();
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         for pattern in patterns {
             match pattern.files(listing) {
+                Ok(found) if found.is_empty() => unmatched.push(pattern.text.clone()),
                 Ok(found) => files.extend(found.into_iter().filter(|file| seen.insert(file.clone()))),
                 // Files of another split need not be there.
                 Err(fault) => {
                     files.clear();
-                    first_fault.get_or_insert((split.clone(), fault));
+                    first_fault.get_or_insert((split, fault));
                     break;
                 }
             }
+        }
+        if files.is_empty() && first_fault.is_none() {
+            first_fault = patterns.first().map(|pattern| (split, pattern.unmatched()));
         }
         named.push((split.clone(), files));
     }
     match first_fault {
         Some((split, fault)) if split == "train" || named.iter().all(|(_, files)| files.is_empty()) => Err(fault),
-        _ => Ok(Splits::explicit(named, &listing.files)),
+        _ => Ok(Splits { patterns_unmatched: unmatched, ..Splits::explicit(named, &listing.files) }),
     }
+}
+
+/// True for a file in a folder whose name begins with `__`, which no pattern has but one that names it.
+pub fn is_in_special_folder(file: &str) -> bool {
+    count(folders(file), is_special) > 0
 }
 
 fn count(path: &str, is_counted: fn(&str) -> bool) -> usize {

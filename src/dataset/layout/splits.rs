@@ -9,6 +9,8 @@ pub struct Splits {
     pub is_single: bool,
     /// Files that belong to no split.
     pub unassigned: Vec<String>,
+    /// Patterns of the card that no file matches.
+    pub patterns_unmatched: Vec<String>,
     /// Configurations of the card that are not read.
     pub configurations_unread: Vec<String>,
 }

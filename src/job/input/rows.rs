@@ -48,12 +48,16 @@ impl Rows {
     /// is not what it was in the first pass.
     pub fn read(&self, row: u64) -> Result<Result<Seed, (Option<String>, LeftOut)>, RowIndexError> {
         let entry = self.index.entry(row)?;
-        if entry.state == RowState::Invalid
-            && let Some(reason) = self.cut_problems.get(&row)
-        {
-            return Ok(Err((None, LeftOut::Invalid(reason.clone()))));
+        let bytes = self.index.bytes(&entry)?;
+        if entry.state == RowState::Invalid {
+            let unknown = || {
+                bytes.is_empty().then(|| "the row cannot be read; only of the first ones it is known why".to_owned())
+            };
+            if let Some(reason) = self.cut_problems.get(&row).cloned().or_else(unknown) {
+                return Ok(Err((None, LeftOut::Invalid(reason))));
+            }
         }
-        let reading = self.reader.read(&self.index.bytes(&entry)?);
+        let reading = self.reader.read(&bytes);
         let changed = || {
             // Should the file look as it did, what is remembered of it is wrong.
             self.remembered.iter().for_each(|path| drop(std::fs::remove_dir_all(path)));
