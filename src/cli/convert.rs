@@ -15,7 +15,7 @@ use super::screen::Screen;
 #[derive(Args)]
 pub struct ConvertArgs {
     /// Conversations: files, directories, patterns such as data/*.jsonl, or - for standard input. JSONL, JSON, CSV, TSV, Parquet
-    /// and Arrow, also compressed (.gz, .zst, .bz2)
+    /// and Arrow, also compressed (.gz, .zst, .bz2, .xz)
     #[arg(required = true)]
     input: Vec<String>,
 

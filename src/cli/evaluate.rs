@@ -16,7 +16,7 @@ use cohobate::export::LeftOutKind;
 #[derive(Args)]
 pub struct EvaluateArgs {
     /// Finished conversations: files, directories, patterns such as data/*.jsonl, or - for standard input. JSONL, JSON, CSV, TSV,
-    /// Parquet and Arrow, also compressed (.gz, .zst, .bz2)
+    /// Parquet and Arrow, also compressed (.gz, .zst, .bz2, .xz)
     #[arg(required = true)]
     input: Vec<String>,
 

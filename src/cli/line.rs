@@ -12,7 +12,7 @@ use super::options::{DistillOptions, Options};
 #[derive(Args)]
 pub struct DistillLine {
     /// Conversations: files, directories, patterns such as data/*.jsonl, or - for standard input. JSONL, JSON, CSV, TSV, Parquet
-    /// and Arrow, also compressed (.gz, .zst, .bz2)
+    /// and Arrow, also compressed (.gz, .zst, .bz2, .xz)
     #[arg(required = true)]
     pub input: Vec<String>,
 

@@ -18,7 +18,7 @@ use super::screen::{Console, block_on};
 #[derive(Args)]
 pub struct SimulateArgs {
     /// Conversations or prompts: files, directories, patterns such as data/*.jsonl, or - for standard input. JSONL, JSON, CSV, TSV,
-    /// Parquet and Arrow, also compressed (.gz, .zst, .bz2)
+    /// Parquet and Arrow, also compressed (.gz, .zst, .bz2, .xz)
     #[arg(required = true, value_name = "SEEDS")]
     input: Vec<String>,
 

@@ -17,7 +17,7 @@ use super::screen::{Console, block_on};
 #[derive(Args)]
 pub struct TutorArgs {
     /// Conversations or prompts: files, directories, patterns such as data/*.jsonl, or - for standard input. JSONL, JSON, CSV, TSV,
-    /// Parquet and Arrow, also compressed (.gz, .zst, .bz2)
+    /// Parquet and Arrow, also compressed (.gz, .zst, .bz2, .xz)
     #[arg(required = true)]
     input: Vec<String>,
 

@@ -1,6 +1,6 @@
 //! What is said of bytes that are not UTF-8: where, and which encoding they may be in.
 
-use encoding_rs::{EUC_JP, EUC_KR, Encoding, SHIFT_JIS};
+use encoding_rs::{EUC_JP, Encoding, SHIFT_JIS};
 
 /// Bytes that are looked at for the encoding.
 const SAMPLE_BYTES: usize = 4_096;
@@ -47,14 +47,20 @@ fn likely_encodings(sample: &[u8]) -> Vec<&'static str> {
     let pairs = pairs(sample);
     let is_common_hanzi = |pair: &&(u8, u8)| matches!(pair, (0xb0..=0xd7, 0xa1..=0xfe) | (0xa1 | 0xa3, 0xa1..=0xfe));
     let is_common_big5 = |pair: &&(u8, u8)| matches!(pair, (0xa1 | 0xa4..=0xc6, 0x40..=0x7e | 0xa1..=0xfe));
+    let is_common_hangul = |pair: &&(u8, u8)| matches!(pair, (0xb0..=0xc8, 0xa1..=0xfe));
+    // Half of the characters of Big5 end in a letter of ASCII, and none of its neighbours' do.
+    let has_low_ends = pairs.iter().filter(|(_, end)| end.is_ascii()).count() * 8 > pairs.len();
     let short_runs = runs.iter().filter(|run| run.len() == 1).count();
     let cyrillic = sample.iter().filter(|byte| matches!(byte, 0xc0..=0xff | 0xa8 | 0xb8)).count();
     let rated = [
         ("shift_jis", letters(SHIFT_JIS, is_kana)),
         ("euc-jp", letters(EUC_JP, is_kana)),
-        ("euc-kr", letters(EUC_KR, |letter| ('가'..='힣').contains(&letter)) - 0.05),
+        ("euc-kr", share(pairs.iter().filter(is_common_hangul).count(), pairs.len()) - 0.05),
         ("gb18030", share(pairs.iter().filter(is_common_hanzi).count() * 2, high_bytes.max(pairs.len() * 2)) - 0.1),
-        ("big5", share(pairs.iter().filter(is_common_big5).count(), pairs.len()) - 0.15),
+        (
+            "big5",
+            if has_low_ends { share(pairs.iter().filter(is_common_big5).count(), pairs.len()) - 0.15 } else { 0.0 },
+        ),
         ("windows-1252", share(short_runs, runs.len()) - 0.05),
         ("windows-1251", if short_runs * 3 < runs.len() { share(cyrillic, high_bytes) - 0.2 } else { 0.0 }),
     ];

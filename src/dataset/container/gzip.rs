@@ -1,6 +1,7 @@
+use std::cell::Cell;
 use std::io::{self, BufRead, Read, Write};
 
-use super::packing::copy;
+use super::copying::copy;
 
 /// Unpacks all members of a gzip file. Zeros between and behind members are padding; anything else is an error.
 pub fn unpack(file: impl BufRead, out: &mut dyn Write) -> io::Result<()> {
@@ -12,7 +13,15 @@ pub fn unpack(file: impl BufRead, out: &mut dyn Write) -> io::Result<()> {
             Some(0) if start > 0 => skip_zeros(&mut file)?,
             Some(0x1f) => {
                 let mut member = flate2::bufread::GzDecoder::new(&mut file);
-                copy(&mut member, out, |error| explain(start, error))?;
+                let is_read_fault = Cell::new(false);
+                let copied = copy(&mut member, out, |error| {
+                    is_read_fault.set(true);
+                    error
+                });
+                match copied {
+                    Err(error) if is_read_fault.get() => return Err(explain(start, member.header().is_some(), error)),
+                    other => other?,
+                }
             }
             Some(byte) => return Err(foreign(start, *byte)),
         }
@@ -26,14 +35,14 @@ fn skip_zeros(file: &mut impl BufRead) -> io::Result<()> {
     Ok(())
 }
 
-fn explain(start: u64, error: io::Error) -> io::Error {
+fn explain(start: u64, has_header: bool, error: io::Error) -> io::Error {
     let (kind, words) = match error.kind() {
         _ if error.raw_os_error().is_some() => return error,
         io::ErrorKind::UnexpectedEof => (
             io::ErrorKind::UnexpectedEof,
             format!("the gzip file is truncated: it ends inside the member that begins at byte {start}"),
         ),
-        io::ErrorKind::InvalidInput if start > 0 => return foreign(start, 0x1f),
+        _ if !has_header && start > 0 => return foreign(start, 0x1f),
         _ => (io::ErrorKind::InvalidData, format!("the gzip member that begins at byte {start} is damaged: {error}")),
     };
     io::Error::new(kind, words)

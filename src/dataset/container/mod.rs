@@ -4,6 +4,7 @@
 //! (`separated`, `columnar`). Each step says what is wrong with a file in words of its own.
 
 mod columnar;
+mod copying;
 mod encoding;
 mod gzip;
 mod packing;
@@ -54,7 +55,10 @@ impl Container {
             return Err(Fault::new(format!("it is {kind}"), hint));
         }
         let name = name.to_lowercase();
-        let stem = Packing::ENDINGS.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
+        let mut stem = name.as_str();
+        while let Some(unpacked) = Packing::ENDINGS.iter().find_map(|ending| stem.strip_suffix(ending)) {
+            stem = unpacked;
+        }
         let ending = Path::new(stem).extension().and_then(|ending| ending.to_str());
         Ok(match head {
             _ if head.starts_with(b"PAR1") => Self::Parquet,

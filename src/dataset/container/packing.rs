@@ -1,7 +1,8 @@
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 
+use super::copying::copy;
 use super::gzip;
 
 /// The compression of a file.
@@ -66,19 +67,6 @@ impl Packing {
             Self::Zstd => "zstd",
             Self::Bzip2 => "bzip2",
             Self::Xz => "xz",
-        }
-    }
-}
-
-/// Copies all of `reader`. Errors of the reader are passed through `explained`, those of `out` are not.
-pub fn copy(reader: &mut dyn Read, out: &mut dyn Write, explained: impl Fn(io::Error) -> io::Error) -> io::Result<()> {
-    let mut buffer = vec![0; READ_BYTES];
-    loop {
-        match reader.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(length) => out.write_all(&buffer[..length])?,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(explained(error)),
         }
     }
 }

@@ -15,8 +15,9 @@ pub fn open_inputs(input: &InputSettings, spool: &Spool, context: &Context) -> R
     if let Some(split) = &read.split
         && !input.sources.iter().any(is_directory)
     {
-        let hint = "name a directory with splits, or leave --split out";
-        return Err(JobError::usage(format!("--split {split} chooses nothing: no input is a directory"), hint));
+        // A configuration file may name one for other inputs.
+        let words = format!("--split {split} chooses nothing: no input is a directory; files are read whole");
+        context.report(JobEvent::Caution(words));
     }
     let mut opened: Vec<Input> = Vec::new();
     for source in &input.sources {
