@@ -107,7 +107,7 @@ option_groups! {
         #[arg(long, value_name = "NAME")]
         split: String,
 
-        /// Read text in this encoding, such as windows-1252, gb18030 or shift_jis [default: UTF-8; UTF-16 with a byte
+        /// Read text in this encoding, such as windows-1252, gb18030 or shift-jis [default: UTF-8; UTF-16 with a byte
         /// order mark is recognised]
         #[arg(long, value_name = "NAME")]
         encoding: String,

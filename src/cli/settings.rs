@@ -63,7 +63,7 @@ impl Options {
     fn text_encoding(&self) -> Result<Option<TextEncoding>, JobError> {
         let fault = |error: ParseEncodingError| {
             let hint =
-                "write a label of the WHATWG Encoding Standard, such as windows-1252, gb18030, shift_jis or utf-16le";
+                "write a label of the WHATWG Encoding Standard, such as windows-1252, gb18030, shift-jis or utf-16le";
             JobError::usage(error.to_string(), hint)
         };
         self.encoding.as_deref().map(|label| label.parse().map_err(fault)).transpose()

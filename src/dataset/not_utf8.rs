@@ -45,7 +45,7 @@ fn likely_encodings(sample: &[u8]) -> Vec<&'static str> {
         share(foreign.iter().filter(|letter| is_one(**letter)).count(), foreign.len())
     };
     let pairs = pairs(sample);
-    let is_common_hanzi = |pair: &&(u8, u8)| matches!(pair, (0xb0..=0xd7, 0xa1..=0xfe) | (0xa1 | 0xa3, 0xa1..=0xfe));
+    let is_common_hanzi = |pair: &&(u8, u8)| matches!(pair, (0xb0..=0xd7 | 0xa1 | 0xa3, 0xa1..=0xfe));
     let is_common_big5 = |pair: &&(u8, u8)| matches!(pair, (0xa1 | 0xa4..=0xc6, 0x40..=0x7e | 0xa1..=0xfe));
     let is_common_hangul = |pair: &&(u8, u8)| matches!(pair, (0xb0..=0xc8, 0xa1..=0xfe));
     // Half of the characters of Big5 end in a letter of ASCII, and none of its neighbours' do.
@@ -53,7 +53,7 @@ fn likely_encodings(sample: &[u8]) -> Vec<&'static str> {
     let short_runs = runs.iter().filter(|run| run.len() == 1).count();
     let cyrillic = sample.iter().filter(|byte| matches!(byte, 0xc0..=0xff | 0xa8 | 0xb8)).count();
     let rated = [
-        ("shift_jis", letters(SHIFT_JIS, is_kana)),
+        ("shift-jis", letters(SHIFT_JIS, is_kana)),
         ("euc-jp", letters(EUC_JP, is_kana)),
         ("euc-kr", share(pairs.iter().filter(is_common_hangul).count(), pairs.len()) - 0.05),
         ("gb18030", share(pairs.iter().filter(is_common_hanzi).count() * 2, high_bytes.max(pairs.len() * 2)) - 0.1),
@@ -95,7 +95,7 @@ mod tests {
         let sentences = [
             ("windows-1252", "{\"a\": \"Le café est très bon, voilà une idée.\"}"),
             ("gb18030", "{\"a\": \"请解释一下为什么天空是蓝色的，谢谢。\"}"),
-            ("shift_jis", "{\"a\": \"なぜ空は青いのですか、教えてください。\"}"),
+            ("shift-jis", "{\"a\": \"なぜ空は青いのですか、教えてください。\"}"),
             ("euc-jp", "{\"a\": \"なぜ空は青いのですか、教えてください。\"}"),
             ("euc-kr", "{\"a\": \"하늘은 왜 파란색인지 설명해 주세요.\"}"),
             ("big5", "{\"a\": \"請解釋一下為什麼天空是藍色的，謝謝。\"}"),

@@ -33,7 +33,7 @@ impl<'a> RowSink<'a> {
 
     /// Writes a row that begins on `line` of the input. The bytes hold no line feed.
     pub fn row(&mut self, line: u64, bytes: &[u8]) -> io::Result<()> {
-        let distance = line.wrapping_sub(self.spool_line) as i64;
+        let distance = line.wrapping_sub(self.spool_line).cast_signed();
         if distance != self.distance {
             self.note(line, "")?;
             self.distance = distance;
@@ -48,7 +48,7 @@ impl<'a> RowSink<'a> {
     pub fn problem(&mut self, problem: &Problem) -> io::Result<()> {
         let reason = if problem.reason.is_empty() { "it cannot be read" } else { &problem.reason };
         self.note(problem.line, reason)?;
-        self.distance = problem.line.wrapping_sub(self.spool_line) as i64;
+        self.distance = problem.line.wrapping_sub(self.spool_line).cast_signed();
         // Holds the place of the row.
         self.rows.write_all(b"!\n")?;
         self.spool_line += 1;
@@ -72,7 +72,11 @@ impl<'a> RowSink<'a> {
             Some(places) => places,
             none => none.insert(BufWriter::new(File::create(self.places_path)?)),
         };
-        let reason = &reason.as_bytes()[..reason.floor_char_boundary(REASON_BYTES_MAX)];
+        let mut length = reason.len().min(REASON_BYTES_MAX);
+        while !reason.is_char_boundary(length) {
+            length -= 1;
+        }
+        let reason = &reason.as_bytes()[..length];
         places.write_all(&self.spool_line.to_le_bytes())?;
         places.write_all(&line.to_le_bytes())?;
         places.write_all(&(reason.len() as u32).to_le_bytes())?;
@@ -109,7 +113,7 @@ impl<R: RowSource> RowSource for Placed<R> {
         let spool_line = row.as_ref().map_or_else(|problem| problem.line, |row| row.line);
         while let Some(place) = self.next.take_if(|place| place.spool_line <= spool_line) {
             self.next = read_place(&mut self.places)?;
-            self.distance = place.line.wrapping_sub(place.spool_line) as i64;
+            self.distance = place.line.wrapping_sub(place.spool_line).cast_signed();
             if place.spool_line == spool_line && !place.reason.is_empty() {
                 return Ok(Some(Err(Problem { line: place.line, reason: place.reason })));
             }

@@ -289,16 +289,18 @@ impl Parser<'_> {
 
     fn strings(&mut self, strings: Strings) -> Option<Value> {
         let mut text = self.string()?;
-        while strings == Strings::Joined {
+        if strings == Strings::Apart {
+            return Some(Value::String(text));
+        }
+        loop {
             let end = self.at;
             self.skip_space();
             if !self.is_string_next() {
                 self.at = end;
-                break;
+                return Some(Value::String(text));
             }
             text.push_str(&self.string()?);
         }
-        Some(Value::String(text))
     }
 
     fn string(&mut self) -> Option<String> {
@@ -431,6 +433,8 @@ fn key(value: Value) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -585,7 +589,7 @@ b\q'",
                 '\t' => out.push_str("\\t"),
                 _ if letter == quote => out.extend(['\\', letter]),
                 _ if (letter as u32) < 0x20 || letter as u32 == 0x7f => {
-                    out.push_str(&format!("\\x{:02x}", letter as u32))
+                    write!(out, "\\x{:02x}", letter as u32).unwrap();
                 }
                 _ => out.push(letter),
             }

@@ -80,17 +80,33 @@ pub fn arrange_threads(
         match serde_json::from_slice::<Columns>(row.bytes) {
             Ok(columns) if is_message(&columns) => forest.add(columns, &row),
             Ok(columns) if is_tree(&columns) && threads == Threads::All => write_all_threads(columns, row.line, sink)?,
-            // An element of an array may have several lines.
-            Ok(columns) if row.bytes.contains(&b'\n') => {
-                sink.row(row.line, Value::Object(columns).to_string().as_bytes())?
-            }
-            Err(error) if row.bytes.contains(&b'\n') => {
-                sink.problem(&Problem { line: row.line, reason: format!("not valid JSON: {error}") })?;
-            }
+            _ if row.bytes.contains(&b'\n') => match on_one_line(row.bytes) {
+                Some(bytes) => sink.row(row.line, &bytes)?,
+                None => sink.problem(&Problem {
+                    line: row.line,
+                    reason: "not valid JSON: a text contains a line feed".to_owned(),
+                })?,
+            },
             _ => sink.row(row.line, row.bytes)?,
         }
     }
     forest.write(threads, sink)
+}
+
+/// Puts an element of an array on one line. `None` where a line feed is part of a text, which JSON does not allow.
+fn on_one_line(bytes: &[u8]) -> Option<Vec<u8>> {
+    let (mut in_text, mut after_backslash) = (false, false);
+    let plain = bytes.iter().map(|byte| {
+        match byte {
+            b'\n' | b'\r' if !in_text => return Some(b' '),
+            b'\n' | b'\r' => return None,
+            b'"' if !after_backslash => in_text = !in_text,
+            _ => {}
+        }
+        after_backslash = *byte == b'\\' && !after_backslash;
+        Some(*byte)
+    });
+    plain.collect()
 }
 
 /// The messages of a flat file.

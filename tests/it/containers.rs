@@ -249,7 +249,7 @@ fn a_quote_that_is_not_closed_is_named() {
     let found = left_out(&place, "open.csv", &[]);
     assert_eq!(found.len(), 1);
     assert!(
-        found[0].0 == 3 && found[0].1.contains("a quote opens on line 3 and is not closed; lines 3 to"),
+        found[0].0 == 3 && found[0].1.contains("a quote opens on line 3 and is not closed; lines 3 to 5 are not read"),
         "{found:?}"
     );
     assert_eq!(place.rows("out.jsonl").len(), 1);

@@ -30,7 +30,6 @@ const LAYERS: &[Layer] = &[
             "lzma_rust2",
             "encoding_rs",
             "simdutf8",
-            "csv",
             "glob",
             "icu_normalizer",
             "whichlang",

@@ -76,7 +76,8 @@ impl<R: BufRead> Records<R> {
                     return Ok(None);
                 }
                 let fault = (state == State::Quoted).then(|| {
-                    let last = self.line;
+                    // The line behind the last line feed has nothing on it.
+                    let last = self.line - u64::from(self.cells.last() == Some(&b'\n'));
                     format!("a quote opens on line {quote_line} and is not closed; lines {line} to {last} are not read; close it, or write it twice")
                 });
                 self.end_cell(cell_offset, matches!(state, State::Quoted | State::AfterQuote | State::Trailing));

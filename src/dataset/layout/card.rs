@@ -7,7 +7,7 @@ use std::path::Path;
 use yaml_rust2::{Yaml, YamlLoader};
 
 use super::super::fault::Fault;
-use super::pattern::CardPattern;
+use super::pattern::{CardPattern, DataFiles};
 
 const HINT: &str = "correct the card, or name the files instead of the directory";
 
@@ -24,7 +24,7 @@ pub struct CardConfig {
     /// The directory that it is in; empty for the card's own.
     pub data_dir: String,
     /// The patterns of each split, in order; none where its files are found by their names.
-    pub data_files: Option<Vec<(String, Vec<CardPattern>)>>,
+    pub data_files: Option<DataFiles>,
     /// The names of the other configurations.
     pub others: Vec<String>,
 }
@@ -85,12 +85,12 @@ impl Card {
 
 /// Returns the patterns of each split: of a pattern, a list of patterns, a list of `{split, path}`, or `{split: patterns}`.
 /// Patterns without a split are `train`.
-fn data_files(value: &Yaml) -> Result<Option<Vec<(String, Vec<CardPattern>)>>, Fault> {
+fn data_files(value: &Yaml) -> Result<Option<DataFiles>, Fault> {
     let unclear = || {
         let reason = "`data_files` of its README.md is neither a pattern, nor a list of patterns, nor a list of `split` and `path`";
         Fault::new(reason, HINT)
     };
-    let mut splits: Vec<(String, Vec<CardPattern>)> = Vec::new();
+    let mut splits = DataFiles::new();
     match value {
         Yaml::BadValue | Yaml::Null => return Ok(None),
         Yaml::Hash(map) => {

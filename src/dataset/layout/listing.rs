@@ -38,7 +38,9 @@ impl Listing {
         let mut walk = Walk { listing: Self::default(), entries: 0, above: Vec::new(), with_hidden };
         walk.enter(directory, "")?;
         let Self { files, others, unreadable } = &mut walk.listing;
-        [files, others, unreadable].into_iter().for_each(|names| names.sort());
+        files.sort();
+        others.sort();
+        unreadable.sort();
         Ok(walk.listing)
     }
 
@@ -88,10 +90,7 @@ impl Walk {
             let inside = if inside.is_empty() { name.to_owned() } else { format!("{inside}/{name}") };
             if path.is_dir() {
                 self.enter(&path, &inside)?;
-            } else if saved
-                .as_ref()
-                .is_none_or(|saved| !name.ends_with(".arrow") || saved.iter().any(|file| file == name))
-            {
+            } else if saved.as_ref().is_none_or(|saved| !is_arrow(name) || saved.iter().any(|file| file == name)) {
                 self.add(name, inside);
             }
         }
@@ -111,10 +110,14 @@ impl Walk {
     }
 }
 
+fn is_arrow(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|ending| ending.eq_ignore_ascii_case("arrow"))
+}
+
 /// True for the name of a file with rows, in lower case.
 fn holds_rows(name: &str) -> bool {
     let stem = PACKINGS.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name);
     // Written by `map` and `filter` of `datasets` beside what they read.
-    let is_cache = stem.starts_with("cache-") && stem.ends_with(".arrow");
+    let is_cache = stem.starts_with("cache-") && is_arrow(stem);
     !is_cache && !NO_ROWS.contains(&stem) && ENDINGS.iter().any(|ending| stem.ends_with(ending))
 }

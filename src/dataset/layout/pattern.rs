@@ -15,6 +15,9 @@ pub struct CardPattern {
     pattern: glob::Pattern,
 }
 
+/// The patterns of each split, in order.
+pub type DataFiles = Vec<(String, Vec<CardPattern>)>;
+
 /// A star does not match a slash.
 const OPTIONS: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: false };
@@ -74,7 +77,7 @@ impl CardPattern {
 }
 
 /// Returns the splits that a card lists. A split of which a file is missing has no files.
-pub fn splits(data_files: &[(String, Vec<CardPattern>)], listing: &Listing) -> Result<Splits, Fault> {
+pub fn splits(data_files: &DataFiles, listing: &Listing) -> Result<Splits, Fault> {
     let (mut named, mut first_fault, mut unmatched) = (Vec::new(), None, Vec::new());
     for (split, patterns) in data_files {
         let mut files: Vec<String> = Vec::new();
