@@ -1,0 +1,189 @@
+//! The families of chat templates: one table.
+
+use super::marks::{
+    ANGLE, BAR, CHATML, COMMAND, DEEPSEEK, GEMMA, GEMMA4, GRANITE, HASH_HUMAN, HASH_INSTRUCTION, HASH_USER,
+    HUMAN_ASSISTANT, INST, KIMI, LLAMA3, LLAMA4, OPENCHAT, PHI, PIPES, USER_ASSISTANT, VICUNA,
+};
+use crate::dataset::role::SourceRole;
+
+/// The templates that share their markers.
+#[derive(Debug)]
+pub struct Family {
+    /// Its markers, in groups.
+    pub marks: &'static [&'static [Mark]],
+    /// Where its markers may stand.
+    pub place: Place,
+    /// The white space around its markers: one of these for a row.
+    pub layouts: &'static [Layout],
+}
+
+/// A marker, and what it does.
+#[derive(Debug)]
+pub struct Mark(pub &'static str, pub Kind);
+
+/// What a marker does.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    /// It starts a message of this role.
+    Open(SourceRole),
+    /// It starts a message. The name of the role follows, up to one of these.
+    Named(&'static [&'static str]),
+    /// It ends a message. An answer may follow.
+    Answer,
+    /// It starts instructions within the user's message.
+    Instructions,
+    /// It ends the instructions. The user's words follow.
+    InstructionsEnd,
+    /// It continues the user's message.
+    Input,
+    /// It starts the definitions of tools.
+    Tools,
+    /// It ends the definitions of tools.
+    ToolsEnd,
+    /// It ends a message.
+    End,
+    /// It belongs to a tool call within an answer.
+    Call,
+    /// It has no place in a message, and no meaning outside of one.
+    Special,
+}
+
+/// Where markers may stand.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Place {
+    /// Anywhere: they are no words.
+    Anywhere,
+    /// After white space or another marker.
+    AfterSpace,
+    /// At the start of a line or after another marker.
+    LineStart,
+}
+
+/// The white space that a template writes around its markers.
+#[derive(Clone, Copy, Debug)]
+pub struct Layout {
+    /// Before and after a marker that starts a message.
+    pub open: (&'static str, &'static str),
+    /// Before and after `[/INST]`.
+    pub answer: (&'static str, &'static str),
+    /// Before the end marker.
+    pub end: &'static str,
+}
+
+impl Family {
+    /// True where every `<|name|>` is a marker.
+    pub fn has_bars(&self) -> bool {
+        self.marks[0][0].0 == PIPES[0].0
+    }
+}
+
+impl Layout {
+    /// The white space before and after a marker.
+    pub fn around(&self, kind: Kind) -> (&'static str, &'static str) {
+        match kind {
+            Kind::Open(_) | Kind::Named(_) | Kind::Input | Kind::Tools => self.open,
+            Kind::Answer => self.answer,
+            Kind::Instructions => ("", "\n"),
+            Kind::InstructionsEnd => ("\n", "\n\n"),
+            Kind::End => (self.end, ""),
+            Kind::ToolsEnd | Kind::Call | Kind::Special => ("", ""),
+        }
+    }
+}
+
+/// What tokenizers put around a dialogue. None of these counts within a message, unless it is a marker of the family.
+pub const AROUND: [&str; 20] = [
+    "<s>",
+    "</s>",
+    "<bos>",
+    "<eos>",
+    "<pad>",
+    "<unk>",
+    "<sop>",
+    "<eop>",
+    "[gMASK]",
+    "[PAD]",
+    "<|endoftext|>",
+    "<|startoftext|>",
+    "<|begin_of_text|>",
+    "<|end_of_text|>",
+    "<|finetune_right_pad_id|>",
+    "<|pad|>",
+    "<|im_end|>",
+    "<｜begin▁of▁sentence｜>",
+    "<｜end▁of▁sentence｜>",
+    "<｜▁pad▁｜>",
+];
+
+/// The families. Where a row fits several alike, the first is taken.
+pub static FAMILIES: &[Family] = &[
+    // ChatML: Qwen, Yi, Hermes, InternLM2, and Phi-4 with `<|im_sep|>`.
+    tokens(&[CHATML], TURNS),
+    // Llama-3, Llama-4.
+    tokens(&[LLAMA3], &[layout("", "\n\n")]),
+    tokens(&[LLAMA4], &[layout("", "\n\n")]),
+    // Llama-2 and Mistral.
+    tokens(&[INST], INST_LAYOUTS),
+    // Phi-3, Phi-4-mini, StarChat.
+    tokens(&[PIPES, PHI], &[layout("\n", "\n"), layout("", "")]),
+    // Zephyr, TinyLlama, Tülu, OpenAssistant, ChatGLM3, GLM-4.
+    tokens(&[PIPES, &[Mark("</s>", Kind::End)]], LINES),
+    tokens(&[PIPES, &[Mark("<eos>", Kind::End)]], LINES),
+    tokens(&[PIPES, &[Mark("<|endoftext|>", Kind::End)]], &[layout("\n", "\n"), layout("", "")]),
+    tokens(&[PIPES, &[Mark("[gMASK]", Kind::Special), Mark("<sop>", Kind::Special)]], GLM_LAYOUTS),
+    tokens(&[PIPES], &[layout("\n", "\n"), layout("", "\n"), layout("\n\n", "\n"), layout("", "")]),
+    // Gemma, Gemma 4, Kimi, Granite, Command R, OpenChat.
+    tokens(&[GEMMA], TURNS),
+    tokens(&[GEMMA4], TURNS),
+    tokens(&[KIMI], &[layout("", "")]),
+    tokens(&[GRANITE], &[layout("", "")]),
+    tokens(&[COMMAND], &[layout("", "")]),
+    tokens(&[OPENCHAT], &[layout("", " ")]),
+    tokens(&[DEEPSEEK], &[layout("", ""), layout("\n\n", "")]),
+    // Markers of words.
+    tokens(&[HASH_HUMAN], WORDS),
+    tokens(&[HASH_USER], WORDS),
+    tokens(&[HASH_INSTRUCTION], WORDS),
+    tokens(&[ANGLE], WORDS),
+    tokens(&[BAR], WORDS),
+    Family { marks: &[VICUNA], place: Place::AfterSpace, layouts: WORDS },
+    Family { marks: &[USER_ASSISTANT], place: Place::LineStart, layouts: WORDS },
+    Family { marks: &[HUMAN_ASSISTANT], place: Place::LineStart, layouts: WORDS },
+];
+
+const fn tokens(marks: &'static [&'static [Mark]], layouts: &'static [Layout]) -> Family {
+    Family { marks, place: Place::Anywhere, layouts }
+}
+
+const fn layout(before: &'static str, after: &'static str) -> Layout {
+    Layout { open: (before, after), answer: ("", ""), end: "" }
+}
+
+/// `[INST]`, `[/INST]`, `</s>`.
+const fn inst(after: &'static str, answer: (&'static str, &'static str), end: &'static str) -> Layout {
+    Layout { open: ("", after), answer, end }
+}
+
+/// The line end after the name of the role belongs to the marker.
+const TURNS: &[Layout] = &[layout("\n", "")];
+const LINES: &[Layout] = &[layout("\n", "\n")];
+const GLM_LAYOUTS: &[Layout] = &[layout("", "\n"), layout("", "\n "), layout("\n", "\n")];
+const INST_LAYOUTS: &[Layout] = &[
+    inst(" ", (" ", " "), " "),
+    inst(" ", (" ", " "), ""),
+    inst(" ", (" ", ""), ""),
+    inst(" ", ("", " "), ""),
+    inst("", ("", ""), ""),
+];
+const WORDS: &[Layout] = &[
+    layout("\n\n", "\n"),
+    layout("\n\n", " "),
+    layout("\n", "\n"),
+    layout("\n", " "),
+    layout(" ", " "),
+    layout("\n\n", ""),
+    layout("\n", ""),
+    layout("", "\n"),
+    layout("", " "),
+    layout("", ""),
+];

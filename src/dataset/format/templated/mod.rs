@@ -1,0 +1,124 @@
+//! Dialogues that are rendered with a chat template.
+
+mod calls;
+mod families;
+mod marks;
+mod search;
+mod split;
+
+use serde_json::Value;
+
+use self::families::Kind;
+use self::split::Part;
+use super::{InputFormat, SourceMessage};
+use crate::conversation::Columns;
+use crate::dataset::role::SourceRole;
+
+/// `{"text": "<|im_start|>user\n…<|im_end|>…"}`: a dialogue rendered with a template's markers. It must be named
+/// explicitly, because a plain text may contain any of them.
+///
+/// The first marker tells the template. White space that the template writes is removed, and no other. What tools there
+/// are goes to the column `tools`; calls are written as `<tool_call>{…}</tool_call>`.
+pub struct Templated;
+
+/// Names of tools' messages that only templates have.
+const RESULTS: [&str; 8] = [
+    "environment",
+    "tools",
+    "tool_result",
+    "tool_results",
+    "function_response",
+    "function_result",
+    "interpreter",
+    "code",
+];
+
+impl InputFormat for Templated {
+    fn name(&self) -> &'static str {
+        "templated"
+    }
+
+    fn matches(&self, row: &Columns) -> bool {
+        row.get("text").is_some_and(Value::is_string)
+    }
+
+    fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
+        let Some(Value::String(text)) = row.shift_remove("text") else { return Err("`text` is not a text".to_owned()) };
+        let mut messages: Vec<(SourceRole, String)> = Vec::new();
+        let (parts, family) = split::split(&text)?;
+        for part in parts {
+            match part.opened_by {
+                Some(Kind::Tools) if part.closed_by == Some(Kind::ToolsEnd) => define_tools(row, part.text)?,
+                Some(Kind::Input) => match messages.last_mut() {
+                    Some((SourceRole::User, asked)) => *asked = format!("{asked}\n{}", part.text),
+                    _ => messages.push((SourceRole::User, part.text.to_owned())),
+                },
+                _ => read(&part, &mut messages)?,
+            }
+        }
+        if messages.is_empty() {
+            return Err("`text` has a marker but no message".to_owned());
+        }
+        if let Some(marker) = messages.iter().find_map(|(_, text)| family.marker_in(text)) {
+            return Err(format!("`{marker}` is left in a message"));
+        }
+        Ok(messages.into_iter().map(|(role, text)| SourceMessage::text(role, text)).collect())
+    }
+}
+
+/// Reads a part as a message, or as the results of several calls.
+fn read(part: &Part<'_>, messages: &mut Vec<(SourceRole, String)>) -> Result<(), String> {
+    let mut role = role_of(part)?;
+    let mut text = part.text.to_owned();
+    match role {
+        SourceRole::Assistant if part.closed_by == Some(Kind::Open(SourceRole::Tool)) => {
+            text = calls::named_call(&text).map_or_else(|| calls::as_hermes(&text), Ok)?;
+        }
+        SourceRole::Assistant => {
+            // DeepSeek says by it that there is no reasoning.
+            text = calls::as_hermes(text.strip_prefix("</think>").unwrap_or(&text))?;
+        }
+        SourceRole::Tool if matches!(part.name, "function_call" | "tool_call") => {
+            role = SourceRole::Assistant;
+            text = format!("<tool_call>\n{text}\n</tool_call>");
+        }
+        SourceRole::Tool | SourceRole::User => {
+            if let Some(results) = calls::responses(&text) {
+                messages.extend(results.into_iter().map(|result| (SourceRole::Tool, result.to_owned())));
+                return Ok(());
+            }
+            if role == SourceRole::Tool {
+                text = calls::result(&text);
+            }
+        }
+        SourceRole::System => {}
+    }
+    messages.push((role, text));
+    Ok(())
+}
+
+fn role_of(part: &Part<'_>) -> Result<SourceRole, String> {
+    match part.opened_by {
+        None | Some(Kind::Instructions) => Ok(SourceRole::System),
+        Some(Kind::Open(role)) => Ok(role),
+        Some(Kind::Answer) => Ok(SourceRole::Assistant),
+        Some(Kind::Tools) => Ok(SourceRole::Tool),
+        Some(Kind::Named(_)) => {
+            // InternLM names the tool beside the role.
+            let (name, _) = part.name.split_once(" name=<|").unwrap_or((part.name, ""));
+            let known = SourceRole::from_name(name);
+            let known = known.or_else(|| RESULTS.contains(&name.to_lowercase().as_str()).then_some(SourceRole::Tool));
+            known.ok_or_else(|| format!("`text` has the unknown role `{name}`"))
+        }
+        Some(_) => Ok(SourceRole::User),
+    }
+}
+
+/// Puts the definitions of tools beside the messages.
+fn define_tools(row: &mut Columns, text: &str) -> Result<(), String> {
+    let tools: Value = serde_json::from_str(text).map_err(|_| "the definitions of tools are no JSON".to_owned())?;
+    if !row.get("tools").is_some_and(|tools| !tools.is_null()) {
+        row.insert("tools".to_owned(), tools);
+    }
+    Ok(())
+}
