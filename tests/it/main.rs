@@ -49,6 +49,7 @@ mod sending;
 mod simulating;
 mod simulation;
 mod store_on_disk;
+mod templated;
 mod trust;
 mod tutoring;
 mod verdicts;

@@ -2,14 +2,17 @@
 
 use serde_json::{Value, json};
 
+use super::families::Family;
+
 /// Markers that a call begins with.
 const STARTS: [&str; 4] = ["[TOOL_CALLS]", "<|python_tag|>", "<|tool_call|>", "<｜tool▁call▁begin｜>"];
 /// Markers around calls that say nothing more.
 const REST: [&str; 4] = ["<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>", "<｜tool▁call▁end｜>", "<|/tool_call|>"];
 
 /// Rewrites the calls in an answer as `<tool_call>{…}</tool_call>`.
-pub fn as_hermes(text: &str) -> Result<String, String> {
-    let Some((at, marker)) = STARTS.iter().filter_map(|marker| Some((text.find(marker)?, *marker))).min() else {
+pub fn as_hermes(text: &str, family: &Family) -> Result<String, String> {
+    let own = STARTS.iter().filter(|marker| family.has(marker));
+    let Some((at, marker)) = own.filter_map(|marker| Some((text.find(marker)?, *marker))).min() else {
         return Ok(text.to_owned());
     };
     let mut words = text[..at].to_owned();
@@ -23,6 +26,12 @@ pub fn as_hermes(text: &str) -> Result<String, String> {
         written.extend(calls.iter().map(hermes));
     }
     Ok(written.join("\n").trim_start_matches('\n').to_owned())
+}
+
+/// Rewrites the thoughts of Gemma 4 as `<think>…</think>`.
+pub fn as_thoughts(text: String) -> String {
+    let thoughts = text.strip_prefix("<|channel>thought\n").and_then(|rest| rest.split_once("<channel|>"));
+    thoughts.map(|(thoughts, answer)| format!("<think>\n{thoughts}</think>\n\n{answer}")).unwrap_or(text)
 }
 
 /// Rewrites the call of GLM-4, a name and its arguments in the next line; nothing where the text is none.
@@ -51,16 +60,15 @@ pub fn result(text: &str) -> String {
     if let Some((_, words)) = text.split_once("[TOOL_CONTENT]") {
         return words.to_owned();
     }
-    match serde_json::from_str::<Value>(text).ok().as_mut().and_then(Value::as_object_mut) {
-        Some(fields)
-            if fields.contains_key("content") && fields.keys().all(|key| key == "content" || key == "call_id") =>
-        {
-            match fields["content"].take() {
-                Value::String(words) => words,
-                other => other.to_string(),
-            }
+    let parsed: Result<Value, _> = serde_json::from_str(text);
+    match parsed.ok().as_ref().and_then(|fields| fields.get("content")) {
+        Some(Value::String(words)) => words.clone(),
+        Some(other) => other.to_string(),
+        // The templates do not quote the words.
+        None => {
+            let words = text.trim().strip_prefix("{\"content\": ").and_then(|rest| rest.rsplit_once(", \"call_id\": "));
+            words.map_or(text, |(words, _)| words).to_owned()
         }
-        _ => text.to_owned(),
     }
 }
 

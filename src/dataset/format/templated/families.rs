@@ -1,8 +1,8 @@
 //! The families of chat templates: one table.
 
 use super::marks::{
-    ANGLE, BAR, CHATML, COMMAND, DEEPSEEK, GEMMA, GEMMA4, GRANITE, HASH_HUMAN, HASH_INSTRUCTION, HASH_USER,
-    HUMAN_ASSISTANT, INST, KIMI, LLAMA3, LLAMA4, OPENCHAT, PHI, PIPES, USER_ASSISTANT, VICUNA,
+    ANGLE, BAR, CHATML, COMMAND, DEEPSEEK, EXAONE, GEMMA, GEMMA4, GRANITE, HARMONY, HASH_HUMAN, HASH_INSTRUCTION,
+    HASH_USER, HUMAN_ASSISTANT, INST, KIMI, LLAMA3, LLAMA4, OPENCHAT, PHI, PIPES, USER_ASSISTANT, VICUNA,
 };
 use crate::dataset::role::SourceRole;
 
@@ -71,9 +71,24 @@ pub struct Layout {
 }
 
 impl Family {
+    /// True where this is one of its markers.
+    pub fn has(&self, marker: &str) -> bool {
+        self.marks.iter().copied().flatten().any(|mark| mark.0 == marker)
+    }
+
+    /// True where a text without an end marker is hardly of this family.
+    pub fn needs_ends(&self) -> bool {
+        !std::ptr::eq(self.layouts, WORDS) && self.marks.iter().copied().flatten().any(|mark| mark.1 == Kind::End)
+    }
+
+    /// True where instructions stand within the user's message, between two markers.
+    pub fn is_paired(&self) -> bool {
+        std::ptr::eq(self.marks[0], INST)
+    }
+
     /// True where every `<|name|>` is a marker.
     pub fn has_bars(&self) -> bool {
-        self.marks[0][0].0 == PIPES[0].0
+        std::ptr::eq(self.marks[0], PIPES)
     }
 }
 
@@ -92,7 +107,7 @@ impl Layout {
 }
 
 /// What tokenizers put around a dialogue. None of these counts within a message, unless it is a marker of the family.
-pub const AROUND: [&str; 20] = [
+pub const AROUND: [&str; 21] = [
     "<s>",
     "</s>",
     "<bos>",
@@ -113,6 +128,7 @@ pub const AROUND: [&str; 20] = [
     "<｜begin▁of▁sentence｜>",
     "<｜end▁of▁sentence｜>",
     "<｜▁pad▁｜>",
+    "<|end|>",
 ];
 
 /// The families. Where a row fits several alike, the first is taken.
@@ -132,10 +148,12 @@ pub static FAMILIES: &[Family] = &[
     tokens(&[PIPES, &[Mark("<|endoftext|>", Kind::End)]], &[layout("\n", "\n"), layout("", "")]),
     tokens(&[PIPES, &[Mark("[gMASK]", Kind::Special), Mark("<sop>", Kind::Special)]], GLM_LAYOUTS),
     tokens(&[PIPES], &[layout("\n", "\n"), layout("", "\n"), layout("\n\n", "\n"), layout("", "")]),
-    // Gemma, Gemma 4, Kimi, Granite, Command R, OpenChat.
+    // Gemma, Gemma 4, EXAONE, Kimi, gpt-oss, Granite, Command R, OpenChat.
     tokens(&[GEMMA], TURNS),
     tokens(&[GEMMA4], TURNS),
+    tokens(&[EXAONE], &[layout("\n", "\n"), layout("\n", " "), layout("\n", "")]),
     tokens(&[KIMI], &[layout("", "")]),
+    tokens(&[HARMONY], &[layout("", "")]),
     tokens(&[GRANITE], &[layout("", "")]),
     tokens(&[COMMAND], &[layout("", "")]),
     tokens(&[OPENCHAT], &[layout("", " ")]),

@@ -66,13 +66,36 @@ pub const PIPES: &[Mark] = &[
 pub const PHI: &[Mark] = &[Mark("<|end|>", Kind::End), Mark("<|endoftext|>", Kind::End)];
 pub const GEMMA: &[Mark] =
     &[Mark("<start_of_turn>", Kind::Named(&["\n"])), Mark("<end_of_turn>", Kind::End), Mark("<eos>", Kind::End)];
-pub const GEMMA4: &[Mark] = &[Mark("<|turn>", Kind::Named(&["\n"])), Mark("<turn|>", Kind::End)];
+pub const GEMMA4: &[Mark] = &[
+    Mark("<|turn>", Kind::Named(&["\n"])),
+    Mark("<turn|>", Kind::End),
+    Mark("<|channel>", Kind::Call),
+    Mark("<channel|>", Kind::Call),
+    Mark("<|tool>", Kind::Special),
+    Mark("<|tool_call>", Kind::Special),
+    Mark("<|tool_response>", Kind::Special),
+];
+pub const EXAONE: &[Mark] = &[
+    Mark("[|system|]", Kind::Open(System)),
+    Mark("[|user|]", Kind::Open(User)),
+    Mark("[|assistant|]", Kind::Open(Assistant)),
+    Mark("[|tool|]", Kind::Open(Tool)),
+    Mark("[|endofturn|]", Kind::End),
+];
 pub const KIMI: &[Mark] = &[
     Mark("<|im_system|>", Kind::Named(&["<|im_middle|>"])),
     Mark("<|im_user|>", Kind::Named(&["<|im_middle|>"])),
     Mark("<|im_assistant|>", Kind::Named(&["<|im_middle|>"])),
     Mark("<|im_middle|>", Kind::Special),
     Mark("<|im_end|>", Kind::End),
+];
+pub const HARMONY: &[Mark] = &[
+    Mark("<|start|>", Kind::Named(&["<|message|>"])),
+    Mark("<|message|>", Kind::Special),
+    Mark("<|channel|>", Kind::Special),
+    Mark("<|end|>", Kind::End),
+    Mark("<|return|>", Kind::End),
+    Mark("<|call|>", Kind::End),
 ];
 pub const GRANITE: &[Mark] = &[
     Mark("<|start_of_role|>", Kind::Named(&["<|end_of_role|>"])),
@@ -85,6 +108,11 @@ pub const COMMAND: &[Mark] = &[
     Mark("<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>", Kind::Open(Assistant)),
     Mark("<|END_OF_TURN_TOKEN|>", Kind::End),
     Mark("<BOS_TOKEN>", Kind::Special),
+    Mark("<|START_RESPONSE|>", Kind::Special),
+    Mark("<|END_RESPONSE|>", Kind::Special),
+    Mark("<|START_THINKING|>", Kind::Special),
+    Mark("<|START_ACTION|>", Kind::Special),
+    Mark("<|START_TOOL_RESULT|>", Kind::Special),
 ];
 pub const OPENCHAT: &[Mark] = &[
     Mark("GPT4 Correct System:", Kind::Open(System)),
@@ -111,6 +139,8 @@ pub const DEEPSEEK: &[Mark] = &[
 pub const HASH_HUMAN: &[Mark] = &[
     Mark("### System:", Kind::Open(System)),
     Mark("### Human:", Kind::Open(User)),
+    Mark("###Human:", Kind::Open(User)),
+    Mark("###Assistant:", Kind::Open(Assistant)),
     Mark("### Assistant:", Kind::Open(Assistant)),
     Mark("### Observation:", Kind::Open(Tool)),
     Mark("### Tool:", Kind::Open(Tool)),
@@ -150,6 +180,7 @@ pub const USER_ASSISTANT: &[Mark] = &[
     Mark("Assistant:", Kind::Open(Assistant)),
     Mark("<｜end▁of▁sentence｜>", Kind::End),
     Mark("<｜begin▁of▁sentence｜>", Kind::Special),
+    Mark("<end_of_utterance>", Kind::End),
 ];
 pub const HUMAN_ASSISTANT: &[Mark] =
     &[Mark("System:", Kind::Open(System)), Mark("Human:", Kind::Open(User)), Mark("Assistant:", Kind::Open(Assistant))];

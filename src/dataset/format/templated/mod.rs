@@ -8,7 +8,7 @@ mod split;
 
 use serde_json::Value;
 
-use self::families::Kind;
+use self::families::{Family, Kind};
 use self::split::Part;
 use super::{InputFormat, SourceMessage};
 use crate::conversation::Columns;
@@ -53,7 +53,7 @@ impl InputFormat for Templated {
                     Some((SourceRole::User, asked)) => *asked = format!("{asked}\n{}", part.text),
                     _ => messages.push((SourceRole::User, part.text.to_owned())),
                 },
-                _ => read(&part, &mut messages)?,
+                _ => read(&part, family.family, &mut messages)?,
             }
         }
         if messages.is_empty() {
@@ -67,16 +67,16 @@ impl InputFormat for Templated {
 }
 
 /// Reads a part as a message, or as the results of several calls.
-fn read(part: &Part<'_>, messages: &mut Vec<(SourceRole, String)>) -> Result<(), String> {
+fn read(part: &Part<'_>, family: &Family, messages: &mut Vec<(SourceRole, String)>) -> Result<(), String> {
     let mut role = role_of(part)?;
     let mut text = part.text.to_owned();
     match role {
-        SourceRole::Assistant if part.closed_by == Some(Kind::Open(SourceRole::Tool)) => {
-            text = calls::named_call(&text).map_or_else(|| calls::as_hermes(&text), Ok)?;
-        }
         SourceRole::Assistant => {
-            // DeepSeek says by it that there is no reasoning.
-            text = calls::as_hermes(text.strip_prefix("</think>").unwrap_or(&text))?;
+            let is_called = family.has_bars() && part.closed_by == Some(Kind::Open(SourceRole::Tool));
+            // DeepSeek says by the tag alone that there is no reasoning.
+            let answer = text.strip_prefix("</think>").unwrap_or(&text);
+            let call = if is_called { calls::named_call(answer) } else { None };
+            text = call.map_or_else(|| calls::as_hermes(answer, family), Ok).map(calls::as_thoughts)?;
         }
         SourceRole::Tool if matches!(part.name, "function_call" | "tool_call") => {
             role = SourceRole::Assistant;
@@ -87,7 +87,7 @@ fn read(part: &Part<'_>, messages: &mut Vec<(SourceRole, String)>) -> Result<(),
                 messages.extend(results.into_iter().map(|result| (SourceRole::Tool, result.to_owned())));
                 return Ok(());
             }
-            if role == SourceRole::Tool {
+            if role == SourceRole::Tool && family.is_paired() {
                 text = calls::result(&text);
             }
         }
@@ -106,6 +106,8 @@ fn role_of(part: &Part<'_>) -> Result<SourceRole, String> {
         Some(Kind::Named(_)) => {
             // InternLM names the tool beside the role.
             let (name, _) = part.name.split_once(" name=<|").unwrap_or((part.name, ""));
+            // The answers of gpt-oss. What it thinks and calls is refused.
+            let name = name.strip_suffix("<|channel|>final").unwrap_or(name);
             let known = SourceRole::from_name(name);
             let known = known.or_else(|| RESULTS.contains(&name.to_lowercase().as_str()).then_some(SourceRole::Tool));
             known.ok_or_else(|| format!("`text` has the unknown role `{name}`"))

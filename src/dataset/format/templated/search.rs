@@ -6,17 +6,32 @@ use aho_corasick::{AhoCorasick, MatchKind};
 
 use super::families::{AROUND, FAMILIES, Family, Kind, Mark, Place};
 
-/// Returns the families whose marker is the first one in a text.
-pub fn families_of(text: &str) -> Vec<&'static Searched> {
-    let first = FIRST.find_iter(text).find_map(|found| {
-        let opener = OPENERS[found.pattern()];
-        let fits = |family: &&'static Searched| {
-            family.opens_with(opener) && stands(text, found.start(), family.place_of(opener), 0)
-        };
-        let families: Vec<&Searched> = SEARCHED.iter().filter(fits).collect();
-        (!families.is_empty()).then_some(families)
-    });
-    first.unwrap_or_default()
+/// Returns the families that a text may be of, with their markers: those of the marker that it begins with. A text that begins
+/// with instructions may be of any whose markers it has.
+pub fn families_of(text: &str) -> Vec<(&'static Searched, Vec<Found>)> {
+    let start = text.len() - without_head(text).trim_start().len();
+    let begins = |family: &&'static Searched| {
+        family.marks.iter().any(|mark| recognises(mark) && text[start..].starts_with(mark.0))
+    };
+    let mut families: Vec<&Searched> = SEARCHED.iter().filter(begins).collect();
+    for sign in ["[gMASK]", "<｜begin▁of▁sentence｜>"] {
+        if text.starts_with(sign) {
+            families = SEARCHED.iter().filter(|family| family.family.has(sign)).collect();
+        }
+    }
+    if families.is_empty() {
+        families = SEARCHED.iter().collect();
+    }
+    let found = families.into_iter().map(|family| (family, family.find(text)));
+    found.filter(|(_, found)| found.iter().any(|found| recognises(found.mark))).collect()
+}
+
+/// Removes the tokens at the start of a text, and the white space between them.
+pub fn without_head(mut text: &str) -> &str {
+    while let Some(rest) = AROUND.iter().find_map(|token| text.trim_start().strip_prefix(token)) {
+        text = rest;
+    }
+    text
 }
 
 /// A family with a search for its markers.
@@ -36,43 +51,26 @@ static SEARCHED: LazyLock<Vec<Searched>> = LazyLock::new(|| {
     FAMILIES.iter().map(searched).collect()
 });
 
-/// The markers that a family is recognised by.
-static OPENERS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
-    let mut openers: Vec<&str> = SEARCHED
-        .iter()
-        .flat_map(|family| family.marks.iter().filter(|mark| recognises(mark)).map(|mark| mark.0))
-        .collect();
-    openers.sort_unstable();
-    openers.dedup();
-    openers
-});
-
-static FIRST: LazyLock<AhoCorasick> = LazyLock::new(|| search_for(&OPENERS));
-
 fn search_for(markers: &[&str]) -> AhoCorasick {
     let search = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(markers);
     search.expect("a few short markers are a small automaton")
 }
 
+/// True for the markers that a family is recognised by.
 fn recognises(mark: &Mark) -> bool {
-    match mark.1 {
-        Kind::Open(_) | Kind::Named(_) | Kind::Tools => true,
-        // Begins every dialogue of GLM, and stands in no other.
-        Kind::Special => mark.0 == "[gMASK]",
-        _ => false,
-    }
+    matches!(mark.1, Kind::Open(_) | Kind::Named(_) | Kind::Tools)
 }
 
 /// True where a marker at `at` is no part of a sentence. `end` is the end of the marker before it.
 fn stands(text: &str, at: usize, place: Place, end: usize) -> bool {
-    let before = text[end..at].chars().next_back();
-    match place {
+    let before = &text[end..at];
+    let letter = before.chars().next_back();
+    let fits = match place {
         Place::Anywhere => true,
-        Place::AfterSpace => before.is_none_or(char::is_whitespace),
-        Place::LineStart => {
-            before.is_none_or(|letter| letter == '\n') || AROUND.iter().any(|token| text[end..at].ends_with(token))
-        }
-    }
+        Place::AfterSpace => letter.is_none_or(char::is_whitespace),
+        Place::LineStart => letter.is_none_or(|letter| letter == '\n'),
+    };
+    fits || AROUND.iter().any(|token| before.ends_with(token))
 }
 
 /// A marker in a text.
@@ -90,10 +88,6 @@ impl Searched {
     pub fn marker_in<'a>(&self, text: &'a str) -> Option<&'a str> {
         let own = self.find(text).first().map(|found| &text[found.at..found.end]);
         own.or_else(|| if self.family.has_bars() { between_bars(text) } else { None })
-    }
-
-    fn opens_with(&self, opener: &str) -> bool {
-        self.marks.iter().any(|mark| mark.0 == opener && recognises(mark))
     }
 
     /// Words are markers only in some places, tokens everywhere.

@@ -23,23 +23,23 @@ pub fn split(text: &str) -> Result<(Vec<Part<'_>>, &'static Searched), String> {
     if families.is_empty() {
         return Err("`text` has no marker of a known chat template".to_owned());
     }
-    let attempts = families.into_iter().flat_map(|family| {
-        let found = family.find(text);
-        family.family.layouts.iter().map(move |layout| (Splitter::run(text, family.family, &found, *layout), family))
+    let attempts = families.iter().flat_map(|(family, found)| {
+        family.family.layouts.iter().map(move |layout| (Splitter::run(text, family.family, found, *layout), *family))
     });
     let best = attempts.min_by_key(|(attempt, _)| attempt.doubts);
     let (best, family) = best.ok_or_else(|| "a family has no layout".to_owned())?;
     best.fault.map_or(Ok((best.parts, family)), Err)
 }
 
-/// How doubtful it is that a text is of a family and layout: has it no end marker, no user, and how often is the white space
-/// another one. The least doubtful attempt is the right one.
-type Doubts = (bool, bool, usize);
+/// How doubtful it is that a text is of a family and layout: has it no end marker, no user or no answer, where does it begin,
+/// and how often does something else stand around a marker. The least doubtful attempt is the right one.
+type Doubts = (bool, bool, usize, usize);
 
 /// Splits by one family and layout.
 struct Splitter<'a> {
     text: &'a str,
     layout: Layout,
+    is_paired: bool,
     /// The message that is being read: its marker, the name in it, and where its text starts.
     open: Option<(Kind, &'a str, usize)>,
     parts: Vec<Part<'a>>,
@@ -51,10 +51,12 @@ impl<'a> Splitter<'a> {
     fn run(text: &'a str, family: &Family, found: &[Found], layout: Layout) -> Self {
         let has = |wanted: fn(Kind) -> bool| found.iter().any(|found| wanted(found.mark.1));
         let has_ends = has(|kind| kind == Kind::End);
-        let wants_ends = family.marks.iter().copied().flatten().any(|mark| mark.1 == Kind::End);
         let has_user = has(|kind| matches!(kind, Kind::Open(SourceRole::User) | Kind::Named(_)));
-        let doubts = (wants_ends && !has_ends, !has_user, 0);
-        let mut splitter = Self { text, layout, open: None, parts: Vec::new(), doubts, fault: None };
+        let has_answer = has(|kind| matches!(kind, Kind::Open(SourceRole::Assistant) | Kind::Answer | Kind::Named(_)));
+        let doubts =
+            (family.needs_ends() && !has_ends, !has_user || !has_answer, found.first().map_or(0, |found| found.at), 0);
+        let mut splitter =
+            Self { text, layout, is_paired: family.is_paired(), open: None, parts: Vec::new(), doubts, fault: None };
         let mut end = 0;
         for found in found {
             // A marker within the header of a message.
@@ -92,7 +94,12 @@ impl<'a> Splitter<'a> {
         if is_blank && is_prefix {
             return;
         }
+        if self.is_paired && closed_by == Kind::Open(SourceRole::User) && !matches!(kind, Kind::Answer) {
+            self.fail(|| "`[INST]` is left in a message".to_owned());
+        }
+        let whole = body;
         let body = if has_ends { body } else { without_tail(body) };
+        self.doubts.3 += usize::from(body.len() < whole.len()) * 2;
         let text = self.strip(body, self.layout.around(kind).1, self.layout.around(closed_by).0);
         self.parts.push(Part { opened_by: Some(kind), name, text, closed_by: Some(closed_by) });
     }
@@ -102,9 +109,7 @@ impl<'a> Splitter<'a> {
         let body = &self.text[from..];
         let Some((kind, name, _)) = self.open.take() else { return self.outside(body) };
         let body = without_tail(body);
-        if ["", "<think>", "</think>", "<think></think>", "<think>\n</think>", "<think>\n\n</think>"]
-            .contains(&body.trim())
-        {
+        if is_prompt(body) {
             return;
         }
         let body = body.strip_prefix(self.layout.around(kind).1).unwrap_or(body);
@@ -115,7 +120,7 @@ impl<'a> Splitter<'a> {
 
     /// Words before the first message are instructions. Between messages there are none.
     fn outside(&mut self, body: &'a str) {
-        let words = without_head(without_tail(body)).trim();
+        let words = search::without_head(without_tail(body)).trim();
         if words.is_empty() {
             return;
         }
@@ -155,8 +160,9 @@ impl<'a> Splitter<'a> {
                 end.is_none(),
                 text.starts_with(char::is_whitespace),
                 text.ends_with(char::is_whitespace),
+                AROUND.iter().any(|token| text.trim_end().ends_with(token)),
             ];
-            self.doubts.2 += odd.into_iter().filter(|is_odd| *is_odd).count();
+            self.doubts.3 += odd.into_iter().filter(|is_odd| *is_odd).count();
             return text;
         }
         text = text.strip_prefix(after).unwrap_or(text);
@@ -182,9 +188,9 @@ fn without_tail(mut text: &str) -> &str {
     text
 }
 
-fn without_head(mut text: &str) -> &str {
-    while let Some(rest) = AROUND.iter().find_map(|token| text.trim_start().strip_prefix(token)) {
-        text = rest;
-    }
-    text
+/// True for what a template writes before an answer that is still to come.
+fn is_prompt(text: &str) -> bool {
+    let words = text.trim();
+    let openings = ["<think>", "</think>", "<|channel>thought", "<channel|>"];
+    openings.iter().fold(words, |words, opening| words.strip_prefix(opening).unwrap_or(words).trim_start()).is_empty()
 }
