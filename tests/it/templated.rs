@@ -127,6 +127,9 @@ fn markers_of_other_families_are_words() {
     let text = "<|im_start|>user\nWhat is [INST] and <|user|>?<|im_end|>\n<|im_start|>assistant\n### Human: is [TOOL_CALLS].<|im_end|>";
     let said = [("user", "What is [INST] and <|user|>?"), ("assistant", "### Human: is [TOOL_CALLS].")];
     assert_eq!(read(&[text.to_owned()]), [Ok(messages(&said))]);
+    let text = "<s>[INST]? is a word.\n\n### Human: a\n### Assistant: b\n";
+    let said = [("system", "[INST]? is a word."), ("user", "a"), ("assistant", "b")];
+    assert_eq!(read(&[text.to_owned()]), [Ok(messages(&said))]);
 }
 
 type Render = fn(&str, &str) -> String;

@@ -106,31 +106,6 @@ impl Layout {
     }
 }
 
-/// What tokenizers put around a dialogue. None of these counts within a message, unless it is a marker of the family.
-pub const AROUND: [&str; 21] = [
-    "<s>",
-    "</s>",
-    "<bos>",
-    "<eos>",
-    "<pad>",
-    "<unk>",
-    "<sop>",
-    "<eop>",
-    "[gMASK]",
-    "[PAD]",
-    "<|endoftext|>",
-    "<|startoftext|>",
-    "<|begin_of_text|>",
-    "<|end_of_text|>",
-    "<|finetune_right_pad_id|>",
-    "<|pad|>",
-    "<|im_end|>",
-    "<｜begin▁of▁sentence｜>",
-    "<｜end▁of▁sentence｜>",
-    "<｜▁pad▁｜>",
-    "<|end|>",
-];
-
 /// The families. Where a row fits several alike, the first is taken.
 pub static FAMILIES: &[Family] = &[
     // ChatML: Qwen, Yi, Hermes, InternLM2, and Phi-4 with `<|im_sep|>`.

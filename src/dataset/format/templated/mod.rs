@@ -50,7 +50,10 @@ impl InputFormat for Templated {
             match part.opened_by {
                 Some(Kind::Tools) if part.closed_by == Some(Kind::ToolsEnd) => define_tools(row, part.text)?,
                 Some(Kind::Input) => match messages.last_mut() {
-                    Some((SourceRole::User, asked)) => *asked = format!("{asked}\n{}", part.text),
+                    Some((SourceRole::User, asked)) => {
+                        asked.push('\n');
+                        asked.push_str(part.text);
+                    }
                     _ => messages.push((SourceRole::User, part.text.to_owned())),
                 },
                 _ => read(&part, family.family, &mut messages)?,
@@ -119,7 +122,7 @@ fn role_of(part: &Part<'_>) -> Result<SourceRole, String> {
 /// Puts the definitions of tools beside the messages.
 fn define_tools(row: &mut Columns, text: &str) -> Result<(), String> {
     let tools: Value = serde_json::from_str(text).map_err(|_| "the definitions of tools are no JSON".to_owned())?;
-    if !row.get("tools").is_some_and(|tools| !tools.is_null()) {
+    if row.get("tools").is_none_or(Value::is_null) {
         row.insert("tools".to_owned(), tools);
     }
     Ok(())

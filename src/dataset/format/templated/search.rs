@@ -4,26 +4,27 @@ use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
-use super::families::{AROUND, FAMILIES, Family, Kind, Mark, Place};
+use super::families::{FAMILIES, Family, Kind, Mark, Place};
 
-/// Returns the families that a text may be of, with their markers: those of the marker that it begins with. A text that begins
-/// with instructions may be of any whose markers it has.
-pub fn families_of(text: &str) -> Vec<(&'static Searched, Vec<Found>)> {
+/// Returns the families of the marker that a text begins with, and the markers in it.
+pub fn first_families(text: &str) -> Vec<(&'static Searched, Vec<Found>)> {
+    let sign = ["[gMASK]", "<｜begin▁of▁sentence｜>"].into_iter().find(|sign| text.starts_with(sign));
     let start = text.len() - without_head(text).trim_start().len();
-    let begins = |family: &&'static Searched| {
-        family.marks.iter().any(|mark| recognises(mark) && text[start..].starts_with(mark.0))
-    };
-    let mut families: Vec<&Searched> = SEARCHED.iter().filter(begins).collect();
-    for sign in ["[gMASK]", "<｜begin▁of▁sentence｜>"] {
-        if text.starts_with(sign) {
-            families = SEARCHED.iter().filter(|family| family.family.has(sign)).collect();
-        }
-    }
-    if families.is_empty() {
-        families = SEARCHED.iter().collect();
-    }
-    let found = families.into_iter().map(|family| (family, family.find(text)));
-    found.filter(|(_, found)| found.iter().any(|found| recognises(found.mark))).collect()
+    let begins = |mark: &Mark| recognises(mark) && text[start..].starts_with(mark.0);
+    families_of(text, |family| match sign {
+        Some(sign) => family.family.has(sign),
+        None => family.marks.iter().any(|mark| begins(mark)),
+    })
+}
+
+/// Returns the families whose markers are somewhere in a text. It may begin with instructions.
+pub fn all_families(text: &str) -> Vec<(&'static Searched, Vec<Found>)> {
+    families_of(text, |_| true)
+}
+
+fn families_of(text: &str, fits: impl Fn(&Searched) -> bool) -> Vec<(&'static Searched, Vec<Found>)> {
+    let families = SEARCHED.iter().filter(|family| fits(family)).map(|family| (family, family.find(text)));
+    families.filter(|(_, found)| found.iter().any(|found| recognises(found.mark))).collect()
 }
 
 /// Removes the tokens at the start of a text, and the white space between them.
@@ -33,6 +34,40 @@ pub fn without_head(mut text: &str) -> &str {
     }
     text
 }
+
+/// Removes the tokens at the end of a text, and the white space between them.
+pub fn without_tail(mut text: &str) -> &str {
+    loop {
+        let words = text.trim_end();
+        let Some(rest) = AROUND.iter().find_map(|token| words.strip_suffix(token)) else { return text };
+        text = rest;
+    }
+}
+
+/// What tokenizers put around a dialogue. None of these counts within a message, unless it is a marker of the family.
+pub const AROUND: [&str; 21] = [
+    "<s>",
+    "</s>",
+    "<bos>",
+    "<eos>",
+    "<pad>",
+    "<unk>",
+    "<sop>",
+    "<eop>",
+    "[gMASK]",
+    "[PAD]",
+    "<|endoftext|>",
+    "<|startoftext|>",
+    "<|begin_of_text|>",
+    "<|end_of_text|>",
+    "<|finetune_right_pad_id|>",
+    "<|pad|>",
+    "<|im_end|>",
+    "<｜begin▁of▁sentence｜>",
+    "<｜end▁of▁sentence｜>",
+    "<｜▁pad▁｜>",
+    "<|end|>",
+];
 
 /// A family with a search for its markers.
 pub struct Searched {
@@ -112,11 +147,10 @@ impl Searched {
 
 /// Returns the first `<|name|>` in a text.
 fn between_bars(text: &str) -> Option<&str> {
-    let bars = memchr::memmem::find_iter(text.as_bytes(), "<|");
-    bars.filter_map(|at| {
+    let mut bars = memchr::memmem::find_iter(text.as_bytes(), "<|");
+    bars.find_map(|at| {
         let name = &text[at + 2..];
         let length = name.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_' && letter != '/')?;
         (length > 0 && name[length..].starts_with("|>")).then(|| &text[at..at + 2 + length + 2])
     })
-    .next()
 }

@@ -1,7 +1,7 @@
 //! Splits a text at the markers of a family.
 
-use super::families::{AROUND, Family, Kind, Layout};
-use super::search::{self, Found, Searched};
+use super::families::{Family, Kind, Layout};
+use super::search::{self, AROUND, Found, Searched};
 use crate::dataset::role::SourceRole;
 
 /// A part of a text, between two markers.
@@ -19,16 +19,22 @@ pub struct Part<'a> {
 
 /// Splits a text. The family is the one of the first marker.
 pub fn split(text: &str) -> Result<(Vec<Part<'_>>, &'static Searched), String> {
-    let families = search::families_of(text);
-    if families.is_empty() {
-        return Err("`text` has no marker of a known chat template".to_owned());
-    }
+    // A text that begins with a marker and has no other of its family only begins with a word.
+    let best = best_of(text, &search::first_families(text)).filter(|(best, _)| !(best.doubts.0 && best.doubts.1));
+    let best = best.or_else(|| best_of(text, &search::all_families(text)));
+    let (best, family) = best.ok_or_else(|| "`text` has no marker of a known chat template".to_owned())?;
+    best.fault.map_or(Ok((best.parts, family)), Err)
+}
+
+/// Splits a text by every layout of these families, and returns the least doubtful attempt.
+fn best_of<'a>(
+    text: &'a str,
+    families: &[(&'static Searched, Vec<Found>)],
+) -> Option<(Splitter<'a>, &'static Searched)> {
     let attempts = families.iter().flat_map(|(family, found)| {
         family.family.layouts.iter().map(move |layout| (Splitter::run(text, family.family, found, *layout), *family))
     });
-    let best = attempts.min_by_key(|(attempt, _)| attempt.doubts);
-    let (best, family) = best.ok_or_else(|| "a family has no layout".to_owned())?;
-    best.fault.map_or(Ok((best.parts, family)), Err)
+    attempts.min_by_key(|(attempt, _)| attempt.doubts)
 }
 
 /// How doubtful it is that a text is of a family and layout: has it no end marker, no user or no answer, where does it begin,
@@ -98,7 +104,7 @@ impl<'a> Splitter<'a> {
             self.fail(|| "`[INST]` is left in a message".to_owned());
         }
         let whole = body;
-        let body = if has_ends { body } else { without_tail(body) };
+        let body = if has_ends { body } else { search::without_tail(body) };
         self.doubts.3 += usize::from(body.len() < whole.len()) * 2;
         let text = self.strip(body, self.layout.around(kind).1, self.layout.around(closed_by).0);
         self.parts.push(Part { opened_by: Some(kind), name, text, closed_by: Some(closed_by) });
@@ -108,7 +114,7 @@ impl<'a> Splitter<'a> {
     fn finish(&mut self, from: usize, has_ends: bool) {
         let body = &self.text[from..];
         let Some((kind, name, _)) = self.open.take() else { return self.outside(body) };
-        let body = without_tail(body);
+        let body = search::without_tail(body);
         if is_prompt(body) {
             return;
         }
@@ -120,7 +126,7 @@ impl<'a> Splitter<'a> {
 
     /// Words before the first message are instructions. Between messages there are none.
     fn outside(&mut self, body: &'a str) {
-        let words = search::without_head(without_tail(body)).trim();
+        let words = search::without_head(search::without_tail(body)).trim();
         if words.is_empty() {
             return;
         }
@@ -155,12 +161,13 @@ impl<'a> Splitter<'a> {
             text = start.unwrap_or(text);
             let end = text.strip_suffix(before);
             text = end.unwrap_or(text);
+            let words = text.trim_end();
             let odd = [
                 start.is_none(),
                 end.is_none(),
                 text.starts_with(char::is_whitespace),
-                text.ends_with(char::is_whitespace),
-                AROUND.iter().any(|token| text.trim_end().ends_with(token)),
+                words.len() < text.len(),
+                AROUND.iter().any(|token| words.ends_with(token)),
             ];
             self.doubts.3 += odd.into_iter().filter(|is_odd| *is_odd).count();
             return text;
@@ -178,14 +185,6 @@ fn header<'a>(text: &'a str, closers: &[&str]) -> Option<(&'a str, usize)> {
     let (end, length) = close.unwrap_or_else(|| (text[..limit].find(['<', ' ']).unwrap_or(limit), 0));
     let name = text[..end].trim();
     (!name.is_empty()).then_some((name, end + length))
-}
-
-/// Removes the tokens at the end of a text, and the white space between them.
-fn without_tail(mut text: &str) -> &str {
-    while let Some(rest) = AROUND.iter().find_map(|token| text.trim_end().strip_suffix(token)) {
-        text = rest;
-    }
-    text
 }
 
 /// True for what a template writes before an answer that is still to come.
