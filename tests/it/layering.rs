@@ -22,6 +22,7 @@ const LAYERS: &[Layer] = &[
         module: "dataset",
         may_import: &["conversation"],
         may_name: &[
+            "aho_corasick",
             "serde",
             "serde_json",
             "flate2",

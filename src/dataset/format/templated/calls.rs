@@ -28,13 +28,13 @@ pub fn as_hermes(text: &str, family: &Family) -> Result<String, String> {
     Ok(written.join("\n").trim_start_matches('\n').to_owned())
 }
 
-/// Rewrites the thoughts of Gemma 4 as `<think>…</think>`.
+/// Rewrites the reasoning of Gemma 4 as `<think>…</think>`.
 pub fn as_thoughts(text: String) -> String {
     let thoughts = text.strip_prefix("<|channel>thought\n").and_then(|rest| rest.split_once("<channel|>"));
     thoughts.map(|(thoughts, answer)| format!("<think>\n{thoughts}</think>\n\n{answer}")).unwrap_or(text)
 }
 
-/// Rewrites the call of GLM-4, a name and its arguments in the next line; nothing where the text is none.
+/// Rewrites the call of GLM-4, a name and its arguments in the next line; nothing for any other text.
 pub fn named_call(text: &str) -> Option<String> {
     let (name, arguments) = text.split_once('\n')?;
     let arguments: Value = serde_json::from_str(arguments).ok()?;

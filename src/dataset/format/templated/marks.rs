@@ -1,6 +1,6 @@
-//! The markers of each family.
+//! The markers of each family, and what they do.
 
-use super::families::{Kind, Mark};
+use super::mark::{Kind, Mark};
 use crate::dataset::role::SourceRole::{Assistant, System, Tool, User};
 
 pub const CHATML: &[Mark] = &[

@@ -2,13 +2,15 @@
 
 mod calls;
 mod families;
+mod mark;
 mod marks;
 mod search;
 mod split;
 
 use serde_json::Value;
 
-use self::families::{Family, Kind};
+use self::families::Family;
+use self::mark::Kind;
 use self::split::Part;
 use super::{InputFormat, SourceMessage};
 use crate::conversation::Columns;

@@ -4,7 +4,8 @@ use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
-use super::families::{FAMILIES, Family, Kind, Mark, Place};
+use super::families::{FAMILIES, Family};
+use super::mark::{Kind, Mark, Place};
 
 /// Returns the families of the marker that a text begins with, and the markers in it.
 pub fn first_families(text: &str) -> Vec<(&'static Searched, Vec<Found>)> {

@@ -1,6 +1,7 @@
 //! Splits a text at the markers of a family.
 
-use super::families::{Family, Kind, Layout};
+use super::families::Family;
+use super::mark::{Kind, Layout};
 use super::search::{self, AROUND, Found, Searched};
 use crate::dataset::role::SourceRole;
 
@@ -124,7 +125,7 @@ impl<'a> Splitter<'a> {
         self.parts.push(Part { opened_by: Some(kind), name, text, closed_by: None });
     }
 
-    /// Words before the first message are instructions. Between messages there are none.
+    /// Words before the first message are instructions. Words between messages are a fault.
     fn outside(&mut self, body: &'a str) {
         let words = search::without_head(search::without_tail(body)).trim();
         if words.is_empty() {
