@@ -60,7 +60,7 @@ fn pairs(file: &str) -> Vec<(String, String)> {
     let input = Input::open(file, &spool, 0, InputForm::default()).expect("the file can be read");
     let (mut rows, reader, mut pairs) = (input.rows().expect("it is open"), RowReader::default(), Vec::new());
     while let Some(row) = rows.next().expect("it can be read") {
-        let record = row.ok().and_then(|row| reader.source(row.bytes).ok()?.into_record().ok());
+        let record = row.ok().and_then(|row| reader.source(row.bytes).ok()?.into_record(&reader.rules).ok());
         let mut user = String::new();
         for line in record.into_iter().flat_map(|record| record.lines) {
             match line.role() {

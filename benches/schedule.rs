@@ -101,7 +101,14 @@ impl Seeds for Conversations {
             Turn { messages, replaced: None, given: Vec::new() }
         };
         let turns = (0..self.0[row as usize]).map(turn).collect();
-        Ok(Seed { id: row.to_string(), turns, columns: Columns::new(), counts_replaced: false, criteria: Vec::new() })
+        Ok(Seed {
+            id: row.to_string(),
+            turns,
+            tools: None,
+            columns: Columns::new(),
+            counts_replaced: false,
+            criteria: Vec::new(),
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 use clap::Args;
 use cohobate::export::{LeftOutKind, OutputFormat};
 use cohobate::job::{ConvertReport, ConvertSettings, convert};
-use cohobate::report::words::counted;
+use cohobate::report::words::{counted, number};
 
 use super::CliResult;
 use super::error::exit_code;
@@ -24,13 +24,21 @@ pub struct ConvertArgs {
     #[arg(short, long, value_name = "OUT")]
     output: String,
 
+    /// Write rows without an answer too, as prompts: their messages alone
+    #[arg(long)]
+    keep_unanswered: bool,
+
     #[command(flatten)]
     options: ConvertOptions,
 }
 
 pub fn run(args: ConvertArgs) -> CliResult {
     let options = args.options.resolve()?;
-    let settings = ConvertSettings { input: options.input(&args.input)?, output: options.output(&args.output)? };
+    let settings = ConvertSettings {
+        input: options.input(&args.input)?,
+        output: options.output(&args.output)?,
+        keep_unanswered: args.keep_unanswered,
+    };
     let screen = Screen::new(&options);
     let report = convert(&settings, &screen.context())?;
     for line in lines(&report, &args.output, settings.output.format) {
@@ -50,6 +58,9 @@ fn lines(report: &ConvertReport, output: &str, format: &dyn OutputFormat) -> Vec
     if report.reasoning_lost > 0 {
         let (answers, name) = (counted(report.reasoning_lost, "answer"), format.name());
         lines.push(format!("{answers} without reasoning: {name} has no place for it, per-turn has"));
+    }
+    for (rule, count) in &report.changed {
+        lines.push(format!("changed: {} × {rule}", number(*count)));
     }
     for (reason, count) in counts.reasons(LeftOutKind::Unfit) {
         lines.push(format!("left out: {} ({reason})", counted(count, "row")));

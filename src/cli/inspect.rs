@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
-use cohobate::dataset::{Census, Histogram};
+use cohobate::dataset::{Census, Histogram, NotRead};
 use cohobate::job::inspect;
 use cohobate::report::words::{counted, number};
 use serde_json::{Value, json};
@@ -56,6 +56,9 @@ fn as_text(census: &Census) -> String {
     for (reason, count) in &census.invalid {
         row("invalid", format!("{}: {reason}", counted(*count, "row")));
     }
+    for line in not_read(&census.not_read) {
+        row("not read", line);
+    }
     if census.duplicates > 0 {
         row("duplicates", format!("{} like an earlier one", counted(census.duplicates, "conversation")));
     }
@@ -63,6 +66,29 @@ fn as_text(census: &Census) -> String {
         row("ids", format!("{} with the id of an earlier one", counted(census.duplicate_ids, "row")));
     }
     lines.join("\n")
+}
+
+/// Places that are listed for people; `--json` has all of them.
+const PLACES_MAX: usize = 20;
+
+/// Returns what is no part of a conversation: the columns that go to `meta`, and the fields of messages that go nowhere.
+fn not_read(places: &BTreeMap<String, NotRead>) -> Vec<String> {
+    let mut columns: BTreeMap<&str, u64> = BTreeMap::new();
+    for (place, value) in places.iter().filter(|(_, value)| value.is_kept) {
+        let column = place.split(['.', '[']).next().unwrap_or(place);
+        let rows = columns.entry(column).or_default();
+        *rows = (*rows).max(value.rows);
+    }
+    let kept = columns.iter().map(|(name, rows)| format!("{name} ({}, kept in meta)", counted(*rows, "row")));
+    let dropped = places.iter().filter(|(_, value)| !value.is_kept);
+    let dropped = dropped.map(|(place, value)| format!("{place} ({}, dropped)", counted(value.rows, "row")));
+    let mut lines: Vec<String> = dropped.chain(kept).collect();
+    if lines.len() > PLACES_MAX {
+        let more = lines.len() - PLACES_MAX;
+        lines.truncate(PLACES_MAX);
+        lines.push(format!("{}; --json lists all", counted(more as u64, "more place")));
+    }
+    lines
 }
 
 fn list(counts: &BTreeMap<&'static str, u64>) -> String {
@@ -96,6 +122,9 @@ fn as_json(census: &Census) -> Value {
         "tokens": {"said": census.tokens.0, "answered": census.tokens.1},
         "changed": census.notes.counts().collect::<BTreeMap<_, _>>(),
         "left_out": census.skipped, "invalid": census.invalid,
+        "not_read": census.not_read.iter().map(|(place, value)| {
+            (place.clone(), json!({"rows": value.rows, "kept_in_meta": value.is_kept}))
+        }).collect::<serde_json::Map<_, _>>(),
         "duplicates": census.duplicates, "duplicate_ids": census.duplicate_ids,
     })
 }

@@ -97,7 +97,7 @@ pub fn hide_without_effect(command: Command) -> Command {
         command.mut_args(move |arg| if is_hidden(arg.get_id().as_str()) { arg.hide(true) } else { arg })
     };
     command
-        .mut_subcommand("plan", |plan| hide(hide(plan, RUN, "max_cost lane"), WRITTEN, ""))
+        .mut_subcommand("plan", |plan| hide(hide(plan, RUN, "max_cost lane"), WRITTEN, "output to"))
         .mut_subcommand("export", |export| hide(export, RUN, ""))
         .mut_subcommand("verify", |verify| {
             let verify = verify.mut_arg("input", |input| input.required(false));

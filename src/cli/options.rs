@@ -141,14 +141,10 @@ option_groups! {
         #[arg(long, value_name = "RULE", value_parser = named::<EmptyUser>)]
         empty_user: EmptyUser,
 
-        /// Rows with tool calls: skip them; keep-prefix, the turns before the first call; or replay the calls and
-        /// their results as context [default: skip]
+        /// Rows with tool calls: skip them; keep-prefix, the turns before the first call; replay the calls and their
+        /// results as context; or hide, skip them and send no definitions of tools for other rows [default: skip]
         #[arg(long, value_name = "RULE", value_parser = named::<Tools>)]
         tools: Tools,
-
-        /// Rows with images, audio or video: skip them, or drop all but the text [default: skip]
-        #[arg(long, value_name = "RULE", value_parser = named::<Media>)]
-        media: Media,
 
         /// Rows with unfilled placeholders such as {{name}}: keep or skip them [default: keep]
         #[arg(long, value_name = "RULE", value_parser = named::<Placeholders>)]
@@ -157,6 +153,18 @@ option_groups! {
         /// Fill placeholders in user and system messages, such as name=Ada,author=the team
         #[arg(long, value_name = "NAMES")]
         fill: String,
+    }
+
+    /// Options that decide what belongs to a row's conversation.
+    #[command(next_help_heading = "What is read")]
+    SourceArgs {
+        /// Rows with images, audio or video: skip them, or drop all but the text [default: skip]
+        #[arg(long, value_name = "RULE", value_parser = named::<Media>)]
+        media: Media,
+
+        /// Leave columns such as `system` and `system_prompt` in meta [default: the text becomes the first message]
+        #[arg(long, num_args = 0, default_missing_value = "true")]
+        no_system_column: bool,
     }
 
     /// Options that decide what happens to duplicates.
@@ -429,45 +437,45 @@ macro_rules! option_sets {
 option_sets! {
     /// The options of `distill`, which `plan`, `export` and `verify` take too: the whole line can be pasted.
     DistillOptions {
-        config: ConfigArgs, store: StoreArgs, display: DisplayArgs, read: ReadArgs, rule: RuleArgs,
+        config: ConfigArgs, store: StoreArgs, display: DisplayArgs, read: ReadArgs, rule: RuleArgs, source: SourceArgs,
         duplicate: DuplicateArgs, write: WriteArgs, gate: GateArgs, remain: RemainArgs, sampling: SamplingArgs,
         question: QuestionArgs, system: SystemArgs, sample: SampleArgs, judge: JudgeArgs, run: RunArgs,
     }
 
     /// The options of `convert`.
-    ConvertOptions { read: ReadArgs, write: WriteArgs, config: ConfigArgs, display: DisplayArgs, }
+    ConvertOptions { read: ReadArgs, source: SourceArgs, write: WriteArgs, config: ConfigArgs, display: DisplayArgs, }
 
     /// The options of `inspect`.
-    InspectOptions { read: ReadArgs, rule: RuleArgs, config: ConfigArgs, }
+    InspectOptions { read: ReadArgs, rule: RuleArgs, source: SourceArgs, config: ConfigArgs, }
 
     /// The options of `filter`.
     FilterOptions {
-        gate: GateArgs, remain: RemainArgs, read: ReadArgs, duplicate: DuplicateArgs, write: WriteArgs,
+        gate: GateArgs, remain: RemainArgs, read: ReadArgs, source: SourceArgs, duplicate: DuplicateArgs, write: WriteArgs,
         config: ConfigArgs, display: DisplayArgs,
     }
 
     /// The options of `evaluate`.
     EvaluateOptions {
-        judge: JudgeArgs, verdict: VerdictArgs, write: WriteArgs, read: ReadArgs, rule: RuleArgs,
+        judge: JudgeArgs, verdict: VerdictArgs, write: WriteArgs, read: ReadArgs, rule: RuleArgs, source: SourceArgs,
         duplicate: DuplicateArgs, run: RunArgs, config: ConfigArgs, store: StoreArgs, display: DisplayArgs,
     }
 
     /// The options of `compare`.
     CompareOptions {
-        judge: JudgeArgs, verdict: VerdictArgs, sampling: SamplingArgs, read: ReadArgs, rule: RuleArgs,
+        judge: JudgeArgs, verdict: VerdictArgs, sampling: SamplingArgs, read: ReadArgs, rule: RuleArgs, source: SourceArgs,
         duplicate: DuplicateArgs, run: RunArgs, config: ConfigArgs, store: StoreArgs, display: DisplayArgs,
     }
 
     /// The options of `simulate`.
     SimulateOptions {
-        config: ConfigArgs, store: StoreArgs, display: DisplayArgs, read: ReadArgs, rule: RuleArgs,
+        config: ConfigArgs, store: StoreArgs, display: DisplayArgs, read: ReadArgs, rule: RuleArgs, source: SourceArgs,
         duplicate: DuplicateArgs, write: WriteArgs, gate: GateArgs, remain: RemainArgs, sampling: SamplingArgs,
         system: SystemArgs, run: RunArgs,
     }
 
     /// The options of `tutor`.
     TutorOptions {
-        judge: JudgeArgs, read: ReadArgs, rule: RuleArgs, duplicate: DuplicateArgs, gate: GateArgs,
+        judge: JudgeArgs, read: ReadArgs, rule: RuleArgs, source: SourceArgs, duplicate: DuplicateArgs, gate: GateArgs,
         sampling: SamplingArgs, system: SystemArgs, run: RunArgs, config: ConfigArgs, store: StoreArgs,
         display: DisplayArgs,
     }

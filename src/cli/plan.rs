@@ -1,4 +1,5 @@
 use clap::Args;
+use cohobate::export::is_directory;
 use cohobate::job::{PlanReport, PlanSettings, plan};
 use cohobate::model::RequestPreview;
 use cohobate::report::words::{counted, money, number};
@@ -32,6 +33,7 @@ pub fn run(args: PlanArgs) -> CliResult {
         store: options.store_path(),
         run: options.run(args.line.retry_failed)?,
         shows_request: args.show_request,
+        output: Some((options.output_format()?, is_directory(args.line.output()))),
     };
     let screen = Screen::new(&options);
     let plan = plan(&settings, &screen.context())?;

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use cohobate::conversation::{RequestOptions, Sampling};
 use cohobate::dataset::{
-    self, ChosenFormat, FORMATS, Fill, ON_REQUEST, ParseEncodingError, ParseMappingError, RowReader, Rules,
-    TextEncoding,
+    self, ChosenFormat, Edition, FORMATS, Fill, ON_REQUEST, ParseEncodingError, ParseMappingError, RowReader, Rules,
+    SystemColumn, TextEncoding,
 };
 use cohobate::export::{self, OutputFormat};
 use cohobate::job::JobError;
@@ -37,6 +37,7 @@ impl Options {
                 rules: self.reading_rules()?,
                 // Messages that are cut or rewritten depend on the answer that was replaced.
                 counts_replaced: self.orphans.is_some(),
+                edition: Edition::Current,
             },
             split: self.split.clone(),
             encoding: self.text_encoding()?,
@@ -83,6 +84,7 @@ impl Options {
             media: self.media.unwrap_or_default(),
             placeholders: self.placeholders.unwrap_or_default(),
             fill: fill.transpose()?.unwrap_or_default(),
+            system_column: if self.no_system_column == Some(true) { SystemColumn::Leave } else { SystemColumn::Use },
         })
     }
 

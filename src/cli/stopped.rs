@@ -1,7 +1,7 @@
 //! What to do after a run that stopped before its end.
 
 use cohobate::conversation::FailureCode;
-use cohobate::model::{Failure, FailureClass, refuses_system_role};
+use cohobate::model::{Failure, FailureClass, refuses_system_role, refuses_tools};
 use cohobate::report::words;
 use cohobate::worker::RunStop;
 
@@ -56,6 +56,10 @@ fn remedy(model: &str, failure: &Failure) -> String {
         _ if refuses_system_role(&failure.message) => {
             format!("the chat template of `{model}` takes no system message: set fold-system = true in its profile")
         }
+        _ if refuses_tools(&failure.message) => format!(
+            "start the server of `{model}` with its options for tools (vLLM: --enable-auto-tool-choice and \
+             --tool-call-parser), or leave the rows' tools out with --tools hide"
+        ),
         _ => "fix what the server reported".to_owned(),
     }
 }

@@ -43,6 +43,9 @@ impl Answer {
         }
     }
 
+    /// The fault of an answer that calls a tool: nobody has a result for it.
+    pub const TOOL_USE: &'static str = "tool_use";
+
     /// Returns the words.
     pub fn text(&self) -> &str {
         self.message.content()
@@ -55,7 +58,11 @@ impl Answer {
 
     /// Returns the name of its end if it is not whole.
     pub fn finish_fault(&self) -> Option<&'static str> {
-        (!self.is_whole()).then(|| self.finish.name())
+        match self.finish {
+            Finish::Complete => None,
+            Finish::Tools => Some(Self::TOOL_USE),
+            other => Some(other.name()),
+        }
     }
 }
 

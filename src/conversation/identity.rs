@@ -31,7 +31,7 @@ impl Digest {
 ///
 /// The bytes that are hashed, in this order (integers little-endian):
 /// `"cohobate question 1\0"`, the 32-byte digest of the [`Target`](super::Target) (model name,
-/// dialect, sampling, body fields and the like where they are used), the tool count (`u32`, always 0 so far), the sample
+/// dialect, sampling, body fields and tools where they are used), a zero (`u32`), the sample
 /// index (`u32`), the message count (`u32`), then the 32-byte digest of each [`Message`](super::Message). Only where a
 /// system message is folded into the user's: `"fold-system"`.
 /// Not in it: endpoint addresses, keys, concurrency, timeouts, prices, row ids, file names, row order.

@@ -49,7 +49,7 @@ pub type Columns = serde_json::Map<String, serde_json::Value>;
 pub struct Message {
     role: Role,
     content: String,
-    /// Further fields: a call to tools, or which call is answered. None for plain words.
+    /// Further fields: a call to tools, which call is answered, the speaker's name. None for plain words.
     fields: Option<Box<Columns>>,
     digest: Digest,
     json: OnceLock<Box<str>>,
@@ -89,9 +89,14 @@ impl Message {
         self.fields.as_deref()
     }
 
+    /// Returns the name of the speaker, where there is one.
+    pub fn name(&self) -> Option<&str> {
+        self.fields()?.get("name")?.as_str().filter(|_| self.role != Role::Tool)
+    }
+
     /// True for a call to tools and for the result of one.
     pub fn is_tool_use(&self) -> bool {
-        self.role == Role::Tool || self.fields.is_some()
+        self.role == Role::Tool || self.fields().is_some_and(|fields| fields.contains_key("tool_calls"))
     }
 
     /// Appends the messages as a JSON array.

@@ -27,6 +27,7 @@ mod service_tier;
 mod settings;
 mod stop;
 mod tokens;
+mod tools;
 mod turn;
 mod vote;
 
@@ -43,7 +44,7 @@ pub use price::{FlexPrice, Price};
 pub use question::{Lane, Question, SYSTEMS_MAX, Slot, Target};
 pub use reading::{Reading, ReadingResult, ReplyForm};
 pub use reasoning::{SplitReasoning, after_reasoning, has_stray_reasoning_tag, split_reasoning};
-pub use record::{Line, Record};
+pub use record::{Line, Record, says_nothing};
 pub use request::{
     BodyChoice, BodyChoices, BodyError, BodyFields, Effort, Extras, RequestOptions, SIDE_FIELDS, Thinking,
     is_side_field,
@@ -55,5 +56,6 @@ pub use service_tier::ServiceTier;
 pub use settings::Settings;
 pub use stop::ConversationStop;
 pub use tokens::estimate_tokens;
+pub use tools::{ToolSet, calls_tool_in_text};
 pub use turn::{Scope, TurnIndex};
 pub use vote::{Duel, DuelEnd, Mark, Vote, Winner};

@@ -6,6 +6,7 @@ use super::message::{Message, Role};
 use super::request::{BodyFields, Extras};
 use super::sampling::Sampling;
 use super::schema::AnswerSchema;
+use super::tools::ToolSet;
 
 /// A request to a model: the whole history, and how to answer.
 ///
@@ -152,6 +153,8 @@ pub struct Target {
     raised_from: Option<Sampling>,
     /// The form that the answer should have. Not part of the identity.
     schema: Option<Arc<AnswerSchema>>,
+    /// The tools that the model may call.
+    tools: Option<ToolSet>,
     digest: Digest,
 }
 
@@ -177,6 +180,7 @@ impl Target {
             drawn: BodyFields::default(),
             raised_from: None,
             schema: None,
+            tools: None,
             digest: Digest::ZERO,
         }
         .hashed()
@@ -188,6 +192,9 @@ impl Target {
         self.sampling.hash(&mut hasher);
         for (name, value) in self.extras.named() {
             hasher.text(name).text(&value);
+        }
+        if let Some(tools) = &self.tools {
+            hasher.text("tools").text(tools.json());
         }
         self.digest = Digest(hasher.finish());
         Arc::new(self)
@@ -211,6 +218,15 @@ impl Target {
     #[must_use]
     pub fn with_sampling(&self, sampling: Sampling) -> Arc<Self> {
         Self { sampling, ..self.clone() }.hashed()
+    }
+
+    /// Returns the target that offers tools to the model; this one if there is no tool.
+    #[must_use]
+    pub fn offering(self: &Arc<Self>, tools: Option<&ToolSet>) -> Arc<Self> {
+        match tools.filter(|tools| !tools.tools().is_empty()) {
+            Some(tools) => Self { tools: Some(tools.clone()), ..(**self).clone() }.hashed(),
+            None => Arc::clone(self),
+        }
     }
 
     /// Returns the target of a further attempt, which asks for more than the user did. A server may accept less.
@@ -272,6 +288,11 @@ impl Target {
     /// Returns the form that the answer should have.
     pub fn schema(&self) -> Option<&AnswerSchema> {
         self.schema.as_deref()
+    }
+
+    /// Returns the tools that the model may call.
+    pub fn tools(&self) -> Option<&ToolSet> {
+        self.tools.as_ref()
     }
 
     /// Returns everything that shapes an answer, in words.

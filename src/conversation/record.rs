@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use super::message::{Columns, Message, Role};
+use super::reasoning::split_reasoning;
+use super::tools::ToolSet;
 use super::turn::TurnIndex;
 
 /// A dialogue as a row of training data holds it.
@@ -12,6 +12,8 @@ pub struct Record {
     pub id: String,
     /// The messages, in order.
     pub lines: Vec<Line>,
+    /// The tools that the assistant may call.
+    pub tools: Option<ToolSet>,
     /// Everything else that is known of it.
     pub meta: Columns,
     /// A rejected alternative to the last line.
@@ -28,11 +30,19 @@ impl Record {
         self.lines.iter().any(|line| line.message.is_tool_use())
     }
 
-    /// Returns the row's definitions of the tools that it calls, parsed where they are text.
-    pub fn tools(&self) -> Option<Value> {
-        let tools = self.meta.get("tools").filter(|_| self.uses_tools())?;
-        let parsed = tools.as_str().map(serde_json::from_str);
-        Some(parsed.and_then(Result::ok).unwrap_or_else(|| tools.clone())).filter(|tools| !tools.is_null())
+    /// Returns the record up to the last answer before its first empty one; `None` where no empty answer would be trained
+    /// on. An empty answer is no target of training, in any format. Without an earlier answer the messages before it stay.
+    pub fn cut_before_empty_answer(&self) -> Option<Self> {
+        let is_empty = |line: &Line| line.is_trained && !line.message.is_tool_use() && says_nothing(line.text());
+        let end = self.lines.iter().position(is_empty)?;
+        let last_answer = self.lines[..end].iter().rposition(|line| line.is_trained);
+        let lines = self.lines[..last_answer.map_or(end, |at| at + 1)].to_vec();
+        Some(Self { lines, rejected: None, label: None, ..self.clone() })
+    }
+
+    /// True where there is an answer to train on.
+    pub fn has_answer(&self) -> bool {
+        self.lines.iter().any(|line| line.is_trained)
     }
 
     /// True where an answer is masked in training. A greeting before the first user message does not count as an answer.
@@ -40,6 +50,20 @@ impl Record {
         let answers = self.lines.iter().skip_while(|line| line.role() != Role::User);
         answers.filter(|line| line.role() == Role::Assistant).any(|line| !line.is_trained)
     }
+}
+
+/// Tokens that end an answer. One that consists of them alone is empty.
+const END_TOKENS: [&str; 6] = ["</s>", "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end|>", "<end_of_turn>"];
+
+/// True for an answer without words: white space, invisible characters, tokens that end it, or reasoning alone.
+pub fn says_nothing(answer: &str) -> bool {
+    let is_blank =
+        |letter: char| letter.is_whitespace() || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}');
+    let mut rest = answer.trim_matches(is_blank);
+    while let Some(before) = END_TOKENS.iter().find_map(|token| rest.strip_suffix(token)) {
+        rest = before.trim_matches(is_blank);
+    }
+    rest.is_empty() || split_reasoning(rest).is_some_and(|split| split.text.trim_matches(is_blank).is_empty())
 }
 
 /// One message of a record.

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use super::identity::{Digest, PartHasher};
 use super::message::{Columns, Message, Role};
+use super::tools::ToolSet;
 
 /// The input that one dataset row gives: everything before each answer, without the answers of the old assistant.
 #[derive(Clone, Debug)]
@@ -10,6 +11,8 @@ pub struct Seed {
     pub id: String,
     /// The turns, at least one.
     pub turns: Vec<Turn>,
+    /// The tools that the assistant may call. Part of the identity where there are any.
+    pub tools: Option<ToolSet>,
     /// The row's other columns, carried through untouched.
     pub columns: Columns,
     /// The replaced answers are part of the identity, because they decide what is asked.
@@ -43,7 +46,8 @@ impl Seed {
     ///
     /// blake3 over `"cohobate seed 1\0"` and for each turn its message count (`u64`) and digests; where what was replaced
     /// counts, after each turn the replaced text, empty where there was no answer; then the count and the digests of given answers,
-    /// 32 zeros for one that is missing, where there are any. At the end each criterion.
+    /// 32 zeros for one that is missing, where there are any. At the end each criterion, and where there are tools `"tools"` and
+    /// their JSON.
     pub fn digest(&self) -> Digest {
         let mut hasher = PartHasher::new("cohobate seed 1");
         for turn in &self.turns {
@@ -63,6 +67,9 @@ impl Seed {
         }
         for criterion in &self.criteria {
             hasher.text(criterion);
+        }
+        if let Some(tools) = &self.tools {
+            hasher.raw(b"tools").text(tools.json());
         }
         Digest(hasher.finish())
     }

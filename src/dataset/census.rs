@@ -1,13 +1,20 @@
 use std::collections::{BTreeMap, HashSet};
 
+use serde_json::Value;
+
 use super::format::SourceContent;
+use super::meta::is_row_id;
 use super::notes::{Notes, Skip};
+use super::preference;
 use super::read::{Reading, RowReader};
 use super::role::SourceRole;
+use super::unread::Unread;
 use crate::conversation::{Seed, estimate_tokens};
 
 /// Characters of a conversation that are used to detect its language.
 const LANGUAGE_CHARACTERS: usize = 400;
+/// Places of values that are listed; a dataset whose keys differ from row to row would have any number of them.
+const PATHS_MAX: usize = 10_000;
 
 /// Statistics of a dataset, computed as a fold over its rows. Memory: eight bytes per distinct conversation and per id.
 #[derive(Debug, Default)]
@@ -36,6 +43,8 @@ pub struct Census {
     pub duplicate_ids: u64,
     /// Estimated tokens of system and user messages, and of the old answers.
     pub tokens: (u64, u64),
+    /// Values that are no part of any conversation, by their place such as `messages[].toxic`, with the rows that have them.
+    pub not_read: BTreeMap<String, NotRead>,
     conversations: HashSet<u64>,
     ids: HashSet<u64>,
 }
@@ -50,7 +59,8 @@ impl Census {
     /// Counts a row.
     pub fn add(&mut self, reader: &RowReader, bytes: &[u8]) {
         self.rows += 1;
-        let row = match reader.source(bytes) {
+        let mut unread = Unread::listing();
+        let row = match reader.source_at(bytes, None, &mut unread) {
             Ok(row) => row,
             Err(reason) => {
                 *self.invalid.entry(kind_of(&reason)).or_default() += 1;
@@ -58,6 +68,18 @@ impl Census {
             }
         };
         *self.formats.entry(row.format).or_default() += 1;
+        let mut columns = Unread::listing();
+        let of_pair = row.columns_of_pair(&reader.rules);
+        for name in &of_pair {
+            if let Some(side) = row.columns.get(*name) {
+                let _ = preference::side_messages(side, name, &mut unread);
+            }
+        }
+        self.add_unread(&unread, NotRead::dropped);
+        let is_read = |name: &str, value: &Value| is_row_id(name, value, row.id.as_deref()) || of_pair.contains(&name);
+        let other = row.columns.iter().filter(|(name, value)| !is_read(name, value));
+        other.for_each(|(name, value)| columns.add(|| name.clone(), value));
+        self.add_unread(&columns, NotRead::kept);
         let mut users = 0;
         for message in &row.messages {
             let place = match message.role {
@@ -89,6 +111,16 @@ impl Census {
         }
     }
 
+    fn add_unread(&mut self, unread: &Unread, place: fn() -> NotRead) {
+        for path in unread.paths.iter().flatten() {
+            if let Some(known) = self.not_read.get_mut(path) {
+                known.rows += 1;
+            } else if self.not_read.len() < PATHS_MAX {
+                self.not_read.insert(path.clone(), place());
+            }
+        }
+    }
+
     fn add_seed(&mut self, seed: &Seed, notes: &Notes) {
         self.notes.add(notes);
         self.duplicates += u64::from(!self.conversations.insert(seed.digest().prefix()));
@@ -96,6 +128,25 @@ impl Census {
             seed.turns.iter().filter_map(|turn| turn.messages.last()).flat_map(|message| message.content().chars());
         let sample: String = said.take(LANGUAGE_CHARACTERS).collect();
         *self.languages.entry(language_of(&sample)).or_default() += 1;
+    }
+}
+
+/// A value of a row that is no part of its conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotRead {
+    /// Rows that have it.
+    pub rows: u64,
+    /// It goes to `meta`. A field of a message that no reader knows goes nowhere.
+    pub is_kept: bool,
+}
+
+impl NotRead {
+    fn kept() -> Self {
+        Self { rows: 1, is_kept: true }
+    }
+
+    fn dropped() -> Self {
+        Self { rows: 1, is_kept: false }
     }
 }
 

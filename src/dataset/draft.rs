@@ -1,10 +1,12 @@
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::format::{SourceContent, SourceMessage};
 use super::notes::Notes;
 use super::role::SourceRole;
 use super::rules::DoubleUser;
-use crate::conversation::{Message, Role, Turn};
+use crate::conversation::{Columns, Message, Role, Turn};
 
 /// A turn under construction.
 #[derive(Default)]
@@ -12,14 +14,31 @@ pub struct Draft {
     /// The messages before the user's last one. After a tool call: all messages of the turn.
     pub messages: Vec<Arc<Message>>,
     /// The user's last message, to which consecutive ones may be joined.
-    pub user: Option<String>,
+    user: Option<Spoken>,
     /// System messages to be put before the next user message.
     folded: Vec<String>,
     /// Tools were called after the user's message.
     pub has_called: bool,
-    /// Calls without a result.
-    open_calls: usize,
+    /// The ids of calls without a result.
+    open_calls: Vec<String>,
     pub was_abandoned: bool,
+}
+
+/// What one person says.
+struct Spoken {
+    text: String,
+    name: Option<String>,
+}
+
+impl Spoken {
+    fn into_message(self) -> Arc<Message> {
+        Message::with_fields(Role::User, self.text, named(self.name))
+    }
+}
+
+/// Returns the fields of a message with a name.
+pub fn named(name: Option<String>) -> Columns {
+    name.into_iter().map(|name| ("name".to_owned(), name.into())).collect()
 }
 
 impl Draft {
@@ -27,47 +46,66 @@ impl Draft {
         self.user.is_some() || self.has_called
     }
 
+    /// Returns how many system messages stand before the user's.
+    pub fn system_messages(&self) -> u64 {
+        let kept = self.messages.iter().filter(|message| message.role() == Role::System);
+        (kept.count() + self.folded.len()) as u64
+    }
+
     pub fn waits_for_result(&self) -> bool {
-        self.open_calls > 0
+        !self.open_calls.is_empty()
     }
 
     /// Takes the first user message of the turn.
-    pub fn begin(&mut self, text: String) {
+    pub fn begin(&mut self, text: String, name: Option<String>) {
         let mut parts = std::mem::take(&mut self.folded);
         parts.push(text);
-        self.user = Some(parts.join("\n\n"));
+        self.user = Some(Spoken { text: parts.join("\n\n"), name });
     }
 
-    /// Takes a consecutive user message.
-    pub fn hear_more(&mut self, text: String, rule: DoubleUser) {
-        let earlier = self.user.take().unwrap_or_default();
-        if rule == DoubleUser::Join {
-            self.begin(format!("{earlier}\n\n{text}"));
+    /// Takes a consecutive user message. Messages of different people are never joined.
+    pub fn hear_more(&mut self, text: String, name: Option<String>, rule: DoubleUser) {
+        let Some(earlier) = self.user.take() else { return self.begin(text, name) };
+        if rule == DoubleUser::Join && earlier.name == name {
+            self.begin(format!("{}\n\n{text}", earlier.text), name);
         } else {
-            self.messages.push(Message::new(Role::User, earlier));
-            self.begin(text);
+            self.messages.push(earlier.into_message());
+            self.begin(text, name);
         }
+    }
+
+    /// True where a message of this person would be joined to the last one.
+    pub fn is_by(&self, name: Option<&str>) -> bool {
+        self.user.as_ref().is_some_and(|user| user.name.as_deref() == name)
     }
 
     /// Folds a system message into the user message of this turn, or into the next one.
     pub fn fold(&mut self, text: String) {
         match &mut self.user {
-            Some(user) => *user = format!("{user}\n\n{text}"),
+            Some(user) => user.text = format!("{}\n\n{text}", user.text),
             None => self.folded.push(text),
         }
     }
 
-    /// Takes a tool call or result; false where it is not valid at this point.
+    /// Takes a tool call or result; false where it is not valid at this point: a call before all results of the last one
+    /// are there, or a result of no open call.
     pub fn replay(&mut self, message: &SourceMessage) -> bool {
         let SourceContent::Text(text) = &message.content else { return false };
-        let calls = message.fields.get("tool_calls").and_then(serde_json::Value::as_array).map_or(0, Vec::len);
         let role = match message.role {
-            SourceRole::Assistant if self.has_user() && self.open_calls == 0 && calls > 0 => Role::Assistant,
-            SourceRole::Tool if self.open_calls > 0 => Role::Tool,
+            SourceRole::Assistant if self.has_user() && !self.waits_for_result() && message.has_calls() => {
+                let calls = message.fields.get("tool_calls").and_then(Value::as_array).into_iter().flatten();
+                self.open_calls = calls.filter_map(|call| call["id"].as_str().map(str::to_owned)).collect();
+                Role::Assistant
+            }
+            SourceRole::Tool => {
+                let id = message.fields.get("tool_call_id").and_then(Value::as_str);
+                let Some(at) = self.open_calls.iter().position(|open| Some(open.as_str()) == id) else { return false };
+                self.open_calls.remove(at);
+                Role::Tool
+            }
             _ => return false,
         };
-        self.messages.extend(self.user.take().map(|user| Message::new(Role::User, user)));
-        self.open_calls = if role == Role::Tool { self.open_calls - 1 } else { calls };
+        self.messages.extend(self.user.take().map(Spoken::into_message));
         self.has_called = true;
         self.messages.push(Message::with_fields(role, text.as_str(), message.fields.clone()));
         true
@@ -86,8 +124,9 @@ impl Draft {
             return None;
         }
         let mut messages = std::mem::take(&mut self.messages);
-        messages.extend(self.user.take().map(|user| Message::new(Role::User, user)));
-        (self.has_called, self.open_calls) = (false, 0);
+        messages.extend(self.user.take().map(Spoken::into_message));
+        self.has_called = false;
+        self.open_calls.clear();
         Some(Turn { messages, replaced, given: Vec::new() })
     }
 }

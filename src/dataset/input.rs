@@ -9,6 +9,7 @@ use super::lines::Lines;
 use super::places::{Placed, RowSink, places_path};
 use super::row::RowSource;
 use super::threads::{Threads, arrange_threads, needs_arranging};
+use super::whole_file::WholeFile;
 
 const READ_BYTES: usize = 256 << 10;
 /// A file may be compressed this often, one in the other.
@@ -90,6 +91,11 @@ impl Input {
         }
         if container != Container::Json {
             self.replace_rows(spooled("rows"), |input, sink| container.write_rows(&input.path, sink))?;
+        }
+        if container == Container::Json
+            && let Some(whole) = WholeFile::of(&self.path, self.rows()?)?
+        {
+            self.replace(spooled("whole"), |path, out| Ok(whole.write_array(path, out)?))?;
         }
         let must_arrange = match self.rows()?.next()? {
             Some(Ok(first)) => needs_arranging(first.bytes, form.threads),

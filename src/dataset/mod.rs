@@ -14,34 +14,44 @@ mod fault;
 mod format;
 mod index;
 mod input;
+mod json;
 mod layout;
+mod line;
 mod lines;
+mod media;
+mod meta;
 mod normalise;
 mod not_utf8;
 mod notes;
 mod places;
 mod preference;
-#[allow(dead_code)]
 mod python_literal;
 mod read;
 mod role;
 mod row;
 mod rules;
+mod source_row;
+mod system_column;
 mod threads;
+mod unread;
 mod votes;
+mod whole_file;
 
-pub use census::{Census, Histogram};
+pub use census::{Census, Histogram, NotRead};
 pub use container::{ParseEncodingError, TextEncoding};
 pub use duplicate::{Duplicates, SeenConversations, plain_text};
 pub use format::{
-    FORMATS, InputFormat, MappedFormat, ON_REQUEST, ParseMappingError, SourceContent, SourceMessage, input_format_named,
+    FORMATS, InputFormat, MappedFormat, Mask, ON_REQUEST, ParseMappingError, SourceContent, SourceMessage,
+    input_format_named,
 };
 pub use index::{RowIndex, RowIndexBuilder, RowIndexError, RowState, Stamp};
 pub use input::{Input, InputError, InputForm};
 pub use layout::{DirectoryNote, InputFiles, common_license, input_files, possible_files};
 pub use notes::{Notes, Skip};
-pub use read::{ChosenFormat, Reading, RowReader, SourceRow};
+pub use read::{ChosenFormat, Edition, Origin, Reading, RowReader};
 pub use row::{Problem, RawRow, RowSource};
-pub use rules::{DoubleUser, EmptyUser, Fill, Greeting, Media, MiddleSystem, Placeholders, Rules, Tools};
+pub use rules::{DoubleUser, EmptyUser, Fill, Greeting, Media, MiddleSystem, Placeholders, Rules, SystemColumn, Tools};
+pub use source_row::SourceRow;
 pub use threads::Threads;
+pub use unread::Unread;
 pub use votes::read_vote;

@@ -1,6 +1,6 @@
 use std::ops::ControlFlow;
 
-use super::draft::Draft;
+use super::draft::{Draft, named};
 use super::format::{SourceContent, SourceMessage};
 use super::notes::{Notes, Skip};
 use super::role::SourceRole;
@@ -12,6 +12,7 @@ use crate::conversation::{Message, Role, Turn};
 /// Old answers are dropped; user turns and system messages keep their places. Irregular rows are handled by `rules`.
 pub fn normalise(messages: Vec<SourceMessage>, rules: &Rules) -> Result<(Vec<Turn>, Notes), Skip> {
     let mut normaliser = Normaliser::new(rules);
+    let messages = if rules.tools == Tools::Replay { with_words_joined_to_calls(messages) } else { messages };
     let mut messages = messages.into_iter();
     for message in messages.by_ref() {
         if normaliser.take(message)?.is_break() {
@@ -47,18 +48,22 @@ impl<'a> Normaliser<'a> {
         if message.is_tool_use() {
             return self.take_tool_use(&message);
         }
+        let name = message.name().map(str::to_owned);
         let text = self.text_of(message.content)?;
         match message.role {
             SourceRole::System => {
                 let text = fill_placeholders(text, self.rules, &mut self.notes)?;
-                self.take_system(text);
+                self.take_system(text, name);
                 Ok(NEXT)
             }
             SourceRole::User => {
                 let text = fill_placeholders(text, self.rules, &mut self.notes)?;
-                self.take_user(text)
+                if message.is_turn && self.draft.has_user() {
+                    self.turns.extend(self.draft.finish(None));
+                }
+                self.take_user(text, name)
             }
-            SourceRole::Assistant => Ok(self.take_answer(text)),
+            SourceRole::Assistant => Ok(self.take_answer(text, name)),
             // Tool messages were handled as tool use above.
             SourceRole::Tool => Ok(NEXT),
         }
@@ -70,7 +75,7 @@ impl<'a> Normaliser<'a> {
             self.notes.note("tool_messages_replayed", 1);
             return Ok(NEXT);
         }
-        if self.rules.tools == Tools::Skip || self.turns.is_empty() {
+        if matches!(self.rules.tools, Tools::Skip | Tools::Hide) || self.turns.is_empty() {
             return Err(Skip::ToolUse);
         }
         self.draft.abandon(&mut self.notes);
@@ -89,12 +94,19 @@ impl<'a> Normaliser<'a> {
         }
     }
 
-    fn take_system(&mut self, text: String) {
+    fn take_system(&mut self, text: String, name: Option<String>) {
         let is_leading = self.turns.is_empty() && !self.draft.has_user();
         let rule = if is_leading { MiddleSystem::Keep } else { self.rules.middle_system };
+        if self.draft.waits_for_result() {
+            // Servers take nothing between a call and its results.
+            self.notes.note("system_dropped", 1);
+            return;
+        }
         match rule {
             // A turn ends with the user message, so a system message after it is put before it.
-            MiddleSystem::Keep => self.draft.messages.push(Message::new(Role::System, text)),
+            MiddleSystem::Keep => {
+                self.draft.messages.push(Message::with_fields(Role::System, text, named(name)));
+            }
             MiddleSystem::Fold => {
                 self.notes.note("system_folded", 1);
                 self.draft.fold(text);
@@ -104,7 +116,7 @@ impl<'a> Normaliser<'a> {
     }
 
     /// Takes an old answer, which ends a turn and is replaced.
-    fn take_answer(&mut self, text: String) -> Flow {
+    fn take_answer(&mut self, text: String, name: Option<String>) -> Flow {
         if self.draft.waits_for_result() {
             self.draft.abandon(&mut self.notes);
             return END;
@@ -115,7 +127,7 @@ impl<'a> Normaliser<'a> {
             match self.rules.greeting {
                 Greeting::Keep => {
                     self.notes.note("greeting_kept", 1);
-                    self.draft.messages.push(Message::new(Role::Assistant, text));
+                    self.draft.messages.push(Message::with_fields(Role::Assistant, text, named(name)));
                 }
                 Greeting::Drop => self.notes.note("greeting_dropped", 1),
             }
@@ -124,7 +136,7 @@ impl<'a> Normaliser<'a> {
         NEXT
     }
 
-    fn take_user(&mut self, text: String) -> Result<Flow, Skip> {
+    fn take_user(&mut self, text: String, name: Option<String>) -> Result<Flow, Skip> {
         if text.trim().is_empty() {
             if self.rules.empty_user == EmptyUser::Skip {
                 return Err(Skip::EmptyUser);
@@ -140,23 +152,23 @@ impl<'a> Normaliser<'a> {
         if self.draft.has_called {
             // The source continued after a tool result without an answer. Here the turn gets one.
             self.turns.extend(self.draft.finish(None));
-            self.draft.user = Some(text);
-        } else if !self.draft.has_user() {
-            self.draft.begin(text);
+        }
+        if self.draft.has_user() {
+            self.take_more_of_user(text, name)?;
         } else {
-            self.take_more_of_user(text)?;
+            self.draft.begin(text, name);
         }
         Ok(NEXT)
     }
 
     /// Takes a consecutive user message.
-    fn take_more_of_user(&mut self, text: String) -> Result<(), Skip> {
+    fn take_more_of_user(&mut self, text: String, name: Option<String>) -> Result<(), Skip> {
         let note = match self.rules.double_user {
             DoubleUser::Skip => return Err(Skip::DoubleUser),
-            DoubleUser::Join => "joined_users",
-            DoubleUser::Keep => "double_users_kept",
+            DoubleUser::Join if self.draft.is_by(name.as_deref()) => "joined_users",
+            DoubleUser::Join | DoubleUser::Keep => "double_users_kept",
         };
-        self.draft.hear_more(text, self.rules.double_user);
+        self.draft.hear_more(text, name, self.rules.double_user);
         self.notes.note(note, 1);
         Ok(())
     }
@@ -166,6 +178,9 @@ impl<'a> Normaliser<'a> {
         self.notes.note("turns_dropped", users_left + u64::from(self.ended_empty));
         if self.draft.waits_for_result() {
             self.draft.abandon(&mut self.notes);
+        }
+        if !self.draft.has_user() && !self.turns.is_empty() {
+            self.notes.note("last_system_dropped", self.draft.system_messages());
         }
         let was_tool_use = self.draft.was_abandoned;
         self.turns.extend(self.draft.finish(None));
@@ -179,6 +194,18 @@ impl<'a> Normaliser<'a> {
             Err(Skip::NoUser)
         }
     }
+}
+
+/// Joins an assistant's words to the call that follows them at once: servers take both as one message.
+fn with_words_joined_to_calls(messages: Vec<SourceMessage>) -> Vec<SourceMessage> {
+    let mut joined: Vec<SourceMessage> = Vec::with_capacity(messages.len());
+    for message in messages {
+        match joined.last_mut() {
+            Some(last) if last.is_answer() && !last.is_tool_use() && message.has_calls() => last.append(message),
+            _ => joined.push(message),
+        }
+    }
+    joined
 }
 
 /// Fills the placeholders that have a value and handles the others by the rules.

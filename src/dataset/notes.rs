@@ -36,6 +36,10 @@ pub enum Skip {
     ToolUse,
     /// A message contains something other than text.
     Multimodal,
+    /// A part of an answer is trained on, or it has a weight other than 0 and 1, which no output format can hold.
+    PartialMask,
+    /// A result of a tool does not follow its call.
+    ToolOrder,
     /// Two user messages are consecutive, and the rule is to skip such rows.
     DoubleUser,
     /// A template's placeholder was not filled in, and the rule is to skip such rows.
@@ -52,6 +56,8 @@ impl Skip {
             Skip::EmptyUser => "empty_user",
             Skip::ToolUse => "tool_use",
             Skip::Multimodal => "multimodal",
+            Skip::PartialMask => "partial_mask",
+            Skip::ToolOrder => "tool_order",
             Skip::DoubleUser => "double_user",
             Skip::Placeholder => "placeholder",
             Skip::Duplicate => "duplicate",

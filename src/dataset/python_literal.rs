@@ -190,12 +190,10 @@ impl Parser<'_> {
         }
         let text = if is_negative { format!("-{digits}") } else { digits.to_owned() };
         if is_integer {
-            if let Ok(number) = text.parse::<i64>() {
-                return Some(number.into());
-            }
-            if let Ok(number) = text.parse::<u64>() {
-                return Some(number.into());
-            }
+            // Any length; Python writes `00` for zero, which JSON does not have.
+            let digits = text.trim_start_matches('-').trim_start_matches('0');
+            let digits = if digits.is_empty() { "0" } else { digits };
+            return serde_json::from_str(&format!("{}{digits}", if is_negative { "-" } else { "" })).ok();
         }
         let number = text.parse::<f64>().ok()?;
         Some(Number::from_f64(number).map_or(Value::Null, Value::Number))

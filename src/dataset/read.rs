@@ -1,12 +1,20 @@
 use serde_json::Value;
 
-use super::format::{FORMATS, InputFormat, LIST_COLUMNS, MappedFormat, SourceContent, SourceMessage};
+use super::format::{
+    FORMATS, FORMATS_FIRST, InputFormat, LIST_COLUMNS, MappedFormat, SourceContent, SourceMessage, link_calls,
+    read_written_calls, take_definitions,
+};
+use super::json::parse_row;
+use super::media::{has_media, has_placeholder, names_file, without_placeholders};
+use super::meta::{flatten_meta, note_origin, row_id};
 use super::normalise::normalise;
 use super::notes::{Notes, Skip};
-use super::preference;
-use super::role::SourceRole;
-use super::rules::{Media, Rules};
-use crate::conversation::{Columns, Digest, Line, Message, Record, Role, Seed, split_reasoning};
+use super::python_literal::python_value;
+use super::rules::{Media, Rules, SystemColumn, Tools};
+use super::source_row::SourceRow;
+use super::system_column::apply_system_column;
+use super::unread::Unread;
+use crate::conversation::{Columns, Seed};
 
 /// The result of reading a row.
 #[derive(Debug)]
@@ -36,12 +44,6 @@ pub enum Reading {
     },
 }
 
-/// Columns with a row's id. The first one that exists takes precedence.
-const ID_COLUMNS: [&str; 6] = ["id", "conversation_id", "question_id", "conversation_hash", "uuid", "message_tree_id"];
-
-/// Columns with media files that the messages refer to.
-const MEDIA_COLUMNS: [&str; 5] = ["images", "image", "videos", "audios", "audio"];
-
 /// Reads rows: recognises the format and normalises the messages.
 #[derive(Clone, Debug, Default)]
 pub struct RowReader {
@@ -51,6 +53,28 @@ pub struct RowReader {
     pub rules: Rules,
     /// The replaced answers are part of a seed's identity.
     pub counts_replaced: bool,
+    /// The version of reading. Only the current one is complete.
+    pub edition: Edition,
+}
+
+/// A version of reading. A row that two versions read differently is two conversations, and nothing that was answered for
+/// the one serves the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Edition {
+    /// As version 0.1.0 read rows. Used to find what was stored for them.
+    First,
+    /// The current one.
+    #[default]
+    Current,
+}
+
+/// A row's place in the input.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'a> {
+    /// The file.
+    pub file: &'a str,
+    /// The line, from 1.
+    pub line: u64,
 }
 
 /// A format that was chosen explicitly.
@@ -81,9 +105,14 @@ impl ChosenFormat {
 }
 
 impl RowReader {
-    /// Reads one row.
+    /// Reads one row that stands alone.
     pub fn read(&self, bytes: &[u8]) -> Reading {
-        match self.source(bytes) {
+        self.read_at(bytes, None)
+    }
+
+    /// Reads one row of a file. A row without an id notes in its other columns where it stands.
+    pub fn read_at(&self, bytes: &[u8], origin: Option<Origin<'_>>) -> Reading {
+        match self.source_at(bytes, origin, &mut Unread::default()) {
             Ok(row) => self.seed(row),
             Err(reason) => Reading::Invalid { reason },
         }
@@ -91,155 +120,138 @@ impl RowReader {
 
     /// Normalises a row to a seed.
     pub fn seed(&self, row: SourceRow) -> Reading {
-        let SourceRow { id, format, messages, columns } = row;
-        match if has_media(&columns) && self.rules.media == Media::Skip {
+        let SourceRow { id, format, messages, tools, mut columns, has_media, notes: mut all_notes, .. } = row;
+        let sends_tools = self.edition == Edition::Current && self.rules.tools != Tools::Hide;
+        let (sent, kept) = if sends_tools { (tools, None) } else { (None, tools) };
+        columns.extend(kept.map(|tools| ("tools".to_owned(), tools.to_value())));
+        match if has_media && self.rules.media == Media::Skip {
             Err(Skip::Multimodal)
         } else {
             normalise(messages, &self.rules)
         } {
             Err(skip) => Reading::Skipped { id, format, skip },
             Ok((turns, notes)) => {
-                let columns = flatten_meta(columns, false);
+                all_notes.add(&notes);
                 let mut seed = Seed {
                     id: id.unwrap_or_default(),
                     turns,
-                    columns,
+                    tools: sent,
+                    columns: flatten_meta(columns, false),
                     counts_replaced: self.counts_replaced,
                     criteria: Vec::new(),
                 };
                 if seed.id.is_empty() {
                     seed.id = format!("{:016x}", seed.digest().prefix());
                 }
-                Reading::Ready { seed, format, notes }
+                Reading::Ready { seed, format, notes: all_notes }
             }
         }
     }
 
     /// Reads one row without normalising it. Fails with the reason why it is not understood.
     pub fn source(&self, bytes: &[u8]) -> Result<SourceRow, String> {
-        let mut columns = match serde_json::from_slice(bytes) {
-            Ok(Value::Object(columns)) => columns,
-            Ok(_) => return Err("the row is not a JSON object".to_owned()),
-            Err(error) => return Err(format!("not valid JSON: {error}")),
-        };
-        for name in LIST_COLUMNS.iter() {
-            parse_list_column(&mut columns, name);
-        }
-        let format: Option<&dyn InputFormat> = match &self.format {
-            Some(chosen) => Some(chosen.format()).filter(|format| format.matches(&columns)),
-            None => FORMATS.iter().copied().find(|format| format.matches(&columns)),
-        };
-        let format = format.ok_or_else(|| match &self.format {
-            Some(chosen) => {
-                format!("the row is not in the format {chosen:?}; its columns are {}", column_names(&columns))
+        self.source_at(bytes, None, &mut Unread::default())
+    }
+
+    /// As [`RowReader::source`], for a row of a file; what no reader knows goes to `unread`.
+    pub fn source_at(
+        &self,
+        bytes: &[u8],
+        origin: Option<Origin<'_>>,
+        unread: &mut Unread,
+    ) -> Result<SourceRow, String> {
+        let parsed = parse_row(bytes).map_err(|error| format!("not valid JSON: {error}"))?;
+        let mut notes = Notes::default();
+        notes.note("not_a_number_read_as_null", parsed.not_numbers);
+        let mut columns = match parsed.value {
+            Value::Object(columns) => columns,
+            // A line that is the conversation itself.
+            Value::Array(messages) if messages.iter().all(Value::is_object) && self.edition == Edition::Current => {
+                Columns::from_iter([("messages".to_owned(), Value::Array(messages))])
             }
-            None => unknown_format(&columns),
-        })?;
-        let messages = format.take(&mut columns)?;
-        let id = ID_COLUMNS.iter().find_map(|name| columns.get(*name)).and_then(id_text);
-        Ok(SourceRow { id, format: format.name(), messages, columns })
+            _ => return Err("the row is not a JSON object".to_owned()),
+        };
+        parse_list_columns(&mut columns);
+        let format = self.format_of(&columns)?;
+        let fields_before = unread.count;
+        let messages = format.take(&mut columns, unread)?;
+        notes.note("message_fields_not_read", u64::from(unread.count > fields_before));
+        let id = row_id(&columns);
+        if let (None, Some(origin)) = (&id, origin) {
+            note_origin(&mut columns, origin.file, origin.line);
+        }
+        let tools = take_definitions(&mut columns);
+        let mut row = SourceRow {
+            id,
+            format: format.name(),
+            messages: link_calls(if self.edition == Edition::First { messages } else { read_written_calls(messages) }),
+            tools,
+            has_media: has_media(&columns),
+            columns,
+            notes,
+        };
+        self.finish(&mut row, unread);
+        Ok(row)
+    }
+
+    fn finish(&self, row: &mut SourceRow, unread: &mut Unread) {
+        if self.edition == Edition::First {
+            row.read_as_first();
+            return;
+        }
+        if self.rules.system_column == SystemColumn::Use {
+            apply_system_column(&mut row.messages, &mut row.columns, &mut row.notes, unread);
+        }
+        row.has_media |= row.messages.iter().any(|message| matches!(message.content, SourceContent::Media(_)));
+        if !row.has_media && names_file(&row.columns) {
+            row.has_media = row.messages.iter().any(|message| match &message.content {
+                SourceContent::Text(text) => has_placeholder(text),
+                _ => false,
+            });
+        }
+        if row.has_media && self.rules.media == Media::Drop {
+            row.messages.iter_mut().for_each(drop_placeholders);
+        }
+    }
+
+    fn format_of(&self, columns: &Columns) -> Result<&dyn InputFormat, String> {
+        if let Some(chosen) = &self.format {
+            return Some(chosen.format()).filter(|format| format.matches(columns)).ok_or_else(|| {
+                format!("the row is not in the format {chosen:?}; its columns are {}", column_names(columns))
+            });
+        }
+        let known = if self.edition == Edition::First { FORMATS_FIRST } else { FORMATS };
+        let find = |fits: &dyn Fn(&dyn InputFormat) -> bool| known.iter().copied().find(|format| fits(*format));
+        let format = find(&|format| format.matches(columns)).or_else(|| find(&|format| format.matches_empty(columns)));
+        format.ok_or_else(|| unknown_format(columns))
     }
 }
 
-/// A row as read, before normalisation.
-#[derive(Clone, Debug)]
-pub struct SourceRow {
-    /// The row's id, if it has one.
-    pub id: Option<String>,
-    /// The name of its format.
-    pub format: &'static str,
-    /// Its messages.
-    pub messages: Vec<SourceMessage>,
-    /// Its other columns.
-    pub columns: Columns,
-}
-
-impl SourceRow {
-    /// Converts the row to a record without normalisation: no message is joined or dropped. Fails with a code where the row
-    /// contains something other than text, reasoning and tool calls.
-    pub fn into_record(self) -> Result<Record, Skip> {
-        if has_media(&self.columns) {
-            return Err(Skip::Multimodal);
-        }
-        let mut lines: Vec<Line> = Vec::new();
-        for SourceMessage { role, content, fields, reasoning, is_trained } in self.messages {
-            let text = match content {
-                SourceContent::Text(text) => text,
-                SourceContent::UnreadableCall => return Err(Skip::ToolUse),
-                SourceContent::Media(_) => return Err(Skip::Multimodal),
-            };
-            let role = match role {
-                SourceRole::System => Role::System,
-                SourceRole::User => Role::User,
-                SourceRole::Assistant => Role::Assistant,
-                SourceRole::Tool => Role::Tool,
-            };
-            // Other tags may be a format that the dataset is meant to teach.
-            let may_think = role == Role::Assistant && reasoning.is_none() && text.contains("</think>");
-            let split = if may_think { split_reasoning(&text) } else { None };
-            let (reasoning, text) = match split.filter(|split| split.is_closed) {
-                Some(split) => (Some(split.reasoning), split.text),
-                None => (reasoning, text),
-            };
-            // Assistant messages before the first user message are context.
-            let answers = lines.iter().any(|line| line.role() == Role::User);
-            let is_trained = role == Role::Assistant && is_trained.unwrap_or(answers);
-            lines.push(Line { message: Message::with_fields(role, text, fields), reasoning, is_trained });
-        }
-        let meta = flatten_meta(self.columns, true);
-        if lines.last().is_some_and(|last| last.role() == Role::User) {
-            lines.extend(preference::chosen(&meta));
-        }
-        let answered = lines.last().is_some_and(|last| last.role() == Role::Assistant);
-        let (rejected, label) = (preference::rejected(&meta).filter(|_| answered), preference::label(&meta));
-        let digest = || lines.iter().fold(Digest::ZERO, |digest, line| digest.then(line.message.digest()));
-        let id = self.id.unwrap_or_else(|| format!("{:016x}", digest().prefix()));
-        Ok(Record { id, lines, meta, rejected, label, turn: None })
-    }
-}
-
-fn has_media(columns: &Columns) -> bool {
-    MEDIA_COLUMNS.iter().any(|name| matches!(columns.get(*name), Some(Value::Array(items)) if !items.is_empty()))
-}
-
-/// Parses a list that is stored as text.
-fn parse_list_column(columns: &mut Columns, name: &str) {
-    if let Some(Value::String(text)) = columns.get(name)
-        && text.trim_start().starts_with('[')
-        && let Ok(list @ Value::Array(_)) = serde_json::from_str(text)
+fn drop_placeholders(message: &mut SourceMessage) {
+    if let SourceContent::Text(text) | SourceContent::Media(text) = &mut message.content
+        && let Some(without) = without_placeholders(text)
     {
-        columns.insert(name.to_owned(), list);
+        *text = without;
     }
 }
 
-/// Removes `id` and merges the fields of a `meta` column, as this program writes it, into the columns. Its `turns` describe
-/// the old answers, so they are dropped where the answers are regenerated.
-fn flatten_meta(mut columns: Columns, keeps_answers: bool) -> Columns {
-    columns.shift_remove("id");
-    if let Some(Value::String(text)) = columns.get("meta")
-        && let Ok(meta @ Value::Object(_)) = serde_json::from_str(text)
-    {
-        // Tables store it as text.
-        columns.insert("meta".to_owned(), meta);
-    }
-    if let Some(Value::Object(_)) = columns.get("meta")
-        && let Some(Value::Object(meta)) = columns.shift_remove("meta")
-    {
-        for (name, value) in meta.into_iter().filter(|(name, _)| keeps_answers || name != "turns") {
-            match columns.get(&name) {
-                Some(other) if *other != value => columns.insert(format!("meta_{name}"), value),
-                _ => columns.insert(name, value),
-            };
+/// Columns that hold a text or a list of messages. A list that is written as text is one only where its items have roles.
+const TEXTS_OR_MESSAGES: [&str; 4] = ["prompt", "chosen", "rejected", "completion"];
+
+/// Parses lists that are stored as text, as JSON or as Python writes them.
+fn parse_list_columns(columns: &mut Columns) {
+    for (name, value) in columns.iter_mut() {
+        let Value::String(text) = value else { continue };
+        let may_be_text = TEXTS_OR_MESSAGES.contains(&name.as_str());
+        if !text.trim_start().starts_with('[') || !(may_be_text || LIST_COLUMNS.contains(&name.as_str())) {
+            continue;
         }
-    }
-    columns
-}
-
-fn id_text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) if !text.is_empty() => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
+        let parsed = serde_json::from_str(text).ok().or_else(|| python_value(text));
+        let Some(Value::Array(items)) = parsed else { continue };
+        let has_role = |item: &Value| item.get("role").or(item.get("from")).is_some_and(Value::is_string);
+        if !may_be_text || items.first().is_some_and(has_role) {
+            *value = Value::Array(items);
+        }
     }
 }
 

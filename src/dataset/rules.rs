@@ -13,8 +13,10 @@ pub struct Rules {
     pub middle_system: MiddleSystem,
     /// Empty user messages.
     pub empty_user: EmptyUser,
-    /// Tool calls and their results.
+    /// Tool calls and their results, and definitions of tools.
     pub tools: Tools,
+    /// Columns with instructions beside the messages.
+    pub system_column: SystemColumn,
     /// Images, audio, video.
     pub media: Media,
     /// Placeholders that were not filled in.
@@ -75,14 +77,24 @@ choices! {
         Skip,
         }
 
-        /// How a row with tool calls is handled.
+        /// How tools are handled. A row's definitions are sent to the model that answers, except with [`Tools::Hide`].
     Tools {
-        /// It is skipped.
+        /// A row with calls is skipped.
         Skip,
         /// It ends before the turn with the first call.
         KeepPrefix,
         /// The source's calls and results are kept as context; the answers after them are regenerated.
         Replay,
+        /// A row with calls is skipped, and the definitions of the others are neither sent nor written.
+        Hide,
+    }
+
+    /// How a column such as `system` or `system_prompt` is handled.
+    SystemColumn {
+        /// Its text becomes the first message.
+        Use,
+        /// It stays a column.
+        Leave,
     }
 
     /// How images, audio and video are handled.

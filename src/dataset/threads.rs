@@ -1,7 +1,8 @@
 //! Message trees: selects the threads that become rows, and assembles trees from flat files with one message a row.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -32,11 +33,16 @@ pub const DEPTH_MAX: usize = 1_000;
 /// `OpenAssistant`'s flat files (`message_id`, `parent_id`, `text`, `role`), or a tree where all threads are selected.
 pub fn needs_arranging(first_row: &[u8], threads: Threads) -> bool {
     let Ok(row) = serde_json::from_slice::<Columns>(first_row) else { return false };
-    is_message(&row) || (threads == Threads::All && is_tree(&row))
+    is_message(&row) || (threads == Threads::All && (is_tree(&row) || is_root(&row)))
 }
 
 fn is_message(row: &Columns) -> bool {
-    ["message_id", "parent_id", "text", "role"].iter().all(|name| row.contains_key(*name))
+    ["message_id", "parent_id", "text", "role"].iter().all(|name| row.contains_key(*name)) && !is_root(row)
+}
+
+/// True for a tree whose first message is the row itself.
+pub fn is_root(row: &Columns) -> bool {
+    row.get("replies").is_some_and(Value::is_array) && ["text", "role"].iter().all(|name| row.contains_key(*name))
 }
 
 /// True for a tree of messages.
@@ -55,7 +61,8 @@ pub fn by_rank(left: &Value, right: &Value) -> Ordering {
 }
 
 fn rank_of(message: &Value) -> f64 {
-    message["rank"].as_f64().unwrap_or(f64::INFINITY)
+    let rank = &message["rank"];
+    rank.as_f64().or_else(|| rank.as_str()?.trim().parse().ok()).unwrap_or(f64::INFINITY)
 }
 
 /// Writes the threads of a file as trees of one thread each, in the order of their first messages. Other rows are copied
@@ -68,7 +75,8 @@ pub fn arrange_threads(
     threads: Threads,
     sink: &mut RowSink<'_>,
 ) -> io::Result<()> {
-    let mut forest = Forest { file: File::open(path)?, messages: Vec::new(), by_id: HashMap::new() };
+    let mut forest =
+        Forest { file: File::open(path)?, messages: Vec::new(), by_id: HashMap::new(), faults: BTreeMap::new() };
     while let Some(row) = rows.next()? {
         let row = match row {
             Ok(row) => row,
@@ -80,6 +88,10 @@ pub fn arrange_threads(
         match serde_json::from_slice::<Columns>(row.bytes) {
             Ok(columns) if is_message(&columns) => forest.add(columns, &row),
             Ok(columns) if is_tree(&columns) && threads == Threads::All => write_all_threads(columns, row.line, sink)?,
+            Ok(columns) if is_root(&columns) && threads == Threads::All => {
+                let tree = Columns::from_iter([("prompt".to_owned(), Value::Object(columns))]);
+                write_all_threads(tree, row.line, sink)?;
+            }
             _ if row.bytes.contains(&b'\n') => match on_one_line(row.bytes) {
                 Some(bytes) => sink.row(row.line, &bytes)?,
                 None => sink.problem(&Problem {
@@ -114,6 +126,8 @@ struct Forest {
     file: File,
     messages: Vec<FlatMessage>,
     by_id: HashMap<[u8; 16], u32>,
+    /// Messages that belong to no thread, and why.
+    faults: BTreeMap<u32, &'static str>,
 }
 
 struct FlatMessage {
@@ -130,7 +144,11 @@ struct FlatMessage {
 impl Forest {
     fn add(&mut self, columns: Columns, bytes: &RawRow<'_>) {
         let row = Value::Object(columns);
-        let id = |name: &str| row[name].as_str().map(short_id);
+        let id = |name: &str| match &row[name] {
+            Value::String(text) if !text.is_empty() => Some(short_id(text)),
+            Value::Number(number) => Some(short_id(&number.to_string())),
+            _ => None,
+        };
         let number = u32::try_from(self.messages.len()).unwrap_or(u32::MAX);
         let (length, parent) = (bytes.bytes.len() as u32, id("parent_id"));
         self.messages.push(FlatMessage {
@@ -142,17 +160,52 @@ impl Forest {
             is_usable: is_usable(&row),
             replies: Vec::new(),
         });
-        self.by_id.extend(id("message_id").map(|id| (id, number)));
+        if let Some(id) = id("message_id") {
+            match self.by_id.entry(id) {
+                Entry::Vacant(place) => drop(place.insert(number)),
+                Entry::Occupied(_) => drop(self.faults.insert(number, "an earlier message has the same `message_id`")),
+            }
+        }
+    }
+
+    /// Finds messages that no first message leads to: their parents form a circle.
+    fn find_circles(&mut self) {
+        let mut is_reached = vec![false; self.messages.len()];
+        let mut open: Vec<u32> = Vec::new();
+        for (number, message) in (0..).zip(&self.messages) {
+            let has_no_parent = message.parent.is_none_or(|parent| !self.by_id.contains_key(&parent));
+            open.extend(has_no_parent.then_some(number));
+        }
+        while let Some(number) = open.pop() {
+            if !std::mem::replace(&mut is_reached[number as usize], true) {
+                open.extend(&self.messages[number as usize].replies);
+            }
+        }
+        let lost = (0..).zip(&is_reached).filter(|(_, is_reached)| !**is_reached);
+        for (number, _) in lost {
+            self.faults.entry(number).or_insert("its `parent_id` leads back to itself");
+        }
+    }
+
+    fn write_faults(&self, sink: &mut RowSink<'_>) -> io::Result<()> {
+        self.faults.iter().try_for_each(|(number, reason)| {
+            let line = self.messages[*number as usize].line;
+            sink.problem(&Problem { line, reason: (*reason).to_owned() })
+        })
     }
 
     fn write(mut self, threads: Threads, sink: &mut RowSink<'_>) -> io::Result<()> {
         for number in 0..self.messages.len() {
             let Some(parent) = self.messages[number].parent else { continue };
+            let is_faulty = self.faults.contains_key(&(number as u32));
             match self.by_id.get(&parent) {
+                _ if is_faulty => {}
                 Some(parent) => self.messages[*parent as usize].replies.push(number as u32),
                 None => sink.row(self.messages[number].line, self.read(number)?.to_string().as_bytes())?,
             }
         }
+        self.find_circles();
+        self.write_faults(sink)?;
         for number in 0..self.messages.len() {
             let mut replies = std::mem::take(&mut self.messages[number].replies);
             replies.retain(|reply| self.messages[*reply as usize].is_usable);
@@ -164,7 +217,9 @@ impl Forest {
             }
             self.messages[number].replies = replies;
         }
-        for root in (0..self.messages.len()).filter(|number| self.messages[*number].parent.is_none()) {
+        let is_root =
+            |number: &usize| self.messages[*number].parent.is_none() && !self.faults.contains_key(&(*number as u32));
+        for root in (0..self.messages.len()).filter(is_root) {
             let mut count = 0;
             let replies = |message: &usize| {
                 self.messages[*message].replies.iter().map(|reply| *reply as usize).collect::<Vec<_>>()

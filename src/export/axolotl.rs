@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::column::{FieldKind, id_column, messages_column, meta_column};
+use super::column::{FieldKind, id_column, messages_column, meta_column, tools_column};
 use super::{Column, OutputFormat, Unfit, append_row, openai_message, with_tools};
 use crate::conversation::Record;
 
@@ -13,6 +13,10 @@ impl OutputFormat for Axolotl {
         "axolotl"
     }
 
+    fn has_mask(&self) -> bool {
+        true
+    }
+
     fn columns(&self) -> &'static [Column] {
         const {
             &[
@@ -21,6 +25,7 @@ impl OutputFormat for Axolotl {
                     "messages",
                     &[("role", FieldKind::Text), ("content", FieldKind::Text), ("train", FieldKind::Flag)],
                 ),
+                tools_column(),
                 meta_column(),
             ]
         }

@@ -41,6 +41,10 @@ pub const fn id_column() -> Column {
     Column { name: "id", kind: ColumnKind::Text }
 }
 
+pub const fn tools_column() -> Column {
+    Column { name: "tools", kind: ColumnKind::Json }
+}
+
 pub const fn meta_column() -> Column {
     Column { name: "meta", kind: ColumnKind::Json }
 }

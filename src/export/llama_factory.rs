@@ -39,7 +39,7 @@ impl OutputFormat for LlamaFactory {
         let system = system.as_ref().map_or("", |system| system.content());
         let conversations = turns.iter().map(sharegpt_message).collect::<Result<Vec<Value>, _>>()?;
         // Its reader requires every declared column in every row. TRL's reader rejects an empty text here.
-        let tools = record.tools().map_or("[]".to_owned(), |tools| tools.to_string());
+        let tools = record.tools.as_ref().map_or("[]".to_owned(), |tools| tools.json().to_owned());
         let row = json!({
             "id": record.id, "conversations": conversations, "system": system, "tools": tools, "meta": record.meta,
         });

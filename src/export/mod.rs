@@ -52,6 +52,23 @@ pub trait OutputFormat: Send + Sync {
     /// Appends a record's rows to `out`, with line ends. Fails where the trainer would reject or corrupt the row.
     fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit>;
 
+    /// Appends the row of a record without an answer: its messages alone, for those who want prompts. Fails for a format
+    /// that cannot hold such rows.
+    fn write_prompt(&self, _record: &Record, _out: &mut Vec<u8>) -> Result<(), Unfit> {
+        Err(Unfit::NoAnswer)
+    }
+
+    /// True where the format can hold rows without an answer.
+    fn holds_prompts(&self) -> bool {
+        false
+    }
+
+    /// True where the format says of each answer whether it is trained on, so that calls and results of tools may stand
+    /// between them as context.
+    fn has_mask(&self) -> bool {
+        false
+    }
+
     /// True where a row holds two answers to one question, or a label that says whether an answer is good. Such rows of a
     /// distilled conversation are made from its rejected attempts.
     fn wants_pairs(&self) -> bool {
@@ -82,10 +99,17 @@ pub fn output_format_named(name: &str) -> Option<&'static dyn OutputFormat> {
     FORMATS.iter().copied().find(|format| format.name() == name)
 }
 
-/// Adds the definitions of the tools that the row calls.
+/// Returns why a format, or a table of it, cannot hold a record. `row` is overwritten.
+pub fn unfit_for(format: &dyn OutputFormat, is_table: bool, record: &Record, row: &mut Vec<u8>) -> Option<Unfit> {
+    sink::unfit_for_table(record).filter(|_| is_table).or_else(|| format.write(record, row).err())
+}
+
+/// Adds the definitions of the tools that the assistant may call. They come before `meta`.
 fn with_tools(mut row: Value, record: &Record) -> Value {
-    if let Some(tools) = record.tools() {
-        row["tools"] = tools;
+    if let (Some(tools), Some(fields)) = (&record.tools, row.as_object_mut()) {
+        let meta = fields.shift_remove("meta");
+        fields.insert("tools".to_owned(), tools.to_value());
+        fields.extend(meta.map(|meta| ("meta".to_owned(), meta)));
     }
     row
 }

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::column::{FieldKind, id_column, messages_column, meta_column};
+use super::column::{FieldKind, id_column, messages_column, meta_column, tools_column};
 use super::{Column, OutputFormat, Unfit, append_row, openai_message, with_tools};
 use crate::conversation::{Record, Role};
 
@@ -12,6 +12,10 @@ impl OutputFormat for MsSwift {
         "ms-swift"
     }
 
+    fn has_mask(&self) -> bool {
+        true
+    }
+
     fn columns(&self) -> &'static [Column] {
         const {
             &[
@@ -20,9 +24,23 @@ impl OutputFormat for MsSwift {
                     "messages",
                     &[("role", FieldKind::Text), ("content", FieldKind::Text), ("loss", FieldKind::Flag)],
                 ),
+                tools_column(),
                 meta_column(),
             ]
         }
+    }
+
+    fn holds_prompts(&self) -> bool {
+        true
+    }
+
+    fn write_prompt(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {
+        if record.lines.is_empty() {
+            return Err(Unfit::NoAnswer);
+        }
+        let messages: Vec<Value> = record.lines.iter().map(openai_message).collect();
+        append_row(out, &with_tools(json!({"id": record.id, "messages": messages, "meta": record.meta}), record));
+        Ok(())
     }
 
     fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {

@@ -1,4 +1,4 @@
-use super::column::{PLAIN, id_column, messages_column, meta_column};
+use super::column::{PLAIN, id_column, messages_column, meta_column, tools_column};
 use super::{Column, OutputFormat, Unfit, append_json};
 use crate::conversation::{Message, Record};
 
@@ -15,7 +15,11 @@ impl OutputFormat for OpenAiOutput {
     }
 
     fn columns(&self) -> &'static [Column] {
-        const { &[id_column(), messages_column("messages", PLAIN), meta_column()] }
+        const { &[id_column(), messages_column("messages", PLAIN), tools_column(), meta_column()] }
+    }
+
+    fn holds_prompts(&self) -> bool {
+        true
     }
 
     fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {
@@ -23,13 +27,23 @@ impl OutputFormat for OpenAiOutput {
             // The format has no mask, so the answer would be trained on.
             return Err(Unfit::MaskedAnswer);
         }
+        if !record.has_answer() {
+            return Err(Unfit::NoAnswer);
+        }
+        self.write_prompt(record, out)
+    }
+
+    fn write_prompt(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {
+        if record.lines.is_empty() {
+            return Err(Unfit::NoAnswer);
+        }
         out.extend_from_slice(b"{\"id\":");
         append_json(out, &record.id);
         out.extend_from_slice(b",\"messages\":");
         Message::write_list(record.lines.iter().map(|line| &line.message), out);
-        if let Some(tools) = record.tools() {
+        if let Some(tools) = &record.tools {
             out.extend_from_slice(b",\"tools\":");
-            append_json(out, &tools);
+            out.extend_from_slice(tools.json().as_bytes());
         }
         out.extend_from_slice(b",\"meta\":");
         append_json(out, &record.meta);

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::column::{FieldKind, id_column, messages_column, meta_column};
+use super::column::{FieldKind, id_column, messages_column, meta_column, tools_column};
 use super::{Column, OutputFormat, Unfit, append_row, message_with_reasoning, openai_message, with_tools};
 use crate::conversation::{Record, Role, TurnIndex};
 
@@ -12,6 +12,10 @@ pub struct PerTurn;
 impl OutputFormat for PerTurn {
     fn name(&self) -> &'static str {
         "per-turn"
+    }
+
+    fn has_mask(&self) -> bool {
+        true
     }
 
     fn columns(&self) -> &'static [Column] {
@@ -29,6 +33,7 @@ impl OutputFormat for PerTurn {
                         ("weight", FieldKind::Number),
                     ],
                 ),
+                tools_column(),
                 meta_column(),
             ]
         }

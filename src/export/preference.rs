@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::column::{ColumnKind, PLAIN, THINKING, id_column, messages_column, meta_column};
+use super::column::{ColumnKind, PLAIN, THINKING, id_column, messages_column, meta_column, tools_column};
 use super::{Column, OutputFormat, Unfit, append_row, message_with_reasoning, openai_message, with_tools};
 use crate::conversation::{Columns, Line, Record, Role};
 
@@ -32,6 +32,7 @@ impl OutputFormat for Dpo {
                 messages_column("prompt", PLAIN),
                 messages_column("chosen", THINKING),
                 messages_column("rejected", THINKING),
+                tools_column(),
                 meta_column(),
             ]
         }
@@ -68,6 +69,7 @@ impl OutputFormat for Kto {
                 messages_column("prompt", PLAIN),
                 messages_column("completion", THINKING),
                 Column { name: "label", kind: ColumnKind::Flag },
+                tools_column(),
                 meta_column(),
             ]
         }

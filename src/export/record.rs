@@ -13,8 +13,10 @@ pub fn dialogue_record(seed: &Seed, dialogue: &Dialogue, stopped: Option<&str>) 
         is_trained: spoken.answer.is_some(),
     });
     let mut meta = dialogue_meta(seed, dialogue);
-    meta.extend(stopped.map(|reason| ("stopped".to_owned(), reason.into())));
-    Record { id: seed.id.clone(), lines: lines.collect(), meta, ..Record::default() }
+    if let Some(reason) = stopped {
+        set_own(&mut meta, "stopped", reason.into());
+    }
+    Record { id: seed.id.clone(), lines: lines.collect(), tools: seed.tools.clone(), meta, ..Record::default() }
 }
 
 /// Returns a preference pair for each rejected attempt at a turn that has a good answer: the dialogue up to the good
@@ -49,19 +51,22 @@ pub fn dialogue_pairs(seed: &Seed, dialogue: &Dialogue) -> Vec<Record> {
             let mut pair = Record {
                 id: format!("{}#{turn}.{attempt}", seed.id),
                 lines: better.to_vec(),
+                tools: whole.tools.clone(),
                 meta: whole.meta.clone(),
                 rejected: Some(answer_line(answer)),
                 ..Record::default()
             };
-            pair.meta.insert("rejected_by".to_owned(), rejected.rule.into());
-            pair.meta.extend(margin.map(|margin| ("margin".to_owned(), margin.into())));
+            set_own(&mut pair.meta, "rejected_by", rejected.rule.into());
+            if let Some(margin) = margin {
+                set_own(&mut pair.meta, "margin", margin.into());
+            }
             Some(pair)
         });
     pairs.collect()
 }
 
 fn dialogue_meta(seed: &Seed, dialogue: &Dialogue) -> Map<String, Value> {
-    let mut meta = source_columns(seed);
+    let mut meta = seed.columns.clone();
     let spoken = dialogue.spoken.iter().filter_map(|spoken| Some((spoken, spoken.answer.as_deref()?)));
     let turns = (0..).map(TurnIndex::from_index).zip(spoken).map(|(at, (spoken, answer))| {
         let mut turn = answer_facts(answer);
@@ -87,7 +92,7 @@ fn dialogue_meta(seed: &Seed, dialogue: &Dialogue) -> Map<String, Value> {
         }
         turn
     });
-    meta.insert("turns".to_owned(), turns.collect());
+    set_own(&mut meta, "turns", turns.collect());
     meta
 }
 
@@ -96,13 +101,31 @@ pub(super) fn answer_line(answer: &Answer) -> Line {
     Line { message: answer.message.clone(), reasoning: answer.reasoning.clone(), is_trained: true }
 }
 
-/// Returns the source row's other columns.
+/// Returns the source row's other columns, and the tools that nobody was offered.
 pub(super) fn source_columns(seed: &Seed) -> Map<String, Value> {
     let mut columns = seed.columns.clone();
     if let Some(turns) = columns.shift_remove("turns") {
-        columns.insert("source_turns".to_owned(), turns);
+        insert_free(&mut columns, "source_turns", turns);
+    }
+    if let Some(tools) = &seed.tools {
+        insert_free(&mut columns, "tools", tools.to_value());
     }
     columns
+}
+
+/// Sets what this program has to say. A column of the source with that name becomes `source_NAME`.
+fn set_own(meta: &mut Map<String, Value>, name: &str, value: Value) {
+    if let Some(source) = meta.shift_remove(name) {
+        insert_free(meta, &format!("source_{name}"), source);
+    }
+    meta.insert(name.to_owned(), value);
+}
+
+/// Inserts a value under a name that is not taken.
+fn insert_free(meta: &mut Map<String, Value>, name: &str, value: Value) {
+    let names = std::iter::once(name.to_owned()).chain((2..).map(|number| format!("{name}_{number}")));
+    let free = names.into_iter().find(|name| !meta.contains_key(name));
+    meta.extend(free.map(|name| (name, value)));
 }
 
 fn answer_facts(answer: &Answer) -> Value {

@@ -21,6 +21,7 @@ mod parquet_shards {
 
     use crate::export::card::dataset_card;
     use crate::export::column::{ColumnKind, FieldKind};
+    use crate::export::json_row::append_row;
     use crate::export::{OutputError, OutputFormat};
 
     /// JSON bytes per shard. The size on disk is a fraction of it.
@@ -37,7 +38,9 @@ mod parquet_shards {
         partial: PartialDirectory,
         format: &'static dyn OutputFormat,
         schema: Arc<Schema>,
-        batch: Vec<Value>,
+        /// Rows as JSON lines, and how many.
+        batch: Vec<u8>,
+        batch_rows: usize,
         writer: Option<ArrowWriter<File>>,
         shard_count: usize,
         shard_bytes: usize,
@@ -70,6 +73,7 @@ mod parquet_shards {
                 format,
                 schema: Arc::new(schema(format)),
                 batch: Vec::new(),
+                batch_rows: 0,
                 writer: None,
                 shard_count: 0,
                 shard_bytes: 0,
@@ -84,15 +88,18 @@ mod parquet_shards {
             for line in rows.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
                 let mut row: Value = serde_json::from_slice(line).expect("formats write JSON");
                 for column in self.format.columns() {
-                    if matches!(column.kind, ColumnKind::Json) {
-                        row[column.name] = row[column.name].to_string().into();
+                    if matches!(column.kind, ColumnKind::Json)
+                        && let Some(value) = row.get_mut(column.name)
+                    {
+                        *value = value.to_string().into();
                     }
                 }
-                self.batch.push(row);
+                append_row(&mut self.batch, &row);
+                self.batch_rows += 1;
                 self.shard_bytes += line.len();
                 self.byte_count += line.len() as u64;
                 self.row_count += 1;
-                if self.batch.len() >= BATCH_ROWS {
+                if self.batch_rows >= BATCH_ROWS {
                     self.flush()?;
                 }
             }
@@ -124,8 +131,9 @@ mod parquet_shards {
                 .with_batch_size(BATCH_ROWS)
                 .build_decoder()
                 .map_err(|error| fault(&error))?;
-            decoder.serialize(&self.batch).map_err(|error| fault(&error))?;
+            decoder.decode(&self.batch).map_err(|error| fault(&error))?;
             self.batch.clear();
+            self.batch_rows = 0;
             if let Some(batch) = decoder.flush().map_err(|error| fault(&error))? {
                 if self.writer.is_none() {
                     self.writer = Some(self.begin_shard()?);

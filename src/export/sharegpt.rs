@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::column::{FieldKind, id_column, messages_column, meta_column};
+use super::column::{ColumnKind, FieldKind, id_column, messages_column, meta_column};
 use super::{Column, OutputFormat, Unfit, append_row};
 use crate::conversation::{Line, Record, Role};
 
@@ -17,9 +17,14 @@ impl OutputFormat for ShareGptOutput {
             &[
                 id_column(),
                 messages_column("conversations", &[("from", FieldKind::Text), ("value", FieldKind::Text)]),
+                Column { name: "tools", kind: ColumnKind::Text },
                 meta_column(),
             ]
         }
+    }
+
+    fn holds_prompts(&self) -> bool {
+        true
     }
 
     fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {
@@ -27,10 +32,20 @@ impl OutputFormat for ShareGptOutput {
             // The format has no mask, so the answer would be trained on.
             return Err(Unfit::MaskedAnswer);
         }
+        if !record.has_answer() {
+            return Err(Unfit::NoAnswer);
+        }
+        self.write_prompt(record, out)
+    }
+
+    fn write_prompt(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {
+        if record.lines.is_empty() {
+            return Err(Unfit::NoAnswer);
+        }
         let conversations = record.lines.iter().map(sharegpt_message).collect::<Result<Vec<Value>, _>>()?;
         let mut row = json!({"id": record.id, "conversations": conversations, "meta": record.meta});
-        if let Some(tools) = record.tools() {
-            row["tools"] = tools.to_string().into();
+        if let Some(tools) = &record.tools {
+            row["tools"] = tools.json().into();
         }
         append_row(out, &row);
         Ok(())
@@ -48,7 +63,11 @@ pub fn sharegpt_message(line: &Line) -> Result<Value, Unfit> {
         },
         Role::Tool => "observation",
     };
-    Ok(json!({"from": from, "value": line.text()}))
+    let mut message = json!({"from": from, "value": line.text()});
+    if let Some(name) = line.message.name() {
+        message["name"] = name.into();
+    }
+    Ok(message)
 }
 
 fn sharegpt_call(line: &Line, calls: &Value) -> Option<Value> {

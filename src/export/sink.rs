@@ -10,6 +10,8 @@ pub struct Sink {
     format: &'static dyn OutputFormat,
     target: SinkFiles,
     rows: Vec<u8>,
+    /// Rows without an answer are written too.
+    pub keeps_unanswered: bool,
 }
 
 enum SinkFiles {
@@ -22,6 +24,15 @@ pub fn is_directory(path: &str) -> bool {
     path.ends_with('/')
 }
 
+/// Returns why a table cannot hold a record.
+pub(super) fn unfit_for_table(record: &Record) -> Option<Unfit> {
+    if record.uses_tools() {
+        // The arguments of tool calls differ from row to row, which a table's columns cannot.
+        return Some(Unfit::ToolsInTable);
+    }
+    record.lines.iter().any(|line| line.message.name().is_some()).then_some(Unfit::NamesInTable)
+}
+
 impl Sink {
     /// Starts writing `path`: a directory of shards where it ends in `/`, else a file of JSON lines.
     pub fn create(path: &str, format: &'static dyn OutputFormat) -> Result<Self, OutputError> {
@@ -30,7 +41,7 @@ impl Sink {
         } else {
             SinkFiles::Lines(Box::new(OutputFile::create(path)?))
         };
-        Ok(Self { format, target, rows: Vec::new() })
+        Ok(Self { format, target, rows: Vec::new(), keeps_unanswered: false })
     }
 
     /// Sets the licence for the dataset card.
@@ -44,12 +55,16 @@ impl Sink {
 
     /// Writes a record's rows. The inner result is their number, or the reason why the format cannot hold the record.
     pub fn write(&mut self, record: &Record) -> Result<Result<u64, Unfit>, OutputError> {
-        if matches!(self.target, SinkFiles::Shards(_)) && record.uses_tools() {
-            // The arguments of tool calls differ from row to row, which a table's columns cannot.
-            return Ok(Err(Unfit::ToolsInTable));
+        if let Some(unfit) = unfit_for_table(record).filter(|_| matches!(self.target, SinkFiles::Shards(_))) {
+            return Ok(Err(unfit));
         }
         self.rows.clear();
-        if let Err(unfit) = self.format.write(record, &mut self.rows) {
+        let written = if self.keeps_unanswered && !record.has_answer() {
+            self.format.write_prompt(record, &mut self.rows)
+        } else {
+            self.format.write(record, &mut self.rows)
+        };
+        if let Err(unfit) = written {
             return Ok(Err(unfit));
         }
         match &mut self.target {

@@ -37,17 +37,29 @@ pub fn alternating_turns(record: &Record) -> Result<(Option<Arc<Message>>, Vec<L
                     && !asides.is_empty()
                 {
                     // A system message between the user message and the answer is appended to the user message.
-                    user.message = Message::new(user.role(), [&[user.text()], &asides[..]].concat().join("\n\n"));
+                    let fields = user.message.fields().cloned().unwrap_or_default();
+                    let text = [&[user.text()], &asides[..]].concat().join("\n\n");
+                    user.message = Message::with_fields(user.role(), text, fields);
                 }
                 let before = if role == Role::User { asides } else { Vec::new() };
                 let text = before.into_iter().chain([line.text()]).collect::<Vec<_>>().join("\n\n");
                 if turns.last().is_some_and(|last| last.role() == Role::Tool && role == Role::User) {
                     return Err(Unfit::ToolsOutOfTurn);
                 }
+                let fields = || line.message.fields().cloned().unwrap_or_default();
                 match turns.last_mut().filter(|last| last.role() == role) {
                     Some(last) if last.message.is_tool_use() => return Err(Unfit::ToolsOutOfTurn),
-                    Some(last) => last.message = Message::new(role, format!("{}\n\n{text}", last.text())),
-                    None => turns.push(Line { message: Message::new(role, text), ..line.clone() }),
+                    Some(last) if last.message.name() == line.message.name() => {
+                        last.message = Message::with_fields(role, format!("{}\n\n{text}", last.text()), fields());
+                    }
+                    // Different people speak in one turn: the text says who.
+                    Some(last) => {
+                        let text = line.message.name().map_or(text.clone(), |name| format!("{name}: {text}"));
+                        let before = last.message.name().map(|name| format!("{name}: {}", last.text()));
+                        let before = before.unwrap_or_else(|| last.text().to_owned());
+                        last.message = Message::new(role, format!("{before}\n\n{text}"));
+                    }
+                    None => turns.push(Line { message: Message::with_fields(role, text, fields()), ..line.clone() }),
                 }
             }
         }

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::column::{PLAIN, THINKING, id_column, messages_column, meta_column};
+use super::column::{PLAIN, THINKING, id_column, messages_column, meta_column, tools_column};
 use super::{Column, OutputFormat, Unfit, append_row, message_with_reasoning, openai_message, with_tools};
 use crate::conversation::{Record, TurnIndex};
 
@@ -12,8 +12,33 @@ impl OutputFormat for PromptCompletion {
         "trl-prompt-completion"
     }
 
+    fn has_mask(&self) -> bool {
+        true
+    }
+
     fn columns(&self) -> &'static [Column] {
-        const { &[id_column(), messages_column("prompt", PLAIN), messages_column("completion", THINKING), meta_column()] }
+        const {
+            &[
+                id_column(),
+                messages_column("prompt", PLAIN),
+                messages_column("completion", THINKING),
+                tools_column(),
+                meta_column(),
+            ]
+        }
+    }
+
+    fn holds_prompts(&self) -> bool {
+        true
+    }
+
+    fn write_prompt(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {
+        if record.lines.is_empty() {
+            return Err(Unfit::NoAnswer);
+        }
+        let prompt: Vec<Value> = record.lines.iter().map(openai_message).collect();
+        append_row(out, &with_tools(json!({"id": record.id, "prompt": prompt, "meta": record.meta}), record));
+        Ok(())
     }
 
     fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {

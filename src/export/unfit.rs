@@ -11,6 +11,8 @@ pub enum Unfit {
     AssistantFirst,
     /// Tool calls, whose arguments have no fixed columns, in a table.
     ToolsInTable,
+    /// Names of speakers, which a table has no column for.
+    NamesInTable,
     /// A tool call or result where the format expects another speaker.
     ToolsOutOfTurn,
     /// A system message at the end.
@@ -25,12 +27,13 @@ pub enum Unfit {
 
 impl Unfit {
     /// Every reason.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::MaskedAnswer,
         Self::CallWithWords,
         Self::NoAnswer,
         Self::AssistantFirst,
         Self::ToolsInTable,
+        Self::NamesInTable,
         Self::ToolsOutOfTurn,
         Self::SystemLast,
         Self::NoPair,
@@ -46,6 +49,7 @@ impl Unfit {
             Self::NoAnswer => "no_answer",
             Self::AssistantFirst => "assistant_first",
             Self::ToolsInTable => "tools_in_table",
+            Self::NamesInTable => "names_in_table",
             Self::ToolsOutOfTurn => "tools_out_of_turn",
             Self::SystemLast => "system_last",
             Self::NoPair => "no_pair",

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::input::{Rows, prepare};
+use super::input::{Lookout, Rows, prepare};
 use super::left_out::LeftOut;
 use super::rows::{RowResult, TakeRow, VisitRows, each};
 use super::settings::{InputSettings, ReadSettings, RowsFrom};
@@ -41,7 +41,7 @@ impl Beside {
         let split = read.split.clone().filter(|_| Path::new(path).is_dir());
         let read = ReadSettings { split, limit: None, duplicates: Duplicates::Keep, ..read.clone() };
         let input = InputSettings { sources: vec![RowsFrom::Named(path.to_owned())], read };
-        let rows = prepare(&input, store, recipe, None, context)?.rows;
+        let rows = prepare(&input, store, recipe, None, Lookout::default(), context)?.rows;
         let mut tags = Vec::new();
         each(&*rows, &mut [], |place, seed| {
             tags.extend(tags_of(seed).map(|tag| (tag, place.row)));

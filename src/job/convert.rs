@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use super::input::RecordStream;
 use super::left_out_list::{LeftOutList, Listed};
 use super::output::RowOutput;
@@ -5,7 +7,7 @@ use super::places;
 use super::rows::{RowCounts, each};
 use super::settings::{InputSettings, OutputSettings};
 use super::{Context, JobError};
-use crate::export::{ColumnKind, OutputFormat};
+use crate::export::{self, ColumnKind, OutputFormat};
 
 /// The settings of `convert`.
 pub struct ConvertSettings {
@@ -13,6 +15,8 @@ pub struct ConvertSettings {
     pub input: InputSettings,
     /// Where they go, and in which format.
     pub output: OutputSettings,
+    /// Rows without an answer are written too, as prompts. Default: they are left out.
+    pub keep_unanswered: bool,
 }
 
 /// The result of a conversion.
@@ -22,6 +26,8 @@ pub struct ConvertReport {
     pub counts: RowCounts,
     /// Answers whose reasoning the format has no place for.
     pub reasoning_lost: u64,
+    /// What was done to read the rows, by rule.
+    pub changed: BTreeMap<String, u64>,
     /// The list of rows that were left out.
     pub listed: Option<Listed>,
     /// There was no row to write, and an output with rows in it was kept.
@@ -30,11 +36,17 @@ pub struct ConvertReport {
 
 /// Rewrites rows in another format. Uses no model and no store.
 pub fn convert(settings: &ConvertSettings, context: &Context) -> Result<ConvertReport, JobError> {
-    let ConvertSettings { input, output } = settings;
+    let ConvertSettings { input, output, keep_unanswered } = settings;
+    if *keep_unanswered && !output.format.holds_prompts() {
+        let holding = export::FORMATS.iter().filter(|format| format.holds_prompts()).map(|format| format.name());
+        let holding = holding.collect::<Vec<_>>().join(", ");
+        let message = format!("--keep-unanswered: {} has no rows without an answer", output.format.name());
+        return Err(JobError::usage(message, format!("choose --to {holding}")));
+    }
     let inputs = input.names();
     places::check(output, &inputs)?;
     let rows = RecordStream::open(input, context)?;
-    let mut written = RowOutput::create(output, &inputs)?;
+    let mut written = RowOutput::create(output, &inputs)?.keeping_unanswered(*keep_unanswered);
     let mut lists = [LeftOutList::beside(&output.path)];
     let (mut reasoning_lost, keeps_reasoning) = (0, holds_reasoning(output.format));
     let counts = each(&rows, &mut lists, |_, record| {
@@ -45,7 +57,7 @@ pub fn convert(settings: &ConvertSettings, context: &Context) -> Result<ConvertR
     })?;
     let kept_old = written.finish(counts.written)?;
     let [list] = lists;
-    Ok(ConvertReport { counts, reasoning_lost, listed: list.finish()?, kept_old })
+    Ok(ConvertReport { counts, reasoning_lost, changed: rows.changed(), listed: list.finish()?, kept_old })
 }
 
 fn holds_reasoning(format: &dyn OutputFormat) -> bool {

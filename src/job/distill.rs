@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use super::engine::{Assignment, Engine, RunResult};
 use super::export::{ExportPass, ExportReport, ExportSettings, PartialSettings};
-use super::input::prepare;
+use super::input::{Lookout, prepare};
 use super::models::ModelChoice;
 use super::places;
 use super::questions::DistillQuestions;
 use super::settings::{InputSettings, OutputSettings, RunSettings};
 use super::{Context, JobError};
+use crate::export::is_directory;
 use crate::recipe::Recipe;
 use crate::report::Tally;
 use crate::store::{Reader, Run};
@@ -73,7 +74,9 @@ pub async fn distill(settings: &DistillSettings, context: &Context) -> Result<Di
     let system = what.questions.system_text()?;
     let recipe: Arc<dyn Recipe> = Arc::new(what.questions.recipe(system.as_deref())?);
     let engine = Engine::open(&what.store, &what.questions.models(), run, context)?;
-    let prepared = prepare(&what.input, &what.store, &*recipe, system.as_deref(), context)?;
+    let output = Some((what.output.format, is_directory(&what.output.path)));
+    let lookout = Lookout { output, ..Lookout::back(&what.store, &*engine.store) };
+    let prepared = prepare(&what.input, &what.store, &*recipe, system.as_deref(), lookout, context)?;
     let assignment = Assignment {
         recipe: Arc::clone(&recipe),
         seeds: Arc::clone(&prepared.rows) as Arc<dyn worker::Seeds>,

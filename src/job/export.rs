@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::input::{Prepared, Rows, prepare};
+use super::input::{Lookout, Prepared, Rows, prepare};
 use super::left_out::LeftOut;
 use super::left_out_list::{Left, LeftOutList, Listed};
 use super::output::RowOutput;
@@ -85,7 +85,7 @@ pub fn export(settings: &ExportSettings, context: &Context) -> Result<ExportRepo
     let system = settings.questions.system_text()?;
     let recipe = settings.questions.recipe(system.as_deref())?;
     let store = open_store::open_reader(&settings.store, context)?;
-    let prepared = prepare(&settings.input, &settings.store, &recipe, system.as_deref(), context)?;
+    let prepared = prepare(&settings.input, &settings.store, &recipe, system.as_deref(), Lookout::default(), context)?;
     ExportPass::of(settings, &settings.input.names()).write(&recipe, &*store, &prepared)
 }
 

@@ -18,6 +18,8 @@ pub enum LeftOut {
     NoRecord(Skip),
     /// The output format cannot hold the row.
     Unfit(Unfit),
+    /// The row is cut before its first empty answer.
+    EmptyAnswer,
     /// The recipe stopped the conversation at a turn.
     Stopped {
         /// The turn.
@@ -172,7 +174,7 @@ impl LeftOut {
         match self {
             Self::Invalid(_) => LeftOutKind::Invalid,
             Self::Skipped(_) => LeftOutKind::Skipped,
-            Self::NoRecord(_) | Self::Unfit(_) => LeftOutKind::Unfit,
+            Self::NoRecord(_) | Self::Unfit(_) | Self::EmptyAnswer => LeftOutKind::Unfit,
             Self::Stopped { .. } => LeftOutKind::Stopped,
             Self::Failed { .. } | Self::AnswerMissing { .. } => LeftOutKind::Failed,
             Self::Context(_) => LeftOutKind::Context,
@@ -234,6 +236,7 @@ impl fmt::Display for LeftOut {
             Self::Failed { turn: Some(turn), reason, .. } => write!(f, "turn {turn}: {reason}"),
             Self::Stopped { turn, reason } => write!(f, "turn {turn}: {reason}"),
             Self::AnswerMissing { turn, reason } => write!(f, "turn {turn}: {reason}"),
+            Self::EmptyAnswer => f.write_str("empty_answer"),
             Self::NotAsked => f.write_str("not asked yet"),
             Self::NotJudged => f.write_str("the judge has not answered"),
             Self::VerdictInvalid => f.write_str("the judge's verdict is invalid"),

@@ -19,7 +19,12 @@ pub fn open(path: &Path, context: &Context) -> Result<DiskStore, JobError> {
             context.report(JobEvent::JournalRead { store: path.to_owned(), percent });
         }
     };
+    let is_new = !exists(path);
     let (store, opened) = DiskStore::open(path, &mut progress)?;
+    if is_new {
+        // Without the file rows are read twice in the first pass, and nothing else differs.
+        let _ = std::fs::write(path.join(EDITION), "2\n");
+    }
     report(&opened, path, context);
     Ok(store)
 }
@@ -41,6 +46,14 @@ pub fn open_reader(path: &Path, context: &Context) -> Result<Arc<dyn Reader>, Jo
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// The file of a store that names the version of reading that it was begun with.
+const EDITION: &str = "edition";
+
+/// True where the store may hold answers for rows as version 0.1.0 read them.
+pub fn predates_edition(path: &Path) -> bool {
+    exists(path) && !path.join(EDITION).exists()
 }
 
 /// True where there is a store.

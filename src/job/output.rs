@@ -22,8 +22,25 @@ impl<'a> RowOutput<'a> {
         Ok(Self { sink: Sink::create(&settings.path, settings.format)?.licensed(license), settings })
     }
 
-    /// Writes the rows of a record; a record that does not fit the format is left out.
+    /// Writes rows without an answer too, where the format can hold them.
+    #[must_use]
+    pub fn keeping_unanswered(mut self, keeps: bool) -> Self {
+        self.sink.keeps_unanswered = keeps;
+        self
+    }
+
+    /// Writes the rows of a record. One that does not fit the format is left out; one with an empty answer is cut before it.
     pub fn write(&mut self, record: &Record) -> Result<RowResult, JobError> {
+        let cut = record.cut_before_empty_answer();
+        Ok(match (self.sink.write(cut.as_ref().unwrap_or(record))?, cut) {
+            (Ok(rows), None) => RowResult::Kept(rows),
+            (Ok(rows), Some(_)) => RowResult::Partly(rows, vec![LeftOut::EmptyAnswer.into()]),
+            (Err(unfit), _) => RowResult::left(LeftOut::Unfit(unfit)),
+        })
+    }
+
+    /// Writes the rows of a record as it is, for people to look at.
+    pub fn write_as_it_is(&mut self, record: &Record) -> Result<RowResult, JobError> {
         Ok(match self.sink.write(record)? {
             Ok(rows) => RowResult::Kept(rows),
             Err(unfit) => RowResult::left(LeftOut::Unfit(unfit)),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::caps::caps;
-use super::input::prepare;
+use super::input::{Lookout, prepare};
 use super::models::ModelChoice;
 use super::questions::DistillQuestions;
 use super::rows::{RowResult, each};
@@ -15,6 +15,7 @@ use crate::conversation::{
     Answer, ConversationKey, Fingerprint, Finish, Lane, Message, Price, Question, Role, Seed, ServiceTier, Usage,
     estimate_tokens,
 };
+use crate::export::OutputFormat;
 use crate::model::{Output, RequestLane, RequestPreview, capabilities_of};
 use crate::recipe::{Answered, Recipe, Replay, ReplayEnd, Step};
 use crate::report::Totals;
@@ -27,8 +28,7 @@ const ANSWER_TOKENS: u64 = 300;
 /// Most tokens of an imagined answer.
 const ANSWER_TOKENS_MAX: u64 = 1 << 20;
 
-/// The settings of `plan`: those of a distillation, without an output.
-#[derive(Debug)]
+/// The settings of `plan`: those of a distillation.
 pub struct PlanSettings {
     /// The rows.
     pub input: InputSettings,
@@ -40,6 +40,8 @@ pub struct PlanSettings {
     pub run: RunSettings,
     /// Whether the first request is part of the report.
     pub shows_request: bool,
+    /// The format of the output that the run would write, and whether it is a table. `None` foresees nothing about it.
+    pub output: Option<(&'static dyn OutputFormat, bool)>,
 }
 
 /// What a run would do.
@@ -106,7 +108,8 @@ pub fn plan(settings: &PlanSettings, context: &Context) -> Result<PlanReport, Jo
     } else {
         Arc::new(MemoryStore::new())
     };
-    let prepared = prepare(&settings.input, &settings.store, &recipe, system.as_deref(), context)?;
+    let lookout = Lookout { output: settings.output, ..Lookout::back(&settings.store, &*store) };
+    let prepared = prepare(&settings.input, &settings.store, &recipe, system.as_deref(), lookout, context)?;
     let zero = models.iter().all(|model| model.price.is_some()).then_some(0.0);
     let flex = models.iter().filter(|model| model.lane == RequestLane::Flex);
     let flex = flex.map(|model| model.target.model().to_owned());
@@ -214,6 +217,8 @@ impl Planner<'_> {
         }
         // Four tokens frame each message in the chat templates of today.
         let prompt: u64 = question.messages.iter().map(|message| estimate_tokens(message.content()) + 4).sum();
+        let tools = question.target.tools().map_or(0, |tools| estimate_tokens(tools.json()));
+        let prompt = prompt + tools;
         self.plan.calls += 1;
         self.plan.prompt_tokens += prompt;
         let completion = answer.usage.completion_tokens.unwrap_or(0);

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use super::export::{ExportPass, PartialSettings};
-use super::input::prepare;
+use super::input::{Lookout, prepare};
 use super::line_counts::LineCounts;
 use super::questions::DistillQuestions;
 use super::settings::{InputSettings, OutputSettings};
@@ -106,7 +106,7 @@ fn verify_output(output: &VerifyOutput, store: &std::path::Path, context: &Conte
     let system = output.questions.system_text()?;
     let recipe = output.questions.recipe(system.as_deref())?;
     let reader = open_store::open_reader(store, context)?;
-    let prepared = prepare(&output.input, store, &recipe, system.as_deref(), context)?;
+    let prepared = prepare(&output.input, store, &recipe, system.as_deref(), Lookout::default(), context)?;
     let expected = prepared.rows.spool().join("expected.jsonl").display().to_string();
     let again = OutputSettings { path: expected.clone(), format: output.format, license: None };
     let pass = ExportPass { questions: &output.questions, partial: output.partial, output: &again, inputs: &[] };

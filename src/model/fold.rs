@@ -1,4 +1,4 @@
-//! Folds system messages into the user's, for chat templates without a system role.
+//! Folds system messages into the user's, for chat templates without a system role; knows such refusals, and those of tools.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -63,6 +63,15 @@ pub fn refuses_system_role(message: &str) -> bool {
         "invalid",
         "unknown",
     ])
+}
+
+/// True if a server's message says that it takes no tools, or none in the way in which it was started.
+pub fn refuses_tools(message: &str) -> bool {
+    let words = message.to_lowercase();
+    let has = |phrases: &[&str]| phrases.iter().any(|phrase| words.contains(phrase));
+    has(&["enable-auto-tool-choice", "tool-call-parser", "tools param requires", "--jinja"])
+        || has(&["tool", "function call"])
+            && has(&["not support", "unsupported", "not enabled", "not allowed", "not permitted", "not available"])
 }
 
 fn with_text(message: &Message, parts: &[&str]) -> Arc<Message> {

@@ -50,7 +50,7 @@ pub use breaker::{Breaker, OutageState};
 pub use dialect::{Assembler, Capabilities, Dialect, EndpointPath, Output};
 pub use failure::{Failure, FailureClass};
 pub use family::ServerFamily;
-pub use fold::refuses_system_role;
+pub use fold::{refuses_system_role, refuses_tools};
 pub use header_value::HeaderSource;
 pub use host::Origin;
 pub use http::{HttpModel, HttpSettings, HttpSetupError, RequestPreview, Timeouts};

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use crate::conversation::{Answer, Dialogue, Finish, Message, Role, Sampling, Target, Turn};
+use crate::conversation::{Answer, Dialogue, Finish, Message, Role, Sampling, Target, Turn, calls_tool_in_text};
 use crate::quality::{Candidate, Gate, GateVerdict};
 
 /// The handling of a user's message that refers to a replaced answer.
@@ -54,7 +54,8 @@ impl AnswerCheck {
 
     /// Judges an answer to `heard`, given the dialogue so far.
     pub fn judge(&self, answer: &Answer, heard: &[Arc<Message>], dialogue: &Dialogue, target: &Target) -> GateVerdict {
-        let by_finish = || answer.finish_fault();
+        let calls_in_text = target.tools().is_some() && calls_tool_in_text(answer.text());
+        let by_finish = || answer.finish_fault().or(calls_in_text.then_some(Answer::TOOL_USE));
         let Some(gate) = self.gate.as_ref().filter(|_| is_the_models_own(answer.finish)) else {
             return GateVerdict { rejected_by: by_finish(), ..GateVerdict::default() };
         };

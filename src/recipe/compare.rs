@@ -139,7 +139,7 @@ impl Compare {
                     side.answers.push(None);
                 }
                 None => {
-                    let target = Arc::clone(target);
+                    let target = target.offering(seed.tools.as_ref());
                     side.open.push(Question { slot, target, sample: 0, messages: history.clone() });
                     side.answers.push(None);
                 }

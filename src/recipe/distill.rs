@@ -83,6 +83,7 @@ impl Distill {
         let opening = seed.turns.first().map_or(&[][..], |turn| &turn.messages);
         let drawn = self.target.drawn_for(opening).drawn().clone();
         let mut dialogue = Dialogue { drawn, ..Dialogue::default() };
+        let target = self.target.offering(seed.tools.as_ref());
         let mut history: Vec<Arc<Message>> = Vec::new();
         let mut last = Slot::main(0);
         for turn in 0..self.turn_count(seed) {
@@ -91,7 +92,7 @@ impl Distill {
                 Err(stop) => return (dialogue, stop),
             };
             history.extend(heard.messages.iter().cloned());
-            let good = match self.accept(turn, &heard, &mut dialogue, answered) {
+            let good = match self.accept(&target, turn, &heard, &mut dialogue, answered) {
                 Ok(good) => good,
                 Err(Missing::Answers(missing)) => {
                     return (dialogue, Stop::Ask(questions(missing, 0, &history)));
@@ -146,11 +147,18 @@ impl Distill {
     }
 
     /// Returns the answer that a turn keeps: the first good one, or the best of several. The others are listed as rejected.
-    fn accept(&self, turn: u32, heard: &Heard, dialogue: &mut Dialogue, answered: &Answered) -> Result<Good, Missing> {
-        let Some(best_of) = &self.best_of else { return self.attempt(turn, 0, heard, dialogue, answered) };
+    fn accept(
+        &self,
+        target: &Arc<Target>,
+        turn: u32,
+        heard: &Heard,
+        dialogue: &mut Dialogue,
+        answered: &Answered,
+    ) -> Result<Good, Missing> {
+        let Some(best_of) = &self.best_of else { return self.attempt(target, turn, 0, heard, dialogue, answered) };
         let (mut good, mut missing, mut bad) = (Vec::new(), Vec::new(), None);
         for sample in 0..best_of.samples {
-            match self.attempt(turn, sample * ATTEMPTS_MAX, heard, dialogue, answered) {
+            match self.attempt(target, turn, sample * ATTEMPTS_MAX, heard, dialogue, answered) {
                 Ok(one) => good.push(one),
                 Err(Missing::Answers(more)) => missing.extend(more),
                 Err(other) => bad = Some(other),
@@ -168,6 +176,7 @@ impl Distill {
 
     fn attempt(
         &self,
+        target: &Arc<Target>,
         turn: u32,
         first: u32,
         heard: &Heard,
@@ -175,7 +184,7 @@ impl Distill {
         answered: &Answered,
     ) -> Result<Good, Missing> {
         let place = Slot { lane: Lane::Main, turn, attempt: first };
-        self.answer_check.attempt(&self.target, place, &heard.messages, dialogue, answered, &|_| None)
+        self.answer_check.attempt(target, place, &heard.messages, dialogue, answered, &|_| None)
     }
 
     /// Returns an answer as the history holds it.

@@ -95,6 +95,7 @@ use crate::quality::GateVerdict;
 /// let seed = Seed {
 ///     id: "row-1".to_owned(),
 ///     turns: vec![turn],
+///     tools: None,
 ///     columns: Default::default(),
 ///     counts_replaced: false,
 ///     criteria: Vec::new(),

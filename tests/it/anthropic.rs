@@ -208,7 +208,18 @@ fn a_replayed_tool_call_is_sent_as_blocks() {
     place.write("in.jsonl", jsonl(&[row]));
     place.write("cohobate.toml", PROFILE);
     let (model, sent) = recorder(&server);
-    place.complete(&["distill", "in.jsonl", "--teacher", &model, "-o", "out.jsonl", "--tools", "replay"]);
+    place.complete(&[
+        "distill",
+        "in.jsonl",
+        "--teacher",
+        &model,
+        "-o",
+        "out.jsonl",
+        "--tools",
+        "replay",
+        "--to",
+        "axolotl",
+    ]);
     let expected = json!([
         {"role": "user", "content": "Weather in Rome?"},
         {"role": "assistant", "content": [

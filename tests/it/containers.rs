@@ -18,7 +18,7 @@ fn lines(ids: &[&str]) -> String {
 }
 
 fn convert(place: &Place, name: &str, arguments: &[&str]) -> Finished {
-    place.run(&[&["convert", name, "-o", "out.jsonl"], arguments].concat())
+    place.run(&[&["convert", name, "-o", "out.jsonl", "--keep-unanswered"], arguments].concat())
 }
 
 /// Returns the ids of a file's rows, all of which must be readable.

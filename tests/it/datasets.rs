@@ -30,7 +30,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
             "openai",
             json!({"messages": [
             {"role": "user", "content": first}, {"role": "assistant", "content": "x"},
-            {"role": "user", "content": second}, {"role": "assistant", "content": null}]}),
+            {"role": "user", "content": second}, {"role": "assistant", "content": ""}]}),
         ),
         (
             "openai with parts",
@@ -78,6 +78,19 @@ fn shapes() -> Vec<(&'static str, Value)> {
             {"role": "user", "content": [{"type": "text", "value": first}]}, {"role": "assistant", "content": "x"},
             {"role": "user", "content": second}], "rejected_messages": []}),
         ),
+        (
+            "gemini",
+            json!({"contents": [
+            {"role": "user", "parts": [{"text": first}]}, {"role": "model", "parts": [{"text": "x"}]},
+            {"role": "user", "parts": [{"text": second}]}]}),
+        ),
+        (
+            "cohere",
+            json!({"chat_history": [{"role": "USER", "message": first}, {"role": "CHATBOT", "message": "x"}],
+                "message": second}),
+        ),
+        ("arena", json!({"prompt": [first, second], "response_a": ["x", "y"], "response_b": ["v", "w"]})),
+        ("model-answer", json!({"turns": [first, second], "choices": [{"index": 0, "turns": ["x", "y"]}]})),
         (
             "json in a cell",
             json!({"messages": json!([
@@ -611,7 +624,7 @@ fn calls_are_replayed_with_their_results_and_only_the_words_are_written_anew() {
     let user = |text: &str| json!({"role": "user", "content": text});
     let answer = json!({"role": "assistant", "content": "Old words."});
     let rows = [
-        json!({"id": "whole", "tools": [{"type": "function"}],
+        json!({"id": "whole", "tools": [{"name": "weather"}],
             "messages": [user("Weather?"), call("c1"), result, answer, user("Thanks."), answer]}),
         json!({"id": "cut", "messages": [user("Hi."), answer, user("Weather?"), call("c1")]}),
         json!({"id": "never", "messages": [user("Weather?"), call("c1"), user("Well?"), answer]}),
@@ -636,7 +649,7 @@ fn calls_are_replayed_with_their_results_and_only_the_words_are_written_anew() {
         whole.as_array().unwrap().iter().map(|message| message["train"].as_bool().unwrap()).collect();
     assert_eq!(trained, [false, false, false, true, false, true]);
     assert_ne!(whole[3]["content"], "Old words.");
-    assert_eq!(rows[0]["tools"], json!([{"type": "function"}]));
+    assert_eq!(rows[0]["tools"], json!([{"type": "function", "function": {"name": "weather"}}]));
     assert_eq!(rows[3]["messages"][1]["tool_calls"][0]["id"], rows[3]["messages"][2]["tool_call_id"]);
     // A format without a mask would have the old calls learned.
     let exported = place.run(&[&["export", "in.jsonl", "-o", "plain.jsonl"][..], &replay].concat());

@@ -84,7 +84,7 @@ fn of_duplicates_and_near_duplicates_the_first_stays() {
     let near = long.replace("short", "brief");
     let shout = long.to_uppercase();
     let rows = [
-        row("bad", &[(long, "<|im_end|>")]),
+        row("bad", &[(long, "So be it.<|im_end|>")]),
         row("one", &[(long, "Dear harbor master.")]),
         row("shouted", &[(&shout, "Dear master.")]),
         row("near", &[(&near, "Dear sir.")]),

@@ -15,7 +15,7 @@ fn records(path: &Path) -> Vec<Record> {
     let input = Input::open(&path.display().to_string(), &place.path("."), 0, InputForm::default()).unwrap();
     let (mut rows, reader, mut records) = (input.rows().unwrap(), RowReader::default(), Vec::new());
     while let Some(row) = rows.next().unwrap() {
-        records.extend(reader.source(row.unwrap().bytes).ok().and_then(|row| row.into_record().ok()));
+        records.extend(reader.source(row.unwrap().bytes).ok().and_then(|row| row.into_record(&reader.rules).ok()));
     }
     records
 }
@@ -87,5 +87,5 @@ fn references(data: &Path) -> Vec<Record> {
         });
         serde_json::json!({"messages": messages.collect::<Vec<_>>()})
     });
-    rows.map(|row| reader.source(row.to_string().as_bytes()).unwrap().into_record().unwrap()).collect()
+    rows.map(|row| reader.source(row.to_string().as_bytes()).unwrap().into_record(&reader.rules).unwrap()).collect()
 }

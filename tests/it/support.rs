@@ -273,6 +273,7 @@ pub fn seed(id: &str, words: &[String]) -> Seed {
     Seed {
         id: id.to_owned(),
         turns: words.iter().map(turn).collect(),
+        tools: None,
         columns: Columns::new(),
         counts_replaced: false,
         criteria: Vec::new(),

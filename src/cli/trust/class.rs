@@ -52,6 +52,7 @@ const OPTIONS: &[(Class, &[&str])] = &[
             "greeting",
             "double-user",
             "middle-system",
+            "no-system-column",
             "empty-user",
             "tools",
             "media",

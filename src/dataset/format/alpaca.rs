@@ -1,16 +1,26 @@
 use serde_json::Value;
 
-use super::{InputFormat, SourceMessage, assistant_message, system_message, user_message};
+use super::exchanges::{is_exchange, read_exchanges};
+use super::leftover::conversation_left;
+use super::message::MessageFormat;
+use super::transcript::split_transcript;
+use super::{InputFormat, SourceMessage, assistant_message, user_message};
 use crate::conversation::Columns;
+use crate::dataset::unread::{Unread, has_words};
 
-/// `{"instruction", "input", "output"}` with an optional `history` of pairs. The prompt and the answer may also have other
-/// common names.
+/// `{"instruction", "input", "output"}` with an optional `history`. The prompt and the answer may also have other common
+/// names.
 ///
-/// The last user message is the instruction. A non-empty `input` follows after a line end, as LLaMA-Factory joins them.
+/// The last user message is the instruction. A non-empty `context` (Dolly) and `input` follow, each after a line end, as
+/// LLaMA-Factory joins them. A row with one of Self-Instruct's `instances` has its input and output there. A prompt that is
+/// a transcript is split into its messages.
 pub struct Alpaca;
 
-const PROMPTS: [&str; 6] = ["instruction", "instruct", "prompt", "query", "question", "problem"];
-const ANSWERS: [&str; 4] = ["output", "response", "answer", "solution"];
+pub const PROMPTS: [&str; 7] = ["instruction", "instruct", "prompt", "query", "question", "problem", "message"];
+/// Prompts that say how to answer a question beside them.
+const INSTRUCTIONS: [&str; 2] = ["instruction", "instruct"];
+const QUESTIONS: [&str; 3] = ["query", "question", "problem"];
+const ANSWERS: [&str; 5] = ["output", "response", "answer", "solution", "completion"];
 
 impl InputFormat for Alpaca {
     fn name(&self) -> &'static str {
@@ -21,43 +31,151 @@ impl InputFormat for Alpaca {
         PROMPTS.iter().any(|name| row.get(*name).is_some_and(Value::is_string))
     }
 
-    fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
-        let prompt = PROMPTS.into_iter().find(|name| row.get(*name).is_some_and(Value::is_string));
-        let prompt = prompt.ok_or_else(|| "there is no prompt".to_owned())?;
+    fn take(&self, row: &mut Columns, unread: &mut Unread) -> Result<Vec<SourceMessage>, String> {
+        take_instance(row, unread)?;
+        let prompt = best_text(row, &PROMPTS).ok_or_else(|| "there is no prompt".to_owned())?;
+        let mut messages = take_history(row, unread)?;
         let mut text = take_string(row, prompt).unwrap_or_default();
-        if let Some(input) = take_string(row, "input").filter(|input| !input.trim().is_empty()) {
-            text = if text.is_empty() { input } else { format!("{text}\n{input}") };
+        if let Some(question) = INSTRUCTIONS.contains(&prompt).then(|| other_question(row, &text)).flatten() {
+            // The instruction says how to answer the question.
+            text = format!("{text}\n{question}");
         }
-        let answer = ANSWERS.into_iter().find(|name| row.get(*name).is_some_and(Value::is_string));
-        let mut messages: Vec<SourceMessage> =
-            take_string(row, "system").filter(|text| !text.trim().is_empty()).map(system_message).into_iter().collect();
-        match row.shift_remove("history") {
-            None | Some(Value::Null) => {}
-            Some(Value::Array(pairs)) => pairs.into_iter().try_for_each(|pair| take_pair(pair, &mut messages))?,
-            Some(_) => return Err("`history` is not a list of pairs".to_owned()),
+        for name in ["context", "input"] {
+            if let Some(more) = take_more(row, name)? {
+                text = if text.is_empty() { more } else { format!("{text}\n{more}") };
+            }
         }
-        messages.push(user_message(text));
-        messages.extend(answer.and_then(|name| take_string(row, name)).map(assistant_message));
-        Ok(messages)
+        let answer = take_answer(row);
+        if let Some(name) = conversation_left(row) {
+            return Err(format!(
+                "`{name}` holds a conversation beside `{prompt}` that no known format reads; --map names the list and its keys"
+            ));
+        }
+        match split_transcript(&text) {
+            Some(split) => messages.extend(split),
+            None if holds_list(&text) => {
+                return Err(format!("`{prompt}` is a JSON list written as text; --map names a list of messages"));
+            }
+            None => messages.push(user_message(text)),
+        }
+        let answer = answer.map(assistant_message);
+        match (messages.last(), answer) {
+            (Some(last), Some(answer)) if last.role == answer.role && *last != answer => {
+                Err(format!("`{prompt}` ends with an answer, and the row has another one"))
+            }
+            (Some(last), Some(answer)) if last.role != answer.role => {
+                messages.push(answer);
+                Ok(messages)
+            }
+            _ => Ok(messages),
+        }
     }
 
     fn list_columns(&self) -> &'static [&'static str] {
-        &["history"]
+        &["history", "instances"]
     }
 }
 
-fn take_string(row: &mut Columns, name: &str) -> Option<String> {
-    match row.get_mut(name).map(Value::take) {
-        Some(Value::String(text)) => {
-            row.shift_remove(name);
-            Some(text)
-        }
-        Some(other) => {
-            row.insert(name.to_owned(), other);
-            None
-        }
-        None => None,
+/// Returns the first of these columns whose text is not blank; else the first that has a text.
+fn best_text(row: &Columns, names: &[&'static str]) -> Option<&'static str> {
+    let has_text = |name: &&&str| row.get(**name).and_then(Value::as_str).is_some_and(|text| !text.trim().is_empty());
+    let is_text = |name: &&&str| row.get(**name).is_some_and(Value::is_string);
+    names.iter().find(has_text).or_else(|| names.iter().find(is_text)).copied()
+}
+
+/// Takes a question beside an instruction that does not repeat it.
+fn other_question(row: &mut Columns, text: &str) -> Option<String> {
+    let name = best_text(row, &QUESTIONS)?;
+    let question = row.get(name)?.as_str()?;
+    if question.trim().is_empty() || text.contains(question.trim()) {
+        return None;
     }
+    take_string(row, name)
+}
+
+/// Takes the answer: a text, a list of one text, or a number.
+fn take_answer(row: &mut Columns) -> Option<String> {
+    if let Some(name) = best_text(row, &ANSWERS) {
+        return take_string(row, name);
+    }
+    let text = |value: &Value| match value {
+        Value::Number(number) => Some(number.to_string()),
+        Value::Array(items) if items.len() == 1 => items[0].as_str().map(str::to_owned),
+        _ => None,
+    };
+    let (name, answer) = ANSWERS.iter().find_map(|name| Some((*name, text(row.get(*name)?)?)))?;
+    row.shift_remove(name);
+    Some(answer)
+}
+
+fn take_string(row: &mut Columns, name: &str) -> Option<String> {
+    if !row.get(name).is_some_and(Value::is_string) {
+        return None;
+    }
+    match row.shift_remove(name) {
+        Some(Value::String(text)) => Some(text),
+        _ => None,
+    }
+}
+
+/// Takes a text that is asked together with the prompt; `None` where it is empty.
+fn take_more(row: &mut Columns, name: &str) -> Result<Option<String>, String> {
+    let Some(value) = row.get(name).filter(|value| has_words(value)) else {
+        row.shift_remove(name);
+        return Ok(None);
+    };
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        Value::Array(items) if items.iter().all(Value::is_string) => {
+            items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("\n")
+        }
+        _ => return Err(format!("`{name}` is neither a text nor a list of texts, so what is asked is not known")),
+    };
+    row.shift_remove(name);
+    Ok(Some(text).filter(|text| !text.trim().is_empty()))
+}
+
+/// Moves the one instance of a Self-Instruct row to the columns `input` and `output`.
+fn take_instance(row: &mut Columns, unread: &mut Unread) -> Result<(), String> {
+    let Some(Value::Array(instances)) = row.get("instances") else { return Ok(()) };
+    let is_instance = |value: &Value| value.get("input").is_some() || value.get("output").is_some();
+    if instances.is_empty() || !instances.iter().all(is_instance) {
+        return Ok(());
+    }
+    if instances.len() > 1 {
+        return Err(format!(
+            "it has {} `instances`, and a row is one conversation; write a row for each",
+            instances.len()
+        ));
+    }
+    if ["input", "output"].iter().any(|name| row.get(*name).is_some_and(has_words)) {
+        return Err("it has an `input` or `output` beside its `instances`".to_owned());
+    }
+    let Some(Value::Array(mut instances)) = row.shift_remove("instances") else { return Ok(()) };
+    if let Some(Value::Object(mut instance)) = instances.pop() {
+        row.extend(["input", "output"].map(|name| (name.to_owned(), instance.shift_remove(name).unwrap_or_default())));
+        unread.add(|| "instances[]".to_owned(), &Value::Object(instance));
+    }
+    Ok(())
+}
+
+/// Takes the earlier messages: pairs, exchanges, or messages with roles.
+fn take_history(row: &mut Columns, unread: &mut Unread) -> Result<Vec<SourceMessage>, String> {
+    let mut messages = Vec::new();
+    match row.shift_remove("history") {
+        None | Some(Value::Null) => {}
+        Some(Value::String(text)) if text.trim().is_empty() => {}
+        Some(Value::Array(items)) => match items.first() {
+            Some(Value::Object(first)) if is_exchange(first) => {
+                messages = read_exchanges(items, "history", unread)?;
+            }
+            Some(Value::Object(_)) => messages = MessageFormat::COMMON.read_list(items, "history", unread)?,
+            _ => items.into_iter().try_for_each(|pair| take_pair(pair, &mut messages))?,
+        },
+        Some(_) => return Err("`history` is not a list of pairs".to_owned()),
+    }
+    Ok(messages)
 }
 
 fn take_pair(pair: Value, messages: &mut Vec<SourceMessage>) -> Result<(), String> {
@@ -71,4 +189,14 @@ fn take_pair(pair: Value, messages: &mut Vec<SourceMessage>) -> Result<(), Strin
         _ => return Err(fault()),
     }
     Ok(())
+}
+
+/// True for a JSON list of texts or of objects that is written as text: several messages, most likely.
+fn holds_list(text: &str) -> bool {
+    let trimmed = text.trim();
+    if !trimmed.starts_with('[') || !trimmed.ends_with(']') {
+        return false;
+    }
+    let Ok(Value::Array(items)) = serde_json::from_str(trimmed) else { return false };
+    !items.is_empty() && (items.iter().all(Value::is_string) || items.iter().all(Value::is_object))
 }

@@ -2,6 +2,7 @@ use serde_json::Value;
 
 use super::{InputFormat, SourceMessage, assistant_message, user_message};
 use crate::conversation::Columns;
+use crate::dataset::unread::Unread;
 
 /// `{"chosen": "\n\nHuman: …\n\nAssistant: …", "rejected": …}`: the transcripts of Anthropic's hh-rlhf. The chosen one is
 /// read; the rejected one remains a column.
@@ -19,20 +20,31 @@ impl InputFormat for HhRlhf {
         row.get("chosen").and_then(Value::as_str).is_some_and(|text| text.starts_with(HUMAN))
     }
 
-    fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
+    fn take(&self, row: &mut Columns, _: &mut Unread) -> Result<Vec<SourceMessage>, String> {
         let Some(Value::String(text)) = row.shift_remove("chosen") else {
             return Err("`chosen` is not a text".to_owned());
         };
-        let mut messages = Vec::new();
-        let mut rest = text.as_str();
-        while !rest.is_empty() {
-            let is_human = rest.starts_with(HUMAN);
-            let body = &rest[if is_human { HUMAN.len() } else { ASSISTANT.len() }..];
-            let end = [HUMAN, ASSISTANT].iter().filter_map(|marker| body.find(marker)).min().unwrap_or(body.len());
-            let said = body[..end].trim().to_owned();
-            messages.push(if is_human { user_message(said) } else { assistant_message(said) });
-            rest = &body[end..];
+        // What is asked is the beginning of the transcript, where it is given once more.
+        if let Some(Value::String(prompt)) = row.get("prompt")
+            && text.trim_start().starts_with(prompt.trim_start().trim_end())
+        {
+            row.shift_remove("prompt");
         }
-        Ok(messages)
+        Ok(split_hh(&text))
     }
+}
+
+/// Splits a transcript that begins with the user's marker.
+pub fn split_hh(text: &str) -> Vec<SourceMessage> {
+    let mut messages = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let is_human = rest.starts_with(HUMAN);
+        let body = &rest[if is_human { HUMAN.len() } else { ASSISTANT.len() }..];
+        let end = [HUMAN, ASSISTANT].iter().filter_map(|marker| body.find(marker)).min().unwrap_or(body.len());
+        let said = body[..end].trim().to_owned();
+        messages.push(if is_human { user_message(said) } else { assistant_message(said) });
+        rest = &body[end..];
+    }
+    messages
 }

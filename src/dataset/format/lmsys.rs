@@ -1,6 +1,7 @@
 use super::message::MessageFormat;
-use super::{InputFormat, SourceMessage, is_list_of, present_column};
+use super::{InputFormat, SourceMessage, is_message_list, present_column};
 use crate::conversation::Columns;
+use crate::dataset::unread::Unread;
 
 /// `{"conversation": [{"role", "content"}]}`: LMSYS-Chat-1M, `WildChat`, distilabel.
 pub struct Lmsys;
@@ -14,12 +15,13 @@ impl InputFormat for Lmsys {
     }
 
     fn matches(&self, row: &Columns) -> bool {
-        COLUMNS.iter().any(|column| is_list_of(row, column, &["role", "content"]))
+        COLUMNS.iter().any(|column| is_message_list(row, column, "role"))
     }
 
-    fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
-        let column = present_column(row, &COLUMNS);
-        MessageFormat::COMMON.take_list(row, column)
+    fn take(&self, row: &mut Columns, unread: &mut Unread) -> Result<Vec<SourceMessage>, String> {
+        let column = COLUMNS.iter().find(|column| is_message_list(row, column, "role"));
+        let column = column.copied().unwrap_or_else(|| present_column(row, &COLUMNS));
+        MessageFormat::COMMON.take_list(row, column, unread)
     }
 
     fn list_columns(&self) -> &'static [&'static str] {

@@ -1,87 +1,244 @@
 //! Reads messages that are objects with a role and a content, as in most formats.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::{SourceContent, SourceMessage, take_items, tools};
+use super::content::{Content, reasoning_words};
+use super::mask::Mask;
+use super::tools::{self, UnreadableCall};
+use super::{SourceContent, SourceMessage, take_items};
 use crate::conversation::Columns;
+use crate::dataset::media::is_media;
 use crate::dataset::role::SourceRole;
+use crate::dataset::unread::{Unread, has_words};
 
 /// The keys of a format's messages.
 #[derive(Clone, Copy, Debug)]
 pub struct MessageFormat<'a> {
     /// The key of the role.
     pub role: &'a str,
-    /// The key of the content.
+    /// The key of the content. Where it is missing, the other keys that are used for it are tried.
     pub content: &'a str,
 }
 
+/// Keys of a message's words, in the order in which they count.
+const CONTENTS: [&str; 6] = ["content", "value", "text", "parts", "message", "contents"];
 /// Keys of a message's reasoning.
-const REASONING: [&str; 3] = ["reasoning_content", "reasoning", "thinking"];
-/// Keys that say whether a message is trained on: axolotl's, ms-swift's, `OpenAI`'s, LLaMA-Factory's.
-const TRAINED: [&str; 4] = ["train", "loss", "weight", "loss_weight"];
+const REASONING: [&str; 5] = ["reasoning_content", "reasoning", "thinking", "thoughts", "reasoning_details"];
+/// Keys of a message's role, where the format's own is missing.
+const ROLES: [&str; 4] = ["role", "from", "speaker", "author"];
 
 impl MessageFormat<'_> {
     /// `{"role", "content"}`.
     pub const COMMON: MessageFormat<'static> = MessageFormat { role: "role", content: "content" };
 
     /// Takes a column's list of messages out of the row.
-    pub fn take_list(&self, row: &mut Columns, column: &str) -> Result<Vec<SourceMessage>, String> {
-        let items = take_items(row, column)?;
-        let read = |(index, item)| self.read(index, item);
-        let mut messages = items.into_iter().enumerate().map(read).collect::<Result<Vec<_>, _>>()?;
-        tools::name_calls(&mut messages);
+    pub fn take_list(
+        &self,
+        row: &mut Columns,
+        column: &str,
+        unread: &mut Unread,
+    ) -> Result<Vec<SourceMessage>, String> {
+        self.read_list(take_items(row, column)?, column, unread)
+    }
+
+    /// Reads a list of messages. `column` is its place in the row.
+    pub fn read_list(
+        &self,
+        items: Vec<Value>,
+        column: &str,
+        unread: &mut Unread,
+    ) -> Result<Vec<SourceMessage>, String> {
+        let mut messages = Vec::with_capacity(items.len());
+        let place = format!("{column}[]");
+        for (index, item) in items.into_iter().enumerate() {
+            self.read(item, &place, unread, &mut messages)
+                .map_err(|reason| format!("message {} {reason}", index + 1))?;
+        }
         Ok(messages)
     }
 
-    /// Reads one message; `index` is its position in the list, from 0.
-    pub fn read(&self, index: usize, mut item: Value) -> Result<SourceMessage, String> {
-        let place = index + 1;
-        let (role_key, content_key) = (self.role, self.content);
-        let name = item[role_key].as_str().ok_or_else(|| format!("message {place} has no `{role_key}`"))?;
-        let role =
-            SourceRole::from_name(name).ok_or_else(|| format!("message {place} has the unknown role `{name}`"))?;
-        let is_call = tools::is_call_role(name);
+    /// Reads one message, which may become several: a result of a tool stands in a message of its own. `place` is where it
+    /// stands in the row.
+    pub fn read(
+        &self,
+        item: Value,
+        place: &str,
+        unread: &mut Unread,
+        messages: &mut Vec<SourceMessage>,
+    ) -> Result<(), String> {
+        let Value::Object(mut fields) = item else { return Err("is not an object with a role".to_owned()) };
+        fields.retain(|_, value| !value.is_null());
+        let name = self.take_role(&mut fields)?;
+        let role = SourceRole::from_name(&name).ok_or_else(|| format!("has the unknown role `{name}`"))?;
+        let is_call = tools::is_call_role(&name);
         let role = if is_call { SourceRole::Assistant } else { role };
-        let mut fields = tools::take_tool_fields(&mut item, role);
-        let content = match item.get_mut(content_key).map(Value::take).unwrap_or_default() {
-            Value::String(text) if is_call => match tools::written_calls(&text) {
-                Some(calls) => {
-                    fields.insert("tool_calls".to_owned(), calls);
-                    SourceContent::Text(String::new())
+        let mut message = SourceMessage::text(role, String::new());
+        let mut content = self.take_content(&mut fields, role, place, unread)?;
+        take_tool_fields(&mut fields, role, &mut message, &mut content, place, unread);
+        if let Some(Value::String(speaker)) = fields.get("name").filter(|name| has_words(name)) {
+            message.fields.insert("name".to_owned(), speaker.as_str().into());
+            fields.shift_remove("name");
+        }
+        message.mask = Mask::both(Mask::take(&mut fields), content.mask);
+        let names: Vec<String> =
+            fields.iter().filter(|(name, value)| is_media(name, value)).map(|(name, _)| name.clone()).collect();
+        for name in names {
+            fields.shift_remove(&name);
+            content.has_media = true;
+        }
+        if role == SourceRole::Assistant {
+            for key in REASONING {
+                take_reasoning(&mut fields, key, &mut content.reasoning);
+            }
+        } else if !content.reasoning.is_empty() {
+            return Err("has reasoning, and is no answer".to_owned());
+        }
+        unread.add(|| place.to_owned(), &Value::Object(fields));
+        if role == SourceRole::Assistant && !content.results.is_empty() {
+            return Err("has a call of a tool and its result".to_owned());
+        }
+        if content.is_missing() && message.fields.get("tool_calls").is_none() {
+            return Err("has no content".to_owned());
+        }
+        finish(message, content, is_call, place, unread, messages);
+        Ok(())
+    }
+
+    fn take_role(&self, fields: &mut Map<String, Value>) -> Result<String, String> {
+        let key = [self.role].into_iter().chain(ROLES).find(|key| fields.get(*key).is_some_and(Value::is_string));
+        match key.and_then(|key| fields.shift_remove(key)) {
+            Some(Value::String(name)) => Ok(name),
+            _ => Err(format!("has no `{}`", self.role)),
+        }
+    }
+
+    /// Takes the words of a message from wherever they stand. Two different texts are a fault: one of them would be lost.
+    fn take_content(
+        &self,
+        fields: &mut Map<String, Value>,
+        role: SourceRole,
+        place: &str,
+        unread: &mut Unread,
+    ) -> Result<Content, String> {
+        let mut content = Content::default();
+        let mut taken_from: Option<&str> = None;
+        let keys = [self.content].into_iter().chain(CONTENTS.into_iter().filter(|key| *key != self.content));
+        for key in keys {
+            let Some(value) = fields.get(key) else { continue };
+            if let Some(first) = taken_from.filter(|_| has_words(value)) {
+                if value.as_str() == content.text.as_deref() {
+                    fields.shift_remove(key);
+                    continue;
                 }
-                None => SourceContent::UnreadableCall,
-            },
-            _ if !tools::name_their_functions(&fields) => SourceContent::UnreadableCall,
-            Value::String(text) => SourceContent::Text(text),
-            Value::Null => SourceContent::Text(String::new()),
-            Value::Array(parts) => read_parts(&parts).map_err(|reason| format!("message {place} {reason}"))?,
-            _ => return Err(format!("message {place} has a `{content_key}` that is neither text nor a list of parts")),
-        };
-        let reasoning = REASONING.iter().find_map(|key| item[*key].as_str()).map(str::to_owned);
-        let is_trained = TRAINED.iter().find_map(|key| match &item[*key] {
-            Value::Bool(flag) => Some(*flag),
-            Value::Number(weight) => weight.as_f64().map(|weight| weight > 0.0),
-            _ => None,
-        });
-        Ok(SourceMessage { role, content, fields, reasoning, is_trained })
+                if content.text.as_deref().is_some_and(|text| !text.is_empty()) || !content.calls.is_empty() {
+                    return Err(format!("has two texts, under `{first}` and under `{key}`"));
+                }
+            } else if taken_from.is_some() {
+                continue;
+            }
+            let value = fields.shift_remove(key).unwrap_or_default();
+            taken_from = Some(key);
+            if role == SourceRole::Tool {
+                content.add_returned(value);
+            } else {
+                content.add(value, &format!("{place}.{key}"), unread)?;
+            }
+        }
+        if let Some(Value::String(refusal)) = fields.get("refusal") {
+            content.refusal.push_str(refusal);
+            fields.shift_remove("refusal");
+        }
+        if !content.refusal.is_empty() && content.text.as_deref().is_some_and(|text| !text.is_empty()) {
+            return Err("has both a content and a refusal".to_owned());
+        }
+        Ok(content)
     }
 }
 
-/// Joins the text of content parts. Reasoning is not part of the answer; parts of unknown types count as media.
-fn read_parts(parts: &[Value]) -> Result<SourceContent, String> {
-    let mut text = String::new();
-    let mut has_media = false;
-    for part in parts {
-        match part["type"].as_str().unwrap_or("text") {
-            "text" | "input_text" | "output_text" => {
-                let words = ["text", "value", "content"].iter().find_map(|name| part[*name].as_str());
-                let words = words.or(part.as_str());
-                text.push_str(words.ok_or_else(|| "has a text part without text".to_owned())?);
+/// Takes a field with reasoning, unless there is another one already. What is not text stays.
+fn take_reasoning(fields: &mut Map<String, Value>, key: &str, reasoning: &mut String) {
+    let Some(words) = fields.get(key).and_then(reasoning_words) else { return };
+    if reasoning.is_empty() || *reasoning == words {
+        fields.shift_remove(key);
+        *reasoning = words;
+    }
+}
+
+/// Takes the fields about tools out of a message.
+fn take_tool_fields(
+    fields: &mut Map<String, Value>,
+    role: SourceRole,
+    message: &mut SourceMessage,
+    content: &mut Content,
+    place: &str,
+    unread: &mut Unread,
+) {
+    match role {
+        SourceRole::Assistant => {
+            for key in ["tool_calls", "function_call"] {
+                let Some(calls) = fields.shift_remove(key) else { continue };
+                match tools::normalised_calls(calls, &format!("{place}.{key}"), unread) {
+                    Ok(calls) if content.calls.is_empty() => content.calls = calls,
+                    // `function_call` repeats a call of `tool_calls` where both are there.
+                    Ok(calls) => {
+                        let said = |call: &Value| call["function"].clone();
+                        let known: Vec<Value> = content.calls.iter().map(said).collect();
+                        content.calls.extend(calls.into_iter().filter(|call| !known.contains(&said(call))));
+                    }
+                    Err(UnreadableCall) => content.has_unreadable_call = true,
+                }
             }
-            "reasoning" | "thinking" => {}
-            "tool_call" | "tool_use" | "tool_result" => return Ok(SourceContent::UnreadableCall),
-            _ => has_media = true,
+        }
+        SourceRole::Tool => {
+            let id = ["tool_call_id", "tool_use_id", "call_id"].iter().find_map(|key| fields.shift_remove(*key));
+            let id = id.and_then(|id| match id {
+                Value::String(text) => Some(text).filter(|text| !text.is_empty()),
+                Value::Number(number) => Some(number.to_string()),
+                _ => None,
+            });
+            message.fields.extend(id.map(|id| ("tool_call_id".to_owned(), id.into())));
+        }
+        SourceRole::System | SourceRole::User => {}
+    }
+}
+
+/// Puts the pieces of a message together.
+fn finish(
+    mut message: SourceMessage,
+    mut content: Content,
+    is_call: bool,
+    place: &str,
+    unread: &mut Unread,
+    messages: &mut Vec<SourceMessage>,
+) {
+    let has_results = !content.results.is_empty();
+    for result in content.results.drain(..) {
+        let mut told = SourceMessage::text(SourceRole::Tool, result.text);
+        told.fields.extend(result.id.map(|id| ("tool_call_id".to_owned(), id.into())));
+        told.fields.extend(result.name.map(|name| ("name".to_owned(), name.into())));
+        messages.push(told);
+    }
+    let mut text = content.text.unwrap_or_default();
+    if !content.refusal.is_empty() {
+        text = content.refusal;
+    }
+    if is_call {
+        match tools::normalised_calls(Value::String(std::mem::take(&mut text)), place, unread) {
+            Ok(calls) if !calls.is_empty() || !content.calls.is_empty() => content.calls.extend(calls),
+            _ => content.has_unreadable_call = true,
         }
     }
-    Ok(if has_media { SourceContent::Media(text) } else { SourceContent::Text(text) })
+    if has_results && message.role == SourceRole::User && text.trim().is_empty() && !content.has_media {
+        return;
+    }
+    if !content.calls.is_empty() {
+        message.fields.insert("tool_calls".to_owned(), Value::Array(content.calls));
+    }
+    message.reasoning = Some(content.reasoning).filter(|words| !words.trim().is_empty());
+    message.content = match () {
+        () if content.has_unreadable_call => SourceContent::UnreadableCall,
+        () if content.has_media => SourceContent::Media(text),
+        () => SourceContent::Text(text),
+    };
+    messages.push(message);
 }

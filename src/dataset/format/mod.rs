@@ -1,12 +1,20 @@
 //! The formats of rows. Each row's format is recognised separately, because mixed files are common.
 
 mod alpaca;
+mod alpaca_first;
 mod alternate;
+mod arena;
+mod cohere;
+mod content;
 mod exchanges;
+mod gemini;
 mod hh;
+mod leftover;
 mod lmsys;
 mod mapped;
+mod mask;
 mod message;
+mod model_answer;
 mod mtbench101;
 mod multichallenge;
 mod oasst;
@@ -15,16 +23,22 @@ mod preference;
 mod sharegpt;
 mod templated;
 mod tools;
+mod transcript;
 mod turns;
 mod ultrachat;
 
+pub use hh::split_hh;
 pub use mapped::{MappedFormat, ParseMappingError};
+pub use mask::Mask;
+pub use message::MessageFormat;
+pub use tools::{are_linked, link_calls, read_written_calls, take_definitions};
 
 use std::sync::LazyLock;
 
 use serde_json::Value;
 
 use super::role::SourceRole;
+use super::unread::Unread;
 use crate::conversation::Columns;
 
 /// A format of rows.
@@ -36,8 +50,14 @@ pub trait InputFormat: Sync {
     fn matches(&self, row: &Columns) -> bool;
 
     /// Takes the messages out of the row, which leaves the row's other columns. An id in a column that only this format has
-    /// becomes the column `id`.
-    fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String>;
+    /// becomes the column `id`. What a message holds beside it goes to `unread`.
+    fn take(&self, row: &mut Columns, unread: &mut Unread) -> Result<Vec<SourceMessage>, String>;
+
+    /// True where the row would be in this format if its list of messages were not empty. Such a row is in this format only
+    /// where no other format finds a conversation in it.
+    fn matches_empty(&self, _row: &Columns) -> bool {
+        false
+    }
 
     /// Returns the columns whose list may be stored as text, as in CSV files and older Parquet files. They are parsed in every
     /// row, before its format is recognised.
@@ -51,13 +71,33 @@ pub const FORMATS: &[&dyn InputFormat] = &[
     &openai::OpenAiInput,
     &sharegpt::ShareGptInput,
     &lmsys::Lmsys,
-    &exchanges::Exchanges,
+    &gemini::Gemini,
+    &exchanges::Exchanges::ALL,
     &mtbench101::MtBench101,
     &oasst::OasstTree,
     &hh::HhRlhf,
     &multichallenge::MultiChallenge,
-    &preference::Preference,
+    &cohere::Cohere,
+    &arena::Arena,
+    &preference::Preference { reads_whole_sides: true },
+    &model_answer::ModelAnswer,
+    &turns::Turns,
     &alpaca::Alpaca,
+    &ultrachat::UltraChat,
+];
+
+/// The formats that version 0.1.0 recognised, as it read them.
+pub const FORMATS_FIRST: &[&dyn InputFormat] = &[
+    &openai::OpenAiInput,
+    &sharegpt::ShareGptInput,
+    &lmsys::Lmsys,
+    &exchanges::Exchanges::FIRST,
+    &mtbench101::MtBench101,
+    &oasst::OasstTree,
+    &hh::HhRlhf,
+    &multichallenge::MultiChallenge,
+    &preference::Preference { reads_whole_sides: false },
+    &alpaca_first::AlpacaFirst,
     &turns::Turns,
     &ultrachat::UltraChat,
 ];
@@ -91,18 +131,49 @@ pub struct SourceMessage {
     /// Its reasoning.
     pub reasoning: Option<String>,
     /// Whether the message is trained on, if the row says so.
-    pub is_trained: Option<bool>,
+    pub mask: Option<Mask>,
+    /// It begins a turn, also where no answer comes before it.
+    pub is_turn: bool,
 }
 
 impl SourceMessage {
     /// Creates a text message.
     pub fn text(role: SourceRole, text: String) -> Self {
-        Self { role, content: SourceContent::Text(text), fields: Columns::new(), reasoning: None, is_trained: None }
+        let content = SourceContent::Text(text);
+        Self { role, content, fields: Columns::new(), reasoning: None, mask: None, is_turn: false }
     }
 
     /// True for tool calls and their results.
     pub fn is_tool_use(&self) -> bool {
-        self.role == SourceRole::Tool || !self.fields.is_empty() || self.content == SourceContent::UnreadableCall
+        let says_call = || match &self.content {
+            SourceContent::Text(text) => self.role == SourceRole::Assistant && tools::has_other_call(text),
+            SourceContent::UnreadableCall => true,
+            SourceContent::Media(_) => false,
+        };
+        self.role == SourceRole::Tool || self.has_calls() || says_call()
+    }
+
+    /// True where tools are called.
+    pub fn has_calls(&self) -> bool {
+        self.fields.contains_key("tool_calls")
+    }
+
+    /// Returns the words; none where a call cannot be read.
+    pub fn text_or_empty(&self) -> &str {
+        match &self.content {
+            SourceContent::Text(text) | SourceContent::Media(text) => text,
+            SourceContent::UnreadableCall => "",
+        }
+    }
+
+    /// True for what an assistant says.
+    pub fn is_answer(&self) -> bool {
+        self.role == SourceRole::Assistant
+    }
+
+    /// Returns the name of the speaker.
+    pub fn name(&self) -> Option<&str> {
+        self.fields.get("name").and_then(Value::as_str).filter(|_| self.role != SourceRole::Tool)
     }
 }
 
@@ -149,6 +220,12 @@ pub enum SourceContent {
     UnreadableCall,
     /// Text with an image, audio or video.
     Media(String),
+}
+
+/// True where `column` is a list of messages: its first item has a role under `key`.
+fn is_message_list(row: &Columns, column: &str, key: &str) -> bool {
+    let Some(Value::Array(items)) = row.get(column) else { return false };
+    items.first().is_some_and(|first| first.get(key).is_some_and(Value::is_string))
 }
 
 /// True where `column` is a list whose first item has all `keys`.

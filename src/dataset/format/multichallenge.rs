@@ -1,6 +1,7 @@
 use super::message::MessageFormat;
-use super::{InputFormat, SourceMessage, is_list_of};
+use super::{InputFormat, SourceMessage, is_message_list};
 use crate::conversation::Columns;
+use crate::dataset::unread::Unread;
 
 /// `{"CONVERSATION": [{"role", "content"}], "AXIS", "TARGET_QUESTION", "PASS_CRITERIA"}`: `MultiChallenge`'s dialogues,
 /// which end with the user.
@@ -12,10 +13,10 @@ impl InputFormat for MultiChallenge {
     }
 
     fn matches(&self, row: &Columns) -> bool {
-        is_list_of(row, "CONVERSATION", &["role", "content"])
+        is_message_list(row, "CONVERSATION", "role")
     }
 
-    fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
-        MessageFormat::COMMON.take_list(row, "CONVERSATION")
+    fn take(&self, row: &mut Columns, unread: &mut Unread) -> Result<Vec<SourceMessage>, String> {
+        MessageFormat::COMMON.take_list(row, "CONVERSATION", unread)
     }
 }

@@ -1,11 +1,16 @@
 use serde_json::Value;
 
 use super::message::MessageFormat;
-use super::{InputFormat, SourceMessage};
+use super::{InputFormat, SourceMessage, is_message_list, present_column};
 use crate::conversation::Columns;
+use crate::dataset::unread::Unread;
 
-/// `{"messages": [{"role", "content"}]}`, as in `OpenAI`'s fine-tuning files.
+/// `{"messages": [{"role", "content"}]}`, as in `OpenAI`'s fine-tuning files, Anthropic's and Bedrock's requests. Other
+/// names of the column are read where the messages have roles.
 pub struct OpenAiInput;
+
+const COLUMNS: [&str; 8] =
+    ["messages", "dialog", "dialogue", "dialogs", "chat", "chat_messages", "turns", "message_list"];
 
 impl InputFormat for OpenAiInput {
     fn name(&self) -> &'static str {
@@ -13,17 +18,20 @@ impl InputFormat for OpenAiInput {
     }
 
     fn matches(&self, row: &Columns) -> bool {
-        match row.get("messages") {
-            Some(Value::Array(items)) => items.first().is_none_or(|first| first.get("role").is_some()),
-            _ => false,
-        }
+        COLUMNS.iter().any(|column| is_message_list(row, column, "role"))
     }
 
-    fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
-        MessageFormat::COMMON.take_list(row, "messages")
+    fn matches_empty(&self, row: &Columns) -> bool {
+        matches!(row.get("messages"), Some(Value::Array(items)) if items.is_empty())
+    }
+
+    fn take(&self, row: &mut Columns, unread: &mut Unread) -> Result<Vec<SourceMessage>, String> {
+        let column = COLUMNS.iter().find(|column| is_message_list(row, column, "role"));
+        let column = column.copied().unwrap_or_else(|| present_column(row, &COLUMNS));
+        MessageFormat::COMMON.take_list(row, column, unread)
     }
 
     fn list_columns(&self) -> &'static [&'static str] {
-        &["messages"]
+        &COLUMNS
     }
 }

@@ -1,15 +1,15 @@
 use serde_json::Value;
 
 use super::message::MessageFormat;
-use super::{InputFormat, SourceMessage, is_list_of, present_column, system_message};
+use super::{InputFormat, SourceMessage, is_message_list, present_column};
 use crate::conversation::Columns;
-use crate::dataset::role::SourceRole;
+use crate::dataset::unread::Unread;
 
 /// `{"conversations": [{"from", "value"}]}`, optionally with a `system` column.
 pub struct ShareGptInput;
 
-/// The list's column. Both names are common.
-const COLUMNS: [&str; 2] = ["conversations", "conversation"];
+/// The list's column, in the order in which they count.
+const COLUMNS: [&str; 5] = ["conversations", "conversation", "messages", "dialog", "dialogue"];
 const SHAPE: MessageFormat<'_> = MessageFormat { role: "from", content: "value" };
 
 impl InputFormat for ShareGptInput {
@@ -18,32 +18,17 @@ impl InputFormat for ShareGptInput {
     }
 
     fn matches(&self, row: &Columns) -> bool {
-        COLUMNS.iter().any(|column| is_list_of(row, column, &["from", "value"]))
-            || matches!(row.get("conversations"), Some(Value::Array(items)) if items.is_empty())
+        COLUMNS.iter().any(|column| is_message_list(row, column, "from"))
     }
 
-    fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
-        let column = present_column(row, &COLUMNS);
-        let mut messages = SHAPE.take_list(row, column)?;
-        if let Some(Value::String(system)) = row.get("system") {
-            if !system.trim().is_empty() {
-                // The row's column takes precedence over a system message in the list.
-                if messages.first().is_some_and(|message| message.role == SourceRole::System) {
-                    messages.remove(0);
-                }
-                messages.insert(0, system_message(system.clone()));
-            }
-            row.shift_remove("system");
-        }
-        // This format stores the tools as text, which is empty where only other rows have tools.
-        if let Some(Value::String(tools)) = row.get("tools") {
-            match serde_json::from_str(tools) {
-                _ if tools.is_empty() || tools == "[]" => drop(row.shift_remove("tools")),
-                Ok(list @ Value::Array(_)) => drop(row.insert("tools".to_owned(), list)),
-                _ => {}
-            }
-        }
-        Ok(messages)
+    fn matches_empty(&self, row: &Columns) -> bool {
+        matches!(row.get("conversations"), Some(Value::Array(items)) if items.is_empty())
+    }
+
+    fn take(&self, row: &mut Columns, unread: &mut Unread) -> Result<Vec<SourceMessage>, String> {
+        let column = COLUMNS.iter().find(|column| is_message_list(row, column, "from"));
+        let column = column.copied().unwrap_or_else(|| present_column(row, &COLUMNS));
+        SHAPE.take_list(row, column, unread)
     }
 
     fn list_columns(&self) -> &'static [&'static str] {

@@ -2,6 +2,7 @@ use serde_json::Value;
 
 use super::{InputFormat, SourceMessage, assistant_message, take_items, user_message};
 use crate::conversation::Columns;
+use crate::dataset::unread::Unread;
 
 /// `{"data": ["…", "…"]}`: user and assistant alternate, as in `UltraChat`.
 pub struct UltraChat;
@@ -15,7 +16,7 @@ impl InputFormat for UltraChat {
         matches!(row.get("data"), Some(Value::Array(items)) if !items.is_empty() && items.iter().all(Value::is_string))
     }
 
-    fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
+    fn take(&self, row: &mut Columns, _: &mut Unread) -> Result<Vec<SourceMessage>, String> {
         let texts = take_items(row, "data")?.into_iter().filter_map(|item| match item {
             Value::String(text) => Some(text),
             _ => None,

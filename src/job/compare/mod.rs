@@ -20,7 +20,7 @@ use rounds::{Counted, Rounds};
 use super::beside::{Beside, JudgedRows};
 use super::engine::Engine;
 use super::evaluate::{dataset_report, judge_report};
-use super::input::{Prepared, prepare};
+use super::input::{Lookout, Prepared, prepare};
 use super::judge::JudgeSettings;
 use super::left_out::Unmarked;
 use super::left_out_list::Listed;
@@ -106,7 +106,14 @@ pub async fn compare(settings: &CompareSettings, context: &Context) -> Result<Co
     let recipe = Arc::new(Compare::new(systems, judge.clone(), settings.scope, settings.history));
     let models: Vec<_> = settings.entrants.iter().filter_map(Entrant::model).chain([&settings.judge.model]).collect();
     let engine = Engine::open(&settings.store, &models, &settings.run, context)?;
-    let prepared = prepare(&settings.input, &settings.store, &*recipe, None, context)?;
+    let prepared = prepare(
+        &settings.input,
+        &settings.store,
+        &*recipe,
+        None,
+        Lookout::back(&settings.store, &*engine.store),
+        context,
+    )?;
     let rows = Arc::new(settings.judged_rows(&prepared, &recipe, context)?);
     let (conversations, unshared) = rows_to_compare(&rows, &recipe)?;
     if conversations.is_empty() {

@@ -12,7 +12,7 @@ use rows::MarkedRows;
 
 use super::beside::{Beside, JudgedRows};
 use super::engine::{Assignment, Engine, RunResult};
-use super::input::{Prepared, prepare};
+use super::input::{Lookout, Prepared, prepare};
 use super::judge::JudgeSettings;
 use super::left_out_list::Listed;
 use super::models::ModelChoice;
@@ -83,7 +83,7 @@ pub async fn evaluate(settings: &EvaluateSettings, context: &Context) -> Result<
     places::check(output, &input.names())?;
     let recipe = Arc::new(settings.recipe()?);
     let engine = Engine::open(store, &[&judge.model], run, context)?;
-    let prepared = prepare(input, store, &*recipe, None, context)?;
+    let prepared = prepare(input, store, &*recipe, None, Lookout::back(store, &*engine.store), context)?;
     let references = settings.references.as_deref();
     let references = references.map(|path| Beside::open(path, &input.read, store, &*recipe, context)).transpose()?;
     let rows = Arc::new(JudgedRows {

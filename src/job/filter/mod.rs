@@ -153,7 +153,7 @@ impl Writer<'_> {
     fn write(&mut self, record: &mut Record, decision: &Decision) -> Result<RowResult, JobError> {
         let Some(why) = decision.apply(record) else {
             let result = self.kept.write(record)?;
-            if matches!(result, RowResult::Kept(_)) {
+            if matches!(result, RowResult::Kept(_) | RowResult::Partly(..)) {
                 self.counts.0 += 1;
                 self.counts.1 += u64::from(decision.cuts());
             }
@@ -163,7 +163,7 @@ impl Writer<'_> {
         let mut left = vec![Left::from(LeftOut::Rejected(why))];
         if let Some(rejected) = &mut self.rejected {
             record.meta.insert("rejected".to_owned(), why.to_string().into());
-            if let RowResult::Left(unfit) = rejected.write(record)? {
+            if let RowResult::Left(unfit) = rejected.write_as_it_is(record)? {
                 left.push(unfit);
             }
         }

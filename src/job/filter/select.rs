@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 
 use super::decide::{Decision, users};
+use crate::dataset::Notes;
 use crate::job::JobError;
 use crate::job::input::{RecordStream, read_record};
 use crate::job::left_out::Rejection;
@@ -56,7 +57,7 @@ fn texts(candidates: &[(f64, usize)], rows: &RecordStream) -> Result<HashMap<usi
     let mut number = 0;
     rows.each_raw(&mut |_, row| {
         if let Some(text) = texts.get_mut(&number)
-            && let (_, Ok(record)) = read_record(row, rows.reader())
+            && let (_, Ok(record)) = read_record(row, "", rows.reader(), &mut Notes::default())
         {
             *text = users(&record);
         }

@@ -7,6 +7,7 @@
 //! (`stream`).
 
 mod admission;
+mod foresight;
 mod open;
 mod order;
 mod reading;
@@ -16,6 +17,7 @@ mod spool;
 mod stream;
 
 pub use admission::Admission;
+pub use foresight::Lookout;
 pub use open::open_inputs;
 pub use rows::Rows;
 pub use spool::Spool;
@@ -29,7 +31,7 @@ use reading::{FirstPass, Found};
 use remembered::Memory;
 
 use super::settings::InputSettings;
-use super::{Context, JobError, JobEvent};
+use super::{Context, JobError, JobEvent, open_store};
 use crate::conversation::{Message, Role, Settings};
 use crate::recipe::Recipe;
 use crate::report::Totals;
@@ -58,12 +60,14 @@ impl Prepared {
     }
 }
 
-/// Reads every row of the input, or recalls the result of an earlier pass over the same files.
+/// Reads every row of the input, or recalls the result of an earlier pass over the same files. Reports what the `lookout` has
+/// found.
 pub fn prepare(
     input: &InputSettings,
     store: &Path,
     recipe: &dyn Recipe,
     system: Option<&str>,
+    lookout: Lookout<'_>,
     context: &Context,
 ) -> Result<Prepared, JobError> {
     if input.sources.is_empty() {
@@ -77,7 +81,12 @@ pub fn prepare(
         .with("recipe", recipe.settings().digest())
         .with("limit", read.limit.unwrap_or(u64::MAX))
         .with("reader", format!("{:?}", read.reader))
-        .with("duplicates", format!("{:?}", read.duplicates));
+        .with("duplicates", format!("{:?}", read.duplicates))
+        .with(
+            "output",
+            lookout.output.map_or(String::new(), |(format, is_table)| format!("{} {is_table}", format.name())),
+        )
+        .with("looks-back", lookout.store.is_some_and(|(path, _)| open_store::predates_edition(path)));
     // Rows of the calling program are in a temporary file, which no later run reads again.
     let memory = input.is_named().then(|| Memory::of(store, &sources, how)).flatten();
     let known = memory.as_ref().and_then(|memory| memory.recall(&sources));
@@ -89,7 +98,7 @@ pub fn prepare(
         }
         None => {
             let order = spool.path().join("order");
-            let pass = FirstPass::begin(&spool, recipe, read, system.clone(), context)?;
+            let pass = FirstPass::begin(&spool, recipe, read, system.clone(), &lookout, context)?;
             let (index, found) = pass.run(&sources, &order)?;
             // A pass that cannot be remembered is repeated by the next run.
             let kept = memory.and_then(|memory| memory.keep(spool.path(), &found));
@@ -97,7 +106,8 @@ pub fn prepare(
             (index, found, order, kept)
         }
     };
-    let Found { totals, left_out, changed, invalid, cut_problems, .. } = found;
+    let Found { totals, left_out, changed, invalid, cut_problems, foresight, .. } = found;
+    foresight.events(totals.conversations, &lookout)?.into_iter().for_each(|event| context.report(event));
     let rows = Arc::new(Rows { index, reader: read.reader.clone(), system, cut_problems, remembered, spool });
     Ok(Prepared { rows, totals, left_out, changed, invalid, order })
 }

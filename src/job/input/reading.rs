@@ -6,13 +6,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::Spool;
+use super::foresight::{Foresight, Lookout, Watch};
 use super::open::each_row;
 use super::order::{OrderBuilder, RowRank};
 use super::rows::replace_system;
 use crate::conversation::{Message, Seed};
 use crate::dataset::{
-    Duplicates, Input, Problem, RawRow, Reading, RowIndex, RowIndexBuilder, RowReader, RowState, SeenConversations,
-    Skip,
+    Duplicates, Input, Origin, Problem, RawRow, Reading, RowIndex, RowIndexBuilder, RowReader, RowState,
+    SeenConversations, Skip,
 };
 use crate::export::LeftOutKind;
 use crate::job::events::InvalidRow;
@@ -37,6 +38,7 @@ pub struct FirstPass<'a> {
     /// What users said so far, where duplicates are dropped.
     seen: Option<SeenConversations>,
     found: Found,
+    watch: Watch<'a>,
     context: &'a Context,
 }
 
@@ -57,6 +59,8 @@ pub struct Found {
     pub invalid_rows: Vec<InvalidRow>,
     /// Why rows cannot be cut out of their file, by row.
     pub cut_problems: BTreeMap<u64, String>,
+    /// What the user should know before the first call.
+    pub foresight: Foresight,
 }
 
 impl Found {
@@ -75,6 +79,7 @@ impl<'a> FirstPass<'a> {
         recipe: &'a dyn Recipe,
         read: &ReadSettings,
         system: Option<Arc<Message>>,
+        lookout: &Lookout<'a>,
         context: &'a Context,
     ) -> Result<Self, JobError> {
         let index = RowIndexBuilder::new(spool.path()).map_err(|error| unwritable("the row index", &error))?;
@@ -82,6 +87,7 @@ impl<'a> FirstPass<'a> {
             recipe,
             reader: read.reader.clone(),
             limit: read.limit.unwrap_or(u64::MAX),
+            watch: Watch::new(lookout, recipe, &read.reader, system.clone()),
             system,
             index,
             order: OrderBuilder::new(spool.path()),
@@ -101,6 +107,7 @@ impl<'a> FirstPass<'a> {
         self.found.report_unnamed(self.context);
         self.order.write_to(order).map_err(|error| unwritable("the admission order", &error))?;
         let index = self.index.finish().map_err(|error| unwritable("the row index", &error))?;
+        self.found.foresight = self.watch.found;
         Ok((index, self.found))
     }
 
@@ -123,12 +130,14 @@ impl<'a> FirstPass<'a> {
     }
 
     fn classify(&mut self, row: &RawRow<'_>, source: &str) -> Result<RowState, JobError> {
-        match self.reader.read(row.bytes) {
+        match self.reader.read_at(row.bytes, Some(Origin { file: source, line: row.line })) {
             Reading::Invalid { reason } => {
+                self.watch.see(row.bytes, None)?;
                 self.refuse(source, row.line, &reason);
                 Ok(RowState::Invalid)
             }
             Reading::Skipped { skip, .. } => {
+                self.watch.see(row.bytes, None)?;
                 *self.found.left_out.entry(skip.name().to_owned()).or_default() += 1;
                 Ok(RowState::Skipped)
             }
@@ -140,7 +149,9 @@ impl<'a> FirstPass<'a> {
                 for (rule, count) in notes.counts() {
                     *self.found.changed.entry(rule.to_owned()).or_default() += count;
                 }
-                self.rank(&replace_system(seed, self.system.as_ref()))
+                let seed = replace_system(seed, self.system.as_ref());
+                self.watch.see(row.bytes, Some((&seed, &notes)))?;
+                self.rank(&seed)
             }
         }
     }

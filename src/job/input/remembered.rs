@@ -10,7 +10,7 @@ use crate::conversation::Settings;
 use crate::dataset::{Input, RowIndex, Stamp};
 
 /// Changed whenever the files below, or what is made of a row, change.
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 /// First passes that a store remembers; the oldest go.
 const REMEMBERED_MAX: usize = 8;
 const FILES: [&str; 2] = ["rows", "order"];

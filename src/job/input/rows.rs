@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::spool::Spool;
 use super::stream::read_record;
 use crate::conversation::{Digest, Message, Record, Seed};
-use crate::dataset::{RawRow, Reading, RowIndex, RowIndexError, RowReader, RowState, Skip};
+use crate::dataset::{Notes, Origin, RawRow, Reading, RowIndex, RowIndexError, RowReader, RowState, Skip};
 use crate::job::JobError;
 use crate::job::left_out::LeftOut;
 use crate::job::row_place::RowPlace;
@@ -57,7 +57,8 @@ impl Rows {
                 return Ok(Err((None, LeftOut::Invalid(reason))));
             }
         }
-        let reading = self.reader.read(&bytes);
+        let origin = Origin { file: self.index.source_name(entry.source), line: entry.line };
+        let reading = self.reader.read_at(&bytes, Some(origin));
         let changed = || {
             // Should the file look as it did, what is remembered of it is wrong.
             self.remembered.iter().for_each(|path| drop(std::fs::remove_dir_all(path)));
@@ -81,7 +82,8 @@ impl Rows {
     pub fn record(&self, row: u64) -> Result<Result<Record, LeftOut>, RowIndexError> {
         let entry = self.index.entry(row)?;
         let raw = RawRow { bytes: &self.index.bytes(&entry)?, line: entry.line, offset: 0 };
-        Ok(read_record(Ok(raw), &self.reader).1)
+        let file = self.index.source_name(entry.source);
+        Ok(read_record(Ok(raw), file, &self.reader, &mut Notes::default()).1)
     }
 
     /// Returns a directory that goes when the rows go.

@@ -1,7 +1,10 @@
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
 use super::Spool;
 use super::open::{each_row, open_inputs};
 use crate::conversation::Record;
-use crate::dataset::{Input, Problem, RawRow, RowReader};
+use crate::dataset::{Input, Notes, Origin, Problem, RawRow, RowReader, Unread};
 use crate::job::left_out::LeftOut;
 use crate::job::row_place::RowPlace;
 use crate::job::rows::{TakeRow, VisitRows};
@@ -16,6 +19,8 @@ pub struct RecordStream {
     inputs: Vec<Input>,
     reader: RowReader,
     limit: u64,
+    /// What was done to read the rows.
+    notes: RefCell<Notes>,
     /// Holds what cannot be read twice otherwise.
     _spool: Spool,
 }
@@ -26,12 +31,18 @@ impl RecordStream {
         let spool = Spool::temporary()?;
         let inputs = open_inputs(input, &spool, context)?;
         let read = &input.read;
-        Ok(Self { inputs, reader: read.reader.clone(), limit: read.limit.unwrap_or(u64::MAX), _spool: spool })
+        let limit = read.limit.unwrap_or(u64::MAX);
+        Ok(Self { inputs, reader: read.reader.clone(), limit, notes: RefCell::default(), _spool: spool })
     }
 
     /// Returns how rows are read.
     pub fn reader(&self) -> &RowReader {
         &self.reader
+    }
+
+    /// Returns what was done to read the rows so far, by rule.
+    pub fn changed(&self) -> BTreeMap<String, u64> {
+        self.notes.borrow().counts().map(|(rule, count)| (rule.to_owned(), count)).collect()
     }
 
     /// Passes the bytes of each row to `take`.
@@ -51,7 +62,7 @@ impl VisitRows for RecordStream {
         let mut number = 0;
         self.each_raw(&mut |source, row| {
             let line = row.as_ref().map_or_else(|problem| problem.line, |row| row.line);
-            let (id, read) = read_record(row, &self.reader);
+            let (id, read) = read_record(row, source, &self.reader, &mut self.notes.borrow_mut());
             let place = RowPlace { source, line, row: number, id: id.as_deref() };
             number += 1;
             take(place, read)
@@ -60,13 +71,22 @@ impl VisitRows for RecordStream {
 }
 
 /// Reads a row as a record; its id where it has one, and why it is no record.
-pub fn read_record(row: Result<RawRow<'_>, Problem>, reader: &RowReader) -> (Option<String>, Result<Record, LeftOut>) {
-    let source = row.map_err(|problem| problem.reason).and_then(|row| reader.source(row.bytes));
+pub fn read_record(
+    row: Result<RawRow<'_>, Problem>,
+    file: &str,
+    reader: &RowReader,
+    notes: &mut Notes,
+) -> (Option<String>, Result<Record, LeftOut>) {
+    let source = row.map_err(|problem| problem.reason).and_then(|row| {
+        let origin = Origin { file, line: row.line };
+        reader.source_at(row.bytes, Some(origin), &mut Unread::default())
+    });
     match source {
         Err(reason) => (None, Err(LeftOut::Invalid(reason))),
         Ok(source) => {
             let id = source.id.clone();
-            (id, source.into_record().map_err(LeftOut::NoRecord))
+            notes.add(&source.notes);
+            (id, source.into_record(&reader.rules).map_err(LeftOut::NoRecord))
         }
     }
 }

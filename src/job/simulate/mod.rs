@@ -11,7 +11,7 @@ use rows::SimulatedRows;
 pub use rows::SimulatedWritten;
 
 use super::engine::{Assignment, Engine, RunResult};
-use super::input::prepare;
+use super::input::{Lookout, prepare};
 use super::left_out::LeftOut;
 use super::models::ModelChoice;
 use super::places;
@@ -78,7 +78,7 @@ pub async fn simulate(settings: &SimulateSettings, context: &Context) -> Result<
     let system = teacher.system_text(settings.system.as_deref())?;
     let recipe = Arc::new(settings.recipe(system.as_deref())?);
     let engine = Engine::open(store, &[teacher, user], run, context)?;
-    let prepared = prepare(input, store, &*recipe, system.as_deref(), context)?;
+    let prepared = prepare(input, store, &*recipe, system.as_deref(), Lookout::back(store, &*engine.store), context)?;
     let assignment = Assignment {
         recipe: Arc::clone(&recipe) as Arc<dyn Recipe>,
         seeds: Arc::clone(&prepared.rows) as Arc<dyn worker::Seeds>,

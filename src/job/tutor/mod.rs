@@ -18,7 +18,7 @@ use lessons::TutoredRows;
 use passes::Parties;
 
 use super::engine::Engine;
-use super::input::prepare;
+use super::input::{Lookout, prepare};
 use super::judge::JudgeSettings;
 use super::left_out::LeftOut;
 use super::models::{JUDGMENT_TOKENS, ModelChoice};
@@ -104,7 +104,8 @@ pub async fn tutor(settings: &TutorSettings, context: &Context) -> Result<TutorR
     }
     check_output(&format!("{directory}/sft.jsonl"), &inputs)?;
     let engine = Engine::open(store, &parties.all(), run, context)?;
-    let prepared = prepare(input, store, &*passes[0].recipe, system.as_deref(), context)?;
+    let prepared =
+        prepare(input, store, &*passes[0].recipe, system.as_deref(), Lookout::back(store, &*engine.store), context)?;
     let mut runs = PassRuns::new(&engine, &prepared, &passes, context);
     let stopped = runs.run_all().await?;
     let (answered, reused, elapsed) = runs.sums();

@@ -10,7 +10,7 @@ use crate::model::failure::{Failure, FailureClass};
 pub const OPENING: &str = "Hello.";
 /// Longest name of a tool.
 const NAME_CHARACTERS_MAX: usize = 128;
-/// The fields of a message that can be expressed. The name of a speaker has no place in the API and is omitted.
+/// The fields of a message that can be expressed. The name of a user has no field in the API; it is put before the text.
 const KNOWN_FIELDS: [&str; 3] = ["tool_calls", "tool_call_id", "name"];
 
 /// A history as the API takes it: system texts apart, turns that alternate and begin with the user, no empty text.
@@ -36,6 +36,11 @@ pub struct Turn<'a> {
 #[derive(Debug)]
 pub enum Block<'a> {
     Text(&'a Message),
+    /// Text of one of several users.
+    Named {
+        name: &'a str,
+        message: &'a Message,
+    },
     /// [`OPENING`].
     Opening,
     /// A call, with its number in the conversation.
@@ -90,7 +95,11 @@ impl<'a> History<'a> {
     /// The API refuses empty text.
     fn push_text(&mut self, is_user: bool, message: &'a Message) {
         if !is_blank(message) {
-            self.push(is_user, Block::Text(message));
+            let block = match message.name().filter(|_| is_user) {
+                Some(name) => Block::Named { name, message },
+                None => Block::Text(message),
+            };
+            self.push(is_user, block);
         }
     }
 
@@ -153,7 +162,7 @@ fn calls_of(message: &Message) -> impl Iterator<Item = &Value> {
 }
 
 /// Returns a tool's name in the characters that the API accepts.
-fn plain_name(name: &str) -> Option<String> {
+pub fn plain_name(name: &str) -> Option<String> {
     let plain = |letter: char| if letter.is_ascii_alphanumeric() || letter == '-' { letter } else { '_' };
     let name: String = name.trim().chars().take(NAME_CHARACTERS_MAX).map(plain).collect();
     Some(name).filter(|name| !name.is_empty())

@@ -3,9 +3,9 @@ use std::io::Write;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::history::{Block, History, OPENING, Turn};
+use super::history::{Block, History, OPENING, Turn, plain_name};
 use super::version;
-use crate::conversation::{FailureCode, Message, Question};
+use crate::conversation::{FailureCode, Message, Question, ToolSet};
 use crate::model::failure::Failure;
 use crate::model::fold::folded;
 use crate::model::learned::Adjustment;
@@ -54,9 +54,7 @@ pub fn body(question: &Question, format: &RequestFormat<'_>) -> Result<Vec<u8>, 
         body.push(b':');
         push_json(&mut body, value);
     }
-    if !history.tools.is_empty() {
-        push_tools(&mut body, &history.tools);
-    }
+    push_tools(&mut body, question.target.tools(), &history.tools);
     push_system(&mut body, &history.system, format.cache_control);
     body.extend_from_slice(b",\"messages\":[");
     for (index, turn) in history.turns.iter().enumerate() {
@@ -124,11 +122,33 @@ pub fn learn(refused: &RefusedCall<'_>) -> Vec<Adjustment> {
     unsupported.into_iter().map(Adjustment::Drop).collect()
 }
 
-/// Declares the tools of the history, which the API requires, and forbids further calls: text is wanted.
-fn push_tools(body: &mut Vec<u8>, names: &[String]) {
-    let tools: Vec<_> = names.iter().map(|name| json!({"name": name, "input_schema": {"type": "object"}})).collect();
+/// Declares the tools that the model may call, and those of the history, which the API requires. Where the row offers no
+/// tools, further calls are forbidden: text is wanted.
+fn push_tools(body: &mut Vec<u8>, offered: Option<&ToolSet>, called: &[String]) {
+    let mut tools: Vec<Value> = offered.into_iter().flat_map(ToolSet::tools).filter_map(declaration).collect();
+    for name in called {
+        if tools.iter().all(|tool| tool["name"] != name.as_str()) {
+            tools.push(json!({"name": name, "input_schema": {"type": "object"}}));
+        }
+    }
+    if tools.is_empty() {
+        return;
+    }
     push_field(body, "tools", tools);
-    push_field(body, "tool_choice", json!({"type": "none"}));
+    if offered.is_none() {
+        push_field(body, "tool_choice", json!({"type": "none"}));
+    }
+}
+
+/// Returns a function's definition as the API has it; `None` for a tool of another kind.
+fn declaration(tool: &Value) -> Option<Value> {
+    let function = tool.get("function")?;
+    let name = plain_name(function["name"].as_str()?)?;
+    let mut declared = Map::from_iter([("name".to_owned(), name.into())]);
+    declared.extend(function.get("description").map(|text| ("description".to_owned(), text.clone())));
+    let schema = function.get("parameters").cloned().unwrap_or_else(|| json!({"type": "object"}));
+    declared.insert("input_schema".to_owned(), schema);
+    Some(Value::Object(declared))
 }
 
 fn push_system(body: &mut Vec<u8>, system: &[&Message], cache_control: bool) {
@@ -165,6 +185,10 @@ fn push_block(body: &mut Vec<u8>, block: &Block<'_>, is_marked: bool) {
     match block {
         Block::Text(message) => {
             push_text(body, |body| body.extend_from_slice(message.content_json().as_bytes()), is_marked);
+        }
+        Block::Named { name, message } => {
+            let text = format!("{name}: {}", message.content());
+            push_text(body, |body| push_json(body, &text), is_marked);
         }
         Block::Opening => push_text(body, |body| push_json(body, OPENING), is_marked),
         Block::Call { number, name, input } => {

@@ -8,6 +8,7 @@ use crate::model::refused::{Limit, limit, refuses_schema, unsupported_fields};
 use crate::model::request::{LengthField, RESPONSE_FORMAT, RefusedCall, RequestFormat, SCHEMA};
 
 const CACHE_KEY: &str = "prompt_cache_key";
+const TOOLS: &str = "tools";
 const STREAM: &str = "stream";
 const STREAM_OPTIONS: &str = "stream_options";
 
@@ -20,12 +21,17 @@ pub fn body(question: &Question, format: &RequestFormat<'_>) -> Vec<u8> {
     push_json(&mut body, question.target.model());
     body.extend_from_slice(b",\"messages\":");
     Message::write_list(messages.iter(), &mut body);
+    let fields = format.extra_fields(question);
+    // The user's own field takes precedence.
+    if let Some(tools) = question.target.tools().filter(|_| !fields.contains_key(TOOLS)) {
+        body.extend_from_slice(b",\"tools\":");
+        body.extend_from_slice(tools.json().as_bytes());
+    }
     let sampling = format.sampling(question);
     push_field(&mut body, "temperature", sampling.temperature);
     push_field(&mut body, "top_p", sampling.top_p);
     push_field(&mut body, length_field(format), sampling.max_tokens);
     push_field(&mut body, "seed", sampling.seed);
-    let fields = format.extra_fields(question);
     let takes = |field: &str| !format.learned.drops(field);
     // The user's own key takes precedence.
     let cache_key = format.cache_key.filter(|_| takes(CACHE_KEY) && !fields.contains_key(CACHE_KEY));

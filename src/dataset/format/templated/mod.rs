@@ -15,6 +15,7 @@ use self::split::Part;
 use super::{InputFormat, SourceMessage};
 use crate::conversation::Columns;
 use crate::dataset::role::SourceRole;
+use crate::dataset::unread::Unread;
 
 /// `{"text": "<|im_start|>user\n…<|im_end|>…"}`: a dialogue rendered with a template's markers. It must be named
 /// explicitly, because a plain text may contain any of them.
@@ -44,7 +45,7 @@ impl InputFormat for Templated {
         row.get("text").is_some_and(Value::is_string)
     }
 
-    fn take(&self, row: &mut Columns) -> Result<Vec<SourceMessage>, String> {
+    fn take(&self, row: &mut Columns, _: &mut Unread) -> Result<Vec<SourceMessage>, String> {
         let Some(Value::String(text)) = row.shift_remove("text") else { return Err("`text` is not a text".to_owned()) };
         let mut messages: Vec<(SourceRole, String)> = Vec::new();
         let (parts, family) = split::split(&text)?;
