@@ -56,7 +56,7 @@ fn as_text(census: &Census) -> String {
     for (reason, count) in &census.invalid {
         row("invalid", format!("{}: {reason}", counted(*count, "row")));
     }
-    for line in not_read(&census.not_read) {
+    for line in not_read(&census.not_read()) {
         row("not read", line);
     }
     if census.duplicates > 0 {
@@ -122,7 +122,7 @@ fn as_json(census: &Census) -> Value {
         "tokens": {"said": census.tokens.0, "answered": census.tokens.1},
         "changed": census.notes.counts().collect::<BTreeMap<_, _>>(),
         "left_out": census.skipped, "invalid": census.invalid,
-        "not_read": census.not_read.iter().map(|(place, value)| {
+        "not_read": census.not_read().iter().map(|(place, value)| {
             (place.clone(), json!({"rows": value.rows, "kept_in_meta": value.is_kept}))
         }).collect::<serde_json::Map<_, _>>(),
         "duplicates": census.duplicates, "duplicate_ids": census.duplicate_ids,

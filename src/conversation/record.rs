@@ -63,7 +63,10 @@ pub fn says_nothing(answer: &str) -> bool {
     while let Some(before) = END_TOKENS.iter().find_map(|token| rest.strip_suffix(token)) {
         rest = before.trim_matches(is_blank);
     }
-    rest.is_empty() || split_reasoning(rest).is_some_and(|split| split.text.trim_matches(is_blank).is_empty())
+    // Reasoning alone begins with a tag, or ends with one.
+    let may_be_reasoning = rest.starts_with(['<', '[', '◁']) || rest.ends_with(['>', ']', '▷']);
+    rest.is_empty()
+        || may_be_reasoning && split_reasoning(rest).is_some_and(|split| split.text.trim_matches(is_blank).is_empty())
 }
 
 /// One message of a record.

@@ -13,8 +13,6 @@ use crate::conversation::{Seed, estimate_tokens};
 
 /// Characters of a conversation that are used to detect its language.
 const LANGUAGE_CHARACTERS: usize = 400;
-/// Places of values that are listed; a dataset whose keys differ from row to row would have any number of them.
-const PATHS_MAX: usize = 10_000;
 
 /// Statistics of a dataset, computed as a fold over its rows. Memory: eight bytes per distinct conversation and per id.
 #[derive(Debug, Default)]
@@ -43,8 +41,10 @@ pub struct Census {
     pub duplicate_ids: u64,
     /// Estimated tokens of system and user messages, and of the old answers.
     pub tokens: (u64, u64),
-    /// Values that are no part of any conversation, by their place such as `messages[].toxic`, with the rows that have them.
-    pub not_read: BTreeMap<String, NotRead>,
+    /// Fields of messages that no reader knows.
+    dropped: Option<Unread>,
+    /// Columns that go to `meta`.
+    kept: Option<Unread>,
     conversations: HashSet<u64>,
     ids: HashSet<u64>,
 }
@@ -59,8 +59,9 @@ impl Census {
     /// Counts a row.
     pub fn add(&mut self, reader: &RowReader, bytes: &[u8]) {
         self.rows += 1;
-        let mut unread = Unread::listing();
-        let row = match reader.source_at(bytes, None, &mut unread) {
+        let unread = self.dropped.get_or_insert_with(Unread::listing);
+        unread.begin_row();
+        let row = match reader.source_at(bytes, None, unread) {
             Ok(row) => row,
             Err(reason) => {
                 *self.invalid.entry(kind_of(&reason)).or_default() += 1;
@@ -68,18 +69,17 @@ impl Census {
             }
         };
         *self.formats.entry(row.format).or_default() += 1;
-        let mut columns = Unread::listing();
+        let columns = self.kept.get_or_insert_with(Unread::listing);
+        columns.begin_row();
         let of_pair = row.columns_of_pair(&reader.rules);
         for name in &of_pair {
             if let Some(side) = row.columns.get(*name) {
-                let _ = preference::side_messages(side, name, &mut unread);
+                let _ = preference::side_messages(side, name, unread);
             }
         }
-        self.add_unread(&unread, NotRead::dropped);
         let is_read = |name: &str, value: &Value| is_row_id(name, value, row.id.as_deref()) || of_pair.contains(&name);
         let other = row.columns.iter().filter(|(name, value)| !is_read(name, value));
         other.for_each(|(name, value)| columns.add(|| name.clone(), value));
-        self.add_unread(&columns, NotRead::kept);
         let mut users = 0;
         for message in &row.messages {
             let place = match message.role {
@@ -111,14 +111,12 @@ impl Census {
         }
     }
 
-    fn add_unread(&mut self, unread: &Unread, place: fn() -> NotRead) {
-        for path in unread.paths.iter().flatten() {
-            if let Some(known) = self.not_read.get_mut(path) {
-                known.rows += 1;
-            } else if self.not_read.len() < PATHS_MAX {
-                self.not_read.insert(path.clone(), place());
-            }
-        }
+    /// Returns the values that are no part of any conversation, by their place such as `messages[].toxic`.
+    pub fn not_read(&self) -> BTreeMap<String, NotRead> {
+        let dropped = self.dropped.iter().flat_map(Unread::places).map(|place| (place, false));
+        let kept = self.kept.iter().flat_map(Unread::places).map(|place| (place, true));
+        let not_read = dropped.chain(kept);
+        not_read.map(|((place, rows), is_kept)| (place.to_owned(), NotRead { rows, is_kept })).collect()
     }
 
     fn add_seed(&mut self, seed: &Seed, notes: &Notes) {
@@ -138,16 +136,6 @@ pub struct NotRead {
     pub rows: u64,
     /// It goes to `meta`. A field of a message that no reader knows goes nowhere.
     pub is_kept: bool,
-}
-
-impl NotRead {
-    fn kept() -> Self {
-        Self { rows: 1, is_kept: true }
-    }
-
-    fn dropped() -> Self {
-        Self { rows: 1, is_kept: false }
-    }
 }
 
 /// Counts of integers: exact below 1,000, rounded down to three digits above, which bounds the size.

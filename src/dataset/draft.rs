@@ -97,6 +97,7 @@ impl Draft {
                 self.open_calls = calls.filter_map(|call| call["id"].as_str().map(str::to_owned)).collect();
                 Role::Assistant
             }
+            SourceRole::Tool if message.answers_all => return self.replay_joint(text),
             SourceRole::Tool => {
                 let id = message.fields.get("tool_call_id").and_then(Value::as_str);
                 let Some(at) = self.open_calls.iter().position(|open| Some(open.as_str()) == id) else { return false };
@@ -108,6 +109,20 @@ impl Draft {
         self.messages.extend(self.user.take().map(Spoken::into_message));
         self.has_called = true;
         self.messages.push(Message::with_fields(role, text.as_str(), message.fields.clone()));
+        true
+    }
+
+    /// Takes the one result of several calls: a JSON list with an item for each.
+    fn replay_joint(&mut self, text: &str) -> bool {
+        let Ok(Value::Array(items)) = serde_json::from_str(text) else { return false };
+        if items.len() != self.open_calls.len() {
+            return false;
+        }
+        for (id, item) in self.open_calls.drain(..).zip(items) {
+            let text = item.as_str().map_or_else(|| item.to_string(), str::to_owned);
+            let fields = Columns::from_iter([("tool_call_id".to_owned(), id.into())]);
+            self.messages.push(Message::with_fields(Role::Tool, text, fields));
+        }
         true
     }
 

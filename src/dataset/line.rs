@@ -17,7 +17,7 @@ pub fn line_of(message: SourceMessage, answers: bool) -> Result<Line, Skip> {
         SourceRole::Tool => Role::Tool,
     };
     // Other tags, and tags within the text, may be what the dataset is meant to teach.
-    let may_think = role == Role::Assistant && text.contains("</think>");
+    let may_think = role == Role::Assistant && (text.contains("</think>") || text.starts_with("<|begin_of_thought|>"));
     let split = if may_think { split_reasoning(&text) } else { None };
     let (reasoning, text) = match split.filter(|split| split.is_closed) {
         // A row may have the reasoning twice.

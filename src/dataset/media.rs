@@ -50,16 +50,18 @@ pub fn has_media(columns: &Columns) -> bool {
 /// True where a value under this name is media: anything but a flag or a number under a name of media, and under every
 /// name a structure of bytes and path, as `datasets` stores media.
 pub fn is_media(name: &str, value: &Value) -> bool {
+    if matches!(value, Value::Null | Value::Bool(_) | Value::Number(_)) {
+        return false;
+    }
     // Cells of tables that hold nothing.
     let is_empty_cell = |text: &str| matches!(text.trim(), "" | "[]" | "{}" | "None" | "nan" | "NaN" | "null");
     if !has_words(value) || value.as_str().is_some_and(is_empty_cell) {
         return false;
     }
-    let lower = name.to_lowercase();
-    if MEDIA_NAMES.contains(&lower.as_str()) {
-        return !matches!(value, Value::Bool(_) | Value::Number(_));
+    if MEDIA_NAMES.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+        return true;
     }
-    let is_named_so = ["image", "img", "picture", "photo", "video", "audio"].iter().any(|word| lower.contains(word));
+    let is_named_so = names_media(name);
     match value {
         Value::Object(fields) => is_stored_file(fields),
         Value::Array(items) => items.iter().any(|item| match item {
@@ -70,6 +72,15 @@ pub fn is_media(name: &str, value: &Value) -> bool {
         Value::String(text) => is_named_so && is_reference(text),
         _ => false,
     }
+}
+
+fn names_media(name: &str) -> bool {
+    const WORDS: [&str; 6] = ["image", "img", "picture", "photo", "video", "audio"];
+    let begins = |at: usize| {
+        let rest = &name.as_bytes()[at..];
+        WORDS.iter().any(|word| rest.len() >= word.len() && rest[..word.len()].eq_ignore_ascii_case(word.as_bytes()))
+    };
+    (0..name.len()).any(begins)
 }
 
 /// True for `{"bytes", "path"}` with something in it.

@@ -105,6 +105,7 @@ impl<'a> Normaliser<'a> {
         match rule {
             // A turn ends with the user message, so a system message after it is put before it.
             MiddleSystem::Keep => {
+                self.notes.note("system_before_user", u64::from(self.draft.has_user()));
                 self.draft.messages.push(Message::with_fields(Role::System, text, named(name)));
             }
             MiddleSystem::Fold => {

@@ -243,7 +243,11 @@ fn parse_list_columns(columns: &mut Columns) {
     for (name, value) in columns.iter_mut() {
         let Value::String(text) = value else { continue };
         let may_be_text = TEXTS_OR_MESSAGES.contains(&name.as_str());
-        if !text.trim_start().starts_with('[') || !(may_be_text || LIST_COLUMNS.contains(&name.as_str())) {
+        if !text.trim_start().starts_with(['[', 'a']) || !(may_be_text || LIST_COLUMNS.contains(&name.as_str())) {
+            continue;
+        }
+        // `array([…], dtype=object)`, as numpy writes it.
+        if text.trim_start().starts_with('a') && !text.trim_start().starts_with("array(") {
             continue;
         }
         let parsed = serde_json::from_str(text).ok().or_else(|| python_value(text));

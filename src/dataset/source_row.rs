@@ -35,13 +35,20 @@ impl SourceRow {
         if self.has_media && rules.media == Media::Skip {
             return Err(Skip::Multimodal);
         }
-        if !are_linked(&self.messages) {
-            return Err(Skip::ToolOrder);
+        let are_linked = are_linked(&self.messages);
+        let is_blank_user =
+            |message: &SourceMessage| message.role == SourceRole::User && message.text_or_empty().trim().is_empty();
+        if self.has_media && self.messages.iter().any(is_blank_user) {
+            // Without its picture nothing is asked.
+            return Err(Skip::Multimodal);
         }
         let mut lines: Vec<Line> = Vec::new();
         for message in self.messages {
             let answers = lines.iter().any(|line| line.role() == Role::User);
             lines.push(line_of(message, answers)?);
+        }
+        if !are_linked {
+            return Err(Skip::ToolOrder);
         }
         let meta = flatten_meta(self.columns, true);
         if lines.last().is_some_and(|last| last.role() == Role::User) {

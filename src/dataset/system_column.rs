@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::format::{SourceContent, SourceMessage};
 use super::notes::Notes;
+use super::python_literal::python_value;
 use super::role::SourceRole;
 use super::unread::{Unread, has_words};
 use crate::conversation::Columns;
@@ -90,12 +91,26 @@ fn said(message: &SourceMessage) -> Option<&str> {
     }
 }
 
+/// Returns parts or a message that are written as text, as in tables.
+fn written_parts(text: &str) -> Option<Value> {
+    if !["[{\"type\"", "[{'type'", "[{\"text\"", "{\"role\"", "{'role'", "[{\"role\"", "[{'role'"]
+        .iter()
+        .any(|begin| text.starts_with(begin))
+    {
+        return None;
+    }
+    serde_json::from_str(text).ok().or_else(|| python_value(text)).filter(|value| text_of(value).is_some())
+}
+
 /// Returns the text of a column: a text, parts, messages of the system, or an object with one of these. Empty for null. `None`
 /// for anything else, and for an object with two texts.
 fn text_of(value: &Value) -> Option<String> {
     match value {
         Value::Null => Some(String::new()),
-        Value::String(text) => Some(text.clone()),
+        Value::String(text) => match written_parts(text) {
+            Some(parts) => text_of(&parts),
+            None => Some(text.clone()),
+        },
         Value::Array(items) => {
             let texts = items.iter().map(text_of).collect::<Option<Vec<_>>>()?;
             Some(texts.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n\n"))

@@ -32,11 +32,9 @@ impl OutputFormat for Axolotl {
     }
 
     fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {
-        if !record.lines.last().is_some_and(|last| last.is_trained) {
-            // axolotl warns about a row whose last turn is not trained, and the row is wasted.
-            return Err(Unfit::NoAnswer);
-        }
-        let messages = record.lines.iter().map(|line| {
+        // axolotl warns about a row whose last turn is not trained, and the row is wasted.
+        let last = record.lines.iter().rposition(|line| line.is_trained).ok_or(Unfit::NoAnswer)?;
+        let messages = record.lines[..=last].iter().map(|line| {
             let mut message = openai_message(line);
             message["train"] = line.is_trained.into();
             message

@@ -324,6 +324,9 @@ fn calls_of_every_form_are_sent_as_a_strict_server_wants_them() {
         json!({"id": "in-a-row", "conversations": [{"from": "human", "value": "Tide and wind?"},
             {"from": "function_call", "value": "{\"name\": \"tide\", \"arguments\": {\"at\": 1}}"}, {"from": "function_call", "value": "{\"name\": \"wind\", \"arguments\": {}}"},
             {"from": "observation", "value": "3 m"}, {"from": "observation", "value": "4 Bft"}, {"from": "gpt", "value": "Three, four."}]}),
+        json!({"id": "joint", "conversations": [{"from": "human", "value": "Tide and wind?"},
+            {"from": "function_call", "value": "[{\"name\": \"tide\", \"arguments\": {}}, {\"name\": \"wind\", \"arguments\": {}}]"},
+            {"from": "observation", "value": "[3, \"4 Bft\"]"}, {"from": "gpt", "value": "Three, four."}]}),
         json!({"id": "text", "messages": [user, {"role": "assistant", "content": "", "tool_calls": "[{\"id\": \"c1\", \"function\": {\"name\": \"tide\", \"arguments\": \"{}\"}}]"},
             {"role": "tool", "tool_call_id": "c1", "content": "3 m"}, end]}),
         json!({"id": "legacy", "functions": [{"name": "tide", "parameters": {"type": "object"}}], "messages": [user,
@@ -749,4 +752,86 @@ fn a_server_that_takes_no_tools_is_named_with_what_to_do() {
     assert_eq!(finished.code, Some(2), "{}", finished.stderr);
     assert!(finished.stderr.contains("--tools hide"), "{}", finished.stderr);
     place.complete(&[&line[..], &["--tools", "hide"]].concat());
+}
+
+#[test]
+fn words_about_calls_and_markers_stay_words() {
+    let quoted =
+        "Like this:\n```xml\n<tool_call>\n{\"name\": \"f\", \"arguments\": {}}\n</tool_call>\n```\nThat is all.";
+    let inline = "Write `<tool_call>{\"name\": \"f\"}</tool_call>` there.";
+    for text in [quoted, inline, "What is <|im_start|>?", "A list: [INST] is a marker."] {
+        let row = json!({"messages": [{"role": "user", "content": "How?"}, {"role": "assistant", "content": text}]});
+        assert_eq!(said(&one(row.clone(), &[]))[1].1, text);
+        assert_eq!(reasons(&[row], &DISTILL), [""; 0], "{text}");
+    }
+}
+
+#[test]
+fn rendered_dialogues_are_read_on_request_and_never_asked_as_one_message() {
+    let rendered = "<|im_start|>user\nQ1<|im_end|>\n<|im_start|>assistant\nA1<|im_end|>\n<|im_start|>user\nQ2<|im_end|>\n<|im_start|>assistant\n";
+    let row = json!({"prompt": rendered, "response": "A2"});
+    let refused = reasons(std::slice::from_ref(&row), &CONVERT);
+    assert!(refused[0].contains("--format templated"), "{refused:?}");
+    let read = one(row, &["--format", "templated"]);
+    assert_eq!(said(&read), [("user", "Q1"), ("assistant", "A1"), ("user", "Q2"), ("assistant", "A2")]);
+    for text in [
+        "### Human: What is \"### Human:\"?\n### Assistant: A marker.",
+        "USER: Q\nASSISTANT: <functioncall> {\"name\": \"f\"}\nFUNCTION RESPONSE: 3\nASSISTANT: Three.",
+        "<|im_start|>user\nQ<|im_end|>\n<|im_start|>assistant\nSee:\n```\n<|im_start|>user\n```<|im_end|>\n<|im_start|>assistant\nx<|im_end|>",
+    ] {
+        let row = json!({"text": text});
+        assert_eq!(
+            reasons(std::slice::from_ref(&row), &[&CONVERT[..], &["--format", "templated"]].concat()).len(),
+            1,
+            "{text}"
+        );
+    }
+    let picture = json!({"text": "<|im_start|>user\n<|vision_start|><|image_pad|>What?<|im_end|>\n<|im_start|>assistant\nA boat.<|im_end|>"});
+    assert_eq!(reasons(&[picture], &[&CONVERT[..], &["--format", "templated"]].concat()), ["multimodal"]);
+}
+
+#[test]
+fn tables_and_lists_of_public_datasets_are_read() {
+    let texts = |row: Value| -> Vec<String> {
+        said(&one(row, &["--keep-unanswered"])).iter().map(|(_, text)| (*text).to_owned()).collect()
+    };
+    for (row, expected) in [
+        (json!({"conversations": ["Q1", "A1", "Q2", "A2"], "source": "s"}), vec!["Q1", "A1", "Q2", "A2"]),
+        (
+            json!({"prompt": "['Q1', \"Q2\"]", "response_a": "['A1', 'A2']", "response_b": "['B1', 'B2']", "winner_model_a": 1}),
+            vec!["Q1", "A1", "Q2", "A2"],
+        ),
+        (
+            json!({"messages": "array([{'role': 'user', 'content': 'Q1'}\n {'role': 'assistant', 'content': 'A1'}], dtype=object)"}),
+            vec!["Q1", "A1"],
+        ),
+        (json!({"history": [[null, "Hello!"]], "prompt": "Q1", "response": "A1"}), vec!["Hello!", "Q1", "A1"]),
+        (json!({"history": [[]], "prompt": "Q1", "response": "A1"}), vec!["Q1", "A1"]),
+        (json!({"turns": [], "instruction": "Q1", "output": "A1"}), vec!["Q1", "A1"]),
+        (json!({"context": ["c", null], "question": "Q1", "answer": "A1"}), vec!["Q1\nc", "A1"]),
+        (json!({"input": "Q1", "target": "A1"}), vec!["Q1", "A1"]),
+        (json!({"system": "[{'type': 'text', 'text': 'S'}]", "prompt": "Q1", "response": "A1"}), vec!["S", "Q1", "A1"]),
+    ] {
+        assert_eq!(texts(row.clone()), expected, "{row}");
+    }
+    let choices = json!({"question": "Which?", "choices": ["a", "b"], "answer": 1});
+    assert!(reasons(&[choices], &CONVERT)[0].contains("`choices` belongs to what is asked"));
+}
+
+#[test]
+fn rows_that_end_with_a_user_are_written_up_to_the_last_answer() {
+    let row = json!({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "A"}, {"role": "user", "content": "b"}]});
+    assert_eq!(said(&one(row, &["--to", "axolotl"])), [("user", "a"), ("assistant", "A")]);
+}
+
+#[test]
+fn pairs_are_not_foreseen_to_be_missing_where_a_gate_makes_them() {
+    let rows: Vec<Value> = (0..3)
+        .map(|row| json!({"messages": [{"role": "user", "name": "Ann", "content": format!("Q{row}?")}]}))
+        .collect();
+    let place = Place::new();
+    place.write("in.jsonl", jsonl(&rows));
+    let line =
+        ["distill", "in.jsonl", "--teacher", "simulated", "--gate", "standard", "--to", "dpo", "-o", "out.jsonl"];
+    assert_ne!(place.run(&line).code, Some(2));
 }

@@ -3,9 +3,10 @@ use serde_json::Value;
 use super::exchanges::{is_exchange, read_exchanges};
 use super::leftover::conversation_left;
 use super::message::MessageFormat;
-use super::transcript::split_transcript;
+use super::transcript::{is_rendered, split_transcript};
 use super::{InputFormat, SourceMessage, assistant_message, user_message};
 use crate::conversation::Columns;
+use crate::dataset::python_literal::python_value;
 use crate::dataset::unread::{Unread, has_words};
 
 /// `{"instruction", "input", "output"}` with an optional `history`. The prompt and the answer may also have other common
@@ -16,11 +17,14 @@ use crate::dataset::unread::{Unread, has_words};
 /// a transcript is split into its messages.
 pub struct Alpaca;
 
-pub const PROMPTS: [&str; 7] = ["instruction", "instruct", "prompt", "query", "question", "problem", "message"];
+pub const PROMPTS: [&str; 8] =
+    ["instruction", "instruct", "prompt", "query", "question", "problem", "message", "input"];
+/// Columns of choices that belong to a question.
+const CHOICES: [&str; 2] = ["choices", "options"];
 /// Prompts that say how to answer a question beside them.
 const INSTRUCTIONS: [&str; 2] = ["instruction", "instruct"];
 const QUESTIONS: [&str; 3] = ["query", "question", "problem"];
-const ANSWERS: [&str; 5] = ["output", "response", "answer", "solution", "completion"];
+const ANSWERS: [&str; 6] = ["output", "response", "answer", "solution", "completion", "target"];
 
 impl InputFormat for Alpaca {
     fn name(&self) -> &'static str {
@@ -46,6 +50,11 @@ impl InputFormat for Alpaca {
             }
         }
         let answer = take_answer(row);
+        let is_choices =
+            |value: &Value| value.as_array().is_some_and(|items| !items.is_empty()) || value["text"].is_array();
+        if let Some(name) = CHOICES.iter().find(|name| row.get(**name).is_some_and(is_choices)) {
+            return Err(format!("`{name}` belongs to what is asked, and no format reads it; write it into `{prompt}`"));
+        }
         if let Some(name) = conversation_left(row) {
             return Err(format!(
                 "`{name}` holds a conversation beside `{prompt}` that no known format reads; --map names the list and its keys"
@@ -53,6 +62,11 @@ impl InputFormat for Alpaca {
         }
         match split_transcript(&text) {
             Some(split) => messages.extend(split),
+            None if is_rendered(&text) => {
+                return Err(format!(
+                    "`{prompt}` is a dialogue that a chat template has written; --format templated reads it"
+                ));
+            }
             None if holds_list(&text) => {
                 return Err(format!("`{prompt}` is a JSON list written as text; --map names a list of messages"));
             }
@@ -127,7 +141,7 @@ fn take_more(row: &mut Columns, name: &str) -> Result<Option<String>, String> {
     let text = match value {
         Value::String(text) => text.clone(),
         Value::Number(number) => number.to_string(),
-        Value::Array(items) if items.iter().all(Value::is_string) => {
+        Value::Array(items) if items.iter().all(|item| item.is_string() || item.is_null()) => {
             items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("\n")
         }
         _ => return Err(format!("`{name}` is neither a text nor a list of texts, so what is asked is not known")),
@@ -173,6 +187,7 @@ fn take_history(row: &mut Columns, unread: &mut Unread) -> Result<Vec<SourceMess
             Some(Value::Object(_)) => messages = MessageFormat::COMMON.read_list(items, "history", unread)?,
             _ => items.into_iter().try_for_each(|pair| take_pair(pair, &mut messages))?,
         },
+        Some(Value::Object(fields)) if fields.is_empty() => {}
         Some(_) => return Err("`history` is not a list of pairs".to_owned()),
     }
     Ok(messages)
@@ -180,13 +195,19 @@ fn take_history(row: &mut Columns, unread: &mut Unread) -> Result<Vec<SourceMess
 
 fn take_pair(pair: Value, messages: &mut Vec<SourceMessage>) -> Result<(), String> {
     let fault = || "`history` is not a list of pairs".to_owned();
+    if !has_words(&pair) {
+        // An exchange in which nobody said anything.
+        return Ok(());
+    }
     let Value::Array(sides) = pair else { return Err(fault()) };
-    let [Value::String(asked), said] = &sides[..] else { return Err(fault()) };
-    messages.push(user_message(asked.clone()));
-    match said {
-        Value::String(text) => messages.push(assistant_message(text.clone())),
-        Value::Null => {}
-        _ => return Err(fault()),
+    let [asked, said] = &sides[..] else { return Err(fault()) };
+    for (side, message) in [(asked, user_message as fn(String) -> SourceMessage), (said, assistant_message)] {
+        match side {
+            Value::String(text) => messages.push(message(text.clone())),
+            // A greeting has no question, and a last question no answer.
+            Value::Null => {}
+            _ => return Err(fault()),
+        }
     }
     Ok(())
 }
@@ -197,6 +218,7 @@ fn holds_list(text: &str) -> bool {
     if !trimmed.starts_with('[') || !trimmed.ends_with(']') {
         return false;
     }
-    let Ok(Value::Array(items)) = serde_json::from_str(trimmed) else { return false };
+    let parsed = serde_json::from_str(trimmed).ok().or_else(|| python_value(trimmed));
+    let Some(Value::Array(items)) = parsed else { return false };
     !items.is_empty() && (items.iter().all(Value::is_string) || items.iter().all(Value::is_object))
 }

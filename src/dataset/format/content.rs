@@ -66,6 +66,21 @@ const MEDIA: [&str; 12] = [
 const DEPTH_MAX: usize = 8;
 
 impl Content {
+    /// Adds a text, which may hold a list of parts.
+    pub fn add_text(&mut self, text: String, place: &str, unread: &mut Unread) -> Result<(), String> {
+        if let Some(parts) = parts_in(&text) {
+            return self.add_nested(parts, place, unread, 1);
+        }
+        if text.starts_with("data:image/") || text.starts_with("data:audio/") {
+            self.has_media = true;
+        } else if self.text.is_none() {
+            self.text = Some(text);
+        } else {
+            self.push_text(&text);
+        }
+        Ok(())
+    }
+
     /// Adds a value of a message's content. Fails with the reason for which it cannot be read.
     pub fn add(&mut self, value: Value, place: &str, unread: &mut Unread) -> Result<(), String> {
         self.add_nested(value, place, unread, 0)
@@ -81,12 +96,12 @@ impl Content {
     fn add_nested(&mut self, value: Value, place: &str, unread: &mut Unread, depth: usize) -> Result<(), String> {
         match value {
             Value::Null => Ok(()),
+            Value::String(text) if self.text.is_none() => {
+                self.text = Some(text);
+                Ok(())
+            }
             Value::String(text) => {
-                match parts_in(&text) {
-                    Some(parts) if depth == 0 => return self.add_nested(parts, place, unread, depth + 1),
-                    _ if text.starts_with("data:image/") || text.starts_with("data:audio/") => self.has_media = true,
-                    _ => self.push_text(&text),
-                }
+                self.push_text(&text);
                 Ok(())
             }
             Value::Array(parts) if depth < DEPTH_MAX => {
@@ -121,12 +136,12 @@ impl Content {
         depth: usize,
     ) -> Result<(), String> {
         part.retain(|_, value| !value.is_null());
-        let kind = match part.shift_remove("type") {
+        let kind = match part.swap_remove("type") {
             Some(Value::String(kind)) => kind,
             Some(_) => return Err("has a part whose `type` is not a text".to_owned()),
             None => String::new(),
         };
-        let is_thought = part.shift_remove("thought").is_some_and(|flag| match flag {
+        let is_thought = part.swap_remove("thought").is_some_and(|flag| match flag {
             Value::Bool(flag) => flag,
             other => {
                 part.insert("thought".to_owned(), other);
@@ -137,7 +152,7 @@ impl Content {
         // Media may stand beside the words of a part.
         for key in MEDIA {
             if !kind.is_empty() && !is_media_kind(&kind) && part.get(key).is_some_and(has_words) {
-                part.shift_remove(key);
+                part.swap_remove(key);
                 self.has_media = true;
             }
         }
@@ -150,7 +165,7 @@ impl Content {
                 for name in ["refusal", "text"] {
                     if let Some(Value::String(words)) = part.get(name) {
                         self.refusal.push_str(words);
-                        part.shift_remove(name);
+                        part.swap_remove(name);
                         break;
                     }
                 }
@@ -185,31 +200,31 @@ impl Content {
         depth: usize,
     ) -> Result<(), String> {
         for key in ["toolUse", "functionCall", "function_call"] {
-            if let Some(call) = part.shift_remove(key) {
+            if let Some(call) = part.swap_remove(key) {
                 self.take_calls(normalised_calls(call, &format!("{place}.{key}"), unread));
             }
         }
         for key in ["toolResult", "functionResponse", "function_response"] {
-            if let Some(Value::Object(mut result)) = part.shift_remove(key) {
+            if let Some(Value::Object(mut result)) = part.swap_remove(key) {
                 self.add_result(&mut result);
                 unread.add(|| format!("{place}.{key}"), &Value::Object(result));
             }
         }
         for key in ["executableCode", "codeExecutionResult"] {
-            self.has_unreadable_call |= part.shift_remove(key).is_some();
+            self.has_unreadable_call |= part.swap_remove(key).is_some();
         }
-        if let Some(Value::Object(mut thought)) = part.shift_remove("reasoningContent") {
+        if let Some(Value::Object(mut thought)) = part.swap_remove("reasoningContent") {
             self.add_thought(&mut thought);
         }
         for key in MEDIA {
             if part.get(key).is_some_and(has_words) {
-                part.shift_remove(key);
+                part.swap_remove(key);
                 self.has_media = true;
             }
         }
         if let Some(refusal) = part.get("refusal").and_then(Value::as_str) {
             self.refusal.push_str(refusal);
-            part.shift_remove("refusal");
+            part.swap_remove("refusal");
         }
         let is_known = part.is_empty() || WORDS.iter().any(|name| part.contains_key(*name));
         if !is_known && part.values().any(|value| is_media("", value)) {
@@ -232,7 +247,7 @@ impl Content {
         depth: usize,
     ) -> Result<(), String> {
         for name in WORDS {
-            if let Some(words) = part.shift_remove(name) {
+            if let Some(words) = part.swap_remove(name) {
                 return self.add_nested(words, &format!("{place}.{name}"), unread, depth);
             }
         }
@@ -243,14 +258,14 @@ impl Content {
         for name in THOUGHTS {
             if let Some(words) = part.get(name).and_then(reasoning_words) {
                 self.reasoning.push_str(&words);
-                part.shift_remove(name);
+                part.swap_remove(name);
                 return;
             }
         }
     }
 
     fn add_call(&mut self, part: &mut Map<String, Value>, place: &str, unread: &mut Unread) {
-        let written = part.shift_remove("value").or_else(|| part.shift_remove("tool_call"));
+        let written = part.swap_remove("value").or_else(|| part.swap_remove("tool_call"));
         let call = written.unwrap_or_else(|| Value::Object(std::mem::take(part)));
         self.take_calls(normalised_calls(call, place, unread));
     }
@@ -263,7 +278,7 @@ impl Content {
     }
 
     fn add_result(&mut self, part: &mut Map<String, Value>) {
-        let mut take = |names: &[&str]| names.iter().find_map(|name| part.shift_remove(*name));
+        let mut take = |names: &[&str]| names.iter().find_map(|name| part.swap_remove(*name));
         let text = |value: Value| value.as_str().map(str::to_owned);
         let id = take(&["tool_use_id", "toolUseId", "tool_call_id", "call_id", "id"]).and_then(text);
         let name = take(&["name"]).and_then(text);

@@ -33,7 +33,7 @@ impl Mask {
                 "masked" | "mask" => Self::of_value(&fields[&key]).map(|_| Self::Partial),
                 _ => continue,
             };
-            fields.shift_remove(&key);
+            fields.swap_remove(&key);
             mask = Self::both(mask, found);
         }
         mask

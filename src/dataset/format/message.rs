@@ -77,15 +77,12 @@ impl MessageFormat<'_> {
         take_tool_fields(&mut fields, role, &mut message, &mut content, place, unread);
         if let Some(Value::String(speaker)) = fields.get("name").filter(|name| has_words(name)) {
             message.fields.insert("name".to_owned(), speaker.as_str().into());
-            fields.shift_remove("name");
+            fields.swap_remove("name");
         }
         message.mask = Mask::both(Mask::take(&mut fields), content.mask);
-        let names: Vec<String> =
-            fields.iter().filter(|(name, value)| is_media(name, value)).map(|(name, _)| name.clone()).collect();
-        for name in names {
-            fields.shift_remove(&name);
-            content.has_media = true;
-        }
+        let before = fields.len();
+        fields.retain(|name, value| !is_media(name, value));
+        content.has_media |= fields.len() < before;
         if role == SourceRole::Assistant {
             for key in REASONING {
                 take_reasoning(&mut fields, key, &mut content.reasoning);
@@ -106,7 +103,7 @@ impl MessageFormat<'_> {
 
     fn take_role(&self, fields: &mut Map<String, Value>) -> Result<String, String> {
         let key = [self.role].into_iter().chain(ROLES).find(|key| fields.get(*key).is_some_and(Value::is_string));
-        match key.and_then(|key| fields.shift_remove(key)) {
+        match key.and_then(|key| fields.swap_remove(key)) {
             Some(Value::String(name)) => Ok(name),
             _ => Err(format!("has no `{}`", self.role)),
         }
@@ -127,7 +124,7 @@ impl MessageFormat<'_> {
             let Some(value) = fields.get(key) else { continue };
             if let Some(first) = taken_from.filter(|_| has_words(value)) {
                 if value.as_str() == content.text.as_deref() {
-                    fields.shift_remove(key);
+                    fields.swap_remove(key);
                     continue;
                 }
                 if content.text.as_deref().is_some_and(|text| !text.is_empty()) || !content.calls.is_empty() {
@@ -136,17 +133,17 @@ impl MessageFormat<'_> {
             } else if taken_from.is_some() {
                 continue;
             }
-            let value = fields.shift_remove(key).unwrap_or_default();
+            let value = fields.swap_remove(key).unwrap_or_default();
             taken_from = Some(key);
-            if role == SourceRole::Tool {
-                content.add_returned(value);
-            } else {
-                content.add(value, &format!("{place}.{key}"), unread)?;
+            match value {
+                value if role == SourceRole::Tool => content.add_returned(value),
+                Value::String(text) => content.add_text(text, place, unread)?,
+                value => content.add(value, &format!("{place}.{key}"), unread)?,
             }
         }
         if let Some(Value::String(refusal)) = fields.get("refusal") {
             content.refusal.push_str(refusal);
-            fields.shift_remove("refusal");
+            fields.swap_remove("refusal");
         }
         if !content.refusal.is_empty() && content.text.as_deref().is_some_and(|text| !text.is_empty()) {
             return Err("has both a content and a refusal".to_owned());
@@ -159,7 +156,7 @@ impl MessageFormat<'_> {
 fn take_reasoning(fields: &mut Map<String, Value>, key: &str, reasoning: &mut String) {
     let Some(words) = fields.get(key).and_then(reasoning_words) else { return };
     if reasoning.is_empty() || *reasoning == words {
-        fields.shift_remove(key);
+        fields.swap_remove(key);
         *reasoning = words;
     }
 }
@@ -176,7 +173,7 @@ fn take_tool_fields(
     match role {
         SourceRole::Assistant => {
             for key in ["tool_calls", "function_call"] {
-                let Some(calls) = fields.shift_remove(key) else { continue };
+                let Some(calls) = fields.swap_remove(key) else { continue };
                 match tools::normalised_calls(calls, &format!("{place}.{key}"), unread) {
                     Ok(calls) if content.calls.is_empty() => content.calls = calls,
                     // `function_call` repeats a call of `tool_calls` where both are there.
@@ -190,7 +187,7 @@ fn take_tool_fields(
             }
         }
         SourceRole::Tool => {
-            let id = ["tool_call_id", "tool_use_id", "call_id"].iter().find_map(|key| fields.shift_remove(*key));
+            let id = ["tool_call_id", "tool_use_id", "call_id"].iter().find_map(|key| fields.swap_remove(*key));
             let id = id.and_then(|id| match id {
                 Value::String(text) => Some(text).filter(|text| !text.is_empty()),
                 Value::Number(number) => Some(number.to_string()),

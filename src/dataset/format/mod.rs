@@ -134,23 +134,32 @@ pub struct SourceMessage {
     pub mask: Option<Mask>,
     /// It begins a turn, also where no answer comes before it.
     pub is_turn: bool,
+    /// The one result of several calls that were made at once, as in `ShareGPT` files.
+    pub answers_all: bool,
+    /// Its text has a call of a tool in a notation that is not read.
+    pub says_call: bool,
 }
 
 impl SourceMessage {
     /// Creates a text message.
     pub fn text(role: SourceRole, text: String) -> Self {
         let content = SourceContent::Text(text);
-        Self { role, content, fields: Columns::new(), reasoning: None, mask: None, is_turn: false }
+        Self {
+            role,
+            content,
+            fields: Columns::new(),
+            reasoning: None,
+            mask: None,
+            is_turn: false,
+            answers_all: false,
+            says_call: false,
+        }
     }
 
     /// True for tool calls and their results.
     pub fn is_tool_use(&self) -> bool {
-        let says_call = || match &self.content {
-            SourceContent::Text(text) => self.role == SourceRole::Assistant && tools::has_other_call(text),
-            SourceContent::UnreadableCall => true,
-            SourceContent::Media(_) => false,
-        };
-        self.role == SourceRole::Tool || self.has_calls() || says_call()
+        let is_call = self.has_calls() || self.says_call || self.content == SourceContent::UnreadableCall;
+        self.role == SourceRole::Tool || is_call
     }
 
     /// True where tools are called.

@@ -34,6 +34,9 @@ impl InputFormat for OasstTree {
             let root = ["text", "role", "replies"].map(|name| (name.to_owned(), row.shift_remove(name)));
             root.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
         };
+        if !is_usable(&node) || !row.get("deleted").is_none_or(|deleted| *deleted != true) {
+            return Err("the first message of the tree is deleted, or was rejected in review".to_owned());
+        }
         let format = MessageFormat { role: "role", content: "text" };
         let mut messages = Vec::new();
         for depth in 0..DEPTH_MAX {

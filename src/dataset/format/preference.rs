@@ -44,8 +44,9 @@ impl InputFormat for Preference {
             None => Vec::new(),
         };
         let side = MessageFormat::COMMON.read_list(side, name, unread)?;
-        let is_whole = side.iter().any(|message| matches!(message.role, SourceRole::User | SourceRole::System));
-        if !is_whole {
+        let is_whole = |message: &SourceMessage| matches!(message.role, SourceRole::User | SourceRole::System);
+        if !side.first().is_some_and(is_whole) {
+            // It continues the prompt.
             return Ok([prompt, side].concat());
         }
         // The side repeats the prompt.

@@ -3,7 +3,8 @@
 use super::{SourceMessage, SourceRole, assistant_message, user_message};
 
 /// The marker of the user and that of the assistant. Each stands at the beginning of a line.
-const MARKERS: [[&str; 2]; 12] = [
+const MARKERS: [[&str; 2]; 13] = [
+    ["HUMAN:", "ASSISTANT:"],
     ["Human:", "Assistant:"],
     ["Human:", "AI:"],
     ["User:", "Assistant:"],
@@ -23,6 +24,25 @@ const MARKERS: [[&str; 2]; 12] = [
 pub fn split_transcript(text: &str) -> Option<Vec<SourceMessage>> {
     MARKERS.iter().find_map(|markers| split_by(text, markers))
 }
+
+/// Markers of chat templates: the user's and the assistant's.
+const RENDERED: [[&str; 2]; 7] = [
+    ["<|im_start|>user", "<|im_start|>assistant"],
+    ["<|start_header_id|>user", "<|start_header_id|>assistant"],
+    ["[INST]", "[/INST]"],
+    ["<start_of_turn>user", "<start_of_turn>model"],
+    ["<|prompter|>", "<|assistant|>"],
+    ["<|user|>", "<|assistant|>"],
+    ["<extra_id_1>User", "<extra_id_1>Assistant"],
+];
+
+/// True for a text with both markers of a chat template, such as a whole dialogue that is rendered.
+pub fn is_rendered(text: &str) -> bool {
+    text.contains(['<', '[']) && RENDERED.iter().any(|markers| markers.iter().all(|marker| text.contains(marker)))
+}
+
+/// Tokens that end an answer in some transcripts.
+const ENDS: [&str; 3] = ["<|endoftext|>", "</s>", "<|im_end|>"];
 
 /// True for a text that [`split_transcript`] splits.
 pub fn is_transcript(text: &str) -> bool {
@@ -45,7 +65,10 @@ fn split_by(text: &str, markers: &[&str; 2]) -> Option<Vec<SourceMessage>> {
         if ours.is_some_and(|ours| theirs.is_none_or(|theirs| ours < theirs)) {
             return None;
         }
-        let said = body[..theirs.unwrap_or(body.len())].trim();
+        let mut said = body[..theirs.unwrap_or(body.len())].trim();
+        while let Some(before) = ENDS.iter().find_map(|end| said.strip_suffix(end)) {
+            said = before.trim_end();
+        }
         let role = [SourceRole::User, SourceRole::Assistant][side];
         match (role, theirs) {
             (SourceRole::Assistant, None) => {

@@ -19,7 +19,7 @@ impl InputFormat for Turns {
     fn matches(&self, row: &Columns) -> bool {
         let has_speaker = |item: &Value| SPEAKERS.iter().any(|key| item.get(*key).is_some());
         let is_turn = |item: &Value| item.is_string() || item["content"].is_string() && !has_speaker(item);
-        matches!(row.get("turns"), Some(Value::Array(items)) if items.iter().all(is_turn))
+        matches!(row.get("turns"), Some(Value::Array(items)) if !items.is_empty() && items.iter().all(is_turn))
     }
 
     fn take(&self, row: &mut Columns, unread: &mut Unread) -> Result<Vec<SourceMessage>, String> {

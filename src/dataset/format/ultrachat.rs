@@ -4,8 +4,14 @@ use super::{InputFormat, SourceMessage, assistant_message, take_items, user_mess
 use crate::conversation::Columns;
 use crate::dataset::unread::Unread;
 
-/// `{"data": ["…", "…"]}`: user and assistant alternate, as in `UltraChat`.
+/// `{"data": ["…", "…"]}`: user and assistant alternate, as in `UltraChat`; `conversations` in LIMA.
 pub struct UltraChat;
+
+const COLUMNS: [&str; 3] = ["data", "conversations", "conversation"];
+
+fn is_texts(row: &Columns, column: &str) -> bool {
+    matches!(row.get(column), Some(Value::Array(items)) if !items.is_empty() && items.iter().all(Value::is_string))
+}
 
 impl InputFormat for UltraChat {
     fn name(&self) -> &'static str {
@@ -13,11 +19,12 @@ impl InputFormat for UltraChat {
     }
 
     fn matches(&self, row: &Columns) -> bool {
-        matches!(row.get("data"), Some(Value::Array(items)) if !items.is_empty() && items.iter().all(Value::is_string))
+        COLUMNS.iter().any(|column| is_texts(row, column))
     }
 
     fn take(&self, row: &mut Columns, _: &mut Unread) -> Result<Vec<SourceMessage>, String> {
-        let texts = take_items(row, "data")?.into_iter().filter_map(|item| match item {
+        let column = COLUMNS.into_iter().find(|column| is_texts(row, column)).unwrap_or(COLUMNS[0]);
+        let texts = take_items(row, column)?.into_iter().filter_map(|item| match item {
             Value::String(text) => Some(text),
             _ => None,
         });
@@ -25,5 +32,9 @@ impl InputFormat for UltraChat {
             .enumerate()
             .map(|(index, text)| if index % 2 == 0 { user_message(text) } else { assistant_message(text) })
             .collect())
+    }
+
+    fn list_columns(&self) -> &'static [&'static str] {
+        &COLUMNS
     }
 }

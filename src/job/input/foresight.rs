@@ -111,6 +111,7 @@ impl<'a> Watch<'a> {
     pub fn see(&mut self, bytes: &[u8], seed: Option<(&Seed, &Notes)>) -> Result<(), JobError> {
         if let Some((seed, notes)) = seed
             && let Some((format, is_table)) = self.output
+            && !format.wants_pairs()
             && needs_trial(seed, notes)
         {
             self.try_format(format, is_table, seed);

@@ -12,7 +12,7 @@ use serde_json::Value;
 use self::families::Family;
 use self::mark::Kind;
 use self::split::Part;
-use super::{InputFormat, SourceMessage};
+use super::{InputFormat, SourceContent, SourceMessage};
 use crate::conversation::Columns;
 use crate::dataset::role::SourceRole;
 use crate::dataset::unread::Unread;
@@ -36,17 +36,32 @@ const RESULTS: [&str; 8] = [
     "code",
 ];
 
+/// Columns with a rendered dialogue, in the order in which they count.
+const COLUMNS: [&str; 4] = ["text", "prompt", "instruction", "chat"];
+/// Columns with the answer to a rendered prompt.
+const ANSWERS: [&str; 4] = ["response", "completion", "output", "answer"];
+
+fn column_of(row: &Columns) -> Option<&'static str> {
+    COLUMNS.into_iter().find(|name| row.get(*name).is_some_and(Value::is_string))
+}
+
 impl InputFormat for Templated {
     fn name(&self) -> &'static str {
         "templated"
     }
 
     fn matches(&self, row: &Columns) -> bool {
-        row.get("text").is_some_and(Value::is_string)
+        column_of(row).is_some()
     }
 
     fn take(&self, row: &mut Columns, _: &mut Unread) -> Result<Vec<SourceMessage>, String> {
-        let Some(Value::String(text)) = row.shift_remove("text") else { return Err("`text` is not a text".to_owned()) };
+        let column = column_of(row).unwrap_or("text");
+        let Some(Value::String(text)) = row.shift_remove(column) else { return Err("`text` is not a text".to_owned()) };
+        // A prompt is followed by its answer, which is no part of the rendered text.
+        let answer =
+            ANSWERS.iter().filter(|_| column != "text").find(|name| row.get(**name).is_some_and(Value::is_string));
+        let answer = answer.and_then(|name| row.shift_remove(*name));
+        let answer = answer.and_then(|answer| answer.as_str().map(|text| (SourceRole::Assistant, text.to_owned())));
         let mut messages: Vec<(SourceRole, String)> = Vec::new();
         let (parts, family) = split::split(&text)?;
         for part in parts {
@@ -68,8 +83,53 @@ impl InputFormat for Templated {
         if let Some(marker) = messages.iter().find_map(|(_, text)| family.marker_in(text)) {
             return Err(format!("`{marker}` is left in a message"));
         }
-        Ok(messages.into_iter().map(|(role, text)| SourceMessage::text(role, text)).collect())
+        check_words(&messages, family.family)?;
+        messages.extend(answer);
+        Ok(messages.into_iter().map(|(role, text)| message_of(role, text)).collect())
     }
+}
+
+/// Tokens of templates in the place of media.
+const MEDIA: [&str; 9] = [
+    "<|image|>",
+    "<image>",
+    "<|vision_start|>",
+    "<|image_pad|>",
+    "<start_of_image>",
+    "[IMG]",
+    "<|audio_bos|>",
+    "<|audio|>",
+    "<video>",
+];
+
+fn message_of(role: SourceRole, text: String) -> SourceMessage {
+    let mut message = SourceMessage::text(role, text);
+    if let SourceContent::Text(text) = &message.content
+        && text.contains(['<', '['])
+        && MEDIA.iter().any(|token| text.contains(token))
+    {
+        message.content = SourceContent::Media(text.clone());
+    }
+    message
+}
+
+/// Checks what a marker within a message would lead to: one speaker twice in a row where markers are words, code that is cut in
+/// two, and results of tools within an answer.
+fn check_words(messages: &[(SourceRole, String)], family: &Family) -> Result<(), String> {
+    let speaks = |role: SourceRole| matches!(role, SourceRole::User | SourceRole::Assistant);
+    for (at, (role, text)) in messages.iter().enumerate() {
+        let is_last = at + 1 == messages.len();
+        if !is_last && speaks(*role) && messages[at + 1].0 == *role && !family.needs_ends() {
+            return Err("a marker seems to stand within a message: one speaker has two in a row".to_owned());
+        }
+        if !is_last && text.matches("```").count() % 2 == 1 {
+            return Err("a marker stands within code".to_owned());
+        }
+        if let Some(token) = ["FUNCTION RESPONSE:", "<functioncall>"].iter().find(|token| text.contains(**token)) {
+            return Err(format!("`{token}` is left in a message"));
+        }
+    }
+    Ok(())
 }
 
 /// Reads a part as a message, or as the results of several calls.

@@ -6,7 +6,7 @@ use crate::dataset::python_literal::python_value;
 
 /// Columns with definitions of tools. The first one that has any takes precedence.
 const COLUMNS: [&str; 4] = ["tools", "functions", "toolConfig", "tool_config"];
-const SCHEMAS: [&str; 4] = ["parameters", "input_schema", "inputSchema", "parametersJsonSchema"];
+const SCHEMAS: [&str; 5] = ["parameters", "input_schema", "inputSchema", "parametersJsonSchema", "arguments"];
 
 /// Takes a row's definitions of tools. A column of that name that holds something else is left in the row.
 pub fn take_definitions(row: &mut Columns) -> Option<ToolSet> {

@@ -18,7 +18,8 @@ pub fn split_calls(text: &str) -> Option<(String, Vec<Value>)> {
     while let Some((before, after)) = rest.split_once(CALL[0]) {
         // The end of the last call may be missing: some templates stop at it.
         let (body, behind) = after.split_once(CALL[1]).unwrap_or((after, ""));
-        match call_in(body) {
+        let is_quoted = is_quoted(&text[..text.len() - rest.len() + before.len()]);
+        match call_in(body).filter(|_| !is_quoted) {
             Some(found) => {
                 words.push_str(before);
                 calls.extend(found);
@@ -31,6 +32,13 @@ pub fn split_calls(text: &str) -> Option<(String, Vec<Value>)> {
     }
     words.push_str(rest);
     (!calls.is_empty()).then(|| (words.trim().to_owned(), calls))
+}
+
+/// True where what follows stands in code: behind an open fence or an open backtick.
+fn is_quoted(before: &str) -> bool {
+    let fences = before.matches("```").count();
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    fences % 2 == 1 || (fences == 0 && line.matches('`').count() % 2 == 1)
 }
 
 fn call_in(body: &str) -> Option<Vec<Value>> {
@@ -53,13 +61,38 @@ pub fn split_results(text: &str) -> Option<(Vec<String>, &str)> {
     (!results.is_empty()).then_some((results, rest))
 }
 
-/// Markers of calls in other notations. What they say is not read.
+/// Markers of calls in other notations, with what follows in a call. What they say is not read.
 const OTHER_CALLS: [[&str; 2]; 4] =
     [["<function=", "</function>"], ["<functioncall>", "{"], ["[TOOL_CALLS]", "{"], ["<|python_tag|>", "("]];
 
-/// True for a text with a call in another notation.
-pub fn has_other_call(text: &str) -> bool {
-    OTHER_CALLS.iter().any(|[begin, end]| text.find(begin).is_some_and(|at| text[at..].contains(end)))
+/// What a text may hold of calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// A call or a result that is read.
+    pub is_read: bool,
+    /// A call in another notation.
+    pub is_other: bool,
+    /// A picture or sound that is written into the text.
+    pub is_media: bool,
+}
+
+/// Media that are written into a text: the beginning and what follows.
+const MEDIA: [[&str; 2]; 3] = [["<img>", "</img>"], ["<|image_", "|>"], ["](data:image/", ")"]];
+
+impl Written {
+    /// Looks for markers. Most texts have none of the characters that markers begin with.
+    pub fn of(text: &str) -> Self {
+        let bytes = text.as_bytes();
+        let Some(first) = memchr::memchr2(b'<', b'[', bytes) else { return Self::default() };
+        let (bytes, rest) = (&bytes[first..], &text[first..]);
+        let has = |marker: &str| memchr::memmem::find(bytes, marker.as_bytes()).is_some();
+        let is_other = |[begin, end]: &[&str; 2]| rest.find(begin).is_some_and(|at| rest[at..].contains(end));
+        Self {
+            is_read: has(CALL[0]) || has(RESULT[0]),
+            is_other: OTHER_CALLS.iter().any(is_other),
+            is_media: MEDIA.iter().any(is_other),
+        }
+    }
 }
 
 #[cfg(test)]

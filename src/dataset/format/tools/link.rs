@@ -2,20 +2,23 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use super::hermes::{split_calls, split_results};
+use super::hermes::{Written, split_calls, split_results};
 use crate::conversation::Columns;
 use crate::dataset::format::{Mask, SourceContent, SourceMessage, SourceRole};
 
-/// Reads calls and results that are written into the texts of messages.
-pub fn read_written_calls(messages: Vec<SourceMessage>) -> Vec<SourceMessage> {
-    let is_written = |message: &SourceMessage| match &message.content {
-        SourceContent::Text(text) => text.contains("<tool_call>") || text.contains("<tool_response>"),
-        _ => false,
-    };
-    if !messages.iter().any(is_written) {
-        return messages;
+/// Reads calls and results that are written into the texts of messages. Calls in a notation that is not read are marked.
+pub fn read_written_calls(mut messages: Vec<SourceMessage>) -> Vec<SourceMessage> {
+    let mut is_read = false;
+    for message in &mut messages {
+        let SourceContent::Text(text) = &message.content else { continue };
+        let written = Written::of(text);
+        is_read |= written.is_read;
+        message.says_call = written.is_other && message.role == SourceRole::Assistant;
+        if written.is_media && message.role == SourceRole::User {
+            message.content = SourceContent::Media(text.clone());
+        }
     }
-    messages.into_iter().flat_map(read_written).collect()
+    if is_read { messages.into_iter().flat_map(read_written).collect() } else { messages }
 }
 
 fn read_written(mut message: SourceMessage) -> Vec<SourceMessage> {
@@ -60,8 +63,13 @@ pub fn link_calls(messages: Vec<SourceMessage>) -> Vec<SourceMessage> {
     let mut seen = HashSet::new();
     let mut open: Vec<OpenCall> = Vec::new();
     let mut number = 0;
-    for message in &mut messages {
+    let is_result = |message: Option<&SourceMessage>| message.is_some_and(|message| message.role == SourceRole::Tool);
+    let neighbours: Vec<bool> = (0..messages.len())
+        .map(|at| is_result(messages.get(at + 1)) || (at > 0 && is_result(messages.get(at - 1))))
+        .collect();
+    for (message, has_neighbour) in messages.iter_mut().zip(neighbours) {
         if message.role == SourceRole::Tool {
+            message.answers_all = open.len() > 1 && !has_neighbour && !message.fields.contains_key("tool_call_id");
             close(&mut message.fields, &mut open);
             continue;
         }
@@ -177,7 +185,8 @@ fn close(fields: &mut Columns, open: &mut Vec<OpenCall>) {
 /// True where every result follows its call at once, before anything else is said. A row whose calls are written in words
 /// alone has nothing to check.
 pub fn are_linked(messages: &[SourceMessage]) -> bool {
-    if !messages.iter().any(SourceMessage::has_calls) {
+    let is_named = |message: &SourceMessage| message.fields.contains_key("tool_call_id");
+    if !messages.iter().any(|message| message.has_calls() || is_named(message)) {
         return true;
     }
     let mut open: Vec<String> = Vec::new();
@@ -186,6 +195,9 @@ pub fn are_linked(messages: &[SourceMessage]) -> bool {
             let id = message.fields.get("tool_call_id").and_then(Value::as_str);
             let Some(at) = open.iter().position(|open| Some(open.as_str()) == id) else { return false };
             open.remove(at);
+            if message.answers_all {
+                open.clear();
+            }
         } else {
             if !open.is_empty() || (message.has_calls() && !message.is_answer()) {
                 return false;

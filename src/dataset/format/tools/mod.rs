@@ -10,7 +10,6 @@ mod link;
 
 pub use calls::{UnreadableCall, is_call_role, normalised_calls};
 pub use definitions::take_definitions;
-pub use hermes::has_other_call;
 pub use link::{are_linked, link_calls, read_written_calls};
 
 use serde_json::Value;
