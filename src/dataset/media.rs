@@ -58,10 +58,11 @@ pub fn is_media(name: &str, value: &Value) -> bool {
     if !has_words(value) || value.as_str().is_some_and(is_empty_cell) {
         return false;
     }
-    if MEDIA_NAMES.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+    let is_named_so = names_media(name);
+    let may_be_known = is_named_so || name.starts_with(['s', 'S', 'a', 'A', 'e', 'E']);
+    if may_be_known && MEDIA_NAMES.iter().any(|known| known.eq_ignore_ascii_case(name)) {
         return true;
     }
-    let is_named_so = names_media(name);
     match value {
         Value::Object(fields) => is_stored_file(fields),
         Value::Array(items) => items.iter().any(|item| match item {
@@ -76,11 +77,15 @@ pub fn is_media(name: &str, value: &Value) -> bool {
 
 fn names_media(name: &str) -> bool {
     const WORDS: [&str; 6] = ["image", "img", "picture", "photo", "video", "audio"];
-    let begins = |at: usize| {
+    let begins = |(at, byte): (usize, &u8)| {
         let rest = &name.as_bytes()[at..];
-        WORDS.iter().any(|word| rest.len() >= word.len() && rest[..word.len()].eq_ignore_ascii_case(word.as_bytes()))
+        // None of the words begins with another letter.
+        matches!(byte.to_ascii_lowercase(), b'i' | b'p' | b'v' | b'a')
+            && WORDS
+                .iter()
+                .any(|word| rest.len() >= word.len() && rest[..word.len()].eq_ignore_ascii_case(word.as_bytes()))
     };
-    (0..name.len()).any(begins)
+    name.as_bytes().iter().enumerate().any(begins)
 }
 
 /// True for `{"bytes", "path"}` with something in it.

@@ -17,23 +17,28 @@ const KEYS: [&str; 8] =
 /// axolotl's list of stretches of an answer.
 const DETAIL: [&str; 2] = ["train_detail", "training_detail"];
 
+/// Keys that may mean either.
+const UNCLEAR: [&str; 2] = ["masked", "mask"];
+
+fn is_mask_key(key: &str) -> bool {
+    // Most keys begin with another letter.
+    key.starts_with(['t', 'T', 'l', 'L', 'w', 'W', 'm', 'M'])
+        && KEYS.iter().chain(&DETAIL).chain(&UNCLEAR).any(|name| name.eq_ignore_ascii_case(key))
+}
+
 impl Mask {
     /// Takes the mask out of the fields of a message or of one of its parts. Keys that disagree are a partial mask.
     pub fn take(fields: &mut Map<String, Value>) -> Option<Self> {
-        if fields.is_empty() {
-            return None;
-        }
         let mut mask: Option<Self> = None;
-        for key in fields.keys().cloned().collect::<Vec<_>>() {
-            let plain = key.to_lowercase();
-            let found = match plain.as_str() {
-                plain if KEYS.contains(&plain) => Self::of_value(&fields[&key]),
-                plain if DETAIL.contains(&plain) => Self::of_detail(&fields[&key]),
+        while let Some(key) = fields.keys().find(|key| is_mask_key(key)).cloned() {
+            let value = fields.swap_remove(&key).unwrap_or_default();
+            let is_in = |names: &[&str]| names.iter().any(|name| name.eq_ignore_ascii_case(&key));
+            let found = match () {
+                () if is_in(&KEYS) => Self::of_value(&value),
+                () if is_in(&DETAIL) => Self::of_detail(&value),
                 // What it means differs from one program to the next.
-                "masked" | "mask" => Self::of_value(&fields[&key]).map(|_| Self::Partial),
-                _ => continue,
+                () => Self::of_value(&value).map(|_| Self::Partial),
             };
-            fields.swap_remove(&key);
             mask = Self::both(mask, found);
         }
         mask
