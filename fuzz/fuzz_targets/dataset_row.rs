@@ -12,7 +12,7 @@ fuzz_target!(|bytes: &[u8]| {
     for format in named.chain([mapped]).map(Some).chain([None]) {
         let reader = RowReader { format, ..RowReader::default() };
         let _ = reader.read(bytes);
-        let Ok(Ok(record)) = reader.source(bytes).map(|row| row.into_record()) else { continue };
+        let Ok(Ok(record)) = reader.source(bytes).map(|row| row.into_record(&reader.rules)) else { continue };
         for format in export::FORMATS {
             let _ = format.write(&record, &mut Vec::new());
         }

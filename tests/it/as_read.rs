@@ -716,6 +716,10 @@ fn a_result_without_its_call_is_written_nowhere() {
     ] {
         assert_eq!(reasons(&[json!({"messages": messages})], &CONVERT), ["tool_order"], "{messages}");
     }
+    // Without ids nothing says which call is meant.
+    let told = json!({"role": "tool", "content": "3"});
+    let read = one(json!({"messages": [user, call("c"), result("c"), end, user, told, end]}), &[]);
+    assert_eq!(read["messages"][5], told);
     for arguments in [json!("{bad"), json!("[1]"), json!(5)] {
         let mut call = call("c");
         call["tool_calls"][0]["function"]["arguments"] = arguments.clone();

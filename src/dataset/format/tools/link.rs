@@ -182,8 +182,8 @@ fn close(fields: &mut Columns, open: &mut Vec<OpenCall>) {
     }
 }
 
-/// True where every result follows its call at once, before anything else is said. A row whose calls are written in words
-/// alone has nothing to check.
+/// True where every result with an id follows its call at once, before anything else is said. A row whose calls are written in
+/// words alone has nothing to check.
 pub fn are_linked(messages: &[SourceMessage]) -> bool {
     let is_named = |message: &SourceMessage| message.fields.contains_key("tool_call_id");
     if !messages.iter().any(|message| message.has_calls() || is_named(message)) {
@@ -192,8 +192,9 @@ pub fn are_linked(messages: &[SourceMessage]) -> bool {
     let mut open: Vec<String> = Vec::new();
     for message in messages {
         if message.role == SourceRole::Tool {
-            let id = message.fields.get("tool_call_id").and_then(Value::as_str);
-            let Some(at) = open.iter().position(|open| Some(open.as_str()) == id) else { return false };
+            // What a tool says without being asked, in formats without ids, stands where it stands.
+            let Some(id) = message.fields.get("tool_call_id").and_then(Value::as_str) else { continue };
+            let Some(at) = open.iter().position(|open| open == id) else { return false };
             open.remove(at);
             if message.answers_all {
                 open.clear();
