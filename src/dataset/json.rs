@@ -26,6 +26,42 @@ pub fn parse_row(bytes: &[u8]) -> Result<ParsedRow, serde_json::Error> {
     }
 }
 
+/// True where a key stands twice in one object, so that one of its values would be lost. `value` is what `bytes` were parsed
+/// to, which holds each key once.
+pub fn repeats_key(bytes: &[u8], value: &Value) -> bool {
+    keys_written(bytes) != keys_held(value)
+}
+
+/// Counts the colons outside of texts.
+fn keys_written(bytes: &[u8]) -> usize {
+    let (mut count, mut rest) = (0, bytes);
+    while let Some(at) = memchr::memchr2(b'"', b':', rest) {
+        let byte = rest[at];
+        rest = &rest[at + 1..];
+        if byte == b':' {
+            count += 1;
+            continue;
+        }
+        while let Some(at) = memchr::memchr2(b'"', b'\\', rest) {
+            let is_end = rest[at] == b'"';
+            // A backslash takes the next byte along.
+            rest = rest.get(at + if is_end { 1 } else { 2 }..).unwrap_or_default();
+            if is_end {
+                break;
+            }
+        }
+    }
+    count
+}
+
+fn keys_held(value: &Value) -> usize {
+    match value {
+        Value::Object(fields) => fields.len() + fields.values().map(keys_held).sum::<usize>(),
+        Value::Array(items) => items.iter().map(keys_held).sum(),
+        _ => 0,
+    }
+}
+
 /// Replaces the words outside of texts; `None` if there is no such word.
 fn with_nulls(bytes: &[u8]) -> Option<(Vec<u8>, u64)> {
     if !NOT_NUMBERS.iter().any(|word| memchr::memmem::find(bytes, word).is_some()) {
@@ -68,6 +104,19 @@ mod tests {
         assert_eq!(parsed.value, json!({"text": "NaN \" Infinity", "a": null, "b": [null, null, 1]}));
         assert_eq!(parsed.not_numbers, 3);
         assert!(parse_row(b"{\"text\": \"NaN\"").is_err());
+    }
+
+    #[test]
+    fn a_key_that_stands_twice_is_noticed() {
+        for (text, is_repeated) in [
+            (r#"{"a": 1, "b": {"a": 2}, "c": [{"a": 3}, {"a": 4}]}"#, false),
+            (r#"{"a": "x: \" y: ", "b": "\\"}"#, false),
+            (r#"{"a": 1, "b": 2, "a": 3}"#, true),
+            (r#"[{"role": "user", "content": "a", "content": "b"}]"#, true),
+            (r#"{"a": {}, "b": []}"#, false),
+        ] {
+            assert_eq!(repeats_key(text.as_bytes(), &serde_json::from_str(text).unwrap()), is_repeated, "{text}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::format::{
     FORMATS, FORMATS_FIRST, InputFormat, LIST_COLUMNS, MappedFormat, SourceContent, SourceMessage, link_calls,
     read_written_calls, take_definitions,
 };
-use super::json::parse_row;
+use super::json::{parse_row, repeats_key};
 use super::media::{has_media, has_placeholder, names_file, without_placeholders};
 use super::meta::{flatten_meta, note_origin, row_id};
 use super::normalise::normalise;
@@ -161,6 +161,9 @@ impl RowReader {
         unread: &mut Unread,
     ) -> Result<SourceRow, String> {
         let parsed = parse_row(bytes).map_err(|error| format!("not valid JSON: {error}"))?;
+        if self.edition == Edition::Current && repeats_key(bytes, &parsed.value) {
+            return Err("a key stands twice in one object, so one of its values would be lost".to_owned());
+        }
         let mut notes = Notes::default();
         notes.note("not_a_number_read_as_null", parsed.not_numbers);
         let mut columns = match parsed.value {
