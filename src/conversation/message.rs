@@ -41,6 +41,17 @@ impl Role {
 /// Named JSON values in their order: a row's columns, or a message's further fields.
 pub type Columns = serde_json::Map<String, serde_json::Value>;
 
+/// Returns a name that no column has: the given one, or the same with a number.
+pub fn free_name(columns: &Columns, name: &str) -> String {
+    let mut free = name.to_owned();
+    let mut number = 1;
+    while columns.contains_key(&free) {
+        number += 1;
+        free = format!("{name}_{number}");
+    }
+    free
+}
+
 /// One message, shared by every question whose history holds it.
 ///
 /// Hashed once when made, escaped for JSON once when first sent; a turn late in a conversation costs

@@ -38,7 +38,7 @@ pub use failure_reason::{FailureCause, FailureReason, blank_numbers};
 pub use fence::Fence;
 pub use identity::{ConversationKey, Digest, Fingerprint, ParseDigestError};
 pub use lesson::{Correction, Flaw, Grade, Lesson, PairRefusal, Pairing, Remedy, Speaker};
-pub use message::{Columns, Message, Role};
+pub use message::{Columns, Message, Role, free_name};
 pub use outcome::{Dialogue, Outcome, Rejected, Spoken};
 pub use price::{FlexPrice, Price};
 pub use question::{Lane, Question, SYSTEMS_MAX, Slot, Target};

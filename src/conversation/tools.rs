@@ -31,11 +31,6 @@ impl ToolSet {
     pub fn to_value(&self) -> Value {
         Value::Array(self.tools.to_vec())
     }
-
-    /// Returns the definition of the function with this name.
-    pub fn function(&self, name: &str) -> Option<&Value> {
-        self.tools.iter().map(|tool| &tool["function"]).find(|function| function["name"] == name)
-    }
 }
 
 /// True for an answer that calls a tool in its text, as servers without a parser for calls pass it on: `<tool_call>` with a

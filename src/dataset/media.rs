@@ -6,7 +6,7 @@ use super::unread::has_words;
 use crate::conversation::Columns;
 
 /// Names of columns and fields with media that the messages refer to.
-pub const MEDIA_NAMES: &[&str] = &[
+const MEDIA_NAMES: &[&str] = &[
     "images",
     "image",
     "videos",
@@ -120,7 +120,7 @@ pub fn has_placeholder(text: &str) -> bool {
 
 /// Removes the placeholders of media from a text, each with the line end behind it.
 pub fn without_placeholders(text: &str) -> Option<String> {
-    if !PLACEHOLDERS.iter().any(|placeholder| text.contains(placeholder)) {
+    if !has_placeholder(text) {
         return None;
     }
     let mut text = text.to_owned();

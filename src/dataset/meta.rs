@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::conversation::Columns;
+use crate::conversation::{Columns, free_name};
 
 /// Columns with a row's id. The first one that has a value takes precedence.
 const ID_COLUMNS: [&str; 12] = [
@@ -23,9 +23,9 @@ const ID_COLUMNS: [&str; 12] = [
 ];
 
 /// The columns that say where a row without an id stands.
-pub const SOURCE_FILE: &str = "source_file";
+const SOURCE_FILE: &str = "source_file";
 /// The line of the row in it.
-pub const SOURCE_LINE: &str = "source_line";
+const SOURCE_LINE: &str = "source_line";
 
 /// Returns a row's id, whatever its type, as text.
 pub fn row_id(columns: &Columns) -> Option<String> {
@@ -35,6 +35,15 @@ pub fn row_id(columns: &Columns) -> Option<String> {
 /// True for a column that holds the row's id as it is.
 pub fn is_row_id(name: &str, value: &Value, id: Option<&str>) -> bool {
     ID_COLUMNS.contains(&name) && (value.is_string() || value.is_number()) && id_text(value).as_deref() == id
+}
+
+/// Returns an id that is a text or a number as text; `None` for an empty one and for anything else.
+pub fn scalar_text(value: Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text).filter(|text| !text.is_empty()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
 }
 
 fn id_text(value: &Value) -> Option<String> {
@@ -86,17 +95,6 @@ pub fn flatten_meta(mut columns: Columns, keeps_answers: bool) -> Columns {
 fn is_own(name: &str, value: &Value) -> bool {
     let is_answer = |turn: &Value| turn.get("finish_reason").is_some() && turn.get("attempts").is_some();
     name == "turns" && value.as_array().is_some_and(|turns| turns.iter().all(is_answer))
-}
-
-/// Returns a name that no column has: the given one, or the same with a number.
-pub fn free_name(columns: &Columns, name: &str) -> String {
-    let mut free = name.to_owned();
-    let mut number = 1;
-    while columns.contains_key(&free) {
-        number += 1;
-        free = format!("{name}_{number}");
-    }
-    free
 }
 
 /// Notes in a row without an id where it stands. Of the file only the name, so that the output does not depend on where the

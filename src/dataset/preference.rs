@@ -4,15 +4,13 @@ use serde_json::Value;
 
 use super::format::{MessageFormat, SourceMessage, link_calls, split_hh};
 use super::line::line_of;
-use super::python_literal::python_value;
+use super::python_literal::written_value;
 use super::role::SourceRole;
 use super::unread::Unread;
 use crate::conversation::{Columns, Line, Record, Role, says_nothing};
 
 const REJECTED: [&str; 3] = ["rejected", "rejected_messages", "rejected_response"];
 const LABELS: [&str; 2] = ["label", "kto_tag"];
-/// The beginning of hh-rlhf's transcripts.
-const FIRST_MESSAGE: &str = "\n\nHuman:";
 
 /// True where a column is named like one of a pair, or like a label.
 pub fn has_columns(columns: &Columns) -> bool {
@@ -65,7 +63,7 @@ fn written_side(text: &str) -> Option<Value> {
     if !text.starts_with(['{', '[']) {
         return None;
     }
-    let side = serde_json::from_str(text).ok().or_else(|| python_value(text))?;
+    let side = written_value(text)?;
     let is_message = |value: &Value| {
         let has = |names: &[&str]| names.iter().any(|name| value.get(*name).is_some());
         has(&["role", "from"]) && has(&["content", "value"])
@@ -82,8 +80,10 @@ pub fn side_messages(side: &Value, name: &str, unread: &mut Unread) -> Option<Ve
     let items = match side {
         Value::String(text) => match written_side(text) {
             Some(side) => return side_messages(&side, name, unread),
-            None if text.starts_with(FIRST_MESSAGE) => return Some(split_hh(text)),
-            None => return Some(vec![SourceMessage::text(SourceRole::Assistant, text.clone())]),
+            None => {
+                let answer = || vec![SourceMessage::text(SourceRole::Assistant, text.clone())];
+                return Some(split_hh(text).unwrap_or_else(answer));
+            }
         },
         Value::Object(message) => {
             let mut message = message.clone();

@@ -9,7 +9,7 @@ use super::media::{has_media, has_placeholder, names_file, without_placeholders}
 use super::meta::{flatten_meta, note_origin, row_id};
 use super::normalise::normalise;
 use super::notes::{Notes, Skip};
-use super::python_literal::python_value;
+use super::python_literal::written_value;
 use super::rules::{Media, Rules, SystemColumn, Tools};
 use super::source_row::SourceRow;
 use super::system_column::apply_system_column;
@@ -253,7 +253,7 @@ fn parse_list_columns(columns: &mut Columns) {
         if text.trim_start().starts_with('a') && !text.trim_start().starts_with("array(") {
             continue;
         }
-        let parsed = serde_json::from_str(text).ok().or_else(|| python_value(text));
+        let parsed = written_value(text);
         let Some(Value::Array(items)) = parsed else { continue };
         let has_role = |item: &Value| item.get("role").or(item.get("from")).is_some_and(Value::is_string);
         if !may_be_text || items.first().is_some_and(has_role) {

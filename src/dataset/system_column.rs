@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::format::{SourceContent, SourceMessage};
 use super::notes::Notes;
-use super::python_literal::python_value;
+use super::python_literal::written_value;
 use super::role::SourceRole;
 use super::unread::{Unread, has_words};
 use crate::conversation::Columns;
@@ -99,7 +99,7 @@ fn written_parts(text: &str) -> Option<Value> {
     {
         return None;
     }
-    serde_json::from_str(text).ok().or_else(|| python_value(text)).filter(|value| text_of(value).is_some())
+    written_value(text).filter(|value| text_of(value).is_some())
 }
 
 /// Returns the text of a column: a text, parts, messages of the system, or an object with one of these. Empty for null. `None`

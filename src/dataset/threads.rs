@@ -11,6 +11,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::meta::scalar_text;
 use super::places::RowSink;
 use super::row::{Problem, RawRow, RowSource};
 use crate::conversation::Columns;
@@ -144,11 +145,7 @@ struct FlatMessage {
 impl Forest {
     fn add(&mut self, columns: Columns, bytes: &RawRow<'_>) {
         let row = Value::Object(columns);
-        let id = |name: &str| match &row[name] {
-            Value::String(text) if !text.is_empty() => Some(short_id(text)),
-            Value::Number(number) => Some(short_id(&number.to_string())),
-            _ => None,
-        };
+        let id = |name: &str| row.get(name).cloned().and_then(scalar_text).map(|id| short_id(&id));
         let number = u32::try_from(self.messages.len()).unwrap_or(u32::MAX);
         let (length, parent) = (bytes.bytes.len() as u32, id("parent_id"));
         self.messages.push(FlatMessage {

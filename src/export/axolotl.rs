@@ -13,10 +13,6 @@ impl OutputFormat for Axolotl {
         "axolotl"
     }
 
-    fn has_mask(&self) -> bool {
-        true
-    }
-
     fn columns(&self) -> &'static [Column] {
         const {
             &[

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::column::{ColumnKind, FieldKind, id_column, messages_column, meta_column};
 use super::sharegpt::sharegpt_message;
 use super::strict::alternating_turns;
-use super::{Column, OutputFormat, Unfit, append_row};
+use super::{Column, OutputFormat, Unfit, append_row, no_masked_answer};
 use crate::conversation::Record;
 
 /// LLaMA-Factory's `sharegpt` formatting: strict alternation of human and gpt, the system message in a column, and an
@@ -31,10 +31,7 @@ impl OutputFormat for LlamaFactory {
     }
 
     fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {
-        if record.has_masked_answer() {
-            // The format has no mask, so the answer would be trained on.
-            return Err(Unfit::MaskedAnswer);
-        }
+        no_masked_answer(record)?;
         let (system, turns) = alternating_turns(record)?;
         let system = system.as_ref().map_or("", |system| system.content());
         let conversations = turns.iter().map(sharegpt_message).collect::<Result<Vec<Value>, _>>()?;

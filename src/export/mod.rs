@@ -63,12 +63,6 @@ pub trait OutputFormat: Send + Sync {
         false
     }
 
-    /// True where the format says of each answer whether it is trained on, so that calls and results of tools may stand
-    /// between them as context.
-    fn has_mask(&self) -> bool {
-        false
-    }
-
     /// True where a row holds two answers to one question, or a label that says whether an answer is good. Such rows of a
     /// distilled conversation are made from its rejected attempts.
     fn wants_pairs(&self) -> bool {
@@ -102,6 +96,30 @@ pub fn output_format_named(name: &str) -> Option<&'static dyn OutputFormat> {
 /// Returns why a format, or a table of it, cannot hold a record. `row` is overwritten.
 pub fn unfit_for(format: &dyn OutputFormat, is_table: bool, record: &Record, row: &mut Vec<u8>) -> Option<Unfit> {
     sink::unfit_for_table(record).filter(|_| is_table).or_else(|| format.write(record, row).err())
+}
+
+/// Writes a record in a format without a mask, whose rows without an answer look like its other rows.
+fn write_unmasked(format: &dyn OutputFormat, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {
+    no_masked_answer(record)?;
+    if !record.has_answer() {
+        return Err(Unfit::NoAnswer);
+    }
+    format.write_prompt(record, out)
+}
+
+/// Fails for a record with a masked answer: a format without a mask would train on it.
+fn no_masked_answer(record: &Record) -> Result<(), Unfit> {
+    if record.has_masked_answer() { Err(Unfit::MaskedAnswer) } else { Ok(()) }
+}
+
+/// Appends the row of a record without an answer, with its messages in the given column.
+fn write_prompt_row(column: &str, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {
+    if record.lines.is_empty() {
+        return Err(Unfit::NoAnswer);
+    }
+    let messages: Vec<Value> = record.lines.iter().map(openai_message).collect();
+    append_row(out, &with_tools(json!({"id": record.id, column: messages, "meta": record.meta}), record));
+    Ok(())
 }
 
 /// Adds the definitions of the tools that the assistant may call. They come before `meta`.

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::column::{FieldKind, id_column, messages_column, meta_column, tools_column};
-use super::{Column, OutputFormat, Unfit, append_row, openai_message, with_tools};
+use super::{Column, OutputFormat, Unfit, append_row, openai_message, with_tools, write_prompt_row};
 use crate::conversation::{Record, Role};
 
 /// ms-swift's `messages`, with a `loss` flag on each assistant message.
@@ -10,10 +10,6 @@ pub struct MsSwift;
 impl OutputFormat for MsSwift {
     fn name(&self) -> &'static str {
         "ms-swift"
-    }
-
-    fn has_mask(&self) -> bool {
-        true
     }
 
     fn columns(&self) -> &'static [Column] {
@@ -35,12 +31,7 @@ impl OutputFormat for MsSwift {
     }
 
     fn write_prompt(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {
-        if record.lines.is_empty() {
-            return Err(Unfit::NoAnswer);
-        }
-        let messages: Vec<Value> = record.lines.iter().map(openai_message).collect();
-        append_row(out, &with_tools(json!({"id": record.id, "messages": messages, "meta": record.meta}), record));
-        Ok(())
+        write_prompt_row("messages", record, out)
     }
 
     fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {

@@ -1,5 +1,5 @@
 use super::column::{PLAIN, id_column, messages_column, meta_column, tools_column};
-use super::{Column, OutputFormat, Unfit, append_json};
+use super::{Column, OutputFormat, Unfit, append_json, write_unmasked};
 use crate::conversation::{Message, Record};
 
 /// `{"id", "messages": [{"role", "content"}], "meta"}`, which TRL, axolotl, torchtune and others read.
@@ -23,14 +23,7 @@ impl OutputFormat for OpenAiOutput {
     }
 
     fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {
-        if record.has_masked_answer() {
-            // The format has no mask, so the answer would be trained on.
-            return Err(Unfit::MaskedAnswer);
-        }
-        if !record.has_answer() {
-            return Err(Unfit::NoAnswer);
-        }
-        self.write_prompt(record, out)
+        write_unmasked(self, record, out)
     }
 
     fn write_prompt(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {

@@ -14,10 +14,6 @@ impl OutputFormat for PerTurn {
         "per-turn"
     }
 
-    fn has_mask(&self) -> bool {
-        true
-    }
-
     fn columns(&self) -> &'static [Column] {
         const {
             &[

@@ -1,6 +1,6 @@
 use serde_json::{Map, Value, json};
 
-use crate::conversation::{Answer, Dialogue, Line, Record, Rejected, Seed, ServiceTier, TurnIndex};
+use crate::conversation::{Answer, Dialogue, Line, Record, Rejected, Seed, ServiceTier, TurnIndex, free_name};
 
 /// Returns a finished dialogue as a record.
 ///
@@ -123,9 +123,7 @@ fn set_own(meta: &mut Map<String, Value>, name: &str, value: Value) {
 
 /// Inserts a value under a name that is not taken.
 fn insert_free(meta: &mut Map<String, Value>, name: &str, value: Value) {
-    let names = std::iter::once(name.to_owned()).chain((2..).map(|number| format!("{name}_{number}")));
-    let free = names.into_iter().find(|name| !meta.contains_key(name));
-    meta.extend(free.map(|name| (name, value)));
+    meta.insert(free_name(meta, name), value);
 }
 
 fn answer_facts(answer: &Answer) -> Value {

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::column::{ColumnKind, FieldKind, id_column, messages_column, meta_column};
-use super::{Column, OutputFormat, Unfit, append_row};
+use super::{Column, OutputFormat, Unfit, append_row, write_unmasked};
 use crate::conversation::{Line, Record, Role};
 
 /// `{"id", "conversations": [{"from": "human" | "gpt" | "system", "value"}], "meta"}`.
@@ -28,14 +28,7 @@ impl OutputFormat for ShareGptOutput {
     }
 
     fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {
-        if record.has_masked_answer() {
-            // The format has no mask, so the answer would be trained on.
-            return Err(Unfit::MaskedAnswer);
-        }
-        if !record.has_answer() {
-            return Err(Unfit::NoAnswer);
-        }
-        self.write_prompt(record, out)
+        write_unmasked(self, record, out)
     }
 
     fn write_prompt(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {

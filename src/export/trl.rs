@@ -1,7 +1,9 @@
 use serde_json::{Value, json};
 
 use super::column::{PLAIN, THINKING, id_column, messages_column, meta_column, tools_column};
-use super::{Column, OutputFormat, Unfit, append_row, message_with_reasoning, openai_message, with_tools};
+use super::{
+    Column, OutputFormat, Unfit, append_row, message_with_reasoning, openai_message, with_tools, write_prompt_row,
+};
 use crate::conversation::{Record, TurnIndex};
 
 /// TRL's `{"prompt": [...], "completion": [...]}`, one row per answer. Only the completion has reasoning.
@@ -10,10 +12,6 @@ pub struct PromptCompletion;
 impl OutputFormat for PromptCompletion {
     fn name(&self) -> &'static str {
         "trl-prompt-completion"
-    }
-
-    fn has_mask(&self) -> bool {
-        true
     }
 
     fn columns(&self) -> &'static [Column] {
@@ -33,12 +31,7 @@ impl OutputFormat for PromptCompletion {
     }
 
     fn write_prompt(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {
-        if record.lines.is_empty() {
-            return Err(Unfit::NoAnswer);
-        }
-        let prompt: Vec<Value> = record.lines.iter().map(openai_message).collect();
-        append_row(out, &with_tools(json!({"id": record.id, "prompt": prompt, "meta": record.meta}), record));
-        Ok(())
+        write_prompt_row("prompt", record, out)
     }
 
     fn write(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unfit> {

@@ -31,11 +31,10 @@ impl<'a> RowOutput<'a> {
 
     /// Writes the rows of a record. One that does not fit the format is left out; one with an empty answer is cut before it.
     pub fn write(&mut self, record: &Record) -> Result<RowResult, JobError> {
-        let cut = record.cut_before_empty_answer();
-        Ok(match (self.sink.write(cut.as_ref().unwrap_or(record))?, cut) {
-            (Ok(rows), None) => RowResult::Kept(rows),
-            (Ok(rows), Some(_)) => RowResult::Partly(rows, vec![LeftOut::EmptyAnswer.into()]),
-            (Err(unfit), _) => RowResult::left(LeftOut::Unfit(unfit)),
+        let Some(cut) = record.cut_before_empty_answer() else { return self.write_as_it_is(record) };
+        Ok(match self.write_as_it_is(&cut)? {
+            RowResult::Kept(rows) => RowResult::Partly(rows, vec![LeftOut::EmptyAnswer.into()]),
+            other => other,
         })
     }
 

@@ -6,7 +6,7 @@ use super::message::MessageFormat;
 use super::transcript::{is_rendered, split_transcript};
 use super::{InputFormat, SourceMessage, assistant_message, user_message};
 use crate::conversation::Columns;
-use crate::dataset::python_literal::python_value;
+use crate::dataset::python_literal::written_value;
 use crate::dataset::unread::{Unread, has_words};
 
 /// `{"instruction", "input", "output"}` with an optional `history`. The prompt and the answer may also have other common
@@ -218,7 +218,7 @@ fn holds_list(text: &str) -> bool {
     if !trimmed.starts_with('[') || !trimmed.ends_with(']') {
         return false;
     }
-    let parsed = serde_json::from_str(trimmed).ok().or_else(|| python_value(trimmed));
+    let parsed = written_value(trimmed);
     let Some(Value::Array(items)) = parsed else { return false };
     !items.is_empty() && (items.iter().all(Value::is_string) || items.iter().all(Value::is_object))
 }

@@ -3,7 +3,7 @@ use serde_json::Value;
 use super::message::MessageFormat;
 use super::{InputFormat, SourceMessage, assistant_message, is_message_list, user_message};
 use crate::conversation::Columns;
-use crate::dataset::python_literal::python_value;
+use crate::dataset::python_literal::written_value;
 use crate::dataset::unread::Unread;
 
 /// Tables of votes between two models: `{"prompt": ["…", "…"], "response_a": […], "response_b": […]}` with the user's
@@ -72,7 +72,7 @@ fn texts(row: &Columns, name: &str) -> Option<Vec<String>> {
     let items = match row.get(name)? {
         Value::Array(items) => items,
         Value::String(text) if text.trim_start().starts_with('[') => {
-            parsed = serde_json::from_str(text).ok().or_else(|| python_value(text))?;
+            parsed = written_value(text)?;
             parsed.as_array()?
         }
         _ => return None,

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::mask::Mask;
 use super::tools::{UnreadableCall, normalised_calls};
 use crate::dataset::media::is_media;
-use crate::dataset::python_literal::python_value;
+use crate::dataset::python_literal::written_value;
 use crate::dataset::unread::{Unread, has_words};
 
 /// What the content of a message holds.
@@ -45,9 +45,10 @@ pub struct ToolResult {
 
 /// Keys of a part's words, in the order in which they count.
 const WORDS: [&str; 5] = ["text", "value", "content", "answer", "parts"];
-const THOUGHTS: [&str; 8] =
+/// Keys of the words of reasoning, in the order in which they count.
+const REASONING: [&str; 8] =
     ["thinking", "reasoning", "thought", "text", "value", "content", "summary", "reasoningText"];
-/// Keys of media in parts without a type.
+/// Keys of media in parts.
 const MEDIA: [&str; 12] = [
     "image",
     "image_url",
@@ -73,10 +74,8 @@ impl Content {
         }
         if text.starts_with("data:image/") || text.starts_with("data:audio/") {
             self.has_media = true;
-        } else if self.text.is_none() {
-            self.text = Some(text);
         } else {
-            self.push_text(&text);
+            self.push_text(text);
         }
         Ok(())
     }
@@ -96,12 +95,8 @@ impl Content {
     fn add_nested(&mut self, value: Value, place: &str, unread: &mut Unread, depth: usize) -> Result<(), String> {
         match value {
             Value::Null => Ok(()),
-            Value::String(text) if self.text.is_none() => {
-                self.text = Some(text);
-                Ok(())
-            }
             Value::String(text) => {
-                self.push_text(&text);
+                self.push_text(text);
                 Ok(())
             }
             Value::Array(parts) if depth < DEPTH_MAX => {
@@ -124,8 +119,11 @@ impl Content {
         self.text = Some(result_text(returned));
     }
 
-    fn push_text(&mut self, text: &str) {
-        self.text.get_or_insert_default().push_str(text);
+    fn push_text(&mut self, more: String) {
+        match &mut self.text {
+            Some(text) => text.push_str(&more),
+            none => *none = Some(more),
+        }
     }
 
     fn add_part(
@@ -141,7 +139,7 @@ impl Content {
             Some(_) => return Err("has a part whose `type` is not a text".to_owned()),
             None => String::new(),
         };
-        let is_thought = part.swap_remove("thought").is_some_and(|flag| match flag {
+        let is_reasoning = part.swap_remove("thought").is_some_and(|flag| match flag {
             Value::Bool(flag) => flag,
             other => {
                 part.insert("thought".to_owned(), other);
@@ -149,16 +147,12 @@ impl Content {
             }
         });
         self.add_mask(&mut part);
-        // Media may stand beside the words of a part.
-        for key in MEDIA {
-            if !kind.is_empty() && !is_media_kind(&kind) && part.get(key).is_some_and(has_words) {
-                part.swap_remove(key);
-                self.has_media = true;
-            }
+        if !is_media_kind(&kind) {
+            self.take_media(&mut part);
         }
         match kind.as_str() {
-            _ if is_thought => self.add_thought(&mut part),
-            "thinking" | "reasoning" | "thought" | "redacted_thinking" => self.add_thought(&mut part),
+            _ if is_reasoning => self.add_reasoning(&mut part),
+            "thinking" | "reasoning" | "thought" | "redacted_thinking" => self.add_reasoning(&mut part),
             "" => self.add_untyped(&mut part, place, unread, depth)?,
             "text" | "input_text" | "output_text" => self.add_words(&mut part, place, unread, depth)?,
             "refusal" => {
@@ -177,7 +171,7 @@ impl Content {
             "document" if part.get("source").is_some_and(|source| source["type"] == "text") => {
                 let mut source = part.get_mut("source").map(Value::take).unwrap_or_default();
                 if let Some(Value::String(words)) = source.get_mut("data").map(Value::take) {
-                    self.push_text(&words);
+                    self.push_text(words);
                 }
             }
             kind if is_media_kind(kind) => {
@@ -213,14 +207,8 @@ impl Content {
         for key in ["executableCode", "codeExecutionResult"] {
             self.has_unreadable_call |= part.swap_remove(key).is_some();
         }
-        if let Some(Value::Object(mut thought)) = part.swap_remove("reasoningContent") {
-            self.add_thought(&mut thought);
-        }
-        for key in MEDIA {
-            if part.get(key).is_some_and(has_words) {
-                part.swap_remove(key);
-                self.has_media = true;
-            }
+        if let Some(Value::Object(mut reasoning)) = part.swap_remove("reasoningContent") {
+            self.add_reasoning(&mut reasoning);
         }
         if let Some(refusal) = part.get("refusal").and_then(Value::as_str) {
             self.refusal.push_str(refusal);
@@ -239,6 +227,13 @@ impl Content {
         Ok(())
     }
 
+    /// Takes media, which may stand beside the words of a part.
+    fn take_media(&mut self, part: &mut Map<String, Value>) {
+        let before = part.len();
+        part.retain(|name, value| !(MEDIA.contains(&name.as_str()) && has_words(value)));
+        self.has_media |= part.len() < before;
+    }
+
     fn add_words(
         &mut self,
         part: &mut Map<String, Value>,
@@ -254,8 +249,8 @@ impl Content {
         Ok(())
     }
 
-    fn add_thought(&mut self, part: &mut Map<String, Value>) {
-        for name in THOUGHTS {
+    fn add_reasoning(&mut self, part: &mut Map<String, Value>) {
+        for name in REASONING {
             if let Some(words) = part.get(name).and_then(reasoning_words) {
                 self.reasoning.push_str(&words);
                 part.swap_remove(name);
@@ -302,7 +297,7 @@ fn parts_in(text: &str) -> Option<Value> {
     if !text.starts_with("[{\"type\"") && !text.starts_with("[{'type'") && !text.starts_with("[{\"text\"") {
         return None;
     }
-    let parts = serde_json::from_str(text).ok().or_else(|| python_value(text))?;
+    let parts = written_value(text)?;
     let is_part = |part: &Value| part["type"].is_string() && part.as_object().is_some_and(|part| part.len() > 1);
     parts.as_array().is_some_and(|parts| parts.iter().all(is_part)).then_some(parts)
 }
@@ -363,7 +358,7 @@ fn push_words(value: &Value, words: &mut String) -> Option<()> {
             let is_about = |name: &str| matches!(name, "type" | "signature" | "id" | "format" | "index");
             let mut inner = fields.iter().filter(|(name, value)| !is_about(name) && has_words(value));
             match (inner.next(), inner.next()) {
-                (Some((name, inner)), None) if THOUGHTS.contains(&name.as_str()) => push_words(inner, words)?,
+                (Some((name, inner)), None) if REASONING.contains(&name.as_str()) => push_words(inner, words)?,
                 (None, _) => {}
                 _ => return None,
             }

@@ -1,8 +1,8 @@
 use serde_json::{Map, Value};
 
 use super::{
-    InputFormat, Mask, SourceContent, SourceMessage, assistant_message, present_column, system_message, take_items,
-    take_text, user_message,
+    InputFormat, Mask, SourceContent, SourceMessage, assistant_message, system_message, take_items, take_text,
+    user_message,
 };
 use crate::conversation::Columns;
 use crate::dataset::media::is_media;
@@ -41,8 +41,14 @@ impl Exchanges {
     /// Reads the pairs that version 0.1.0 knew, in the columns that it knew.
     pub const FIRST: Self = Self { pairs: 2 };
 
-    fn columns(&self) -> &'static [&'static str] {
-        if self.pairs == KEYS.len() { &COLUMNS } else { &COLUMNS[..2] }
+    /// Returns the column with a list of exchanges.
+    fn column(&self, row: &Columns) -> Option<&'static str> {
+        let columns = if self.pairs == KEYS.len() { &COLUMNS[..] } else { &COLUMNS[..2] };
+        let is_exchanges = |column: &&&str| {
+            let first = row.get(**column).and_then(Value::as_array).and_then(|items| items.first());
+            first.and_then(Value::as_object).is_some_and(|first| keys_of(first, self.pairs).is_some())
+        };
+        columns.iter().find(is_exchanges).copied()
     }
 }
 
@@ -52,20 +58,11 @@ impl InputFormat for Exchanges {
     }
 
     fn matches(&self, row: &Columns) -> bool {
-        self.columns().iter().any(|column| {
-            let items = row.get(*column).and_then(Value::as_array);
-            let first = items.and_then(|items| items.first()).and_then(Value::as_object);
-            first.is_some_and(|first| keys_of(first, self.pairs).is_some())
-        })
+        self.column(row).is_some()
     }
 
     fn take(&self, row: &mut Columns, unread: &mut Unread) -> Result<Vec<SourceMessage>, String> {
-        let is_exchanges = |column: &&&str| {
-            let first = row.get(**column).and_then(Value::as_array).and_then(|items| items.first());
-            first.and_then(Value::as_object).is_some_and(|first| keys_of(first, self.pairs).is_some())
-        };
-        let column = self.columns().iter().find(is_exchanges).copied();
-        let column = column.unwrap_or_else(|| present_column(row, &COLUMNS));
+        let column = self.column(row).ok_or_else(|| "there is no list of exchanges".to_owned())?;
         read_exchanges(take_items(row, column)?, column, unread)
     }
 

@@ -30,12 +30,15 @@ impl InputFormat for HhRlhf {
         {
             row.shift_remove("prompt");
         }
-        Ok(split_hh(&text))
+        split_hh(&text).ok_or_else(|| "`chosen` is not a transcript".to_owned())
     }
 }
 
-/// Splits a transcript that begins with the user's marker.
-pub fn split_hh(text: &str) -> Vec<SourceMessage> {
+/// Splits a transcript. `None` for a text that does not begin with the user's marker.
+pub fn split_hh(text: &str) -> Option<Vec<SourceMessage>> {
+    if !text.starts_with(HUMAN) {
+        return None;
+    }
     let mut messages = Vec::new();
     let mut rest = text;
     while !rest.is_empty() {
@@ -46,5 +49,5 @@ pub fn split_hh(text: &str) -> Vec<SourceMessage> {
         messages.push(if is_human { user_message(said) } else { assistant_message(said) });
         rest = &body[end..];
     }
-    messages
+    Some(messages)
 }

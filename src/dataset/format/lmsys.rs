@@ -1,5 +1,5 @@
 use super::message::MessageFormat;
-use super::{InputFormat, SourceMessage, is_message_list, present_column};
+use super::{InputFormat, SourceMessage};
 use crate::conversation::Columns;
 use crate::dataset::unread::Unread;
 
@@ -15,13 +15,11 @@ impl InputFormat for Lmsys {
     }
 
     fn matches(&self, row: &Columns) -> bool {
-        COLUMNS.iter().any(|column| is_message_list(row, column, "role"))
+        MessageFormat::COMMON.column(row, &COLUMNS).is_some()
     }
 
     fn take(&self, row: &mut Columns, unread: &mut Unread) -> Result<Vec<SourceMessage>, String> {
-        let column = COLUMNS.iter().find(|column| is_message_list(row, column, "role"));
-        let column = column.copied().unwrap_or_else(|| present_column(row, &COLUMNS));
-        MessageFormat::COMMON.take_list(row, column, unread)
+        MessageFormat::COMMON.take_first(row, &COLUMNS, unread)
     }
 
     fn list_columns(&self) -> &'static [&'static str] {

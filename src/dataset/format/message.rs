@@ -5,9 +5,10 @@ use serde_json::{Map, Value};
 use super::content::{Content, reasoning_words};
 use super::mask::Mask;
 use super::tools::{self, UnreadableCall};
-use super::{SourceContent, SourceMessage, take_items};
+use super::{SourceContent, SourceMessage, is_message_list, take_items};
 use crate::conversation::Columns;
 use crate::dataset::media::is_media;
+use crate::dataset::meta::scalar_text;
 use crate::dataset::role::SourceRole;
 use crate::dataset::unread::{Unread, has_words};
 
@@ -30,6 +31,24 @@ const ROLES: [&str; 4] = ["role", "from", "speaker", "author"];
 impl MessageFormat<'_> {
     /// `{"role", "content"}`.
     pub const COMMON: MessageFormat<'static> = MessageFormat { role: "role", content: "content" };
+
+    /// Returns the first of these columns that is a list of messages in this format.
+    pub fn column<'a>(&self, row: &Columns, columns: &[&'a str]) -> Option<&'a str> {
+        columns.iter().find(|column| is_message_list(row, column, self.role)).copied()
+    }
+
+    /// Takes the list of messages in the first of these columns that has one out of the row.
+    pub fn take_first(
+        &self,
+        row: &mut Columns,
+        columns: &[&str],
+        unread: &mut Unread,
+    ) -> Result<Vec<SourceMessage>, String> {
+        // A format that was named explicitly, or an empty list, may have no message to tell by.
+        let present = || columns.iter().find(|column| row.contains_key(**column)).copied();
+        let column = self.column(row, columns).or_else(present).unwrap_or(columns[0]);
+        self.take_list(row, column, unread)
+    }
 
     /// Takes a column's list of messages out of the row.
     pub fn take_list(
@@ -188,12 +207,7 @@ fn take_tool_fields(
         }
         SourceRole::Tool => {
             let id = ["tool_call_id", "tool_use_id", "call_id"].iter().find_map(|key| fields.swap_remove(*key));
-            let id = id.and_then(|id| match id {
-                Value::String(text) => Some(text).filter(|text| !text.is_empty()),
-                Value::Number(number) => Some(number.to_string()),
-                _ => None,
-            });
-            message.fields.extend(id.map(|id| ("tool_call_id".to_owned(), id.into())));
+            message.fields.extend(id.and_then(scalar_text).map(|id| ("tool_call_id".to_owned(), id.into())));
         }
         SourceRole::System | SourceRole::User => {}
     }

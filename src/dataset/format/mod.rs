@@ -206,11 +206,6 @@ fn take_items(row: &mut Columns, column: &str) -> Result<Vec<Value>, String> {
     }
 }
 
-/// Returns the first of these columns that the row has; the first of all where it has none.
-fn present_column(row: &Columns, columns: &[&'static str]) -> &'static str {
-    columns.iter().find(|column| row.contains_key(**column)).unwrap_or(&columns[0])
-}
-
 /// Takes the text under `key`; `None` where it is missing or null.
 fn take_text(item: &mut Value, key: &str) -> Result<Option<String>, String> {
     match item.get_mut(key).map(Value::take) {

@@ -1,7 +1,7 @@
 use serde_json::Value;
 
 use super::message::MessageFormat;
-use super::{InputFormat, SourceMessage, is_message_list, present_column};
+use super::{InputFormat, SourceMessage};
 use crate::conversation::Columns;
 use crate::dataset::unread::Unread;
 
@@ -18,7 +18,7 @@ impl InputFormat for ShareGptInput {
     }
 
     fn matches(&self, row: &Columns) -> bool {
-        COLUMNS.iter().any(|column| is_message_list(row, column, "from"))
+        SHAPE.column(row, &COLUMNS).is_some()
     }
 
     fn matches_empty(&self, row: &Columns) -> bool {
@@ -26,9 +26,7 @@ impl InputFormat for ShareGptInput {
     }
 
     fn take(&self, row: &mut Columns, unread: &mut Unread) -> Result<Vec<SourceMessage>, String> {
-        let column = COLUMNS.iter().find(|column| is_message_list(row, column, "from"));
-        let column = column.copied().unwrap_or_else(|| present_column(row, &COLUMNS));
-        SHAPE.take_list(row, column, unread)
+        SHAPE.take_first(row, &COLUMNS, unread)
     }
 
     fn list_columns(&self) -> &'static [&'static str] {

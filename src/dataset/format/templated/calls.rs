@@ -29,9 +29,9 @@ pub fn as_hermes(text: &str, family: &Family) -> Result<String, String> {
 }
 
 /// Rewrites the reasoning of Gemma 4 as `<think>…</think>`.
-pub fn as_thoughts(text: String) -> String {
-    let thoughts = text.strip_prefix("<|channel>thought\n").and_then(|rest| rest.split_once("<channel|>"));
-    thoughts.map(|(thoughts, answer)| format!("<think>\n{thoughts}</think>\n\n{answer}")).unwrap_or(text)
+pub fn with_think_tags(text: String) -> String {
+    let channel = text.strip_prefix("<|channel>thought\n").and_then(|rest| rest.split_once("<channel|>"));
+    channel.map(|(reasoning, answer)| format!("<think>\n{reasoning}</think>\n\n{answer}")).unwrap_or(text)
 }
 
 /// Rewrites the call of GLM-4, a name and its arguments in the next line; nothing for any other text.

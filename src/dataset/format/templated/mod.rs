@@ -142,7 +142,7 @@ fn read(part: &Part<'_>, family: &Family, messages: &mut Vec<(SourceRole, String
             // DeepSeek says by the tag alone that there is no reasoning.
             let answer = text.strip_prefix("</think>").unwrap_or(&text);
             let call = if is_called { calls::named_call(answer) } else { None };
-            text = call.map_or_else(|| calls::as_hermes(answer, family), Ok).map(calls::as_thoughts)?;
+            text = call.map_or_else(|| calls::as_hermes(answer, family), Ok).map(calls::with_think_tags)?;
         }
         SourceRole::Tool if matches!(part.name, "function_call" | "tool_call") => {
             role = SourceRole::Assistant;

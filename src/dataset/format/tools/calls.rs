@@ -1,7 +1,8 @@
 use serde_json::{Map, Value, json};
 
 use super::without_nulls;
-use crate::dataset::python_literal::python_value;
+use crate::dataset::meta::scalar_text;
+use crate::dataset::python_literal::{python_value, written_value};
 use crate::dataset::unread::Unread;
 
 /// A call that does not say which function it calls, or is text that is not JSON.
@@ -27,7 +28,7 @@ pub fn normalised_calls(value: Value, place: &str, unread: &mut Unread) -> Resul
     match value {
         Value::Null => Ok(Vec::new()),
         Value::String(text) if matches!(text.trim(), "" | "null" | "[]" | "{}") => Ok(Vec::new()),
-        Value::String(text) => match serde_json::from_str(&text).ok().or_else(|| python_value(&text)) {
+        Value::String(text) => match written_value(&text) {
             Some(value @ (Value::Array(_) | Value::Object(_))) => normalised_calls(value, place, unread),
             _ => Err(UnreadableCall),
         },
@@ -48,11 +49,7 @@ fn normalised_call(mut call: Value, place: &str, unread: &mut Unread) -> Result<
     without_nulls(&mut call);
     let Value::Object(mut call) = call else { return Err(UnreadableCall) };
     let mut take = |names: &[&str]| names.iter().find_map(|name| call.shift_remove(*name));
-    let id = take(&IDS).and_then(|id| match id {
-        Value::String(text) => Some(text).filter(|text| !text.is_empty()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    });
+    let id = take(&IDS).and_then(scalar_text);
     let function = take(&FUNCTIONS);
     call.shift_remove("type");
     let mut inner_place = format!("{place}.function");

@@ -2,7 +2,7 @@ use serde_json::{Map, Value, json};
 
 use super::without_nulls;
 use crate::conversation::{Columns, ToolSet};
-use crate::dataset::python_literal::python_value;
+use crate::dataset::python_literal::written_value;
 
 /// Columns with definitions of tools. The first one that has any takes precedence.
 const COLUMNS: [&str; 4] = ["tools", "functions", "toolConfig", "tool_config"];
@@ -49,7 +49,7 @@ fn collect(value: &Value, definitions: &mut Vec<Value>) -> Option<()> {
     match value {
         Value::Null => Some(()),
         Value::String(text) if matches!(text.trim(), "" | "null" | "[]" | "{}") => Some(()),
-        Value::String(text) => match serde_json::from_str(text).ok().or_else(|| python_value(text)) {
+        Value::String(text) => match written_value(text) {
             Some(parsed @ (Value::Array(_) | Value::Object(_))) => collect(&parsed, definitions),
             _ => None,
         },
@@ -107,7 +107,7 @@ fn definition(mut fields: Map<String, Value>) -> Option<Value> {
 /// Returns a JSON schema of an object, as servers require it.
 fn schema_of(schema: Value) -> Option<Value> {
     let mut schema = match schema {
-        Value::String(text) => serde_json::from_str(&text).ok().or_else(|| python_value(&text))?,
+        Value::String(text) => written_value(&text)?,
         other => other,
     };
     // Bedrock.
