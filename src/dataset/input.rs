@@ -93,7 +93,7 @@ impl Input {
             self.replace_rows(spooled("rows"), |input, sink| container.write_rows(&input.path, sink))?;
         }
         if container == Container::Json
-            && let Some(whole) = WholeFile::of(&self.path, self.rows()?)?
+            && let Some(whole) = WholeFile::of(self.rows()?, self.is_array()?)?
         {
             self.replace(spooled("whole"), |path, out| Ok(whole.write_array(path, out)?))?;
         }
@@ -161,14 +161,17 @@ impl Input {
 
     /// Returns the input's rows: the elements of a JSON array where it starts with `[`, else its lines.
     pub fn rows(&self) -> io::Result<Box<dyn RowSource>> {
-        let mut reader = BufReader::with_capacity(READ_BYTES, File::open(&self.path)?);
-        let is_array = !self.has_rows && first_byte(&mut reader)? == Some(b'[');
+        let is_array = self.is_array()?;
         let reader = BufReader::with_capacity(READ_BYTES, File::open(&self.path)?);
         Ok(match &self.places {
             Some(places) => Box::new(Placed::new(Lines::new(reader), places)?),
             None if is_array => Box::new(Elements::new(reader)),
             None => Box::new(Lines::new(reader)),
         })
+    }
+
+    fn is_array(&self) -> io::Result<bool> {
+        Ok(!self.has_rows && first_byte(&mut BufReader::new(File::open(&self.path)?))? == Some(b'['))
     }
 }
 

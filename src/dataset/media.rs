@@ -98,10 +98,16 @@ fn is_stored_file(fields: &Columns) -> bool {
 
 /// True for an address, a path or the data of a media file.
 fn is_reference(text: &str) -> bool {
-    let lower = text.trim().to_lowercase();
-    let file = lower.split(['?', '#']).next().unwrap_or_default();
-    let is_file = ENDINGS.iter().any(|ending| file.ends_with(ending)) && !file.contains(char::is_whitespace);
-    lower.starts_with("data:") || is_file
+    let text = text.trim();
+    // Prose ends at its first word, so that long texts are not searched.
+    let ends = |letter: char| matches!(letter, '?' | '#') || letter.is_whitespace();
+    let (file, rest) = text.split_at(text.find(ends).unwrap_or(text.len()));
+    let has_ending = |ending: &str| {
+        let start = file.len().checked_sub(ending.len());
+        start.and_then(|start| file.get(start..)).is_some_and(|end| end.eq_ignore_ascii_case(ending))
+    };
+    let is_file = !rest.starts_with(char::is_whitespace) && ENDINGS.into_iter().any(has_ending);
+    is_file || text.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"))
 }
 
 /// True where a column is the path, the address or the data of a media file, whatever its name.

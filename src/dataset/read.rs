@@ -207,10 +207,7 @@ impl RowReader {
         }
         row.has_media |= row.messages.iter().any(|message| matches!(message.content, SourceContent::Media(_)));
         if !row.has_media && names_file(&row.columns) {
-            row.has_media = row.messages.iter().any(|message| match &message.content {
-                SourceContent::Text(text) => has_placeholder(text),
-                _ => false,
-            });
+            row.has_media = row.messages.iter().any(|message| has_placeholder(message.text_or_empty()));
         }
         if row.has_media && self.rules.media == Media::Drop {
             row.messages.iter_mut().for_each(drop_placeholders);

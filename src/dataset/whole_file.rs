@@ -1,7 +1,7 @@
 //! Files that are one conversation, and files whose objects stand on several lines each.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 
 use serde_json::Value;
@@ -50,10 +50,9 @@ const MESSAGE_KEYS: [&str; 22] = [
 ];
 
 impl WholeFile {
-    /// Recognises such a file by its first row. `None` for files of rows.
-    pub fn of(path: &Path, mut rows: Box<dyn RowSource>) -> io::Result<Option<Self>> {
+    /// Recognises such a file by its first row and by whether it is an array. `None` for files of rows.
+    pub fn of(mut rows: Box<dyn RowSource>, is_array: bool) -> io::Result<Option<Self>> {
         let Some(Ok(first)) = rows.next()? else { return Ok(None) };
-        let is_array = first_byte(path)? == Some(b'[');
         Ok(match serde_json::from_slice::<Value>(first.bytes) {
             Ok(Value::Object(fields)) if is_lone_message(&fields) => {
                 Some(if is_array { Self::Messages } else { Self::MessageLines })
@@ -95,12 +94,6 @@ fn write_lines(file: &mut impl BufRead, out: &mut dyn Write) -> io::Result<()> {
         }
         out.write_all(&line)?;
     }
-}
-
-fn first_byte(path: &Path) -> io::Result<Option<u8>> {
-    let mut head = Vec::new();
-    File::open(path)?.take(4 << 10).read_to_end(&mut head)?;
-    Ok(head.into_iter().find(|byte| !byte.is_ascii_whitespace() && !matches!(byte, 0xef | 0xbb | 0xbf)))
 }
 
 fn is_lone_message(fields: &Columns) -> bool {

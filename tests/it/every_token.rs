@@ -216,12 +216,10 @@ proptest! {
 
     #[test]
     fn a_row_with_a_conversation_under_another_name_is_read_or_refused(
-        number in 0..LAYOUTS.len(),
         prompt in prop::sample::select(vec!["prompt", "instruction", "question", "query"]),
         name in prop::sample::select(vec!["messages", "conversations", "dialog", "history", "chosen", "turns", "chat_history"]),
         role in prop::sample::select(vec!["role", "from", "speaker", "who"]),
     ) {
-        let _ = number;
         let mut row = json!({prompt: SAID, name: [{role: "user", "content": SAID}, {role: "assistant", "content": SAID}]});
         let mut words = Words { next: 0, places: BTreeMap::new(), said: BTreeSet::new(), further: 0 };
         words.give(&mut row, "");
