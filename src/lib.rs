@@ -44,6 +44,7 @@
 //! together.
 
 pub mod conversation;
+mod files;
 pub mod statistics;
 
 pub mod quality;

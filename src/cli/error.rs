@@ -12,7 +12,7 @@ pub mod exit_code {
     pub const INCOMPLETE: u8 = 3;
     /// The store or the output cannot be written or is damaged.
     pub const STORE: u8 = 4;
-    /// Stopped early; the same command resumes.
+    /// Stopped early, or the store is in use; the same command resumes.
     pub const RESUMABLE: u8 = 75;
 
     /// The list in the help, 55 columns wide so that it never wraps.
@@ -27,7 +27,8 @@ Exit codes:
   4    the store or the output cannot be written or is
        damaged
   75   stopped early (budget, deadline, signal, outage,
-       no credit); run the same command again to resume
+       no credit) or the store is in use by another
+       process; run the same command again to resume
   129, 130, 143
        interrupted by SIGHUP, SIGINT, SIGTERM; run the
        same command again to resume";
@@ -39,6 +40,7 @@ pub fn code_of(error: &JobError) -> u8 {
         ErrorKind::Usage => exit_code::USAGE,
         ErrorKind::Unexpected => exit_code::FAILURE,
         ErrorKind::Storage => exit_code::STORE,
+        ErrorKind::InUse => exit_code::RESUMABLE,
         // The reader has read enough.
         ErrorKind::OutputClosed => exit_code::COMPLETE,
     }

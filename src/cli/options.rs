@@ -78,6 +78,10 @@ option_groups! {
         /// Store answers in this directory [default: .cohobate]
         #[arg(long, value_name = "DIR")]
         store: PathBuf,
+
+        /// Continue without the answers that an incomplete store has lost; what is missing is asked again
+        #[arg(long, num_args = 0, default_missing_value = "true")]
+        accept_loss: bool,
     }
 
     /// Options that decide what is shown while a command works.
@@ -380,8 +384,9 @@ impl Options {
                  and [models.NAME] tables",
             )
         };
-        if table.contains_key("config") {
-            return Err(fault("unknown field `config`"));
+        // A loss is accepted once, by a person.
+        if let Some(field) = ["config", "accept-loss"].into_iter().find(|field| table.contains_key(*field)) {
+            return Err(fault(&format!("unknown field `{field}`")));
         }
         let given: toml::Table = groups.iter().flat_map(|group| group.table()).collect();
         table.extend(given.clone());

@@ -36,6 +36,7 @@ pub fn run(args: PlanArgs) -> CliResult {
         output: Some((options.output_format()?, is_directory(args.line.output()))),
     };
     let screen = Screen::new(&options);
+    options.accept_losses(&screen.context())?;
     let plan = plan(&settings, &screen.context())?;
     print(if args.json {
         format!("{:#}", plan.to_json())

@@ -121,6 +121,7 @@ impl Console {
         let screen = Screen::with_switch(options, signals.is_asking());
         let listener = Arc::clone(&screen) as Arc<dyn Listener>;
         let context = Context { listener, stop: signals.stage() };
+        options.accept_losses(&context)?;
         Ok(Self { screen, context, signals })
     }
 

@@ -8,9 +8,9 @@ use cohobate::dataset::{
     SystemColumn, TextEncoding,
 };
 use cohobate::export::{self, OutputFormat};
-use cohobate::job::JobError;
 use cohobate::job::ModelSettings;
 use cohobate::job::{BestOfSettings, DistillQuestions, RankerSettings};
+use cohobate::job::{Context, JobError, accept_losses};
 use cohobate::job::{InputSettings, JudgeSettings, OutputSettings, ReadSettings, RowsFrom, RunSettings, STORE};
 use cohobate::model::{ModelProfile, PaceLimits};
 use cohobate::quality::{self, Gate};
@@ -26,6 +26,11 @@ impl Options {
     /// Returns where the store is.
     pub fn store_path(&self) -> PathBuf {
         self.store.clone().unwrap_or_else(|| PathBuf::from(STORE))
+    }
+
+    /// Accepts what the store has lost, where the command line says so.
+    pub fn accept_losses(&self, context: &Context) -> Result<(), JobError> {
+        if self.accept_loss == Some(true) { accept_losses(&self.store_path(), context) } else { Ok(()) }
     }
 
     /// Returns which rows are read, and how.

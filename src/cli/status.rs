@@ -27,7 +27,9 @@ pub struct StatusArgs {
 pub fn run(args: StatusArgs) -> CliResult {
     let options = args.options.resolve()?;
     let store = options.store_path();
-    let report = status(&store, &options.models, &Screen::new(&options).context())?;
+    let context = Screen::new(&options).context();
+    options.accept_losses(&context)?;
+    let report = status(&store, &options.models, &context)?;
     print(if args.json { as_json(&report) } else { as_text(&report, &store) })?;
     Ok(exit_code::COMPLETE)
 }

@@ -25,7 +25,9 @@ pub fn run(args: VerifyArgs) -> CliResult {
     let options = args.line.options.resolve()?;
     let settings =
         VerifySettings { store: options.store_path(), repair: args.repair, output: output(&args.line, &options)? };
-    let report = verify(&settings, &Screen::new(&options).context())?;
+    let context = Screen::new(&options).context();
+    options.accept_losses(&context)?;
+    let report = verify(&settings, &context)?;
     for damage in &report.repaired {
         let (start, end) = (damage.bytes.start, damage.bytes.end);
         print(format!("removed        {} bytes {start} to {end}", damage.path.display()))?;
@@ -76,6 +78,7 @@ fn as_text(report: &VerifyReport) -> String {
         counted(found.answers, "answer"),
         counted(found.conversations, "conversation")
     )];
+    lines.extend(found.losses.iter().map(|loss| format!("lost           {loss}")));
     for damage in &found.damages {
         let (start, end) = (damage.bytes.start, damage.bytes.end);
         lines.push(format!("damaged        {} bytes {start} to {end}", damage.path.display()));
@@ -84,12 +87,20 @@ fn as_text(report: &VerifyReport) -> String {
         lines.push(format!("missing        {}; the next run sends them again", counted(found.missing, "answer")));
     }
     match &found.distrusted {
+        _ if found.in_use_by.is_some() => {
+            let holder = found.in_use_by.as_deref().unwrap_or("unknown");
+            lines.push(format!("index          not verified: the store is in use by process {holder}"));
+        }
         Some(reason) => lines.push(format!("index          will be rebuilt from the journal: {reason}")),
         None if found.disagreements.is_empty() => lines.push("index          agrees with the journal".to_owned()),
         None => lines.extend(found.disagreements.iter().map(|fault| format!("index          {fault}"))),
     }
     lines.push(if report.is_sound() {
         "the store is sound".to_owned()
+    } else if !found.losses.is_empty() {
+        "the store has lost answers\nhint: put the missing files back from a copy of the store; or add --accept-loss, and \
+         what is missing is asked again"
+            .to_owned()
     } else {
         "the store is damaged\nhint: `cohobate verify --repair` removes what is damaged; nothing that can be read is lost".to_owned()
     });

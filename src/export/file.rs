@@ -2,8 +2,12 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use crate::files::{Owned, parent_of, replaced_path, sweep, sync_directory};
+
 const BUFFER_BYTES: usize = 256 << 10;
 const COMPRESSION_LEVEL: i32 = 3;
+/// The ending of the temporary name.
+pub(super) const PARTIAL: &str = "partial";
 
 /// A file that is written atomically: it appears under its name complete and synced, or not at all.
 pub struct OutputFile {
@@ -13,18 +17,9 @@ pub struct OutputFile {
 
 enum Destination {
     /// A file that is written under a temporary name in the same directory.
-    File { path: PathBuf, partial: PartialFile },
+    File { path: PathBuf, partial: Owned },
     /// A stream that is written directly: standard output, a device, a named pipe.
     Stream { name: String },
-}
-
-/// Removes the temporary file when dropped. After the rename its name no longer exists.
-struct PartialFile(PathBuf);
-
-impl Drop for PartialFile {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
 }
 
 enum Encoder {
@@ -44,7 +39,8 @@ pub struct OutputError {
 }
 
 impl OutputFile {
-    /// Starts writing `path`, `-` for standard output. `.gz` and `.zst` are compressed.
+    /// Starts writing `path`, `-` for standard output. `.gz` and `.zst` are compressed. A symlink stays, and what it leads
+    /// to is replaced.
     pub fn create(path: &str) -> Result<Self, OutputError> {
         let fault = |source| OutputError { path: path.to_owned(), source };
         let is_special = fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
@@ -54,9 +50,10 @@ impl OutputFile {
             let sink = File::options().write(true).open(path).map_err(fault)?;
             (Destination::Stream { name: path.to_owned() }, Box::new(sink))
         } else {
-            let partial = PathBuf::from(format!("{path}.{}.partial", std::process::id()));
-            let file = File::create(&partial).map_err(fault)?;
-            (Destination::File { path: PathBuf::from(path), partial: PartialFile(partial) }, Box::new(file))
+            let path = replaced_path(Path::new(path)).map_err(fault)?;
+            sweep(&path, PARTIAL);
+            let (partial, file) = Owned::create(&path, PARTIAL).map_err(fault)?;
+            (Destination::File { path, partial }, Box::new(file))
         };
         let sink = BufWriter::with_capacity(BUFFER_BYTES, sink);
         let extension = Path::new(path).extension().and_then(|extension| extension.to_str());
@@ -88,7 +85,7 @@ impl OutputFile {
         };
         let placed = sink.and_then(|mut sink| sink.flush()).and_then(|()| match &target {
             Destination::Stream { .. } => Ok(()),
-            Destination::File { path, partial } => place_file(&partial.0, path),
+            Destination::File { path, partial } => place_file(partial.path(), path),
         });
         placed.map_err(|source| target.fault(source))
     }
@@ -107,6 +104,5 @@ impl Destination {
 fn place_file(partial: &Path, path: &Path) -> io::Result<()> {
     File::open(partial)?.sync_all()?;
     fs::rename(partial, path)?;
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(parent)?.sync_all()
+    sync_directory(parent_of(path))
 }

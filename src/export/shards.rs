@@ -23,6 +23,7 @@ mod parquet_shards {
     use crate::export::column::{ColumnKind, FieldKind};
     use crate::export::json_row::append_row;
     use crate::export::{OutputError, OutputFormat};
+    use crate::files::{NewDirectory, finish_swaps, replaced_path, sync_directory};
 
     /// JSON bytes per shard. The size on disk is a fraction of it.
     const SHARD_BYTES: usize = 1 << 30;
@@ -35,7 +36,7 @@ mod parquet_shards {
     /// An old one is replaced only where it contains nothing else.
     pub struct Shards {
         path: PathBuf,
-        partial: PartialDirectory,
+        partial: NewDirectory,
         format: &'static dyn OutputFormat,
         schema: Arc<Schema>,
         /// Rows as JSON lines, and how many.
@@ -50,26 +51,19 @@ mod parquet_shards {
         pub license: Option<String>,
     }
 
-    /// Removes the temporary directory when dropped.
-    struct PartialDirectory(PathBuf);
-
-    impl Drop for PartialDirectory {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
-
     impl Shards {
         /// Starts writing the directory `path`.
         pub fn create(path: &Path, format: &'static dyn OutputFormat) -> Result<Self, OutputError> {
-            let path = PathBuf::from(path.as_os_str().to_string_lossy().trim_end_matches('/'));
-            let fault = |source| OutputError { path: path.display().to_string(), source };
+            let named = PathBuf::from(path.as_os_str().to_string_lossy().trim_end_matches('/'));
+            let fault = |source| OutputError { path: named.display().to_string(), source };
+            let path = replaced_path(&named).map_err(fault)?;
+            finish_swaps(&path).map_err(fault)?;
             check_replaceable(&path).map_err(fault)?;
-            let partial = PathBuf::from(format!("{}.{}.partial", path.display(), std::process::id()));
-            fs::create_dir_all(partial.join("data")).map_err(fault)?;
+            let partial = NewDirectory::create(&path).map_err(fault)?;
+            fs::create_dir(partial.path().join("data")).map_err(fault)?;
             Ok(Self {
                 path,
-                partial: PartialDirectory(partial),
+                partial,
                 format,
                 schema: Arc::new(schema(format)),
                 batch: Vec::new(),
@@ -111,14 +105,19 @@ mod parquet_shards {
             self.flush()?;
             self.end_shard()?;
             let fault = |path: &Path, source| OutputError { path: path.display().to_string(), source };
-            let data = self.partial.0.join("data");
+            let data = self.partial.path().join("data");
             for index in 0..self.shard_count {
                 let name = format!("train-{index:05}-of-{:05}.parquet", self.shard_count);
                 fs::rename(data.join(shard_name(index)), data.join(name)).map_err(|error| fault(&data, error))?;
             }
             let text = dataset_card(self.format, self.row_count, self.byte_count, self.license.as_deref());
-            fs::write(self.partial.0.join("README.md"), text).map_err(|error| fault(&self.path, error))?;
-            place_directory(&self.partial.0, &self.path).map_err(|error| fault(&self.path, error))
+            let Self { path, partial, .. } = self;
+            let card = partial.path().join("README.md");
+            let written = fs::write(&card, text).and_then(|()| File::open(&card)?.sync_all());
+            written
+                .and_then(|()| sync_directory(&data))
+                .and_then(|()| partial.place())
+                .map_err(|error| fault(&path, error))
         }
 
         fn flush(&mut self) -> Result<(), OutputError> {
@@ -145,7 +144,7 @@ mod parquet_shards {
         }
 
         fn begin_shard(&mut self) -> Result<ArrowWriter<File>, OutputError> {
-            let path = self.partial.0.join("data").join(shard_name(self.shard_count));
+            let path = self.partial.path().join("data").join(shard_name(self.shard_count));
             let fault = |source| OutputError { path: path.display().to_string(), source };
             self.shard_count += 1;
             let file = File::create(&path).map_err(fault)?;
@@ -220,24 +219,6 @@ mod parquet_shards {
                 Err(io::Error::other("it contains files that this program did not write; name a new directory"))
             }
         }
-    }
-
-    /// Syncs the new directory and swaps it with the old one.
-    fn place_directory(partial: &Path, path: &Path) -> io::Result<()> {
-        File::open(partial.join("README.md"))?.sync_all()?;
-        File::open(partial.join("data"))?.sync_all()?;
-        File::open(partial)?.sync_all()?;
-        let old = PathBuf::from(format!("{}.{}.old", path.display(), std::process::id()));
-        let had_one = path.exists();
-        if had_one {
-            fs::rename(path, &old)?;
-        }
-        fs::rename(partial, path)?;
-        if had_one {
-            fs::remove_dir_all(&old)?;
-        }
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(parent)?.sync_all()
     }
 }
 

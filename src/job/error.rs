@@ -27,6 +27,8 @@ pub enum ErrorKind {
     Unexpected,
     /// The store or the output cannot be written, or is damaged.
     Storage,
+    /// Another process uses the store; the same command works later.
+    InUse,
     /// The reader of the output closed it before the end. There is nothing to report.
     OutputClosed,
 }
@@ -50,7 +52,11 @@ impl JobError {
 
 impl From<StoreError> for JobError {
     fn from(error: StoreError) -> Self {
-        let kind = if matches!(error, StoreError::Missing { .. }) { ErrorKind::Usage } else { ErrorKind::Storage };
+        let kind = match error {
+            StoreError::Missing { .. } => ErrorKind::Usage,
+            StoreError::Locked { .. } => ErrorKind::InUse,
+            _ => ErrorKind::Storage,
+        };
         Self { kind, message: error.to_string(), hint: Some(error.hint()) }
     }
 }

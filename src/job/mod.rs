@@ -66,7 +66,7 @@ pub use judge::JudgeSettings;
 pub use left_out::{LeftOut, Rejection, Unmarked};
 pub use left_out_list::{Left, Listed};
 pub use models::{KeySource, Keys, ModelChoice, ModelSettings};
-pub use open_store::open_reader;
+pub use open_store::{accept_losses, open_reader};
 pub use plan::{PlanReport, PlanSettings, plan};
 pub use questions::{BestOfSettings, DistillQuestions, RankerSettings};
 pub use reports::{write_report, write_text};

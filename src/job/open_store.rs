@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::{Context, JobError, JobEvent};
 use crate::conversation::{ConversationKey, Fingerprint};
+use crate::files;
 use crate::store::{
-    ConversationState, DiskStore, LostCalls, Opened, Reader, Run, Snapshot, Spending, StoreError, Stored,
+    self, ConversationState, DiskStore, LostCalls, Opened, Reader, Run, Snapshot, Spending, StoreError, Stored,
 };
 
 /// Opens the store for a run.
@@ -23,7 +24,7 @@ pub fn open(path: &Path, context: &Context) -> Result<DiskStore, JobError> {
     let (store, opened) = DiskStore::open(path, &mut progress)?;
     if is_new {
         // Without the file rows are read twice in the first pass, and nothing else differs.
-        let _ = std::fs::write(path.join(EDITION), "2\n");
+        let _ = files::replace_file(&path.join(EDITION), b"2\n");
     }
     report(&opened, path, context);
     Ok(store)
@@ -61,7 +62,18 @@ pub fn exists(path: &Path) -> bool {
     path.join("journal").is_dir()
 }
 
+/// Accepts everything that the store has lost, so that it opens again, and says what that is.
+pub fn accept_losses(path: &Path, context: &Context) -> Result<(), JobError> {
+    for loss in store::accept_losses(path)? {
+        context.report(JobEvent::Caution(format!("accepted as lost: {loss}")));
+    }
+    Ok(())
+}
+
 fn report(opened: &Opened, store: &Path, context: &Context) {
+    if let Some(caution) = &opened.caution {
+        context.report(JobEvent::Caution(caution.clone()));
+    }
     if let Some(reason) = &opened.rebuilt {
         context.report(JobEvent::IndexRebuilt { store: store.to_owned(), reason: reason.clone() });
     }

@@ -52,9 +52,9 @@ pub struct VerifyReport {
 }
 
 impl VerifyReport {
-    /// True where journal and index are without damage.
+    /// True where journal and index are without damage, and nothing is missing.
     pub fn is_sound(&self) -> bool {
-        self.store.damages.is_empty() && self.store.disagreements.is_empty()
+        self.store.damages.is_empty() && self.store.disagreements.is_empty() && self.store.losses.is_empty()
     }
 }
 

@@ -1,5 +1,4 @@
 use std::collections::HashMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -10,14 +9,16 @@ use std::time::{Duration, Instant};
 use super::entry::{ConversationState, Entry, LostCalls, Run, Spending, Stored};
 use super::error::StoreError;
 use super::index::{CommitGroup, INDEX_BATCH_ENTRIES, StoreIndex};
-use super::journal::{Journal, SEGMENT_BYTES};
+use super::index_state::{IndexState, StateKind};
+use super::journal::{Journal, SEGMENT_BYTES, Standing};
 use super::lock::Lock;
 use super::medium::{Disk, Medium};
-use super::open_index::{Opened, mark_closed, open_index};
-use super::place::Place;
+use super::open_index::{Opened, open_index};
+use super::place::{Place, Position};
 use super::sled_index::SledIndex;
 use super::{Reader, Store};
 use crate::conversation::{ConversationKey, Fingerprint};
+use crate::files;
 
 /// Journal bytes that may wait for the index. Beyond that, commits wait for the index to catch up.
 const INDEX_BACKLOG_BYTES: u64 = 32 << 20;
@@ -55,6 +56,8 @@ struct DiskCore {
     backlog: Mutex<u64>,
     /// Notified when the backlog has shrunk.
     caught_up: Condvar,
+    /// Set when the journal was read again for answers that are not at their places.
+    has_rescanned: Mutex<bool>,
     /// Set when sled failed: from then on `recent` keeps growing, and the next open rebuilds the index.
     index_failed: AtomicBool,
 }
@@ -73,10 +76,10 @@ impl DiskStore {
         medium: Arc<dyn Medium>,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<(Self, Opened), StoreError> {
-        fs::create_dir_all(directory).map_err(StoreError::io("create", directory))?;
-        let lock = Lock::take(directory)?;
-        let (journal, cut) = Journal::open(&directory.join("journal"), segment_bytes, medium)?;
-        let mut opened = Opened { cut, ..Opened::default() };
+        files::create_directories(directory, true).map_err(StoreError::io("create", directory))?;
+        let (lock, caution) = Lock::take(directory)?;
+        let journal = Journal::open(&directory.join("journal"), segment_bytes, medium)?;
+        let mut opened = Opened { caution, ..Opened::default() };
         let index = open_index(directory, &journal, &mut opened, progress)?;
         let shared = Arc::new(DiskCore {
             journal,
@@ -84,6 +87,7 @@ impl DiskStore {
             recent: Mutex::default(),
             backlog: Mutex::default(),
             caught_up: Condvar::new(),
+            has_rescanned: Mutex::default(),
             index_failed: AtomicBool::new(false),
         });
         let (sender, receiver) = sync_channel(INDEX_QUEUE_GROUPS);
@@ -115,8 +119,8 @@ impl DiskStore {
         let directory = self.directory.clone();
         drop(self);
         if let (false, Some(shared)) = (failed, Arc::into_inner(shared)) {
-            let seal = shared.index.close()?;
-            mark_closed(&directory, seal)?;
+            let kind = StateKind::Closed { seal: shared.index.close()? };
+            IndexState { kind, durable: shared.journal.end() }.write(&directory)?;
         }
         Ok(())
     }
@@ -163,21 +167,9 @@ impl Reader for DiskStore {
         let Some(place) = recent.map_or_else(|| self.shared.index.place(fingerprint), |place| Ok(Some(place)))? else {
             return Ok(None);
         };
-        match self.shared.journal.read(place)? {
-            Some(entry @ Entry::Answered { fingerprint: found, .. }) if found == *fingerprint => {
-                Ok(Stored::from_entry(&entry))
-            }
-            // These bytes are not that answer any more: the question is asked again, and its new answer replaces the
-            // place.
-            _ => {
-                let mut recent = self.shared.recent();
-                if recent.get(fingerprint) == Some(&place) {
-                    recent.remove(fingerprint);
-                }
-                drop(recent);
-                self.shared.index.forget(fingerprint, place)?;
-                Ok(None)
-            }
+        match self.shared.answer_at(place, fingerprint)? {
+            None => self.shared.find_again(fingerprint, place),
+            found => Ok(found),
         }
     }
 
@@ -203,6 +195,56 @@ impl Reader for DiskStore {
 }
 
 impl DiskCore {
+    fn answer_at(&self, place: Place, fingerprint: &Fingerprint) -> Result<Option<Stored>, StoreError> {
+        Ok(match self.journal.read(place)? {
+            Some(entry @ Entry::Answered { fingerprint: found, .. }) if found == *fingerprint => {
+                Stored::from_entry(&entry)
+            }
+            _ => None,
+        })
+    }
+
+    /// Looks for an answer that is not at its place any more. If it is nowhere, its place is forgotten: the question is
+    /// asked again, and its new answer gets a new place.
+    fn find_again(&self, fingerprint: &Fingerprint, place: Place) -> Result<Option<Stored>, StoreError> {
+        let mut recent = self.recent();
+        if recent.get(fingerprint) == Some(&place) {
+            recent.remove(fingerprint);
+        }
+        drop(recent);
+        if self.journal.standing(place)? == Standing::Other {
+            let mut has_rescanned = lock_mutex(&self.has_rescanned);
+            if !*has_rescanned {
+                self.rescan()?;
+                *has_rescanned = true;
+            }
+            drop(has_rescanned);
+            if let Some(moved) = self.index.place(fingerprint)?.filter(|moved| *moved != place)
+                && let Some(found) = self.answer_at(moved, fingerprint)?
+            {
+                return Ok(Some(found));
+            }
+        }
+        self.index.replace(fingerprint, place, None)?;
+        Ok(None)
+    }
+
+    /// Corrects the place of every answer that stands elsewhere in the journal than the index says. Reads the whole journal,
+    /// so it is done once at most.
+    fn rescan(&self) -> Result<(), StoreError> {
+        self.journal.for_each(Position::default(), Position::MAX, |place, entry| {
+            if let Entry::Answered { fingerprint, .. } = &entry
+                && let Some(known) = self.index.place(fingerprint)?
+                && known != place
+                && self.answer_at(known, fingerprint)?.is_none()
+            {
+                self.index.replace(fingerprint, known, Some(place))?;
+            }
+            Ok(())
+        })?;
+        Ok(())
+    }
+
     fn recent(&self) -> MutexGuard<'_, HashMap<Fingerprint, Place>> {
         lock_mutex(&self.recent)
     }

@@ -1,6 +1,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::loss::Loss;
+
 /// The reason why the store cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -21,6 +23,28 @@ pub enum StoreError {
         path: PathBuf,
         /// The system's error.
         source: io::Error,
+    },
+    /// Another process wrote to the journal, or deleted a part of it, while this one was writing.
+    #[error("another process wrote to {}", path.display())]
+    Intruded {
+        /// The segment.
+        path: PathBuf,
+    },
+    /// A part of the journal is gone.
+    #[error("the store {} has lost answers: {}", path.display(), listed(losses))]
+    Lost {
+        /// The store.
+        path: PathBuf,
+        /// What is gone.
+        losses: Vec<Loss>,
+    },
+    /// A repair by version 0.1.0 was interrupted, and the damaged segment was deleted since.
+    #[error("{} is missing, and {} may be a part of it only", segment.display(), path.display())]
+    HalfRepaired {
+        /// The new file.
+        path: PathBuf,
+        /// The segment that it was to replace.
+        segment: PathBuf,
     },
     /// An earlier write failed; nothing more is accepted. Everything before it is safe.
     #[error("the journal accepts nothing more after a failed write")]
@@ -57,6 +81,15 @@ pub enum StoreError {
     },
 }
 
+fn listed(losses: &[Loss]) -> String {
+    const NAMED_MAX: usize = 5;
+    let named = losses.iter().take(NAMED_MAX).map(Loss::to_string).collect::<Vec<_>>().join("; ");
+    match losses.len().checked_sub(NAMED_MAX) {
+        Some(more) if more > 0 => format!("{named}; and {more} more"),
+        _ => named,
+    }
+}
+
 impl StoreError {
     /// Wraps the operating system's error, for use in `map_err`.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
@@ -82,6 +115,17 @@ impl StoreError {
             }
             Self::Index { path, .. } => {
                 format!("delete {} and run again; it is rebuilt from the journal without a single call", path.display())
+            }
+            Self::Intruded { .. } => "let one process at a time use this store, and run the same command again; \
+                                      everything that was acknowledged is kept"
+                .to_owned(),
+            Self::Lost { .. } => {
+                "put the missing files back from a copy of the store; or add --accept-loss, and what is \
+                                  missing is asked again"
+                    .to_owned()
+            }
+            Self::HalfRepaired { path, segment } => {
+                format!("rename {} to {} and run `cohobate verify --repair`", path.display(), segment.display())
             }
             Self::TooLarge { .. } => "lower --max-tokens".to_owned(),
             Self::Newer { .. } => "use the program version that wrote it, or a newer one".to_owned(),

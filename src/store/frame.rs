@@ -5,7 +5,7 @@
 //! | 0..4 | `cohf` |
 //! | 4 | frame version, 1 |
 //! | 5 | flags; bit 0: the payload is zstd |
-//! | 6..8 | zero |
+//! | 6..8 | the group that the frame was written with, see [`GroupMark`]; zero before version 2 of the segment |
 //! | 8..12 | payload length, `u32` little-endian |
 //! | 12..16 | record length before compression, `u32` little-endian |
 //! | 16..20 | CRC-32 (IEEE) of bytes 4..16 and the payload, little-endian |
@@ -26,6 +26,59 @@ const FLAG_ZSTD: u8 = 1;
 const COMPRESS_BYTES_MIN: usize = 512;
 const COMPRESSION_LEVEL: i32 = 1;
 
+/// The group of frames that a frame was written with. Groups are synced one after the other, so that a hole between two
+/// frames tells which of them had been acknowledged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GroupMark(u16);
+
+const LAST: u16 = 1 << 15;
+
+impl GroupMark {
+    /// Marks a frame of the group `number`, from 1 to 32,767 and then from 1 again; 0 is unknown.
+    pub fn new(number: u16, is_last: bool) -> Self {
+        Self(number & !LAST | if is_last { LAST } else { 0 })
+    }
+
+    /// Returns the number of the group after this one.
+    pub fn next_group(self) -> u16 {
+        self.group() % (LAST - 1) + 1
+    }
+
+    /// Returns the end of the group before `group`.
+    pub fn end_before(group: u16) -> Self {
+        match group {
+            0 => Self(0),
+            1 => Self::new(LAST - 1, true),
+            _ => Self::new(group - 1, true),
+        }
+    }
+
+    /// True if bytes between a frame of this mark and one of `after` all belong to the group of `after`.
+    pub fn may_tear_before(self, after: Self) -> bool {
+        let is_within = self.group() == after.group() && !self.is_last();
+        let is_between = self.is_last() && self.next_group() == after.group();
+        after.group() != 0 && (is_within || is_between)
+    }
+
+    /// Returns the number of the group; 0 is unknown.
+    pub fn group(self) -> u16 {
+        self.0 & !LAST
+    }
+
+    fn is_last(self) -> bool {
+        self.0 & LAST != 0
+    }
+}
+
+/// Marks the frame that begins at `frame` as the last of its group, and returns its new checksum.
+pub fn end_group(frame: &mut [u8]) -> u32 {
+    frame[7] |= (LAST >> 8) as u8;
+    let (header, payload) = frame.split_at_mut(HEADER_BYTES);
+    let checksum = checksum(&header[4..16], payload);
+    header[16..].copy_from_slice(&checksum.to_le_bytes());
+    checksum
+}
+
 thread_local! {
     /// Creating one for each frame would cost more than decompressing most frames.
     static DECOMPRESSOR: RefCell<zstd::bulk::Decompressor<'static>> =
@@ -43,8 +96,8 @@ impl FrameWriter {
         Self { compressor }
     }
 
-    /// Appends `record` to `out` as a frame and returns its checksum.
-    pub fn append(&mut self, record: &[u8], out: &mut Vec<u8>) -> u32 {
+    /// Appends `record` to `out` as a frame of `group` and returns its checksum.
+    pub fn append(&mut self, record: &[u8], group: u16, out: &mut Vec<u8>) -> u32 {
         let compressed = (record.len() >= COMPRESS_BYTES_MIN)
             .then(|| self.compressor.compress(record).ok())
             .flatten()
@@ -52,7 +105,8 @@ impl FrameWriter {
         let (flags, payload) = compressed.as_deref().map_or((0, record), |compressed| (FLAG_ZSTD, compressed));
         let start = out.len();
         out.extend_from_slice(&MAGIC);
-        out.extend_from_slice(&[VERSION, flags, 0, 0]);
+        out.extend_from_slice(&[VERSION, flags]);
+        out.extend_from_slice(&GroupMark::new(group, false).0.to_le_bytes());
         out.extend_from_slice(&(payload.len() as u32).to_le_bytes());
         out.extend_from_slice(&(record.len() as u32).to_le_bytes());
         let checksum = checksum(&out[start + 4..], payload);
@@ -66,7 +120,7 @@ impl FrameWriter {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Parsed {
     /// A complete frame of `length` bytes with this record in it.
-    Frame { length: usize, checksum: u32, record: Vec<u8> },
+    Frame { length: usize, checksum: u32, mark: GroupMark, record: Vec<u8> },
     /// The beginning of a frame of `needed` bytes.
     Short { needed: usize },
     /// Not a frame.
@@ -103,7 +157,10 @@ pub fn parse(bytes: &[u8]) -> Parsed {
         DECOMPRESSOR.with_borrow_mut(|decompressor| decompressor.decompress(payload, record_length).ok())
     };
     match record {
-        Some(record) if record.len() == record_length => Parsed::Frame { length, checksum, record },
+        Some(record) if record.len() == record_length => {
+            let mark = GroupMark(u16::from_le_bytes([header[6], header[7]]));
+            Parsed::Frame { length, checksum, mark, record }
+        }
         _ => Parsed::Damaged,
     }
 }
@@ -124,7 +181,7 @@ mod tests {
     fn framed(records: &[Vec<u8>]) -> Vec<u8> {
         let (mut writer, mut bytes) = (FrameWriter::new(), Vec::new());
         for record in records {
-            writer.append(record, &mut bytes);
+            writer.append(record, 1, &mut bytes);
         }
         bytes
     }

@@ -22,8 +22,8 @@ pub trait StoreIndex: Send + Sync {
     fn checkpoint(&self) -> Result<Option<Place>, StoreError>;
     /// Returns the place of an answer.
     fn place(&self, fingerprint: &Fingerprint) -> Result<Option<Place>, StoreError>;
-    /// Drops a place that turned out to be damaged, unless another one has replaced it.
-    fn forget(&self, fingerprint: &Fingerprint, place: Place) -> Result<(), StoreError>;
+    /// Replaces a place that turned out to be damaged, or drops it; unless another one has replaced it already.
+    fn replace(&self, fingerprint: &Fingerprint, old: Place, new: Option<Place>) -> Result<(), StoreError>;
     /// Returns a conversation's state.
     fn state(&self, key: &ConversationKey) -> Result<Option<ConversationState>, StoreError>;
     /// Visits every conversation's state.

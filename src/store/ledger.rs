@@ -7,12 +7,13 @@
 //! A slot has 64 bytes: fingerprint (32), prompt token bound `u64`, answer token bound `u64`, a tag of the model's name
 //! (`u64`), a mark (`u64`, [`TAKEN`] while the request is in flight).
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::error::StoreError;
 use crate::conversation::{Digest, Fingerprint};
+use crate::files;
 
 const SLOT_BYTES: usize = 64;
 const TAKEN: u64 = u64::from_le_bytes(*b"inflight");
@@ -56,8 +57,7 @@ impl Ledger {
     /// Opens the ledger of the store in `directory`. Returns the requests that the previous run left in flight.
     pub fn open(directory: &Path) -> Result<(Self, Vec<Unsettled>), StoreError> {
         let path: PathBuf = directory.join("in-flight");
-        let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
-        let file = file.map_err(StoreError::io("open", &path))?;
+        let file = files::open_or_create_in(&path).map_err(StoreError::io("open", &path))?;
         let length = file.metadata().map_err(StoreError::io("read", &path))?.len();
         let mut unsettled = Vec::new();
         for slot in 0..(length / SLOT_BYTES as u64).min(SLOTS_MAX) {

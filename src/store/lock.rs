@@ -1,36 +1,85 @@
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::path::Path;
 
 use super::error::StoreError;
+use crate::files::{self, Locking, Owner, is_same_file, try_lock};
 
 /// The exclusive right to write to a store. The operating system releases it when the process ends, however it ends.
+///
+/// Both the file `lock` and the directory itself are locked, so that deleting the file does not let a second process in.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
+    _directory: File,
 }
 
+/// Attempts to lock a file that is being deleted and created again.
+const ATTEMPTS_MAX: usize = 10;
+
 impl Lock {
-    /// Locks the store in `directory`, or returns the holder as an error.
-    pub fn take(directory: &Path) -> Result<Self, StoreError> {
+    /// Locks the store in `directory`, or returns the holder as an error. Also returns a caution where locks may not hold.
+    pub fn take(directory: &Path) -> Result<(Self, Option<String>), StoreError> {
         let path = directory.join("lock");
-        let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
-        let mut file = file.map_err(StoreError::io("open", &path))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                let _ = file.read_to_string(&mut holder);
-                let holder = holder.trim();
-                let holder = if holder.is_empty() { "unknown" } else { holder }.to_owned();
-                return Err(StoreError::Locked { path: directory.to_owned(), holder });
+        let opened = File::open(directory).map_err(StoreError::io("open", directory))?;
+        let (opened, locks_directory) = match try_lock(opened).map_err(StoreError::io("lock", directory))? {
+            Locking::Held(file) => (file, true),
+            Locking::Unsupported(file) => (file, false),
+            Locking::Busy => return Err(locked(directory, &holder(&path))),
+        };
+        for _ in 0..ATTEMPTS_MAX {
+            let file = files::open_or_create_in(&path).map_err(StoreError::io("open", &path))?;
+            let (mut file, locks_file) = match try_lock(file).map_err(StoreError::io("lock", &path))? {
+                Locking::Held(file) => (file, true),
+                Locking::Unsupported(file) => (file, false),
+                Locking::Busy => return Err(locked(directory, &holder(&path))),
+            };
+            if !is_same_file(&file, &path) {
+                continue;
             }
-            Err(TryLockError::Error(source)) => {
-                return Err(StoreError::Io { action: "lock", path, source });
+            if !locks_file && !locks_directory {
+                refuse_living_owner(directory, &path)?;
             }
+            // For messages, and for file systems without locks.
+            let written =
+                file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", Owner::this()));
+            let caution =
+                if locks_file || locks_directory { files::lock_caution(directory) } else { Some(unlocked(directory)) };
+            return match (written, locks_file || locks_directory) {
+                (Err(source), false) => Err(StoreError::Io { action: "write", path, source }),
+                _ => Ok((Self { _file: file, _directory: opened }, caution)),
+            };
         }
-        // The process id is only for the message above; the lock works without it.
-        let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
-        Ok(Self { _file: file })
+        Err(locked(directory, "unknown"))
     }
+}
+
+fn locked(directory: &Path, holder: &str) -> StoreError {
+    StoreError::Locked { path: directory.to_owned(), holder: holder.to_owned() }
+}
+
+/// Returns the process in the lock file.
+fn holder(path: &Path) -> String {
+    owner(path).map_or_else(|| "unknown".to_owned(), |owner| owner.place())
+}
+
+fn owner(path: &Path) -> Option<Owner> {
+    const OWNER_BYTES_MAX: u64 = 1_000;
+    let mut text = String::new();
+    File::open(path).ok()?.take(OWNER_BYTES_MAX).read_to_string(&mut text).ok()?;
+    Owner::parse(&text)
+}
+
+/// Without locks the process that the lock file names is all that is known. One that is alive here holds the store; one on
+/// another host cannot be looked up, and the caution says so.
+fn refuse_living_owner(directory: &Path, path: &Path) -> Result<(), StoreError> {
+    let holder = owner(path).filter(|owner| owner.is_alive_here() && *owner != Owner::this());
+    holder.map_or(Ok(()), |owner| Err(locked(directory, &owner.place())))
+}
+
+fn unlocked(directory: &Path) -> String {
+    format!(
+        "the file system of {} has no locks: run one process on this store at a time; a second one is only noticed when it writes",
+        directory.display()
+    )
 }

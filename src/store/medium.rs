@@ -1,8 +1,11 @@
 //! The journal's view of a file system, small enough that a test can discard everything that was not synced.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
+
+use crate::files;
 
 /// A file system for the journal.
 pub trait Medium: Send + Sync {
@@ -10,6 +13,14 @@ pub trait Medium: Send + Sync {
     fn create(&self, path: &Path) -> io::Result<Box<dyn Appendable>>;
     /// Opens a file to append to it.
     fn open(&self, path: &Path) -> io::Result<Box<dyn Appendable>>;
+    /// Creates a directory where it is missing, and its ancestors.
+    fn create_directory(&self, path: &Path) -> io::Result<()>;
+    /// Gives a file a second name, which must not exist.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Renames a file. One that has the new name is replaced.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Deletes a file.
+    fn remove(&self, path: &Path) -> io::Result<()>;
     /// Makes the names in a directory durable.
     fn sync_directory(&self, path: &Path) -> io::Result<()>;
 }
@@ -22,6 +33,8 @@ pub trait Appendable: Send {
     fn sync(&mut self) -> io::Result<()>;
     /// Truncates the file.
     fn cut(&mut self, length: u64) -> io::Result<()>;
+    /// Returns the file's length, which another process may have changed; an error where the file was deleted.
+    fn length(&self) -> io::Result<u64>;
 }
 
 /// The real file system.
@@ -29,15 +42,32 @@ pub struct Disk;
 
 impl Medium for Disk {
     fn create(&self, path: &Path) -> io::Result<Box<dyn Appendable>> {
-        Ok(Box::new(OpenOptions::new().create_new(true).append(true).open(path)?))
+        drop(files::create_in(path)?);
+        self.open(path)
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn Appendable>> {
-        Ok(Box::new(OpenOptions::new().append(true).open(path)?))
+        Ok(Box::new(OpenOptions::new().append(true).custom_flags(libc::O_NOFOLLOW).open(path)?))
+    }
+
+    fn create_directory(&self, path: &Path) -> io::Result<()> {
+        files::create_directories(path, false)
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::hard_link(from, to)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
     }
 
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
-        File::open(path)?.sync_all()
+        files::sync_directory(path)
     }
 }
 
@@ -52,5 +82,13 @@ impl Appendable for File {
 
     fn cut(&mut self, length: u64) -> io::Result<()> {
         self.set_len(length)
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        let metadata = self.metadata()?;
+        if metadata.nlink() == 0 {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "it was deleted while it was open"));
+        }
+        Ok(metadata.len())
     }
 }

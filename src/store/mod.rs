@@ -6,7 +6,8 @@
 //!   journal/           the source of truth: append-only segments of checksummed frames
 //!     00000001.journal
 //!   index/             sled: derived from the journal, may be deleted at any time
-//!   index.state        whether the index was closed cleanly, or in which boot it is open
+//!   index.state        whether the index was closed cleanly, or in which boot it is open; how far the journal was durable
+//!   accepted-losses    what is missing of the journal, and accepted by --accept-loss
 //!   in-flight          the requests in flight, so that a crash can be accounted for
 //!   rows/              results of first passes over the input; may be deleted at any time
 //!   spool/             inputs that cannot be read twice; emptied by each run
@@ -20,7 +21,11 @@
 //! not be durable: after a crash the journal's tail is replayed into it. An index that is missing, damaged, or was left
 //! open in an earlier boot is moved aside and rebuilt.
 
+mod accept;
+mod accepted;
+mod aside;
 mod codec;
+mod continuity;
 mod disk;
 mod entry;
 mod error;
@@ -29,29 +34,39 @@ mod frame;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod index;
+mod index_state;
 mod journal;
 mod ledger;
 mod lock;
+mod loss;
 mod medium;
 mod memory;
 mod open_index;
 mod place;
 mod record;
+mod repair;
+mod rewrite;
 mod scan;
+mod segment;
 mod sled_index;
 mod snapshot;
+mod torn;
 mod verify;
+mod writer;
 
+pub use accept::accept_losses;
 pub use disk::DiskStore;
 pub use entry::{ConversationState, Entry, LostCalls, Run, Spending, Spent, SpentFlex, Status, Stored};
 pub use error::StoreError;
 pub use ledger::{Ledger, Unsettled};
+pub use loss::Loss;
 pub use medium::{Appendable, Disk, Medium};
 pub use memory::MemoryStore;
 pub use open_index::Opened;
 pub use place::Damage;
+pub use repair::{repair, repair_with};
 pub use snapshot::Snapshot;
-pub use verify::{Verification, repair, verify};
+pub use verify::{Verification, verify};
 
 use crate::conversation::{ConversationKey, Fingerprint};
 

@@ -1,11 +1,14 @@
 //! Opens the index, and rebuilds it if it cannot be trusted.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use super::accepted::Accepted;
+use super::continuity::{loss_behind, losses};
 use super::entry::Entry;
 use super::error::StoreError;
 use super::index::{CommitGroup, INDEX_BATCH_ENTRIES, StoreIndex};
+use super::index_state::{IndexState, StateKind};
 use super::journal::Journal;
 use super::place::{Damage, Position};
 use super::sled_index::{SledIndex, seal};
@@ -19,9 +22,12 @@ pub struct Opened {
     pub cut: Option<Damage>,
     /// Frames that cannot be read; each loses only its own answer.
     pub damages: Vec<Damage>,
+    /// A caution about locks on this file system.
+    pub caution: Option<String>,
 }
 
-/// Opens the index and replays the journal's entries after its checkpoint. An untrusted index is first moved aside.
+/// Opens the index, makes the journal ready to be appended to, and replays its entries after the index's checkpoint. An
+/// untrusted index is first moved aside. Stops if a part of the journal is gone.
 pub(super) fn open_index(
     directory: &Path,
     journal: &Journal,
@@ -29,55 +35,88 @@ pub(super) fn open_index(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<SledIndex, StoreError> {
     let path = directory.join("index");
-    let fresh = !path.exists() && journal.bytes_from(Position::default())? == 0;
-    let distrusted = if fresh { None } else { distrust_reason(directory, &path) };
-    if distrusted.is_none() {
-        mark_open(directory, &path)?;
-        match open_and_catch_up(&path, journal, opened, progress) {
-            Ok(index) => return Ok(index),
+    let state = IndexState::read(directory);
+    refuse_losses(directory, journal, state.durable)?;
+    let is_fresh = !path.exists() && journal.bytes_from(Position::default())? == 0;
+    opened.rebuilt = if is_fresh { None } else { distrust_reason(&state, &path) };
+    let mut durable = state.durable;
+    let mut trusted = None;
+    if opened.rebuilt.is_none() {
+        mark_open(directory, &path, durable)?;
+        match open_with_checkpoint(&path) {
+            Ok((index, covered)) => {
+                durable = durable.max(covered);
+                if let Err(loss) = refuse_losses(directory, journal, durable) {
+                    // The next open must find this out as well, in whatever boot.
+                    let kind = StateKind::Closed { seal: index.close()? };
+                    IndexState { kind, durable }.write(directory)?;
+                    return Err(loss);
+                }
+                trusted = Some((index, covered));
+            }
             Err(error) => opened.rebuilt = Some(error.to_string()),
         }
-    } else {
-        opened.rebuilt = distrusted;
+    }
+    opened.cut = journal.recover(durable)?;
+    if let Some((index, covered)) = trusted {
+        match catch_up(&path, &index, covered, journal, opened, progress) {
+            Ok(()) => return Ok(index),
+            Err(error) => opened.rebuilt = Some(error.to_string()),
+        }
     }
     // The order matters: an untrusted index is out of the way before a marker says that the index is open.
     move_aside(directory, &path)?;
-    mark_open(directory, &path)?;
-    open_and_catch_up(&path, journal, opened, progress)
+    mark_open(directory, &path, durable)?;
+    let index = without_panic_output(|| SledIndex::open(&path))?;
+    catch_up(&path, &index, Position::default(), journal, opened, progress)?;
+    Ok(index)
+}
+
+/// Stops where a part of the journal is gone that nobody has accepted as lost.
+pub(super) fn refuse_losses(directory: &Path, journal: &Journal, durable: Position) -> Result<(), StoreError> {
+    let segments = journal.found_segments(false)?;
+    let found = losses(&segments).into_iter().chain(loss_behind(durable, &segments));
+    let losses = Accepted::read(directory).without(found);
+    if losses.is_empty() { Ok(()) } else { Err(StoreError::Lost { path: directory.to_owned(), losses }) }
 }
 
 /// Writes the marker that the index is open, with the current boot.
-fn mark_open(directory: &Path, index: &Path) -> Result<(), StoreError> {
-    fs::create_dir_all(index).map_err(StoreError::io("create", index))?;
-    write_index_state(directory, &open_marker(index))
+fn mark_open(directory: &Path, index: &Path, durable: Position) -> Result<(), StoreError> {
+    crate::files::create_directories(index, false).map_err(StoreError::io("create", index))?;
+    IndexState::opened(index, durable).write(directory)
 }
 
-fn open_and_catch_up(
+fn open_with_checkpoint(path: &Path) -> Result<(SledIndex, Position), StoreError> {
+    let index = without_panic_output(|| SledIndex::open(path))?;
+    let covered = index.checkpoint()?.map_or(Position::default(), |last| last.end());
+    Ok((index, covered))
+}
+
+fn catch_up(
     path: &Path,
+    index: &SledIndex,
+    covered: Position,
     journal: &Journal,
     opened: &mut Opened,
     progress: &mut dyn FnMut(u64, u64),
-) -> Result<SledIndex, StoreError> {
-    let index = without_panic_output(|| SledIndex::open(path))?;
-    let covered = match index.checkpoint()? {
-        None => Position::default(),
-        Some(last) if journal.read(last)?.is_some() => last.end(),
-        Some(_) => {
-            let reason = "it was built from another journal, or from more entries than this one has".to_owned();
-            return Err(StoreError::Index { path: path.to_owned(), reason });
-        }
-    };
+) -> Result<(), StoreError> {
+    if let Some(last) = index.checkpoint()?
+        && journal.read(last)?.is_none()
+    {
+        let reason = "it was built from another journal, or its last entry is damaged".to_owned();
+        return Err(StoreError::Index { path: path.to_owned(), reason });
+    }
     let bytes_total = journal.bytes_from(covered)?;
     let mut bytes_done = 0;
     let mut batch = Vec::new();
     let flush = |batch: &mut CommitGroup| index.apply(batch).inspect(|()| batch.clear());
-    opened.damages = journal.for_each(covered, |place, entry| {
+    opened.damages = journal.for_each(covered, Position::MAX, |place, entry| {
         // The index may still hold the place of a damaged answer that was replaced later.
         if let Entry::Answered { fingerprint, .. } = &entry
             && let Some(known) = index.place(fingerprint)?
             && journal.read(known)?.is_none()
         {
-            index.forget(fingerprint, known)?;
+            index.replace(fingerprint, known, None)?;
         }
         batch.push((place, entry));
         bytes_done += u64::from(place.length);
@@ -87,43 +126,26 @@ fn open_and_catch_up(
         progress(bytes_done, bytes_total);
         flush(&mut batch)
     })?;
-    flush(&mut batch)?;
-    Ok(index)
-}
-
-/// Writes the marker that the index was closed cleanly, with its checksum.
-pub(super) fn mark_closed(directory: &Path, seal: u32) -> Result<(), StoreError> {
-    write_index_state(directory, &closed_marker(seal))
-}
-
-/// True if the index was closed cleanly.
-pub(super) fn is_closed(directory: &Path) -> bool {
-    fs::read_to_string(index_state_path(directory)).is_ok_and(|state| state.starts_with("closed "))
-}
-
-/// The contents of `index.state` after a clean close.
-fn closed_marker(seal: u32) -> String {
-    format!("closed {seal:08x}")
+    flush(&mut batch)
 }
 
 /// Returns the reason why the index cannot be trusted. After a clean close it is trusted if its files are unchanged;
 /// after a crash only within the same boot, because everything that sled wrote is then still in the page cache.
-pub(super) fn distrust_reason(directory: &Path, index: &Path) -> Option<String> {
+pub(super) fn distrust_reason(state: &IndexState, index: &Path) -> Option<String> {
     if !index.is_dir() {
         return Some("it is missing".to_owned());
     }
-    let state = fs::read_to_string(index_state_path(directory)).unwrap_or_default();
-    let state = state.trim();
-    if state == open_marker(index) {
-        return None;
-    }
-    if !state.starts_with("closed ") {
-        return Some("it was not closed before the machine went down".to_owned());
-    }
-    match seal(index) {
-        Ok(seal) if closed_marker(seal) == state => None,
-        Ok(_) => Some("its files have changed since it was closed".to_owned()),
-        Err(error) => Some(error.to_string()),
+    match &state.kind {
+        StateKind::Open { .. } if IndexState::opened(index, state.durable) == *state => None,
+        StateKind::Closed { seal: closed } => match seal(index) {
+            Ok(seal) if seal == *closed => None,
+            Ok(_) => Some("its files have changed since it was closed".to_owned()),
+            Err(error) => Some(error.to_string()),
+        },
+        StateKind::Distrusted => Some("the journal was repaired".to_owned()),
+        StateKind::Open { .. } | StateKind::Unknown => {
+            Some("it was not closed before the machine went down".to_owned())
+        }
     }
 }
 
@@ -136,30 +158,6 @@ fn move_aside(directory: &Path, index: &Path) -> Result<(), StoreError> {
         fs::remove_dir_all(&aside).map_err(StoreError::io("delete", &aside))?;
     }
     fs::rename(index, &aside).map_err(StoreError::io("move aside", index))
-}
-
-fn index_state_path(directory: &Path) -> PathBuf {
-    directory.join("index.state")
-}
-
-fn write_index_state(directory: &Path, state: &str) -> Result<(), StoreError> {
-    let path = index_state_path(directory);
-    let written = fs::write(&path, format!("{state}\n")).and_then(|()| fs::File::open(&path)?.sync_all());
-    written.map_err(StoreError::io("write", &path))
-}
-
-/// The contents of `index.state` while the index is open: the boot and the directory's inode, so that a copy of an open
-/// store is not taken for the store.
-fn open_marker(index: &Path) -> String {
-    use std::os::unix::fs::MetadataExt;
-    let inode = fs::metadata(index).map_or(0, |metadata| metadata.ino());
-    format!("open {} {inode}", boot_id())
-}
-
-/// Returns the identifier of the current boot, or a text that no later boot matches if the system has none.
-fn boot_id() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .map_or_else(|_| format!("unknown boot, process {}", std::process::id()), |id| id.trim().to_owned())
 }
 
 /// Runs `action` without the panic messages that sled prints about damaged files.

@@ -1,10 +1,7 @@
 //! Places of frames in the journal's files.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
-
-/// The first bytes of every segment file.
-pub const SEGMENT_HEADER: [u8; 16] = *b"cohobate journal";
+use std::path::PathBuf;
 
 /// The place of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +25,11 @@ pub struct Position {
     pub offset: u64,
 }
 
+impl Position {
+    /// Behind everything.
+    pub const MAX: Self = Self { segment: u32::MAX, offset: u64::MAX };
+}
+
 impl Place {
     /// Returns the position after this frame.
     pub fn end(&self) -> Position {
@@ -42,9 +44,4 @@ pub struct Damage {
     pub path: PathBuf,
     /// The bytes that are not a frame.
     pub bytes: Range<u64>,
-}
-
-/// Returns the name under which a damaged segment is kept.
-pub fn damaged_name(segment: &Path) -> PathBuf {
-    segment.with_extension("journal.damaged")
 }

@@ -6,8 +6,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::error::StoreError;
-use super::frame::{self, MAGIC, Parsed};
-use super::place::{Place, SEGMENT_HEADER};
+use super::frame::{self, GroupMark, MAGIC, Parsed};
+use super::place::Place;
+use super::segment::FoundHeader;
 
 const READ_BYTES: usize = 1 << 20;
 
@@ -15,7 +16,7 @@ const READ_BYTES: usize = 1 << 20;
 #[derive(Debug)]
 pub enum ScanItem {
     /// An intact frame.
-    Record { place: Place, record: Vec<u8> },
+    Record { place: Place, mark: GroupMark, record: Vec<u8> },
     /// Bytes that are not a frame, followed by an intact frame.
     Damage { bytes: Range<u64> },
     /// Bytes at the segment's end that are not a complete frame: a crash leaves them behind.
@@ -36,11 +37,12 @@ pub struct Scan {
 }
 
 impl Scan {
-    /// Begins at `offset`, which must be the start of a frame; 0 means the first frame.
+    /// Begins at `offset`, which must be the start of a frame; 0 means the first frame. A damaged header is damage before it.
     pub fn open(path: &Path, segment: u32, offset: u64) -> Result<Self, StoreError> {
         use std::io::Seek;
         let mut file = File::open(path).map_err(StoreError::io("open", path))?;
-        let offset = offset.max(SEGMENT_HEADER.len() as u64);
+        let header = FoundHeader::read(&file).map_err(StoreError::io("read", path))?;
+        let offset = offset.max(header.frames_start());
         file.seek(std::io::SeekFrom::Start(offset)).map_err(StoreError::io("read", path))?;
         Ok(Self { path: path.to_owned(), file, segment, buffer: Vec::new(), start: 0, offset, ended: false })
     }
@@ -53,10 +55,10 @@ impl Scan {
                 Parsed::Frame { .. } if begin < self.offset => {
                     return Ok(Some(ScanItem::Damage { bytes: begin..self.offset }));
                 }
-                Parsed::Frame { length, checksum, record } => {
+                Parsed::Frame { length, checksum, mark, record } => {
                     let place = Place { segment: self.segment, offset: self.offset, length: length as u32, checksum };
                     self.skip(length);
-                    return Ok(Some(ScanItem::Record { place, record }));
+                    return Ok(Some(ScanItem::Record { place, mark, record }));
                 }
                 Parsed::Short { needed } if !self.ended => self.fill(needed)?,
                 // A damaged length may exceed the file: look for a frame inside it.

@@ -110,10 +110,11 @@ impl StoreIndex for SledIndex {
         bytes.map(|bytes| read_place(&bytes).ok_or_else(|| self.unreadable("a place"))).transpose()
     }
 
-    fn forget(&self, fingerprint: &Fingerprint, place: Place) -> Result<(), StoreError> {
-        let (key, old) = (tagged_key(b'a', &fingerprint.0), place_bytes(place));
+    fn replace(&self, fingerprint: &Fingerprint, old: Place, new: Option<Place>) -> Result<(), StoreError> {
+        let (key, old, new) = (tagged_key(b'a', &fingerprint.0), place_bytes(old), new.map(place_bytes));
         // If the swap fails, another place has been stored: that one is kept.
-        guarded(&self.path, || self.database.compare_and_swap(key, Some(&old[..]), None::<&[u8]>)).map(drop)
+        let new = new.as_ref().map(|bytes| &bytes[..]);
+        guarded(&self.path, || self.database.compare_and_swap(key, Some(&old[..]), new)).map(drop)
     }
 
     fn state(&self, conversation: &ConversationKey) -> Result<Option<ConversationState>, StoreError> {

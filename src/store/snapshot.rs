@@ -4,7 +4,9 @@ use super::Reader;
 use super::entry::{ConversationState, LostCalls, Run, Spending, Stored};
 use super::error::StoreError;
 use super::index::MemoryIndex;
+use super::index_state::IndexState;
 use super::journal::Journal;
+use super::open_index::refuse_losses;
 use super::place::Position;
 use crate::conversation::{ConversationKey, Fingerprint};
 
@@ -23,8 +25,10 @@ impl Snapshot {
             return Err(StoreError::Missing { path: directory.to_owned() });
         }
         let journal = Journal::open_read_only(&journal_directory);
+        let durable = IndexState::read(directory).durable;
+        refuse_losses(directory, &journal, durable)?;
         let mut index = MemoryIndex::default();
-        journal.for_each(Position::default(), |place, entry| {
+        journal.for_each(Position::default(), durable, |place, entry| {
             index.add(place, &entry);
             Ok(())
         })?;

@@ -1,13 +1,17 @@
 //! Verifies a store: every frame's checksum, the index against the journal, each conversation's history.
 
-use std::fs;
+use std::io;
 use std::path::Path;
 
+use super::accepted::Accepted;
+use super::continuity::{loss_behind, losses};
 use super::error::StoreError;
 use super::index::{MemoryIndex, StoreIndex};
+use super::index_state::{IndexState, StateKind};
 use super::journal::Journal;
 use super::lock::Lock;
-use super::open_index::{distrust_reason, is_closed, mark_closed};
+use super::loss::Loss;
+use super::open_index::distrust_reason;
 use super::place::{Damage, Position};
 use super::sled_index::SledIndex;
 
@@ -26,6 +30,10 @@ pub struct Verification {
     pub distrusted: Option<String>,
     /// Differences between the index and the journal.
     pub disagreements: Vec<String>,
+    /// Parts of the journal that are gone, apart from those that were accepted.
+    pub losses: Vec<Loss>,
+    /// The process that uses the store; its index was not verified then.
+    pub in_use_by: Option<String>,
     /// Answers in a conversation's history that the journal does not have; the next run asks for them again.
     pub missing: u64,
 }
@@ -33,26 +41,41 @@ pub struct Verification {
 /// Maximum differences that are reported.
 const DISAGREEMENTS_MAX: usize = 20;
 
-/// Verifies the store in `directory`. Changes nothing.
+/// Verifies the store in `directory`. Changes nothing. While another process writes to the store, its journal is verified
+/// as far as it is written, and its index is left alone.
 pub fn verify(directory: &Path) -> Result<Verification, StoreError> {
     let journal_directory = directory.join("journal");
-    if !journal_directory.is_dir() {
+    let state = IndexState::read(directory);
+    if !journal_directory.is_dir() && state.durable == Position::default() {
         return Err(StoreError::Missing { path: directory.to_owned() });
     }
-    let _lock = Lock::take(directory)?;
-    let journal = Journal::open_read_only(&journal_directory);
     let mut found = Verification::default();
+    let lock = match Lock::take(directory) {
+        Ok((lock, _)) => Some(lock),
+        Err(StoreError::Locked { holder, .. }) => {
+            found.in_use_by = Some(holder);
+            None
+        }
+        Err(StoreError::Io { source, .. }) if is_read_only(&source) => None,
+        Err(error) => return Err(error),
+    };
+    let journal = Journal::open_read_only(&journal_directory);
     let index_path = directory.join("index");
-    found.distrusted = distrust_reason(directory, &index_path);
-    let sled = match found.distrusted {
-        None => Some(SledIndex::open(&index_path)?),
-        Some(_) => None,
+    found.distrusted = lock.as_ref().and_then(|_| distrust_reason(&state, &index_path));
+    let sled = match (&lock, &found.distrusted) {
+        (Some(_), None) => Some(SledIndex::open(&index_path)?),
+        _ => None,
     };
     let covered = sled.as_ref().map(StoreIndex::checkpoint).transpose()?.flatten();
     let end = covered.map(|place| place.end());
+    let durable = state.durable.max(end.unwrap_or_default());
+    // A closed segment does not change any more, also while another process writes.
+    let segments = journal.found_segments(true)?;
+    let lost = losses(&segments).into_iter().chain(loss_behind(durable, &segments));
+    found.losses = Accepted::read(directory).without(lost);
     let mut memory = MemoryIndex::default();
     let mut as_covered = None;
-    found.damages = journal.for_each(Position::default(), |place, entry| {
+    found.damages = journal.for_each(Position::default(), durable, |place, entry| {
         found.entries += 1;
         memory.add(place, &entry);
         if end == Some(place.end()) {
@@ -71,13 +94,16 @@ pub fn verify(directory: &Path) -> Result<Verification, StoreError> {
             None => found.disagreements.push("the index covers an entry that the journal does not have".to_owned()),
         }
         // sled writes even when it is only read; restore the marker of a clean close.
-        let was_closed = is_closed(directory);
         let seal = sled.close()?;
-        if was_closed {
-            mark_closed(directory, seal)?;
+        if matches!(state.kind, StateKind::Closed { .. }) {
+            IndexState { kind: StateKind::Closed { seal }, ..state }.write(directory)?;
         }
     }
     Ok(found)
+}
+
+fn is_read_only(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied)
 }
 
 /// Compares the whole index with the state that the journal folds to.
@@ -108,17 +134,4 @@ fn compare_index(sled: &SledIndex, expected: &MemoryIndex, disagreements: &mut V
         disagreements.push("the runs in the index differ from the journal".to_owned());
     }
     Ok(())
-}
-
-/// Repairs a damaged store: segments are rewritten without unreadable bytes, and the old ones are kept as `*.damaged`;
-/// the index is deleted and rebuilt by the next open. Returns the damage that was removed.
-pub fn repair(directory: &Path) -> Result<Vec<Damage>, StoreError> {
-    let journal_directory = directory.join("journal");
-    let _lock = Lock::take(directory)?;
-    let damages = Journal::open_read_only(&journal_directory).rewrite_damaged()?;
-    let index = directory.join("index");
-    if index.exists() {
-        fs::remove_dir_all(&index).map_err(StoreError::io("delete", &index))?;
-    }
-    Ok(damages)
 }

@@ -26,8 +26,14 @@ fn an_unfinished_store_can_be_exported_and_looked_at_while_the_run_goes_on() {
     assert!(during.stderr.contains("is in use by process"), "{}", during.stderr);
     let status = place.complete(&["status"]);
     assert!(status.stdout.contains("open"), "{}", status.stdout);
+    let verified = place.complete(&["verify"]);
+    assert!(
+        verified.stdout.contains("index          not verified: the store is in use by process"),
+        "{}",
+        verified.stdout
+    );
     let second = crate::support::finish(place.command(&["distill"]).args(common).arg("second.jsonl"));
-    assert_eq!(second.code, Some(4), "{}", second.stderr);
+    assert_eq!(second.code, Some(75), "{}", second.stderr);
     assert!(second.stderr.contains(&format!("in use by process {}", run.id())), "{}", second.stderr);
     run.kill().unwrap();
     run.wait().unwrap();
@@ -72,6 +78,25 @@ fn an_old_output_stays_until_the_new_one_is_whole_and_stale_lists_go() {
                 .to_string_lossy()
                 .ends_with("partial"))
     );
+}
+
+#[test]
+fn a_symbolic_link_stays_and_what_it_leads_to_is_replaced() {
+    let place = Place::new();
+    place.write("in.jsonl", jsonl(&[conversation("kites", 1)]));
+    std::fs::create_dir(place.path("disk")).unwrap();
+    for (link, target) in [("out.jsonl", "disk/rows.jsonl"), ("shards", "disk/shards")] {
+        std::os::unix::fs::symlink(target, place.path(link)).unwrap();
+        let output = if link == "shards" { "shards/" } else { link };
+        // Once while the target is missing, once over it.
+        for _ in 0..2 {
+            place.complete(&["distill", "in.jsonl", "--teacher", "simulated", "-o", output]);
+            assert!(std::fs::symlink_metadata(place.path(link)).unwrap().is_symlink(), "{link}");
+            assert!(std::fs::metadata(place.path(target)).is_ok(), "{target}");
+        }
+    }
+    let left = std::fs::read_dir(place.path("disk")).unwrap().count();
+    assert_eq!(left, 2, "no temporary file is left over");
 }
 
 #[test]

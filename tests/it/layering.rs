@@ -15,6 +15,7 @@ struct Layer {
 
 const LAYERS: &[Layer] = &[
     Layer { module: "conversation", may_import: &[], may_name: &["blake3", "serde", "serde_json"] },
+    Layer { module: "files", may_import: &[], may_name: &["libc"] },
     Layer { module: "statistics", may_import: &[], may_name: &["serde"] },
     Layer { module: "quality", may_import: &["conversation"], may_name: &["aho_corasick", "flate2", "whichlang"] },
     Layer { module: "recipe", may_import: &["conversation", "quality"], may_name: &["minijinja", "serde_json"] },
@@ -44,7 +45,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "export",
-        may_import: &["conversation"],
+        may_import: &["conversation", "files"],
         may_name: &["csv", "parquet", "arrow_json", "arrow_schema", "serde", "serde_json", "flate2", "zstd"],
     },
     Layer {
@@ -65,8 +66,8 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "store",
-        may_import: &["conversation"],
-        may_name: &["sled", "bincode", "serde", "zstd", "crc32fast"],
+        may_import: &["conversation", "files"],
+        may_name: &["sled", "bincode", "serde", "zstd", "crc32fast", "libc"],
     },
     Layer { module: "worker", may_import: &["conversation", "recipe", "store", "model"], may_name: &["tokio"] },
     Layer {
@@ -78,6 +79,7 @@ const LAYERS: &[Layer] = &[
         module: "job",
         may_import: &[
             "conversation",
+            "files",
             "statistics",
             "quality",
             "recipe",

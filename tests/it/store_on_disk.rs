@@ -149,8 +149,11 @@ fn a_journal_cut_at_any_byte_keeps_every_whole_answer() {
     let bytes = fs::read(&path).unwrap();
     let starts: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(b"cohf")).collect();
     assert_eq!(starts.len(), 5);
-    for length in 0..=bytes.len() {
+    // The first segment's header is synced before anything is appended.
+    for length in (0..=bytes.len()).filter(|length| *length == 0 || *length >= starts[0]) {
         fs::write(&path, &bytes[..length]).unwrap();
+        // As after a crash of the machine in the first run: nothing says how far the journal was durable.
+        fs::write(directory.path().join("index.state"), "another boot").unwrap();
         let (store, opened) = DiskStore::open(directory.path(), &mut |_, _| {}).unwrap();
         let ends = starts[1..].iter().copied().chain([bytes.len()]);
         let whole = ends.filter(|end| *end <= length).count() as u32;
@@ -174,7 +177,9 @@ fn a_flipped_byte_costs_its_own_answer_and_no_other() {
     let path = journal_files(directory.path()).pop().unwrap();
     let bytes = fs::read(&path).unwrap();
     let starts: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(b"cohf")).collect();
+    let state = fs::read(directory.path().join("index.state")).unwrap();
     for at in (starts[1]..starts[2]).step_by(3) {
+        fs::write(directory.path().join("index.state"), &state).unwrap();
         let mut damaged = bytes.clone();
         damaged[at] ^= 0x41;
         fs::write(&path, &damaged).unwrap();
@@ -209,7 +214,9 @@ fn a_second_process_is_told_who_holds_the_store() {
     let directory = tempfile::tempdir().unwrap();
     let (_store, _) = open(directory.path());
     match DiskStore::open(directory.path(), &mut |_, _| {}) {
-        Err(StoreError::Locked { holder, .. }) => assert_eq!(holder, std::process::id().to_string()),
+        Err(StoreError::Locked { holder, .. }) => {
+            assert!(holder.starts_with(&format!("{} on host ", std::process::id())), "{holder}");
+        }
         other => panic!("{:?}", other.map(|_| ())),
     }
 }

@@ -37,9 +37,10 @@ const OPTIONS: &[(Class, &[&str])] = &[
     (Class::Connection, &["proxy", "ca-file"]),
     (
         Class::Harmless,
-        // The file cannot set `config`.
+        // The file cannot set the first two.
         &[
             "config",
+            "accept-loss",
             "progress",
             "quiet",
             "verbose",

@@ -1,0 +1,25 @@
+//! Files that survive: names made durable, locks, the owners of temporary files, and what a dead process left behind.
+//!
+//! A file is durable only when its bytes *and* its name are synced, and the name of every directory above it
+//! ([`create_directories`], [`replace_file`]). A temporary file belongs to the process that holds its lock: it is deleted
+//! only where the lock can be taken, because a process that is not seen from here may be alive in another container or on
+//! another host ([`Owned`], [`sweep`]).
+
+mod durable;
+mod lock;
+mod mounts;
+mod owned;
+mod owner;
+mod path;
+mod private;
+mod swap;
+
+pub use durable::{create_directories, replace_file, sync_ancestors, sync_directory};
+pub use lock::{Locking, is_same_file, try_lock};
+pub use mounts::lock_caution;
+pub use owned::{Owned, OwnedDirectory, sweep};
+pub use owner::Owner;
+pub use path::{parent_of, replaced_path};
+pub use private::{create_in, open_or_create_in};
+
+pub use swap::{NewDirectory, finish_swaps};

@@ -1,0 +1,58 @@
+//! Accepts what a store has lost.
+
+use std::path::Path;
+
+use super::accepted::Accepted;
+use super::continuity::losses;
+use super::disk::DiskStore;
+use super::error::StoreError;
+use super::index_state::{IndexState, StateKind};
+use super::journal::Journal;
+use super::lock::Lock;
+use super::loss::Loss;
+use super::place::Position;
+
+/// Accepts everything that is missing in the store in `directory` now, so that it opens again. Returns what that is.
+pub fn accept_losses(directory: &Path) -> Result<Vec<Loss>, StoreError> {
+    let mut accepted = Vec::new();
+    if !directory.join("index.state").exists() && !directory.join("journal").is_dir() {
+        return Ok(accepted);
+    }
+    accept(directory, &changed_segments(directory)?, &mut accepted)?;
+    loop {
+        match DiskStore::open(directory, &mut |_, _| {}) {
+            Ok((store, _)) => return store.close().map(|()| accepted),
+            Err(StoreError::Lost { losses, .. }) if losses.iter().any(|loss| !accepted.contains(loss)) => {
+                accept(directory, &losses, &mut accepted)?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// What only the checksums of whole segments show: `verify` reports it, and nothing else stops for it.
+fn changed_segments(directory: &Path) -> Result<Vec<Loss>, StoreError> {
+    let journal = Journal::open_read_only(&directory.join("journal"));
+    let found = losses(&journal.found_segments(true)?);
+    Ok(Accepted::read(directory)
+        .without(found)
+        .into_iter()
+        .filter(|loss| matches!(loss, Loss::Changed { .. }))
+        .collect())
+}
+
+fn accept(directory: &Path, losses: &[Loss], accepted: &mut Vec<Loss>) -> Result<(), StoreError> {
+    if losses.is_empty() {
+        return Ok(());
+    }
+    let (_lock, _) = Lock::take(directory)?;
+    let is_behind = |loss: &&Loss| matches!(loss, Loss::Behind { .. });
+    if losses.iter().any(|loss| is_behind(&loss)) {
+        // What was behind the journal's end is accepted by forgetting that it was there.
+        IndexState { kind: StateKind::Distrusted, durable: Position::default() }.write(directory)?;
+    }
+    let others = losses.iter().filter(|loss| !is_behind(loss)).copied();
+    Accepted::read(directory).add(others, directory)?;
+    accepted.extend(losses);
+    Ok(())
+}

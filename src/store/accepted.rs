@@ -1,0 +1,41 @@
+//! Losses that the user has accepted: the file `accepted-losses`, a line each.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::error::StoreError;
+use super::loss::Loss;
+use crate::files;
+
+/// Lines of the file that are read.
+const LINES_MAX: usize = 100_000;
+
+/// The accepted losses of one store.
+#[derive(Debug, Default)]
+pub struct Accepted(BTreeSet<String>);
+
+impl Accepted {
+    /// Reads those of the store in `directory`.
+    pub fn read(directory: &Path) -> Self {
+        let text = fs::read_to_string(path_of(directory)).unwrap_or_default();
+        Self(text.lines().take(LINES_MAX).map(str::to_owned).collect())
+    }
+
+    /// Returns the losses that are not accepted.
+    pub fn without(&self, losses: impl IntoIterator<Item = Loss>) -> Vec<Loss> {
+        losses.into_iter().filter(|loss| !self.0.contains(&loss.to_string())).collect()
+    }
+
+    /// Adds losses, durably.
+    pub fn add(mut self, losses: impl IntoIterator<Item = Loss>, directory: &Path) -> Result<(), StoreError> {
+        self.0.extend(losses.into_iter().map(|loss| loss.to_string()));
+        let text = self.0.into_iter().collect::<Vec<_>>().join("\n");
+        let path = path_of(directory);
+        files::replace_file(&path, text.as_bytes()).map_err(StoreError::io("write", &path))
+    }
+}
+
+fn path_of(directory: &Path) -> PathBuf {
+    directory.join("accepted-losses")
+}

@@ -1,0 +1,120 @@
+//! The file `index.state`: whether the index can be trusted, and how far the journal was durable at that moment.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::error::StoreError;
+use super::place::Position;
+use crate::files;
+
+/// The contents of `index.state`: `KIND DETAILS SEGMENT OFFSET`. Version 0.1.0 wrote no position.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IndexState {
+    pub kind: StateKind,
+    /// Everything before this position of the journal has been acknowledged.
+    pub durable: Position,
+}
+
+/// What is known of the index.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum StateKind {
+    /// Nothing.
+    #[default]
+    Unknown,
+    /// It is open in this boot, or was when its process died. A copy of the directory has another inode.
+    Open { boot: String, inode: u64 },
+    /// It was closed, and its files have this checksum.
+    Closed { seal: u32 },
+    /// The journal was changed in another way than by appending.
+    Distrusted,
+}
+
+impl IndexState {
+    /// Reads the file of the store in `directory`.
+    pub fn read(directory: &Path) -> Self {
+        fs::read_to_string(path_of(directory)).ok().and_then(|text| Self::parse(&text)).unwrap_or_default()
+    }
+
+    /// Replaces the file, durably.
+    pub fn write(&self, directory: &Path) -> Result<(), StoreError> {
+        let path = path_of(directory);
+        files::replace_file(&path, format!("{self}\n").as_bytes()).map_err(StoreError::io("write", &path))
+    }
+
+    /// Returns the state of an index that is opened now.
+    pub fn opened(index: &Path, durable: Position) -> Self {
+        use std::os::unix::fs::MetadataExt;
+        let inode = fs::metadata(index).map_or(0, |metadata| metadata.ino());
+        Self { kind: StateKind::Open { boot: boot_id(), inode }, durable }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let (kind, position) = match *words.first()? {
+            "open" if words.len() >= 3 => {
+                // A boot without an identifier has words in its place.
+                let last = if words.len() >= 5 { words.len() - 3 } else { words.len() - 1 };
+                let kind = StateKind::Open { boot: words[1..last].join(" "), inode: words[last].parse().ok()? };
+                (kind, &words[last + 1..])
+            }
+            "closed" => (StateKind::Closed { seal: u32::from_str_radix(words.get(1)?, 16).ok()? }, &words[2..]),
+            "distrusted" => (StateKind::Distrusted, &words[1..]),
+            _ => return None,
+        };
+        let durable = match position {
+            [] => Position::default(),
+            [segment, offset] => Position { segment: segment.parse().ok()?, offset: offset.parse().ok()? },
+            _ => return None,
+        };
+        Some(Self { kind, durable })
+    }
+}
+
+impl fmt::Display for IndexState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            StateKind::Unknown => write!(f, "unknown")?,
+            StateKind::Open { boot, inode } => write!(f, "open {boot} {inode}")?,
+            StateKind::Closed { seal } => write!(f, "closed {seal:08x}")?,
+            StateKind::Distrusted => write!(f, "distrusted")?,
+        }
+        write!(f, " {} {}", self.durable.segment, self.durable.offset)
+    }
+}
+
+fn path_of(directory: &Path) -> PathBuf {
+    directory.join("index.state")
+}
+
+/// Returns the identifier of the current boot, or a text that no later boot matches if the system has none.
+fn boot_id() -> String {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map_or_else(|_| format!("unknown-{}", std::process::id()), |id| id.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_comes_back_and_an_old_one_is_understood() {
+        let durable = Position { segment: 3, offset: 99 };
+        let kinds = [
+            StateKind::Open { boot: "b-1".to_owned(), inode: 12 },
+            StateKind::Closed { seal: 0xab },
+            StateKind::Distrusted,
+        ];
+        for kind in kinds {
+            let state = IndexState { kind, durable };
+            assert_eq!(IndexState::parse(&state.to_string()), Some(state));
+        }
+        let old = |text| IndexState::parse(text).map(|state| (state.kind, state.durable));
+        let open = StateKind::Open { boot: "b-1".to_owned(), inode: 12 };
+        assert_eq!(old("open b-1 12\n"), Some((open, Position::default())));
+        assert_eq!(old("closed 000000ab\n"), Some((StateKind::Closed { seal: 0xab }, Position::default())));
+        for text in ["", "open", "closed", "closed x", "distrusted 1", "another boot"] {
+            assert_eq!(IndexState::parse(text).filter(|state| state.kind != StateKind::Unknown), None, "{text}");
+        }
+    }
+}

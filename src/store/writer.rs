@@ -1,0 +1,202 @@
+//! The writing half of the journal: groups of frames, appended to the last segment and synced.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::codec::RECORD_BYTES_MAX;
+use super::entry::Entry;
+use super::error::StoreError;
+use super::frame::{self, FrameWriter, GroupMark};
+use super::medium::{Appendable, Medium};
+use super::place::{Place, Position};
+use super::record;
+use super::segment::{Extent, FoundHeader, SegmentHeader, segment_path};
+
+/// Appends to the journal in one directory.
+pub struct JournalWriter {
+    frames: FrameWriter,
+    record: Vec<u8>,
+    buffer: Vec<u8>,
+    pub open: Option<OpenSegment>,
+    pub last_segment: u32,
+    /// The number of the next group.
+    pub group: u16,
+    /// Set while bytes on disk are unknown; nothing is accepted then.
+    pub poisoned: bool,
+}
+
+/// The segment that is appended to.
+pub struct OpenSegment {
+    file: Box<dyn Appendable>,
+    path: PathBuf,
+    pub length: u64,
+    /// The checksum of all its bytes, for the next segment's header.
+    hasher: crc32fast::Hasher,
+}
+
+impl JournalWriter {
+    /// Accepts nothing yet.
+    pub fn new() -> Self {
+        Self {
+            frames: FrameWriter::new(),
+            record: Vec::new(),
+            buffer: Vec::new(),
+            open: None,
+            last_segment: 0,
+            group: 1,
+            poisoned: true,
+        }
+    }
+
+    /// Fills the buffer with one frame per entry and returns their lengths and checksums. Writes nothing yet.
+    pub fn encode_frames(&mut self, entries: &[Entry]) -> Result<Vec<(u32, u32)>, StoreError> {
+        self.buffer.clear();
+        let mut last_start = 0;
+        let frames = entries.iter().map(|entry| {
+            self.record.clear();
+            if !record::encode_entry(entry, &mut self.record) {
+                let length = entry_length(entry);
+                return Err(StoreError::TooLarge { length, limit: RECORD_BYTES_MAX });
+            }
+            last_start = self.buffer.len();
+            let checksum = self.frames.append(&self.record, self.group, &mut self.buffer);
+            Ok(((self.buffer.len() - last_start) as u32, checksum))
+        });
+        let mut frames: Vec<(u32, u32)> = frames.collect::<Result<_, _>>()?;
+        if let Some((_, checksum)) = frames.last_mut() {
+            *checksum = frame::end_group(&mut self.buffer[last_start..]);
+        }
+        Ok(frames)
+    }
+
+    /// Writes the buffer as one group and syncs it. Returns the frames' places.
+    pub fn write_frames(
+        &mut self,
+        directory: &Path,
+        segment_bytes: u64,
+        medium: &dyn Medium,
+        frames: &[(u32, u32)],
+    ) -> Result<Vec<Place>, StoreError> {
+        // Until the sync succeeds, the file's contents are unknown; see `Journal::append`.
+        self.poisoned = true;
+        if self.open.as_ref().is_none_or(|segment| segment.length >= segment_bytes) {
+            let previous = self.open.as_ref().map(OpenSegment::extent);
+            let number = self.last_segment + 1;
+            let header = SegmentHeader { number, first_group: self.group, previous, rewritten: None };
+            self.open = Some(OpenSegment::create(directory, medium, &header)?);
+            self.last_segment = number;
+        }
+        let segment = self.open.as_mut().expect("a segment has just been opened");
+        let mut offset = segment.length;
+        segment.append(&self.buffer)?;
+        let number = self.last_segment;
+        let places = frames.iter().map(|&(length, checksum)| {
+            let place = Place { segment: number, offset, length, checksum };
+            offset += u64::from(length);
+            place
+        });
+        let places = places.collect();
+        self.group = GroupMark::new(self.group, true).next_group();
+        self.poisoned = false;
+        Ok(places)
+    }
+
+    /// Returns the journal's end.
+    pub fn end(&self) -> Position {
+        let offset = self.open.as_ref().map_or(0, |segment| segment.length);
+        Position { segment: self.last_segment, offset }
+    }
+}
+
+impl OpenSegment {
+    /// Creates a segment and makes its name durable before anything is appended.
+    fn create(directory: &Path, medium: &dyn Medium, header: &SegmentHeader) -> Result<Self, StoreError> {
+        let path = segment_path(directory, header.number);
+        let file = medium.create(&path).map_err(|source| match source.kind() {
+            io::ErrorKind::AlreadyExists => StoreError::Intruded { path: path.clone() },
+            _ => StoreError::Io { action: "create", path: path.clone(), source },
+        })?;
+        let mut segment = Self { file, path, length: 0, hasher: crc32fast::Hasher::new() };
+        segment.append(&header.to_bytes())?;
+        medium.sync_directory(directory).map_err(StoreError::io("sync", directory))?;
+        Ok(segment)
+    }
+
+    /// Opens the last segment, which is whole up to `length`; what follows is cut off, except `survivors`. One without a
+    /// header gets this one.
+    pub fn continue_at(
+        path: PathBuf,
+        medium: &dyn Medium,
+        length: u64,
+        survivors: &[u8],
+        header: &SegmentHeader,
+    ) -> Result<Self, StoreError> {
+        let mut file = medium.open(&path).map_err(StoreError::io("open", &path))?;
+        if file.length().map_err(StoreError::io("read", &path))? > length {
+            let cut = file.cut(length).and_then(|()| file.sync());
+            cut.map_err(StoreError::io("truncate the torn end of", &path))?;
+        }
+        let hasher = checksum_of(&path).map_err(StoreError::io("read", &path))?;
+        let mut segment = Self { file, path, length, hasher };
+        if length == 0 {
+            segment.append(&header.to_bytes())?;
+        }
+        if !survivors.is_empty() {
+            segment.append(survivors)?;
+        }
+        segment.file.sync().map_err(StoreError::io("sync", &segment.path))?;
+        Ok(segment)
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        self.expect_length()?;
+        // After an error, complete frames may be on disk although nobody was told: the next open keeps them and
+        // truncates a torn tail.
+        let written = self.file.append(bytes).and_then(|()| self.file.sync());
+        written.map_err(StoreError::io("write", &self.path))?;
+        self.length += bytes.len() as u64;
+        self.hasher.update(bytes);
+        // Checked on both sides: of two writers that append at the same moment, neither continues.
+        self.expect_length()
+    }
+
+    /// Fails if another process wrote to the segment or deleted it: locks do not hold everywhere.
+    fn expect_length(&self) -> Result<(), StoreError> {
+        let length = self.file.length().map_err(StoreError::io("append to", &self.path))?;
+        if length == self.length { Ok(()) } else { Err(StoreError::Intruded { path: self.path.clone() }) }
+    }
+
+    fn extent(&self) -> Extent {
+        Extent { length: self.length, checksum: self.hasher.clone().finalize() }
+    }
+}
+
+/// Computes the CRC-32 of a file.
+pub fn checksum_of(path: &Path) -> io::Result<crc32fast::Hasher> {
+    let (mut file, mut hasher, mut buffer) = (File::open(path)?, crc32fast::Hasher::new(), vec![0; 1 << 20]);
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hasher),
+            length => hasher.update(&buffer[..length]),
+        }
+    }
+}
+
+/// Returns the size of a closed segment, and its checksum.
+pub fn extent_of(path: &Path) -> io::Result<Extent> {
+    Ok(Extent { length: std::fs::metadata(path)?.len(), checksum: checksum_of(path)?.finalize() })
+}
+
+/// Reads a segment's header.
+pub fn header_of(path: &Path) -> Result<FoundHeader, StoreError> {
+    let file = File::open(path).map_err(StoreError::io("open", path))?;
+    FoundHeader::read(&file).map_err(StoreError::io("read", path))
+}
+
+fn entry_length(entry: &Entry) -> usize {
+    match entry {
+        Entry::Answered { answer, .. } => answer.text().len() + answer.reasoning.as_ref().map_or(0, String::len),
+        _ => frame::HEADER_BYTES,
+    }
+}
