@@ -31,7 +31,7 @@ pub fn sync_ancestors(
     needed: usize,
     mut sync: impl FnMut(&Path) -> io::Result<()>,
 ) -> Result<(), (PathBuf, io::Error)> {
-    let absolute = std::path::absolute(path).map_err(|error| (path.to_owned(), error))?;
+    let absolute = fs::canonicalize(path).map_err(|error| (path.to_owned(), error))?;
     for (level, ancestor) in absolute.ancestors().enumerate() {
         match sync(ancestor) {
             Err(error) if level <= needed => return Err((ancestor.to_owned(), error)),

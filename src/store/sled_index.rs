@@ -9,6 +9,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::entry::{ConversationState, Entry, LostCalls, Run, Spending};
 use super::error::StoreError;
@@ -22,6 +23,10 @@ use crate::conversation::{ConversationKey, Fingerprint};
 const CACHE_BYTES: u64 = 24 << 20;
 /// How often sled flushes its buffers. Bounds the journal that is replayed after a crash.
 const FLUSH_INTERVAL_MS: u64 = 2_000;
+/// The store's own lock is held here. sled's may be held for a moment longer by a thread of an index that this process has
+/// just closed.
+const LOCK_WAIT: Duration = Duration::from_millis(20);
+const LOCK_WAITS_MAX: u32 = 250;
 const SEAL_READ_BYTES: usize = 1 << 20;
 const COVERED: &[u8] = b"mcovered";
 const SPENDING: &[u8] = b"mspending";
@@ -40,8 +45,16 @@ impl SledIndex {
             .cache_capacity(CACHE_BYTES)
             .flush_every_ms(Some(FLUSH_INTERVAL_MS))
             .mode(sled::Mode::HighThroughput);
-        let database = guarded(path, || config.open())?;
-        Ok(Self { path: path.to_owned(), database })
+        let mut waited = 0;
+        loop {
+            match guarded(path, || config.open()) {
+                Err(error) if waited < LOCK_WAITS_MAX && error.to_string().contains("could not acquire lock") => {
+                    waited += 1;
+                    std::thread::sleep(LOCK_WAIT);
+                }
+                database => return Ok(Self { path: path.to_owned(), database: database? }),
+            }
+        }
     }
 
     /// Flushes everything and makes it durable: sled's own flush does not reach the disk on Linux. Returns the checksum
