@@ -2,6 +2,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::rejected::RejectedReply;
+use super::text::beginning;
 use crate::conversation::FailureCode;
 
 /// The class of a failure. It alone decides how the failure is handled.
@@ -43,9 +44,10 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// Makes a failure. Long messages are shortened.
+    /// Makes a failure. A message that no person would read to its end is cut; the transport shortens it to a line once the
+    /// secrets are gone.
     pub fn new(class: FailureClass, code: FailureCode, message: impl Into<String>) -> Self {
-        Self { class, code, message: shorten(&message.into()), retry_after: None, reply: None }
+        Self { class, code, message: in_one_line(&message.into()), retry_after: None, reply: None }
     }
 
     /// True if a complete reply arrived but is unusable.
@@ -112,14 +114,12 @@ fn blank_ids(text: &str) -> String {
     blanked
 }
 
-/// Shortens a message to a readable length: a proxy's HTML page can be long.
-fn shorten(message: &str) -> String {
-    const CHARACTERS_MAX: usize = 300;
-    let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(CHARACTERS_MAX) {
-        Some((at, _)) => format!("{}…", &line[..at]),
-        None => line,
-    }
+/// Returns a message in one line: a proxy's HTML page has many, and may be long.
+fn in_one_line(message: &str) -> String {
+    const BYTES_MAX: usize = 64 << 10;
+    let read = beginning(message, BYTES_MAX);
+    let line = read.split_whitespace().collect::<Vec<_>>().join(" ");
+    if read.len() < message.len() { line + "…" } else { line }
 }
 
 #[cfg(test)]

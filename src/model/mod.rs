@@ -28,6 +28,7 @@ mod profile;
 mod provider;
 mod proxy;
 mod rate;
+mod redaction;
 mod reference;
 mod refusal;
 mod refused;

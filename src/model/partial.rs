@@ -35,10 +35,7 @@ impl PartialAnswer {
 
     /// Fails if the answer is too large for the store.
     pub fn check_length(&self) -> Result<(), Failure> {
-        if self.bytes() <= ANSWER_BYTES_MAX {
-            return Ok(());
-        }
-        Err(Failure::new(FailureClass::Permanent, FailureCode::TooLong, "the answer is over 8 MB"))
+        check_bytes(self.bytes())
     }
 
     /// True if the answer repeats itself endlessly, so that reading on only costs tokens. The answer is then kept with
@@ -83,6 +80,8 @@ impl PartialAnswer {
             }
             None => text,
         };
+        // A byte that is no text has become a character of three.
+        check_bytes(text.len() + reasoning.len() + self.refusal.len())?;
         let finish = if finish == Finish::Complete { self.actual_finish(&text, question) } else { finish };
         let text = if text.is_empty() { self.refusal } else { text };
         Ok(Answer {
@@ -116,4 +115,11 @@ impl PartialAnswer {
             Finish::Complete
         }
     }
+}
+
+fn check_bytes(bytes: usize) -> Result<(), Failure> {
+    if bytes <= ANSWER_BYTES_MAX {
+        return Ok(());
+    }
+    Err(Failure::new(FailureClass::Permanent, FailureCode::TooLong, "the answer is over 8 MB"))
 }

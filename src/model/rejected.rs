@@ -6,6 +6,9 @@ use std::sync::Arc;
 /// Bytes that are kept of a reply's beginning and of its end, each.
 const PART_BYTES_MAX: usize = 32 << 10;
 
+/// Longest word that is dropped at a gap. Keys are shorter.
+const WORD_BYTES_MAX: usize = 4 << 10;
+
 /// A reply that was rejected as unusable: its beginning and its end, with secrets removed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RejectedReply(Arc<Vec<u8>>);
@@ -52,11 +55,24 @@ impl Excerpt {
         self.left_out += surplus;
     }
 
+    /// Drops the words that the gap may have cut: half a key is not recognised as one.
+    fn drop_words_at_gap(&mut self) {
+        let is_key = |byte: &&u8| byte.is_ascii_graphic() && !b"\"'<>(){}[],;".contains(byte);
+        let before = self.beginning.iter().rev().take(WORD_BYTES_MAX).take_while(is_key).count();
+        let after = self.end.iter().take(WORD_BYTES_MAX).take_while(is_key).count();
+        self.beginning.truncate(self.beginning.len() - before);
+        self.end.drain(..after);
+        self.left_out += before + after;
+    }
+
     /// Returns what was kept; `None` if nothing has arrived. `redact` removes the secrets of a text.
     pub fn into_reply(mut self, redact: impl Fn(&str) -> String) -> Option<RejectedReply> {
         self.shorten();
         if self.beginning.is_empty() {
             return None;
+        }
+        if self.left_out > 0 {
+            self.drop_words_at_gap();
         }
         let gap = match self.left_out {
             0 => String::new(),
@@ -86,7 +102,7 @@ mod tests {
         let long = kept(100_000);
         assert!(long.len() < 66_000, "{}", long.len());
         assert!(long.starts_with("0000000\n") && long.ends_with("0099999\n"));
-        assert!(long.contains("[… 734464 bytes left out …]"), "{}", &long[32_700..32_900]);
+        assert!(long.contains("[… 734471 bytes left out …]"), "{}", &long[32_700..32_900]);
         assert!(Excerpt::default().into_reply(str::to_owned).is_none());
     }
 
@@ -96,5 +112,20 @@ mod tests {
         excerpt.push(b"key \xff key");
         let reply = excerpt.into_reply(|text| text.replace("key", "***")).unwrap();
         assert_eq!(reply.bytes(), "*** \u{fffd} ***".as_bytes());
+    }
+
+    #[test]
+    fn a_gap_leaves_no_half_of_a_key() {
+        let key = "sk-0123456789abcdef";
+        for shift in 0..40 {
+            let mut excerpt = Excerpt::default();
+            excerpt.push(format!("{} {key} ", "x".repeat(PART_BYTES_MAX - shift)).as_bytes());
+            excerpt.push(
+                format!("{} {key} {}", "y".repeat(PART_BYTES_MAX), "z".repeat(PART_BYTES_MAX - shift)).as_bytes(),
+            );
+            let reply = excerpt.into_reply(|text| text.replace(key, "***")).unwrap();
+            let text = String::from_utf8(reply.bytes().to_vec()).unwrap();
+            assert!(!text.contains("sk-") && !text.contains("def"), "{shift}");
+        }
     }
 }

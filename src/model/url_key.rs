@@ -28,6 +28,10 @@ pub fn key_in(url: &Url) -> Option<String> {
         let shown = if looks_like_key(&name) { "***" } else { &shown };
         return Some(format!("a key in its query (`{shown}`)"));
     }
+    // A scheme with a slash or a colon too few has the rest of the address in its path.
+    if url.path().rsplit_once('@').is_some_and(|(before, _)| before.contains(':')) {
+        return Some("a user name or password".to_owned());
+    }
     let mut segments = url.path().split('/');
     segments.any(looks_like_key).then(|| "a key in its path".to_owned())
 }
@@ -43,13 +47,16 @@ pub fn looks_like_key(text: &str) -> bool {
     text.len() >= KEY_LENGTH_MIN && KEY_BEGINNINGS.iter().any(|beginning| text.starts_with(beginning))
 }
 
-/// Returns a URL as it may be shown: without user name, password, query and fragment.
+/// Returns a URL as it may be shown: without user name, password, query and fragment. Whatever is before its last `@` may be
+/// a password, also one with a `/`, a `?` or a `#` in it.
 pub fn without_secrets(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
+    let (user, rest) = rest.rsplit_once('@').map_or(("", rest), |(_, rest)| ("***@", rest));
     let shown = rest.split(['?', '#']).next().unwrap_or_default();
-    let shown = if shown.len() < rest.len() { format!("{shown}?***") } else { shown.to_owned() };
-    let shown = shown.rsplit_once('@').map_or(shown.clone(), |(_, host)| format!("***@{host}"));
+    let query = if shown.len() < rest.len() { "?***" } else { "" };
     let shown: Vec<&str> = shown.split('/').map(|part| if looks_like_key(part) { "***" } else { part }).collect();
-    let shown = shown.join("/");
-    if scheme.is_empty() { shown } else { format!("{scheme}://{shown}") }
+    // A user name may be before the scheme, too.
+    let scheme = scheme.rsplit_once('@').map_or(scheme, |(_, scheme)| scheme);
+    let scheme = if scheme.is_empty() { String::new() } else { format!("{scheme}://") };
+    format!("{scheme}{user}{}{query}", shown.join("/"))
 }

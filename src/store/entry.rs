@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::codec::RECORD_BYTES_MAX;
+use super::error::StoreError;
 use crate::conversation::{
     Answer, ConversationKey, ConversationStop, FailureReason, Fingerprint, ServiceTier, Settings, Slot, TurnIndex,
     Usage,
@@ -60,6 +62,35 @@ pub enum Entry {
         /// Its status; never [`Status::Open`].
         status: Status,
     },
+}
+
+/// Bytes that a record may need beside its texts: numbers, hashes, the lengths of its texts.
+const FRAME_OF_TEXTS_MAX: usize = 4 << 10;
+
+impl Entry {
+    /// Fails if the store might not hold the entry. One that passes can always be encoded.
+    pub fn check_size(&self) -> Result<(), StoreError> {
+        let length = self.text_bytes() + FRAME_OF_TEXTS_MAX;
+        if length < RECORD_BYTES_MAX { Ok(()) } else { Err(StoreError::TooLarge { length, limit: RECORD_BYTES_MAX }) }
+    }
+
+    fn text_bytes(&self) -> usize {
+        // The length of a text is written in nine bytes at most.
+        let list = |texts: &[String]| texts.iter().map(|text| text.len() + 9).sum::<usize>();
+        match self {
+            Self::Answered { model, answer, .. } => {
+                let beside = answer.reasoning.iter().chain(&answer.system_fingerprint).map(String::len).sum::<usize>();
+                let named = model.len() + answer.model.len() + answer.finish_reason.len();
+                answer.text().len() + beside + named + list(&answer.dropped)
+            }
+            Self::Run(run) => run.settings.entries.iter().map(|(name, value)| name.len() + value.len() + 18).sum(),
+            Self::Lost { lost, .. } => lost.reason.len(),
+            Self::Closed { status: Status::Stopped { reason, .. }, .. } => reason.to_string().len(),
+            Self::Closed { status: Status::Failed { reason, .. }, .. } => reason.to_string().len(),
+            Self::Unknown { model, .. } => model.len(),
+            Self::Linked { .. } | Self::Closed { .. } => 0,
+        }
+    }
 }
 
 /// Calls of one question that were probably paid for and brought no answer, while the server answered others.

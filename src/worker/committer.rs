@@ -19,7 +19,17 @@ pub enum CommitMode {
     Inline,
 }
 
+/// How a group of entries ended.
+pub struct GroupEnd<Token> {
+    /// The tokens whose entries are durable.
+    pub committed: Vec<Token>,
+    /// The tokens whose entries exceed the store's limit, and by how much. Nothing of them is stored.
+    pub refused: Vec<(Token, StoreError)>,
+}
+
 /// The only writer: takes the entries that have arrived, commits them as one group and acknowledges all of them.
+///
+/// What the store could not hold is left out of its group: one such answer costs its own question and nothing else.
 ///
 /// The queue is bounded by the calls in flight and the open sessions: each of them waits for its acknowledgement before
 /// it continues.
@@ -35,24 +45,24 @@ enum CommitSink<Token> {
 }
 
 impl<Token: Send + 'static> Committer<Token> {
-    /// Starts the thread. `acknowledge` gets the tokens of each group, or the error after which nothing more is
+    /// Starts the thread. `acknowledge` gets the end of each group, or the error after which nothing more is
     /// committed; `message` makes both into messages.
     pub fn start<Message: Send + 'static>(
         commit_mode: CommitMode,
         store: Arc<dyn Store>,
         acknowledge: UnboundedSender<Message>,
-        message: impl Fn(Result<Vec<Token>, StoreError>) -> Message + Send + 'static,
+        message: impl Fn(Result<GroupEnd<Token>, StoreError>) -> Message + Send + 'static,
     ) -> std::io::Result<Self> {
         if commit_mode == CommitMode::Inline {
             let commit = move |entries, token| {
-                let _ = acknowledge.send(message(store.commit(entries).map(|()| vec![token])));
+                let _ = acknowledge.send(message(commit_group(&*store, vec![(entries, token)])));
             };
             return Ok(Self { sink: CommitSink::Inline(Box::new(commit)), thread: None });
         }
         let (queue, arrivals) = channel();
         let thread = std::thread::Builder::new().name("committer".to_owned()).spawn(move || {
-            while let Some((entries, tokens)) = next_group(&arrivals) {
-                let result = store.commit(entries).map(|()| tokens);
+            while let Some(group) = next_group(&arrivals) {
+                let result = commit_group(&*store, group);
                 let failed = result.is_err();
                 // The dispatcher may have ended; the commit stands on its own.
                 let _ = acknowledge.send(message(result));
@@ -84,13 +94,72 @@ impl<Token> Drop for Committer<Token> {
     }
 }
 
-fn next_group<Token>(arrivals: &Receiver<(Vec<Entry>, Token)>) -> Option<(Vec<Entry>, Vec<Token>)> {
-    let (mut entries, token) = arrivals.recv().ok()?;
-    let mut tokens = vec![token];
-    while entries.len() < GROUP_ENTRIES_MAX {
-        let Ok((more, token)) = arrivals.try_recv() else { break };
-        entries.extend(more);
-        tokens.push(token);
+fn next_group<Token>(arrivals: &Receiver<(Vec<Entry>, Token)>) -> Option<Vec<(Vec<Entry>, Token)>> {
+    let first = arrivals.recv().ok()?;
+    let mut count = first.0.len();
+    let mut group = vec![first];
+    while count < GROUP_ENTRIES_MAX {
+        let Ok(more) = arrivals.try_recv() else { break };
+        count += more.0.len();
+        group.push(more);
     }
-    Some((entries, tokens))
+    Some(group)
+}
+
+fn commit_group<Token>(store: &dyn Store, group: Vec<(Vec<Entry>, Token)>) -> Result<GroupEnd<Token>, StoreError> {
+    let (mut entries, mut committed, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+    for (own, token) in group {
+        match own.iter().try_for_each(Entry::check_size) {
+            Ok(()) => {
+                entries.extend(own);
+                committed.push(token);
+            }
+            Err(error) => refused.push((token, error)),
+        }
+    }
+    if !entries.is_empty() {
+        store.commit(entries)?;
+    }
+    Ok(GroupEnd { committed, refused })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conversation::{Answer, ConversationKey, Fingerprint, Slot};
+    use crate::store::{DiskStore, Reader};
+
+    fn answered(number: u8, answer: Answer) -> Entry {
+        Entry::Answered {
+            run: 1,
+            conversation: ConversationKey([number; 32]),
+            slot: Slot::main(0),
+            fingerprint: Fingerprint([number; 32]),
+            model: "m".to_owned(),
+            answer: Arc::new(answer),
+        }
+    }
+
+    #[test]
+    fn an_entry_that_is_too_large_is_left_out_of_its_group_and_poisons_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let (store, _) = DiskStore::open(directory.path(), &mut |_, _| {}).unwrap();
+        let huge = "x".repeat(16 << 20);
+        let small = || Answer::complete("m", "text");
+        let group = vec![
+            (vec![answered(1, small())], 1),
+            (vec![answered(2, Answer::complete("m", &*huge))], 2),
+            (vec![answered(3, Answer { system_fingerprint: Some(huge.clone()), ..small() })], 3),
+            (vec![answered(4, Answer { finish_reason: huge, ..small() })], 4),
+            (vec![answered(5, small())], 5),
+        ];
+        let end = commit_group(&store, group).unwrap();
+        assert_eq!(end.committed, [1, 5]);
+        let refused: Vec<_> = end.refused.iter().map(|(token, error)| (*token, error.to_string())).collect();
+        assert_eq!(refused.iter().map(|(token, _)| *token).collect::<Vec<_>>(), [2, 3, 4]);
+        assert!(refused.iter().all(|(_, said)| said.contains("exceeds the store's limit")), "{refused:?}");
+        assert!(commit_group(&store, vec![(vec![answered(6, small())], 6)]).is_ok(), "nothing is poisoned");
+        let is_stored = |number| store.answer(&Fingerprint([number; 32])).unwrap().is_some();
+        assert_eq!([1, 2, 3, 4, 5, 6].map(is_stored), [true, false, false, false, true, true]);
+    }
 }

@@ -7,15 +7,16 @@ use tokio::task::JoinError;
 use tokio::time::Instant;
 
 use super::WorkerError;
+use super::committer::GroupEnd;
 use super::dispatcher::{BYTES_PER_TOKEN, CommitToken, Dispatcher};
 use super::event::Event;
 use super::failures::report_pace;
 use super::flights::Flight;
 use super::model_queue::{CallEnd, CallPurpose};
 use super::session::SessionReply;
-use crate::conversation::{Answer, Fingerprint, ServiceTier};
-use crate::model::OutageState;
-use crate::store::Entry;
+use crate::conversation::{Answer, FailureCode, Fingerprint, ServiceTier};
+use crate::model::{Failure, FailureClass, OutageState};
+use crate::store::{Entry, StoreError};
 
 impl Dispatcher<'_> {
     pub(super) fn on_call_end(&mut self, ended: Result<CallEnd, JoinError>) -> Result<(), WorkerError> {
@@ -114,9 +115,12 @@ impl Dispatcher<'_> {
         again.into_iter().try_for_each(|held| self.enqueue_question(held.fingerprint))
     }
 
-    pub(super) fn on_committed(&mut self, tokens: Vec<CommitToken>) {
-        self.commits_pending -= tokens.len();
-        for token in tokens {
+    pub(super) fn on_committed(&mut self, group: GroupEnd<CommitToken>) {
+        self.commits_pending -= group.committed.len() + group.refused.len();
+        for (token, error) in group.refused {
+            self.on_commit_refused(token, &error);
+        }
+        for token in group.committed {
             match token {
                 CommitToken::Unwatched => {}
                 CommitToken::Note(reply_to) => drop(reply_to.send(SessionReply::Noted)),
@@ -127,6 +131,25 @@ impl Dispatcher<'_> {
                 }
             }
         }
+    }
+
+    /// An answer that the store cannot hold is a failure of its question alone: it would come again as large.
+    fn on_commit_refused(&mut self, token: CommitToken, error: &StoreError) {
+        let (fingerprint, slot) = match token {
+            CommitToken::Unwatched => return,
+            // What a note records is found again by a replay.
+            CommitToken::Note(reply_to) => return drop(reply_to.send(SessionReply::Noted)),
+            CommitToken::Answer { fingerprint, slot, .. } => (fingerprint, slot),
+        };
+        self.ledger.iter_mut().zip(slot).for_each(|(ledger, slot)| ledger.end(slot));
+        let model = self.flights.get(&fingerprint).map(|flight| flight.question.target.model().to_owned());
+        if let Some(queue) = model.and_then(|model| self.queues.get_mut(&model)) {
+            queue.on_committed();
+        }
+        let failure = Failure::new(FailureClass::Permanent, FailureCode::TooLong, error.to_string());
+        let (class, code, message) = (failure.class, failure.code.clone(), failure.message.clone());
+        self.observer.on_event(&Event::Failed { class, code, message, again_after: None, reply: None });
+        self.give_up(fingerprint, failure, true);
     }
 
     fn deliver(&mut self, fingerprint: Fingerprint) {

@@ -18,6 +18,7 @@ mod dialects;
 mod disk_full;
 mod distill_command;
 mod docs;
+mod echoed_secrets;
 mod every_token;
 mod exporting;
 mod faults;

@@ -7,11 +7,14 @@ use crate::model::failure::{Failure, FailureClass};
 use crate::model::host::Origin;
 use crate::model::url_key::without_secrets;
 
+/// Characters of a redirect's address that are shown.
+const TARGET_CHARACTERS_MAX: usize = 200;
+
 /// Adds where a redirect leads. It is not followed: a key would go to a server that nobody named.
 pub fn with_location(failure: Failure, location: Option<&str>, url: &Url) -> Failure {
     let FailureCode::Http(300..=399) = failure.code else { return failure };
     let Some(target) = location.and_then(|location| url.join(location).ok()) else { return failure };
-    let target = without_secrets(target.as_str());
+    let target: String = without_secrets(target.as_str()).chars().take(TARGET_CHARACTERS_MAX).collect();
     let message =
         format!("the server redirects to {target}; if that is the right address, write it in place of this one");
     Failure { message, ..failure }

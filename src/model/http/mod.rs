@@ -29,6 +29,7 @@ use super::dialect::Dialect;
 use super::failure::{Failure, FailureClass};
 use super::family::ServerFamily;
 use super::learned::{Adjustment, Learned};
+use super::redaction::{self, Masked};
 use super::refusal::{RefusedRequest, without_echo};
 use super::refused::may_refuse_schema;
 use super::request::{RefusedCall, RequestFormat, SCHEMA};
@@ -41,6 +42,11 @@ use host_name::HostName;
 use kind::is_html;
 use reply::{Reply, ReplyBody, read_error, read_reply, timed_out};
 use token::TokenSource;
+
+/// Characters of a failure's message that are kept: a proxy's page can be long.
+const MESSAGE_CHARACTERS_MAX: usize = 300;
+/// Characters that are kept of a reply's side fields, each: the reported model, its fingerprint, the finish reason.
+const SIDE_CHARACTERS_MAX: usize = 512;
 
 /// The HTTP client cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -109,7 +115,7 @@ impl HttpModel {
         let answer = timeout(limit, self.ask_once(call, &mut side)).await;
         let answer = answer.unwrap_or_else(|_| Err(timed_out(TimeoutKind::Total, "the answer took over", limit)));
         CallResult {
-            result: answer.map_err(|failure| self.redacted(self.explained(failure))),
+            result: answer.map(|answer| self.bounded(answer)).map_err(|failure| self.explained(self.redacted(failure))),
             limit_reset: side.limit_reset,
             capacity: self.ask_capacity(side.server).await,
             adjusted: side.adjusted,
@@ -269,19 +275,29 @@ impl HttpModel {
         })
     }
 
+    /// Masks secrets in a failure's message, then shortens it to a readable length.
     fn redacted(&self, failure: Failure) -> Failure {
-        Failure { message: self.redact(&failure.message), ..failure }
+        Failure { message: redaction::shown(&failure.message, &self.secrets(), MESSAGE_CHARACTERS_MAX), ..failure }
     }
 
-    /// Masks keys and the values of the user's headers: servers like to quote them in errors.
+    /// Bounds what a server says beside an answer's text, without secrets: all of it is stored and shown.
+    fn bounded(&self, answer: Answer) -> Answer {
+        let secrets = self.secrets();
+        let side = |text: String| redaction::shown(&text, &secrets, SIDE_CHARACTERS_MAX);
+        let (model, finish_reason) = (side(answer.model), side(answer.finish_reason));
+        Answer { model, finish_reason, system_fingerprint: answer.system_fingerprint.map(side), ..answer }
+    }
+
     fn redact(&self, text: &str) -> String {
-        // A shorter value is no secret, and masking it would blank out numbers and words.
-        let headers = self.settings.headers.iter().map(|(_, value)| value).filter(|value| value.expose().len() >= 4);
-        let text = self.settings.key.iter().chain(headers).fold(text.to_owned(), |text, secret| secret.redact(&text));
-        match &self.tokens {
-            Some(tokens) => tokens.redact(text),
-            None => text,
-        }
+        redaction::redact(text, &self.secrets()).into_owned()
+    }
+
+    /// Returns keys and the values of the user's headers: servers like to quote them.
+    fn secrets(&self) -> Vec<Masked> {
+        let tokens = self.tokens.as_ref().map(TokenSource::all).unwrap_or_default();
+        let keys = self.settings.key.iter().chain(&tokens).flat_map(Masked::key);
+        let headers = self.settings.headers.iter().flat_map(|(_, value)| Masked::header(value));
+        keys.chain(headers).collect()
     }
 }
 

@@ -20,7 +20,7 @@ impl HttpModel {
         let reply = async {
             let response = request.send().await.ok().filter(|response| response.status().is_success())?;
             // The limit on its length is the one of an error: 64 kB are some hundred names.
-            Some(names(&read_error(response).await))
+            Some(names(self.redact(&String::from_utf8_lossy(&read_error(response).await)).as_bytes()))
         };
         timeout(TIME_MAX, reply).await.ok()?.filter(|names| !names.is_empty())
     }

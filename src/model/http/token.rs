@@ -79,9 +79,9 @@ impl TokenSource {
         Failure::new(class, FailureCode::Auth, message)
     }
 
-    /// Masks every token so far.
-    pub fn redact(&self, text: String) -> String {
-        self.known().iter().fold(text, |text, token| token.redact(&text))
+    /// Returns every token so far, to be masked.
+    pub fn all(&self) -> Vec<Secret> {
+        self.known().clone()
     }
 }
 
@@ -159,6 +159,6 @@ mod tests {
         let fixed = TokenSource::new(command(&["echo", "sk-1"]));
         let first = fixed.current().await.unwrap();
         assert!(fixed.renewed(&first).await.unwrap().is_none(), "the same token again");
-        assert_eq!(fixed.redact("it was sk-1".to_owned()), "it was ***");
+        assert!(fixed.all().iter().all(|token| token.expose() == "sk-1"));
     }
 }
