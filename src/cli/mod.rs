@@ -36,7 +36,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use cohobate::job::{ErrorKind, JobError};
 
 use error::{code_of, exit_code};
-use output::tell;
+use output::{is_plain, tell};
 
 /// Distils multi-turn conversations: keeps every user turn, has a teacher model regenerate every assistant turn, and never
 /// loses or repeats a paid answer.
@@ -71,8 +71,11 @@ type CliResult = Result<u8, JobError>;
 
 /// Runs the program and returns its exit code.
 pub fn main() -> ExitCode {
-    let matches = line::hide_without_effect(Cli::command()).get_matches();
-    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let matches = line::hide_without_effect(Cli::command()).try_get_matches();
+    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
     match cli.command.run() {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
@@ -83,6 +86,16 @@ pub fn main() -> ExitCode {
             ExitCode::from(code_of(&error))
         }
     }
+}
+
+/// Shows the help, or what is wrong with the command line: it may hold names of files, and a password by mistake.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let text = error.render().to_string();
+    if is_plain(&text) {
+        error.exit();
+    }
+    tell(text.trim_end());
+    ExitCode::from(exit_code::USAGE)
 }
 
 impl Command {

@@ -1,4 +1,3 @@
-use std::io::IsTerminal;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -10,7 +9,7 @@ use cohobate::worker::Event;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
-use super::output::tell;
+use super::output::{bar_target, is_watched, tell, tell_above, tell_beside};
 
 /// How progress is shown, always on standard error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -45,7 +44,7 @@ impl Progress {
     /// Begins to show `tally`. With `verbose` each failed call gets a line.
     pub fn start(tally: Tally, mode: ProgressMode, verbose: bool) -> Self {
         let mode = match mode {
-            ProgressMode::Auto if std::io::stderr().is_terminal() => ProgressMode::Auto,
+            ProgressMode::Auto if is_watched() => ProgressMode::Auto,
             ProgressMode::Auto => ProgressMode::Plain,
             other => other,
         };
@@ -112,7 +111,7 @@ impl Shared {
     fn say(&self, line: &str) {
         match self.mode {
             ProgressMode::None => {}
-            ProgressMode::Auto => self.bar.println(line),
+            ProgressMode::Auto => tell_above(&self.bar, line),
             ProgressMode::Plain => tell(line),
             ProgressMode::Json => tell(json!({"message": line})),
         }
@@ -125,7 +124,7 @@ impl Shared {
             ProgressMode::None => {}
             ProgressMode::Auto => {
                 self.bar.set_position(tally.done());
-                self.bar.set_message(progress_line(&tally, elapsed));
+                tell_beside(&self.bar, &progress_line(&tally, elapsed));
             }
             ProgressMode::Plain => {
                 tell(format!(
@@ -141,7 +140,7 @@ impl Shared {
 }
 
 fn bar(tally: &Tally, mode: ProgressMode) -> ProgressBar {
-    let target = if mode == ProgressMode::Auto { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let target = if mode == ProgressMode::Auto { bar_target() } else { ProgressDrawTarget::hidden() };
     let style = ProgressStyle::with_template("{bar:24} {human_pos}/{human_len} turns, {msg}");
     ProgressBar::with_draw_target(Some(tally.totals.turns), target)
         .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))

@@ -75,7 +75,7 @@ pub use scorer::Scorer;
 pub use secret::Secret;
 pub use simulated::Simulated;
 pub use speed_monitor::SpeedMonitor;
-pub use url_key::without_secrets;
+pub use url_key::{without_passwords, without_secrets};
 pub use wait::seconds_of;
 
 use std::future::Future;

@@ -105,6 +105,28 @@ const ONLY_IN_CLI: &[&str] = &["println!", "eprintln!", "print!(", "stdout()", "
 /// Exceptions: rows on standard output are an output like others; the system's temporary directory is no setting.
 const ALLOWED: &[&str] = &["Box::new(io::stdout())", "std::env::temp_dir()"];
 
+/// Printing, which goes through one file of `cli/`: what it shows has no characters that a terminal obeys.
+const ONLY_IN_OUTPUT: &[&str] = &[
+    "println!",
+    "eprintln!",
+    "print!(",
+    "dbg!(",
+    "stdout()",
+    "stderr()",
+    "Stdout",
+    "Stderr",
+    "/dev/std",
+    "/dev/tty",
+    ".println(",
+    ".set_message(",
+    ".set_prefix(",
+    ".suspend(",
+    "::stderr",
+    "::stdout",
+    "error.print()",
+];
+const OUTPUT_FILE: &str = "cli/output.rs";
+
 /// Returns the crates that are fenced in: those that some layer may name. Anything else is free to use anywhere.
 fn fenced() -> BTreeSet<&'static str> {
     LAYERS.iter().flat_map(|layer| layer.may_name).copied().collect()
@@ -143,6 +165,11 @@ fn faults_of(layer: &Layer, file: &str, line: &str) -> Vec<String> {
         let is_said = |needle: &&&str| line.contains(**needle) && !ALLOWED.iter().any(|allowed| line.contains(allowed));
         faults.extend(ONLY_IN_CLI.iter().filter(is_said).map(|needle| format!("`{needle}` belongs to cli/")));
     }
+    if layer.module == "cli" && file != OUTPUT_FILE {
+        let is_said = |needle: &&&str| line.contains(**needle);
+        faults
+            .extend(ONLY_IN_OUTPUT.iter().filter(is_said).map(|needle| format!("`{needle}` belongs to {OUTPUT_FILE}")));
+    }
     for name in fenced().iter().filter(|name| names(line, &format!("{name}::"))) {
         let home = HOMES.iter().find(|(fenced, _)| fenced == name).map(|(_, home)| *home);
         if !layer.may_name.contains(name) || home.is_some_and(|home| !file.starts_with(home)) {
@@ -173,6 +200,11 @@ fn the_check_itself_sees_a_wrong_edge() {
     assert_eq!(faults_of(store, "store/disk.rs", "let x = std::env::var(y);").len(), 2);
     assert_eq!(faults_of(store, "store/disk.rs", "let x = sled::open(y);").len(), 1);
     assert_eq!(faults_of(store, "store/sled_index.rs", "let x = sled::open(y);").len(), 0);
+    let cli = LAYERS.iter().find(|layer| layer.module == "cli").unwrap();
+    for line in ["print!(\"{x}\");", "let x = io::stderr();", "bar.println(x);", "dbg!(x);"] {
+        assert!(!faults_of(cli, "cli/status.rs", line).is_empty(), "{line}");
+        assert_eq!(faults_of(cli, OUTPUT_FILE, line).len(), 0, "{line}");
+    }
 }
 
 #[test]

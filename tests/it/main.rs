@@ -56,6 +56,7 @@ mod simulating;
 mod simulation;
 mod store_on_disk;
 mod templated;
+mod terminal;
 mod trust;
 mod tutoring;
 mod verdicts;
