@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::array::Elements;
 use super::container::{Container, Packing, TextEncoding, marked_encoding, transcode};
 use super::fault::Fault;
+use super::foreign;
 use super::lines::Lines;
 use super::places::{Placed, RowSink, places_path};
 use super::row::RowSource;
@@ -80,7 +81,9 @@ impl Input {
             if packing == Packing::Plain {
                 break;
             }
-            self.replace(spooled(&format!("unpacked-{layer}")), |path, out| Ok(packing.unpack(path, out)?))?;
+            self.replace(spooled(&format!("unpacked-{layer}")), |path, out| {
+                foreign::decode(|| Ok(packing.unpack(path, out)?))
+            })?;
         }
         let container = Container::of(&head_of(&self.path)?, name)?;
         if container.is_text() {

@@ -11,6 +11,7 @@ mod container;
 mod draft;
 mod duplicate;
 mod fault;
+mod foreign;
 mod format;
 mod index;
 mod input;

@@ -13,6 +13,8 @@ mod consumers;
 mod containers;
 mod converting;
 mod crash_at_every_commit;
+#[cfg(feature = "parquet")]
+mod damaged_files;
 mod datasets;
 mod dialects;
 mod disk_full;

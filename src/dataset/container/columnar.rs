@@ -6,7 +6,7 @@ pub use reading::write_rows;
 #[cfg(feature = "parquet")]
 mod reading {
     use std::fs::File;
-    use std::io::{BufReader, Write};
+    use std::io::{BufReader, Seek, Write};
 
     use arrow_array::{RecordBatch, RecordBatchReader};
     use arrow_ipc::reader::{FileReader, StreamReader};
@@ -15,13 +15,21 @@ mod reading {
     use arrow_schema::ArrowError;
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-    use super::super::{Container, Fault};
+    use super::super::{Container, Fault, arrow_sizes};
 
     /// Rows per batch. It is small because conversations may be long.
     const BATCH_ROWS: usize = 128;
 
     /// Writes the rows of a file, one JSON object a line.
     pub fn write_rows(container: Container, file: File, out: &mut dyn Write) -> Result<(), Fault> {
+        let mut reader = BufReader::new(&file);
+        let checked = match container {
+            Container::ArrowFile => arrow_sizes::check_file(&mut reader)?,
+            Container::ArrowStream => arrow_sizes::check_stream(&mut reader)?,
+            _ => Ok(()),
+        };
+        checked.map_err(|part| unopened(format!("{part} has a length that cannot be right")))?;
+        reader.rewind()?;
         let batches: Box<dyn RecordBatchReader> = match container {
             Container::ArrowFile => Box::new(FileReader::try_new(BufReader::new(file), None).map_err(unopened)?),
             Container::ArrowStream => Box::new(StreamReader::try_new(BufReader::new(file), None).map_err(unopened)?),
@@ -40,7 +48,7 @@ mod reading {
     }
 
     fn unopened(error: impl std::fmt::Display) -> Fault {
-        Fault::new(error.to_string(), "the file is damaged or incomplete; download or write it again")
+        Fault::new(error.to_string(), Fault::DAMAGED)
     }
 
     fn damaged(rows: usize, error: ArrowError) -> Fault {

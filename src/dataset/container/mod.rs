@@ -3,8 +3,13 @@
 //! A file is unpacked (`packing`), put into UTF-8 where it is text (`encoding`), and its rows are written as JSON lines
 //! (`separated`, `columnar`). Each step says what is wrong with a file in words of its own.
 
+#[cfg(feature = "parquet")]
+mod arrow_sizes;
 mod columnar;
 mod copying;
+#[cfg(test)]
+#[cfg(feature = "parquet")]
+mod damage_tests;
 mod encoding;
 mod gzip;
 mod packing;
@@ -15,6 +20,7 @@ use std::fs::File;
 use std::path::Path;
 
 use super::fault::Fault;
+use super::foreign;
 use super::places::RowSink;
 
 pub use encoding::{ParseEncodingError, TextEncoding, marked_encoding, transcode};
@@ -79,10 +85,10 @@ impl Container {
     /// Writes the rows of the file at `path`, one JSON object each. Does nothing for JSON.
     pub fn write_rows(self, path: &Path, sink: &mut RowSink<'_>) -> Result<(), Fault> {
         let file = File::open(path)?;
-        match self {
+        foreign::decode(|| match self {
             Self::Json => Ok(()),
             Self::Separated(separator) => separated::write_rows(file, separator, sink),
             Self::Parquet | Self::ArrowFile | Self::ArrowStream => columnar::write_rows(self, file, sink.numbered()),
-        }
+        })
     }
 }

@@ -1,13 +1,23 @@
 //! The dataset card: `README.md` with YAML between two lines of `---` (Hugging Face Hub, "Manual Configuration"), and
 //! `.huggingface.yaml`, whose fields take precedence.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
+use yaml_rust2::parser::{Event, Parser};
 use yaml_rust2::{Yaml, YamlLoader};
 
 use super::super::fault::Fault;
+use super::super::foreign;
 use super::pattern::{CardPattern, DataFiles};
+
+/// Most bytes that the aliases of a card stand for.
+const COPIED_BYTES_MAX: usize = 1 << 20;
+/// Bytes that count for a value beside its text.
+const VALUE_BYTES: usize = 16;
+/// Deepest nesting of a card: the parser is recursive.
+const DEPTH_MAX: usize = 64;
 
 const HINT: &str = "correct the card, or name the files instead of the directory";
 
@@ -155,7 +165,78 @@ fn front_matter(directory: &Path) -> Result<Option<Yaml>, String> {
 }
 
 fn parsed(text: &str, file: &str) -> Result<Option<Yaml>, String> {
-    let documents =
-        YamlLoader::load_from_str(text).map_err(|error| format!("its {file} is not a dataset card: {error}"))?;
+    let read = foreign::decode(|| {
+        Ok(check_sizes(text).and_then(|()| YamlLoader::load_from_str(text).map_err(|error| error.to_string())))
+    });
+    let documents = read.unwrap_or_else(|fault| Err(fault.reason));
+    let documents = documents.map_err(|reason| format!("its {file} is not a dataset card: {reason}"))?;
     Ok(documents.into_iter().next())
+}
+
+/// Fails for a card that is small as it is written and endless as it is read: an alias stands for a copy of its anchor, which
+/// may hold aliases too.
+fn check_sizes(text: &str) -> Result<(), String> {
+    let mut parser = Parser::new_from_str(text);
+    let (mut open, mut anchors, mut copied) = (Vec::<(usize, usize)>::new(), HashMap::new(), 0_usize);
+    loop {
+        let (event, _) = parser.next_token().map_err(|error| error.to_string())?;
+        let (anchor, bytes) = match event {
+            Event::StreamEnd => return Ok(()),
+            Event::SequenceStart(anchor, _) | Event::MappingStart(anchor, _) => {
+                open.push((anchor, VALUE_BYTES));
+                if open.len() > DEPTH_MAX {
+                    return Err(format!("it has more than {DEPTH_MAX} lists and mappings in each other"));
+                }
+                continue;
+            }
+            Event::SequenceEnd | Event::MappingEnd => open.pop().unwrap_or_default(),
+            Event::Scalar(text, _, anchor, _) => (anchor, text.len() + VALUE_BYTES),
+            Event::Alias(anchor) => {
+                let bytes = anchors.get(&anchor).copied().unwrap_or(VALUE_BYTES);
+                copied = copied.saturating_add(bytes);
+                if copied > COPIED_BYTES_MAX {
+                    return Err(format!("its aliases stand for more than {} MB", COPIED_BYTES_MAX >> 20));
+                }
+                (0, bytes)
+            }
+            _ => continue,
+        };
+        if anchor > 0 {
+            anchors.insert(anchor, bytes);
+        }
+        if let Some((_, outer)) = open.last_mut() {
+            *outer = outer.saturating_add(bytes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn aliases_are_read_up_to_a_megabyte_and_nesting_up_to_a_depth() {
+        let mut bomb = "a0: &a0 [lol,lol,lol,lol,lol,lol,lol,lol,lol]\n".to_owned();
+        for level in 1..30 {
+            let copies = vec![format!("*a{}", level - 1); 9].join(",");
+            writeln!(bomb, "a{level}: &a{level} [{copies}]").unwrap();
+        }
+        let reason = parsed(&bomb, "README.md").unwrap_err();
+        assert!(reason.contains("more than 1 MB"), "{reason}");
+        let few: String = bomb.lines().take(4).fold(String::new(), |few, line| few + line + "\n");
+        assert!(parsed(&few, "README.md").unwrap().unwrap()["a3"][0][0][0][0].as_str() == Some("lol"));
+        for deep in ["[".repeat(100_000), "{a: ".repeat(100_000), "- ".repeat(100_000), "? ".repeat(100_000)] {
+            assert!(parsed(&deep, "README.md").is_err());
+        }
+        assert!(parsed("a: &a [*a]\nb: *c", "README.md").is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_card_makes_reading_it_panic(text in "[-?:&*!|>'\"%@`{}\\[\\],#ab \n\t]{0,60}") {
+            let _ = parsed(&text, "README.md");
+        }
+    }
 }
