@@ -390,7 +390,8 @@ impl Options {
         }
         let given: toml::Table = groups.iter().flat_map(|group| group.table()).collect();
         table.extend(given.clone());
-        let options: Self = table.try_into().map_err(|error: toml::de::Error| fault(error.message()))?;
+        let mut options: Self = table.try_into().map_err(|error: toml::de::Error| fault(error.message()))?;
+        options.config = (!file.table.is_empty()).then(|| file.path.clone());
         let has = |name: &str| groups.iter().any(|group| group.has(name));
         trust::check(&file, |option| match option {
             "models" | "teacher" => has("stream"),

@@ -132,6 +132,7 @@ impl Options {
         ModelSettings {
             profiles: self.models.clone(),
             keys: environment::keys(self.models.values().flat_map(ModelProfile::variables)),
+            configuration: self.config.clone(),
             proxies: environment::proxies(),
             sampling: self.sampling(),
             request: self.request(),

@@ -270,3 +270,25 @@ fn trust_belongs_to_one_file_and_shows_no_control_characters() {
     let missing = run(&other, &["trust", "nothing.toml"]);
     assert!(missing.code == Some(2) && missing.stderr.contains("nothing.toml"), "{missing:?}");
 }
+
+/// Before the first request a line says which file decides where questions go, and with which key.
+#[test]
+fn the_file_that_applies_its_host_and_its_key_are_named_before_the_first_request() {
+    let server = crate::capture::Capture::start();
+    for (settings, key) in [("", "without a key"), ("key-env = \"MY_KEY\"\n", "with the key of MY_KEY")] {
+        let place = Place::with_conversations(1, 1);
+        place.write("c.toml", format!("teacher = \"m\"\n[models.m]\nurl = \"http://{}\"\n{settings}", server.address));
+        let mut command = place.command(&["distill", "in.jsonl", "-o", "out.jsonl", "--config", "c.toml"]);
+        let finished = crate::support::finish(command.env("MY_KEY", "sk-0123456789"));
+        assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+        let line = format!("caution: c.toml applies: `m` is asked at http://{} {key}\n", server.address);
+        assert!(finished.stderr.starts_with(&line), "{}", finished.stderr);
+        assert!(!finished.stderr.contains("unencrypted"), "a server of this machine");
+    }
+    let place = Place::with_conversations(1, 1);
+    let line = ["distill", "in.jsonl", "--teacher", "m@http://gpu.invalid.example.com/v1", "--time-limit", "1s"];
+    let finished = place.run(&line);
+    let said =
+        "caution: questions and answers travel unencrypted between here and http://gpu.invalid.example.com; use https";
+    assert!(finished.stderr.starts_with(said), "{}", finished.stderr);
+}

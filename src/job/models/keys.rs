@@ -37,6 +37,8 @@ pub struct ChosenKey {
     pub key: Option<Secret>,
     /// Why a key is not sent, which the user may not expect.
     pub caution: Option<String>,
+    /// The environment variable that holds the key.
+    pub variable: Option<String>,
 }
 
 impl Keys {
@@ -68,7 +70,7 @@ impl Keys {
                     let message = format!("the environment variable {variable} is not set");
                     JobError::usage(message, "set it to the API key, or remove key-env")
                 })?;
-                Ok(ChosenKey { key: Some(key), caution: None })
+                Ok(ChosenKey { key: Some(key), caution: None, variable: Some(variable.to_owned()) })
             }
             None => Ok(self.choose_by_host(model, profile, &server)),
         }
@@ -81,13 +83,13 @@ impl Keys {
             KeySource::Nowhere => return ChosenKey::default(),
         };
         if may_travel(profile, server) {
-            return ChosenKey { key, caution: None };
+            return ChosenKey { key, caution: None, variable: Some(variable.to_owned()) };
         }
         let caution = format!(
             "{variable} is not sent to {server}, because the connection is not encrypted; use https, or set \
              allow-http-key = true in [models.\"{model}\"]"
         );
-        ChosenKey { key: None, caution: Some(caution) }
+        ChosenKey { caution: Some(caution), ..ChosenKey::default() }
     }
 }
 

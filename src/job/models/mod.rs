@@ -8,6 +8,7 @@ pub use choice::{ModelChoice, connect_all, prices};
 pub use keys::{ChosenKey, KeySource, Keys};
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use choice::Server;
 use super::JobError;
 use crate::conversation::{BodyError, Extras, Price, RequestOptions, Sampling, Target};
 use crate::model::{
-    Dialect, Endpoint, HeaderSource, HttpSettings, LengthField, ModelProfile, ModelReference, Output, Proxies,
+    Dialect, Endpoint, HeaderSource, HttpSettings, LengthField, ModelProfile, ModelReference, Origin, Output, Proxies,
     RequestLane, Routing, Scorer, Secret, ServerFamily, Simulated, Timeouts, dialect_at, list_price, without_secrets,
 };
 
@@ -33,6 +34,8 @@ pub struct ModelSettings {
     pub profiles: BTreeMap<String, ModelProfile>,
     /// The API keys.
     pub keys: Keys,
+    /// The configuration file that applies, to name it before the first call.
+    pub configuration: Option<PathBuf>,
     /// The proxies of the environment, to name them in errors.
     pub proxies: Proxies,
     /// How models are sampled where their profiles do not say. Default: the server decides. Judges and scorers have
@@ -180,12 +183,21 @@ impl ModelSettings {
             prompt_cache_key: profile.prompt_cache_key.unwrap_or(false),
             session_header: profile.session_header.clone(),
         };
+        let mut places = Vec::new();
         let connections = endpoint.urls.into_iter().map(|url| {
-            let ChosenKey { key, caution } = self.keys.choose(profile_name, profile, &url)?;
-            cautions.extend(caution);
+            let ChosenKey { key, caution, variable } = self.keys.choose(profile_name, profile, &url)?;
+            cautions.extend(caution.or_else(|| unencrypted(&url)));
+            places.extend(Origin::of(&url).map(|server| match &variable {
+                Some(variable) => format!("at {server} with the key of {variable}"),
+                None if profile.key_command.is_some() => format!("at {server} with the key that key-command prints"),
+                None => format!("at {server} without a key"),
+            }));
             Ok(HttpSettings { key, proxy: self.proxies.of(&url), url, ..settings.clone() })
         });
         let connections = connections.collect::<Result<_, JobError>>()?;
+        if let Some(file) = &self.configuration {
+            cautions.push(format!("{} applies: `{}` is asked {}", file.display(), endpoint.name, places.join(", ")));
+        }
         Ok(ModelChoice {
             target: target.with_folded_system(profile.fold_system.unwrap_or(false)),
             price,
@@ -199,6 +211,12 @@ impl ModelSettings {
             ca_file: profile.ca_file.clone(),
         })
     }
+}
+
+/// Says that everybody on the way to a server can read what is sent to it.
+fn unencrypted(url: &str) -> Option<String> {
+    let server = Origin::of(url).filter(|server| !server.is_private())?;
+    Some(format!("questions and answers travel unencrypted between here and {server}; use https"))
 }
 
 /// What is asked of a model.
