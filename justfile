@@ -24,6 +24,10 @@ msrv:
 consumers:
     .ci/run consumers
 
+# A sample of small changes that the tests must notice; SEED repeats a sample
+mutants SEED="":
+    COHOBATE_TEST_SEED={{SEED}} .ci/run mutants
+
 # Fuzz one target for SECONDS
 fuzz TARGET SECONDS="60":
     fuzz/run {{TARGET}} {{SECONDS}}

@@ -273,4 +273,38 @@ mod tests {
         assert_eq!(remedy(3.0, 2, Remedy::Revise), Remedy::Rewrite);
         assert_eq!(remedy(9.0, 2, Remedy::Rewrite), Remedy::Rewrite);
     }
+
+    /// Outputs, reports and prompts hold these words: no store, file or fingerprint knows another one.
+    #[test]
+    fn the_words_of_lessons_stay_as_they_are() {
+        assert_eq!([Speaker::Student, Speaker::Teacher].map(Speaker::name), ["student", "teacher"]);
+        assert_eq!(
+            Remedy::ALL.map(|(word, remedy)| (word, remedy.name())),
+            [("keep", "keep"), ("revise", "revise"), ("rewrite", "rewrite")]
+        );
+        let kinds = "factual reasoning instruction omission format language style safety other";
+        assert_eq!(Flaw::KINDS.join(" "), kinds);
+        let flaw = |kind| Flaw { quote: "x".to_owned(), kind, fix: "y".to_owned() };
+        assert!(flaw("omission").is_omission());
+        assert!(!flaw("factual").is_omission() && !flaw("").is_omission());
+        assert_eq!(Pairing::Open.name(), "unanswered");
+        assert_eq!(Pairing::Accepted(1.0).name(), "accepted");
+        let refusals = [
+            (PairRefusal::Same, "same"),
+            (PairRefusal::TooAlike, "too_alike"),
+            (PairRefusal::NotChecked, "not_checked"),
+            (PairRefusal::Ungraded, "ungraded"),
+            (PairRefusal::GradedLower, "graded_lower"),
+            (PairRefusal::StudentNotWhole, "student_not_whole"),
+            (PairRefusal::Worse, "worse"),
+            (PairRefusal::Tie, "tie"),
+            (PairRefusal::Inconsistent, "inconsistent"),
+            (PairRefusal::Unparsed, "unparsed"),
+        ];
+        for (refusal, word) in refusals {
+            assert_eq!((refusal.name(), Pairing::Refused(refusal).name()), (word, word));
+        }
+        assert_eq!((Grade::GOOD_SCORE, Grade::EDITABLE_SCORE, Grade::WORTHLESS_SCORE), (7.0, 4.0, 1.0));
+        assert_eq!(Lesson::HARD_MARGIN.to_string(), "1");
+    }
 }

@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use crate::support::{CrashingStore, SeedList, seed, target};
 
 /// Every recipe there is. A new one is a line here.
-fn recipes() -> Vec<(&'static str, Arc<dyn Recipe>)> {
+pub fn recipes() -> Vec<(&'static str, Arc<dyn Recipe>)> {
     let best_of = BestOf { samples: 2, ranker: Ranker::Judge(judge(Scale::Score)) };
     vec![
         ("distill", Arc::new(Distill::new(target(), None))),

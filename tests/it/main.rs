@@ -41,6 +41,7 @@ mod mock_server;
 mod night;
 mod power_cut;
 mod prices;
+mod prompts;
 mod public_items;
 mod quality;
 mod read_differently;
