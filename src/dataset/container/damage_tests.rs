@@ -16,18 +16,18 @@ use super::*;
 use crate::conversation::Dice;
 
 /// Flips per file.
-const FLIPS: u64 = 400;
+const FLIPS: u64 = 150;
 
-fn batch() -> RecordBatch {
+fn batch(rows: usize) -> RecordBatch {
     let texts: ArrayRef =
-        Arc::new((0..40).map(|row| (row % 7 > 0).then(|| "kites ".repeat(row))).collect::<StringArray>());
-    let numbers = (0..40).map(|row| Some((0..row % 5).map(Some).collect::<Vec<_>>()));
+        Arc::new((0..rows).map(|row| (row % 7 > 0).then(|| "kites ".repeat(row))).collect::<StringArray>());
+    let numbers = (0..rows).map(|row| Some((0_i64..5).take(row % 5).map(Some).collect::<Vec<_>>()));
     let numbers: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>(numbers));
     RecordBatch::try_from_iter([("text", texts), ("numbers", numbers)]).unwrap()
 }
 
-fn files() -> Vec<(&'static str, Vec<u8>)> {
-    let batch = batch();
+fn files(rows: usize) -> Vec<(&'static str, Vec<u8>)> {
+    let batch = batch(rows);
     let mut files = Vec::new();
     for (file, stream, compression) in [
         ("a.arrow", "a.stream", None),
@@ -74,7 +74,7 @@ fn read(directory: &Path, bytes: &[u8]) -> Result<usize, Fault> {
 #[test]
 fn flipped_bytes_and_cuts_end_in_rows_or_a_fault() {
     let directory = tempfile::tempdir().unwrap();
-    for (name, bytes) in files() {
+    for (name, bytes) in files(40) {
         let rows = read(directory.path(), &bytes).unwrap_or_else(|fault| panic!("{name}: {fault:?}"));
         assert!(rows == 40 || rows == 80, "{name}: {rows} rows");
         let mut faults = 0;
@@ -93,11 +93,13 @@ fn flipped_bytes_and_cuts_end_in_rows_or_a_fault() {
     }
 }
 
-/// Every byte of every length that a compressed file states.
+/// Every byte of every length that a compressed Arrow file states.
 #[test]
 fn no_stated_length_makes_the_program_allocate_without_bound() {
     let directory = tempfile::tempdir().unwrap();
-    for (_, bytes) in files().into_iter().filter(|(name, _)| !name.ends_with(".parquet")) {
+    for (_, bytes) in
+        files(4).into_iter().filter(|(name, _)| name.starts_with(['l', 'z']) && !name.ends_with(".parquet"))
+    {
         for at in 8..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 0x10;
