@@ -59,6 +59,15 @@ fn as_text(report: &StatusReport, store: &Path) -> String {
             number(spent.prompt_tokens),
             number(spent.completion_tokens)
         ));
+        if spent.unknown_calls + spent.unknown_prompt_tokens + spent.unknown_completion_tokens > 0 {
+            lines.push(format!(
+                "unknown        {model}: {} without a stored answer (failed, or in flight when a run died), at most {} prompt \
+                 tokens, {} completion tokens",
+                counted(spent.unknown_calls, "call"),
+                number(spent.unknown_prompt_tokens),
+                number(spent.unknown_completion_tokens)
+            ));
+        }
     }
     if let Some(run) = report.runs.last() {
         let begun = UNIX_EPOCH + Duration::from_millis(run.started_ms);
@@ -82,6 +91,8 @@ fn as_json(report: &StatusReport) -> String {
             "cache_write_tokens": spent.cache_write_tokens,
             "completion_tokens": spent.completion_tokens, "reasoning_tokens": spent.reasoning_tokens,
             "flex_answers": spent.flex.calls, "cost": spending.cost,
+            "unknown_calls": spent.unknown_calls, "unknown_prompt_tokens": spent.unknown_prompt_tokens,
+            "unknown_completion_tokens": spent.unknown_completion_tokens,
         });
         (model, row)
     });

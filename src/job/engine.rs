@@ -106,6 +106,8 @@ impl Engine {
         let Assignment { recipe, seeds, rows, totals } = assignment;
         let ledger = self.settle_ledger(recipe.settings())?;
         let run = begin(&self.store, recipe.settings())?;
+        // Caps count what is in the index: what was booked just now must be in it.
+        self.store.settle();
         let tally =
             Tally { totals, prices: self.budget.prices.clone(), flex: self.asks_flex.then_some(0), ..Tally::default() };
         let started = Instant::now();

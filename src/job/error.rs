@@ -65,6 +65,10 @@ impl From<WorkerError> for JobError {
     fn from(error: WorkerError) -> Self {
         match error {
             WorkerError::Store(error) => error.into(),
+            WorkerError::Ledger(_) => {
+                let hint = "free some space for the store, then run the same command again";
+                Self::storage(error.to_string(), hint)
+            }
             other => Self {
                 hint: Some("run the same command again; everything that was committed is kept".to_owned()),
                 ..Self::unexpected(other.to_string())

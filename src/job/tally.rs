@@ -47,7 +47,7 @@ pub fn count(tally: &mut Tally, event: &Event) {
 }
 
 fn efficiency(bound: &LowerBound) -> Efficiency {
-    let LowerBound { busy, slots, longest_chain, elapsed } = *bound;
+    let LowerBound { busy, slots, longest_chain, elapsed, .. } = *bound;
     Efficiency { share: bound.efficiency(), bound: bound.duration(), busy, slots, longest_chain, elapsed }
 }
 

@@ -87,6 +87,11 @@ impl Failure {
         format!("{}: {}", self.code, blank_ids(&self.message))
     }
 
+    /// True if the request may have reached the server: no connection was made otherwise.
+    pub fn may_have_arrived(&self) -> bool {
+        !matches!(self.code, FailureCode::Connect | FailureCode::UnknownHost | FailureCode::Tls)
+    }
+
     /// True if the server may have worked and billed although no complete answer arrived.
     pub fn may_be_paid(&self) -> bool {
         use FailureCode as Code;

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -54,6 +55,8 @@ pub struct ModelProfile {
     pub max_tokens_field: Option<LengthField>,
     /// The context window in tokens, prompt and answer.
     pub context_window: Option<u64>,
+    /// Calls in flight at this model, over all replicas; at most those of the run.
+    pub concurrency: Option<NonZeroUsize>,
     /// Whether a conversation stays with its replica (`affine`) or calls rotate over the replicas (`round-robin`).
     pub routing: Option<Routing>,
     /// The version of the API, for dialects that have versions.

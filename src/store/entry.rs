@@ -181,7 +181,7 @@ pub struct Spent {
     pub reasoning_tokens: u64,
     /// Those of all of these that the server charged at its flex tier.
     pub flex: SpentFlex,
-    /// Requests in flight when a run was killed: their outcome and cost are unknown.
+    /// Requests without a stored answer: they failed, were probes, or were in flight when a run was killed.
     pub unknown_calls: u64,
     /// The most prompt tokens that those may have used.
     pub unknown_prompt_tokens: u64,

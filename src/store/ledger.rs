@@ -75,7 +75,7 @@ impl Ledger {
     }
 
     /// Records a request that is about to be sent; returns its slot.
-    pub fn begin(&mut self, request: &Unsettled) -> u64 {
+    pub fn begin(&mut self, request: &Unsettled) -> std::io::Result<u64> {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slot_count += 1;
             self.slot_count - 1
@@ -86,9 +86,8 @@ impl Ledger {
         bytes[40..48].copy_from_slice(&request.completion_tokens.to_le_bytes());
         bytes[48..56].copy_from_slice(&request.model.to_le_bytes());
         bytes[56..].copy_from_slice(&TAKEN.to_le_bytes());
-        // A ledger that cannot be written must not stop a run: it only reports.
-        let _ = self.file.write_all_at(&bytes, slot * SLOT_BYTES as u64);
-        slot
+        let written = self.file.write_all_at(&bytes, slot * SLOT_BYTES as u64);
+        written.inspect_err(|_| self.free.push(slot)).map(|()| slot)
     }
 
     /// Records that a request's outcome is known and committed.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::conversation::{Price, Question, Usage};
+use crate::model::Failure;
 use crate::store::Spending;
 
 /// Caps on everything that the store has recorded, earlier runs included. `None` is no cap.
@@ -57,16 +58,13 @@ impl Budget {
         let mut spent = Amount::default();
         for (model, paid) in earlier {
             let [standard, flex] = paid.usage_by_tier();
-            // Calls of unknown outcome may have been charged at the standard tier.
-            let standard = Usage {
-                prompt_tokens: standard.prompt_tokens.map(|tokens| tokens + paid.unknown_prompt_tokens),
-                completion_tokens: standard.completion_tokens.map(|tokens| tokens + paid.unknown_completion_tokens),
-                ..standard
-            };
             spent.requests += paid.calls + paid.unknown_calls;
             spent.prompt_tokens += paid.prompt_tokens + paid.unknown_prompt_tokens;
             spent.output_tokens += paid.completion_tokens + paid.unknown_completion_tokens;
-            let cost = |price: &Price| price.cost(&standard) + price.cost(&flex);
+            // Calls of unknown outcome may have cost the most that they could.
+            let unknown = (paid.unknown_prompt_tokens, paid.unknown_completion_tokens);
+            let cost =
+                |price: &Price| price.cost(&standard) + price.cost(&flex) + price.worst_cost(unknown.0, unknown.1);
             spent.cost += limits.prices.get(model).map_or(0.0, cost);
         }
         Self { limits, spent, reserved: Amount::default() }
@@ -121,23 +119,43 @@ impl Budget {
         }
     }
 
-    /// Replaces a call's reservation by its actual usage. `None` is an unknown outcome, which may have cost the worst
-    /// case.
-    pub fn settle(&mut self, worst: &Amount, model: &str, usage: Option<&Usage>) {
+    /// Replaces the reservation of a call that was answered by its actual usage. What the server does not report may have
+    /// been the worst case. Returns that part, which the stored answer does not show.
+    pub fn settle(&mut self, worst: &Amount, model: &str, usage: &Usage) -> Amount {
         self.reserved = self.reserved.plus(worst, -1);
-        let Some(usage) = usage else {
-            self.spent = self.spent.plus(worst, 1);
-            return;
-        };
         let price = self.limits.prices.get(model).copied().unwrap_or_default();
+        let missing = |count: Option<u64>, worst: u64| if count.is_none() { worst } else { 0 };
+        let unreported = Amount {
+            requests: 0,
+            prompt_tokens: missing(usage.prompt_tokens, worst.prompt_tokens),
+            output_tokens: missing(usage.completion_tokens, worst.output_tokens),
+            cost: 0.0,
+        };
         let came_to = Amount {
             requests: 1,
-            prompt_tokens: usage.prompt_tokens.unwrap_or(0),
+            prompt_tokens: usage.prompt_tokens.unwrap_or(worst.prompt_tokens),
             output_tokens: usage.completion_tokens.unwrap_or(worst.output_tokens),
-            cost: price
-                .cost(&Usage { completion_tokens: usage.completion_tokens.or(Some(worst.output_tokens)), ..*usage }),
+            cost: price.cost(usage) + price.worst_cost(unreported.prompt_tokens, unreported.output_tokens),
         };
         self.spent = self.spent.plus(&came_to, 1);
+        unreported
+    }
+
+    /// Replaces the reservation of a call without an answer by what it may have cost, and returns that.
+    pub fn settle_failed(&mut self, worst: &Amount, failure: &Failure) -> Amount {
+        self.reserved = self.reserved.plus(worst, -1);
+        let came_to = match (failure.may_have_arrived(), failure.may_be_paid()) {
+            (_, true) => *worst,
+            (true, false) => Amount { requests: 1, ..Amount::default() },
+            (false, false) => Amount::default(),
+        };
+        self.spent = self.spent.plus(&came_to, 1);
+        came_to
+    }
+
+    /// True if something is capped.
+    pub fn is_capped(&self) -> bool {
+        self.limits.cost.is_some() || self.limits.requests.is_some() || self.limits.output_tokens.is_some()
     }
 
     /// Returns the amount spent, earlier runs included.
@@ -162,7 +180,9 @@ impl Amount {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conversation::{Message, Role, Sampling, Slot, Target};
+    use crate::conversation::{FailureCode, Message, Role, Sampling, Slot, Target};
+    use crate::model::FailureClass;
+    use crate::store::Spent;
 
     fn question(words: usize, max_tokens: u32) -> Question {
         let sampling = Sampling { max_tokens: Some(max_tokens), ..Sampling::default() };
@@ -186,14 +206,46 @@ mod tests {
         }
         assert_eq!((in_flight, budget.reserve(&worst)), (4, Grant::Wait));
         // Three calls cost little, one its worst case.
+        let lost = Failure::new(FailureClass::Transient, FailureCode::Cut, "cut");
         let cheap = Usage { prompt_tokens: Some(100), completion_tokens: Some(10), ..Usage::default() };
-        (0..3).for_each(|_| budget.settle(&worst, "m", Some(&cheap)));
-        budget.settle(&worst, "m", None);
+        for _ in 0..3 {
+            budget.settle(&worst, "m", &cheap);
+        }
+        budget.settle_failed(&worst, &lost);
         assert!((budget.spent().cost - 2.7).abs() < 1e-9);
         while budget.reserve(&worst) == Grant::Granted {
-            budget.settle(&worst, "m", None);
+            budget.settle_failed(&worst, &lost);
         }
         assert_eq!(budget.reserve(&worst), Grant::Exhausted("--max-cost"));
         assert!(budget.spent().cost <= 10.0 && budget.spent().cost > 10.0 - worst.cost);
+    }
+
+    #[test]
+    fn calls_of_unknown_outcome_count_with_the_most_that_they_can_have_cost() {
+        let price = Price { input: 1.0, cache_write: Some(2.0), output: 1.0, reasoning: Some(4.0), ..Price::default() };
+        let prices = BTreeMap::from([("m".to_owned(), price)]);
+        let spent = Spent {
+            unknown_calls: 3,
+            unknown_prompt_tokens: 1_000_000,
+            unknown_completion_tokens: 1_000_000,
+            ..Spent::default()
+        };
+        let budget =
+            Budget::new(BudgetLimits { prices, ..BudgetLimits::default() }, &Spending::from([("m".to_owned(), spent)]));
+        assert_eq!((budget.spent().requests, budget.spent().cost), (3, 6.0));
+    }
+
+    #[test]
+    fn what_is_not_reported_counts_as_the_worst_case_and_what_never_arrived_counts_nothing() {
+        let mut budget = Budget::new(BudgetLimits::default(), &Spending::new());
+        let worst = budget.worst_case(&question(84, 100));
+        let usage = Usage { completion_tokens: Some(7), ..Usage::default() };
+        let unreported = budget.settle(&worst, "m", &usage);
+        assert_eq!((unreported.requests, unreported.prompt_tokens, unreported.output_tokens), (0, 100, 0));
+        assert_eq!((budget.spent().prompt_tokens, budget.spent().output_tokens), (100, 7));
+        let refused = Failure::new(FailureClass::Outage, FailureCode::Connect, "refused");
+        assert_eq!(budget.settle_failed(&worst, &refused), Amount::default());
+        let limited = Failure::new(FailureClass::RateLimited, FailureCode::RateLimit, "slow down");
+        assert_eq!(budget.settle_failed(&worst, &limited), Amount { requests: 1, ..Amount::default() });
     }
 }

@@ -47,7 +47,7 @@ pub async fn run(
         dispatcher.run_timers()?;
         dispatcher.admit(&mut sessions)?;
         dispatcher.judge_refusals(&mut sessions);
-        dispatcher.send_calls();
+        dispatcher.send_calls()?;
         if sessions.is_empty() && dispatcher.is_done() {
             break;
         }
@@ -85,8 +85,16 @@ pub(super) type SessionEnd = (u64, Result<ConversationEnd, WorkerError>);
 
 /// The recipient of a commit's acknowledgement.
 pub(super) enum CommitToken {
-    Answer { fingerprint: Fingerprint, slot: Option<u64>, since: Instant },
+    Answer {
+        fingerprint: Fingerprint,
+        slot: Option<u64>,
+        since: Instant,
+    },
     Note(ReplySender),
+    /// A call without an answer, in the ledger until it is booked.
+    Booked {
+        slot: Option<u64>,
+    },
     Unwatched,
 }
 
@@ -109,8 +117,16 @@ pub(super) struct Dispatcher<'a> {
     pub(super) observer: &'a mut dyn Observer,
     next_session: u64,
     pub(super) commits_pending: usize,
-    /// The limit on calls in flight and answers that wait for their commit.
-    pub(super) window: usize,
+    /// Calls without an answer that are not booked on disk yet.
+    pub(super) unbooked: usize,
+    /// A probe is due and waits for a slot, or for room below a cap.
+    pub(super) probe_waits: bool,
+    /// The number of calls in flight that was asked for; `None` if the servers' limits decide.
+    concurrency: Option<usize>,
+    /// The most calls that may be in flight, over all models.
+    calls_max: usize,
+    /// How many calls may be in flight at present, over all models.
+    pub(super) slots: usize,
     pub(super) haste: Haste,
     pub(super) prompts: Prompts,
     pub(super) early: EarlyRows,
@@ -161,7 +177,11 @@ impl<'a> Dispatcher<'a> {
             observer,
             next_session: 0,
             commits_pending: 0,
-            window: 0,
+            unbooked: 0,
+            probe_waits: false,
+            concurrency: work.pace.concurrency,
+            calls_max: work.pace.concurrency.or(work.pace.calls_max).unwrap_or(usize::MAX).max(1),
+            slots: 0,
             haste: Haste::default(),
             prompts: Prompts::default(),
             early: EarlyRows::default(),
@@ -174,14 +194,37 @@ impl<'a> Dispatcher<'a> {
         })
     }
 
+    /// Adds up how many calls may be in flight: what the servers take, and in total no more than the run's number.
+    fn measure_slots(&mut self) {
+        let now = Instant::now();
+        let mut slots = 0usize;
+        for (model, queue) in &self.queues {
+            slots = slots.saturating_add(queue.limit());
+            self.occupancy.on_model_limit(model, queue.limit().min(self.calls_max), now);
+        }
+        self.slots = slots.min(self.calls_max);
+        self.occupancy.on_limit(self.slots, now);
+    }
+
+    /// True if one more call may be in flight, probes included. A kill repeats the calls in flight and those whose answers
+    /// are not on disk yet: where a number was asked for, they count together and a kill costs at most that number. Else
+    /// a slot is free when its answer arrives, within a margin.
+    pub(super) fn has_slot(&self) -> bool {
+        let calls = self.calls.len();
+        let uncommitted: usize = self.queues.values().map(ModelQueue::uncommitted).sum();
+        let at_stake_max = if self.concurrency.is_some() { self.slots } else { with_margin(self.slots) };
+        let queued_max = with_margin(self.slots);
+        calls < self.slots
+            && calls + uncommitted + self.unbooked < at_stake_max
+            && calls + self.commits_pending < queued_max
+    }
+
     /// Opens conversations: as many as calls may be in flight, and a few more where a slot would otherwise wait noticeably
     /// for a commit, a parse or a replay.
     fn admit(&mut self, sessions: &mut JoinSet<SessionEnd>) -> Result<(), WorkerError> {
-        let slots: usize = self.queues.values().map(ModelQueue::limit).sum();
-        self.occupancy.on_limit(slots, Instant::now());
-        self.window = with_margin(slots);
+        self.measure_slots();
         // More conversations than slots evict each other's caches on the server.
-        let open_max = if self.haste.needs_margin() { self.window } else { slots };
+        let open_max = if self.haste.needs_margin() { with_margin(self.slots) } else { self.slots };
         self.admission_pending = false;
         while self.chains.len() < open_max && self.stopping.is_none() {
             let row = match self.rows.as_mut().and_then(Iterator::next).transpose().map_err(WorkerError::Order)? {
@@ -224,7 +267,9 @@ impl<'a> Dispatcher<'a> {
     }
 
     fn next_wake(&self) -> Option<Instant> {
-        let probes = self.replicas().filter_map(Replica::probe_due).min();
+        // A probe that waits for others is sent when a call ends.
+        let now = Instant::now();
+        let probes = self.replicas().filter_map(Replica::probe_due).filter(|at| !self.probe_waits || *at > now).min();
         let give_up = self.patience().map(|(end, _)| end).min();
         let deadline = self.deadline.as_ref().map(|(at, _)| *at);
         let look = self.admission_pending.then(Instant::now);

@@ -10,7 +10,7 @@ use super::event::{Event, Observer};
 use super::flights::Doubt;
 use super::session::SessionReply;
 use super::stop::RunStop;
-use crate::conversation::{FailureCause, FailureCode, Fingerprint, Usage};
+use crate::conversation::{FailureCause, FailureCode, Fingerprint};
 use crate::model::retry::{self, RetryDecision};
 use crate::model::{Failure, FailureClass, PaceChange};
 
@@ -25,8 +25,6 @@ impl Dispatcher<'_> {
         let now = Instant::now();
         let Some(flight) = self.flights.get_mut(&fingerprint) else { return Ok(()) };
         let name = flight.question.target.model().to_owned();
-        let unpaid = Usage { completion_tokens: Some(0), ..Usage::default() };
-        self.budget.settle(&flight.worst, &name, (!failure.may_be_paid()).then_some(&unpaid));
         // Neither a slower pace nor another server's answers make room in the flex tier.
         let is_flex_full = failure.code == FailureCode::FlexFull;
         if is_flex_full

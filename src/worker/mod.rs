@@ -31,6 +31,7 @@ mod probes;
 mod prompts;
 mod sending;
 mod session;
+mod share;
 mod stop;
 
 pub use budget::{Amount, Budget, BudgetLimits, Grant};
@@ -65,7 +66,7 @@ pub struct Work {
     pub rows: RowOrder,
     /// This run's number in the store.
     pub run: u32,
-    /// The pace limits of each model.
+    /// The limit on calls in flight of the whole run, and the pace limits of each model.
     pub pace: PaceLimits,
     /// The spending caps.
     pub budget: BudgetLimits,
@@ -151,6 +152,9 @@ pub enum WorkerError {
     /// The admission order could not be read.
     #[error("the admission order cannot be read: {0}")]
     Order(std::io::Error),
+    /// The record of requests in flight could not be written, and a cap depends on it.
+    #[error("a request cannot be recorded before it is sent, and a cap depends on that record: {0}")]
+    Ledger(std::io::Error),
     /// A recipe asked for a model that the run does not have.
     #[error("the recipe asks the model `{0}`, which this run does not have")]
     UnknownModel(String),

@@ -5,6 +5,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::acceptance::Acceptance;
+use super::budget::Amount;
+use super::share::Turnover;
 use crate::conversation::{Fingerprint, Message, Question, Role, Sampling, Slot, Target};
 use crate::model::{
     Breaker, CallResult, Failure, Fitness, Model, OutageState, Pace, PaceLimits, Rate, Router, Routing, SpeedMonitor,
@@ -26,12 +28,14 @@ pub struct Served {
     pub routing: Routing,
     /// The replicas' names in messages.
     pub labels: Vec<String>,
+    /// The model's own number of calls in flight, over all replicas. Default: that of the run.
+    pub concurrency: Option<usize>,
 }
 
 impl Served {
     /// Makes a model with one server, called `name`.
     pub fn by_one(name: impl Into<String>, model: Arc<dyn Model>) -> Self {
-        Self { replicas: vec![model], routing: Routing::default(), labels: vec![name.into()] }
+        Self { replicas: vec![model], routing: Routing::default(), labels: vec![name.into()], concurrency: None }
     }
 }
 
@@ -44,6 +48,8 @@ pub struct ModelQueue {
     speed: SpeedMonitor,
     /// Answers on their way to the disk.
     uncommitted: usize,
+    /// What the model's share of the run's slots depends on.
+    pub turnover: Turnover,
     /// The target of probes, taken from the first question.
     target: Option<Arc<Target>>,
     /// Whether the server accepts this run's requests.
@@ -95,7 +101,11 @@ pub fn with_margin(slots: usize) -> usize {
 
 impl ModelQueue {
     pub fn new(served: Served, limits: PaceLimits, now: Instant) -> Self {
-        let Served { replicas, routing, labels } = served;
+        let Served { replicas, routing, labels, concurrency } = served;
+        // The run's number is a ceiling for each model, too.
+        let ceiling = limits.concurrency.or(limits.calls_max).unwrap_or(usize::MAX);
+        let own = concurrency.map(|own| own.clamp(1, ceiling.max(1)));
+        let limits = PaceLimits { concurrency: own.or(limits.concurrency), ..limits };
         let count = replicas.len();
         let replicas = replicas.into_iter().zip(labels).map(|(model, label)| Replica::new(model, label, limits));
         Self {
@@ -105,6 +115,7 @@ impl ModelQueue {
             router: Router::new(count, routing),
             speed: SpeedMonitor::new(count),
             uncommitted: 0,
+            turnover: Turnover::default(),
             target: None,
             acceptance: Acceptance::default(),
             has_answered_before: false,
@@ -115,6 +126,21 @@ impl ModelQueue {
     pub fn limit(&self) -> usize {
         let ceiling = self.limits.concurrency.or(self.limits.calls_max).unwrap_or(usize::MAX);
         self.replicas.iter().map(|replica| replica.pace.limit()).sum::<usize>().min(ceiling)
+    }
+
+    /// Returns the number of answers that are not on disk yet.
+    pub fn uncommitted(&self) -> usize {
+        self.uncommitted
+    }
+
+    /// True if the model has questions that may be sent.
+    pub fn has_ready(&self) -> bool {
+        self.replicas.iter().any(|replica| !replica.ready.is_empty())
+    }
+
+    /// True if the model has questions that may be sent, or calls that are not over.
+    pub fn is_at_work(&self) -> bool {
+        self.uncommitted > 0 || self.in_flight() > 0 || self.has_ready()
     }
 
     /// Returns the number of calls in flight, over all replicas.
@@ -182,8 +208,7 @@ impl ModelQueue {
         self.router.leave(session);
     }
 
-    /// True if one more call may be sent. A kill repeats the calls in flight and the answers that are not on disk yet;
-    /// each model of a run bounds its own, so a slow disk limits a model whatever room the others leave.
+    /// True if the model's own limits allow one more call. A slow disk limits a model whatever room the others leave.
     pub fn has_room(&self) -> bool {
         let (limit, calls) = (self.limit(), self.in_flight());
         calls < limit && calls + self.uncommitted < with_margin(limit)
@@ -224,6 +249,7 @@ impl ModelQueue {
     ) -> Option<(usize, &'static str)> {
         self.replicas[replica].in_flight -= 1;
         self.uncommitted += 1;
+        self.turnover.on_answer(latency, now);
         let in_flight = self.replicas[replica].in_flight;
         self.speed.on_answer(replica, latency, tokens, in_flight, now)
     }
@@ -320,8 +346,8 @@ impl Replica {
 pub enum CallPurpose {
     /// A session's question.
     Question(Fingerprint),
-    /// A check whether the server answers again.
-    Probe,
+    /// A check whether the server answers again, and the most that it can cost.
+    Probe(Amount),
 }
 
 /// The result of a call.

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::WorkerError;
 use super::committer::GroupEnd;
+use super::budget::Amount;
 use super::dispatcher::{BYTES_PER_TOKEN, CommitToken, Dispatcher};
 use super::event::Event;
 use super::failures::report_pace;
@@ -40,21 +41,26 @@ impl Dispatcher<'_> {
             self.observer.on_event(&Event::Adjusted { model: model.clone(), adjustment });
         }
         let fingerprint = match purpose {
-            CallPurpose::Probe => return self.on_probe_end(&model, replica, reply.result),
+            CallPurpose::Probe(worst) => {
+                self.settle_probe(&model, &worst, &reply.result, slot);
+                return self.on_probe_end(&model, replica, reply.result);
+            }
             CallPurpose::Question(fingerprint) => fingerprint,
         };
         if let Some((capacity, queue)) = reply.capacity.zip(self.queues.get_mut(&model)) {
             let server = &mut queue.replicas[replica];
             report_pace(self.observer, &server.label, server.pace.on_capacity(capacity));
         }
-        self.occupancy.on_call(latency);
+        self.occupancy.on_call(&model, latency);
         if let Some(flight) = self.flights.get_mut(&fingerprint) {
             flight.latency += latency;
         }
         match reply.result {
             Ok(answer) => self.on_answer(fingerprint, answer, replica, latency, slot),
             Err(failure) => {
-                self.ledger.iter_mut().zip(slot).for_each(|(ledger, slot)| ledger.end(slot));
+                let worst = self.flights.get(&fingerprint).map(|flight| flight.worst).unwrap_or_default();
+                let came_to = self.budget.settle_failed(&worst, &failure);
+                self.book_unanswered(&model, &came_to, slot);
                 self.on_failure(fingerprint, failure, replica, sent_at)
             }
         }
@@ -71,7 +77,7 @@ impl Dispatcher<'_> {
         let now = Instant::now();
         let Some(flight) = self.flights.get_mut(&fingerprint) else { return Ok(()) };
         let model = flight.question.target.model().to_owned();
-        self.budget.settle(&flight.worst, &model, Some(&answer.usage));
+        let unreported = self.budget.settle(&flight.worst, &model, &answer.usage);
         let prompt = flight.prompt();
         let answer = Arc::new(answer);
         flight.answer = Some(Arc::clone(&answer));
@@ -83,9 +89,14 @@ impl Dispatcher<'_> {
             model: model.clone(),
             answer: Arc::clone(&answer),
         };
+        let mut entries = vec![entry];
+        if self.budget.is_capped() && unreported != Amount::default() {
+            let Amount { prompt_tokens, output_tokens: completion_tokens, .. } = unreported;
+            entries.push(Entry::Unknown { model: model.clone(), calls: 0, prompt_tokens, completion_tokens });
+        }
         self.commits_pending += 1;
         self.haste.on_latency(latency);
-        self.committer.commit(vec![entry], CommitToken::Answer { fingerprint, slot, since: now });
+        self.committer.commit(entries, CommitToken::Answer { fingerprint, slot, since: now });
         let Some(queue) = self.queues.get_mut(&model) else { return Ok(()) };
         let in_flight = queue.replicas[replica].in_flight;
         let tokens = answer.usage.completion_tokens.unwrap_or(answer.text().len() as u64);
@@ -123,10 +134,14 @@ impl Dispatcher<'_> {
         for token in group.committed {
             match token {
                 CommitToken::Unwatched => {}
+                CommitToken::Booked { slot } => {
+                    self.unbooked -= 1;
+                    self.end_in_ledger(slot);
+                }
                 CommitToken::Note(reply_to) => drop(reply_to.send(SessionReply::Noted)),
                 CommitToken::Answer { fingerprint, slot, since } => {
                     self.haste.on_commit(since.elapsed());
-                    self.ledger.iter_mut().zip(slot).for_each(|(ledger, slot)| ledger.end(slot));
+                    self.end_in_ledger(slot);
                     self.deliver(fingerprint);
                 }
             }
@@ -137,11 +152,16 @@ impl Dispatcher<'_> {
     fn on_commit_refused(&mut self, token: CommitToken, error: &StoreError) {
         let (fingerprint, slot) = match token {
             CommitToken::Unwatched => return,
+            CommitToken::Booked { slot } => {
+                // A count of calls has no size to speak of.
+                self.unbooked -= 1;
+                return self.end_in_ledger(slot);
+            }
             // What a note records is found again by a replay.
             CommitToken::Note(reply_to) => return drop(reply_to.send(SessionReply::Noted)),
             CommitToken::Answer { fingerprint, slot, .. } => (fingerprint, slot),
         };
-        self.ledger.iter_mut().zip(slot).for_each(|(ledger, slot)| ledger.end(slot));
+        self.end_in_ledger(slot);
         let model = self.flights.get(&fingerprint).map(|flight| flight.question.target.model().to_owned());
         if let Some(queue) = model.and_then(|model| self.queues.get_mut(&model)) {
             queue.on_committed();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::WorkerError;
+use super::budget::{Amount, Grant};
 use super::dispatcher::Dispatcher;
 use super::event::Event;
 use super::model_queue::{CallPurpose, Replica};
@@ -33,8 +34,9 @@ enum Shown {
 }
 
 impl Dispatcher<'_> {
-    /// Probes servers that are down or suspected.
-    pub(super) fn send_probes(&mut self, now: Instant) {
+    /// Probes servers that are down or suspected. A probe takes a slot like any call, and takes it first.
+    pub(super) fn send_probes(&mut self, now: Instant) -> Result<(), WorkerError> {
+        self.probe_waits = false;
         let mut probes = Vec::new();
         for queue in self.queues.values_mut() {
             let mut due = Vec::new();
@@ -46,14 +48,56 @@ impl Dispatcher<'_> {
             }
             for (index, in_full) in due {
                 if let Some(question) = queue.probe(in_full) {
-                    queue.replicas[index].is_probing = true;
                     probes.push((index, question));
                 }
             }
         }
         for (replica, question) in probes {
-            self.spawn_call(replica, CallPurpose::Probe, Arc::new(question), None, (1, false), None);
+            if !self.has_slot() {
+                self.probe_waits = true;
+                break;
+            }
+            let worst = self.budget.worst_case(&question);
+            match self.budget.reserve(&worst) {
+                Grant::Granted => {}
+                Grant::Wait => {
+                    self.probe_waits = true;
+                    break;
+                }
+                Grant::Exhausted(name) => {
+                    self.stop(RunStop::Budget(format!("{name} is reached")));
+                    break;
+                }
+            }
+            let slot = self.begin(question.fingerprint(), &question, &worst)?;
+            let Some(queue) = self.queues.get_mut(question.target.model()) else { continue };
+            queue.replicas[replica].is_probing = true;
+            self.spawn_call(replica, CallPurpose::Probe(worst), Arc::new(question), None, (1, false), slot);
         }
+        Ok(())
+    }
+
+    /// Books what a probe came to: its answer is stored nowhere.
+    pub(super) fn settle_probe(
+        &mut self,
+        model: &str,
+        worst: &Amount,
+        result: &Result<Answer, Failure>,
+        slot: Option<u64>,
+    ) {
+        let came_to = match result {
+            Ok(Answer { usage, .. }) => {
+                self.budget.settle(worst, model, usage);
+                Amount {
+                    requests: 1,
+                    prompt_tokens: usage.prompt_tokens.unwrap_or(worst.prompt_tokens),
+                    output_tokens: usage.completion_tokens.unwrap_or(worst.output_tokens),
+                    cost: 0.0,
+                }
+            }
+            Err(failure) => self.budget.settle_failed(worst, failure),
+        };
+        self.book_unanswered(model, &came_to, slot);
     }
 
     pub(super) fn on_probe_end(

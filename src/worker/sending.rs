@@ -5,15 +5,16 @@ use std::sync::Arc;
 use tokio::time::{Instant, timeout};
 
 use super::WorkerError;
-use super::budget::Grant;
-use super::dispatcher::Dispatcher;
+use super::budget::{Amount, Grant};
+use super::dispatcher::{CommitToken, Dispatcher};
 use super::event::Event;
 use super::model_queue::{CallEnd, CallPurpose, SendGate};
 use super::probes::PROBE_MAX;
+use super::share::share;
 use super::stop::RunStop;
 use crate::conversation::{ConversationKey, FailureCode, Fingerprint, Question};
 use crate::model::{Call, Failure, FailureClass};
-use crate::store::Unsettled;
+use crate::store::{Entry, Unsettled};
 
 /// A question that may be sent.
 pub struct Candidate {
@@ -25,29 +26,60 @@ pub struct Candidate {
 
 impl Dispatcher<'_> {
     /// Sends calls until no slot is free.
-    pub(super) fn send_calls(&mut self) {
+    pub(super) fn send_calls(&mut self) -> Result<(), WorkerError> {
         self.gate_opens = None;
         if self.stopping.is_some() {
-            return;
+            return Ok(());
         }
         let now = Instant::now();
-        self.send_probes(now);
-        // The bound over all models together, notes and probes included; each model has its own beside it.
-        while self.calls.len() + self.commits_pending < self.window
+        self.send_probes(now)?;
+        while self.has_slot()
             && let Some((fingerprint, replica)) = self.next_to_send(now)
         {
             let Some(flight) = self.flights.get(&fingerprint) else { continue };
             let (question, worst) = (Arc::clone(&flight.question), flight.worst);
             let (attempt, conversation) = (flight.tries.streak + 1, flight.conversation);
             let avoids_flex = flight.tries.avoids_flex();
-            let slot = self.ledger.as_mut().map(|ledger| {
-                let (prompt_tokens, completion_tokens) = (worst.prompt_tokens, worst.output_tokens);
-                let model = Unsettled::tag(question.target.model());
-                ledger.begin(&Unsettled { fingerprint, prompt_tokens, completion_tokens, model })
-            });
+            let slot = self.begin(fingerprint, &question, &worst)?;
             let purpose = CallPurpose::Question(fingerprint);
             self.spawn_call(replica, purpose, question, Some(conversation), (attempt, avoids_flex), slot);
         }
+        Ok(())
+    }
+
+    /// Writes a request into the ledger before it is sent. Without a cap the ledger only reports, so that one that cannot
+    /// be written does not stop the run.
+    pub(super) fn begin(
+        &mut self,
+        fingerprint: Fingerprint,
+        question: &Question,
+        worst: &Amount,
+    ) -> Result<Option<u64>, WorkerError> {
+        let Some(ledger) = &mut self.ledger else { return Ok(None) };
+        let (prompt_tokens, completion_tokens) = (worst.prompt_tokens, worst.output_tokens);
+        let model = Unsettled::tag(question.target.model());
+        match ledger.begin(&Unsettled { fingerprint, prompt_tokens, completion_tokens, model }) {
+            Ok(slot) => Ok(Some(slot)),
+            Err(error) if self.budget.is_capped() => Err(WorkerError::Ledger(error)),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Books what a call without an answer may have cost. Its place in the ledger is kept until that is on disk.
+    pub(super) fn book_unanswered(&mut self, model: &str, came_to: &Amount, slot: Option<u64>) {
+        let Amount { requests, prompt_tokens, output_tokens, .. } = *came_to;
+        if requests + prompt_tokens + output_tokens == 0 {
+            self.end_in_ledger(slot);
+            return;
+        }
+        let (model, completion_tokens) = (model.to_owned(), output_tokens);
+        (self.commits_pending, self.unbooked) = (self.commits_pending + 1, self.unbooked + 1);
+        let entry = Entry::Unknown { model, calls: requests, prompt_tokens, completion_tokens };
+        self.committer.commit(vec![entry], CommitToken::Booked { slot });
+    }
+
+    pub(super) fn end_in_ledger(&mut self, slot: Option<u64>) {
+        self.ledger.iter_mut().zip(slot).for_each(|(ledger, slot)| ledger.end(slot));
     }
 
     /// Dequeues the most urgent question that may be sent now and reserves its worst case. Returns it with its replica.
@@ -74,19 +106,47 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Returns the question of the session that was opened first, among those that may be sent now.
+    /// Returns the share of the slots of each model that is at work, and when one of the others may no longer be.
+    fn share(&mut self, now: Instant) -> (usize, Option<Instant>) {
+        if self.queues.len() < 2 {
+            return (self.slots, None);
+        }
+        let (mut at_work, mut changes) = (0, None);
+        for queue in self.queues.values_mut() {
+            if queue.is_at_work() {
+                queue.turnover.on_work(now);
+                at_work += 1;
+            } else if let Some(until) = queue.turnover.works_until().filter(|until| *until > now) {
+                at_work += 1;
+                changes = Some(changes.map_or(until, |earlier: Instant| earlier.min(until)));
+            }
+        }
+        (share(self.slots, at_work), changes)
+    }
+
+    /// Returns the most urgent of the questions that may be sent now: those of models that have less than their share come
+    /// first, and among them that of the session that was opened first.
     fn most_urgent(&mut self, now: Instant) -> Option<Candidate> {
-        let mut first: Option<(u64, Fingerprint, usize, &String)> = None;
+        let (share, changes) = self.share(now);
+        let mut first: Option<(bool, u64, Fingerprint, usize, &String)> = None;
         for (model, queue) in &mut self.queues {
             if !queue.has_room() || queue.acceptance.is_doubted() {
+                continue;
+            }
+            let exceeds = queue.in_flight() >= share;
+            if exceeds && !queue.turnover.may_exceed(now) {
+                // Its share grows once another model has nothing to do.
+                if let Some(at) = changes.filter(|_| queue.has_ready()) {
+                    self.gate_opens = Some(self.gate_opens.map_or(at, |earlier| earlier.min(at)));
+                }
                 continue;
             }
             for replica in 0..queue.replicas.len() {
                 let Some(&(session, fingerprint)) = queue.replicas[replica].ready.first() else { continue };
                 let tokens = self.flights.get(&fingerprint).map_or(0, |flight| flight.tokens);
                 match queue.gate(replica, tokens, now) {
-                    SendGate::Open if first.is_none_or(|(other, ..)| session < other) => {
-                        first = Some((session, fingerprint, replica, model));
+                    SendGate::Open if first.is_none_or(|(more, other, ..)| (exceeds, session) < (more, other)) => {
+                        first = Some((exceeds, session, fingerprint, replica, model));
                     }
                     SendGate::Open | SendGate::Shut => {}
                     SendGate::Until(at) => {
@@ -95,7 +155,7 @@ impl Dispatcher<'_> {
                 }
             }
         }
-        let (session, fingerprint, replica, model) = first?;
+        let (_, session, fingerprint, replica, model) = first?;
         Some(Candidate { model: model.clone(), session, fingerprint, replica })
     }
 
@@ -128,7 +188,7 @@ impl Dispatcher<'_> {
             let reply = match purpose {
                 CallPurpose::Question(_) => asked.await,
                 // A server that accepts a probe but does not answer is still down.
-                CallPurpose::Probe => timeout(PROBE_MAX, asked).await.unwrap_or_else(|_| {
+                CallPurpose::Probe(_) => timeout(PROBE_MAX, asked).await.unwrap_or_else(|_| {
                     Err(Failure::new(FailureClass::Outage, FailureCode::Probe, "the probe was not answered")).into()
                 }),
             };

@@ -66,6 +66,7 @@ impl Away {
 struct World {
     asked: u64,
     present: usize,
+    present_max: usize,
     refused: u64,
     /// Everything that was answered, and so paid for.
     answered: Vec<Fingerprint>,
@@ -80,6 +81,7 @@ impl Teacher {
             let mut world = self.world.lock().unwrap();
             world.asked += 1;
             world.present += 1;
+            world.present_max = world.present_max.max(world.present);
             (world.asked, world.present)
         };
         let mut key = self.seed.to_le_bytes().to_vec();
@@ -205,6 +207,8 @@ struct Scenario {
     slots: Option<usize>,
     answered: Vec<Fingerprint>,
     lost: Vec<Fingerprint>,
+    /// Requests in all runs, probes included.
+    asked: u64,
 }
 
 const MAX_TOKENS: u32 = 500;
@@ -229,6 +233,7 @@ impl Scenario {
             slots: (dice.below(4) == 0).then(|| 2 + dice.below(6)),
             answered: Vec::new(),
             lost: Vec::new(),
+            asked: 0,
         }
     }
 
@@ -240,7 +245,8 @@ impl Scenario {
             replicas[1] = Arc::new(Dead);
         }
         let routing = if self.seed.is_multiple_of(5) { Routing::RoundRobin } else { Routing::Affine };
-        Served { replicas, routing, labels: (0..count).map(|index| format!("simulated {index}")).collect() }
+        let labels = (0..count).map(|index| format!("simulated {index}")).collect();
+        Served { replicas, routing, labels, concurrency: None }
     }
 
     /// Runs once. The store fails after `crash_after` entries; `shape` sets what else is special.
@@ -297,6 +303,9 @@ impl Scenario {
             let missing = world.answered.iter().find(|answered| !committed.contains(answered));
             assert_eq!(missing, None, "an answer was paid for and is not stored");
         }
+        let calls_max = self.pace.concurrency.unwrap_or(usize::MAX);
+        assert!(world.present_max <= calls_max, "{} calls in flight of {calls_max}", world.present_max);
+        self.asked += world.asked;
         self.answered.extend(world.answered);
         self.lost.extend(world.lost);
         ended.map_err(|error| error.to_string())
@@ -411,6 +420,7 @@ fn budgets_are_kept(number: u64) {
             assert!(spent.completion_tokens <= limit * u64::from(MAX_TOKENS), "{} tokens", spent.completion_tokens);
         } else {
             assert!(spent.calls <= limit, "{} answers for {limit} requests", spent.calls);
+            assert!(scenario.asked <= limit, "{} requests of {limit}", scenario.asked);
         }
         match ended.unwrap() {
             Ended::Finished => break,

@@ -113,6 +113,7 @@ const FIELDS: &[(Class, &[&str])] = &[
             "structured",
             "max-tokens-field",
             "context-window",
+            "concurrency",
             "routing",
             "prompt-cache-key",
             "session-header",

@@ -25,6 +25,8 @@ pub struct ModelChoice {
     /// The system message of the model's profile: text, or `@FILE`.
     pub system: Option<String>,
     pub(super) routing: Routing,
+    /// The model's own number of calls in flight.
+    pub(super) concurrency: Option<usize>,
     /// Whether the profile says that JSON of a schema is asked for.
     pub(in crate::job) structured: Option<bool>,
     pub(super) server: Server,
@@ -66,6 +68,7 @@ impl ModelChoice {
             lane: RequestLane::Online,
             system: None,
             routing: Routing::default(),
+            concurrency: None,
             structured: None,
             server: Server::Local(model),
             cautions: Vec::new(),
@@ -77,7 +80,9 @@ impl ModelChoice {
     pub fn connect(&self) -> Result<Served, JobError> {
         let name = self.target.model();
         let connections = match &self.server {
-            Server::Local(model) => return Ok(Served::by_one(name, Arc::clone(model))),
+            Server::Local(model) => {
+                return Ok(Served { concurrency: self.concurrency, ..Served::by_one(name, Arc::clone(model)) });
+            }
             Server::Http(connections) => connections,
         };
         let authorities = self.ca_file.as_deref().map(read_authorities).transpose()?;
@@ -89,7 +94,8 @@ impl ModelChoice {
             [_] => vec![name.to_owned()],
             several => several.iter().map(|settings| format!("{name} at {}", host(&settings.url))).collect(),
         };
-        Ok(Served { replicas: replicas.collect::<Result<_, JobError>>()?, routing: self.routing, labels })
+        let (routing, concurrency) = (self.routing, self.concurrency);
+        Ok(Served { replicas: replicas.collect::<Result<_, JobError>>()?, routing, labels, concurrency })
     }
 
     /// Returns the first request for a question, to be shown; `None` for a model of this process. Nothing is sent.

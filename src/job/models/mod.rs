@@ -9,6 +9,7 @@ pub use keys::{ChosenKey, KeySource, Keys};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -97,6 +98,7 @@ impl ModelSettings {
                     lane: RequestLane::Online,
                     system: profile.system,
                     routing: Routing::default(),
+                    concurrency: profile.concurrency.map(NonZeroUsize::get),
                     structured: profile.structured,
                     server: Server::Local(Arc::new(Simulated)),
                     cautions: Vec::new(),
@@ -205,6 +207,7 @@ impl ModelSettings {
             lane,
             system: profile.system.clone(),
             routing: profile.routing.unwrap_or_default(),
+            concurrency: profile.concurrency.map(NonZeroUsize::get),
             structured: profile.structured,
             server: Server::Http(connections),
             cautions,

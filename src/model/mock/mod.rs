@@ -211,6 +211,7 @@ async fn answer_request(shared: &MockState, api: Api, request: Request<Incoming>
         }
         Some(Effect::Noise | Effect::Answer) | None => {}
     }
+    shared.stats.delivers(answer.usage.completion_tokens.unwrap_or(0));
     if wanted.caches {
         shared.cache_answer(&wanted.question.messages, &answer);
     }

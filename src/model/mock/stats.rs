@@ -16,6 +16,7 @@ pub struct Stats {
     present_max: AtomicU64,
     prompt_tokens: AtomicU64,
     cached_tokens: AtomicU64,
+    completion_tokens: AtomicU64,
     distinct: Mutex<HashSet<Fingerprint>>,
 }
 
@@ -42,6 +43,11 @@ impl Stats {
         self.cached_tokens.fetch_add(cached, Ordering::Relaxed);
     }
 
+    /// Counts the tokens of an answer that is sent.
+    pub(super) fn delivers(&self, tokens: u64) {
+        self.completion_tokens.fetch_add(tokens, Ordering::Relaxed);
+    }
+
     pub(super) fn answered(&self, fingerprint: Fingerprint) {
         let mut distinct = self.distinct.lock().unwrap_or_else(PoisonError::into_inner);
         if !distinct.insert(fingerprint) {
@@ -50,7 +56,7 @@ impl Stats {
     }
 
     /// Returns the counters: requests, faults, distinct questions answered, repeated answers, most requests in flight,
-    /// prompt tokens and cached prompt tokens.
+    /// prompt tokens, cached prompt tokens and completion tokens.
     pub fn to_json(&self) -> Value {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let distinct = self.distinct.lock().unwrap_or_else(PoisonError::into_inner).len();
@@ -64,6 +70,7 @@ impl Stats {
             "in_flight_max": get(&self.present_max),
             "prompt_tokens": prompt_tokens,
             "cached_tokens": cached_tokens,
+            "completion_tokens": get(&self.completion_tokens),
             "hit_rate": cached_tokens as f64 / prompt_tokens.max(1) as f64,
         })
     }
