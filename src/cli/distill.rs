@@ -46,6 +46,7 @@ fn closing(report: &DistillReport, output: &str, console: &Console) -> (u8, Clos
         changed: report.changed.clone(),
         changed_settings: report.changed_settings.clone(),
         footprint: footprint(),
+        input_changes: report.input_changes.clone(),
         ..Closing::default()
     };
     let code = match &report.end {
@@ -72,7 +73,9 @@ fn close_finished(closing: &mut Closing, written: &ExportReport, output: &str) -
     if closing.incomplete == 0 {
         return exit_code::COMPLETE;
     }
-    let hint = if written.counts.may_heal {
+    let hint = if written.counts.may_heal && written.incomplete == 0 {
+        "run the same command again: it takes the rows as they are now"
+    } else if written.counts.may_heal {
         "run the same command again to retry transient failures"
     } else if written.counts.of(LeftOutKind::Failed) > 0 {
         "these questions failed permanently; --retry-failed sends them again"

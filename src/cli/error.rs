@@ -40,7 +40,7 @@ pub fn code_of(error: &JobError) -> u8 {
         ErrorKind::Usage => exit_code::USAGE,
         ErrorKind::Unexpected => exit_code::FAILURE,
         ErrorKind::Storage => exit_code::STORE,
-        ErrorKind::InUse => exit_code::RESUMABLE,
+        ErrorKind::InUse | ErrorKind::Unavailable => exit_code::RESUMABLE,
         // The reader has read enough.
         ErrorKind::OutputClosed => exit_code::COMPLETE,
     }

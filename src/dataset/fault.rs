@@ -1,5 +1,7 @@
 use std::io;
 
+use super::source_file::is_lost;
+
 /// Why an input cannot be read, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -7,6 +9,8 @@ pub struct Fault {
     pub reason: String,
     /// What to do next.
     pub hint: String,
+    /// The file system has lost the file: it may be back later.
+    pub is_lost: bool,
 }
 
 impl Fault {
@@ -18,19 +22,20 @@ impl Fault {
 
     /// Makes a fault.
     pub fn new(reason: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { reason: reason.into(), hint: hint.into() }
+        Self { reason: reason.into(), hint: hint.into(), is_lost: false }
     }
 }
 
 impl From<io::Error> for Fault {
     fn from(error: io::Error) -> Self {
         let hint = match error.kind() {
+            _ if is_lost(&error) => "run the same command again when the file can be read",
             io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => Self::DAMAGED,
             io::ErrorKind::StorageFull => {
                 "free some space; what is not a plain JSON file is unpacked to a temporary one"
             }
             _ => Self::NAME_FILES,
         };
-        Self::new(error.to_string(), hint)
+        Self { is_lost: is_lost(&error), ..Self::new(error.to_string(), hint) }
     }
 }

@@ -1,10 +1,12 @@
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::input::Input;
 use super::row::RawRow;
+use super::source_file::{FileChange, SourceFile, is_lost};
 use crate::conversation::Digest;
 
 const RECORD_BYTES: usize = 72;
@@ -18,6 +20,8 @@ pub struct RowIndex {
     records: File,
     sources: Vec<IndexedInput>,
     row_count: u64,
+    /// The input whose rows were read last.
+    last_source: AtomicU32,
 }
 
 /// The result of the first pass for a row.
@@ -54,8 +58,8 @@ pub struct RowEntry {
 /// A row cannot be read again.
 #[derive(Debug, thiserror::Error)]
 pub enum RowIndexError {
-    /// The input changed after the first pass.
-    #[error("{0} has changed since this run began to read it")]
+    /// The row is not in the input any more.
+    #[error("{0}")]
     Changed(String),
     /// An I/O error.
     #[error("cannot read {name}: {source}")]
@@ -67,39 +71,23 @@ pub enum RowIndexError {
     },
 }
 
-struct IndexedInput {
-    name: String,
-    file: File,
-    stamp: Stamp,
-}
-
-impl IndexedInput {
-    fn open(input: &Input) -> io::Result<Self> {
-        let file = File::open(input.path())?;
-        let stamp = Stamp::of(&file.metadata()?);
-        Ok(Self { name: input.name.clone(), file, stamp })
+impl RowIndexError {
+    /// True if a file system has lost the file: it may be back later.
+    pub fn is_lost(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if is_lost(source))
     }
 }
 
-/// A file's metadata, by which a modification is detected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stamp {
-    bytes: u64,
-    modified: (i64, i64),
-    /// These two detect a copy that keeps the old modification time.
-    changed: (i64, i64),
-    inode: u64,
+struct IndexedInput {
+    name: String,
+    file: SourceFile,
+    is_spooled: bool,
 }
 
-impl Stamp {
-    /// Returns the stamp of a file.
-    pub fn of(metadata: &Metadata) -> Self {
-        Self {
-            bytes: metadata.len(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-            inode: metadata.ino(),
-        }
+impl IndexedInput {
+    fn of(input: &Input) -> Self {
+        let is_spooled = input.plain_path().is_none();
+        Self { name: input.name.clone(), file: input.file().clone(), is_spooled }
     }
 }
 
@@ -120,9 +108,8 @@ impl RowIndexBuilder {
     }
 
     /// Adds an input. The rows that are pushed next belong to it.
-    pub fn add_source(&mut self, input: &Input) -> io::Result<()> {
-        self.sources.push(IndexedInput::open(input)?);
-        Ok(())
+    pub fn add_source(&mut self, input: &Input) {
+        self.sources.push(IndexedInput::of(input));
     }
 
     /// Adds a row of the last input.
@@ -137,7 +124,8 @@ impl RowIndexBuilder {
     /// Flushes the index and opens it for reading.
     pub fn finish(self) -> io::Result<RowIndex> {
         let records = self.writer.into_inner().map_err(io::IntoInnerError::into_error)?;
-        Ok(RowIndex { path: self.path, records, sources: self.sources, row_count: self.row_count })
+        let last_source = AtomicU32::new(0);
+        Ok(RowIndex { path: self.path, records, sources: self.sources, row_count: self.row_count, last_source })
     }
 }
 
@@ -146,8 +134,8 @@ impl RowIndex {
     pub fn open(path: &Path, inputs: &[Input]) -> io::Result<Self> {
         let records = File::open(path)?;
         let row_count = records.metadata()?.len() / RECORD_BYTES as u64;
-        let sources = inputs.iter().map(IndexedInput::open).collect::<io::Result<_>>()?;
-        Ok(Self { path: path.to_owned(), records, sources, row_count })
+        let sources = inputs.iter().map(IndexedInput::of).collect();
+        Ok(Self { path: path.to_owned(), records, sources, row_count, last_source: AtomicU32::new(0) })
     }
 
     /// Returns the conversations with the fewest bytes, at most `count`, shortest first. Reads the whole index.
@@ -185,26 +173,25 @@ impl RowIndex {
     /// Returns a row's bytes, read from its input.
     pub fn bytes(&self, entry: &RowEntry) -> Result<Vec<u8>, RowIndexError> {
         let source = &self.sources[entry.source as usize];
-        let mut bytes = vec![0; entry.length as usize];
-        let fault = |error| RowIndexError::Io { name: source.name.clone(), source: error };
-        match source.file.read_exact_at(&mut bytes, entry.offset) {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                Err(RowIndexError::Changed(source.name.clone()))
-            }
-            other => other.map_err(fault).map(|()| bytes),
+        let last = self.last_source.swap(entry.source, Ordering::Relaxed);
+        if last != entry.source {
+            self.sources[last as usize].file.release();
         }
+        let mut bytes = vec![0; entry.length as usize];
+        let read = source.file.file().and_then(|file| file.read_exact_at(&mut bytes, entry.offset));
+        read.map(|()| bytes).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => {
+                RowIndexError::Changed("the row is gone: its file was cut short".to_owned())
+            }
+            io::ErrorKind::NotFound => RowIndexError::Changed(format!("the row is gone with its file: {error}")),
+            _ => RowIndexError::Io { name: source.name.clone(), source: error },
+        })
     }
 
-    /// Fails where an input was modified after the first pass.
-    pub fn check_unchanged(&self) -> Result<(), RowIndexError> {
-        for source in &self.sources {
-            let metadata = source.file.metadata();
-            let metadata = metadata.map_err(|error| RowIndexError::Io { name: source.name.clone(), source: error })?;
-            if Stamp::of(&metadata) != source.stamp {
-                return Err(RowIndexError::Changed(source.name.clone()));
-            }
-        }
-        Ok(())
+    /// Returns the inputs whose files are no longer what they were before the first pass, with what became of each.
+    pub fn changes(&self) -> impl Iterator<Item = (&str, FileChange)> {
+        let own = self.sources.iter().filter(|source| !source.is_spooled);
+        own.filter_map(|source| Some((source.name.as_str(), source.file.change()?)))
     }
 }
 

@@ -9,6 +9,7 @@ use super::foreign;
 use super::lines::Lines;
 use super::places::{Placed, RowSink, places_path};
 use super::row::RowSource;
+use super::source_file::SourceFile;
 use super::threads::{Threads, arrange_threads, needs_arranging};
 use super::whole_file::WholeFile;
 
@@ -25,7 +26,9 @@ pub struct Input {
     /// The name for messages.
     pub name: String,
     /// A plain file with the input's bytes.
-    path: PathBuf,
+    file: SourceFile,
+    /// The input's number.
+    number: usize,
     /// The file is a temporary one of this run.
     is_spooled: bool,
     /// The file was written row by row, one a line.
@@ -44,6 +47,16 @@ pub struct InputError {
     pub reason: String,
     /// What to do next.
     pub hint: String,
+    /// The file system has lost the file: it may be back later.
+    pub is_lost: bool,
+}
+
+impl InputError {
+    /// Makes a fault the error of an input.
+    pub fn of(fault: Fault, name: &str) -> Self {
+        let Fault { reason, hint, is_lost } = fault;
+        Self { name: name.to_owned(), reason, hint, is_lost }
+    }
 }
 
 /// How the bytes of inputs become rows.
@@ -59,57 +72,58 @@ impl Input {
     /// Opens `name`, `-` for standard input. `number` distinguishes spooled inputs.
     pub fn open(name: &str, spool: &Path, number: usize, form: InputForm) -> Result<Self, InputError> {
         let shown = if name == "-" { "standard input" } else { name };
-        let path = PathBuf::from(name);
-        let input = Self { name: shown.to_owned(), path, is_spooled: false, has_rows: false, places: None };
-        input.prepared(name, spool, number, form).map_err(|Fault { reason, hint }| InputError {
-            name: shown.to_owned(),
-            reason,
-            hint,
-        })
+        Self::prepared(name, shown, spool, number, form).map_err(|fault| InputError::of(fault, shown))
     }
 
-    fn prepared(mut self, name: &str, spool: &Path, number: usize, form: InputForm) -> Result<Self, Fault> {
+    fn prepared(name: &str, shown: &str, spool: &Path, number: usize, form: InputForm) -> Result<Self, Fault> {
         let spooled = |kind: &str| spool.join(format!("input-{number}-{kind}"));
         // Standard input and pipes cannot be read twice.
-        if name == "-" {
-            self.replace(spooled("stdin"), |_, out| Ok(io::copy(&mut io::stdin().lock(), out).map(drop)?))?;
+        let copy = |from: &mut dyn Read, path: &Path| -> io::Result<SourceFile> {
+            io::copy(from, &mut File::create(path)?)?;
+            SourceFile::open(path, number)
+        };
+        let (file, is_spooled) = if name == "-" {
+            (copy(&mut io::stdin().lock(), &spooled("stdin"))?, true)
         } else if !std::fs::metadata(name)?.is_file() {
-            self.replace(spooled("pipe"), |path, out| Ok(io::copy(&mut File::open(path)?, out).map(drop)?))?;
-        }
+            (copy(&mut File::open(name)?, &spooled("pipe"))?, true)
+        } else {
+            (SourceFile::open(Path::new(name), number)?, false)
+        };
+        let mut this = Self { name: shown.to_owned(), file, number, is_spooled, has_rows: false, places: None };
         for layer in 0..PACKINGS_MAX {
-            let packing = Packing::of(&head_of(&self.path)?);
+            let packing = Packing::of(&this.head()?);
             if packing == Packing::Plain {
                 break;
             }
-            self.replace(spooled(&format!("unpacked-{layer}")), |path, out| {
+            this.replace(spooled(&format!("unpacked-{layer}")), |path, out| {
                 foreign::decode(|| Ok(packing.unpack(path, out)?))
             })?;
         }
-        let container = Container::of(&head_of(&self.path)?, name)?;
+        let container = Container::of(&this.head()?, name)?;
         if container.is_text() {
-            let marked = marked_encoding(&head_of(&self.path)?, form.encoding)?;
+            let marked = marked_encoding(&this.head()?, form.encoding)?;
             if let Some(encoding) = marked.or(form.encoding).filter(|encoding| !encoding.is_utf8()) {
-                self.replace(spooled("text"), |path, out| transcode(encoding, path, out))?;
+                this.replace(spooled("text"), |path, out| transcode(encoding, path, out))?;
             }
         }
         if container != Container::Json {
-            self.replace_rows(spooled("rows"), |input, sink| container.write_rows(&input.path, sink))?;
+            this.replace_rows(spooled("rows"), |input, sink| container.write_rows(input.file.path(), sink))?;
         }
         if container == Container::Json
-            && let Some(whole) = WholeFile::of(self.rows()?, self.is_array()?)?
+            && let Some(whole) = WholeFile::of(this.rows()?, this.is_array()?)?
         {
-            self.replace(spooled("whole"), |path, out| Ok(whole.write_array(path, out)?))?;
+            this.replace(spooled("whole"), |path, out| Ok(whole.write_array(path, out)?))?;
         }
-        let must_arrange = match self.rows()?.next()? {
+        let must_arrange = match this.rows()?.next()? {
             Some(Ok(first)) => needs_arranging(first.bytes, form.threads),
             _ => false,
         };
         if must_arrange {
-            self.replace_rows(spooled("threads"), |input, sink| {
-                Ok(arrange_threads(&input.path, input.rows()?, form.threads, sink)?)
+            this.replace_rows(spooled("threads"), |input, sink| {
+                Ok(arrange_threads(input.file.path(), input.rows()?, form.threads, sink)?)
             })?;
         }
-        Ok(self)
+        Ok(this)
     }
 
     /// Replaces the current file by a temporary one that `write` produces from it.
@@ -119,7 +133,7 @@ impl Input {
         write: impl FnOnce(&Path, &mut dyn Write) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         let mut file = io::BufWriter::with_capacity(READ_BYTES, File::create(&path)?);
-        write(&self.path, &mut file)?;
+        write(self.file.path(), &mut file)?;
         file.flush()?;
         Ok(self.take_place(path)?)
     }
@@ -145,27 +159,32 @@ impl Input {
     }
 
     fn take_place(&mut self, path: PathBuf) -> io::Result<()> {
-        let old = std::mem::replace(&mut self.path, path);
+        let old = std::mem::replace(&mut self.file, SourceFile::open(&path, self.number)?);
         if std::mem::replace(&mut self.is_spooled, true) {
-            std::fs::remove_file(old)?;
+            std::fs::remove_file(old.path())?;
         }
         Ok(())
     }
 
     /// Returns the original file, where a later run can read it again.
     pub fn plain_path(&self) -> Option<&Path> {
-        (!self.is_spooled).then_some(&self.path)
+        (!self.is_spooled).then_some(self.file.path())
+    }
+
+    /// Returns the name of the plain file that holds the input.
+    pub fn path(&self) -> &Path {
+        self.file.path()
     }
 
     /// Returns the plain file that holds the input.
-    pub fn path(&self) -> &Path {
-        &self.path
+    pub fn file(&self) -> &SourceFile {
+        &self.file
     }
 
     /// Returns the input's rows: the elements of a JSON array where it starts with `[`, else its lines.
     pub fn rows(&self) -> io::Result<Box<dyn RowSource>> {
         let is_array = self.is_array()?;
-        let reader = BufReader::with_capacity(READ_BYTES, File::open(&self.path)?);
+        let reader = BufReader::with_capacity(READ_BYTES, self.file.reader()?);
         Ok(match &self.places {
             Some(places) => Box::new(Placed::new(Lines::new(reader), places)?),
             None if is_array => Box::new(Elements::new(reader)),
@@ -174,14 +193,14 @@ impl Input {
     }
 
     fn is_array(&self) -> io::Result<bool> {
-        Ok(!self.has_rows && first_byte(&mut BufReader::new(File::open(&self.path)?))? == Some(b'['))
+        Ok(!self.has_rows && first_byte(&mut BufReader::new(self.file.reader()?))? == Some(b'['))
     }
-}
 
-fn head_of(path: &Path) -> io::Result<Vec<u8>> {
-    let mut head = Vec::new();
-    File::open(path)?.take(16).read_to_end(&mut head)?;
-    Ok(head)
+    fn head(&self) -> io::Result<Vec<u8>> {
+        let mut head = Vec::new();
+        self.file.reader()?.take(16).read_to_end(&mut head)?;
+        Ok(head)
+    }
 }
 
 /// Returns the first byte after white space and a byte order mark.

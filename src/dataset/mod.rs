@@ -31,6 +31,7 @@ mod read;
 mod role;
 mod row;
 mod rules;
+mod source_file;
 mod source_row;
 mod system_column;
 mod threads;
@@ -45,13 +46,14 @@ pub use format::{
     FORMATS, InputFormat, MappedFormat, Mask, ON_REQUEST, ParseMappingError, SourceContent, SourceMessage,
     input_format_named,
 };
-pub use index::{RowIndex, RowIndexBuilder, RowIndexError, RowState, Stamp};
+pub use index::{RowIndex, RowIndexBuilder, RowIndexError, RowState};
 pub use input::{Input, InputError, InputForm};
 pub use layout::{DirectoryNote, InputFiles, common_license, input_files, possible_files};
 pub use notes::{Notes, Skip};
 pub use read::{ChosenFormat, Edition, Origin, Reading, RowReader};
 pub use row::{Problem, RawRow, RowSource};
 pub use rules::{DoubleUser, EmptyUser, Fill, Greeting, Media, MiddleSystem, Placeholders, Rules, SystemColumn, Tools};
+pub use source_file::{FileChange, SourceFile, SourceReader, Stamp, is_lost};
 pub use source_row::SourceRow;
 pub use threads::Threads;
 pub use unread::Unread;

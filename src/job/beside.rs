@@ -11,7 +11,7 @@ use super::{Context, JobError};
 use crate::conversation::{Columns, Digest, Message, Role, Seed, Turn};
 use crate::dataset::Duplicates;
 use crate::recipe::Recipe;
-use crate::worker::Seeds;
+use crate::worker::{SeedError, Seeds};
 
 /// Rows with further answers from other files beside them.
 pub struct JudgedRows {
@@ -140,6 +140,10 @@ impl VisitRows for JudgedRows {
 impl Seeds for JudgedRows {
     fn seed(&self, row: u64) -> Result<Seed, String> {
         self.complete(self.rows.seed(row)?)
+    }
+
+    fn look(&self, row: u64) -> Result<Seed, SeedError> {
+        self.complete(self.rows.look(row)?).map_err(SeedError::Unreadable)
     }
 
     fn shortest(&self, count: usize) -> Vec<u64> {

@@ -58,6 +58,8 @@ pub struct DistillReport {
     pub left_out: BTreeMap<String, u64>,
     /// Changes that were made to turn rows into conversations, by rule.
     pub changed: BTreeMap<String, u64>,
+    /// What became of the inputs while the run was at work, in words.
+    pub input_changes: Vec<String>,
     /// Settings for which the stored answers cannot be used: name, value now, value then. Empty where answers were
     /// reused, and in an empty store.
     pub changed_settings: Vec<(String, String, String)>,
@@ -90,8 +92,8 @@ pub async fn distill(settings: &DistillSettings, context: &Context) -> Result<Di
         Ended::Stopped(reason) => Err(reason),
     };
     engine.close()?;
-    let (left_out, changed) = (prepared.left_out, prepared.changed);
-    Ok(DistillReport { tally, elapsed, end, left_out, changed, changed_settings })
+    let (left_out, input_changes) = (prepared.left_out(), prepared.rows.file_changes());
+    Ok(DistillReport { tally, elapsed, end, left_out, changed: prepared.changed, input_changes, changed_settings })
 }
 
 /// Returns the settings that keep this run from using stored answers, where that is so.

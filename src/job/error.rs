@@ -25,6 +25,8 @@ pub enum ErrorKind {
     Usage,
     /// Something that should not happen.
     Unexpected,
+    /// A file system has lost an input; the same call resumes when it is back.
+    Unavailable,
     /// The store or the output cannot be written, or is damaged.
     Storage,
     /// Another process uses the store; the same command works later.
@@ -42,6 +44,11 @@ impl JobError {
     /// Makes an error about something that should not happen.
     pub fn unexpected(message: impl Into<String>) -> Self {
         Self { kind: ErrorKind::Unexpected, message: message.into(), hint: None }
+    }
+
+    /// Makes an error about an input that cannot be read at present.
+    pub fn unavailable(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { kind: ErrorKind::Unavailable, message: message.into(), hint: Some(hint.into()) }
     }
 
     /// Makes an error about a place that cannot be written to.
@@ -89,14 +96,16 @@ impl From<OutputError> for JobError {
 
 impl From<InputError> for JobError {
     fn from(error: InputError) -> Self {
-        Self::usage(error.to_string(), error.hint)
+        let kind = if error.is_lost { ErrorKind::Unavailable } else { ErrorKind::Usage };
+        Self { kind, message: error.to_string(), hint: Some(error.hint) }
     }
 }
 
 impl From<RowIndexError> for JobError {
     fn from(error: RowIndexError) -> Self {
-        let hint = "run the same command again when the input no longer changes; everything that was committed is kept";
-        Self { hint: Some(hint.to_owned()), ..Self::unexpected(error.to_string()) }
+        let hint = "run the same command again; everything that was committed is kept";
+        let kind = if error.is_lost() { ErrorKind::Unavailable } else { ErrorKind::Unexpected };
+        Self { kind, hint: Some(hint.to_owned()), message: error.to_string() }
     }
 }
 

@@ -119,7 +119,7 @@ impl<'a> ExportPass<'a> {
         let is_gated = questions.gate.is_some() || questions.orphans.is_some();
         let exporter = Exporter { rows: &prepared.rows, recipe, store, output, partial, is_gated };
         let report = exporter.write(inputs, &models::prices(&[&questions.teacher]))?;
-        Ok(ExportReport { invalid: prepared.invalid, ..report })
+        Ok(ExportReport { invalid: prepared.invalid(), ..report })
     }
 }
 

@@ -12,6 +12,8 @@ use crate::worker::RunStop;
 pub enum LeftOut {
     /// The row is invalid; why, in words.
     Invalid(String),
+    /// The row is not what it was before the run; why, in words.
+    Changed(String),
     /// A reading rule leaves the row out.
     Skipped(Skip),
     /// The row holds something that no record can hold.
@@ -172,7 +174,7 @@ impl LeftOut {
     /// Returns the kind of reason.
     pub fn kind(&self) -> LeftOutKind {
         match self {
-            Self::Invalid(_) => LeftOutKind::Invalid,
+            Self::Invalid(_) | Self::Changed(_) => LeftOutKind::Invalid,
             Self::Skipped(_) => LeftOutKind::Skipped,
             Self::NoRecord(_) | Self::Unfit(_) | Self::EmptyAnswer => LeftOutKind::Unfit,
             Self::Stopped { .. } => LeftOutKind::Stopped,
@@ -204,7 +206,10 @@ impl LeftOut {
 
     /// True where a run of the same command may complete the row.
     pub fn may_heal(&self) -> bool {
-        matches!(self, Self::NotAsked | Self::Budget | Self::Unasked | Self::Failed { permanent: false, .. })
+        matches!(
+            self,
+            Self::Changed(_) | Self::NotAsked | Self::Budget | Self::Unasked | Self::Failed { permanent: false, .. }
+        )
     }
 
     /// Returns the reason as it is counted: rows whose failures differ in turn, token counts or ids only have the same.
@@ -227,7 +232,7 @@ impl LeftOut {
 impl fmt::Display for LeftOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Invalid(reason) => f.write_str(reason),
+            Self::Invalid(reason) | Self::Changed(reason) => f.write_str(reason),
             Self::Context(reason) => reason.fmt(f),
             Self::Rejected(rejection) => rejection.fmt(f),
             Self::Failed { turn: None, reason, .. } => reason.fmt(f),

@@ -130,7 +130,7 @@ pub fn plan(settings: &PlanSettings, context: &Context) -> Result<PlanReport, Jo
         first.and_then(|first| questions.preview(&first.question, first.conversation).transpose()).transpose()?;
     let flex_price = planner.plan.flex_price.filter(|_| has_flex_price);
     let plan = PlanReport { flex_price, request, ..planner.plan };
-    Ok(PlanReport { totals: prepared.totals, left_out: prepared.left_out, invalid: prepared.invalid, ..plan })
+    Ok(PlanReport { totals: prepared.totals, left_out: prepared.left_out(), invalid: prepared.invalid(), ..plan })
 }
 
 /// Returns the mean length of this model's stored answers, where there are any.

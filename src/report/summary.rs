@@ -28,6 +28,8 @@ pub struct Closing {
     pub left_out: Vec<(String, u64)>,
     /// The changes to rows while they were read, by rule.
     pub changed: BTreeMap<String, u64>,
+    /// What became of the inputs while the run was at work, in words.
+    pub input_changes: Vec<String>,
     /// The findings of the rules, where they were used.
     pub quality: Option<QualityReport>,
     /// Settings for which stored answers cannot be used: name, value now, value then.
@@ -58,6 +60,9 @@ pub fn summary(tally: &Tally, elapsed: Duration, closing: &Closing) -> String {
         row("", unusable);
     }
     row("new", new_answers(tally));
+    for (index, change) in closing.input_changes.iter().enumerate() {
+        row(if index == 0 { "input" } else { "" }, change.clone());
+    }
     if let Some(flex) = tally.flex {
         let answers = counted(tally.answered, "answer");
         row("flex", format!("{} of {answers} charged at the flex tier, by the server's own word", number(flex)));
@@ -152,7 +157,7 @@ pub fn summary_json(tally: &Tally, elapsed: Duration, closing: &Closing, exit_co
         "cost": (!tally.prices.is_empty()).then_some(tally.cost),
         "models": tally.reported, "history_cut": tally.history_cut, "failures": tally.failures, "adjusted": tally.adjusted,
         "incomplete": closing.incomplete, "reasons": closing.reasons,
-        "quality": closing.quality, "left_out": left_out, "changed": closing.changed, "output": file(&closing.written), "listed": file(&closing.listed),
+        "quality": closing.quality, "left_out": left_out, "changed": closing.changed, "input_changes": closing.input_changes, "output": file(&closing.written), "listed": file(&closing.listed),
         "unusable": unusable(&closing.changed_settings), "hint": closing.hint,
         "efficiency": tally.efficiency.map(|efficiency| efficiency.share),
         "bound": tally.efficiency.map(|efficiency| json!({

@@ -393,6 +393,9 @@ impl<'a> Dispatcher<'a> {
             self.occupancy.on_chain(chain);
         }
         self.queues.values_mut().for_each(|queue| queue.leave(number));
+        if let ConversationEnd::InputLost(reason) = &end {
+            self.stop(RunStop::InputLost(reason.clone()));
+        }
         self.observer.on_event(&Event::Closed(end));
         Ok(())
     }

@@ -108,12 +108,31 @@ pub trait Seeds: Send + Sync {
     /// Returns the conversation of a row.
     fn seed(&self, row: u64) -> Result<Seed, String>;
 
+    /// Returns the same, and says more precisely why a row cannot be read.
+    fn look(&self, row: u64) -> Result<Seed, SeedError> {
+        self.seed(row).map_err(SeedError::Unreadable)
+    }
+
     /// Returns the shortest rows, at most `count`, shortest first. Where a server refuses the first questions of a run,
     /// they show whether it refuses everything; none are known by default.
     fn shortest(&self, count: usize) -> Vec<u64> {
         let _ = count;
         Vec::new()
     }
+}
+
+/// Why a row cannot be read again.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SeedError {
+    /// It is not what it was when the run began. Its conversation is left out.
+    #[error("{0}")]
+    Changed(String),
+    /// The file system has lost it. The run stops, and may be resumed.
+    #[error("{0}")]
+    Lost(String),
+    /// Another reason, which ends the run with an error.
+    #[error("{0}")]
+    Unreadable(String),
 }
 
 /// The end of a run without an internal error.

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::{Seeds, WorkerError};
+use super::{SeedError, Seeds, WorkerError};
 use crate::conversation::{
     Answer, ConversationKey, ConversationStop, FailureCause, FailureReason, Fingerprint, Outcome, Question, Slot,
     TurnIndex,
@@ -32,6 +32,10 @@ pub enum ConversationEnd {
     },
     /// The run stopped before the conversation ended.
     Interrupted,
+    /// The row is not what it was when the run began; nothing was asked.
+    Changed,
+    /// The file system has lost the row, for this reason.
+    InputLost(String),
 }
 
 /// A session's message to the dispatcher.
@@ -75,7 +79,12 @@ pub async fn run_session(
     number: u64,
     dispatcher: UnboundedSender<(u64, SessionRequest)>,
 ) -> Result<ConversationEnd, WorkerError> {
-    let seed = context.seeds.seed(row).map_err(|reason| WorkerError::Seed { row, reason })?;
+    let seed = match context.seeds.look(row) {
+        Ok(seed) => seed,
+        Err(SeedError::Changed(_)) => return Ok(ConversationEnd::Changed),
+        Err(SeedError::Lost(reason)) => return Ok(ConversationEnd::InputLost(reason)),
+        Err(SeedError::Unreadable(reason)) => return Err(WorkerError::Seed { row, reason }),
+    };
     let key = ConversationKey::new(context.recipe.settings(), &seed.digest());
     let state = context.store.state(&key)?.unwrap_or_default();
     let (reply_to, replies) = unbounded_channel();

@@ -36,6 +36,8 @@ pub enum RunStop {
     Budget(String),
     /// A server was down for longer than the limit.
     GaveUp(Duration),
+    /// The file system has lost an input; why.
+    InputLost(String),
     /// A server that had answered refused everything, probes included, for longer than the limit.
     RefusedFor {
         /// The model whose server refuses.
@@ -53,6 +55,7 @@ impl fmt::Display for RunStop {
             RunStop::Requested => f.write_str("stop requested"),
             RunStop::Refused { failure, .. } => failure.fmt(f),
             RunStop::Budget(cap) => f.write_str(cap),
+            RunStop::InputLost(reason) => f.write_str(reason),
             RunStop::RefusedFor { failure, time, .. } => {
                 write!(f, "the server has refused every request for {} s: {failure}", time.as_secs())
             }

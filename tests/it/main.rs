@@ -10,6 +10,7 @@ mod as_read;
 mod best_of;
 mod capped;
 mod capture;
+mod changing_input;
 mod concurrency;
 mod consumers;
 mod containers;

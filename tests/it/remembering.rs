@@ -1,5 +1,6 @@
 //! A first pass over plain files is remembered, and never believed of other files.
 
+use cohobate::conversation::Dice;
 use serde_json::{Value, json};
 
 use crate::support::{Finished, Place, conversation, jsonl};
@@ -75,5 +76,38 @@ fn what_is_remembered_may_be_damaged_or_deleted() {
         assert_eq!(distilled(&place).1, rows, "{name} was cut");
         std::fs::remove_file(&path).unwrap();
         assert_eq!(distilled(&place).1, rows, "{name} was deleted");
+    }
+}
+
+/// Flips single bits at seeded places of everything that is remembered: `COHOBATE_TEST_FLIPS` sets how many (default 60).
+#[test]
+fn a_flipped_bit_in_what_is_remembered_changes_neither_the_rows_nor_the_exit_code() {
+    let flips = std::env::var("COHOBATE_TEST_FLIPS").ok().and_then(|count| count.parse().ok()).unwrap_or(60u32);
+    let seed = std::env::var("COHOBATE_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(8u64);
+    println!("seed {seed} (COHOBATE_TEST_SEED)");
+    let mut dice = Dice::new("flips", &seed.to_le_bytes());
+    let place = Place::new();
+    let mut rows: Vec<Value> = (0..6).map(|row| conversation(&row.to_string(), 2)).collect();
+    rows.push(json!({"messages": "none"}));
+    rows.push(json!({"messages": [{"role": "assistant", "content": "nothing is asked"}]}));
+    place.write("in.jsonl", format!("{}not json\n", jsonl(&rows)));
+    let expected = place.run(&COMMAND);
+    assert_eq!((expected.code, remembered(&place)), (Some(3), 1), "{}", expected.stderr);
+    let (output, listed) = (place.read("out.jsonl"), place.read("out.jsonl.incomplete.jsonl"));
+    let directory = std::fs::read_dir(place.path(".cohobate/rows")).unwrap().next().unwrap().unwrap().path();
+    let names = ["rows", "order", "found.json"];
+    let lengths = names.map(|name| std::fs::metadata(directory.join(name)).unwrap().len() as usize);
+    for _ in 0..flips {
+        // Half of the flips hit what is small and says most.
+        let name = if dice.below(2) == 0 { 2 } else { dice.below(3) };
+        let (at, bit) = (dice.below(lengths[name]), dice.below(8));
+        let path = directory.join(names[name]);
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[at] ^= 1 << bit;
+        std::fs::write(&path, &bytes).unwrap();
+        let finished = place.run(&COMMAND);
+        assert_eq!(finished.code, expected.code, "{} byte {at} bit {bit}: {}", names[name], finished.stderr);
+        assert_eq!(place.read("out.jsonl"), output, "{} byte {at} bit {bit}", names[name]);
+        assert_eq!(place.read("out.jsonl.incomplete.jsonl"), listed, "{} byte {at} bit {bit}", names[name]);
     }
 }

@@ -38,7 +38,7 @@ pub struct InputFiles {
 /// split is read: `split`, or else `train`.
 pub fn input_files(name: &str, split: Option<&str>) -> Result<InputFiles, InputError> {
     let path = Path::new(name);
-    let fault = |Fault { reason, hint }: Fault| InputError { name: name.to_owned(), reason, hint };
+    let fault = |fault: Fault| InputError::of(fault, name);
     if path.is_dir() {
         return files_of_directory(path, split).map_err(fault);
     }

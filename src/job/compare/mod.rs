@@ -134,7 +134,7 @@ pub async fn compare(settings: &CompareSettings, context: &Context) -> Result<Co
     let Rounds { tally, elapsed, .. } = rounds;
     let end = match end {
         Err(reason) => Err(reason),
-        Ok(counted) => Ok(settings.write(&compared, counted, &conversations, &human, prepared.invalid)?),
+        Ok(counted) => Ok(settings.write(&compared, counted, &conversations, &human, prepared.invalid())?),
     };
     engine.close()?;
     Ok(CompareReport { tally, elapsed, end })

@@ -193,5 +193,5 @@ pub fn judge_report(model: &ModelChoice, recipe: &dyn Recipe, orders: u32) -> Ju
 
 /// Returns what is known of a dataset before a run.
 pub fn dataset_report(input: &InputSettings, prepared: &Prepared) -> DatasetReport {
-    DatasetReport { inputs: input.names(), left_out: prepared.left_out.clone(), ..DatasetReport::default() }
+    DatasetReport { inputs: input.names(), left_out: prepared.left_out(), ..DatasetReport::default() }
 }

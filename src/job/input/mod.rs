@@ -25,7 +25,8 @@ pub use stream::{RecordStream, read_record};
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 
 use reading::{FirstPass, Found};
 use remembered::Memory;
@@ -33,6 +34,7 @@ use remembered::Memory;
 use super::settings::InputSettings;
 use super::{Context, JobError, JobEvent, open_store};
 use crate::conversation::{Message, Role, Settings};
+use crate::export::LeftOutKind;
 use crate::recipe::Recipe;
 use crate::report::Totals;
 use crate::store::Reader;
@@ -43,16 +45,28 @@ pub struct Prepared {
     pub rows: Arc<Rows>,
     /// Conversations and turns.
     pub totals: Totals,
-    /// Rows that are left out, by reason.
-    pub left_out: BTreeMap<String, u64>,
+    left_out: BTreeMap<String, u64>,
     /// Changes that were made to turn rows into conversations, by rule.
     pub changed: BTreeMap<String, u64>,
-    /// Invalid rows.
-    pub invalid: u64,
+    invalid: u64,
     order: PathBuf,
 }
 
 impl Prepared {
+    /// Returns the rows that are left out, by reason; after the last pass with those that were changed during the run.
+    pub fn left_out(&self) -> BTreeMap<String, u64> {
+        let mut left_out = self.left_out.clone();
+        if self.rows.changed_count() > 0 {
+            *left_out.entry(LeftOutKind::Invalid.name().to_owned()).or_default() += self.rows.changed_count();
+        }
+        left_out
+    }
+
+    /// Returns the number of invalid rows; after the last pass with those that were changed during the run.
+    pub fn invalid(&self) -> u64 {
+        self.invalid + self.rows.changed_count()
+    }
+
     /// Returns the rows in the order in which they are opened, as far as `store` knows what is finished.
     pub fn order(&self, store: Arc<dyn Reader>, recipe: &dyn Recipe) -> Result<Admission, JobError> {
         let admission = Admission::open(&self.order, Arc::clone(&self.rows), store, recipe.settings().clone());
@@ -108,6 +122,16 @@ pub fn prepare(
     };
     let Found { totals, left_out, changed, invalid, cut_problems, foresight, .. } = found;
     foresight.events(totals.conversations, &lookout)?.into_iter().for_each(|event| context.report(event));
-    let rows = Arc::new(Rows { index, reader: read.reader.clone(), system, cut_problems, remembered, spool });
+    let rows = Arc::new(Rows {
+        index,
+        reader: read.reader.clone(),
+        system,
+        cut_problems,
+        remembered,
+        spool,
+        changed: AtomicU64::new(0),
+        said: Mutex::default(),
+        context: context.clone(),
+    });
     Ok(Prepared { rows, totals, left_out, changed, invalid, order })
 }

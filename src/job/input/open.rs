@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::PoisonError;
 
 use super::Spool;
-use crate::dataset::{Input, InputForm, Problem, RawRow, input_files};
+use crate::dataset::{Input, InputForm, Problem, RawRow, input_files, is_lost};
 use crate::job::settings::{InputSettings, RowsFrom};
 use crate::job::{Context, JobError, JobEvent};
 
@@ -67,7 +67,12 @@ pub fn each_row(
     mut take: impl FnMut(Result<RawRow<'_>, Problem>) -> Result<(), JobError>,
 ) -> Result<u64, JobError> {
     let unreadable = |error: std::io::Error| {
-        JobError::usage(format!("cannot read {}: {error}", source.name), "name files that exist and can be read")
+        let message = format!("cannot read {}: {error}", source.name);
+        if is_lost(&error) {
+            JobError::unavailable(message, "run the same command again when the file can be read")
+        } else {
+            JobError::usage(message, "name files that exist and can be read")
+        }
     };
     let mut rows = source.rows().map_err(unreadable)?;
     let mut count = 0;
@@ -76,5 +81,6 @@ pub fn each_row(
         take(row)?;
         count += 1;
     }
+    source.file().release();
     Ok(count)
 }

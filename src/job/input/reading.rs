@@ -101,7 +101,7 @@ impl<'a> FirstPass<'a> {
     pub fn run(mut self, sources: &[Input], order: &Path) -> Result<(RowIndex, Found), JobError> {
         let mut left = self.limit;
         for source in sources {
-            self.index.add_source(source).map_err(|error| unwritable("the row index", &error))?;
+            self.index.add_source(source);
             left -= each_row(source, left, |row| self.take(row, &source.name))?;
         }
         self.found.report_unnamed(self.context);

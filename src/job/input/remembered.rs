@@ -6,11 +6,11 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::reading::Found;
-use crate::conversation::Settings;
-use crate::dataset::{Input, RowIndex, Stamp};
+use crate::conversation::{Digest, Settings};
+use crate::dataset::{Input, RowIndex, SourceFile};
 
 /// Changed whenever the files below, or what is made of a row, change.
-const VERSION: u32 = 6;
+const VERSION: u32 = 7;
 /// First passes that a store remembers; the oldest go.
 const REMEMBERED_MAX: usize = 8;
 const FILES: [&str; 2] = ["rows", "order"];
@@ -18,11 +18,12 @@ const FILES: [&str; 2] = ["rows", "order"];
 /// Where a first pass over certain files, read in a certain way, is remembered.
 ///
 /// A directory `rows/NAME` in the store: `rows` and `order` as they were written, `found.json` with the rest and the
-/// checksums of the two. NAME is a hash of all that decides what a first pass finds; the files count by their path,
-/// length, times and inode.
+/// checksums of the two, below a line with a hash of NAME and all that follows. NAME is a hash of all that decides what a
+/// first pass finds; the files count by their path, length, times and inode.
 pub struct Memory {
     directory: PathBuf,
-    stamps: Vec<(PathBuf, Stamp)>,
+    name: String,
+    sources: Vec<SourceFile>,
 }
 
 /// A first pass that was remembered.
@@ -43,21 +44,24 @@ impl Memory {
     /// Returns the place for `sources` read in this way; nothing where one of them cannot be read twice.
     pub fn of(store: &Path, sources: &[Input], how: Settings) -> Option<Self> {
         let mut name = how.with("version", VERSION);
-        let mut stamps = Vec::new();
         for source in sources {
             let path = source.plain_path()?.canonicalize().ok()?;
-            let stamp = Stamp::of(&fs::metadata(&path).ok()?);
+            let stamp = source.file().stamp();
             name = name.with(&path.to_string_lossy(), format!("{stamp:?} {}", source.name));
-            stamps.push((path, stamp));
         }
-        let name = name.digest().to_string();
-        Some(Self { directory: store.join("rows").join(&name[..32]), stamps })
+        let name = name.digest().to_string()[..32].to_owned();
+        let sources = sources.iter().map(|source| source.file().clone()).collect();
+        Some(Self { directory: store.join("rows").join(&name), name, sources })
     }
 
     /// Returns what is remembered, if it is whole.
     pub fn recall(&self, sources: &[Input]) -> Option<KnownPass> {
-        let record: RememberedRecord =
-            serde_json::from_slice(&fs::read(self.directory.join("found.json")).ok()?).ok()?;
+        let text = fs::read_to_string(self.directory.join("found.json")).ok()?;
+        let (checksum, text) = text.split_once('\n')?;
+        if checksum != self.checksum(text) {
+            return None;
+        }
+        let record: RememberedRecord = serde_json::from_str(text).ok()?;
         if checksums(&self.directory)? != record.checksums {
             return None;
         }
@@ -69,17 +73,18 @@ impl Memory {
 
     /// Moves what a first pass has written in `from` here. Returns where it is then; nothing where that did not go.
     pub fn keep(&self, from: &Path, found: &Found) -> Option<PathBuf> {
-        let is_still = |(path, stamp): &(PathBuf, Stamp)| fs::metadata(path).is_ok_and(|now| Stamp::of(&now) == *stamp);
-        if !self.stamps.iter().all(is_still) {
+        if !self.sources.iter().all(SourceFile::is_unchanged) {
             return None;
         }
         let parent = self.directory.parent()?;
         fs::create_dir_all(parent).ok()?;
         forget_oldest(parent);
         let record = RememberedRecord { found: found.clone(), checksums: checksums(from)? };
+        let text = serde_json::to_string(&record).ok()?;
+        let text = format!("{}\n{text}", self.checksum(&text));
         let partial = parent.join(format!("partial-{}", std::process::id()));
         let moved = fs::create_dir_all(&partial)
-            .and_then(|()| fs::write(partial.join("found.json"), serde_json::to_vec(&record)?))
+            .and_then(|()| fs::write(partial.join("found.json"), &text))
             .and_then(|()| FILES.iter().try_for_each(|name| fs::hard_link(from.join(name), partial.join(name))))
             .and_then(|()| {
                 let _ = fs::remove_dir_all(&self.directory);
@@ -89,6 +94,11 @@ impl Memory {
             let _ = fs::remove_dir_all(&partial);
         }
         moved.ok().map(|()| self.directory.clone())
+    }
+
+    /// Returns the hash of what is remembered under this name.
+    fn checksum(&self, text: &str) -> String {
+        Digest::of_text("cohobate first pass 1", &format!("{}\n{text}", self.name)).to_string()
     }
 }
 
@@ -117,4 +127,43 @@ fn checksums(directory: &Path) -> Option<[u32; 2]> {
         }
     };
     Some([checksum(FILES[0])?, checksum(FILES[1])?])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::{InputForm, RawRow, RowIndexBuilder, RowState};
+
+    #[test]
+    fn a_flip_of_any_bit_is_noticed() {
+        let directory = tempfile::tempdir().unwrap();
+        let (input, spool) = (directory.path().join("in.jsonl"), directory.path().join("spool"));
+        fs::create_dir(&spool).unwrap();
+        fs::write(&input, "{\"a\":1}\n").unwrap();
+        let source = Input::open(input.to_str().unwrap(), &spool, 0, InputForm::default()).unwrap();
+        let mut builder = RowIndexBuilder::new(&spool).unwrap();
+        builder.add_source(&source);
+        builder.push(&RawRow { bytes: b"{\"a\":1}", line: 1, offset: 0 }, RowState::Invalid).unwrap();
+        builder.finish().unwrap();
+        fs::write(spool.join("order"), 0u64.to_le_bytes()).unwrap();
+        let sources = [source];
+        let memory = Memory::of(directory.path(), &sources, Settings::default()).unwrap();
+        let found = Found { rows: 1, invalid: 1, ..Found::default() };
+        let kept = memory.keep(&spool, &found).unwrap();
+        assert!(memory.recall(&sources).is_some());
+        for name in ["rows", "order", "found.json"] {
+            let path = kept.join(name);
+            let whole = fs::read(&path).unwrap();
+            for bit in 0..8 * whole.len() {
+                let mut flipped = whole.clone();
+                flipped[bit / 8] ^= 1 << (bit % 8);
+                fs::write(&path, &flipped).unwrap();
+                assert!(memory.recall(&sources).is_none(), "{name}, bit {bit}");
+            }
+            fs::write(&path, &whole).unwrap();
+        }
+        let other = Memory::of(directory.path(), &sources, Settings::default().with("limit", 1)).unwrap();
+        fs::rename(&kept, &other.directory).unwrap();
+        assert!(other.recall(&sources).is_none(), "what was found with other settings");
+    }
 }

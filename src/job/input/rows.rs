@@ -1,16 +1,17 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::spool::Spool;
 use super::stream::read_record;
 use crate::conversation::{Digest, Message, Record, Seed};
 use crate::dataset::{Notes, Origin, RawRow, Reading, RowIndex, RowIndexError, RowReader, RowState, Skip};
-use crate::job::JobError;
 use crate::job::left_out::LeftOut;
 use crate::job::row_place::RowPlace;
 use crate::job::rows::{TakeRow, VisitRows};
-use crate::worker::Seeds;
+use crate::job::{Context, JobError, JobEvent};
+use crate::worker::{SeedError, Seeds};
 
 /// The rows of all inputs, to be read again by number.
 pub struct Rows {
@@ -22,6 +23,11 @@ pub struct Rows {
     /// Where the first pass is remembered, if it is.
     pub(super) remembered: Option<PathBuf>,
     pub(super) spool: Spool,
+    /// Rows that the last visit found changed.
+    pub(super) changed: AtomicU64,
+    /// What has been said about the files.
+    pub(super) said: Mutex<BTreeSet<String>>,
+    pub(super) context: Context,
 }
 
 impl Rows {
@@ -44,11 +50,24 @@ impl Rows {
         Ok((self.index.source_name(entry.source), entry.line))
     }
 
-    /// Reads a row again: its conversation, or why it is left out, with the id of a row that has one. Fails where the row
-    /// is not what it was in the first pass.
+    /// Returns how many rows were found changed in the last visit.
+    pub fn changed_count(&self) -> u64 {
+        self.changed.load(Ordering::Relaxed)
+    }
+
+    /// Returns what became of the inputs since the first pass, in words.
+    pub fn file_changes(&self) -> Vec<String> {
+        self.index.changes().map(|(name, change)| change.words(name)).collect()
+    }
+
+    /// Reads a row again: its conversation, or why it is left out, with the id of a row that has one. A row that is not
+    /// what it was in the first pass is left out.
     pub fn read(&self, row: u64) -> Result<Result<Seed, (Option<String>, LeftOut)>, RowIndexError> {
         let entry = self.index.entry(row)?;
-        let bytes = self.index.bytes(&entry)?;
+        let bytes = match self.index.bytes(&entry) {
+            Err(RowIndexError::Changed(reason)) => return Ok(Err((None, LeftOut::Changed(reason)))),
+            other => other?,
+        };
         if entry.state == RowState::Invalid {
             let unknown = || {
                 bytes.is_empty().then(|| "the row cannot be read; only of the first ones it is known why".to_owned())
@@ -62,26 +81,30 @@ impl Rows {
         let changed = || {
             // Should the file look as it did, what is remembered of it is wrong.
             self.remembered.iter().for_each(|path| drop(std::fs::remove_dir_all(path)));
-            RowIndexError::Changed(self.index.source_name(entry.source).to_owned())
+            Ok(Err((None, LeftOut::Changed("the row was changed in its file while the run was at work".to_owned()))))
         };
         match (entry.state, reading) {
             (RowState::Ready { digest, .. }, Reading::Ready { seed, .. }) => {
                 let seed = replace_system(seed, self.system.as_ref());
-                if seed.digest() == digest { Ok(Ok(seed)) } else { Err(changed()) }
+                if seed.digest() == digest { Ok(Ok(seed)) } else { changed() }
             }
             (RowState::Duplicate, Reading::Ready { seed, .. }) => {
                 Ok(Err((Some(seed.id), LeftOut::Skipped(Skip::Duplicate))))
             }
             (RowState::Skipped, Reading::Skipped { id, skip, .. }) => Ok(Err((id, LeftOut::Skipped(skip)))),
             (RowState::Invalid, Reading::Invalid { reason }) => Ok(Err((None, LeftOut::Invalid(reason)))),
-            _ => Err(changed()),
+            _ => changed(),
         }
     }
 
     /// Reads a row as it stands in the input, as a record. The inner error says why it is not one.
     pub fn record(&self, row: u64) -> Result<Result<Record, LeftOut>, RowIndexError> {
         let entry = self.index.entry(row)?;
-        let raw = RawRow { bytes: &self.index.bytes(&entry)?, line: entry.line, offset: 0 };
+        let bytes = match self.index.bytes(&entry) {
+            Err(RowIndexError::Changed(reason)) => return Ok(Err(LeftOut::Changed(reason))),
+            other => other?,
+        };
+        let raw = RawRow { bytes: &bytes, line: entry.line, offset: 0 };
         let file = self.index.source_name(entry.source);
         Ok(read_record(Ok(raw), file, &self.reader, &mut Notes::default()).1)
     }
@@ -95,26 +118,43 @@ impl Rows {
 impl VisitRows for Rows {
     type Row = Seed;
 
-    /// Fails at the end where an input was written to since the first pass.
+    /// Reports at the end what became of the inputs since the first pass.
     fn visit(&self, take: &mut TakeRow<'_, Seed>) -> Result<(), JobError> {
+        let mut changed = 0;
         for row in 0..self.len() {
             let (source, line) = self.place(row)?;
             let (id, read) = match self.read(row)? {
                 Ok(seed) => (None, Ok(seed)),
-                Err((id, why)) => (id, Err(why)),
+                Err((id, why)) => {
+                    changed += u64::from(matches!(why, LeftOut::Changed(_)));
+                    (id, Err(why))
+                }
             };
             take(RowPlace { source, line, row, id: id.as_deref() }, read)?;
         }
-        Ok(self.index.check_unchanged()?)
+        self.changed.store(changed, Ordering::Relaxed);
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        for words in self.file_changes() {
+            if said.insert(words.clone()) {
+                self.context.report(JobEvent::Caution(words));
+            }
+        }
+        Ok(())
     }
 }
 
 impl Seeds for Rows {
     fn seed(&self, row: u64) -> Result<Seed, String> {
+        self.look(row).map_err(|error| error.to_string())
+    }
+
+    fn look(&self, row: u64) -> Result<Seed, SeedError> {
         match self.read(row) {
             Ok(Ok(seed)) => Ok(seed),
-            Ok(Err(_)) => Err("it holds no conversation".to_owned()),
-            Err(error) => Err(error.to_string()),
+            Ok(Err((_, LeftOut::Changed(reason)))) => Err(SeedError::Changed(reason)),
+            Ok(Err(_)) => Err(SeedError::Unreadable("it holds no conversation".to_owned())),
+            Err(error) if error.is_lost() => Err(SeedError::Lost(error.to_string())),
+            Err(error) => Err(SeedError::Unreadable(error.to_string())),
         }
     }
 

@@ -93,7 +93,7 @@ pub async fn simulate(settings: &SimulateSettings, context: &Context) -> Result<
     });
     let written = written.transpose()?;
     engine.close()?;
-    let (left_out, invalid) = (prepared.left_out, prepared.invalid);
+    let (left_out, invalid) = (prepared.left_out(), prepared.invalid());
     Ok(SimulateReport { tally, elapsed, stopped, written, left_out, invalid })
 }
 

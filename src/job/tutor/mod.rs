@@ -120,7 +120,7 @@ pub async fn tutor(settings: &TutorSettings, context: &Context) -> Result<TutorR
         report_earlier_rounds(directory, rounds, context);
     }
     engine.close()?;
-    let (totals, left_out, invalid) = (prepared.totals, prepared.left_out, prepared.invalid);
+    let (totals, left_out, invalid) = (prepared.totals, prepared.left_out(), prepared.invalid());
     Ok(TutorReport { answered, reused, elapsed, stopped, written, totals, left_out, invalid })
 }
 
