@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::answer_check::{ATTEMPTS_MAX, AnswerCheck, Orphans};
 use super::attempt::{Good, Missing, questions};
 use super::best::{BestOf, Worth};
-use super::{Answered, Recipe, Step};
+use super::{Answered, Recipe, Step, Walked};
 use crate::conversation::{
     Answer, ConversationStop, Dialogue, Lane, Message, Outcome, Question, Rejected, Role, Seed, Settings, Slot, Spoken,
     Target, Turn, TurnIndex,
@@ -78,39 +78,59 @@ impl Distill {
         self
     }
 
-    /// Walks through the turns as far as there are answers.
-    fn walk(&self, seed: &Seed, answered: &Answered) -> (Dialogue, Stop) {
+    /// Begins a walk at the first turn.
+    fn begin(&self, seed: &Seed) -> Walk {
         let opening = seed.turns.first().map_or(&[][..], |turn| &turn.messages);
         let drawn = self.target.drawn_for(opening).drawn().clone();
-        let mut dialogue = Dialogue { drawn, ..Dialogue::default() };
-        let target = self.target.offering(seed.tools.as_ref());
-        let mut history: Vec<Arc<Message>> = Vec::new();
-        let mut last = Slot::main(0);
-        for turn in 0..self.turn_count(seed) {
-            let heard = match self.hear(seed, turn, last, &dialogue, answered) {
-                Ok(heard) => heard,
-                Err(stop) => return (dialogue, stop),
-            };
-            history.extend(heard.messages.iter().cloned());
-            let good = match self.accept(&target, turn, &heard, &mut dialogue, answered) {
-                Ok(good) => good,
-                Err(Missing::Answers(missing)) => {
-                    return (dialogue, Stop::Ask(questions(missing, 0, &history)));
-                }
-                Err(Missing::Scores(questions)) => return (dialogue, Stop::Ask(questions)),
-                Err(Missing::GoodAnswer(reason)) => {
-                    return (dialogue, Stop::At { turn, reason: reason.into() });
-                }
-            };
-            let answer = answered.get(good.slot).expect("an accepted answer is there");
-            history.push(self.heard_again(answer));
-            last = good.slot;
-            dialogue.spoken.extend(heard.messages.into_iter().map(Spoken::of_source));
-            let flags = heard.flag.into_iter().chain(good.flags).collect();
-            let (message, answer) = (Arc::clone(&answer.message), Some(Arc::clone(answer)));
-            dialogue.spoken.push(Spoken { message, answer, flags, score: good.score });
+        Walk {
+            target: self.target.offering(seed.tools.as_ref()),
+            dialogue: Dialogue { drawn, ..Dialogue::default() },
+            history: Vec::new(),
+            last: Slot::main(0),
+            turn: 0,
+            open_rejected: Vec::new(),
         }
-        (dialogue, Stop::Done)
+    }
+
+    /// Walks through the turns as far as there are answers. Where questions are open, the walk stands before their turn.
+    fn walk(&self, seed: &Seed, answered: &Answered, walk: &mut Walk) -> Stop {
+        while walk.turn < self.turn_count(seed) {
+            let (heard_before, rejected_before) = (walk.history.len(), walk.dialogue.rejected.len());
+            let stop = match self.take_turn(seed, answered, walk) {
+                Ok(()) => continue,
+                Err(stop) => stop,
+            };
+            if matches!(stop, Stop::Ask(_)) {
+                walk.history.truncate(heard_before);
+                // The next step finds again what is rejected in an open turn.
+                walk.open_rejected = walk.dialogue.rejected.split_off(rejected_before);
+            }
+            return stop;
+        }
+        Stop::Done
+    }
+
+    /// Takes the next turn, where its answer is there.
+    fn take_turn(&self, seed: &Seed, answered: &Answered, walk: &mut Walk) -> Result<(), Stop> {
+        let turn = walk.turn;
+        let heard = self.hear(seed, turn, walk.last, &walk.dialogue, answered)?;
+        walk.history.extend(heard.messages.iter().cloned());
+        let good = match self.accept(&walk.target, turn, &heard, &mut walk.dialogue, answered) {
+            Ok(good) => good,
+            Err(Missing::Answers(missing)) => return Err(Stop::Ask(questions(missing, 0, &walk.history))),
+            Err(Missing::Scores(questions)) => return Err(Stop::Ask(questions)),
+            Err(Missing::GoodAnswer(reason)) => return Err(Stop::At { turn, reason: reason.into() }),
+        };
+        let answer = answered.get(good.slot).expect("an accepted answer is there");
+        walk.history.push(self.heard_again(answer));
+        walk.last = good.slot;
+        walk.turn += 1;
+        let spoken = &mut walk.dialogue.spoken;
+        spoken.extend(heard.messages.into_iter().map(Spoken::of_source));
+        let flags = heard.flag.into_iter().chain(good.flags).collect();
+        let (message, answer) = (Arc::clone(&answer.message), Some(Arc::clone(answer)));
+        spoken.push(Spoken { message, answer, flags, score: good.score });
+        Ok(())
     }
 
     /// Returns the messages of a turn before the answer: the source's, or with the user's message rewritten.
@@ -199,6 +219,18 @@ impl Distill {
     }
 }
 
+/// How far a conversation has been walked: everything before `turn` is settled.
+struct Walk {
+    target: Arc<Target>,
+    dialogue: Dialogue,
+    history: Vec<Arc<Message>>,
+    /// The slot of the last answer that was kept.
+    last: Slot,
+    turn: u32,
+    /// Attempts that were rejected in a turn whose questions are open.
+    open_rejected: Vec<Rejected>,
+}
+
 /// The messages of a turn before the answer.
 struct Heard {
     messages: Vec<Arc<Message>>,
@@ -265,17 +297,28 @@ impl Recipe for Distill {
     }
 
     fn next(&self, seed: &Seed, answered: &Answered) -> Step {
-        match self.walk(seed, answered) {
-            (dialogue, Stop::Done) => Step::Finish(Outcome::Complete(dialogue)),
-            (_, Stop::Ask(questions)) => Step::Ask(questions),
-            (dialogue, Stop::At { turn, reason }) => {
-                Step::Finish(Outcome::Stopped { dialogue, turn: TurnIndex::from_index(turn), reason })
+        self.advance(seed, answered, &mut Walked::default())
+    }
+
+    fn advance(&self, seed: &Seed, answered: &Answered, walked: &mut Walked) -> Step {
+        let mut walk = walked.take().unwrap_or_else(|| self.begin(seed));
+        match self.walk(seed, answered, &mut walk) {
+            Stop::Done => Step::Finish(Outcome::Complete(walk.dialogue)),
+            Stop::Ask(questions) => {
+                walked.keep(walk);
+                Step::Ask(questions)
+            }
+            Stop::At { turn, reason } => {
+                Step::Finish(Outcome::Stopped { dialogue: walk.dialogue, turn: TurnIndex::from_index(turn), reason })
             }
         }
     }
 
     fn so_far(&self, seed: &Seed, answered: &Answered) -> Dialogue {
-        self.walk(seed, answered).0
+        let mut walk = self.begin(seed);
+        self.walk(seed, answered, &mut walk);
+        walk.dialogue.rejected.extend(walk.open_rejected);
+        walk.dialogue
     }
 }
 

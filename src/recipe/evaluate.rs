@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::judge::{Judge, JudgeReply, Judgment, Ruling, Scale, Scene};
-use super::{Answered, Recipe, Step};
+use super::{Answered, Recipe, Step, Walked};
 use crate::conversation::{Dialogue, Mark, Message, Outcome, Question, Role, Scope, Seed, Settings, TurnIndex};
 
 /// Has a judge mark the answers that a dataset holds.
@@ -84,9 +84,9 @@ impl Evaluate {
     }
 
     fn walk(&self, seed: &Seed, answered: &Answered) -> Vec<(Mark, Option<Question>)> {
-        let criteria: Vec<&str> = match self.judge.prompt.scale() {
-            Scale::Score | Scale::Pair => vec![""],
-            Scale::Check | Scale::Rubric => self.criteria(seed).iter().map(String::as_str).collect(),
+        let count = match self.judge.prompt.scale() {
+            Scale::Score | Scale::Pair => 1,
+            Scale::Check | Scale::Rubric => self.criteria(seed).len() as u32,
         };
         let mut marks = Vec::new();
         for scope in self.scope.scopes(seed.turns.len() as u32) {
@@ -94,45 +94,62 @@ impl Evaluate {
             let is_suspect = shown.iter().any(|message| {
                 message.role() == Role::Assistant && self.judge.prompt.scale().is_imitated(message.content())
             });
-            for (number, criterion) in criteria.iter().enumerate() {
+            for criterion in 0..count {
                 for repeat in 0..self.judge.repeats {
-                    let call = number as u32 * self.judge.repeats + repeat;
-                    let prompt = || {
-                        self.judge.prompt.about(&Scene {
-                            sides: &[&shown],
-                            is_whole: scope.is_whole(),
-                            turns: scope.turn_count(seed.turns.len() as u32),
-                            reference: reference(seed, scope, 0),
-                            criterion,
-                            ..Scene::default()
-                        })
-                    };
-                    let mut mark = Mark {
-                        scope,
-                        criterion: number as u32,
-                        repeat,
-                        value: None,
-                        words: None,
-                        reading: None,
-                        is_suspect,
-                    };
-                    let question = match self.judge.read(answered, scope.number(), call, repeat, prompt) {
-                        JudgeReply::Open(question) => Some(question),
-                        JudgeReply::Done(Judgment { ruling, words, reading }) => {
-                            mark.value = match ruling {
-                                Some(Ruling::Value(value)) => Some(value),
-                                Some(Ruling::Winner(_)) | None => None,
-                            };
-                            mark.words = Some(words);
-                            mark.reading = Some(reading);
-                            None
-                        }
-                    };
-                    marks.push((mark, question));
+                    let mark = Mark { scope, criterion, repeat, value: None, words: None, reading: None, is_suspect };
+                    marks.push(self.mark(seed, answered, mark, &shown));
                 }
             }
         }
         marks
+    }
+
+    /// Returns an open mark with its question, if it is open with the answers that are there by now.
+    fn still_open(&self, seed: &Seed, answered: &Answered, mark: Mark, open: Question) -> Option<(Mark, Question)> {
+        if answered.get(open.slot).is_none() {
+            return Some((mark, open));
+        }
+        let shown = self.shown(seed, mark.scope)?;
+        let (mark, open) = self.mark(seed, answered, mark, &shown);
+        Some((mark, open?))
+    }
+
+    /// Reads one mark, or returns the question for it.
+    fn mark(
+        &self,
+        seed: &Seed,
+        answered: &Answered,
+        mut mark: Mark,
+        shown: &[Arc<Message>],
+    ) -> (Mark, Option<Question>) {
+        let (scope, repeat) = (mark.scope, mark.repeat);
+        let criterion = match self.judge.prompt.scale() {
+            Scale::Score | Scale::Pair => "",
+            Scale::Check | Scale::Rubric => &self.criteria(seed)[mark.criterion as usize],
+        };
+        let prompt = || {
+            self.judge.prompt.about(&Scene {
+                sides: &[shown],
+                is_whole: scope.is_whole(),
+                turns: scope.turn_count(seed.turns.len() as u32),
+                reference: reference(seed, scope, 0),
+                criterion,
+                ..Scene::default()
+            })
+        };
+        let call = mark.criterion * self.judge.repeats + repeat;
+        match self.judge.read(answered, scope.number(), call, repeat, prompt) {
+            JudgeReply::Open(question) => (mark, Some(question)),
+            JudgeReply::Done(Judgment { ruling, words, reading }) => {
+                mark.value = match ruling {
+                    Some(Ruling::Value(value)) => Some(value),
+                    Some(Ruling::Winner(_)) | None => None,
+                };
+                mark.words = Some(words);
+                mark.reading = Some(reading);
+                (mark, None)
+            }
+        }
     }
 
     /// Returns the messages that the judge sees: everything up to the judged answer. `None` where there is no answer.
@@ -185,8 +202,23 @@ impl Recipe for Evaluate {
     }
 
     fn next(&self, seed: &Seed, answered: &Answered) -> Step {
-        let open: Vec<Question> = self.walk(seed, answered).into_iter().filter_map(|(_, question)| question).collect();
-        if open.is_empty() { Step::Finish(Outcome::Complete(Dialogue::default())) } else { Step::Ask(open) }
+        self.advance(seed, answered, &mut Walked::default())
+    }
+
+    /// Looks only at the marks that were open: a prompt shows the whole conversation, so rendering is what costs time.
+    fn advance(&self, seed: &Seed, answered: &Answered, walked: &mut Walked) -> Step {
+        let open: Vec<(Mark, Question)> = match walked.take::<Vec<(Mark, Question)>>() {
+            None => self.walk(seed, answered).into_iter().filter_map(|(mark, open)| Some((mark, open?))).collect(),
+            Some(earlier) => {
+                earlier.into_iter().filter_map(|(mark, open)| self.still_open(seed, answered, mark, open)).collect()
+            }
+        };
+        if open.is_empty() {
+            return Step::Finish(Outcome::Complete(Dialogue::default()));
+        }
+        let questions = open.iter().map(|(_, question)| question.clone()).collect();
+        walked.keep(open);
+        Step::Ask(questions)
     }
 
     fn so_far(&self, _: &Seed, _: &Answered) -> Dialogue {

@@ -15,6 +15,7 @@ mod object;
 mod replay;
 mod simulate;
 mod tutor;
+mod walked;
 
 pub use answer_check::Orphans;
 pub use best::{BestOf, Ranker};
@@ -25,6 +26,7 @@ pub use judge::{Judge, Prompt, PromptError, Ruling, Scale};
 pub use replay::{Replay, ReplayEnd};
 pub use simulate::{Goal, Move, Simulate, SimulatedDialogue, SimulatedEnd, UserTurn};
 pub use tutor::{Cast, History, ParseHistoryError, Party, PassPurpose, Tutor, Tutored, TutoredEnd};
+pub use walked::Walked;
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -131,6 +133,13 @@ pub trait Recipe: Send + Sync {
 
     /// Returns the next step, given the answers so far.
     fn next(&self, seed: &Seed, answered: &Answered) -> Step;
+
+    /// Returns the same step as [`Recipe::next`], for the next of several steps of one conversation: `walked` is what the
+    /// step before has kept. Only answers to questions that were open have been added since.
+    fn advance(&self, seed: &Seed, answered: &Answered, walked: &mut Walked) -> Step {
+        let _ = walked;
+        self.next(seed, answered)
+    }
 
     /// Returns the good part of the dialogue; an empty one where the recipe writes no dialogue.
     fn so_far(&self, seed: &Seed, answered: &Answered) -> Dialogue;

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::{Answered, Recipe, Step};
+use super::{Answered, Recipe, Step, Walked};
 use crate::conversation::{Answer, Fingerprint, Outcome, Question, Seed, Slot};
 
 /// Replays one conversation through its recipe with stored answers.
@@ -10,6 +10,7 @@ pub struct Replay<'a> {
     recipe: &'a dyn Recipe,
     seed: &'a Seed,
     answered: Answered,
+    walked: Walked,
 }
 
 /// Where a replay ends: no further question of the recipe has a stored answer.
@@ -24,7 +25,7 @@ pub enum ReplayEnd {
 impl<'a> Replay<'a> {
     /// Starts a replay without answers.
     pub fn new(recipe: &'a dyn Recipe, seed: &'a Seed) -> Self {
-        Self { recipe, seed, answered: Answered::default() }
+        Self { recipe, seed, answered: Answered::default(), walked: Walked::default() }
     }
 
     /// Advances as far as `look_up` has the answers.
@@ -33,7 +34,7 @@ impl<'a> Replay<'a> {
         mut look_up: impl FnMut(&Fingerprint, Slot) -> Result<Option<Arc<Answer>>, E>,
     ) -> Result<ReplayEnd, E> {
         loop {
-            let questions = match self.recipe.next(self.seed, &self.answered) {
+            let questions = match self.recipe.advance(self.seed, &self.answered, &mut self.walked) {
                 Step::Finish(outcome) => return Ok(ReplayEnd::Done(outcome)),
                 Step::Ask(questions) => questions,
             };
@@ -55,6 +56,9 @@ impl<'a> Replay<'a> {
 
     /// Adds an answer that has just been committed.
     pub fn record(&mut self, slot: Slot, answer: Arc<Answer>) {
+        if self.answered.get(slot).is_some() {
+            self.walked.forget();
+        }
         self.answered.insert(slot, answer);
     }
 

@@ -161,9 +161,12 @@ impl Session<'_> {
     }
 
     fn record_link(&mut self, slot: Slot, fingerprint: Fingerprint) {
-        if !self.state.history.contains(&(slot, fingerprint)) {
-            self.links.push(Entry::Linked { conversation: self.key, slot, fingerprint });
+        // The history is in the order of slots.
+        let known = self.state.history.binary_search_by_key(&slot, |(slot, _)| *slot);
+        if known.is_ok_and(|at| self.state.history[at].1 == fingerprint) {
+            return;
         }
+        self.links.push(Entry::Linked { conversation: self.key, slot, fingerprint });
     }
 
     fn send_question(&self, fingerprint: Fingerprint, question: Question) {

@@ -117,7 +117,9 @@ fn bracketed(text: &str) -> impl Iterator<Item = &str> {
     const LETTERS_MAX: usize = 16;
     text.match_indices("[[").filter_map(|(at, _)| {
         let rest = &text[at + 2..];
-        rest.find("]]").filter(|end| *end <= LETTERS_MAX).map(|end| &rest[..end])
+        // Further on nothing is looked for: a text of brackets alone would be searched to its end from each of them.
+        let near = &rest.as_bytes()[..rest.len().min(LETTERS_MAX + 2)];
+        near.windows(2).position(|pair| pair == b"]]").map(|end| &rest[..end])
     })
 }
 

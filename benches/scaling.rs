@@ -1,0 +1,204 @@
+//! What grows faster than its input: the time for 2n against n, within one run. About 2 is linear, 4 is quadratic.
+//!
+//! `texts` repeats one piece of text in everything that looks at a text; only ratios above 3 and the worst of each are
+//! printed. `turns` walks one conversation with every recipe, one answer at a time, as a run does.
+
+#![expect(clippy::print_stdout, clippy::expect_used, reason = "a benchmark prints its figures")]
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cohobate::conversation::{Columns, Message, Role, Sampling, Seed, Target, Turn, after_reasoning};
+use cohobate::dataset::RowReader;
+use cohobate::model::Simulated;
+use cohobate::quality::{Candidate, Gate, RULES, Strictness};
+use cohobate::recipe::{
+    Cast, Compare, ComparedHistory, Distill, Evaluate, History, Judge, JudgedHistory, JudgedScope, PassPurpose, Prompt,
+    Recipe, Replay, ReplayEnd, Scale, Simulate, System, Tutor,
+};
+use serde_json::json;
+
+/// Pieces of which hostile or broken texts consist.
+const PIECES: &[&str] = &[
+    "[",
+    "[[",
+    "]]",
+    "[[a",
+    "<",
+    ">",
+    "<think>",
+    "</think>",
+    "<|im_start|>",
+    "<|",
+    "</",
+    "{",
+    "}",
+    "{\"",
+    "\"",
+    "'",
+    "\\",
+    "`",
+    "```",
+    "```\n",
+    "~~~\n",
+    "(",
+    ")",
+    "*",
+    "**",
+    "#",
+    "-",
+    "\n",
+    "\r\n",
+    " ",
+    "a",
+    "a ",
+    "a\n",
+    "A. ",
+    "[INST]",
+    "[/INST]",
+    "Human: ",
+    "\nUser: ",
+    "\n\nAssistant: ",
+    "<s>",
+    "</s>",
+    "<tool_call>",
+    "{\"verdict\":",
+    "@",
+    "1",
+    "1-",
+    "a@b.",
+    "http://",
+    "是",
+    "。",
+    "é",
+    "\u{301}",
+    "\u{200b}",
+];
+
+fn main() {
+    println!("{:<28}{:<18}{:>10}{:>10}{:>8}", "texts", "piece", "n ms", "2n ms", "ratio");
+    for scale in [Scale::Score, Scale::Pair, Scale::Check, Scale::Rubric] {
+        texts(&format!("verdict {scale:?}"), |text| {
+            std::hint::black_box(scale.read(text));
+        });
+        texts(&format!("imitated {scale:?}"), |text| {
+            std::hint::black_box(scale.is_imitated(text));
+        });
+    }
+    texts("reasoning", |text| {
+        std::hint::black_box(after_reasoning(text));
+    });
+    for rule in RULES {
+        let others: Vec<String> = RULES
+            .iter()
+            .filter(|other| other.name() != rule.name())
+            .map(|other| format!("{}=off", other.name()))
+            .collect();
+        let gate = Gate::new(Strictness::Strict, &others.join(",")).expect("the rules are known");
+        texts(rule.name(), |text| drop(gate.judge(&Candidate::new(text, text))));
+    }
+    let reader = RowReader::default();
+    texts("row", |text| {
+        let messages = json!([{"role": "user", "content": text}, {"role": "assistant", "content": text}]);
+        std::hint::black_box(reader.read(json!({"messages": messages}).to_string().as_bytes()));
+    });
+    texts("row, one text", |text| {
+        std::hint::black_box(reader.read(json!({"text": text}).to_string().as_bytes()));
+    });
+    texts("row, raw", |text| {
+        std::hint::black_box(reader.read(text.as_bytes()));
+    });
+    println!("{:<28}{:<18}{:>10}{:>10}{:>8}", "turns", "", "n ms", "2n ms", "ratio");
+    for (name, recipe, turns) in recipes() {
+        let (one, two) = (walk(&*recipe, turns), walk(&*recipe, 2 * turns));
+        print_row(name, &format!("{turns} turns"), one, two);
+    }
+}
+
+fn print_row(name: &str, what: &str, one: Duration, two: Duration) {
+    let (one, two) = (one.as_secs_f64() * 1e3, two.as_secs_f64() * 1e3);
+    println!("{name:<28}{what:<18}{one:>10.2}{two:>10.2}{:>8.1}", two / one);
+}
+
+/// Times `look` on texts of each piece.
+fn texts(name: &str, look: impl Fn(&str)) {
+    const BYTES: usize = 1 << 15;
+    let mut worst: Option<(f64, &str, Duration, Duration)> = None;
+    for piece in PIECES {
+        let timed = |bytes: usize| {
+            let text = piece.repeat(bytes / piece.len());
+            let start = Instant::now();
+            look(&text);
+            start.elapsed()
+        };
+        let (one, two) = (timed(BYTES), timed(2 * BYTES));
+        let ratio = two.as_secs_f64() / one.as_secs_f64().max(1e-6);
+        // What takes no time has no meaningful ratio.
+        if two < Duration::from_millis(5) {
+            continue;
+        }
+        if ratio > 3.0 {
+            print_row(name, &format!("{piece:?}"), one, two);
+        }
+        if worst.is_none_or(|(other, ..)| ratio > other) {
+            worst = Some((ratio, piece, one, two));
+        }
+    }
+    if let Some((ratio, piece, one, two)) = worst.filter(|(ratio, ..)| *ratio <= 3.0) {
+        let _ = ratio;
+        print_row(name, &format!("{piece:?} (worst)"), one, two);
+    }
+}
+
+/// Walks a conversation to its end, one answer at a time.
+fn walk(recipe: &dyn Recipe, turns: usize) -> Duration {
+    let turn = |turn: usize| Turn {
+        messages: vec![Message::new(Role::User, format!("And what about part {turn} of the harbor?"))],
+        replaced: Some(format!("An old answer about part {turn}.")),
+        given: Vec::new(),
+    };
+    let seed = Seed {
+        id: "one".to_owned(),
+        turns: (0..turns).map(turn).collect(),
+        tools: None,
+        columns: Columns::new(),
+        counts_replaced: true,
+        criteria: Vec::new(),
+    };
+    let start = Instant::now();
+    let mut replay = Replay::new(recipe, &seed);
+    let mut waiting = std::collections::BTreeMap::new();
+    loop {
+        let open = match replay.advance(|_, _| Ok::<_, std::convert::Infallible>(None)) {
+            Ok(ReplayEnd::Open(open)) => open,
+            Ok(ReplayEnd::Done(_)) => return start.elapsed(),
+            Err(never) => match never {},
+        };
+        for (_, question) in open {
+            waiting.entry(question.slot).or_insert(question);
+        }
+        let (slot, question) = waiting.pop_first().expect("an open conversation has an open question");
+        replay.record(slot, Arc::new(Simulated::answer(&question, 1)));
+    }
+}
+
+fn recipes() -> Vec<(&'static str, Box<dyn Recipe>, usize)> {
+    let target = || Target::new("simulated", Simulated::DIALECT, Sampling::default());
+    let judge = |scale| Judge { target: target(), prompt: Prompt::standard(scale), repeats: 1 };
+    let gate = || Gate::new(Strictness::Standard, "echo=off,dup_10gram=off").expect("the rules are known");
+    let cast = Cast { student: target(), teacher: target(), grader: target(), judge: judge(Scale::Pair) };
+    let system = |name: &str| System { name: name.to_owned(), target: Some(target()), system: None };
+    let systems = vec![system("x"), system("y")];
+    vec![
+        ("distill", Box::new(Distill::new(target(), None)), 2_000),
+        ("distill through a gate", Box::new(Distill::new(target(), None).with_gate(gate())), 500),
+        (
+            "evaluate",
+            Box::new(Evaluate::new(judge(Scale::Score), JudgedScope::Turns, JudgedHistory::Own, Vec::new())),
+            200,
+        ),
+        ("compare", Box::new(Compare::new(systems, judge(Scale::Pair), JudgedScope::Turns, ComparedHistory::Own)), 100),
+        ("simulate", Box::new(Simulate::new(target(), target(), 500, Vec::new(), None, None)), 500),
+        ("tutor", Box::new(Tutor::new(cast, 0, History::Forced, PassPurpose::Rows, None, None)), 200),
+    ]
+}
