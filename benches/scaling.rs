@@ -8,7 +8,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cohobate::conversation::{Columns, Message, Role, Sampling, Seed, Target, Turn, after_reasoning};
+use cohobate::conversation::{
+    Answer, Columns, Finish, Lane, Message, Question, Role, Sampling, Seed, Target, Turn, Usage, after_reasoning,
+};
 use cohobate::dataset::RowReader;
 use cohobate::model::Simulated;
 use cohobate::quality::{Candidate, Gate, RULES, Strictness};
@@ -127,9 +129,14 @@ fn texts(name: &str, look: impl Fn(&str)) {
     for piece in PIECES {
         let timed = |bytes: usize| {
             let text = piece.repeat(bytes / piece.len());
-            let start = Instant::now();
-            look(&text);
-            start.elapsed()
+            let once = || {
+                let start = Instant::now();
+                look(&text);
+                start.elapsed()
+            };
+            // Other work on the machine only adds to it.
+            let first = once();
+            if first > Duration::from_millis(500) { first } else { first.min(once()).min(once()) }
         };
         let (one, two) = (timed(BYTES), timed(2 * BYTES));
         let ratio = two.as_secs_f64() / one.as_secs_f64().max(1e-6);
@@ -178,7 +185,27 @@ fn walk(recipe: &dyn Recipe, turns: usize) -> Duration {
             waiting.entry(question.slot).or_insert(question);
         }
         let (slot, question) = waiting.pop_first().expect("an open conversation has an open question");
-        replay.record(slot, Arc::new(Simulated::answer(&question, 1)));
+        replay.record(slot, Arc::new(answer(&question)));
+    }
+}
+
+/// Answers without reading the history: what is measured is the recipe. Only a grader is the simulated model.
+fn answer(question: &Question) -> Answer {
+    let text = match question.slot.lane {
+        Lane::Grader => return Simulated::answer(question, 1),
+        Lane::Judge => "[[5]]".to_owned(),
+        lane => format!("An answer about part {} of the harbor, {}.", question.slot.turn, lane.name()),
+    };
+    Answer {
+        message: Message::new(Role::Assistant, text),
+        reasoning: None,
+        finish: Finish::Complete,
+        finish_reason: "stop".to_owned(),
+        model: String::new(),
+        system_fingerprint: None,
+        usage: Usage::default(),
+        attempts: 1,
+        dropped: Vec::new(),
     }
 }
 

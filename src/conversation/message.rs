@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use super::identity::{Digest, PartHasher};
+use super::tokens::estimate_tokens;
 
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -64,6 +65,7 @@ pub struct Message {
     fields: Option<Box<Columns>>,
     digest: Digest,
     json: OnceLock<Box<str>>,
+    tokens: OnceLock<u64>,
 }
 
 impl Message {
@@ -82,7 +84,7 @@ impl Message {
             hasher.text(&json_text(fields));
         }
         let digest = Digest(hasher.finish());
-        Arc::new(Self { role, content, fields, digest, json: OnceLock::new() })
+        Arc::new(Self { role, content, fields, digest, json: OnceLock::new(), tokens: OnceLock::new() })
     }
 
     /// Returns who speaks.
@@ -93,6 +95,11 @@ impl Message {
     /// Returns the words.
     pub fn content(&self) -> &str {
         &self.content
+    }
+
+    /// Returns roughly how many tokens the words are; estimated once.
+    pub fn estimated_tokens(&self) -> u64 {
+        *self.tokens.get_or_init(|| estimate_tokens(&self.content))
     }
 
     /// Returns the fields beside role and content, where there are any.

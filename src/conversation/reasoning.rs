@@ -78,8 +78,9 @@ fn leading_block(text: &str) -> Option<(&str, Option<&str>)> {
     if let Some((open, close)) = tags.iter().find(|(open, _)| starts_with(text, open)) {
         return opened_block(&text[open.len()..], close);
     }
+    let around = Surroundings::of(text);
     let unopened = |(open, close): &(String, String)| {
-        let at = positions(text, close).find(|at| ends_block(text, *at, close.len()))?;
+        let at = positions(text, close).find(|at| ends_block(&around, *at, close.len()))?;
         positions(&text[..at], open).next().is_none().then_some((at, at + close.len()))
     };
     let (at, end) = tags.iter().filter_map(unopened).min()?;
@@ -88,7 +89,8 @@ fn leading_block(text: &str) -> Option<(&str, Option<&str>)> {
 
 /// Like [`leading_block`], after the opening tag.
 fn opened_block<'a>(inner: &'a str, close: &str) -> Option<(&'a str, Option<&'a str>)> {
-    let unquoted = || positions(inner, close).filter(|at| !is_quoted(inner, *at, close.len()));
+    let around = Surroundings::of(inner);
+    let unquoted = || positions(inner, close).filter(|at| !around.is_quoted(*at, close.len()));
     let is_mention = |at: usize| inner[..at].ends_with([' ', '\t']) && continues_sentence(&inner[at + close.len()..]);
     let end = unquoted().find(|at| !is_mention(*at)).or_else(|| unquoted().next());
     let Some(at) = end else {
@@ -104,9 +106,9 @@ fn opened_block<'a>(inner: &'a str, close: &str) -> Option<(&'a str, Option<&'a 
 
 /// True if the closing tag at `at` ends reasoning whose opening tag is missing. A sentence that mentions the tag has a
 /// space before it, or the sentence continues after it.
-fn ends_block(text: &str, at: usize, length: usize) -> bool {
-    let (before, after) = (&text[..at], &text[at + length..]);
-    if is_quoted(text, at, length) {
+fn ends_block(around: &Surroundings<'_>, at: usize, length: usize) -> bool {
+    let (before, after) = (&around.text[..at], &around.text[at + length..]);
+    if around.is_quoted(at, length) {
         return false;
     }
     if before.trim().is_empty() {
@@ -129,6 +131,12 @@ fn ends_block(text: &str, at: usize, length: usize) -> bool {
 
 /// True if the last line of `before` is only the beginning of a list item: `2.`, `-`.
 fn is_list_marker(before: &str) -> bool {
+    // A line that is longer is no marker, and is not read to its beginning.
+    const LINE_BYTES_MAX: usize = 256;
+    let near = &before.as_bytes()[before.len().saturating_sub(LINE_BYTES_MAX)..];
+    if before.len() > LINE_BYTES_MAX && memchr::memchr(b'\n', near).is_none() {
+        return false;
+    }
     let line = before.rsplit('\n').next().unwrap_or_default().trim();
     let number = line.strip_suffix(['.', ')', ':']).unwrap_or_default();
     matches!(line, "-" | "*" | "+" | "•") || (!number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit()))
@@ -142,8 +150,9 @@ pub fn has_stray_reasoning_tag(answer: &str) -> bool {
         return true;
     }
     let text = split.as_ref().map_or(answer, |split| &split.text);
+    let around = &Surroundings::of(text);
     tags_in(text).iter().any(|(open, close)| {
-        let unquoted = |tag| positions(text, tag).filter(move |at| !is_quoted(text, *at, tag.len()));
+        let unquoted = |tag| positions(text, tag).filter(move |at| !around.is_quoted(*at, tag.len()));
         let (opened, closed) = (unquoted(open).count(), unquoted(close).count());
         let is_mentioned =
             |at: usize| text[..at].ends_with([' ', '\t']) && continues_sentence(&text[at + close.len()..]);
@@ -171,20 +180,57 @@ fn continues_sentence(after: &str) -> bool {
     is_punctuation || (rest.len() < after.len() && next.is_lowercase())
 }
 
-/// True if the tag at `at` is quoted, emphasised, or in code.
-fn is_quoted(text: &str, at: usize, length: usize) -> bool {
-    const QUOTES: &str = "\"'`*_“”‘’«»「」『』《》";
-    let is_quote = |character: Option<char>| character.is_some_and(|character| QUOTES.contains(character));
-    let (before, after) = (&text[..at], &text[at + length..]);
-    if is_quote(before.chars().next_back()) && is_quote(after.chars().next()) {
-        return true;
+/// Where a text has line breaks, ticks and fences: found once, however many tags are looked at.
+struct Surroundings<'a> {
+    text: &'a str,
+    breaks: Vec<usize>,
+    ticks: Vec<usize>,
+    /// Where the lines that begin with a fence have it.
+    fences: Vec<usize>,
+}
+
+impl<'a> Surroundings<'a> {
+    fn of(text: &'a str) -> Self {
+        let ticks: Vec<usize> = memchr::memchr_iter(b'`', text.as_bytes()).collect();
+        let breaks = memchr::memchr_iter(b'\n', text.as_bytes()).collect();
+        let mut fences = Vec::new();
+        if !ticks.is_empty() {
+            let mut start = 0;
+            for line in text.split_inclusive('\n') {
+                let said = line.trim_start();
+                if said.starts_with("```") {
+                    fences.push(start + line.len() - said.len());
+                }
+                start += line.len();
+            }
+        }
+        Self { text, breaks, ticks, fences }
     }
-    let line = before.rsplit('\n').next().unwrap_or_default();
-    let ticks = line.bytes().filter(|byte| *byte == b'`').count();
-    let fences = before.lines().filter(|line| line.trim_start().starts_with("```")).count();
-    // A fence that does not close is no code: reasoning may break off inside one.
-    let is_fenced = fences % 2 == 1 && after.lines().any(|line| line.trim_start().starts_with("```"));
-    ticks % 2 == 1 && after.split('\n').next().is_some_and(|line| line.contains('`')) || is_fenced
+
+    /// True if the tag at `at` is quoted, emphasised, or in code.
+    fn is_quoted(&self, at: usize, length: usize) -> bool {
+        const QUOTES: &str = "\"'`*_“”‘’«»「」『』《》";
+        let is_quote = |character: Option<char>| character.is_some_and(|character| QUOTES.contains(character));
+        let (before, after) = (&self.text[..at], &self.text[at + length..]);
+        if is_quote(before.chars().next_back()) && is_quote(after.chars().next()) {
+            return true;
+        }
+        if self.ticks.is_empty() {
+            return false;
+        }
+        let end = at + length;
+        let line = self.breaks.partition_point(|place| *place < at);
+        let line_start = line.checked_sub(1).map_or(0, |line| self.breaks[line] + 1);
+        let line_end = self.breaks.get(line).copied().unwrap_or(self.text.len());
+        let ticks_before =
+            self.ticks.partition_point(|tick| *tick < at) - self.ticks.partition_point(|tick| *tick < line_start);
+        let has_tick_after =
+            self.ticks.get(self.ticks.partition_point(|tick| *tick < end)).is_some_and(|tick| *tick < line_end);
+        let fences = self.fences.partition_point(|fence| fence + 3 <= at);
+        // A fence that does not close is no code: reasoning may break off inside one.
+        let closes = || self.fences.last().is_some_and(|fence| *fence >= end) || after.trim_start().starts_with("```");
+        ticks_before % 2 == 1 && has_tick_after || fences % 2 == 1 && closes()
+    }
 }
 
 /// Reads harmony's channels: `<|channel|>analysis<|message|>…<|end|><|start|>assistant<|channel|>final<|message|>…`. The
@@ -396,6 +442,28 @@ mod tests {
             let text = pieces.concat();
             if let Some(split) = split_reasoning(&text) {
                 prop_assert!(split.reasoning.len() + split.text.len() <= text.len() + 2 * pieces.len());
+            }
+        }
+    }
+
+    /// The definition, as it reads: each tag looks at the whole text around it.
+    fn is_in_code(text: &str, at: usize, length: usize) -> bool {
+        let (before, after) = (&text[..at], &text[at + length..]);
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        let ticks = line.bytes().filter(|byte| *byte == b'`').count();
+        let fences = before.lines().filter(|line| line.trim_start().starts_with("```")).count();
+        let is_fenced = fences % 2 == 1 && after.lines().any(|line| line.trim_start().starts_with("```"));
+        ticks % 2 == 1 && after.split('\n').next().is_some_and(|line| line.contains('`')) || is_fenced
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_found_once_is_what_each_tag_would_find(pieces in prop::collection::vec(prop::sample::select(vec!["`", "```", "\n", " ", "a", "<t>", "\r\n"]), 0..24)) {
+            let text = pieces.concat();
+            let around = Surroundings::of(&text);
+            for at in positions(&text, "<t>") {
+                let is_between_quotes = text[..at].ends_with('`') && text[at + 3..].starts_with('`');
+                prop_assert_eq!(around.is_quoted(at, 3), is_between_quotes || is_in_code(&text, at, 3), "{:?} at {}", &text, at);
             }
         }
     }

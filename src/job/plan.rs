@@ -122,7 +122,6 @@ pub fn plan(settings: &PlanSettings, context: &Context) -> Result<PlanReport, Jo
         prices,
         flex: flex.collect(),
         first: None,
-        prompts: Prompts::default(),
         plan: PlanReport { price: zero, standard_price: zero, flex_price: zero, ..PlanReport::default() },
     };
     each(&*prepared.rows, &mut [], |_, seed| planner.add(seed).map(|()| RowResult::Kept(0)))?;
@@ -154,32 +153,7 @@ struct Planner<'a> {
     /// The models that are asked at their flex tier.
     flex: BTreeSet<String>,
     first: Option<FirstQuestion>,
-    prompts: Prompts,
     plan: PlanReport,
-}
-
-/// The prompt that was estimated last: the next one of the conversation begins with the same messages.
-#[derive(Default)]
-struct Prompts {
-    messages: Vec<Arc<Message>>,
-    tokens: u64,
-}
-
-impl Prompts {
-    /// Returns the estimated tokens of a prompt.
-    fn tokens(&mut self, messages: &[Arc<Message>]) -> u64 {
-        let known = self.messages.len();
-        let continues = messages.len() >= known
-            && self.messages.iter().zip(messages).all(|(known, message)| Arc::ptr_eq(known, message));
-        if !continues {
-            (self.messages, self.tokens) = (Vec::new(), 0);
-        }
-        // Four tokens frame each message in the chat templates of today.
-        let new = &messages[self.messages.len()..];
-        self.tokens += new.iter().map(|message| estimate_tokens(message.content()) + 4).sum::<u64>();
-        self.messages.extend(new.iter().cloned());
-        self.tokens
-    }
 }
 
 /// The first question to be asked; the first of all until an open one is found.
@@ -241,7 +215,8 @@ impl Planner<'_> {
             self.plan.shared += 1;
             return;
         }
-        let prompt = self.prompts.tokens(&question.messages);
+        // Four tokens frame each message in the chat templates of today.
+        let prompt: u64 = question.messages.iter().map(|message| message.estimated_tokens() + 4).sum();
         let tools = question.target.tools().map_or(0, |tools| estimate_tokens(tools.json()));
         let prompt = prompt + tools;
         self.plan.calls += 1;

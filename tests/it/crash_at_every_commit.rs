@@ -10,9 +10,10 @@ use cohobate::conversation::{
 };
 use cohobate::model::{Call, Model, PaceLimits, PendingCall, Simulated};
 use cohobate::quality::{Gate, Strictness};
+use cohobate::recipe::{Answered, Step, Walked};
 use cohobate::recipe::{
-    Answered, BestOf, Cast, Compare, ComparedHistory, Distill, Evaluate, History, Judge, JudgedHistory, JudgedScope,
-    PassPurpose, Prompt, Ranker, Recipe, Replay, ReplayEnd, Scale, Simulate, Step, System, Tutor, Walked,
+    BestOf, Cast, Compare, ComparedHistory, Distill, Evaluate, History, Judge, JudgedHistory, JudgedScope, PassPurpose,
+    Prompt, Ranker, Recipe, Replay, ReplayEnd, Scale, Simulate, System, Tutor,
 };
 use cohobate::store::{ConversationState, Entry, MemoryStore, Reader, Status};
 use cohobate::worker::{self, Admit, BudgetLimits, CommitMode, Ended, Served, Silent, StopStage, Work, WorkerError};
@@ -232,7 +233,9 @@ fn a_step_from_where_the_walk_stands_is_the_step_from_the_first_turn() {
         .enumerate()
         .map(|(row, word)| seed(&row.to_string(), &vec![(*word).to_owned(); 5]))
         .collect();
-    said.iter_mut().for_each(|seed| *seed = answered(seed.clone()));
+    for seed in &mut said {
+        *seed = answered(seed.clone());
+    }
     for ((name, recipe), seed) in recipes().iter().flat_map(|one| said.iter().map(move |seed| (one, seed))) {
         let (mut walked, mut answers, mut dice) = (Walked::default(), Answered::default(), 7_u64);
         loop {

@@ -34,7 +34,7 @@ use super::refusal::{RefusedRequest, without_echo};
 use super::refused::may_refuse_schema;
 use super::request::{RefusedCall, RequestFormat, SCHEMA};
 use super::{Call, CallResult, Capacity, Model, PendingCall, PendingNames, wait};
-use crate::conversation::{Answer, FailureCode, Question, ServiceTier, TimeoutKind, estimate_tokens};
+use crate::conversation::{Answer, FailureCode, Question, ServiceTier, TimeoutKind};
 use client::{USER_AGENT, client};
 use detail::{with_location, with_proxy, with_tier, without_key};
 use headers::RequestHeaders;
@@ -263,7 +263,7 @@ impl HttpModel {
     /// quarter is refused here. The rest is left to the server, whose refusal costs nothing.
     fn check_window(&self, question: &Question) -> Option<Failure> {
         let window = self.settings.context_window?;
-        let prompt: u64 = question.messages.iter().map(|message| estimate_tokens(message.content())).sum();
+        let prompt: u64 = question.messages.iter().map(|message| message.estimated_tokens()).sum();
         // What a further attempt asks for beyond that is cut to what the server accepts.
         let asked = question.target.raised_from().unwrap_or(question.target.sampling());
         let answer = asked.max_tokens.map_or(0, u64::from);

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, HashMap};
 
-use crate::conversation::{Digest, Message, estimate_tokens};
+use crate::conversation::{Digest, Message};
 
 /// A server's prefix cache: the prompt prefixes that it has processed, up to a number of tokens, with
 /// least-recently-used eviction. Real servers keep blocks of 16 to 64 tokens (vLLM's automatic prefix caching,
@@ -28,7 +28,7 @@ impl PrefixCache {
             .iter()
             .map(|message| {
                 chain = chain.then(message.digest());
-                (chain, estimate_tokens(message.content()) + 4)
+                (chain, message.estimated_tokens() + 4)
             })
             .collect();
         let known = links.iter().take_while(|(chain, _)| self.entries.contains_key(chain));

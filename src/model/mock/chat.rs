@@ -8,9 +8,7 @@ use serde_json::{Value, json};
 use super::reply::NamedEvent;
 use super::request::Wanted;
 use super::{Body, MockSettings, reply};
-use crate::conversation::{
-    Answer, Columns, Message, Question, Role, Sampling, ServiceTier, Slot, Target, estimate_tokens,
-};
+use crate::conversation::{Answer, Columns, Message, Question, Role, Sampling, ServiceTier, Slot, Target};
 use crate::model::Simulated;
 
 /// Parses a chat completion request as strictly as real servers do.
@@ -30,7 +28,7 @@ pub(super) fn parse_request(body: &[u8], settings: &MockSettings) -> Result<Want
     if temperature.is_some_and(|value| !(0.0..=2.0).contains(&value)) {
         return Err(bad("invalid_temperature", "`temperature` must be between 0 and 2"));
     }
-    let prompt_tokens: u64 = messages.iter().map(|message| estimate_tokens(message.content())).sum();
+    let prompt_tokens: u64 = messages.iter().map(|message| message.estimated_tokens()).sum();
     if prompt_tokens > settings.context_tokens {
         let message = format!(
             "this model's maximum context length is {} tokens, your messages are {prompt_tokens}",

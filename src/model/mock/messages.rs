@@ -8,9 +8,7 @@ use serde_json::{Value, json};
 use super::reply::NamedEvent;
 use super::request::Wanted;
 use super::{Body, MockSettings, reply};
-use crate::conversation::{
-    Answer, Finish, Message, Question, Role, Sampling, ServiceTier, Slot, Target, estimate_tokens,
-};
+use crate::conversation::{Answer, Finish, Message, Question, Role, Sampling, ServiceTier, Slot, Target};
 use crate::model::Simulated;
 use crate::model::anthropic::version;
 
@@ -95,7 +93,7 @@ fn parse_prompt(headers: &HeaderMap, body: &[u8], settings: &MockSettings) -> Re
 }
 
 fn tokens_of(messages: &[Arc<Message>]) -> u64 {
-    messages.iter().map(|message| estimate_tokens(message.content())).sum()
+    messages.iter().map(|message| message.estimated_tokens()).sum()
 }
 
 fn is_marked(content: &Value) -> bool {

@@ -2,7 +2,7 @@ mod parts;
 mod words;
 
 use super::{Call, Model, PendingCall};
-use crate::conversation::{Answer, Dice, Finish, Message, Question, Role, Usage, estimate_tokens};
+use crate::conversation::{Answer, Dice, Finish, Message, Question, Role, Usage};
 
 /// A model that needs no server: plausible text, chosen by a hash of the whole question.
 ///
@@ -23,7 +23,7 @@ impl Simulated {
         let full = parts::play(question, &mut dice).unwrap_or_else(|| words::compose(prompt, &mut dice));
         let limit = question.target.sampling().max_tokens.map_or(usize::MAX, |limit| limit as usize);
         let (text, cut) = cut_to_tokens(&full, limit);
-        let prompt_tokens = question.messages.iter().map(|message| estimate_tokens(message.content()) + 4).sum();
+        let prompt_tokens = question.messages.iter().map(|message| message.estimated_tokens() + 4).sum();
         Answer {
             message: Message::new(Role::Assistant, text),
             reasoning: None,

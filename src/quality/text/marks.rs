@@ -175,7 +175,10 @@ fn barred(text: &str) -> Option<usize> {
 
 /// Returns the length of a token with a number, or of a byte that `SentencePiece` could not decode: `<0x0A>`.
 fn numbered(text: &str) -> Option<usize> {
-    let end = text.find('>')?;
+    // No token of this form is longer; without a limit, a text of opening brackets is searched to its end from each.
+    const TOKEN_BYTES_MAX: usize = 48;
+    let near = &text.as_bytes()[..text.len().min(TOKEN_BYTES_MAX)];
+    let end = memchr::memchr(b'>', near)?;
     let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
     let is_numbered = NUMBERED.iter().any(|mark| text[..end].strip_prefix(mark).is_some_and(is_number));
     let is_byte = text[..end].strip_prefix("<0x").is_some_and(|digits| {
