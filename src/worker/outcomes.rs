@@ -161,10 +161,16 @@ impl Dispatcher<'_> {
             CommitToken::Note(reply_to) => return drop(reply_to.send(SessionReply::Noted)),
             CommitToken::Answer { fingerprint, slot, .. } => (fingerprint, slot),
         };
-        self.end_in_ledger(slot);
-        let model = self.flights.get(&fingerprint).map(|flight| flight.question.target.model().to_owned());
-        if let Some(queue) = model.and_then(|model| self.queues.get_mut(&model)) {
-            queue.on_committed();
+        // It was paid for, and later runs count it against their caps.
+        match self.flights.get(&fingerprint) {
+            None => self.end_in_ledger(slot),
+            Some(flight) => {
+                let (model, worst) = (flight.question.target.model().to_owned(), flight.worst);
+                self.book_unanswered(&model, &worst, slot);
+                if let Some(queue) = self.queues.get_mut(&model) {
+                    queue.on_committed();
+                }
+            }
         }
         let failure = Failure::new(FailureClass::Permanent, FailureCode::TooLong, error.to_string());
         let (class, code, message) = (failure.class, failure.code.clone(), failure.message.clone());
