@@ -7,8 +7,8 @@ use tokio::task::JoinError;
 use tokio::time::Instant;
 
 use super::WorkerError;
-use super::committer::GroupEnd;
 use super::budget::Amount;
+use super::committer::GroupEnd;
 use super::dispatcher::{BYTES_PER_TOKEN, CommitToken, Dispatcher};
 use super::event::Event;
 use super::failures::report_pace;

@@ -11,6 +11,7 @@ mod best_of;
 mod capped;
 mod capture;
 mod changing_input;
+mod chaos;
 mod concurrency;
 mod consumers;
 mod containers;

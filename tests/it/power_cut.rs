@@ -11,6 +11,7 @@ use cohobate::conversation::{Dice, Fingerprint};
 use cohobate::store::{Appendable, Disk, DiskStore, Medium, Reader, Store, verify};
 
 use crate::store_on_disk::{answered, hash};
+use crate::support::copy_directory;
 
 /// A disk that remembers what of each file is durable, and which names are.
 #[derive(Clone, Default)]
@@ -253,15 +254,6 @@ impl State {
             fs::create_dir_all(target.parent().unwrap()).unwrap();
             fs::write(target, bytes).unwrap();
         }
-    }
-}
-
-pub fn copy_directory(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap().map(|entry| entry.unwrap().path()) {
-        let target = to.join(entry.file_name().unwrap());
-        // Files of a database that is at work come and go.
-        if entry.is_dir() { copy_directory(&entry, &target) } else { drop(fs::copy(&entry, &target)) }
     }
 }
 

@@ -7,7 +7,8 @@ use cohobate::conversation::Dice;
 use cohobate::store::{DiskStore, repair, repair_with, verify};
 
 use crate::losses::{frames, known, segments, several_segments};
-use crate::power_cut::{Forgetful, copy_directory};
+use crate::power_cut::Forgetful;
+use crate::support::copy_directory;
 
 /// Damages an answer in the first segment, and one in the third.
 fn damaged_store(directory: &Path) {

@@ -249,6 +249,16 @@ pub fn files_below(directory: &Path) -> Vec<PathBuf> {
     entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
 }
 
+/// Copies a directory with everything in it.
+pub fn copy_directory(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(|entry| entry.unwrap().path()) {
+        let target = to.join(entry.file_name().unwrap());
+        // Files of a database that is at work come and go.
+        if entry.is_dir() { copy_directory(&entry, &target) } else { drop(fs::copy(&entry, &target)) }
+    }
+}
+
 /// Real datasets, where they lie beside the checkout.
 pub fn shared_data(name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);

@@ -8,8 +8,8 @@ pub use choice::{ModelChoice, connect_all, prices};
 pub use keys::{ChosenKey, KeySource, Keys};
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
