@@ -8,9 +8,14 @@ default:
 fast:
     .ci/run format lint fast
 
-# Everything that continuous integration runs
+# Everything that continuous integration runs, and a sample of mutants
 full:
     .ci/run
+    .ci/run mutants
+
+# The chaos suite with all its cases: 500 kills, 500 crash states, 2,000 flipped bits; another draw each time
+chaos STATES="500":
+    COHOBATE_CHAOS_SEED=$(date +%s) COHOBATE_CHAOS_STATES={{STATES}} .ci/run chaos
 
 # The documentation, without warnings
 docs:
@@ -31,3 +36,7 @@ mutants SEED="":
 # Fuzz one target for SECONDS
 fuzz TARGET SECONDS="60":
     fuzz/run {{TARGET}} {{SECONDS}}
+
+# Keep a small set of the inputs that fuzzing one target has found
+fuzz-keep TARGET:
+    fuzz/keep {{TARGET}}
