@@ -8,9 +8,8 @@ use std::sync::Arc;
 use cohobate::conversation::Fingerprint;
 use cohobate::store::{Disk, DiskStore, Reader, Snapshot, Store, StoreError, accept_losses, verify};
 
-use crate::power_cut::copy_directory;
 use crate::store_on_disk::{answered, hash};
-use crate::support::{MockServer, Place, conversation, jsonl};
+use crate::support::{MockServer, Place, conversation, copy_directory, jsonl};
 
 const ANSWERS: u32 = 60;
 
