@@ -8,7 +8,8 @@ use super::error::StoreError;
 use super::place::Position;
 use crate::files;
 
-/// The contents of `index.state`: `KIND DETAILS SEGMENT OFFSET`. Version 0.1.0 wrote no position.
+/// The contents of `index.state`: `KIND DETAILS SEGMENT OFFSET CRC-32`. Version 0.1.0 wrote neither a position nor a checksum.
+/// Where the checksum is wrong, nothing is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IndexState {
     pub kind: StateKind,
@@ -50,37 +51,50 @@ impl IndexState {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let words: Vec<&str> = text.split_whitespace().collect();
-        let (kind, position) = match *words.first()? {
-            "open" if words.len() >= 3 => {
-                // A boot without an identifier has words in its place.
-                let last = if words.len() >= 5 { words.len() - 3 } else { words.len() - 1 };
-                let kind = StateKind::Open { boot: words[1..last].join(" "), inode: words[last].parse().ok()? };
-                (kind, &words[last + 1..])
-            }
-            "closed" => (StateKind::Closed { seal: u32::from_str_radix(words.get(1)?, 16).ok()? }, &words[2..]),
-            "distrusted" => (StateKind::Distrusted, &words[1..]),
-            _ => return None,
-        };
-        let durable = match position {
-            [] => Position::default(),
-            [segment, offset] => Position { segment: segment.parse().ok()?, offset: offset.parse().ok()? },
-            _ => return None,
-        };
-        Some(Self { kind, durable })
+        let text = text.trim();
+        if let [kind, details @ ..] = &text.split(' ').collect::<Vec<_>>()[..]
+            && let Some(kind) = StateKind::parse(kind, details)
+        {
+            // Version 0.1.0.
+            return Some(Self { kind, durable: Position::default() });
+        }
+        let (text, checksum) = text.rsplit_once(' ')?;
+        if checksum != checksum_of(text) {
+            return None;
+        }
+        let words: Vec<&str> = text.split(' ').collect();
+        let [kind, details @ .., segment, offset] = &words[..] else { return None };
+        let durable = Position { segment: segment.parse().ok()?, offset: offset.parse().ok()? };
+        Some(Self { kind: StateKind::parse(kind, details)?, durable })
+    }
+}
+
+impl StateKind {
+    fn parse(kind: &str, details: &[&str]) -> Option<Self> {
+        match (kind, details) {
+            ("open", [boot, inode]) => Some(Self::Open { boot: (*boot).to_owned(), inode: inode.parse().ok()? }),
+            ("closed", [seal]) => Some(Self::Closed { seal: u32::from_str_radix(seal, 16).ok()? }),
+            ("distrusted", []) => Some(Self::Distrusted),
+            _ => None,
+        }
     }
 }
 
 impl fmt::Display for IndexState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.kind {
-            StateKind::Unknown => write!(f, "unknown")?,
-            StateKind::Open { boot, inode } => write!(f, "open {boot} {inode}")?,
-            StateKind::Closed { seal } => write!(f, "closed {seal:08x}")?,
-            StateKind::Distrusted => write!(f, "distrusted")?,
-        }
-        write!(f, " {} {}", self.durable.segment, self.durable.offset)
+        let Position { segment, offset } = self.durable;
+        let text = match &self.kind {
+            StateKind::Unknown => format!("unknown {segment} {offset}"),
+            StateKind::Open { boot, inode } => format!("open {boot} {inode} {segment} {offset}"),
+            StateKind::Closed { seal } => format!("closed {seal:08x} {segment} {offset}"),
+            StateKind::Distrusted => format!("distrusted {segment} {offset}"),
+        };
+        write!(f, "{text} {}", checksum_of(&text))
     }
+}
+
+fn checksum_of(text: &str) -> String {
+    format!("{:08x}", crc32fast::hash(text.as_bytes()))
 }
 
 fn path_of(directory: &Path) -> PathBuf {
@@ -114,7 +128,14 @@ mod tests {
         assert_eq!(old("open b-1 12\n"), Some((open, Position::default())));
         assert_eq!(old("closed 000000ab\n"), Some((StateKind::Closed { seal: 0xab }, Position::default())));
         for text in ["", "open", "closed", "closed x", "distrusted 1", "another boot"] {
-            assert_eq!(IndexState::parse(text).filter(|state| state.kind != StateKind::Unknown), None, "{text}");
+            assert_eq!(IndexState::parse(text), None, "{text}");
+        }
+        let whole = IndexState { kind: StateKind::Closed { seal: 0xab }, durable }.to_string();
+        for bit in 0..whole.len() * 8 {
+            let mut changed = whole.clone().into_bytes();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            let found = String::from_utf8(changed).ok().and_then(|changed| IndexState::parse(&changed));
+            assert_eq!(found, None, "bit {bit}");
         }
     }
 }
