@@ -12,6 +12,7 @@ mod owned;
 mod owner;
 mod path;
 mod private;
+#[cfg(feature = "parquet")]
 mod swap;
 
 pub use durable::{create_directories, replace_file, sync_ancestors, sync_directory};
@@ -22,4 +23,5 @@ pub use owner::Owner;
 pub use path::{parent_of, replaced_path};
 pub use private::{create_in, open_or_create_in};
 
+#[cfg(feature = "parquet")]
 pub use swap::{NewDirectory, finish_swaps};
