@@ -233,6 +233,13 @@ fn a_store_of_format_version_2_opens_for_ever() {
     opened_frozen("store-v2", newer_frozen_entries());
 }
 
+/// The first one whose segments have headers that name them and the segment before.
+#[test]
+fn a_store_with_segments_of_version_2_opens_for_ever() {
+    let directory = opened_frozen("store-v3", newer_frozen_entries());
+    assert!(journal_files(directory.path()).len() > 3);
+}
+
 /// Opens a frozen store, checks that it holds these entries, and returns where its copy is.
 fn opened_frozen(name: &str, entries: Vec<Entry>) -> tempfile::TempDir {
     let frozen = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name).join("journal");
@@ -303,8 +310,8 @@ fn newer_frozen_entries() -> Vec<Entry> {
 fn freeze() {
     let Some(path) = std::env::var_os("COHOBATE_FREEZE") else { return };
     let directory = tempfile::tempdir().unwrap();
-    let (store, _) = DiskStore::open(directory.path(), &mut |_, _| {}).unwrap();
-    store.commit(newer_frozen_entries()).unwrap();
+    let (store, _) = DiskStore::open_with(directory.path(), 300, Arc::new(Disk), &mut |_, _| {}).unwrap();
+    newer_frozen_entries().into_iter().for_each(|entry| store.commit(vec![entry]).unwrap());
     store.close().unwrap();
     let to = PathBuf::from(path).join("journal");
     fs::create_dir_all(&to).unwrap();
