@@ -181,6 +181,7 @@ impl Planner<'_> {
         }
         let mut replay = Replay::new(self.recipe, seed);
         let mut from_store = 0;
+        let mut failed_for_good = None;
         loop {
             let progress = replay.advance(|fingerprint, _| -> Result<_, JobError> {
                 let stored = self.store.answer(fingerprint)?;
@@ -188,7 +189,11 @@ impl Planner<'_> {
                 Ok(stored.map(|stored| stored.answer))
             })?;
             let ReplayEnd::Open(open) = progress else { break };
-            if self.failed_for_good(seed)? {
+            let failed = match failed_for_good {
+                Some(failed) => failed,
+                None => *failed_for_good.insert(self.failed_for_good(seed)?),
+            };
+            if failed {
                 self.plan.failed += u64::from(self.recipe.turn_count(seed)).saturating_sub(from_store);
                 break;
             }
