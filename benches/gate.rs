@@ -4,6 +4,8 @@
 
 #![expect(clippy::print_stdout, clippy::expect_used, reason = "a benchmark prints its figures")]
 
+mod common;
+
 use std::time::Instant;
 
 use cohobate::conversation::Role;
@@ -44,12 +46,7 @@ fn judge(name: &str, pairs: &[(String, String)]) {
         rounds * pairs.len() as f64
     );
     for rule in RULES {
-        let others: Vec<String> = RULES
-            .iter()
-            .filter(|other| other.name() != rule.name())
-            .map(|other| format!("{}=off", other.name()))
-            .collect();
-        let alone = Gate::new(Strictness::Standard, &others.join(",")).expect("the rules are known");
+        let alone = common::alone(*rule, Strictness::Standard);
         println!("  {:<16}{:>8.0} MB/s", rule.name(), speed(&alone).0 * bytes as f64 / 1e6);
     }
 }

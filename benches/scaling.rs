@@ -5,11 +5,13 @@
 
 #![expect(clippy::print_stdout, clippy::expect_used, reason = "a benchmark prints its figures")]
 
+mod common;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cohobate::conversation::{
-    Answer, Columns, Finish, Lane, Message, Question, Role, Sampling, Seed, Target, Turn, Usage, after_reasoning,
+    Answer, Columns, Lane, Message, Question, Role, Sampling, Seed, Target, Turn, after_reasoning,
 };
 use cohobate::dataset::RowReader;
 use cohobate::model::Simulated;
@@ -91,12 +93,7 @@ fn main() {
         std::hint::black_box(after_reasoning(text));
     });
     for rule in RULES {
-        let others: Vec<String> = RULES
-            .iter()
-            .filter(|other| other.name() != rule.name())
-            .map(|other| format!("{}=off", other.name()))
-            .collect();
-        let gate = Gate::new(Strictness::Strict, &others.join(",")).expect("the rules are known");
+        let gate = common::alone(*rule, Strictness::Strict);
         texts(rule.name(), |text| drop(gate.judge(&Candidate::new(text, text))));
     }
     let reader = RowReader::default();
@@ -196,17 +193,7 @@ fn answer(question: &Question) -> Answer {
         Lane::Judge => "[[5]]".to_owned(),
         lane => format!("An answer about part {} of the harbor, {}.", question.slot.turn, lane.name()),
     };
-    Answer {
-        message: Message::new(Role::Assistant, text),
-        reasoning: None,
-        finish: Finish::Complete,
-        finish_reason: "stop".to_owned(),
-        model: String::new(),
-        system_fingerprint: None,
-        usage: Usage::default(),
-        attempts: 1,
-        dropped: Vec::new(),
-    }
+    Answer::complete("simulated", text)
 }
 
 fn recipes() -> Vec<(&'static str, Box<dyn Recipe>, usize)> {

@@ -165,8 +165,17 @@ impl Read for SourceReader {
 
 /// True if a file system has lost its file or cannot be reached at present: it may be back later.
 pub fn is_lost(error: &io::Error) -> bool {
-    // EIO, ENXIO, ENODEV, ENOTCONN, ETIMEDOUT, EHOSTDOWN, EHOSTUNREACH, ESTALE, EREMOTEIO on Linux.
-    const LOST: [i32; 9] = [5, 6, 19, 107, 110, 112, 113, 116, 121];
+    const LOST: [i32; 9] = [
+        libc::EIO,
+        libc::ENXIO,
+        libc::ENODEV,
+        libc::ENOTCONN,
+        libc::ETIMEDOUT,
+        libc::EHOSTDOWN,
+        libc::EHOSTUNREACH,
+        libc::ESTALE,
+        libc::EREMOTEIO,
+    ];
     error.raw_os_error().is_some_and(|code| LOST.contains(&code))
         || matches!(error.kind(), io::ErrorKind::StaleNetworkFileHandle | io::ErrorKind::TimedOut)
 }

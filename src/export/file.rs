@@ -7,7 +7,7 @@ use crate::files::{Owned, parent_of, replaced_path, sweep, sync_directory};
 const BUFFER_BYTES: usize = 256 << 10;
 const COMPRESSION_LEVEL: i32 = 3;
 /// The ending of the temporary name.
-pub(super) const PARTIAL: &str = "partial";
+const PARTIAL: &str = "partial";
 
 /// A file that is written atomically: it appears under its name complete and synced, or not at all.
 pub struct OutputFile {

@@ -5,6 +5,7 @@
 //! only where the lock can be taken, because a process that is not seen from here may be alive in another container or on
 //! another host ([`Owned`], [`sweep`]).
 
+mod checksum;
 mod durable;
 mod lock;
 mod mounts;
@@ -15,11 +16,12 @@ mod private;
 #[cfg(feature = "parquet")]
 mod swap;
 
+pub use checksum::{add_file, checksum_of};
 pub use durable::{create_directories, replace_file, sync_ancestors, sync_directory};
 pub use lock::{Locking, is_same_file, try_lock};
 pub use mounts::lock_caution;
 pub use owned::{Owned, OwnedDirectory, sweep};
-pub use owner::Owner;
+pub use owner::{Owner, boot_id};
 pub use path::{parent_of, replaced_path};
 pub use private::{create_in, open_or_create_in};
 

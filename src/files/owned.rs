@@ -25,15 +25,12 @@ pub struct Owned {
 impl Owned {
     /// Creates `BASE.OWNER.ENDING` beside `base`, open for writing.
     pub fn create(base: &Path, ending: &str) -> io::Result<(Self, File)> {
-        for _ in 0..ATTEMPTS_MAX {
+        claim(|| {
             let path = named(base, ending);
             // The umask decides over the mode of outputs.
             let file = File::options().read(true).write(true).create_new(true).open(&path)?;
-            if let Some(lock) = claimed(file.try_clone()?, &path)? {
-                return Ok((Self { path, _lock: lock }, file));
-            }
-        }
-        Err(io::Error::other("another process deletes every temporary file at once"))
+            Ok(claimed(file.try_clone()?, &path)?.map(|lock| (Self { path, _lock: lock }, file)))
+        })
     }
 
     /// Returns where it is.
@@ -68,17 +65,15 @@ impl OwnedDirectory {
     }
 
     fn create_named(parent: &Path, prefix: &str, is_private: bool) -> io::Result<Self> {
-        for _ in 0..ATTEMPTS_MAX {
+        claim(|| {
             let path = parent.join(format!("{prefix}{}", own_name()));
             create_directories(&path, is_private)?;
-            // Another process may have deleted the directory while it was empty.
             match create_in(&path.join(LOCK)).and_then(|lock| claimed(lock, &path.join(LOCK))) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                Ok(Some(lock)) => return Ok(Self { path, _lock: lock }),
-                _ => {}
+                // Another process has deleted the directory while it was empty.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                lock => Ok(lock?.map(|lock| Self { path, _lock: lock })),
             }
-        }
-        Err(io::Error::other("another process deletes every temporary directory at once"))
+        })
     }
 
     /// Returns where it is.
@@ -145,8 +140,18 @@ pub(super) fn named(base: &Path, ending: &str) -> PathBuf {
     base.with_file_name(name)
 }
 
-/// Locks a file that was just created. `None` where another process took it for a leftover first.
-fn claimed(file: File, path: &Path) -> io::Result<Option<File>> {
+/// Creates something that no other process takes for a leftover. `attempt` returns `None` where one has.
+pub(super) fn claim<T>(mut attempt: impl FnMut() -> io::Result<Option<T>>) -> io::Result<T> {
+    for _ in 0..ATTEMPTS_MAX {
+        if let Some(claimed) = attempt()? {
+            return Ok(claimed);
+        }
+    }
+    Err(io::Error::other("another process deletes everything temporary at once"))
+}
+
+/// Locks a file or directory that was just created. `None` where another process took it for a leftover first.
+pub(super) fn claimed(file: File, path: &Path) -> io::Result<Option<File>> {
     Ok(match try_lock(file)? {
         Locking::Held(file) => is_same_file(&file, path).then_some(file),
         Locking::Busy => None,

@@ -17,14 +17,8 @@ pub struct Owner {
 impl Owner {
     /// Returns this process.
     pub fn this() -> Self {
-        let read = |path: &str| fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default();
         let namespace = fs::read_link("/proc/self/ns/pid").map(|link| link.display().to_string()).unwrap_or_default();
-        Self {
-            process: std::process::id(),
-            host: read("/proc/sys/kernel/hostname"),
-            boot: read("/proc/sys/kernel/random/boot_id"),
-            namespace,
-        }
+        Self { process: std::process::id(), host: line_of("/proc/sys/kernel/hostname"), boot: boot_id(), namespace }
     }
 
     /// Reads what [`Owner`] displays.
@@ -47,6 +41,15 @@ impl Owner {
     pub fn place(&self) -> String {
         if self.host.is_empty() { self.process.to_string() } else { format!("{} on host {}", self.process, self.host) }
     }
+}
+
+/// Returns the identifier of the current boot; empty where the system has none.
+pub fn boot_id() -> String {
+    line_of("/proc/sys/kernel/random/boot_id")
+}
+
+fn line_of(path: &str) -> String {
+    fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default()
 }
 
 impl fmt::Display for Owner {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::durable::sync_directory;
 use super::lock::{Locking, try_lock};
-use super::owned::{leftovers, named};
+use super::owned::{claim, claimed, leftovers, named};
 use super::path::parent_of;
 
 const PARTIAL: &str = "partial";
@@ -20,7 +20,7 @@ const OLD: &str = "old";
 pub struct NewDirectory {
     target: PathBuf,
     partial: PathBuf,
-    _lock: Option<File>,
+    _lock: File,
 }
 
 impl NewDirectory {
@@ -28,14 +28,13 @@ impl NewDirectory {
     pub fn create(target: &Path) -> io::Result<Self> {
         finish_swaps(target)?;
         sweep_directories(target);
-        let partial = named(target, PARTIAL);
-        fs::create_dir_all(parent_of(&partial))?;
-        fs::create_dir(&partial)?;
-        let lock = match try_lock(File::open(&partial)?)? {
-            Locking::Held(lock) => Some(lock),
-            Locking::Busy | Locking::Unsupported(_) => None,
-        };
-        Ok(Self { target: target.to_owned(), partial, _lock: lock })
+        fs::create_dir_all(parent_of(target))?;
+        claim(|| {
+            let partial = named(target, PARTIAL);
+            fs::create_dir(&partial)?;
+            let lock = claimed(File::open(&partial)?, &partial)?;
+            Ok(lock.map(|lock| Self { target: target.to_owned(), partial, _lock: lock }))
+        })
     }
 
     /// Returns where it is written.

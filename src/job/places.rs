@@ -7,6 +7,7 @@ use super::output::companion;
 use super::settings::OutputSettings;
 use crate::dataset::possible_files;
 use crate::export::{FORMATS, OutputFile, OutputFormat, Sink, is_directory};
+use crate::files::parent_of;
 
 /// Fails where an output of rows would destroy an input or cannot be written.
 pub fn check(output: &OutputSettings, inputs: &[String]) -> Result<(), JobError> {
@@ -65,7 +66,7 @@ fn check_writable(path: &str, format: &dyn OutputFormat) -> Result<(), JobError>
 pub fn check_output(path: &str, inputs: &[String]) -> Result<(), JobError> {
     let real = |path: &Path| path.canonicalize().ok();
     let output = Path::new(path);
-    let parent = output.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = parent_of(output);
     for input in inputs {
         // What cannot be found is told when it is read.
         let files = possible_files(input);

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use super::accepted::Accepted;
-use super::continuity::losses;
 use super::disk::DiskStore;
 use super::error::StoreError;
 use super::index_state::{IndexState, StateKind};
@@ -32,13 +31,10 @@ pub fn accept_losses(directory: &Path) -> Result<Vec<Loss>, StoreError> {
 
 /// What only the checksums of whole segments show: `verify` reports it, and nothing else stops for it.
 fn changed_segments(directory: &Path) -> Result<Vec<Loss>, StoreError> {
-    let journal = Journal::open_read_only(&directory.join("journal"));
-    let found = losses(&journal.found_segments(true)?);
-    Ok(Accepted::read(directory)
-        .without(found)
-        .into_iter()
-        .filter(|loss| matches!(loss, Loss::Changed { .. }))
-        .collect())
+    let segments = Journal::open_read_only(&directory.join("journal")).found_segments(true)?;
+    let mut losses = Accepted::read(directory).losses_among(&segments, Position::default());
+    losses.retain(|loss| matches!(loss, Loss::Changed { .. }));
+    Ok(losses)
 }
 
 fn accept(directory: &Path, losses: &[Loss], accepted: &mut Vec<Loss>) -> Result<(), StoreError> {
@@ -46,12 +42,11 @@ fn accept(directory: &Path, losses: &[Loss], accepted: &mut Vec<Loss>) -> Result
         return Ok(());
     }
     let (_lock, _) = Lock::take(directory)?;
-    let is_behind = |loss: &&Loss| matches!(loss, Loss::Behind { .. });
-    if losses.iter().any(|loss| is_behind(&loss)) {
+    let (behind, others): (Vec<Loss>, Vec<Loss>) = losses.iter().partition(|loss| matches!(loss, Loss::Behind { .. }));
+    if !behind.is_empty() {
         // What was behind the journal's end is accepted by forgetting that it was there.
         IndexState { kind: StateKind::Distrusted, durable: Position::default() }.write(directory)?;
     }
-    let others = losses.iter().filter(|loss| !is_behind(loss)).copied();
     Accepted::read(directory).add(others, directory)?;
     accepted.extend(losses);
     Ok(())

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::continuity::{FoundSegment, loss_behind, losses};
 use super::error::StoreError;
 use super::loss::Loss;
+use super::place::Position;
 use crate::files;
 
 /// Lines of the file that are read.
@@ -22,9 +24,10 @@ impl Accepted {
         Self(text.lines().take(LINES_MAX).map(str::to_owned).collect())
     }
 
-    /// Returns the losses that are not accepted.
-    pub fn without(&self, losses: impl IntoIterator<Item = Loss>) -> Vec<Loss> {
-        losses.into_iter().filter(|loss| !self.0.contains(&loss.to_string())).collect()
+    /// Returns the losses in a list of segments that are not accepted. Everything up to `durable` was there once.
+    pub fn losses_among(&self, segments: &[FoundSegment], durable: Position) -> Vec<Loss> {
+        let found = losses(segments).into_iter().chain(loss_behind(durable, segments));
+        found.filter(|loss| !self.0.contains(&loss.to_string())).collect()
     }
 
     /// Adds losses, durably.

@@ -74,7 +74,8 @@ impl Entry {
         if length < RECORD_BYTES_MAX { Ok(()) } else { Err(StoreError::TooLarge { length, limit: RECORD_BYTES_MAX }) }
     }
 
-    fn text_bytes(&self) -> usize {
+    /// Returns the bytes of the entry's texts, at most some more.
+    pub(super) fn text_bytes(&self) -> usize {
         // The length of a text is written in nine bytes at most.
         let list = |texts: &[String]| texts.iter().map(|text| text.len() + 9).sum::<usize>();
         match self {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::entry::{ConversationState, Entry, LostCalls, Run, Spending};
 use super::error::StoreError;
 use super::fold::{IndexView, fold};
-use super::place::Place;
+use super::place::{Place, Position};
 use crate::conversation::{ConversationKey, Fingerprint};
 
 /// Entries that were committed together, with their places.
@@ -20,6 +20,10 @@ pub trait StoreIndex: Send + Sync {
     fn apply(&self, entries: &[(Place, Entry)]) -> Result<(), StoreError>;
     /// Returns the checkpoint: the last entry of the journal that is folded in.
     fn checkpoint(&self) -> Result<Option<Place>, StoreError>;
+    /// Returns how far the index covers the journal.
+    fn covered(&self) -> Result<Position, StoreError> {
+        Ok(self.checkpoint()?.map_or(Position::default(), |last| last.end()))
+    }
     /// Returns the place of an answer.
     fn place(&self, fingerprint: &Fingerprint) -> Result<Option<Place>, StoreError>;
     /// Replaces a place that turned out to be damaged, or drops it; unless another one has replaced it already.

@@ -47,7 +47,7 @@ impl IndexState {
     pub fn opened(index: &Path, durable: Position) -> Self {
         use std::os::unix::fs::MetadataExt;
         let inode = fs::metadata(index).map_or(0, |metadata| metadata.ino());
-        Self { kind: StateKind::Open { boot: boot_id(), inode }, durable }
+        Self { kind: StateKind::Open { boot: this_boot(), inode }, durable }
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -102,9 +102,8 @@ fn path_of(directory: &Path) -> PathBuf {
 }
 
 /// Returns the identifier of the current boot, or a text that no later boot matches if the system has none.
-fn boot_id() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .map_or_else(|_| format!("unknown-{}", std::process::id()), |id| id.trim().to_owned())
+fn this_boot() -> String {
+    Some(files::boot_id()).filter(|boot| !boot.is_empty()).unwrap_or_else(|| format!("unknown-{}", std::process::id()))
 }
 
 #[cfg(test)]

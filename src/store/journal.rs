@@ -17,7 +17,7 @@ use super::record::{self, Unreadable};
 use super::scan::{Scan, ScanItem};
 use super::segment::{SegmentHeader, read_range, segment_numbers, segment_path};
 use super::torn::{Stretch, TornEnd};
-use super::writer::{JournalWriter, OpenSegment, checksum_of, extent_of, header_of};
+use super::writer::{JournalWriter, OpenSegment, extent_of, header_of};
 use crate::files;
 
 const FRAME_BYTES_MAX: usize = HEADER_BYTES + super::codec::RECORD_BYTES_MAX;
@@ -204,7 +204,7 @@ impl Journal {
         let numbers = segment_numbers(&self.directory)?;
         let found = numbers.iter().map(|&number| {
             let path = segment_path(&self.directory, number);
-            let checksum = || checksum_of(&path).map_err(StoreError::io("read", &path));
+            let checksum = || files::checksum_of(&path).map_err(StoreError::io("read", &path));
             let checksum = with_checksums.then(checksum).transpose()?.map(crc32fast::Hasher::finalize);
             Ok(FoundSegment { number, length: length_of(&path)?, header: header_of(&path)?.second(), checksum })
         });

@@ -22,35 +22,36 @@ impl Lock {
     pub fn take(directory: &Path) -> Result<(Self, Option<String>), StoreError> {
         let path = directory.join("lock");
         let opened = File::open(directory).map_err(StoreError::io("open", directory))?;
-        let (opened, locks_directory) = match try_lock(opened).map_err(StoreError::io("lock", directory))? {
-            Locking::Held(file) => (file, true),
-            Locking::Unsupported(file) => (file, false),
-            Locking::Busy => return Err(locked(directory, &holder(&path))),
-        };
+        let (opened, locks_directory) = hold(opened, directory, directory)?;
         for _ in 0..ATTEMPTS_MAX {
             let file = files::open_or_create_in(&path).map_err(StoreError::io("open", &path))?;
-            let (mut file, locks_file) = match try_lock(file).map_err(StoreError::io("lock", &path))? {
-                Locking::Held(file) => (file, true),
-                Locking::Unsupported(file) => (file, false),
-                Locking::Busy => return Err(locked(directory, &holder(&path))),
-            };
+            let (mut file, locks_file) = hold(file, &path, directory)?;
             if !is_same_file(&file, &path) {
                 continue;
             }
-            if !locks_file && !locks_directory {
+            let has_lock = locks_directory || locks_file;
+            if !has_lock {
                 refuse_living_owner(directory, &path)?;
             }
             // For messages, and for file systems without locks.
             let written =
                 file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", Owner::this()));
-            let caution =
-                if locks_file || locks_directory { files::lock_caution(directory) } else { Some(unlocked(directory)) };
-            return match (written, locks_file || locks_directory) {
-                (Err(source), false) => Err(StoreError::Io { action: "write", path, source }),
-                _ => Ok((Self { _file: file, _directory: opened }, caution)),
-            };
+            if !has_lock {
+                written.map_err(StoreError::io("write", &path))?;
+            }
+            let caution = if has_lock { files::lock_caution(directory) } else { Some(unlocked(directory)) };
+            return Ok((Self { _file: file, _directory: opened }, caution));
         }
         Err(locked(directory, "unknown"))
+    }
+}
+
+/// Locks a file or directory of the store in `directory`. Returns whether the file system could.
+fn hold(file: File, path: &Path, directory: &Path) -> Result<(File, bool), StoreError> {
+    match try_lock(file).map_err(StoreError::io("lock", path))? {
+        Locking::Held(file) => Ok((file, true)),
+        Locking::Unsupported(file) => Ok((file, false)),
+        Locking::Busy => Err(locked(directory, &holder(&directory.join("lock")))),
     }
 }
 

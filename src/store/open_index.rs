@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::accepted::Accepted;
-use super::continuity::{loss_behind, losses};
+use super::continuity::FoundSegment;
 use super::entry::Entry;
 use super::error::StoreError;
 use super::index::{CommitGroup, INDEX_BATCH_ENTRIES, StoreIndex};
@@ -36,7 +36,8 @@ pub(super) fn open_index(
 ) -> Result<SledIndex, StoreError> {
     let path = directory.join("index");
     let state = IndexState::read(directory);
-    refuse_losses(directory, journal, state.durable)?;
+    let segments = journal.found_segments(false)?;
+    refuse_losses(directory, &segments, state.durable)?;
     let is_fresh = !path.exists() && journal.bytes_from(Position::default())? == 0;
     opened.rebuilt = if is_fresh { None } else { distrust_reason(&state, &path) };
     let mut durable = state.durable;
@@ -46,7 +47,7 @@ pub(super) fn open_index(
         match open_with_checkpoint(&path) {
             Ok((index, covered)) => {
                 durable = durable.max(covered);
-                if let Err(loss) = refuse_losses(directory, journal, durable) {
+                if let Err(loss) = refuse_losses(directory, &segments, durable) {
                     // The next open must find this out as well, in whatever boot.
                     let kind = StateKind::Closed { seal: index.close()? };
                     IndexState { kind, durable }.write(directory)?;
@@ -73,10 +74,8 @@ pub(super) fn open_index(
 }
 
 /// Stops where a part of the journal is gone that nobody has accepted as lost.
-pub(super) fn refuse_losses(directory: &Path, journal: &Journal, durable: Position) -> Result<(), StoreError> {
-    let segments = journal.found_segments(false)?;
-    let found = losses(&segments).into_iter().chain(loss_behind(durable, &segments));
-    let losses = Accepted::read(directory).without(found);
+pub(super) fn refuse_losses(directory: &Path, segments: &[FoundSegment], durable: Position) -> Result<(), StoreError> {
+    let losses = Accepted::read(directory).losses_among(segments, durable);
     if losses.is_empty() { Ok(()) } else { Err(StoreError::Lost { path: directory.to_owned(), losses }) }
 }
 
@@ -88,7 +87,7 @@ fn mark_open(directory: &Path, index: &Path, durable: Position) -> Result<(), St
 
 fn open_with_checkpoint(path: &Path) -> Result<(SledIndex, Position), StoreError> {
     let index = without_panic_output(|| SledIndex::open(path))?;
-    let covered = index.checkpoint()?.map_or(Position::default(), |last| last.end());
+    let covered = index.covered()?;
     Ok((index, covered))
 }
 

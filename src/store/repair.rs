@@ -55,7 +55,7 @@ fn covered(state: &IndexState, index: &Path) -> Position {
         return Position::default();
     }
     let Ok(sled) = SledIndex::open(index) else { return Position::default() };
-    let covered = sled.checkpoint().ok().flatten().map_or(Position::default(), |last| last.end());
+    let covered = sled.covered().unwrap_or_default();
     // It is deleted in a moment.
     drop(sled.close());
     covered

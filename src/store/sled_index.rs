@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
-use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,6 +17,7 @@ use super::index::StoreIndex;
 use super::place::Place;
 use super::record;
 use crate::conversation::{ConversationKey, Fingerprint};
+use crate::files;
 
 /// sled 0.34 uses about four times the configured amount, measured over a million answers.
 const CACHE_BYTES: u64 = 24 << 20;
@@ -27,7 +27,6 @@ const FLUSH_INTERVAL_MS: u64 = 2_000;
 /// just closed.
 const LOCK_WAIT: Duration = Duration::from_millis(20);
 const LOCK_WAITS_MAX: u32 = 250;
-const SEAL_READ_BYTES: usize = 1 << 20;
 const COVERED: &[u8] = b"mcovered";
 const SPENDING: &[u8] = b"mspending";
 
@@ -247,17 +246,9 @@ fn guarded<T>(path: &Path, action: impl FnOnce() -> sled::Result<T>) -> Result<T
 /// segment may also make keys disappear, and a missing key is an answer paid for twice.
 pub fn seal(path: &Path) -> Result<u32, StoreError> {
     let mut hasher = crc32fast::Hasher::new();
-    let mut buffer = vec![0; SEAL_READ_BYTES];
     for file in index_files(path)? {
         hasher.update(file.file_name().unwrap_or_default().as_encoded_bytes());
-        let mut reader = File::open(&file).map_err(StoreError::io("open", &file))?;
-        loop {
-            let length = reader.read(&mut buffer).map_err(StoreError::io("read", &file))?;
-            if length == 0 {
-                break;
-            }
-            hasher.update(&buffer[..length]);
-        }
+        files::add_file(&mut hasher, &file).map_err(StoreError::io("read", &file))?;
     }
     Ok(hasher.finalize())
 }

@@ -26,7 +26,7 @@ impl Snapshot {
         }
         let journal = Journal::open_read_only(&journal_directory);
         let durable = IndexState::read(directory).durable;
-        refuse_losses(directory, &journal, durable)?;
+        refuse_losses(directory, &journal.found_segments(false)?, durable)?;
         let mut index = MemoryIndex::default();
         journal.for_each(Position::default(), durable, |place, entry| {
             index.add(place, &entry);

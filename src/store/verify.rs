@@ -4,7 +4,6 @@ use std::io;
 use std::path::Path;
 
 use super::accepted::Accepted;
-use super::continuity::{loss_behind, losses};
 use super::error::StoreError;
 use super::index::{MemoryIndex, StoreIndex};
 use super::index_state::{IndexState, StateKind};
@@ -70,9 +69,7 @@ pub fn verify(directory: &Path) -> Result<Verification, StoreError> {
     let end = covered.map(|place| place.end());
     let durable = state.durable.max(end.unwrap_or_default());
     // A closed segment does not change any more, also while another process writes.
-    let segments = journal.found_segments(true)?;
-    let lost = losses(&segments).into_iter().chain(loss_behind(durable, &segments));
-    found.losses = Accepted::read(directory).without(lost);
+    found.losses = Accepted::read(directory).losses_among(&journal.found_segments(true)?, durable);
     let mut memory = MemoryIndex::default();
     let mut as_covered = None;
     found.damages = journal.for_each(Position::default(), durable, |place, entry| {

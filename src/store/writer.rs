@@ -1,7 +1,7 @@
 //! The writing half of the journal: groups of frames, appended to the last segment and synced.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::codec::RECORD_BYTES_MAX;
@@ -12,6 +12,7 @@ use super::medium::{Appendable, Medium};
 use super::place::{Place, Position};
 use super::record;
 use super::segment::{Extent, FoundHeader, SegmentHeader, segment_path};
+use crate::files::checksum_of;
 
 /// Appends to the journal in one directory.
 pub struct JournalWriter {
@@ -56,8 +57,7 @@ impl JournalWriter {
         let frames = entries.iter().map(|entry| {
             self.record.clear();
             if !record::encode_entry(entry, &mut self.record) {
-                let length = entry_length(entry);
-                return Err(StoreError::TooLarge { length, limit: RECORD_BYTES_MAX });
+                return Err(StoreError::TooLarge { length: entry.text_bytes(), limit: RECORD_BYTES_MAX });
             }
             last_start = self.buffer.len();
             let checksum = self.frames.append(&self.record, self.group, &mut self.buffer);
@@ -172,17 +172,6 @@ impl OpenSegment {
     }
 }
 
-/// Computes the CRC-32 of a file.
-pub fn checksum_of(path: &Path) -> io::Result<crc32fast::Hasher> {
-    let (mut file, mut hasher, mut buffer) = (File::open(path)?, crc32fast::Hasher::new(), vec![0; 1 << 20]);
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hasher),
-            length => hasher.update(&buffer[..length]),
-        }
-    }
-}
-
 /// Returns the size of a closed segment, and its checksum.
 pub fn extent_of(path: &Path) -> io::Result<Extent> {
     Ok(Extent { length: std::fs::metadata(path)?.len(), checksum: checksum_of(path)?.finalize() })
@@ -192,11 +181,4 @@ pub fn extent_of(path: &Path) -> io::Result<Extent> {
 pub fn header_of(path: &Path) -> Result<FoundHeader, StoreError> {
     let file = File::open(path).map_err(StoreError::io("open", path))?;
     FoundHeader::read(&file).map_err(StoreError::io("read", path))
-}
-
-fn entry_length(entry: &Entry) -> usize {
-    match entry {
-        Entry::Answered { answer, .. } => answer.text().len() + answer.reasoning.as_ref().map_or(0, String::len),
-        _ => frame::HEADER_BYTES,
-    }
 }

@@ -52,6 +52,15 @@ pub struct Budget {
     reserved: Amount,
 }
 
+/// What a call that was answered came to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settled {
+    /// All of it.
+    pub came_to: Amount,
+    /// The part that the server did not report, so that the stored answer does not show it.
+    pub unreported: Amount,
+}
+
 impl Budget {
     /// Begins with the spending of earlier runs.
     pub fn new(limits: BudgetLimits, earlier: &Spending) -> Self {
@@ -120,8 +129,8 @@ impl Budget {
     }
 
     /// Replaces the reservation of a call that was answered by its actual usage. What the server does not report may have
-    /// been the worst case. Returns that part, which the stored answer does not show.
-    pub fn settle(&mut self, worst: &Amount, model: &str, usage: &Usage) -> Amount {
+    /// been the worst case.
+    pub fn settle(&mut self, worst: &Amount, model: &str, usage: &Usage) -> Settled {
         self.reserved = self.reserved.plus(worst, -1);
         let price = self.limits.prices.get(model).copied().unwrap_or_default();
         let missing = |count: Option<u64>, worst: u64| if count.is_none() { worst } else { 0 };
@@ -138,7 +147,7 @@ impl Budget {
             cost: price.cost(usage) + price.worst_cost(unreported.prompt_tokens, unreported.output_tokens),
         };
         self.spent = self.spent.plus(&came_to, 1);
-        unreported
+        Settled { came_to, unreported }
     }
 
     /// Replaces the reservation of a call without an answer by what it may have cost, and returns that.
@@ -240,7 +249,7 @@ mod tests {
         let mut budget = Budget::new(BudgetLimits::default(), &Spending::new());
         let worst = budget.worst_case(&question(84, 100));
         let usage = Usage { completion_tokens: Some(7), ..Usage::default() };
-        let unreported = budget.settle(&worst, "m", &usage);
+        let Settled { unreported, .. } = budget.settle(&worst, "m", &usage);
         assert_eq!((unreported.requests, unreported.prompt_tokens, unreported.output_tokens), (0, 100, 0));
         assert_eq!((budget.spent().prompt_tokens, budget.spent().output_tokens), (100, 7));
         let refused = Failure::new(FailureClass::Outage, FailureCode::Connect, "refused");

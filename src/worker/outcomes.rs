@@ -77,7 +77,7 @@ impl Dispatcher<'_> {
         let now = Instant::now();
         let Some(flight) = self.flights.get_mut(&fingerprint) else { return Ok(()) };
         let model = flight.question.target.model().to_owned();
-        let unreported = self.budget.settle(&flight.worst, &model, &answer.usage);
+        let unreported = self.budget.settle(&flight.worst, &model, &answer.usage).unreported;
         let prompt = flight.prompt();
         let answer = Arc::new(answer);
         flight.answer = Some(Arc::clone(&answer));

@@ -86,15 +86,7 @@ impl Dispatcher<'_> {
         slot: Option<u64>,
     ) {
         let came_to = match result {
-            Ok(Answer { usage, .. }) => {
-                self.budget.settle(worst, model, usage);
-                Amount {
-                    requests: 1,
-                    prompt_tokens: usage.prompt_tokens.unwrap_or(worst.prompt_tokens),
-                    output_tokens: usage.completion_tokens.unwrap_or(worst.output_tokens),
-                    cost: 0.0,
-                }
-            }
+            Ok(answer) => self.budget.settle(worst, model, &answer.usage).came_to,
             Err(failure) => self.budget.settle_failed(worst, failure),
         };
         self.book_unanswered(model, &came_to, slot);

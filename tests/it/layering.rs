@@ -15,7 +15,7 @@ struct Layer {
 
 const LAYERS: &[Layer] = &[
     Layer { module: "conversation", may_import: &[], may_name: &["blake3", "serde", "serde_json"] },
-    Layer { module: "files", may_import: &[], may_name: &["libc"] },
+    Layer { module: "files", may_import: &[], may_name: &["libc", "crc32fast"] },
     Layer { module: "statistics", may_import: &[], may_name: &["serde"] },
     Layer { module: "quality", may_import: &["conversation"], may_name: &["aho_corasick", "flate2", "whichlang"] },
     Layer { module: "recipe", may_import: &["conversation", "quality"], may_name: &["minijinja", "serde_json"] },
@@ -34,6 +34,7 @@ const LAYERS: &[Layer] = &[
             "simdutf8",
             "glob",
             "icu_normalizer",
+            "libc",
             "whichlang",
             "yaml_rust2",
             "parquet",

@@ -311,7 +311,9 @@ fn freeze() {
     let Some(path) = std::env::var_os("COHOBATE_FREEZE") else { return };
     let directory = tempfile::tempdir().unwrap();
     let (store, _) = DiskStore::open_with(directory.path(), 300, Arc::new(Disk), &mut |_, _| {}).unwrap();
-    newer_frozen_entries().into_iter().for_each(|entry| store.commit(vec![entry]).unwrap());
+    for entry in newer_frozen_entries() {
+        store.commit(vec![entry]).unwrap();
+    }
     store.close().unwrap();
     let to = PathBuf::from(path).join("journal");
     fs::create_dir_all(&to).unwrap();

@@ -1,5 +1,4 @@
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -8,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::reading::Found;
 use crate::conversation::{Digest, Settings};
 use crate::dataset::{Input, RowIndex, SourceFile};
+use crate::files::checksum_of;
 
 /// Changed whenever the files below, or what is made of a row, change.
 const VERSION: u32 = 7;
@@ -115,17 +115,7 @@ fn forget_oldest(parent: &Path) {
 }
 
 fn checksums(directory: &Path) -> Option<[u32; 2]> {
-    const READ_BYTES: usize = 1 << 20;
-    let mut buffer = vec![0; READ_BYTES];
-    let mut checksum = |name: &str| -> Option<u32> {
-        let (mut file, mut hasher) = (File::open(directory.join(name)).ok()?, crc32fast::Hasher::new());
-        loop {
-            match file.read(&mut buffer).ok()? {
-                0 => return Some(hasher.finalize()),
-                length => hasher.update(&buffer[..length]),
-            }
-        }
-    };
+    let checksum = |name: &str| Some(checksum_of(&directory.join(name)).ok()?.finalize());
     Some([checksum(FILES[0])?, checksum(FILES[1])?])
 }
 

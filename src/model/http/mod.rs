@@ -18,6 +18,7 @@ mod token;
 pub use preview::RequestPreview;
 pub use settings::{HttpSettings, Timeouts};
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
@@ -68,6 +69,8 @@ pub struct HttpModel {
     headers: RequestHeaders,
     /// The keys that a command prints.
     tokens: Option<TokenSource>,
+    /// The key and the values of the user's headers, to be masked: servers like to quote them.
+    secrets: Vec<Masked>,
     session_header: Option<HeaderName>,
     host_name: HostName,
     /// Requests streamed answers.
@@ -91,7 +94,10 @@ impl HttpModel {
         let client = client(&settings)?;
         let session_header = settings.session_header.as_deref().map(str::parse).transpose();
         let dialect = settings.dialect;
+        let headers = settings.headers.iter().flat_map(|(_, value)| Masked::header(value));
+        let secrets = settings.key.iter().flat_map(Masked::key).chain(headers).collect();
         Ok(Self {
+            secrets,
             client,
             url: settings.url.parse().map_err(|error| fault(&error))?,
             dialect,
@@ -292,12 +298,12 @@ impl HttpModel {
         redaction::redact(text, &self.secrets()).into_owned()
     }
 
-    /// Returns keys and the values of the user's headers: servers like to quote them.
-    fn secrets(&self) -> Vec<Masked> {
-        let tokens = self.tokens.as_ref().map(TokenSource::all).unwrap_or_default();
-        let keys = self.settings.key.iter().chain(&tokens).flat_map(Masked::key);
-        let headers = self.settings.headers.iter().flat_map(|(_, value)| Masked::header(value));
-        keys.chain(headers).collect()
+    /// Returns what is masked in a server's texts, with every token that a command has printed so far.
+    fn secrets(&self) -> Cow<'_, [Masked]> {
+        match &self.tokens {
+            None => Cow::Borrowed(&self.secrets),
+            Some(tokens) => self.secrets.iter().cloned().chain(tokens.all().iter().flat_map(Masked::key)).collect(),
+        }
     }
 }
 

@@ -209,20 +209,9 @@ fn standing_in<'a>(text: &'a str, quote: &str) -> Option<&'a str> {
 mod tests {
     use super::*;
     use crate::conversation::Finish;
-    use crate::conversation::Usage;
 
     fn said(text: &str) -> Answer {
-        Answer {
-            message: Message::new(Role::Assistant, text),
-            reasoning: None,
-            finish: Finish::Complete,
-            finish_reason: "stop".to_owned(),
-            model: String::new(),
-            system_fingerprint: None,
-            usage: Usage::default(),
-            attempts: 1,
-            dropped: Vec::new(),
-        }
+        Answer::complete("simulated", text)
     }
 
     const ANSWER: &str = "Water boils at 90 °C.\n\n- It freezes\n  at 0 °C.";
