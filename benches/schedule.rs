@@ -85,6 +85,7 @@ fn run(slots: usize, lengths: &Arc<[usize]>, order: Vec<u64>) -> LowerBound {
             deadline: None,
             commit_mode: CommitMode::Inline,
             retry_failed: false,
+            stored: Arc::default(),
         };
         let (_go, stop) = watch::channel(StopStage::Go);
         worker::run(work, stop, &mut measure).await.expect("a run without faults");

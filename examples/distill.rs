@@ -32,7 +32,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let settings = DistillSettings::new(InputSettings::rows(rows), teacher, folder.join("store"), &output);
     let context = Context::new(Arc::new(|event: &JobEvent| println!("{event:?}")));
     let report = job::distill(&settings, &context).await?;
-    println!("{} new answers, {} reused", report.tally.answered, report.tally.reused);
+    println!("{} new answers, {} reused", report.tally.answered, report.tally.reused());
     print!("{}", std::fs::read_to_string(&output)?);
     Ok(())
 }

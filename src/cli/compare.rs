@@ -176,7 +176,7 @@ fn say_stopped(report: &CompareReport, hint: &str, screen: &Screen) {
 
 fn lines(report: &CompareReport, written: &ComparisonWritten, directory: &str) -> Vec<String> {
     let tally = &report.tally;
-    let (new, reused) = (counted(tally.answered, "answer"), words::number(tally.reused + tally.shared));
+    let (new, reused) = (counted(tally.answered, "answer"), words::number(tally.reused() + tally.shared));
     let conversations = counted(written.report.dataset.conversations, "conversation");
     let mut lines =
         vec![format!("done: {conversations}, {new} new, {reused} reused, {}", words::duration(report.elapsed))];

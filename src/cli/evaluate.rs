@@ -102,7 +102,7 @@ fn say_stopped(report: &EvaluateReport, hint: &str, screen: &Screen) {
 fn lines(report: &EvaluateReport, evaluated: &Evaluated, output: &str) -> Vec<String> {
     let tally = &report.tally;
     let new = counted(tally.answered, "verdict");
-    let reused = words::number(tally.reused + tally.shared);
+    let reused = words::number(tally.reused() + tally.shared);
     let conversations = counted(report.totals.conversations, "conversation");
     let mut lines =
         vec![format!("done: {conversations}, {new} new, {reused} reused, {}", words::duration(report.elapsed))];

@@ -4,7 +4,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use cohobate::job::{count, run_line};
-use cohobate::report::{Tally, progress_json, progress_line, words};
+use cohobate::report::{StoredSum, Tally, progress_json, progress_line};
 use cohobate::worker::Event;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
@@ -69,11 +69,16 @@ impl Progress {
 
     /// Takes an event of the run, and shows one that deserves a line of its own.
     pub fn on_event(&self, event: &Event) {
-        count(&mut self.shared.tally(), event);
+        count(&mut self.shared.tally(), event, Instant::now());
         let line = run_line(event).filter(|line| self.shared.verbose || !line.is_detail);
         if let Some(line) = line {
             self.shared.say(&line.text);
         }
+    }
+
+    /// Takes what earlier runs have stored, as far as it is counted.
+    pub fn on_stored(&self, stored: StoredSum) {
+        self.shared.tally().stored = stored;
     }
 
     /// Shows a line, above the bar where there is one.
@@ -119,29 +124,24 @@ impl Shared {
 
     fn draw(&self) {
         let tally = self.tally().clone();
-        let elapsed = self.started.elapsed();
+        let now = Instant::now();
         match self.mode {
             ProgressMode::None => {}
             ProgressMode::Auto => {
                 self.bar.set_position(tally.done());
-                tell_beside(&self.bar, &progress_line(&tally, elapsed));
+                tell_beside(&self.bar, &progress_line(&tally, self.started, now));
             }
             ProgressMode::Plain => {
-                tell(format!(
-                    "{}/{} turns, {}",
-                    words::number(tally.done()),
-                    words::number(tally.totals.turns),
-                    progress_line(&tally, elapsed)
-                ));
+                tell(progress_line(&tally, self.started, now));
             }
-            ProgressMode::Json => tell(progress_json(&tally, elapsed)),
+            ProgressMode::Json => tell(progress_json(&tally, self.started, now)),
         }
     }
 }
 
 fn bar(tally: &Tally, mode: ProgressMode) -> ProgressBar {
     let target = if mode == ProgressMode::Auto { bar_target() } else { ProgressDrawTarget::hidden() };
-    let style = ProgressStyle::with_template("{bar:24} {human_pos}/{human_len} turns, {msg}");
+    let style = ProgressStyle::with_template("{bar:24} {msg}");
     ProgressBar::with_draw_target(Some(tally.totals.turns), target)
         .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

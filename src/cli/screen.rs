@@ -90,6 +90,11 @@ impl Listener for Screen {
                 *self.progress() = Some(progress);
                 self.is_asking.store(true, Ordering::Release);
             }
+            JobEvent::Stored(stored) => {
+                if let Some(progress) = &*self.progress() {
+                    progress.on_stored(*stored);
+                }
+            }
             JobEvent::Run(event) => {
                 if let Some(progress) = &*self.progress() {
                     progress.on_event(event);

@@ -67,7 +67,7 @@ async fn run_simulate(args: SimulateArgs) -> CliResult {
 
 fn done(report: &SimulateReport) -> String {
     let tally = &report.tally;
-    let (new, reused) = (counted(tally.answered, "answer"), number(tally.reused + tally.shared));
+    let (new, reused) = (counted(tally.answered, "answer"), number(tally.reused() + tally.shared));
     format!("{new} new, {reused} reused, {}", words::duration(report.elapsed))
 }
 

@@ -29,6 +29,7 @@ mod stop;
 mod tokens;
 mod tools;
 mod turn;
+mod unit;
 mod vote;
 
 pub use answer::{Answer, Finish, Usage};
@@ -58,4 +59,5 @@ pub use stop::ConversationStop;
 pub use tokens::estimate_tokens;
 pub use tools::{ToolSet, calls_tool_in_text};
 pub use turn::{Scope, TurnIndex};
+pub use unit::Unit;
 pub use vote::{Duel, DuelEnd, Mark, Vote, Winner};

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::counting::Stored;
 use super::engine::{Assignment, Engine, RunResult};
 use super::export::{ExportPass, ExportReport, ExportSettings, PartialSettings};
 use super::input::{Lookout, prepare};
@@ -84,6 +85,7 @@ pub async fn distill(settings: &DistillSettings, context: &Context) -> Result<Di
         seeds: Arc::clone(&prepared.rows) as Arc<dyn worker::Seeds>,
         rows: Box::new(prepared.order(engine.reader(), &*recipe)?),
         totals: prepared.totals,
+        stored: Stored::of(&prepared.rows),
     };
     let RunResult { ended, tally, elapsed, run } = engine.run(assignment).await?;
     let changed_settings = changed_settings(&*engine.store, &run, &tally)?;
@@ -98,7 +100,7 @@ pub async fn distill(settings: &DistillSettings, context: &Context) -> Result<Di
 
 /// Returns the settings that keep this run from using stored answers, where that is so.
 fn changed_settings(store: &dyn Reader, run: &Run, tally: &Tally) -> Result<Vec<(String, String, String)>, JobError> {
-    if tally.reused > 0 || tally.answered == 0 {
+    if tally.reused() > 0 || tally.answered == 0 {
         return Ok(Vec::new());
     }
     let runs = store.runs()?;

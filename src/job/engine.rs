@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::caps::caps;
+use super::counting::{Counting, Stored, sum_of};
 use super::models::{ModelChoice, connect_all};
 use super::offered::add_offered_models;
 use super::rejected::RejectedReplies;
@@ -15,7 +16,7 @@ use super::{Context, JobError, JobEvent, open_store};
 use crate::conversation::{Price, Settings};
 use crate::model::RequestLane;
 use crate::recipe::Recipe;
-use crate::report::{Tally, Totals};
+use crate::report::{RateWindow, Tally, Totals};
 use crate::store::{DiskStore, Entry, Ledger, Reader, Run, Store, Unsettled};
 use crate::worker::{self, BudgetLimits, CommitMode, Ended, Event, Observer, RowOrder, Served, Work};
 
@@ -42,6 +43,8 @@ pub struct Assignment {
     pub rows: RowOrder,
     /// How much there is to do.
     pub totals: Totals,
+    /// How much of it earlier runs have stored.
+    pub stored: Stored,
 }
 
 /// How a run went.
@@ -103,14 +106,23 @@ impl Engine {
 
     /// Sends calls until everything is answered or the run is stopped.
     pub async fn run(&self, assignment: Assignment) -> Result<RunResult, JobError> {
-        let Assignment { recipe, seeds, rows, totals } = assignment;
+        let Assignment { recipe, seeds, rows, totals, stored } = assignment;
+        let unit = recipe.unit();
+        let counting = Counting::begin(stored, self.reader(), Arc::clone(&recipe), &self.context)?;
         let ledger = self.settle_ledger(recipe.settings())?;
         let run = begin(&self.store, recipe.settings())?;
         // Caps count what is in the index: what was booked just now must be in it.
         self.store.settle();
-        let tally =
-            Tally { totals, prices: self.budget.prices.clone(), flex: self.asks_flex.then_some(0), ..Tally::default() };
         let started = Instant::now();
+        let tally = Tally {
+            totals,
+            unit,
+            stored: sum_of(&counting.count),
+            prices: self.budget.prices.clone(),
+            flex: self.asks_flex.then_some(0),
+            rates: RateWindow::starting(started),
+            ..Tally::default()
+        };
         self.context.report(JobEvent::RunStarted(Box::new(tally.clone())));
         let work = Work {
             recipe,
@@ -126,14 +138,17 @@ impl Engine {
             deadline: self.settings.deadline.clone(),
             commit_mode: CommitMode::Thread,
             retry_failed: self.settings.retry_failed,
+            stored: Arc::clone(&counting.count),
         };
         let mut watcher = Watcher { tally, context: &self.context, rejected: RejectedReplies::of(&self.directory) };
         let ended = worker::run(work, self.context.stop.clone(), &mut watcher).await;
+        let stored = counting.end(matches!(ended, Ok(Ended::Finished)));
+        self.context.report(JobEvent::Stored(stored));
         self.context.report(JobEvent::RunEnded);
         if let Some(line) = watcher.rejected.line() {
             self.context.report(JobEvent::PartDone(line));
         }
-        let (tally, elapsed) = (watcher.tally, started.elapsed());
+        let (tally, elapsed) = (Tally { stored, ..watcher.tally }, started.elapsed());
         let mut ended = ended?;
         if let Ended::Stopped(reason) = &mut ended {
             add_offered_models(reason, &self.models).await;
@@ -206,7 +221,7 @@ struct Watcher<'a> {
 
 impl Observer for Watcher<'_> {
     fn on_event(&mut self, event: &Event) {
-        count(&mut self.tally, event);
+        count(&mut self.tally, event, Instant::now());
         if let Event::Failed { code, message, reply: Some(reply), .. } = event {
             self.rejected.keep(code, message, reply);
         }

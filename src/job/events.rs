@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::dataset::DirectoryNote;
-use crate::report::Tally;
 use crate::report::words::{counted, money};
+use crate::report::{StoredSum, Tally};
 use crate::worker::{Event, StopStage};
 
 /// What a job is given beside its settings: who listens, and when to stop.
@@ -109,6 +109,8 @@ pub enum JobEvent {
     PartDone(String),
     /// The first call may be sent from now on. The tally holds the totals and the prices.
     RunStarted(Box<Tally>),
+    /// How much of the run's total earlier runs have stored, as far as it is counted.
+    Stored(StoredSum),
     /// Something happened in the run.
     Run(Event),
     /// No call is in flight any more.
@@ -158,7 +160,7 @@ impl fmt::Display for JobEvent {
             }
             Self::Caution(text) => write!(f, "caution: {text}"),
             Self::PartDone(text) => f.write_str(text),
-            Self::RunStarted(_) | Self::Run(_) | Self::RunEnded => Ok(()),
+            Self::RunStarted(_) | Self::Stored(_) | Self::Run(_) | Self::RunEnded => Ok(()),
         }
     }
 }

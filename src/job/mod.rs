@@ -17,6 +17,7 @@ mod beside;
 mod caps;
 mod compare;
 mod convert;
+mod counting;
 mod distill;
 mod engine;
 mod error;

@@ -1,14 +1,35 @@
-use crate::conversation::{ServiceTier, Usage};
-use crate::report::{Efficiency, Tally};
-use crate::worker::{Event, LowerBound};
+use std::time::Instant;
 
-/// Counts an event of a run.
-pub fn count(tally: &mut Tally, event: &Event) {
+use crate::conversation::{ServiceTier, Usage};
+use crate::report::{Arrivals, Efficiency, Tally, Waiting};
+use crate::worker::{ConversationEnd, Event, LowerBound, Wait, WaitCause};
+
+/// Counts an event of a run that has happened now.
+pub fn count(tally: &mut Tally, event: &Event, now: Instant) {
     match event {
-        Event::Reused => tally.reused += 1,
-        Event::Shared => tally.shared += 1,
-        Event::Sent => tally.sent += 1,
-        Event::Answered { model, reported, usage, history_cut, is_damaged, .. } => {
+        Event::Reused => tally.taken += 1,
+        Event::NotStored(answers) => tally.not_stored += answers,
+        Event::Shared => {
+            tally.shared += 1;
+            tally.rates.push(now, Arrivals { counted: 1, settled: 1, tokens: 0 });
+        }
+        Event::Sent => {
+            tally.sent += 1;
+            tally.waiting = None;
+        }
+        Event::Slots(slots) => tally.slots = *slots,
+        Event::Waiting(wait) => tally.waiting = wait.as_ref().map(|wait| waiting(wait, tally, now)),
+        Event::Closed(closed) => {
+            tally.closed += u64::from(!closed.was_finished && closed.end != ConversationEnd::Interrupted);
+            tally.unused += closed.unused;
+            tally.rejected += closed.rejected;
+            tally.rates.push(now, Arrivals { settled: closed.unused, ..Arrivals::default() });
+        }
+        Event::Answered { model, reported, usage, history_cut, is_counted, is_damaged, .. } => {
+            let counted = u64::from(*is_counted);
+            tally.counted += counted;
+            let tokens = usage.completion_tokens.unwrap_or(0);
+            tally.rates.push(now, Arrivals { counted, settled: counted, tokens });
             tally.damaged += u64::from(*is_damaged);
             tally.returned += 1;
             tally.answered += 1;
@@ -36,7 +57,6 @@ pub fn count(tally: &mut Tally, event: &Event) {
         }
         Event::Measured(bound) => tally.efficiency = Some(efficiency(bound)),
         Event::Opened
-        | Event::Closed(_)
         | Event::Pace { .. }
         | Event::Rested { .. }
         | Event::Parked { .. }
@@ -44,6 +64,24 @@ pub fn count(tally: &mut Tally, event: &Event) {
         | Event::Drained { .. }
         | Event::Stopping { .. } => {}
     }
+}
+
+/// Says what a run waits for.
+fn waiting(wait: &Wait, tally: &Tally, now: Instant) -> Waiting {
+    let Wait { model, cause, time } = wait;
+    let reason = match cause {
+        WaitCause::Outage => match &tally.last_failure {
+            Some(failure) => format!("{model} does not answer ({failure})"),
+            None => format!("{model} does not answer"),
+        },
+        WaitCause::RateLimit => format!("a limit of {model}'s server is used up"),
+        WaitCause::Pace => "--rpm or --tpm is used up for now".to_owned(),
+        WaitCause::Retry => match &tally.last_failure {
+            Some(failure) => format!("{model} failed ({failure})"),
+            None => format!("{model} failed"),
+        },
+    };
+    Waiting { reason, until: time.map(|time| now + time) }
 }
 
 fn efficiency(bound: &LowerBound) -> Efficiency {

@@ -6,7 +6,7 @@ use super::judge::{Judge, Scale, Scene};
 use super::{Answered, JudgedScope, Recipe, Step};
 use crate::conversation::{
     Answer, Dialogue, Duel, DuelEnd, FailureCause, Finish, Lane, Message, Outcome, Question, Role, Scope, Seed,
-    Settings, Slot, Target, TurnIndex,
+    Settings, Slot, Target, TurnIndex, Unit,
 };
 
 /// Has systems answer the same conversations and a judge say whose answers are better, each pair in both orders.
@@ -311,6 +311,14 @@ impl Recipe for Compare {
         let pairs = self.systems.len() * (self.systems.len() - 1) / 2;
         let judged = self.scope.scopes(seed.turns.len() as u32).count() * pairs * 2 * self.judge.repeats as usize;
         (speaking * seed.turns.len() + judged) as u32
+    }
+
+    fn unit(&self) -> Unit {
+        Unit::Answer
+    }
+
+    fn is_counted(&self, slot: Slot) -> bool {
+        slot.lane != Lane::Judge || Judge::is_first_reply(slot)
     }
 
     fn next(&self, seed: &Seed, answered: &Answered) -> Step {

@@ -296,6 +296,11 @@ impl Recipe for Distill {
         seed.turns.len() as u32
     }
 
+    /// The first answer to each turn: not further attempts and samples, scores, and rewritten user messages.
+    fn is_counted(&self, slot: Slot) -> bool {
+        slot.lane == Lane::Main && slot.attempt == 0
+    }
+
     fn next(&self, seed: &Seed, answered: &Answered) -> Step {
         self.advance(seed, answered, &mut Walked::default())
     }

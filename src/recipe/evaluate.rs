@@ -2,7 +2,9 @@ use std::sync::Arc;
 
 use super::judge::{Judge, JudgeReply, Judgment, Ruling, Scale, Scene};
 use super::{Answered, Recipe, Step, Walked};
-use crate::conversation::{Dialogue, Mark, Message, Outcome, Question, Role, Scope, Seed, Settings, TurnIndex};
+use crate::conversation::{
+    Dialogue, Mark, Message, Outcome, Question, Role, Scope, Seed, Settings, Slot, TurnIndex, Unit,
+};
 
 /// Has a judge mark the answers that a dataset holds.
 ///
@@ -199,6 +201,19 @@ impl Recipe for Evaluate {
 
     fn turn_count(&self, seed: &Seed) -> u32 {
         self.walk(seed, &Answered::default()).len() as u32
+    }
+
+    fn unit(&self) -> Unit {
+        Unit::Mark
+    }
+
+    fn is_counted(&self, slot: Slot) -> bool {
+        Judge::is_first_reply(slot)
+    }
+
+    /// Every mark is asked for at once, so that none is left over; counting them renders every prompt.
+    fn unused(&self, _: &Seed, _: &Answered) -> u32 {
+        0
     }
 
     fn next(&self, seed: &Seed, answered: &Answered) -> Step {

@@ -32,7 +32,7 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::conversation::{Answer, Dialogue, Outcome, Question, Seed, Settings, Slot};
+use crate::conversation::{Answer, Dialogue, Outcome, Question, Seed, Settings, Slot, Unit};
 use crate::quality::GateVerdict;
 
 /// One way to process a conversation.
@@ -130,6 +130,22 @@ pub trait Recipe: Send + Sync {
 
     /// Returns how many answers `seed` needs when no attempt fails.
     fn turn_count(&self, seed: &Seed) -> u32;
+
+    /// Returns what [`Recipe::turn_count`] counts.
+    fn unit(&self) -> Unit {
+        Unit::Turn
+    }
+
+    /// True if an answer in this slot is one of those that [`Recipe::turn_count`] counts, and no further attempt.
+    fn is_counted(&self, slot: Slot) -> bool {
+        slot.attempt == 0
+    }
+
+    /// Returns how many of the counted answers a conversation has not used that has ended with `answered`.
+    fn unused(&self, seed: &Seed, answered: &Answered) -> u32 {
+        let counted = answered.by_slot.keys().filter(|slot| self.is_counted(**slot)).count();
+        self.turn_count(seed).saturating_sub(counted as u32)
+    }
 
     /// Returns the next step, given the answers so far.
     fn next(&self, seed: &Seed, answered: &Answered) -> Step;

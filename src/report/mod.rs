@@ -6,6 +6,7 @@ mod evaluation;
 mod page;
 mod progress;
 mod quality;
+mod rate;
 mod replies;
 mod simulation;
 mod summary;
@@ -20,11 +21,12 @@ pub use evaluation::{
     CostReport, DatasetReport, Evaluation, EvaluationMode, EvaluationReport, JudgeReport, JudgedConversation,
 };
 pub use page::{comparison_page, evaluation_page, quality_page, simulation_page, tutoring_page};
-pub use progress::{progress_json, progress_line};
+pub use progress::{Course, progress_json, progress_line, reused_words, waiting_words};
 pub use quality::{QualityReport, RuleCount};
+pub use rate::{Arrivals, RateWindow, Rates};
 pub use replies::{RepliesReport, ReplyCount};
 pub use simulation::{EndClass, RoleCost, SimulationReport, Told, UserMessage};
 pub use summary::{Closing, Footprint, summary, summary_json};
-pub use tally::{Efficiency, Tally, Totals};
+pub use tally::{Efficiency, StoredSum, Tally, Totals, Waiting};
 pub use tutoring::{PassReport, TutoredPass, Tutoring, TutoringReport};
 pub use votes::{Ballot, ConversationScores, PairReport, SystemReport, adjusted_score};

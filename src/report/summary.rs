@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::progress::reused_words;
 use super::quality::QualityReport;
 use super::tally::Tally;
 use super::words::{counted, duration, list, money, number};
@@ -55,7 +56,7 @@ pub fn summary(tally: &Tally, elapsed: Duration, closing: &Closing) -> String {
     let turns = counted(tally.totals.turns, "turn");
     let mut lines = vec![format!("{}: {conversations}, {turns}, {}", closing.headline, duration(elapsed))];
     let mut row = |name: &str, text: String| lines.push(format!("  {name:<11}{text}"));
-    row("reused", format!("{} of {} turns", number(tally.reused), number(tally.totals.turns)));
+    row("reused", format!("{} of {} turns", reused_words(tally), number(tally.totals.turns)));
     if let Some(unusable) = unusable(&closing.changed_settings) {
         row("", unusable);
     }
@@ -149,7 +150,7 @@ pub fn summary_json(tally: &Tally, elapsed: Duration, closing: &Closing, exit_co
     json!({
         "ended": closing.headline, "exit_code": exit_code, "elapsed_s": elapsed.as_secs_f64(),
         "conversations": tally.totals.conversations, "turns": tally.totals.turns,
-        "reused": tally.reused, "answered": tally.answered, "shared": tally.shared,
+        "reused": tally.reused(), "reused_is_exact": tally.stored.is_exact, "answered": tally.answered, "shared": tally.shared,
         "damaged": tally.damaged, "flex": tally.flex,
         "prompt_tokens": tally.usage.prompt_tokens, "cached_tokens": tally.usage.cached_tokens,
         "cache_write_tokens": tally.usage.cache_write_tokens,

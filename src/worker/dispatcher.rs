@@ -16,8 +16,11 @@ use super::haste::Haste;
 use super::model_queue::{CallEnd, ModelQueue, Replica, with_margin};
 use super::occupancy::Occupancy;
 use super::prompts::Prompts;
-use super::session::{self, ConversationEnd, ReplySender, SessionContext, SessionReply, SessionRequest};
+use super::session::{
+    self, ClosedConversation, ConversationEnd, ReplySender, SessionContext, SessionReply, SessionRequest,
+};
 use super::stop::{DRAIN_MAX, RunStop, StopStage};
+use super::wait::TimedWait;
 use super::{Admit, Ended, RowOrder, Work, WorkerError};
 use crate::conversation::{FailureCause, FailureCode, Fingerprint};
 use crate::model::OutageState;
@@ -48,6 +51,7 @@ pub async fn run(
         dispatcher.admit(&mut sessions)?;
         dispatcher.judge_refusals(&mut sessions);
         dispatcher.send_calls()?;
+        dispatcher.report_wait();
         if sessions.is_empty() && dispatcher.is_done() {
             break;
         }
@@ -81,7 +85,7 @@ pub async fn run(
 }
 
 /// A session's number and how it ended.
-pub(super) type SessionEnd = (u64, Result<ConversationEnd, WorkerError>);
+pub(super) type SessionEnd = (u64, Result<ClosedConversation, WorkerError>);
 
 /// The recipient of a commit's acknowledgement.
 pub(super) enum CommitToken {
@@ -127,6 +131,8 @@ pub(super) struct Dispatcher<'a> {
     calls_max: usize,
     /// How many calls may be in flight at present, over all models.
     pub(super) slots: usize,
+    /// What the next call waits for, as it was last reported.
+    pub(super) wait: Option<TimedWait>,
     pub(super) haste: Haste,
     pub(super) prompts: Prompts,
     pub(super) early: EarlyRows,
@@ -152,6 +158,7 @@ impl<'a> Dispatcher<'a> {
             seeds: work.seeds,
             run: work.run,
             retry_failed: work.retry_failed,
+            stored: work.stored,
         };
         let now = Instant::now();
         let spending = work.store.spending()?;
@@ -182,6 +189,7 @@ impl<'a> Dispatcher<'a> {
             concurrency: work.pace.concurrency,
             calls_max: work.pace.concurrency.or(work.pace.calls_max).unwrap_or(usize::MAX).max(1),
             slots: 0,
+            wait: None,
             haste: Haste::default(),
             prompts: Prompts::default(),
             early: EarlyRows::default(),
@@ -202,7 +210,10 @@ impl<'a> Dispatcher<'a> {
             slots = slots.saturating_add(queue.limit());
             self.occupancy.on_model_limit(model, queue.limit().min(self.calls_max), now);
         }
-        self.slots = slots.min(self.calls_max);
+        let slots = slots.min(self.calls_max);
+        if std::mem::replace(&mut self.slots, slots) != slots {
+            self.observer.on_event(&Event::Slots(slots));
+        }
         self.occupancy.on_limit(self.slots, now);
     }
 
@@ -256,7 +267,7 @@ impl<'a> Dispatcher<'a> {
         number
     }
 
-    fn replicas(&self) -> impl Iterator<Item = &Replica> {
+    pub(super) fn replicas(&self) -> impl Iterator<Item = &Replica> {
         self.queues.values().flat_map(|queue| &queue.replicas)
     }
 
@@ -330,6 +341,7 @@ impl<'a> Dispatcher<'a> {
             SessionRequest::TookStored { by_this_run } => {
                 self.observer.on_event(if by_this_run { &Event::Shared } else { &Event::Reused });
             }
+            SessionRequest::NotStored { answers } => self.observer.on_event(&Event::NotStored(answers)),
             SessionRequest::Note { entries, reply_to } => {
                 self.commits_pending += 1;
                 self.committer.commit(entries, CommitToken::Note(reply_to));
@@ -345,7 +357,9 @@ impl<'a> Dispatcher<'a> {
                 }
                 // The answer may have been committed for another session since this session looked it up.
                 if let Some(stored) = self.store.answer(&fingerprint)? {
-                    self.observer.on_event(&Event::Shared);
+                    if self.context.recipe.is_counted(slot) {
+                        self.observer.on_event(&Event::Shared);
+                    }
                     let answered = SessionReply::Answered { slot, fingerprint, answer: stored.answer, own: false };
                     let _ = waiter.reply_to.send(answered);
                     return Ok(());
@@ -385,18 +399,18 @@ impl<'a> Dispatcher<'a> {
     }
 
     fn on_session_end(&mut self, ended: Result<SessionEnd, JoinError>) -> Result<(), WorkerError> {
-        let (number, end) = ended.map_err(|error| WorkerError::Died(error.to_string()))?;
-        let end = end?;
+        let (number, closed) = ended.map_err(|error| WorkerError::Died(error.to_string()))?;
+        let closed = closed?;
         self.early.on_asked(number);
         self.prompts.leave(number);
         if let Some(chain) = self.chains.remove(&number) {
             self.occupancy.on_chain(chain);
         }
         self.queues.values_mut().for_each(|queue| queue.leave(number));
-        if let ConversationEnd::InputLost(reason) = &end {
+        if let ConversationEnd::InputLost(reason) = &closed.end {
             self.stop(RunStop::InputLost(reason.clone()));
         }
-        self.observer.on_event(&Event::Closed(end));
+        self.observer.on_event(&Event::Closed(closed));
         Ok(())
     }
 

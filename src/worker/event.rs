@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use super::occupancy::LowerBound;
-use super::session::ConversationEnd;
+use super::session::ClosedConversation;
+use super::wait::Wait;
 use crate::conversation::{FailureCode, Finish, Usage};
 use crate::model::{Adjustment, FailureClass, PaceChange, RejectedReply};
 
@@ -10,9 +11,11 @@ use crate::model::{Adjustment, FailureClass, PaceChange, RejectedReply};
 pub enum Event {
     /// A conversation was opened.
     Opened,
-    /// A conversation reused an answer of an earlier run.
+    /// A conversation reused an answer of an earlier run that counts towards the total and was not counted before.
     Reused,
-    /// A conversation shared the answer to another conversation's question in this run.
+    /// Answers that were counted as stored cannot be used.
+    NotStored(u64),
+    /// A conversation shared an answer to another conversation's question in this run, and it counts towards the total.
     Shared,
     /// A call was sent.
     Sent,
@@ -31,6 +34,8 @@ pub enum Event {
         finish: Finish,
         /// The time from the request to the complete answer.
         latency: Duration,
+        /// True if the answer counts towards the total; false for a further attempt.
+        is_counted: bool,
         /// True if the text has a character that is not what the model wrote: half of it was lost on the way.
         is_damaged: bool,
     },
@@ -89,8 +94,12 @@ pub enum Event {
         /// The reason, for the user.
         reason: &'static str,
     },
+    /// The number of calls that may be in flight changed.
+    Slots(usize),
+    /// No call is in flight, and the next one waits for this; or calls are sent again.
+    Waiting(Option<Wait>),
     /// A conversation ended.
-    Closed(ConversationEnd),
+    Closed(ClosedConversation),
     /// The run is stopping; calls in flight may finish.
     Stopping {
         /// The reason, for the user.

@@ -152,6 +152,13 @@ impl Flights {
         self.delayed.peek().map(|Reverse((at, _))| *at)
     }
 
+    /// Returns the question whose delay is over next, and when.
+    pub fn next_retry(&self) -> Option<(Instant, &Flight)> {
+        let Reverse((at, fingerprint)) = self.delayed.peek()?;
+        let flight = self.by_question.get(fingerprint)?;
+        (flight.due == Some(*at)).then_some((*at, flight))
+    }
+
     /// Drops a question and tells its sessions that the run is stopping.
     pub fn release(&mut self, fingerprint: &Fingerprint) {
         for waiter in self.remove(fingerprint).into_iter().flat_map(|flight| flight.waiters) {

@@ -33,6 +33,9 @@ mod sending;
 mod session;
 mod share;
 mod stop;
+mod stored_count;
+mod wait;
+mod waiting;
 
 pub use budget::{Amount, Budget, BudgetLimits, Grant};
 pub use committer::CommitMode;
@@ -40,8 +43,10 @@ pub use dispatcher::run;
 pub use event::{Event, Observer, Silent};
 pub use model_queue::Served;
 pub use occupancy::LowerBound;
-pub use session::ConversationEnd;
+pub use session::{ClosedConversation, ConversationEnd};
 pub use stop::{RunStop, StopStage};
+pub use stored_count::{StoredCount, StoredRow};
+pub use wait::{Wait, WaitCause};
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -80,6 +85,8 @@ pub struct Work {
     pub commit_mode: CommitMode,
     /// Retries conversations that failed permanently in an earlier run.
     pub retry_failed: bool,
+    /// Counts what earlier runs have stored; the default counts nothing, and each session counts what it takes.
+    pub stored: Arc<StoredCount>,
 }
 
 /// The time limit of a run.

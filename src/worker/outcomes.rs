@@ -191,11 +191,12 @@ impl Dispatcher<'_> {
             queue.on_committed();
         }
         let is_damaged = answer.text().contains(char::REPLACEMENT_CHARACTER);
-        let answered = Event::Answered { model, reported, usage, history_cut, is_damaged, finish, latency };
+        let is_counted = self.context.recipe.is_counted(question.slot);
+        let answered = Event::Answered { model, reported, usage, history_cut, is_counted, is_damaged, finish, latency };
         self.observer.on_event(&answered);
         for (index, waiter) in waiters.into_iter().enumerate() {
             let own = index == 0;
-            if !own {
+            if !own && self.context.recipe.is_counted(waiter.slot) {
                 self.observer.on_event(&Event::Shared);
             }
             if let Some(chain) = self.chains.get_mut(&waiter.session) {

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use super::stored_count::{StoredCount, StoredRow};
 use super::{SeedError, Seeds, WorkerError};
 use crate::conversation::{
     Answer, ConversationKey, ConversationStop, FailureCause, FailureReason, Fingerprint, Outcome, Question, Slot,
@@ -38,14 +39,35 @@ pub enum ConversationEnd {
     InputLost(String),
 }
 
+/// A conversation that has ended in this run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClosedConversation {
+    /// How it ended.
+    pub end: ConversationEnd,
+    /// It had ended in an earlier run, and is counted as stored.
+    pub was_finished: bool,
+    /// Answers of the run's total that it has not used.
+    pub unused: u64,
+    /// Answers in it that the recipe rejected.
+    pub rejected: u64,
+}
+
+impl ClosedConversation {
+    fn unasked(end: ConversationEnd) -> Self {
+        Self { end, was_finished: false, unused: 0, rejected: 0 }
+    }
+}
+
 /// A session's message to the dispatcher.
 pub enum SessionRequest {
     /// Asks for an answer; the reply comes after its commit.
     Ask { fingerprint: Fingerprint, question: Question, conversation: ConversationKey, reply_to: ReplySender },
     /// Commits entries; [`SessionReply::Noted`] acknowledges them.
     Note { entries: Vec<Entry>, reply_to: ReplySender },
-    /// Reports that an answer was taken from the store.
+    /// Reports that an answer of the run's total was taken from the store, and was not counted before.
     TookStored { by_this_run: bool },
+    /// Reports that answers that were counted as stored cannot be used.
+    NotStored { answers: u64 },
 }
 
 /// The dispatcher's message to a session.
@@ -70,6 +92,7 @@ pub struct SessionContext {
     pub seeds: Arc<dyn Seeds>,
     pub run: u32,
     pub retry_failed: bool,
+    pub stored: Arc<StoredCount>,
 }
 
 /// Runs one conversation to its end.
@@ -78,29 +101,46 @@ pub async fn run_session(
     row: u64,
     number: u64,
     dispatcher: UnboundedSender<(u64, SessionRequest)>,
-) -> Result<ConversationEnd, WorkerError> {
+) -> Result<ClosedConversation, WorkerError> {
     let seed = match context.seeds.look(row) {
         Ok(seed) => seed,
-        Err(SeedError::Changed(_)) => return Ok(ConversationEnd::Changed),
-        Err(SeedError::Lost(reason)) => return Ok(ConversationEnd::InputLost(reason)),
+        Err(SeedError::Changed(_)) => return Ok(ClosedConversation::unasked(ConversationEnd::Changed)),
+        Err(SeedError::Lost(reason)) => {
+            return Ok(ClosedConversation::unasked(ConversationEnd::InputLost(reason)));
+        }
         Err(SeedError::Unreadable(reason)) => return Err(WorkerError::Seed { row, reason }),
     };
     let key = ConversationKey::new(context.recipe.settings(), &seed.digest());
     let state = context.store.state(&key)?.unwrap_or_default();
+    // The state is read before the row is claimed, as by every other counter.
+    let counted =
+        if context.stored.claim(row) { StoredRow::default() } else { StoredRow::of(&state, &*context.recipe) };
     let (reply_to, replies) = unbounded_channel();
-    let mut session =
-        Session { context: &context, key, state, number, dispatcher, reply_to, replies, links: Vec::new() };
+    let links = Vec::new();
+    let mut session = Session { context: &context, key, state, counted, number, dispatcher, reply_to, replies, links };
+    let mut has_replayed = false;
     let mut replay = Replay::new(&*context.recipe, &seed);
     let mut waiting = BTreeSet::new();
     let mut failed: BTreeMap<Slot, FailedQuestion> = BTreeMap::new();
     loop {
         let progress = replay.advance(|fingerprint, slot| session.look_up(fingerprint, slot, &waiting))?;
+        if !std::mem::replace(&mut has_replayed, true) {
+            session.report_not_stored();
+        }
         let open = match progress {
-            ReplayEnd::Done(outcome) => return session.close(status_of(&outcome)).await,
+            ReplayEnd::Done(outcome) => {
+                let unused = context.recipe.unused(&seed, replay.answered());
+                let (Outcome::Complete(dialogue) | Outcome::Stopped { dialogue, .. }) = &outcome;
+                // What has a score was good, and something else was better.
+                let rejected = dialogue.rejected.iter().filter(|rejected| rejected.score.is_none()).count();
+                let end = session.close(status_of(&outcome)).await?;
+                return Ok(session.closed(end, unused, rejected));
+            }
             ReplayEnd::Open(open) => open,
         };
         if let Some(status) = session.permanent_failure() {
-            return session.close(status).await;
+            let end = session.close(status).await?;
+            return Ok(session.closed(end, context.recipe.unused(&seed, replay.answered()), 0));
         }
         for (fingerprint, question) in open {
             if !failed.contains_key(&question.slot) && waiting.insert(question.slot) {
@@ -109,7 +149,8 @@ pub async fn run_session(
         }
         // Every other question has been asked; the rest depends on those that failed.
         if waiting.is_empty() {
-            return session.close(status_of_failures(failed)).await;
+            let end = session.close(status_of_failures(failed)).await?;
+            return Ok(session.closed(end, context.recipe.unused(&seed, replay.answered()), 0));
         }
         match session.replies.recv().await {
             Some(SessionReply::Answered { slot, fingerprint, answer, own }) => {
@@ -124,7 +165,9 @@ pub async fn run_session(
                 failed.insert(slot, FailedQuestion { cause, permanent });
             }
             Some(SessionReply::Noted) => {}
-            Some(SessionReply::Stopping) | None => return Ok(ConversationEnd::Interrupted),
+            Some(SessionReply::Stopping) | None => {
+                return Ok(ClosedConversation::unasked(ConversationEnd::Interrupted));
+            }
         }
     }
 }
@@ -134,6 +177,8 @@ struct Session<'a> {
     key: ConversationKey,
     /// The conversation's state when the session began.
     state: ConversationState,
+    /// What is counted as stored already: answers that were not taken yet, and whether the conversation had ended.
+    counted: StoredRow,
     number: u64,
     dispatcher: UnboundedSender<(u64, SessionRequest)>,
     reply_to: ReplySender,
@@ -155,9 +200,34 @@ impl Session<'_> {
         let stored = self.context.store.answer(fingerprint)?;
         Ok(stored.map(|stored| {
             self.record_link(slot, *fingerprint);
-            self.send_request(SessionRequest::TookStored { by_this_run: stored.run == self.context.run });
+            self.report_taken(slot, stored.run == self.context.run);
             stored.answer
         }))
+    }
+
+    /// Reports an answer of the run's total that was taken from the store, unless it is counted already.
+    fn report_taken(&mut self, slot: Slot, by_this_run: bool) {
+        if !self.context.recipe.is_counted(slot) {
+            return;
+        }
+        match self.counted.answers.checked_sub(1) {
+            Some(left) => self.counted.answers = left,
+            None => self.send_request(SessionRequest::TookStored { by_this_run }),
+        }
+    }
+
+    /// Reports answers that were counted as stored and that the replay has not found.
+    fn report_not_stored(&mut self) {
+        let answers = std::mem::take(&mut self.counted.answers);
+        if answers > 0 {
+            self.send_request(SessionRequest::NotStored { answers });
+        }
+    }
+
+    fn closed(&self, end: ConversationEnd, unused: u32, rejected: usize) -> ClosedConversation {
+        let was_finished = self.counted.is_finished;
+        let unused = if was_finished { 0 } else { u64::from(unused) };
+        ClosedConversation { end, was_finished, unused, rejected: rejected as u64 }
     }
 
     fn record_link(&mut self, slot: Slot, fingerprint: Fingerprint) {
@@ -181,7 +251,7 @@ impl Session<'_> {
     }
 
     /// Commits the end, unless the store has it already, and returns it.
-    async fn close(mut self, status: Status) -> Result<ConversationEnd, WorkerError> {
+    async fn close(&mut self, status: Status) -> Result<ConversationEnd, WorkerError> {
         let mut entries = std::mem::take(&mut self.links);
         let is_new = self.state.status != status || !entries.is_empty();
         if is_new {

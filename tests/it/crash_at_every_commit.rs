@@ -129,6 +129,7 @@ impl Trial {
             deadline: None,
             commit_mode: CommitMode::Thread,
             retry_failed: false,
+            stored: Arc::default(),
         };
         let (_keep, stop) = watch::channel(StopStage::Go);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();

@@ -176,6 +176,6 @@ fn progress_for_machines_is_json_on_every_line() {
     let finished =
         place.complete(&["distill", "in.jsonl", "--teacher", "simulated", "-o", "out.jsonl", "--progress", "json"]);
     let lines: Vec<serde_json::Value> = crate::support::rows(&finished.stderr);
-    assert_eq!(lines.iter().rev().find(|line| line["turns_done"].is_u64()).unwrap()["turns_done"], 3);
+    assert_eq!(lines.iter().rev().find(|line| line["done"].is_u64()).unwrap()["done"], 3);
     assert_eq!(lines.last().unwrap()["exit_code"], 0, "{}", finished.stderr);
 }

@@ -56,6 +56,7 @@ mod regressions;
 mod remembering;
 mod repairing;
 mod replicas;
+mod resumed_numbers;
 mod rust_text;
 mod secrets;
 mod sending;

@@ -282,6 +282,7 @@ impl Scenario {
                 deadline: None,
                 commit_mode: CommitMode::Inline,
                 retry_failed: false,
+                stored: Arc::default(),
             };
             shape(&mut work);
             let (_keep, stop) = watch::channel(StopStage::Go);

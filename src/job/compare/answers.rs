@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use super::RowToCompare;
 use super::systems::Entrant;
 use crate::conversation::{Digest, Duel, DuelEnd, Lane, Line, Message, Price, Record, Seed, Vote, Winner};
 use crate::export::{FORMATS, OutputFile, Sink};
@@ -52,7 +53,7 @@ type TakeCompared<'a> = dyn FnMut(&Seed, &[Side], &[Duel]) -> Result<(), JobErro
 
 impl ComparedRows<'_> {
     /// Counts the duels of these rows, in their order.
-    pub fn count(&self, mut comparison: Comparison, rows: &[(u64, u64)]) -> Result<Comparison, JobError> {
+    pub fn count(&self, mut comparison: Comparison, rows: &[RowToCompare]) -> Result<Comparison, JobError> {
         self.each(rows, &mut |seed, sides, duels| {
             let questions: Vec<String> = seed.turns.iter().map(|turn| words_of(turn).0).collect();
             let text = |answer: &Option<Arc<Message>>| answer.as_ref().map(|answer| answer.content().to_owned());
@@ -78,7 +79,7 @@ impl ComparedRows<'_> {
     pub fn write(
         &self,
         directory: &str,
-        rows: &[(u64, u64)],
+        rows: &[RowToCompare],
         comparison: &Comparison,
     ) -> Result<WrittenAnswers, JobError> {
         let mut verdicts = OutputFile::create(&format!("{directory}/verdicts.jsonl"))?;
@@ -89,7 +90,7 @@ impl ComparedRows<'_> {
             if !self.recipe.can_take(seed) {
                 return Ok(RowResult::left(LeftOut::Unmarked(Unmarked::NoSharedHistory)));
             }
-            if rows.binary_search_by_key(&place.row, |(row, _)| *row).is_err() {
+            if rows.binary_search_by_key(&place.row, |one| one.row).is_err() {
                 // The comparison was sure before it came to this row.
                 return Ok(RowResult::Kept(0));
             }
@@ -172,9 +173,9 @@ impl ComparedRows<'_> {
     }
 
     /// Passes each conversation with what the store holds of it to `take`.
-    pub fn each(&self, rows: &[(u64, u64)], take: &mut TakeCompared<'_>) -> Result<(), JobError> {
-        for (row, _) in rows {
-            let Some(seed) = self.rows.read(*row)? else { continue };
+    pub fn each(&self, rows: &[RowToCompare], take: &mut TakeCompared<'_>) -> Result<(), JobError> {
+        for one in rows {
+            let Some(seed) = self.rows.read(one.row)? else { continue };
             let Duelled { sides, duels } = self.duelled(&seed)?;
             take(&seed, &sides, &duels)?;
         }

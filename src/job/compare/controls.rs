@@ -1,8 +1,10 @@
 use std::sync::Arc;
 
+use super::RowToCompare;
 use super::answers::ComparedRows;
-use crate::conversation::{Duel, Message, Seed, Turn};
+use crate::conversation::{ConversationKey, Duel, Message, Seed, Turn};
 use crate::job::JobError;
+use crate::job::counting::{Stored, row_of};
 use crate::job::engine::Assignment;
 use crate::job::stored::answers_in;
 use crate::recipe::{Compare, ComparedHistory, Judge, JudgedScope, Recipe, Replay, System};
@@ -29,7 +31,7 @@ struct KnownPairs {
 /// Makes controls of the first system's answers to the first conversations.
 pub fn prepare(
     compared: &ComparedRows<'_>,
-    rows: &[(u64, u64)],
+    rows: &[RowToCompare],
     judge: Judge,
     scope: JudgedScope,
 ) -> Result<(Assignment, Controls), JobError> {
@@ -62,14 +64,19 @@ pub fn prepare(
     let side = |name: &str| System { name: name.to_owned(), target: None, system: None };
     let systems = vec![side("control"), side("control again")];
     let recipe = Arc::new(Compare::new(systems, judge, scope, ComparedHistory::Own));
-    let turns = (0..2 * count as u64).filter_map(|row| seeds.seed(row).ok());
-    let totals =
-        Totals { conversations: 2 * count as u64, turns: turns.map(|seed| u64::from(recipe.turn_count(&seed))).sum() };
+    let mut known = Vec::new();
+    for row in 0..2 * count as u64 {
+        let seed = seeds.seed(row).map_err(JobError::unexpected)?;
+        let state = compared.store.state(&ConversationKey::new(recipe.settings(), &seed.digest()))?;
+        known.push((row, u64::from(recipe.turn_count(&seed)), row_of(state, &*recipe)));
+    }
+    let totals = Totals { conversations: 2 * count as u64, turns: known.iter().map(|(_, calls, _)| calls).sum() };
     let assignment = Assignment {
         recipe: Arc::clone(&recipe) as Arc<dyn Recipe>,
         seeds: Arc::clone(&seeds) as Arc<dyn Seeds>,
         rows: Box::new((0..2 * count as u64).map(|row| Ok(worker::Admit::Row(row)))),
         totals,
+        stored: Stored::counted(known, 2 * count as u64),
     };
     Ok((assignment, Controls { recipe, seeds }))
 }

@@ -18,6 +18,7 @@ use answers::{ComparedRows, WrittenAnswers};
 use rounds::{Counted, Rounds};
 
 use super::beside::{Beside, JudgedRows};
+use super::counting::row_of;
 use super::engine::Engine;
 use super::evaluate::{dataset_report, judge_report};
 use super::input::{Lookout, Prepared, prepare};
@@ -30,11 +31,11 @@ use super::rows::{RowResult, each};
 use super::settings::{InputSettings, RunSettings};
 use super::votes::read_votes;
 use super::{Context, JobError};
-use crate::conversation::Vote;
+use crate::conversation::{ConversationKey, Vote};
 use crate::recipe::{Compare, ComparedHistory, JudgedScope, Recipe, Scale};
 use crate::report::{AgreementReport, ComparedReport, ComparisonReport, ControlsReport, Tally, comparison_page, words};
 use crate::store::{DiskStore, Reader};
-use crate::worker::RunStop;
+use crate::worker::{RunStop, StoredRow};
 
 /// The settings of `compare`.
 #[derive(Debug)]
@@ -115,7 +116,7 @@ pub async fn compare(settings: &CompareSettings, context: &Context) -> Result<Co
         context,
     )?;
     let rows = Arc::new(settings.judged_rows(&prepared, &recipe, context)?);
-    let (conversations, unshared) = rows_to_compare(&rows, &recipe)?;
+    let (conversations, unshared) = rows_to_compare(&rows, &recipe, &*engine.store)?;
     if conversations.is_empty() {
         return Err(JobError::usage(
             "there is nothing to compare",
@@ -184,7 +185,7 @@ impl CompareSettings {
         &self,
         compared: &ComparedRows<'_>,
         counted: Counted,
-        conversations: &[(u64, u64)],
+        conversations: &[RowToCompare],
         human: &[Vote],
         invalid: u64,
     ) -> Result<ComparisonWritten, JobError> {
@@ -207,12 +208,28 @@ impl CompareSettings {
     }
 }
 
-/// Returns the rows that hold conversations, with how many answers each takes; and how many rows lack a shared history.
-fn rows_to_compare(rows: &JudgedRows, recipe: &Compare) -> Result<(Vec<(u64, u64)>, u64), JobError> {
+/// A row that holds a conversation.
+#[derive(Clone, Copy)]
+struct RowToCompare {
+    row: u64,
+    /// How many answers it takes, verdicts included.
+    calls: u64,
+    /// What is stored of them.
+    stored: StoredRow,
+}
+
+/// Returns the rows that hold conversations, and how many rows lack a shared history.
+fn rows_to_compare(
+    rows: &JudgedRows,
+    recipe: &Compare,
+    store: &dyn Reader,
+) -> Result<(Vec<RowToCompare>, u64), JobError> {
     let (mut conversations, mut unshared) = (Vec::new(), 0);
     each(rows, &mut [], |place, seed| {
         if recipe.can_take(seed) {
-            conversations.push((place.row, u64::from(recipe.turn_count(seed))));
+            let state = store.state(&ConversationKey::new(recipe.settings(), &seed.digest()))?;
+            let (calls, stored) = (u64::from(recipe.turn_count(seed)), row_of(state, recipe));
+            conversations.push(RowToCompare { row: place.row, calls, stored });
         } else {
             unshared += 1;
         }

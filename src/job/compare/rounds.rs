@@ -2,8 +2,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::answers::ComparedRows;
-use super::{CompareSettings, controls};
+use super::{CompareSettings, RowToCompare, controls};
 use crate::job::JobError;
+use crate::job::counting::Stored;
 use crate::job::engine::{Assignment, Engine, RunResult};
 use crate::recipe::{Judge, Recipe};
 use crate::report::{Comparison, ComparisonReport, ControlsReport, Tally, Totals};
@@ -32,7 +33,7 @@ impl<'a> Rounds<'a> {
         settings: &CompareSettings,
         judge: Judge,
         report: &ComparisonReport,
-        conversations: &[(u64, u64)],
+        conversations: &[RowToCompare],
     ) -> Result<Result<Counted, RunStop>, JobError> {
         let (comparison, taken) = match self.in_steps(compared, settings.stop_at_ci, report, conversations).await? {
             Ok(counted) => counted,
@@ -56,17 +57,19 @@ impl<'a> Rounds<'a> {
         compared: &ComparedRows<'_>,
         stop_at_ci: Option<f64>,
         report: &ComparisonReport,
-        conversations: &[(u64, u64)],
+        conversations: &[RowToCompare],
     ) -> Result<Result<(Comparison, usize), RunStop>, JobError> {
         let mut taken = 0;
         loop {
             let step = next_step(taken, conversations.len(), stop_at_ci);
             let rows = conversations[taken..step].to_vec();
+            let known = rows.iter().map(|one| (one.row, one.calls, one.stored));
             let assignment = Assignment {
                 recipe: Arc::clone(&compared.recipe) as Arc<dyn Recipe>,
                 seeds: Arc::clone(&compared.rows) as Arc<dyn worker::Seeds>,
-                totals: Totals { conversations: rows.len() as u64, turns: rows.iter().map(|(_, calls)| calls).sum() },
-                rows: Box::new(rows.into_iter().map(|(row, _)| Ok(worker::Admit::Row(row)))),
+                totals: Totals { conversations: rows.len() as u64, turns: rows.iter().map(|one| one.calls).sum() },
+                stored: Stored::counted(known, compared.rows.rows.len()),
+                rows: Box::new(rows.into_iter().map(|one| Ok(worker::Admit::Row(one.row)))),
             };
             taken = step;
             if let Some(reason) = self.run(assignment).await? {
@@ -83,11 +86,7 @@ impl<'a> Rounds<'a> {
     /// Runs; returns why the run stopped before its end.
     async fn run(&mut self, assignment: Assignment) -> Result<Option<RunStop>, JobError> {
         let RunResult { ended, tally, elapsed, .. } = self.engine.run(assignment).await?;
-        self.tally.answered += tally.answered;
-        self.tally.reused += tally.reused;
-        self.tally.shared += tally.shared;
-        self.tally.totals.conversations += tally.totals.conversations;
-        self.tally.totals.turns += tally.totals.turns;
+        self.tally.add_run(&tally);
         self.elapsed += elapsed;
         Ok(ended.stopped())
     }

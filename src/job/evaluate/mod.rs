@@ -11,6 +11,7 @@ use std::time::Duration;
 use rows::MarkedRows;
 
 use super::beside::{Beside, JudgedRows};
+use super::counting::{Stored, row_of};
 use super::engine::{Assignment, Engine, RunResult};
 use super::input::{Lookout, Prepared, prepare};
 use super::judge::JudgeSettings;
@@ -20,9 +21,11 @@ use super::places;
 use super::rows::{RowCounts, RowResult, each};
 use super::settings::{InputSettings, OutputSettings, RunSettings};
 use super::{Context, JobError};
+use crate::conversation::ConversationKey;
 use crate::recipe::{Evaluate, JudgedHistory, JudgedScope, Recipe, Scale};
 use crate::report::{DatasetReport, EvaluationMode, EvaluationReport, JudgeReport, Tally, Totals};
-use crate::worker::{self, Ended, RunStop};
+use crate::store::Reader;
+use crate::worker::{self, Ended, RunStop, StoredRow};
 
 /// The settings of `evaluate`.
 #[derive(Debug)]
@@ -91,14 +94,15 @@ pub async fn evaluate(settings: &EvaluateSettings, context: &Context) -> Result<
         has_reference_column: references.is_none(),
         beside: references.into_iter().map(Some).collect(),
     });
-    let (with_marks, totals) = rows_to_judge(&rows, &recipe)?;
-    if with_marks.is_empty() {
+    let (to_judge, totals) = rows_to_judge(&rows, &recipe, &*engine.store)?;
+    if to_judge.is_empty() {
         return Err(nothing_to_judge(settings.mode));
     }
     let assignment = Assignment {
         recipe: Arc::clone(&recipe) as Arc<dyn Recipe>,
         seeds: Arc::clone(&rows) as Arc<dyn worker::Seeds>,
-        rows: Box::new(with_marks.into_iter().map(|row| Ok(worker::Admit::Row(row)))),
+        stored: Stored::counted(to_judge.iter().copied(), prepared.rows.len()),
+        rows: Box::new(to_judge.into_iter().map(|(row, ..)| Ok(worker::Admit::Row(row)))),
         totals,
     };
     let RunResult { ended, tally, elapsed, .. } = engine.run(assignment).await?;
@@ -113,18 +117,26 @@ pub async fn evaluate(settings: &EvaluateSettings, context: &Context) -> Result<
     Ok(EvaluateReport { tally, elapsed, totals, end })
 }
 
+/// A row with how many marks it takes, and what is stored of them.
+type RowToJudge = (u64, u64, StoredRow);
+
 /// Returns the rows that the judge has something to mark in, and how many marks there are.
-fn rows_to_judge(rows: &JudgedRows, recipe: &Evaluate) -> Result<(Vec<u64>, Totals), JobError> {
-    let (mut with_marks, mut totals) = (Vec::new(), Totals::default());
+fn rows_to_judge(
+    rows: &JudgedRows,
+    recipe: &Evaluate,
+    store: &dyn Reader,
+) -> Result<(Vec<RowToJudge>, Totals), JobError> {
+    let (mut to_judge, mut totals) = (Vec::new(), Totals::default());
     each(rows, &mut [], |place, seed| {
         let marks = u64::from(recipe.turn_count(seed));
         if marks > 0 {
-            with_marks.push(place.row);
+            let state = store.state(&ConversationKey::new(recipe.settings(), &seed.digest()))?;
+            to_judge.push((place.row, marks, row_of(state, recipe)));
             totals = Totals { conversations: totals.conversations + 1, turns: totals.turns + marks };
         }
         Ok(RowResult::Kept(0))
     })?;
-    Ok((with_marks, totals))
+    Ok((to_judge, totals))
 }
 
 fn scale(mode: EvaluationMode) -> Scale {

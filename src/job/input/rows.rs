@@ -38,8 +38,13 @@ impl Rows {
 
     /// Returns the hash of a row's conversation, where it holds one.
     pub fn digest(&self, row: u64) -> Result<Option<Digest>, RowIndexError> {
+        Ok(self.conversation(row)?.map(|(digest, _)| digest))
+    }
+
+    /// Returns the same with how much of the total the row is.
+    pub fn conversation(&self, row: u64) -> Result<Option<(Digest, u32)>, RowIndexError> {
         Ok(match self.index.entry(row)?.state {
-            RowState::Ready { digest, .. } => Some(digest),
+            RowState::Ready { digest, turns } => Some((digest, turns)),
             RowState::Skipped | RowState::Duplicate | RowState::Invalid => None,
         })
     }

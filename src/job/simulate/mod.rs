@@ -10,6 +10,7 @@ use std::time::Duration;
 use rows::SimulatedRows;
 pub use rows::SimulatedWritten;
 
+use super::counting::Stored;
 use super::engine::{Assignment, Engine, RunResult};
 use super::input::{Lookout, prepare};
 use super::left_out::LeftOut;
@@ -84,6 +85,7 @@ pub async fn simulate(settings: &SimulateSettings, context: &Context) -> Result<
         seeds: Arc::clone(&prepared.rows) as Arc<dyn worker::Seeds>,
         rows: Box::new(prepared.order(engine.reader(), &*recipe)?),
         totals: prepared.totals,
+        stored: Stored::of(&prepared.rows),
     };
     let RunResult { ended, tally, elapsed, .. } = engine.run(assignment).await?;
     let stopped = ended.stopped();

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::passes::TutorPass;
 use crate::conversation::{Lane, Question};
+use crate::job::counting::Stored;
 use crate::job::engine::{Assignment, Engine, RunResult};
 use crate::job::input::Prepared;
 use crate::job::rows::{RowResult, each};
@@ -49,18 +50,17 @@ impl<'a> PassRuns<'a> {
     async fn run(&mut self, pass: &TutorPass) -> Result<Option<RunStop>, JobError> {
         let Prepared { rows, totals, .. } = self.prepared;
         // The first pass over the input has counted the calls of the first pass of tutoring.
-        let counted_per_turn = self.passes[0].recipe.calls_per_turn();
+        let counted_per_turn = u64::from(self.passes[0].recipe.calls_per_turn());
+        let per_turn = u64::from(pass.recipe.calls_per_turn());
         let assignment = Assignment {
             recipe: Arc::clone(&pass.recipe) as Arc<dyn Recipe>,
             seeds: Arc::clone(rows) as Arc<dyn worker::Seeds>,
             rows: Box::new(self.prepared.order(self.engine.reader(), &*pass.recipe)?),
-            totals: Totals {
-                turns: totals.turns / u64::from(counted_per_turn) * u64::from(pass.recipe.calls_per_turn()),
-                ..*totals
-            },
+            totals: Totals { turns: totals.turns / counted_per_turn * per_turn, ..*totals },
+            stored: Stored::OfRows { rows: Arc::clone(rows), share: (per_turn, counted_per_turn) },
         };
         let RunResult { ended, tally, elapsed, .. } = self.engine.run(assignment).await?;
-        let reused = tally.reused + tally.shared;
+        let reused = tally.reused() + tally.shared;
         self.answered += tally.answered;
         self.reused += reused;
         self.elapsed += elapsed;

@@ -100,6 +100,11 @@ impl Judge {
         both
     }
 
+    /// True for the slot of a call's first reply; the next slot is that of its repair.
+    pub(super) fn is_first_reply(slot: Slot) -> bool {
+        slot.lane == Lane::Judge && slot.attempt.is_multiple_of(2)
+    }
+
     /// Reads the judge's reply to the call with this number, or returns the question to ask. Where the reply has no clear
     /// verdict, one more call asks for it alone.
     pub(super) fn read(

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use super::answer_check::AnswerCheck;
 use super::{Answered, Recipe, Step};
-use crate::conversation::{Dialogue, Outcome, Question, Seed, Settings, Target};
+use crate::conversation::{Dialogue, Outcome, Question, Seed, Settings, Target, Unit};
 use crate::quality::Gate;
 
 /// Continues each conversation until it has the wanted number of user turns.
@@ -79,6 +79,10 @@ impl Recipe for Simulate {
         let source = seed.turns.len() as u32;
         let simulated = self.turns.saturating_sub(source);
         source + 2 * simulated + u32::from(simulated > 0)
+    }
+
+    fn unit(&self) -> Unit {
+        Unit::Answer
     }
 
     fn next(&self, seed: &Seed, answered: &Answered) -> Step {

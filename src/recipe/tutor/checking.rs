@@ -10,7 +10,7 @@ use crate::quality::differs_by_more_than;
 use crate::recipe::Answered;
 
 /// The first attempt at a grade for the correction, after those for the student's answer.
-const FIRST_GRADE: u32 = ATTEMPTS_MAX;
+pub(super) const FIRST_GRADE: u32 = ATTEMPTS_MAX;
 /// Answers that differ less make no pair: there is too little to learn.
 const DIFFERENCE_MIN: f64 = 0.02;
 

@@ -17,7 +17,7 @@ const KEPT_WORDS_MIN: usize = 12;
 /// The fault of a correction that is the student's own answer again.
 const UNCHANGED: &str = "unchanged";
 /// The first attempt at an edit, after those at a new answer, which are the questions of `distill` and share its answers.
-const FIRST_EDIT: u32 = ATTEMPTS_MAX;
+pub(super) const FIRST_EDIT: u32 = ATTEMPTS_MAX;
 
 impl Tutor {
     /// Returns the corrected answer to `heard`, and how it was made. Where every edit fails, the teacher writes a new

@@ -20,8 +20,10 @@ use std::sync::Arc;
 use super::answer_check::AnswerCheck;
 use super::judge::Judge;
 use super::{Answered, Recipe, Step};
-use crate::conversation::{Dialogue, Grade, Outcome, Question, Seed, Settings, Target};
+use crate::conversation::{Dialogue, Grade, Lane, Outcome, Question, Seed, Settings, Slot, Target, Unit};
 use crate::quality::Gate;
+use checking::FIRST_GRADE;
+use correcting::FIRST_EDIT;
 use grading::GradeFault;
 
 /// Has a student answer each turn of a conversation and a teacher correct it.
@@ -127,6 +129,20 @@ impl Recipe for Tutor {
 
     fn turn_count(&self, seed: &Seed) -> u32 {
         seed.turns.len() as u32 * self.calls_per_turn()
+    }
+
+    fn unit(&self) -> Unit {
+        Unit::Answer
+    }
+
+    /// Those that [`calls_per_turn`](Self::calls_per_turn) lists: of several verdicts on a pair the first in each order.
+    fn is_counted(&self, slot: Slot) -> bool {
+        match slot.lane {
+            Lane::Grader => slot.attempt == 0 || slot.attempt == FIRST_GRADE,
+            Lane::Judge => Judge::is_first_reply(slot) && slot.attempt < 4,
+            Lane::Main => slot.attempt == 0 || slot.attempt == FIRST_EDIT,
+            _ => slot.attempt == 0,
+        }
     }
 
     fn next(&self, seed: &Seed, answered: &Answered) -> Step {

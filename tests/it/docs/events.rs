@@ -26,7 +26,7 @@ fn the_fields_of_progress_and_summary_are_those_that_are_printed() {
     let finished =
         place.complete(&["distill", "in.jsonl", "--teacher", "simulated", "-o", "out.jsonl", "--progress", "json"]);
     let events: Vec<Value> = rows(&finished.stderr);
-    let progress = events.iter().find(|event| event.get("turns_done").is_some()).unwrap();
+    let progress = events.iter().find(|event| event.get("done").is_some()).unwrap();
     let listed = fields_under("Progress as JSON");
     assert_same("progress", listed[0].clone(), fields(progress));
     assert_same("summary", listed[1].clone(), fields(events.last().unwrap()));

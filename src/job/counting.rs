@@ -1,0 +1,165 @@
+//! Counts beside the run what earlier runs have stored for its rows.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::input::Rows;
+use super::{Context, JobError, JobEvent};
+use crate::conversation::ConversationKey;
+use crate::recipe::Recipe;
+use crate::report::StoredSum;
+use crate::store::{ConversationState, Reader};
+use crate::worker::{StoredCount, StoredRow};
+
+/// How often a count that is not finished is reported.
+const REPORT_INTERVAL: Duration = Duration::from_millis(100);
+/// How long a run that has stopped waits for the count, so that its summary can be exact.
+const FINISH_MAX: Duration = Duration::from_secs(1);
+
+/// What earlier runs have stored for the rows of a run.
+pub enum Stored {
+    /// Counted already.
+    Counted(StoredCount),
+    /// To be counted beside the run, by the states of the rows' conversations.
+    OfRows {
+        /// The rows.
+        rows: Arc<Rows>,
+        /// The run's totals as a share of those in the row index, as a fraction.
+        share: (u64, u64),
+    },
+}
+
+impl Stored {
+    /// Counts the rows of an input whose index holds the totals of the run's recipe.
+    pub fn of(rows: &Arc<Rows>) -> Self {
+        Self::OfRows { rows: Arc::clone(rows), share: (1, 1) }
+    }
+
+    /// The count of rows whose states were looked up before: row, total, and what is stored.
+    pub fn counted(rows: impl IntoIterator<Item = (u64, u64, StoredRow)>, row_count: u64) -> Self {
+        let count = StoredCount::new(row_count);
+        rows.into_iter().for_each(|(row, total, stored)| count.add(row, stored, total));
+        count.finish();
+        Self::Counted(count)
+    }
+}
+
+/// A count at work. It ends with its owner, finished or not.
+pub struct Counting {
+    /// What is counted so far.
+    pub count: Arc<StoredCount>,
+    is_cancelled: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Counting {
+    /// Begins to count. The run does not wait for it: a million turns take seconds.
+    pub fn begin(
+        stored: Stored,
+        store: Arc<dyn Reader>,
+        recipe: Arc<dyn Recipe>,
+        context: &Context,
+    ) -> Result<Self, JobError> {
+        let is_cancelled: Arc<AtomicBool> = Arc::default();
+        let (rows, share) = match stored {
+            Stored::Counted(count) => return Ok(Self { count: Arc::new(count), is_cancelled, thread: None }),
+            Stored::OfRows { rows, share } => (rows, share),
+        };
+        let count = Arc::new(StoredCount::new(rows.len()));
+        let counter = Counter {
+            rows,
+            share,
+            store,
+            recipe,
+            count: Arc::clone(&count),
+            is_cancelled: Arc::clone(&is_cancelled),
+            context: context.clone(),
+        };
+        let thread = std::thread::Builder::new().name("count".to_owned()).spawn(move || counter.run());
+        let thread = thread.map_err(|error| JobError::unexpected(format!("cannot start a thread: {error}")))?;
+        Ok(Self { count, is_cancelled, thread: Some(thread) })
+    }
+}
+
+impl Counting {
+    /// Ends the count, and returns the sum. One that is nearly done may finish; a run that has `seen_all` rows has taken what
+    /// was not counted.
+    pub fn end(self, seen_all: bool) -> StoredSum {
+        let until = Instant::now() + FINISH_MAX;
+        while !seen_all && !self.count.is_exact() && self.is_counting() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let count = Arc::clone(&self.count);
+        drop(self);
+        let sum = sum_of(&count);
+        StoredSum { is_exact: sum.is_exact || seen_all, ..sum }
+    }
+
+    fn is_counting(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+}
+
+impl Drop for Counting {
+    fn drop(&mut self) {
+        self.is_cancelled.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // The numbers of a count that has died stay a lower bound.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Returns the sum so far.
+pub fn sum_of(count: &StoredCount) -> StoredSum {
+    StoredSum {
+        is_exact: count.is_exact(),
+        answers: count.answers(),
+        unused: count.unused(),
+        conversations: count.conversations(),
+    }
+}
+
+/// Returns what a conversation's state says; nothing where the store does not know it.
+pub fn row_of(state: Option<ConversationState>, recipe: &dyn Recipe) -> StoredRow {
+    state.map(|state| StoredRow::of(&state, recipe)).unwrap_or_default()
+}
+
+struct Counter {
+    rows: Arc<Rows>,
+    share: (u64, u64),
+    store: Arc<dyn Reader>,
+    recipe: Arc<dyn Recipe>,
+    count: Arc<StoredCount>,
+    is_cancelled: Arc<AtomicBool>,
+    context: Context,
+}
+
+impl Counter {
+    fn run(self) {
+        // A store or an index that cannot be read is found by those who need it.
+        if self.count_rows().is_some() {
+            self.count.finish();
+        }
+        self.context.report(JobEvent::Stored(sum_of(&self.count)));
+    }
+
+    fn count_rows(&self) -> Option<()> {
+        let (mut reported, (part, whole)) = (Instant::now(), self.share);
+        for row in 0..self.rows.len() {
+            if self.is_cancelled.load(Ordering::Relaxed) {
+                return None;
+            }
+            let Some((digest, turns)) = self.rows.conversation(row).ok()? else { continue };
+            let state = self.store.state(&ConversationKey::new(self.recipe.settings(), &digest)).ok()?;
+            self.count.add(row, row_of(state, &*self.recipe), u64::from(turns) / whole * part);
+            if reported.elapsed() >= REPORT_INTERVAL {
+                reported = Instant::now();
+                self.context.report(JobEvent::Stored(sum_of(&self.count)));
+            }
+        }
+        Some(())
+    }
+}

@@ -1,0 +1,113 @@
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::recipe::Recipe;
+use crate::store::{ConversationState, Status};
+
+const BITS: u64 = u64::BITS as u64;
+
+/// Counts what earlier runs have stored for the rows of a run, while the run is at work.
+///
+/// Each row is counted once: here, from its conversation's state, or by its session, answer by answer. Whoever
+/// [claims](Self::claim) a row first counts it. A counter reads the state before it claims and a session claims before it asks
+/// its first question, so no answer of this run is counted as one of an earlier run.
+#[derive(Debug, Default)]
+pub struct StoredCount {
+    /// One bit for each row.
+    claims: Vec<AtomicU64>,
+    answers: AtomicU64,
+    unused: AtomicU64,
+    conversations: AtomicU64,
+    is_exact: AtomicBool,
+}
+
+/// What the store holds for one row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoredRow {
+    /// Answers that the run's total counts.
+    pub answers: u64,
+    /// The conversation has ended in an earlier run.
+    pub is_finished: bool,
+}
+
+impl StoredRow {
+    /// Returns what a conversation's state says.
+    pub fn of(state: &ConversationState, recipe: &dyn Recipe) -> Self {
+        let answers = state.history.iter().filter(|(slot, _)| recipe.is_counted(*slot)).count() as u64;
+        Self { answers, is_finished: matches!(state.status, Status::Complete | Status::Stopped { .. }) }
+    }
+}
+
+impl StoredCount {
+    /// Nothing counted of this many rows.
+    pub fn new(rows: u64) -> Self {
+        let claims = (0..rows.div_ceil(BITS)).map(|_| AtomicU64::new(0)).collect();
+        Self { claims, ..Self::default() }
+    }
+
+    /// Counts a row, unless its session does; `total` is how many answers it needs.
+    pub fn add(&self, row: u64, stored: StoredRow, total: u64) {
+        if !self.claim(row) {
+            return;
+        }
+        let answers = stored.answers.min(total);
+        self.answers.fetch_add(answers, Ordering::Relaxed);
+        if stored.is_finished {
+            self.unused.fetch_add(total - answers, Ordering::Relaxed);
+            self.conversations.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Records that every row is counted.
+    pub fn finish(&self) {
+        self.is_exact.store(true, Ordering::Release);
+    }
+
+    /// True once every row is counted.
+    pub fn is_exact(&self) -> bool {
+        self.is_exact.load(Ordering::Acquire)
+    }
+
+    /// Returns the counted answers.
+    pub fn answers(&self) -> u64 {
+        self.answers.load(Ordering::Relaxed)
+    }
+
+    /// Returns how many answers the counted conversations have done without that have ended.
+    pub fn unused(&self) -> u64 {
+        self.unused.load(Ordering::Relaxed)
+    }
+
+    /// Returns how many of the counted conversations have ended.
+    pub fn conversations(&self) -> u64 {
+        self.conversations.load(Ordering::Relaxed)
+    }
+
+    /// True for the first one who asks for a row, and always for a row that is not counted here.
+    pub(super) fn claim(&self, row: u64) -> bool {
+        let Some(claims) = self.claims.get((row / BITS) as usize) else { return true };
+        let bit = 1 << (row % BITS);
+        claims.fetch_or(bit, Ordering::AcqRel) & bit == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_counted_once_and_never_beyond_its_total() {
+        let count = StoredCount::new(130);
+        let stored = |answers, is_finished| StoredRow { answers, is_finished };
+        count.add(0, stored(3, true), 3);
+        count.add(0, stored(3, true), 3);
+        count.add(64, stored(9, false), 4);
+        count.add(129, stored(1, true), 5);
+        assert!(!count.claim(0) && count.claim(1) && !count.claim(1));
+        count.add(1, stored(7, true), 7);
+        assert_eq!((count.answers(), count.unused(), count.conversations()), (8, 4, 2));
+        assert!(count.claim(10_000) && count.claim(10_000), "rows that are not counted here");
+        assert!(!count.is_exact());
+        count.finish();
+        assert!(count.is_exact());
+    }
+}
