@@ -53,7 +53,8 @@ fn editor(question: &Question) -> Option<String> {
 /// answers' text, so it is the same in both orders.
 fn judge(question: &Question) -> Option<String> {
     let asks = |message: &&std::sync::Arc<Message>| message.content().contains("in double square brackets");
-    let prompt = question.messages.iter().find(asks)?.content();
+    // Nothing comes before a judge's prompt but a system message.
+    let prompt = question.messages.iter().take(2).find(asks)?.content();
     let of = |label: &str| Fence::within(prompt, label).map(merit);
     let said = if let Some((a, b)) = of("assistant_a").zip(of("assistant_b")) {
         match a.abs_diff(b) {
