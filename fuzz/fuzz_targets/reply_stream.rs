@@ -29,5 +29,5 @@ fn read<'a>(
     let _ = assembler.sees_loop();
     let target = Target::new("model", dialect, Sampling { max_tokens: Some(100), ..Sampling::default() });
     let messages = vec![Message::new(Role::User, "Why?")];
-    assembler.finish(&Question { slot: Slot::main(0), target, sample: 0, messages }, 1)
+    assembler.finish(&Question { slot: Slot::main(0), target, sample: 0, messages: messages.into() }, 1)
 }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::answer::Answer;
-use super::message::Message;
+use super::messages::Messages;
 use super::turn::TurnIndex;
 use super::vote::{DuelEnd, Winner};
 
@@ -11,7 +11,7 @@ pub struct Lesson {
     /// The turn.
     pub turn: TurnIndex,
     /// The exact messages of the question to the student.
-    pub prompt: Vec<Arc<Message>>,
+    pub prompt: Messages,
     /// Who gave each answer in `prompt` that a model wrote in this conversation, in order.
     pub history: Vec<Speaker>,
     /// The student's answer.

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use super::identity::{Digest, Fingerprint, PartHasher};
 use super::message::{Message, Role};
+use super::messages::Messages;
 use super::request::{BodyFields, Extras};
 use super::sampling::Sampling;
 use super::schema::AnswerSchema;
@@ -21,7 +22,7 @@ use super::tools::ToolSet;
 ///     slot: Slot::main(0),
 ///     target: Target::new("my-model", "openai", Sampling::default()),
 ///     sample: 0,
-///     messages: vec![Message::new(Role::User, "Why is the sky blue?")],
+///     messages: vec![Message::new(Role::User, "Why is the sky blue?")].into(),
 /// };
 ///
 /// let moved = Question { slot: Slot::main(3), ..question.clone() };
@@ -47,7 +48,7 @@ pub struct Question {
     /// Tells several answers to the same messages apart; 0 is the first.
     pub sample: u32,
     /// The history, ending with the message to be answered.
-    pub messages: Vec<Arc<Message>>,
+    pub messages: Messages,
 }
 
 /// The last bytes of a folded question's identity.
@@ -66,6 +67,15 @@ impl Question {
             hasher.raw(FOLDED);
         }
         Fingerprint(hasher.finish())
+    }
+
+    /// Returns an identity that costs the same however long the history is, for comparisons within one run: unlike the
+    /// fingerprint it is not the same in every version, and no store knows it.
+    pub fn passing_identity(&self) -> Digest {
+        let mut hasher = PartHasher::new("cohobate passing question");
+        hasher.digest(&self.target.digest).number(u64::from(self.sample));
+        hasher.number(self.messages.len() as u64).number(self.messages.identity());
+        Digest(hasher.finish())
     }
 
     /// True if the question has a system message that is folded into the user's when the request is written.

@@ -26,6 +26,7 @@ mod events;
 mod export;
 mod filter;
 mod footprint;
+mod histories;
 mod input;
 mod inspect;
 mod judge;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::caps::caps;
+use super::histories::{Histories, Told};
 use super::input::{Lookout, prepare};
 use super::models::ModelChoice;
 use super::questions::DistillQuestions;
@@ -12,12 +13,12 @@ use super::rows::{RowResult, each};
 use super::settings::{InputSettings, RunSettings};
 use super::{Context, JobError, JobEvent, open_store};
 use crate::conversation::{
-    Answer, ConversationKey, Fingerprint, Finish, Lane, Message, Price, Question, Role, Seed, ServiceTier, Usage,
+    Answer, ConversationKey, Digest, Finish, Lane, Message, Price, Question, Role, Seed, ServiceTier, Usage,
     estimate_tokens,
 };
 use crate::export::OutputFormat;
 use crate::model::{Output, RequestLane, RequestPreview, capabilities_of};
-use crate::recipe::{Answered, Recipe, Replay, ReplayEnd, Step};
+use crate::recipe::{Answered, Recipe, Step, Walked};
 use crate::report::Totals;
 use crate::store::{MemoryStore, Reader, Status};
 
@@ -141,12 +142,13 @@ fn expected_answer_tokens(store: &dyn Reader, model: &ModelChoice) -> Result<Opt
 }
 
 /// Walks through conversations with imagined answers where none is stored: the same path that a run takes, so that equal
-/// conversations and equal openings are counted once, and prompts grow as they will in the run.
+/// conversations and equal openings are counted once, and prompts grow as they will in the run. What follows an imagined answer
+/// is neither hashed nor looked up: a turn costs the same however many came before it.
 struct Planner<'a> {
     recipe: &'a dyn Recipe,
     store: &'a dyn Reader,
     expected: Option<u64>,
-    /// The first eight bytes of each open question's fingerprint: 8 bytes a new call.
+    /// The first eight bytes of each open question's identity: 8 bytes a new call.
     seen: HashSet<u64>,
     /// By model.
     prices: BTreeMap<String, Price>,
@@ -179,16 +181,24 @@ impl Planner<'_> {
             question.target = question.target.drawn_for(&question.messages);
             self.see(seed, &question, false);
         }
-        let mut replay = Replay::new(self.recipe, seed);
+        let (mut answered, mut walked) = (Answered::default(), Walked::default());
+        let mut histories = Histories::default();
         let mut from_store = 0;
         let mut failed_for_good = None;
-        loop {
-            let progress = replay.advance(|fingerprint, _| -> Result<_, JobError> {
-                let stored = self.store.answer(fingerprint)?;
-                from_store += u64::from(stored.is_some());
-                Ok(stored.map(|stored| stored.answer))
-            })?;
-            let ReplayEnd::Open(open) = progress else { break };
+        while let Step::Ask(questions) = self.recipe.advance(seed, &answered, &mut walked) {
+            let (count, mut open) = (questions.len(), Vec::new());
+            for mut question in questions {
+                question.target = question.target.drawn_for(&question.messages);
+                let told = histories.told(&question);
+                match self.look_up(&question, told)? {
+                    (_, Some(answer)) => answered.insert(question.slot, answer),
+                    (identity, None) => open.push((identity, told, question)),
+                }
+            }
+            if open.len() < count {
+                from_store += (count - open.len()) as u64;
+                continue;
+            }
             let failed = match failed_for_good {
                 Some(failed) => failed,
                 None => *failed_for_good.insert(self.failed_for_good(seed)?),
@@ -197,15 +207,25 @@ impl Planner<'_> {
                 self.plan.failed += u64::from(self.recipe.turn_count(seed)).saturating_sub(from_store);
                 break;
             }
-            for (fingerprint, question) in open {
+            for (identity, told, question) in open {
                 self.see(seed, &question, true);
-                let answer = self.imagine(seed, &fingerprint, &question);
-                self.count(&fingerprint, &question, &answer);
-                replay.record(question.slot, Arc::new(answer));
+                let answer = self.imagine(seed, &identity, &question);
+                self.count(&identity, &question, told.tokens, &answer);
+                histories.imagine(&answer);
+                answered.insert(question.slot, Arc::new(answer));
             }
         }
         self.plan.answered += from_store;
         Ok(())
+    }
+
+    /// Returns the identity of a question within this plan, and its stored answer.
+    fn look_up(&self, question: &Question, told: Told) -> Result<(Digest, Option<Arc<Answer>>), JobError> {
+        if told.is_imagined {
+            return Ok((question.passing_identity(), None));
+        }
+        let fingerprint = question.fingerprint();
+        Ok((Digest(fingerprint.0), self.store.answer(&fingerprint)?.map(|stored| stored.answer)))
     }
 
     /// True where a run would not send the question again.
@@ -215,13 +235,11 @@ impl Planner<'_> {
         Ok(matches!(state.status, Status::Failed { permanent: true, .. }))
     }
 
-    fn count(&mut self, fingerprint: &Fingerprint, question: &Question, answer: &Answer) {
-        if !self.seen.insert(fingerprint.prefix()) {
+    fn count(&mut self, identity: &Digest, question: &Question, prompt: u64, answer: &Answer) {
+        if !self.seen.insert(identity.prefix()) {
             self.plan.shared += 1;
             return;
         }
-        // Four tokens frame each message in the chat templates of today.
-        let prompt: u64 = question.messages.iter().map(|message| message.estimated_tokens() + 4).sum();
         let tools = question.target.tools().map_or(0, |tools| estimate_tokens(tools.json()));
         let prompt = prompt + tools;
         self.plan.calls += 1;
@@ -242,7 +260,7 @@ impl Planner<'_> {
     }
 
     /// Makes an answer of the expected length whose words depend on the question alone.
-    fn imagine(&self, seed: &Seed, fingerprint: &Fingerprint, question: &Question) -> Answer {
+    fn imagine(&self, seed: &Seed, identity: &Digest, question: &Question) -> Answer {
         let replaced = seed.turns.get(question.slot.turn as usize).and_then(|turn| turn.replaced.as_deref());
         let expected = self.expected.or_else(|| replaced.map(estimate_tokens)).unwrap_or(ANSWER_TOKENS);
         let limit = question.target.sampling().max_tokens.map_or(u64::MAX, u64::from);
@@ -250,7 +268,7 @@ impl Planner<'_> {
         if question.slot.lane == Lane::Judge {
             return imagined_verdict(question);
         }
-        let mut text = fingerprint.to_string();
+        let mut text = identity.to_string();
         text.truncate(64.min((tokens as f64 * 3.6) as usize).max(16));
         text.extend(std::iter::repeat_n('.', ((tokens as f64 * 3.6) as usize).saturating_sub(text.len())));
         imagined(text, tokens)

@@ -54,7 +54,7 @@ use crate::conversation::{Answer, Question, ServiceTier};
 ///
 /// let target = Target::new("parrot", PlainText.name(), Sampling::default());
 /// let messages = vec![Message::new(Role::User, "Hello")];
-/// let question = Question { slot: Slot::main(0), target, sample: 0, messages };
+/// let question = Question { slot: Slot::main(0), target, sample: 0, messages: messages.into() };
 /// let body = PlainText.body(&question, &RequestFormat::default())?;
 /// assert_eq!(PlainText.read_whole(&body, &question, 1)?.text(), "Hello");
 /// assert!(!PlainText.streams());

@@ -81,7 +81,7 @@ mod tests {
     fn a_number_is_read_in_each_shape_and_nothing_else_is() {
         let messages = vec![Message::new(Role::User, "a \"b\""), Message::new(Role::Assistant, "c")];
         let target = Target::new("rm", Scorer.name(), Sampling::default());
-        let question = Question { slot: Slot::main(0), target, sample: 0, messages };
+        let question = Question { slot: Slot::main(0), target, sample: 0, messages: messages.into() };
         let body: Value = serde_json::from_slice(&request_body(&question, &RequestFormat::default())).unwrap();
         assert_eq!(body["messages"][0]["content"], "a \"b\"");
         for reply in ["0.5", "[0.5]", r#"{"score": 0.5}"#, r#"{"reward": [0.5]}"#] {

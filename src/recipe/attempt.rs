@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::answer_check::AnswerCheck;
 use super::{Answered, ExaminedAnswer};
-use crate::conversation::{Dialogue, Message, Question, Rejected, Slot, Target, TurnIndex};
+use crate::conversation::{Dialogue, Message, Messages, Question, Rejected, Slot, Target, TurnIndex};
 
 /// An answer that a turn can keep.
 pub(super) struct Good {
@@ -22,10 +22,10 @@ pub(super) enum Missing {
 }
 
 /// Returns the questions of open attempts: each is another sample of the answer to the same messages, from `first` on.
-pub(super) fn questions(missing: Vec<(Slot, Arc<Target>)>, first: u32, messages: &[Arc<Message>]) -> Vec<Question> {
+pub(super) fn questions(missing: Vec<(Slot, Arc<Target>)>, first: u32, messages: &Messages) -> Vec<Question> {
     let question = |(slot, target): (Slot, Arc<Target>)| {
         let sample = slot.attempt - first;
-        Question { slot, target, sample, messages: messages.to_vec() }
+        Question { slot, target, sample, messages: messages.clone() }
     };
     missing.into_iter().map(question).collect()
 }

@@ -48,7 +48,7 @@ impl Ranker {
                 match answered.get(slot) {
                     Some(answer) => Worth::Known(answer.text().parse().ok().filter(|value: &f64| value.is_finite())),
                     None => {
-                        let (target, messages) = (Arc::clone(target), messages.to_vec());
+                        let (target, messages) = (Arc::clone(target), messages.iter().cloned().collect());
                         Worth::Open(Question { slot, target, sample: 0, messages })
                     }
                 }

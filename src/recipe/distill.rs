@@ -5,8 +5,8 @@ use super::attempt::{Good, Missing, questions};
 use super::best::{BestOf, Worth};
 use super::{Answered, Recipe, Step, Walked};
 use crate::conversation::{
-    Answer, ConversationStop, Dialogue, Lane, Message, Outcome, Question, Rejected, Role, Seed, Settings, Slot, Spoken,
-    Target, Turn, TurnIndex,
+    Answer, ConversationStop, Dialogue, Lane, Message, Messages, Outcome, Question, Rejected, Role, Seed, Settings,
+    Slot, Spoken, Target, Turn, TurnIndex,
 };
 use crate::quality::Gate;
 
@@ -85,27 +85,23 @@ impl Distill {
         Walk {
             target: self.target.offering(seed.tools.as_ref()),
             dialogue: Dialogue { drawn, ..Dialogue::default() },
-            history: Vec::new(),
+            history: Messages::default(),
             last: Slot::main(0),
             turn: 0,
-            open_rejected: Vec::new(),
+            settled: Settled::default(),
         }
     }
 
-    /// Walks through the turns as far as there are answers. Where questions are open, the walk stands before their turn.
+    /// Walks through the turns as far as there are answers.
     fn walk(&self, seed: &Seed, answered: &Answered, walk: &mut Walk) -> Stop {
+        // What an earlier step has added in an open turn is found again.
+        walk.history.truncate(walk.settled.heard);
+        walk.dialogue.rejected.truncate(walk.settled.rejected);
         while walk.turn < self.turn_count(seed) {
-            let (heard_before, rejected_before) = (walk.history.len(), walk.dialogue.rejected.len());
-            let stop = match self.take_turn(seed, answered, walk) {
-                Ok(()) => continue,
-                Err(stop) => stop,
-            };
-            if matches!(stop, Stop::Ask(_)) {
-                walk.history.truncate(heard_before);
-                // The next step finds again what is rejected in an open turn.
-                walk.open_rejected = walk.dialogue.rejected.split_off(rejected_before);
+            if let Err(stop) = self.take_turn(seed, answered, walk) {
+                return stop;
             }
-            return stop;
+            walk.settled = Settled { heard: walk.history.len(), rejected: walk.dialogue.rejected.len() };
         }
         Stop::Done
     }
@@ -156,7 +152,7 @@ impl Distill {
             Orphans::Rewrite => {
                 let slot = Slot { lane: Lane::User, turn, attempt: 0 };
                 let Some(rewritten) = answered.get(slot) else {
-                    let messages = vec![AnswerCheck::rewriting(&seed.turns[turn as usize - 1], said, dialogue)];
+                    let messages = vec![AnswerCheck::rewriting(&seed.turns[turn as usize - 1], said, dialogue)].into();
                     let target = Arc::clone(&self.target);
                     return Err(Stop::Ask(vec![Question { slot, target, sample: 0, messages }]));
                 };
@@ -223,12 +219,18 @@ impl Distill {
 struct Walk {
     target: Arc<Target>,
     dialogue: Dialogue,
-    history: Vec<Arc<Message>>,
+    history: Messages,
     /// The slot of the last answer that was kept.
     last: Slot,
     turn: u32,
-    /// Attempts that were rejected in a turn whose questions are open.
-    open_rejected: Vec<Rejected>,
+    settled: Settled,
+}
+
+/// How much of a walk belongs to settled turns.
+#[derive(Default)]
+struct Settled {
+    heard: usize,
+    rejected: usize,
 }
 
 /// The messages of a turn before the answer.
@@ -322,7 +324,6 @@ impl Recipe for Distill {
     fn so_far(&self, seed: &Seed, answered: &Answered) -> Dialogue {
         let mut walk = self.begin(seed);
         self.walk(seed, answered, &mut walk);
-        walk.dialogue.rejected.extend(walk.open_rejected);
         walk.dialogue
     }
 }

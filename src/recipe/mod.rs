@@ -75,7 +75,7 @@ use crate::quality::GateVerdict;
 ///             return Step::Finish(Outcome::Complete(self.so_far(seed, answered)));
 ///         }
 ///         let (target, messages) = (Arc::clone(&self.target), seed.turns[0].messages.clone());
-///         Step::Ask(vec![Question { slot, target, sample: 0, messages }])
+///         Step::Ask(vec![Question { slot, target, sample: 0, messages: messages.into() }])
 ///     }
 ///
 ///     fn so_far(&self, seed: &Seed, answered: &Answered) -> Dialogue {
@@ -151,7 +151,8 @@ pub trait Recipe: Send + Sync {
     fn next(&self, seed: &Seed, answered: &Answered) -> Step;
 
     /// Returns the same step as [`Recipe::next`], for the next of several steps of one conversation: `walked` is what the
-    /// step before has kept. Only answers to questions that were open have been added since.
+    /// step before has kept. Only answers to questions that were open have been added since, and a question that is still
+    /// open is the same question.
     fn advance(&self, seed: &Seed, answered: &Answered, walked: &mut Walked) -> Step {
         let _ = walked;
         self.next(seed, answered)

@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{Answered, Recipe, Step, Walked};
@@ -11,6 +12,8 @@ pub struct Replay<'a> {
     seed: &'a Seed,
     answered: Answered,
     walked: Walked,
+    /// Of the questions that an earlier step has left open: an open question stays what it is.
+    open: HashMap<Slot, Fingerprint>,
 }
 
 /// Where a replay ends: no further question of the recipe has a stored answer.
@@ -25,7 +28,7 @@ pub enum ReplayEnd {
 impl<'a> Replay<'a> {
     /// Starts a replay without answers.
     pub fn new(recipe: &'a dyn Recipe, seed: &'a Seed) -> Self {
-        Self { recipe, seed, answered: Answered::default(), walked: Walked::default() }
+        Self { recipe, seed, answered: Answered::default(), walked: Walked::default(), open: HashMap::new() }
     }
 
     /// Advances as far as `look_up` has the answers.
@@ -42,12 +45,14 @@ impl<'a> Replay<'a> {
             let mut open = Vec::new();
             for mut question in questions {
                 question.target = question.target.drawn_for(&question.messages);
-                let fingerprint = question.fingerprint();
+                let known = self.open.remove(&question.slot);
+                let fingerprint = known.unwrap_or_else(|| question.fingerprint());
                 match look_up(&fingerprint, question.slot)? {
                     Some(answer) => self.answered.insert(question.slot, answer),
                     None => open.push((fingerprint, question)),
                 }
             }
+            self.open.extend(open.iter().map(|(fingerprint, question)| (question.slot, *fingerprint)));
             if open.len() == question_count {
                 return Ok(ReplayEnd::Open(open));
             }
@@ -58,7 +63,9 @@ impl<'a> Replay<'a> {
     pub fn record(&mut self, slot: Slot, answer: Arc<Answer>) {
         if self.answered.get(slot).is_some() {
             self.walked.forget();
+            self.open.clear();
         }
+        self.open.remove(&slot);
         self.answered.insert(slot, answer);
     }
 

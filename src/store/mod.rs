@@ -82,7 +82,7 @@ use crate::conversation::{ConversationKey, Fingerprint};
 ///
 /// let target = Target::new("teacher", "openai", Sampling::default());
 /// let messages = vec![Message::new(Role::User, "Is water wet?")];
-/// let question = Question { slot: Slot::main(0), target, sample: 0, messages };
+/// let question = Question { slot: Slot::main(0), target, sample: 0, messages: messages.into() };
 /// let answer = Answer {
 ///     message: Message::new(Role::Assistant, "Yes."),
 ///     reasoning: None,

@@ -82,7 +82,8 @@ impl Budget {
     /// Returns the highest cost of one call of `question`. A prompt has no more tokens than bytes.
     pub fn worst_case(&self, question: &Question) -> Amount {
         const FRAME_TOKENS: u64 = 16;
-        let prompt_tokens = question.messages.iter().map(|message| message.content().len() as u64 + FRAME_TOKENS).sum();
+        let messages = &question.messages;
+        let prompt_tokens = messages.content_bytes() + FRAME_TOKENS * messages.len() as u64;
         let output_tokens = question.target.sampling().max_tokens.map_or(0, u64::from);
         let price = self.limits.prices.get(question.target.model()).copied().unwrap_or_default();
         let cost = price.worst_cost(prompt_tokens, output_tokens);
@@ -196,7 +197,12 @@ mod tests {
     fn question(words: usize, max_tokens: u32) -> Question {
         let sampling = Sampling { max_tokens: Some(max_tokens), ..Sampling::default() };
         let messages = vec![Message::new(Role::User, "x".repeat(words))];
-        Question { slot: Slot::main(0), target: Target::new("m", "openai", sampling), sample: 0, messages }
+        Question {
+            slot: Slot::main(0),
+            target: Target::new("m", "openai", sampling),
+            sample: 0,
+            messages: messages.into(),
+        }
     }
 
     #[test]

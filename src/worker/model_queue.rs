@@ -281,7 +281,7 @@ impl ModelQueue {
             slot: Slot::main(0),
             target: target.with_sampling(sampling),
             sample: 0,
-            messages: vec![Message::new(Role::User, "Hi")],
+            messages: vec![Message::new(Role::User, "Hi")].into(),
         })
     }
 }

@@ -10,7 +10,6 @@ use cohobate::conversation::{
 };
 use cohobate::model::{Call, Model, PaceLimits, PendingCall, Simulated};
 use cohobate::quality::{Gate, Strictness};
-use cohobate::recipe::{Answered, Step, Walked};
 use cohobate::recipe::{
     BestOf, Cast, Compare, ComparedHistory, Distill, Evaluate, History, Judge, JudgedHistory, JudgedScope, PassPurpose,
     Prompt, Ranker, Recipe, Replay, ReplayEnd, Scale, Simulate, System, Tutor,
@@ -223,29 +222,6 @@ proptest! {
                     prop_assert_eq!(committed.len(), count, "{} committed an answer twice", place);
                 }
             }
-        }
-    }
-}
-
-#[test]
-fn a_step_from_where_the_walk_stands_is_the_step_from_the_first_turn() {
-    let mut said: Vec<Seed> = ["one", "two words", "你好", "four"]
-        .iter()
-        .enumerate()
-        .map(|(row, word)| seed(&row.to_string(), &vec![(*word).to_owned(); 5]))
-        .collect();
-    for seed in &mut said {
-        *seed = answered(seed.clone());
-    }
-    for ((name, recipe), seed) in recipes().iter().flat_map(|one| said.iter().map(move |seed| (one, seed))) {
-        let (mut walked, mut answers, mut dice) = (Walked::default(), Answered::default(), 7_u64);
-        loop {
-            let (fresh, step) = (recipe.next(seed, &answers), recipe.advance(seed, &answers, &mut walked));
-            assert_eq!(format!("{fresh:?}"), format!("{step:?}"), "{name}");
-            let Step::Ask(questions) = step else { break };
-            let question = &questions[dice as usize % questions.len()];
-            dice = dice.wrapping_mul(31).wrapping_add(11) % 1009;
-            answers.insert(question.slot, Arc::new(Simulated::answer(question, 1)));
         }
     }
 }

@@ -161,7 +161,7 @@ fn http(status: &str, kind: &str, body: &str) -> String {
 fn question(max_tokens: Option<u32>) -> Question {
     let target = Target::new("parrot", Toy.name(), Sampling { max_tokens, ..Sampling::default() });
     let messages = vec![Message::new(Role::User, "Hello"), Message::new(Role::Assistant, "Hm?")];
-    Question { slot: Slot::main(0), target, sample: 0, messages }
+    Question { slot: Slot::main(0), target, sample: 0, messages: messages.into() }
 }
 
 fn model(url: &str) -> HttpModel {

@@ -47,7 +47,7 @@ fn every_turn_is_asked_with_the_whole_regenerated_history() {
             if message["role"] == "assistant" {
                 // The simulated model's answer is a function of all that it was sent.
                 let target = Target::new("sim", Simulated::DIALECT, Sampling::default());
-                let question = Question { slot: Slot::main(0), target, sample: 0, messages: messages.clone() };
+                let question = Question { slot: Slot::main(0), target, sample: 0, messages: messages.clone().into() };
                 assert_eq!(Simulated::answer(&question, 1).text(), text);
                 assert_ne!(text, "An old answer.");
                 messages.push(Message::new(Role::Assistant, text));

@@ -20,7 +20,8 @@ fn question() -> Question {
             Message::new(Role::User, "你好 👋"),
             Message::new(Role::Assistant, "Hello."),
             Message::new(Role::User, "And now?"),
-        ],
+        ]
+        .into(),
     }
 }
 
@@ -110,17 +111,17 @@ fn everything_that_can_change_the_answer_is_in_the_fingerprint() {
     }
     changed.push(Question { sample: 1, ..question() });
     for index in 0..question().messages.len() {
-        let mut without = question();
-        without.messages.remove(index);
-        changed.push(without);
-        let mut edited = question();
-        let content = format!("{}!", edited.messages[index].content());
-        edited.messages[index] = Message::new(edited.messages[index].role(), content);
-        changed.push(edited);
+        let mut without = question().messages.to_vec();
+        without.remove(index);
+        changed.push(Question { messages: without.into(), ..question() });
+        let mut edited = question().messages.to_vec();
+        let content = format!("{}!", edited[index].content());
+        edited[index] = Message::new(edited[index].role(), content);
+        changed.push(Question { messages: edited.into(), ..question() });
     }
-    let mut other_role = question();
-    other_role.messages[0] = Message::new(Role::User, "Be brief.");
-    changed.push(other_role);
+    let mut other_role = question().messages.to_vec();
+    other_role[0] = Message::new(Role::User, "Be brief.");
+    changed.push(Question { messages: other_role.into(), ..question() });
     let mut fingerprints: Vec<_> = changed.iter().map(Question::fingerprint).collect();
     fingerprints.push(original);
     let count = fingerprints.len();

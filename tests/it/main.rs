@@ -68,3 +68,4 @@ mod terminal;
 mod trust;
 mod tutoring;
 mod verdicts;
+mod walking;

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use cohobate::conversation::{Answer, Dice, Finish, Lane, Line, Message, Question, Role, Sampling, Seed, Slot, Target};
+use cohobate::conversation::{
+    Answer, Dice, Finish, Lane, Line, Message, Messages, Question, Role, Sampling, Seed, Slot, Target,
+};
 use cohobate::export::{critique_row, hard_record, lesson_labels, lesson_pair, lesson_record, output_format_named};
 use cohobate::model::Simulated;
 use cohobate::quality::{Candidate, Gate, Strictness, differs_by_more_than};
@@ -226,7 +228,7 @@ proptest! {
             }
             if let Some(pair) = lesson_pair(&seed, lesson, &history) {
                 let (chosen, prompt) = pair.lines.split_last().unwrap();
-                let prompt: Vec<_> = prompt.iter().map(|line| line.message.clone()).collect();
+                let prompt: Messages = prompt.iter().map(|line| line.message.clone()).collect();
                 prop_assert_eq!(&prompt, &question.messages);
                 let rejected = pair.rejected.unwrap();
                 prop_assert_eq!(rejected.text(), lesson.student.text());

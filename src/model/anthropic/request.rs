@@ -259,7 +259,12 @@ mod tests {
     }
 
     fn question(messages: Vec<Arc<Message>>, sampling: Sampling) -> Question {
-        Question { slot: Slot::main(0), target: Target::new("claude", "anthropic", sampling), sample: 0, messages }
+        Question {
+            slot: Slot::main(0),
+            target: Target::new("claude", "anthropic", sampling),
+            sample: 0,
+            messages: messages.into(),
+        }
     }
 
     fn sent(messages: Vec<Arc<Message>>, format: &RequestFormat<'_>) -> Value {

@@ -119,7 +119,7 @@ mod tests {
 
     fn question() -> Question {
         let target = Target::new("m", "anthropic", Sampling::default());
-        Question { slot: Slot::main(0), target, sample: 0, messages: vec![Message::new(Role::User, "hi")] }
+        Question { slot: Slot::main(0), target, sample: 0, messages: vec![Message::new(Role::User, "hi")].into() }
     }
 
     fn assembled(events: &[Value]) -> Result<Box<EventAssembler>, Failure> {

@@ -45,7 +45,7 @@ pub(super) fn parse_request(body: &[u8], settings: &MockSettings) -> Result<Want
     };
     let target = Target::new(model, Simulated::DIALECT, sampling);
     Ok(Wanted {
-        question: Question { slot: Slot::main(0), target, sample: 0, messages },
+        question: Question { slot: Slot::main(0), target, sample: 0, messages: messages.into() },
         stream: request["stream"].as_bool().unwrap_or(false),
         include_usage: request["stream_options"]["include_usage"].as_bool().unwrap_or(false),
         tier: ServiceTier::named(request["service_tier"].as_str().unwrap_or_default()),

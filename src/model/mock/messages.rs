@@ -40,7 +40,7 @@ pub(super) fn parse_request(headers: &HeaderMap, body: &[u8], settings: &MockSet
     }
     let target = Target::new(value["model"].as_str().unwrap_or_default(), Simulated::DIALECT, sampling);
     Ok(Wanted {
-        question: Question { slot: Slot::main(0), target, sample: 0, messages },
+        question: Question { slot: Slot::main(0), target, sample: 0, messages: messages.into() },
         stream: value["stream"].as_bool().unwrap_or(false),
         include_usage: true,
         tier: ServiceTier::Standard,

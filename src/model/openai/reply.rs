@@ -41,7 +41,12 @@ mod tests {
     fn question(max_tokens: Option<u32>) -> Question {
         let sampling = Sampling { max_tokens, ..Sampling::default() };
         let messages = vec![Message::new(Role::User, "hi")];
-        Question { slot: Slot::main(0), target: Target::new("m", "openai", sampling), sample: 0, messages }
+        Question {
+            slot: Slot::main(0),
+            target: Target::new("m", "openai", sampling),
+            sample: 0,
+            messages: messages.into(),
+        }
     }
 
     fn read(body: &Value) -> Result<Answer, Failure> {

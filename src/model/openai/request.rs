@@ -126,7 +126,7 @@ mod tests {
 
     fn learned(target: std::sync::Arc<Target>, known: &Learned, reply: &str) -> Vec<Adjustment> {
         let question =
-            Question { slot: Slot::main(0), target, sample: 0, messages: vec![Message::new(Role::User, "hi")] };
+            Question { slot: Slot::main(0), target, sample: 0, messages: vec![Message::new(Role::User, "hi")].into() };
         let failure = Failure::new(FailureClass::Permanent, FailureCode::Http(400), reply);
         let format = RequestFormat { stream: true, learned: known, ..RequestFormat::default() };
         learn(&RefusedCall { failure: &failure, reply: reply.as_bytes(), question: &question, format: &format })

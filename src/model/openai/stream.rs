@@ -199,7 +199,7 @@ mod tests {
 
     fn question() -> Question {
         let target = Target::new("m", "openai", Sampling::default());
-        Question { slot: Slot::main(0), target, sample: 0, messages: vec![Message::new(Role::User, "hi")] }
+        Question { slot: Slot::main(0), target, sample: 0, messages: vec![Message::new(Role::User, "hi")].into() }
     }
 
     /// Pushes chunks, each a text and a finish reason; the text `[DONE]` stands for itself.

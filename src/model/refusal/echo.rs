@@ -39,7 +39,7 @@ mod tests {
     fn kept(body: &str, prompt: &str) -> String {
         let target = Target::new("m", "openai", Sampling::default());
         let messages = vec![Message::new(Role::User, prompt)];
-        let question = Question { slot: Slot::main(0), target, sample: 0, messages };
+        let question = Question { slot: Slot::main(0), target, sample: 0, messages: messages.into() };
         String::from_utf8(without_echo(body.into(), &question)).unwrap()
     }
 

@@ -54,7 +54,7 @@ mod testing {
         let sampling = Sampling { temperature: Some(0.9), max_tokens: Some(16384), ..Sampling::default() };
         let raised = Sampling { temperature: Some(1.1), max_tokens: Some(32768), ..Sampling::default() };
         let target = Target::new("m", "openai", sampling).raised(raised);
-        Question { slot: Slot::main(0), target, sample: 1, messages: vec![Message::new(Role::User, "hi")] }
+        Question { slot: Slot::main(0), target, sample: 1, messages: vec![Message::new(Role::User, "hi")].into() }
     }
 
     /// Has `read` look at the refusal of a further attempt.

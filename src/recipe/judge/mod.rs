@@ -116,8 +116,9 @@ impl Judge {
         prompt: impl Fn() -> Arc<Message>,
     ) -> JudgeReply {
         let slot = |attempt| Slot { lane: Lane::Judge, turn, attempt };
-        let ask =
-            |attempt, target, messages| JudgeReply::Open(Question { slot: slot(attempt), target, sample, messages });
+        let ask = |attempt, target, messages: Vec<Arc<Message>>| {
+            JudgeReply::Open(Question { slot: slot(attempt), target, sample, messages: messages.into() })
+        };
         let (first, repair) = (2 * call, 2 * call + 1);
         let Some(answer) = answered.get(slot(first)) else {
             return ask(first, self.target.with_schema(self.prompt.schema()), vec![prompt()]);

@@ -17,7 +17,7 @@ pub use simulated::{SimulatedDialogue, SimulatedEnd, UserTurn};
 use std::sync::Arc;
 
 use super::answer_check::AnswerCheck;
-use super::{Answered, Recipe, Step};
+use super::{Answered, Recipe, Step, Walked};
 use crate::conversation::{Dialogue, Outcome, Question, Seed, Settings, Target, Unit};
 use crate::quality::Gate;
 
@@ -59,7 +59,9 @@ impl Simulate {
 
     /// Returns the conversation as far as there are answers.
     pub fn simulated(&self, seed: &Seed, answered: &Answered) -> SimulatedDialogue {
-        self.walk(seed, answered).0
+        let mut walk = self.begin(seed);
+        self.walk(seed, answered, &mut walk);
+        walk.state
     }
 }
 
@@ -86,14 +88,21 @@ impl Recipe for Simulate {
     }
 
     fn next(&self, seed: &Seed, answered: &Answered) -> Step {
-        let (SimulatedDialogue { dialogue, .. }, pause) = self.walk(seed, answered);
-        match pause {
-            SimulatedPause::Ask(questions) => Step::Ask(questions),
-            SimulatedPause::End(end) => Step::Finish(Outcome::of(dialogue, end.stop())),
+        self.advance(seed, answered, &mut Walked::default())
+    }
+
+    fn advance(&self, seed: &Seed, answered: &Answered, walked: &mut Walked) -> Step {
+        let mut walk = walked.take().unwrap_or_else(|| self.begin(seed));
+        match self.walk(seed, answered, &mut walk) {
+            SimulatedPause::Ask(questions) => {
+                walked.keep(walk);
+                Step::Ask(questions)
+            }
+            SimulatedPause::End(end) => Step::Finish(Outcome::of(walk.state.dialogue, end.stop())),
         }
     }
 
     fn so_far(&self, seed: &Seed, answered: &Answered) -> Dialogue {
-        self.walk(seed, answered).0.dialogue
+        self.simulated(seed, answered).dialogue
     }
 }

@@ -2,38 +2,65 @@ use std::sync::Arc;
 
 use super::direction::mending;
 use super::{Move, SimulatedDialogue};
-use crate::conversation::{Message, Role};
+use crate::conversation::{Message, Messages, Role};
 
 /// The message with which a simulated user ends the conversation.
 const STOP: &str = "###STOP###";
 
-/// Returns the messages to the user's model: its instructions, and the conversation with the roles swapped.
-pub(super) fn request(thrown: Move, number: u32, wrong: Option<&str>, state: &SimulatedDialogue) -> Vec<Arc<Message>> {
-    let mut messages = vec![Message::new(Role::System, part(state)), Message::new(Role::User, OPENING)];
-    let spoken = state.dialogue.spoken.iter().map(|spoken| &spoken.message);
-    let said = spoken.filter(|message| matches!(message.role(), Role::User | Role::Assistant));
-    for message in said.filter(|message| !message.content().trim().is_empty()) {
-        let role = if message.role() == Role::User { Role::Assistant } else { Role::User };
-        // The roles alternate: a greeting replaces the opening, and consecutive messages of one role are joined.
-        match messages.last_mut().filter(|last| last.role() == role) {
-            Some(last) if last.content() == OPENING => *last = Message::new(role, message.content()),
-            Some(last) => *last = Message::new(role, format!("{}\n\n{}", last.content(), message.content())),
-            None => messages.push(Message::new(role, message.content())),
+/// The messages to the user's model: its instructions, and the conversation with the roles swapped.
+pub(super) struct Part {
+    /// All but the last one; behind them is what an earlier request ended with.
+    messages: Messages,
+    count: usize,
+    /// The last one, without a stage direction.
+    last: Arc<Message>,
+    /// How much of the dialogue is in them.
+    spoken: usize,
+}
+
+impl Part {
+    /// Begins with the instructions to the user of this conversation.
+    pub fn of(state: &SimulatedDialogue) -> Self {
+        let messages: Messages = [Message::new(Role::System, part(state))].into_iter().collect();
+        Self { count: messages.len(), messages, last: Message::new(Role::User, OPENING), spoken: 0 }
+    }
+
+    /// Returns the request for the user's next message.
+    pub fn request(&mut self, thrown: Move, number: u32, wrong: Option<&str>, state: &SimulatedDialogue) -> Messages {
+        self.hear(state);
+        // One hidden constraint at a time, so that the user cannot reveal more.
+        let hidden = state.goal.as_ref().and_then(|goal| goal.constraints.get(number as usize));
+        let hidden = hidden
+            .map_or(String::new(), |hidden| format!(" You may let it be known now, in your own words: {hidden}."));
+        let wrong =
+            wrong.map_or(String::new(), |rule| format!(" What you wrote first cannot stand: {}.", mending(rule)));
+        let direction = format!(
+            "\n\n(Stage direction, not the assistant's words: {}{hidden}{wrong} Write your next message alone.)",
+            thrown.words()
+        );
+        self.messages.push(Message::new(Role::User, format!("{}{direction}", self.last.content())));
+        self.messages.clone()
+    }
+
+    /// Adds what has been said since the last request.
+    fn hear(&mut self, state: &SimulatedDialogue) {
+        self.messages.truncate(self.count);
+        let spoken = state.dialogue.spoken.iter().skip(self.spoken).map(|spoken| &spoken.message);
+        let said = spoken.filter(|message| matches!(message.role(), Role::User | Role::Assistant));
+        for message in said.filter(|message| !message.content().trim().is_empty()) {
+            let role = if message.role() == Role::User { Role::Assistant } else { Role::User };
+            // The roles alternate: a greeting replaces the opening, and consecutive messages of one role are joined.
+            self.last = if self.last.role() != role {
+                self.messages.push(Arc::clone(&self.last));
+                Message::new(role, message.content())
+            } else if self.last.content() == OPENING {
+                Message::new(role, message.content())
+            } else {
+                Message::new(role, format!("{}\n\n{}", self.last.content(), message.content()))
+            };
         }
+        (self.spoken, self.count) = (state.dialogue.spoken.len(), self.messages.len());
     }
-    // One hidden constraint at a time, so that the user cannot reveal more.
-    let hidden = state.goal.as_ref().and_then(|goal| goal.constraints.get(number as usize));
-    let hidden =
-        hidden.map_or(String::new(), |hidden| format!(" You may let it be known now, in your own words: {hidden}."));
-    let wrong = wrong.map_or(String::new(), |rule| format!(" What you wrote first cannot stand: {}.", mending(rule)));
-    let direction = format!(
-        "\n\n(Stage direction, not the assistant's words: {}{hidden}{wrong} Write your next message alone.)",
-        thrown.words()
-    );
-    if let Some(last) = messages.last_mut() {
-        *last = Message::new(Role::User, format!("{}{direction}", last.content()));
-    }
-    messages
 }
 
 /// The assistant's message before the user's first one: servers require alternating roles.

@@ -5,10 +5,11 @@ use super::super::answer_check::{ATTEMPTS_MAX, AnswerCheck};
 use super::super::attempt::{Missing, questions};
 use super::super::object::follows_schema;
 use super::direction::seeded;
+use super::part::Part;
 use super::simulated::{SimulatedDialogue, SimulatedEnd, UserTurn};
 use super::{Goal, Move, Simulate, SimulatedPause, part};
 use crate::conversation::{
-    Answer, Dialogue, Digest, Lane, Message, Question, Reading, ReadingResult, Role, Seed, Slot, Spoken,
+    Answer, Dialogue, Digest, Lane, Message, Messages, Question, Reading, ReadingResult, Role, Seed, Slot, Spoken,
     after_reasoning,
 };
 use crate::quality::{UserTurnContext, is_thanks, user_turn_fault, user_words};
@@ -22,80 +23,116 @@ enum UserReply {
     Nothing(SimulatedEnd),
 }
 
+/// How far a conversation has been walked: everything before `turn` is settled.
+pub(super) struct Walk {
+    pub state: SimulatedDialogue,
+    turn: u32,
+    /// The seed's.
+    digest: Digest,
+    /// What the teacher sees.
+    history: Messages,
+    /// What the user's model sees, from its first question on.
+    part: Option<Part>,
+    settled: Settled,
+}
+
+/// How much of a walk belongs to settled turns.
+#[derive(Default)]
+struct Settled {
+    heard: usize,
+    user_turns: usize,
+    user_answers: usize,
+    rejected: usize,
+}
+
+impl Walk {
+    fn settle(&mut self) {
+        self.turn += 1;
+        self.settled = Settled {
+            heard: self.history.len(),
+            user_turns: self.state.user_turns.len(),
+            user_answers: self.state.user_answers.len(),
+            rejected: self.state.dialogue.rejected.len(),
+        };
+    }
+
+    /// Forgets what an earlier step has added in an open turn: it is found again.
+    fn reopen(&mut self) {
+        self.history.truncate(self.settled.heard);
+        self.state.user_turns.truncate(self.settled.user_turns);
+        self.state.user_answers.truncate(self.settled.user_answers);
+        self.state.dialogue.rejected.truncate(self.settled.rejected);
+    }
+}
+
 impl Simulate {
-    /// Walks through the turns as far as there are answers.
-    pub(super) fn walk(&self, seed: &Seed, answered: &Answered) -> (SimulatedDialogue, SimulatedPause) {
+    /// Begins a walk at the first turn.
+    pub(super) fn begin(&self, seed: &Seed) -> Walk {
         let mut state = SimulatedDialogue::default();
         let opening = seed.turns.first().map_or(&[][..], |turn| &turn.messages);
         state.dialogue.drawn = self.teacher.drawn_for(opening).drawn().clone();
-        let pause = match self.turn_by_turn(seed, answered, &mut state) {
-            Ok(()) => SimulatedPause::End(SimulatedEnd::MaxTurns),
-            Err(pause) => pause,
-        };
-        if let SimulatedPause::End(end) = &pause {
-            state.end = Some(*end);
-        }
-        (state, pause)
+        let (history, settled) = (Messages::default(), Settled::default());
+        Walk { state, turn: 0, digest: seed.digest(), history, part: None, settled }
     }
 
-    fn turn_by_turn(
-        &self,
-        seed: &Seed,
-        answered: &Answered,
-        state: &mut SimulatedDialogue,
-    ) -> Result<(), SimulatedPause> {
-        let source = seed.turns.len() as u32;
-        let digest = seed.digest();
-        for turn in 0..source.max(self.turns) {
-            let heard = match seed.turns.get(turn as usize) {
-                Some(said) => {
-                    state.user_turns.push(UserTurn::default());
-                    said.messages.clone()
+    /// Walks through the turns as far as there are answers.
+    pub(super) fn walk(&self, seed: &Seed, answered: &Answered, walk: &mut Walk) -> SimulatedPause {
+        walk.reopen();
+        while walk.turn < self.turns.max(seed.turns.len() as u32) {
+            if let Err(pause) = self.take_turn(seed, answered, walk) {
+                if let SimulatedPause::End(end) = &pause {
+                    walk.state.end = Some(*end);
                 }
-                None => {
-                    let thrown = Move::thrown(&digest, self.user.sampling().seed, turn);
-                    if thrown == Move::Stop {
-                        state.user_turns.push(UserTurn { simulated: Some(thrown), rejected: Vec::new() });
-                        return Err(SimulatedPause::End(SimulatedEnd::UserStop));
-                    }
-                    if turn == source {
-                        self.prepare(seed, &digest, answered, state)?;
-                    }
-                    match self.speak(thrown, turn, seed, answered, state)? {
-                        UserReply::Words(message) => vec![message],
-                        UserReply::Nothing(end) => return Err(SimulatedPause::End(end)),
-                    }
-                }
-            };
-            self.answer(turn, heard, answered, state)?;
+                return pause;
+            }
+            walk.settle();
         }
-        Ok(())
+        walk.state.end = Some(SimulatedEnd::MaxTurns);
+        SimulatedPause::End(SimulatedEnd::MaxTurns)
+    }
+
+    fn take_turn(&self, seed: &Seed, answered: &Answered, walk: &mut Walk) -> Result<(), SimulatedPause> {
+        let turn = walk.turn;
+        let heard = match seed.turns.get(turn as usize) {
+            Some(said) => {
+                walk.state.user_turns.push(UserTurn::default());
+                said.messages.clone()
+            }
+            None => {
+                let thrown = Move::thrown(&walk.digest, self.user.sampling().seed, turn);
+                if thrown == Move::Stop {
+                    walk.state.user_turns.push(UserTurn { simulated: Some(thrown), rejected: Vec::new() });
+                    return Err(SimulatedPause::End(SimulatedEnd::UserStop));
+                }
+                if turn as usize == seed.turns.len() {
+                    self.prepare(seed, &walk.digest, answered, &mut walk.state)?;
+                }
+                match self.speak(thrown, seed, answered, walk)? {
+                    UserReply::Words(message) => vec![message],
+                    UserReply::Nothing(end) => return Err(SimulatedPause::End(end)),
+                }
+            }
+        };
+        self.answer(heard, answered, walk)
     }
 
     /// Has the teacher answer the user's message.
-    fn answer(
-        &self,
-        turn: u32,
-        heard: Vec<Arc<Message>>,
-        answered: &Answered,
-        state: &mut SimulatedDialogue,
-    ) -> Result<(), SimulatedPause> {
-        let dialogue = &mut state.dialogue;
-        let good =
-            match self.answer_check.attempt(&self.teacher, Slot::main(turn), &heard, dialogue, answered, &|_| None) {
-                Ok(good) => good,
-                Err(Missing::Answers(missing)) => {
-                    let said = dialogue.spoken.iter().map(|spoken| &spoken.message).chain(&heard);
-                    let messages: Vec<Arc<Message>> = said.cloned().collect();
-                    return Err(SimulatedPause::Ask(questions(missing, 0, &messages)));
-                }
-                Err(Missing::Scores(questions)) => return Err(SimulatedPause::Ask(questions)),
-                Err(Missing::GoodAnswer(rule)) => return Err(SimulatedPause::End(SimulatedEnd::TeacherRejected(rule))),
-            };
+    fn answer(&self, heard: Vec<Arc<Message>>, answered: &Answered, walk: &mut Walk) -> Result<(), SimulatedPause> {
+        walk.history.extend(heard.iter().cloned());
+        let (dialogue, slot) = (&mut walk.state.dialogue, Slot::main(walk.turn));
+        let good = match self.answer_check.attempt(&self.teacher, slot, &heard, dialogue, answered, &|_| None) {
+            Ok(good) => good,
+            Err(Missing::Answers(missing)) => {
+                return Err(SimulatedPause::Ask(questions(missing, 0, &walk.history)));
+            }
+            Err(Missing::Scores(questions)) => return Err(SimulatedPause::Ask(questions)),
+            Err(Missing::GoodAnswer(rule)) => return Err(SimulatedPause::End(SimulatedEnd::TeacherRejected(rule))),
+        };
         let answer = answered.get(good.slot).cloned();
         dialogue.spoken.extend(heard.into_iter().map(Spoken::of_source));
         if let Some(answer) = answer {
             let message = Arc::clone(&answer.message);
+            walk.history.push(Arc::clone(&message));
             dialogue.spoken.push(Spoken { message, answer: Some(answer), flags: good.flags, score: None });
         }
         Ok(())
@@ -126,7 +163,7 @@ impl Simulate {
                 // The schema may be why the first card could not be read.
                 let schema = first.is_none_or(|first: &Arc<Answer>| follows_schema(first)).then(Goal::schema);
                 let target = AnswerCheck::target(&self.user, attempt, was_cut).with_schema(schema);
-                let messages = vec![Message::new(Role::User, Goal::request(&said))];
+                let messages = vec![Message::new(Role::User, Goal::request(&said))].into();
                 return Err(SimulatedPause::Ask(vec![Question { slot, target, sample: attempt, messages }]));
             };
             state.user_answers.push(Arc::clone(answer));
@@ -150,11 +187,11 @@ impl Simulate {
     fn speak(
         &self,
         thrown: Move,
-        turn: u32,
         seed: &Seed,
         answered: &Answered,
-        state: &mut SimulatedDialogue,
+        walk: &mut Walk,
     ) -> Result<UserReply, SimulatedPause> {
+        let (turn, state) = (walk.turn, &mut walk.state);
         let mut user_turn = UserTurn { simulated: Some(thrown), rejected: Vec::new() };
         let mut was_cut = None;
         for attempt in 0..ATTEMPTS_MAX {
@@ -162,7 +199,8 @@ impl Simulate {
             let Some(said) = answered.examined(slot) else {
                 let target = AnswerCheck::target(&self.user, attempt, was_cut);
                 let number = turn - seed.turns.len() as u32;
-                let messages = part::request(thrown, number, user_turn.rejected.last().copied(), state);
+                let part = walk.part.get_or_insert_with(|| Part::of(state));
+                let messages = part.request(thrown, number, user_turn.rejected.last().copied(), state);
                 return Err(SimulatedPause::Ask(vec![Question { slot, target, sample: attempt, messages }]));
             };
             let answer = &said.answer;

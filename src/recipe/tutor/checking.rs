@@ -3,9 +3,9 @@ use std::sync::Arc;
 use super::super::answer_check::ATTEMPTS_MAX;
 use super::super::judge::Scene;
 use super::grading::Graded;
-use super::walk::{Course, Party};
+use super::tutored::Party;
 use super::{PassPurpose, Tutor};
-use crate::conversation::{Correction, Lesson, Message, PairRefusal, Pairing, Remedy, Role, Slot};
+use crate::conversation::{Correction, Lesson, Message, PairRefusal, Pairing, Question, Reading, Remedy, Role, Slot};
 use crate::quality::differs_by_more_than;
 use crate::recipe::Answered;
 
@@ -14,17 +14,54 @@ pub(super) const FIRST_GRADE: u32 = ATTEMPTS_MAX;
 /// Answers that differ less make no pair: there is too little to learn.
 const DIFFERENCE_MIN: f64 = 0.02;
 
+/// What is known of a correction.
+pub(super) struct Checked {
+    pub correction: Correction,
+    /// How grades and verdicts were read.
+    pub readings: Vec<(Party, Reading)>,
+    pub open: Vec<Question>,
+}
+
+/// A check with open questions.
+pub(super) struct OpenCheck {
+    pub turn: u32,
+    pub corrected: (Remedy, Slot),
+    /// How many messages had been heard.
+    pub heard: usize,
+    pub open: Vec<Question>,
+}
+
+impl OpenCheck {
+    /// True where one of its questions has been answered.
+    pub fn is_answered(&self, answered: &Answered) -> bool {
+        self.open.iter().any(|question| answered.get(question.slot).is_some())
+    }
+}
+
 impl Tutor {
-    /// Grades a correction, and decides whether it and the student's answer make a pair. Nothing waits for that: the
-    /// open questions go into `course`, and the conversation continues.
+    /// Grades a correction of an answer to `prompt`, and decides whether it and the student's answer make a pair. Nothing
+    /// waits for that: the conversation continues while questions are open.
     pub(super) fn check(
         &self,
         lesson: &Lesson,
-        (remedy, slot): (Remedy, Slot),
+        corrected: (Remedy, Slot),
+        prompt: &[Arc<Message>],
         answered: &Answered,
-        course: &mut Course,
+    ) -> Checked {
+        let (mut readings, mut open) = (Vec::new(), Vec::new());
+        let correction = self.pair(lesson, corrected, prompt, answered, (&mut readings, &mut open));
+        Checked { correction, readings, open }
+    }
+
+    fn pair(
+        &self,
+        lesson: &Lesson,
+        (remedy, slot): (Remedy, Slot),
+        prompt: &[Arc<Message>],
+        answered: &Answered,
+        (readings, open): (&mut Vec<(Party, Reading)>, &mut Vec<Question>),
     ) -> Correction {
-        let (turn, student, prompt) = (lesson.turn.index(), &lesson.student, &course.messages);
+        let (turn, student) = (lesson.turn.index(), &lesson.student);
         let seen = answered.examined(slot).expect("an accepted answer is there");
         let answer = Arc::clone(&seen.answer);
         let made = |grade, pairing| Correction { remedy, answer: Arc::clone(&answer), grade, pairing };
@@ -38,15 +75,15 @@ impl Tutor {
         }
         let grade = match self.grade(turn, FIRST_GRADE, prompt, ours, answered) {
             Graded::Done(grade, reading) => {
-                course.readings.push((Party::Grader, reading));
+                readings.push((Party::Grader, reading));
                 grade
             }
             Graded::Invalid(_, reading) => {
-                course.readings.push((Party::Grader, reading));
+                readings.push((Party::Grader, reading));
                 return made(None, Pairing::Refused(PairRefusal::Ungraded));
             }
             Graded::Open(question) => {
-                course.open.push(question);
+                open.push(question);
                 return made(None, Pairing::Open);
             }
         };
@@ -74,8 +111,8 @@ impl Tutor {
             let scene = Scene { sides: &sides, is_shared: true, turns, call: order, ..Scene::default() };
             self.cast.judge.prompt.about(&scene)
         });
-        course.readings.extend(both.readings.into_iter().flatten().map(|reading| (Party::Judge, reading)));
-        course.open.extend(both.open);
+        readings.extend(both.readings.into_iter().flatten().map(|reading| (Party::Judge, reading)));
+        open.extend(both.open);
         made(Some(grade), Pairing::of(both.end, margin))
     }
 }

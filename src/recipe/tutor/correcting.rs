@@ -6,7 +6,7 @@ use serde_json::json;
 use super::super::answer_check::ATTEMPTS_MAX;
 use super::super::attempt::{Good, Missing, questions};
 use super::{Tutor, TutoredEnd, TutoredPause};
-use crate::conversation::{Dialogue, Fence, Flaw, Grade, Lane, Lesson, Message, Remedy, Role, Slot};
+use crate::conversation::{Dialogue, Fence, Flaw, Grade, Lane, Lesson, Message, Messages, Remedy, Role, Slot};
 use crate::quality::Words;
 use crate::recipe::judge::{fence_around, transcript};
 use crate::recipe::{Answered, ExaminedAnswer};
@@ -26,7 +26,7 @@ impl Tutor {
         &self,
         lesson: &Lesson,
         heard: &[Arc<Message>],
-        prompt: &[Arc<Message>],
+        prompt: &Messages,
         dialogue: &mut Dialogue,
         answered: &Answered,
     ) -> Result<(Remedy, Slot), TutoredPause> {
@@ -55,8 +55,8 @@ impl Tutor {
                 Err(Missing::GoodAnswer(rule)) => fault = rule,
                 Err(Missing::Scores(questions)) => return Err(TutoredPause::Ask(questions)),
                 Err(Missing::Answers(missing)) => {
-                    let messages =
-                        edited.map_or_else(|| prompt.to_vec(), |grade| vec![request(prompt, student.text(), grade)]);
+                    let edit = edited.map(|grade| vec![request(prompt, student.text(), grade)].into());
+                    let messages = edit.unwrap_or_else(|| prompt.clone());
                     return Err(TutoredPause::Ask(questions(missing, first.attempt, &messages)));
                 }
             }

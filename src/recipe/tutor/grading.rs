@@ -65,7 +65,7 @@ impl Tutor {
         for attempt in 0..ATTEMPTS_MAX {
             let slot = Slot { lane: Lane::Grader, turn, attempt: first + attempt };
             let Some(seen) = answered.examined(slot) else {
-                let messages = repair(request(prompt, answer), &said_wrong);
+                let messages = repair(request(prompt, answer), &said_wrong).into();
                 // A reply without a grade may have none because of the schema.
                 let is_formless = |(fault, said): &(&GradeFault, &Arc<Answer>)| {
                     (!said.is_whole() || fault.0 == NO_JSON) && !follows_schema(said)

@@ -1,6 +1,6 @@
 //! A student answers, the teacher grades and corrects: the student's own mistakes are what it is taught about.
 //!
-//! Turn by turn: the student answers ([`Tutored`]), the teacher grades with quoted errors (`grading`), the answer is kept, edited
+//! Turn by turn (`walk`): the student answers ([`Tutored`]), the teacher grades with quoted errors (`grading`), the answer is kept, edited
 //! or rewritten (`correcting`), a judge that does not know whose is which compares both (`checking`), and the conversation
 //! continues with the teacher's answer or the student's ([`History`]). Quotes are checked, attempts are bounded, and code decides
 //! every end.
@@ -9,17 +9,18 @@ mod checking;
 mod correcting;
 mod grading;
 mod history;
+mod tutored;
 mod walk;
 
 pub use history::{History, ParseHistoryError};
-pub use walk::{Party, Tutored, TutoredEnd};
+pub use tutored::{Party, Tutored, TutoredEnd};
 
 use std::cell::OnceCell;
 use std::sync::Arc;
 
 use super::answer_check::AnswerCheck;
 use super::judge::Judge;
-use super::{Answered, Recipe, Step};
+use super::{Answered, Recipe, Step, Walked};
 use crate::conversation::{Dialogue, Grade, Lane, Outcome, Question, Seed, Settings, Slot, Target, Unit};
 use crate::quality::Gate;
 use checking::FIRST_GRADE;
@@ -89,7 +90,9 @@ impl Tutor {
 
     /// Returns the conversation as far as there are answers.
     pub fn tutored(&self, seed: &Seed, answered: &Answered) -> Tutored {
-        self.walk(seed, answered, true).0
+        let mut walk = self.begin(seed, true);
+        self.walk(seed, answered, &mut walk);
+        walk.tutored
     }
 
     /// Returns how many calls a turn needs when the answer is corrected and no attempt fails.
@@ -146,14 +149,24 @@ impl Recipe for Tutor {
     }
 
     fn next(&self, seed: &Seed, answered: &Answered) -> Step {
-        let (Tutored { dialogue, end, .. }, open) = self.walk(seed, answered, false);
-        match end {
-            None => Step::Ask(open),
-            Some(end) => Step::Finish(Outcome::of(dialogue, end.stop())),
+        self.advance(seed, answered, &mut Walked::default())
+    }
+
+    fn advance(&self, seed: &Seed, answered: &Answered, walked: &mut Walked) -> Step {
+        let mut walk = walked.take().unwrap_or_else(|| self.begin(seed, false));
+        let open = self.walk(seed, answered, &mut walk);
+        match walk.tutored.end {
+            None => {
+                walked.keep(walk);
+                Step::Ask(open)
+            }
+            Some(end) => Step::Finish(Outcome::of(walk.tutored.dialogue, end.stop())),
         }
     }
 
     fn so_far(&self, seed: &Seed, answered: &Answered) -> Dialogue {
-        self.walk(seed, answered, false).0.dialogue
+        let mut walk = self.begin(seed, false);
+        self.walk(seed, answered, &mut walk);
+        walk.tutored.dialogue
     }
 }

@@ -1,78 +1,14 @@
 use std::sync::Arc;
 
+use super::checking::OpenCheck;
 use super::grading::Graded;
+use super::tutored::{Party, Tutored, TutoredEnd};
 use super::{History, PassPurpose, Tutor, TutoredPause};
 use crate::conversation::{
-    Answer, ConversationStop, Dialogue, Digest, Lane, Lesson, Message, Question, Reading, Remedy, Seed, Slot, Speaker,
-    Spoken, TurnIndex,
+    Answer, Digest, Lane, Lesson, Message, Messages, Question, Remedy, Seed, Slot, Speaker, Spoken, TurnIndex,
 };
 use crate::quality::says_again;
 use crate::recipe::Answered;
-
-/// A tutored conversation, as far as there are answers.
-#[derive(Clone, Debug, Default)]
-pub struct Tutored {
-    /// Each turn that the student has answered, in order. The last one may not be graded or corrected yet.
-    pub lessons: Vec<Lesson>,
-    /// The messages that became history, turn by turn.
-    pub dialogue: Dialogue,
-    /// How it ended; `None` while it has not.
-    pub end: Option<TutoredEnd>,
-    /// How grades and verdicts were read, with who gave them.
-    pub readings: Vec<(Party, Reading)>,
-}
-
-/// A role in a tutored conversation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Party {
-    /// Answers.
-    Student,
-    /// Corrects.
-    Teacher,
-    /// Grades.
-    Grader,
-    /// Compares.
-    Judge,
-}
-
-impl Party {
-    /// Every party.
-    pub const ALL: [Party; 4] = [Party::Student, Party::Teacher, Party::Grader, Party::Judge];
-
-    /// Returns the party that answers in a lane.
-    pub fn of(lane: Lane) -> Option<Self> {
-        match lane {
-            Lane::Student => Some(Party::Student),
-            Lane::Main => Some(Party::Teacher),
-            Lane::Grader => Some(Party::Grader),
-            Lane::Judge => Some(Party::Judge),
-            Lane::User | Lane::System(_) => None,
-        }
-    }
-
-    /// Returns the name in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Party::Student => "student",
-            Party::Teacher => "teacher",
-            Party::Grader => "grader",
-            Party::Judge => "judge",
-        }
-    }
-}
-
-/// How a tutored conversation ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TutoredEnd {
-    /// Every turn is tutored.
-    Complete,
-    /// The student's answer is unusable as history, or three in a row were broken or repeated; the last fault.
-    StudentRejected(&'static str),
-    /// No attempt at a grade was valid; the last fault.
-    GradeInvalid(&'static str),
-    /// No attempt at a correction was good; the last fault.
-    TeacherRejected(&'static str),
-}
 
 /// A student whose answers are broken or repeated in this many consecutive turns has collapsed: there is nothing to correct.
 const BROKEN_MAX: u32 = 3;
@@ -81,98 +17,117 @@ const SAME_WORDS_MIN: usize = 8;
 /// The fault of an answer that repeats the student's previous one, named as in the gate.
 const REPEATS: &str = "echo";
 
-impl TutoredEnd {
-    /// Returns the reason's code.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Complete => "complete",
-            Self::StudentRejected(_) => "student_rejected",
-            Self::GradeInvalid(_) => "grade_invalid",
-            Self::TeacherRejected(_) => "teacher_rejected",
-        }
-    }
-
-    /// Returns why the conversation stopped; `None` where every turn is tutored.
-    pub fn stop(self) -> Option<ConversationStop> {
-        match self {
-            Self::Complete => None,
-            Self::StudentRejected(fault) => Some(ConversationStop::StudentRejected(fault.into())),
-            Self::GradeInvalid(fault) => Some(ConversationStop::GradeInvalid(fault.into())),
-            Self::TeacherRejected(fault) => Some(ConversationStop::TeacherRejected(fault.into())),
-        }
-    }
-}
-
-/// The state from turn to turn, in addition to [`Tutored`].
-#[derive(Default)]
-pub(super) struct Course {
+/// How far a conversation has been walked: everything before `turn` is settled, apart from the checks that are open.
+pub(super) struct Walk {
+    pub tutored: Tutored,
+    turn: u32,
+    /// The seed's, where the history depends on it.
+    digest: Digest,
     /// The messages so far, with those to be answered.
-    pub messages: Vec<Arc<Message>>,
+    messages: Messages,
     /// Who gave each of the answers among them.
     history: Vec<Speaker>,
     /// The student's last answer, whether or not it became history.
     own: Option<Arc<Answer>>,
     broken: u32,
-    /// Questions that nothing waits for.
-    pub open: Vec<Question>,
-    /// How grades and verdicts were read.
-    pub readings: Vec<(Party, Reading)>,
+    /// How the turns ended, if they did. Checks may be open still.
+    end: Option<TutoredEnd>,
+    /// The questions that the turn waits for.
+    asked: Vec<Question>,
+    /// Nothing waits for these.
+    checks: Vec<OpenCheck>,
+    settled: Settled,
     /// Lessons hold the question to the student; finding the next question does not need it.
     is_told: bool,
 }
 
+/// How much of a walk belongs to settled turns.
+#[derive(Default)]
+struct Settled {
+    heard: usize,
+    rejected: usize,
+    readings: usize,
+}
+
+impl Walk {
+    fn settle(&mut self) {
+        self.turn += 1;
+        self.settled = Settled {
+            heard: self.messages.len(),
+            rejected: self.tutored.dialogue.rejected.len(),
+            readings: self.tutored.readings.len(),
+        };
+    }
+
+    /// Forgets what an earlier step has added in an open turn: it is found again.
+    fn reopen(&mut self) {
+        self.messages.truncate(self.settled.heard);
+        self.tutored.lessons.truncate(self.turn as usize);
+        self.tutored.dialogue.rejected.truncate(self.settled.rejected);
+        self.tutored.readings.truncate(self.settled.readings);
+    }
+}
+
 impl Tutor {
-    /// Walks through the turns as far as there are answers; returns the open questions.
-    pub(super) fn walk(&self, seed: &Seed, answered: &Answered, is_told: bool) -> (Tutored, Vec<Question>) {
-        let (mut tutored, mut course) = (Tutored::default(), Course { is_told, ..Course::default() });
+    /// Begins a walk at the first turn.
+    pub(super) fn begin(&self, seed: &Seed, is_told: bool) -> Walk {
         let digest = match self.history {
             History::Mixed(_) => seed.digest(),
             History::Forced | History::Student => Digest::ZERO,
         };
-        tutored.end = Some(TutoredEnd::Complete);
-        for (turn, said) in (0..).zip(&seed.turns) {
-            let speaker = self.history.speaker(&digest, turn);
-            match self.turn(turn, &said.messages, speaker, answered, &mut tutored, &mut course) {
-                Ok(()) => {}
-                Err(TutoredPause::Ask(questions)) => {
-                    course.open.extend(questions);
-                    break;
-                }
-                Err(TutoredPause::End(end)) => {
-                    tutored.end = Some(end);
-                    break;
-                }
-            }
+        Walk {
+            tutored: Tutored::default(),
+            turn: 0,
+            digest,
+            messages: Messages::default(),
+            history: Vec::new(),
+            own: None,
+            broken: 0,
+            end: None,
+            asked: Vec::new(),
+            checks: Vec::new(),
+            settled: Settled::default(),
+            is_told,
         }
-        if !course.open.is_empty() {
-            tutored.end = None;
-        }
-        tutored.readings = course.readings;
-        (tutored, course.open)
     }
 
-    fn turn(
-        &self,
-        turn: u32,
-        heard: &[Arc<Message>],
-        speaker: Speaker,
-        answered: &Answered,
-        tutored: &mut Tutored,
-        course: &mut Course,
-    ) -> Result<(), TutoredPause> {
-        course.messages.extend(heard.iter().cloned());
+    /// Walks through the turns as far as there are answers; returns the open questions.
+    pub(super) fn walk(&self, seed: &Seed, answered: &Answered, walk: &mut Walk) -> Vec<Question> {
+        self.check_again(answered, walk);
+        if walk.asked.iter().any(|question| answered.get(question.slot).is_some()) {
+            walk.asked.clear();
+        }
+        while walk.end.is_none() && walk.asked.is_empty() {
+            walk.reopen();
+            match self.take_turn(seed, answered, walk) {
+                Ok(()) => walk.settle(),
+                Err(TutoredPause::Ask(questions)) => walk.asked = questions,
+                Err(TutoredPause::End(end)) => walk.end = Some(end),
+            }
+        }
+        let checks = walk.checks.iter().flat_map(|check| &check.open);
+        let open: Vec<Question> = checks.chain(&walk.asked).cloned().collect();
+        walk.tutored.end = walk.end.filter(|_| open.is_empty());
+        open
+    }
+
+    fn take_turn(&self, seed: &Seed, answered: &Answered, walk: &mut Walk) -> Result<(), TutoredPause> {
+        let turn = walk.turn;
+        let Some(said) = seed.turns.get(turn as usize) else { return Err(TutoredPause::End(TutoredEnd::Complete)) };
+        let (heard, speaker) = (&said.messages, self.history.speaker(&walk.digest, turn));
+        walk.messages.extend(heard.iter().cloned());
         let slot = Slot { lane: Lane::Student, turn, attempt: 0 };
-        let Some(seen) = answered.examined(slot) else {
+        let Some(found) = answered.examined(slot) else {
             let (target, sample) = (Arc::clone(&self.cast.student), self.round);
-            return Err(TutoredPause::Ask(vec![Question { slot, target, sample, messages: course.messages.clone() }]));
+            return Err(TutoredPause::Ask(vec![Question { slot, target, sample, messages: walk.messages.clone() }]));
         };
-        let student = Arc::clone(&seen.answer);
-        let judge = || self.answer_check.judge(&student, heard, &tutored.dialogue, &self.cast.student);
-        let fault = seen.verdict.get_or_init(judge).rejected_by;
-        let is_repeated = || self.says_again(heard, &student, course.own.as_deref());
-        let broken = fault.or_else(|| seen.tutored.is_repeated.get_or_init(is_repeated).then_some(REPEATS));
+        let student = Arc::clone(&found.answer);
+        let judge = || self.answer_check.judge(&student, heard, &walk.tutored.dialogue, &self.cast.student);
+        let fault = found.verdict.get_or_init(judge).rejected_by;
+        let is_repeated = || self.says_again(heard, &student, walk.own.as_deref());
+        let broken = fault.or_else(|| found.tutored.is_repeated.get_or_init(is_repeated).then_some(REPEATS));
         let (prompt, history) =
-            if course.is_told { (course.messages.clone(), course.history.clone()) } else { (Vec::new(), Vec::new()) };
+            if walk.is_told { (walk.messages.clone(), walk.history.clone()) } else { Default::default() };
         let mut lesson = Lesson {
             turn: TurnIndex::from_index(turn),
             prompt,
@@ -182,31 +137,33 @@ impl Tutor {
             grade: None,
             correction: None,
         };
-        let paused = self.tutor(&mut lesson, heard, speaker, answered, tutored, course);
+        let paused = self.tutor(&mut lesson, heard, speaker, answered, walk);
         let (speaker, answer) = match &lesson.correction {
             Some(correction) if speaker == Speaker::Teacher && correction.remedy != Remedy::Keep => {
                 (Speaker::Teacher, Arc::clone(&correction.answer))
             }
             _ => (Speaker::Student, Arc::clone(&lesson.student)),
         };
-        course.own = Some(Arc::clone(&lesson.student));
-        course.broken = if broken.is_some() { course.broken + 1 } else { 0 };
-        tutored.lessons.push(lesson);
+        let own = Arc::clone(&lesson.student);
+        walk.tutored.lessons.push(lesson);
         paused?;
+        walk.own = Some(own);
+        walk.broken = if broken.is_some() { walk.broken + 1 } else { 0 };
         match (fault, broken) {
             (Some(rule), _) if speaker == Speaker::Student => {
                 return Err(TutoredPause::End(TutoredEnd::StudentRejected(rule)));
             }
-            (_, Some(rule)) if course.broken >= BROKEN_MAX => {
+            (_, Some(rule)) if walk.broken >= BROKEN_MAX => {
                 return Err(TutoredPause::End(TutoredEnd::StudentRejected(rule)));
             }
             _ => {}
         }
-        course.history.push(speaker);
-        course.messages.push(Arc::clone(&answer.message));
-        tutored.dialogue.spoken.extend(heard.iter().cloned().map(Spoken::of_source));
+        walk.history.push(speaker);
+        walk.messages.push(Arc::clone(&answer.message));
+        let spoken = &mut walk.tutored.dialogue.spoken;
+        spoken.extend(heard.iter().cloned().map(Spoken::of_source));
         let message = Arc::clone(&answer.message);
-        tutored.dialogue.spoken.push(Spoken { message, answer: Some(answer), flags: Vec::new(), score: None });
+        spoken.push(Spoken { message, answer: Some(answer), flags: Vec::new(), score: None });
         Ok(())
     }
 
@@ -228,18 +185,18 @@ impl Tutor {
         heard: &[Arc<Message>],
         speaker: Speaker,
         answered: &Answered,
-        tutored: &mut Tutored,
-        course: &mut Course,
+        walk: &mut Walk,
     ) -> Result<(), TutoredPause> {
+        let readings = &mut walk.tutored.readings;
         if lesson.fault.is_none() {
-            match self.grade(lesson.turn.index(), 0, &course.messages, lesson.student.text(), answered) {
+            match self.grade(lesson.turn.index(), 0, &walk.messages, lesson.student.text(), answered) {
                 Graded::Done(grade, reading) => {
-                    course.readings.push((Party::Grader, reading));
+                    readings.push((Party::Grader, reading));
                     lesson.grade = Some(grade);
                 }
                 Graded::Open(question) => return Err(TutoredPause::Ask(vec![question])),
                 Graded::Invalid(fault, reading) => {
-                    course.readings.push((Party::Grader, reading));
+                    readings.push((Party::Grader, reading));
                     return Err(TutoredPause::End(TutoredEnd::GradeInvalid(fault)));
                 }
             }
@@ -247,8 +204,24 @@ impl Tutor {
         if self.purpose == PassPurpose::Scores && speaker == Speaker::Student {
             return Ok(());
         }
-        let corrected = self.correct(lesson, heard, &course.messages, &mut tutored.dialogue, answered)?;
-        lesson.correction = Some(self.check(lesson, corrected, answered, course));
+        let corrected = self.correct(lesson, heard, &walk.messages, &mut walk.tutored.dialogue, answered)?;
+        let checked = self.check(lesson, corrected, &walk.messages, answered);
+        walk.tutored.readings.extend(checked.readings);
+        lesson.correction = Some(checked.correction);
+        if !checked.open.is_empty() {
+            walk.checks.push(OpenCheck { turn: walk.turn, corrected, heard: walk.messages.len(), open: checked.open });
+        }
         Ok(())
+    }
+
+    /// Goes on with the checks of which a question has been answered. What they find out goes into no lesson and no reading:
+    /// a walk that is told is walked once.
+    fn check_again(&self, answered: &Answered, walk: &mut Walk) {
+        let Walk { tutored, messages, checks, .. } = walk;
+        for check in checks.iter_mut().filter(|check| check.is_answered(answered)) {
+            let prompt = messages.first_ones(check.heard);
+            check.open = self.check(&tutored.lessons[check.turn as usize], check.corrected, &prompt, answered).open;
+        }
+        checks.retain(|check| !check.open.is_empty());
     }
 }

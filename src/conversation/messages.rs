@@ -1,0 +1,167 @@
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use super::message::Message;
+
+/// The messages of a question: the beginning of a list that is shared with the walk that asks it.
+///
+/// A clone copies nothing. A walk adds to its list in place where nothing else holds it; else the list is copied first. So a
+/// turn of a long conversation does not copy the turns before it, where each question is dropped before the next one is made.
+#[derive(Clone, Default)]
+pub struct Messages {
+    list: Arc<List>,
+    count: usize,
+}
+
+#[derive(Clone, Default)]
+struct List {
+    messages: Vec<Arc<Message>>,
+    /// What the messages up to each one come to.
+    sums: Vec<Sum>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Sum {
+    identity: u64,
+    bytes: u64,
+}
+
+impl Messages {
+    /// Adds a message at the end.
+    pub fn push(&mut self, message: Arc<Message>) {
+        let sum = self.sum().with(&message);
+        if Arc::get_mut(&mut self.list).is_none() {
+            let (messages, sums) = (self.to_vec(), self.list.sums[..self.count].to_vec());
+            self.list = Arc::new(List { messages, sums });
+        }
+        let list = Arc::make_mut(&mut self.list);
+        list.messages.truncate(self.count);
+        list.sums.truncate(self.count);
+        list.messages.push(message);
+        list.sums.push(sum);
+        self.count += 1;
+    }
+
+    /// Keeps the first `count` messages.
+    pub fn truncate(&mut self, count: usize) {
+        self.count = self.count.min(count);
+    }
+
+    /// Returns the first `count` messages.
+    #[must_use]
+    pub fn first_ones(&self, count: usize) -> Self {
+        Self { list: Arc::clone(&self.list), count: self.count.min(count) }
+    }
+
+    /// Returns a number that depends on all messages, for comparisons within one run.
+    pub fn identity(&self) -> u64 {
+        self.sum().identity
+    }
+
+    /// Returns the length of all words together.
+    pub fn content_bytes(&self) -> u64 {
+        self.sum().bytes
+    }
+
+    fn sum(&self) -> Sum {
+        self.count.checked_sub(1).map_or_else(Sum::default, |last| self.list.sums[last])
+    }
+}
+
+impl Sum {
+    fn with(self, message: &Message) -> Self {
+        // Odd, so that no bit of an earlier message is lost.
+        const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+        Self {
+            identity: self.identity.wrapping_mul(FACTOR).wrapping_add(message.digest().prefix()),
+            bytes: self.bytes + message.content().len() as u64,
+        }
+    }
+}
+
+impl Deref for Messages {
+    type Target = [Arc<Message>];
+
+    fn deref(&self) -> &[Arc<Message>] {
+        &self.list.messages[..self.count]
+    }
+}
+
+impl Extend<Arc<Message>> for Messages {
+    fn extend<T: IntoIterator<Item = Arc<Message>>>(&mut self, messages: T) {
+        messages.into_iter().for_each(|message| self.push(message));
+    }
+}
+
+impl FromIterator<Arc<Message>> for Messages {
+    fn from_iter<T: IntoIterator<Item = Arc<Message>>>(messages: T) -> Self {
+        let mut list = Self::default();
+        list.extend(messages);
+        list
+    }
+}
+
+impl From<Vec<Arc<Message>>> for Messages {
+    fn from(messages: Vec<Arc<Message>>) -> Self {
+        messages.into_iter().collect()
+    }
+}
+
+impl IntoIterator for Messages {
+    type Item = Arc<Message>;
+    type IntoIter = std::vec::IntoIter<Arc<Message>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        Vec::from(&self[..]).into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Messages {
+    type Item = &'a Arc<Message>;
+    type IntoIter = std::slice::Iter<'a, Arc<Message>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl PartialEq for Messages {
+    fn eq(&self, other: &Self) -> bool {
+        self[..] == other[..]
+    }
+}
+
+impl fmt::Debug for Messages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self[..].fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conversation::Role;
+
+    #[test]
+    fn a_list_grows_in_place_and_what_is_shared_stays_as_it_was() {
+        let said = |text: &str| Message::new(Role::User, text);
+        let mut list: Messages = ["one", "two"].map(said).into_iter().collect();
+        let asked = list.clone();
+        assert_eq!(list.as_ptr(), asked.as_ptr());
+        list.push(said("three!"));
+        assert_eq!((asked.len(), list.len(), asked.content_bytes(), list.content_bytes()), (2, 3, 6, 12));
+        let place = list.as_ptr();
+        for text in ["four", "five"] {
+            let first = list.first_ones(2);
+            assert_eq!((&first, first.as_ptr(), first.identity()), (&asked, place, asked.identity()));
+            drop(first);
+            list.truncate(2);
+            list.push(said(text));
+            assert_eq!((list.len(), list[2].content(), list.as_ptr()), (3, text, place));
+        }
+        let turned: Messages = ["two", "one"].map(said).into_iter().collect();
+        assert_ne!(turned.identity(), asked.identity());
+        assert_eq!((Messages::default().identity(), list.first_ones(9).len()), (0, 3));
+    }
+}
