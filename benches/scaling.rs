@@ -1,12 +1,14 @@
 //! What grows faster than its input: the time for 2n against n, within one run. About 2 is linear, 4 is quadratic.
 //!
 //! `texts` repeats one piece of text in everything that looks at a text; only ratios above 3 and the worst of each are
-//! printed. `turns` walks one conversation with every recipe, one answer at a time, as a run does.
+//! printed. `turns` walks one conversation with every recipe, one answer at a time, as a run does. `rows` is whole jobs over
+//! one long row, and a judge's reply of brackets. An argument names the part that is wanted.
 
 #![expect(clippy::print_stdout, clippy::expect_used, reason = "a benchmark prints its figures")]
 
 mod common;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,13 +16,17 @@ use cohobate::conversation::{
     Answer, Columns, Lane, Message, Question, Role, Sampling, Seed, Target, Turn, after_reasoning,
 };
 use cohobate::dataset::RowReader;
-use cohobate::model::Simulated;
+use cohobate::job::{self, Context, DistillQuestions, InputSettings, ModelChoice, PlanSettings, RunSettings};
+use cohobate::model::{PaceLimits, Simulated};
 use cohobate::quality::{Candidate, Gate, RULES, Strictness};
 use cohobate::recipe::{
     Cast, Compare, ComparedHistory, Distill, Evaluate, History, Judge, JudgedHistory, JudgedScope, PassPurpose, Prompt,
     Recipe, Replay, ReplayEnd, Scale, Simulate, System, Tutor,
 };
+use cohobate::store::MemoryStore;
+use cohobate::worker::{self, Admit, BudgetLimits, CommitMode, Seeds, Served, Silent, StopStage, Work};
 use serde_json::json;
+use tokio::sync::watch;
 
 /// Pieces of which hostile or broken texts consist.
 const PIECES: &[&str] = &[
@@ -80,7 +86,16 @@ const PIECES: &[&str] = &[
 ];
 
 fn main() {
-    println!("{:<28}{:<18}{:>10}{:>10}{:>8}", "texts", "piece", "n ms", "2n ms", "ratio");
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    for (name, part) in [("texts", all_texts as fn()), ("turns", all_turns), ("rows", all_rows)] {
+        if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
+            println!("{name:<28}{:<18}{:>10}{:>10}{:>8}", "", "n ms", "2n ms", "ratio");
+            part();
+        }
+    }
+}
+
+fn all_texts() {
     for scale in [Scale::Score, Scale::Pair, Scale::Check, Scale::Rubric] {
         texts(&format!("verdict {scale:?}"), |text| {
             std::hint::black_box(scale.read(text));
@@ -107,11 +122,29 @@ fn main() {
     texts("row, raw", |text| {
         std::hint::black_box(reader.read(text.as_bytes()));
     });
-    println!("{:<28}{:<18}{:>10}{:>10}{:>8}", "turns", "", "n ms", "2n ms", "ratio");
+}
+
+fn all_turns() {
     for (name, recipe, turns) in recipes() {
         let (one, two) = (walk(&*recipe, turns), walk(&*recipe, 2 * turns));
         print_row(name, &format!("{turns} turns"), one, two);
     }
+}
+
+fn all_rows() {
+    const TURNS: usize = 4_000;
+    const BRACKETS: usize = 1 << 22;
+    let timed = |brackets: usize| {
+        let text = "[".repeat(brackets);
+        let start = Instant::now();
+        std::hint::black_box((Scale::Score.read(&text), Scale::Score.is_imitated(&text)));
+        start.elapsed()
+    };
+    print_row("verdict in brackets", "4 MiB of [", timed(BRACKETS), timed(2 * BRACKETS));
+    let (one, two) = (distilled_twice(TURNS), distilled_twice(2 * TURNS));
+    print_row("distill, first run", &format!("{TURNS} turns"), one.0, two.0);
+    print_row("distill, run again", &format!("{TURNS} turns"), one.1, two.1);
+    print_row("plan", &format!("{TURNS} turns"), planned(TURNS), planned(2 * TURNS));
 }
 
 fn print_row(name: &str, what: &str, one: Duration, two: Duration) {
@@ -154,21 +187,30 @@ fn texts(name: &str, look: impl Fn(&str)) {
     }
 }
 
-/// Walks a conversation to its end, one answer at a time.
-fn walk(recipe: &dyn Recipe, turns: usize) -> Duration {
+/// A conversation that has been answered already.
+fn conversation(turns: usize) -> Seed {
     let turn = |turn: usize| Turn {
-        messages: vec![Message::new(Role::User, format!("And what about part {turn} of the harbor?"))],
+        messages: vec![Message::new(Role::User, asked(turn))],
         replaced: Some(format!("An old answer about part {turn}.")),
         given: Vec::new(),
     };
-    let seed = Seed {
+    Seed {
         id: "one".to_owned(),
         turns: (0..turns).map(turn).collect(),
         tools: None,
         columns: Columns::new(),
         counts_replaced: true,
         criteria: Vec::new(),
-    };
+    }
+}
+
+fn asked(turn: usize) -> String {
+    format!("And what about part {turn} of the harbor?")
+}
+
+/// Walks a conversation to its end, one answer at a time.
+fn walk(recipe: &dyn Recipe, turns: usize) -> Duration {
+    let seed = conversation(turns);
     let start = Instant::now();
     let mut replay = Replay::new(recipe, &seed);
     let mut waiting = std::collections::BTreeMap::new();
@@ -196,8 +238,12 @@ fn answer(question: &Question) -> Answer {
     Answer::complete("simulated", text)
 }
 
+fn simulated() -> Arc<Target> {
+    Target::new("simulated", Simulated::DIALECT, Sampling::default())
+}
+
 fn recipes() -> Vec<(&'static str, Box<dyn Recipe>, usize)> {
-    let target = || Target::new("simulated", Simulated::DIALECT, Sampling::default());
+    let target = simulated;
     let judge = |scale| Judge { target: target(), prompt: Prompt::standard(scale), repeats: 1 };
     let gate = || Gate::new(Strictness::Standard, "echo=off,dup_10gram=off").expect("the rules are known");
     let cast = Cast { student: target(), teacher: target(), grader: target(), judge: judge(Scale::Pair) };
@@ -215,4 +261,73 @@ fn recipes() -> Vec<(&'static str, Box<dyn Recipe>, usize)> {
         ("simulate", Box::new(Simulate::new(target(), target(), 500, Vec::new(), None, None)), 500),
         ("tutor", Box::new(Tutor::new(cast, 0, History::Forced, PassPurpose::Rows, None, None)), 200),
     ]
+}
+
+/// Times a distillation of one row, and the same again with every answer stored. The store is in memory: a disk would take
+/// the same time for each turn.
+fn distilled_twice(turns: usize) -> (Duration, Duration) {
+    let store = Arc::new(MemoryStore::new());
+    let (seed, recipe) = (conversation(turns), Arc::new(Distill::new(simulated(), None)));
+    let seeds = Arc::new(OneRow(seed));
+    let run = || {
+        let start = Instant::now();
+        let work = Work {
+            recipe: Arc::clone(&recipe) as Arc<dyn Recipe>,
+            store: Arc::clone(&store) as Arc<_>,
+            models: HashMap::from([("simulated".to_owned(), Served::by_one("simulated", Arc::new(Simulated)))]),
+            seeds: Arc::clone(&seeds) as Arc<dyn Seeds>,
+            rows: Box::new([Ok(Admit::Row(0))].into_iter()),
+            run: 1,
+            pace: PaceLimits { concurrency: Some(1), ..PaceLimits::default() },
+            budget: BudgetLimits::default(),
+            ledger: None,
+            give_up_after: None,
+            deadline: None,
+            commit_mode: CommitMode::Inline,
+            retry_failed: false,
+            stored: Arc::default(),
+        };
+        let (_go, stop) = watch::channel(StopStage::Go);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        runtime.block_on(worker::run(work, stop, &mut Silent)).expect("a run without faults");
+        start.elapsed()
+    };
+    (run(), run())
+}
+
+/// One row and no other.
+struct OneRow(Seed);
+
+impl Seeds for OneRow {
+    fn seed(&self, _: u64) -> Result<Seed, String> {
+        Ok(self.0.clone())
+    }
+}
+
+/// Times a plan over one row without a store.
+fn planned(turns: usize) -> Duration {
+    let folder = tempfile::tempdir().expect("a folder");
+    let message = |role: &str, text: String| json!({"role": role, "content": text});
+    let said = |turn: usize| [message("user", asked(turn)), message("assistant", format!("An old answer, {turn}."))];
+    let messages: Vec<_> = (0..turns).flat_map(said).collect();
+    let teacher = ModelChoice::local("simulated", Arc::new(Simulated));
+    let settings = PlanSettings {
+        input: InputSettings::rows([json!({"messages": messages})]),
+        store: folder.path().join("store"),
+        questions: DistillQuestions {
+            teacher,
+            system: None,
+            gate: None,
+            orphans: None,
+            history_reasoning: false,
+            best_of: None,
+        },
+        run: RunSettings::default(),
+        shows_request: false,
+        output: None,
+    };
+    let start = Instant::now();
+    let plan = job::plan(&settings, &Context::default()).expect("a plan");
+    assert_eq!(plan.calls, turns as u64);
+    start.elapsed()
 }
