@@ -17,6 +17,8 @@ pub struct Messages {
 #[derive(Clone, Default)]
 struct List {
     messages: Vec<Arc<Message>>,
+    /// Side by side, since every fingerprint reads all of them.
+    digests: Vec<[u8; 32]>,
     /// What the messages up to each one come to.
     sums: Vec<Sum>,
 }
@@ -32,12 +34,14 @@ impl Messages {
     pub fn push(&mut self, message: Arc<Message>) {
         let sum = self.sum().with(&message);
         if Arc::get_mut(&mut self.list).is_none() {
-            let (messages, sums) = (self.to_vec(), self.list.sums[..self.count].to_vec());
-            self.list = Arc::new(List { messages, sums });
+            let (digests, sums) = (self.list.digests[..self.count].to_vec(), self.list.sums[..self.count].to_vec());
+            self.list = Arc::new(List { messages: self.to_vec(), digests, sums });
         }
         let list = Arc::make_mut(&mut self.list);
         list.messages.truncate(self.count);
+        list.digests.truncate(self.count);
         list.sums.truncate(self.count);
+        list.digests.push(message.digest().0);
         list.messages.push(message);
         list.sums.push(sum);
         self.count += 1;
@@ -57,6 +61,11 @@ impl Messages {
     /// Returns a number that depends on all messages, for comparisons within one run.
     pub fn identity(&self) -> u64 {
         self.sum().identity
+    }
+
+    /// Returns the bytes of each message's digest, in order.
+    pub fn digests(&self) -> &[u8] {
+        self.list.digests[..self.count].as_flattened()
     }
 
     /// Returns the length of all words together.
@@ -150,6 +159,8 @@ mod tests {
         let asked = list.clone();
         assert_eq!(list.as_ptr(), asked.as_ptr());
         list.push(said("three!"));
+        let digests: Vec<u8> = list.iter().flat_map(|message| message.digest().0).collect();
+        assert_eq!((list.digests(), asked.digests()), (&digests[..], &digests[..64]));
         assert_eq!((asked.len(), list.len(), asked.content_bytes(), list.content_bytes()), (2, 3, 6, 12));
         let place = list.as_ptr();
         for text in ["four", "five"] {

@@ -60,9 +60,7 @@ impl Question {
         let mut hasher = PartHasher::new("cohobate question 1");
         hasher.digest(&self.target.digest).raw(&0u32.to_le_bytes());
         hasher.raw(&self.sample.to_le_bytes()).raw(&(self.messages.len() as u32).to_le_bytes());
-        for message in &self.messages {
-            hasher.digest(message.digest());
-        }
+        hasher.raw(self.messages.digests());
         if self.is_folded() {
             hasher.raw(FOLDED);
         }

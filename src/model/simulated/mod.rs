@@ -53,7 +53,7 @@ impl Model for Simulated {
 fn dice_key(question: &Question) -> Vec<u8> {
     let mut key = question.target.model().as_bytes().to_vec();
     key.extend_from_slice(format!("{:?}{}", question.target.sampling(), question.sample).as_bytes());
-    question.messages.iter().for_each(|message| key.extend_from_slice(&message.digest().0));
+    key.extend_from_slice(question.messages.digests());
     key
 }
 
