@@ -214,7 +214,7 @@ impl Tutor {
         Ok(())
     }
 
-    /// Goes on with the checks of which a question has been answered. What they find out goes into no lesson and no reading:
+    /// Continues the checks of which a question has been answered. What they find out goes into no lesson and no reading:
     /// a walk that is told is walked once.
     fn check_again(&self, answered: &Answered, walk: &mut Walk) {
         let Walk { tutored, messages, checks, .. } = walk;
