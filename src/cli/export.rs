@@ -19,7 +19,6 @@ pub fn run(args: ExportArgs) -> CliResult {
     let options = args.line.options.resolve()?;
     let settings = args.line.export_settings(&options)?;
     let screen = Screen::new(&options);
-    options.accept_losses(&screen.context())?;
     let report = export(&settings, &screen.context())?;
     let output = args.line.output();
     screen.say(if report.kept_old {

@@ -55,6 +55,7 @@ impl DistillLine {
             input: options.input(&self.input)?,
             store: options.store_path(),
             partial: self.partial(options),
+            on_loss: options.on_loss(),
         })
     }
 

@@ -33,10 +33,10 @@ pub fn run(args: PlanArgs) -> CliResult {
         store: options.store_path(),
         run: options.run(args.line.retry_failed)?,
         shows_request: args.show_request,
+        on_loss: options.on_loss(),
         output: Some((options.output_format()?, is_directory(args.line.output()))),
     };
     let screen = Screen::new(&options);
-    options.accept_losses(&screen.context())?;
     let plan = plan(&settings, &screen.context())?;
     print(if args.json {
         format!("{:#}", plan.to_json())

@@ -15,6 +15,7 @@ use cohobate::job::{InputSettings, JudgeSettings, OutputSettings, ReadSettings, 
 use cohobate::model::{ModelProfile, PaceLimits};
 use cohobate::quality::{self, Gate};
 use cohobate::recipe::{JudgedScope, Orphans};
+use cohobate::store::OnLoss;
 
 use super::choices::{GateProfile, OrphanRule, Per};
 use super::environment;
@@ -31,6 +32,11 @@ impl Options {
     /// Accepts what the store has lost, where the command line says so.
     pub fn accept_losses(&self, context: &Context) -> Result<(), JobError> {
         if self.accept_loss == Some(true) { accept_losses(&self.store_path(), context) } else { Ok(()) }
+    }
+
+    /// Returns what a command does that only reads a store which has lost answers. It accepts nothing.
+    pub fn on_loss(&self) -> OnLoss {
+        if self.accept_loss == Some(true) { OnLoss::Report } else { OnLoss::Refuse }
     }
 
     /// Returns which rows are read, and how.

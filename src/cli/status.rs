@@ -28,8 +28,7 @@ pub fn run(args: StatusArgs) -> CliResult {
     let options = args.options.resolve()?;
     let store = options.store_path();
     let context = Screen::new(&options).context();
-    options.accept_losses(&context)?;
-    let report = status(&store, &options.models, &context)?;
+    let report = status(&store, options.on_loss(), &options.models, &context)?;
     print(if args.json { as_json(&report) } else { as_text(&report, &store) })?;
     Ok(exit_code::COMPLETE)
 }

@@ -16,7 +16,19 @@ pub enum Locking {
 
 /// Tries to lock an open file or directory, without waiting.
 pub fn try_lock(file: File) -> io::Result<Locking> {
-    match file.try_lock() {
+    let tried = file.try_lock();
+    locking(file, tried)
+}
+
+/// Tries to lock an open file or directory together with others that share it, without waiting. Works on a file that was
+/// opened for reading alone.
+pub fn try_lock_shared(file: File) -> io::Result<Locking> {
+    let tried = file.try_lock_shared();
+    locking(file, tried)
+}
+
+fn locking(file: File, tried: Result<(), TryLockError>) -> io::Result<Locking> {
+    match tried {
         Ok(()) => Ok(Locking::Held(file)),
         Err(TryLockError::WouldBlock) => Ok(Locking::Busy),
         Err(TryLockError::Error(error)) if is_unsupported(&error) => Ok(Locking::Unsupported(file)),

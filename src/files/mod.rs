@@ -18,7 +18,7 @@ mod swap;
 
 pub use checksum::{add_file, checksum_of};
 pub use durable::{create_directories, replace_file, sync_ancestors, sync_directory};
-pub use lock::{Locking, is_same_file, try_lock};
+pub use lock::{Locking, is_same_file, try_lock, try_lock_shared};
 pub use mounts::lock_caution;
 pub use owned::{Owned, OwnedDirectory, sweep};
 pub use owner::{Owner, boot_id};

@@ -64,6 +64,17 @@ impl OwnedDirectory {
         Self::create_named(parent, prefix, true)
     }
 
+    /// Creates a directory of its own in `parent`, or in the system's temporary directory where nothing can be created there.
+    /// Deletes what dead processes left in the same place.
+    pub fn create_or_temporary(parent: &Path, prefix: &str) -> io::Result<Self> {
+        Self::sweep(parent, "");
+        Self::create(parent).or_else(|_| {
+            let shared = std::env::temp_dir();
+            Self::sweep(&shared, prefix);
+            Self::create_temporary(&shared, prefix)
+        })
+    }
+
     fn create_named(parent: &Path, prefix: &str, is_private: bool) -> io::Result<Self> {
         claim(|| {
             let path = parent.join(format!("{prefix}{}", own_name()));

@@ -15,7 +15,7 @@ use super::{Context, JobError};
 use crate::export::is_directory;
 use crate::recipe::Recipe;
 use crate::report::Tally;
-use crate::store::{Reader, Run};
+use crate::store::{OnLoss, Reader, Run};
 use crate::worker::{self, Ended, RunStop};
 
 /// The settings of `distill`.
@@ -41,6 +41,7 @@ impl DistillSettings {
             questions: DistillQuestions::to(teacher),
             output: OutputSettings::to(output),
             partial: PartialSettings::default(),
+            on_loss: OnLoss::Refuse,
         };
         Self { export, run: RunSettings::default() }
     }

@@ -82,7 +82,7 @@ pub enum JobEvent {
         /// The damaged bytes.
         bytes: Range<u64>,
     },
-    /// The store cannot be opened for writing; the committed answers are read from its journal.
+    /// A store is read without its index; the committed answers are read from its journal.
     ReadingJournalOnly {
         /// Why.
         reason: String,
@@ -146,7 +146,7 @@ impl fmt::Display for JobEvent {
                 let segment = segment.display();
                 write!(f, "{segment}: bytes {start} to {end} are damaged; their answers will be requested again")
             }
-            Self::ReadingJournalOnly { reason } => write!(f, "{reason}; reading what is committed so far"),
+            Self::ReadingJournalOnly { reason } => write!(f, "{reason}; reading what is committed in the journal"),
             Self::DirectoryRead(note) => note.fmt(f),
             Self::RowInvalid(InvalidRow { source, line, reason }) => write!(f, "{source}:{line}: {reason}"),
             Self::MoreRowsInvalid { count } => write!(f, "… and {count} more invalid rows"),

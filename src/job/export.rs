@@ -16,7 +16,7 @@ use crate::export::{LeftOutKind, Unfit, dialogue_pairs, dialogue_record};
 use crate::quality::Boilerplate;
 use crate::recipe::{Recipe, Replay, ReplayEnd};
 use crate::report::QualityReport;
-use crate::store::{Reader, Status};
+use crate::store::{OnLoss, Reader, Status};
 
 /// The settings of `export`: what was distilled, and where its rows go.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub struct ExportSettings {
     pub output: OutputSettings,
     /// Which conversations are written that are not complete.
     pub partial: PartialSettings,
+    /// What happens where the store has lost answers. A run needs them accepted instead ([`super::accept_losses`]).
+    pub on_loss: OnLoss,
 }
 
 /// Which conversations are written that are not complete.
@@ -84,7 +86,7 @@ pub fn export(settings: &ExportSettings, context: &Context) -> Result<ExportRepo
     check_output(&settings.output.path, &settings.input.names())?;
     let system = settings.questions.system_text()?;
     let recipe = settings.questions.recipe(system.as_deref())?;
-    let store = open_store::open_reader(&settings.store, context)?;
+    let store = open_store::open_reader(&settings.store, settings.on_loss, context)?;
     let prepared = prepare(&settings.input, &settings.store, &recipe, system.as_deref(), Lookout::default(), context)?;
     ExportPass::of(settings, &settings.input.names()).write(&recipe, &*store, &prepared)
 }

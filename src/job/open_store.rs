@@ -4,24 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{Context, JobError, JobEvent};
-use crate::conversation::{ConversationKey, Fingerprint};
 use crate::files;
-use crate::store::{
-    self, ConversationState, DiskStore, LostCalls, Opened, Reader, Run, Snapshot, Spending, StoreError, Stored,
-};
+use crate::store::{self, Damage, DiskStore, OnLoss, Opened, Reader, Snapshot, SnapshotFindings};
 
 /// Opens the store for a run.
 pub fn open(path: &Path, context: &Context) -> Result<DiskStore, JobError> {
-    let mut reported = 0;
-    let mut progress = |done: u64, total: u64| {
-        let percent = done * 100 / total.max(1);
-        if percent >= reported + 10 {
-            reported = percent;
-            context.report(JobEvent::JournalRead { store: path.to_owned(), percent });
-        }
-    };
     let is_new = !exists(path);
-    let (store, opened) = DiskStore::open(path, &mut progress)?;
+    let (store, opened) = DiskStore::open(path, &mut progress(path, context))?;
     if is_new {
         // Without the file rows are read twice in the first pass, and nothing else differs.
         let _ = files::replace_file(&path.join(EDITION), b"2\n");
@@ -30,22 +19,30 @@ pub fn open(path: &Path, context: &Context) -> Result<DiskStore, JobError> {
     Ok(store)
 }
 
-/// Opens the store for reading: with its index where no other process holds it, from the journal alone where one does
-/// or the disk is read-only.
-pub fn open_reader(path: &Path, context: &Context) -> Result<Arc<dyn Reader>, JobError> {
-    if !exists(path) {
-        return Err(StoreError::Missing { path: path.to_owned() }.into());
+/// Opens the store for reading what is committed. Keeps no run from starting and writes nothing to journal or index; what is
+/// damaged or lost is reported and left as it is.
+pub fn open_reader(path: &Path, on_loss: OnLoss, context: &Context) -> Result<Arc<dyn Reader>, JobError> {
+    let snapshot = Snapshot::open(path, on_loss, &mut progress(path, context))?;
+    let SnapshotFindings { without_index, damages, losses } = snapshot.findings();
+    if let Some(reason) = without_index {
+        context.report(JobEvent::ReadingJournalOnly { reason: reason.clone() });
     }
-    match DiskStore::open(path, &mut |_, _| {}) {
-        Ok((store, opened)) => {
-            report(&opened, path, context);
-            Ok(Arc::new(ReadStore(Some(store))))
+    report_damages(damages, context);
+    for loss in losses {
+        context.report(JobEvent::Caution(format!("reading without what is lost: {loss}")));
+    }
+    Ok(Arc::new(snapshot))
+}
+
+/// Reports how much of the journal is read, in steps of ten percent.
+fn progress(store: &Path, context: &Context) -> impl FnMut(u64, u64) {
+    let mut reported = 0;
+    move |done, total| {
+        let percent = done * 100 / total.max(1);
+        if percent >= reported + 10 {
+            reported = percent;
+            context.report(JobEvent::JournalRead { store: store.to_owned(), percent });
         }
-        Err(error @ (StoreError::Locked { .. } | StoreError::Io { .. })) => {
-            context.report(JobEvent::ReadingJournalOnly { reason: error.to_string() });
-            Ok(Arc::new(Snapshot::read(path)?))
-        }
-        Err(error) => Err(error.into()),
     }
 }
 
@@ -81,49 +78,11 @@ fn report(opened: &Opened, store: &Path, context: &Context) {
         let bytes = cut.bytes.end - cut.bytes.start;
         context.report(JobEvent::TailCut { segment: cut.path.clone(), bytes });
     }
-    for damage in &opened.damages {
+    report_damages(&opened.damages, context);
+}
+
+fn report_damages(damages: &[Damage], context: &Context) {
+    for damage in damages {
         context.report(JobEvent::SegmentDamaged { segment: damage.path.clone(), bytes: damage.bytes.clone() });
-    }
-}
-
-/// A store that is only read, and closed cleanly when its last reader goes.
-struct ReadStore(Option<DiskStore>);
-
-impl ReadStore {
-    fn inner(&self) -> &DiskStore {
-        self.0.as_ref().expect("the store is there until it is dropped")
-    }
-}
-
-impl Drop for ReadStore {
-    fn drop(&mut self) {
-        // An index that was not closed cleanly is checked or rebuilt by the next open.
-        let _ = self.0.take().map(DiskStore::close);
-    }
-}
-
-impl Reader for ReadStore {
-    fn answer(&self, fingerprint: &Fingerprint) -> Result<Option<Stored>, StoreError> {
-        self.inner().answer(fingerprint)
-    }
-
-    fn state(&self, key: &ConversationKey) -> Result<Option<ConversationState>, StoreError> {
-        self.inner().state(key)
-    }
-
-    fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, ConversationState)) -> Result<(), StoreError> {
-        self.inner().for_each_state(visit)
-    }
-
-    fn runs(&self) -> Result<Vec<Run>, StoreError> {
-        self.inner().runs()
-    }
-
-    fn lost(&self, fingerprint: &Fingerprint) -> Result<LostCalls, StoreError> {
-        self.inner().lost(fingerprint)
-    }
-
-    fn spending(&self) -> Result<Spending, StoreError> {
-        self.inner().spending()
     }
 }

@@ -20,7 +20,7 @@ use crate::export::OutputFormat;
 use crate::model::{Output, RequestLane, RequestPreview, capabilities_of};
 use crate::recipe::{Answered, Recipe, Step, Walked};
 use crate::report::Totals;
-use crate::store::{MemoryStore, Reader, Status};
+use crate::store::{MemoryStore, OnLoss, Reader, Status};
 
 /// Tokens of a judgment; those of the MT-Bench judge have some 800 characters.
 const JUDGMENT_TOKENS: u64 = 200;
@@ -43,6 +43,8 @@ pub struct PlanSettings {
     pub shows_request: bool,
     /// The format of the output that the run would write, and whether it is a table. `None` foresees nothing about it.
     pub output: Option<(&'static dyn OutputFormat, bool)>,
+    /// What happens where the store has lost answers.
+    pub on_loss: OnLoss,
 }
 
 /// What a run would do.
@@ -105,7 +107,7 @@ pub fn plan(settings: &PlanSettings, context: &Context) -> Result<PlanReport, Jo
     let system = questions.system_text()?;
     let recipe = questions.recipe(system.as_deref())?;
     let store: Arc<dyn Reader> = if open_store::exists(&settings.store) {
-        open_store::open_reader(&settings.store, context)?
+        open_store::open_reader(&settings.store, settings.on_loss, context)?
     } else {
         Arc::new(MemoryStore::new())
     };

@@ -4,7 +4,7 @@ use std::path::Path;
 use super::{Context, JobError, open_store};
 use crate::conversation::Price;
 use crate::model::ModelProfile;
-use crate::store::{ConversationState, Run, Spent, Status};
+use crate::store::{ConversationState, OnLoss, Run, Spent, Status};
 
 /// What a store holds.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -44,10 +44,11 @@ pub struct SpendingReport {
 /// Counts what a store holds. Costs are those of the profiles' prices today.
 pub fn status(
     store: &Path,
+    on_loss: OnLoss,
     profiles: &BTreeMap<String, ModelProfile>,
     context: &Context,
 ) -> Result<StatusReport, JobError> {
-    let store = open_store::open_reader(store, context)?;
+    let store = open_store::open_reader(store, on_loss, context)?;
     let mut report = StatusReport { runs: store.runs()?, ..StatusReport::default() };
     store.for_each_state(&mut |key, state| report.count(&key.to_string(), &state))?;
     for (model, spent) in store.spending()? {

@@ -7,7 +7,7 @@ use super::questions::DistillQuestions;
 use super::settings::{InputSettings, OutputSettings};
 use super::{Context, JobError, open_store};
 use crate::export::{OutputFormat, is_directory};
-use crate::store::{self, Damage, Verification};
+use crate::store::{self, Damage, OnLoss, Verification};
 
 /// The settings of `verify`.
 #[derive(Debug)]
@@ -105,7 +105,7 @@ fn verify_output(output: &VerifyOutput, store: &std::path::Path, context: &Conte
     }
     let system = output.questions.system_text()?;
     let recipe = output.questions.recipe(system.as_deref())?;
-    let reader = open_store::open_reader(store, context)?;
+    let reader = open_store::open_reader(store, OnLoss::Refuse, context)?;
     let prepared = prepare(&output.input, store, &recipe, system.as_deref(), Lookout::default(), context)?;
     let expected = prepared.rows.spool().join("expected.jsonl").display().to_string();
     let again = OutputSettings { path: expected.clone(), format: output.format, license: None };

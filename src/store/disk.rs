@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::entry::{ConversationState, Entry, LostCalls, Run, Spending, Stored};
 use super::error::StoreError;
-use super::index::{CommitGroup, INDEX_BATCH_ENTRIES, StoreIndex};
+use super::index::{CommitGroup, INDEX_BATCH_ENTRIES, IndexReader, StoreIndex};
 use super::index_state::{IndexState, StateKind};
 use super::journal::{Journal, SEGMENT_BYTES, Standing};
 use super::lock::Lock;
@@ -196,12 +196,8 @@ impl Reader for DiskStore {
 
 impl DiskCore {
     fn answer_at(&self, place: Place, fingerprint: &Fingerprint) -> Result<Option<Stored>, StoreError> {
-        Ok(match self.journal.read(place)? {
-            Some(entry @ Entry::Answered { fingerprint: found, .. }) if found == *fingerprint => {
-                Stored::from_entry(&entry)
-            }
-            _ => None,
-        })
+        let entry = self.journal.read(place)?.filter(|entry| entry.answers(fingerprint));
+        Ok(entry.as_ref().and_then(Stored::from_entry))
     }
 
     /// Looks for an answer that is not at its place any more. If it is nowhere, its place is forgotten: the question is

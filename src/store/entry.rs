@@ -68,6 +68,11 @@ pub enum Entry {
 const FRAME_OF_TEXTS_MAX: usize = 4 << 10;
 
 impl Entry {
+    /// True for an answer to the question with this fingerprint.
+    pub(super) fn answers(&self, question: &Fingerprint) -> bool {
+        matches!(self, Self::Answered { fingerprint, .. } if fingerprint == question)
+    }
+
     /// Fails if the store might not hold the entry. One that passes can always be encoded.
     pub fn check_size(&self) -> Result<(), StoreError> {
         let length = self.text_bytes() + FRAME_OF_TEXTS_MAX;

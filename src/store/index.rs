@@ -14,20 +14,10 @@ pub type CommitGroup = Vec<(Place, Entry)>;
 /// Maximum entries of one batch for the index.
 pub const INDEX_BATCH_ENTRIES: usize = 4_096;
 
-/// Derived state: everything here can be rebuilt from the journal.
-pub trait StoreIndex: Send + Sync {
-    /// Folds entries in, in journal order. The last one's place becomes the checkpoint.
-    fn apply(&self, entries: &[(Place, Entry)]) -> Result<(), StoreError>;
-    /// Returns the checkpoint: the last entry of the journal that is folded in.
-    fn checkpoint(&self) -> Result<Option<Place>, StoreError>;
-    /// Returns how far the index covers the journal.
-    fn covered(&self) -> Result<Position, StoreError> {
-        Ok(self.checkpoint()?.map_or(Position::default(), |last| last.end()))
-    }
+/// The reading half of an index.
+pub trait IndexReader: Send + Sync {
     /// Returns the place of an answer.
     fn place(&self, fingerprint: &Fingerprint) -> Result<Option<Place>, StoreError>;
-    /// Replaces a place that turned out to be damaged, or drops it; unless another one has replaced it already.
-    fn replace(&self, fingerprint: &Fingerprint, old: Place, new: Option<Place>) -> Result<(), StoreError>;
     /// Returns a conversation's state.
     fn state(&self, key: &ConversationKey) -> Result<Option<ConversationState>, StoreError>;
     /// Visits every conversation's state.
@@ -40,7 +30,21 @@ pub trait StoreIndex: Send + Sync {
     fn spending(&self) -> Result<Spending, StoreError>;
 }
 
-/// An index in memory, for reading a store that another process has locked: about 150 bytes an answer.
+/// Derived state: everything here can be rebuilt from the journal.
+pub trait StoreIndex: IndexReader {
+    /// Folds entries in, in journal order. The last one's place becomes the checkpoint.
+    fn apply(&self, entries: &[(Place, Entry)]) -> Result<(), StoreError>;
+    /// Returns the checkpoint: the last entry of the journal that is folded in.
+    fn checkpoint(&self) -> Result<Option<Place>, StoreError>;
+    /// Returns how far the index covers the journal.
+    fn covered(&self) -> Result<Position, StoreError> {
+        Ok(self.checkpoint()?.map_or(Position::default(), |last| last.end()))
+    }
+    /// Replaces a place that turned out to be damaged, or drops it; unless another one has replaced it already.
+    fn replace(&self, fingerprint: &Fingerprint, old: Place, new: Option<Place>) -> Result<(), StoreError>;
+}
+
+/// An index in memory, for reading a store whose index cannot be copied.
 #[derive(Clone, Default)]
 pub struct MemoryIndex {
     pub places: HashMap<Fingerprint, Place>,
@@ -94,5 +98,32 @@ impl IndexView for MemoryIndex {
 
     fn spending(&mut self) -> &mut Spending {
         &mut self.spending
+    }
+}
+
+impl IndexReader for MemoryIndex {
+    fn place(&self, fingerprint: &Fingerprint) -> Result<Option<Place>, StoreError> {
+        Ok(self.places.get(fingerprint).copied())
+    }
+
+    fn state(&self, key: &ConversationKey) -> Result<Option<ConversationState>, StoreError> {
+        Ok(self.states.get(key).cloned())
+    }
+
+    fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, ConversationState)) -> Result<(), StoreError> {
+        self.states.iter().for_each(|(key, state)| visit(*key, state.clone()));
+        Ok(())
+    }
+
+    fn runs(&self) -> Result<Vec<Run>, StoreError> {
+        Ok(self.runs.values().cloned().collect())
+    }
+
+    fn lost(&self, fingerprint: &Fingerprint) -> Result<LostCalls, StoreError> {
+        Ok(self.lost.get(fingerprint).cloned().unwrap_or_default())
+    }
+
+    fn spending(&self) -> Result<Spending, StoreError> {
+        Ok(self.spending.clone())
     }
 }

@@ -1,9 +1,10 @@
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use super::error::StoreError;
-use crate::files::{self, Locking, Owner, is_same_file, try_lock};
+use crate::files::{self, Locking, Owner, is_same_file, try_lock, try_lock_shared};
 
 /// The exclusive right to write to a store. The operating system releases it when the process ends, however it ends.
 ///
@@ -16,10 +17,23 @@ pub struct Lock {
 
 /// Attempts to lock a file that is being deleted and created again.
 const ATTEMPTS_MAX: usize = 10;
+/// A reader that asks who writes holds the lock for an instant ([`writer_of`]); a writer that begins in that instant waits.
+const WAIT: Duration = Duration::from_millis(10);
+const WAITS_MAX: usize = 50;
 
 impl Lock {
     /// Locks the store in `directory`, or returns the holder as an error. Also returns a caution where locks may not hold.
     pub fn take(directory: &Path) -> Result<(Self, Option<String>), StoreError> {
+        for _ in 0..WAITS_MAX {
+            match Self::take_now(directory) {
+                Err(StoreError::Locked { .. }) => std::thread::sleep(WAIT),
+                other => return other,
+            }
+        }
+        Self::take_now(directory)
+    }
+
+    fn take_now(directory: &Path) -> Result<(Self, Option<String>), StoreError> {
         let path = directory.join("lock");
         let opened = File::open(directory).map_err(StoreError::io("open", directory))?;
         let (opened, locks_directory) = hold(opened, directory, directory)?;
@@ -44,6 +58,21 @@ impl Lock {
         }
         Err(locked(directory, "unknown"))
     }
+}
+
+/// Returns the process that writes to the store in `directory`, if one does. Writes nothing and needs no right to write.
+pub fn writer_of(directory: &Path) -> Option<String> {
+    let path = directory.join("lock");
+    let mut has_lock = false;
+    for place in [directory, &path] {
+        match File::open(place).and_then(try_lock_shared) {
+            Ok(Locking::Busy) => return Some(holder(&path)),
+            Ok(Locking::Held(_)) => has_lock = true,
+            // Without the file, the directory says it alone.
+            Ok(Locking::Unsupported(_)) | Err(_) => {}
+        }
+    }
+    owner(&path).filter(|owner| !has_lock && owner.is_alive_here()).map(|owner| owner.place())
 }
 
 /// Locks a file or directory of the store in `directory`. Returns whether the file system could.
@@ -83,4 +112,28 @@ fn unlocked(directory: &Path) -> String {
         "the file system of {} has no locks: run one process on this store at a time; a second one is only noticed when it writes",
         directory.display()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_writer_waits_for_one_that_looks_and_is_seen() {
+        let place = tempfile::tempdir().unwrap();
+        assert_eq!(writer_of(place.path()), None);
+        let Ok(Locking::Held(looking)) = File::open(place.path()).and_then(try_lock_shared) else { panic!() };
+        let writer = std::thread::scope(|scope| {
+            let writer = scope.spawn(|| Lock::take(place.path()));
+            std::thread::sleep(WAIT);
+            drop(looking);
+            writer.join().unwrap().unwrap()
+        });
+        let here = Owner::this().place();
+        assert_eq!(writer_of(place.path()), Some(here.clone()));
+        let refused = Lock::take(place.path()).unwrap_err();
+        assert!(matches!(refused, StoreError::Locked { holder, .. } if holder == here));
+        drop(writer);
+        assert_eq!(writer_of(place.path()), None);
+    }
 }

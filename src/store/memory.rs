@@ -2,7 +2,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::entry::{ConversationState, Entry, LostCalls, Run, Spending, Stored};
 use super::error::StoreError;
-use super::index::MemoryIndex;
+use super::index::{IndexReader, MemoryIndex};
 use super::place::Place;
 use super::{Reader, Store};
 use crate::conversation::{ConversationKey, Fingerprint};
@@ -50,29 +50,28 @@ impl Store for MemoryStore {
 impl Reader for MemoryStore {
     fn answer(&self, fingerprint: &Fingerprint) -> Result<Option<Stored>, StoreError> {
         let inner = self.lock();
-        let place = inner.index.places.get(fingerprint);
+        let place = inner.index.place(fingerprint)?;
         Ok(place.and_then(|place| inner.entries.get(place.offset as usize)).and_then(Stored::from_entry))
     }
 
     fn state(&self, key: &ConversationKey) -> Result<Option<ConversationState>, StoreError> {
-        Ok(self.lock().index.states.get(key).cloned())
+        self.lock().index.state(key)
     }
 
     fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, ConversationState)) -> Result<(), StoreError> {
-        self.lock().index.states.iter().for_each(|(key, state)| visit(*key, state.clone()));
-        Ok(())
+        self.lock().index.for_each_state(visit)
     }
 
     fn runs(&self) -> Result<Vec<Run>, StoreError> {
-        Ok(self.lock().index.runs.values().cloned().collect())
+        self.lock().index.runs()
     }
 
     fn lost(&self, fingerprint: &Fingerprint) -> Result<LostCalls, StoreError> {
-        Ok(self.lock().index.lost.get(fingerprint).cloned().unwrap_or_default())
+        self.lock().index.lost(fingerprint)
     }
 
     fn spending(&self) -> Result<Spending, StoreError> {
-        Ok(self.lock().index.spending.clone())
+        self.lock().index.spending()
     }
 }
 

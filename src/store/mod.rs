@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! .cohobate/
-//!   lock               held by one process at a time; names it
+//!   lock               held by one writing process at a time; names it
 //!   journal/           the source of truth: append-only segments of checksummed frames
 //!     00000001.journal
 //!   index/             sled: derived from the journal, may be deleted at any time
@@ -10,7 +10,7 @@
 //!   accepted-losses    what is missing of the journal, and accepted by --accept-loss
 //!   in-flight          the requests in flight, so that a crash can be accounted for
 //!   rows/              results of first passes over the input; may be deleted at any time
-//!   spool/             inputs that cannot be read twice; emptied by each run
+//!   spool/             inputs that cannot be read twice, copies of the index; emptied by each run
 //! ```
 //!
 //! Every event is an [`Entry`]. The journal keeps entries; the index is a fold over them (`fold.rs`): fingerprint →
@@ -34,6 +34,7 @@ mod frame;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod index;
+mod index_copy;
 mod index_state;
 mod journal;
 mod ledger;
@@ -65,7 +66,7 @@ pub use memory::MemoryStore;
 pub use open_index::Opened;
 pub use place::Damage;
 pub use repair::{repair, repair_with};
-pub use snapshot::Snapshot;
+pub use snapshot::{OnLoss, Snapshot, SnapshotFindings};
 pub use verify::{Verification, verify};
 
 use crate::conversation::{ConversationKey, Fingerprint};

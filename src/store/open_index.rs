@@ -1,13 +1,14 @@
 //! Opens the index, and rebuilds it if it cannot be trusted.
 
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 
 use super::accepted::Accepted;
 use super::continuity::FoundSegment;
 use super::entry::Entry;
 use super::error::StoreError;
-use super::index::{CommitGroup, INDEX_BATCH_ENTRIES, StoreIndex};
+use super::index::{CommitGroup, INDEX_BATCH_ENTRIES, IndexReader, StoreIndex};
 use super::index_state::{IndexState, StateKind};
 use super::journal::Journal;
 use super::place::{Damage, Position};
@@ -60,7 +61,7 @@ pub(super) fn open_index(
     }
     opened.cut = journal.recover(durable)?;
     if let Some((index, covered)) = trusted {
-        match catch_up(&path, &index, covered, journal, opened, progress) {
+        match catch_up(&path, &index, covered..Position::MAX, journal, opened, progress) {
             Ok(()) => return Ok(index),
             Err(error) => opened.rebuilt = Some(error.to_string()),
         }
@@ -69,7 +70,7 @@ pub(super) fn open_index(
     move_aside(directory, &path)?;
     mark_open(directory, &path, durable)?;
     let index = without_panic_output(|| SledIndex::open(&path))?;
-    catch_up(&path, &index, Position::default(), journal, opened, progress)?;
+    catch_up(&path, &index, Position::default()..Position::MAX, journal, opened, progress)?;
     Ok(index)
 }
 
@@ -85,16 +86,18 @@ fn mark_open(directory: &Path, index: &Path, durable: Position) -> Result<(), St
     IndexState::opened(index, durable).write(directory)
 }
 
-fn open_with_checkpoint(path: &Path) -> Result<(SledIndex, Position), StoreError> {
+pub(super) fn open_with_checkpoint(path: &Path) -> Result<(SledIndex, Position), StoreError> {
     let index = without_panic_output(|| SledIndex::open(path))?;
     let covered = index.covered()?;
     Ok((index, covered))
 }
 
-fn catch_up(
+/// Folds the journal's entries from the start of `unread` on into the index. Everything up to its end is known to have been
+/// acknowledged.
+pub(super) fn catch_up(
     path: &Path,
     index: &SledIndex,
-    covered: Position,
+    unread: Range<Position>,
     journal: &Journal,
     opened: &mut Opened,
     progress: &mut dyn FnMut(u64, u64),
@@ -105,11 +108,11 @@ fn catch_up(
         let reason = "it was built from another journal, or its last entry is damaged".to_owned();
         return Err(StoreError::Index { path: path.to_owned(), reason });
     }
-    let bytes_total = journal.bytes_from(covered)?;
+    let bytes_total = journal.bytes_from(unread.start)?;
     let mut bytes_done = 0;
     let mut batch = Vec::new();
     let flush = |batch: &mut CommitGroup| index.apply(batch).inspect(|()| batch.clear());
-    opened.damages = journal.for_each(covered, Position::MAX, |place, entry| {
+    opened.damages = journal.for_each(unread.start, unread.end, |place, entry| {
         // The index may still hold the place of a damaged answer that was replaced later.
         if let Entry::Answered { fingerprint, .. } = &entry
             && let Some(known) = index.place(fingerprint)?
@@ -131,16 +134,25 @@ fn catch_up(
 /// Returns the reason why the index cannot be trusted. After a clean close it is trusted if its files are unchanged;
 /// after a crash only within the same boot, because everything that sled wrote is then still in the page cache.
 pub(super) fn distrust_reason(state: &IndexState, index: &Path) -> Option<String> {
+    let reason = distrust_before_reading(state, index);
+    reason.or_else(|| match (&state.kind, seal(index)) {
+        (StateKind::Closed { seal: closed }, Ok(found)) => (found != *closed).then(|| CHANGED.to_owned()),
+        (StateKind::Closed { .. }, Err(error)) => Some(error.to_string()),
+        _ => None,
+    })
+}
+
+/// Why a closed index with another checksum is not trusted.
+pub(super) const CHANGED: &str = "its files have changed since it was closed";
+
+/// Returns the reason why the index cannot be trusted, whatever its files hold.
+pub(super) fn distrust_before_reading(state: &IndexState, index: &Path) -> Option<String> {
     if !index.is_dir() {
         return Some("it is missing".to_owned());
     }
     match &state.kind {
+        StateKind::Closed { .. } => None,
         StateKind::Open { .. } if IndexState::opened(index, state.durable) == *state => None,
-        StateKind::Closed { seal: closed } => match seal(index) {
-            Ok(seal) if seal == *closed => None,
-            Ok(_) => Some("its files have changed since it was closed".to_owned()),
-            Err(error) => Some(error.to_string()),
-        },
         StateKind::Distrusted => Some("the journal was repaired".to_owned()),
         StateKind::Open { .. } | StateKind::Unknown => {
             Some("it was not closed before the machine went down".to_owned())

@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::entry::{ConversationState, Entry, LostCalls, Run, Spending};
 use super::error::StoreError;
 use super::fold::{IndexView, fold};
-use super::index::StoreIndex;
+use super::index::{IndexReader, StoreIndex};
 use super::place::Place;
 use super::record;
 use crate::conversation::{ConversationKey, Fingerprint};
@@ -117,16 +117,18 @@ impl StoreIndex for SledIndex {
         bytes.map(|bytes| read_place(&bytes).ok_or_else(|| self.unreadable("the checkpoint"))).transpose()
     }
 
-    fn place(&self, fingerprint: &Fingerprint) -> Result<Option<Place>, StoreError> {
-        let bytes = self.value_of(&tagged_key(b'a', &fingerprint.0))?;
-        bytes.map(|bytes| read_place(&bytes).ok_or_else(|| self.unreadable("a place"))).transpose()
-    }
-
     fn replace(&self, fingerprint: &Fingerprint, old: Place, new: Option<Place>) -> Result<(), StoreError> {
         let (key, old, new) = (tagged_key(b'a', &fingerprint.0), place_bytes(old), new.map(place_bytes));
         // If the swap fails, another place has been stored: that one is kept.
         let new = new.as_ref().map(|bytes| &bytes[..]);
         guarded(&self.path, || self.database.compare_and_swap(key, Some(&old[..]), new)).map(drop)
+    }
+}
+
+impl IndexReader for SledIndex {
+    fn place(&self, fingerprint: &Fingerprint) -> Result<Option<Place>, StoreError> {
+        let bytes = self.value_of(&tagged_key(b'a', &fingerprint.0))?;
+        bytes.map(|bytes| read_place(&bytes).ok_or_else(|| self.unreadable("a place"))).transpose()
     }
 
     fn state(&self, conversation: &ConversationKey) -> Result<Option<ConversationState>, StoreError> {
@@ -254,7 +256,7 @@ pub fn seal(path: &Path) -> Result<u32, StoreError> {
 }
 
 /// Returns sled's files in a fixed order.
-fn index_files(path: &Path) -> Result<Vec<PathBuf>, StoreError> {
+pub fn index_files(path: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let entries = fs::read_dir(path).map_err(StoreError::io("read", path))?;
     let mut files: Vec<_> = entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file()).collect();
     files.sort();

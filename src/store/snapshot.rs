@@ -1,65 +1,179 @@
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use super::Reader;
+use super::accepted::Accepted;
 use super::entry::{ConversationState, LostCalls, Run, Spending, Stored};
 use super::error::StoreError;
-use super::index::MemoryIndex;
+use super::index::{IndexReader, MemoryIndex};
+use super::index_copy::{CopiedIndex, copied_index};
 use super::index_state::IndexState;
-use super::journal::Journal;
-use super::open_index::refuse_losses;
-use super::place::Position;
+use super::journal::{Journal, Standing};
+use super::loss::Loss;
+use super::place::{Damage, Place, Position};
 use crate::conversation::{ConversationKey, Fingerprint};
+use crate::files::OwnedDirectory;
 
-/// A store at one moment, read from the journal alone. It takes no lock and writes nothing, so it works during a run
-/// and on a read-only disk.
+/// A store at one moment. It holds no lock while it is read and writes neither to the journal nor to the index, so it works
+/// during a run, keeps none from starting, and can be read from a read-only disk.
+///
+/// It reads a private copy of the index, and what the journal has after it. Where the index cannot be copied, because a run
+/// writes to it or it is not trusted, the whole journal is folded in memory.
 pub struct Snapshot {
+    directory: PathBuf,
     journal: Journal,
-    index: MemoryIndex,
+    index: Box<dyn IndexReader>,
+    /// The journal as it is now, once an answer was not at its place.
+    again: Mutex<Option<Box<Snapshot>>>,
+    findings: SnapshotFindings,
+    /// Holds the copy; deleted after the index is closed.
+    _place: Option<OwnedDirectory>,
+}
+
+/// What was found when a snapshot was made. Nothing of it is repaired, cut or accepted.
+#[derive(Clone, Debug, Default)]
+pub struct SnapshotFindings {
+    /// Why the whole journal was read, if it was.
+    pub without_index: Option<String>,
+    /// Frames that cannot be read; each loses only its own answer.
+    pub damages: Vec<Damage>,
+    /// Parts of the journal that are gone, and that nobody has accepted as lost.
+    pub losses: Vec<Loss>,
+}
+
+/// What becomes of a snapshot of a store that has lost a part of its journal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnLoss {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// What is left is read, and the losses are reported.
+    Report,
 }
 
 impl Snapshot {
-    /// Reads the journal of the store in `directory`.
-    pub fn read(directory: &Path) -> Result<Self, StoreError> {
-        let journal_directory: PathBuf = directory.join("journal");
-        if !journal_directory.is_dir() {
-            return Err(StoreError::Missing { path: directory.to_owned() });
-        }
-        let journal = Journal::open_read_only(&journal_directory);
-        let durable = IndexState::read(directory).durable;
-        refuse_losses(directory, &journal.found_segments(false)?, durable)?;
-        let mut index = MemoryIndex::default();
-        journal.for_each(Position::default(), durable, |place, entry| {
-            index.add(place, &entry);
-            Ok(())
-        })?;
-        Ok(Self { journal, index })
+    /// Reads the store in `directory`. `progress` gets the bytes done and the bytes in total of the journal, where that is read.
+    pub fn open(directory: &Path, on_loss: OnLoss, progress: &mut dyn FnMut(u64, u64)) -> Result<Self, StoreError> {
+        let (journal, state) = begin(directory)?;
+        let losses = losses(directory, &journal, state.durable, on_loss)?;
+        let without_index = match copied_index(directory, &state, &journal, progress) {
+            Ok(CopiedIndex { index, place, durable, damages }) => {
+                let losses = self::losses(directory, &journal, durable, on_loss)?;
+                let findings = SnapshotFindings { without_index: None, damages, losses };
+                return Ok(Self::of(directory, journal, Box::new(index), findings, Some(place)));
+            }
+            Err(error) => error.to_string(),
+        };
+        let (index, damages) = fold(&journal, state.durable, progress)?;
+        let findings = SnapshotFindings { without_index: Some(without_index), damages, losses };
+        Ok(Self::of(directory, journal, Box::new(index), findings, None))
     }
+
+    /// Reads the store in `directory` from its journal alone.
+    pub fn read(directory: &Path) -> Result<Self, StoreError> {
+        Self::without_index(directory, OnLoss::Refuse)
+    }
+
+    fn without_index(directory: &Path, on_loss: OnLoss) -> Result<Self, StoreError> {
+        let (journal, state) = begin(directory)?;
+        let losses = losses(directory, &journal, state.durable, on_loss)?;
+        let (index, damages) = fold(&journal, state.durable, &mut |_, _| {})?;
+        let findings = SnapshotFindings { without_index: None, damages, losses };
+        Ok(Self::of(directory, journal, Box::new(index), findings, None))
+    }
+
+    /// Returns what was found.
+    pub fn findings(&self) -> &SnapshotFindings {
+        &self.findings
+    }
+
+    fn of(
+        directory: &Path,
+        journal: Journal,
+        index: Box<dyn IndexReader>,
+        findings: SnapshotFindings,
+        place: Option<OwnedDirectory>,
+    ) -> Self {
+        Self { directory: directory.to_owned(), journal, index, again: Mutex::default(), findings, _place: place }
+    }
+
+    /// Returns the answer at its place, and that place where something else stands there.
+    fn look_up(&self, fingerprint: &Fingerprint) -> Result<Result<Option<Stored>, Place>, StoreError> {
+        let Some(place) = self.index.place(fingerprint)? else { return Ok(Ok(None)) };
+        let entry = self.journal.read(place)?;
+        let found = entry.as_ref().filter(|entry| entry.answers(fingerprint)).and_then(Stored::from_entry);
+        Ok(if found.is_some() { Ok(found) } else { Err(place) })
+    }
+}
+
+fn begin(directory: &Path) -> Result<(Journal, IndexState), StoreError> {
+    let journal = directory.join("journal");
+    if !journal.is_dir() {
+        return Err(StoreError::Missing { path: directory.to_owned() });
+    }
+    // The state comes first: what it calls durable is in the segments that are looked at later.
+    let state = IndexState::read(directory);
+    Ok((Journal::open_read_only(&journal), state))
+}
+
+fn losses(directory: &Path, journal: &Journal, durable: Position, on_loss: OnLoss) -> Result<Vec<Loss>, StoreError> {
+    let losses = Accepted::read(directory).losses_among(&journal.found_segments(false)?, durable);
+    if losses.is_empty() || on_loss == OnLoss::Report {
+        return Ok(losses);
+    }
+    Err(StoreError::Lost { path: directory.to_owned(), losses })
+}
+
+fn fold(
+    journal: &Journal,
+    durable: Position,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<(MemoryIndex, Vec<Damage>), StoreError> {
+    let mut index = MemoryIndex::default();
+    let (mut bytes_done, bytes_total) = (0, journal.bytes_from(Position::default())?);
+    let damages = journal.for_each(Position::default(), durable, |place, entry| {
+        index.add(place, &entry);
+        bytes_done += u64::from(place.length);
+        progress(bytes_done, bytes_total);
+        Ok(())
+    })?;
+    Ok((index, damages))
 }
 
 impl Reader for Snapshot {
     fn answer(&self, fingerprint: &Fingerprint) -> Result<Option<Stored>, StoreError> {
-        let Some(place) = self.index.places.get(fingerprint) else { return Ok(None) };
-        Ok(self.journal.read(*place)?.as_ref().and_then(Stored::from_entry))
+        let place = match self.look_up(fingerprint)? {
+            Ok(found) => return Ok(found),
+            Err(place) => place,
+        };
+        if self.journal.standing(place)? == Standing::Damaged {
+            return Ok(None);
+        }
+        // A segment was put back from elsewhere, or a repair is at work.
+        let mut again = self.again.lock().unwrap_or_else(PoisonError::into_inner);
+        if again.is_none() {
+            *again = Some(Box::new(Self::without_index(&self.directory, OnLoss::Report)?));
+        }
+        again.as_ref().map_or(Ok(None), |again| Ok(again.look_up(fingerprint)?.unwrap_or(None)))
     }
 
     fn state(&self, key: &ConversationKey) -> Result<Option<ConversationState>, StoreError> {
-        Ok(self.index.states.get(key).cloned())
+        self.index.state(key)
     }
 
     fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, ConversationState)) -> Result<(), StoreError> {
-        self.index.states.iter().for_each(|(key, state)| visit(*key, state.clone()));
-        Ok(())
+        self.index.for_each_state(visit)
     }
 
     fn runs(&self) -> Result<Vec<Run>, StoreError> {
-        Ok(self.index.runs.values().cloned().collect())
+        self.index.runs()
     }
 
     fn lost(&self, fingerprint: &Fingerprint) -> Result<LostCalls, StoreError> {
-        Ok(self.index.lost.get(fingerprint).cloned().unwrap_or_default())
+        self.index.lost(fingerprint)
     }
 
     fn spending(&self) -> Result<Spending, StoreError> {
-        Ok(self.index.spending.clone())
+        self.index.spending()
     }
 }

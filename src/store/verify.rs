@@ -1,16 +1,14 @@
 //! Verifies a store: every frame's checksum, the index against the journal, each conversation's history.
 
-use std::io;
 use std::path::Path;
 
 use super::accepted::Accepted;
 use super::error::StoreError;
-use super::index::{MemoryIndex, StoreIndex};
-use super::index_state::{IndexState, StateKind};
+use super::index::{IndexReader, MemoryIndex, StoreIndex};
+use super::index_copy::{COPY, IndexCopy, copy_index};
+use super::index_state::IndexState;
 use super::journal::Journal;
-use super::lock::Lock;
 use super::loss::Loss;
-use super::open_index::distrust_reason;
 use super::place::{Damage, Position};
 use super::sled_index::SledIndex;
 
@@ -40,8 +38,8 @@ pub struct Verification {
 /// Maximum differences that are reported.
 const DISAGREEMENTS_MAX: usize = 20;
 
-/// Verifies the store in `directory`. Changes nothing. While another process writes to the store, its journal is verified
-/// as far as it is written, and its index is left alone.
+/// Verifies the store in `directory`. Holds no lock, and changes neither journal nor index: of the index a copy is verified.
+/// While another process writes to the store, its journal is verified as far as it is written, and its index is left alone.
 pub fn verify(directory: &Path) -> Result<Verification, StoreError> {
     let journal_directory = directory.join("journal");
     let state = IndexState::read(directory);
@@ -49,21 +47,18 @@ pub fn verify(directory: &Path) -> Result<Verification, StoreError> {
         return Err(StoreError::Missing { path: directory.to_owned() });
     }
     let mut found = Verification::default();
-    let lock = match Lock::take(directory) {
-        Ok((lock, _)) => Some(lock),
-        Err(StoreError::Locked { holder, .. }) => {
-            found.in_use_by = Some(holder);
+    let journal = Journal::open_read_only(&journal_directory);
+    let (place, copied) = copy_index(directory, &state)?;
+    let sled = match copied {
+        IndexCopy::Whole => Some(SledIndex::open(&place.path().join(COPY))?),
+        IndexCopy::Distrusted(reason) => {
+            found.distrusted = Some(reason);
             None
         }
-        Err(StoreError::Io { source, .. }) if is_read_only(&source) => None,
-        Err(error) => return Err(error),
-    };
-    let journal = Journal::open_read_only(&journal_directory);
-    let index_path = directory.join("index");
-    found.distrusted = lock.as_ref().and_then(|_| distrust_reason(&state, &index_path));
-    let sled = match (&lock, &found.distrusted) {
-        (Some(_), None) => Some(SledIndex::open(&index_path)?),
-        _ => None,
+        IndexCopy::InUse(writer) => {
+            found.in_use_by = Some(writer);
+            None
+        }
     };
     let covered = sled.as_ref().map(StoreIndex::checkpoint).transpose()?.flatten();
     let end = covered.map(|place| place.end());
@@ -84,23 +79,14 @@ pub fn verify(directory: &Path) -> Result<Verification, StoreError> {
     found.conversations = memory.states.len() as u64;
     let histories = memory.states.values().flat_map(|state| &state.history);
     found.missing = histories.filter(|(_, fingerprint)| !memory.places.contains_key(fingerprint)).count() as u64;
-    if let Some(sled) = sled {
+    if let Some(sled) = &sled {
         match as_covered {
-            Some(expected) => compare_index(&sled, &expected, &mut found.disagreements)?,
+            Some(expected) => compare_index(sled, &expected, &mut found.disagreements)?,
             None if covered.is_none() => {}
             None => found.disagreements.push("the index covers an entry that the journal does not have".to_owned()),
         }
-        // sled writes even when it is only read; restore the marker of a clean close.
-        let seal = sled.close()?;
-        if matches!(state.kind, StateKind::Closed { .. }) {
-            IndexState { kind: StateKind::Closed { seal }, ..state }.write(directory)?;
-        }
     }
     Ok(found)
-}
-
-fn is_read_only(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied)
 }
 
 /// Compares the whole index with the state that the journal folds to.

@@ -54,6 +54,10 @@ fn a_disk_that_cannot_be_written_is_named() {
     // What is there can still be looked at and written elsewhere.
     place.complete(&["export", "in.jsonl", "--teacher", "simulated", "--store", "disk/store", "-o", "out.jsonl"]);
     assert_eq!(place.read("out.jsonl"), place.read("disk/out.jsonl"));
+    for command in [&["status"][..], &["verify"], &["plan", "in.jsonl", "--teacher", "simulated"]] {
+        let looked = place.complete(&[command, &["--store", "disk/store"]].concat());
+        assert!(!looked.stderr.contains("journal"), "{command:?}: {}", looked.stderr);
+    }
 }
 
 fn dataset(place: &Place) -> u64 {

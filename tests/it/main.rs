@@ -40,6 +40,7 @@ mod killed_for_real;
 mod layering;
 mod layouts;
 mod learning;
+mod looking;
 mod losses;
 mod mock_server;
 mod night;

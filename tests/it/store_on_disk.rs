@@ -9,7 +9,7 @@ use cohobate::conversation::{
     Answer, ConversationKey, Fingerprint, Finish, Message, Role, ServiceTier, Settings, Slot, TurnIndex, Usage,
 };
 use cohobate::store::{
-    Disk, DiskStore, Entry, LostCalls, MemoryStore, Opened, Reader, Run, Snapshot, Status, Store, StoreError,
+    Disk, DiskStore, Entry, LostCalls, MemoryStore, OnLoss, Opened, Reader, Run, Snapshot, Status, Store, StoreError,
 };
 use proptest::prelude::*;
 
@@ -105,6 +105,8 @@ proptest! {
             if count % 2 == 0 { store.close().unwrap() }
         }
         damage_index(directory.path(), damage);
+        let looking = Snapshot::open(directory.path(), OnLoss::Refuse, &mut |_, _| {}).unwrap();
+        prop_assert_eq!(all(&looking), all(&memory));
         let (store, _) = open(directory.path());
         prop_assert_eq!(all(&store), all(&memory));
         let snapshot = Snapshot::read(directory.path()).unwrap();

@@ -12,20 +12,21 @@ pub struct Spool(OwnedDirectory);
 impl Spool {
     /// Makes a directory of this process's own below the store, and removes those that nobody holds any more.
     pub fn new(store: &Path) -> Result<Self, JobError> {
+        // A read-only store still has its plan, status and export.
+        let _ = files::create_directories(store, true);
         let parent = store.join("spool");
-        OwnedDirectory::sweep(&parent, "");
-        match files::create_directories(store, true).and_then(|()| OwnedDirectory::create(&parent)) {
-            Ok(directory) => Ok(Self(directory)),
-            // A read-only store still has its plan, status and export.
-            Err(_) => Self::temporary(),
-        }
+        Self::created(&parent, OwnedDirectory::create_or_temporary(&parent, PREFIX))
     }
 
     /// Makes a directory of this process's own in the system's temporary directory.
     pub fn temporary() -> Result<Self, JobError> {
         let parent = std::env::temp_dir();
         OwnedDirectory::sweep(&parent, PREFIX);
-        OwnedDirectory::create_temporary(&parent, PREFIX).map(Self).map_err(|error| {
+        Self::created(&parent, OwnedDirectory::create_temporary(&parent, PREFIX))
+    }
+
+    fn created(parent: &Path, created: std::io::Result<OwnedDirectory>) -> Result<Self, JobError> {
+        created.map(Self).map_err(|error| {
             JobError::unexpected(format!("cannot create a spool directory in {}: {error}", parent.display()))
         })
     }
