@@ -325,6 +325,7 @@ fn planned(turns: usize) -> Duration {
         run: RunSettings::default(),
         shows_request: false,
         output: None,
+        on_loss: cohobate::store::OnLoss::Refuse,
     };
     let start = Instant::now();
     let plan = job::plan(&settings, &Context::default()).expect("a plan");

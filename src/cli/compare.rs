@@ -3,7 +3,9 @@ use std::path::Path;
 use clap::Args;
 use cohobate::job::JobError;
 use cohobate::job::ModelSettings;
-use cohobate::job::{AnswersFrom, CompareReport, CompareSettings, ComparisonWritten, Entrant, compare, name_of_file};
+use cohobate::job::{
+    AnswersFrom, CompareReport, CompareSettings, ComparisonWritten, Entrant, compare, name_of_file, plan_compare,
+};
 use cohobate::model::ModelReference;
 use cohobate::recipe::ComparedHistory;
 use cohobate::report::words::{self, counted};
@@ -11,6 +13,7 @@ use cohobate::report::words::{self, counted};
 use super::CliResult;
 use super::error::exit_code;
 use super::options::{CompareOptions, Options};
+use super::plan::{DryRunArgs, PlanShown};
 use super::screen::{Console, Screen, block_on};
 
 /// Have systems answer the same conversations and a judge say whose answers are better
@@ -69,6 +72,9 @@ pub struct CompareArgs {
     retry_failed: bool,
 
     #[command(flatten)]
+    dry: DryRunArgs,
+
+    #[command(flatten)]
     options: CompareOptions,
 }
 
@@ -90,7 +96,12 @@ pub fn run(args: CompareArgs) -> CliResult {
 
 async fn run_compare(args: CompareArgs) -> CliResult {
     let options = args.options.resolve()?;
+    let is_dry = args.dry.dry_run;
     let settings = settings(args, &options)?;
+    if is_dry {
+        let plan = plan_compare(&settings, options.on_loss(), &Screen::new(&options).context())?;
+        return PlanShown::of(&options).show(&plan, &options);
+    }
     let console = Console::start(&options)?;
     let report = compare(&settings, &console.context).await?;
     let screen = &console.screen;

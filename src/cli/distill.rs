@@ -11,6 +11,7 @@ use super::CliResult;
 use super::error::exit_code;
 use super::line::DistillLine;
 use super::output::tell;
+use super::plan::{DryRunArgs, PlanShown, plan_distill};
 use super::screen::{Console, Screen, block_on};
 
 /// Have a teacher regenerate every assistant turn
@@ -18,9 +19,17 @@ use super::screen::{Console, Screen, block_on};
 pub struct DistillArgs {
     #[command(flatten)]
     line: DistillLine,
+
+    #[command(flatten)]
+    dry: DryRunArgs,
 }
 
 pub fn run(args: DistillArgs) -> CliResult {
+    if args.dry.dry_run {
+        let options = args.line.options.resolve()?;
+        args.line.refuse_without_effect(&options)?;
+        return plan_distill(&args.line, &options, PlanShown::of(&options));
+    }
     block_on(run_distill(args.line))
 }
 

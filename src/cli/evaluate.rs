@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use cohobate::job::{EvaluateReport, EvaluateSettings, Evaluated, evaluate};
+use cohobate::job::{EvaluateReport, EvaluateSettings, Evaluated, evaluate, plan_evaluate};
 use cohobate::recipe::JudgedHistory;
 use cohobate::report::EvaluationMode;
 use cohobate::report::words::{self, counted};
@@ -9,6 +9,7 @@ use cohobate::report::words::{self, counted};
 use super::CliResult;
 use super::error::exit_code;
 use super::options::EvaluateOptions;
+use super::plan::{DryRunArgs, PlanShown};
 use super::screen::{Console, Screen, block_on};
 use cohobate::export::LeftOutKind;
 
@@ -40,6 +41,9 @@ pub struct EvaluateArgs {
     /// Send questions again that failed permanently in an earlier run
     #[arg(long)]
     retry_failed: bool,
+
+    #[command(flatten)]
+    dry: DryRunArgs,
 
     #[command(flatten)]
     options: EvaluateOptions,
@@ -76,6 +80,10 @@ async fn run_evaluate(args: EvaluateArgs) -> CliResult {
         references: options.references.clone(),
         run: options.run(args.retry_failed)?,
     };
+    if args.dry.dry_run {
+        let plan = plan_evaluate(&settings, options.on_loss(), &Screen::new(&options).context())?;
+        return PlanShown::of(&options).show(&plan, &options);
+    }
     let console = Console::start(&options)?;
     let report = evaluate(&settings, &console.context).await?;
     let screen = &console.screen;

@@ -1,16 +1,18 @@
 use clap::Args;
 use cohobate::export::is_directory;
-use cohobate::job::{PlanReport, PlanSettings, plan};
+use cohobate::job::{PlanReport, PlanSettings, RolePlan, plan};
 use cohobate::model::RequestPreview;
 use cohobate::report::words::{counted, money, number};
 
 use super::CliResult;
 use super::error::exit_code;
 use super::line::DistillLine;
+use super::options::Options;
 use super::output::print;
+use super::progress::ProgressMode;
 use super::screen::Screen;
 
-/// Show what a distillation would send and cost; sends no call
+/// Show what a distillation would send and cost; sends no call. The same as distill --dry-run
 #[derive(Args)]
 pub struct PlanArgs {
     /// Print JSON
@@ -25,25 +27,57 @@ pub struct PlanArgs {
     line: DistillLine,
 }
 
+/// The option of every command that sends calls.
+#[derive(Args)]
+pub struct DryRunArgs {
+    /// Show what would be sent and what it would cost, and send no call; JSON with --progress json
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
 pub fn run(args: PlanArgs) -> CliResult {
     let options = args.line.options.resolve()?;
+    let shown = PlanShown { as_json: args.json, with_request: args.show_request };
+    plan_distill(&args.line, &options, shown)
+}
+
+/// How a plan is shown.
+#[derive(Clone, Copy)]
+pub struct PlanShown {
+    as_json: bool,
+    with_request: bool,
+}
+
+impl PlanShown {
+    /// As the options of a dry run want it.
+    pub fn of(options: &Options) -> Self {
+        Self { as_json: options.progress == Some(ProgressMode::Json), with_request: false }
+    }
+
+    /// Prints a plan, and returns the exit code.
+    pub fn show(self, plan: &PlanReport, options: &Options) -> CliResult {
+        print(if self.as_json {
+            format!("{:#}", plan.to_json())
+        } else {
+            as_text(plan, options.max_cost, self.with_request)
+        })?;
+        Ok(if plan.invalid > 0 { exit_code::INCOMPLETE } else { exit_code::COMPLETE })
+    }
+}
+
+/// Plans a distillation.
+pub fn plan_distill(line: &DistillLine, options: &Options, shown: PlanShown) -> CliResult {
     let settings = PlanSettings {
-        questions: options.questions(args.line.teacher.as_deref())?,
-        input: options.input(&args.line.input)?,
+        questions: options.questions(line.teacher.as_deref())?,
+        input: options.input(&line.input)?,
         store: options.store_path(),
-        run: options.run(args.line.retry_failed)?,
-        shows_request: args.show_request,
+        run: options.run(line.retry_failed)?,
+        shows_request: shown.with_request,
         on_loss: options.on_loss(),
-        output: Some((options.output_format()?, is_directory(args.line.output()))),
+        output: Some((options.output_format()?, is_directory(line.output()))),
     };
-    let screen = Screen::new(&options);
-    let plan = plan(&settings, &screen.context())?;
-    print(if args.json {
-        format!("{:#}", plan.to_json())
-    } else {
-        as_text(&plan, options.max_cost, args.show_request)
-    })?;
-    Ok(if plan.invalid > 0 { exit_code::INCOMPLETE } else { exit_code::COMPLETE })
+    let plan = plan(&settings, &Screen::new(options).context())?;
+    shown.show(&plan, options)
 }
 
 /// Says what the same would cost at the other tier, where that differs.
@@ -57,17 +91,17 @@ fn other_tier(plan: &PlanReport, price: f64) -> String {
 }
 
 fn as_text(plan: &PlanReport, cap: Option<f64>, shows_request: bool) -> String {
-    let totals = plan.totals;
+    let (totals, noun) = (plan.totals, plan.unit.noun());
     let mut lines = vec![
-        format!("conversations  {}, {}", number(totals.conversations), counted(totals.turns, "turn")),
-        format!("answered       {}", counted(plan.answered, "turn")),
+        format!("conversations  {}, {}", number(totals.conversations), counted(totals.turns, noun)),
+        format!("answered       {}", counted(plan.answered, noun)),
         format!("new            {}", counted(plan.calls, "call")),
     ];
     if plan.shared > 0 {
-        lines.push(format!("shared         {} between equal conversations", counted(plan.shared, "turn")));
+        lines.push(format!("shared         {} between equal conversations", counted(plan.shared, noun)));
     }
     if plan.failed > 0 {
-        lines.push(format!("failed before  {}, not sent again without --retry-failed", counted(plan.failed, "turn")));
+        lines.push(format!("failed before  {}, not sent again without --retry-failed", counted(plan.failed, noun)));
     }
     lines.push(format!(
         "tokens         about {} in (history included), {} out",
@@ -81,6 +115,10 @@ fn as_text(plan: &PlanReport, cap: Option<f64>, shows_request: bool) -> String {
         }
         None => "price          unknown; give [models.NAME.price] in cohobate.toml".to_owned(),
     });
+    if plan.roles.len() > 1 {
+        lines.extend(plan.roles.iter().map(of_role));
+    }
+    lines.extend(plan.basis.iter().map(|basis| format!("basis          {basis}")));
     for (reason, count) in &plan.left_out {
         lines.push(format!("left out       {} ({reason})", counted(*count, "row")));
     }
@@ -92,4 +130,11 @@ fn as_text(plan: &PlanReport, cap: Option<f64>, shows_request: bool) -> String {
         lines.push("request        none: the model needs no server, or there is no question".to_owned());
     }
     lines.join("\n")
+}
+
+fn of_role(plan: &RolePlan) -> String {
+    let price = plan.price.map_or(String::new(), |price| format!(", {}", money(price)));
+    let (calls, prompt, completion) =
+        (counted(plan.calls, "call"), number(plan.prompt_tokens), number(plan.completion_tokens));
+    format!("  {:<12} {}: {calls}, {prompt} in, {completion} out{price}", plan.role, plan.model)
 }

@@ -3,13 +3,14 @@ use std::path::PathBuf;
 use clap::Args;
 use cohobate::export::LeftOutKind;
 use cohobate::job::JobError;
-use cohobate::job::{SimulateReport, SimulateSettings, SimulatedWritten, simulate};
+use cohobate::job::{SimulateReport, SimulateSettings, SimulatedWritten, plan_simulate, simulate};
 use cohobate::report::words::{self, counted, number};
 
 use super::CliResult;
 use super::choices::GateProfile;
 use super::options::{Options, SimulateOptions};
-use super::screen::{Console, block_on};
+use super::plan::{DryRunArgs, PlanShown};
+use super::screen::{Console, Screen, block_on};
 
 /// Continue dialogues with a model that plays the user
 ///
@@ -47,6 +48,9 @@ pub struct SimulateArgs {
     retry_failed: bool,
 
     #[command(flatten)]
+    dry: DryRunArgs,
+
+    #[command(flatten)]
     options: SimulateOptions,
 }
 
@@ -57,6 +61,10 @@ pub fn run(args: SimulateArgs) -> CliResult {
 async fn run_simulate(args: SimulateArgs) -> CliResult {
     let options = args.options.resolve()?;
     let settings = settings(&args, &options)?;
+    if args.dry.dry_run {
+        let plan = plan_simulate(&settings, options.on_loss(), &Screen::new(&options).context())?;
+        return PlanShown::of(&options).show(&plan, &options);
+    }
     let console = Console::start(&options)?;
     let report = simulate(&settings, &console.context).await?;
     let written = report.written.as_ref();

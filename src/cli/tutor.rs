@@ -1,13 +1,14 @@
 use clap::Args;
 use cohobate::job::JobError;
-use cohobate::job::{TutorReport, TutorSettings, TutoredWritten, grader, sft_format, tutor};
+use cohobate::job::{TutorReport, TutorSettings, TutoredWritten, grader, plan_tutor, sft_format, tutor};
 use cohobate::recipe::History;
 use cohobate::report::words::{self, counted, number};
 
 use super::CliResult;
 use super::choices::GateProfile;
 use super::options::{Options, TutorOptions};
-use super::screen::{Console, block_on};
+use super::plan::{DryRunArgs, PlanShown};
+use super::screen::{Console, Screen, block_on};
 
 /// Have a student answer, and a teacher grade and correct it
 ///
@@ -55,6 +56,9 @@ pub struct TutorArgs {
     retry_failed: bool,
 
     #[command(flatten)]
+    dry: DryRunArgs,
+
+    #[command(flatten)]
     options: TutorOptions,
 }
 
@@ -65,6 +69,10 @@ pub fn run(args: TutorArgs) -> CliResult {
 async fn run_tutor(args: TutorArgs) -> CliResult {
     let options = args.options.resolve()?;
     let settings = settings(&args, &options)?;
+    if args.dry.dry_run {
+        let plan = plan_tutor(&settings, options.on_loss(), &Screen::new(&options).context())?;
+        return PlanShown::of(&options).show(&plan, &options);
+    }
     let console = Console::start(&options)?;
     let report = tutor(&settings, &console.context).await?;
     let written = report.written.as_ref();

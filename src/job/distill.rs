@@ -74,6 +74,7 @@ pub struct DistillReport {
 /// was committed before is kept.
 pub async fn distill(settings: &DistillSettings, context: &Context) -> Result<DistillReport, JobError> {
     let DistillSettings { export: what, run } = settings;
+    what.questions.refuse_without_pairs(what.output.format)?;
     places::check(&what.output, &what.input.names())?;
     let system = what.questions.system_text()?;
     let recipe: Arc<dyn Recipe> = Arc::new(what.questions.recipe(system.as_deref())?);

@@ -54,11 +54,13 @@ mod tutor;
 mod verify;
 mod votes;
 
-pub use compare::{AnswersFrom, CompareReport, CompareSettings, ComparisonWritten, Entrant, compare, name_of_file};
+pub use compare::{
+    AnswersFrom, CompareReport, CompareSettings, ComparisonWritten, Entrant, compare, name_of_file, plan_compare,
+};
 pub use convert::{ConvertReport, ConvertSettings, convert};
 pub use distill::{DistillReport, DistillSettings, distill};
 pub use error::{ErrorKind, JobError};
-pub use evaluate::{EvaluateReport, EvaluateSettings, Evaluated, evaluate};
+pub use evaluate::{EvaluateReport, EvaluateSettings, Evaluated, evaluate, plan_evaluate};
 pub use events::{Context, InvalidRow, JobEvent, Listener};
 pub use export::{ExportReport, ExportSettings, PartialSettings, export};
 pub use filter::{FilterReport, FilterSettings, OnReject, filter};
@@ -69,15 +71,15 @@ pub use left_out::{LeftOut, Rejection, Unmarked};
 pub use left_out_list::{Left, Listed};
 pub use models::{KeySource, Keys, ModelChoice, ModelSettings};
 pub use open_store::{accept_losses, open_reader};
-pub use plan::{PlanReport, PlanSettings, plan};
+pub use plan::{PlanReport, PlanSettings, RolePlan, plan};
 pub use questions::{BestOfSettings, DistillQuestions, RankerSettings};
 pub use reports::{write_report, write_text};
 pub use rows::RowCounts;
 pub use run_line::{RunLine, run_line};
 pub use settings::{InputSettings, OUTPUT, OutputSettings, ReadSettings, RowsFrom, RunSettings, STORE};
-pub use simulate::{SimulateReport, SimulateSettings, SimulatedWritten, simulate};
+pub use simulate::{SimulateReport, SimulateSettings, SimulatedWritten, plan_simulate, simulate};
 pub use status::{ReasonCount, SpendingReport, StatusReport, status};
 pub use tally::count;
-pub use tutor::{SFT_FORMATS, TutorReport, TutorSettings, TutoredWritten, grader, sft_format, tutor};
+pub use tutor::{SFT_FORMATS, TutorReport, TutorSettings, TutoredWritten, grader, plan_tutor, sft_format, tutor};
 pub use verify::{OutputReport, VerifyOutput, VerifyReport, VerifySettings, verify};
 pub use votes::agreement;

@@ -4,6 +4,7 @@ use super::JobError;
 use super::judge::JudgeSettings;
 use super::models::ModelChoice;
 use crate::conversation::{ConversationKey, Question};
+use crate::export::OutputFormat;
 use crate::model::RequestPreview;
 use crate::quality::Gate;
 use crate::recipe::{BestOf, Distill, Orphans, Ranker, Scale};
@@ -85,6 +86,17 @@ impl DistillQuestions {
     /// Returns the system message, read from its file where it names one.
     pub fn system_text(&self) -> Result<Option<String>, JobError> {
         self.teacher.system_text(self.system.as_deref())
+    }
+
+    /// Fails where no pair would come of it, and the format holds nothing else.
+    pub fn refuse_without_pairs(&self, format: &dyn OutputFormat) -> Result<(), JobError> {
+        if !format.wants_pairs() || self.gate.is_some() || self.best_of.is_some() {
+            return Ok(());
+        }
+        let message = format!("no row would be written: {} holds pairs, and each turn gets one answer", format.name());
+        let hint = "add --samples 4 with --judge MODEL, or --gate standard, whose rejected answers make pairs; or choose another \
+                    --to";
+        Err(JobError::usage(message, hint))
     }
 
     /// Makes the recipe. `system` is what [`system_text`](Self::system_text) returned for the rows: its file is read once.

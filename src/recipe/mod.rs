@@ -217,6 +217,16 @@ impl Answered {
         self.by_slot.insert(slot, ExaminedAnswer::new(answer));
     }
 
+    /// Puts an answer into `slot` that nobody has given, and that passes every check: a plan knows no answers.
+    pub fn assume(&mut self, slot: Slot, answer: Arc<Answer>) {
+        let mut seen = ExaminedAnswer::new(answer);
+        seen.verdict = OnceCell::from(GateVerdict::default());
+        seen.is_followed_by_orphan = OnceCell::from(false);
+        seen.user_fault = OnceCell::from(None);
+        seen.tutored = tutor::TutorFindings::assumed(slot);
+        self.by_slot.insert(slot, seen);
+    }
+
     /// Returns all answers, in the order of their slots.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Answer>> {
         self.by_slot.values().map(|seen| &seen.answer)

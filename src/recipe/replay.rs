@@ -69,6 +69,12 @@ impl<'a> Replay<'a> {
         self.answered.insert(slot, answer);
     }
 
+    /// Adds an answer that nobody has given, and that passes every check.
+    pub fn assume(&mut self, slot: Slot, answer: Arc<Answer>) {
+        self.open.remove(&slot);
+        self.answered.assume(slot, answer);
+    }
+
     /// Returns the answers so far.
     pub fn answered(&self) -> &Answered {
         &self.answered

@@ -30,8 +30,8 @@ pub struct CopiedIndex {
     pub damages: Vec<Damage>,
 }
 
-/// Copies the index of the store in `directory` and brings the copy up to date. The error says why there is none. `state` was
-/// read before.
+/// Copies the index of the store in `directory` and brings the copy up to date. The error says why that cannot be done.
+/// `state` was read before.
 pub fn copied_index(
     directory: &Path,
     state: &IndexState,

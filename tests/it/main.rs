@@ -44,6 +44,7 @@ mod looking;
 mod losses;
 mod mock_server;
 mod night;
+mod planning;
 mod power_cut;
 mod prices;
 mod prompts;

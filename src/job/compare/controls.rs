@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
-use super::RowToCompare;
 use super::answers::ComparedRows;
+use super::{CompareSettings, RowToCompare};
 use crate::conversation::{ConversationKey, Duel, Message, Seed, Turn};
 use crate::job::JobError;
 use crate::job::counting::{Stored, row_of};
@@ -14,12 +14,23 @@ use crate::store::Reader;
 use crate::worker::{self, Seeds};
 
 /// Conversations of a control.
-const CONVERSATIONS_MAX: usize = 50;
+pub const CONVERSATIONS_MAX: usize = 50;
 
 /// Conversations whose outcome is known.
 pub struct Controls {
     recipe: Arc<Compare>,
     seeds: Arc<KnownPairs>,
+}
+
+/// Returns how often the judge is asked about a conversation of `turns` turns that is a control of both kinds.
+pub fn calls(settings: &CompareSettings, turns: u32) -> u64 {
+    let scopes = match settings.scope {
+        JudgedScope::Turns => turns,
+        JudgedScope::Whole => 1,
+        JudgedScope::Both => turns + 1,
+    };
+    // Two kinds of controls, each in both orders.
+    u64::from(scopes) * 4 * u64::from(settings.judge.repeats)
 }
 
 /// First those with the same answers on both sides, then those with other conversations' answers on the second.

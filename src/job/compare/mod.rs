@@ -1,13 +1,15 @@
 //! `compare`: whose answers are better, and how sure that is.
 //!
 //! The run asks systems and judge alike; the last pass (`answers`) counts what the store holds. `controls` has the judge look
-//! at pairs whose outcome is known.
+//! at pairs whose outcome is known. `planning` says what all of it would cost.
 
 mod answers;
 mod controls;
+mod planning;
 mod rounds;
 mod systems;
 
+pub use planning::plan_compare;
 pub use systems::{AnswersFrom, Entrant, name_of_file};
 
 use std::path::PathBuf;
@@ -118,11 +120,7 @@ pub async fn compare(settings: &CompareSettings, context: &Context) -> Result<Co
     let rows = Arc::new(settings.judged_rows(&prepared, &recipe, context)?);
     let (conversations, unshared) = rows_to_compare(&rows, &recipe, &*engine.store)?;
     if conversations.is_empty() {
-        return Err(JobError::usage(
-            "there is nothing to compare",
-            "give it rows with a user message, and with --history shared rows with answers; `cohobate inspect` shows what \
-             there is",
-        ));
+        return Err(nothing_to_compare());
     }
     let mut report = settings.report(reports, &recipe, &prepared, &engine.store)?;
     if unshared > 0 {
@@ -206,6 +204,13 @@ impl CompareSettings {
         write_reports_in(&self.directory, &report, &comparison_page(&report))?;
         Ok(ComparisonWritten { report, listed, invalid })
     }
+}
+
+fn nothing_to_compare() -> JobError {
+    JobError::usage(
+        "there is nothing to compare",
+        "give it rows with a user message, and with --history shared rows with answers; `cohobate inspect` shows what there is",
+    )
 }
 
 /// A row that holds a conversation.

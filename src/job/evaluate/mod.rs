@@ -1,7 +1,10 @@
-//! `evaluate`: a judge marks the answers of a dataset; `rows` writes them.
+//! `evaluate`: a judge marks the answers of a dataset; `rows` writes them, `planning` says what it
+//! would cost.
 
+mod planning;
 mod rows;
 
+pub use planning::plan_evaluate;
 pub use rows::words_of;
 
 use std::path::PathBuf;

@@ -87,7 +87,9 @@ pub fn prepare(
     if input.sources.is_empty() {
         return Err(JobError::usage("no input is named", "name one or more files, or - for standard input"));
     }
-    let spool = Spool::new(store)?;
+    // Where there is no store yet, looking at the rows creates none.
+    let has_store = open_store::exists(store);
+    let spool = if has_store { Spool::new(store)? } else { Spool::temporary()? };
     let sources = open_inputs(input, &spool, context)?;
     let system = system.map(|text| Message::new(Role::System, text));
     let read = &input.read;
@@ -102,7 +104,7 @@ pub fn prepare(
         )
         .with("looks-back", lookout.store.is_some_and(|(path, _)| open_store::predates_edition(path)));
     // Rows of the calling program are in a temporary file, which no later run reads again.
-    let memory = input.is_named().then(|| Memory::of(store, &sources, how)).flatten();
+    let memory = (has_store && input.is_named()).then(|| Memory::of(store, &sources, how)).flatten();
     let known = memory.as_ref().and_then(|memory| memory.recall(&sources));
     let (index, found, order, remembered) = match known {
         Some(known) => {

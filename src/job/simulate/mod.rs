@@ -1,6 +1,10 @@
-//! `simulate`: dialogues are continued by a model that plays the user; `rows` writes them.
+//! `simulate`: dialogues are continued by a model that plays the user; `rows` writes them, `planning`
+//! says what it would cost.
 
+mod planning;
 mod rows;
+
+pub use planning::plan_simulate;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -71,10 +75,7 @@ pub struct SimulateReport {
 /// Continues dialogues with a model that plays the user.
 pub async fn simulate(settings: &SimulateSettings, context: &Context) -> Result<SimulateReport, JobError> {
     let SimulateSettings { input, store, output, teacher, user, run, .. } = settings;
-    if output.format.wants_pairs() {
-        let hint = "choose a format of dialogues, such as openai; `cohobate tutor` makes pairs";
-        return Err(JobError::usage("simulated conversations hold one answer to each turn, no pairs", hint));
-    }
+    refuse_pairs(output)?;
     places::check(output, &input.names())?;
     let system = teacher.system_text(settings.system.as_deref())?;
     let recipe = Arc::new(settings.recipe(system.as_deref())?);
@@ -97,6 +98,14 @@ pub async fn simulate(settings: &SimulateSettings, context: &Context) -> Result<
     engine.close()?;
     let (left_out, invalid) = (prepared.left_out(), prepared.invalid());
     Ok(SimulateReport { tally, elapsed, stopped, written, left_out, invalid })
+}
+
+fn refuse_pairs(output: &OutputSettings) -> Result<(), JobError> {
+    if !output.format.wants_pairs() {
+        return Ok(());
+    }
+    let hint = "choose a format of dialogues, such as openai; `cohobate tutor` makes pairs";
+    Err(JobError::usage("simulated conversations hold one answer to each turn, no pairs", hint))
 }
 
 impl SimulateSettings {

@@ -1,13 +1,15 @@
 //! `tutor`: a student answers, the teacher grades and corrects. `passes` says what is asked of whom, `lessons` and `files`
-//! write what is learned.
+//! write what is learned, `planning` says what all of it would cost.
 
 mod asking;
 mod files;
 mod lessons;
 mod passes;
+mod planning;
 
 pub use files::{SFT_FORMATS, sft_format};
 pub use lessons::TutoredWritten;
+pub use planning::plan_tutor;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

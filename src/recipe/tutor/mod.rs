@@ -21,7 +21,7 @@ use std::sync::Arc;
 use super::answer_check::AnswerCheck;
 use super::judge::Judge;
 use super::{Answered, Recipe, Step, Walked};
-use crate::conversation::{Dialogue, Grade, Lane, Outcome, Question, Seed, Settings, Slot, Target, Unit};
+use crate::conversation::{Dialogue, Grade, Lane, Outcome, Question, Remedy, Seed, Settings, Slot, Target, Unit};
 use crate::quality::Gate;
 use checking::FIRST_GRADE;
 use correcting::FIRST_EDIT;
@@ -117,6 +117,20 @@ pub(super) struct TutorFindings {
     fault: OnceCell<Option<&'static str>>,
     /// Of a correction: it differs enough from the student's answer.
     differs: OnceCell<bool>,
+}
+
+impl TutorFindings {
+    /// Returns the findings on an answer that nobody has given: the student's is graded so that it is written again, and what the
+    /// teacher writes is better, which the judge is asked about.
+    pub(super) fn assumed(slot: Slot) -> Self {
+        let (score, verdict) = if slot.attempt < FIRST_GRADE { (3.0, Remedy::Rewrite) } else { (9.0, Remedy::Keep) };
+        Self {
+            grade: OnceCell::from(Ok(Grade { score, flaws: Vec::new(), verdict })),
+            is_repeated: OnceCell::from(false),
+            fault: OnceCell::from(None),
+            differs: OnceCell::from(true),
+        }
+    }
 }
 
 /// Where a turn pauses or the conversation ends.

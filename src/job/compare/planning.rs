@@ -1,0 +1,47 @@
+use super::{CompareSettings, Entrant, controls, nothing_to_compare, rows_to_compare, systems};
+use crate::job::input::prepare;
+use crate::job::plan::{PlanGround, PlanReport, PlanRole, refuse_nothing};
+use crate::job::rows::{RowResult, each};
+use crate::job::{Context, JobError};
+use crate::recipe::{Compare, Scale};
+use crate::report::Totals;
+use crate::store::OnLoss;
+
+/// Works out what a comparison would send and cost at most. Sends no call and creates no store.
+pub fn plan_compare(settings: &CompareSettings, on_loss: OnLoss, context: &Context) -> Result<PlanReport, JobError> {
+    systems::check(&settings.entrants)?;
+    let named = settings.entrants.iter().map(|entrant| entrant.system(settings.system.as_deref()));
+    let judge = settings.judge.judge(Scale::Pair)?;
+    let recipe = Compare::new(named.collect::<Result<Vec<_>, _>>()?, judge, settings.scope, settings.history);
+    let speaking = (0..).zip(&settings.entrants).filter_map(|(at, entrant)| Some((at, Entrant::model(entrant)?)));
+    let mut models: Vec<_> = speaking.map(|(at, model)| (PlanRole::System(at), model)).collect();
+    models.push((PlanRole::Judge, &settings.judge.model));
+    let ground = PlanGround::survey(&settings.store, models, &settings.run, on_loss, context)?;
+    let prepared = prepare(&settings.input, &settings.store, &recipe, None, ground.lookout(), context)?;
+    refuse_nothing(&prepared)?;
+    let rows = settings.judged_rows(&prepared, &recipe, context)?;
+    let (conversations, _) = rows_to_compare(&rows, &recipe, ground.store())?;
+    if conversations.is_empty() {
+        return Err(nothing_to_compare());
+    }
+    let mut planner = ground.planner(&[&recipe], prepared.rows.len(), &mut |row| {
+        Ok(rows.read(row)?.filter(|seed| recipe.can_take(seed)))
+    })?;
+    let mut control_calls = 0;
+    each(&rows, &mut [], |_, seed| {
+        if recipe.can_take(seed) {
+            planner.add(&recipe, seed)?;
+            control_calls += controls::calls(settings, seed.turns.len() as u32);
+        }
+        Ok(RowResult::Kept(0))
+    })?;
+    if settings.controls {
+        let share = (conversations.len() as f64).min(controls::CONVERSATIONS_MAX as f64) / conversations.len() as f64;
+        planner.add_alike(PlanRole::Judge, (control_calls as f64 * share).round() as u64);
+    }
+    if settings.stop_at_ci.is_some() {
+        planner.note("calls: all conversations; --stop-at-ci may end the comparison earlier");
+    }
+    let turns = conversations.iter().map(|one| one.calls).sum();
+    Ok(PlanReport { totals: Totals { conversations: conversations.len() as u64, turns }, ..planner.finish(&prepared) })
+}

@@ -1,0 +1,32 @@
+use std::sync::Arc;
+
+use super::{EvaluateSettings, nothing_to_judge, rows_to_judge};
+use crate::job::beside::{Beside, JudgedRows};
+use crate::job::input::prepare;
+use crate::job::plan::{PlanGround, PlanReport, PlanRole, refuse_nothing};
+use crate::job::rows::{RowResult, each};
+use crate::job::{Context, JobError};
+use crate::store::OnLoss;
+
+/// Works out what an evaluation would send and cost. Sends no call and creates no store.
+pub fn plan_evaluate(settings: &EvaluateSettings, on_loss: OnLoss, context: &Context) -> Result<PlanReport, JobError> {
+    let EvaluateSettings { input, store, judge, run, .. } = settings;
+    let recipe = settings.recipe()?;
+    let ground = PlanGround::survey(store, vec![(PlanRole::Judge, &judge.model)], run, on_loss, context)?;
+    let prepared = prepare(input, store, &recipe, None, ground.lookout(), context)?;
+    refuse_nothing(&prepared)?;
+    let references = settings.references.as_deref();
+    let references = references.map(|path| Beside::open(path, &input.read, store, &recipe, context)).transpose()?;
+    let rows = JudgedRows {
+        rows: Arc::clone(&prepared.rows),
+        has_reference_column: references.is_none(),
+        beside: references.into_iter().map(Some).collect(),
+    };
+    let (to_judge, totals) = rows_to_judge(&rows, &recipe, ground.store())?;
+    if to_judge.is_empty() {
+        return Err(nothing_to_judge(settings.mode));
+    }
+    let mut planner = ground.planner(&[&recipe], prepared.rows.len(), &mut |row| rows.read(row))?;
+    each(&rows, &mut [], |_, seed| planner.add(&recipe, seed).map(|()| RowResult::Kept(0)))?;
+    Ok(PlanReport { totals, ..planner.finish(&prepared) })
+}
