@@ -2,10 +2,10 @@ use std::path::Path;
 
 use clap::Args;
 use cohobate::job::JobError;
-use cohobate::job::ModelSettings;
 use cohobate::job::{
     AnswersFrom, CompareReport, CompareSettings, ComparisonWritten, Entrant, compare, name_of_file, plan_compare,
 };
+use cohobate::job::{ModelSettings, RunLog};
 use cohobate::model::ModelReference;
 use cohobate::recipe::ComparedHistory;
 use cohobate::report::words::{self, counted};
@@ -90,11 +90,11 @@ fn history(text: &str) -> Result<ComparedHistory, &'static str> {
     }
 }
 
-pub fn run(args: CompareArgs) -> CliResult {
-    block_on(run_compare(args))
+pub fn run(args: CompareArgs, log: RunLog) -> CliResult {
+    block_on(run_compare(args, log))
 }
 
-async fn run_compare(args: CompareArgs) -> CliResult {
+async fn run_compare(args: CompareArgs, log: RunLog) -> CliResult {
     let options = args.options.resolve()?;
     let is_dry = args.dry.dry_run;
     let settings = settings(args, &options)?;
@@ -102,7 +102,7 @@ async fn run_compare(args: CompareArgs) -> CliResult {
         let plan = plan_compare(&settings, options.on_loss(), &Screen::new(&options).context())?;
         return PlanShown::of(&options).show(&plan, &options);
     }
-    let console = Console::start(&options)?;
+    let console = Console::start(&options, log)?;
     let report = compare(&settings, &console.context).await?;
     let screen = &console.screen;
     match &report.end {

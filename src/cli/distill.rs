@@ -2,7 +2,7 @@ use clap::Args;
 use cohobate::export::LeftOutKind;
 use cohobate::job::ExportReport;
 use cohobate::job::{DistillReport, DistillSettings, distill};
-use cohobate::job::{JobError, footprint, write_report};
+use cohobate::job::{JobError, RunLog, footprint, write_report};
 use cohobate::report::words::counted;
 use cohobate::report::{Closing, quality_page, summary, summary_json};
 use cohobate::worker::RunStop;
@@ -24,20 +24,20 @@ pub struct DistillArgs {
     dry: DryRunArgs,
 }
 
-pub fn run(args: DistillArgs) -> CliResult {
+pub fn run(args: DistillArgs, log: RunLog) -> CliResult {
     if args.dry.dry_run {
         let options = args.line.options.resolve()?;
         args.line.refuse_without_effect(&options)?;
         return plan_distill(&args.line, &options, PlanShown::of(&options));
     }
-    block_on(run_distill(args.line))
+    block_on(run_distill(args.line, log))
 }
 
-async fn run_distill(line: DistillLine) -> CliResult {
+async fn run_distill(line: DistillLine, log: RunLog) -> CliResult {
     let options = line.options.resolve()?;
     let settings = DistillSettings { export: line.export_settings(&options)?, run: options.run(line.retry_failed)? };
     line.refuse_without_effect(&options)?;
-    let console = Console::start(&options)?;
+    let console = Console::start(&options, log)?;
     let report = distill(&settings, &console.context).await?;
     let (code, closing) = closing(&report, line.output(), &console);
     if let Some(path) = line.report.as_ref().filter(|_| report.end.is_ok()) {

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use cohobate::job::{EvaluateReport, EvaluateSettings, Evaluated, evaluate, plan_evaluate};
+use cohobate::job::{EvaluateReport, EvaluateSettings, Evaluated, RunLog, evaluate, plan_evaluate};
 use cohobate::recipe::JudgedHistory;
 use cohobate::report::EvaluationMode;
 use cohobate::report::words::{self, counted};
@@ -62,11 +62,11 @@ fn history(text: &str) -> Result<JudgedHistory, &'static str> {
     }
 }
 
-pub fn run(args: EvaluateArgs) -> CliResult {
-    block_on(run_evaluate(args))
+pub fn run(args: EvaluateArgs, log: RunLog) -> CliResult {
+    block_on(run_evaluate(args, log))
 }
 
-async fn run_evaluate(args: EvaluateArgs) -> CliResult {
+async fn run_evaluate(args: EvaluateArgs, log: RunLog) -> CliResult {
     let options = args.options.resolve()?;
     let settings = EvaluateSettings {
         output: options.output(&args.output)?,
@@ -84,7 +84,7 @@ async fn run_evaluate(args: EvaluateArgs) -> CliResult {
         let plan = plan_evaluate(&settings, options.on_loss(), &Screen::new(&options).context())?;
         return PlanShown::of(&options).show(&plan, &options);
     }
-    let console = Console::start(&options)?;
+    let console = Console::start(&options, log)?;
     let report = evaluate(&settings, &console.context).await?;
     let screen = &console.screen;
     match &report.end {

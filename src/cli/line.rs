@@ -5,7 +5,7 @@ use cohobate::job::OUTPUT;
 use cohobate::job::{ExportSettings, PartialSettings};
 
 use super::choices::GateProfile;
-use super::options::{DistillOptions, Options};
+use super::options::{DistillOptions, Group, Options, RunArgs};
 
 /// The command line of `distill`. `plan`, `export` and `verify` take the same line: what does not concern them is hidden from
 /// their help and ignored.
@@ -42,6 +42,11 @@ pub struct DistillLine {
 }
 
 impl DistillLine {
+    /// True where the line says neither who answers nor what is asked.
+    pub fn is_bare(&self) -> bool {
+        self.teacher.is_none() && !self.options.has_settings()
+    }
+
     /// Returns where the rows go.
     pub fn output(&self) -> &str {
         self.output.as_deref().unwrap_or(OUTPUT)
@@ -52,6 +57,18 @@ impl DistillLine {
         Ok(ExportSettings {
             output: options.output(self.output())?,
             questions: options.questions(self.teacher.as_deref())?,
+            input: options.input(&self.input)?,
+            store: options.store_path(),
+            partial: self.partial(options),
+            on_loss: options.on_loss(),
+        })
+    }
+
+    /// Returns the same for a command that sends nothing.
+    pub fn export_settings_offline(&self, options: &Options) -> Result<ExportSettings, JobError> {
+        Ok(ExportSettings {
+            output: options.output(self.output())?,
+            questions: options.questions_offline(self.teacher.as_deref())?,
             input: options.input(&self.input)?,
             store: options.store_path(),
             partial: self.partial(options),
@@ -84,27 +101,36 @@ impl DistillLine {
     }
 }
 
-/// Options of the line that decide how a run sends calls.
-const RUN: &str = "concurrency rpm tpm max_cost max_requests max_output_tokens until time_limit stop_signal give_up_after lane \
-                   stream verbose retry_failed report";
+/// Options of the line, beside those of [`RunArgs`], that decide how a run goes.
+const RUN: &str = "retry_failed report";
 /// Options of the line that decide what is written.
 const WRITTEN: &str = "output keep_partial to license min_turns";
 
 /// Hides from the help of `plan`, `export` and `verify` the options of the line that do not concern them.
 pub fn hide_without_effect(command: Command) -> Command {
-    let hide = |command: Command, names: &'static str, kept: &'static str| {
-        let has = |names: &str, name: &str| names.split(' ').any(|other| other == name);
-        let is_hidden = move |name: &str| has(names, name) && !has(kept, name);
-        command.mut_args(move |arg| if is_hidden(arg.get_id().as_str()) { arg.hide(true) } else { arg })
-    };
+    let is_of_run = |name: &str| RunArgs::default().has(name) || is_among(RUN, name);
     command
-        .mut_subcommand("plan", |plan| hide(hide(plan, RUN, "max_cost lane"), WRITTEN, "output to"))
-        .mut_subcommand("export", |export| hide(export, RUN, ""))
-        .mut_subcommand("verify", |verify| {
+        .mut_subcommand("plan", move |plan| {
+            let is_kept = |name: &str| is_among("max_cost lane output to", name);
+            hide(plan, move |name| (is_of_run(name) || is_among(WRITTEN, name)) && !is_kept(name))
+        })
+        .mut_subcommand("export", move |export| {
+            let export = export.mut_arg("input", |input| input.required(false));
+            hide(export, is_of_run)
+        })
+        .mut_subcommand("verify", move |verify| {
             let verify = verify.mut_arg("input", |input| input.required(false));
             let verify = verify.mut_arg("output", |output| {
                 output.help("The output to compare with input and store").action(ArgAction::Set)
             });
-            hide(verify, RUN, "")
+            hide(verify, move |name| is_of_run(name) || name == "license")
         })
+}
+
+fn hide(command: Command, is_hidden: impl Fn(&str) -> bool) -> Command {
+    command.mut_args(|arg| if is_hidden(arg.get_id().as_str()) { arg.hide(true) } else { arg })
+}
+
+fn is_among(names: &str, name: &str) -> bool {
+    names.split(' ').any(|other| other == name)
 }

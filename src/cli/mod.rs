@@ -12,6 +12,7 @@ mod evaluate;
 mod export;
 mod filter;
 mod inspect;
+mod last_run;
 mod line;
 mod machine;
 mod mock;
@@ -19,6 +20,7 @@ mod options;
 mod output;
 mod plan;
 mod progress;
+mod runs;
 mod screen;
 mod settings;
 mod signals;
@@ -32,8 +34,10 @@ mod verify;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use cohobate::job::{ErrorKind, JobError};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use cohobate::job::{ErrorKind, Invocation, JobError, RunLog};
+use serde_json::Value;
 
 use error::{code_of, exit_code};
 use output::{is_plain, tell};
@@ -72,13 +76,19 @@ type CliResult = Result<u8, JobError>;
 /// Runs the program and returns its exit code.
 pub fn main() -> ExitCode {
     let matches = line::hide_without_effect(Cli::command()).try_get_matches();
-    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
-        Ok(cli) => cli,
+    let parsed = matches.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, invocation(&matches))));
+    let (cli, invocation) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => return refuse(&error),
     };
-    match cli.command.run() {
-        Ok(code) => ExitCode::from(code),
+    let log = RunLog::of(invocation);
+    match cli.command.run(&log) {
+        Ok(code) => {
+            log.end(Some(code), None);
+            ExitCode::from(code)
+        }
         Err(error) => {
+            log.end(Some(code_of(&error)), Some(&error.to_string()));
             if error.kind != ErrorKind::OutputClosed {
                 tell(format!("error: {error}"));
                 error.hint.iter().for_each(|hint| tell(format!("hint: {hint}")));
@@ -86,6 +96,21 @@ pub fn main() -> ExitCode {
             ExitCode::from(code_of(&error))
         }
     }
+}
+
+/// Returns the command and what its own line sets, for the run log. Options of the configuration are added to it later.
+fn invocation(matches: &ArgMatches) -> Invocation {
+    let Some((command, given)) = matches.subcommand() else { return Invocation::default() };
+    let options = given.ids().map(clap::Id::as_str).filter(|name| {
+        // A group of options is an id, too: it is called like its struct.
+        !name.starts_with(char::is_uppercase) && given.value_source(name) == Some(ValueSource::CommandLine)
+    });
+    let options = options.map(|name| {
+        let values = given.get_raw(name).into_iter().flatten();
+        let values: Vec<Value> = values.map(|value| value.to_string_lossy().into_owned().into()).collect();
+        (name.replace('_', "-"), if values.len() == 1 { values[0].clone() } else { Value::Array(values) })
+    });
+    Invocation { command: command.to_owned(), options: options.collect(), ..Invocation::default() }
 }
 
 /// Shows the help, or what is wrong with the command line: it may hold names of files, and a password by mistake.
@@ -99,18 +124,18 @@ fn refuse(error: &clap::Error) -> ExitCode {
 }
 
 impl Command {
-    fn run(self) -> CliResult {
+    fn run(self, log: &RunLog) -> CliResult {
         match self {
-            Command::Distill(args) => distill::run(*args),
+            Command::Distill(args) => distill::run(*args, log.clone()),
             Command::Plan(args) => plan::run(*args),
             Command::Export(args) => export::run(*args),
             Command::Convert(args) => convert::run(args),
             Command::Inspect(args) => inspect::run(args),
             Command::Filter(args) => filter::run(args),
-            Command::Evaluate(args) => evaluate::run(*args),
-            Command::Compare(args) => compare::run(*args),
-            Command::Simulate(args) => simulate::run(*args),
-            Command::Tutor(args) => tutor::run(*args),
+            Command::Evaluate(args) => evaluate::run(*args, log.clone()),
+            Command::Compare(args) => compare::run(*args, log.clone()),
+            Command::Simulate(args) => simulate::run(*args, log.clone()),
+            Command::Tutor(args) => tutor::run(*args, log.clone()),
             Command::Agreement(args) => agreement::run(&args),
             Command::Status(args) => status::run(args),
             Command::Verify(args) => verify::run(*args),

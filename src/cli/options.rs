@@ -59,6 +59,9 @@ macro_rules! option_groups {
             pub teacher: Option<String>,
             /// Model profiles; in the file only.
             pub models: BTreeMap<String, ModelProfile>,
+            /// The options that were set, for the run log: without profiles, and without what runs a command.
+            #[serde(skip)]
+            pub recorded: BTreeMap<String, serde_json::Value>,
         }
     };
 }
@@ -374,9 +377,17 @@ option_groups! {
 
 impl Options {
     /// Applies the groups that a command takes on top of the configuration file, and checks their ranges.
-    fn resolve(config: Option<&Path>, groups: &[&dyn Group]) -> Result<Self, JobError> {
+    ///
+    /// The settings of an earlier run take the place of those of the file.
+    fn resolve(config: Option<&Path>, groups: &[&dyn Group], recalled: Option<&Recalled>) -> Result<Self, JobError> {
         let file = ConfigFile::read(config)?;
         let mut table = file.table.clone();
+        if let Some(Recalled(settings)) = recalled {
+            table.retain(|name, _| !is_recalled(name));
+            for (name, value) in settings {
+                table.extend(as_toml(value).map(|value| (name.clone(), value)));
+            }
+        }
         let fault = |error: &str| {
             JobError::usage(
                 format!("cannot use the configuration {}: {error}", file.path.display()),
@@ -390,11 +401,14 @@ impl Options {
         }
         let given: toml::Table = groups.iter().flat_map(|group| group.table()).collect();
         table.extend(given.clone());
+        let recorded = recorded(&table);
         let mut options: Self = table.try_into().map_err(|error: toml::de::Error| fault(error.message()))?;
+        options.recorded = recorded;
         options.config = (!file.table.is_empty()).then(|| file.path.clone());
         let has = |name: &str| groups.iter().any(|group| group.has(name));
         trust::check(&file, |option| match option {
             "models" | "teacher" => has("stream"),
+            option if recalled.is_some() && is_recalled(option) => false,
             option => has(option) && !given.contains_key(option),
         })?;
         options.checked()
@@ -422,6 +436,82 @@ impl Options {
     }
 }
 
+/// The settings of an earlier run, by name.
+pub struct Recalled(pub BTreeMap<String, serde_json::Value>);
+
+/// True for an option that decides which rows there are or what is asked in them: a run with another value of it has other
+/// answers.
+pub fn is_setting(name: &str) -> bool {
+    let groups: [&dyn Group; 10] = [
+        &ReadArgs::default(),
+        &RuleArgs::default(),
+        &SourceArgs::default(),
+        &DuplicateArgs::default(),
+        &GateArgs::default(),
+        &SamplingArgs::default(),
+        &QuestionArgs::default(),
+        &SystemArgs::default(),
+        &SampleArgs::default(),
+        &JudgeArgs::default(),
+    ];
+    groups.iter().any(|group| group.has(name))
+}
+
+/// True for an option that is taken from the last run together with its settings.
+pub fn is_recalled(name: &str) -> bool {
+    is_setting(name) || ["to", "min-turns"].contains(&name)
+}
+
+impl DistillOptions {
+    /// Returns the options with the settings of an earlier run in place of the configuration file's.
+    pub fn resolve_on(&self, recalled: &Recalled) -> Result<Options, JobError> {
+        Options::resolve(self.config.config.as_deref(), &self.groups(), Some(recalled))
+    }
+
+    /// True where the command line has a setting.
+    pub fn has_settings(&self) -> bool {
+        self.groups().into_iter().any(|group| group.table().keys().any(|name| is_setting(name)))
+    }
+
+    fn groups(&self) -> [&dyn Group; 16] {
+        let Self { config, store, display, read, rule, source, duplicate, write, .. } = self;
+        let Self { gate, remain, sampling, question, system, sample, judge, run, .. } = self;
+        [
+            config, store, display, read, rule, source, duplicate, write, gate, remain, sampling, question, system,
+            sample, judge, run,
+        ]
+    }
+}
+
+/// Returns a value of the run log as the configuration file would have it. By hand, because `serde_json` passes a number of any
+/// precision on as a map.
+fn as_toml(value: &serde_json::Value) -> Option<toml::Value> {
+    Some(match value {
+        serde_json::Value::Null => return None,
+        serde_json::Value::Bool(value) => toml::Value::Boolean(*value),
+        serde_json::Value::Number(number) => match number.as_i64() {
+            Some(whole) => toml::Value::Integer(whole),
+            None => toml::Value::Float(number.as_f64()?),
+        },
+        serde_json::Value::String(text) => toml::Value::String(text.clone()),
+        serde_json::Value::Array(values) => toml::Value::Array(values.iter().filter_map(as_toml).collect()),
+        serde_json::Value::Object(fields) => {
+            let fields = fields.iter().filter_map(|(name, value)| Some((name.clone(), as_toml(value)?)));
+            toml::Value::Table(fields.collect())
+        }
+    })
+}
+
+/// Returns options as the run log has them.
+fn recorded(table: &toml::Table) -> BTreeMap<String, serde_json::Value> {
+    let kept = table.iter().filter(|(name, _)| name.as_str() != "models");
+    let value = |name: &str, value: &toml::Value| match trust::class::of_option(name) {
+        trust::class::Class::Command => serde_json::Value::from("***"),
+        _ => serde_json::to_value(value).unwrap_or_default(),
+    };
+    kept.map(|(name, set)| (name.clone(), value(name, set))).collect()
+}
+
 /// Defines the sets of groups that commands take.
 macro_rules! option_sets {
     ($($(#[$meta:meta])* $set:ident { $($group:ident: $kind:ty,)* })*) => {$(
@@ -434,7 +524,7 @@ macro_rules! option_sets {
         impl $set {
             /// Returns the options, those of the configuration file included.
             pub fn resolve(&self) -> Result<Options, JobError> {
-                Options::resolve(self.config.config.as_deref(), &[$(&self.$group),*])
+                Options::resolve(self.config.config.as_deref(), &[$(&self.$group),*], None)
             }
         }
     )*};

@@ -10,6 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
 use super::output::{bar_target, is_watched, tell, tell_above, tell_beside};
+use super::time::clock;
 
 /// How progress is shown, always on standard error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -117,7 +118,7 @@ impl Shared {
         match self.mode {
             ProgressMode::None => {}
             ProgressMode::Auto => tell_above(&self.bar, line),
-            ProgressMode::Plain => tell(line),
+            ProgressMode::Plain => tell(format!("{} {line}", clock())),
             ProgressMode::Json => tell(json!({"message": line})),
         }
     }
@@ -132,7 +133,7 @@ impl Shared {
                 tell_beside(&self.bar, &progress_line(&tally, self.started, now));
             }
             ProgressMode::Plain => {
-                tell(progress_line(&tally, self.started, now));
+                tell(format!("{} {}", clock(), progress_line(&tally, self.started, now)));
             }
             ProgressMode::Json => tell(progress_json(&tally, self.started, now)),
         }

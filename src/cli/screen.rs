@@ -5,7 +5,7 @@ use std::iter;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use cohobate::job::{Context, JobError, JobEvent, Listener};
+use cohobate::job::{Context, JobError, JobEvent, Listener, RunLog};
 use cohobate::worker::RunStop;
 use serde::Serialize;
 use serde_json::json;
@@ -121,11 +121,12 @@ pub struct Console {
 
 impl Console {
     /// Listens for signals. Must be called inside the runtime.
-    pub fn start(options: &Options) -> Result<Self, JobError> {
-        let signals = Signals::listen(options.stop_signal)?;
+    pub fn start(options: &Options, log: RunLog) -> Result<Self, JobError> {
+        log.describe(options.recorded.clone(), options.model_settings().keys);
+        let signals = Signals::listen(options.stop_signal, &log)?;
         let screen = Screen::with_switch(options, signals.is_asking());
         let listener = Arc::clone(&screen) as Arc<dyn Listener>;
-        let context = Context { listener, stop: signals.stage() };
+        let context = Context { listener, stop: signals.stage(), log };
         options.accept_losses(&context)?;
         Ok(Self { screen, context, signals })
     }

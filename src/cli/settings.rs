@@ -8,10 +8,10 @@ use cohobate::dataset::{
     SystemColumn, TextEncoding,
 };
 use cohobate::export::{self, OutputFormat};
-use cohobate::job::ModelSettings;
 use cohobate::job::{BestOfSettings, DistillQuestions, RankerSettings};
 use cohobate::job::{Context, JobError, accept_losses};
 use cohobate::job::{InputSettings, JudgeSettings, OutputSettings, ReadSettings, RowsFrom, RunSettings, STORE};
+use cohobate::job::{Keys, ModelSettings};
 use cohobate::model::{ModelProfile, PaceLimits};
 use cohobate::quality::{self, Gate};
 use cohobate::recipe::{JudgedScope, Orphans};
@@ -147,6 +147,16 @@ impl Options {
         }
     }
 
+    /// Returns how models are found where nothing is sent to them: no key is looked for.
+    fn model_settings_offline(&self) -> ModelSettings {
+        let mut settings = self.model_settings();
+        for profile in settings.profiles.values_mut() {
+            (profile.key_env, profile.key_command) = (None, None);
+            profile.headers.clear();
+        }
+        ModelSettings { keys: Keys::default(), ..settings }
+    }
+
     /// Returns what is asked of models besides their sampling.
     pub fn request(&self) -> RequestOptions {
         RequestOptions {
@@ -163,9 +173,17 @@ impl Options {
         Sampling { temperature: self.temperature, top_p: self.top_p, max_tokens: self.max_tokens, seed: self.seed }
     }
 
+    /// Returns what a distillation asked, for a command that sends nothing.
+    pub fn questions_offline(&self, teacher: Option<&str>) -> Result<DistillQuestions, JobError> {
+        self.questions_of(teacher, self.model_settings_offline())
+    }
+
     /// Returns what a distillation asks.
     pub fn questions(&self, teacher: Option<&str>) -> Result<DistillQuestions, JobError> {
-        let models = self.model_settings();
+        self.questions_of(teacher, self.model_settings())
+    }
+
+    fn questions_of(&self, teacher: Option<&str>, models: ModelSettings) -> Result<DistillQuestions, JobError> {
         Ok(DistillQuestions {
             teacher: models.find_teacher(teacher.or(self.teacher.as_deref()))?,
             system: self.system.clone(),

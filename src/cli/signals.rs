@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use cohobate::job::JobError;
+use cohobate::job::{JobError, RunLog};
 use cohobate::worker::StopStage;
 
 use super::error::exit_code;
@@ -40,7 +40,7 @@ pub struct Signals {
 
 impl Signals {
     /// Begins to listen. Must be called inside the runtime.
-    pub fn listen(warning: Option<StopSignal>) -> Result<Self, JobError> {
+    pub fn listen(warning: Option<StopSignal>, log: &RunLog) -> Result<Self, JobError> {
         let (sender, stage) = watch::channel(StopStage::Go);
         let exit_code = Arc::new(AtomicU8::new(0));
         // 128 and the signal's number, as shells count; a warning leaves the job to be queued again.
@@ -51,12 +51,14 @@ impl Signals {
         let warning = warning.map(|warning| (warning.kind(), exit_code::RESUMABLE));
         for (kind, code) in known.chain(warning) {
             let (sender, exit_code, is_asking) = (sender.clone(), Arc::clone(&exit_code), Arc::clone(&is_asking));
+            let log = log.clone();
             let mut arrivals =
                 signal(kind).map_err(|error| JobError::unexpected(format!("cannot listen for signals: {error}")))?;
             tokio::spawn(async move {
                 while arrivals.recv().await.is_some() {
                     exit_code.store(code, Ordering::Release);
                     if !is_asking.load(Ordering::Acquire) {
+                        log.end(Some(code), Some("interrupted before the first call"));
                         leave(code);
                     }
                     sender.send_modify(|stage| {

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use clap::Args;
 use cohobate::export::LeftOutKind;
 use cohobate::job::JobError;
-use cohobate::job::{SimulateReport, SimulateSettings, SimulatedWritten, plan_simulate, simulate};
+use cohobate::job::{RunLog, SimulateReport, SimulateSettings, SimulatedWritten, plan_simulate, simulate};
 use cohobate::report::words::{self, counted, number};
 
 use super::CliResult;
@@ -54,18 +54,18 @@ pub struct SimulateArgs {
     options: SimulateOptions,
 }
 
-pub fn run(args: SimulateArgs) -> CliResult {
-    block_on(run_simulate(args))
+pub fn run(args: SimulateArgs, log: RunLog) -> CliResult {
+    block_on(run_simulate(args, log))
 }
 
-async fn run_simulate(args: SimulateArgs) -> CliResult {
+async fn run_simulate(args: SimulateArgs, log: RunLog) -> CliResult {
     let options = args.options.resolve()?;
     let settings = settings(&args, &options)?;
     if args.dry.dry_run {
         let plan = plan_simulate(&settings, options.on_loss(), &Screen::new(&options).context())?;
         return PlanShown::of(&options).show(&plan, &options);
     }
-    let console = Console::start(&options)?;
+    let console = Console::start(&options, log)?;
     let report = simulate(&settings, &console.context).await?;
     let written = report.written.as_ref();
     let incomplete = written.map_or(0, |written| written.incomplete) + report.invalid;

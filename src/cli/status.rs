@@ -3,22 +3,36 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use cohobate::job::{StatusReport, status};
+use cohobate::job::{FAILED_CALLS_MAX, JobError, RunHistory, RunState, StatusReport, status};
 use cohobate::report::words::{counted, duration, money, number};
 use serde_json::json;
 
 use super::CliResult;
 use super::error::exit_code;
 use super::options::StatusOptions;
-use super::output::print;
+use super::output::{Redrawn, print};
+use super::runs;
 use super::screen::Screen;
+
+/// How often a run that is watched is shown.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
+/// Events of a run that is watched.
+const EVENTS_WATCHED: usize = 5;
 
 /// Show progress, spending, and failures by reason
 #[derive(Args)]
 pub struct StatusArgs {
-    /// Print JSON
+    /// Print JSON: with --watch an object a line
     #[arg(long)]
     json: bool,
+
+    /// Show the run at work, and again every second until it ends
+    #[arg(long, conflicts_with = "errors")]
+    watch: bool,
+
+    /// List the last failed calls with their times, newest last
+    #[arg(long)]
+    errors: bool,
 
     #[command(flatten)]
     options: StatusOptions,
@@ -27,10 +41,71 @@ pub struct StatusArgs {
 pub fn run(args: StatusArgs) -> CliResult {
     let options = args.options.resolve()?;
     let store = options.store_path();
+    if args.watch || args.errors {
+        require_store(&store)?;
+        return if args.watch { watch(&store, args.json) } else { show_errors(&store, args.json) };
+    }
     let context = Screen::new(&options).context();
     let report = status(&store, options.on_loss(), &options.models, &context)?;
     print(if args.json { as_json(&report) } else { as_text(&report, &store) })?;
     Ok(exit_code::COMPLETE)
+}
+
+/// Refuses a store that is not there: a log without runs would look like one.
+fn require_store(store: &Path) -> Result<(), JobError> {
+    if store.is_dir() {
+        return Ok(());
+    }
+    let message = format!("there is no store at {}", store.display());
+    Err(JobError::usage(message, "name one with --store; a run creates it"))
+}
+
+/// Lists the failed calls of the log. The store is not opened.
+fn show_errors(store: &Path, is_json: bool) -> CliResult {
+    let history = RunHistory::read(store, FAILED_CALLS_MAX);
+    if is_json {
+        print(format!("{:#}", runs::failed_calls_json(&history)))?;
+    } else if history.failed_calls.is_empty() {
+        print("no failed call is in the log")?;
+    } else {
+        history.failed_calls.iter().map(runs::failed_call).try_for_each(print)?;
+    }
+    Ok(exit_code::COMPLETE)
+}
+
+/// Shows the last run until it ends. The store is not opened, so that looking never stands in the way of a run.
+fn watch(store: &Path, is_json: bool) -> CliResult {
+    let mut area = Redrawn::default();
+    loop {
+        let history = RunHistory::read(store, FAILED_CALLS_MAX);
+        let is_running = history.runs.last().is_some_and(|run| run.state == RunState::Running);
+        if is_json {
+            print(json!({"run": runs::runs_json(&history).as_array().and_then(|runs| runs.last())}))?;
+        } else {
+            area.show(&watched(store, &history), !is_running)?;
+        }
+        if !is_running {
+            return Ok(exit_code::COMPLETE);
+        }
+        std::thread::sleep(WATCH_EVERY);
+    }
+}
+
+fn watched(store: &Path, history: &RunHistory) -> String {
+    let mut lines = vec![format!("store          {}", store.display())];
+    match history.runs.last() {
+        None => lines.push("no run is in the log".to_owned()),
+        Some(run) => {
+            lines.push(format!("run            {}", runs::run_line(run)));
+            lines.extend(runs::event_lines(run, EVENTS_WATCHED).into_iter().map(|line| format!("  {line}")));
+            let failed = runs::last_failed_calls(history);
+            if !failed.is_empty() {
+                lines.push("last failed calls".to_owned());
+                lines.extend(failed.into_iter().map(|line| format!("  {line}")));
+            }
+        }
+    }
+    lines.join("\n")
 }
 
 fn as_text(report: &StatusReport, store: &Path) -> String {
@@ -75,6 +150,19 @@ fn as_text(report: &StatusReport, store: &Path) -> String {
         lines.push(format!("runs           {count}, the last one started {ago} ago, {answers}, with"));
         lines.extend(run.settings.entries.iter().map(|(name, value)| format!("  {name} = {value}")));
     }
+    let commands = runs::run_lines(&report.history);
+    if !commands.is_empty() {
+        lines.push(format!(
+            "log            the last of {}, newest last",
+            counted(report.history.runs.len() as u64, "command")
+        ));
+        lines.extend(commands.into_iter().map(|line| format!("  {line}")));
+    }
+    let failed = runs::last_failed_calls(&report.history);
+    if !failed.is_empty() {
+        lines.push("failed calls   the last ones; --errors lists more".to_owned());
+        lines.extend(failed.into_iter().map(|line| format!("  {line}")));
+    }
     lines.join("\n")
 }
 
@@ -103,7 +191,8 @@ fn as_json(report: &StatusReport) -> String {
     let value = json!({
         "conversations": {"complete": report.complete, "open": report.open}, "turns": report.turns,
         "reasons": reasons.collect::<BTreeMap<_, _>>(), "spending": spending.collect::<BTreeMap<_, _>>(),
-        "runs": runs.collect::<Vec<_>>(),
+        "runs": runs.collect::<Vec<_>>(), "log": runs::runs_json(&report.history),
+        "failed_calls": runs::failed_calls_json(&report.history), "unreadable_log_lines": report.history.unreadable,
     });
     format!("{value:#}")
 }

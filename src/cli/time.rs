@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cohobate::job::JobError;
+use cohobate::job::{JobError, LogTime};
 use cohobate::model::seconds_of;
 use cohobate::worker::Deadline;
 
@@ -15,6 +15,17 @@ pub fn deadline(time_limit: Option<&str>, until: Option<&str>) -> Result<Option<
     let named = |after: Option<Duration>, name: &str| after.map(|after| Deadline { after, name: name.to_owned() });
     let both = [named(limit, "--time-limit"), named(until, "--until")];
     Ok(both.into_iter().flatten().min_by_key(|deadline| deadline.after))
+}
+
+/// Returns the time of day of now, for a line that tells when it was written: `07:44:35`.
+pub fn clock() -> String {
+    jiff::Zoned::now().strftime("%H:%M:%S").to_string()
+}
+
+/// Returns a time of the run log as the clock here shows it: `2026-11-27 07:44:35`.
+pub fn local(time: LogTime) -> String {
+    let instant = jiff::Timestamp::from_millisecond(time.milliseconds()).unwrap_or_default();
+    instant.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 /// Reads `8h`, `90m`, `45s`, `1h30m`, or plain seconds.

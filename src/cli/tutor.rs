@@ -1,6 +1,6 @@
 use clap::Args;
 use cohobate::job::JobError;
-use cohobate::job::{TutorReport, TutorSettings, TutoredWritten, grader, plan_tutor, sft_format, tutor};
+use cohobate::job::{RunLog, TutorReport, TutorSettings, TutoredWritten, grader, plan_tutor, sft_format, tutor};
 use cohobate::recipe::History;
 use cohobate::report::words::{self, counted, number};
 
@@ -62,18 +62,18 @@ pub struct TutorArgs {
     options: TutorOptions,
 }
 
-pub fn run(args: TutorArgs) -> CliResult {
-    block_on(run_tutor(args))
+pub fn run(args: TutorArgs, log: RunLog) -> CliResult {
+    block_on(run_tutor(args, log))
 }
 
-async fn run_tutor(args: TutorArgs) -> CliResult {
+async fn run_tutor(args: TutorArgs, log: RunLog) -> CliResult {
     let options = args.options.resolve()?;
     let settings = settings(&args, &options)?;
     if args.dry.dry_run {
         let plan = plan_tutor(&settings, options.on_loss(), &Screen::new(&options).context())?;
         return PlanShown::of(&options).show(&plan, &options);
     }
-    let console = Console::start(&options)?;
+    let console = Console::start(&options, log)?;
     let report = tutor(&settings, &console.context).await?;
     let written = report.written.as_ref();
     let incomplete = written.map_or(0, |written| written.incomplete) + report.invalid;

@@ -5,6 +5,7 @@ use cohobate::report::words::{counted, number};
 
 use super::CliResult;
 use super::error::exit_code;
+use super::last_run::CompletedLine;
 use super::line::DistillLine;
 use super::options::Options;
 use super::output::print;
@@ -12,6 +13,9 @@ use super::screen::Screen;
 
 /// Prove the store sound and, given input and output, the output complete
 #[derive(Args)]
+#[command(after_help = "\
+Takes the line of `distill`. Where it names an input or an output and neither who answers nor what is asked, the settings of
+the store's last run are used, and its input or output in place of the one that is not named.")]
 pub struct VerifyArgs {
     /// Remove what is damaged and rebuild the index; damaged segments are kept beside the new ones
     #[arg(long)]
@@ -22,10 +26,18 @@ pub struct VerifyArgs {
 }
 
 pub fn run(args: VerifyArgs) -> CliResult {
-    let options = args.line.options.resolve()?;
-    let settings =
-        VerifySettings { store: options.store_path(), repair: args.repair, output: output(&args.line, &options)? };
-    let context = Screen::new(&options).context();
+    let names_rows = args.line.output.is_some() || !args.line.input.is_empty();
+    let completed = CompletedLine::of(args.line, names_rows)?;
+    let CompletedLine { line, options, recalled, output: last_output, .. } = &completed;
+    let path = line.output.as_ref().or(last_output.as_ref());
+    let output = output(line, path, options)?;
+    let teacher = output.as_ref().map(|output| output.questions.teacher.target.model().to_owned());
+    let settings = VerifySettings { store: options.store_path(), repair: args.repair, output };
+    let screen = Screen::new(options);
+    if let Some(recalled) = recalled {
+        screen.say(recalled);
+    }
+    let context = screen.context();
     options.accept_losses(&context)?;
     let report = verify(&settings, &context)?;
     for damage in &report.repaired {
@@ -33,8 +45,11 @@ pub fn run(args: VerifyArgs) -> CliResult {
         print(format!("removed        {} bytes {start} to {end}", damage.path.display()))?;
     }
     print(as_text(&report))?;
-    let output_code = match (&report.output, &args.line.output) {
-        (Some(output), Some(path)) => show(output, path)?,
+    let output_code = match (&report.output, path) {
+        (Some(found), Some(path)) => {
+            let forgotten = completed.forgotten(&teacher.unwrap_or_default(), &found.unlike_last_run);
+            show(found, path, forgotten.filter(|_| found.unanswered > 0))?
+        }
         _ => exit_code::COMPLETE,
     };
     // A damaged store matters more than an incomplete output.
@@ -46,8 +61,8 @@ fn store_code(report: &VerifyReport) -> u8 {
 }
 
 /// Returns the output to verify, where one is named.
-fn output(line: &DistillLine, options: &Options) -> Result<Option<VerifyOutput>, JobError> {
-    let path = match (&line.output, line.input.is_empty()) {
+fn output(line: &DistillLine, path: Option<&String>, options: &Options) -> Result<Option<VerifyOutput>, JobError> {
+    let path = match (path, line.input.is_empty()) {
         (None, true) => return Ok(None),
         (Some(path), false) => path.clone(),
         _ => {
@@ -60,7 +75,7 @@ fn output(line: &DistillLine, options: &Options) -> Result<Option<VerifyOutput>,
     Ok(Some(VerifyOutput {
         path,
         format: options.output_format()?,
-        questions: options.questions(line.teacher.as_deref())?,
+        questions: options.questions_offline(line.teacher.as_deref())?,
         input: options.input(&line.input)?,
         partial: line.partial(options),
     }))
@@ -108,7 +123,7 @@ fn as_text(report: &VerifyReport) -> String {
 }
 
 /// Prints what was found in the output, and returns the exit code for it.
-fn show(found: &OutputReport, path: &str) -> Result<u8, JobError> {
+fn show(found: &OutputReport, path: &str, forgotten: Option<String>) -> Result<u8, JobError> {
     let rows = counted(found.rows, "row");
     if found.is_truncated {
         print(format!("output         {path} ends in the middle of a row"))?;
@@ -118,6 +133,16 @@ fn show(found: &OutputReport, path: &str) -> Result<u8, JobError> {
         print(format!("output         of {rows} {missing} are missing or differ, {extra} do not belong there"))?;
     } else if !found.is_in_order {
         print("output         the rows are right, their order is not")?;
+    }
+    if let Some(forgotten) = &forgotten {
+        let count = counted(found.unanswered, "row");
+        print(format!("settings       {count} without an answer under these settings: {forgotten}"))?;
+    }
+    if !found.is_right() && forgotten.is_some() {
+        print(
+            "hint: add the options of the last run to this line; with neither teacher nor settings on it, they are used",
+        )?;
+        return Ok(exit_code::STORE);
     }
     if !found.is_right() {
         print("hint: `cohobate export` writes the output again; it sends no call")?;

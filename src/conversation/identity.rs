@@ -27,6 +27,22 @@ impl Digest {
     }
 }
 
+/// Hashes bytes as they come: plain BLAKE3, as `b3sum` prints it.
+#[derive(Default)]
+pub struct ContentHasher(blake3::Hasher);
+
+impl ContentHasher {
+    /// Adds bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// Returns the hash of all bytes.
+    pub fn finish(&self) -> Digest {
+        Digest(self.0.finalize().into())
+    }
+}
+
 /// Identifies a question by everything that can change its answer.
 ///
 /// The bytes that are hashed, in this order (integers little-endian):

@@ -38,7 +38,7 @@ pub use dice::Dice;
 pub use failure::{FailureCode, TimeoutKind};
 pub use failure_reason::{FailureCause, FailureReason, blank_numbers};
 pub use fence::Fence;
-pub use identity::{ConversationKey, Digest, Fingerprint, ParseDigestError};
+pub use identity::{ContentHasher, ConversationKey, Digest, Fingerprint, ParseDigestError};
 pub use lesson::{Correction, Flaw, Grade, Lesson, PairRefusal, Pairing, Remedy, Speaker};
 pub use message::{Columns, Message, Role, free_name};
 pub use messages::Messages;

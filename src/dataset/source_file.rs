@@ -1,3 +1,4 @@
+use std::fmt;
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -39,6 +40,21 @@ impl Stamp {
             changed: (metadata.ctime(), metadata.ctime_nsec()),
             inode: metadata.ino(),
         }
+    }
+}
+
+impl Stamp {
+    /// Returns the length of the file.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+/// Length, modification, change and inode, to be compared with another stamp.
+impl fmt::Display for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { bytes, modified, changed, inode } = self;
+        write!(f, "{bytes} {}.{:09} {}.{:09} {inode}", modified.0, modified.1, changed.0, changed.1)
     }
 }
 

@@ -23,7 +23,7 @@ pub use mounts::lock_caution;
 pub use owned::{Owned, OwnedDirectory, sweep};
 pub use owner::{Owner, boot_id};
 pub use path::{parent_of, replaced_path};
-pub use private::{create_in, open_or_create_in};
+pub use private::{append_to, create_in, open_or_create_in};
 
 #[cfg(feature = "parquet")]
 pub use swap::{NewDirectory, finish_swaps};

@@ -31,10 +31,19 @@ impl Owner {
 
     /// True if the process runs in this boot and this namespace of process ids; others cannot be looked up from here.
     pub fn is_alive_here(&self) -> bool {
+        self.is_from_here() && Path::new("/proc").join(self.process.to_string()).exists()
+    }
+
+    /// True if the process can be looked up from here: it is of this boot and this namespace of process ids.
+    pub fn is_from_here(&self) -> bool {
         let this = Self::this();
         let is_known = !self.boot.is_empty() && !self.namespace.is_empty();
-        let is_here = is_known && self.boot == this.boot && self.namespace == this.namespace;
-        is_here && Path::new("/proc").join(self.process.to_string()).exists()
+        is_known && self.boot == this.boot && self.namespace == this.namespace
+    }
+
+    /// Returns the name of the machine; empty where it is not known.
+    pub fn host(&self) -> &str {
+        &self.host
     }
 
     /// Returns the process for a message: `1234 on host node7`.

@@ -30,6 +30,12 @@ pub fn open_or_create_in(path: &Path) -> io::Result<File> {
     }
 }
 
+/// Opens a file for reading and appending, and creates it where it is missing, like [`create_in`]. A symlink is refused.
+pub fn append_to(path: &Path) -> io::Result<File> {
+    drop(open_or_create_in(path)?);
+    OpenOptions::new().read(true).append(true).custom_flags(libc::O_NOFOLLOW).open(path)
+}
+
 /// Gives a file or directory that was just created the mode of its directory, whatever the umask: members of a group that
 /// share a store can all read and write it.
 pub fn follow_mode(path: &Path) -> io::Result<()> {

@@ -10,6 +10,7 @@ use super::counting::{Counting, Stored, sum_of};
 use super::models::{ModelChoice, connect_all};
 use super::offered::add_offered_models;
 use super::rejected::RejectedReplies;
+use super::run_log::{EndKind, LogModel, LoggedEvents};
 use super::settings::RunSettings;
 use super::tally::count;
 use super::{Context, JobError, JobEvent, open_store};
@@ -18,7 +19,7 @@ use crate::model::RequestLane;
 use crate::recipe::Recipe;
 use crate::report::{RateWindow, Tally, Totals};
 use crate::store::{DiskStore, Entry, Ledger, Reader, Run, Store, Unsettled};
-use crate::worker::{self, BudgetLimits, CommitMode, Ended, Event, Observer, RowOrder, Served, Work};
+use crate::worker::{self, BudgetLimits, CommitMode, Ended, Event, Observer, RowOrder, Served, StoredCount, Work};
 
 /// Ready to send calls.
 pub struct Engine {
@@ -28,6 +29,8 @@ pub struct Engine {
     directory: PathBuf,
     settings: RunSettings,
     models: HashMap<String, Served>,
+    /// The servers' addresses by their names in messages.
+    addresses: HashMap<String, String>,
     budget: BudgetLimits,
     /// True if a model is asked at its flex tier.
     asks_flex: bool,
@@ -77,8 +80,12 @@ impl Engine {
             context.report(JobEvent::Caution(caution));
         }
         let asks_flex = models.iter().any(|model| model.lane == RequestLane::Flex);
+        let addresses = models.iter().flat_map(|model| model.labels().into_iter().zip(model.addresses()));
+        let (addresses, chosen) = (addresses.collect(), models);
         let models = connect_all(models)?;
         let opened = open_store::open(store, context)?;
+        let next_run = next_run(&opened)?;
+        context.log.begin(store, next_run, chosen.iter().map(|model| logged(model)).collect());
         for name in opened.spending()?.into_iter().filter(|(_, spent)| spent.calls > 0).map(|(name, _)| name) {
             let replicas = models.get(&name).into_iter().flat_map(|served| &served.replicas);
             replicas.for_each(|replica| replica.has_answered_before());
@@ -87,6 +94,7 @@ impl Engine {
             budget,
             asks_flex,
             models,
+            addresses,
             store: Arc::new(opened),
             context: context.clone(),
             directory: store.to_owned(),
@@ -123,6 +131,7 @@ impl Engine {
             rates: RateWindow::starting(started),
             ..Tally::default()
         };
+        self.context.log.asking(run.number, &tally);
         self.context.report(JobEvent::RunStarted(Box::new(tally.clone())));
         let work = Work {
             recipe,
@@ -140,7 +149,13 @@ impl Engine {
             retry_failed: self.settings.retry_failed,
             stored: Arc::clone(&counting.count),
         };
-        let mut watcher = Watcher { tally, context: &self.context, rejected: RejectedReplies::of(&self.directory) };
+        let mut watcher = Watcher {
+            tally,
+            context: &self.context,
+            rejected: RejectedReplies::of(&self.directory),
+            logged: LoggedEvents::new(&self.context.log, &self.addresses),
+            stored: Arc::clone(&counting.count),
+        };
         let ended = worker::run(work, self.context.stop.clone(), &mut watcher).await;
         let stored = counting.end(matches!(ended, Ok(Ended::Finished)));
         self.context.report(JobEvent::Stored(stored));
@@ -149,10 +164,16 @@ impl Engine {
             self.context.report(JobEvent::PartDone(line));
         }
         let (tally, elapsed) = (Tally { stored, ..watcher.tally }, started.elapsed());
+        self.context.log.progressed(&tally);
         let mut ended = ended?;
         if let Ended::Stopped(reason) = &mut ended {
             add_offered_models(reason, &self.models).await;
         }
+        let (how, reason) = match &ended {
+            Ended::Finished => (EndKind::Finished, "all is asked".to_owned()),
+            Ended::Stopped(reason) => (EndKind::Stopped, reason.to_string()),
+        };
+        self.context.log.note_outcome(how, reason);
         self.store.settle();
         Ok(RunResult { ended, tally, elapsed, run })
     }
@@ -216,12 +237,17 @@ impl Engine {
 struct Watcher<'a> {
     tally: Tally,
     rejected: RejectedReplies,
+    logged: LoggedEvents<'a>,
+    /// What is counted of earlier runs so far.
+    stored: Arc<StoredCount>,
     context: &'a Context,
 }
 
 impl Observer for Watcher<'_> {
     fn on_event(&mut self, event: &Event) {
         count(&mut self.tally, event, Instant::now());
+        self.tally.stored = sum_of(&self.stored);
+        self.logged.on_event(event, &self.tally);
         if let Event::Failed { code, message, reply: Some(reply), .. } = event {
             self.rejected.keep(code, message, reply);
         }
@@ -231,9 +257,18 @@ impl Observer for Watcher<'_> {
 
 /// Records that a run begins, and with which settings.
 fn begin(store: &DiskStore, settings: &Settings) -> Result<Run, JobError> {
-    let number = store.runs()?.last().map_or(1, |run| run.number + 1);
+    let number = next_run(store)?;
     let started_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
     let run = Run { number, started_ms, settings: settings.clone(), answers: 0 };
     store.commit(vec![Entry::Run(run.clone())])?;
     Ok(run)
+}
+
+/// Returns the number of the store's next run.
+fn next_run(store: &DiskStore) -> Result<u32, JobError> {
+    Ok(store.runs()?.last().map_or(1, |run| run.number + 1))
+}
+
+fn logged(model: &ModelChoice) -> LogModel {
+    LogModel { name: model.target.model().to_owned(), addresses: model.addresses() }
 }

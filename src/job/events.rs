@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use super::run_log::{LogEvent, RunLog};
 use crate::dataset::DirectoryNote;
 use crate::report::words::{counted, money};
 use crate::report::{StoredSum, Tally};
@@ -18,16 +19,21 @@ pub struct Context {
     pub listener: Arc<dyn Listener>,
     /// Tells the job to stop. The first stage lets calls in flight finish and commit.
     pub stop: watch::Receiver<StopStage>,
+    /// The log of the run, in its store.
+    pub log: RunLog,
 }
 
 impl Context {
     /// A context with a listener (a closure will do), and without a way to stop the job early.
     pub fn new(listener: Arc<dyn Listener>) -> Self {
-        Self { listener, stop: watch::channel(StopStage::Go).1 }
+        Self { listener, stop: watch::channel(StopStage::Go).1, log: RunLog::default() }
     }
 
-    /// Reports an event.
+    /// Reports an event. What the user should know of the store and of the run is in the run log too.
     pub fn report(&self, event: JobEvent) {
+        if event.is_caution() {
+            self.log.record(LogEvent::Caution { text: event.to_string() });
+        }
         self.listener.on_event(&event);
     }
 }
@@ -115,6 +121,29 @@ pub enum JobEvent {
     Run(Event),
     /// No call is in flight any more.
     RunEnded,
+}
+
+impl JobEvent {
+    /// True for what the user should know of the store or of the run.
+    fn is_caution(&self) -> bool {
+        match self {
+            Self::IndexRebuilt { .. }
+            | Self::TailCut { .. }
+            | Self::SegmentDamaged { .. }
+            | Self::CallsUnknown { .. }
+            | Self::Caution(_) => true,
+            Self::JournalRead { .. }
+            | Self::ReadingJournalOnly { .. }
+            | Self::DirectoryRead(_)
+            | Self::RowInvalid(_)
+            | Self::MoreRowsInvalid { .. }
+            | Self::PartDone(_)
+            | Self::RunStarted(_)
+            | Self::Stored(_)
+            | Self::Run(_)
+            | Self::RunEnded => false,
+        }
+    }
 }
 
 /// A row of the input that is invalid.

@@ -65,6 +65,9 @@ pub struct ExportReport {
     pub kept_old: bool,
     /// What the gate found, where there was one.
     pub quality: Option<QualityReport>,
+    /// Where rows have no answer: how these settings differ from those of the store's last distillation, as name, value now,
+    /// value then.
+    pub unlike_last_run: Vec<(String, String, String)>,
 }
 
 impl ExportReport {
@@ -157,8 +160,20 @@ impl Exporter<'_> {
             listed: list.finish()?,
             kept_old,
             quality: self.is_gated.then_some(quality),
+            unlike_last_run: match counts.of(LeftOutKind::Unanswered) {
+                0 => Vec::new(),
+                _ => self.unlike_last_run()?,
+            },
             counts,
         })
+    }
+
+    fn unlike_last_run(&self) -> Result<Vec<(String, String, String)>, JobError> {
+        let runs = self.store.runs()?;
+        let last = runs.iter().rev().find(|run| run.settings.get("recipe") == Some("distill"));
+        let differences = last.map(|last| self.recipe.settings().differences(&last.settings)).unwrap_or_default();
+        let owned = |(name, now, then): (&str, &str, &str)| (name.to_owned(), now.to_owned(), then.to_owned());
+        Ok(differences.into_iter().map(owned).collect())
     }
 
     fn write_row(&self, seed: &Seed, end: End, output: &mut RowOutput<'_>) -> Result<RowResult, JobError> {

@@ -45,6 +45,7 @@ mod reports;
 mod row_place;
 mod rows;
 mod run_line;
+mod run_log;
 mod settings;
 mod simulate;
 mod status;
@@ -76,9 +77,13 @@ pub use questions::{BestOfSettings, DistillQuestions, RankerSettings};
 pub use reports::{write_report, write_text};
 pub use rows::RowCounts;
 pub use run_line::{RunLine, run_line};
+pub use run_log::{
+    EndKind, FailedCall, Invocation, LogBegin, LogEnd, LogEvent, LogInput, LogLine, LogModel, LogProgress, LogTime,
+    LoggedRun, RunHistory, RunLog, RunState,
+};
 pub use settings::{InputSettings, OUTPUT, OutputSettings, ReadSettings, RowsFrom, RunSettings, STORE};
 pub use simulate::{SimulateReport, SimulateSettings, SimulatedWritten, plan_simulate, simulate};
-pub use status::{ReasonCount, SpendingReport, StatusReport, status};
+pub use status::{FAILED_CALLS_MAX, ReasonCount, SpendingReport, StatusReport, status};
 pub use tally::count;
 pub use tutor::{SFT_FORMATS, TutorReport, TutorSettings, TutoredWritten, grader, plan_tutor, sft_format, tutor};
 pub use verify::{OutputReport, VerifyOutput, VerifyReport, VerifySettings, verify};

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::run_log::RunHistory;
 use super::{Context, JobError, open_store};
 use crate::conversation::Price;
 use crate::model::ModelProfile;
@@ -21,7 +22,12 @@ pub struct StatusReport {
     pub spending: BTreeMap<String, SpendingReport>,
     /// All runs, in order.
     pub runs: Vec<Run>,
+    /// The commands that asked, as the run log tells them: how each ended, and the last failed calls.
+    pub history: RunHistory,
 }
+
+/// Failed calls of a report.
+pub const FAILED_CALLS_MAX: usize = 100;
 
 /// Conversations that ended for one reason.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,8 +54,9 @@ pub fn status(
     profiles: &BTreeMap<String, ModelProfile>,
     context: &Context,
 ) -> Result<StatusReport, JobError> {
+    let history = RunHistory::read(store, FAILED_CALLS_MAX);
     let store = open_store::open_reader(store, on_loss, context)?;
-    let mut report = StatusReport { runs: store.runs()?, ..StatusReport::default() };
+    let mut report = StatusReport { runs: store.runs()?, history, ..StatusReport::default() };
     store.for_each_state(&mut |key, state| report.count(&key.to_string(), &state))?;
     for (model, spent) in store.spending()? {
         let [standard, flex] = spent.usage_by_tier();

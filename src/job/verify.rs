@@ -6,7 +6,7 @@ use super::line_counts::LineCounts;
 use super::questions::DistillQuestions;
 use super::settings::{InputSettings, OutputSettings};
 use super::{Context, JobError, open_store};
-use crate::export::{OutputFormat, is_directory};
+use crate::export::{LeftOutKind, OutputFormat, is_directory};
 use crate::store::{self, Damage, OnLoss, Verification};
 
 /// The settings of `verify`.
@@ -73,6 +73,11 @@ pub struct OutputReport {
     pub is_in_order: bool,
     /// Rows of the input that are incomplete, as the run said.
     pub incomplete: u64,
+    /// Those of them without an answer under these settings.
+    pub unanswered: u64,
+    /// Where there are any: how these settings differ from those of the store's last distillation, as name, value now, value
+    /// then.
+    pub unlike_last_run: Vec<(String, String, String)>,
 }
 
 impl OutputReport {
@@ -122,5 +127,7 @@ fn verify_output(output: &VerifyOutput, store: &std::path::Path, context: &Conte
         is_truncated: lines.is_truncated(),
         is_in_order: order == lines.take_order(),
         incomplete: written.incomplete + written.invalid,
+        unanswered: written.counts.of(LeftOutKind::Unanswered),
+        unlike_last_run: written.unlike_last_run,
     })
 }

@@ -65,6 +65,7 @@ pub use profile::{ModelProfile, PriceTable};
 pub use provider::PROVIDER_KEYS;
 pub use proxy::Proxies;
 pub use rate::Rate;
+pub(crate) use redaction::{Masked, redact};
 pub use reference::{Endpoint, ModelReference, ReferenceError};
 pub use refusal::{ErrorBody, RefusedRequest};
 pub use refused::{Limit, limit, unsupported_fields};

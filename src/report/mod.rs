@@ -4,6 +4,7 @@ mod agreement;
 mod comparison;
 mod evaluation;
 mod page;
+mod printable;
 mod progress;
 mod quality;
 mod rate;
@@ -21,6 +22,7 @@ pub use evaluation::{
     CostReport, DatasetReport, Evaluation, EvaluationMode, EvaluationReport, JudgeReport, JudgedConversation,
 };
 pub use page::{comparison_page, evaluation_page, quality_page, simulation_page, tutoring_page};
+pub use printable::printable;
 pub use progress::{Course, progress_json, progress_line, reused_words, waiting_words};
 pub use quality::{QualityReport, RuleCount};
 pub use rate::{Arrivals, RateWindow, Rates};

@@ -41,6 +41,8 @@ pub enum Event {
     },
     /// A call failed.
     Failed {
+        /// The server's name in messages: the model's name, with the host where there are several.
+        model: String,
         /// The failure's class.
         class: FailureClass,
         /// The failure's code.

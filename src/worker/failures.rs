@@ -88,7 +88,9 @@ impl Dispatcher<'_> {
         };
         let (class, code, message) = (failure.class, failure.code.clone(), failure.message.clone());
         let reply = failure.reply.clone();
-        self.observer.on_event(&Event::Failed { class, code, message, again_after, reply });
+        let server = self.queues.get(&name).map(|queue| queue.replicas[replica].label.clone());
+        let model = server.unwrap_or_else(|| name.clone());
+        self.observer.on_event(&Event::Failed { model, class, code, message, again_after, reply });
         match decision {
             RetryDecision::Retry { .. } | RetryDecision::Prove { .. } if self.stopping.is_some() => {
                 self.book_open_doubt(&fingerprint);

@@ -162,10 +162,12 @@ impl Dispatcher<'_> {
             CommitToken::Answer { fingerprint, slot, .. } => (fingerprint, slot),
         };
         // It was paid for, and later runs count it against their caps.
+        let mut asked = String::new();
         match self.flights.get(&fingerprint) {
             None => self.end_in_ledger(slot),
             Some(flight) => {
                 let (model, worst) = (flight.question.target.model().to_owned(), flight.worst);
+                asked.clone_from(&model);
                 self.book_unanswered(&model, &worst, slot);
                 if let Some(queue) = self.queues.get_mut(&model) {
                     queue.on_committed();
@@ -174,7 +176,8 @@ impl Dispatcher<'_> {
         }
         let failure = Failure::new(FailureClass::Permanent, FailureCode::TooLong, error.to_string());
         let (class, code, message) = (failure.class, failure.code.clone(), failure.message.clone());
-        self.observer.on_event(&Event::Failed { class, code, message, again_after: None, reply: None });
+        let failed = Event::Failed { model: asked, class, code, message, again_after: None, reply: None };
+        self.observer.on_event(&failed);
         self.give_up(fingerprint, failure, true);
     }
 

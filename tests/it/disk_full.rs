@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use cohobate::job::RunHistory;
 use serde_json::Value;
 
 use crate::support::{MockServer, Place, conversation, jsonl};
@@ -119,4 +120,22 @@ fn a_full_disk_under_the_output_leaves_the_old_output_and_all_answers() {
     disk.resize(100_000);
     place.complete(&arguments);
     assert_eq!((server.count("requests"), place.rows("disk/out.jsonl").len()), (turns, 400));
+}
+
+#[test]
+fn a_full_disk_under_the_run_log_alone_changes_nothing() {
+    let place = Place::with_conversations(40, 3);
+    place.complete(&["distill", "in.jsonl", "--teacher", "simulated", "-o", "calm.jsonl", "--store", "calm"]);
+    std::fs::create_dir(place.path(".cohobate")).unwrap();
+    let Some(disk) = SmallDisk::mount(place.path(".cohobate/runs"), 4) else { return };
+    std::fs::write(place.path(".cohobate/runs/filling"), [0; 4_096]).unwrap();
+    let arguments = ["distill", "in.jsonl", "--teacher", "simulated", "-o", "out.jsonl"];
+    place.complete(&arguments);
+    assert_eq!(place.read("out.jsonl"), place.read("calm.jsonl"));
+    assert!(RunHistory::read(&place.path(".cohobate"), 10).runs.is_empty());
+    place.complete(&["status"]);
+    // With room again the next run is told.
+    disk.resize(1_000);
+    place.complete(&arguments);
+    assert_eq!(RunHistory::read(&place.path(".cohobate"), 10).runs.len(), 1);
 }

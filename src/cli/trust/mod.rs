@@ -5,7 +5,7 @@
 //! each setting can reach, `demand` what a file asks for, `record` what the user has trusted). `--config` trusts the file
 //! that it names, for one run.
 
-mod class;
+pub mod class;
 mod demand;
 mod record;
 

@@ -31,9 +31,11 @@ use std::sync::{Arc, Mutex};
 use reading::{FirstPass, Found};
 use remembered::Memory;
 
+use super::run_log::SeenInput;
 use super::settings::InputSettings;
 use super::{Context, JobError, JobEvent, open_store};
 use crate::conversation::{Message, Role, Settings};
+use crate::dataset::{Input, SourceFile};
 use crate::export::LeftOutKind;
 use crate::recipe::Recipe;
 use crate::report::Totals;
@@ -91,6 +93,9 @@ pub fn prepare(
     let has_store = open_store::exists(store);
     let spool = if has_store { Spool::new(store)? } else { Spool::temporary()? };
     let sources = open_inputs(input, &spool, context)?;
+    for source in &sources {
+        context.log.saw_input(seen(source));
+    }
     let system = system.map(|text| Message::new(Role::System, text));
     let read = &input.read;
     let how = Settings::default()
@@ -136,4 +141,15 @@ pub fn prepare(
         context: context.clone(),
     });
     Ok(Prepared { rows, totals, left_out, changed, invalid, order })
+}
+
+/// Returns an input for the run log: the file that the user has named, not what it was unpacked to.
+fn seen(source: &Input) -> SeenInput {
+    // Beyond the files that are held open anyway, this one is opened again to be hashed.
+    let named = || {
+        let path = Path::new(&source.name);
+        path.is_file().then(|| SourceFile::open(path, usize::MAX).ok()).flatten()
+    };
+    let file = if source.plain_path().is_some() { Some(source.file().clone()) } else { named() };
+    SeenInput { name: source.name.clone(), file }
 }

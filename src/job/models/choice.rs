@@ -6,7 +6,7 @@ use crate::conversation::{ConversationKey, Price, Question, Sampling, Target};
 use crate::job::JobError;
 use crate::model::{
     HttpModel, HttpSettings, LIST_PRICES_AS_OF, ListPrice, Model, Output, RequestLane, RequestPreview, Routing,
-    capabilities_of,
+    capabilities_of, without_secrets,
 };
 use crate::report::words::number;
 use crate::worker::Served;
@@ -90,12 +90,23 @@ impl ModelChoice {
             let settings = HttpSettings { authorities: authorities.clone(), ..settings.clone() };
             Ok(Arc::new(HttpModel::new(settings)?) as _)
         });
-        let labels = match &connections[..] {
-            [_] => vec![name.to_owned()],
-            several => several.iter().map(|settings| format!("{name} at {}", host(&settings.url))).collect(),
-        };
+        let labels = self.labels();
         let (routing, concurrency) = (self.routing, self.concurrency);
         Ok(Served { replicas: replicas.collect::<Result<_, JobError>>()?, routing, labels, concurrency })
+    }
+
+    /// Returns the names of the servers in messages, in the order of the addresses.
+    pub fn labels(&self) -> Vec<String> {
+        let name = self.target.model();
+        match &self.urls()[..] {
+            [] | [_] => vec![name.to_owned()],
+            several => several.iter().map(|url| format!("{name} at {}", host(url))).collect(),
+        }
+    }
+
+    /// Returns the addresses of the servers, without what may be secret; none for a model of this process.
+    pub fn addresses(&self) -> Vec<String> {
+        self.urls().into_iter().map(without_secrets).collect()
     }
 
     /// Returns the first request for a question, to be shown; `None` for a model of this process. Nothing is sent.
