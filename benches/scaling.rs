@@ -24,7 +24,7 @@ use cohobate::recipe::{
     Recipe, Replay, ReplayEnd, Scale, Simulate, System, Tutor,
 };
 use cohobate::store::MemoryStore;
-use cohobate::worker::{self, Admit, BudgetLimits, CommitMode, Seeds, Served, Silent, StopStage, Work};
+use cohobate::worker::{self, Admit, BudgetLimits, CommitMode, Controls, Seeds, Served, Silent, StopStage, Work};
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -286,6 +286,7 @@ fn distilled_twice(turns: usize) -> (Duration, Duration) {
             commit_mode: CommitMode::Inline,
             retry_failed: false,
             stored: Arc::default(),
+            controls: Controls::default(),
         };
         let (_go, stop) = watch::channel(StopStage::Go);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");

@@ -15,7 +15,7 @@ use cohobate::model::{Call, Model, PaceLimits, PendingCall, Simulated};
 use cohobate::recipe::Distill;
 use cohobate::store::{ConversationState, Entry, LostCalls, Reader, Run, Spending, Store, StoreError, Stored};
 use cohobate::worker::{
-    self, Admit, BudgetLimits, CommitMode, Event, LowerBound, Observer, Seeds, Served, StopStage, Work,
+    self, Admit, BudgetLimits, CommitMode, Controls, Event, LowerBound, Observer, Seeds, Served, StopStage, Work,
 };
 use tokio::sync::watch;
 
@@ -86,6 +86,7 @@ fn run(slots: usize, lengths: &Arc<[usize]>, order: Vec<u64>) -> LowerBound {
             commit_mode: CommitMode::Inline,
             retry_failed: false,
             stored: Arc::default(),
+            controls: Controls::default(),
         };
         let (_go, stop) = watch::channel(StopStage::Go);
         worker::run(work, stop, &mut measure).await.expect("a run without faults");

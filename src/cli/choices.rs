@@ -4,6 +4,12 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+/// Where the counts of a run are served unless another address is named.
+pub const METRICS_ADDRESS: &str = "127.0.0.1:9464";
+/// The help of that option: a pattern of a URL is no link.
+pub const METRICS_HELP: &str = "Serve the counts of the run for Prometheus at http://ADDR/metrics, \
+    without a password [default: not served; without ADDR 127.0.0.1:9464]";
+
 /// Which of several answers is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

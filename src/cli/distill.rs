@@ -9,6 +9,7 @@ use cohobate::worker::RunStop;
 
 use super::CliResult;
 use super::error::exit_code;
+use super::hooks;
 use super::line::DistillLine;
 use super::output::tell;
 use super::plan::{DryRunArgs, PlanShown, plan_distill};
@@ -108,6 +109,7 @@ fn write(path: &str, report: &DistillReport, closing: &Closing, code: u8) -> Res
 }
 
 fn show(report: &DistillReport, closing: &Closing, code: u8, screen: &Screen) {
+    hooks::keep_summary(|| Some(summary_json(&report.tally, report.elapsed, closing, code)));
     if screen.is_quiet() && code == exit_code::INCOMPLETE {
         let listed = closing.listed.as_ref().map_or(String::new(), |(path, _)| format!(", listed in {path}"));
         tell(format!("error: {} incomplete{listed}", counted(closing.incomplete, "row")));

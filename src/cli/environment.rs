@@ -9,6 +9,8 @@ use cohobate::model::{PROVIDER_KEYS, Proxies, Secret};
 pub const COHOBATE_API_KEY: &str = "COHOBATE_API_KEY";
 /// The directory of the user's state.
 pub const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
+/// The directory for what lives as long as a session of the user.
+pub const XDG_RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";
 /// The user's own directory.
 pub const HOME: &str = "HOME";
 
@@ -33,6 +35,11 @@ pub fn proxies() -> Proxies {
     };
     let [http, https, all, no] = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"].map(value);
     Proxies { http, https, all, no }
+}
+
+/// Returns the directory for what lives as long as a session of the user, where there is one.
+pub fn runtime_directory() -> Option<PathBuf> {
+    std::env::var_os(XDG_RUNTIME_DIR).map(PathBuf::from).filter(|path| path.is_absolute() && path.is_dir())
 }
 
 /// Returns where the program may keep what outlives a run and belongs to no store: `XDG_STATE_HOME`, else

@@ -5,7 +5,7 @@ use cohobate::job::OUTPUT;
 use cohobate::job::{ExportSettings, PartialSettings};
 
 use super::choices::GateProfile;
-use super::options::{DistillOptions, Group, Options, RunArgs};
+use super::options::{AloneArgs, DistillOptions, Group, Options, RunArgs};
 
 /// The command line of `distill`. `plan`, `export` and `verify` take the same line: what does not concern them is hidden from
 /// their help and ignored.
@@ -101,14 +101,14 @@ impl DistillLine {
     }
 }
 
-/// Options of the line, beside those of [`RunArgs`], that decide how a run goes.
+/// Options of the line, beside those of [`RunArgs`] and [`AloneArgs`], that decide how a run goes.
 const RUN: &str = "retry_failed report";
 /// Options of the line that decide what is written.
 const WRITTEN: &str = "output keep_partial to license min_turns";
 
 /// Hides from the help of `plan`, `export` and `verify` the options of the line that do not concern them.
 pub fn hide_without_effect(command: Command) -> Command {
-    let is_of_run = |name: &str| RunArgs::default().has(name) || is_among(RUN, name);
+    let is_of_run = |name: &str| RunArgs::default().has(name) || AloneArgs::default().has(name) || is_among(RUN, name);
     command
         .mut_subcommand("plan", move |plan| {
             let is_kept = |name: &str| is_among("max_cost lane output to", name);

@@ -5,12 +5,15 @@ mod choices;
 mod compare;
 mod config;
 mod convert;
+mod ctl;
+mod detach;
 mod distill;
 mod environment;
 mod error;
 mod evaluate;
 mod export;
 mod filter;
+mod hooks;
 mod inspect;
 mod last_run;
 mod line;
@@ -66,6 +69,7 @@ enum Command {
     Tutor(Box<tutor::TutorArgs>),
     Status(status::StatusArgs),
     Verify(Box<verify::VerifyArgs>),
+    Ctl(ctl::CtlArgs),
     Trust(trust::TrustArgs),
     Mock(mock::MockArgs),
 }
@@ -76,19 +80,22 @@ type CliResult = Result<u8, JobError>;
 /// Runs the program and returns its exit code.
 pub fn main() -> ExitCode {
     let matches = line::hide_without_effect(Cli::command()).try_get_matches();
-    let parsed = matches.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, invocation(&matches))));
-    let (cli, invocation) = match parsed {
+    let parsed = matches.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
+    let (cli, matches) = match parsed {
         Ok(parsed) => parsed,
         Err(error) => return refuse(&error),
     };
-    let log = RunLog::of(invocation);
-    match cli.command.run(&log) {
+    let log = RunLog::of(invocation(&matches));
+    let background = matches.subcommand().filter(|(command, given)| detach::is_wanted(command, given));
+    match background.map_or_else(|| cli.command.run(&log), |(_, given)| detach::start(given)) {
         Ok(code) => {
             log.end(Some(code), None);
+            hooks::end(code, None);
             ExitCode::from(code)
         }
         Err(error) => {
             log.end(Some(code_of(&error)), Some(&error.to_string()));
+            hooks::end(code_of(&error), Some(&error));
             if error.kind != ErrorKind::OutputClosed {
                 tell(format!("error: {error}"));
                 error.hint.iter().for_each(|hint| tell(format!("hint: {hint}")));
@@ -139,6 +146,7 @@ impl Command {
             Command::Agreement(args) => agreement::run(&args),
             Command::Status(args) => status::run(args),
             Command::Verify(args) => verify::run(*args),
+            Command::Ctl(args) => ctl::run(args),
             Command::Trust(args) => trust::run(&args),
             Command::Mock(args) => mock::run(&args),
         }

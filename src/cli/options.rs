@@ -12,8 +12,9 @@ use cohobate::job::JobError;
 use cohobate::model::{ModelProfile, RequestLane};
 use serde::{Deserialize, Serialize};
 
-use super::choices::{Concurrency, GateProfile, Keep, OrphanRule, Per, named};
+use super::choices::{Concurrency, GateProfile, Keep, METRICS_ADDRESS, METRICS_HELP, OrphanRule, Per, named};
 use super::config::ConfigFile;
+use super::hooks::HookCommand;
 use super::progress::ProgressMode;
 use super::signals::StopSignal;
 use super::trust;
@@ -81,7 +82,11 @@ option_groups! {
         /// Store answers in this directory [default: .cohobate]
         #[arg(long, value_name = "DIR")]
         store: PathBuf,
+    }
 
+    /// What is accepted as lost.
+    #[command(next_help_heading = "Store, configuration and display")]
+    LossArgs {
         /// Continue without the answers that an incomplete store has lost; what is missing is asked again
         #[arg(long, num_args = 0, default_missing_value = "true")]
         accept_loss: bool,
@@ -373,6 +378,29 @@ option_groups! {
         #[arg(short, long, num_args = 0, default_missing_value = "true", conflicts_with = "quiet")]
         verbose: bool,
     }
+
+    /// Options for runs that nobody watches.
+    #[command(next_help_heading = "Unattended runs")]
+    AloneArgs {
+        /// Start the run in the background, and say where to look
+        #[arg(long, num_args = 0, default_missing_value = "true")]
+        detach: bool,
+
+        /// Run this command when the run has ended, however it ended, with the summary as JSON on its standard input
+        #[arg(long, value_name = "COMMAND")]
+        on_end: HookCommand,
+
+        /// Run this command when no answer has come for long, with the state of the run as JSON on its standard input
+        #[arg(long, value_name = "COMMAND")]
+        on_stall: HookCommand,
+
+        /// How long no answer comes before --on-stall [default: 10m]
+        #[arg(long, value_name = "TIME")]
+        stall_after: String,
+
+        #[arg(long, value_name = "ADDR", num_args = 0..=1, require_equals = true, default_missing_value = METRICS_ADDRESS, help = METRICS_HELP)]
+        metrics: String,
+    }
 }
 
 impl Options {
@@ -395,8 +423,8 @@ impl Options {
                  and [models.NAME] tables",
             )
         };
-        // A loss is accepted once, by a person.
-        if let Some(field) = ["config", "accept-loss"].into_iter().find(|field| table.contains_key(*field)) {
+        // A loss is accepted once, by a person; a run in the background must not start another one.
+        if let Some(field) = ["config", "accept-loss", "detach"].into_iter().find(|field| table.contains_key(*field)) {
             return Err(fault(&format!("unknown field `{field}`")));
         }
         let given: toml::Table = groups.iter().flat_map(|group| group.table()).collect();
@@ -533,9 +561,9 @@ macro_rules! option_sets {
 option_sets! {
     /// The options of `distill`, which `plan`, `export` and `verify` take too: the whole line can be pasted.
     DistillOptions {
-        config: ConfigArgs, store: StoreArgs, display: DisplayArgs, read: ReadArgs, rule: RuleArgs, source: SourceArgs,
+        config: ConfigArgs, store: StoreArgs, loss: LossArgs, display: DisplayArgs, read: ReadArgs, rule: RuleArgs, source: SourceArgs,
         duplicate: DuplicateArgs, write: WriteArgs, gate: GateArgs, remain: RemainArgs, sampling: SamplingArgs,
-        question: QuestionArgs, system: SystemArgs, sample: SampleArgs, judge: JudgeArgs, run: RunArgs,
+        question: QuestionArgs, system: SystemArgs, sample: SampleArgs, judge: JudgeArgs, run: RunArgs, alone: AloneArgs,
     }
 
     /// The options of `convert`.
@@ -553,29 +581,32 @@ option_sets! {
     /// The options of `evaluate`.
     EvaluateOptions {
         judge: JudgeArgs, verdict: VerdictArgs, write: WriteArgs, read: ReadArgs, rule: RuleArgs, source: SourceArgs,
-        duplicate: DuplicateArgs, run: RunArgs, config: ConfigArgs, store: StoreArgs, display: DisplayArgs,
+        duplicate: DuplicateArgs, run: RunArgs, alone: AloneArgs, config: ConfigArgs, store: StoreArgs, loss: LossArgs, display: DisplayArgs,
     }
 
     /// The options of `compare`.
     CompareOptions {
         judge: JudgeArgs, verdict: VerdictArgs, sampling: SamplingArgs, read: ReadArgs, rule: RuleArgs, source: SourceArgs,
-        duplicate: DuplicateArgs, run: RunArgs, config: ConfigArgs, store: StoreArgs, display: DisplayArgs,
+        duplicate: DuplicateArgs, run: RunArgs, alone: AloneArgs, config: ConfigArgs, store: StoreArgs, loss: LossArgs, display: DisplayArgs,
     }
 
     /// The options of `simulate`.
     SimulateOptions {
-        config: ConfigArgs, store: StoreArgs, display: DisplayArgs, read: ReadArgs, rule: RuleArgs, source: SourceArgs,
+        config: ConfigArgs, store: StoreArgs, loss: LossArgs, display: DisplayArgs, read: ReadArgs, rule: RuleArgs, source: SourceArgs,
         duplicate: DuplicateArgs, write: WriteArgs, gate: GateArgs, remain: RemainArgs, sampling: SamplingArgs,
-        system: SystemArgs, run: RunArgs,
+        system: SystemArgs, run: RunArgs, alone: AloneArgs,
     }
 
     /// The options of `tutor`.
     TutorOptions {
         judge: JudgeArgs, read: ReadArgs, rule: RuleArgs, source: SourceArgs, duplicate: DuplicateArgs, gate: GateArgs,
-        sampling: SamplingArgs, system: SystemArgs, run: RunArgs, config: ConfigArgs, store: StoreArgs,
+        sampling: SamplingArgs, system: SystemArgs, run: RunArgs, alone: AloneArgs, config: ConfigArgs, store: StoreArgs, loss: LossArgs,
         display: DisplayArgs,
     }
 
     /// The options of `status`.
-    StatusOptions { config: ConfigArgs, store: StoreArgs, display: DisplayArgs, }
+    StatusOptions { config: ConfigArgs, store: StoreArgs, loss: LossArgs, display: DisplayArgs, }
+
+    /// The options of `ctl`.
+    CtlOptions { config: ConfigArgs, store: StoreArgs, }
 }

@@ -2,20 +2,29 @@
 
 use std::fmt::Display;
 use std::iter;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use cohobate::job::{Context, JobError, JobEvent, Listener, RunLog};
+use cohobate::job::{Context, JobError, JobEvent, Listener, MetricsServer, RunControl, RunLog};
 use cohobate::worker::RunStop;
 use serde::Serialize;
 use serde_json::json;
 
+use super::choices::METRICS_ADDRESS;
+use super::environment;
 use super::error::exit_code;
+use super::hooks;
 use super::options::Options;
 use super::output::tell;
 use super::progress::{Progress, ProgressMode};
 use super::signals::Signals;
+use super::time::duration;
 use super::{CliResult, stopped};
+
+/// How long no answer comes before a run counts as stalled.
+const STALL_AFTER: Duration = Duration::from_secs(600);
 
 /// Shows the events of a job, and what a command says.
 pub struct Screen {
@@ -71,6 +80,7 @@ impl Screen {
 
     /// Shows the end of a job: its report as JSON, or lines.
     pub fn conclude(&self, report: &impl Serialize, lines: impl FnOnce() -> Vec<String>) -> Result<(), JobError> {
+        hooks::keep_summary(|| serde_json::to_value(report).ok());
         if self.is_json() {
             tell(serde_json::to_value(report)?);
         } else {
@@ -117,6 +127,7 @@ pub struct Console {
     /// Passed to the job.
     pub context: Context,
     signals: Signals,
+    _metrics: Option<MetricsServer>,
 }
 
 impl Console {
@@ -126,9 +137,13 @@ impl Console {
         let signals = Signals::listen(options.stop_signal, &log)?;
         let screen = Screen::with_switch(options, signals.is_asking());
         let listener = Arc::clone(&screen) as Arc<dyn Listener>;
-        let context = Context { listener, stop: signals.stage(), log };
+        let control = RunControl::with_socket(environment::runtime_directory());
+        let metrics =
+            options.metrics.as_deref().map(|address| serve_metrics(address, &control, &screen)).transpose()?;
+        start_hooks(options, &control)?;
+        let context = Context { listener, stop: signals.stage(), control, log };
         options.accept_losses(&context)?;
-        Ok(Self { screen, context, signals })
+        Ok(Self { screen, context, signals, _metrics: metrics })
     }
 
     /// Shows the end of a job that writes its rows also where a cap has stopped its run, and returns the exit code. `written`
@@ -159,9 +174,45 @@ impl Console {
     }
 }
 
+/// Serves the counts of the run, and says where.
+fn serve_metrics(address: &str, control: &RunControl, screen: &Screen) -> Result<MetricsServer, JobError> {
+    let fault = |reason: String| {
+        JobError::usage(
+            format!("--metrics {address}: {reason}"),
+            format!("write --metrics {METRICS_ADDRESS}, or another port"),
+        )
+    };
+    let parsed = match address.parse::<u16>() {
+        Ok(port) => Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+        Err(_) => address.replace("localhost", "127.0.0.1").parse().map_err(|_| fault("this is no address".to_owned())),
+    };
+    let server = MetricsServer::listen(parsed?, control.clone()).map_err(|error| fault(error.to_string()))?;
+    screen.say(format!("metrics at http://{}/metrics", server.address()));
+    Ok(server)
+}
+
+/// Prepares the commands that are run at the end and at a stall.
+fn start_hooks(options: &Options, control: &RunControl) -> Result<(), JobError> {
+    let after = options.stall_after.as_deref().map(|text| duration("--stall-after", text)).transpose()?;
+    if after.is_some() && options.on_stall.is_none() {
+        return Err(JobError::usage("--stall-after has no effect without --on-stall", "add --on-stall COMMAND"));
+    }
+    let store = options.store_path();
+    if let Some(command) = options.on_end.clone() {
+        hooks::at_end(command, store.clone(), control.clone());
+    }
+    if let Some(command) = options.on_stall.clone() {
+        let after = after.unwrap_or(STALL_AFTER);
+        tokio::spawn(hooks::watch_for_stalls(command, after, store, control.clone()));
+    }
+    Ok(())
+}
+
 /// Runs a command that sends calls, on a worker thread beside the calls: the dispatcher is woken for each of them.
 pub fn block_on(command: impl Future<Output = CliResult> + Send + 'static) -> CliResult {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    // On one processor too, somebody listens to signals and to `ctl` while a job reads its input.
+    let threads = std::thread::available_parallelism().map_or(2, |count| count.get().max(2));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
     let runtime = runtime.map_err(|error| JobError::unexpected(format!("cannot start: {error}")))?;
     let result = runtime.block_on(async { tokio::spawn(command).await });
     let result = result.unwrap_or_else(|error| Err(JobError::unexpected(format!("a task died: {error}"))));

@@ -8,6 +8,7 @@ use cohobate::job::{JobError, RunLog};
 use cohobate::worker::StopStage;
 
 use super::error::exit_code;
+use super::hooks;
 use super::output::tell;
 
 /// A signal with which a batch scheduler warns before it kills.
@@ -90,6 +91,7 @@ impl Signals {
 #[expect(clippy::exit, reason = "a read of standard input or of a large file cannot be interrupted otherwise")]
 fn leave(code: u8) {
     tell("interrupted\nhint: run the same command again to resume");
+    hooks::end(code, None);
     std::process::exit(i32::from(code));
 }
 

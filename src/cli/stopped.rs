@@ -13,6 +13,8 @@ const AGAIN: &str = "run the same command again";
 /// Returns the exit code and what to do next; says first which model refuses every request, if one does. `interrupted` is the exit code of the last signal.
 pub fn code_and_hint(reason: &RunStop, interrupted: u8) -> (u8, String) {
     match reason {
+        // Without a signal it was `cohobate ctl stop`.
+        RunStop::Requested if interrupted == 0 => (exit_code::RESUMABLE, format!("{AGAIN} to resume")),
         RunStop::Requested => (interrupted, format!("{AGAIN} to resume")),
         RunStop::Budget(cap) => (exit_code::RESUMABLE, format!("{cap}; raise it and {AGAIN} to resume")),
         RunStop::InputLost(reason) => (exit_code::RESUMABLE, format!("{reason}; {AGAIN} when the file can be read")),

@@ -19,7 +19,7 @@ mod swap;
 pub use checksum::{add_file, checksum_of};
 pub use durable::{create_directories, replace_file, sync_ancestors, sync_directory};
 pub use lock::{Locking, is_same_file, try_lock, try_lock_shared};
-pub use mounts::lock_caution;
+pub use mounts::{is_remote, lock_caution};
 pub use owned::{Owned, OwnedDirectory, sweep};
 pub use owner::{Owner, boot_id};
 pub use path::{parent_of, replaced_path};

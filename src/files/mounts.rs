@@ -17,6 +17,13 @@ pub fn lock_caution(path: &Path) -> Option<String> {
     })
 }
 
+/// True where `path` is on another machine. A socket there would be of no use to others, and some file systems have none.
+pub fn is_remote(path: &Path) -> bool {
+    let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    mount_of(&table, &path).is_some_and(|mount| mount.is_remote())
+}
+
 /// A mounted file system.
 struct Mount {
     kind: String,
@@ -24,6 +31,12 @@ struct Mount {
 }
 
 impl Mount {
+    fn is_remote(&self) -> bool {
+        const KINDS: [&str; 11] =
+            ["nfs", "nfs4", "lustre", "cifs", "smb3", "9p", "afs", "ceph", "gpfs", "beegfs", "virtiofs"];
+        KINDS.contains(&self.kind.as_str()) || self.kind.starts_with("fuse.") && self.kind != "fuse.lxcfs"
+    }
+
     fn locks_here_alone(&self) -> bool {
         let has = |option: &str| self.options.split(',').any(|other| other == option);
         match self.kind.as_str() {
@@ -70,6 +83,8 @@ mod tests {
     #[test]
     fn local_locks_are_told_apart() {
         let locks_here_alone = |path: &str| mount_of(TABLE, Path::new(path)).unwrap().locks_here_alone();
+        let is_remote = |path: &str| mount_of(TABLE, Path::new(path)).unwrap().is_remote();
+        assert!(!is_remote("/var/lib/store") && is_remote("/home/me/.cohobate") && is_remote("/my drive/store"));
         assert!(!locks_here_alone("/var/lib/store"));
         assert!(!locks_here_alone("/home/me/.cohobate"));
         assert!(locks_here_alone("/home/old/.cohobate"));

@@ -46,6 +46,14 @@ impl Owner {
         &self.host
     }
 
+    /// True if the process runs, or ran, on this machine, whatever its container.
+    pub fn is_on_this_machine(&self) -> bool {
+        let this = Self::this();
+        let is_same_boot = !self.boot.is_empty() && self.boot == this.boot;
+        // After a restart it is the same machine, and the process is gone.
+        is_same_boot || !self.host.is_empty() && self.host == this.host
+    }
+
     /// Returns the process for a message: `1234 on host node7`.
     pub fn place(&self) -> String {
         if self.host.is_empty() { self.process.to_string() } else { format!("{} on host {}", self.process, self.host) }

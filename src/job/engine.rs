@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::caps::caps;
+use super::control::{AttachedJob, ControlSocket, KeptLimits};
 use super::counting::{Counting, Stored, sum_of};
 use super::models::{ModelChoice, connect_all};
 use super::offered::add_offered_models;
 use super::rejected::RejectedReplies;
 use super::run_log::{EndKind, LogModel, LoggedEvents};
 use super::settings::RunSettings;
-use super::tally::count;
 use super::{Context, JobError, JobEvent, open_store};
 use crate::conversation::{Price, Settings};
 use crate::model::RequestLane;
@@ -25,6 +25,8 @@ use crate::worker::{self, BudgetLimits, CommitMode, Ended, Event, Observer, RowO
 pub struct Engine {
     /// The store, open for writing.
     pub store: Arc<DiskStore>,
+    /// Goes before the store, whose lock it needs.
+    socket: Option<ControlSocket>,
     context: Context,
     directory: PathBuf,
     settings: RunSettings,
@@ -71,7 +73,15 @@ impl Engine {
         settings: &RunSettings,
         context: &Context,
     ) -> Result<Self, JobError> {
-        let budget = caps(settings, models)?;
+        let mut settings = settings.clone();
+        let lowered = KeptLimits::read(store)?.lower(&mut settings);
+        let budget = caps(&settings, models).map_err(|error| of_kept(error, &lowered))?;
+        if !lowered.is_empty() {
+            let lowered = lowered.join(", ");
+            context.report(JobEvent::Caution(format!(
+                "{lowered}, as `cohobate ctl set` has set it for this store; set it again to change that"
+            )));
+        }
         // A cap is no better than the prices that it relies on.
         let list_prices = models.iter().filter_map(|model| model.list_price_caution());
         let cautions = models.iter().flat_map(|model| model.cautions()).cloned();
@@ -80,17 +90,25 @@ impl Engine {
             context.report(JobEvent::Caution(caution));
         }
         let asks_flex = models.iter().any(|model| model.lane == RequestLane::Flex);
-        let addresses = models.iter().flat_map(|model| model.labels().into_iter().zip(model.addresses()));
-        let (addresses, chosen) = (addresses.collect(), models);
+        let addresses = models.iter().flat_map(|model| model.labels().into_iter().zip(model.addresses())).collect();
+        let choices: Vec<ModelChoice> = models.iter().map(|model| (*model).clone()).collect();
         let models = connect_all(models)?;
         let opened = open_store::open(store, context)?;
         let next_run = next_run(&opened)?;
-        context.log.begin(store, next_run, chosen.iter().map(|model| logged(model)).collect());
+        context.log.begin(store, next_run, choices.iter().map(logged).collect());
         for name in opened.spending()?.into_iter().filter(|(_, spent)| spent.calls > 0).map(|(name, _)| name) {
             let replicas = models.get(&name).into_iter().flat_map(|served| &served.replicas);
             replicas.for_each(|replica| replica.has_answered_before());
         }
+        context.control.attach(AttachedJob {
+            store: store.to_owned(),
+            models: choices,
+            settings: settings.clone(),
+            listener: Arc::clone(&context.listener),
+            log: context.log.clone(),
+        });
         Ok(Self {
+            socket: listen(store, context),
             budget,
             asks_flex,
             models,
@@ -98,7 +116,7 @@ impl Engine {
             store: Arc::new(opened),
             context: context.clone(),
             directory: store.to_owned(),
-            settings: settings.clone(),
+            settings,
         })
     }
 
@@ -148,9 +166,11 @@ impl Engine {
             commit_mode: CommitMode::Thread,
             retry_failed: self.settings.retry_failed,
             stored: Arc::clone(&counting.count),
+            controls: self.context.control.begin_run(tally),
         };
+        // A count that ended before the run began was heard by nobody.
+        self.context.report(JobEvent::Stored(sum_of(&counting.count)));
         let mut watcher = Watcher {
-            tally,
             context: &self.context,
             rejected: RejectedReplies::of(&self.directory),
             logged: LoggedEvents::new(&self.context.log, &self.addresses),
@@ -163,7 +183,7 @@ impl Engine {
         if let Some(line) = watcher.rejected.line() {
             self.context.report(JobEvent::PartDone(line));
         }
-        let (tally, elapsed) = (Tally { stored, ..watcher.tally }, started.elapsed());
+        let (tally, elapsed) = (Tally { stored, ..self.context.control.end_run() }, started.elapsed());
         self.context.log.progressed(&tally);
         let mut ended = ended?;
         if let Ended::Stopped(reason) = &mut ended {
@@ -180,6 +200,7 @@ impl Engine {
 
     /// Closes the store.
     pub fn close(self) -> Result<(), JobError> {
+        drop(self.socket);
         if let Some(store) = Arc::into_inner(self.store) {
             store.close()?;
         }
@@ -235,7 +256,6 @@ impl Engine {
 
 /// Counts the events of a run, keeps rejected replies, and passes the events on.
 struct Watcher<'a> {
-    tally: Tally,
     rejected: RejectedReplies,
     logged: LoggedEvents<'a>,
     /// What is counted of earlier runs so far.
@@ -245,14 +265,35 @@ struct Watcher<'a> {
 
 impl Observer for Watcher<'_> {
     fn on_event(&mut self, event: &Event) {
-        count(&mut self.tally, event, Instant::now());
-        self.tally.stored = sum_of(&self.stored);
-        self.logged.on_event(event, &self.tally);
+        self.context.control.count(event, sum_of(&self.stored), |tally| self.logged.on_event(event, tally));
         if let Event::Failed { code, message, reply: Some(reply), .. } = event {
             self.rejected.keep(code, message, reply);
         }
-        self.context.listener.on_event(&JobEvent::Run(event.clone()));
+        self.context.report(JobEvent::Run(event.clone()));
     }
+}
+
+/// Listens on the socket of the store, where that is wanted. A run without one works as well, and cannot be steered.
+fn listen(store: &Path, context: &Context) -> Option<ControlSocket> {
+    let runtime = context.control.runtime()?;
+    match ControlSocket::listen(store, Some(&runtime), context.control.clone()) {
+        Ok(socket) => Some(socket),
+        Err(error) => {
+            let message = format!("`cohobate ctl` cannot reach this run, because its socket cannot be made: {error}");
+            context.report(JobEvent::Caution(message));
+            None
+        }
+    }
+}
+
+/// Says where a cap comes from that the settings do not name.
+fn of_kept(error: JobError, lowered: &[String]) -> JobError {
+    if lowered.is_empty() {
+        return error;
+    }
+    let message = format!("{} ({}, as `cohobate ctl set` has set it)", error.message, lowered.join(", "));
+    let hint = error.hint.map(|hint| format!("{hint}; `cohobate ctl set max-cost=none` removes that cap"));
+    JobError { message, hint, ..error }
 }
 
 /// Records that a run begins, and with which settings.

@@ -1,49 +1,13 @@
 use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
 
-use super::run_log::{LogEvent, RunLog};
 use crate::dataset::DirectoryNote;
 use crate::report::words::{counted, money};
 use crate::report::{StoredSum, Tally};
-use crate::worker::{Event, StopStage};
-
-/// What a job is given beside its settings: who listens, and when to stop.
-#[derive(Clone)]
-pub struct Context {
-    /// Receives the events of the job.
-    pub listener: Arc<dyn Listener>,
-    /// Tells the job to stop. The first stage lets calls in flight finish and commit.
-    pub stop: watch::Receiver<StopStage>,
-    /// The log of the run, in its store.
-    pub log: RunLog,
-}
-
-impl Context {
-    /// A context with a listener (a closure will do), and without a way to stop the job early.
-    pub fn new(listener: Arc<dyn Listener>) -> Self {
-        Self { listener, stop: watch::channel(StopStage::Go).1, log: RunLog::default() }
-    }
-
-    /// Reports an event. What the user should know of the store and of the run is in the run log too.
-    pub fn report(&self, event: JobEvent) {
-        if event.is_caution() {
-            self.log.record(LogEvent::Caution { text: event.to_string() });
-        }
-        self.listener.on_event(&event);
-    }
-}
-
-/// No listener, and no way to stop the job early.
-impl Default for Context {
-    fn default() -> Self {
-        Self::new(Arc::new(|_: &JobEvent| {}))
-    }
-}
+use crate::worker::Event;
 
 /// Receives the events of a job. Called from the worker's loop too, so it must return quickly.
 pub trait Listener: Send + Sync {
@@ -111,6 +75,17 @@ pub enum JobEvent {
     },
     /// Something that the user should know before trusting the result.
     Caution(String),
+    /// Somebody has steered the job, or tried to.
+    Steered {
+        /// What was asked for, such as `set`.
+        verb: &'static str,
+        /// Its values, such as `concurrency=4`; empty without any.
+        detail: String,
+        /// What came of it, or why it was refused.
+        outcome: String,
+        /// It was refused, and nothing has changed.
+        is_refused: bool,
+    },
     /// A part of the job is done.
     PartDone(String),
     /// The first call may be sent from now on. The tally holds the totals and the prices.
@@ -125,7 +100,7 @@ pub enum JobEvent {
 
 impl JobEvent {
     /// True for what the user should know of the store or of the run.
-    fn is_caution(&self) -> bool {
+    pub(super) fn is_caution(&self) -> bool {
         match self {
             Self::IndexRebuilt { .. }
             | Self::TailCut { .. }
@@ -138,6 +113,7 @@ impl JobEvent {
             | Self::RowInvalid(_)
             | Self::MoreRowsInvalid { .. }
             | Self::PartDone(_)
+            | Self::Steered { .. }
             | Self::RunStarted(_)
             | Self::Stored(_)
             | Self::Run(_)
@@ -188,6 +164,11 @@ impl fmt::Display for JobEvent {
                 cost_max.map_or(Ok(()), |cost| write!(f, ", at most {}", money(cost)))
             }
             Self::Caution(text) => write!(f, "caution: {text}"),
+            Self::Steered { verb, detail, outcome, is_refused } => {
+                let asked = [verb, detail.as_str()].join(" ");
+                write!(f, "ctl: {}", asked.trim_end())?;
+                if *is_refused { write!(f, ": refused: {outcome}") } else { Ok(()) }
+            }
             Self::PartDone(text) => f.write_str(text),
             Self::RunStarted(_) | Self::Stored(_) | Self::Run(_) | Self::RunEnded => Ok(()),
         }

@@ -16,6 +16,8 @@
 mod beside;
 mod caps;
 mod compare;
+mod context;
+mod control;
 mod convert;
 mod counting;
 mod distill;
@@ -58,11 +60,16 @@ mod votes;
 pub use compare::{
     AnswersFrom, CompareReport, CompareSettings, ComparisonWritten, Entrant, compare, name_of_file, plan_compare,
 };
+pub use context::Context;
+pub use control::{
+    ControlClient, ControlReply, ControlSocket, KeptLimits, MetricsServer, RunControl, SetLimits, Verb, VerbError,
+    keep_limits,
+};
 pub use convert::{ConvertReport, ConvertSettings, convert};
 pub use distill::{DistillReport, DistillSettings, distill};
 pub use error::{ErrorKind, JobError};
 pub use evaluate::{EvaluateReport, EvaluateSettings, Evaluated, evaluate, plan_evaluate};
-pub use events::{Context, InvalidRow, JobEvent, Listener};
+pub use events::{InvalidRow, JobEvent, Listener};
 pub use export::{ExportReport, ExportSettings, PartialSettings, export};
 pub use filter::{FilterReport, FilterSettings, OnReject, filter};
 pub use footprint::footprint;

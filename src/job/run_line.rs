@@ -30,6 +30,7 @@ pub fn run_line(event: &Event) -> Option<RunLine> {
             format!("{model}: a limit of the server is used up, next call in {}", words::duration(*wait))
         }
         Event::Drained { model, reason } => format!("{model} gets no new calls for a minute: {reason}"),
+        Event::Rejected { model, message } => format!("{model} gets no calls, because it cannot be used: {message}"),
         Event::Recovered { model } => format!("{model} answers again"),
         Event::Stopping { reason, in_flight } => {
             let calls = words::counted(*in_flight as u64, "call");

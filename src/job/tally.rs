@@ -19,6 +19,10 @@ pub fn count(tally: &mut Tally, event: &Event, now: Instant) {
         }
         Event::Slots(slots) => tally.slots = *slots,
         Event::Waiting(wait) => tally.waiting = wait.as_ref().map(|wait| waiting(wait, tally, now)),
+        Event::Reopened { unused } => {
+            tally.closed = tally.closed.saturating_sub(1);
+            tally.unused = tally.unused.saturating_sub(*unused);
+        }
         Event::Closed(closed) => {
             tally.closed += u64::from(!closed.was_finished && closed.end != ConversationEnd::Interrupted);
             tally.unused += closed.unused;
@@ -57,6 +61,7 @@ pub fn count(tally: &mut Tally, event: &Event, now: Instant) {
         }
         Event::Measured(bound) => tally.efficiency = Some(efficiency(bound)),
         Event::Opened
+        | Event::Rejected { .. }
         | Event::Pace { .. }
         | Event::Rested { .. }
         | Event::Parked { .. }

@@ -19,7 +19,7 @@ impl TryFrom<Written> for KeyCommand {
     fn try_from(written: Written) -> Result<Self, Self::Error> {
         let words = match written {
             Written::Words(words) => words,
-            Written::Text(text) => split(&text).ok_or("key-command has a quote without its end")?,
+            Written::Text(text) => command_words(&text).ok_or("key-command has a quote without its end")?,
         };
         let is_command = words.first().is_some_and(|program| !program.is_empty());
         is_command.then_some(Self(words)).ok_or("key-command is empty")
@@ -27,7 +27,7 @@ impl TryFrom<Written> for KeyCommand {
 }
 
 /// Splits text at spaces; `None` for a quote without its end.
-fn split(text: &str) -> Option<Vec<String>> {
+pub fn command_words(text: &str) -> Option<Vec<String>> {
     let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
     for letter in text.chars() {
         match quote {
@@ -51,9 +51,9 @@ mod tests {
 
     #[test]
     fn words_are_split_at_spaces_outside_of_quotes() {
-        let words = split("gcloud auth  print --for='a b' \"\"").unwrap();
+        let words = command_words("gcloud auth  print --for='a b' \"\"").unwrap();
         assert_eq!(words, ["gcloud", "auth", "print", "--for=a b", ""]);
-        assert_eq!(split("a 'b"), None);
+        assert_eq!(command_words("a 'b"), None);
         assert!(KeyCommand::try_from(Written::Text(" ".to_owned())).is_err());
         assert!(KeyCommand::try_from(Written::Words(Vec::new())).is_err());
     }

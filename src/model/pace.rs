@@ -131,6 +131,16 @@ impl Pace {
         self.limit as usize
     }
 
+    /// Replaces the user's limits. Without a fixed number the search continues from the present limit.
+    pub fn set_limits(&mut self, limits: PaceLimits) {
+        self.limits = limits;
+        (self.round, self.before) = (PaceRound::default(), None);
+        match limits.concurrency {
+            Some(fixed) => self.limit = fixed.max(1) as f64,
+            None => drop(self.set_limit(self.limit, "the limits were changed")),
+        }
+    }
+
     /// Records an answer of `tokens` tokens, prompt included; `in_flight` calls, itself included, were in flight when it
     /// came.
     pub fn on_answer(&mut self, in_flight: usize, tokens: u64, now: Instant) -> Option<PaceChange> {
@@ -321,6 +331,18 @@ mod tests {
         pace.on_capacity(Capacity::CacheTokens(12_800));
         pace.on_answer(4, 1_000, now);
         assert_eq!(pace.limit(), 12, "as many conversations as the cache has room for");
+    }
+
+    #[test]
+    fn a_limit_that_a_person_changes_holds_at_once() {
+        let now = Instant::now();
+        let mut pace = Pace::new(PaceLimits { concurrency: Some(64), ..AUTO });
+        pace.set_limits(PaceLimits { concurrency: Some(3), ..AUTO });
+        assert_eq!(pace.limit(), 3);
+        pace.set_limits(PaceLimits { calls_max: Some(2), ..AUTO });
+        assert_eq!(pace.limit(), 2, "the search starts within its bound");
+        pace.on_answer(2, 100, now);
+        assert_eq!(pace.limit(), 2);
     }
 
     #[test]

@@ -22,6 +22,15 @@ impl Rate {
         }
     }
 
+    /// Replaces the limit on requests a minute. Calls of the last second still count.
+    pub fn set_requests(&mut self, per_minute: Option<u32>, now: Instant) {
+        let left = self.requests.as_ref().map(|bucket| bucket.level);
+        self.requests = per_minute.map(|rate| {
+            let fresh = Bucket::new(f64::from(rate), now);
+            Bucket { level: left.map_or(fresh.level, |left| left.min(fresh.level)), ..fresh }
+        });
+    }
+
     /// Returns the earliest time at which the rate limits allow a call of `tokens` tokens; `now` or earlier means now.
     pub fn ready_at(&mut self, tokens: u64, now: Instant) -> Instant {
         let by_requests = self.requests.as_mut().map_or(now, |bucket| bucket.ready_at(1.0, now));
@@ -82,6 +91,14 @@ mod tests {
         }
         // 600 requests would fit, but 70 tokens each leave room for 857 of them: requests decide.
         assert!((595..=611).contains(&sent), "{sent}");
+        rate.set_requests(Some(60), now);
+        let (minute, mut sent) = (now + Duration::from_secs(60), 0);
+        while now < minute {
+            now = rate.ready_at(1, now);
+            rate.on_sent(1);
+            sent += 1;
+        }
+        assert!((59..=62).contains(&sent), "{sent} in the minute after the limit was lowered");
         let limits = PaceLimits { tokens_per_minute: Some(6_000), ..PaceLimits::default() };
         let (mut rate, mut now, mut tokens) = (Rate::new(&limits, start), start, 0);
         while now < start + Duration::from_secs(60) {

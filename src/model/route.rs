@@ -28,6 +28,8 @@ pub enum Routing {
 /// A replica's current condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fitness {
+    /// It is to get nothing more.
+    Drained,
     /// It does not answer.
     Gone,
     /// It answers, but another is preferred: it is slow, on trial, paused, or has just failed this question.
@@ -70,6 +72,11 @@ impl Router {
             homes: HashMap::new(),
             turn: 0,
         }
+    }
+
+    /// Adds a replica, without conversations.
+    pub fn add(&mut self) {
+        self.loads.push(Load::default());
     }
 
     /// Returns the replica for a question of `conversation` (any unique number) with a load of `tokens`. `prefix` is

@@ -42,6 +42,11 @@ impl SpeedMonitor {
         Self { replicas: vec![Speed::default(); count] }
     }
 
+    /// Monitors one more replica.
+    pub fn add(&mut self) {
+        self.replicas.push(Speed::default());
+    }
+
     /// True if `replica`, with `conversations` open there, may take one more at `now`.
     pub fn is_usable(&self, replica: usize, conversations: usize, now: Instant) -> bool {
         let speed = &self.replicas[replica];

@@ -163,6 +163,16 @@ impl Budget {
         came_to
     }
 
+    /// Replaces the cap on dollars.
+    pub fn set_cost(&mut self, dollars: Option<f64>) {
+        self.limits.cost = dollars;
+    }
+
+    /// Returns the cap on dollars.
+    pub fn cost_max(&self) -> Option<f64> {
+        self.limits.cost
+    }
+
     /// True if something is capped.
     pub fn is_capped(&self) -> bool {
         self.limits.cost.is_some() || self.limits.requests.is_some() || self.limits.output_tokens.is_some()

@@ -1,5 +1,6 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -9,6 +10,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::budget::Budget;
 use super::committer::Committer;
+use super::control::{Controls, PauseState};
 use super::early_rows::EarlyRows;
 use super::event::{Event, Observer};
 use super::flights::{Flight, Flights, Waiter};
@@ -23,8 +25,8 @@ use super::stop::{DRAIN_MAX, RunStop, StopStage};
 use super::wait::TimedWait;
 use super::{Admit, Ended, RowOrder, Work, WorkerError};
 use crate::conversation::{FailureCause, FailureCode, Fingerprint};
-use crate::model::OutageState;
 use crate::model::retry::{PAID_ATTEMPTS_MAX, Tries};
+use crate::model::{OutageState, PaceLimits};
 use crate::store::{Ledger, LostCalls, Store};
 
 /// How long a server that had answered may refuse everything, unless the user sets a limit.
@@ -36,7 +38,7 @@ pub const BYTES_PER_TOKEN: u64 = 3;
 ///
 /// One loop owns all state; calls, sessions and the committer are tasks that send it messages.
 pub async fn run(
-    work: Work,
+    mut work: Work,
     mut stop: watch::Receiver<StopStage>,
     observer: &mut dyn Observer,
 ) -> Result<Ended, WorkerError> {
@@ -45,7 +47,13 @@ pub async fn run(
     let committer = Committer::start(work.commit_mode, Arc::clone(&work.store), acknowledge, |result| result)
         .map_err(|error| WorkerError::Died(error.to_string()))?;
     let mut sessions: JoinSet<SessionEnd> = JoinSet::new();
+    let Controls { held, commands } = std::mem::take(&mut work.controls);
+    let mut controls = Controls { held: Vec::new(), commands };
     let mut dispatcher = Dispatcher::new(work, session_requests, committer, observer)?;
+    for control in held {
+        // What no longer applies, such as a server of another run, changes nothing.
+        let _ = dispatcher.apply(control)?;
+    }
     loop {
         dispatcher.run_timers()?;
         dispatcher.admit(&mut sessions)?;
@@ -57,12 +65,13 @@ pub async fn run(
         }
         let wake = dispatcher.next_wake();
         tokio::select! {
-            // In order of priority: a stop request, then everything that frees a slot.
+            // In order of priority: what a person wants, then everything that frees a slot.
             biased;
             Ok(()) = stop.changed() => {
                 let stage = *stop.borrow_and_update();
                 dispatcher.on_stop(stage);
             }
+            command = controls.next() => dispatcher.on_command(command)?,
             result = acknowledged.recv() => match result {
                 Some(result) => dispatcher.on_committed(result?),
                 None => return Err(WorkerError::Died("the committer ended early".to_owned())),
@@ -102,6 +111,13 @@ pub(super) enum CommitToken {
     Unwatched,
 }
 
+/// A row whose conversation has failed in this run.
+pub(super) struct FailedRow {
+    pub row: u64,
+    /// Answers that its end has settled without using them.
+    pub unused: u64,
+}
+
 pub(super) struct Dispatcher<'a> {
     pub(super) context: Arc<SessionContext>,
     pub(super) store: Arc<dyn Store>,
@@ -120,15 +136,23 @@ pub(super) struct Dispatcher<'a> {
     session_requests: UnboundedSender<(u64, SessionRequest)>,
     pub(super) observer: &'a mut dyn Observer,
     next_session: u64,
+    /// The rows of open sessions.
+    open_rows: HashMap<u64, u64>,
+    /// Rows whose conversations have failed in this run.
+    pub(super) failed_rows: Vec<FailedRow>,
+    /// Rows of failed conversations that are opened again.
+    pub(super) reopen: VecDeque<FailedRow>,
+    /// Calls that were sent.
+    pub(super) sent: u64,
     pub(super) commits_pending: usize,
     /// Calls without an answer that are not booked on disk yet.
     pub(super) unbooked: usize,
     /// A probe is due and waits for a slot, or for room below a cap.
     pub(super) probe_waits: bool,
-    /// The number of calls in flight that was asked for; `None` if the servers' limits decide.
-    concurrency: Option<usize>,
-    /// The most calls that may be in flight, over all models.
-    calls_max: usize,
+    /// The limits of the run, over all models.
+    pub(super) pace: PaceLimits,
+    /// Whether calls may be sent.
+    pub(super) pause: PauseState,
     /// How many calls may be in flight at present, over all models.
     pub(super) slots: usize,
     /// What the next call waits for, as it was last reported.
@@ -142,7 +166,7 @@ pub(super) struct Dispatcher<'a> {
     pub(super) gate_opens: Option<Instant>,
     pub(super) stopping: Option<RunStop>,
     drain_until: Option<Instant>,
-    stop_now: bool,
+    pub(super) stop_now: bool,
 }
 
 impl<'a> Dispatcher<'a> {
@@ -157,7 +181,7 @@ impl<'a> Dispatcher<'a> {
             store: Arc::clone(&work.store),
             seeds: work.seeds,
             run: work.run,
-            retry_failed: work.retry_failed,
+            retry_failed: AtomicBool::new(work.retry_failed),
             stored: work.stored,
         };
         let now = Instant::now();
@@ -183,11 +207,15 @@ impl<'a> Dispatcher<'a> {
             session_requests,
             observer,
             next_session: 0,
+            open_rows: HashMap::new(),
+            failed_rows: Vec::new(),
+            reopen: VecDeque::new(),
+            sent: 0,
             commits_pending: 0,
             unbooked: 0,
             probe_waits: false,
-            concurrency: work.pace.concurrency,
-            calls_max: work.pace.concurrency.or(work.pace.calls_max).unwrap_or(usize::MAX).max(1),
+            pace: work.pace,
+            pause: PauseState::default(),
             slots: 0,
             wait: None,
             haste: Haste::default(),
@@ -203,18 +231,22 @@ impl<'a> Dispatcher<'a> {
     }
 
     /// Adds up how many calls may be in flight: what the servers take, and in total no more than the run's number.
-    fn measure_slots(&mut self) {
+    pub(super) fn measure_slots(&mut self) {
         let now = Instant::now();
+        let calls_max = self.pace.concurrency.or(self.pace.calls_max).unwrap_or(usize::MAX).max(1);
+        // While the run is paused there is nothing to use.
+        let usable_max = if self.is_paused() { 0 } else { calls_max };
+        let usable = |slots: usize| slots.min(usable_max);
         let mut slots = 0usize;
         for (model, queue) in &self.queues {
             slots = slots.saturating_add(queue.limit());
-            self.occupancy.on_model_limit(model, queue.limit().min(self.calls_max), now);
+            self.occupancy.on_model_limit(model, usable(queue.limit()), now);
         }
-        let slots = slots.min(self.calls_max);
+        self.occupancy.on_limit(usable(slots), now);
+        let slots = slots.min(calls_max);
         if std::mem::replace(&mut self.slots, slots) != slots {
             self.observer.on_event(&Event::Slots(slots));
         }
-        self.occupancy.on_limit(self.slots, now);
     }
 
     /// True if one more call may be in flight, probes included. A kill repeats the calls in flight and those whose answers
@@ -223,7 +255,7 @@ impl<'a> Dispatcher<'a> {
     pub(super) fn has_slot(&self) -> bool {
         let calls = self.calls.len();
         let uncommitted: usize = self.queues.values().map(ModelQueue::uncommitted).sum();
-        let at_stake_max = if self.concurrency.is_some() { self.slots } else { with_margin(self.slots) };
+        let at_stake_max = if self.pace.concurrency.is_some() { self.slots } else { with_margin(self.slots) };
         let queued_max = with_margin(self.slots);
         calls < self.slots
             && calls + uncommitted + self.unbooked < at_stake_max
@@ -233,11 +265,19 @@ impl<'a> Dispatcher<'a> {
     /// Opens conversations: as many as calls may be in flight, and a few more where a slot would otherwise wait noticeably
     /// for a commit, a parse or a replay.
     fn admit(&mut self, sessions: &mut JoinSet<SessionEnd>) -> Result<(), WorkerError> {
+        self.admission_pending = false;
+        if self.is_paused() {
+            return Ok(());
+        }
         self.measure_slots();
         // More conversations than slots evict each other's caches on the server.
         let open_max = if self.haste.needs_margin() { with_margin(self.slots) } else { self.slots };
-        self.admission_pending = false;
         while self.chains.len() < open_max && self.stopping.is_none() {
+            if let Some(FailedRow { row, unused }) = self.reopen.pop_front() {
+                self.observer.on_event(&Event::Reopened { unused });
+                self.start(row, true, sessions);
+                continue;
+            }
             let row = match self.rows.as_mut().and_then(Iterator::next).transpose().map_err(WorkerError::Order)? {
                 Some(Admit::Row(row)) if self.early.is_opened(row) => continue,
                 Some(Admit::Row(row)) => row,
@@ -257,12 +297,18 @@ impl<'a> Dispatcher<'a> {
 
     /// Opens the conversation of a row.
     pub(super) fn open(&mut self, row: u64, sessions: &mut JoinSet<SessionEnd>) -> u64 {
+        self.early.on_opened(row);
+        self.observer.on_event(&Event::Opened);
+        self.start(row, false, sessions)
+    }
+
+    fn start(&mut self, row: u64, is_again: bool, sessions: &mut JoinSet<SessionEnd>) -> u64 {
         let number = self.next_session;
         self.next_session += 1;
         self.chains.insert(number, Duration::ZERO);
-        self.early.on_opened(row);
-        self.observer.on_event(&Event::Opened);
-        let conversation = session::run_session(Arc::clone(&self.context), row, number, self.session_requests.clone());
+        self.open_rows.insert(number, row);
+        let (context, dispatcher) = (Arc::clone(&self.context), self.session_requests.clone());
+        let conversation = session::run_session(context, (row, is_again), number, dispatcher);
         sessions.spawn(async move { (number, conversation.await) });
         number
     }
@@ -272,7 +318,7 @@ impl<'a> Dispatcher<'a> {
     }
 
     fn is_done(&self) -> bool {
-        let nothing_to_open = self.rows.is_none() || self.stopping.is_some();
+        let nothing_to_open = self.rows.is_none() && self.reopen.is_empty() || self.stopping.is_some();
         let has_calls = self.calls.len() > self.replicas().filter(|replica| replica.is_probing).count();
         nothing_to_open && !has_calls && self.commits_pending == 0 && self.flights.is_empty()
     }
@@ -285,7 +331,12 @@ impl<'a> Dispatcher<'a> {
         let deadline = self.deadline.as_ref().map(|(at, _)| *at);
         let look = self.admission_pending.then(Instant::now);
         let timers = [self.flights.next_wake(), self.gate_opens, probes, give_up, deadline, look];
-        let timers = if self.stopping.is_some() { [None; 6] } else { timers };
+        let timers = match self.stopping {
+            Some(_) => [None; 6],
+            // Retries that are due queue up; deadlines keep running.
+            None if self.is_paused() => [self.flights.next_wake(), deadline, None, None, None, None],
+            None => timers,
+        };
         timers.into_iter().chain([self.drain_until]).flatten().min()
     }
 
@@ -314,7 +365,7 @@ impl<'a> Dispatcher<'a> {
 
     /// Returns when the run stops because of a server that is down, and with which reason, for each such server.
     fn patience(&self) -> impl Iterator<Item = (Instant, RunStop)> {
-        self.queues.iter().filter_map(|(name, queue)| {
+        self.queues.iter().filter(|_| !self.is_paused()).filter_map(|(name, queue)| {
             let (since, state) = queue.gone_since()?;
             let refusal = queue.replicas.iter().find_map(|replica| replica.refusal.clone());
             let refusal = refusal.filter(|_| state == OutageState::Refusing);
@@ -323,6 +374,8 @@ impl<'a> Dispatcher<'a> {
                 Some(failure) => RunStop::RefusedFor { model: name.clone(), failure, time },
                 None => RunStop::GaveUp(time),
             };
+            // A server that was not asked during a pause gets its time again.
+            let since = if let PauseState::Resumed(at) = self.pause { since.max(at) } else { since };
             Some((since + time, reason))
         })
     }
@@ -368,8 +421,11 @@ impl<'a> Dispatcher<'a> {
                     let _ = waiter.reply_to.send(SessionReply::Stopping);
                     return Ok(());
                 }
-                let lost =
-                    if self.context.retry_failed { LostCalls::default() } else { self.store.lost(&fingerprint)? };
+                let lost = if self.context.retry_failed.load(Ordering::Relaxed) {
+                    LostCalls::default()
+                } else {
+                    self.store.lost(&fingerprint)?
+                };
                 if lost.calls >= PAID_ATTEMPTS_MAX {
                     let (code, message) = lost.reason.split_once(": ").unwrap_or((&lost.reason, ""));
                     let cause = FailureCause::new(slot.lane, FailureCode::from(code), message.to_owned());
@@ -407,6 +463,10 @@ impl<'a> Dispatcher<'a> {
             self.occupancy.on_chain(chain);
         }
         self.queues.values_mut().for_each(|queue| queue.leave(number));
+        let row = self.open_rows.remove(&number);
+        if let (Some(row), ConversationEnd::Failed { .. }) = (row, &closed.end) {
+            self.remember_failed(FailedRow { row, unused: closed.unused });
+        }
         if let ConversationEnd::InputLost(reason) = &closed.end {
             self.stop(RunStop::InputLost(reason.clone()));
         }

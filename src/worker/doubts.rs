@@ -16,6 +16,8 @@ enum Since {
     Answered,
     /// It was down.
     WasDown,
+    /// It was drained, and answers nothing more.
+    Left,
     /// Nothing that proves anything.
     Nothing,
 }
@@ -30,6 +32,7 @@ impl Dispatcher<'_> {
         let since = match doubt {
             _ if replica.breaker.outages() != doubt.outages => Since::WasDown,
             _ if replica.answers > doubt.answers => Since::Answered,
+            _ if replica.is_drained() => Since::Left,
             _ => Since::Nothing,
         };
         match since {
@@ -44,6 +47,9 @@ impl Dispatcher<'_> {
                 flight.doubt = Some(doubt);
                 return Ok(());
             }
+            // A call that may have been paid for is counted, so that a question costs no more of them than elsewhere.
+            Since::Left if doubt.failure.is_probably_paid() => {}
+            Since::Left => return self.enqueue_question(fingerprint),
             Since::Answered => {}
         }
         let is_much_longer = queue.acceptance.is_much_longer(flight.prompt());

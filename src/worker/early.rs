@@ -20,7 +20,7 @@ impl Dispatcher<'_> {
         let Some(name) = self.queues.iter().find(|(_, queue)| is_idle(queue)).map(|(name, _)| name.clone()) else {
             return;
         };
-        if self.stopping.is_some() {
+        if self.stopping.is_some() || self.is_paused() {
             return;
         }
         if !self.early.looked {

@@ -11,6 +11,11 @@ use crate::model::{Adjustment, FailureClass, PaceChange, RejectedReply};
 pub enum Event {
     /// A conversation was opened.
     Opened,
+    /// A conversation that had failed was opened again. Its end had settled this many answers that it would not use.
+    Reopened {
+        /// How many.
+        unused: u64,
+    },
     /// A conversation reused an answer of an earlier run that counts towards the total and was not counted before.
     Reused,
     /// Answers that were counted as stored cannot be used.
@@ -100,6 +105,13 @@ pub enum Event {
     Slots(usize),
     /// No call is in flight, and the next one waits for this; or calls are sent again.
     Waiting(Option<Wait>),
+    /// A server that was added during the run cannot be used; it gets nothing.
+    Rejected {
+        /// The replica.
+        model: String,
+        /// The failure's message.
+        message: String,
+    },
     /// A conversation ended.
     Closed(ClosedConversation),
     /// The run is stopping; calls in flight may finish.

@@ -80,6 +80,11 @@ impl Flights {
         self.by_question.is_empty()
     }
 
+    /// Returns the number of questions.
+    pub fn len(&self) -> usize {
+        self.by_question.len()
+    }
+
     pub fn get_mut(&mut self, fingerprint: &Fingerprint) -> Option<&mut Flight> {
         self.by_question.get_mut(fingerprint)
     }

@@ -16,6 +16,7 @@
 mod acceptance;
 mod budget;
 mod committer;
+mod control;
 mod dispatcher;
 mod doubts;
 mod early;
@@ -32,6 +33,7 @@ mod prompts;
 mod sending;
 mod session;
 mod share;
+mod steering;
 mod stop;
 mod stored_count;
 mod wait;
@@ -39,6 +41,10 @@ mod waiting;
 
 pub use budget::{Amount, Budget, BudgetLimits, Grant};
 pub use committer::CommitMode;
+pub use control::{
+    COMMANDS_MAX, Command, Control, ControlError, Controls, ModelSnapshot, ReplicaCondition, ReplicaSnapshot, RunLimit,
+    RunSnapshot,
+};
 pub use dispatcher::run;
 pub use event::{Event, Observer, Silent};
 pub use model_queue::Served;
@@ -87,6 +93,8 @@ pub struct Work {
     pub retry_failed: bool,
     /// Counts what earlier runs have stored; the default counts nothing, and each session counts what it takes.
     pub stored: Arc<StoredCount>,
+    /// What is changed about the run while it is at work.
+    pub controls: Controls,
 }
 
 /// The time limit of a run.

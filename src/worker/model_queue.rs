@@ -28,6 +28,8 @@ pub struct Served {
     pub routing: Routing,
     /// The replicas' names in messages.
     pub labels: Vec<String>,
+    /// The replicas' hosts; the model's name for a model of this process.
+    pub hosts: Vec<String>,
     /// The model's own number of calls in flight, over all replicas. Default: that of the run.
     pub concurrency: Option<usize>,
 }
@@ -35,7 +37,14 @@ pub struct Served {
 impl Served {
     /// Makes a model with one server, called `name`.
     pub fn by_one(name: impl Into<String>, model: Arc<dyn Model>) -> Self {
-        Self { replicas: vec![model], routing: Routing::default(), labels: vec![name.into()], concurrency: None }
+        let name = name.into();
+        Self {
+            replicas: vec![model],
+            routing: Routing::default(),
+            hosts: vec![name.clone()],
+            labels: vec![name],
+            concurrency: None,
+        }
     }
 }
 
@@ -43,6 +52,8 @@ impl Served {
 pub struct ModelQueue {
     pub replicas: Vec<Replica>,
     limits: PaceLimits,
+    /// The model's own number of calls in flight.
+    own: Option<usize>,
     rate: Rate,
     router: Router,
     speed: SpeedMonitor,
@@ -62,6 +73,10 @@ pub struct ModelQueue {
 pub struct Replica {
     pub model: Arc<dyn Model>,
     pub label: String,
+    /// Its host, by which people name it; the model's name for a model of this process.
+    pub host: String,
+    /// Whether it is to get calls.
+    pub standing: Standing,
     pub pace: Pace,
     pub breaker: Breaker,
     pub in_flight: usize,
@@ -83,6 +98,17 @@ pub struct Replica {
     pub refusal: Option<Failure>,
 }
 
+/// What a person has decided about a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It belongs to the run.
+    Member,
+    /// It was added during the run and has not answered yet.
+    OnTrial,
+    /// It gets nothing more.
+    Drained,
+}
+
 /// Whether a call may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SendGate {
@@ -101,16 +127,16 @@ pub fn with_margin(slots: usize) -> usize {
 
 impl ModelQueue {
     pub fn new(served: Served, limits: PaceLimits, now: Instant) -> Self {
-        let Served { replicas, routing, labels, concurrency } = served;
-        // The run's number is a ceiling for each model, too.
-        let ceiling = limits.concurrency.or(limits.calls_max).unwrap_or(usize::MAX);
-        let own = concurrency.map(|own| own.clamp(1, ceiling.max(1)));
-        let limits = PaceLimits { concurrency: own.or(limits.concurrency), ..limits };
+        let Served { replicas, routing, labels, hosts, concurrency: own } = served;
+        let limits = within(limits, own);
         let count = replicas.len();
-        let replicas = replicas.into_iter().zip(labels).map(|(model, label)| Replica::new(model, label, limits));
+        let names = labels.into_iter().zip(hosts);
+        let replicas =
+            replicas.into_iter().zip(names).map(|(model, (label, host))| Replica::new(model, label, host, limits));
         Self {
             replicas: replicas.collect(),
             limits,
+            own,
             rate: Rate::new(&limits, now),
             router: Router::new(count, routing),
             speed: SpeedMonitor::new(count),
@@ -125,7 +151,43 @@ impl ModelQueue {
     /// Returns the limit on calls in flight, over all replicas.
     pub fn limit(&self) -> usize {
         let ceiling = self.limits.concurrency.or(self.limits.calls_max).unwrap_or(usize::MAX);
-        self.replicas.iter().map(|replica| replica.pace.limit()).sum::<usize>().min(ceiling)
+        let at_work = self.replicas.iter().filter(|replica| !replica.is_drained());
+        at_work.map(|replica| replica.pace.limit()).sum::<usize>().min(ceiling)
+    }
+
+    /// Replaces the run's limits.
+    pub fn set_limits(&mut self, limits: PaceLimits, now: Instant) {
+        let limits = within(limits, self.own);
+        if limits.requests_per_minute != self.limits.requests_per_minute {
+            self.rate.set_requests(limits.requests_per_minute, now);
+        }
+        self.limits = limits;
+        self.replicas.iter_mut().for_each(|replica| replica.pace.set_limits(limits));
+    }
+
+    /// Adds a server, or takes one back that was drained. Returns false where it is at work already. Where a question shows
+    /// what to ask, a probe finds out first whether the server answers.
+    pub fn add_replica(&mut self, name: &str, host: &str, model: Arc<dyn Model>, now: Instant) -> bool {
+        let has_target = self.target.is_some();
+        match self.replicas.iter_mut().find(|replica| replica.host == host) {
+            Some(known) if !known.is_drained() => return false,
+            Some(known) => (known.model, known.standing) = (model, Standing::Member),
+            None => {
+                for replica in self.replicas.iter_mut().filter(|replica| replica.label == name && replica.host != name)
+                {
+                    replica.label = format!("{name} at {}", replica.host);
+                }
+                let label = format!("{name} at {host}");
+                self.replicas.push(Replica::new(model, label, host.to_owned(), self.limits));
+                self.router.add();
+                self.speed.add();
+            }
+        }
+        if let Some(replica) = self.replicas.iter_mut().find(|replica| replica.host == host).filter(|_| has_target) {
+            replica.standing = Standing::OnTrial;
+            replica.breaker.suspect(now);
+        }
+        true
     }
 
     /// Returns the number of answers that are not on disk yet.
@@ -163,7 +225,9 @@ impl ModelQueue {
         let (replicas, speed) = (&self.replicas, &self.speed);
         let replica = self.router.route(session, prefix, tokens, |index, conversations| {
             let replica = &replicas[index];
-            if replica.breaker.is_open() {
+            if replica.is_drained() {
+                Fitness::Drained
+            } else if replica.breaker.is_open() {
                 Fitness::Gone
             } else if avoid == Some(index) || replica.is_closed(now) || !speed.is_usable(index, conversations, now) {
                 Fitness::Poor
@@ -177,7 +241,7 @@ impl ModelQueue {
     /// True if another replica is up and not paused.
     pub fn has_other_usable(&self, replica: usize, now: Instant) -> bool {
         let mut others = self.replicas.iter().enumerate().filter(|(other, _)| *other != replica);
-        others.any(|(_, other)| !other.breaker.is_open() && !other.is_closed(now))
+        others.any(|(_, other)| !other.is_drained() && !other.breaker.is_open() && !other.is_closed(now))
     }
 
     /// True if a probe decides whose fault the refusals before the first answer are.
@@ -187,9 +251,14 @@ impl ModelQueue {
 
     /// Has every replica probed that is not known to be down. Returns false once all of them refuse their probes.
     pub fn suspect_all(&mut self, now: Instant) -> bool {
-        self.replicas.iter_mut().for_each(|replica| replica.breaker.suspect(now));
-        let mut states = self.replicas.iter().filter_map(|replica| replica.breaker.gone_since());
+        self.at_work_mut().for_each(|replica| replica.breaker.suspect(now));
+        let mut states = self.at_work_mut().filter_map(|replica| replica.breaker.gone_since());
         states.any(|(_, state)| state != OutageState::Refusing)
+    }
+
+    /// Returns the servers that were not drained; there is always one.
+    fn at_work_mut(&mut self) -> impl Iterator<Item = &mut Replica> {
+        self.replicas.iter_mut().filter(|replica| !replica.is_drained())
     }
 
     /// Empties the queues and returns their questions.
@@ -217,7 +286,7 @@ impl ModelQueue {
     /// Decides whether a call of `tokens` tokens may be sent to `replica` now, if the model has room.
     pub fn gate(&mut self, replica: usize, tokens: u64, now: Instant) -> SendGate {
         let replica = &self.replicas[replica];
-        if replica.breaker.is_open() || replica.in_flight >= replica.pace.limit() {
+        if replica.is_drained() || replica.breaker.is_open() || replica.in_flight >= replica.pace.limit() {
             return SendGate::Shut;
         }
         if let Some(until) = replica.closed_until.filter(|until| *until > now) {
@@ -267,7 +336,8 @@ impl ModelQueue {
 
     /// Returns the time since which no replica answers, and in which way the last one does not.
     pub fn gone_since(&self) -> Option<(Instant, OutageState)> {
-        let since = self.replicas.iter().map(|replica| replica.breaker.gone_since());
+        let at_work = self.replicas.iter().filter(|replica| !replica.is_drained());
+        let since = at_work.map(|replica| replica.breaker.gone_since());
         since.collect::<Option<Vec<_>>>()?.into_iter().max_by_key(|(since, _)| *since)
     }
 
@@ -287,10 +357,17 @@ impl ModelQueue {
 }
 
 impl Replica {
-    fn new(model: Arc<dyn Model>, label: String, limits: PaceLimits) -> Self {
+    /// True if it gets nothing more.
+    pub fn is_drained(&self) -> bool {
+        self.standing == Standing::Drained
+    }
+
+    fn new(model: Arc<dyn Model>, label: String, host: String, limits: PaceLimits) -> Self {
         Self {
             model,
             label,
+            host,
+            standing: Standing::Member,
             pace: Pace::new(limits),
             breaker: Breaker::default(),
             in_flight: 0,
@@ -325,12 +402,12 @@ impl Replica {
 
     /// Returns the time of the next probe, if one is due.
     pub fn probe_due(&self) -> Option<Instant> {
-        self.breaker.next_probe().filter(|_| !self.is_probing)
+        self.breaker.next_probe().filter(|_| !self.is_probing && !self.is_drained())
     }
 
     /// Suspects the server where questions wait for a proof and nothing else will bring one.
     pub fn suspect_if_idle(&mut self, now: Instant) {
-        if !self.unproven.is_empty() && self.in_flight == 0 && self.ready.is_empty() {
+        if !self.is_drained() && !self.unproven.is_empty() && self.in_flight == 0 && self.ready.is_empty() {
             self.breaker.suspect(now);
         }
     }
@@ -339,6 +416,13 @@ impl Replica {
     pub fn evacuate(&mut self) -> Vec<Fingerprint> {
         std::mem::take(&mut self.ready).into_iter().map(|(_, fingerprint)| fingerprint).collect()
     }
+}
+
+/// Returns the limits of a model. The run's number is a ceiling for each model, too.
+fn within(limits: PaceLimits, own: Option<usize>) -> PaceLimits {
+    let ceiling = limits.concurrency.or(limits.calls_max).unwrap_or(usize::MAX);
+    let own = own.map(|own| own.clamp(1, ceiling.max(1)));
+    PaceLimits { concurrency: own.or(limits.concurrency), ..limits }
 }
 
 /// The purpose of a call.
@@ -371,7 +455,7 @@ mod tests {
 
     #[test]
     fn a_flex_tier_counts_as_short_after_half_a_minute_without_room() {
-        let mut replica = Replica::new(Arc::new(Simulated), "m".to_owned(), PaceLimits::default());
+        let mut replica = Replica::new(Arc::new(Simulated), "m".to_owned(), "m".to_owned(), PaceLimits::default());
         let start = Instant::now();
         assert!(!replica.on_flex_full(start) && !replica.on_flex_full(start + FLEX_FULL_MAX / 2));
         assert!(replica.on_flex_full(start + FLEX_FULL_MAX));

@@ -9,7 +9,7 @@ use super::WorkerError;
 use super::budget::{Amount, Grant};
 use super::dispatcher::Dispatcher;
 use super::event::Event;
-use super::model_queue::{CallPurpose, Replica};
+use super::model_queue::{CallPurpose, Replica, Standing};
 use super::stop::RunStop;
 use crate::conversation::Answer;
 use crate::model::{Failure, FailureClass, OutageState};
@@ -102,8 +102,20 @@ impl Dispatcher<'_> {
         let Some(queue) = self.queues.get_mut(name) else { return Ok(()) };
         let after_answers = queue.acceptance.is_answering();
         let ends_trial = queue.is_tried_by_probe() && result.is_ok();
+        let has_other = queue.has_other_usable(index, now);
         let replica = &mut queue.replicas[index];
         replica.is_probing = false;
+        // A server that a person has just added, and that cannot be used, does not end a run that has another.
+        if let Err(failure) = &result
+            && failure.class == FailureClass::Fatal
+            && replica.standing == Standing::OnTrial
+            && has_other
+        {
+            replica.standing = Standing::Drained;
+            let label = replica.label.clone();
+            self.observer.on_event(&Event::Rejected { model: label, message: failure.to_string() });
+            return self.reassign_waiting(name);
+        }
         match shown(replica, result) {
             Err(failure) => self.stop(RunStop::Refused { model: name.to_owned(), failure, after_answers }),
             Ok(Shown::Down(failure)) => {
@@ -121,6 +133,9 @@ impl Dispatcher<'_> {
             Ok(Shown::Nothing) => replica.probes_in_full = true,
             Ok(shown) => {
                 replica.answers += u64::from(matches!(shown, Shown::Answering));
+                if replica.standing == Standing::OnTrial {
+                    replica.standing = Standing::Member;
+                }
                 let ended = replica.breaker.on_answer();
                 if ended.is_some_and(|state| state != OutageState::Suspected) {
                     self.observer.on_event(&Event::Recovered { model: replica.label.clone() });

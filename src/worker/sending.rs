@@ -28,7 +28,7 @@ impl Dispatcher<'_> {
     /// Sends calls until no slot is free.
     pub(super) fn send_calls(&mut self) -> Result<(), WorkerError> {
         self.gate_opens = None;
-        if self.stopping.is_some() {
+        if self.stopping.is_some() || self.is_paused() {
             return Ok(());
         }
         let now = Instant::now();
@@ -179,6 +179,7 @@ impl Dispatcher<'_> {
     ) {
         let Some(queue) = self.queues.get(question.target.model()) else { return };
         let model = Arc::clone(&queue.replicas[replica].model);
+        self.sent += 1;
         if matches!(purpose, CallPurpose::Question(_)) {
             self.observer.on_event(&Event::Sent);
         }

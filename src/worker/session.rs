@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -91,14 +92,15 @@ pub struct SessionContext {
     pub store: Arc<dyn Store>,
     pub seeds: Arc<dyn Seeds>,
     pub run: u32,
-    pub retry_failed: bool,
+    /// Failures of earlier runs are not final; a person may decide so during the run.
+    pub retry_failed: AtomicBool,
     pub stored: Arc<StoredCount>,
 }
 
-/// Runs one conversation to its end.
+/// Runs one conversation to its end. One that is opened again has told before what it takes from the store.
 pub async fn run_session(
     context: Arc<SessionContext>,
-    row: u64,
+    (row, is_again): (u64, bool),
     number: u64,
     dispatcher: UnboundedSender<(u64, SessionRequest)>,
 ) -> Result<ClosedConversation, WorkerError> {
@@ -113,11 +115,12 @@ pub async fn run_session(
     let key = ConversationKey::new(context.recipe.settings(), &seed.digest());
     let state = context.store.state(&key)?.unwrap_or_default();
     // The state is read before the row is claimed, as by every other counter.
-    let counted =
-        if context.stored.claim(row) { StoredRow::default() } else { StoredRow::of(&state, &*context.recipe) };
+    let is_uncounted = is_again || context.stored.claim(row);
+    let counted = if is_uncounted { StoredRow::default() } else { StoredRow::of(&state, &*context.recipe) };
     let (reply_to, replies) = unbounded_channel();
     let links = Vec::new();
-    let mut session = Session { context: &context, key, state, counted, number, dispatcher, reply_to, replies, links };
+    let mut session =
+        Session { context: &context, key, state, counted, is_again, number, dispatcher, reply_to, replies, links };
     let mut has_replayed = false;
     let mut replay = Replay::new(&*context.recipe, &seed);
     let mut waiting = BTreeSet::new();
@@ -179,6 +182,8 @@ struct Session<'a> {
     state: ConversationState,
     /// What is counted as stored already: answers that were not taken yet, and whether the conversation had ended.
     counted: StoredRow,
+    /// It was opened before in this run, and has told what it takes from the store.
+    is_again: bool,
     number: u64,
     dispatcher: UnboundedSender<(u64, SessionRequest)>,
     reply_to: ReplySender,
@@ -207,7 +212,7 @@ impl Session<'_> {
 
     /// Reports an answer of the run's total that was taken from the store, unless it is counted already.
     fn report_taken(&mut self, slot: Slot, by_this_run: bool) {
-        if !self.context.recipe.is_counted(slot) {
+        if self.is_again || !self.context.recipe.is_counted(slot) {
             return;
         }
         match self.counted.answers.checked_sub(1) {
@@ -247,7 +252,7 @@ impl Session<'_> {
     /// Returns the permanent failure of an earlier run, unless it is to be retried.
     fn permanent_failure(&self) -> Option<Status> {
         let is_final = matches!(self.state.status, Status::Failed { permanent: true, .. });
-        (is_final && !self.context.retry_failed).then(|| self.state.status.clone())
+        (is_final && !self.context.retry_failed.load(Ordering::Relaxed)).then(|| self.state.status.clone())
     }
 
     /// Commits the end, unless the store has it already, and returns it.

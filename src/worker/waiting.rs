@@ -13,6 +13,8 @@ impl Dispatcher<'_> {
         let now = Instant::now();
         let probes = self.replicas().filter(|replica| replica.is_probing).count();
         let is_waiting = self.calls.len() <= probes && self.commits_pending == 0 && self.stopping.is_none();
+        // A pause is no wait: nobody knows when it ends.
+        let is_waiting = is_waiting && !self.is_paused();
         let wait = if is_waiting && !self.flights.is_empty() { self.next_wait(now) } else { None };
         let wait =
             wait.filter(|wait| wait.until.is_none_or(|until| until >= now + REPORTED_MIN) || self.wait.is_some());

@@ -15,7 +15,9 @@ use cohobate::recipe::{
     Prompt, Ranker, Recipe, Replay, ReplayEnd, Scale, Simulate, System, Tutor,
 };
 use cohobate::store::{ConversationState, Entry, MemoryStore, Reader, Status};
-use cohobate::worker::{self, Admit, BudgetLimits, CommitMode, Ended, Served, Silent, StopStage, Work, WorkerError};
+use cohobate::worker::{
+    self, Admit, BudgetLimits, CommitMode, Controls, Ended, Served, Silent, StopStage, Work, WorkerError,
+};
 use proptest::prelude::*;
 use tokio::sync::watch;
 
@@ -129,6 +131,7 @@ impl Trial {
             commit_mode: CommitMode::Thread,
             retry_failed: false,
             stored: Arc::default(),
+            controls: Controls::default(),
         };
         let (_keep, stop) = watch::channel(StopStage::Go);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use crate::docs::tables;
-use crate::support::{Place, conversation, jsonl};
+use crate::support::{Place, conversation, finish, jsonl};
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 17] = [
     "",
     "distill",
     "plan",
@@ -20,6 +20,7 @@ const COMMANDS: [&str; 16] = [
     "tutor",
     "status",
     "verify",
+    "ctl",
     "trust",
     "mock",
 ];
@@ -44,6 +45,17 @@ fn help_of_every_command_at_80_columns() {
 #[test]
 fn help_of_every_command_at_100_columns() {
     insta::assert_snapshot!(help("100"));
+}
+
+#[test]
+fn help_of_every_verb_of_ctl() {
+    let (place, mut text) = (Place::new(), String::new());
+    for verb in ["status", "pause", "resume", "stop", "set", "add-replica", "drain", "retry-failed", "tail"] {
+        let mut command = place.command(&["ctl", verb, "--help"]);
+        let shown = finish(command.env("COLUMNS", "100")).stdout;
+        writeln!(text, "$ cohobate ctl {verb} --help\n{shown}").unwrap();
+    }
+    insta::assert_snapshot!(text);
 }
 
 #[test]

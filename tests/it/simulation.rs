@@ -12,9 +12,10 @@ use cohobate::model::{Call, CallResult, Failure, FailureClass, Model, PaceLimits
 use cohobate::recipe::{Distill, Recipe, Replay, ReplayEnd};
 use cohobate::store::{Entry, MemoryStore, Reader};
 use cohobate::worker::{
-    self, Admit, BudgetLimits, CommitMode, Deadline, Ended, Event, Observer, RunStop, Served, StopStage, Work,
+    self, Admit, BudgetLimits, COMMANDS_MAX, Command, CommitMode, Control, Controls, Deadline, Ended, Event, Observer,
+    RunLimit, RunStop, Served, StopStage, Work,
 };
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::support::{CrashingStore, SeedList, seed};
 
@@ -184,6 +185,7 @@ struct Counts {
     sent: u64,
     returned: u64,
     closed: u64,
+    reopened: u64,
 }
 
 impl Observer for Counts {
@@ -192,6 +194,7 @@ impl Observer for Counts {
             Event::Sent => self.sent += 1,
             Event::Answered { .. } | Event::Failed { .. } => self.returned += 1,
             Event::Closed(_) => self.closed += 1,
+            Event::Reopened { .. } => self.reopened += 1,
             _ => {}
         }
     }
@@ -245,8 +248,8 @@ impl Scenario {
             replicas[1] = Arc::new(Dead);
         }
         let routing = if self.seed.is_multiple_of(5) { Routing::RoundRobin } else { Routing::Affine };
-        let labels = (0..count).map(|index| format!("simulated {index}")).collect();
-        Served { replicas, routing, labels, concurrency: None }
+        let labels: Vec<String> = (0..count).map(|index| format!("simulated {index}")).collect();
+        Served { replicas, routing, hosts: labels.clone(), labels, concurrency: None }
     }
 
     /// Runs once. The store fails after `crash_after` entries; `shape` sets what else is special.
@@ -283,6 +286,7 @@ impl Scenario {
                 commit_mode: CommitMode::Inline,
                 retry_failed: false,
                 stored: Arc::default(),
+                controls: Controls::default(),
             };
             shape(&mut work);
             let (_keep, stop) = watch::channel(StopStage::Go);
@@ -291,7 +295,8 @@ impl Scenario {
                 tokio::time::timeout(Duration::from_secs(48 * 3600), worker::run(work, stop, &mut counts)).await;
             let ended = ended.expect("two simulated days are enough for a few calls: the worker hangs");
             if matches!(ended, Ok(Ended::Finished)) {
-                assert_eq!(counts.closed, self.seeds.len() as u64, "a conversation was lost");
+                let closed = counts.closed - counts.reopened;
+                assert_eq!(closed, self.seeds.len() as u64, "a conversation was lost");
             }
             if ended.is_ok() {
                 assert_eq!(counts.sent, counts.returned, "a slot was leaked");
@@ -396,6 +401,55 @@ fn crashes_end_where_a_calm_run_ends(number: u64) {
     assert_eq!(differing, None, "a row differs from the calm run's");
 }
 
+/// A person who pauses, limits, drains, adds a dead server and retries at random moments changes nothing about the end.
+fn steered_runs_end_where_a_calm_run_ends(number: u64) {
+    let mut calm = Scenario::new(number);
+    calm.run_to_the_end(1);
+    let mut steered = Scenario::new(number);
+    let most = steered.pace.concurrency;
+    let _ = steered.run(1, None, |work| work.controls = at_random(number, most), None);
+    steered.check();
+    steered.run_to_the_end(2);
+    steered.check();
+    let differing = steered.outcomes().iter().zip(calm.outcomes()).position(|(steered, calm)| *steered != calm);
+    assert_eq!(differing, None, "a row differs from the calm run's");
+}
+
+/// Sends controls at random moments of the first seconds, and ends every pause.
+fn at_random(number: u64, most: Option<usize>) -> Controls {
+    let (sender, commands) = tokio::sync::mpsc::channel(COMMANDS_MAX);
+    tokio::spawn(async move {
+        let mut dice = Dice::new("steering", &number.to_le_bytes());
+        for _ in 0..dice.below(12) {
+            tokio::time::sleep(Duration::from_millis(dice.below(700) as u64)).await;
+            let calls = Some(1 + dice.below(most.unwrap_or(12)));
+            let control = match dice.below(8) {
+                0 | 1 => Control::Pause,
+                2 => Control::Resume,
+                3 => Control::Limit(RunLimit::Concurrency(calls)),
+                4 => Control::Limit(RunLimit::RequestsPerMinute(Some(60 + dice.below(6_000) as u32))),
+                5 => Control::Drain { host: "simulated 1".to_owned() },
+                6 => Control::RetryFailed,
+                _ => {
+                    let (model, host) = ("simulated".to_owned(), format!("dead {}", dice.below(2)));
+                    Control::AddReplica { model, host, replica: Arc::new(Dead) }
+                }
+            };
+            let (reply, state) = oneshot::channel();
+            // The run may be over.
+            if sender.send(Command { control: control.clone(), reply }).await.is_err() {
+                return;
+            }
+            if let (Ok(Ok(state)), Control::Limit(RunLimit::Concurrency(_))) = (state.await, control) {
+                assert_eq!(state.concurrency, calls);
+            }
+        }
+        let (reply, _) = oneshot::channel();
+        let _ = sender.send(Command { control: Control::Resume, reply }).await;
+    });
+    Controls { held: Vec::new(), commands: Some(commands) }
+}
+
 /// No cap is passed, whatever happens; raised, the run goes on to the end.
 fn budgets_are_kept(number: u64) {
     let mut dice = Dice::new("budget", &number.to_le_bytes());
@@ -468,6 +522,7 @@ fn a_thousand_worlds() {
             crashes_end_where_a_calm_run_ends(number);
             budgets_are_kept(number);
             time_limits_are_kept(number);
+            steered_runs_end_where_a_calm_run_ends(number);
         };
         if let Err(panic) = std::panic::catch_unwind(world) {
             println!("failing seed: COHOBATE_TEST_SEED={number}");

@@ -153,8 +153,17 @@ impl MockServer {
     }
 
     pub fn get(&self, path: &str) -> String {
+        self.request("GET", path)
+    }
+
+    /// Starts the most requests in flight over.
+    pub fn reset_peak(&self) {
+        self.request("POST", "/stats/peak");
+    }
+
+    fn request(&self, method: &str, path: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address).unwrap();
+        write!(stream, "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address).unwrap();
         let mut reply = String::new();
         stream.read_to_string(&mut reply).unwrap();
         reply.split_once("\r\n\r\n").unwrap().1.to_owned()

@@ -21,6 +21,8 @@ pub enum Class {
     Headers,
     /// What protects a connection, or which way it takes.
     Connection,
+    /// An address on which everybody who reaches it is answered.
+    Listener,
     /// Profiles by name.
     Profiles,
     /// Nothing is known about it, so that it needs trust.
@@ -33,14 +35,17 @@ const OPTIONS: &[(Class, &[&str])] = &[
     (Class::Text, &["system"]),
     (Class::Model, &["teacher", "judge", "scorer"]),
     (Class::Profiles, &["models"]),
-    (Class::Command, &["serve", "on-end"]),
+    (Class::Command, &["serve", "on-end", "on-stall"]),
     (Class::Connection, &["proxy", "ca-file"]),
+    (Class::Listener, &["metrics"]),
     (
         Class::Harmless,
-        // The file cannot set the first two.
+        // The file cannot set the first three.
         &[
             "config",
             "accept-loss",
+            "detach",
+            "stall-after",
             "progress",
             "quiet",
             "verbose",

@@ -123,6 +123,9 @@ fn of_setting(class: Class, setting: String, value: &Value, to: &str, directory:
             };
             headers.filter_map(effect).collect()
         }
+        Class::Listener => {
+            vec![demand(format!("shows the counts of a run to everybody who can reach {}", shown(&value.to_string())))]
+        }
         Class::Connection if value.as_bool() == Some(false) => Vec::new(),
         Class::Connection => {
             vec![demand(format!("changes how connections are protected ({})", shown(&value.to_string())))]

@@ -1,7 +1,8 @@
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::further::{AddedServer, Further, host, read_authorities};
 use crate::conversation::{ConversationKey, Price, Question, Sampling, Target};
 use crate::job::JobError;
 use crate::model::{
@@ -34,6 +35,8 @@ pub struct ModelChoice {
     pub(super) cautions: Vec<String>,
     /// Certificate authorities that are trusted beside the system's.
     pub(super) ca_file: Option<PathBuf>,
+    /// What one more server is made from; `None` for a model of this process.
+    pub(super) further: Option<Arc<Further>>,
 }
 
 /// Who answers for a model.
@@ -73,6 +76,7 @@ impl ModelChoice {
             server: Server::Local(model),
             cautions: Vec::new(),
             ca_file: None,
+            further: None,
         }
     }
 
@@ -90,9 +94,19 @@ impl ModelChoice {
             let settings = HttpSettings { authorities: authorities.clone(), ..settings.clone() };
             Ok(Arc::new(HttpModel::new(settings)?) as _)
         });
+        let hosts: Vec<String> = connections.iter().map(|settings| host(&settings.url).to_owned()).collect();
         let labels = self.labels();
         let (routing, concurrency) = (self.routing, self.concurrency);
-        Ok(Served { replicas: replicas.collect::<Result<_, JobError>>()?, routing, labels, concurrency })
+        Ok(Served { replicas: replicas.collect::<Result<_, JobError>>()?, routing, labels, hosts, concurrency })
+    }
+
+    /// Makes the client of one more server. Nothing is sent.
+    pub fn one_more(&self, url: &str) -> Result<AddedServer, JobError> {
+        let further = self.further.as_ref().ok_or_else(|| {
+            let message = format!("`{}` is a model of this process and has no servers", self.target.model());
+            JobError::usage(message, "add servers to a model that is asked over HTTP")
+        })?;
+        further.server(&self.target, self.price.as_ref(), url)
     }
 
     /// Returns the names of the servers in messages, in the order of the addresses.
@@ -136,6 +150,14 @@ impl ModelChoice {
     /// Returns the same where each of several models has its own: the profile's takes precedence over the run's.
     pub fn own_system_text(&self, run: Option<&str>) -> Result<Option<String>, JobError> {
         self.system.as_deref().or(run).map(read_system_text).transpose()
+    }
+
+    /// Returns the names of the model's servers: their hosts, or the model's name for a model of this process.
+    pub fn servers(&self) -> Vec<&str> {
+        match self.hosts() {
+            hosts if hosts.is_empty() => vec![self.target.model()],
+            hosts => hosts,
+        }
     }
 
     /// Returns the hosts of the model's addresses, without paths and keys.
@@ -209,17 +231,4 @@ fn read_system_text(text: &str) -> Result<String, JobError> {
         let message = format!("cannot read the system message {path}: {error}");
         JobError::usage(message, "write --system @FILE with a file that exists")
     })
-}
-
-fn read_authorities(path: &Path) -> Result<Arc<[u8]>, JobError> {
-    std::fs::read(path).map(Arc::from).map_err(|error| {
-        let message = format!("cannot read the certificates in {}: {error}", path.display());
-        JobError::usage(message, "name a file of PEM certificates as ca-file")
-    })
-}
-
-/// Returns the part of an address by which people tell servers apart.
-fn host(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    rest.split_once('/').map_or(rest, |(host, _)| host)
 }

@@ -1,11 +1,12 @@
 //! From a model's name to someone who can be asked: this file finds a [`ModelChoice`] by its name, `choice` connects to it.
 
 mod choice;
+mod further;
 mod keys;
 mod lane;
 
 pub use choice::{ModelChoice, connect_all, prices};
-pub use keys::{ChosenKey, KeySource, Keys};
+pub use keys::{KeySource, Keys};
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use choice::Server;
+use further::Further;
 
 use super::JobError;
 use crate::conversation::{BodyError, Extras, Price, RequestOptions, Sampling, Target};
@@ -103,6 +105,7 @@ impl ModelSettings {
                     server: Server::Local(Arc::new(Simulated)),
                     cautions: Vec::new(),
                     ca_file: None,
+                    further: None,
                 })
             }
             ModelReference::Http { name, urls } => {
@@ -186,15 +189,22 @@ impl ModelSettings {
             session_header: profile.session_header.clone(),
         };
         let mut places = Vec::new();
+        let further = Further {
+            settings,
+            keys: self.keys.clone(),
+            proxies: self.proxies.clone(),
+            name: profile_name.to_owned(),
+            profile: profile.clone(),
+        };
         let connections = endpoint.urls.into_iter().map(|url| {
-            let ChosenKey { key, caution, variable } = self.keys.choose(profile_name, profile, &url)?;
-            cautions.extend(caution.or_else(|| unencrypted(&url)));
+            let (connection, caution, variable) = further.connection(&url)?;
+            cautions.extend(caution);
             places.extend(Origin::of(&url).map(|server| match &variable {
                 Some(variable) => format!("at {server} with the key of {variable}"),
                 None if profile.key_command.is_some() => format!("at {server} with the key that key-command prints"),
                 None => format!("at {server} without a key"),
             }));
-            Ok(HttpSettings { key, proxy: self.proxies.of(&url), url, ..settings.clone() })
+            Ok(connection)
         });
         let connections = connections.collect::<Result<_, JobError>>()?;
         if let Some(file) = &self.configuration {
@@ -212,14 +222,9 @@ impl ModelSettings {
             server: Server::Http(connections),
             cautions,
             ca_file: profile.ca_file.clone(),
+            further: Some(Arc::new(further)),
         })
     }
-}
-
-/// Says that everybody on the way to a server can read what is sent to it.
-fn unencrypted(url: &str) -> Option<String> {
-    let server = Origin::of(url).filter(|server| !server.is_private())?;
-    Some(format!("questions and answers travel unencrypted between here and {server}; use https"))
 }
 
 /// What is asked of a model.

@@ -57,7 +57,11 @@ impl<'a> LoggedEvents<'a> {
                 let text = format!("stopping with {in_flight} calls in flight: {reason}");
                 self.log.record(LogEvent::Caution { text });
             }
+            Event::Rejected { model, message } => {
+                self.log.record(LogEvent::Caution { text: format!("{model} cannot be used: {message}") });
+            }
             Event::Opened
+            | Event::Reopened { .. }
             | Event::Slots(_)
             | Event::Waiting(_)
             | Event::Closed(_)

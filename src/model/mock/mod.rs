@@ -1,7 +1,7 @@
 //! Serves the simulated model over HTTP, compatible with the APIs of `OpenAI` and Anthropic and with faults on request,
 //! for trials, tests and load. Routes: `POST /v1/chat/completions`, `POST /v1/messages`,
-//! `POST /v1/messages/count_tokens`, `GET /v1/models`, `GET /health`, and `GET /stats` with the number of requests and
-//! of repeated answers.
+//! `POST /v1/messages/count_tokens`, `GET /v1/models`, `GET /health`, `GET /stats` with the number of requests and of
+//! repeated answers, and `POST /stats/peak`, which starts the most requests in flight over.
 
 mod api;
 mod cache;
@@ -147,6 +147,10 @@ async fn respond(shared: Arc<MockState>, request: Request<Incoming>) -> Result<R
         (&Method::POST, "/v1/messages/count_tokens") => count_tokens(&shared, request).await,
         (&Method::GET, "/v1/models" | "/models") => Ok(reply::models(&shared.settings.models)),
         (&Method::GET, "/stats") => Ok(reply::json(200, &shared.stats.to_json())),
+        (&Method::POST, "/stats/peak") => {
+            shared.stats.reset_peak();
+            Ok(reply::json(200, &shared.stats.to_json()))
+        }
         (&Method::GET, "/health") => Ok(reply::json(200, &serde_json::json!({"status": "ok"}))),
         _ => Ok(reply::error(404, "invalid_request_error", "not_found", "there is no such route")),
     }

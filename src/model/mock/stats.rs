@@ -33,6 +33,11 @@ impl Stats {
         Present { stats: self, count: present }
     }
 
+    /// Starts the most requests in flight over, with those that are in flight now.
+    pub(super) fn reset_peak(&self) {
+        self.present_max.store(self.present.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
     pub(super) fn faulted(&self) {
         self.faults.fetch_add(1, Ordering::Relaxed);
     }

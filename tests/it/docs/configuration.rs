@@ -43,7 +43,7 @@ fn expected_names(configuration: &str) -> BTreeSet<String> {
     let expected = finished.stderr.split_once("expected one of ").unwrap_or_else(|| panic!("{}", finished.stderr)).1;
     let expected = expected.lines().next().unwrap();
     // Both are options of the command line; in the file they are refused.
-    code_in(expected).into_iter().filter(|name| !matches!(name.as_str(), "config" | "accept-loss")).collect()
+    code_in(expected).into_iter().filter(|name| !matches!(name.as_str(), "config" | "accept-loss" | "detach")).collect()
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn the_listing_can_be_used_with_every_line_commented_in() {
 fn long_options(command: &str) -> BTreeSet<String> {
     let help = help(command, "100");
     let lines = help.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
-    let names = lines.filter_map(|line| line.split([' ', ',', '=']).find(|word| word.starts_with("--")));
+    let names = lines.filter_map(|line| line.split([' ', ',', '=', '[']).find(|word| word.starts_with("--")));
     let names = names.map(|name| name.trim_start_matches('-').to_owned());
     names.filter(|name| !["help", "version"].contains(&name.as_str())).collect()
 }

@@ -14,7 +14,7 @@ mod configuration;
 mod contributing;
 mod english;
 mod events;
-mod page;
+pub mod page;
 mod slurm;
 pub mod tables;
 
