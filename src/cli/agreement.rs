@@ -5,6 +5,7 @@ use cohobate::job::write_text;
 use super::CliResult;
 use super::error::exit_code;
 use super::output::print;
+use super::progress::DisplayArg;
 
 /// Show how well a judge agrees with people; sends no call
 #[derive(Args)]
@@ -28,9 +29,13 @@ pub struct AgreementArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    display: DisplayArg,
 }
 
 pub fn run(args: &AgreementArgs) -> CliResult {
+    args.display.begin();
     let report = agreement(&args.judge, &args.human)?;
     let json = serde_json::to_string_pretty(&report)?;
     if let Some(path) = &args.output {

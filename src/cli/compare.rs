@@ -182,7 +182,8 @@ fn short(model: &str) -> String {
 fn say_stopped(report: &CompareReport, hint: &str, screen: &Screen) {
     let tally = &report.tally;
     let (done, of) = (counted(tally.done(), "answer"), words::number(tally.totals.turns));
-    screen.say(format!("stopped: {done} of at most {of}, {}\nhint: {hint}", words::duration(report.elapsed)));
+    screen.say(format!("stopped: {done} of at most {of}, {}", words::duration(report.elapsed)));
+    screen.hint(hint);
 }
 
 fn lines(report: &CompareReport, written: &ComparisonWritten, directory: &str) -> Vec<String> {

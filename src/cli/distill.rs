@@ -2,7 +2,7 @@ use clap::Args;
 use cohobate::export::LeftOutKind;
 use cohobate::job::ExportReport;
 use cohobate::job::{DistillReport, DistillSettings, distill};
-use cohobate::job::{JobError, RunLog, footprint, write_report};
+use cohobate::job::{EventKind, JobError, RunLog, footprint, write_report};
 use cohobate::report::words::counted;
 use cohobate::report::{Closing, quality_page, summary, summary_json};
 use cohobate::worker::RunStop;
@@ -11,7 +11,7 @@ use super::CliResult;
 use super::error::exit_code;
 use super::hooks;
 use super::line::DistillLine;
-use super::output::tell;
+use super::output::{emit, is_json, tell_error};
 use super::plan::{DryRunArgs, PlanShown, plan_distill};
 use super::screen::{Console, Screen, block_on};
 
@@ -112,9 +112,9 @@ fn show(report: &DistillReport, closing: &Closing, code: u8, screen: &Screen) {
     hooks::keep_summary(|| Some(summary_json(&report.tally, report.elapsed, closing, code)));
     if screen.is_quiet() && code == exit_code::INCOMPLETE {
         let listed = closing.listed.as_ref().map_or(String::new(), |(path, _)| format!(", listed in {path}"));
-        tell(format!("error: {} incomplete{listed}", counted(closing.incomplete, "row")));
-    } else if screen.is_json() {
-        tell(summary_json(&report.tally, report.elapsed, closing, code));
+        tell_error(format!("{} incomplete{listed}", counted(closing.incomplete, "row")), None);
+    } else if is_json() && !screen.is_quiet() {
+        emit(EventKind::Summary, summary_json(&report.tally, report.elapsed, closing, code));
     } else {
         screen.say(summary(&report.tally, report.elapsed, closing));
     }

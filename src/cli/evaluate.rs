@@ -104,7 +104,8 @@ async fn run_evaluate(args: EvaluateArgs, log: RunLog) -> CliResult {
 
 fn say_stopped(report: &EvaluateReport, hint: &str, screen: &Screen) {
     let done = format!("{} of {}", words::number(report.tally.done()), counted(report.totals.turns, "mark"));
-    screen.say(format!("stopped: {done}, {}\nhint: {hint}", words::duration(report.elapsed)));
+    screen.say(format!("stopped: {done}, {}", words::duration(report.elapsed)));
+    screen.hint(hint);
 }
 
 fn lines(report: &EvaluateReport, evaluated: &Evaluated, output: &str) -> Vec<String> {

@@ -5,10 +5,12 @@ use clap::Args;
 use cohobate::job::JobError;
 use cohobate::model::mock::{Fault, FaultBy, Mock, MockSettings};
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use super::CliResult;
 use super::error::exit_code;
 use super::machine::raise_file_limit;
-use super::output::tell;
+use super::progress::DisplayArg;
 use super::screen::block_on;
 
 /// Serve the simulated model over an OpenAI-compatible API and Anthropic's
@@ -61,12 +63,16 @@ pub struct MockArgs {
     /// Process N requests at a time, and answer 429 to more
     #[arg(long, value_name = "N")]
     slots: Option<u64>,
+
+    #[command(flatten)]
+    display: DisplayArg,
 }
 
 pub fn run(args: &MockArgs) -> CliResult {
     // As many connections as the system allows.
     let _ = raise_file_limit(None);
-    block_on(serve(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), args.port), args.settings()))
+    args.display.begin();
+    block_on(serve(args.display, SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), args.port), args.settings()))
 }
 
 impl MockArgs {
@@ -86,15 +92,18 @@ impl MockArgs {
     }
 }
 
-async fn serve(address: SocketAddr, settings: MockSettings) -> CliResult {
+async fn serve(display: DisplayArg, address: SocketAddr, settings: MockSettings) -> CliResult {
     let taken = |error: std::io::Error| {
         JobError::usage(format!("cannot listen on {address}: {error}"), "choose another --port, or 0 for any")
     };
     let mock = Mock::bind(address, settings).await.map_err(taken)?;
-    tell(format!("listening on http://{}/v1", mock.address().map_err(taken)?));
+    // From here on: whoever reads the address may interrupt at once.
+    let mut interrupted = signal(SignalKind::interrupt())
+        .map_err(|error| JobError::unexpected(format!("cannot listen for signals: {error}")))?;
+    display.say(format!("listening on http://{}/v1", mock.address().map_err(taken)?));
     tokio::select! {
         () = mock.serve() => {}
-        _ = tokio::signal::ctrl_c() => {}
+        _ = interrupted.recv() => {}
     }
     Ok(exit_code::COMPLETE)
 }

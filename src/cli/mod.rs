@@ -1,6 +1,7 @@
 //! The command line: arguments → settings → job → exit code. One file for each command.
 
 mod agreement;
+mod board;
 mod choices;
 mod compare;
 mod config;
@@ -35,6 +36,7 @@ mod trust;
 mod tutor;
 mod verify;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::parser::ValueSource;
@@ -43,7 +45,7 @@ use cohobate::job::{ErrorKind, Invocation, JobError, RunLog};
 use serde_json::Value;
 
 use error::{code_of, exit_code};
-use output::{is_plain, tell};
+use output::{speak_json, tell_end, tell_error, tell_refusal};
 
 /// Distils multi-turn conversations: keeps every user turn, has a teacher model regenerate every assistant turn, and never
 /// loses or repeats a paid answer.
@@ -79,6 +81,22 @@ type CliResult = Result<u8, JobError>;
 
 /// Runs the program and returns its exit code.
 pub fn main() -> ExitCode {
+    if asks_for_json(std::env::args_os().skip(1)) {
+        speak_json();
+    }
+    let code = run();
+    tell_end(code);
+    ExitCode::from(code)
+}
+
+/// True if the command line asks for events; what is wrong with the rest of it is said as an event too.
+fn asks_for_json(arguments: impl Iterator<Item = OsString>) -> bool {
+    let arguments: Vec<OsString> = arguments.take_while(|argument| argument != "--").collect();
+    let is_pair = |pair: &[OsString]| pair[0] == "--progress" && pair[1] == "json";
+    arguments.windows(2).any(is_pair) || arguments.iter().any(|argument| argument == "--progress=json")
+}
+
+fn run() -> u8 {
     let matches = line::hide_without_effect(Cli::command()).try_get_matches();
     let parsed = matches.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
     let (cli, matches) = match parsed {
@@ -91,16 +109,15 @@ pub fn main() -> ExitCode {
         Ok(code) => {
             log.end(Some(code), None);
             hooks::end(code, None);
-            ExitCode::from(code)
+            code
         }
         Err(error) => {
             log.end(Some(code_of(&error)), Some(&error.to_string()));
             hooks::end(code_of(&error), Some(&error));
             if error.kind != ErrorKind::OutputClosed {
-                tell(format!("error: {error}"));
-                error.hint.iter().for_each(|hint| tell(format!("hint: {hint}")));
+                tell_error(&error, error.hint.as_deref());
             }
-            ExitCode::from(code_of(&error))
+            code_of(&error)
         }
     }
 }
@@ -120,14 +137,9 @@ fn invocation(matches: &ArgMatches) -> Invocation {
     Invocation { command: command.to_owned(), options: options.collect(), ..Invocation::default() }
 }
 
-/// Shows the help, or what is wrong with the command line: it may hold names of files, and a password by mistake.
-fn refuse(error: &clap::Error) -> ExitCode {
-    let text = error.render().to_string();
-    if is_plain(&text) {
-        error.exit();
-    }
-    tell(text.trim_end());
-    ExitCode::from(exit_code::USAGE)
+/// Shows the help, or what is wrong with the command line.
+fn refuse(error: &clap::Error) -> u8 {
+    if tell_refusal(error) { exit_code::USAGE } else { exit_code::COMPLETE }
 }
 
 impl Command {

@@ -3,27 +3,129 @@
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cohobate::export::OutputError;
-use cohobate::job::JobError;
+use cohobate::job::{EventKind, JobError};
 use cohobate::model::without_passwords;
 use cohobate::report::printable;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::{Map, Value, json};
 
-/// Prints a line for people on standard error. Where nobody reads it, the work continues: a closed pipe or a full disk
-/// must not take a paid answer with it.
+use super::board::Board;
+
+/// What is drawn at the bottom of the terminal.
+static BOARD: Mutex<Board> = Mutex::new(Board::new());
+/// True where everything on standard error is an event, errors and hints included.
+static IS_JSON: AtomicBool = AtomicBool::new(false);
+
+/// From now on every line on standard error is an event.
+pub fn speak_json() {
+    IS_JSON.store(true, Ordering::Release);
+}
+
+/// True where every line on standard error is an event.
+pub fn is_json() -> bool {
+    IS_JSON.load(Ordering::Acquire)
+}
+
+/// Prints a line for people on standard error, above what is drawn. Where nobody reads it, the work continues: a closed pipe
+/// or a full disk must not take a paid answer with it.
 pub fn tell(line: impl Display) {
-    let _ = writeln!(io::stderr(), "{}", told(&line.to_string()));
+    let line = line.to_string();
+    if is_json() {
+        return emit(EventKind::Message, json!({"text": line}));
+    }
+    let text = board().above(&told(&line), columns());
+    let _ = io::stderr().write_all(text.as_bytes());
 }
 
-/// Prints a line for people above a progress bar.
-pub fn tell_above(bar: &ProgressBar, line: &str) {
-    bar.println(told(line));
+/// Says why something failed, and what to do next.
+pub fn tell_error(error: impl Display, hint: Option<&str>) {
+    if is_json() {
+        return emit(EventKind::Error, json!({"text": error.to_string(), "hint": hint}));
+    }
+    tell(format!("error: {error}"));
+    hint.into_iter().for_each(|hint| tell(format!("hint: {hint}")));
 }
 
-/// Shows a text beside a progress bar.
-pub fn tell_beside(bar: &ProgressBar, text: &str) {
-    bar.set_message(told(text));
+/// Shows the help, or what is wrong with the command line: it may hold names of files, and a password by mistake. Returns true
+/// for a mistake.
+pub fn tell_refusal(error: &clap::Error) -> bool {
+    let (text, is_mistake) = (error.render().to_string(), error.use_stderr());
+    if is_json() && is_mistake {
+        let text = text.trim_end();
+        tell_error(text.strip_prefix("error: ").unwrap_or(text), None);
+    } else if is_plain(&text) {
+        // Nobody is left to hear that it cannot be printed.
+        let _ = error.print();
+    } else {
+        tell(text.trim_end());
+        return true;
+    }
+    is_mistake
+}
+
+/// Says what to do next.
+pub fn tell_hint(hint: impl Display) {
+    if is_json() {
+        return emit(EventKind::Hint, json!({"text": hint.to_string()}));
+    }
+    tell(format!("hint: {hint}"));
+}
+
+/// Says that the command is over; people see that.
+pub fn tell_end(exit_code: u8) {
+    if is_json() {
+        emit(EventKind::End, json!({"exit_code": exit_code}));
+    }
+}
+
+/// Prints an event as JSON on standard error.
+pub fn emit(kind: EventKind, fields: Value) {
+    let time = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
+    let mut event = Map::new();
+    event.insert("event".to_owned(), kind.name().into());
+    event.insert("time".to_owned(), time.into());
+    if let Value::Object(fields) = fields {
+        event.extend(fields);
+    }
+    let line = told(&Value::Object(event).to_string());
+    // In one write: lines of several threads must not mix.
+    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
+/// Draws lines at the bottom of the terminal, in place of those that are there.
+pub fn draw(lines: Vec<String>) {
+    let lines = lines.iter().map(|line| on_one_line(line)).collect();
+    let text = board().draw(lines, columns());
+    if !text.is_empty() {
+        let _ = io::stderr().write_all(text.as_bytes());
+    }
+}
+
+/// Returns how wide a drawn line may be. The last column stays free: some terminals break a line that fills it.
+pub fn width() -> usize {
+    columns().saturating_sub(1).max(1)
+}
+
+fn columns() -> usize {
+    width_of(&io::stderr())
+}
+
+fn width_of(stream: &impl AsFd) -> usize {
+    const UNKNOWN: usize = 80;
+    terminal_size::terminal_size_of(stream).map_or(UNKNOWN, |(width, _)| usize::from(width.0).max(1))
+}
+
+fn board() -> MutexGuard<'static, Board> {
+    BOARD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Returns a text as it is shown, on one line.
+pub fn on_one_line(text: &str) -> String {
+    told(text).replace(['\n', '\t'], " ")
 }
 
 /// Prints data on standard output.
@@ -36,7 +138,7 @@ pub fn print(text: impl Display) -> Result<(), JobError> {
 /// changed.
 #[derive(Default)]
 pub struct Redrawn {
-    bar: Option<ProgressBar>,
+    board: Board,
     last: String,
 }
 
@@ -45,17 +147,16 @@ impl Redrawn {
     pub fn show(&mut self, text: &str, is_last: bool) -> Result<(), JobError> {
         let is_new = self.last != text;
         text.clone_into(&mut self.last);
-        if is_last || !io::stdout().is_terminal() {
-            if let Some(bar) = self.bar.take() {
-                bar.finish_and_clear();
-            }
+        let mut stdout = io::stdout();
+        let fault = |source| OutputError { path: "standard output".to_owned(), source };
+        if is_last || !stdout.is_terminal() {
+            let erased = self.board.draw(Vec::new(), width_of(&stdout));
+            stdout.write_all(erased.as_bytes()).map_err(fault)?;
             return if is_new || is_last { print(text) } else { Ok(()) };
         }
-        let bar = self.bar.get_or_insert_with(|| {
-            let style = ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
-            ProgressBar::with_draw_target(None, ProgressDrawTarget::stdout()).with_style(style)
-        });
-        bar.set_message(printable(text).into_owned());
+        let lines = printable(text).lines().map(str::to_owned).collect();
+        let drawn = self.board.draw(lines, width_of(&stdout));
+        stdout.write_all(drawn.as_bytes()).and_then(|()| stdout.flush()).map_err(fault)?;
         Ok(())
     }
 }
@@ -65,13 +166,8 @@ pub fn is_watched() -> bool {
     io::stderr().is_terminal()
 }
 
-/// Returns where a progress bar is drawn.
-pub fn bar_target() -> ProgressDrawTarget {
-    ProgressDrawTarget::stderr()
-}
-
 /// True if a text is shown as it is.
-pub fn is_plain(text: &str) -> bool {
+fn is_plain(text: &str) -> bool {
     told(text) == text
 }
 

@@ -1,15 +1,16 @@
+use std::fmt::Display;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use cohobate::job::{count, run_line};
-use cohobate::report::{StoredSum, Tally, progress_json, progress_line};
+use clap::Args;
+use cohobate::job::{EventKind, JobEvent, Phase, count, event_json, run_line};
+use cohobate::report::{Tally, bar_lines, phase_line, progress_json, progress_line, words};
 use cohobate::worker::Event;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde_json::json;
 
-use super::output::{bar_target, is_watched, tell, tell_above, tell_beside};
+use super::choices::named;
+use super::output::{draw, emit, is_watched, on_one_line, speak_json, tell, width};
 use super::time::clock;
 
 /// How progress is shown, always on standard error.
@@ -27,6 +28,49 @@ pub enum ProgressMode {
     None,
 }
 
+impl ProgressMode {
+    /// Returns the mode with `auto` decided.
+    pub fn decided(self) -> Self {
+        match self {
+            Self::Auto if is_watched() => Self::Auto,
+            Self::Auto => Self::Plain,
+            other => other,
+        }
+    }
+
+    fn interval(self) -> Duration {
+        match self {
+            Self::Auto => Duration::from_millis(100),
+            Self::Json => Duration::from_secs(1),
+            Self::Plain | Self::None => Duration::from_secs(10),
+        }
+    }
+}
+
+/// How commands show things that have no other options.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct DisplayArg {
+    /// How to show messages: plain, json or none [default: plain]
+    #[arg(long, value_name = "MODE", value_parser = named::<ProgressMode>)]
+    progress: Option<ProgressMode>,
+}
+
+impl DisplayArg {
+    /// Takes effect.
+    pub fn begin(self) {
+        if self.progress == Some(ProgressMode::Json) {
+            speak_json();
+        }
+    }
+
+    /// Says something, in the way that is wanted.
+    pub fn say(self, line: impl Display) {
+        if self.progress != Some(ProgressMode::None) {
+            tell(line);
+        }
+    }
+}
+
 /// Shows the progress of a run.
 pub struct Progress {
     shared: Arc<Shared>,
@@ -35,7 +79,6 @@ pub struct Progress {
 
 struct Shared {
     tally: Mutex<Tally>,
-    bar: ProgressBar,
     mode: ProgressMode,
     verbose: bool,
     started: Instant,
@@ -44,23 +87,13 @@ struct Shared {
 impl Progress {
     /// Begins to show `tally`. With `verbose` each failed call gets a line.
     pub fn start(tally: Tally, mode: ProgressMode, verbose: bool) -> Self {
-        let mode = match mode {
-            ProgressMode::Auto if is_watched() => ProgressMode::Auto,
-            ProgressMode::Auto => ProgressMode::Plain,
-            other => other,
-        };
-        let shared = Arc::new(Shared {
-            bar: bar(&tally, mode),
-            tally: Mutex::new(tally),
-            mode,
-            verbose,
-            started: Instant::now(),
-        });
+        let (tally, mode, started) = (Mutex::new(tally), mode.decided(), Instant::now());
+        let shared = Arc::new(Shared { tally, mode, verbose, started });
         let (stop, stopped) = sync_channel(0);
         let thread = std::thread::Builder::new().name("progress".to_owned()).spawn({
             let shared = Arc::clone(&shared);
             move || {
-                while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(shared.interval()) {
+                while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(shared.mode.interval()) {
                     shared.draw();
                 }
             }
@@ -69,22 +102,15 @@ impl Progress {
     }
 
     /// Takes an event of the run, and shows one that deserves a line of its own.
-    pub fn on_event(&self, event: &Event) {
-        count(&mut self.shared.tally(), event, Instant::now());
-        let line = run_line(event).filter(|line| self.shared.verbose || !line.is_detail);
-        if let Some(line) = line {
-            self.shared.say(&line.text);
+    pub fn on_event(&self, event: &JobEvent) {
+        match event {
+            JobEvent::Stored(stored) => self.shared.tally().stored = *stored,
+            JobEvent::Run(happened) => {
+                count(&mut self.shared.tally(), happened, Instant::now());
+                self.shared.show(event, happened);
+            }
+            _ => {}
         }
-    }
-
-    /// Takes what earlier runs have stored, as far as it is counted.
-    pub fn on_stored(&self, stored: StoredSum) {
-        self.shared.tally().stored = stored;
-    }
-
-    /// Shows a line, above the bar where there is one.
-    pub fn say(&self, line: &str) {
-        self.shared.say(line);
     }
 
     /// Ends the display.
@@ -96,7 +122,7 @@ impl Progress {
         if self.shared.mode == ProgressMode::Json {
             self.shared.draw();
         }
-        self.shared.bar.finish_and_clear();
+        draw(Vec::new());
     }
 }
 
@@ -105,44 +131,78 @@ impl Shared {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn interval(&self) -> Duration {
-        match self.mode {
-            ProgressMode::Auto => Duration::from_millis(100),
-            ProgressMode::Json => Duration::from_secs(1),
-            ProgressMode::Plain | ProgressMode::None => Duration::from_secs(10),
-        }
-    }
-
-    /// Prints a line for people, above the bar where there is one.
-    fn say(&self, line: &str) {
+    fn show(&self, event: &JobEvent, happened: &Event) {
+        let Some(line) = run_line(happened).filter(|line| self.verbose || !line.is_detail) else { return };
         match self.mode {
             ProgressMode::None => {}
-            ProgressMode::Auto => tell_above(&self.bar, line),
-            ProgressMode::Plain => tell(format!("{} {line}", clock())),
-            ProgressMode::Json => tell(json!({"message": line})),
+            ProgressMode::Json => event_json(event).into_iter().for_each(|(kind, fields)| emit(kind, fields)),
+            ProgressMode::Auto => tell(&line.text),
+            ProgressMode::Plain => tell(format!("{} {}", clock(), line.text)),
         }
     }
 
     fn draw(&self) {
-        let tally = self.tally().clone();
+        let mut tally = self.tally().clone();
         let now = Instant::now();
         match self.mode {
             ProgressMode::None => {}
             ProgressMode::Auto => {
-                self.bar.set_position(tally.done());
-                tell_beside(&self.bar, &progress_line(&tally, self.started, now));
+                // What a server says is cut to the width as it is shown.
+                if let Some(waiting) = &mut tally.waiting {
+                    waiting.reason = on_one_line(&waiting.reason);
+                }
+                draw(bar_lines(&tally, self.started, now, width()));
             }
             ProgressMode::Plain => {
                 tell(format!("{} {}", clock(), progress_line(&tally, self.started, now)));
             }
-            ProgressMode::Json => tell(progress_json(&tally, self.started, now)),
+            ProgressMode::Json => emit(EventKind::Progress, progress_json(&tally, self.started, now)),
         }
     }
 }
 
-fn bar(tally: &Tally, mode: ProgressMode) -> ProgressBar {
-    let target = if mode == ProgressMode::Auto { bar_target() } else { ProgressDrawTarget::hidden() };
-    let style = ProgressStyle::with_template("{bar:24} {msg}");
-    ProgressBar::with_draw_target(Some(tally.totals.turns), target)
-        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+/// Shows passes over the rows.
+pub struct PhaseDisplay {
+    mode: ProgressMode,
+    shown: Mutex<Option<Instant>>,
+}
+
+impl PhaseDisplay {
+    /// A display in a mode.
+    pub fn new(mode: ProgressMode) -> Self {
+        Self { mode: mode.decided(), shown: Mutex::default() }
+    }
+
+    /// Shows how far a pass is; each mode as often as it shows a run.
+    pub fn show(&self, event: &JobEvent, phase: &Phase) {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if shown.is_some_and(|last| now.duration_since(last) < self.mode.interval()) {
+            return;
+        }
+        *shown = Some(now);
+        match self.mode {
+            ProgressMode::None => {}
+            ProgressMode::Json => event_json(event).into_iter().for_each(|(kind, fields)| emit(kind, fields)),
+            ProgressMode::Auto => draw(vec![phase_words(phase, width())]),
+            ProgressMode::Plain => tell(phase_words(phase, usize::MAX)),
+        }
+    }
+
+    /// Ends a pass.
+    pub fn end(&self) {
+        if self.mode == ProgressMode::Auto {
+            draw(Vec::new());
+        }
+    }
+}
+
+fn phase_words(phase: &Phase, width: usize) -> String {
+    let Phase { name, done, total, unit } = phase;
+    let share = total.filter(|total| *total > 0).map(|total| (*done as f64 / total as f64).min(1.0));
+    let count = match *unit {
+        "byte" => format!("{:.1} MB", *done as f64 / 1e6),
+        unit => words::counted(*done, unit),
+    };
+    phase_line(&on_one_line(name), share, &count, width)
 }

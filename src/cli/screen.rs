@@ -1,13 +1,14 @@
 //! What a command shows while it works, and the signals that stop it.
 
 use std::fmt::Display;
-use std::iter;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use cohobate::job::{Context, JobError, JobEvent, Listener, MetricsServer, RunControl, RunLog};
+use cohobate::job::{
+    Context, EventKind, JobError, JobEvent, Listener, MetricsServer, RunControl, RunLog, RunStart, event_json,
+};
 use cohobate::worker::RunStop;
 use serde::Serialize;
 use serde_json::json;
@@ -17,8 +18,8 @@ use super::environment;
 use super::error::exit_code;
 use super::hooks;
 use super::options::Options;
-use super::output::tell;
-use super::progress::{Progress, ProgressMode};
+use super::output::{emit, is_json, speak_json, tell, tell_hint};
+use super::progress::{PhaseDisplay, Progress, ProgressMode};
 use super::signals::Signals;
 use super::time::duration;
 use super::{CliResult, stopped};
@@ -32,6 +33,7 @@ pub struct Screen {
     is_quiet: bool,
     is_verbose: bool,
     progress: Mutex<Option<Progress>>,
+    phases: PhaseDisplay,
     /// On while calls may be in flight; signals behave differently then.
     is_asking: Arc<AtomicBool>,
 }
@@ -46,7 +48,11 @@ impl Screen {
         let is_quiet = options.quiet.unwrap_or(false);
         let mode = if is_quiet { ProgressMode::None } else { options.progress.unwrap_or_default() };
         let is_verbose = options.verbose.unwrap_or(false);
-        Arc::new(Self { mode, is_quiet, is_verbose, progress: Mutex::default(), is_asking })
+        if options.progress == Some(ProgressMode::Json) {
+            speak_json();
+        }
+        let (phases, progress) = (PhaseDisplay::new(mode), Mutex::default());
+        Arc::new(Self { mode, is_quiet, is_verbose, progress, phases, is_asking })
     }
 
     /// Returns what a job is given that sends no call.
@@ -63,26 +69,47 @@ impl Screen {
         self.is_quiet
     }
 
-    /// True where every line is JSON.
-    pub fn is_json(&self) -> bool {
-        self.mode == ProgressMode::Json
-    }
-
     /// Shows a line, above the progress bar where there is one.
     pub fn say(&self, line: impl Display) {
-        match &*self.progress() {
-            _ if self.is_quiet => {}
-            Some(progress) => progress.say(&line.to_string()),
-            None if self.is_json() => tell(json!({"message": line.to_string()})),
-            None => tell(line),
+        if !self.is_quiet {
+            tell(line);
+        }
+    }
+
+    /// Says what to do next.
+    pub fn hint(&self, hint: impl Display) {
+        if !self.is_quiet {
+            tell_hint(hint);
+        }
+    }
+
+    fn start(&self, start: &RunStart) {
+        match self.mode {
+            ProgressMode::None => {}
+            ProgressMode::Json => emit(EventKind::Start, start.header.json(&start.tally)),
+            ProgressMode::Auto | ProgressMode::Plain if start.is_first => {
+                start.header.lines(&start.tally).into_iter().for_each(tell);
+            }
+            ProgressMode::Auto | ProgressMode::Plain => {}
+        }
+        *self.progress() = Some(Progress::start(start.tally.clone(), self.mode, self.is_verbose));
+        self.is_asking.store(true, Ordering::Release);
+    }
+
+    fn show(&self, event: &JobEvent) {
+        match event_json(event) {
+            Some((kind, fields)) if is_json() && !self.is_quiet => emit(kind, fields),
+            _ => self.say(event),
         }
     }
 
     /// Shows the end of a job: its report as JSON, or lines.
     pub fn conclude(&self, report: &impl Serialize, lines: impl FnOnce() -> Vec<String>) -> Result<(), JobError> {
         hooks::keep_summary(|| serde_json::to_value(report).ok());
-        if self.is_json() {
-            tell(serde_json::to_value(report)?);
+        if is_json() {
+            if !self.is_quiet {
+                emit(EventKind::Report, json!({"report": serde_json::to_value(report)?}));
+            }
         } else {
             for line in lines() {
                 self.say(line);
@@ -95,27 +122,20 @@ impl Screen {
 impl Listener for Screen {
     fn on_event(&self, event: &JobEvent) {
         match event {
-            JobEvent::RunStarted(tally) => {
-                let progress = Progress::start((**tally).clone(), self.mode, self.is_verbose);
-                *self.progress() = Some(progress);
-                self.is_asking.store(true, Ordering::Release);
-            }
-            JobEvent::Stored(stored) => {
-                if let Some(progress) = &*self.progress() {
-                    progress.on_stored(*stored);
-                }
-            }
-            JobEvent::Run(event) => {
+            JobEvent::RunStarted(start) => self.start(start),
+            JobEvent::Run(_) | JobEvent::Stored(_) => {
                 if let Some(progress) = &*self.progress() {
                     progress.on_event(event);
                 }
             }
+            JobEvent::Phase(phase) => self.phases.show(event, phase),
+            JobEvent::PhaseEnded => self.phases.end(),
             JobEvent::RunEnded => {
                 self.is_asking.store(false, Ordering::Release);
                 let progress = self.progress().take();
                 progress.into_iter().for_each(Progress::finish);
             }
-            other => self.say(other),
+            other => self.show(other),
         }
     }
 }
@@ -156,11 +176,11 @@ impl Console {
         incomplete: u64,
     ) -> CliResult {
         let stopped = stopped.map(|reason| self.stopped(reason));
-        let hint = stopped.as_ref().map(|(_, hint)| format!("hint: {hint}"));
         match written {
-            Some((report, lines)) => self.screen.conclude(report, || lines.into_iter().chain(hint).collect())?,
-            None => iter::once(format!("stopped: {done}")).chain(hint).for_each(|line| self.screen.say(line)),
+            Some((report, lines)) => self.screen.conclude(report, || lines)?,
+            None => self.screen.say(format!("stopped: {done}")),
         }
+        stopped.iter().for_each(|(_, hint)| self.screen.hint(hint));
         Ok(match stopped {
             Some((code, _)) => code,
             None if incomplete > 0 => exit_code::INCOMPLETE,

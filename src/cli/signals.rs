@@ -9,7 +9,7 @@ use cohobate::worker::StopStage;
 
 use super::error::exit_code;
 use super::hooks;
-use super::output::tell;
+use super::output::{tell, tell_end, tell_hint};
 
 /// A signal with which a batch scheduler warns before it kills.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -90,8 +90,10 @@ impl Signals {
 /// Ends the program at once. Everything committed is in the journal; outputs appear atomically.
 #[expect(clippy::exit, reason = "a read of standard input or of a large file cannot be interrupted otherwise")]
 fn leave(code: u8) {
-    tell("interrupted\nhint: run the same command again to resume");
+    tell("interrupted");
+    tell_hint("run the same command again to resume");
     hooks::end(code, None);
+    tell_end(code);
     std::process::exit(i32::from(code));
 }
 

@@ -6,7 +6,7 @@ use cohobate::report::words;
 use cohobate::worker::RunStop;
 
 use super::error::exit_code;
-use super::output::tell;
+use super::output::tell_error;
 
 const AGAIN: &str = "run the same command again";
 
@@ -24,11 +24,11 @@ pub fn code_and_hint(reason: &RunStop, interrupted: u8) -> (u8, String) {
         }
         RunStop::RefusedFor { model, failure, time } => {
             let time = words::duration(*time);
-            tell(format!("error: `{model}` has refused every request for {time}: {failure}"));
+            tell_error(format!("`{model}` has refused every request for {time}: {failure}"), None);
             (exit_code::RESUMABLE, format!("{}, then {AGAIN}; nothing is recorded as failed", remedy(model, failure)))
         }
         RunStop::Refused { model, failure, after_answers } => {
-            tell(format!("error: `{model}` refuses every request: {failure}"));
+            tell_error(format!("`{model}` refuses every request: {failure}"), None);
             // No credit is nobody's mistake, and what was right before may be right again.
             let resumable = *after_answers || failure.code == FailureCode::Quota;
             let code = if resumable { exit_code::RESUMABLE } else { exit_code::USAGE };

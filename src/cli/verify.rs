@@ -2,6 +2,8 @@ use clap::Args;
 use cohobate::job::JobError;
 use cohobate::job::{OutputReport, VerifyOutput, VerifyReport, VerifySettings, verify};
 use cohobate::report::words::{counted, number};
+use cohobate::store::Damage;
+use serde_json::{Value, json};
 
 use super::CliResult;
 use super::error::exit_code;
@@ -20,6 +22,10 @@ pub struct VerifyArgs {
     /// Remove what is damaged and rebuild the index; damaged segments are kept beside the new ones
     #[arg(long)]
     repair: bool,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 
     #[command(flatten)]
     line: DistillLine,
@@ -40,6 +46,11 @@ pub fn run(args: VerifyArgs) -> CliResult {
     let context = screen.context();
     options.accept_losses(&context)?;
     let report = verify(&settings, &context)?;
+    if args.json {
+        let code = store_code(&report).max(report.output.as_ref().map_or(exit_code::COMPLETE, output_code));
+        print(format!("{:#}", as_json(&report, path.map(String::as_str), code)))?;
+        return Ok(code);
+    }
     for damage in &report.repaired {
         let (start, end) = (damage.bytes.start, damage.bytes.end);
         print(format!("removed        {} bytes {start} to {end}", damage.path.display()))?;
@@ -146,12 +157,44 @@ fn show(found: &OutputReport, path: &str, forgotten: Option<String>) -> Result<u
     }
     if !found.is_right() {
         print("hint: `cohobate export` writes the output again; it sends no call")?;
-        return Ok(exit_code::STORE);
+        return Ok(output_code(found));
     }
     print(format!("output         {path} has the {rows} that it must have, in order"))?;
-    if found.incomplete == 0 {
-        return Ok(exit_code::COMPLETE);
+    if found.incomplete > 0 {
+        print(format!("incomplete     {} of the input, as the run said", counted(found.incomplete, "row")))?;
     }
-    print(format!("incomplete     {} of the input, as the run said", counted(found.incomplete, "row")))?;
-    Ok(exit_code::INCOMPLETE)
+    Ok(output_code(found))
+}
+
+fn output_code(found: &OutputReport) -> u8 {
+    match found.incomplete {
+        _ if !found.is_right() => exit_code::STORE,
+        0 => exit_code::COMPLETE,
+        _ => exit_code::INCOMPLETE,
+    }
+}
+
+fn as_json(report: &VerifyReport, path: Option<&str>, code: u8) -> Value {
+    let found = &report.store;
+    let damages = |damages: &[Damage]| -> Vec<Value> {
+        let place = |damage: &Damage| json!({"path": damage.path.to_string_lossy(), "from": damage.bytes.start, "to": damage.bytes.end});
+        damages.iter().map(place).collect()
+    };
+    let output = report.output.as_ref().map(|output| {
+        json!({
+            "path": path, "rows": output.rows, "missing": output.missing, "extra": output.extra,
+            "is_truncated": output.is_truncated, "is_in_order": output.is_in_order, "is_right": output.is_right(),
+            "incomplete": output.incomplete,
+        })
+    });
+    json!({
+        "is_sound": report.is_sound(), "entries": found.entries, "answers": found.answers,
+        "conversations": found.conversations, "repaired": damages(&report.repaired),
+        "losses": found.losses.iter().map(ToString::to_string).collect::<Vec<_>>(), "damages": damages(&found.damages),
+        "missing": found.missing,
+        "index": {
+            "rebuild_reason": found.distrusted, "in_use_by": found.in_use_by, "disagreements": found.disagreements,
+        },
+        "output": output, "exit_code": code,
+    })
 }

@@ -78,10 +78,11 @@ pub async fn distill(settings: &DistillSettings, context: &Context) -> Result<Di
     places::check(&what.output, &what.input.names())?;
     let system = what.questions.system_text()?;
     let recipe: Arc<dyn Recipe> = Arc::new(what.questions.recipe(system.as_deref())?);
-    let engine = Engine::open(&what.store, &what.questions.models(), run, context)?;
+    let mut engine = Engine::open(&what.store, &what.questions.models(), run, context)?;
     let output = Some((what.output.format, is_directory(&what.output.path)));
     let lookout = Lookout { output, ..Lookout::back(&what.store, &*engine.store) };
     let prepared = prepare(&what.input, &what.store, &*recipe, system.as_deref(), lookout, context)?;
+    engine.announce(what.questions.parties(), prepared.rows.len(), &what.output.path);
     let assignment = Assignment {
         recipe: Arc::clone(&recipe),
         seeds: Arc::clone(&prepared.rows) as Arc<dyn worker::Seeds>,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::caps::caps;
@@ -13,11 +14,12 @@ use super::offered::add_offered_models;
 use super::rejected::RejectedReplies;
 use super::run_log::{EndKind, LogModel, LoggedEvents};
 use super::settings::RunSettings;
-use super::{Context, JobError, JobEvent, open_store};
+use super::{Context, JobError, JobEvent, RunStart, open_store};
 use crate::conversation::{Price, Settings};
 use crate::model::RequestLane;
 use crate::recipe::Recipe;
-use crate::report::{RateWindow, Tally, Totals};
+use crate::report::words::{counted, duration, money};
+use crate::report::{Party, RateWindow, RunHeader, Tally, Totals};
 use crate::store::{DiskStore, Entry, Ledger, Reader, Run, Store, Unsettled};
 use crate::worker::{self, BudgetLimits, CommitMode, Ended, Event, Observer, RowOrder, Served, StoredCount, Work};
 
@@ -36,6 +38,9 @@ pub struct Engine {
     budget: BudgetLimits,
     /// True if a model is asked at its flex tier.
     asks_flex: bool,
+    /// What is shown before the first call.
+    header: RunHeader,
+    runs: AtomicU64,
 }
 
 /// The work of one run.
@@ -111,6 +116,8 @@ impl Engine {
             socket: listen(store, context),
             budget,
             asks_flex,
+            header: RunHeader { caps: caps_in_words(&settings), ..RunHeader::default() },
+            runs: AtomicU64::new(0),
             models,
             addresses,
             store: Arc::new(opened),
@@ -118,6 +125,11 @@ impl Engine {
             directory: store.to_owned(),
             settings,
         })
+    }
+
+    /// Takes what is shown before the first call: who is asked, how many rows there are, and where the result goes.
+    pub fn announce(&mut self, parties: Vec<Party>, rows: u64, output: impl Into<String>) {
+        self.header = RunHeader { parties, rows, output: output.into(), caps: std::mem::take(&mut self.header.caps) };
     }
 
     /// Returns what tokens cost, by model.
@@ -150,7 +162,9 @@ impl Engine {
             ..Tally::default()
         };
         self.context.log.asking(run.number, &tally);
-        self.context.report(JobEvent::RunStarted(Box::new(tally.clone())));
+        let is_first = self.runs.fetch_add(1, Ordering::Relaxed) == 0;
+        let start = RunStart { header: self.header.clone(), is_first, tally: tally.clone() };
+        self.context.report(JobEvent::RunStarted(Box::new(start)));
         let work = Work {
             recipe,
             store: Arc::clone(&self.store) as Arc<dyn Store>,
@@ -294,6 +308,17 @@ fn of_kept(error: JobError, lowered: &[String]) -> JobError {
     let message = format!("{} ({}, as `cohobate ctl set` has set it)", error.message, lowered.join(", "));
     let hint = error.hint.map(|hint| format!("{hint}; `cohobate ctl set max-cost=none` removes that cap"));
     JobError { message, hint, ..error }
+}
+
+/// Returns the caps of a run and its deadline, in words.
+fn caps_in_words(run: &RunSettings) -> Vec<String> {
+    let caps = [
+        run.max_cost.map(money),
+        run.max_requests.map(|requests| counted(requests, "request")),
+        run.max_output_tokens.map(|tokens| format!("{} of output", counted(tokens, "token"))),
+        run.deadline.as_ref().map(|deadline| format!("{} in {}", deadline.name, duration(deadline.after))),
+    ];
+    caps.into_iter().flatten().collect()
 }
 
 /// Records that a run begins, and with which settings.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataset::DirectoryNote;
 use crate::report::words::{counted, money};
-use crate::report::{StoredSum, Tally};
+use crate::report::{RunHeader, StoredSum, Tally};
 use crate::worker::Event;
 
 /// Receives the events of a job. Called from the worker's loop too, so it must return quickly.
@@ -88,8 +88,12 @@ pub enum JobEvent {
     },
     /// A part of the job is done.
     PartDone(String),
-    /// The first call may be sent from now on. The tally holds the totals and the prices.
-    RunStarted(Box<Tally>),
+    /// How far a pass over the rows is.
+    Phase(Phase),
+    /// A pass over the rows that was reported is over.
+    PhaseEnded,
+    /// The first call may be sent from now on.
+    RunStarted(Box<RunStart>),
     /// How much of the run's total earlier runs have stored, as far as it is counted.
     Stored(StoredSum),
     /// Something happened in the run.
@@ -114,12 +118,38 @@ impl JobEvent {
             | Self::MoreRowsInvalid { .. }
             | Self::PartDone(_)
             | Self::Steered { .. }
+            | Self::Phase(_)
+            | Self::PhaseEnded
             | Self::RunStarted(_)
             | Self::Stored(_)
             | Self::Run(_)
             | Self::RunEnded => false,
         }
     }
+}
+
+/// What is known when a run starts.
+#[derive(Clone, Debug)]
+pub struct RunStart {
+    /// Who is asked, and where the result goes.
+    pub header: RunHeader,
+    /// True for the first run of a job; a job may have several, one after the other.
+    pub is_first: bool,
+    /// The totals, the prices, and what is stored.
+    pub tally: Tally,
+}
+
+/// How far a pass over the rows is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Phase {
+    /// The pass, in words.
+    pub name: String,
+    /// How much is done.
+    pub done: u64,
+    /// Of how much, where that is known.
+    pub total: Option<u64>,
+    /// What is counted: `byte` or `row`.
+    pub unit: &'static str,
 }
 
 /// A row of the input that is invalid.
@@ -170,7 +200,12 @@ impl fmt::Display for JobEvent {
                 if *is_refused { write!(f, ": refused: {outcome}") } else { Ok(()) }
             }
             Self::PartDone(text) => f.write_str(text),
-            Self::RunStarted(_) | Self::Stored(_) | Self::Run(_) | Self::RunEnded => Ok(()),
+            Self::Phase(_)
+            | Self::PhaseEnded
+            | Self::RunStarted(_)
+            | Self::Stored(_)
+            | Self::Run(_)
+            | Self::RunEnded => Ok(()),
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::export::OutputFormat;
 use crate::model::RequestPreview;
 use crate::quality::Gate;
 use crate::recipe::{BestOf, Distill, Orphans, Ranker, Scale};
+use crate::report::Party;
 
 /// What a distillation asks. `distill`, `plan`, `export` and `verify` share it: the same values make the same questions.
 #[derive(Clone, Debug)]
@@ -81,6 +82,15 @@ impl DistillQuestions {
         let name = question.target.model();
         let model = self.models().into_iter().find(|model| model.target.model() == name);
         model.map_or(Ok(None), |model| model.preview(question, conversation))
+    }
+
+    /// Returns who is asked, with roles.
+    pub fn parties(&self) -> Vec<Party> {
+        let ranker = self.best_of.as_ref().map(|best_of| match &best_of.ranker {
+            RankerSettings::Judge(judge) => judge.model.party("judge"),
+            RankerSettings::Scorer(scorer) => scorer.party("scorer"),
+        });
+        [self.teacher.party("teacher")].into_iter().chain(ranker).collect()
     }
 
     /// Returns the system message, read from its file where it names one.

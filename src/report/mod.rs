@@ -1,8 +1,10 @@
 //! Reports: numbers and cases in; summaries, JSON and HTML pages out. Nothing here reads, writes or prints.
 
 mod agreement;
+mod bar;
 mod comparison;
 mod evaluation;
+mod header;
 mod page;
 mod printable;
 mod progress;
@@ -17,10 +19,12 @@ mod votes;
 pub mod words;
 
 pub use agreement::{AgreementReport, GroupAgreement, Share};
+pub use bar::{bar_lines, columns, phase_line};
 pub use comparison::{Compared, ComparedReport, Comparison, ComparisonReport, ControlReport, ControlsReport};
 pub use evaluation::{
     CostReport, DatasetReport, Evaluation, EvaluationMode, EvaluationReport, JudgeReport, JudgedConversation,
 };
+pub use header::{Party, RunHeader};
 pub use page::{comparison_page, evaluation_page, quality_page, simulation_page, tutoring_page};
 pub use printable::printable;
 pub use progress::{Course, progress_json, progress_line, reused_words, waiting_words};

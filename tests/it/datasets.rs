@@ -559,7 +559,7 @@ fn distilled(rows: &[Value], arguments: &[&str]) -> (Vec<String>, Value) {
 fn distilled_in(place: &Place, arguments: &[&str]) -> (Vec<String>, Value) {
     let command = ["distill", "in.jsonl", "--teacher", "simulated", "-o", "out.jsonl", "--progress", "json"];
     let finished = place.complete(&[&command[..], arguments].concat());
-    let summary: Value = serde_json::from_str(finished.stderr.lines().last().unwrap()).unwrap();
+    let summary = finished.summary();
     let roles = |row: &Value| {
         let messages = row["messages"].as_array().unwrap().iter();
         messages.map(|message| &message["role"].as_str().unwrap()[..1]).collect::<String>()

@@ -65,7 +65,7 @@ fn no_bad_answer_is_written_or_built_on_and_attempts_are_bounded() {
         }
     }
     assert!(retried > 50 && whole > 150, "{retried} retried, {whole} at once");
-    let summary: Value = serde_json::from_str(finished.stderr.lines().last().unwrap()).unwrap();
+    let summary = finished.summary();
     let rules = &summary["quality"]["rules"];
     for rule in ["finish_length", "template_leak", "refusal", "language", "loop_token"] {
         assert!(rules[rule]["rejected"].as_u64().unwrap() > 5, "{rule}: {rules}");

@@ -189,5 +189,5 @@ fn progress_for_machines_is_json_on_every_line() {
         place.complete(&["distill", "in.jsonl", "--teacher", "simulated", "-o", "out.jsonl", "--progress", "json"]);
     let lines: Vec<serde_json::Value> = crate::support::rows(&finished.stderr);
     assert_eq!(lines.iter().rev().find(|line| line["done"].is_u64()).unwrap()["done"], 3);
-    assert_eq!(lines.last().unwrap()["exit_code"], 0, "{}", finished.stderr);
+    assert_eq!(lines.last().unwrap()["event"], "end", "{}", finished.stderr);
 }

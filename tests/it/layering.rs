@@ -94,7 +94,11 @@ const LAYERS: &[Layer] = &[
         may_name: &["tokio", "serde", "serde_json", "flate2", "zstd", "crc32fast"],
     },
     // The binary's own crate: it sees the library from outside.
-    Layer { module: "cli", may_import: &[], may_name: &["clap", "indicatif", "tokio", "serde", "serde_json", "toml"] },
+    Layer {
+        module: "cli",
+        may_import: &[],
+        may_name: &["clap", "terminal_size", "tokio", "serde", "serde_json", "toml"],
+    },
 ];
 
 /// Files that alone may name a crate, whatever their module may.

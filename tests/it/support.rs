@@ -30,6 +30,14 @@ pub struct Finished {
     pub stderr: String,
 }
 
+impl Finished {
+    /// Returns the summary among the events of `--progress json`.
+    pub fn summary(&self) -> Value {
+        let events = rows(&self.stderr);
+        events.into_iter().find(|event| event["event"] == "summary").unwrap_or_else(|| panic!("{self:?}"))
+    }
+}
+
 impl Place {
     pub fn new() -> Self {
         Self { directory: tempfile::tempdir().unwrap() }

@@ -19,6 +19,7 @@ use super::config::{CONFIG_FILE, ConfigFile};
 use super::environment;
 use super::error::exit_code;
 use super::output::print;
+use super::progress::DisplayArg;
 use demand::{Demand, demands, shown};
 use record::{Standing, standing};
 
@@ -34,9 +35,13 @@ const LISTED_MAX: usize = 5;
 pub struct TrustArgs {
     /// The file [default: cohobate.toml]
     file: Option<PathBuf>,
+
+    #[command(flatten)]
+    display: DisplayArg,
 }
 
 pub fn run(args: &TrustArgs) -> CliResult {
+    args.display.begin();
     let path = args.file.as_deref().unwrap_or(Path::new(CONFIG_FILE));
     let file = ConfigFile::read(Some(path))
         .map_err(|error| JobError { hint: error.hint.map(|hint| hint.replace(" with --config", "")), ..error })?;

@@ -108,7 +108,7 @@ pub async fn compare(settings: &CompareSettings, context: &Context) -> Result<Co
     let reports = settings.entrants.iter().zip(&systems).map(|(entrant, system)| entrant.report(system)).collect();
     let recipe = Arc::new(Compare::new(systems, judge.clone(), settings.scope, settings.history));
     let models: Vec<_> = settings.entrants.iter().filter_map(Entrant::model).chain([&settings.judge.model]).collect();
-    let engine = Engine::open(&settings.store, &models, &settings.run, context)?;
+    let mut engine = Engine::open(&settings.store, &models, &settings.run, context)?;
     let prepared = prepare(
         &settings.input,
         &settings.store,
@@ -126,6 +126,9 @@ pub async fn compare(settings: &CompareSettings, context: &Context) -> Result<Co
     if unshared > 0 {
         report.dataset.left_out.insert(Unmarked::NoSharedHistory.name().to_owned(), unshared);
     }
+    let entrants = settings.entrants.iter().map(Entrant::party);
+    let parties = entrants.chain([settings.judge.model.party("judge")]).collect();
+    engine.announce(parties, prepared.rows.len(), format!("{}/", settings.directory));
     let compared =
         ComparedRows { rows, recipe, prices: engine.prices(), store: &*engine.store, entrants: &settings.entrants };
     let mut rounds = Rounds::new(&engine);

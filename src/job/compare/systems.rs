@@ -5,7 +5,7 @@ use crate::conversation::{Digest, Message, Role, SYSTEMS_MAX};
 use crate::job::JobError;
 use crate::job::models::ModelChoice;
 use crate::recipe::System;
-use crate::report::ComparedReport;
+use crate::report::{ComparedReport, Party};
 
 /// A system that is compared.
 #[derive(Clone, Debug)]
@@ -47,6 +47,15 @@ pub fn check(entrants: &[Entrant]) -> Result<(), JobError> {
 }
 
 impl Entrant {
+    /// Returns it as it is shown: a model, or a file of answers.
+    pub fn party(&self) -> Party {
+        let role = format!("system {}", self.name);
+        match &self.from {
+            AnswersFrom::Model(model) => model.party(role),
+            AnswersFrom::File(path) => Party { role, model: "answers".to_owned(), addresses: vec![path.clone()] },
+        }
+    }
+
     /// Returns the model, where it is one.
     pub fn model(&self) -> Option<&ModelChoice> {
         match &self.from {

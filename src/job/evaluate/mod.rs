@@ -88,7 +88,7 @@ pub async fn evaluate(settings: &EvaluateSettings, context: &Context) -> Result<
     let EvaluateSettings { input, store, output, judge, run, .. } = settings;
     places::check(output, &input.names())?;
     let recipe = Arc::new(settings.recipe()?);
-    let engine = Engine::open(store, &[&judge.model], run, context)?;
+    let mut engine = Engine::open(store, &[&judge.model], run, context)?;
     let prepared = prepare(input, store, &*recipe, None, Lookout::back(store, &*engine.store), context)?;
     let references = settings.references.as_deref();
     let references = references.map(|path| Beside::open(path, &input.read, store, &*recipe, context)).transpose()?;
@@ -101,6 +101,7 @@ pub async fn evaluate(settings: &EvaluateSettings, context: &Context) -> Result<
     if to_judge.is_empty() {
         return Err(nothing_to_judge(settings.mode));
     }
+    engine.announce(vec![judge.model.party("judge")], prepared.rows.len(), &output.path);
     let assignment = Assignment {
         recipe: Arc::clone(&recipe) as Arc<dyn Recipe>,
         seeds: Arc::clone(&rows) as Arc<dyn worker::Seeds>,

@@ -17,8 +17,9 @@ use crate::dataset::{
 };
 use crate::export::LeftOutKind;
 use crate::job::events::InvalidRow;
+use crate::job::phase::PhaseMeter;
 use crate::job::settings::ReadSettings;
-use crate::job::{Context, JobError, JobEvent};
+use crate::job::{Context, JobError, JobEvent, Phase};
 use crate::recipe::Recipe;
 use crate::report::Totals;
 
@@ -100,10 +101,21 @@ impl<'a> FirstPass<'a> {
     /// Reads all sources, and writes the order of admission to `order`.
     pub fn run(mut self, sources: &[Input], order: &Path) -> Result<(RowIndex, Found), JobError> {
         let mut left = self.limit;
+        let bytes = |source: &Input| std::fs::metadata(source.path()).map_or(0, |file| file.len());
+        let total: u64 = sources.iter().map(bytes).sum();
+        let (mut before, context) = (0, self.context);
+        let mut meter = PhaseMeter::begin(context);
         for source in sources {
             self.index.add_source(source);
-            left -= each_row(source, left, |row| self.take(row, &source.name))?;
+            left -= each_row(source, left, |row| {
+                let end = row.as_ref().map_or(0, |row| row.offset + row.bytes.len() as u64);
+                let name = || format!("reading {}", source.name);
+                meter.step(|| Phase { name: name(), done: before + end, total: Some(total), unit: "byte" });
+                self.take(row, &source.name)
+            })?;
+            before += bytes(source);
         }
+        drop(meter);
         self.found.report_unnamed(self.context);
         self.order.write_to(order).map_err(|error| unwritable("the admission order", &error))?;
         let index = self.index.finish().map_err(|error| unwritable("the row index", &error))?;

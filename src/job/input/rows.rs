@@ -8,9 +8,10 @@ use super::stream::read_record;
 use crate::conversation::{Digest, Message, Record, Seed};
 use crate::dataset::{Notes, Origin, RawRow, Reading, RowIndex, RowIndexError, RowReader, RowState, Skip};
 use crate::job::left_out::LeftOut;
+use crate::job::phase::PhaseMeter;
 use crate::job::row_place::RowPlace;
 use crate::job::rows::{TakeRow, VisitRows};
-use crate::job::{Context, JobError, JobEvent};
+use crate::job::{Context, JobError, JobEvent, Phase};
 use crate::worker::{SeedError, Seeds};
 
 /// The rows of all inputs, to be read again by number.
@@ -125,8 +126,10 @@ impl VisitRows for Rows {
 
     /// Reports at the end what became of the inputs since the first pass.
     fn visit(&self, take: &mut TakeRow<'_, Seed>) -> Result<(), JobError> {
-        let mut changed = 0;
+        let (mut changed, mut meter) = (0, PhaseMeter::begin(&self.context));
         for row in 0..self.len() {
+            let (name, total) = ("going over the rows", Some(self.len()));
+            meter.step(|| Phase { name: name.to_owned(), done: row, total, unit: "row" });
             let (source, line) = self.place(row)?;
             let (id, read) = match self.read(row)? {
                 Ok(seed) => (None, Ok(seed)),

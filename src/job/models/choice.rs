@@ -7,10 +7,14 @@ use crate::conversation::{ConversationKey, Price, Question, Sampling, Target};
 use crate::job::JobError;
 use crate::model::{
     HttpModel, HttpSettings, LIST_PRICES_AS_OF, ListPrice, Model, Output, RequestLane, RequestPreview, Routing,
-    capabilities_of, without_secrets,
+    capabilities_of, without_passwords, without_secrets,
 };
+use crate::report::Party;
 use crate::report::words::number;
 use crate::worker::Served;
+
+/// What is added to the address of a server.
+const ROUTES: [&str; 2] = ["/chat/completions", "/messages"];
 
 /// A model that was chosen, not yet connected to.
 #[derive(Clone)]
@@ -163,6 +167,13 @@ impl ModelChoice {
     /// Returns the hosts of the model's addresses, without paths and keys.
     pub fn hosts(&self) -> Vec<&str> {
         self.urls().into_iter().map(host).collect()
+    }
+
+    /// Returns the model with a role, to be shown.
+    pub fn party(&self, role: impl Into<String>) -> Party {
+        let base = |url: &str| ROUTES.iter().find_map(|route| url.strip_suffix(route)).unwrap_or(url).to_owned();
+        let addresses = self.urls().into_iter().map(|url| base(&without_passwords(url))).collect();
+        Party { role: role.into(), model: self.target.model().to_owned(), addresses }
     }
 
     /// Returns what the user should know before the first call, such as a key that is not sent.

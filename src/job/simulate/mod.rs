@@ -79,8 +79,9 @@ pub async fn simulate(settings: &SimulateSettings, context: &Context) -> Result<
     places::check(output, &input.names())?;
     let system = teacher.system_text(settings.system.as_deref())?;
     let recipe = Arc::new(settings.recipe(system.as_deref())?);
-    let engine = Engine::open(store, &[teacher, user], run, context)?;
+    let mut engine = Engine::open(store, &[teacher, user], run, context)?;
     let prepared = prepare(input, store, &*recipe, system.as_deref(), Lookout::back(store, &*engine.store), context)?;
+    engine.announce(vec![teacher.party("teacher"), user.party("user")], prepared.rows.len(), &output.path);
     let assignment = Assignment {
         recipe: Arc::clone(&recipe) as Arc<dyn Recipe>,
         seeds: Arc::clone(&prepared.rows) as Arc<dyn worker::Seeds>,

@@ -5,7 +5,7 @@ use crate::conversation::Price;
 use crate::job::JobError;
 use crate::job::models::ModelChoice;
 use crate::recipe::{Cast, History, Party, PassPurpose, Scale, Tutor};
-use crate::report::{PassReport, RoleCost, TutoringReport};
+use crate::report::{Party as ShownParty, PassReport, RoleCost, TutoringReport};
 
 /// Everybody who takes part.
 pub struct Parties<'a> {
@@ -82,6 +82,13 @@ impl<'a> Parties<'a> {
     /// Returns all of them.
     pub fn all(&self) -> Vec<&'a ModelChoice> {
         self.students.iter().chain([self.teacher, self.grader]).chain(self.judge).collect()
+    }
+
+    /// Returns them as they are shown.
+    pub fn shown(&self) -> Vec<ShownParty> {
+        let students = self.students.iter().map(|student| student.party("student"));
+        let others = [self.teacher.party("teacher"), self.grader.party("grader")];
+        students.chain(others).chain(self.judge.map(|judge| judge.party("judge"))).collect()
     }
 
     /// Returns the system message that goes before every conversation. It is the student's, as the student learns from these
