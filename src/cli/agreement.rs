@@ -4,6 +4,7 @@ use cohobate::job::write_text;
 
 use super::CliResult;
 use super::error::exit_code;
+use super::names::file_name;
 use super::output::print;
 use super::progress::DisplayArg;
 
@@ -15,15 +16,15 @@ model_b, tie, or a system's name), on what (question_id, item or id), which turn
 verdicts.jsonl of `cohobate compare` is such a file. Voters called NAME_1, NAME_2 are one group.")]
 pub struct AgreementArgs {
     /// The judge's votes
-    #[arg(long, value_name = "FILE", required = true)]
+    #[arg(long, value_name = "FILE", required = true, value_parser = file_name())]
     judge: Vec<String>,
 
     /// People's votes
-    #[arg(long, value_name = "FILE", required = true)]
+    #[arg(long, value_name = "FILE", required = true, value_parser = file_name())]
     human: Vec<String>,
 
     /// Write the report here, as JSON
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", value_parser = file_name())]
     output: Option<String>,
 
     /// Print JSON

@@ -1,9 +1,8 @@
-use std::path::Path;
-
 use clap::Args;
 use cohobate::job::JobError;
 use cohobate::job::{
-    AnswersFrom, CompareReport, CompareSettings, ComparisonWritten, Entrant, compare, name_of_file, plan_compare,
+    AnswersFrom, CompareReport, CompareSettings, ComparisonWritten, Entrant, compare, name_of_file, path_of,
+    plan_compare,
 };
 use cohobate::job::{ModelSettings, RunLog};
 use cohobate::model::ModelReference;
@@ -12,6 +11,7 @@ use cohobate::report::words::{self, counted};
 
 use super::CliResult;
 use super::error::exit_code;
+use super::names::file_name;
 use super::options::{CompareOptions, Options};
 use super::plan::{DryRunArgs, PlanShown};
 use super::screen::{Console, Screen, block_on};
@@ -25,6 +25,7 @@ message each. Every pair is judged in both orders.")]
 pub struct CompareArgs {
     /// Conversations: files, directories, patterns such as data/*.jsonl, or - for standard input; with --answers the first file of
     /// answers where none is named
+    #[arg(value_parser = file_name())]
     input: Vec<String>,
 
     /// A model that answers: NAME@URL, a profile of cohobate.toml, or simulated
@@ -36,15 +37,15 @@ pub struct CompareArgs {
     b: Option<String>,
 
     /// Two existing answer files
-    #[arg(long, value_name = "FILE", num_args = 2, value_names = ["A", "B"])]
+    #[arg(long, value_name = "FILE", num_args = 2, value_names = ["A", "B"], value_parser = file_name())]
     answers: Vec<String>,
 
     /// A system by name: a model, or a file of answers; may be given more than once
-    #[arg(long, value_name = "NAME=MODEL|FILE")]
+    #[arg(long, value_name = "NAME=MODEL|FILE", value_parser = file_name())]
     system: Vec<String>,
 
     /// Write verdicts.jsonl, report.json, report.html and each model's answers into this directory
-    #[arg(short, long, value_name = "DIR", default_value = "comparison")]
+    #[arg(short, long, value_name = "DIR", default_value = "comparison", value_parser = file_name())]
     output: String,
 
     /// What comes before each answer: the system's own answers, or the dataset's, shared by all
@@ -64,7 +65,7 @@ pub struct CompareArgs {
     controls: bool,
 
     /// People's votes on the same conversations, to say how far the judge agrees with them
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = file_name())]
     human: Vec<String>,
 
     /// Send questions again that failed permanently in an earlier run
@@ -164,7 +165,7 @@ fn entrants(args: &CompareArgs, models: &ModelSettings) -> Result<Vec<Entrant>, 
         second.push_str(" (b)");
     }
     let entrants = named.into_iter().map(|(name, from)| {
-        let is_file = Path::new(&from).is_file() || args.answers.contains(&from);
+        let is_file = path_of(&from).is_file() || args.answers.contains(&from);
         let from = if is_file { AnswersFrom::File(from) } else { AnswersFrom::Model(Box::new(models.find(&from)?)) };
         Ok(Entrant { name, from })
     });

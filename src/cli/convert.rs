@@ -5,6 +5,7 @@ use cohobate::report::words::{counted, number};
 
 use super::CliResult;
 use super::error::exit_code;
+use super::names::file_name;
 use super::options::ConvertOptions;
 use super::screen::Screen;
 
@@ -16,12 +17,12 @@ use super::screen::Screen;
 pub struct ConvertArgs {
     /// Conversations: files, directories, patterns such as data/*.jsonl, or - for standard input. JSONL, JSON, CSV, TSV, Parquet
     /// and Arrow, also compressed (.gz, .zst, .bz2, .xz)
-    #[arg(required = true)]
+    #[arg(required = true, value_parser = file_name())]
     input: Vec<String>,
 
     /// Write the rows here, - for standard output; .gz and .zst are compressed; DIR/ is a directory of Parquet shards
     /// with a dataset card
-    #[arg(short, long, value_name = "OUT")]
+    #[arg(short, long, value_name = "OUT", value_parser = file_name())]
     output: String,
 
     /// Write rows without an answer too, as prompts: their messages alone

@@ -2,7 +2,7 @@ use clap::Args;
 use cohobate::export::LeftOutKind;
 use cohobate::job::ExportReport;
 use cohobate::job::{DistillReport, DistillSettings, distill};
-use cohobate::job::{EventKind, JobError, RunLog, footprint, write_report};
+use cohobate::job::{EventKind, JobError, RunLog, check_file, footprint, write_report};
 use cohobate::report::words::counted;
 use cohobate::report::{Closing, quality_page, summary, summary_json};
 use cohobate::worker::RunStop;
@@ -38,6 +38,7 @@ async fn run_distill(line: DistillLine, log: RunLog) -> CliResult {
     let options = line.options.resolve()?;
     let settings = DistillSettings { export: line.export_settings(&options)?, run: options.run(line.retry_failed)? };
     line.refuse_without_effect(&options)?;
+    line.report.as_deref().map(check_file).transpose()?;
     let console = Console::start(&options, log)?;
     let report = distill(&settings, &console.context).await?;
     let (code, closing) = closing(&report, line.output(), &console);

@@ -8,6 +8,7 @@ use cohobate::report::words::{self, counted};
 
 use super::CliResult;
 use super::error::exit_code;
+use super::names::file_name;
 use super::options::EvaluateOptions;
 use super::plan::{DryRunArgs, PlanShown};
 use super::screen::{Console, Screen, block_on};
@@ -18,11 +19,11 @@ use cohobate::export::LeftOutKind;
 pub struct EvaluateArgs {
     /// Finished conversations: files, directories, patterns such as data/*.jsonl, or - for standard input. JSONL, JSON, CSV, TSV,
     /// Parquet and Arrow, also compressed (.gz, .zst, .bz2, .xz)
-    #[arg(required = true)]
+    #[arg(required = true, value_parser = file_name())]
     input: Vec<String>,
 
     /// Write the rows with their scores in `meta.judge` here; beside it go OUT.report.json and OUT.report.html
-    #[arg(short, long, value_name = "SCORES", default_value = "scores.jsonl")]
+    #[arg(short, long, value_name = "SCORES", default_value = "scores.jsonl", value_parser = file_name())]
     output: String,
 
     /// What the judge gives: score, 1 to 10; check, whether each criterion is met; rubric, 1 to 5 by five descriptions

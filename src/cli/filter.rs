@@ -1,13 +1,14 @@
 use clap::Args;
 use cohobate::export::LeftOutKind;
 use cohobate::job::{FilterReport, FilterSettings, OnReject, filter};
-use cohobate::job::{JobError, write_report};
+use cohobate::job::{JobError, check_file, write_report};
 use cohobate::report::quality_page;
 use cohobate::report::words::{counted, number};
 
 use super::CliResult;
 use super::choices::GateProfile;
 use super::error::exit_code;
+use super::names::file_name;
 use super::options::{FilterOptions, Options};
 use super::screen::Screen;
 
@@ -16,19 +17,19 @@ use super::screen::Screen;
 pub struct FilterArgs {
     /// Finished conversations: files, directories, patterns such as data/*.jsonl, or - for standard input. JSONL, JSON, CSV, TSV,
     /// Parquet and Arrow, also compressed (.gz, .zst, .bz2, .xz)
-    #[arg(required = true)]
+    #[arg(required = true, value_parser = file_name())]
     input: Vec<String>,
 
     /// Write the rows that are kept here, - for standard output; .gz and .zst are compressed, DIR/ is shards
-    #[arg(short, long, value_name = "KEPT")]
+    #[arg(short, long, value_name = "KEPT", value_parser = file_name())]
     output: String,
 
     /// Write the other rows here, with the reason in `meta.rejected`
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = file_name())]
     rejected: Option<String>,
 
     /// Write what the gate found here, as JSON; as a page where the name ends in .html
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = file_name())]
     report: Option<String>,
 
     /// A row with a rejected answer: drop it, or cut it before that turn
@@ -40,7 +41,7 @@ pub struct FilterArgs {
     near_duplicates: Option<f64>,
 
     /// Keep only the N rows with the best scores
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     top: Option<usize>,
 
     /// Keep only the best of rows whose users are more alike than this distance allows, 0 to 0.3; with --top
@@ -53,6 +54,10 @@ pub struct FilterArgs {
 
     #[command(flatten)]
     options: FilterOptions,
+}
+
+fn at_least_one(text: &str) -> Result<usize, &'static str> {
+    text.parse().ok().filter(|count| *count > 0).ok_or("write a number of at least 1")
 }
 
 fn similarity(text: &str) -> Result<f64, &'static str> {
@@ -74,6 +79,7 @@ fn on_reject(text: &str) -> Result<OnReject, &'static str> {
 pub fn run(args: FilterArgs) -> CliResult {
     let options = args.options.resolve()?;
     let settings = settings(&args, &options)?;
+    args.report.as_deref().map(check_file).transpose()?;
     let screen = Screen::new(&options);
     let report = filter(&settings, &screen.context())?;
     let json = report.to_json(settings.gate.as_ref());

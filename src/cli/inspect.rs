@@ -2,12 +2,13 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use cohobate::dataset::{Census, Histogram, NotRead};
-use cohobate::job::inspect;
+use cohobate::job::{JobError, inspect};
 use cohobate::report::words::{counted, number};
 use serde_json::{Value, json};
 
 use super::CliResult;
 use super::error::exit_code;
+use super::names::file_name;
 use super::options::InspectOptions;
 use super::output::print;
 use super::screen::Screen;
@@ -17,7 +18,7 @@ use super::screen::Screen;
 pub struct InspectArgs {
     /// Conversations: files, directories, patterns such as data/*.jsonl, or - for standard input. JSONL, JSON, CSV, TSV, Parquet
     /// and Arrow, also compressed (.gz, .zst, .bz2, .xz)
-    #[arg(required = true)]
+    #[arg(required = true, value_parser = file_name())]
     input: Vec<String>,
 
     /// Print JSON
@@ -32,6 +33,12 @@ pub fn run(args: InspectArgs) -> CliResult {
     let options = args.options.resolve()?;
     let census = inspect(&options.input(&args.input)?, &Screen::new(&options).context())?;
     print(if args.json { format!("{:#}", as_json(&census)) } else { as_text(&census) })?;
+    let unusable: u64 = census.skipped.values().chain(census.invalid.values()).sum();
+    if unusable >= census.rows {
+        let message = format!("none of the {} can be used", counted(census.rows, "row"));
+        let hint = "the lines above say why; --format and --map name the format of the rows";
+        return Err(JobError::usage(message, hint));
+    }
     Ok(if census.invalid.is_empty() { exit_code::COMPLETE } else { exit_code::INCOMPLETE })
 }
 

@@ -5,6 +5,7 @@ use cohobate::job::OUTPUT;
 use cohobate::job::{ExportSettings, PartialSettings};
 
 use super::choices::GateProfile;
+use super::names::file_name;
 use super::options::{AloneArgs, DistillOptions, Group, Options, RunArgs};
 
 /// The command line of `distill`. `plan`, `export` and `verify` take the same line: what does not concern them is hidden from
@@ -13,7 +14,7 @@ use super::options::{AloneArgs, DistillOptions, Group, Options, RunArgs};
 pub struct DistillLine {
     /// Conversations: files, directories, patterns such as data/*.jsonl, or - for standard input. JSONL, JSON, CSV, TSV, Parquet
     /// and Arrow, also compressed (.gz, .zst, .bz2, .xz)
-    #[arg(required = true)]
+    #[arg(required = true, value_parser = file_name())]
     pub input: Vec<String>,
 
     /// Who answers: NAME@URL, NAME@URL1,URL2 for several servers, a profile of cohobate.toml, or simulated
@@ -22,7 +23,7 @@ pub struct DistillLine {
 
     /// Write the rows here, - for standard output; .gz and .zst are compressed; DIR/ is a directory of Parquet shards
     /// with a dataset card [default: distilled.jsonl]
-    #[arg(short, long, value_name = "OUT")]
+    #[arg(short, long, value_name = "OUT", value_parser = file_name())]
     pub output: Option<String>,
 
     /// Write an incomplete conversation up to its last good turn
@@ -30,7 +31,7 @@ pub struct DistillLine {
     pub keep_partial: bool,
 
     /// Write the summary here, as JSON; as a page of what the gate found where the name ends in .html
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = file_name())]
     pub report: Option<String>,
 
     /// Send questions again that failed permanently in an earlier run

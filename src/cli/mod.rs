@@ -3,7 +3,9 @@
 mod agreement;
 mod board;
 mod choices;
+mod closest;
 mod compare;
+mod completions;
 mod config;
 mod convert;
 mod ctl;
@@ -15,11 +17,14 @@ mod evaluate;
 mod export;
 mod filter;
 mod hooks;
+mod init;
 mod inspect;
 mod last_run;
 mod line;
 mod machine;
+mod man;
 mod mock;
+mod names;
 mod options;
 mod output;
 mod plan;
@@ -73,6 +78,9 @@ enum Command {
     Verify(Box<verify::VerifyArgs>),
     Ctl(ctl::CtlArgs),
     Trust(trust::TrustArgs),
+    Init(init::InitArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
     Mock(mock::MockArgs),
 }
 
@@ -97,7 +105,7 @@ fn asks_for_json(arguments: impl Iterator<Item = OsString>) -> bool {
 }
 
 fn run() -> u8 {
-    let matches = line::hide_without_effect(Cli::command()).try_get_matches();
+    let matches = command_line().try_get_matches();
     let parsed = matches.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
     let (cli, matches) = match parsed {
         Ok(parsed) => parsed,
@@ -137,6 +145,11 @@ fn invocation(matches: &ArgMatches) -> Invocation {
     Invocation { command: command.to_owned(), options: options.collect(), ..Invocation::default() }
 }
 
+/// Returns the whole command line: what is parsed, completed and described.
+fn command_line() -> clap::Command {
+    line::hide_without_effect(Cli::command())
+}
+
 /// Shows the help, or what is wrong with the command line.
 fn refuse(error: &clap::Error) -> u8 {
     if tell_refusal(error) { exit_code::USAGE } else { exit_code::COMPLETE }
@@ -160,6 +173,9 @@ impl Command {
             Command::Verify(args) => verify::run(*args),
             Command::Ctl(args) => ctl::run(args),
             Command::Trust(args) => trust::run(&args),
+            Command::Init(args) => init::run(&args),
+            Command::Completions(args) => completions::run(args),
+            Command::Man(args) => man::run(args),
             Command::Mock(args) => mock::run(&args),
         }
     }

@@ -15,8 +15,10 @@ use serde::{Deserialize, Serialize};
 use super::choices::{Concurrency, GateProfile, Keep, METRICS_ADDRESS, METRICS_HELP, OrphanRule, Per, named};
 use super::config::ConfigFile;
 use super::hooks::HookCommand;
+use super::names::{file_name, path_name, real_path, text_or_file};
 use super::progress::ProgressMode;
 use super::signals::StopSignal;
+use super::time::duration;
 use super::trust;
 
 /// Some options as they were given on the command line.
@@ -63,6 +65,9 @@ macro_rules! option_groups {
             /// The options that were set, for the run log: without profiles, and without what runs a command.
             #[serde(skip)]
             pub recorded: BTreeMap<String, serde_json::Value>,
+            /// Where the options of the file stand, by name.
+            #[serde(skip)]
+            pub places: BTreeMap<String, String>,
         }
     };
 }
@@ -72,7 +77,7 @@ option_groups! {
     #[command(next_help_heading = "Store, configuration and display")]
     ConfigArgs {
         /// Read options and model profiles from this file [default: cohobate.toml, where it exists]
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, value_name = "FILE", value_parser = path_name())]
         config: PathBuf,
     }
 
@@ -80,7 +85,7 @@ option_groups! {
     #[command(next_help_heading = "Store, configuration and display")]
     StoreArgs {
         /// Store answers in this directory [default: .cohobate]
-        #[arg(long, value_name = "DIR")]
+        #[arg(long, value_name = "DIR", value_parser = path_name())]
         store: PathBuf,
     }
 
@@ -274,7 +279,7 @@ option_groups! {
     #[command(next_help_heading = "What is asked")]
     SystemArgs {
         /// Use this system message in place of the rows' own; @FILE reads it from a file
-        #[arg(long, value_name = "TEXT|@FILE")]
+        #[arg(long, value_name = "TEXT|@FILE", value_parser = text_or_file())]
         system: String,
     }
 
@@ -286,7 +291,7 @@ option_groups! {
         judge: String,
 
         /// Use this minijinja template as the judge's prompt
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, value_name = "FILE", value_parser = path_name())]
         prompt: PathBuf,
     }
 
@@ -302,7 +307,7 @@ option_groups! {
         repeats: u32,
 
         /// Good answers to the same conversations, matched by id [default: the column `reference`]
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, value_name = "FILE", value_parser = file_name())]
         references: String,
     }
 
@@ -409,6 +414,8 @@ impl Options {
     /// The settings of an earlier run take the place of those of the file.
     fn resolve(config: Option<&Path>, groups: &[&dyn Group], recalled: Option<&Recalled>) -> Result<Self, JobError> {
         let file = ConfigFile::read(config)?;
+        file.check::<Self>()?;
+        let given: toml::Table = groups.iter().flat_map(|group| group.table()).collect();
         let mut table = file.table.clone();
         if let Some(Recalled(settings)) = recalled {
             table.retain(|name, _| !is_recalled(name));
@@ -416,51 +423,75 @@ impl Options {
                 table.extend(as_toml(value).map(|value| (name.clone(), value)));
             }
         }
-        let fault = |error: &str| {
-            JobError::usage(
-                format!("cannot use the configuration {}: {error}", file.path.display()),
-                "the file may hold the options of `cohobate distill --help` below the first group, each under its name, \
-                 and [models.NAME] tables",
-            )
-        };
-        // A loss is accepted once, by a person; a run in the background must not start another one.
-        if let Some(field) = ["config", "accept-loss", "detach"].into_iter().find(|field| table.contains_key(*field)) {
-            return Err(fault(&format!("unknown field `{field}`")));
-        }
-        let given: toml::Table = groups.iter().flat_map(|group| group.table()).collect();
         table.extend(given.clone());
         let recorded = recorded(&table);
-        let mut options: Self = table.try_into().map_err(|error: toml::de::Error| fault(error.message()))?;
+        let mut options: Self = table.try_into().map_err(|error: toml::de::Error| {
+            JobError::usage(format!("cannot use the options: {}", error.message()), "correct the command line")
+        })?;
         options.recorded = recorded;
         options.config = (!file.table.is_empty()).then(|| file.path.clone());
+        options.store = options.store.as_deref().map(real_path);
+        options.prompt = options.prompt.as_deref().map(real_path);
+        options.places = file.places();
+        options.places.retain(|name, _| !given.contains_key(name));
         let has = |name: &str| groups.iter().any(|group| group.has(name));
         trust::check(&file, |option| match option {
             "models" | "teacher" => has("stream"),
             option if recalled.is_some() && is_recalled(option) => false,
             option => has(option) && !given.contains_key(option),
         })?;
-        options.checked()
+        options.check_ranges()?;
+        Ok(options)
     }
 
-    fn checked(self) -> Result<Self, JobError> {
-        let range = |name: &str, value: Option<f64>, max: f64| match value {
-            Some(value) if !(0.0..=max).contains(&value) => Err(JobError::usage(
-                format!("--{name} is {value}, outside of 0 to {max}"),
-                format!("give --{name} a number from 0 to {max}"),
-            )),
-            _ => Ok(()),
-        };
-        range("temperature", self.temperature, 10.0)?;
-        range("top-p", self.top_p, 1.0)?;
+    /// Says where an option was given: on the command line as `--NAME`, or in which line of the file.
+    pub fn place_of(&self, name: &str) -> String {
+        match self.places.get(name) {
+            Some(place) => format!("{place}: `{name}`"),
+            None => format!("--{name}"),
+        }
+    }
+
+    fn check_ranges(&self) -> Result<(), JobError> {
         let is_id = |id: &String| id.chars().all(|letter| letter.is_ascii_alphanumeric() || "-._".contains(letter));
-        if self.license.as_ref().is_some_and(|id| !is_id(id)) {
-            let hint = "write one as the hub has it, such as apache-2.0";
-            return Err(JobError::usage("--license is not an identifier", hint));
+        let range = |value: Option<f64>, max: f64| value.is_none_or(|value| (0.0..=max).contains(&value));
+        let number = |value: Option<f64>| value.map(|value| value.to_string());
+        let whole = |value: Option<u64>| value.map(|value| value.to_string());
+        let some = |value: Option<u64>| value != Some(0);
+        let max_tokens = self.max_tokens.map(u64::from);
+        let (rpm, turns) = (self.rpm.map(u64::from), self.min_turns.map(u64::from));
+        let requests = "give it at least 1; `cohobate plan` sends nothing";
+        for (name, is_fit, value, hint) in [
+            ("temperature", range(self.temperature, 10.0), number(self.temperature), "give it a number from 0 to 10"),
+            ("top-p", range(self.top_p, 1.0), number(self.top_p), "give it a number from 0 to 1"),
+            ("max-tokens", some(max_tokens), whole(max_tokens), "give it at least 1"),
+            ("rpm", some(rpm), whole(rpm), "give it at least 1; without it there is no limit"),
+            ("tpm", some(self.tpm), whole(self.tpm), "give it at least 1; without it there is no limit"),
+            ("max-requests", some(self.max_requests), whole(self.max_requests), requests),
+            ("max-output-tokens", some(self.max_output_tokens), whole(self.max_output_tokens), requests),
+            (
+                "max-cost",
+                self.max_cost.is_none_or(|cost| cost > 0.0 && cost.is_finite()),
+                number(self.max_cost),
+                "give it a number of dollars above 0; without it there is no cap",
+            ),
+            ("limit", some(self.limit), whole(self.limit), "give it at least 1; without it all rows are read"),
+            ("min-turns", some(turns), whole(turns), "give it at least 1"),
+            (
+                "license",
+                self.license.as_ref().is_none_or(is_id),
+                self.license.clone(),
+                "write an identifier as the hub has it, such as apache-2.0",
+            ),
+        ] {
+            if let Some(value) = value.filter(|_| !is_fit) {
+                return Err(JobError::usage(format!("{} cannot be {value}", self.place_of(name)), hint));
+            }
         }
-        if self.max_tokens == Some(0) {
-            return Err(JobError::usage("--max-tokens is 0", "give it at least 1"));
+        for (name, time) in [("time-limit", &self.time_limit), ("give-up-after", &self.give_up_after)] {
+            time.as_deref().map(|time| duration(&self.place_of(name), time)).transpose()?;
         }
-        Ok(self)
+        self.deadline().map(drop)
     }
 }
 
@@ -552,7 +583,7 @@ macro_rules! option_sets {
         impl $set {
             /// Returns the options, those of the configuration file included.
             pub fn resolve(&self) -> Result<Options, JobError> {
-                Options::resolve(self.config.config.as_deref(), &[$(&self.$group),*], None)
+                Options::resolve(self.config.config.as_deref().map(real_path).as_deref(), &[$(&self.$group),*], None)
             }
         }
     )*};

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cohobate::export::OutputError;
-use cohobate::job::{EventKind, JobError};
+use cohobate::job::{EventKind, JobError, is_byte_of_name};
 use cohobate::model::without_passwords;
 use cohobate::report::printable;
 use serde_json::{Map, Value, json};
@@ -172,5 +172,7 @@ fn is_plain(text: &str) -> bool {
 }
 
 fn told(text: &str) -> String {
-    printable(&without_passwords(text)).into_owned()
+    // A byte of a file's name that is not UTF-8.
+    let text = text.replace(is_byte_of_name, "\u{fffd}");
+    printable(&without_passwords(&text)).into_owned()
 }

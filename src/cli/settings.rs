@@ -1,6 +1,7 @@
 //! From options to the settings of jobs.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use cohobate::conversation::{RequestOptions, Sampling};
 use cohobate::dataset::{
@@ -16,12 +17,13 @@ use cohobate::model::{ModelProfile, PaceLimits};
 use cohobate::quality::{self, Gate};
 use cohobate::recipe::{JudgedScope, Orphans};
 use cohobate::store::OnLoss;
+use cohobate::worker::Deadline;
 
 use super::choices::{GateProfile, OrphanRule, Per};
 use super::environment;
 use super::machine::raise_file_limit;
 use super::options::Options;
-use super::time::{deadline, duration};
+use super::time::{duration, until_next};
 
 impl Options {
     /// Returns where the store is.
@@ -62,11 +64,15 @@ impl Options {
     fn input_format(&self) -> Result<Option<ChosenFormat>, JobError> {
         Ok(match (&self.format, &self.map) {
             (_, Some(names)) => Some(ChosenFormat::Mapped(names.parse().map_err(|error: ParseMappingError| {
-                JobError::usage(format!("--map {names} is not a mapping"), error.to_string())
+                JobError::usage(
+                    format!("{} is `{names}`, which is not a mapping", self.place_of("map")),
+                    error.to_string(),
+                )
             })?)),
             (Some(name), None) => Some(ChosenFormat::Named(dataset::input_format_named(name).ok_or_else(|| {
                 let known: Vec<&str> = FORMATS.iter().chain(ON_REQUEST).map(|format| format.name()).collect();
-                JobError::usage(format!("there is no format `{name}`"), format!("write one of {}", known.join(", ")))
+                let message = format!("{}: there is no format `{name}`", self.place_of("format"));
+                JobError::usage(message, format!("write one of {}", known.join(", ")))
             })?)),
             (None, None) => None,
         })
@@ -76,14 +82,16 @@ impl Options {
         let fault = |error: ParseEncodingError| {
             let hint =
                 "write a label of the WHATWG Encoding Standard, such as windows-1252, gb18030, shift-jis or utf-16le";
-            JobError::usage(error.to_string(), hint)
+            JobError::usage(format!("{}: {error}", self.place_of("encoding")), hint)
         };
         self.encoding.as_deref().map(|label| label.parse().map_err(fault)).transpose()
     }
 
     fn reading_rules(&self) -> Result<Rules, JobError> {
         let fill = self.fill.as_deref().map(|text| {
-            let fault = |hint: &'static str| JobError::usage(format!("--fill {text} names no words"), hint);
+            let fault = |hint: &'static str| {
+                JobError::usage(format!("{} is `{text}`, which names no words", self.place_of("fill")), hint)
+            };
             text.parse::<Fill>().map_err(fault)
         });
         Ok(Rules {
@@ -109,14 +117,16 @@ impl Options {
         let name = self.to.as_deref().unwrap_or(export::FORMATS[0].name());
         export::output_format_named(name).ok_or_else(|| {
             let known: Vec<&str> = export::FORMATS.iter().map(|format| format.name()).collect();
-            JobError::usage(format!("there is no output format `{name}`"), format!("write one of {}", known.join(", ")))
+            let message = format!("{}: there is no output format `{name}`", self.place_of("to"));
+            JobError::usage(message, format!("write one of {}", known.join(", ")))
         })
     }
 
     /// Returns how fast and how long calls are sent, and what may be spent.
     pub fn run(&self, retry_failed: bool) -> Result<RunSettings, JobError> {
         let concurrency = self.concurrency.and_then(|concurrency| concurrency.0);
-        let give_up_after = self.give_up_after.as_deref().map(|text| duration("--give-up-after", text));
+        let give_up_after = self.give_up_after.as_deref();
+        let give_up_after = give_up_after.map(|text| duration(&self.place_of("give-up-after"), text));
         Ok(RunSettings {
             pace: PaceLimits {
                 concurrency,
@@ -127,10 +137,19 @@ impl Options {
             max_cost: self.max_cost,
             max_requests: self.max_requests,
             max_output_tokens: self.max_output_tokens,
-            deadline: deadline(self.time_limit.as_deref(), self.until.as_deref())?,
+            deadline: self.deadline()?,
             give_up_after: give_up_after.transpose()?,
             retry_failed,
         })
+    }
+
+    /// Returns the earlier of `--time-limit` and `--until`.
+    pub fn deadline(&self) -> Result<Option<Deadline>, JobError> {
+        let limit = self.time_limit.as_deref().map(|text| duration(&self.place_of("time-limit"), text)).transpose()?;
+        let until = self.until.as_deref().map(|text| until_next(&self.place_of("until"), text)).transpose()?;
+        let named = |after: Option<Duration>, name: &str| after.map(|after| Deadline { after, name: name.to_owned() });
+        let both = [named(limit, "--time-limit"), named(until, "--until")];
+        Ok(both.into_iter().flatten().min_by_key(|deadline| deadline.after))
     }
 
     /// Returns how models are found. The keys come from the environment.
@@ -202,7 +221,7 @@ impl Options {
         let samples = self.samples.unwrap_or(1);
         if !(1..=BestOfSettings::SAMPLES_MAX).contains(&samples) {
             let hint = format!("give it a number from 1 to {}", BestOfSettings::SAMPLES_MAX);
-            return Err(JobError::usage(format!("--samples is {samples}"), hint));
+            return Err(JobError::usage(format!("{} is {samples}", self.place_of("samples")), hint));
         }
         let ranker = match (samples, &self.scorer, &self.judge) {
             (1, Some(_), _) => {
@@ -251,7 +270,8 @@ impl Options {
             GateProfile::Strict => quality::Strictness::Strict,
         };
         let gate = Gate::new(profile, changes);
-        gate.map(Some).map_err(|error| JobError::usage(format!("cannot use --rules {changes}"), error.to_string()))
+        gate.map(Some)
+            .map_err(|error| JobError::usage(format!("{} is `{changes}`", self.place_of("rules")), error.to_string()))
     }
 
     /// Returns the fewest turns of a conversation that was cut.

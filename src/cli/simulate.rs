@@ -8,6 +8,7 @@ use cohobate::report::words::{self, counted, number};
 
 use super::CliResult;
 use super::choices::GateProfile;
+use super::names::file_name;
 use super::options::{Options, SimulateOptions};
 use super::plan::{DryRunArgs, PlanShown};
 use super::screen::{Console, Screen, block_on};
@@ -20,7 +21,7 @@ use super::screen::{Console, Screen, block_on};
 pub struct SimulateArgs {
     /// Conversations or prompts: files, directories, patterns such as data/*.jsonl, or - for standard input. JSONL, JSON, CSV, TSV,
     /// Parquet and Arrow, also compressed (.gz, .zst, .bz2, .xz)
-    #[arg(required = true, value_name = "SEEDS")]
+    #[arg(required = true, value_name = "SEEDS", value_parser = file_name())]
     input: Vec<String>,
 
     /// Who answers: NAME@URL, a profile of cohobate.toml, or simulated
@@ -40,7 +41,7 @@ pub struct SimulateArgs {
     personas: Option<PathBuf>,
 
     /// Write the rows here; beside it go OUT.report.json and OUT.report.html
-    #[arg(short, long, value_name = "OUT", default_value = "simulated.jsonl")]
+    #[arg(short, long, value_name = "OUT", default_value = "simulated.jsonl", value_parser = file_name())]
     output: String,
 
     /// Send questions again that failed permanently in an earlier run

@@ -4,18 +4,8 @@ use std::time::Duration;
 
 use cohobate::job::{JobError, LogTime};
 use cohobate::model::seconds_of;
-use cohobate::worker::Deadline;
 
 const DAY_S: u64 = 24 * 3600;
-
-/// Returns the earlier of `--time-limit` and `--until`.
-pub fn deadline(time_limit: Option<&str>, until: Option<&str>) -> Result<Option<Deadline>, JobError> {
-    let limit = time_limit.map(|text| duration("--time-limit", text)).transpose()?;
-    let until = until.map(until_next).transpose()?;
-    let named = |after: Option<Duration>, name: &str| after.map(|after| Deadline { after, name: name.to_owned() });
-    let both = [named(limit, "--time-limit"), named(until, "--until")];
-    Ok(both.into_iter().flatten().min_by_key(|deadline| deadline.after))
-}
 
 /// Returns the time of day of now, for a line that tells when it was written: `07:44:35`.
 pub fn clock() -> String {
@@ -28,29 +18,32 @@ pub fn local(time: LogTime) -> String {
     instant.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-/// Reads `8h`, `90m`, `45s`, `1h30m`, or plain seconds.
+/// Reads `8h`, `90m`, `45s` or `1h30m`. A number without a unit, and no time at all, are mistakes. `option` is how messages
+/// call the option.
 pub fn duration(option: &str, text: &str) -> Result<Duration, JobError> {
-    let fault = || {
-        JobError::usage(
-            format!("{option} is `{text}`, which is not a duration"),
-            format!("write {option} 8h, 90m or 45s"),
-        )
-    };
     let text = text.trim();
+    let fault = || JobError::usage(format!("{option} is `{text}`, which is not a duration"), "write 8h, 90m or 45s");
+    if text.parse::<f64>().is_ok_and(|number| number >= 0.0) {
+        let message = format!("{option} is `{text}`, without a unit");
+        return Err(JobError::usage(message, format!("write {text}h, {text}m or {text}s")));
+    }
     let seconds = seconds_of(text, |unit| match unit.trim() {
         "h" => Some(3600.0),
         "m" | "min" => Some(60.0),
-        "s" | "" => Some(1.0),
+        "s" => Some(1.0),
         "d" => Some(DAY_S as f64),
         _ => None,
     });
     let time = seconds.filter(|_| !text.is_empty()).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    time.ok_or_else(fault)
+    match time {
+        Some(Duration::ZERO) => Err(JobError::usage(format!("{option} is no time at all"), "write 8h, 90m or 45s")),
+        other => other.ok_or_else(fault),
+    }
 }
 
-/// Returns how long it is until the next `HH:MM`.
-fn until_next(text: &str) -> Result<Duration, JobError> {
-    let fault = || JobError::usage(format!("--until is `{text}`, which is not a time of day"), "write --until 06:30");
+/// Returns how long it is until the next `HH:MM`. `option` is how messages call the option.
+pub fn until_next(option: &str, text: &str) -> Result<Duration, JobError> {
+    let fault = || JobError::usage(format!("{option} is `{text}`, which is not a time of day"), "write 06:30");
     let (hours, minutes) = text.split_once(':').ok_or_else(fault)?;
     let hours: u64 = hours.parse().ok().filter(|hours| *hours < 24).ok_or_else(fault)?;
     let minutes: u64 = minutes.parse().ok().filter(|minutes| *minutes < 60).ok_or_else(fault)?;
@@ -69,10 +62,13 @@ mod tests {
     #[test]
     fn durations_are_read_as_people_write_them() {
         let seconds = |text| duration("--time-limit", text).ok().map(|time| time.as_secs_f64());
-        let read = ["8h", "90m", "45s", "1h30m", "20", "0.5h", "2d", "1h 30m"].map(seconds);
-        assert_eq!(read, [28_800.0, 5_400.0, 45.0, 5_400.0, 20.0, 1_800.0, 172_800.0, 5_400.0].map(Some));
-        assert_eq!(["", "h", "8 parsecs", "-3s", "1e400h"].map(seconds), [None; 5]);
-        assert!(until_next("06:30").is_ok_and(|wait| wait > Duration::ZERO && wait <= Duration::from_secs(DAY_S)));
-        assert!(["24:00", "6.30", "06:60", "x:y"].iter().all(|text| until_next(text).is_err()));
+        let read = ["8h", "90m", "45s", "1h30m", "0.5h", "2d", "1h 30m"].map(seconds);
+        assert_eq!(read, [28_800.0, 5_400.0, 45.0, 5_400.0, 1_800.0, 172_800.0, 5_400.0].map(Some));
+        assert_eq!(["", "h", "8", "0s", "8 parsecs", "-3s", "1e400h"].map(seconds), [None; 7]);
+        assert!(
+            until_next("--until", "06:30")
+                .is_ok_and(|wait| wait > Duration::ZERO && wait <= Duration::from_secs(DAY_S))
+        );
+        assert!(["24:00", "6.30", "06:60", "x:y"].iter().all(|text| until_next("--until", text).is_err()));
     }
 }

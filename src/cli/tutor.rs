@@ -6,6 +6,7 @@ use cohobate::report::words::{self, counted, number};
 
 use super::CliResult;
 use super::choices::GateProfile;
+use super::names::file_name;
 use super::options::{Options, TutorOptions};
 use super::plan::{DryRunArgs, PlanShown};
 use super::screen::{Console, Screen, block_on};
@@ -19,7 +20,7 @@ use super::screen::{Console, Screen, block_on};
 pub struct TutorArgs {
     /// Conversations or prompts: files, directories, patterns such as data/*.jsonl, or - for standard input. JSONL, JSON, CSV, TSV,
     /// Parquet and Arrow, also compressed (.gz, .zst, .bz2, .xz)
-    #[arg(required = true)]
+    #[arg(required = true, value_parser = file_name())]
     input: Vec<String>,
 
     /// Who learns: NAME@URL, a profile of cohobate.toml, or simulated; may be given more than once, one for each round, the
@@ -43,7 +44,7 @@ pub struct TutorArgs {
     rounds: Option<u32>,
 
     /// Write into this directory; rounds before the last into round-1, round-2 below it
-    #[arg(short, long, value_name = "DIR", default_value = "tutored")]
+    #[arg(short, long, value_name = "DIR", default_value = "tutored", value_parser = file_name())]
     output: String,
 
     /// Write sft.jsonl for this trainer: trl-prompt-completion or per-turn; loss on the correction only

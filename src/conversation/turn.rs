@@ -96,6 +96,12 @@ impl Scope {
         self.turn().map_or(all, TurnIndex::number)
     }
 
+    /// Returns the items before that one.
+    pub fn before<T>(self, items: &[T]) -> &[T] {
+        let last = self.turn().map_or(items.len(), |_| self.number() as usize);
+        &items[..last.saturating_sub(1).min(items.len())]
+    }
+
     /// Returns the last item that a verdict covers, of a list with one item per turn.
     pub fn last_of<T>(self, items: &[T]) -> Option<&T> {
         self.turn().map_or(items.last(), |turn| turn.item_of(items))

@@ -12,6 +12,7 @@ use super::row::RowSource;
 use super::source_file::SourceFile;
 use super::threads::{Threads, arrange_threads, needs_arranging};
 use super::whole_file::WholeFile;
+use crate::files::path_of;
 
 const READ_BYTES: usize = 256 << 10;
 /// A file may be compressed this often, one in the other.
@@ -82,12 +83,13 @@ impl Input {
             io::copy(from, &mut File::create(path)?)?;
             SourceFile::open(path, number)
         };
+        let path = path_of(name);
         let (file, is_spooled) = if name == "-" {
             (copy(&mut io::stdin().lock(), &spooled("stdin"))?, true)
-        } else if !std::fs::metadata(name)?.is_file() {
-            (copy(&mut File::open(name)?, &spooled("pipe"))?, true)
+        } else if !std::fs::metadata(&path)?.is_file() {
+            (copy(&mut File::open(&path)?, &spooled("pipe"))?, true)
         } else {
-            (SourceFile::open(Path::new(name), number)?, false)
+            (SourceFile::open(&path, number)?, false)
         };
         let mut this = Self { name: shown.to_owned(), file, number, is_spooled, has_rows: false, places: None };
         for layer in 0..PACKINGS_MAX {

@@ -2,7 +2,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use crate::files::{Owned, parent_of, replaced_path, sweep, sync_directory};
+use crate::files::{Owned, name_of, parent_of, path_of, replaced_path, sweep, sync_directory};
 
 const BUFFER_BYTES: usize = 256 << 10;
 const COMPRESSION_LEVEL: i32 = 3;
@@ -40,17 +40,19 @@ pub struct OutputError {
 
 impl OutputFile {
     /// Starts writing `path`, `-` for standard output. `.gz` and `.zst` are compressed. A symlink stays, and what it leads
-    /// to is replaced.
+    /// to is replaced. A directory that is missing is created.
     pub fn create(path: &str) -> Result<Self, OutputError> {
         let fault = |source| OutputError { path: path.to_owned(), source };
-        let is_special = fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
+        let real = path_of(path);
+        let is_special = fs::metadata(&real).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
         let (target, sink): (Destination, Box<dyn Write>) = if path == "-" {
             (Destination::Stream { name: "standard output".to_owned() }, Box::new(io::stdout()))
         } else if is_special {
-            let sink = File::options().write(true).open(path).map_err(fault)?;
+            let sink = File::options().write(true).open(&real).map_err(fault)?;
             (Destination::Stream { name: path.to_owned() }, Box::new(sink))
         } else {
-            let path = replaced_path(Path::new(path)).map_err(fault)?;
+            let path = replaced_path(&real).map_err(fault)?;
+            fs::create_dir_all(parent_of(&path)).map_err(fault)?;
             sweep(&path, PARTIAL);
             let (partial, file) = Owned::create(&path, PARTIAL).map_err(fault)?;
             (Destination::File { path, partial }, Box::new(file))
@@ -94,7 +96,7 @@ impl OutputFile {
 impl Destination {
     fn fault(&self, source: io::Error) -> OutputError {
         let path = match self {
-            Destination::File { path, .. } => path.display().to_string(),
+            Destination::File { path, .. } => name_of(path),
             Destination::Stream { name } => name.clone(),
         };
         OutputError { path, source }

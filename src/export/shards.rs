@@ -23,7 +23,7 @@ mod parquet_shards {
     use crate::export::column::{ColumnKind, FieldKind};
     use crate::export::json_row::append_row;
     use crate::export::{OutputError, OutputFormat};
-    use crate::files::{NewDirectory, finish_swaps, replaced_path, sync_directory};
+    use crate::files::{NewDirectory, finish_swaps, name_of, replaced_path, sync_directory};
 
     /// JSON bytes per shard. The size on disk is a fraction of it.
     const SHARD_BYTES: usize = 1 << 30;
@@ -54,8 +54,9 @@ mod parquet_shards {
     impl Shards {
         /// Starts writing the directory `path`.
         pub fn create(path: &Path, format: &'static dyn OutputFormat) -> Result<Self, OutputError> {
-            let named = PathBuf::from(path.as_os_str().to_string_lossy().trim_end_matches('/'));
-            let fault = |source| OutputError { path: named.display().to_string(), source };
+            // Without a slash at the end.
+            let named: PathBuf = path.components().collect();
+            let fault = |source| OutputError { path: name_of(&named), source };
             let path = replaced_path(&named).map_err(fault)?;
             finish_swaps(&path).map_err(fault)?;
             check_replaceable(&path).map_err(fault)?;

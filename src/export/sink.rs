@@ -1,9 +1,8 @@
-use std::path::Path;
-
 use super::file::{OutputError, OutputFile};
 use super::shards::Shards;
 use super::{OutputFormat, Unfit};
 use crate::conversation::Record;
+use crate::files::path_of;
 
 /// Writes rows: as JSON lines to a file, or as Parquet shards to a directory.
 pub struct Sink {
@@ -37,7 +36,7 @@ impl Sink {
     /// Starts writing `path`: a directory of shards where it ends in `/`, else a file of JSON lines.
     pub fn create(path: &str, format: &'static dyn OutputFormat) -> Result<Self, OutputError> {
         let target = if is_directory(path) {
-            SinkFiles::Shards(Box::new(Shards::create(Path::new(path), format)?))
+            SinkFiles::Shards(Box::new(Shards::create(&path_of(path), format)?))
         } else {
             SinkFiles::Lines(Box::new(OutputFile::create(path)?))
         };

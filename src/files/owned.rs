@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::durable::create_directories;
 use super::lock::{Locking, is_same_file, try_lock};
+use super::name::name_of;
 use super::path::parent_of;
 use super::private::create_in;
 
@@ -132,10 +133,10 @@ pub fn sweep(base: &Path, ending: &str) {
 
 /// Returns what stands beside `base` as `BASE.OWNER.ENDING`.
 pub(super) fn leftovers(base: &Path, ending: &str) -> Vec<PathBuf> {
-    let Some(name) = base.file_name().and_then(|name| name.to_str()) else { return Vec::new() };
+    let Some(name) = base.file_name().map(name_of) else { return Vec::new() };
     let is_leftover = |path: &PathBuf| {
-        let other = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let owner = other.strip_prefix(name).and_then(|rest| rest.strip_prefix('.'));
+        let other = path.file_name().map(name_of).unwrap_or_default();
+        let owner = other.strip_prefix(&name).and_then(|rest| rest.strip_prefix('.'));
         let owner = owner.and_then(|rest| rest.strip_suffix(ending)).and_then(|rest| rest.strip_suffix('.'));
         owner.is_some_and(|owner| {
             owner.contains('-') && owner.chars().all(|letter| letter.is_ascii_digit() || letter == '-')

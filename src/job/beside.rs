@@ -10,6 +10,7 @@ use super::settings::{InputSettings, ReadSettings, RowsFrom};
 use super::{Context, JobError};
 use crate::conversation::{Columns, Digest, Message, Role, Seed, Turn};
 use crate::dataset::Duplicates;
+use crate::files::path_of;
 use crate::recipe::Recipe;
 use crate::worker::{SeedError, Seeds};
 
@@ -38,7 +39,7 @@ impl Beside {
         recipe: &dyn Recipe,
         context: &Context,
     ) -> Result<Self, JobError> {
-        let split = read.split.clone().filter(|_| Path::new(path).is_dir());
+        let split = read.split.clone().filter(|_| path_of(path).is_dir());
         let read = ReadSettings { split, limit: None, duplicates: Duplicates::Keep, ..read.clone() };
         let input = InputSettings { sources: vec![RowsFrom::Named(path.to_owned())], read };
         let rows = prepare(&input, store, recipe, None, Lookout::default(), context)?.rows;

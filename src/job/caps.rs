@@ -1,6 +1,7 @@
 use super::JobError;
 use super::models::{ModelChoice, prices};
 use super::settings::RunSettings;
+use crate::model::profile_table;
 use crate::worker::BudgetLimits;
 
 /// Returns the caps of a run. A cap that cannot be kept is refused: the worst case of every call must be known.
@@ -19,7 +20,8 @@ pub fn caps(run: &RunSettings, models: &[&ModelChoice]) -> Result<BudgetLimits, 
         return Err(JobError::usage(
             format!("--max-cost is given, but the price of `{model}` is unknown"),
             format!(
-                "add to cohobate.toml: [models.\"{model}\"] price = {{ input = DOLLARS, output = DOLLARS }}, for a million tokens"
+                "add to cohobate.toml, with the dollars for a million tokens:\n{}\nprice = {{ input = 0.10, output = 0.40 }}",
+                profile_table(model)
             ),
         ));
     }

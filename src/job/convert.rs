@@ -1,13 +1,13 @@
 use std::collections::BTreeMap;
 
-use super::input::RecordStream;
+use super::input::{RecordStream, no_rows};
 use super::left_out_list::{LeftOutList, Listed};
 use super::output::RowOutput;
 use super::places;
 use super::rows::{RowCounts, each};
 use super::settings::{InputSettings, OutputSettings};
 use super::{Context, JobError};
-use crate::export::{self, ColumnKind, OutputFormat};
+use crate::export::{self, ColumnKind, LeftOutKind, OutputFormat};
 
 /// The settings of `convert`.
 pub struct ConvertSettings {
@@ -55,9 +55,13 @@ pub fn convert(settings: &ConvertSettings, context: &Context) -> Result<ConvertR
         }
         written.write(record)
     })?;
-    let kept_old = written.finish(counts.written)?;
     let [list] = lists;
-    Ok(ConvertReport { counts, reasoning_lost, changed: rows.changed(), listed: list.finish()?, kept_old })
+    let listed = list.finish()?;
+    if counts.read == counts.of(LeftOutKind::Invalid) {
+        return Err(no_rows(&input.shown(), &counts.reasons_of_all()));
+    }
+    let kept_old = written.finish(counts.written)?;
+    Ok(ConvertReport { counts, reasoning_lost, changed: rows.changed(), listed, kept_old })
 }
 
 fn holds_reasoning(format: &dyn OutputFormat) -> bool {

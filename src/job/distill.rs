@@ -93,7 +93,12 @@ pub async fn distill(settings: &DistillSettings, context: &Context) -> Result<Di
     let RunResult { ended, tally, elapsed, run } = engine.run(assignment).await?;
     let changed_settings = changed_settings(&*engine.store, &run, &tally)?;
     let end = match ended {
-        Ended::Finished => Ok(ExportPass::of(what, &what.input.names()).write(&*recipe, &*engine.store, &prepared)?),
+        Ended::Finished => {
+            let inputs = what.input.names();
+            let pass = ExportPass::of(what, &inputs);
+            let written = pass.write(&*recipe, &*engine.store, &prepared);
+            Ok(written.map_err(|error| if tally.done() > 0 { error.with_answers_kept() } else { error })?)
+        }
         Ended::Stopped(reason) => Err(reason),
     };
     engine.close()?;

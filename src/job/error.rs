@@ -51,6 +51,15 @@ impl JobError {
         Self { kind: ErrorKind::Unavailable, message: message.into(), hint: Some(hint.into()) }
     }
 
+    /// Adds to an error about an output that the answers are there.
+    #[must_use]
+    pub(super) fn with_answers_kept(mut self) -> Self {
+        if let Some(hint) = self.hint.as_mut().filter(|_| self.kind == ErrorKind::Storage) {
+            hint.push_str("; the answers are in the store");
+        }
+        self
+    }
+
     /// Makes an error about a place that cannot be written to.
     pub fn storage(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { kind: ErrorKind::Storage, message: message.into(), hint: Some(hint.into()) }
@@ -89,8 +98,7 @@ impl From<OutputError> for JobError {
         if error.source.kind() == io::ErrorKind::BrokenPipe {
             return Self { kind: ErrorKind::OutputClosed, message: error.to_string(), hint: None };
         }
-        let hint = "name a place that can be written to with -o, or free some space; the answers are in the store";
-        Self::storage(error.to_string(), hint)
+        Self::storage(error.to_string(), "name a place that can be written to with -o, or free some space")
     }
 }
 

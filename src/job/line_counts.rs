@@ -2,9 +2,9 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
 
 use super::JobError;
+use crate::files::path_of;
 
 /// The lines of two files, counted against each other: 16 bytes a distinct line.
 #[derive(Default)]
@@ -57,8 +57,9 @@ impl LineCounts {
 }
 
 fn open(path: &str) -> std::io::Result<Box<dyn BufRead>> {
-    let file = File::open(path)?;
-    let reader: Box<dyn Read> = match Path::new(path).extension().and_then(|ending| ending.to_str()) {
+    let path = path_of(path);
+    let file = File::open(&path)?;
+    let reader: Box<dyn Read> = match path.extension().and_then(|ending| ending.to_str()) {
         Some("gz") => Box::new(flate2::read::MultiGzDecoder::new(file)),
         Some("zst") => Box::new(zstd::stream::read::Decoder::new(file)?),
         _ => Box::new(file),

@@ -59,6 +59,7 @@ mod tutor;
 mod verify;
 mod votes;
 
+pub use crate::files::{is_byte_of_name, name_of, path_of};
 pub use compare::{
     AnswersFrom, CompareReport, CompareSettings, ComparisonWritten, Entrant, compare, name_of_file, plan_compare,
 };
@@ -82,6 +83,7 @@ pub use left_out::{LeftOut, Rejection, Unmarked};
 pub use left_out_list::{Left, Listed};
 pub use models::{KeySource, Keys, ModelChoice, ModelSettings};
 pub use open_store::{accept_losses, open_reader};
+pub use places::check_file;
 pub use plan::{PlanReport, PlanSettings, RolePlan, plan};
 pub use questions::{BestOfSettings, DistillQuestions, RankerSettings};
 pub use reports::{write_report, write_text};

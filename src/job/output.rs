@@ -8,6 +8,7 @@ use super::settings::OutputSettings;
 use crate::conversation::Record;
 use crate::dataset;
 use crate::export::{OutputError, OutputFormat, Sink, is_directory};
+use crate::files::{name_of, path_of};
 
 /// An output of rows while it is written.
 pub struct RowOutput<'a> {
@@ -59,27 +60,27 @@ impl<'a> RowOutput<'a> {
 
 /// True where writing no row would replace an output that has some.
 pub fn would_empty(path: &str, rows: u64) -> bool {
-    let there = std::fs::metadata(path);
+    let there = std::fs::metadata(path_of(path));
     path != "-" && rows == 0 && there.is_ok_and(|there| there.is_file() && there.len() > 0)
 }
 
 /// Writes the file that the format's trainer wants beside the output, if it wants one.
 fn write_companion(format: &dyn OutputFormat, output: &str) -> Result<(), JobError> {
     let Some((path, content)) = companion(format, output)? else { return Ok(()) };
-    write_text(&path.display().to_string(), &format!("{content:#}\n"))
+    write_text(&name_of(&path), &format!("{content:#}\n"))
 }
 
 /// Returns that file's place and content. What stands there already stays; only this output's entry is new.
 pub fn companion(format: &dyn OutputFormat, output: &str) -> Result<Option<(PathBuf, serde_json::Value)>, OutputError> {
-    let is_special = std::fs::metadata(output).is_ok_and(|metadata| !metadata.is_file());
+    let is_special = std::fs::metadata(path_of(output)).is_ok_and(|metadata| !metadata.is_file());
     if output == "-" || is_directory(output) || is_special {
         return Ok(None);
     }
-    let output = Path::new(output);
+    let output = &*path_of(output);
     let Some((name, fresh)) = format.companion(output, None) else { return Ok(None) };
     let path = output.parent().unwrap_or(Path::new("")).join(name);
     let Ok(old) = std::fs::read(&path) else { return Ok(Some((path, fresh))) };
-    let damaged = |source: serde_json::Error| OutputError { path: path.display().to_string(), source: source.into() };
+    let damaged = |source: serde_json::Error| OutputError { path: name_of(&path), source: source.into() };
     let old = serde_json::from_slice(&old).map_err(damaged)?;
     let content = format.companion(output, Some(old)).map_or(fresh, |(_, content)| content);
     Ok(Some((path, content)))

@@ -7,7 +7,7 @@ use super::output::companion;
 use super::settings::OutputSettings;
 use crate::dataset::possible_files;
 use crate::export::{FORMATS, OutputFile, OutputFormat, Sink, is_directory};
-use crate::files::parent_of;
+use crate::files::{parent_of, path_of};
 
 /// Fails where an output of rows would destroy an input or cannot be written.
 pub fn check(output: &OutputSettings, inputs: &[String]) -> Result<(), JobError> {
@@ -22,16 +22,16 @@ pub fn check_directory(directory: &str, read: &[String], ours: &[&str]) -> Resul
         let hint = "name a directory that can be written to with -o";
         JobError::storage(format!("cannot write to {directory}: {error}"), hint)
     };
-    std::fs::create_dir_all(directory).map_err(fault)?;
+    std::fs::create_dir_all(path_of(directory)).map_err(fault)?;
     drop(OutputFile::create(&format!("{directory}/report.json"))?);
     let resolved = |path: &Path| path.canonicalize().ok();
     let files = read.iter().flat_map(|name| possible_files(name));
     for path in files {
-        let path = Path::new(&path);
+        let path = &*path_of(&path);
         let name = path.file_name().map_or("".into(), |name| name.to_string_lossy());
         let is_ours = ours.iter().any(|start| name.starts_with(start));
         let parent = resolved(path).and_then(|path| path.parent().map(Path::to_owned));
-        if is_ours && parent.is_some() && parent == resolved(Path::new(directory)) {
+        if is_ours && parent.is_some() && parent == resolved(&path_of(directory)) {
             let message =
                 format!("{} is read, and lies in {directory}, where it would be written over", path.display());
             return Err(JobError::usage(message, "give -o another directory"));
@@ -50,13 +50,18 @@ fn check_writable(path: &str, format: &dyn OutputFormat) -> Result<(), JobError>
         drop(Sink::create(path, FORMATS[0])?);
         return Ok(());
     }
-    if Path::new(path).is_dir() {
+    if path_of(path).is_dir() {
         let hint = format!("name a file with -o, or {path}/ for a directory of Parquet shards");
         return Err(JobError::usage(format!("the output {path} is a directory"), hint));
     }
-    let is_special = std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
+    check_file(path)
+}
+
+/// Fails where a file cannot be written. A directory that is missing is created.
+pub fn check_file(path: &str) -> Result<(), JobError> {
+    let is_special = std::fs::metadata(path_of(path)).is_ok_and(|metadata| !metadata.is_file());
     // Opening a pipe would tell its reader that there is nothing.
-    if !is_special {
+    if !is_special && path != "-" {
         drop(OutputFile::create(path)?);
     }
     Ok(())
@@ -65,17 +70,17 @@ fn check_writable(path: &str, format: &dyn OutputFormat) -> Result<(), JobError>
 /// Refuses an output that would destroy an input, or whose name promises another format.
 pub fn check_output(path: &str, inputs: &[String]) -> Result<(), JobError> {
     let real = |path: &Path| path.canonicalize().ok();
-    let output = Path::new(path);
+    let output = &*path_of(path);
     let parent = parent_of(output);
     for input in inputs {
         // What cannot be found is told when it is read.
         let files = possible_files(input);
         let is_one =
-            real(output).is_some_and(|output| files.iter().any(|file| real(Path::new(file)) == Some(output.clone())));
+            real(output).is_some_and(|output| files.iter().any(|file| real(&path_of(file)) == Some(output.clone())));
         if is_one {
             return Err(JobError::usage(format!("the output {path} is the input {input}"), "give -o another name"));
         }
-        let directory = Path::new(input).is_dir().then(|| real(Path::new(input))).flatten();
+        let directory = path_of(input).is_dir().then(|| real(&path_of(input))).flatten();
         if directory.zip(real(parent)).is_some_and(|(directory, parent)| parent.starts_with(directory)) {
             let message = format!("the output {path} lies in the input {input}, the next run would read it");
             return Err(JobError::usage(message, "give -o a place outside of it"));

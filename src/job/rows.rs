@@ -81,6 +81,11 @@ impl RowCounts {
         self.left.get(&kind).cloned().unwrap_or_default()
     }
 
+    /// Returns the reasons of every kind with how many rows have each.
+    pub fn reasons_of_all(&self) -> BTreeMap<String, u64> {
+        self.left.values().flatten().map(|(reason, count)| (reason.clone(), *count)).collect()
+    }
+
     fn count(&mut self, why: &LeftOut) {
         self.may_heal |= why.may_heal();
         *self.left.entry(why.kind()).or_default().entry(why.group()).or_default() += 1;

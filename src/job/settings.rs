@@ -25,7 +25,8 @@ pub struct InputSettings {
 
 /// Where rows come from.
 pub enum RowsFrom {
-    /// A file, a directory, a pattern, or `-` for standard input.
+    /// A file, a directory, a pattern, or `-` for standard input. [`name_of`](super::name_of) gives a path that is not UTF-8
+    /// a name.
     Named(String),
     /// Rows of the calling program, as JSON objects. They are written to a temporary file once, since a job reads its
     /// input more than once.
@@ -43,6 +44,17 @@ impl InputSettings {
     pub fn rows(rows: impl IntoIterator<Item = Value, IntoIter: Send + 'static>) -> Self {
         let rows = RowsFrom::Iterator(Mutex::new(Box::new(rows.into_iter())));
         Self { sources: vec![rows], read: ReadSettings::default() }
+    }
+
+    /// Returns the names as people read them.
+    pub(super) fn shown(&self) -> String {
+        const SHOWN_MAX: usize = 3;
+        let names = self.names();
+        match names.len() {
+            0 => "the input".to_owned(),
+            1..=SHOWN_MAX => names.join(", "),
+            more => format!("{} and {} more", names[..SHOWN_MAX].join(", "), more - SHOWN_MAX),
+        }
     }
 
     /// True where every source has a name, so that a later run can read the same rows.
@@ -90,7 +102,7 @@ pub struct ReadSettings {
 #[derive(Clone)]
 pub struct OutputSettings {
     /// A file (`.gz` and `.zst` are compressed), a directory of Parquet shards (ends in `/`), or `-` for standard
-    /// output.
+    /// output. [`name_of`](super::name_of) gives a path that is not UTF-8 a name.
     pub path: String,
     /// The format of the rows. Default: `openai`.
     pub format: &'static dyn OutputFormat,

@@ -118,6 +118,12 @@ impl ModelProfile {
     }
 }
 
+/// Returns the header of a profile's table, as it can be pasted into a configuration.
+pub fn profile_table(name: &str) -> String {
+    // A string of JSON is one of TOML, except for one control character.
+    format!("[models.{}]", serde_json::Value::from(name).to_string().replace('\u{7f}', "\\u007f"))
+}
+
 /// A price in the configuration, in dollars per million tokens.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

@@ -195,12 +195,43 @@ pub struct Example {
     pub turn: u32,
     /// The mark, and the criterion where it has one.
     pub verdict: String,
+    /// How many turns came before.
+    pub earlier: u32,
+    /// The last of them.
+    pub history: Vec<Exchange>,
     /// The user's question.
     pub question: String,
     /// The answers, by whom.
     pub answers: Vec<(String, String)>,
     /// The judge's words.
     pub words: Vec<String>,
+}
+
+/// A turn before an example.
+#[derive(Clone, Debug, Serialize)]
+pub struct Exchange {
+    /// The user's question.
+    pub question: String,
+    /// The answers, by whom.
+    pub answers: Vec<(String, String)>,
+}
+
+impl Example {
+    /// Turns before the shown one that are shown with it.
+    pub(super) const HISTORY_MAX: usize = 3;
+
+    /// Returns what happened in it, without the reason why it was chosen.
+    pub(super) fn outcome(&self) -> &str {
+        ["clearest, ", "at random, "].iter().find_map(|why| self.kind.strip_prefix(why)).unwrap_or(&self.kind)
+    }
+}
+
+/// Returns the last of some earlier turns, and how many there are.
+pub(super) fn shown_history(
+    earlier: impl DoubleEndedIterator<Item = Exchange> + ExactSizeIterator,
+) -> (u32, Vec<Exchange>) {
+    let count = earlier.len();
+    (count as u32, earlier.skip(count.saturating_sub(Example::HISTORY_MAX)).collect())
 }
 
 /// Marks while they are counted.
@@ -327,11 +358,18 @@ impl Evaluation {
                 let criterion =
                     judged.criteria.get(mark.criterion as usize).filter(|_| self.report.mode != EvaluationMode::Score);
                 let of = criterion.map_or(String::new(), |criterion| format!(" for: {criterion}"));
+                let (earlier, history) =
+                    shown_history(mark.scope.before(judged.turns).iter().map(|(question, answer)| Exchange {
+                        question: shortened(question),
+                        answers: vec![("answer".to_owned(), shortened(answer))],
+                    }));
                 Example {
                     kind: kind.to_owned(),
                     id: judged.id.to_owned(),
                     turn: mark.scope.number(),
                     verdict: format!("{value}{of}"),
+                    earlier,
+                    history,
                     question: shortened(&question),
                     answers: vec![("answer".to_owned(), shortened(&answer))],
                     words: mark.words.iter().map(|words| shortened(words.text())).collect(),

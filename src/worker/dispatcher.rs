@@ -21,7 +21,7 @@ use super::prompts::Prompts;
 use super::session::{
     self, ClosedConversation, ConversationEnd, ReplySender, SessionContext, SessionReply, SessionRequest,
 };
-use super::stop::{DRAIN_MAX, RunStop, StopStage};
+use super::stop::{DRAIN_MAX, Due, RunStop, StopStage};
 use super::wait::TimedWait;
 use super::{Admit, Ended, RowOrder, Work, WorkerError};
 use crate::conversation::{FailureCause, FailureCode, Fingerprint};
@@ -161,7 +161,7 @@ pub(super) struct Dispatcher<'a> {
     pub(super) prompts: Prompts,
     pub(super) early: EarlyRows,
     give_up_after: Option<Duration>,
-    deadline: Option<(Instant, String)>,
+    deadline: Option<Due>,
     /// The earliest time at which a question that is held back may be sent.
     pub(super) gate_opens: Option<Instant>,
     pub(super) stopping: Option<RunStop>,
@@ -222,7 +222,7 @@ impl<'a> Dispatcher<'a> {
             prompts: Prompts::default(),
             early: EarlyRows::default(),
             give_up_after: work.give_up_after,
-            deadline: work.deadline.map(|deadline| (now + deadline.after, deadline.name)),
+            deadline: work.deadline.and_then(|deadline| Due::of(deadline, now)),
             gate_opens: None,
             stopping: None,
             drain_until: None,
@@ -328,7 +328,7 @@ impl<'a> Dispatcher<'a> {
         let now = Instant::now();
         let probes = self.replicas().filter_map(Replica::probe_due).filter(|at| !self.probe_waits || *at > now).min();
         let give_up = self.patience().map(|(end, _)| end).min();
-        let deadline = self.deadline.as_ref().map(|(at, _)| *at);
+        let deadline = self.deadline.as_ref().map(|due| due.stop);
         let look = self.admission_pending.then(Instant::now);
         let timers = [self.flights.next_wake(), self.gate_opens, probes, give_up, deadline, look];
         let timers = match self.stopping {
@@ -352,7 +352,7 @@ impl<'a> Dispatcher<'a> {
         if self.stopping.is_some() {
             return Ok(());
         }
-        if let Some((_, name)) = self.deadline.as_ref().filter(|(at, _)| *at <= now) {
+        if let Some(Due { name, .. }) = self.deadline.as_ref().filter(|due| due.stop <= now) {
             let reason = RunStop::Budget(format!("{name} is reached"));
             self.stop(reason);
         }
@@ -487,7 +487,8 @@ impl<'a> Dispatcher<'a> {
         if self.stopping.is_some() {
             return;
         }
-        self.drain_until = Some(Instant::now() + DRAIN_MAX);
+        let patience = Instant::now() + DRAIN_MAX;
+        self.drain_until = Some(self.deadline.as_ref().map_or(patience, |due| patience.min(due.end)));
         self.observer.on_event(&Event::Stopping { reason: reason.to_string(), in_flight: self.calls.len() });
         self.stopping = Some(reason);
         let mut waiting = self.flights.take_delayed();

@@ -50,7 +50,7 @@ pub use event::{Event, Observer, Silent};
 pub use model_queue::Served;
 pub use occupancy::LowerBound;
 pub use session::{ClosedConversation, ConversationEnd};
-pub use stop::{RunStop, StopStage};
+pub use stop::{Deadline, RunStop, StopStage};
 pub use stored_count::{StoredCount, StoredRow};
 pub use wait::{Wait, WaitCause};
 
@@ -95,15 +95,6 @@ pub struct Work {
     pub stored: Arc<StoredCount>,
     /// What is changed about the run while it is at work.
     pub controls: Controls,
-}
-
-/// The time limit of a run.
-#[derive(Clone, Debug)]
-pub struct Deadline {
-    /// The time from the start of the run.
-    pub after: Duration,
-    /// The option that sets it.
-    pub name: String,
 }
 
 /// Rows in admission order.

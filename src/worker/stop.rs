@@ -1,10 +1,42 @@
 use std::fmt;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::model::Failure;
 
 /// Time limit for calls in flight once a run is stopping.
 pub const DRAIN_MAX: Duration = Duration::from_secs(60);
+
+/// The time limit of a run. The last minute of it, at most its second half, is for calls in flight.
+#[derive(Clone, Debug)]
+pub struct Deadline {
+    /// The time from the start of the run.
+    pub after: Duration,
+    /// The option that sets it.
+    pub name: String,
+}
+
+/// The moments of a deadline. The wait for calls in flight is inside the time limit: a scheduler kills at its end.
+#[derive(Debug)]
+pub(super) struct Due {
+    /// Nothing more is sent from here on.
+    pub stop: Instant,
+    /// Nothing is waited for any longer.
+    pub end: Instant,
+    /// The option that sets it.
+    pub name: String,
+}
+
+impl Due {
+    /// Returns the moments of a deadline of a run that begins now, `None` for one that the clock cannot reach. At least half of
+    /// the time is for sending.
+    pub fn of(deadline: Deadline, now: Instant) -> Option<Self> {
+        let Deadline { after, name } = deadline;
+        let end = now.checked_add(after)?;
+        Some(Self { stop: end - DRAIN_MAX.min(after / 2), end, name })
+    }
+}
 
 /// The urgency of a stop request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

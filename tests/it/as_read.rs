@@ -31,7 +31,10 @@ fn said(row: &Value) -> Vec<(&str, &str)> {
 /// Returns why rows are left out, in their order.
 fn reasons(rows: &[Value], command: &[&str]) -> Vec<String> {
     let place = Place::new();
-    place.write("in.jsonl", jsonl(rows));
+    // An input of which no row can be used is an error.
+    let usable = json!({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "A"}]});
+    let usable = (command[0] == "distill").then_some(usable);
+    place.write("in.jsonl", jsonl(&[rows, usable.as_slice()].concat()));
     place.run(&[command, &["-o", "out.jsonl"]].concat());
     let listed =
         if place.exists("out.jsonl.incomplete.jsonl") { place.rows("out.jsonl.incomplete.jsonl") } else { vec![] };
@@ -559,8 +562,8 @@ fn a_mapping_takes_paths_and_names_of_roles() {
     let map = "messages=state.history,role=author.name,content=said.text,user=Alice,assistant=bob";
     assert_eq!(said(&one(row.clone(), &["--map", map])), [("user", "a?"), ("assistant", "A")]);
     let (_, refused) = converted(&[row], &["--map", "messages=state.history,role=author.name,content=said.text"]);
-    assert_eq!(refused.code, Some(3), "{}", refused.stderr);
-    assert!(refused.stderr.contains("invalid: 1 row"), "{}", refused.stderr);
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    assert!(refused.stderr.contains("no row of in.jsonl can be used: 1 × "), "{}", refused.stderr);
 }
 
 #[test]

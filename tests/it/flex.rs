@@ -122,7 +122,7 @@ fn a_model_without_a_flex_tier_is_refused() {
     let openai = place.run(&["plan", "in.jsonl", "--teacher", "gpt-4.1@https://api.openai.com", "--lane", "flex"]);
     assert!(openai.code == Some(2) && openai.stderr.contains("no flex tier"), "{}", openai.stderr);
     place.write("cohobate.toml", "[models.m]\nprice = { input = 1.0, output = 1.0 }\n");
-    refused_with(&["--lane", "flex"], "flex = { input = DOLLARS");
+    refused_with(&["--lane", "flex"], "flex = { input = 0.05");
     place.write("cohobate.toml", format!("[models.m]\n{PRICE}"));
     refused_with(&["--lane", "flex", "--body", r#"{"service_tier": "auto"}"#], "sets service_tier too");
     place.write("cohobate.toml", format!("[models.m]\ndialect = \"anthropic\"\n{PRICE}"));

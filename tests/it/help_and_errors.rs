@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::docs::tables;
 use crate::support::{Place, conversation, finish, jsonl};
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 20] = [
     "",
     "distill",
     "plan",
@@ -22,6 +22,9 @@ const COMMANDS: [&str; 17] = [
     "verify",
     "ctl",
     "trust",
+    "init",
+    "completions",
+    "man",
     "mock",
 ];
 

@@ -327,28 +327,42 @@ fn a_report_is_readable_on_a_phone_without_a_network() {
         ("grown.report.html", 3),
         ("tutored/report.html", 11),
     ] {
-        let text = place.read(page);
+        let text = &place.read(page);
         let loads = ["<script", "src=", "<link", "@import", "url(", "http:", "https:"];
         assert!(loads.iter().all(|load| !text.contains(load)), "{page} loads something");
         // A script of the test's own measures what the browser makes of the page.
-        let probe = "<script>addEventListener('load', () => { const box = document.documentElement; document.title = \
-                     JSON.stringify({ wide: box.scrollWidth, screen: innerWidth, charts: [...document.querySelectorAll('svg')].every(s => \
-                     s.getBoundingClientRect().height > 20), sections: document.querySelectorAll('section').length }); })</script></body>";
-        place.write("probe.html", text.replace("</body>", probe));
-        let mut command = std::process::Command::new(browser);
-        command.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]);
-        command.args(["--disable-background-networking", "--disable-component-update", "--disable-sync"]);
-        command.args(["--window-size=500,800", "--dump-dom", "--virtual-time-budget=2000"]);
-        command.arg(format!("--user-data-dir={}", place.path("profile").display()));
-        command.arg(format!("file://{}", place.path("probe.html").display()));
-        let shown = finish(&mut command).stdout;
-        let title = shown.split("<title>").nth(1).and_then(|rest| rest.split("</title>").next());
-        let measured: Value =
-            serde_json::from_str(title.unwrap_or_default()).unwrap_or_else(|_| panic!("{page}: {title:?}"));
-        println!("{page}: {measured}");
-        assert!(measured["wide"].as_u64() <= measured["screen"].as_u64(), "{page} is too wide: {measured}");
-        assert_eq!(measured["charts"], true, "{page}");
-        assert!(measured["sections"].as_u64().unwrap() >= sections, "{page}");
+        let probe = "<script>addEventListener('load', () => { const box = document.documentElement; top.document.title = \
+                     JSON.stringify({ wide: box.scrollWidth, screen: innerWidth, charts: [...document.querySelectorAll('.chart')].every(s => \
+                     s.getBoundingClientRect().height > 20), cut: [...document.querySelectorAll('.chart .name, .chart .words')].filter(s => \
+                     s.scrollWidth > s.clientWidth + 1).length, small: [...document.querySelectorAll('body *')].filter(s => \
+                     parseFloat(getComputedStyle(s).fontSize) < 12).length, sections: document.querySelectorAll('section').length }); })</script></body>";
+        let probed = text.replace("</body>", probe).replace('&', "&amp;").replace('"', "&quot;");
+        for width in [400, 1280] {
+            // A window cannot be as narrow as a phone, a frame can.
+            let frame = format!(
+                r#"<title></title><iframe width="{width}" height="800" style="border:0" srcdoc="{probed}"></iframe>"#
+            );
+            place.write("probe.html", frame);
+            let mut command = std::process::Command::new(browser);
+            command.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]);
+            command.args(["--disable-background-networking", "--disable-component-update", "--disable-sync"]);
+            command.args(["--window-size=1400,900", "--dump-dom", "--virtual-time-budget=2000"]);
+            command.arg(format!("--user-data-dir={}", place.path("profile").display()));
+            command.arg(format!("file://{}", place.path("probe.html").display()));
+            let shown = finish(&mut command).stdout;
+            let title = shown.split("<title>").nth(1).and_then(|rest| rest.split("</title>").next());
+            let measured: Value =
+                serde_json::from_str(title.unwrap_or_default()).unwrap_or_else(|_| panic!("{page}: {title:?}"));
+            println!("{page} at {width}: {measured}");
+            assert!(measured["wide"].as_u64() <= measured["screen"].as_u64(), "{page} is too wide: {measured}");
+            assert_eq!(measured["charts"], true, "{page}");
+            assert_eq!(
+                (&measured["cut"], &measured["small"]),
+                (&json!(0), &json!(0)),
+                "{page} at {width}: names or letters"
+            );
+            assert!(measured["sections"].as_u64().unwrap() >= sections, "{page}");
+        }
     }
 }
 

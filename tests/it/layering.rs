@@ -21,7 +21,7 @@ const LAYERS: &[Layer] = &[
     Layer { module: "recipe", may_import: &["conversation", "quality"], may_name: &["minijinja", "serde_json"] },
     Layer {
         module: "dataset",
-        may_import: &["conversation"],
+        may_import: &["conversation", "files"],
         may_name: &[
             "aho_corasick",
             "serde",

@@ -16,7 +16,7 @@ fn real_files_of_the_known_shapes_distil_whole() {
         ("llama_factory/alpaca_zh_demo.json", 1_000, 0),
         ("llama_factory/identity.json", 91, 0),
         ("cmtmedqa/CMtMedQA_test.json", 1_144, 0),
-        ("mt_bench/reference_answer_gpt-4.jsonl", 0, 3),
+        ("mt_bench/reference_answer_gpt-4.jsonl", 0, 2),
         ("openai/toy_chat_fine_tuning.jsonl", 4, 0),
         ("misc/messages.jsonl.gz", 100, 0),
         ("misc/messages.jsonl.zst", 100, 0),
@@ -31,7 +31,8 @@ fn real_files_of_the_known_shapes_distil_whole() {
         let place = Place::new();
         let finished = place.run(&["distill", path.to_str().unwrap(), "--teacher", "simulated", "-o", "out.jsonl"]);
         assert_eq!(finished.code, Some(code), "{name}: {}", finished.stderr);
-        assert_eq!(place.read("out.jsonl").lines().count(), row_count, "{name}: {}", finished.stderr);
+        let written = if place.exists("out.jsonl") { place.read("out.jsonl") } else { String::new() };
+        assert_eq!(written.lines().count(), row_count, "{name}: {}", finished.stderr);
     }
 }
 

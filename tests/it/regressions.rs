@@ -217,8 +217,13 @@ fn a_stray_bracket_in_an_array_ends_it_with_a_reason() {
     for (text, good) in [(format!("[{row}}}, {row}]"), 1), (format!("[}}{row}]"), 0), (format!("[{row},]]"), 1)] {
         place.write("in.json", &text);
         let finished = place.run(&["distill", "in.json", "--teacher", "simulated", "-o", "out.jsonl"]);
-        assert_eq!(finished.code, Some(3), "{}", finished.stderr);
+        // Without a usable row there is nothing to write.
+        assert_eq!(finished.code, Some(if good == 0 { 2 } else { 3 }), "{}", finished.stderr);
         assert!(finished.stderr.contains("the rest is not read"), "{}", finished.stderr);
+        if good == 0 {
+            assert!(!place.exists("out.jsonl"));
+            continue;
+        }
         assert_eq!(place.rows("out.jsonl").len(), good);
         std::fs::remove_file(place.path("out.jsonl")).unwrap();
     }

@@ -289,6 +289,7 @@ impl Scenario {
                 controls: Controls::default(),
             };
             shape(&mut work);
+            let (limit, began) = (work.deadline.as_ref().map(|deadline| deadline.after), tokio::time::Instant::now());
             let (_keep, stop) = watch::channel(StopStage::Go);
             let mut counts = Counts::default();
             let ended =
@@ -298,13 +299,20 @@ impl Scenario {
                 let closed = counts.closed - counts.reopened;
                 assert_eq!(closed, self.seeds.len() as u64, "a conversation was lost");
             }
-            if ended.is_ok() {
+            if let Some(limit) = limit {
+                // The wait for calls in flight is inside the limit.
+                let timer = Duration::from_millis(5);
+                assert!(began.elapsed() <= limit + timer, "{:?} of {limit:?}", began.elapsed());
+            }
+            // What is in flight at the end of the time is lost.
+            let is_cut = limit.is_some() && matches!(ended, Ok(Ended::Stopped(_)));
+            if ended.is_ok() && !is_cut {
                 assert_eq!(counts.sent, counts.returned, "a slot was leaked");
             }
-            (ended, std::mem::take(&mut *teacher.world.lock().unwrap()))
+            (ended, is_cut, std::mem::take(&mut *teacher.world.lock().unwrap()))
         });
-        let (ended, world) = result;
-        if ended.is_ok() {
+        let (ended, is_cut, world) = result;
+        if ended.is_ok() && !is_cut {
             let committed: HashSet<_> = self.committed().into_iter().collect();
             let missing = world.answered.iter().find(|answered| !committed.contains(answered));
             assert_eq!(missing, None, "an answer was paid for and is not stored");
@@ -494,7 +502,7 @@ fn time_limits_are_kept(number: u64) {
         1,
         None,
         |work| {
-            work.deadline = Some(Deadline { after: Duration::from_millis(150), name: "--time-limit".to_owned() });
+            work.deadline = Some(Deadline { after: Duration::from_millis(300), name: "--time-limit".to_owned() });
         },
         None,
     );

@@ -11,6 +11,7 @@ use yaml_rust2::{Yaml, YamlLoader};
 use super::super::fault::Fault;
 use super::super::foreign;
 use super::pattern::{CardPattern, DataFiles};
+use crate::files::path_of;
 
 /// Most bytes that the aliases of a card stand for.
 const COPIED_BYTES_MAX: usize = 1 << 20;
@@ -145,7 +146,7 @@ fn name_of(config: &Yaml) -> String {
 
 /// Returns the licence in the cards of these directories, if all of them name the same one.
 pub fn common_license(names: &[String]) -> Option<String> {
-    let each = names.iter().map(|name| front_matter(Path::new(name)).ok()??["license"].as_str().map(str::to_owned));
+    let each = names.iter().map(|name| front_matter(&path_of(name)).ok()??["license"].as_str().map(str::to_owned));
     let mut licenses = each.collect::<Option<Vec<String>>>()?;
     licenses.dedup();
     let license = licenses.pop().filter(|_| licenses.is_empty())?;

@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::saved;
+use crate::files::name_of;
 
 /// Endings of files with rows, optionally followed by one for compression.
 pub const ENDINGS: [&str; 8] = [".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".feather"];
@@ -81,17 +82,15 @@ impl Walk {
                 return Err(format!("there are more than {ENTRIES_MAX} files in it"));
             }
             let (name, path) = (entry.file_name(), entry.path());
-            let Some(name) = name.to_str() else {
-                return Err(format!("the name of {} is not UTF-8", path.display()));
-            };
+            let name = name_of(name);
             if name.starts_with('.') && !self.with_hidden {
                 continue;
             }
-            let inside = if inside.is_empty() { name.to_owned() } else { format!("{inside}/{name}") };
+            let inside = if inside.is_empty() { name.clone() } else { format!("{inside}/{name}") };
             if path.is_dir() {
                 self.enter(&path, &inside)?;
-            } else if saved.as_ref().is_none_or(|saved| !is_arrow(name) || saved.iter().any(|file| file == name)) {
-                self.add(name, inside);
+            } else if saved.as_ref().is_none_or(|saved| !is_arrow(&name) || saved.contains(&name)) {
+                self.add(&name, inside);
             }
         }
         self.above.pop();

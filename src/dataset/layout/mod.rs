@@ -7,18 +7,21 @@
 mod card;
 mod choice;
 mod listing;
+mod matching;
 mod naming;
 mod pattern;
 mod saved;
 mod splits;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::fault::Fault;
 use super::input::InputError;
+use crate::files::{name_of, path_of};
 use card::Card;
 use choice::choose;
 use listing::Listing;
+use matching::matching_files;
 use pattern::{CardPattern, is_in_special_folder};
 use splits::Splits;
 
@@ -37,7 +40,7 @@ pub struct InputFiles {
 /// Returns the files that `name` refers to, in a fixed order. A plain file name refers to itself. Of a directory one
 /// split is read: `split`, or else `train`.
 pub fn input_files(name: &str, split: Option<&str>) -> Result<InputFiles, InputError> {
-    let path = Path::new(name);
+    let path = &*path_of(name);
     let fault = |fault: Fault| InputError::of(fault, name);
     if path.is_dir() {
         return files_of_directory(path, split).map_err(fault);
@@ -47,7 +50,7 @@ pub fn input_files(name: &str, split: Option<&str>) -> Result<InputFiles, InputE
         if files.is_empty() {
             return Err(fault(Fault::new("no file matches it", Fault::NAME_FILES)));
         }
-        files.iter().map(|path| path.display().to_string()).collect()
+        files.iter().map(name_of).collect()
     } else {
         vec![name.to_owned()]
     };
@@ -56,22 +59,22 @@ pub fn input_files(name: &str, split: Option<&str>) -> Result<InputFiles, InputE
 
 /// Returns every file that an input could refer to, whatever the split. What cannot be found is left out.
 pub fn possible_files(name: &str) -> Vec<String> {
-    let path = Path::new(name);
+    let path = &*path_of(name);
     if path.is_dir() {
         let listing = Listing::of(path, false).unwrap_or_default();
-        return listing.files.iter().map(|file| path.join(file).display().to_string()).collect();
+        return listing.files.iter().map(|file| name_of(path.join(path_of(file)))).collect();
     }
     input_files(name, None).map(|input| input.files).unwrap_or_default()
 }
 
 fn files_of_directory(directory: &Path, wanted: Option<&str>) -> Result<InputFiles, Fault> {
     let (splits, listing) = splits_of(directory)?;
-    let (inside, note) = choose(&directory.display().to_string(), splits, &listing.unreadable, wanted)?;
-    if let Some(file) = inside.iter().find(|file| !directory.join(file).is_file()) {
+    let (inside, note) = choose(&name_of(directory), splits, &listing.unreadable, wanted)?;
+    if let Some(file) = inside.iter().find(|file| !directory.join(path_of(file)).is_file()) {
         let reason = format!("{file} is not a file, or is a symbolic link to nothing");
         return Err(Fault::new(reason, "complete the download of the directory"));
     }
-    let files = inside.iter().map(|file| directory.join(file).display().to_string()).collect();
+    let files = inside.iter().map(|file| name_of(directory.join(path_of(file)))).collect();
     Ok(InputFiles { files, note })
 }
 
@@ -108,12 +111,5 @@ fn splits_of(directory: &Path) -> Result<(Splits, Listing), Fault> {
 }
 
 fn is_pattern(name: &str) -> bool {
-    name != "-" && !Path::new(name).exists() && name.contains(['*', '?', '['])
-}
-
-fn matching_files(pattern: &str) -> Result<Vec<PathBuf>, String> {
-    let paths = glob::glob(pattern).map_err(|error| format!("it is not a valid pattern: {error}"))?;
-    let mut files: Vec<PathBuf> = paths.flatten().filter(|path| path.is_file()).collect();
-    files.sort();
-    Ok(files)
+    name != "-" && !path_of(name).exists() && name.contains(['*', '?', '['])
 }

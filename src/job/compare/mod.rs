@@ -35,7 +35,7 @@ use super::votes::read_votes;
 use super::{Context, JobError};
 use crate::conversation::{ConversationKey, Vote};
 use crate::recipe::{Compare, ComparedHistory, JudgedScope, Recipe, Scale};
-use crate::report::{AgreementReport, ComparedReport, ComparisonReport, ControlsReport, Tally, comparison_page, words};
+use crate::report::{AgreementReport, ComparedReport, ComparisonReport, Tally, comparison_page, words};
 use crate::store::{DiskStore, Reader};
 use crate::worker::{RunStop, StoredRow};
 
@@ -193,14 +193,12 @@ impl CompareSettings {
         let Counted { comparison, taken, controls } = counted;
         let WrittenAnswers { votes, digest, listed } =
             compared.write(&self.directory, &conversations[..taken], &comparison)?;
-        let mut report = comparison.finish();
+        let mut report = comparison.finish(controls);
         report.dataset.digest = digest.to_string();
         if taken < conversations.len() {
             let of = words::number(conversations.len() as u64);
             report.cautions.push(format!("stopped after {taken} of {of} conversations, because of --stop-at-ci"));
         }
-        report.cautions.extend(controls.as_ref().into_iter().flat_map(cautions));
-        report.controls = controls;
         if !human.is_empty() {
             calibrate(&mut report, &votes, human);
         }
@@ -244,21 +242,6 @@ fn rows_to_compare(
         Ok(RowResult::Kept(0))
     })?;
     Ok((conversations, unshared))
-}
-
-/// Returns why controls cast doubt on the judge.
-fn cautions(controls: &ControlsReport) -> Vec<String> {
-    const CONVERSATIONS_MIN: u64 = 30;
-    let mut cautions = Vec::new();
-    let count = controls.same.conversations;
-    if count < CONVERSATIONS_MIN {
-        cautions.push(format!("the controls cover {count} conversations only; use at least {CONVERSATIONS_MIN}"));
-    }
-    if !controls.same.passes || !controls.shuffled.passes {
-        let which = if controls.same.passes { "shuffled answers" } else { "the same answers twice" };
-        cautions.push(format!("the control with {which} failed: do not trust this judge"));
-    }
-    cautions
 }
 
 /// Compares the judge with people, where they have voted on the same answers.

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use decide::{Decider, Decision};
 
-use super::input::RecordStream;
+use super::input::{RecordStream, no_rows};
 use super::left_out::LeftOut;
 use super::left_out_list::{Left, LeftOutList, Listed};
 use super::output::RowOutput;
@@ -99,10 +99,13 @@ pub fn filter(settings: &FilterSettings, context: &Context) -> Result<FilterRepo
     check(settings, &inputs)?;
     let rows = RecordStream::open(&settings.input, context)?;
     let mut decider = Decider::new(settings);
-    each(&rows, &mut [], |place, record| {
+    let found = each(&rows, &mut [], |place, record| {
         decider.take(place.row, record);
         Ok(RowResult::Kept(0))
     })?;
+    if found.read == found.of(LeftOutKind::Invalid) {
+        return Err(no_rows(&settings.input.shown(), &found.reasons_of_all()));
+    }
     let (mut decisions, quality) = (decider.decisions, decider.quality);
     if let Some(count) = settings.top {
         select::keep_best(&mut decisions, count, settings.min_distance, &rows)?;

@@ -76,6 +76,20 @@ impl Prepared {
     }
 }
 
+/// Returns the error of an input that nothing can be done with, with how many rows are left out for which reason.
+pub fn no_rows(input: &str, left_out: &BTreeMap<String, u64>) -> JobError {
+    const REASONS_MAX: usize = 5;
+    let named = left_out.iter().take(REASONS_MAX).map(|(reason, count)| format!("{count} × {reason}"));
+    let more = left_out.len().checked_sub(REASONS_MAX).filter(|more| *more > 0);
+    let reasons: Vec<String> = named.chain(more.map(|more| format!("{more} more reasons"))).collect();
+    let message = if reasons.is_empty() {
+        format!("there is no row in {input}")
+    } else {
+        format!("no row of {input} can be used: {}", reasons.join(", "))
+    };
+    JobError::usage(message, "`cohobate inspect` shows what there is; --format and --map name the format of the rows")
+}
+
 /// Reads every row of the input, or recalls the result of an earlier pass over the same files. Reports what the `lookout` has
 /// found.
 pub fn prepare(
@@ -128,6 +142,9 @@ pub fn prepare(
         }
     };
     let Found { totals, left_out, changed, invalid, cut_problems, foresight, .. } = found;
+    if totals.conversations == 0 {
+        return Err(no_rows(&input.shown(), &left_out));
+    }
     foresight.events(totals.conversations, &lookout)?.into_iter().for_each(|event| context.report(event));
     let rows = Arc::new(Rows {
         index,

@@ -1,10 +1,10 @@
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::Path;
 use std::sync::PoisonError;
 
 use super::Spool;
 use crate::dataset::{Input, InputForm, Problem, RawRow, input_files, is_lost};
+use crate::files::{name_of, path_of};
 use crate::job::settings::{InputSettings, RowsFrom};
 use crate::job::{Context, JobError, JobEvent};
 
@@ -40,7 +40,7 @@ pub fn open_inputs(input: &InputSettings, spool: &Spool, context: &Context) -> R
 }
 
 fn is_directory(source: &RowsFrom) -> bool {
-    matches!(source, RowsFrom::Named(name) if Path::new(name).is_dir())
+    matches!(source, RowsFrom::Named(name) if path_of(name).is_dir())
 }
 
 /// Writes the rows of an iterator as JSON lines, and returns the file's name. The iterator is used up.
@@ -57,7 +57,7 @@ fn spool_rows(source: &RowsFrom, spool: &Spool, number: usize) -> Result<String,
         file.flush()
     };
     write().map_err(|error| spool.unwritable(&error))?;
-    Ok(path.display().to_string())
+    Ok(name_of(&path))
 }
 
 /// Passes the rows of `source`, at most `limit`, to `take`, and returns how many there were.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::reading::Found;
 use crate::conversation::{Digest, Settings};
 use crate::dataset::{Input, RowIndex, SourceFile};
-use crate::files::checksum_of;
+use crate::files::{checksum_of, name_of};
 
 /// Changed whenever the files below, or what is made of a row, change.
 const VERSION: u32 = 7;
@@ -47,7 +47,7 @@ impl Memory {
         for source in sources {
             let path = source.plain_path()?.canonicalize().ok()?;
             let stamp = source.file().stamp();
-            name = name.with(&path.to_string_lossy(), format!("{stamp:?} {}", source.name));
+            name = name.with(&name_of(path), format!("{stamp:?} {}", source.name));
         }
         let name = name.digest().to_string()[..32].to_owned();
         let sources = sources.iter().map(|source| source.file().clone()).collect();

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::further::{AddedServer, Further, host, read_authorities};
 use crate::conversation::{ConversationKey, Price, Question, Sampling, Target};
+use crate::files::path_of;
 use crate::job::JobError;
 use crate::model::{
     HttpModel, HttpSettings, LIST_PRICES_AS_OF, ListPrice, Model, Output, RequestLane, RequestPreview, Routing,
-    capabilities_of, without_passwords, without_secrets,
+    capabilities_of, profile_table, without_passwords, without_secrets,
 };
 use crate::report::Party;
 use crate::report::words::number;
@@ -193,10 +194,11 @@ impl ModelChoice {
         });
         Some(format!(
             "the price of `{model}` is the list price of {LIST_PRICES_AS_OF} ({source}): dollars per million tokens {} in, \
-             {cached}{} out{flex}{more}; [models.\"{model}\"] price takes precedence",
+             {cached}{} out{flex}{more}; {table} price takes precedence",
             price.input,
             price.output,
             model = self.target.model(),
+            table = profile_table(self.target.model()),
         ))
     }
 
@@ -237,7 +239,7 @@ pub fn connect_all(models: &[&ModelChoice]) -> Result<HashMap<String, Served>, J
 /// Returns a system message, read from its file where it names one.
 fn read_system_text(text: &str) -> Result<String, JobError> {
     let Some(path) = text.strip_prefix('@') else { return Ok(text.to_owned()) };
-    let read = std::fs::read_to_string(path).map(|text| text.trim_end().to_owned());
+    let read = std::fs::read_to_string(path_of(path)).map(|text| text.trim_end().to_owned());
     read.map_err(|error| {
         let message = format!("cannot read the system message {path}: {error}");
         JobError::usage(message, "write --system @FILE with a file that exists")

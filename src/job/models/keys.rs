@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::job::JobError;
-use crate::model::{Endpoint, EndpointPath, ModelProfile, Origin, Secret};
+use crate::model::{Endpoint, EndpointPath, ModelProfile, Origin, Secret, profile_table};
 
 /// API keys, resolved by the caller: a job reads no environment variable.
 #[derive(Clone, Debug, Default)]
@@ -87,7 +87,8 @@ impl Keys {
         }
         let caution = format!(
             "{variable} is not sent to {server}, because the connection is not encrypted; use https, or set \
-             allow-http-key = true in [models.\"{model}\"]"
+             allow-http-key = true in {table}",
+            table = profile_table(model)
         );
         ChosenKey { caution: Some(caution), ..ChosenKey::default() }
     }
@@ -114,14 +115,20 @@ fn refuse_foreign(model: &str, profile: &ModelProfile, server: &Origin, what: &s
     let is_own = own.is_none_or(|own| own.urls.iter().any(|url| Origin::of(url).as_ref() == Some(server)));
     if !is_own {
         return Err(JobError::usage(
-            format!("{what} in [models.\"{model}\"], for the url of that profile, and {server} is another server"),
-            format!("add {server} to the url of [models.\"{model}\"], or give it a profile of its own"),
+            format!(
+                "{what} in {table}, for the url of that profile, and {server} is another server",
+                table = profile_table(model)
+            ),
+            format!(
+                "add {server} to the url of {table}, or give it a profile of its own",
+                table = profile_table(model)
+            ),
         ));
     }
     if !may_travel(profile, server) {
         return Err(JobError::usage(
-            format!("{what} in [models.\"{model}\"], and it would be sent to {server} unencrypted"),
-            format!("use https, or set allow-http-key = true in [models.\"{model}\"]"),
+            format!("{what} in {table}, and it would be sent to {server} unencrypted", table = profile_table(model)),
+            format!("use https, or set allow-http-key = true in {table}", table = profile_table(model)),
         ));
     }
     Ok(())

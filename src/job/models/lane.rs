@@ -2,7 +2,7 @@
 
 use crate::conversation::{Price, ServiceTier, Target};
 use crate::job::JobError;
-use crate::model::{Dialect, Endpoint, flex_tier};
+use crate::model::{Dialect, Endpoint, flex_tier, profile_table};
 
 const FIELD: &str = "service_tier";
 
@@ -28,7 +28,8 @@ pub fn check(
     Ok(is_unknown.then(|| {
         format!(
             "the price of flex answers of `{name}` is unknown: they are booked at the standard price; \
-             `flex` in the price of [models.\"{name}\"] sets it"
+             `flex` in the price of {table} sets it",
+            table = profile_table(name)
         )
     }))
 }
@@ -38,8 +39,10 @@ pub fn no_flex(name: &str) -> JobError {
     JobError::usage(
         format!("the model `{name}` has no flex tier"),
         format!(
-            "remove --lane flex, or set lane = \"online\" in [models.\"{name}\"]; if its server does have one, give its price \
-             there: price = {{ input = DOLLARS, output = DOLLARS, flex = {{ input = DOLLARS, output = DOLLARS }} }}"
+            "remove --lane flex, or set lane = \"online\" in {table}; if its server does have one, give its price \
+             there: price = {{ input = 0.10, output = 0.40, flex = {{ input = 0.05, output = 0.20 }} }}, in dollars for a \
+             million tokens",
+            table = profile_table(name)
         ),
     )
 }

@@ -21,7 +21,8 @@ use super::JobError;
 use crate::conversation::{BodyError, Extras, Price, RequestOptions, Sampling, Target};
 use crate::model::{
     Dialect, Endpoint, HeaderSource, HttpSettings, LengthField, ModelProfile, ModelReference, Origin, Output, Proxies,
-    RequestLane, Routing, Scorer, Secret, ServerFamily, Simulated, Timeouts, dialect_at, list_price, without_secrets,
+    RequestLane, Routing, Scorer, Secret, ServerFamily, Simulated, Timeouts, dialect_at, list_price, profile_table,
+    without_secrets,
 };
 
 /// Tokens of a judgment where no limit is set, as for the judge of MT-Bench.
@@ -118,7 +119,10 @@ impl ModelSettings {
             ModelReference::Profile(name) => {
                 let profile = self.profiles.get(&name).ok_or_else(|| unknown_model(&name))?;
                 let Some(url) = &profile.url else {
-                    let hint = format!("add url = \"http://HOST:PORT/v1\" to [models.\"{name}\"]");
+                    let hint = format!(
+                        "add the address of its server:\n{}\nurl = \"http://localhost:8000/v1\"",
+                        profile_table(&name)
+                    );
                     return Err(JobError::usage(format!("the profile of the model `{name}` has no url"), hint));
                 };
                 let dialect = dialect(profile, &name, url)?;
@@ -260,7 +264,10 @@ fn dialect(profile: &ModelProfile, name: &str, urls: &str) -> Result<&'static dy
         return Ok(dialect);
     }
     let message = format!("the model `{name}` has the dialect {}, which writes no text", dialect.name());
-    Err(JobError::usage(message, format!("name another model, or remove dialect from [models.\"{name}\"]")))
+    Err(JobError::usage(
+        message,
+        format!("name another model, or remove dialect from {table}", table = profile_table(name)),
+    ))
 }
 
 /// Refuses options of a profile that its dialect does not have.
@@ -272,7 +279,10 @@ fn check_options(profile: &ModelProfile, name: &str, dialect: &dyn Dialect) -> R
     ];
     let Some((option, _)) = options.iter().find(|(_, is_unknown)| *is_unknown) else { return Ok(()) };
     let message = format!("the model `{name}` has the dialect {}, which has no {option}", dialect.name());
-    Err(JobError::usage(message, format!("set dialect = \"anthropic\" in [models.\"{name}\"], or remove {option}")))
+    Err(JobError::usage(
+        message,
+        format!("set dialect = \"anthropic\" in {table}, or remove {option}", table = profile_table(name)),
+    ))
 }
 
 fn unknown_model(name: &str) -> JobError {
@@ -282,8 +292,9 @@ fn unknown_model(name: &str) -> JobError {
         }
         None => {
             format!(
-                "write {name}@http://HOST:PORT/v1, add a [models.\"{name}\"] table to cohobate.toml, or try it out with \
-                 simulated or simulated-NAME"
+                "write {name}@http://HOST:PORT/v1, add a {table} table to cohobate.toml, or try it out with \
+                 simulated or simulated-NAME",
+                table = profile_table(name)
             )
         }
     };

@@ -12,7 +12,7 @@ pub use lessons::TutoredWritten;
 pub use planning::plan_tutor;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use asking::PassRuns;
@@ -30,6 +30,7 @@ use super::settings::{InputSettings, RunSettings};
 use super::{Context, JobError, JobEvent};
 use crate::conversation::Sampling;
 use crate::export::OutputFormat;
+use crate::files::path_of;
 use crate::quality::Gate;
 use crate::recipe::History;
 use crate::report::{Totals, tutoring_page};
@@ -129,7 +130,7 @@ pub async fn tutor(settings: &TutorSettings, context: &Context) -> Result<TutorR
 
 fn report_earlier_rounds(directory: &str, rounds: u32, context: &Context) {
     let next = format!("{directory}/round-{rounds}");
-    if Path::new(&next).exists() {
+    if path_of(&next).exists() {
         let text = format!("{next} and any later round were written by an earlier run; they are left as they are");
         context.report(JobEvent::PartDone(text));
     }

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use super::examples::Examples;
 use super::pair::PairCount;
 use super::verdict;
-use super::{Compared, ComparisonReport};
+use super::{Compared, ComparisonReport, ControlsReport};
 use crate::conversation::{Duel, DuelEnd, Price, Vote};
 use crate::report::votes::Ballot;
 use crate::statistics::mean;
@@ -104,7 +104,7 @@ impl Comparison {
             if let DuelEnd::Decided(winner) = duel.end {
                 self.votes.push(self.report.vote(item, duel, winner));
                 let names = [duel.first, duel.second].map(|system| self.report.systems[system].name.as_str());
-                self.examples.add(compared, duel, winner, names, gap);
+                self.examples.add(compared, duel, winner, names, gap, self.report.history == "shared");
             }
         }
     }
@@ -119,14 +119,14 @@ impl Comparison {
         &self.report
     }
 
-    /// Ends the count.
-    pub fn finish(self) -> ComparisonReport {
+    /// Ends the count, with the judge's verdicts on pairs whose outcome is known, where there are some.
+    pub fn finish(self, controls: Option<ControlsReport>) -> ComparisonReport {
         let mut report = self.report;
         for (system, lengths) in report.systems.iter_mut().zip(&self.lengths) {
             system.mean_length = (lengths.answers > 0).then(|| lengths.letters / lengths.answers as f64);
         }
         let name = |system: usize| report.systems[system].name.as_str();
-        let pairs = self.pairs.iter().map(|((a, b), count)| count.report(name(*a), name(*b), report.margin));
+        let pairs = self.pairs.iter().map(|((a, b), count)| count.report(name(*a), name(*b)));
         report.pairs = pairs.collect();
         report.ranking = Ballot::of(&self.votes).systems();
         report.ranking.sort_by(|left, right| right.win_rate_adjusted.total_cmp(&left.win_rate_adjusted));
@@ -136,7 +136,8 @@ impl Comparison {
         report.judge.unparsed_share = unparsed as f64 / judged.max(1) as f64;
         let open = self.pairs.values().map(PairCount::open).sum();
         report.incomplete.extend(verdict::why_incomplete(&report.judge, open, self.votes.len()));
-        report.cautions.extend(verdict::cautions(&report, self.suspect));
+        report.controls = controls;
+        verdict::settle(&mut report, self.suspect);
         report.examples = self.examples.finish();
         report
     }

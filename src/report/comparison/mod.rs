@@ -90,6 +90,9 @@ pub struct DuelReport {
     pub b: String,
     /// `a better`, `b better`, `equivalent`, `inconclusive`; with the systems' names.
     pub verdict: String,
+    /// Why the figures are not used for a verdict, whatever they say. Each is a caution of the report too, or a reason why it
+    /// is incomplete.
+    pub withheld: Vec<String>,
     /// Duels that `a` won in both orders.
     pub wins: u64,
     /// Those that `b` won.

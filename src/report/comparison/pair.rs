@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::verdict::{slices, verdict};
+use super::verdict::slices;
 use super::{DuelReport, LengthReport, PositionReport};
 use crate::conversation::{Duel, DuelEnd, Scope, Winner};
 use crate::report::votes::ConversationScores;
@@ -118,8 +118,8 @@ impl PairCount {
         self.ends.open
     }
 
-    /// Returns the report of the duels between systems of these names.
-    pub fn report(&self, a: &str, b: &str, margin: f64) -> DuelReport {
+    /// Returns the report of the duels between systems of these names, without a verdict.
+    pub fn report(&self, a: &str, b: &str) -> DuelReport {
         let score = ConversationScores::of(&self.scores);
         let position = self.position();
         let effects: Vec<f64> = self.scores.means().iter().map(|mean| mean - 0.5).collect();
@@ -129,7 +129,8 @@ impl PairCount {
         DuelReport {
             a: a.to_owned(),
             b: b.to_owned(),
-            verdict: verdict(a, b, &score, &position, margin),
+            verdict: String::new(),
+            withheld: Vec::new(),
             wins: self.ends.wins,
             losses: self.ends.losses,
             ties: self.ends.ties,

@@ -1,6 +1,6 @@
 //! The verdict: which system is better, and the reasons against a verdict.
 
-use super::{ComparisonReport, DuelReport, PositionReport, SliceScore};
+use super::{ComparisonReport, ControlsReport, DuelReport, SliceScore};
 use crate::report::evaluation::{JudgeReport, UNPARSED_SHARE_MAX};
 use crate::report::votes::ConversationScores;
 use crate::report::words::{counted, number};
@@ -12,18 +12,54 @@ pub const CONVERSATIONS_MIN: u64 = 5;
 const BOOTSTRAP_MIN: u64 = 50;
 /// Above this share of verdicts that change with the order, the judge's verdicts are not used.
 const INCONSISTENT_SHARE_MAX: f64 = 0.5;
+/// Above this share of duels without one of the answers, the others say too little about the systems.
+const MISSING_SHARE_MAX: f64 = 0.1;
+
+const INCONCLUSIVE: &str = "inconclusive";
+
+/// A limit of the figures.
+struct Doubt {
+    /// What readers are told.
+    words: String,
+    /// The figures are not used for a verdict.
+    forbids_verdict: bool,
+    /// The pair that it concerns; `None` for all.
+    pair: Option<usize>,
+}
+
+impl Doubt {
+    fn of_all(words: String, forbids_verdict: bool) -> Self {
+        Self { words, forbids_verdict, pair: None }
+    }
+
+    fn of_pair(pair: usize, words: String, forbids_verdict: bool) -> Self {
+        Self { words, forbids_verdict, pair: Some(pair) }
+    }
+}
+
+/// Gives each pair its verdict, and the report its cautions. Both follow from the same doubts, so that no page says `better`
+/// above a caution that denies it.
+pub(super) fn settle(report: &mut ComparisonReport, suspect: u64) {
+    let doubts = doubts(report, suspect);
+    let (margin, incomplete) = (report.margin, report.incomplete.clone());
+    for (at, pair) in report.pairs.iter_mut().enumerate() {
+        let forbidding =
+            doubts.iter().filter(|doubt| doubt.forbids_verdict && doubt.pair.is_none_or(|pair| pair == at));
+        pair.withheld = incomplete.iter().cloned().chain(forbidding.map(|doubt| doubt.words.clone())).collect();
+        pair.verdict = if pair.withheld.is_empty() { verdict(pair, margin) } else { INCONCLUSIVE.to_owned() };
+    }
+    report.cautions.extend(doubts.into_iter().map(|doubt| doubt.words));
+}
 
 /// Returns the verdict by rule: the interval of the score beside 0.5 and the margin.
-pub(super) fn verdict(a: &str, b: &str, score: &ConversationScores, position: &PositionReport, margin: f64) -> String {
-    let inconclusive = "inconclusive".to_owned();
-    let Some(interval) = score.interval.filter(|_| score.count >= CONVERSATIONS_MIN) else { return inconclusive };
+fn verdict(pair: &DuelReport, margin: f64) -> String {
+    let DuelReport { a, b, score, .. } = pair;
+    let Some(interval) = score.interval else { return INCONCLUSIVE.to_owned() };
     let interval_is_near = interval.low >= 0.5 - margin && interval.high <= 0.5 + margin;
-    // A verdict that depends on the order says nothing about the answers.
-    let depends_on_order = position.is_biased || position.inconsistent_share > INCONSISTENT_SHARE_MAX;
     // The bootstrap's interval is too narrow over few conversations: there the exact test must agree.
     let is_unconfirmed = score.count < BOOTSTRAP_MIN && !interval_is_near && score.sign_test_p >= 0.05;
-    if depends_on_order || is_unconfirmed {
-        inconclusive
+    if is_unconfirmed {
+        INCONCLUSIVE.to_owned()
     } else if interval.low > 0.5 {
         format!("{a} better")
     } else if interval.high < 0.5 {
@@ -31,7 +67,7 @@ pub(super) fn verdict(a: &str, b: &str, score: &ConversationScores, position: &P
     } else if interval_is_near {
         format!("equivalent within ±{:.0} points", margin * 100.0)
     } else {
-        inconclusive
+        INCONCLUSIVE.to_owned()
     }
 }
 
@@ -60,41 +96,71 @@ pub(super) fn why_incomplete(judge: &JudgeReport, open: u64, votes: usize) -> Ve
     reasons
 }
 
-/// Returns the cautions for readers.
-pub(super) fn cautions(report: &ComparisonReport, suspect: u64) -> Vec<String> {
-    let mut cautions: Vec<String> = report.pairs.iter().filter_map(position_bias).collect();
-    cautions.extend(report.pairs.iter().filter_map(missing_answers));
+/// Returns the limits of the figures.
+fn doubts(report: &ComparisonReport, suspect: u64) -> Vec<Doubt> {
+    let mut doubts: Vec<Doubt> = report.controls.iter().flat_map(of_controls).collect();
+    for (at, pair) in report.pairs.iter().enumerate() {
+        doubts.extend(of_pair(pair).map(|(words, forbids)| Doubt::of_pair(at, words, forbids)));
+    }
     if suspect > 0 {
-        cautions.push(format!("{} with an answer that looks like a verdict", counted(suspect, "duel")));
+        doubts.push(Doubt::of_all(
+            format!("{} with an answer that looks like a verdict", counted(suspect, "duel")),
+            false,
+        ));
     }
     let judge = &report.judge.model;
     for system in &report.systems {
         if system.model.as_ref().is_some_and(|model| family(model) == family(judge)) {
             let name = &system.name;
-            cautions.push(format!(
-                "{judge} judges {name}, which seems to be of its own family; judges prefer their own family"
-            ));
+            let words =
+                format!("{judge} judges {name}, which seems to be of its own family; judges prefer their own family");
+            doubts.push(Doubt::of_all(words, false));
         }
     }
-    cautions
+    doubts
 }
 
-fn position_bias(pair: &DuelReport) -> Option<String> {
-    let DuelReport { a, b, position, .. } = pair;
+/// Returns why controls cast doubt on the judge.
+fn of_controls(controls: &ControlsReport) -> Vec<Doubt> {
+    const CONTROLS_MIN: u64 = 30;
+    let count = controls.same.conversations;
+    let few = format!("the controls cover {count} conversations only; use at least {CONTROLS_MIN}");
+    let few = (count < CONTROLS_MIN).then(|| Doubt::of_all(few, false));
+    let failed = [(&controls.same, "the same answers twice"), (&controls.shuffled, "shuffled answers")];
+    let failed = failed
+        .into_iter()
+        .filter(|(control, _)| !control.passes)
+        .map(|(_, which)| Doubt::of_all(format!("the control with {which} failed: do not trust this judge"), true));
+    failed.chain(few).collect()
+}
+
+/// Returns the limits of one pair's figures, and whether each forbids a verdict.
+fn of_pair(pair: &DuelReport) -> impl Iterator<Item = (String, bool)> {
+    let DuelReport { a, b, position, score, .. } = pair;
+    let few = (score.count < CONVERSATIONS_MIN)
+        .then(|| (format!("{a} and {b}: verdicts on {} only", counted(score.count, "conversation")), true));
     let share = position.first_wins.unwrap_or(0.5) * 100.0;
-    position.is_biased.then(|| {
-        format!(
+    let biased = position.is_biased.then(|| {
+        let words = format!(
             "the judge is position-biased between {a} and {b}: the first answer wins {share:.0} % of its single verdicts"
-        )
-    })
-}
-
-fn missing_answers(pair: &DuelReport) -> Option<String> {
-    let DuelReport { a, b, .. } = pair;
+        );
+        (words, true)
+    });
+    let inconsistent = (position.inconsistent_share > INCONSISTENT_SHARE_MAX).then(|| {
+        let share = position.inconsistent_share * 100.0;
+        (format!("{a} and {b}: {share:.0} % of the verdicts change with the order of the answers"), true)
+    });
     let missing = pair.missing();
     let all = missing + pair.wins + pair.losses + pair.ties + pair.inconsistent + pair.unparsed;
-    let (share, all) = (number(missing), counted(all, "duel"));
-    (missing > 0).then(|| format!("{a} and {b}: in {share} of {all} an answer is missing; the score covers the others"))
+    let missing = (missing > 0).then(|| {
+        let (share, counted) = (missing as f64 / all as f64, counted(all, "duel"));
+        let words = format!(
+            "{a} and {b}: in {} of {counted} an answer is missing; the score covers the others",
+            number(missing)
+        );
+        (words, share > MISSING_SHARE_MAX)
+    });
+    [few, biased, inconsistent, missing].into_iter().flatten()
 }
 
 /// Returns the beginning of a model's name, which its siblings share.
@@ -106,5 +172,103 @@ impl DuelReport {
     /// Returns how many duels lack an answer.
     pub(super) fn missing(&self) -> u64 {
         self.a_missing + self.b_missing + self.both_missing
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::conversation::{Duel, DuelEnd, Scope, Winner};
+    use crate::report::comparison::{Compared, ComparedReport, Comparison, ControlReport};
+    use crate::report::comparison_page;
+
+    /// A report on 60 conversations: `a` wins all of them, apart from those in which `b` has no answer.
+    fn report(missing: u64, unread: u64, controls: Option<ControlsReport>) -> ComparisonReport {
+        let system = |name: &str| ComparedReport { name: name.to_owned(), ..ComparedReport::default() };
+        let systems = vec![system("a"), system("b")];
+        let mut comparison = Comparison::new(ComparisonReport { systems, margin: 0.05, ..ComparisonReport::default() });
+        for number in 0..60 {
+            let end = match number {
+                number if number < missing => DuelEnd::SecondMissing,
+                number if number < missing + unread => DuelEnd::Unparsed,
+                _ => DuelEnd::Decided(Winner::First),
+            };
+            let duel = Duel {
+                first: 0,
+                second: 1,
+                scope: Scope::from_number(2),
+                repeat: 0,
+                end,
+                orders: [Some(Winner::First), Some(Winner::Second)],
+                words: [None, None],
+                readings: [None, None],
+                lengths: [10, 10],
+                is_suspect: false,
+            };
+            let answers = ["one", "two"].map(|text| Some(text.to_owned())).to_vec();
+            let compared = Compared {
+                id: "row",
+                category: None,
+                questions: &["an earlier question".to_owned(), "the question".to_owned()],
+                answers: &[answers.clone(), answers],
+                paid: &[Vec::new(), Vec::new()],
+                failed: &[None, None],
+                duels: &[duel],
+            };
+            comparison.add(&compared, &BTreeMap::new());
+        }
+        comparison.finish(controls)
+    }
+
+    fn controls(same: f64, shuffled: f64) -> ControlsReport {
+        let scores = |score: f64| {
+            let mut scores = Conversations::default();
+            (0..40).for_each(|_| scores.push([score]));
+            scores
+        };
+        ControlsReport {
+            same: ControlReport::same(&scores(same)),
+            shuffled: ControlReport::shuffled(&scores(shuffled)),
+        }
+    }
+
+    #[test]
+    fn no_page_says_better_above_what_denies_it() {
+        for (what, report, is_better) in [
+            ("nothing denies it", report(0, 0, None), true),
+            ("controls pass", report(0, 0, Some(controls(0.5, 1.0))), true),
+            ("few answers are missing", report(5, 0, None), true),
+            ("the shuffled control failed", report(0, 0, Some(controls(0.5, 0.6))), false),
+            ("the same answers won", report(0, 0, Some(controls(1.0, 1.0))), false),
+            ("many answers are missing", report(9, 0, None), false),
+            ("many verdicts cannot be read", report(0, 3, None), false),
+        ] {
+            let page = comparison_page(&report);
+            let verdict = page.split(r#"<p class="verdict">"#).nth(1).unwrap().split("</p>").next().unwrap();
+            assert_eq!(verdict.contains("better"), is_better, "{what}: {verdict}");
+            assert_eq!(report.pairs[0].verdict.contains("better"), is_better, "{what}");
+            assert_eq!(report.lines().iter().any(|line| line.contains("better")), is_better, "{what}");
+            let told: Vec<&String> = report.cautions.iter().chain(&report.incomplete).collect();
+            assert!(report.pairs[0].withheld.iter().all(|reason| told.contains(&reason)), "{what}: {told:?}");
+            assert_eq!(report.pairs[0].withheld.is_empty(), is_better, "{what}");
+        }
+    }
+
+    #[test]
+    fn cases_come_before_statistics_with_their_history() {
+        let page = comparison_page(&report(0, 0, None));
+        let place = |words: &str| page.find(words).unwrap_or_else(|| panic!("{words}"));
+        let order = [
+            "class=\"verdict\"",
+            "The systems",
+            "The judge",
+            "Cases",
+            "an earlier question",
+            "Who wins",
+            "Turn by turn",
+        ];
+        assert!(order.map(place).is_sorted(), "{:?}", order.map(place));
     }
 }

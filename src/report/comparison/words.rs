@@ -38,8 +38,17 @@ impl ComparisonReport {
 }
 
 impl DuelReport {
+    /// Returns the verdict in words, with the reasons why the figures are not used.
+    pub fn conclusion(&self) -> String {
+        if self.withheld.is_empty() {
+            self.verdict.clone()
+        } else {
+            format!("{}: {}", self.verdict, self.withheld.join("; "))
+        }
+    }
+
     fn lines(&self) -> Vec<String> {
-        let mut lines = vec![format!("{} against {}: {}", self.a, self.b, self.verdict)];
+        let mut lines = vec![format!("{} against {}: {}", self.a, self.b, self.conclusion())];
         let mut row = |name: &str, text: String| lines.push(format!("  {name:<18}{text}"));
         row("score", self.score.words());
         row("duels", self.ends());

@@ -1,116 +1,154 @@
-//! Charts as SVG. Colours come from the page, so that they fit light and dark.
+//! Charts as HTML: names wrap and are never cut, and letters stay as large as those of the page on every screen. A mark means
+//! the same in all of them: a disc is a mean, a line through it its 95 % interval, a block a count, a small square a single
+//! answer. Colours come from the page, so that they fit light and dark.
 
 use std::fmt::Write;
 
-/// A value with its interval, in a row of its own.
-pub(super) struct Bar {
+/// A mean with its interval, in a row of its own.
+pub(super) struct Mean {
     pub name: String,
     pub value: f64,
     pub interval: Option<(f64, f64)>,
     pub words: String,
 }
 
-/// A dot.
+/// A count in a row of its own.
+pub(super) struct Count {
+    pub name: String,
+    pub total: u64,
+    /// A part of it, drawn darker.
+    pub part: Option<u64>,
+    pub words: String,
+}
+
+/// A single answer or duel.
 pub(super) struct Point {
     pub x: f64,
     pub y: f64,
 }
 
-const WIDTH: f64 = 460.0;
-const ROW: f64 = 26.0;
-/// Where the axis begins and ends.
-const LEFT: f64 = 140.0;
-const RIGHT: f64 = 370.0;
+/// Where an axis begins and ends.
+pub(super) type Range = (f64, f64);
 
-/// Draws intervals on an axis from `low` to `high`, with a line at `middle`.
-pub(super) fn bars(bars: &[Bar], (low, high): (f64, f64), middle: Option<f64>) -> String {
-    let height = ROW * bars.len() as f64 + 28.0;
-    let place = |value: f64| LEFT + (RIGHT - LEFT) * ((value - low) / (high - low)).clamp(0.0, 1.0);
-    let mut svg = begin(height, "values, with intervals where they have one");
-    let bottom = height - 20.0;
-    if let Some(middle) = middle {
-        let x = place(middle);
-        let _ = write!(
-            svg,
-            r#"<line x1="{x:.1}" y1="0" x2="{x:.1}" y2="{bottom:.1}" stroke="var(--soft)" stroke-dasharray="3 3"/>"#
-        );
+/// Draws means on an axis, with a line at `middle`.
+pub(super) fn means(means: &[Mean], range: Range, middle: Option<f64>) -> String {
+    if means.is_empty() {
+        return String::new();
     }
-    for (at, bar) in bars.iter().enumerate() {
-        let y = ROW * at as f64 + ROW / 2.0;
-        let (from, to) = bar.interval.unwrap_or((bar.value, bar.value));
-        let (from, to, x) = (place(from), place(to), place(bar.value));
-        let (name, words) = (escaped(&clip(&bar.name)), escaped(&bar.words));
-        let text = y + 4.0;
-        let _ = write!(
-            svg,
-            r#"<text x="{:.1}" y="{text:.1}" text-anchor="end">{name}</text><line x1="{from:.1}" y1="{y:.1}" x2="{to:.1}" y2="{y:.1}" stroke="var(--a)" stroke-width="3"/><circle cx="{x:.1}" cy="{y:.1}" r="5" fill="var(--a)"/><text x="{:.1}" y="{text:.1}" class="soft">{words}</text>"#,
-            LEFT - 10.0,
-            RIGHT + 10.0,
-        );
+    let mut html = String::from(r#"<div class="chart">"#);
+    for mean in means {
+        let mut marks = middle
+            .map_or(String::new(), |middle| format!(r#"<i class="middle" style="left:{}"></i>"#, place(middle, range)));
+        if let Some((from, to)) = mean.interval {
+            let (left, width) = (share(from, range), share(to, range) - share(from, range));
+            let _ = write!(marks, r#"<i class="interval" style="left:{left:.2}%;width:{width:.2}%"></i>"#);
+        }
+        let _ = write!(marks, r#"<i class="mean" style="left:{}"></i>"#, place(mean.value, range));
+        row(&mut html, &mean.name, &marks, &mean.words);
     }
-    axis(&mut svg, bottom, [low, f64::midpoint(low, high), high].map(|value| (place(value), value)));
-    svg + "</svg>"
+    let ticks = [range.0, f64::midpoint(range.0, range.1), range.1];
+    axis(&mut html, &ticks, range);
+    let drawn = if means.iter().any(|mean| mean.interval.is_some()) {
+        "disc: mean; line: its 95 % interval"
+    } else {
+        "disc: mean"
+    };
+    let middle = middle.map_or(String::new(), |middle| format!("; dashed: {}", tick(middle)));
+    legend(&mut html, &format!("{drawn}{middle}"));
+    html + "</div>"
 }
 
-/// Draws dots; `names` are those of the axes, x first.
-pub(super) fn scatter(points: &[Point], names: (&str, &str)) -> String {
-    const HEIGHT: f64 = 260.0;
-    const TOP: f64 = 20.0;
-    const BOTTOM: f64 = 220.0;
+/// Draws counts as blocks from zero; `part` names what the darker part of a block is.
+pub(super) fn counts(counts: &[Count], part: Option<&str>) -> String {
+    let most = counts.iter().map(|count| count.total).max().unwrap_or(0);
+    if most == 0 {
+        return String::new();
+    }
+    let range = (0.0, most as f64);
+    let mut html = String::from(r#"<div class="chart">"#);
+    for count in counts {
+        let mut marks = format!(r#"<i class="count" style="width:{}"></i>"#, place(count.total as f64, range));
+        if let Some(part) = count.part {
+            let _ = write!(marks, r#"<i class="part" style="width:{}"></i>"#, place(part as f64, range));
+        }
+        row(&mut html, &count.name, &marks, &count.words);
+    }
+    axis(&mut html, &[0.0, most as f64], range);
+    legend(&mut html, &part.map_or("block: count".to_owned(), |part| format!("block: count; darker: {part}")));
+    html + "</div>"
+}
+
+/// Draws single answers; `names` are those of the axes, x first.
+pub(super) fn scatter(points: &[Point], xs: Range, ys: Range, names: (&str, &str)) -> String {
     if points.is_empty() {
         return String::new();
     }
-    let range = |value: &dyn Fn(&Point) -> f64| {
-        let ends = points
-            .iter()
-            .map(value)
-            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
-        if ends.1 - ends.0 < 1e-9 { (ends.0 - 0.5, ends.1 + 0.5) } else { ends }
-    };
-    let (xs, ys) = (range(&|point| point.x), range(&|point| point.y));
-    let place =
-        |value: f64, (low, high): (f64, f64), (from, to): (f64, f64)| from + (to - from) * (value - low) / (high - low);
-    let mut svg = begin(HEIGHT, &format!("{} against {}", names.1, names.0));
+    let mut squares = String::new();
     for point in points {
-        let (x, y) = (place(point.x, xs, (LEFT, RIGHT)), place(point.y, ys, (BOTTOM, TOP)));
-        let _ = write!(svg, r#"<circle cx="{x:.1}" cy="{y:.1}" r="3" fill="var(--a)" fill-opacity="0.45"/>"#);
+        let (x, y) = (share(point.x, xs), 100.0 - share(point.y, ys));
+        let _ = write!(squares, "M{x:.2} {y:.2}h0");
     }
-    axis(&mut svg, BOTTOM + 10.0, [(LEFT, xs.0), (RIGHT, xs.1)]);
-    for (value, y) in [(ys.0, BOTTOM), (ys.1, TOP)] {
-        let _ = write!(
-            svg,
-            r#"<text x="{:.1}" y="{:.1}" text-anchor="end" class="soft">{}</text>"#,
-            LEFT - 10.0,
-            y + 4.0,
-            tick(value)
-        );
-    }
-    let middle = f64::midpoint(LEFT, RIGHT);
-    let _ = write!(
-        svg,
-        r#"<text x="{middle:.1}" y="{:.1}" text-anchor="middle" class="soft">{}</text>"#,
-        HEIGHT - 4.0,
-        escaped(names.0)
+    let (x_name, y_name) = (escaped(names.0), escaped(names.1));
+    let mut html = format!(
+        r#"<div class="chart"><div class="plot"><div class="above">{y_name}</div><div class="ends"><span>{}</span><span>{}</span></div><svg viewBox="0 0 100 100" preserveAspectRatio="none" role="img" aria-label="{y_name} against {x_name}">"#,
+        tick(ys.1),
+        tick(ys.0),
     );
-    let _ =
-        write!(svg, r#"<text x="10" y="{:.1}" class="soft">{}</text>"#, f64::midpoint(TOP, BOTTOM), escaped(names.1));
-    svg + "</svg>"
-}
-
-fn begin(height: f64, words: &str) -> String {
-    format!(r#"<svg viewBox="0 0 {WIDTH:.0} {height:.0}" role="img" aria-label="{}">"#, escaped(words))
-}
-
-fn axis<const TICKS: usize>(svg: &mut String, y: f64, ticks: [(f64, f64); TICKS]) {
-    let _ = write!(svg, r#"<line x1="{LEFT}" y1="{y:.1}" x2="{RIGHT}" y2="{y:.1}" stroke="var(--line)"/>"#);
-    for (x, value) in ticks {
+    if xs.0 < 0.0 && xs.1 > 0.0 {
+        let x = share(0.0, xs);
         let _ = write!(
-            svg,
-            r#"<text x="{x:.1}" y="{:.1}" text-anchor="middle" class="soft">{}</text>"#,
-            y + 15.0,
-            tick(value)
+            html,
+            r#"<path d="M{x:.2} 0V100" stroke="var(--soft)" stroke-dasharray="3 3" vector-effect="non-scaling-stroke"/>"#
         );
     }
+    let _ = write!(
+        html,
+        r#"<path d="{squares}" stroke="var(--a)" stroke-opacity="0.5" stroke-width="5" stroke-linecap="square" vector-effect="non-scaling-stroke" fill="none"/></svg><div></div>"#
+    );
+    let ticks = if xs.0 < 0.0 && xs.1 > 0.0 { vec![xs.0, 0.0, xs.1] } else { vec![xs.0, xs.1] };
+    html.push_str(&ticks_of(&ticks, xs));
+    let _ = write!(html, r#"<div class="name">{x_name}</div></div>"#);
+    legend(&mut html, "square: a single answer or duel");
+    html + "</div>"
+}
+
+/// Returns an axis that begins at zero and ends at the largest value, or reaches as far to both sides where values are below
+/// zero.
+pub(super) fn from_zero(values: impl Iterator<Item = f64> + Clone) -> Range {
+    let reach = values.clone().map(f64::abs).fold(1.0, f64::max).ceil();
+    if values.into_iter().any(|value| value < 0.0) { (-reach, reach) } else { (0.0, reach) }
+}
+
+fn share(value: f64, (low, high): Range) -> f64 {
+    100.0 * ((value - low) / (high - low)).clamp(0.0, 1.0)
+}
+
+fn place(value: f64, range: Range) -> String {
+    format!("{:.2}%", share(value, range))
+}
+
+fn row(html: &mut String, name: &str, marks: &str, words: &str) {
+    let (name, words) = (escaped(name), escaped(words));
+    let _ = write!(
+        html,
+        r#"<div class="row"><div class="name">{name}</div><div class="track">{marks}</div><div class="words">{words}</div></div>"#
+    );
+}
+
+fn axis(html: &mut String, ticks: &[f64], range: Range) {
+    let _ = write!(html, r#"<div class="row"><div></div>{}<div></div></div>"#, ticks_of(ticks, range));
+}
+
+fn ticks_of(ticks: &[f64], range: Range) -> String {
+    let mut html = String::from(r#"<div class="axis">"#);
+    for value in ticks {
+        let _ = write!(html, r#"<span style="left:{}">{}</span>"#, place(*value, range), tick(*value));
+    }
+    html + "</div>"
+}
+
+fn legend(html: &mut String, words: &str) {
+    let _ = write!(html, r#"<div class="legend">{}</div>"#, escaped(words));
 }
 
 fn tick(value: f64) -> String {
@@ -121,15 +159,26 @@ fn tick(value: f64) -> String {
     }
 }
 
-/// Returns a name that fits beside the axis.
-fn clip(name: &str) -> String {
-    const LETTERS_MAX: usize = 19;
-    match name.char_indices().nth(LETTERS_MAX) {
-        Some((end, _)) => format!("{}…", &name[..end]),
-        None => name.to_owned(),
-    }
-}
-
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_whole_and_axes_begin_where_they_should() {
+        let name = "a very long name of a rule, <of> which nothing is cut";
+        let mean = Mean { name: name.to_owned(), value: 50.0, interval: Some((40.0, 60.0)), words: String::new() };
+        let drawn = means(&[mean], (0.0, 100.0), Some(50.0));
+        assert!(drawn.contains("a very long name of a rule, &lt;of&gt; which nothing is cut"), "{drawn}");
+        assert!(drawn.contains("left:40.00%;width:20.00%") && drawn.contains("left:50.00%"), "{drawn}");
+        let count = |count: u64| Count { name: "x".to_owned(), total: count, part: None, words: String::new() };
+        let drawn = counts(&[count(0), count(200), count(100)], None);
+        assert!(drawn.contains("width:0.00%") && drawn.contains("width:50.00%") && drawn.contains(">0<"), "{drawn}");
+        assert_eq!(from_zero([3.0, 90.5].into_iter()), (0.0, 91.0));
+        assert_eq!(from_zero([-3.0, 20.0].into_iter()), (-20.0, 20.0));
+        assert_eq!(counts(&[count(0)], None), "");
+    }
 }

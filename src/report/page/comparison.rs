@@ -1,25 +1,25 @@
 use super::evaluation::{cost, dataset_section, judge_section};
-use super::{Bar, Page, Point, Section, bars, scatter};
-use crate::report::ComparisonReport;
+use super::{Mean, Page, Point, Section, means, part_name, scatter};
 use crate::report::comparison::{DuelReport, SliceScore};
 use crate::report::votes::ConversationScores;
 use crate::report::words::{counted, number};
+use crate::report::{ComparedReport, ComparisonReport};
 
 /// Returns a comparison as a page.
 pub fn comparison_page(report: &ComparisonReport) -> String {
     let names: Vec<&str> = report.systems.iter().map(|system| system.name.as_str()).collect();
-    let mut headline: Vec<String> = report.pairs.iter().take(1).map(|pair| pair.verdict.clone()).collect();
-    if report.systems.len() > 2 {
-        headline = vec![leader(report).map_or("no clear leader".to_owned(), |name| format!("{name} leads"))];
-    }
-    headline.push(format!(
+    let verdict = if report.systems.len() > 2 {
+        leader(report).map_or("no clear leader".to_owned(), |name| format!("{name} leads"))
+    } else {
+        report.pairs.first().map_or("no verdict".to_owned(), |pair| pair.verdict.clone())
+    };
+    let line = format!(
         "{}, {}, judged by {}, begun on {}",
         counted(report.dataset.conversations, "conversation"),
         counted(report.dataset.turns, "turn"),
         report.judge.model,
         report.date
-    ));
-    headline.extend(report.cautions.iter().map(|caution| format!("Caution: {caution}")));
+    );
     let mut sections = vec![win_rates(report)];
     for pair in &report.pairs {
         sections.extend(pair_sections(pair, report.pairs.len() > 1));
@@ -27,17 +27,18 @@ pub fn comparison_page(report: &ComparisonReport) -> String {
     sections.extend(ranking(report));
     sections.extend(controls(report));
     sections.extend(calibration(report));
-    sections.push(systems(report));
-    sections.push(judge_section(&report.judge));
-    sections.push(dataset_section(&report.dataset));
     let page = Page {
         title: format!("Comparison of {}", names.join(" and ")),
-        headline,
-        warnings: &report.incomplete,
+        verdict,
+        incomplete: &report.incomplete,
+        cautions: &report.cautions,
+        withheld: report.pairs.iter().flat_map(|pair| &pair.withheld).map(String::as_str).collect(),
+        lines: vec![line],
+        compared: vec![systems(report), dataset_section(&report.dataset), judge_section(&report.judge)],
         sections,
-        examples: &report.examples,
+        ..Page::default()
     };
-    page.render()
+    page.with_examples(&report.examples).render()
 }
 
 /// Returns the system that is better than every other one by the verdicts.
@@ -49,8 +50,8 @@ fn leader(report: &ComparisonReport) -> Option<&str> {
     report.systems.iter().map(|system| system.name.as_str()).find(beats_all)
 }
 
-fn bar(name: String, score: &ConversationScores) -> Bar {
-    Bar {
+fn bar(name: String, score: &ConversationScores) -> Mean {
+    Mean {
         name,
         value: score.score * 100.0,
         interval: score.interval.map(|interval| (interval.low * 100.0, interval.high * 100.0)),
@@ -62,11 +63,11 @@ const PERCENT: (f64, f64) = (0.0, 100.0);
 
 fn win_rates(report: &ComparisonReport) -> Section {
     let name = |pair: &DuelReport| format!("{} : {}", pair.a, pair.b);
-    let drawn: Vec<Bar> = report.pairs.iter().map(|pair| bar(name(pair), &pair.score)).collect();
+    let drawn: Vec<Mean> = report.pairs.iter().map(|pair| bar(name(pair), &pair.score)).collect();
     let rows = report.pairs.iter().map(|pair| {
         [
             name(pair),
-            pair.verdict.clone(),
+            pair.conclusion(),
             pair.score.words(),
             format!("{:.4}", pair.score.sign_test_p),
             format!("{} / {} / {} / {}", pair.wins, pair.losses, pair.ties, pair.inconsistent),
@@ -86,18 +87,18 @@ fn win_rates(report: &ComparisonReport) -> Section {
         rows.collect(),
     )
     .noted("A tie and a verdict that changed with the order of the answers count half. Each conversation counts once.")
-    .charted(bars(&drawn, PERCENT, Some(50.0)))
+    .charted(means(&drawn, PERCENT, Some(50.0)))
 }
 
 fn pair_sections(pair: &DuelReport, is_one_of_many: bool) -> Vec<Section> {
     let of = if is_one_of_many { format!(", {} : {}", pair.a, pair.b) } else { String::new() };
     let slices = |title: String, note: &str, slices: &[SliceScore]| {
         let rows = slices.iter().map(|slice| {
-            [slice.name.clone(), slice.score.words(), number(slice.score.count), format!("{:.4}", slice.adjusted_p)]
+            [part_name(&slice.name), slice.score.words(), number(slice.score.count), format!("{:.4}", slice.adjusted_p)]
         });
-        let drawn: Vec<Bar> = slices.iter().map(|slice| bar(slice.name.clone(), &slice.score)).collect();
+        let drawn: Vec<Mean> = slices.iter().map(|slice| bar(part_name(&slice.name), &slice.score)).collect();
         let columns = ["", "score of the first (95 %)", "conversations", "p (Holm)"];
-        Section::table(&title, columns, rows.collect()).noted(note).charted(bars(&drawn, PERCENT, Some(50.0)))
+        Section::table(&title, columns, rows.collect()).noted(note).charted(means(&drawn, PERCENT, Some(50.0)))
     };
     let mut sections = vec![slices(format!("Turn by turn{of}"), "", &pair.turns)];
     if !pair.categories.is_empty() {
@@ -105,7 +106,8 @@ fn pair_sections(pair: &DuelReport, is_one_of_many: bool) -> Vec<Section> {
     }
     let percent = |share: Option<f64>| share.map_or("-".to_owned(), |share| format!("{:.1} %", share * 100.0));
     let letters = |mean: Option<f64>| mean.map_or("-".to_owned(), |mean| format!("{mean:.0}"));
-    let points: Vec<Point> = pair.length_points.iter().map(|(longer, score)| Point { x: *longer, y: *score }).collect();
+    let points: Vec<Point> =
+        pair.length_points.iter().map(|(longer, score)| Point { x: *longer, y: *score * 100.0 }).collect();
     let length = vec![
         [format!("mean characters of {}", pair.a), letters(pair.length.a_mean)],
         [format!("mean characters of {}", pair.b), letters(pair.length.b_mean)],
@@ -113,9 +115,11 @@ fn pair_sections(pair: &DuelReport, is_one_of_many: bool) -> Vec<Section> {
         [format!("score where {} is shorter", pair.a), percent(pair.length.score_where_shorter)],
         ["score at equal length".to_owned(), percent(pair.length.controlled.map(|controlled| controlled.score))],
     ];
-    let names = (format!("letters of {} more than {}", pair.a, pair.b), "score".to_owned());
-    sections
-        .push(Section::table(&format!("Length{of}"), ["", ""], length).charted(scatter(&points, (&names.0, &names.1))));
+    let (x, y) = (format!("letters of {} minus letters of {}", pair.a, pair.b), format!("score of {}, %", pair.a));
+    // Always with zero in the middle: to which side the answers lean is the point.
+    let reach = points.iter().map(|point| point.x.abs()).fold(1.0, f64::max);
+    let chart = scatter(&points, (-reach, reach), PERCENT, (&x, &y));
+    sections.push(Section::table(&format!("Length{of}"), ["", ""], length).charted(chart));
     let interval = pair
         .position
         .interval
@@ -176,38 +180,52 @@ fn calibration(report: &ComparisonReport) -> Option<Section> {
         ["agreement of these".to_owned(), digits(people.decided_agreement)],
         ["kappa of these".to_owned(), digits(people.decided_kappa)],
     ];
-    let drawn: Vec<Bar> = report
+    let drawn: Vec<Mean> = report
         .human_pairs
         .iter()
-        .map(|pair| Bar {
+        .map(|pair| Mean {
             name: format!("{} : {}", pair.a, pair.b),
             value: pair.bias * 100.0,
             interval: pair.bias_interval.map(|interval| (interval.low * 100.0, interval.high * 100.0)),
             words: format!("{:+.1} points", pair.bias * 100.0),
         })
         .collect();
+    let ends = drawn.iter().filter_map(|bias| bias.interval).flat_map(|(low, high)| [low, high]);
+    let reach = ends.map(f64::abs).fold(50.0, f64::max).ceil();
     Some(
         Section::table("The judge beside people", ["", ""], rows)
             .noted("The chart shows the judge's bias for the first of a pair against people's votes.")
-            .charted(bars(&drawn, (-50.0, 50.0), Some(0.0))),
+            .charted(means(&drawn, (-reach, reach), Some(0.0))),
     )
 }
 
+/// Returns what was compared: a column for each system.
 fn systems(report: &ComparisonReport) -> Section {
-    let rows = report.systems.iter().map(|system| {
-        let failed: Vec<String> = system.failed.iter().map(|(reason, count)| format!("{count} × {reason}")).collect();
-        [
-            system.name.clone(),
-            system.model.clone().unwrap_or_else(|| "answers from a file".to_owned()),
-            system.reported.join(", "),
-            system.from.join(", "),
-            system.sampling.clone().unwrap_or_default(),
-            system.system_prompt.as_ref().map_or(String::new(), |hash| hash.chars().take(16).collect()),
-            failed.join(", "),
-            cost(&system.cost),
-        ]
-    });
-    let columns =
-        ["", "model", "reported model", "from", "sampling", "system message (blake3)", "without an answer", "cost"];
-    Section::table("The systems", columns, rows.collect())
+    /// More columns do not fit side by side.
+    const WRAPPED_MAX: usize = 3;
+    let row = |name: &str, text: &dyn Fn(&ComparedReport) -> String| {
+        [name.to_owned()].into_iter().chain(report.systems.iter().map(text)).collect::<Vec<_>>()
+    };
+    let failed = |system: &ComparedReport| {
+        let reasons = system.failed.iter().map(|(reason, count)| format!("{count} × {reason}"));
+        reasons.collect::<Vec<_>>().join(", ")
+    };
+    let rows = [
+        row("model", &|system| system.model.clone().unwrap_or_else(|| "answers from a file".to_owned())),
+        row("reported model", &|system| system.reported.join(", ")),
+        row("from", &|system| system.from.join(", ")),
+        row("sampling", &|system| system.sampling.clone().unwrap_or_default()),
+        row("system message (blake3)", &|system| {
+            system.system_prompt.as_ref().map_or(String::new(), |hash| hash.chars().take(16).collect())
+        }),
+        row("without an answer", &failed),
+        row("cost", &|system| cost(&system.cost)),
+    ];
+    Section {
+        title: "The systems".to_owned(),
+        columns: row("", &|system| system.name.clone()),
+        rows: rows.into_iter().filter(|row| row.iter().skip(1).any(|cell| !cell.is_empty())).collect(),
+        is_wide: report.systems.len() > WRAPPED_MAX,
+        ..Section::default()
+    }
 }

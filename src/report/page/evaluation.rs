@@ -1,4 +1,4 @@
-use super::{Bar, Page, Point, Section, bars, scatter};
+use super::{Mean, Page, Point, Section, from_zero, means, part_name, scatter};
 use crate::report::evaluation::{ScoreReport, SliceReport};
 use crate::report::words::{counted, money, number};
 use crate::report::{EvaluationMode, EvaluationReport};
@@ -11,20 +11,20 @@ pub fn evaluation_page(report: &EvaluationReport) -> String {
         EvaluationMode::Score => (1.0, (1.0, 10.0), " of 10"),
     };
     let digits = if report.mode == EvaluationMode::Check { 1 } else { 2 };
-    let bar = |name: &str, score: &ScoreReport| Bar {
-        name: name.to_owned(),
+    let bar = |name: &str, score: &ScoreReport| Mean {
+        name: part_name(name),
         value: score.mean.unwrap_or(0.0) * scale,
         interval: score.interval.map(|interval| (interval.low * scale, interval.high * scale)),
         words: format!("{:.digits$} [{}]", score.mean.unwrap_or(0.0) * scale, score.marks),
     };
     let chart = |slices: &[SliceReport]| {
-        let drawn: Vec<Bar> = slices.iter().map(|slice| bar(&slice.name, &slice.score)).collect();
-        bars(&drawn, range, None)
+        let drawn: Vec<Mean> = slices.iter().map(|slice| bar(&slice.name, &slice.score)).collect();
+        means(&drawn, range, None)
     };
     let section = |title: &str, slices: &[SliceReport]| {
         let rows = slices
             .iter()
-            .map(|slice| [slice.name.clone(), slice.score.words(scale, digits), number(slice.score.marks)]);
+            .map(|slice| [part_name(&slice.name), slice.score.words(scale, digits), number(slice.score.marks)]);
         (!slices.is_empty())
             .then(|| Section::table(title, ["", "mean (95 %)", "marks"], rows.collect()).charted(chart(slices)))
     };
@@ -33,17 +33,14 @@ pub fn evaluation_page(report: &EvaluationReport) -> String {
         section("Criteria", &report.criteria),
         section("Categories", &report.categories),
     ];
-    let largest = report.distribution.values().copied().max().unwrap_or(0).max(1) as f64;
-    let distribution: Vec<Bar> = report
-        .distribution
-        .iter()
-        .map(|(mark, count)| Bar {
-            name: mark.to_string(),
-            value: *count as f64,
-            interval: Some((0.0, *count as f64)),
-            words: number(*count),
-        })
-        .collect();
+    // A mark that was never given is one of the results.
+    let given: Vec<(String, i64)> = match report.mode {
+        EvaluationMode::Check => vec![("fails".to_owned(), 0), ("passes".to_owned(), 1)],
+        EvaluationMode::Rubric => (1..=5_i64).map(|mark| (mark.to_string(), mark)).collect(),
+        EvaluationMode::Score => (1..=10_i64).map(|mark| (mark.to_string(), mark)).collect(),
+    };
+    let count = |mark: i64| report.distribution.get(&mark).copied().unwrap_or(0);
+    let distribution = given.into_iter().map(|(name, mark)| (name, count(mark))).collect();
     let mut facts = vec![
         ["marks".to_owned(), number(report.marks)],
         ["not read".to_owned(), format!("{} ({:.1} %)", report.judge.unparsed, report.judge.unparsed_share * 100.0)],
@@ -59,35 +56,32 @@ pub fn evaluation_page(report: &EvaluationReport) -> String {
     );
     let judge = &report.judge;
     let points: Vec<Point> = report.length_points.iter().map(|(x, y)| Point { x: *x, y: *y }).collect();
-    let length = scatter(&points, ("letters", "mark"));
+    let letters = from_zero(points.iter().map(|point| point.x));
+    let marks = if report.mode == EvaluationMode::Check { (0.0, 1.0) } else { range };
+    let length = scatter(&points, letters, marks, ("letters of the answer", "mark"));
     let sections = slices
         .into_iter()
         .flatten()
         .chain([
-            Section { title: "Marks".to_owned(), ..Section::default() }.charted(bars(
-                &distribution,
-                (0.0, largest),
-                None,
-            )),
+            Section::counted("Marks", distribution),
             Section { title: "Length".to_owned(), ..Section::default() }.charted(length),
             Section::table("Reliability", ["", ""], facts),
-            judge_section(judge),
-            dataset_section(&report.dataset),
         ])
+        .filter(|section| !section.chart.is_empty() || !section.rows.is_empty())
         .collect();
     Page {
         title: format!("Evaluation by {}", judge.model),
-        headline: vec![
-            format!("{}{unit}", report.overall.words(scale, digits)),
-            format!(
-                "mean over {}, 95 % interval by cluster bootstrap",
-                counted(report.overall.conversations, "conversation")
-            ),
-        ],
-        warnings: &report.incomplete,
+        verdict: format!("{}{unit}", report.overall.words(scale, digits)),
+        incomplete: &report.incomplete,
+        lines: vec![format!(
+            "mean over {}, 95 % interval by cluster bootstrap",
+            counted(report.overall.conversations, "conversation")
+        )],
+        compared: vec![dataset_section(&report.dataset), judge_section(judge)],
         sections,
-        examples: &report.examples,
+        ..Page::default()
     }
+    .with_examples(&report.examples)
     .render()
 }
 
@@ -118,7 +112,8 @@ pub(super) fn dataset_section(dataset: &crate::report::DatasetReport) -> Section
         ["categories".to_owned(), list(&dataset.categories)],
         ["left out".to_owned(), list(&dataset.left_out)],
     ];
-    Section::table("The data", ["", ""], rows)
+    let known = rows.into_iter().filter(|[_, text]| !text.is_empty()).collect();
+    Section::table("The data", ["", ""], known)
 }
 
 pub(super) fn cost(cost: &crate::report::CostReport) -> String {

@@ -1,14 +1,13 @@
-use super::{Bar, Page, Section, bars};
+use super::{Count, Page, Section, counts};
 use crate::report::QualityReport;
 use crate::report::words::{counted, money, number};
 
 /// Returns the findings of the rules as a page. `lines` describe the run in words.
 pub fn quality_page(report: &QualityReport, lines: Vec<String>) -> String {
-    let largest = report.rules.values().map(|count| count.hits).max().unwrap_or(0).max(1) as f64;
-    let drawn = report.rules.iter().map(|(rule, count)| Bar {
+    let drawn = report.rules.iter().map(|(rule, count)| Count {
         name: (*rule).to_owned(),
-        value: count.rejected as f64,
-        interval: Some((0.0, count.hits as f64)),
+        total: count.hits,
+        part: Some(count.rejected),
         words: format!("{} of {}", number(count.rejected), number(count.hits)),
     });
     let rows = report.rules.iter().map(|(rule, count)| {
@@ -24,9 +23,14 @@ pub fn quality_page(report: &QualityReport, lines: Vec<String>) -> String {
     });
     let columns = ["rule", "hits", "rejected", "passed on retry", "tokens", "cost", "the first rows"];
     let section = Section::table("Findings of the rules", columns, rows.collect())
-        .noted("The line is the number of hits of a rule, the dot the number of rejected answers.")
-        .charted(bars(&drawn.collect::<Vec<_>>(), (0.0, largest), None));
-    let mut headline = vec![format!("{} judged", counted(report.answers, "answer"))];
-    headline.extend(lines);
-    Page { title: "Quality".to_owned(), headline, sections: vec![section], ..Page::default() }.render()
+        .noted(if report.rules.is_empty() { "No rule found anything." } else { "" })
+        .charted(counts(&drawn.collect::<Vec<_>>(), Some("answers rejected")));
+    Page {
+        title: "Quality".to_owned(),
+        verdict: format!("{} judged", counted(report.answers, "answer")),
+        lines,
+        sections: vec![section],
+        ..Page::default()
+    }
+    .render()
 }

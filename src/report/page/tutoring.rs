@@ -1,4 +1,4 @@
-use super::{Bar, Page, Section, bars};
+use super::{Mean, Page, Section, means, part_name};
 use crate::report::TutoringReport;
 use crate::report::evaluation::SliceReport;
 use crate::report::tutoring::PassReport;
@@ -25,14 +25,18 @@ pub fn tutoring_page(report: &TutoringReport) -> String {
         sections.push(Section::table("Changes from round to round", columns, rows.collect()));
     }
     let newest = report.passes.iter().rev().find(|pass| pass.writes_rows);
-    let mut headline: Vec<String> = newest
-        .map(|pass| format!("The student has {} of 10 ({})", pass.student.words(1.0, 2), pass.name()))
-        .into_iter()
-        .collect();
-    headline.extend(report.outcomes());
-    headline.extend(report.cautions.iter().map(|caution| format!("caution: {caution}")));
-    Page { title: "Tutoring".to_owned(), headline, warnings: &report.incomplete, sections, examples: &report.examples }
-        .render()
+    let verdict = newest.map(|pass| format!("The student has {} of 10 ({})", pass.student.words(1.0, 2), pass.name()));
+    Page {
+        title: "Tutoring".to_owned(),
+        verdict: verdict.unwrap_or_else(|| "no answer was graded".to_owned()),
+        incomplete: &report.incomplete,
+        cautions: &report.cautions,
+        lines: report.outcomes(),
+        sections,
+        ..Page::default()
+    }
+    .with_examples(&report.examples)
+    .render()
 }
 
 /// Returns the sections of one round under one history.
@@ -58,13 +62,14 @@ fn pass(pass: &PassReport) -> Vec<Section> {
 }
 
 fn curve(title: &str, points: &[SliceReport], range: (f64, f64), middle: Option<f64>) -> Section {
-    let bar = |point: &SliceReport| Bar {
-        name: point.name.clone(),
+    let bar = |point: &SliceReport| Mean {
+        name: part_name(&point.name),
         value: point.score.mean.unwrap_or(0.0),
         interval: point.score.interval.map(|interval| (interval.low, interval.high)),
         words: format!("{:.2} [{}]", point.score.mean.unwrap_or(0.0), point.score.marks),
     };
-    let drawn: Vec<Bar> = points.iter().map(bar).collect();
-    let rows = points.iter().map(|point| [point.name.clone(), point.score.words(1.0, 2), number(point.score.marks)]);
-    Section::table(title, ["", "mean (95 %)", "answers"], rows.collect()).charted(bars(&drawn, range, middle))
+    let drawn: Vec<Mean> = points.iter().map(bar).collect();
+    let rows =
+        points.iter().map(|point| [part_name(&point.name), point.score.words(1.0, 2), number(point.score.marks)]);
+    Section::table(title, ["", "mean (95 %)", "answers"], rows.collect()).charted(means(&drawn, range, middle))
 }

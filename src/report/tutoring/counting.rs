@@ -1,11 +1,12 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{
     ChangeReport, DifferenceReport, DifferenceVerdict, ExposureReport, PassReport, TutoredPass, TutoringReport,
 };
-use crate::conversation::{Lesson, Pairing, Role, TurnIndex};
+use crate::conversation::{Lesson, Message, Pairing, Role, TurnIndex};
 use crate::report::comparison::CONVERSATIONS_MIN;
-use crate::report::evaluation::{EXAMPLES, Example, ScoreReport, SliceReport, shortened};
+use crate::report::evaluation::{EXAMPLES, Example, Exchange, ScoreReport, SliceReport, shortened, shown_history};
 use crate::report::simulation::{EndClass, open_conversations};
 use crate::report::words::counted;
 use crate::statistics::{Conversations, detectable_effect, sign_flip};
@@ -91,7 +92,9 @@ impl Tutoring {
             if self.examples.len() == EXAMPLES && self.examples.iter().all(|(least, _)| *least >= margin) {
                 continue;
             }
-            let question = lesson.prompt.iter().rev().find(|message| message.role() == Role::User);
+            let asked = lesson.prompt.iter().rposition(|message| message.role() == Role::User).unwrap_or(0);
+            let question = lesson.prompt.get(asked);
+            let (earlier, history) = shown_history(exchanges(&lesson.prompt[..asked]).into_iter());
             let words = |score: Option<f64>| score.map_or(String::new(), |score| format!(", {score} of 10"));
             let flaws = lesson.grade.iter().flat_map(|grade| &grade.flaws);
             let example = Example {
@@ -99,6 +102,8 @@ impl Tutoring {
                 id: id.to_owned(),
                 turn: lesson.turn.number(),
                 verdict: correction.remedy.name().to_owned(),
+                earlier,
+                history,
                 question: shortened(question.map_or("", |question| question.content())),
                 answers: vec![
                     (format!("student{}", words(lesson.student_score())), shortened(lesson.student.text())),
@@ -254,4 +259,18 @@ impl DifferenceReport {
         };
         Self { score, p, detectable, verdict }
     }
+}
+
+/// Returns the turns of a history: each question with the answer that conversations continued with.
+fn exchanges(messages: &[Arc<Message>]) -> Vec<Exchange> {
+    let mut turns: Vec<Exchange> = Vec::new();
+    for message in messages {
+        let text = shortened(message.content());
+        match (message.role(), turns.last_mut()) {
+            (Role::User, _) => turns.push(Exchange { question: text, answers: Vec::new() }),
+            (Role::Assistant, Some(turn)) => turn.answers.push(("in the history".to_owned(), text)),
+            _ => {}
+        }
+    }
+    turns
 }

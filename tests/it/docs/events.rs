@@ -50,7 +50,7 @@ fn the_fields_of_the_list_of_missing_rows_are_those_that_are_written() {
     let page = Page::read("docs/output-formats.md");
     let block = page.blocks().into_iter().find(|block| block.text.contains("\"turns_answered\"")).unwrap();
     let place = Place::new();
-    place.write("in.jsonl", "{\"messages\": []}\n");
+    place.write("in.jsonl", format!("{{\"messages\": []}}\n{}", jsonl(&[conversation("kites", 1)])));
     place.complete(&["distill", "in.jsonl", "--teacher", "simulated", "-o", "out.jsonl"]);
     let written = place.rows("out.jsonl.incomplete.jsonl");
     let shown: Value = serde_json::from_str(&block.text).unwrap();
