@@ -59,3 +59,5 @@ pub mod report;
 pub mod worker;
 
 pub mod job;
+
+pub mod view;

@@ -107,9 +107,12 @@ const RUN: &str = "retry_failed report";
 /// Options of the line that decide what is written.
 const WRITTEN: &str = "output keep_partial to license min_turns";
 
-/// Hides from the help of `plan`, `export` and `verify` the options of the line that do not concern them.
+/// Hides from the help of `plan`, `export`, `show`, `view` and `verify` the options of the line that do not concern them.
 pub fn hide_without_effect(command: Command) -> Command {
     let is_of_run = |name: &str| RunArgs::default().has(name) || AloneArgs::default().has(name) || is_among(RUN, name);
+    #[cfg(feature = "view")]
+    let command =
+        command.mut_subcommand("view", move |view| hide(view, move |name| is_of_run(name) || is_among(WRITTEN, name)));
     command
         .mut_subcommand("plan", move |plan| {
             let is_kept = |name: &str| is_among("max_cost lane output to", name);
@@ -119,6 +122,7 @@ pub fn hide_without_effect(command: Command) -> Command {
             let export = export.mut_arg("input", |input| input.required(false));
             hide(export, is_of_run)
         })
+        .mut_subcommand("show", move |show| hide(show, move |name| is_of_run(name) || is_among(WRITTEN, name)))
         .mut_subcommand("verify", move |verify| {
             let verify = verify.mut_arg("input", |input| input.required(false));
             let verify = verify.mut_arg("output", |output| {

@@ -32,6 +32,7 @@ mod progress;
 mod runs;
 mod screen;
 mod settings;
+mod show;
 mod signals;
 mod simulate;
 mod status;
@@ -40,6 +41,8 @@ mod time;
 mod trust;
 mod tutor;
 mod verify;
+#[cfg(feature = "view")]
+mod view;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -75,6 +78,9 @@ enum Command {
     Simulate(Box<simulate::SimulateArgs>),
     Tutor(Box<tutor::TutorArgs>),
     Status(status::StatusArgs),
+    Show(Box<show::ShowArgs>),
+    #[cfg(feature = "view")]
+    View(Box<view::ViewArgs>),
     Verify(Box<verify::VerifyArgs>),
     Ctl(ctl::CtlArgs),
     Trust(trust::TrustArgs),
@@ -170,6 +176,9 @@ impl Command {
             Command::Tutor(args) => tutor::run(*args, log.clone()),
             Command::Agreement(args) => agreement::run(&args),
             Command::Status(args) => status::run(args),
+            Command::Show(args) => show::run(*args),
+            #[cfg(feature = "view")]
+            Command::View(args) => view::run(*args),
             Command::Verify(args) => verify::run(*args),
             Command::Ctl(args) => ctl::run(args),
             Command::Trust(args) => trust::run(&args),

@@ -138,6 +138,11 @@ impl RowIndex {
         Ok(Self { path: path.to_owned(), records, sources, row_count, last_source: AtomicU32::new(0) })
     }
 
+    /// Returns the names of the inputs.
+    pub fn source_names(&self) -> impl Iterator<Item = &str> {
+        self.sources.iter().map(|source| source.name.as_str())
+    }
+
     /// Returns the conversations with the fewest bytes, at most `count`, shortest first. Reads the whole index.
     pub fn shortest(&self, count: usize) -> Vec<u64> {
         let mut shortest = std::collections::BinaryHeap::new();

@@ -11,13 +11,14 @@
 //!
 //! There is one file or folder for each kind of job: [`distill`], [`plan`], [`export`], [`verify`], [`convert`], [`inspect`],
 //! [`filter`], [`evaluate`], [`compare`], [`agreement`], [`simulate`], [`tutor`],
-//! [`status`]. The others hold what jobs share.
+//! [`status`], [`Conversations`]. The others hold what jobs share.
 
 mod beside;
 mod caps;
 mod compare;
 mod context;
 mod control;
+mod conversations;
 mod convert;
 mod counting;
 mod distill;
@@ -28,8 +29,10 @@ mod event_json;
 mod events;
 mod export;
 mod filter;
+mod finished_rows;
 mod footprint;
 mod histories;
+mod human_votes;
 mod input;
 mod inspect;
 mod judge;
@@ -68,6 +71,9 @@ pub use control::{
     ControlClient, ControlReply, ControlSocket, KeptLimits, MetricsServer, RunControl, SetLimits, Verb, VerbError,
     keep_limits,
 };
+pub use conversations::{
+    AnswerLookup, AskedSettings, Conversations, StoredAnswer, StoredConversation, open_conversations,
+};
 pub use convert::{ConvertReport, ConvertSettings, convert};
 pub use distill::{DistillReport, DistillSettings, distill};
 pub use error::{ErrorKind, JobError};
@@ -76,7 +82,9 @@ pub use event_json::{EventKind, event_json};
 pub use events::{InvalidRow, JobEvent, Listener, Phase, RunStart};
 pub use export::{ExportReport, ExportSettings, PartialSettings, export};
 pub use filter::{FilterReport, FilterSettings, OnReject, filter};
+pub use finished_rows::{FinishedRow, FinishedRows};
 pub use footprint::footprint;
+pub use human_votes::{HumanVerdict, HumanVotes, PairName};
 pub use inspect::inspect;
 pub use judge::JudgeSettings;
 pub use left_out::{LeftOut, Rejection, Unmarked};

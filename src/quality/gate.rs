@@ -1,4 +1,5 @@
 use std::fmt;
+use std::ops::Range;
 
 use super::action::Action;
 use super::candidate::Candidate;
@@ -118,6 +119,12 @@ impl Gate {
             }
         }
         verdict
+    }
+
+    /// Returns where in an answer the rule of this name found its fault, in bytes.
+    pub fn places(&self, rule: &str, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
+        let applied = self.rules.iter().find(|applied| applied.rule.name() == rule);
+        applied.map(|applied| applied.rule.places(candidate)).unwrap_or_default()
     }
 
     /// Returns the rules that are applied, with their actions and thresholds.

@@ -16,6 +16,7 @@ mod orphan;
 mod record;
 mod rules;
 mod text;
+mod tongue;
 mod user_turn;
 
 pub use action::Action;
@@ -29,4 +30,5 @@ pub use record::{JudgedTurn, judge_record};
 pub use rules::says_again;
 pub use rules::{RULES, Rule};
 pub use text::Words;
+pub use tongue::language_of;
 pub use user_turn::{UserTurnContext, is_thanks, user_turn_fault, user_words};

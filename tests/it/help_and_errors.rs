@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::docs::tables;
 use crate::support::{Place, conversation, finish, jsonl};
 
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 22] = [
     "",
     "distill",
     "plan",
@@ -19,6 +19,8 @@ const COMMANDS: [&str; 20] = [
     "simulate",
     "tutor",
     "status",
+    "show",
+    "view",
     "verify",
     "ctl",
     "trust",

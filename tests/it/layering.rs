@@ -93,6 +93,11 @@ const LAYERS: &[Layer] = &[
         ],
         may_name: &["tokio", "serde", "serde_json", "flate2", "zstd", "crc32fast"],
     },
+    Layer {
+        module: "view",
+        may_import: &["conversation", "files", "quality", "store", "report", "job"],
+        may_name: &["tokio", "axum", "http_body_util", "serde", "serde_json"],
+    },
     // The binary's own crate: it sees the library from outside.
     Layer {
         module: "cli",

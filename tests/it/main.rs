@@ -69,6 +69,7 @@ mod rust_text;
 mod schema;
 mod secrets;
 mod sending;
+mod showing;
 mod simulating;
 mod simulation;
 mod steering;
@@ -80,4 +81,6 @@ mod trust;
 mod tutoring;
 mod unattended;
 mod verdicts;
+#[cfg(feature = "view")]
+mod viewing;
 mod walking;

@@ -18,7 +18,7 @@ mod stream;
 
 pub use admission::Admission;
 pub use foresight::Lookout;
-pub use open::open_inputs;
+pub use open::{each_row, open_inputs};
 pub use rows::Rows;
 pub use spool::Spool;
 pub use stream::{RecordStream, read_record};

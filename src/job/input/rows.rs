@@ -56,6 +56,16 @@ impl Rows {
         Ok((self.index.source_name(entry.source), entry.line))
     }
 
+    /// Returns the names of the inputs, files of directories each by its own.
+    pub fn sources(&self) -> impl Iterator<Item = &str> {
+        self.index.source_names()
+    }
+
+    /// Returns how rows are read, in words that differ where rows may differ.
+    pub fn reading(&self) -> String {
+        format!("{:?}", self.reader)
+    }
+
     /// Returns how many rows were found changed in the last visit.
     pub fn changed_count(&self) -> u64 {
         self.changed.load(Ordering::Relaxed)

@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use super::{Action, Candidate, Rule};
 
 /// Control characters: a NUL, or a share of replacement, control and private-use characters above the threshold.
@@ -29,13 +31,20 @@ impl Rule for ControlChars {
         if bytes.contains(&0) {
             return true;
         }
-        let is_bad = |character: &char| {
-            (character.is_control() && !matches!(character, '\n' | '\t' | '\r'))
-                || matches!(character, '\u{fffd}' | '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..='\u{10fffd}')
-        };
-        let bad = candidate.answer.chars().filter(is_bad).count();
+        let bad = candidate.answer.chars().filter(|character| is_bad(*character)).count();
         bad > 0 && bad as f64 > threshold * candidate.answer.chars().count() as f64
     }
+
+    fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
+        let bad = candidate.answer.char_indices().filter(|(_, character)| is_bad(*character));
+        bad.map(|(at, character)| at..at + character.len_utf8()).collect()
+    }
+}
+
+/// True for replacement, control and private-use characters.
+fn is_bad(character: char) -> bool {
+    (character.is_control() && !matches!(character, '\n' | '\t' | '\r'))
+        || matches!(character, '\u{fffd}' | '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..='\u{10fffd}')
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
+use std::ops::Range;
+
 use super::{Action, Candidate, Rule};
-use crate::quality::text::{GramSet, Phrases};
+use crate::quality::text::{GramSet, Phrases, repeated_places};
 
 /// The share of letters in repeated 10-grams of words exceeds the threshold.
 ///
@@ -47,6 +49,10 @@ impl Rule for Dup10Gram {
         }
         let total: u64 = words.lengths.iter().map(|length| u64::from(*length)).sum();
         repeated as f64 > threshold * total as f64 && !REFRAINS.occur_in(candidate.user)
+    }
+
+    fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
+        repeated_places(candidate.answer, GRAM)
     }
 }
 

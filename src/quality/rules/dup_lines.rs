@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use super::{Action, Candidate, Rule};
 use std::collections::HashSet;
 
@@ -27,6 +29,20 @@ impl Rule for DupLines {
             duplicates += usize::from(!seen.insert(line));
         }
         lines >= LINES_MIN && duplicates as f64 > threshold * lines as f64
+    }
+
+    fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
+        let mut seen = HashSet::new();
+        let mut start = 0;
+        let mut places = Vec::new();
+        for line in candidate.answer.split_inclusive('\n') {
+            let place = start..start + line.len();
+            start = place.end;
+            if !line.trim().is_empty() && !seen.insert(line.trim()) {
+                places.push(place);
+            }
+        }
+        places
     }
 }
 

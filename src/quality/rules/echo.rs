@@ -1,7 +1,9 @@
+use std::ops::Range;
+
 use super::{Action, Candidate, Rule};
 use std::collections::HashSet;
 
-use crate::quality::text::{Phrases, Spread, Words};
+use crate::quality::text::{Phrases, Spread, Words, common_places};
 
 /// Repeats the user's message or the previous answer: at least the threshold's share of its 8-grams occurs there. Where
 /// the user asks for work on the same text (correct, translate, format), only a verbatim copy of the previous answer
@@ -86,6 +88,11 @@ impl Rule for Echo {
             return previous.trim() == candidate.answer.trim() && !is_repeat;
         }
         says_again(candidate.user) || says_again(previous)
+    }
+
+    fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
+        let before = candidate.earlier.last().copied().unwrap_or_default();
+        [candidate.user, before].iter().flat_map(|text| common_places(candidate.answer, GRAM, text)).collect()
     }
 }
 

@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use super::{Action, Candidate, Rule};
 use crate::quality::text::fence_count;
 
@@ -15,6 +17,13 @@ impl Rule for FenceOpen {
 
     fn hits(&self, candidate: &Candidate<'_>, _: f64) -> bool {
         fence_count(candidate.answer) % 2 == 1
+    }
+
+    fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
+        let last = candidate.answer.rfind("```");
+        last.map(|at| at..candidate.answer[at..].find('\n').map_or(candidate.answer.len(), |end| at + end))
+            .into_iter()
+            .collect()
     }
 }
 

@@ -1,4 +1,6 @@
-use super::{Action, Candidate, Rule};
+use std::ops::Range;
+
+use super::{Action, Candidate, Rule, end_of};
 use crate::conversation::Finish;
 
 /// Truncated by the token limit. The retry has twice the tokens.
@@ -15,6 +17,10 @@ impl Rule for FinishLength {
 
     fn hits(&self, candidate: &Candidate<'_>, _: f64) -> bool {
         candidate.finish == Some(Finish::Length)
+    }
+
+    fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
+        vec![end_of(candidate.answer)]
     }
 }
 

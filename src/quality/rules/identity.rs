@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use super::{Action, Candidate, Rule};
 use crate::quality::text::Phrases;
 
@@ -62,6 +64,10 @@ impl Rule for Identity {
 
     fn hits(&self, candidate: &Candidate<'_>, _: f64) -> bool {
         PHRASES.occur_in(candidate.answer)
+    }
+
+    fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
+        PHRASES.places_in(candidate.answer)
     }
 }
 

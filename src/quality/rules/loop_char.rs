@@ -1,12 +1,18 @@
+use std::ops::Range;
+
 use super::{Action, Candidate, Rule};
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
+
+use crate::quality::text::repeated_places;
 
 /// The compression ratio exceeds the threshold of 6 (zlib, level 6): the answer is highly repetitive. The ratio of 99 % of
 /// good answers is at most 3. Code, tables, JSON and HTML compress well and are exempt; the word rules cover them.
 pub struct LoopChar;
 
 const CHARACTERS_MIN: usize = 200;
+/// Words that are shown as repeated where they come again together.
+const GRAM_SHOWN: usize = 3;
 
 impl Rule for LoopChar {
     fn name(&self) -> &'static str {
@@ -29,6 +35,10 @@ impl Rule for LoopChar {
             return false;
         }
         may_shrink(bytes, threshold) && compression_ratio(bytes) > threshold
+    }
+
+    fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
+        repeated_places(candidate.answer, GRAM_SHOWN)
     }
 }
 

@@ -1,4 +1,7 @@
+use std::ops::Range;
+
 use super::{Action, Candidate, Rule};
+use crate::quality::text::looped_places;
 
 /// A passage of up to 40 words is repeated back to back: a run in which each word equals the one a period earlier, with
 /// at least 30 words and more than the threshold's share of the answer.
@@ -24,6 +27,10 @@ impl Rule for LoopToken {
         let ids = &candidate.words().ids;
         let needed = RUN_MIN.max((threshold * ids.len() as f64) as usize + 1);
         (1..=PERIOD_MAX).any(|period| has_run(ids, period, needed))
+    }
+
+    fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
+        looped_places(candidate.answer, PERIOD_MAX, RUN_MIN)
     }
 }
 

@@ -17,6 +17,8 @@ mod pii;
 mod refusal;
 mod template_leak;
 
+use std::ops::Range;
+
 use super::action::Action;
 use super::candidate::Candidate;
 pub use echo::says_again;
@@ -36,6 +38,19 @@ pub trait Rule: Send + Sync {
 
     /// True where the answer has this fault. `threshold` is the default or the configured one.
     fn hits(&self, candidate: &Candidate<'_>, threshold: f64) -> bool;
+
+    /// Returns where in the answer the fault is, in bytes, to be shown. None where it is about the answer as a whole.
+    fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
+        let _ = candidate;
+        Vec::new()
+    }
+}
+
+/// Returns where a text ends: its last few words, for rules about what is missing after them.
+fn end_of(text: &str) -> Range<usize> {
+    const CHARACTERS: usize = 24;
+    let text = text.trim_end();
+    text.char_indices().rev().nth(CHARACTERS).map_or(0, |(at, _)| at)..text.len()
 }
 
 /// Every rule, cheapest first.

@@ -1,4 +1,6 @@
-use super::{Action, Candidate, Rule};
+use std::ops::Range;
+
+use super::{Action, Candidate, Rule, end_of};
 
 /// Ends mid-sentence after nearly all of its token limit.
 pub struct NoTerminal;
@@ -21,6 +23,10 @@ impl Rule for NoTerminal {
         let is_long = tokens as f64 >= threshold * tokens_max as f64;
         is_long
             && candidate.answer.trim_end().chars().next_back().is_some_and(|last| last.is_alphanumeric() || last == ',')
+    }
+
+    fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
+        vec![end_of(candidate.answer)]
     }
 }
 

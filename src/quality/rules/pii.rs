@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use super::{Action, Candidate, Rule};
 
 /// Appears to contain personal data: an e-mail address, a card, account or phone number, a Chinese identity number, an IP
@@ -26,13 +28,23 @@ impl Rule for Pii {
         let may_hold = memchr::memchr(b'@', bytes).is_some()
             || has_digits(bytes, 8)
             || KEYS.iter().any(|key| memchr::memmem::find(bytes, key.as_bytes()).is_some());
-        let mut words = candidate.answer.split(|c: char| c.is_whitespace() || "\"'<>()[]{},;，。；：（）".contains(c));
-        let holds_data = |word: &str| {
-            let is_candidate = word.len() >= WORD_MIN && word.bytes().any(|byte| byte.is_ascii_digit() || byte == b'@');
-            is_candidate && is_personal(word)
-        };
-        may_hold && (words.any(holds_data) || has_spaced_number(candidate.answer))
+        may_hold && (words(candidate.answer).any(holds_data) || has_spaced_number(candidate.answer))
     }
+
+    fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
+        let text = candidate.answer;
+        let place = |word: &str| word.as_ptr() as usize - text.as_ptr() as usize;
+        words(text).filter(|word| holds_data(word)).map(|word| place(word)..place(word) + word.len()).collect()
+    }
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| c.is_whitespace() || "\"'<>()[]{},;，。；：（）".contains(c))
+}
+
+fn holds_data(word: &str) -> bool {
+    let is_candidate = word.len() >= WORD_MIN && word.bytes().any(|byte| byte.is_ascii_digit() || byte == b'@');
+    is_candidate && is_personal(word)
 }
 
 fn has_digits(bytes: &[u8], count: usize) -> bool {

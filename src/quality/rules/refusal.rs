@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use super::{Action, Candidate, Rule};
 use crate::quality::text::Phrases;
 
@@ -116,6 +118,10 @@ impl Rule for RefusalRule {
         let answer = candidate.answer.trim_start();
         let end = answer.char_indices().nth(CHARACTERS).map_or(answer.len(), |(at, _)| at);
         PHRASES.occur_in(&answer[..end]) && !DANGER.occur_in(candidate.user)
+    }
+
+    fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
+        PHRASES.places_in(candidate.answer).into_iter().take(1).collect()
     }
 }
 

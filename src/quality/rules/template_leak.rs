@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use super::{Action, Candidate, Rule};
 use std::borrow::Cow;
 
@@ -67,6 +69,18 @@ impl Rule for TemplateLeak {
         let has_mark = || template_marks(prose).any(is_leak) || has_stray_reasoning_tag(prose);
         (has_mark() && !MARKS_ASKED_FOR.occur_in(candidate.user))
             || (speaks_for_others(prose) && !SCRIPT_ASKED_FOR.occur_in(candidate.user))
+    }
+
+    fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
+        let marks = template_marks(candidate.answer).map(|(at, mark)| at..at + mark.len());
+        let mut start = 0;
+        let lines = candidate.answer.split_inclusive('\n').filter_map(|line| {
+            let place = start..start + line.trim_end().len();
+            start += line.len();
+            (is_turn(line) || line.trim_end() == "assistant").then_some(place)
+        });
+        let lines: Vec<Range<usize>> = lines.collect();
+        marks.chain(lines).collect()
     }
 }
 

@@ -1,3 +1,4 @@
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, MatchKind};
@@ -18,6 +19,11 @@ impl Phrases {
             .match_kind(MatchKind::LeftmostLongest)
             .build(phrases)
             .expect("a list of phrases in this program makes an automaton")
+    }
+
+    /// Returns where `text` contains one of the phrases.
+    pub fn places_in(&self, text: &str) -> Vec<Range<usize>> {
+        self.0.find_iter(text).map(|found| found.range()).collect()
     }
 
     /// True where `text` contains one of the phrases.
