@@ -47,7 +47,9 @@ pub fn tell_error(error: impl Display, hint: Option<&str>) {
         return emit(EventKind::Error, json!({"text": error.to_string(), "hint": hint}));
     }
     tell(format!("error: {error}"));
-    hint.into_iter().for_each(|hint| tell(format!("hint: {hint}")));
+    if let Some(hint) = hint {
+        tell(format!("hint: {hint}"));
+    }
 }
 
 /// Shows the help, or what is wrong with the command line: it may hold names of files, and a password by mistake. Returns true

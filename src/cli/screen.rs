@@ -180,7 +180,9 @@ impl Console {
             Some((report, lines)) => self.screen.conclude(report, || lines)?,
             None => self.screen.say(format!("stopped: {done}")),
         }
-        stopped.iter().for_each(|(_, hint)| self.screen.hint(hint));
+        if let Some((_, hint)) = &stopped {
+            self.screen.hint(hint);
+        }
         Ok(match stopped {
             Some((code, _)) => code,
             None if incomplete > 0 => exit_code::INCOMPLETE,

@@ -280,6 +280,10 @@ fn verify_proves_a_store_and_an_output_and_repairs_what_is_damaged() {
     place.complete(&["distill", "in.jsonl", "--teacher", &model, "-o", "out.jsonl"]);
     assert!(server.count("requests") - before <= 1, "the damaged answer alone is asked again");
     assert_eq!(place.read("out.jsonl"), good);
+    // One of the two names is enough: the last run knows the other, and the settings.
+    assert!(place.complete(&["verify", "in.jsonl"]).stdout.contains("has the 8 rows that it must have, in order"));
+    // Where the log is gone, nobody knows.
+    std::fs::remove_dir_all(place.path(".cohobate/runs")).unwrap();
     let nothing = finish(place.command(&["verify", "in.jsonl"]).arg("-q"));
     assert_eq!(nothing.code, Some(2), "{}", nothing.stderr);
 }

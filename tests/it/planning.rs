@@ -169,7 +169,7 @@ fn what_would_waste_money_is_refused() {
     for (line, said) in [
         ([&["distill"], &pairs[..]].concat(), "no row would be written: dpo holds pairs"),
         ([&["plan"], &pairs[..]].concat(), "no row would be written: dpo holds pairs"),
-        (vec!["plan", "none.jsonl", "--teacher=simulated"], "no row of the input can be asked about"),
+        (vec!["plan", "none.jsonl", "--teacher=simulated"], "no row of none.jsonl can be used"),
         (
             vec!["simulate", "none.jsonl", "--teacher=simulated", "--user=simulated", "--turns=2", "--dry-run"],
             "no row of",

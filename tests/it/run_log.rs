@@ -150,9 +150,12 @@ fn a_run_at_work_is_shown_as_running_and_watched_until_its_end() {
 fn failed_calls_have_time_address_and_message_and_no_secret() {
     const KEY: &str = "sk-test-3f9a1c77e0b24d55";
     let place = Place::with_conversations(4, 2);
-    let server = Capture::with(|request| match request.body()["messages"].to_string().contains("kites 1") {
-        true => refused(503, &format!("no \u{9b}31m room for {KEY} at http://me:hunter2@host/x")),
-        false => answer(&request.body()),
+    let server = Capture::with(|request| {
+        if request.body()["messages"].to_string().contains("kites 1") {
+            refused(503, &format!("no \u{9b}31m room for {KEY} at http://me:hunter2@host/x"))
+        } else {
+            answer(&request.body())
+        }
     });
     let model = server.model("sim");
     let body = format!("--body={{\"token\": \"{KEY}\"}}");

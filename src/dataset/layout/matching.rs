@@ -33,9 +33,9 @@ fn add_matching(base: &Path, parts: &[&str], above: &mut Vec<(u64, u64)>, files:
     match parts {
         [] => files.extend(base.is_file().then(|| base.to_owned())),
         ["**", rest @ ..] => {
-            add_matching(base, rest, &mut Vec::new(), files);
             // A link may lead back to a directory above it.
             let Some(identity) = identity(base).filter(|identity| !above.contains(identity)) else { return };
+            add_matching(base, rest, &mut Vec::new(), files);
             if above.len() >= DEPTH_MAX {
                 return;
             }
