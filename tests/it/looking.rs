@@ -51,9 +51,9 @@ fn spools(place: &Place) -> Vec<PathBuf> {
 
 /// Everything in a store that a reader must leave alone.
 fn bytes_of(store: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let files = files_below(store)
-        .into_iter()
-        .filter(|path| !["spool", "rows", "control.sock"].iter().any(|name| path.strip_prefix(store).unwrap().starts_with(name)));
+    let files = files_below(store).into_iter().filter(|path| {
+        !["spool", "rows", "control.sock"].iter().any(|name| path.strip_prefix(store).unwrap().starts_with(name))
+    });
     files.map(|path| (path.clone(), fs::read(path).unwrap())).collect()
 }
 
