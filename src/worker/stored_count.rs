@@ -8,7 +8,7 @@ const BITS: u64 = u64::BITS as u64;
 /// Counts what earlier runs have stored for the rows of a run, while the run is at work.
 ///
 /// Each row is counted once: here, from its conversation's state, or by its session, answer by answer. Whoever
-/// [claims](Self::claim) a row first counts it. A counter reads the state before it claims and a session claims before it asks
+/// claims a row first counts it. A counter reads the state before it claims and a session claims before it asks
 /// its first question, so no answer of this run is counted as one of an earlier run.
 #[derive(Debug, Default)]
 pub struct StoredCount {
