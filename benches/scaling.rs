@@ -24,7 +24,7 @@ use cohobate::recipe::{
     Recipe, Replay, ReplayEnd, Scale, Simulate, System, Tutor,
 };
 use cohobate::store::MemoryStore;
-use cohobate::worker::{self, Admit, BudgetLimits, CommitMode, Controls, Seeds, Served, Silent, StopStage, Work};
+use cohobate::worker::{self, Admit, CommitMode, Seeds, Served, Silent, StopStage, Work};
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -271,22 +271,13 @@ fn distilled_twice(turns: usize) -> (Duration, Duration) {
     let seeds = Arc::new(OneRow(seed));
     let run = || {
         let start = Instant::now();
+        let rows = Box::new([Ok(Admit::Row(0))].into_iter());
+        let models = HashMap::from([("simulated".to_owned(), Served::by_one("simulated", Arc::new(Simulated)))]);
+        let (recipe, store, seeds) = (Arc::clone(&recipe), Arc::clone(&store), Arc::clone(&seeds));
         let work = Work {
-            recipe: Arc::clone(&recipe) as Arc<dyn Recipe>,
-            store: Arc::clone(&store) as Arc<_>,
-            models: HashMap::from([("simulated".to_owned(), Served::by_one("simulated", Arc::new(Simulated)))]),
-            seeds: Arc::clone(&seeds) as Arc<dyn Seeds>,
-            rows: Box::new([Ok(Admit::Row(0))].into_iter()),
-            run: 1,
             pace: PaceLimits { concurrency: Some(1), ..PaceLimits::default() },
-            budget: BudgetLimits::default(),
-            ledger: None,
-            give_up_after: None,
-            deadline: None,
             commit_mode: CommitMode::Inline,
-            retry_failed: false,
-            stored: Arc::default(),
-            controls: Controls::default(),
+            ..Work::new(recipe, store, models, seeds, rows)
         };
         let (_go, stop) = watch::channel(StopStage::Go);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");

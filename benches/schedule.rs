@@ -14,9 +14,7 @@ use cohobate::conversation::{
 use cohobate::model::{Call, Model, PaceLimits, PendingCall, Simulated};
 use cohobate::recipe::Distill;
 use cohobate::store::{ConversationState, Entry, LostCalls, Reader, Run, Spending, Store, StoreError, Stored};
-use cohobate::worker::{
-    self, Admit, BudgetLimits, CommitMode, Controls, Event, LowerBound, Observer, Seeds, Served, StopStage, Work,
-};
+use cohobate::worker::{self, Admit, CommitMode, Event, LowerBound, Observer, Seeds, Served, StopStage, Work};
 use tokio::sync::watch;
 
 const MEAN_S: f64 = 2.0;
@@ -71,22 +69,13 @@ fn run(slots: usize, lengths: &Arc<[usize]>, order: Vec<u64>) -> LowerBound {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let mut measure = Measure(None);
     runtime.expect("a runtime").block_on(async {
+        let (recipe, seeds) = (Arc::new(Distill::new(target, None)), Arc::new(Conversations(Arc::clone(lengths))));
+        let rows = Box::new(order.into_iter().map(|row| Ok(Admit::Row(row))));
+        let models = HashMap::from([("sleeper".to_owned(), Served::by_one("sleeper", Arc::new(Sleeper)))]);
         let work = Work {
-            recipe: Arc::new(Distill::new(target, None)),
-            store: Arc::new(Forgetful),
-            models: HashMap::from([("sleeper".to_owned(), Served::by_one("sleeper", Arc::new(Sleeper)))]),
-            seeds: Arc::new(Conversations(Arc::clone(lengths))),
-            rows: Box::new(order.into_iter().map(|row| Ok(Admit::Row(row)))),
-            run: 1,
             pace: PaceLimits { concurrency: Some(slots), ..PaceLimits::default() },
-            budget: BudgetLimits::default(),
-            ledger: None,
-            give_up_after: None,
-            deadline: None,
             commit_mode: CommitMode::Inline,
-            retry_failed: false,
-            stored: Arc::default(),
-            controls: Controls::default(),
+            ..Work::new(recipe, Arc::new(Forgetful), models, seeds, rows)
         };
         let (_go, stop) = watch::channel(StopStage::Go);
         worker::run(work, stop, &mut measure).await.expect("a run without faults");

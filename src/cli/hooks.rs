@@ -8,7 +8,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use cohobate::job::{JobError, RunControl};
-use cohobate::model::command_words;
+use cohobate::model::WrittenCommand;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -24,34 +24,22 @@ const STALL_LOOK_MAX: Duration = Duration::from_secs(5);
 /// A command: a list of words, or text that is split at spaces. Quotes keep words together; there is no other syntax and no
 /// shell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Written")]
+#[serde(try_from = "WrittenCommand")]
 pub struct HookCommand(Vec<String>);
 
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "expected text or a list of words")]
-enum Written {
-    Text(String),
-    Words(Vec<String>),
-}
+impl TryFrom<WrittenCommand> for HookCommand {
+    type Error = String;
 
-impl TryFrom<Written> for HookCommand {
-    type Error = &'static str;
-
-    fn try_from(written: Written) -> Result<Self, Self::Error> {
-        let words = match written {
-            Written::Text(text) => command_words(&text).ok_or("the command has a quote without its end")?,
-            Written::Words(words) => words,
-        };
-        let is_command = words.first().is_some_and(|program| !program.is_empty());
-        is_command.then_some(Self(words)).ok_or("the command is empty")
+    fn try_from(written: WrittenCommand) -> Result<Self, Self::Error> {
+        written.words("the command").map(Self)
     }
 }
 
 impl FromStr for HookCommand {
-    type Err = &'static str;
+    type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::try_from(Written::Text(text.to_owned()))
+        Self::try_from(WrittenCommand::Text(text.to_owned()))
     }
 }
 

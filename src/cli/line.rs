@@ -2,7 +2,7 @@ use clap::{ArgAction, Args, Command};
 use cohobate::export::is_directory;
 use cohobate::job::JobError;
 use cohobate::job::OUTPUT;
-use cohobate::job::{ExportSettings, PartialSettings};
+use cohobate::job::{DistillQuestions, ExportSettings, PartialSettings};
 
 use super::choices::GateProfile;
 use super::names::file_name;
@@ -55,21 +55,18 @@ impl DistillLine {
 
     /// Returns what is distilled, and where the rows go.
     pub fn export_settings(&self, options: &Options) -> Result<ExportSettings, JobError> {
-        Ok(ExportSettings {
-            output: options.output(self.output())?,
-            questions: options.questions(self.teacher.as_deref())?,
-            input: options.input(&self.input)?,
-            store: options.store_path(),
-            partial: self.partial(options),
-            on_loss: options.on_loss(),
-        })
+        self.export_settings_of(options, options.questions(self.teacher.as_deref())?)
     }
 
     /// Returns the same for a command that sends nothing.
     pub fn export_settings_offline(&self, options: &Options) -> Result<ExportSettings, JobError> {
+        self.export_settings_of(options, options.questions_offline(self.teacher.as_deref())?)
+    }
+
+    fn export_settings_of(&self, options: &Options, questions: DistillQuestions) -> Result<ExportSettings, JobError> {
         Ok(ExportSettings {
             output: options.output(self.output())?,
-            questions: options.questions_offline(self.teacher.as_deref())?,
+            questions,
             input: options.input(&self.input)?,
             store: options.store_path(),
             partial: self.partial(options),

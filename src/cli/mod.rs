@@ -119,21 +119,15 @@ fn run() -> u8 {
     };
     let log = RunLog::of(invocation(&matches));
     let background = matches.subcommand().filter(|(command, given)| detach::is_wanted(command, given));
-    match background.map_or_else(|| cli.command.run(&log), |(_, given)| detach::start(given)) {
-        Ok(code) => {
-            log.end(Some(code), None);
-            hooks::end(code, None);
-            code
-        }
-        Err(error) => {
-            log.end(Some(code_of(&error)), Some(&error.to_string()));
-            hooks::end(code_of(&error), Some(&error));
-            if error.kind != ErrorKind::OutputClosed {
-                tell_error(&error, error.hint.as_deref());
-            }
-            code_of(&error)
-        }
+    let result = background.map_or_else(|| cli.command.run(&log), |(_, given)| detach::start(given));
+    let code = result.as_ref().map_or_else(code_of, |code| *code);
+    let error = result.err();
+    log.end(Some(code), error.as_ref().map(ToString::to_string).as_deref());
+    hooks::end(code, error.as_ref());
+    if let Some(error) = error.filter(|error| error.kind != ErrorKind::OutputClosed) {
+        tell_error(&error, error.hint.as_deref());
     }
+    code
 }
 
 /// Returns the command and what its own line sets, for the run log. Options of the configuration are added to it later.

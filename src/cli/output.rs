@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cohobate::export::OutputError;
-use cohobate::job::{EventKind, JobError, is_byte_of_name};
+use cohobate::job::{EventKind, JobError, LogTime, is_byte_of_name};
 use cohobate::model::without_passwords;
 use cohobate::report::printable;
 use serde_json::{Map, Value, json};
@@ -86,10 +86,9 @@ pub fn tell_end(exit_code: u8) {
 
 /// Prints an event as JSON on standard error.
 pub fn emit(kind: EventKind, fields: Value) {
-    let time = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
     let mut event = Map::new();
     event.insert("event".to_owned(), kind.name().into());
-    event.insert("time".to_owned(), time.into());
+    event.insert("time".to_owned(), LogTime::now().to_string().into());
     if let Value::Object(fields) = fields {
         event.extend(fields);
     }
@@ -133,7 +132,7 @@ pub fn on_one_line(text: &str) -> String {
 /// Prints data on standard output.
 pub fn print(text: impl Display) -> Result<(), JobError> {
     let fault = |source| OutputError { path: "standard output".to_owned(), source };
-    Ok(writeln!(io::stdout(), "{}", printable(&text.to_string())).map_err(fault)?)
+    Ok(writeln!(io::stdout(), "{}", shown(&text.to_string())).map_err(fault)?)
 }
 
 /// A text on standard output that is shown again and again: in its place on a terminal, else below the last one where it has
@@ -156,7 +155,7 @@ impl Redrawn {
             stdout.write_all(erased.as_bytes()).map_err(fault)?;
             return if is_new || is_last { print(text) } else { Ok(()) };
         }
-        let lines = printable(text).lines().map(str::to_owned).collect();
+        let lines = shown(text).lines().map(str::to_owned).collect();
         let drawn = self.board.draw(lines, width_of(&stdout));
         stdout.write_all(drawn.as_bytes()).and_then(|()| stdout.flush()).map_err(fault)?;
         Ok(())
@@ -174,7 +173,10 @@ fn is_plain(text: &str) -> bool {
 }
 
 fn told(text: &str) -> String {
-    // A byte of a file's name that is not UTF-8.
-    let text = text.replace(is_byte_of_name, "\u{fffd}");
-    printable(&without_passwords(&text)).into_owned()
+    shown(&without_passwords(text))
+}
+
+/// Returns a text as it is printed. A byte of a file's name that is not UTF-8 becomes the replacement character.
+fn shown(text: &str) -> String {
+    printable(&text.replace(is_byte_of_name, "\u{fffd}")).into_owned()
 }

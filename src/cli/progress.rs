@@ -1,12 +1,12 @@
 use std::fmt::Display;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use cohobate::job::{EventKind, JobEvent, Phase, count, event_json, run_line};
-use cohobate::report::{Tally, bar_lines, phase_line, progress_json, progress_line, words};
+use cohobate::job::{EventKind, JobEvent, Phase, RunControl, event_json, run_line};
+use cohobate::report::{bar_lines, phase_line, progress_json, progress_line, words};
 use cohobate::worker::Event;
 
 use super::choices::named;
@@ -78,17 +78,17 @@ pub struct Progress {
 }
 
 struct Shared {
-    tally: Mutex<Tally>,
+    control: RunControl,
     mode: ProgressMode,
     verbose: bool,
     started: Instant,
 }
 
 impl Progress {
-    /// Begins to show `tally`. With `verbose` each failed call gets a line.
-    pub fn start(tally: Tally, mode: ProgressMode, verbose: bool) -> Self {
-        let (tally, mode, started) = (Mutex::new(tally), mode.decided(), Instant::now());
-        let shared = Arc::new(Shared { tally, mode, verbose, started });
+    /// Begins to show the counts of a run. With `verbose` each failed call gets a line.
+    pub fn start(control: RunControl, mode: ProgressMode, verbose: bool) -> Self {
+        let (mode, started) = (mode.decided(), Instant::now());
+        let shared = Arc::new(Shared { control, mode, verbose, started });
         let (stop, stopped) = sync_channel(0);
         let thread = std::thread::Builder::new().name("progress".to_owned()).spawn({
             let shared = Arc::clone(&shared);
@@ -101,16 +101,9 @@ impl Progress {
         Self { drawing: thread.ok().map(|thread| (stop, thread)), shared }
     }
 
-    /// Takes an event of the run, and shows one that deserves a line of its own.
-    pub fn on_event(&self, event: &JobEvent) {
-        match event {
-            JobEvent::Stored(stored) => self.shared.tally().stored = *stored,
-            JobEvent::Run(happened) => {
-                count(&mut self.shared.tally(), happened, Instant::now());
-                self.shared.show(event, happened);
-            }
-            _ => {}
-        }
+    /// Shows an event of the run that deserves a line of its own.
+    pub fn show(&self, event: &JobEvent, happened: &Event) {
+        self.shared.show(event, happened);
     }
 
     /// Ends the display.
@@ -127,10 +120,6 @@ impl Progress {
 }
 
 impl Shared {
-    fn tally(&self) -> MutexGuard<'_, Tally> {
-        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn show(&self, event: &JobEvent, happened: &Event) {
         let Some(line) = run_line(happened).filter(|line| self.verbose || !line.is_detail) else { return };
         match self.mode {
@@ -142,7 +131,7 @@ impl Shared {
     }
 
     fn draw(&self) {
-        let mut tally = self.tally().clone();
+        let (mut tally, _) = self.control.tally();
         let now = Instant::now();
         match self.mode {
             ProgressMode::None => {}

@@ -36,15 +36,17 @@ pub struct Screen {
     phases: PhaseDisplay,
     /// On while calls may be in flight; signals behave differently then.
     is_asking: Arc<AtomicBool>,
+    /// Knows the counts of the run.
+    control: RunControl,
 }
 
 impl Screen {
     /// A screen as the options want it.
     pub fn new(options: &Options) -> Arc<Self> {
-        Self::with_switch(options, Arc::default())
+        Self::of_run(options, Arc::default(), RunControl::default())
     }
 
-    fn with_switch(options: &Options, is_asking: Arc<AtomicBool>) -> Arc<Self> {
+    fn of_run(options: &Options, is_asking: Arc<AtomicBool>, control: RunControl) -> Arc<Self> {
         let is_quiet = options.quiet.unwrap_or(false);
         let mode = if is_quiet { ProgressMode::None } else { options.progress.unwrap_or_default() };
         let is_verbose = options.verbose.unwrap_or(false);
@@ -52,7 +54,7 @@ impl Screen {
             speak_json();
         }
         let (phases, progress) = (PhaseDisplay::new(mode), Mutex::default());
-        Arc::new(Self { mode, is_quiet, is_verbose, progress, phases, is_asking })
+        Arc::new(Self { mode, is_quiet, is_verbose, progress, phases, is_asking, control })
     }
 
     /// Returns what a job is given that sends no call.
@@ -92,7 +94,7 @@ impl Screen {
             }
             ProgressMode::Auto | ProgressMode::Plain => {}
         }
-        *self.progress() = Some(Progress::start(start.tally.clone(), self.mode, self.is_verbose));
+        *self.progress() = Some(Progress::start(self.control.clone(), self.mode, self.is_verbose));
         self.is_asking.store(true, Ordering::Release);
     }
 
@@ -123,11 +125,12 @@ impl Listener for Screen {
     fn on_event(&self, event: &JobEvent) {
         match event {
             JobEvent::RunStarted(start) => self.start(start),
-            JobEvent::Run(_) | JobEvent::Stored(_) => {
+            JobEvent::Run(happened) => {
                 if let Some(progress) = &*self.progress() {
-                    progress.on_event(event);
+                    progress.show(event, happened);
                 }
             }
+            JobEvent::Stored(_) => {}
             JobEvent::Phase(phase) => self.phases.show(event, phase),
             JobEvent::PhaseEnded => self.phases.end(),
             JobEvent::RunEnded => {
@@ -155,9 +158,9 @@ impl Console {
     pub fn start(options: &Options, log: RunLog) -> Result<Self, JobError> {
         log.describe(options.recorded.clone(), options.model_settings().keys);
         let signals = Signals::listen(options.stop_signal, &log)?;
-        let screen = Screen::with_switch(options, signals.is_asking());
-        let listener = Arc::clone(&screen) as Arc<dyn Listener>;
         let control = RunControl::with_socket(environment::runtime_directory());
+        let screen = Screen::of_run(options, signals.is_asking(), control.clone());
+        let listener = Arc::clone(&screen) as Arc<dyn Listener>;
         let metrics =
             options.metrics.as_deref().map(|address| serve_metrics(address, &control, &screen)).transpose()?;
         start_hooks(options, &control)?;

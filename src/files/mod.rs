@@ -17,7 +17,7 @@ mod private;
 #[cfg(feature = "parquet")]
 mod swap;
 
-pub use checksum::{add_file, checksum_of};
+pub use checksum::{add_and_copy, checksum_of};
 pub use durable::{create_directories, replace_file, sync_ancestors, sync_directory};
 pub use lock::{Locking, is_same_file, try_lock, try_lock_shared};
 pub use mounts::{is_remote, lock_caution};

@@ -203,10 +203,8 @@ impl Conversations {
 
     /// Returns the conversations of this id, or whose keys begin so, at most 20: rows first.
     pub fn find(&self, name: &str, reader: &dyn Reader) -> Result<Vec<StoredConversation>, JobError> {
-        let is_key = name.len() >= KEY_DIGITS_MIN && name.bytes().all(|byte| byte.is_ascii_hexdigit());
         let mut found = Vec::new();
-        if is_key {
-            let prefix = name.to_ascii_lowercase();
+        if let Some(prefix) = key_prefix(name) {
             for row in 0..self.row_count() {
                 let has = self.key(row)?.is_some_and(|key| key.to_string().starts_with(&prefix));
                 if has && found.len() < FOUND_MAX {
@@ -258,6 +256,12 @@ impl StoredConversation {
             answers: Vec::new(),
         }
     }
+}
+
+/// Returns what the key of a conversation begins with, where a name may be that of a key.
+pub fn key_prefix(name: &str) -> Option<String> {
+    let is_key = name.len() >= KEY_DIGITS_MIN && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_key.then(|| name.to_ascii_lowercase())
 }
 
 /// Walks a row through its recipe with the stored answers.

@@ -21,7 +21,7 @@ use crate::recipe::Recipe;
 use crate::report::words::{counted, duration, money};
 use crate::report::{Party, RateWindow, RunHeader, Tally, Totals};
 use crate::store::{DiskStore, Entry, Ledger, Reader, Run, Store, Unsettled};
-use crate::worker::{self, BudgetLimits, CommitMode, Ended, Event, Observer, RowOrder, Served, StoredCount, Work};
+use crate::worker::{self, BudgetLimits, CommitMode, Ended, Event, Observer, RowOrder, Served, Work};
 
 /// Ready to send calls.
 pub struct Engine {
@@ -164,6 +164,8 @@ impl Engine {
         self.context.log.asking(run.number, &tally);
         let is_first = self.runs.fetch_add(1, Ordering::Relaxed) == 0;
         let start = RunStart { header: self.header.clone(), is_first, tally: tally.clone() };
+        // Whoever hears of the start may look at its counts.
+        let controls = self.context.control.begin_run(tally);
         self.context.report(JobEvent::RunStarted(Box::new(start)));
         let work = Work {
             recipe,
@@ -180,7 +182,7 @@ impl Engine {
             commit_mode: CommitMode::Thread,
             retry_failed: self.settings.retry_failed,
             stored: Arc::clone(&counting.count),
-            controls: self.context.control.begin_run(tally),
+            controls,
         };
         // A count that ended before the run began was heard by nobody.
         self.context.report(JobEvent::Stored(sum_of(&counting.count)));
@@ -188,7 +190,6 @@ impl Engine {
             context: &self.context,
             rejected: RejectedReplies::of(&self.directory),
             logged: LoggedEvents::new(&self.context.log, &self.addresses),
-            stored: Arc::clone(&counting.count),
         };
         let ended = worker::run(work, self.context.stop.clone(), &mut watcher).await;
         let stored = counting.end(matches!(ended, Ok(Ended::Finished)));
@@ -272,14 +273,12 @@ impl Engine {
 struct Watcher<'a> {
     rejected: RejectedReplies,
     logged: LoggedEvents<'a>,
-    /// What is counted of earlier runs so far.
-    stored: Arc<StoredCount>,
     context: &'a Context,
 }
 
 impl Observer for Watcher<'_> {
     fn on_event(&mut self, event: &Event) {
-        self.context.control.count(event, sum_of(&self.stored), |tally| self.logged.on_event(event, tally));
+        self.context.control.count(event, |tally| self.logged.on_event(event, tally));
         if let Event::Failed { code, message, reply: Some(reply), .. } = event {
             self.rejected.keep(code, message, reply);
         }

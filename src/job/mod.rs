@@ -72,7 +72,7 @@ pub use control::{
     keep_limits,
 };
 pub use conversations::{
-    AnswerLookup, AskedSettings, Conversations, StoredAnswer, StoredConversation, open_conversations,
+    AnswerLookup, AskedSettings, Conversations, StoredAnswer, StoredConversation, key_prefix, open_conversations,
 };
 pub use convert::{ConvertReport, ConvertSettings, convert};
 pub use distill::{DistillReport, DistillSettings, distill};

@@ -55,7 +55,7 @@ pub use fold::{refuses_system_role, refuses_tools};
 pub use header_value::HeaderSource;
 pub use host::Origin;
 pub use http::{HttpModel, HttpSettings, HttpSetupError, RequestPreview, Timeouts};
-pub use key_command::{KeyCommand, command_words};
+pub use key_command::{KeyCommand, WrittenCommand};
 pub use lane::{FlexTier, RequestLane, flex_tier};
 pub use learned::{Adjustment, Learned};
 pub use list_price::{LIST_PRICES_AS_OF, ListPrice, list_price};

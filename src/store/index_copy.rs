@@ -1,7 +1,6 @@
 //! A private copy of the index, for those who only read: sled writes to its files even when nobody asks it to.
 
-use std::fs::{self, File, Metadata};
-use std::io::{Read, Write};
+use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -11,11 +10,9 @@ use super::journal::Journal;
 use super::lock::writer_of;
 use super::open_index::{CHANGED, Opened, catch_up, distrust_before_reading, open_with_checkpoint};
 use super::place::{Damage, Position};
-use super::sled_index::{SledIndex, index_files};
+use super::sled_index::{SledIndex, copy_and_seal};
 use crate::files::OwnedDirectory;
 
-/// Bytes that are copied at a time.
-const COPY_BYTES: usize = 1 << 20;
 /// Begins the names of copies in the system's temporary directory.
 const PREFIX: &str = "cohobate-";
 
@@ -88,7 +85,7 @@ fn copy_unchanged(directory: &Path, state: &IndexState, to: &Path) -> Result<Ind
     if let (StateKind::Open { .. }, Some(writer)) = (&state.kind, writer_of(directory)) {
         return Ok(IndexCopy::InUse(writer));
     }
-    let checksum = copy(&index, to);
+    let checksum = copy_and_seal(&index, to);
     if mark.is_none() || Mark::of(directory) != mark || IndexState::read(directory) != *state {
         let begun = "a run began while it was copied".to_owned();
         return Ok(writer_of(directory).map_or(IndexCopy::Distrusted(begun), IndexCopy::InUse));
@@ -97,29 +94,6 @@ fn copy_unchanged(directory: &Path, state: &IndexState, to: &Path) -> Result<Ind
         (StateKind::Closed { seal }, checksum) if *seal != checksum => IndexCopy::Distrusted(CHANGED.to_owned()),
         _ => IndexCopy::Whole,
     })
-}
-
-/// Copies sled's files and returns their checksum, as `seal` does.
-fn copy(index: &Path, to: &Path) -> Result<u32, StoreError> {
-    fs::create_dir(to).map_err(StoreError::io("create", to))?;
-    let mut hasher = crc32fast::Hasher::new();
-    let mut buffer = vec![0; COPY_BYTES];
-    for path in index_files(index)? {
-        let name = path.file_name().unwrap_or_default();
-        hasher.update(name.as_encoded_bytes());
-        let mut from = File::open(&path).map_err(StoreError::io("open", &path))?;
-        let copy = to.join(name);
-        let mut into = File::create_new(&copy).map_err(StoreError::io("create", &copy))?;
-        loop {
-            let length = from.read(&mut buffer).map_err(StoreError::io("read", &path))?;
-            if length == 0 {
-                break;
-            }
-            hasher.update(&buffer[..length]);
-            into.write_all(&buffer[..length]).map_err(StoreError::io("write", &copy))?;
-        }
-    }
-    Ok(hasher.finalize())
 }
 
 /// The identity of the file `index.state`, which is replaced whenever something happens to the index.

@@ -5,7 +5,9 @@
 //! with the journal position that it covers.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -247,10 +249,28 @@ fn guarded<T>(path: &Path, action: impl FnOnce() -> sled::Result<T>) -> Result<T
 /// Returns a checksum of sled's files, names and contents. sled detects most damage when it reads, but a damaged
 /// segment may also make keys disappear, and a missing key is an answer paid for twice.
 pub fn seal(path: &Path) -> Result<u32, StoreError> {
+    seal_into(path, "read", |_| Ok(io::sink()))
+}
+
+/// Copies sled's files to `to`, which is created, and returns their checksum, as [`seal`] does.
+pub fn copy_and_seal(path: &Path, to: &Path) -> Result<u32, StoreError> {
+    fs::create_dir(to).map_err(StoreError::io("create", to))?;
+    seal_into(path, "copy", |name| {
+        let copy = to.join(name);
+        File::create_new(&copy).map_err(StoreError::io("create", &copy))
+    })
+}
+
+fn seal_into<W: Write>(
+    path: &Path,
+    action: &'static str,
+    copy: impl Fn(&OsStr) -> Result<W, StoreError>,
+) -> Result<u32, StoreError> {
     let mut hasher = crc32fast::Hasher::new();
     for file in index_files(path)? {
-        hasher.update(file.file_name().unwrap_or_default().as_encoded_bytes());
-        files::add_file(&mut hasher, &file).map_err(StoreError::io("read", &file))?;
+        let name = file.file_name().unwrap_or_default();
+        hasher.update(name.as_encoded_bytes());
+        files::add_and_copy(&mut hasher, &file, &mut copy(name)?).map_err(StoreError::io(action, &file))?;
     }
     Ok(hasher.finalize())
 }

@@ -13,10 +13,7 @@ use super::query::Query;
 use super::shown::Shown;
 use super::source::ItemSource;
 use crate::conversation::ConversationKey;
-use crate::job::{AskedSettings, Conversations, FinishedRows, JobError};
-
-/// Hexadecimal digits that name a conversation.
-const KEY_DIGITS_MIN: usize = 8;
+use crate::job::{AskedSettings, Conversations, FinishedRows, JobError, key_prefix};
 
 /// A store, or the output of a job, that is looked at.
 pub struct Looked {
@@ -153,8 +150,7 @@ impl Looked {
                 })
                 .map_err(unreadable)?;
         }
-        if found.is_none() && name.len() >= KEY_DIGITS_MIN && name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            let prefix = name.to_ascii_lowercase();
+        if let Some(prefix) = key_prefix(name).filter(|_| found.is_none()) {
             index
                 .for_each_passing(&Query::default(), &mut |item, record| {
                     if found.is_none() && ConversationKey(record.key).to_string().starts_with(&prefix) {

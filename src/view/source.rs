@@ -16,7 +16,7 @@ pub trait ItemSource: Send + Sync {
     /// Returns the key of a row's conversation, where it has one.
     fn key(&self, row: u64) -> Result<Option<ConversationKey>, JobError>;
 
-    /// Sums a conversation up. `key` is the item's, for items behind the rows.
+    /// Summarises a conversation. `key` is the item's, for items behind the rows.
     fn summary(
         &self,
         item: u64,

@@ -97,6 +97,35 @@ pub struct Work {
     pub controls: Controls,
 }
 
+impl Work {
+    /// A first run without limits, ledger, deadline and anybody who steers it.
+    pub fn new(
+        recipe: Arc<dyn Recipe>,
+        store: Arc<dyn Store>,
+        models: HashMap<String, Served>,
+        seeds: Arc<dyn Seeds>,
+        rows: RowOrder,
+    ) -> Self {
+        Self {
+            recipe,
+            store,
+            models,
+            seeds,
+            rows,
+            run: 1,
+            pace: PaceLimits::default(),
+            budget: BudgetLimits::default(),
+            ledger: None,
+            give_up_after: None,
+            deadline: None,
+            commit_mode: CommitMode::Thread,
+            retry_failed: false,
+            stored: Arc::default(),
+            controls: Controls::default(),
+        }
+    }
+}
+
 /// Rows in admission order.
 pub type RowOrder = Box<dyn Iterator<Item = std::io::Result<Admit>> + Send>;
 

@@ -15,9 +15,7 @@ use cohobate::recipe::{
     Prompt, Ranker, Recipe, Replay, ReplayEnd, Scale, Simulate, System, Tutor,
 };
 use cohobate::store::{ConversationState, Entry, MemoryStore, Reader, Status};
-use cohobate::worker::{
-    self, Admit, BudgetLimits, CommitMode, Controls, Ended, Served, Silent, StopStage, Work, WorkerError,
-};
+use cohobate::worker::{self, Admit, Ended, Served, Silent, StopStage, Work, WorkerError};
 use proptest::prelude::*;
 use tokio::sync::watch;
 
@@ -114,24 +112,14 @@ impl Trial {
     /// Runs until the end or until the store fails.
     fn run(&self, number: u32, crash_at: Option<u64>, keeps_the_last: bool) -> Result<Ended, WorkerError> {
         let store = CrashingStore::new(Arc::clone(&self.store), crash_at, keeps_the_last);
+        let models = ["simulated", "simulated-other"]
+            .map(|name| (name.to_owned(), Served::by_one(name, Arc::clone(&self.model) as Arc<dyn Model>)));
+        let seeds = Arc::new(SeedList(self.seeds.clone()));
+        let rows = Box::new((0..self.seeds.len() as u64).map(|row| Ok(Admit::Row(row))));
         let work = Work {
-            recipe: Arc::clone(&self.recipe),
-            store: Arc::new(store),
-            models: ["simulated", "simulated-other"]
-                .map(|name| (name.to_owned(), Served::by_one(name, Arc::clone(&self.model) as Arc<dyn Model>)))
-                .into(),
-            seeds: Arc::new(SeedList(self.seeds.clone())),
-            rows: Box::new((0..self.seeds.len() as u64).map(|row| Ok(Admit::Row(row)))),
             run: number,
             pace: PaceLimits { concurrency: Some(3), ..PaceLimits::default() },
-            budget: BudgetLimits::default(),
-            ledger: None,
-            give_up_after: None,
-            deadline: None,
-            commit_mode: CommitMode::Thread,
-            retry_failed: false,
-            stored: Arc::default(),
-            controls: Controls::default(),
+            ..Work::new(Arc::clone(&self.recipe), Arc::new(store), models.into(), seeds, rows)
         };
         let (_keep, stop) = watch::channel(StopStage::Go);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();

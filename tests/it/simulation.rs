@@ -12,8 +12,8 @@ use cohobate::model::{Call, CallResult, Failure, FailureClass, Model, PaceLimits
 use cohobate::recipe::{Distill, Recipe, Replay, ReplayEnd};
 use cohobate::store::{Entry, MemoryStore, Reader};
 use cohobate::worker::{
-    self, Admit, BudgetLimits, COMMANDS_MAX, Command, CommitMode, Control, Controls, Deadline, Ended, Event, Observer,
-    RunLimit, RunStop, Served, StopStage, Work,
+    self, Admit, COMMANDS_MAX, Command, CommitMode, Control, Controls, Deadline, Ended, Event, Observer, RunLimit,
+    RunStop, Served, StopStage, Work,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -271,22 +271,14 @@ impl Scenario {
                 started: tokio::time::Instant::now(),
             });
             let store = CrashingStore::new(Arc::clone(&self.store), crash_after, self.seed.is_multiple_of(2));
+            let models = HashMap::from([("simulated".to_owned(), self.served(&teacher))]);
+            let seeds = Arc::new(SeedList(self.seeds.clone()));
+            let rows = Box::new((0..self.seeds.len() as u64).map(|row| Ok(Admit::Row(row))));
             let mut work = Work {
-                recipe: Arc::clone(&self.recipe),
-                store: Arc::new(store),
-                models: HashMap::from([("simulated".to_owned(), self.served(&teacher))]),
-                seeds: Arc::new(SeedList(self.seeds.clone())),
-                rows: Box::new((0..self.seeds.len() as u64).map(|row| Ok(Admit::Row(row)))),
                 run: number,
                 pace: self.pace,
-                budget: BudgetLimits::default(),
-                ledger: None,
-                give_up_after: None,
-                deadline: None,
                 commit_mode: CommitMode::Inline,
-                retry_failed: false,
-                stored: Arc::default(),
-                controls: Controls::default(),
+                ..Work::new(Arc::clone(&self.recipe), Arc::new(store), models, seeds, rows)
             };
             shape(&mut work);
             let (limit, began) = (work.deadline.as_ref().map(|deadline| deadline.after), tokio::time::Instant::now());

@@ -11,8 +11,8 @@ use cohobate::model::{Call, Failure, FailureClass, Model, PaceLimits, PendingCal
 use cohobate::recipe::Distill;
 use cohobate::store::MemoryStore;
 use cohobate::worker::{
-    self, Admit, BudgetLimits, COMMANDS_MAX, Command, CommitMode, Control, ControlError, Controls, Deadline, Ended,
-    ReplicaCondition, RunLimit, RunSnapshot, RunStop, Served, Silent, StopStage, Work, WorkerError,
+    self, Admit, COMMANDS_MAX, Command, CommitMode, Control, ControlError, Controls, Deadline, Ended, ReplicaCondition,
+    RunLimit, RunSnapshot, RunStop, Served, Silent, StopStage, Work, WorkerError,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -88,22 +88,14 @@ impl Run {
             ..Served::by_one("simulated", Arc::new(Simulated))
         };
         let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
+        let models = HashMap::from([("simulated".to_owned(), served)]);
+        let seeds = Arc::new(SeedList(seeds.collect()));
+        let rows = Box::new((0..40).map(|row| Ok(Admit::Row(row))));
         let mut work = Work {
-            recipe: Arc::new(recipe),
-            store: Arc::new(MemoryStore::default()),
-            models: HashMap::from([("simulated".to_owned(), served)]),
-            seeds: Arc::new(SeedList(seeds.collect())),
-            rows: Box::new((0..40).map(|row| Ok(Admit::Row(row)))),
-            run: 1,
             pace: PaceLimits { concurrency: Some(8), ..PaceLimits::default() },
-            budget: BudgetLimits::default(),
-            ledger: None,
-            give_up_after: None,
-            deadline: None,
             commit_mode: CommitMode::Inline,
-            retry_failed: false,
-            stored: Arc::default(),
             controls: Controls { held: Vec::new(), commands: Some(receiver) },
+            ..Work::new(Arc::new(recipe), Arc::new(MemoryStore::default()), models, seeds, rows)
         };
         shape(&mut work);
         let (keep, stop) = watch::channel(StopStage::Go);

@@ -131,10 +131,9 @@ impl RunControl {
     }
 
     /// Counts an event of the run, and shows the counts to `then`.
-    pub(in crate::job) fn count(&self, event: &Event, stored: StoredSum, then: impl FnOnce(&Tally)) {
+    pub(in crate::job) fn count(&self, event: &Event, then: impl FnOnce(&Tally)) {
         let tally = &mut self.state().tally;
         count(tally, event, Instant::now());
-        tally.stored = stored;
         then(tally);
     }
 

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::job::events::JobEvent;
 use crate::job::run_line::run_line;
+use crate::job::run_log::LogTime;
 use crate::report::{Tally, progress_json};
 use crate::worker::{Event, ModelSnapshot, ReplicaSnapshot, RunSnapshot};
 
@@ -75,7 +76,7 @@ fn replica_json(replica: &ReplicaSnapshot) -> Value {
 
 /// Returns the line of an event for those who follow the job; `None` for what the next status has too.
 pub fn event_line(event: &JobEvent) -> Option<Value> {
-    let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
+    let now = LogTime::now();
     let line = |event: &str, text: &str| Some(json!({"event": event, "time": now, "text": text}));
     match event {
         JobEvent::Steered { is_refused: false, .. } => line("steered", &event.to_string()),

@@ -39,7 +39,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Sums a conversation up. `names` gets what is new.
+    /// Summarises a conversation. `names` gets what is new.
     pub fn of(found: &StoredConversation, names: &mut Names) -> Self {
         let kept: Vec<_> = found.dialogue.spoken.iter().filter(|spoken| spoken.answer.is_some()).collect();
         let scores: Vec<f64> = kept.iter().filter_map(|spoken| spoken.score).collect();
