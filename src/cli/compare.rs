@@ -101,7 +101,7 @@ async fn run_compare(args: CompareArgs, log: RunLog) -> CliResult {
     let settings = settings(args, &options)?;
     if is_dry {
         let plan = plan_compare(&settings, options.on_loss(), &Screen::new(&options).context())?;
-        return PlanShown::of(&options).show(&plan, &options);
+        return PlanShown::of(&options).show(&plan);
     }
     let console = Console::start(&options, log)?;
     let report = compare(&settings, &console.context).await?;

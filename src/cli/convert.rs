@@ -51,11 +51,7 @@ pub fn run(args: ConvertArgs) -> CliResult {
 
 fn lines(report: &ConvertReport, output: &str, format: &dyn OutputFormat) -> Vec<String> {
     let counts = &report.counts;
-    let mut lines = vec![if report.kept_old {
-        format!("wrote nothing; {output} is left as it was")
-    } else {
-        format!("wrote {output}, {} of {}", counted(counts.written, "row"), counts.read)
-    }];
+    let mut lines = vec![format!("wrote {output}, {} of {}", counted(counts.written, "row"), counts.read)];
     if report.reasoning_lost > 0 {
         let (answers, name) = (counted(report.reasoning_lost, "answer"), format.name());
         lines.push(format!("{answers} without reasoning: {name} has no place for it, per-turn has"));

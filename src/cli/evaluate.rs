@@ -83,7 +83,7 @@ async fn run_evaluate(args: EvaluateArgs, log: RunLog) -> CliResult {
     };
     if args.dry.dry_run {
         let plan = plan_evaluate(&settings, options.on_loss(), &Screen::new(&options).context())?;
-        return PlanShown::of(&options).show(&plan, &options);
+        return PlanShown::of(&options).show(&plan);
     }
     let console = Console::start(&options, log)?;
     let report = evaluate(&settings, &console.context).await?;

@@ -1,8 +1,10 @@
+use std::time::Duration;
+
 use clap::Args;
 use cohobate::export::is_directory;
 use cohobate::job::{PlanReport, PlanSettings, RolePlan, plan};
 use cohobate::model::RequestPreview;
-use cohobate::report::words::{counted, money, number};
+use cohobate::report::words::{counted, duration, money, number};
 
 use super::CliResult;
 use super::error::exit_code;
@@ -55,12 +57,8 @@ impl PlanShown {
     }
 
     /// Prints a plan, and returns the exit code.
-    pub fn show(self, plan: &PlanReport, options: &Options) -> CliResult {
-        print(if self.as_json {
-            format!("{:#}", plan.to_json())
-        } else {
-            as_text(plan, options.max_cost, self.with_request)
-        })?;
+    pub fn show(self, plan: &PlanReport) -> CliResult {
+        print(if self.as_json { format!("{:#}", plan.to_json()) } else { as_text(plan, self.with_request) })?;
         Ok(if plan.invalid > 0 { exit_code::INCOMPLETE } else { exit_code::COMPLETE })
     }
 }
@@ -77,7 +75,7 @@ pub fn plan_distill(line: &DistillLine, options: &Options, shown: PlanShown) -> 
         output: Some((options.output_format()?, is_directory(line.output()))),
     };
     let plan = plan(&settings, &Screen::new(options).context())?;
-    shown.show(&plan, options)
+    shown.show(&plan)
 }
 
 /// Says what the same would cost at the other tier, where that differs.
@@ -90,7 +88,7 @@ fn other_tier(plan: &PlanReport, price: f64) -> String {
     }
 }
 
-fn as_text(plan: &PlanReport, cap: Option<f64>, shows_request: bool) -> String {
+fn as_text(plan: &PlanReport, shows_request: bool) -> String {
     let (totals, noun) = (plan.totals, plan.unit.noun());
     let mut lines = vec![
         format!("conversations  {}, {}", number(totals.conversations), counted(totals.turns, noun)),
@@ -110,11 +108,23 @@ fn as_text(plan: &PlanReport, cap: Option<f64>, shows_request: bool) -> String {
     ));
     lines.push(match plan.price {
         Some(price) => {
-            let over = cap.filter(|cap| price > *cap).map_or("", |_| "; would exceed --max-cost");
-            format!("price          about {} without cache discounts{}{over}", money(price), other_tier(plan, price))
+            format!("price          about {} without cache discounts{}", money(price), other_tier(plan, price))
         }
-        None => "price          unknown; give [models.NAME.price] in cohobate.toml".to_owned(),
+        None => {
+            "price          unknown; give each model `price = { input = DOLLARS, output = DOLLARS }` in cohobate.toml"
+                .to_owned()
+        }
     });
+    if let Some(spent) = plan.spent.filter(|spent| *spent > 0.0) {
+        lines.push(format!("spent before   {}", money(spent)));
+    }
+    if let Some(cap) = plan.max_cost {
+        let over = if plan.exceeds_cap() { "; the run would stop there" } else { "" };
+        lines.push(format!("cap            {} with all runs of the store{over}", money(cap)));
+    }
+    if let Some(Ok(time)) = plan.seconds.map(Duration::try_from_secs_f64) {
+        lines.push(format!("time           about {}", duration(time)));
+    }
     if plan.roles.len() > 1 {
         lines.extend(plan.roles.iter().map(of_role));
     }

@@ -64,7 +64,7 @@ async fn run_simulate(args: SimulateArgs, log: RunLog) -> CliResult {
     let settings = settings(&args, &options)?;
     if args.dry.dry_run {
         let plan = plan_simulate(&settings, options.on_loss(), &Screen::new(&options).context())?;
-        return PlanShown::of(&options).show(&plan, &options);
+        return PlanShown::of(&options).show(&plan);
     }
     let console = Console::start(&options, log)?;
     let report = simulate(&settings, &console.context).await?;

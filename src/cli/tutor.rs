@@ -72,7 +72,7 @@ async fn run_tutor(args: TutorArgs, log: RunLog) -> CliResult {
     let settings = settings(&args, &options)?;
     if args.dry.dry_run {
         let plan = plan_tutor(&settings, options.on_loss(), &Screen::new(&options).context())?;
-        return PlanShown::of(&options).show(&plan, &options);
+        return PlanShown::of(&options).show(&plan);
     }
     let console = Console::start(&options, log)?;
     let report = tutor(&settings, &console.context).await?;

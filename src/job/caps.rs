@@ -1,8 +1,44 @@
+use std::path::Path;
+
 use super::JobError;
+use super::control::KeptLimits;
 use super::models::{ModelChoice, prices};
 use super::settings::RunSettings;
 use crate::model::profile_table;
 use crate::worker::BudgetLimits;
+
+/// Returns the settings and caps that hold for a run over `store`: its own, lowered to what `cohobate ctl set` has kept
+/// there. Says what is lowered.
+pub fn caps_over(store: &Path, run: &RunSettings, models: &[&ModelChoice]) -> Result<CapsOver, JobError> {
+    let mut run = run.clone();
+    let lowered = KeptLimits::read(store)?.lower(&mut run);
+    let budget = caps(&run, models).map_err(|error| of_kept(error, &lowered))?;
+    let caution = (!lowered.is_empty()).then(|| {
+        let lowered = lowered.join(", ");
+        format!("{lowered}, as `cohobate ctl set` has set it for this store; set it again to change that")
+    });
+    Ok(CapsOver { run, budget, caution })
+}
+
+/// What holds for a run over a store.
+pub struct CapsOver {
+    /// Its settings, lowered.
+    pub run: RunSettings,
+    /// Its caps.
+    pub budget: BudgetLimits,
+    /// What was lowered, in words.
+    pub caution: Option<String>,
+}
+
+/// Says where a cap comes from that the settings do not name.
+fn of_kept(error: JobError, lowered: &[String]) -> JobError {
+    if lowered.is_empty() {
+        return error;
+    }
+    let message = format!("{} ({}, as `cohobate ctl set` has set it)", error.message, lowered.join(", "));
+    let hint = error.hint.map(|hint| format!("{hint}; `cohobate ctl set max-cost=none` removes that cap"));
+    JobError { message, hint, ..error }
+}
 
 /// Returns the caps of a run. A cap that cannot be kept is refused: the worst case of every call must be known.
 pub fn caps(run: &RunSettings, models: &[&ModelChoice]) -> Result<BudgetLimits, JobError> {

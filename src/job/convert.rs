@@ -7,7 +7,7 @@ use super::places;
 use super::rows::{RowCounts, each};
 use super::settings::{InputSettings, OutputSettings};
 use super::{Context, JobError};
-use crate::export::{self, ColumnKind, LeftOutKind, OutputFormat};
+use crate::export::{self, ColumnKind, OutputFormat};
 
 /// The settings of `convert`.
 pub struct ConvertSettings {
@@ -30,11 +30,9 @@ pub struct ConvertReport {
     pub changed: BTreeMap<String, u64>,
     /// The list of rows that were left out.
     pub listed: Option<Listed>,
-    /// There was no row to write, and an output with rows in it was kept.
-    pub kept_old: bool,
 }
 
-/// Rewrites rows in another format. Uses no model and no store.
+/// Rewrites rows in another format. Uses no model and no store. Fails where no row fits.
 pub fn convert(settings: &ConvertSettings, context: &Context) -> Result<ConvertReport, JobError> {
     let ConvertSettings { input, output, keep_unanswered } = settings;
     if *keep_unanswered && !output.format.holds_prompts() {
@@ -57,11 +55,11 @@ pub fn convert(settings: &ConvertSettings, context: &Context) -> Result<ConvertR
     })?;
     let [list] = lists;
     let listed = list.finish()?;
-    if counts.read == counts.of(LeftOutKind::Invalid) {
+    if counts.written == 0 {
         return Err(no_rows(&input.shown(), &counts.reasons_of_all()));
     }
-    let kept_old = written.finish(counts.written)?;
-    Ok(ConvertReport { counts, reasoning_lost, changed: rows.changed(), listed, kept_old })
+    written.finish(counts.written)?;
+    Ok(ConvertReport { counts, reasoning_lost, changed: rows.changed(), listed })
 }
 
 fn holds_reasoning(format: &dyn OutputFormat) -> bool {

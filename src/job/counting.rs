@@ -5,25 +5,30 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::finished_file::FinishedFile;
 use super::input::Rows;
 use super::{Context, JobError, JobEvent};
 use crate::conversation::ConversationKey;
 use crate::recipe::Recipe;
 use crate::report::StoredSum;
 use crate::store::{ConversationState, Reader};
-use crate::worker::{StoredCount, StoredRow};
+use crate::worker::{FinishedMarks, FinishedSum, StoredCount, StoredRow};
 
 /// How often a count that is not finished is reported.
 const REPORT_INTERVAL: Duration = Duration::from_millis(100);
+/// How often a run records which rows are finished; a kill loses the marks since then.
+const RECORD_INTERVAL: Duration = Duration::from_secs(30);
 /// How long a run that has stopped waits for the count, so that its summary can be exact.
 const FINISH_MAX: Duration = Duration::from_secs(1);
 
 /// What earlier runs have stored for the rows of a run.
 pub enum Stored {
     /// Counted already.
-    Counted(StoredCount),
+    Counted(Arc<StoredCount>),
     /// To be counted beside the run, by the states of the rows' conversations.
     OfRows {
+        /// What is counted so far: what earlier runs have recorded.
+        count: Arc<StoredCount>,
         /// The rows.
         rows: Arc<Rows>,
         /// The run's totals as a share of those in the row index, as a fraction.
@@ -33,8 +38,23 @@ pub enum Stored {
 
 impl Stored {
     /// Counts the rows of an input whose index holds the totals of the run's recipe.
-    pub fn of(rows: &Arc<Rows>) -> Self {
-        Self::OfRows { rows: Arc::clone(rows), share: (1, 1) }
+    pub fn of(rows: &Arc<Rows>, recipe: &dyn Recipe) -> Self {
+        Self::share_of(rows, recipe, (1, 1))
+    }
+
+    /// Counts the rows of an input whose index holds other totals: the recipe's are this share of them, as a fraction.
+    pub fn share_of(rows: &Arc<Rows>, recipe: &dyn Recipe, share: (u64, u64)) -> Self {
+        let finished = rows.finished_file(recipe.settings()).and_then(|file| file.read());
+        let finished = finished.unwrap_or_else(|| FinishedMarks::new(rows.len()));
+        let count = Arc::new(StoredCount::with_finished(rows.len(), finished));
+        Self::OfRows { count, rows: Arc::clone(rows), share }
+    }
+
+    /// Returns the count.
+    pub fn count(&self) -> Arc<StoredCount> {
+        match self {
+            Self::Counted(count) | Self::OfRows { count, .. } => Arc::clone(count),
+        }
     }
 
     /// The count of rows whose states were looked up before: row, total, and what is stored.
@@ -42,7 +62,7 @@ impl Stored {
         let count = StoredCount::new(row_count);
         rows.into_iter().for_each(|(row, total, stored)| count.add(row, stored, total));
         count.finish();
-        Self::Counted(count)
+        Self::Counted(Arc::new(count))
     }
 }
 
@@ -63,12 +83,12 @@ impl Counting {
         context: &Context,
     ) -> Result<Self, JobError> {
         let is_cancelled: Arc<AtomicBool> = Arc::default();
-        let (rows, share) = match stored {
-            Stored::Counted(count) => return Ok(Self { count: Arc::new(count), is_cancelled, thread: None }),
-            Stored::OfRows { rows, share } => (rows, share),
+        let (count, rows, share) = match stored {
+            Stored::Counted(count) => return Ok(Self { count, is_cancelled, thread: None }),
+            Stored::OfRows { count, rows, share } => (count, rows, share),
         };
-        let count = Arc::new(StoredCount::new(rows.len()));
         let counter = Counter {
+            file: rows.finished_file(recipe.settings()),
             rows,
             share,
             store,
@@ -88,7 +108,7 @@ impl Counting {
     /// was not counted.
     pub fn end(self, seen_all: bool) -> StoredSum {
         let until = Instant::now() + FINISH_MAX;
-        while !seen_all && !self.count.is_exact() && self.is_counting() && Instant::now() < until {
+        while !seen_all && !self.count.is_exact() && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(5));
         }
         let count = Arc::clone(&self.count);
@@ -96,16 +116,13 @@ impl Counting {
         let sum = sum_of(&count);
         StoredSum { is_exact: sum.is_exact || seen_all, ..sum }
     }
-
-    fn is_counting(&self) -> bool {
-        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
-    }
 }
 
 impl Drop for Counting {
     fn drop(&mut self) {
-        self.is_cancelled.store(true, Ordering::Relaxed);
+        self.is_cancelled.store(true, Ordering::Release);
         if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
             // The numbers of a count that has died stay a lower bound.
             let _ = thread.join();
         }
@@ -128,6 +145,7 @@ pub fn row_of(state: Option<ConversationState>, recipe: &dyn Recipe) -> StoredRo
 }
 
 struct Counter {
+    file: Option<FinishedFile>,
     rows: Arc<Rows>,
     share: (u64, u64),
     store: Arc<dyn Reader>,
@@ -144,6 +162,24 @@ impl Counter {
             self.count.finish();
         }
         self.context.report(JobEvent::Stored(sum_of(&self.count)));
+        self.remember();
+    }
+
+    /// Records which rows are finished, now and then and at the end of the run.
+    fn remember(&self) {
+        let mut recorded = FinishedSum::default();
+        loop {
+            let is_over = self.is_cancelled.load(Ordering::Acquire);
+            let sum = self.count.finished().sum();
+            if let Some(file) = self.file.as_ref().filter(|_| sum != recorded) {
+                file.write(self.count.finished());
+                recorded = sum;
+            }
+            if is_over {
+                return;
+            }
+            std::thread::park_timeout(RECORD_INTERVAL);
+        }
     }
 
     fn count_rows(&self) -> Option<()> {

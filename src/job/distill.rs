@@ -83,12 +83,13 @@ pub async fn distill(settings: &DistillSettings, context: &Context) -> Result<Di
     let lookout = Lookout { output, ..Lookout::back(&what.store, &*engine.store) };
     let prepared = prepare(&what.input, &what.store, &*recipe, system.as_deref(), lookout, context)?;
     engine.announce(what.questions.parties(), prepared.rows.len(), &what.output.path);
+    let stored = Stored::of(&prepared.rows, &*recipe);
     let assignment = Assignment {
         recipe: Arc::clone(&recipe),
         seeds: Arc::clone(&prepared.rows) as Arc<dyn worker::Seeds>,
-        rows: Box::new(prepared.order(engine.reader(), &*recipe)?),
+        rows: Box::new(prepared.order(engine.reader(), &*recipe, stored.count())?),
         totals: prepared.totals,
-        stored: Stored::of(&prepared.rows),
+        stored,
     };
     let RunResult { ended, tally, elapsed, run } = engine.run(assignment).await?;
     let changed_settings = changed_settings(&*engine.store, &run, &tally)?;

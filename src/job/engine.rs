@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::caps::caps;
-use super::control::{AttachedJob, ControlSocket, KeptLimits};
+use super::caps::{CapsOver, caps_over};
+use super::control::{AttachedJob, ControlSocket};
 use super::counting::{Counting, Stored, sum_of};
 use super::models::{ModelChoice, connect_all};
 use super::offered::add_offered_models;
@@ -78,20 +78,12 @@ impl Engine {
         settings: &RunSettings,
         context: &Context,
     ) -> Result<Self, JobError> {
-        let mut settings = settings.clone();
-        let lowered = KeptLimits::read(store)?.lower(&mut settings);
-        let budget = caps(&settings, models).map_err(|error| of_kept(error, &lowered))?;
-        if !lowered.is_empty() {
-            let lowered = lowered.join(", ");
-            context.report(JobEvent::Caution(format!(
-                "{lowered}, as `cohobate ctl set` has set it for this store; set it again to change that"
-            )));
-        }
+        let CapsOver { run: settings, budget, caution } = caps_over(store, settings, models)?;
         // A cap is no better than the prices that it relies on.
         let list_prices = models.iter().filter_map(|model| model.list_price_caution());
         let cautions = models.iter().flat_map(|model| model.cautions()).cloned();
         let cautions: BTreeSet<String> = cautions.chain(list_prices.filter(|_| settings.max_cost.is_some())).collect();
-        for caution in cautions {
+        for caution in caution.into_iter().chain(cautions) {
             context.report(JobEvent::Caution(caution));
         }
         let asks_flex = models.iter().any(|model| model.lane == RequestLane::Flex);
@@ -297,16 +289,6 @@ fn listen(store: &Path, context: &Context) -> Option<ControlSocket> {
             None
         }
     }
-}
-
-/// Says where a cap comes from that the settings do not name.
-fn of_kept(error: JobError, lowered: &[String]) -> JobError {
-    if lowered.is_empty() {
-        return error;
-    }
-    let message = format!("{} ({}, as `cohobate ctl set` has set it)", error.message, lowered.join(", "));
-    let hint = error.hint.map(|hint| format!("{hint}; `cohobate ctl set max-cost=none` removes that cap"));
-    JobError { message, hint, ..error }
 }
 
 /// Returns the caps of a run and its deadline, in words.

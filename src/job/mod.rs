@@ -29,6 +29,7 @@ mod event_json;
 mod events;
 mod export;
 mod filter;
+mod finished_file;
 mod finished_rows;
 mod footprint;
 mod histories;

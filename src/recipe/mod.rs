@@ -143,8 +143,7 @@ pub trait Recipe: Send + Sync {
 
     /// Returns how many of the counted answers a conversation has not used that has ended with `answered`.
     fn unused(&self, seed: &Seed, answered: &Answered) -> u32 {
-        let counted = answered.by_slot.keys().filter(|slot| self.is_counted(**slot)).count();
-        self.turn_count(seed).saturating_sub(counted as u32)
+        self.turn_count(seed).saturating_sub(answered.counted(|slot| self.is_counted(slot)))
     }
 
     /// Returns the next step, given the answers so far.
@@ -230,6 +229,11 @@ impl Answered {
     /// Returns all answers, in the order of their slots.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Answer>> {
         self.by_slot.values().map(|seen| &seen.answer)
+    }
+
+    /// Returns how many answers are in slots that `is_counted`.
+    pub fn counted(&self, is_counted: impl Fn(Slot) -> bool) -> u32 {
+        self.by_slot.keys().filter(|slot| is_counted(**slot)).count() as u32
     }
 
     /// Returns how many answers there are.

@@ -23,6 +23,7 @@ mod early;
 mod early_rows;
 mod event;
 mod failures;
+mod finished_marks;
 mod flights;
 mod haste;
 mod model_queue;
@@ -47,6 +48,7 @@ pub use control::{
 };
 pub use dispatcher::run;
 pub use event::{Event, Observer, Silent};
+pub use finished_marks::{FinishedMarks, FinishedSum};
 pub use model_queue::Served;
 pub use occupancy::LowerBound;
 pub use session::{ClosedConversation, ConversationEnd};

@@ -115,8 +115,12 @@ pub async fn run_session(
     let key = ConversationKey::new(context.recipe.settings(), &seed.digest());
     let state = context.store.state(&key)?.unwrap_or_default();
     // The state is read before the row is claimed, as by every other counter.
+    let stored = StoredRow::of(&state, &*context.recipe);
+    if !is_again && context.stored.finished().has(row) {
+        context.stored.add(row, stored, u64::from(context.recipe.turn_count(&seed)));
+    }
     let is_uncounted = is_again || context.stored.claim(row);
-    let counted = if is_uncounted { StoredRow::default() } else { StoredRow::of(&state, &*context.recipe) };
+    let counted = if is_uncounted { StoredRow::default() } else { stored };
     let (reply_to, replies) = unbounded_channel();
     let links = Vec::new();
     let mut session =
@@ -137,6 +141,8 @@ pub async fn run_session(
                 // What has a score was good, and something else was better.
                 let rejected = dialogue.rejected.iter().filter(|rejected| rejected.score.is_none()).count();
                 let end = session.close(status_of(&outcome)).await?;
+                let answers = replay.answered().counted(|slot| context.recipe.is_counted(slot));
+                context.stored.finished().add(row, u64::from(answers), u64::from(unused));
                 return Ok(session.closed(end, unused, rejected));
             }
             ReplayEnd::Open(open) => open,

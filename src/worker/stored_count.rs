@@ -1,5 +1,6 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use super::finished_marks::{FinishedMarks, FinishedSum};
 use crate::recipe::Recipe;
 use crate::store::{ConversationState, Status};
 
@@ -18,6 +19,10 @@ pub struct StoredCount {
     unused: AtomicU64,
     conversations: AtomicU64,
     is_exact: AtomicBool,
+    /// Rows that are finished, as far as that is known.
+    finished: FinishedMarks,
+    /// What the finished rows came to that earlier runs have recorded.
+    remembered: FinishedSum,
 }
 
 /// What the store holds for one row.
@@ -40,16 +45,29 @@ impl StoredRow {
 impl StoredCount {
     /// Nothing counted of this many rows.
     pub fn new(rows: u64) -> Self {
+        Self::with_finished(rows, FinishedMarks::new(rows))
+    }
+
+    /// The same, where an earlier run has recorded which rows are finished.
+    pub fn with_finished(rows: u64, finished: FinishedMarks) -> Self {
         let claims = (0..rows.div_ceil(BITS)).map(|_| AtomicU64::new(0)).collect();
-        Self { claims, ..Self::default() }
+        Self { claims, remembered: finished.sum(), finished, ..Self::default() }
+    }
+
+    /// Returns the rows that are finished, as far as that is known.
+    pub fn finished(&self) -> &FinishedMarks {
+        &self.finished
     }
 
     /// Counts a row, unless its session does; `total` is how many answers it needs.
     pub fn add(&self, row: u64, stored: StoredRow, total: u64) {
+        let answers = stored.answers.min(total);
+        if stored.is_finished {
+            self.finished.add(row, answers, total - answers);
+        }
         if !self.claim(row) {
             return;
         }
-        let answers = stored.answers.min(total);
         self.answers.fetch_add(answers, Ordering::Relaxed);
         if stored.is_finished {
             self.unused.fetch_add(total - answers, Ordering::Relaxed);
@@ -67,19 +85,25 @@ impl StoredCount {
         self.is_exact.load(Ordering::Acquire)
     }
 
-    /// Returns the counted answers.
+    /// Returns the counted answers; those of the remembered rows until there are more.
     pub fn answers(&self) -> u64 {
-        self.answers.load(Ordering::Relaxed)
+        self.known(&self.answers, self.remembered.answers)
     }
 
     /// Returns how many answers the counted conversations have done without that have ended.
     pub fn unused(&self) -> u64 {
-        self.unused.load(Ordering::Relaxed)
+        self.known(&self.unused, self.remembered.unused)
     }
 
     /// Returns how many of the counted conversations have ended.
     pub fn conversations(&self) -> u64 {
-        self.conversations.load(Ordering::Relaxed)
+        self.known(&self.conversations, self.remembered.conversations)
+    }
+
+    /// Sessions open the remembered rows last, and count them here: what they report beside is never in both numbers.
+    fn known(&self, counted: &AtomicU64, remembered: u64) -> u64 {
+        let counted = counted.load(Ordering::Relaxed);
+        if self.is_exact() { counted } else { counted.max(remembered) }
     }
 
     /// True for the first one who asks for a row, and always for a row that is not counted here.
@@ -93,6 +117,21 @@ impl StoredCount {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_remembered_is_the_least_until_the_count_is_exact() {
+        let finished = FinishedMarks::new(70);
+        (0..60).for_each(|row| finished.add(row, 4, 1));
+        let count = StoredCount::with_finished(70, finished);
+        assert_eq!((count.answers(), count.unused(), count.conversations()), (240, 60, 60));
+        // One of them has lost an answer since.
+        (1..60).for_each(|row| count.add(row, StoredRow { answers: 4, is_finished: true }, 5));
+        count.add(0, StoredRow { answers: 3, is_finished: false }, 5);
+        assert_eq!(count.answers(), 240);
+        count.finish();
+        assert_eq!((count.answers(), count.unused(), count.conversations()), (239, 59, 59));
+        assert!(count.finished().has(59) && !count.finished().has(60));
+    }
 
     #[test]
     fn a_row_is_counted_once_and_never_beyond_its_total() {

@@ -137,9 +137,16 @@ fn pairs_and_labels_come_from_every_place_they_stand_in() {
     );
     assert_eq!(converted(&place, "kto.in.jsonl", "kto").len(), 3);
     std::fs::remove_file(place.path("dpo.jsonl")).unwrap();
-    assert_eq!(converted(&place, "kto.in.jsonl", "dpo").len(), 0);
+    let none = place.run(&["convert", "kto.in.jsonl", "-o", "none.jsonl", "--to", "dpo"]);
+    assert_eq!(none.code, Some(2), "{}", none.stderr);
+    assert!(
+        none.stderr.contains("no row of kto.in.jsonl can be used: 2 × no_pair, 1 × same_answers"),
+        "{}",
+        none.stderr
+    );
+    assert!(!place.path("none.jsonl").exists());
     let reasons: Vec<Value> =
-        place.rows("dpo.jsonl.incomplete.jsonl").iter().map(|row| row["reason"].clone()).collect();
+        place.rows("none.jsonl.incomplete.jsonl").iter().map(|row| row["reason"].clone()).collect();
     assert_eq!(reasons, ["no_pair", "no_pair", "same_answers"]);
 }
 
@@ -187,8 +194,9 @@ fn an_output_never_takes_the_place_of_an_input_or_of_what_is_better() {
     // No row fits: the old rows stay.
     place.write("silent.jsonl", jsonl(&[json!({"messages": [message("user", "a")]})]));
     place.write("old.jsonl", &before);
-    let finished = place.complete(&["convert", "silent.jsonl", "-o", "old.jsonl", "--to", "ms-swift"]);
-    assert!(finished.stderr.contains("left as it was"), "{}", finished.stderr);
+    let finished = place.run(&["convert", "silent.jsonl", "-o", "old.jsonl", "--to", "ms-swift"]);
+    assert_eq!(finished.code, Some(2), "{}", finished.stderr);
+    assert!(finished.stderr.contains("no row of silent.jsonl can be used: 1 × no_answer"), "{}", finished.stderr);
     assert_eq!(place.read("old.jsonl"), before);
     // A stream has no registry beside it.
     place.complete(&["convert", "old.jsonl", "-o", "-", "--to", "llama-factory"]);

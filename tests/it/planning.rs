@@ -162,6 +162,30 @@ fn a_plan_without_knowledge_says_so_and_takes_the_old_answers_for_a_measure() {
 }
 
 #[test]
+fn a_store_that_knows_the_speed_and_the_cap_plans_with_them() {
+    let place = Place::with_conversations(60, 2);
+    let profile = "price = { input = 1.0, output = 2.0 }";
+    place.write("cohobate.toml", format!("[models.slow]\n{profile}\n[models.simulated]\n{profile}\n"));
+    let line = ["distill", "in.jsonl", "--teacher=simulated", "--max-tokens=100", "-o=out.jsonl"];
+    let plan = planned(&place, &line);
+    assert_eq!((&plan["seconds"], &plan["max_cost"], &plan["spent"]), (&Value::Null, &Value::Null, &json!(0.0)));
+    let first = place.run(&[&line[..], &["--limit=30"]].concat());
+    assert_eq!(first.code, Some(3), "{}", first.stderr);
+    place.complete(&["ctl", "set", "max-cost=0.001"]);
+    let plan = planned(&place, &[&line[..], &["--max-cost=1000"]].concat());
+    assert!(plan["seconds"].as_f64().is_some_and(|seconds| seconds > 0.0), "{plan}");
+    assert!(plan["basis"].to_string().contains("answers a second, as in run 1 of this store"), "{plan}");
+    assert_eq!(plan["max_cost"], 0.001);
+    assert!(plan["spent"].as_f64().is_some_and(|spent| spent > 0.0), "{plan}");
+    let text = place.complete(&[&line[..], &["--dry-run"]].concat());
+    assert!(text.stdout.contains("the run would stop there") && text.stdout.contains("time "), "{}", text.stdout);
+    assert!(text.stderr.contains("max-cost is $0.0010, as `cohobate ctl set`"), "{}", text.stderr);
+    // Nobody has measured another model.
+    let other = ["distill", "in.jsonl", "--teacher=slow@http://127.0.0.1:1/v1", "--max-tokens=100", "-o=out.jsonl"];
+    assert_eq!(planned(&place, &other)["seconds"], Value::Null);
+}
+
+#[test]
 fn what_would_waste_money_is_refused() {
     let place = Place::with_conversations(2, 1);
     place.write("none.jsonl", "{\"messages\": []}\n");

@@ -1,6 +1,6 @@
 //! The numbers of a resumed run: what earlier runs have stored is counted before it is replayed.
 
-use crate::support::{Place, conversation, jsonl};
+use crate::support::{Place, conversation, files_below, jsonl};
 
 /// Returns the numbers of the line `reused N of M turns`.
 fn reused(stderr: &str) -> (String, u64) {
@@ -70,4 +70,31 @@ fn a_count_of_a_damaged_store_ends_with_the_total_too() {
     assert!(finished.stderr.contains("done"), "{}", finished.stderr);
     let again = place.complete(&COMMAND);
     assert_eq!(reused(&again.stderr), ("30".to_owned(), 30), "{}", again.stderr);
+}
+
+#[test]
+fn marks_of_finished_rows_decide_only_the_order() {
+    let place = place(20, 3);
+    place.complete(&COMMAND);
+    std::fs::rename(place.path(".cohobate"), place.path("old")).unwrap();
+    let first = place.run(&[&COMMAND[..], &["--max-requests", "1"]].concat());
+    assert_eq!(first.code, Some(75), "{}", first.stderr);
+    // The new store gets the marks of the old one, which had every answer.
+    let marks: Vec<_> = files_below(&place.path("old/rows")).into_iter().filter(|path| is_mark(path)).collect();
+    assert_eq!(marks.len(), 1);
+    let name = marks[0].strip_prefix(place.path("old")).unwrap();
+    std::fs::copy(&marks[0], place.path(".cohobate").join(name)).unwrap();
+    let second = place.complete(&COMMAND);
+    assert_eq!(reused(&second.stderr), ("1".to_owned(), 60), "{}", second.stderr);
+    assert!(second.stderr.contains("new        59 answers"), "{}", second.stderr);
+    // Damaged marks are no marks.
+    let mark = place.path(".cohobate").join(name);
+    std::fs::write(&mark, "cohofin1 and more").unwrap();
+    let third = place.complete(&COMMAND);
+    assert_eq!(reused(&third.stderr), ("60".to_owned(), 60), "{}", third.stderr);
+    assert!(std::fs::read(&mark).unwrap().len() > 40, "they are recorded again");
+}
+
+fn is_mark(path: &std::path::Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("finished-"))
 }

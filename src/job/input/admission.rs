@@ -6,10 +6,12 @@ use std::sync::Arc;
 use super::rows::Rows;
 use crate::conversation::{ConversationKey, Settings};
 use crate::store::{Reader, Status};
-use crate::worker::Admit;
+use crate::worker::{Admit, StoredCount};
 
 /// Rows that are looked at in one go; the worker's loop runs in between.
 const LOOKS_MAX: usize = 256;
+/// The same for rows that are remembered as finished.
+const SKIPS_MAX: usize = 1 << 20;
 const ROW_BYTES: usize = 8;
 
 /// The rows in the order in which they are opened: finished conversations come after the others. They are opened all
@@ -19,6 +21,8 @@ pub struct Admission {
     rows: Arc<Rows>,
     store: Arc<dyn Reader>,
     settings: Settings,
+    /// What is known of finished rows without a look.
+    known: Arc<StoredCount>,
     /// Finished rows, on disk; unlinked, so that the file goes with the process.
     finished: BufWriter<File>,
     phase: Phase,
@@ -31,16 +35,24 @@ enum Phase {
 }
 
 impl Admission {
-    pub fn open(order: &Path, rows: Arc<Rows>, store: Arc<dyn Reader>, settings: Settings) -> io::Result<Self> {
+    pub fn open(
+        order: &Path,
+        rows: Arc<Rows>,
+        store: Arc<dyn Reader>,
+        settings: Settings,
+        known: Arc<StoredCount>,
+    ) -> io::Result<Self> {
         let order = BufReader::new(File::open(order)?);
         let path = rows.spool().join("finished");
         let finished = File::options().create(true).truncate(true).read(true).write(true).open(&path)?;
         std::fs::remove_file(&path)?;
-        Ok(Self { order, rows, store, settings, finished: BufWriter::new(finished), phase: Phase::Unfinished })
+        let finished = BufWriter::new(finished);
+        Ok(Self { order, rows, store, settings, known, finished, phase: Phase::Unfinished })
     }
 
     fn next_unfinished(&mut self) -> io::Result<Option<Admit>> {
-        for _ in 0..LOOKS_MAX {
+        let mut looks = 0;
+        for _ in 0..SKIPS_MAX {
             let Some(row) = read_row_number(&mut self.order)? else {
                 let mut finished = self.finished.get_ref().try_clone()?;
                 self.finished.flush()?;
@@ -49,10 +61,16 @@ impl Admission {
                 self.phase = Phase::Finished;
                 return Ok(read_row_number(&mut self.order)?.map(Admit::Row));
             };
-            if !self.is_finished(row)? {
-                return Ok(Some(Admit::Row(row)));
+            if !self.known.finished().has(row) {
+                looks += 1;
+                if !self.is_finished(row)? {
+                    return Ok(Some(Admit::Row(row)));
+                }
             }
             self.finished.write_all(&row.to_le_bytes())?;
+            if looks == LOOKS_MAX {
+                break;
+            }
         }
         Ok(Some(Admit::Later))
     }

@@ -40,6 +40,7 @@ use crate::export::LeftOutKind;
 use crate::recipe::Recipe;
 use crate::report::Totals;
 use crate::store::Reader;
+use crate::worker::StoredCount;
 
 /// The result of a first pass.
 pub struct Prepared {
@@ -70,8 +71,14 @@ impl Prepared {
     }
 
     /// Returns the rows in the order in which they are opened, as far as `store` knows what is finished.
-    pub fn order(&self, store: Arc<dyn Reader>, recipe: &dyn Recipe) -> Result<Admission, JobError> {
-        let admission = Admission::open(&self.order, Arc::clone(&self.rows), store, recipe.settings().clone());
+    pub fn order(
+        &self,
+        store: Arc<dyn Reader>,
+        recipe: &dyn Recipe,
+        known: Arc<StoredCount>,
+    ) -> Result<Admission, JobError> {
+        let (rows, settings) = (Arc::clone(&self.rows), recipe.settings().clone());
+        let admission = Admission::open(&self.order, rows, store, settings, known);
         admission.map_err(|error| JobError::unexpected(format!("cannot read the admission order: {error}")))
     }
 }

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::spool::Spool;
 use super::stream::read_record;
-use crate::conversation::{Digest, Message, Record, Seed};
+use crate::conversation::{Digest, Message, Record, Seed, Settings};
 use crate::dataset::{Notes, Origin, RawRow, Reading, RowIndex, RowIndexError, RowReader, RowState, Skip};
+use crate::job::finished_file::FinishedFile;
 use crate::job::left_out::LeftOut;
 use crate::job::phase::PhaseMeter;
 use crate::job::row_place::RowPlace;
@@ -35,6 +36,12 @@ impl Rows {
     /// Returns how many rows there are.
     pub fn len(&self) -> u64 {
         self.index.row_count()
+    }
+
+    /// Returns the file that remembers which rows a recipe has finished, where the first pass is remembered.
+    pub fn finished_file(&self, settings: &Settings) -> Option<FinishedFile> {
+        let directory = self.remembered.as_deref()?;
+        Some(FinishedFile::of(directory, settings.digest(), self.len()))
     }
 
     /// Returns the hash of a row's conversation, where it holds one.

@@ -6,6 +6,7 @@ mod imagine;
 mod planner;
 mod report;
 mod role;
+mod speed;
 
 pub use planner::Planner;
 pub use report::{PlanReport, RolePlan};
@@ -16,12 +17,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use basis::{Basis, ReadSeed};
+use speed::Speed;
 
-use super::caps::caps;
+use super::caps::{CapsOver, caps_over};
 use super::input::{Lookout, Prepared, prepare};
 use super::models::ModelChoice;
 use super::questions::DistillQuestions;
 use super::rows::{RowResult, each};
+use super::run_log::RunHistory;
 use super::settings::{InputSettings, RunSettings};
 use super::{Context, JobError, JobEvent, open_store};
 use crate::conversation::Price;
@@ -76,6 +79,8 @@ pub struct PlanGround<'a> {
     directory: &'a Path,
     models: Vec<(PlanRole, &'a ModelChoice)>,
     prices: BTreeMap<String, Price>,
+    max_cost: Option<f64>,
+    speed: Option<Speed>,
 }
 
 impl<'a> PlanGround<'a> {
@@ -88,8 +93,9 @@ impl<'a> PlanGround<'a> {
         context: &Context,
     ) -> Result<Self, JobError> {
         let choices: Vec<&ModelChoice> = models.iter().map(|(_, model)| *model).collect();
-        let prices = caps(run, &choices)?.prices;
-        for caution in choices.iter().filter_map(|model| model.list_price_caution()).collect::<BTreeSet<_>>() {
+        let CapsOver { run, budget, caution } = caps_over(directory, run, &choices)?;
+        let list_prices: BTreeSet<_> = choices.iter().filter_map(|model| model.list_price_caution()).collect();
+        for caution in caution.into_iter().chain(list_prices) {
             context.report(JobEvent::Caution(caution));
         }
         let store: Arc<dyn Reader> = if open_store::exists(directory) {
@@ -97,7 +103,8 @@ impl<'a> PlanGround<'a> {
         } else {
             Arc::new(MemoryStore::new())
         };
-        Ok(Self { store, directory, models, prices })
+        let speed = Speed::of(&RunHistory::read(directory, 0), &choices);
+        Ok(Self { store, directory, models, prices: budget.prices, max_cost: run.max_cost, speed })
     }
 
     /// Returns the store, or an empty one.
@@ -125,7 +132,7 @@ impl<'a> PlanGround<'a> {
         };
         let unmixed = self.models.iter().filter(|(_, model)| is_unmixed(model)).map(|(_, model)| name(model)).collect();
         let basis = Basis::learn(recipes, &*self.store, &unmixed, count, read)?;
-        Ok(Planner::new(&*self.store, basis, &self.models, &self.prices))
+        Planner::new(self, basis)
     }
 }
 

@@ -1,15 +1,16 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
+use super::PlanGround;
 use super::basis::{Basis, tool_tokens};
 use super::imagine::imagine;
 use super::report::{PlanReport, RolePlan};
 use super::role::PlanRole;
+use super::speed::Speed;
 use crate::conversation::{Answer, ConversationKey, Digest, Price, Question, Seed, ServiceTier, Unit, Usage};
 use crate::job::JobError;
 use crate::job::histories::{Histories, Told};
 use crate::job::input::Prepared;
-use crate::job::models::ModelChoice;
 use crate::model::RequestLane;
 use crate::recipe::{Answered, Recipe, Step, Walked};
 use crate::store::{Reader, Status};
@@ -20,6 +21,10 @@ use crate::store::{Reader, Status};
 pub struct Planner<'a> {
     store: &'a dyn Reader,
     basis: Basis,
+    /// Dollars that earlier runs have spent on the models with a price.
+    spent: f64,
+    max_cost: Option<f64>,
+    speed: Option<Speed>,
     prices: &'a BTreeMap<String, Price>,
     /// The models that are asked at their flex tier.
     flex: BTreeSet<String>,
@@ -53,16 +58,19 @@ struct FirstQuestion {
 
 impl<'a> Planner<'a> {
     /// Nothing is planned yet.
-    pub(super) fn new(
-        store: &'a dyn Reader,
-        basis: Basis,
-        models: &[(PlanRole, &ModelChoice)],
-        prices: &'a BTreeMap<String, Price>,
-    ) -> Self {
+    pub(super) fn new(ground: &'a PlanGround<'_>, basis: Basis) -> Result<Self, JobError> {
+        let PlanGround { store, models, prices, max_cost, speed, .. } = ground;
         let flex = models.iter().filter(|(_, model)| model.lane == RequestLane::Flex);
-        Self {
-            store,
+        let spent = store.spending()?.into_iter().filter_map(|(model, spent)| {
+            let [standard, flex] = spent.usage_by_tier();
+            prices.get(&model).map(|price| price.cost(&standard) + price.cost(&flex))
+        });
+        Ok(Self {
+            store: &**store,
             basis,
+            spent: spent.fold(0.0, |sum, cost| sum + cost),
+            max_cost: *max_cost,
+            speed: *speed,
             prices,
             flex: flex.map(|(_, model)| model.target.model().to_owned()).collect(),
             is_every_price_known: models.iter().all(|(_, model)| model.price.is_some()),
@@ -75,7 +83,7 @@ impl<'a> Planner<'a> {
             failed: 0,
             notes: Vec::new(),
             unit: Unit::default(),
-        }
+        })
     }
 
     /// Returns the first question that would be sent, or the first of all, with its conversation.
@@ -197,6 +205,8 @@ impl<'a> Planner<'a> {
             price: zero,
             standard_price: zero,
             flex_price: zero.filter(|_| self.has_flex_price),
+            spent: zero.map(|_| self.spent),
+            max_cost: self.max_cost,
             ..PlanReport::default()
         };
         for ((role, model), planned) in &self.planned {
@@ -223,6 +233,10 @@ impl<'a> Planner<'a> {
         if !report.roles.is_empty() {
             let roles = self.planned.keys().map(|(role, _)| *role).collect();
             report.basis.push(self.basis.calls_words(&roles));
+        }
+        if report.calls > 0 {
+            report.seconds = self.speed.map(|speed| speed.seconds(report.calls));
+            report.basis.extend(self.speed.map(Speed::words));
         }
         report.basis.extend(self.notes.iter().cloned());
         report

@@ -31,6 +31,12 @@ pub struct PlanReport {
     pub standard_price: Option<f64>,
     /// The same where each model with a price for its flex tier is asked there; `None` if no model has one.
     pub flex_price: Option<f64>,
+    /// Dollars that earlier runs of the store have spent on these models, where each model's price is known.
+    pub spent: Option<f64>,
+    /// The cap in dollars that holds for the run, earlier runs included.
+    pub max_cost: Option<f64>,
+    /// The seconds that the calls take, where the store knows how fast the models answer.
+    pub seconds: Option<f64>,
     /// The calls by role and model.
     pub roles: Vec<RolePlan>,
     /// What the numbers rest on, in words.
@@ -61,6 +67,12 @@ pub struct RolePlan {
 }
 
 impl PlanReport {
+    /// True where the run would stop at its cap.
+    pub fn exceeds_cap(&self) -> bool {
+        let sum = self.price.zip(self.spent).map(|(price, spent)| price + spent);
+        sum.zip(self.max_cost).is_some_and(|(sum, cap)| sum > cap)
+    }
+
     /// Returns the plan as JSON.
     pub fn to_json(&self) -> Value {
         let roles = self.roles.iter().map(|role| {
@@ -73,7 +85,8 @@ impl PlanReport {
             "conversations": self.totals.conversations, "turns": self.totals.turns, "unit": self.unit.noun(), "answered": self.answered,
             "calls": self.calls, "shared": self.shared, "failed": self.failed, "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens, "price": self.price, "standard_price": self.standard_price,
-            "flex_price": self.flex_price, "roles": roles.collect::<Vec<_>>(), "basis": self.basis,
+            "flex_price": self.flex_price, "spent": self.spent, "max_cost": self.max_cost, "seconds": self.seconds,
+            "roles": roles.collect::<Vec<_>>(), "basis": self.basis,
             "left_out": self.left_out,
         });
         if let Some(RequestPreview { url, headers, body }) = &self.request {

@@ -166,6 +166,9 @@ pub struct LogProgress {
     /// Dollars, where prices are known.
     #[serde(deserialize_with = "number")]
     pub cost: f64,
+    /// Answers that were paid for in a second, over the last minute of active time; 0 where it is unknown.
+    #[serde(deserialize_with = "number")]
+    pub answers_per_s: f64,
 }
 
 /// Reads a number below a tag. There serde keeps a number of any precision as a map, which `f64` does not read.

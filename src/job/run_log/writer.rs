@@ -187,6 +187,7 @@ impl RunLog {
             calls: before.calls + tally.sent,
             failed_calls: before.failed_calls + tally.failure_count(),
             cost: before.cost + tally.cost,
+            answers_per_s: answers_per_second(tally).unwrap_or(before.answers_per_s),
         };
     }
 
@@ -198,6 +199,12 @@ impl RunLog {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state()
     }
+}
+
+/// Returns how many answers a run pays for in a second; nothing before it has some that count.
+fn answers_per_second(tally: &Tally) -> Option<f64> {
+    let counted = tally.rates.rates(Instant::now()).counted;
+    (tally.counted > 0).then(|| counted * tally.answered as f64 / tally.counted as f64)
 }
 
 impl Shared {

@@ -82,12 +82,13 @@ pub async fn simulate(settings: &SimulateSettings, context: &Context) -> Result<
     let mut engine = Engine::open(store, &[teacher, user], run, context)?;
     let prepared = prepare(input, store, &*recipe, system.as_deref(), Lookout::back(store, &*engine.store), context)?;
     engine.announce(vec![teacher.party("teacher"), user.party("user")], prepared.rows.len(), &output.path);
+    let stored = Stored::of(&prepared.rows, &*recipe);
     let assignment = Assignment {
         recipe: Arc::clone(&recipe) as Arc<dyn Recipe>,
         seeds: Arc::clone(&prepared.rows) as Arc<dyn worker::Seeds>,
-        rows: Box::new(prepared.order(engine.reader(), &*recipe)?),
+        rows: Box::new(prepared.order(engine.reader(), &*recipe, stored.count())?),
         totals: prepared.totals,
-        stored: Stored::of(&prepared.rows),
+        stored,
     };
     let RunResult { ended, tally, elapsed, .. } = engine.run(assignment).await?;
     let stopped = ended.stopped();

@@ -52,12 +52,13 @@ impl<'a> PassRuns<'a> {
         // The first pass over the input has counted the calls of the first pass of tutoring.
         let counted_per_turn = u64::from(self.passes[0].recipe.calls_per_turn());
         let per_turn = u64::from(pass.recipe.calls_per_turn());
+        let stored = Stored::share_of(rows, &*pass.recipe, (per_turn, counted_per_turn));
         let assignment = Assignment {
             recipe: Arc::clone(&pass.recipe) as Arc<dyn Recipe>,
             seeds: Arc::clone(rows) as Arc<dyn worker::Seeds>,
-            rows: Box::new(self.prepared.order(self.engine.reader(), &*pass.recipe)?),
+            rows: Box::new(self.prepared.order(self.engine.reader(), &*pass.recipe, stored.count())?),
             totals: Totals { turns: totals.turns / counted_per_turn * per_turn, ..*totals },
-            stored: Stored::OfRows { rows: Arc::clone(rows), share: (per_turn, counted_per_turn) },
+            stored,
         };
         let RunResult { ended, tally, elapsed, .. } = self.engine.run(assignment).await?;
         let reused = tally.reused() + tally.shared;

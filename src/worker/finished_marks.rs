@@ -1,0 +1,69 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
+const BITS: u64 = u64::BITS as u64;
+
+/// Rows whose conversations have ended, one bit for each, and what they come to.
+#[derive(Debug, Default)]
+pub struct FinishedMarks {
+    words: Vec<AtomicU64>,
+    answers: AtomicU64,
+    unused: AtomicU64,
+    conversations: AtomicU64,
+}
+
+/// What finished rows come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FinishedSum {
+    /// Answers that the run's total counts.
+    pub answers: u64,
+    /// Answers that they have done without.
+    pub unused: u64,
+    /// Conversations.
+    pub conversations: u64,
+}
+
+impl FinishedMarks {
+    /// None of this many rows.
+    pub fn new(rows: u64) -> Self {
+        Self { words: (0..rows.div_ceil(BITS)).map(|_| AtomicU64::new(0)).collect(), ..Self::default() }
+    }
+
+    /// Those that an earlier run has recorded.
+    pub fn remembered(words: Vec<u64>, sum: FinishedSum) -> Self {
+        Self {
+            words: words.into_iter().map(AtomicU64::new).collect(),
+            answers: sum.answers.into(),
+            unused: sum.unused.into(),
+            conversations: sum.conversations.into(),
+        }
+    }
+
+    /// Adds a row, once.
+    pub fn add(&self, row: u64, answers: u64, unused: u64) {
+        let Some(word) = self.words.get((row / BITS) as usize) else { return };
+        let bit = 1 << (row % BITS);
+        if word.fetch_or(bit, Ordering::AcqRel) & bit == 0 {
+            self.answers.fetch_add(answers, Ordering::Relaxed);
+            self.unused.fetch_add(unused, Ordering::Relaxed);
+            self.conversations.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// True if a row is one of them.
+    pub fn has(&self, row: u64) -> bool {
+        let word = self.words.get((row / BITS) as usize);
+        word.is_some_and(|word| word.load(Ordering::Acquire) & (1 << (row % BITS)) != 0)
+    }
+
+    /// Returns what they come to.
+    pub fn sum(&self) -> FinishedSum {
+        let [answers, unused, conversations] =
+            [&self.answers, &self.unused, &self.conversations].map(|sum| sum.load(Ordering::Relaxed));
+        FinishedSum { answers, unused, conversations }
+    }
+
+    /// Returns the bits.
+    pub fn words(&self) -> Vec<u64> {
+        self.words.iter().map(|word| word.load(Ordering::Acquire)).collect()
+    }
+}
