@@ -1,7 +1,7 @@
 use clap::Args;
 use cohobate::job::JobError;
 use cohobate::job::{
-    AnswersFrom, CompareReport, CompareSettings, ComparisonWritten, Entrant, compare, name_of_file, path_of,
+    AnswersFrom, AskedJob, CompareReport, CompareSettings, ComparisonWritten, Entrant, compare, name_of_file, path_of,
     plan_compare,
 };
 use cohobate::job::{ModelSettings, RunLog};
@@ -98,7 +98,7 @@ pub fn run(args: CompareArgs, log: RunLog) -> CliResult {
 async fn run_compare(args: CompareArgs, log: RunLog) -> CliResult {
     let options = args.options.resolve()?;
     let is_dry = args.dry.dry_run;
-    let settings = settings(args, &options)?;
+    let settings = settings(args, &options, &options.model_settings())?;
     if is_dry {
         let plan = plan_compare(&settings, options.on_loss(), &Screen::new(&options).context())?;
         return PlanShown::of(&options).show(&plan);
@@ -120,9 +120,15 @@ async fn run_compare(args: CompareArgs, log: RunLog) -> CliResult {
     }
 }
 
-fn settings(args: CompareArgs, options: &Options) -> Result<CompareSettings, JobError> {
-    let models = options.model_settings();
-    let entrants = entrants(&args, &models)?;
+/// Returns what a run with these arguments asked; no key is looked for.
+pub fn asked(args: CompareArgs) -> Result<AskedJob, JobError> {
+    let options = args.options.resolve()?;
+    let settings = settings(args, &options, &options.model_settings_offline())?;
+    Ok(AskedJob::Compare(Box::new(settings)))
+}
+
+fn settings(args: CompareArgs, options: &Options, models: &ModelSettings) -> Result<CompareSettings, JobError> {
+    let entrants = entrants(&args, models)?;
     let inputs = match &args.input[..] {
         [] => args.answers.first().cloned().into_iter().collect(),
         named => named.to_vec(),
@@ -133,7 +139,7 @@ fn settings(args: CompareArgs, options: &Options) -> Result<CompareSettings, Job
         directory: args.output.trim_end_matches('/').to_owned(),
         entrants,
         system: options.system.clone(),
-        judge: options.judge(&models)?,
+        judge: options.judge(models)?,
         scope: options.scope(),
         history: args.history,
         margin: args.margin,

@@ -1,7 +1,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use cohobate::job::{EvaluateReport, EvaluateSettings, Evaluated, RunLog, evaluate, plan_evaluate};
+use cohobate::job::{
+    AskedJob, EvaluateReport, EvaluateSettings, Evaluated, JobError, ModelSettings, RunLog, evaluate, plan_evaluate,
+};
 use cohobate::recipe::JudgedHistory;
 use cohobate::report::EvaluationMode;
 use cohobate::report::words::{self, counted};
@@ -9,7 +11,7 @@ use cohobate::report::words::{self, counted};
 use super::CliResult;
 use super::error::exit_code;
 use super::names::file_name;
-use super::options::EvaluateOptions;
+use super::options::{EvaluateOptions, Options};
 use super::plan::{DryRunArgs, PlanShown};
 use super::screen::{Console, Screen, block_on};
 use cohobate::export::LeftOutKind;
@@ -69,18 +71,7 @@ pub fn run(args: EvaluateArgs, log: RunLog) -> CliResult {
 
 async fn run_evaluate(args: EvaluateArgs, log: RunLog) -> CliResult {
     let options = args.options.resolve()?;
-    let settings = EvaluateSettings {
-        output: options.output(&args.output)?,
-        judge: options.judge(&options.model_settings())?,
-        input: options.input(&args.input)?,
-        store: options.store_path(),
-        mode: args.mode,
-        scope: options.scope(),
-        history: args.history,
-        criteria: args.criteria,
-        references: options.references.clone(),
-        run: options.run(args.retry_failed)?,
-    };
+    let settings = settings(&args, &options, &options.model_settings())?;
     if args.dry.dry_run {
         let plan = plan_evaluate(&settings, options.on_loss(), &Screen::new(&options).context())?;
         return PlanShown::of(&options).show(&plan);
@@ -101,6 +92,27 @@ async fn run_evaluate(args: EvaluateArgs, log: RunLog) -> CliResult {
             Ok(code)
         }
     }
+}
+
+/// Returns what a run with these arguments asked; no key is looked for.
+pub fn asked(args: EvaluateArgs) -> Result<AskedJob, JobError> {
+    let options = args.options.resolve()?;
+    Ok(AskedJob::Evaluate(Box::new(settings(&args, &options, &options.model_settings_offline())?)))
+}
+
+fn settings(args: &EvaluateArgs, options: &Options, models: &ModelSettings) -> Result<EvaluateSettings, JobError> {
+    Ok(EvaluateSettings {
+        output: options.output(&args.output)?,
+        judge: options.judge(models)?,
+        input: options.input(&args.input)?,
+        store: options.store_path(),
+        mode: args.mode,
+        scope: options.scope(),
+        history: args.history,
+        criteria: args.criteria.clone(),
+        references: options.references.clone(),
+        run: options.run(args.retry_failed)?,
+    })
 }
 
 fn say_stopped(report: &EvaluateReport, hint: &str, screen: &Screen) {

@@ -1,4 +1,4 @@
-//! The settings of the last run, for `export` and `verify`: used where the line has none, and compared with those that it has.
+//! The settings of the last run, for `export`, `verify`, `show` and `view`: used where the line has none, and compared with those that it has.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -88,8 +88,8 @@ impl CompletedLine {
     }
 }
 
-/// Returns the settings of a run, with its paths as they are from here.
-fn settings_of(run: &LoggedRun) -> Result<Recalled, JobError> {
+/// Returns the settings of a `distill`, with its paths as they are from here.
+pub fn settings_of(run: &LoggedRun) -> Result<Recalled, JobError> {
     let begin = &run.begin;
     let needed = |name: &&String| is_recalled(name) || ["teacher", "input"].contains(&name.as_str());
     if let Some(name) = begin.altered.iter().find(needed) {
@@ -112,7 +112,8 @@ fn settings_of(run: &LoggedRun) -> Result<Recalled, JobError> {
     Ok(Recalled(settings.collect()))
 }
 
-fn inputs_of(run: &LoggedRun) -> Result<Vec<String>, JobError> {
+/// Returns the inputs of a run, with their paths as they are from here.
+pub fn inputs_of(run: &LoggedRun) -> Result<Vec<String>, JobError> {
     let names: Vec<String> = match run.begin.options.get("input") {
         Some(Value::String(name)) => vec![name.clone()],
         Some(Value::Array(names)) => names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect(),
@@ -127,16 +128,18 @@ fn inputs_of(run: &LoggedRun) -> Result<Vec<String>, JobError> {
 }
 
 /// The working directory of a run.
-struct Place(Option<PathBuf>);
+pub struct Place(Option<PathBuf>);
 
 impl Place {
-    fn of(run: &LoggedRun) -> Self {
+    /// Returns that of a run of the log.
+    pub fn of(run: &LoggedRun) -> Self {
         let directory = PathBuf::from(&run.begin.directory);
         let is_here = Path::new(".").canonicalize().is_ok_and(|here| here == directory);
         Self((!is_here).then_some(directory))
     }
 
-    fn path_here(&self, path: &str) -> String {
+    /// Returns a path of the run as it is from here.
+    pub fn path_here(&self, path: &str) -> String {
         self.0.as_ref().map_or_else(|| path.to_owned(), |directory| directory.join(path).to_string_lossy().into_owned())
     }
 }

@@ -1,6 +1,8 @@
 //! The command line: arguments → settings → job → exit code. One file for each command.
 
+mod again;
 mod agreement;
+mod asked;
 mod board;
 mod choices;
 mod closest;

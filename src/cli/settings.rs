@@ -167,7 +167,7 @@ impl Options {
     }
 
     /// Returns how models are found where nothing is sent to them: no key is looked for.
-    fn model_settings_offline(&self) -> ModelSettings {
+    pub fn model_settings_offline(&self) -> ModelSettings {
         let mut settings = self.model_settings();
         for profile in settings.profiles.values_mut() {
             (profile.key_env, profile.key_command) = (None, None);

@@ -1,12 +1,12 @@
 use clap::Args;
-use cohobate::job::{AskedSettings, JobError, open_conversations};
+use cohobate::job::{JobError, open_conversations};
 use cohobate::report::words::counted;
 use cohobate::view::{Shown, show_text};
 
 use super::CliResult;
+use super::asked::AskedLine;
 use super::error::exit_code;
-use super::options::{DistillOptions, Options};
-use super::output::print;
+use super::output::{print, tell};
 use super::screen::Screen;
 
 /// Show a conversation: old and new answers, rejected attempts, and where they come from
@@ -27,45 +27,16 @@ pub struct ShowArgs {
     asked: AskedLine,
 }
 
-/// What was asked, so that rows and answers are found again.
-#[derive(Args)]
-pub struct AskedLine {
-    /// The conversations that were distilled; the option can be repeated
-    #[arg(long, value_name = "FILE")]
-    pub input: Vec<String>,
-
-    /// The teacher that answered
-    #[arg(long, value_name = "MODEL")]
-    pub teacher: Option<String>,
-
-    #[command(flatten)]
-    pub options: DistillOptions,
-}
-
-impl AskedLine {
-    /// Returns what was asked, where it is known.
-    pub fn settings(&self, options: &Options) -> Result<Option<AskedSettings>, JobError> {
-        let teacher = self.teacher.as_deref().or(options.teacher.as_deref());
-        if self.input.is_empty() {
-            return Ok(None);
-        }
-        if teacher.is_none() {
-            let hint = "name it with --teacher, as the run did; the other options of the run belong here too";
-            return Err(JobError::usage("--input shows what a teacher was asked, and none is named", hint));
-        }
-        Ok(Some(AskedSettings { input: options.input(&self.input)?, questions: options.questions(teacher)? }))
-    }
-}
-
 pub fn run(args: ShowArgs) -> CliResult {
     let options = args.asked.options.resolve()?;
-    let settings = args.asked.settings(&options)?;
     let store = options.store_path();
+    let asked = args.asked.asked(&options, &store)?;
     let context = Screen::new(&options).context();
-    let (conversations, reader) = open_conversations(&store, settings.as_ref(), options.on_loss(), &context)?;
-    if let (Some(missing), true) = (conversations.missing(), settings.is_some()) {
-        super::output::tell(format!("caution: {missing}; user turns and old answers are not shown"));
+    let (conversations, reader) = open_conversations(&store, &asked, options.on_loss(), &context)?;
+    if let Some(missing) = conversations.missing() {
+        tell(format!("caution: {missing}; user turns and old answers are not shown"));
     }
+    conversations.input_changes().iter().for_each(|change| tell(format!("caution: {change}")));
     let found = conversations.find(&args.name, &*reader)?;
     if found.is_empty() {
         let hint = match conversations.missing() {
@@ -84,7 +55,7 @@ pub fn run(args: ShowArgs) -> CliResult {
     let texts: Vec<String> = shown.iter().map(|shown| show_text(shown, args.diff)).collect();
     print(texts.join("\n\n"))?;
     if shown.len() > 1 {
-        super::output::tell(format!("{} have this name", counted(shown.len() as u64, "conversation")));
+        tell(format!("{} have this name", counted(shown.len() as u64, "conversation")));
     }
     Ok(exit_code::COMPLETE)
 }

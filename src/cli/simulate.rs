@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use cohobate::export::LeftOutKind;
-use cohobate::job::JobError;
+use cohobate::job::{AskedJob, JobError, ModelSettings};
 use cohobate::job::{RunLog, SimulateReport, SimulateSettings, SimulatedWritten, plan_simulate, simulate};
 use cohobate::report::words::{self, counted, number};
 
@@ -61,7 +61,7 @@ pub fn run(args: SimulateArgs, log: RunLog) -> CliResult {
 
 async fn run_simulate(args: SimulateArgs, log: RunLog) -> CliResult {
     let options = args.options.resolve()?;
-    let settings = settings(&args, &options)?;
+    let settings = settings(&args, &options, &options.model_settings())?;
     if args.dry.dry_run {
         let plan = plan_simulate(&settings, options.on_loss(), &Screen::new(&options).context())?;
         return PlanShown::of(&options).show(&plan);
@@ -80,8 +80,13 @@ fn done(report: &SimulateReport) -> String {
     format!("{new} new, {reused} reused, {}", words::duration(report.elapsed))
 }
 
-fn settings(args: &SimulateArgs, options: &Options) -> Result<SimulateSettings, JobError> {
-    let models = options.model_settings();
+/// Returns what a run with these arguments asked; no key is looked for.
+pub fn asked(args: &SimulateArgs) -> Result<AskedJob, JobError> {
+    let options = args.options.resolve()?;
+    Ok(AskedJob::Simulate(Box::new(settings(args, &options, &options.model_settings_offline())?)))
+}
+
+fn settings(args: &SimulateArgs, options: &Options, models: &ModelSettings) -> Result<SimulateSettings, JobError> {
     Ok(SimulateSettings {
         output: options.output(&args.output)?,
         teacher: models.find_teacher(args.teacher.as_deref().or(options.teacher.as_deref()))?,

@@ -1,5 +1,5 @@
 use clap::Args;
-use cohobate::job::JobError;
+use cohobate::job::{AskedJob, JobError, ModelSettings};
 use cohobate::job::{RunLog, TutorReport, TutorSettings, TutoredWritten, grader, plan_tutor, sft_format, tutor};
 use cohobate::recipe::History;
 use cohobate::report::words::{self, counted, number};
@@ -69,7 +69,7 @@ pub fn run(args: TutorArgs, log: RunLog) -> CliResult {
 
 async fn run_tutor(args: TutorArgs, log: RunLog) -> CliResult {
     let options = args.options.resolve()?;
-    let settings = settings(&args, &options)?;
+    let settings = settings(&args, &options, &options.model_settings())?;
     if args.dry.dry_run {
         let plan = plan_tutor(&settings, options.on_loss(), &Screen::new(&options).context())?;
         return PlanShown::of(&options).show(&plan);
@@ -82,8 +82,13 @@ async fn run_tutor(args: TutorArgs, log: RunLog) -> CliResult {
     console.conclude(report.stopped.as_ref(), shown, &done(&report), incomplete)
 }
 
-fn settings(args: &TutorArgs, options: &Options) -> Result<TutorSettings, JobError> {
-    let models = options.model_settings();
+/// Returns what a run with these arguments asked; no key is looked for.
+pub fn asked(args: &TutorArgs) -> Result<AskedJob, JobError> {
+    let options = args.options.resolve()?;
+    Ok(AskedJob::Tutor(Box::new(settings(args, &options, &options.model_settings_offline())?)))
+}
+
+fn settings(args: &TutorArgs, options: &Options, models: &ModelSettings) -> Result<TutorSettings, JobError> {
     let students = args.student.iter().map(|name| models.find(name));
     let name = args.teacher.as_deref().or(options.teacher.as_deref());
     let teacher = models.find_teacher(name)?;

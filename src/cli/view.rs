@@ -7,10 +7,10 @@ use cohobate::job::JobError;
 use cohobate::view::{Looked, PORT, Server};
 
 use super::CliResult;
+use super::asked::AskedLine;
 use super::error::exit_code;
 use super::output::{print, tell};
 use super::screen::block_on;
-use super::show::AskedLine;
 
 /// Look at a store or an output in a browser, also during a run: search, filters, old beside new answers
 #[derive(Args)]
@@ -29,17 +29,18 @@ pub struct ViewArgs {
 
 pub fn run(args: ViewArgs) -> CliResult {
     let options = args.asked.options.resolve()?;
-    let settings = args.asked.settings(&options)?;
     let place = args.place.unwrap_or_else(|| options.store_path());
     // A store has a journal. What has none and is not there is named as a store that is missing.
     let is_output = place.exists() && !place.join("journal").is_dir();
-    let looked = if is_output { Looked::open_output(&place)? } else { Looked::open(&place, settings.as_ref())? };
+    let looked = if is_output {
+        Looked::open_output(&place)?
+    } else {
+        Looked::open(&place, &args.asked.asked(&options, &place)?)?
+    };
     let looked = Arc::new(looked);
     if let Some(missing) = looked.about().missing {
         tell(format!("caution: {missing}; user turns and old answers are not shown"));
-        if settings.is_none() {
-            tell("hint: give --input and the other options of the run");
-        }
+        tell("hint: give --input and the other options of the run");
     }
     block_on(serve(args.port, looked))
 }

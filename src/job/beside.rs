@@ -105,7 +105,8 @@ impl JudgedRows {
         }
     }
 
-    fn complete(&self, mut seed: Seed) -> Result<Seed, String> {
+    /// Adds to a row what the other files hold about it.
+    pub fn complete(&self, mut seed: Seed) -> Result<Seed, String> {
         seed.counts_replaced = true;
         seed.criteria = texts(&seed.columns, &["criteria", "checks", "rubric"]);
         let references = texts(&seed.columns, &["reference", "references"]);

@@ -73,7 +73,8 @@ pub use control::{
     keep_limits,
 };
 pub use conversations::{
-    AnswerLookup, AskedSettings, Conversations, StoredAnswer, StoredConversation, key_prefix, open_conversations,
+    AnswerLookup, Asked, AskedJob, Conversations, Standing, StoredAnswer, StoredConversation, StoredNote, key_prefix,
+    open_conversations,
 };
 pub use convert::{ConvertReport, ConvertSettings, convert};
 pub use distill::{DistillReport, DistillSettings, distill};
@@ -99,8 +100,8 @@ pub use reports::{write_report, write_text};
 pub use rows::RowCounts;
 pub use run_line::{RunLine, run_line};
 pub use run_log::{
-    EndKind, FailedCall, Invocation, LogBegin, LogEnd, LogEvent, LogInput, LogLine, LogModel, LogProgress, LogTime,
-    LoggedRun, RunHistory, RunLog, RunState,
+    EndKind, FailedCall, InputNow, Invocation, LogBegin, LogEnd, LogEvent, LogInput, LogLine, LogModel, LogProgress,
+    LogTime, LoggedRun, RunHistory, RunLog, RunState,
 };
 pub use settings::{InputSettings, OUTPUT, OutputSettings, ReadSettings, RowsFrom, RunSettings, STORE};
 pub use simulate::{SimulateReport, SimulateSettings, SimulatedWritten, plan_simulate, simulate};

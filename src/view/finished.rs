@@ -116,7 +116,7 @@ fn marks_of(meta: &Columns, turn: u64) -> Vec<ShownVerdict> {
         let criterion = mark.get("criterion").and_then(Value::as_str);
         let of = criterion.map_or(String::new(), |criterion| format!(": {criterion}"));
         let whole = if turn == 0 { " for the whole conversation" } else { "" };
-        ShownVerdict { model: model.to_owned(), text: format!("{score}{whole}{of}") }
+        ShownVerdict { model: model.to_owned(), title: format!("{score}{whole}{of}"), text: String::new() }
     };
     of_turn.map(verdict).collect()
 }

@@ -10,10 +10,11 @@ use serde::Serialize;
 use super::index::{Counts, Coverage, Indexing, Listing, ViewIndex, Voice};
 use super::pairs::Pairs;
 use super::query::Query;
+use super::running::Running;
 use super::shown::Shown;
 use super::source::ItemSource;
 use crate::conversation::ConversationKey;
-use crate::job::{AskedSettings, Conversations, FinishedRows, JobError, key_prefix};
+use crate::job::{Asked, Conversations, FinishedRows, JobError, key_prefix};
 
 /// A store, or the output of a job, that is looked at.
 pub struct Looked {
@@ -23,6 +24,8 @@ pub struct Looked {
     source: Box<dyn ItemSource>,
     /// The pairs of a comparison.
     pairs: Option<Pairs>,
+    /// The run of a store.
+    run: Option<Running>,
     index: RwLock<Arc<ViewIndex>>,
     /// Why the index cannot be kept up to date.
     problem: Mutex<Option<String>>,
@@ -68,9 +71,11 @@ pub enum SavedAs {
 }
 
 impl Looked {
-    /// Opens a store, whether or not a run is at work on it. `asked` is what the run asks, where it is known.
-    pub fn open(store: &Path, asked: Option<&AskedSettings>) -> Result<Self, JobError> {
-        Self::of(store, true, Box::new(Conversations::open(asked, store)?), None)
+    /// Opens a store, whether or not a run is at work on it. `asked` is what the run asks.
+    pub fn open(store: &Path, asked: &Asked) -> Result<Self, JobError> {
+        let pairs = asked.comparison().filter(|place| place.join("verdicts.jsonl").is_file());
+        let pairs = pairs.map(|place| Pairs::open(&place)).transpose()?;
+        Self::of(store, true, Box::new(Conversations::open(asked, store)), pairs)
     }
 
     /// Opens what a job has written: a file of rows, or the directory of a comparison or a tutoring.
@@ -84,7 +89,8 @@ impl Looked {
     fn of(place: &Path, is_store: bool, source: Box<dyn ItemSource>, pairs: Option<Pairs>) -> Result<Self, JobError> {
         let index = open_index(place, is_store, &*source)?;
         let (index, problem) = (RwLock::new(Arc::new(index)), Mutex::default());
-        Ok(Self { place: place.to_owned(), is_store, source, pairs, index, problem })
+        let run = is_store.then(|| Running::of(place));
+        Ok(Self { place: place.to_owned(), is_store, source, pairs, run, index, problem })
     }
 
     /// Returns what is looked at.
@@ -102,6 +108,11 @@ impl Looked {
     /// Returns the pairs of a comparison.
     pub fn pairs(&self) -> Option<&Pairs> {
         self.pairs.as_ref()
+    }
+
+    /// Returns the run of the store; nothing where an output is looked at.
+    pub fn run(&self) -> Option<&Running> {
+        self.run.as_ref()
     }
 
     /// Returns what changes while a run is at work.

@@ -15,6 +15,7 @@ mod looked;
 mod pairs;
 mod places;
 mod query;
+mod running;
 #[cfg(feature = "view")]
 mod server;
 mod shown;
@@ -26,6 +27,7 @@ pub use index::{Counts, Coverage, Indexing, ItemStatus, Listed, Listing, Names, 
 pub use looked::{About, Live, Looked, SavedAs};
 pub use pairs::{Choice, ListedPair, PairListing, Pairs, Revealed, ShownPair, ShownSide, VOTES};
 pub use query::{Bounds, Filter, LIMIT_MAX, Query};
+pub use running::{Running, ShownRun};
 #[cfg(feature = "view")]
 pub use server::{PORT, Server};
 pub use shown::{Fate, Shown, ShownAnswer, ShownMessage, ShownOrigin, ShownStatus, ShownTurn, ShownVerdict};

@@ -102,6 +102,8 @@ pub struct Revealed {
     pub winner: String,
     /// The verdict with the left answer shown first, then with the right one.
     pub orders: [Option<String>; 2],
+    /// The judge's words, in the same order; nothing in the verdicts of version 0.1.0.
+    pub words: [Option<String>; 2],
 }
 
 /// What a person may say of a pair.
@@ -123,6 +125,7 @@ struct Verdict {
     winner: String,
     judge: String,
     orders: [Option<String>; 2],
+    words: [Option<String>; 2],
     /// The first system's answer is on the right.
     is_turned: bool,
 }
@@ -213,14 +216,15 @@ impl Pairs {
         }
         let said = self.said(&verdict);
         let mut names = [verdict.name.first.clone(), verdict.name.second.clone()];
-        let mut orders = verdict.orders.clone();
+        let (mut orders, mut words) = (verdict.orders.clone(), verdict.words.clone());
         if verdict.is_turned {
             sides.reverse();
             names.reverse();
             orders.reverse();
+            words.reverse();
         }
-        let revealed =
-            said.map(|_| Revealed { names, judge: verdict.judge.clone(), winner: verdict.winner.clone(), orders });
+        let (judge, winner) = (verdict.judge.clone(), verdict.winner.clone());
+        let revealed = said.map(|_| Revealed { names, judge, winner, orders, words });
         let Verdict { name: PairName { item, scope, .. }, .. } = verdict;
         Ok(Some(ShownPair { pair, id: item, turn: scope.number(), sides, said, revealed }))
     }
@@ -287,15 +291,17 @@ impl Verdict {
         let scope = Scope::from_number(value.get("turn").and_then(Value::as_u64).unwrap_or(1) as u32);
         let name = PairName { item: text("id")?, scope, first: text("model_a")?, second: text("model_b")? };
         let order = |at: usize| value.get("orders")?.get(at)?.as_str().map(str::to_owned);
-        let words = format!("{}\n{}\n{}\n{}", name.item, scope.number(), name.first, name.second);
-        let is_turned = Digest::of_text("cohobate sides 1", &words).prefix() & 1 == 1;
+        let said = |at: usize| value.get("words")?.get(at)?.as_str().map(str::to_owned);
+        let sides = format!("{}\n{}\n{}\n{}", name.item, scope.number(), name.first, name.second);
+        let is_turned = Digest::of_text("cohobate sides 1", &sides).prefix() & 1 == 1;
+        let words = [said(0), said(1)];
         let named = |said: String| match said.as_str() {
             "model_a" => name.first.clone(),
             "model_b" => name.second.clone(),
             _ => said,
         };
         let (winner, orders) = (named(text("winner")?), [order(0).map(named), order(1).map(named)]);
-        Some(Self { winner, orders, judge: text("judge").unwrap_or_default(), is_turned, name })
+        Some(Self { winner, orders, words, judge: text("judge").unwrap_or_default(), is_turned, name })
     }
 }
 

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::diff::{Mark, Piece, differences};
 use super::places::found_in;
-use crate::conversation::{Answer, Lane, Message, Role, Spoken};
-use crate::job::{StoredAnswer, StoredConversation};
+use crate::conversation::{Answer, Lane, Message, Role};
+use crate::job::{Standing, StoredAnswer, StoredConversation, StoredNote};
 use crate::quality::Gate;
 use crate::store::Status;
 
@@ -24,8 +24,12 @@ pub struct Shown {
     pub status: ShownStatus,
     /// Why the user's turns and the old answers are not there.
     pub unavailable: Option<String>,
+    /// What else is known, name and value: a simulated user's persona and goal, the pass of a job.
+    pub facts: Vec<(&'static str, String)>,
     /// The turns.
     pub turns: Vec<ShownTurn>,
+    /// What judges said of the whole conversation.
+    pub notes: Vec<ShownVerdict>,
     /// The row's other columns.
     pub columns: serde_json::Map<String, serde_json::Value>,
 }
@@ -52,6 +56,8 @@ pub struct ShownTurn {
     pub old: Option<Vec<Piece>>,
     /// The answers, in order of their attempts.
     pub answers: Vec<ShownAnswer>,
+    /// What judges and graders said of the answers of this turn.
+    pub notes: Vec<ShownVerdict>,
 }
 
 /// A message that no model of this run wrote.
@@ -61,6 +67,8 @@ pub struct ShownMessage {
     pub role: &'static str,
     /// The words.
     pub text: String,
+    /// The move that a simulated user was told to make; nothing for a message of the dataset.
+    pub simulated: Option<String>,
     /// Further fields, such as calls of tools.
     pub fields: Option<serde_json::Value>,
 }
@@ -110,6 +118,8 @@ pub struct ShownAnswer {
 pub struct ShownVerdict {
     /// The model.
     pub model: String,
+    /// What its words come to, where that is known.
+    pub title: String,
     /// Its words.
     pub text: String,
 }
@@ -153,7 +163,9 @@ impl Shown {
             place: found.place.clone(),
             status: status_of(found),
             unavailable: found.unavailable.clone(),
+            facts: found.facts.clone(),
             turns,
+            notes: verdicts(&found.notes, 0),
             columns: found.seed.as_ref().map(|seed| seed.columns.clone()).unwrap_or_default(),
         }
     }
@@ -195,88 +207,142 @@ fn status_of(found: &StoredConversation) -> ShownStatus {
     }
 }
 
-/// Shows a row turn by turn: answered turns as the dialogue has them, the others as the row has them.
+/// A turn as it was led: its messages, and the answer that continues the dialogue.
+#[derive(Default)]
+struct Led<'a> {
+    said: Vec<&'a Message>,
+    kept: Option<&'a Message>,
+}
+
+/// Returns the turns: those of the dialogue as far as it goes, then those of the row.
+fn led(found: &StoredConversation) -> Vec<Led<'_>> {
+    let mut turns: Vec<Led<'_>> = Vec::new();
+    let mut turn = Led::default();
+    for spoken in &found.dialogue.spoken {
+        if spoken.answer.is_some() {
+            turns.push(Led { kept: Some(&spoken.message), ..std::mem::take(&mut turn) });
+        } else {
+            turn.said.push(&spoken.message);
+        }
+    }
+    // What was said and has no answer yet is not lost where no row has it.
+    let rows = found.seed.iter().flat_map(|seed| &seed.turns).skip(turns.len());
+    let rows: Vec<Led<'_>> =
+        rows.map(|row| Led { said: row.messages.iter().map(AsRef::as_ref).collect(), kept: None }).collect();
+    if rows.is_empty() && !turn.said.is_empty() {
+        turns.push(turn);
+    }
+    turns.extend(rows);
+    turns
+}
+
+/// Shows a row turn by turn.
 fn turns_of_row(found: &StoredConversation, gate: Option<&Gate>) -> Vec<ShownTurn> {
-    let Some(seed) = &found.seed else { return Vec::new() };
-    let mut spoken = found.dialogue.spoken.iter();
     let mut earlier: Vec<&str> = Vec::new();
     let mut turns = Vec::new();
-    for (turn, row) in (0u32..).zip(&seed.turns) {
-        let mut said: Vec<&Message> = Vec::new();
-        let mut kept = None;
-        for message in spoken.by_ref() {
-            if message.answer.is_some() {
-                kept = Some(message);
-                break;
-            }
-            said.push(&message.message);
-        }
-        if kept.is_none() {
-            said = row.messages.iter().map(AsRef::as_ref).collect();
-        }
+    for (turn, Led { said, kept }) in (0u32..).zip(led(found)) {
         let user = said.iter().rev().find(|message| message.role() == Role::User).map_or("", |user| user.content());
         let find = |rule: &str, answer: &Answer| found_in(gate, rule, user, &earlier, answer);
-        let old = row.replaced.as_deref();
+        let row = found.seed.as_ref().and_then(|seed| seed.turns.get(turn as usize));
+        let old = row.and_then(|row| row.replaced.as_deref());
+        let mut answers = answers_of_turn(found, turn, kept, &find);
+        let old = old.map(|old| match mark_differences(&mut answers, kept, old) {
+            Some(marked) => marked,
+            None => vec![Piece::new(Mark::Same, old)],
+        });
+        let moved = found.moves.iter().find(|(moved, _)| *moved == turn + 1).map(|(_, made)| (*made).to_owned());
+        let message = |message: &&Message| {
+            let simulated = moved.clone().filter(|_| message.role() == Role::User);
+            ShownMessage { simulated, ..ShownMessage::of(message) }
+        };
         turns.push(ShownTurn {
             number: turn + 1,
-            said: said.iter().map(|message| ShownMessage::of(message)).collect(),
-            old: old.map(|old| match kept {
-                Some(kept) => differences(old, kept.message.content()).0,
-                None => vec![Piece::new(Mark::Same, old)],
-            }),
-            answers: answers_of_turn(found, turn, kept, old, &find),
+            said: said.iter().map(message).collect(),
+            old,
+            answers,
+            notes: verdicts(&found.notes, turn + 1),
         });
-        earlier.extend(kept.map(|kept| kept.message.content()));
+        earlier.extend(kept.map(Message::content));
     }
     turns
+}
+
+/// Marks what differs between two parties' answers, or between the old answer and the new one; returns the old one then.
+fn mark_differences(answers: &mut [ShownAnswer], kept: Option<&Message>, old: &str) -> Option<Vec<Piece>> {
+    let mut of_turn: Vec<&mut ShownAnswer> = answers.iter_mut().filter(|answer| answer.fate == Fate::Kept).collect();
+    match &mut of_turn[..] {
+        [first, second] => {
+            let text = |answer: &ShownAnswer| answer.pieces.iter().map(|piece| piece.text.as_str()).collect::<String>();
+            (first.pieces, second.pieces) = differences(&text(first), &text(second));
+            None
+        }
+        [one] => {
+            let (marked, new) = differences(old, kept?.content());
+            one.pieces = new;
+            Some(marked)
+        }
+        _ => None,
+    }
 }
 
 fn answers_of_turn(
     found: &StoredConversation,
     turn: u32,
-    kept: Option<&Spoken>,
-    old: Option<&str>,
+    kept: Option<&Message>,
     find: &dyn Fn(&str, &Answer) -> Vec<Piece>,
 ) -> Vec<ShownAnswer> {
-    let of_turn = |stored: &&StoredAnswer| stored.slot.turn == turn && stored.slot.lane == Lane::Main;
     let mut shown: Vec<ShownAnswer> = Vec::new();
-    for stored in found.answers.iter().filter(of_turn) {
-        let is_this = |answer: &std::sync::Arc<Answer>| std::sync::Arc::ptr_eq(answer, &stored.answer);
+    for stored in found.lines().filter(|stored| stored.slot.turn == turn) {
         let of_stored = ShownAnswer { judged: verdicts_on(found, stored), ..shown_answer(stored) };
-        let kept = kept.filter(|kept| kept.answer.as_ref().is_some_and(is_this));
-        let rejected = found.dialogue.rejected.iter().find(|rejected| is_this(&rejected.answer));
-        shown.push(match (kept, rejected) {
-            (Some(kept), _) => ShownAnswer {
+        shown.push(match &stored.standing {
+            Standing::Kept { flags, score } => ShownAnswer {
                 fate: Fate::Kept,
-                flags: kept.flags.iter().map(|flag| (*flag).to_owned()).collect(),
-                score: kept.score,
-                pieces: old.map_or(of_stored.pieces, |old| differences(old, kept.message.content()).1),
+                flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
+                score: *score,
+                // A recipe may cut what it keeps.
+                pieces: kept
+                    .filter(|_| stored.who.is_empty())
+                    .map_or(of_stored.pieces, |kept| vec![Piece::new(Mark::Same, kept.content())]),
                 ..of_stored
             },
-            (None, Some(rejected)) => ShownAnswer {
+            Standing::Rejected { rule, score } => ShownAnswer {
                 fate: Fate::Rejected,
-                rule: Some(rejected.rule.to_owned()),
-                score: rejected.score,
-                pieces: find(rejected.rule, &stored.answer),
+                rule: Some((*rule).to_owned()),
+                score: *score,
+                pieces: find(rule, &stored.answer),
                 ..of_stored
             },
-            (None, None) => of_stored,
+            Standing::Open | Standing::Aside => of_stored,
         });
     }
     shown.sort_by_key(|answer| answer.attempt);
     shown
 }
 
+fn verdicts(notes: &[StoredNote], turn: u32) -> Vec<ShownVerdict> {
+    let of_turn = notes.iter().filter(|note| note.turn == turn);
+    let verdict = |note: &StoredNote| ShownVerdict {
+        model: note.words.model.clone(),
+        title: note.title.clone(),
+        text: note.words.text().to_owned(),
+    };
+    of_turn.map(verdict).collect()
+}
+
 /// Attempts at an answer that one sample may take; a judge's slots count samples, two for each.
 const ATTEMPTS_MAX: u32 = 3;
 
 fn verdicts_on(found: &StoredConversation, of: &StoredAnswer) -> Vec<ShownVerdict> {
+    if !found.notes.is_empty() || of.slot.lane != Lane::Main {
+        return Vec::new();
+    }
     let sample = of.slot.attempt / ATTEMPTS_MAX;
     let is_on = |stored: &&StoredAnswer| {
         stored.slot.lane == Lane::Judge && stored.slot.turn == of.slot.turn && stored.slot.attempt / 2 == sample
     };
     let verdict = |stored: &StoredAnswer| ShownVerdict {
         model: stored.answer.model.clone(),
+        title: String::new(),
         text: stored.answer.text().to_owned(),
     };
     found.answers.iter().filter(is_on).map(verdict).collect()
@@ -301,9 +367,9 @@ fn turns_of_store(found: &StoredConversation) -> Vec<ShownTurn> {
 }
 
 fn shown_answer(stored: &StoredAnswer) -> ShownAnswer {
-    let StoredAnswer { slot, fingerprint, run, answer } = stored;
+    let StoredAnswer { slot, who, fingerprint, run, answer, .. } = stored;
     ShownAnswer {
-        lane: slot.lane.name(),
+        lane: who.clone(),
         attempt: slot.attempt + 1,
         pieces: vec![Piece::new(Mark::Same, answer.text())],
         reasoning: answer.reasoning.clone(),
@@ -329,6 +395,7 @@ impl ShownMessage {
         Self {
             role: message.role().name(),
             text: message.content().to_owned(),
+            simulated: None,
             fields: message.fields().map(|fields| serde_json::Value::Object(fields.clone())),
         }
     }

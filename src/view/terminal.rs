@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::diff::{Mark, Piece};
-use super::shown::{Fate, Shown, ShownAnswer, ShownOrigin, ShownTurn};
+use super::shown::{Fate, Shown, ShownAnswer, ShownOrigin, ShownTurn, ShownVerdict};
 
 /// Returns a conversation as text. `with_differences` marks what changed: `[-old-]` and `{+new+}`. What a rule found is
 /// between `>>` and `<<`.
@@ -19,7 +19,9 @@ pub fn show_text(shown: &Shown, with_differences: bool) -> String {
     if let Some(why) = &shown.unavailable {
         line(&mut text, "row", &format!("unavailable: {why}"));
     }
+    shown.facts.iter().for_each(|(name, value)| line(&mut text, name, value));
     shown.turns.iter().for_each(|turn| show_turn(&mut text, turn, with_differences));
+    shown.notes.iter().for_each(|note| show_note(&mut text, "whole conversation", note));
     text.trim_end().to_owned()
 }
 
@@ -30,7 +32,8 @@ fn line(text: &mut String, name: &str, value: &str) {
 
 fn show_turn(text: &mut String, turn: &ShownTurn, with_differences: bool) {
     for message in &turn.said {
-        block(text, &format!("turn {}, {}", turn.number, message.role), &message.text);
+        let simulated = message.simulated.as_ref().map_or(String::new(), |made| format!(", simulated: {made}"));
+        block(text, &format!("turn {}, {}{simulated}", turn.number, message.role), &message.text);
         if let Some(fields) = &message.fields {
             let _ = writeln!(text, "    {fields}");
         }
@@ -42,12 +45,18 @@ fn show_turn(text: &mut String, turn: &ShownTurn, with_differences: bool) {
         block(text, &title(turn.number, answer), &words(&answer.pieces, with_differences));
         answer.reasoning.iter().for_each(|reasoning| block(text, "  reasoning", reasoning));
         for verdict in &answer.judged {
-            block(text, &format!("  judged by {}", verdict.model), &verdict.text);
+            show_note(text, "  judged", verdict);
         }
         answer.origin.iter().for_each(|origin| {
             let _ = writeln!(text, "    ({})", provenance(origin));
         });
     }
+    turn.notes.iter().for_each(|note| show_note(text, &format!("turn {}", turn.number), note));
+}
+
+fn show_note(text: &mut String, of: &str, note: &ShownVerdict) {
+    let title = if note.title.is_empty() { String::new() } else { format!(": {}", note.title) };
+    block(text, &format!("{of}, {}{title}", note.model), &note.text);
 }
 
 fn block(text: &mut String, title: &str, body: &str) {

@@ -82,5 +82,7 @@ mod tutoring;
 mod unattended;
 mod verdicts;
 #[cfg(feature = "view")]
+mod viewed_runs;
+#[cfg(feature = "view")]
 mod viewing;
 mod walking;

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -11,30 +12,33 @@ use serde_json::{Value, json};
 use crate::support::{MockServer, Place, conversation, files_below, finish, jsonl};
 
 /// A page that is served.
-struct Viewed {
-    child: Child,
-    port: u16,
-    token: String,
-    cookie: String,
+pub struct Viewed {
+    pub child: Child,
+    pub port: u16,
+    pub token: String,
+    pub cookie: String,
+    /// Later links, each of which lets one more browser in.
+    links: Receiver<String>,
 }
 
-struct Reply {
-    status: u16,
-    headers: String,
-    body: String,
+pub struct Reply {
+    pub status: u16,
+    pub headers: String,
+    pub body: String,
 }
 
 impl Viewed {
-    fn start(place: &Place, arguments: &[&str]) -> Self {
+    pub fn start(place: &Place, arguments: &[&str]) -> Self {
         let mut command = place.command(&["view", "--port", "0"]);
         let mut child = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let link = lines.next().expect("the page is served").unwrap();
         // Later links are read too, so that the page never waits.
-        std::thread::spawn(move || lines.count());
+        let (sender, links) = channel();
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| drop(sender.send(line))));
         let rest = link.strip_prefix("open http://127.0.0.1:").unwrap();
         let (port, token) = rest.split_once("/?token=").unwrap();
-        let mut viewed = Self { child, port: port.parse().unwrap(), token: token.to_owned(), cookie: String::new() };
+        let mut viewed = Self { child, port: port.parse().unwrap(), token: token.to_owned(), cookie: String::new(), links };
         let entered = viewed.send("GET", &format!("/?token={token}"), &viewed.host(), &[]);
         assert_eq!(entered.status, 303, "{}", entered.headers);
         let cookie = entered.headers.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap();
@@ -43,7 +47,14 @@ impl Viewed {
         viewed
     }
 
-    fn host(&self) -> String {
+    /// Returns a link to a path that lets one more browser in.
+    pub fn link(&self, path: &str) -> String {
+        let link = self.links.recv_timeout(Duration::from_secs(10)).expect("a used link is followed by another");
+        let token = link.rsplit_once("token=").unwrap().1;
+        format!("http://{}{path}{}token={token}", self.host(), if path.contains('?') { '&' } else { '?' })
+    }
+
+    pub fn host(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
@@ -51,7 +62,7 @@ impl Viewed {
         self.send_body(method, path, host, headers, "")
     }
 
-    fn send_body(&self, method: &str, path: &str, host: &str, headers: &[(&str, &str)], body: &str) -> Reply {
+    pub fn send_body(&self, method: &str, path: &str, host: &str, headers: &[(&str, &str)], body: &str) -> Reply {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         let headers = headers.iter().fold(String::new(), |text, (name, value)| text + name + ": " + value + "\r\n");
         let length = body.len();
@@ -69,11 +80,11 @@ impl Viewed {
         Reply { status, headers: headers.to_owned(), body }
     }
 
-    fn get(&self, path: &str) -> Reply {
+    pub fn get(&self, path: &str) -> Reply {
         self.send("GET", path, &self.host(), &[("Cookie", &self.cookie)])
     }
 
-    fn json(&self, path: &str) -> Value {
+    pub fn json(&self, path: &str) -> Value {
         let reply = self.get(path);
         assert_eq!(reply.status, 200, "{path}: {}", reply.body);
         assert!(reply.headers.contains("content-type: application/json"), "{}", reply.headers);
@@ -81,7 +92,7 @@ impl Viewed {
     }
 
     /// Waits until the index covers input and journal.
-    fn wait(&self) {
+    pub fn wait(&self) {
         for _ in 0..600 {
             let coverage = &self.json("/api/live")["coverage"];
             if coverage["items_read"] == coverage["items"] && coverage["journal_left"] == 0 && coverage["items"] != 0 {
@@ -92,7 +103,7 @@ impl Viewed {
         panic!("the index does not catch up: {}", self.json("/api/live"));
     }
 
-    fn ids(&self, query: &str) -> Vec<String> {
+    pub fn ids(&self, query: &str) -> Vec<String> {
         let list = self.json(&format!("/api/list?{query}"));
         list["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect()
     }
@@ -173,7 +184,7 @@ fn only_a_browser_that_was_let_in_on_this_machine_sees_the_page() {
     for inline in ["<style", "style=", "javascript:", "onclick", "http:", "https:"] {
         assert!(!text.contains(inline), "{inline}");
     }
-    assert_eq!(text.matches("<script").count(), 1);
+    assert_eq!(text.matches("<script").count(), 3);
 }
 
 #[test]
@@ -205,9 +216,11 @@ fn nothing_that_a_dataset_or_a_model_says_becomes_part_of_the_page() {
     let wrong = viewed.get(&format!("/api/list?status={}", encoded(evil)));
     assert_eq!((wrong.status, wrong.headers.contains("content-type: text/plain")), (400, true), "{}", wrong.headers);
     assert!(wrong.headers.contains("x-content-type-options: nosniff"));
-    let script = viewed.get("/page.js").body;
-    for markup in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"] {
-        assert!(!script.contains(markup), "{markup} makes markup or code of data");
+    for script in ["/page.js", "/pairs.js", "/run.js"] {
+        let script = viewed.get(script).body;
+        for markup in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"] {
+            assert!(!script.contains(markup), "{markup} makes markup or code of data");
+        }
     }
 }
 
@@ -399,6 +412,8 @@ fn pairs_are_judged_blind_and_agreement_reads_the_votes() {
         assert_eq!(judged.status, 200, "{}", judged.body);
         let judged: Value = serde_json::from_str(&judged.body).unwrap();
         let names = judged["revealed"]["names"].as_array().unwrap();
+        let words = judged["revealed"]["words"].as_array().unwrap();
+        assert!(words.iter().all(|words| words.as_str().is_some_and(|words| words.contains("[["))), "{judged}");
         firsts.push(names[0].clone());
         // What was called left is the answer of the system that is named first.
         let (id, turn) = (&blind["id"], blind["turn"].as_u64().unwrap() as usize);
@@ -459,7 +474,7 @@ fn rows_that_jobs_have_written_are_shown() {
     let (score, written) = (&list["items"][2]["score"], &place.rows("scores.jsonl")[2]["meta"]["judge"]["score"]);
     assert!((score.as_f64().unwrap() - written.as_f64().unwrap()).abs() < 1e-4, "{score} {written}");
     let judged = &shown["turns"][1]["answers"][0]["judged"][0];
-    assert!(judged["text"].as_str().unwrap().starts_with("score "), "{shown}");
+    assert!(judged["title"].as_str().unwrap().starts_with("score "), "{shown}");
     let grown = Viewed::start(&place, &["grown.jsonl"]);
     grown.wait();
     let written = &place.rows("grown.jsonl")[0];

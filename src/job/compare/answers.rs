@@ -169,6 +169,7 @@ impl ComparedRows<'_> {
             "id": id, "turn": duel.scope, "repeat": duel.repeat, "model_a": self.entrants[duel.first].name,
             "model_b": self.entrants[duel.second].name, "winner": winner, "judge": judge,
             "orders": duel.orders.map(|order| order.map(said)), "suspect": duel.is_suspect,
+            "words": duel.words.each_ref().map(|words| words.as_ref().map(|words| words.text())),
         })
     }
 

@@ -23,7 +23,7 @@ use super::beside::{Beside, JudgedRows};
 use super::counting::row_of;
 use super::engine::Engine;
 use super::evaluate::{dataset_report, judge_report};
-use super::input::{Lookout, Prepared, prepare};
+use super::input::{Lookout, Prepared, Rows, prepare};
 use super::judge::JudgeSettings;
 use super::left_out::Unmarked;
 use super::left_out_list::Listed;
@@ -34,7 +34,7 @@ use super::settings::{InputSettings, RunSettings};
 use super::votes::read_votes;
 use super::{Context, JobError};
 use crate::conversation::{ConversationKey, Vote};
-use crate::recipe::{Compare, ComparedHistory, JudgedScope, Recipe, Scale};
+use crate::recipe::{Compare, ComparedHistory, JudgedScope, Recipe, Scale, System};
 use crate::report::{AgreementReport, ComparedReport, ComparisonReport, Tally, comparison_page, words};
 use crate::store::{DiskStore, Reader};
 use crate::worker::{RunStop, StoredRow};
@@ -102,8 +102,7 @@ pub async fn compare(settings: &CompareSettings, context: &Context) -> Result<Co
     systems::check(&settings.entrants)?;
     settings.check_places()?;
     let human = read_votes(&settings.human)?;
-    let systems = settings.entrants.iter().map(|entrant| entrant.system(settings.system.as_deref()));
-    let systems = systems.collect::<Result<Vec<_>, _>>()?;
+    let systems = settings.systems()?;
     let judge = settings.judge.judge(Scale::Pair)?;
     let reports = settings.entrants.iter().zip(&systems).map(|(entrant, system)| entrant.report(system)).collect();
     let recipe = Arc::new(Compare::new(systems, judge.clone(), settings.scope, settings.history));
@@ -117,7 +116,7 @@ pub async fn compare(settings: &CompareSettings, context: &Context) -> Result<Co
         Lookout::back(&settings.store, &*engine.store),
         context,
     )?;
-    let rows = Arc::new(settings.judged_rows(&prepared, &recipe, context)?);
+    let rows = Arc::new(settings.judged_rows(&prepared.rows, &recipe, context)?);
     let (conversations, unshared) = rows_to_compare(&rows, &recipe, &*engine.store)?;
     if conversations.is_empty() {
         return Err(nothing_to_compare());
@@ -150,14 +149,31 @@ impl CompareSettings {
         check_directory(&self.directory, &read, &OURS)
     }
 
-    fn judged_rows(&self, prepared: &Prepared, recipe: &Compare, context: &Context) -> Result<JudgedRows, JobError> {
+    fn systems(&self) -> Result<Vec<System>, JobError> {
+        self.entrants.iter().map(|entrant| entrant.system(self.system.as_deref())).collect()
+    }
+
+    /// Makes the recipe, with the systems' names.
+    pub(super) fn recipe(&self) -> Result<(Compare, Vec<String>), JobError> {
+        systems::check(&self.entrants)?;
+        let names = self.entrants.iter().map(|entrant| entrant.name.clone()).collect();
+        Ok((Compare::new(self.systems()?, self.judge.judge(Scale::Pair)?, self.scope, self.history), names))
+    }
+
+    /// Returns the rows with the answers of other files.
+    pub(super) fn judged_rows(
+        &self,
+        rows: &Arc<Rows>,
+        recipe: &Compare,
+        context: &Context,
+    ) -> Result<JudgedRows, JobError> {
         let open = |path: &str| Beside::open(path, &self.input.read, &self.store, recipe, context);
         let files = self.entrants.iter().map(|entrant| entrant.file().map(open).transpose());
         let mut beside = files.collect::<Result<Vec<_>, _>>()?;
         let references = self.references.as_deref().map(open).transpose()?;
         let has_reference_column = references.is_none();
         beside.extend(references.map(Some));
-        Ok(JudgedRows { rows: Arc::clone(&prepared.rows), beside, has_reference_column })
+        Ok(JudgedRows { rows: Arc::clone(rows), beside, has_reference_column })
     }
 
     fn report(

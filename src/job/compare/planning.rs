@@ -19,7 +19,7 @@ pub fn plan_compare(settings: &CompareSettings, on_loss: OnLoss, context: &Conte
     let ground = PlanGround::survey(&settings.store, models, &settings.run, on_loss, context)?;
     let prepared = prepare(&settings.input, &settings.store, &recipe, None, ground.lookout(), context)?;
     refuse_nothing(&prepared)?;
-    let rows = settings.judged_rows(&prepared, &recipe, context)?;
+    let rows = settings.judged_rows(&prepared.rows, &recipe, context)?;
     let (conversations, _) = rows_to_compare(&rows, &recipe, ground.store())?;
     if conversations.is_empty() {
         return Err(nothing_to_compare());

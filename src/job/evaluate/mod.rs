@@ -16,7 +16,7 @@ use rows::MarkedRows;
 use super::beside::{Beside, JudgedRows};
 use super::counting::{Stored, row_of};
 use super::engine::{Assignment, Engine, RunResult};
-use super::input::{Lookout, Prepared, prepare};
+use super::input::{Lookout, Prepared, Rows, prepare};
 use super::judge::JudgeSettings;
 use super::left_out_list::Listed;
 use super::models::ModelChoice;
@@ -90,13 +90,7 @@ pub async fn evaluate(settings: &EvaluateSettings, context: &Context) -> Result<
     let recipe = Arc::new(settings.recipe()?);
     let mut engine = Engine::open(store, &[&judge.model], run, context)?;
     let prepared = prepare(input, store, &*recipe, None, Lookout::back(store, &*engine.store), context)?;
-    let references = settings.references.as_deref();
-    let references = references.map(|path| Beside::open(path, &input.read, store, &*recipe, context)).transpose()?;
-    let rows = Arc::new(JudgedRows {
-        rows: Arc::clone(&prepared.rows),
-        has_reference_column: references.is_none(),
-        beside: references.into_iter().map(Some).collect(),
-    });
+    let rows = Arc::new(settings.judged_rows(&prepared.rows, &recipe, context)?);
     let (to_judge, totals) = rows_to_judge(&rows, &recipe, &*engine.store)?;
     if to_judge.is_empty() {
         return Err(nothing_to_judge(settings.mode));
@@ -162,7 +156,25 @@ fn nothing_to_judge(mode: EvaluationMode) -> JobError {
 }
 
 impl EvaluateSettings {
-    fn recipe(&self) -> Result<Evaluate, JobError> {
+    /// Returns the rows with their references.
+    pub(super) fn judged_rows(
+        &self,
+        rows: &Arc<Rows>,
+        recipe: &Evaluate,
+        context: &Context,
+    ) -> Result<JudgedRows, JobError> {
+        let references = self.references.as_deref();
+        let references =
+            references.map(|path| Beside::open(path, &self.input.read, &self.store, recipe, context)).transpose()?;
+        Ok(JudgedRows {
+            rows: Arc::clone(rows),
+            has_reference_column: references.is_none(),
+            beside: references.into_iter().map(Some).collect(),
+        })
+    }
+
+    /// Makes the recipe.
+    pub(super) fn recipe(&self) -> Result<Evaluate, JobError> {
         if self.mode == EvaluationMode::Score && self.criteria.is_some() {
             return Err(JobError::usage("--criteria are for --mode check and rubric", "add --mode check"));
         }

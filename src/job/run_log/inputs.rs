@@ -90,6 +90,41 @@ impl InputHashing {
     }
 }
 
+/// What became of an input since a run read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InputNow {
+    /// It has the same bytes, as far as that can be told without reading a large file.
+    Same,
+    /// It has other bytes.
+    Changed,
+    /// It cannot be opened.
+    Missing,
+}
+
+/// Bytes of a file that is read to find out whether it was changed.
+const COMPARED_BYTES_MAX: u64 = 4 << 30;
+
+impl LogInput {
+    /// Compares the input with what the run has read; nothing for standard input and rows of the calling program.
+    pub fn now(&self) -> Option<InputNow> {
+        let path = self.path.as_ref()?;
+        let Ok(file) = SourceFile::open(Path::new(path), 0) else { return Some(InputNow::Missing) };
+        let stamp = file.stamp();
+        if self.stamp.as_deref() == Some(stamp.to_string().as_str()) {
+            return Some(InputNow::Same);
+        }
+        if stamp.bytes() != self.bytes {
+            return Some(InputNow::Changed);
+        }
+        // A copy, or a file that was only touched, has the same bytes.
+        let Some(then) = self.blake3.as_ref().filter(|_| self.bytes <= COMPARED_BYTES_MAX) else {
+            return Some(InputNow::Same);
+        };
+        let now = hash_of(&file, &AtomicBool::new(false));
+        Some(if now.as_ref() == Some(then) { InputNow::Same } else { InputNow::Changed })
+    }
+}
+
 /// Returns the hashes that the log has, by path and stamp.
 fn known_hashes(store: &Path) -> HashMap<(Option<String>, Option<String>), String> {
     let runs = RunHistory::read(store, 0).runs;
@@ -116,6 +151,27 @@ fn hash_of(file: &SourceFile, stop: &AtomicBool) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_input_is_compared_by_its_bytes() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("in");
+        std::fs::write(&path, "abc").unwrap();
+        let file = SourceFile::open(&path, 0).unwrap();
+        let seen = SeenInput { name: "in".to_owned(), file: Some(file) }.unhashed();
+        let hash = hash_of(&SourceFile::open(&path, 0).unwrap(), &AtomicBool::new(false));
+        let seen = LogInput { blake3: hash, ..seen };
+        assert_eq!(seen.now(), Some(InputNow::Same));
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(seen.now(), Some(InputNow::Missing));
+        std::fs::write(&path, "abc").unwrap();
+        assert_eq!(seen.now(), Some(InputNow::Same), "a copy");
+        std::fs::write(&path, "abd").unwrap();
+        assert_eq!(seen.now(), Some(InputNow::Changed));
+        std::fs::write(&path, "abcd").unwrap();
+        assert_eq!(seen.now(), Some(InputNow::Changed));
+        assert_eq!(LogInput::default().now(), None, "standard input");
+    }
 
     #[test]
     fn the_hash_is_that_of_the_bytes_and_none_of_a_file_that_changes() {

@@ -25,7 +25,7 @@ mod writer;
 
 pub use events::LoggedEvents;
 pub use history::{FailedCall, LoggedRun, RunHistory, RunState};
-pub use inputs::SeenInput;
+pub use inputs::{InputNow, SeenInput};
 pub use line::{EndKind, LogBegin, LogEnd, LogEvent, LogInput, LogLine, LogModel, LogProgress, LogTime};
 pub use writer::{Invocation, RunLog};
 

@@ -111,7 +111,8 @@ fn refuse_pairs(output: &OutputSettings) -> Result<(), JobError> {
 }
 
 impl SimulateSettings {
-    fn recipe(&self, system: Option<&str>) -> Result<Simulate, JobError> {
+    /// Makes the recipe.
+    pub(super) fn recipe(&self, system: Option<&str>) -> Result<Simulate, JobError> {
         let (teacher, user) = (Arc::clone(&self.teacher.target), Arc::clone(&self.user.target));
         Ok(Simulate::new(teacher, user, self.turns, self.read_personas()?, self.gate.clone(), system))
     }

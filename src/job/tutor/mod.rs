@@ -13,6 +13,7 @@ pub use planning::plan_tutor;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use asking::PassRuns;
@@ -32,7 +33,7 @@ use crate::conversation::Sampling;
 use crate::export::OutputFormat;
 use crate::files::path_of;
 use crate::quality::Gate;
-use crate::recipe::History;
+use crate::recipe::{History, Tutor};
 use crate::report::{Totals, tutoring_page};
 use crate::worker::RunStop;
 
@@ -137,6 +138,17 @@ fn report_earlier_rounds(directory: &str, rounds: u32, context: &Context) {
 }
 
 impl TutorSettings {
+    /// Returns the system message that goes before every conversation.
+    pub(super) fn system_text(&self) -> Result<Option<String>, JobError> {
+        self.parties().system_text(self.system.as_deref())
+    }
+
+    /// Returns the recipe of each pass with its name.
+    pub(super) fn recipes(&self, system: Option<&str>) -> Result<Vec<(String, Arc<Tutor>)>, JobError> {
+        let passes = self.passes(&self.parties(), system)?;
+        Ok(passes.into_iter().map(|pass| (pass.name(), pass.recipe)).collect())
+    }
+
     fn parties(&self) -> Parties<'_> {
         let Self { students, teacher, grader, judge, .. } = self;
         Parties { students, teacher, grader, judge: judge.as_ref() }

@@ -8,7 +8,7 @@ use crate::files;
 use crate::store::Place;
 
 /// Changed whenever the files of an index, or what is made of a conversation, change.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Bytes of texts below which nothing is done about garbage.
 const GARBAGE_BYTES_MIN: u64 = 256 << 20;
 

@@ -1,10 +1,12 @@
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::folded::{FoldedTexts, Voice};
 use super::names::Names;
 use super::record::{Extent, ItemStatus, Record};
-use crate::conversation::{Lane, Role};
-use crate::job::StoredConversation;
+use crate::conversation::Role;
+use crate::job::{Standing, StoredAnswer, StoredConversation};
 use crate::quality::language_of;
 use crate::store::Status;
 use crate::view::shown::{Fate, Shown, ShownAnswer};
@@ -41,8 +43,12 @@ pub struct Summary {
 impl Summary {
     /// Summarises a conversation. `names` gets what is new.
     pub fn of(found: &StoredConversation, names: &mut Names) -> Self {
-        let kept: Vec<_> = found.dialogue.spoken.iter().filter(|spoken| spoken.answer.is_some()).collect();
-        let scores: Vec<f64> = kept.iter().filter_map(|spoken| spoken.score).collect();
+        let kept: Vec<&StoredAnswer> = found.kept().collect();
+        let ranked = kept.iter().filter_map(|stored| match stored.standing {
+            Standing::Kept { score, .. } => score,
+            _ => None,
+        });
+        let scores: Vec<f64> = ranked.chain(found.notes.iter().filter_map(|note| note.score)).collect();
         let (status, reason) = match &found.status {
             _ if found.key.is_none() => (ItemStatus::None, found.unavailable.clone().unwrap_or_default()),
             Status::Open => (ItemStatus::Open, String::new()),
@@ -53,15 +59,23 @@ impl Summary {
         let opening = found.seed.as_ref().and_then(|seed| seed.turns.first()?.last_user()).unwrap_or_default();
         let turns = found.seed.as_ref().map_or(0, |seed| seed.turns.len() as u32);
         // Without a row the dialogue is not known, and the answers are.
-        let of_store = || found.answers.iter().filter(|stored| stored.slot.lane == Lane::Main);
+        let of_store = || found.lines();
         let (answered, characters) = if found.seed.is_some() {
-            (kept.len() as u32, kept.iter().map(|spoken| spoken.message.content().chars().count() as u64).sum())
+            let turns = kept.iter().map(|stored| stored.slot.turn + 1).chain(found.notes.iter().map(|note| note.turn));
+            let turns: BTreeSet<u32> = turns.filter(|turn| *turn > 0).collect();
+            (turns.len() as u32, kept.iter().map(|stored| stored.answer.text().chars().count() as u64).sum())
         } else {
             let answered = of_store().map(|stored| stored.slot.turn + 1).max().unwrap_or(0);
             (answered, of_store().map(|stored| stored.answer.text().chars().count() as u64).sum())
         };
-        let rejected = found.dialogue.rejected.iter().map(|rejected| rejected.rule);
-        let flagged = kept.iter().flat_map(|spoken| spoken.flags.iter().copied());
+        let rejected = found.answers.iter().filter_map(|stored| match stored.standing {
+            Standing::Rejected { rule, .. } => Some(rule),
+            _ => None,
+        });
+        let flagged = kept.iter().flat_map(|stored| match &stored.standing {
+            Standing::Kept { flags, .. } => &flags[..],
+            _ => &[],
+        });
         let sample =
             if opening.is_empty() { of_store().next().map_or("", |stored| stored.answer.text()) } else { opening };
         let record = Record {
@@ -72,7 +86,7 @@ impl Summary {
             answered,
             reason: names.reasons.number(&reason) as u32,
             rules: names.rules.bits(rejected),
-            flags: names.rules.bits(flagged),
+            flags: names.rules.bits(flagged.copied()),
             characters,
             score: (!scores.is_empty()).then(|| (scores.iter().sum::<f64>() / scores.len() as f64) as f32),
             key: found.key.map_or([0; 32], |key| key.0),
@@ -159,15 +173,19 @@ fn texts_of(found: &StoredConversation) -> FoldedTexts {
         }
         turn.replaced.iter().for_each(|old| push(Voice::Old, old));
     }
-    let is_kept = |stored: &crate::job::StoredAnswer| {
-        let answers = found.dialogue.spoken.iter().filter_map(|spoken| spoken.answer.as_ref());
-        found.seed.is_none() || answers.into_iter().any(|answer| std::sync::Arc::ptr_eq(answer, &stored.answer))
-    };
-    for stored in &found.answers {
-        let is_shown = matches!(stored.slot.lane, Lane::Main | Lane::Student | Lane::System(_) | Lane::User);
-        if is_shown {
-            push(if is_kept(stored) { Voice::New } else { Voice::Rejected }, stored.answer.text());
+    // What a simulated user says stands in the dialogue alone.
+    let turns = found.seed.as_ref().map_or(0, |seed| seed.turns.len());
+    let mut answered = 0;
+    for spoken in &found.dialogue.spoken {
+        if spoken.answer.is_some() {
+            answered += 1;
+        } else if answered >= turns {
+            push(Voice::User, spoken.message.content());
         }
+    }
+    for stored in found.lines() {
+        let is_kept = found.seed.is_none() || matches!(stored.standing, Standing::Kept { .. });
+        push(if is_kept { Voice::New } else { Voice::Rejected }, stored.answer.text());
     }
     texts
 }

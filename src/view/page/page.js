@@ -152,7 +152,8 @@ const seen = [];
 
 async function showProgress() {
   const counts = await ask('/api/counts');
-  if (!state.isStore || counts.turns === 0) return;
+  // While a run is at work its own numbers stand above.
+  if (!state.isStore || counts.turns === 0 || ofRun.isAtWork) { fill(byId('progress'), []); return; }
   const now = Date.now();
   seen.push([now, counts.answered]);
   while (seen.length > 2 && now - seen[0][0] > RATE_MS) seen.shift();
@@ -221,11 +222,13 @@ function conversation(shown) {
       make('span', { class: status.name }, `${status.name === 'none' ? 'no conversation' : status.name}${at}${why}`),
       shown.place ? ` · ${shown.place[0]}:${shown.place[1]}` : '',
       shown.key ? ` · key ${shown.key.slice(0, 12)}` : ''),
+    shown.facts.map(([name, value]) => make('p', { class: 'facts' }, `${name}: ${value}`)),
     shown.unavailable && make('p', { class: 'caution' }, `The row is unavailable: ${shown.unavailable}`),
     make('div', { class: 'tools' },
       make('button', { id: 'back', type: 'button', onclick: back }, 'List'),
       toggle('differences', 'Differences'), toggle('attempts', 'Rejected attempts'), toggle('origins', 'Provenance')),
     shown.turns.map(turnOf),
+    shown.notes.map((note) => noteOf(note, 'whole conversation')),
     Object.keys(shown.columns).length > 0 && make('details', {}, make('summary', {}, 'Other columns of the row'),
       make('div', { class: 'fields-json' }, JSON.stringify(shown.columns, null, 2))),
   ].filter(Boolean).flat(2);
@@ -250,30 +253,35 @@ function look() {
 function turnOf(turn) {
   const kept = turn.answers.filter((answer) => answer.fate === 'kept');
   const others = turn.answers.filter((answer) => answer.fate !== 'kept');
+  const notes = turn.notes.map((note) => noteOf(note));
   const old = turn.old && make('div', { class: 'box' }, make('div', { class: 'who' }, 'old answer'), textOf(turn.old));
   const none = make('div', { class: 'box missing' }, others.some((answer) => answer.fate === 'rejected') ? 'no answer was kept' : 'not answered yet');
   const isStored = turn.said.length === 0 && turn.old === null;
-  const fresh = kept.length ? kept.map((answer) => answerOf(answer)) : [none];
+  // A judge alone answers nothing.
+  const isJudged = turn.answers.length === 0 && turn.notes.length > 0;
+  const fresh = kept.length ? kept.map((answer) => answerOf(answer)) : isJudged ? [] : [none];
+  const columns = [old, ...fresh].filter(Boolean);
   return make('section', { id: `turn-${turn.number}` },
     make('h2', {}, `Turn ${turn.number}`),
     turn.said.map(messageOf),
     isStored && make('p', { class: 'facts' }, 'The user’s turn and the old answer are unavailable.'),
     isStored ? others.map((answer) => answerOf(answer)) : [
-      old ? make('div', { class: 'pair' }, old, make('div', {}, fresh)) : fresh,
+      columns.length > 1 ? make('div', { class: 'pair' }, columns) : columns,
       others.map((answer) => answerOf(answer)),
-    ]);
+    ],
+    notes);
 }
 
 function messageOf(message) {
   return make('div', { class: `said ${message.role}` },
-    make('div', { class: 'who' }, message.role),
+    make('div', { class: 'who' }, message.simulated ? `${message.role}, simulated: ${message.simulated}` : message.role),
     textOf([{ mark: 'same', text: message.text }]),
     message.fields && make('div', { class: 'fields-json' }, JSON.stringify(message.fields, null, 2)));
 }
 
 function answerOf(answer) {
   const isAttempt = answer.fate !== 'kept';
-  const fate = { kept: 'new answer', rejected: 'rejected', open: 'answer' }[answer.fate];
+  const fate = { kept: answer.lane ? 'answer' : 'new answer', rejected: 'rejected', open: 'answer' }[answer.fate];
   const isHidden = isAttempt && answer.fate === 'rejected';
   return make('div', { class: `box ${isHidden ? 'attempt' : isAttempt ? 'waiting' : ''}` },
     make('div', { class: 'who' },
@@ -285,9 +293,15 @@ function answerOf(answer) {
       answer.flags.map((flag) => make('span', { class: 'tag' }, flag))),
     textOf(answer.pieces),
     answer.reasoning && make('details', {}, make('summary', {}, 'Reasoning'), textOf([{ mark: 'same', text: answer.reasoning }])),
-    answer.judged.map((verdict) => make('div', { class: 'judged' }, make('div', { class: 'who' }, `judged by ${verdict.model}`),
-      textOf([{ mark: 'same', text: verdict.text }]))),
+    answer.judged.map((verdict) => noteOf(verdict)),
     answer.origin && make('div', { class: 'origin' }, origin(answer.origin)));
+}
+
+/** What a judge said, with its words. */
+function noteOf(note, scope) {
+  const title = [scope, note.title].filter(Boolean).join(': ');
+  return make('div', { class: 'judged' }, make('div', { class: 'who' }, make('span', {}, `judged by ${note.model}`), title && make('strong', {}, title)),
+    note.text && textOf([{ mark: 'same', text: note.text }]));
 }
 
 function origin(from) {
@@ -326,88 +340,6 @@ function hits(text, wanted) {
   }
   parts.push(text.slice(at));
   return parts;
-}
-
-// --- pairs, judged without knowing whose answers they are
-
-async function showPair(pair) {
-  state.item = null;
-  state.pair = pair;
-  markChosen();
-  try {
-    const [shown, list] = await Promise.all([ask(`/api/pair/${pair}`), ask('/api/pairs?limit=1')]);
-    if (state.pair !== pair) return;
-    state.pairs = list;
-    fill(main, pairOf(shown, list));
-    main.scrollTop = 0;
-    look();
-    document.title = `Pair ${pair + 1} · cohobate`;
-  } catch (error) {
-    fill(main, [make('p', { class: 'empty' }, String(error.message))]);
-  }
-}
-
-function pairOf(shown, list) {
-  const [left, right] = shown.sides;
-  const isShared = JSON.stringify(left.before) === JSON.stringify(right.before);
-  const scope = shown.turn ? `turn ${shown.turn}` : 'whole conversation';
-  const side = (one, name) => make('div', {},
-    !isShared && one.before.map(messageOf),
-    make('div', { class: one.unavailable ? 'box missing' : 'box' }, make('div', { class: 'who' }, name),
-      one.unavailable ? `The answer is unavailable: ${one.unavailable}` : textOf(one.answer)));
-  const choice = (said, label, key) => make('button', { type: 'button', 'aria-pressed': String(shown.said === said), onclick: () => judge(said) },
-    `${label} `, make('kbd', {}, key));
-  return [
-    make('h1', {}, `${shown.id}, ${scope}`),
-    make('p', { class: 'facts' }, `Pair ${number(shown.pair + 1)} of ${number(list.total)}; ${number(list.judged)} judged, saved in ${list.file}`),
-    make('div', { class: 'tools judging' },
-      choice('left', 'Left is better', '1'), choice('right', 'Right is better', '2'), choice('tie', 'Tie', 't'), choice('skip', 'Skip', 's'),
-      make('button', { type: 'button', onclick: () => goToPair(shown.pair - 1) }, 'Previous'),
-      make('button', { type: 'button', onclick: () => goToPair(shown.pair + 1) }, 'Next'),
-      toggle('differences', 'Differences')),
-    isShared && left.before.map(messageOf),
-    make('div', { class: 'pair' }, side(left, 'left answer'), side(right, 'right answer')),
-    shown.revealed && make('details', { class: 'revealed' }, make('summary', {}, 'Whose answers they are, and what the judge says'), revealedOf(shown.revealed)),
-  ].flat(2).filter(Boolean);
-}
-
-function revealedOf(revealed) {
-  const said = (winner) => winner || 'no verdict';
-  const rows = [
-    ['Left', revealed.names[0]], ['Right', revealed.names[1]], ['Judge', revealed.judge], ['Verdict', revealed.winner],
-    ['Left shown first', said(revealed.orders[0])], ['Right shown first', said(revealed.orders[1])],
-  ];
-  return make('table', {}, rows.map(([name, value]) => make('tr', {}, make('td', { class: 'quiet' }, name), make('td', {}, value))));
-}
-
-async function judge(said) {
-  const pair = state.pair;
-  if (state.judging || pair === null) return;
-  state.judging = true;
-  try {
-    const reply = await fetch(`/api/pair/${pair}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ said }) });
-    if (!reply.ok) throw new Error((await reply.text()).trim());
-    const { total } = state.pairs;
-    if (pair + 1 < total) goToPair(pair + 1);
-    else await showPair(pair);
-  } catch (error) {
-    caution([`The vote was not saved: ${error.message}`]);
-  } finally {
-    state.judging = false;
-  }
-}
-
-function goToPair(pair) {
-  if (pair >= 0 && state.pairs && pair < state.pairs.total) go(`/p/${pair}`);
-}
-
-async function showFirstPair() {
-  try {
-    const list = await ask('/api/pairs?limit=1');
-    go(`/p/${list.first_open === null ? 0 : list.first_open}`, true);
-  } catch (error) {
-    fill(main, [make('p', { class: 'empty' }, String(error.message))]);
-  }
 }
 
 // --- where we are
@@ -510,7 +442,7 @@ function caution(texts) {
 async function poll() {
   try {
     if (document.hidden) return;
-    const live = await ask('/api/live');
+    const [live] = await Promise.all([ask('/api/live'), state.isStore ? showRun() : null]);
     const { coverage } = live;
     const covered = coverage.journal_bytes - coverage.journal_left;
     state.isCovered = coverage.items_read >= coverage.items;

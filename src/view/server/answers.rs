@@ -18,6 +18,8 @@ pub enum PageFile {
     Html,
     Style,
     Script,
+    Pairs,
+    Run,
 }
 
 /// Returns a file of the page.
@@ -26,6 +28,8 @@ pub fn file(file: PageFile) -> Response {
         PageFile::Html => ("text/html; charset=utf-8", include_str!("../page/page.html")),
         PageFile::Style => ("text/css; charset=utf-8", include_str!("../page/page.css")),
         PageFile::Script => ("text/javascript; charset=utf-8", include_str!("../page/page.js")),
+        PageFile::Pairs => ("text/javascript; charset=utf-8", include_str!("../page/pairs.js")),
+        PageFile::Run => ("text/javascript; charset=utf-8", include_str!("../page/run.js")),
     };
     let mut reply = Response::new(Body::from(text));
     reply.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));

@@ -7,6 +7,7 @@ mod access;
 mod answers;
 mod judging;
 mod saving;
+mod steering;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -18,7 +19,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 use tokio::net::TcpListener;
 
 pub use access::Access;
@@ -89,6 +90,10 @@ fn routes(page: Arc<Page>) -> Router {
         .route("/c/{item}", html())
         .route("/page.css", get(async || answers::file(PageFile::Style)))
         .route("/page.js", get(async || answers::file(PageFile::Script)))
+        .route("/pairs.js", get(async || answers::file(PageFile::Pairs)))
+        .route("/run.js", get(async || answers::file(PageFile::Run)))
+        .route("/api/run", get(steering::status))
+        .route("/api/run/verb", post(steering::steer))
         .route("/api/about", get(answers::about))
         .route("/api/live", get(answers::live))
         .route("/api/list", get(answers::list))
