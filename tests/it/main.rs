@@ -82,6 +82,8 @@ mod tutoring;
 mod unattended;
 mod verdicts;
 #[cfg(feature = "view")]
+mod viewed_in_a_browser;
+#[cfg(feature = "view")]
 mod viewed_runs;
 #[cfg(feature = "view")]
 mod viewing;

@@ -38,7 +38,8 @@ impl Viewed {
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| drop(sender.send(line))));
         let rest = link.strip_prefix("open http://127.0.0.1:").unwrap();
         let (port, token) = rest.split_once("/?token=").unwrap();
-        let mut viewed = Self { child, port: port.parse().unwrap(), token: token.to_owned(), cookie: String::new(), links };
+        let mut viewed =
+            Self { child, port: port.parse().unwrap(), token: token.to_owned(), cookie: String::new(), links };
         let entered = viewed.send("GET", &format!("/?token={token}"), &viewed.host(), &[]);
         assert_eq!(entered.status, 303, "{}", entered.headers);
         let cookie = entered.headers.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap();

@@ -205,7 +205,7 @@ async function showItem(item, isSame) {
     const top = main.scrollTop;
     fill(main, conversation(shown));
     main.scrollTop = isSame ? top : 0;
-    if (!isSame) byId('columns').scrollTop = 0;
+    if (!isSame) window.scrollTo(0, 0);
     document.title = `${shown.id} · cohobate`;
   } catch (error) {
     fill(main, [make('p', { class: 'empty' }, String(error.message))]);
@@ -260,13 +260,15 @@ function turnOf(turn) {
   // A judge alone answers nothing.
   const isJudged = turn.answers.length === 0 && turn.notes.length > 0;
   const fresh = kept.length ? kept.map((answer) => answerOf(answer)) : isJudged ? [] : [none];
+  // Neither of two systems corrects the other.
+  const isEven = kept.length > 1 && kept.every((answer) => answer.lane !== 'student');
   const columns = [old, ...fresh].filter(Boolean);
   return make('section', { id: `turn-${turn.number}` },
     make('h2', {}, `Turn ${turn.number}`),
     turn.said.map(messageOf),
     isStored && make('p', { class: 'facts' }, 'The user’s turn and the old answer are unavailable.'),
     isStored ? others.map((answer) => answerOf(answer)) : [
-      columns.length > 1 ? make('div', { class: 'pair' }, columns) : columns,
+      columns.length > 1 ? make('div', { class: isEven ? 'pair even' : 'pair' }, columns) : columns,
       others.map((answer) => answerOf(answer)),
     ],
     notes);
@@ -287,7 +289,7 @@ function answerOf(answer) {
     make('div', { class: 'who' },
       make('span', { class: answer.fate === 'rejected' ? 'rejected' : '' }, answer.lane ? `${answer.lane}: ${fate}` : fate,
         answer.rule ? ` by ${answer.rule}` : ''),
-      (isAttempt || answer.attempt > 1) && make('span', {}, `attempt ${answer.attempt}`),
+      (isAttempt || (answer.attempt > 1 && !answer.lane)) && make('span', {}, `attempt ${answer.attempt}`),
       answer.score !== null && make('span', {}, `score ${answer.score}`),
       answer.rejected_before.map((rule) => make('span', { class: 'tag rejected' }, `rejected before: ${rule}`)),
       answer.flags.map((flag) => make('span', { class: 'tag' }, flag))),
@@ -396,7 +398,8 @@ function stepTurn(by) {
 
 document.addEventListener('keydown', (event) => {
   const isTyping = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName);
-  if (event.key === 'Escape' && isTyping) { event.target.blur(); return; }
+  // A search field would be emptied.
+  if (event.key === 'Escape' && isTyping) { event.preventDefault(); event.target.blur(); return; }
   if (isTyping || event.metaKey || event.ctrlKey || event.altKey || byId('help').open) return;
   if (state.pair !== null) {
     const said = { 1: 'left', 2: 'right', t: 'tie', s: 'skip' }[event.key];
@@ -424,7 +427,7 @@ form.addEventListener('input', () => {
     if (state.shown && state.item !== null) { fill(main, conversation(state.shown)); look(); }
   }, 150);
 });
-form.addEventListener('submit', (event) => event.preventDefault());
+form.addEventListener('submit', (event) => { event.preventDefault(); byId('text').blur(); });
 byId('clear').addEventListener('click', () => { fillForm(''); form.dispatchEvent(new Event('input')); });
 byId('further').addEventListener('click', showFurther);
 byId('keys').addEventListener('click', () => byId('help').showModal());
@@ -484,4 +487,5 @@ async function start() {
   poll();
 }
 
-start();
+// After the other scripts.
+document.addEventListener('DOMContentLoaded', start);

@@ -37,7 +37,7 @@ function pairOf(shown, list) {
       make('button', { type: 'button', onclick: () => goToPair(shown.pair + 1) }, 'Next'),
       toggle('differences', 'Differences')),
     isShared && left.before.map(messageOf),
-    make('div', { class: 'pair' }, side(left, 'left answer'), side(right, 'right answer')),
+    make('div', { class: 'pair even' }, side(left, 'left answer'), side(right, 'right answer')),
     shown.revealed && make('details', { class: 'revealed' }, make('summary', {}, 'Whose answers they are, and what the judge says'), revealedOf(shown.revealed)),
   ].flat(2).filter(Boolean);
 }

@@ -14,14 +14,15 @@ async function showRun() {
   const facts = ofRun.isAtWork ? factsOfRun(shown.status) : factsOfLast(shown.last);
   if (shown.problem) facts.push(make('span', { class: 'stopped' }, `The run cannot be asked: ${shown.problem}`));
   fill(byId('run-now'), facts.filter(Boolean));
-  if (ofRun.isAtWork) fill(byId('servers'), serversOf(shown.status));
+  if (!ofRun.isAtWork) return;
+  fill(byId('run-more'), detailsOfRun(shown.status));
+  fill(byId('servers'), serversOf(shown.status));
 }
 
 function factsOfRun(status) {
   const { progress, run } = status;
   const share = progress.total ? ` (${Math.floor((100 * progress.done) / progress.total)} %)` : '';
-  const failures = Object.entries(progress.failures).sort((one, other) => other[1] - one[1]);
-  const failed = failures.reduce((sum, [, count]) => sum + count, 0);
+  const failed = Object.values(progress.failures).reduce((sum, count) => sum + count, 0);
   const rate = progress.per_second;
   return [
     make('progress', { max: progress.total || 1, value: progress.done, 'aria-label': 'progress of the run' }),
@@ -31,14 +32,26 @@ function factsOfRun(status) {
     rate > 0 && make('span', {}, `${rate < 10 ? rate.toFixed(1) : number(Math.round(rate))} a second`),
     progress.eta_s !== null && make('span', {}, `about ${duration(progress.eta_s)} left`),
     run && make('span', {}, costOf(progress, run)),
-    run && make('span', {}, `${number(run.calls.in_flight)} of ${number(run.calls.allowed)} calls in flight, ${number(run.calls.waiting)} waiting, ${number(run.calls.sent)} sent`),
-    run && make('span', { class: run.conversations.failed ? 'failed' : 'quiet' }, `${number(run.conversations.open)} conversations open, ${number(run.conversations.failed)} failed`),
-    run && make('span', { class: 'quiet' }, `limits: concurrency ${limit(run.limits.concurrency)}, rpm ${limit(run.limits.rpm)}, cost ${run.limits.max_cost === null ? 'none' : dollars(run.limits.max_cost)}`),
-    progress.rejected > 0 && make('span', { class: 'quiet' }, `${number(progress.rejected)} answers rejected`),
+    run && make('span', {}, `${number(run.calls.in_flight)} of ${number(run.calls.allowed)} calls in flight`),
     progress.waiting && make('span', { class: 'open' }, `waiting: ${progress.waiting.reason}`),
-    failed > 0 && make('span', { class: 'failed' },
-      `${counted(failed, 'failed call')} (${failures.map(([code, count]) => `${code} ${number(count)}`).join(', ')})${status.last_failure ? `; the last one: ${status.last_failure}` : ''}`),
+    run && run.conversations.failed > 0 && make('span', { class: 'failed' }, `${counted(run.conversations.failed, 'conversation')} failed`),
+    failed > 0 && make('span', { class: 'failed' }, counted(failed, 'failed call')),
   ];
+}
+
+/** What matters once somebody looks closer. */
+function detailsOfRun(status) {
+  const { progress, run } = status;
+  const failures = Object.entries(progress.failures).sort((one, other) => other[1] - one[1]);
+  return [
+    run && make('span', {}, `${number(run.conversations.open)} conversations open, ${number(run.conversations.failed)} failed`),
+    run && make('span', {}, `${number(run.calls.waiting)} questions waiting, ${counted(run.calls.sent, 'call')} sent`),
+    run && make('span', {}, `limits: concurrency ${limit(run.limits.concurrency)}, rpm ${limit(run.limits.rpm)}, cost ${run.limits.max_cost === null ? 'none' : dollars(run.limits.max_cost)}`),
+    progress.rejected > 0 && make('span', {}, `${number(progress.rejected)} answers rejected`),
+    make('span', {}, `${number(progress.prompt_tokens)} prompt tokens, ${number(progress.completion_tokens)} answer tokens in this run`),
+    failures.length > 0 && make('span', { class: 'failed' }, `failed calls: ${failures.map(([code, count]) => `${code} ${number(count)}`).join(', ')}`),
+    status.last_failure && make('span', { class: 'failed' }, `the last one: ${status.last_failure}`),
+  ].filter(Boolean);
 }
 
 const limit = (value) => (value === null ? 'none' : number(value));
@@ -60,10 +73,11 @@ function factsOfLast(last) {
 
 function serversOf(status) {
   if (!status.run) return [make('p', { class: 'quiet' }, 'No server is asked yet.')];
-  const head = ['Server', 'Model', 'State', 'In flight', 'Waiting', 'Answers', ''];
+  const head = ['Server', 'State', 'In flight', 'Answers', ''];
   const rows = status.run.models.flatMap((model) => model.replicas.map((server) => {
     const wait = server.wait_s === null ? '' : `, next try in ${duration(server.wait_s)}`;
-    const cells = [server.replica, model.model, `${server.condition}${wait}`, `${number(server.in_flight)} of ${number(server.allowed)}`, number(server.waiting), number(server.answers)];
+    const name = [server.replica, make('div', { class: 'quiet' }, model.model)];
+    const cells = [name, `${server.condition}${wait}`, `${number(server.in_flight)} of ${number(server.allowed)}`, number(server.answers)];
     return make('tr', {}, cells.map((cell) => make('td', {}, cell)),
       make('td', {}, make('button', { type: 'button', onclick: () => steer({ verb: 'drain', replica: server.replica }) }, 'Drain')));
   }));

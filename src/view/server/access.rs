@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::header::{self, HeaderName};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::Response;
 
 use crate::view::query::pairs;
@@ -77,7 +77,7 @@ impl Access {
             && let Some((_, token)) = token
             && let Some(session) = self.exchange(&token)
         {
-            return Err(Box::new(self.let_in(request.uri().path(), &session)));
+            return Err(Box::new(self.let_in(request.uri(), &session)));
         }
         if !self.has_session(request.headers()) {
             let text = "Open the link that `cohobate view` prints: it lets this browser in once. After that, links to \
@@ -114,14 +114,17 @@ impl Access {
         Some(session)
     }
 
-    /// Sends the browser to the same page without the token.
-    fn let_in(&self, path: &str, session: &str) -> Response {
+    /// Sends the browser to the same page, with its filter, without the token.
+    fn let_in(&self, address: &Uri, session: &str) -> Response {
         // `//name` would be another host.
-        let path = if path.starts_with("//") { "/" } else { path };
+        let path = if address.path().starts_with("//") { "/" } else { address.path() };
+        let filter: Vec<&str> =
+            address.query().unwrap_or_default().split('&').filter(|pair| !pair.starts_with("token=")).collect();
+        let path = if filter.is_empty() { path.to_owned() } else { format!("{path}?{}", filter.join("&")) };
         let mut reply = Response::new(Body::empty());
         *reply.status_mut() = StatusCode::SEE_OTHER;
         let cookie = format!("{}={session}; Path=/; HttpOnly; SameSite=Strict", self.cookie);
-        for (name, value) in [(header::LOCATION, path), (header::SET_COOKIE, cookie.as_str())] {
+        for (name, value) in [(header::LOCATION, path.as_str()), (header::SET_COOKIE, cookie.as_str())] {
             if let Ok(value) = HeaderValue::from_str(value) {
                 reply.headers_mut().insert(name, value);
             }
