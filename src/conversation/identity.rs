@@ -145,3 +145,52 @@ impl PartHasher {
         self.hasher.finalize().into()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Stored answers are found by these hashes: collecting parts must not change one.
+    #[test]
+    fn parts_of_every_length_are_hashed_as_if_in_one_piece() {
+        let max = PARTS_BYTES_MAX;
+        let lengths = [1, max - 1, 1, 1, max, 7, max + 1, 7, 2 * max, max / 2, max / 2, max / 2 + 1, 3];
+        for begin in 0..lengths.len() {
+            let (mut hasher, mut whole) = (PartHasher::new("test"), b"test\0".to_vec());
+            for (part, length) in lengths[begin..].iter().enumerate() {
+                let bytes = vec![part as u8; *length];
+                hasher.raw(&bytes);
+                whole.extend(bytes);
+            }
+            assert_eq!(hasher.finish(), <[u8; 32]>::from(blake3::hash(&whole)), "from part {begin}");
+        }
+    }
+
+    #[test]
+    fn numbers_and_texts_are_hashed_with_their_lengths() {
+        let mut hasher = PartHasher::new("test");
+        hasher.number(258).text("ü").digest(&Digest([7; 32]));
+        let mut whole = b"test\0".to_vec();
+        whole.extend([2, 1, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0xC3, 0xBC]);
+        whole.extend([7; 32]);
+        assert_eq!(hasher.finish(), <[u8; 32]>::from(blake3::hash(&whole)));
+    }
+
+    #[test]
+    fn content_is_hashed_as_it_comes() {
+        let mut hasher = ContentHasher::default();
+        hasher.update(b"a");
+        hasher.update(b"bc");
+        assert_eq!(hasher.finish(), Digest(blake3::hash(b"abc").into()));
+        assert_eq!(hasher.finish().prefix(), u64::from_le_bytes(*b"\x64\x37\xb3\xac\x38\x46\x51\x33"));
+    }
+
+    #[test]
+    fn a_hash_is_written_as_64_digits_and_read_back() {
+        let hash = Fingerprint(std::array::from_fn(|byte| byte as u8 * 8));
+        let text = "0008101820283038404850586068707880889098a0a8b0b8c0c8d0d8e0e8f0f8";
+        assert_eq!((hash.to_string().as_str(), text.parse()), (text, Ok(hash)));
+        assert_eq!(format!("{hash:?}"), format!("Fingerprint({text})"));
+        assert_eq!("00".parse::<Fingerprint>(), Err(ParseDigestError));
+    }
+}

@@ -306,3 +306,35 @@ fn lock_mutex<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn bytes_of(group: &CommitGroup) -> u64 {
     group.iter().map(|(place, _)| u64::from(place.length)).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::iter;
+
+    use super::*;
+    use crate::conversation::{Answer, Slot};
+
+    #[test]
+    fn what_waits_for_the_index_is_counted_until_it_is_folded_in() {
+        let directory = tempfile::tempdir().unwrap();
+        let (store, _) = DiskStore::open(directory.path(), &mut |_, _| {}).unwrap();
+        let answered = |number: u8| Entry::Answered {
+            run: 1,
+            conversation: ConversationKey([number; 32]),
+            slot: Slot::main(0),
+            fingerprint: Fingerprint([number; 32]),
+            model: "m".to_owned(),
+            answer: Arc::new(Answer::complete("m", "text")),
+        };
+        store.commit(vec![answered(1), answered(2)]).unwrap();
+        store.commit(vec![answered(3)]).unwrap();
+        store.settle();
+        assert_eq!(*lock_mutex(&store.shared.backlog), 0);
+        store.shared.reserve_backlog(7);
+        store.shared.reserve_backlog(5);
+        assert_eq!(*lock_mutex(&store.shared.backlog), 12);
+        let place = |length| Place { segment: 1, offset: 0, length, checksum: 0 };
+        let group: CommitGroup = [40, 2].map(place).into_iter().zip(iter::repeat_with(|| answered(1))).collect();
+        assert_eq!(bytes_of(&group), 42);
+    }
+}

@@ -141,6 +141,19 @@ mod tests {
     }
 
     #[test]
+    fn a_group_takes_what_has_arrived_up_to_its_limit() {
+        let (sender, arrivals) = channel();
+        let send = |count: usize| sender.send((vec![answered(1, Answer::complete("m", "text")); count], ())).unwrap();
+        let sizes = || -> Vec<usize> { next_group(&arrivals).unwrap().iter().map(|(group, ())| group.len()).collect() };
+        [1, 2, 3].into_iter().for_each(send);
+        assert_eq!(sizes(), [1, 2, 3]);
+        [GROUP_ENTRIES_MAX - 1, 2, 4].into_iter().for_each(send);
+        assert_eq!((sizes(), sizes()), (vec![GROUP_ENTRIES_MAX - 1, 2], vec![4]));
+        [1, GROUP_ENTRIES_MAX - 1, 4].into_iter().for_each(send);
+        assert_eq!((sizes(), sizes()), (vec![1, GROUP_ENTRIES_MAX - 1], vec![4]));
+    }
+
+    #[test]
     fn an_entry_that_is_too_large_is_left_out_of_its_group_and_poisons_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let (store, _) = DiskStore::open(directory.path(), &mut |_, _| {}).unwrap();

@@ -67,7 +67,7 @@ mod tests {
         let mut turnover = Turnover::default();
         assert!(!turnover.may_exceed(start), "it has answered nothing yet");
         turnover.on_answer(Duration::from_secs(60), at(60.0));
-        assert!(turnover.may_exceed(at(239.0)) && !turnover.may_exceed(at(241.0)), "a slow model gets its time");
+        assert!(turnover.may_exceed(at(239.0)) && !turnover.may_exceed(at(240.0)), "a slow model gets its time");
         let mut quick = Turnover::default();
         quick.on_answer(Duration::from_millis(1), start);
         assert!(quick.may_exceed(at(0.9)) && !quick.may_exceed(at(1.1)));

@@ -1,13 +1,19 @@
 //! What is the same question, and what is not. The golden values must never change: stores would lose their answers.
 
+use std::fmt::Write;
 use std::sync::Arc;
 
 use cohobate::conversation::{
     AnswerSchema, ConversationKey, Extras, Message, Question, RequestOptions, Role, Sampling, Settings, Slot, Target,
     Thinking, Turn,
 };
+use cohobate::recipe::{
+    BestOf, Compare, ComparedHistory, Distill, Evaluate, Judge, JudgedHistory, JudgedScope, Orphans, Prompt, Ranker,
+    Recipe, Scale, Simulate, System,
+};
 
-use crate::support::seed;
+use crate::crash_at_every_commit::recipes;
+use crate::support::{seed, target};
 
 fn question() -> Question {
     let sampling = Sampling { temperature: Some(0.7), top_p: None, max_tokens: Some(512), seed: Some(-1) };
@@ -66,6 +72,63 @@ fn golden_hashes_of_body_fields_stay_as_they_are() {
         with_extras(r#"{"top_k": 20}"#, Some(Thinking::On), Some("low")),
     ];
     insta::assert_snapshot!(golden.map(|question| question.fingerprint().to_string()).join("\n"));
+}
+
+/// A judge whose request says more than the usual one.
+fn folding_judge(scale: Scale) -> Judge {
+    Judge { target: question().target.with_folded_system(true), prompt: Prompt::standard(scale), repeats: 3 }
+}
+
+/// What recipes can be told, as far as `recipes` does not tell it.
+fn recipes_told_more() -> Vec<(&'static str, Arc<dyn Recipe>)> {
+    let distill = || Distill::new(target(), None);
+    let evaluate = |scope, history| Evaluate::new(folding_judge(Scale::Check), scope, history, criteria());
+    let scorer = BestOf { samples: 3, ranker: Ranker::Scorer(Target::new("scorer", "openai", Sampling::default())) };
+    let said = Message::new(Role::System, "Be kind.");
+    let given = System { name: "given".to_owned(), target: None, system: None };
+    let told = System { name: "told".to_owned(), target: Some(question().target), system: Some(said) };
+    let whole = with_extras(r#"{"top_k": 20, "user": "me"}"#, Some(Thinking::Off), Some("low")).target;
+    vec![
+        ("every sampling", Arc::new(Distill::new(question().target, Some("Be brief.")))),
+        ("top-p", Arc::new(Distill::new(with_sampling(|sampling| sampling.top_p = Some(0.9)).target, None))),
+        ("every option", Arc::new(Distill::new(whole, None))),
+        ("folded", Arc::new(Distill::new(target().with_folded_system(true), None))),
+        ("reasoning", Arc::new(distill().with_reasoning_in_history())),
+        ("a scorer", Arc::new(distill().with_best_of(scorer))),
+        ("orphans kept", Arc::new(distill().with_orphans(Orphans::Keep))),
+        ("orphans cut", Arc::new(distill().with_orphans(Orphans::Truncate))),
+        ("orphans rewritten", Arc::new(distill().with_orphans(Orphans::Rewrite))),
+        ("no gate", Arc::new(Simulate::new(target(), question().target, 2, Vec::new(), None, Some("Be brief.")))),
+        ("turns", Arc::new(evaluate(JudgedScope::Turns, JudgedHistory::Own))),
+        ("the whole", Arc::new(evaluate(JudgedScope::Whole, JudgedHistory::Golden))),
+        ("both", Arc::new(evaluate(JudgedScope::Both, JudgedHistory::Own))),
+        (
+            "given answers",
+            Arc::new(Compare::new(
+                vec![given, told],
+                folding_judge(Scale::Pair),
+                JudgedScope::Whole,
+                ComparedHistory::Shared,
+            )),
+        ),
+    ]
+}
+
+fn criteria() -> Vec<String> {
+    vec!["It is true.".to_owned(), "It is short.".to_owned()]
+}
+
+/// They are part of every conversation's key: a run would begin anew what another has finished.
+#[test]
+fn the_settings_of_every_recipe_stay_as_they_are() {
+    let mut golden = String::new();
+    for (name, recipe) in recipes().into_iter().chain(recipes_told_more()) {
+        writeln!(golden, "== {name}: {}", recipe.settings().digest()).unwrap();
+        for (setting, value) in &recipe.settings().entries {
+            writeln!(golden, "{setting}: {value}").unwrap();
+        }
+    }
+    insta::assert_snapshot!(golden);
 }
 
 #[test]

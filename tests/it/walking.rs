@@ -1,13 +1,14 @@
 //! A recipe walks a conversation step by step: what it keeps from one step to the next is a shortcut and nothing else.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 
-use cohobate::conversation::{Answer, Finish, Message, Question, Role, Sampling, Seed, Slot, Target};
+use cohobate::conversation::{Answer, Finish, Message, Outcome, Question, Role, Sampling, Seed, Slot, Target};
 use cohobate::model::Simulated;
 use cohobate::recipe::{
     Answered, Compare, ComparedHistory, Distill, Evaluate, Judge, JudgedHistory, JudgedScope, Orphans, Prompt, Recipe,
-    Scale, Step, System, Walked,
+    Replay, ReplayEnd, Scale, Step, System, Walked,
 };
 use proptest::prelude::*;
 
@@ -85,7 +86,13 @@ proptest! {
             loop {
                 let (fresh, step) = (recipe.next(&seed, &answers), recipe.advance(&seed, &answers, &mut walked));
                 prop_assert_eq!(format!("{fresh:?}"), format!("{step:?}"), "{}", name);
-                let Step::Ask(mut questions) = step else { break };
+                let mut questions = match step {
+                    Step::Ask(questions) => questions,
+                    Step::Finish(Outcome::Complete(dialogue) | Outcome::Stopped { dialogue, .. }) => {
+                        prop_assert_eq!(recipe.so_far(&seed, &answers), dialogue, "{}", name);
+                        break;
+                    }
+                };
                 for question in &questions {
                     prop_assert!(answers.get(question.slot).is_none(), "{name}: {:?} is answered", question.slot);
                     // A fingerprint is kept as long as its question is open.
@@ -101,5 +108,31 @@ proptest! {
                 }
             }
         }
+    }
+}
+
+/// A plan assumes answers. Where one is found after all, what followed from the assumed one is worth nothing.
+#[test]
+fn an_answer_in_the_place_of_an_assumed_one_is_walked_from_the_first_turn() {
+    let seed = seed("one", &["first", "second", "third"].map(str::to_owned));
+    let open = |replay: &mut Replay| format!("{:?}", replay.advance(|_, _| Ok::<_, Infallible>(None)).unwrap());
+    let text = |question: &Question, text: &str| Arc::new(Answer::complete(question.target.model(), text));
+    for (name, recipe) in more_recipes() {
+        let mut replay = Replay::new(&*recipe, &seed);
+        let ReplayEnd::Open(asked) = replay.advance(|_, _| Ok::<_, Infallible>(None)).unwrap() else { continue };
+        for (_, question) in &asked {
+            replay.assume(question.slot, Arc::new(Simulated::answer(question, 1)));
+        }
+        let assumed = open(&mut replay);
+        for (_, question) in &asked {
+            replay.record(question.slot, text(question, "It has a tail of ribbons and needs some wind."));
+        }
+        let mut fresh = Replay::new(&*recipe, &seed);
+        for (_, question) in &asked {
+            fresh.record(question.slot, text(question, "It has a tail of ribbons and needs some wind."));
+        }
+        let recorded = open(&mut replay);
+        assert_eq!(recorded, open(&mut fresh), "{name}");
+        assert!(!name.starts_with("distill") || recorded != assumed, "{name}: the answer shows in what is asked next");
     }
 }
