@@ -67,9 +67,9 @@ fn an_input_that_was_changed_or_is_gone_is_named_and_nothing_is_guessed() {
     assert_eq!(statuses[..3], [whole, ("open", false), whole], "{list}");
     // The edited row's old conversation, and those of the missing file.
     assert_eq!(statuses[3..], [("complete", true); 4], "{list}");
-    let lost = viewed.json("/api/item/5");
-    assert!(lost["unavailable"].as_str().unwrap().contains("two.jsonl"), "{lost}");
-    assert_eq!(lost["turns"][0]["said"], json!([]));
+    let gone = viewed.json("/api/item/5");
+    assert!(gone["unavailable"].as_str().unwrap().contains("two.jsonl"), "{gone}");
+    assert_eq!(gone["turns"][0]["said"], json!([]));
     drop(viewed);
     // A copy of the input in another place is found by name.
     input(&place, "copy.jsonl", 3..6);

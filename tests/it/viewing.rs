@@ -31,11 +31,11 @@ impl Viewed {
     pub fn start(place: &Place, arguments: &[&str]) -> Self {
         let mut command = place.command(&["view", "--port", "0"]);
         let mut child = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let link = lines.next().expect("the page is served").unwrap();
+        let mut printed = BufReader::new(child.stdout.take().unwrap()).lines();
+        let link = printed.next().expect("the page is served").unwrap();
         // Later links are read too, so that the page never waits.
         let (sender, links) = channel();
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| drop(sender.send(line))));
+        std::thread::spawn(move || printed.map_while(Result::ok).for_each(|line| drop(sender.send(line))));
         let rest = link.strip_prefix("open http://127.0.0.1:").unwrap();
         let (port, token) = rest.split_once("/?token=").unwrap();
         let mut viewed =

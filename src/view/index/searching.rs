@@ -1,13 +1,20 @@
 use std::io;
+use std::ops::Range;
 use std::sync::{Arc, PoisonError};
 
 use memchr::memmem::Finder;
 
 use super::ViewIndex;
 use super::folded::{Voice, folded, occurs};
+use super::texts::HEADER_BYTES;
 
 /// Searches that are remembered, so that the pages of a list, and looking again during a run, read only what is new.
 const SEARCHES_MAX: usize = 4;
+
+/// Threads of one search.
+const THREADS_MAX: usize = 8;
+/// Bytes of texts that are worth a thread.
+const PART_BYTES_MIN: u64 = 8 << 20;
 
 /// Items, a bit for each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,11 +70,9 @@ impl ViewIndex {
         if search.end < end {
             let mut found = ItemSet::clone(&search.found);
             let finder = Finder::new(&search.needle);
-            self.texts.for_each(search.end..end, |text| {
-                // An older text of the item may have had it.
-                found.set(text.item, occurs(&finder, text.text, voice));
-                Ok(())
-            })?;
+            for (item, is_in) in self.search_parts(search.end..end, &finder, voice)? {
+                found.set(item, is_in);
+            }
             search.end = end;
             search.found = Arc::new(found);
         }
@@ -75,6 +80,57 @@ impl ViewIndex {
         known.insert(0, search);
         known.truncate(SEARCHES_MAX);
         Ok(found)
+    }
+}
+
+impl ViewIndex {
+    /// Searches a part of the texts on several threads. Returns each text's item with whether the needle occurs in it, in the order
+    /// of the texts: an older text of an item may have had what a later one has not.
+    fn search_parts(
+        &self,
+        range: Range<u64>,
+        finder: &Finder<'_>,
+        voice: Option<Voice>,
+    ) -> io::Result<Vec<(u64, bool)>> {
+        let bounds = self.bounds_of_parts(range)?;
+        let search = |part: &[u64]| {
+            let mut found = Vec::new();
+            let searched = self.texts.for_each(part[0]..part[1], |text| {
+                found.push((text.item, occurs(finder, text.text, voice)));
+                Ok(())
+            });
+            searched.map(|()| found)
+        };
+        if let [_, _] = bounds[..] {
+            return search(&bounds);
+        }
+        std::thread::scope(|scope| {
+            let parts: Vec<_> = bounds.windows(2).map(|part| scope.spawn(move || search(part))).collect();
+            let mut all = Vec::new();
+            for part in parts {
+                all.extend(part.join().map_err(|_| io::Error::other("a search has failed"))??);
+            }
+            Ok(all)
+        })
+    }
+
+    /// Cuts a part of the texts where texts begin, into parts of about the same length for each processor.
+    fn bounds_of_parts(&self, range: Range<u64>) -> io::Result<Vec<u64>> {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX) as u64;
+        let parts = ((range.end - range.start) / PART_BYTES_MIN).clamp(1, threads);
+        let items = self.state().next;
+        let mut bounds = vec![range.start, range.end];
+        for part in 1..parts {
+            // Items are read in order at first, so that their numbers tell about where their texts are.
+            let record = self.record(items * part / parts)?.filter(|record| record.is_read);
+            let begin = record.map_or(0, |record| record.text.offset.saturating_sub(HEADER_BYTES as u64));
+            if range.contains(&begin) {
+                bounds.push(begin);
+            }
+        }
+        bounds.sort_unstable();
+        bounds.dedup();
+        Ok(bounds)
     }
 }
 

@@ -2,8 +2,8 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-/// Bytes that are read at a time.
-const READ_BYTES: usize = 4 << 20;
+/// Bytes that are read at a time: what a processor's cache holds.
+const READ_BYTES: usize = 1 << 20;
 /// Bytes before each text: a magic number, the item, the length.
 pub const HEADER_BYTES: usize = 20;
 const MAGIC: u32 = u32::from_le_bytes(*b"text");
