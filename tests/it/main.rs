@@ -87,4 +87,5 @@ mod viewed_in_a_browser;
 mod viewed_runs;
 #[cfg(feature = "view")]
 mod viewing;
+mod waits;
 mod walking;

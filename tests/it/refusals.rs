@@ -1,14 +1,23 @@
 //! Refusals, outages and lost calls: who is at fault, what is recorded, and what is never paid for twice.
 
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
+use cohobate::conversation::{FailureCode, Seed};
+use cohobate::model::{Call, Failure, FailureClass, Model, PendingCall, Simulated};
+use cohobate::recipe::Distill;
+use cohobate::store::MemoryStore;
+use cohobate::worker::{
+    self, Admit, COMMANDS_MAX, Command, Control, Controls, Ended, Event, Observer, Seeds, Served, StopStage, Work,
+};
 use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::support::{Finished, Place, jsonl};
+use crate::support::{Finished, Place, SeedList, jsonl, seed, target};
 
 /// What the server does with a request.
 enum Act {
@@ -449,4 +458,68 @@ fn a_server_that_closes_every_second_request_answers_every_question() {
         Server::start(move |_| if number.fetch_add(1, Ordering::SeqCst) % 2 == 1 { Act::Close } else { Act::Answer });
     let finished = distill(&place, &server, &["--concurrency", "8"]);
     assert_eq!((finished.code, rows(&place)), (Some(0), 20), "{}", finished.stderr);
+}
+
+/// Refuses its first call and answers every other.
+#[derive(Default)]
+struct RefusesOnce(AtomicU64);
+
+impl Model for RefusesOnce {
+    fn ask<'a>(&'a self, Call { question, attempt, .. }: Call<'a>) -> PendingCall<'a> {
+        let is_first = self.0.fetch_add(1, Ordering::SeqCst) == 0;
+        let refused = || Failure::new(FailureClass::Refused, FailureCode::Http(404), "told to refuse");
+        let result = if is_first { Err(refused()) } else { Ok(Simulated::answer(question, attempt)) };
+        Box::pin(async { result.into() })
+    }
+}
+
+/// Two rows. The second cannot be read before it is told so.
+struct SlowRow(SeedList, (Mutex<bool>, Condvar));
+
+impl Seeds for SlowRow {
+    fn seed(&self, row: u64) -> Result<Seed, String> {
+        let (may_read, told) = &self.1;
+        if row == 1 {
+            drop(told.wait_while(may_read.lock().unwrap(), |may_read| !*may_read).unwrap());
+        }
+        self.0.seed(row)
+    }
+}
+
+/// Tells of every call that failed.
+struct Telling(mpsc::UnboundedSender<()>);
+
+impl Observer for Telling {
+    fn on_event(&mut self, event: &Event) {
+        if matches!(event, Event::Failed { .. }) {
+            let _ = self.0.send(());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn one_refusal_shows_nothing_while_a_conversation_has_not_asked_yet() {
+    let row = |name: &str| seed(name, &[format!("What is {name}?")]);
+    let rows = Arc::new(SlowRow(SeedList(vec![row("first"), row("second")]), Default::default()));
+    let served = Served::by_one("simulated", Arc::new(RefusesOnce::default()));
+    let models = HashMap::from([("simulated".to_owned(), served)]);
+    let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
+    let order = Box::new((0..2).map(|row| Ok(Admit::Row(row))));
+    let store = Arc::new(MemoryStore::default());
+    let seeds = Arc::clone(&rows) as Arc<dyn Seeds>;
+    let work = Work {
+        controls: Controls { held: Vec::new(), commands: Some(receiver) },
+        ..Work::new(Arc::new(Distill::new(target(), None)), store, models, seeds, order)
+    };
+    let (_keep, stop) = watch::channel(StopStage::Go);
+    let (tell, mut failed) = mpsc::unbounded_channel();
+    let ended = tokio::spawn(worker::run(work, stop, Box::leak(Box::new(Telling(tell)))));
+    failed.recv().await.unwrap();
+    // The reply comes once the run has seen what the refusal shows.
+    let (reply, state) = oneshot::channel();
+    let is_told = commands.send(Command { control: Control::Look, reply }).await.is_ok() && state.await.is_ok();
+    *rows.1.0.lock().unwrap() = true;
+    rows.1.1.notify_all();
+    assert_eq!(ended.await.unwrap().unwrap(), Ended::Finished);
+    assert!(is_told);
 }

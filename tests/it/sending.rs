@@ -82,6 +82,23 @@ fn what_can_change_an_answer_asks_again_and_what_cannot_does_not() {
     assert!(plan.stdout.contains("0 calls"), "{}", plan.stdout);
 }
 
+/// Servers keep the beginning of a prompt for the next one.
+#[test]
+fn rows_with_the_same_system_message_are_asked_one_after_the_other() {
+    let (place, server) = (Place::new(), Capture::start());
+    let row = |number: usize| {
+        let system = json!({"role": "system", "content": format!("You are helper {}.", number % 3)});
+        let user = json!({"role": "user", "content": format!("What is {number}?")});
+        json!({"id": number.to_string(), "messages": [system, user, {"role": "assistant", "content": "A number."}]})
+    };
+    place.write("in.jsonl", jsonl(&(0..12).map(row).collect::<Vec<_>>()));
+    place.complete(&distill_whole(&server.model("m"), &["--concurrency", "1"]));
+    let first = |body: &Value| body["messages"][0]["content"].as_str().unwrap().to_owned();
+    let asked: Vec<String> = server.bodies().iter().map(first).collect();
+    let changes = asked.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    assert_eq!((asked.len(), changes), (12, 2), "{asked:?}");
+}
+
 #[test]
 fn what_cannot_be_sent_is_refused_before_the_first_call() {
     let (place, server) = (Place::with_conversations(1, 1), Capture::start());

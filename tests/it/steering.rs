@@ -3,13 +3,13 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use cohobate::conversation::{FailureCode, Price, Sampling, Target};
+use cohobate::conversation::{ConversationKey, FailureCode, Fingerprint, Price, Sampling, Target};
 use cohobate::model::{Call, Failure, FailureClass, Model, PaceLimits, PendingCall, Simulated};
 use cohobate::recipe::Distill;
-use cohobate::store::MemoryStore;
+use cohobate::store::{ConversationState, Entry, LostCalls, MemoryStore, Reader, Spending, Store, StoreError, Stored};
 use cohobate::worker::{
     self, Admit, COMMANDS_MAX, Command, CommitMode, Control, ControlError, Controls, Deadline, Ended, ReplicaCondition,
     RunLimit, RunSnapshot, RunStop, Served, Silent, StopStage, Work, WorkerError,
@@ -234,6 +234,72 @@ async fn requests_a_minute_hold_from_the_reply_on() {
     let start = Instant::now();
     assert_eq!(run.end().await, Ended::Finished);
     assert!(start.elapsed() < Duration::from_secs(60));
+}
+
+#[tokio::test(start_paused = true)]
+async fn tokens_a_minute_count_the_prompt_and_the_longest_answer() {
+    let server = Arc::new(Server::default());
+    let run = Run::start(&[&server], |work| work.pace.tokens_per_minute = Some(60_000));
+    seconds(60.0).await;
+    // Each call may write a thousand tokens, and a second has a thousand. The prompts cost the rest.
+    assert!((45..=55).contains(&server.asked()), "{} in a minute", server.asked());
+    assert_eq!(run.end().await, Ended::Finished);
+    assert_eq!(server.asked(), 200);
+}
+
+/// A store whose disk takes no answers until it is told to.
+#[derive(Default)]
+struct StuckStore {
+    inner: MemoryStore,
+    takes_answers: (Mutex<bool>, Condvar),
+}
+
+impl Store for StuckStore {
+    fn commit(&self, entries: Vec<Entry>) -> Result<(), StoreError> {
+        let (takes_answers, told) = &self.takes_answers;
+        if entries.iter().any(|entry| matches!(entry, Entry::Answered { .. })) {
+            drop(told.wait_while(takes_answers.lock().unwrap(), |takes_answers| !*takes_answers).unwrap());
+        }
+        self.inner.commit(entries)
+    }
+}
+
+impl Reader for StuckStore {
+    fn answer(&self, fingerprint: &Fingerprint) -> Result<Option<Stored>, StoreError> {
+        self.inner.answer(fingerprint)
+    }
+    fn state(&self, key: &ConversationKey) -> Result<Option<ConversationState>, StoreError> {
+        self.inner.state(key)
+    }
+    fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, ConversationState)) -> Result<(), StoreError> {
+        self.inner.for_each_state(visit)
+    }
+    fn runs(&self) -> Result<Vec<cohobate::store::Run>, StoreError> {
+        self.inner.runs()
+    }
+    fn lost(&self, fingerprint: &Fingerprint) -> Result<LostCalls, StoreError> {
+        self.inner.lost(fingerprint)
+    }
+    fn spending(&self) -> Result<Spending, StoreError> {
+        self.inner.spending()
+    }
+}
+
+/// A kill would repeat them as well as the calls in flight.
+#[tokio::test(start_paused = true)]
+async fn answers_that_are_not_on_disk_count_among_the_calls_that_were_asked_for() {
+    let (server, store) = (Arc::new(Server::default()), Arc::new(StuckStore::default()));
+    let run = Run::start(&[&server], |work| {
+        work.store = Arc::clone(&store) as Arc<dyn Store>;
+        work.commit_mode = CommitMode::Thread;
+    });
+    seconds(60.0).await;
+    let state = run.send(Control::Look).await.unwrap();
+    assert_eq!((server.asked(), state.in_flight, state.uncommitted), (8, 0, 8));
+    *store.takes_answers.0.lock().unwrap() = true;
+    store.takes_answers.1.notify_all();
+    assert_eq!(run.end().await, Ended::Finished);
+    assert_eq!(server.asked(), 200);
 }
 
 #[tokio::test(start_paused = true)]
