@@ -35,3 +35,31 @@ impl Dice {
         radius * (std::f64::consts::TAU * self.fraction()).cos()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is drawn decides what is asked: another number would ask again.
+    #[test]
+    fn the_same_key_draws_the_same_numbers_for_ever() {
+        let mut dice = Dice::new("test", b"key");
+        assert_eq!((dice.next_bits(), dice.below(1_000), dice.below(0)), (11_566_933_678_402_743_254, 584, 0));
+        let (fraction, normal) = (dice.fraction(), dice.normal());
+        // The logarithm of another platform may differ in the last digit.
+        assert!((fraction - 0.762_905_535_149_350_9).abs() < 1e-15, "{fraction}");
+        assert!((normal + 0.567_387_833_388_862_1).abs() < 1e-12, "{normal}");
+    }
+
+    #[test]
+    fn numbers_are_spread_as_they_should_be() {
+        let mut dice = Dice::new("test", b"spread");
+        let mean = |numbers: &[f64]| numbers.iter().sum::<f64>() / numbers.len() as f64;
+        let even: Vec<f64> = (0..20_000).map(|_| dice.fraction()).collect();
+        assert!(even.iter().all(|number| (0.0..1.0).contains(number)) && (mean(&even) - 0.5).abs() < 0.01);
+        let normal: Vec<f64> = (0..20_000).map(|_| dice.normal()).collect();
+        let squares: Vec<f64> = normal.iter().map(|number| number * number).collect();
+        let within_one = normal.iter().filter(|number| number.abs() < 1.0).count() as f64 / 20_000.0;
+        assert!(mean(&normal).abs() < 0.02 && (mean(&squares) - 1.0).abs() < 0.04 && (within_one - 0.683).abs() < 0.01);
+    }
+}

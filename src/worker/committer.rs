@@ -142,15 +142,19 @@ mod tests {
 
     #[test]
     fn a_group_takes_what_has_arrived_up_to_its_limit() {
-        let (sender, arrivals) = channel();
-        let send = |count: usize| sender.send((vec![answered(1, Answer::complete("m", "text")); count], ())).unwrap();
-        let sizes = || -> Vec<usize> { next_group(&arrivals).unwrap().iter().map(|(group, ())| group.len()).collect() };
-        [1, 2, 3].into_iter().for_each(send);
-        assert_eq!(sizes(), [1, 2, 3]);
-        [GROUP_ENTRIES_MAX - 1, 2, 4].into_iter().for_each(send);
-        assert_eq!((sizes(), sizes()), (vec![GROUP_ENTRIES_MAX - 1, 2], vec![4]));
-        [1, GROUP_ENTRIES_MAX - 1, 4].into_iter().for_each(send);
-        assert_eq!((sizes(), sizes()), (vec![1, GROUP_ENTRIES_MAX - 1], vec![4]));
+        const MAX: usize = GROUP_ENTRIES_MAX;
+        let groups = |arrived: &[usize]| -> Vec<Vec<usize>> {
+            let (sender, arrivals) = channel();
+            for count in arrived {
+                sender.send((vec![answered(1, Answer::complete("m", "text")); *count], ())).unwrap();
+            }
+            drop(sender);
+            let groups = std::iter::from_fn(|| next_group(&arrivals));
+            groups.map(|group| group.iter().map(|(entries, ())| entries.len()).collect()).collect()
+        };
+        assert_eq!(groups(&[1, 2, 3]), [[1, 2, 3]]);
+        assert_eq!(groups(&[MAX - 1, 2, 4]), [vec![MAX - 1, 2], vec![4]]);
+        assert_eq!(groups(&[1, MAX - 1, 4]), [vec![1, MAX - 1], vec![4]]);
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! What the program says when asked for help and when something is wrong, whole.
 
 use std::fmt::Write as _;
+use std::io;
+use std::path::PathBuf;
+
+use cohobate::store::{Loss, StoreError};
 
 use crate::docs::tables;
 use crate::support::{Place, conversation, finish, jsonl};
@@ -197,4 +201,41 @@ fn progress_for_machines_is_json_on_every_line() {
     let lines: Vec<serde_json::Value> = crate::support::rows(&finished.stderr);
     assert_eq!(lines.iter().rev().find(|line| line["done"].is_u64()).unwrap()["done"], 3);
     assert_eq!(lines.last().unwrap()["event"], "end", "{}", finished.stderr);
+}
+
+#[test]
+fn every_error_of_a_store_is_said_with_what_to_do() {
+    let path = || PathBuf::from("store");
+    let of_system = |kind| io::Error::new(kind, "what the system says");
+    let io = |kind| StoreError::Io { action: "write", path: path(), source: of_system(kind) };
+    let changed = |count: u32| StoreError::Lost {
+        path: path(),
+        losses: (1..=count).map(|segment| Loss::Changed { segment }).collect(),
+    };
+    let kinds = vec![
+        Loss::Missing { first: 2, last: 2 },
+        Loss::Missing { first: 4, last: 6 },
+        Loss::Short { segment: 7, length: 10, closed: 20 },
+        Loss::Misplaced { segment: 8, holds: 9 },
+        Loss::Behind { segment: 10, offset: 30 },
+    ];
+    let errors = [
+        StoreError::Locked { path: path(), holder: "7".to_owned() },
+        io(io::ErrorKind::StorageFull),
+        io(io::ErrorKind::PermissionDenied),
+        io(io::ErrorKind::ReadOnlyFilesystem),
+        io(io::ErrorKind::TimedOut),
+        StoreError::Intruded { path: path() },
+        StoreError::Lost { path: path(), losses: kinds },
+        changed(5),
+        changed(6),
+        StoreError::HalfRepaired { path: "new".into(), segment: "segment".into() },
+        StoreError::Poisoned,
+        StoreError::Index { path: path(), reason: "it is damaged".to_owned() },
+        StoreError::TooLarge { length: 20, limit: 10 },
+        StoreError::Newer { path: path(), version: 9 },
+        StoreError::Missing { path: path() },
+    ];
+    let said: Vec<String> = errors.iter().map(|error| format!("{error}\n  {}", error.hint())).collect();
+    insta::assert_snapshot!(said.join("\n"));
 }

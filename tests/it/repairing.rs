@@ -1,10 +1,11 @@
 //! A repair that is killed, or cut off from power, at any step: the next run buys the damaged answers alone.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use cohobate::conversation::Dice;
-use cohobate::store::{DiskStore, repair, repair_with, verify};
+use cohobate::store::{Appendable, Disk, DiskStore, Medium, repair, repair_with, verify};
 
 use crate::losses::{frames, known, segments, several_segments};
 use crate::power_cut::Forgetful;
@@ -67,6 +68,50 @@ fn a_repair_may_die_at_any_step() {
         assert_whole(place.path(), &format!("killed before step {step}"));
     }
     println!("{steps} steps, each killed once and cut off four times");
+}
+
+/// A file system without hard links, such as FAT.
+struct WithoutLinks;
+
+impl Medium for WithoutLinks {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn Appendable>> {
+        Disk.create(path)
+    }
+    fn open(&self, path: &Path) -> io::Result<Box<dyn Appendable>> {
+        Disk.open(path)
+    }
+    fn create_directory(&self, path: &Path) -> io::Result<()> {
+        Disk.create_directory(path)
+    }
+    fn link(&self, _: &Path, _: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        Disk.rename(from, to)
+    }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        Disk.remove(path)
+    }
+    fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        Disk.sync_directory(path)
+    }
+}
+
+#[test]
+fn where_there_are_no_links_the_damaged_segments_are_copied() {
+    let place = tempfile::tempdir().unwrap();
+    damaged_store(place.path());
+    let damaged = [0, 2].map(|segment| segments(place.path())[segment].clone());
+    let before = damaged.each_ref().map(|path| fs::read(path).unwrap());
+    // What an interrupted copy left is no copy.
+    fs::write(damaged[0].with_extension("journal.copy"), "half").unwrap();
+    assert_eq!(repair_with(place.path(), &WithoutLinks).unwrap().len(), 2);
+    let aside = damaged.each_ref().map(|path| fs::read(path.with_extension("journal.damaged")).unwrap());
+    assert!(aside == before, "the copies hold every byte of the damaged segments");
+    let names = fs::read_dir(place.path().join("journal")).unwrap().map(|entry| entry.unwrap().file_name());
+    let left: Vec<_> = names.filter(|name| name.to_str().unwrap().ends_with(".copy")).collect();
+    assert!(left.is_empty(), "{left:?}");
+    assert_whole(place.path(), "repaired without links");
 }
 
 #[test]
