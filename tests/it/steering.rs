@@ -297,10 +297,10 @@ async fn answers_that_are_not_on_disk_count_among_the_calls_that_were_asked_for(
         work.commit_mode = CommitMode::Thread;
     });
     seconds(60.0).await;
-    let state = run.send(Control::Look).await.unwrap();
-    assert_eq!((server.asked(), state.in_flight, state.uncommitted), (8, 0, 8));
+    let (state, asked) = (run.send(Control::Look).await.unwrap(), server.asked());
     *store.takes_answers.0.lock().unwrap() = true;
     store.takes_answers.1.notify_all();
+    assert_eq!((asked, state.in_flight, state.uncommitted), (8, 0, 8));
     assert_eq!(run.end().await, Ended::Finished);
 }
 
