@@ -108,8 +108,8 @@ fn where_there_are_no_links_the_damaged_segments_are_copied() {
     assert_eq!(repair_with(place.path(), &WithoutLinks).unwrap().len(), 2);
     let aside = damaged.each_ref().map(|path| fs::read(path.with_extension("journal.damaged")).unwrap());
     assert!(aside == before, "the copies hold every byte of the damaged segments");
-    let names = fs::read_dir(place.path().join("journal")).unwrap().map(|entry| entry.unwrap().file_name());
-    let left: Vec<_> = names.filter(|name| name.to_str().unwrap().ends_with(".copy")).collect();
+    let names = fs::read_dir(place.path().join("journal")).unwrap().map(|entry| entry.unwrap().path());
+    let left: Vec<_> = names.filter(|name| name.extension().is_some_and(|ending| ending == "copy")).collect();
     assert!(left.is_empty(), "{left:?}");
     assert_whole(place.path(), "repaired without links");
 }
