@@ -216,6 +216,11 @@ option_groups! {
         /// Change actions and thresholds of the gate's rules, such as `refusal=reject,loop_char=reject@8`
         #[arg(long, value_name = "RULES")]
         rules: String,
+
+        /// Judge every conversation by this version of the rules, also those that were begun under another one [default: the
+        /// version under which a conversation was begun, 2 for new ones]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=2))]
+        rules_version: u32,
     }
 
     /// Options that decide which conversations are long enough.

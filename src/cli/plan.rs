@@ -125,6 +125,7 @@ fn as_text(plan: &PlanReport, shows_request: bool) -> String {
     if let Some(Ok(time)) = plan.seconds.map(Duration::try_from_secs_f64) {
         lines.push(format!("time           about {}", duration(time)));
     }
+    lines.extend(plan.rules.iter().map(|rules| format!("rules          {rules}")));
     if plan.roles.len() > 1 {
         lines.extend(plan.roles.iter().map(of_role));
     }

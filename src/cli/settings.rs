@@ -14,7 +14,7 @@ use cohobate::job::{Context, JobError, accept_losses};
 use cohobate::job::{InputSettings, JudgeSettings, OutputSettings, ReadSettings, RowsFrom, RunSettings, STORE};
 use cohobate::job::{Keys, ModelSettings};
 use cohobate::model::{ModelProfile, PaceLimits};
-use cohobate::quality::{self, Gate};
+use cohobate::quality::{self, Gate, RulesVersion};
 use cohobate::recipe::{JudgedScope, Orphans};
 use cohobate::store::OnLoss;
 use cohobate::worker::Deadline;
@@ -265,11 +265,18 @@ impl Options {
             GateProfile::Off if !changes.is_empty() => {
                 return Err(JobError::usage("--rules needs --gate", "add --gate standard"));
             }
+            GateProfile::Off if self.rules_version.is_some() => {
+                return Err(JobError::usage("--rules-version needs --gate", "add --gate standard"));
+            }
             GateProfile::Off => return Ok(None),
             GateProfile::Standard => quality::Strictness::Standard,
             GateProfile::Strict => quality::Strictness::Strict,
         };
-        let gate = Gate::new(profile, changes);
+        let version = self.rules_version.and_then(RulesVersion::of_number);
+        let gate = match version {
+            Some(version) => Gate::of_version(version, profile, changes),
+            None => Gate::new(profile, changes),
+        };
         gate.map(Some)
             .map_err(|error| JobError::usage(format!("{} is `{changes}`", self.place_of("rules")), error.to_string()))
     }

@@ -47,7 +47,7 @@ pub fn run(args: ShowArgs) -> CliResult {
         };
         return Err(JobError::usage(format!("no conversation is called `{}`", args.name), hint));
     }
-    let shown: Vec<Shown> = found.iter().map(|found| Shown::of(found, conversations.gate())).collect();
+    let shown: Vec<Shown> = found.iter().map(|found| Shown::of(found, conversations.gate_of(found).as_ref())).collect();
     if args.json {
         shown.iter().try_for_each(|shown| print(serde_json::to_string(shown)?))?;
         return Ok(exit_code::COMPLETE);

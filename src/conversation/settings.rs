@@ -19,6 +19,14 @@ impl Settings {
         self
     }
 
+    /// Returns the settings with another value of one that is there.
+    #[must_use]
+    pub fn changed(mut self, name: &str, value: impl ToString) -> Self {
+        let value = value.to_string();
+        self.entries.iter_mut().filter(|(other, _)| other == name).for_each(|(_, old)| old.clone_from(&value));
+        self
+    }
+
     /// Returns the value of a setting.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.entries.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::finished_file::FinishedFile;
 use super::input::Rows;
+use super::stored::begun_in;
 use super::{Context, JobError, JobEvent};
-use crate::conversation::ConversationKey;
 use crate::recipe::Recipe;
 use crate::report::StoredSum;
 use crate::store::{ConversationState, Reader};
@@ -44,7 +44,7 @@ impl Stored {
 
     /// Counts the rows of an input whose index holds other totals: the recipe's are this share of them, as a fraction.
     pub fn share_of(rows: &Arc<Rows>, recipe: &dyn Recipe, share: (u64, u64)) -> Self {
-        let finished = rows.finished_file(recipe.settings()).and_then(|file| file.read());
+        let finished = rows.finished_file(recipe).and_then(|file| file.read());
         let finished = finished.unwrap_or_else(|| FinishedMarks::new(rows.len()));
         let count = Arc::new(StoredCount::with_finished(rows.len(), finished));
         Self::OfRows { count, rows: Arc::clone(rows), share }
@@ -88,7 +88,7 @@ impl Counting {
             Stored::OfRows { count, rows, share } => (count, rows, share),
         };
         let counter = Counter {
-            file: rows.finished_file(recipe.settings()),
+            file: rows.finished_file(&*recipe),
             rows,
             share,
             store,
@@ -189,7 +189,7 @@ impl Counter {
                 return None;
             }
             let Some((digest, turns)) = self.rows.conversation(row).ok()? else { continue };
-            let state = self.store.state(&ConversationKey::new(self.recipe.settings(), &digest)).ok()?;
+            let state = begun_in(&*self.store, &*self.recipe, &digest).ok()?.state;
             self.count.add(row, row_of(state, &*self.recipe), u64::from(turns) / whole * part);
             if reported.elapsed() >= REPORT_INTERVAL {
                 reported = Instant::now();

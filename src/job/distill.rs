@@ -87,7 +87,7 @@ pub async fn distill(settings: &DistillSettings, context: &Context) -> Result<Di
     let assignment = Assignment {
         recipe: Arc::clone(&recipe),
         seeds: Arc::clone(&prepared.rows) as Arc<dyn worker::Seeds>,
-        rows: Box::new(prepared.order(engine.reader(), &*recipe, stored.count())?),
+        rows: Box::new(prepared.order(engine.reader(), Arc::clone(&recipe) as Arc<dyn Recipe>, stored.count())?),
         totals: prepared.totals,
         stored,
     };

@@ -11,6 +11,7 @@ use super::control::{AttachedJob, ControlSocket};
 use super::counting::{Counting, Stored, sum_of};
 use super::models::{ModelChoice, connect_all};
 use super::offered::add_offered_models;
+use super::older::OlderConversations;
 use super::rejected::RejectedReplies;
 use super::run_log::{EndKind, LogModel, LoggedEvents};
 use super::settings::RunSettings;
@@ -121,7 +122,8 @@ impl Engine {
 
     /// Takes what is shown before the first call: who is asked, how many rows there are, and where the result goes.
     pub fn announce(&mut self, parties: Vec<Party>, rows: u64, output: impl Into<String>) {
-        self.header = RunHeader { parties, rows, output: output.into(), caps: std::mem::take(&mut self.header.caps) };
+        let caps = std::mem::take(&mut self.header.caps);
+        self.header = RunHeader { parties, rows, output: output.into(), caps, rules: None };
     }
 
     /// Returns what tokens cost, by model.
@@ -155,7 +157,9 @@ impl Engine {
         };
         self.context.log.asking(run.number, &tally);
         let is_first = self.runs.fetch_add(1, Ordering::Relaxed) == 0;
-        let start = RunStart { header: self.header.clone(), is_first, tally: tally.clone() };
+        let older = OlderConversations::survey(&*self.store, &*recipe, &*seeds, self.header.rows)?;
+        let header = RunHeader { rules: older.words(), ..self.header.clone() };
+        let start = RunStart { header, is_first, tally: tally.clone() };
         // Whoever hears of the start may look at its counts.
         let controls = self.context.control.begin_run(tally);
         self.context.report(JobEvent::RunStarted(Box::new(start)));

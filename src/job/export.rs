@@ -9,12 +9,12 @@ use super::places::check_output;
 use super::questions::DistillQuestions;
 use super::rows::{RowCounts, RowResult, each};
 use super::settings::{InputSettings, OutputSettings};
-use super::stored::{answers_in, status_of};
+use super::stored::{answers_in, replay_in, status_of};
 use super::{Context, JobError, models, open_store};
 use crate::conversation::{Dialogue, Outcome, Price, Role, Seed};
 use crate::export::{LeftOutKind, Unfit, dialogue_pairs, dialogue_record};
 use crate::quality::Boilerplate;
-use crate::recipe::{Recipe, Replay, ReplayEnd};
+use crate::recipe::{Recipe, ReplayEnd};
 use crate::report::QualityReport;
 use crate::store::{OnLoss, Reader, Status};
 
@@ -228,7 +228,7 @@ impl Exporter<'_> {
     }
 
     fn replay(&self, seed: &Seed) -> Result<End, JobError> {
-        let mut replay = Replay::new(self.recipe, seed);
+        let mut replay = replay_in(self.store, self.recipe, seed)?;
         match replay.advance(answers_in(self.store))? {
             ReplayEnd::Done(Outcome::Complete(dialogue)) => Ok(End { dialogue, why: None }),
             ReplayEnd::Done(Outcome::Stopped { dialogue, turn, reason }) => {

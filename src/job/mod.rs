@@ -42,6 +42,7 @@ mod left_out_list;
 mod line_counts;
 mod models;
 mod offered;
+mod older;
 mod open_store;
 mod output;
 mod phase;

@@ -5,19 +5,34 @@ use std::sync::Arc;
 
 use super::JobError;
 use super::left_out::LeftOut;
-use crate::conversation::{Answer, ConversationKey, FailureCode, Fingerprint, Seed, Slot};
-use crate::recipe::Recipe;
-use crate::store::{Reader, Status};
+use crate::conversation::{Answer, Digest, FailureCode, Fingerprint, Seed, Slot};
+use crate::recipe::{Begun, Recipe, Replay, begun};
+use crate::store::{ConversationState, Reader, Status, StoreError};
 
 /// Looks answers up for a replay.
 pub fn answers_in(store: &dyn Reader) -> impl Fn(&Fingerprint, Slot) -> Result<Option<Arc<Answer>>, JobError> {
     move |fingerprint, _| Ok(store.answer(fingerprint)?.map(|stored| stored.answer))
 }
 
+/// Returns how a conversation was begun, with its state where the store knows it.
+pub fn begun_in(
+    store: &dyn Reader,
+    recipe: &dyn Recipe,
+    seed: &Digest,
+) -> Result<Begun<ConversationState>, StoreError> {
+    begun(recipe, seed, |key| store.state(key))
+}
+
+/// Begins a replay of a conversation under the rules under which it was begun.
+pub fn replay_in<'a>(store: &dyn Reader, recipe: &'a dyn Recipe, seed: &'a Seed) -> Result<Replay<'a>, JobError> {
+    // A recipe without older rules needs no look at the store.
+    let rules = if recipe.older().is_empty() { None } else { begun_in(store, recipe, &seed.digest())?.rules };
+    Ok(Replay::under(recipe, seed, rules))
+}
+
 /// Returns how far a conversation has come, where the store knows.
 pub fn status_of(store: &dyn Reader, recipe: &dyn Recipe, seed: &Seed) -> Result<Option<Status>, JobError> {
-    let key = ConversationKey::new(recipe.settings(), &seed.digest());
-    Ok(store.state(&key)?.map(|state| state.status))
+    Ok(begun_in(store, recipe, &seed.digest())?.state.map(|state| state.status))
 }
 
 /// Returns why a conversation has open questions: its context is full, something else failed, or `stop`.

@@ -4,6 +4,7 @@ use std::ops::Range;
 use super::action::Action;
 use super::candidate::Candidate;
 use super::rules::{RULES, Rule};
+use super::version::RulesVersion;
 
 /// A preset action for each rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,11 +34,13 @@ pub struct GateVerdict {
     pub flags: Vec<&'static str>,
 }
 
-/// Rules, each with its action and threshold.
+/// Rules, each with its action and threshold. An answer is judged by the newest rules, or by those of an older version under
+/// which its conversation was begun.
 #[derive(Clone)]
 pub struct Gate {
     profile: Strictness,
-    rules: Vec<Applied>,
+    /// The rules of each version that judges, newest first.
+    versions: Vec<(RulesVersion, Vec<Applied>)>,
     changes: String,
 }
 
@@ -71,29 +74,39 @@ fn rule_names() -> String {
 impl Gate {
     /// Creates a gate from a preset and changes to it: `refusal=reject,loop_char=reject@8,length=off`.
     pub fn new(profile: Strictness, changes: &str) -> Result<Self, ParseGateError> {
-        let applied = |rule: &'static dyn Rule| Applied {
-            rule,
-            action: if profile == Strictness::Standard { rule.actions().0 } else { rule.actions().1 },
-            threshold: rule.threshold().unwrap_or_default(),
-        };
-        let mut rules: Vec<Applied> = RULES.iter().map(|rule| applied(*rule)).collect();
-        for change in changes.split(',').map(str::trim).filter(|change| !change.is_empty()) {
-            let (name, action) = change.split_once('=').ok_or_else(|| ParseGateError::Action(change.to_owned()))?;
-            let rule = rules.iter_mut().find(|applied| applied.rule.name() == name.trim());
-            let rule = rule.ok_or_else(|| ParseGateError::Rule(name.to_owned()))?;
-            let (action, threshold) =
-                action.split_once('@').map_or((action, None), |(action, threshold)| (action, Some(threshold)));
-            rule.action = action.trim().parse().map_err(|()| ParseGateError::Action(change.to_owned()))?;
-            if let Some(threshold) = threshold {
-                if rule.rule.threshold().is_none() {
-                    return Err(ParseGateError::Threshold(rule.rule.name()));
-                }
-                let number = threshold.trim().parse().ok().filter(|number: &f64| number.is_finite());
-                rule.threshold = number.ok_or_else(|| ParseGateError::Action(change.to_owned()))?;
-            }
-        }
-        rules.retain(|applied| applied.action != Action::Off);
-        Ok(Self { profile, rules, changes: changes.split_whitespace().collect() })
+        let (newest, older) = RulesVersion::ALL.split_first().expect("there is a version");
+        let mut versions = vec![(*newest, rules(*newest, profile, changes)?)];
+        // No conversation was begun under rules that lack one of these.
+        versions.extend(older.iter().filter_map(|version| Some((*version, rules(*version, profile, changes).ok()?))));
+        Ok(Self { profile, versions, changes: changes.split_whitespace().collect() })
+    }
+
+    /// Creates a gate that judges by one version alone.
+    pub fn of_version(version: RulesVersion, profile: Strictness, changes: &str) -> Result<Self, ParseGateError> {
+        let versions = vec![(version, rules(version, profile, changes)?)];
+        Ok(Self { profile, versions, changes: changes.split_whitespace().collect() })
+    }
+
+    /// Returns the version under which conversations begin.
+    pub fn version(&self) -> RulesVersion {
+        self.versions[0].0
+    }
+
+    /// Returns the gate of an older version of its rules; itself where it has no such version.
+    #[must_use]
+    pub fn under(&self, version: RulesVersion) -> Self {
+        let older = self.versions.iter().find(|(other, _)| *other == version);
+        Self { versions: vec![older.unwrap_or(&self.versions[0]).clone()], ..self.clone() }
+    }
+
+    /// Returns the older versions under which conversations may have been begun, newest first.
+    pub fn older_versions(&self) -> impl Iterator<Item = RulesVersion> {
+        self.versions.iter().skip(1).map(|(version, _)| *version)
+    }
+
+    fn rules_of(&self, version: Option<RulesVersion>) -> &[Applied] {
+        let older = version.and_then(|version| self.versions.iter().find(|(other, _)| *other == version));
+        &older.unwrap_or(&self.versions[0]).1
     }
 
     /// Adds a rule of the calling program, after the others. Its name and action become part of what conversations are asked
@@ -102,14 +115,20 @@ impl Gate {
     pub fn with_rule(mut self, rule: &'static dyn Rule, action: Action) -> Self {
         let separator = if self.changes.is_empty() { "" } else { "," };
         self.changes = format!("{}{separator}+{}={}", self.changes, rule.name(), action.name());
-        self.rules.push(Applied { rule, action, threshold: rule.threshold().unwrap_or_default() });
+        let added = Applied { rule, action, threshold: rule.threshold().unwrap_or_default() };
+        self.versions.iter_mut().for_each(|(_, rules)| rules.push(added.clone()));
         self
     }
 
     /// Judges an answer. The first rule that rejects it ends the evaluation.
     pub fn judge(&self, candidate: &Candidate<'_>) -> GateVerdict {
+        self.judge_under(None, candidate)
+    }
+
+    /// Judges an answer of a conversation that was begun under an older version of the rules.
+    pub fn judge_under(&self, version: Option<RulesVersion>, candidate: &Candidate<'_>) -> GateVerdict {
         let mut verdict = GateVerdict::default();
-        for Applied { rule, action, threshold } in &self.rules {
+        for Applied { rule, action, threshold } in self.rules_of(version) {
             if rule.hits(candidate, *threshold) {
                 if *action == Action::Reject {
                     verdict.rejected_by = Some(rule.name());
@@ -123,22 +142,53 @@ impl Gate {
 
     /// Returns where in an answer the rule of this name found its fault, in bytes.
     pub fn places(&self, rule: &str, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
-        let applied = self.rules.iter().find(|applied| applied.rule.name() == rule);
+        let applied = self.rules_of(None).iter().find(|applied| applied.rule.name() == rule);
         applied.map(|applied| applied.rule.places(candidate)).unwrap_or_default()
     }
 
     /// Returns the rules that are applied, with their actions and thresholds.
     pub fn rules(&self) -> impl Iterator<Item = (&'static str, Action, Option<f64>)> {
-        self.rules
+        self.rules_of(None)
             .iter()
             .map(|applied| (applied.rule.name(), applied.action, applied.rule.threshold().map(|_| applied.threshold)))
     }
 }
 
-/// The preset and the changes to it. Gates with the same text judge alike.
+/// Returns the rules of a version with a preset and changes to it.
+fn rules(version: RulesVersion, profile: Strictness, changes: &str) -> Result<Vec<Applied>, ParseGateError> {
+    let applied = |rule: &'static dyn Rule| Applied {
+        rule,
+        action: if profile == Strictness::Standard { rule.actions().0 } else { rule.actions().1 },
+        threshold: rule.threshold().unwrap_or_default(),
+    };
+    let mut rules: Vec<Applied> = version.rules().iter().map(|rule| applied(*rule)).collect();
+    for change in changes.split(',').map(str::trim).filter(|change| !change.is_empty()) {
+        let (name, action) = change.split_once('=').ok_or_else(|| ParseGateError::Action(change.to_owned()))?;
+        let rule = rules.iter_mut().find(|applied| applied.rule.name() == name.trim());
+        let rule = rule.ok_or_else(|| ParseGateError::Rule(name.to_owned()))?;
+        let (action, threshold) =
+            action.split_once('@').map_or((action, None), |(action, threshold)| (action, Some(threshold)));
+        rule.action = action.trim().parse().map_err(|()| ParseGateError::Action(change.to_owned()))?;
+        if let Some(threshold) = threshold {
+            if rule.rule.threshold().is_none() {
+                return Err(ParseGateError::Threshold(rule.rule.name()));
+            }
+            let number = threshold.trim().parse().ok().filter(|number: &f64| number.is_finite());
+            rule.threshold = number.ok_or_else(|| ParseGateError::Action(change.to_owned()))?;
+        }
+    }
+    rules.retain(|applied| applied.action != Action::Off);
+    Ok(rules)
+}
+
+/// The preset with the version of its rules, and the changes to it. Gates with the same text judge alike. The first version has
+/// no number, as stores of that time know it.
 impl fmt::Display for Gate {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.profile.name())?;
+        if self.version() > RulesVersion::First {
+            write!(formatter, "@{}", self.version())?;
+        }
         if self.changes.is_empty() { Ok(()) } else { write!(formatter, " {}", self.changes) }
     }
 }
@@ -156,7 +206,10 @@ mod tests {
     #[test]
     fn a_gate_is_a_profile_with_changes() {
         let gate = Gate::new(Strictness::Standard, "refusal=reject, loop_char=reject@8,length=off").unwrap();
-        assert_eq!(gate.to_string(), "standard refusal=reject,loop_char=reject@8,length=off");
+        assert_eq!(gate.to_string(), "standard@2 refusal=reject,loop_char=reject@8,length=off");
+        let older = gate.under(RulesVersion::First);
+        assert_eq!(older.to_string(), "standard refusal=reject,loop_char=reject@8,length=off");
+        assert_eq!((older.older_versions().count(), gate.older_versions().count()), (0, 1));
         let said: Vec<_> = gate.rules().collect();
         assert!(
             said.contains(&("refusal", Action::Reject, None))

@@ -11,6 +11,7 @@ mod boilerplate;
 mod candidate;
 mod edit;
 mod gate;
+mod language;
 mod near_duplicate;
 mod orphan;
 mod record;
@@ -18,6 +19,7 @@ mod rules;
 mod text;
 mod tongue;
 mod user_turn;
+mod version;
 
 pub use action::Action;
 pub use boilerplate::Boilerplate;
@@ -31,4 +33,6 @@ pub use rules::says_again;
 pub use rules::{RULES, Rule};
 pub use text::Words;
 pub use tongue::language_of;
+
 pub use user_turn::{UserTurnContext, is_thanks, user_turn_fault, user_words};
+pub use version::RulesVersion;

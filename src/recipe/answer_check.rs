@@ -1,7 +1,10 @@
 use std::sync::Arc;
 
-use crate::conversation::{Answer, Dialogue, Finish, Message, Role, Sampling, Target, Turn, calls_tool_in_text};
-use crate::quality::{Candidate, Gate, GateVerdict};
+use super::begun::OlderRules;
+use crate::conversation::{
+    Answer, Dialogue, Finish, Message, Role, Sampling, Settings, Target, Turn, calls_tool_in_text,
+};
+use crate::quality::{Candidate, Gate, GateVerdict, RulesVersion};
 
 /// The handling of a user's message that refers to a replaced answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,8 +55,22 @@ impl AnswerCheck {
         self.gate.as_ref().map_or("off".to_owned(), ToString::to_string)
     }
 
-    /// Judges an answer to `heard`, given the dialogue so far.
-    pub fn judge(&self, answer: &Answer, heard: &[Arc<Message>], dialogue: &Dialogue, target: &Target) -> GateVerdict {
+    /// Returns the older versions of the gate's rules, each with `settings` as they were then.
+    pub fn older(&self, settings: &Settings) -> Vec<OlderRules> {
+        let gate = self.gate.iter();
+        let versions = gate.flat_map(|gate| gate.older_versions().map(|rules| (rules, gate.under(rules))));
+        versions.map(|(rules, gate)| OlderRules { rules, settings: settings.clone().changed("gate", gate) }).collect()
+    }
+
+    /// Judges an answer to `heard`, given the dialogue so far, by the gate's own rules or by older ones.
+    pub fn judge(
+        &self,
+        answer: &Answer,
+        heard: &[Arc<Message>],
+        dialogue: &Dialogue,
+        target: &Target,
+        rules: Option<RulesVersion>,
+    ) -> GateVerdict {
         let calls_in_text = target.tools().is_some() && calls_tool_in_text(answer.text());
         let by_finish = || answer.finish_fault().or(calls_in_text.then_some(Answer::TOOL_USE));
         let Some(gate) = self.gate.as_ref().filter(|_| is_the_models_own(answer.finish)) else {
@@ -68,7 +85,7 @@ impl AnswerCheck {
             dialogue.spoken.iter().filter_map(|spoken| spoken.answer.as_deref().map(Answer::text)).collect();
         candidate.finish = Some(answer.finish);
         candidate.tokens = answer.usage.completion_tokens.zip(target.sampling().max_tokens.map(u64::from));
-        let verdict = gate.judge(&candidate);
+        let verdict = gate.judge_under(rules, &candidate);
         // An incomplete answer never becomes context, whatever the rules say.
         GateVerdict { rejected_by: verdict.rejected_by.or_else(by_finish), ..verdict }
     }

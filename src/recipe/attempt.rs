@@ -48,7 +48,8 @@ impl AnswerCheck {
             let Some(seen) = answered.examined(slot) else {
                 return Err(Missing::Answers(vec![(slot, AnswerCheck::target(target, attempt, was_cut))]));
             };
-            let verdict = seen.verdict.get_or_init(|| self.judge(&seen.answer, heard, dialogue, target));
+            let verdict =
+                seen.verdict.get_or_init(|| self.judge(&seen.answer, heard, dialogue, target, answered.rules));
             let Some(rule) = verdict.rejected_by.or_else(|| fault(seen)) else {
                 return Ok(Good { slot, flags: verdict.flags.clone(), score: None });
             };

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use super::answer_check::{ATTEMPTS_MAX, AnswerCheck, Orphans};
 use super::attempt::{Good, Missing, questions};
+use super::begun::OlderRules;
 use super::best::{BestOf, Worth};
 use super::{Answered, Recipe, Step, Walked};
 use crate::conversation::{
@@ -21,6 +22,7 @@ pub struct Distill {
     keeps_reasoning: bool,
     answer_check: AnswerCheck,
     best_of: Option<BestOf>,
+    older: Vec<OlderRules>,
 }
 
 impl Distill {
@@ -43,7 +45,14 @@ impl Distill {
         if target.folds_system() {
             settings = settings.with("fold-system", "true");
         }
-        Self { target, settings, keeps_reasoning: false, answer_check: AnswerCheck::default(), best_of: None }
+        Self {
+            target,
+            settings,
+            keeps_reasoning: false,
+            answer_check: AnswerCheck::default(),
+            best_of: None,
+            older: Vec::new(),
+        }
     }
 
     /// Sends each answer's reasoning back in the history. The resulting dialogue does not hold it.
@@ -51,7 +60,7 @@ impl Distill {
     pub fn with_reasoning_in_history(mut self) -> Self {
         self.settings = self.settings.with("history-reasoning", "true");
         self.keeps_reasoning = true;
-        self
+        self.with_older()
     }
 
     /// Has the gate check each answer before the next turn builds on it.
@@ -59,7 +68,7 @@ impl Distill {
     pub fn with_gate(mut self, gate: Gate) -> Self {
         self.settings = self.settings.with("gate", &gate);
         self.answer_check.gate = Some(gate);
-        self
+        self.with_older()
     }
 
     /// Requests several answers to each turn and keeps the best.
@@ -67,7 +76,7 @@ impl Distill {
     pub fn with_best_of(mut self, best_of: BestOf) -> Self {
         self.settings = self.settings.with("samples", best_of.samples).with("best-by", best_of.ranker.setting());
         self.best_of = Some(best_of);
-        self
+        self.with_older()
     }
 
     /// Handles users' messages that refer to a replaced answer. The seeds must count replaced answers into their identity.
@@ -75,6 +84,12 @@ impl Distill {
     pub fn with_orphans(mut self, orphans: Orphans) -> Self {
         self.settings = self.settings.with("orphans", orphans.name());
         self.answer_check.orphans = Some(orphans);
+        self.with_older()
+    }
+
+    /// Brings the settings of older rules up to date with these.
+    fn with_older(mut self) -> Self {
+        self.older = self.answer_check.older(&self.settings);
         self
     }
 
@@ -292,6 +307,10 @@ enum Stop {
 impl Recipe for Distill {
     fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    fn older(&self) -> &[OlderRules] {
+        &self.older
     }
 
     fn turn_count(&self, seed: &Seed) -> u32 {

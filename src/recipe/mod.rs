@@ -6,6 +6,7 @@
 
 mod answer_check;
 mod attempt;
+mod begun;
 mod best;
 mod compare;
 mod distill;
@@ -18,6 +19,7 @@ mod tutor;
 mod walked;
 
 pub use answer_check::Orphans;
+pub use begun::{Begun, OlderRules, begun};
 pub use best::{BestOf, Ranker};
 pub use compare::{Compare, ComparedHistory, NoAnswer, Side, System};
 pub use distill::Distill;
@@ -33,7 +35,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::conversation::{Answer, Dialogue, Outcome, Question, Seed, Settings, Slot, Unit};
-use crate::quality::GateVerdict;
+use crate::quality::{GateVerdict, RulesVersion};
 
 /// One way to process a conversation.
 ///
@@ -157,6 +159,12 @@ pub trait Recipe: Send + Sync {
         self.next(seed, answered)
     }
 
+    /// Returns the older versions of its rules under which conversations may have been begun, newest first, each with the
+    /// settings of that time.
+    fn older(&self) -> &[OlderRules] {
+        &[]
+    }
+
     /// Returns the good part of the dialogue; an empty one where the recipe writes no dialogue.
     fn so_far(&self, seed: &Seed, answered: &Answered) -> Dialogue;
 }
@@ -174,6 +182,8 @@ pub enum Step {
 #[derive(Clone, Debug, Default)]
 pub struct Answered {
     by_slot: BTreeMap<Slot, ExaminedAnswer>,
+    /// The older rules under which the conversation was begun.
+    rules: Option<RulesVersion>,
 }
 
 /// An answer with the recipe's cached findings: pure functions of it and of the history before it, computed once however
@@ -201,6 +211,11 @@ impl ExaminedAnswer {
 }
 
 impl Answered {
+    /// No answers yet, of a conversation that is judged by older rules.
+    pub fn under(rules: Option<RulesVersion>) -> Self {
+        Self { rules, ..Self::default() }
+    }
+
     /// Returns the answer in `slot`.
     pub fn get(&self, slot: Slot) -> Option<&Arc<Answer>> {
         self.by_slot.get(&slot).map(|seen| &seen.answer)

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use super::{Answered, Recipe, Step, Walked};
 use crate::conversation::{Answer, Fingerprint, Outcome, Question, Seed, Slot};
+use crate::quality::RulesVersion;
 
 /// Replays one conversation through its recipe with stored answers.
 ///
@@ -26,9 +27,14 @@ pub enum ReplayEnd {
 }
 
 impl<'a> Replay<'a> {
-    /// Starts a replay without answers.
+    /// Starts a replay without answers, under the recipe's own rules.
     pub fn new(recipe: &'a dyn Recipe, seed: &'a Seed) -> Self {
-        Self { recipe, seed, answered: Answered::default(), walked: Walked::default(), open: HashMap::new() }
+        Self::under(recipe, seed, None)
+    }
+
+    /// Starts a replay of a conversation that was begun under older rules.
+    pub fn under(recipe: &'a dyn Recipe, seed: &'a Seed, rules: Option<RulesVersion>) -> Self {
+        Self { recipe, seed, answered: Answered::under(rules), walked: Walked::default(), open: HashMap::new() }
     }
 
     /// Advances as far as `look_up` has the answers.

@@ -17,6 +17,8 @@ pub struct RunHeader {
     pub caps: Vec<String>,
     /// Where the result goes.
     pub output: String,
+    /// What was begun under older rules, in words.
+    pub rules: Option<String>,
 }
 
 /// A model with its role.
@@ -54,6 +56,9 @@ impl RunHeader {
             format!("{rows}, {}, {total}, {} reused", counted(conversations, "conversation"), reused_words(tally)),
         );
         row("cap", if self.caps.is_empty() { "none".to_owned() } else { self.caps.join(", ") });
+        if let Some(rules) = &self.rules {
+            row("rules", rules.clone());
+        }
         row("output", if self.output == "-" { "standard output".to_owned() } else { self.output.clone() });
         lines
     }
@@ -66,7 +71,7 @@ impl RunHeader {
         json!({
             "models": parties.collect::<Vec<_>>(), "rows": self.rows, "conversations": tally.totals.conversations,
             "unit": tally.unit.noun(), "total": tally.totals.turns, "reused": tally.reused(),
-            "reused_is_exact": tally.stored.is_exact, "caps": self.caps, "output": self.output,
+            "reused_is_exact": tally.stored.is_exact, "caps": self.caps, "output": self.output, "rules": self.rules,
         })
     }
 }
@@ -105,6 +110,7 @@ mod tests {
             rows: 3_000,
             caps: vec!["$5.00".to_owned(), "1,000 requests".to_owned()],
             output: "out.jsonl".to_owned(),
+            rules: None,
         };
         let tally = Tally {
             totals: Totals { conversations: 2_990, turns: 12_311 },

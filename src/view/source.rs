@@ -13,8 +13,8 @@ pub trait ItemSource: Send + Sync {
     /// Returns how many rows there are.
     fn row_count(&self) -> u64;
 
-    /// Returns the key of a row's conversation, where it has one.
-    fn key(&self, row: u64) -> Result<Option<ConversationKey>, JobError>;
+    /// Returns the keys that a row's conversation may have, its own first.
+    fn keys(&self, row: u64) -> Result<Vec<ConversationKey>, JobError>;
 
     /// Summarises a conversation. `key` is the item's, for items behind the rows.
     fn summary(
@@ -44,8 +44,8 @@ impl ItemSource for Conversations {
         Conversations::row_count(self)
     }
 
-    fn key(&self, row: u64) -> Result<Option<ConversationKey>, JobError> {
-        Conversations::key(self, row)
+    fn keys(&self, row: u64) -> Result<Vec<ConversationKey>, JobError> {
+        Conversations::keys(self, row)
     }
 
     fn summary(
@@ -63,7 +63,7 @@ impl ItemSource for Conversations {
     fn shown(&self, item: u64, key: ConversationKey, answers: &dyn AnswerLookup) -> Result<Option<Shown>, JobError> {
         let found =
             if item < Conversations::row_count(self) { self.at(item, answers)? } else { self.of_store(key, answers)? };
-        Ok(found.map(|found| Shown::of(&found, self.gate())))
+        Ok(found.map(|found| Shown::of(&found, self.gate_of(&found).as_ref())))
     }
 
     fn missing(&self) -> Option<String> {
@@ -84,8 +84,8 @@ impl ItemSource for FinishedRows {
         self.len()
     }
 
-    fn key(&self, _: u64) -> Result<Option<ConversationKey>, JobError> {
-        Ok(None)
+    fn keys(&self, _: u64) -> Result<Vec<ConversationKey>, JobError> {
+        Ok(Vec::new())
     }
 
     fn summary(

@@ -10,7 +10,7 @@ use crate::conversation::{
     Answer, ConversationKey, ConversationStop, FailureCause, FailureReason, Fingerprint, Outcome, Question, Slot,
     TurnIndex,
 };
-use crate::recipe::{Recipe, Replay, ReplayEnd};
+use crate::recipe::{Begun, Recipe, Replay, ReplayEnd, begun};
 use crate::store::{ConversationState, Entry, Status, Store};
 
 /// The end of a conversation in this run.
@@ -112,8 +112,8 @@ pub async fn run_session(
         }
         Err(SeedError::Unreadable(reason)) => return Err(WorkerError::Seed { row, reason }),
     };
-    let key = ConversationKey::new(context.recipe.settings(), &seed.digest());
-    let state = context.store.state(&key)?.unwrap_or_default();
+    let Begun { rules, key, state } = begun(&*context.recipe, &seed.digest(), |key| context.store.state(key))?;
+    let state = state.unwrap_or_default();
     // The state is read before the row is claimed, as by every other counter.
     let stored = StoredRow::of(&state, &*context.recipe);
     if !is_again && context.stored.finished().has(row) {
@@ -126,7 +126,7 @@ pub async fn run_session(
     let mut session =
         Session { context: &context, key, state, counted, is_again, number, dispatcher, reply_to, replies, links };
     let mut has_replayed = false;
-    let mut replay = Replay::new(&*context.recipe, &seed);
+    let mut replay = Replay::under(&*context.recipe, &seed, rules);
     let mut waiting = BTreeSet::new();
     let mut failed: BTreeMap<Slot, FailedQuestion> = BTreeMap::new();
     loop {

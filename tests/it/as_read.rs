@@ -231,7 +231,9 @@ fn an_empty_answer_is_no_target_of_training_in_any_format() {
         "kto",
     ] {
         let (written, finished) = converted(&rows, &["--to", format]);
-        assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+        // Without any row that fits it fails.
+        let code = if written.is_empty() { 2 } else { 0 };
+        assert_eq!(finished.code, Some(code), "{}", finished.stderr);
         for row in &written {
             let text =
                 json!([row["messages"], row["conversations"], row["completion"], row["chosen"], row["rejected"]])

@@ -57,7 +57,7 @@ fn rows_with_bad_answers_go_with_their_reason_or_are_cut() {
     assert_eq!(found["rejected"], json!({"loop_token": 2, "template_leak": 1, "finish_length": 1}));
     assert_eq!((&found["rows"], &found["kept"], &found["invalid"]), (&json!(7), &json!(2), &json!(1)));
     assert_eq!(found["quality"]["rules"]["refusal"]["examples"], json!(["declined"]));
-    assert_eq!(found["gate"], "standard");
+    assert_eq!(found["gate"], "standard@2");
     insta::assert_snapshot!(finished.stderr);
 
     // Other thresholds, the same rows, the same place.

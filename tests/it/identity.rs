@@ -127,6 +127,10 @@ fn the_settings_of_every_recipe_stay_as_they_are() {
         for (setting, value) in &recipe.settings().entries {
             writeln!(golden, "{setting}: {value}").unwrap();
         }
+        for older in recipe.older() {
+            let gate = older.settings.get("gate").unwrap();
+            writeln!(golden, "under rules {}: gate: {gate}: {}", older.rules, older.settings.digest()).unwrap();
+        }
     }
     insta::assert_snapshot!(golden);
 }

@@ -49,6 +49,7 @@ mod looking;
 mod losses;
 mod mock_server;
 mod night;
+mod older_rules;
 mod planning;
 mod power_cut;
 mod prices;

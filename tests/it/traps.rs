@@ -52,7 +52,9 @@ fn a_reader_that_closes_a_stream_ends_every_command_quietly() {
         "distill --help | true",
     ] {
         let finished = through(line);
-        assert_eq!((finished.code, finished.stderr.as_str()), (Some(0), ""), "{line}");
+        // On a busy machine a pass takes long enough to be shown.
+        let said: Vec<&str> = finished.stderr.lines().filter(|line| !line.contains("going over the rows")).collect();
+        assert_eq!((finished.code, said), (Some(0), Vec::new()), "{line}");
     }
     // Lines for people: whoever reads them may leave, and the work is done all the same.
     for mode in ["plain", "json", "auto"] {

@@ -69,6 +69,7 @@ const OPTIONS: &[(Class, &[&str])] = &[
             "license",
             "gate",
             "rules",
+            "rules-version",
             "min-turns",
             "temperature",
             "top-p",

@@ -99,9 +99,10 @@ impl Conversations {
         Digest::of_text("cohobate view 1", &settings.digest().to_string()).to_string()[..32].to_owned()
     }
 
-    /// Returns the gate that judged the answers.
-    pub fn gate(&self) -> Option<&Gate> {
-        self.known.as_ref()?.gate.as_ref()
+    /// Returns the gate that judged the answers of a conversation.
+    pub fn gate_of(&self, found: &StoredConversation) -> Option<Gate> {
+        let gate = self.known.as_ref()?.gate.as_ref()?;
+        Some(gate.under(found.rules.unwrap_or_else(|| gate.version())))
     }
 
     /// Returns what became of the inputs since they were read, in words.
@@ -110,9 +111,9 @@ impl Conversations {
         self.cautions.iter().cloned().chain(changes).collect()
     }
 
-    /// Returns the key of a row's conversation, where it holds one.
-    pub fn key(&self, row: u64) -> Result<Option<ConversationKey>, JobError> {
-        self.known.as_ref().map_or(Ok(None), |known| known.key(row))
+    /// Returns the keys that a row's conversation may have, where it holds one: its own, then those under older rules.
+    pub fn keys(&self, row: u64) -> Result<Vec<ConversationKey>, JobError> {
+        self.known.as_ref().map_or(Ok(Vec::new()), |known| known.keys(row))
     }
 
     /// Returns a row with what the store holds of it; `None` where there is no such row.
@@ -124,12 +125,12 @@ impl Conversations {
         match known.read(row)? {
             Ok(seed) => Ok(Some(StoredConversation { row: Some(row), place, ..walk.replayed(seed, reader)? })),
             Err((id, why)) => {
-                let key = known.key(item)?.filter(|_| matches!(why, LeftOut::Changed(_)));
-                let stored = match key {
-                    Some(key) => of_store(key, reader)?,
-                    None => None,
-                };
-                let stored = stored.unwrap_or_else(|| StoredConversation::empty(key));
+                let keys = if matches!(why, LeftOut::Changed(_)) { known.keys(item)? } else { Vec::new() };
+                let mut stored = None;
+                for key in &keys {
+                    stored = if stored.is_none() { of_store(*key, reader)? } else { stored };
+                }
+                let stored = stored.unwrap_or_else(|| StoredConversation::empty(keys.first().copied()));
                 let id = id.unwrap_or_else(|| format!("row {}", row + 1));
                 Ok(Some(StoredConversation { id, row: Some(row), place, unavailable: Some(why.to_string()), ..stored }))
             }
@@ -157,7 +158,7 @@ impl Conversations {
         let mut found = Vec::new();
         if let Some(prefix) = key_prefix(name) {
             for row in 0..self.row_count() {
-                let has = self.key(row)?.is_some_and(|key| key.to_string().starts_with(&prefix));
+                let has = self.keys(row)?.iter().any(|key| key.to_string().starts_with(&prefix));
                 if has && found.len() < FOUND_MAX {
                     found.extend(self.at(row, reader)?);
                 }

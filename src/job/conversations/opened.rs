@@ -111,9 +111,9 @@ impl Opened {
         self.walks.iter().map(Walk::recipe)
     }
 
-    /// Returns the key of an item's conversation, where it holds one.
-    pub fn key(&self, item: u64) -> Result<Option<ConversationKey>, JobError> {
-        let Some((row, walk)) = self.item(item) else { return Ok(None) };
+    /// Returns the keys that an item's conversation may have, where it holds one: its own, then those under older rules.
+    pub fn keys(&self, item: u64) -> Result<Vec<ConversationKey>, JobError> {
+        let Some((row, walk)) = self.item(item) else { return Ok(Vec::new()) };
         let digest = match &self.rows {
             AskedRows::Plain(rows) => rows.digest(row)?,
             // What other files hold counts into the identity.
@@ -122,7 +122,10 @@ impl Opened {
             }
             AskedRows::Judged(_) => None,
         };
-        Ok(digest.map(|digest| ConversationKey::new(walk.recipe().settings(), &digest)))
+        let Some(digest) = digest else { return Ok(Vec::new()) };
+        let recipe = walk.recipe();
+        let settings = [recipe.settings()].into_iter().chain(recipe.older().iter().map(|older| &older.settings));
+        Ok(settings.map(|settings| ConversationKey::new(settings, &digest)).collect())
     }
 
     /// True where an item's row has this id. Unless `is_in_full`, rows that do not have it letter for letter are not read, apart

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use crate::conversation::{Answer, ConversationKey, Dialogue, Fingerprint, Lane, Seed, Slot};
+use crate::quality::RulesVersion;
 use crate::store::Status;
 
 /// A conversation as the input and the store have it.
@@ -20,6 +21,8 @@ pub struct StoredConversation {
     pub unavailable: Option<String>,
     /// The dialogue as far as it goes; empty where the row cannot be shown, and where a job judges alone.
     pub dialogue: Dialogue,
+    /// The older rules under which it was begun.
+    pub rules: Option<RulesVersion>,
     /// How far it has come.
     pub status: Status,
     /// Every answer of the conversation, in the order in which the replay asks for them, or of their slots.

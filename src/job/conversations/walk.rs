@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::AnswerLookup;
 use super::stored::{Standing, StoredAnswer, StoredConversation, StoredNote};
-use crate::conversation::{Answer, ConversationKey, Dialogue, Duel, Lane, Mark, Outcome, Remedy, Seed, Slot, Winner};
+use crate::conversation::{Answer, Dialogue, Duel, Lane, Mark, Outcome, Remedy, Seed, Slot, Winner};
 use crate::job::JobError;
-use crate::recipe::{Answered, Compare, Distill, Evaluate, Recipe, Replay, ReplayEnd, Simulate, Tutor};
+use crate::recipe::{Answered, Begun, Compare, Distill, Evaluate, Recipe, Replay, ReplayEnd, Simulate, Tutor, begun};
 use crate::store::Status;
 
 /// One recipe over the rows of a job.
@@ -44,9 +44,9 @@ impl Walk {
     /// Walks a row through the recipe.
     pub fn replayed<L: AnswerLookup + ?Sized>(&self, seed: Seed, reader: &L) -> Result<StoredConversation, JobError> {
         let recipe = self.recipe();
-        let key = ConversationKey::new(recipe.settings(), &seed.digest());
+        let Begun { rules, key, state } = begun(recipe, &seed.digest(), |key| reader.state(key))?;
         let mut answers = Vec::new();
-        let mut replay = Replay::new(recipe, &seed);
+        let mut replay = Replay::under(recipe, &seed, rules);
         let end = replay.advance(|fingerprint, slot| -> Result<_, JobError> {
             let stored = reader.answer(fingerprint)?;
             Ok(stored.map(|stored| {
@@ -68,7 +68,7 @@ impl Walk {
                 (dialogue, Status::Stopped { turn, reason })
             }
             ReplayEnd::Open(_) => {
-                let failed = reader.state(&key)?.map(|state| state.status);
+                let failed = state.map(|state| state.status);
                 let failed = failed.filter(|status| matches!(status, Status::Failed { .. }));
                 (recipe.so_far(&seed, replay.answered()), failed.unwrap_or_default())
             }
@@ -81,6 +81,7 @@ impl Walk {
         found.dialogue = dialogue;
         self.recipe.explain(&seed, answered, &mut found);
         found.seed = Some(seed);
+        found.rules = rules;
         Ok(found)
     }
 }

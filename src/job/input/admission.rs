@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::rows::Rows;
-use crate::conversation::{ConversationKey, Settings};
+use crate::job::stored::begun_in;
+use crate::recipe::Recipe;
 use crate::store::{Reader, Status};
 use crate::worker::{Admit, StoredCount};
 
@@ -20,7 +21,7 @@ pub struct Admission {
     order: BufReader<File>,
     rows: Arc<Rows>,
     store: Arc<dyn Reader>,
-    settings: Settings,
+    recipe: Arc<dyn Recipe>,
     /// What is known of finished rows without a look.
     known: Arc<StoredCount>,
     /// Finished rows, on disk; unlinked, so that the file goes with the process.
@@ -39,7 +40,7 @@ impl Admission {
         order: &Path,
         rows: Arc<Rows>,
         store: Arc<dyn Reader>,
-        settings: Settings,
+        recipe: Arc<dyn Recipe>,
         known: Arc<StoredCount>,
     ) -> io::Result<Self> {
         let order = BufReader::new(File::open(order)?);
@@ -47,7 +48,7 @@ impl Admission {
         let finished = File::options().create(true).truncate(true).read(true).write(true).open(&path)?;
         std::fs::remove_file(&path)?;
         let finished = BufWriter::new(finished);
-        Ok(Self { order, rows, store, settings, known, finished, phase: Phase::Unfinished })
+        Ok(Self { order, rows, store, recipe, known, finished, phase: Phase::Unfinished })
     }
 
     fn next_unfinished(&mut self) -> io::Result<Option<Admit>> {
@@ -77,7 +78,7 @@ impl Admission {
 
     fn is_finished(&self, row: u64) -> io::Result<bool> {
         let Some(digest) = self.rows.digest(row).map_err(io::Error::other)? else { return Ok(false) };
-        let state = self.store.state(&ConversationKey::new(&self.settings, &digest)).map_err(io::Error::other)?;
+        let state = begun_in(&*self.store, &*self.recipe, &digest).map_err(io::Error::other)?.state;
         Ok(state.is_some_and(|state| matches!(state.status, Status::Complete | Status::Stopped { .. })))
     }
 }

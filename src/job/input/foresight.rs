@@ -9,8 +9,9 @@ use super::rows::replace_system;
 use crate::conversation::{Line, Message, Record, Role, Seed};
 use crate::dataset::{Edition, Notes, Reading, RowReader};
 use crate::export::OutputFormat;
+use crate::job::stored::replay_in;
 use crate::job::{JobError, JobEvent, open_store};
-use crate::recipe::{Recipe, Replay};
+use crate::recipe::Recipe;
 use crate::report::words::counted;
 use crate::store::Reader;
 
@@ -163,7 +164,7 @@ fn needs_trial(seed: &Seed, notes: &Notes) -> bool {
 fn stored_answers(recipe: &dyn Recipe, seed: &Seed, store: &dyn Reader) -> Result<u64, JobError> {
     let mut count = 0;
     let mut fault = None;
-    let end = Replay::new(recipe, seed).advance(|fingerprint, _| -> Result<_, Infallible> {
+    let end = replay_in(store, recipe, seed)?.advance(|fingerprint, _| -> Result<_, Infallible> {
         Ok(match store.answer(fingerprint) {
             Ok(stored) => {
                 count += u64::from(stored.is_some());

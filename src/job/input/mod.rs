@@ -74,11 +74,10 @@ impl Prepared {
     pub fn order(
         &self,
         store: Arc<dyn Reader>,
-        recipe: &dyn Recipe,
+        recipe: Arc<dyn Recipe>,
         known: Arc<StoredCount>,
     ) -> Result<Admission, JobError> {
-        let (rows, settings) = (Arc::clone(&self.rows), recipe.settings().clone());
-        let admission = Admission::open(&self.order, rows, store, settings, known);
+        let admission = Admission::open(&self.order, Arc::clone(&self.rows), store, recipe, known);
         admission.map_err(|error| JobError::unexpected(format!("cannot read the admission order: {error}")))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::spool::Spool;
 use super::stream::read_record;
-use crate::conversation::{Digest, Message, Record, Seed, Settings};
+use crate::conversation::{Digest, Message, Record, Seed};
 use crate::dataset::{Notes, Origin, RawRow, Reading, RowIndex, RowIndexError, RowReader, RowState, Skip};
 use crate::job::finished_file::FinishedFile;
 use crate::job::left_out::LeftOut;
@@ -13,6 +13,7 @@ use crate::job::phase::PhaseMeter;
 use crate::job::row_place::RowPlace;
 use crate::job::rows::{TakeRow, VisitRows};
 use crate::job::{Context, JobError, JobEvent, Phase};
+use crate::recipe::Recipe;
 use crate::worker::{SeedError, Seeds};
 
 /// The rows of all inputs, to be read again by number.
@@ -39,9 +40,11 @@ impl Rows {
     }
 
     /// Returns the file that remembers which rows a recipe has finished, where the first pass is remembered.
-    pub fn finished_file(&self, settings: &Settings) -> Option<FinishedFile> {
+    pub fn finished_file(&self, recipe: &dyn Recipe) -> Option<FinishedFile> {
         let directory = self.remembered.as_deref()?;
-        Some(FinishedFile::of(directory, settings.digest(), self.len()))
+        let older = recipe.older().iter().map(|older| older.settings.digest());
+        let settings = older.fold(recipe.settings().digest(), |settings, older| settings.then(&older));
+        Some(FinishedFile::of(directory, settings, self.len()))
     }
 
     /// Returns the hash of a row's conversation, where it holds one.

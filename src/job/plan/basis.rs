@@ -8,6 +8,7 @@ use super::role::PlanRole;
 use crate::conversation::{Answer, Digest, Question, Seed, estimate_tokens};
 use crate::job::JobError;
 use crate::job::histories::Histories;
+use crate::job::stored::replay_in;
 use crate::recipe::{Recipe, Replay, ReplayEnd};
 use crate::report::words::counted;
 use crate::store::Reader;
@@ -108,7 +109,7 @@ impl Basis {
         store: &dyn Reader,
     ) -> Result<Option<Vec<(PlanRole, u64)>>, JobError> {
         let mut calls = Vec::new();
-        let mut replay = Replay::new(recipe, seed);
+        let mut replay = replay_in(store, recipe, seed)?;
         loop {
             let Ok(end) = replay.advance(|_, _| Ok::<_, Infallible>(None));
             let ReplayEnd::Open(open) = end else { return Ok(Some(calls)) };

@@ -11,9 +11,11 @@ use crate::conversation::{Answer, ConversationKey, Digest, Price, Question, Seed
 use crate::job::JobError;
 use crate::job::histories::{Histories, Told};
 use crate::job::input::Prepared;
+use crate::job::older::OlderConversations;
+use crate::job::stored::begun_in;
 use crate::model::RequestLane;
 use crate::recipe::{Answered, Recipe, Step, Walked};
-use crate::store::{Reader, Status};
+use crate::store::{ConversationState, Reader, Status};
 
 /// Walks through conversations with imagined answers where none is stored: the same path that a run takes, so that equal
 /// conversations and equal openings are counted once, and prompts grow as they will in the run. What follows an imagined answer
@@ -25,6 +27,7 @@ pub struct Planner<'a> {
     spent: f64,
     max_cost: Option<f64>,
     speed: Option<Speed>,
+    older: OlderConversations,
     prices: &'a BTreeMap<String, Price>,
     /// The models that are asked at their flex tier.
     flex: BTreeSet<String>,
@@ -71,6 +74,7 @@ impl<'a> Planner<'a> {
             spent: spent.fold(0.0, |sum, cost| sum + cost),
             max_cost: *max_cost,
             speed: *speed,
+            older: OlderConversations::default(),
             prices,
             flex: flex.map(|(_, model)| model.target.model().to_owned()).collect(),
             is_every_price_known: models.iter().all(|(_, model)| model.price.is_some()),
@@ -101,7 +105,9 @@ impl<'a> Planner<'a> {
             self.see(recipe, seed, &question, false);
         }
         self.unit = recipe.unit();
-        let (mut answered, mut walked) = (Answered::default(), Walked::default());
+        self.older.add(self.store, recipe, seed)?;
+        let begun = begun_in(self.store, recipe, &seed.digest())?;
+        let (mut answered, mut walked) = (Answered::under(begun.rules), Walked::default());
         let mut histories = Histories::default();
         let mut from_store = 0;
         let mut failed_for_good = None;
@@ -121,7 +127,7 @@ impl<'a> Planner<'a> {
             }
             let failed = match failed_for_good {
                 Some(failed) => failed,
-                None => *failed_for_good.insert(self.failed_for_good(recipe, seed)?),
+                None => *failed_for_good.insert(is_failed_for_good(begun.state.as_ref())),
             };
             if failed {
                 self.failed += u64::from(recipe.turn_count(seed)).saturating_sub(from_store);
@@ -155,13 +161,6 @@ impl<'a> Planner<'a> {
             let conversation = ConversationKey::new(recipe.settings(), &seed.digest());
             self.first = Some(FirstQuestion { question: question.clone(), conversation, is_open });
         }
-    }
-
-    /// True where a run would not send the question again.
-    fn failed_for_good(&self, recipe: &dyn Recipe, seed: &Seed) -> Result<bool, JobError> {
-        let key = ConversationKey::new(recipe.settings(), &seed.digest());
-        let state = self.store.state(&key)?.unwrap_or_default();
-        Ok(matches!(state.status, Status::Failed { permanent: true, .. }))
     }
 
     fn count(&mut self, role: PlanRole, identity: &Digest, question: &Question, prompt: u64, completion: u64) {
@@ -207,6 +206,7 @@ impl<'a> Planner<'a> {
             flex_price: zero.filter(|_| self.has_flex_price),
             spent: zero.map(|_| self.spent),
             max_cost: self.max_cost,
+            rules: self.older.words(),
             ..PlanReport::default()
         };
         for ((role, model), planned) in &self.planned {
@@ -255,4 +255,9 @@ impl<'a> Planner<'a> {
             price: None,
         }
     }
+}
+
+/// True where a run would not send the question again.
+fn is_failed_for_good(state: Option<&ConversationState>) -> bool {
+    state.is_some_and(|state| matches!(state.status, Status::Failed { permanent: true, .. }))
 }

@@ -37,6 +37,8 @@ pub struct PlanReport {
     pub max_cost: Option<f64>,
     /// The seconds that the calls take, where the store knows how fast the models answer.
     pub seconds: Option<f64>,
+    /// What was begun under older rules, in words.
+    pub rules: Option<String>,
     /// The calls by role and model.
     pub roles: Vec<RolePlan>,
     /// What the numbers rest on, in words.
@@ -85,7 +87,7 @@ impl PlanReport {
             "conversations": self.totals.conversations, "turns": self.totals.turns, "unit": self.unit.noun(), "answered": self.answered,
             "calls": self.calls, "shared": self.shared, "failed": self.failed, "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens, "price": self.price, "standard_price": self.standard_price,
-            "flex_price": self.flex_price, "spent": self.spent, "max_cost": self.max_cost, "seconds": self.seconds,
+            "flex_price": self.flex_price, "spent": self.spent, "max_cost": self.max_cost, "seconds": self.seconds, "rules": self.rules,
             "roles": roles.collect::<Vec<_>>(), "basis": self.basis,
             "left_out": self.left_out,
         });

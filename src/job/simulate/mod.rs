@@ -86,7 +86,7 @@ pub async fn simulate(settings: &SimulateSettings, context: &Context) -> Result<
     let assignment = Assignment {
         recipe: Arc::clone(&recipe) as Arc<dyn Recipe>,
         seeds: Arc::clone(&prepared.rows) as Arc<dyn worker::Seeds>,
-        rows: Box::new(prepared.order(engine.reader(), &*recipe, stored.count())?),
+        rows: Box::new(prepared.order(engine.reader(), Arc::clone(&recipe) as Arc<dyn Recipe>, stored.count())?),
         totals: prepared.totals,
         stored,
     };

@@ -11,9 +11,9 @@ use crate::job::left_out_list::{Left, LeftOutList, Listed};
 use crate::job::output::RowOutput;
 use crate::job::reports::write_reports;
 use crate::job::rows::{RowCounts, RowResult, each};
-use crate::job::stored::{PaidAnswers, why_open};
+use crate::job::stored::{PaidAnswers, replay_in, why_open};
 use crate::quality::Words;
-use crate::recipe::{Goal, Move, Replay, Simulate, SimulatedDialogue, SimulatedEnd, UserTurn};
+use crate::recipe::{Goal, Move, Simulate, SimulatedDialogue, SimulatedEnd, UserTurn};
 use crate::report::{EndClass, RoleCost, SimulationReport, Told, UserMessage, simulation_page};
 use crate::store::Reader;
 
@@ -123,7 +123,7 @@ impl SimulatedRows<'_> {
         report: &mut SimulationReport,
     ) -> Result<(SimulatedDialogue, Option<LeftOut>), JobError> {
         let prices = [&self.settings.teacher, &self.settings.user].map(|model| model.price.as_ref());
-        let mut replay = Replay::new(self.recipe, seed);
+        let mut replay = replay_in(self.store, self.recipe, seed)?;
         replay.advance(|fingerprint, slot| -> Result<_, JobError> {
             let answer = self.store.answer(fingerprint)?.map(|stored| stored.answer);
             if let Some(answer) = answer.as_ref().filter(|_| paid.is_first(fingerprint)) {

@@ -7,9 +7,9 @@ use crate::job::counting::Stored;
 use crate::job::engine::{Assignment, Engine, RunResult};
 use crate::job::input::Prepared;
 use crate::job::rows::{RowResult, each};
-use crate::job::stored::answers_in;
+use crate::job::stored::{answers_in, replay_in};
 use crate::job::{Context, JobError, JobEvent};
-use crate::recipe::{Recipe, Replay, ReplayEnd};
+use crate::recipe::{Recipe, ReplayEnd};
 use crate::report::Totals;
 use crate::report::words::{counted, number};
 use crate::worker::{self, RunStop};
@@ -56,7 +56,11 @@ impl<'a> PassRuns<'a> {
         let assignment = Assignment {
             recipe: Arc::clone(&pass.recipe) as Arc<dyn Recipe>,
             seeds: Arc::clone(rows) as Arc<dyn worker::Seeds>,
-            rows: Box::new(self.prepared.order(self.engine.reader(), &*pass.recipe, stored.count())?),
+            rows: Box::new(self.prepared.order(
+                self.engine.reader(),
+                Arc::clone(&pass.recipe) as Arc<dyn Recipe>,
+                stored.count(),
+            )?),
             totals: Totals { turns: totals.turns / counted_per_turn * per_turn, ..*totals },
             stored,
         };
@@ -82,7 +86,7 @@ impl<'a> PassRuns<'a> {
         }
         let (mut unasked, store) = (0, &self.engine.store);
         each(&*self.prepared.rows, &mut [], |_, seed| {
-            let mut replay = Replay::new(&*pass.recipe, seed);
+            let mut replay = replay_in(&**store, &*pass.recipe, seed)?;
             let progress = replay.advance(answers_in(&**store))?;
             let is_students = |(_, question): &(_, Question)| question.slot.lane == Lane::Student;
             unasked += u64::from(matches!(progress, ReplayEnd::Open(open) if open.iter().any(is_students)));

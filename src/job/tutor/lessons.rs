@@ -10,8 +10,8 @@ use crate::job::input::Rows;
 use crate::job::left_out::LeftOut;
 use crate::job::left_out_list::{Left, LeftOutList, Listed};
 use crate::job::rows::{RowCounts, RowResult, each};
-use crate::job::stored::{PaidAnswers, why_open};
-use crate::recipe::{Party, Replay, Tutored, TutoredEnd};
+use crate::job::stored::{PaidAnswers, replay_in, why_open};
+use crate::recipe::{Party, Tutored, TutoredEnd};
 use crate::report::{self, EndClass, Tutoring, TutoringReport};
 use crate::store::Reader;
 
@@ -128,7 +128,7 @@ impl TutoredRows<'_> {
 
     /// Leads a row through a pass, as far as there are answers; `paid` knows which answers other passes have asked for.
     fn lead(&self, pass: &TutorPass, seed: &Seed, paid: &mut PaidAnswers) -> Result<Led, JobError> {
-        let mut replay = Replay::new(&*pass.recipe, seed);
+        let mut replay = replay_in(self.store, &*pass.recipe, seed)?;
         let mut own = Vec::new();
         replay.advance(|fingerprint, slot| -> Result<_, JobError> {
             let answer = self.store.answer(fingerprint)?.map(|stored| stored.answer);

@@ -1,87 +1,29 @@
-use super::{Action, Candidate, Rule};
-use crate::quality::text::{Letters, Phrases, Script};
+use std::ops::Range;
 
-/// Answers in a different language than the user's.
+use super::{Action, Candidate, Rule};
+use crate::quality::language::{certain_language, glance, is_covered, is_likely_other, named_languages, plain_prose};
+use crate::quality::text::{Letters, Script};
+
+/// Answers in a different language than wanted, and answers that switch to one half-way.
 ///
-/// Scripts are compared first: the user writes in one script and the answer hardly uses it. Long texts in Latin letters
-/// are distinguished by whichlang, which errs on one in a thousand of them. The rule does not decide where the user names
-/// a language or asks for a translation, writes in two scripts, or where the previous answer is in the same language.
+/// Wanted is the user's own language, a language that the user or the system message asks for, and that of the answer before.
+/// What is certain about a text is decided by its script, by whichlang, and by common words; the rest is not judged. Nor is a
+/// request to translate that names no language.
 pub struct Language;
 
 /// Letters that identify a text's script; a Chinese character counts as three.
 const LETTERS_MIN: usize = 24;
-/// Letters that identify the language of a Latin text.
-const LATIN_LETTERS_MIN: usize = 80;
-/// Bytes of a text that are used to detect its language. More cost time and change nothing.
+/// Bytes of each part of a text that are used to detect its language. More cost time and change nothing.
 const SAMPLE_BYTES: usize = 600;
 const GLANCE_BYTES: usize = 200;
-
-/// Words with which a user may ask for another language.
-static NAMED: Phrases = Phrases::new(|| {
-    Phrases::automaton(&[
-        "translat",
-        "language",
-        "english",
-        "chinese",
-        "mandarin",
-        "cantonese",
-        "french",
-        "german",
-        "spanish",
-        "italian",
-        "japanese",
-        "korean",
-        "russian",
-        "portuguese",
-        "arabic",
-        "hindi",
-        "dutch",
-        "turkish",
-        "vietnamese",
-        "thai",
-        "latin",
-        "greek",
-        "hebrew",
-        "swedish",
-        "polish",
-        "indonesian",
-        "翻译",
-        "译成",
-        "译为",
-        "语言",
-        "英文",
-        "英语",
-        "中文",
-        "汉语",
-        "日文",
-        "日语",
-        "韩文",
-        "韩语",
-        "法语",
-        "法文",
-        "德语",
-        "德文",
-        "俄语",
-        "俄文",
-        "西班牙",
-        "葡萄牙语",
-        "阿拉伯语",
-        "拉丁",
-        "单词",
-        "traduc",
-        "tradui",
-        "übersetz",
-        "auf deutsch",
-        "en français",
-        "en español",
-        "in italiano",
-        "перевед",
-        "翻訳",
-        "英訳",
-        "和訳",
-        "번역",
-    ])
-});
+/// The last one of N parts of an answer is looked at on its own.
+const PARTS: &[usize] = &[2, 3, 4, 6];
+/// Letters of a Latin script in a message of another script, or of another script in one of Latin letters, from which on it is
+/// undecidable: a term, a name, a pasted text.
+const OPEN_LATIN_LETTERS: usize = 12;
+const OPEN_LETTERS: usize = 2;
+/// The same for Latin letters where the language of the message is certain.
+const OPEN_LATIN_LETTERS_CERTAIN: usize = 40;
 
 impl Rule for Language {
     fn name(&self) -> &'static str {
@@ -93,107 +35,133 @@ impl Rule for Language {
     }
 
     fn hits(&self, candidate: &Candidate<'_>, _: f64) -> bool {
-        let prose = language_sample(candidate.prose());
-        let (said, asked) = (Letters::of(prose), Letters::of(candidate.user));
-        if said.total() < LETTERS_MIN || asked.total() == 0 {
-            return false;
+        let prose = candidate.prose();
+        let asked = glance(beginning(candidate.user));
+        // Most answers end here.
+        (glance(beginning(prose)) != asked || glance(ending(prose)) != asked) && foreign_part(candidate).is_some()
+    }
+
+    fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
+        let answer = candidate.answer;
+        let from = foreign_part(candidate).map(|part| match part {
+            Part::Whole => 0,
+            Part::Tail => answer.len() - last_bytes(answer, answer.len() / 2).len(),
+        });
+        from.map(|from| from..answer.len()).into_iter().collect()
+    }
+}
+
+/// The part of an answer that is in another language.
+#[derive(Clone, Copy)]
+enum Part {
+    Whole,
+    Tail,
+}
+
+fn foreign_part(candidate: &Candidate<'_>) -> Option<Part> {
+    let user = plain_prose(candidate.user, SAMPLE_BYTES, false);
+    let own = Own { letters: Letters::of(candidate.user), language: certain_language(&user), text: user };
+    if own.letters.total() == 0 {
+        return None;
+    }
+    let head = plain_prose(candidate.answer, SAMPLE_BYTES, false);
+    let is_whole = own.excludes(&head);
+    let tail = (!is_whole).then(|| foreign_tail(candidate, &head, &own)).flatten();
+    let (found, part) = if is_whole { (certain_language(&head), Part::Whole) } else { (Some(tail?), Part::Tail) };
+    // The expensive checks come last.
+    let mut wanted: Vec<&str> = own.language.into_iter().collect();
+    for text in [Some(candidate.user), candidate.system].into_iter().flatten() {
+        let named = named_languages(text);
+        if named.is_translation && named.wanted.is_empty() {
+            return None;
         }
-        let (in_script, script) = (said.dominant(), asked.dominant());
-        let differs = if in_script == script {
-            in_script == Script::Latin && differs_in_latin(prose, candidate.user, &said, &asked)
-        } else {
-            is_another_script(&said, &asked) && (in_script != Script::Latin || has_sentences(prose))
-        };
-        // The expensive checks come last.
-        differs && !names_a_language(candidate) && !is_as_before(prose, in_script, candidate)
+        wanted.extend(named.wanted);
+    }
+    wanted.extend(before(candidate));
+    match found {
+        Some(found) => (!is_covered(found, &wanted)).then_some(part),
+        // Another script, of a text whose language is not certain: only the user's own language was wanted.
+        None => (wanted.iter().all(|wanted| own.language == Some(wanted))).then_some(part),
     }
 }
 
-/// True where the user writes in a single script and the answer hardly uses it.
-fn is_another_script(said: &Letters, asked: &Letters) -> bool {
-    let (in_script, script) = (said.dominant(), asked.dominant());
-    // A few letters of the answer's script in the question (a term, a name, a pasted text) make it undecidable.
-    let open_letters = if in_script == Script::Latin { 12 } else { 2 };
-    // Japanese questions may consist of Chinese characters only, and Chinese ones may contain a kana.
-    let are_kin = matches!((in_script, script), (Script::Han, Script::Kana) | (Script::Kana, Script::Han));
-    let is_certain = asked.share(script) >= 0.7 && (script != Script::Latin || asked.total() >= LETTERS_MIN);
-    is_certain && asked.count(in_script) < open_letters && said.share(script) < 0.2 && !are_kin
-}
-
-fn differs_in_latin(prose: &str, user: &str, said: &Letters, asked: &Letters) -> bool {
-    let is_long = |letters: &Letters| letters.count(Script::Latin) >= LATIN_LETTERS_MIN;
-    is_long(said)
-        && is_long(asked)
-        // A short sample settles most cases. A longer one is read only where the short one differs.
-        && detect_language(prose, GLANCE_BYTES) != detect_language(user, GLANCE_BYTES)
-        && detect_language(prose, SAMPLE_BYTES) != detect_language(user, SAMPLE_BYTES)
-        // Code, lists, names and formulas look like any language, so sentences are required, and both halves must agree.
-        && has_sentences(prose)
-        && has_sentences(language_sample(user))
-        && is_steady(prose)
-        && is_steady(language_sample(user))
-}
-
-/// The most common words of languages in Latin letters. Sentences contain them; lists of names and code do not.
-const SMALL_WORDS: &[&str] = &[
-    "the", "of", "and", "to", "a", "is", "that", "it", "you", "this", "are", "be", "with", "for", "not", "der", "die",
-    "das", "und", "ist", "nicht", "ein", "eine", "zu", "den", "mit", "von", "le", "la", "les", "des", "et", "est",
-    "un", "une", "que", "qui", "pas", "el", "los", "las", "en", "es", "por", "con", "una", "para", "o", "e", "os",
-    "do", "da", "em", "um", "uma", "il", "di", "che", "non", "per", "sono", "de", "het", "een", "van", "niet", "op",
-    "och", "att", "som", "det", "ett", "bir", "ve", "bu", "yang", "dan", "w", "z", "na", "nie", "się", "là", "và",
-    "của",
-];
-
-/// True where a text in Latin letters has sentences: fewer than one character in twelve is a digit or a symbol that is
-/// rare in sentences, and at least one word in eight is a common small word.
-fn has_sentences(text: &str) -> bool {
-    let is_odd = |byte: &u8| byte.is_ascii_digit() || b"<>{}[]()=;/\\|_#*+@$%^&~`".contains(byte);
-    if text.bytes().filter(|byte| is_odd(byte)).count() * 12 >= text.len() {
-        return false;
-    }
-    let words = || text.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());
-    let is_small = |word: &&str| word.len() <= 5 && SMALL_WORDS.iter().any(|small| word.eq_ignore_ascii_case(small));
-    words().filter(is_small).count() * 8 >= words().count()
-}
-
-/// True where both halves of a text are in the same language.
-fn is_steady(text: &str) -> bool {
-    let mut middle = text.len() / 2;
-    while !text.is_char_boundary(middle) {
-        middle += 1;
-    }
-    whichlang::detect_language(&text[..middle]) == whichlang::detect_language(&text[middle..])
-}
-
-fn names_a_language(candidate: &Candidate<'_>) -> bool {
-    NAMED.occur_in(candidate.user) || candidate.system.is_some_and(|system| NAMED.occur_in(system))
-}
-
-/// True where the previous answer is in the same language; the question was settled there.
-fn is_as_before(prose: &str, script: Script, candidate: &Candidate<'_>) -> bool {
-    candidate.earlier.last().is_some_and(|previous| {
-        let previous = language_sample(previous);
-        let letters = Letters::of(previous);
-        letters.total() >= LETTERS_MIN
-            && letters.dominant() == script
-            && (script != Script::Latin || whichlang::detect_language(previous) == whichlang::detect_language(prose))
+/// Returns the language of the end of an answer, where it is another than that of its beginning and than the user's.
+fn foreign_tail(candidate: &Candidate<'_>, head: &str, own: &Own) -> Option<&'static str> {
+    let all = plain_prose(candidate.answer, 8 * SAMPLE_BYTES, true);
+    let characters = all.chars().count();
+    PARTS.iter().find_map(|part| {
+        let from = all.char_indices().nth(characters - characters / part).map_or(all.len(), |(from, _)| from);
+        let tail = last_bytes(&all[from..], SAMPLE_BYTES);
+        let language = certain_language(tail)?;
+        let is_switch = certain_language(first_bytes(head, from)).is_none_or(|first| first != language);
+        (is_switch && own.excludes(tail)).then_some(language)
     })
 }
 
-fn detect_language(text: &str, bytes_max: usize) -> whichlang::Lang {
-    whichlang::detect_language(text_prefix(text, bytes_max))
+/// The user's message.
+struct Own {
+    text: String,
+    letters: Letters,
+    language: Option<&'static str>,
 }
 
-fn language_sample(text: &str) -> &str {
-    text_prefix(text, SAMPLE_BYTES)
-}
-
-fn text_prefix(text: &str, bytes_max: usize) -> &str {
-    let mut end = text.len().min(bytes_max);
-    while !text.is_char_boundary(end) {
-        end -= 1;
+impl Own {
+    /// True where a text is certainly not in the user's language.
+    fn excludes(&self, text: &str) -> bool {
+        let said = Letters::of(text);
+        if said.total() < LETTERS_MIN {
+            return false;
+        }
+        let (in_script, script) = (said.dominant(), self.letters.dominant());
+        match (certain_language(text), self.language) {
+            (Some(found), Some(own)) if in_script == script => found != own && !is_covered(found, &[own]),
+            (Some(found), None) if in_script == script && script == Script::Latin => is_likely_other(&self.text, found),
+            // Japanese of few kana looks like Chinese.
+            (Some("zh"), Some("ja")) => said.count(Script::Kana) == 0 && self.letters.count(Script::Kana) > 1,
+            (Some("ja"), Some("zh")) => self.letters.count(Script::Kana) == 0,
+            (found, _) => {
+                let are_kin = matches!((in_script, script), (Script::Han, Script::Kana) | (Script::Kana, Script::Han));
+                let has_sentences = in_script != Script::Latin || found.is_some();
+                in_script != script && !are_kin && has_sentences && self.is_another_script(&said)
+            }
+        }
     }
-    &text[..end]
+
+    /// True where the user writes in a single script and the text hardly uses it.
+    fn is_another_script(&self, said: &Letters) -> bool {
+        let (in_script, script) = (said.dominant(), self.letters.dominant());
+        let open_letters = match (in_script, self.language) {
+            (Script::Latin, Some(_)) => OPEN_LATIN_LETTERS_CERTAIN,
+            (Script::Latin, None) => OPEN_LATIN_LETTERS,
+            _ => OPEN_LETTERS,
+        };
+        let is_certain =
+            self.letters.share(script) >= 0.7 && (script != Script::Latin || self.letters.total() >= LETTERS_MIN);
+        is_certain && self.letters.count(in_script) < open_letters && said.share(script) < 0.2
+    }
+}
+
+/// Returns the language of the answer before: the question was settled there.
+fn before(candidate: &Candidate<'_>) -> Option<&'static str> {
+    candidate.earlier.last().and_then(|before| certain_language(&plain_prose(before, SAMPLE_BYTES, false)))
+}
+
+fn beginning(text: &str) -> &str {
+    first_bytes(text, GLANCE_BYTES)
+}
+
+fn ending(text: &str) -> &str {
+    last_bytes(text, GLANCE_BYTES)
+}
+
+fn first_bytes(text: &str, bytes_max: usize) -> &str {
+    let end = (0..=text.len().min(bytes_max)).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or_default()]
+}
+
+fn last_bytes(text: &str, bytes_max: usize) -> &str {
+    let start = (text.len().saturating_sub(bytes_max)..text.len()).find(|start| text.is_char_boundary(*start));
+    &text[start.unwrap_or(text.len())..]
 }
 
 #[cfg(test)]
@@ -205,6 +173,7 @@ mod tests {
     const GERMAN: &str =
         "Der Hafen liegt im Norden der Stadt, und die meisten Schiffe, die hierher kommen, bringen Holz und Getreide.";
     const CHINESE: &str = "港口位于城市的北部，大多数来这里的船只运送木材和粮食，每天都有很多。";
+    const JAPANESE: &str = "港は町の北にあり、ここに来る船のほとんどは木材と穀物を運びます。毎日たくさん来ます。";
 
     fn hits(user: &str, answer: &str) -> bool {
         Language.hits(&Candidate::new(user, answer), 0.0)
@@ -212,13 +181,46 @@ mod tests {
 
     #[test]
     fn another_language_is_caught() {
-        assert!(
-            hits("港口在哪里？有什么船？", ENGLISH)
-                && hits(ENGLISH, CHINESE)
-                && hits(ENGLISH, GERMAN)
-                && hits(GERMAN, ENGLISH)
-        );
-        assert!(hits("Where is the harbor of this city?", CHINESE));
+        for (user, answer) in [
+            ("港口在哪里？有什么船？", ENGLISH),
+            ("Where is the harbor of this city?", CHINESE),
+            (ENGLISH, CHINESE),
+            (ENGLISH, GERMAN),
+            (GERMAN, ENGLISH),
+            ("港口在哪里？这里有什么船，它们都运送什么东西？", JAPANESE),
+            ("港はどこにありますか。どんな船が来て、何を運びますか。教えてください。", CHINESE),
+        ] {
+            assert!(hits(user, answer), "{user} / {answer}");
+        }
+    }
+
+    #[test]
+    fn a_language_that_is_a_topic_changes_nothing_and_one_that_is_asked_for_is_the_only_other_one() {
+        let topic =
+            "Tell me how the French fleet used the harbor of this city, and what its ships carried away from here.";
+        assert!(hits(topic, GERMAN) && !hits(topic, ENGLISH));
+        let polish =
+            "Please polish this paragraph: the harbor lies in the north, and the ships that come here carry timber.";
+        assert!(hits(polish, GERMAN));
+        let request =
+            "Schreibe bitte auf Englisch einen Absatz über den Hafen der Stadt und über die Schiffe, die dort anlegen.";
+        assert!(!hits(request, ENGLISH) && !hits(request, GERMAN) && hits(request, CHINESE));
+        let mut candidate = Candidate::new(topic, GERMAN);
+        candidate.system = Some("The user speaks German and lives in Berlin.");
+        assert!(Language.hits(&candidate, 0.0));
+        candidate.system = Some("Always answer in German.");
+        assert!(!Language.hits(&candidate, 0.0));
+    }
+
+    #[test]
+    fn a_switch_half_way_is_found_and_its_place_is_the_end() {
+        let answer = format!("{ENGLISH} {ENGLISH}\n\n{GERMAN} {GERMAN}");
+        assert!(hits(ENGLISH, &answer) && hits(ENGLISH, &format!("{ENGLISH}\n\n{CHINESE}")));
+        let candidate = Candidate::new(ENGLISH, &answer);
+        assert!(Language.places(&candidate)[0].start >= answer.len() / 2);
+        // What is quoted is not said.
+        assert!(!hits(ENGLISH, &format!("{ENGLISH} {ENGLISH}\n\n> {GERMAN}")));
+        assert!(!hits(ENGLISH, &format!("{ENGLISH} The sign reads: \"{GERMAN}\"")));
     }
 
     #[test]
@@ -238,9 +240,6 @@ mod tests {
         ));
         assert!(!hits("用 Python 写", "```python\nprint('The harbor lies in the north of the city')\n```"));
         let mut candidate = Candidate::new("港口在哪里？", ENGLISH);
-        candidate.system = Some("Always answer in English.");
-        assert!(!Language.hits(&candidate, 0.0));
-        candidate.system = None;
         candidate.earlier = vec![ENGLISH];
         assert!(!Language.hits(&candidate, 0.0), "it was so before");
     }

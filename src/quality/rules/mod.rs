@@ -15,6 +15,7 @@ mod loop_token;
 mod no_terminal;
 mod pii;
 mod refusal;
+mod superseded;
 mod template_leak;
 
 use std::ops::Range;
@@ -22,6 +23,7 @@ use std::ops::Range;
 use super::action::Action;
 use super::candidate::Candidate;
 pub use echo::says_again;
+pub(super) use superseded::FIRST_RULES;
 
 /// A check for one kind of fault in an answer.
 pub trait Rule: Send + Sync {

@@ -9,7 +9,7 @@ pub use wrapping::user_words;
 use std::collections::HashSet;
 
 use super::candidate::Candidate;
-use super::rules::RULES;
+use super::rules::FIRST_RULES;
 use super::text::{Spread, Words, outside_fences};
 
 /// The context of a user's message.
@@ -63,7 +63,8 @@ pub fn user_turn_fault(text: &str, before: &UserTurnContext<'_>) -> Option<&'sta
     }
     let source = before.source.join("\n");
     let candidate = Candidate::new(&source, text);
-    let general = RULES.iter().filter(|rule| GENERAL.contains(&rule.name()));
+    // Simulated conversations have no version of their users' rules, so these stay as they are.
+    let general = FIRST_RULES.iter().filter(|rule| GENERAL.contains(&rule.name()));
     general.filter(|rule| rule.hits(&candidate, rule.threshold().unwrap_or_default())).map(|rule| rule.name()).next()
 }
 

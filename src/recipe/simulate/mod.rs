@@ -17,6 +17,7 @@ pub use simulated::{SimulatedDialogue, SimulatedEnd, UserTurn};
 use std::sync::Arc;
 
 use super::answer_check::AnswerCheck;
+use super::begun::OlderRules;
 use super::{Answered, Recipe, Step, Walked};
 use crate::conversation::{Dialogue, Outcome, Question, Seed, Settings, Target, Unit};
 use crate::quality::Gate;
@@ -32,6 +33,7 @@ pub struct Simulate {
     personas: Vec<String>,
     answer_check: AnswerCheck,
     settings: Settings,
+    older: Vec<OlderRules>,
 }
 
 impl Simulate {
@@ -54,7 +56,7 @@ impl Simulate {
             .with("personas", personas.join("\n"))
             .with("gate", answer_check.gate_setting())
             .with("system", system.unwrap_or("from the rows"));
-        Self { teacher, user, turns, personas, answer_check, settings }
+        Self { teacher, user, turns, personas, older: answer_check.older(&settings), answer_check, settings }
     }
 
     /// Returns the conversation as far as there are answers.
@@ -74,6 +76,10 @@ enum SimulatedPause {
 impl Recipe for Simulate {
     fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    fn older(&self) -> &[OlderRules] {
+        &self.older
     }
 
     /// All answers, the messages of the simulated user, and its goal.

@@ -19,6 +19,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use super::answer_check::AnswerCheck;
+use super::begun::OlderRules;
 use super::judge::Judge;
 use super::{Answered, Recipe, Step, Walked};
 use crate::conversation::{Dialogue, Grade, Lane, Outcome, Question, Remedy, Seed, Settings, Slot, Target, Unit};
@@ -35,6 +36,7 @@ pub struct Tutor {
     purpose: PassPurpose,
     answer_check: AnswerCheck,
     settings: Settings,
+    older: Vec<OlderRules>,
 }
 
 /// The models of a tutored conversation.
@@ -85,7 +87,7 @@ impl Tutor {
             .with("purpose", if purpose == PassPurpose::Rows { "rows" } else { "scores" })
             .with("gate", answer_check.gate_setting())
             .with("system", system.unwrap_or("from the rows"));
-        Self { cast, round, history, purpose, answer_check, settings }
+        Self { cast, round, history, purpose, older: answer_check.older(&settings), answer_check, settings }
     }
 
     /// Returns the conversation as far as there are answers.
@@ -142,6 +144,10 @@ enum TutoredPause {
 impl Recipe for Tutor {
     fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    fn older(&self) -> &[OlderRules] {
+        &self.older
     }
 
     fn turn_count(&self, seed: &Seed) -> u32 {

@@ -122,7 +122,8 @@ impl Tutor {
             return Err(TutoredPause::Ask(vec![Question { slot, target, sample, messages: walk.messages.clone() }]));
         };
         let student = Arc::clone(&found.answer);
-        let judge = || self.answer_check.judge(&student, heard, &walk.tutored.dialogue, &self.cast.student);
+        let judge =
+            || self.answer_check.judge(&student, heard, &walk.tutored.dialogue, &self.cast.student, answered.rules);
         let fault = found.verdict.get_or_init(judge).rejected_by;
         let is_repeated = || self.says_again(heard, &student, walk.own.as_deref());
         let broken = fault.or_else(|| found.tutored.is_repeated.get_or_init(is_repeated).then_some(REPEATS));

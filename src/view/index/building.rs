@@ -74,9 +74,9 @@ impl<'a> Indexing<'a> {
             }
             let mut records = Vec::with_capacity(RECORD_BYTES * (end - first) as usize);
             for row in first..end {
-                let key = self.source.key(row)?;
-                records.extend(Record::unread(key.map_or([0; 32], |key| key.0)).to_bytes());
-                if let Some(key) = key {
+                let keys = self.source.keys(row)?;
+                records.extend(Record::unread(keys.first().map_or([0; 32], |key| key.0)).to_bytes());
+                for key in keys {
                     self.add_item(&key, row).map_err(unwritable)?;
                 }
             }

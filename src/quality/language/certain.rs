@@ -1,0 +1,233 @@
+use super::words::COMMON_WORDS;
+use crate::quality::text::{Letters, Script};
+
+/// Letters that identify the language of a text in a script of several languages; a Chinese character counts as three.
+const LETTERS_MIN: usize = 24;
+/// The same in Latin letters.
+const LATIN_LETTERS_MIN: usize = 80;
+/// The share of the dominant script in a text of one language.
+const SCRIPT_SHARE_MIN: f64 = 0.7;
+/// One word in this many is a common word.
+const COMMON_WORDS_PER: usize = 8;
+/// The same in Turkish, which has endings in their place.
+const COMMON_WORDS_PER_TURKISH: usize = 14;
+
+/// Characters that Chinese sentences have and Japanese ones do not.
+const CHINESE: &str = "的了是我你他们这那吗呢吧很也都还没说给让从把为什么們這嗎還說給讓從為麼個个来來";
+
+/// Languages that cannot be told apart with certainty, or that whichlang takes for one another. Each is accepted for the other
+/// where one of the two is not known to the detector.
+const KIN: &[&[&str]] = &[
+    &["sv", "da", "nb"],
+    &["ru", "uk", "bg", "sr"],
+    &["ar", "fa", "ur"],
+    &["hi", "mr", "ne"],
+    &["es", "pt", "ca", "it", "ro", "la"],
+    &["en", "la"],
+    &["de", "nl"],
+    &["vi", "id", "ms"],
+];
+/// Languages that [`certain_language`] tells from all others.
+const KNOWN: &[&str] = &[
+    "en", "de", "fr", "es", "it", "pt", "nl", "sv", "tr", "vi", "zh", "ja", "ko", "ru", "uk", "hi", "th", "he", "el",
+    "ar",
+];
+
+/// True where a text in `found` is what one of `wanted` asks for.
+pub fn is_covered(found: &str, wanted: &[&str]) -> bool {
+    let is_kin = |one: &str, other: &str| KIN.iter().any(|kin| kin.contains(&one) && kin.contains(&other));
+    wanted.iter().any(|wanted| {
+        *wanted == found || (is_kin(wanted, found) && !(KNOWN.contains(wanted) && KNOWN.contains(&found)))
+    })
+}
+
+/// Returns the language of a text, where it is certain: the text is long enough, in one script, has sentences, and both of its
+/// halves agree.
+pub fn certain_language(text: &str) -> Option<&'static str> {
+    let letters = Letters::of(text);
+    let script = letters.dominant();
+    if letters.total() < LETTERS_MIN || letters.share(script) < SCRIPT_SHARE_MIN {
+        return None;
+    }
+    match script {
+        Script::Latin => certain_latin(text, &letters),
+        Script::Han => text.chars().any(|character| CHINESE.contains(character)).then_some("zh"),
+        Script::Kana => Some("ja"),
+        Script::Hangul => Some("ko"),
+        Script::Cyrillic => cyrillic(text),
+        Script::Arabic => Some(arabic(text)),
+        Script::Devanagari => Some("hi"),
+        Script::Thai => Some("th"),
+        Script::Hebrew => Some("he"),
+        Script::Greek => Some("el"),
+    }
+}
+
+/// True where a short text is in another language than `found`, although it is too short to be certain of its own: it has common
+/// words of the language that it looks like, and hardly any of the other one.
+pub fn is_likely_other(text: &str, found: &str) -> bool {
+    const WORDS_MIN: usize = 2;
+    let letters = Letters::of(text);
+    if letters.dominant() != Script::Latin || letters.total() < LETTERS_MIN {
+        return false;
+    }
+    let own = two_letters(whichlang::detect_language(text));
+    if own == found || is_covered(found, &[own]) {
+        return false;
+    }
+    // Words of both languages tell nothing.
+    let (both, words) = (common_words(text, &[own, found]), |language| common_words(text, &[language]));
+    let (own, other) = (words(own) - both, words(found) - both);
+    own >= WORDS_MIN && other * 3 <= own
+}
+
+/// Returns what a look at a short text takes for its language: only a difference is worth a closer look.
+pub fn glance(text: &str) -> &'static str {
+    match Letters::of(text).dominant() {
+        Script::Latin => two_letters(whichlang::detect_language(text)),
+        Script::Han => "zh",
+        Script::Kana => "ja",
+        Script::Hangul => "ko",
+        Script::Cyrillic => "ru",
+        Script::Arabic => "ar",
+        Script::Devanagari => "hi",
+        Script::Thai => "th",
+        Script::Hebrew => "he",
+        Script::Greek => "el",
+    }
+}
+
+fn certain_latin(text: &str, letters: &Letters) -> Option<&'static str> {
+    if letters.count(Script::Latin) < LATIN_LETTERS_MIN {
+        return None;
+    }
+    let language = two_letters(whichlang::detect_language(text));
+    let mut middle = text.len() / 2;
+    while !text.is_char_boundary(middle) {
+        middle += 1;
+    }
+    let is_steady = [&text[..middle], &text[middle..]]
+        .into_iter()
+        .all(|half| two_letters(whichlang::detect_language(half)) == language);
+    (is_steady && has_sentences(text, language)).then_some(language)
+}
+
+/// True where a text has sentences of a language: fewer than one character in twelve is a symbol that is rare in sentences, and
+/// enough of its words are common ones, no fewer than those of any other language.
+fn has_sentences(text: &str, language: &str) -> bool {
+    let is_odd = |byte: &u8| b"<>{}[]()=;/\\|_#*+@$%^&~`".contains(byte);
+    if text.bytes().filter(|byte| is_odd(byte)).count() * 12 >= text.len() {
+        return false;
+    }
+    let found = common_words(text, &[language]);
+    let words = words_of(text).count();
+    let per = if language == "tr" { COMMON_WORDS_PER_TURKISH } else { COMMON_WORDS_PER };
+    let is_nearest = || COMMON_WORDS.iter().all(|(other, _)| common_words(text, &[other]) <= found);
+    found > 0 && found * per >= words && is_nearest()
+}
+
+fn words_of(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|character: char| !character.is_alphabetic()).filter(|word| !word.is_empty())
+}
+
+/// Returns how many words of a text are common words of all these languages.
+fn common_words(text: &str, languages: &[&str]) -> usize {
+    let common = |language: &str| COMMON_WORDS.iter().find(|(other, _)| *other == language);
+    let is_common = |word: &str, language: &&str| {
+        common(language).is_some_and(|(_, common)| common.iter().any(|common| is_same_word(word, common)))
+    };
+    words_of(text).filter(|word| word.len() <= 12 && languages.iter().all(|language| is_common(word, language))).count()
+}
+
+fn is_same_word(word: &str, common: &str) -> bool {
+    word.eq_ignore_ascii_case(common)
+        || (!word.is_ascii() && word.chars().flat_map(char::to_lowercase).eq(common.chars()))
+}
+
+/// Tells Russian, Ukrainian, Bulgarian and Serbian by letters that only one of them has.
+fn cyrillic(text: &str) -> Option<&'static str> {
+    let has = |letters: &str| text.chars().any(|character| letters.contains(character));
+    match (has("ыэёЫЭЁ"), has("іїєґІЇЄҐ"), has("јњљћђџЈЊЉЋЂЏ")) {
+        (true, false, false) => Some("ru"),
+        (false, true, false) => Some("uk"),
+        (false, false, true) => Some("sr"),
+        (false, false, false) => Some(if has("ъЪ") { "bg" } else { "ru" }),
+        _ => None,
+    }
+}
+
+fn arabic(text: &str) -> &'static str {
+    let has = |letters: &str| text.chars().any(|character| letters.contains(character));
+    match (has("ٹڈڑے"), has("پچژگ")) {
+        (true, _) => "ur",
+        (false, true) => "fa",
+        (false, false) => "ar",
+    }
+}
+
+fn two_letters(language: whichlang::Lang) -> &'static str {
+    use whichlang::Lang;
+    match language {
+        Lang::Ara => "ar",
+        Lang::Cmn => "zh",
+        Lang::Deu => "de",
+        Lang::Eng => "en",
+        Lang::Fra => "fr",
+        Lang::Hin => "hi",
+        Lang::Ita => "it",
+        Lang::Jpn => "ja",
+        Lang::Kor => "ko",
+        Lang::Nld => "nl",
+        Lang::Por => "pt",
+        Lang::Rus => "ru",
+        Lang::Spa => "es",
+        Lang::Swe => "sv",
+        Lang::Tur => "tr",
+        Lang::Vie => "vi",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_language_is_named_where_it_is_certain() {
+        for (text, language) in [
+            (
+                "The harbor lies in the north of the city, and most of the ships that come here carry timber and grain.",
+                "en",
+            ),
+            (
+                "Der Hafen liegt im Norden der Stadt, und die meisten Schiffe, die hierher kommen, bringen Holz und Getreide.",
+                "de",
+            ),
+            ("港口位于城市的北部，大多数来这里的船只运送木材和粮食。", "zh"),
+            ("港は町の北にあり、ここに来る船のほとんどは木材と穀物を運びます。", "ja"),
+            ("항구는 도시의 북쪽에 있고, 이곳에 오는 배들은 대부분 목재를 나릅니다.", "ko"),
+            ("Гавань расположена на севере города, и большинство кораблей привозят сюда лес и зерно.", "ru"),
+            ("Гавань розташована на півночі міста, і більшість кораблів привозять сюди ліс та зерно.", "uk"),
+        ] {
+            assert_eq!(certain_language(text), Some(language), "{text}");
+            assert_eq!(glance(text), if language == "uk" { "ru" } else { language }, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_short_or_mixed_or_no_sentence_is_not_certain() {
+        let names = "Jane Austen: Pride and Prejudice, Emma, Mansfield Park, Persuasion, Lady Susan, Northanger Abbey, Sanditon";
+        let polish =
+            "Port leży na północy miasta, a większość statków, które tu przypływają, przywozi drewno i zboże z wysp.";
+        let mixed = "The harbor lies in the north of the city. Der Hafen liegt im Norden, und die Schiffe bringen Holz und Korn.";
+        for text in ["The harbor of the city", names, polish, mixed, "港口、船、木材、粮食、北部、城市、商船、货物", ""]
+        {
+            assert_eq!(certain_language(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn kin_languages_count_where_one_of_them_is_not_known() {
+        assert!(is_covered("sv", &["da"]) && is_covered("es", &["ca"]) && is_covered("de", &["en", "de"]));
+        assert!(!is_covered("es", &["pt"]) && !is_covered("de", &["fr"]) && !is_covered("en", &[]));
+    }
+}

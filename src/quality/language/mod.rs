@@ -1,0 +1,12 @@
+//! The language of texts: which one a text is in, as far as that is certain, and which ones a user asks for.
+//!
+//! Languages are ISO 639-1 codes. What is not certain is `None`: the rule that uses this rejects answers.
+
+mod certain;
+mod named;
+mod prose;
+mod words;
+
+pub use certain::{certain_language, glance, is_covered, is_likely_other};
+pub use named::named_languages;
+pub use prose::plain_prose;
