@@ -273,4 +273,71 @@ mod tests {
         let limited = Failure::new(FailureClass::RateLimited, FailureCode::RateLimit, "slow down");
         assert_eq!(budget.settle_failed(&worst, &limited), Amount { requests: 1, ..Amount::default() });
     }
+
+    #[test]
+    fn every_cap_holds_to_its_last_unit_and_is_named_once_it_is_reached() {
+        let caps: [(&str, BudgetLimits); 3] = [
+            ("--max-cost", BudgetLimits { cost: Some(6.0), ..Default::default() }),
+            ("--max-requests", BudgetLimits { requests: Some(3), ..Default::default() }),
+            ("--max-output-tokens", BudgetLimits { output_tokens: Some(30), ..Default::default() }),
+        ];
+        assert!(!Budget::new(BudgetLimits::default(), &Spending::new()).is_capped());
+        for (name, limits) in caps {
+            let mut budget = Budget::new(limits, &Spending::new());
+            assert!(budget.is_capped());
+            let worst = Amount { requests: 1, prompt_tokens: 5, output_tokens: 10, cost: 2.0 };
+            let grants: Vec<Grant> = (0..4).map(|_| budget.reserve(&worst)).collect();
+            assert_eq!(grants, [Grant::Granted, Grant::Granted, Grant::Granted, Grant::Wait], "{name}");
+            let lost = Failure::new(FailureClass::Transient, FailureCode::Cut, "cut");
+            assert_eq!(budget.settle_failed(&worst, &lost), worst);
+            assert_eq!((budget.reserve(&worst), *budget.spent()), (Grant::Wait, worst));
+            let refused = Failure::new(FailureClass::Outage, FailureCode::Connect, "refused");
+            budget.settle_failed(&worst, &refused);
+            assert_eq!((budget.reserve(&worst), *budget.spent()), (Grant::Granted, worst), "{name}");
+            (0..2).for_each(|_| assert_eq!(budget.settle_failed(&worst, &lost), worst));
+            assert_eq!(budget.reserve(&worst), Grant::Exhausted(name));
+            assert_eq!(budget.spent().requests, 3);
+        }
+        let mut raised = Budget::new(BudgetLimits { cost: Some(1.0), ..Default::default() }, &Spending::new());
+        let worst = Amount { cost: 2.0, ..Amount::default() };
+        assert_eq!(raised.reserve(&worst), Grant::Exhausted("--max-cost"));
+        raised.set_cost(Some(2.0));
+        assert_eq!((raised.cost_max(), raised.reserve(&worst)), (Some(2.0), Grant::Granted));
+    }
+
+    #[test]
+    fn what_earlier_runs_spent_counts_for_every_model() {
+        let price = Price { input: 1.0, output: 10.0, ..Price::default() };
+        let prices = BTreeMap::from([("priced".to_owned(), price)]);
+        let spent = Spent {
+            calls: 4,
+            prompt_tokens: 1_000_000,
+            completion_tokens: 200_000,
+            unknown_calls: 2,
+            unknown_prompt_tokens: 500_000,
+            unknown_completion_tokens: 100_000,
+            ..Spent::default()
+        };
+        let earlier = Spending::from([("priced".to_owned(), spent), ("free".to_owned(), spent)]);
+        let budget = Budget::new(BudgetLimits { prices, ..Default::default() }, &earlier);
+        let Amount { requests, prompt_tokens, output_tokens, cost } = *budget.spent();
+        assert_eq!((requests, prompt_tokens, output_tokens), (12, 3_000_000, 600_000));
+        assert!((cost - (1.0 + 2.0 + 0.5 + 1.0)).abs() < 1e-9, "{cost}");
+    }
+
+    #[test]
+    fn an_answer_costs_what_it_reports_and_the_worst_case_of_the_rest() {
+        let price = Price { input: 1e4, output: 1e5, ..Price::default() };
+        let prices = BTreeMap::from([("m".to_owned(), price)]);
+        let mut budget = Budget::new(BudgetLimits { prices, ..Default::default() }, &Spending::new());
+        let worst = budget.worst_case(&question(84, 50));
+        assert_eq!((worst.requests, worst.prompt_tokens, worst.output_tokens), (1, 100, 50));
+        assert!((worst.cost - 6.0).abs() < 1e-9, "{worst:?}");
+        let usage = Usage { prompt_tokens: Some(40), ..Usage::default() };
+        let Settled { came_to, unreported } = budget.settle(&worst, "m", &usage);
+        assert_eq!((came_to.requests, came_to.prompt_tokens, came_to.output_tokens), (1, 40, 50));
+        assert!((came_to.cost - 5.4).abs() < 1e-9, "{came_to:?}");
+        assert_eq!(unreported, Amount { output_tokens: 50, ..Amount::default() });
+        assert_eq!(budget.spent(), &came_to);
+    }
 }

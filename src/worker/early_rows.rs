@@ -47,10 +47,18 @@ mod tests {
     #[test]
     fn rows_are_opened_out_of_order_only_while_every_opened_row_is_remembered() {
         let mut early = EarlyRows::default();
+        assert!(early.may_open() && !early.is_opened(0));
         for row in 0..2 * OPENED_MAX as u64 {
             assert!(!early.may_open() || (0..row).rev().take(9).all(|earlier| early.is_opened(earlier)), "{row}");
             early.on_opened(row);
         }
         assert!(!early.may_open() && early.opened.len() == OPENED_MAX);
+        early.opened = (0..(OPENED_MAX - SHORT_ROWS) as u64).collect();
+        assert!(early.may_open(), "those opened early are the last ones");
+        early.on_opened(1 << 40);
+        assert!(!early.may_open());
+        early.silent.extend([1, 2]);
+        early.on_asked(1);
+        assert_eq!(early.silent, HashSet::from([2]));
     }
 }

@@ -67,3 +67,35 @@ impl FinishedMarks {
         self.words.iter().map(|word| word.load(Ordering::Acquire)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn marks_are_a_set_of_rows_and_their_sums(rows in 0..200u64, added in prop::collection::vec((0..220u64, 0..9u64, 0..9u64), 0..60)) {
+            let marks = FinishedMarks::new(rows);
+            let mut naive = std::collections::BTreeMap::new();
+            for (row, answers, unused) in added {
+                marks.add(row, answers, unused);
+                // Rows are kept in words of 64; what lies beyond the last word is not remembered.
+                if row < rows.div_ceil(64) * 64 {
+                    naive.entry(row).or_insert((answers, unused));
+                }
+            }
+            let sum = FinishedSum {
+                answers: naive.values().map(|(answers, _)| answers).sum(),
+                unused: naive.values().map(|(_, unused)| unused).sum(),
+                conversations: naive.len() as u64,
+            };
+            prop_assert_eq!(marks.words().len() as u64, rows.div_ceil(64));
+            for marks in [&marks, &FinishedMarks::remembered(marks.words(), marks.sum())] {
+                prop_assert_eq!(marks.sum(), sum);
+                (0..300).for_each(|row| assert_eq!(marks.has(row), naive.contains_key(&row), "{row}"));
+            }
+        }
+    }
+}

@@ -184,3 +184,133 @@ impl Flights {
         self.by_question.iter()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::conversation::{Message, Role, Sampling, Target};
+
+    /// A question that is delayed, by looking at every question.
+    #[derive(Clone, Debug, Default)]
+    struct Delay {
+        due: Option<u64>,
+        is_limited: bool,
+    }
+
+    fn flight(session: u64, model: &str) -> Flight {
+        let question = Question {
+            slot: Slot::main(0),
+            target: Target::new(model, "openai", Sampling::default()),
+            sample: 0,
+            messages: vec![Message::new(Role::User, "Hi")].into(),
+        };
+        Flight {
+            question: Arc::new(question),
+            conversation: ConversationKey([0; 32]),
+            session,
+            waiters: Vec::new(),
+            tries: Tries::default(),
+            worst: Amount { prompt_tokens: 10 + session, ..Amount::default() },
+            avoid: None,
+            tokens: 0,
+            latency: Duration::ZERO,
+            due: None,
+            doubt: None,
+            answer: None,
+        }
+    }
+
+    /// Even questions are for one model, odd ones for the other. Sessions are in the opposite order of questions.
+    fn model_of(number: u8) -> &'static str {
+        if number.is_multiple_of(2) { "even" } else { "odd" }
+    }
+
+    fn question(number: u8) -> Fingerprint {
+        Fingerprint([number; 32])
+    }
+
+    proptest! {
+        #[test]
+        fn delays_end_as_if_every_question_were_looked_at(steps in prop::collection::vec((0..8u8, 0..6u8, 0..12u64), 0..80)) {
+            let start = Instant::now();
+            let at = |second: u64| start + Duration::from_secs(second);
+            let mut flights = Flights::default();
+            let mut naive: std::collections::BTreeMap<u8, Delay> = std::collections::BTreeMap::new();
+            for (step, number, second) in steps {
+                match step {
+                    0 if !naive.contains_key(&number) => {
+                        flights.add(question(number), flight(9 - u64::from(number), model_of(number)));
+                        naive.insert(number, Delay::default());
+                    }
+                    1 | 2 => {
+                        if step == 1 { flights.delay(question(number), at(second)) } else { flights.delay_limited(question(number), at(second)) }
+                        if let Some(delay) = naive.get_mut(&number) {
+                            delay.due = Some(second);
+                            delay.is_limited |= step == 2;
+                        }
+                    }
+                    3 | 4 => while let Some(popped) = flights.pop_due(at(second)) {
+                        let first = naive.iter().filter_map(|(number, delay)| Some((delay.due?, *number))).min();
+                        let (due, number) = first.unwrap();
+                        prop_assert!(due <= second);
+                        prop_assert_eq!(popped, question(number));
+                        naive.insert(number, Delay::default());
+                    },
+                    5 => {
+                        let model = model_of(number);
+                        let limited = naive.iter().filter(|(number, delay)| delay.is_limited && model_of(**number) == model);
+                        // The highest number has the earliest session.
+                        let first = limited.map(|(number, _)| *number).max();
+                        prop_assert_eq!(flights.pop_limited(model), first.map(question));
+                        first.map(|number| naive.insert(number, Delay::default()));
+                    }
+                    6 => {
+                        prop_assert_eq!(flights.remove(&question(number)).is_some(), naive.remove(&number).is_some());
+                    }
+                    7 if number == 0 => {
+                        let mut taken = flights.take_delayed();
+                        taken.sort_unstable();
+                        let delayed = naive.iter_mut().filter(|(_, delay)| delay.due.is_some());
+                        let delayed: Vec<Fingerprint> = delayed.map(|(number, delay)| {
+                            *delay = Delay::default();
+                            question(*number)
+                        }).collect();
+                        prop_assert_eq!(taken, delayed);
+                        prop_assert_eq!(flights.next_wake(), None);
+                    }
+                    _ => {}
+                }
+                prop_assert_eq!((flights.len(), flights.is_empty()), (naive.len(), naive.is_empty()));
+                for (number, delay) in &naive {
+                    prop_assert_eq!(flights.get(&question(*number)).unwrap().due, delay.due.map(at));
+                }
+                let next = naive.values().filter_map(|delay| delay.due).min().map(at);
+                // A void entry may come first: it wakes the run for nothing.
+                prop_assert!(next.is_none_or(|next| flights.next_wake().is_some_and(|wake| wake <= next)));
+                if let Some((time, flight)) = flights.next_retry() {
+                    prop_assert_eq!((Some(time), flight.due), (next, next));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_question_that_is_dropped_tells_each_of_its_sessions_once() {
+        let (mut flights, (reply_to, mut replies)) = (Flights::default(), tokio::sync::mpsc::unbounded_channel());
+        let waiter = || Waiter { session: 1, slot: Slot::main(0), reply_to: reply_to.clone(), chain: Duration::ZERO };
+        flights.add(question(1), Flight { waiters: vec![waiter(), waiter()], ..flight(1, "m") });
+        assert_eq!((flights.get(&question(1)).unwrap().prompt(), flights.next_retry().is_none()), (11, true));
+        let due = Instant::now() + Duration::from_secs(1);
+        flights.delay(question(1), due);
+        assert_eq!(flights.next_retry().map(|(at, flight)| (at, flight.session)), Some((due, 1)));
+        flights.get_mut(&question(1)).unwrap().tokens = 7;
+        assert_eq!(flights.iter().map(|(_, flight)| flight.tokens).collect::<Vec<_>>(), [7]);
+        flights.release(&question(1));
+        flights.release(&question(1));
+        let told: Vec<_> = std::iter::from_fn(|| replies.try_recv().ok()).collect();
+        assert!(matches!(told[..], [SessionReply::Stopping, SessionReply::Stopping]) && flights.is_empty(), "{told:?}");
+        assert!(flights.next_retry().is_none() && flights.pop_due(due).is_none(), "its entry is void");
+    }
+}

@@ -56,4 +56,17 @@ mod tests {
         (0..100).for_each(|_| haste.on_latency(Duration::from_millis(20)));
         assert!(haste.needs_margin());
     }
+
+    #[test]
+    fn the_newest_measurement_counts_a_tenth() {
+        let mut haste = Haste::default();
+        haste.on_latency(Duration::from_secs(1));
+        haste.on_commit(Duration::from_millis(10));
+        assert!(!haste.needs_margin());
+        // 19 ms after this one, and 27.1 ms after the next.
+        haste.on_commit(Duration::from_millis(100));
+        assert!(!haste.needs_margin());
+        haste.on_commit(Duration::from_millis(100));
+        assert!(haste.needs_margin());
+    }
 }

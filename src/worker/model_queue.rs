@@ -451,7 +451,8 @@ pub struct CallEnd {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Simulated;
+    use crate::conversation::FailureCode;
+    use crate::model::{FailureClass, Simulated};
 
     #[test]
     fn a_flex_tier_counts_as_short_after_half_a_minute_without_room() {
@@ -461,5 +462,256 @@ mod tests {
         assert!(replica.on_flex_full(start + FLEX_FULL_MAX));
         replica.flex_full_since = None;
         assert!(!replica.on_flex_full(start + FLEX_FULL_MAX * 2), "an answer of the tier starts the time over");
+    }
+
+    fn question() -> Question {
+        let sampling = Sampling { max_tokens: Some(900), seed: Some(7), temperature: Some(0.5), ..Sampling::default() };
+        Question {
+            slot: Slot::main(3),
+            target: Target::new("m", "openai", sampling),
+            sample: 2,
+            messages: vec![Message::new(Role::User, "a long question")].into(),
+        }
+    }
+
+    fn queue_of(count: usize, limits: PaceLimits, own: Option<usize>, now: Instant) -> ModelQueue {
+        let hosts: Vec<String> = (0..count).map(|number| format!("gpu{number}")).collect();
+        let served = Served {
+            replicas: hosts.iter().map(|_| Arc::new(Simulated) as Arc<dyn Model>).collect(),
+            labels: hosts.clone(),
+            hosts,
+            concurrency: own,
+            ..Served::by_one("m", Arc::new(Simulated))
+        };
+        ModelQueue::new(served, limits, now)
+    }
+
+    fn fixed(calls: usize) -> PaceLimits {
+        PaceLimits { concurrency: Some(calls), ..PaceLimits::default() }
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const FIRST: Fingerprint = Fingerprint([1; 32]);
+
+    #[test]
+    fn a_model_is_at_work_while_it_has_questions_calls_or_answers_on_their_way_to_the_disk() {
+        let now = Instant::now();
+        let mut queue = queue_of(2, fixed(2), None, now);
+        let counts =
+            |queue: &ModelQueue| (queue.has_ready(), queue.in_flight(), queue.uncommitted(), queue.is_at_work());
+        assert_eq!(counts(&queue), (false, 0, 0, false));
+        queue.enqueue(1, FIRST, &question(), 10, None, now);
+        assert_eq!(counts(&queue), (true, 0, 0, true));
+        assert_eq!(queue.take_ready(), [FIRST]);
+        assert_eq!(counts(&queue), (false, 0, 0, false));
+        queue.on_sent(1, &question(), 10, now);
+        queue.on_sent(0, &question(), 10, now);
+        assert_eq!((counts(&queue), queue.replicas[1].in_flight), ((false, 2, 0, true), 1));
+        assert_eq!(queue.on_answer(1, SECOND, 5, now), None);
+        queue.on_failure(0, now);
+        assert_eq!((counts(&queue), queue.replicas[1].in_flight), ((false, 0, 1, true), 0));
+        assert!(queue.turnover.may_exceed(now), "it has answered");
+        queue.on_committed();
+        assert_eq!(counts(&queue), (false, 0, 0, false));
+    }
+
+    #[test]
+    fn a_question_goes_to_a_server_that_can_take_it() {
+        let now = Instant::now();
+        let at = |queue: &ModelQueue| {
+            let has_ready = |replica: &Replica| !replica.ready.is_empty();
+            queue.replicas.iter().map(has_ready).collect::<Vec<_>>()
+        };
+        let spoil: [fn(&mut Replica, Instant); 3] = [
+            |replica, _| replica.standing = Standing::Drained,
+            |replica, now| replica.breaker.suspect(now),
+            |replica, now| replica.closed_until = Some(now + 3 * SECOND),
+        ];
+        for spoil in spoil {
+            for spoilt in 0..2 {
+                let mut queue = queue_of(2, fixed(2), None, now);
+                spoil(&mut queue.replicas[spoilt], now);
+                assert!(queue.has_other_usable(spoilt, now) && !queue.has_other_usable(1 - spoilt, now));
+                queue.enqueue(1, FIRST, &question(), 10, None, now);
+                assert_eq!(at(&queue), [spoilt == 1, spoilt == 0]);
+            }
+        }
+        for avoided in 0..2 {
+            let mut queue = queue_of(2, fixed(2), None, now);
+            queue.enqueue(1, FIRST, &question(), 10, Some(avoided), now);
+            assert_eq!(at(&queue), [avoided == 1, avoided == 0]);
+        }
+    }
+
+    #[test]
+    fn a_call_waits_for_what_holds_its_server() {
+        let now = Instant::now();
+        let mut queue = queue_of(2, fixed(2), None, now);
+        queue.on_sent(0, &question(), 10, now);
+        assert_eq!(queue.gate(0, 10, now), SendGate::Open);
+        queue.on_sent(0, &question(), 10, now);
+        assert_eq!((queue.gate(0, 10, now), queue.gate(1, 10, now)), (SendGate::Shut, SendGate::Open));
+        queue.replicas[1].close_for(SECOND, now);
+        let until = now + SECOND;
+        assert_eq!((queue.gate(1, 10, now), queue.gate(1, 10, until)), (SendGate::Until(until), SendGate::Open));
+        queue.replicas[1].breaker.suspect(now);
+        assert_eq!(queue.gate(1, 10, until), SendGate::Shut);
+        queue.replicas[1].breaker.on_answer();
+        queue.replicas[1].standing = Standing::Drained;
+        assert_eq!(queue.gate(1, 10, until), SendGate::Shut);
+        let mut slow = queue_of(1, PaceLimits { requests_per_minute: Some(6), ..fixed(9) }, None, now);
+        assert_eq!(slow.gate(0, 10, now), SendGate::Open);
+        slow.on_sent(0, &question(), 10, now);
+        let SendGate::Until(at) = slow.gate(0, 10, now) else { panic!("one call in ten seconds") };
+        assert!(at > now + 9 * SECOND && at < now + 11 * SECOND, "{:?}", at - now);
+        slow.set_limits(PaceLimits { requests_per_minute: Some(60), ..fixed(9) }, now);
+        let SendGate::Until(at) = slow.gate(0, 10, now) else { panic!("calls of the last second still count") };
+        assert!(at < now + 2 * SECOND, "{:?}", at - now);
+        assert_eq!(slow.gate(0, 10, now + 2 * SECOND), SendGate::Open);
+    }
+
+    #[test]
+    fn a_model_has_room_below_its_limit_and_a_margin_for_the_disk() {
+        assert_eq!([0, 4, 16, 17, 20, 100, usize::MAX].map(with_margin), [4, 8, 20, 21, 25, 125, usize::MAX]);
+        let now = Instant::now();
+        let mut queue = queue_of(1, fixed(8), None, now);
+        for calls in 0..8 {
+            assert!(queue.has_room(), "{calls}");
+            queue.on_sent(0, &question(), 10, now);
+        }
+        assert!(!queue.has_room());
+        for answers in 1..=12 {
+            queue.on_answer(0, SECOND, 5, now);
+            // Eight calls are in flight or on their way to the disk, and one more with each answer.
+            assert_eq!(queue.has_room(), queue.uncommitted() + queue.in_flight() < 12, "{answers}");
+            queue.on_sent(0, &question(), 10, now);
+        }
+    }
+
+    #[test]
+    fn a_model_has_the_limits_of_its_servers_below_its_own_and_the_runs() {
+        let now = Instant::now();
+        let limit = |count, limits, own| queue_of(count, limits, own, now).limit();
+        assert_eq!((limit(3, fixed(4), None), limit(1, fixed(4), None)), (4, 4));
+        assert_eq!((limit(3, fixed(8), Some(3)), limit(1, fixed(8), Some(20)), limit(1, fixed(8), Some(0))), (3, 8, 1));
+        let capped = PaceLimits { calls_max: Some(6), ..PaceLimits::default() };
+        let (one, three) = (limit(1, PaceLimits::default(), None), limit(3, PaceLimits::default(), None));
+        assert_eq!((three, limit(3, capped, None), limit(1, capped, Some(5))), (3 * one, 6, 5));
+        let mut queue = queue_of(3, PaceLimits::default(), None, now);
+        queue.replicas[1].standing = Standing::Drained;
+        assert_eq!(queue.limit(), 2 * one);
+        queue.set_limits(fixed(1), now);
+        assert_eq!(queue.limit(), 1);
+    }
+
+    #[test]
+    fn a_server_is_added_once_and_tried_before_it_gets_questions() {
+        let now = Instant::now();
+        let mut queue = ModelQueue::new(Served::by_one("m", Arc::new(Simulated)), fixed(2), now);
+        let add = |queue: &mut ModelQueue, host| queue.add_replica("m", host, Arc::new(Simulated), now);
+        let shown = |queue: &ModelQueue| {
+            let shown = |replica: &Replica| (replica.label.clone(), replica.standing, replica.breaker.is_open());
+            queue.replicas.iter().map(shown).collect::<Vec<_>>()
+        };
+        queue.replicas[0].host = "gpu0".to_owned();
+        assert!(add(&mut queue, "gpu1") && !add(&mut queue, "gpu1") && !add(&mut queue, "gpu0"));
+        let member = |label: &str| (label.to_owned(), Standing::Member, false);
+        assert_eq!(shown(&queue), [member("m at gpu0"), member("m at gpu1")]);
+        assert!(queue.probe(false).is_none(), "no question has shown what to ask");
+        queue.on_sent(0, &question(), 10, now);
+        queue.replicas[1].standing = Standing::Drained;
+        assert!(add(&mut queue, "gpu1") && !add(&mut queue, "gpu1"));
+        assert_eq!(shown(&queue), [member("m at gpu0"), ("m at gpu1".to_owned(), Standing::OnTrial, true)]);
+        // A label that says more than the model's name stays.
+        let mut named = queue_of(1, fixed(2), None, now);
+        assert!(add(&mut named, "gpu1"));
+        assert_eq!(shown(&named), [member("gpu0"), member("m at gpu1")]);
+        let mut local = ModelQueue::new(Served::by_one("m", Arc::new(Simulated)), fixed(2), now);
+        assert!(add(&mut local, "gpu1"));
+        assert_eq!(shown(&local), [member("m"), member("m at gpu1")]);
+    }
+
+    #[test]
+    fn a_probe_is_one_word_and_asks_for_one_token_unless_it_is_sent_in_full() {
+        let now = Instant::now();
+        let mut queue = queue_of(1, fixed(2), None, now);
+        queue.on_sent(0, &question(), 10, now);
+        let other = Question { target: Target::new("later", "openai", Sampling::default()), ..question() };
+        queue.on_sent(0, &other, 10, now);
+        for (in_full, max_tokens) in [(false, Some(1)), (true, Some(900))] {
+            let probe = queue.probe(in_full).unwrap();
+            let sampling = Sampling { max_tokens, seed: None, temperature: Some(0.5), ..Sampling::default() };
+            assert_eq!((probe.target.model(), probe.target.sampling()), ("m", &sampling));
+            assert_eq!((probe.slot, probe.sample, probe.messages.len()), (Slot::main(0), 0, 1));
+            assert_eq!(probe.messages[0].content(), "Hi");
+        }
+        let replica = &mut queue.replicas[0];
+        assert_eq!(replica.probe_due(), None);
+        replica.breaker.suspect(now);
+        assert_eq!(replica.probe_due(), Some(now));
+        replica.is_probing = true;
+        assert_eq!(replica.probe_due(), None);
+        (replica.is_probing, replica.standing) = (false, Standing::Drained);
+        assert_eq!(replica.probe_due(), None);
+    }
+
+    #[test]
+    fn a_model_is_gone_once_none_of_its_servers_answers() {
+        let now = Instant::now();
+        let mut queue = queue_of(3, fixed(2), None, now);
+        queue.replicas[2].standing = Standing::Drained;
+        queue.replicas[1].breaker.suspect(now);
+        assert_eq!(queue.gone_since(), None);
+        queue.replicas[0].breaker.suspect(now + SECOND);
+        assert_eq!(queue.gone_since(), Some((now + SECOND, OutageState::Suspected)), "the last one");
+        assert!(queue.suspect_all(now + SECOND));
+        let refused = Failure::new(FailureClass::Refused, FailureCode::Http(400), "no");
+        queue.replicas[0].breaker.on_failed_probe(&refused, now);
+        assert!(queue.suspect_all(now), "the other one may answer");
+        queue.replicas[1].breaker.on_failed_probe(&refused, now);
+        assert!(!queue.suspect_all(now) && !queue.replicas[2].breaker.is_open());
+        assert_eq!(queue.gone_since(), Some((now + SECOND, OutageState::Refusing)));
+    }
+
+    #[test]
+    fn a_server_is_suspected_where_nothing_else_will_bring_the_proof_that_questions_wait_for() {
+        let now = Instant::now();
+        let suspected = |change: fn(&mut Replica)| {
+            let mut replica = Replica::new(Arc::new(Simulated), "m".to_owned(), "m".to_owned(), PaceLimits::default());
+            replica.unproven.push(FIRST);
+            change(&mut replica);
+            replica.suspect_if_idle(now);
+            replica.breaker.is_open()
+        };
+        assert!(suspected(|_| {}));
+        assert!(!suspected(|replica| replica.unproven.clear()) && !suspected(|replica| replica.in_flight = 1));
+        assert!(!suspected(|replica| replica.standing = Standing::Drained));
+        assert!(!suspected(|replica| replica.ready.extend([(1, FIRST)])));
+    }
+
+    #[test]
+    fn a_pause_is_news_where_it_ends_later_than_any_before_it() {
+        let now = Instant::now();
+        let mut replica = Replica::new(Arc::new(Simulated), "m".to_owned(), "m".to_owned(), PaceLimits::default());
+        assert!(!replica.is_closed(now) && replica.close_for(CLOSED_MIN, now));
+        assert!(!replica.is_closed(now), "questions wait so long");
+        assert!(!replica.close_for(CLOSED_MIN + NEWS_MIN, now) && replica.is_closed(now));
+        assert!(!replica.close_for(SECOND, now));
+        assert_eq!(replica.closed_until, Some(now + CLOSED_MIN + NEWS_MIN), "a shorter pause does not end it");
+        assert!(replica.close_for(CLOSED_MIN + 2 * NEWS_MIN + Duration::from_millis(1), now));
+    }
+
+    #[test]
+    fn what_waits_for_something_other_than_a_slot_is_found_when_the_run_stops() {
+        let now = Instant::now();
+        let mut queue = queue_of(2, fixed(2), None, now);
+        queue.replicas[1].unproven.push(FIRST);
+        let refused = Failure::new(FailureClass::Refused, FailureCode::Http(400), "no");
+        queue.acceptance.hold(Fingerprint([2; 32]), refused, 10);
+        assert!(!queue.is_tried_by_probe());
+        queue.has_answered_before = true;
+        assert!(queue.is_tried_by_probe());
+        assert_eq!(queue.take_waiting(), [FIRST, Fingerprint([2; 32])]);
+        assert!(queue.take_waiting().is_empty() && !queue.is_tried_by_probe());
     }
 }

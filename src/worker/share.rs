@@ -77,4 +77,29 @@ mod tests {
     fn shares_are_at_least_one_slot() {
         assert_eq!((share(16, 3), share(2, 3), share(8, 0)), (5, 1, 8));
     }
+
+    #[test]
+    fn a_model_counts_as_at_work_for_a_second_after_its_last_question() {
+        let start = Instant::now();
+        let mut turnover = Turnover::default();
+        assert_eq!(turnover.works_until(), None);
+        turnover.on_work(start);
+        assert_eq!(turnover.works_until(), Some(start + Duration::from_secs(1)));
+        turnover.on_work(start + Duration::from_secs(5));
+        assert_eq!(turnover.works_until(), Some(start + Duration::from_secs(6)));
+    }
+
+    #[test]
+    fn the_mean_latency_follows_the_newest_answers() {
+        let start = Instant::now();
+        let mut turnover = Turnover::default();
+        turnover.on_answer(Duration::from_secs(20), start);
+        turnover.on_answer(Duration::from_secs(10), start);
+        // Nine tenths of 20 and one tenth of 10: 19 seconds.
+        let at = |second: f64| start + Duration::from_secs_f64(second);
+        assert!(turnover.may_exceed(at(56.9)) && !turnover.may_exceed(at(57.1)));
+        let mut quick = Turnover::default();
+        quick.on_answer(Duration::ZERO, start);
+        assert!(!quick.may_exceed(at(1.0)), "the last moment does not count");
+    }
 }

@@ -46,3 +46,25 @@ impl TimedWait {
         self.model == other.model && self.cause == other.cause && is_near
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_the_same_while_its_end_moves_by_less_than_a_second() {
+        let start = Instant::now();
+        let wait = |millis: Option<u64>| TimedWait {
+            model: "m".to_owned(),
+            cause: WaitCause::Retry,
+            until: millis.map(|millis| start + Duration::from_millis(millis)),
+        };
+        let is_same = |one, two| wait(one).is_same(&wait(two));
+        assert!(is_same(Some(0), Some(999)) && is_same(Some(999), Some(0)) && is_same(None, None));
+        assert!(!is_same(Some(0), Some(1_000)) && !is_same(Some(1_000), Some(0)));
+        assert!(!is_same(None, Some(0)) && !is_same(Some(0), None));
+        let other = TimedWait { cause: WaitCause::Pace, ..wait(None) };
+        assert!(!wait(None).is_same(&other) && !other.is_same(&wait(None)));
+        assert!(!wait(None).is_same(&TimedWait { model: "n".to_owned(), ..wait(None) }));
+    }
+}
