@@ -133,3 +133,18 @@ impl StoreError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn five_losses_are_named_and_the_rest_is_counted() {
+        let losses: Vec<Loss> = (1..=7).map(|segment| Loss::Changed { segment }).collect();
+        let said = |count: usize| format!("segment {count} has changed since it was closed");
+        let five = (1..=5).map(said).collect::<Vec<_>>().join("; ");
+        assert_eq!((listed(&losses[..1]), listed(&losses[..5])), (said(1), five.clone()));
+        assert_eq!(listed(&losses[..6]), format!("{five}; and 1 more"));
+        assert_eq!(listed(&losses), format!("{five}; and 2 more"));
+    }
+}

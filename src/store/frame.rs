@@ -219,4 +219,89 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn groups_are_counted_in_a_ring_without_zero() {
+        let groups: Vec<u16> =
+            [0, 1, 2, LAST - 2, LAST - 1].map(|group| GroupMark::new(group, true).next_group()).into();
+        assert_eq!(groups, [1, 2, 3, LAST - 1, 1]);
+        for (group, before) in [(0, GroupMark(0)), (1, GroupMark::new(LAST - 1, true)), (2, GroupMark::new(1, true))] {
+            assert_eq!(GroupMark::end_before(group), before, "{group}");
+        }
+        let mark = GroupMark::new;
+        assert_eq!((mark(7, true).group(), mark(7, false).group(), mark(LAST | 7, false)), (7, 7, mark(7, false)));
+        assert!(mark(7, true).is_last() && !mark(7, false).is_last());
+        // Within a group, or between the end of one and the next one.
+        assert!(mark(7, false).may_tear_before(mark(7, true)) && mark(7, true).may_tear_before(mark(8, false)));
+        assert!(mark(LAST - 1, true).may_tear_before(mark(1, false)));
+        assert!(!mark(7, false).may_tear_before(mark(8, false)) && !mark(7, true).may_tear_before(mark(7, true)));
+        assert!(!mark(7, true).may_tear_before(mark(9, false)) && !mark(0, false).may_tear_before(mark(0, false)));
+    }
+
+    #[test]
+    fn the_last_frame_of_a_group_says_so_and_is_still_read() {
+        let mut bytes = Vec::new();
+        let first = FrameWriter::new().append(b"record", 300, &mut bytes);
+        let last = end_group(&mut bytes);
+        assert_ne!(first, last);
+        let (mark, record) = (GroupMark::new(300, true), b"record".to_vec());
+        assert_eq!(parse(&bytes), Parsed::Frame { length: bytes.len(), checksum: last, mark, record });
+    }
+
+    /// A frame with any header, and the right checksum.
+    fn made(version: u8, flags: u8, record_length: usize, payload: &[u8]) -> Vec<u8> {
+        let mut bytes = [&MAGIC[..], &[version, flags, 1, 0]].concat();
+        bytes.extend_from_slice(&(payload.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(&(record_length as u32).to_le_bytes());
+        bytes.extend_from_slice(&checksum(&bytes[4..16], payload).to_le_bytes());
+        bytes.extend_from_slice(payload);
+        bytes
+    }
+
+    #[test]
+    fn a_frame_is_read_only_where_all_of_its_header_is_true() {
+        let is_read = |version, flags, length, payload: &[u8]| {
+            matches!(parse(&made(version, flags, length, payload)), Parsed::Frame { .. })
+        };
+        assert!(is_read(VERSION, 0, 6, b"record"));
+        assert!(
+            !is_read(VERSION + 1, 0, 6, b"record")
+                && !is_read(0, 0, 6, b"record")
+                && !is_read(VERSION, 2, 6, b"record")
+        );
+        assert!(!is_read(VERSION, 0, 5, b"record") && !is_read(VERSION, 0, 7, b"record"));
+        let compressed = zstd::bulk::compress(b"record", 1).unwrap();
+        assert!(is_read(VERSION, FLAG_ZSTD, 6, &compressed));
+        assert!(!is_read(VERSION, FLAG_ZSTD, 7, &compressed) && !is_read(VERSION, FLAG_ZSTD, 5, &compressed));
+        assert!(!is_read(VERSION, FLAG_ZSTD, 6, b"record"));
+        let header = |payload: usize, record: usize| {
+            let mut bytes = made(VERSION, 0, record, b"");
+            bytes[8..12].copy_from_slice(&(payload as u32).to_le_bytes());
+            parse(&bytes)
+        };
+        assert_eq!(
+            header(RECORD_BYTES_MAX, RECORD_BYTES_MAX),
+            Parsed::Short { needed: HEADER_BYTES + RECORD_BYTES_MAX }
+        );
+        assert_eq!(header(RECORD_BYTES_MAX + 1, 6), Parsed::Damaged);
+        assert_eq!(header(6, RECORD_BYTES_MAX + 1), Parsed::Damaged);
+        assert_eq!(parse(&made(VERSION, 0, 6, b"record")[..HEADER_BYTES - 1]), Parsed::Short { needed: HEADER_BYTES });
+        assert_eq!((parse(b"coh"), parse(b"cox")), (Parsed::Short { needed: HEADER_BYTES }, Parsed::Damaged));
+    }
+
+    #[test]
+    fn a_record_is_compressed_from_512_bytes_on_and_only_where_that_helps() {
+        let flags = |record: &[u8]| framed(&[record.to_vec()])[5];
+        assert_eq!((flags(&[7; 511]), flags(&[7; 512])), (0, FLAG_ZSTD));
+        let noise: Vec<u8> = crate::conversation::Digest::of_text("noise", "x").0.into_iter().collect();
+        let mut random = Vec::new();
+        for number in 0..32u8 {
+            random.extend(noise.iter().scan(number, |state, byte| {
+                *state = state.wrapping_mul(167).wrapping_add(*byte).rotate_left(3) ^ number;
+                Some(*state)
+            }));
+        }
+        let bytes = framed(std::slice::from_ref(&random));
+        assert!(bytes.len() <= HEADER_BYTES + random.len());
+    }
 }

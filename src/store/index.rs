@@ -127,3 +127,90 @@ impl IndexReader for MemoryIndex {
         Ok(self.spending.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::conversation::{Answer, Settings, Slot, Usage};
+    use crate::store::entry::{Spent, Status};
+
+    fn answered(run: u32, slot: Slot, number: u8, tokens: u64) -> Entry {
+        let mut answer = Answer::complete("m", "text");
+        answer.usage = Usage { completion_tokens: Some(tokens), ..Usage::default() };
+        Entry::Answered {
+            run,
+            conversation: ConversationKey([9; 32]),
+            slot,
+            fingerprint: Fingerprint([number; 32]),
+            model: "m".to_owned(),
+            answer: Arc::new(answer),
+        }
+    }
+
+    #[test]
+    fn each_entry_changes_what_it_is_about() {
+        let mut index = MemoryIndex::default();
+        let place = |offset| Place { segment: 1, offset, length: 1, checksum: 0 };
+        let add = |index: &mut MemoryIndex, entry: &Entry, offset| index.add(place(offset), entry);
+        let run = Run { number: 3, started_ms: 5, settings: Settings::default(), answers: 0 };
+        add(&mut index, &Entry::Run(run.clone()), 0);
+        let (first, second) = (Fingerprint([1; 32]), Fingerprint([2; 32]));
+        add(&mut index, &answered(3, Slot::main(0), 1, 10), 1);
+        add(&mut index, &answered(3, Slot::main(1), 2, 20), 2);
+        add(&mut index, &answered(3, Slot::main(1), 2, 30), 3);
+        add(&mut index, &answered(4, Slot::main(1), 2, 40), 4);
+        assert_eq!((index.place(&first).unwrap(), index.place(&second).unwrap()), (Some(place(1)), Some(place(2))));
+        assert_eq!(index.place(&Fingerprint([3; 32])).unwrap(), None);
+        // An answer of a run that is not known is counted for none.
+        assert_eq!(index.runs().unwrap(), [Run { answers: 3, ..run }]);
+        let lost = LostCalls { calls: 2, reason: "http_504: gave up".to_owned() };
+        add(&mut index, &Entry::Lost { fingerprint: first, lost: lost.clone() }, 5);
+        assert_eq!((index.lost(&first).unwrap(), index.lost(&second).unwrap()), (lost, LostCalls::default()));
+        let unknown = Entry::Unknown { model: "m".to_owned(), calls: 2, prompt_tokens: 7, completion_tokens: 8 };
+        (6..8).for_each(|offset| add(&mut index, &unknown, offset));
+        let spent = Spent {
+            calls: 4,
+            completion_tokens: 100,
+            unknown_calls: 4,
+            unknown_prompt_tokens: 14,
+            unknown_completion_tokens: 16,
+            ..Spent::default()
+        };
+        assert_eq!(IndexReader::spending(&index).unwrap(), Spending::from([("m".to_owned(), spent)]));
+        let key = ConversationKey([9; 32]);
+        add(&mut index, &Entry::Closed { conversation: key, status: Status::Complete }, 8);
+        let state = ConversationState {
+            history: vec![(Slot::main(0), first), (Slot::main(1), second)],
+            cursor: 2,
+            status: Status::Complete,
+        };
+        assert_eq!(index.state(&key).unwrap(), Some(state.clone()));
+        let mut seen = Vec::new();
+        index.for_each_state(&mut |key, state| seen.push((key, state))).unwrap();
+        assert_eq!(seen, [(key, state)]);
+        assert_eq!(index.state(&ConversationKey([8; 32])).unwrap(), None);
+    }
+
+    #[test]
+    fn another_question_in_a_slot_drops_what_came_after_it_in_its_lane() {
+        let slot = |lane, turn| Slot { lane, ..Slot::main(turn) };
+        let mut state = ConversationState::default();
+        let lanes = [crate::conversation::Lane::Main, crate::conversation::Lane::User];
+        for (lane, turn) in [(0, 0), (1, 0), (0, 2), (0, 1), (1, 1)] {
+            state.record_answer(slot(lanes[lane], turn), Fingerprint([turn as u8; 32]));
+        }
+        assert_eq!((state.history.len(), state.cursor, state.is_cursor_consistent()), (5, 3, true));
+        state.status = Status::Complete;
+        let before = state.clone();
+        state.record_answer(slot(lanes[0], 1), Fingerprint([1; 32]));
+        assert_eq!(state, before, "the same answer again changes nothing");
+        state.record_answer(slot(lanes[0], 1), Fingerprint([7; 32]));
+        let expected = [(0, 0, 0), (0, 1, 7), (1, 0, 0), (1, 1, 1)];
+        let expected = expected.map(|(lane, turn, number)| (slot(lanes[lane], turn), Fingerprint([number; 32])));
+        assert_eq!((&state.history[..], state.cursor, &state.status), (&expected[..], 2, &Status::Open));
+        state.cursor = 9;
+        assert!(!state.is_cursor_consistent());
+    }
+}

@@ -273,3 +273,100 @@ pub(super) fn read_record(record: &[u8], path: &Path) -> Result<Option<Entry>, S
 fn length_of(path: &Path) -> Result<u64, StoreError> {
     Ok(fs::metadata(path).map_err(StoreError::io("read", path))?.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::entry::LostCalls;
+
+    fn lost(number: u8) -> Entry {
+        let lost = LostCalls { calls: number.into(), reason: "http_504: gave up".to_owned() };
+        Entry::Lost { fingerprint: crate::conversation::Fingerprint([number; 32]), lost }
+    }
+
+    fn opened(directory: &Path, segment_bytes: u64) -> Journal {
+        let journal = Journal::open(directory, segment_bytes, Arc::new(Disk)).unwrap();
+        assert_eq!(journal.recover(Position::default()).unwrap(), None);
+        journal
+    }
+
+    fn entries(journal: &Journal, from: Position) -> Vec<(Place, Entry)> {
+        let mut found = Vec::new();
+        let damages = journal.for_each(from, Position::default(), |place, entry| {
+            found.push((place, entry));
+            Ok(())
+        });
+        assert_eq!(damages.unwrap(), []);
+        found
+    }
+
+    #[test]
+    fn entries_are_found_at_their_places_and_from_any_position() {
+        let directory = tempfile::tempdir().unwrap();
+        let journal = opened(directory.path(), 400);
+        let mut written = Vec::new();
+        for number in 1..=10 {
+            let group = [lost(number), lost(100 + number)];
+            written.extend(journal.append(&group).unwrap().into_iter().zip(group));
+        }
+        let segments = journal.found_segments(true).unwrap();
+        assert!(segments.len() > 2 && segments.iter().all(|segment| segment.checksum.is_some()), "{}", segments.len());
+        assert!(journal.found_segments(false).unwrap().iter().all(|segment| segment.checksum.is_none()));
+        let lengths: Vec<u64> = segments.iter().map(|segment| segment.length).collect();
+        assert_eq!(journal.bytes_from(Position::default()).unwrap(), lengths.iter().sum::<u64>());
+        assert_eq!(entries(&journal, Position::default()), written);
+        for (index, (place, entry)) in written.iter().enumerate() {
+            assert_eq!(journal.read(*place).unwrap().as_ref(), Some(entry));
+            assert_eq!(entries(&journal, place.end()), written[index + 1..], "{index}");
+            let later: u64 =
+                segments.iter().filter(|found| found.number > place.segment).map(|found| found.length).sum();
+            let here = segments.iter().find(|found| found.number == place.segment).unwrap().length;
+            assert_eq!(journal.bytes_from(place.end()).unwrap(), here - place.end().offset + later);
+        }
+        let end = written.last().unwrap().0.end();
+        assert_eq!((journal.end(), journal.bytes_from(end).unwrap()), (end, 0));
+        assert_eq!(opened(directory.path(), 400).end(), end, "a recovered journal goes on where it ended");
+        assert!(matches!(Journal::open_read_only(directory.path()).append(&[lost(1)]), Err(StoreError::Poisoned)));
+    }
+
+    #[test]
+    fn a_place_that_is_not_the_frame_that_was_written_has_no_entry() {
+        let directory = tempfile::tempdir().unwrap();
+        let journal = opened(directory.path(), SEGMENT_BYTES);
+        let places = journal.append(&[lost(1), lost(2)]).unwrap();
+        let place = places[0];
+        let is_read = |place| journal.read(place).unwrap().is_some();
+        assert!(is_read(place));
+        assert!(!is_read(Place { checksum: place.checksum ^ 1, ..place }));
+        assert!(
+            !is_read(Place { length: place.length + 1, ..place })
+                && !is_read(Place { length: place.length - 1, ..place })
+        );
+        assert!(!is_read(Place { offset: place.offset + 1, ..place }) && !is_read(Place { segment: 9, ..place }));
+        assert!(!is_read(Place { offset: 1 << 40, ..place }) && !is_read(Place { length: u32::MAX, ..place }));
+        assert_eq!(journal.standing(place).unwrap(), Standing::Damaged);
+        assert_eq!(journal.standing(Place { length: place.length + 1, ..place }).unwrap(), Standing::Other);
+        assert_eq!(journal.standing(Place { segment: 9, ..place }).unwrap(), Standing::Other);
+    }
+
+    #[test]
+    fn a_torn_end_is_cut_off_and_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let written = opened(directory.path(), SEGMENT_BYTES).append(&[lost(1)]).unwrap();
+        let journal = opened(directory.path(), SEGMENT_BYTES);
+        let torn = journal.append(&[lost(2), lost(3)]).unwrap();
+        drop(journal);
+        let path = segment_path(directory.path(), 1);
+        let length = length_of(&path).unwrap();
+        let file = File::options().write(true).open(&path).unwrap();
+        file.set_len(length - 5).unwrap();
+        // The first frame of the torn group is whole, and is kept.
+        let journal = Journal::open(directory.path(), SEGMENT_BYTES, Arc::new(Disk)).unwrap();
+        let damage = journal.recover(written[0].end()).unwrap();
+        assert_eq!(damage, Some(Damage { path: path.clone(), bytes: torn[1].offset..length - 5 }));
+        let found: Vec<Entry> = entries(&journal, Position::default()).into_iter().map(|(_, entry)| entry).collect();
+        assert_eq!(found, [lost(1), lost(2)]);
+        assert_eq!(journal.append(&[lost(4)]).unwrap()[0].offset, torn[1].offset);
+        assert_eq!(opened(directory.path(), SEGMENT_BYTES).end().offset, length_of(&path).unwrap());
+    }
+}

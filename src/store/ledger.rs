@@ -106,3 +106,49 @@ fn read_slot(bytes: &[u8; SLOT_BYTES]) -> Option<Unsettled> {
         model: long(48),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(number: u8) -> Unsettled {
+        Unsettled {
+            fingerprint: Fingerprint([number; 32]),
+            prompt_tokens: 1_000 + u64::from(number),
+            completion_tokens: 70_000 * u64::from(number),
+            model: Unsettled::tag("m"),
+        }
+    }
+
+    #[test]
+    fn what_is_in_flight_when_a_run_ends_is_found_by_the_next_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("in-flight");
+        let (mut ledger, found) = Ledger::open(directory.path()).unwrap();
+        assert!(found.is_empty());
+        assert_eq!([1, 2, 3].map(|number| ledger.begin(&request(number)).unwrap()), [0, 1, 2]);
+        ledger.end(1);
+        assert_eq!(Ledger::open(directory.path()).unwrap().1, [request(1), request(3)]);
+        assert_eq!(ledger.begin(&request(4)).unwrap(), 1, "a free slot is used again");
+        assert_eq!(ledger.begin(&request(5)).unwrap(), 3);
+        let (next, found) = Ledger::open(directory.path()).unwrap();
+        assert_eq!(found, [1, 4, 3, 5].map(request));
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), 4 * 64);
+        next.clear();
+        assert!(Ledger::open(directory.path()).unwrap().1.is_empty());
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn a_slot_that_is_half_written_or_of_something_else_is_passed_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut ledger, _) = Ledger::open(directory.path()).unwrap();
+        assert_eq!([1, 2].map(|number| ledger.begin(&request(number)).unwrap()), [0, 1]);
+        let path = directory.path().join("in-flight");
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[56] ^= 1;
+        std::fs::write(&path, [&bytes[..], b"short"].concat()).unwrap();
+        assert_eq!(Ledger::open(directory.path()).unwrap().1, [request(2)]);
+        assert!(request(1).is_for("m") && !request(1).is_for("n"));
+    }
+}

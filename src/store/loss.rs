@@ -58,3 +58,20 @@ impl fmt::Display for Loss {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_loss_says_what_is_gone() {
+        let said = |loss: Loss| loss.to_string();
+        assert_eq!(said(Loss::Missing { first: 3, last: 3 }), "segment 3 is missing");
+        assert_eq!(said(Loss::Missing { first: 3, last: 4 }), "segments 3 to 4 are missing");
+        let short = said(Loss::Short { segment: 2, length: 10, closed: 20 });
+        assert_eq!(short, "segment 2 has 10 of the 20 bytes that it was closed with");
+        assert_eq!(said(Loss::Misplaced { segment: 2, holds: 5 }), "the file of segment 2 contains segment 5");
+        let behind = said(Loss::Behind { segment: 2, offset: 99 });
+        assert_eq!(behind, "the index knows of answers up to byte 99 of segment 2, which are not there");
+    }
+}

@@ -45,3 +45,16 @@ pub struct Damage {
     /// The bytes that are not a frame.
     pub bytes: Range<u64>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_are_ordered_by_segments_and_a_place_ends_behind_its_frame() {
+        let at = |segment, offset| Position { segment, offset };
+        let end = Place { segment: 3, offset: 100, length: 20, checksum: 9 }.end();
+        assert_eq!(end, at(3, 120));
+        assert!(Position::default() < at(1, 0) && at(2, 999) < end && end < at(4, 0) && at(9, 9) < Position::MAX);
+    }
+}
