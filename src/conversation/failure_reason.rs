@@ -241,4 +241,20 @@ mod tests {
             prop_assert_eq!(FailureReason::from(&*text).to_string(), text);
         }
     }
+
+    #[test]
+    fn only_a_later_lane_with_a_code_begins_another_cause() {
+        for text in [
+            "judge: http_400: no; judge: http_500: again",
+            "grader: http_400: no; user: http_500: earlier",
+            "http_400: no; user: Not a code: x",
+            "http_400: no; user: : x",
+            "http_400: no; user: http_500",
+            "http_400: no; nobody: http_500: x",
+        ] {
+            let reason = FailureReason::from(text);
+            assert_eq!((reason.causes().len(), reason.to_string()), (1, text.to_owned()), "{text}");
+        }
+        assert_eq!(FailureReason::from("http_400: no; user: http_500: x").causes().len(), 2);
+    }
 }

@@ -96,3 +96,65 @@ impl Line {
         self.message.content()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(role: Role, text: &str, is_trained: bool) -> Line {
+        Line { message: Message::new(role, text), reasoning: None, is_trained }
+    }
+
+    fn record(lines: &[(Role, &str, bool)]) -> Record {
+        let lines = lines.iter().map(|(role, text, is_trained)| line(*role, text, *is_trained)).collect();
+        Record { id: "r".to_owned(), lines, label: Some(true), ..Record::default() }
+    }
+
+    const ASKS: (Role, &str, bool) = (Role::User, "q", false);
+    const SAYS: (Role, &str, bool) = (Role::Assistant, "a", true);
+    const EMPTY: (Role, &str, bool) = (Role::Assistant, " </s> ", true);
+
+    #[test]
+    fn a_record_is_cut_after_the_last_answer_before_an_empty_one() {
+        let cut = |lines: &[(Role, &str, bool)]| {
+            let cut = record(lines).cut_before_empty_answer()?;
+            assert_eq!((cut.id.as_str(), &cut.rejected, cut.label), ("r", &None, None));
+            Some(cut.lines.len())
+        };
+        assert_eq!(cut(&[ASKS, SAYS, ASKS, SAYS]), None);
+        assert_eq!(cut(&[ASKS, SAYS, ASKS, EMPTY, ASKS, SAYS]), Some(2));
+        assert_eq!(cut(&[ASKS, SAYS, ASKS, SAYS, ASKS, EMPTY]), Some(4));
+        assert_eq!(cut(&[ASKS, EMPTY]), Some(1), "the messages before it stay");
+        assert_eq!(cut(&[EMPTY]), Some(0));
+        assert_eq!(cut(&[ASKS, (Role::Assistant, "", false), ASKS, SAYS]), None, "nothing is trained on");
+    }
+
+    #[test]
+    fn answers_are_found_by_who_is_trained() {
+        let masked = (Role::Assistant, "a", false);
+        assert!(!record(&[masked, ASKS, SAYS]).has_masked_answer(), "a greeting is no answer");
+        assert!(record(&[ASKS, masked, ASKS, SAYS]).has_masked_answer());
+        assert!(record(&[ASKS, SAYS]).has_answer() && !record(&[ASKS, masked]).has_answer());
+        assert!(!record(&[ASKS, SAYS]).uses_tools());
+        let context = Line::context(Message::new(Role::User, "words"));
+        assert_eq!((context.role(), context.text(), context.is_trained), (Role::User, "words", false));
+    }
+
+    #[test]
+    fn an_answer_of_nothing_but_marks_says_nothing() {
+        for empty in [
+            "",
+            " \n",
+            "\u{200b}\u{feff}",
+            "</s>",
+            " <|im_end|> </s>\u{2060}",
+            "<think>so</think>",
+            "<think>so</think></s>",
+        ] {
+            assert!(says_nothing(empty), "{empty:?}");
+        }
+        for words in ["x", "x</s>", "<think>so</think>x", "<b>", "</s> x", "[1]"] {
+            assert!(!says_nothing(words), "{words:?}");
+        }
+    }
+}

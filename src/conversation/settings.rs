@@ -62,3 +62,39 @@ impl ConversationKey {
         Self(hasher.finish())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_name_every_setting_that_is_not_the_same() {
+        let here = Settings::default().with("recipe", "distill").with("seed", 3).with("system", "x");
+        let there = Settings::default().with("recipe", "distill").with("seed", 4).with("gate", "on");
+        assert_eq!((here.get("seed"), here.get("gate")), (Some("3"), None));
+        let expected = [("seed", "3", "4"), ("system", "x", "unset"), ("gate", "unset", "on")];
+        assert_eq!(here.differences(&there), expected);
+        assert!(here.differences(&here.clone()).is_empty());
+    }
+
+    #[test]
+    fn the_digest_changes_with_every_name_value_and_their_order() {
+        let made = |entries: &[(&str, &str)]| {
+            entries.iter().fold(Settings::default(), |settings, (name, value)| settings.with(name, value)).digest()
+        };
+        let digests = [
+            made(&[]),
+            made(&[("a", "b")]),
+            made(&[("ab", "")]),
+            made(&[("a", "c")]),
+            made(&[("a", "b"), ("c", "d")]),
+            made(&[("c", "d"), ("a", "b")]),
+        ];
+        let distinct: std::collections::BTreeSet<Digest> = digests.into_iter().collect();
+        assert_eq!(distinct.len(), digests.len());
+        let key = |settings: &Settings, seed| ConversationKey::new(settings, &Digest([seed; 32]));
+        let (one, two) = (Settings::default(), Settings::default().with("a", "b"));
+        assert_ne!(key(&one, 1), key(&two, 1));
+        assert_ne!(key(&one, 1), key(&one, 2));
+    }
+}

@@ -23,3 +23,21 @@ impl Walked {
         self.0 = None;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_taken_once_and_not_after_it_is_forgotten() {
+        let mut walked = Walked::default();
+        assert_eq!(walked.take::<u32>(), None);
+        walked.keep(7u32);
+        assert_eq!((walked.take::<u32>(), walked.take::<u32>()), (Some(7), None));
+        walked.keep(7u32);
+        assert_eq!(walked.take::<u64>(), None, "another recipe's");
+        walked.keep(7u32);
+        walked.forget();
+        assert_eq!(walked.take::<u32>(), None);
+    }
+}
