@@ -65,6 +65,7 @@ mod remembering;
 mod repairing;
 mod replicas;
 mod resumed_numbers;
+mod retries;
 mod run_log;
 mod rust_text;
 mod schema;
