@@ -51,3 +51,35 @@ fn accept(directory: &Path, losses: &[Loss], accepted: &mut Vec<Loss>) -> Result
     accepted.extend(losses);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::conversation::Fingerprint;
+    use crate::store::Store;
+    use crate::store::entry::{Entry, LostCalls};
+
+    #[test]
+    fn a_directory_without_a_store_stays_empty() {
+        let directory = tempfile::tempdir().unwrap();
+        assert_eq!(accept_losses(directory.path()).unwrap(), []);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_journal_that_is_gone_as_a_whole_is_accepted_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let open = || DiskStore::open(directory.path(), &mut |_, _| {});
+        let (store, _) = open().unwrap();
+        store.commit(vec![Entry::Lost { fingerprint: Fingerprint([1; 32]), lost: LostCalls::default() }]).unwrap();
+        store.close().unwrap();
+        assert_eq!(accept_losses(directory.path()).unwrap(), [], "nothing is lost");
+        fs::remove_dir_all(directory.path().join("journal")).unwrap();
+        assert!(matches!(open(), Err(StoreError::Lost { .. })));
+        assert!(!accept_losses(directory.path()).unwrap().is_empty());
+        assert_eq!(accept_losses(directory.path()).unwrap(), []);
+        open().unwrap().0.close().unwrap();
+    }
+}
