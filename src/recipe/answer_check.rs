@@ -154,3 +154,71 @@ fn is_the_models_own(finish: Finish) -> bool {
         Finish::Filtered | Finish::Refused | Finish::Tools => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conversation::Spoken;
+    use crate::quality::Strictness;
+
+    fn target(temperature: Option<f64>, max_tokens: Option<u32>) -> Arc<Target> {
+        Target::new("m", "openai", Sampling { temperature, max_tokens, seed: Some(5), ..Sampling::default() })
+    }
+
+    #[test]
+    fn a_further_attempt_is_warmer_and_has_more_room_after_a_cut() {
+        let warmth = |temperature, attempt| {
+            let target = AnswerCheck::target(&target(temperature, None), attempt, None);
+            target.sampling().temperature
+        };
+        assert_eq!([0, 1, 2].map(|attempt| warmth(None, attempt)), [None, Some(1.0), Some(1.2)]);
+        assert_eq!([1, 2].map(|attempt| warmth(Some(0.7), attempt)), [Some(0.9), Some(1.1)]);
+        assert_eq!((warmth(Some(1.9), 1), warmth(Some(1.9), 0)), (Some(2.0), Some(1.9)));
+        let room = |max_tokens, cut| AnswerCheck::target(&target(None, max_tokens), 1, cut).sampling().clone();
+        assert_eq!((room(Some(100), None).max_tokens, room(None, None).max_tokens), (Some(100), None));
+        assert_eq!((room(Some(100), Some(90)).max_tokens, room(None, Some(90)).max_tokens), (Some(200), Some(180)));
+        assert_eq!(room(Some(u32::MAX), Some(90)).max_tokens, Some(u32::MAX));
+        assert_eq!(room(None, None).seed, Some(5));
+        assert!(AnswerCheck::target(&target(None, None), 1, None).raised_from().is_some());
+    }
+
+    #[test]
+    fn another_attempt_is_made_where_the_model_may_do_better() {
+        let ended = |finish| Answer { finish, ..Answer::complete("m", "text") };
+        let may_retry = |finish, attempt| {
+            AnswerCheck::by(Some(Gate::new(Strictness::Standard, "").unwrap())).may_retry(&ended(finish), attempt)
+        };
+        for finish in [Finish::Complete, Finish::Length, Finish::Empty, Finish::Loop] {
+            assert!(may_retry(finish, 0) && may_retry(finish, 1) && !may_retry(finish, 2), "{finish:?}");
+        }
+        for finish in [Finish::Filtered, Finish::Refused, Finish::Tools] {
+            assert!(!may_retry(finish, 0), "{finish:?}");
+        }
+        assert!(!AnswerCheck::default().may_retry(&ended(Finish::Complete), 0), "nothing judges it");
+        let mut cut = ended(Finish::Length);
+        cut.usage.completion_tokens = Some(90);
+        assert_eq!((AnswerCheck::cut_at(&cut), AnswerCheck::cut_at(&ended(Finish::Length))), (Some(90), None));
+        assert_eq!(AnswerCheck::cut_at(&Answer { finish: Finish::Complete, ..cut }), None);
+        assert_eq!((AnswerCheck::default().gate_setting(), Orphans::Keep.name()), ("off".to_owned(), "keep"));
+        assert_eq!([Orphans::Truncate, Orphans::Rewrite].map(Orphans::name), ["truncate", "rewrite"]);
+    }
+
+    #[test]
+    fn a_rewriting_shows_both_answers_and_takes_only_a_whole_message() {
+        let turn = |text: &str, replaced: Option<&str>| Turn {
+            messages: vec![Message::new(Role::User, text)],
+            replaced: replaced.map(str::to_owned),
+            given: Vec::new(),
+        };
+        let spoken = vec![Spoken::of_source(Message::new(Role::Assistant, "the new one"))];
+        let dialogue = Dialogue { spoken, ..Dialogue::default() };
+        let request = AnswerCheck::rewriting(&turn("first", Some("the old one")), &turn("second", None), &dialogue);
+        let end = "\n\n[User]\nfirst\n\n[Old answer]\nthe old one\n\n[New answer]\nthe new one\n\n[User's next message, to be written \
+                   anew]\nsecond";
+        assert!(request.role() == Role::User && request.content().ends_with(end), "{}", request.content());
+        let rewritten = |answer: Answer| AnswerCheck::rewritten(&answer).map(str::to_owned);
+        assert_eq!(rewritten(Answer::complete("m", " anew\n")).as_deref(), Some("anew"));
+        assert_eq!(rewritten(Answer::complete("m", " \n")), None);
+        assert_eq!(rewritten(Answer { finish: Finish::Length, ..Answer::complete("m", "anew") }), None);
+    }
+}

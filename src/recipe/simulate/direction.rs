@@ -101,4 +101,28 @@ mod tests {
             assert!(count.abs_diff(share * 200) < 200, "{}: {count}", one.name());
         }
     }
+
+    /// Prompts hold these words: another one asks every question anew.
+    #[test]
+    fn what_a_user_is_told_to_do_stays_as_it_is() {
+        let moves = [Move::FollowUp, Move::Refine, Move::Correct, Move::Clarify, Move::NewTopic, Move::Stop];
+        let names = ["follow_up", "refine", "correct", "clarify", "new_topic", "stop"];
+        assert_eq!(moves.map(Move::name), names);
+        let faults =
+            ["thanks_only", "role_flip", "no_message", "answers_itself", "repeat", "too_long", "length", "language"];
+        let words = moves.map(Move::words).into_iter().chain(faults.map(mending)).chain([mending("odd")]);
+        let words = words.collect::<Vec<_>>().join("\n");
+        let distinct: std::collections::BTreeSet<&str> = words.lines().collect();
+        assert_eq!(distinct.len(), 6 + faults.len(), "two faults of length are told alike:\n{words}");
+        assert_eq!(mending("too_long"), "it is too long");
+    }
+
+    #[test]
+    fn what_is_thrown_depends_on_the_seed_and_the_turn() {
+        let thrown = |seed, turn| seeded("move", vec![turn], seed).next_bits();
+        let all: std::collections::BTreeSet<u64> =
+            [(None, 0), (None, 1), (Some(1), 0), (Some(2), 0)].map(|(seed, turn)| thrown(seed, turn)).into();
+        assert_eq!(all.len(), 4);
+        assert_eq!(thrown(Some(1), 0), thrown(Some(1), 0));
+    }
 }

@@ -116,4 +116,48 @@ mod tests {
             assert_eq!(without_stop(text), (text, false));
         }
     }
+
+    #[test]
+    fn the_users_model_hears_the_conversation_with_the_roles_swapped() {
+        let goal = super::super::Goal {
+            intent: "bake bread".to_owned(),
+            facts: vec!["it is late".to_owned(), "there is flour".to_owned()],
+            constraints: vec!["no oven".to_owned()],
+            style: "short".to_owned(),
+        };
+        let mut state =
+            SimulatedDialogue { goal: Some(goal), persona: Some("a cook".to_owned()), ..Default::default() };
+        let mut part = Part::of(&state);
+        let request = part.request(Move::FollowUp, 0, None, &state);
+        assert_eq!(request.len(), 2);
+        let instructions = request[0].content();
+        let told = "\nYour goal: bake bread\nWhat you know: it is late; there is flour\nHow you write: short\n\nWho you are: a cook";
+        assert!(instructions.starts_with(PART) && instructions.ends_with(told), "{instructions}");
+        let last = request[1].content();
+        assert!(last.starts_with(OPENING) && last.contains(Move::FollowUp.words()), "{last}");
+        assert!(last.contains("You may let it be known now, in your own words: no oven."), "{last}");
+        let say = |state: &mut SimulatedDialogue, role, text: &str| {
+            state.dialogue.spoken.push(crate::conversation::Spoken::of_source(Message::new(role, text)));
+        };
+        for (role, text) in [
+            (Role::System, "hidden"),
+            (Role::Assistant, "greeting"),
+            (Role::User, "one"),
+            (Role::User, "two"),
+            (Role::Assistant, " "),
+            (Role::Assistant, "three"),
+        ] {
+            say(&mut state, role, text);
+        }
+        let request = part.request(Move::Refine, 1, Some("repeat"), &state);
+        let heard: Vec<(Role, &str)> = request[1..].iter().map(|message| (message.role(), message.content())).collect();
+        assert_eq!(heard[..2], [(Role::User, "greeting"), (Role::Assistant, "one\n\ntwo")]);
+        let (role, last) = heard[2];
+        assert!(role == Role::User && last.starts_with("three\n\n(Stage direction") && heard.len() == 3, "{heard:?}");
+        assert!(last.contains(" What you wrote first cannot stand: it has been said before."), "{last}");
+        assert!(!last.contains("known now"), "every constraint is told once");
+        assert_eq!(part.request(Move::Refine, 1, Some("repeat"), &state), request, "asked again, it is the same");
+        let bare = SimulatedDialogue::default();
+        assert_eq!(Part::of(&bare).request(Move::Stop, 0, None, &bare)[0].content(), PART);
+    }
 }

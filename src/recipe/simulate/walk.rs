@@ -240,3 +240,90 @@ fn users_words(dialogue: &Dialogue) -> Vec<&str> {
     let messages = dialogue.spoken.iter().filter(|spoken| spoken.message.role() == Role::User);
     messages.map(|spoken| spoken.message.content()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conversation::{Columns, ReplyForm, Sampling, Target, Turn};
+
+    fn recipe() -> Simulate {
+        let target = |name: &str| Target::new(name, "openai", Sampling::default());
+        Simulate::new(target("teacher"), target("user"), 4, vec!["a cook".to_owned()], None, None)
+    }
+
+    fn seed(columns: Columns) -> Seed {
+        let messages = vec![Message::new(Role::System, "Be brief."), Message::new(Role::User, "How do I bake bread?")];
+        Seed {
+            id: "one".to_owned(),
+            turns: vec![Turn { messages, replaced: None, given: Vec::new() }],
+            tools: None,
+            columns,
+            counts_replaced: false,
+            criteria: Vec::new(),
+        }
+    }
+
+    /// What is known after these replies to the request for a card, and the question that is open, if one is.
+    fn prepared(seed: &Seed, replies: &[&str]) -> (SimulatedDialogue, Option<Question>) {
+        let mut answered = Answered::default();
+        for (attempt, reply) in (0..).zip(replies) {
+            answered.insert(Slot { lane: Lane::User, turn: 0, attempt }, Arc::new(Answer::complete("user", *reply)));
+        }
+        let mut state = SimulatedDialogue::default();
+        let paused = recipe().prepare(seed, &seed.digest(), &answered, &mut state);
+        let question = match paused {
+            Err(SimulatedPause::Ask(mut questions)) => questions.pop(),
+            Err(SimulatedPause::End(_)) => panic!("a conversation without a goal goes on"),
+            Ok(()) => None,
+        };
+        (state, question)
+    }
+
+    const CARD: &str =
+        r#"{"intent": "bake bread", "facts_known": [], "hidden_constraints": ["no oven"], "style": "short"}"#;
+
+    #[test]
+    fn a_card_is_asked_for_twice_at_most_and_it_is_told_how_it_was_read() {
+        let seed = seed(Columns::new());
+        let reading = |form, result| Some(Reading { form, result });
+        let (state, question) = prepared(&seed, &[]);
+        let first = question.unwrap();
+        assert_eq!((state.persona.as_deref(), &state.goal, state.card), (Some("a cook"), &None, None));
+        assert_eq!((first.slot, first.sample), (Slot { lane: Lane::User, turn: 0, attempt: 0 }, 0));
+        assert_eq!((first.target.model(), first.target.schema().is_some(), first.messages.len()), ("user", true, 1));
+        let words = first.messages[0].content();
+        assert!(words.contains("How do I bake bread?") && !words.contains("Be brief."), "{words}");
+        let (state, question) = prepared(&seed, &[CARD]);
+        assert!(question.is_none() && state.goal.is_some_and(|goal| goal.constraints == ["no oven"]));
+        assert_eq!((state.card, state.user_answers.len()), (reading(ReplyForm::Json, ReadingResult::Valid), 1));
+        for (reply, form, has_schema) in [("{}", ReplyForm::Json, true), ("I cannot.", ReplyForm::Text, false)] {
+            let (state, question) = prepared(&seed, &[reply]);
+            assert_eq!(state.card, reading(form, ReadingResult::Invalid));
+            let again = question.unwrap();
+            assert_eq!((again.slot.attempt, again.sample, again.target.schema().is_some()), (1, 1, has_schema));
+            let (state, question) = prepared(&seed, &[reply, CARD]);
+            assert!(question.is_none() && state.goal.is_some());
+            assert_eq!((state.card, state.user_answers.len()), (reading(form, ReadingResult::Repaired), 2));
+            let (state, question) = prepared(&seed, &[reply, "no"]);
+            assert!(question.is_none() && state.goal.is_none());
+            assert_eq!(state.card, reading(form, ReadingResult::Invalid));
+        }
+    }
+
+    #[test]
+    fn a_row_that_has_grown_keeps_its_goal_and_its_persona() {
+        let mut columns = Columns::new();
+        columns.insert("user_persona".to_owned(), "a baker".into());
+        columns.insert("user_goal".to_owned(), serde_json::from_str(CARD).unwrap());
+        let (state, question) = prepared(&seed(columns), &[]);
+        assert!(question.is_none() && state.card.is_none() && state.goal.is_some());
+        assert_eq!(state.persona.as_deref(), Some("a baker"));
+    }
+
+    #[test]
+    fn only_the_users_words_are_its_words() {
+        let spoken = |role, text: &str| Spoken::of_source(Message::new(role, text));
+        let spoken = vec![spoken(Role::System, "s"), spoken(Role::User, "u"), spoken(Role::Assistant, "a")];
+        assert_eq!(users_words(&Dialogue { spoken, ..Dialogue::default() }), ["u"]);
+    }
+}

@@ -275,4 +275,84 @@ mod tests {
             }
         }
     }
+
+    /// The grade after these replies, or the question that is open.
+    fn graded(replies: &[Answer]) -> Graded {
+        use crate::conversation::{Sampling, Target};
+        use crate::recipe::judge::{Judge, Prompt, Scale};
+        use crate::recipe::tutor::{Cast, History, PassPurpose};
+        let target = Target::new("m", "openai", Sampling { max_tokens: Some(100), ..Sampling::default() });
+        let judge = Judge { target: Arc::clone(&target), prompt: Prompt::standard(Scale::Pair), repeats: 1 };
+        let [student, teacher, grader] = [0; 3].map(|_| Arc::clone(&target));
+        let cast = Cast { student, teacher, grader, judge };
+        let tutor = Tutor::new(cast, 0, History::Forced, PassPurpose::Rows, None, None);
+        let mut answered = Answered::default();
+        for (attempt, reply) in (7..).zip(replies) {
+            answered.insert(Slot { lane: Lane::Grader, turn: 2, attempt }, Arc::new(reply.clone()));
+        }
+        tutor.grade(2, 7, &[Message::new(Role::User, "When does water boil?")], ANSWER, &answered)
+    }
+
+    fn asked(replies: &[Answer]) -> Question {
+        match graded(replies) {
+            Graded::Open(question) => question,
+            Graded::Done(..) | Graded::Invalid(..) => panic!("nothing is asked"),
+        }
+    }
+
+    const GOOD: &str = r#"{"score": 8, "errors": [], "verdict": "keep"}"#;
+    const WRONG: &str = r#"{"score": 11, "errors": [], "verdict": "keep"}"#;
+
+    #[test]
+    fn a_grader_is_told_what_is_wrong_and_asked_again_twice() {
+        use crate::conversation::ReplyForm;
+        let first = asked(&[]);
+        assert_eq!((first.slot, first.sample), (Slot { lane: Lane::Grader, turn: 2, attempt: 7 }, 0));
+        assert_eq!((first.messages.len(), first.target.schema().is_some()), (1, true));
+        let second = asked(&[said(WRONG)]);
+        assert_eq!((second.slot.attempt, second.sample, second.messages.len()), (8, 1, 3));
+        let roles: Vec<Role> = second.messages.iter().map(|message| message.role()).collect();
+        assert_eq!((&roles[..], second.messages[1].content()), (&[Role::User, Role::Assistant, Role::User][..], WRONG));
+        assert_eq!(second.messages[0].content(), first.messages[0].content());
+        // Servers may refuse an empty message: its fault is added to the request.
+        let after_empty = asked(&[said(" ")]);
+        assert_eq!(after_empty.messages.len(), 1);
+        let words = after_empty.messages[0].content();
+        assert!(words.starts_with(first.messages[0].content()) && words.len() > first.messages[0].content().len());
+        let ends = |replies: &[&str]| match graded(&replies.iter().map(|text| said(text)).collect::<Vec<_>>()) {
+            Graded::Done(grade, reading) => (Ok(grade.score), reading),
+            Graded::Invalid(fault, reading) => (Err(fault), reading),
+            Graded::Open(_) => panic!("a question is open"),
+        };
+        let reading = |form, result| Reading { form, result };
+        assert_eq!(ends(&[GOOD]), (Ok(8.0), reading(ReplyForm::Json, ReadingResult::Valid)));
+        assert_eq!(ends(&["Good.", GOOD]), (Ok(8.0), reading(ReplyForm::Text, ReadingResult::Repaired)));
+        assert_eq!(ends(&[WRONG, "Good.", GOOD]), (Ok(8.0), reading(ReplyForm::Json, ReadingResult::Repaired)));
+        assert_eq!(
+            ends(&["Good.", WRONG, "Good."]),
+            (Err("no_json"), reading(ReplyForm::Text, ReadingResult::Invalid))
+        );
+    }
+
+    #[test]
+    fn a_reply_without_the_form_is_asked_again_without_a_schema() {
+        let has_schema = |reply: Answer| asked(&[reply]).target.schema().is_some();
+        assert!(!has_schema(said("It is fine.")));
+        assert!(
+            has_schema(said(WRONG)) && has_schema(said(&format!("So: {WRONG}"))),
+            "a grade that is wrong has the form"
+        );
+        let cut = |text: &str| Answer { finish: Finish::Length, ..said(text) };
+        assert!(has_schema(cut("{\"score\": 8")) && !has_schema(cut("   ")));
+        assert!(asked(&[said("It is fine."), said(WRONG)]).target.schema().is_none(), "once is enough");
+    }
+
+    #[test]
+    fn a_grade_that_was_cut_gets_twice_the_room() {
+        let mut cut = Answer { finish: Finish::Length, ..said("{") };
+        cut.usage.completion_tokens = Some(100);
+        assert_eq!(asked(&[said(WRONG)]).target.sampling().max_tokens, Some(100));
+        assert_eq!(asked(&[cut.clone()]).target.sampling().max_tokens, Some(200));
+        assert_eq!(asked(&[cut, said(WRONG)]).target.sampling().max_tokens, Some(200), "also after another fault");
+    }
 }
