@@ -337,4 +337,19 @@ mod tests {
         let group: CommitGroup = [40, 2].map(place).into_iter().zip(iter::repeat_with(|| answered(1))).collect();
         assert_eq!(bytes_of(&group), 42);
     }
+
+    #[test]
+    fn a_store_is_closed_once_the_index_has_everything() {
+        let directory = tempfile::tempdir().unwrap();
+        let (store, _) = DiskStore::open(directory.path(), &mut |_, _| {}).unwrap();
+        let lost = LostCalls { calls: 2, reason: "http_504: gave up".to_owned() };
+        store.commit(vec![Entry::Lost { fingerprint: Fingerprint([1; 32]), lost: lost.clone() }]).unwrap();
+        let end = store.shared.journal.end();
+        // Nothing waits for the index before this: closing does.
+        store.close().unwrap();
+        let state = IndexState::read(directory.path());
+        assert!(matches!(state.kind, StateKind::Closed { .. }) && state.durable == end);
+        let (store, _) = DiskStore::open(directory.path(), &mut |_, _| {}).unwrap();
+        assert_eq!(store.lost(&Fingerprint([1; 32])).unwrap(), lost);
+    }
 }

@@ -369,4 +369,18 @@ mod tests {
         assert_eq!(journal.append(&[lost(4)]).unwrap()[0].offset, torn[1].offset);
         assert_eq!(opened(directory.path(), SEGMENT_BYTES).end().offset, length_of(&path).unwrap());
     }
+
+    #[test]
+    fn a_segment_that_was_torn_as_it_began_still_says_what_stands_before_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let journal = opened(directory.path(), 100);
+        (1..=2).for_each(|number| assert_eq!(journal.append(&[lost(number)]).unwrap()[0].segment, u32::from(number)));
+        drop(journal);
+        File::options().write(true).open(segment_path(directory.path(), 2)).unwrap().set_len(10).unwrap();
+        let journal = Journal::open(directory.path(), 100, Arc::new(Disk)).unwrap();
+        journal.recover(Position::default()).unwrap();
+        let found = journal.found_segments(true).unwrap();
+        let previous = found[1].header.unwrap().previous.unwrap();
+        assert_eq!((found.len(), previous.length, Some(previous.checksum)), (2, found[0].length, found[0].checksum));
+    }
 }
