@@ -148,3 +148,16 @@ pub(super) fn report_pace(observer: &mut dyn Observer, model: &str, change: Opti
         observer.on_event(&Event::Pace { model: model.to_owned(), change });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_outage_explains_may_pass_without_a_change_of_the_request() {
+        use FailureClass as Class;
+        assert!([Class::Outage, Class::Transient, Class::RetryNow].into_iter().all(is_temporary));
+        let lasting = [Class::Learned, Class::RateLimited, Class::Refused, Class::Permanent, Class::Fatal];
+        assert!(!lasting.into_iter().any(is_temporary));
+    }
+}

@@ -189,3 +189,44 @@ fn replica_state(replica: &Replica, now: Instant) -> ReplicaSnapshot {
         answers: replica.answers,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::conversation::FailureCode;
+    use crate::model::{Failure, FailureClass, PaceLimits, Simulated};
+    use crate::worker::Served;
+
+    #[test]
+    fn a_server_is_shown_in_its_worst_condition_with_the_time_until_it_may_change() {
+        let now = Instant::now();
+        let mut queue =
+            ModelQueue::new(Served::by_one("m", std::sync::Arc::new(Simulated)), PaceLimits::default(), now);
+        let shown = |replica: &Replica| {
+            let state = replica_state(replica, now);
+            (state.condition, state.wait.map(|wait| wait.as_secs()))
+        };
+        let replica = &mut queue.replicas[0];
+        replica.answers = 5;
+        let state = replica_state(replica, now);
+        assert_eq!((state.host.as_str(), state.in_flight, state.waiting, state.answers), ("m", 0, 0, 5));
+        assert_eq!(shown(replica), (ReplicaCondition::Up, None));
+        replica.closed_until = Some(now);
+        assert_eq!(shown(replica), (ReplicaCondition::Up, None), "its pause is over");
+        replica.closed_until = Some(now + Duration::from_secs(7));
+        assert_eq!(shown(replica), (ReplicaCondition::Resting, Some(7)));
+        replica.breaker.suspect(now);
+        assert_eq!(shown(replica), (ReplicaCondition::Suspected, Some(0)));
+        let failed = |class| Failure::new(class, FailureCode::Http(500), "told to fail");
+        replica.breaker.on_failed_probe(&failed(FailureClass::Refused), now);
+        assert_eq!(shown(replica), (ReplicaCondition::Refusing, Some(1)));
+        replica.breaker.on_failed_probe(&failed(FailureClass::Outage), now);
+        assert_eq!(shown(replica), (ReplicaCondition::Down, Some(2)));
+        replica.standing = Standing::Drained;
+        assert_eq!(shown(replica), (ReplicaCondition::Drained, None));
+        let model = model_state("m", &queue, now);
+        assert_eq!((model.model.as_str(), model.in_flight, model.slots, model.replicas.len()), ("m", 0, 0, 1));
+    }
+}

@@ -69,3 +69,39 @@ fn closed_until(queue: &ModelQueue, now: Instant) -> Option<Instant> {
     let first = closed.next()?.closed_until.filter(|until| *until > now)?;
     closed.try_fold(first, |first, replica| Some(first.min(replica.closed_until.filter(|until| *until > now)?)))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::conversation::Fingerprint;
+    use crate::model::{PaceLimits, Simulated};
+    use crate::worker::Served;
+
+    #[test]
+    fn a_rate_limit_is_waited_for_where_every_server_with_questions_is_paused() {
+        let now = Instant::now();
+        let at = |second| Some(now + Duration::from_secs(second));
+        let mut queue = ModelQueue::new(Served::by_one("m", Arc::new(Simulated)), PaceLimits::default(), now);
+        queue.add_replica("m", "gpu1", Arc::new(Simulated), now);
+        queue.replicas[1].closed_until = at(3);
+        assert_eq!(closed_until(&queue, now), None, "no question waits");
+        let waits =
+            |queue: &mut ModelQueue, index: usize| queue.replicas[index].ready.extend([(1, Fingerprint([1; 32]))]);
+        waits(&mut queue, 1);
+        assert_eq!(closed_until(&queue, now), at(3), "the other server has no question");
+        waits(&mut queue, 0);
+        assert_eq!(closed_until(&queue, now), None, "the other server takes calls");
+        queue.replicas[0].closed_until = at(2);
+        assert_eq!(closed_until(&queue, now), at(2));
+        assert_eq!(closed_until(&queue, now + Duration::from_secs(2)), None, "its pause is over");
+        assert_eq!(next_probe(&queue), None);
+        queue.replicas[0].breaker.suspect(now + Duration::from_secs(9));
+        queue.replicas[1].breaker.suspect(now + Duration::from_secs(8));
+        assert_eq!(next_probe(&queue), at(8));
+        queue.replicas[0].is_probing = true;
+        assert_eq!(next_probe(&queue), None, "one is under way");
+    }
+}
