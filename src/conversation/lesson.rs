@@ -307,4 +307,36 @@ mod tests {
         assert_eq!((Grade::GOOD_SCORE, Grade::EDITABLE_SCORE, Grade::WORTHLESS_SCORE), (7.0, 4.0, 1.0));
         assert_eq!(Lesson::HARD_MARGIN.to_string(), "1");
     }
+
+    #[test]
+    fn a_lesson_is_hard_where_its_correction_is_much_better() {
+        let grade = |score| Grade { score, flaws: Vec::new(), verdict: Remedy::Keep };
+        let lesson = |fault, student: Option<f64>, correction: Option<(f64, Pairing)>| Lesson {
+            turn: TurnIndex::FIRST,
+            prompt: Messages::default(),
+            history: Vec::new(),
+            student: Arc::new(Answer::complete("m", "text")),
+            fault,
+            grade: student.map(grade),
+            correction: correction.map(|(score, pairing)| Correction {
+                remedy: Remedy::Rewrite,
+                answer: Arc::new(Answer::complete("m", "better")),
+                grade: Some(grade(score)),
+                pairing,
+            }),
+        };
+        let scores = |lesson: &Lesson| (lesson.student_score(), lesson.correction_score());
+        assert_eq!(scores(&lesson(None, None, None)), (None, None));
+        assert_eq!(scores(&lesson(None, Some(4.0), Some((8.0, Pairing::Open)))), (Some(4.0), Some(8.0)));
+        assert_eq!(lesson(Some("echo"), None, None).student_score(), Some(Grade::WORTHLESS_SCORE));
+        let is_hard = |student, score, pairing| lesson(None, Some(student), Some((score, pairing))).is_hard();
+        assert!(is_hard(7.0, 8.0, Pairing::Open) && !is_hard(7.5, 8.0, Pairing::Open));
+        assert!(!is_hard(8.0, 7.0, Pairing::Open) && !is_hard(3.0, 8.0, Pairing::Refused(PairRefusal::Worse)));
+        assert!(!lesson(None, Some(3.0), None).is_hard());
+        let is_learned = |pairing| lesson(None, Some(3.0), Some((8.0, pairing))).learned().is_some();
+        assert!(is_learned(Pairing::Accepted(5.0)) && is_learned(Pairing::Refused(PairRefusal::Tie)));
+        for refusal in [PairRefusal::GradedLower, PairRefusal::Worse, PairRefusal::Same] {
+            assert!(!is_learned(Pairing::Refused(refusal)) && !is_learned(Pairing::Open), "{refusal:?}");
+        }
+    }
 }

@@ -362,3 +362,43 @@ fn with_last_user(turn: &Turn, text: &str) -> Vec<Arc<Message>> {
     }
     messages
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conversation::Columns;
+
+    fn turn(words: &[(Role, &str)], replaced: &str) -> Turn {
+        let messages = words.iter().map(|(role, text)| Message::new(*role, *text)).collect();
+        Turn { messages, replaced: Some(replaced.to_owned()), given: Vec::new() }
+    }
+
+    #[test]
+    fn only_the_last_words_of_the_user_are_replaced() {
+        let turn = turn(&[(Role::System, "s"), (Role::User, "one"), (Role::User, "two"), (Role::Tool, "t")], "");
+        let words: Vec<String> = with_last_user(&turn, "new").iter().map(|said| said.content().to_owned()).collect();
+        assert_eq!(words, ["s", "one", "new", "t"]);
+    }
+
+    #[test]
+    fn a_message_that_quotes_a_replaced_answer_is_an_orphan() {
+        let old = "Copper boilers were preferred by most distillers because they remove sulphur.";
+        let quotes = "You say that copper boilers were preferred by most distillers because they remove sulphur. Why?";
+        let seed = Seed {
+            id: "one".to_owned(),
+            turns: vec![
+                turn(&[(Role::User, "What are stills made of?")], old),
+                turn(&[(Role::User, quotes)], "Sulphur smells."),
+                turn(&[(Role::User, "And what else do they do?")], "Nothing."),
+            ],
+            tools: None,
+            columns: Columns::new(),
+            counts_replaced: true,
+            criteria: Vec::new(),
+        };
+        let answer = |text: &str| Answer::complete("m", text);
+        assert!(is_orphan(&seed, 1, &answer("Of glass.")));
+        assert!(!is_orphan(&seed, 1, &answer(old)), "the new answer says the same");
+        assert!(!is_orphan(&seed, 2, &answer("Of glass.")));
+    }
+}

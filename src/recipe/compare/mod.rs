@@ -156,3 +156,87 @@ impl Recipe for Compare {
         Dialogue::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conversation::{Columns, Sampling, Turn};
+    use crate::recipe::judge::{Prompt, Scale};
+
+    fn recipe(history: ComparedHistory, scope: JudgedScope) -> Compare {
+        let target = |name: &str| Target::new(name, "openai", Sampling::default());
+        let judge = Judge { target: target("judge"), prompt: Prompt::standard(Scale::Pair), repeats: 3 };
+        let system = |name: &str, speaks: bool| System {
+            name: name.to_owned(),
+            target: speaks.then(|| target(name)),
+            system: None,
+        };
+        Compare::new(vec![system("a", true), system("b", false), system("c", true)], judge, scope, history)
+    }
+
+    fn seed(replaced: &[Option<&str>]) -> Seed {
+        let turn = |replaced: Option<&str>| Turn {
+            messages: vec![Message::new(Role::User, "q")],
+            replaced: replaced.map(str::to_owned),
+            given: Vec::new(),
+        };
+        Seed {
+            id: "one".to_owned(),
+            turns: replaced.iter().copied().map(turn).collect(),
+            tools: None,
+            columns: Columns::new(),
+            counts_replaced: false,
+            criteria: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn every_pair_is_judged_in_both_orders_as_often_as_it_is_repeated() {
+        let seed = seed(&[None, None]);
+        for (scope, scopes) in [(JudgedScope::Turns, 2), (JudgedScope::Whole, 1), (JudgedScope::Both, 3)] {
+            let recipe = recipe(ComparedHistory::Own, scope);
+            let duels = recipe.open_duels(&seed);
+            assert_eq!(duels.len(), scopes * 3 * 3, "three pairs, three times each");
+            // Two systems speak twice; a duel is two calls.
+            assert_eq!(recipe.turn_count(&seed) as usize, 4 + 2 * duels.len());
+        }
+    }
+
+    #[test]
+    fn a_shared_history_needs_every_answer_but_the_last() {
+        let can_take =
+            |history, replaced: &[Option<&str>]| recipe(history, JudgedScope::Turns).can_take(&seed(replaced));
+        assert!(can_take(ComparedHistory::Own, &[None, None]));
+        assert!(can_take(ComparedHistory::Shared, &[Some("a"), None]) && can_take(ComparedHistory::Shared, &[None]));
+        assert!(!can_take(ComparedHistory::Shared, &[None, Some("a")]));
+    }
+
+    #[test]
+    fn both_sides_are_asked_at_once_and_the_judge_only_with_both_answers() {
+        let recipe = recipe(ComparedHistory::Own, JudgedScope::Turns);
+        let seed = seed(&[None, None]);
+        let Step::Ask(questions) = recipe.next(&seed, &Answered::default()) else { panic!("nothing is asked") };
+        let models: Vec<&str> = questions.iter().map(|question| question.target.model()).collect();
+        assert_eq!(models, ["a", "c"]);
+        let mut answered = Answered::default();
+        for question in &questions {
+            let answer = crate::conversation::Answer::complete(question.target.model(), "an answer");
+            answered.insert(question.slot, Arc::new(answer));
+        }
+        let Step::Ask(questions) = recipe.next(&seed, &answered) else { panic!("nothing is asked") };
+        let count = |model: &str| questions.iter().filter(|question| question.target.model() == model).count();
+        assert_eq!((count("a"), count("c"), count("judge")), (1, 1, 6), "one pair, three times, in both orders");
+        let judged = questions.iter().filter(|question| question.slot.lane == Lane::Judge);
+        let calls: Vec<u32> = judged.map(|question| question.slot.attempt).collect();
+        assert_eq!(
+            calls,
+            [12, 14, 16, 18, 20, 22],
+            "each call of the second pair has a slot of its own, and one for its repair"
+        );
+        assert_eq!((answered.len(), answered.is_empty(), Answered::default().len()), (2, false, 0));
+        let sides = recipe.sides(&seed, &answered);
+        let there: Vec<Vec<bool>> =
+            sides.iter().map(|side| side.answers.iter().map(Option::is_some).collect()).collect();
+        assert_eq!(there, [[true, false], [false, false], [true, false]]);
+    }
+}

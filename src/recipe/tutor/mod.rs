@@ -190,3 +190,31 @@ impl Recipe for Tutor {
         walk.tutored.dialogue
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conversation::{Columns, Sampling, Turn};
+    use crate::recipe::judge::{Prompt, Scale};
+
+    #[test]
+    fn a_turn_counts_the_calls_that_it_needs_when_none_fails() {
+        let target = Target::new("m", "openai", Sampling::default());
+        let judge = Judge { target: Arc::clone(&target), prompt: Prompt::standard(Scale::Pair), repeats: 1 };
+        let [student, teacher, grader] = [0; 3].map(|_| Arc::clone(&target));
+        let cast = Cast { student, teacher, grader, judge };
+        let turn = || Turn { messages: Vec::new(), replaced: None, given: Vec::new() };
+        let seed = Seed {
+            id: "one".to_owned(),
+            turns: vec![turn(), turn(), turn()],
+            tools: None,
+            columns: Columns::new(),
+            counts_replaced: false,
+            criteria: Vec::new(),
+        };
+        let count = |history, purpose| Tutor::new(cast.clone(), 0, history, purpose, None, None).turn_count(&seed);
+        assert_eq!(count(History::Forced, PassPurpose::Rows), 18);
+        assert_eq!((count(History::Student, PassPurpose::Rows), count(History::Student, PassPurpose::Scores)), (18, 6));
+        assert_eq!(count(History::Forced, PassPurpose::Scores), 9);
+    }
+}
