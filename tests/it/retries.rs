@@ -101,7 +101,12 @@ async fn run(failure: fn() -> Failure, times: [u64; 2], stops: bool) -> Seen {
         _ => None,
     });
     let pause = told.lock().unwrap().first().copied().flatten();
-    Seen { ended, pause, again: asked.get(1).map(|again| *again - asked[0] - times[0]), lost: lost.collect() }
+    Seen {
+        ended,
+        pause,
+        again: asked.get(1).map(|again| again.saturating_sub(asked[0] + times[0])),
+        lost: lost.collect(),
+    }
 }
 
 fn failed(class: FailureClass, code: FailureCode) -> Failure {
