@@ -21,6 +21,7 @@ pub struct Candidate<'a> {
     pub tokens: Option<(u64, u64)>,
     prose: OnceCell<Cow<'a, str>>,
     words: OnceCell<Words>,
+    prose_words: OnceCell<Words>,
 }
 
 impl<'a> Candidate<'a> {
@@ -35,12 +36,21 @@ impl<'a> Candidate<'a> {
             tokens: None,
             prose: OnceCell::new(),
             words: OnceCell::new(),
+            prose_words: OnceCell::new(),
         }
     }
 
     /// Returns the answer without its fenced code.
     pub fn prose(&self) -> &str {
         self.prose.get_or_init(|| outside_fences(self.answer))
+    }
+
+    /// Returns the words of the answer without its fenced code.
+    pub fn prose_words(&self) -> &Words {
+        if self.prose().len() == self.answer.len() {
+            return self.words();
+        }
+        self.prose_words.get_or_init(|| Words::of(self.prose()))
     }
 
     /// Returns the answer's words.

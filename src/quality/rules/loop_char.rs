@@ -7,7 +7,8 @@ use flate2::write::ZlibEncoder;
 use crate::quality::text::repeated_places;
 
 /// The compression ratio exceeds the threshold of 6 (zlib, level 6): the answer is highly repetitive. The ratio of 99 % of
-/// good answers is at most 3. Code, tables, JSON and HTML compress well and are exempt; the word rules cover them.
+/// good answers is at most 3. Code, tables, JSON and HTML compress well and are exempt; the word rules cover them. The padding
+/// of cells does not count.
 pub struct LoopChar;
 
 const CHARACTERS_MIN: usize = 200;
@@ -34,12 +35,38 @@ impl Rule for LoopChar {
         if is_structured || bytes.len() < CHARACTERS_MIN || prose.chars().count() < CHARACTERS_MIN {
             return false;
         }
-        may_shrink(bytes, threshold) && compression_ratio(bytes) > threshold
+        if !may_shrink(bytes, threshold) || compression_ratio(bytes) <= threshold {
+            return false;
+        }
+        let plain = without_padding(prose);
+        plain.len() == prose.len()
+            || (plain.chars().count() >= CHARACTERS_MIN && compression_ratio(plain.as_bytes()) > threshold)
     }
 
     fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
         repeated_places(candidate.answer, GRAM_SHOWN)
     }
+}
+
+/// Removes what pads the cells of a table, and the table's rules: characters of a run of spaces or lines after the first, in lines
+/// with a bar.
+fn without_padding(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        if !line.contains(['|', '│', '┃']) {
+            plain.push_str(line);
+            continue;
+        }
+        let mut last = None;
+        for character in line.chars() {
+            let is_padding = matches!(character, ' ' | '\u{3000}' | '-' | '─' | '━' | '=') && last == Some(character);
+            if !is_padding {
+                plain.push(character);
+            }
+            last = Some(character);
+        }
+    }
+    plain
 }
 
 fn compression_ratio(bytes: &[u8]) -> f64 {
@@ -112,6 +139,10 @@ mod tests {
         assert!(!hits(&"ab".repeat(50)), "too short to tell");
         let rows = (0..40).fold(String::new(), |rows, row| rows + "| " + &row.to_string() + " | yes |\n");
         assert!(!hits(&rows) && !hits(&format!("So:\n```\n{rows}```")));
+        let table = "| The north harbor                                                                      | nine metres     \
+                     |\n| The south harbor                                                                      | six metres      |\n";
+        assert!(!hits(&format!("Here is a table of the two harbors:\n\n{table}")));
+        assert!(hits(&format!("So it is:\n{}", "| yes | yes |\n".repeat(60))));
         let text: Vec<String> = (0u64..400).map(|number| format!("{:x}", number * 2_654_435_761 % 65_521)).collect();
         assert!(!hits(&text.join(" ")));
     }

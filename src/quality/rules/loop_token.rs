@@ -3,12 +3,18 @@ use std::ops::Range;
 use super::{Action, Candidate, Rule};
 use crate::quality::text::looped_places;
 
-/// A passage of up to 40 words is repeated back to back: a run in which each word equals the one a period earlier, with
-/// at least 30 words and more than the threshold's share of the answer.
+/// A passage of up to 40 words is repeated back to back, three times or more: a run in which each word equals the one a period
+/// earlier, with at least 30 words and more than the threshold's share of the answer. Twice as long a run is a loop in any
+/// answer, and a shorter one where the answer ends in it. Fenced code does not count.
 pub struct LoopToken;
 
 const PERIOD_MAX: usize = 40;
 const RUN_MIN: usize = 30;
+/// Words of a run that is a loop however long the answer is.
+const RUN_LONG: usize = 2 * RUN_MIN - 1;
+/// Words of a run with which an answer ends. Ones of a period below the minimum are emphasis: no, no, no!
+const RUN_AT_END_MIN: usize = 12;
+const PERIOD_AT_END_MIN: usize = 3;
 
 impl Rule for LoopToken {
     fn name(&self) -> &'static str {
@@ -24,14 +30,23 @@ impl Rule for LoopToken {
     }
 
     fn hits(&self, candidate: &Candidate<'_>, threshold: f64) -> bool {
-        let ids = &candidate.words().ids;
-        let needed = RUN_MIN.max((threshold * ids.len() as f64) as usize + 1);
-        (1..=PERIOD_MAX).any(|period| has_run(ids, period, needed))
+        let ids = &candidate.prose_words().ids;
+        let needed = RUN_MIN.max((threshold * ids.len() as f64) as usize + 1).min(RUN_LONG);
+        // Less than two periods is a passage that comes again once, such as a list in another order.
+        (1..=PERIOD_MAX).any(|period| has_run(ids, period, needed.max(2 * period)) || ends_in_loop(ids, period))
     }
 
     fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
         looped_places(candidate.answer, PERIOD_MAX, RUN_MIN)
     }
+}
+
+/// True where the last words repeat the ones a period before them at least twice.
+fn ends_in_loop(ids: &[u32], period: usize) -> bool {
+    let needed = RUN_AT_END_MIN.max(2 * period);
+    period >= PERIOD_AT_END_MIN
+        && ids.len() >= needed + period
+        && (ids.len() - needed..ids.len()).rev().all(|at| ids[at] == ids[at - period])
 }
 
 /// True where `needed` consecutive words equal those a period before them.
@@ -62,8 +77,16 @@ mod tests {
         let words = |count: usize| crate::quality::text::different_words(0..count);
         assert!(hits(&(words(60) + &"and so on ".repeat(15))));
         assert!(hits(&("and so on, ".repeat(15) + &words(60))));
-        assert!(!hits(&(words(600) + &"and so on ".repeat(15))), "less than a fifth");
-        assert!(!hits(&"and so on ".repeat(5)), "too short to tell");
+        assert!(!hits(&("and so on ".repeat(15) + &words(600))), "less than a fifth");
+        assert!(hits(&("and ".repeat(60) + &words(600))), "sixty times is a loop in any answer");
+        assert!(!hits(&"and so on ".repeat(4)), "too short to tell");
+        assert!(hits(&(words(600) + &"and so it goes on for ever. ".repeat(3))), "it ends in a loop");
+        assert!(!hits(&(words(60) + "no, no, no, no!")), "emphasis");
+        let list = "1. 北港海運株式会社: 31%\n2. 南港倉庫株式会社: 20%\n3. 東港物流株式会社: 10%\n";
+        assert!(
+            !hits(&format!("各社の成長率は次のとおりです。\n\n{list}\n高い順に並べます。\n\n{list}")),
+            "a list in order"
+        );
         assert!(hits(&"我知道了".repeat(20)));
     }
 

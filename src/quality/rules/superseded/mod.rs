@@ -1,6 +1,9 @@
 //! Rules that newer ones have replaced. They judge conversations that were begun under them, and never change.
 
+mod dup_10gram;
 mod language;
+mod loop_char;
+mod loop_token;
 
 use super::Rule;
 
@@ -18,8 +21,8 @@ pub const FIRST_RULES: &[&dyn Rule] = &[
     &super::identity::Identity,
     &language::Language,
     &super::pii::Pii,
-    &super::loop_token::LoopToken,
-    &super::dup_10gram::Dup10Gram,
+    &loop_token::LoopToken,
+    &dup_10gram::Dup10Gram,
     &super::echo::Echo,
-    &super::loop_char::LoopChar,
+    &loop_char::LoopChar,
 ];

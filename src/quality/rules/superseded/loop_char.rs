@@ -1,0 +1,128 @@
+use std::ops::Range;
+
+use crate::quality::rules::{Action, Candidate, Rule};
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
+
+use crate::quality::text::repeated_places;
+
+/// The compression ratio exceeds the threshold of 6 (zlib, level 6): the answer is highly repetitive. The ratio of 99 % of
+/// good answers is at most 3. Code, tables, JSON and HTML compress well and are exempt; the word rules cover them.
+pub struct LoopChar;
+
+const CHARACTERS_MIN: usize = 200;
+/// Words that are shown as repeated where they come again together.
+const GRAM_SHOWN: usize = 3;
+
+impl Rule for LoopChar {
+    fn name(&self) -> &'static str {
+        "loop_char"
+    }
+
+    fn actions(&self) -> (Action, Action) {
+        (Action::Reject, Action::Reject)
+    }
+
+    fn threshold(&self) -> Option<f64> {
+        Some(6.0)
+    }
+
+    fn hits(&self, candidate: &Candidate<'_>, threshold: f64) -> bool {
+        let prose = candidate.prose().trim();
+        let bytes = prose.as_bytes();
+        let is_structured = prose.starts_with(['{', '[', '<', '|']);
+        if is_structured || bytes.len() < CHARACTERS_MIN || prose.chars().count() < CHARACTERS_MIN {
+            return false;
+        }
+        may_shrink(bytes, threshold) && compression_ratio(bytes) > threshold
+    }
+
+    fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
+        repeated_places(candidate.answer, GRAM_SHOWN)
+    }
+}
+
+fn compression_ratio(bytes: &[u8]) -> f64 {
+    let mut encoder = ZlibEncoder::new(Counter(0), Compression::new(6));
+    let written = std::io::Write::write_all(&mut encoder, bytes).and_then(|()| encoder.finish());
+    let Counter(packed) = written.expect("counting never fails");
+    bytes.len() as f64 / packed as f64
+}
+
+/// A writer that counts bytes.
+struct Counter(usize);
+
+impl std::io::Write for Counter {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A cheap upper bound that avoids compression: false where the ratio cannot exceed the threshold. Where few 8-byte
+/// sequences repeat, the new bytes cost about their entropy, and that alone keeps the ratio below the threshold.
+fn may_shrink(bytes: &[u8], threshold: f64) -> bool {
+    const SLOTS: usize = 1 << 10;
+    const CHECKED_BYTES: usize = 16 << 10;
+    // A loop shows in the last part as in the whole text; the checked part is bounded.
+    let bytes = &bytes[bytes.len().saturating_sub(CHECKED_BYTES)..];
+    let mut last = [0u64; SLOTS];
+    let (mut sampled, mut repeated) = (0u32, 0u32);
+    for gram in bytes.windows(8) {
+        let gram = u64::from_le_bytes(gram.try_into().expect("eight bytes"));
+        let hash = gram.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+        // One gram in four is sampled, by its hash, so that a repetition is sampled exactly where its first occurrence is.
+        if hash.is_multiple_of(4) {
+            let slot = &mut last[(hash >> 2) as usize % SLOTS];
+            sampled += 1;
+            repeated += u32::from(*slot == gram);
+            *slot = gram;
+        }
+    }
+    // Few samples mean few distinct grams, which is a loop.
+    if (sampled as usize) < bytes.len() / 16 {
+        return true;
+    }
+    let mut counts = [0u32; 256];
+    bytes.iter().step_by(3).for_each(|byte| counts[*byte as usize] += 1);
+    let total = bytes.len().div_ceil(3) as f64;
+    let entropy: f64 = counts
+        .iter()
+        .filter(|count| **count > 0)
+        .map(|count| f64::from(*count) / total)
+        .map(|share| -share * share.log2())
+        .sum();
+    let new = 1.0 - f64::from(repeated) / f64::from(sampled);
+    // Matches shorter than eight bytes make new bytes cheaper, but never below half in the texts that were measured.
+    new * entropy * 0.4 < 8.0 / threshold
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_says_little_many_times_is_caught() {
+        let hits = |answer: &str| LoopChar.hits(&Candidate::new("Why?", answer), 6.0);
+        assert!(hits(&"0".repeat(300)) && hits(&"Eat a banana! ".repeat(40)) && hits(&"好的。".repeat(100)));
+        assert!(!hits(&"ab".repeat(50)), "too short to tell");
+        let rows = (0..40).fold(String::new(), |rows, row| rows + "| " + &row.to_string() + " | yes |\n");
+        assert!(!hits(&rows) && !hits(&format!("So:\n```\n{rows}```")));
+        let text: Vec<String> = (0u64..400).map(|number| format!("{:x}", number * 2_654_435_761 % 65_521)).collect();
+        assert!(!hits(&text.join(" ")));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_shortcut_never_hides_a_loop(unit in "[ -~]{1,80}", times in 1usize..200, tail in "[a-z ]{0,400}") {
+            let text = unit.repeat(times) + &tail;
+            if text.len() >= CHARACTERS_MIN && compression_ratio(text.as_bytes()) > 6.0 {
+                proptest::prop_assert!(may_shrink(text.as_bytes(), 6.0));
+            }
+        }
+    }
+}

@@ -1,0 +1,83 @@
+use std::ops::Range;
+
+use crate::quality::rules::{Action, Candidate, Rule};
+use crate::quality::text::looped_places;
+
+/// A passage of up to 40 words is repeated back to back: a run in which each word equals the one a period earlier, with
+/// at least 30 words and more than the threshold's share of the answer.
+pub struct LoopToken;
+
+const PERIOD_MAX: usize = 40;
+const RUN_MIN: usize = 30;
+
+impl Rule for LoopToken {
+    fn name(&self) -> &'static str {
+        "loop_token"
+    }
+
+    fn actions(&self) -> (Action, Action) {
+        (Action::Reject, Action::Reject)
+    }
+
+    fn threshold(&self) -> Option<f64> {
+        Some(0.2)
+    }
+
+    fn hits(&self, candidate: &Candidate<'_>, threshold: f64) -> bool {
+        let ids = &candidate.words().ids;
+        let needed = RUN_MIN.max((threshold * ids.len() as f64) as usize + 1);
+        (1..=PERIOD_MAX).any(|period| has_run(ids, period, needed))
+    }
+
+    fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
+        looped_places(candidate.answer, PERIOD_MAX, RUN_MIN)
+    }
+}
+
+/// True where `needed` consecutive words equal those a period before them.
+fn has_run(ids: &[u32], period: usize, needed: usize) -> bool {
+    // A run of that length covers one of every `needed` positions; checking only these first skips most of the text.
+    let mut at = period + needed - 1;
+    while at < ids.len() {
+        let mut start = at;
+        while start >= period && ids[start] == ids[start - period] && at - start + 1 < needed {
+            start -= 1;
+        }
+        if start >= period && ids[start] == ids[start - period] {
+            return true;
+        }
+        // No run contains `start`.
+        at = start + needed;
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_passage_over_and_over_is_caught_wherever_it_stands() {
+        let hits = |answer: &str| LoopToken.hits(&Candidate::new("Why?", answer), 0.2);
+        let words = |count: usize| crate::quality::text::different_words(0..count);
+        assert!(hits(&(words(60) + &"and so on ".repeat(15))));
+        assert!(hits(&("and so on, ".repeat(15) + &words(60))));
+        assert!(!hits(&(words(600) + &"and so on ".repeat(15))), "less than a fifth");
+        assert!(!hits(&"and so on ".repeat(5)), "too short to tell");
+        assert!(hits(&"我知道了".repeat(20)));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn skipping_finds_the_same_runs(ids in proptest::collection::vec(0u32..3, 0..120), period in 1usize..6, needed in 1usize..12) {
+            let slow = |ids: &[u32]| {
+                let mut run = 0;
+                (period..ids.len()).any(|at| {
+                    run = if ids[at] == ids[at - period] { run + 1 } else { 0 };
+                    run >= needed
+                })
+            };
+            proptest::prop_assert_eq!(has_run(&ids, period, needed), slow(&ids));
+        }
+    }
+}
