@@ -3,6 +3,7 @@ use clap_complete::{Shell, generate};
 
 use super::error::exit_code;
 use super::output::print;
+use super::progress::DisplayArg;
 use super::{CliResult, command_line};
 
 /// Print the completions for a shell
@@ -15,6 +16,9 @@ pub struct CompletionsArgs {
     /// The shell
     #[arg(value_name = "bash|zsh|fish", value_parser = shell)]
     shell: Shell,
+
+    #[command(flatten)]
+    display: DisplayArg,
 }
 
 fn shell(text: &str) -> Result<Shell, &'static str> {
@@ -27,6 +31,7 @@ fn shell(text: &str) -> Result<Shell, &'static str> {
 }
 
 pub fn run(args: CompletionsArgs) -> CliResult {
+    args.display.begin();
     let mut script = Vec::new();
     generate(args.shell, &mut command_line(), "cohobate", &mut script);
     print(String::from_utf8_lossy(&script).trim_end())?;

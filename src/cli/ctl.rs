@@ -7,9 +7,11 @@ use cohobate::report::words::{counted, duration, money, number};
 use serde_json::Value;
 
 use super::CliResult;
+use super::choices::named;
 use super::error::exit_code;
 use super::options::CtlOptions;
-use super::output::print;
+use super::output::{print, speak_json};
+use super::progress::ProgressMode;
 
 /// How often a server that is being emptied is looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
@@ -22,6 +24,10 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 pub struct CtlArgs {
     #[command(subcommand)]
     verb: CtlVerb,
+
+    /// How to show errors: plain or json [default: plain]
+    #[arg(long, global = true, value_name = "MODE", value_parser = named::<ProgressMode>)]
+    progress: Option<ProgressMode>,
 }
 
 #[derive(Subcommand)]
@@ -108,6 +114,9 @@ enum CtlVerb {
 }
 
 pub fn run(args: CtlArgs) -> CliResult {
+    if args.progress == Some(ProgressMode::Json) {
+        speak_json();
+    }
     let (verb, at) = match args.verb {
         CtlVerb::Status { json, at } => return show_status(json, &at),
         CtlVerb::Set { limits, at } => return set(&limits, &at),

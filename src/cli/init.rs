@@ -11,7 +11,8 @@ use super::closest::closest;
 use super::config::{CONFIG_FILE, ConfigFile};
 use super::environment::COHOBATE_API_KEY;
 use super::error::exit_code;
-use super::output::{print, tell};
+use super::output::print;
+use super::progress::DisplayArg;
 use super::trust::trust;
 
 /// Write a commented cohobate.toml for a provider
@@ -27,9 +28,13 @@ pub struct InitArgs {
     /// List the providers, with the environment variables of their keys
     #[arg(long)]
     list: bool,
+
+    #[command(flatten)]
+    display: DisplayArg,
 }
 
 pub fn run(args: &InitArgs) -> CliResult {
+    args.display.begin();
     if args.list {
         print(PROVIDERS.iter().map(line).collect::<Vec<_>>().join("\n"))?;
         return Ok(exit_code::COMPLETE);
@@ -39,11 +44,11 @@ pub fn run(args: &InitArgs) -> CliResult {
     write_new(&configuration(provider))?;
     // The user has asked for just these settings. A record that cannot be written is asked for by the first run.
     let _ = ConfigFile::read(Some(Path::new(CONFIG_FILE))).and_then(|file| trust(&file));
-    tell(format!("wrote {CONFIG_FILE} for {}", provider.title));
+    args.display.say(format!("wrote {CONFIG_FILE} for {}", provider.title));
     if let Some(variable) = provider.key_variable() {
-        tell(format!("set {variable} to your key"));
+        args.display.say(format!("set {variable} to your key"));
     }
-    tell(format!(
+    args.display.say(format!(
         "name your model in it, if `{}` is not the one, and see the cost: cohobate plan INPUT",
         provider.model
     ));

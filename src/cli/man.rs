@@ -7,14 +7,19 @@ use cohobate::job::JobError;
 
 use super::error::exit_code;
 use super::output::print;
+use super::progress::DisplayArg;
 use super::{CliResult, command_line};
 
 /// Print the man page, with every command
 #[derive(Args)]
 #[command(after_help = "cohobate man > ~/.local/share/man/man1/cohobate.1 installs it.")]
-pub struct ManArgs {}
+pub struct ManArgs {
+    #[command(flatten)]
+    display: DisplayArg,
+}
 
-pub fn run(ManArgs {}: ManArgs) -> CliResult {
+pub fn run(args: ManArgs) -> CliResult {
+    args.display.begin();
     let page = page(command_line()).map_err(|error| JobError::unexpected(format!("cannot write the page: {error}")))?;
     print(page.trim_end())?;
     Ok(exit_code::COMPLETE)

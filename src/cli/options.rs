@@ -606,7 +606,7 @@ option_sets! {
     ConvertOptions { read: ReadArgs, source: SourceArgs, write: WriteArgs, config: ConfigArgs, display: DisplayArgs, }
 
     /// The options of `inspect`.
-    InspectOptions { read: ReadArgs, rule: RuleArgs, source: SourceArgs, config: ConfigArgs, }
+    InspectOptions { read: ReadArgs, rule: RuleArgs, source: SourceArgs, config: ConfigArgs, display: DisplayArgs, }
 
     /// The options of `filter`.
     FilterOptions {

@@ -47,6 +47,20 @@ fn help(columns: &str) -> String {
 }
 
 #[test]
+fn every_command_can_report_as_json() {
+    for command in &COMMANDS[1..] {
+        assert!(tables::help(command, "100").contains("--progress"), "{command}");
+    }
+    let place = Place::new();
+    for line in [&["ctl", "status", "--progress=json"][..], &["init", "nobody", "--progress", "json"]] {
+        let refused = place.run(line);
+        let last = refused.stderr.lines().last().unwrap();
+        let end: serde_json::Value = serde_json::from_str(last).unwrap_or_else(|error| panic!("{error}: {last}"));
+        assert_eq!((&end["event"], &end["exit_code"]), (&"end".into(), &2.into()), "{line:?}: {}", refused.stderr);
+    }
+}
+
+#[test]
 fn help_of_every_command_at_80_columns() {
     insta::assert_snapshot!(help("80"));
 }
@@ -116,7 +130,6 @@ fn options_without_effect_are_ignored_on_the_distill_line_and_refused_elsewhere(
     for (command, option) in [
         ("convert", "--store=s"),
         ("inspect", "--store=s"),
-        ("inspect", "--progress=json"),
         ("filter", "--store=s"),
         ("filter", "--temperature=1"),
         ("simulate", "--samples=2"),

@@ -1,3 +1,6 @@
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use super::words::COMMON_WORDS;
 use crate::quality::text::{Letters, Script};
 
@@ -76,9 +79,12 @@ pub fn is_likely_other(text: &str, found: &str) -> bool {
         return false;
     }
     // Words of both languages tell nothing.
-    let (both, words) = (common_words(text, &[own, found]), |language| common_words(text, &[language]));
-    let (own, other) = (words(own) - both, words(found) - both);
-    own >= WORDS_MIN && other * 3 <= own
+    let (own, other) = (mask_of(own), mask_of(found));
+    let is_only = |word: &&u16, this: u16, that: u16| **word & this != 0 && **word & that == 0;
+    let words = common_words(text);
+    let owns = words.iter().filter(|word| is_only(word, own, other)).count();
+    let others = words.iter().filter(|word| is_only(word, other, own)).count();
+    owns >= WORDS_MIN && others * 3 <= owns
 }
 
 /// Returns what a look at a short text takes for its language: only a difference is worth a closer look.
@@ -119,30 +125,44 @@ fn has_sentences(text: &str, language: &str) -> bool {
     if text.bytes().filter(|byte| is_odd(byte)).count() * 12 >= text.len() {
         return false;
     }
-    let found = common_words(text, &[language]);
-    let words = words_of(text).count();
+    let words = common_words(text);
+    let of = |mask: u16| words.iter().filter(|word| **word & mask != 0).count();
+    let found = of(mask_of(language));
     let per = if language == "tr" { COMMON_WORDS_PER_TURKISH } else { COMMON_WORDS_PER };
-    let is_nearest = || COMMON_WORDS.iter().all(|(other, _)| common_words(text, &[other]) <= found);
-    found > 0 && found * per >= words && is_nearest()
+    let is_nearest = || (0..COMMON_WORDS.len()).all(|other| of(1 << other) <= found);
+    found > 0 && found * per >= words.len() && is_nearest()
 }
 
-fn words_of(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|character: char| !character.is_alphabetic()).filter(|word| !word.is_empty())
+/// Returns for each word of a text the languages whose common word it is, a bit for each.
+fn common_words(text: &str) -> Vec<u16> {
+    const BYTES_MAX: usize = 12;
+    let mut small = String::new();
+    let words = text.split(|character: char| !character.is_alphabetic()).filter(|word| !word.is_empty());
+    let languages = words.map(|word| {
+        if word.len() > BYTES_MAX {
+            return 0;
+        }
+        small.clear();
+        small.extend(word.chars().flat_map(char::to_lowercase));
+        LANGUAGES_OF_WORD.get(small.as_str()).copied().unwrap_or_default()
+    });
+    languages.collect()
 }
 
-/// Returns how many words of a text are common words of all these languages.
-fn common_words(text: &str, languages: &[&str]) -> usize {
-    let common = |language: &str| COMMON_WORDS.iter().find(|(other, _)| *other == language);
-    let is_common = |word: &str, language: &&str| {
-        common(language).is_some_and(|(_, common)| common.iter().any(|common| is_same_word(word, common)))
-    };
-    words_of(text).filter(|word| word.len() <= 12 && languages.iter().all(|language| is_common(word, language))).count()
+/// Returns the bit of a language.
+fn mask_of(language: &str) -> u16 {
+    COMMON_WORDS.iter().position(|(other, _)| *other == language).map_or(0, |at| 1 << at)
 }
 
-fn is_same_word(word: &str, common: &str) -> bool {
-    word.eq_ignore_ascii_case(common)
-        || (!word.is_ascii() && word.chars().flat_map(char::to_lowercase).eq(common.chars()))
-}
+static LANGUAGES_OF_WORD: LazyLock<HashMap<&'static str, u16>> = LazyLock::new(|| {
+    let mut languages = HashMap::new();
+    for (at, (_, words)) in COMMON_WORDS.iter().enumerate() {
+        for word in *words {
+            *languages.entry(*word).or_default() |= 1 << at;
+        }
+    }
+    languages
+});
 
 /// Tells Russian, Ukrainian, Bulgarian and Serbian by letters that only one of them has.
 fn cyrillic(text: &str) -> Option<&'static str> {

@@ -117,7 +117,7 @@ mod tests {
     fn code_and_sentences_of_one_pattern_are_no_repetition() {
         let hits = |answer: &str| Dup10Gram.hits(&Candidate::new("Why?", answer), 0.3);
         let code = "```php\nsession_start();\nrequire_once \"config.php\";\n$id = $_SESSION[\"id\"];\n$row->execute([$id]);\n```\n";
-        assert!(!hits(&format!("The first page:\n\n{0}\nThe second page:\n\n{0}\n{0}{0}", code)));
+        assert!(!hits(&format!("The first page:\n\n{code}\nThe second page:\n\n{code}\n{code}{code}")));
         let pattern = "A가 진실을 말하고 있다면, 배는 북쪽 항구에 있습니다.\nA가 거짓말을 하고 있다면, 배는 북쪽 항구에 없습니다.\n\
                        B가 진실을 말하고 있다면, 배는 남쪽 항구에 있습니다.\nB가 거짓말을 하고 있다면, 배는 남쪽 항구에 없습니다.";
         assert!(!hits(pattern));

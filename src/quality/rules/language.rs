@@ -16,6 +16,7 @@ const LETTERS_MIN: usize = 24;
 /// Bytes of each part of a text that are used to detect its language. More cost time and change nothing.
 const SAMPLE_BYTES: usize = 600;
 const GLANCE_BYTES: usize = 200;
+const SECOND_GLANCE_BYTES: usize = 280;
 /// The last one of N parts of an answer is looked at on its own.
 const PARTS: &[usize] = &[2, 3, 4, 6];
 /// Letters of a Latin script in a message of another script, or of another script in one of Latin letters, from which on it is
@@ -35,10 +36,14 @@ impl Rule for Language {
     }
 
     fn hits(&self, candidate: &Candidate<'_>, _: f64) -> bool {
-        let prose = candidate.prose();
-        let asked = glance(beginning(candidate.user));
-        // Most answers end here.
-        (glance(beginning(prose)) != asked || glance(ending(prose)) != asked) && foreign_part(candidate).is_some()
+        let (prose, user) = (candidate.prose(), candidate.user);
+        let asked = glance(first_bytes(user, GLANCE_BYTES));
+        // A glance settles most answers, and a second one most of the others.
+        let differs = |part: fn(&str, usize) -> &str| {
+            glance(part(prose, GLANCE_BYTES)) != asked
+                && glance(part(prose, SECOND_GLANCE_BYTES)) != glance(first_bytes(user, SECOND_GLANCE_BYTES))
+        };
+        (differs(first_bytes) || differs(last_bytes)) && foreign_part(candidate).is_some()
     }
 
     fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
@@ -144,14 +149,6 @@ impl Own {
 /// Returns the language of the answer before: the question was settled there.
 fn before(candidate: &Candidate<'_>) -> Option<&'static str> {
     candidate.earlier.last().and_then(|before| certain_language(&plain_prose(before, SAMPLE_BYTES, false)))
-}
-
-fn beginning(text: &str) -> &str {
-    first_bytes(text, GLANCE_BYTES)
-}
-
-fn ending(text: &str) -> &str {
-    last_bytes(text, GLANCE_BYTES)
 }
 
 fn first_bytes(text: &str, bytes_max: usize) -> &str {
