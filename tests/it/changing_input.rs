@@ -138,7 +138,7 @@ fn rows_that_are_cut_off_are_left_out_with_a_reason() {
 
 #[test]
 fn of_many_files_the_later_ones_are_known_by_their_identity() {
-    let (place, server) = (Place::new(), MockServer::start(&["--latency", "20"]));
+    let (place, server) = (Place::new(), MockServer::start(&["--latency", "100"]));
     for number in 0..100 {
         place.write(&format!("data/{number:03}.jsonl"), jsonl(&[conversation(&format!("file {number}"), 1)]));
     }
