@@ -102,7 +102,7 @@ mod tests {
         }
     }
 
-    /// Prompts hold these words: another one asks every question anew.
+    /// Prompts hold these words: another one asks every question again.
     #[test]
     fn what_a_user_is_told_to_do_stays_as_it_is() {
         let moves = [Move::FollowUp, Move::Refine, Move::Correct, Move::Clarify, Move::NewTopic, Move::Stop];
