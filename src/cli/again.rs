@@ -7,7 +7,7 @@ use clap::{ArgAction, FromArgMatches};
 use cohobate::job::{AskedJob, JobError, LoggedRun};
 use serde_json::Value;
 
-use super::last_run::Place;
+use super::last_run::{Place, not_whole};
 use super::options::{AloneArgs, Group, RunArgs};
 use super::trust::class::{Class, of_option};
 use super::{Cli, Command, command_line, compare, evaluate, simulate, tutor};
@@ -16,7 +16,7 @@ use super::{Cli, Command, command_line, compare, evaluate, simulate, tutor};
 const PATHS: [&str; 9] =
     ["output", "config", "prompt", "criteria", "references", "personas", "answers", "human", "judge-prompt"];
 /// Options that do not decide what is asked, and must not take effect when a page is opened.
-const LEFT: [&str; 9] = ["input", "store", "report", "retry-failed", "dry-run", "detach", "quiet", "progress", "run"];
+const LEFT: [&str; 8] = ["input", "store", "report", "retry-failed", "dry-run", "quiet", "progress", "run"];
 
 /// Returns the job of a run that was not a `distill`. It reads these inputs; nothing is sent, and no key is looked for.
 pub fn job_of(run: &LoggedRun, input: &[String], store: &Path) -> Result<AskedJob, JobError> {
@@ -28,10 +28,7 @@ pub fn job_of(run: &LoggedRun, input: &[String], store: &Path) -> Result<AskedJo
             || AloneArgs::default().has(name)
     };
     if let Some(name) = run.begin.altered.iter().find(|name| !is_left(name)) {
-        return Err(fault(format!(
-            "the run log does not hold --{name} of run {} whole: it is long, or has a key in it",
-            run.run
-        )));
+        return Err(fault(not_whole(name, run)));
     }
     let mut line = vec!["cohobate".to_owned(), run.begin.command.clone()];
     line.push(format!("--store={}", store.display()));

@@ -32,7 +32,7 @@ pub struct AskedLine {
 }
 
 impl AskedLine {
-    /// Returns what was asked of a store. What the log does not tell is no error: the store is shown without rows.
+    /// Returns what was asked of a store. Where the log does not say, that is no error: the store is shown without rows.
     pub fn asked(&self, options: &Options, store: &Path) -> Result<Asked, JobError> {
         let is_bare = self.teacher.is_none() && !self.options.has_settings();
         let run = self.last_run(store)?;
@@ -60,37 +60,46 @@ impl AskedLine {
     /// The line says what was asked.
     fn of_line(&self, options: &Options, last: Option<&LoggedRun>) -> Result<Asked, JobError> {
         let teacher = self.teacher.as_deref().or(options.teacher.as_deref());
-        let (input, cautions) = match (&self.input[..], last) {
-            ([], Some(run)) => match inputs_of(run) {
-                Ok(names) => present(names, run),
+        let (input, cautions) = match last {
+            Some(run) => match self.inputs(run) {
+                Ok(inputs) => inputs,
                 Err(error) => return Ok(Asked::Unknown(error.to_string())),
             },
-            ([], None) => return Ok(Asked::Unknown("the input and the settings of the run are not known".to_owned())),
-            (named, _) => (named.to_vec(), Vec::new()),
+            None if self.input.is_empty() => {
+                return Ok(Asked::Unknown("the input and the settings of the run are not known".to_owned()));
+            }
+            None => (self.input.clone(), Vec::new()),
         };
         if teacher.is_none() {
             let hint = "name it with --teacher, as the run did; the other options of the run belong here too";
             return Err(JobError::usage("--input shows what a teacher was asked, and none is named", hint));
         }
-        let questions = Box::new(options.questions_offline(teacher)?);
-        let job = AskedJob::Distill { input: Box::new(options.input(&input)?), questions };
-        Ok(Asked::Known { job: Box::new(job), cautions })
+        Ok(Asked::Known { job: Box::new(distilled(options, teacher, &input)?), cautions })
     }
 
     /// A run's log says what was asked.
     fn of_run(&self, run: &LoggedRun, store: &Path) -> Result<Asked, JobError> {
-        let (input, cautions) =
-            if self.input.is_empty() { present(inputs_of(run)?, run) } else { (self.input.clone(), Vec::new()) };
+        let (input, cautions) = self.inputs(run)?;
         let job = if run.begin.command == "distill" {
             let options = self.options.resolve_on(&settings_of(run)?)?;
             let teacher = run.begin.options.get("teacher").and_then(serde_json::Value::as_str);
-            let questions = Box::new(options.questions_offline(teacher)?);
-            AskedJob::Distill { input: Box::new(options.input(&input)?), questions }
+            distilled(&options, teacher, &input)?
         } else {
             job_of(run, &input, store)?
         };
         Ok(Asked::Known { job: Box::new(job), cautions })
     }
+
+    /// Returns the inputs that the line names, or those of a run that are there, and what is different from when it read them.
+    fn inputs(&self, run: &LoggedRun) -> Result<(Vec<String>, Vec<String>), JobError> {
+        if self.input.is_empty() { Ok(present(inputs_of(run)?, run)) } else { Ok((self.input.clone(), Vec::new())) }
+    }
+}
+
+/// Returns a distillation of these inputs.
+fn distilled(options: &Options, teacher: Option<&str>, input: &[String]) -> Result<AskedJob, JobError> {
+    let questions = Box::new(options.questions_offline(teacher)?);
+    Ok(AskedJob::Distill { input: Box::new(options.input(input)?), questions })
 }
 
 /// Returns the inputs that are there, and what is different from when the run read them. Where none is there all are named, so

@@ -1,4 +1,5 @@
-//! The settings of the last run, for `export`, `verify`, `show` and `view`: used where the line has none, and compared with those that it has.
+//! The settings of the last run, for `export`, `verify`, `show` and `view`: used where the line has none, and compared with
+//! those that it has.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -93,9 +94,7 @@ pub fn settings_of(run: &LoggedRun) -> Result<Recalled, JobError> {
     let begin = &run.begin;
     let needed = |name: &&String| is_recalled(name) || ["teacher", "input"].contains(&name.as_str());
     if let Some(name) = begin.altered.iter().find(needed) {
-        let message =
-            format!("the run log does not hold --{name} of run {} whole: it is long, or has a key in it", run.run);
-        return Err(JobError::usage(message, "write the options of the run on this line too"));
+        return Err(JobError::usage(not_whole(name, run), "write the options of the run on this line too"));
     }
     let place = Place::of(run);
     let settings = begin.options.iter().filter(|(name, _)| is_recalled(name));
@@ -127,11 +126,16 @@ pub fn inputs_of(run: &LoggedRun) -> Result<Vec<String>, JobError> {
     Ok(names.iter().map(|name| place.path_here(name)).collect())
 }
 
+/// Says that the log has only a part of an option.
+pub fn not_whole(name: &str, run: &LoggedRun) -> String {
+    format!("the run log does not hold --{name} of run {} whole: it is long, or has a key in it", run.run)
+}
+
 /// The working directory of a run.
 pub struct Place(Option<PathBuf>);
 
 impl Place {
-    /// Returns that of a run of the log.
+    /// Returns the working directory of a logged run.
     pub fn of(run: &LoggedRun) -> Self {
         let directory = PathBuf::from(&run.begin.directory);
         let is_here = Path::new(".").canonicalize().is_ok_and(|here| here == directory);

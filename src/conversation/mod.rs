@@ -6,6 +6,7 @@
 //! same question, [`ConversationKey`] when two conversations are the same work.
 
 mod answer;
+mod cutting;
 mod dice;
 mod failure;
 mod failure_reason;
@@ -34,6 +35,7 @@ mod unit;
 mod vote;
 
 pub use answer::{Answer, Finish, Usage};
+pub(crate) use cutting::{beginning, ending, halves};
 pub use dice::Dice;
 pub use failure::{FailureCode, TimeoutKind};
 pub use failure_reason::{FailureCause, FailureReason, blank_numbers};

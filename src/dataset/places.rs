@@ -10,6 +10,7 @@ use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::row::{Problem, RawRow, RowSource};
+use crate::conversation::beginning;
 
 /// The longest reason that is kept, in bytes.
 const REASON_BYTES_MAX: usize = 4_096;
@@ -72,11 +73,7 @@ impl<'a> RowSink<'a> {
             Some(places) => places,
             none => none.insert(BufWriter::new(File::create(self.places_path)?)),
         };
-        let mut length = reason.len().min(REASON_BYTES_MAX);
-        while !reason.is_char_boundary(length) {
-            length -= 1;
-        }
-        let reason = &reason.as_bytes()[..length];
+        let reason = beginning(reason, REASON_BYTES_MAX).as_bytes();
         places.write_all(&self.spool_line.to_le_bytes())?;
         places.write_all(&line.to_le_bytes())?;
         places.write_all(&(reason.len() as u32).to_le_bytes())?;

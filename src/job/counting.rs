@@ -29,6 +29,8 @@ pub enum Stored {
     OfRows {
         /// What is counted so far: what earlier runs have recorded.
         count: Arc<StoredCount>,
+        /// Where that is recorded.
+        file: Option<FinishedFile>,
         /// The rows.
         rows: Arc<Rows>,
         /// The run's totals as a share of those in the row index, as a fraction.
@@ -44,10 +46,10 @@ impl Stored {
 
     /// Counts the rows of an input whose index holds other totals: the recipe's are this share of them, as a fraction.
     pub fn share_of(rows: &Arc<Rows>, recipe: &dyn Recipe, share: (u64, u64)) -> Self {
-        let finished = rows.finished_file(recipe).and_then(|file| file.read());
-        let finished = finished.unwrap_or_else(|| FinishedMarks::new(rows.len()));
+        let file = rows.finished_file(recipe);
+        let finished = file.as_ref().and_then(FinishedFile::read).unwrap_or_else(|| FinishedMarks::new(rows.len()));
         let count = Arc::new(StoredCount::with_finished(rows.len(), finished));
-        Self::OfRows { count, rows: Arc::clone(rows), share }
+        Self::OfRows { count, file, rows: Arc::clone(rows), share }
     }
 
     /// Returns the count.
@@ -70,6 +72,8 @@ impl Stored {
 pub struct Counting {
     /// What is counted so far.
     pub count: Arc<StoredCount>,
+    /// The count has ended, or was given up.
+    is_over: Arc<AtomicBool>,
     is_cancelled: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -83,12 +87,18 @@ impl Counting {
         context: &Context,
     ) -> Result<Self, JobError> {
         let is_cancelled: Arc<AtomicBool> = Arc::default();
-        let (count, rows, share) = match stored {
-            Stored::Counted(count) => return Ok(Self { count, is_cancelled, thread: None }),
-            Stored::OfRows { count, rows, share } => (count, rows, share),
+        let (count, file, rows, share) = match stored {
+            Stored::Counted(count) => {
+                return Ok(Self { count, is_over: Arc::new(true.into()), is_cancelled, thread: None });
+            }
+            Stored::OfRows { count, file, rows, share } => (count, file, rows, share),
         };
+        let is_over: Arc<AtomicBool> = Arc::default();
         let counter = Counter {
-            file: rows.finished_file(&*recipe),
+            file,
+            // Before the run adds to it.
+            recorded: count.finished().sum(),
+            is_over: Arc::clone(&is_over),
             rows,
             share,
             store,
@@ -99,7 +109,7 @@ impl Counting {
         };
         let thread = std::thread::Builder::new().name("count".to_owned()).spawn(move || counter.run());
         let thread = thread.map_err(|error| JobError::unexpected(format!("cannot start a thread: {error}")))?;
-        Ok(Self { count, is_cancelled, thread: Some(thread) })
+        Ok(Self { count, is_over, is_cancelled, thread: Some(thread) })
     }
 }
 
@@ -108,7 +118,7 @@ impl Counting {
     /// was not counted.
     pub fn end(self, seen_all: bool) -> StoredSum {
         let until = Instant::now() + FINISH_MAX;
-        while !seen_all && !self.count.is_exact() && Instant::now() < until {
+        while !seen_all && !self.is_over.load(Ordering::Acquire) && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(5));
         }
         let count = Arc::clone(&self.count);
@@ -146,6 +156,9 @@ pub fn row_of(state: Option<ConversationState>, recipe: &dyn Recipe) -> StoredRo
 
 struct Counter {
     file: Option<FinishedFile>,
+    /// What the file says.
+    recorded: FinishedSum,
+    is_over: Arc<AtomicBool>,
     rows: Arc<Rows>,
     share: (u64, u64),
     store: Arc<dyn Reader>,
@@ -156,24 +169,24 @@ struct Counter {
 }
 
 impl Counter {
-    fn run(self) {
+    fn run(mut self) {
         // A store or an index that cannot be read is found by those who need it.
         if self.count_rows().is_some() {
             self.count.finish();
         }
+        self.is_over.store(true, Ordering::Release);
         self.context.report(JobEvent::Stored(sum_of(&self.count)));
         self.remember();
     }
 
     /// Records which rows are finished, now and then and at the end of the run.
-    fn remember(&self) {
-        let mut recorded = FinishedSum::default();
+    fn remember(&mut self) {
         loop {
             let is_over = self.is_cancelled.load(Ordering::Acquire);
             let sum = self.count.finished().sum();
-            if let Some(file) = self.file.as_ref().filter(|_| sum != recorded) {
+            if let Some(file) = self.file.as_ref().filter(|_| sum != self.recorded) {
                 file.write(self.count.finished());
-                recorded = sum;
+                self.recorded = sum;
             }
             if is_over {
                 return;

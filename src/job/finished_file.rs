@@ -12,7 +12,6 @@ use crate::worker::{FinishedMarks, FinishedSum};
 
 /// Changed whenever the file's layout changes.
 const MAGIC: &[u8; 8] = b"cohofin1";
-const HEADER_BYTES: usize = 8 + 4 * 8;
 
 /// The file for one recipe, in the directory of a first pass that is remembered.
 pub struct FinishedFile {
@@ -23,8 +22,7 @@ pub struct FinishedFile {
 impl FinishedFile {
     /// Names the file; `settings` is the digest of the recipe's.
     pub fn of(pass: &Path, settings: Digest, rows: u64) -> Self {
-        let name: String = settings.to_string().chars().take(32).collect();
-        Self { path: pass.join(format!("finished-{name}")), rows }
+        Self { path: pass.join(format!("finished-{}", &settings.to_string()[..32])), rows }
     }
 
     /// Reads the marks; nothing where they are not whole.
@@ -36,10 +34,7 @@ impl FinishedFile {
         }
         let numbers: Vec<u64> = body.get(8..)?.chunks_exact(8).map(number).collect();
         let [rows, answers, unused, conversations, words @ ..] = &numbers[..] else { return None };
-        if *rows != self.rows
-            || words.len() as u64 != rows.div_ceil(64)
-            || !(body.len() - HEADER_BYTES).is_multiple_of(8)
-        {
+        if *rows != self.rows || words.len() as u64 != rows.div_ceil(64) || !body.len().is_multiple_of(8) {
             return None;
         }
         let sum = FinishedSum { answers: *answers, unused: *unused, conversations: *conversations };

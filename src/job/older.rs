@@ -26,12 +26,14 @@ pub struct OlderConversations {
 }
 
 impl OlderConversations {
-    /// Adds a conversation, if it was begun under older rules.
-    pub fn add(&mut self, store: &dyn Reader, recipe: &dyn Recipe, seed: &Seed) -> Result<(), JobError> {
-        if recipe.older().is_empty() {
-            return Ok(());
-        }
-        let Some(rules) = begun_in(store, recipe, &seed.digest())?.rules else { return Ok(()) };
+    /// Adds a conversation that was begun under these older rules.
+    pub fn add(
+        &mut self,
+        store: &dyn Reader,
+        recipe: &dyn Recipe,
+        seed: &Seed,
+        rules: RulesVersion,
+    ) -> Result<(), JobError> {
         let used = |rules: Option<RulesVersion>| -> Result<u32, JobError> {
             let mut replay = Replay::under(recipe, seed, rules);
             replay.advance(answers_in(store))?;
@@ -53,8 +55,9 @@ impl OlderConversations {
         let step = rows.div_ceil(ROWS_LOOKED_AT).max(1);
         for row in (0..rows).step_by(usize::try_from(step).unwrap_or(usize::MAX)) {
             // A row that cannot be read is found by those who need it.
-            if let Ok(seed) = seeds.look(row) {
-                found.add(store, recipe, &seed)?;
+            let Ok(seed) = seeds.look(row) else { continue };
+            if let Some(rules) = begun_in(store, recipe, &seed.digest())?.rules {
+                found.add(store, recipe, &seed, rules)?;
             }
         }
         found.is_estimate = step > 1;
@@ -68,13 +71,13 @@ impl OlderConversations {
         let about = if self.is_estimate { "about " } else { "" };
         let conversations = counted(self.conversations, "conversation");
         let verb = if self.conversations == 1 { "continues" } else { "continue" };
+        let asked_again = match self.asked_again {
+            0 => "none".to_owned(),
+            turns => format!("{about}{}", number(turns)),
+        };
         Some(format!(
-            "{about}{conversations} {verb} under version {rules} of the rules; --rules-version {newest} would ask {about}{} again",
-            match self.asked_again {
-                0 => "none of the stored turns".to_owned(),
-                1 => "1 of the stored turns".to_owned(),
-                turns => format!("{} of the stored turns", number(turns)),
-            }
+            "{about}{conversations} {verb} under version {rules} of the rules; --rules-version {newest} would ask {asked_again} of \
+             the stored turns again"
         ))
     }
 }

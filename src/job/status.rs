@@ -59,8 +59,7 @@ pub fn status(
     let mut report = StatusReport { runs: store.runs()?, history, ..StatusReport::default() };
     store.for_each_state(&mut |key, state| report.count(&key.to_string(), &state))?;
     for (model, spent) in store.spending()? {
-        let [standard, flex] = spent.usage_by_tier();
-        let cost = price(profiles, &model).map(|price| price.cost(&standard) + price.cost(&flex));
+        let cost = price(profiles, &model).map(|price| spent.cost(&price));
         report.spending.insert(model, SpendingReport { spent, cost });
     }
     Ok(report)

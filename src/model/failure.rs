@@ -2,8 +2,8 @@ use std::fmt;
 use std::time::Duration;
 
 use super::rejected::RejectedReply;
-use super::text::beginning;
 use crate::conversation::FailureCode;
+use crate::conversation::beginning;
 
 /// The class of a failure. It alone decides how the failure is handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

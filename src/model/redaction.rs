@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use super::secret::Secret;
-use super::text::beginning;
+use crate::conversation::beginning;
 
 /// Characters of a secret that are masked wherever they are.
 const PIECE_BYTES_MIN: usize = 8;

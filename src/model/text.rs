@@ -39,12 +39,6 @@ impl TextBuffer {
     }
 }
 
-/// Returns the beginning of a text: at most this many bytes of whole characters.
-pub fn beginning(text: &str, bytes_max: usize) -> &str {
-    let end = (0..=bytes_max.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
-    &text[..end.unwrap_or_default()]
-}
-
 /// Replaces each surrogate pair by its character and each half of one by U+FFFD.
 fn with_pairs_joined(bytes: &[u8]) -> Vec<u8> {
     let mut joined = Vec::with_capacity(bytes.len());

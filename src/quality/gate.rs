@@ -72,13 +72,14 @@ fn rule_names() -> String {
 }
 
 impl Gate {
-    /// Creates a gate from a preset and changes to it: `refusal=reject,loop_char=reject@8,length=off`.
+    /// Creates a gate from a preset and changes to it: `refusal=reject,loop_char=reject@8,length=off`. It judges by the newest
+    /// rules, and conversations that were begun under older ones by those.
     pub fn new(profile: Strictness, changes: &str) -> Result<Self, ParseGateError> {
-        let (newest, older) = RulesVersion::ALL.split_first().expect("there is a version");
-        let mut versions = vec![(*newest, rules(*newest, profile, changes)?)];
+        let mut gate = Self::of_version(RulesVersion::NEWEST, profile, changes)?;
+        let older = RulesVersion::ALL.iter().filter(|version| **version != RulesVersion::NEWEST);
         // No conversation was begun under rules that lack one of these.
-        versions.extend(older.iter().filter_map(|version| Some((*version, rules(*version, profile, changes).ok()?))));
-        Ok(Self { profile, versions, changes: changes.split_whitespace().collect() })
+        gate.versions.extend(older.filter_map(|version| Some((*version, rules(*version, profile, changes).ok()?))));
+        Ok(gate)
     }
 
     /// Creates a gate that judges by one version alone.
@@ -92,21 +93,21 @@ impl Gate {
         self.versions[0].0
     }
 
-    /// Returns the gate of an older version of its rules; itself where it has no such version.
-    #[must_use]
-    pub fn under(&self, version: RulesVersion) -> Self {
-        let older = self.versions.iter().find(|(other, _)| *other == version);
-        Self { versions: vec![older.unwrap_or(&self.versions[0]).clone()], ..self.clone() }
-    }
-
     /// Returns the older versions under which conversations may have been begun, newest first.
     pub fn older_versions(&self) -> impl Iterator<Item = RulesVersion> {
         self.versions.iter().skip(1).map(|(version, _)| *version)
     }
 
-    fn rules_of(&self, version: Option<RulesVersion>) -> &[Applied] {
-        let older = version.and_then(|version| self.versions.iter().find(|(other, _)| *other == version));
-        &older.unwrap_or(&self.versions[0]).1
+    /// Returns the gate of one version of its rules; of the newest where it does not have that version.
+    #[must_use]
+    pub fn under(&self, version: RulesVersion) -> Self {
+        Self { versions: vec![self.set_of(Some(version)).clone()], ..self.clone() }
+    }
+
+    /// Returns the rules of a version with its number; the newest where none is named, or where it does not have that one.
+    fn set_of(&self, version: Option<RulesVersion>) -> &(RulesVersion, Vec<Applied>) {
+        let named = version.and_then(|version| self.versions.iter().find(|(other, _)| *other == version));
+        named.unwrap_or(&self.versions[0])
     }
 
     /// Adds a rule of the calling program, after the others. Its name and action become part of what conversations are asked
@@ -128,7 +129,7 @@ impl Gate {
     /// Judges an answer of a conversation that was begun under an older version of the rules.
     pub fn judge_under(&self, version: Option<RulesVersion>, candidate: &Candidate<'_>) -> GateVerdict {
         let mut verdict = GateVerdict::default();
-        for Applied { rule, action, threshold } in self.rules_of(version) {
+        for Applied { rule, action, threshold } in &self.set_of(version).1 {
             if rule.hits(candidate, *threshold) {
                 if *action == Action::Reject {
                     verdict.rejected_by = Some(rule.name());
@@ -142,13 +143,14 @@ impl Gate {
 
     /// Returns where in an answer the rule of this name found its fault, in bytes.
     pub fn places(&self, rule: &str, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
-        let applied = self.rules_of(None).iter().find(|applied| applied.rule.name() == rule);
+        let applied = self.set_of(None).1.iter().find(|applied| applied.rule.name() == rule);
         applied.map(|applied| applied.rule.places(candidate)).unwrap_or_default()
     }
 
     /// Returns the rules that are applied, with their actions and thresholds.
     pub fn rules(&self) -> impl Iterator<Item = (&'static str, Action, Option<f64>)> {
-        self.rules_of(None)
+        self.set_of(None)
+            .1
             .iter()
             .map(|applied| (applied.rule.name(), applied.action, applied.rule.threshold().map(|_| applied.threshold)))
     }

@@ -1,4 +1,5 @@
 use super::text::{Letters, Script};
+use crate::conversation::beginning;
 
 /// Bytes of a text that are used to detect its language.
 const SAMPLE_BYTES: usize = 600;
@@ -8,11 +9,7 @@ const LETTERS_MIN: usize = 12;
 /// Returns the language of a text as a code of three letters (ISO 639-3), or the name of its script where that alone is
 /// known; empty for a text without letters. For display: short texts are often wrong.
 pub fn language_of(text: &str) -> &'static str {
-    let mut end = text.len().min(SAMPLE_BYTES);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    let sample = &text[..end];
+    let sample = beginning(text, SAMPLE_BYTES);
     let letters = Letters::of(sample);
     if letters.total() == 0 {
         return "";

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use super::codec::RECORD_BYTES_MAX;
 use super::error::StoreError;
 use crate::conversation::{
-    Answer, ConversationKey, ConversationStop, FailureReason, Fingerprint, ServiceTier, Settings, Slot, TurnIndex,
-    Usage,
+    Answer, ConversationKey, ConversationStop, FailureReason, Fingerprint, Price, ServiceTier, Settings, Slot,
+    TurnIndex, Usage,
 };
 
 /// An event, as the journal records it.
@@ -167,6 +167,18 @@ pub enum Status {
     },
 }
 
+impl Status {
+    /// True where nothing is left to ask: the conversation is complete, or its recipe stopped it.
+    pub fn is_finished(&self) -> bool {
+        matches!(self, Self::Complete | Self::Stopped { .. })
+    }
+
+    /// True where a retry would fail again.
+    pub fn is_failed_for_good(&self) -> bool {
+        matches!(self, Self::Failed { permanent: true, .. })
+    }
+}
+
 /// Spending by the requested model's name.
 pub type Spending = BTreeMap<String, Spent>;
 
@@ -213,6 +225,11 @@ pub struct SpentFlex {
 }
 
 impl Spent {
+    /// Returns the dollars for all tokens that are known to be paid for.
+    pub fn cost(&self, price: &Price) -> f64 {
+        self.usage_by_tier().iter().map(|usage| price.cost(usage)).sum()
+    }
+
     /// Returns the tokens that are known to be paid for: at the standard tier, and at the flex tier.
     pub fn usage_by_tier(&self) -> [Usage; 2] {
         let flex = &self.flex;

@@ -325,7 +325,7 @@ mod tests {
         }
         let end = written.last().unwrap().0.end();
         assert_eq!((journal.end(), journal.bytes_from(end).unwrap()), (end, 0));
-        assert_eq!(opened(directory.path(), 400).end(), end, "a recovered journal goes on where it ended");
+        assert_eq!(opened(directory.path(), 400).end(), end, "a recovered journal continues where it ended");
         assert!(matches!(Journal::open_read_only(directory.path()).append(&[lost(1)]), Err(StoreError::Poisoned)));
     }
 

@@ -19,12 +19,10 @@ use crate::job::{Asked, Conversations, FinishedRows, JobError, key_prefix};
 /// A store, or the output of a job, that is looked at.
 pub struct Looked {
     place: PathBuf,
-    /// True for a store, whose journal may grow.
-    is_store: bool,
     source: Box<dyn ItemSource>,
     /// The pairs of a comparison.
     pairs: Option<Pairs>,
-    /// The run of a store.
+    /// The run of a store, whose journal may grow; `None` for an output.
     run: Option<Running>,
     index: RwLock<Arc<ViewIndex>>,
     /// Why the index cannot be kept up to date.
@@ -73,15 +71,13 @@ pub enum SavedAs {
 impl Looked {
     /// Opens a store, whether or not a run is at work on it. `asked` is what the run asks.
     pub fn open(store: &Path, asked: &Asked) -> Result<Self, JobError> {
-        let pairs = asked.comparison().filter(|place| place.join("verdicts.jsonl").is_file());
-        let pairs = pairs.map(|place| Pairs::open(&place)).transpose()?;
+        let pairs = asked.comparison().map(|place| pairs_in(&place)).transpose()?.flatten();
         Self::of(store, true, Box::new(Conversations::open(asked, store)), pairs)
     }
 
     /// Opens what a job has written: a file of rows, or the directory of a comparison or a tutoring.
     pub fn open_output(place: &Path) -> Result<Self, JobError> {
-        let is_file = |name: &str| place.join(name).is_file();
-        let pairs = if is_file("verdicts.jsonl") { Some(Pairs::open(place)?) } else { None };
+        let pairs = pairs_in(place)?;
         let files = files_in(place)?;
         Self::of(place, false, Box::new(FinishedRows::open(&files)?), pairs)
     }
@@ -90,14 +86,14 @@ impl Looked {
         let index = open_index(place, is_store, &*source)?;
         let (index, problem) = (RwLock::new(Arc::new(index)), Mutex::default());
         let run = is_store.then(|| Running::of(place));
-        Ok(Self { place: place.to_owned(), is_store, source, pairs, run, index, problem })
+        Ok(Self { place: place.to_owned(), source, pairs, run, index, problem })
     }
 
     /// Returns what is looked at.
     pub fn about(&self) -> About {
         About {
             name: self.place.display().to_string(),
-            is_store: self.is_store,
+            is_store: self.run.is_some(),
             pairs: self.pairs.as_ref().map_or(0, Pairs::len),
             version: env!("CARGO_PKG_VERSION"),
             missing: self.source.missing(),
@@ -204,7 +200,7 @@ impl Looked {
 
     /// Rebuilds the index: the journal was repaired.
     fn begin_again(&self) -> Result<(), JobError> {
-        let index = open_index(&self.place, self.is_store, &*self.source)?;
+        let index = open_index(&self.place, self.run.is_some(), &*self.source)?;
         *self.index.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(index);
         Ok(())
     }
@@ -212,6 +208,11 @@ impl Looked {
     fn index(&self) -> Arc<ViewIndex> {
         Arc::clone(&self.index.read().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// Opens the pairs of a comparison that has been written here.
+fn pairs_in(place: &Path) -> Result<Option<Pairs>, JobError> {
+    place.join("verdicts.jsonl").is_file().then(|| Pairs::open(place)).transpose()
 }
 
 fn open_index(place: &Path, is_store: bool, source: &dyn ItemSource) -> Result<ViewIndex, JobError> {

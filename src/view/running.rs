@@ -99,9 +99,8 @@ impl Running {
             RunState::Unknown => ("not known".to_owned(), String::new(), progress),
         };
         Some(json!({
-            "run": run, "command": begin.command, "state": state, "reason": reason, "done": progress.done,
-            "total": progress.turns, "answers": progress.answers, "cost": progress.cost, "calls": progress.calls,
-            "failed_calls": failed_calls.max(progress.failed_calls),
+            "run": run, "command": begin.command, "state": state, "reason": reason,
+            "answers": progress.answers, "cost": progress.cost, "failed_calls": failed_calls.max(progress.failed_calls),
         }))
     }
 }

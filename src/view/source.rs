@@ -16,7 +16,7 @@ pub trait ItemSource: Send + Sync {
     /// Returns the keys that a row's conversation may have, its own first.
     fn keys(&self, row: u64) -> Result<Vec<ConversationKey>, JobError>;
 
-    /// Summarises a conversation. `key` is the item's, for items behind the rows.
+    /// Returns the summary of a conversation. `key` finds an item that has no row.
     fn summary(
         &self,
         item: u64,

@@ -66,14 +66,12 @@ impl Budget {
     pub fn new(limits: BudgetLimits, earlier: &Spending) -> Self {
         let mut spent = Amount::default();
         for (model, paid) in earlier {
-            let [standard, flex] = paid.usage_by_tier();
             spent.requests += paid.calls + paid.unknown_calls;
             spent.prompt_tokens += paid.prompt_tokens + paid.unknown_prompt_tokens;
             spent.output_tokens += paid.completion_tokens + paid.unknown_completion_tokens;
             // Calls of unknown outcome may have cost the most that they could.
             let unknown = (paid.unknown_prompt_tokens, paid.unknown_completion_tokens);
-            let cost =
-                |price: &Price| price.cost(&standard) + price.cost(&flex) + price.worst_cost(unknown.0, unknown.1);
+            let cost = |price: &Price| paid.cost(price) + price.worst_cost(unknown.0, unknown.1);
             spent.cost += limits.prices.get(model).map_or(0.0, cost);
         }
         Self { limits, spent, reserved: Amount::default() }

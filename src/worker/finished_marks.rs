@@ -1,11 +1,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
-const BITS: u64 = u64::BITS as u64;
+use super::row_bits::RowBits;
 
 /// Rows whose conversations have ended, one bit for each, and what they come to.
 #[derive(Debug, Default)]
 pub struct FinishedMarks {
-    words: Vec<AtomicU64>,
+    rows: RowBits,
     answers: AtomicU64,
     unused: AtomicU64,
     conversations: AtomicU64,
@@ -25,13 +25,13 @@ pub struct FinishedSum {
 impl FinishedMarks {
     /// None of this many rows.
     pub fn new(rows: u64) -> Self {
-        Self { words: (0..rows.div_ceil(BITS)).map(|_| AtomicU64::new(0)).collect(), ..Self::default() }
+        Self { rows: RowBits::new(rows), ..Self::default() }
     }
 
     /// Those that an earlier run has recorded.
     pub fn remembered(words: Vec<u64>, sum: FinishedSum) -> Self {
         Self {
-            words: words.into_iter().map(AtomicU64::new).collect(),
+            rows: RowBits::of_words(words),
             answers: sum.answers.into(),
             unused: sum.unused.into(),
             conversations: sum.conversations.into(),
@@ -40,9 +40,7 @@ impl FinishedMarks {
 
     /// Adds a row, once.
     pub fn add(&self, row: u64, answers: u64, unused: u64) {
-        let Some(word) = self.words.get((row / BITS) as usize) else { return };
-        let bit = 1 << (row % BITS);
-        if word.fetch_or(bit, Ordering::AcqRel) & bit == 0 {
+        if self.rows.set(row) == Some(true) {
             self.answers.fetch_add(answers, Ordering::Relaxed);
             self.unused.fetch_add(unused, Ordering::Relaxed);
             self.conversations.fetch_add(1, Ordering::Relaxed);
@@ -51,8 +49,7 @@ impl FinishedMarks {
 
     /// True if a row is one of them.
     pub fn has(&self, row: u64) -> bool {
-        let word = self.words.get((row / BITS) as usize);
-        word.is_some_and(|word| word.load(Ordering::Acquire) & (1 << (row % BITS)) != 0)
+        self.rows.has(row)
     }
 
     /// Returns what they come to.
@@ -64,7 +61,7 @@ impl FinishedMarks {
 
     /// Returns the bits.
     pub fn words(&self) -> Vec<u64> {
-        self.words.iter().map(|word| word.load(Ordering::Acquire)).collect()
+        self.rows.words()
     }
 }
 

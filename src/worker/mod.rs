@@ -31,6 +31,7 @@ mod occupancy;
 mod outcomes;
 mod probes;
 mod prompts;
+mod row_bits;
 mod sending;
 mod session;
 mod share;

@@ -257,7 +257,7 @@ impl Session<'_> {
 
     /// Returns the permanent failure of an earlier run, unless it is to be retried.
     fn permanent_failure(&self) -> Option<Status> {
-        let is_final = matches!(self.state.status, Status::Failed { permanent: true, .. });
+        let is_final = self.state.status.is_failed_for_good();
         (is_final && !self.context.retry_failed.load(Ordering::Relaxed)).then(|| self.state.status.clone())
     }
 

@@ -1,10 +1,9 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::finished_marks::{FinishedMarks, FinishedSum};
+use super::row_bits::RowBits;
 use crate::recipe::Recipe;
-use crate::store::{ConversationState, Status};
-
-const BITS: u64 = u64::BITS as u64;
+use crate::store::ConversationState;
 
 /// Counts what earlier runs have stored for the rows of a run, while the run is at work.
 ///
@@ -13,8 +12,7 @@ const BITS: u64 = u64::BITS as u64;
 /// its first question, so no answer of this run is counted as one of an earlier run.
 #[derive(Debug, Default)]
 pub struct StoredCount {
-    /// One bit for each row.
-    claims: Vec<AtomicU64>,
+    claims: RowBits,
     answers: AtomicU64,
     unused: AtomicU64,
     conversations: AtomicU64,
@@ -38,7 +36,7 @@ impl StoredRow {
     /// Returns what a conversation's state says.
     pub fn of(state: &ConversationState, recipe: &dyn Recipe) -> Self {
         let answers = state.history.iter().filter(|(slot, _)| recipe.is_counted(*slot)).count() as u64;
-        Self { answers, is_finished: matches!(state.status, Status::Complete | Status::Stopped { .. }) }
+        Self { answers, is_finished: state.status.is_finished() }
     }
 }
 
@@ -50,8 +48,7 @@ impl StoredCount {
 
     /// The same, where an earlier run has recorded which rows are finished.
     pub fn with_finished(rows: u64, finished: FinishedMarks) -> Self {
-        let claims = (0..rows.div_ceil(BITS)).map(|_| AtomicU64::new(0)).collect();
-        Self { claims, remembered: finished.sum(), finished, ..Self::default() }
+        Self { claims: RowBits::new(rows), remembered: finished.sum(), finished, ..Self::default() }
     }
 
     /// Returns the rows that are finished, as far as that is known.
@@ -108,9 +105,7 @@ impl StoredCount {
 
     /// True for the first one who asks for a row, and always for a row that is not counted here.
     pub(super) fn claim(&self, row: u64) -> bool {
-        let Some(claims) = self.claims.get((row / BITS) as usize) else { return true };
-        let bit = 1 << (row % BITS);
-        claims.fetch_or(bit, Ordering::AcqRel) & bit == 0
+        self.claims.set(row).unwrap_or(true)
     }
 }
 

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use cohobate::conversation::{ConversationKey, FailureCode, Fingerprint, Price, Sampling, Target};
+use cohobate::conversation::{FailureCode, Price, Sampling, Target};
 use cohobate::model::{Call, Failure, FailureClass, Model, PaceLimits, PendingCall, Simulated};
 use cohobate::recipe::{BestOf, Distill, Ranker};
-use cohobate::store::{ConversationState, Entry, LostCalls, MemoryStore, Reader, Spending, Store, StoreError, Stored};
+use cohobate::store::{Entry, MemoryStore, Store, StoreError};
 use cohobate::worker::{
     self, Admit, COMMANDS_MAX, Command, CommitMode, Control, ControlError, Controls, Deadline, Ended, ReplicaCondition,
     RunLimit, RunSnapshot, RunStop, Served, Silent, StopStage, Work, WorkerError,
@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::support::{SeedList, seed, target};
+use crate::support::{SeedList, reads_inner, seed, target};
 
 /// A server that takes a second for each answer, and can be told to fail.
 #[derive(Default)]
@@ -264,26 +264,7 @@ impl Store for StuckStore {
     }
 }
 
-impl Reader for StuckStore {
-    fn answer(&self, fingerprint: &Fingerprint) -> Result<Option<Stored>, StoreError> {
-        self.inner.answer(fingerprint)
-    }
-    fn state(&self, key: &ConversationKey) -> Result<Option<ConversationState>, StoreError> {
-        self.inner.state(key)
-    }
-    fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, ConversationState)) -> Result<(), StoreError> {
-        self.inner.for_each_state(visit)
-    }
-    fn runs(&self) -> Result<Vec<cohobate::store::Run>, StoreError> {
-        self.inner.runs()
-    }
-    fn lost(&self, fingerprint: &Fingerprint) -> Result<LostCalls, StoreError> {
-        self.inner.lost(fingerprint)
-    }
-    fn spending(&self) -> Result<Spending, StoreError> {
-        self.inner.spending()
-    }
-}
+reads_inner!(StuckStore);
 
 /// A kill would repeat them as well as the calls in flight.
 #[tokio::test(start_paused = true)]

@@ -9,11 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-use cohobate::conversation::{Columns, ConversationKey, Fingerprint, Message, Role, Sampling, Seed, Target, Turn};
+use cohobate::conversation::{Columns, Message, Role, Sampling, Seed, Target, Turn};
 use cohobate::model::{PROVIDER_KEYS, Simulated};
-use cohobate::store::{
-    ConversationState, Entry, LostCalls, MemoryStore, Reader, Run, Spending, Store, StoreError, Stored,
-};
+use cohobate::store::{Entry, MemoryStore, Store, StoreError};
 use cohobate::worker::Seeds;
 use serde_json::{Value, json};
 
@@ -346,26 +344,45 @@ impl Store for CrashingStore {
     }
 }
 
-impl Reader for CrashingStore {
-    fn answer(&self, fingerprint: &Fingerprint) -> Result<Option<Stored>, StoreError> {
-        self.inner.answer(fingerprint)
-    }
-    fn state(&self, key: &ConversationKey) -> Result<Option<ConversationState>, StoreError> {
-        self.inner.state(key)
-    }
-    fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, ConversationState)) -> Result<(), StoreError> {
-        self.inner.for_each_state(visit)
-    }
-    fn runs(&self) -> Result<Vec<Run>, StoreError> {
-        self.inner.runs()
-    }
-    fn lost(&self, fingerprint: &Fingerprint) -> Result<LostCalls, StoreError> {
-        self.inner.lost(fingerprint)
-    }
-    fn spending(&self) -> Result<Spending, StoreError> {
-        self.inner.spending()
-    }
+/// Has a store answer from the one in its field `inner`.
+macro_rules! reads_inner {
+    ($store:ty) => {
+        impl cohobate::store::Reader for $store {
+            fn answer(
+                &self,
+                fingerprint: &cohobate::conversation::Fingerprint,
+            ) -> Result<Option<cohobate::store::Stored>, cohobate::store::StoreError> {
+                self.inner.answer(fingerprint)
+            }
+            fn state(
+                &self,
+                key: &cohobate::conversation::ConversationKey,
+            ) -> Result<Option<cohobate::store::ConversationState>, cohobate::store::StoreError> {
+                self.inner.state(key)
+            }
+            fn for_each_state(
+                &self,
+                visit: &mut dyn FnMut(cohobate::conversation::ConversationKey, cohobate::store::ConversationState),
+            ) -> Result<(), cohobate::store::StoreError> {
+                self.inner.for_each_state(visit)
+            }
+            fn runs(&self) -> Result<Vec<cohobate::store::Run>, cohobate::store::StoreError> {
+                self.inner.runs()
+            }
+            fn lost(
+                &self,
+                fingerprint: &cohobate::conversation::Fingerprint,
+            ) -> Result<cohobate::store::LostCalls, cohobate::store::StoreError> {
+                self.inner.lost(fingerprint)
+            }
+            fn spending(&self) -> Result<cohobate::store::Spending, cohobate::store::StoreError> {
+                self.inner.spending()
+            }
+        }
+    };
 }
+pub(crate) use reads_inner;
+reads_inner!(CrashingStore);
 
 /// Arguments that distil `in.jsonl` into `out.jsonl`, each answer in one piece.
 pub fn distill_whole<'a>(model: &'a str, options: &[&'a str]) -> Vec<&'a str> {

@@ -1,18 +1,14 @@
-use super::{CompareSettings, Entrant, controls, nothing_to_compare, rows_to_compare, systems};
+use super::{CompareSettings, Entrant, controls, nothing_to_compare, rows_to_compare};
 use crate::job::input::prepare;
 use crate::job::plan::{PlanGround, PlanReport, PlanRole, refuse_nothing};
 use crate::job::rows::{RowResult, each};
 use crate::job::{Context, JobError};
-use crate::recipe::{Compare, Scale};
 use crate::report::Totals;
 use crate::store::OnLoss;
 
 /// Works out what a comparison would send and cost at most. Sends no call and creates no store.
 pub fn plan_compare(settings: &CompareSettings, on_loss: OnLoss, context: &Context) -> Result<PlanReport, JobError> {
-    systems::check(&settings.entrants)?;
-    let named = settings.entrants.iter().map(|entrant| entrant.system(settings.system.as_deref()));
-    let judge = settings.judge.judge(Scale::Pair)?;
-    let recipe = Compare::new(named.collect::<Result<Vec<_>, _>>()?, judge, settings.scope, settings.history);
+    let (recipe, _) = settings.recipe()?;
     let speaking = (0..).zip(&settings.entrants).filter_map(|(at, entrant)| Some((at, Entrant::model(entrant)?)));
     let mut models: Vec<_> = speaking.map(|(at, model)| (PlanRole::System(at), model)).collect();
     models.push((PlanRole::Judge, &settings.judge.model));

@@ -12,7 +12,7 @@ mod walk;
 pub use asked::{Asked, AskedJob};
 pub use stored::{Standing, StoredAnswer, StoredConversation, StoredNote};
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::left_out::LeftOut;
@@ -111,12 +111,12 @@ impl Conversations {
         self.cautions.iter().cloned().chain(changes).collect()
     }
 
-    /// Returns the keys that a row's conversation may have, where it holds one: its own, then those under older rules.
-    pub fn keys(&self, row: u64) -> Result<Vec<ConversationKey>, JobError> {
-        self.known.as_ref().map_or(Ok(Vec::new()), |known| known.keys(row))
+    /// Returns the keys that an item's conversation may have, where it holds one: its own, then those under older rules.
+    pub fn keys(&self, item: u64) -> Result<Vec<ConversationKey>, JobError> {
+        self.known.as_ref().map_or(Ok(Vec::new()), |known| known.keys(item))
     }
 
-    /// Returns a row with what the store holds of it; `None` where there is no such row.
+    /// Returns an item with what the store holds of it; `None` where there is no such item.
     pub fn at<L: AnswerLookup + ?Sized>(&self, item: u64, reader: &L) -> Result<Option<StoredConversation>, JobError> {
         let Some(known) = &self.known else { return Ok(None) };
         let Some((row, walk)) = known.item(item) else { return Ok(None) };
@@ -126,10 +126,7 @@ impl Conversations {
             Ok(seed) => Ok(Some(StoredConversation { row: Some(row), place, ..walk.replayed(seed, reader)? })),
             Err((id, why)) => {
                 let keys = if matches!(why, LeftOut::Changed(_)) { known.keys(item)? } else { Vec::new() };
-                let mut stored = None;
-                for key in &keys {
-                    stored = if stored.is_none() { of_store(*key, reader)? } else { stored };
-                }
+                let stored = keys.iter().find_map(|key| of_store(*key, reader).transpose()).transpose()?;
                 let stored = stored.unwrap_or_else(|| StoredConversation::empty(keys.first().copied()));
                 let id = id.unwrap_or_else(|| format!("row {}", row + 1));
                 Ok(Some(StoredConversation { id, row: Some(row), place, unavailable: Some(why.to_string()), ..stored }))
@@ -157,10 +154,10 @@ impl Conversations {
     pub fn find(&self, name: &str, reader: &dyn Reader) -> Result<Vec<StoredConversation>, JobError> {
         let mut found = Vec::new();
         if let Some(prefix) = key_prefix(name) {
-            for row in 0..self.row_count() {
-                let has = self.keys(row)?.iter().any(|key| key.to_string().starts_with(&prefix));
+            for item in 0..self.row_count() {
+                let has = self.keys(item)?.iter().any(|key| key.to_string().starts_with(&prefix));
                 if has && found.len() < FOUND_MAX {
-                    found.extend(self.at(row, reader)?);
+                    found.extend(self.at(item, reader)?);
                 }
             }
             if found.is_empty() {
@@ -210,7 +207,7 @@ fn of_store<L: AnswerLookup + ?Sized>(
     let mut answers = Vec::new();
     for (slot, fingerprint) in state.history {
         if let Some(stored) = reader.answer(&fingerprint)? {
-            let standing = if StoredAnswer::is_aside(slot) { Standing::Aside } else { Standing::Open };
+            let standing = Standing::at_first(slot);
             let (who, answer) = (slot.lane.name(), stored.answer);
             answers.push(StoredAnswer { slot, who, fingerprint, run: stored.run, answer, standing });
         }
@@ -225,7 +222,6 @@ pub fn open_conversations(
     on_loss: OnLoss,
     context: &Context,
 ) -> Result<(Conversations, Arc<dyn Reader>), JobError> {
-    let store: PathBuf = store.to_owned();
-    let reader = open_store::open_reader(&store, on_loss, context)?;
-    Ok((Conversations::open(asked, &store), reader))
+    let reader = open_store::open_reader(store, on_loss, context)?;
+    Ok((Conversations::open(asked, store), reader))
 }

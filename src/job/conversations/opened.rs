@@ -106,7 +106,7 @@ impl Opened {
         Some((item % rows, self.walks.get(pass)?))
     }
 
-    /// Returns the settings of every pass.
+    /// Returns the recipe of each pass.
     pub fn recipes(&self) -> impl Iterator<Item = &dyn Recipe> {
         self.walks.iter().map(Walk::recipe)
     }

@@ -72,7 +72,7 @@ pub enum Standing {
     /// That is not decided, or not known.
     #[default]
     Open,
-    /// It is no line of the conversation: a verdict, a grade, a card with a goal, the words that became a user's message.
+    /// It is not part of the conversation itself: a verdict, a grade, a card with a goal, the words that became a user's message.
     Aside,
 }
 
@@ -106,9 +106,9 @@ impl StoredConversation {
     }
 }
 
-impl StoredAnswer {
-    /// True for what is no line of a conversation whatever its job.
-    pub(super) fn is_aside(slot: Slot) -> bool {
-        matches!(slot.lane, Lane::Judge | Lane::Grader)
+impl Standing {
+    /// Returns what is known before the replay ends.
+    pub(super) fn at_first(slot: Slot) -> Self {
+        if matches!(slot.lane, Lane::Judge | Lane::Grader) { Self::Aside } else { Self::Open }
     }
 }

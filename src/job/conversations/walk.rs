@@ -57,7 +57,7 @@ impl Walk {
                     fingerprint: *fingerprint,
                     run: stored.run,
                     answer: stored.answer,
-                    standing: if StoredAnswer::is_aside(slot) { Standing::Aside } else { Standing::Open },
+                    standing: Standing::at_first(slot),
                 });
                 answer
             }))

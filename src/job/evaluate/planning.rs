@@ -1,7 +1,4 @@
-use std::sync::Arc;
-
 use super::{EvaluateSettings, nothing_to_judge, rows_to_judge};
-use crate::job::beside::{Beside, JudgedRows};
 use crate::job::input::prepare;
 use crate::job::plan::{PlanGround, PlanReport, PlanRole, refuse_nothing};
 use crate::job::rows::{RowResult, each};
@@ -15,13 +12,7 @@ pub fn plan_evaluate(settings: &EvaluateSettings, on_loss: OnLoss, context: &Con
     let ground = PlanGround::survey(store, vec![(PlanRole::Judge, &judge.model)], run, on_loss, context)?;
     let prepared = prepare(input, store, &recipe, None, ground.lookout(), context)?;
     refuse_nothing(&prepared)?;
-    let references = settings.references.as_deref();
-    let references = references.map(|path| Beside::open(path, &input.read, store, &recipe, context)).transpose()?;
-    let rows = JudgedRows {
-        rows: Arc::clone(&prepared.rows),
-        has_reference_column: references.is_none(),
-        beside: references.into_iter().map(Some).collect(),
-    };
+    let rows = settings.judged_rows(&prepared.rows, &recipe, context)?;
     let (to_judge, totals) = rows_to_judge(&rows, &recipe, ground.store())?;
     if to_judge.is_empty() {
         return Err(nothing_to_judge(settings.mode));

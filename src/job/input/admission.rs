@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::rows::Rows;
 use crate::job::stored::begun_in;
 use crate::recipe::Recipe;
-use crate::store::{Reader, Status};
+use crate::store::Reader;
 use crate::worker::{Admit, StoredCount};
 
 /// Rows that are looked at in one go; the worker's loop runs in between.
@@ -79,7 +79,7 @@ impl Admission {
     fn is_finished(&self, row: u64) -> io::Result<bool> {
         let Some(digest) = self.rows.digest(row).map_err(io::Error::other)? else { return Ok(false) };
         let state = begun_in(&*self.store, &*self.recipe, &digest).map_err(io::Error::other)?.state;
-        Ok(state.is_some_and(|state| matches!(state.status, Status::Complete | Status::Stopped { .. })))
+        Ok(state.is_some_and(|state| state.status.is_finished()))
     }
 }
 

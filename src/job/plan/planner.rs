@@ -15,7 +15,7 @@ use crate::job::older::OlderConversations;
 use crate::job::stored::begun_in;
 use crate::model::RequestLane;
 use crate::recipe::{Answered, Recipe, Step, Walked};
-use crate::store::{ConversationState, Reader, Status};
+use crate::store::Reader;
 
 /// Walks through conversations with imagined answers where none is stored: the same path that a run takes, so that equal
 /// conversations and equal openings are counted once, and prompts grow as they will in the run. What follows an imagined answer
@@ -64,10 +64,10 @@ impl<'a> Planner<'a> {
     pub(super) fn new(ground: &'a PlanGround<'_>, basis: Basis) -> Result<Self, JobError> {
         let PlanGround { store, models, prices, max_cost, speed, .. } = ground;
         let flex = models.iter().filter(|(_, model)| model.lane == RequestLane::Flex);
-        let spent = store.spending()?.into_iter().filter_map(|(model, spent)| {
-            let [standard, flex] = spent.usage_by_tier();
-            prices.get(&model).map(|price| price.cost(&standard) + price.cost(&flex))
-        });
+        let spent = store
+            .spending()?
+            .into_iter()
+            .filter_map(|(model, spent)| prices.get(&model).map(|price| spent.cost(price)));
         Ok(Self {
             store: &**store,
             basis,
@@ -105,12 +105,14 @@ impl<'a> Planner<'a> {
             self.see(recipe, seed, &question, false);
         }
         self.unit = recipe.unit();
-        self.older.add(self.store, recipe, seed)?;
         let begun = begun_in(self.store, recipe, &seed.digest())?;
+        if let Some(rules) = begun.rules {
+            self.older.add(self.store, recipe, seed, rules)?;
+        }
         let (mut answered, mut walked) = (Answered::under(begun.rules), Walked::default());
         let mut histories = Histories::default();
         let mut from_store = 0;
-        let mut failed_for_good = None;
+        let is_failed = begun.state.as_ref().is_some_and(|state| state.status.is_failed_for_good());
         while let Step::Ask(questions) = recipe.advance(seed, &answered, &mut walked) {
             let (count, mut open) = (questions.len(), Vec::new());
             for mut question in questions {
@@ -125,11 +127,7 @@ impl<'a> Planner<'a> {
                 from_store += (count - open.len()) as u64;
                 continue;
             }
-            let failed = match failed_for_good {
-                Some(failed) => failed,
-                None => *failed_for_good.insert(is_failed_for_good(begun.state.as_ref())),
-            };
-            if failed {
+            if is_failed {
                 self.failed += u64::from(recipe.turn_count(seed)).saturating_sub(from_store);
                 break;
             }
@@ -255,9 +253,4 @@ impl<'a> Planner<'a> {
             price: None,
         }
     }
-}
-
-/// True where a run would not send the question again.
-fn is_failed_for_good(state: Option<&ConversationState>) -> bool {
-    state.is_some_and(|state| matches!(state.status, Status::Failed { permanent: true, .. }))
 }

@@ -4,7 +4,7 @@ use crate::job::models::ModelChoice;
 use crate::job::run_log::{LoggedRun, RunHistory};
 use crate::report::words::number;
 
-/// Answers of a run that say how fast a server is.
+/// The fewest answers from which a run's speed is taken.
 const ANSWERS_MIN: u64 = 20;
 
 /// How fast the same models answered an earlier run of the store.

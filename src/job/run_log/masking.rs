@@ -1,5 +1,6 @@
 use serde_json::Value;
 
+use crate::conversation::beginning;
 use crate::job::Keys;
 use crate::model::{Masked, redact, without_passwords};
 use crate::report::printable;
@@ -24,8 +25,7 @@ impl Masking {
         let masked = redact(text, &self.0);
         let mut masked = without_passwords(&masked).into_owned();
         if masked.len() > TEXT_BYTES_MAX {
-            let end = (0..=TEXT_BYTES_MAX).rev().find(|at| masked.is_char_boundary(*at)).unwrap_or(0);
-            masked.truncate(end);
+            masked.truncate(beginning(&masked, TEXT_BYTES_MAX).len());
             masked.push('…');
         }
         masked

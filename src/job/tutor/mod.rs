@@ -99,7 +99,7 @@ const OURS: [&str; 8] = ["sft.", "dpo.", "kto.", "critique.", "hard.", "turns.",
 pub async fn tutor(settings: &TutorSettings, context: &Context) -> Result<TutorReport, JobError> {
     let TutorSettings { input, store, directory, run, .. } = settings;
     let parties = settings.parties();
-    let system = parties.system_text(settings.system.as_deref())?;
+    let system = settings.system_text()?;
     let passes = settings.passes(&parties, system.as_deref())?;
     let rounds = passes.len() as u32 / settings.histories.len().max(1) as u32;
     let inputs = input.names();

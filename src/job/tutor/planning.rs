@@ -10,7 +10,7 @@ use crate::store::OnLoss;
 pub fn plan_tutor(settings: &TutorSettings, on_loss: OnLoss, context: &Context) -> Result<PlanReport, JobError> {
     let TutorSettings { input, store, run, students, teacher, grader, judge, .. } = settings;
     let parties = settings.parties();
-    let system = parties.system_text(settings.system.as_deref())?;
+    let system = settings.system_text()?;
     let passes = settings.passes(&parties, system.as_deref())?;
     let mut models: Vec<_> = students.iter().map(|student| (PlanRole::Student, student)).collect();
     let judge = judge.as_ref().unwrap_or(grader);

@@ -2,14 +2,15 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use super::words::COMMON_WORDS;
+use crate::conversation::halves;
 use crate::quality::text::{Letters, Script};
 
 /// Letters that identify the language of a text in a script of several languages; a Chinese character counts as three.
-const LETTERS_MIN: usize = 24;
+pub const LETTERS_MIN: usize = 24;
 /// The same in Latin letters.
 const LATIN_LETTERS_MIN: usize = 80;
 /// The share of the dominant script in a text of one language.
-const SCRIPT_SHARE_MIN: f64 = 0.7;
+pub const SCRIPT_SHARE_MIN: f64 = 0.7;
 /// One word in this many is a common word.
 const COMMON_WORDS_PER: usize = 8;
 /// The same in Turkish, which has endings in their place.
@@ -55,14 +56,9 @@ pub fn certain_language(text: &str) -> Option<&'static str> {
     match script {
         Script::Latin => certain_latin(text, &letters),
         Script::Han => text.chars().any(|character| CHINESE.contains(character)).then_some("zh"),
-        Script::Kana => Some("ja"),
-        Script::Hangul => Some("ko"),
         Script::Cyrillic => cyrillic(text),
         Script::Arabic => Some(arabic(text)),
-        Script::Devanagari => Some("hi"),
-        Script::Thai => Some("th"),
-        Script::Hebrew => Some("he"),
-        Script::Greek => Some("el"),
+        other => language_of_script(other),
     }
 }
 
@@ -89,8 +85,13 @@ pub fn is_likely_other(text: &str, found: &str) -> bool {
 
 /// Returns what a look at a short text takes for its language: only a difference is worth a closer look.
 pub fn glance(text: &str) -> &'static str {
-    match Letters::of(text).dominant() {
-        Script::Latin => two_letters(whichlang::detect_language(text)),
+    language_of_script(Letters::of(text).dominant()).unwrap_or_else(|| two_letters(whichlang::detect_language(text)))
+}
+
+/// Returns the language, or the largest one, that is written in a script; `None` for Latin letters.
+fn language_of_script(script: Script) -> Option<&'static str> {
+    Some(match script {
+        Script::Latin => return None,
         Script::Han => "zh",
         Script::Kana => "ja",
         Script::Hangul => "ko",
@@ -100,7 +101,7 @@ pub fn glance(text: &str) -> &'static str {
         Script::Thai => "th",
         Script::Hebrew => "he",
         Script::Greek => "el",
-    }
+    })
 }
 
 fn certain_latin(text: &str, letters: &Letters) -> Option<&'static str> {
@@ -108,13 +109,7 @@ fn certain_latin(text: &str, letters: &Letters) -> Option<&'static str> {
         return None;
     }
     let language = two_letters(whichlang::detect_language(text));
-    let mut middle = text.len() / 2;
-    while !text.is_char_boundary(middle) {
-        middle += 1;
-    }
-    let is_steady = [&text[..middle], &text[middle..]]
-        .into_iter()
-        .all(|half| two_letters(whichlang::detect_language(half)) == language);
+    let is_steady = halves(text).into_iter().all(|half| two_letters(whichlang::detect_language(half)) == language);
     (is_steady && has_sentences(text, language)).then_some(language)
 }
 

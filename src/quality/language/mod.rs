@@ -7,6 +7,6 @@ mod named;
 mod prose;
 mod words;
 
-pub use certain::{certain_language, glance, is_covered, is_likely_other};
+pub use certain::{LETTERS_MIN, SCRIPT_SHARE_MIN, certain_language, glance, is_covered, is_likely_other};
 pub use named::named_languages;
 pub use prose::plain_prose;

@@ -2,6 +2,8 @@ use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
+use crate::quality::text::Phrases;
+
 static NAMES: &str = include_str!("names.txt");
 
 /// What a text says about languages.
@@ -16,7 +18,7 @@ pub struct Named {
 /// Returns which languages a text asks for. A language that is only a topic ("the French Revolution") is not asked for.
 pub fn named_languages(text: &str) -> Named {
     let text = text.to_lowercase();
-    let is_translation = TRANSLATING.is_match(&text);
+    let is_translation = TRANSLATING.occur_in(&text);
     let is_bare = text.split_whitespace().count() <= BARE_WORDS_MAX;
     let mut named = Named { wanted: Vec::new(), is_translation };
     let mut last_wanted = None;
@@ -114,8 +116,8 @@ fn is_list_between(between: Option<&str>) -> bool {
 }
 
 /// Words that speak of translating, in small letters.
-static TRANSLATING: LazyLock<AhoCorasick> = LazyLock::new(|| {
-    AhoCorasick::new([
+static TRANSLATING: Phrases = Phrases::new(|| {
+    Phrases::automaton(&[
         "translat",
         "übersetz",
         "traduc",
@@ -147,8 +149,6 @@ static TRANSLATING: LazyLock<AhoCorasick> = LazyLock::new(|| {
         "terjemah",
         "μετάφρα",
         "μεταφρά",
-        "traduceți",
-        "traduc",
         "ترجم",
         "תרגם",
         "תרגמ",
@@ -165,7 +165,6 @@ static TRANSLATING: LazyLock<AhoCorasick> = LazyLock::new(|| {
         "和訳",
         "번역",
     ])
-    .expect("a list of words in this program makes an automaton")
 });
 
 /// The forms of the names.

@@ -1,5 +1,7 @@
 use std::borrow::Cow;
 
+use crate::conversation::{beginning, ending};
+
 /// Returns the sentences of a text: without fenced and indented code, quoted lines and passages, rules and cells of tables,
 /// addresses, formulas, and digits. `bytes_max` is about how much is returned, from the end where `is_tail`.
 pub fn plain_prose(text: &str, bytes_max: usize, is_tail: bool) -> String {
@@ -19,27 +21,8 @@ pub fn plain_prose(text: &str, bytes_max: usize, is_tail: bool) -> String {
     if is_tail {
         chosen.reverse();
     }
-    cut(chosen.join("\n"), bytes_max, is_tail)
-}
-
-fn cut(mut text: String, bytes_max: usize, is_tail: bool) -> String {
-    if text.len() <= bytes_max {
-        return text;
-    }
-    if is_tail {
-        let mut from = text.len() - bytes_max;
-        while !text.is_char_boundary(from) {
-            from += 1;
-        }
-        text.split_off(from)
-    } else {
-        let mut end = bytes_max;
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        text.truncate(end);
-        text
-    }
+    let text = chosen.join("\n");
+    if is_tail { ending(&text, bytes_max) } else { beginning(&text, bytes_max) }.to_owned()
 }
 
 /// Returns the lines outside code blocks and quotations.
@@ -54,12 +37,12 @@ fn prose_lines(text: &str) -> Vec<&str> {
             _ => {}
         }
         let is_code = fence.is_some() || marker.is_some();
-        // Indented code stands after a blank line; list items go on below their first line.
+        // Indented code stands after a blank line; list items continue below their first line.
         let is_indented = (line.starts_with("    ") || line.starts_with('\t')) && is_after_blank;
         if !is_code && !is_indented && !trimmed.starts_with('>') && !trimmed.is_empty() {
             lines.push(line);
         }
-        // A block of indented code goes on.
+        // A block of indented code continues.
         is_after_blank = trimmed.is_empty() || is_indented;
     }
     lines

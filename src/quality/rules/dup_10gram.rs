@@ -11,18 +11,18 @@ use crate::quality::text::{GramSet, Letters, Phrases, Script, Words, repeated_pl
 pub struct Dup10Gram;
 
 /// Requests whose answers may have refrains.
-static REFRAINS: Phrases = Phrases::new(|| {
+pub(super) static REFRAINS: Phrases = Phrases::new(|| {
     Phrases::automaton(&[
         "poem", "song", "lyric", "refrain", "chorus", "rhyme", " sing ", "repeat", "诗", "歌词", "歌曲", "首歌",
         "副歌", "重复",
     ])
 });
-const GRAM: usize = 10;
+pub(super) const GRAM: usize = 10;
 /// Characters that are about ten words.
 const GRAM_HAN: usize = 16;
 const GRAM_KANA: usize = 20;
 const GRAM_HANGUL: usize = 24;
-const WORDS_MIN: usize = 50;
+pub(super) const WORDS_MIN: usize = 50;
 
 impl Rule for Dup10Gram {
     fn name(&self) -> &'static str {
@@ -55,12 +55,12 @@ impl Rule for Dup10Gram {
     }
 }
 
-fn letters_of(words: &Words) -> u64 {
+pub(super) fn letters_of(words: &Words) -> u64 {
     words.lengths.iter().map(|length| u64::from(*length)).sum()
 }
 
 /// Returns how many letters are in runs of `size` words that were there before.
-fn repeated_letters(words: &Words, size: usize) -> u64 {
+pub(super) fn repeated_letters(words: &Words, size: usize) -> u64 {
     let mut seen = GramSet::new(words.len());
     let (mut repeated, mut counted) = (0u64, 0usize);
     for (at, gram) in words.grams(size).enumerate() {
@@ -88,7 +88,6 @@ fn without_items(text: &str) -> String {
 
 /// Returns how many words of [`Words`](crate::quality::Words) make ten words of the text.
 fn gram_of(text: &str) -> usize {
-    // Most texts are in letters of which each takes at most two bytes.
     if text.is_ascii() {
         return GRAM;
     }

@@ -1,7 +1,10 @@
 use std::ops::Range;
 
 use super::{Action, Candidate, Rule};
-use crate::quality::language::{certain_language, glance, is_covered, is_likely_other, named_languages, plain_prose};
+use crate::conversation::{beginning, ending};
+use crate::quality::language::{
+    LETTERS_MIN, SCRIPT_SHARE_MIN, certain_language, glance, is_covered, is_likely_other, named_languages, plain_prose,
+};
 use crate::quality::text::{Letters, Script};
 
 /// Answers in a different language than wanted, and answers that switch to one half-way.
@@ -11,8 +14,6 @@ use crate::quality::text::{Letters, Script};
 /// request to translate that names no language.
 pub struct Language;
 
-/// Letters that identify a text's script; a Chinese character counts as three.
-const LETTERS_MIN: usize = 24;
 /// Bytes of each part of a text that are used to detect its language. More cost time and change nothing.
 const SAMPLE_BYTES: usize = 600;
 const GLANCE_BYTES: usize = 200;
@@ -37,20 +38,20 @@ impl Rule for Language {
 
     fn hits(&self, candidate: &Candidate<'_>, _: f64) -> bool {
         let (prose, user) = (candidate.prose(), candidate.user);
-        let asked = glance(first_bytes(user, GLANCE_BYTES));
+        let asked = glance(beginning(user, GLANCE_BYTES));
         // A glance settles most answers, and a second one most of the others.
         let differs = |part: fn(&str, usize) -> &str| {
             glance(part(prose, GLANCE_BYTES)) != asked
-                && glance(part(prose, SECOND_GLANCE_BYTES)) != glance(first_bytes(user, SECOND_GLANCE_BYTES))
+                && glance(part(prose, SECOND_GLANCE_BYTES)) != glance(beginning(user, SECOND_GLANCE_BYTES))
         };
-        (differs(first_bytes) || differs(last_bytes)) && foreign_part(candidate).is_some()
+        (differs(beginning) || differs(ending)) && foreign_part(candidate).is_some()
     }
 
     fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
         let answer = candidate.answer;
         let from = foreign_part(candidate).map(|part| match part {
             Part::Whole => 0,
-            Part::Tail => answer.len() - last_bytes(answer, answer.len() / 2).len(),
+            Part::Tail => answer.len() - ending(answer, answer.len() / 2).len(),
         });
         from.map(|from| from..answer.len()).into_iter().collect()
     }
@@ -70,9 +71,12 @@ fn foreign_part(candidate: &Candidate<'_>) -> Option<Part> {
         return None;
     }
     let head = plain_prose(candidate.answer, SAMPLE_BYTES, false);
-    let is_whole = own.excludes(&head);
-    let tail = (!is_whole).then(|| foreign_tail(candidate, &head, &own)).flatten();
-    let (found, part) = if is_whole { (certain_language(&head), Part::Whole) } else { (Some(tail?), Part::Tail) };
+    let first = certain_language(&head);
+    let (found, part) = if own.excludes(&head, first) {
+        (first, Part::Whole)
+    } else {
+        (Some(foreign_tail(candidate, &head, &own)?), Part::Tail)
+    };
     // The expensive checks come last.
     let mut wanted: Vec<&str> = own.language.into_iter().collect();
     for text in [Some(candidate.user), candidate.system].into_iter().flatten() {
@@ -96,10 +100,10 @@ fn foreign_tail(candidate: &Candidate<'_>, head: &str, own: &Own) -> Option<&'st
     let characters = all.chars().count();
     PARTS.iter().find_map(|part| {
         let from = all.char_indices().nth(characters - characters / part).map_or(all.len(), |(from, _)| from);
-        let tail = last_bytes(&all[from..], SAMPLE_BYTES);
+        let tail = ending(&all[from..], SAMPLE_BYTES);
         let language = certain_language(tail)?;
-        let is_switch = certain_language(first_bytes(head, from)).is_none_or(|first| first != language);
-        (is_switch && own.excludes(tail)).then_some(language)
+        let is_switch = certain_language(beginning(head, from)).is_none_or(|first| first != language);
+        (is_switch && own.excludes(tail, Some(language))).then_some(language)
     })
 }
 
@@ -111,20 +115,20 @@ struct Own {
 }
 
 impl Own {
-    /// True where a text is certainly not in the user's language.
-    fn excludes(&self, text: &str) -> bool {
+    /// True where a text, in this language as far as that is certain, is certainly not in the user's.
+    fn excludes(&self, text: &str, found: Option<&str>) -> bool {
         let said = Letters::of(text);
         if said.total() < LETTERS_MIN {
             return false;
         }
         let (in_script, script) = (said.dominant(), self.letters.dominant());
-        match (certain_language(text), self.language) {
+        match (found, self.language) {
             (Some(found), Some(own)) if in_script == script => found != own && !is_covered(found, &[own]),
             (Some(found), None) if in_script == script && script == Script::Latin => is_likely_other(&self.text, found),
             // Japanese of few kana looks like Chinese.
             (Some("zh"), Some("ja")) => said.count(Script::Kana) == 0 && self.letters.count(Script::Kana) > 1,
             (Some("ja"), Some("zh")) => self.letters.count(Script::Kana) == 0,
-            (found, _) => {
+            _ => {
                 let are_kin = matches!((in_script, script), (Script::Han, Script::Kana) | (Script::Kana, Script::Han));
                 let has_sentences = in_script != Script::Latin || found.is_some();
                 in_script != script && !are_kin && has_sentences && self.is_another_script(&said)
@@ -140,8 +144,8 @@ impl Own {
             (Script::Latin, None) => OPEN_LATIN_LETTERS,
             _ => OPEN_LETTERS,
         };
-        let is_certain =
-            self.letters.share(script) >= 0.7 && (script != Script::Latin || self.letters.total() >= LETTERS_MIN);
+        let is_certain = self.letters.share(script) >= SCRIPT_SHARE_MIN
+            && (script != Script::Latin || self.letters.total() >= LETTERS_MIN);
         is_certain && self.letters.count(in_script) < open_letters && said.share(script) < 0.2
     }
 }
@@ -149,16 +153,6 @@ impl Own {
 /// Returns the language of the answer before: the question was settled there.
 fn before(candidate: &Candidate<'_>) -> Option<&'static str> {
     candidate.earlier.last().and_then(|before| certain_language(&plain_prose(before, SAMPLE_BYTES, false)))
-}
-
-fn first_bytes(text: &str, bytes_max: usize) -> &str {
-    let end = (0..=text.len().min(bytes_max)).rev().find(|end| text.is_char_boundary(*end));
-    &text[..end.unwrap_or_default()]
-}
-
-fn last_bytes(text: &str, bytes_max: usize) -> &str {
-    let start = (text.len().saturating_sub(bytes_max)..text.len()).find(|start| text.is_char_boundary(*start));
-    &text[start.unwrap_or(text.len())..]
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ pub struct LoopChar;
 
 const CHARACTERS_MIN: usize = 200;
 /// Words that are shown as repeated where they come again together.
-const GRAM_SHOWN: usize = 3;
+pub(super) const GRAM_SHOWN: usize = 3;
 
 impl Rule for LoopChar {
     fn name(&self) -> &'static str {
@@ -30,12 +30,7 @@ impl Rule for LoopChar {
 
     fn hits(&self, candidate: &Candidate<'_>, threshold: f64) -> bool {
         let prose = candidate.prose().trim();
-        let bytes = prose.as_bytes();
-        let is_structured = prose.starts_with(['{', '[', '<', '|']);
-        if is_structured || bytes.len() < CHARACTERS_MIN || prose.chars().count() < CHARACTERS_MIN {
-            return false;
-        }
-        if !may_shrink(bytes, threshold) || compression_ratio(bytes) <= threshold {
+        if !is_repetitive(prose, threshold) {
             return false;
         }
         let plain = without_padding(prose);
@@ -46,6 +41,16 @@ impl Rule for LoopChar {
     fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
         repeated_places(candidate.answer, GRAM_SHOWN)
     }
+}
+
+/// True where a text that is no table, JSON or HTML compresses by more than this factor.
+pub(super) fn is_repetitive(text: &str, threshold: f64) -> bool {
+    let bytes = text.as_bytes();
+    let is_structured = text.starts_with(['{', '[', '<', '|']);
+    if is_structured || bytes.len() < CHARACTERS_MIN || text.chars().count() < CHARACTERS_MIN {
+        return false;
+    }
+    may_shrink(bytes, threshold) && compression_ratio(bytes) > threshold
 }
 
 /// Removes what pads the cells of a table, and the table's rules: characters of a run of spaces or lines after the first, in lines

@@ -8,8 +8,8 @@ use crate::quality::text::looped_places;
 /// answer, and a shorter one where the answer ends in it. Fenced code does not count.
 pub struct LoopToken;
 
-const PERIOD_MAX: usize = 40;
-const RUN_MIN: usize = 30;
+pub(super) const PERIOD_MAX: usize = 40;
+pub(super) const RUN_MIN: usize = 30;
 /// Words of a run that is a loop however long the answer is.
 const RUN_LONG: usize = 2 * RUN_MIN - 1;
 /// Words of a run with which an answer ends. Ones of a period below the minimum are emphasis: no, no, no!
@@ -50,7 +50,7 @@ fn ends_in_loop(ids: &[u32], period: usize) -> bool {
 }
 
 /// True where `needed` consecutive words equal those a period before them.
-fn has_run(ids: &[u32], period: usize, needed: usize) -> bool {
+pub(super) fn has_run(ids: &[u32], period: usize, needed: usize) -> bool {
     // A run of that length covers one of every `needed` positions; checking only these first skips most of the text.
     let mut at = period + needed - 1;
     while at < ids.len() {

@@ -75,7 +75,7 @@ pub(super) fn seeded(purpose: &'static str, mut key: Vec<u8>, seed: Option<i64>)
 }
 
 /// Returns the message to a user about this fault.
-pub(super) fn mending(rule: &str) -> &'static str {
+pub(super) fn complaint_about(rule: &str) -> &'static str {
     match rule {
         "thanks_only" => "a user who goes on asks or tells something, and does not only thank or agree",
         "role_flip" => "it is the assistant's voice, not the user's",
@@ -110,11 +110,12 @@ mod tests {
         assert_eq!(moves.map(Move::name), names);
         let faults =
             ["thanks_only", "role_flip", "no_message", "answers_itself", "repeat", "too_long", "length", "language"];
-        let words = moves.map(Move::words).into_iter().chain(faults.map(mending)).chain([mending("odd")]);
+        let words =
+            moves.map(Move::words).into_iter().chain(faults.map(complaint_about)).chain([complaint_about("odd")]);
         let words = words.collect::<Vec<_>>().join("\n");
         let distinct: std::collections::BTreeSet<&str> = words.lines().collect();
         assert_eq!(distinct.len(), 6 + faults.len(), "two faults of length are told alike:\n{words}");
-        assert_eq!(mending("too_long"), "it is too long");
+        assert_eq!(complaint_about("too_long"), "it is too long");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::direction::mending;
+use super::direction::complaint_about;
 use super::{Move, SimulatedDialogue};
 use crate::conversation::{Message, Messages, Role};
 
@@ -32,8 +32,8 @@ impl Part {
         let hidden = state.goal.as_ref().and_then(|goal| goal.constraints.get(number as usize));
         let hidden = hidden
             .map_or(String::new(), |hidden| format!(" You may let it be known now, in your own words: {hidden}."));
-        let wrong =
-            wrong.map_or(String::new(), |rule| format!(" What you wrote first cannot stand: {}.", mending(rule)));
+        let wrong = wrong
+            .map_or(String::new(), |rule| format!(" What you wrote first cannot stand: {}.", complaint_about(rule)));
         let direction = format!(
             "\n\n(Stage direction, not the assistant's words: {}{hidden}{wrong} Write your next message alone.)",
             thrown.words()

@@ -81,9 +81,7 @@ impl ViewIndex {
         known.truncate(SEARCHES_MAX);
         Ok(found)
     }
-}
 
-impl ViewIndex {
     /// Searches a part of the texts on several threads. Returns each text's item with whether the needle occurs in it, in the order
     /// of the texts: an older text of an item may have had what a later one has not.
     fn search_parts(
@@ -121,7 +119,7 @@ impl ViewIndex {
         let items = self.state().next;
         let mut bounds = vec![range.start, range.end];
         for part in 1..parts {
-            // Items are read in order at first, so that their numbers tell about where their texts are.
+            // Items are read in order at first, so an item's number says roughly where its text is.
             let record = self.record(items * part / parts)?.filter(|record| record.is_read);
             let begin = record.map_or(0, |record| record.text.offset.saturating_sub(HEADER_BYTES as u64));
             if range.contains(&begin) {

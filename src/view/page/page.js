@@ -28,6 +28,9 @@ async function ask(address) {
   return reply.json();
 }
 
+/** Sends JSON; the answer is the caller's to look at. */
+const send = (address, body) => fetch(address, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+
 const number = (count) => Number(count).toLocaleString('en-US');
 const counted = (count, noun) => `${number(count)} ${noun}${count === 1 ? '' : 's'}`;
 
@@ -151,9 +154,10 @@ const RATE_MS = 60000;
 const seen = [];
 
 async function showProgress() {
-  const counts = await ask('/api/counts');
   // While a run is at work its own numbers stand above.
-  if (!state.isStore || counts.turns === 0 || ofRun.isAtWork) { fill(byId('progress'), []); return; }
+  if (!state.isStore || ofRun.isAtWork) { fill(byId('progress'), []); return; }
+  const counts = await ask('/api/counts');
+  if (counts.turns === 0) { fill(byId('progress'), []); return; }
   const now = Date.now();
   seen.push([now, counts.answered]);
   while (seen.length > 2 && now - seen[0][0] > RATE_MS) seen.shift();
@@ -398,7 +402,7 @@ function stepTurn(by) {
 
 document.addEventListener('keydown', (event) => {
   const isTyping = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName);
-  // A search field would be emptied.
+  // Escape would empty a search field.
   if (event.key === 'Escape' && isTyping) { event.preventDefault(); event.target.blur(); return; }
   if (isTyping || event.metaKey || event.ctrlKey || event.altKey || byId('help').open) return;
   if (state.pair !== null) {

@@ -57,7 +57,7 @@ async function judge(said) {
   if (state.judging || pair === null) return;
   state.judging = true;
   try {
-    const reply = await fetch(`/api/pair/${pair}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ said }) });
+    const reply = await send(`/api/pair/${pair}`, { said });
     if (!reply.ok) throw new Error((await reply.text()).trim());
     const { total } = state.pairs;
     if (pair + 1 < total) goToPair(pair + 1);

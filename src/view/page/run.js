@@ -88,7 +88,7 @@ async function steer(request) {
   if (ofRun.asking) return;
   ofRun.asking = true;
   try {
-    const reply = await fetch('/api/run/verb', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(request) });
+    const reply = await send('/api/run/verb', request);
     const text = (await reply.text()).trim();
     byId('said').textContent = reply.ok ? JSON.parse(text).said : text;
     byId('said').className = reply.ok ? 'quiet' : 'stopped';

@@ -23,7 +23,7 @@ pub async fn steer(State(page): State<Arc<Page>>, body: Bytes) -> Response {
     let verb = match std::str::from_utf8(&body).map(Verb::parse) {
         Ok(Ok(verb)) => verb,
         Ok(Err(fault)) => return refusal(StatusCode::BAD_REQUEST, &fault.to_string()),
-        Err(_) => return refusal(StatusCode::BAD_REQUEST, "The request is no UTF-8."),
+        Err(_) => return refusal(StatusCode::BAD_REQUEST, "The request is not UTF-8."),
     };
     let said = blocking_result(page, move |page| {
         let Some(run) = page.looked.run() else { return Ok(None) };

@@ -1,12 +1,7 @@
-use crate::quality::rules::{Action, Candidate, Rule};
+use super::Superseded;
+use crate::conversation::{beginning, halves};
+use crate::quality::rules::Candidate;
 use crate::quality::text::{Letters, Phrases, Script};
-
-/// Answers in a different language than the user's.
-///
-/// Scripts are compared first: the user writes in one script and the answer hardly uses it. Long texts in Latin letters
-/// are distinguished by whichlang, which errs on one in a thousand of them. The rule does not decide where the user names
-/// a language or asks for a translation, writes in two scripts, or where the previous answer is in the same language.
-pub struct Language;
 
 /// Letters that identify a text's script; a Chinese character counts as three.
 const LETTERS_MIN: usize = 24;
@@ -83,30 +78,32 @@ static NAMED: Phrases = Phrases::new(|| {
     ])
 });
 
-impl Rule for Language {
-    fn name(&self) -> &'static str {
-        "language"
-    }
+/// Answers in a different language than the user's.
+///
+/// Scripts are compared first: the user writes in one script and the answer hardly uses it. Long texts in Latin letters
+/// are distinguished by whichlang, which errs on one in a thousand of them. The rule does not decide where the user names
+/// a language or asks for a translation, writes in two scripts, or where the previous answer is in the same language.
+pub const LANGUAGE: Superseded = Superseded {
+    name: "language",
+    threshold: None,
+    hits: |candidate, _| is_another_language(candidate),
+    places: |_| Vec::new(),
+};
 
-    fn actions(&self) -> (Action, Action) {
-        (Action::Reject, Action::Reject)
+fn is_another_language(candidate: &Candidate<'_>) -> bool {
+    let prose = language_sample(candidate.prose());
+    let (said, asked) = (Letters::of(prose), Letters::of(candidate.user));
+    if said.total() < LETTERS_MIN || asked.total() == 0 {
+        return false;
     }
-
-    fn hits(&self, candidate: &Candidate<'_>, _: f64) -> bool {
-        let prose = language_sample(candidate.prose());
-        let (said, asked) = (Letters::of(prose), Letters::of(candidate.user));
-        if said.total() < LETTERS_MIN || asked.total() == 0 {
-            return false;
-        }
-        let (in_script, script) = (said.dominant(), asked.dominant());
-        let differs = if in_script == script {
-            in_script == Script::Latin && differs_in_latin(prose, candidate.user, &said, &asked)
-        } else {
-            is_another_script(&said, &asked) && (in_script != Script::Latin || has_sentences(prose))
-        };
-        // The expensive checks come last.
-        differs && !names_a_language(candidate) && !is_as_before(prose, in_script, candidate)
-    }
+    let (in_script, script) = (said.dominant(), asked.dominant());
+    let differs = if in_script == script {
+        in_script == Script::Latin && differs_in_latin(prose, candidate.user, &said, &asked)
+    } else {
+        is_another_script(&said, &asked) && (in_script != Script::Latin || has_sentences(prose))
+    };
+    // The expensive checks come last.
+    differs && !names_a_language(candidate) && !is_as_before(prose, in_script, candidate)
 }
 
 /// True where the user writes in a single script and the answer hardly uses it.
@@ -158,11 +155,8 @@ fn has_sentences(text: &str) -> bool {
 
 /// True where both halves of a text are in the same language.
 fn is_steady(text: &str) -> bool {
-    let mut middle = text.len() / 2;
-    while !text.is_char_boundary(middle) {
-        middle += 1;
-    }
-    whichlang::detect_language(&text[..middle]) == whichlang::detect_language(&text[middle..])
+    let [first, second] = halves(text);
+    whichlang::detect_language(first) == whichlang::detect_language(second)
 }
 
 fn names_a_language(candidate: &Candidate<'_>) -> bool {
@@ -181,24 +175,17 @@ fn is_as_before(prose: &str, script: Script, candidate: &Candidate<'_>) -> bool 
 }
 
 fn detect_language(text: &str, bytes_max: usize) -> whichlang::Lang {
-    whichlang::detect_language(text_prefix(text, bytes_max))
+    whichlang::detect_language(beginning(text, bytes_max))
 }
 
 fn language_sample(text: &str) -> &str {
-    text_prefix(text, SAMPLE_BYTES)
-}
-
-fn text_prefix(text: &str, bytes_max: usize) -> &str {
-    let mut end = text.len().min(bytes_max);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
+    beginning(text, SAMPLE_BYTES)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quality::rules::Rule;
 
     const ENGLISH: &str =
         "The harbor lies in the north of the city, and most of the ships that come here carry timber and grain.";
@@ -207,7 +194,7 @@ mod tests {
     const CHINESE: &str = "港口位于城市的北部，大多数来这里的船只运送木材和粮食，每天都有很多。";
 
     fn hits(user: &str, answer: &str) -> bool {
-        Language.hits(&Candidate::new(user, answer), 0.0)
+        LANGUAGE.hits(&Candidate::new(user, answer), 0.0)
     }
 
     #[test]
@@ -239,9 +226,9 @@ mod tests {
         assert!(!hits("用 Python 写", "```python\nprint('The harbor lies in the north of the city')\n```"));
         let mut candidate = Candidate::new("港口在哪里？", ENGLISH);
         candidate.system = Some("Always answer in English.");
-        assert!(!Language.hits(&candidate, 0.0));
+        assert!(!LANGUAGE.hits(&candidate, 0.0));
         candidate.system = None;
         candidate.earlier = vec![ENGLISH];
-        assert!(!Language.hits(&candidate, 0.0), "it was so before");
+        assert!(!LANGUAGE.hits(&candidate, 0.0), "it was so before");
     }
 }

@@ -1,13 +1,16 @@
 //! Rules that newer ones have replaced. They judge conversations that were begun under them, and never change.
+//!
+//! They share functions with the rules of today where the logic is the same: whoever changes such a function copies it here
+//! first.
 
-mod dup_10gram;
 mod language;
-mod loop_char;
-mod loop_token;
+mod repetition;
 
-use super::Rule;
+use std::ops::Range;
 
-/// The rules of the first version, in the same order.
+use super::{Action, Candidate, Rule};
+
+/// The rules of the first version, cheapest first.
 pub const FIRST_RULES: &[&dyn Rule] = &[
     &super::finish_length::FinishLength,
     &super::empty::Empty,
@@ -19,10 +22,40 @@ pub const FIRST_RULES: &[&dyn Rule] = &[
     &super::fence_open::FenceOpen,
     &super::dup_lines::DupLines,
     &super::identity::Identity,
-    &language::Language,
+    &language::LANGUAGE,
     &super::pii::Pii,
-    &loop_token::LoopToken,
-    &dup_10gram::Dup10Gram,
+    &repetition::LOOP_TOKEN,
+    &repetition::DUP_10GRAM,
     &super::echo::Echo,
-    &loop_char::LoopChar,
+    &repetition::LOOP_CHAR,
 ];
+
+/// A rule as it was. All of them reject.
+struct Superseded {
+    name: &'static str,
+    threshold: Option<f64>,
+    hits: fn(&Candidate<'_>, f64) -> bool,
+    places: fn(&Candidate<'_>) -> Vec<Range<usize>>,
+}
+
+impl Rule for Superseded {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn actions(&self) -> (Action, Action) {
+        (Action::Reject, Action::Reject)
+    }
+
+    fn threshold(&self) -> Option<f64> {
+        self.threshold
+    }
+
+    fn hits(&self, candidate: &Candidate<'_>, threshold: f64) -> bool {
+        (self.hits)(candidate, threshold)
+    }
+
+    fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
+        (self.places)(candidate)
+    }
+}

@@ -1,0 +1,81 @@
+use super::Superseded;
+use crate::quality::rules::dup_10gram::{GRAM, REFRAINS, WORDS_MIN, letters_of, repeated_letters};
+use crate::quality::rules::loop_char::{GRAM_SHOWN, is_repetitive};
+use crate::quality::rules::loop_token::{PERIOD_MAX, RUN_MIN, has_run};
+use crate::quality::text::{looped_places, repeated_places};
+
+/// The share of letters in repeated 10-grams of words exceeds the threshold. A Chinese, Japanese or Korean character counts as a
+/// word, and code counts.
+pub const DUP_10GRAM: Superseded = Superseded {
+    name: "dup_10gram",
+    threshold: Some(0.3),
+    hits: |candidate, threshold| {
+        let words = candidate.words();
+        words.len() >= WORDS_MIN
+            && repeated_letters(words, GRAM) as f64 > threshold * letters_of(words) as f64
+            && !REFRAINS.occur_in(candidate.user)
+    },
+    places: |candidate| repeated_places(candidate.answer, GRAM),
+};
+
+/// A passage of up to 40 words is repeated back to back: a run in which each word equals the one a period earlier, with
+/// at least 30 words and more than the threshold's share of the answer.
+pub const LOOP_TOKEN: Superseded = Superseded {
+    name: "loop_token",
+    threshold: Some(0.2),
+    hits: |candidate, threshold| {
+        let ids = &candidate.words().ids;
+        let needed = RUN_MIN.max((threshold * ids.len() as f64) as usize + 1);
+        (1..=PERIOD_MAX).any(|period| has_run(ids, period, needed))
+    },
+    places: |candidate| looped_places(candidate.answer, PERIOD_MAX, RUN_MIN),
+};
+
+/// The compression ratio exceeds the threshold; the padding of cells counts.
+pub const LOOP_CHAR: Superseded = Superseded {
+    name: "loop_char",
+    threshold: Some(6.0),
+    hits: |candidate, threshold| is_repetitive(candidate.prose().trim(), threshold),
+    places: |candidate| repeated_places(candidate.answer, GRAM_SHOWN),
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quality::Candidate;
+    use crate::quality::rules::Rule;
+    use crate::quality::text::different_words;
+
+    fn hits(rule: &Superseded, answer: &str) -> bool {
+        rule.hits(&Candidate::new("Why?", answer), rule.threshold().unwrap())
+    }
+
+    #[test]
+    fn a_paragraph_that_comes_again_is_caught() {
+        let hits = |answer: &str| hits(&DUP_10GRAM, answer);
+        assert!(hits(&(different_words(0..40) + &different_words(100..120) + &different_words(0..40))));
+        assert!(!hits(&different_words(0..200)) && !hits(&(different_words(0..200) + &different_words(0..20))));
+    }
+
+    #[test]
+    fn a_passage_over_and_over_is_caught_wherever_it_stands() {
+        let hits = |answer: &str| hits(&LOOP_TOKEN, answer);
+        let words = |count: usize| different_words(0..count);
+        assert!(hits(&(words(60) + &"and so on ".repeat(15))));
+        assert!(hits(&("and so on, ".repeat(15) + &words(60))));
+        assert!(!hits(&(words(600) + &"and so on ".repeat(15))), "less than a fifth");
+        assert!(!hits(&"and so on ".repeat(5)), "too short to tell");
+        assert!(hits(&"我知道了".repeat(20)));
+    }
+
+    #[test]
+    fn what_says_little_many_times_is_caught() {
+        let hits = |answer: &str| hits(&LOOP_CHAR, answer);
+        assert!(hits(&"0".repeat(300)) && hits(&"Eat a banana! ".repeat(40)) && hits(&"好的。".repeat(100)));
+        assert!(!hits(&"ab".repeat(50)), "too short to tell");
+        let rows = (0..40).fold(String::new(), |rows, row| rows + "| " + &row.to_string() + " | yes |\n");
+        assert!(!hits(&rows) && !hits(&format!("So:\n```\n{rows}```")));
+        let text: Vec<String> = (0u64..400).map(|number| format!("{:x}", number * 2_654_435_761 % 65_521)).collect();
+        assert!(!hits(&text.join(" ")));
+    }
+}
