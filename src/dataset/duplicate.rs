@@ -19,15 +19,27 @@ pub enum Duplicates {
 
 /// A set of conversations, compared by their user messages after NFKC, in lower case, with single spaces.
 ///
-/// Memory: 8 bytes per distinct conversation, twice that while the set grows.
-#[derive(Debug, Default)]
-pub struct SeenConversations(HashSet<u64>);
+/// Memory: 10 to 21 bytes per distinct conversation.
+#[derive(Debug)]
+pub struct SeenConversations {
+    /// By the last bits of the key. A set that grows holds everything twice for a moment, but one of many sets holds little.
+    parts: [HashSet<u64>; PARTS],
+}
+
+const PARTS: usize = 64;
+
+impl Default for SeenConversations {
+    fn default() -> Self {
+        Self { parts: std::array::from_fn(|_| HashSet::new()) }
+    }
+}
 
 impl SeenConversations {
     /// Adds a conversation by its messages; true where an earlier one has the same user messages.
     pub fn has_seen<'a>(&mut self, messages: impl Iterator<Item = &'a Arc<Message>>) -> bool {
         let said = messages.filter(|message| message.role() == Role::User);
-        !self.0.insert(conversation_key(said.map(|message| message.content())))
+        let key = conversation_key(said.map(|message| message.content()));
+        !self.parts[key as usize % PARTS].insert(key)
     }
 }
 
@@ -60,5 +72,16 @@ mod tests {
         assert!(same("ｶﾞ", "ガ") && same("e\u{301}", "é"));
         assert!(!same("What is this?", "What is that?") && !same("ab", "a b"));
         assert_ne!(conversation_key(["a", "b"].into_iter()), conversation_key(["a b"].into_iter()));
+    }
+
+    #[test]
+    fn each_is_seen_once_and_the_memory_is_as_stated() {
+        let mut seen = SeenConversations::default();
+        let said = |number: u32| Message::new(Role::User, format!("Question {number}"));
+        assert!(!(0..20_000).any(|number| seen.has_seen([&said(number)].into_iter())));
+        assert!((0..20_000).all(|number| seen.has_seen([&said(number)].into_iter())));
+        // A place has the key and one byte.
+        let bytes: usize = seen.parts.iter().map(|part| part.capacity() * 8 / 7 * 9).sum();
+        assert!((10 * 20_000..=21 * 20_000).contains(&bytes), "{bytes}");
     }
 }

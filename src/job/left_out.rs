@@ -216,6 +216,8 @@ impl LeftOut {
     pub fn group(&self) -> String {
         match self {
             Self::Failed { reason, .. } | Self::Context(reason) => reason.without_numbers().to_string(),
+            // The turn and the other row would make as many reasons as there are rows.
+            Self::Rejected(rejection) => rejection.code().to_owned(),
             other => other.to_string(),
         }
     }

@@ -6,8 +6,8 @@ use super::text::Spread;
 /// rows, which finds a pair of similarity 0.8 with probability 0.95. Each candidate pair is verified by its exact Jaccard
 /// similarity. The first of the duplicates in input order is kept.
 ///
-/// Memory for each kept text: 16 band keys of 16 bytes with the overhead of their tables, about 600 bytes, and the hashes
-/// of its 5-grams (4 bytes each, at most 1,000).
+/// Memory for each kept text: its 16 band keys, 300 to 650 bytes with their tables, and the hashes of its 5-grams (4 bytes
+/// each, at most 1,000).
 #[derive(Debug)]
 pub struct NearDuplicates {
     threshold: f64,
@@ -114,6 +114,23 @@ mod tests {
         assert_eq!(near.find("Why does the moon look larger at the horizon than overhead?"), None);
         assert_eq!(near.find("Hi"), None);
         assert_eq!((near.find("Hi"), near.find("Ho")), (Some(2), None));
+    }
+
+    #[test]
+    fn the_memory_is_as_stated() {
+        for count in [7_000, 7_500] {
+            let mut near = NearDuplicates::new(1.0);
+            for number in 0..count {
+                near.find(&format!("Question {number}: why {}?", number * 7_919));
+            }
+            // A place of a table has the key, the number and one byte.
+            let keys: usize = near.bands.iter().map(|band| band.capacity() * 8 / 7 * 17).sum();
+            let texts = count * size_of::<Box<[u32]>>();
+            assert!((300 * count..=650 * count).contains(&(keys + texts)), "{} of {count}", keys + texts);
+        }
+        assert_eq!(gram_hashes(&"every harbor has its own lights ".repeat(10)).len(), 32);
+        let long = (0..9_000).fold(String::new(), |text, number| text + &number.to_string() + " ");
+        assert_eq!(gram_hashes(&long).len(), GRAMS_MAX);
     }
 
     #[test]

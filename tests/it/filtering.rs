@@ -148,6 +148,48 @@ fn what_a_run_writes_is_filtered_as_it_is_and_constant_answers_are_named() {
 }
 
 #[test]
+fn rows_that_cannot_be_read_stand_between_others_and_each_decision_meets_its_row() {
+    let place = Place::new();
+    let mut text = String::new();
+    for number in 0..40 {
+        let answer = if number % 4 == 0 { "North.<|im_end|>" } else { "In the north." };
+        let mut row = row(&number.to_string(), &[(&format!("Where is harbor {number}?"), answer)]);
+        row["score"] = json!(number);
+        text += if number % 3 == 0 { "{\"no row\n".to_owned() } else { jsonl(&[row]) }.as_str();
+    }
+    place.write("in.jsonl", text);
+    let command = ["filter", "in.jsonl", "-o", "kept.jsonl", "--report", "report.json"];
+    place.run(&command);
+    let good: Vec<String> = (0..40).filter(|n| n % 3 != 0 && n % 4 != 0).map(|n| n.to_string()).collect();
+    assert_eq!(ids(&place, "kept.jsonl"), good);
+    place.run(&[&command[..], &["--top", "5"]].concat());
+    assert_eq!(ids(&place, "kept.jsonl"), good[good.len() - 5..]);
+    assert_eq!(report(&place)["rejected"], json!({"outscored": good.len() - 5, "template_leak": 6}));
+}
+
+#[test]
+fn memory_does_not_grow_with_answers_that_are_built_alike() {
+    let place = Place::new();
+    // Each is compressed to see whether it is a loop.
+    let answer = |row: usize| {
+        (0..12).fold(String::new(), |text, line| {
+            let word = |salt: usize| (row * 31 + line * 7 + salt) * 2_654_435_761 % 1_000_003;
+            text + &format!("Then, the property called {:x} has the value {:x} in the store.\n", word(1), word(2))
+        })
+    };
+    let peak = |rows: usize| {
+        let rows: Vec<Value> =
+            (0..rows).map(|number| row("r", &[(&format!("What of {number}?"), &answer(number))])).collect();
+        place.write("in.jsonl", jsonl(&rows));
+        place.complete(&["filter", "in.jsonl", "-o", "kept.jsonl", "--report", "report.json"]);
+        assert_eq!(report(&place)["kept"], rows.len());
+        report(&place)["memory_peak_bytes"].as_u64().unwrap()
+    };
+    let (few, many) = (peak(100), peak(2_000));
+    assert!(many < few + (10 << 20), "{few} bytes for 100 rows, {many} for 2,000");
+}
+
+#[test]
 fn options_that_would_change_nothing_are_refused() {
     let place = Place::new();
     place.write("in.jsonl", jsonl(&[conversation("a", 1)]));

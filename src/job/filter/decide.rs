@@ -1,64 +1,17 @@
+use super::decision::Decision;
+use super::decisions::DecisionWriter;
 use super::{FilterSettings, OnReject};
 use crate::conversation::{Record, Role, TurnIndex};
 use crate::dataset::{Duplicates, SeenConversations, plain_text};
+use crate::job::JobError;
 use crate::job::left_out::Rejection;
 use crate::quality::{Boilerplate, NearDuplicates, judge_record};
 use crate::report::QualityReport;
 
-/// What happens to a row.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Decision {
-    /// It is kept, with its score where it has one.
-    Keep { score: Option<f64> },
-    /// It is kept up to this line; the turn and the rule that cut it.
-    Cut { lines: u32, turn: TurnIndex, rule: &'static str, score: Option<f64> },
-    /// It is dropped.
-    Drop(Rejection),
-    /// It could not be read.
-    Unread,
-}
-
-impl Decision {
-    /// True where the row, or a part of it, is kept.
-    pub fn is_kept(&self) -> bool {
-        matches!(self, Decision::Keep { .. } | Decision::Cut { .. })
-    }
-
-    /// True where only a part is kept.
-    pub fn cuts(&self) -> bool {
-        matches!(self, Decision::Cut { .. })
-    }
-
-    /// Returns the score of a row that is kept.
-    pub fn score(&self) -> Option<f64> {
-        match self {
-            Decision::Keep { score } | Decision::Cut { score, .. } => *score,
-            Decision::Drop(_) | Decision::Unread => None,
-        }
-    }
-
-    /// Cuts the row where that was decided, and returns why it is dropped, where it is.
-    pub fn apply(&self, record: &mut Record) -> Option<Rejection> {
-        match self {
-            Decision::Keep { .. } | Decision::Unread => None,
-            Decision::Drop(rejection) => Some(*rejection),
-            Decision::Cut { lines, turn, rule, .. } => {
-                record.lines.truncate(*lines as usize);
-                (record.rejected, record.label) = (None, None);
-                record.meta.insert("stopped".to_owned(), format!("turn {turn}: {rule}").into());
-                if let Some(turns) = record.meta.get_mut("turns").and_then(|turns| turns.as_array_mut()) {
-                    turns.truncate(turn.index() as usize);
-                }
-                None
-            }
-        }
-    }
-}
-
 /// The first pass: a decision for each row.
 pub struct Decider<'a> {
     /// For each row so far.
-    pub decisions: Vec<Decision>,
+    pub decisions: DecisionWriter<'a>,
     /// What the gate found.
     pub quality: QualityReport,
     settings: &'a FilterSettings,
@@ -69,9 +22,9 @@ pub struct Decider<'a> {
 
 impl<'a> Decider<'a> {
     /// Begins.
-    pub fn new(settings: &'a FilterSettings) -> Self {
+    pub fn new(settings: &'a FilterSettings, decisions: DecisionWriter<'a>) -> Self {
         Self {
-            decisions: Vec::new(),
+            decisions,
             quality: QualityReport::default(),
             settings,
             seen: (settings.input.read.duplicates == Duplicates::Drop).then(SeenConversations::default),
@@ -81,10 +34,9 @@ impl<'a> Decider<'a> {
     }
 
     /// Decides on a row. Rows before it that were not passed could not be read.
-    pub fn take(&mut self, row: u64, record: &Record) {
+    pub fn take(&mut self, row: u64, record: &Record) -> Result<(), JobError> {
         let decision = self.decide(record);
-        self.decisions.resize(row as usize, Decision::Unread);
-        self.decisions.push(decision);
+        self.decisions.push(row, &decision)
     }
 
     fn decide(&mut self, record: &Record) -> Decision {

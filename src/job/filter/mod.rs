@@ -2,18 +2,25 @@
 //!
 //! Two passes over the rows. The first decides (`decide`): rules, exact and near duplicates; then the best are chosen by
 //! score, where that is asked for (`select`). The second writes what is kept and what is not, in input order. No model is
-//! asked and nothing is stored, so it can be run again with other thresholds. Memory: some 60 bytes a row, and what
-//! near-duplicates need.
+//! asked and nothing is stored, so it can be run again with other thresholds.
+//!
+//! Memory does not grow with the rows: decisions are in a temporary file (`decisions`), and constant answers are counted in
+//! a bounded table. Exact and near duplicates and `--top` need some for each row.
 
 mod decide;
+mod decision;
+mod decisions;
 mod select;
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use decide::{Decider, Decision};
+use decide::Decider;
+use decision::Decision;
+use decisions::DecisionWriter;
 
+use super::footprint::footprint;
 use super::input::{RecordStream, no_rows};
 use super::left_out::LeftOut;
 use super::left_out_list::{Left, LeftOutList, Listed};
@@ -25,7 +32,7 @@ use super::{Context, JobError};
 use crate::conversation::Record;
 use crate::export::{LeftOutKind, is_directory};
 use crate::quality::{Action, Gate};
-use crate::report::QualityReport;
+use crate::report::{Footprint, QualityReport};
 
 /// The settings of `filter`.
 pub struct FilterSettings {
@@ -78,6 +85,8 @@ pub struct FilterReport {
     pub listed: Option<Listed>,
     /// There was no row to keep, and an output with rows in it was kept.
     pub kept_old: bool,
+    /// What the process has used, where the system tells.
+    pub footprint: Option<Footprint>,
 }
 
 impl FilterReport {
@@ -89,6 +98,7 @@ impl FilterReport {
             "invalid": self.counts.of(LeftOutKind::Invalid), "rejected": self.reasons,
             "gate": gate.map(ToString::to_string), "rules": gate.map(|gate| gate.rules().map(rule).collect::<Value>()),
             "quality": self.quality,
+            "memory_peak_bytes": self.footprint.map(|footprint| footprint.memory_peak_bytes),
         })
     }
 }
@@ -98,17 +108,17 @@ pub fn filter(settings: &FilterSettings, context: &Context) -> Result<FilterRepo
     let inputs = settings.input.names();
     check(settings, &inputs)?;
     let rows = RecordStream::open(&settings.input, context)?;
-    let mut decider = Decider::new(settings);
+    let mut decider = Decider::new(settings, DecisionWriter::create(rows.spool())?);
     let found = each(&rows, &mut [], |place, record| {
-        decider.take(place.row, record);
+        decider.take(place.row, record)?;
         Ok(RowResult::Kept(0))
     })?;
     if found.read == found.of(LeftOutKind::Invalid) {
         return Err(no_rows(&settings.input.shown(), &found.reasons_of_all()));
     }
-    let (mut decisions, quality) = (decider.decisions, decider.quality);
+    let (mut decisions, quality) = (decider.decisions.finish()?, decider.quality);
     if let Some(count) = settings.top {
-        select::keep_best(&mut decisions, count, settings.min_distance, &rows)?;
+        decisions = select::keep_best(&decisions, count, settings.min_distance, &rows)?;
     }
     let mut writer = Writer {
         kept: RowOutput::create(&settings.output, &inputs)?,
@@ -117,8 +127,9 @@ pub fn filter(settings: &FilterSettings, context: &Context) -> Result<FilterRepo
         reasons: BTreeMap::new(),
     };
     let mut lists = [LeftOutList::beside(&settings.output.path)];
-    let counts = each(&rows, &mut lists, |place, record| match decisions.get(place.row as usize) {
-        Some(decision) => writer.write(record, decision),
+    let mut decisions = decisions.read()?;
+    let counts = each(&rows, &mut lists, |place, record| match decisions.get(place.row)? {
+        Some(decision) => writer.write(record, &decision),
         None => Err(JobError::unexpected("the input grew while it was read")),
     })?;
     let Writer { kept: output, rejected, counts: (kept, cut), mut reasons } = writer;
@@ -128,7 +139,7 @@ pub fn filter(settings: &FilterSettings, context: &Context) -> Result<FilterRepo
     }
     let [list] = lists;
     reasons.extend(counts.reasons(LeftOutKind::Unfit));
-    Ok(FilterReport { counts, kept, cut, reasons, quality, listed: list.finish()?, kept_old })
+    Ok(FilterReport { counts, kept, cut, reasons, quality, listed: list.finish()?, kept_old, footprint: footprint() })
 }
 
 fn check(settings: &FilterSettings, inputs: &[String]) -> Result<(), JobError> {

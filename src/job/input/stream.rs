@@ -22,7 +22,7 @@ pub struct RecordStream {
     /// What was done to read the rows.
     notes: RefCell<Notes>,
     /// Holds what cannot be read twice otherwise.
-    _spool: Spool,
+    spool: Spool,
 }
 
 impl RecordStream {
@@ -32,7 +32,12 @@ impl RecordStream {
         let inputs = open_inputs(input, &spool, context)?;
         let read = &input.read;
         let limit = read.limit.unwrap_or(u64::MAX);
-        Ok(Self { inputs, reader: read.reader.clone(), limit, notes: RefCell::default(), _spool: spool })
+        Ok(Self { inputs, reader: read.reader.clone(), limit, notes: RefCell::default(), spool })
+    }
+
+    /// Returns where temporary files go.
+    pub fn spool(&self) -> &Spool {
+        &self.spool
     }
 
     /// Returns how rows are read.

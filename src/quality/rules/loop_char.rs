@@ -1,10 +1,7 @@
 use std::ops::Range;
 
 use super::{Action, Candidate, Rule};
-use flate2::Compression;
-use flate2::write::ZlibEncoder;
-
-use crate::quality::text::repeated_places;
+use crate::quality::text::{compressed_size, repeated_places};
 
 /// The compression ratio exceeds the threshold of 6 (zlib, level 6): the answer is highly repetitive. The ratio of 99 % of
 /// good answers is at most 3. Code, tables, JSON and HTML compress well and are exempt; the word rules cover them. The padding
@@ -75,24 +72,7 @@ fn without_padding(text: &str) -> String {
 }
 
 fn compression_ratio(bytes: &[u8]) -> f64 {
-    let mut encoder = ZlibEncoder::new(Counter(0), Compression::new(6));
-    let written = std::io::Write::write_all(&mut encoder, bytes).and_then(|()| encoder.finish());
-    let Counter(packed) = written.expect("counting never fails");
-    bytes.len() as f64 / packed as f64
-}
-
-/// A writer that counts bytes.
-struct Counter(usize);
-
-impl std::io::Write for Counter {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0 += bytes.len();
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
+    bytes.len() as f64 / compressed_size(bytes) as f64
 }
 
 /// A cheap upper bound that avoids compression: false where the ratio cannot exceed the threshold. Where few 8-byte

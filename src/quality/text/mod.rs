@@ -1,5 +1,6 @@
 //! Text functions that the rules share: words, code fences, scripts, phrases, template tokens.
 
+mod compressed;
 mod fences;
 mod marks;
 mod phrases;
@@ -7,6 +8,7 @@ mod script;
 mod word_places;
 mod words;
 
+pub use compressed::compressed_size;
 pub use fences::{fence_count, outside_fences};
 pub use marks::template_marks;
 pub use phrases::Phrases;
