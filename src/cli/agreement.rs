@@ -1,6 +1,6 @@
 use clap::Args;
-use cohobate::job::agreement;
 use cohobate::job::write_text;
+use cohobate::job::{AgreementSettings, agreement};
 
 use super::CliResult;
 use super::error::exit_code;
@@ -8,20 +8,24 @@ use super::names::file_name;
 use super::output::print;
 use super::progress::DisplayArg;
 
-/// Show how well a judge agrees with people; sends no call
+/// Show how well a judge agrees with people, or what one of them says; sends no call
 #[derive(Args)]
 #[command(after_help = "\
-Each file has one vote a row, JSON lines or CSV: who is compared (model_a, model_b), who won (winner: model_a,
-model_b, tie, or a system's name), on what (question_id, item or id), which turn, and who says so (judge). The
-verdicts.jsonl of `cohobate compare` is such a file. Voters called NAME_1, NAME_2 are one group.")]
+Each file has one judgment a row, JSON lines, JSON or CSV. A vote: who is compared (model_a, model_b), who won (winner:
+model_a, model_b, tie, or a system's name), on what (question_id, item or id), which turn, and who says so (judge). The
+verdicts.jsonl of `cohobate compare`, judgments of FastChat and tables of Chatbot Arena are such files. A score: score, with
+item, turn, model and judge. A preference: an annotation of AlpacaEval. Voters called NAME_1, NAME_2 are one group.")]
 pub struct AgreementArgs {
-    /// The judge's votes
-    #[arg(long, value_name = "FILE", required = true, value_parser = file_name())]
+    /// The judge's votes, scores or preferences
+    #[arg(long, value_name = "FILE", required_unless_present = "human", value_parser = file_name())]
     judge: Vec<String>,
 
-    /// People's votes
-    #[arg(long, value_name = "FILE", required = true, value_parser = file_name())]
+    /// People's votes, scores or preferences
+    #[arg(long, value_name = "FILE", value_parser = file_name())]
     human: Vec<String>,
+
+    #[arg(long, value_name = "FILE", value_parser = file_name(), help = LC_BASELINE_HELP)]
+    lc_baseline: Option<String>,
 
     /// Write the report here, as JSON
     #[arg(short, long, value_name = "FILE", value_parser = file_name())]
@@ -35,10 +39,18 @@ pub struct AgreementArgs {
     display: DisplayArg,
 }
 
+const LC_BASELINE_HELP: &str =
+    "Show AlpacaEval's own length-controlled win rate, with the difficulties and judgments of its df_gamed.csv";
+
 pub fn run(args: &AgreementArgs) -> CliResult {
     args.display.begin();
-    let report = agreement(&args.judge, &args.human)?;
-    let json = serde_json::to_string_pretty(&report)?;
+    let settings = AgreementSettings {
+        judge: args.judge.clone(),
+        human: args.human.clone(),
+        lc_baseline: args.lc_baseline.clone(),
+    };
+    let report = agreement(&settings)?;
+    let json = serde_json::to_string_pretty(&report.to_json())?;
     if let Some(path) = &args.output {
         write_text(path, &format!("{json}\n"))?;
     }

@@ -16,6 +16,7 @@ mod format;
 mod index;
 mod input;
 mod json;
+mod judgments;
 mod layout;
 mod line;
 mod lines;
@@ -48,6 +49,7 @@ pub use format::{
 };
 pub use index::{RowIndex, RowIndexBuilder, RowIndexError, RowState};
 pub use input::{Input, InputError, InputForm};
+pub use judgments::{Judgment, read_judgment};
 pub use layout::{DirectoryNote, InputFiles, common_license, input_files, possible_files};
 pub use notes::{Notes, Skip};
 pub use read::{ChosenFormat, Edition, Origin, Reading, RowReader};

@@ -110,4 +110,4 @@ pub use status::{FAILED_CALLS_MAX, ReasonCount, SpendingReport, StatusReport, st
 pub use tally::count;
 pub use tutor::{SFT_FORMATS, TutorReport, TutorSettings, TutoredWritten, grader, plan_tutor, sft_format, tutor};
 pub use verify::{OutputReport, VerifyOutput, VerifyReport, VerifySettings, verify};
-pub use votes::agreement;
+pub use votes::{AgreementSettings, agreement};

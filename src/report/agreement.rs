@@ -5,8 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::votes::{Ballot, PairReport, SystemReport, wins_and_losses};
+use super::words::p_value;
 use crate::conversation::{Scope, Vote, Winner};
-use crate::statistics::{Conversations, Interval, cohen_kappa, krippendorff_alpha, sign_test, standard_deviation};
+use crate::statistics::{
+    Conversations, Interval, cohen_kappa, krippendorff_alpha, mcnemar, sign_test, standard_deviation,
+};
 
 /// A judge beside people.
 #[derive(Clone, Debug, Serialize)]
@@ -116,6 +119,12 @@ pub struct BiasReport {
     pub bias_error: Option<f64>,
     /// Its 95 % interval.
     pub bias_interval: Option<Interval>,
+    /// Items that both have decided, the judge for `a` and people for `b`.
+    pub only_judge: u64,
+    /// Items that both have decided, people for `a` and the judge for `b`.
+    pub only_human: u64,
+    /// `McNemar`'s exact test of these two: would the judge decide for `a` as often as people do?
+    pub mcnemar_p: f64,
 }
 
 /// A matter that is voted on: scope, item and pair of systems in the order of their names.
@@ -129,30 +138,16 @@ impl AgreementReport {
         Self {
             judge: SideReport::of(judge),
             human: SideReport::of(human),
-            agreement: agreement(&judged, &voted),
+            agreement: agreement(Some(&judged), &voted),
             majority: majority(&judged, &voted),
-            human_alpha: alpha(&voted),
+            human_alpha: AlphaReport::of(human),
             pairs: biases(&judged, &voted),
         }
     }
 
     /// Returns the report as lines for a terminal.
     pub fn lines(&self) -> Vec<String> {
-        let share = |share: &Share| {
-            let percent = share.share.map_or("-".to_owned(), |share| format!("{:.0} %", share * 100.0));
-            let error = share.error.map_or(String::new(), |error| format!(" ±{:.0}", error * 196.0));
-            format!("{:<20}", format!("{percent}{error} [{}]", share.total))
-        };
-        let mut lines = vec![format!("{:<6}{:<30}{:<20}{}", "turn", "agreement of", "with ties", "decided by both")];
-        for row in &self.agreement {
-            let who = format!("{} and {}", row.first, row.second);
-            let turn = row.scope.turn().map_or("all".to_owned(), |turn| turn.to_string());
-            lines.push(
-                format!("{turn:<6}{who:<30}{}{}", share(&row.with_ties), share(&row.without_ties))
-                    .trim_end()
-                    .to_owned(),
-            );
-        }
+        let mut lines = GroupAgreement::lines(&self.agreement);
         let digits = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.3}"));
         let majority = &self.majority;
         lines.push(String::new());
@@ -163,27 +158,23 @@ impl AgreementReport {
             digits(majority.decided_kappa),
             majority.decided_items
         ));
-        lines.push(format!(
-            "alpha of the people           {} over {} items",
-            digits(self.human_alpha.alpha),
-            self.human_alpha.units
-        ));
-        let (votes, inconsistent) = (self.judge.votes, self.judge.inconsistent);
-        let percent = 100.0 * inconsistent as f64 / votes.max(1) as f64;
-        lines.push(format!("judge's inconsistent verdicts {inconsistent} of {votes} ({percent:.1} %)"));
+        lines.push(self.human_alpha.line());
+        lines.push(format!("judge's inconsistent verdicts {}", self.judge.inconsistent_words()));
         lines.push(String::new());
-        lines.push(format!("{:<44}{:>6}{:>9}{:>9}{:>9}  95 %", "pair", "n", "people", "judge", "bias"));
+        lines
+            .push(format!("{:<44}{:>6}{:>9}{:>9}{:>9}  {:<16}McNemar", "pair", "n", "people", "judge", "bias", "95 %"));
         for pair in &self.pairs {
             let interval = pair.bias_interval.map_or(String::new(), |interval| {
-                format!("  {:+.1} to {:+.1}", interval.low * 100.0, interval.high * 100.0)
+                format!("{:+.1} to {:+.1}", interval.low * 100.0, interval.high * 100.0)
             });
             lines.push(format!(
-                "{:<44}{:>6}{:>7.1} %{:>7.1} %{:>+9.1}{interval}",
+                "{:<44}{:>6}{:>7.1} %{:>7.1} %{:>+9.1}  {interval:<16}{}",
                 format!("{} against {}", pair.a, pair.b),
                 pair.conversations,
                 pair.human * 100.0,
                 pair.judge * 100.0,
-                pair.bias * 100.0
+                pair.bias * 100.0,
+                p_value(pair.mcnemar_p)
             ));
         }
         lines
@@ -191,10 +182,51 @@ impl AgreementReport {
 }
 
 impl SideReport {
-    fn of(votes: &[Vote]) -> Self {
+    /// Counts votes.
+    pub fn of(votes: &[Vote]) -> Self {
         let ballot = Ballot::of(votes);
         let inconsistent = votes.iter().filter(|vote| vote.winner == Winner::Inconsistent).count() as u64;
         Self { votes: votes.len() as u64, inconsistent, systems: ballot.systems(), pairs: ballot.pairs() }
+    }
+
+    /// Returns one side alone as lines for a terminal, the best system first.
+    pub fn lines(&self, title: &str) -> Vec<String> {
+        let mut lines = vec![format!(
+            "{title:<32}{:>6}{:>8}{:>6}{:>10}{:>11}{:>7}",
+            "won", "lost", "tied", "win rate", "ties half", "Elo"
+        )];
+        let mut systems: Vec<&SystemReport> = self.systems.iter().collect();
+        systems.sort_by(|left, right| right.win_rate_adjusted.total_cmp(&left.win_rate_adjusted));
+        for system in systems {
+            let elo = system.elo.map_or("-".to_owned(), |elo| format!("{elo:.0}"));
+            lines.push(format!(
+                "{:<32}{:>6}{:>8}{:>6}{:>8.1} %{:>9.1} %{elo:>7}",
+                system.name,
+                system.wins,
+                system.losses,
+                system.ties,
+                system.win_rate * 100.0,
+                system.win_rate_adjusted * 100.0
+            ));
+        }
+        lines.push(String::new());
+        lines.push(format!("inconsistent verdicts         {}", self.inconsistent_words()));
+        lines.push(format!("{:<44}{:>6}{:>14}  sign test over conversations", "pair", "n", "ties half"));
+        for pair in &self.pairs {
+            lines.push(format!(
+                "{:<44}{:>6}{:>12.1} %  {}",
+                format!("{} against {}", pair.a, pair.b),
+                pair.votes,
+                pair.score * 100.0,
+                p_value(pair.conversations.sign_test_p)
+            ));
+        }
+        lines
+    }
+
+    fn inconsistent_words(&self) -> String {
+        let percent = 100.0 * self.inconsistent as f64 / self.votes.max(1) as f64;
+        format!("{} of {} ({percent:.1} %)", self.inconsistent, self.votes)
     }
 }
 
@@ -216,8 +248,12 @@ fn group(name: &str) -> &str {
     }
 }
 
-fn agreement(judged: &Votes<'_>, voted: &Votes<'_>) -> Vec<GroupAgreement> {
-    let scopes: BTreeSet<Scope> = voted.keys().filter(|key| judged.contains_key(*key)).map(|key| key.0).collect();
+/// Compares each group of judges with each group of people, and people with each other. Without judges, people alone.
+fn agreement(judged: Option<&Votes<'_>>, voted: &Votes<'_>) -> Vec<GroupAgreement> {
+    let is_common = |key: &&Key| judged.is_none_or(|judged| judged.contains_key(*key));
+    let scopes: BTreeSet<Scope> = voted.keys().filter(is_common).map(|key| key.0).collect();
+    let nobody = Votes::new();
+    let judged = judged.unwrap_or(&nobody);
     let groups = |votes: &Votes<'_>| votes.values().flat_map(BTreeMap::keys).map(|name| (*name).to_owned()).collect();
     let (machines, people): (BTreeSet<String>, BTreeSet<String>) = (groups(judged), groups(voted));
     let mut rows = Vec::new();
@@ -255,6 +291,31 @@ fn among(votes: &[Winner]) -> Vec<(Winner, Winner)> {
 }
 
 impl GroupAgreement {
+    /// Compares the groups of one side with each other.
+    pub fn among(votes: &[Vote]) -> Vec<Self> {
+        agreement(None, &by_key(votes))
+    }
+
+    /// Returns them as lines for a terminal.
+    pub fn lines(rows: &[Self]) -> Vec<String> {
+        let share = |share: &Share| {
+            let percent = share.share.map_or("-".to_owned(), |share| format!("{:.0} %", share * 100.0));
+            let error = share.error.map_or(String::new(), |error| format!(" ±{:.0}", error * 196.0));
+            format!("{:<20}", format!("{percent}{error} [{}]", share.total))
+        };
+        let mut lines = vec![format!("{:<6}{:<30}{:<20}{}", "turn", "agreement of", "with ties", "decided by both")];
+        for row in rows {
+            let who = format!("{} and {}", row.first, row.second);
+            let turn = row.scope.turn().map_or("all".to_owned(), |turn| turn.to_string());
+            lines.push(
+                format!("{turn:<6}{who:<30}{}{}", share(&row.with_ties), share(&row.without_ties))
+                    .trim_end()
+                    .to_owned(),
+            );
+        }
+        lines
+    }
+
     fn of<'a>(
         scope: Scope,
         first: &str,
@@ -315,10 +376,20 @@ fn majority(judged: &Votes<'_>, voted: &Votes<'_>) -> MajorityReport {
     }
 }
 
-fn alpha(voted: &Votes<'_>) -> AlphaReport {
-    let units = voted.values().map(|votes| votes.values().flatten().map(|vote| vote.counted()).collect::<Vec<_>>());
-    let units: Vec<Vec<Winner>> = units.filter(|unit| unit.len() > 1).collect();
-    AlphaReport { units: units.len() as u64, alpha: krippendorff_alpha(&units) }
+impl AlphaReport {
+    /// Takes each item that was voted on as a unit.
+    pub fn of(votes: &[Vote]) -> Self {
+        let items = by_key(votes);
+        let units = items.values().map(|said| said.values().flatten().map(|vote| vote.counted()).collect::<Vec<_>>());
+        let units: Vec<Vec<Winner>> = units.filter(|unit| unit.len() > 1).collect();
+        Self { units: units.len() as u64, alpha: krippendorff_alpha(&units) }
+    }
+
+    /// Returns it as a line for a terminal.
+    pub fn line(&self) -> String {
+        let alpha = self.alpha.map_or("-".to_owned(), |alpha| format!("{alpha:.3}"));
+        format!("alpha of the people           {alpha} over {} items", self.units)
+    }
 }
 
 fn biases(judged: &Votes<'_>, voted: &Votes<'_>) -> Vec<BiasReport> {
@@ -327,14 +398,23 @@ fn biases(judged: &Votes<'_>, voted: &Votes<'_>) -> Vec<BiasReport> {
     let score = |votes: &BTreeMap<&str, Vec<Winner>>| {
         crate::statistics::mean(&votes.values().flatten().map(|vote| vote.score()).collect::<Vec<_>>())
     };
+    let mut decided: BTreeMap<(&str, &str), [u64; 2]> = BTreeMap::new();
     for (key, votes) in judged {
         let Some((judge, human)) = score(votes).zip(voted.get(key).and_then(score)) else { continue };
         let (_, item, a, b) = key;
         let scores = pairs.entry((a, b)).or_default().entry(item).or_default();
         scores.0.push(judge);
         scores.1.push(human);
+        let opposite = decided.entry((a, b)).or_default();
+        opposite[0] += u64::from(judge > 0.5 && human < 0.5);
+        opposite[1] += u64::from(judge < 0.5 && human > 0.5);
     }
-    pairs.into_iter().map(|((a, b), items)| BiasReport::of(a, b, items.into_values())).collect()
+    let report = |((a, b), items): ((&str, &str), Scores<'_>)| {
+        let [only_judge, only_human] = decided.get(&(a, b)).copied().unwrap_or_default();
+        let report = BiasReport::of(a, b, items.into_values());
+        BiasReport { only_judge, only_human, mcnemar_p: mcnemar(only_judge, only_human), ..report }
+    };
+    pairs.into_iter().map(report).collect()
 }
 
 impl BiasReport {
@@ -363,6 +443,9 @@ impl BiasReport {
             bias: difference.mean().unwrap_or(0.0),
             bias_error: standard_deviation(difference.values()).map(|deviation| deviation / (count as f64).sqrt()),
             bias_interval: difference.interval(),
+            only_judge: 0,
+            only_human: 0,
+            mcnemar_p: 1.0,
         }
     }
 }

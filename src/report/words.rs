@@ -48,6 +48,19 @@ pub fn money(amount: f64) -> String {
     format!("${}.{:02}", number(cents / 100), cents % 100)
 }
 
+/// Returns a p-value as `p = 0.0312`, or `p < 0.0001`.
+pub fn p_value(p: f64) -> String {
+    if p < P_SHOWN_MIN { format!("p {}", p_number(p)) } else { format!("p = {}", p_number(p)) }
+}
+
+/// Returns a p-value under a heading: `0.0312`, or `< 0.0001`. Nothing is certain, so none is shown as 0.
+pub fn p_number(p: f64) -> String {
+    if p < P_SHOWN_MIN { format!("< {P_SHOWN_MIN}") } else { format!("{p:.4}") }
+}
+
+/// The least p-value with four digits.
+const P_SHOWN_MIN: f64 = 0.0001;
+
 /// Returns a name in backticks.
 pub fn quoted(name: &str) -> String {
     format!("`{name}`")
@@ -63,6 +76,8 @@ mod tests {
         assert_eq!([0, 1, 2].map(|count| counted(count, "turn")), ["0 turns", "1 turn", "2 turns"]);
         let durations = [400, 12_000, 200_000, 25_500_000].map(|ms| duration(Duration::from_millis(ms)));
         assert_eq!(durations, ["0.4 s", "12 s", "3 min 20 s", "7 h 05 min"]);
+        assert_eq!([1e-300, 0.000_099, 0.000_1, 0.031_2].map(p_number), ["< 0.0001", "< 0.0001", "0.0001", "0.0312"]);
+        assert_eq!([0.0, 1.0].map(p_value), ["p < 0.0001", "p = 1.0000"]);
         assert_eq!([0.0, 0.0042, 1.369, 1204.5].map(money), ["$0.00", "$0.0042", "$1.37", "$1,204.50"]);
     }
 }

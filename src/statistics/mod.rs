@@ -4,10 +4,12 @@
 //! verdicts always produce the same report. The unit of resampling is the conversation: votes on the turns of one
 //! conversation are not independent, and intervals that treat them as independent are too narrow.
 
+mod alpaca_eval;
 mod alpha;
 mod binomial;
 mod bradley_terry;
 mod conversations;
+mod correlation;
 mod detectable;
 mod holm;
 mod kappa;
@@ -17,10 +19,12 @@ mod permutation;
 mod proportion;
 mod random;
 
+pub use alpaca_eval::LengthBaseline;
 pub use alpha::krippendorff_alpha;
 pub use binomial::{mcnemar, sign_test};
 pub use bradley_terry::{Match, Ranking, bradley_terry};
 pub use conversations::{BOOTSTRAP_DRAWS, Conversations};
+pub use correlation::Correlation;
 pub use detectable::{detectable_effect, sample_size};
 pub use holm::holm;
 pub use kappa::cohen_kappa;

@@ -28,6 +28,7 @@ mod distill_command;
 mod docs;
 mod echoed_secrets;
 mod every_token;
+mod existing_judgments;
 mod exporting;
 mod faults;
 mod filtering;

@@ -1,6 +1,6 @@
 use super::{ComparisonReport, DuelReport};
 use crate::report::votes::ConversationScores;
-use crate::report::words::{counted, number};
+use crate::report::words::{counted, number, p_value};
 
 impl ComparisonReport {
     /// Returns the report as lines for a terminal.
@@ -106,7 +106,7 @@ impl DuelReport {
         let shown = self.detectable_effect.filter(|_| p >= 0.05);
         let detectable = shown.map(|effect| format!("; smallest detectable effect: {:.1} points", effect * 100.0));
         let conversations = counted(self.score.count, "conversation");
-        format!("p = {p:.4} over {conversations}{}", detectable.unwrap_or_default())
+        format!("{} over {conversations}{}", p_value(p), detectable.unwrap_or_default())
     }
 }
 

@@ -2,7 +2,7 @@ use super::evaluation::{cost, dataset_section, judge_section};
 use super::{Mean, Page, Point, Section, means, part_name, scatter};
 use crate::report::comparison::{DuelReport, SliceScore};
 use crate::report::votes::ConversationScores;
-use crate::report::words::{counted, number};
+use crate::report::words::{counted, number, p_number};
 use crate::report::{ComparedReport, ComparisonReport};
 
 /// Returns a comparison as a page.
@@ -69,7 +69,7 @@ fn win_rates(report: &ComparisonReport) -> Section {
             name(pair),
             pair.conclusion(),
             pair.score.words(),
-            format!("{:.4}", pair.score.sign_test_p),
+            p_number(pair.score.sign_test_p),
             format!("{} / {} / {} / {}", pair.wins, pair.losses, pair.ties, pair.inconsistent),
             pair.detectable_effect.map_or("-".to_owned(), |effect| format!("{:.1} points", effect * 100.0)),
         ]
@@ -94,7 +94,7 @@ fn pair_sections(pair: &DuelReport, is_one_of_many: bool) -> Vec<Section> {
     let of = if is_one_of_many { format!(", {} : {}", pair.a, pair.b) } else { String::new() };
     let slices = |title: String, note: &str, slices: &[SliceScore]| {
         let rows = slices.iter().map(|slice| {
-            [part_name(&slice.name), slice.score.words(), number(slice.score.count), format!("{:.4}", slice.adjusted_p)]
+            [part_name(&slice.name), slice.score.words(), number(slice.score.count), p_number(slice.adjusted_p)]
         });
         let drawn: Vec<Mean> = slices.iter().map(|slice| bar(part_name(&slice.name), &slice.score)).collect();
         let columns = ["", "score of the first (95 %)", "conversations", "p (Holm)"];
@@ -113,7 +113,10 @@ fn pair_sections(pair: &DuelReport, is_one_of_many: bool) -> Vec<Section> {
         [format!("mean characters of {}", pair.b), letters(pair.length.b_mean)],
         [format!("score where {} is longer", pair.a), percent(pair.length.score_where_longer)],
         [format!("score where {} is shorter", pair.a), percent(pair.length.score_where_shorter)],
-        ["score at equal length".to_owned(), percent(pair.length.controlled.map(|controlled| controlled.score))],
+        [
+            "score at equal length, by the length term alone".to_owned(),
+            percent(pair.length.controlled.map(|controlled| controlled.score)),
+        ],
     ];
     let (x, y) = (format!("letters of {} minus letters of {}", pair.a, pair.b), format!("score of {}, %", pair.a));
     // Always with zero in the middle: to which side the answers lean is the point.
@@ -128,7 +131,7 @@ fn pair_sections(pair: &DuelReport, is_one_of_many: bool) -> Vec<Section> {
         ["the first answer wins".to_owned(), format!("{}{interval}", percent(pair.position.first_wins))],
         ["changed with the order".to_owned(), percent(Some(pair.position.inconsistent_share))],
         ["position-biased".to_owned(), if pair.position.is_biased { "yes" } else { "no" }.to_owned()],
-        ["p by flipping signs".to_owned(), format!("{:.4}", pair.sign_flip_p)],
+        ["p by flipping signs".to_owned(), p_number(pair.sign_flip_p)],
         [
             "answers missing".to_owned(),
             format!(

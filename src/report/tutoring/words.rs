@@ -2,7 +2,7 @@ use std::fmt::Write;
 
 use super::{ChangeReport, DifferenceReport, DifferenceVerdict, PassReport, TutoringReport};
 use crate::report::comparison::CONVERSATIONS_MIN;
-use crate::report::words::{counted, list, number};
+use crate::report::words::{counted, list, number, p_value};
 
 impl PassReport {
     /// Returns its name among the passes.
@@ -88,7 +88,7 @@ impl TutoringReport {
 }
 
 impl DifferenceReport {
-    /// Returns it in words: `+0.42 (0.10 to 0.74), p 0.012: higher`.
+    /// Returns it in words: `+0.42 (0.10 to 0.74), p = 0.0120: higher`.
     pub fn words(&self) -> String {
         let Some(mean) = self.score.mean else { return "nothing to compare".to_owned() };
         if self.score.conversations < CONVERSATIONS_MIN {
@@ -98,7 +98,7 @@ impl DifferenceReport {
         if let Some(interval) = self.score.interval {
             let _ = write!(words, " ({:+.2} to {:+.2})", interval.low, interval.high);
         }
-        let _ = write!(words, ", p {:.3}: {}", self.p, self.verdict.name());
+        let _ = write!(words, ", {}: {}", p_value(self.p), self.verdict.name());
         if let Some(detectable) =
             self.detectable.filter(|detectable| self.verdict == DifferenceVerdict::Inconclusive && *detectable > 0.0)
         {
