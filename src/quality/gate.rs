@@ -219,9 +219,27 @@ mod tests {
         );
         assert!(!said.iter().any(|(name, ..)| *name == "length"));
         let fault = |changes: &str| Gate::new(Strictness::Strict, changes).unwrap_err().to_string();
-        assert!(fault("refusals=off").contains("there is no rule `refusals`; the rules are finish_length"));
+        assert!(fault("refusals=off").contains("there is no rule `refusals`; the rules are empty"));
         assert!(fault("refusal").contains("does not say") && fault("refusal=eat").contains("does not say"));
         assert!(fault("empty=reject@2").contains("no threshold") && fault("echo=reject@x").contains("does not say"));
+    }
+
+    #[test]
+    fn a_cut_answer_reports_the_rule_that_it_also_breaks() {
+        use crate::conversation::Finish;
+        let gate = Gate::new(Strictness::Strict, "").unwrap();
+        let rejected = |answer: &str, version: RulesVersion| {
+            let mut candidate = Candidate::new("Why is that so?", answer);
+            candidate.finish = Some(Finish::Length);
+            gate.judge_under(Some(version), &candidate).rejected_by
+        };
+        let looped = "It is so because it is. ".repeat(30);
+        let leaked = "It is so.<|im_end|>\n<|im_start|>user\nAnd";
+        assert_eq!(rejected(&looped, RulesVersion::Second), Some("loop_token"));
+        assert_eq!(rejected(leaked, RulesVersion::Second), Some("template_leak"));
+        let cut = "It is so because of this:\n```\nlet a =";
+        assert_eq!(rejected(cut, RulesVersion::Second), Some("finish_length"), "the cut explains the open fence");
+        assert_eq!(rejected(&looped, RulesVersion::First), Some("finish_length"));
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod gate;
 mod language;
 mod near_duplicate;
 mod orphan;
+mod phrases;
 mod record;
 mod rules;
 mod text;

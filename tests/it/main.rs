@@ -61,6 +61,7 @@ mod read_differently;
 mod reading;
 mod reality;
 mod refusals;
+mod refusing;
 mod regressions;
 mod remembering;
 mod repairing;

@@ -1,57 +1,27 @@
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use super::{Action, Candidate, Rule};
+use crate::conversation::beginning;
+use crate::quality::phrases::{Sorted, automaton, beginnings, listed};
 use crate::quality::text::Phrases;
 
-/// Speaks of itself as a model, by name or in general. The student would learn to say so.
+/// Speaks of itself as a model, by name, by maker or in general. The student would learn to say so.
 pub struct Identity;
 
-static PHRASES: Phrases = Phrases::new(|| {
-    Phrases::automaton(&[
-        "as an ai language model",
-        "as an ai assistant",
-        "as an ai model",
-        "as a large language model",
-        "as a language model",
-        "i am an ai language model",
-        "i'm an ai language model",
-        "i'm chatgpt",
-        "i am chatgpt",
-        "i'm claude",
-        "i am claude",
-        "i'm gemini",
-        "i am gemini",
-        "i am qwen",
-        "i'm qwen",
-        "i am deepseek",
-        "i'm deepseek",
-        "trained by openai",
-        "developed by openai",
-        "created by openai",
-        "made by anthropic",
-        "created by anthropic",
-        "developed by anthropic",
-        "trained by google",
-        "created by alibaba",
-        "developed by alibaba",
-        "作为一个人工智能",
-        "作为人工智能",
-        "作为一个ai",
-        "作为ai",
-        "作为一个语言模型",
-        "作为大语言模型",
-        "我是chatgpt",
-        "我是通义",
-        "我是千问",
-        "我是文心",
-        "我是一个人工智能",
-        "我是一个ai",
-        "由openai",
-        "由阿里云",
-        "由深度求索",
-        "我是deepseek",
-    ])
-});
+const SECTIONS: &[&str] = &["self", "am", "made"];
+const SELF: usize = 0;
+const AM: usize = 1;
+const HINT_BYTES: usize = 9;
+/// Bytes after "I am" in which the kind of a thing stands, in languages that put much between the two.
+const GAP_BYTES_MAX: usize = 60;
+
+/// The beginnings of these: few answers have one.
+static HINTS: Phrases = Phrases::new(|| beginnings(SECTIONS, HINT_BYTES));
+static SPEAKING: LazyLock<Sorted> = LazyLock::new(|| Sorted::of(SECTIONS));
+static KINDS: Phrases = Phrases::new(|| automaton(&["model"]));
+static NAMES: LazyLock<Vec<&str>> = LazyLock::new(|| listed("name").map(|(_, name)| name).collect());
+static MAKERS: LazyLock<Vec<&str>> = LazyLock::new(|| listed("maker").map(|(_, name)| name).collect());
 
 impl Rule for Identity {
     fn name(&self) -> &'static str {
@@ -63,12 +33,49 @@ impl Rule for Identity {
     }
 
     fn hits(&self, candidate: &Candidate<'_>, _: f64) -> bool {
-        PHRASES.occur_in(candidate.answer)
+        HINTS.occur_in(candidate.answer) && introductions(candidate.answer).next().is_some()
     }
 
     fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
-        PHRASES.places_in(candidate.answer)
+        introductions(candidate.answer).collect()
     }
+}
+
+/// Finds where a text speaks of itself as a model.
+fn introductions(text: &str) -> impl Iterator<Item = Range<usize>> {
+    SPEAKING.find(text).filter_map(|found| {
+        let (place, after) = (found.place.clone(), &text[found.place.end..]);
+        let begins_word = !text[..place.start].ends_with(|before: char| before.is_ascii_alphanumeric());
+        let rest = match found.section {
+            SELF => Some(0),
+            AM => name_at(after, &NAMES).or_else(|| kind_in(after)),
+            _ => name_at(after, &MAKERS),
+        };
+        rest.filter(|_| begins_word).map(|rest| place.start..place.end + rest)
+    })
+}
+
+/// Returns where the name ends that a text begins with. A name with a surname is a person's.
+fn name_at(text: &str, names: &[&str]) -> Option<usize> {
+    let rest = text.trim_start_matches([' ', '*', '_', '"', '“', '「']);
+    let begins = |name: &&&str| rest.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
+    let name = names.iter().find(begins)?;
+    let mut next = rest[name.len()..].chars();
+    let (first, second) = (next.next(), next.next());
+    let is_whole = !first.is_some_and(|first| first.is_ascii_alphabetic() && name.is_ascii());
+    let has_surname = first == Some(' ') && second.is_some_and(|second| second.is_ascii_uppercase());
+    (is_whole && !has_surname).then_some(text.len() - rest.len() + name.len())
+}
+
+/// Returns where "an AI assistant" ends, shortly after "I am".
+fn kind_in(after: &str) -> Option<usize> {
+    let near = beginning(after, GAP_BYTES_MAX);
+    let near = near.split_inclusive(['.', '!', '?', '。', '！', '？', '।', '\n']).next()?;
+    let found = KINDS.places_in(near).into_iter().next()?;
+    let gap = &near[..found.start];
+    // `I'm building an AI assistant` is none. Languages of other letters have their words in another order.
+    let is_close = gap.trim().is_empty() || gap.contains(',') || !gap.is_ascii() || gap.contains("{{");
+    is_close.then_some(found.end)
 }
 
 #[cfg(test)]
@@ -81,8 +88,14 @@ mod tests {
         assert!(
             hits("As an AI language model, I have no opinion.")
                 && hits("我是ChatGPT。")
+                && hits("我是 ChatGPT。")
                 && hits("I'm Claude, made by Anthropic.")
+                && hits("I’m Nora, an AI assistant.")
         );
         assert!(!hits("OpenAI released GPT-4 in 2023.") && !hits("人工智能正在改变世界。"));
+        assert!(!hits("I am Claude Monet.") && !hits("I'm building an AI assistant for my school."));
+        let answer = "Hello! I am ChatGPT.";
+        let places = Identity.places(&Candidate::new("Hi", answer));
+        assert_eq!((places.len(), &answer[places[0].clone()]), (1, "I am ChatGPT"));
     }
 }

@@ -1,17 +1,22 @@
 //! The rules, in order of cost.
 
 mod control_chars;
+mod cut_off;
 mod dup_10gram;
 mod dup_lines;
 mod echo;
 mod empty;
+mod encoded;
+mod endless_list;
 mod fence_open;
 mod finish_length;
+mod garbage_end;
 mod identity;
 mod language;
 mod length;
 mod loop_char;
 mod loop_token;
+mod mojibake;
 mod no_terminal;
 mod pii;
 mod refusal;
@@ -22,8 +27,8 @@ use std::ops::Range;
 
 use super::action::Action;
 use super::candidate::Candidate;
-pub use echo::says_again;
 pub(super) use superseded::FIRST_RULES;
+pub use superseded::says_again;
 
 /// A check for one kind of fault in an answer.
 pub trait Rule: Send + Sync {
@@ -57,20 +62,84 @@ fn end_of(text: &str) -> Range<usize> {
 
 /// Every rule, cheapest first.
 pub const RULES: &[&dyn Rule] = &[
-    &finish_length::FinishLength,
     &empty::Empty,
     &length::Length,
     &refusal::RefusalRule,
     &no_terminal::NoTerminal,
     &control_chars::ControlChars,
+    &mojibake::Mojibake,
+    &garbage_end::GarbageEnd,
+    &encoded::Encoded,
     &template_leak::TemplateLeak,
-    &fence_open::FenceOpen,
     &dup_lines::DupLines,
     &identity::Identity,
     &language::Language,
     &pii::Pii,
+    &endless_list::EndlessList,
     &loop_token::LoopToken,
     &dup_10gram::Dup10Gram,
     &echo::Echo,
     &loop_char::LoopChar,
+    // What the token limit cut comes last: an answer that has another fault too is not worth a higher limit.
+    &finish_length::FinishLength,
+    &fence_open::FenceOpen,
+    &cut_off::CutOff,
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Pieces of answers that rules look at closely.
+    const PIECES: &[&str] = &[
+        "**",
+        "```",
+        "\n",
+        "1. ",
+        "- ",
+        "（",
+        "“",
+        "«",
+        "…",
+        "。",
+        "用户：",
+        "User: ",
+        "<|",
+        "</s>",
+        "Ã¤",
+        "РџСЂ",
+        "\u{fffd}",
+        "\u{200b}",
+        "क्षमा करें, मैं",
+        "I can't help",
+        "作为一个 AI",
+        "ß",
+        "🙂",
+        "@#$%^&*",
+        "aB3dE5",
+        ":",
+        " ",
+        "\u{301}",
+        "を",
+    ];
+
+    proptest::proptest! {
+        #[test]
+        fn no_rule_panics_and_every_place_is_in_the_answer(
+            parts in proptest::collection::vec((proptest::sample::select(PIECES), "\\PC{0,12}", 1usize..30), 0..12),
+            user in "\\PC{0,40}",
+        ) {
+            let text: String = parts.iter().map(|(piece, other, times)| piece.repeat(*times) + other).collect();
+            for version in [RULES, FIRST_RULES] {
+                for rule in version {
+                    let mut candidate = Candidate::new(&user, &text);
+                    candidate.earlier = vec![&text, &user];
+                    rule.hits(&candidate, rule.threshold().unwrap_or_default());
+                    for place in rule.places(&candidate) {
+                        proptest::prop_assert!(text.get(place.clone()).is_some(), "{}: {place:?} of {text:?}", rule.name());
+                    }
+                }
+            }
+        }
+    }
+}

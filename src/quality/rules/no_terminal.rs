@@ -1,9 +1,16 @@
 use std::ops::Range;
 
 use super::{Action, Candidate, Rule, end_of};
+use crate::quality::text::{LastLine, ends_sentence, is_item, word_count};
 
-/// Ends mid-sentence after nearly all of its token limit.
+/// Ends mid-sentence: after nearly all of its token limit, or, where that is not known, where its other sentences end with a
+/// mark. `cut_off` rejects what is certain.
 pub struct NoTerminal;
+
+/// Words of a last line that is a sentence.
+const WORDS_MIN: usize = 8;
+/// The share of the other lines that end with a mark.
+const ENDED_MIN: f64 = 0.75;
 
 impl Rule for NoTerminal {
     fn name(&self) -> &'static str {
@@ -19,15 +26,41 @@ impl Rule for NoTerminal {
     }
 
     fn hits(&self, candidate: &Candidate<'_>, threshold: f64) -> bool {
-        let Some((tokens, tokens_max)) = candidate.tokens else { return false };
-        let is_long = tokens as f64 >= threshold * tokens_max as f64;
-        is_long
-            && candidate.answer.trim_end().chars().next_back().is_some_and(|last| last.is_alphanumeric() || last == ',')
+        let Some(last) = candidate.answer.trim_end().chars().next_back() else { return false };
+        if !(last.is_alphanumeric() || last == ',') {
+            return false;
+        }
+        match candidate.tokens {
+            Some((tokens, tokens_max)) => tokens as f64 >= threshold * tokens_max as f64,
+            None => is_unlike_the_rest(candidate.answer),
+        }
     }
 
     fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
         vec![end_of(candidate.answer)]
     }
+}
+
+/// True where the last line has no mark at its end and the sentences before it have one.
+fn is_unlike_the_rest(answer: &str) -> bool {
+    // Thai sentences have no mark.
+    let is_unmarked = |letter: char| matches!(letter, '\u{e00}'..='\u{eff}');
+    let Some(line) = LastLine::of(answer).filter(|line| !line.is_ended() && !line.text.contains(is_unmarked)) else {
+        return false;
+    };
+    if line.fragment().is_some_and(|fragment| !fragment.is_empty()) {
+        return true;
+    }
+    let last_is_item = is_item(line.text.trim_start());
+    let (mut ended, mut all) = (0usize, 0usize);
+    for other in answer[..line.start].lines().map(str::trim).filter(|other| !other.is_empty()) {
+        if is_item(other) == last_is_item && (last_is_item || word_count(other) >= WORDS_MIN) {
+            all += 1;
+            ended += usize::from(ends_sentence(other));
+        }
+    }
+    let has_rest = if last_is_item { all >= 2 } else { all >= 1 && line.word_count() >= WORDS_MIN };
+    has_rest && ended as f64 >= ENDED_MIN * all as f64
 }
 
 #[cfg(test)]
@@ -45,5 +78,35 @@ mod tests {
         let mut ended = Candidate::new("Why?", "It is so.");
         ended.tokens = Some((100, 100));
         assert!(!NoTerminal.hits(&ended, 0.95));
+    }
+
+    #[test]
+    fn without_a_count_the_other_sentences_tell() {
+        let hits = |answer: &str| NoTerminal.hits(&Candidate::new("Why?", answer), 0.95);
+        for answer in [
+            "The harbor is deep. Ships come in summ",
+            "Der Hafen ist tief. Schiffe kom",
+            "Le port est profond. Les nav",
+            "El puerto es hondo. Los bar",
+            "Il porto è profondo. Le na",
+            "Гавань глубокая. Корабли прих",
+            "港口很深。船只在夏",
+            "港は深いです。船は夏に来",
+            "1. It is deep.\n2. It is old.\n3. It is in the nor",
+            "The harbor is in the north of the old city.\n\nMost of the ships that come here carry timber and gr",
+        ] {
+            assert!(hits(answer), "{answer}");
+        }
+        for answer in [
+            "The harbor is deep",
+            "42",
+            "1. Deep\n2. Old\n3. North",
+            "The harbor is deep.\n\nRegards\nAnna",
+            "Call me at 3 p.m. today",
+            "ท่าเรือลึก. เรือมาในฤดูร้อน",
+            "It is so.\n\n```\nlet a = 1\n```",
+        ] {
+            assert!(!hits(answer), "{answer}");
+        }
     }
 }

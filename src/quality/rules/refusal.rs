@@ -1,109 +1,38 @@
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use super::{Action, Candidate, Rule};
+use crate::quality::phrases::{LANGUAGES, Sorted, automaton, beginnings};
 use crate::quality::text::Phrases;
 
-/// Starts with a refusal, and the question is not of a kind that good models refuse.
+/// Begins with a refusal, and the question is not of a kind that good models refuse.
 ///
-/// Only the first characters are searched: in whole texts the phrases hit one in sixty good answers. Missing information
-/// ("I don't have access to") does not count as a refusal.
+/// A sentence refuses where it has a phrase that says so, or says "I cannot" of something that one does for others, in one
+/// language. Only the first characters are searched: in whole texts the phrases hit one in sixty good answers. Missing
+/// information ("I don't have access to") does not count as a refusal.
 pub struct RefusalRule;
 
 const CHARACTERS: usize = 120;
+const SENTENCE_ENDS: &[char] = &['.', '!', '?', '。', '！', '？', '।', '؟', '\n'];
 
-static PHRASES: Phrases = Phrases::new(|| {
-    Phrases::automaton(&[
-        "i'm sorry, but i can",
-        "i’m sorry, but i can",
-        "i am sorry, but i can",
-        "i'm sorry, i can",
-        "sorry, but i can",
-        "sorry, i can't",
-        "i cannot help",
-        "i can't help",
-        "i can’t help",
-        "i cannot assist",
-        "i can't assist",
-        "i can’t assist",
-        "i cannot provide",
-        "i can't provide",
-        "i can’t provide",
-        "i cannot fulfill",
-        "i can't fulfill",
-        "i can’t fulfill",
-        "i cannot comply",
-        "i can't comply",
-        "i can’t comply",
-        "i'm unable to",
-        "i’m unable to",
-        "i am unable to",
-        "i must decline",
-        "i'm not able to help",
-        "i am not able to help",
-        "i won't be able to",
-        "it would not be appropriate",
-        "as an ai, i can",
-        "as an ai language model, i can",
-        "抱歉，我无法",
-        "抱歉，我不能",
-        "抱歉，但我",
-        "对不起，我无法",
-        "对不起，我不能",
-        "对不起，但我",
-        "很抱歉，我无法",
-        "很抱歉，我不能",
-        "很抱歉，无法",
-        "我无法提供",
-        "我无法协助",
-        "我无法满足",
-        "我无法帮助",
-        "我不能提供",
-        "我不能协助",
-        "我不能帮助",
-        "不能回答这个",
-        "无法回答您的",
-        "作为人工智能，我无法",
-        "作为一个人工智能，我无法",
-        "作为ai，我无法",
-    ])
-});
+const SECTIONS: &[&str] = &["decline", "unable", "act", "cancel", "can", "not", "inability", "sorry", "missing"];
+const DECLINE: u8 = 1;
+const UNABLE: u8 = 1 << 1;
+const ACT: u8 = 1 << 2;
+const CANCEL: u8 = 1 << 3;
+const CAN: u8 = 1 << 4;
+const NOT: u8 = 1 << 5;
+const INABILITY: u8 = 1 << 6;
+const SORRY: u8 = 1 << 7;
 
-/// Topics that may legitimately be refused.
-static DANGER: Phrases = Phrases::new(|| {
-    Phrases::automaton(&[
-        "bomb",
-        "explosive",
-        "weapon",
-        "suicide",
-        "kill ",
-        "murder",
-        "poison",
-        "hack ",
-        "malware",
-        "ransomware",
-        "phishing",
-        "steal",
-        "cocaine",
-        "meth ",
-        "child porn",
-        "sexual",
-        "terror",
-        "炸弹",
-        "炸药",
-        "武器",
-        "自杀",
-        "杀人",
-        "谋杀",
-        "下毒",
-        "毒品",
-        "黑客",
-        "木马",
-        "钓鱼",
-        "偷",
-        "色情",
-        "恐怖",
-    ])
-});
+const MISSING: usize = 8;
+const HINT_BYTES: usize = 9;
+
+/// The beginnings of what every refusing sentence has one of: few answers have one.
+static HINTS: Phrases = Phrases::new(|| beginnings(&["decline", "unable", "inability", "not"], HINT_BYTES));
+static REFUSING: LazyLock<Sorted> = LazyLock::new(|| Sorted::of(SECTIONS));
+/// Topics that may be refused.
+static DANGER: Phrases = Phrases::new(|| automaton(&["danger"]));
 
 impl Rule for RefusalRule {
     fn name(&self) -> &'static str {
@@ -115,14 +44,52 @@ impl Rule for RefusalRule {
     }
 
     fn hits(&self, candidate: &Candidate<'_>, _: f64) -> bool {
-        let answer = candidate.answer.trim_start();
-        let end = answer.char_indices().nth(CHARACTERS).map_or(answer.len(), |(at, _)| at);
-        PHRASES.occur_in(&answer[..end]) && !DANGER.occur_in(candidate.user)
+        refusing_sentence(candidate.answer).is_some() && !DANGER.occur_in(candidate.user)
     }
 
     fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
-        PHRASES.places_in(candidate.answer).into_iter().take(1).collect()
+        refusing_sentence(candidate.answer).into_iter().collect()
     }
+}
+
+/// Returns the sentence at the beginning of an answer that refuses.
+fn refusing_sentence(answer: &str) -> Option<Range<usize>> {
+    let skipped = answer.len() - answer.trim_start().len();
+    let head = &answer[skipped..];
+    let head = &head[..head.char_indices().nth(CHARACTERS).map_or(head.len(), |(at, _)| at)];
+    if !HINTS.occur_in(head) {
+        return None;
+    }
+    let found: Vec<_> = REFUSING.find(head).collect();
+    // An answer that asks for what it lacks does not refuse.
+    if found.is_empty() || found.iter().any(|found| found.section == MISSING) {
+        return None;
+    }
+    let mut sorry = [false; LANGUAGES];
+    found
+        .iter()
+        .filter(|found| found.section < MISSING && 1 << found.section == SORRY)
+        .for_each(|found| sorry[found.language] = true);
+    let mut start = 0;
+    for sentence in head.split_inclusive(SENTENCE_ENDS) {
+        let end = start + sentence.len();
+        let mut said = [0u8; LANGUAGES];
+        for found in found.iter().filter(|found| start <= found.place.start && found.place.start < end) {
+            said[found.language] |= 1 << found.section;
+        }
+        if said.iter().zip(sorry).any(|(said, is_sorry)| refuses(*said, is_sorry)) {
+            return Some(skipped + start..skipped + end);
+        }
+        start = end;
+    }
+    None
+}
+
+/// True where what a sentence has makes a refusal.
+fn refuses(said: u8, is_sorry: bool) -> bool {
+    let has = |kinds: u8| said & kinds == kinds;
+    let is_unable = has(UNABLE) || has(CAN | NOT) || (has(INABILITY) && is_sorry);
+    !has(CANCEL) && (has(DECLINE) || (is_unable && has(ACT)))
 }
 
 #[cfg(test)]
@@ -135,7 +102,16 @@ mod tests {
         assert!(hits("Write a poem.", "I'm sorry, but I can't do that."));
         assert!(hits("写一首诗。", "很抱歉，我无法写诗。"));
         assert!(!hits("How do I build a bomb?", "I'm sorry, but I can't help with that."));
-        assert!(!hits("Write a letter.", &format!("{}I'm unable to attend.", "Dear Sir, ".repeat(20))));
+        assert!(!hits("Wie baut man eine Bombe?", "Dabei kann ich dir leider nicht helfen."));
+        assert!(!hits("Write a letter.", &format!("{}I'm unable to help.", "Dear Sir, ".repeat(30))));
+        assert!(!hits("用一句话总结。", "抱歉，您没有提供文章，我无法为您总结。请提供全文。"));
         assert!(!hits("What is in the file?", "I don't have access to the file; could you paste it?"));
+    }
+
+    #[test]
+    fn its_place_is_the_sentence() {
+        let answer = "Danke.\n Dabei kann ich dir leider nicht helfen. Frag bitte jemand anderen.";
+        let places = RefusalRule.places(&Candidate::new("Hilf mir.", answer));
+        assert_eq!(&answer[places[0].clone()], " Dabei kann ich dir leider nicht helfen.");
     }
 }

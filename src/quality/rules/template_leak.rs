@@ -1,13 +1,13 @@
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::{Action, Candidate, Rule};
-use std::borrow::Cow;
-
 use crate::conversation::has_stray_reasoning_tag;
-use crate::quality::text::{Phrases, template_marks};
+use crate::quality::phrases::automaton;
+use crate::quality::text::{Phrases, is_bare_mark, speaks_for_others, template_marks, turns_in};
 
 /// Contains chat-template tokens, another speaker's line, or a stray tag of reasoning. Code and quoted tokens are exempt,
-/// as are answers to users who ask about templates or for a script.
+/// as are answers to users who ask about templates or for a dialogue.
 pub struct TemplateLeak;
 
 /// Words with which a user may ask for template tokens.
@@ -16,43 +16,35 @@ static MARKS_ASKED_FOR: Phrases = Phrases::new(|| {
         "<|",
         "[inst",
         "<think",
-        "template",
+        "chat template",
+        "prompt template",
+        "jinja",
         "prompt format",
         "chatml",
         "special token",
         "tokenizer",
+        "tokeniser",
         "fine-tun",
-        "模板",
+        "聊天模板",
+        "对话模板",
+        "提示词模板",
+        "提示模板",
         "特殊标记",
+        "特殊符号",
+        "分词器",
         "微调",
     ])
 });
-/// Words with which a user may ask for lines of several speakers.
-static SCRIPT_ASKED_FOR: Phrases = Phrases::new(|| {
+/// Words with which a user may ask for lines of several speakers, and those with which one speaks of a window.
+static DIALOGUES: Phrases = Phrases::new(|| automaton(&["dialogue", "no dialogue"]));
+static WINDOWS: Phrases = Phrases::new(|| automaton(&["no dialogue"]));
+/// Words beside which a script is a program.
+static PROGRAMS: Phrases = Phrases::new(|| {
     Phrases::automaton(&[
-        "script",
-        "dialog",
-        "interview",
-        "conversation",
-        "transcript",
-        "screenplay",
-        "role-play",
-        "roleplay",
-        "chat between",
-        "scene",
-        "对话",
-        "剧本",
-        "台词",
-        "采访",
-        "访谈",
-        "角色扮演",
-        "聊天记录",
-        "脚本",
+        "python", "bash", "shell", "java", "sql", "php", "perl", "ruby", "linux", "windows", "server", "automat",
+        "cron", "html", "css", "file", "code", "program", "function", "data",
     ])
 });
-const SPEAKERS: [&str; 5] = ["human:", "user:", "assistant:", "### human", "### assistant"];
-/// Longest name before a colon that may be a speaker of a script.
-const SPEAKER_BYTES_MAX: usize = 24;
 
 impl Rule for TemplateLeak {
     fn name(&self) -> &'static str {
@@ -66,22 +58,43 @@ impl Rule for TemplateLeak {
     fn hits(&self, candidate: &Candidate<'_>, _: f64) -> bool {
         let prose = &outside_inline_code(candidate.prose());
         let is_leak = |(at, mark): (usize, &str)| !is_quoted(prose, at, mark) && !is_named(candidate.user, mark);
-        let has_mark = || template_marks(prose).any(is_leak) || has_stray_reasoning_tag(prose);
+        let has_mark = || template_marks(prose).any(is_leak) || (may_hold_tag(prose) && has_stray_reasoning_tag(prose));
         (has_mark() && !MARKS_ASKED_FOR.occur_in(candidate.user))
-            || (speaks_for_others(prose) && !SCRIPT_ASKED_FOR.occur_in(candidate.user))
+            || (speaks_for_others(prose) && !wants_dialogue(candidate))
     }
 
     fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
-        let marks = template_marks(candidate.answer).map(|(at, mark)| at..at + mark.len());
-        let mut start = 0;
-        let lines = candidate.answer.split_inclusive('\n').filter_map(|line| {
-            let place = start..start + line.trim_end().len();
-            start += line.len();
-            (is_turn(line) || line.trim_end() == "assistant").then_some(place)
-        });
-        let lines: Vec<Range<usize>> = lines.collect();
-        marks.chain(lines).collect()
+        let answer = candidate.answer;
+        let marks = template_marks(answer).map(|(at, mark)| at..at + mark.len());
+        let turns = turns_in(answer).map(|(at, line, _)| at..at + line.len());
+        let place = |line: &str| line.as_ptr() as usize - answer.as_ptr() as usize;
+        let bare = answer.lines().filter(|line| is_bare_mark(line)).map(|line| place(line)..place(line) + line.len());
+        marks.chain(turns).chain(bare).collect()
     }
+}
+
+/// True where a text has a bracket with which tags of reasoning begin.
+fn may_hold_tag(prose: &str) -> bool {
+    memchr::memchr2(b'<', b'[', prose.as_bytes()).is_some()
+        || memchr::memmem::find(prose.as_bytes(), "◁".as_bytes()).is_some()
+}
+
+/// True where the user or the system message asks for lines of several speakers. The longest phrase is found, so a dialogue box
+/// is no dialogue.
+fn wants_dialogue(candidate: &Candidate<'_>) -> bool {
+    [Some(candidate.user), candidate.system].into_iter().flatten().any(|text| {
+        DIALOGUES.places_in(text).len() > WINDOWS.places_in(text).len()
+            || (has_word(text, "script") && !PROGRAMS.occur_in(text))
+    })
+}
+
+/// True where a word stands on its own: `script`, not `JavaScript` or `descriptive`.
+fn has_word(text: &str, word: &str) -> bool {
+    let small = text.to_ascii_lowercase();
+    small.match_indices(word).any(|(at, _)| {
+        let after = small[at + word.len()..].trim_start_matches('s');
+        !small[..at].ends_with(char::is_alphanumeric) && !after.starts_with(char::is_alphanumeric)
+    })
 }
 
 /// True if a text speaks of a mark in quotation marks.
@@ -103,71 +116,6 @@ fn outside_inline_code(prose: &str) -> Cow<'_, str> {
     }
     let outside = |line: &str| line.split('`').step_by(2).collect::<Vec<_>>().join(" ");
     Cow::Owned(prose.lines().map(outside).collect::<Vec<_>>().join("\n"))
-}
-
-/// True where a line after the first begins with the user's speaker name, or with the heading of an instruction format. A
-/// text whose first line begins with a speaker's name is a script and is exempt, as is one with speakers of other names.
-fn speaks_for_others(prose: &str) -> bool {
-    let lines: Vec<&str> = prose.lines().filter(|line| !line.trim().is_empty()).collect();
-    let (Some(first), Some(last)) = (lines.first(), lines.last()) else { return false };
-    // Decoders that drop special tokens leave the name of the role.
-    if lines.contains(&"assistant") || lines.iter().any(|line| line.starts_with("### Instruction:")) {
-        return true;
-    }
-    if first.starts_with("### Response:") || matches!(last.trim_end(), "### Response:" | "### Input:") {
-        return true;
-    }
-    if SPEAKERS.iter().any(|name| starts(first, name)) {
-        // One speaker alone makes no script. `user:` may be a field.
-        let is_field = starts(first, "user:");
-        return !is_field && !lines[1..].iter().any(|line| label_of(line).is_some() || is_turn(line));
-    }
-    // Vicuna's turns are on one line.
-    let is_inline = || ["USER: ", "ASSISTANT: "].iter().any(|name| follows_sentence(prose, name));
-    (1..lines.len()).any(|at| is_turn(lines[at]) && !has_other_speaker(prose, &lines, at)) || is_inline()
-}
-
-fn starts(line: &str, name: &str) -> bool {
-    line.as_bytes().get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()))
-}
-
-/// True for a line with which a chat template begins a turn.
-fn is_turn(line: &str) -> bool {
-    let is_speaker = matches!(line.as_bytes().first(), Some(b'H' | b'h' | b'U' | b'u' | b'A' | b'a' | b'#'));
-    let names = ["human:", "user:", "assistant:", "### human", "### user:", "### assistant:"];
-    is_speaker && names.iter().any(|name| starts(line, name))
-}
-
-/// True where the line at `at` is one of a script or a list: a neighbour begins with a name that no chat template uses, and
-/// that name speaks twice or no empty line is between the two.
-fn has_other_speaker(prose: &str, lines: &[&str], at: usize) -> bool {
-    let is_template = |label: &str| ["human", "user", "assistant"].iter().any(|name| label.eq_ignore_ascii_case(name));
-    let speaks_twice = |label: &str| lines.iter().filter(|line| label_of(line) == Some(label)).count() > 1;
-    let is_adjacent =
-        |one: &str, other: &str| memchr::memmem::find(prose.as_bytes(), format!("{one}\n{other}").as_bytes());
-    let before = at.checked_sub(1).map(|before| (lines[before], lines[before], lines[at]));
-    let after = lines.get(at + 1).map(|after| (*after, lines[at], *after));
-    before.into_iter().chain(after).any(|(neighbour, one, other)| {
-        let label = label_of(neighbour).filter(|label| !is_template(label));
-        label.is_some_and(|label| speaks_twice(label) || is_adjacent(one, other).is_some())
-    })
-}
-
-/// True where `name` follows the end of a sentence and a space.
-fn follows_sentence(prose: &str, name: &str) -> bool {
-    prose.match_indices(name).any(|(at, _)| {
-        let before = prose[..at].strip_suffix(' ').unwrap_or("x").trim_end();
-        before.ends_with(['.', '!', '?', '。', '！', '？']) || before.ends_with("</s>")
-    })
-}
-
-/// Returns the name with which a line of a script begins.
-fn label_of(line: &str) -> Option<&str> {
-    let (label, rest) = line.split_once(':')?;
-    let is_name = label.len() <= SPEAKER_BYTES_MAX
-        && label.starts_with(char::is_uppercase)
-        && label.chars().all(|next| next.is_alphabetic() || matches!(next, ' ' | '.' | '-'));
-    (is_name && rest.starts_with(' ')).then_some(label)
 }
 
 #[cfg(test)]
@@ -208,5 +156,83 @@ mod tests {
         let named = Candidate::new("When is <unk> used?", "It is used for <unk> words.");
         assert!(!TemplateLeak.hits(&named, 0.0), "the user wrote it");
         assert!(!hits("<think>so</think>Yes.") && !hits("User: Hi.\nBot: Hello.\nUser: Bye."));
+    }
+
+    #[test]
+    fn a_turn_is_found_in_the_language_of_the_answer_and_a_heading_is_none() {
+        let hits = |answer: &str| TemplateLeak.hits(&Candidate::new("Why?", answer), 0.0);
+        for answer in [
+            "答案是12。\n用户：谢谢你！",
+            "答えは12です。\n\nユーザー: ありがとう",
+            "답은 12입니다.\n  사용자: 고마워요",
+            "Es ist 12.\n\n**Benutzer:** Danke",
+            "C'est 12.\nUtilisateur : Merci",
+            "Son 12.\nUsuario: Gracias",
+            "Sono 12.\nUtente: Grazie",
+            "São 12.\n**Usuário**: Obrigado",
+            "Это 12.\nПользователь: Спасибо",
+            "إنها 12.\nالمستخدم: شكرا",
+            "यह 12 है।\nउपयोगकर्ता: धन्यवाद",
+            "It is 12.\n### User:\nThanks",
+            "It is 12.\n\tHuman: Thanks",
+            "Assistant:",
+            "Assistant: It is 12.\n\nHuman: Thanks.\n\nAssistant: Bye.",
+            "助手：答案是12。",
+            "It is 12.\n\n### Response:\nIt is 12.",
+        ] {
+            assert!(hits(answer), "{answer}");
+        }
+        for answer in [
+            "Two sides.\n\n### Human Health\n\nSmall parts.\n\n### Assistant Manager\n\nOne.",
+            "An example:\n\nUser: Hi\nBot: Yes",
+            "**Admin:** does all.\n\n**User:** reads only.\n\n**Guest:** sees.",
+            "1. User: reads",
+            "角色：\n管理员：全部\n用户：只读",
+        ] {
+            assert!(!hits(answer), "{answer}");
+        }
+    }
+
+    #[test]
+    fn a_dialogue_that_was_asked_for_is_let_pass_in_eight_languages_and_a_script_of_code_is_none() {
+        let hits = |user: &str| TemplateLeak.hits(&Candidate::new(user, "So.\nUser: Hi.\nAssistant: Hello."), 0.0);
+        for user in [
+            "Write a dialogue.",
+            "Schreibe ein Gespräch.",
+            "Écris une saynète.",
+            "Escribe una entrevista.",
+            "Scrivi un dialogo.",
+            "Escreva um roteiro.",
+            "Напиши диалог.",
+            "写一段对话。",
+            "会話を書いて。",
+            "대화를 써 줘.",
+            "اكتب حوارا.",
+            "एक संवाद लिखो।",
+            "Write the script of a short play.",
+        ] {
+            assert!(!hits(user), "{user}");
+        }
+        for user in [
+            "Explain JavaScript.",
+            "Write a descriptive text.",
+            "Write a Python script.",
+            "Write an e-mail template.",
+            "Open the dialogue box.",
+            "Откройте диалоговое окно.",
+            "打开对话框。",
+            "대화 상자를 여세요.",
+            "Abre el cuadro de diálogo.",
+        ] {
+            assert!(hits(user), "{user}");
+        }
+        let marked = Candidate::new("Write an e-mail template.", "Dear all.<|im_end|>");
+        assert!(TemplateLeak.hits(&marked, 0.0));
+    }
+
+    #[test]
+    fn its_places_are_the_lines() {
+        let answer = "It is 12.\n**User:** Thanks\nassistant\nBye";
+        assert_eq!(TemplateLeak.places(&Candidate::new("Why?", answer)), [10..26, 27..36]);
     }
 }

@@ -68,9 +68,13 @@ const ANGLED: &[&str] = &[
     "<empty_output>",
     "<global-img>",
     "<fake_token_around_image>",
+    // MiniMax's first models
+    "<beginning_of_sentence>",
+    "<end_of_sentence>",
 ];
 /// Tokens in angle brackets that end in a number.
-const NUMBERED: &[&str] = &["<unused", "<extra_id_", "<reserved_", "<SPECIAL_"];
+const NUMBERED: &[&str] =
+    &["<unused", "<extra_id_", "<reserved_", "<SPECIAL_", "<TOKENS_UNUSED_", "<reserved_token_", "<special_token_"];
 /// Beginnings of tokens whose rest varies.
 const OPENED: &[&str] = &[
     "<jupyter_",
@@ -97,6 +101,12 @@ const SQUARE: &[&str] = &[
     "[TOOL_RESULTS]",
     "[/TOOL_RESULTS]",
     "[TOOL_CONTENT]",
+    "[/TOOL_CONTENT]",
+    "[CALL_ID]",
+    "[ARGS]",
+    "[MODEL_SETTINGS]",
+    "[UNUSED_TOKEN_",
+    "[unused",
     "[gMASK]",
     "[sMASK]",
     "[MASK]",
@@ -120,6 +130,8 @@ const WORDS: &[&str] = &[
     "|||EMAIL_ADDRESS|||",
     "|||PHONE_NUMBER|||",
 ];
+/// What each of them begins with.
+const WORD_BEGINNINGS: [&[u8]; 2] = [b"assistant", b"|||"];
 /// The beginnings of tokens that an answer broke off in.
 const CUT: &[&str] =
     &["<|im_", "<|eot", "<|eom", "<|start_header", "<|end_header", "<|endoftext", "<|begin_of", "<|end_of"];
@@ -130,7 +142,8 @@ const NAME_CHARACTERS_MIN: usize = 3;
 pub fn template_marks(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let brackets = memchr::memchr3_iter(b'<', b'[', b']', text.as_bytes());
     let bracketed = brackets.filter_map(|at| Some((at, mark_at(&text[at..])?)));
-    let words = WORDS.iter().filter_map(|word| Some((text.find(word)?, *word)));
+    let may_hold_words = WORD_BEGINNINGS.iter().any(|word| memchr::memmem::find(text.as_bytes(), word).is_some());
+    let words = WORDS.iter().filter(move |_| may_hold_words).filter_map(|word| Some((text.find(word)?, *word)));
     let falcon = memchr::memmem::find_iter(text.as_bytes(), b">>").filter_map(|at| Some((at, falcon_at(&text[at..])?)));
     bracketed.chain(words).chain(falcon).chain(stray_sentence_end(text))
 }
@@ -196,7 +209,7 @@ fn falcon_at(text: &str) -> Option<&str> {
 /// Returns the first `</s>` without its `<s>`, or `<s>` that is not closed. Both together strike text through in HTML.
 fn stray_sentence_end(text: &str) -> Option<(usize, &str)> {
     let mut opened = None;
-    for (at, _) in text.match_indices('<') {
+    for at in memchr::memchr_iter(b'<', text.as_bytes()) {
         if text[at..].starts_with("<s>") {
             opened = Some((at, "<s>"));
         } else if text[at..].starts_with("</s>") && opened.take().is_none() {
@@ -224,7 +237,7 @@ mod tests {
                       [SYSTEM_PROMPT] <|START_OF_TURN_TOKEN|> <|END_RESPONSE|> <|start_of_role|> <|end_of_role|> <extra_id_1> \
                       <SPECIAL_12> <|channel|> <|return|> <tool_response> <|endofprompt|> <pad> <unk> [PAD] [UNK] [CLS] [SEP] \
                       [MASK] <eos> <bos> >>QUESTION<< <|USER|> |||IP_ADDRESS||| [gMASK] <sop> <unused7> <0x0A> \
-                      <minimax:tool_call> <|EOT|> [|endofturn|] assistantfinal";
+                      <minimax:tool_call> <|EOT|> [|endofturn|] assistantfinal [UNUSED_TOKEN_145] <beginning_of_sentence> [ARGS] <TOKENS_UNUSED_0>";
         for token in tokens.split_whitespace() {
             assert!(!marks(&format!("An answer.{token}")).is_empty(), "{token}");
         }

@@ -1,18 +1,28 @@
-//! Text functions that the rules share: words, code fences, scripts, phrases, template tokens.
+//! Text functions that the rules share: words, code fences, scripts, phrases, template tokens, turns of speakers, last lines.
 
+mod changing_scripts;
 mod compressed;
 mod fences;
+mod last_line;
 mod marks;
+mod other_speaker;
 mod phrases;
+mod rare_letters;
 mod script;
+mod turns;
 mod word_places;
 mod words;
 
+pub use changing_scripts::changing_scripts;
 pub use compressed::compressed_size;
 pub use fences::{fence_count, outside_fences};
+pub use last_line::{LastLine, ends_sentence, is_item, is_joining, word_count};
 pub use marks::template_marks;
+pub use other_speaker::{is_bare_mark, speaks_for_others};
 pub use phrases::Phrases;
+pub use rare_letters::rare_letters;
 pub use script::{Letters, Script};
+pub use turns::turns_in;
 pub use word_places::{common_places, looped_places, repeated_places};
 #[cfg(test)]
 pub use words::different_words;

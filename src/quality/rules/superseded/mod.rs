@@ -3,34 +3,42 @@
 //! They share functions with the rules of today where the logic is the same: whoever changes such a function copies it here
 //! first.
 
+mod echo;
+mod empty;
+mod identity;
 mod language;
+mod no_terminal;
+mod refusal;
 mod repetition;
+mod template_leak;
+mod template_marks;
 
 use std::ops::Range;
 
 use super::{Action, Candidate, Rule};
+pub use echo::says_again;
 
 /// The rules of the first version, cheapest first.
 pub const FIRST_RULES: &[&dyn Rule] = &[
     &super::finish_length::FinishLength,
-    &super::empty::Empty,
+    &empty::Empty,
     &super::length::Length,
-    &super::refusal::RefusalRule,
-    &super::no_terminal::NoTerminal,
+    &refusal::RefusalRule,
+    &no_terminal::NoTerminal,
     &super::control_chars::ControlChars,
-    &super::template_leak::TemplateLeak,
+    &template_leak::TemplateLeak,
     &super::fence_open::FenceOpen,
     &super::dup_lines::DupLines,
-    &super::identity::Identity,
+    &identity::Identity,
     &language::LANGUAGE,
     &super::pii::Pii,
     &repetition::LOOP_TOKEN,
     &repetition::DUP_10GRAM,
-    &super::echo::Echo,
+    &echo::Echo,
     &repetition::LOOP_CHAR,
 ];
 
-/// A rule as it was. All of them reject.
+/// A rule as it was, that rejects.
 struct Superseded {
     name: &'static str,
     threshold: Option<f64>,

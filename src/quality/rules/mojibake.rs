@@ -1,0 +1,205 @@
+use std::ops::Range;
+
+use super::{Action, Candidate, Rule};
+use crate::quality::text::Phrases;
+
+/// Letters that were read in the wrong encoding: UTF-8 taken for Windows-1252, Latin-1 or Windows-1251. At least the threshold's
+/// number of characters stand where two or more of them are the bytes of one other. The reverse mistake leaves replacement
+/// characters, which `control_chars` counts.
+pub struct Mojibake;
+
+/// Sequences that follow each other in a script whose letters are all read wrong. Ukrainian has single ones.
+const RUN_MIN: usize = 3;
+
+/// Words with which a user asks about encodings.
+static ASKED_FOR: Phrases = Phrases::new(|| {
+    Phrases::automaton(&[
+        "utf-8",
+        "utf8",
+        "mojibake",
+        "latin-1",
+        "latin1",
+        "cp1252",
+        "windows-125",
+        "iso-8859",
+        "unicode",
+        "文字化け",
+        "乱码",
+        "кодиров",
+    ])
+});
+
+impl Rule for Mojibake {
+    fn name(&self) -> &'static str {
+        "mojibake"
+    }
+
+    fn actions(&self) -> (Action, Action) {
+        (Action::Reject, Action::Reject)
+    }
+
+    fn threshold(&self) -> Option<f64> {
+        Some(2.0)
+    }
+
+    fn hits(&self, candidate: &Candidate<'_>, threshold: f64) -> bool {
+        let found = misread_in(candidate.answer);
+        let is_known = || ASKED_FOR.occur_in(candidate.user) || !misread_in(candidate.user).is_empty();
+        !found.is_empty() && found.len() as f64 >= threshold && !is_known()
+    }
+
+    fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
+        misread_in(candidate.answer)
+    }
+}
+
+/// Returns where the characters of a text are the bytes of another character.
+fn misread_in(text: &str) -> Vec<Range<usize>> {
+    let (mut western, mut cyrillic) = (Vec::new(), Vec::new());
+    let bytes = text.as_bytes();
+    // Every first byte of UTF-8 is one of these letters in Windows-1252, which begin with this byte.
+    let mut end = 0;
+    for at in memchr::memchr_iter(0xc3, bytes) {
+        if at >= end
+            && let Some(length) = misread_at(&text[at..], byte_of_western)
+        {
+            end = at + length;
+            western.push(at..end);
+        }
+    }
+    let mut run: Vec<Range<usize>> = Vec::new();
+    let mut at = memchr::memchr2(0xd0, 0xd1, bytes).unwrap_or(bytes.len());
+    while at < bytes.len() {
+        if let Some(length) = misread_at(&text[at..], byte_of_cyrillic) {
+            let end = at + length;
+            if run.last().is_some_and(|last| last.end != at) {
+                keep(text, &mut run, &mut cyrillic);
+            }
+            run.push(at..end);
+            at = memchr::memchr2(0xd0, 0xd1, &bytes[end..]).map_or(bytes.len(), |next| end + next);
+        } else {
+            at = memchr::memchr2(0xd0, 0xd1, &bytes[at + 1..]).map_or(bytes.len(), |next| at + 1 + next);
+        }
+    }
+    keep(text, &mut run, &mut cyrillic);
+    western.append(&mut cyrillic);
+    western
+}
+
+/// Keeps the sequences of a run that is long enough, or within a word of Latin letters.
+fn keep(text: &str, run: &mut Vec<Range<usize>>, kept: &mut Vec<Range<usize>>) {
+    let is_latin = |letter: Option<char>| letter.is_some_and(|letter| letter.is_ascii_alphabetic());
+    let is_within = |run: &[Range<usize>]| {
+        let (Some(first), Some(last)) = (run.first(), run.last()) else { return false };
+        is_latin(text[..first.start].chars().next_back()) || is_latin(text[last.end..].chars().next())
+    };
+    if run.len() >= RUN_MIN || is_within(run) {
+        kept.append(run);
+    }
+    run.clear();
+}
+
+/// Returns the length of the characters at the beginning of a text that are the bytes of one other character.
+fn misread_at(text: &str, byte_of: fn(char) -> Option<u8>) -> Option<usize> {
+    let mut characters = text.char_indices();
+    let first = byte_of(characters.next()?.1)?;
+    let (more, mut value) = match first {
+        0xc2..=0xdf => (1, u32::from(first & 0x1f)),
+        0xe0..=0xef => (2, u32::from(first & 0x0f)),
+        0xf0..=0xf4 => (3, u32::from(first & 0x07)),
+        _ => return None,
+    };
+    for _ in 0..more {
+        let byte = byte_of(characters.next()?.1).filter(|byte| (0x80..0xc0).contains(byte))?;
+        value = value << 6 | u32::from(byte & 0x3f);
+    }
+    is_common(value).then(|| characters.next().map_or(text.len(), |(at, _)| at))
+}
+
+/// True for characters of scripts and signs that texts are made of.
+fn is_common(value: u32) -> bool {
+    matches!(value, 0xa0..=0x24f | 0x370..=0x3ff | 0x400..=0x45f | 0x490..=0x491 | 0x5d0..=0x5ea | 0x60c..=0x6d5)
+        || matches!(value, 0x900..=0x97f | 0xe01..=0xe5b | 0x1e00..=0x1eff | 0x2010..=0x2040 | 0x20a0..=0x20bf)
+        || matches!(value, 0x2122 | 0x2190..=0x22ff | 0x2500..=0x27bf | 0x3000..=0x30ff | 0x4e00..=0x9fff)
+        || matches!(value, 0xac00..=0xd7a3 | 0xff01..=0xff5e | 0x1f300..=0x1faff)
+}
+
+/// Returns the byte of a character in Windows-1252; of one that it lacks, in Latin-1.
+fn byte_of_western(character: char) -> Option<u8> {
+    const HIGH: &str = "€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ";
+    const BYTES: [u8; 27] = [
+        0x80, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8a, 0x8b, 0x8c, 0x8e, 0x91, 0x92, 0x93, 0x94, 0x95,
+        0x96, 0x97, 0x98, 0x99, 0x9a, 0x9b, 0x9c, 0x9e, 0x9f,
+    ];
+    match character {
+        '\u{80}'..='\u{ff}' => u8::try_from(u32::from(character)).ok(),
+        _ => HIGH.chars().position(|high| high == character).map(|at| BYTES[at]),
+    }
+}
+
+/// Returns the byte of a character in Windows-1251.
+fn byte_of_cyrillic(character: char) -> Option<u8> {
+    const HIGH: &str = "ЂЃ‚ѓ„…†‡€‰Љ‹ЊЌЋЏђ‘’“”•–—\u{98}™љ›њќћџ\u{a0}ЎўЈ¤Ґ¦§Ё©Є«¬\u{ad}®Ї°±Ііґµ¶·ё№є»јЅѕї";
+    match character {
+        'А'..='я' => u8::try_from(u32::from(character) - u32::from('А') + 0xc0).ok(),
+        _ => HIGH.chars().position(|high| high == character).and_then(|at| u8::try_from(0x80 + at).ok()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXTS: [&str; 9] = [
+        "Die Häfen für größere Schiffe öffnen täglich früh.",
+        "Les élèves ont été très gênés à l’école, déjà.",
+        "El niño soñó con un pingüino más pequeño en España.",
+        "Perché è così? Però la città è già più bella.",
+        "Não há razão: a estação está à direita, então não.",
+        "Гавань находится на севере города.",
+        "港口位于城市的北部。",
+        "港は町の北にあります。",
+        "항구는 도시의 북쪽에 있습니다.",
+    ];
+
+    fn hits(user: &str, answer: &str) -> bool {
+        Mojibake.hits(&Candidate::new(user, answer), 2.0)
+    }
+
+    fn misread(text: &str, byte_of: fn(char) -> Option<u8>) -> String {
+        let high = ('\u{80}'..='\u{2fff}').filter_map(|character| Some((byte_of(character)?, character)));
+        let table: std::collections::HashMap<u8, char> = high.collect();
+        let read =
+            |byte: u8| if byte < 0x80 { char::from(byte) } else { *table.get(&byte).unwrap_or(&char::from(byte)) };
+        text.bytes().map(read).collect()
+    }
+
+    #[test]
+    fn what_was_read_wrong_is_caught_in_nine_languages_and_good_text_is_not() {
+        for text in TEXTS {
+            assert!(!hits("Why?", text), "{text}");
+            for byte_of in [byte_of_western, byte_of_cyrillic, |character| u8::try_from(u32::from(character)).ok()] {
+                let wrong = misread(text, byte_of);
+                // Single letters of a Latin script are told by Windows-1252 alone.
+                if byte_of('Р').is_none() || text.chars().filter(|letter| !letter.is_ascii()).count() > 12 {
+                    assert!(hits("Why?", &wrong), "{wrong}");
+                }
+            }
+        }
+        assert!(hits("Why?", "It is so â€“ the quay isnâ€™t deep, they donâ€™t come."));
+        assert!(!hits("Why?", "«Voilà\u{a0}», „Ä“ und „Ö“, Ångström, Größe: 5\u{a0}°C, Рік, Січень, Різні, Сіль."));
+    }
+
+    #[test]
+    fn who_asks_about_it_gets_an_answer() {
+        let wrong = "It becomes â€™ and â€“ and Ã¤ and Ã¶.";
+        assert!(hits("Why?", wrong));
+        assert!(
+            !hits("What is mojibake?", wrong)
+                && !hits("Why do I see donâ€™t?", wrong)
+                && !hits("Что с кодировкой?", wrong)
+        );
+        let place = Mojibake.places(&Candidate::new("Why?", "schÃ¶n"));
+        assert_eq!((place.len(), place[0].clone()), (1, 3..7));
+    }
+}

@@ -1,0 +1,56 @@
+/// Changes between scripts that stand apart in texts.
+const CHANGES_MIN: usize = 3;
+
+/// Returns where the words begin, in the last part of a text, whose scripts change from one to the next, without a mark between them.
+pub fn changing_scripts(tail: &str) -> Option<usize> {
+    if tail.is_ascii() {
+        return None;
+    }
+    let script = |letter: char| match letter {
+        'a'..='z' | 'A'..='Z' => Some(0),
+        '\u{370}'..='\u{3ff}' => Some(1),
+        '\u{400}'..='\u{52f}' => Some(2),
+        '\u{590}'..='\u{5ff}' => Some(3),
+        '\u{600}'..='\u{6ff}' => Some(4),
+        '\u{900}'..='\u{97f}' => Some(5),
+        '\u{980}'..='\u{dff}' => Some(6),
+        '\u{e00}'..='\u{e7f}' => Some(7),
+        '\u{3040}'..='\u{30ff}' | '\u{4e00}'..='\u{9fff}' => Some(8),
+        '\u{ac00}'..='\u{d7af}' => Some(9),
+        _ => None,
+    };
+    let (mut last, mut changes, mut first, mut kinds) = (None, 0usize, 0usize, 0u16);
+    for (at, letter) in tail.char_indices() {
+        match script(letter) {
+            Some(kind) => {
+                // Latin words stand in every text, and a Chinese one in a Korean text.
+                let is_change = last.is_some_and(|last| last != kind && last != 0 && kind != 0 && last + kind != 17);
+                if is_change {
+                    changes += 1;
+                    if changes == 1 {
+                        first = at;
+                    }
+                }
+                if is_change || kinds == 0 {
+                    kinds |= 1 << kind;
+                }
+                last = Some(kind);
+            }
+            None if letter == ' ' => {}
+            None => last = None,
+        }
+    }
+    (changes >= CHANGES_MIN && kinds.count_ones() >= 3).then_some(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scripts_that_change_without_a_mark_are_found() {
+        assert_eq!(changing_scripts("So бли 的 مرح 한국"), Some(10));
+        assert_eq!(changing_scripts("Russian привет, Chinese 你好, Arabic مرحبا, Korean 안녕"), None);
+        assert_eq!(changing_scripts("한국의 漢字 문화와 日本의 문화"), None);
+    }
+}
