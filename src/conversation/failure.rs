@@ -201,4 +201,11 @@ mod tests {
             assert_eq!((&code, code.to_string().as_str()), (&FailureCode::Other(text.to_owned()), text));
         }
     }
+
+    #[test]
+    fn codes_are_ordered_by_their_texts() {
+        let mut codes = [FailureCode::Timeout(TimeoutKind::Idle), FailureCode::Http(500), FailureCode::Auth];
+        codes.sort();
+        assert!(codes.windows(2).all(|pair| pair[0].to_string() < pair[1].to_string() && pair[0] < pair[1]));
+    }
 }

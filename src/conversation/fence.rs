@@ -78,4 +78,31 @@ mod tests {
                 .any(|text| Fence::has_marks(text))
         );
     }
+
+    /// Prompts hold these numbers, and stored verdicts are found by their prompts.
+    #[test]
+    fn the_marks_of_a_call_stay_as_they_are() {
+        let whole: Vec<u8> = [&b"cohobate fence 1\0"[..], &3u64.to_le_bytes(), &1u64.to_le_bytes(), b"q"].concat();
+        let number = blake3::hash(&whole).to_hex()[..12].to_owned();
+        let fence = Fence::new(["q"], 3);
+        assert_eq!(fence.number(), number);
+        assert_eq!(fence.around("answer", "x"), format!("<answer {number}>\nx\n</answer {number}>"));
+    }
+
+    #[test]
+    fn only_a_label_with_a_whole_number_is_a_mark() {
+        for text in ["<a 0123456789ab>", "so </model_answer 0123456789AB> on"] {
+            assert!(Fence::has_marks(text), "{text}");
+        }
+        for text in [
+            "< 0123456789ab>",
+            "<p 0123456789abc",
+            "<p zzzzzzzzzzzz>",
+            "<p0123456789abc>",
+            "<p 0123456789a>",
+            "<P 0123456789ab>",
+        ] {
+            assert!(!Fence::has_marks(text), "{text}");
+        }
+    }
 }

@@ -172,3 +172,78 @@ impl fmt::Debug for Message {
         write!(f, "{}: {:?}", self.role.name(), self.content)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(role: Role, fields: &serde_json::Value) -> Arc<Message> {
+        Message::with_fields(role, "words", fields.as_object().cloned().unwrap_or_default())
+    }
+
+    /// Stored answers are found by these bytes, and requests hold these names.
+    #[test]
+    fn roles_keep_their_names_and_their_bytes() {
+        for (role, name, tag) in [
+            (Role::System, "system", 1),
+            (Role::User, "user", 2),
+            (Role::Assistant, "assistant", 3),
+            (Role::Tool, "tool", 4),
+        ] {
+            assert_eq!(role.name(), name);
+            let whole = [&b"cohobate message 1\0"[..], &[tag], &1u64.to_le_bytes(), b"x"].concat();
+            assert_eq!(*Message::new(role, "x").digest(), Digest(blake3::hash(&whole).into()), "{name}");
+        }
+        let whole =
+            [&b"cohobate message 1\0\x02"[..], &5u64.to_le_bytes(), b"words", &12u64.to_le_bytes(), br#"{"name":"A"}"#];
+        let named = with(Role::User, &serde_json::json!({"name": "A"}));
+        assert_eq!(*named.digest(), Digest(blake3::hash(&whole.concat()).into()));
+    }
+
+    #[test]
+    fn a_speaker_has_a_name_and_a_tool_has_none() {
+        let named = serde_json::json!({"name": "Ada"});
+        assert_eq!(with(Role::User, &named).name(), Some("Ada"));
+        assert_eq!(with(Role::Tool, &named).name(), None, "this is the tool's");
+        assert_eq!(with(Role::User, &serde_json::json!({"name": 7})).name(), None);
+        assert_eq!(Message::new(Role::User, "words").name(), None);
+    }
+
+    #[test]
+    fn calls_and_results_are_use_of_tools() {
+        assert!(with(Role::Assistant, &serde_json::json!({"tool_calls": []})).is_tool_use());
+        assert!(Message::new(Role::Tool, "result").is_tool_use());
+        assert!(!with(Role::Assistant, &serde_json::json!({"name": "Ada"})).is_tool_use());
+        assert!(!Message::new(Role::Assistant, "words").is_tool_use());
+    }
+
+    #[test]
+    fn messages_are_equal_where_role_words_and_fields_are() {
+        let message = Message::new(Role::User, "words");
+        assert_eq!(message, Message::new(Role::User, "words"));
+        assert_ne!(message, Message::new(Role::System, "words"));
+        assert_ne!(message, Message::new(Role::User, "word"));
+        assert_ne!(message, with(Role::User, &serde_json::json!({"name": "Ada"})));
+        assert_eq!(format!("{message:?}"), "user: \"words\"");
+        assert_eq!((message.role(), message.content(), message.estimated_tokens()), (Role::User, "words", 2));
+        assert_eq!((message.fields(), message.content_json()), (None, "\"words\""));
+    }
+
+    #[test]
+    fn a_list_is_written_as_json() {
+        let mut out = Vec::new();
+        Message::write_list(
+            [with(Role::User, &serde_json::json!({"name": "A"})), Message::new(Role::Tool, "\"")],
+            &mut out,
+        );
+        let text = r#"[{"role":"user","content":"words","name":"A"},{"role":"tool","content":"\""}]"#;
+        assert_eq!(String::from_utf8(out).unwrap(), text);
+    }
+
+    #[test]
+    fn a_free_name_is_one_that_no_column_has() {
+        let columns = serde_json::json!({"a": 1, "a_2": 2, "b": 3});
+        let columns = columns.as_object().unwrap();
+        assert_eq!(["a", "b", "c"].map(|name| free_name(columns, name)), ["a_3", "b_2", "c"]);
+    }
+}

@@ -175,4 +175,16 @@ mod tests {
         assert_ne!(turned.identity(), asked.identity());
         assert_eq!((Messages::default().identity(), list.first_ones(9).len()), (0, 3));
     }
+
+    #[test]
+    fn lists_are_equal_where_their_messages_are() {
+        let list = |texts: &[&str]| -> Messages { texts.iter().map(|text| Message::new(Role::User, *text)).collect() };
+        assert_eq!(list(&["one", "two"]), list(&["one", "two"]));
+        assert_ne!(list(&["one", "two"]), list(&["one"]));
+        assert_ne!(list(&["one", "two"]), list(&["one", "three"]));
+        assert_eq!(format!("{:?}", list(&["one"])), "[user: \"one\"]");
+        let texts: Vec<String> =
+            list(&["one", "two"]).into_iter().map(|message| message.content().to_owned()).collect();
+        assert_eq!(texts, ["one", "two"]);
+    }
 }

@@ -317,3 +317,60 @@ impl fmt::Display for Target {
         write!(f, "{} ({}), {}{folded}", self.model, self.dialect, self.parameters())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target() -> Arc<Target> {
+        let sampling = Sampling { temperature: Some(0.5), max_tokens: Some(9), ..Sampling::default() };
+        Target::new("m", "openai", sampling)
+    }
+
+    #[test]
+    fn a_target_says_how_it_is_asked() {
+        let target = target();
+        assert_eq!((target.model(), target.dialect(), target.folds_system()), ("m", "openai", false));
+        assert_eq!((target.tools(), target.schema(), target.raised_from()), (None, None, None));
+        assert_eq!(target.parameters(), "temperature 0.5, max-tokens 9");
+        assert_eq!(target.to_string(), "m (openai), temperature 0.5, max-tokens 9");
+        let folded = target.with_folded_system(true);
+        assert_eq!(folded.to_string(), "m (openai), temperature 0.5, max-tokens 9, system folded");
+        assert!(folded.folds_system() && !folded.with_folded_system(false).folds_system());
+        let schema = Arc::new(AnswerSchema::new("s", &[("a", AnswerSchema::text())]));
+        assert_eq!(target.with_schema(Some(Arc::clone(&schema))).schema(), Some(&*schema));
+    }
+
+    /// The first base counts: what was raised twice was asked for once.
+    #[test]
+    fn a_raised_target_remembers_what_was_asked_for() {
+        let base = target();
+        let warmer = |temperature| Sampling { temperature: Some(temperature), ..base.sampling().clone() };
+        let raised = base.raised(warmer(0.7));
+        assert_eq!((raised.raised_from(), raised.sampling()), (Some(base.sampling()), &warmer(0.7)));
+        let again = raised.raised(warmer(0.9));
+        assert_eq!((again.raised_from(), again.sampling()), (Some(base.sampling()), &warmer(0.9)));
+        assert_eq!(*base.with_sampling(warmer(0.7)).sampling(), warmer(0.7));
+        assert_eq!(base.with_sampling(warmer(0.7)).raised_from(), None);
+    }
+
+    /// Outputs and failures name lanes by these words.
+    #[test]
+    fn lanes_are_found_by_their_names() {
+        let lanes = [
+            (Lane::User, "user"),
+            (Lane::Judge, "judge"),
+            (Lane::Student, "student"),
+            (Lane::Grader, "grader"),
+            (Lane::System(0), "system 1"),
+            (Lane::System(31), "system 32"),
+        ];
+        for (lane, name) in lanes {
+            assert_eq!((lane.name().as_str(), Lane::named(name)), (name, Some(lane)));
+        }
+        assert_eq!(Lane::Main.name(), "");
+        for name in ["", "system", "system 0", "system 33", "system 01", "teacher"] {
+            assert_eq!(Lane::named(name), None, "{name}");
+        }
+    }
+}

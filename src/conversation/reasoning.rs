@@ -467,4 +467,72 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn the_answer_stands_after_the_last_mark() {
+        assert_eq!(after_reasoning("a</think>b</think> c"), " c");
+        assert_eq!(after_reasoning("no mark"), "no mark");
+    }
+
+    #[test]
+    fn a_line_of_only_a_number_or_a_dash_is_the_beginning_of_a_list() {
+        for before in [
+            "-",
+            "a\n* ",
+            "12.",
+            "a\n 3) ",
+            "4:",
+            &format!("{}\n5.", "x".repeat(255)),
+            &format!("{}\n5.", "x".repeat(600)),
+        ] {
+            assert!(is_list_marker(before), "{before}");
+        }
+        for before in
+            ["", "12", ".", "a.", "1a.", "- a", &format!("{}5.", " ".repeat(255)), &format!("{}5.", "x".repeat(600))]
+        {
+            assert!(!is_list_marker(before), "{before}");
+        }
+        // A line of 256 bytes is read; a longer one is no marker.
+        assert!(is_list_marker(&format!("{}5.", " ".repeat(254))));
+        assert!(!is_list_marker(&format!("{}5.", " ".repeat(255))));
+    }
+
+    #[test]
+    fn a_sentence_continues_with_punctuation_or_a_small_word_after_a_space() {
+        for after in [" and", ", so", "\t.", "。", "》"] {
+            assert!(continues_sentence(after), "{after}");
+        }
+        for after in ["", " ", "and", " And", "\nand", " 4"] {
+            assert!(!continues_sentence(after), "{after:?}");
+        }
+    }
+
+    #[test]
+    fn a_tag_without_its_opening_ends_reasoning_by_what_surrounds_it() {
+        let ends = |before: &str, after: &str| {
+            let text = format!("{before}</t>{after}");
+            ends_block(&Surroundings::of(&text), before.len(), 4)
+        };
+        // Nothing before: only a sentence that continues mentions it.
+        assert!(ends("", "Answer") && ends("\n", "") && !ends("", " is a tag") && !ends("", ", so"));
+        // At the end of a line: glued to a word, or after a sentence.
+        assert!(ends("plan", "\n4") && ends("plan. ", "\r\n4") && ends("plan", " ") && ends("plan.\n", "\n4"));
+        assert!(!ends("the tag ", "\n4") && !ends("the tag ", ""));
+        // Within a line.
+        assert!(
+            ends("plan.", "Answer") && ends("plan. ", "Answer") && ends("plan", " Answer") && ends("计划。", "答案")
+        );
+        assert!(!ends("plan ", "Answer") && !ends("plan.", " and on") && !ends("在", "之后"));
+        assert!(!ends("1.", " Answer") && !ends("a\n- ", "\n") && !ends("\"", "\" Answer"));
+    }
+
+    #[test]
+    fn a_tag_stands_in_a_text_where_a_block_begins() {
+        for before in ["", "\n", "Sure. ", "Sure", "Sure.\n"] {
+            assert!(begins_block(before), "{before:?}");
+        }
+        for before in ["Sure ", "2. ", "(", "see: "] {
+            assert!(!begins_block(before), "{before:?}");
+        }
+    }
 }

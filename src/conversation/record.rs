@@ -157,4 +157,30 @@ mod tests {
             assert!(!says_nothing(words), "{words:?}");
         }
     }
+
+    #[test]
+    fn an_empty_call_to_tools_is_no_empty_answer_and_no_alternative_is_kept() {
+        let fields = serde_json::json!({"tool_calls": [{"id": "1"}]});
+        let calls = Message::with_fields(Role::Assistant, "", fields.as_object().cloned().unwrap());
+        let mut with_tools = record(&[ASKS, SAYS]);
+        with_tools.lines.push(Line { message: calls, reasoning: None, is_trained: true });
+        assert!(with_tools.uses_tools());
+        assert_eq!(with_tools.cut_before_empty_answer(), None);
+        with_tools.lines.push(line(Role::Assistant, "", true));
+        with_tools.rejected = Some(line(Role::Assistant, "worse", false));
+        let cut = with_tools.cut_before_empty_answer().unwrap();
+        assert_eq!((cut.lines.len(), cut.rejected, cut.label), (3, None, None));
+        assert!(cut.lines[2].message.is_tool_use());
+    }
+
+    #[test]
+    fn reasoning_at_either_end_alone_says_nothing() {
+        for empty in ["so</think>", "[THINK]so[/THINK]", "◁think▷so◁/think▷", "so◁/think▷", "so[/THINK]", "<think>so"]
+        {
+            assert!(says_nothing(empty), "{empty:?}");
+        }
+        for words in ["so</think> x", "so◁/think▷x", "◁think▷so◁/think▷x", "x [1]"] {
+            assert!(!says_nothing(words), "{words:?}");
+        }
+    }
 }

@@ -66,3 +66,44 @@ impl Sampling {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn full() -> Sampling {
+        Sampling { temperature: Some(0.7), top_p: Some(0.9), max_tokens: Some(100), seed: Some(-5) }
+    }
+
+    #[test]
+    fn what_is_set_is_named_and_the_rest_is_the_servers_own() {
+        assert_eq!(full().to_string(), "temperature 0.7, top-p 0.9, max-tokens 100, seed -5");
+        assert_eq!(Sampling { top_p: Some(1.0), ..Sampling::default() }.to_string(), "top-p 1");
+        assert_eq!(Sampling::default().to_string(), "the server's own");
+    }
+
+    #[test]
+    fn what_is_not_set_is_taken_from_the_base() {
+        assert_eq!(Sampling::default().or(full()), full());
+        assert_eq!(full().or(Sampling { temperature: Some(1.0), seed: Some(1), ..Sampling::default() }), full());
+    }
+
+    /// Stored answers are found by these bytes.
+    #[test]
+    fn the_bytes_of_an_identity_stay_as_they_are() {
+        let hashed = |sampling: &Sampling| {
+            let mut hasher = PartHasher::new("");
+            sampling.hash(&mut hasher);
+            hasher.finish()
+        };
+        let whole = |parts: &[&[u8]]| <[u8; 32]>::from(blake3::hash(&[&b"\0"[..], &parts.concat()].concat()));
+        let (temperature, top_p) = (0.7f64.to_bits().to_le_bytes(), 0.9f64.to_bits().to_le_bytes());
+        let (tokens, seed) = (100u64.to_le_bytes(), (-5i64).to_le_bytes());
+        assert_eq!(hashed(&full()), whole(&[&[1], &temperature, &[1], &top_p, &[1], &tokens, &[1], &seed]));
+        assert_eq!(hashed(&Sampling::default()), whole(&[&[0, 0, 0, 0]]));
+        let zeros = |zero| hashed(&Sampling { temperature: Some(zero), top_p: Some(zero), ..Sampling::default() });
+        let zero = 0u64.to_le_bytes();
+        assert_eq!(zeros(0.0), whole(&[&[1], &zero, &[1], &zero, &[0, 0]]));
+        assert_eq!(zeros(-0.0), zeros(0.0), "the two zeros of IEEE 754 are one");
+    }
+}

@@ -46,3 +46,21 @@ impl AnswerSchema {
         json!({"type": "array", "items": item})
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Servers are asked for these forms.
+    #[test]
+    fn schemas_stay_as_they_are() {
+        let text = json!({"type": "string"});
+        assert_eq!(AnswerSchema::text(), text);
+        assert_eq!(AnswerSchema::one_of(&["a", "b"]), json!({"type": "string", "enum": ["a", "b"]}));
+        assert_eq!(AnswerSchema::up_to(3), json!({"type": "integer", "enum": [1, 2, 3]}));
+        assert_eq!(AnswerSchema::list(&text), json!({"type": "array", "items": {"type": "string"}}));
+        let schema = AnswerSchema::new("s", &[("b", text.clone()), ("a", AnswerSchema::up_to(1))]);
+        let whole = r#"{"type":"object","properties":{"b":{"type":"string"},"a":{"type":"integer","enum":[1]}},"required":["b","a"],"additionalProperties":false}"#;
+        assert_eq!((schema.name, schema.schema.to_string().as_str()), ("s", whole));
+    }
+}

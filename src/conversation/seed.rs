@@ -92,3 +92,64 @@ impl Seed {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(role: Role, text: &str) -> Arc<Message> {
+        Message::new(role, text)
+    }
+
+    fn seed() -> Seed {
+        let messages = vec![said(Role::System, "s"), said(Role::User, "u")];
+        let given = vec![Some(said(Role::Assistant, "g")), None];
+        let first = Turn { messages, replaced: Some("r".to_owned()), given };
+        let second = Turn { messages: vec![said(Role::User, "v")], replaced: None, given: Vec::new() };
+        Seed {
+            id: "one".to_owned(),
+            turns: vec![first, second],
+            tools: None,
+            columns: Columns::new(),
+            counts_replaced: false,
+            criteria: Vec::new(),
+        }
+    }
+
+    fn hashed(parts: &[&[u8]]) -> Digest {
+        Digest(blake3::hash(&[&b"cohobate seed 1\0"[..], &parts.concat()].concat()).into())
+    }
+
+    /// Rows are recognised by these bytes.
+    #[test]
+    fn the_bytes_of_an_identity_stay_as_they_are() {
+        let digest = |role, text| said(role, text).digest().0;
+        let (system, user, next) = (digest(Role::System, "s"), digest(Role::User, "u"), digest(Role::User, "v"));
+        let given = digest(Role::Assistant, "g");
+        let (zero, one, two) = (0u64.to_le_bytes(), 1u64.to_le_bytes(), 2u64.to_le_bytes());
+        let mut seed = seed();
+        assert_eq!(seed.digest(), hashed(&[&two, &system, &user, &two, &given, &[0; 32], &one, &next]));
+        seed.counts_replaced = true;
+        seed.criteria = vec!["c".to_owned()];
+        let counted: [&[u8]; 12] =
+            [&two, &system, &user, &one, b"r", &two, &given, &[0; 32], &one, &next, &zero, &[&one[..], b"c"].concat()];
+        assert_eq!(seed.digest(), hashed(&counted));
+        assert_eq!(seed.prefix(), said(Role::System, "s").digest().prefix());
+    }
+
+    #[test]
+    fn a_system_message_takes_the_place_of_the_first_one() {
+        let texts = |seed: &Seed| -> Vec<String> {
+            seed.turns[0].messages.iter().map(|message| message.content().to_owned()).collect()
+        };
+        let with = seed().with_system(&said(Role::System, "new"));
+        assert_eq!(texts(&with), ["new", "u"]);
+        let mut without = seed();
+        without.turns[0].messages.remove(0);
+        assert_eq!(texts(&without.with_system(&said(Role::System, "new"))), ["new", "u"]);
+        assert_eq!(seed().turns[0].last_user(), Some("u"));
+        let mut none = seed();
+        none.turns.clear();
+        assert_eq!(none.prefix(), 0);
+    }
+}

@@ -46,3 +46,27 @@ impl PartialEq for ToolSet {
 }
 
 impl Eq for ToolSet {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tools_are_equal_where_their_definitions_are() {
+        let set = |text: &str| ToolSet::new(serde_json::from_str(text).unwrap());
+        let one = r#"[{"type": "function", "function": {"name": "a"}}]"#;
+        let other = r#"[{"type": "function", "function": {"name": "b"}}]"#;
+        assert_eq!(set(one), set(one));
+        assert_ne!(set(one), set(other));
+    }
+
+    #[test]
+    fn a_call_in_a_text_is_a_tag_with_an_object_behind_it() {
+        for text in ["<tool_call>{", "So: <tool_call>\n {\"name\"", "<tool_call>a <tool_call>{}"] {
+            assert!(calls_tool_in_text(text), "{text}");
+        }
+        for text in ["", "<tool_call>", "<tool_call>name", "{ <tool_call>"] {
+            assert!(!calls_tool_in_text(text), "{text}");
+        }
+    }
+}

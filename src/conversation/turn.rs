@@ -142,4 +142,13 @@ mod tests {
         assert_eq!((turn.index(), turn.number(), turn.to_string().as_str()), (2, 3, "3"));
         assert_eq!((TurnIndex::from_number(0), TurnIndex::from_number(3)), (None, Some(turn)));
     }
+
+    #[test]
+    fn a_scope_knows_what_it_covers() {
+        let scopes = [0, 1, 3].map(Scope::from_number);
+        assert_eq!(scopes.map(Scope::is_whole), [true, false, false]);
+        assert_eq!(scopes.map(|scope| scope.before(&[7, 8]).to_vec()), [vec![7], vec![], vec![7, 8]]);
+        assert_eq!(Scope::from_number(2).before(&[7, 8]), [7]);
+        assert_eq!(scopes.map(|scope| scope.turn().map(TurnIndex::number)), [None, Some(1), Some(3)]);
+    }
 }

@@ -148,3 +148,55 @@ pub struct Mark {
     /// The answer holds what looks like a mark.
     pub is_suspect: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn points_are_shared_and_turned_with_the_sides() {
+        let all = [Winner::First, Winner::Second, Winner::Tie, Winner::Inconsistent];
+        assert_eq!(format!("{:?}", all.map(Winner::score)), "[1.0, 0.0, 0.5, 0.5]");
+        assert_eq!(all.map(Winner::turned), [Winner::Second, Winner::First, Winner::Tie, Winner::Inconsistent]);
+        assert_eq!(all.map(Winner::is_tie), [false, false, true, true]);
+        assert_eq!(all.map(Winner::counted), [Winner::First, Winner::Second, Winner::Tie, Winner::Tie]);
+    }
+
+    #[test]
+    fn a_vote_is_put_in_the_order_of_names() {
+        let vote = |first: &str, second: &str, winner| Vote {
+            item: "i".to_owned(),
+            scope: Scope::Whole,
+            first: first.to_owned(),
+            second: second.to_owned(),
+            winner,
+            judge: "j".to_owned(),
+        };
+        assert_eq!(vote("b", "a", Winner::First).in_order(), vote("a", "b", Winner::Second));
+        assert_eq!(vote("a", "b", Winner::First).in_order(), vote("a", "b", Winner::First));
+        assert_eq!(vote("a", "a", Winner::First).in_order(), vote("a", "a", Winner::First), "nothing to exchange");
+    }
+
+    #[test]
+    fn only_a_decided_duel_has_a_score() {
+        let duel = |end| Duel {
+            first: 0,
+            second: 1,
+            scope: Scope::Whole,
+            repeat: 0,
+            end,
+            orders: [None; 2],
+            words: [None, None],
+            readings: [None; 2],
+            lengths: [0; 2],
+            is_suspect: false,
+        };
+        let decided = [Winner::First, Winner::Second, Winner::Tie].map(|winner| duel(DuelEnd::Decided(winner)).score());
+        assert_eq!(format!("{decided:?}"), "[Some(1.0), Some(0.0), Some(0.5)]");
+        for end in
+            [DuelEnd::Unparsed, DuelEnd::FirstMissing, DuelEnd::SecondMissing, DuelEnd::BothMissing, DuelEnd::Open]
+        {
+            assert_eq!(duel(end).score(), None, "{end:?}");
+        }
+    }
+}

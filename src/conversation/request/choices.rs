@@ -22,14 +22,14 @@ impl BodyChoice {
         key.extend_from_slice(self.field.as_bytes());
         let total: f64 = self.values.iter().map(|(_, weight)| weight).sum();
         let mut left = Dice::new("body choice", &key).fraction() * total;
-        for (value, weight) in &self.values {
+        let (last, others) = self.values.split_last().expect("a choice has a value");
+        for (value, weight) in others {
             left -= weight;
             if left < 0.0 {
                 return value;
             }
         }
-        // Only rounding comes this far.
-        &self.values[self.values.len() - 1].0
+        &last.0
     }
 }
 
@@ -126,6 +126,32 @@ mod tests {
     fn what_is_no_choice_is_refused() {
         for wrong in ["", "a", "a=", "a=b", "a=b:0", "a=b:-1", "a=b:x", "=b:1", "a..b=c:1", "a=b:1;a=c:1", "a=b:inf"] {
             assert!(wrong.parse::<BodyChoices>().is_err(), "{wrong}");
+        }
+    }
+
+    /// Stored answers are found by these draws.
+    #[test]
+    fn the_draw_of_an_opening_stays_as_it_is() {
+        let choices: BodyChoices = "a=low:1,medium:2,high:5".parse().unwrap();
+        for number in 0..50u8 {
+            let point = Dice::new("body choice", &[number, b'a']).fraction() * 8.0;
+            let expected = if point < 1.0 {
+                "low"
+            } else if point < 3.0 {
+                "medium"
+            } else {
+                "high"
+            };
+            assert_eq!(choices.0[0].draw(&[number]), expected);
+        }
+        let choices: BodyChoices = "a=yes:0.25".parse().unwrap();
+        assert_eq!(choices.0[0].draw(&[1]), "yes");
+    }
+
+    #[test]
+    fn choices_are_written_as_they_are_given() {
+        for text in ["a=low:0.5,\"1\":2", "a.b=1:1,true:1; c=word:3", "a={\"x\":1}:1"] {
+            assert_eq!(text.parse::<BodyChoices>().unwrap().to_string(), text);
         }
     }
 }

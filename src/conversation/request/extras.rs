@@ -127,3 +127,53 @@ impl Extras {
         (extras, drawn)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn extras(body: &str, thinking: Option<Thinking>, effort: Option<&str>, choices: &str) -> Extras {
+        let options = RequestOptions {
+            body: body.parse().unwrap(),
+            thinking,
+            effort: effort.map(|level| level.parse().unwrap()),
+            choices: if choices.is_empty() { BodyChoices::default() } else { choices.parse().unwrap() },
+            side_fields: vec!["trace".to_owned()],
+        };
+        Extras::new(options).unwrap()
+    }
+
+    /// Fingerprints hold these names and values, in this order.
+    #[test]
+    fn what_the_answer_depends_on_is_named_in_its_order() {
+        let named = |extras: &Extras| {
+            let named = extras.named().into_iter().map(|(name, value)| format!("{name} {value}"));
+            named.collect::<Vec<_>>()
+        };
+        let none = extras(r#"{"trace": 1}"#, None, None, "");
+        assert!(named(&none).is_empty() && none.is_plain());
+        let all = extras(r#"{"top_k": 20.0}"#, Some(Thinking::Off), Some("high"), "x=1:1,2:1");
+        assert_eq!(named(&all), [r#"body {"top_k":20}"#, "thinking off", "effort high", "body-choice x=1:1,2:1"]);
+        assert!(!all.is_plain());
+        let (drawn, values) = all.drawn(b"opening");
+        let value = values.get("x").cloned();
+        assert!(drawn.choices.0.is_empty() && value.is_some() && drawn.body.get("x") == value.as_ref());
+        assert_eq!(drawn.body.get("top_k"), all.body.get("top_k"));
+    }
+
+    #[test]
+    fn a_field_is_not_drawn_where_it_is_set() {
+        let options = |body: &str, choices: &str| RequestOptions {
+            body: body.parse().unwrap(),
+            choices: choices.parse().unwrap(),
+            ..RequestOptions::default()
+        };
+        assert!(Extras::new(options(r#"{"a": 1}"#, "a=2:1")).is_err());
+        assert!(Extras::new(options("{}", "temperature=1:1")).is_err(), "it has an option of its own");
+        let base = options(r#"{"b": 1, "o": {"x": 1}}"#, "a=1:1; c=1:1; d=1:1");
+        let own = options(r#"{"a": 5, "o": {"y": 2}}"#, "c=2:1");
+        let both = own.or(&base);
+        assert_eq!(both.body.to_string(), r#"{"a":5,"b":1,"o":{"x":1,"y":2}}"#);
+        assert_eq!(both.choices.to_string(), "c=2:1; d=1:1");
+    }
+}

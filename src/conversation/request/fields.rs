@@ -167,4 +167,43 @@ mod tests {
         assert_eq!(merged.get(path), Some(&Value::from(false)));
         assert!(merged.add_shortcut("--thinking on", path, true.into()).is_err());
     }
+
+    #[test]
+    fn fields_are_read_and_written_by_path() {
+        let mut set = BodyFields::default();
+        assert!(set.is_empty());
+        set.set("a.b", 1.into());
+        set.set("a.c", 2.into());
+        set.set("d", Value::Null);
+        assert_eq!(set.to_string(), r#"{"a":{"b":1,"c":2},"d":null}"#);
+        assert!(!set.is_empty());
+        assert_eq!((set.get("a.c"), set.get("a.x"), set.get("x")), (Some(&Value::from(2)), None, None));
+        assert_eq!(set.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["a", "d"]);
+        assert!(set.clone().add_shortcut("--x", "a.b", 1.0.into()).is_ok(), "the same number");
+        assert!(set.add_shortcut("--x", "a.b", 2.into()).is_err());
+    }
+
+    /// Fingerprints hold this text.
+    #[test]
+    fn whole_numbers_are_written_without_a_fraction_up_to_two_to_the_53() {
+        let canonical = |json: &str| fields(&format!("{{\"a\": {json}}}")).canonical();
+        assert_eq!(canonical("-3.0"), r#"{"a":-3}"#);
+        assert_eq!(canonical("0.5"), r#"{"a":0.5}"#);
+        assert_eq!(canonical("9007199254740991.0"), r#"{"a":9007199254740991}"#);
+        assert_eq!(canonical("9007199254740992.0"), r#"{"a":9007199254740992.0}"#);
+        assert_eq!(canonical("-9007199254740992.0"), r#"{"a":-9007199254740992.0}"#);
+        assert_eq!(canonical("9007199254740993"), r#"{"a":9007199254740993}"#);
+    }
+
+    #[test]
+    fn fields_are_an_object_or_its_text() {
+        let error = |text: &str| text.parse::<BodyFields>().unwrap_err();
+        assert_eq!(error("[1]"), "write a JSON object, such as {\"top_k\": 20}");
+        assert!(error("{").starts_with("this is not JSON: "), "{}", error("{"));
+        let read = |json: &str| serde_json::from_str::<BodyFields>(json).map_err(|error| error.to_string());
+        assert_eq!(read(r#"{"a": 1}"#).unwrap(), fields(r#"{"a": 1}"#));
+        assert_eq!(read(r#""{\"a\": 1}""#).unwrap(), fields(r#"{"a": 1}"#));
+        assert!(read("1").unwrap_err().starts_with("write a table, or JSON as text"));
+        assert_eq!(serde_json::to_string(&fields(r#"{"b": 1, "a": null}"#)).unwrap(), r#""{\"b\":1,\"a\":null}""#);
+    }
 }

@@ -67,3 +67,24 @@ impl fmt::Display for Effort {
         f.write_str(&self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whether_and_how_much_is_read_and_written() {
+        assert_eq!([Thinking::On, Thinking::Off].map(|thinking| thinking.to_string()), ["on", "off"]);
+        assert_eq!([Thinking::On, Thinking::Off].map(Thinking::is_on), [true, false]);
+        for level in ["low", "x_1-high", &"a".repeat(32)] {
+            let effort: Effort = level.parse().unwrap();
+            assert_eq!(
+                (effort.level(), effort.to_string().as_str(), String::from(effort.clone()).as_str()),
+                (level, level, level)
+            );
+        }
+        for level in ["", "High", "very high", "é", &"a".repeat(33)] {
+            assert!(level.parse::<Effort>().is_err(), "{level}");
+        }
+    }
+}
