@@ -67,3 +67,75 @@ impl Ranker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::conversation::{Answer, Sampling};
+    use crate::recipe::judge::{Prompt, Scale};
+
+    fn target(name: &str) -> Arc<Target> {
+        Target::new(name, "openai", Sampling::default())
+    }
+
+    fn judge() -> Judge {
+        Judge { target: target("judge"), prompt: Prompt::standard(Scale::Score), repeats: 1 }
+    }
+
+    fn messages() -> Vec<Arc<Message>> {
+        let said = [
+            (Role::User, "first words"),
+            (Role::Assistant, "so"),
+            (Role::User, "last words"),
+            (Role::Assistant, "an answer"),
+        ];
+        said.map(|(role, text)| Message::new(role, text)).to_vec()
+    }
+
+    /// The score after this reply in the slot of a call, or the question.
+    fn worth(ranker: &Ranker, reply: Option<(u32, &str)>) -> Worth {
+        let mut answered = Answered::default();
+        if let Some((attempt, text)) = reply {
+            let slot = Slot { lane: Lane::Judge, turn: 3, attempt };
+            answered.insert(slot, Arc::new(Answer::complete("m", text)));
+        }
+        ranker.worth(&answered, 3, 2, &messages())
+    }
+
+    #[test]
+    fn a_judge_sees_the_conversation_and_a_scorer_its_messages() {
+        let Worth::Open(question) = worth(&Ranker::Judge(judge()), None) else { panic!("it is asked") };
+        assert_eq!((question.slot, question.sample), (Slot { lane: Lane::Judge, turn: 3, attempt: 4 }, 0));
+        let text = question.messages[0].content();
+        assert!(text.contains("first words") && text.contains("an answer"), "{text}");
+        let Worth::Open(question) = worth(&Ranker::Scorer(target("scorer")), None) else { panic!("it is asked") };
+        assert_eq!(
+            (question.slot, question.target.model()),
+            (Slot { lane: Lane::Judge, turn: 3, attempt: 4 }, "scorer")
+        );
+        assert_eq!(question.messages[..], messages()[..]);
+    }
+
+    #[test]
+    fn a_score_is_a_finite_number() {
+        let scored = |text| match worth(&Ranker::Scorer(target("scorer")), Some((4, text))) {
+            Worth::Known(value) => value,
+            Worth::Open(_) => panic!("it is answered"),
+        };
+        assert_eq!(
+            ["-1.5", "7", "inf", "NaN", "seven", ""].map(scored),
+            [Some(-1.5), Some(7.0), None, None, None, None]
+        );
+        let judged = worth(&Ranker::Judge(judge()), Some((4, "[[8]]")));
+        assert!(matches!(judged, Worth::Known(Some(8.0))));
+        assert!(matches!(worth(&Ranker::Judge(judge()), Some((4, "Well."))), Worth::Open(_)), "it is asked once more");
+    }
+
+    #[test]
+    fn a_setting_names_what_a_verdict_depends_on() {
+        let prompt = judge().prompt.digest().to_string();
+        assert_eq!(Ranker::Judge(judge()).setting(), format!("judge judge the server's own {prompt}"));
+        assert_eq!(Ranker::Scorer(target("scorer")).setting(), "scorer scorer");
+    }
+}

@@ -261,3 +261,60 @@ impl Answered {
         self.by_slot.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::conversation::{Columns, Lane, Sampling, Target, Turn};
+    use crate::recipe::distill::Distill;
+
+    fn seed(turns: usize) -> Seed {
+        let turn = Turn { messages: Vec::new(), replaced: None, given: Vec::new() };
+        Seed {
+            id: "one".to_owned(),
+            turns: vec![turn; turns],
+            tools: None,
+            columns: Columns::new(),
+            counts_replaced: false,
+            criteria: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn first_attempts_are_counted_until_a_conversation_has_them_all() {
+        let recipe = Distill::new(Target::new("m", "openai", Sampling::default()), None);
+        let answer = Arc::new(Answer::complete("m", "text"));
+        let mut answered = Answered::default();
+        assert!(answered.is_empty() && answered.iter().next().is_none());
+        assert_eq!(answered.len(), 0);
+        assert_eq!(
+            (recipe.turn_count(&seed(3)), recipe.unused(&seed(3), &answered), recipe.unit()),
+            (3, 3, Unit::Turn)
+        );
+        let again = Slot { attempt: 1, ..Slot::main(0) };
+        assert!(recipe.is_counted(Slot::main(0)) && !recipe.is_counted(again));
+        for (slot, unused) in [(Slot::main(0), 2), (again, 2), (Slot::main(1), 1), (Slot::main(2), 0)] {
+            answered.insert(slot, Arc::clone(&answer));
+            assert_eq!(recipe.unused(&seed(3), &answered), unused);
+        }
+        assert_eq!((recipe.unused(&seed(1), &answered), answered.len(), answered.iter().count()), (0, 4, 4));
+        assert_eq!(answered.counted(|slot| slot.turn == 0), 2);
+        assert_eq!((answered.get(again), answered.get(Slot::main(3))), (Some(&answer), None));
+        assert!(recipe.older().is_empty(), "without a gate there are no older rules");
+    }
+
+    #[test]
+    fn an_assumed_answer_passes_every_check_and_rules_are_kept() {
+        let mut answered = Answered::under(Some(RulesVersion::First));
+        assert_eq!((answered.rules, Answered::default().rules), (Some(RulesVersion::First), None));
+        let slot = Slot { lane: Lane::Student, ..Slot::main(0) };
+        answered.assume(slot, Arc::new(Answer::complete("m", "")));
+        let seen = answered.examined(slot).unwrap();
+        assert_eq!(seen.verdict.get().map(|verdict| verdict.rejected_by), Some(None));
+        assert_eq!((seen.is_followed_by_orphan.get(), seen.user_fault.get()), (Some(&false), Some(&None)));
+        let mut given = Answered::default();
+        given.insert(slot, Arc::new(Answer::complete("m", "")));
+        assert!(given.examined(slot).is_some_and(|seen| seen.verdict.get().is_none()));
+    }
+}

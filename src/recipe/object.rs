@@ -51,4 +51,17 @@ mod tests {
         assert_eq!(object_with(&["b"], text).unwrap()["b"], 2);
         assert_eq!(object_with(&["score"], r#"{"score": 7, "quote": "a </think> b"}"#).unwrap()["score"], 7);
     }
+
+    #[test]
+    fn white_space_at_the_end_counts_from_16_on() {
+        let said = |text: String| Answer { finish: Finish::Length, ..Answer::complete("m", text) };
+        assert!(follows_schema(&said(format!("{{{}", " ".repeat(15)))));
+        assert!(!follows_schema(&said(format!("{{{}", " ".repeat(16)))));
+        let long = format!("{{\"explanation\": \"{}\"}}", "so it is ".repeat(9));
+        assert!(follows_schema(&said(format!("{long}{}", " ".repeat(15)))));
+        assert!(!follows_schema(&said(format!("{long}{}", " ".repeat(16)))));
+        for finish in [Finish::Filtered, Finish::Refused, Finish::Tools] {
+            assert!(!follows_schema(&Answer { finish, ..said("{".to_owned()) }), "{finish:?}");
+        }
+    }
 }

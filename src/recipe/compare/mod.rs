@@ -160,7 +160,7 @@ impl Recipe for Compare {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conversation::{Columns, Sampling, Turn};
+    use crate::conversation::{Columns, DuelEnd, Sampling, Turn, Winner};
     use crate::recipe::judge::{Prompt, Scale};
 
     fn recipe(history: ComparedHistory, scope: JudgedScope) -> Compare {
@@ -238,5 +238,111 @@ mod tests {
         let there: Vec<Vec<bool>> =
             sides.iter().map(|side| side.answers.iter().map(Option::is_some).collect()).collect();
         assert_eq!(there, [[true, false], [false, false], [true, false]]);
+    }
+
+    #[test]
+    fn every_answer_and_every_verdict_counts() {
+        // Two systems speak in three turns; three pairs are judged in both orders, three times each.
+        let recipe = recipe(ComparedHistory::Own, JudgedScope::Whole);
+        assert_eq!((recipe.turn_count(&seed(&[None, None, None])), recipe.unit()), (2 * 3 + 3 * 2 * 3, Unit::Answer));
+        let first = Slot { lane: Lane::Judge, turn: 0, attempt: 2 };
+        assert!(recipe.is_counted(first) && !recipe.is_counted(Slot { attempt: 3, ..first }));
+        assert!(recipe.is_counted(Slot { lane: Lane::System(0), turn: 0, attempt: 1 }));
+    }
+
+    fn said(text: &str) -> Arc<crate::conversation::Answer> {
+        Arc::new(crate::conversation::Answer::complete("m", text))
+    }
+
+    /// Two systems that have given their answers, and a judge that is asked once.
+    fn given(history: ComparedHistory, scope: JudgedScope) -> Compare {
+        let judge = Judge {
+            target: Target::new("judge", "openai", Sampling::default()),
+            prompt: Prompt::standard(Scale::Pair),
+            repeats: 1,
+        };
+        let system = |name: &str| System { name: name.to_owned(), target: None, system: None };
+        Compare::new(vec![system("a"), system("b")], judge, scope, history)
+    }
+
+    fn turn(user: &str, replaced: &str, given: [Option<&str>; 3]) -> Turn {
+        let system = Message::new(Role::System, "You are a.");
+        Turn {
+            messages: vec![system, Message::new(Role::User, user)],
+            replaced: Some(replaced.to_owned()),
+            given: given.map(|text| text.map(|text| Message::new(Role::Assistant, text))).to_vec(),
+        }
+    }
+
+    fn turns() -> Seed {
+        let turns = vec![
+            turn("q1", "old1", [Some("a1"), Some("b1"), Some("r1")]),
+            turn("q2", "old2", [Some("a2"), Some("b2"), Some("r2")]),
+        ];
+        Seed { turns, ..seed(&[]) }
+    }
+
+    #[test]
+    fn the_judge_sees_both_sides_in_both_orders_without_what_gives_them_away() {
+        let prompts = |history, scope: JudgedScope| -> Vec<String> {
+            let recipe = given(history, scope);
+            let Step::Ask(open) = recipe.next(&turns(), &Answered::default()) else { panic!("nothing is asked") };
+            open.iter().map(|question| question.messages[0].content().to_owned()).collect()
+        };
+        let has = |text: &str, words: &[&str], others: &[&str]| {
+            assert!(words.iter().all(|word| text.contains(&format!("\n{word}\n"))), "{words:?}: {text}");
+            assert!(others.iter().all(|word| !text.contains(&format!("\n{word}\n"))), "{others:?}: {text}");
+        };
+        let own = prompts(ComparedHistory::Own, JudgedScope::Turns);
+        assert_eq!(own.len(), 4);
+        has(&own[0], &["q1", "a1", "b1", "r1"], &["You are a.", "q2", "a2", "old1", "r2"]);
+        has(&own[2], &["q1", "a1", "b1", "q2", "a2", "b2", "r2"], &["You are a.", "old1", "old2", "r1"]);
+        let at = |text: &str, word: &str| text.find(&format!("\n{word}\n")).unwrap();
+        assert!(at(&own[2], "a2") < at(&own[2], "b2") && at(&own[3], "b2") < at(&own[3], "a2"));
+        let shared = prompts(ComparedHistory::Shared, JudgedScope::Turns);
+        has(&shared[2], &["q1", "old1", "q2", "a2", "b2", "r2"], &["You are a.", "a1", "b1", "old2"]);
+        let whole = prompts(ComparedHistory::Own, JudgedScope::Whole);
+        assert_eq!(whole.len(), 2);
+        has(&whole[0], &["q1", "a1", "b1", "q2", "a2", "b2"], &["You are a.", "old1", "r1", "r2"]);
+        let whole = prompts(ComparedHistory::Shared, JudgedScope::Whole);
+        has(&whole[0], &["a1", "b1", "a2", "b2"], &["old1", "old2"]);
+    }
+
+    #[test]
+    fn a_duel_ends_with_its_verdicts_or_with_what_is_missing() {
+        let recipe = given(ComparedHistory::Own, JudgedScope::Turns);
+        let mut seed = turns();
+        seed.turns.push(turn("q3", "old3", [None, Some("b3"), None]));
+        seed.turns.push(turn("q4", "old4", [Some("a4"), None, None]));
+        seed.turns.push(turn("q5", "old5", [None, None, None]));
+        let mut answered = Answered::default();
+        let mut walked = Walked::default();
+        let Step::Ask(open) = recipe.advance(&seed, &answered, &mut walked) else { panic!("nothing is asked") };
+        assert_eq!(open.len(), 4, "two turns in both orders");
+        let judged = |attempt, turn| Slot { lane: Lane::Judge, turn, attempt };
+        answered.insert(judged(0, 1), said("[[A]]"));
+        let Step::Ask(open) = recipe.advance(&seed, &answered, &mut walked) else { panic!("nothing is asked") };
+        assert_eq!(open.len(), 3);
+        answered.insert(judged(2, 1), said("[[B]]"));
+        answered.insert(judged(0, 2), said("[[A]]"));
+        answered.insert(judged(2, 2), said("[[A]]"));
+        assert!(matches!(recipe.advance(&seed, &answered, &mut walked), Step::Finish(_)));
+        let sides = recipe.sides(&seed, &answered);
+        let duels: Vec<_> =
+            recipe.open_duels(&seed).iter().map(|open| recipe.duel(&seed, &sides, open, &answered).0).collect();
+        let ends: Vec<DuelEnd> = duels.iter().map(|duel| duel.end).collect();
+        assert_eq!(
+            ends,
+            [
+                DuelEnd::Decided(Winner::First),
+                DuelEnd::Decided(Winner::Inconsistent),
+                DuelEnd::FirstMissing,
+                DuelEnd::SecondMissing,
+                DuelEnd::BothMissing,
+            ]
+        );
+        assert_eq!(duels[0].orders, [Some(Winner::First), Some(Winner::First)]);
+        assert_eq!(duels[1].orders, [Some(Winner::First), Some(Winner::Second)]);
+        assert_eq!((duels[0].lengths, duels[2].lengths, duels[0].is_suspect), ([2, 2], [0, 2], false));
     }
 }

@@ -193,3 +193,82 @@ impl Side {
         self.of(scope).iter().flatten().any(|answer| Scale::Pair.is_imitated(answer.content()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::conversation::{FailureCode, Sampling};
+
+    fn question(turn: u32) -> Question {
+        let slot = Slot { lane: Lane::System(0), turn, attempt: 0 };
+        let target = Target::new("m", "openai", Sampling::default());
+        Question { slot, target, sample: 0, messages: Messages::default() }
+    }
+
+    /// A side with these answers whose open questions are those of these turns.
+    fn side(answers: &[Option<&str>], open: &[u32]) -> Side {
+        let answer = |text: Option<&str>| text.map(|text| Message::new(Role::Assistant, text));
+        Side {
+            answers: answers.iter().copied().map(answer).collect(),
+            open: open.iter().map(|turn| question(*turn)).collect(),
+            ..Side::default()
+        }
+    }
+
+    fn states(side: &Side, turns: u32) -> String {
+        let letter = |number| match side.state(Scope::from_number(number)) {
+            AnswerState::There => 't',
+            AnswerState::Open => 'o',
+            AnswerState::Missing => 'm',
+        };
+        (0..=turns).map(letter).collect()
+    }
+
+    #[test]
+    fn an_answer_is_there_or_open_or_missing() {
+        assert_eq!(states(&side(&[Some("a"), Some("b")], &[]), 2), "ttt");
+        // The whole, then turn by turn: one question is open, and a turn after it has not been asked.
+        assert_eq!(states(&side(&[Some("a"), None], &[1]), 3), "otoo");
+        assert_eq!(states(&side(&[None, None], &[0, 1]), 2), "ooo");
+        assert_eq!(states(&side(&[Some("a"), None], &[]), 2), "mtm");
+        let mut failed = side(&[Some("a"), None, None], &[2]);
+        failed.fail(1, NoAnswer::NotGiven);
+        assert_eq!(states(&failed, 3), "mtmo");
+        let mut all = side(&[Some("a"), Some("b")], &[]);
+        all.fail(1, NoAnswer::NotGiven);
+        assert_eq!(states(&all, 2), "mtt");
+        assert_eq!(states(&side(&[Some("a")], &[1]), 1), "ot", "more is asked");
+    }
+
+    #[test]
+    fn the_first_turn_without_an_answer_counts() {
+        let turn = |side: &Side| side.failed.as_ref().map(|(turn, why)| (turn.number(), why.to_string()));
+        let mut side = side(&[None, None, None], &[1, 2]);
+        let cause = FailureCause::new(Lane::System(0), FailureCode::Http(400), "no".to_owned());
+        side.fail(2, NoAnswer::NotGiven);
+        side.fail(2, NoAnswer::Finish(Finish::Length));
+        assert_eq!(turn(&side), Some((3, "no_answer".to_owned())));
+        side.fail(1, NoAnswer::Finish(Finish::Length));
+        assert_eq!(turn(&side), Some((2, "length".to_owned())));
+        side.give_up(&cause);
+        assert_eq!((turn(&side), side.open().len()), (Some((2, "length".to_owned())), 0), "it had failed before");
+        let mut other = super::tests::side(&[None, None], &[1]);
+        other.give_up(&cause);
+        assert_eq!(turn(&other), Some((2, cause.to_string())));
+        other.give_up(&cause);
+        assert_eq!(states(&other, 2), "mmm");
+        let mut none = super::tests::side(&[Some("a")], &[]);
+        none.give_up(&cause);
+        assert_eq!(turn(&none), None, "nothing was open");
+    }
+
+    #[test]
+    fn letters_and_suspects_are_those_of_the_scope() {
+        let side = side(&[Some("äb"), None, Some("[[A]]")], &[]);
+        let letters: Vec<usize> = (0..=4).map(|number| side.letters(Scope::from_number(number))).collect();
+        assert_eq!(letters, [7, 2, 0, 5, 0]);
+        let suspect: Vec<bool> = (0..=4).map(|number| side.has_suspect(Scope::from_number(number))).collect();
+        assert_eq!(suspect, [true, false, false, true, false]);
+    }
+}

@@ -217,4 +217,21 @@ mod tests {
         assert!(fault("Grade it.").contains("does not show the answer"));
         assert!(Prompt::new(Scale::Score, "{{ question }} {{ answer }} [[n]]".to_owned()).is_ok());
     }
+
+    #[test]
+    fn calls_to_tools_are_shown_behind_the_words() {
+        let fields = serde_json::json!({"tool_calls": [{"id": "1"}]});
+        let called = |text: &str| Message::with_fields(Role::Assistant, text, fields.as_object().cloned().unwrap());
+        assert_eq!(words(&called("I look.")), "I look.\n{\"tool_calls\":[{\"id\":\"1\"}]}");
+        assert_eq!(words(&called("")), "{\"tool_calls\":[{\"id\":\"1\"}]}");
+        assert_eq!(words(&Message::new(Role::User, " Why?")), " Why?");
+        let fence = fence_around(&[called("I look.")], &["criterion"], 3);
+        assert_eq!(fence, Fence::new([&*words(&called("I look.")), "criterion"], 3));
+        let said = [Message::new(Role::User, "Why?"), called("I look.")];
+        let number = fence.number();
+        let shown = format!(
+            "<user {number}>\nWhy?\n</user {number}>\n\n<assistant_a {number}>\nI look.\n{{\"tool_calls\":[{{\"id\":\"1\"}}]}}\n</assistant_a {number}>"
+        );
+        assert_eq!(transcript(&said, &fence, "_a"), shown);
+    }
 }

@@ -112,3 +112,31 @@ impl Recipe for Simulate {
         self.simulated(seed, answered).dialogue
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::conversation::{Columns, Sampling, Turn};
+
+    #[test]
+    fn a_conversation_counts_its_answers_its_simulated_messages_and_its_goal() {
+        let target = Target::new("m", "openai", Sampling::default());
+        let count = |wanted: u32, source: usize| {
+            let recipe =
+                Simulate::new(Arc::clone(&target), Arc::clone(&target), wanted, vec!["a".to_owned()], None, None);
+            let turn = Turn { messages: Vec::new(), replaced: None, given: Vec::new() };
+            let seed = Seed {
+                id: "one".to_owned(),
+                turns: vec![turn; source],
+                tools: None,
+                columns: Columns::new(),
+                counts_replaced: false,
+                criteria: Vec::new(),
+            };
+            (recipe.turn_count(&seed), recipe.unit())
+        };
+        assert_eq!(count(4, 1), (1 + 2 * 3 + 1, Unit::Answer));
+        assert_eq!((count(3, 2).0, count(2, 2).0, count(1, 2).0), (2 + 2 + 1, 2, 2));
+    }
+}

@@ -128,3 +128,89 @@ fn kept_share(text: &str, student: &str) -> f64 {
     }
     words.iter().filter(|word| there.contains(word)).count() as f64 / words.len() as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STUDENT: &str = "Water boils at 90 degrees, as each pupil learns at school, and it freezes at zero.";
+
+    fn grade(flaws: &[(&str, &'static str, &str)]) -> Grade {
+        let flaw = |(quote, kind, fix): &(&str, &'static str, &str)| Flaw {
+            quote: (*quote).to_owned(),
+            kind,
+            fix: (*fix).to_owned(),
+        };
+        Grade { score: 4.0, flaws: flaws.iter().map(flaw).collect(), verdict: Remedy::Revise }
+    }
+
+    #[test]
+    fn a_correction_that_is_no_edit_has_its_code() {
+        let wrong = grade(&[("90", "factual", "100")]);
+        let fault = |text: &str| fault_of_correction(text, STUDENT, Some(&wrong));
+        assert_eq!(fault(&STUDENT.replace("90", "100")), None);
+        assert_eq!(fault(&format!(" {STUDENT}\n")), Some("unchanged"));
+        assert_eq!(fault(&format!("{STUDENT} <answer 0123456789ab>")), Some("marks_left"));
+        assert_eq!(fault(&format!("Corrected answer:\n{STUDENT}")), Some("presented"));
+        assert_eq!(fault("Nobody knows."), Some("no_edit"));
+        assert_eq!(fault(&STUDENT.replace("zero", "0")), Some("errors_left"));
+        // A new answer may be any other one.
+        let rewritten = |text: &str| fault_of_correction(text, STUDENT, None);
+        assert_eq!((rewritten(STUDENT), rewritten("Corrected answer:\nNo.")), (Some("unchanged"), None));
+    }
+
+    #[test]
+    fn an_error_is_left_where_its_words_are_there_as_often_as_before() {
+        let fault = |flaws: &[(&str, &'static str, &str)], text: &str, student: &str| {
+            fault_of_correction(text, student, Some(&grade(flaws)))
+        };
+        let longer = format!("{STUDENT} So it is.");
+        assert_eq!(fault(&[], &longer, STUDENT), None, "no error is named");
+        assert_eq!(fault(&[("90", "factual", "100")], &longer, STUDENT), Some("errors_left"));
+        assert_eq!(
+            fault(&[("90", "factual", "100"), ("zero", "style", "0")], &STUDENT.replace("zero", "0"), STUDENT),
+            None
+        );
+        assert_eq!(
+            fault(&[("zero", "omission", "")], &longer, STUDENT),
+            None,
+            "words behind which something is missing"
+        );
+        assert_eq!(fault(&[("zero", "style", "zero degrees")], &longer, STUDENT), None, "a fix that adds");
+        let twice = format!("{STUDENT} 90 it is.");
+        assert_eq!(fault(&[("90", "factual", "100")], &longer, &twice), None, "one of two is mended");
+        assert_eq!(fault(&[("90", "factual", "100")], &twice, STUDENT), Some("errors_left"), "it is said again");
+    }
+
+    #[test]
+    fn an_edit_keeps_three_words_of_ten() {
+        let student = "one two three four five six seven eight nine ten eleven twelve";
+        assert!((kept_share("one two three nothing more", student) - 0.25).abs() < 1e-9);
+        assert!((kept_share("twelve", &format!("{student} twelve")) - 2.0 / 13.0).abs() < 1e-9);
+        assert!((kept_share("nothing", "one two three four five six seven eight nine ten eleven") - 1.0).abs() < 1e-9);
+        assert!(kept_share("nothing", student) < 1e-9);
+    }
+
+    #[test]
+    fn an_edit_is_presented_where_the_answer_was_not() {
+        for text in ["\"Yes.\"", "“Yes.”", "```\nYes.", "Here is the corrected answer:\nYes.", "修改后的答案：\n是。"]
+        {
+            assert!(is_presented(text, "Yes."), "{text}");
+            assert!(!is_presented(text, text), "{text}");
+        }
+        for text in ["Yes.", "Corrected it is.", "There are two:\na and b", "'Yes.'"] {
+            assert!(!is_presented(text, "Yes."), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_request_for_an_edit_names_each_error_on_a_line() {
+        let prompt = [Message::new(Role::User, "When does water boil?")];
+        let text = request(&prompt, STUDENT, &grade(&[("90", "factual", "100"), ("zero", "style", "0")]));
+        let text = text.content();
+        assert_eq!(Fence::within(text, "answer"), Some(STUDENT));
+        let errors = "{\"quote\":\"90\",\"type\":\"factual\",\"fix\":\"100\"}\n{\"quote\":\"zero\",\"type\":\"style\",\"fix\":\"0\"}";
+        assert_eq!(Fence::within(text, "errors"), Some(errors));
+        assert!(text.contains("When does water boil?"), "{text}");
+    }
+}

@@ -86,3 +86,29 @@ impl TutoredEnd {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_lane_has_its_party_and_each_party_its_name() {
+        let lanes = [Lane::Student, Lane::Main, Lane::Grader, Lane::Judge];
+        assert_eq!(lanes.map(Party::of), Party::ALL.map(Some));
+        assert_eq!([Lane::User, Lane::System(0)].map(Party::of), [None, None]);
+        assert_eq!(Party::ALL.map(Party::name), ["student", "teacher", "grader", "judge"]);
+    }
+
+    #[test]
+    fn each_end_has_its_code_and_its_reason() {
+        let ends = [
+            (TutoredEnd::StudentRejected("echo"), "student_rejected", "student_rejected: echo"),
+            (TutoredEnd::GradeInvalid("no_json"), "grade_invalid", "grade_invalid: no_json"),
+            (TutoredEnd::TeacherRejected("length"), "teacher_rejected", "teacher_rejected: length"),
+        ];
+        for (end, name, reason) in ends {
+            assert_eq!((end.name(), end.stop().map(|stop| stop.to_string()).as_deref()), (name, Some(reason)));
+        }
+        assert_eq!((TutoredEnd::Complete.name(), TutoredEnd::Complete.stop()), ("complete", None));
+    }
+}
