@@ -82,4 +82,43 @@ mod tests {
         assert_eq!(accept_losses(directory.path()).unwrap(), []);
         open().unwrap().0.close().unwrap();
     }
+
+    /// Three closed segments, and one that is open.
+    fn segments(directory: &Path) -> Vec<std::path::PathBuf> {
+        let medium = std::sync::Arc::new(crate::store::Disk);
+        let (store, _) = DiskStore::open_with(directory, 100, medium, &mut |_, _| {}).unwrap();
+        for number in 1..=4 {
+            let lost = LostCalls { calls: 1, reason: "r".repeat(90) };
+            store.commit(vec![Entry::Lost { fingerprint: Fingerprint([number; 32]), lost }]).unwrap();
+        }
+        store.close().unwrap();
+        let names = fs::read_dir(directory.join("journal")).unwrap();
+        let mut paths: Vec<_> = names.map(|entry| entry.unwrap().path()).collect();
+        paths.sort();
+        assert_eq!(paths.len(), 4);
+        paths
+    }
+
+    #[test]
+    fn a_changed_segment_and_a_missing_one_are_accepted_together() {
+        let directory = tempfile::tempdir().unwrap();
+        let paths = segments(directory.path());
+        let mut bytes = fs::read(&paths[0]).unwrap();
+        let last = bytes.len() - 1;
+        bytes[last] ^= 1;
+        fs::write(&paths[0], bytes).unwrap();
+        fs::remove_file(&paths[2]).unwrap();
+        let losses = accept_losses(directory.path()).unwrap();
+        assert_eq!(losses, [Loss::Changed { segment: 1 }, Loss::Missing { first: 3, last: 3 }]);
+        assert_eq!(accept_losses(directory.path()).unwrap(), []);
+    }
+
+    #[test]
+    fn a_store_without_a_journal_or_without_a_state_is_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let paths = segments(directory.path());
+        fs::remove_file(directory.path().join("index.state")).unwrap();
+        fs::remove_file(&paths[1]).unwrap();
+        assert_eq!(accept_losses(directory.path()).unwrap(), [Loss::Missing { first: 2, last: 2 }]);
+    }
 }

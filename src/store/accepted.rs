@@ -42,3 +42,27 @@ impl Accepted {
 fn path_of(directory: &Path) -> PathBuf {
     directory.join("accepted-losses")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_accepted_is_left_out_from_then_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let segment = |number| FoundSegment { number, length: 100, header: None, checksum: None };
+        let losses =
+            |segments: &[FoundSegment], durable| Accepted::read(directory.path()).losses_among(segments, durable);
+        let (start, behind) = (Position::default(), Position { segment: 5, offset: 101 });
+        let segments = [segment(2), segment(5)];
+        let (first, second) = (Loss::Missing { first: 1, last: 1 }, Loss::Missing { first: 3, last: 4 });
+        assert_eq!(losses(&segments, start), [first, second]);
+        Accepted::read(directory.path()).add([first], directory.path()).unwrap();
+        assert_eq!(losses(&segments, start), [second]);
+        Accepted::read(directory.path()).add([second], directory.path()).unwrap();
+        assert_eq!(losses(&segments, start), [], "the first one is still accepted");
+        assert_eq!(losses(&segments, behind), [Loss::Behind { segment: 5, offset: 101 }]);
+        let text = fs::read_to_string(directory.path().join("accepted-losses")).unwrap();
+        assert_eq!(text, "segment 1 is missing\nsegments 3 to 4 are missing");
+    }
+}

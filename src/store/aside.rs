@@ -94,3 +94,74 @@ pub fn finish_interrupted(directory: &Path, medium: &dyn Medium) -> Result<(), S
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use super::super::medium::Disk;
+
+    fn files(directory: &Path) -> Vec<String> {
+        let mut names = names_in(directory).unwrap();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_damaged_segment_is_kept_under_the_first_free_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = segment_path(directory.path(), 3);
+        for (copy, text) in ["one", "two"].into_iter().enumerate() {
+            fs::write(&path, text).unwrap();
+            keep_aside(&path, &Disk).unwrap();
+            keep_aside(&path, &Disk).unwrap();
+            assert_eq!(fs::read_to_string(damaged_name(&path, 1 + copy as u32)).unwrap(), text);
+            // A repair replaces it.
+            fs::remove_file(&path).unwrap();
+        }
+        assert_eq!(files(directory.path()), ["00000003.journal.damaged", "00000003.journal.damaged.2"]);
+        assert_eq!(fs::read_to_string(damaged_name(&path, 1)).unwrap(), "one");
+    }
+
+    #[test]
+    fn parts_are_written_one_after_the_other() {
+        let directory = tempfile::tempdir().unwrap();
+        let (from, to) = (directory.path().join("from"), directory.path().join("to"));
+        let bytes: Vec<u8> = (0..COPY_BYTES + 10).map(|at| (at % 251) as u8).collect();
+        fs::write(&from, &bytes).unwrap();
+        let parts = [2..4, 7..7, 9..COPY_BYTES + 10];
+        write_parts(&from, &to, b"head", &parts, &Disk).unwrap();
+        assert_eq!(fs::read(&to).unwrap(), [b"head", &bytes[2..4], &bytes[9..]].concat());
+        assert!(write_parts(&from, &to, b"", &[], &Disk).is_err(), "nothing is overwritten");
+    }
+
+    #[test]
+    fn what_an_old_repair_renamed_away_is_put_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = segment_path(directory.path(), 3);
+        fs::write(damaged_name(&path, 1), "older").unwrap();
+        fs::write(damaged_name(&path, 2), "newer").unwrap();
+        fs::write(directory.path().join("notes.journal.txt"), "no segment").unwrap();
+        finish_interrupted(directory.path(), &Disk).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "newer", "the last one that was renamed");
+        fs::write(&path, "whole").unwrap();
+        finish_interrupted(directory.path(), &Disk).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "whole", "what is there stays");
+        let other = segment_path(directory.path(), 4);
+        fs::write(damaged_name(&other, 1), "alone").unwrap();
+        finish_interrupted(directory.path(), &Disk).unwrap();
+        assert_eq!(fs::read_to_string(&other).unwrap(), "alone");
+    }
+
+    #[test]
+    fn a_segment_whose_new_file_alone_is_there_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let partial = directory.path().join("00000003.journal.partial");
+        fs::write(&partial, "new").unwrap();
+        let segment = segment_path(directory.path(), 3);
+        match finish_interrupted(directory.path(), &Disk) {
+            Err(StoreError::HalfRepaired { path, segment: named }) => assert_eq!((path, named), (partial, segment)),
+            other => panic!("{other:?}"),
+        }
+    }
+}

@@ -280,3 +280,121 @@ impl SpentFlex {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use super::super::samples::{answered, conversation, entries, question};
+
+    #[test]
+    fn the_bytes_of_an_entry_are_those_of_its_texts() {
+        let bytes: Vec<usize> = entries().iter().map(Entry::text_bytes).collect();
+        // A run's setting is `recipe` and `distill`, with nine bytes for the length of each; an answer is its text, the model's
+        // name twice, and how it ended.
+        let (run, answer) = (6 + 7 + 18, "answer 1".len() + 1 + 1 + "stop".len());
+        assert_eq!(bytes, [run, answer, answer, answer, 0, 17, 1, 14, run, answer]);
+        let Entry::Answered { answer, .. } = answered(1, Slot::main(0), 1) else { panic!("it is an answer") };
+        let full = Answer {
+            reasoning: Some("12345".to_owned()),
+            system_fingerprint: Some("1234567".to_owned()),
+            dropped: vec!["123".to_owned(), "1".to_owned()],
+            ..(*answer).clone()
+        };
+        let entry = Entry::Answered {
+            run: 1,
+            conversation: conversation(1),
+            slot: Slot::main(0),
+            fingerprint: question(1),
+            model: "12".to_owned(),
+            answer: Arc::new(full),
+        };
+        assert_eq!(entry.text_bytes(), 8 + 5 + 7 + 2 + 1 + 4 + (3 + 9) + (1 + 9));
+        let stopped = Status::Stopped { turn: TurnIndex::FIRST, reason: ConversationStop::OrphanReference };
+        assert_eq!(Entry::Closed { conversation: conversation(1), status: stopped }.text_bytes(), 16);
+        assert_eq!(Entry::Closed { conversation: conversation(1), status: Status::Complete }.text_bytes(), 0);
+    }
+
+    #[test]
+    fn an_entry_must_leave_room_for_what_is_beside_its_texts() {
+        let said = |length: usize| {
+            let lost = LostCalls { calls: 1, reason: "r".repeat(length) };
+            Entry::Lost { fingerprint: question(1), lost }.check_size()
+        };
+        let room = RECORD_BYTES_MAX - (4 << 10);
+        said(room - 1).unwrap();
+        match said(room) {
+            Err(StoreError::TooLarge { length, limit }) => {
+                assert_eq!((length, limit), (RECORD_BYTES_MAX, RECORD_BYTES_MAX));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn only_an_answer_answers_its_question() {
+        assert!(answered(1, Slot::main(0), 1).answers(&question(1)));
+        assert!(!answered(1, Slot::main(0), 1).answers(&question(2)));
+        let linked = Entry::Linked { conversation: conversation(1), slot: Slot::main(0), fingerprint: question(1) };
+        assert!(!linked.answers(&question(1)));
+    }
+
+    #[test]
+    fn spending_of_the_flex_tier_is_counted_twice_and_told_apart() {
+        let usage = |tier, tokens| Usage {
+            prompt_tokens: Some(tokens),
+            cached_tokens: Some(tokens + 1),
+            cache_write_tokens: Some(tokens + 2),
+            completion_tokens: Some(tokens + 3),
+            reasoning_tokens: Some(tokens + 4),
+            tier,
+        };
+        let mut spent = Spent::default();
+        spent.add(&usage(ServiceTier::Standard, 100));
+        spent.add(&usage(ServiceTier::Flex, 10));
+        spent.add(&usage(ServiceTier::Flex, 10));
+        spent.add(&Usage::default());
+        let flex = SpentFlex {
+            calls: 2,
+            prompt_tokens: 20,
+            cached_tokens: 22,
+            cache_write_tokens: 24,
+            completion_tokens: 26,
+            reasoning_tokens: 28,
+        };
+        let all = Spent {
+            calls: 4,
+            prompt_tokens: 120,
+            cached_tokens: 123,
+            cache_write_tokens: 126,
+            completion_tokens: 129,
+            reasoning_tokens: 132,
+            flex,
+            ..Spent::default()
+        };
+        assert_eq!(spent, all);
+        assert_eq!(
+            spent.usage_by_tier(),
+            [
+                usage(ServiceTier::Standard, 100),
+                Usage {
+                    prompt_tokens: Some(20),
+                    cached_tokens: Some(22),
+                    cache_write_tokens: Some(24),
+                    completion_tokens: Some(26),
+                    reasoning_tokens: Some(28),
+                    tier: ServiceTier::Flex,
+                }
+            ]
+        );
+    }
+
+    #[test]
+    fn a_conversation_is_finished_or_has_failed_for_good() {
+        let failed = |permanent| Status::Failed { turn: TurnIndex::FIRST, reason: FailureReason::from("x"), permanent };
+        let stopped = Status::Stopped { turn: TurnIndex::FIRST, reason: ConversationStop::OrphanReference };
+        let all = [Status::Open, Status::Complete, stopped, failed(false), failed(true)];
+        assert_eq!(all.clone().map(|status| status.is_finished()), [false, true, true, false, false]);
+        assert_eq!(all.map(|status| status.is_failed_for_good()), [false, false, false, false, true]);
+    }
+}

@@ -101,3 +101,75 @@ impl Follower {
         Ok((self.journal.bytes_from(Position::default())?, self.journal.bytes_from(end)?))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use super::super::disk::DiskStore;
+    use super::super::index::IndexReader;
+    use super::super::samples::{conversation, entries, question};
+    use crate::store::Store;
+
+    #[test]
+    fn a_journal_is_followed_in_steps_and_read_again_by_place() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(matches!(Follower::open(directory.path()), Err(StoreError::Missing { .. })));
+        let medium = std::sync::Arc::new(crate::store::Disk);
+        let (store, _) = DiskStore::open_with(directory.path(), 300, medium, &mut |_, _| {}).unwrap();
+        for entry in entries() {
+            store.commit(vec![entry]).unwrap();
+        }
+        let follower = Follower::open(directory.path()).unwrap();
+        let read = |last, bytes_max| {
+            let mut found = Vec::new();
+            let visit = &mut |place, entry| {
+                found.push((place, entry));
+                Ok(())
+            };
+            let reached = follower.read(last, bytes_max, visit).unwrap();
+            (reached, found)
+        };
+        let (all, found) = read(None, u64::MAX);
+        assert!(segment_numbers(&directory.path().join("journal")).unwrap().len() > 2);
+        assert_eq!(found.iter().map(|(_, entry)| entry.clone()).collect::<Vec<_>>(), entries());
+        assert_eq!(all, Followed { last: found.last().map(|(place, _)| *place), is_at_end: true });
+        // One step for each entry, then none.
+        let mut last = None;
+        for (place, entry) in &found {
+            let (reached, step) = read(last, u64::from(place.length));
+            assert_eq!((step, reached.is_at_end), (vec![(*place, entry.clone())], false));
+            last = reached.last;
+            assert_eq!(last, Some(*place));
+            assert_eq!(follower.entry(*place).unwrap().as_ref(), Some(entry));
+        }
+        assert_eq!(read(last, 1), (Followed { last, is_at_end: true }, Vec::new()));
+        let second = found[2].0;
+        let journal = directory.path().join("journal");
+        let length = |number: u32| std::fs::metadata(segment_path(&journal, number)).unwrap().len();
+        let lengths: Vec<(u32, u64)> =
+            segment_numbers(&journal).unwrap().into_iter().map(|number| (number, length(number))).collect();
+        let total: u64 = lengths.iter().map(|(_, length)| length).sum();
+        let read_already: u64 =
+            lengths.iter().filter(|(number, _)| *number < second.segment).map(|(_, length)| length).sum();
+        let left = total - read_already - second.end().offset;
+        assert_eq!(follower.bytes(Some(second)).unwrap(), (total, left));
+        assert_eq!(follower.bytes(None).unwrap(), (total, total));
+        let answer = |place, number| {
+            follower.answer(place, &question(number)).unwrap().map(|stored| stored.answer.text().to_owned())
+        };
+        assert_eq!(answer(second, 2).as_deref(), Some("answer 2"));
+        assert_eq!((answer(second, 1), answer(found[0].0, 2)), (None, None));
+        assert_eq!(follower.entry(Place { offset: second.offset + 1, ..second }).unwrap(), None);
+        let mut expected = MemoryIndex::default();
+        for (place, entry) in &found {
+            expected.add(*place, entry);
+        }
+        let places: Vec<Place> = found.iter().map(|(place, _)| *place).collect();
+        for number in 1..=3 {
+            let key = conversation(number);
+            assert_eq!(follower.state(&key, &places).unwrap(), expected.state(&key).unwrap(), "{number}");
+        }
+        assert_eq!(follower.state(&conversation(1), &places[4..5]).unwrap(), None);
+    }
+}

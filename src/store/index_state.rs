@@ -137,4 +137,17 @@ mod tests {
             assert_eq!(found, None, "bit {bit}");
         }
     }
+
+    #[test]
+    fn an_index_is_opened_in_this_boot() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(!files::boot_id().is_empty(), "Linux tells it");
+        assert_eq!(this_boot(), files::boot_id());
+        assert_eq!(IndexState::read(directory.path()), IndexState::default());
+        let state = IndexState::opened(directory.path(), Position { segment: 3, offset: 99 });
+        state.write(directory.path()).unwrap();
+        assert_eq!(IndexState::read(directory.path()), state);
+        assert_eq!(IndexState::opened(directory.path(), state.durable), state);
+        assert_ne!(IndexState::opened(&directory.path().join("missing"), state.durable), state);
+    }
 }

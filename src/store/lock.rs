@@ -136,4 +136,31 @@ mod tests {
         drop(writer);
         assert_eq!(writer_of(place.path()), None);
     }
+
+    #[test]
+    fn without_locks_a_living_owner_is_refused_and_others_are_not() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("lock");
+        let refused = || refuse_living_owner(place.path(), &path);
+        refused().unwrap();
+        let write = |owner: &str| std::fs::write(&path, owner).unwrap();
+        write(&Owner::this().to_string());
+        refused().unwrap();
+        // The parent of this process is alive, and process 0 is none.
+        let as_process =
+            |process: u32| Owner::this().to_string().replacen(&std::process::id().to_string(), &process.to_string(), 1);
+        write(&as_process(std::os::unix::process::parent_id()));
+        match refused() {
+            Err(StoreError::Locked { path, holder }) => {
+                assert_eq!((path.as_path(), holder.is_empty()), (place.path(), false));
+            }
+            other => panic!("{other:?}"),
+        }
+        write(&as_process(0));
+        refused().unwrap();
+        write("no owner");
+        refused().unwrap();
+        let caution = unlocked(Path::new("/mnt/nfs"));
+        assert!(caution.starts_with("the file system of /mnt/nfs has no locks: run one process"), "{caution}");
+    }
 }

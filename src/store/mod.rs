@@ -162,3 +162,6 @@ pub trait Reader: Send + Sync {
     /// Returns the spending so far, over all runs.
     fn spending(&self) -> Result<Spending, StoreError>;
 }
+
+#[cfg(test)]
+mod samples;

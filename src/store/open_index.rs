@@ -179,3 +179,49 @@ fn without_panic_output<T>(action: impl FnOnce() -> T) -> T {
     std::panic::set_hook(hook);
     value
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_is_trusted_only_where_its_state_says_so() {
+        let directory = tempfile::tempdir().unwrap();
+        let index = directory.path().join("index");
+        let of = |kind| IndexState { kind, durable: Position::default() };
+        let before = |state: &IndexState| distrust_before_reading(state, &index);
+        let reason = |kind| distrust_reason(&of(kind), &index);
+        assert_eq!(before(&of(StateKind::Closed { seal: 0 })).as_deref(), Some("it is missing"));
+        fs::create_dir(&index).unwrap();
+        fs::write(index.join("db"), "words").unwrap();
+        let down = Some("it was not closed before the machine went down".to_owned());
+        let opened = IndexState::opened(&index, Position { segment: 2, offset: 3 });
+        assert_eq!(opened.durable, Position { segment: 2, offset: 3 });
+        assert_eq!((before(&opened), distrust_reason(&opened, &index)), (None, None));
+        let StateKind::Open { boot, inode } = opened.kind else { panic!("it is open") };
+        assert_eq!(reason(StateKind::Open { boot: boot.clone(), inode: inode + 1 }), down, "a copy");
+        assert_eq!(reason(StateKind::Open { boot: "another".to_owned(), inode }), down);
+        assert!(!boot.is_empty() && boot != "another");
+        assert_eq!(reason(StateKind::Unknown), down);
+        assert_eq!(reason(StateKind::Distrusted).as_deref(), Some("the journal was repaired"));
+        let sealed = seal(&index).unwrap();
+        assert_eq!(reason(StateKind::Closed { seal: sealed }), None);
+        assert_eq!(reason(StateKind::Closed { seal: sealed ^ 1 }).as_deref(), Some(CHANGED));
+        assert_eq!(before(&of(StateKind::Closed { seal: sealed ^ 1 })), None, "nothing was read");
+    }
+
+    #[test]
+    fn an_untrusted_index_is_moved_aside_and_the_one_before_it_is_deleted() {
+        let directory = tempfile::tempdir().unwrap();
+        let (index, aside) = (directory.path().join("index"), directory.path().join("index.aside"));
+        move_aside(directory.path(), &index).unwrap();
+        assert!(!aside.exists(), "there is none");
+        for text in ["one", "two"] {
+            fs::create_dir(&index).unwrap();
+            fs::write(index.join("db"), text).unwrap();
+            move_aside(directory.path(), &index).unwrap();
+            assert!(!index.exists());
+            assert_eq!(fs::read_to_string(aside.join("db")).unwrap(), text);
+        }
+    }
+}

@@ -107,8 +107,8 @@ pub fn decode_run(bytes: &[u8]) -> Result<Run, Unreadable> {
 fn decode_versioned<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, Unreadable> {
     match codec::version(bytes) {
         Some((FIRST_VERSION..=VERSION, rest)) => codec::decode(rest).ok_or(Unreadable::Malformed),
-        Some((version, _)) if version > VERSION => Err(Unreadable::Newer(version)),
-        _ => Err(Unreadable::Malformed),
+        Some((0, _)) | None => Err(Unreadable::Malformed),
+        Some((version, _)) => Err(Unreadable::Newer(version)),
     }
 }
 
@@ -636,5 +636,65 @@ mod tests {
             let bytes = encode_spending(&spending);
             assert_eq!((bytes[0], decode_spending(&bytes)), (version, Ok(spending)));
         }
+    }
+
+    /// Stores hold these bytes.
+    #[test]
+    fn finishes_tiers_and_lanes_keep_their_bytes() {
+        let finishes = [
+            Finish::Complete,
+            Finish::Length,
+            Finish::Filtered,
+            Finish::Refused,
+            Finish::Tools,
+            Finish::Empty,
+            Finish::Loop,
+        ];
+        assert_eq!(finishes.map(finish_tag), [0, 1, 2, 3, 4, 5, 6]);
+        assert_eq!((0..7).map(finish_from_tag).collect::<Vec<_>>(), finishes.map(Some));
+        assert_eq!(finish_from_tag(7), None);
+        assert_eq!([ServiceTier::Standard, ServiceTier::Flex].map(tier_tag), [0, 1]);
+        assert_eq!([0, 1, 2].map(tier_from_tag), [Some(ServiceTier::Standard), Some(ServiceTier::Flex), None]);
+        let most = SYSTEMS_MAX as u8 - 1;
+        let lanes = [
+            (Lane::Main, 0),
+            (Lane::User, 1),
+            (Lane::Judge, 2),
+            (Lane::Student, 3),
+            (Lane::Grader, 4),
+            (Lane::System(0), FIRST_SYSTEM),
+            (Lane::System(most), FIRST_SYSTEM + most),
+        ];
+        for (lane, tag) in lanes {
+            let slot = Slot { lane, turn: 7, attempt: 8 };
+            let stored = SlotV1::from(slot);
+            assert_eq!((stored.0, stored.1, stored.2), (tag, 7, 8));
+            assert_eq!(stored.into_slot(), Some(slot));
+        }
+        for tag in [5, FIRST_SYSTEM - 1, FIRST_SYSTEM + SYSTEMS_MAX as u8, u8::MAX] {
+            assert_eq!(SlotV1(tag, 0, 0).into_slot(), None, "{tag}");
+        }
+    }
+
+    #[test]
+    fn every_status_is_read_as_it_was_written() {
+        let reason = ConversationStop::from("user_invalid: echo".to_owned());
+        let stopped = Status::Stopped { turn: TurnIndex::from_index(2), reason };
+        for status in [Status::Open, Status::Complete, stopped] {
+            let state = ConversationState {
+                history: vec![(Slot::main(0), Fingerprint([1; 32])), (Slot::main(1), Fingerprint([2; 32]))],
+                cursor: 2,
+                status,
+            };
+            assert_eq!(decode_state(&encode_state(&state)), Ok(state));
+        }
+    }
+
+    #[test]
+    fn a_version_that_no_program_wrote_is_malformed() {
+        assert_eq!(decode_state(&[]), Err(Unreadable::Malformed));
+        assert_eq!(decode_state(&[0, 0, 0, 0]), Err(Unreadable::Malformed));
+        assert_eq!(decode_state(&[VERSION + 1]), Err(Unreadable::Newer(VERSION + 1)));
+        assert_eq!(decode_lost(&[u8::MAX]), Err(Unreadable::Newer(u8::MAX)));
     }
 }

@@ -88,7 +88,7 @@ impl Scan {
         self.buffer.drain(..self.start);
         self.start = 0;
         while self.buffer.len() < needed {
-            let wanted = READ_BYTES.max(needed - self.buffer.len()) as u64;
+            let wanted = READ_BYTES.max(needed) as u64;
             let count = (&self.file).take(wanted).read_to_end(&mut self.buffer);
             if count.map_err(StoreError::io("read", &self.path))? == 0 {
                 self.ended = true;

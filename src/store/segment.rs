@@ -116,7 +116,7 @@ impl FoundHeader {
         let found = &bytes[..length];
         Ok(if found.starts_with(&MAGIC_1) {
             Self::First
-        } else if length < HEADER_BYTES && (MAGIC_2.starts_with(found) || found.starts_with(&MAGIC_2) || length < 16) {
+        } else if length < MAGIC_2.len() || length < HEADER_BYTES && found.starts_with(&MAGIC_2) {
             Self::Short
         } else if found.starts_with(&MAGIC_2) {
             SegmentHeader::from_bytes(&bytes).map_or(Self::Damaged, Self::Second)
@@ -206,5 +206,40 @@ mod tests {
             assert_eq!(read(&changed), FoundHeader::Damaged, "bit {bit}");
         }
         assert_eq!(read(&MAGIC_1), FoundHeader::First);
+    }
+
+    #[test]
+    fn a_file_that_is_no_segment_is_damaged_from_16_bytes_on() {
+        let read = |bytes: &[u8]| {
+            let mut file = tempfile::tempfile().unwrap();
+            io::Write::write_all(&mut file, bytes).unwrap();
+            FoundHeader::read(&file).unwrap()
+        };
+        assert_eq!((read(&[7; 15]), read(&[7; 16])), (FoundHeader::Short, FoundHeader::Damaged));
+        assert_eq!((read(&[7; 63]), read(&[7; 64])), (FoundHeader::Damaged, FoundHeader::Damaged));
+        assert_eq!(read(&MAGIC_2), FoundHeader::Short);
+        assert_eq!(read(&[&MAGIC_1[..], &[7; 60]].concat()), FoundHeader::First);
+        let header = SegmentHeader { number: 1, ..SegmentHeader::default() };
+        let found = [FoundHeader::Short, FoundHeader::Damaged, FoundHeader::First, read(&header.to_bytes())];
+        assert_eq!(found.map(FoundHeader::frames_start), [0, 0, 16, 64]);
+        assert_eq!(found.map(FoundHeader::second), [None, None, None, Some(header)]);
+    }
+
+    #[test]
+    fn segments_are_found_by_their_names() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in
+            ["00000002.journal", "00000010.journal", "00000001.journal", "00000003.journal.partial", "x.journal"]
+        {
+            fs::write(directory.path().join(name), "0123456789").unwrap();
+        }
+        assert_eq!(segment_numbers(directory.path()).unwrap(), [1, 2, 10]);
+        assert_eq!(names_in(directory.path()).unwrap().len(), 5);
+        assert_eq!(names_in(&directory.path().join("missing")).unwrap(), Vec::<String>::new());
+        assert!(names_in(&segment_path(directory.path(), 1)).is_err(), "a file is no directory");
+        assert_eq!(segment_path(Path::new("d"), 12), Path::new("d/00000012.journal"));
+        assert_eq!((number_of("00000012.journal", ".journal"), number_of("12", ".journal")), (Some(12), None));
+        assert_eq!(read_range(&segment_path(directory.path(), 1), &(2..5)).unwrap(), b"234");
+        assert!(read_range(&segment_path(directory.path(), 1), &(5..11)).is_err());
     }
 }

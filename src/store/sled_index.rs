@@ -308,3 +308,110 @@ fn read_place(bytes: &[u8]) -> Option<Place> {
         checksum: u32::from_le_bytes(bytes[16..].try_into().ok()?),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use super::super::index::MemoryIndex;
+    use super::super::place::Position;
+    use super::super::samples::{conversation, placed, question};
+
+    /// The index in memory is the definition.
+    fn assert_same(index: &SledIndex, expected: &MemoryIndex) {
+        for number in 0..=9 {
+            assert_eq!(index.place(&question(number)).unwrap(), expected.place(&question(number)).unwrap(), "{number}");
+            assert_eq!(index.lost(&question(number)).unwrap(), expected.lost(&question(number)).unwrap(), "{number}");
+            let key = conversation(number);
+            assert_eq!(index.state(&key).unwrap(), expected.state(&key).unwrap(), "{number}");
+        }
+        let mut states = HashMap::new();
+        index.for_each_state(&mut |key, state| assert_eq!(states.insert(key, state), None)).unwrap();
+        assert_eq!(states, expected.states);
+        assert_eq!(index.runs().unwrap(), expected.runs().unwrap());
+        assert_eq!(index.spending().unwrap(), expected.spending);
+    }
+
+    #[test]
+    fn it_says_the_same_as_the_index_in_memory_however_entries_are_grouped() {
+        for size in [1, 3, 100] {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("index");
+            let (index, mut expected) = (SledIndex::open(&path).unwrap(), MemoryIndex::default());
+            assert_eq!((index.checkpoint().unwrap(), index.covered().unwrap()), (None, Position::default()));
+            assert_same(&index, &expected);
+            for group in placed().chunks(size) {
+                index.apply(group).unwrap();
+                for (place, entry) in group {
+                    expected.add(*place, entry);
+                }
+                assert_eq!(index.checkpoint().unwrap(), group.last().map(|(place, _)| *place));
+                assert_eq!(Some(index.covered().unwrap()), group.last().map(|(place, _)| place.end()));
+                assert_same(&index, &expected);
+            }
+            index.apply(&[]).unwrap();
+            assert_eq!(expected.runs[&1].answers, 4);
+            let closed = index.close().unwrap();
+            assert_eq!(seal(&path).unwrap(), closed);
+            assert_same(&SledIndex::open(&path).unwrap(), &expected);
+        }
+    }
+
+    #[test]
+    fn a_place_is_replaced_unless_another_one_was() {
+        let directory = tempfile::tempdir().unwrap();
+        let index = SledIndex::open(&directory.path().join("index")).unwrap();
+        let all = placed();
+        index.apply(&all).unwrap();
+        let (first, other) = (all[1].0, all[2].0);
+        let found = || index.place(&question(1)).unwrap();
+        index.replace(&question(1), other, None).unwrap();
+        assert_eq!(found(), Some(first), "it stands elsewhere");
+        index.replace(&question(1), first, Some(other)).unwrap();
+        assert_eq!(found(), Some(other));
+        index.replace(&question(1), other, None).unwrap();
+        assert_eq!(found(), None);
+        let bytes = place_bytes(Place { segment: 1, offset: 2, length: 3, checksum: 4 });
+        assert_eq!(bytes, [1, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0]);
+        assert_eq!((read_place(&bytes).map(place_bytes), read_place(&bytes[1..])), (Some(bytes), None));
+        assert_eq!(tagged_key(b'a', &[7, 8]), [b'a', 7, 8]);
+    }
+
+    #[test]
+    fn a_checksum_is_of_names_and_contents_and_a_copy_has_both() {
+        let directory = tempfile::tempdir().unwrap();
+        let (from, to) = (directory.path().join("from"), directory.path().join("to"));
+        fs::create_dir_all(from.join("no file")).unwrap();
+        fs::write(from.join("b"), "2").unwrap();
+        fs::write(from.join("a"), "1").unwrap();
+        assert_eq!(index_files(&from).unwrap(), [from.join("a"), from.join("b")]);
+        assert_eq!(seal(&from).unwrap(), crc32fast::hash(b"a1b2"));
+        assert_eq!(copy_and_seal(&from, &to).unwrap(), crc32fast::hash(b"a1b2"));
+        assert_eq!((fs::read(to.join("a")).unwrap(), fs::read(to.join("b")).unwrap()), (b"1".to_vec(), b"2".to_vec()));
+        assert!(copy_and_seal(&from, &to).is_err(), "nothing is overwritten");
+    }
+
+    #[test]
+    fn an_index_that_was_just_closed_is_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("index");
+        let first = SledIndex::open(&path).unwrap();
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| SledIndex::open(&path).map(drop));
+            std::thread::sleep(3 * LOCK_WAIT);
+            drop(first);
+            second.join().unwrap().unwrap();
+        });
+        let _held = SledIndex::open(&path).unwrap();
+        let error = SledIndex::open(&path).map(drop).unwrap_err().to_string();
+        assert!(error.contains("could not acquire lock"), "{error}");
+    }
+
+    #[test]
+    fn an_index_that_is_no_directory_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("index");
+        fs::write(&path, "words").unwrap();
+        assert!(SledIndex::open(&path).is_err());
+    }
+}

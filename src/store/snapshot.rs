@@ -177,3 +177,55 @@ impl Reader for Snapshot {
         self.index.spending()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use super::super::disk::DiskStore;
+    use super::super::samples::{conversation, entries, placed, question};
+    use crate::store::Store;
+
+    fn assert_whole(store: &dyn Reader) {
+        let mut expected = MemoryIndex::default();
+        for (place, entry) in &placed() {
+            expected.add(*place, entry);
+        }
+        for number in 0..=9 {
+            let key = conversation(number);
+            assert_eq!(store.state(&key).unwrap(), expected.state(&key).unwrap());
+            assert_eq!(store.lost(&question(number)).unwrap(), expected.lost(&question(number)).unwrap());
+            let text = store.answer(&question(number)).unwrap().map(|stored| stored.answer.text().to_owned());
+            assert_eq!(text, (1..=4).contains(&number).then(|| format!("answer {number}")));
+        }
+        let mut states = std::collections::HashMap::new();
+        store.for_each_state(&mut |key, state| drop(states.insert(key, state))).unwrap();
+        assert_eq!((states, store.runs().unwrap()), (expected.states.clone(), expected.runs().unwrap()));
+        assert_eq!(store.spending().unwrap(), expected.spending);
+    }
+
+    #[test]
+    fn it_says_the_same_as_the_store_with_and_without_the_index() {
+        let directory = tempfile::tempdir().unwrap();
+        let open = |on_loss| Snapshot::open(directory.path(), on_loss, &mut |_, _| {});
+        assert!(matches!(open(OnLoss::Refuse), Err(StoreError::Missing { .. })));
+        let (store, _) = DiskStore::open(directory.path(), &mut |_, _| {}).unwrap();
+        store.commit(entries()).unwrap();
+        store.settle();
+        assert_whole(&store);
+        let beside = open(OnLoss::Refuse).unwrap();
+        assert!(beside.findings().without_index.is_some(), "a run writes to it");
+        assert_whole(&beside);
+        store.close().unwrap();
+        let closed = open(OnLoss::Refuse).unwrap();
+        assert_eq!(closed.findings().without_index, None);
+        assert_whole(&closed);
+        assert_whole(&Snapshot::read(directory.path()).unwrap());
+        // What is behind the journal's end is a loss.
+        std::fs::remove_file(directory.path().join("journal/00000001.journal")).unwrap();
+        assert!(matches!(open(OnLoss::Refuse), Err(StoreError::Lost { .. })));
+        let reported = open(OnLoss::Report).unwrap();
+        assert_eq!(reported.findings().losses.len(), 1);
+        assert_eq!(reported.answer(&question(1)).unwrap(), None);
+    }
+}

@@ -118,3 +118,104 @@ fn compare_index(sled: &SledIndex, expected: &MemoryIndex, disagreements: &mut V
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use super::super::disk::DiskStore;
+    use super::super::index_state::StateKind;
+    use super::super::samples::{answered, entries, question};
+    use crate::conversation::Slot;
+    use crate::store::Store;
+
+    fn store(directory: &Path, entries: Vec<crate::store::Entry>) {
+        let (store, _) = DiskStore::open(directory, &mut |_, _| {}).unwrap();
+        store.commit(entries).unwrap();
+        store.close().unwrap();
+    }
+
+    /// Changes the index, and closes it as if it had been so.
+    fn tamper(directory: &Path, change: impl FnOnce(&SledIndex)) {
+        let state = IndexState::read(directory);
+        let index = SledIndex::open(&directory.join("index")).unwrap();
+        change(&index);
+        IndexState { kind: StateKind::Closed { seal: index.close().unwrap() }, ..state }.write(directory).unwrap();
+    }
+
+    #[test]
+    fn a_sound_store_is_counted() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(matches!(verify(directory.path()), Err(StoreError::Missing { .. })));
+        store(directory.path(), entries());
+        let found = verify(directory.path()).unwrap();
+        assert_eq!((found.entries, found.answers, found.conversations, found.missing), (10, 4, 2, 0));
+        assert_eq!((found.distrusted, found.in_use_by), (None, None));
+        assert!(found.damages.is_empty() && found.losses.is_empty() && found.disagreements.is_empty());
+        assert_ne!(IndexState::read(directory.path()).kind, StateKind::Unknown);
+        std::fs::remove_file(directory.path().join("index.state")).unwrap();
+        let found = verify(directory.path()).unwrap();
+        assert_eq!(found.distrusted.as_deref(), Some("it was not closed before the machine went down"));
+        assert!(found.disagreements.is_empty() && found.entries == 10);
+    }
+
+    #[test]
+    fn a_linked_answer_that_is_not_there_is_missing() {
+        let directory = tempfile::tempdir().unwrap();
+        let linked = |entry: &crate::store::Entry| matches!(entry, crate::store::Entry::Linked { .. });
+        store(directory.path(), entries().into_iter().filter(linked).collect());
+        let found = verify(directory.path()).unwrap();
+        assert_eq!((found.answers, found.conversations, found.missing), (0, 1, 1));
+    }
+
+    #[test]
+    fn each_difference_of_the_index_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        store(directory.path(), entries());
+        // Everything once more: what was counted is counted twice, and two more conversations begin.
+        tamper(directory.path(), |index| {
+            let last = index.checkpoint().unwrap().unwrap();
+            index.replace(&question(1), index.place(&question(1)).unwrap().unwrap(), None).unwrap();
+            index.apply(&[(last, answered(7, Slot::main(0), 1)), (last, answered(8, Slot::main(2), 9))]).unwrap();
+        });
+        let found = verify(directory.path()).unwrap().disagreements;
+        let key = |number| crate::store::samples::conversation(number);
+        let mut expected = vec![
+            format!("the index has no place or a wrong one for the answer {}", question(1)),
+            format!("the state of the conversation {} differs from the journal", key(7)),
+            format!("the state of the conversation {} differs from the journal", key(8)),
+            "the index has 4 conversations, the journal 2".to_owned(),
+            "the spending in the index differs from the journal".to_owned(),
+            "the runs in the index differ from the journal".to_owned(),
+        ];
+        expected.sort();
+        let mut sorted = found.clone();
+        sorted.sort();
+        assert_eq!(sorted, expected);
+    }
+
+    #[test]
+    fn an_index_of_another_journal_is_found_out() {
+        let directory = tempfile::tempdir().unwrap();
+        store(directory.path(), entries());
+        tamper(directory.path(), |index| {
+            let mut last = index.checkpoint().unwrap().unwrap();
+            last.offset -= 1;
+            index.apply(&[(last, answered(1, Slot::main(0), 1))]).unwrap();
+        });
+        let found = verify(directory.path()).unwrap().disagreements;
+        assert_eq!(found, ["the index covers an entry that the journal does not have"]);
+    }
+
+    #[test]
+    fn at_most_20_differences_of_answers_are_named() {
+        let directory = tempfile::tempdir().unwrap();
+        store(directory.path(), (1..=30).map(|number| answered(1, Slot::main(u32::from(number)), number)).collect());
+        tamper(directory.path(), |index| {
+            for number in 1..=30 {
+                index.replace(&question(number), index.place(&question(number)).unwrap().unwrap(), None).unwrap();
+            }
+        });
+        assert_eq!(verify(directory.path()).unwrap().disagreements.len(), DISAGREEMENTS_MAX);
+    }
+}

@@ -182,3 +182,50 @@ pub fn header_of(path: &Path) -> Result<FoundHeader, StoreError> {
     let file = File::open(path).map_err(StoreError::io("open", path))?;
     FoundHeader::read(&file).map_err(StoreError::io("read", path))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use super::super::medium::Disk;
+
+    #[test]
+    fn a_segment_knows_its_length_and_its_checksum_and_notices_another_writer() {
+        let directory = tempfile::tempdir().unwrap();
+        let header = SegmentHeader { number: 1, first_group: 1, ..SegmentHeader::default() };
+        let mut segment = OpenSegment::create(directory.path(), &Disk, &header).unwrap();
+        let path = segment_path(directory.path(), 1);
+        segment.append(b"words").unwrap();
+        let bytes = [&header.to_bytes()[..], b"words"].concat();
+        assert_eq!(std::fs::read(&path).unwrap(), bytes);
+        let extent = Extent { length: bytes.len() as u64, checksum: crc32fast::hash(&bytes) };
+        assert_eq!((segment.extent(), extent_of(&path).unwrap()), (extent, extent));
+        assert_eq!(header_of(&path).unwrap(), FoundHeader::Second(header));
+        let again = OpenSegment::create(directory.path(), &Disk, &header).map(drop);
+        assert!(matches!(again, Err(StoreError::Intruded { .. })));
+        // Another one appends.
+        std::fs::write(&path, [&bytes[..], b"!"].concat()).unwrap();
+        assert!(matches!(segment.append(b"more"), Err(StoreError::Intruded { .. })));
+        assert_eq!(std::fs::read(&path).unwrap().len(), bytes.len() + 1, "nothing was added to it");
+        std::fs::remove_file(&path).unwrap();
+        assert!(segment.append(b"more").is_err());
+    }
+
+    #[test]
+    fn a_torn_end_is_cut_and_what_survives_follows() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = segment_path(directory.path(), 1);
+        let header = SegmentHeader { number: 1, first_group: 1, ..SegmentHeader::default() };
+        let continued = |length: u64, survivors: &[u8]| {
+            let segment = OpenSegment::continue_at(path.clone(), &Disk, length, survivors, &header).unwrap();
+            let bytes = std::fs::read(&path).unwrap();
+            assert_eq!(segment.extent(), Extent { length: bytes.len() as u64, checksum: crc32fast::hash(&bytes) });
+            bytes
+        };
+        std::fs::write(&path, "0123456789").unwrap();
+        assert_eq!(continued(10, b""), b"0123456789");
+        assert_eq!(continued(4, b""), b"0123");
+        assert_eq!(continued(3, b"xy"), b"012xy");
+        assert_eq!(continued(0, b"z"), [&header.to_bytes()[..], b"z"].concat(), "one without a header gets it");
+    }
+}
