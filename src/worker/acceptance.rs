@@ -164,4 +164,30 @@ mod tests {
             assert_eq!(acceptance.refusal(true).is_some(), number + 1 == HELD_MAX, "{number}");
         }
     }
+
+    #[test]
+    fn a_server_is_doubted_from_its_first_refusal_to_its_first_answer() {
+        let mut acceptance = Acceptance::default();
+        assert!(!acceptance.is_answering() && !acceptance.is_doubted() && !acceptance.is_about_one());
+        assert!(acceptance.refusal(true).is_none() && acceptance.refusal(false).is_none());
+        acceptance.hold(Fingerprint([1; 32]), refusal("no"), 10);
+        assert!(!acceptance.is_answering() && acceptance.is_doubted() && acceptance.is_about_one());
+        acceptance.hold(Fingerprint([2; 32]), refusal("no"), 10);
+        assert!(acceptance.is_doubted() && !acceptance.is_about_one());
+        assert_eq!(acceptance.take_held(), [Fingerprint([1; 32]), Fingerprint([2; 32])]);
+        assert!(!acceptance.is_doubted());
+        acceptance.on_answer(100);
+        assert!(acceptance.is_answering() && !acceptance.is_doubted());
+        acceptance.hold(Fingerprint([3; 32]), refusal("no"), 10);
+        assert!(!acceptance.is_doubted(), "it has answered");
+    }
+
+    #[test]
+    fn a_prompt_is_much_longer_from_more_than_half_as_much_again_on() {
+        let mut acceptance = Acceptance::default();
+        assert!(!acceptance.is_much_longer(1_000), "nothing was answered");
+        acceptance.on_answer(100);
+        acceptance.on_answer(50);
+        assert!(!acceptance.is_much_longer(150) && acceptance.is_much_longer(151));
+    }
 }

@@ -338,4 +338,13 @@ mod tests {
         assert_eq!(unreported, Amount { output_tokens: 50, ..Amount::default() });
         assert_eq!(budget.spent(), &came_to);
     }
+
+    #[test]
+    fn a_prompt_has_no_more_tokens_than_bytes_and_16_for_each_message() {
+        let budget = Budget::new(BudgetLimits::default(), &Spending::new());
+        let mut question = question(84, 100);
+        question.messages.push(Message::new(Role::User, "ü"));
+        let expected = Amount { requests: 1, prompt_tokens: 84 + 2 + 2 * 16, output_tokens: 100, cost: 0.0 };
+        assert_eq!(budget.worst_case(&question), expected);
+    }
 }

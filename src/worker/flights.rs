@@ -251,13 +251,16 @@ mod tests {
                             delay.is_limited |= step == 2;
                         }
                     }
-                    3 | 4 => while let Some(popped) = flights.pop_due(at(second)) {
-                        let first = naive.iter().filter_map(|(number, delay)| Some((delay.due?, *number))).min();
-                        let (due, number) = first.unwrap();
-                        prop_assert!(due <= second);
-                        prop_assert_eq!(popped, question(number));
-                        naive.insert(number, Delay::default());
-                    },
+                    3 | 4 => {
+                        while let Some(popped) = flights.pop_due(at(second)) {
+                            let first = naive.iter().filter_map(|(number, delay)| Some((delay.due?, *number))).min();
+                            let (due, number) = first.unwrap();
+                            prop_assert!(due <= second);
+                            prop_assert_eq!(popped, question(number));
+                            naive.insert(number, Delay::default());
+                        }
+                        prop_assert!(naive.values().all(|delay| delay.due.is_none_or(|due| due > second)));
+                    }
                     5 => {
                         let model = model_of(number);
                         let limited = naive.iter().filter(|(number, delay)| delay.is_limited && model_of(**number) == model);

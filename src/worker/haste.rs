@@ -69,4 +69,14 @@ mod tests {
         haste.on_commit(Duration::from_millis(100));
         assert!(haste.needs_margin());
     }
+
+    #[test]
+    fn a_fiftieth_of_a_call_is_not_noticed_yet() {
+        let mut haste = Haste::default();
+        haste.on_latency(Duration::from_secs(1));
+        haste.on_commit(Duration::from_millis(20));
+        assert!(!haste.needs_margin());
+        haste.on_commit(Duration::from_millis(21));
+        assert!(haste.needs_margin());
+    }
 }

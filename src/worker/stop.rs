@@ -95,3 +95,45 @@ impl fmt::Display for RunStop {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_minute_of_a_limit_and_at_most_its_half_is_for_calls_in_flight() {
+        let now = Instant::now();
+        let due = |seconds| {
+            let deadline = Deadline { after: Duration::from_secs(seconds), name: "--max-time".to_owned() };
+            let due = Due::of(deadline, now)?;
+            Some(((due.stop - now).as_secs(), (due.end - now).as_secs(), due.name))
+        };
+        let name = || "--max-time".to_owned();
+        assert_eq!(due(600), Some((540, 600, name())));
+        assert_eq!((due(120), due(119)), (Some((60, 120, name())), Some((59, 119, name()))));
+        assert_eq!((due(10), due(u64::MAX)), (Some((5, 10, name())), None));
+    }
+
+    #[test]
+    fn each_reason_to_stop_is_said() {
+        use crate::conversation::FailureCode;
+        use crate::model::FailureClass;
+        let failure = Failure::new(FailureClass::Refused, FailureCode::Http(400), "no");
+        let said = failure.to_string();
+        let (model, time) = ("m".to_owned(), Duration::from_secs(90));
+        let reasons = [
+            (RunStop::Requested, "stop requested".to_owned()),
+            (RunStop::Refused { model: model.clone(), failure: failure.clone(), after_answers: true }, said.clone()),
+            (RunStop::Budget("--max-cost is reached".to_owned()), "--max-cost is reached".to_owned()),
+            (RunStop::InputLost("in.jsonl is gone".to_owned()), "in.jsonl is gone".to_owned()),
+            (RunStop::GaveUp(time), "the server has not answered for 90 s".to_owned()),
+            (
+                RunStop::RefusedFor { model, failure, time },
+                format!("the server has refused every request for 90 s: {said}"),
+            ),
+        ];
+        for (reason, text) in reasons {
+            assert_eq!(reason.to_string(), text);
+        }
+    }
+}

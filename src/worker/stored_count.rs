@@ -144,4 +144,14 @@ mod tests {
         count.finish();
         assert!(count.is_exact());
     }
+
+    #[test]
+    fn a_row_that_is_finished_is_remembered_with_what_it_has_not_used() {
+        let count = StoredCount::new(70);
+        count.add(3, StoredRow { answers: 3, is_finished: true }, 8);
+        count.add(4, StoredRow { answers: 9, is_finished: true }, 8);
+        count.add(5, StoredRow { answers: 2, is_finished: false }, 8);
+        let sum = count.finished().sum();
+        assert_eq!((sum.answers, sum.unused, sum.conversations), (11, 5, 2));
+    }
 }

@@ -49,6 +49,7 @@ mod learning;
 mod looking;
 mod losses;
 mod mock_server;
+mod narrated;
 mod night;
 mod older_rules;
 mod planning;
