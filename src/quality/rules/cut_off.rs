@@ -68,12 +68,22 @@ fn breaks_off(answer: &str) -> bool {
     let text = line.text.trim_end_matches(['*', '_']);
     let is_open = !line.is_ended();
     (is_open
-        && (text.ends_with(is_joining)
+        && (text.ends_with(is_joining) && !is_verse(said, &line)
             || has_open_bracket(text)
             || has_open_quotation(text)
             || is_in_emphasis(line.text)))
         || ends_in_word_part(text)
         || ends_in_open_word(said, text)
+}
+
+/// True where the last two lines are as short as those of a poem, which may end with a comma.
+fn is_verse(said: &str, line: &LastLine<'_>) -> bool {
+    const CHARACTERS_MAX: usize = 64;
+    let before = said[..line.start].trim_end_matches(['\n', '\r']);
+    let is_adjacent = line.start - before.len() <= 2;
+    let before = before.rsplit('\n').next().unwrap_or_default();
+    let is_short = |line: &str| line.chars().count() <= CHARACTERS_MAX;
+    is_adjacent && !before.trim().is_empty() && is_short(before) && is_short(line.text)
 }
 
 /// True where the last line is the marker of an item and no more, and items come before it.
@@ -226,6 +236,7 @@ mod tests {
             "- one\n- two\n- three",
             "He said „Die Schiffe kommen im Sommer hierher“",
             "港口位于城市的北部",
+            "The first two lines are these.\n\nThe ships that lie along the quay,\nAnd the gulls that cry to the open sea,",
             "For more see the page of the harbor at https://example.com/the",
             "The sentence ends with the word of the list that you gave me: the list has an A",
         ] {

@@ -23,6 +23,8 @@ const COVERED_MIN: f64 = 0.8;
 
 /// The share of a message that is an echo, where its ends are left out. Less is an extract.
 const PART_MIN: f64 = 0.6;
+/// Words of the longest message that hands over no text.
+const PART_WORDS_MAX: usize = 80;
 
 /// Words with which a user asks for work on the same text.
 static SAME_TEXT: Phrases = Phrases::new(|| automaton(&["same text"]));
@@ -64,17 +66,19 @@ fn repeats_user(candidate: &Candidate<'_>, threshold: f64) -> bool {
         return false;
     }
     let asked = Words::of(user);
-    let asks =
-        |phrases: &Phrases| phrases.occur_in(user) || candidate.system.is_some_and(|said| phrases.occur_in(said));
-    if shared(answer, &asked) < threshold || has_own_number(candidate.answer, user) || asks(&REPEAT) {
+    let is_said = |phrases: &Phrases| candidate.system.is_some_and(|said| phrases.occur_in(said));
+    if shared(answer, &asked) < threshold || has_own_number(candidate.answer, user) || is_said(&REPEAT) {
         return false;
     }
-    // A message that is nothing but a text may be to be corrected, as the system message says.
+    // What was asked for leaves the request out. A message that is nothing but a text may be to be corrected, as the system
+    // message says.
     if has_ends(answer, &asked) {
-        return !candidate.system.is_some_and(|said| SAME_TEXT.occur_in(said));
+        return !is_said(&SAME_TEXT);
     }
+    let asks = |phrases: &Phrases| is_said(phrases) || phrases.occur_in(user);
     let hands_over = user.contains([':', '：', '\n', '"', '“', '„', '«', '「', '『', '《', '`']);
-    !hands_over && !asks(&SAME_TEXT) && shared(&asked, answer) >= PART_MIN
+    let is_short = asked.len() <= PART_WORDS_MAX;
+    is_short && !hands_over && !asks(&SAME_TEXT) && !asks(&REPEAT) && shared(&asked, answer) >= PART_MIN
 }
 
 fn repeats_answer(candidate: &Candidate<'_>, threshold: f64) -> bool {
