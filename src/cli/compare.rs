@@ -60,9 +60,9 @@ pub struct CompareArgs {
     #[arg(long, value_name = "SHARE", value_parser = share)]
     stop_at_ci: Option<f64>,
 
-    /// Have the judge look at pairs whose outcome is known too: the same answers twice, and answers to other questions
-    #[arg(long)]
-    controls: bool,
+    /// Do not show the judge answers that are known to be right or wrong first
+    #[arg(long, conflicts_with = "controls")]
+    no_controls: bool,
 
     /// People's votes on the same conversations, to say how far the judge agrees with them
     #[arg(long, value_name = "FILE", value_parser = file_name())]
@@ -110,6 +110,7 @@ async fn run_compare(args: CompareArgs, log: RunLog) -> CliResult {
         Ok(written) => {
             screen.conclude(&written.report, || lines(&report, written, &settings.directory))?;
             let is_whole = written.report.incomplete.is_empty() && written.invalid == 0;
+            let is_whole = is_whole && !written.report.has_unreliable_judge();
             Ok(if is_whole { exit_code::COMPLETE } else { exit_code::INCOMPLETE })
         }
         Err(reason) => {
@@ -144,7 +145,7 @@ fn settings(args: CompareArgs, options: &Options, models: &ModelSettings) -> Res
         history: args.history,
         margin: args.margin,
         stop_at_ci: args.stop_at_ci,
-        controls: args.controls,
+        controls: if args.no_controls { Some(false) } else { options.controls },
         human: args.human,
         references: options.references.clone(),
         run: options.run(args.retry_failed)?,

@@ -41,6 +41,10 @@ pub struct EvaluateArgs {
     #[arg(long, value_name = "WHOSE", default_value = "own", value_parser = history)]
     history: JudgedHistory,
 
+    /// Do not show the judge answers that are known to be right or wrong first
+    #[arg(long, conflicts_with = "controls")]
+    no_controls: bool,
+
     /// Send questions again that failed permanently in an earlier run
     #[arg(long)]
     retry_failed: bool,
@@ -84,6 +88,7 @@ async fn run_evaluate(args: EvaluateArgs, log: RunLog) -> CliResult {
             screen.conclude(&evaluated.report, || lines(&report, evaluated, &args.output))?;
             let invalid = evaluated.counts.of(LeftOutKind::Invalid);
             let is_whole = evaluated.report.incomplete.is_empty() && invalid == 0;
+            let is_whole = is_whole && !evaluated.report.has_unreliable_judge();
             Ok(if is_whole { exit_code::COMPLETE } else { exit_code::INCOMPLETE })
         }
         Err(reason) => {
@@ -111,6 +116,7 @@ fn settings(args: &EvaluateArgs, options: &Options, models: &ModelSettings) -> R
         history: args.history,
         criteria: args.criteria.clone(),
         references: options.references.clone(),
+        controls: if args.no_controls { Some(false) } else { options.controls },
         run: options.run(args.retry_failed)?,
     })
 }

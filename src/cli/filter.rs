@@ -2,6 +2,7 @@ use clap::Args;
 use cohobate::export::LeftOutKind;
 use cohobate::job::{FilterReport, FilterSettings, OnReject, filter};
 use cohobate::job::{JobError, check_file, write_report};
+use cohobate::quality::Gate;
 use cohobate::report::quality_page;
 use cohobate::report::words::{counted, number};
 
@@ -98,7 +99,7 @@ fn settings(args: &FilterArgs, options: &Options) -> Result<FilterSettings, JobE
         input: options.input(&args.input)?,
         output: options.output(&args.output)?,
         rejected: args.rejected.as_deref().map(|path| options.output(path)).transpose()?,
-        gate: options.gate_or(GateProfile::Standard)?,
+        gate: gate(options)?,
         on_reject: args.on_reject,
         min_turns: options.turns_min(),
         near_duplicates: args.near_duplicates,
@@ -106,6 +107,12 @@ fn settings(args: &FilterArgs, options: &Options) -> Result<FilterSettings, JobE
         min_distance: args.min_distance,
         score: args.score.clone(),
     })
+}
+
+fn gate(options: &Options) -> Result<Option<Gate>, JobError> {
+    let gate = options.gate_or(GateProfile::Standard)?;
+    options.refuse_idle_version(gate.is_some())?;
+    Ok(gate)
 }
 
 fn lines(report: &FilterReport, output: &str) -> Vec<String> {

@@ -216,9 +216,13 @@ option_groups! {
         /// Change actions and thresholds of the gate's rules, such as `refusal=reject,loop_char=reject@8`
         #[arg(long, value_name = "RULES")]
         rules: String,
+    }
 
-        /// Judge every conversation by this version of the rules, also those that were begun under another one [default: the
-        /// version under which a conversation was begun, 2 for new ones]
+    /// The option that decides which edition of the built-in rules and prompts is used.
+    #[command(next_help_heading = "What is asked")]
+    VersionArgs {
+        /// Use this version of the gate's rules and of the built-in prompts for every conversation, also those that were begun
+        /// under another one [default: the version under which a conversation was begun, 2 for new ones]
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=2))]
         rules_version: u32,
     }
@@ -314,6 +318,11 @@ option_groups! {
         /// Good answers to the same conversations, matched by id [default: the column `reference`]
         #[arg(long, value_name = "FILE", value_parser = file_name())]
         references: String,
+
+        /// First show the judge answers that are known to be right or wrong: if it fails these, its verdicts are not used and the
+        /// exit code is 3 [default: true; false for a simulated judge]
+        #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+        controls: bool,
     }
 
     /// Options that choose between several answers to one turn.
@@ -506,12 +515,13 @@ pub struct Recalled(pub BTreeMap<String, serde_json::Value>);
 /// True for an option that decides which rows there are or what is asked in them: a run with another value of it has other
 /// answers.
 pub fn is_setting(name: &str) -> bool {
-    let groups: [&dyn Group; 10] = [
+    let groups: [&dyn Group; 11] = [
         &ReadArgs::default(),
         &RuleArgs::default(),
         &SourceArgs::default(),
         &DuplicateArgs::default(),
         &GateArgs::default(),
+        &VersionArgs::default(),
         &SamplingArgs::default(),
         &QuestionArgs::default(),
         &SystemArgs::default(),
@@ -537,12 +547,12 @@ impl DistillOptions {
         self.groups().into_iter().any(|group| group.table().keys().any(|name| is_setting(name)))
     }
 
-    fn groups(&self) -> [&dyn Group; 16] {
+    fn groups(&self) -> [&dyn Group; 17] {
         let Self { config, store, display, read, rule, source, duplicate, write, .. } = self;
-        let Self { gate, remain, sampling, question, system, sample, judge, run, .. } = self;
+        let Self { gate, version, remain, sampling, question, system, sample, judge, run, .. } = self;
         [
-            config, store, display, read, rule, source, duplicate, write, gate, remain, sampling, question, system,
-            sample, judge, run,
+            config, store, display, read, rule, source, duplicate, write, gate, version, remain, sampling, question,
+            system, sample, judge, run,
         ]
     }
 }
@@ -598,7 +608,7 @@ option_sets! {
     /// The options of `distill`, which `plan`, `export` and `verify` take too: the whole line can be pasted.
     DistillOptions {
         config: ConfigArgs, store: StoreArgs, loss: LossArgs, display: DisplayArgs, read: ReadArgs, rule: RuleArgs, source: SourceArgs,
-        duplicate: DuplicateArgs, write: WriteArgs, gate: GateArgs, remain: RemainArgs, sampling: SamplingArgs,
+        duplicate: DuplicateArgs, write: WriteArgs, gate: GateArgs, version: VersionArgs, remain: RemainArgs, sampling: SamplingArgs,
         question: QuestionArgs, system: SystemArgs, sample: SampleArgs, judge: JudgeArgs, run: RunArgs, alone: AloneArgs,
     }
 
@@ -610,32 +620,32 @@ option_sets! {
 
     /// The options of `filter`.
     FilterOptions {
-        gate: GateArgs, remain: RemainArgs, read: ReadArgs, source: SourceArgs, duplicate: DuplicateArgs, write: WriteArgs,
+        gate: GateArgs, version: VersionArgs, remain: RemainArgs, read: ReadArgs, source: SourceArgs, duplicate: DuplicateArgs, write: WriteArgs,
         config: ConfigArgs, display: DisplayArgs,
     }
 
     /// The options of `evaluate`.
     EvaluateOptions {
-        judge: JudgeArgs, verdict: VerdictArgs, write: WriteArgs, read: ReadArgs, rule: RuleArgs, source: SourceArgs,
+        judge: JudgeArgs, verdict: VerdictArgs, version: VersionArgs, write: WriteArgs, read: ReadArgs, rule: RuleArgs, source: SourceArgs,
         duplicate: DuplicateArgs, run: RunArgs, alone: AloneArgs, config: ConfigArgs, store: StoreArgs, loss: LossArgs, display: DisplayArgs,
     }
 
     /// The options of `compare`.
     CompareOptions {
-        judge: JudgeArgs, verdict: VerdictArgs, sampling: SamplingArgs, read: ReadArgs, rule: RuleArgs, source: SourceArgs,
+        judge: JudgeArgs, verdict: VerdictArgs, version: VersionArgs, sampling: SamplingArgs, read: ReadArgs, rule: RuleArgs, source: SourceArgs,
         duplicate: DuplicateArgs, run: RunArgs, alone: AloneArgs, config: ConfigArgs, store: StoreArgs, loss: LossArgs, display: DisplayArgs,
     }
 
     /// The options of `simulate`.
     SimulateOptions {
         config: ConfigArgs, store: StoreArgs, loss: LossArgs, display: DisplayArgs, read: ReadArgs, rule: RuleArgs, source: SourceArgs,
-        duplicate: DuplicateArgs, write: WriteArgs, gate: GateArgs, remain: RemainArgs, sampling: SamplingArgs,
+        duplicate: DuplicateArgs, write: WriteArgs, gate: GateArgs, version: VersionArgs, remain: RemainArgs, sampling: SamplingArgs,
         system: SystemArgs, run: RunArgs, alone: AloneArgs,
     }
 
     /// The options of `tutor`.
     TutorOptions {
-        judge: JudgeArgs, read: ReadArgs, rule: RuleArgs, source: SourceArgs, duplicate: DuplicateArgs, gate: GateArgs,
+        judge: JudgeArgs, read: ReadArgs, rule: RuleArgs, source: SourceArgs, duplicate: DuplicateArgs, gate: GateArgs, version: VersionArgs,
         sampling: SamplingArgs, system: SystemArgs, run: RunArgs, alone: AloneArgs, config: ConfigArgs, store: StoreArgs, loss: LossArgs,
         display: DisplayArgs,
     }

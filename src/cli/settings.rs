@@ -203,17 +203,20 @@ impl Options {
     }
 
     fn questions_of(&self, teacher: Option<&str>, models: ModelSettings) -> Result<DistillQuestions, JobError> {
+        let (gate, best_of) = (self.gate_or(GateProfile::Off)?, self.best_of(&models)?);
+        let is_judged = best_of.as_ref().is_some_and(|best_of| matches!(best_of.ranker, RankerSettings::Judge(_)));
+        self.refuse_idle_version(gate.is_some() || is_judged)?;
         Ok(DistillQuestions {
             teacher: models.find_teacher(teacher.or(self.teacher.as_deref()))?,
             system: self.system.clone(),
-            gate: self.gate_or(GateProfile::Off)?,
+            gate,
             orphans: self.orphans.map(|rule| match rule {
                 OrphanRule::Keep => Orphans::Keep,
                 OrphanRule::Truncate => Orphans::Truncate,
                 OrphanRule::Rewrite => Orphans::Rewrite,
             }),
             history_reasoning: self.history_reasoning.unwrap_or(false),
-            best_of: self.best_of(&models)?,
+            best_of,
         })
     }
 
@@ -246,7 +249,8 @@ impl Options {
         let hint = "add --judge NAME@URL, or --judge simulated to try it out";
         let name = self.judge.as_deref().ok_or_else(|| JobError::usage("no judge is named", hint))?;
         let model = models.find_judge(name)?;
-        Ok(JudgeSettings { model, prompt: self.prompt.clone(), repeats: self.repeats.unwrap_or(1) })
+        let repeats = self.repeats.unwrap_or(1);
+        Ok(JudgeSettings { model, prompt: self.prompt.clone(), version: self.version(), repeats })
     }
 
     /// Returns whether turns or whole conversations are judged.
@@ -265,20 +269,31 @@ impl Options {
             GateProfile::Off if !changes.is_empty() => {
                 return Err(JobError::usage("--rules needs --gate", "add --gate standard"));
             }
-            GateProfile::Off if self.rules_version.is_some() => {
-                return Err(JobError::usage("--rules-version needs --gate", "add --gate standard"));
-            }
             GateProfile::Off => return Ok(None),
             GateProfile::Standard => quality::Strictness::Standard,
             GateProfile::Strict => quality::Strictness::Strict,
         };
-        let version = self.rules_version.and_then(RulesVersion::of_number);
-        let gate = match version {
+        let gate = match self.version() {
             Some(version) => Gate::of_version(version, profile, changes),
             None => Gate::new(profile, changes),
         };
         gate.map(Some)
             .map_err(|error| JobError::usage(format!("{} is `{changes}`", self.place_of("rules")), error.to_string()))
+    }
+
+    /// Returns the version of rules and prompts that is used for every conversation.
+    pub fn version(&self) -> Option<RulesVersion> {
+        self.rules_version.and_then(RulesVersion::of_number)
+    }
+
+    /// Fails where a version is named and nothing has versions.
+    pub fn refuse_idle_version(&self, has_versions: bool) -> Result<(), JobError> {
+        match self.version() {
+            Some(_) if !has_versions => {
+                Err(JobError::usage(format!("{} needs --gate", self.place_of("rules-version")), "add --gate standard"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Returns the fewest turns of a conversation that was cut.

@@ -97,6 +97,7 @@ fn settings(args: &SimulateArgs, options: &Options, models: &ModelSettings) -> R
         turns: args.turns,
         personas: args.personas.clone(),
         gate: options.gate_or(GateProfile::Standard)?,
+        version: options.version(),
         min_turns: options.turns_min(),
         run: options.run(args.retry_failed)?,
     })

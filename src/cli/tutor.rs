@@ -107,6 +107,7 @@ fn settings(args: &TutorArgs, options: &Options, models: &ModelSettings) -> Resu
         histories: args.history.clone(),
         rounds: args.rounds,
         gate: options.gate_or(GateProfile::Standard)?,
+        version: options.version(),
         run: options.run(args.retry_failed)?,
     })
 }

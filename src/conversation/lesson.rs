@@ -50,6 +50,8 @@ pub struct Grade {
     pub score: f64,
     /// The errors in the answer.
     pub flaws: Vec<Flaw>,
+    /// Errors that were named too and left out, because their quotes are not in the answer.
+    pub dropped: u32,
     /// The teacher's own verdict on it.
     pub verdict: Remedy,
 }
@@ -261,7 +263,7 @@ mod tests {
     fn a_remedy_must_fit_its_own_score_and_errors() {
         let flaw = || Flaw { quote: "x".to_owned(), kind: "other", fix: "y".to_owned() };
         let remedy = |score, flaws: usize, verdict| {
-            Grade { score, flaws: (0..flaws).map(|_| flaw()).collect(), verdict }.remedy()
+            Grade { score, flaws: (0..flaws).map(|_| flaw()).collect(), dropped: 0, verdict }.remedy()
         };
         assert_eq!(remedy(8.0, 0, Remedy::Keep), Remedy::Keep);
         // An answer that is called good but graded as bad is not kept.
@@ -310,7 +312,7 @@ mod tests {
 
     #[test]
     fn a_lesson_is_hard_where_its_correction_is_much_better() {
-        let grade = |score| Grade { score, flaws: Vec::new(), verdict: Remedy::Keep };
+        let grade = |score| Grade { score, flaws: Vec::new(), dropped: 0, verdict: Remedy::Keep };
         let lesson = |fault, student: Option<f64>, correction: Option<(f64, Pairing)>| Lesson {
             turn: TurnIndex::FIRST,
             prompt: Messages::default(),

@@ -90,6 +90,7 @@ pub async fn distill(settings: &DistillSettings, context: &Context) -> Result<Di
         rows: Box::new(prepared.order(engine.reader(), Arc::clone(&recipe) as Arc<dyn Recipe>, stored.count())?),
         totals: prepared.totals,
         stored,
+        ahead_of: None,
     };
     let RunResult { ended, tally, elapsed, run } = engine.run(assignment).await?;
     let changed_settings = changed_settings(&*engine.store, &run, &tally)?;

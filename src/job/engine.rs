@@ -20,7 +20,7 @@ use crate::conversation::{Price, Settings};
 use crate::model::RequestLane;
 use crate::recipe::Recipe;
 use crate::report::words::{counted, duration, money};
-use crate::report::{Party, RateWindow, RunHeader, Tally, Totals};
+use crate::report::{Party, RateWindow, RunHeader, StoredSum, Tally, Totals};
 use crate::store::{DiskStore, Entry, Ledger, Reader, Run, Store, Unsettled};
 use crate::worker::{self, BudgetLimits, CommitMode, Ended, Event, Observer, RowOrder, Served, Work};
 
@@ -56,6 +56,22 @@ pub struct Assignment {
     pub totals: Totals,
     /// How much of it earlier runs have stored.
     pub stored: Stored,
+    /// The run that follows, where this one only prepares it: what is shown before the first call is about that one.
+    pub ahead_of: Option<AheadOf>,
+}
+
+/// The run that an earlier one prepares.
+pub struct AheadOf {
+    /// What to ask in each conversation.
+    pub recipe: Arc<dyn Recipe>,
+    /// The conversations by row.
+    pub seeds: Arc<dyn worker::Seeds>,
+    /// How much there is to do.
+    pub totals: Totals,
+    /// How much of it earlier runs have stored.
+    pub stored: StoredSum,
+    /// What the earlier run asks, in words.
+    pub first: String,
 }
 
 /// How a run went.
@@ -123,7 +139,7 @@ impl Engine {
     /// Takes what is shown before the first call: who is asked, how many rows there are, and where the result goes.
     pub fn announce(&mut self, parties: Vec<Party>, rows: u64, output: impl Into<String>) {
         let caps = std::mem::take(&mut self.header.caps);
-        self.header = RunHeader { parties, rows, output: output.into(), caps, rules: None };
+        self.header = RunHeader { parties, rows, output: output.into(), caps, ..RunHeader::default() };
     }
 
     /// Returns what tokens cost, by model.
@@ -138,7 +154,7 @@ impl Engine {
 
     /// Sends calls until everything is answered or the run is stopped.
     pub async fn run(&self, assignment: Assignment) -> Result<RunResult, JobError> {
-        let Assignment { recipe, seeds, rows, totals, stored } = assignment;
+        let Assignment { recipe, seeds, rows, totals, stored, ahead_of } = assignment;
         let unit = recipe.unit();
         let counting = Counting::begin(stored, self.reader(), Arc::clone(&recipe), &self.context)?;
         let ledger = self.settle_ledger(recipe.settings())?;
@@ -157,9 +173,20 @@ impl Engine {
         };
         self.context.log.asking(run.number, &tally);
         let is_first = self.runs.fetch_add(1, Ordering::Relaxed) == 0;
-        let older = OlderConversations::survey(&*self.store, &*recipe, &*seeds, self.header.rows)?;
-        let header = RunHeader { rules: older.words(), ..self.header.clone() };
-        let start = RunStart { header, is_first, tally: tally.clone() };
+        let (asked, read) = match &ahead_of {
+            Some(ahead) => (&ahead.recipe, &ahead.seeds),
+            None => (&recipe, &seeds),
+        };
+        let older = OlderConversations::survey(&*self.store, &**asked, &**read, self.header.rows)?;
+        let controls = ahead_of.as_ref().map(|ahead| ahead.first.clone());
+        let header = RunHeader { rules: older.words(), controls, ..self.header.clone() };
+        let shown = match ahead_of {
+            Some(AheadOf { recipe, totals, stored, .. }) => {
+                Tally { totals, stored, unit: recipe.unit(), ..tally.clone() }
+            }
+            None => tally.clone(),
+        };
+        let start = RunStart { header, is_first, tally: shown };
         // Whoever hears of the start may look at its counts.
         let controls = self.context.control.begin_run(tally);
         self.context.report(JobEvent::RunStarted(Box::new(start)));

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use super::JobError;
 use super::models::ModelChoice;
+use crate::quality::RulesVersion;
 use crate::recipe::{Judge, Prompt, Scale};
 
 /// Who judges, and how.
@@ -12,6 +13,8 @@ pub struct JudgeSettings {
     pub model: ModelChoice,
     /// A file with a minijinja template that replaces the standard prompt.
     pub prompt: Option<PathBuf>,
+    /// One version of the prompts for every conversation. Default: the version under which a conversation was begun.
+    pub version: Option<RulesVersion>,
     /// Verdicts on the same answer, 1 to [`JudgeSettings::REPEATS_MAX`]. Default: 1.
     pub repeats: u32,
 }
@@ -26,6 +29,10 @@ impl JudgeSettings {
             None => Prompt::standard(scale),
             Some(path) if self.model.structured == Some(true) => own_prompt(path, scale)?.structured(),
             Some(path) => own_prompt(path, scale)?,
+        };
+        let prompt = match self.version {
+            Some(version) => prompt.of_version(version),
+            None => prompt,
         };
         let repeats = self.repeats;
         if !(1..=Self::REPEATS_MAX).contains(&repeats) {

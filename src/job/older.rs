@@ -76,7 +76,7 @@ impl OlderConversations {
             turns => format!("{about}{}", number(turns)),
         };
         Some(format!(
-            "{about}{conversations} {verb} under version {rules} of the rules; --rules-version {newest} would ask {asked_again} of \
+            "{about}{conversations} {verb} under version {rules} of rules and prompts; --rules-version {newest} would ask {asked_again} of \
              the stored turns again"
         ))
     }

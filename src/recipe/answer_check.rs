@@ -1,9 +1,6 @@
 use std::sync::Arc;
 
-use super::begun::OlderRules;
-use crate::conversation::{
-    Answer, Dialogue, Finish, Message, Role, Sampling, Settings, Target, Turn, calls_tool_in_text,
-};
+use crate::conversation::{Answer, Dialogue, Finish, Message, Role, Sampling, Target, Turn, calls_tool_in_text};
 use crate::quality::{Candidate, Gate, GateVerdict, RulesVersion};
 
 /// The handling of a user's message that refers to a replaced answer.
@@ -50,16 +47,15 @@ impl AnswerCheck {
         Self { gate, orphans: None }
     }
 
-    /// Returns the gate as a recipe's setting.
-    pub fn gate_setting(&self) -> String {
-        self.gate.as_ref().map_or("off".to_owned(), ToString::to_string)
+    /// Returns the gate of a version of the rules, as a recipe's setting.
+    pub fn gate_setting_under(&self, version: RulesVersion) -> String {
+        self.gate.as_ref().map_or("off".to_owned(), |gate| gate.under(version).to_string())
     }
 
-    /// Returns the older versions of the gate's rules, each with `settings` as they were then.
-    pub fn older(&self, settings: &Settings) -> Vec<OlderRules> {
-        let gate = self.gate.iter();
-        let versions = gate.flat_map(|gate| gate.older_versions().map(|rules| (rules, gate.under(rules))));
-        versions.map(|(rules, gate)| OlderRules { rules, settings: settings.clone().changed("gate", gate) }).collect()
+    /// False where the gate has no rules of this version, so that no conversation was begun under it.
+    pub fn may_have_begun_under(&self, version: RulesVersion) -> bool {
+        let has = |gate: &Gate| gate.version() == version || gate.older_versions().any(|older| older == version);
+        self.gate.as_ref().is_none_or(has)
     }
 
     /// Judges an answer to `heard`, given the dialogue so far, by the gate's own rules or by older ones.
@@ -199,7 +195,10 @@ mod tests {
         cut.usage.completion_tokens = Some(90);
         assert_eq!((AnswerCheck::cut_at(&cut), AnswerCheck::cut_at(&ended(Finish::Length))), (Some(90), None));
         assert_eq!(AnswerCheck::cut_at(&Answer { finish: Finish::Complete, ..cut }), None);
-        assert_eq!((AnswerCheck::default().gate_setting(), Orphans::Keep.name()), ("off".to_owned(), "keep"));
+        assert_eq!(
+            (AnswerCheck::default().gate_setting_under(RulesVersion::NEWEST), Orphans::Keep.name()),
+            ("off".to_owned(), "keep")
+        );
         assert_eq!([Orphans::Truncate, Orphans::Rewrite].map(Orphans::name), ["truncate", "rewrite"]);
     }
 

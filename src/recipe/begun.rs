@@ -11,6 +11,22 @@ pub struct OlderRules {
     pub settings: Settings,
 }
 
+/// Returns the older versions with the settings under each.
+pub(super) fn older_rules(
+    versions: impl IntoIterator<Item = RulesVersion>,
+    settings: impl Fn(RulesVersion) -> Settings,
+) -> Vec<OlderRules> {
+    versions.into_iter().map(|rules| OlderRules { rules, settings: settings(rules) }).collect()
+}
+
+/// Adds the version of the prompts to settings. Those of the first version have none: they were made before there were others.
+pub(super) fn with_prompts(settings: Settings, version: RulesVersion) -> Settings {
+    match version {
+        RulesVersion::First => settings,
+        RulesVersion::Second => settings.with("prompts", version),
+    }
+}
+
 /// How a conversation was begun, with its state where a store knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Begun<State> {

@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
 use super::Answered;
-use super::judge::{Judge, JudgeReply, Judgment, Ruling, Scene};
+use super::judge::{Judge, JudgeReply, Judgment, Prompt, Ruling, Scene};
 use crate::conversation::{Lane, Message, Question, Role, Slot, Target};
+use crate::quality::RulesVersion;
 
 /// Several answers to each turn, of which the best is kept.
 #[derive(Clone, Debug)]
@@ -31,12 +32,21 @@ pub(super) enum Worth {
 }
 
 impl Ranker {
+    /// Returns its prompt, where it has one.
+    pub(super) fn prompt(&self) -> Option<&Prompt> {
+        match self {
+            Ranker::Judge(judge) => Some(&judge.prompt),
+            Ranker::Scorer(_) => None,
+        }
+    }
+
     /// Returns the score of an answer: the last of `messages`.
     pub(super) fn worth(&self, answered: &Answered, turn: u32, sample: u32, messages: &[Arc<Message>]) -> Worth {
         match self {
             Ranker::Judge(judge) => {
                 let turns = messages.iter().filter(|message| message.role() == Role::User).count() as u32;
-                let prompt = || judge.prompt.about(&Scene { sides: &[messages], turns, ..Scene::default() });
+                let prompt =
+                    || judge.prompt.about(answered.rules, &Scene { sides: &[messages], turns, ..Scene::default() });
                 match judge.read(answered, turn, sample, 0, prompt) {
                     JudgeReply::Open(question) => Worth::Open(question),
                     JudgeReply::Done(Judgment { ruling: Some(Ruling::Value(value)), .. }) => Worth::Known(Some(value)),
@@ -56,12 +66,16 @@ impl Ranker {
         }
     }
 
-    /// Returns the settings that its verdicts depend on.
-    pub(super) fn setting(&self) -> String {
+    /// Returns the settings that its verdicts depend on, under the older rules where some are named.
+    pub(super) fn setting(&self, rules: Option<RulesVersion>) -> String {
         match self {
-            Ranker::Judge(judge) => {
-                let target = &judge.target;
-                format!("judge {} {} {}", target.model(), target.parameters(), judge.prompt.digest())
+            Ranker::Judge(Judge { target, prompt, .. }) => {
+                let digest = prompt.digest_under(rules);
+                let judge = format!("judge {} {} {digest}", target.model(), target.parameters());
+                match prompt.version_under(rules) {
+                    RulesVersion::First => judge,
+                    version @ RulesVersion::Second => format!("{judge} prompts {version}"),
+                }
             }
             Ranker::Scorer(target) => format!("scorer {}", target.model()),
         }
@@ -135,7 +149,9 @@ mod tests {
     #[test]
     fn a_setting_names_what_a_verdict_depends_on() {
         let prompt = judge().prompt.digest().to_string();
-        assert_eq!(Ranker::Judge(judge()).setting(), format!("judge judge the server's own {prompt}"));
-        assert_eq!(Ranker::Scorer(target("scorer")).setting(), "scorer scorer");
+        assert_eq!(Ranker::Judge(judge()).setting(None), format!("judge judge the server's own {prompt} prompts 2"));
+        let first = Some(RulesVersion::First);
+        assert!(!Ranker::Judge(judge()).setting(first).contains("prompts"), "as it was before there were others");
+        assert_eq!(Ranker::Scorer(target("scorer")).setting(None), "scorer scorer");
     }
 }

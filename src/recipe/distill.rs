@@ -2,14 +2,15 @@ use std::sync::Arc;
 
 use super::answer_check::{ATTEMPTS_MAX, AnswerCheck, Orphans};
 use super::attempt::{Good, Missing, questions};
-use super::begun::OlderRules;
-use super::best::{BestOf, Worth};
+use super::begun::{OlderRules, older_rules};
+use super::best::{BestOf, Ranker, Worth};
+use super::judge::Prompt;
 use super::{Answered, Recipe, Step, Walked};
 use crate::conversation::{
     Answer, ConversationStop, Dialogue, Lane, Message, Messages, Outcome, Question, Rejected, Role, Seed, Settings,
     Slot, Spoken, Target, Turn, TurnIndex,
 };
-use crate::quality::Gate;
+use crate::quality::{Gate, RulesVersion};
 
 /// Has a teacher regenerate every assistant turn, with its own earlier answers as history.
 ///
@@ -74,7 +75,7 @@ impl Distill {
     /// Requests several answers to each turn and keeps the best.
     #[must_use]
     pub fn with_best_of(mut self, best_of: BestOf) -> Self {
-        self.settings = self.settings.with("samples", best_of.samples).with("best-by", best_of.ranker.setting());
+        self.settings = self.settings.with("samples", best_of.samples).with("best-by", best_of.ranker.setting(None));
         self.best_of = Some(best_of);
         self.with_older()
     }
@@ -89,7 +90,21 @@ impl Distill {
 
     /// Brings the settings of older rules up to date with these.
     fn with_older(mut self) -> Self {
-        self.older = self.answer_check.older(&self.settings);
+        let ranker = self.best_of.as_ref().map(|best_of| &best_of.ranker);
+        let prompt = ranker.and_then(Ranker::prompt);
+        let gate = self.answer_check.gate.iter().flat_map(Gate::older_versions);
+        let mut versions: Vec<RulesVersion> = gate.chain(prompt.into_iter().flat_map(Prompt::older_versions)).collect();
+        versions.sort_unstable_by_key(|version| std::cmp::Reverse(*version));
+        versions.dedup();
+        versions.retain(|version| {
+            let has = |prompt: &Prompt| prompt.older_versions().any(|older| older == *version);
+            self.answer_check.may_have_begun_under(*version) && prompt.is_none_or(has)
+        });
+        let settings = |version| {
+            let settings = self.settings.clone().changed("gate", self.answer_check.gate_setting_under(version));
+            settings.changed("best-by", ranker.map_or(String::new(), |ranker| ranker.setting(Some(version))))
+        };
+        self.older = older_rules(versions, settings);
         self
     }
 

@@ -1,10 +1,12 @@
 use std::sync::Arc;
 
-use super::judge::{Judge, JudgeReply, Judgment, Ruling, Scale, Scene};
+use super::begun::{OlderRules, older_rules, with_prompts};
+use super::judge::{Judge, JudgeReply, Judgment, Prompt, Ruling, Scale, Scene};
 use super::{Answered, Recipe, Step, Walked};
 use crate::conversation::{
     Dialogue, Mark, Message, Outcome, Question, Role, Scope, Seed, Settings, Slot, TurnIndex, Unit,
 };
+use crate::quality::RulesVersion;
 
 /// Has a judge mark the answers that a dataset holds.
 ///
@@ -15,6 +17,7 @@ pub struct Evaluate {
     history: JudgedHistory,
     criteria: Vec<String>,
     settings: Settings,
+    older: Vec<OlderRules>,
 }
 
 /// The units that are judged.
@@ -62,12 +65,22 @@ impl Evaluate {
     /// needs no criteria. The seeds must count what they replace into their identity; a reference is the first of a turn's given
     /// answers.
     pub fn new(judge: Judge, scope: JudgedScope, history: JudgedHistory, criteria: Vec<String>) -> Self {
-        let settings = judge
-            .settings("evaluate")
-            .with("per", scope.name())
-            .with("history", if history == JudgedHistory::Own { "own" } else { "golden" })
-            .with("criteria", criteria.join("\n"));
-        Self { judge, scope, history, criteria, settings }
+        let settings_under = |version| {
+            let settings = judge
+                .settings("evaluate", version)
+                .with("per", scope.name())
+                .with("history", if history == JudgedHistory::Own { "own" } else { "golden" })
+                .with("criteria", criteria.join("\n"));
+            with_prompts(settings, version)
+        };
+        let settings = settings_under(judge.prompt.version());
+        let older = older_rules(judge.prompt.older_versions(), settings_under);
+        Self { judge, scope, history, criteria, settings, older }
+    }
+
+    /// Returns the judge's prompt.
+    pub fn prompt(&self) -> &Prompt {
+        &self.judge.prompt
     }
 
     /// Returns the marks, in order of turns, criteria and repeats. Marks without words are open.
@@ -130,14 +143,17 @@ impl Evaluate {
             Scale::Check | Scale::Rubric => &self.criteria(seed)[mark.criterion as usize],
         };
         let prompt = || {
-            self.judge.prompt.about(&Scene {
-                sides: &[shown],
-                is_whole: scope.is_whole(),
-                turns: scope.turn_count(seed.turns.len() as u32),
-                reference: reference(seed, scope, 0),
-                criterion,
-                ..Scene::default()
-            })
+            self.judge.prompt.about(
+                answered.rules,
+                &Scene {
+                    sides: &[shown],
+                    is_whole: scope.is_whole(),
+                    turns: scope.turn_count(seed.turns.len() as u32),
+                    reference: reference(seed, scope, 0),
+                    criterion,
+                    ..Scene::default()
+                },
+            )
         };
         let call = mark.criterion * self.judge.repeats + repeat;
         match self.judge.read(answered, scope.number(), call, repeat, prompt) {
@@ -181,14 +197,14 @@ pub(super) fn reference(seed: &Seed, scope: Scope, at: usize) -> Option<&str> {
 }
 
 impl Judge {
-    /// Returns the settings that every judging recipe has.
-    pub(super) fn settings(&self, recipe: &str) -> Settings {
+    /// Returns the settings that every judging recipe has, under a version of the prompts.
+    pub(super) fn settings(&self, recipe: &str, version: RulesVersion) -> Settings {
         let settings = Settings::default()
             .with("recipe", recipe)
             .with("judge", self.target.model())
             .with("judge-dialect", self.target.dialect())
             .with("judge-sampling", self.target.parameters())
-            .with("prompt", self.prompt.digest())
+            .with("prompt", self.prompt.digest_under(Some(version)))
             .with("repeats", self.repeats);
         if self.target.folds_system() { settings.with("judge-fold-system", "true") } else { settings }
     }
@@ -197,6 +213,10 @@ impl Judge {
 impl Recipe for Evaluate {
     fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    fn older(&self) -> &[OlderRules] {
+        &self.older
     }
 
     fn turn_count(&self, seed: &Seed) -> u32 {
@@ -382,6 +402,7 @@ mod tests {
             ("per", "both"),
             ("history", "golden"),
             ("criteria", "a\nb"),
+            ("prompts", "2"),
         ];
         let found: Vec<(&str, &str)> =
             recipe.settings().entries.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();

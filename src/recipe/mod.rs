@@ -11,10 +11,12 @@ mod best;
 mod compare;
 mod distill;
 mod evaluate;
+mod fill;
 mod judge;
 mod object;
 mod replay;
 mod simulate;
+mod tolerant;
 mod tutor;
 mod walked;
 

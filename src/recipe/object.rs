@@ -1,5 +1,6 @@
 use serde_json::Value;
 
+use super::tolerant;
 use crate::conversation::{Answer, Finish, after_reasoning};
 
 /// The maximum number of opening braces that are tried, from the end.
@@ -16,6 +17,28 @@ pub(super) fn object_with(fields: &[&str], text: &str) -> Option<Value> {
         stream.next()?.ok()
     });
     values.find(|value| fields.iter().all(|field| value.get(field).is_some()))
+}
+
+/// Returns what [`object_with`] does; where it finds nothing, the last object with these fields that a person would read as one.
+/// The brace that opens the object may be missing.
+pub(super) fn tolerant_object_with(fields: &[&str], text: &str) -> Option<Value> {
+    if let Some(value) = object_with(fields, text).filter(Value::is_object) {
+        return Some(value);
+    }
+    let text = after_reasoning(text);
+    let has_all = |value: &Value| fields.iter().all(|field| value.get(field).is_some());
+    let (mut last, mut end) = (None, 0);
+    // An object inside another one is part of it.
+    for (at, _) in text.match_indices('{').take(BRACES_MAX) {
+        if let Some((value, length)) = tolerant::object(&text[at..]).filter(|_| at >= end) {
+            end = at + length;
+            last = Some(value).filter(has_all).or(last);
+        }
+    }
+    last.or_else(|| {
+        let opened = text.trim_start_matches(|letter: char| letter.is_whitespace() || letter == '`');
+        tolerant::object(&format!("{{{opened}")).map(|(value, _)| value).filter(has_all)
+    })
 }
 
 /// True if an answer follows a schema as far as it goes, so that the next question may have one too. Some servers write
@@ -39,6 +62,21 @@ mod tests {
         assert!(!follows_schema(&said("", Finish::Empty)));
         let blank = format!("{{{}", "\n".repeat(100));
         assert!(!follows_schema(&said(&blank, Finish::Length)), "white space until the limit");
+    }
+
+    #[test]
+    fn an_object_with_slips_is_found_where_a_person_would_find_it() {
+        let score = |text: &str| tolerant_object_with(&["score", "verdict"], text).map(|value| value["score"].clone());
+        for text in [
+            "Here you are:\n```json\n{\"score\": 7, \"errors\": [{\"quote\": \"a\",}], \"verdict\": \"keep\"\n```",
+            "\"score\": 7, \"verdict\": \"keep\"}",
+            "Draft: {score: 2, verdict: keep}. Final: {score: 7, verdict: keep}",
+            "<think>{score: 2, verdict: keep}</think>{“score”: 7, “verdict”: “keep”}",
+        ] {
+            assert_eq!(score(text), Some(7.into()), "{text}");
+        }
+        assert_eq!(score("It is {nearly} fine."), None);
+        assert_eq!(score("{\"score\": 7"), None, "the verdict is missing");
     }
 
     #[test]

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::controls::{ControlsReport, NOT_RELIABLE};
 use super::replies::RepliesReport;
+use super::same_verdict::SameVerdict;
 use super::votes::adjusted_score;
 use super::words::{counted, number};
 use crate::conversation::{Mark, Scope, Usage};
@@ -56,6 +58,8 @@ pub struct EvaluationReport {
     pub mode: EvaluationMode,
     /// Why the figures cannot be trusted, where that is so.
     pub incomplete: Vec<String>,
+    /// Limits of the figures.
+    pub cautions: Vec<String>,
     /// Who judges.
     pub judge: JudgeReport,
     /// The judged dataset.
@@ -84,6 +88,8 @@ pub struct EvaluationReport {
     pub pass_hat_k: Vec<f64>,
     /// Answers that hold what looks like a verdict.
     pub suspect: u64,
+    /// What the judge made of answers that are known to be right or wrong, where it was asked.
+    pub controls: Option<ControlsReport>,
     /// The lowest marks, and some at random.
     pub examples: Vec<Example>,
 }
@@ -101,6 +107,8 @@ pub struct JudgeReport {
     pub max_tokens: Option<u32>,
     /// The hash of its prompt.
     pub prompt: String,
+    /// The verdict that its prompt shows as an example, where it shows one alone.
+    pub prompt_example: Option<String>,
     /// Repeats of each verdict.
     pub repeats: u32,
     /// Orders in which two answers are shown: 2; 1 where there is one answer.
@@ -247,6 +255,7 @@ pub struct Evaluation {
     lengths: Vec<(f64, f64)>,
     flips: (u64, u64),
     trials: Vec<(u64, u64)>,
+    same: SameVerdict,
     lowest: Vec<(f64, Example)>,
     random: Vec<Example>,
     dice: Random,
@@ -282,6 +291,7 @@ impl Evaluation {
             lengths: Vec::new(),
             flips: (0, 0),
             trials: Vec::new(),
+            same: SameVerdict::default(),
             lowest: Vec::new(),
             random: Vec::new(),
             dice: Random::new(EXAMPLE_SEED),
@@ -325,6 +335,7 @@ impl Evaluation {
             self.by_category.entry(category.to_owned()).or_default().push(values(&|_| true));
         }
         for (mark, value) in &read {
+            self.same.add(value);
             *report.distribution.entry(value.round() as i64).or_default() += 1;
             let length = |(_, answer): &(String, String)| answer.chars().count() as f64;
             if let Some(turn) = mark.scope.turn().and_then(|turn| turn.item_of(judged.turns)) {
@@ -394,8 +405,9 @@ impl Evaluation {
         }
     }
 
-    /// Ends the count. `open` is the number of marks without a verdict.
-    pub fn finish(self, open: u64) -> EvaluationReport {
+    /// Ends the count, with what the judge made of its controls, where it was asked. `open` is the number of marks without a
+    /// verdict.
+    pub fn finish(self, open: u64, controls: Option<ControlsReport>) -> EvaluationReport {
         let is_check = self.is_check;
         let mut report = self.report;
         report.overall = ScoreReport::of(&self.all);
@@ -421,6 +433,9 @@ impl Evaluation {
             let most = self.trials.iter().map(|(_, trials)| *trials).max().unwrap_or(0);
             report.pass_hat_k = (1..=most).filter_map(|k| pass_hat_k(&self.trials, k)).collect();
         }
+        report.cautions.extend(controls.iter().flat_map(ControlsReport::cautions));
+        report.controls = controls;
+        report.cautions.extend(self.same.caution(report.judge.prompt_example.as_deref()));
         report.judge.unparsed -= open.min(report.judge.unparsed);
         let asked = (report.marks - open.min(report.marks)).max(1);
         report.judge.unparsed_share = report.judge.unparsed as f64 / asked as f64;
@@ -467,11 +482,20 @@ impl SliceReport {
 }
 
 impl EvaluationReport {
+    /// True where the judge has failed its controls: its marks are not to be used.
+    pub fn has_unreliable_judge(&self) -> bool {
+        self.controls.as_ref().is_some_and(ControlsReport::forbids_verdict)
+    }
+
     /// Returns the report as lines for a terminal.
     pub fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         for reason in &self.incomplete {
             lines.push(format!("INCOMPLETE: {reason}"));
+        }
+        lines.extend(self.cautions.iter().map(|caution| format!("caution: {caution}")));
+        if self.has_unreliable_judge() {
+            lines.push(NOT_RELIABLE.to_owned());
         }
         let mut row = |name: &str, text: String| lines.push(format!("  {name:<18}{text}"));
         let scale = if self.mode == EvaluationMode::Check { 100.0 } else { 1.0 };
@@ -514,6 +538,7 @@ impl EvaluationReport {
         if self.suspect > 0 {
             row("suspect", format!("{} with text that looks like a verdict", counted(self.suspect, "answer")));
         }
+        lines.extend(self.controls.iter().flat_map(ControlsReport::lines));
         lines
     }
 }

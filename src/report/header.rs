@@ -19,6 +19,8 @@ pub struct RunHeader {
     pub output: String,
     /// What was begun under older rules, in words.
     pub rules: Option<String>,
+    /// What the judge is asked first, in words.
+    pub controls: Option<String>,
 }
 
 /// A model with its role.
@@ -59,6 +61,9 @@ impl RunHeader {
         if let Some(rules) = &self.rules {
             row("rules", rules.clone());
         }
+        if let Some(controls) = &self.controls {
+            row("controls", controls.clone());
+        }
         row("output", if self.output == "-" { "standard output".to_owned() } else { self.output.clone() });
         lines
     }
@@ -72,6 +77,7 @@ impl RunHeader {
             "models": parties.collect::<Vec<_>>(), "rows": self.rows, "conversations": tally.totals.conversations,
             "unit": tally.unit.noun(), "total": tally.totals.turns, "reused": tally.reused(),
             "reused_is_exact": tally.stored.is_exact, "caps": self.caps, "output": self.output, "rules": self.rules,
+            "controls": self.controls,
         })
     }
 }
@@ -111,6 +117,7 @@ mod tests {
             caps: vec!["$5.00".to_owned(), "1,000 requests".to_owned()],
             output: "out.jsonl".to_owned(),
             rules: None,
+            controls: None,
         };
         let tally = Tally {
             totals: Totals { conversations: 2_990, turns: 12_311 },

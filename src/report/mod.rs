@@ -3,6 +3,7 @@
 mod agreement;
 mod bar;
 mod comparison;
+mod controls;
 mod evaluation;
 mod header;
 mod judgments;
@@ -12,6 +13,7 @@ mod progress;
 mod quality;
 mod rate;
 mod replies;
+mod same_verdict;
 mod scores;
 mod simulation;
 mod summary;
@@ -23,7 +25,8 @@ pub mod words;
 
 pub use agreement::{AgreementReport, GroupAgreement, Share, SideReport};
 pub use bar::{bar_lines, columns, phase_line};
-pub use comparison::{Compared, ComparedReport, Comparison, ComparisonReport, ControlReport, ControlsReport};
+pub use comparison::{Compared, ComparedReport, Comparison, ComparisonReport};
+pub use controls::{ControlReport, ControlsReport, KnownVerdict, NOT_RELIABLE};
 pub use evaluation::{
     CostReport, DatasetReport, Evaluation, EvaluationMode, EvaluationReport, JudgeReport, JudgedConversation,
 };

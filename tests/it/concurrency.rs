@@ -118,7 +118,8 @@ fn silent_server() -> String {
 /// Runs a comparison of two systems until `server` has had so many requests; false if it never does.
 fn reaches(a: &str, b: &str, judge: &str, server: &MockServer, requests: u64) -> bool {
     let place = Place::with_conversations(5, 4);
-    let arguments = ["compare", "in.jsonl", "--a", a, "--b", b, "--judge", judge, "-o", "out", "--concurrency", "6"];
+    let line = ["compare", "in.jsonl", "--a", a, "--b", b, "--judge", judge, "-o", "out", "--concurrency", "6"];
+    let arguments = [&line[..], &["--no-controls"]].concat();
     let mut child = place.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let until = Instant::now() + Duration::from_secs(120);
     while server.count("requests") < requests && Instant::now() < until && child.try_wait().unwrap().is_none() {

@@ -128,8 +128,9 @@ fn the_settings_of_every_recipe_stay_as_they_are() {
             writeln!(golden, "{setting}: {value}").unwrap();
         }
         for older in recipe.older() {
-            let gate = older.settings.get("gate").unwrap();
-            writeln!(golden, "under rules {}: gate: {gate}: {}", older.rules, older.settings.digest()).unwrap();
+            let of = |name: &str| older.settings.get(name).map(|value| format!("{name}: {value}: "));
+            let changed: String = ["gate", "prompt", "best-by"].into_iter().filter_map(of).collect();
+            writeln!(golden, "under rules {}: {changed}{}", older.rules, older.settings.digest()).unwrap();
         }
     }
     insta::assert_snapshot!(golden);

@@ -21,10 +21,20 @@ fn a_judge_that_prefers_whoever_stands_first_decides_nothing() {
     let place = Place::new();
     questions(&place, 30, 2);
     let judge = MockServer::start(&["--fault", "first:1"]);
-    let finished = place.complete(&[&PAIR[..], &["--judge", &judge.model()]].concat());
+    // It also fails its controls: it prefers the first of equal answers.
+    let finished = place.run(&[&PAIR[..], &["--judge", &judge.model()]].concat());
+    assert_eq!(finished.code, Some(3), "{}", finished.stderr);
+    assert!(finished.stderr.contains("judge not reliable"), "{}", finished.stderr);
+    let checked = report(&place, "out");
+    assert_eq!(checked["pairs"][0]["verdict"], "judge not reliable");
+    let controls = &checked["controls"];
+    assert_eq!((&controls["known"]["decided"], &controls["same"]["score"]["score"]), (&json!(0), &json!(1.0)));
+    assert!(place.read("out/report.html").contains("judge not reliable"));
+    let finished = place.complete(&[&PAIR[..], &["--judge", &judge.model(), "--no-controls"]].concat());
     let report = report(&place, "out");
     let pair = &report["pairs"][0];
     assert_eq!((&pair["verdict"], &pair["effect"]), (&json!("inconclusive"), &json!(0.0)));
+    assert_eq!(report["controls"], Value::Null);
     assert_eq!(
         (&pair["inconsistent"], &pair["wins"], &pair["position"]["first_wins"]),
         (&json!(60), &json!(0), &json!(1.0))
@@ -77,7 +87,7 @@ fn a_judge_whose_words_have_no_verdict_makes_an_incomplete_report() {
     let place = Place::new();
     questions(&place, 100, 1);
     let judge = MockServer::start(&["--fault", "no-verdict:0.05", "--fault-by", "question"]);
-    let finished = place.run(&[&PAIR[..], &["--judge", &judge.model()]].concat());
+    let finished = place.run(&[&PAIR[..], &["--judge", &judge.model(), "--no-controls"]].concat());
     assert_eq!(finished.code, Some(3), "{}", finished.stderr);
     assert!(finished.stderr.contains("INCOMPLETE"), "{}", finished.stderr);
     let report = report(&place, "out");
@@ -90,7 +100,8 @@ fn a_judge_whose_words_have_no_verdict_makes_an_incomplete_report() {
     assert!(place.read("out/report.html").contains("INCOMPLETE"));
 
     place.complete(&["distill", "in.jsonl", "--teacher=simulated", "-o=answers.jsonl"]);
-    let finished = place.run(&["evaluate", "answers.jsonl", "--judge", &judge.model(), "-o=scores.jsonl"]);
+    let finished =
+        place.run(&["evaluate", "answers.jsonl", "--judge", &judge.model(), "-o=scores.jsonl", "--no-controls"]);
     assert_eq!(finished.code, Some(3), "{}", finished.stderr);
     assert!(place.read("scores.report.json").contains("cannot be read"));
 }
@@ -131,14 +142,15 @@ fn a_changed_answer_is_judged_again_and_an_unchanged_one_never() {
         place.complete(&["distill", "in.jsonl", &format!("--teacher=simulated-{name}"), &format!("-o={name}.jsonl")]);
     }
     let judge = server.model();
-    let compare = ["compare", "--answers", "x.jsonl", "y.jsonl", "--judge", &judge, "-o=out"];
+    let compare = ["compare", "--answers", "x.jsonl", "y.jsonl", "--judge", &judge, "-o=out", "--no-controls"];
     place.complete(&compare);
     assert_eq!(server.count("requests"), 40);
     // In another order, under other names, with one more conversation left out: nothing is new.
     let mut rows = place.rows("y.jsonl");
     rows.reverse();
     place.write("renamed.jsonl", jsonl(&rows));
-    place.complete(&["compare", "--answers", "x.jsonl", "renamed.jsonl", "--judge", &judge, "-o=out2"]);
+    let again = ["compare", "--judge", &judge, "-o=out2", "--no-controls", "--answers", "x.jsonl"];
+    place.complete(&[&again[..], &["renamed.jsonl"]].concat());
     assert_eq!(server.count("requests"), 40);
     // Rows without a name are found by what their users say, names that stand twice by the same.
     for (name, id) in [("nameless", Value::Null), ("namesakes", json!("x"))] {
@@ -148,7 +160,7 @@ fn a_changed_answer_is_judged_again_and_an_unchanged_one_never() {
         }
         place.write(&format!("{name}.jsonl"), jsonl(&changed));
         let file = format!("{name}.jsonl");
-        place.complete(&["compare", "--answers", "x.jsonl", &file, "--judge", &judge, "-o=out2", "--limit=5"]);
+        place.complete(&[&again[..], &[&file, "--limit=5"]].concat());
         let report = report(&place, "out2");
         assert_eq!((&report["dataset"]["conversations"], &report["pairs"][0]["b_missing"]), (&json!(5), &json!(0)));
         assert_eq!(server.count("requests"), 40);

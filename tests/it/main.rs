@@ -17,6 +17,7 @@ mod concurrency;
 mod consumers;
 mod containers;
 mod control;
+mod controls;
 mod converting;
 mod crash_at_every_commit;
 #[cfg(feature = "parquet")]
@@ -51,6 +52,7 @@ mod losses;
 mod mock_server;
 mod narrated;
 mod night;
+mod older_prompts;
 mod older_rules;
 mod planning;
 mod power_cut;

@@ -50,7 +50,7 @@ fn a_store_of_the_first_rules_is_resumed_without_a_call_and_exported_as_it_was()
     assert!(resumed.stderr.contains("new        0 answers"), "{}", resumed.stderr);
     assert!(
         resumed.stderr.contains(
-            "rules      3 conversations continue under version 1 of the rules; --rules-version 2 would ask 1 of the stored \
+            "rules      3 conversations continue under version 1 of rules and prompts; --rules-version 2 would ask 1 of the stored \
              turns again"
         ),
         "{}",

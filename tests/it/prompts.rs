@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use cohobate::conversation::{Answer, Lane, Question, Role, Seed};
 use cohobate::model::Simulated;
+use cohobate::quality::RulesVersion;
 use cohobate::recipe::{Evaluate, Judge, JudgedHistory, JudgedScope, Prompt, Recipe, Replay, ReplayEnd, Scale};
 
 use crate::crash_at_every_commit::recipes;
@@ -55,10 +56,10 @@ fn judging() -> [(&'static str, Arc<dyn Recipe>); 2] {
 }
 
 /// Every question that a recipe asks, in the order of asking.
-fn questions(recipe: &dyn Recipe, answering: Answering) -> Vec<Question> {
+fn questions(recipe: &dyn Recipe, rules: RulesVersion, answering: Answering) -> Vec<Question> {
     let mut asked = Vec::new();
     for seed in &seeds() {
-        let mut replay = Replay::new(recipe, seed);
+        let mut replay = Replay::under(recipe, seed, Some(rules));
         while let ReplayEnd::Open(open) = replay.advance(|_, _| Ok::<_, ()>(None)).unwrap() {
             for (_, question) in open {
                 replay.record(question.slot, Arc::new(answering(&question)));
@@ -70,14 +71,13 @@ fn questions(recipe: &dyn Recipe, answering: Answering) -> Vec<Question> {
 }
 
 /// All texts that a recipe adds: those of its questions that neither the source nor an answer has.
-#[test]
-fn prompts_and_fingerprints_stay_as_they_are() {
+fn golden(rules: RulesVersion) -> String {
     let (mut golden, mut told) = (String::new(), BTreeSet::new());
     let answers: [(&str, Answering); 3] =
         [("simulated", |question| Simulated::answer(question, 1)), ("unreadable", unreadable), ("strict", strict)];
     for (how, answering) in answers {
         for (name, recipe) in recipes().into_iter().chain(judging()) {
-            let asked = questions(&*recipe, answering);
+            let asked = questions(&*recipe, rules, answering);
             assert!(!asked.is_empty(), "{name}");
             writeln!(golden, "== {name}, {how} answers: {} questions", asked.len()).unwrap();
             for question in asked {
@@ -91,5 +91,15 @@ fn prompts_and_fingerprints_stay_as_they_are() {
             }
         }
     }
-    insta::assert_snapshot!(golden);
+    golden
+}
+
+#[test]
+fn prompts_and_fingerprints_of_the_first_version_stay_as_they_are() {
+    insta::assert_snapshot!("prompts_and_fingerprints_stay_as_they_are", golden(RulesVersion::First));
+}
+
+#[test]
+fn prompts_and_fingerprints_of_the_newest_version_are_known() {
+    insta::assert_snapshot!("prompts_and_fingerprints_of_the_newest_version", golden(RulesVersion::NEWEST));
 }

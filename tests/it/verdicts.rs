@@ -52,7 +52,7 @@ fn report(place: &Place, name: &str) -> Value {
 }
 
 fn evaluate(place: &Place, judge: &str, more: &[&str]) -> (Value, String) {
-    let line = [&["evaluate", "in.jsonl", "-o", "out.jsonl", "--judge", judge][..], more].concat();
+    let line = [&["evaluate", "in.jsonl", "-o", "out.jsonl", "--no-controls", "--judge", judge][..], more].concat();
     let run = place.complete(&line);
     (report(place, "out.report.json"), run.stderr)
 }
@@ -247,7 +247,7 @@ fn comparisons_and_best_of_ask_for_schemas_too_and_answers_never_have_one() {
     let place = place(4);
     let model = server.model("m");
     let line = ["compare", "in.jsonl", "--a=simulated-x", "--b=simulated-y", "-o", "out", "--judge", &model];
-    let run = place.complete(&line);
+    let run = place.complete(&[&line[..], &["--no-controls"]].concat());
     let found = report(&place, "out/report.json");
     assert_eq!(found["judge"]["replies"]["json"]["replies"], 16, "{}", run.stderr);
     assert!(run.stderr.contains("16 as JSON (0.0 % repaired, 0.0 % invalid)"), "{}", run.stderr);

@@ -79,6 +79,7 @@ const OPTIONS: &[(Class, &[&str])] = &[
             "history-reasoning",
             "per",
             "repeats",
+            "controls",
             "samples",
             "keep",
             "concurrency",

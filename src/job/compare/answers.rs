@@ -13,8 +13,8 @@ use crate::job::evaluate::words_of;
 use crate::job::left_out::{LeftOut, Unmarked};
 use crate::job::left_out_list::{Left, LeftOutList, Listed};
 use crate::job::rows::{RowResult, each};
-use crate::job::stored::{answers_in, status_of};
-use crate::recipe::{Compare, Replay, Side};
+use crate::job::stored::{answers_in, replay_in, status_of};
+use crate::recipe::{Compare, Side};
 use crate::report::{Compared, Comparison};
 use crate::store::{Reader, Status};
 
@@ -184,7 +184,7 @@ impl ComparedRows<'_> {
     }
 
     fn duelled(&self, seed: &Seed) -> Result<Duelled, JobError> {
-        let mut replay = Replay::new(&*self.recipe, seed);
+        let mut replay = replay_in(self.store, &*self.recipe, seed)?;
         replay.advance(answers_in(self.store))?;
         let mut sides = self.recipe.sides(seed, replay.answered());
         self.give_up(seed, &mut sides)?;

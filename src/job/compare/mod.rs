@@ -1,10 +1,9 @@
 //! `compare`: whose answers are better, and how sure that is.
 //!
-//! The run asks systems and judge alike; the last pass (`answers`) counts what the store holds. `controls` has the judge look
-//! at pairs whose outcome is known. `planning` says what all of it would cost.
+//! The run asks systems and judge alike; the last pass (`answers`) counts what the store holds. The judge is
+//! shown answers that are known to be right or wrong first (`job/controls`). `planning` says what all of it would cost.
 
 mod answers;
-mod controls;
 mod planning;
 mod rounds;
 mod systems;
@@ -20,21 +19,24 @@ use answers::{ComparedRows, WrittenAnswers};
 use rounds::{Counted, Rounds};
 
 use super::beside::{Beside, JudgedRows};
+use super::controls::{self, PairControls};
 use super::counting::row_of;
 use super::engine::Engine;
 use super::evaluate::{dataset_report, judge_report};
 use super::input::{Lookout, Prepared, Rows, prepare};
 use super::judge::JudgeSettings;
+use super::judged_under::JudgedUnder;
 use super::left_out::Unmarked;
 use super::left_out_list::Listed;
 use super::places::check_directory;
 use super::reports::write_reports_in;
 use super::rows::{RowResult, each};
 use super::settings::{InputSettings, RunSettings};
+use super::stored::begun_in;
 use super::votes::read_votes;
 use super::{Context, JobError};
-use crate::conversation::{ConversationKey, Vote};
-use crate::recipe::{Compare, ComparedHistory, JudgedScope, Recipe, Scale, System};
+use crate::conversation::{Settings, Vote};
+use crate::recipe::{Begun, Compare, ComparedHistory, JudgedScope, Recipe, Scale, System};
 use crate::report::{AgreementReport, ComparedReport, ComparisonReport, Tally, comparison_page, words};
 use crate::store::{DiskStore, Reader};
 use crate::worker::{RunStop, StoredRow};
@@ -62,8 +64,9 @@ pub struct CompareSettings {
     pub margin: f64,
     /// Stops once the 95 % interval of every pair's score reaches no further than this to either side.
     pub stop_at_ci: Option<f64>,
-    /// Has the judge look at pairs whose outcome is known too. Default: no.
-    pub controls: bool,
+    /// Has the judge look at answers that are known to be right or wrong first. Default: yes, unless it is simulated or every
+    /// conversation was begun under older prompts.
+    pub controls: Option<bool>,
     /// Files with people's votes on the same conversations.
     pub human: Vec<String>,
     /// A file with good answers to the same conversations. Default: the column `reference`.
@@ -117,11 +120,11 @@ pub async fn compare(settings: &CompareSettings, context: &Context) -> Result<Co
         context,
     )?;
     let rows = Arc::new(settings.judged_rows(&prepared.rows, &recipe, context)?);
-    let (conversations, unshared) = rows_to_compare(&rows, &recipe, &*engine.store)?;
+    let RowsToCompare { conversations, unshared, under } = rows_to_compare(&rows, &recipe, &*engine.store)?;
     if conversations.is_empty() {
         return Err(nothing_to_compare());
     }
-    let mut report = settings.report(reports, &recipe, &prepared, &engine.store)?;
+    let mut report = settings.report(reports, &recipe, &under, &prepared, &engine.store)?;
     if unshared > 0 {
         report.dataset.left_out.insert(Unmarked::NoSharedHistory.name().to_owned(), unshared);
     }
@@ -131,7 +134,8 @@ pub async fn compare(settings: &CompareSettings, context: &Context) -> Result<Co
     let compared =
         ComparedRows { rows, recipe, prices: engine.prices(), store: &*engine.store, entrants: &settings.entrants };
     let mut rounds = Rounds::new(&engine);
-    let end = rounds.run_all(&compared, settings, judge, &report, &conversations).await?;
+    let controls = settings.asks_controls(&under).then(|| PairControls::of(judge));
+    let end = rounds.run_all(&compared, settings, controls, &report, &conversations).await?;
     let Rounds { tally, elapsed, .. } = rounds;
     let end = match end {
         Err(reason) => Err(reason),
@@ -151,6 +155,11 @@ impl CompareSettings {
 
     fn systems(&self) -> Result<Vec<System>, JobError> {
         self.entrants.iter().map(|entrant| entrant.system(self.system.as_deref())).collect()
+    }
+
+    /// True if the judge is shown answers that are known to be right or wrong.
+    fn asks_controls(&self, under: &JudgedUnder) -> bool {
+        self.controls.unwrap_or_else(|| controls::are_usual(&self.judge, under.is_all_older()))
     }
 
     /// Makes the recipe, with the systems' names.
@@ -180,6 +189,7 @@ impl CompareSettings {
         &self,
         systems: Vec<ComparedReport>,
         recipe: &Compare,
+        under: &JudgedUnder,
         prepared: &Prepared,
         store: &DiskStore,
     ) -> Result<ComparisonReport, JobError> {
@@ -192,7 +202,8 @@ impl CompareSettings {
             },
             margin: self.margin,
             systems,
-            judge: judge_report(&self.judge.model, recipe, 2),
+            judge: judge_report(&self.judge.model, recipe.prompt(), under.settings(recipe), 2),
+            cautions: controls::caution_about(&self.judge.model).into_iter().chain(under.caution()).collect(),
             dataset: dataset_report(&self.input, prepared),
             ..ComparisonReport::default()
         })
@@ -240,24 +251,31 @@ struct RowToCompare {
     stored: StoredRow,
 }
 
-/// Returns the rows that hold conversations, and how many rows lack a shared history.
-fn rows_to_compare(
-    rows: &JudgedRows,
-    recipe: &Compare,
-    store: &dyn Reader,
-) -> Result<(Vec<RowToCompare>, u64), JobError> {
-    let (mut conversations, mut unshared) = (Vec::new(), 0);
+/// The rows that hold conversations.
+#[derive(Default)]
+struct RowsToCompare {
+    conversations: Vec<RowToCompare>,
+    /// Rows that lack a shared history.
+    unshared: u64,
+    /// The versions of the prompts.
+    under: JudgedUnder,
+}
+
+/// Returns the rows that hold conversations.
+fn rows_to_compare(rows: &JudgedRows, recipe: &Compare, store: &dyn Reader) -> Result<RowsToCompare, JobError> {
+    let mut found = RowsToCompare::default();
     each(rows, &mut [], |place, seed| {
         if recipe.can_take(seed) {
-            let state = store.state(&ConversationKey::new(recipe.settings(), &seed.digest()))?;
+            let Begun { rules, state, .. } = begun_in(store, recipe, &seed.digest())?;
             let (calls, stored) = (u64::from(recipe.turn_count(seed)), row_of(state, recipe));
-            conversations.push(RowToCompare { row: place.row, calls, stored });
+            found.conversations.push(RowToCompare { row: place.row, calls, stored });
+            found.under.add(rules);
         } else {
-            unshared += 1;
+            found.unshared += 1;
         }
         Ok(RowResult::Kept(0))
     })?;
-    Ok((conversations, unshared))
+    Ok(found)
 }
 
 /// Compares the judge with people, where they have voted on the same answers.
@@ -274,7 +292,9 @@ fn calibrate(report: &mut ComparisonReport, votes: &[Vote], human: &[Vote]) {
 /// Returns the day on which a comparison with these settings was first begun, in UTC.
 fn begun_on(store: &DiskStore, recipe: &dyn Recipe) -> Result<String, JobError> {
     let runs = store.runs()?;
-    let first = runs.iter().find(|run| run.settings.digest() == recipe.settings().digest());
+    let older = recipe.older().iter().map(|older| &older.settings);
+    let settings: Vec<&Settings> = older.chain([recipe.settings()]).collect();
+    let first = runs.iter().find(|run| settings.contains(&&run.settings));
     let started = first.and_then(|run| jiff::Timestamp::from_millisecond(run.started_ms.cast_signed()).ok());
     Ok(started.unwrap_or_else(jiff::Timestamp::now).strftime("%Y-%m-%d").to_string())
 }

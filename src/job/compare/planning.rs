@@ -1,8 +1,10 @@
-use super::{CompareSettings, Entrant, controls, nothing_to_compare, rows_to_compare};
+use super::{CompareSettings, Entrant, RowsToCompare, nothing_to_compare, rows_to_compare};
+use crate::job::controls::PairControls;
 use crate::job::input::prepare;
 use crate::job::plan::{PlanGround, PlanReport, PlanRole, refuse_nothing};
 use crate::job::rows::{RowResult, each};
 use crate::job::{Context, JobError};
+use crate::recipe::Scale;
 use crate::report::Totals;
 use crate::store::OnLoss;
 
@@ -16,24 +18,22 @@ pub fn plan_compare(settings: &CompareSettings, on_loss: OnLoss, context: &Conte
     let prepared = prepare(&settings.input, &settings.store, &recipe, None, ground.lookout(), context)?;
     refuse_nothing(&prepared)?;
     let rows = settings.judged_rows(&prepared.rows, &recipe, context)?;
-    let (conversations, _) = rows_to_compare(&rows, &recipe, ground.store())?;
+    let RowsToCompare { conversations, under, .. } = rows_to_compare(&rows, &recipe, ground.store())?;
     if conversations.is_empty() {
         return Err(nothing_to_compare());
     }
     let mut planner = ground.planner(&[&recipe], prepared.rows.len(), &mut |row| {
         Ok(rows.read(row)?.filter(|seed| recipe.can_take(seed)))
     })?;
-    let mut control_calls = 0;
     each(&rows, &mut [], |_, seed| {
         if recipe.can_take(seed) {
             planner.add(&recipe, seed)?;
-            control_calls += controls::calls(settings, seed.turns.len() as u32);
         }
         Ok(RowResult::Kept(0))
     })?;
-    if settings.controls {
-        let share = (conversations.len() as f64).min(controls::CONVERSATIONS_MAX as f64) / conversations.len() as f64;
-        planner.add_alike(PlanRole::Judge, (control_calls as f64 * share).round() as u64);
+    if settings.asks_controls(&under) {
+        planner.in_controls();
+        PairControls::of(settings.judge.judge(Scale::Pair)?).plan(&mut planner)?;
     }
     if settings.stop_at_ci.is_some() {
         planner.note("calls: all conversations; --stop-at-ci may end the comparison earlier");

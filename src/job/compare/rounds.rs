@@ -2,11 +2,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::answers::ComparedRows;
-use super::{CompareSettings, RowToCompare, controls};
+use super::{CompareSettings, RowToCompare};
 use crate::job::JobError;
-use crate::job::counting::Stored;
-use crate::job::engine::{Assignment, Engine, RunResult};
-use crate::recipe::{Judge, Recipe};
+use crate::job::controls::{CONTROLS_FIRST, PairControls, is_simulated};
+use crate::job::counting::{Stored, sum_of};
+use crate::job::engine::{AheadOf, Assignment, Engine, RunResult};
+use crate::recipe::Recipe;
 use crate::report::{Comparison, ComparisonReport, ControlsReport, Tally, Totals};
 use crate::worker::{self, RunStop};
 
@@ -25,28 +26,28 @@ impl<'a> Rounds<'a> {
         Self { engine, tally: Tally::default(), elapsed: Duration::ZERO }
     }
 
-    /// Asks about all conversations, and about the controls where they are wanted. The inner error says why a run
-    /// stopped before its end.
+    /// Asks the controls, where there are some, then about all conversations. The inner error says why a run stopped before
+    /// its end.
     pub async fn run_all(
         &mut self,
         compared: &ComparedRows<'_>,
         settings: &CompareSettings,
-        judge: Judge,
+        controls: Option<PairControls>,
         report: &ComparisonReport,
         conversations: &[RowToCompare],
     ) -> Result<Result<Counted, RunStop>, JobError> {
+        if let Some(controls) = &controls {
+            let ahead_of = Some(ahead_of(compared, conversations));
+            if let Some(reason) = self.run(Assignment { ahead_of, ..controls.assignment(compared.store)? }).await? {
+                return Ok(Err(reason));
+            }
+        }
         let (comparison, taken) = match self.in_steps(compared, settings.stop_at_ci, report, conversations).await? {
             Ok(counted) => counted,
             Err(reason) => return Ok(Err(reason)),
         };
-        if !settings.controls {
-            return Ok(Ok(Counted { comparison, taken, controls: None }));
-        }
-        let (assignment, known) = controls::prepare(compared, &conversations[..taken], judge, settings.scope)?;
-        if let Some(reason) = self.run(assignment).await? {
-            return Ok(Err(reason));
-        }
-        let controls = Some(known.report(compared.store)?);
+        let controls = controls.map(|controls| controls.report(compared.store)).transpose()?;
+        let controls = controls.map(|controls| controls.exempt_if(is_simulated(&settings.judge.model)));
         Ok(Ok(Counted { comparison, taken, controls }))
     }
 
@@ -70,6 +71,7 @@ impl<'a> Rounds<'a> {
                 totals: Totals { conversations: rows.len() as u64, turns: rows.iter().map(|one| one.calls).sum() },
                 stored: Stored::counted(known, compared.rows.rows.len()),
                 rows: Box::new(rows.into_iter().map(|one| Ok(worker::Admit::Row(one.row)))),
+                ahead_of: None,
             };
             taken = step;
             if let Some(reason) = self.run(assignment).await? {
@@ -89,6 +91,21 @@ impl<'a> Rounds<'a> {
         self.tally.add_run(&tally);
         self.elapsed += elapsed;
         Ok(ended.stopped())
+    }
+}
+
+/// Returns what is shown before the controls are asked.
+fn ahead_of(compared: &ComparedRows<'_>, conversations: &[RowToCompare]) -> AheadOf {
+    let known = conversations.iter().map(|one| (one.row, one.calls, one.stored));
+    AheadOf {
+        recipe: Arc::clone(&compared.recipe) as Arc<dyn Recipe>,
+        seeds: Arc::clone(&compared.rows) as Arc<dyn worker::Seeds>,
+        totals: Totals {
+            conversations: conversations.len() as u64,
+            turns: conversations.iter().map(|one| one.calls).sum(),
+        },
+        stored: sum_of(&Stored::counted(known, compared.rows.rows.len()).count()),
+        first: CONTROLS_FIRST.to_owned(),
     }
 }
 

@@ -14,18 +14,21 @@ use std::time::Duration;
 use rows::MarkedRows;
 
 use super::beside::{Beside, JudgedRows};
-use super::counting::{Stored, row_of};
-use super::engine::{Assignment, Engine, RunResult};
+use super::controls::{CONTROLS_FIRST, MarkControls, are_usual, caution_about, is_simulated};
+use super::counting::{Stored, row_of, sum_of};
+use super::engine::{AheadOf, Assignment, Engine};
 use super::input::{Lookout, Prepared, Rows, prepare};
 use super::judge::JudgeSettings;
+use super::judged_under::JudgedUnder;
 use super::left_out_list::Listed;
 use super::models::ModelChoice;
 use super::places;
 use super::rows::{RowCounts, RowResult, each};
 use super::settings::{InputSettings, OutputSettings, RunSettings};
+use super::stored::begun_in;
 use super::{Context, JobError};
-use crate::conversation::ConversationKey;
-use crate::recipe::{Evaluate, JudgedHistory, JudgedScope, Recipe, Scale};
+use crate::conversation::Settings;
+use crate::recipe::{Begun, Evaluate, JudgedHistory, JudgedScope, Prompt, Recipe, Scale};
 use crate::report::{DatasetReport, EvaluationMode, EvaluationReport, JudgeReport, Tally, Totals};
 use crate::store::Reader;
 use crate::worker::{self, Ended, RunStop, StoredRow};
@@ -51,6 +54,9 @@ pub struct EvaluateSettings {
     pub criteria: Option<PathBuf>,
     /// A file with good answers to the same conversations. Default: the column `reference`.
     pub references: Option<String>,
+    /// Has the judge mark answers that are known to be right or wrong first. Default: yes, unless it is simulated or every
+    /// conversation was begun under older prompts.
+    pub controls: Option<bool>,
     /// How fast and how long.
     pub run: RunSettings,
 }
@@ -91,23 +97,49 @@ pub async fn evaluate(settings: &EvaluateSettings, context: &Context) -> Result<
     let mut engine = Engine::open(store, &[&judge.model], run, context)?;
     let prepared = prepare(input, store, &*recipe, None, Lookout::back(store, &*engine.store), context)?;
     let rows = Arc::new(settings.judged_rows(&prepared.rows, &recipe, context)?);
-    let (to_judge, totals) = rows_to_judge(&rows, &recipe, &*engine.store)?;
+    let RowsToJudge { to_judge, totals, under } = rows_to_judge(&rows, &recipe, &*engine.store)?;
     if to_judge.is_empty() {
         return Err(nothing_to_judge(settings.mode));
     }
     engine.announce(vec![judge.model.party("judge")], prepared.rows.len(), &output.path);
+    let count = prepared.rows.len();
+    let controls = settings.controls(&under)?;
+    let (mut sum, mut elapsed) = (Tally::default(), Duration::ZERO);
+    if let Some(controls) = &controls {
+        let ahead_of = Some(AheadOf {
+            recipe: Arc::clone(&recipe) as Arc<dyn Recipe>,
+            seeds: Arc::clone(&rows) as Arc<dyn worker::Seeds>,
+            totals,
+            stored: sum_of(&Stored::counted(to_judge.iter().copied(), count).count()),
+            first: CONTROLS_FIRST.to_owned(),
+        });
+        let assignment = Assignment { ahead_of, ..controls.assignment(&*engine.store)? };
+        let ran = engine.run(assignment).await?;
+        sum.add_run(&ran.tally);
+        elapsed += ran.elapsed;
+        if let Ended::Stopped(reason) = ran.ended {
+            engine.close()?;
+            return Ok(EvaluateReport { tally: sum, elapsed, totals, end: Err(reason) });
+        }
+    }
     let assignment = Assignment {
         recipe: Arc::clone(&recipe) as Arc<dyn Recipe>,
         seeds: Arc::clone(&rows) as Arc<dyn worker::Seeds>,
         stored: Stored::counted(to_judge.iter().copied(), prepared.rows.len()),
         rows: Box::new(to_judge.into_iter().map(|(row, ..)| Ok(worker::Admit::Row(row)))),
         totals,
+        ahead_of: None,
     };
-    let RunResult { ended, tally, elapsed, .. } = engine.run(assignment).await?;
-    let end = match ended {
+    let ran = engine.run(assignment).await?;
+    let tally = if controls.is_some() { sum.with_run(&ran.tally) } else { ran.tally };
+    elapsed += ran.elapsed;
+    let end = match ran.ended {
         Ended::Finished => {
-            let pass = MarkedRows { rows: &rows, recipe: &recipe, model: &judge.model, store: &*engine.store };
-            Ok(pass.write(settings, settings.report(&recipe, &prepared))?)
+            let controls = controls.map(|controls| controls.report(&*engine.store)).transpose()?;
+            let controls = controls.map(|controls| controls.exempt_if(is_simulated(&judge.model)));
+            let pass =
+                MarkedRows { rows: &rows, recipe: &recipe, model: &judge.model, store: &*engine.store, controls };
+            Ok(pass.write(settings, settings.report(&recipe, &under, &prepared))?)
         }
         Ended::Stopped(reason) => Err(reason),
     };
@@ -118,23 +150,30 @@ pub async fn evaluate(settings: &EvaluateSettings, context: &Context) -> Result<
 /// A row with how many marks it takes, and what is stored of them.
 type RowToJudge = (u64, u64, StoredRow);
 
-/// Returns the rows that the judge has something to mark in, and how many marks there are.
-fn rows_to_judge(
-    rows: &JudgedRows,
-    recipe: &Evaluate,
-    store: &dyn Reader,
-) -> Result<(Vec<RowToJudge>, Totals), JobError> {
-    let (mut to_judge, mut totals) = (Vec::new(), Totals::default());
+/// The rows that the judge has something to mark in.
+#[derive(Default)]
+struct RowsToJudge {
+    to_judge: Vec<RowToJudge>,
+    /// How many conversations and marks there are.
+    totals: Totals,
+    /// The versions of the prompts.
+    under: JudgedUnder,
+}
+
+/// Returns the rows that the judge has something to mark in.
+fn rows_to_judge(rows: &JudgedRows, recipe: &Evaluate, store: &dyn Reader) -> Result<RowsToJudge, JobError> {
+    let RowsToJudge { mut to_judge, mut totals, mut under } = RowsToJudge::default();
     each(rows, &mut [], |place, seed| {
         let marks = u64::from(recipe.turn_count(seed));
         if marks > 0 {
-            let state = store.state(&ConversationKey::new(recipe.settings(), &seed.digest()))?;
+            let Begun { rules, state, .. } = begun_in(store, recipe, &seed.digest())?;
+            under.add(rules);
             to_judge.push((place.row, marks, row_of(state, recipe)));
             totals = Totals { conversations: totals.conversations + 1, turns: totals.turns + marks };
         }
         Ok(RowResult::Kept(0))
     })?;
-    Ok((to_judge, totals))
+    Ok(RowsToJudge { to_judge, totals, under })
 }
 
 fn scale(mode: EvaluationMode) -> Scale {
@@ -182,6 +221,14 @@ impl EvaluateSettings {
         Ok(Evaluate::new(judge, self.scope, self.history, self.read_criteria()?))
     }
 
+    /// Returns the controls of the judge, where it is shown some.
+    fn controls(&self, under: &JudgedUnder) -> Result<Option<MarkControls>, JobError> {
+        if !self.controls.unwrap_or_else(|| are_usual(&self.judge, under.is_all_older())) {
+            return Ok(None);
+        }
+        Ok(Some(MarkControls::of(self.judge.judge(scale(self.mode))?)))
+    }
+
     fn read_criteria(&self) -> Result<Vec<String>, JobError> {
         let Some(path) = &self.criteria else { return Ok(Vec::new()) };
         let text = std::fs::read_to_string(path).map_err(|error| {
@@ -194,11 +241,12 @@ impl EvaluateSettings {
         })
     }
 
-    fn report(&self, recipe: &Evaluate, prepared: &Prepared) -> EvaluationReport {
+    fn report(&self, recipe: &Evaluate, under: &JudgedUnder, prepared: &Prepared) -> EvaluationReport {
         EvaluationReport {
             schema: 1,
             mode: self.mode,
-            judge: judge_report(&self.judge.model, recipe, 1),
+            cautions: caution_about(&self.judge.model).into_iter().chain(under.caution()).collect(),
+            judge: judge_report(&self.judge.model, recipe.prompt(), under.settings(recipe), 1),
             dataset: dataset_report(&self.input, prepared),
             ..EvaluationReport::default()
         }
@@ -206,12 +254,13 @@ impl EvaluateSettings {
 }
 
 /// Returns the known facts about a judge before a run. `orders` is in how many orders it sees a pair of answers.
-pub fn judge_report(model: &ModelChoice, recipe: &dyn Recipe, orders: u32) -> JudgeReport {
-    let setting = |name| recipe.settings().get(name).unwrap_or_default().to_owned();
+pub fn judge_report(model: &ModelChoice, prompt: &Prompt, settings: &Settings, orders: u32) -> JudgeReport {
+    let setting = |name| settings.get(name).unwrap_or_default().to_owned();
     JudgeReport {
         model: model.target.model().to_owned(),
         temperature: model.target.sampling().temperature,
         max_tokens: model.target.sampling().max_tokens,
+        prompt_example: prompt.example(&setting("prompt")).map(str::to_owned),
         prompt: setting("prompt"),
         repeats: setting("repeats").parse().unwrap_or(1),
         orders,

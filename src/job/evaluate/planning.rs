@@ -1,4 +1,4 @@
-use super::{EvaluateSettings, nothing_to_judge, rows_to_judge};
+use super::{EvaluateSettings, RowsToJudge, nothing_to_judge, rows_to_judge};
 use crate::job::input::prepare;
 use crate::job::plan::{PlanGround, PlanReport, PlanRole, refuse_nothing};
 use crate::job::rows::{RowResult, each};
@@ -13,11 +13,15 @@ pub fn plan_evaluate(settings: &EvaluateSettings, on_loss: OnLoss, context: &Con
     let prepared = prepare(input, store, &recipe, None, ground.lookout(), context)?;
     refuse_nothing(&prepared)?;
     let rows = settings.judged_rows(&prepared.rows, &recipe, context)?;
-    let (to_judge, totals) = rows_to_judge(&rows, &recipe, ground.store())?;
+    let RowsToJudge { to_judge, totals, under } = rows_to_judge(&rows, &recipe, ground.store())?;
     if to_judge.is_empty() {
         return Err(nothing_to_judge(settings.mode));
     }
     let mut planner = ground.planner(&[&recipe], prepared.rows.len(), &mut |row| rows.read(row))?;
     each(&rows, &mut [], |_, seed| planner.add(&recipe, seed).map(|()| RowResult::Kept(0)))?;
+    if let Some(controls) = settings.controls(&under)? {
+        planner.in_controls();
+        controls.plan(&mut planner)?;
+    }
     Ok(PlanReport { totals, ..planner.finish(&prepared) })
 }

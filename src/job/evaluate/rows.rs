@@ -12,9 +12,9 @@ use crate::job::output::RowOutput;
 use crate::job::reports::write_reports;
 use crate::job::row_place::RowPlace;
 use crate::job::rows::{RowResult, each};
-use crate::job::stored::answers_in;
-use crate::recipe::{Evaluate, Replay};
-use crate::report::{Evaluation, EvaluationReport, JudgedConversation, evaluation_page};
+use crate::job::stored::{answers_in, replay_in};
+use crate::recipe::Evaluate;
+use crate::report::{ControlsReport, Evaluation, EvaluationReport, JudgedConversation, evaluation_page};
 use crate::store::Reader;
 
 /// The last pass: rows with their marks.
@@ -23,6 +23,8 @@ pub struct MarkedRows<'a> {
     pub recipe: &'a Evaluate,
     pub model: &'a ModelChoice,
     pub store: &'a dyn Reader,
+    /// What the judge made of its controls, where it was asked.
+    pub controls: Option<ControlsReport>,
 }
 
 impl MarkedRows<'_> {
@@ -46,7 +48,7 @@ impl MarkedRows<'_> {
             self.write_row(&place, seed, &marks, missing, &mut output)
         })?;
         let kept_old = output.finish(counts.written)?;
-        let mut report = evaluation.finish(open);
+        let mut report = evaluation.finish(open, self.controls.clone());
         report.dataset.digest = digest.to_string();
         report.dataset.left_out.extend(counts.reasons(LeftOutKind::Unmarked));
         let [list] = lists;
@@ -92,7 +94,7 @@ impl MarkedRows<'_> {
     }
 
     fn marks(&self, seed: &Seed) -> Result<Vec<Mark>, JobError> {
-        let mut replay = Replay::new(self.recipe, seed);
+        let mut replay = replay_in(self.store, self.recipe, seed)?;
         replay.advance(answers_in(self.store))?;
         Ok(self.recipe.marks(seed, replay.answered()))
     }

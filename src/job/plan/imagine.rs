@@ -25,7 +25,7 @@ pub struct Expected {
 /// equal questions have equal answers, whatever the rows had before.
 pub fn imagine(role: PlanRole, question: &Digest, expected: Expected) -> Answer {
     let text = match role {
-        PlanRole::Judge => VERDICT.to_owned(),
+        PlanRole::Judge | PlanRole::Controls => VERDICT.to_owned(),
         PlanRole::Scorer => "5".to_owned(),
         PlanRole::Goal => json!({"intent": text(question, expected.text_tokens.min(ENTRY_TOKENS))}).to_string(),
         _ => text(question, expected.text_tokens),

@@ -42,6 +42,7 @@ pub struct Planner<'a> {
     failed: u64,
     notes: Vec<String>,
     unit: Unit,
+    is_in_controls: bool,
 }
 
 /// The calls of one role to one model.
@@ -87,6 +88,7 @@ impl<'a> Planner<'a> {
             failed: 0,
             notes: Vec::new(),
             unit: Unit::default(),
+            is_in_controls: false,
         })
     }
 
@@ -133,7 +135,7 @@ impl<'a> Planner<'a> {
             }
             for (identity, told, question) in open {
                 self.see(recipe, seed, &question, true);
-                let role = PlanRole::of(&question);
+                let role = if self.is_in_controls { PlanRole::Controls } else { PlanRole::of(&question) };
                 let expected = self.basis.expected(role, &question);
                 self.count(role, &identity, &question, told.tokens, expected.tokens);
                 let answer = imagine(role, &identity, expected);
@@ -141,7 +143,7 @@ impl<'a> Planner<'a> {
                 answered.assume(question.slot, Arc::new(answer));
             }
         }
-        self.answered += from_store;
+        self.answered += if self.is_in_controls { 0 } else { from_store };
         Ok(())
     }
 
@@ -172,15 +174,9 @@ impl<'a> Planner<'a> {
         planned.completion_tokens += completion;
     }
 
-    /// Plans further calls of a role that are like those planned already.
-    pub fn add_alike(&mut self, role: PlanRole, calls: u64) {
-        let mut alike = self.planned.iter_mut().filter(|((other, _), _)| *other == role);
-        if let Some((_, planned)) = alike.next().filter(|(_, planned)| planned.calls > 0) {
-            let more = |tokens: u64| (tokens as f64 / planned.calls as f64 * calls as f64).round() as u64;
-            planned.prompt_tokens += more(planned.prompt_tokens);
-            planned.completion_tokens += more(planned.completion_tokens);
-            planned.calls += calls;
-        }
+    /// Plans controls of the judge from now on: they are no part of the conversations that are counted.
+    pub fn in_controls(&mut self) {
+        self.is_in_controls = true;
     }
 
     /// Adds a line about what the numbers rest on.

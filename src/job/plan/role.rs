@@ -20,6 +20,8 @@ pub enum PlanRole {
     Grader,
     /// Judges.
     Judge,
+    /// Judges answers that are known to be right or wrong.
+    Controls,
     /// Gives a number.
     Scorer,
 }
@@ -53,7 +55,7 @@ impl PlanRole {
             Self::Goal => 120,
             Self::Grader => 150,
             // Judgments in MT-Bench have some 800 characters.
-            Self::Judge => 200,
+            Self::Judge | Self::Controls => 200,
             Self::Scorer => 0,
         }
     }
@@ -70,6 +72,7 @@ impl fmt::Display for PlanRole {
             Self::Goal => f.write_str("user's goal"),
             Self::Grader => f.write_str("grader"),
             Self::Judge => f.write_str("judge"),
+            Self::Controls => f.write_str("judge, controls"),
             Self::Scorer => f.write_str("scorer"),
         }
     }

@@ -22,7 +22,7 @@ use super::models::ModelChoice;
 use super::places;
 use super::settings::{InputSettings, OutputSettings, RunSettings};
 use super::{Context, JobError};
-use crate::quality::Gate;
+use crate::quality::{Gate, RulesVersion};
 use crate::recipe::{Recipe, Simulate};
 use crate::report::Tally;
 use crate::worker::{self, RunStop};
@@ -49,6 +49,9 @@ pub struct SimulateSettings {
     pub personas: Option<PathBuf>,
     /// Judges each answer. Default: the standard gate.
     pub gate: Option<Gate>,
+    /// One version of the prompts for every conversation, that of the gate's rules. Default: the version under which a
+    /// conversation was begun.
+    pub version: Option<RulesVersion>,
     /// Leaves out conversations with fewer turns. Default: 1.
     pub min_turns: u32,
     /// How fast and how long.
@@ -89,6 +92,7 @@ pub async fn simulate(settings: &SimulateSettings, context: &Context) -> Result<
         rows: Box::new(prepared.order(engine.reader(), Arc::clone(&recipe) as Arc<dyn Recipe>, stored.count())?),
         totals: prepared.totals,
         stored,
+        ahead_of: None,
     };
     let RunResult { ended, tally, elapsed, .. } = engine.run(assignment).await?;
     let stopped = ended.stopped();
@@ -114,7 +118,11 @@ impl SimulateSettings {
     /// Makes the recipe.
     pub(super) fn recipe(&self, system: Option<&str>) -> Result<Simulate, JobError> {
         let (teacher, user) = (Arc::clone(&self.teacher.target), Arc::clone(&self.user.target));
-        Ok(Simulate::new(teacher, user, self.turns, self.read_personas()?, self.gate.clone(), system))
+        let recipe = Simulate::new(teacher, user, self.turns, self.read_personas()?, self.gate.clone(), system);
+        Ok(match self.version {
+            Some(version) => recipe.of_version(version),
+            None => recipe,
+        })
     }
 
     fn read_personas(&self) -> Result<Vec<String>, JobError> {

@@ -63,6 +63,7 @@ impl<'a> PassRuns<'a> {
             )?),
             totals: Totals { turns: totals.turns / counted_per_turn * per_turn, ..*totals },
             stored,
+            ahead_of: None,
         };
         let RunResult { ended, tally, elapsed, .. } = self.engine.run(assignment).await?;
         let reused = tally.reused() + tally.shared;

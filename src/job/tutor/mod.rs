@@ -32,7 +32,7 @@ use super::{Context, JobError, JobEvent};
 use crate::conversation::Sampling;
 use crate::export::OutputFormat;
 use crate::files::path_of;
-use crate::quality::Gate;
+use crate::quality::{Gate, RulesVersion};
 use crate::recipe::{History, Tutor};
 use crate::report::{Totals, tutoring_page};
 use crate::worker::RunStop;
@@ -67,6 +67,9 @@ pub struct TutorSettings {
     pub rounds: Option<u32>,
     /// Judges each answer. Default: the standard gate.
     pub gate: Option<Gate>,
+    /// One version of the prompts for every conversation, that of the gate's rules. Default: the version under which a
+    /// conversation was begun.
+    pub version: Option<RulesVersion>,
     /// How fast and how long.
     pub run: RunSettings,
 }
@@ -157,7 +160,7 @@ impl TutorSettings {
     /// How the judge is asked.
     fn judge_settings(&self) -> JudgeSettings {
         let model = self.judge.as_ref().unwrap_or(&self.grader).clone();
-        JudgeSettings { model, prompt: self.prompt.clone(), repeats: self.repeats }
+        JudgeSettings { model, prompt: self.prompt.clone(), version: self.version, repeats: self.repeats }
     }
 }
 

@@ -13,9 +13,11 @@ const LOOP_REPETITIONS: usize = 30_000;
 const NO_VERDICT: &str = "Both have their merits, and much could be said about either.";
 
 /// Returns the fault of a judge that gave no verdict before: asked for the verdict alone, it gives none again.
-pub(super) fn repeated_fault(messages: &[std::sync::Arc<Message>]) -> Option<FaultKind> {
-    let said = messages.iter().any(|message| message.role() == Role::Assistant && message.content() == NO_VERDICT);
-    said.then_some(FaultKind::NoVerdict)
+pub(super) fn repeated_fault(faults: &[Fault], messages: &[std::sync::Arc<Message>]) -> Option<FaultKind> {
+    let is_told = |message: &Message| message.content().contains("had no verdict that could be read");
+    let is_said = |message: &Message| message.role() == Role::Assistant && message.content() == NO_VERDICT;
+    let has_fault = faults.iter().any(|fault| fault.kind == FaultKind::NoVerdict);
+    (has_fault && messages.iter().any(|message| is_told(message) || is_said(message))).then_some(FaultKind::NoVerdict)
 }
 
 /// A fault that occurs in a share of the requests.

@@ -184,7 +184,7 @@ async fn answer_request(shared: &MockState, api: Api, request: Request<Incoming>
             fault::draw_fault(&shared.settings.faults, &mut Dice::new("mock fault", &fingerprint.0))
         }
     };
-    let fault = fault::repeated_fault(&wanted.question.messages).or(fault);
+    let fault = fault::repeated_fault(&shared.settings.faults, &wanted.question.messages).or(fault);
     let fault = fault.filter(|kind| *kind != FaultKind::FlexFull || wanted.tier == ServiceTier::Flex);
     let mut answer = Simulated::answer(&wanted.question, 1);
     answer.usage.tier = wanted.tier;

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::words::{is_chinese, topics};
-use crate::conversation::{Dice, Fence, Flaw, Message, Question, Role};
+use crate::conversation::{Dice, Fence, Flaw, KnownAnswer, Message, Question, Role};
 
 /// Returns the reply of the role that a question gives; `None` if it gives none.
 pub(super) fn play(question: &Question, dice: &mut Dice) -> Option<String> {
@@ -55,7 +55,11 @@ fn judge(question: &Question) -> Option<String> {
     let asks = |message: &&std::sync::Arc<Message>| message.content().contains("in double square brackets");
     // Nothing comes before a judge's prompt but a system message.
     let prompt = question.messages.iter().take(2).find(asks)?.content();
-    let of = |label: &str| Fence::within(prompt, label).map(merit);
+    // The answers of controls are known to it, so that a trial shows what a judge that can be trusted looks like.
+    let known = Fence::within(prompt, "user").and_then(KnownAnswer::to);
+    let of = |label: &str| {
+        Fence::within(prompt, label).map(|answer| known.map_or_else(|| merit(answer), |known| worth(known, answer)))
+    };
     let said = if let Some((a, b)) = of("assistant_a").zip(of("assistant_b")) {
         match a.abs_diff(b) {
             0..10 => "C".to_owned(),
@@ -65,12 +69,33 @@ fn judge(question: &Question) -> Option<String> {
     } else {
         let merit = of("assistant")?;
         match () {
-            () if prompt.contains("[[YES]]") => if merit < 70 { "YES" } else { "NO" }.to_owned(),
+            () if prompt.contains("[[YES]]") || prompt.contains("the word YES") => match known {
+                Some(_) => {
+                    if merit > 50 {
+                        "YES"
+                    } else {
+                        "NO"
+                    }
+                }
+                None => {
+                    if merit < 70 {
+                        "YES"
+                    } else {
+                        "NO"
+                    }
+                }
+            }
+            .to_owned(),
             () if prompt.contains("from 1 to 5") => (1 + merit / 20).to_string(),
             () => (1 + merit / 10).to_string(),
         }
     };
     Some(format!("I have looked at what was asked for and at what was answered.\n\n[[{said}]]"))
+}
+
+/// Returns the quality of an answer to a question whose right answer is known.
+fn worth(known: &KnownAnswer, answer: &str) -> usize {
+    if answer == known.right { 99 } else { 0 }
 }
 
 /// Returns a user's reply if the question is one of this program's own prompts for simulated users: the card with the

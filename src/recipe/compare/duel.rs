@@ -93,16 +93,19 @@ impl Compare {
         duel.is_suspect = [first, second].iter().any(|side| sides[*side].has_suspect(scope));
         let prompt = |order: u32| {
             let in_order: [&[Arc<Message>]; 2] = [&shown[order as usize], &shown[1 - order as usize]];
-            self.judge.prompt.about(&Scene {
-                sides: &in_order,
-                is_shared: self.history == ComparedHistory::Shared && !scope.is_whole(),
-                is_whole: scope.is_whole(),
-                turns: scope.turn_count(seed.turns.len() as u32),
-                // The reference comes after the given answers of the systems.
-                reference: reference(seed, scope, self.systems.len()),
-                criterion: "",
-                call: order,
-            })
+            self.judge.prompt.about(
+                answered.rules,
+                &Scene {
+                    sides: &in_order,
+                    is_shared: self.history == ComparedHistory::Shared && !scope.is_whole(),
+                    is_whole: scope.is_whole(),
+                    turns: scope.turn_count(seed.turns.len() as u32),
+                    // The reference comes after the given answers of the systems.
+                    reference: reference(seed, scope, self.systems.len()),
+                    criterion: "",
+                    call: order,
+                },
+            )
         };
         let both = self.judge.in_both_orders(answered, scope.number(), call, repeat, prompt);
         (duel.end, duel.orders, duel.words) = (both.end, both.orders, both.words);

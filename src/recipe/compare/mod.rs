@@ -9,7 +9,8 @@ pub use side::{NoAnswer, Side};
 
 use std::sync::Arc;
 
-use super::judge::Judge;
+use super::begun::{OlderRules, older_rules, with_prompts};
+use super::judge::{Judge, Prompt};
 use super::{Answered, JudgedScope, Recipe, Step, Walked};
 use crate::conversation::{Dialogue, Duel, Lane, Message, Outcome, Question, Role, Seed, Settings, Slot, Target, Unit};
 use duel::OpenDuel;
@@ -24,6 +25,7 @@ pub struct Compare {
     scope: JudgedScope,
     history: ComparedHistory,
     settings: Settings,
+    older: Vec<OlderRules>,
 }
 
 /// A source of answers that is compared.
@@ -60,19 +62,29 @@ impl Compare {
     /// Makes the recipe. Systems without a target have their answers among each turn's given ones, under their own number. With a
     /// shared history the seeds must count what they replace into their identity.
     pub fn new(systems: Vec<System>, judge: Judge, scope: JudgedScope, history: ComparedHistory) -> Self {
-        let mut settings = judge
-            .settings("compare")
-            .with("per", scope.name())
-            .with("history", if history == ComparedHistory::Own { "own" } else { "shared" });
-        for (number, system) in systems.iter().enumerate() {
-            let who = match &system.target {
-                Some(target) => target.to_string(),
-                None => "given".to_owned(),
-            };
-            let text = system.system.as_ref().map_or("from the rows", |system| system.content());
-            settings = settings.with(&format!("system-{number}"), format!("{who}, system message {text}"));
-        }
-        Self { systems, judge, scope, history, settings }
+        let settings_under = |version| {
+            let mut settings = judge
+                .settings("compare", version)
+                .with("per", scope.name())
+                .with("history", if history == ComparedHistory::Own { "own" } else { "shared" });
+            for (number, system) in systems.iter().enumerate() {
+                let who = match &system.target {
+                    Some(target) => target.to_string(),
+                    None => "given".to_owned(),
+                };
+                let text = system.system.as_ref().map_or("from the rows", |system| system.content());
+                settings = settings.with(&format!("system-{number}"), format!("{who}, system message {text}"));
+            }
+            with_prompts(settings, version)
+        };
+        let settings = settings_under(judge.prompt.version());
+        let older = older_rules(judge.prompt.older_versions(), settings_under);
+        Self { systems, judge, scope, history, settings, older }
+    }
+
+    /// Returns the judge's prompt.
+    pub fn prompt(&self) -> &Prompt {
+        &self.judge.prompt
     }
 
     /// False where a shared history is wanted and the conversation has none.
@@ -118,6 +130,10 @@ impl System {
 impl Recipe for Compare {
     fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    fn older(&self) -> &[OlderRules] {
+        &self.older
     }
 
     fn turn_count(&self, seed: &Seed) -> u32 {

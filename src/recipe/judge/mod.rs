@@ -15,6 +15,7 @@ use super::object::follows_schema;
 use crate::conversation::{
     Answer, DuelEnd, Finish, Lane, Message, Question, Reading, ReadingResult, Role, Slot, Target, Winner,
 };
+use crate::quality::RulesVersion;
 
 /// A model that judges, and its prompt.
 #[derive(Clone, Debug)]
@@ -127,34 +128,54 @@ impl Judge {
             let words = Arc::clone(answer);
             JudgeReply::Done(Judgment { ruling, reading: Reading::of(&words, result), words })
         };
-        let scale = self.prompt.scale();
-        if let Some(verdict) = verdict_of(answer, scale) {
+        let version = self.prompt.version_under(answered.rules);
+        let verdict_of = |answer| verdict_of(answer, self.prompt.scale(), version);
+        if let Some(verdict) = verdict_of(answer) {
             return done(Some(verdict), ReadingResult::Valid);
         }
         // A server that withheld its verdict would do so again.
         if matches!(answer.finish, Finish::Filtered | Finish::Refused) {
             return done(None, ReadingResult::Invalid);
         }
-        match answered.get(slot(repair)).map(|repaired| verdict_of(repaired, scale)) {
+        match answered.get(slot(repair)).map(|repaired| verdict_of(repaired)) {
             Some(Some(verdict)) => done(Some(verdict), ReadingResult::Repaired),
             Some(None) => done(None, ReadingResult::Invalid),
             None => {
-                let again = format!("Output only the verdict: {}.", scale.form());
                 // A reply that does not follow the schema may be invalid because of it.
                 let schema = self.prompt.schema_of_verdict().filter(|_| follows_schema(answer));
-                // Servers may refuse an empty message. Some gateways turn a schema into a tool, whose call has no reply.
-                let messages = if matches!(answer.finish, Finish::Empty | Finish::Tools) {
-                    vec![Message::new(Role::User, format!("{}\n\n{again}", prompt().content()))]
-                } else {
-                    vec![prompt(), Arc::clone(&answer.message), Message::new(Role::User, again)]
-                };
-                ask(repair, self.target.with_schema(schema), messages)
+                ask(repair, self.target.with_schema(schema), self.asked_again(version, prompt(), answer))
             }
+        }
+    }
+
+    /// Returns the messages that ask for the verdict alone, after this reply without one.
+    fn asked_again(&self, version: RulesVersion, prompt: Arc<Message>, answer: &Answer) -> Vec<Arc<Message>> {
+        let scale = self.prompt.scale();
+        if version > RulesVersion::First {
+            // A weak model repeats its own reply if it sees it.
+            let again = format!(
+                "An earlier reply to this had no verdict that could be read. Give the verdict alone, without a reason: {}.",
+                scale.form_without_example()
+            );
+            return vec![Message::new(Role::User, format!("{}\n\n{again}", prompt.content()))];
+        }
+        let again = format!("Output only the verdict: {}.", scale.form());
+        // Servers may refuse an empty message. Some gateways turn a schema into a tool, whose call has no reply.
+        if matches!(answer.finish, Finish::Empty | Finish::Tools) {
+            vec![Message::new(Role::User, format!("{}\n\n{again}", prompt.content()))]
+        } else {
+            vec![prompt, Arc::clone(&answer.message), Message::new(Role::User, again)]
         }
     }
 }
 
-fn verdict_of(answer: &Answer, scale: Scale) -> Option<Ruling> {
+fn verdict_of(answer: &Answer, scale: Scale, version: RulesVersion) -> Option<Ruling> {
     // A cut reply may have been about to change its verdict.
-    answer.is_whole().then(|| scale.read(answer.text())).flatten()
+    if !answer.is_whole() {
+        return None;
+    }
+    match version {
+        RulesVersion::First => scale.read(answer.text()),
+        RulesVersion::Second => scale.read(answer.text()).or_else(|| scale.read_leniently(answer.text())),
+    }
 }

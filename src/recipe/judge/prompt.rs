@@ -5,16 +5,29 @@ use minijinja::{Environment, UndefinedBehavior, Value, context};
 
 use super::Scale;
 use crate::conversation::{AnswerSchema, Digest, Fence, Message, Role};
+use crate::quality::RulesVersion;
 
 /// A judge's prompt: a minijinja template.
 ///
 /// It may use `number` (that of the marks), `conversation`, `conversation_a`, `conversation_b`, `answer`, `answer_a`, `answer_b`,
 /// `question`, `reference` (all fenced in), `criterion`, `turn`, `turns`, `whole` and `shared`.
+///
+/// It has an edition for each version under which conversations may be judged: of the built-in prompts another text, of a custom
+/// one the same text with another way to ask again.
 #[derive(Clone, Debug)]
 pub struct Prompt {
     scale: Scale,
-    digest: Digest,
     schema: Option<Arc<AnswerSchema>>,
+    /// Newest first; at least one.
+    editions: Vec<Edition>,
+}
+
+/// A prompt's text in one version.
+#[derive(Clone, Debug)]
+struct Edition {
+    version: RulesVersion,
+    digest: Digest,
+    example: Option<String>,
     templates: Arc<Environment<'static>>,
 }
 
@@ -32,33 +45,23 @@ const FUEL: u64 = 1_000_000;
 impl Prompt {
     /// The built-in prompt of a scale.
     pub fn standard(scale: Scale) -> Self {
-        let text = match scale {
-            Scale::Score => include_str!("prompts/score.txt"),
-            Scale::Check => include_str!("prompts/check.txt"),
-            Scale::Rubric => include_str!("prompts/rubric.txt"),
-            Scale::Pair => include_str!("prompts/pair.txt"),
-        };
-        Self::new(scale, text.to_owned()).expect("a test renders each").structured()
+        let edition = |version: &RulesVersion| Edition::new(scale, *version, standard_text(scale, *version).to_owned());
+        let editions = RulesVersion::ALL.iter().map(|version| edition(version).expect("a test renders each"));
+        Self { scale, schema: None, editions: editions.collect() }.structured()
     }
 
     /// A custom template. Fails where it cannot be parsed, uses an unknown variable, or does not show the judge an answer.
     pub fn new(scale: Scale, text: String) -> Result<Self, PromptError> {
-        let digest = Digest::of_text("cohobate prompt 1", &text);
-        let mut templates = Environment::new();
-        templates.set_undefined_behavior(UndefinedBehavior::SemiStrict);
-        templates.set_fuel(Some(FUEL));
-        templates.add_template_owned(NAME, text).map_err(|error| PromptError(error.to_string()))?;
-        let prompt = Self { scale, digest, schema: None, templates: Arc::new(templates) };
-        let messages = [Message::new(Role::User, "question"), Message::new(Role::Assistant, PROBE)];
-        let sides: &[&[Arc<Message>]] = if scale == Scale::Pair { &[&messages, &messages] } else { &[&messages] };
-        let scene = Scene { sides, turns: 1, reference: Some("reference"), criterion: "criterion", ..Scene::default() };
-        let rendered = prompt.rendered(&scene)?;
-        if !rendered.contains(PROBE) {
-            return Err(PromptError(
-                "it does not show the answer; write {{ conversation }} or {{ answer }}".to_owned(),
-            ));
-        }
-        Ok(prompt)
+        let newest = Edition::new(scale, RulesVersion::NEWEST, text)?;
+        let edition = |version: &RulesVersion| Edition { version: *version, ..newest.clone() };
+        Ok(Self { scale, schema: None, editions: RulesVersion::ALL.iter().map(edition).collect() })
+    }
+
+    /// Returns the prompt of one version alone.
+    #[must_use]
+    pub fn of_version(mut self, version: RulesVersion) -> Self {
+        self.editions.retain(|edition| edition.version == version);
+        self
     }
 
     /// Returns the prompt with verdicts as JSON of the scale's schema, where the server can. A custom template may ask for
@@ -85,14 +88,81 @@ impl Prompt {
 
     /// Returns the hash of the template.
     pub fn digest(&self) -> &Digest {
-        &self.digest
+        self.digest_under(None)
     }
 
-    /// Returns the question about a scene.
-    pub(in crate::recipe) fn about(&self, scene: &Scene<'_>) -> Arc<Message> {
+    /// Returns the hash of the template of an older version.
+    pub(in crate::recipe) fn digest_under(&self, rules: Option<RulesVersion>) -> &Digest {
+        &self.edition(rules).digest
+    }
+
+    /// Returns the verdict that the template with this hash shows, where it shows one alone: a weak model may copy it.
+    pub fn example(&self, digest: &str) -> Option<&str> {
+        let edition = self.editions.iter().find(|edition| edition.digest.to_string() == digest)?;
+        edition.example.as_deref()
+    }
+
+    /// Returns the version under which conversations begin.
+    pub(in crate::recipe) fn version(&self) -> RulesVersion {
+        self.edition(None).version
+    }
+
+    /// Returns the version by which a conversation is judged that was begun under these older rules.
+    pub(in crate::recipe) fn version_under(&self, rules: Option<RulesVersion>) -> RulesVersion {
+        self.edition(rules).version
+    }
+
+    /// Returns the older versions under which conversations may have been begun, newest first.
+    pub(in crate::recipe) fn older_versions(&self) -> impl Iterator<Item = RulesVersion> {
+        self.editions.iter().skip(1).map(|edition| edition.version)
+    }
+
+    /// Returns the question about a scene, in the words of the older rules where some are named.
+    pub(in crate::recipe) fn about(&self, rules: Option<RulesVersion>, scene: &Scene<'_>) -> Arc<Message> {
         // A template that was rendered once with all its variables fails at most by its length.
-        let text = self.rendered(scene).unwrap_or_else(|error| format!("The prompt cannot be rendered: {error}"));
+        let text = self.edition(rules).rendered(scene);
+        let text = text.unwrap_or_else(|error| format!("The prompt cannot be rendered: {error}"));
         Message::new(Role::User, text)
+    }
+
+    fn edition(&self, rules: Option<RulesVersion>) -> &Edition {
+        let named = rules.and_then(|rules| self.editions.iter().find(|edition| edition.version == rules));
+        named.unwrap_or(&self.editions[0])
+    }
+}
+
+fn standard_text(scale: Scale, version: RulesVersion) -> &'static str {
+    match (version, scale) {
+        (RulesVersion::First, Scale::Score) => include_str!("prompts/first/score.txt"),
+        (RulesVersion::First, Scale::Check) => include_str!("prompts/first/check.txt"),
+        (RulesVersion::First, Scale::Rubric) => include_str!("prompts/first/rubric.txt"),
+        (RulesVersion::First, Scale::Pair) => include_str!("prompts/first/pair.txt"),
+        (RulesVersion::Second, Scale::Score) => include_str!("prompts/second/score.txt"),
+        (RulesVersion::Second, Scale::Check) => include_str!("prompts/second/check.txt"),
+        (RulesVersion::Second, Scale::Rubric) => include_str!("prompts/second/rubric.txt"),
+        (RulesVersion::Second, Scale::Pair) => include_str!("prompts/second/pair.txt"),
+    }
+}
+
+impl Edition {
+    fn new(scale: Scale, version: RulesVersion, text: String) -> Result<Self, PromptError> {
+        let digest = Digest::of_text("cohobate prompt 1", &text);
+        let example = scale.example_in(&text).map(str::to_owned);
+        let mut templates = Environment::new();
+        templates.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+        templates.set_fuel(Some(FUEL));
+        templates.add_template_owned(NAME, text).map_err(|error| PromptError(error.to_string()))?;
+        let edition = Self { version, digest, example, templates: Arc::new(templates) };
+        let messages = [Message::new(Role::User, "question"), Message::new(Role::Assistant, PROBE)];
+        let sides: &[&[Arc<Message>]] = if scale == Scale::Pair { &[&messages, &messages] } else { &[&messages] };
+        let scene = Scene { sides, turns: 1, reference: Some("reference"), criterion: "criterion", ..Scene::default() };
+        let rendered = edition.rendered(&scene)?;
+        if !rendered.contains(PROBE) {
+            return Err(PromptError(
+                "it does not show the answer; write {{ conversation }} or {{ answer }}".to_owned(),
+            ));
+        }
+        Ok(edition)
     }
 
     fn rendered(&self, scene: &Scene<'_>) -> Result<String, PromptError> {
@@ -198,12 +268,16 @@ mod tests {
                         criterion: "Be kind.",
                         call: 0,
                     };
-                    let text = Prompt::standard(scale).about(&scene).content().to_owned();
-                    let shown = ["Why?", "Because of one.", "It is known.", "[["];
-                    assert!(shown.iter().all(|shown| text.contains(shown)), "{text}");
-                    assert_eq!(text.contains("Because of another."), scale == Scale::Pair);
-                    assert_eq!(text.contains("Be kind."), matches!(scale, Scale::Check | Scale::Rubric));
-                    assert!(!text.contains("\n\n\n") && !text.contains("{%"), "{text}");
+                    for version in RulesVersion::ALL {
+                        let text = Prompt::standard(scale).about(Some(*version), &scene).content().to_owned();
+                        let shown = ["Why?", "Because of one.", "It is known.", "in double square brackets"];
+                        assert!(shown.iter().all(|shown| text.contains(shown)), "{text}");
+                        // A weak model copies an example instead of judging.
+                        assert_eq!(text.contains("[["), *version == RulesVersion::First, "{text}");
+                        assert_eq!(text.contains("Because of another."), scale == Scale::Pair);
+                        assert_eq!(text.contains("Be kind."), matches!(scale, Scale::Check | Scale::Rubric));
+                        assert!(!text.contains("\n\n\n") && !text.contains("{%"), "{text}");
+                    }
                 }
             }
         }

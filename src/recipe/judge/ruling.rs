@@ -1,6 +1,7 @@
 use serde_json::Value;
 
 use crate::conversation::{AnswerSchema, Winner, after_reasoning};
+use crate::recipe::object::tolerant_object_with;
 
 /// The form of a verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,16 @@ impl Scale {
             Scale::Check => "[[YES]] or [[NO]]",
             Scale::Rubric => "a number from 1 to 5 in double square brackets, such as [[3]]",
             Scale::Pair => "[[A]], [[B]] or [[C]]",
+        }
+    }
+
+    /// Returns the required form of a verdict, in words of which none is a verdict: a weak model copies an example.
+    pub(super) fn form_without_example(self) -> &'static str {
+        match self {
+            Scale::Score => "a number from 1 to 10, in double square brackets",
+            Scale::Check => "the word YES or the word NO, in double square brackets",
+            Scale::Rubric => "a whole number from 1 to 5, in double square brackets",
+            Scale::Pair => "one letter, A, B or C, in double square brackets",
         }
     }
 
@@ -77,6 +88,35 @@ impl Scale {
         let mut said = bracketed(text).map(|said| self.verdict(said));
         let first = said.next()??;
         said.all(|other| other == Some(first)).then_some(first)
+    }
+
+    /// Reads a verdict that [`read`](Self::read) does not find, as a person would: in JSON with slips, or as the last line alone.
+    pub(super) fn read_leniently(self, text: &str) -> Option<Ruling> {
+        let text = after_reasoning(text).trim();
+        // Two verdicts that differ stay unread, whatever the last line says.
+        if bracketed(text).any(|said| self.verdict(said).is_some()) {
+            return None;
+        }
+        let is_json = text.trim_start_matches('`').trim_start_matches("json").trim_start().starts_with('{');
+        if is_json {
+            let value = VERDICTS.iter().find_map(|name| tolerant_object_with(&[name], text))?;
+            return self.verdict(&words_of(verdict_in(&value)?.clone())?);
+        }
+        let last = text.lines().last()?.trim_matches(|letter: char| !letter.is_alphanumeric());
+        let openings = ["verdict", "grade", "score", "rating", "winner"];
+        let lower = last.to_lowercase();
+        let named = openings.iter().find_map(|opening| lower.strip_prefix(opening)).map(|rest| {
+            let rest = rest.trim_start();
+            rest.strip_prefix(':').or_else(|| rest.strip_prefix("is ")).unwrap_or(rest)
+        });
+        self.verdict(named.unwrap_or(&lower).trim_matches(|letter: char| !letter.is_alphanumeric()))
+    }
+
+    /// Returns the verdict that a prompt shows, where it shows one alone.
+    pub(super) fn example_in(self, prompt: &str) -> Option<&str> {
+        let mut shown = bracketed(prompt).filter(|said| self.verdict(said).is_some());
+        let first = shown.next()?;
+        shown.all(|other| other == first).then_some(first)
     }
 
     /// True where a judged answer holds the form of a verdict.
@@ -142,9 +182,11 @@ fn as_json(text: &str) -> Option<String> {
     words_of(verdict_in(&value)?.clone())
 }
 
+/// Names of a verdict's field.
+const VERDICTS: [&str; 5] = ["score", "rating", "verdict", "winner", "choice"];
+
 fn verdict_in(value: &Value) -> Option<&Value> {
-    let names = ["score", "rating", "verdict", "winner", "choice"];
-    names.iter().find_map(|name| value.get(*name))
+    VERDICTS.iter().find_map(|name| value.get(*name))
 }
 
 fn words_of(verdict: Value) -> Option<String> {

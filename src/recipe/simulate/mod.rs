@@ -4,10 +4,13 @@
 //! is checked by code and requested again at most twice; the conversation ends where no attempt is valid. Every end is
 //! decided by code, not by a model.
 
+mod card_text;
+mod copied;
 mod direction;
 mod goal;
 mod part;
 mod simulated;
+mod task_talk;
 mod walk;
 
 pub use direction::Move;
@@ -17,10 +20,10 @@ pub use simulated::{SimulatedDialogue, SimulatedEnd, UserTurn};
 use std::sync::Arc;
 
 use super::answer_check::AnswerCheck;
-use super::begun::OlderRules;
+use super::begun::{OlderRules, older_rules, with_prompts};
 use super::{Answered, Recipe, Step, Walked};
 use crate::conversation::{Dialogue, Outcome, Question, Seed, Settings, Target, Unit};
-use crate::quality::Gate;
+use crate::quality::{Gate, RulesVersion};
 
 /// Continues each conversation until it has the wanted number of user turns.
 ///
@@ -31,6 +34,8 @@ pub struct Simulate {
     user: Arc<Target>,
     turns: u32,
     personas: Vec<String>,
+    /// That of the prompts under which conversations begin.
+    version: RulesVersion,
     answer_check: AnswerCheck,
     settings: Settings,
     older: Vec<OlderRules>,
@@ -48,15 +53,40 @@ impl Simulate {
         system: Option<&str>,
     ) -> Self {
         let answer_check = AnswerCheck::by(gate);
-        let settings = Settings::default()
-            .with("recipe", "simulate")
-            .with("model", &teacher)
-            .with("user", &user)
-            .with("turns", turns)
-            .with("personas", personas.join("\n"))
-            .with("gate", answer_check.gate_setting())
-            .with("system", system.unwrap_or("from the rows"));
-        Self { teacher, user, turns, personas, older: answer_check.older(&settings), answer_check, settings }
+        let settings_under = |version| {
+            let settings = Settings::default()
+                .with("recipe", "simulate")
+                .with("model", &teacher)
+                .with("user", &user)
+                .with("turns", turns)
+                .with("personas", personas.join("\n"))
+                .with("gate", answer_check.gate_setting_under(version))
+                .with("system", system.unwrap_or("from the rows"));
+            with_prompts(settings, version)
+        };
+        let version = answer_check.gate.as_ref().map_or(RulesVersion::NEWEST, Gate::version);
+        let settings = settings_under(version);
+        let versions = RulesVersion::ALL.iter().copied().filter(|older| *older < version);
+        let versions = versions.filter(|older| answer_check.may_have_begun_under(*older));
+        let older = older_rules(versions, settings_under);
+        Self { teacher, user, turns, personas, version, answer_check, settings, older }
+    }
+
+    /// Has every conversation follow one version of prompts and rules, whatever it was begun under.
+    #[must_use]
+    pub fn of_version(mut self, version: RulesVersion) -> Self {
+        if let Some(older) = self.older.iter().find(|older| older.rules == version) {
+            self.settings = older.settings.clone();
+            self.version = version;
+            self.answer_check.gate = self.answer_check.gate.map(|gate| gate.under(version));
+        }
+        self.older.clear();
+        self
+    }
+
+    /// Returns the version of the prompts and rules for a conversation with these answers.
+    fn version_of(&self, answered: &Answered) -> RulesVersion {
+        answered.rules.unwrap_or(self.version)
     }
 
     /// Returns the conversation as far as there are answers.

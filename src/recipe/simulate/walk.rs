@@ -7,12 +7,13 @@ use super::super::object::follows_schema;
 use super::direction::seeded;
 use super::part::Part;
 use super::simulated::{SimulatedDialogue, SimulatedEnd, UserTurn};
+use super::task_talk::is_about_task;
 use super::{Goal, Move, Simulate, SimulatedPause, part};
 use crate::conversation::{
     Answer, Dialogue, Digest, Lane, Message, Messages, Question, Reading, ReadingResult, Role, Seed, Slot, Spoken,
     after_reasoning,
 };
-use crate::quality::{UserTurnContext, is_thanks, user_turn_fault, user_words};
+use crate::quality::{RulesVersion, UserTurnContext, is_thanks, user_turn_fault, user_words};
 
 /// The maximum number of calls for the goal.
 const CARDS_MAX: u32 = 2;
@@ -156,19 +157,22 @@ impl Simulate {
         }
         let said = seed.turns.iter().flat_map(|turn| &turn.messages).filter(|message| message.role() == Role::User);
         let said: Vec<&str> = said.map(|message| message.content()).collect();
-        let (mut was_cut, mut first) = (None, None);
+        let version = self.version_of(answered);
+        let (mut was_cut, mut first, mut complaint) = (None, None, None);
         for attempt in 0..CARDS_MAX {
             let slot = Slot { lane: Lane::User, turn: 0, attempt };
             let Some(answer) = answered.get(slot) else {
                 // The schema may be why the first card could not be read.
                 let schema = first.is_none_or(|first: &Arc<Answer>| follows_schema(first)).then(Goal::schema);
                 let target = AnswerCheck::target(&self.user, attempt, was_cut).with_schema(schema);
-                let messages = vec![Message::new(Role::User, Goal::request(&said))].into();
+                let messages = vec![Message::new(Role::User, Goal::request(version, &said, complaint))].into();
                 return Err(SimulatedPause::Ask(vec![Question { slot, target, sample: attempt, messages }]));
             };
             state.user_answers.push(Arc::clone(answer));
             was_cut = AnswerCheck::cut_at(answer);
-            state.goal = Goal::read(answer);
+            let read = Goal::read(version, answer, &said);
+            complaint = read.as_ref().err().copied();
+            state.goal = read.ok();
             let first = first.get_or_insert(answer);
             let result = match state.goal {
                 None => ReadingResult::Invalid,
@@ -193,7 +197,8 @@ impl Simulate {
     ) -> Result<UserReply, SimulatedPause> {
         let (turn, state) = (walk.turn, &mut walk.state);
         let mut user_turn = UserTurn { simulated: Some(thrown), rejected: Vec::new() };
-        let mut was_cut = None;
+        let version = self.version_of(answered);
+        let (mut was_cut, mut earlier) = (None, None::<&str>);
         for attempt in 0..ATTEMPTS_MAX {
             let slot = Slot { lane: Lane::User, turn, attempt };
             let Some(said) = answered.examined(slot) else {
@@ -211,8 +216,19 @@ impl Simulate {
                 state.user_turns.push(user_turn);
                 return Ok(UserReply::Nothing(SimulatedEnd::UserStop));
             }
-            match *said.user_fault.get_or_init(|| answer.finish_fault().or_else(|| fault(text, seed, state))) {
-                Some(fault) => user_turn.rejected.push(fault),
+            let fault = || match version {
+                RulesVersion::Second if is_about_task(text) => Some("no_message"),
+                RulesVersion::First | RulesVersion::Second => fault(text, seed, state),
+            };
+            match *said.user_fault.get_or_init(|| answer.finish_fault().or_else(fault)) {
+                Some(fault) => {
+                    user_turn.rejected.push(fault);
+                    // Who says the same again would do so a third time.
+                    if version > RulesVersion::First && earlier.is_some_and(|earlier| earlier == answer.text()) {
+                        break;
+                    }
+                    earlier = Some(answer.text());
+                }
                 None => {
                     let message = Message::new(Role::User, text);
                     state.user_turns.push(user_turn);

@@ -109,7 +109,7 @@ impl Tutor {
             let turns = sides[0].iter().filter(|message| message.role() == Role::User).count() as u32;
             let sides: [&[Arc<Message>]; 2] = [&sides[0], &sides[1]];
             let scene = Scene { sides: &sides, is_shared: true, turns, call: order, ..Scene::default() };
-            self.cast.judge.prompt.about(&scene)
+            self.cast.judge.prompt.about(answered.rules, &scene)
         });
         readings.extend(both.readings.into_iter().flatten().map(|reading| (Party::Judge, reading)));
         open.extend(both.open);
@@ -138,7 +138,7 @@ mod tests {
     }
 
     fn grade(score: f64) -> Grade {
-        Grade { score, flaws: Vec::new(), verdict: Remedy::Rewrite }
+        Grade { score, flaws: Vec::new(), dropped: 0, verdict: Remedy::Rewrite }
     }
 
     fn lesson(student: Answer) -> Lesson {

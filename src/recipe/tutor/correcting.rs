@@ -141,7 +141,7 @@ mod tests {
             kind,
             fix: (*fix).to_owned(),
         };
-        Grade { score: 4.0, flaws: flaws.iter().map(flaw).collect(), verdict: Remedy::Revise }
+        Grade { score: 4.0, flaws: flaws.iter().map(flaw).collect(), dropped: 0, verdict: Remedy::Revise }
     }
 
     #[test]

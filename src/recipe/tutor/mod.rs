@@ -19,11 +19,11 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use super::answer_check::AnswerCheck;
-use super::begun::OlderRules;
+use super::begun::{OlderRules, older_rules, with_prompts};
 use super::judge::Judge;
 use super::{Answered, Recipe, Step, Walked};
 use crate::conversation::{Dialogue, Grade, Lane, Outcome, Question, Remedy, Seed, Settings, Slot, Target, Unit};
-use crate::quality::Gate;
+use crate::quality::{Gate, RulesVersion};
 use checking::FIRST_GRADE;
 use correcting::FIRST_EDIT;
 use grading::GradeFault;
@@ -31,6 +31,8 @@ use grading::GradeFault;
 /// Has a student answer each turn of a conversation and a teacher correct it.
 pub struct Tutor {
     cast: Cast,
+    /// That of the prompts under which conversations begin.
+    version: RulesVersion,
     round: u32,
     history: History,
     purpose: PassPurpose,
@@ -64,7 +66,7 @@ pub enum PassPurpose {
 impl Tutor {
     /// Makes the recipe. `round`, from 0, is part of each question to the student: a student that was trained since the last
     /// round is asked again. `system` is the text that replaces every row's own system message; the caller has put it into
-    /// the seeds.
+    /// the seeds. Gate and judge must be of the same version.
     pub fn new(
         cast: Cast,
         round: u32,
@@ -74,20 +76,28 @@ impl Tutor {
         system: Option<&str>,
     ) -> Self {
         let answer_check = AnswerCheck::by(gate);
-        let settings = Settings::default()
-            .with("recipe", "tutor")
-            .with("model", cast.teacher.model())
-            .with("teacher", &cast.teacher)
-            .with("student", &cast.student)
-            .with("round", round)
-            .with("grader", &cast.grader)
-            .with("judge", &cast.judge.target)
-            .with("prompt", cast.judge.prompt.digest())
-            .with("history", history)
-            .with("purpose", if purpose == PassPurpose::Rows { "rows" } else { "scores" })
-            .with("gate", answer_check.gate_setting())
-            .with("system", system.unwrap_or("from the rows"));
-        Self { cast, round, history, purpose, older: answer_check.older(&settings), answer_check, settings }
+        let settings_under = |version| {
+            let settings = Settings::default()
+                .with("recipe", "tutor")
+                .with("model", cast.teacher.model())
+                .with("teacher", &cast.teacher)
+                .with("student", &cast.student)
+                .with("round", round)
+                .with("grader", &cast.grader)
+                .with("judge", &cast.judge.target)
+                .with("prompt", cast.judge.prompt.digest_under(Some(version)))
+                .with("history", history)
+                .with("purpose", if purpose == PassPurpose::Rows { "rows" } else { "scores" })
+                .with("gate", answer_check.gate_setting_under(version))
+                .with("system", system.unwrap_or("from the rows"));
+            with_prompts(settings, version)
+        };
+        let version = cast.judge.prompt.version();
+        let settings = settings_under(version);
+        let versions = cast.judge.prompt.older_versions();
+        let versions = versions.filter(|version| answer_check.may_have_begun_under(*version));
+        let older = older_rules(versions, settings_under);
+        Self { cast, version, round, history, purpose, answer_check, settings, older }
     }
 
     /// Returns the conversation as far as there are answers.
@@ -95,6 +105,11 @@ impl Tutor {
         let mut walk = self.begin(seed, true);
         self.walk(seed, answered, &mut walk);
         walk.tutored
+    }
+
+    /// Returns the version of the prompts and rules for a conversation with these answers.
+    fn version_of(&self, answered: &Answered) -> RulesVersion {
+        answered.rules.unwrap_or(self.version)
     }
 
     /// Returns how many calls a turn needs when the answer is corrected and no attempt fails.
@@ -127,7 +142,7 @@ impl TutorFindings {
     pub(super) fn assumed(slot: Slot) -> Self {
         let (score, verdict) = if slot.attempt < FIRST_GRADE { (3.0, Remedy::Rewrite) } else { (9.0, Remedy::Keep) };
         Self {
-            grade: OnceCell::from(Ok(Grade { score, flaws: Vec::new(), verdict })),
+            grade: OnceCell::from(Ok(Grade { score, flaws: Vec::new(), dropped: 0, verdict })),
             is_repeated: OnceCell::from(false),
             fault: OnceCell::from(None),
             differs: OnceCell::from(true),

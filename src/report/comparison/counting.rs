@@ -3,8 +3,10 @@ use std::collections::BTreeMap;
 use super::examples::Examples;
 use super::pair::PairCount;
 use super::verdict;
-use super::{Compared, ComparisonReport, ControlsReport};
-use crate::conversation::{Duel, DuelEnd, Price, Vote};
+use super::{Compared, ComparisonReport};
+use crate::conversation::{Duel, DuelEnd, Price, Vote, Winner};
+use crate::report::controls::ControlsReport;
+use crate::report::same_verdict::SameVerdict;
 use crate::report::votes::Ballot;
 use crate::statistics::mean;
 
@@ -19,6 +21,8 @@ pub struct Comparison {
     examples: Examples,
     /// Duels with an answer that looks like a verdict.
     suspect: u64,
+    /// The judge's single verdicts, by the place of the better answer.
+    same: SameVerdict,
 }
 
 /// The lengths of one system's answers.
@@ -38,6 +42,7 @@ impl Comparison {
             votes: Vec::new(),
             examples: Examples::new(),
             suspect: 0,
+            same: SameVerdict::default(),
         }
     }
 
@@ -85,6 +90,16 @@ impl Comparison {
     fn add_judge(&mut self, duels: &[Duel], prices: &BTreeMap<String, Price>) {
         let judge = &mut self.report.judge;
         let price = prices.get(&judge.model);
+        for duel in duels {
+            let [one, other] = duel.orders;
+            for placed in [one, other.map(Winner::turned)].into_iter().flatten() {
+                self.same.add(match placed {
+                    Winner::First => "A",
+                    Winner::Second => "B",
+                    Winner::Tie | Winner::Inconsistent => "C",
+                });
+            }
+        }
         let readings = duels.iter().flat_map(|duel| duel.readings).flatten();
         readings.for_each(|reading| judge.replies.add(reading));
         for words in duels.iter().flat_map(|duel| &duel.words).flatten() {
@@ -136,6 +151,7 @@ impl Comparison {
         report.judge.unparsed_share = unparsed as f64 / judged.max(1) as f64;
         let open = self.pairs.values().map(PairCount::open).sum();
         report.incomplete.extend(verdict::why_incomplete(&report.judge, open, self.votes.len()));
+        report.cautions.extend(self.same.caution(report.judge.prompt_example.as_deref()));
         report.controls = controls;
         verdict::settle(&mut report, self.suspect);
         report.examples = self.examples.finish();

@@ -1,14 +1,12 @@
 //! The results of duels between systems. This file defines the report; `counting` fills it conversation by conversation, `verdict` says
 //! what the figures mean, `words` puts them into lines.
 
-mod controls;
 mod counting;
 mod examples;
 mod pair;
 mod verdict;
 mod words;
 
-pub use controls::{ControlReport, ControlsReport};
 pub use counting::Comparison;
 pub(super) use verdict::CONVERSATIONS_MIN;
 
@@ -18,6 +16,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::agreement::{BiasReport, MajorityReport};
+use super::controls::ControlsReport;
 use super::evaluation::{CostReport, DatasetReport, Example, JudgeReport};
 use super::votes::{ConversationScores, SystemReport};
 use crate::conversation::{Answer, Duel, Vote, Winner};
@@ -52,7 +51,7 @@ pub struct ComparisonReport {
     pub calibration: Option<MajorityReport>,
     /// The same pair by pair: the judge's bias against people's votes.
     pub human_pairs: Vec<BiasReport>,
-    /// The judge's verdicts on pairs whose outcome is known.
+    /// What the judge made of answers that are known to be right or wrong, where it was asked.
     pub controls: Option<ControlsReport>,
     /// Duels with the judge's words: at random, and the clearest, for each outcome.
     pub examples: Vec<Example>,
@@ -88,7 +87,7 @@ pub struct DuelReport {
     pub a: String,
     /// The other.
     pub b: String,
-    /// `a better`, `b better`, `equivalent`, `inconclusive`; with the systems' names.
+    /// `a better`, `b better`, `equivalent`, `inconclusive`, `judge not reliable`; with the systems' names.
     pub verdict: String,
     /// Why the figures are not used for a verdict, whatever they say. Each is a caution of the report too, or a reason why it
     /// is incomplete.
@@ -196,6 +195,11 @@ pub struct Compared<'a> {
 }
 
 impl ComparisonReport {
+    /// True where the judge has failed its controls: its verdicts are not used.
+    pub fn has_unreliable_judge(&self) -> bool {
+        self.controls.as_ref().is_some_and(ControlsReport::forbids_verdict)
+    }
+
     /// Returns a duel as a vote.
     pub fn vote(&self, item: &str, duel: &Duel, winner: Winner) -> Vote {
         let name = |system: usize| self.systems[system].name.clone();

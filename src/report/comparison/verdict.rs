@@ -1,6 +1,7 @@
 //! The verdict: which system is better, and the reasons against a verdict.
 
-use super::{ComparisonReport, ControlsReport, DuelReport, SliceScore};
+use super::{ComparisonReport, DuelReport, SliceScore};
+use crate::report::controls::{ControlsReport, NOT_RELIABLE};
 use crate::report::evaluation::{JudgeReport, UNPARSED_SHARE_MAX};
 use crate::report::votes::ConversationScores;
 use crate::report::words::{counted, number};
@@ -42,11 +43,16 @@ impl Doubt {
 pub(super) fn settle(report: &mut ComparisonReport, suspect: u64) {
     let doubts = doubts(report, suspect);
     let (margin, incomplete) = (report.margin, report.incomplete.clone());
+    let is_unreliable = report.has_unreliable_judge();
     for (at, pair) in report.pairs.iter_mut().enumerate() {
         let forbidding =
             doubts.iter().filter(|doubt| doubt.forbids_verdict && doubt.pair.is_none_or(|pair| pair == at));
         pair.withheld = incomplete.iter().cloned().chain(forbidding.map(|doubt| doubt.words.clone())).collect();
-        pair.verdict = if pair.withheld.is_empty() { verdict(pair, margin) } else { INCONCLUSIVE.to_owned() };
+        pair.verdict = match () {
+            () if is_unreliable => NOT_RELIABLE.to_owned(),
+            () if pair.withheld.is_empty() => verdict(pair, margin),
+            () => INCONCLUSIVE.to_owned(),
+        };
     }
     report.cautions.extend(doubts.into_iter().map(|doubt| doubt.words));
 }
@@ -122,16 +128,8 @@ fn doubts(report: &ComparisonReport, suspect: u64) -> Vec<Doubt> {
 
 /// Returns why controls cast doubt on the judge.
 fn of_controls(controls: &ControlsReport) -> Vec<Doubt> {
-    const CONTROLS_MIN: u64 = 30;
-    let count = controls.same.conversations;
-    let few = format!("the controls cover {count} conversations only; use at least {CONTROLS_MIN}");
-    let few = (count < CONTROLS_MIN).then(|| Doubt::of_all(few, false));
-    let failed = [(&controls.same, "the same answers twice"), (&controls.shuffled, "shuffled answers")];
-    let failed = failed
-        .into_iter()
-        .filter(|(control, _)| !control.passes)
-        .map(|(_, which)| Doubt::of_all(format!("the control with {which} failed: do not trust this judge"), true));
-    failed.chain(few).collect()
+    let forbids = controls.forbids_verdict();
+    controls.cautions().into_iter().map(|caution| Doubt::of_all(caution, forbids)).collect()
 }
 
 /// Returns the limits of one pair's figures, and whether each forbids a verdict.
@@ -181,8 +179,9 @@ mod tests {
 
     use super::*;
     use crate::conversation::{Duel, DuelEnd, Scope, Winner};
-    use crate::report::comparison::{Compared, ComparedReport, Comparison, ControlReport};
+    use crate::report::comparison::{Compared, ComparedReport, Comparison};
     use crate::report::comparison_page;
+    use crate::report::controls::{ControlReport, KnownVerdict};
 
     /// A report on 60 conversations: `a` wins all of them, apart from those in which `b` has no answer.
     fn report(missing: u64, unread: u64, controls: Option<ControlsReport>) -> ComparisonReport {
@@ -222,16 +221,13 @@ mod tests {
         comparison.finish(controls)
     }
 
-    fn controls(same: f64, shuffled: f64) -> ControlsReport {
-        let scores = |score: f64| {
-            let mut scores = Conversations::default();
-            (0..40).for_each(|_| scores.push([score]));
-            scores
-        };
-        ControlsReport {
-            same: ControlReport::same(&scores(same)),
-            shuffled: ControlReport::shuffled(&scores(shuffled)),
-        }
+    /// The controls of a judge that prefers the first of equal answers in this share, and is right in this share.
+    fn controls(first_place: f64, right: f64) -> ControlsReport {
+        let mut scores = Conversations::default();
+        (0..40).for_each(|_| scores.push([first_place]));
+        let verdict = |at| KnownVerdict { language: "", is_right: Some(f64::from(at) < 40.0 * right) };
+        let known = ControlReport::known(&(0..40).map(verdict).collect::<Vec<_>>(), "");
+        ControlsReport::of(known, Some(ControlReport::same(&scores)), None)
     }
 
     #[test]
@@ -240,14 +236,16 @@ mod tests {
             ("nothing denies it", report(0, 0, None), true),
             ("controls pass", report(0, 0, Some(controls(0.5, 1.0))), true),
             ("few answers are missing", report(5, 0, None), true),
-            ("the shuffled control failed", report(0, 0, Some(controls(0.5, 0.6))), false),
-            ("the same answers won", report(0, 0, Some(controls(1.0, 1.0))), false),
+            ("known answers were judged wrongly", report(0, 0, Some(controls(0.5, 0.6))), false),
+            ("the first of equal answers won", report(0, 0, Some(controls(1.0, 1.0))), false),
             ("many answers are missing", report(9, 0, None), false),
             ("many verdicts cannot be read", report(0, 3, None), false),
         ] {
             let page = comparison_page(&report);
             let verdict = page.split(r#"<p class="verdict">"#).nth(1).unwrap().split("</p>").next().unwrap();
             let withheld = &report.pairs[0].withheld;
+            assert_eq!(report.pairs[0].verdict == NOT_RELIABLE, report.has_unreliable_judge(), "{what}");
+            assert_eq!(report.has_unreliable_judge(), report.controls.is_some() && !is_better, "{what}");
             assert_eq!(verdict.contains("better"), is_better, "{what}: {verdict}, {withheld:?}");
             assert_eq!(report.pairs[0].verdict.contains("better"), is_better, "{what}");
             assert_eq!(report.lines().iter().any(|line| line.contains("better")), is_better, "{what}");

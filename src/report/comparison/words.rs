@@ -1,4 +1,5 @@
 use super::{ComparisonReport, DuelReport};
+use crate::report::controls::ControlsReport;
 use crate::report::votes::ConversationScores;
 use crate::report::words::{counted, number, p_value};
 
@@ -27,12 +28,7 @@ impl ComparisonReport {
                 calibration.items
             ));
         }
-        if let Some(controls) = &self.controls {
-            for (name, control) in [("same answers", &controls.same), ("shuffled answers", &controls.shuffled)] {
-                let passes = if control.passes { "as it should" } else { "NOT as it should" };
-                lines.push(format!("control: {name:<17} {} ({passes}: {})", control.score.words(), control.expected));
-            }
-        }
+        lines.extend(self.controls.iter().flat_map(ControlsReport::lines));
         lines
     }
 }

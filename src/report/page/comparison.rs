@@ -1,3 +1,4 @@
+use super::controls::controls_section;
 use super::evaluation::{cost, dataset_section, judge_section};
 use super::{Mean, Page, Point, Section, means, part_name, scatter};
 use crate::report::comparison::{DuelReport, SliceScore};
@@ -25,7 +26,7 @@ pub fn comparison_page(report: &ComparisonReport) -> String {
         sections.extend(pair_sections(pair, report.pairs.len() > 1));
     }
     sections.extend(ranking(report));
-    sections.extend(controls(report));
+    sections.extend(report.controls.as_ref().map(controls_section));
     sections.extend(calibration(report));
     let page = Page {
         title: format!("Comparison of {}", names.join(" and ")),
@@ -159,17 +160,6 @@ fn ranking(report: &ComparisonReport) -> Option<Section> {
     let rows: Vec<_> = rows.collect();
     (report.systems.len() > 2)
         .then(|| Section::table("Ranking", ["", "wins, ties half", "Elo (Bradley–Terry)", "95 %"], rows))
-}
-
-fn controls(report: &ComparisonReport) -> Option<Section> {
-    let controls = report.controls.as_ref()?;
-    let row = |name: &str, control: &crate::report::ControlReport| {
-        let passes = if control.passes { "yes" } else { "NO" };
-        [name.to_owned(), control.score.words(), control.expected.clone(), passes.to_owned()]
-    };
-    let rows =
-        vec![row("the same answers twice", &controls.same), row("answers to other conversations", &controls.shuffled)];
-    Some(Section::table("Controls", ["", "score of the first (95 %)", "expected", "as expected"], rows))
 }
 
 fn calibration(report: &ComparisonReport) -> Option<Section> {

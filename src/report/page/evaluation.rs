@@ -1,7 +1,8 @@
+use super::controls::controls_section;
 use super::{Mean, Page, Point, Section, from_zero, means, part_name, scatter};
 use crate::report::evaluation::{ScoreReport, SliceReport};
 use crate::report::words::{counted, money, number};
-use crate::report::{EvaluationMode, EvaluationReport};
+use crate::report::{EvaluationMode, EvaluationReport, NOT_RELIABLE};
 
 /// Returns an evaluation as a page.
 pub fn evaluation_page(report: &EvaluationReport) -> String {
@@ -67,12 +68,18 @@ pub fn evaluation_page(report: &EvaluationReport) -> String {
             Section { title: "Length".to_owned(), ..Section::default() }.charted(length),
             Section::table("Reliability", ["", ""], facts),
         ])
+        .chain(report.controls.as_ref().map(controls_section))
         .filter(|section| !section.chart.is_empty() || !section.rows.is_empty())
         .collect();
     Page {
         title: format!("Evaluation by {}", judge.model),
-        verdict: format!("{}{unit}", report.overall.words(scale, digits)),
+        verdict: if report.has_unreliable_judge() {
+            NOT_RELIABLE.to_owned()
+        } else {
+            format!("{}{unit}", report.overall.words(scale, digits))
+        },
         incomplete: &report.incomplete,
+        cautions: &report.cautions,
         lines: vec![format!(
             "mean over {}, 95 % interval by cluster bootstrap",
             counted(report.overall.conversations, "conversation")

@@ -5,6 +5,7 @@
 
 mod chart;
 mod comparison;
+mod controls;
 mod evaluation;
 mod quality;
 mod simulation;

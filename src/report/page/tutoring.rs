@@ -47,6 +47,7 @@ fn pass(pass: &PassReport) -> Vec<Section> {
     let counts = [
         ("remedies", list(&pass.remedies)),
         ("errors quoted", list(&pass.errors)),
+        ("errors left out, their quotes are not in the answer", number(pass.errors_dropped)),
         ("rejected by code", list(&pass.faults)),
         ("score after correction", of_rows(pass.teacher.words(1.0, 2))),
         ("pairs", list(&pass.pairs)),

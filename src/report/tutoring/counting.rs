@@ -194,6 +194,7 @@ impl PassReport {
             if let Some(fault) = lesson.fault {
                 *self.faults.entry(fault).or_default() += 1;
             }
+            self.errors_dropped += lesson.grade.as_ref().map_or(0, |grade| u64::from(grade.dropped));
             for flaw in lesson.grade.iter().flat_map(|grade| &grade.flaws) {
                 *self.errors.entry(flaw.kind).or_default() += 1;
             }

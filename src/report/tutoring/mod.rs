@@ -67,6 +67,8 @@ pub struct PassReport {
     pub faults: BTreeMap<&'static str, u64>,
     /// Errors that the teacher has quoted in the student's answers, by type.
     pub errors: BTreeMap<&'static str, u64>,
+    /// Errors that the teacher has named too and that were left out, because their quotes are not in the answer.
+    pub errors_dropped: u64,
     /// The remedies for the student's answers: `keep`, `revise`, `rewrite`.
     pub remedies: BTreeMap<&'static str, u64>,
     /// Whether answer and correction make a pair: `accepted`, or why not.

@@ -40,6 +40,9 @@ impl PassReport {
         }
         row("remedies", list(&self.remedies));
         row("errors", list(&self.errors));
+        if self.errors_dropped > 0 {
+            row("left out", format!("{} whose quote is not in the answer", counted(self.errors_dropped, "error")));
+        }
         row("rejected", list(&self.faults));
         let margin = self.margin_mean.map_or(String::new(), |margin| format!("; accepted by {margin:.2} on average"));
         if !self.pairs.is_empty() {
