@@ -164,6 +164,12 @@ impl Flights {
         (flight.due == Some(*at)).then_some((*at, flight))
     }
 
+    /// True if a shorter question of a model waits for a retry.
+    pub fn is_shorter_delayed(&self, model: &str, prompt: u64) -> bool {
+        let is_shorter = |flight: &Flight| flight.question.target.model() == model && flight.prompt() < prompt;
+        self.by_question.values().any(|flight| flight.due.is_some() && is_shorter(flight))
+    }
+
     /// Drops a question and tells its sessions that the run is stopping.
     pub fn release(&mut self, fingerprint: &Fingerprint) {
         for waiter in self.remove(fingerprint).into_iter().flat_map(|flight| flight.waiters) {

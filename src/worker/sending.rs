@@ -85,9 +85,11 @@ impl Dispatcher<'_> {
     /// Dequeues the most urgent question that may be sent now and reserves its worst case. Returns it with its replica.
     fn next_to_send(&mut self, now: Instant) -> Option<(Fingerprint, usize)> {
         let shortest = self.shortest_doubted(now);
-        let is_shortest = shortest.is_some();
+        let is_doubted = shortest.is_some();
         let Candidate { model, session, fingerprint, replica } = shortest.or_else(|| self.most_urgent(now))?;
         let flight = self.flights.get(&fingerprint)?;
+        // The shortest that may be sent proves nothing while a shorter one waits for its retry.
+        let is_shortest = is_doubted && !self.flights.is_shorter_delayed(&model, flight.prompt());
         match self.budget.reserve(&flight.worst) {
             Grant::Granted => {
                 let queue = self.queues.get_mut(&model)?;

@@ -473,7 +473,7 @@ impl Model for RefusesOnce {
     }
 }
 
-/// Two rows. The second cannot be read before it is told so.
+/// Rows of which the second cannot be read before it is told so.
 struct SlowRow(SeedList, (Mutex<bool>, Condvar));
 
 impl Seeds for SlowRow {
@@ -483,6 +483,25 @@ impl Seeds for SlowRow {
             drop(told.wait_while(may_read.lock().unwrap(), |may_read| !*may_read).unwrap());
         }
         self.0.seed(row)
+    }
+}
+
+/// Refuses long questions, and answers a short one at its second call.
+#[derive(Default)]
+struct RefusesLong(AtomicU64);
+
+impl Model for RefusesLong {
+    fn ask<'a>(&'a self, Call { question, attempt, .. }: Call<'a>) -> PendingCall<'a> {
+        let is_long = question.messages.iter().any(|message| message.content().len() > 1_000);
+        let failed = |class, code| Err(Failure::new(class, FailureCode::Http(code), "no"));
+        let result = if is_long {
+            failed(FailureClass::Refused, 400)
+        } else if self.0.fetch_add(1, Ordering::SeqCst) == 0 {
+            failed(FailureClass::Transient, 500)
+        } else {
+            Ok(Simulated::answer(question, attempt))
+        };
+        Box::pin(async { result.into() })
     }
 }
 
@@ -497,14 +516,13 @@ impl Observer for Telling {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn one_refusal_shows_nothing_while_a_conversation_has_not_asked_yet() {
-    let row = |name: &str| seed(name, &[format!("What is {name}?")]);
-    let rows = Arc::new(SlowRow(SeedList(vec![row("first"), row("second")]), Default::default()));
-    let served = Served::by_one("simulated", Arc::new(RefusesOnce::default()));
-    let models = HashMap::from([("simulated".to_owned(), served)]);
+/// Runs rows of which the second can be read once so many calls have failed. Returns how the run ended.
+async fn with_a_slow_row(rows: Vec<Seed>, model: Arc<dyn Model>, failures: usize) -> (bool, Ended) {
+    let count = rows.len() as u64;
+    let rows = Arc::new(SlowRow(SeedList(rows), Default::default()));
+    let models = HashMap::from([("simulated".to_owned(), Served::by_one("simulated", model))]);
     let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
-    let order = Box::new((0..2).map(|row| Ok(Admit::Row(row))));
+    let order = Box::new((0..count).map(|row| Ok(Admit::Row(row))));
     let store = Arc::new(MemoryStore::default());
     let seeds = Arc::clone(&rows) as Arc<dyn Seeds>;
     let work = Work {
@@ -514,12 +532,28 @@ async fn one_refusal_shows_nothing_while_a_conversation_has_not_asked_yet() {
     let (_keep, stop) = watch::channel(StopStage::Go);
     let (tell, mut failed) = mpsc::unbounded_channel();
     let ended = tokio::spawn(worker::run(work, stop, Box::leak(Box::new(Telling(tell)))));
-    failed.recv().await.unwrap();
-    // The reply comes once the run has seen what the refusal shows.
+    for _ in 0..failures {
+        failed.recv().await.unwrap();
+    }
+    // The reply comes once the run has seen what the failures show.
     let (reply, state) = oneshot::channel();
     let is_told = commands.send(Command { control: Control::Look, reply }).await.is_ok() && state.await.is_ok();
     *rows.1.0.lock().unwrap() = true;
     rows.1.1.notify_all();
-    assert_eq!(ended.await.unwrap().unwrap(), Ended::Finished);
-    assert!(is_told);
+    (is_told, ended.await.unwrap().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn one_refusal_shows_nothing_while_a_conversation_has_not_asked_yet() {
+    let row = |name: &str| seed(name, &[format!("What is {name}?")]);
+    let ended = with_a_slow_row(vec![row("first"), row("second")], Arc::new(RefusesOnce::default()), 1).await;
+    assert_eq!(ended, (true, Ended::Finished));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_long_question_proves_nothing_while_a_shorter_one_waits_for_its_retry() {
+    let row = |name: &str, times: usize| seed(name, &[name.repeat(times)]);
+    let rows = vec![row("a long question ", 200), row("another long question ", 200), row("short ", 2)];
+    let ended = with_a_slow_row(rows, Arc::new(RefusesLong::default()), 2).await;
+    assert_eq!(ended, (true, Ended::Finished));
 }
