@@ -1,27 +1,26 @@
 use std::ops::Range;
 
 use super::{Action, Candidate, Rule};
-use crate::quality::text::{GramSet, Letters, Phrases, Script, Words, repeated_places};
+use crate::quality::phrases::automaton;
+use crate::quality::text::{GramSet, Phrases, Units, Words, repeated_places};
 
-/// The share of letters in repeated 10-grams of words exceeds the threshold. Fenced code does not count. Chinese, Japanese and
-/// Korean words have one to three characters, each of which counts as a word here, so their runs are longer.
+/// More than the threshold's share of the answer was said before, in whole sentences and lines or in passages of 25 words; or
+/// the answer ends in sentences that go round three times. Fenced code does not count, nor does a list of short items that comes
+/// again in another order. Requested poems and songs may have refrains.
 ///
-/// This is Gopher's repetition filter (Rae et al. 2021, table A1) at one length, with a threshold for chat: as published
-/// it drops one in twelve of GPT-4's answers. Requested poems and songs may have refrains.
+/// It began as Gopher's repetition filter (Rae et al. 2021, table A1), which counts repeated 10-grams. Good answers repeat those
+/// where items have one pattern, so here they only show which answers are looked at.
 pub struct Dup10Gram;
 
 /// Requests whose answers may have refrains.
-pub(super) static REFRAINS: Phrases = Phrases::new(|| {
-    Phrases::automaton(&[
-        "poem", "song", "lyric", "refrain", "chorus", "rhyme", " sing ", "repeat", "诗", "歌词", "歌曲", "首歌",
-        "副歌", "重复",
-    ])
-});
+pub(super) static REFRAINS: Phrases = Phrases::new(|| automaton(&["refrain"]));
 pub(super) const GRAM: usize = 10;
-/// Characters that are about ten words.
-const GRAM_HAN: usize = 16;
-const GRAM_KANA: usize = 20;
-const GRAM_HANGUL: usize = 24;
+/// Repeated words below which nothing is looked at.
+const REPEATED_MIN: u64 = 30;
+/// Words of a passage that is too long for a pattern.
+const PASSAGE: usize = 25;
+/// A Chinese, Japanese or Korean character is a word here: this many are about as long as a passage.
+const PASSAGE_IDEOGRAPHS: usize = 50;
 pub(super) const WORDS_MIN: usize = 50;
 
 impl Rule for Dup10Gram {
@@ -39,20 +38,26 @@ impl Rule for Dup10Gram {
 
     fn hits(&self, candidate: &Candidate<'_>, threshold: f64) -> bool {
         let words = candidate.prose_words();
-        if words.len() < WORDS_MIN {
+        if words.len() < WORDS_MIN || repeated_letters(words, GRAM) < REPEATED_MIN || REFRAINS.occur_in(candidate.user)
+        {
             return false;
         }
-        let size = gram_of(candidate.prose());
-        let allowed = threshold * letters_of(words) as f64;
-        repeated_letters(words, size) as f64 > allowed
-            && !REFRAINS.occur_in(candidate.user)
-            // A list may come again, sorted.
-            && repeated_letters(&Words::of(&without_items(candidate.prose())), size) as f64 > allowed
+        let units = Units::of(candidate.prose());
+        if units.ends_in_cycle() || units.repeated_share() > threshold {
+            return true;
+        }
+        let size = if is_ideographic(words) { PASSAGE_IDEOGRAPHS } else { PASSAGE };
+        repeated_letters(words, size) as f64 > threshold * letters_of(words) as f64
     }
 
     fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
-        repeated_places(candidate.answer, gram_of(candidate.prose()))
+        repeated_places(candidate.answer, GRAM)
     }
+}
+
+/// True where most words are single characters.
+fn is_ideographic(words: &Words) -> bool {
+    2 * words.lengths.iter().filter(|length| **length == 1).count() > words.len()
 }
 
 pub(super) fn letters_of(words: &Words) -> u64 {
@@ -72,32 +77,6 @@ pub(super) fn repeated_letters(words: &Words, size: usize) -> u64 {
         }
     }
     repeated
-}
-
-/// Returns a text without the short items of its lists.
-fn without_items(text: &str) -> String {
-    const CHARACTERS_MAX: usize = 60;
-    let is_item = |line: &&str| {
-        let line = line.trim_start();
-        let number = line.trim_start_matches(|character: char| character.is_ascii_digit());
-        let is_numbered = number.len() < line.len() && number.starts_with(['.', ')', '、', '．']);
-        (is_numbered || line.starts_with(['-', '*', '•', '・'])) && line.chars().count() <= CHARACTERS_MAX
-    };
-    text.lines().filter(|line| !is_item(line)).collect::<Vec<_>>().join("\n")
-}
-
-/// Returns how many words of [`Words`](crate::quality::Words) make ten words of the text.
-fn gram_of(text: &str) -> usize {
-    if text.is_ascii() {
-        return GRAM;
-    }
-    let letters = Letters::of(text);
-    match letters.dominant() {
-        Script::Han => GRAM_HAN,
-        Script::Kana => GRAM_KANA,
-        Script::Hangul => GRAM_HANGUL,
-        _ => GRAM,
-    }
 }
 
 #[cfg(test)]
@@ -130,5 +109,9 @@ mod tests {
         let paragraph =
             "港口位于城市的北部，大多数来这里的船只运送木材和粮食。夏天码头上有很多人，渔民在船上直接卖鱼。";
         assert!(hits(&format!("{paragraph}\n\n{paragraph}")));
+        let pattern = (1..9).fold(String::new(), |text, number| {
+            text + &format!("- \"{number}\": the flag affects only those versions whose number is greater than {number} or equal to it\n")
+        });
+        assert!(!hits(&pattern), "items of one pattern");
     }
 }

@@ -1,14 +1,20 @@
 use std::ops::Range;
 
+use super::dup_10gram::REFRAINS;
 use super::{Action, Candidate, Rule};
-use crate::quality::text::{compressed_size, repeated_places};
+use crate::quality::text::{compressed_size, repeated_places, runs};
 
-/// The compression ratio exceeds the threshold of 6 (zlib, level 6): the answer is highly repetitive. The ratio of 99 % of
+/// The compression ratio exceeds the threshold of 6 (zlib, level 6), or a few letters come again and again without an end: the
+/// answer is highly repetitive. The ratio of 99 % of
 /// good answers is at most 3. Code, tables, JSON and HTML compress well and are exempt; the word rules cover them. The padding
 /// of cells does not count.
 pub struct LoopChar;
 
 const CHARACTERS_MIN: usize = 200;
+/// Bytes of a run of the same few letters. Separators and blanks have no letters and may be as long as they are.
+const RUN_MIN: usize = 60;
+/// Bytes that come again in such a run, at most.
+const RUN_PERIOD_MAX: usize = 16;
 /// Words that are shown as repeated where they come again together.
 pub(super) const GRAM_SHOWN: usize = 3;
 
@@ -27,6 +33,9 @@ impl Rule for LoopChar {
 
     fn hits(&self, candidate: &Candidate<'_>, threshold: f64) -> bool {
         let prose = candidate.prose().trim();
+        if has_letter_run(prose, candidate.user) {
+            return true;
+        }
         if !is_repetitive(prose, threshold) {
             return false;
         }
@@ -38,6 +47,20 @@ impl Rule for LoopChar {
     fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
         repeated_places(candidate.answer, GRAM_SHOWN)
     }
+}
+
+/// True where a few letters come again and again, in no table and no markup, and neither in the user's own words nor at his wish.
+fn has_letter_run(text: &str, user: &str) -> bool {
+    let is_of_letters = |run: Range<usize>| {
+        let run = String::from_utf8_lossy(&text.as_bytes()[run]);
+        run.chars().any(char::is_alphabetic) && !run.contains(['|', '&', '<', '\\'])
+    };
+    letter_runs(text).any(is_of_letters) && letter_runs(user).next().is_none() && !REFRAINS.occur_in(user)
+}
+
+/// Returns runs in which each byte equals the one a short period before it.
+fn letter_runs(text: &str) -> impl Iterator<Item = Range<usize>> {
+    (1..=RUN_PERIOD_MAX).flat_map(|period| runs(text.as_bytes(), period, RUN_MIN.max(4 * period)))
 }
 
 /// True where a text that is no table, JSON or HTML compresses by more than this factor.
@@ -121,7 +144,8 @@ mod tests {
     fn what_says_little_many_times_is_caught() {
         let hits = |answer: &str| LoopChar.hits(&Candidate::new("Why?", answer), 6.0);
         assert!(hits(&"0".repeat(300)) && hits(&"Eat a banana! ".repeat(40)) && hits(&"好的。".repeat(100)));
-        assert!(!hits(&"ab".repeat(50)), "too short to tell");
+        assert!(!hits(&"ab".repeat(20)) && !hits(&"-".repeat(150)), "too short to tell, and a line");
+        assert!(hits(&format!("A plain beginning. {}", "ha".repeat(60))), "letters without an end");
         let rows = (0..40).fold(String::new(), |rows, row| rows + "| " + &row.to_string() + " | yes |\n");
         assert!(!hits(&rows) && !hits(&format!("So:\n```\n{rows}```")));
         let table = "| The north harbor                                                                      | nine metres     \

@@ -8,8 +8,10 @@ mod marks;
 mod other_speaker;
 mod phrases;
 mod rare_letters;
+mod runs;
 mod script;
 mod turns;
+mod units;
 mod word_places;
 mod words;
 
@@ -21,8 +23,10 @@ pub use marks::template_marks;
 pub use other_speaker::{is_bare_mark, speaks_for_others};
 pub use phrases::Phrases;
 pub use rare_letters::rare_letters;
+pub use runs::runs;
 pub use script::{Letters, Script};
 pub use turns::turns_in;
+pub use units::Units;
 pub use word_places::{common_places, looped_places, repeated_places};
 #[cfg(test)]
 pub use words::different_words;

@@ -1,8 +1,16 @@
 use super::Superseded;
-use crate::quality::rules::dup_10gram::{GRAM, REFRAINS, WORDS_MIN, letters_of, repeated_letters};
+use crate::quality::rules::dup_10gram::{GRAM, WORDS_MIN, letters_of, repeated_letters};
 use crate::quality::rules::loop_char::{GRAM_SHOWN, is_repetitive};
-use crate::quality::rules::loop_token::{PERIOD_MAX, RUN_MIN, has_run};
-use crate::quality::text::{looped_places, repeated_places};
+use crate::quality::rules::loop_token::{PERIOD_MAX, RUN_MIN};
+use crate::quality::text::{Phrases, looped_places, repeated_places, runs};
+
+/// Requests whose answers may have refrains.
+static REFRAINS: Phrases = Phrases::new(|| {
+    Phrases::automaton(&[
+        "poem", "song", "lyric", "refrain", "chorus", "rhyme", " sing ", "repeat", "诗", "歌词", "歌曲", "首歌",
+        "副歌", "重复",
+    ])
+});
 
 /// The share of letters in repeated 10-grams of words exceeds the threshold. A Chinese, Japanese or Korean character counts as a
 /// word, and code counts.
@@ -26,7 +34,7 @@ pub const LOOP_TOKEN: Superseded = Superseded {
     hits: |candidate, threshold| {
         let ids = &candidate.words().ids;
         let needed = RUN_MIN.max((threshold * ids.len() as f64) as usize + 1);
-        (1..=PERIOD_MAX).any(|period| has_run(ids, period, needed))
+        (1..=PERIOD_MAX).any(|period| runs(ids, period, needed).next().is_some())
     },
     places: |candidate| looped_places(candidate.answer, PERIOD_MAX, RUN_MIN),
 };
