@@ -33,6 +33,10 @@ consumers:
 mutants SEED="":
     COHOBATE_TEST_SEED={{SEED}} .ci/run mutants
 
+# What the gate catches of damaged answers, and what it rejects wrongly, in twelve languages; TEXTS holds `*-LANGUAGE.jsonl`
+damage TEXTS="":
+    COHOBATE_TEXTS={{TEXTS}} cargo test --locked --release --test it damage::tables -- --ignored --nocapture
+
 # Fuzz one target for SECONDS
 fuzz TARGET SECONDS="60":
     fuzz/run {{TARGET}} {{SECONDS}}

@@ -20,6 +20,7 @@ mod control;
 mod controls;
 mod converting;
 mod crash_at_every_commit;
+mod damage;
 #[cfg(feature = "parquet")]
 mod damaged_files;
 mod datasets;
