@@ -321,6 +321,7 @@ impl fmt::Display for Target {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conversation::request::RequestOptions;
 
     fn target() -> Arc<Target> {
         let sampling = Sampling { temperature: Some(0.5), max_tokens: Some(9), ..Sampling::default() };
@@ -372,5 +373,59 @@ mod tests {
         for name in ["", "system", "system 0", "system 33", "system 01", "teacher"] {
             assert_eq!(Lane::named(name), None, "{name}");
         }
+    }
+
+    #[test]
+    fn tools_are_offered_where_there_are_any() {
+        let target = target();
+        assert!(Arc::ptr_eq(&target.offering(None), &target));
+        assert!(Arc::ptr_eq(&target.offering(Some(&ToolSet::new(Vec::new()))), &target));
+        let tools = ToolSet::new(vec![serde_json::json!({"type": "function", "function": {"name": "a"}})]);
+        let offering = target.offering(Some(&tools));
+        assert_eq!((offering.tools(), offering.model()), (Some(&tools), "m"));
+        assert_eq!(tools.tools().len(), 1);
+        assert_eq!(tools.json(), r#"[{"type":"function","function":{"name":"a"}}]"#);
+        assert_eq!(tools.to_value().to_string(), tools.json());
+        let asked = |target: &Arc<Target>| Question {
+            slot: Slot::main(0),
+            target: Arc::clone(target),
+            sample: 0,
+            messages: vec![Message::new(Role::User, "q")].into(),
+        };
+        assert_ne!(asked(&target).fingerprint(), asked(&offering).fingerprint());
+    }
+
+    /// The opening ends with the first message of the user.
+    #[test]
+    fn a_choice_is_drawn_by_the_opening_and_the_seed() {
+        let options = RequestOptions { choices: "x=1:1,2:1,3:1,4:1".parse().unwrap(), ..RequestOptions::default() };
+        let with = |seed| {
+            let sampling = Sampling { seed, ..Sampling::default() };
+            Target::with_extras("m", "openai", sampling, Extras::new(options.clone()).unwrap())
+        };
+        let said = |role, text: &str| Message::new(role, text);
+        let drawn = |target: &Arc<Target>, messages: &[Arc<Message>]| {
+            let drawn = target.drawn_for(messages);
+            assert!(drawn.extras().choices.0.is_empty());
+            let value = drawn.drawn().get("x").cloned().unwrap();
+            assert_eq!(drawn.extras().body.get("x"), Some(&value));
+            value.to_string()
+        };
+        let target = with(None);
+        let openings: Vec<String> = (0..40)
+            .map(|row| {
+                let opening = [said(Role::System, "s"), said(Role::User, &format!("row {row}"))];
+                let longer = [&opening[..], &[said(Role::Assistant, "a"), said(Role::User, "more")]].concat();
+                assert_eq!(drawn(&target, &opening), drawn(&target, &longer));
+                drawn(&target, &opening)
+            })
+            .collect();
+        for value in ["1", "2", "3", "4"] {
+            assert!(openings.iter().any(|drawn| drawn == value), "{value}: {openings:?}");
+        }
+        let seeds: Vec<String> = (0..40).map(|seed| drawn(&with(Some(seed)), &[said(Role::User, "row 0")])).collect();
+        assert!(seeds.iter().any(|drawn| *drawn != seeds[0]), "{seeds:?}");
+        let plain = self::target();
+        assert!(Arc::ptr_eq(&plain.drawn_for(&[]), &plain));
     }
 }

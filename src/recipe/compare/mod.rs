@@ -361,4 +361,20 @@ mod tests {
         assert_eq!(duels[1].orders, [Some(Winner::First), Some(Winner::Second)]);
         assert_eq!((duels[0].lengths, duels[2].lengths, duels[0].is_suspect), ([2, 2], [0, 2], false));
     }
+
+    #[test]
+    fn a_systems_own_message_takes_the_place_of_the_first_ones() {
+        let own = Message::new(Role::System, "own");
+        let system = System { name: "a".to_owned(), target: None, system: Some(own) };
+        let heard = |turn| -> Vec<String> {
+            let messages = &turns().turns[0].messages;
+            system.heard(turn, messages).iter().map(|message| message.content().to_owned()).collect()
+        };
+        assert_eq!(
+            (heard(0), heard(1)),
+            (vec!["own".to_owned(), "q1".to_owned()], vec!["You are a.".to_owned(), "q1".to_owned()])
+        );
+        let plain = System { name: "a".to_owned(), target: None, system: None };
+        assert_eq!(plain.heard(0, &turns().turns[0].messages).len(), 2);
+    }
 }

@@ -65,3 +65,21 @@ impl SimulatedEnd {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_end_has_its_code_and_its_reason() {
+        let ends = [
+            (SimulatedEnd::MaxTurns, "max_turns", None),
+            (SimulatedEnd::UserStop, "user_stop", None),
+            (SimulatedEnd::UserInvalid("echo"), "user_invalid", Some("user_invalid: echo")),
+            (SimulatedEnd::TeacherRejected("length"), "teacher_rejected", Some("teacher_rejected: length")),
+        ];
+        for (end, name, reason) in ends {
+            assert_eq!((end.name(), end.stop().map(|stop| stop.to_string()).as_deref()), (name, reason));
+        }
+    }
+}

@@ -232,4 +232,52 @@ mod tests {
         assert_eq!((count(History::Student, PassPurpose::Rows), count(History::Student, PassPurpose::Scores)), (18, 6));
         assert_eq!(count(History::Forced, PassPurpose::Scores), 9);
     }
+
+    fn tutor(gate: Option<Gate>) -> Tutor {
+        let target = |name: &str| Target::new(name, "openai", Sampling::default());
+        let judge = Judge { target: target("judge"), prompt: Prompt::standard(Scale::Pair), repeats: 1 };
+        let cast = Cast { student: target("student"), teacher: target("teacher"), grader: target("grader"), judge };
+        Tutor::new(cast, 3, History::Mixed(0.5), PassPurpose::Scores, gate, Some("Be brief."))
+    }
+
+    #[test]
+    fn the_calls_that_a_turn_needs_when_none_fails_are_counted() {
+        let tutor = tutor(None);
+        let counted =
+            |lane| (0..8).filter(|attempt| tutor.is_counted(Slot { lane, turn: 1, attempt: *attempt })).collect();
+        let lanes = [Lane::Student, Lane::Main, Lane::Grader, Lane::Judge];
+        let all: [Vec<u32>; 4] = lanes.map(counted);
+        // An edit and a correction's grade come after three attempts; the judge's second order after its first repair.
+        assert_eq!(all, [vec![0], vec![0, 3], vec![0, 3], vec![0, 2]]);
+        assert_eq!(tutor.unit(), Unit::Answer);
+    }
+
+    #[test]
+    fn settings_name_all_that_decides_an_answer_and_older_rules_have_theirs() {
+        let tutor = self::tutor(Some(Gate::new(crate::quality::Strictness::Standard, "").unwrap()));
+        let get = |name| tutor.settings().get(name).unwrap_or_default();
+        let values = ["recipe", "model", "round", "history", "purpose", "system"].map(get);
+        assert_eq!(values, ["tutor", "teacher", "3", "mixed:0.5", "scores", "Be brief."]);
+        assert_eq!(get("student"), "student (openai), the server's own");
+        assert!(!tutor.older().is_empty());
+        for older in tutor.older() {
+            assert_eq!(older.settings.get("student"), Some(get("student")));
+            assert_ne!(older.settings.get("gate"), Some(get("gate")));
+        }
+        assert!(self::tutor(None).older().is_empty());
+    }
+
+    #[test]
+    fn a_plan_takes_students_for_worse_and_corrections_for_better() {
+        let assumed = |attempt| {
+            let findings = TutorFindings::assumed(Slot { lane: Lane::Grader, turn: 0, attempt });
+            let grade =
+                findings.grade.get().and_then(|grade| grade.as_ref().ok()).map(|grade| (grade.score, grade.verdict));
+            assert_eq!((findings.is_repeated.get(), findings.differs.get()), (Some(&false), Some(&true)));
+            assert_eq!(findings.fault.get(), Some(&None));
+            grade
+        };
+        assert_eq!((assumed(0), assumed(2)), (Some((3.0, Remedy::Rewrite)), Some((3.0, Remedy::Rewrite))));
+        assert_eq!((assumed(3), assumed(4)), (Some((9.0, Remedy::Keep)), Some((9.0, Remedy::Keep))));
+    }
 }
