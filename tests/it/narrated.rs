@@ -1,6 +1,6 @@
 //! What a run does, call by call and event by event, in virtual time: a pause, an order or a count that changes is seen.
 //!
-//! Each test is a small world whose servers follow a script. Its whole log is compared with the one that was looked at.
+//! Each test is a small world whose servers follow a script. Its whole log is compared with a snapshot.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
