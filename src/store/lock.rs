@@ -146,7 +146,7 @@ mod tests {
         let write = |owner: &str| std::fs::write(&path, owner).unwrap();
         write(&Owner::this().to_string());
         refused().unwrap();
-        // The parent of this process is alive, and process 0 is none.
+        // The parent of this process is alive; no process has the number 0.
         let as_process =
             |process: u32| Owner::this().to_string().replacen(&std::process::id().to_string(), &process.to_string(), 1);
         write(&as_process(std::os::unix::process::parent_id()));

@@ -215,7 +215,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (index, aside) = (directory.path().join("index"), directory.path().join("index.aside"));
         move_aside(directory.path(), &index).unwrap();
-        assert!(!aside.exists(), "there is none");
+        assert!(!aside.exists(), "no file was set aside");
         for text in ["one", "two"] {
             fs::create_dir(&index).unwrap();
             fs::write(index.join("db"), text).unwrap();

@@ -1,8 +1,11 @@
 //! Entries of every kind, for tests of what is folded from them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::Reader;
 use super::entry::{Entry, LostCalls, Run, Status};
+use super::index::{IndexReader, MemoryIndex};
 use super::place::Place;
 use crate::conversation::{
     Answer, ConversationKey, FailureReason, Fingerprint, Lane, ServiceTier, Settings, Slot, TurnIndex, Usage,
@@ -74,4 +77,23 @@ pub fn entries() -> Vec<Entry> {
 pub fn placed() -> Vec<(Place, Entry)> {
     let place = |at: usize| Place { segment: 1 + at as u32 / 4, offset: 1_000 * at as u64, length: 70, checksum: 9 };
     entries().into_iter().enumerate().map(|(at, entry)| (place(at), entry)).collect()
+}
+
+/// A store of these entries says what the index in memory says, which is the definition.
+pub fn assert_whole(store: &dyn Reader) {
+    let mut expected = MemoryIndex::default();
+    for (place, entry) in &placed() {
+        expected.add(*place, entry);
+    }
+    for number in 0..=9 {
+        let key = conversation(number);
+        assert_eq!(store.state(&key).unwrap(), expected.state(&key).unwrap());
+        assert_eq!(store.lost(&question(number)).unwrap(), expected.lost(&question(number)).unwrap());
+        let text = store.answer(&question(number)).unwrap().map(|stored| stored.answer.text().to_owned());
+        assert_eq!(text, (1..=4).contains(&number).then(|| format!("answer {number}")));
+    }
+    let mut states = HashMap::new();
+    store.for_each_state(&mut |key, state| drop(states.insert(key, state))).unwrap();
+    assert_eq!((states, store.runs().unwrap()), (expected.states.clone(), expected.runs().unwrap()));
+    assert_eq!(store.spending().unwrap(), expected.spending);
 }

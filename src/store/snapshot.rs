@@ -183,26 +183,8 @@ mod tests {
     use super::*;
 
     use super::super::disk::DiskStore;
-    use super::super::samples::{conversation, entries, placed, question};
+    use super::super::samples::{assert_whole, entries, question};
     use crate::store::Store;
-
-    fn assert_whole(store: &dyn Reader) {
-        let mut expected = MemoryIndex::default();
-        for (place, entry) in &placed() {
-            expected.add(*place, entry);
-        }
-        for number in 0..=9 {
-            let key = conversation(number);
-            assert_eq!(store.state(&key).unwrap(), expected.state(&key).unwrap());
-            assert_eq!(store.lost(&question(number)).unwrap(), expected.lost(&question(number)).unwrap());
-            let text = store.answer(&question(number)).unwrap().map(|stored| stored.answer.text().to_owned());
-            assert_eq!(text, (1..=4).contains(&number).then(|| format!("answer {number}")));
-        }
-        let mut states = std::collections::HashMap::new();
-        store.for_each_state(&mut |key, state| drop(states.insert(key, state))).unwrap();
-        assert_eq!((states, store.runs().unwrap()), (expected.states.clone(), expected.runs().unwrap()));
-        assert_eq!(store.spending().unwrap(), expected.spending);
-    }
 
     #[test]
     fn it_says_the_same_as_the_store_with_and_without_the_index() {

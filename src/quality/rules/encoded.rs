@@ -59,7 +59,7 @@ impl Rule for Encoded {
 fn noise_in(text: &str) -> Vec<Range<usize>> {
     let (bytes, mut found) = (text.as_bytes(), Vec::new());
     let is_end = |byte: u8| !(byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_'));
-    // A word that is long enough has one of every so many bytes.
+    // A word that is long enough covers at least one of the places that are tried.
     let mut at = WORD_MIN - 1;
     while at < bytes.len() {
         if is_end(bytes[at]) {

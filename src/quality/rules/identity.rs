@@ -73,7 +73,7 @@ fn kind_in(after: &str) -> Option<usize> {
     let near = near.split_inclusive(['.', '!', '?', '。', '！', '？', '।', '\n']).next()?;
     let found = KINDS.places_in(near).into_iter().next()?;
     let gap = &near[..found.start];
-    // `I'm building an AI assistant` is none. Languages of other letters have their words in another order.
+    // `I'm building an AI assistant` is no introduction. Languages of other letters order their words differently.
     let is_adverb = !gap.trim().contains(' ') && !gap.trim().ends_with("ing");
     let is_close = is_adverb || gap.contains(',') || !gap.is_ascii() || gap.contains("{{");
     is_close.then_some(found.end)

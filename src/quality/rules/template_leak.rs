@@ -57,9 +57,7 @@ impl Rule for TemplateLeak {
 
     fn hits(&self, candidate: &Candidate<'_>, _: f64) -> bool {
         let prose = &outside_inline_code(candidate.prose());
-        let is_leak = |(at, mark): (usize, &str)| !is_quoted(prose, at, mark) && !is_named(candidate.user, mark);
-        let has_mark = || template_marks(prose).any(is_leak) || (may_hold_tag(prose) && has_stray_reasoning_tag(prose));
-        (has_mark() && !MARKS_ASKED_FOR.occur_in(candidate.user))
+        (has_leak(candidate, prose, template_marks(prose)) && !MARKS_ASKED_FOR.occur_in(candidate.user))
             || (speaks_for_others(prose) && !wants_dialogue(candidate))
     }
 
@@ -71,6 +69,16 @@ impl Rule for TemplateLeak {
         let bare = answer.lines().filter(|line| is_bare_mark(line)).map(|line| place(line)..place(line) + line.len());
         marks.chain(turns).chain(bare).collect()
     }
+}
+
+/// True where one of the marks is a leak, and no mention, or a tag of reasoning has no partner.
+pub(super) fn has_leak<'a>(
+    candidate: &Candidate<'_>,
+    prose: &'a str,
+    mut marks: impl Iterator<Item = (usize, &'a str)>,
+) -> bool {
+    marks.any(|(at, mark)| !is_quoted(prose, at, mark) && !is_named(candidate.user, mark))
+        || (may_hold_tag(prose) && has_stray_reasoning_tag(prose))
 }
 
 /// True where a text has a bracket with which tags of reasoning begin.
@@ -110,7 +118,7 @@ fn is_named(user: &str, mark: &str) -> bool {
 }
 
 /// Removes inline code: text between single backticks on one line.
-fn outside_inline_code(prose: &str) -> Cow<'_, str> {
+pub(super) fn outside_inline_code(prose: &str) -> Cow<'_, str> {
     if memchr::memchr(b'`', prose.as_bytes()).is_none() {
         return Cow::Borrowed(prose);
     }

@@ -122,7 +122,7 @@ mod tests {
         assert!((share(&TWO.repeat(2)) - 0.5).abs() < 1e-9);
         let other = "1. the harbor lies in the north of the town\n2. Most of its ships carry timber and grain!\n";
         assert!((share(&format!("{TWO}\n{other}")) - 0.5).abs() > 0.4, "a list may come again");
-        assert!(share(&format!("{TWO}\n{other}{other}")) > 0.3, "but not for ever");
+        assert!(share(&format!("{TWO}\n{other}{other}")) > 0.3, "but not without end");
         assert!((share("港口位于城市的北部。夏天有很多人。港口位于城市的北部。") - 27.0 / 72.0).abs() < 1e-9);
         assert!(share("Yes. No. Yes. No. Yes. No.") < 1e-9, "too short to tell");
     }

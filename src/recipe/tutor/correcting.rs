@@ -178,7 +178,7 @@ mod tests {
         );
         assert_eq!(fault(&[("zero", "style", "zero degrees")], &longer, STUDENT), None, "a fix that adds");
         let twice = format!("{STUDENT} 90 it is.");
-        assert_eq!(fault(&[("90", "factual", "100")], &longer, &twice), None, "one of two is mended");
+        assert_eq!(fault(&[("90", "factual", "100")], &longer, &twice), None, "one of two is corrected");
         assert_eq!(fault(&[("90", "factual", "100")], &twice, STUDENT), Some("errors_left"), "it is said again");
     }
 

@@ -1,29 +1,23 @@
-use crate::quality::rules::{Action, Candidate, Rule};
+use super::{REJECTS, Superseded};
 
 /// Only white space.
-pub struct Empty;
-
-impl Rule for Empty {
-    fn name(&self) -> &'static str {
-        "empty"
-    }
-
-    fn actions(&self) -> (Action, Action) {
-        (Action::Reject, Action::Reject)
-    }
-
-    fn hits(&self, candidate: &Candidate<'_>, _: f64) -> bool {
-        candidate.answer.trim().is_empty()
-    }
-}
+pub const EMPTY: Superseded = Superseded {
+    name: "empty",
+    actions: REJECTS,
+    threshold: None,
+    hits: |candidate, _| candidate.answer.trim().is_empty(),
+    places: |_| Vec::new(),
+};
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quality::Candidate;
+    use crate::quality::rules::Rule;
 
     #[test]
     fn white_space_is_nothing() {
-        assert!(Empty.hits(&Candidate::new("Why?", " \n\u{3000}"), 0.0));
-        assert!(!Empty.hits(&Candidate::new("Why?", "."), 0.0));
+        assert!(EMPTY.hits(&Candidate::new("Why?", " \n\u{3000}"), 0.0));
+        assert!(!EMPTY.hits(&Candidate::new("Why?", "."), 0.0));
     }
 }

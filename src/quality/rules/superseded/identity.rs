@@ -1,10 +1,5 @@
-use std::ops::Range;
-
-use crate::quality::rules::{Action, Candidate, Rule};
+use super::{FLAGS_OR_REJECTS, Superseded};
 use crate::quality::text::Phrases;
-
-/// Speaks of itself as a model, by name or in general. The student would learn to say so.
-pub struct Identity;
 
 static PHRASES: Phrases = Phrases::new(|| {
     Phrases::automaton(&[
@@ -53,31 +48,24 @@ static PHRASES: Phrases = Phrases::new(|| {
     ])
 });
 
-impl Rule for Identity {
-    fn name(&self) -> &'static str {
-        "identity"
-    }
-
-    fn actions(&self) -> (Action, Action) {
-        (Action::Flag, Action::Reject)
-    }
-
-    fn hits(&self, candidate: &Candidate<'_>, _: f64) -> bool {
-        PHRASES.occur_in(candidate.answer)
-    }
-
-    fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
-        PHRASES.places_in(candidate.answer)
-    }
-}
+/// Speaks of itself as a model, by name or in general. The student would learn to say so.
+pub const IDENTITY: Superseded = Superseded {
+    name: "identity",
+    actions: FLAGS_OR_REJECTS,
+    threshold: None,
+    hits: |candidate, _| PHRASES.occur_in(candidate.answer),
+    places: |candidate| PHRASES.places_in(candidate.answer),
+};
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quality::Candidate;
+    use crate::quality::rules::Rule;
 
     #[test]
     fn a_name_of_its_own_is_caught_and_speaking_of_models_is_not() {
-        let hits = |answer: &str| Identity.hits(&Candidate::new("Who are you?", answer), 0.0);
+        let hits = |answer: &str| IDENTITY.hits(&Candidate::new("Who are you?", answer), 0.0);
         assert!(
             hits("As an AI language model, I have no opinion.")
                 && hits("我是ChatGPT。")

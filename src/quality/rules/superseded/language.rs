@@ -1,4 +1,4 @@
-use super::Superseded;
+use super::{REJECTS, Superseded};
 use crate::conversation::{beginning, halves};
 use crate::quality::rules::Candidate;
 use crate::quality::text::{Letters, Phrases, Script};
@@ -85,6 +85,7 @@ static NAMED: Phrases = Phrases::new(|| {
 /// a language or asks for a translation, writes in two scripts, or where the previous answer is in the same language.
 pub const LANGUAGE: Superseded = Superseded {
     name: "language",
+    actions: REJECTS,
     threshold: None,
     hits: |candidate, _| is_another_language(candidate),
     places: |_| Vec::new(),

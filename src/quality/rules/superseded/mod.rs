@@ -11,7 +11,6 @@ mod no_terminal;
 mod refusal;
 mod repetition;
 mod template_leak;
-mod template_marks;
 
 use std::ops::Range;
 
@@ -21,26 +20,31 @@ pub use echo::says_again;
 /// The rules of the first version, cheapest first.
 pub const FIRST_RULES: &[&dyn Rule] = &[
     &super::finish_length::FinishLength,
-    &empty::Empty,
+    &empty::EMPTY,
     &super::length::Length,
-    &refusal::RefusalRule,
-    &no_terminal::NoTerminal,
+    &refusal::REFUSAL,
+    &no_terminal::NO_TERMINAL,
     &super::control_chars::ControlChars,
-    &template_leak::TemplateLeak,
+    &template_leak::TEMPLATE_LEAK,
     &super::fence_open::FenceOpen,
     &super::dup_lines::DupLines,
-    &identity::Identity,
+    &identity::IDENTITY,
     &language::LANGUAGE,
     &super::pii::Pii,
     &repetition::LOOP_TOKEN,
     &repetition::DUP_10GRAM,
-    &echo::Echo,
+    &echo::ECHO,
     &repetition::LOOP_CHAR,
 ];
 
-/// A rule as it was, that rejects.
+/// The actions of a rule that rejects in both presets, and of one that is stricter in the strict preset.
+const REJECTS: (Action, Action) = (Action::Reject, Action::Reject);
+const FLAGS_OR_REJECTS: (Action, Action) = (Action::Flag, Action::Reject);
+
+/// A rule as it was.
 struct Superseded {
     name: &'static str,
+    actions: (Action, Action),
     threshold: Option<f64>,
     hits: fn(&Candidate<'_>, f64) -> bool,
     places: fn(&Candidate<'_>) -> Vec<Range<usize>>,
@@ -52,7 +56,7 @@ impl Rule for Superseded {
     }
 
     fn actions(&self) -> (Action, Action) {
-        (Action::Reject, Action::Reject)
+        self.actions
     }
 
     fn threshold(&self) -> Option<f64> {

@@ -1,13 +1,5 @@
-use std::ops::Range;
-
-use crate::quality::rules::{Action, Candidate, Rule};
+use super::{FLAGS_OR_REJECTS, Superseded};
 use crate::quality::text::Phrases;
-
-/// Starts with a refusal, and the question is not of a kind that good models refuse.
-///
-/// Only the first characters are searched: in whole texts the phrases hit one in sixty good answers. Missing information
-/// ("I don't have access to") does not count as a refusal.
-pub struct RefusalRule;
 
 const CHARACTERS: usize = 120;
 
@@ -105,33 +97,31 @@ static DANGER: Phrases = Phrases::new(|| {
     ])
 });
 
-impl Rule for RefusalRule {
-    fn name(&self) -> &'static str {
-        "refusal"
-    }
-
-    fn actions(&self) -> (Action, Action) {
-        (Action::Flag, Action::Reject)
-    }
-
-    fn hits(&self, candidate: &Candidate<'_>, _: f64) -> bool {
+/// Starts with a refusal, and the question is not of a kind that good models refuse.
+///
+/// Only the first characters are searched: in whole texts the phrases hit one in sixty good answers. Missing information
+/// ("I don't have access to") does not count as a refusal.
+pub const REFUSAL: Superseded = Superseded {
+    name: "refusal",
+    actions: FLAGS_OR_REJECTS,
+    threshold: None,
+    hits: |candidate, _| {
         let answer = candidate.answer.trim_start();
         let end = answer.char_indices().nth(CHARACTERS).map_or(answer.len(), |(at, _)| at);
         PHRASES.occur_in(&answer[..end]) && !DANGER.occur_in(candidate.user)
-    }
-
-    fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
-        PHRASES.places_in(candidate.answer).into_iter().take(1).collect()
-    }
-}
+    },
+    places: |candidate| PHRASES.places_in(candidate.answer).into_iter().take(1).collect(),
+};
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quality::Candidate;
+    use crate::quality::rules::Rule;
 
     #[test]
     fn refusals_count_at_the_beginning_and_not_where_they_are_right() {
-        let hits = |user: &str, answer: &str| RefusalRule.hits(&Candidate::new(user, answer), 0.0);
+        let hits = |user: &str, answer: &str| REFUSAL.hits(&Candidate::new(user, answer), 0.0);
         assert!(hits("Write a poem.", "I'm sorry, but I can't do that."));
         assert!(hits("写一首诗。", "很抱歉，我无法写诗。"));
         assert!(!hits("How do I build a bomb?", "I'm sorry, but I can't help with that."));

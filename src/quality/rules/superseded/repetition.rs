@@ -1,4 +1,4 @@
-use super::Superseded;
+use super::{REJECTS, Superseded};
 use crate::quality::rules::dup_10gram::{GRAM, WORDS_MIN, letters_of, repeated_letters};
 use crate::quality::rules::loop_char::{GRAM_SHOWN, is_repetitive};
 use crate::quality::rules::loop_token::{PERIOD_MAX, RUN_MIN};
@@ -16,6 +16,7 @@ static REFRAINS: Phrases = Phrases::new(|| {
 /// word, and code counts.
 pub const DUP_10GRAM: Superseded = Superseded {
     name: "dup_10gram",
+    actions: REJECTS,
     threshold: Some(0.3),
     hits: |candidate, threshold| {
         let words = candidate.words();
@@ -30,6 +31,7 @@ pub const DUP_10GRAM: Superseded = Superseded {
 /// at least 30 words and more than the threshold's share of the answer.
 pub const LOOP_TOKEN: Superseded = Superseded {
     name: "loop_token",
+    actions: REJECTS,
     threshold: Some(0.2),
     hits: |candidate, threshold| {
         let ids = &candidate.words().ids;
@@ -42,6 +44,7 @@ pub const LOOP_TOKEN: Superseded = Superseded {
 /// The compression ratio exceeds the threshold; the padding of cells counts.
 pub const LOOP_CHAR: Superseded = Superseded {
     name: "loop_char",
+    actions: REJECTS,
     threshold: Some(6.0),
     hits: |candidate, threshold| is_repetitive(candidate.prose().trim(), threshold),
     places: |candidate| repeated_places(candidate.answer, GRAM_SHOWN),

@@ -1,15 +1,6 @@
-use std::ops::Range;
-
-use crate::quality::rules::{Action, Candidate, Rule};
-use std::borrow::Cow;
-
-use super::template_marks::template_marks;
-use crate::conversation::has_stray_reasoning_tag;
-use crate::quality::text::Phrases;
-
-/// Contains chat-template tokens, another speaker's line, or a stray tag of reasoning. Code and quoted tokens are exempt,
-/// as are answers to users who ask about templates or for a script.
-pub struct TemplateLeak;
+use super::{REJECTS, Superseded};
+use crate::quality::rules::template_leak::{has_leak, outside_inline_code};
+use crate::quality::text::{Phrases, template_marks};
 
 /// Words with which a user may ask for template tokens.
 static MARKS_ASKED_FOR: Phrases = Phrases::new(|| {
@@ -55,55 +46,47 @@ const SPEAKERS: [&str; 5] = ["human:", "user:", "assistant:", "### human", "### 
 /// Longest name before a colon that may be a speaker of a script.
 const SPEAKER_BYTES_MAX: usize = 24;
 
-impl Rule for TemplateLeak {
-    fn name(&self) -> &'static str {
-        "template_leak"
-    }
-
-    fn actions(&self) -> (Action, Action) {
-        (Action::Reject, Action::Reject)
-    }
-
-    fn hits(&self, candidate: &Candidate<'_>, _: f64) -> bool {
+/// Contains chat-template tokens, another speaker's line, or a stray tag of reasoning. Code and quoted tokens are exempt,
+/// as are answers to users who ask about templates or for a script.
+pub const TEMPLATE_LEAK: Superseded = Superseded {
+    name: "template_leak",
+    actions: REJECTS,
+    threshold: None,
+    hits: |candidate, _| {
         let prose = &outside_inline_code(candidate.prose());
-        let is_leak = |(at, mark): (usize, &str)| !is_quoted(prose, at, mark) && !is_named(candidate.user, mark);
-        let has_mark = || template_marks(prose).any(is_leak) || has_stray_reasoning_tag(prose);
-        (has_mark() && !MARKS_ASKED_FOR.occur_in(candidate.user))
+        (has_leak(candidate, prose, first_marks(prose)) && !MARKS_ASKED_FOR.occur_in(candidate.user))
             || (speaks_for_others(prose) && !SCRIPT_ASKED_FOR.occur_in(candidate.user))
-    }
-
-    fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
-        let marks = template_marks(candidate.answer).map(|(at, mark)| at..at + mark.len());
+    },
+    places: |candidate| {
+        let marks = first_marks(candidate.answer).map(|(at, mark)| at..at + mark.len());
         let mut start = 0;
         let lines = candidate.answer.split_inclusive('\n').filter_map(|line| {
             let place = start..start + line.trim_end().len();
             start += line.len();
             (is_turn(line) || line.trim_end() == "assistant").then_some(place)
         });
-        let lines: Vec<Range<usize>> = lines.collect();
         marks.chain(lines).collect()
-    }
-}
+    },
+};
 
-/// True if a text speaks of a mark in quotation marks.
-fn is_quoted(text: &str, at: usize, mark: &str) -> bool {
-    const QUOTES: &str = "\"'“”‘’«»「」『』";
-    let is_quote = |next: Option<char>| next.is_some_and(|next| QUOTES.contains(next));
-    is_quote(text[..at].chars().next_back()) && is_quote(text[at + mark.len()..].chars().next())
-}
+/// Beginnings of the tokens that are known since.
+const LATER_MARKS: [&str; 11] = [
+    "<beginning_of_sentence>",
+    "<end_of_sentence>",
+    "<TOKENS_UNUSED_",
+    "<reserved_token_",
+    "<special_token_",
+    "[/TOOL_CONTENT]",
+    "[CALL_ID]",
+    "[ARGS]",
+    "[MODEL_SETTINGS]",
+    "[UNUSED_TOKEN_",
+    "[unused",
+];
 
-/// True if the user wrote the same mark.
-fn is_named(user: &str, mark: &str) -> bool {
-    memchr::memmem::find(user.as_bytes(), mark.as_bytes()).is_some()
-}
-
-/// Removes inline code: text between single backticks on one line.
-fn outside_inline_code(prose: &str) -> Cow<'_, str> {
-    if memchr::memchr(b'`', prose.as_bytes()).is_none() {
-        return Cow::Borrowed(prose);
-    }
-    let outside = |line: &str| line.split('`').step_by(2).collect::<Vec<_>>().join(" ");
-    Cow::Owned(prose.lines().map(outside).collect::<Vec<_>>().join("\n"))
+/// Returns the template tokens that were known then.
+fn first_marks(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    template_marks(text).filter(|(_, mark)| !LATER_MARKS.iter().any(|later| mark.starts_with(later)))
 }
 
 /// True where a line after the first begins with the user's speaker name, or with the heading of an instruction format. A
@@ -174,10 +157,12 @@ fn label_of(line: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quality::Candidate;
+    use crate::quality::rules::Rule;
 
     #[test]
     fn marks_and_foreign_lines_are_caught_outside_of_code() {
-        let hits = |answer: &str| TemplateLeak.hits(&Candidate::new("Why?", answer), 0.0);
+        let hits = |answer: &str| TEMPLATE_LEAK.hits(&Candidate::new("Why?", answer), 0.0);
         assert!(
             hits("So.<|im_end|>")
                 && hits("[INST] Why? [/INST]")
@@ -187,10 +172,10 @@ mod tests {
         assert!(hits("所以。<｜end▁of▁sentence｜>"));
         assert!(!hits("Use this:\n```\n<|im_start|>user\n```") && !hits("x < y, [1], <b>, the user: you"));
         assert!(!hits("The `<think>` tag opens a thought, `[INST]` a turn."));
-        assert!(!TemplateLeak.hits(&Candidate::new("What is ChatML?", "It has <|im_start|> and <|im_end|>."), 0.0));
+        assert!(!TEMPLATE_LEAK.hits(&Candidate::new("What is ChatML?", "It has <|im_start|> and <|im_end|>."), 0.0));
         let leak = Candidate::new("谢谢，这次对话很有用。", "不客气。<|im_end|>\n<|im_start|>user");
-        assert!(TemplateLeak.hits(&leak, 0.0), "to speak of a dialogue is not to ask for marks");
-        assert!(!TemplateLeak.hits(&Candidate::new("写一段对话", "好的：\nUser: Hi."), 0.0));
+        assert!(TEMPLATE_LEAK.hits(&leak, 0.0), "to speak of a dialogue is not to ask for marks");
+        assert!(!TEMPLATE_LEAK.hits(&Candidate::new("写一段对话", "好的：\nUser: Hi."), 0.0));
         assert!(
             hits("It flies. USER: And then? ASSISTANT: It lands.")
                 && hits("ASSISTANT: It flies.")
@@ -207,7 +192,18 @@ mod tests {
         assert!(!hits("## Response\nThe server sends 200.\n### Response: 200\nThen it closes."));
         assert!(!hits("The price is <s>20</s> 15 dollars.") && !hits("An unknown word becomes \"<unk>\"."));
         let named = Candidate::new("When is <unk> used?", "It is used for <unk> words.");
-        assert!(!TemplateLeak.hits(&named, 0.0), "the user wrote it");
+        assert!(!TEMPLATE_LEAK.hits(&named, 0.0), "the user wrote it");
         assert!(!hits("<think>so</think>Yes.") && !hits("User: Hi.\nBot: Hello.\nUser: Bye."));
+    }
+    #[test]
+    fn what_is_known_since_was_no_mark() {
+        for mark in
+            ["<beginning_of_sentence>", "<TOKENS_UNUSED_0>", "<reserved_token_3>", "[ARGS]", "[UNUSED_TOKEN_145]"]
+        {
+            let answer = format!("An answer. {mark}");
+            let candidate = Candidate::new("Why?", &answer);
+            assert!(!TEMPLATE_LEAK.hits(&candidate, 0.0), "{mark}");
+            assert!(crate::quality::rules::template_leak::TemplateLeak.hits(&candidate, 0.0), "{mark}");
+        }
     }
 }
