@@ -60,6 +60,19 @@ pub struct Assignment {
     pub ahead_of: Option<AheadOf>,
 }
 
+impl Assignment {
+    /// Returns what is shown of this run before another that prepares it. `first` says what that one asks.
+    pub fn ahead(&self, first: &str) -> AheadOf {
+        AheadOf {
+            recipe: Arc::clone(&self.recipe),
+            seeds: Arc::clone(&self.seeds),
+            totals: self.totals,
+            stored: sum_of(&self.stored.count()),
+            first: first.to_owned(),
+        }
+    }
+}
+
 /// The run that an earlier one prepares.
 pub struct AheadOf {
     /// What to ask in each conversation.

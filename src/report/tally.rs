@@ -139,13 +139,6 @@ impl Tally {
         }
     }
 
-    /// Returns the counts of this run and of the next one of the same job.
-    #[must_use]
-    pub fn with_run(mut self, next: &Self) -> Self {
-        self.add_run(next);
-        self
-    }
-
     /// Returns the calls in flight.
     pub fn in_flight(&self) -> u64 {
         self.sent.saturating_sub(self.returned)

@@ -5,8 +5,8 @@ use super::answers::ComparedRows;
 use super::{CompareSettings, RowToCompare};
 use crate::job::JobError;
 use crate::job::controls::{CONTROLS_FIRST, PairControls, is_simulated};
-use crate::job::counting::{Stored, sum_of};
-use crate::job::engine::{AheadOf, Assignment, Engine, RunResult};
+use crate::job::counting::Stored;
+use crate::job::engine::{Assignment, Engine, RunResult};
 use crate::recipe::Recipe;
 use crate::report::{Comparison, ComparisonReport, ControlsReport, Tally, Totals};
 use crate::worker::{self, RunStop};
@@ -37,7 +37,7 @@ impl<'a> Rounds<'a> {
         conversations: &[RowToCompare],
     ) -> Result<Result<Counted, RunStop>, JobError> {
         if let Some(controls) = &controls {
-            let ahead_of = Some(ahead_of(compared, conversations));
+            let ahead_of = Some(assignment(compared, conversations).ahead(CONTROLS_FIRST));
             if let Some(reason) = self.run(Assignment { ahead_of, ..controls.assignment(compared.store)? }).await? {
                 return Ok(Err(reason));
             }
@@ -63,16 +63,7 @@ impl<'a> Rounds<'a> {
         let mut taken = 0;
         loop {
             let step = next_step(taken, conversations.len(), stop_at_ci);
-            let rows = conversations[taken..step].to_vec();
-            let known = rows.iter().map(|one| (one.row, one.calls, one.stored));
-            let assignment = Assignment {
-                recipe: Arc::clone(&compared.recipe) as Arc<dyn Recipe>,
-                seeds: Arc::clone(&compared.rows) as Arc<dyn worker::Seeds>,
-                totals: Totals { conversations: rows.len() as u64, turns: rows.iter().map(|one| one.calls).sum() },
-                stored: Stored::counted(known, compared.rows.rows.len()),
-                rows: Box::new(rows.into_iter().map(|one| Ok(worker::Admit::Row(one.row)))),
-                ahead_of: None,
-            };
+            let assignment = assignment(compared, &conversations[taken..step]);
             taken = step;
             if let Some(reason) = self.run(assignment).await? {
                 return Ok(Err(reason));
@@ -94,18 +85,20 @@ impl<'a> Rounds<'a> {
     }
 }
 
-/// Returns what is shown before the controls are asked.
-fn ahead_of(compared: &ComparedRows<'_>, conversations: &[RowToCompare]) -> AheadOf {
+/// Returns the run that asks about some of the conversations.
+fn assignment(compared: &ComparedRows<'_>, conversations: &[RowToCompare]) -> Assignment {
     let known = conversations.iter().map(|one| (one.row, one.calls, one.stored));
-    AheadOf {
+    let rows: Vec<u64> = conversations.iter().map(|one| one.row).collect();
+    Assignment {
         recipe: Arc::clone(&compared.recipe) as Arc<dyn Recipe>,
         seeds: Arc::clone(&compared.rows) as Arc<dyn worker::Seeds>,
         totals: Totals {
             conversations: conversations.len() as u64,
             turns: conversations.iter().map(|one| one.calls).sum(),
         },
-        stored: sum_of(&Stored::counted(known, compared.rows.rows.len()).count()),
-        first: CONTROLS_FIRST.to_owned(),
+        stored: Stored::counted(known, compared.rows.rows.len()),
+        rows: Box::new(rows.into_iter().map(|row| Ok(worker::Admit::Row(row)))),
+        ahead_of: None,
     }
 }
 

@@ -108,9 +108,5 @@ fn verdict(duel: &Duel, right: Winner, language: &'static str) -> KnownVerdict {
 /// Returns how often the first place is preferred in two verdicts on the same answers: 1, 0, or a half for neither.
 fn first_places(duel: &Duel) -> impl Iterator<Item = f64> {
     let [one, other] = duel.orders;
-    [one, other.map(Winner::turned)].into_iter().flatten().map(|winner| match winner {
-        Winner::First => 1.0,
-        Winner::Second => 0.0,
-        Winner::Tie | Winner::Inconsistent => 0.5,
-    })
+    [one, other.map(Winner::turned)].into_iter().flatten().map(Winner::score)
 }

@@ -15,8 +15,8 @@ use rows::MarkedRows;
 
 use super::beside::{Beside, JudgedRows};
 use super::controls::{CONTROLS_FIRST, MarkControls, are_usual, caution_about, is_simulated};
-use super::counting::{Stored, row_of, sum_of};
-use super::engine::{AheadOf, Assignment, Engine};
+use super::counting::{Stored, row_of};
+use super::engine::{Assignment, Engine};
 use super::input::{Lookout, Prepared, Rows, prepare};
 use super::judge::JudgeSettings;
 use super::judged_under::JudgedUnder;
@@ -102,27 +102,9 @@ pub async fn evaluate(settings: &EvaluateSettings, context: &Context) -> Result<
         return Err(nothing_to_judge(settings.mode));
     }
     engine.announce(vec![judge.model.party("judge")], prepared.rows.len(), &output.path);
-    let count = prepared.rows.len();
     let controls = settings.controls(&under)?;
     let (mut sum, mut elapsed) = (Tally::default(), Duration::ZERO);
-    if let Some(controls) = &controls {
-        let ahead_of = Some(AheadOf {
-            recipe: Arc::clone(&recipe) as Arc<dyn Recipe>,
-            seeds: Arc::clone(&rows) as Arc<dyn worker::Seeds>,
-            totals,
-            stored: sum_of(&Stored::counted(to_judge.iter().copied(), count).count()),
-            first: CONTROLS_FIRST.to_owned(),
-        });
-        let assignment = Assignment { ahead_of, ..controls.assignment(&*engine.store)? };
-        let ran = engine.run(assignment).await?;
-        sum.add_run(&ran.tally);
-        elapsed += ran.elapsed;
-        if let Ended::Stopped(reason) = ran.ended {
-            engine.close()?;
-            return Ok(EvaluateReport { tally: sum, elapsed, totals, end: Err(reason) });
-        }
-    }
-    let assignment = Assignment {
+    let asking = Assignment {
         recipe: Arc::clone(&recipe) as Arc<dyn Recipe>,
         seeds: Arc::clone(&rows) as Arc<dyn worker::Seeds>,
         stored: Stored::counted(to_judge.iter().copied(), prepared.rows.len()),
@@ -130,8 +112,24 @@ pub async fn evaluate(settings: &EvaluateSettings, context: &Context) -> Result<
         totals,
         ahead_of: None,
     };
-    let ran = engine.run(assignment).await?;
-    let tally = if controls.is_some() { sum.with_run(&ran.tally) } else { ran.tally };
+    if let Some(controls) = &controls {
+        let ahead_of = Some(asking.ahead(CONTROLS_FIRST));
+        let ran = engine.run(Assignment { ahead_of, ..controls.assignment(&*engine.store)? }).await?;
+        sum.add_run(&ran.tally);
+        elapsed += ran.elapsed;
+        if let Ended::Stopped(reason) = ran.ended {
+            engine.close()?;
+            return Ok(EvaluateReport { tally: sum, elapsed, totals, end: Err(reason) });
+        }
+    }
+    let ran = engine.run(asking).await?;
+    let tally = match controls {
+        Some(_) => {
+            sum.add_run(&ran.tally);
+            sum
+        }
+        None => ran.tally,
+    };
     elapsed += ran.elapsed;
     let end = match ran.ended {
         Ended::Finished => {
