@@ -122,7 +122,8 @@ fn settings(args: &EvaluateArgs, options: &Options, models: &ModelSettings) -> R
 }
 
 fn say_stopped(report: &EvaluateReport, hint: &str, screen: &Screen) {
-    let done = format!("{} of {}", words::number(report.tally.done()), counted(report.totals.turns, "mark"));
+    // Controls count on both sides.
+    let done = format!("{} of {}", words::number(report.tally.done()), counted(report.tally.totals.turns, "mark"));
     screen.say(format!("stopped: {done}, {}", words::duration(report.elapsed)));
     screen.hint(hint);
 }

@@ -21,6 +21,20 @@ fn report(place: &Place, name: &str) -> Value {
     serde_json::from_str(&place.read(name)).unwrap()
 }
 
+#[test]
+fn an_evaluation_that_is_stopped_never_says_that_more_is_done_than_there_is() {
+    let (place, server) = (place(3), MockServer::start(&[]));
+    let judge = server.model();
+    let line = ["evaluate", "in.jsonl", "-o=out.jsonl", "--judge", &judge, "--concurrency=1"];
+    for (cap, said) in
+        [("--max-requests=50", "stopped: 50 of 96 marks"), ("--max-requests=98", "stopped: 98 of 99 marks")]
+    {
+        let stopped = place.run(&[&line[..], &[cap]].concat());
+        assert_eq!(stopped.code, Some(75), "{}", stopped.stderr);
+        assert!(stopped.stderr.contains(said), "{}", stopped.stderr);
+    }
+}
+
 const PAIR: [&str; 5] = ["compare", "in.jsonl", "--a=simulated-x", "--b=simulated-y", "-o=out"];
 
 #[test]
