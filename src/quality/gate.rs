@@ -3,6 +3,7 @@ use std::ops::Range;
 
 use super::action::Action;
 use super::candidate::Candidate;
+use super::finding::Finding;
 use super::rules::{RULES, Rule};
 use super::version::RulesVersion;
 
@@ -139,6 +140,23 @@ impl Gate {
             }
         }
         verdict
+    }
+
+    /// Returns what every rule says of an answer, also after one that rejects it, in the order in which they are applied. It
+    /// measures what [`judge`](Self::judge) need not know, and takes several times as long.
+    pub fn findings(&self, candidate: &Candidate<'_>) -> Vec<Finding> {
+        let finding = |applied: &Applied| {
+            let hits = applied.rule.hits(candidate, applied.threshold);
+            Finding {
+                rule: applied.rule.name(),
+                action: applied.action,
+                value: applied.rule.value(candidate),
+                threshold: applied.rule.threshold().map(|_| applied.threshold),
+                hits,
+                places: if hits { applied.rule.places(candidate) } else { Vec::new() },
+            }
+        };
+        self.set_of(None).1.iter().map(finding).collect()
     }
 
     /// Returns where in an answer the rule of this name found its fault, in bytes.

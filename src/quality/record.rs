@@ -13,10 +13,19 @@ pub struct JudgedTurn {
     pub verdict: GateVerdict,
 }
 
-/// Judges the trained answers of a finished row, each with the lines before it as context. The finish reasons come from
-/// `meta.turns` as this program writes it.
+/// Judges the trained answers of a finished row, each with the lines before it as context.
 pub fn judge_record(gate: &Gate, record: &Record) -> Vec<JudgedTurn> {
-    let (mut judged, mut earlier): (Vec<JudgedTurn>, Vec<&str>) = (Vec::new(), Vec::new());
+    let mut judged = Vec::new();
+    each_answer(record, |turn, begins, candidate| {
+        judged.push(JudgedTurn { turn, begins, verdict: gate.judge(candidate) });
+    });
+    judged
+}
+
+/// Passes the trained answers of a finished row, each with the lines before it as context: its number among them, from 0, the
+/// index of the first line of its turn, and the answer. The finish reasons come from `meta.turns` as this program writes it.
+pub fn each_answer(record: &Record, mut take: impl FnMut(usize, usize, &Candidate<'_>)) {
+    let (mut answers, mut earlier): (usize, Vec<&str>) = (0, Vec::new());
     let (mut user, mut system, mut begins) = (None, None, 0);
     let turns = record.meta.get("turns").and_then(|turns| turns.as_array());
     for (at, line) in record.lines.iter().enumerate() {
@@ -29,9 +38,10 @@ pub fn judge_record(gate: &Gate, record: &Record) -> Vec<JudgedTurn> {
                 if let Some(user) = user.filter(|_| line.is_trained) {
                     let mut candidate = Candidate::new(user, line.text());
                     (candidate.earlier, candidate.system) = (std::mem::take(&mut earlier), system);
-                    let ended = turns.and_then(|turns| turns.get(judged.len())?["finish_reason"].as_str());
+                    let ended = turns.and_then(|turns| turns.get(answers)?["finish_reason"].as_str());
                     candidate.finish = (ended == Some(Finish::Length.name())).then_some(Finish::Length);
-                    judged.push(JudgedTurn { turn: judged.len(), begins, verdict: gate.judge(&candidate) });
+                    take(answers, begins, &candidate);
+                    answers += 1;
                     earlier = candidate.earlier;
                 }
                 earlier.extend(user.map(|_| line.text()));
@@ -40,5 +50,4 @@ pub fn judge_record(gate: &Gate, record: &Record) -> Vec<JudgedTurn> {
             Role::Tool => {}
         }
     }
-    judged
 }

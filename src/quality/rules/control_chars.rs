@@ -35,6 +35,14 @@ impl Rule for ControlChars {
         bad > 0 && bad as f64 > threshold * candidate.answer.chars().count() as f64
     }
 
+    fn value(&self, candidate: &Candidate<'_>) -> Option<f64> {
+        if candidate.answer.contains('\0') {
+            return Some(1.0);
+        }
+        let bad = candidate.answer.chars().filter(|character| is_bad(*character)).count();
+        Some(bad as f64 / candidate.answer.chars().count().max(1) as f64)
+    }
+
     fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
         let bad = candidate.answer.char_indices().filter(|(_, character)| is_bad(*character));
         bad.map(|(at, character)| at..at + character.len_utf8()).collect()

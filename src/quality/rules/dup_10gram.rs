@@ -46,13 +46,30 @@ impl Rule for Dup10Gram {
         if units.ends_in_cycle() || units.repeated_share() > threshold {
             return true;
         }
-        let size = if is_ideographic(words) { PASSAGE_IDEOGRAPHS } else { PASSAGE };
-        repeated_letters(words, size) as f64 > threshold * letters_of(words) as f64
+        repeated_letters(words, passage_of(words)) as f64 > threshold * letters_of(words) as f64
+    }
+
+    fn value(&self, candidate: &Candidate<'_>) -> Option<f64> {
+        let words = candidate.prose_words();
+        if words.len() < WORDS_MIN || REFRAINS.occur_in(candidate.user) {
+            return None;
+        }
+        if repeated_letters(words, GRAM) < REPEATED_MIN {
+            return Some(0.0);
+        }
+        let units = Units::of(candidate.prose());
+        let passages = repeated_letters(words, passage_of(words)) as f64 / letters_of(words).max(1) as f64;
+        Some(if units.ends_in_cycle() { 1.0 } else { units.repeated_share().max(passages) })
     }
 
     fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
         repeated_places(candidate.answer, GRAM)
     }
+}
+
+/// Returns how many words of [`Words`] are a passage.
+fn passage_of(words: &Words) -> usize {
+    if is_ideographic(words) { PASSAGE_IDEOGRAPHS } else { PASSAGE }
 }
 
 /// True where most words are single characters.

@@ -22,13 +22,13 @@ impl Rule for DupLines {
     }
 
     fn hits(&self, candidate: &Candidate<'_>, threshold: f64) -> bool {
-        let mut seen = HashSet::new();
-        let (mut lines, mut duplicates) = (0usize, 0usize);
-        for line in candidate.answer.lines().map(str::trim).filter(|line| !line.is_empty()) {
-            lines += 1;
-            duplicates += usize::from(!seen.insert(line));
-        }
+        let (duplicates, lines) = counts(candidate.answer);
         lines >= LINES_MIN && duplicates as f64 > threshold * lines as f64
+    }
+
+    fn value(&self, candidate: &Candidate<'_>) -> Option<f64> {
+        let (duplicates, lines) = counts(candidate.answer);
+        (lines >= LINES_MIN).then_some(duplicates as f64 / lines as f64)
     }
 
     fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
@@ -44,6 +44,17 @@ impl Rule for DupLines {
         }
         places
     }
+}
+
+/// Returns how many lines of a text were there before, and how many it has; blank ones do not count.
+fn counts(text: &str) -> (usize, usize) {
+    let mut seen = HashSet::new();
+    let (mut duplicates, mut lines) = (0, 0);
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        lines += 1;
+        duplicates += usize::from(!seen.insert(line));
+    }
+    (duplicates, lines)
 }
 
 #[cfg(test)]

@@ -52,6 +52,23 @@ impl Rule for Echo {
         repeats_user(candidate, threshold) || repeats_answer(candidate, threshold)
     }
 
+    fn value(&self, candidate: &Candidate<'_>) -> Option<f64> {
+        let answer = candidate.words();
+        if answer.len() < WORDS_MIN {
+            return None;
+        }
+        // What holds for a share that is reached holds for every lower threshold.
+        let of_user = shared(answer, &Words::of(candidate.user));
+        let of_user = if repeats_user(candidate, of_user) { of_user } else { 0.0 };
+        let before = candidate.earlier.last().copied().unwrap_or_default();
+        let of_answer = if before.trim() == candidate.answer.trim() {
+            1.0
+        } else {
+            shared(candidate.prose_words(), &Words::of(&outside_fences(before)))
+        };
+        Some(if repeats_answer(candidate, of_answer) { of_user.max(of_answer) } else { of_user })
+    }
+
     fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
         let before = candidate.earlier.last().copied().unwrap_or_default();
         let size = gram_of(candidate.words());

@@ -40,19 +40,26 @@ impl Rule for Encoded {
     fn hits(&self, candidate: &Candidate<'_>, threshold: f64) -> bool {
         let found = noise_in(candidate.prose());
         let bytes: usize = found.iter().map(ExactSizeIterator::len).sum();
-        let is_asked_for = || {
-            let texts = [Some(candidate.user), candidate.system];
-            texts
-                .into_iter()
-                .flatten()
-                .any(|text| ASKED_FOR.occur_in(text) || NAMES.occur_in(text) || !noise_in(text).is_empty())
-        };
-        !found.is_empty() && bytes as f64 >= threshold && !is_asked_for()
+        !found.is_empty() && bytes as f64 >= threshold && !is_asked_for(candidate)
+    }
+
+    fn value(&self, candidate: &Candidate<'_>) -> Option<f64> {
+        let bytes: usize = noise_in(candidate.prose()).iter().map(ExactSizeIterator::len).sum();
+        (!is_asked_for(candidate)).then_some(bytes as f64)
     }
 
     fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
         noise_in(candidate.answer)
     }
+}
+
+/// True where the user or the system message asks for such words, or has some.
+fn is_asked_for(candidate: &Candidate<'_>) -> bool {
+    let texts = [Some(candidate.user), candidate.system];
+    texts
+        .into_iter()
+        .flatten()
+        .any(|text| ASKED_FOR.occur_in(text) || NAMES.occur_in(text) || !noise_in(text).is_empty())
 }
 
 /// Returns the words of a text that no language has.

@@ -44,6 +44,10 @@ impl Rule for EndlessList {
         again.len() as f64 >= threshold && !ASKED_FOR.occur_in(candidate.user)
     }
 
+    fn value(&self, candidate: &Candidate<'_>) -> Option<f64> {
+        (!ASKED_FOR.occur_in(candidate.user)).then(|| again_in(candidate.prose()).len() as f64)
+    }
+
     fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
         again_in(candidate.answer)
     }

@@ -23,15 +23,19 @@ impl Rule for Length {
     }
 
     fn hits(&self, candidate: &Candidate<'_>, threshold: f64) -> bool {
+        self.value(candidate).is_some_and(|deviations| deviations > threshold)
+    }
+
+    fn value(&self, candidate: &Candidate<'_>) -> Option<f64> {
         if candidate.answer.len() < BYTES_MIN || candidate.earlier.len() < ANSWERS_MIN {
-            return false;
+            return None;
         }
         let lengths: Vec<f64> = candidate.earlier.iter().map(|answer| answer.len() as f64).collect();
         let middle = median_length(lengths.clone());
         let deviation = median_length(lengths.iter().map(|length| (length - middle).abs()).collect());
         // The spread is at least a tenth of the median, for answers of nearly equal length.
         let spread = (1.4826 * deviation).max(middle / 10.0);
-        (candidate.answer.len() as f64 - middle) / spread.max(1.0) > threshold
+        Some((candidate.answer.len() as f64 - middle) / spread.max(1.0))
     }
 }
 

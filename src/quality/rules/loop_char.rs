@@ -44,6 +44,20 @@ impl Rule for LoopChar {
             || (plain.chars().count() >= CHARACTERS_MIN && compression_ratio(plain.as_bytes()) > threshold)
     }
 
+    fn value(&self, candidate: &Candidate<'_>) -> Option<f64> {
+        let prose = candidate.prose().trim();
+        if is_structured(prose) || prose.chars().count() < CHARACTERS_MIN {
+            return None;
+        }
+        let ratio = compression_ratio(prose.as_bytes());
+        let plain = without_padding(prose);
+        Some(match plain.len() == prose.len() {
+            true => ratio,
+            false if plain.chars().count() < CHARACTERS_MIN => 1.0,
+            false => ratio.min(compression_ratio(plain.as_bytes())),
+        })
+    }
+
     fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
         repeated_places(candidate.answer, GRAM_SHOWN)
     }
@@ -66,11 +80,15 @@ fn letter_runs(text: &str) -> impl Iterator<Item = Range<usize>> {
 /// True where a text that is no table, JSON or HTML compresses by more than this factor.
 pub(super) fn is_repetitive(text: &str, threshold: f64) -> bool {
     let bytes = text.as_bytes();
-    let is_structured = text.starts_with(['{', '[', '<', '|']);
-    if is_structured || bytes.len() < CHARACTERS_MIN || text.chars().count() < CHARACTERS_MIN {
+    if is_structured(text) || bytes.len() < CHARACTERS_MIN || text.chars().count() < CHARACTERS_MIN {
         return false;
     }
     may_shrink(bytes, threshold) && compression_ratio(bytes) > threshold
+}
+
+/// True for a table, JSON or HTML.
+fn is_structured(text: &str) -> bool {
+    text.starts_with(['{', '[', '<', '|'])
 }
 
 /// Removes what pads the cells of a table, and the table's rules: characters of a run of spaces or lines after the first, in lines

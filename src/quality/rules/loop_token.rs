@@ -41,9 +41,26 @@ impl Rule for LoopToken {
             || (ends_in_loop(ids) && ends_in_words(candidate.prose()) && !REFRAINS.occur_in(candidate.user))
     }
 
+    fn value(&self, candidate: &Candidate<'_>) -> Option<f64> {
+        let ids = &candidate.prose_words().ids;
+        let longest = (1..=PERIOD_MAX).map(|period| longest_run(ids, period)).max().unwrap_or(0);
+        let is_run = longest >= RUN_MIN;
+        (!ids.is_empty()).then(|| if is_run { longest as f64 / ids.len() as f64 } else { 0.0 })
+    }
+
     fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
         looped_places(candidate.answer, PERIOD_MAX, RUN_MIN)
     }
+}
+
+/// Returns the words of the longest run in which each equals the one a period before it; 0 where it is shorter than two periods.
+fn longest_run(ids: &[u32], period: usize) -> usize {
+    let (mut longest, mut run) = (0, 0);
+    for at in period..ids.len() {
+        run = if ids[at] == ids[at - period] { run + 1 } else { 0 };
+        longest = longest.max(run);
+    }
+    if longest < 2 * period { 0 } else { longest }
 }
 
 /// True where the last words are a phrase that came at least twice right before.

@@ -46,6 +46,14 @@ pub trait Rule: Send + Sync {
     /// True where the answer has this fault. `threshold` is the default or the configured one.
     fn hits(&self, candidate: &Candidate<'_>, threshold: f64) -> bool;
 
+    /// Returns the number that is held against the threshold, to be shown and to choose a threshold by. `None` for a rule without
+    /// one, and for an answer that the rule does not measure: it is too short, or the user asked for what the rule looks for. A
+    /// rule may also find what no number says.
+    fn value(&self, candidate: &Candidate<'_>) -> Option<f64> {
+        let _ = candidate;
+        None
+    }
+
     /// Returns where in the answer the fault is, in bytes, to be shown. None where it is about the answer as a whole.
     fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
         let _ = candidate;
@@ -123,7 +131,33 @@ mod tests {
         "を",
     ];
 
+    /// Rules that find nothing but what their value says.
+    const BY_VALUE: &[&str] = &["length", "mojibake", "encoded", "dup_lines", "endless_list"];
+
     proptest::proptest! {
+        #[test]
+        fn a_value_says_what_a_rule_does_at_any_threshold(
+            parts in proptest::collection::vec((proptest::sample::select(PIECES), "[a-z ,.\n]{0,40}", 1usize..30), 0..8),
+            user in "\\PC{0,40}",
+            times in 1usize..4,
+        ) {
+            let text: String = parts.iter().map(|(piece, other, times)| piece.repeat(*times) + other).collect();
+            let text = text.repeat(times);
+            for rule in RULES {
+                let mut candidate = Candidate::new(&user, &text);
+                candidate.earlier = vec!["So.", "It is.", "Why not?", "No.", "Yes.", &parts[..].first().map_or("", |part| &part.1)];
+                let value = rule.value(&candidate);
+                proptest::prop_assert!(value.is_none() || rule.threshold().is_some());
+                if let Some(value) = value.filter(|value| *value > 0.0) {
+                    proptest::prop_assert!(rule.hits(&candidate, value * 0.99), "{} {value} of {text:?}", rule.name());
+                }
+                if BY_VALUE.contains(&rule.name()) {
+                    let above = value.unwrap_or_default() * 1.01 + 0.01;
+                    proptest::prop_assert!(!rule.hits(&candidate, above), "{} {value:?} of {text:?}", rule.name());
+                }
+            }
+        }
+
         #[test]
         fn no_rule_panics_and_every_place_is_in_the_answer(
             parts in proptest::collection::vec((proptest::sample::select(PIECES), "\\PC{0,12}", 1usize..30), 0..12),

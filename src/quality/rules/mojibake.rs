@@ -44,13 +44,21 @@ impl Rule for Mojibake {
 
     fn hits(&self, candidate: &Candidate<'_>, threshold: f64) -> bool {
         let found = misread_in(candidate.answer);
-        let is_known = || ASKED_FOR.occur_in(candidate.user) || !misread_in(candidate.user).is_empty();
-        !found.is_empty() && found.len() as f64 >= threshold && !is_known()
+        !found.is_empty() && found.len() as f64 >= threshold && !is_known(candidate.user)
+    }
+
+    fn value(&self, candidate: &Candidate<'_>) -> Option<f64> {
+        (!is_known(candidate.user)).then(|| misread_in(candidate.answer).len() as f64)
     }
 
     fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
         misread_in(candidate.answer)
     }
+}
+
+/// True where the user asks about encodings, or writes such text.
+fn is_known(user: &str) -> bool {
+    ASKED_FOR.occur_in(user) || !misread_in(user).is_empty()
 }
 
 /// Returns where the characters of a text are the bytes of another character.

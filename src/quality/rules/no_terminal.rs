@@ -26,8 +26,7 @@ impl Rule for NoTerminal {
     }
 
     fn hits(&self, candidate: &Candidate<'_>, threshold: f64) -> bool {
-        let Some(last) = candidate.answer.trim_end().chars().next_back() else { return false };
-        if !(last.is_alphanumeric() || last == ',') {
+        if !is_open(candidate.answer) {
             return false;
         }
         match candidate.tokens {
@@ -36,9 +35,19 @@ impl Rule for NoTerminal {
         }
     }
 
+    fn value(&self, candidate: &Candidate<'_>) -> Option<f64> {
+        let (tokens, tokens_max) = candidate.tokens.filter(|_| is_open(candidate.answer))?;
+        Some(tokens as f64 / tokens_max.max(1) as f64)
+    }
+
     fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
         vec![end_of(candidate.answer)]
     }
+}
+
+/// True where a text ends in a word or a comma.
+fn is_open(text: &str) -> bool {
+    text.trim_end().chars().next_back().is_some_and(|last| last.is_alphanumeric() || last == ',')
 }
 
 /// True where the last line has no mark at its end and the sentences before it have one.
