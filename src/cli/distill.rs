@@ -79,6 +79,7 @@ fn close_finished(closing: &mut Closing, written: &ExportReport, output: &str) -
     closing.reasons = written.reasons();
     closing.incomplete = written.incomplete + written.invalid;
     closing.listed = written.listed.clone().map(|listed| (listed.path, listed.rows));
+    closing.findings = written.findings.clone().map(|findings| findings.path);
     closing.left_out.extend(written.counts.reasons(LeftOutKind::Unfit));
     closing.quality.clone_from(&written.quality);
     if closing.incomplete == 0 {

@@ -37,6 +37,9 @@ pub fn run(args: ExportArgs) -> CliResult {
     for (reason, count) in report.counts.reasons(LeftOutKind::Unfit) {
         screen.say(format!("left out: {} ({reason})", counted(count, "row")));
     }
+    if let Some(findings) = &report.findings {
+        screen.say(format!("found by the gate: {}", findings.path));
+    }
     let missing = report.incomplete + report.invalid;
     if let Some(listed) = &report.listed {
         screen.say(format!("listed: {} left out or cut: {}", counted(listed.rows, "row"), listed.path));

@@ -33,6 +33,11 @@ pub struct FilterArgs {
     #[arg(long, value_name = "FILE", value_parser = file_name())]
     report: Option<String>,
 
+    /// Write all that the rules say of each answer into `meta.quality`: values, flags, what would be rejected, and where. No answer
+    /// is rejected
+    #[arg(long, conflicts_with_all = ["on_reject", "min_turns"])]
+    annotate: bool,
+
     /// A row with a rejected answer: drop it, or cut it before that turn
     #[arg(long, value_name = "RULE", default_value = "drop", value_parser = on_reject)]
     on_reject: OnReject,
@@ -99,7 +104,9 @@ fn settings(args: &FilterArgs, options: &Options) -> Result<FilterSettings, JobE
         input: options.input(&args.input)?,
         output: options.output(&args.output)?,
         rejected: args.rejected.as_deref().map(|path| options.output(path)).transpose()?,
-        gate: gate(options)?,
+        annotate: args.annotate,
+        measure: args.report.is_some(),
+        gate: gate(args, options)?,
         on_reject: args.on_reject,
         min_turns: options.turns_min(),
         near_duplicates: args.near_duplicates,
@@ -109,9 +116,15 @@ fn settings(args: &FilterArgs, options: &Options) -> Result<FilterSettings, JobE
     })
 }
 
-fn gate(options: &Options) -> Result<Option<Gate>, JobError> {
+fn gate(args: &FilterArgs, options: &Options) -> Result<Option<Gate>, JobError> {
     let gate = options.gate_or(GateProfile::Standard)?;
     options.refuse_idle_version(gate.is_some())?;
+    if args.annotate && gate.is_none() {
+        return Err(JobError::usage(
+            "--annotate has no rules to ask with --gate off",
+            "name another gate, or leave out --annotate",
+        ));
+    }
     Ok(gate)
 }
 
@@ -126,6 +139,7 @@ fn lines(report: &FilterReport, output: &str) -> Vec<String> {
     let invalid = report.counts.of(LeftOutKind::Invalid);
     lines.extend((invalid > 0).then(|| format!("invalid: {}", counted(invalid, "row"))));
     lines.extend(report.quality.lines().into_iter().map(|line| format!("  {line}")));
+    lines.extend(report.findings.as_ref().map(|findings| format!("found in {}", findings.path)));
     lines.extend(report.listed.as_ref().map(|listed| format!("listed in {}", listed.path)));
     lines
 }

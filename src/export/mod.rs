@@ -8,6 +8,7 @@ mod axolotl;
 mod card;
 mod column;
 mod file;
+mod found;
 mod incomplete;
 mod json_row;
 mod lesson;
@@ -27,6 +28,7 @@ mod unfit;
 
 pub use column::{Column, ColumnKind, FieldKind};
 pub use file::{OutputError, OutputFile};
+pub use found::{Found, found_row};
 pub use incomplete::{Incomplete, LeftOutKind, incomplete_row};
 pub use lesson::{critique_row, hard_record, lesson_labels, lesson_pair, lesson_record};
 pub use record::{dialogue_pairs, dialogue_record};

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::findings_list::FindingsList;
 use super::input::{Lookout, Prepared, Rows, prepare};
 use super::left_out::LeftOut;
 use super::left_out_list::{Left, LeftOutList, Listed};
@@ -13,7 +14,7 @@ use super::stored::{answers_in, replay_in, status_of};
 use super::{Context, JobError, models, open_store};
 use crate::conversation::{Dialogue, Outcome, Price, Role, Seed};
 use crate::export::{LeftOutKind, Unfit, dialogue_pairs, dialogue_record};
-use crate::quality::Boilerplate;
+use crate::quality::{Boilerplate, language_of};
 use crate::recipe::{Recipe, ReplayEnd};
 use crate::report::QualityReport;
 use crate::store::{OnLoss, Reader, Status};
@@ -61,6 +62,8 @@ pub struct ExportReport {
     pub invalid: u64,
     /// The list of rows that are left out or cut.
     pub listed: Option<Listed>,
+    /// The list of all that the gate found.
+    pub findings: Option<Listed>,
     /// There was no row to write, and an output with rows in it was kept.
     pub kept_old: bool,
     /// What the gate found, where there was one.
@@ -143,12 +146,14 @@ impl Exporter<'_> {
     fn write(&self, inputs: &[String], prices: &BTreeMap<String, Price>) -> Result<ExportReport, JobError> {
         let mut output = RowOutput::create(self.output, inputs)?;
         let mut lists = [LeftOutList::beside(&self.output.path)];
+        let mut findings = FindingsList::beside(&self.output.path);
         let (mut quality, mut boilerplate) = (QualityReport::default(), Boilerplate::default());
-        let counts = each(self.rows, &mut lists, |_, seed| {
-            let end = self.replay(seed)?;
+        let counts = each(self.rows, &mut lists, |place, seed| {
+            let mut end = self.replay(seed)?;
             if self.is_gated {
-                quality.add(&seed.id, &end.dialogue, prices);
-                flag_boilerplate(&seed.id, &end.dialogue, &mut boilerplate, &mut quality);
+                flag_boilerplate(&mut end.dialogue, &mut boilerplate);
+                quality.add(&seed.id, &end.dialogue, prices, language_of);
+                findings.add_dialogue(&place, &seed.id, &end.dialogue)?;
             }
             self.write_row(seed, end, &mut output)
         })?;
@@ -158,6 +163,7 @@ impl Exporter<'_> {
             incomplete: INCOMPLETE.into_iter().map(|kind| counts.of(kind)).sum(),
             invalid: 0,
             listed: list.finish()?,
+            findings: findings.finish()?,
             kept_old,
             quality: self.is_gated.then_some(quality),
             unlike_last_run: match counts.of(LeftOutKind::Unanswered) {
@@ -260,13 +266,16 @@ impl End {
 }
 
 /// Flags answers that are the same for different users.
-fn flag_boilerplate(id: &str, dialogue: &Dialogue, boilerplate: &mut Boilerplate, quality: &mut QualityReport) {
-    let mut user = "";
-    for spoken in &dialogue.spoken {
+fn flag_boilerplate(dialogue: &mut Dialogue, boilerplate: &mut Boilerplate) {
+    let mut user = None;
+    for spoken in &mut dialogue.spoken {
         match spoken.message.role() {
-            Role::User => user = spoken.message.content(),
-            Role::Assistant if spoken.answer.is_some() && boilerplate.count(user, spoken.message.content()) => {
-                quality.flag("boilerplate_constant", id);
+            Role::User => user = Some(spoken.message.clone()),
+            Role::Assistant if spoken.answer.is_some() => {
+                let asked = user.as_ref().map_or("", |user| user.content());
+                if boilerplate.count(asked, spoken.message.content()) {
+                    spoken.flags.push("boilerplate_constant");
+                }
             }
             _ => {}
         }

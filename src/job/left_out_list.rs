@@ -1,7 +1,10 @@
 use super::JobError;
 use super::left_out::LeftOut;
+use super::list_file::ListFile;
 use super::row_place::RowPlace;
-use crate::export::{Incomplete, OutputFile, incomplete_row};
+use crate::export::{Incomplete, incomplete_row};
+
+pub use super::list_file::Listed;
 
 /// A row that is left out or cut, with how far it got.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,43 +27,24 @@ impl From<LeftOut> for Left {
     }
 }
 
-/// The list of rows that are left out or cut. The file is made with its first row; without one, the list of an
-/// earlier run is removed.
+/// The list of rows that are left out or cut.
 pub struct LeftOutList {
-    path: Option<String>,
-    file: Option<OutputFile>,
-    count: u64,
-}
-
-/// A list that was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
-    /// Where.
-    pub path: String,
-    /// Its rows.
-    pub rows: u64,
+    file: ListFile,
 }
 
 impl LeftOutList {
     /// The list beside an output, `OUT.incomplete.jsonl`; none for standard output.
     pub fn beside(output: &str) -> Self {
-        let path = (output != "-").then(|| format!("{}.incomplete.jsonl", output.trim_end_matches('/')));
-        Self { path, file: None, count: 0 }
+        Self { file: ListFile::beside(output, "incomplete") }
     }
 
     /// The list of a directory of outputs.
     pub fn within(directory: &str) -> Self {
-        Self { path: Some(format!("{directory}/incomplete.jsonl")), file: None, count: 0 }
+        Self { file: ListFile::at(format!("{directory}/incomplete.jsonl")) }
     }
 
     /// Writes a row.
     pub fn add(&mut self, place: &RowPlace<'_>, id: Option<&str>, left: &Left) -> Result<(), JobError> {
-        self.count += 1;
-        let Some(path) = &self.path else { return Ok(()) };
-        let file = match &mut self.file {
-            Some(file) => file,
-            none => none.insert(OutputFile::create(path)?),
-        };
         let reason = match &left.part {
             Some(part) => format!("{part}: {}", left.why),
             None => left.why.to_string(),
@@ -74,23 +58,11 @@ impl LeftOutList {
             turns_answered: left.turns_answered,
             turns: left.turns,
         };
-        let mut line = Vec::new();
-        incomplete_row(&row, &mut line);
-        Ok(file.write(&line)?)
+        self.file.write(|line| incomplete_row(&row, line))
     }
 
     /// Puts the list in its place, and returns where it is if it has rows.
     pub fn finish(self) -> Result<Option<Listed>, JobError> {
-        match (self.file, self.path) {
-            (Some(file), Some(path)) => {
-                file.finish()?;
-                Ok(Some(Listed { path, rows: self.count }))
-            }
-            (None, Some(path)) => {
-                let _ = std::fs::remove_file(path);
-                Ok(None)
-            }
-            (_, None) => Ok(None),
-        }
+        self.file.finish()
     }
 }

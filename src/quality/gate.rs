@@ -3,7 +3,7 @@ use std::ops::Range;
 
 use super::action::Action;
 use super::candidate::Candidate;
-use super::finding::Finding;
+use super::finding::{Finding, joined};
 use super::rules::{RULES, Rule};
 use super::version::RulesVersion;
 
@@ -153,7 +153,7 @@ impl Gate {
                 value: applied.rule.value(candidate),
                 threshold: applied.rule.threshold().map(|_| applied.threshold),
                 hits,
-                places: if hits { applied.rule.places(candidate) } else { Vec::new() },
+                places: if hits { joined(applied.rule.places(candidate)) } else { Vec::new() },
             }
         };
         self.set_of(None).1.iter().map(finding).collect()

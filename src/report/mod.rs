@@ -6,6 +6,7 @@ mod comparison;
 mod controls;
 mod evaluation;
 mod header;
+mod histogram;
 mod judgments;
 mod page;
 mod printable;
@@ -31,11 +32,12 @@ pub use evaluation::{
     CostReport, DatasetReport, Evaluation, EvaluationMode, EvaluationReport, JudgeReport, JudgedConversation,
 };
 pub use header::{Party, RunHeader};
+pub use histogram::Histogram;
 pub use judgments::{Judgments, JudgmentsReport, VotesReport};
 pub use page::{comparison_page, evaluation_page, quality_page, simulation_page, tutoring_page};
 pub use printable::printable;
 pub use progress::{Course, progress_json, progress_line, reused_words, waiting_words};
-pub use quality::{QualityReport, RuleCount};
+pub use quality::{Hit, LanguageCount, QualityReport, RuleCount};
 pub use rate::{Arrivals, RateWindow, Rates};
 pub use replies::{RepliesReport, ReplyCount};
 pub use scores::{ScoresReport, SystemScores};

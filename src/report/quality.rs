@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::histogram::Histogram;
 use super::words::{counted, money, number};
 use crate::conversation::{Dialogue, Price, Rejected};
 
@@ -15,6 +16,44 @@ pub struct QualityReport {
     pub answers: u64,
     /// By rule.
     pub rules: BTreeMap<&'static str, RuleCount>,
+    /// By the language of the answer (ISO 639-3, or the script where that alone is known; empty without letters). Short answers
+    /// are often counted for another one.
+    pub languages: BTreeMap<&'static str, LanguageCount>,
+    /// How the values of the rules that measure something are spread, where they were asked for.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub values: BTreeMap<&'static str, Histogram>,
+}
+
+/// The answers in one language.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct LanguageCount {
+    /// Answers that were judged.
+    pub answers: u64,
+    /// Those that were rejected.
+    pub rejected: u64,
+    /// Answers with a fault, by rule.
+    pub rules: BTreeMap<&'static str, u64>,
+}
+
+/// What one rule found in one answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hit {
+    /// The rule.
+    pub rule: &'static str,
+    /// The answer was rejected for it.
+    pub is_rejected: bool,
+}
+
+impl Hit {
+    /// A fault that rejects nothing.
+    pub fn flag(rule: &'static str) -> Self {
+        Self { rule, is_rejected: false }
+    }
+
+    /// The fault for which an answer is rejected.
+    pub fn reject(rule: &'static str) -> Self {
+        Self { rule, is_rejected: true }
+    }
 }
 
 /// The findings of one rule.
@@ -37,38 +76,39 @@ pub struct RuleCount {
 }
 
 impl RuleCount {
-    fn hit(&mut self, id: &str) {
+    fn hit(&mut self, id: &str, is_rejected: bool) {
         self.hits += 1;
+        self.rejected += u64::from(is_rejected);
         if self.examples.len() < EXAMPLES_MAX && self.examples.last().is_none_or(|last| last != id) {
             self.examples.push(id.to_owned());
         }
     }
-
-    fn reject(&mut self, id: &str) {
-        self.hit(id);
-        self.rejected += 1;
-    }
 }
 
 impl QualityReport {
-    /// Counts a finished conversation.
-    pub fn add(&mut self, id: &str, dialogue: &Dialogue, prices: &BTreeMap<String, Price>) {
+    /// Counts a finished conversation; `language_of` tells the language of an answer.
+    pub fn add(
+        &mut self,
+        id: &str,
+        dialogue: &Dialogue,
+        prices: &BTreeMap<String, Price>,
+        language_of: fn(&str) -> &'static str,
+    ) {
         let accepted = dialogue.spoken.iter().filter(|spoken| spoken.answer.is_some());
         let mut turns_accepted = 0;
         for spoken in accepted {
             turns_accepted += 1;
-            self.answers += 1;
-            spoken.flags.iter().for_each(|rule| self.flag(rule, id));
+            self.count(id, language_of(spoken.message.content()), spoken.flags.iter().map(|rule| Hit::flag(rule)));
         }
         let mut healed = BTreeSet::new();
         for rejected in &dialogue.rejected {
-            self.answers += 1;
             if rejected.rule == Rejected::OUTSCORED {
+                self.count(id, language_of(rejected.answer.text()), []);
                 continue;
             }
+            self.count(id, language_of(rejected.answer.text()), [Hit::reject(rejected.rule)]);
             let usage = &rejected.answer.usage;
             let count = self.rules.entry(rejected.rule).or_default();
-            count.reject(id);
             count.prompt_tokens += usage.prompt_tokens.unwrap_or(0);
             count.completion_tokens += usage.completion_tokens.unwrap_or(0);
             if let Some(price) = prices.get(&rejected.answer.model).or_else(|| prices.values().next()) {
@@ -80,20 +120,23 @@ impl QualityReport {
         }
     }
 
-    /// Counts a fault that rejects nothing.
-    pub fn flag(&mut self, rule: &'static str, id: &str) {
-        self.rules.entry(rule).or_default().hit(id);
+    /// Counts an answer in a language with what was found in it.
+    pub fn count(&mut self, id: &str, language: &'static str, hits: impl IntoIterator<Item = Hit>) {
+        self.answers += 1;
+        let language = self.languages.entry(language).or_default();
+        language.answers += 1;
+        let mut is_rejected = false;
+        for hit in hits {
+            is_rejected |= hit.is_rejected;
+            *language.rules.entry(hit.rule).or_default() += 1;
+            self.rules.entry(hit.rule).or_default().hit(id, hit.is_rejected);
+        }
+        language.rejected += u64::from(is_rejected);
     }
 
-    /// Counts an answer of a finished row.
-    pub fn count(&mut self, id: &str, flags: &[&'static str], rejected_by: Option<&'static str>) {
-        self.answers += 1;
-        for rule in flags {
-            self.flag(rule, id);
-        }
-        if let Some(rule) = rejected_by {
-            self.rules.entry(rule).or_default().reject(id);
-        }
+    /// Counts the value that a rule measured of an answer.
+    pub fn measure(&mut self, rule: &'static str, value: f64, threshold: f64) {
+        self.values.entry(rule).or_insert_with(|| Histogram::new(threshold)).add(value);
     }
 
     /// True where no rule has found anything.

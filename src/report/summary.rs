@@ -23,6 +23,8 @@ pub struct Closing {
     pub incomplete: u64,
     /// Why, with how often.
     pub reasons: BTreeMap<String, u64>,
+    /// Where all that the gate found is listed.
+    pub findings: Option<String>,
     /// Where rows that are not in the output are listed, and how many those are.
     pub listed: Option<(String, u64)>,
     /// Rows left out by rule, and rows that cannot be understood, by reason.
@@ -101,6 +103,9 @@ pub fn summary(tally: &Tally, elapsed: Duration, closing: &Closing) -> String {
             ),
         );
         quality.lines().into_iter().for_each(|line| row("", line));
+        if let Some(path) = &closing.findings {
+            row("", format!("all of them: {path}"));
+        }
     }
     if !closing.changed.is_empty() {
         row("changed", list(&closing.changed));
@@ -158,7 +163,7 @@ pub fn summary_json(tally: &Tally, elapsed: Duration, closing: &Closing, exit_co
         "cost": (!tally.prices.is_empty()).then_some(tally.cost),
         "models": tally.reported, "history_cut": tally.history_cut, "failures": tally.failures, "adjusted": tally.adjusted,
         "incomplete": closing.incomplete, "reasons": closing.reasons,
-        "quality": closing.quality, "left_out": left_out, "changed": closing.changed, "input_changes": closing.input_changes, "output": file(&closing.written), "listed": file(&closing.listed),
+        "quality": closing.quality, "findings": closing.findings, "left_out": left_out, "changed": closing.changed, "input_changes": closing.input_changes, "output": file(&closing.written), "listed": file(&closing.listed),
         "unusable": unusable(&closing.changed_settings), "hint": closing.hint,
         "efficiency": tally.efficiency.map(|efficiency| efficiency.share),
         "bound": tally.efficiency.map(|efficiency| json!({

@@ -1,8 +1,9 @@
 //! A row that a job has written, as it is shown: its messages, and what `meta` says of each answer.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::diff::{Mark, Piece, differences};
+use super::places::marked;
 use super::shown::{Fate, Shown, ShownAnswer, ShownMessage, ShownOrigin, ShownStatus, ShownTurn, ShownVerdict};
 use crate::conversation::{Columns, Line, Record, Role};
 use crate::job::FinishedRow;
@@ -36,7 +37,7 @@ fn turns_of(record: &Record) -> Vec<ShownTurn> {
     let facts = facts_of(record);
     let mut turns: Vec<ShownTurn> = Vec::new();
     let mut turn = ShownTurn { number: 1, ..ShownTurn::default() };
-    let mut has_user = false;
+    let (mut has_user, mut judged_count) = (false, 0);
     for (at, line) in record.lines.iter().enumerate() {
         has_user |= line.role() == Role::User;
         if line.role() != Role::Assistant || !has_user {
@@ -47,7 +48,13 @@ fn turns_of(record: &Record) -> Vec<ShownTurn> {
         let fact = facts.get(answered).copied().unwrap_or(&Value::Null);
         let rejected = record.rejected.as_ref().filter(|_| at + 1 == record.lines.len());
         let judged = marks_of(&record.meta, answered as u64 + 1);
-        turn.answers.push(ShownAnswer { judged, ..answer_of(line, fact, rejected) });
+        let mut answer = ShownAnswer { judged, ..answer_of(line, fact, rejected) };
+        // A filter counts the answers that are trained and have text.
+        if line.is_trained && !line.message.is_tool_use() {
+            judged_count += 1;
+            show_quality(&mut answer, &record.meta, judged_count, line.text());
+        }
+        turn.answers.push(answer);
         if let Some(rejected) = rejected {
             let rule = record.meta.get("rejected_by").and_then(Value::as_str).map(str::to_owned);
             let pieces = differences(rejected.text(), line.text()).0;
@@ -101,6 +108,29 @@ fn answer_of(line: &Line, fact: &Value, rejected: Option<&Line>) -> ShownAnswer 
         rejected_before: before,
         origin,
         ..ShownAnswer::default()
+    }
+}
+
+/// Adds what a filter wrote into `meta.quality`: the rules that found something, and where.
+fn show_quality(answer: &mut ShownAnswer, meta: &Columns, turn: u64, text: &str) {
+    let entries = meta.get("quality").and_then(Value::as_array).into_iter().flatten();
+    let Some(entry) = entries.into_iter().find(|entry| entry.get("turn").and_then(Value::as_u64) == Some(turn)) else {
+        return;
+    };
+    let rules = ["flags", "rejects"].iter().filter_map(|name| entry.get(*name)?.as_array()).flatten();
+    for rule in rules.filter_map(Value::as_str) {
+        if !answer.flags.iter().any(|flag| flag == rule) {
+            answer.flags.push(rule.to_owned());
+        }
+    }
+    let places = entry.get("places").and_then(Value::as_object).into_iter().flat_map(Map::values);
+    let places = places.filter_map(Value::as_array).flatten().filter_map(|place| {
+        let bound = |at: usize| usize::try_from(place.get(at)?.as_u64()?).ok();
+        Some(bound(0)?..bound(1)?)
+    });
+    let places: Vec<_> = places.filter(|place| place.start <= place.end).collect();
+    if !places.is_empty() && answer.pieces.len() == 1 {
+        answer.pieces = marked(text, places);
     }
 }
 

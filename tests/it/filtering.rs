@@ -198,3 +198,143 @@ fn options_that_would_change_nothing_are_refused() {
         assert_eq!(finished.code, Some(2), "{command}: {}", finished.stderr);
     }
 }
+
+/// Rows with an answer that is flagged, one that is rejected, and good ones.
+fn mixed() -> Vec<Value> {
+    let babble = "I will say it once more. ".repeat(40);
+    vec![
+        row("good", &[("Where is the harbor?", "In the north.")]),
+        row("late", &[("Where is the harbor?", "In the north."), ("And the mill?", &babble)]),
+        row(
+            "declined",
+            &[("Where is it?", "I'm sorry, but I can't help with that."), ("Who knows?", "Ask +49 30 1234567 89.")],
+        ),
+    ]
+}
+
+fn findings(place: &Place, name: &str) -> Vec<String> {
+    let said =
+        |row: &Value| ["id", "turn", "rule", "action"].map(|name| row[name].to_string().replace('"', "")).join(" ");
+    place.rows(name).iter().map(said).collect()
+}
+
+#[test]
+fn what_is_flagged_is_marked_in_the_row_and_everything_is_listed() {
+    let place = Place::new();
+    place.write("in.jsonl", jsonl(&mixed()));
+    let finished = place.complete(&["filter", "in.jsonl", "-o", "kept.jsonl", "--report", "report.json"]);
+    let found = ["late 2 loop_token reject", "declined 1 refusal flag", "declined 2 pii flag"];
+    assert_eq!(findings(&place, "kept.jsonl.findings.jsonl"), found);
+    assert!(finished.stderr.contains("found in kept.jsonl.findings.jsonl"), "{}", finished.stderr);
+    let kept = place.rows("kept.jsonl");
+    assert_eq!(kept[0]["meta"].get("quality"), None);
+    assert_eq!(kept[1]["meta"]["quality"], json!([{"turn": 1, "flags": ["refusal"]}, {"turn": 2, "flags": ["pii"]}]));
+    let report = report(&place);
+    assert_eq!(report["findings"], "kept.jsonl.findings.jsonl");
+    let languages = &report["quality"]["languages"];
+    let of =
+        |name: &str| languages.as_object().unwrap().values().map(|count| count[name].as_u64().unwrap()).sum::<u64>();
+    assert_eq!((of("answers"), of("rejected"), report["quality"]["answers"].as_u64()), (5, 1, Some(5)));
+    let loops = &report["quality"]["values"]["loop_token"];
+    assert_eq!(
+        (&loops["threshold"], &loops["counts"][0], &loops["counts"][9 + 11]),
+        (&json!(0.2), &json!(4), &json!(1))
+    );
+
+    // A cut row keeps the marks before the cut, a laxer gate removes marks, and a list without rows goes.
+    place.complete(&["filter", "in.jsonl", "-o", "kept.jsonl", "--on-reject", "cut"]);
+    assert_eq!(ids(&place, "kept.jsonl"), ["good", "late", "declined"]);
+    place.complete(&["filter", "kept.jsonl", "-o", "again.jsonl", "--rules", "refusal=off,pii=off"]);
+    assert!(place.rows("again.jsonl").iter().all(|row| row["meta"].get("quality").is_none()));
+    assert!(!place.path("again.jsonl.findings.jsonl").exists());
+    place.complete(&["filter", "kept.jsonl", "-o", "again.jsonl", "--gate", "off"]);
+    assert_eq!(place.rows("again.jsonl")[2]["meta"]["quality"], kept[1]["meta"]["quality"], "nobody judged");
+}
+
+#[test]
+fn an_annotated_row_has_every_value_and_place_and_none_is_rejected() {
+    let place = Place::new();
+    place.write("in.jsonl", jsonl(&mixed()));
+    let command = ["filter", "in.jsonl", "-o", "all.jsonl", "--annotate"];
+    place.complete(&[&command[..], &["--report", "report.json"]].concat());
+    assert_eq!(ids(&place, "all.jsonl"), ["good", "late", "declined"]);
+    let rows = place.rows("all.jsonl");
+    let entry = |row: usize, turn: usize| rows[row]["meta"]["quality"][turn - 1].clone();
+    let looped = entry(1, 2);
+    assert_eq!(looped["rejects"], json!(["loop_token", "dup_10gram", "loop_char"]), "also after the first");
+    assert!(
+        looped["values"]["loop_char"].as_f64().unwrap() > 6.0 && looped["values"]["loop_token"].as_f64().unwrap() > 0.9
+    );
+    let answer = rows[1]["messages"][3]["content"].as_str().unwrap();
+    let bounds: Vec<[usize; 2]> = serde_json::from_value(looped["places"]["loop_token"].clone()).unwrap();
+    assert_eq!(bounds.len(), 1, "places are joined");
+    assert!(answer[bounds[0][0]..bounds[0][1]].starts_with("I will say it once more."));
+    let declined = entry(2, 1);
+    assert_eq!((&declined["flags"], &declined["rejects"]), (&json!(["refusal"]), &json!([])));
+    assert_eq!(declined["places"]["refusal"], json!([[0, 38]]));
+    assert_eq!(entry(2, 2)["places"]["pii"], json!([[4, 21]]));
+    assert_eq!(entry(0, 1)["values"]["loop_token"], 0.0);
+    let found = ["late 2 loop_token reject", "late 2 dup_10gram reject", "late 2 loop_char reject"];
+    assert_eq!(findings(&place, "all.jsonl.findings.jsonl")[..3], found);
+    let counted = &report(&place)["quality"];
+    assert_eq!(
+        (&counted["rules"]["loop_char"]["hits"], &counted["rules"]["loop_char"]["rejected"]),
+        (&json!(1), &json!(0))
+    );
+    assert_eq!(counted["values"]["loop_char"]["counts"].as_array().unwrap().len(), 21);
+
+    for (more, words) in [
+        (["--gate", "off"], "no rules to ask"),
+        (["--min-turns", "2"], "cannot be used with"),
+        (["--on-reject", "cut"], "cannot be used with"),
+    ] {
+        let finished = place.run(&[&command[..], &more].concat());
+        assert_eq!(finished.code, Some(2));
+        assert!(finished.stderr.contains(words), "{}", finished.stderr);
+    }
+}
+
+#[test]
+fn a_report_as_a_page_shows_how_values_are_spread() {
+    let place = Place::new();
+    place.write("in.jsonl", jsonl(&mixed()));
+    place.complete(&["filter", "in.jsonl", "-o", "kept.jsonl", "--report", "report.html"]);
+    let page = place.read("report.html");
+    for words in ["Findings of the rules", "By language of the answer", "Values of loop_token", "stroke-dasharray"] {
+        assert!(page.contains(words), "{words}");
+    }
+}
+
+#[test]
+fn a_gated_run_lists_what_its_rules_found_in_answers_and_attempts() {
+    let place = Place::new();
+    // Where a question has one word to speak of, the simulated teacher says the same sentences again.
+    let rows: Vec<Value> = (0..30)
+        .map(|number| row(&format!("r{number}"), &[(&format!("{number} xy harbor?"), "-"), ("Why?", "-")]))
+        .collect();
+    place.write("in.jsonl", jsonl(&rows));
+    let command = ["distill", "in.jsonl", "--teacher", "simulated", "-o", "out.jsonl", "--gate", "standard"];
+    let command = [&command[..], &["--rules", "loop_char=flag@1.5"]].concat();
+    let finished = place.run(&command);
+    let listed = findings(&place, "out.jsonl.findings.jsonl");
+    assert!(finished.stderr.contains("all of them: out.jsonl.findings.jsonl"), "{}", finished.stderr);
+    for action in ["flag", "reject"] {
+        assert!(listed.iter().any(|line| line.ends_with(action)), "{listed:?}");
+    }
+    for row in place.rows("out.jsonl") {
+        for (turn, fact) in row["meta"]["turns"].as_array().unwrap().iter().enumerate() {
+            for (name, action) in [("flags", "flag"), ("rejected", "reject")] {
+                for rule in fact[name].as_array().into_iter().flatten() {
+                    let line =
+                        format!("{} {} {} {action}", row["id"].as_str().unwrap(), turn + 1, rule.as_str().unwrap());
+                    assert!(listed.contains(&line), "{line}");
+                }
+            }
+        }
+    }
+    let before = place.read("out.jsonl.findings.jsonl");
+    place.run(&command);
+    assert_eq!(place.read("out.jsonl.findings.jsonl"), before);
+    place.run(&["export", "-o", "exported.jsonl"]);
+    assert_eq!(place.read("exported.jsonl.findings.jsonl"), before);
+}

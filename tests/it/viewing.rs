@@ -489,3 +489,33 @@ fn rows_that_jobs_have_written_are_shown() {
     assert!(tutored.json("/api/list")["total"].as_u64() > Some(0));
     assert!(!place.exists("tutored/view"), "an output is not written to");
 }
+
+#[test]
+fn what_a_filter_found_is_marked_in_the_rows_that_it_wrote() {
+    let place = Place::new();
+    let said = |role: &str, text: &str| json!({"role": role, "content": text});
+    let refusal = "I'm sorry, but I can't help with that. Ask the harbor.";
+    let messages = [
+        said("user", "Where is it?"),
+        said("assistant", refusal),
+        said("user", "So?"),
+        said("assistant", "In the north."),
+    ];
+    place.write("in.jsonl", jsonl(&[json!({"id": "one", "messages": messages})]));
+    place.complete(&["filter", "in.jsonl", "-o=all.jsonl", "--annotate"]);
+    let viewed = Viewed::start(&place, &["all.jsonl"]);
+    viewed.wait();
+    let turns = &viewed.json("/api/item/0")["turns"];
+    let answer = &turns[0]["answers"][0];
+    assert_eq!(answer["flags"], json!(["refusal"]));
+    let pieces = [
+        json!({"mark": "found", "text": "I'm sorry, but I can't help with that."}),
+        json!({"mark": "same", "text": " Ask the harbor."}),
+    ];
+    assert_eq!(answer["pieces"], json!(pieces));
+    assert_eq!(
+        (&turns[1]["answers"][0]["flags"], turns[1]["answers"][0]["pieces"].as_array().unwrap().len()),
+        (&json!([]), 1)
+    );
+    assert_eq!(viewed.json("/api/list?flag=refusal")["total"], 1);
+}

@@ -1,23 +1,21 @@
 use super::decision::Decision;
 use super::decisions::DecisionWriter;
+use super::judge::RowJudge;
 use super::{FilterSettings, OnReject};
-use crate::conversation::{Record, Role, TurnIndex};
+use crate::conversation::{Record, Role};
 use crate::dataset::{Duplicates, SeenConversations, plain_text};
 use crate::job::JobError;
 use crate::job::left_out::Rejection;
-use crate::quality::{Boilerplate, NearDuplicates, judge_record};
-use crate::report::QualityReport;
+use crate::job::row_place::RowPlace;
+use crate::quality::NearDuplicates;
 
 /// The first pass: a decision for each row.
 pub struct Decider<'a> {
     /// For each row so far.
     pub decisions: DecisionWriter<'a>,
-    /// What the gate found.
-    pub quality: QualityReport,
     settings: &'a FilterSettings,
     seen: Option<SeenConversations>,
     near: Option<NearDuplicates>,
-    boilerplate: Boilerplate,
 }
 
 impl<'a> Decider<'a> {
@@ -25,27 +23,29 @@ impl<'a> Decider<'a> {
     pub fn new(settings: &'a FilterSettings, decisions: DecisionWriter<'a>) -> Self {
         Self {
             decisions,
-            quality: QualityReport::default(),
             settings,
             seen: (settings.input.read.duplicates == Duplicates::Drop).then(SeenConversations::default),
             near: settings.near_duplicates.map(NearDuplicates::new),
-            boilerplate: Boilerplate::default(),
         }
     }
 
-    /// Decides on a row. Rows before it that were not passed could not be read.
-    pub fn take(&mut self, row: u64, record: &Record) -> Result<(), JobError> {
-        let decision = self.decide(record);
-        self.decisions.push(row, &decision)
+    /// Decides on a row; without a judge, every answer is good. Rows before it that were not passed could not be read.
+    pub fn take(
+        &mut self,
+        place: &RowPlace<'_>,
+        record: &Record,
+        judge: Option<&mut RowJudge<'_>>,
+    ) -> Result<(), JobError> {
+        let decision = self.judge(place, record, judge)?;
+        let decision = self.alone(record, decision);
+        self.decisions.push(place.row, &decision)
     }
 
-    fn decide(&mut self, record: &Record) -> Decision {
-        let score = score(record, &self.settings.score);
-        let decision = self.judge(record, score);
+    /// Drops a row that is too much like an earlier one. One that is rejected for itself is no duplicate of others.
+    fn alone(&mut self, record: &Record, decision: Decision) -> Decision {
         if !decision.is_kept() {
             return decision;
         }
-        // A row that is rejected for itself is no duplicate of others.
         let messages = || record.lines.iter().map(|line| &line.message);
         if self.seen.as_mut().is_some_and(|seen| seen.has_seen(messages())) {
             return Decision::Drop(Rejection::Duplicate);
@@ -56,34 +56,23 @@ impl<'a> Decider<'a> {
         }
     }
 
-    fn judge(&mut self, record: &Record, score: Option<f64>) -> Decision {
-        let Some(gate) = &self.settings.gate else { return Decision::Keep { score } };
-        let mut decision = Decision::Keep { score };
-        for judged in judge_record(gate, record) {
-            self.quality.count(&record.id, &judged.verdict.flags, judged.verdict.rejected_by);
-            if let Some(rule) = judged.verdict.rejected_by {
-                let turn = TurnIndex::from_index(judged.turn as u32);
-                let may_cut =
-                    self.settings.on_reject == OnReject::Cut && judged.turn >= self.settings.min_turns.max(1) as usize;
-                decision = if may_cut {
-                    Decision::Cut { lines: judged.begins as u32, turn, rule, score }
-                } else {
-                    Decision::Drop(Rejection::Rule { turn, rule })
-                };
-                break;
-            }
+    fn judge(
+        &self,
+        place: &RowPlace<'_>,
+        record: &Record,
+        judge: Option<&mut RowJudge<'_>>,
+    ) -> Result<Decision, JobError> {
+        let score = score(record, &self.settings.score);
+        let judged = judge.map(|judge| judge.judge(place, record)).transpose()?.unwrap_or_default();
+        let mut flags = judged.flags;
+        let Some(rejected) = judged.rejected else { return Ok(Decision::Keep { score, flags }) };
+        let (turn, rule) = (rejected.turn, rejected.rule);
+        let may_cut = self.settings.on_reject == OnReject::Cut && turn.index() >= self.settings.min_turns.max(1);
+        if !may_cut {
+            return Ok(Decision::Drop(Rejection::Rule { turn, rule }));
         }
-        let mut user = "";
-        for line in &record.lines {
-            match line.role() {
-                Role::User => user = line.text(),
-                Role::Assistant if line.is_trained && self.boilerplate.count(user, line.text()) => {
-                    self.quality.flag("boilerplate_constant", &record.id);
-                }
-                _ => {}
-            }
-        }
-        decision
+        flags.retain(|flag| flag.turn < turn);
+        Ok(Decision::Cut { lines: rejected.begins as u32, turn, rule, score, flags })
     }
 }
 

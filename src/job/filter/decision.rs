@@ -1,13 +1,22 @@
 use crate::conversation::{Record, TurnIndex};
 use crate::job::left_out::Rejection;
 
+/// A rule that flagged an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flag {
+    /// The turn.
+    pub turn: TurnIndex,
+    /// The rule.
+    pub rule: &'static str,
+}
+
 /// What happens to a row.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Decision {
-    /// It is kept, with its score where it has one.
-    Keep { score: Option<f64> },
-    /// It is kept up to this line; the turn and the rule that cut it.
-    Cut { lines: u32, turn: TurnIndex, rule: &'static str, score: Option<f64> },
+    /// It is kept, with its score where it has one, and with what was flagged.
+    Keep { score: Option<f64>, flags: Vec<Flag> },
+    /// It is kept up to this line; the turn and the rule that cut it, and what was flagged before.
+    Cut { lines: u32, turn: TurnIndex, rule: &'static str, score: Option<f64>, flags: Vec<Flag> },
     /// It is dropped.
     Drop(Rejection),
     /// It could not be read.
@@ -28,8 +37,16 @@ impl Decision {
     /// Returns the score of a row that is kept.
     pub fn score(&self) -> Option<f64> {
         match self {
-            Decision::Keep { score } | Decision::Cut { score, .. } => *score,
+            Decision::Keep { score, .. } | Decision::Cut { score, .. } => *score,
             Decision::Drop(_) | Decision::Unread => None,
+        }
+    }
+
+    /// Returns what was flagged in a row that is kept.
+    pub fn flags(&self) -> &[Flag] {
+        match self {
+            Decision::Keep { flags, .. } | Decision::Cut { flags, .. } => flags,
+            Decision::Drop(_) | Decision::Unread => &[],
         }
     }
 

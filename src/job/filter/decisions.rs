@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 
-use super::decision::Decision;
+use super::decision::{Decision, Flag};
 use crate::conversation::TurnIndex;
 use crate::job::JobError;
 use crate::job::input::Spool;
@@ -103,7 +103,8 @@ fn unreadable(error: &io::Error) -> JobError {
     JobError::unexpected(format!("cannot read the decisions on the rows from their temporary file: {error}"))
 }
 
-/// A decision is one byte and what it needs, little-endian: 1 byte for most rows, 9 with a score, at most 19.
+/// A decision is one byte and what it needs, little-endian: 1 byte for most rows, 9 with a score, 19 with a cut; and 6 for each
+/// flag, after their number.
 mod tag {
     pub const UNREAD: u8 = 0;
     pub const KEEP: u8 = 1;
@@ -115,6 +116,8 @@ mod tag {
     pub const NO_SCORE: u8 = 7;
     /// Added where a score follows.
     pub const SCORED: u8 = 0x80;
+    /// Added where flags follow.
+    pub const FLAGGED: u8 = 0x40;
 }
 
 struct Encoder<'a, Bytes> {
@@ -126,9 +129,9 @@ impl<Bytes: Write> Encoder<'_, Bytes> {
     fn decision(&mut self, decision: &Decision) -> io::Result<()> {
         match decision {
             Decision::Unread => self.tag(tag::UNREAD),
-            Decision::Keep { score } => self.scored(tag::KEEP, *score),
-            Decision::Cut { lines, turn, rule, score } => {
-                self.scored(tag::CUT, *score)?;
+            Decision::Keep { score, flags } => self.kept(tag::KEEP, *score, flags),
+            Decision::Cut { lines, turn, rule, score, flags } => {
+                self.kept(tag::CUT, *score, flags)?;
                 self.number(*lines)?;
                 self.rule(*turn, rule)
             }
@@ -150,10 +153,18 @@ impl<Bytes: Write> Encoder<'_, Bytes> {
         self.bytes.write_all(&[tag])
     }
 
-    fn scored(&mut self, tag: u8, score: Option<f64>) -> io::Result<()> {
-        let Some(score) = score else { return self.tag(tag) };
-        self.tag(tag | tag::SCORED)?;
-        self.bytes.write_all(&score.to_le_bytes())
+    fn kept(&mut self, tag: u8, score: Option<f64>, flags: &[Flag]) -> io::Result<()> {
+        let scored = score.map_or(0, |_| tag::SCORED);
+        let flagged = if flags.is_empty() { 0 } else { tag::FLAGGED };
+        self.tag(tag | scored | flagged)?;
+        if let Some(score) = score {
+            self.bytes.write_all(&score.to_le_bytes())?;
+        }
+        if flags.is_empty() {
+            return Ok(());
+        }
+        self.number(flags.len() as u32)?;
+        flags.iter().try_for_each(|flag| self.rule(flag.turn, flag.rule))
     }
 
     fn number(&mut self, number: u32) -> io::Result<()> {
@@ -179,13 +190,20 @@ impl<Bytes: Read> Decoder<'_, Bytes> {
     fn decision(&mut self) -> io::Result<Decision> {
         let [first] = self.take()?;
         let score = if first & tag::SCORED == 0 { None } else { Some(f64::from_le_bytes(self.take()?)) };
-        Ok(match first & !tag::SCORED {
+        let mut flags = Vec::new();
+        if first & tag::FLAGGED != 0 {
+            for _ in 0..self.number()? {
+                let (turn, rule) = self.rule()?;
+                flags.push(Flag { turn, rule });
+            }
+        }
+        Ok(match first & !(tag::SCORED | tag::FLAGGED) {
             tag::UNREAD => Decision::Unread,
-            tag::KEEP => Decision::Keep { score },
+            tag::KEEP => Decision::Keep { score, flags },
             tag::CUT => {
                 let lines = self.number()?;
                 let (turn, rule) = self.rule()?;
-                Decision::Cut { lines, turn, rule, score }
+                Decision::Cut { lines, turn, rule, score, flags }
             }
             tag::RULE => {
                 let (turn, rule) = self.rule()?;
@@ -227,11 +245,12 @@ mod tests {
     #[test]
     fn decisions_are_read_as_they_were_written_and_rows_without_one_were_not_read() {
         let turn = TurnIndex::from_index(70_000);
+        let flags = vec![Flag { turn: TurnIndex::FIRST, rule: "pii" }, Flag { turn, rule: "echo" }];
         let all = [
-            Decision::Keep { score: None },
-            Decision::Keep { score: Some(-0.25) },
-            Decision::Cut { lines: 300, turn, rule: "echo", score: None },
-            Decision::Cut { lines: 4, turn, rule: "empty", score: Some(f64::MAX) },
+            Decision::Keep { score: None, flags: Vec::new() },
+            Decision::Keep { score: Some(-0.25), flags: flags.clone() },
+            Decision::Cut { lines: 300, turn, rule: "echo", score: None, flags },
+            Decision::Cut { lines: 4, turn, rule: "empty", score: Some(f64::MAX), flags: Vec::new() },
             Decision::Drop(Rejection::Rule { turn, rule: "echo" }),
             Decision::Drop(Rejection::Duplicate),
             Decision::Drop(Rejection::NearDuplicate { of: u32::MAX }),

@@ -2,14 +2,17 @@
 //!
 //! Two passes over the rows. The first decides (`decide`): rules, exact and near duplicates; then the best are chosen by
 //! score, where that is asked for (`select`). The second writes what is kept and what is not, in input order. No model is
-//! asked and nothing is stored, so it can be run again with other thresholds.
+//! asked and nothing is stored, so it can be run again with other thresholds. Where rows are only annotated (`annotation`), the
+//! rules are asked in the second pass and decide nothing.
 //!
 //! Memory does not grow with the rows: decisions are in a temporary file (`decisions`), and constant answers are counted in
 //! a bounded table. Exact and near duplicates and `--top` need some for each row.
 
+mod annotation;
 mod decide;
 mod decision;
 mod decisions;
+mod judge;
 mod select;
 
 use std::collections::BTreeMap;
@@ -19,6 +22,7 @@ use serde_json::{Value, json};
 use decide::Decider;
 use decision::Decision;
 use decisions::DecisionWriter;
+use judge::RowJudge;
 
 use super::footprint::footprint;
 use super::input::{RecordStream, no_rows};
@@ -26,6 +30,7 @@ use super::left_out::LeftOut;
 use super::left_out_list::{Left, LeftOutList, Listed};
 use super::output::RowOutput;
 use super::places;
+use super::row_place::RowPlace;
 use super::rows::{RowCounts, RowResult, each};
 use super::settings::{InputSettings, OutputSettings};
 use super::{Context, JobError};
@@ -44,6 +49,10 @@ pub struct FilterSettings {
     pub rejected: Option<OutputSettings>,
     /// Judges each answer. Default: the standard gate.
     pub gate: Option<Gate>,
+    /// Writes all that the rules say of each answer into `meta.quality`, and rejects none of them.
+    pub annotate: bool,
+    /// Measures how the values of the rules are spread, for the report. It takes several times as long.
+    pub measure: bool,
     /// What happens to a row with a rejected answer. Default: it is dropped.
     pub on_reject: OnReject,
     /// A row that would be cut to fewer turns is dropped. Default: 1.
@@ -83,6 +92,8 @@ pub struct FilterReport {
     pub quality: QualityReport,
     /// The list of rows that were left out.
     pub listed: Option<Listed>,
+    /// The list of all that the gate found.
+    pub findings: Option<Listed>,
     /// There was no row to keep, and an output with rows in it was kept.
     pub kept_old: bool,
     /// What the process has used, where the system tells.
@@ -97,7 +108,7 @@ impl FilterReport {
             "rows": self.counts.read, "kept": self.kept, "cut": self.cut,
             "invalid": self.counts.of(LeftOutKind::Invalid), "rejected": self.reasons,
             "gate": gate.map(ToString::to_string), "rules": gate.map(|gate| gate.rules().map(rule).collect::<Value>()),
-            "quality": self.quality,
+            "quality": self.quality, "findings": self.findings.as_ref().map(|findings| &findings.path),
             "memory_peak_bytes": self.footprint.map(|footprint| footprint.memory_peak_bytes),
         })
     }
@@ -109,37 +120,42 @@ pub fn filter(settings: &FilterSettings, context: &Context) -> Result<FilterRepo
     check(settings, &inputs)?;
     let rows = RecordStream::open(&settings.input, context)?;
     let mut decider = Decider::new(settings, DecisionWriter::create(rows.spool())?);
+    let mut judge = settings.gate.as_ref().map(|gate| RowJudge::new(gate, settings.measure, &settings.output.path));
     let found = each(&rows, &mut [], |place, record| {
-        decider.take(place.row, record)?;
+        decider.take(&place, record, judge.as_mut().filter(|_| !settings.annotate))?;
         Ok(RowResult::Kept(0))
     })?;
     if found.read == found.of(LeftOutKind::Invalid) {
         return Err(no_rows(&settings.input.shown(), &found.reasons_of_all()));
     }
-    let (mut decisions, quality) = (decider.decisions.finish()?, decider.quality);
+    let mut decisions = decider.decisions.finish()?;
     if let Some(count) = settings.top {
         decisions = select::keep_best(&decisions, count, settings.min_distance, &rows)?;
     }
     let mut writer = Writer {
         kept: RowOutput::create(&settings.output, &inputs)?,
         rejected: settings.rejected.as_ref().map(|output| RowOutput::create(output, &inputs)).transpose()?,
+        judge,
+        annotate: settings.annotate,
         counts: (0, 0),
         reasons: BTreeMap::new(),
     };
     let mut lists = [LeftOutList::beside(&settings.output.path)];
     let mut decisions = decisions.read()?;
     let counts = each(&rows, &mut lists, |place, record| match decisions.get(place.row)? {
-        Some(decision) => writer.write(record, &decision),
+        Some(decision) => writer.write(&place, record, &decision),
         None => Err(JobError::unexpected("the input grew while it was read")),
     })?;
-    let Writer { kept: output, rejected, counts: (kept, cut), mut reasons } = writer;
+    let Writer { kept: output, rejected, judge, counts: (kept, cut), mut reasons, .. } = writer;
     let kept_old = output.finish(kept)?;
     if let Some(rejected) = rejected {
         rejected.finish(u64::MAX)?;
     }
     let [list] = lists;
     reasons.extend(counts.reasons(LeftOutKind::Unfit));
-    Ok(FilterReport { counts, kept, cut, reasons, quality, listed: list.finish()?, kept_old, footprint: footprint() })
+    let (quality, findings) = judge.map(RowJudge::finish).transpose()?.unwrap_or_default();
+    let (listed, footprint) = (list.finish()?, footprint());
+    Ok(FilterReport { counts, kept, cut, reasons, quality, listed, findings, kept_old, footprint })
 }
 
 fn check(settings: &FilterSettings, inputs: &[String]) -> Result<(), JobError> {
@@ -158,14 +174,18 @@ fn check(settings: &FilterSettings, inputs: &[String]) -> Result<(), JobError> {
 struct Writer<'a> {
     kept: RowOutput<'a>,
     rejected: Option<RowOutput<'a>>,
+    judge: Option<RowJudge<'a>>,
+    /// Each answer is annotated here; else its flags are known.
+    annotate: bool,
     /// Rows kept, and those of them that were cut.
     counts: (u64, u64),
     reasons: BTreeMap<String, u64>,
 }
 
 impl Writer<'_> {
-    fn write(&mut self, record: &mut Record, decision: &Decision) -> Result<RowResult, JobError> {
+    fn write(&mut self, place: &RowPlace<'_>, record: &mut Record, decision: &Decision) -> Result<RowResult, JobError> {
         let Some(why) = decision.apply(record) else {
+            self.mark(place, record, decision)?;
             let result = self.kept.write(record)?;
             if matches!(result, RowResult::Kept(_) | RowResult::Partly(..)) {
                 self.counts.0 += 1;
@@ -182,5 +202,19 @@ impl Writer<'_> {
             }
         }
         Ok(RowResult::Partly(0, left))
+    }
+
+    fn mark(&mut self, place: &RowPlace<'_>, record: &mut Record, decision: &Decision) -> Result<(), JobError> {
+        let Some(judge) = &mut self.judge else { return Ok(()) };
+        if !self.annotate {
+            annotation::mark(record, decision.flags());
+            return Ok(());
+        }
+        let mut entries = Vec::new();
+        judge.annotate(place, record, |turn, findings, constant| {
+            entries.push(annotation::entry(turn, findings, constant));
+        })?;
+        annotation::set(record, entries);
+        Ok(())
     }
 }

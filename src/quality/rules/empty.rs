@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use super::{Action, Candidate, Rule};
 use crate::quality::phrases::automaton;
 use crate::quality::text::Phrases;
@@ -33,6 +35,10 @@ impl Rule for Empty {
         let answer = without_fence_name(answer);
         let seen: String = answer.chars().filter(|character| !is_unseen(*character)).collect();
         answer.is_empty() || seen.is_empty() || (looks_empty(&seen) && !is_asked_for(candidate, &seen))
+    }
+
+    fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
+        std::iter::once(0..candidate.answer.len()).collect()
     }
 }
 

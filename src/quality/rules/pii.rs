@@ -28,13 +28,14 @@ impl Rule for Pii {
         let may_hold = memchr::memchr(b'@', bytes).is_some()
             || has_digits(bytes, 8)
             || KEYS.iter().any(|key| memchr::memmem::find(bytes, key.as_bytes()).is_some());
-        may_hold && (words(candidate.answer).any(holds_data) || has_spaced_number(candidate.answer))
+        may_hold && (words(candidate.answer).any(holds_data) || spaced_numbers(candidate.answer).next().is_some())
     }
 
     fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
         let text = candidate.answer;
         let place = |word: &str| word.as_ptr() as usize - text.as_ptr() as usize;
-        words(text).filter(|word| holds_data(word)).map(|word| place(word)..place(word) + word.len()).collect()
+        let words = words(text).filter(|word| holds_data(word)).map(|word| place(word)..place(word) + word.len());
+        words.chain(spaced_numbers(text)).collect()
     }
 }
 
@@ -120,26 +121,29 @@ fn is_account(word: &str) -> bool {
 /// The fewest digits of a phone number with its country code.
 const DIGITS_MIN: usize = 10;
 
-/// True for a card number (13 to 19 digits, Luhn) or a phone number with its country code, grouped or not.
-fn has_spaced_number(text: &str) -> bool {
+/// Finds card numbers (13 to 19 digits, Luhn) and phone numbers with their country code, grouped or not.
+fn spaced_numbers(text: &str) -> impl Iterator<Item = Range<usize>> {
     let is_part = |byte: u8| byte.is_ascii_digit() || b" -+".contains(&byte);
-    let mut rest = text.as_bytes();
-    while let Some(start) = rest.iter().position(|byte| byte.is_ascii_digit() || *byte == b'+') {
-        rest = &rest[start..];
-        let length = rest.iter().position(|byte| !is_part(*byte)).unwrap_or(rest.len());
-        if length < DIGITS_MIN {
-            rest = &rest[length.max(1)..];
-            continue;
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        while let Some(skipped) = bytes[at..].iter().position(|byte| byte.is_ascii_digit() || *byte == b'+') {
+            let start = at + skipped;
+            let length = bytes[start..].iter().position(|byte| !is_part(*byte)).unwrap_or(bytes.len() - start);
+            at = start + length.max(1);
+            let number = text[start..start + length].trim_end();
+            if length >= DIGITS_MIN && is_spaced_number(number) {
+                return Some(start..start + number.len());
+            }
         }
-        let digits: Vec<u8> = rest[..length].iter().filter(|byte| byte.is_ascii_digit()).copied().collect();
-        let is_phone = rest[0] == b'+' && (10..=14).contains(&digits.len());
-        let is_card = (13..=19).contains(&digits.len()) && matches!(digits[0], b'3'..=b'6') && is_luhn(&digits);
-        if is_phone || is_card {
-            return true;
-        }
-        rest = &rest[length.max(1)..];
-    }
-    false
+        None
+    })
+}
+
+fn is_spaced_number(number: &str) -> bool {
+    let digits: Vec<u8> = number.bytes().filter(u8::is_ascii_digit).collect();
+    let is_phone = number.starts_with('+') && (10..=14).contains(&digits.len());
+    is_phone || ((13..=19).contains(&digits.len()) && matches!(digits[0], b'3'..=b'6') && is_luhn(&digits))
 }
 
 /// The Luhn check (ISO/IEC 7812-1, annex B).
@@ -171,7 +175,10 @@ mod tests {
             "key sk-abcdefghij0123456789",
         ] {
             assert!(hits(said), "{said}");
+            assert!(!Pii.places(&Candidate::new("Who?", said)).is_empty(), "{said}");
         }
+        let numbers: Vec<_> = spaced_numbers("Call +49 30 1234567 89 or +1 415 555 2671.").collect();
+        assert_eq!(numbers, [5..22, 26..41]);
         for said in [
             "user@example.com",
             "4111 1111 1111 1112",

@@ -4,6 +4,8 @@
 
 use std::fmt::Write;
 
+use crate::report::Histogram;
+
 /// A mean with its interval, in a row of its own.
 pub(super) struct Mean {
     pub name: String,
@@ -109,6 +111,37 @@ pub(super) fn scatter(points: &[Point], xs: Range, ys: Range, names: (&str, &str
     html.push_str(&ticks_of(&ticks, xs));
     let _ = write!(html, r#"<div class="name">{x_name}</div></div>"#);
     legend(&mut html, "square: a single answer or duel");
+    html + "</div>"
+}
+
+/// Draws how values are spread: a column for each step, darker from the threshold on, which is a dashed line.
+pub(super) fn histogram(histogram: &Histogram) -> String {
+    let most = histogram.counts.iter().copied().max().unwrap_or(0).max(1);
+    let steps = histogram.counts.len();
+    let width = 100.0 / steps as f64;
+    let mut columns = String::new();
+    for (at, count) in histogram.counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+        // A single answer beside thousands is still seen.
+        let height = (100.0 * *count as f64 / most as f64).max(1.5);
+        let color = if at >= histogram.threshold_step() { "var(--a)" } else { "var(--b)" };
+        let (x, y) = (width * at as f64, 100.0 - height);
+        let _ = write!(
+            columns,
+            r#"<rect x="{x:.2}" y="{y:.2}" width="{:.2}" height="{height:.2}" fill="{color}"/>"#,
+            width * 0.9
+        );
+    }
+    let x = width * histogram.threshold_step() as f64;
+    let mut html = format!(
+        r#"<div class="chart"><div class="plot"><div class="ends"><span>{most}</span><span>0</span></div><svg viewBox="0 0 100 100" preserveAspectRatio="none" role="img" aria-label="answers by value" style="height:6rem">{columns}<path d="M{x:.2} 0V100" stroke="var(--soft)" stroke-dasharray="3 3" vector-effect="non-scaling-stroke"/></svg><div></div>"#
+    );
+    // The last step holds all larger values, so the axis ends where it begins.
+    let end = histogram.step * (steps - 1) as f64;
+    let axis_end = histogram.step * steps as f64;
+    let ticks = if histogram.threshold > 0.0 { vec![0.0, histogram.threshold, end] } else { vec![0.0, end] };
+    html.push_str(&ticks_of(&ticks, (0.0, axis_end)));
+    html.push_str("</div>");
+    legend(&mut html, "column: answers with a value up to there, the last one also all larger ones; dashed: threshold");
     html + "</div>"
 }
 

@@ -24,7 +24,7 @@ use minijinja::{AutoEscape, Environment};
 use serde::Serialize;
 
 use super::evaluation::Example;
-use chart::{Count, Mean, Point, counts, from_zero, means, scatter};
+use chart::{Count, Mean, Point, counts, from_zero, histogram, means, scatter};
 
 /// Examples that are shown open, before the statistics.
 const CASES: usize = 3;
