@@ -1,4 +1,5 @@
 use std::hash::{BuildHasher, Hasher};
+use std::sync::LazyLock;
 
 /// A text's words as numbers. A word is a run of letters, digits and underscores, or one character of a script without
 /// spaces between words. Words that differ only in ASCII case have the same number.
@@ -13,9 +14,11 @@ pub struct Words {
 impl Words {
     /// Splits a text into words.
     pub fn of(text: &str) -> Self {
-        let mut words = Self { ids: Vec::with_capacity(text.len() / 4), lengths: Vec::with_capacity(text.len() / 4) };
+        // A word of most languages has four bytes or more, a character of Chinese has three.
+        let words_max = text.len() / if text.is_ascii() { 4 } else { 3 } + 1;
+        let mut words = Self { ids: Vec::with_capacity(words_max), lengths: Vec::with_capacity(words_max) };
         let (mut hash, mut length) = (0u32, 0u32);
-        let bytes = text.as_bytes();
+        let (bytes, kinds) = (text.as_bytes(), &**KINDS);
         let mut at = 0;
         while let Some(byte) = bytes.get(at) {
             let letter = ASCII_LETTERS[*byte as usize];
@@ -26,16 +29,16 @@ impl Words {
                 words.push(&mut hash, &mut length);
                 at += 1;
             } else {
-                let Some(character) = text[at..].chars().next() else { break };
-                at += character.len_utf8();
-                if is_whole_word(character) {
-                    words.push(&mut hash, &mut length);
-                    (hash, length) = (mix_hash(0, character as u32), 1);
-                    words.push(&mut hash, &mut length);
-                } else if character.is_alphanumeric() {
-                    (hash, length) = (mix_hash(hash, character as u32), length + 1);
-                } else {
-                    words.push(&mut hash, &mut length);
+                let Some((value, size)) = character_at(bytes, at) else { break };
+                at += size;
+                match u16::try_from(value).map_or_else(|_| kind_of(value), |low| kinds[usize::from(low)]) {
+                    WHOLE_WORD => {
+                        words.push(&mut hash, &mut length);
+                        (hash, length) = (mix_hash(0, value), 1);
+                        words.push(&mut hash, &mut length);
+                    }
+                    LETTER => (hash, length) = (mix_hash(hash, value), length + 1),
+                    _ => words.push(&mut hash, &mut length),
                 }
             }
         }
@@ -73,6 +76,37 @@ impl Words {
             rolled = rolled.wrapping_mul(BASE).wrapping_add(u64::from(self.ids[at]));
             (at + 1 >= size).then_some(rolled)
         })
+    }
+}
+
+/// The kinds of characters. The standard library's tables are searched, so those of the basic plane are looked up once.
+const OTHER: u8 = 0;
+const LETTER: u8 = 1;
+const WHOLE_WORD: u8 = 2;
+static KINDS: LazyLock<Box<[u8; 1 << 16]>> = LazyLock::new(|| {
+    let mut kinds = Box::new([OTHER; 1 << 16]);
+    (0..).zip(kinds.iter_mut()).for_each(|(value, kind)| *kind = kind_of(value));
+    kinds
+});
+
+fn kind_of(value: u32) -> u8 {
+    match char::from_u32(value) {
+        Some(character) if is_whole_word(character) => WHOLE_WORD,
+        Some(character) if character.is_alphanumeric() => LETTER,
+        _ => OTHER,
+    }
+}
+
+/// Returns the number of the character of several bytes that begins at a place in UTF-8, and how many bytes it has.
+fn character_at(bytes: &[u8], at: usize) -> Option<(u32, usize)> {
+    let low = |byte: u8| u32::from(byte & 0x3f);
+    match bytes[at..] {
+        [first @ ..0xe0, second, ..] => Some((u32::from(first & 0x1f) << 6 | low(second), 2)),
+        [first @ ..0xf0, second, third, ..] => Some((u32::from(first & 0x0f) << 12 | low(second) << 6 | low(third), 3)),
+        [first, second, third, fourth, ..] => {
+            Some((u32::from(first & 7) << 18 | low(second) << 12 | low(third) << 6 | low(fourth), 4))
+        }
+        _ => None,
     }
 }
 
@@ -172,6 +206,27 @@ pub fn different_words(numbers: std::ops::Range<usize>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn words_are_split_as_the_standard_library_sees_letters(text in "[ -~]{0,9}|\\PC{0,20}|[а-я 日가🙂𠀀é]{0,20}") {
+            let mut words: Vec<Vec<char>> = vec![Vec::new()];
+            for character in text.chars() {
+                match character {
+                    character if is_whole_word(character) => words.extend([vec![character], Vec::new()]),
+                    character if character.is_alphanumeric() || character == '_' => {
+                        words.last_mut().unwrap().push(character.to_ascii_lowercase());
+                    }
+                    _ => words.push(Vec::new()),
+                }
+            }
+            words.retain(|word| !word.is_empty());
+            let hash = |word: &Vec<char>| word.iter().fold(0, |hash, letter| mix_hash(hash, u32::from(*letter)));
+            let found = Words::of(&text);
+            proptest::prop_assert_eq!(found.ids, words.iter().map(hash).collect::<Vec<_>>());
+            proptest::prop_assert_eq!(found.lengths, words.iter().map(|word| word.len() as u32).collect::<Vec<_>>());
+        }
+    }
 
     #[test]
     fn words_are_runs_of_letters_or_single_han() {
