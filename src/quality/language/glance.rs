@@ -1,0 +1,90 @@
+use std::sync::LazyLock;
+
+use super::certain::{language_of_script, two_letters};
+use super::words::COMMON_WORDS;
+use crate::quality::text::{Letters, Words};
+
+/// Common words that settle the language of a short text.
+const WORDS_MIN: usize = 4;
+
+/// Returns what a look at a short text takes for its language: only a difference is worth a closer look.
+///
+/// The script settles it, or enough common words of one language; whichlang takes several times as long.
+pub fn glance(text: &str) -> &'static str {
+    language_of_script(Letters::of(text).dominant())
+        .or_else(|| most_common(&Words::of(text).ids))
+        .unwrap_or_else(|| two_letters(whichlang::detect_language(text)))
+}
+
+/// Returns the language that has clearly more of the common words than any other.
+fn most_common(words: &[u32]) -> Option<&'static str> {
+    let mut counts = [0usize; COMMON_WORDS.len()];
+    for word in words {
+        let mut languages = TABLE.languages_of(*word);
+        while languages != 0 {
+            counts[languages.trailing_zeros() as usize] += 1;
+            languages &= languages - 1;
+        }
+    }
+    let first = (0..counts.len()).max_by_key(|at| counts[*at])?;
+    let most = counts[first];
+    let second = (0..counts.len()).filter(|at| *at != first).map(|at| counts[at]).max().unwrap_or_default();
+    (most >= WORDS_MIN && second * 3 <= most * 2).then_some(COMMON_WORDS[first].0)
+}
+
+/// The common words by their hashes, each with the languages that have it, a bit for each.
+static TABLE: LazyLock<Table> = LazyLock::new(Table::build);
+
+struct Table([(u32, u16); 1 << BITS]);
+
+const BITS: u32 = 10;
+
+impl Table {
+    fn build() -> Self {
+        let mut table = Self([(0, 0); 1 << BITS]);
+        for (at, (_, words)) in COMMON_WORDS.iter().enumerate() {
+            for id in words.iter().flat_map(|word| Words::of(word).ids) {
+                let place = table.place_of(id);
+                table.0[place].0 = id;
+                table.0[place].1 |= 1 << at;
+            }
+        }
+        table
+    }
+
+    /// Returns where a word is, or would be.
+    fn place_of(&self, word: u32) -> usize {
+        let mut place = (word >> (u32::BITS - BITS)) as usize;
+        while self.0[place].1 != 0 && self.0[place].0 != word {
+            place = (place + 1) % self.0.len();
+        }
+        place
+    }
+
+    fn languages_of(&self, word: u32) -> u16 {
+        self.0[self.place_of(word)].1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_at_a_text_shows_its_language() {
+        for (text, language) in [
+            ("The harbor lies in the north of the city, and most of the ships carry timber and grain.", "en"),
+            ("Der Hafen liegt im Norden der Stadt, und die meisten Schiffe bringen Holz und Getreide.", "de"),
+            ("Le port est dans le nord de la ville, et la plupart des navires transportent du bois.", "fr"),
+            ("El puerto está en el norte de la ciudad, y la mayoría de los barcos llevan madera.", "es"),
+            ("港口位于城市的北部，大多数来这里的船只运送木材和粮食。", "zh"),
+            ("港は町の北にあり、ここに来る船のほとんどは木材と穀物を運びます。", "ja"),
+            ("Гавань расположена на севере города, и большинство кораблей привозят сюда лес.", "ru"),
+            ("Where is the harbor?", "en"),
+        ] {
+            assert_eq!(glance(text), language, "{text}");
+        }
+        assert_eq!(most_common(&Words::of("Where are the ships, and why?").ids), None, "too few words");
+        assert_eq!(most_common(&Words::of("The ships and the quays are in the north of the town.").ids), Some("en"));
+    }
+}
