@@ -16,6 +16,13 @@ pub fn glance(text: &str) -> &'static str {
         .unwrap_or_else(|| two_letters(whichlang::detect_language(text)))
 }
 
+/// Returns the same for a text whose words are known.
+pub fn glance_with(text: &str, words: &[u32]) -> &'static str {
+    language_of_script(Letters::of(text).dominant())
+        .or_else(|| most_common(words))
+        .unwrap_or_else(|| two_letters(whichlang::detect_language(text)))
+}
+
 /// Returns the language that has clearly more of the common words than any other.
 fn most_common(words: &[u32]) -> Option<&'static str> {
     let mut counts = [0usize; COMMON_WORDS.len()];

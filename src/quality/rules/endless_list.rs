@@ -34,10 +34,7 @@ impl Rule for EndlessList {
 
     fn hits(&self, candidate: &Candidate<'_>, threshold: f64) -> bool {
         let prose = candidate.prose();
-        // A list that is long enough has lines, or counts to nine on one.
-        if memchr::memchr_iter(b'\n', prose.as_bytes()).count() + 1 < threshold as usize
-            && memchr::memchr2(b'8', b'9', prose.as_bytes()).is_none()
-        {
+        if !may_hold_items(prose, threshold) {
             return false;
         }
         let again = again_in(prose);
@@ -47,6 +44,25 @@ impl Rule for EndlessList {
     fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
         again_in(candidate.answer)
     }
+}
+
+/// False where fewer lines than the threshold's number begin as an item does, and none of these has the digits to count on.
+fn may_hold_items(prose: &str, threshold: f64) -> bool {
+    let (mut lines, mut digits) = (0usize, 0usize);
+    let begins = |line: &&[u8]| {
+        let first = line.iter().find(|byte| !matches!(byte, b' ' | b'\t'));
+        first.is_some_and(|first| first.is_ascii_digit() || matches!(first, b'-' | b'*' | b'+' | b'(' | b'#' | 0x80..))
+    };
+    let mut start = 0;
+    for end in memchr::memchr_iter(b'\n', prose.as_bytes()).chain([prose.len()]) {
+        let line = &prose.as_bytes()[start..end];
+        if begins(&line) {
+            lines += 1;
+            digits += line.iter().filter(|byte| byte.is_ascii_digit()).count();
+        }
+        start = end + 1;
+    }
+    (lines + digits) as f64 >= threshold
 }
 
 /// Returns the items that say nothing new, of the list in which most of them are.

@@ -3,7 +3,7 @@ use std::ops::Range;
 use super::{Action, Candidate, Rule};
 use crate::conversation::{beginning, ending};
 use crate::quality::language::{
-    LETTERS_MIN, SCRIPT_SHARE_MIN, certain_language, glance, has_own_words, is_covered, is_likely_other,
+    LETTERS_MIN, SCRIPT_SHARE_MIN, certain_language, glance, glance_with, has_own_words, is_covered, is_likely_other,
     named_languages, plain_prose,
 };
 use crate::quality::text::{Letters, Script};
@@ -19,6 +19,8 @@ pub struct Language;
 const SAMPLE_BYTES: usize = 600;
 const GLANCE_BYTES: usize = 200;
 const SECOND_GLANCE_BYTES: usize = 280;
+/// About as many words as a glance has bytes for.
+const GLANCE_WORDS: usize = 32;
 /// The last one of N parts of an answer is looked at on its own.
 const PARTS: &[usize] = &[2, 3, 4, 6];
 /// Letters of a Latin script in a message of another script, or of another script in one of Latin letters, from which on it is
@@ -43,10 +45,14 @@ impl Rule for Language {
         let asked_again =
             || if user.len() > GLANCE_BYTES { glance(beginning(user, SECOND_GLANCE_BYTES)) } else { asked };
         // A glance settles most answers, and a second one most of the others.
-        let differs = |part: fn(&str, usize) -> &str| {
-            glance(part(prose, GLANCE_BYTES)) != asked && glance(part(prose, SECOND_GLANCE_BYTES)) != asked_again()
+        let words = &candidate.prose_words().ids;
+        let first = &words[..words.len().min(GLANCE_WORDS)];
+        let last = &words[words.len().saturating_sub(GLANCE_WORDS)..];
+        let differs = |part: fn(&str, usize) -> &str, words: &[u32]| {
+            glance_with(part(prose, GLANCE_BYTES), words) != asked
+                && glance(part(prose, SECOND_GLANCE_BYTES)) != asked_again()
         };
-        (differs(beginning) || differs(ending)) && foreign_part(candidate).is_some()
+        (differs(beginning, first) || differs(ending, last)) && foreign_part(candidate).is_some()
     }
 
     fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {

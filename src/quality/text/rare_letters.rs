@@ -100,9 +100,13 @@ fn rare_pairs(letters: impl Iterator<Item = (usize, Option<usize>)>, table: &[u3
                     different.push((this, next));
                 }
             }
-            let is_looked_at = PAIRS.contains(&pairs) && different.len() >= RARE_DIFFERENT_MIN;
-            if is_looked_at && rare as f64 >= least * pairs as f64 {
-                return Some(at);
+            if PAIRS.contains(&pairs) {
+                if different.len() >= RARE_DIFFERENT_MIN && rare as f64 >= least * pairs as f64 {
+                    return Some(at);
+                }
+                if pairs == PAIRS[PAIRS.len() - 1] {
+                    return None;
+                }
             }
         }
         next = this;
