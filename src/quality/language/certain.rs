@@ -71,8 +71,8 @@ pub fn has_own_words(text: &str) -> bool {
     if letters.dominant() != Script::Latin || letters.total() < LETTERS_MIN {
         return false;
     }
-    let words = common_words(text);
-    (0..COMMON_WORDS.len()).any(|at| words.iter().filter(|word| **word >> at & 1 == 1).count() >= OWN_WORDS_MIN)
+    let own = mask_of(two_letters(whichlang::detect_language(text)));
+    common_words(text).iter().filter(|word| **word & own != 0).count() >= OWN_WORDS_MIN
 }
 
 /// True where a short text is in another language than `found`, although it is too short to be certain of its own: it has common

@@ -4,23 +4,30 @@ use super::certain::{language_of_script, two_letters};
 use super::words::COMMON_WORDS;
 use crate::quality::text::{Letters, Words};
 
-/// Common words that settle the language of a short text.
-const WORDS_MIN: usize = 4;
+/// Common words that settle the language of a short text. One that no other language has counts as much as this many.
+const WEIGHT_MIN: usize = 6;
+const OWN_WORD: usize = 3;
 
 /// Returns what a look at a short text takes for its language: only a difference is worth a closer look.
 ///
 /// The script settles it, or enough common words of one language; whichlang takes several times as long.
 pub fn glance(text: &str) -> &'static str {
-    language_of_script(Letters::of(text).dominant())
-        .or_else(|| most_common(&Words::of(text).ids))
-        .unwrap_or_else(|| two_letters(whichlang::detect_language(text)))
+    if is_latin(text) { latin(text, &Words::of(text).ids) } else { glance_with(text, &[]) }
 }
 
-/// Returns the same for a text whose words are known.
+/// Returns the same for a text some of whose words are known.
 pub fn glance_with(text: &str, words: &[u32]) -> &'static str {
-    language_of_script(Letters::of(text).dominant())
-        .or_else(|| most_common(words))
-        .unwrap_or_else(|| two_letters(whichlang::detect_language(text)))
+    let other = if is_latin(text) { None } else { language_of_script(Letters::of(text).dominant()) };
+    other.unwrap_or_else(|| latin(text, words))
+}
+
+/// True where most letters are certainly Latin ones: any other letter has as many bytes as it counts, or more.
+fn is_latin(text: &str) -> bool {
+    2 * text.bytes().filter(u8::is_ascii_alphabetic).count() > text.len()
+}
+
+fn latin(text: &str, words: &[u32]) -> &'static str {
+    most_common(words).unwrap_or_else(|| two_letters(whichlang::detect_language(text)))
 }
 
 /// Returns the language that has clearly more of the common words than any other.
@@ -28,15 +35,16 @@ fn most_common(words: &[u32]) -> Option<&'static str> {
     let mut counts = [0usize; COMMON_WORDS.len()];
     for word in words {
         let mut languages = TABLE.languages_of(*word);
+        let weight = if languages.is_power_of_two() { OWN_WORD } else { 1 };
         while languages != 0 {
-            counts[languages.trailing_zeros() as usize] += 1;
+            counts[languages.trailing_zeros() as usize] += weight;
             languages &= languages - 1;
         }
     }
     let first = (0..counts.len()).max_by_key(|at| counts[*at])?;
     let most = counts[first];
     let second = (0..counts.len()).filter(|at| *at != first).map(|at| counts[at]).max().unwrap_or_default();
-    (most >= WORDS_MIN && second * 3 <= most * 2).then_some(COMMON_WORDS[first].0)
+    (most >= WEIGHT_MIN && second * 3 <= most * 2).then_some(COMMON_WORDS[first].0)
 }
 
 /// The common words by their hashes, each with the languages that have it, a bit for each.
@@ -91,7 +99,7 @@ mod tests {
         ] {
             assert_eq!(glance(text), language, "{text}");
         }
-        assert_eq!(most_common(&Words::of("Where are the ships, and why?").ids), None, "too few words");
+        assert_eq!(most_common(&Words::of("Why the ships?").ids), None, "too few words");
         assert_eq!(most_common(&Words::of("The ships and the quays are in the north of the town.").ids), Some("en"));
     }
 }

@@ -37,12 +37,12 @@ impl Rule for EndlessList {
         if !may_hold_items(prose, threshold) {
             return false;
         }
-        let again = again_in(prose);
+        let again = again_in(prose, threshold);
         again.len() as f64 >= threshold && !ASKED_FOR.occur_in(candidate.user)
     }
 
     fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
-        again_in(candidate.answer)
+        again_in(candidate.answer, 0.0)
     }
 }
 
@@ -50,8 +50,14 @@ impl Rule for EndlessList {
 fn may_hold_items(prose: &str, threshold: f64) -> bool {
     let (mut lines, mut digits) = (0usize, 0usize);
     let begins = |line: &&[u8]| {
-        let first = line.iter().find(|byte| !matches!(byte, b' ' | b'\t'));
-        first.is_some_and(|first| first.is_ascii_digit() || matches!(first, b'-' | b'*' | b'+' | b'(' | b'#' | 0x80..))
+        let first = line.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b'\r')).unwrap_or(line.len());
+        match line[first..] {
+            [b'0'..=b'9' | b'-' | b'*' | b'+' | b'(' | b'#', ..] => true,
+            // Wide spaces, and the first bytes of the other bullets and brackets.
+            [0xc2 | 0xe1, ..] | [0xe2, 0x80 | 0x81, ..] | [0xe3, 0x80 | 0x83, ..] => true,
+            [0xef, 0xbc, ..] | [0xe7, 0xac, ..] => true,
+            _ => false,
+        }
     };
     let mut start = 0;
     for end in memchr::memchr_iter(b'\n', prose.as_bytes()).chain([prose.len()]) {
@@ -65,10 +71,10 @@ fn may_hold_items(prose: &str, threshold: f64) -> bool {
     (lines + digits) as f64 >= threshold
 }
 
-/// Returns the items that say nothing new, of the list in which most of them are.
-fn again_in(text: &str) -> Vec<Range<usize>> {
+/// Returns the items that say nothing new, of the list in which most of them are; shorter lists are not looked at.
+fn again_in(text: &str, items_min: f64) -> Vec<Range<usize>> {
     let mut longest = Vec::new();
-    for list in lists(text) {
+    for list in lists(text).into_iter().filter(|list| list.len() as f64 >= items_min) {
         let mut last: HashMap<Vec<u32>, usize, Spread> = HashMap::default();
         let mut again = Vec::new();
         for (at, item) in list.iter().enumerate() {

@@ -55,13 +55,10 @@ impl Rule for Mojibake {
 
 /// Returns where the characters of a text are the bytes of another character.
 fn misread_in(text: &str) -> Vec<Range<usize>> {
-    if text.is_ascii() {
-        return Vec::new();
-    }
     let (mut western, mut cyrillic) = (Vec::new(), Vec::new());
     let bytes = text.as_bytes();
     let mut end = 0;
-    for at in pairs(bytes, |first, third| first == 0xc3 && may_follow_western(third)) {
+    for at in pairs(bytes, memchr::memchr(0xc3, bytes), |first, third| first == 0xc3 && may_follow_western(third)) {
         if at >= end
             && let Some(length) = misread_at(&text[at..], byte_of_western)
         {
@@ -71,7 +68,9 @@ fn misread_in(text: &str) -> Vec<Range<usize>> {
     }
     let mut run: Vec<Range<usize>> = Vec::new();
     let mut end = 0;
-    for at in pairs(bytes, |first, third| matches!(first, 0xd0 | 0xd1) && may_follow_cyrillic(third)) {
+    for at in pairs(bytes, memchr::memchr2(0xd0, 0xd1, bytes), |first, third| {
+        matches!(first, 0xd0 | 0xd1) && may_follow_cyrillic(third)
+    }) {
         if at < end || !may_be_low(bytes[at + 2], bytes.get(at + 3).copied().unwrap_or_default()) {
             continue;
         }
@@ -88,9 +87,11 @@ fn misread_in(text: &str) -> Vec<Range<usize>> {
     western
 }
 
-/// Returns the places of bytes that are followed, after one more, by another one, both as `fits` says.
-fn pairs(bytes: &[u8], fits: impl Fn(u8, u8) -> bool) -> impl Iterator<Item = usize> {
-    bytes.windows(3).enumerate().filter(move |(_, bytes)| fits(bytes[0], bytes[2])).map(|(at, _)| at)
+/// Returns the places of bytes, from one place on, that are followed, after one more, by another one, both as `fits` says.
+fn pairs(bytes: &[u8], from: Option<usize>, fits: impl Fn(u8, u8) -> bool) -> impl Iterator<Item = usize> {
+    let from = from.unwrap_or(bytes.len());
+    let windows = bytes[from..].windows(3).enumerate();
+    windows.filter(move |(_, bytes)| fits(bytes[0], bytes[2])).map(move |(at, _)| from + at)
 }
 
 /// True for the first bytes of characters that are 80 to BF in Windows-1252. The letters before them, which begin with C3, are the

@@ -27,9 +27,8 @@ impl Rule for Pii {
     fn hits(&self, candidate: &Candidate<'_>, _: f64) -> bool {
         let bytes = candidate.answer.as_bytes();
         // Every pattern has an @, eight consecutive digits apart from separators, or the prefix of a key.
-        let may_hold = memchr::memchr(b'@', bytes).is_some()
-            || has_digits(bytes, 8)
-            || KEY_BEGINNINGS.occur_in(candidate.answer);
+        let may_hold =
+            memchr::memchr(b'@', bytes).is_some() || has_digits(bytes, 8) || KEY_BEGINNINGS.occur_in(candidate.answer);
         may_hold && (words(candidate.answer).any(holds_data) || has_spaced_number(candidate.answer))
     }
 
