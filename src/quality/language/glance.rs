@@ -12,18 +12,18 @@ const OWN_WORD: usize = 3;
 ///
 /// The script settles it, or enough common words of one language; whichlang takes several times as long.
 pub fn glance(text: &str) -> &'static str {
-    if is_latin(text) { latin(text, &Words::of(text).ids) } else { glance_with(text, &[]) }
+    language_of_letters(text).unwrap_or_else(|| latin(text, &Words::of(text).ids))
 }
 
 /// Returns the same for a text some of whose words are known.
 pub fn glance_with(text: &str, words: &[u32]) -> &'static str {
-    let other = if is_latin(text) { None } else { language_of_script(Letters::of(text).dominant()) };
-    other.unwrap_or_else(|| latin(text, words))
+    language_of_letters(text).unwrap_or_else(|| latin(text, words))
 }
 
-/// True where most letters are certainly Latin ones: any other letter has as many bytes as it counts, or more.
-fn is_latin(text: &str) -> bool {
-    2 * text.bytes().filter(u8::is_ascii_alphabetic).count() > text.len()
+fn language_of_letters(text: &str) -> Option<&'static str> {
+    // Any other letter has as many bytes as it counts, or more.
+    let is_latin = 2 * text.bytes().filter(u8::is_ascii_alphabetic).count() > text.len();
+    if is_latin { None } else { language_of_script(Letters::of(text).dominant()) }
 }
 
 fn latin(text: &str, words: &[u32]) -> &'static str {

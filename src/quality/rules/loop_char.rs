@@ -127,7 +127,7 @@ fn may_shrink(bytes: &[u8], threshold: f64) -> bool {
 }
 
 /// One gram in this many is sampled, by its hash, so that a repetition is sampled exactly where its first occurrence is.
-const SAMPLED_PER: usize = 4;
+const SAMPLED_PER: usize = 8;
 
 /// Returns how many sequences of eight bytes are sampled, and how many of them came shortly before.
 fn repeated_grams(bytes: &[u8]) -> (usize, usize) {

@@ -26,9 +26,11 @@ impl Rule for Pii {
 
     fn hits(&self, candidate: &Candidate<'_>, _: f64) -> bool {
         let bytes = candidate.answer.as_bytes();
-        // Every pattern has an @, eight consecutive digits apart from separators, or the prefix of a key.
-        let may_hold =
-            memchr::memchr(b'@', bytes).is_some() || has_digits(bytes, 8) || KEY_BEGINNINGS.occur_in(candidate.answer);
+        // Every pattern has an @, eight consecutive digits apart from separators, or the prefix of a key and a digit.
+        let digits = bytes.iter().filter(|byte| byte.is_ascii_digit()).count();
+        let may_hold = memchr::memchr(b'@', bytes).is_some()
+            || digits >= 8 && has_digits(bytes, 8)
+            || digits > 0 && KEY_BEGINNINGS.occur_in(candidate.answer);
         may_hold && (words(candidate.answer).any(holds_data) || has_spaced_number(candidate.answer))
     }
 
@@ -49,10 +51,6 @@ fn holds_data(word: &str) -> bool {
 }
 
 fn has_digits(bytes: &[u8], count: usize) -> bool {
-    // Counting takes a fraction of the time, and many texts have fewer.
-    if bytes.iter().filter(|byte| byte.is_ascii_digit()).count() < count {
-        return false;
-    }
     let mut run = 0;
     bytes.iter().any(|byte| {
         run = match byte {

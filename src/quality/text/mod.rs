@@ -3,6 +3,7 @@
 mod changing_scripts;
 mod compressed;
 mod fences;
+mod kinds;
 mod last_line;
 mod marks;
 mod needles;

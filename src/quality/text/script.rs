@@ -1,5 +1,7 @@
 use std::sync::LazyLock;
 
+use super::kinds::character_at;
+
 /// A writing system, by which the language of answers is distinguished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Script {
@@ -79,11 +81,18 @@ impl Letters {
             return Self(counts);
         }
         // The last place counts characters of no script.
-        let mut all = [0; 11];
-        let scripts = &*SCRIPT_OF;
-        for character in text.chars().filter(|character| !character.is_ascii()) {
-            let script = scripts.get(character as usize >> 4).copied();
-            all[usize::from(script.unwrap_or_else(|| place_of(character))).min(10)] += 1;
+        let (bytes, scripts, mut all) = (text.as_bytes(), &*SCRIPT_OF, [0; 11]);
+        let mut at = 0;
+        while let Some(byte) = bytes.get(at) {
+            if byte.is_ascii() {
+                at += 1;
+                continue;
+            }
+            let Some((value, size)) = character_at(bytes, at) else { break };
+            at += size;
+            let script = scripts.get(value as usize >> 4).copied();
+            let script = script.or_else(|| char::from_u32(value).map(place_of)).unwrap_or(NO_SCRIPT);
+            all[usize::from(script).min(10)] += 1;
         }
         counts.iter_mut().zip(all).for_each(|(count, more)| *count += more);
         Self(counts)

@@ -1,5 +1,6 @@
 use std::hash::{BuildHasher, Hasher};
-use std::sync::LazyLock;
+
+use super::kinds::{KINDS, LETTER, WHOLE_WORD, character_at, kind_of};
 
 /// A text's words as numbers. A word is a run of letters, digits and underscores, or one character of a script without
 /// spaces between words. Words that differ only in ASCII case have the same number.
@@ -79,37 +80,6 @@ impl Words {
     }
 }
 
-/// The kinds of characters. The standard library's tables are searched, so those of the basic plane are looked up once.
-const OTHER: u8 = 0;
-const LETTER: u8 = 1;
-const WHOLE_WORD: u8 = 2;
-static KINDS: LazyLock<Box<[u8; 1 << 16]>> = LazyLock::new(|| {
-    let mut kinds = Box::new([OTHER; 1 << 16]);
-    (0..).zip(kinds.iter_mut()).for_each(|(value, kind)| *kind = kind_of(value));
-    kinds
-});
-
-fn kind_of(value: u32) -> u8 {
-    match char::from_u32(value) {
-        Some(character) if is_whole_word(character) => WHOLE_WORD,
-        Some(character) if character.is_alphanumeric() => LETTER,
-        _ => OTHER,
-    }
-}
-
-/// Returns the number of the character of several bytes that begins at a place in UTF-8, and how many bytes it has.
-fn character_at(bytes: &[u8], at: usize) -> Option<(u32, usize)> {
-    let low = |byte: u8| u32::from(byte & 0x3f);
-    match bytes[at..] {
-        [first @ ..0xe0, second, ..] => Some((u32::from(first & 0x1f) << 6 | low(second), 2)),
-        [first @ ..0xf0, second, third, ..] => Some((u32::from(first & 0x0f) << 12 | low(second) << 6 | low(third), 3)),
-        [first, second, third, fourth, ..] => {
-            Some((u32::from(first & 7) << 18 | low(second) << 12 | low(third) << 6 | low(fourth), 4))
-        }
-        _ => None,
-    }
-}
-
 /// Maps a byte to its lower-case letter, digit or underscore; all other bytes to 0.
 const ASCII_LETTERS: [u8; 256] = {
     let mut letters = [0; 256];
@@ -122,11 +92,6 @@ const ASCII_LETTERS: [u8; 256] = {
     }
     letters
 };
-
-/// True for characters that count as a word each: Chinese, Japanese and Korean.
-pub fn is_whole_word(character: char) -> bool {
-    matches!(character, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}' | '\u{20000}'..='\u{2ffff}')
-}
 
 fn mix_hash(hash: u32, value: u32) -> u32 {
     (hash.rotate_left(5) ^ value).wrapping_mul(0x9e37_79b1)
@@ -206,6 +171,7 @@ pub fn different_words(numbers: std::ops::Range<usize>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quality::text::kinds::is_whole_word;
 
     proptest::proptest! {
         #[test]
