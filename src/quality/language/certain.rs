@@ -8,7 +8,7 @@ use crate::quality::text::{Letters, Script};
 /// Letters that identify the language of a text in a script of several languages; a Chinese character counts as three.
 pub const LETTERS_MIN: usize = 24;
 /// The same in Latin letters.
-const LATIN_LETTERS_MIN: usize = 80;
+pub(super) const LATIN_LETTERS_MIN: usize = 80;
 /// The share of the dominant script in a text of one language.
 pub const SCRIPT_SHARE_MIN: f64 = 0.7;
 /// One word in this many is a common word.
@@ -17,7 +17,7 @@ const COMMON_WORDS_PER: usize = 8;
 const COMMON_WORDS_PER_TURKISH: usize = 14;
 
 /// Common words of its own language that tell a short text from one in another.
-const OWN_WORDS_MIN: usize = 2;
+pub(super) const OWN_WORDS_MIN: usize = 2;
 
 /// Characters that Chinese sentences have and Japanese ones do not.
 const CHINESE: &str = "的了是我你他们这那吗呢吧很也都还没说给让从把为什么們這嗎還說給讓從為麼個个来來";

@@ -1,8 +1,8 @@
 use std::sync::LazyLock;
 
-use super::certain::{language_of_script, two_letters};
+use super::certain::{LATIN_LETTERS_MIN, OWN_WORDS_MIN, language_of_script, two_letters};
 use super::words::COMMON_WORDS;
-use crate::quality::text::{Letters, Words};
+use crate::quality::text::{Letters, Script, Words};
 
 /// Common words that settle the language of a short text. One that no other language has counts as much as this many.
 const WEIGHT_MIN: usize = 6;
@@ -28,6 +28,24 @@ fn language_of_letters(text: &str) -> Option<&'static str> {
 
 fn latin(text: &str, words: &[u32]) -> &'static str {
     most_common(words).unwrap_or_else(|| two_letters(whichlang::detect_language(text)))
+}
+
+/// False where a short text in Latin letters has no words that tell it from a text in `found`: fewer than two that another
+/// language has and `found` has not.
+pub fn may_be_other(text: &str, found: &str) -> bool {
+    let letters = Letters::of(text);
+    if letters.dominant() != Script::Latin || letters.count(Script::Latin) >= LATIN_LETTERS_MIN {
+        return true;
+    }
+    let found = COMMON_WORDS.iter().position(|(language, _)| *language == found).map_or(0, |at| 1 << at);
+    let mut counts = [0usize; COMMON_WORDS.len()];
+    for word in Words::of(text).ids {
+        let languages = TABLE.languages_of(word);
+        if languages & found == 0 {
+            counts.iter_mut().enumerate().for_each(|(at, count)| *count += usize::from(languages >> at & 1));
+        }
+    }
+    counts.iter().any(|count| *count >= OWN_WORDS_MIN)
 }
 
 /// Returns the language that has clearly more of the common words than any other.
@@ -99,6 +117,8 @@ mod tests {
         ] {
             assert_eq!(glance(text), language, "{text}");
         }
+        assert!(may_be_other("Where is the harbor of the city?", "de"));
+        assert!(!may_be_other("Where is the harbor of the city?", "en") && !may_be_other("Explain: harbor", "de"));
         assert_eq!(most_common(&Words::of("Why the ships?").ids), None, "too few words");
         assert_eq!(most_common(&Words::of("The ships and the quays are in the north of the town.").ids), Some("en"));
     }

@@ -4,7 +4,7 @@ use super::{Action, Candidate, Rule};
 use crate::conversation::{beginning, ending};
 use crate::quality::language::{
     LETTERS_MIN, SCRIPT_SHARE_MIN, certain_language, glance, glance_with, has_own_words, is_covered, is_likely_other,
-    named_languages, plain_prose,
+    may_be_other, named_languages, plain_prose,
 };
 use crate::quality::text::{Letters, Script};
 
@@ -41,18 +41,20 @@ impl Rule for Language {
 
     fn hits(&self, candidate: &Candidate<'_>, _: f64) -> bool {
         let (prose, user) = (candidate.prose(), candidate.user);
+        let words = &candidate.prose_words().ids;
+        let first = glance_with(beginning(prose, GLANCE_BYTES), &words[..words.len().min(GLANCE_WORDS)]);
+        let last = glance_with(ending(prose, GLANCE_BYTES), &words[words.len().saturating_sub(GLANCE_WORDS)..]);
+        if first == last && !may_be_other(beginning(user, SECOND_GLANCE_BYTES), first) {
+            return false;
+        }
         let asked = glance(beginning(user, GLANCE_BYTES));
         let asked_again =
             || if user.len() > GLANCE_BYTES { glance(beginning(user, SECOND_GLANCE_BYTES)) } else { asked };
         // A glance settles most answers, and a second one most of the others.
-        let words = &candidate.prose_words().ids;
-        let first = &words[..words.len().min(GLANCE_WORDS)];
-        let last = &words[words.len().saturating_sub(GLANCE_WORDS)..];
-        let differs = |part: fn(&str, usize) -> &str, words: &[u32]| {
-            glance_with(part(prose, GLANCE_BYTES), words) != asked
-                && glance(part(prose, SECOND_GLANCE_BYTES)) != asked_again()
+        let differs = |found: &str, part: fn(&str, usize) -> &str| {
+            found != asked && glance(part(prose, SECOND_GLANCE_BYTES)) != asked_again()
         };
-        (differs(beginning, first) || differs(ending, last)) && foreign_part(candidate).is_some()
+        (differs(first, beginning) || differs(last, ending)) && foreign_part(candidate).is_some()
     }
 
     fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
