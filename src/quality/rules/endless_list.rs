@@ -46,9 +46,9 @@ impl Rule for EndlessList {
     }
 }
 
-/// False where fewer lines than the threshold's number begin as an item does, and none of these has the digits to count on.
+/// False where fewer lines than the threshold's number begin as an item does, and these have no numbers to count on.
 fn may_hold_items(prose: &str, threshold: f64) -> bool {
-    let (mut lines, mut digits) = (0usize, 0usize);
+    let (mut lines, mut numbers) = (0usize, 0usize);
     let begins = |line: &&[u8]| {
         let first = line.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b'\r')).unwrap_or(line.len());
         match line[first..] {
@@ -64,11 +64,12 @@ fn may_hold_items(prose: &str, threshold: f64) -> bool {
         let line = &prose.as_bytes()[start..end];
         if begins(&line) {
             lines += 1;
-            digits += line.iter().filter(|byte| byte.is_ascii_digit()).count();
+            numbers +=
+                line.windows(2).filter(|pair| matches!(pair, [b'0'..=b'9', b'.' | b')' | b':' | 0x80..])).count();
         }
         start = end + 1;
     }
-    (lines + digits) as f64 >= threshold
+    (lines + numbers) as f64 >= threshold
 }
 
 /// Returns the items that say nothing new, of the list in which most of them are; shorter lists are not looked at.
