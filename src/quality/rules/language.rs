@@ -20,7 +20,7 @@ const SAMPLE_BYTES: usize = 600;
 const GLANCE_BYTES: usize = 200;
 const SECOND_GLANCE_BYTES: usize = 280;
 /// About as many words as a glance has bytes for.
-const GLANCE_WORDS: usize = 32;
+const GLANCE_WORDS: usize = 24;
 /// The last one of N parts of an answer is looked at on its own.
 const PARTS: &[usize] = &[2, 3, 4, 6];
 /// Letters of a Latin script in a message of another script, or of another script in one of Latin letters, from which on it is
