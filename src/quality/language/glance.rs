@@ -4,6 +4,10 @@ use super::certain::{LATIN_LETTERS_MIN, OWN_WORDS_MIN, language_of_script, two_l
 use super::words::COMMON_WORDS;
 use crate::quality::text::{Letters, Script, Words};
 
+/// Bytes of a text that are looked at.
+pub const GLANCE_BYTES: usize = 200;
+/// Bytes in which a script shows.
+const SCRIPT_BYTES: usize = 96;
 /// Common words that settle the language of a short text. One that no other language has counts as much as this many.
 const WEIGHT_MIN: usize = 4;
 const OWN_WORD: usize = 3;
@@ -12,12 +16,16 @@ const OWN_WORD: usize = 3;
 ///
 /// The script settles it, or enough common words of one language; whichlang takes several times as long.
 pub fn glance(text: &str) -> &'static str {
-    language_of_letters(text).unwrap_or_else(|| latin(text, &Words::of(text).ids))
+    language_of_letters(text).unwrap_or_else(|| {
+        most_common(&Words::of(text).ids).unwrap_or_else(|| two_letters(whichlang::detect_language(text)))
+    })
 }
 
-/// Returns the same for a text some of whose words are known.
-pub fn glance_with(text: &str, words: &[u32]) -> &'static str {
-    language_of_letters(text).unwrap_or_else(|| latin(text, words))
+/// Returns the same for a part of a text some of whose words are known. Fewer bytes show the script than the language.
+pub fn glance_at(text: &str, part: fn(&str, usize) -> &str, words: &[u32]) -> &'static str {
+    language_of_letters(part(text, SCRIPT_BYTES)).unwrap_or_else(|| {
+        most_common(words).unwrap_or_else(|| two_letters(whichlang::detect_language(part(text, GLANCE_BYTES))))
+    })
 }
 
 fn language_of_letters(text: &str) -> Option<&'static str> {
@@ -26,22 +34,18 @@ fn language_of_letters(text: &str) -> Option<&'static str> {
     if is_latin { None } else { language_of_script(Letters::of(text).dominant()) }
 }
 
-fn latin(text: &str, words: &[u32]) -> &'static str {
-    most_common(words).unwrap_or_else(|| two_letters(whichlang::detect_language(text)))
-}
-
 /// False where a short text in Latin letters has no words that tell it from a text in `found`: fewer than two that another
 /// language has and `found` has not.
 pub fn may_be_other(text: &str, found: &str) -> bool {
+    let Some(found) = COMMON_WORDS.iter().position(|(language, _)| *language == found) else { return true };
     let letters = Letters::of(text);
     if letters.dominant() != Script::Latin || letters.count(Script::Latin) >= LATIN_LETTERS_MIN {
         return true;
     }
-    let found = COMMON_WORDS.iter().position(|(language, _)| *language == found).map_or(0, |at| 1 << at);
     let mut counts = [0usize; COMMON_WORDS.len()];
     for word in Words::of(text).ids {
         let languages = TABLE.languages_of(word);
-        if languages & found == 0 {
+        if languages >> found & 1 == 0 {
             counts.iter_mut().enumerate().for_each(|(at, count)| *count += usize::from(languages >> at & 1));
         }
     }

@@ -9,6 +9,6 @@ mod prose;
 mod words;
 
 pub use certain::{LETTERS_MIN, SCRIPT_SHARE_MIN, certain_language, has_own_words, is_covered, is_likely_other};
-pub use glance::{glance, glance_with, may_be_other};
+pub use glance::{GLANCE_BYTES, glance, glance_at, may_be_other};
 pub use named::named_languages;
 pub use prose::plain_prose;

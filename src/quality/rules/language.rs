@@ -3,8 +3,8 @@ use std::ops::Range;
 use super::{Action, Candidate, Rule};
 use crate::conversation::{beginning, ending};
 use crate::quality::language::{
-    LETTERS_MIN, SCRIPT_SHARE_MIN, certain_language, glance, glance_with, has_own_words, is_covered, is_likely_other,
-    may_be_other, named_languages, plain_prose,
+    GLANCE_BYTES, LETTERS_MIN, SCRIPT_SHARE_MIN, certain_language, glance, glance_at, has_own_words, is_covered,
+    is_likely_other, may_be_other, named_languages, plain_prose,
 };
 use crate::quality::text::{Letters, Script};
 
@@ -17,7 +17,6 @@ pub struct Language;
 
 /// Bytes of each part of a text that are used to detect its language. More cost time and change nothing.
 const SAMPLE_BYTES: usize = 600;
-const GLANCE_BYTES: usize = 200;
 const SECOND_GLANCE_BYTES: usize = 280;
 /// About as many words as a glance has bytes for.
 const GLANCE_WORDS: usize = 24;
@@ -42,8 +41,8 @@ impl Rule for Language {
     fn hits(&self, candidate: &Candidate<'_>, _: f64) -> bool {
         let (prose, user) = (candidate.prose(), candidate.user);
         let words = &candidate.prose_words().ids;
-        let first = glance_with(beginning(prose, GLANCE_BYTES), &words[..words.len().min(GLANCE_WORDS)]);
-        let last = glance_with(ending(prose, GLANCE_BYTES), &words[words.len().saturating_sub(GLANCE_WORDS)..]);
+        let first = glance_at(prose, beginning, &words[..words.len().min(GLANCE_WORDS)]);
+        let last = glance_at(prose, ending, &words[words.len().saturating_sub(GLANCE_WORDS)..]);
         if first == last && !may_be_other(beginning(user, SECOND_GLANCE_BYTES), first) {
             return false;
         }
