@@ -8,13 +8,16 @@ use crate::quality::text::{Letters, Script};
 /// Letters that identify the language of a text in a script of several languages; a Chinese character counts as three.
 pub const LETTERS_MIN: usize = 24;
 /// The same in Latin letters.
-const LATIN_LETTERS_MIN: usize = 80;
+pub(super) const LATIN_LETTERS_MIN: usize = 80;
 /// The share of the dominant script in a text of one language.
 pub const SCRIPT_SHARE_MIN: f64 = 0.7;
 /// One word in this many is a common word.
 const COMMON_WORDS_PER: usize = 8;
 /// The same in Turkish, which has endings in their place.
 const COMMON_WORDS_PER_TURKISH: usize = 14;
+
+/// Common words of its own language that tell a short text from one in another.
+pub(super) const OWN_WORDS_MIN: usize = 2;
 
 /// Characters that Chinese sentences have and Japanese ones do not.
 const CHINESE: &str = "的了是我你他们这那吗呢吧很也都还没说给让从把为什么們這嗎還說給讓從為麼個个来來";
@@ -62,10 +65,19 @@ pub fn certain_language(text: &str) -> Option<&'static str> {
     }
 }
 
+/// True where [`is_likely_other`] may be true of a text, for some language.
+pub fn has_own_words(text: &str) -> bool {
+    let letters = Letters::of(text);
+    if letters.dominant() != Script::Latin || letters.total() < LETTERS_MIN {
+        return false;
+    }
+    let own = mask_of(two_letters(whichlang::detect_language(text)));
+    common_words(text).iter().filter(|word| **word & own != 0).count() >= OWN_WORDS_MIN
+}
+
 /// True where a short text is in another language than `found`, although it is too short to be certain of its own: it has common
 /// words of the language that it looks like, and hardly any of the other one.
 pub fn is_likely_other(text: &str, found: &str) -> bool {
-    const WORDS_MIN: usize = 2;
     let letters = Letters::of(text);
     if letters.dominant() != Script::Latin || letters.total() < LETTERS_MIN {
         return false;
@@ -80,16 +92,11 @@ pub fn is_likely_other(text: &str, found: &str) -> bool {
     let words = common_words(text);
     let owns = words.iter().filter(|word| is_only(word, own, other)).count();
     let others = words.iter().filter(|word| is_only(word, other, own)).count();
-    owns >= WORDS_MIN && others * 3 <= owns
-}
-
-/// Returns what a look at a short text takes for its language: only a difference is worth a closer look.
-pub fn glance(text: &str) -> &'static str {
-    language_of_script(Letters::of(text).dominant()).unwrap_or_else(|| two_letters(whichlang::detect_language(text)))
+    owns >= OWN_WORDS_MIN && others * 3 <= owns
 }
 
 /// Returns the language, or the largest one, that is written in a script; `None` for Latin letters.
-fn language_of_script(script: Script) -> Option<&'static str> {
+pub(super) fn language_of_script(script: Script) -> Option<&'static str> {
     Some(match script {
         Script::Latin => return None,
         Script::Han => "zh",
@@ -108,24 +115,39 @@ fn certain_latin(text: &str, letters: &Letters) -> Option<&'static str> {
     if letters.count(Script::Latin) < LATIN_LETTERS_MIN {
         return None;
     }
+    // Counting words costs less than detecting a language, and settles many texts that have none.
+    let sentences = Sentences::of(text)?;
     let language = two_letters(whichlang::detect_language(text));
-    let is_steady = halves(text).into_iter().all(|half| two_letters(whichlang::detect_language(half)) == language);
-    (is_steady && has_sentences(text, language)).then_some(language)
+    let is_steady = || halves(text).into_iter().all(|half| two_letters(whichlang::detect_language(half)) == language);
+    (sentences.may_be_in(language) && is_steady()).then_some(language)
 }
 
-/// True where a text has sentences of a language: fewer than one character in twelve is a symbol that is rare in sentences, and
-/// enough of its words are common ones, no fewer than those of any other language.
-fn has_sentences(text: &str, language: &str) -> bool {
-    let is_odd = |byte: &u8| b"<>{}[]()=;/\\|_#*+@$%^&~`".contains(byte);
-    if text.bytes().filter(|byte| is_odd(byte)).count() * 12 >= text.len() {
-        return false;
+/// How many of the words of a text are common ones of each language.
+struct Sentences {
+    words: usize,
+    common: [usize; COMMON_WORDS.len()],
+}
+
+impl Sentences {
+    /// Counts; `None` where at least one character in twelve is a symbol that is rare in sentences, or no language has enough
+    /// words.
+    fn of(text: &str) -> Option<Self> {
+        let is_odd = |byte: &u8| b"<>{}[]()=;/\\|_#*+@$%^&~`".contains(byte);
+        if text.bytes().filter(|byte| is_odd(byte)).count() * 12 >= text.len() {
+            return None;
+        }
+        let words = common_words(text);
+        let of = |at: usize| words.iter().filter(|word| **word >> at & 1 == 1).count();
+        let sentences = Self { words: words.len(), common: std::array::from_fn(of) };
+        COMMON_WORDS.iter().any(|(language, _)| sentences.may_be_in(language)).then_some(sentences)
     }
-    let words = common_words(text);
-    let of = |mask: u16| words.iter().filter(|word| **word & mask != 0).count();
-    let found = of(mask_of(language));
-    let per = if language == "tr" { COMMON_WORDS_PER_TURKISH } else { COMMON_WORDS_PER };
-    let is_nearest = || (0..COMMON_WORDS.len()).all(|other| of(1 << other) <= found);
-    found > 0 && found * per >= words.len() && is_nearest()
+
+    /// True where enough of the words are common ones of a language, no fewer than those of any other language.
+    fn may_be_in(&self, language: &str) -> bool {
+        let found = place_of(language).map_or(0, |at| self.common[at]);
+        let per = if language == "tr" { COMMON_WORDS_PER_TURKISH } else { COMMON_WORDS_PER };
+        found > 0 && found * per >= self.words && self.common.iter().all(|other| *other <= found)
+    }
 }
 
 /// Returns for each word of a text the languages whose common word it is, a bit for each.
@@ -146,7 +168,11 @@ fn common_words(text: &str) -> Vec<u16> {
 
 /// Returns the bit of a language.
 fn mask_of(language: &str) -> u16 {
-    COMMON_WORDS.iter().position(|(other, _)| *other == language).map_or(0, |at| 1 << at)
+    place_of(language).map_or(0, |at| 1 << at)
+}
+
+fn place_of(language: &str) -> Option<usize> {
+    COMMON_WORDS.iter().position(|(other, _)| *other == language)
 }
 
 static LANGUAGES_OF_WORD: LazyLock<HashMap<&'static str, u16>> = LazyLock::new(|| {
@@ -180,7 +206,7 @@ fn arabic(text: &str) -> &'static str {
     }
 }
 
-fn two_letters(language: whichlang::Lang) -> &'static str {
+pub(super) fn two_letters(language: whichlang::Lang) -> &'static str {
     use whichlang::Lang;
     match language {
         Lang::Ara => "ar",
@@ -224,7 +250,6 @@ mod tests {
             ("Гавань розташована на півночі міста, і більшість кораблів привозять сюди ліс та зерно.", "uk"),
         ] {
             assert_eq!(certain_language(text), Some(language), "{text}");
-            assert_eq!(glance(text), if language == "uk" { "ru" } else { language }, "{text}");
         }
     }
 

@@ -6,12 +6,15 @@
 //!
 //! In a file, phrases are in small letters and separated by ` | `; a space at an end counts.
 
+mod beginnings;
+
 use std::ops::Range;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use aho_corasick::automaton::OverlappingState;
+use aho_corasick::{AhoCorasick, Anchored, Input, Match, MatchKind, StartKind};
 
 use super::text::Phrases;
-use crate::conversation::beginning;
+pub use beginnings::Beginnings;
 
 const FILES: &[&str] = &[
     include_str!("ar.txt"),
@@ -60,16 +63,6 @@ pub fn automaton(sections: &[&str]) -> AhoCorasick {
     Phrases::automaton(&phrases.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-/// Builds a fast automaton of the beginnings of the phrases: where none of them is, no phrase is.
-pub fn beginnings(sections: &[&str], bytes_max: usize) -> AhoCorasick {
-    let spelled = sections.iter().flat_map(|section| listed(section)).flat_map(|(_, phrase)| spellings(phrase));
-    let mut phrases: Vec<String> = spelled.map(|phrase| beginning(&phrase, bytes_max).to_owned()).collect();
-    phrases.sort_unstable();
-    phrases.dedup();
-    let built = AhoCorasick::builder().ascii_case_insensitive(true).kind(Some(AhoCorasickKind::DFA)).build(phrases);
-    built.expect("a list of phrases in this program makes an automaton")
-}
-
 /// Phrases of several sections, each known by its section and language.
 pub struct Sorted {
     automaton: AhoCorasick,
@@ -99,16 +92,31 @@ impl Sorted {
                 }
             }
         }
-        let built = AhoCorasick::builder().ascii_case_insensitive(true).match_kind(MatchKind::Standard).build(phrases);
+        let built = AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .match_kind(MatchKind::Standard)
+            .start_kind(StartKind::Both)
+            .build(phrases);
         Self { automaton: built.expect("a list of phrases in this program makes an automaton"), kinds }
     }
 
     /// Finds the phrases in a text.
     pub fn find<'a>(&'a self, text: &'a str) -> impl Iterator<Item = Found> + 'a {
-        self.automaton.find_overlapping_iter(text).map(|found| {
-            let (language, section) = self.kinds[found.pattern().as_usize()];
-            Found { place: found.range(), language, section }
+        self.automaton.find_overlapping_iter(text).map(|found| self.found(found))
+    }
+
+    /// Finds the phrases that begin at a place in a text.
+    pub fn find_at<'a>(&'a self, text: &'a str, at: usize) -> impl Iterator<Item = Found> + 'a {
+        let (mut state, input) = (OverlappingState::start(), Input::new(text).range(at..).anchored(Anchored::Yes));
+        std::iter::from_fn(move || {
+            self.automaton.find_overlapping(input.clone(), &mut state);
+            state.get_match().map(|found| self.found(found))
         })
+    }
+
+    fn found(&self, found: Match) -> Found {
+        let (language, section) = self.kinds[found.pattern().as_usize()];
+        Found { place: found.range(), language, section }
     }
 }
 

@@ -20,12 +20,7 @@ impl Rule for ControlChars {
 
     fn hits(&self, candidate: &Candidate<'_>, threshold: f64) -> bool {
         let bytes = candidate.answer.as_bytes();
-        // C0 controls and DEL are single bytes. C1, U+FFFD and the private-use areas start with these lead bytes.
-        let is_suspect = |byte: &u8| {
-            (*byte < 0x20 && !matches!(*byte, b'\n' | b'\t' | b'\r'))
-                || matches!(*byte, 0x7f | 0xc2 | 0xee | 0xef | 0xf3 | 0xf4)
-        };
-        if !bytes.iter().any(is_suspect) {
+        if !may_be_bad(bytes) {
             return false;
         }
         if bytes.contains(&0) {
@@ -47,6 +42,29 @@ impl Rule for ControlChars {
         let bad = candidate.answer.char_indices().filter(|(_, character)| is_bad(*character));
         bad.map(|(at, character)| at..at + character.len_utf8()).collect()
     }
+}
+
+/// False for a text without control, replacement and private-use characters. Pairs of bytes are looked at without a branch, which
+/// vectorises.
+fn may_be_bad(bytes: &[u8]) -> bool {
+    const BLOCK: usize = 256;
+    // C0 controls and DEL are single bytes. C1 is C2 with 80 to 9F; U+FFFD and the private-use areas begin with EF BF, EE, EF 80 to
+    // EF A3, F3 and F4.
+    let is_suspect = |byte: u8, next: u8| {
+        (byte < 0x20) & (byte != b'\n') & (byte != b'\t') & (byte != b'\r')
+            | (byte == 0x7f)
+            | (byte == 0xc2) & (next < 0xa0)
+            | (byte == 0xee)
+            | (byte == 0xef) & ((next < 0xa4) | (next == 0xbf))
+            | (byte >= 0xf3)
+    };
+    (0..bytes.len()).step_by(BLOCK).any(|start| {
+        let block = &bytes[start..bytes.len().min(start + BLOCK)];
+        let next = &bytes[start + 1..bytes.len().min(start + 1 + BLOCK)];
+        let last = *block.last().unwrap_or(&b' ');
+        let is_in = block.iter().zip(next).fold(false, |found, (byte, next)| found | is_suspect(*byte, *next));
+        is_in | is_suspect(last, 0)
+    })
 }
 
 /// True for replacement, control and private-use characters.

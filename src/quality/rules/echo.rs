@@ -45,11 +45,12 @@ impl Rule for Echo {
     }
 
     fn hits(&self, candidate: &Candidate<'_>, threshold: f64) -> bool {
-        let answer = candidate.words();
-        if answer.len() < WORDS_MIN {
+        // A much shorter text cannot contain that share of the answer.
+        let may_repeat_user = candidate.user.len() as f64 >= 0.5 * threshold * candidate.answer.len() as f64;
+        if !may_repeat_user && candidate.earlier.is_empty() || candidate.words().len() < WORDS_MIN {
             return false;
         }
-        repeats_user(candidate, threshold) || repeats_answer(candidate, threshold)
+        may_repeat_user && repeats_user(candidate, threshold) || repeats_answer(candidate, threshold)
     }
 
     fn value(&self, candidate: &Candidate<'_>) -> Option<f64> {
@@ -78,10 +79,6 @@ impl Rule for Echo {
 
 fn repeats_user(candidate: &Candidate<'_>, threshold: f64) -> bool {
     let (answer, user) = (candidate.words(), candidate.user);
-    // A much shorter text cannot contain that share of the answer.
-    if (user.len() as f64) < 0.5 * threshold * candidate.answer.len() as f64 {
-        return false;
-    }
     let asked = Words::of(user);
     let is_said = |phrases: &Phrases| candidate.system.is_some_and(|said| phrases.occur_in(said));
     if shared(answer, &asked) < threshold || has_own_number(candidate.answer, user) || is_said(&REPEAT) {

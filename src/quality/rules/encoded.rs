@@ -65,23 +65,33 @@ fn is_asked_for(candidate: &Candidate<'_>) -> bool {
 /// Returns the words of a text that no language has.
 fn noise_in(text: &str) -> Vec<Range<usize>> {
     let (bytes, mut found) = (text.as_bytes(), Vec::new());
-    let is_end = |byte: u8| !(byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_'));
-    // A word that is long enough covers at least one of the places that are tried.
-    let mut at = WORD_MIN - 1;
-    while at < bytes.len() {
-        if is_end(bytes[at]) {
-            at += WORD_MIN;
+    let mut start = 0;
+    // What ends a word is looked for backwards from where the shortest one that counts would end.
+    while let Some(shortest) = bytes.get(start..start + WORD_MIN) {
+        if let Some(end) = shortest.iter().rposition(|byte| IS_END[usize::from(*byte)]) {
+            start += end + 1;
             continue;
         }
-        let start = bytes[..at].iter().rposition(|byte| is_end(*byte)).map_or(0, |end| end + 1);
-        let end = bytes[at..].iter().position(|byte| is_end(*byte)).map_or(bytes.len(), |end| at + end);
-        if end - start >= WORD_MIN && is_noise(&bytes[start..end]) && !is_in_address(bytes, start, end) {
+        let end = bytes[start..].iter().position(|byte| IS_END[usize::from(*byte)]);
+        let end = end.map_or(bytes.len(), |end| start + end);
+        if is_noise(&bytes[start..end]) && !is_in_address(bytes, start, end) {
             found.push(start..end);
         }
-        at = end + WORD_MIN;
+        start = end + 1;
     }
     found
 }
+
+/// The bytes that end a word.
+const IS_END: [bool; 256] = {
+    let mut is_end = [true; 256];
+    let mut byte = 0u8;
+    while byte < 128 {
+        is_end[byte as usize] = !(byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_'));
+        byte += 1;
+    }
+    is_end
+};
 
 fn is_noise(word: &[u8]) -> bool {
     let kind = |byte: u8| match byte {

@@ -34,29 +34,52 @@ impl Rule for EndlessList {
 
     fn hits(&self, candidate: &Candidate<'_>, threshold: f64) -> bool {
         let prose = candidate.prose();
-        // A list that is long enough has lines, or counts to nine on one.
-        if memchr::memchr_iter(b'\n', prose.as_bytes()).count() + 1 < threshold as usize
-            && memchr::memchr2(b'8', b'9', prose.as_bytes()).is_none()
-        {
+        if !may_hold_items(prose, threshold) {
             return false;
         }
-        let again = again_in(prose);
+        let again = again_in(prose, threshold);
         again.len() as f64 >= threshold && !ASKED_FOR.occur_in(candidate.user)
     }
 
     fn value(&self, candidate: &Candidate<'_>) -> Option<f64> {
-        (!ASKED_FOR.occur_in(candidate.user)).then(|| again_in(candidate.prose()).len() as f64)
+        (!ASKED_FOR.occur_in(candidate.user)).then(|| again_in(candidate.prose(), 0.0).len() as f64)
     }
 
     fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
-        again_in(candidate.answer)
+        again_in(candidate.answer, 0.0)
     }
 }
 
-/// Returns the items that say nothing new, of the list in which most of them are.
-fn again_in(text: &str) -> Vec<Range<usize>> {
+/// False where fewer lines than the threshold's number begin as an item does, and these have no numbers to count on.
+fn may_hold_items(prose: &str, threshold: f64) -> bool {
+    let (mut lines, mut numbers) = (0usize, 0usize);
+    let begins = |line: &&[u8]| {
+        let first = line.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b'\r')).unwrap_or(line.len());
+        match line[first..] {
+            [b'0'..=b'9' | b'-' | b'*' | b'+' | b'(' | b'#', ..] => true,
+            // Wide spaces, and the first bytes of the other bullets and brackets.
+            [0xc2 | 0xe1, ..] | [0xe2, 0x80 | 0x81, ..] | [0xe3, 0x80 | 0x83, ..] => true,
+            [0xef, 0xbc, ..] | [0xe7, 0xac, ..] => true,
+            _ => false,
+        }
+    };
+    let mut start = 0;
+    for end in memchr::memchr_iter(b'\n', prose.as_bytes()).chain([prose.len()]) {
+        let line = &prose.as_bytes()[start..end];
+        if begins(&line) {
+            lines += 1;
+            numbers +=
+                line.windows(2).filter(|pair| matches!(pair, [b'0'..=b'9', b'.' | b')' | b':' | 0x80..])).count();
+        }
+        start = end + 1;
+    }
+    (lines + numbers) as f64 >= threshold
+}
+
+/// Returns the items that say nothing new, of the list in which most of them are; shorter lists are not looked at.
+fn again_in(text: &str, items_min: f64) -> Vec<Range<usize>> {
     let mut longest = Vec::new();
-    for list in lists(text) {
+    for list in lists(text).into_iter().filter(|list| list.len() as f64 >= items_min) {
         let mut last: HashMap<Vec<u32>, usize, Spread> = HashMap::default();
         let mut again = Vec::new();
         for (at, item) in list.iter().enumerate() {

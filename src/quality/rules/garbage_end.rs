@@ -64,9 +64,12 @@ fn equal_signs(said: &str) -> Option<usize> {
 /// Returns where a run of many different signs begins that a text ends with.
 fn mixed_signs(tail: &str) -> Option<usize> {
     let run = tail.bytes().rev().take_while(u8::is_ascii_punctuation).count();
+    if run < MIXED_MIN {
+        return None;
+    }
     let signs = &tail.as_bytes()[tail.len() - run..];
     let different = (b'!'..=b'~').filter(|sign| signs.contains(sign)).count();
-    (run >= MIXED_MIN && different >= MIXED_DIFFERENT_MIN).then(|| tail.len() - run)
+    (different >= MIXED_DIFFERENT_MIN).then(|| tail.len() - run)
 }
 
 /// Returns where the words begin that a text ends with and no text has: letters, digits and signs in turn.

@@ -3,7 +3,7 @@ use std::sync::LazyLock;
 
 use super::{Action, Candidate, Rule};
 use crate::conversation::beginning;
-use crate::quality::phrases::{Sorted, automaton, beginnings, listed};
+use crate::quality::phrases::{Beginnings, Found, Sorted, automaton, listed};
 use crate::quality::text::Phrases;
 
 /// Speaks of itself as a model, by name, by maker or in general. The student would learn to say so.
@@ -12,12 +12,10 @@ pub struct Identity;
 const SECTIONS: &[&str] = &["self", "am", "made"];
 const SELF: usize = 0;
 const AM: usize = 1;
-const HINT_BYTES: usize = 9;
 /// Bytes after "I am" in which the kind of a thing stands, in languages that put much between the two.
 const GAP_BYTES_MAX: usize = 60;
 
-/// The beginnings of these: few answers have one.
-static HINTS: Phrases = Phrases::new(|| beginnings(SECTIONS, HINT_BYTES));
+static BEGINNINGS: LazyLock<Beginnings> = LazyLock::new(|| Beginnings::of(SECTIONS));
 static SPEAKING: LazyLock<Sorted> = LazyLock::new(|| Sorted::of(SECTIONS));
 static KINDS: Phrases = Phrases::new(|| automaton(&["model"]));
 static NAMES: LazyLock<Vec<&str>> = LazyLock::new(|| listed("name").map(|(_, name)| name).collect());
@@ -33,7 +31,7 @@ impl Rule for Identity {
     }
 
     fn hits(&self, candidate: &Candidate<'_>, _: f64) -> bool {
-        HINTS.occur_in(candidate.answer) && introductions(candidate.answer).next().is_some()
+        introductions(candidate.answer).any(|_| true)
     }
 
     fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
@@ -43,16 +41,26 @@ impl Rule for Identity {
 
 /// Finds where a text speaks of itself as a model.
 fn introductions(text: &str) -> impl Iterator<Item = Range<usize>> {
-    SPEAKING.find(text).filter_map(|found| {
-        let (place, after) = (found.place.clone(), &text[found.place.end..]);
-        let begins_word = !text[..place.start].ends_with(|before: char| before.is_ascii_alphanumeric());
-        let rest = match found.section {
+    let phrases = BEGINNINGS
+        .places(text)
+        .filter(|at| begins_word(text.as_bytes(), *at))
+        .flat_map(|at| SPEAKING.find_at(text, at));
+    phrases.filter_map(|Found { place, section, .. }| {
+        let after = &text[place.end..];
+        let rest = match section {
             SELF => Some(0),
             AM => name_at(after, &NAMES).or_else(|| kind_in(after)),
             _ => name_at(after, &MAKERS),
         };
-        rest.filter(|_| begins_word).map(|rest| place.start..place.end + rest)
+        rest.map(|rest| place.start..place.end + rest)
     })
+}
+
+/// True where no letter of the same alphabet, Latin or Cyrillic, is before this place. Other languages join words.
+fn begins_word(bytes: &[u8], at: usize) -> bool {
+    let is_cyrillic = |at: Option<usize>| at.is_some_and(|at| matches!(bytes[at], 0xd0 | 0xd1));
+    let is_within_latin = at.checked_sub(1).is_some_and(|before| bytes[before].is_ascii_alphanumeric());
+    !is_within_latin && !(is_cyrillic(Some(at)) && is_cyrillic(at.checked_sub(2)))
 }
 
 /// Returns where the name ends that a text begins with. A name with a surname is a person's.
@@ -94,6 +102,7 @@ mod tests {
                 && hits("I’m Nora, an AI assistant.")
         );
         assert!(!hits("OpenAI released GPT-4 in 2023.") && !hits("人工智能正在改变世界。"));
+        assert!(hits("Да, я ChatGPT.") && !hits("Компания OpenAI выпустила модель, а Россия ChatGPT закрыла."));
         assert!(!hits("I am Claude Monet.") && !hits("I'm building an AI assistant for my school."));
         let answer = "Hello! I am ChatGPT.";
         let places = Identity.places(&Candidate::new("Hi", answer));

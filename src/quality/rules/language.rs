@@ -3,7 +3,8 @@ use std::ops::Range;
 use super::{Action, Candidate, Rule};
 use crate::conversation::{beginning, ending};
 use crate::quality::language::{
-    LETTERS_MIN, SCRIPT_SHARE_MIN, certain_language, glance, is_covered, is_likely_other, named_languages, plain_prose,
+    GLANCE_BYTES, LETTERS_MIN, SCRIPT_SHARE_MIN, certain_language, glance, glance_at, has_own_words, is_covered,
+    is_likely_other, may_be_other, named_languages, plain_prose,
 };
 use crate::quality::text::{Letters, Script};
 
@@ -16,8 +17,9 @@ pub struct Language;
 
 /// Bytes of each part of a text that are used to detect its language. More cost time and change nothing.
 const SAMPLE_BYTES: usize = 600;
-const GLANCE_BYTES: usize = 200;
 const SECOND_GLANCE_BYTES: usize = 280;
+/// About as many words as a glance has bytes for.
+const GLANCE_WORDS: usize = 24;
 /// The last one of N parts of an answer is looked at on its own.
 const PARTS: &[usize] = &[2, 3, 4, 6];
 /// Letters of a Latin script in a message of another script, or of another script in one of Latin letters, from which on it is
@@ -38,13 +40,20 @@ impl Rule for Language {
 
     fn hits(&self, candidate: &Candidate<'_>, _: f64) -> bool {
         let (prose, user) = (candidate.prose(), candidate.user);
+        let words = &candidate.prose_words().ids;
+        let first = glance_at(prose, beginning, &words[..words.len().min(GLANCE_WORDS)]);
+        let last = glance_at(prose, ending, &words[words.len().saturating_sub(GLANCE_WORDS)..]);
+        if first == last && !may_be_other(beginning(user, SECOND_GLANCE_BYTES), first) {
+            return false;
+        }
         let asked = glance(beginning(user, GLANCE_BYTES));
+        let asked_again =
+            || if user.len() > GLANCE_BYTES { glance(beginning(user, SECOND_GLANCE_BYTES)) } else { asked };
         // A glance settles most answers, and a second one most of the others.
-        let differs = |part: fn(&str, usize) -> &str| {
-            glance(part(prose, GLANCE_BYTES)) != asked
-                && glance(part(prose, SECOND_GLANCE_BYTES)) != glance(beginning(user, SECOND_GLANCE_BYTES))
+        let differs = |found: &str, part: fn(&str, usize) -> &str| {
+            found != asked && glance(part(prose, SECOND_GLANCE_BYTES)) != asked_again()
         };
-        (differs(beginning) || differs(ending)) && foreign_part(candidate).is_some()
+        (differs(first, beginning) || differs(last, ending)) && foreign_part(candidate).is_some()
     }
 
     fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
@@ -67,7 +76,7 @@ enum Part {
 fn foreign_part(candidate: &Candidate<'_>) -> Option<Part> {
     let user = plain_prose(candidate.user, SAMPLE_BYTES, false);
     let own = Own { letters: Letters::of(candidate.user), language: certain_language(&user), text: user };
-    if own.letters.total() == 0 {
+    if own.letters.total() == 0 || !own.can_exclude(candidate.answer) {
         return None;
     }
     let head = plain_prose(candidate.answer, SAMPLE_BYTES, false);
@@ -115,6 +124,15 @@ struct Own {
 }
 
 impl Own {
+    /// False where the message is too short to tell its language from another one in Latin letters, and the answer has no
+    /// others.
+    fn can_exclude(&self, answer: &str) -> bool {
+        self.language.is_some()
+            || self.letters.dominant() != Script::Latin
+            || !is_in_latin_letters(answer)
+            || has_own_words(&self.text)
+    }
+
     /// True where a text, in this language as far as that is certain, is certainly not in the user's.
     fn excludes(&self, text: &str, found: Option<&str>) -> bool {
         let said = Letters::of(text);
@@ -148,6 +166,12 @@ impl Own {
             && (script != Script::Latin || self.letters.total() >= LETTERS_MIN);
         is_certain && self.letters.count(in_script) < open_letters && said.share(script) < 0.2
     }
+}
+
+/// True where a text has fewer letters of other scripts than tell its language.
+fn is_in_latin_letters(text: &str) -> bool {
+    let letters = Letters::of(text);
+    letters.total() - letters.count(Script::Latin) < LETTERS_MIN
 }
 
 /// Returns the language of the answer before: the question was settled there.

@@ -65,9 +65,8 @@ fn is_known(user: &str) -> bool {
 fn misread_in(text: &str) -> Vec<Range<usize>> {
     let (mut western, mut cyrillic) = (Vec::new(), Vec::new());
     let bytes = text.as_bytes();
-    // Every first byte of UTF-8 is one of these letters in Windows-1252, which begin with this byte.
     let mut end = 0;
-    for at in memchr::memchr_iter(0xc3, bytes) {
+    for at in pairs(bytes, memchr::memchr(0xc3, bytes), |first, third| first == 0xc3 && may_follow_western(third)) {
         if at >= end
             && let Some(length) = misread_at(&text[at..], byte_of_western)
         {
@@ -76,22 +75,47 @@ fn misread_in(text: &str) -> Vec<Range<usize>> {
         }
     }
     let mut run: Vec<Range<usize>> = Vec::new();
-    let mut at = memchr::memchr2(0xd0, 0xd1, bytes).unwrap_or(bytes.len());
-    while at < bytes.len() {
+    let mut end = 0;
+    for at in pairs(bytes, memchr::memchr2(0xd0, 0xd1, bytes), |first, third| {
+        matches!(first, 0xd0 | 0xd1) && may_follow_cyrillic(third)
+    }) {
+        if at < end || !may_be_low(bytes[at + 2], bytes.get(at + 3).copied().unwrap_or_default()) {
+            continue;
+        }
         if let Some(length) = misread_at(&text[at..], byte_of_cyrillic) {
-            let end = at + length;
+            end = at + length;
             if run.last().is_some_and(|last| last.end != at) {
                 keep(text, &mut run, &mut cyrillic);
             }
             run.push(at..end);
-            at = memchr::memchr2(0xd0, 0xd1, &bytes[end..]).map_or(bytes.len(), |next| end + next);
-        } else {
-            at = memchr::memchr2(0xd0, 0xd1, &bytes[at + 1..]).map_or(bytes.len(), |next| at + 1 + next);
         }
     }
     keep(text, &mut run, &mut cyrillic);
     western.append(&mut cyrillic);
     western
+}
+
+/// Returns the places of bytes, from one place on, that are followed, after one more, by another one, both as `fits` says.
+fn pairs(bytes: &[u8], from: Option<usize>, fits: impl Fn(u8, u8) -> bool) -> impl Iterator<Item = usize> {
+    let from = from.unwrap_or(bytes.len());
+    let windows = bytes[from..].windows(3).enumerate();
+    windows.filter(move |(_, bytes)| fits(bytes[0], bytes[2])).map(move |(at, _)| from + at)
+}
+
+/// True for the first bytes of characters that are 80 to BF in Windows-1252. The letters before them, which begin with C3, are the
+/// first bytes of UTF-8.
+fn may_follow_western(byte: u8) -> bool {
+    matches!(byte, 0xc2 | 0xc5 | 0xc6 | 0xcb | 0xe2)
+}
+
+/// The same in Windows-1251.
+fn may_follow_cyrillic(byte: u8) -> bool {
+    matches!(byte, 0xc2 | 0xd0..=0xd2 | 0xe2)
+}
+
+/// True for bytes that may begin a character that is 80 to BF in Windows-1251: no letter of Russian but `ё`.
+fn may_be_low(first: u8, second: u8) -> bool {
+    !matches!((first, second), (0xd0, 0x90..) | (0xd1, ..=0x90))
 }
 
 /// Keeps the sequences of a run that is long enough, or within a word of Latin letters.

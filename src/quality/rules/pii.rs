@@ -1,6 +1,7 @@
 use std::ops::Range;
 
 use super::{Action, Candidate, Rule};
+use crate::quality::text::Needles;
 
 /// Appears to contain personal data: an e-mail address, a card, account or phone number, a Chinese identity number, an IP
 /// address, a secret key. Numbers with a checksum count only where it is valid.
@@ -8,6 +9,7 @@ pub struct Pii;
 
 /// Prefixes of secret keys (`OpenAI`, AWS, GitHub, Google, Slack).
 const KEYS: [&str; 6] = ["sk-", "AKIA", "ghp_", "github_pat_", "AIza", "xoxb-"];
+static KEY_BEGINNINGS: Needles = Needles::new(|| Needles::finders(&KEYS));
 /// Every address, number and key is at least this long.
 const WORD_MIN: usize = 6;
 /// Reserved addresses (RFC 2606, RFC 5737) and those that occur in every text about networks.
@@ -24,10 +26,11 @@ impl Rule for Pii {
 
     fn hits(&self, candidate: &Candidate<'_>, _: f64) -> bool {
         let bytes = candidate.answer.as_bytes();
-        // Every pattern has an @, eight consecutive digits apart from separators, or the prefix of a key.
+        // Every pattern has an @, eight consecutive digits apart from separators, or the prefix of a key and a digit.
+        let digits = bytes.iter().filter(|byte| byte.is_ascii_digit()).count();
         let may_hold = memchr::memchr(b'@', bytes).is_some()
-            || has_digits(bytes, 8)
-            || KEYS.iter().any(|key| memchr::memmem::find(bytes, key.as_bytes()).is_some());
+            || digits >= 8 && has_digits(bytes, 8)
+            || digits > 0 && KEY_BEGINNINGS.occur_in(candidate.answer);
         may_hold && (words(candidate.answer).any(holds_data) || spaced_numbers(candidate.answer).next().is_some())
     }
 

@@ -2,7 +2,7 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use super::{Action, Candidate, Rule};
-use crate::quality::phrases::{LANGUAGES, Sorted, automaton, beginnings};
+use crate::quality::phrases::{Beginnings, LANGUAGES, Sorted, automaton};
 use crate::quality::text::Phrases;
 
 /// Begins with a refusal, and the question is not of a kind that good models refuse.
@@ -26,10 +26,10 @@ const INABILITY: u8 = 1 << 6;
 const SORRY: u8 = 1 << 7;
 
 const MISSING: usize = 8;
-const HINT_BYTES: usize = 9;
 
-/// The beginnings of what every refusing sentence has one of: few answers have one.
-static HINTS: Phrases = Phrases::new(|| beginnings(&["decline", "unable", "inability", "not"], HINT_BYTES));
+/// Every refusing sentence has one of these kinds.
+const NEEDED: u8 = DECLINE | UNABLE | INABILITY | CAN;
+static BEGINNINGS: LazyLock<Beginnings> = LazyLock::new(|| Beginnings::of(&["decline", "unable", "inability", "can"]));
 static REFUSING: LazyLock<Sorted> = LazyLock::new(|| Sorted::of(SECTIONS));
 /// Topics that may be refused.
 static DANGER: Phrases = Phrases::new(|| automaton(&["danger"]));
@@ -57,7 +57,9 @@ fn refusing_sentence(answer: &str) -> Option<Range<usize>> {
     let skipped = answer.len() - answer.trim_start().len();
     let head = &answer[skipped..];
     let head = &head[..head.char_indices().nth(CHARACTERS).map_or(head.len(), |(at, _)| at)];
-    if !HINTS.occur_in(head) {
+    let may_refuse =
+        |at: usize| REFUSING.find_at(head, at).any(|found| found.section < MISSING && NEEDED >> found.section & 1 == 1);
+    if !BEGINNINGS.places(head).any(may_refuse) {
         return None;
     }
     let found: Vec<_> = REFUSING.find(head).collect();

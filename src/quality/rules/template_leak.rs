@@ -84,7 +84,7 @@ pub(super) fn has_leak<'a>(
 /// True where a text has a bracket with which tags of reasoning begin.
 fn may_hold_tag(prose: &str) -> bool {
     memchr::memchr2(b'<', b'[', prose.as_bytes()).is_some()
-        || memchr::memmem::find(prose.as_bytes(), "◁".as_bytes()).is_some()
+        || (!prose.is_ascii() && memchr::memmem::find(prose.as_bytes(), "◁".as_bytes()).is_some())
 }
 
 /// True where the user or the system message asks for lines of several speakers. The longest phrase is found, so a dialogue box

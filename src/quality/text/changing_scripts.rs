@@ -1,9 +1,31 @@
 /// Changes between scripts that stand apart in texts.
 const CHANGES_MIN: usize = 3;
 
+/// The scripts, apart from the Latin one, whose letters a byte may begin: a bit for each.
+const SCRIPTS_OF_BYTE: [u8; 256] = {
+    let mut scripts = [0; 256];
+    let mut byte = 0xcd;
+    while byte < 256 {
+        scripts[byte] = match byte {
+            0xcd..=0xcf => 1,
+            0xd0..=0xd4 => 1 << 1,
+            0xd6..=0xd7 => 1 << 2,
+            0xd8..=0xdb => 1 << 3,
+            // Indian scripts and Thai: which one it is shows in the second byte.
+            0xe0 => 1 << 4 | 1 << 5,
+            0xe3..=0xe9 => 1 << 6,
+            0xea..=0xed => 1 << 7,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    scripts
+};
+
 /// Returns where the words begin, in the last part of a text, whose scripts change from one to the next, without a mark between them.
 pub fn changing_scripts(tail: &str) -> Option<usize> {
-    if tail.is_ascii() {
+    let scripts = tail.bytes().fold(0, |scripts, byte| scripts | SCRIPTS_OF_BYTE[usize::from(byte)]);
+    if scripts.count_ones() < 2 {
         return None;
     }
     let script = |letter: char| match letter {

@@ -1,16 +1,21 @@
 use std::borrow::Cow;
 
+use super::Needles;
+
 const FENCE: &str = "```";
+static FENCES: Needles = Needles::new(|| Needles::finders(&[FENCE]));
 
 /// Returns the number of lines that open or close a code fence.
 pub fn fence_count(text: &str) -> usize {
-    memchr::memmem::find(text.as_bytes(), FENCE.as_bytes())
-        .map_or(0, |_| text.lines().filter(|line| line.trim_start().starts_with(FENCE)).count())
+    if !FENCES.occur_in(text) {
+        return 0;
+    }
+    text.lines().filter(|line| line.trim_start().starts_with(FENCE)).count()
 }
 
 /// Returns a text without its fenced code. An unclosed fence extends to the end.
 pub fn outside_fences(text: &str) -> Cow<'_, str> {
-    if memchr::memmem::find(text.as_bytes(), FENCE.as_bytes()).is_none() {
+    if !FENCES.occur_in(text) {
         return Cow::Borrowed(text);
     }
     let mut prose = String::with_capacity(text.len());

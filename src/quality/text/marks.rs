@@ -2,6 +2,8 @@
 //!
 //! Most families write their tokens in one of a few forms, so forms are recognised before names.
 
+use super::Needles;
+
 /// Tokens in angle brackets that have no form of their own.
 const ANGLED: &[&str] = &[
     // Gemma, SmolVLM, and copies of ChatML without bars
@@ -131,7 +133,9 @@ const WORDS: &[&str] = &[
     "|||PHONE_NUMBER|||",
 ];
 /// What each of them begins with.
-const WORD_BEGINNINGS: [&[u8]; 2] = [b"assistant", b"|||"];
+static WORD_BEGINNINGS: Needles = Needles::new(|| Needles::finders(&["assistant", "|||"]));
+/// What Falcon's tokens begin with.
+static FALCON: Needles = Needles::new(|| Needles::finders(&[">>"]));
 /// The beginnings of tokens that an answer broke off in.
 const CUT: &[&str] =
     &["<|im_", "<|eot", "<|eom", "<|start_header", "<|end_header", "<|endoftext", "<|begin_of", "<|end_of"];
@@ -142,9 +146,9 @@ const NAME_CHARACTERS_MIN: usize = 3;
 pub fn template_marks(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let brackets = memchr::memchr3_iter(b'<', b'[', b']', text.as_bytes());
     let bracketed = brackets.filter_map(|at| Some((at, mark_at(&text[at..])?)));
-    let may_hold_words = WORD_BEGINNINGS.iter().any(|word| memchr::memmem::find(text.as_bytes(), word).is_some());
+    let may_hold_words = WORD_BEGINNINGS.occur_in(text);
     let words = WORDS.iter().filter(move |_| may_hold_words).filter_map(|word| Some((text.find(word)?, *word)));
-    let falcon = memchr::memmem::find_iter(text.as_bytes(), b">>").filter_map(|at| Some((at, falcon_at(&text[at..])?)));
+    let falcon = FALCON.places_in(text).filter_map(|at| Some((at, falcon_at(&text[at..])?)));
     bracketed.chain(words).chain(falcon).chain(stray_sentence_end(text))
 }
 

@@ -3,8 +3,10 @@
 mod changing_scripts;
 mod compressed;
 mod fences;
+mod kinds;
 mod last_line;
 mod marks;
+mod needles;
 mod other_speaker;
 mod phrases;
 mod rare_letters;
@@ -20,6 +22,7 @@ pub use compressed::compressed_size;
 pub use fences::{fence_count, outside_fences};
 pub use last_line::{LastLine, ends_sentence, is_item, is_joining, word_count};
 pub use marks::template_marks;
+pub use needles::Needles;
 pub use other_speaker::{is_bare_mark, speaks_for_others};
 pub use phrases::Phrases;
 pub use rare_letters::rare_letters;

@@ -1,3 +1,4 @@
+use super::Needles;
 use super::turns::{TurnOf, label_of, turn_of, turns_in};
 
 /// True for a line that only a format of instructions has, and for the name of a role that a decoder left when it dropped the
@@ -9,17 +10,7 @@ pub fn is_bare_mark(line: &str) -> bool {
 /// True where a line begins a turn of a chat. An answer that begins with a turn of the user's is a script or a list of fields
 /// and is exempt, as is a line that another line introduces, and one between names that no template uses.
 pub fn speaks_for_others(prose: &str) -> bool {
-    let has_bare = memchr::memmem::find(prose.as_bytes(), b"###").is_some()
-        || memchr::memmem::find(prose.as_bytes(), b"assistant").is_some();
-    let begins = prose.trim_start();
-    if has_bare && (prose.lines().any(is_bare_mark) || begins.starts_with("### Response:")) {
-        return true;
-    }
-    if has_bare && prose.trim_end().ends_with("\n### Input:") {
-        return true;
-    }
-    // Vicuna's turns are on one line.
-    if ["USER: ", "ASSISTANT: "].iter().any(|name| follows_sentence(prose, name)) {
+    if MARKS.occur_in(prose) && has_mark(prose) {
         return true;
     }
     let mut turns = turns_in(prose).peekable();
@@ -38,6 +29,17 @@ pub fn speaks_for_others(prose: &str) -> bool {
         return false;
     }
     turns.any(|(_, line, _)| !has_other_speaker(prose, &lines, place(line)))
+}
+
+/// What the marks have that [`has_mark`] looks for.
+static MARKS: Needles = Needles::new(|| Needles::finders(&["###", "assistant", "USER: ", "ASSISTANT: "]));
+
+/// True where a text has a mark of a format of instructions, or turns of Vicuna's, which are on one line.
+fn has_mark(prose: &str) -> bool {
+    prose.lines().any(is_bare_mark)
+        || prose.trim_start().starts_with("### Response:")
+        || prose.trim_end().ends_with("\n### Input:")
+        || ["USER: ", "ASSISTANT: "].iter().any(|name| follows_sentence(prose, name))
 }
 
 /// True where the line at `at` is one of a script or a list: a neighbour begins with a name that no chat template uses, and

@@ -73,12 +73,16 @@ const CYRILLIC: [u32; 32] = [
 
 /// Returns where the letters begin that no language puts together, up to the end of a text.
 pub fn rare_letters(tail: &str) -> Option<usize> {
+    // Fewer letters make no pairs that are looked at.
+    let letters = tail.bytes().filter(u8::is_ascii_lowercase).count();
     let latin = tail
         .bytes()
         .enumerate()
         .rev()
         .map(|(at, byte)| (at, byte.is_ascii_lowercase().then(|| usize::from(byte - b'a'))));
-    if let Some(at) = rare_pairs(latin, &LATIN, RARE_LATIN_MIN) {
+    if letters > PAIRS[0]
+        && let Some(at) = rare_pairs(latin, &LATIN, RARE_LATIN_MIN)
+    {
         return tail.is_char_boundary(at).then_some(at);
     }
     memchr::memchr2(0xd0, 0xd1, tail.as_bytes())?;
@@ -100,9 +104,13 @@ fn rare_pairs(letters: impl Iterator<Item = (usize, Option<usize>)>, table: &[u3
                     different.push((this, next));
                 }
             }
-            let is_looked_at = PAIRS.contains(&pairs) && different.len() >= RARE_DIFFERENT_MIN;
-            if is_looked_at && rare as f64 >= least * pairs as f64 {
-                return Some(at);
+            if PAIRS.contains(&pairs) {
+                if different.len() >= RARE_DIFFERENT_MIN && rare as f64 >= least * pairs as f64 {
+                    return Some(at);
+                }
+                if pairs == PAIRS[PAIRS.len() - 1] {
+                    return None;
+                }
             }
         }
         next = this;

@@ -1,3 +1,7 @@
+use std::sync::LazyLock;
+
+use super::kinds::character_at;
+
 /// A writing system, by which the language of answers is distinguished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Script {
@@ -39,6 +43,30 @@ const SCRIPTS: [Script; 10] = [
 /// A Chinese, Japanese or Korean character counts as this many letters.
 const LETTERS_PER_IDEOGRAPH: usize = 3;
 
+/// The places in [`Letters`] of the scripts of the basic plane's characters. Each script begins and ends at a multiple of 16.
+static SCRIPT_OF: LazyLock<[u8; 1 << 12]> =
+    LazyLock::new(|| std::array::from_fn(|block| char::from_u32((block as u32) << 4).map_or(NO_SCRIPT, place_of)));
+/// The place of characters of no script.
+const NO_SCRIPT: u8 = 10;
+
+/// Returns the place in [`Letters`] of the script of a character that is not ASCII.
+fn place_of(character: char) -> u8 {
+    let script = match character {
+        '\u{c0}'..='\u{24f}' => Script::Latin,
+        '\u{370}'..='\u{3ff}' => Script::Greek,
+        '\u{400}'..='\u{52f}' => Script::Cyrillic,
+        '\u{590}'..='\u{5ff}' => Script::Hebrew,
+        '\u{600}'..='\u{77f}' => Script::Arabic,
+        '\u{900}'..='\u{97f}' => Script::Devanagari,
+        '\u{e00}'..='\u{e7f}' => Script::Thai,
+        '\u{3040}'..='\u{30ff}' => Script::Kana,
+        '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{20000}'..='\u{2ffff}' => Script::Han,
+        '\u{ac00}'..='\u{d7af}' => Script::Hangul,
+        _ => return NO_SCRIPT,
+    };
+    script as u8
+}
+
 /// The number of letters of each script in a text.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Letters([usize; 10]);
@@ -52,23 +80,21 @@ impl Letters {
         if text.is_ascii() {
             return Self(counts);
         }
-        for character in text.chars() {
-            let script = match character {
-                '\u{c0}'..='\u{24f}' => Script::Latin,
-                '\0'..='\u{36f}' => continue,
-                '\u{370}'..='\u{3ff}' => Script::Greek,
-                '\u{400}'..='\u{52f}' => Script::Cyrillic,
-                '\u{590}'..='\u{5ff}' => Script::Hebrew,
-                '\u{600}'..='\u{77f}' => Script::Arabic,
-                '\u{900}'..='\u{97f}' => Script::Devanagari,
-                '\u{e00}'..='\u{e7f}' => Script::Thai,
-                '\u{3040}'..='\u{30ff}' => Script::Kana,
-                '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{20000}'..='\u{2ffff}' => Script::Han,
-                '\u{ac00}'..='\u{d7af}' => Script::Hangul,
-                _ => continue,
-            };
-            counts[script as usize] += 1;
+        // The last place counts characters of no script.
+        let (bytes, scripts, mut all) = (text.as_bytes(), &*SCRIPT_OF, [0; 11]);
+        let mut at = 0;
+        while let Some(byte) = bytes.get(at) {
+            if byte.is_ascii() {
+                at += 1;
+                continue;
+            }
+            let Some((value, size)) = character_at(bytes, at) else { break };
+            at += size;
+            let script = scripts.get(value as usize >> 4).copied();
+            let script = script.or_else(|| char::from_u32(value).map(place_of)).unwrap_or(NO_SCRIPT);
+            all[usize::from(script).min(10)] += 1;
         }
+        counts.iter_mut().zip(all).for_each(|(count, more)| *count += more);
         Self(counts)
     }
 

@@ -1,5 +1,5 @@
 use super::GramSet;
-use super::words::is_whole_word;
+use super::kinds::{is_letter, is_whole_word};
 
 /// A text's sentences and lines as numbers, without their punctuation and without the marks of lists.
 #[derive(Debug, Default)]
@@ -43,7 +43,7 @@ impl Units {
         let mut unit = Unit { is_short_item, ..Unit::default() };
         let mut characters = line.chars().peekable();
         while let Some(character) = characters.next() {
-            if character.is_alphanumeric() {
+            if is_letter(character) {
                 unit.letters += if is_whole_word(character) { LETTERS_PER_IDEOGRAPH } else { 1 };
                 let value = u64::from(u32::from(character.to_ascii_lowercase()));
                 unit.id = (unit.id.rotate_left(7) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);

@@ -2,7 +2,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use super::Words;
-use super::words::is_whole_word;
+use super::kinds::is_whole_word;
 
 /// Returns where each word of [`Words::of`] is in the text.
 fn word_places(text: &str) -> Vec<Range<usize>> {

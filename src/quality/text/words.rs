@@ -1,5 +1,7 @@
 use std::hash::{BuildHasher, Hasher};
 
+use super::kinds::{KINDS, LETTER, WHOLE_WORD, character_at, kind_of};
+
 /// A text's words as numbers. A word is a run of letters, digits and underscores, or one character of a script without
 /// spaces between words. Words that differ only in ASCII case have the same number.
 #[derive(Debug, Default)]
@@ -13,9 +15,11 @@ pub struct Words {
 impl Words {
     /// Splits a text into words.
     pub fn of(text: &str) -> Self {
-        let mut words = Self { ids: Vec::with_capacity(text.len() / 4), lengths: Vec::with_capacity(text.len() / 4) };
+        // A word of most languages has four bytes or more, a character of Chinese has three.
+        let words_max = text.len() / if text.is_ascii() { 4 } else { 3 } + 1;
+        let mut words = Self { ids: Vec::with_capacity(words_max), lengths: Vec::with_capacity(words_max) };
         let (mut hash, mut length) = (0u32, 0u32);
-        let bytes = text.as_bytes();
+        let (bytes, kinds) = (text.as_bytes(), &**KINDS);
         let mut at = 0;
         while let Some(byte) = bytes.get(at) {
             let letter = ASCII_LETTERS[*byte as usize];
@@ -26,16 +30,16 @@ impl Words {
                 words.push(&mut hash, &mut length);
                 at += 1;
             } else {
-                let Some(character) = text[at..].chars().next() else { break };
-                at += character.len_utf8();
-                if is_whole_word(character) {
-                    words.push(&mut hash, &mut length);
-                    (hash, length) = (mix_hash(0, character as u32), 1);
-                    words.push(&mut hash, &mut length);
-                } else if character.is_alphanumeric() {
-                    (hash, length) = (mix_hash(hash, character as u32), length + 1);
-                } else {
-                    words.push(&mut hash, &mut length);
+                let Some((value, size)) = character_at(bytes, at) else { break };
+                at += size;
+                match u16::try_from(value).map_or_else(|_| kind_of(value), |low| kinds[usize::from(low)]) {
+                    WHOLE_WORD => {
+                        words.push(&mut hash, &mut length);
+                        (hash, length) = (mix_hash(0, value), 1);
+                        words.push(&mut hash, &mut length);
+                    }
+                    LETTER => (hash, length) = (mix_hash(hash, value), length + 1),
+                    _ => words.push(&mut hash, &mut length),
                 }
             }
         }
@@ -88,11 +92,6 @@ const ASCII_LETTERS: [u8; 256] = {
     }
     letters
 };
-
-/// True for characters that count as a word each: Chinese, Japanese and Korean.
-pub fn is_whole_word(character: char) -> bool {
-    matches!(character, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}' | '\u{20000}'..='\u{2ffff}')
-}
 
 fn mix_hash(hash: u32, value: u32) -> u32 {
     (hash.rotate_left(5) ^ value).wrapping_mul(0x9e37_79b1)
@@ -172,6 +171,28 @@ pub fn different_words(numbers: std::ops::Range<usize>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quality::text::kinds::is_whole_word;
+
+    proptest::proptest! {
+        #[test]
+        fn words_are_split_as_the_standard_library_sees_letters(text in "[ -~]{0,9}|\\PC{0,20}|[а-я 日가🙂𠀀é]{0,20}") {
+            let mut words: Vec<Vec<char>> = vec![Vec::new()];
+            for character in text.chars() {
+                match character {
+                    character if is_whole_word(character) => words.extend([vec![character], Vec::new()]),
+                    character if character.is_alphanumeric() || character == '_' => {
+                        words.last_mut().unwrap().push(character.to_ascii_lowercase());
+                    }
+                    _ => words.push(Vec::new()),
+                }
+            }
+            words.retain(|word| !word.is_empty());
+            let hash = |word: &Vec<char>| word.iter().fold(0, |hash, letter| mix_hash(hash, u32::from(*letter)));
+            let found = Words::of(&text);
+            proptest::prop_assert_eq!(found.ids, words.iter().map(hash).collect::<Vec<_>>());
+            proptest::prop_assert_eq!(found.lengths, words.iter().map(|word| word.len() as u32).collect::<Vec<_>>());
+        }
+    }
 
     #[test]
     fn words_are_runs_of_letters_or_single_han() {

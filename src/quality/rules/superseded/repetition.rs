@@ -1,6 +1,6 @@
 use super::{REJECTS, Superseded};
 use crate::quality::rules::dup_10gram::{GRAM, WORDS_MIN, letters_of, repeated_letters};
-use crate::quality::rules::loop_char::{GRAM_SHOWN, is_repetitive};
+use crate::quality::rules::loop_char::{CHARACTERS_MIN, GRAM_SHOWN, compression_ratio, is_structured};
 use crate::quality::rules::loop_token::{PERIOD_MAX, RUN_MIN};
 use crate::quality::text::{Phrases, looped_places, repeated_places, runs};
 
@@ -49,6 +49,52 @@ pub const LOOP_CHAR: Superseded = Superseded {
     hits: |candidate, threshold| is_repetitive(candidate.prose().trim(), threshold),
     places: |candidate| repeated_places(candidate.answer, GRAM_SHOWN),
 };
+
+/// True where a text that is no table, JSON or HTML compresses by more than this factor.
+fn is_repetitive(text: &str, threshold: f64) -> bool {
+    let bytes = text.as_bytes();
+    if is_structured(text) || bytes.len() < CHARACTERS_MIN || text.chars().count() < CHARACTERS_MIN {
+        return false;
+    }
+    may_shrink(bytes, threshold) && compression_ratio(bytes) > threshold
+}
+
+/// The bound as it was: it takes a few texts for ones that cannot shrink although they do.
+fn may_shrink(bytes: &[u8], threshold: f64) -> bool {
+    const SLOTS: usize = 1 << 10;
+    const CHECKED_BYTES: usize = 16 << 10;
+    // A loop shows in the last part as in the whole text; the checked part is bounded.
+    let bytes = &bytes[bytes.len().saturating_sub(CHECKED_BYTES)..];
+    let mut last = [0u64; SLOTS];
+    let (mut sampled, mut repeated) = (0u32, 0u32);
+    for gram in bytes.windows(8) {
+        let gram = u64::from_le_bytes(gram.try_into().expect("eight bytes"));
+        let hash = gram.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+        // One gram in four is sampled, by its hash, so that a repetition is sampled exactly where its first occurrence is.
+        if hash.is_multiple_of(4) {
+            let slot = &mut last[(hash >> 2) as usize % SLOTS];
+            sampled += 1;
+            repeated += u32::from(*slot == gram);
+            *slot = gram;
+        }
+    }
+    // Few samples mean few distinct grams, which is a loop.
+    if (sampled as usize) < bytes.len() / 16 {
+        return true;
+    }
+    let mut counts = [0u32; 256];
+    bytes.iter().step_by(3).for_each(|byte| counts[*byte as usize] += 1);
+    let total = bytes.len().div_ceil(3) as f64;
+    let entropy: f64 = counts
+        .iter()
+        .filter(|count| **count > 0)
+        .map(|count| f64::from(*count) / total)
+        .map(|share| -share * share.log2())
+        .sum();
+    let new = 1.0 - f64::from(repeated) / f64::from(sampled);
+    // Matches shorter than eight bytes make new bytes cheaper, but never below half in the texts that were measured.
+    new * entropy * 0.4 < 8.0 / threshold
+}
 
 #[cfg(test)]
 mod tests {
