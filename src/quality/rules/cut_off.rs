@@ -245,6 +245,79 @@ mod tests {
     }
 
     #[test]
+    fn what_ends_without_a_mark_on_purpose_is_let_pass_in_twelve_languages() {
+        let good = [
+            // The end of a letter.
+            "Liebe Anna,\n\nder Hafen liegt im Norden der Stadt.\n\nMit freundlichen Grüßen,",
+            "Chère Anna,\n\nle port est au nord de la ville.\n\nBien cordialement,",
+            "Querida Ana:\n\nel puerto está en el norte de la ciudad.\n\nUn abrazo,",
+            "Cara Anna,\n\nil porto è a nord della città.\n\nCordiali saluti,",
+            "Cara Ana,\n\no porto fica no norte da cidade.\n\nCom os melhores cumprimentos,",
+            "Дорогая Анна,\n\nгавань находится на севере города.\n\nС уважением,",
+            "亲爱的安娜：\n\n港口位于城市的北部。\n\n此致，",
+            "アンナ様\n\n港は町の北にあります。\n\n敬具、",
+            "안나에게,\n\n항구는 도시의 북쪽에 있습니다.\n\n안녕히 계세요,",
+            "عزيزتي آنا،\n\nالميناء في شمال المدينة.\n\nمع أطيب التحيات،",
+            "प्रिय अन्ना,\n\nबंदरगाह शहर के उत्तर में है।\n\nसादर,",
+            // Lines of a poem.
+            "Die Schiffe liegen still am Kai,\nund Möwen rufen übers Meer,",
+            "Les navires dorment le long du quai,\nles mouettes crient au-dessus de la mer,",
+            "Los barcos duermen junto al muelle,\ny las gaviotas gritan sobre el mar,",
+            "Le navi dormono lungo il molo,\ne i gabbiani gridano sopra il mare,",
+            "Os navios dormem junto ao cais,\ne as gaivotas gritam sobre o mar,",
+            "Корабли стоят у старой стены,\nи чайки кричат над тёмной водой,",
+            "船静静地停在古老的码头边，\n海鸥在海面上不停地叫着，",
+            "船は古い波止場に静かに眠り、\nカモメは海の上で鳴き続け、",
+            "배들은 오래된 부두에 잠들어 있고,\n갈매기들은 바다 위에서 울고 있고,",
+            // A short answer, and a list of names.
+            "Im Norden der Stadt",
+            "Au nord de la ville",
+            "En el norte",
+            "城市的北部",
+            "町の北",
+            "도시의 북쪽",
+            "في شمال المدينة",
+            "शहर के उत्तर में",
+            "1. Der Hafen\n2. Die Schiffe\n3. Der Kai",
+            "1. 港口\n2. 船只\n3. 码头",
+        ];
+        for answer in good {
+            assert!(!hits(answer), "{answer}");
+        }
+        // A message that breaks off is continued, and so may the answer be.
+        for (user, answer) in [
+            (
+                "Continue: The ships lie along the quay,",
+                "and the gulls cry over the open sea in the evening when the wind turns,",
+            ),
+            (
+                "Schreib weiter: Die Schiffe liegen am Kai,",
+                "und die Möwen schreien am Abend über dem offenen Meer, wenn der Wind dreht,",
+            ),
+            (
+                "Continue : les navires sont le long du quai,",
+                "et les mouettes crient le soir au-dessus de la mer quand le vent tourne,",
+            ),
+            (
+                "Continúa: los barcos están junto al muelle,",
+                "y las gaviotas gritan por la tarde sobre el mar cuando cambia el viento,",
+            ),
+            (
+                "Continua: le navi sono lungo il molo,",
+                "e i gabbiani gridano la sera sopra il mare quando il vento gira,",
+            ),
+            ("Продолжи: корабли стоят у причала,", "и чайки кричат вечером над открытым морем, когда меняется ветер,"),
+            ("续写：船停在码头边，", "海鸥在傍晚的海面上鸣叫，风向渐渐地改变，渔民们也慢慢地回到岸上，"),
+            ("続けて：船は波止場に並び、", "カモメは夕方の海の上で鳴き、風の向きが変わると漁師たちも岸に戻り、"),
+            ("이어서 써 줘: 배들은 부두에 있고,", "갈매기들은 저녁에 바람이 바뀔 때 넓은 바다 위에서 울고,"),
+            ("أكمل: السفن على طول الرصيف،", "والنوارس تصيح في المساء فوق البحر المفتوح عندما تتغير الريح،"),
+        ] {
+            assert!(hits(answer), "{answer}");
+            assert!(!CutOff.hits(&Candidate::new(user, answer), 0.0), "{user}");
+        }
+    }
+
+    #[test]
     fn the_end_is_shown() {
         let answer = "The harbor lies in the north of the city, and most of the ships,";
         let places = CutOff.places(&Candidate::new("Why?", answer));

@@ -1,6 +1,7 @@
 use std::ops::Range;
 
 use super::{Action, Candidate, Rule};
+use crate::quality::phrases::automaton;
 use crate::quality::text::Phrases;
 
 /// Letters that were read in the wrong encoding: UTF-8 taken for Windows-1252, Latin-1 or Windows-1251. At least the threshold's
@@ -12,7 +13,9 @@ pub struct Mojibake;
 const RUN_MIN: usize = 3;
 
 /// Words with which a user asks about encodings.
-static ASKED_FOR: Phrases = Phrases::new(|| {
+static ASKED_FOR: Phrases = Phrases::new(|| automaton(&["encoding"]));
+/// The names of encodings, in any language.
+static NAMES: Phrases = Phrases::new(|| {
     Phrases::automaton(&[
         "utf-8",
         "utf8",
@@ -23,9 +26,6 @@ static ASKED_FOR: Phrases = Phrases::new(|| {
         "windows-125",
         "iso-8859",
         "unicode",
-        "文字化け",
-        "乱码",
-        "кодиров",
     ])
 });
 
@@ -58,7 +58,7 @@ impl Rule for Mojibake {
 
 /// True where the user asks about encodings, or writes such text.
 fn is_known(user: &str) -> bool {
-    ASKED_FOR.occur_in(user) || !misread_in(user).is_empty()
+    ASKED_FOR.occur_in(user) || NAMES.occur_in(user) || !misread_in(user).is_empty()
 }
 
 /// Returns where the characters of a text are the bytes of another character.
@@ -226,11 +226,24 @@ mod tests {
     fn who_asks_about_it_gets_an_answer() {
         let wrong = "It becomes â€™ and â€“ and Ã¤ and Ã¶.";
         assert!(hits("Why?", wrong));
-        assert!(
-            !hits("What is mojibake?", wrong)
-                && !hits("Why do I see donâ€™t?", wrong)
-                && !hits("Что с кодировкой?", wrong)
-        );
+        assert!(!hits("What is mojibake?", wrong) && !hits("Why do I see donâ€™t?", wrong));
+        for asked in [
+            "What is wrong with the encoding of this page?",
+            "Was stimmt mit der Zeichenkodierung der Seite nicht?",
+            "Quel est le problème d'encodage de cette page ?",
+            "¿Qué pasa con la codificación de esta página?",
+            "Che cosa non va nella codifica della pagina?",
+            "O que há com a codificação desta página?",
+            "Что с кодировкой этой страницы?",
+            "为什么这个页面是乱码？",
+            "このページはなぜ文字化けしますか。",
+            "이 페이지는 왜 글자가 깨지나요?",
+            "ما مشكلة ترميز هذه الصفحة؟",
+            "इस पेज की एन्कोडिंग में क्या समस्या है?",
+        ] {
+            assert!(!hits(asked, wrong), "{asked}");
+        }
+        assert!(hits("Was ist mit der Seite?", wrong) && hits("这个页面怎么样？", wrong));
         let place = Mojibake.places(&Candidate::new("Why?", "schÃ¶n"));
         assert_eq!((place.len(), place[0].clone()), (1, 3..7));
     }
