@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use cohobate::job::{EndKind, LogEvent, LogLine, LoggedRun, RunHistory, RunState};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::capture::{Capture, answer, refused};
 use crate::support::{MockServer, Place, conversation, files_below, finish, jsonl};
@@ -114,7 +114,12 @@ fn a_run_that_was_killed_is_shown_so_and_the_next_one_writes_its_end() {
     let model = server.model();
     let arguments = ["distill", "in.jsonl", "--teacher", &model, "-o", "out.jsonl", "--concurrency", "4"];
     assert!(place.kill_at(&arguments, &server, 20));
+    // Progress is written every two seconds, which this run did not live.
+    let progress = json!({"v": 1, "time": "2026-01-02T03:04:05.678Z", "run": 1, "event": "progress", "turns": 100, "done": 40,
+        "answers": 41, "calls": 45, "failed_calls": 0, "cost": 0.0, "answers_per_s": 1.0});
+    std::fs::write(place.path(".cohobate/runs/progress.jsonl"), format!("{progress}\n")).unwrap();
     let killed = last_run(&place);
+    assert_eq!((killed.progress.done, killed.progress.answers), (40, 41));
     assert_eq!(killed.state, RunState::Killed);
     let shown = status(&place, &[]);
     assert!(shown.contains("distill: killed, its last record is of "), "{shown}");
@@ -125,6 +130,7 @@ fn a_run_that_was_killed_is_shown_so_and_the_next_one_writes_its_end() {
     let runs = history(&place).runs;
     let (how, code, reason) = end_of(&runs[0]);
     assert_eq!((how, code, runs[0].last), (EndKind::Killed, None, killed.last));
+    assert_eq!(runs[0].progress, killed.progress, "the next run knows no better");
     assert!(reason.contains(&killed.last.to_string()), "{reason}");
     assert_eq!(end_of(&runs[1]), (EndKind::Finished, Some(0), "all is asked"));
 }

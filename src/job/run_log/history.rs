@@ -138,6 +138,10 @@ impl RunHistory {
 }
 
 impl LoggedRun {
+    fn wrote_its_end(&self) -> bool {
+        matches!(&self.state, RunState::Ended { end, .. } if end.how != EndKind::Killed)
+    }
+
     fn begun(run: u32, time: LogTime, begin: LogBegin) -> Self {
         Self {
             run,
@@ -167,7 +171,8 @@ impl LoggedRun {
                 self.store_runs.push(store_run);
                 self.progress.turns += turns;
             }
-            LogEvent::Progress(progress) if !matches!(self.state, RunState::Ended { .. }) => self.progress = progress,
+            // An end holds the last progress, but for a killed run's: another run wrote that.
+            LogEvent::Progress(progress) if !self.wrote_its_end() => self.progress = progress,
             LogEvent::FailedCall { .. } => self.failed_calls += 1,
             LogEvent::Dropped { count } => self.dropped += count,
             LogEvent::End(end) => {
