@@ -188,7 +188,8 @@ fn tick(value: f64) -> String {
     if value.abs() >= 100.0 || value.fract().abs() < 1e-9 {
         format!("{value:.0}")
     } else {
-        format!("{value:.2}").trim_end_matches('0').to_owned()
+        let places = if value.abs() < 0.01 { 4 } else { 2 };
+        format!("{value:.places$}").trim_end_matches('0').trim_end_matches('.').to_owned()
     }
 }
 
