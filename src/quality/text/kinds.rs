@@ -37,10 +37,10 @@ pub fn character_at(bytes: &[u8], at: usize) -> Option<(u32, usize)> {
     }
 }
 
-/// True for letters and digits, as the standard library sees them.
+/// True for letters and digits, and for what counts as a word.
 pub fn is_letter(character: char) -> bool {
     let value = character as usize;
-    KINDS.get(value).map_or_else(|| character.is_alphanumeric(), |kind| *kind != OTHER)
+    KINDS.get(value).map_or_else(|| kind_of(u32::from(character)), |kind| *kind) != OTHER
 }
 
 #[cfg(test)]
@@ -50,7 +50,7 @@ mod tests {
     #[test]
     fn every_character_has_the_kind_that_the_standard_library_says() {
         for character in ('\0'..='\u{ffff}').chain('\u{1f300}'..='\u{20100}') {
-            assert_eq!(is_letter(character), character.is_alphanumeric(), "{character:?}");
+            assert_eq!(is_letter(character), character.is_alphanumeric() || is_whole_word(character), "{character:?}");
             let text = character.to_string();
             if !character.is_ascii() {
                 assert_eq!(character_at(text.as_bytes(), 0), Some((u32::from(character), text.len())));
