@@ -1,3 +1,5 @@
+use super::changing_scripts::scripts_at_most;
+
 /// Characters at the end that are looked at.
 const CHARACTERS: usize = 80;
 /// Kinds of ASCII signs among them. A program or a formula has fewer.
@@ -20,9 +22,11 @@ const ISLAND_SCRIPTS_MIN: usize = 3;
 /// Returns where a jumble begins that a text ends with: letters, digits and many different signs in turn, or single letters of many
 /// scripts between other characters.
 pub fn jumble(tail: &str) -> Option<usize> {
-    // Text has a few signs. Most ends are settled by their number.
+    // Text has few signs, and letters of one script or two. Most ends are settled by that.
     let signs = tail.bytes().filter(u8::is_ascii_punctuation).count();
-    if signs < SIGNS_DIFFERENT_MIN && tail.is_ascii() {
+    let scripts = scripts_at_most(tail);
+    let has_few = signs < SIGNS_DIFFERENT_WITH_SCRIPTS_MIN || scripts < SCRIPTS_MIN;
+    if signs < SIGNS_DIFFERENT_MIN && scripts < ISLAND_SCRIPTS_MIN && has_few {
         return None;
     }
     let end = end_of(tail);
