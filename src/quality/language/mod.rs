@@ -2,6 +2,7 @@
 //!
 //! Languages are ISO 639-1 codes. What is not certain is `None`: the rule that uses this rejects answers.
 
+mod asking;
 mod certain;
 mod glance;
 mod named;
