@@ -8,6 +8,8 @@ use crate::quality::text::{Letters, Script};
 
 /// Letters that identify the language of a text in a script of several languages; a Chinese character counts as three.
 pub const LETTERS_MIN: usize = 24;
+/// The same for a message with words of its own language; one more of them where it has fewer than the letters above.
+const ASKING_LETTERS_MIN: usize = 12;
 /// The same in Latin letters.
 pub(super) const LATIN_LETTERS_MIN: usize = 80;
 /// The share of the dominant script in a text of one language.
@@ -69,7 +71,7 @@ pub fn certain_language(text: &str) -> Option<&'static str> {
 /// True where [`is_likely_other`] may be true of a text, for some language.
 pub fn has_own_words(text: &str) -> bool {
     let letters = Letters::of(text);
-    if letters.dominant() != Script::Latin || letters.total() < LETTERS_MIN {
+    if letters.dominant() != Script::Latin || letters.total() < ASKING_LETTERS_MIN {
         return false;
     }
     let words = words_of_languages(text, &LANGUAGES_OF_ASKING);
@@ -80,9 +82,10 @@ pub fn has_own_words(text: &str) -> bool {
 /// look like that language, and has common words of another one and hardly any of that.
 pub fn is_likely_other(text: &str, found: &str) -> bool {
     let letters = Letters::of(text);
-    if letters.dominant() != Script::Latin || letters.total() < LETTERS_MIN {
+    if letters.dominant() != Script::Latin || letters.total() < ASKING_LETTERS_MIN {
         return false;
     }
+    let owns_min = if letters.total() < LETTERS_MIN { OWN_WORDS_MIN + 1 } else { OWN_WORDS_MIN };
     let looks = two_letters(whichlang::detect_language(text));
     if looks == found || is_covered(found, &[looks]) {
         return false;
@@ -96,7 +99,7 @@ pub fn is_likely_other(text: &str, found: &str) -> bool {
         let own = mask_of(own);
         let owns = words.iter().filter(|word| is_only(word, own, other)).count();
         let others = words.iter().filter(|word| is_only(word, other, own)).count();
-        owns >= OWN_WORDS_MIN && others * 3 <= owns
+        owns >= owns_min && others * 3 <= owns
     })
 }
 

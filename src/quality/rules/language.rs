@@ -21,7 +21,7 @@ const SECOND_GLANCE_BYTES: usize = 280;
 /// About as many words as a glance has bytes for.
 const GLANCE_WORDS: usize = 24;
 /// The last one of N parts of an answer is looked at on its own.
-const PARTS: &[usize] = &[2, 3, 4, 6];
+const PARTS: &[usize] = &[2, 3, 4, 6, 9];
 /// Letters of a Latin script in a message of another script, or of another script in one of Latin letters, from which on it is
 /// undecidable: a term, a name, a pasted text.
 const OPEN_LATIN_LETTERS: usize = 12;
@@ -107,13 +107,23 @@ fn foreign_part(candidate: &Candidate<'_>) -> Option<Part> {
 fn foreign_tail(candidate: &Candidate<'_>, head: &str, own: &Own) -> Option<&'static str> {
     let all = plain_prose(candidate.answer, 8 * SAMPLE_BYTES, true);
     let characters = all.chars().count();
-    PARTS.iter().find_map(|part| {
-        let from = all.char_indices().nth(characters - characters / part).map_or(all.len(), |(from, _)| from);
+    let part =
+        |part: &usize| all.char_indices().nth(characters - characters / part).map_or(all.len(), |(from, _)| from);
+    PARTS.iter().map(part).chain(script_change(&all, own.letters.dominant())).find_map(|from| {
         let tail = ending(&all[from..], SAMPLE_BYTES);
         let language = certain_language(tail)?;
         let is_switch = certain_language(beginning(head, from)).is_none_or(|first| first != language);
         (is_switch && own.excludes(tail, Some(language))).then_some(language)
     })
+}
+
+/// Returns where the last letter of a script ends; of the Latin one, where the first letter of another script is.
+fn script_change(text: &str, script: Script) -> Option<usize> {
+    let is_other = |letter: char| letter > '\u{36f}' && letter.is_alphabetic();
+    if script == Script::Latin {
+        return text.find(is_other);
+    }
+    text.rfind(is_other).map(|at| at + text[at..].chars().next().map_or(0, char::len_utf8))
 }
 
 /// The user's message.
@@ -163,7 +173,7 @@ impl Own {
             _ => OPEN_LETTERS,
         };
         let is_certain = self.letters.share(script) >= SCRIPT_SHARE_MIN
-            && (script != Script::Latin || self.letters.total() >= LETTERS_MIN);
+            && (script != Script::Latin || self.letters.total() >= LETTERS_MIN || has_own_words(&self.text));
         is_certain && self.letters.count(in_script) < open_letters && said.share(script) < 0.2
     }
 }
