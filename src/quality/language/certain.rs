@@ -68,6 +68,24 @@ pub fn certain_language(text: &str) -> Option<&'static str> {
     }
 }
 
+/// True where a text in Latin letters has sentences of some language.
+pub fn has_some_sentences(text: &str) -> bool {
+    const LETTERS_MIN: usize = 48;
+    const WORDS_MIN: usize = 8;
+    let letters = Letters::of(text);
+    let has_words = || Sentences::of(text).is_some_and(|sentences| sentences.words >= WORDS_MIN);
+    // Most words of a title begin with a capital.
+    let is_title = || {
+        let words = text.split_whitespace().filter(|word| word.starts_with(char::is_alphabetic));
+        let (small, capital): (Vec<&str>, Vec<&str>) = words.partition(|word| word.starts_with(char::is_lowercase));
+        small.len() < capital.len()
+    };
+    letters.count(Script::Latin) >= LETTERS_MIN
+        && letters.share(Script::Latin) >= SCRIPT_SHARE_MIN
+        && has_words()
+        && !is_title()
+}
+
 /// True where [`is_likely_other`] may be true of a text, for some language.
 pub fn has_own_words(text: &str) -> bool {
     let letters = Letters::of(text);

@@ -35,6 +35,12 @@ fn language_of_letters(text: &str) -> Option<&'static str> {
     if is_latin { None } else { language_of_script(Letters::of(text).dominant()) }
 }
 
+/// True where two languages are written in different scripts.
+pub fn differ_in_script(one: &str, other: &str) -> bool {
+    let is_latin = |language: &str| COMMON_WORDS.iter().any(|(latin, _)| *latin == language);
+    one != other && !(is_latin(one) && is_latin(other))
+}
+
 /// False where a short text in Latin letters has no words that tell it from a text in `found`: fewer than two that another
 /// language has and `found` has not.
 pub fn may_be_other(text: &str, found: &str) -> bool {

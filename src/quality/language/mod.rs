@@ -9,7 +9,9 @@ mod named;
 mod prose;
 mod words;
 
-pub use certain::{LETTERS_MIN, SCRIPT_SHARE_MIN, certain_language, has_own_words, is_covered, is_likely_other};
-pub use glance::{GLANCE_BYTES, glance, glance_at, may_be_other};
+pub use certain::{
+    LETTERS_MIN, SCRIPT_SHARE_MIN, certain_language, has_own_words, has_some_sentences, is_covered, is_likely_other,
+};
+pub use glance::{GLANCE_BYTES, differ_in_script, glance, glance_at, may_be_other};
 pub use named::named_languages;
 pub use prose::plain_prose;

@@ -3,8 +3,8 @@ use std::ops::Range;
 use super::{Action, Candidate, Rule};
 use crate::conversation::{beginning, ending};
 use crate::quality::language::{
-    GLANCE_BYTES, LETTERS_MIN, SCRIPT_SHARE_MIN, certain_language, glance, glance_at, has_own_words, is_covered,
-    is_likely_other, may_be_other, named_languages, plain_prose,
+    GLANCE_BYTES, LETTERS_MIN, SCRIPT_SHARE_MIN, certain_language, differ_in_script, glance, glance_at, has_own_words,
+    has_some_sentences, is_covered, is_likely_other, may_be_other, named_languages, plain_prose,
 };
 use crate::quality::text::{Letters, Script};
 
@@ -49,9 +49,10 @@ impl Rule for Language {
         let asked = glance(beginning(user, GLANCE_BYTES));
         let asked_again =
             || if user.len() > GLANCE_BYTES { glance(beginning(user, SECOND_GLANCE_BYTES)) } else { asked };
-        // A glance settles most answers, and a second one most of the others.
+        // A glance settles most answers, and where scripts do not differ, a second one most of the others.
         let differs = |found: &str, part: fn(&str, usize) -> &str| {
-            found != asked && glance(part(prose, SECOND_GLANCE_BYTES)) != asked_again()
+            found != asked
+                && (differ_in_script(found, asked) || glance(part(prose, SECOND_GLANCE_BYTES)) != asked_again())
         };
         (differs(first, beginning) || differs(last, ending)) && foreign_part(candidate).is_some()
     }
@@ -84,7 +85,7 @@ fn foreign_part(candidate: &Candidate<'_>) -> Option<Part> {
     let (found, part) = if own.excludes(&head, first) {
         (first, Part::Whole)
     } else {
-        (Some(foreign_tail(candidate, &head, &own)?), Part::Tail)
+        (foreign_tail(candidate, &head, &own)?, Part::Tail)
     };
     // The expensive checks come last.
     let mut wanted: Vec<&str> = own.language.into_iter().collect();
@@ -103,18 +104,26 @@ fn foreign_part(candidate: &Candidate<'_>) -> Option<Part> {
     }
 }
 
-/// Returns the language of the end of an answer, where it is another than that of its beginning and than the user's.
-fn foreign_tail(candidate: &Candidate<'_>, head: &str, own: &Own) -> Option<&'static str> {
+/// Returns the language of the end of an answer, as far as that is certain, where it is another than that of its beginning and than
+/// the user's.
+fn foreign_tail(candidate: &Candidate<'_>, head: &str, own: &Own) -> Option<Option<&'static str>> {
     let all = plain_prose(candidate.answer, 8 * SAMPLE_BYTES, true);
     let characters = all.chars().count();
     let part =
         |part: &usize| all.char_indices().nth(characters - characters / part).map_or(all.len(), |(from, _)| from);
-    PARTS.iter().map(part).chain(script_change(&all, own.letters.dominant())).find_map(|from| {
+    let change = script_change(&all, own.letters.dominant());
+    let known = PARTS.iter().map(part).chain(change).find_map(|from| {
         let tail = ending(&all[from..], SAMPLE_BYTES);
         let language = certain_language(tail)?;
         let is_switch = certain_language(beginning(head, from)).is_none_or(|first| first != language);
         (is_switch && own.excludes(tail, Some(language))).then_some(language)
-    })
+    });
+    // Sentences in Latin letters are in another language than one in other letters, whichever it is.
+    let in_latin = || {
+        let tail = ending(&all[change.unwrap_or_default()..], SAMPLE_BYTES);
+        own.letters.dominant() != Script::Latin && has_some_sentences(tail) && own.is_another_script(&Letters::of(tail))
+    };
+    known.map(Some).or_else(|| in_latin().then_some(None))
 }
 
 /// Returns where the last letter of a script ends; of the Latin one, where the first letter of another script is.
