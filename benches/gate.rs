@@ -30,9 +30,10 @@ fn judge(name: &str, pairs: &[(String, String)]) {
     let rejected = pairs.iter().filter(|(user, answer)| is_rejected(&gates[0], user, answer)).count();
     println!("{name}: {} answers of {} bytes, {rejected} rejected", pairs.len(), bytes / pairs.len().max(1));
     let seconds = least_seconds(&gates, pairs);
+    let first = seconds[seconds.len() - 1];
     for (gate, seconds) in gates.iter().zip(&seconds) {
         let (megabytes, turns) = (bytes as f64 / 1e6 / seconds, pairs.len() as f64 / seconds);
-        let ratio = seconds[seconds.len() - 1] / seconds;
+        let ratio = first / seconds;
         println!("  version {}: {megabytes:.0} MB/s, {turns:.0} turns/s, {ratio:.2} of version 1", gate.version());
     }
     for rule in RULES {

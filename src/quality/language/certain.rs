@@ -1,12 +1,15 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use super::asking::ASKING_WORDS;
 use super::words::COMMON_WORDS;
 use crate::conversation::halves;
 use crate::quality::text::{Letters, Script};
 
 /// Letters that identify the language of a text in a script of several languages; a Chinese character counts as three.
 pub const LETTERS_MIN: usize = 24;
+/// The same for a message with words of its own language; one more of them where it has fewer than the letters above.
+const ASKING_LETTERS_MIN: usize = 12;
 /// The same in Latin letters.
 pub(super) const LATIN_LETTERS_MIN: usize = 80;
 /// The share of the dominant script in a text of one language.
@@ -65,34 +68,57 @@ pub fn certain_language(text: &str) -> Option<&'static str> {
     }
 }
 
+/// True where a text in Latin letters has sentences of some language.
+pub fn has_some_sentences(text: &str) -> bool {
+    const LETTERS_MIN: usize = 48;
+    const WORDS_MIN: usize = 8;
+    let letters = Letters::of(text);
+    let has_words = || Sentences::of(text).is_some_and(|sentences| sentences.words >= WORDS_MIN);
+    // Most words of a title begin with a capital.
+    let is_title = || {
+        let words = text.split_whitespace().filter(|word| word.starts_with(char::is_alphabetic));
+        let (small, capital): (Vec<&str>, Vec<&str>) = words.partition(|word| word.starts_with(char::is_lowercase));
+        small.len() < capital.len()
+    };
+    letters.count(Script::Latin) >= LETTERS_MIN
+        && letters.share(Script::Latin) >= SCRIPT_SHARE_MIN
+        && has_words()
+        && !is_title()
+}
+
 /// True where [`is_likely_other`] may be true of a text, for some language.
 pub fn has_own_words(text: &str) -> bool {
     let letters = Letters::of(text);
-    if letters.dominant() != Script::Latin || letters.total() < LETTERS_MIN {
+    if letters.dominant() != Script::Latin || letters.total() < ASKING_LETTERS_MIN {
         return false;
     }
-    let own = mask_of(two_letters(whichlang::detect_language(text)));
-    common_words(text).iter().filter(|word| **word & own != 0).count() >= OWN_WORDS_MIN
+    let words = words_of_languages(text, &LANGUAGES_OF_ASKING);
+    (0..COMMON_WORDS.len()).any(|at| words.iter().filter(|word| **word >> at & 1 == 1).count() >= OWN_WORDS_MIN)
 }
 
-/// True where a short text is in another language than `found`, although it is too short to be certain of its own: it has common
-/// words of the language that it looks like, and hardly any of the other one.
+/// True where a short text is in another language than `found`, although it is too short to be certain of its own: it does not
+/// look like that language, and has common words of another one and hardly any of that.
 pub fn is_likely_other(text: &str, found: &str) -> bool {
     let letters = Letters::of(text);
-    if letters.dominant() != Script::Latin || letters.total() < LETTERS_MIN {
+    if letters.dominant() != Script::Latin || letters.total() < ASKING_LETTERS_MIN {
         return false;
     }
-    let own = two_letters(whichlang::detect_language(text));
-    if own == found || is_covered(found, &[own]) {
+    let owns_min = if letters.total() < LETTERS_MIN { OWN_WORDS_MIN + 1 } else { OWN_WORDS_MIN };
+    let looks = two_letters(whichlang::detect_language(text));
+    if looks == found || is_covered(found, &[looks]) {
         return false;
     }
     // Words of both languages tell nothing.
-    let (own, other) = (mask_of(own), mask_of(found));
+    let other = mask_of(found);
     let is_only = |word: &&u16, this: u16, that: u16| **word & this != 0 && **word & that == 0;
-    let words = common_words(text);
-    let owns = words.iter().filter(|word| is_only(word, own, other)).count();
-    let others = words.iter().filter(|word| is_only(word, other, own)).count();
-    owns >= OWN_WORDS_MIN && others * 3 <= owns
+    let words = words_of_languages(text, &LANGUAGES_OF_ASKING);
+    let mut languages = COMMON_WORDS.iter().filter(|(own, _)| *own != found && !is_covered(found, &[own]));
+    languages.any(|(own, _)| {
+        let own = mask_of(own);
+        let owns = words.iter().filter(|word| is_only(word, own, other)).count();
+        let others = words.iter().filter(|word| is_only(word, other, own)).count();
+        owns >= owns_min && others * 3 <= owns
+    })
 }
 
 /// Returns the language, or the largest one, that is written in a script; `None` for Latin letters.
@@ -152,6 +178,11 @@ impl Sentences {
 
 /// Returns for each word of a text the languages whose common word it is, a bit for each.
 fn common_words(text: &str) -> Vec<u16> {
+    words_of_languages(text, &LANGUAGES_OF_WORD)
+}
+
+/// The same of the words of a table.
+fn words_of_languages(text: &str, table: &HashMap<&str, u16>) -> Vec<u16> {
     const BYTES_MAX: usize = 12;
     let mut small = String::new();
     let words = text.split(|character: char| !character.is_alphabetic()).filter(|word| !word.is_empty());
@@ -161,7 +192,7 @@ fn common_words(text: &str) -> Vec<u16> {
         }
         small.clear();
         small.extend(word.chars().flat_map(char::to_lowercase));
-        LANGUAGES_OF_WORD.get(small.as_str()).copied().unwrap_or_default()
+        table.get(small.as_str()).copied().unwrap_or_default()
     });
     languages.collect()
 }
@@ -175,15 +206,19 @@ fn place_of(language: &str) -> Option<usize> {
     COMMON_WORDS.iter().position(|(other, _)| *other == language)
 }
 
-static LANGUAGES_OF_WORD: LazyLock<HashMap<&'static str, u16>> = LazyLock::new(|| {
+static LANGUAGES_OF_WORD: LazyLock<HashMap<&'static str, u16>> = LazyLock::new(|| languages_of(&[]));
+/// The same with the words with which people ask.
+static LANGUAGES_OF_ASKING: LazyLock<HashMap<&'static str, u16>> = LazyLock::new(|| languages_of(ASKING_WORDS));
+
+fn languages_of(more: &[&[&'static str]]) -> HashMap<&'static str, u16> {
     let mut languages = HashMap::new();
     for (at, (_, words)) in COMMON_WORDS.iter().enumerate() {
-        for word in *words {
+        for word in words.iter().chain(more.get(at).copied().unwrap_or_default()) {
             *languages.entry(*word).or_default() |= 1 << at;
         }
     }
     languages
-});
+}
 
 /// Tells Russian, Ukrainian, Bulgarian and Serbian by letters that only one of them has.
 fn cyrillic(text: &str) -> Option<&'static str> {

@@ -1,5 +1,6 @@
 use std::sync::LazyLock;
 
+use super::asking::ASKING_WORDS;
 use super::certain::{LATIN_LETTERS_MIN, OWN_WORDS_MIN, language_of_script, two_letters};
 use super::words::COMMON_WORDS;
 use crate::quality::text::{Letters, Script, Words};
@@ -34,6 +35,12 @@ fn language_of_letters(text: &str) -> Option<&'static str> {
     if is_latin { None } else { language_of_script(Letters::of(text).dominant()) }
 }
 
+/// True where two languages are written in different scripts.
+pub fn differ_in_script(one: &str, other: &str) -> bool {
+    let is_latin = |language: &str| COMMON_WORDS.iter().any(|(latin, _)| *latin == language);
+    one != other && !(is_latin(one) && is_latin(other))
+}
+
 /// False where a short text in Latin letters has no words that tell it from a text in `found`: fewer than two that another
 /// language has and `found` has not.
 pub fn may_be_other(text: &str, found: &str) -> bool {
@@ -44,7 +51,7 @@ pub fn may_be_other(text: &str, found: &str) -> bool {
     }
     let mut counts = [0usize; COMMON_WORDS.len()];
     for word in Words::of(text).ids {
-        let languages = TABLE.languages_of(word);
+        let languages = ASKING.languages_of(word);
         if languages >> found & 1 == 0 {
             counts.iter_mut().enumerate().for_each(|(at, count)| *count += usize::from(languages >> at & 1));
         }
@@ -70,17 +77,20 @@ fn most_common(words: &[u32]) -> Option<&'static str> {
 }
 
 /// The common words by their hashes, each with the languages that have it, a bit for each.
-static TABLE: LazyLock<Table> = LazyLock::new(Table::build);
+static TABLE: LazyLock<Table> = LazyLock::new(|| Table::build(&[]));
+/// The same with the words with which people ask.
+static ASKING: LazyLock<Table> = LazyLock::new(|| Table::build(ASKING_WORDS));
 
 struct Table([(u32, u16); 1 << BITS]);
 
 const BITS: u32 = 10;
 
 impl Table {
-    fn build() -> Self {
+    fn build(more: &[&[&str]]) -> Self {
         let mut table = Self([(0, 0); 1 << BITS]);
         for (at, (_, words)) in COMMON_WORDS.iter().enumerate() {
-            for id in words.iter().flat_map(|word| Words::of(word).ids) {
+            let more = more.get(at).copied().unwrap_or_default();
+            for id in words.iter().chain(more).flat_map(|word| Words::of(word).ids) {
                 let place = table.place_of(id);
                 table.0[place].0 = id;
                 table.0[place].1 |= 1 << at;

@@ -2,13 +2,16 @@
 //!
 //! Languages are ISO 639-1 codes. What is not certain is `None`: the rule that uses this rejects answers.
 
+mod asking;
 mod certain;
 mod glance;
 mod named;
 mod prose;
 mod words;
 
-pub use certain::{LETTERS_MIN, SCRIPT_SHARE_MIN, certain_language, has_own_words, is_covered, is_likely_other};
-pub use glance::{GLANCE_BYTES, glance, glance_at, may_be_other};
+pub use certain::{
+    LETTERS_MIN, SCRIPT_SHARE_MIN, certain_language, has_own_words, has_some_sentences, is_covered, is_likely_other,
+};
+pub use glance::{GLANCE_BYTES, differ_in_script, glance, glance_at, may_be_other};
 pub use named::named_languages;
 pub use prose::plain_prose;

@@ -46,6 +46,7 @@ impl Rule for ControlChars {
 
 /// False for a text without control, replacement and private-use characters. Pairs of bytes are looked at without a branch, which
 /// vectorises.
+#[expect(clippy::needless_bitwise_bool, reason = "a lazy operator is a branch")]
 fn may_be_bad(bytes: &[u8]) -> bool {
     const BLOCK: usize = 256;
     // C0 controls and DEL are single bytes. C1 is C2 with 80 to 9F; U+FFFD and the private-use areas begin with EF BF, EE, EF 80 to

@@ -3,7 +3,7 @@ use std::ops::Range;
 use super::{Action, Candidate, Rule};
 use crate::conversation::ending;
 use crate::quality::phrases::automaton;
-use crate::quality::text::{Phrases, changing_scripts, rare_letters};
+use crate::quality::text::{Phrases, changing_scripts, has_many_scripts, jumble, rare_letters};
 
 /// Ends in garbage: a long run of one sign, words of signs and digits, scripts that change from word to word, or letters that no
 /// language puts together. Only the last part of an answer is looked at. Fenced code does not count.
@@ -35,7 +35,9 @@ impl Rule for GarbageEnd {
 
     fn hits(&self, candidate: &Candidate<'_>, _: f64) -> bool {
         let prose = candidate.prose();
-        garbage_in(prose).is_some() && !ASKED_FOR.occur_in(candidate.user) && garbage_in(candidate.user).is_none()
+        // A password has signs, but not letters of many scripts.
+        let is_asked_for = || ASKED_FOR.occur_in(candidate.user) && !has_many_scripts(last_part(prose).1);
+        garbage_in(prose).is_some() && !is_asked_for() && garbage_in(candidate.user).is_none()
     }
 
     fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
@@ -46,12 +48,18 @@ impl Rule for GarbageEnd {
 
 /// Returns where garbage at the end of a text begins.
 fn garbage_in(text: &str) -> Option<usize> {
-    let said = text.trim_end();
-    let tail = ending(said, TAIL_BYTES);
+    let (said, tail) = last_part(text);
     let from = said.len() - tail.len();
     let found = equal_signs(said).or_else(|| mixed_signs(tail).or_else(|| odd_words(tail)).map(|at| from + at));
+    let found = found.or_else(|| jumble(tail).map(|at| from + at));
     let found = found.or_else(|| changing_scripts(tail).map(|at| from + at));
     found.or_else(|| rare_letters(tail).map(|at| from + at))
+}
+
+/// Returns a text without white space at its end, and the part of it that is looked at.
+fn last_part(text: &str) -> (&str, &str) {
+    let said = text.trim_end();
+    (said, ending(said, TAIL_BYTES))
 }
 
 /// Returns where a run of one sign begins that a text ends with. Lines and gaps to be filled in do not count.

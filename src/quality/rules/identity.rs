@@ -58,9 +58,10 @@ fn introductions(text: &str) -> impl Iterator<Item = Range<usize>> {
 
 /// True where no letter of the same alphabet, Latin or Cyrillic, is before this place. Other languages join words.
 fn begins_word(bytes: &[u8], at: usize) -> bool {
-    let is_cyrillic = |at: Option<usize>| at.is_some_and(|at| matches!(bytes[at], 0xd0 | 0xd1));
-    let is_within_latin = at.checked_sub(1).is_some_and(|before| bytes[before].is_ascii_alphanumeric());
-    !is_within_latin && !(is_cyrillic(Some(at)) && is_cyrillic(at.checked_sub(2)))
+    let is_cyrillic = |at: usize| matches!(bytes[at], 0xd0 | 0xd1);
+    let is_in_latin = at >= 1 && bytes[at - 1].is_ascii_alphanumeric();
+    let is_in_cyrillic = at >= 2 && is_cyrillic(at - 2) && is_cyrillic(at);
+    !is_in_latin && !is_in_cyrillic
 }
 
 /// Returns where the name ends that a text begins with. A name with a surname is a person's.

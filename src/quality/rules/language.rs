@@ -3,8 +3,8 @@ use std::ops::Range;
 use super::{Action, Candidate, Rule};
 use crate::conversation::{beginning, ending};
 use crate::quality::language::{
-    GLANCE_BYTES, LETTERS_MIN, SCRIPT_SHARE_MIN, certain_language, glance, glance_at, has_own_words, is_covered,
-    is_likely_other, may_be_other, named_languages, plain_prose,
+    GLANCE_BYTES, LETTERS_MIN, SCRIPT_SHARE_MIN, certain_language, differ_in_script, glance, glance_at, has_own_words,
+    has_some_sentences, is_covered, is_likely_other, may_be_other, named_languages, plain_prose,
 };
 use crate::quality::text::{Letters, Script};
 
@@ -21,7 +21,7 @@ const SECOND_GLANCE_BYTES: usize = 280;
 /// About as many words as a glance has bytes for.
 const GLANCE_WORDS: usize = 24;
 /// The last one of N parts of an answer is looked at on its own.
-const PARTS: &[usize] = &[2, 3, 4, 6];
+const PARTS: &[usize] = &[2, 3, 4, 6, 9];
 /// Letters of a Latin script in a message of another script, or of another script in one of Latin letters, from which on it is
 /// undecidable: a term, a name, a pasted text.
 const OPEN_LATIN_LETTERS: usize = 12;
@@ -49,9 +49,10 @@ impl Rule for Language {
         let asked = glance(beginning(user, GLANCE_BYTES));
         let asked_again =
             || if user.len() > GLANCE_BYTES { glance(beginning(user, SECOND_GLANCE_BYTES)) } else { asked };
-        // A glance settles most answers, and a second one most of the others.
+        // A glance settles most answers, and where scripts do not differ, a second one most of the others.
         let differs = |found: &str, part: fn(&str, usize) -> &str| {
-            found != asked && glance(part(prose, SECOND_GLANCE_BYTES)) != asked_again()
+            found != asked
+                && (differ_in_script(found, asked) || glance(part(prose, SECOND_GLANCE_BYTES)) != asked_again())
         };
         (differs(first, beginning) || differs(last, ending)) && foreign_part(candidate).is_some()
     }
@@ -84,7 +85,7 @@ fn foreign_part(candidate: &Candidate<'_>) -> Option<Part> {
     let (found, part) = if own.excludes(&head, first) {
         (first, Part::Whole)
     } else {
-        (Some(foreign_tail(candidate, &head, &own)?), Part::Tail)
+        (foreign_tail(candidate, &head, &own)?, Part::Tail)
     };
     // The expensive checks come last.
     let mut wanted: Vec<&str> = own.language.into_iter().collect();
@@ -103,17 +104,35 @@ fn foreign_part(candidate: &Candidate<'_>) -> Option<Part> {
     }
 }
 
-/// Returns the language of the end of an answer, where it is another than that of its beginning and than the user's.
-fn foreign_tail(candidate: &Candidate<'_>, head: &str, own: &Own) -> Option<&'static str> {
+/// Returns the language of the end of an answer, as far as that is certain, where it is another than that of its beginning and than
+/// the user's.
+fn foreign_tail(candidate: &Candidate<'_>, head: &str, own: &Own) -> Option<Option<&'static str>> {
     let all = plain_prose(candidate.answer, 8 * SAMPLE_BYTES, true);
     let characters = all.chars().count();
-    PARTS.iter().find_map(|part| {
-        let from = all.char_indices().nth(characters - characters / part).map_or(all.len(), |(from, _)| from);
+    let part =
+        |part: &usize| all.char_indices().nth(characters - characters / part).map_or(all.len(), |(from, _)| from);
+    let change = script_change(&all, own.letters.dominant());
+    let known = PARTS.iter().map(part).chain(change).find_map(|from| {
         let tail = ending(&all[from..], SAMPLE_BYTES);
         let language = certain_language(tail)?;
         let is_switch = certain_language(beginning(head, from)).is_none_or(|first| first != language);
         (is_switch && own.excludes(tail, Some(language))).then_some(language)
-    })
+    });
+    // Sentences in Latin letters are in another language than one in other letters, whichever it is.
+    let in_latin = || {
+        let tail = ending(&all[change.unwrap_or_default()..], SAMPLE_BYTES);
+        own.letters.dominant() != Script::Latin && has_some_sentences(tail) && own.is_another_script(&Letters::of(tail))
+    };
+    known.map(Some).or_else(|| in_latin().then_some(None))
+}
+
+/// Returns where the last letter of a script ends; of the Latin one, where the first letter of another script is.
+fn script_change(text: &str, script: Script) -> Option<usize> {
+    let is_other = |letter: char| letter > '\u{36f}' && letter.is_alphabetic();
+    if script == Script::Latin {
+        return text.find(is_other);
+    }
+    text.rfind(is_other).map(|at| at + text[at..].chars().next().map_or(0, char::len_utf8))
 }
 
 /// The user's message.
@@ -163,7 +182,7 @@ impl Own {
             _ => OPEN_LETTERS,
         };
         let is_certain = self.letters.share(script) >= SCRIPT_SHARE_MIN
-            && (script != Script::Latin || self.letters.total() >= LETTERS_MIN);
+            && (script != Script::Latin || self.letters.total() >= LETTERS_MIN || has_own_words(&self.text));
         is_certain && self.letters.count(in_script) < open_letters && said.share(script) < 0.2
     }
 }

@@ -69,7 +69,10 @@ fn has_letter_run(text: &str, user: &str) -> bool {
         let run = String::from_utf8_lossy(&text.as_bytes()[run]);
         run.chars().any(char::is_alphabetic) && !run.contains(['|', '&', '<', '\\'])
     };
-    letter_runs(text).any(is_of_letters) && letter_runs(user).next().is_none() && !REFRAINS.occur_in(user)
+    may_hold_run(text.as_bytes())
+        && letter_runs(text).any(is_of_letters)
+        && letter_runs(user).next().is_none()
+        && !REFRAINS.occur_in(user)
 }
 
 /// Returns runs in which each byte equals the one a short period before it.
@@ -80,6 +83,17 @@ fn letter_runs(text: &str) -> impl Iterator<Item = Range<usize>> {
 /// True for a table, JSON or HTML.
 pub(super) fn is_structured(text: &str) -> bool {
     text.starts_with(['{', '[', '<', '|'])
+}
+
+/// False where no byte that is looked at has the eight before it again a short period earlier. A run is long enough to have one
+/// that is looked at in it.
+fn may_hold_run(bytes: &[u8]) -> bool {
+    const EIGHT: usize = 8;
+    const STEP: usize = RUN_MIN - EIGHT + 1;
+    let eight = |at: usize| bytes.get(at..at + EIGHT);
+    (RUN_PERIOD_MAX..bytes.len().saturating_sub(EIGHT - 1))
+        .step_by(STEP)
+        .any(|at| (1..=RUN_PERIOD_MAX).filter(|period| eight(at - period) == eight(at)).count() > 0)
 }
 
 /// True where a text that is no table, JSON or HTML compresses by more than this factor.
@@ -166,7 +180,7 @@ fn repeated_grams(bytes: &[u8]) -> (usize, usize) {
         sampled += count;
         for gram in &chosen[..count] {
             let place = &mut last[hash_of(*gram) / SAMPLED_PER % PLACES];
-            let is_known = place.iter().fold(false, |is_known, other| is_known | (other == gram));
+            let is_known = place.iter().filter(|other| *other == gram).count() > 0;
             repeated += usize::from(is_known);
             if !is_known {
                 *place = [*gram, place[0], place[1], place[2]];
@@ -225,6 +239,16 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn every_run_has_a_byte_that_is_looked_at(
+            before in "[ -~]{0,90}", unit in "\\PC{1,16}", length in 60usize..120, after in "[a-z]{0,70}",
+        ) {
+            let run: Vec<u8> = unit.bytes().cycle().take(length + unit.len().min(RUN_PERIOD_MAX)).collect();
+            let bytes = [before.as_bytes(), &run, after.as_bytes()].concat();
+            let is_run = (1..=RUN_PERIOD_MAX).any(|period| runs(&bytes, period, RUN_MIN).next().is_some());
+            proptest::prop_assert!(may_hold_run(&bytes) || !is_run);
+        }
+
         #[test]
         fn the_shortcut_never_hides_a_loop(unit in "[ -~]{1,80}", times in 1usize..200, tail in "[a-z ]{0,400}") {
             let text = unit.repeat(times) + &tail;

@@ -2,7 +2,7 @@
 const CHANGES_MIN: usize = 3;
 
 /// The scripts, apart from the Latin one, whose letters a byte may begin: a bit for each.
-const SCRIPTS_OF_BYTE: [u8; 256] = {
+const SCRIPTS_OF_BYTE: [u32; 256] = {
     let mut scripts = [0; 256];
     let mut byte = 0xcd;
     while byte < 256 {
@@ -22,10 +22,14 @@ const SCRIPTS_OF_BYTE: [u8; 256] = {
     scripts
 };
 
+/// Returns a number that the scripts of a text, apart from the Latin one, do not exceed.
+pub(super) fn scripts_at_most(tail: &str) -> usize {
+    tail.bytes().fold(0u32, |scripts, byte| scripts | SCRIPTS_OF_BYTE[usize::from(byte)]).count_ones() as usize
+}
+
 /// Returns where the words begin, in the last part of a text, whose scripts change from one to the next, without a mark between them.
 pub fn changing_scripts(tail: &str) -> Option<usize> {
-    let scripts = tail.bytes().fold(0, |scripts, byte| scripts | SCRIPTS_OF_BYTE[usize::from(byte)]);
-    if scripts.count_ones() < 2 {
+    if scripts_at_most(tail) < 2 {
         return None;
     }
     let script = |letter: char| match letter {

@@ -37,10 +37,10 @@ pub fn character_at(bytes: &[u8], at: usize) -> Option<(u32, usize)> {
     }
 }
 
-/// True for letters and digits, as the standard library sees them, and for every place among those that count as a word each.
+/// True for letters and digits, and for what counts as a word.
 pub fn is_letter(character: char) -> bool {
     let value = character as usize;
-    KINDS.get(value).map_or_else(|| character.is_alphanumeric(), |kind| *kind != OTHER)
+    KINDS.get(value).map_or_else(|| kind_of(u32::from(character)), |kind| *kind) != OTHER
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod changing_scripts;
 mod compressed;
 mod fences;
+mod jumble;
 mod kinds;
 mod last_line;
 mod marks;
@@ -20,6 +21,7 @@ mod words;
 pub use changing_scripts::changing_scripts;
 pub use compressed::compressed_size;
 pub use fences::{fence_count, outside_fences};
+pub use jumble::{has_many_scripts, jumble};
 pub use last_line::{LastLine, ends_sentence, is_item, is_joining, word_count};
 pub use marks::template_marks;
 pub use needles::Needles;
