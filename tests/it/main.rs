@@ -53,6 +53,7 @@ mod losses;
 mod mock_server;
 mod narrated;
 mod night;
+mod older_orphans;
 mod older_prompts;
 mod older_rules;
 mod planning;
