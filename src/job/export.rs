@@ -11,9 +11,9 @@ use super::rows::{RowCounts, RowResult, each};
 use super::settings::{InputSettings, OutputSettings};
 use super::stored::{answers_in, replay_in, status_of};
 use super::{Context, JobError, models, open_store};
-use crate::conversation::{Dialogue, Outcome, Price, Role, Seed};
+use crate::conversation::{ConversationStop, Dialogue, Outcome, Price, Role, Seed, Turn};
 use crate::export::{LeftOutKind, Unfit, dialogue_pairs, dialogue_record};
-use crate::quality::Boilerplate;
+use crate::quality::{Boilerplate, language_of};
 use crate::recipe::{Recipe, ReplayEnd};
 use crate::report::QualityReport;
 use crate::store::{OnLoss, Reader, Status};
@@ -122,7 +122,8 @@ impl<'a> ExportPass<'a> {
     ) -> Result<ExportReport, JobError> {
         let Self { questions, partial, output, inputs } = *self;
         let is_gated = questions.gate.is_some() || questions.orphans.is_some();
-        let exporter = Exporter { rows: &prepared.rows, recipe, store, output, partial, is_gated };
+        let finds_orphans = questions.orphans.is_some();
+        let exporter = Exporter { rows: &prepared.rows, recipe, store, output, partial, is_gated, finds_orphans };
         let report = exporter.write(inputs, &models::prices(&[&questions.teacher]))?;
         Ok(ExportReport { invalid: prepared.invalid(), ..report })
     }
@@ -137,6 +138,8 @@ struct Exporter<'a> {
     partial: PartialSettings,
     /// A gate judges: conversations that it has cut are written, and what it has found is counted.
     is_gated: bool,
+    /// Messages that refer to a replaced answer are looked for.
+    finds_orphans: bool,
 }
 
 impl Exporter<'_> {
@@ -149,6 +152,9 @@ impl Exporter<'_> {
             if self.is_gated {
                 quality.add(&seed.id, &end.dialogue, prices);
                 flag_boilerplate(&seed.id, &end.dialogue, &mut boilerplate, &mut quality);
+                if self.finds_orphans {
+                    count_orphans(seed, &end, &mut quality);
+                }
             }
             self.write_row(seed, end, &mut output)
         })?;
@@ -257,6 +263,17 @@ impl End {
     fn turns_answered(&self) -> u32 {
         self.dialogue.answer_count()
     }
+}
+
+/// Counts the messages that were looked at for references to replaced answers.
+fn count_orphans(seed: &Seed, end: &End, quality: &mut QualityReport) {
+    let cut_before = match &end.why {
+        Some(LeftOut::Stopped { turn, reason: ConversationStop::OrphanReference }) => Some(*turn),
+        _ => None,
+    };
+    quality.orphans.add(&end.dialogue, cut_before, |turn| {
+        seed.turns.get(turn.index() as usize).and_then(Turn::last_user).map_or("", language_of)
+    });
 }
 
 /// Flags answers that are the same for different users.

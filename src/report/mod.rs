@@ -7,6 +7,7 @@ mod controls;
 mod evaluation;
 mod header;
 mod judgments;
+mod orphans;
 mod page;
 mod printable;
 mod progress;
@@ -32,6 +33,7 @@ pub use evaluation::{
 };
 pub use header::{Party, RunHeader};
 pub use judgments::{Judgments, JudgmentsReport, VotesReport};
+pub use orphans::{OrphanCount, OrphanCounts};
 pub use page::{comparison_page, evaluation_page, quality_page, simulation_page, tutoring_page};
 pub use printable::printable;
 pub use progress::{Course, progress_json, progress_line, reused_words, waiting_words};

@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::orphans::OrphanCounts;
 use super::words::{counted, money, number};
 use crate::conversation::{Dialogue, Price, Rejected};
 
@@ -15,6 +16,9 @@ pub struct QualityReport {
     pub answers: u64,
     /// By rule.
     pub rules: BTreeMap<&'static str, RuleCount>,
+    /// Users' messages that refer to a replaced answer, where they were looked for.
+    #[serde(skip_serializing_if = "OrphanCounts::is_empty")]
+    pub orphans: OrphanCounts,
 }
 
 /// The findings of one rule.
@@ -101,7 +105,7 @@ impl QualityReport {
         self.rules.is_empty()
     }
 
-    /// Returns the table for people, a line for each rule that has found something.
+    /// Returns the table for people, a line for each rule that has found something, and for each language with orphans.
     pub fn lines(&self) -> Vec<String> {
         let width = self.rules.keys().map(|rule| rule.len()).max().unwrap_or(0);
         let line = |(rule, count): (&&str, &RuleCount)| {
@@ -118,6 +122,6 @@ impl QualityReport {
             let examples = count.examples.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
             format!("{rule:<width$}  {}: {examples}", parts.join(", "))
         };
-        self.rules.iter().map(line).collect()
+        self.rules.iter().map(line).chain(self.orphans.lines()).collect()
     }
 }
