@@ -6,8 +6,8 @@ use super::seen::Seen;
 /// Bytes between a word such as "that" and what it points to.
 const NEAR_BYTES: usize = 24;
 
-/// Words that take something for known ("that function", "elaborate on the tides") which only a replaced answer has, or that
-/// accept advice which only it gave.
+/// Words that take something for known ("that function", "elaborate on the tides") which only a replaced answer has; and
+/// words that accept advice which only it gave.
 pub fn definite(seen: &Seen<'_>) -> Option<OrphanLevel> {
     let text = |place: &Range<usize>| &seen.text[place.clone()];
     // Two characters of Chinese are said by chance more often than a word is.
@@ -28,9 +28,10 @@ pub fn definite(seen: &Seen<'_>) -> Option<OrphanLevel> {
     };
     let with = |section| seen.clauses_with(section).any(is_kept);
     let is_elaborated = seen.clauses_with("elaborate").any(|clause| seen.is_phrase_gone_in(clause));
-    let is_strong =
-        is_elaborated || ["that", "regarding"].into_iter().any(near) || ["still", "accept"].into_iter().any(with);
-    is_strong.then_some(OrphanLevel::Strong)
+    let is_strong = is_elaborated || with("still") || ["that", "regarding"].into_iter().any(near);
+    // Advice in other words may be the same advice.
+    let is_weak = || with("accept");
+    if is_strong { Some(OrphanLevel::Strong) } else { is_weak().then_some(OrphanLevel::Weak) }
 }
 
 #[cfg(test)]
@@ -50,7 +51,6 @@ mod tests {
                 "Tidal currents bring cold water.",
                 "It is the wind.",
             ),
-            ("I will buy the thermometer then.", "How hot is the oven?", "Buy a thermometer.", "About hot enough."),
             ("这种免疫疗法贵吗？", "怎么治？", "可以考虑免疫疗法。", "先观察。"),
             ("その灯台群は古いですか。", "何がありますか。", "灯台群があります。", "市場があります。"),
             ("그 등대는 오래됐어요?", "뭐가 있어요?", "등대가 있습니다.", "시장이 있습니다."),
@@ -63,6 +63,17 @@ mod tests {
         ] {
             assert_eq!(level(user, asked, replaced, answer), STRONG, "{user}");
             assert_eq!(level(user, asked, replaced, replaced), None, "{user}");
+        }
+    }
+
+    #[test]
+    fn advice_that_only_the_replaced_answer_gave_is_a_doubt() {
+        for (user, asked, replaced, answer) in [
+            ("I will buy the thermometer then.", "How hot is the oven?", "Buy a thermometer.", "About hot enough."),
+            ("好的，我会去心理科看看。", "我很烦躁。", "建议去心理科。", "多休息。"),
+            ("Ich werde das Thermometer kaufen.", "Wie heiß?", "Ein Thermometer kaufen.", "Heiß genug."),
+        ] {
+            assert_eq!(level(user, asked, replaced, answer), Some(OrphanLevel::Weak), "{user}");
         }
     }
 }

@@ -21,7 +21,9 @@ pub fn quote(seen: &Seen<'_>) -> Option<OrphanLevel> {
     if claims || quoted(seen) {
         return Some(OrphanLevel::Strong);
     }
-    has_long_run(seen).then_some(if seen.gone.is_empty() { OrphanLevel::Weak } else { OrphanLevel::Strong })
+    // Who accepts advice repeats it, and the same advice comes in many words.
+    let is_certain = !seen.gone.is_empty() && seen.clauses_with("accept").next().is_none();
+    has_long_run(seen).then_some(if is_certain { OrphanLevel::Strong } else { OrphanLevel::Weak })
 }
 
 /// True where quotation marks hold something that only a replaced answer has.
