@@ -56,6 +56,7 @@ mod night;
 mod older_orphans;
 mod older_prompts;
 mod older_rules;
+mod orphans;
 mod planning;
 mod power_cut;
 mod prices;

@@ -3,7 +3,7 @@ use super::seen::Seen;
 use crate::quality::text::{GramSet, Words};
 
 /// Consecutive words that may be a quote, and characters of Chinese, Japanese or Korean.
-const WORDS: usize = 5;
+const WORDS: usize = 4;
 const CHARACTERS: usize = 6;
 
 /// A clause that says no more than that the assistant has said something.
