@@ -1,6 +1,8 @@
+use std::collections::HashSet;
+
 use super::OrphanLevel;
 use super::seen::Seen;
-use crate::quality::text::{GramSet, Words};
+use crate::quality::text::{Spread, Words};
 
 /// Consecutive words that may be a quote, and characters of Chinese, Japanese or Korean.
 const WORDS: usize = 4;
@@ -45,18 +47,9 @@ fn quoted(seen: &Seen<'_>) -> bool {
 /// True where the message shares a run of words with a replaced answer alone.
 fn has_long_run(seen: &Seen<'_>) -> bool {
     let follow_up = seen.follow_up;
-    let user = runs(follow_up.user);
-    let shared = |texts: &mut dyn Iterator<Item = &str>| {
-        let all: Vec<u64> = texts.flat_map(runs).collect();
-        let mut set = GramSet::new(all.len());
-        all.into_iter().for_each(|run| {
-            set.insert(run);
-        });
-        set
-    };
-    let mut old = shared(&mut follow_up.replaced.iter().copied());
-    let mut known = shared(&mut follow_up.known());
-    user.into_iter().any(|run| !old.insert(run) && known.insert(run))
+    let old: HashSet<u64, Spread> = follow_up.replaced.iter().flat_map(|text| runs(text)).collect();
+    let known: HashSet<u64, Spread> = follow_up.known().flat_map(runs).collect();
+    runs(follow_up.user).iter().any(|run| old.contains(run) && !known.contains(run))
 }
 
 /// Returns the runs of a text that are long enough for a quote.
@@ -144,5 +137,11 @@ mod tests {
         assert_eq!(of("And the old harbor road behind the mill, is it steep?", "Take the bus."), STRONG);
         assert_eq!(of("And the old harbor road behind the mill, is it steep?", replaced), None);
         assert_eq!(level("布洛芬缓释胶囊怎么吃？", "我头疼。", "建议服用布洛芬缓释胶囊。", "建议多休息。"), STRONG);
+    }
+
+    #[test]
+    fn a_message_may_be_longer_than_all_that_was_said() {
+        let long: String = (0..3_000).fold(String::new(), |text, number| text + "word" + &number.to_string() + " ");
+        assert_eq!(level(&long, "Why?", "Because of it.", "So it is."), None);
     }
 }
