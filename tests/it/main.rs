@@ -57,6 +57,7 @@ mod older_orphans;
 mod older_prompts;
 mod older_rules;
 mod orphans;
+mod orphans_measured;
 mod planning;
 mod power_cut;
 mod prices;

@@ -20,7 +20,7 @@ fn place() -> Place {
             "quote",
             &["How do I get there?", "Take the old harbor road.", "Where is the harbor road you mentioned?", "There."],
         ),
-        row("answer", &["我膝盖疼。", "您晚上疼得厉害吗？", "是的，晚上更疼。", "请多休息。"]),
+        row("answer", &["我头疼。", "您晚上疼得厉害吗？", "是的，晚上更疼。", "请多休息。"]),
         row(
             "pointer",
             &["Wie schlafe ich besser?", "1. Wenig Kaffee.\n2. Dunkelheit.", "Warum denn der zweite Punkt?", "Darum."],

@@ -7,7 +7,7 @@ use crate::quality::rules::RULES;
 const TEXT_BYTES_MIN: usize = 120;
 const NUMBERS: [&str; 6] = ["1", "2", "3", "4", "5", "6"];
 
-/// A pointer to a part by its number, which only a replaced answer has, or to a text where there is none.
+/// A pointer to a part by its number, which only a replaced answer has, or to a text that is missing now.
 pub fn pointer(seen: &Seen<'_>) -> Option<OrphanLevel> {
     let (old, new) = (seen.follow_up.replaced.last()?, seen.follow_up.answers.last()?);
     let number = (1..).zip(NUMBERS).filter(|(_, number)| points_to(seen, number)).map(|(number, _)| number).max();
