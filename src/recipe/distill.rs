@@ -186,10 +186,11 @@ impl Distill {
     ) -> Result<Heard, Stop> {
         let said = &seed.turns[turn as usize];
         let heard = Heard { messages: said.messages.clone(), flag: None };
-        let (Some(orphans), Some(seen)) = (self.orphans.as_ref().filter(|_| turn > 0), answered.examined(last)) else {
+        let (Some(orphans), Some(before)) = (self.orphans.as_ref().filter(|_| turn > 0), answered.examined(last))
+        else {
             return Ok(heard);
         };
-        let level = orphans.level(seed, turn, seen, dialogue, answered).map_err(|open| Stop::Ask(vec![open]))?;
+        let level = orphans.level(seed, turn, before, dialogue, answered).map_err(|open| Stop::Ask(vec![open]))?;
         let stop = || Stop::At { turn, reason: ConversationStop::OrphanReference };
         match (level, orphans.action) {
             (None, _) => Ok(heard),

@@ -78,8 +78,11 @@ fn share(hits: u64, total: u64) -> String {
     format!("{hits} of {total}{interval}")
 }
 
-/// The texts by id: the old dialogue, and the new answers.
-fn triples() -> Option<BTreeMap<String, (Vec<String>, Vec<String>)>> {
+/// The old dialogue up to a message, and the new answers.
+type Triple = (Vec<String>, Vec<String>);
+
+/// The texts by id.
+fn triples() -> Option<BTreeMap<String, Triple>> {
     let Some(folder) = std::env::var_os("COHOBATE_ORPHANS").map(PathBuf::from) else {
         println!("skipped: COHOBATE_ORPHANS does not name a folder with the texts");
         return None;

@@ -118,3 +118,52 @@ impl Cues {
             && (!after || cue.is_open || is_apart(text[place.end..].chars().next()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_language_has_every_section_in_small_letters() {
+        const SECTIONS: [&str; 16] = [
+            "mention",
+            "that",
+            "regarding",
+            "elaborate",
+            "still",
+            "accept",
+            "text",
+            "yes",
+            "ask",
+            "offer",
+            "request",
+            "pointer 1",
+            "pointer 2",
+            "pointer 3",
+            "pointer 4",
+            "pointer 5",
+        ];
+        assert_eq!(ALL.len(), 12);
+        for (code, cues) in ALL.iter() {
+            for section in SECTIONS {
+                let found = cues.sections.get(section).unwrap_or_else(|| panic!("{code} has no {section}"));
+                for Cue { text, .. } in found {
+                    assert!(!text.trim().is_empty() && *text == text.to_lowercase(), "{code} {section}: {text:?}");
+                }
+            }
+            assert!(cues.function.len() > 30, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_phrase_ends_where_words_of_its_language_end() {
+        let english = Cues::of("Where is the lighthouse that you mentioned?", "");
+        assert!(english.occur("mention", "as you mentioned, it is old") && english.occur("yes", "no, never"));
+        assert!(!english.occur("yes", "nothing at all") && !english.begin("request", "whatsoever it is"));
+        let korean = Cues::of("방금 말씀하신 등대는 어디에 있어요?", "");
+        assert!(korean.occur("mention", "방금 말씀하신 등대는"), "particles follow without a space");
+        // A short message in Latin letters is in the language of what it follows.
+        let german = Cues::of("Ja.", "Ist das Knie geschwollen, oder tut es nur weh?");
+        assert!(german.begin("yes", "ja."));
+    }
+}

@@ -24,7 +24,7 @@ pub fn definite(seen: &Seen<'_>) -> Option<OrphanLevel> {
     let is_kept = |clause: &Range<usize>| {
         let gone: Vec<_> =
             seen.gone.iter().filter(|gone| gone.start >= clause.start && gone.end <= clause.end).collect();
-        gone.len() > 1 || gone.iter().any(|gone| is_much(gone))
+        gone.len() > 1 || gone.iter().any(is_much)
     };
     let with = |section| seen.clauses_with(section).any(is_kept);
     let is_elaborated = seen.clauses_with("elaborate").any(|clause| seen.is_phrase_gone_in(clause));
