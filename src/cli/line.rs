@@ -82,6 +82,7 @@ impl DistillLine {
         for (option, is_given, needs, is_there) in [
             ("--judge", set.judge.judge.is_some(), "--samples", ranks),
             ("--prompt", set.judge.prompt.is_some(), "--judge and --samples", ranks && options.judge.is_some()),
+            ("--orphans-judge", set.question.orphans_judge.is_some(), "--orphans", options.orphans.is_some()),
             ("--min-turns", set.remain.min_turns.is_some(), "--gate or --orphans", is_cut),
             ("--license", set.write.license.is_some(), "-o DIR/", is_directory(self.output())),
         ] {

@@ -275,9 +275,14 @@ option_groups! {
     #[command(next_help_heading = "What is asked")]
     QuestionArgs {
         /// User messages that refer to a replaced answer: keep and mark them, truncate the conversation before the first, or
-        /// rewrite them [default: not looked for]
+        /// rewrite them; doubtful ones are marked alone [default: not looked for]
         #[arg(long, value_name = "RULE", value_parser = named::<OrphanRule>)]
         orphans: OrphanRule,
+
+        /// Who decides whether a doubtful message refers to a replaced answer: NAME@URL, a profile of cohobate.toml, or
+        /// simulated; needs --orphans [default: nobody]
+        #[arg(long, value_name = "MODEL")]
+        orphans_judge: String,
 
         /// Send each answer's reasoning back with it, as <think>...</think> [default: false]
         #[arg(long, num_args = 0, default_missing_value = "true")]

@@ -9,7 +9,7 @@ use cohobate::dataset::{
     SystemColumn, TextEncoding,
 };
 use cohobate::export::{self, OutputFormat};
-use cohobate::job::{BestOfSettings, DistillQuestions, RankerSettings};
+use cohobate::job::{BestOfSettings, DistillQuestions, OrphanSettings, RankerSettings};
 use cohobate::job::{Context, JobError, accept_losses};
 use cohobate::job::{InputSettings, JudgeSettings, OutputSettings, ReadSettings, RowsFrom, RunSettings, STORE};
 use cohobate::job::{Keys, ModelSettings};
@@ -205,19 +205,28 @@ impl Options {
     fn questions_of(&self, teacher: Option<&str>, models: ModelSettings) -> Result<DistillQuestions, JobError> {
         let (gate, best_of) = (self.gate_or(GateProfile::Off)?, self.best_of(&models)?);
         let is_judged = best_of.as_ref().is_some_and(|best_of| matches!(best_of.ranker, RankerSettings::Judge(_)));
-        self.refuse_idle_version(gate.is_some() || is_judged)?;
+        let orphans = self.orphans(&models)?;
+        self.refuse_idle_version(gate.is_some() || is_judged || orphans.is_some())?;
         Ok(DistillQuestions {
             teacher: models.find_teacher(teacher.or(self.teacher.as_deref()))?,
             system: self.system.clone(),
             gate,
-            orphans: self.orphans.map(|rule| match rule {
-                OrphanRule::Keep => Orphans::Keep,
-                OrphanRule::Truncate => Orphans::Truncate,
-                OrphanRule::Rewrite => Orphans::Rewrite,
-            }),
+            orphans,
             history_reasoning: self.history_reasoning.unwrap_or(false),
             best_of,
         })
+    }
+
+    fn orphans(&self, models: &ModelSettings) -> Result<Option<OrphanSettings>, JobError> {
+        // The configuration may name a judge for runs that look for orphans.
+        let Some(rule) = self.orphans else { return Ok(None) };
+        let action = match rule {
+            OrphanRule::Keep => Orphans::Keep,
+            OrphanRule::Truncate => Orphans::Truncate,
+            OrphanRule::Rewrite => Orphans::Rewrite,
+        };
+        let judge = self.orphans_judge.as_deref().map(|name| models.find_judge(name)).transpose()?;
+        Ok(Some(OrphanSettings { action, version: self.version(), judge }))
     }
 
     fn best_of(&self, models: &ModelSettings) -> Result<Option<BestOfSettings>, JobError> {
@@ -289,9 +298,10 @@ impl Options {
     /// Fails where a version is named and nothing has versions.
     pub fn refuse_idle_version(&self, has_versions: bool) -> Result<(), JobError> {
         match self.version() {
-            Some(_) if !has_versions => {
-                Err(JobError::usage(format!("{} needs --gate", self.place_of("rules-version")), "add --gate standard"))
-            }
+            Some(_) if !has_versions => Err(JobError::usage(
+                format!("{} needs --gate or --orphans", self.place_of("rules-version")),
+                "add --gate standard",
+            )),
             _ => Ok(()),
         }
     }

@@ -84,6 +84,9 @@ pub struct Spoken {
 }
 
 impl Spoken {
+    /// The flag of an answer to a user's message that was rewritten, because it referred to a replaced answer.
+    pub const USER_REWRITTEN: &'static str = "user_rewritten";
+
     /// A message of the dataset.
     pub fn of_source(message: Arc<Message>) -> Self {
         Self { message, answer: None, flags: Vec::new(), score: None }

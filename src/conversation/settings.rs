@@ -27,6 +27,13 @@ impl Settings {
         self
     }
 
+    /// Returns the settings without one.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.entries.retain(|(other, _)| other != name);
+        self
+    }
+
     /// Returns the value of a setting.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.entries.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())

@@ -26,6 +26,8 @@ pub enum ConversationStop {
 impl ConversationStop {
     /// Returns the text of [`ConversationStop::OrphanReference`], which is also a flag of messages.
     pub const ORPHAN_REFERENCE: &'static str = "orphan_reference";
+    /// The flag of a message that may refer to a replaced answer.
+    pub const ORPHAN_REFERENCE_WEAK: &'static str = "orphan_reference_weak";
 
     /// Returns the code, and the fault where the code has one.
     fn parts(&self) -> (&str, Option<&str>) {

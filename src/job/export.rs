@@ -12,7 +12,7 @@ use super::rows::{RowCounts, RowResult, each};
 use super::settings::{InputSettings, OutputSettings};
 use super::stored::{answers_in, replay_in, status_of};
 use super::{Context, JobError, models, open_store};
-use crate::conversation::{Dialogue, Outcome, Price, Role, Seed};
+use crate::conversation::{ConversationStop, Dialogue, Outcome, Price, Role, Seed, Turn};
 use crate::export::{LeftOutKind, Unfit, dialogue_pairs, dialogue_record};
 use crate::quality::{Boilerplate, language_of};
 use crate::recipe::{Recipe, ReplayEnd};
@@ -125,7 +125,8 @@ impl<'a> ExportPass<'a> {
     ) -> Result<ExportReport, JobError> {
         let Self { questions, partial, output, inputs } = *self;
         let is_gated = questions.gate.is_some() || questions.orphans.is_some();
-        let exporter = Exporter { rows: &prepared.rows, recipe, store, output, partial, is_gated };
+        let finds_orphans = questions.orphans.is_some();
+        let exporter = Exporter { rows: &prepared.rows, recipe, store, output, partial, is_gated, finds_orphans };
         let report = exporter.write(inputs, &models::prices(&[&questions.teacher]))?;
         Ok(ExportReport { invalid: prepared.invalid(), ..report })
     }
@@ -140,6 +141,8 @@ struct Exporter<'a> {
     partial: PartialSettings,
     /// A gate judges: conversations that it has cut are written, and what it has found is counted.
     is_gated: bool,
+    /// Messages that refer to a replaced answer are looked for.
+    finds_orphans: bool,
 }
 
 impl Exporter<'_> {
@@ -154,6 +157,9 @@ impl Exporter<'_> {
                 flag_boilerplate(&mut end.dialogue, &mut boilerplate);
                 quality.add(&seed.id, &end.dialogue, prices, language_of);
                 findings.add_dialogue(&place, &seed.id, &end.dialogue)?;
+                if self.finds_orphans {
+                    count_orphans(seed, &end, &mut quality);
+                }
             }
             self.write_row(seed, end, &mut output)
         })?;
@@ -263,6 +269,17 @@ impl End {
     fn turns_answered(&self) -> u32 {
         self.dialogue.answer_count()
     }
+}
+
+/// Counts the messages that were looked at for references to replaced answers.
+fn count_orphans(seed: &Seed, end: &End, quality: &mut QualityReport) {
+    let cut_before = match &end.why {
+        Some(LeftOut::Stopped { turn, reason: ConversationStop::OrphanReference }) => Some(*turn),
+        _ => None,
+    };
+    quality.orphans.add(&end.dialogue, cut_before, |turn| {
+        seed.turns.get(turn.index() as usize).and_then(Turn::last_user).map_or("", language_of)
+    });
 }
 
 /// Flags answers that are the same for different users.

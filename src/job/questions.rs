@@ -6,8 +6,8 @@ use super::models::ModelChoice;
 use crate::conversation::{ConversationKey, Question};
 use crate::export::OutputFormat;
 use crate::model::RequestPreview;
-use crate::quality::Gate;
-use crate::recipe::{BestOf, Distill, Orphans, Ranker, Scale};
+use crate::quality::{Gate, RulesVersion};
+use crate::recipe::{BestOf, Distill, Judge, OrphanCheck, Orphans, Prompt, Ranker, Scale};
 use crate::report::Party;
 
 /// What a distillation asks. `distill`, `plan`, `export` and `verify` share it: the same values make the same questions.
@@ -21,11 +21,33 @@ pub struct DistillQuestions {
     /// Judges each answer before the next is built on it. Default: none.
     pub gate: Option<Gate>,
     /// What happens to user messages that refer to a replaced answer. Default: they are not looked for.
-    pub orphans: Option<Orphans>,
+    pub orphans: Option<OrphanSettings>,
     /// Sends the reasoning of each answer back with it. Default: no.
     pub history_reasoning: bool,
     /// Several answers to each turn, of which the best is kept. Default: one answer.
     pub best_of: Option<BestOfSettings>,
+}
+
+/// How user messages that refer to a replaced answer are found, and what happens to them.
+#[derive(Clone, Debug)]
+pub struct OrphanSettings {
+    /// What happens to them.
+    pub action: Orphans,
+    /// One version of the rules for every conversation. Default: the version under which a conversation was begun.
+    pub version: Option<RulesVersion>,
+    /// Who decides where the rules are in doubt. Default: nobody does.
+    pub judge: Option<ModelChoice>,
+}
+
+impl OrphanSettings {
+    /// Makes the check.
+    fn check(&self) -> OrphanCheck {
+        let judge = self.judge.as_ref().map(|model| {
+            let target = Arc::clone(&model.target);
+            Judge { target, prompt: Prompt::orphans(), repeats: 1 }
+        });
+        OrphanCheck { action: self.action, version: self.version, judge }
+    }
 }
 
 /// Several answers to each turn.
@@ -70,7 +92,12 @@ impl DistillQuestions {
     /// Returns the models that are asked.
     pub fn models(&self) -> Vec<&ModelChoice> {
         let ranker = self.best_of.as_ref().map(|best_of| best_of.ranker.model());
-        [Some(&self.teacher), ranker].into_iter().flatten().collect()
+        [Some(&self.teacher), ranker, self.orphans_judge()].into_iter().flatten().collect()
+    }
+
+    /// Returns who decides on doubtful references to replaced answers.
+    fn orphans_judge(&self) -> Option<&ModelChoice> {
+        self.orphans.as_ref()?.judge.as_ref()
     }
 
     /// Returns the request for a question to one of these models; `None` where the model needs none.
@@ -90,7 +117,8 @@ impl DistillQuestions {
             RankerSettings::Judge(judge) => judge.model.party("judge"),
             RankerSettings::Scorer(scorer) => scorer.party("scorer"),
         });
-        [self.teacher.party("teacher")].into_iter().chain(ranker).collect()
+        let orphans = self.orphans_judge().map(|judge| judge.party("judge of orphans"));
+        [self.teacher.party("teacher")].into_iter().chain(ranker).chain(orphans).collect()
     }
 
     /// Returns the system message, read from its file where it names one.
@@ -118,8 +146,8 @@ impl DistillQuestions {
         if let Some(gate) = &self.gate {
             recipe = recipe.with_gate(gate.clone());
         }
-        if let Some(orphans) = self.orphans {
-            recipe = recipe.with_orphans(orphans);
+        if let Some(orphans) = &self.orphans {
+            recipe = recipe.with_orphans(orphans.check());
         }
         if let Some(BestOfSettings { samples, ranker }) = &self.best_of {
             let ranker = match ranker {

@@ -30,7 +30,7 @@ pub use edit::differs_by_more_than;
 pub use finding::Finding;
 pub use gate::{Gate, GateVerdict, ParseGateError, Strictness};
 pub use near_duplicate::NearDuplicates;
-pub use orphan::{Orphan, find_orphan};
+pub use orphan::{FollowUp, OrphanLevel, orphan_level};
 pub use record::{JudgedTurn, each_answer, judge_record};
 pub use rules::says_again;
 pub use rules::{RULES, Rule};

@@ -1,35 +1,12 @@
 use std::sync::Arc;
 
-use crate::conversation::{Answer, Dialogue, Finish, Message, Role, Sampling, Target, Turn, calls_tool_in_text};
+use crate::conversation::{Answer, Dialogue, Finish, Message, Role, Sampling, Target, calls_tool_in_text};
 use crate::quality::{Candidate, Gate, GateVerdict, RulesVersion};
-
-/// The handling of a user's message that refers to a replaced answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Orphans {
-    /// It stays and is marked.
-    Keep,
-    /// The conversation ends before it.
-    Truncate,
-    /// The teacher rewrites it, so that it follows from the new answer.
-    Rewrite,
-}
-
-impl Orphans {
-    /// Returns the name that `--orphans` takes.
-    pub fn name(self) -> &'static str {
-        match self {
-            Orphans::Keep => "keep",
-            Orphans::Truncate => "truncate",
-            Orphans::Rewrite => "rewrite",
-        }
-    }
-}
 
 /// Checks that an answer must pass before it becomes history.
 #[derive(Clone, Debug, Default)]
 pub(super) struct AnswerCheck {
     pub gate: Option<Gate>,
-    pub orphans: Option<Orphans>,
 }
 
 /// Attempts at a turn, where a gate judges them.
@@ -44,7 +21,7 @@ const TEMPERATURE_MAX: f64 = 2.0;
 impl AnswerCheck {
     /// Has a gate alone.
     pub fn by(gate: Option<Gate>) -> Self {
-        Self { gate, orphans: None }
+        Self { gate }
     }
 
     /// Returns the gate of a version of the rules, as a recipe's setting.
@@ -118,29 +95,6 @@ impl AnswerCheck {
         let sampling = Sampling { temperature: Some(temperature.min(TEMPERATURE_MAX)), max_tokens, ..sampling.clone() };
         target.raised(sampling)
     }
-
-    /// Returns the request to rewrite a user's message.
-    pub fn rewriting(before: &Turn, said: &Turn, dialogue: &Dialogue) -> Arc<Message> {
-        let new = dialogue.spoken.last().map_or("", |spoken| spoken.message.content());
-        let old = before.replaced.as_deref().unwrap_or_default();
-        let (asked, next) = (before.last_user().unwrap_or_default(), said.last_user().unwrap_or_default());
-        Message::new(
-            Role::User,
-            format!(
-                "In the conversation below the assistant's answer was replaced by a new one. The user's next message still \
-                 refers to the old answer. Write that message anew so that it follows from the new answer: the same intent, \
-                 the same language, tone and length, nothing that only the old answer said. Do not answer it. Give the \
-                 message alone, without quotes or remarks.\n\n[User]\n{asked}\n\n[Old answer]\n{old}\n\n[New \
-                 answer]\n{new}\n\n[User's next message, to be written anew]\n{next}"
-            ),
-        )
-    }
-
-    /// Returns a rewritten message; `None` where it is invalid.
-    pub fn rewritten(answer: &Answer) -> Option<&str> {
-        let text = answer.text().trim();
-        (answer.is_whole() && !text.is_empty()).then_some(text)
-    }
 }
 
 /// False for ends that the server decided: its filter, its refusal, a call to a tool.
@@ -154,7 +108,6 @@ fn is_the_models_own(finish: Finish) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conversation::Spoken;
     use crate::quality::Strictness;
 
     fn target(temperature: Option<f64>, max_tokens: Option<u32>) -> Arc<Target> {
@@ -195,29 +148,6 @@ mod tests {
         cut.usage.completion_tokens = Some(90);
         assert_eq!((AnswerCheck::cut_at(&cut), AnswerCheck::cut_at(&ended(Finish::Length))), (Some(90), None));
         assert_eq!(AnswerCheck::cut_at(&Answer { finish: Finish::Complete, ..cut }), None);
-        assert_eq!(
-            (AnswerCheck::default().gate_setting_under(RulesVersion::NEWEST), Orphans::Keep.name()),
-            ("off".to_owned(), "keep")
-        );
-        assert_eq!([Orphans::Truncate, Orphans::Rewrite].map(Orphans::name), ["truncate", "rewrite"]);
-    }
-
-    #[test]
-    fn a_rewriting_shows_both_answers_and_takes_only_a_whole_message() {
-        let turn = |text: &str, replaced: Option<&str>| Turn {
-            messages: vec![Message::new(Role::User, text)],
-            replaced: replaced.map(str::to_owned),
-            given: Vec::new(),
-        };
-        let spoken = vec![Spoken::of_source(Message::new(Role::Assistant, "the new one"))];
-        let dialogue = Dialogue { spoken, ..Dialogue::default() };
-        let request = AnswerCheck::rewriting(&turn("first", Some("the old one")), &turn("second", None), &dialogue);
-        let end = "\n\n[User]\nfirst\n\n[Old answer]\nthe old one\n\n[New answer]\nthe new one\n\n[User's next message, to be written \
-                   anew]\nsecond";
-        assert!(request.role() == Role::User && request.content().ends_with(end), "{}", request.content());
-        let rewritten = |answer: Answer| AnswerCheck::rewritten(&answer).map(str::to_owned);
-        assert_eq!(rewritten(Answer::complete("m", " anew\n")).as_deref(), Some("anew"));
-        assert_eq!(rewritten(Answer::complete("m", " \n")), None);
-        assert_eq!(rewritten(Answer { finish: Finish::Length, ..Answer::complete("m", "anew") }), None);
+        assert_eq!(AnswerCheck::default().gate_setting_under(RulesVersion::NEWEST), "off");
     }
 }

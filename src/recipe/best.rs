@@ -69,14 +69,7 @@ impl Ranker {
     /// Returns the settings that its verdicts depend on, under the older rules where some are named.
     pub(super) fn setting(&self, rules: Option<RulesVersion>) -> String {
         match self {
-            Ranker::Judge(Judge { target, prompt, .. }) => {
-                let digest = prompt.digest_under(rules);
-                let judge = format!("judge {} {} {digest}", target.model(), target.parameters());
-                match prompt.version_under(rules) {
-                    RulesVersion::First => judge,
-                    version @ RulesVersion::Second => format!("{judge} prompts {version}"),
-                }
-            }
+            Ranker::Judge(judge) => judge.setting(rules),
             Ranker::Scorer(target) => format!("scorer {}", target.model()),
         }
     }

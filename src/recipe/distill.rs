@@ -1,16 +1,20 @@
 use std::sync::Arc;
 
-use super::answer_check::{ATTEMPTS_MAX, AnswerCheck, Orphans};
+use super::answer_check::{ATTEMPTS_MAX, AnswerCheck};
 use super::attempt::{Good, Missing, questions};
 use super::begun::{OlderRules, older_rules};
 use super::best::{BestOf, Ranker, Worth};
 use super::judge::Prompt;
+use super::orphan::{OrphanCheck, Orphans};
 use super::{Answered, Recipe, Step, Walked};
 use crate::conversation::{
     Answer, ConversationStop, Dialogue, Lane, Message, Messages, Outcome, Question, Rejected, Role, Seed, Settings,
     Slot, Spoken, Target, Turn, TurnIndex,
 };
-use crate::quality::{Gate, RulesVersion};
+use crate::quality::{Gate, OrphanLevel, RulesVersion};
+
+/// The setting that names the judge of doubtful orphans.
+const ORPHANS_JUDGE: &str = "orphans-judge";
 
 /// Has a teacher regenerate every assistant turn, with its own earlier answers as history.
 ///
@@ -22,6 +26,7 @@ pub struct Distill {
     /// The history holds the reasoning before each answer.
     keeps_reasoning: bool,
     answer_check: AnswerCheck,
+    orphans: Option<OrphanCheck>,
     best_of: Option<BestOf>,
     older: Vec<OlderRules>,
 }
@@ -51,6 +56,7 @@ impl Distill {
             settings,
             keeps_reasoning: false,
             answer_check: AnswerCheck::default(),
+            orphans: None,
             best_of: None,
             older: Vec::new(),
         }
@@ -82,9 +88,13 @@ impl Distill {
 
     /// Handles users' messages that refer to a replaced answer. The seeds must count replaced answers into their identity.
     #[must_use]
-    pub fn with_orphans(mut self, orphans: Orphans) -> Self {
-        self.settings = self.settings.with("orphans", orphans.name());
-        self.answer_check.orphans = Some(orphans);
+    pub fn with_orphans(mut self, orphans: impl Into<OrphanCheck>) -> Self {
+        let orphans = orphans.into();
+        self.settings = self.settings.with("orphans", orphans.setting(orphans.version_under(None)));
+        if let Some(judge) = &orphans.judge {
+            self.settings = self.settings.with(ORPHANS_JUDGE, judge.setting(None));
+        }
+        self.orphans = Some(orphans);
         self.with_older()
     }
 
@@ -93,7 +103,9 @@ impl Distill {
         let ranker = self.best_of.as_ref().map(|best_of| &best_of.ranker);
         let prompt = ranker.and_then(Ranker::prompt);
         let gate = self.answer_check.gate.iter().flat_map(Gate::older_versions);
-        let mut versions: Vec<RulesVersion> = gate.chain(prompt.into_iter().flat_map(Prompt::older_versions)).collect();
+        let prompts = prompt.into_iter().flat_map(Prompt::older_versions);
+        let orphans = self.orphans.iter().flat_map(OrphanCheck::older_versions);
+        let mut versions: Vec<RulesVersion> = gate.chain(prompts).chain(orphans).collect();
         versions.sort_unstable_by_key(|version| std::cmp::Reverse(*version));
         versions.dedup();
         versions.retain(|version| {
@@ -102,7 +114,11 @@ impl Distill {
         });
         let settings = |version| {
             let settings = self.settings.clone().changed("gate", self.answer_check.gate_setting_under(version));
-            settings.changed("best-by", ranker.map_or(String::new(), |ranker| ranker.setting(Some(version))))
+            let settings =
+                settings.changed("best-by", ranker.map_or(String::new(), |ranker| ranker.setting(Some(version))));
+            let orphans = self.orphans.as_ref().map_or(String::new(), |orphans| orphans.setting(version));
+            // No version before the second had a judge of orphans.
+            settings.changed("orphans", orphans).without(ORPHANS_JUDGE)
         };
         self.older = older_rules(versions, settings);
         self
@@ -170,24 +186,27 @@ impl Distill {
     ) -> Result<Heard, Stop> {
         let said = &seed.turns[turn as usize];
         let heard = Heard { messages: said.messages.clone(), flag: None };
-        let Some(orphans) = self.answer_check.orphans.filter(|_| turn > 0) else { return Ok(heard) };
-        let is_orphan = answered
-            .examined(last)
-            .is_some_and(|seen| *seen.is_followed_by_orphan.get_or_init(|| is_orphan(seed, turn, &seen.answer)));
+        let (Some(orphans), Some(before)) = (self.orphans.as_ref().filter(|_| turn > 0), answered.examined(last))
+        else {
+            return Ok(heard);
+        };
+        let level = orphans.level(seed, turn, before, dialogue, answered).map_err(|open| Stop::Ask(vec![open]))?;
         let stop = || Stop::At { turn, reason: ConversationStop::OrphanReference };
-        match orphans {
-            _ if !is_orphan => Ok(heard),
-            Orphans::Keep => Ok(Heard { flag: Some(ConversationStop::ORPHAN_REFERENCE), ..heard }),
-            Orphans::Truncate => Err(stop()),
-            Orphans::Rewrite => {
+        match (level, orphans.action) {
+            (None, _) => Ok(heard),
+            (Some(level @ OrphanLevel::Weak), _) | (Some(level), Orphans::Keep) => {
+                Ok(Heard { flag: Some(OrphanCheck::flag(level)), ..heard })
+            }
+            (Some(OrphanLevel::Strong), Orphans::Truncate) => Err(stop()),
+            (Some(OrphanLevel::Strong), Orphans::Rewrite) => {
                 let slot = Slot { lane: Lane::User, turn, attempt: 0 };
                 let Some(rewritten) = answered.get(slot) else {
-                    let messages = vec![AnswerCheck::rewriting(&seed.turns[turn as usize - 1], said, dialogue)].into();
+                    let messages = vec![OrphanCheck::rewriting(&seed.turns[turn as usize - 1], said, dialogue)].into();
                     let target = Arc::clone(&self.target);
                     return Err(Stop::Ask(vec![Question { slot, target, sample: 0, messages }]));
                 };
-                let text = AnswerCheck::rewritten(rewritten).ok_or_else(stop)?;
-                Ok(Heard { messages: with_last_user(said, text), flag: Some("user_rewritten") })
+                let text = OrphanCheck::rewritten(rewritten).ok_or_else(stop)?;
+                Ok(Heard { messages: with_last_user(said, text), flag: Some(Spoken::USER_REWRITTEN) })
             }
         }
     }
@@ -362,14 +381,6 @@ impl Recipe for Distill {
     }
 }
 
-fn is_orphan(seed: &Seed, turn: u32, answer: &Answer) -> bool {
-    let turn = turn as usize;
-    let Some(replaced) = &seed.turns[turn - 1].replaced else { return false };
-    let earlier: Vec<&str> = seed.turns[..turn].iter().filter_map(Turn::last_user).collect();
-    let user = seed.turns[turn].last_user();
-    user.is_some_and(|user| crate::quality::find_orphan(user, &earlier, replaced, answer.text()).is_some())
-}
-
 fn with_last_user(turn: &Turn, text: &str) -> Vec<Arc<Message>> {
     let mut messages = turn.messages.clone();
     if let Some(user) = messages.iter_mut().rev().find(|message| message.role() == Role::User) {
@@ -381,7 +392,6 @@ fn with_last_user(turn: &Turn, text: &str) -> Vec<Arc<Message>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conversation::Columns;
 
     fn turn(words: &[(Role, &str)], replaced: &str) -> Turn {
         let messages = words.iter().map(|(role, text)| Message::new(*role, *text)).collect();
@@ -393,27 +403,5 @@ mod tests {
         let turn = turn(&[(Role::System, "s"), (Role::User, "one"), (Role::User, "two"), (Role::Tool, "t")], "");
         let words: Vec<String> = with_last_user(&turn, "new").iter().map(|said| said.content().to_owned()).collect();
         assert_eq!(words, ["s", "one", "new", "t"]);
-    }
-
-    #[test]
-    fn a_message_that_quotes_a_replaced_answer_is_an_orphan() {
-        let old = "Copper boilers were preferred by most distillers because they remove sulphur.";
-        let quotes = "You say that copper boilers were preferred by most distillers because they remove sulphur. Why?";
-        let seed = Seed {
-            id: "one".to_owned(),
-            turns: vec![
-                turn(&[(Role::User, "What are stills made of?")], old),
-                turn(&[(Role::User, quotes)], "Sulphur smells."),
-                turn(&[(Role::User, "And what else do they do?")], "Nothing."),
-            ],
-            tools: None,
-            columns: Columns::new(),
-            counts_replaced: true,
-            criteria: Vec::new(),
-        };
-        let answer = |text: &str| Answer::complete("m", text);
-        assert!(is_orphan(&seed, 1, &answer("Of glass.")));
-        assert!(!is_orphan(&seed, 1, &answer(old)), "the new answer says the same");
-        assert!(!is_orphan(&seed, 2, &answer("Of glass.")));
     }
 }

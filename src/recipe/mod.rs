@@ -14,19 +14,20 @@ mod evaluate;
 mod fill;
 mod judge;
 mod object;
+mod orphan;
 mod replay;
 mod simulate;
 mod tolerant;
 mod tutor;
 mod walked;
 
-pub use answer_check::Orphans;
 pub use begun::{Begun, OlderRules, begun};
 pub use best::{BestOf, Ranker};
 pub use compare::{Compare, ComparedHistory, NoAnswer, Side, System};
 pub use distill::Distill;
 pub use evaluate::{Evaluate, JudgedHistory, JudgedScope};
 pub use judge::{Judge, Prompt, PromptError, Ruling, Scale};
+pub use orphan::{OrphanCheck, Orphans};
 pub use replay::{Replay, ReplayEnd};
 pub use simulate::{Goal, Move, Simulate, SimulatedDialogue, SimulatedEnd, UserTurn};
 pub use tutor::{Cast, History, ParseHistoryError, Party, PassPurpose, Tutor, Tutored, TutoredEnd};
@@ -37,7 +38,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::conversation::{Answer, Dialogue, Outcome, Question, Seed, Settings, Slot, Unit};
-use crate::quality::{GateVerdict, RulesVersion};
+use crate::quality::{GateVerdict, OrphanLevel, RulesVersion};
 
 /// One way to process a conversation.
 ///
@@ -194,7 +195,8 @@ pub struct Answered {
 struct ExaminedAnswer {
     pub answer: Arc<Answer>,
     pub verdict: OnceCell<GateVerdict>,
-    pub is_followed_by_orphan: OnceCell<bool>,
+    /// How certain it is that the user's next message refers to the answer that this one replaces, or to an earlier one.
+    pub orphan: OnceCell<Option<OrphanLevel>>,
     /// The fault that makes it invalid as a user's message.
     pub user_fault: OnceCell<Option<&'static str>>,
     pub tutored: tutor::TutorFindings,
@@ -205,7 +207,7 @@ impl ExaminedAnswer {
         Self {
             answer,
             verdict: OnceCell::new(),
-            is_followed_by_orphan: OnceCell::new(),
+            orphan: OnceCell::new(),
             user_fault: OnceCell::new(),
             tutored: tutor::TutorFindings::default(),
         }
@@ -237,7 +239,7 @@ impl Answered {
     pub fn assume(&mut self, slot: Slot, answer: Arc<Answer>) {
         let mut seen = ExaminedAnswer::new(answer);
         seen.verdict = OnceCell::from(GateVerdict::default());
-        seen.is_followed_by_orphan = OnceCell::from(false);
+        seen.orphan = OnceCell::from(None);
         seen.user_fault = OnceCell::from(None);
         seen.tutored = tutor::TutorFindings::assumed(slot);
         self.by_slot.insert(slot, seen);
@@ -314,7 +316,7 @@ mod tests {
         answered.assume(slot, Arc::new(Answer::complete("m", "")));
         let seen = answered.examined(slot).unwrap();
         assert_eq!(seen.verdict.get().map(|verdict| verdict.rejected_by), Some(None));
-        assert_eq!((seen.is_followed_by_orphan.get(), seen.user_fault.get()), (Some(&false), Some(&None)));
+        assert_eq!((seen.orphan.get(), seen.user_fault.get()), (Some(&None), Some(&None)));
         let mut given = Answered::default();
         given.insert(slot, Arc::new(Answer::complete("m", "")));
         assert!(given.examined(slot).is_some_and(|seen| seen.verdict.get().is_none()));

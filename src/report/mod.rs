@@ -8,6 +8,7 @@ mod evaluation;
 mod header;
 mod histogram;
 mod judgments;
+mod orphans;
 mod page;
 mod printable;
 mod progress;
@@ -34,6 +35,7 @@ pub use evaluation::{
 pub use header::{Party, RunHeader};
 pub use histogram::Histogram;
 pub use judgments::{Judgments, JudgmentsReport, VotesReport};
+pub use orphans::{OrphanCount, OrphanCounts};
 pub use page::{comparison_page, evaluation_page, quality_page, simulation_page, tutoring_page};
 pub use printable::printable;
 pub use progress::{Course, progress_json, progress_line, reused_words, waiting_words};

@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::histogram::Histogram;
+use super::orphans::OrphanCounts;
 use super::words::{counted, money, number};
 use crate::conversation::{Dialogue, Price, Rejected};
 
@@ -16,6 +17,9 @@ pub struct QualityReport {
     pub answers: u64,
     /// By rule.
     pub rules: BTreeMap<&'static str, RuleCount>,
+    /// Users' messages that refer to a replaced answer, where they were looked for.
+    #[serde(skip_serializing_if = "OrphanCounts::is_empty")]
+    pub orphans: OrphanCounts,
     /// By the language of the answer (ISO 639-3, or the script where that alone is known; empty without letters). Short answers
     /// are often counted for another one.
     pub languages: BTreeMap<&'static str, LanguageCount>,
@@ -144,7 +148,7 @@ impl QualityReport {
         self.rules.is_empty()
     }
 
-    /// Returns the table for people, a line for each rule that has found something.
+    /// Returns the table for people, a line for each rule that has found something, and for each language with orphans.
     pub fn lines(&self) -> Vec<String> {
         let width = self.rules.keys().map(|rule| rule.len()).max().unwrap_or(0);
         let line = |(rule, count): (&&str, &RuleCount)| {
@@ -161,6 +165,6 @@ impl QualityReport {
             let examples = count.examples.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
             format!("{rule:<width$}  {}: {examples}", parts.join(", "))
         };
-        self.rules.iter().map(line).collect()
+        self.rules.iter().map(line).chain(self.orphans.lines()).collect()
     }
 }

@@ -8,8 +8,8 @@ use cohobate::conversation::{
     Thinking, Turn,
 };
 use cohobate::recipe::{
-    BestOf, Compare, ComparedHistory, Distill, Evaluate, Judge, JudgedHistory, JudgedScope, Orphans, Prompt, Ranker,
-    Recipe, Scale, Simulate, System,
+    BestOf, Compare, ComparedHistory, Distill, Evaluate, Judge, JudgedHistory, JudgedScope, OrphanCheck, Orphans,
+    Prompt, Ranker, Recipe, Scale, Simulate, System,
 };
 
 use crate::crash_at_every_commit::recipes;
@@ -98,6 +98,13 @@ fn recipes_told_more() -> Vec<(&'static str, Arc<dyn Recipe>)> {
         ("orphans kept", Arc::new(distill().with_orphans(Orphans::Keep))),
         ("orphans cut", Arc::new(distill().with_orphans(Orphans::Truncate))),
         ("orphans rewritten", Arc::new(distill().with_orphans(Orphans::Rewrite))),
+        (
+            "orphans judged",
+            Arc::new(distill().with_orphans(OrphanCheck {
+                judge: Some(Judge { prompt: Prompt::orphans(), ..folding_judge(Scale::Check) }),
+                ..OrphanCheck::from(Orphans::Truncate)
+            })),
+        ),
         ("no gate", Arc::new(Simulate::new(target(), question().target, 2, Vec::new(), None, Some("Be brief.")))),
         ("turns", Arc::new(evaluate(JudgedScope::Turns, JudgedHistory::Own))),
         ("the whole", Arc::new(evaluate(JudgedScope::Whole, JudgedHistory::Golden))),
@@ -129,7 +136,8 @@ fn the_settings_of_every_recipe_stay_as_they_are() {
         }
         for older in recipe.older() {
             let of = |name: &str| older.settings.get(name).map(|value| format!("{name}: {value}: "));
-            let changed: String = ["gate", "prompt", "best-by"].into_iter().filter_map(of).collect();
+            let changed: String =
+                ["gate", "prompt", "best-by", "orphans", "orphans-judge"].into_iter().filter_map(of).collect();
             writeln!(golden, "under rules {}: {changed}{}", older.rules, older.settings.digest()).unwrap();
         }
     }

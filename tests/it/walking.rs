@@ -7,8 +7,8 @@ use std::sync::Arc;
 use cohobate::conversation::{Answer, Finish, Message, Outcome, Question, Role, Sampling, Seed, Slot, Target};
 use cohobate::model::Simulated;
 use cohobate::recipe::{
-    Answered, Compare, ComparedHistory, Distill, Evaluate, Judge, JudgedHistory, JudgedScope, Orphans, Prompt, Recipe,
-    Replay, ReplayEnd, Scale, Step, System, Walked,
+    Answered, Compare, ComparedHistory, Distill, Evaluate, Judge, JudgedHistory, JudgedScope, OrphanCheck, Orphans,
+    Prompt, Recipe, Replay, ReplayEnd, Scale, Step, System, Walked,
 };
 use proptest::prelude::*;
 
@@ -26,9 +26,13 @@ fn more_recipes() -> Vec<(&'static str, Arc<dyn Recipe>)> {
     let systems = || vec![system("x", true), system("given", false), system("y", true)];
     let compare = |scope, history| Arc::new(Compare::new(systems(), judge(Scale::Pair), scope, history));
     let distill = Distill::new(target(), None).with_reasoning_in_history().with_orphans(Orphans::Rewrite);
+    let orphans = Judge { target: target(), prompt: Prompt::orphans(), repeats: 1 };
+    let orphans = OrphanCheck { judge: Some(orphans), ..OrphanCheck::from(Orphans::Truncate) };
+    let doubtful = Distill::new(target(), None).with_orphans(orphans);
     let golden = Evaluate::new(judge(Scale::Score), JudgedScope::Turns, JudgedHistory::Golden, Vec::new());
     let mut recipes = recipes();
     recipes.push(("distill, messages that are rewritten", Arc::new(distill)));
+    recipes.push(("distill, doubtful messages that are judged", Arc::new(doubtful)));
     recipes.push(("evaluate after a reference", Arc::new(golden)));
     recipes.push(("compare with given answers", compare(JudgedScope::Both, ComparedHistory::Own)));
     recipes.push(("compare with given answers, one by one", compare(JudgedScope::Both, ComparedHistory::Shared)));
@@ -37,13 +41,14 @@ fn more_recipes() -> Vec<(&'static str, Arc<dyn Recipe>)> {
 
 /// A conversation that has been answered already, some turns with answers of another system.
 fn conversation() -> impl Strategy<Value = Seed> {
-    let words = prop::sample::select(vec!["a", "What did you mean by the first step?", "你好", ""]);
+    let words =
+        prop::sample::select(vec!["a", "Where is the harbor you mentioned?", "How big is Marenholm?", "你好", ""]);
     let turn = (words, any::<bool>(), any::<bool>());
     (prop::collection::vec(turn, 1..6), any::<bool>()).prop_map(|(turns, has_greeting)| {
         let said: Vec<String> = turns.iter().map(|(words, ..)| (*words).to_owned()).collect();
         let mut seed = Seed { counts_replaced: true, ..seed("one", &said) };
         for (turn, (_, is_answered, is_given)) in seed.turns.iter_mut().zip(&turns) {
-            turn.replaced = is_answered.then(|| "The first step was the harbor, and then the weather.".to_owned());
+            turn.replaced = is_answered.then(|| "The first step was the harbor, and then Marenholm.".to_owned());
             turn.given = vec![None, is_given.then(|| Message::new(Role::Assistant, "So it is."))];
         }
         if has_greeting {

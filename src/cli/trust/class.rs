@@ -33,7 +33,7 @@ pub enum Class {
 const OPTIONS: &[(Class, &[&str])] = &[
     (Class::Path, &["store", "prompt", "references"]),
     (Class::Text, &["system"]),
-    (Class::Model, &["teacher", "judge", "scorer"]),
+    (Class::Model, &["teacher", "judge", "orphans-judge", "scorer"]),
     (Class::Profiles, &["models"]),
     (Class::Command, &["serve", "on-end", "on-stall"]),
     (Class::Connection, &["proxy", "ca-file"]),

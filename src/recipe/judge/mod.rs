@@ -101,6 +101,16 @@ impl Judge {
         both
     }
 
+    /// Returns what its verdicts depend on, under the older rules where some are named.
+    pub(super) fn setting(&self, rules: Option<RulesVersion>) -> String {
+        let Self { target, prompt, .. } = self;
+        let judge = format!("judge {} {} {}", target.model(), target.parameters(), prompt.digest_under(rules));
+        match prompt.version_under(rules) {
+            RulesVersion::First => judge,
+            version @ RulesVersion::Second => format!("{judge} prompts {version}"),
+        }
+    }
+
     /// True for the slot of a call's first reply; the next slot is that of its repair.
     pub(super) fn is_first_reply(slot: Slot) -> bool {
         slot.lane == Lane::Judge && slot.attempt.is_multiple_of(2)

@@ -50,6 +50,13 @@ impl Prompt {
         Self { scale, schema: None, editions: editions.collect() }.structured()
     }
 
+    /// The built-in prompt for messages that may refer to a replaced answer, which is the reference. The first version has none.
+    pub fn orphans() -> Self {
+        let text = include_str!("prompts/second/orphan.txt").to_owned();
+        let prompt = Self::new(Scale::Check, text).expect("a test renders it");
+        prompt.of_version(RulesVersion::Second).structured()
+    }
+
     /// A custom template. Fails where it cannot be parsed, uses an unknown variable, or does not show the judge an answer.
     pub fn new(scale: Scale, text: String) -> Result<Self, PromptError> {
         let newest = Edition::new(scale, RulesVersion::NEWEST, text)?;

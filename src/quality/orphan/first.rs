@@ -1,15 +1,8 @@
+//! The first version: quotes and a few pointers, in English and Chinese. It never changes.
+
 use std::collections::HashSet;
 
-use super::text::{Phrases, Spread, Words};
-
-/// Why a user's message does not follow from the new answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Orphan {
-    /// It quotes words that only the replaced answer contains.
-    Quote,
-    /// It refers to a part ("your second point"), and the new answer has no parts.
-    Pointer,
-}
+use crate::quality::text::{Phrases, Spread, Words};
 
 /// Consecutive words that count as a quote.
 const QUOTE_WORDS: usize = 4;
@@ -58,18 +51,18 @@ static POINTERS: Phrases = Phrases::new(|| {
     ])
 });
 
-/// Finds a reference to the replaced answer in the user's next message: a quote from it that occurs neither in the user's
-/// earlier messages nor in the new answer, or a pointer to a part where the new answer has fewer than two.
-pub fn find_orphan(user: &str, earlier_users: &[&str], replaced: &str, answer: &str) -> Option<Orphan> {
+/// True where the user's message refers to the last replaced answer: it quotes words that occur neither in the user's earlier
+/// messages nor in the new answer, or points to a part where the new answer has fewer than two.
+pub fn is_orphan(user: &str, earlier_users: &[&str], replaced: &str, answer: &str) -> bool {
     let quoted = common_runs(user, replaced);
     if !quoted.is_empty() {
         let known: HashSet<u64, Spread> =
             earlier_users.iter().chain([&answer]).flat_map(|text| all_runs(text)).collect();
         if quoted.iter().any(|run| !known.contains(run)) {
-            return Some(Orphan::Quote);
+            return true;
         }
     }
-    (POINTERS.occur_in(user) && item_count(replaced) >= 2 && item_count(answer) < 2).then_some(Orphan::Pointer)
+    POINTERS.occur_in(user) && item_count(replaced) >= 2 && item_count(answer) < 2
 }
 
 /// Returns the n-grams that two texts have in common.
@@ -113,25 +106,20 @@ mod tests {
     #[test]
     fn a_quote_of_the_replaced_answer_is_an_orphan() {
         let replaced = "You should try the old harbor road first.";
-        let orphaned = |user: &str, answer: &str| find_orphan(user, &["How do I get there?"], replaced, answer);
-        assert_eq!(orphaned("Where does the old harbor road begin?", "Take the bus."), Some(Orphan::Quote));
-        assert_eq!(orphaned("Where does the old harbor road begin?", "Take the old harbor road."), None);
-        assert_eq!(orphaned("Thanks a lot for that!", "Take the bus."), None);
-        assert_eq!(
-            find_orphan("布洛芬缓释胶囊怎么吃？", &[], "建议服用布洛芬缓释胶囊。", "建议多休息。"),
-            Some(Orphan::Quote)
-        );
-        assert_eq!(
-            find_orphan("布洛芬缓释胶囊怎么吃？", &["布洛芬缓释胶囊好吗？"], "建议服用布洛芬缓释胶囊。", "多休息。"),
-            None
-        );
+        let orphaned = |user: &str, answer: &str| is_orphan(user, &["How do I get there?"], replaced, answer);
+        assert!(orphaned("Where does the old harbor road begin?", "Take the bus."));
+        assert!(!orphaned("Where does the old harbor road begin?", "Take the old harbor road."));
+        assert!(!orphaned("Thanks a lot for that!", "Take the bus."));
+        assert!(is_orphan("布洛芬缓释胶囊怎么吃？", &[], "建议服用布洛芬缓释胶囊。", "建议多休息。"));
+        let asked = ["布洛芬缓释胶囊好吗？"];
+        assert!(!is_orphan("布洛芬缓释胶囊怎么吃？", &asked, "建议服用布洛芬缓释胶囊。", "多休息。"));
     }
 
     #[test]
     fn a_pointer_needs_something_to_point_at() {
         let replaced = "1. Rest.\n2. Drink.\n3. Sleep.";
-        assert_eq!(find_orphan("Explain your second point.", &[], replaced, "Just rest."), Some(Orphan::Pointer));
-        assert_eq!(find_orphan("Explain your second point.", &[], replaced, "- Rest.\n- Eat."), None);
-        assert_eq!(find_orphan("第二点是什么意思？", &[], "1、休息。\n2、喝水。", "请多休息。"), Some(Orphan::Pointer));
+        assert!(is_orphan("Explain your second point.", &[], replaced, "Just rest."));
+        assert!(!is_orphan("Explain your second point.", &[], replaced, "- Rest.\n- Eat."));
+        assert!(is_orphan("第二点是什么意思？", &[], "1、休息。\n2、喝水。", "请多休息。"));
     }
 }
