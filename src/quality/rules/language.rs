@@ -74,6 +74,12 @@ enum Part {
     Tail,
 }
 
+/// A part of an answer that is in another language than the user's, and that language, as far as it is certain.
+struct Foreign {
+    language: Option<&'static str>,
+    part: Part,
+}
+
 fn foreign_part(candidate: &Candidate<'_>) -> Option<Part> {
     let user = plain_prose(candidate.user, SAMPLE_BYTES, false);
     let own = Own { letters: Letters::of(candidate.user), language: certain_language(&user), text: user };
@@ -82,10 +88,10 @@ fn foreign_part(candidate: &Candidate<'_>) -> Option<Part> {
     }
     let head = plain_prose(candidate.answer, SAMPLE_BYTES, false);
     let first = certain_language(&head);
-    let (found, part) = if own.excludes(&head, first) {
-        (first, Part::Whole)
+    let Foreign { language: found, part } = if own.excludes(&head, first) {
+        Foreign { language: first, part: Part::Whole }
     } else {
-        (foreign_tail(candidate, &head, &own)?, Part::Tail)
+        foreign_tail(candidate, &head, &own)?
     };
     // The expensive checks come last.
     let mut wanted: Vec<&str> = own.language.into_iter().collect();
@@ -104,9 +110,8 @@ fn foreign_part(candidate: &Candidate<'_>) -> Option<Part> {
     }
 }
 
-/// Returns the language of the end of an answer, as far as that is certain, where it is another than that of its beginning and than
-/// the user's.
-fn foreign_tail(candidate: &Candidate<'_>, head: &str, own: &Own) -> Option<Option<&'static str>> {
+/// Returns the end of an answer where its language is another than that of its beginning and than the user's.
+fn foreign_tail(candidate: &Candidate<'_>, head: &str, own: &Own) -> Option<Foreign> {
     let all = plain_prose(candidate.answer, 8 * SAMPLE_BYTES, true);
     let characters = all.chars().count();
     let part =
@@ -123,7 +128,7 @@ fn foreign_tail(candidate: &Candidate<'_>, head: &str, own: &Own) -> Option<Opti
         let tail = ending(&all[change.unwrap_or_default()..], SAMPLE_BYTES);
         own.letters.dominant() != Script::Latin && has_some_sentences(tail) && own.is_another_script(&Letters::of(tail))
     };
-    known.map(Some).or_else(|| in_latin().then_some(None))
+    (known.is_some() || in_latin()).then_some(Foreign { language: known, part: Part::Tail })
 }
 
 /// Returns where the last letter of a script ends; of the Latin one, where the first letter of another script is.

@@ -1,12 +1,15 @@
 use super::{Count, Page, Section, counts, histogram};
 use crate::report::words::{counted, money, number};
-use crate::report::{LanguageCount, QualityReport, RuleCount};
+use crate::report::{LanguageCount, OrphanCount, QualityReport, RuleCount};
 
 /// Returns the findings of the rules as a page. `lines` describe the run in words.
 pub fn quality_page(report: &QualityReport, lines: Vec<String>) -> String {
     let mut sections = vec![findings(report)];
     if !report.languages.is_empty() {
         sections.push(languages(report));
+    }
+    if !report.orphans.is_empty() {
+        sections.push(orphans(report));
     }
     for (rule, values) in &report.values {
         let words =
@@ -59,6 +62,14 @@ fn languages(report: &QualityReport) -> Section {
     let rows = languages.into_iter().map(row).collect();
     Section::table("By language of the answer", ["language", "answers", "rejected", "found"], rows)
         .noted("ISO 639-3. Short answers are often counted for another language.")
+}
+
+fn orphans(report: &QualityReport) -> Section {
+    let rows = report.orphans.iter().map(|(language, OrphanCount { messages, strong, weak })| {
+        [language.to_owned(), number(messages), number(strong), number(weak)]
+    });
+    let columns = ["language", "messages after a new answer", "strong", "weak"];
+    Section::table("Messages that refer to a replaced answer", columns, rows.collect())
 }
 
 /// Returns a value with at most three places after the point.
