@@ -216,12 +216,12 @@ fn place_of(language: &str) -> Option<usize> {
 
 static LANGUAGES_OF_WORD: LazyLock<HashMap<&'static str, u16>> = LazyLock::new(|| languages_of(&[]));
 /// The same with the words with which people ask.
-static LANGUAGES_OF_ASKING: LazyLock<HashMap<&'static str, u16>> = LazyLock::new(|| languages_of(ASKING_WORDS));
+static LANGUAGES_OF_ASKING: LazyLock<HashMap<&'static str, u16>> = LazyLock::new(|| languages_of(&ASKING_WORDS));
 
-fn languages_of(more: &[&[&'static str]]) -> HashMap<&'static str, u16> {
+fn languages_of(more: &[Vec<&'static str>]) -> HashMap<&'static str, u16> {
     let mut languages = HashMap::new();
     for (at, (_, words)) in COMMON_WORDS.iter().enumerate() {
-        for word in words.iter().chain(more.get(at).copied().unwrap_or_default()) {
+        for word in words.iter().chain(more.get(at).into_iter().flatten()) {
             *languages.entry(*word).or_default() |= 1 << at;
         }
     }

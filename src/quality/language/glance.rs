@@ -74,17 +74,17 @@ fn most_common(words: &[u32]) -> Option<&'static str> {
 /// The common words by their hashes, each with the languages that have it, a bit for each.
 static TABLE: LazyLock<Table> = LazyLock::new(|| Table::build(&[]));
 /// The same with the words with which people ask.
-static ASKING: LazyLock<Table> = LazyLock::new(|| Table::build(ASKING_WORDS));
+static ASKING: LazyLock<Table> = LazyLock::new(|| Table::build(&ASKING_WORDS));
 
 struct Table([(u32, u16); 1 << BITS]);
 
 const BITS: u32 = 10;
 
 impl Table {
-    fn build(more: &[&[&str]]) -> Self {
+    fn build(more: &[Vec<&str>]) -> Self {
         let mut table = Self([(0, 0); 1 << BITS]);
         for (at, (_, words)) in COMMON_WORDS.iter().enumerate() {
-            let more = more.get(at).copied().unwrap_or_default();
+            let more = more.get(at).into_iter().flatten();
             for id in words.iter().chain(more).flat_map(|word| Words::of(word).ids) {
                 let place = table.place_of(id);
                 table.0[place].0 = id;
