@@ -181,6 +181,14 @@ fn common_words(text: &str) -> Vec<u16> {
     words_of_languages(text, &LANGUAGES_OF_WORD)
 }
 
+/// The same with where the words begin.
+pub(super) fn common_words_at(text: &str) -> Vec<(usize, u16)> {
+    let words = text.split(|character: char| !character.is_alphabetic()).filter(|word| !word.is_empty());
+    let place = |word: &str| word.as_ptr() as usize - text.as_ptr() as usize;
+    let languages = |word: &str| LANGUAGES_OF_WORD.get(word.to_lowercase().as_str()).copied().unwrap_or_default();
+    words.map(|word| (place(word), languages(word))).filter(|(_, languages)| *languages != 0).collect()
+}
+
 /// The same of the words of a table.
 fn words_of_languages(text: &str, table: &HashMap<&str, u16>) -> Vec<u16> {
     const BYTES_MAX: usize = 12;
@@ -208,12 +216,12 @@ fn place_of(language: &str) -> Option<usize> {
 
 static LANGUAGES_OF_WORD: LazyLock<HashMap<&'static str, u16>> = LazyLock::new(|| languages_of(&[]));
 /// The same with the words with which people ask.
-static LANGUAGES_OF_ASKING: LazyLock<HashMap<&'static str, u16>> = LazyLock::new(|| languages_of(ASKING_WORDS));
+static LANGUAGES_OF_ASKING: LazyLock<HashMap<&'static str, u16>> = LazyLock::new(|| languages_of(&ASKING_WORDS));
 
-fn languages_of(more: &[&[&'static str]]) -> HashMap<&'static str, u16> {
+fn languages_of(more: &[Vec<&'static str>]) -> HashMap<&'static str, u16> {
     let mut languages = HashMap::new();
     for (at, (_, words)) in COMMON_WORDS.iter().enumerate() {
-        for word in words.iter().chain(more.get(at).copied().unwrap_or_default()) {
+        for word in words.iter().chain(more.get(at).into_iter().flatten()) {
             *languages.entry(*word).or_default() |= 1 << at;
         }
     }

@@ -22,23 +22,18 @@ pub fn glance(text: &str) -> &'static str {
     })
 }
 
-/// Returns the same for a part of a text some of whose words are known. Fewer bytes show the script than the language.
-pub fn glance_at(text: &str, part: fn(&str, usize) -> &str, words: &[u32]) -> &'static str {
-    language_of_letters(part(text, SCRIPT_BYTES)).unwrap_or_else(|| {
-        most_common(words).unwrap_or_else(|| two_letters(whichlang::detect_language(part(text, GLANCE_BYTES))))
-    })
+/// Returns the same for a part of a text some of whose words are known, and whether its letters or words settled it. Fewer bytes
+/// show the script than the language.
+pub fn glance_at(text: &str, part: fn(&str, usize) -> &str, words: &[u32]) -> (&'static str, bool) {
+    let settled = language_of_letters(part(text, SCRIPT_BYTES)).or_else(|| most_common(words));
+    let language = settled.unwrap_or_else(|| two_letters(whichlang::detect_language(part(text, GLANCE_BYTES))));
+    (language, settled.is_some())
 }
 
 fn language_of_letters(text: &str) -> Option<&'static str> {
     // Any other letter has as many bytes as it counts, or more.
     let is_latin = 2 * text.bytes().filter(u8::is_ascii_alphabetic).count() > text.len();
     if is_latin { None } else { language_of_script(Letters::of(text).dominant()) }
-}
-
-/// True where two languages are written in different scripts.
-pub fn differ_in_script(one: &str, other: &str) -> bool {
-    let is_latin = |language: &str| COMMON_WORDS.iter().any(|(latin, _)| *latin == language);
-    one != other && !(is_latin(one) && is_latin(other))
 }
 
 /// False where a short text in Latin letters has no words that tell it from a text in `found`: fewer than two that another
@@ -79,17 +74,17 @@ fn most_common(words: &[u32]) -> Option<&'static str> {
 /// The common words by their hashes, each with the languages that have it, a bit for each.
 static TABLE: LazyLock<Table> = LazyLock::new(|| Table::build(&[]));
 /// The same with the words with which people ask.
-static ASKING: LazyLock<Table> = LazyLock::new(|| Table::build(ASKING_WORDS));
+static ASKING: LazyLock<Table> = LazyLock::new(|| Table::build(&ASKING_WORDS));
 
 struct Table([(u32, u16); 1 << BITS]);
 
 const BITS: u32 = 10;
 
 impl Table {
-    fn build(more: &[&[&str]]) -> Self {
+    fn build(more: &[Vec<&str>]) -> Self {
         let mut table = Self([(0, 0); 1 << BITS]);
         for (at, (_, words)) in COMMON_WORDS.iter().enumerate() {
-            let more = more.get(at).copied().unwrap_or_default();
+            let more = more.get(at).into_iter().flatten();
             for id in words.iter().chain(more).flat_map(|word| Words::of(word).ids) {
                 let place = table.place_of(id);
                 table.0[place].0 = id;

@@ -4,6 +4,7 @@
 
 mod asking;
 mod certain;
+mod change;
 mod glance;
 mod named;
 mod prose;
@@ -12,6 +13,7 @@ mod words;
 pub use certain::{
     LETTERS_MIN, SCRIPT_SHARE_MIN, certain_language, has_own_words, has_some_sentences, is_covered, is_likely_other,
 };
-pub use glance::{GLANCE_BYTES, differ_in_script, glance, glance_at, may_be_other};
+pub use change::word_change;
+pub use glance::{GLANCE_BYTES, glance, glance_at, may_be_other};
 pub use named::named_languages;
 pub use prose::plain_prose;

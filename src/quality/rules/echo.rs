@@ -18,8 +18,8 @@ const GRAM: usize = 8;
 const WORDS_MIN: usize = 20;
 /// Words at each end of a message by which it is recognised.
 const END_WORDS: usize = 4;
-/// The share of the previous answer that comes again. Less is an extract.
-const COVERED_MIN: f64 = 0.8;
+/// The share of the previous answer that comes again. Half of it or less is an extract.
+const COVERED_MIN: f64 = 0.5;
 
 /// The share of a message that is an echo, where its ends are left out. Less is an extract.
 const PART_MIN: f64 = 0.6;

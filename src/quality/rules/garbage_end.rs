@@ -5,8 +5,8 @@ use crate::conversation::ending;
 use crate::quality::phrases::automaton;
 use crate::quality::text::{Phrases, changing_scripts, has_many_scripts, jumble, rare_letters};
 
-/// Ends in garbage: a long run of one sign, words of signs and digits, scripts that change from word to word, or letters that no
-/// language puts together. Only the last part of an answer is looked at. Fenced code does not count.
+/// Ends in garbage: a long run of one sign, words of signs and digits, a jumble of many signs or of letters of many scripts, scripts
+/// that change from word to word, or letters that no language puts together. Only the last part of an answer is looked at. Fenced code does not count.
 pub struct GarbageEnd;
 
 /// Bytes at the end that are looked at.

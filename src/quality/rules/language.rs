@@ -3,8 +3,8 @@ use std::ops::Range;
 use super::{Action, Candidate, Rule};
 use crate::conversation::{beginning, ending};
 use crate::quality::language::{
-    GLANCE_BYTES, LETTERS_MIN, SCRIPT_SHARE_MIN, certain_language, differ_in_script, glance, glance_at, has_own_words,
-    has_some_sentences, is_covered, is_likely_other, may_be_other, named_languages, plain_prose,
+    GLANCE_BYTES, LETTERS_MIN, SCRIPT_SHARE_MIN, certain_language, glance, glance_at, has_own_words,
+    has_some_sentences, is_covered, is_likely_other, may_be_other, named_languages, plain_prose, word_change,
 };
 use crate::quality::text::{Letters, Script};
 
@@ -43,16 +43,15 @@ impl Rule for Language {
         let words = &candidate.prose_words().ids;
         let first = glance_at(prose, beginning, &words[..words.len().min(GLANCE_WORDS)]);
         let last = glance_at(prose, ending, &words[words.len().saturating_sub(GLANCE_WORDS)..]);
-        if first == last && !may_be_other(beginning(user, SECOND_GLANCE_BYTES), first) {
+        if first.0 == last.0 && !may_be_other(beginning(user, SECOND_GLANCE_BYTES), first.0) {
             return false;
         }
         let asked = glance(beginning(user, GLANCE_BYTES));
         let asked_again =
             || if user.len() > GLANCE_BYTES { glance(beginning(user, SECOND_GLANCE_BYTES)) } else { asked };
-        // A glance settles most answers, and where scripts do not differ, a second one most of the others.
-        let differs = |found: &str, part: fn(&str, usize) -> &str| {
-            found != asked
-                && (differ_in_script(found, asked) || glance(part(prose, SECOND_GLANCE_BYTES)) != asked_again())
+        // A glance settles most answers, and where words do not settle it, a second one most of the others.
+        let differs = |(found, is_settled): (&str, bool), part: fn(&str, usize) -> &str| {
+            found != asked && (is_settled || glance(part(prose, SECOND_GLANCE_BYTES)) != asked_again())
         };
         (differs(first, beginning) || differs(last, ending)) && foreign_part(candidate).is_some()
     }
@@ -91,7 +90,7 @@ fn foreign_part(candidate: &Candidate<'_>) -> Option<Part> {
     let Foreign { language: found, part } = if own.excludes(&head, first) {
         Foreign { language: first, part: Part::Whole }
     } else {
-        foreign_tail(candidate, &head, &own)?
+        foreign_tail(candidate, &head, first, &own)?
     };
     // The expensive checks come last.
     let mut wanted: Vec<&str> = own.language.into_iter().collect();
@@ -110,8 +109,8 @@ fn foreign_part(candidate: &Candidate<'_>) -> Option<Part> {
     }
 }
 
-/// Returns the end of an answer where its language is another than that of its beginning and than the user's.
-fn foreign_tail(candidate: &Candidate<'_>, head: &str, own: &Own) -> Option<Foreign> {
+/// Returns the end of an answer where it is in another language than its beginning and than the user's message.
+fn foreign_tail(candidate: &Candidate<'_>, head: &str, first: Option<&str>, own: &Own) -> Option<Foreign> {
     let all = plain_prose(candidate.answer, 8 * SAMPLE_BYTES, true);
     let characters = all.chars().count();
     let part =
@@ -128,7 +127,12 @@ fn foreign_tail(candidate: &Candidate<'_>, head: &str, own: &Own) -> Option<Fore
         let tail = ending(&all[change.unwrap_or_default()..], SAMPLE_BYTES);
         own.letters.dominant() != Script::Latin && has_some_sentences(tail) && own.is_another_script(&Letters::of(tail))
     };
-    (known.is_some() || in_latin()).then_some(Foreign { language: known, part: Part::Tail })
+    let by_words = || {
+        let (from, language) = word_change(&all, own.language.or(first)?)?;
+        own.excludes(&all[from..], Some(language)).then_some(language)
+    };
+    let language = known.or_else(by_words);
+    (language.is_some() || in_latin()).then_some(Foreign { language, part: Part::Tail })
 }
 
 /// Returns where the last letter of a script ends; of the Latin one, where the first letter of another script is.

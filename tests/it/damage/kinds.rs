@@ -33,8 +33,8 @@ pub const KINDS: &[Kind] = &[
     rejected("item cycle", [95, 95, 95], item_cycle),
     rejected("endless list", [90, 90, 95], endless_list),
     rejected("said again", [95, 95, 95], said_again),
-    rejected("language tail", [88, 90, 95], language_tail),
-    rejected("other language", [88, 90, 95], other_language),
+    rejected("language tail", [95, 95, 95], language_tail),
+    rejected("other language", [95, 95, 95], other_language),
     rejected("not the language asked for", [95, 95, 95], not_as_asked),
     Kind { name: "cut", flags: &["no_terminal"], least: [95, 80, 90], damage: cut },
     Kind { name: "cut in code", flags: &["fence_open"], least: [95, 95, 95], damage: cut_in_code },
@@ -45,11 +45,11 @@ pub const KINDS: &[Kind] = &[
     Kind { name: "introduction", flags: &["identity"], least: [95, 95, 95], damage: introduction },
     rejected("looks empty", [90, 90, 95], looks_empty),
     rejected("base64", [95, 95, 95], base64),
-    rejected("garbage", [0, 0, 0], garbage),
+    rejected("garbage", [95, 95, 95], garbage),
     rejected("mojibake", [95, 95, 95], mojibake),
     rejected("control characters", [95, 95, 95], control_characters),
     rejected("echo of the question", [0, 95, 95], echo_of_the_question),
-    rejected("echo of the last answer", [0, 90, 90], echo_of_the_last_answer),
+    rejected("echo of the last answer", [90, 90, 90], echo_of_the_last_answer),
 ];
 
 const fn rejected(
