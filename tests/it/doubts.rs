@@ -76,10 +76,10 @@ async fn a_question_in_doubt_waits_for_its_own_server_while_another_is_free() {
     for failure in failures {
         let world =
             Arc::new(World { failure, began: Instant::now(), asked: Mutex::default(), answered: Default::default() });
-        let server = |index| Arc::new(Server { index, world: Arc::clone(&world) }) as Arc<dyn Model>;
+        let replica = |index| Arc::new(Server { index, world: Arc::clone(&world) }) as Arc<dyn Model>;
         let labels = ["a".to_owned(), "b".to_owned()].to_vec();
         let served = Served {
-            replicas: [0, 1].map(server).to_vec(),
+            replicas: [0, 1].map(replica).to_vec(),
             routing: Routing::RoundRobin,
             hosts: labels.clone(),
             labels,
