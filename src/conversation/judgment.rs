@@ -52,3 +52,28 @@ impl Preference {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_a_vote_for_the_side_that_has_more_than_half_of_the_point() {
+        let preference = |share| Preference {
+            item: "i".to_owned(),
+            baseline: "old".to_owned(),
+            system: "new".to_owned(),
+            judge: "j".to_owned(),
+            share,
+            lengths: None,
+        };
+        let winner = |share| preference(Some(share)).vote().map(|vote| vote.winner);
+        let near_half = [0.5_f64.next_down(), 0.5, 0.5_f64.next_up()].map(winner);
+        assert_eq!(near_half, [Winner::First, Winner::Tie, Winner::Second].map(Some));
+        assert_eq!([0.0, 1.0].map(winner), [Winner::First, Winner::Second].map(Some));
+        assert_eq!(preference(None).vote(), None, "without a verdict there is no vote");
+        let vote = preference(Some(1.0)).vote().unwrap();
+        assert_eq!((&*vote.item, &*vote.first, &*vote.second, &*vote.judge), ("i", "old", "new", "j"));
+        assert_eq!(vote.scope, Scope::from_number(1));
+    }
+}

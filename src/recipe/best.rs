@@ -125,6 +125,22 @@ mod tests {
     }
 
     #[test]
+    fn a_judge_is_told_how_many_turns_of_the_user_it_sees() {
+        let template = "turn {{ turn }} of {{ turns }}: {{ answer }}".to_owned();
+        let ranker = Ranker::Judge(Judge { prompt: Prompt::new(Scale::Score, template).unwrap(), ..judge() });
+        let told = |messages: &[Arc<Message>]| match ranker.worth(&Answered::default(), 3, 2, messages) {
+            Worth::Open(question) => question.messages[0].content().to_owned(),
+            Worth::Known(_) => panic!("it is asked"),
+        };
+        let rules = Message::new(Role::System, "be brief");
+        let whole: Vec<Arc<Message>> = std::iter::once(rules).chain(messages()).collect();
+        for (messages, beginning) in [(&whole[..3], "turn 1 of 1: "), (&whole[..], "turn 2 of 2: ")] {
+            let told = told(messages);
+            assert!(told.starts_with(beginning), "{told}");
+        }
+    }
+
+    #[test]
     fn a_score_is_a_finite_number() {
         let scored = |text| match worth(&Ranker::Scorer(target("scorer")), Some((4, text))) {
             Worth::Known(value) => value,

@@ -301,6 +301,13 @@ mod tests {
                 if let Some((time, flight)) = flights.next_retry() {
                     prop_assert_eq!((Some(time), flight.due), (next, next));
                 }
+                for number in 0..6 {
+                    // The higher the number, the shorter the prompt.
+                    let (model, prompt) = (model_of(number), flight(9 - u64::from(number), "").prompt());
+                    let is_shorter = |other: &u8| model_of(*other) == model && *other > number;
+                    let expected = naive.iter().any(|(other, delay)| is_shorter(other) && delay.due.is_some());
+                    prop_assert_eq!(flights.is_shorter_delayed(model, prompt), expected);
+                }
             }
         }
     }

@@ -134,10 +134,7 @@ impl Dispatcher<'_> {
         for token in group.committed {
             match token {
                 CommitToken::Unwatched => {}
-                CommitToken::Booked { slot } => {
-                    self.unbooked -= 1;
-                    self.end_in_ledger(slot);
-                }
+                CommitToken::Booked { slot } => self.on_booked(slot),
                 CommitToken::Note(reply_to) => drop(reply_to.send(SessionReply::Noted)),
                 CommitToken::Answer { fingerprint, slot, since } => {
                     self.haste.on_commit(since.elapsed());
@@ -148,15 +145,17 @@ impl Dispatcher<'_> {
         }
     }
 
+    fn on_booked(&mut self, slot: Option<u64>) {
+        self.unbooked -= 1;
+        self.end_in_ledger(slot);
+    }
+
     /// An answer that the store cannot hold is a failure of its question alone: it would come again as large.
     fn on_commit_refused(&mut self, token: CommitToken, error: &StoreError) {
         let (fingerprint, slot) = match token {
             CommitToken::Unwatched => return,
-            CommitToken::Booked { slot } => {
-                // A count of calls has no size to speak of.
-                self.unbooked -= 1;
-                return self.end_in_ledger(slot);
-            }
+            // A count of calls has no size to speak of.
+            CommitToken::Booked { slot } => return self.on_booked(slot),
             // What a note records is found again by a replay.
             CommitToken::Note(reply_to) => return drop(reply_to.send(SessionReply::Noted)),
             CommitToken::Answer { fingerprint, slot, .. } => (fingerprint, slot),

@@ -229,6 +229,15 @@ fn equal_conversations_and_equal_beginnings_are_asked_once() {
         assert_eq!(asked.iter().collect::<HashSet<_>>().len(), asked.len(), "{name}");
         // A gate asks once more for what it rejects.
         assert!(if name == "distill" { asked.len() == 4 } else { asked.len() > 4 }, "{name}: {}", asked.len());
-        assert_eq!(trial.states().len(), 3, "{name}");
+        let states = trial.states();
+        assert_eq!(states.len(), 3, "{name}");
+        // Each names all its answers, also those that another conversation has asked for.
+        if name == "distill" {
+            let mut histories: Vec<Vec<_>> = states.into_values().map(|state| state.history).collect();
+            histories.sort_by_key(Vec::len);
+            let [one, other, third] = &histories[..] else { panic!("{histories:?}") };
+            assert!(other.len() == 3 && third.len() == 3 && other[..2] == third[..2], "{histories:?}");
+            assert_eq!(one[..], other[..1]);
+        }
     }
 }
