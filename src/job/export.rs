@@ -291,7 +291,7 @@ fn flag_boilerplate(dialogue: &mut Dialogue, boilerplate: &mut Boilerplate) {
             Role::Assistant if spoken.answer.is_some() => {
                 let asked = user.as_ref().map_or("", |user| user.content());
                 if boilerplate.count(asked, spoken.message.content()) {
-                    spoken.flags.push("boilerplate_constant");
+                    spoken.flags.push(Boilerplate::FLAG);
                 }
             }
             _ => {}

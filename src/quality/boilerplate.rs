@@ -69,6 +69,9 @@ impl Default for Boilerplate {
 }
 
 impl Boilerplate {
+    /// The flag of such an answer.
+    pub const FLAG: &'static str = "boilerplate_constant";
+
     fn remembering(answers_max: usize) -> Self {
         Self { recent: Generation::default(), earlier: Generation::default(), answers_max }
     }

@@ -37,9 +37,6 @@ pub struct RejectedTurn {
     pub rule: &'static str,
 }
 
-/// The flag of an answer that is given to many different questions.
-const CONSTANT: &str = "boilerplate_constant";
-
 impl<'a> RowJudge<'a> {
     /// Begins; the list is written beside `output`.
     pub fn new(gate: &'a Gate, measures: bool, output: &str) -> Self {
@@ -66,7 +63,7 @@ impl<'a> RowJudge<'a> {
             }
             let verdict = self.gate.judge(candidate);
             judged.rejected = verdict.rejected_by.map(|rule| RejectedTurn { turn, begins, rule });
-            let flags = verdict.flags.into_iter().chain(is_constant.then_some(CONSTANT));
+            let flags = verdict.flags.into_iter().chain(is_constant.then_some(Boilerplate::FLAG));
             let flags: Vec<Flag> = flags.map(|rule| Flag { turn, rule }).collect();
             let hits = flags.iter().map(|flag| Hit::flag(flag.rule)).chain(verdict.rejected_by.map(Hit::reject));
             let hits: Vec<Hit> = hits.collect();
@@ -95,11 +92,11 @@ impl<'a> RowJudge<'a> {
             measure(&mut self.quality, &findings);
             let found = findings.iter().filter(|finding| finding.hits);
             let hits = found.map(|finding| Hit { rule: finding.rule, is_rejected: finding.action == Action::Reject });
-            let hits: Vec<Hit> = hits.chain(is_constant.then(|| Hit::flag(CONSTANT))).collect();
+            let hits: Vec<Hit> = hits.chain(is_constant.then(|| Hit::flag(Boilerplate::FLAG))).collect();
             // The list says what each rule leads to. Here nothing is rejected, so nothing is counted as such.
             self.quality.count(&record.id, language_of(candidate.answer), hits.iter().map(|hit| Hit::flag(hit.rule)));
             listed = self.list.add(place, &record.id, turn, hits);
-            take(turn, &findings, is_constant.then_some(CONSTANT));
+            take(turn, &findings, is_constant.then_some(Boilerplate::FLAG));
         });
         listed
     }

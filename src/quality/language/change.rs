@@ -7,7 +7,7 @@ const AGAINST: i32 = 2;
 /// Letters of such an end.
 const LETTERS_MIN: usize = 60;
 
-/// Returns where a text in one language in Latin letters goes on in another one up to its end, and in which: from there on it has
+/// Returns where a text in one language in Latin letters continues in another one up to its end, and in which: from there on it has
 /// enough common words that only the other one has, and hardly any that only the first one has, and looks like it.
 pub fn word_change(text: &str, first: &str) -> Option<(usize, &'static str)> {
     let place_of = |language: &str| COMMON_WORDS.iter().position(|(other, _)| *other == language);
