@@ -1,5 +1,6 @@
 //! A question whose call failed in doubt waits for a proof by the same server, even where another one is free: a call that
-//! may have been paid for would be paid for again there, and an answer of another server shows nothing.
+//! may have been paid for would be paid for again there, and an answer of another server shows nothing. A server that is drained
+//! gives no proof any more: its call then counts among those that were probably paid for.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -9,8 +10,10 @@ use cohobate::conversation::FailureCode;
 use cohobate::model::{Call, Failure, FailureClass, Model, PaceLimits, PendingCall, Routing, Simulated};
 use cohobate::recipe::Distill;
 use cohobate::store::MemoryStore;
-use cohobate::worker::{self, Admit, CommitMode, Ended, Event, Observer, Served, StopStage, Work};
-use tokio::sync::watch;
+use cohobate::worker::{
+    self, Admit, COMMANDS_MAX, Command, CommitMode, Control, Controls, Ended, Served, Silent, StopStage, Work,
+};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::support::{SeedList, seed, target};
@@ -18,6 +21,8 @@ use crate::support::{SeedList, seed, target};
 /// What two servers share: the one that gets the first row's question first fails it, and answers others slowly.
 struct World {
     failure: fn() -> Failure,
+    /// The other server fails it too, each time.
+    fails_always: bool,
     began: Instant,
     /// When the first row's question was sent, and to which server.
     asked: Mutex<Vec<(Duration, usize)>>,
@@ -39,7 +44,8 @@ impl Model for Server {
             if is_first_row {
                 asked.push((world.began.elapsed(), self.index));
             }
-            (is_first_row && asked.len() == 1, asked.first().is_some_and(|(_, failing)| *failing == self.index))
+            let fails = is_first_row && (asked.len() == 1 || world.fails_always);
+            (fails, asked.first().is_some_and(|(_, failing)| *failing == self.index))
         };
         Box::pin(async move {
             // The other server answers before the call fails: it is not the first call of the run.
@@ -60,45 +66,51 @@ impl Model for Server {
     }
 }
 
-struct Quiet;
+/// Two servers of a world, named `a` and `b`, and eight rows of two questions.
+fn work(world: &Arc<World>) -> Work {
+    let replica = |index| Arc::new(Server { index, world: Arc::clone(world) }) as Arc<dyn Model>;
+    let labels = ["a".to_owned(), "b".to_owned()].to_vec();
+    let served = Served {
+        replicas: [0, 1].map(replica).to_vec(),
+        routing: Routing::RoundRobin,
+        hosts: labels.clone(),
+        labels,
+        concurrency: None,
+    };
+    let seeds = (0..8).map(|row| seed(&row.to_string(), &[format!("row {row}"), "and then?".to_owned()]));
+    Work {
+        pace: PaceLimits { concurrency: Some(6), ..PaceLimits::default() },
+        commit_mode: CommitMode::Inline,
+        ..Work::new(
+            Arc::new(Distill::new(target(), None)),
+            Arc::new(MemoryStore::default()),
+            HashMap::from([("simulated".to_owned(), served)]),
+            Arc::new(SeedList(seeds.collect())),
+            Box::new((0..8).map(|row| Ok(Admit::Row(row)))),
+        )
+    }
+}
 
-impl Observer for Quiet {
-    fn on_event(&mut self, _: &Event) {}
+fn world(failure: fn() -> Failure, fails_always: bool) -> Arc<World> {
+    let (asked, answered) = Default::default();
+    Arc::new(World { failure, fails_always, began: Instant::now(), asked, answered })
+}
+
+fn gave_up_waiting() -> Failure {
+    Failure::new(FailureClass::Transient, FailureCode::Http(504), "gave up waiting")
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_question_in_doubt_waits_for_its_own_server_while_another_is_free() {
     let failures: [fn() -> Failure; 3] = [
-        || Failure::new(FailureClass::Transient, FailureCode::Http(504), "gave up waiting"),
+        gave_up_waiting,
         || Failure::new(FailureClass::Transient, FailureCode::Cut, "cut in the middle"),
         || Failure::new(FailureClass::Refused, FailureCode::Http(400), "not like this"),
     ];
     for failure in failures {
-        let world =
-            Arc::new(World { failure, began: Instant::now(), asked: Mutex::default(), answered: Default::default() });
-        let replica = |index| Arc::new(Server { index, world: Arc::clone(&world) }) as Arc<dyn Model>;
-        let labels = ["a".to_owned(), "b".to_owned()].to_vec();
-        let served = Served {
-            replicas: [0, 1].map(replica).to_vec(),
-            routing: Routing::RoundRobin,
-            hosts: labels.clone(),
-            labels,
-            concurrency: None,
-        };
-        let seeds = (0..8).map(|row| seed(&row.to_string(), &[format!("row {row}"), "and then?".to_owned()]));
-        let work = Work {
-            pace: PaceLimits { concurrency: Some(6), ..PaceLimits::default() },
-            commit_mode: CommitMode::Inline,
-            ..Work::new(
-                Arc::new(Distill::new(target(), None)),
-                Arc::new(MemoryStore::default()),
-                HashMap::from([("simulated".to_owned(), served)]),
-                Arc::new(SeedList(seeds.collect())),
-                Box::new((0..8).map(|row| Ok(Admit::Row(row)))),
-            )
-        };
+        let world = world(failure, false);
         let (_keep, stop) = watch::channel(StopStage::Go);
-        assert_eq!(worker::run(work, stop, &mut Quiet).await.unwrap(), Ended::Finished);
+        assert_eq!(worker::run(work(&world), stop, &mut Silent).await.unwrap(), Ended::Finished);
         let asked = world.asked.lock().unwrap().clone();
         let failing = asked[0].1;
         let [proof, elsewhere] = [failing, 1 - failing].map(|index| world.answered[index].lock().unwrap().unwrap());
@@ -106,4 +118,27 @@ async fn a_question_in_doubt_waits_for_its_own_server_while_another_is_free() {
         // The first row has two questions.
         assert!(asked.len() >= 3 && asked[1].0 >= proof, "{:?}: {asked:?}, {proof:?}", failure());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_in_doubt_of_a_drained_server_counts_among_those_that_were_probably_paid_for() {
+    let world = world(gave_up_waiting, true);
+    let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
+    let work = Work { controls: Controls { held: Vec::new(), commands: Some(receiver) }, ..work(&world) };
+    let (_keep, stop) = watch::channel(StopStage::Go);
+    let run = tokio::spawn(async move { worker::run(work, stop, &mut Silent).await });
+    tokio::time::sleep(Duration::from_millis(5_500)).await;
+    let servers = || world.asked.lock().unwrap().iter().map(|(_, server)| *server).collect::<Vec<_>>();
+    let first = servers()[0];
+    assert_eq!(servers(), [first], "the question waits for a proof");
+    let (reply, state) = oneshot::channel();
+    let host = ["a", "b"][first].to_owned();
+    commands.send(Command { control: Control::Drain { host }, reply }).await.map_err(drop).unwrap();
+    assert!(state.await.unwrap().is_ok());
+    assert_eq!(run.await.unwrap().unwrap(), Ended::Finished);
+    assert_eq!(
+        servers(),
+        [first, 1 - first, 1 - first, 1 - first],
+        "four calls that may have been paid for, over all servers"
+    );
 }
