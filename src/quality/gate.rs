@@ -35,6 +35,27 @@ pub struct GateVerdict {
     pub flags: Vec<&'static str>,
 }
 
+impl GateVerdict {
+    /// Returns the verdict of rules that find a fault, in order; none is asked after the first that rejects.
+    fn of(hits: impl Iterator<Item = (&'static str, Action)>) -> Self {
+        let mut verdict = Self::default();
+        for (rule, action) in hits {
+            if action == Action::Reject {
+                verdict.rejected_by = Some(rule);
+                break;
+            }
+            verdict.flags.push(rule);
+        }
+        verdict
+    }
+
+    /// Returns the verdict that [`Gate::judge`] gives on an answer with these findings.
+    pub fn of_findings(findings: &[Finding]) -> Self {
+        let hits = findings.iter().filter(|finding| finding.hits);
+        Self::of(hits.map(|finding| (finding.rule, finding.action)))
+    }
+}
+
 /// Rules, each with its action and threshold. An answer is judged by the newest rules, or by those of an older version under
 /// which its conversation was begun.
 #[derive(Clone)]
@@ -129,17 +150,9 @@ impl Gate {
 
     /// Judges an answer of a conversation that was begun under an older version of the rules.
     pub fn judge_under(&self, version: Option<RulesVersion>, candidate: &Candidate<'_>) -> GateVerdict {
-        let mut verdict = GateVerdict::default();
-        for Applied { rule, action, threshold } in &self.set_of(version).1 {
-            if rule.hits(candidate, *threshold) {
-                if *action == Action::Reject {
-                    verdict.rejected_by = Some(rule.name());
-                    break;
-                }
-                verdict.flags.push(rule.name());
-            }
-        }
-        verdict
+        let rules = self.set_of(version).1.iter();
+        let hits = rules.filter(|applied| applied.rule.hits(candidate, applied.threshold));
+        GateVerdict::of(hits.map(|applied| (applied.rule.name(), applied.action)))
     }
 
     /// Returns what every rule says of an answer, also after one that rejects it, in the order in which they are applied. It

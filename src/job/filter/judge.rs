@@ -4,7 +4,7 @@ use crate::job::JobError;
 use crate::job::findings_list::FindingsList;
 use crate::job::list_file::Listed;
 use crate::job::row_place::RowPlace;
-use crate::quality::{Action, Boilerplate, Finding, Gate, each_answer, language_of};
+use crate::quality::{Action, Boilerplate, Finding, Gate, GateVerdict, each_answer, language_of};
 use crate::report::{Hit, QualityReport};
 
 /// Judges the answers of rows, and counts and lists what is found.
@@ -58,10 +58,13 @@ impl<'a> RowJudge<'a> {
                 return;
             }
             let turn = TurnIndex::from_index(turn as u32);
-            if self.measures {
-                measure(&mut self.quality, &self.gate.findings(candidate));
-            }
-            let verdict = self.gate.judge(candidate);
+            let verdict = if self.measures {
+                let findings = self.gate.findings(candidate);
+                measure(&mut self.quality, &findings);
+                GateVerdict::of_findings(&findings)
+            } else {
+                self.gate.judge(candidate)
+            };
             judged.rejected = verdict.rejected_by.map(|rule| RejectedTurn { turn, begins, rule });
             let flags = verdict.flags.into_iter().chain(is_constant.then_some(Boilerplate::FLAG));
             let flags: Vec<Flag> = flags.map(|rule| Flag { turn, rule }).collect();

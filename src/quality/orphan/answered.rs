@@ -1,6 +1,7 @@
 use super::OrphanLevel;
 use super::cues::Cues;
 use super::seen::Seen;
+use crate::conversation::ending;
 
 /// Bytes at the end of an answer in which it may ask something.
 const END_BYTES: usize = 360;
@@ -12,7 +13,7 @@ pub fn answered(seen: &Seen<'_>) -> Option<OrphanLevel> {
     let (cues, text) = (seen.cues, seen.text.trim());
     let old = seen.follow_up.replaced.last()?.to_lowercase();
     let new = seen.follow_up.answers.last()?.to_lowercase();
-    if text.len() > ANSWER_BYTES_MAX || !asks(cues, end_of(&old)) || asks(cues, &new) {
+    if text.len() > ANSWER_BYTES_MAX || !asks(cues, ending(&old, END_BYTES)) || asks(cues, &new) {
         return None;
     }
     let says_yes = cues.begin("yes", text);
@@ -31,12 +32,6 @@ fn asks(cues: &Cues, text: &str) -> bool {
         let is_question = sentence.trim_end().ends_with(['?', '？', '؟']) || cues.occur("ask", sentence);
         is_question && !cues.occur("offer", sentence)
     })
-}
-
-fn end_of(text: &str) -> &str {
-    let from = text.len().saturating_sub(END_BYTES);
-    let from = (from..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
-    &text[from..]
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 use std::ops::Range;
 
 use super::OrphanLevel;
-use super::seen::Seen;
+use super::seen::{Seen, is_within};
 
 /// Bytes between a word such as "that" and what it points to.
 const NEAR_BYTES: usize = 24;
@@ -22,8 +22,7 @@ pub fn definite(seen: &Seen<'_>) -> Option<OrphanLevel> {
         })
     };
     let is_kept = |clause: &Range<usize>| {
-        let gone: Vec<_> =
-            seen.gone.iter().filter(|gone| gone.start >= clause.start && gone.end <= clause.end).collect();
+        let gone: Vec<_> = seen.gone.iter().filter(|gone| is_within(gone, clause)).collect();
         gone.len() > 1 || gone.iter().any(is_much)
     };
     let with = |section| seen.clauses_with(section).any(is_kept);

@@ -37,18 +37,23 @@ impl<'a> Seen<'a> {
 
     /// True where a part of the message has something that only a replaced answer has.
     pub fn is_gone_in(&self, part: &Range<usize>) -> bool {
-        self.gone.iter().any(|gone| gone.start >= part.start && gone.end <= part.end)
+        self.gone.iter().any(|gone| is_within(gone, part))
     }
 
     /// True where a part of the message has a word or two words in a row that only a replaced answer has.
     pub fn is_phrase_gone_in(&self, part: &Range<usize>) -> bool {
-        self.is_gone_in(part) || self.phrases.iter().any(|gone| gone.start >= part.start && gone.end <= part.end)
+        self.is_gone_in(part) || self.phrases.iter().any(|gone| is_within(gone, part))
     }
 
     /// Returns the parts of the message with a phrase of a section.
     pub fn clauses_with<'s>(&'s self, section: &'s str) -> impl Iterator<Item = &'s Range<usize>> {
         self.clauses.iter().filter(move |clause| self.cues.occur(section, &self.text[(*clause).clone()]))
     }
+}
+
+/// True where one place lies in another.
+pub fn is_within(inner: &Range<usize>, outer: &Range<usize>) -> bool {
+    inner.start >= outer.start && inner.end <= outer.end
 }
 
 /// The words of texts, and which follow each other.

@@ -140,18 +140,22 @@ fn may_shrink(bytes: &[u8], threshold: f64) -> bool {
     // None of the few grams of a loop may be sampled, so that only what follows it is: then fewer are than of other texts.
     let sampled_min = bytes.len() as f64 / SAMPLED_PER as f64 * 0.8;
     let new = (sampled - repeated) as f64 / sampled_min.max(sampled as f64);
+    // Matches shorter than eight bytes make new bytes cheaper: in good texts of twelve languages never below 0.8 of their
+    // entropy, and in repeated lines with small changes, whose ratio exceeds 6, never below 0.6.
+    new * entropy_of(bytes) * 0.5 < 8.0 / threshold
+}
+
+/// Returns the entropy of a text's bytes, of which one in three is looked at, in bits a byte.
+pub(super) fn entropy_of(bytes: &[u8]) -> f64 {
     let mut counts = [0u32; 256];
     bytes.iter().step_by(3).for_each(|byte| counts[*byte as usize] += 1);
     let total = bytes.len().div_ceil(3) as f64;
-    let entropy: f64 = counts
+    counts
         .iter()
         .filter(|count| **count > 0)
         .map(|count| f64::from(*count) / total)
         .map(|share| -share * share.log2())
-        .sum();
-    // Matches shorter than eight bytes make new bytes cheaper: in good texts of twelve languages never below 0.8 of their
-    // entropy, and in repeated lines with small changes, whose ratio exceeds 6, never below 0.6.
-    new * entropy * 0.5 < 8.0 / threshold
+        .sum()
 }
 
 /// One gram in this many is sampled, by its hash, so that a repetition is sampled exactly where its first occurrence is.
