@@ -140,6 +140,7 @@ fn entry(number: usize) -> Entry {
         usage: Usage::default(),
         attempts: 1,
         dropped: Vec::new(),
+        tokens: None,
     };
     let (slot, model) = (Slot::main(0), "teacher".to_owned());
     Entry::Answered { run: 1, conversation, slot, fingerprint, model, answer: Arc::new(answer) }

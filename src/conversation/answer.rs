@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use super::answer_tokens::AnswerTokens;
 use super::message::{Message, Role};
 use super::service_tier::ServiceTier;
 
@@ -25,6 +26,8 @@ pub struct Answer {
     pub attempts: u32,
     /// Parts of the request that were not sent, because the server does not support them. Not part of the identity.
     pub dropped: Vec<String>,
+    /// Its tokens and those of its prompt, where they were asked for and the server gave them.
+    pub tokens: Option<Arc<AnswerTokens>>,
 }
 
 impl Answer {
@@ -40,6 +43,7 @@ impl Answer {
             usage: Usage::default(),
             attempts: 1,
             dropped: Vec::new(),
+            tokens: None,
         }
     }
 

@@ -6,6 +6,7 @@
 //! same question, [`ConversationKey`] when two conversations are the same work.
 
 mod answer;
+mod answer_tokens;
 mod cutting;
 mod dice;
 mod failure;
@@ -30,13 +31,16 @@ mod seed;
 mod service_tier;
 mod settings;
 mod stop;
+mod token_detail;
 mod tokens;
 mod tools;
+mod top_logprobs;
 mod turn;
 mod unit;
 mod vote;
 
 pub use answer::{Answer, Finish, Usage};
+pub use answer_tokens::{AnswerTokens, PromptTokens, SharedTokens};
 pub(crate) use cutting::{beginning, ending, halves};
 pub use dice::Dice;
 pub use failure::{FailureCode, TimeoutKind};
@@ -64,8 +68,10 @@ pub use seed::{Seed, Turn};
 pub use service_tier::ServiceTier;
 pub use settings::Settings;
 pub use stop::ConversationStop;
+pub use token_detail::TokenDetail;
 pub use tokens::estimate_tokens;
 pub use tools::{ToolSet, calls_tool_in_text};
+pub use top_logprobs::TopLogprobs;
 pub use turn::{Scope, TurnIndex};
 pub use unit::Unit;
 pub use vote::{Duel, DuelEnd, Mark, Vote, Winner};

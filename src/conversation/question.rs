@@ -7,6 +7,7 @@ use super::messages::Messages;
 use super::request::{BodyFields, Extras};
 use super::sampling::Sampling;
 use super::schema::AnswerSchema;
+use super::token_detail::TokenDetail;
 use super::tools::ToolSet;
 
 /// A request to a model: the whole history, and how to answer.
@@ -147,7 +148,8 @@ impl Lane {
 /// The model to ask and its parameters: everything of a question except its messages.
 ///
 /// Digest: blake3 over `"cohobate target 1\0"`, the model's name, the dialect, the digest bytes of [`Sampling`]; then, for
-/// each of [`Extras::named`] that is used, its name and its value. All texts are length-prefixed.
+/// each of [`Extras::named`] that is used, for tools and for each of [`TokenDetail::named`] its name and its value. All texts
+/// are length-prefixed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Target {
     model: String,
@@ -163,6 +165,10 @@ pub struct Target {
     schema: Option<Arc<AnswerSchema>>,
     /// The tools that the model may call.
     tools: Option<ToolSet>,
+    /// What is asked for beside the text.
+    detail: Option<TokenDetail>,
+    /// What else the store may have been asked for. Not part of the identity.
+    known_details: Arc<[TokenDetail]>,
     digest: Digest,
 }
 
@@ -189,6 +195,8 @@ impl Target {
             raised_from: None,
             schema: None,
             tools: None,
+            detail: None,
+            known_details: Arc::default(),
             digest: Digest::ZERO,
         }
         .hashed()
@@ -203,6 +211,9 @@ impl Target {
         }
         if let Some(tools) = &self.tools {
             hasher.text("tools").text(tools.json());
+        }
+        for (name, value) in self.detail.map(TokenDetail::named).unwrap_or_default() {
+            hasher.text(name).text(&value);
         }
         self.digest = Digest(hasher.finish());
         Arc::new(self)
@@ -235,6 +246,19 @@ impl Target {
             Some(tools) => Self { tools: Some(tools.clone()), ..(**self).clone() }.hashed(),
             None => Arc::clone(self),
         }
+    }
+
+    /// Returns the target that asks for tokens beside the text. `known` are the details for which the store has been asked: an
+    /// answer with more of them serves a question with fewer.
+    #[must_use]
+    pub fn with_detail(&self, detail: Option<TokenDetail>, known: &[TokenDetail]) -> Arc<Self> {
+        Self { detail, known_details: known.into(), ..self.clone() }.hashed()
+    }
+
+    /// Returns the targets whose answers serve as well as this one's: the same questions with more detail, the least first.
+    pub fn served_by(&self) -> impl Iterator<Item = Arc<Self>> + '_ {
+        let more = self.known_details.iter().filter(|known| Some(**known) > self.detail);
+        more.map(|known| Self { detail: Some(*known), ..self.clone() }.hashed())
     }
 
     /// Returns the target of a further attempt, which asks for more than the user did. A server may accept less.
@@ -303,9 +327,15 @@ impl Target {
         self.tools.as_ref()
     }
 
+    /// Returns what is asked for beside the text.
+    pub fn detail(&self) -> Option<TokenDetail> {
+        self.detail
+    }
+
     /// Returns everything that shapes an answer, in words.
     pub fn parameters(&self) -> String {
-        let extras = self.extras.named().into_iter().map(|(name, value)| format!(", {name} {value}"));
+        let extras = self.extras.named().into_iter().chain(self.detail.map(TokenDetail::named).unwrap_or_default());
+        let extras = extras.map(|(name, value)| format!(", {name} {value}"));
         format!("{}{}", self.sampling, extras.collect::<String>())
     }
 }
@@ -393,6 +423,23 @@ mod tests {
             messages: vec![Message::new(Role::User, "q")].into(),
         };
         assert_ne!(asked(&target).fingerprint(), asked(&offering).fingerprint());
+    }
+
+    #[test]
+    fn an_answer_with_more_detail_serves_a_question_with_less() {
+        let (ids, two, five) = (TokenDetail::Ids, TokenDetail::Logprobs(2), TokenDetail::Logprobs(5));
+        let plain = target();
+        let with = |detail| plain.with_detail(detail, &[ids, two, five]);
+        let details = |target: &Target| target.served_by().map(|target| target.detail()).collect::<Vec<_>>();
+        assert_eq!(details(&plain), [], "a store that was never asked for any");
+        assert_eq!(details(&with(None)), [Some(ids), Some(two), Some(five)]);
+        assert_eq!(details(&with(Some(ids))), [Some(two), Some(five)]);
+        assert_eq!(details(&with(Some(five))), []);
+        assert_eq!(with(None).digest, plain.digest, "what is known is no part of the identity");
+        assert_eq!(with(None).served_by().next().unwrap().digest, with(Some(ids)).digest);
+        let digests = [plain.digest, with(Some(ids)).digest, with(Some(two)).digest, with(Some(five)).digest];
+        assert!((0..4).all(|at| !digests[..at].contains(&digests[at])));
+        assert_eq!(with(Some(two)).parameters(), "temperature 0.5, max-tokens 9, token-ids true, logprobs 2");
     }
 
     /// The opening ends with the first message of the user.

@@ -46,6 +46,7 @@ use crate::conversation::{Answer, Question, ServiceTier};
 ///             usage: Usage::default(),
 ///             attempts: attempt,
 ///             dropped: Vec::new(),
+///             tokens: None,
 ///         })
 ///     }
 /// }

@@ -94,6 +94,7 @@ impl PartialAnswer {
             usage: self.usage,
             attempts: attempt,
             dropped: Vec::new(),
+            tokens: None,
         })
     }
 

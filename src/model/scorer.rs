@@ -58,6 +58,7 @@ fn parse_score(body: &[u8], question: &Question, attempt: u32) -> Result<Answer,
         usage: Usage::default(),
         attempts: attempt,
         dropped: Vec::new(),
+        tokens: None,
     })
 }
 

@@ -123,6 +123,7 @@ use crate::quality::{GateVerdict, OrphanLevel, RulesVersion};
 ///     usage: Usage::default(),
 ///     attempts: 1,
 ///     dropped: Vec::new(),
+///     tokens: None,
 /// });
 /// let end = Replay::new(&recipe, &seed).advance(|_, _| Ok::<_, Infallible>(Some(Arc::clone(&stored))))?;
 /// let ReplayEnd::Done(Outcome::Complete(dialogue)) = end else { panic!("the answer is stored") };

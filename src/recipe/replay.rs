@@ -53,7 +53,15 @@ impl<'a> Replay<'a> {
                 question.target = question.target.drawn_for(&question.messages);
                 let known = self.open.remove(&question.slot);
                 let fingerprint = known.unwrap_or_else(|| question.fingerprint());
-                match look_up(&fingerprint, question.slot)? {
+                let mut found = look_up(&fingerprint, question.slot)?;
+                for target in question.target.served_by() {
+                    if found.is_some() {
+                        break;
+                    }
+                    let richer = Question { target, ..question.clone() };
+                    found = look_up(&richer.fingerprint(), question.slot)?;
+                }
+                match found {
                     Some(answer) => self.answered.insert(question.slot, answer),
                     None => open.push((fingerprint, question)),
                 }

@@ -96,6 +96,7 @@ use crate::conversation::{ConversationKey, Fingerprint};
 ///     usage: Usage::default(),
 ///     attempts: 1,
 ///     dropped: Vec::new(),
+///     tokens: None,
 /// };
 ///
 /// let store = MemoryStore::new();

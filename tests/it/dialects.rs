@@ -117,6 +117,7 @@ impl Assembler for ToyAssembler {
             usage: Usage::default(),
             attempts: attempt,
             dropped: Vec::new(),
+            tokens: None,
         })
     }
 }

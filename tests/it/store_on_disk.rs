@@ -30,6 +30,7 @@ pub fn answered(number: u32, conversation: u32, turn: u32, length: usize) -> Ent
         usage: Usage { prompt_tokens: Some(10), completion_tokens: Some(5), ..Usage::default() },
         attempts: 1,
         dropped: Vec::new(),
+        tokens: None,
     };
     Entry::Answered {
         run: 1,

@@ -38,6 +38,7 @@ impl Simulated {
             },
             attempts: attempt,
             dropped: Vec::new(),
+            tokens: None,
         }
     }
 }
