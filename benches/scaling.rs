@@ -313,6 +313,7 @@ fn planned(turns: usize) -> Duration {
             orphans: None,
             history_reasoning: false,
             best_of: None,
+            tokens: None,
         },
         run: RunSettings::default(),
         shows_request: false,

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use clap::Args;
 use cohobate::job::JobError;
-use cohobate::model::mock::{Fault, FaultBy, Mock, MockSettings};
+use cohobate::model::mock::{Fault, FaultBy, Mock, MockSettings, TokenFields};
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -64,6 +64,10 @@ pub struct MockArgs {
     #[arg(long, value_name = "N")]
     slots: Option<u64>,
 
+    /// Give token ids as this server does, to requests that ask for them: vllm, sglang, or none
+    #[arg(long, value_name = "SERVER", default_value_t)]
+    token_ids: TokenFields,
+
     #[command(flatten)]
     display: DisplayArg,
 }
@@ -88,6 +92,7 @@ impl MockArgs {
             models: self.model.clone(),
             context_tokens: self.context,
             slots: self.slots,
+            token_fields: self.token_ids,
         }
     }
 }

@@ -287,6 +287,15 @@ option_groups! {
         /// Send each answer's reasoning back with it, as <think>...</think> [default: false]
         #[arg(long, num_args = 0, default_missing_value = "true")]
         history_reasoning: bool,
+
+        /// Have the server give the token ids of each prompt and answer, and store them; for --to token-ids, speculators and
+        /// specforge [default: false]
+        #[arg(long, num_args = 0, default_missing_value = "true")]
+        token_ids: bool,
+
+        /// Store the log-probabilities of the K most probable tokens at each place too, 1 to 20; implies --token-ids
+        #[arg(long, value_name = "K")]
+        logprobs: u8,
     }
 
     /// The system message of every conversation; the same questions need the same.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use cohobate::conversation::{RequestOptions, Sampling};
+use cohobate::conversation::{RequestOptions, Sampling, TokenDetail, TopLogprobs};
 use cohobate::dataset::{
     self, ChosenFormat, Edition, FORMATS, Fill, ON_REQUEST, ParseEncodingError, ParseMappingError, RowReader, Rules,
     SystemColumn, TextEncoding,
@@ -214,7 +214,20 @@ impl Options {
             orphans,
             history_reasoning: self.history_reasoning.unwrap_or(false),
             best_of,
+            tokens: self.tokens()?,
         })
+    }
+
+    /// Returns what is asked for beside each answer's text.
+    fn tokens(&self) -> Result<Option<TokenDetail>, JobError> {
+        match self.logprobs {
+            Some(count) if !(1..=TopLogprobs::COUNT_MAX).contains(&count) => {
+                let hint = format!("give it a number from 1 to {}", TopLogprobs::COUNT_MAX);
+                Err(JobError::usage(format!("{} is {count}", self.place_of("logprobs")), hint))
+            }
+            Some(count) => Ok(Some(TokenDetail::Logprobs(count))),
+            None => Ok(self.token_ids.unwrap_or(false).then_some(TokenDetail::Ids)),
+        }
     }
 
     fn orphans(&self, models: &ModelSettings) -> Result<Option<OrphanSettings>, JobError> {

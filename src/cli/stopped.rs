@@ -28,7 +28,11 @@ pub fn code_and_hint(reason: &RunStop, interrupted: u8) -> (u8, String) {
             (exit_code::RESUMABLE, format!("{}, then {AGAIN}; nothing is recorded as failed", remedy(model, failure)))
         }
         RunStop::Refused { model, failure, after_answers } => {
-            tell_error(format!("`{model}` refuses every request: {failure}"), None);
+            let what = match failure.code {
+                FailureCode::NoTokens => failure.message.clone(),
+                _ => format!("`{model}` refuses every request: {failure}"),
+            };
+            tell_error(what, None);
             // No credit is nobody's mistake, and what was right before may be right again.
             let resumable = *after_answers || failure.code == FailureCode::Quota;
             let code = if resumable { exit_code::RESUMABLE } else { exit_code::USAGE };
@@ -55,6 +59,9 @@ fn remedy(model: &str, failure: &Failure) -> String {
             "install the server's certificate authority, or name its file as ca-file in the profile of the model".to_owned()
         }
         FailureCode::Endpoint => "name a model that the server offers at /v1/chat/completions".to_owned(),
+        FailureCode::NoTokens => {
+            "name a server that gives them, such as vLLM or SGLang, or leave out --token-ids and --logprobs".to_owned()
+        }
         FailureCode::Http(404) => format!("check the address, and that the server has the model `{model}`"),
         _ if refuses_system_role(&failure.message) => {
             format!("the chat template of `{model}` takes no system message: set fold-system = true in its profile")

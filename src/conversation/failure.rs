@@ -30,6 +30,8 @@ pub enum FailureCode {
     FlexFull,
     /// The server offers the model at another endpoint.
     Endpoint,
+    /// The server gives no token ids.
+    NoTokens,
     /// The server's certificate is not trusted.
     Tls,
     /// No connection could be made.
@@ -73,7 +75,7 @@ pub enum TimeoutKind {
 const HTTP: &str = "http_";
 
 /// Every code without a number or a text of its own.
-const PLAIN: [FailureCode; 24] = [
+const PLAIN: [FailureCode; 25] = [
     FailureCode::Timeout(TimeoutKind::FirstByte),
     FailureCode::Timeout(TimeoutKind::Idle),
     FailureCode::Timeout(TimeoutKind::Total),
@@ -86,6 +88,7 @@ const PLAIN: [FailureCode; 24] = [
     FailureCode::RateLimit,
     FailureCode::FlexFull,
     FailureCode::Endpoint,
+    FailureCode::NoTokens,
     FailureCode::Tls,
     FailureCode::Connect,
     FailureCode::UnknownHost,
@@ -116,6 +119,7 @@ impl FailureCode {
             Self::RateLimit => "rate_limit",
             Self::FlexFull => "flex_full",
             Self::Endpoint => "endpoint",
+            Self::NoTokens => "no_tokens",
             Self::Tls => "tls",
             Self::Connect => "connect",
             Self::UnknownHost => "unknown_host",
@@ -181,7 +185,7 @@ mod tests {
     #[test]
     fn every_code_has_the_text_that_stores_and_outputs_hold() {
         let texts = "timeout_first_byte timeout_idle timeout_total context content_filter too_long auth forbidden quota \
-                     rate_limit flex_full endpoint tls connect unknown_host connection closed cut garbage html unfinished no_choice \
+                     rate_limit flex_full endpoint no_tokens tls connect unknown_host connection closed cut garbage html unfinished no_choice \
                      error_in_200 probe";
         let expected: Vec<&str> = texts.split(' ').collect();
         assert_eq!(PLAIN.iter().map(ToString::to_string).collect::<Vec<_>>(), expected);

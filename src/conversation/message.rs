@@ -107,6 +107,17 @@ impl Message {
         self.fields.as_deref()
     }
 
+    /// Returns these fields as compact JSON, as the digest has them.
+    pub fn fields_json(&self) -> Option<String> {
+        self.fields.as_ref().map(json_text)
+    }
+
+    /// Makes a message whose fields are compact JSON; an empty text for none. `None` where that is no JSON object.
+    pub fn with_fields_json(role: Role, content: impl Into<String>, fields: &str) -> Option<Arc<Self>> {
+        let fields = if fields.is_empty() { Columns::new() } else { serde_json::from_str(fields).ok()? };
+        Some(Self::with_fields(role, content, fields))
+    }
+
     /// Returns the name of the speaker, where there is one.
     pub fn name(&self) -> Option<&str> {
         self.fields()?.get("name")?.as_str().filter(|_| self.role != Role::Tool)
@@ -238,6 +249,17 @@ mod tests {
         );
         let text = r#"[{"role":"user","content":"words","name":"A"},{"role":"tool","content":"\""}]"#;
         assert_eq!(String::from_utf8(out).unwrap(), text);
+    }
+
+    #[test]
+    fn fields_are_written_and_read_as_json() {
+        let named = with(Role::User, &serde_json::json!({"name": "A", "b": [1]}));
+        let json = named.fields_json().unwrap();
+        assert_eq!(json, r#"{"name":"A","b":[1]}"#);
+        let read = |json: &str| Message::with_fields_json(Role::User, "words", json);
+        assert_eq!(read(&json), Some(named));
+        assert_eq!((read(""), read("[]"), read("{")), (Some(Message::new(Role::User, "words")), None, None));
+        assert_eq!(Message::new(Role::User, "words").fields_json(), None);
     }
 
     #[test]

@@ -68,6 +68,12 @@ impl Question {
         Fingerprint(hasher.finish())
     }
 
+    /// Returns the fingerprints of the same question with more detail, the least first: their answers serve as well. None
+    /// where the store was never asked for any.
+    pub fn served_by(&self) -> impl Iterator<Item = Fingerprint> + '_ {
+        self.target.served_by().map(|target| Self { target, ..self.clone() }.fingerprint())
+    }
+
     /// Returns an identity that costs the same however long the history is, for comparisons within one run: unlike the
     /// fingerprint it is not the same in every version, and no store knows it.
     pub fn passing_identity(&self) -> Digest {
@@ -253,6 +259,15 @@ impl Target {
     #[must_use]
     pub fn with_detail(&self, detail: Option<TokenDetail>, known: &[TokenDetail]) -> Arc<Self> {
         Self { detail, known_details: known.into(), ..self.clone() }.hashed()
+    }
+
+    /// Returns the target that asks for the text alone; this one if it does already.
+    #[must_use]
+    pub fn without_detail(self: &Arc<Self>) -> Arc<Self> {
+        match self.detail {
+            Some(_) => Self { detail: None, ..(**self).clone() }.hashed(),
+            None => Arc::clone(self),
+        }
     }
 
     /// Returns the targets whose answers serve as well as this one's: the same questions with more detail, the least first.

@@ -1,5 +1,7 @@
 use std::fmt;
 
+use super::answer_tokens::AnswerTokens;
+
 /// What a request asks for beside the answer's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TokenDetail {
@@ -30,6 +32,11 @@ impl TokenDetail {
             Some(Ok(count @ 1..)) => Some(Self::Logprobs(count)),
             _ => (ids == Some("true")).then_some(Self::Ids),
         }
+    }
+
+    /// True where an answer's tokens have all of this.
+    pub fn is_in(self, tokens: &AnswerTokens) -> bool {
+        self.logprobs().is_none() || tokens.logprobs.is_some()
     }
 
     /// Returns the number of log-probabilities at each place.

@@ -9,7 +9,7 @@ use super::export::{ExportPass, ExportReport, ExportSettings, PartialSettings};
 use super::input::{Lookout, prepare};
 use super::models::ModelChoice;
 use super::places;
-use super::questions::DistillQuestions;
+use super::questions::{DistillQuestions, known_details};
 use super::settings::{InputSettings, OutputSettings, RunSettings};
 use super::{Context, JobError};
 use crate::export::is_directory;
@@ -77,8 +77,11 @@ pub async fn distill(settings: &DistillSettings, context: &Context) -> Result<Di
     what.questions.refuse_without_pairs(what.output.format)?;
     places::check(&what.output, &what.input.names())?;
     let system = what.questions.system_text()?;
-    let recipe: Arc<dyn Recipe> = Arc::new(what.questions.recipe(system.as_deref())?);
+    // Nothing is opened for settings that make no recipe.
+    what.questions.recipe(system.as_deref(), &[])?;
     let mut engine = Engine::open(&what.store, &what.questions.models(), run, context)?;
+    let known = known_details(&*engine.store)?;
+    let recipe: Arc<dyn Recipe> = Arc::new(what.questions.recipe(system.as_deref(), &known)?);
     let output = Some((what.output.format, is_directory(&what.output.path)));
     let lookout = Lookout { output, ..Lookout::back(&what.store, &*engine.store) };
     let prepared = prepare(&what.input, &what.store, &*recipe, system.as_deref(), lookout, context)?;

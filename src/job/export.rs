@@ -7,7 +7,7 @@ use super::left_out::LeftOut;
 use super::left_out_list::{Left, LeftOutList, Listed};
 use super::output::RowOutput;
 use super::places::check_output;
-use super::questions::DistillQuestions;
+use super::questions::{DistillQuestions, known_details};
 use super::rows::{RowCounts, RowResult, each};
 use super::settings::{InputSettings, OutputSettings};
 use super::stored::{answers_in, replay_in, status_of};
@@ -91,8 +91,8 @@ const INCOMPLETE: [LeftOutKind; 3] = [LeftOutKind::Stopped, LeftOutKind::Failed,
 pub fn export(settings: &ExportSettings, context: &Context) -> Result<ExportReport, JobError> {
     check_output(&settings.output.path, &settings.input.names())?;
     let system = settings.questions.system_text()?;
-    let recipe = settings.questions.recipe(system.as_deref())?;
     let store = open_store::open_reader(&settings.store, settings.on_loss, context)?;
+    let recipe = settings.questions.recipe(system.as_deref(), &known_details(&*store)?)?;
     let prepared = prepare(&settings.input, &settings.store, &recipe, system.as_deref(), Lookout::default(), context)?;
     ExportPass::of(settings, &settings.input.names()).write(&recipe, &*store, &prepared)
 }

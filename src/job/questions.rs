@@ -1,14 +1,18 @@
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::JobError;
 use super::judge::JudgeSettings;
 use super::models::ModelChoice;
-use crate::conversation::{ConversationKey, Question};
+use super::run_log::{LoggedRun, RunHistory};
+use crate::conversation::{ConversationKey, Question, TokenDetail};
 use crate::export::OutputFormat;
-use crate::model::RequestPreview;
+use crate::model::{RequestPreview, capabilities_of};
 use crate::quality::{Gate, RulesVersion};
 use crate::recipe::{BestOf, Distill, Judge, OrphanCheck, Orphans, Prompt, Ranker, Scale};
 use crate::report::Party;
+use crate::store::{Reader, Run};
 
 /// What a distillation asks. `distill`, `plan`, `export` and `verify` share it: the same values make the same questions.
 #[derive(Clone, Debug)]
@@ -26,6 +30,8 @@ pub struct DistillQuestions {
     pub history_reasoning: bool,
     /// Several answers to each turn, of which the best is kept. Default: one answer.
     pub best_of: Option<BestOfSettings>,
+    /// What the teacher is asked for beside each answer's text. Default: nothing.
+    pub tokens: Option<TokenDetail>,
 }
 
 /// How user messages that refer to a replaced answer are found, and what happens to them.
@@ -83,10 +89,30 @@ impl RankerSettings {
     }
 }
 
+/// Returns what the runs of a store asked for beside the text, the least first.
+pub fn known_details(store: &dyn Reader) -> Result<Vec<TokenDetail>, JobError> {
+    let of =
+        |run: Run| TokenDetail::from_named(run.settings.get(TokenDetail::IDS), run.settings.get(TokenDetail::LOGPROBS));
+    let known: BTreeSet<TokenDetail> = store.runs()?.into_iter().filter_map(of).collect();
+    Ok(known.into_iter().collect())
+}
+
+/// Returns what the log of a store says that its runs asked for beside the text, the least first: for a reader that follows a
+/// run and does not open the store.
+pub fn logged_details(store: &Path) -> Vec<TokenDetail> {
+    let runs = RunHistory::read(store, 0).runs.into_iter();
+    let of = |run: LoggedRun| {
+        let text = |name: &str| run.begin.options.get(name).map(ToString::to_string);
+        TokenDetail::from_named(text(TokenDetail::IDS).as_deref(), text(TokenDetail::LOGPROBS).as_deref())
+    };
+    let known: BTreeSet<TokenDetail> = runs.filter_map(of).collect();
+    known.into_iter().collect()
+}
+
 impl DistillQuestions {
     /// Questions to a teacher with default settings.
     pub fn to(teacher: ModelChoice) -> Self {
-        Self { teacher, system: None, gate: None, orphans: None, history_reasoning: false, best_of: None }
+        Self { teacher, system: None, gate: None, orphans: None, history_reasoning: false, best_of: None, tokens: None }
     }
 
     /// Returns the models that are asked.
@@ -138,8 +164,18 @@ impl DistillQuestions {
     }
 
     /// Makes the recipe. `system` is what [`system_text`](Self::system_text) returned for the rows: its file is read once.
-    pub fn recipe(&self, system: Option<&str>) -> Result<Distill, JobError> {
-        let mut recipe = Distill::new(Arc::clone(&self.teacher.target), system);
+    /// `known` are the details that the store's runs asked for ([`known_details`]): an answer with more serves as well.
+    pub fn recipe(&self, system: Option<&str>, known: &[TokenDetail]) -> Result<Distill, JobError> {
+        let target = &self.teacher.target;
+        if self.tokens.is_some() && !capabilities_of(target).gives_tokens {
+            let message = format!(
+                "the model `{}` has the dialect {}, which gives no token ids",
+                target.model(),
+                target.dialect()
+            );
+            return Err(JobError::usage(message, "leave out --token-ids and --logprobs, or name another model"));
+        }
+        let mut recipe = Distill::new(target.with_detail(self.tokens, known), system);
         if self.history_reasoning {
             recipe = recipe.with_reasoning_in_history();
         }

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use super::export::{ExportPass, PartialSettings};
 use super::input::{Lookout, prepare};
 use super::line_counts::LineCounts;
-use super::questions::DistillQuestions;
+use super::questions::{DistillQuestions, known_details};
 use super::settings::{InputSettings, OutputSettings};
 use super::{Context, JobError, open_store};
 use crate::export::{LeftOutKind, OutputFormat, is_directory};
@@ -109,8 +109,8 @@ fn verify_output(output: &VerifyOutput, store: &std::path::Path, context: &Conte
         return Err(JobError::usage("a directory of shards cannot be verified", hint));
     }
     let system = output.questions.system_text()?;
-    let recipe = output.questions.recipe(system.as_deref())?;
     let reader = open_store::open_reader(store, OnLoss::Refuse, context)?;
+    let recipe = output.questions.recipe(system.as_deref(), &known_details(&*reader)?)?;
     let prepared = prepare(&output.input, store, &recipe, system.as_deref(), Lookout::default(), context)?;
     let expected = prepared.rows.spool().join("expected.jsonl").display().to_string();
     let again = OutputSettings { path: expected.clone(), format: output.format, license: None };

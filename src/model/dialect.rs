@@ -166,6 +166,8 @@ pub struct Capabilities {
     pub takes_cache_control: bool,
     /// True if requests support [`RequestFormat::structured`].
     pub takes_schema: bool,
+    /// True if servers may give the token ids of prompts and answers.
+    pub gives_tokens: bool,
     /// The tiers that requests can ask for, besides the standard one.
     pub tiers: &'static [ServiceTier],
     /// True if requests name a version of the API, which is configurable.

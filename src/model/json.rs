@@ -97,6 +97,11 @@ impl<'a> Json<'a> {
         whole.map_or(written, |(whole, _)| whole).parse().ok()
     }
 
+    /// Returns a number.
+    pub fn number(&self) -> Option<f64> {
+        if let Self::Number(number) = self { number.parse().ok() } else { None }
+    }
+
     /// Returns the value for code that reads errors of any shape.
     pub fn to_value(&self) -> Value {
         match self {

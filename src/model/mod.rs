@@ -8,6 +8,7 @@
 mod address;
 mod anthropic;
 mod breaker;
+mod detail;
 mod dialect;
 mod failure;
 mod family;
@@ -117,9 +118,11 @@ pub fn dialect_at(urls: &str) -> &'static dyn Dialect {
     found.copied().unwrap_or_default()
 }
 
-/// Returns the capabilities of a target's model. The simulated model has no wire format and produces text.
+/// Returns the capabilities of a target's model. A model of this process has no wire format; it produces text, and may give
+/// tokens.
 pub fn capabilities_of(target: &Target) -> Capabilities {
-    dialect_named(target.dialect()).map_or_else(|_| Capabilities::default(), Dialect::capabilities)
+    let local = Capabilities { gives_tokens: true, ..Capabilities::default() };
+    dialect_named(target.dialect()).map_or(local, Dialect::capabilities)
 }
 
 fn known_dialects() -> String {

@@ -1,3 +1,6 @@
+use std::sync::Arc;
+
+use super::detail::PartialTokens;
 use super::failure::{Failure, FailureClass};
 use super::repetition::RepetitionGuard;
 use super::text::TextBuffer;
@@ -23,6 +26,8 @@ pub struct PartialAnswer {
     pub model: Option<String>,
     pub system_fingerprint: Option<String>,
     pub usage: Usage,
+    /// The tokens, where the server gives them.
+    pub tokens: PartialTokens,
     text_guard: RepetitionGuard,
     reasoning_guard: RepetitionGuard,
 }
@@ -94,7 +99,7 @@ impl PartialAnswer {
             usage: self.usage,
             attempts: attempt,
             dropped: Vec::new(),
-            tokens: None,
+            tokens: question.target.detail().and_then(|detail| self.tokens.into_tokens(detail)).map(Arc::new),
         })
     }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value, json};
 
+use super::detail::add_fields;
 use super::failure::Failure;
 use super::family::ServerFamily;
 use super::learned::Learned;
@@ -145,17 +146,20 @@ impl RequestFormat<'_> {
     }
 
     /// Returns the fields of the body besides messages and sampling: the user's, those that the server's family
-    /// understands as the shortcuts for reasoning, and the form of the answer.
+    /// understands as the shortcuts for reasoning, the form of the answer, and the tokens that are asked for.
     pub fn extra_fields(&self, question: &Question) -> Map<String, Value> {
         let mut fields = self.fields_as_asked(question);
         if let Some(AnswerSchema { name, schema }) = self.schema(question) {
             let schema = json!({"name": name, "strict": true, "schema": schema});
             fields.insert(RESPONSE_FORMAT.to_owned(), json!({"type": "json_schema", "json_schema": schema}));
         }
+        if let Some(detail) = question.target.detail() {
+            add_fields(detail, &mut fields, |name| self.learned.drops(name));
+        }
         fields
     }
 
-    /// Returns the same without the form of the answer.
+    /// Returns the same without the form of the answer and its tokens.
     pub fn fields_as_asked(&self, question: &Question) -> Map<String, Value> {
         let extras = question.target.extras();
         if extras.thinking.is_none() && extras.effort.is_none() {

@@ -9,7 +9,7 @@ use super::orphan::{OrphanCheck, Orphans};
 use super::{Answered, Recipe, Step, Walked};
 use crate::conversation::{
     Answer, ConversationStop, Dialogue, Lane, Message, Messages, Outcome, Question, Rejected, Role, Seed, Settings,
-    Slot, Spoken, Target, Turn, TurnIndex,
+    Slot, Spoken, Target, TokenDetail, Turn, TurnIndex,
 };
 use crate::quality::{Gate, OrphanLevel, RulesVersion};
 
@@ -50,6 +50,9 @@ impl Distill {
         let mut settings = extras.fold(settings, |settings, (name, value)| settings.with(name, value));
         if target.folds_system() {
             settings = settings.with("fold-system", "true");
+        }
+        for (name, value) in target.detail().map(TokenDetail::named).unwrap_or_default() {
+            settings = settings.with(name, value);
         }
         Self {
             target,
@@ -202,7 +205,8 @@ impl Distill {
                 let slot = Slot { lane: Lane::User, turn, attempt: 0 };
                 let Some(rewritten) = answered.get(slot) else {
                     let messages = vec![OrphanCheck::rewriting(&seed.turns[turn as usize - 1], said, dialogue)].into();
-                    let target = Arc::clone(&self.target);
+                    // Nobody trains on the tokens of a user's message.
+                    let target = self.target.without_detail();
                     return Err(Stop::Ask(vec![Question { slot, target, sample: 0, messages }]));
                 };
                 let text = OrphanCheck::rewritten(rewritten).ok_or_else(stop)?;

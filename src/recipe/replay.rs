@@ -54,13 +54,13 @@ impl<'a> Replay<'a> {
                 let known = self.open.remove(&question.slot);
                 let fingerprint = known.unwrap_or_else(|| question.fingerprint());
                 let mut found = look_up(&fingerprint, question.slot)?;
-                for target in question.target.served_by() {
-                    if found.is_some() {
-                        break;
-                    }
-                    let richer = Question { target, ..question.clone() };
-                    found = look_up(&richer.fingerprint(), question.slot)?;
+                let mut richer = question.served_by();
+                while found.is_none()
+                    && let Some(fingerprint) = richer.next()
+                {
+                    found = look_up(&fingerprint, question.slot)?;
                 }
+                drop(richer);
                 match found {
                     Some(answer) => self.answered.insert(question.slot, answer),
                     None => open.push((fingerprint, question)),

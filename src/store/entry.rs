@@ -1,8 +1,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use super::codec::RECORD_BYTES_MAX;
 use super::error::StoreError;
 use crate::conversation::{
@@ -89,8 +87,7 @@ impl Entry {
             Self::Answered { model, answer, .. } => {
                 let beside = answer.reasoning.iter().chain(&answer.system_fingerprint).map(String::len).sum::<usize>();
                 let named = model.len() + answer.model.len() + answer.finish_reason.len();
-                let fields =
-                    answer.message.fields().map_or(0, |fields| Value::Object(fields.clone()).to_string().len());
+                let fields = answer.message.fields_json().map_or(0, |fields| fields.len());
                 let tokens = answer.tokens.as_ref().map_or(0, |tokens| tokens.bytes_max());
                 answer.text().len() + beside + named + list(&answer.dropped) + fields + tokens
             }

@@ -50,6 +50,7 @@ mod repair;
 mod rewrite;
 mod scan;
 mod segment;
+mod sequences;
 mod sled_index;
 mod snapshot;
 mod torn;
@@ -68,6 +69,7 @@ pub use memory::MemoryStore;
 pub use open_index::Opened;
 pub use place::{Damage, Place, Position};
 pub use repair::{repair, repair_with};
+pub use sequences::Sequences;
 pub use snapshot::{OnLoss, Snapshot, SnapshotFindings};
 pub use verify::{Verification, verify};
 

@@ -399,7 +399,7 @@ impl<'a> Dispatcher<'a> {
                 self.commits_pending += 1;
                 self.committer.commit(entries, CommitToken::Note(reply_to));
             }
-            SessionRequest::Ask { fingerprint, question, conversation, reply_to } => {
+            SessionRequest::Ask { fingerprint, question, conversation, earlier, reply_to } => {
                 self.early.on_asked(number);
                 let slot = question.slot;
                 let chain = self.chains.get(&number).copied().unwrap_or_default();
@@ -446,6 +446,7 @@ impl<'a> Dispatcher<'a> {
                     due: None,
                     doubt: None,
                     answer: None,
+                    earlier,
                 };
                 self.flights.add(fingerprint, flight);
                 self.enqueue_question(fingerprint)?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::budget::Amount;
-use super::session::{ReplySender, SessionReply};
+use super::session::{EarlierTokens, ReplySender, SessionReply};
 use crate::conversation::{Answer, ConversationKey, Fingerprint, Question, Slot};
 use crate::model::Failure;
 use crate::model::retry::Tries;
@@ -35,6 +35,8 @@ pub struct Flight {
     pub doubt: Option<Doubt>,
     /// The answer, while it is being committed.
     pub answer: Option<Arc<Answer>>,
+    /// The token ids that its prompt probably begins with.
+    pub earlier: Option<EarlierTokens>,
 }
 
 impl Flight {
@@ -225,6 +227,7 @@ mod tests {
             due: None,
             doubt: None,
             answer: None,
+            earlier: None,
         }
     }
 

@@ -38,6 +38,7 @@ mod share;
 mod steering;
 mod stop;
 mod stored_count;
+mod token_trial;
 mod wait;
 mod waiting;
 

@@ -67,6 +67,8 @@ pub struct ModelQueue {
     pub acceptance: Acceptance,
     /// The store has answers of the model from earlier runs.
     pub has_answered_before: bool,
+    /// No question is sent before every server has shown that it gives token ids.
+    pub(super) is_on_token_trial: bool,
 }
 
 /// One server with its pace, its state and its queue.
@@ -145,6 +147,7 @@ impl ModelQueue {
             target: None,
             acceptance: Acceptance::default(),
             has_answered_before: false,
+            is_on_token_trial: false,
         }
     }
 
@@ -221,6 +224,7 @@ impl ModelQueue {
         avoid: Option<usize>,
         now: Instant,
     ) {
+        self.begin_token_trial(question, now);
         let prefix = question.messages.first().map_or(0, |first| first.digest().prefix());
         let (replicas, speed) = (&self.replicas, &self.speed);
         let replica = self.router.route(session, prefix, tokens, |index, conversations| {
@@ -285,6 +289,9 @@ impl ModelQueue {
 
     /// Decides whether a call of `tokens` tokens may be sent to `replica` now, if the model has room.
     pub fn gate(&mut self, replica: usize, tokens: u64, now: Instant) -> SendGate {
+        if self.holds_for_token_trial() {
+            return SendGate::Shut;
+        }
         let replica = &self.replicas[replica];
         if replica.is_drained() || replica.breaker.is_open() || replica.in_flight >= replica.pace.limit() {
             return SendGate::Shut;
@@ -304,8 +311,18 @@ impl ModelQueue {
         self.rate.on_sent(tokens);
         self.speed.on_sent(replica, now);
         if self.target.is_none() {
-            self.target = Some(Arc::clone(&question.target));
+            self.set_target(question);
         }
+    }
+
+    /// Returns the target of probes.
+    pub(super) fn target(&self) -> Option<&Target> {
+        self.target.as_deref()
+    }
+
+    /// Takes the target of probes from a question.
+    pub(super) fn set_target(&mut self, question: &Question) {
+        self.target = Some(Arc::clone(&question.target));
     }
 
     /// Records an answer. Returns a replica that turns out to be slow, and the reason.

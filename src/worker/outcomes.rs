@@ -69,13 +69,17 @@ impl Dispatcher<'_> {
     fn on_answer(
         &mut self,
         fingerprint: Fingerprint,
-        answer: Answer,
+        mut answer: Answer,
         replica: usize,
         latency: Duration,
         slot: Option<u64>,
     ) -> Result<(), WorkerError> {
         let now = Instant::now();
         let Some(flight) = self.flights.get_mut(&fingerprint) else { return Ok(()) };
+        if let Some((tokens, earlier)) = answer.tokens.take_if(|_| flight.earlier.is_some()).zip(flight.earlier.take())
+        {
+            answer.tokens = Some(Arc::new(Arc::unwrap_or_clone(tokens).after(earlier.question, &earlier.ids)));
+        }
         let model = flight.question.target.model().to_owned();
         let unreported = self.budget.settle(&flight.worst, &model, &answer.usage).unreported;
         let prompt = flight.prompt();

@@ -101,6 +101,12 @@ impl Dispatcher<'_> {
         let now = Instant::now();
         let Some(queue) = self.queues.get_mut(name) else { return Ok(()) };
         let after_answers = queue.acceptance.is_answering();
+        if queue.is_tried_again(index, &result) {
+            queue.replicas[index].is_probing = false;
+            return Ok(());
+        }
+        let result = queue.tried_for_tokens(index, result);
+        let is_first_trial = queue.is_on_token_trial;
         let ends_trial = queue.is_tried_by_probe() && result.is_ok();
         let has_other = queue.has_other_usable(index, now);
         let replica = &mut queue.replicas[index];
@@ -110,6 +116,7 @@ impl Dispatcher<'_> {
             && failure.class == FailureClass::Fatal
             && replica.standing == Standing::OnTrial
             && has_other
+            && !is_first_trial
         {
             replica.standing = Standing::Drained;
             let label = replica.label.clone();

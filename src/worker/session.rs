@@ -11,7 +11,7 @@ use crate::conversation::{
     TurnIndex,
 };
 use crate::recipe::{Begun, Recipe, Replay, ReplayEnd, begun};
-use crate::store::{ConversationState, Entry, Status, Store};
+use crate::store::{ConversationState, Entry, Sequences, Status, Store};
 
 /// The end of a conversation in this run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,13 +62,27 @@ impl ClosedConversation {
 /// A session's message to the dispatcher.
 pub enum SessionRequest {
     /// Asks for an answer; the reply comes after its commit.
-    Ask { fingerprint: Fingerprint, question: Question, conversation: ConversationKey, reply_to: ReplySender },
+    Ask {
+        fingerprint: Fingerprint,
+        question: Question,
+        conversation: ConversationKey,
+        /// The last answer of the conversation with token ids, where ids are asked for.
+        earlier: Option<EarlierTokens>,
+        reply_to: ReplySender,
+    },
     /// Commits entries; [`SessionReply::Noted`] acknowledges them.
     Note { entries: Vec<Entry>, reply_to: ReplySender },
     /// Reports that an answer of the run's total was taken from the store, and was not counted before.
     TookStored { by_this_run: bool },
     /// Reports that answers that were counted as stored cannot be used.
     NotStored { answers: u64 },
+}
+
+/// The ids of an earlier answer and of its prompt. The prompt of a later question mostly begins with them.
+#[derive(Clone, Debug)]
+pub struct EarlierTokens {
+    pub question: Fingerprint,
+    pub ids: Arc<[u32]>,
 }
 
 /// The dispatcher's message to a session.
@@ -123,8 +137,20 @@ pub async fn run_session(
     let counted = if is_uncounted { StoredRow::default() } else { stored };
     let (reply_to, replies) = unbounded_channel();
     let links = Vec::new();
-    let mut session =
-        Session { context: &context, key, state, counted, is_again, number, dispatcher, reply_to, replies, links };
+    let mut session = Session {
+        context: &context,
+        key,
+        state,
+        counted,
+        is_again,
+        number,
+        dispatcher,
+        reply_to,
+        replies,
+        links,
+        last_answer: None,
+        sequences: Sequences::default(),
+    };
     let mut has_replayed = false;
     let mut replay = Replay::under(&*context.recipe, &seed, rules);
     let mut waiting = BTreeSet::new();
@@ -153,7 +179,7 @@ pub async fn run_session(
         }
         for (fingerprint, question) in open {
             if !failed.contains_key(&question.slot) && waiting.insert(question.slot) {
-                session.send_question(fingerprint, question);
+                session.send_question(fingerprint, question)?;
             }
         }
         // Every other question has been asked; the rest depends on those that failed.
@@ -167,6 +193,7 @@ pub async fn run_session(
                 if !own {
                     session.record_link(slot, fingerprint);
                 }
+                session.remember_tokens(fingerprint, &answer);
                 replay.record(slot, answer);
             }
             Some(SessionReply::Failed { slot, cause, permanent }) => {
@@ -196,6 +223,9 @@ struct Session<'a> {
     replies: UnboundedReceiver<SessionReply>,
     /// Entries for shared answers that the state does not contain yet.
     links: Vec<Entry>,
+    /// The last answer with token ids.
+    last_answer: Option<(Fingerprint, Arc<Answer>)>,
+    sequences: Sequences,
 }
 
 impl Session<'_> {
@@ -212,6 +242,7 @@ impl Session<'_> {
         Ok(stored.map(|stored| {
             self.record_link(slot, *fingerprint);
             self.report_taken(slot, stored.run == self.context.run);
+            self.remember_tokens(*fingerprint, &stored.answer);
             stored.answer
         }))
     }
@@ -250,9 +281,21 @@ impl Session<'_> {
         self.links.push(Entry::Linked { conversation: self.key, slot, fingerprint });
     }
 
-    fn send_question(&self, fingerprint: Fingerprint, question: Question) {
-        let reply_to = self.reply_to.clone();
-        self.send_request(SessionRequest::Ask { fingerprint, question, conversation: self.key, reply_to });
+    fn remember_tokens(&mut self, fingerprint: Fingerprint, answer: &Arc<Answer>) {
+        if answer.tokens.is_some() {
+            self.last_answer = Some((fingerprint, Arc::clone(answer)));
+        }
+    }
+
+    fn send_question(&mut self, fingerprint: Fingerprint, question: Question) -> Result<(), WorkerError> {
+        let mut earlier = None;
+        if let Some((last, answer)) = self.last_answer.as_ref().filter(|_| question.target.detail().is_some()) {
+            let ids = self.sequences.of(&*self.context.store, last, answer)?;
+            earlier = ids.map(|ids| EarlierTokens { question: *last, ids });
+        }
+        let (conversation, reply_to) = (self.key, self.reply_to.clone());
+        self.send_request(SessionRequest::Ask { fingerprint, question, conversation, earlier, reply_to });
+        Ok(())
     }
 
     /// Returns the permanent failure of an earlier run, unless it is to be retried.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use cohobate::conversation::{
-    Answer, ConversationKey, Extras, Fingerprint, Outcome, RequestOptions, Sampling, Seed, Target,
+    Answer, ConversationKey, Extras, Fingerprint, Outcome, RequestOptions, Sampling, Seed, Target, TokenDetail,
 };
 use cohobate::model::{Call, Model, PaceLimits, PendingCall, Simulated};
 use cohobate::quality::{Gate, Strictness};
@@ -28,6 +28,7 @@ pub fn recipes() -> Vec<(&'static str, Arc<dyn Recipe>)> {
         ("distill", Arc::new(Distill::new(target(), None))),
         ("distill through a gate", Arc::new(Distill::new(target(), None).with_gate(gate()))),
         ("distill, efforts that are drawn", Arc::new(Distill::new(drawn(), None).with_gate(gate()))),
+        ("distill, token ids", Arc::new(Distill::new(with_tokens(), None).with_gate(gate()))),
         ("distill, the best of two", Arc::new(Distill::new(target(), None).with_best_of(best_of))),
         ("simulate", Arc::new(Simulate::new(target(), user(), 4, vec!["a cook".to_owned()], Some(gate()), None))),
         ("tutor", tutor(History::Forced, PassPurpose::Rows)),
@@ -48,6 +49,11 @@ fn drawn() -> Arc<Target> {
     let choices = "reasoning_effort=low:1,high:1".parse().unwrap();
     let extras = Extras::new(RequestOptions { choices, ..RequestOptions::default() }).unwrap();
     Target::with_extras("simulated", Simulated::DIALECT, Sampling::default(), extras)
+}
+
+/// A model that is asked for the tokens of each answer.
+fn with_tokens() -> Arc<Target> {
+    target().with_detail(Some(TokenDetail::Logprobs(2)), &[])
 }
 
 /// A threshold that some of the simulated teacher's answers are beyond, so that attempts are rejected.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cohobate::conversation::{
     AnswerSchema, ConversationKey, Extras, Message, Question, RequestOptions, Role, Sampling, Settings, Slot, Target,
-    Thinking, Turn,
+    Thinking, TokenDetail, Turn,
 };
 use cohobate::recipe::{
     BestOf, Compare, ComparedHistory, Distill, Evaluate, Judge, JudgedHistory, JudgedScope, OrphanCheck, Orphans,
@@ -72,6 +72,18 @@ fn golden_hashes_of_body_fields_stay_as_they_are() {
         with_extras(r#"{"top_k": 20}"#, Some(Thinking::On), Some("low")),
     ];
     insta::assert_snapshot!(golden.map(|question| question.fingerprint().to_string()).join("\n"));
+}
+
+#[test]
+fn golden_hashes_of_token_details_stay_as_they_are() {
+    let with = |detail: TokenDetail| {
+        let plain = question();
+        Question { target: plain.target.with_detail(Some(detail), &[]), ..plain }.fingerprint().to_string()
+    };
+    let golden = [with(TokenDetail::Ids), with(TokenDetail::Logprobs(1)), with(TokenDetail::Logprobs(20))];
+    insta::assert_snapshot!(golden.join("\n"));
+    let plain = Question { target: question().target.with_detail(None, &[TokenDetail::Ids]), ..question() };
+    assert_eq!(plain.fingerprint(), question().fingerprint());
 }
 
 /// A judge whose request says more than the usual one.

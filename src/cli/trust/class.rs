@@ -77,6 +77,8 @@ const OPTIONS: &[(Class, &[&str])] = &[
             "seed",
             "orphans",
             "history-reasoning",
+            "token-ids",
+            "logprobs",
             "per",
             "repeats",
             "controls",

@@ -10,6 +10,7 @@ use crate::export::FORMATS;
 use crate::job::beside::JudgedRows;
 use crate::job::input::{Lookout, Prepared, Rows, prepare};
 use crate::job::left_out::LeftOut;
+use crate::job::questions::logged_details;
 use crate::job::{Context, JobError};
 use crate::quality::Gate;
 use crate::recipe::Recipe;
@@ -50,7 +51,7 @@ impl Opened {
         let (rows, walks, gate) = match job {
             AskedJob::Distill { questions, .. } => {
                 let system = questions.system_text()?;
-                let recipe = questions.recipe(system.as_deref())?;
+                let recipe = questions.recipe(system.as_deref(), &logged_details(store))?;
                 let rows = AskedRows::Plain(plain(&recipe, system.as_deref())?);
                 (rows, one(WalkedRecipe::Distill(recipe)), questions.gate.clone())
             }

@@ -22,7 +22,7 @@ use speed::Speed;
 use super::caps::{CapsOver, caps_over};
 use super::input::{Lookout, Prepared, prepare};
 use super::models::ModelChoice;
-use super::questions::DistillQuestions;
+use super::questions::{DistillQuestions, known_details};
 use super::rows::{RowResult, each};
 use super::run_log::RunHistory;
 use super::settings::{InputSettings, RunSettings};
@@ -61,7 +61,7 @@ pub fn plan(settings: &PlanSettings, context: &Context) -> Result<PlanReport, Jo
     roles.extend(ranker.map(|model| (if model.writes() { PlanRole::Judge } else { PlanRole::Scorer }, model)));
     let ground = PlanGround::survey(&settings.store, roles, &settings.run, settings.on_loss, context)?;
     let system = questions.system_text()?;
-    let recipe = questions.recipe(system.as_deref())?;
+    let recipe = questions.recipe(system.as_deref(), &known_details(&*ground.store)?)?;
     let lookout = Lookout { output: settings.output, ..ground.lookout() };
     let prepared = prepare(&settings.input, &settings.store, &recipe, system.as_deref(), lookout, context)?;
     refuse_nothing(&prepared)?;

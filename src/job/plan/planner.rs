@@ -153,7 +153,14 @@ impl<'a> Planner<'a> {
             return Ok((question.passing_identity(), None));
         }
         let fingerprint = question.fingerprint();
-        Ok((Digest(fingerprint.0), self.store.answer(&fingerprint)?.map(|stored| stored.answer)))
+        let mut found = self.store.answer(&fingerprint)?;
+        let mut richer = question.served_by();
+        while found.is_none()
+            && let Some(richer) = richer.next()
+        {
+            found = self.store.answer(&richer)?;
+        }
+        Ok((Digest(fingerprint.0), found.map(|stored| stored.answer)))
     }
 
     fn see(&mut self, recipe: &dyn Recipe, seed: &Seed, question: &Question, is_open: bool) {

@@ -26,6 +26,7 @@ use std::time::{Duration, SystemTime};
 use reqwest::header::{CONTENT_TYPE, HeaderName};
 use tokio::time::{Instant, timeout};
 
+use super::detail::is_detail_field;
 use super::dialect::Dialect;
 use super::failure::{Failure, FailureClass};
 use super::family::ServerFamily;
@@ -247,6 +248,8 @@ impl HttpModel {
         }
         let mut learned = self.learned.write().unwrap_or_else(PoisonError::into_inner);
         revealed.retain(|adjustment| Arc::make_mut(&mut learned).add(adjustment));
+        // Nobody asked for these fields: a server that gives tokens needs one or the other of them.
+        revealed.retain(|adjustment| !matches!(adjustment, Adjustment::Drop(field) if is_detail_field(field)));
         side.adjusted = revealed;
         Failure { class: FailureClass::Learned, ..failure }
     }

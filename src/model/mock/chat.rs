@@ -36,6 +36,9 @@ pub(super) fn parse_request(body: &[u8], settings: &MockSettings) -> Result<Want
         );
         return Err(bad("context_length_exceeded", &message));
     }
+    if let Some(refusal) = settings.token_fields.refusal(&request) {
+        return Err(Box::new(refusal));
+    }
     let max_tokens = request["max_tokens"].as_u64().or(request["max_completion_tokens"].as_u64());
     let sampling = Sampling {
         temperature,
@@ -44,6 +47,7 @@ pub(super) fn parse_request(body: &[u8], settings: &MockSettings) -> Result<Want
         seed: request["seed"].as_i64(),
     };
     let target = Target::new(model, Simulated::DIALECT, sampling);
+    let target = target.with_detail(settings.token_fields.asked(&request), &[]);
     Ok(Wanted {
         question: Question { slot: Slot::main(0), target, sample: 0, messages: messages.into() },
         stream: request["stream"].as_bool().unwrap_or(false),

@@ -109,6 +109,8 @@ fault_kinds! {
     First = "first",
     /// A judge's reply without a verdict.
     NoVerdict = "no-verdict",
+    /// An answer without the token ids that were asked for.
+    NoIds = "no-ids",
 }
 
 /// A fault is not of the form `KIND:SHARE`.
@@ -202,6 +204,10 @@ pub(super) fn effect_of(kind: FaultKind, api: Api, answer: &mut Answer) -> Effec
         FaultKind::Quota => refuse(api.no_credit()),
         FaultKind::FlexFull => {
             refuse(api.error(429, "resource_unavailable", "resource_unavailable", "the flex tier has no room"))
+        }
+        FaultKind::NoIds => {
+            answer.tokens = None;
+            Effect::Answer
         }
         FaultKind::Drop => Effect::HangUp,
         FaultKind::Half => Effect::Half,

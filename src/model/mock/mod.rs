@@ -11,9 +11,11 @@ mod messages;
 mod reply;
 mod request;
 mod stats;
+mod tokens;
 
 pub use fault::{Fault, FaultBy, FaultKind, ParseFaultError};
 pub use stats::Stats;
+pub use tokens::TokenFields;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -62,6 +64,8 @@ pub struct MockSettings {
     pub context_tokens: u64,
     /// Concurrent requests; more are refused with 429.
     pub slots: Option<u64>,
+    /// How token ids are asked for and given.
+    pub token_fields: TokenFields,
 }
 
 impl Default for MockSettings {
@@ -77,6 +81,7 @@ impl Default for MockSettings {
             models: Vec::new(),
             context_tokens: 65_536,
             slots: None,
+            token_fields: TokenFields::default(),
         }
     }
 }
@@ -199,19 +204,24 @@ async fn answer_request(shared: &MockState, api: Api, request: Request<Incoming>
     }
     let effect = fault.map(|kind| fault::effect_of(kind, api, &mut answer));
     let is_noisy = matches!(effect, Some(Effect::Noise));
+    let fields = shared.settings.token_fields;
+    // The answer may have become another one.
+    answer.tokens = answer.tokens.take().and_then(|_| Simulated::tokens(&wanted.question, answer.text()));
+    let whole = |answer: &Answer| fields.into_whole(api.whole(answer), answer);
+    let events = |answer: &Answer, usage| fields.into_events(api.events(answer, usage), answer);
     match effect {
         Some(Effect::Refuse(response)) => return Ok(*response),
         Some(Effect::HangUp) => return Err(Hangup),
         Some(Effect::Silence) => std::future::pending::<()>().await,
-        Some(Effect::Half | Effect::EarlyStop) if !wanted.stream => return Ok(reply::half(&api.whole(&answer))),
-        Some(Effect::Half) => return Ok(reply::half_stream(&api.events(&answer, false))),
+        Some(Effect::Half | Effect::EarlyStop) if !wanted.stream => return Ok(reply::half(&whole(&answer))),
+        Some(Effect::Half) => return Ok(reply::half_stream(&events(&answer, false))),
         Some(Effect::EarlyStop) => return Ok(reply::half_stream(&api.early_stops(&answer))),
         Some(Effect::NoFinish) => {
             answer.finish_reason.clear();
             if wanted.stream {
-                return Ok(reply::stream(api.events(&answer, false), api.last_line(), false));
+                return Ok(reply::stream(events(&answer, false), api.last_line(), false));
             }
-            return Ok(reply::json(200, &api.whole(&answer)));
+            return Ok(reply::json(200, &whole(&answer)));
         }
         Some(Effect::Noise | Effect::Answer) | None => {}
     }
@@ -224,9 +234,9 @@ async fn answer_request(shared: &MockState, api: Api, request: Request<Incoming>
         shared.stats.answered(wanted.question.fingerprint());
     }
     Ok(match wanted.stream {
-        true => reply::stream(api.events(&answer, wanted.include_usage), api.last_line(), is_noisy),
-        false if is_noisy => reply::noisy(&api.whole(&answer)),
-        false => reply::json(200, &api.whole(&answer)),
+        true => reply::stream(events(&answer, wanted.include_usage), api.last_line(), is_noisy),
+        false if is_noisy => reply::noisy(&whole(&answer)),
+        false => reply::json(200, &whole(&answer)),
     })
 }
 

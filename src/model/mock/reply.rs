@@ -9,7 +9,7 @@ use super::{Body, Hangup};
 use crate::model::simulated::token_ends;
 
 /// Tokens in each chunk of a stream.
-const CHUNK_TOKENS: usize = 4;
+pub(super) const CHUNK_TOKENS: usize = 4;
 const STREAM_QUEUE_CHUNKS: usize = 16;
 /// What some servers send before an answer.
 const NOISE: &str = ": keep-alive\n\ndata: ping\n\ndata: null\n\nevent: ping\ndata: {\"type\": \"ping\"}\n\ndata: {\"choices\": [], \

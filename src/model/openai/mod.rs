@@ -30,6 +30,7 @@ impl Dialect for OpenAiDialect {
             path: EndpointPath::Below("/chat/completions"),
             takes_cache_key: true,
             takes_schema: true,
+            gives_tokens: true,
             tiers: &[ServiceTier::Flex],
             ..Capabilities::default()
         }

@@ -51,6 +51,7 @@ impl ChunkAssembler {
         }
         take_usage(&mut self.answer.usage, value);
         take_tier(&mut self.answer.usage, value);
+        self.answer.tokens.take_reply(value, self.index.unwrap_or(0) as usize);
         let choices = value.get("choices");
         let listed = choices.map_or(&[][..], |choices| match choices {
             Json::List(items) => items,
@@ -82,6 +83,7 @@ impl ChunkAssembler {
         self.saw_choice = true;
         self.index = self.index.or_else(|| choice.get("index").and_then(Json::count));
         take_usage(&mut self.answer.usage, choice);
+        self.answer.tokens.take_choice(choice);
         let (bytes_before, text_before) = (self.answer.bytes(), self.answer.text.len());
         let is_object = |message: &&Json<'_>| matches!(message, Json::Object(_));
         if let Some(delta) = choice.get("delta").filter(is_object) {

@@ -1,8 +1,11 @@
 mod parts;
+mod tokens;
 mod words;
 
+use std::sync::Arc;
+
 use super::{Call, Model, PendingCall};
-use crate::conversation::{Answer, Dice, Finish, Message, Question, Role, Usage};
+use crate::conversation::{Answer, AnswerTokens, Dice, Finish, Message, Question, Role, Usage};
 
 /// A model that needs no server: plausible text, chosen by a hash of the whole question.
 ///
@@ -23,7 +26,9 @@ impl Simulated {
         let full = parts::play(question, &mut dice).unwrap_or_else(|| words::compose(prompt, &mut dice));
         let limit = question.target.sampling().max_tokens.map_or(usize::MAX, |limit| limit as usize);
         let (text, cut) = cut_to_tokens(&full, limit);
-        let prompt_tokens = question.messages.iter().map(|message| message.estimated_tokens() + 4).sum();
+        let tokens = Self::tokens(question, text);
+        let estimated = || question.messages.iter().map(|message| message.estimated_tokens() + 4).sum();
+        let prompt_tokens = tokens.as_ref().map_or_else(estimated, |tokens| tokens.prompt.rest.len() as u64);
         Answer {
             message: Message::new(Role::Assistant, text),
             reasoning: None,
@@ -38,8 +43,15 @@ impl Simulated {
             },
             attempts: attempt,
             dropped: Vec::new(),
-            tokens: None,
+            tokens,
         }
+    }
+}
+
+impl Simulated {
+    /// Returns the tokens of an answer, where the question asks for them.
+    pub(super) fn tokens(question: &Question, text: &str) -> Option<Arc<AnswerTokens>> {
+        question.target.detail().map(|detail| Arc::new(tokens::tokens(question, text, detail)))
     }
 }
 

@@ -7,9 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::state::SlotV1;
 use super::tokens::TokensV3;
-use crate::conversation::{
-    Answer, Columns, ConversationKey, Fingerprint, Finish, Message, Role, ServiceTier, Slot, Usage,
-};
+use crate::conversation::{Answer, ConversationKey, Fingerprint, Finish, Message, Role, ServiceTier, Slot, Usage};
 use crate::store::entry::Entry;
 
 #[derive(Serialize, Deserialize)]
@@ -56,7 +54,7 @@ pub struct AnsweredV3<'a> {
 pub enum AnsweredRecord<'a> {
     First(AnsweredV1<'a>),
     Second(AnsweredV2<'a>),
-    Third(AnsweredV3<'a>),
+    Third(Box<AnsweredV3<'a>>),
 }
 
 impl<'a> AnsweredRecord<'a> {
@@ -88,8 +86,8 @@ impl<'a> AnsweredRecord<'a> {
             attempts: answer.attempts,
         };
         let Usage { cache_write_tokens, tier, .. } = answer.usage;
-        let (fields, tokens) = (answer.message.fields(), answer.tokens.as_deref());
-        let is_plain = fields.is_none() && tokens.is_none();
+        let tokens = answer.tokens.as_deref();
+        let is_plain = answer.message.fields().is_none() && tokens.is_none();
         if is_plain && cache_write_tokens.is_none() && answer.dropped.is_empty() && tier == ServiceTier::Standard {
             return Self::First(first);
         }
@@ -98,10 +96,8 @@ impl<'a> AnsweredRecord<'a> {
         if is_plain {
             return Self::Second(second);
         }
-        let fields = fields.map_or(Cow::from(""), |fields| {
-            serde_json::to_string(fields).expect("a JSON value is always valid JSON").into()
-        });
-        Self::Third(AnsweredV3 { answered: second, fields, tokens: tokens.map(TokensV3::from) })
+        let fields = answer.message.fields_json().unwrap_or_default().into();
+        Self::Third(Box::new(AnsweredV3 { answered: second, fields, tokens: tokens.map(TokensV3::from) }))
     }
 
     /// Returns the entry; `None` for a record that nobody wrote.
@@ -113,16 +109,15 @@ impl<'a> AnsweredRecord<'a> {
                 (second, Cow::from(""), None)
             }
             Self::Second(second) => (second, Cow::from(""), None),
-            Self::Third(AnsweredV3 { answered, fields, tokens }) => (answered, fields, tokens),
+            Self::Third(third) => (third.answered, third.fields, third.tokens),
         };
         let AnsweredV2 { answered, cache_write_tokens, dropped, tier } = second;
-        let fields: Columns = if fields.is_empty() { Columns::new() } else { serde_json::from_str(&fields).ok()? };
         let tokens = match tokens {
             Some(tokens) => Some(Arc::new(tokens.into_tokens()?)),
             None => None,
         };
         let answer = Answer {
-            message: Message::with_fields(Role::Assistant, answered.text, fields),
+            message: Message::with_fields_json(Role::Assistant, answered.text, &fields)?,
             reasoning: answered.reasoning.map(Cow::into_owned),
             finish: finish_from_tag(answered.finish)?,
             finish_reason: answered.finish_reason.into_owned(),

@@ -127,7 +127,7 @@ enum EntryV1<'a> {
         reason: Cow<'a, str>,
     },
     /// Since version 3.
-    AnsweredV3(AnsweredV3<'a>),
+    AnsweredV3(Box<AnsweredV3<'a>>),
 }
 
 #[derive(Serialize, Deserialize)]
