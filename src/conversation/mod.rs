@@ -59,8 +59,8 @@ pub use reading::{Reading, ReadingResult, ReplyForm};
 pub use reasoning::{SplitReasoning, after_reasoning, has_stray_reasoning_tag, split_reasoning};
 pub use record::{Line, Record, says_nothing};
 pub use request::{
-    BodyChoice, BodyChoices, BodyError, BodyFields, Effort, Extras, RequestOptions, SIDE_FIELDS, Thinking,
-    is_side_field,
+    BodyChoice, BodyChoices, BodyError, BodyFields, Effort, Extras, RequestOptions, SIDE_FIELDS, TemperatureChoice,
+    Thinking, is_side_field,
 };
 pub use sampling::Sampling;
 pub use schema::AnswerSchema;
