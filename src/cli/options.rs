@@ -196,7 +196,7 @@ option_groups! {
     #[command(next_help_heading = "What is written")]
     WriteArgs {
         /// Write rows for this trainer: openai, sharegpt, llama-factory, axolotl, ms-swift, trl-prompt-completion,
-        /// per-turn, dpo, kto [default: openai]
+        /// per-turn, dpo, kto, token-ids, speculators, specforge [default: openai]
         #[arg(long, value_name = "FORMAT")]
         to: String,
 

@@ -16,6 +16,7 @@ mod identity;
 mod judgment;
 mod known_answer;
 mod lesson;
+mod line_tokens;
 mod message;
 mod messages;
 mod outcome;
@@ -50,6 +51,7 @@ pub use identity::{ContentHasher, ConversationKey, Digest, Fingerprint, ParseDig
 pub use judgment::{Preference, Rating};
 pub use known_answer::KnownAnswer;
 pub use lesson::{Correction, Flaw, Grade, Lesson, PairRefusal, Pairing, Remedy, Speaker};
+pub use line_tokens::{LineTokens, TokenSequences};
 pub use message::{Columns, Message, Role, free_name};
 pub use messages::Messages;
 pub use outcome::{Dialogue, Outcome, Rejected, Spoken};

@@ -137,6 +137,15 @@ impl DistillQuestions {
         Err(JobError::usage(message, hint))
     }
 
+    /// Fails where the format holds token ids, and they are not asked for.
+    pub fn refuse_without_tokens(&self, format: &dyn OutputFormat) -> Result<(), JobError> {
+        if !format.wants_tokens() || self.teacher.target.detail().is_some() {
+            return Ok(());
+        }
+        let message = format!("no row would be written: {} holds token ids, and none are asked for", format.name());
+        Err(JobError::usage(message, "add --token-ids, or choose another --to"))
+    }
+
     /// Makes the recipe. `system` is what [`system_text`](Self::system_text) returned for the rows: its file is read once.
     pub fn recipe(&self, system: Option<&str>) -> Result<Distill, JobError> {
         let mut recipe = Distill::new(Arc::clone(&self.teacher.target), system);
