@@ -44,12 +44,12 @@ impl OutputFormat for TokenIds {
         for row in &token_rows(record)? {
             let line = Row {
                 id: &row.id,
-                row: &record.id,
+                conversation: &record.id,
                 turn: row.turn,
                 input_ids: &row.input_ids,
                 labels: row.labels(),
                 loss_mask: row.loss_mask(),
-                logprobs: Logprobs::of(row),
+                top: Top::of(row),
                 text: row.text(),
                 meta: &record.meta,
             };
@@ -62,13 +62,14 @@ impl OutputFormat for TokenIds {
 #[derive(Serialize)]
 struct Row<'a> {
     id: &'a str,
-    row: &'a str,
+    #[serde(rename = "row")]
+    conversation: &'a str,
     turn: u32,
     input_ids: &'a [u32],
     labels: Vec<i64>,
     loss_mask: Vec<u8>,
     #[serde(flatten)]
-    logprobs: Option<Logprobs>,
+    top: Option<Top>,
     text: String,
     meta: &'a Columns,
 }
@@ -76,27 +77,30 @@ struct Row<'a> {
 /// The logprobs of all places of the mask, in order. Answers with more tokens at each place than another one lose the least
 /// probable.
 #[derive(Serialize)]
-struct Logprobs {
-    logprob_count: u8,
-    logprob_ids: Vec<i64>,
-    logprobs: Vec<u16>,
-    sampled_logprobs: Vec<u16>,
+struct Top {
+    #[serde(rename = "logprob_count")]
+    count: u8,
+    #[serde(rename = "logprob_ids")]
+    ids: Vec<i64>,
+    #[serde(rename = "logprobs")]
+    steps: Vec<u16>,
+    #[serde(rename = "sampled_logprobs")]
+    sampled: Vec<u16>,
 }
 
-impl Logprobs {
+impl Top {
     fn of(row: &TokenRow<'_>) -> Option<Self> {
         let answers = row.logprobs.as_ref()?;
-        let logprob_count = answers.iter().map(|top| top.count).min()?;
-        let kept = usize::from(logprob_count);
-        let mut all =
-            Self { logprob_count, logprob_ids: Vec::new(), logprobs: Vec::new(), sampled_logprobs: Vec::new() };
+        let smallest = answers.iter().map(|top| top.count).min()?;
+        let kept = usize::from(smallest);
+        let mut all = Self { count: smallest, ids: Vec::new(), steps: Vec::new(), sampled: Vec::new() };
         for top in answers {
             let count = usize::from(top.count).max(1);
             for (ids, steps) in top.ids.chunks(count).zip(top.steps.chunks(count)) {
-                all.logprob_ids.extend(ids[..kept].iter().map(|id| shown_id(*id)));
-                all.logprobs.extend_from_slice(&steps[..kept]);
+                all.ids.extend(ids[..kept].iter().map(|id| shown_id(*id)));
+                all.steps.extend_from_slice(&steps[..kept]);
             }
-            all.sampled_logprobs.extend_from_slice(&top.sampled);
+            all.sampled.extend_from_slice(&top.sampled);
         }
         Some(all)
     }

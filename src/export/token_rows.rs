@@ -85,16 +85,16 @@ impl TokenRow<'_> {
     pub fn text(&self) -> String {
         let last = self.lines.len().saturating_sub(1);
         let said = |(at, line): (usize, &Line)| {
-            let mut text = format!("{}: ", line.role().name());
+            let mut parts = vec![line.role().name().to_owned(), ": ".to_owned()];
             let is_trained = line.is_trained && (self.turn == 0 || at == last);
             if let Some(reasoning) = line.reasoning.as_ref().filter(|_| is_trained) {
-                text.push_str(&format!("<think>\n{reasoning}\n</think>\n\n"));
+                parts.push(format!("<think>\n{reasoning}\n</think>\n\n"));
             }
-            text.push_str(line.text());
+            parts.push(line.text().to_owned());
             if let Some(fields) = line.message.fields().filter(|_| line.message.is_tool_use()) {
-                text.push_str(&serde_json::Value::from(fields.clone()).to_string());
+                parts.push(serde_json::Value::from(fields.clone()).to_string());
             }
-            text
+            parts.concat()
         };
         self.lines.iter().enumerate().map(said).collect::<Vec<_>>().join("\n\n")
     }

@@ -89,6 +89,7 @@ mod steering;
 mod store_on_disk;
 mod templated;
 mod terminal;
+mod token_consumers;
 mod token_rows;
 mod traps;
 mod trust;

@@ -79,8 +79,7 @@ pub fn distilled(
 ) -> Result<ExportReport, JobError> {
     let mut teacher = ModelChoice::local("bytes", Arc::new(Bytes));
     teacher.target = teacher.target.with_detail(detail, &[]);
-    let rows = rows.to_vec();
-    let input = InputSettings::rows(rows.into_iter());
+    let input = InputSettings::rows(rows.to_vec());
     let output = match output.strip_suffix('/') {
         Some(directory) => format!("{}/", place.path(directory).display()),
         None => place.path(output).display().to_string(),
@@ -156,9 +155,10 @@ fn the_loss_is_on_the_tokens_of_the_answers_alone() {
         let learned = mask.iter().sum::<i64>();
         assert_eq!(learned, expected, "{}", row["id"]);
         assert_eq!(row["logprob_count"], 3);
-        assert_eq!(numbers(row, "sampled_logprobs").len() as i64, learned);
+        let learned = usize::try_from(learned).unwrap();
+        assert_eq!(numbers(row, "sampled_logprobs").len(), learned);
         let (top, steps) = (numbers(row, "logprob_ids"), numbers(row, "logprobs"));
-        assert_eq!((top.len() as i64, steps.len() as i64), (3 * learned, 3 * learned));
+        assert_eq!((top.len(), steps.len()), (3 * learned, 3 * learned));
         let places = labels.iter().filter(|label| **label >= 0);
         assert!(places.zip(top.chunks(3)).all(|(label, top)| top == [*label, label + 1, -1]), "{row}");
     }
@@ -202,9 +202,8 @@ fn an_export_without_ids_leaves_every_row_out_with_its_reason() {
     let written = distilled(&place, &sources(), None, "openai", "without.jsonl").unwrap();
     assert_eq!((place.read("with.jsonl"), written.unstable), (place.read("without.jsonl"), None));
     let teacher = ModelChoice::local("bytes", Arc::new(Bytes));
-    let rows = sources();
     let mut settings = DistillSettings::new(
-        InputSettings::rows(rows.into_iter()),
+        InputSettings::rows(sources()),
         teacher.clone(),
         place.path("store"),
         place.path("ids.jsonl").display().to_string(),
