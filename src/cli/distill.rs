@@ -76,6 +76,7 @@ fn closing(report: &DistillReport, output: &str, console: &Console) -> (u8, Clos
 fn close_finished(closing: &mut Closing, written: &ExportReport, output: &str) -> u8 {
     closing.written = Some((output.to_owned(), written.counts.written));
     closing.kept_old = written.kept_old;
+    closing.unstable = written.unstable;
     closing.reasons = written.reasons();
     closing.incomplete = written.incomplete + written.invalid;
     closing.listed = written.listed.clone().map(|listed| (listed.path, listed.rows));

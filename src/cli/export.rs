@@ -1,6 +1,7 @@
 use clap::Args;
 use cohobate::export::LeftOutKind;
 use cohobate::job::export;
+use cohobate::report::unstable_words;
 use cohobate::report::words::{counted, number};
 
 use super::CliResult;
@@ -34,6 +35,7 @@ pub fn run(args: ExportArgs) -> CliResult {
     } else {
         format!("wrote {output}, {}", counted(report.counts.written, "row"))
     });
+    report.unstable.and_then(unstable_words).into_iter().for_each(|line| screen.say(line));
     for (reason, count) in report.counts.reasons(LeftOutKind::Unfit) {
         screen.say(format!("left out: {} ({reason})", counted(count, "row")));
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use cohobate::conversation::{BodyChoices, BodyFields, Effort, Thinking};
+use cohobate::conversation::{BodyChoices, BodyFields, Effort, TemperatureChoice, Thinking};
 use cohobate::dataset::{
     DoubleUser, Duplicates, EmptyUser, Greeting, Media, MiddleSystem, Placeholders, Threads, Tools,
 };
@@ -196,7 +196,7 @@ option_groups! {
     #[command(next_help_heading = "What is written")]
     WriteArgs {
         /// Write rows for this trainer: openai, sharegpt, llama-factory, axolotl, ms-swift, trl-prompt-completion,
-        /// per-turn, dpo, kto [default: openai]
+        /// per-turn, dpo, kto, token-ids, speculators, specforge [default: openai]
         #[arg(long, value_name = "FORMAT")]
         to: String,
 
@@ -269,6 +269,10 @@ option_groups! {
         /// Draw a body field for each conversation by weights, such as `reasoning_effort=low:0.5,high:0.5`
         #[arg(long, value_name = "DRAW")]
         body_choice: BodyChoices,
+
+        /// Draw the temperature for each conversation by weights, such as `0.3:1,0.7:2,1.0:1`
+        #[arg(long, value_name = "DRAW")]
+        temperature_choice: TemperatureChoice,
     }
 
     /// Options that decide what is asked; the same questions need the same options.

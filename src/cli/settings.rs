@@ -183,6 +183,7 @@ impl Options {
             thinking: self.thinking,
             effort: self.effort.clone(),
             choices: self.body_choice.clone().unwrap_or_default(),
+            temperatures: self.temperature_choice.clone().unwrap_or_default(),
             side_fields: Vec::new(),
         }
     }

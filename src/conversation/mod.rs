@@ -16,6 +16,7 @@ mod identity;
 mod judgment;
 mod known_answer;
 mod lesson;
+mod line_tokens;
 mod message;
 mod messages;
 mod outcome;
@@ -50,6 +51,7 @@ pub use identity::{ContentHasher, ConversationKey, Digest, Fingerprint, ParseDig
 pub use judgment::{Preference, Rating};
 pub use known_answer::KnownAnswer;
 pub use lesson::{Correction, Flaw, Grade, Lesson, PairRefusal, Pairing, Remedy, Speaker};
+pub use line_tokens::LineTokens;
 pub use message::{Columns, Message, Role, free_name};
 pub use messages::Messages;
 pub use outcome::{Dialogue, Outcome, Rejected, Spoken};
@@ -59,8 +61,8 @@ pub use reading::{Reading, ReadingResult, ReplyForm};
 pub use reasoning::{SplitReasoning, after_reasoning, has_stray_reasoning_tag, split_reasoning};
 pub use record::{Line, Record, says_nothing};
 pub use request::{
-    BodyChoice, BodyChoices, BodyError, BodyFields, Effort, Extras, RequestOptions, SIDE_FIELDS, Thinking,
-    is_side_field,
+    BodyChoice, BodyChoices, BodyError, BodyFields, Effort, Extras, RequestOptions, SIDE_FIELDS, TemperatureChoice,
+    Thinking, is_side_field,
 };
 pub use sampling::Sampling;
 pub use schema::AnswerSchema;

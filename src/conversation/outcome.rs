@@ -39,7 +39,7 @@ pub struct Dialogue {
     pub spoken: Vec<Spoken>,
     /// Answers that were not good enough, in order.
     pub rejected: Vec<Rejected>,
-    /// The body fields that were drawn for the conversation.
+    /// What was drawn for the conversation: body fields, and the temperature under its name.
     pub drawn: BodyFields,
 }
 

@@ -167,6 +167,8 @@ pub struct Target {
     drawn: BodyFields,
     /// The sampling that the user asked for, if the program asks for more. Not part of the identity.
     raised_from: Option<Sampling>,
+    /// What is added to the temperature once it is drawn; 0 for a first attempt.
+    warmth: f64,
     /// The form that the answer should have. Not part of the identity.
     schema: Option<Arc<AnswerSchema>>,
     /// The tools that the model may call.
@@ -199,6 +201,7 @@ impl Target {
             extras,
             drawn: BodyFields::default(),
             raised_from: None,
+            warmth: 0.0,
             schema: None,
             tools: None,
             detail: None,
@@ -283,18 +286,39 @@ impl Target {
         Self { sampling, raised_from, ..self.clone() }.hashed()
     }
 
+    /// Returns the target of a further attempt with a temperature higher by `warmth`. `unnamed` is the base where the
+    /// temperature is the server's own. One that is still to be drawn is raised when it is drawn.
+    #[must_use]
+    pub fn warmer(&self, warmth: f64, unnamed: f64, max_tokens: Option<u32>) -> Arc<Self> {
+        let is_drawn = self.extras.temperatures.is_empty();
+        let temperature = is_drawn.then(|| raised_temperature(self.sampling.temperature.unwrap_or(unnamed), warmth));
+        let sampling = Sampling { temperature, max_tokens, ..self.sampling.clone() };
+        let raised = (*self.raised(sampling)).clone();
+        Self { warmth: if is_drawn { 0.0 } else { warmth }, ..raised }.hashed()
+    }
+
     /// Returns the target of a conversation that begins with `messages`: each choice is drawn from their opening, which
     /// ends with the first user message, and from the seed.
     #[must_use]
     pub fn drawn_for(self: &Arc<Self>, messages: &[Arc<Message>]) -> Arc<Self> {
-        if self.extras.choices.0.is_empty() {
+        if !self.extras.has_choices() {
             return Arc::clone(self);
         }
         let end = messages.iter().position(|message| message.role() == Role::User).map_or(messages.len(), |at| at + 1);
         let mut opening: Vec<u8> = self.sampling.seed.map_or(Vec::new(), |seed| seed.to_le_bytes().to_vec());
         messages[..end].iter().for_each(|message| opening.extend_from_slice(&message.digest().0));
         let (extras, drawn) = self.extras.drawn(&opening);
-        Self { extras, drawn, ..(**self).clone() }.hashed()
+        let mut target = Self { extras, drawn, ..(**self).clone() };
+        if let Some(temperature) = self.extras.temperatures.draw(&opening) {
+            target.drawn.set("temperature", temperature.into());
+            target.sampling.temperature = Some(match self.warmth {
+                0.0 => temperature,
+                warmth => raised_temperature(temperature, warmth),
+            });
+            target.raised_from.iter_mut().for_each(|asked| asked.temperature = Some(temperature));
+            target.warmth = 0.0;
+        }
+        target.hashed()
     }
 
     /// Returns the model's name.
@@ -322,7 +346,7 @@ impl Target {
         &self.extras
     }
 
-    /// Returns the body fields that were drawn for the conversation.
+    /// Returns what was drawn for the conversation: body fields, and the temperature under its name.
     pub fn drawn(&self) -> &BodyFields {
         &self.drawn
     }
@@ -353,6 +377,11 @@ impl Target {
         let extras = extras.map(|(name, value)| format!(", {name} {value}"));
         format!("{}{}", self.sampling, extras.collect::<String>())
     }
+}
+
+/// Returns a higher temperature, at most what servers accept, in hundredths: 0.7 + 0.2 is 0.9 in every request.
+fn raised_temperature(base: f64, warmth: f64) -> f64 {
+    (((base + warmth) * 100.0).round() / 100.0).min(Sampling::TEMPERATURE_MAX)
 }
 
 /// The model, how it is spoken to, and with which parameters.
@@ -455,6 +484,35 @@ mod tests {
         let digests = [plain.digest, with(Some(ids)).digest, with(Some(two)).digest, with(Some(five)).digest];
         assert!((0..4).all(|at| !digests[..at].contains(&digests[at])));
         assert_eq!(with(Some(two)).parameters(), "temperature 0.5, max-tokens 9, token-ids true, logprobs 2");
+    }
+
+    #[test]
+    fn a_drawn_temperature_is_the_same_question_as_a_fixed_one_at_every_attempt() {
+        let temperatures = "0.333:1,0.7:2,1.9:1".parse().unwrap();
+        let extras = Extras::new(RequestOptions { temperatures, ..RequestOptions::default() }).unwrap();
+        let sampling = |temperature| Sampling { temperature, max_tokens: Some(9), ..Sampling::default() };
+        let target = Target::with_extras("m", "openai", sampling(None), extras);
+        assert_eq!(target.parameters(), "max-tokens 9, temperature-choice 0.333:1,0.7:2,1.9:1");
+        let mut seen = std::collections::BTreeSet::new();
+        for row in 0..40 {
+            let opening = [Message::new(Role::User, format!("row {row}"))];
+            let drawn = target.drawn_for(&opening);
+            let temperature = drawn.sampling().temperature.unwrap();
+            let fixed = Target::new("m", "openai", sampling(Some(temperature)));
+            assert_eq!((drawn.digest, drawn.raised_from()), (fixed.digest, None));
+            assert_eq!(drawn.drawn().to_string(), format!("{{\"temperature\":{temperature}}}"));
+            for warmth in [0.2, 0.4] {
+                let raised = target.warmer(warmth, 0.8, Some(18)).drawn_for(&opening);
+                let expected = fixed.warmer(warmth, 0.8, Some(18));
+                assert_eq!((raised.digest, raised.sampling()), (expected.digest, expected.sampling()));
+                assert_eq!(raised.raised_from(), Some(fixed.sampling()));
+                assert_eq!(drawn.warmer(warmth, 0.8, Some(18)).digest, expected.digest);
+            }
+            let more_room = target.raised(Sampling { max_tokens: Some(18), ..sampling(None) }).drawn_for(&opening);
+            assert_eq!(more_room.sampling().temperature, Some(temperature), "only the limit is raised");
+            seen.insert(temperature.to_string());
+        }
+        assert_eq!(seen.len(), 3, "{seen:?}");
     }
 
     /// The opening ends with the first message of the user.

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use super::line_tokens::LineTokens;
 use super::message::{Columns, Message, Role};
 use super::reasoning::split_reasoning;
 use super::tools::ToolSet;
@@ -78,12 +79,19 @@ pub struct Line {
     pub reasoning: Option<String>,
     /// True for an assistant's message to train on.
     pub is_trained: bool,
+    /// Its tokens and those of its prompt, where they are known and the format wants them.
+    pub tokens: Option<Arc<LineTokens>>,
 }
 
 impl Line {
     /// A line that is context.
     pub fn context(message: Arc<Message>) -> Self {
-        Self { message, reasoning: None, is_trained: false }
+        Self { message, reasoning: None, is_trained: false, tokens: None }
+    }
+
+    /// Returns the tokens.
+    pub fn tokens(&self) -> Option<&LineTokens> {
+        self.tokens.as_deref()
     }
 
     /// Returns who speaks.
@@ -102,7 +110,7 @@ mod tests {
     use super::*;
 
     fn line(role: Role, text: &str, is_trained: bool) -> Line {
-        Line { message: Message::new(role, text), reasoning: None, is_trained }
+        Line { is_trained, ..Line::context(Message::new(role, text)) }
     }
 
     fn record(lines: &[(Role, &str, bool)]) -> Record {
@@ -163,7 +171,7 @@ mod tests {
         let fields = serde_json::json!({"tool_calls": [{"id": "1"}]});
         let calls = Message::with_fields(Role::Assistant, "", fields.as_object().cloned().unwrap());
         let mut with_tools = record(&[ASKS, SAYS]);
-        with_tools.lines.push(Line { message: calls, reasoning: None, is_trained: true });
+        with_tools.lines.push(Line { is_trained: true, ..Line::context(calls) });
         assert!(with_tools.uses_tools());
         assert_eq!(with_tools.cut_before_empty_answer(), None);
         with_tools.lines.push(line(Role::Assistant, "", true));

@@ -29,6 +29,9 @@ impl fmt::Display for Sampling {
 }
 
 impl Sampling {
+    /// The highest temperature that servers accept.
+    pub const TEMPERATURE_MAX: f64 = 2.0;
+
     /// Returns temperature, top-p, max-tokens and seed as text.
     pub fn as_words(&self) -> [Option<String>; 4] {
         [

@@ -37,5 +37,5 @@ pub fn line_of(message: SourceMessage, answers: bool) -> Result<Line, Skip> {
         Some(mask) => mask == Mask::Trained,
         None => role == Role::Assistant && answers,
     };
-    Ok(Line { message: Message::with_fields(role, text, fields), reasoning, is_trained })
+    Ok(Line { reasoning, is_trained, ..Line::context(Message::with_fields(role, text, fields)) })
 }

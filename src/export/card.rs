@@ -1,4 +1,4 @@
-use super::column::{ColumnKind, FieldKind};
+use super::column::{ColumnKind, FieldKind, Numbers};
 use super::{Column, OutputFormat};
 
 /// Returns a dataset card in the hub's format: the licence, the columns and their types, the number of rows and bytes of
@@ -38,6 +38,15 @@ fn feature_yaml(column: &Column) -> String {
     match column.kind {
         ColumnKind::Text | ColumnKind::Json => format!("  - name: {name}\n    dtype: string\n"),
         ColumnKind::Flag => format!("  - name: {name}\n    dtype: bool\n"),
+        ColumnKind::Number => format!("  - name: {name}\n    dtype: int32\n"),
+        ColumnKind::Numbers(numbers) => {
+            let kind = match numbers {
+                Numbers::Ids | Numbers::Labels | Numbers::TopIds => "int32",
+                Numbers::Mask => "int8",
+                Numbers::TopSteps | Numbers::SampledSteps => "uint16",
+            };
+            format!("  - name: {name}\n    list: {kind}\n")
+        }
         ColumnKind::Messages(fields) => {
             let fields = fields.iter().map(|(name, leaf)| {
                 let kind = match leaf {
@@ -56,10 +65,30 @@ fn column_description(column: &Column) -> String {
     match column.kind {
         ColumnKind::Text => "text".to_owned(),
         ColumnKind::Flag => "true or false".to_owned(),
+        ColumnKind::Number => "a whole number".to_owned(),
+        ColumnKind::Numbers(numbers) => numbers_description(numbers).to_owned(),
         ColumnKind::Json => "the source row's other columns and the metadata of each answer, as JSON text".to_owned(),
         ColumnKind::Messages(fields) => {
             let names: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
             format!("a list of messages with {}", names.join(", "))
         }
+    }
+}
+
+fn numbers_description(numbers: Numbers) -> &'static str {
+    match numbers {
+        Numbers::Ids => {
+            "token ids, as the server that answered counts them: the prompt after its chat template, and the answers"
+        }
+        Numbers::Labels => "the id of each token to train on, -100 for the others",
+        Numbers::Mask => "1 for each token to train on, 0 for the others",
+        Numbers::TopIds => {
+            "for each 1 of `loss_mask`, the ids of the `logprob_count` most probable tokens, the most probable first; -1 \
+             where the server gave fewer"
+        }
+        Numbers::TopSteps => {
+            "for each of `logprob_ids`, minus its log-probability in steps of 1/1024 nat; 65535 means at most -64"
+        }
+        Numbers::SampledSteps => "for each 1 of `loss_mask`, the same of the token that was sampled",
     }
 }

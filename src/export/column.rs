@@ -16,8 +16,29 @@ pub enum ColumnKind {
     Flag,
     /// Any value, written as JSON text. Its fields differ from row to row, which a table's columns cannot.
     Json,
+    /// A whole number.
+    Number,
+    /// A list of whole numbers.
+    Numbers(Numbers),
     /// A list of messages with these fields.
     Messages(&'static [(&'static str, FieldKind)]),
+}
+
+/// What a list of numbers says about tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Numbers {
+    /// Their ids.
+    Ids,
+    /// The id of a token to train on, −100 for the others.
+    Labels,
+    /// 1 for a token to train on, 0 for the others.
+    Mask,
+    /// The ids of the most probable tokens at each place to train on; −1 where there is no further one.
+    TopIds,
+    /// Minus their log-probabilities, in steps of [`TopLogprobs::STEP`](crate::conversation::TopLogprobs::STEP) nats.
+    TopSteps,
+    /// Minus the log-probability of each token to train on, in the same steps.
+    SampledSteps,
 }
 
 /// The type of a message's field.

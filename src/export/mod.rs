@@ -21,17 +21,21 @@ mod record;
 mod shards;
 mod sharegpt;
 mod sink;
+mod specforge;
+mod speculators;
 mod strict;
 mod table;
+mod token_ids;
+mod token_rows;
 mod trl;
 mod unfit;
 
-pub use column::{Column, ColumnKind, FieldKind};
+pub use column::{Column, ColumnKind, FieldKind, Numbers};
 pub use file::{OutputError, OutputFile};
 pub use found::{Found, found_row};
 pub use incomplete::{Incomplete, LeftOutKind, incomplete_row};
 pub use lesson::{critique_row, hard_record, lesson_labels, lesson_pair, lesson_record};
-pub use record::{dialogue_pairs, dialogue_record};
+pub use record::{dialogue_pairs, dialogue_record, dialogue_record_with};
 pub use sink::{Sink, is_directory};
 pub use table::Table;
 pub use unfit::Unfit;
@@ -71,6 +75,12 @@ pub trait OutputFormat: Send + Sync {
         false
     }
 
+    /// True where a row holds token ids. They come from the server that sampled the answers, so that rows of a distillation
+    /// alone have them. Such a format writes more than one row of a record where its ids are not one sequence.
+    fn wants_tokens(&self) -> bool {
+        false
+    }
+
     /// Returns a file that the trainer expects next to the output: its name and its content, merged into the old one.
     fn companion(&self, _output: &Path, _old: Option<Value>) -> Option<(&'static str, Value)> {
         None
@@ -88,6 +98,9 @@ pub const FORMATS: &[&dyn OutputFormat] = &[
     &per_turn::PerTurn,
     &preference::Dpo,
     &preference::Kto,
+    &token_ids::TokenIds,
+    &speculators::Speculators,
+    &specforge::SpecForge,
 ];
 
 /// Returns the format with this name.
@@ -97,7 +110,7 @@ pub fn output_format_named(name: &str) -> Option<&'static dyn OutputFormat> {
 
 /// Returns why a format, or a table of it, cannot hold a record. `row` is overwritten.
 pub fn unfit_for(format: &dyn OutputFormat, is_table: bool, record: &Record, row: &mut Vec<u8>) -> Option<Unfit> {
-    sink::unfit_for_table(record).filter(|_| is_table).or_else(|| format.write(record, row).err())
+    sink::unfit_for_table(format, record).filter(|_| is_table).or_else(|| format.write(record, row).err())
 }
 
 /// Writes a record in a format without a mask, whose rows without an answer look like its other rows.

@@ -1,16 +1,29 @@
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
-use crate::conversation::{Answer, Dialogue, Line, Record, Rejected, Seed, ServiceTier, TurnIndex, free_name};
+use crate::conversation::{
+    Answer, Dialogue, Line, LineTokens, Record, Rejected, Seed, ServiceTier, TurnIndex, free_name,
+};
 
 /// Returns a finished dialogue as a record.
 ///
 /// `meta` holds the source row's other columns, and under `turns` the metadata of each answer. A source column called
 /// `turns` becomes `source_turns`. `stopped` is the reason for which a conversation was cut.
 pub fn dialogue_record(seed: &Seed, dialogue: &Dialogue, stopped: Option<&str>) -> Record {
-    let lines = dialogue.spoken.iter().map(|spoken| Line {
-        message: spoken.message.clone(),
-        reasoning: spoken.answer.as_ref().and_then(|answer| answer.reasoning.clone()),
-        is_trained: spoken.answer.is_some(),
+    dialogue_record_with(seed, dialogue, stopped, &mut |_| None)
+}
+
+/// Returns the same with the tokens of its answers. `tokens` finds them; it is called for each answer, in order.
+pub fn dialogue_record_with(
+    seed: &Seed,
+    dialogue: &Dialogue,
+    stopped: Option<&str>,
+    tokens: &mut dyn FnMut(&Answer) -> Option<Arc<LineTokens>>,
+) -> Record {
+    let lines = dialogue.spoken.iter().map(|spoken| match &spoken.answer {
+        Some(answer) => Line { message: Arc::clone(&spoken.message), tokens: tokens(answer), ..answer_line(answer) },
+        None => Line::context(Arc::clone(&spoken.message)),
     });
     let mut meta = dialogue_meta(seed, dialogue);
     if let Some(reason) = stopped {
@@ -98,7 +111,7 @@ fn dialogue_meta(seed: &Seed, dialogue: &Dialogue) -> Map<String, Value> {
 
 /// Returns an answer as a trained line.
 pub(super) fn answer_line(answer: &Answer) -> Line {
-    Line { message: answer.message.clone(), reasoning: answer.reasoning.clone(), is_trained: true }
+    Line { reasoning: answer.reasoning.clone(), is_trained: true, ..Line::context(Arc::clone(&answer.message)) }
 }
 
 /// Returns the source row's other columns, and the tools that nobody was offered.

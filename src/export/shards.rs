@@ -6,6 +6,7 @@ pub use no_shards::NoShards as Shards;
 
 #[cfg(feature = "parquet")]
 mod parquet_shards {
+    use std::collections::HashMap;
     use std::fs::{self, File};
     use std::io;
     use std::path::{Path, PathBuf};
@@ -17,20 +18,22 @@ mod parquet_shards {
     use parquet::arrow::ArrowWriter;
     use parquet::basic::{Compression, ZstdLevel};
     use parquet::file::properties::WriterProperties;
-    use serde_json::Value;
+    use serde_json::value::RawValue;
 
     use crate::export::card::dataset_card;
-    use crate::export::column::{ColumnKind, FieldKind};
-    use crate::export::json_row::append_row;
+    use crate::export::column::{ColumnKind, FieldKind, Numbers};
+    use crate::export::json_row::append_json;
     use crate::export::{OutputError, OutputFormat};
     use crate::files::{NewDirectory, finish_swaps, name_of, replaced_path, sync_directory};
 
     /// JSON bytes per shard. The size on disk is a fraction of it.
     const SHARD_BYTES: usize = 1 << 30;
-    /// Rows that are converted to columns at a time.
+    /// Rows that are converted to columns at a time, and at most how many bytes of them.
     const BATCH_ROWS: usize = 256;
-    /// Rows of a row group, the unit that readers load.
+    const BATCH_BYTES: usize = 16 << 20;
+    /// Rows of a row group, the unit that readers load, and about how many encoded bytes of them.
     const GROUP_ROWS: usize = 4_096;
+    const GROUP_BYTES: usize = 64 << 20;
 
     /// A directory in the hub's layout, `data/train-00000-of-0000N.parquet` with a dataset card, which is written atomically.
     /// An old one is replaced only where it contains nothing else.
@@ -81,24 +84,35 @@ mod parquet_shards {
         /// Writes rows, one JSON object a line.
         pub fn write(&mut self, rows: &[u8]) -> Result<(), OutputError> {
             for line in rows.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-                let mut row: Value = serde_json::from_slice(line).expect("formats write JSON");
-                for column in self.format.columns() {
-                    if matches!(column.kind, ColumnKind::Json)
-                        && let Some(value) = row.get_mut(column.name)
-                    {
-                        *value = value.to_string().into();
-                    }
-                }
-                append_row(&mut self.batch, &row);
+                self.append(line);
                 self.batch_rows += 1;
                 self.shard_bytes += line.len();
                 self.byte_count += line.len() as u64;
                 self.row_count += 1;
-                if self.batch_rows >= BATCH_ROWS {
+                if self.batch_rows >= BATCH_ROWS || self.batch.len() >= BATCH_BYTES {
                     self.flush()?;
                 }
             }
             Ok(())
+        }
+
+        /// Appends a row to the batch. Numbers and texts stay as they are written: rows of tokens have many.
+        fn append(&mut self, line: &[u8]) {
+            let row: HashMap<&str, &RawValue> = serde_json::from_slice(line).expect("formats write JSON objects");
+            self.batch.push(b'{');
+            let columns = self.format.columns().iter().filter_map(|column| Some((column, row.get(column.name)?)));
+            for (number, (column, value)) in columns.enumerate() {
+                if number > 0 {
+                    self.batch.push(b',');
+                }
+                append_json(&mut self.batch, &column.name);
+                self.batch.push(b':');
+                match column.kind {
+                    ColumnKind::Json => append_json(&mut self.batch, &value.get()),
+                    _ => self.batch.extend_from_slice(value.get().as_bytes()),
+                }
+            }
+            self.batch.extend_from_slice(b"}\n");
         }
 
         /// Completes the directory and moves it to its path.
@@ -140,6 +154,9 @@ mod parquet_shards {
                 }
                 let writer = self.writer.as_mut().expect("a shard has just been begun");
                 writer.write(&batch).map_err(|error| fault(&error))?;
+                if writer.in_progress_size() >= GROUP_BYTES {
+                    writer.flush().map_err(|error| fault(&error))?;
+                }
             }
             if self.shard_bytes >= SHARD_BYTES { self.end_shard() } else { Ok(()) }
         }
@@ -180,6 +197,8 @@ mod parquet_shards {
             let kind = match column.kind {
                 ColumnKind::Text | ColumnKind::Json => DataType::Utf8,
                 ColumnKind::Flag => DataType::Boolean,
+                ColumnKind::Number => DataType::Int32,
+                ColumnKind::Numbers(numbers) => DataType::new_list(number_type(numbers), true),
                 ColumnKind::Messages(fields) => {
                     let fields = fields.iter().map(|(name, leaf)| {
                         let kind = match leaf {
@@ -195,6 +214,14 @@ mod parquet_shards {
             Field::new(column.name, kind, true)
         });
         Schema::new(fields.collect::<Fields>())
+    }
+
+    fn number_type(numbers: Numbers) -> DataType {
+        match numbers {
+            Numbers::Ids | Numbers::Labels | Numbers::TopIds => DataType::Int32,
+            Numbers::Mask => DataType::Int8,
+            Numbers::TopSteps | Numbers::SampledSteps => DataType::UInt16,
+        }
     }
 
     /// Fails where a directory contains files that this program did not write.

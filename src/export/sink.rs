@@ -24,7 +24,11 @@ pub fn is_directory(path: &str) -> bool {
 }
 
 /// Returns why a table cannot hold a record.
-pub(super) fn unfit_for_table(record: &Record) -> Option<Unfit> {
+pub(super) fn unfit_for_table(format: &dyn OutputFormat, record: &Record) -> Option<Unfit> {
+    if format.wants_tokens() {
+        // Calls and names are text there.
+        return None;
+    }
     if record.uses_tools() {
         // The arguments of tool calls differ from row to row, which a table's columns cannot.
         return Some(Unfit::ToolsInTable);
@@ -54,7 +58,9 @@ impl Sink {
 
     /// Writes a record's rows. The inner result is their number, or the reason why the format cannot hold the record.
     pub fn write(&mut self, record: &Record) -> Result<Result<u64, Unfit>, OutputError> {
-        if let Some(unfit) = unfit_for_table(record).filter(|_| matches!(self.target, SinkFiles::Shards(_))) {
+        if let Some(unfit) =
+            unfit_for_table(self.format, record).filter(|_| matches!(self.target, SinkFiles::Shards(_)))
+        {
             return Ok(Err(unfit));
         }
         self.rows.clear();

@@ -23,11 +23,13 @@ pub enum Unfit {
     SameAnswers,
     /// No label that says whether the answer is good.
     NoLabel,
+    /// An answer without token ids.
+    NoTokens,
 }
 
 impl Unfit {
     /// Every reason.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::MaskedAnswer,
         Self::CallWithWords,
         Self::NoAnswer,
@@ -39,6 +41,7 @@ impl Unfit {
         Self::NoPair,
         Self::SameAnswers,
         Self::NoLabel,
+        Self::NoTokens,
     ];
 
     /// Returns the code in outputs and reports.
@@ -55,6 +58,7 @@ impl Unfit {
             Self::NoPair => "no_pair",
             Self::SameAnswers => "same_answers",
             Self::NoLabel => "no_label",
+            Self::NoTokens => "no_tokens",
         }
     }
 }

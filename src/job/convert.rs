@@ -41,6 +41,7 @@ pub fn convert(settings: &ConvertSettings, context: &Context) -> Result<ConvertR
         let message = format!("--keep-unanswered: {} has no rows without an answer", output.format.name());
         return Err(JobError::usage(message, format!("choose --to {holding}")));
     }
+    places::refuse_tokens(output.format)?;
     let inputs = input.names();
     places::check(output, &inputs)?;
     let rows = RecordStream::open(input, context)?;

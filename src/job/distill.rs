@@ -75,6 +75,7 @@ pub struct DistillReport {
 pub async fn distill(settings: &DistillSettings, context: &Context) -> Result<DistillReport, JobError> {
     let DistillSettings { export: what, run } = settings;
     what.questions.refuse_without_pairs(what.output.format)?;
+    what.questions.refuse_without_tokens(what.output.format)?;
     places::check(&what.output, &what.input.names())?;
     let system = what.questions.system_text()?;
     // Nothing is opened for settings that make no recipe.

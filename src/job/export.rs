@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::findings_list::FindingsList;
 use super::input::{Lookout, Prepared, Rows, prepare};
@@ -12,12 +13,12 @@ use super::rows::{RowCounts, RowResult, each};
 use super::settings::{InputSettings, OutputSettings};
 use super::stored::{answers_in, replay_in, status_of};
 use super::{Context, JobError, models, open_store};
-use crate::conversation::{ConversationStop, Dialogue, Outcome, Price, Role, Seed, Turn};
-use crate::export::{LeftOutKind, Unfit, dialogue_pairs, dialogue_record};
+use crate::conversation::{Answer, ConversationStop, Dialogue, Outcome, Price, Role, Seed, Turn};
+use crate::export::{LeftOutKind, Unfit, dialogue_pairs, dialogue_record, dialogue_record_with};
 use crate::quality::{Boilerplate, language_of};
 use crate::recipe::{Recipe, ReplayEnd};
 use crate::report::QualityReport;
-use crate::store::{OnLoss, Reader, Status};
+use crate::store::{OnLoss, Reader, Sequences, Status};
 
 /// The settings of `export`: what was distilled, and where its rows go.
 #[derive(Debug)]
@@ -66,6 +67,9 @@ pub struct ExportReport {
     pub findings: Option<Listed>,
     /// There was no row to write, and an output with rows in it was kept.
     pub kept_old: bool,
+    /// Conversations with a row for each answer, because their token ids are not prefix-stable. `None` for formats without
+    /// token ids.
+    pub unstable: Option<u64>,
     /// What the gate found, where there was one.
     pub quality: Option<QualityReport>,
     /// Where rows have no answer: how these settings differ from those of the store's last distillation, as name, value now,
@@ -151,6 +155,7 @@ impl Exporter<'_> {
         let mut lists = [LeftOutList::beside(&self.output.path)];
         let mut findings = FindingsList::beside(&self.output.path);
         let (mut quality, mut boilerplate) = (QualityReport::default(), Boilerplate::default());
+        let mut unstable = self.output.format.wants_tokens().then_some(0);
         let counts = each(self.rows, &mut lists, |place, seed| {
             let mut end = self.replay(seed)?;
             if self.is_gated {
@@ -161,7 +166,11 @@ impl Exporter<'_> {
                     count_orphans(seed, &end, &mut quality);
                 }
             }
-            self.write_row(seed, end, &mut output)
+            let written = self.write_row(seed, end, &mut output)?;
+            if let (Some(unstable), RowResult::Kept(2..) | RowResult::Partly(2.., _)) = (&mut unstable, &written) {
+                *unstable += 1;
+            }
+            Ok(written)
         })?;
         let kept_old = output.finish(counts.written)?;
         let [list] = lists;
@@ -171,6 +180,7 @@ impl Exporter<'_> {
             listed: list.finish()?,
             findings: findings.finish()?,
             kept_old,
+            unstable,
             quality: self.is_gated.then_some(quality),
             unlike_last_run: match counts.of(LeftOutKind::Unanswered) {
                 0 => Vec::new(),
@@ -219,6 +229,18 @@ impl Exporter<'_> {
         stopped: Option<&str>,
         output: &mut RowOutput<'_>,
     ) -> Result<RowResult, JobError> {
+        if self.output.format.wants_tokens() {
+            let (mut sequences, mut failed) = (Sequences::default(), None);
+            let mut tokens = |answer: &Answer| match sequences.line_of(self.store, answer) {
+                Ok(line) => line.map(Arc::new),
+                Err(error) => {
+                    failed = Some(error);
+                    None
+                }
+            };
+            let record = dialogue_record_with(seed, dialogue, stopped, &mut tokens);
+            return failed.map_or_else(|| output.write(&record), |error| Err(error.into()));
+        }
         if !self.output.format.wants_pairs() {
             return output.write(&dialogue_record(seed, dialogue, stopped));
         }

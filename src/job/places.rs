@@ -15,6 +15,15 @@ pub fn check(output: &OutputSettings, inputs: &[String]) -> Result<(), JobError>
     check_writable(&output.path, output.format)
 }
 
+/// Fails for a format of token ids: rows that are read, and answers that are made in another way than by `distill`, have none.
+pub fn refuse_tokens(format: &dyn OutputFormat) -> Result<(), JobError> {
+    if !format.wants_tokens() {
+        return Ok(());
+    }
+    let message = format!("no row would be written: {} holds token ids, which only `distill` asks for", format.name());
+    Err(JobError::usage(message, "choose another --to, or use `cohobate distill` with --token-ids"))
+}
+
 /// Makes a directory for outputs. Fails where it cannot be written to, or where a file in it that is read would be
 /// overwritten: one whose name begins as one of `ours` does.
 pub fn check_directory(directory: &str, read: &[String], ours: &[&str]) -> Result<(), JobError> {

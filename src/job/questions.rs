@@ -163,6 +163,15 @@ impl DistillQuestions {
         Err(JobError::usage(message, hint))
     }
 
+    /// Fails where the format holds token ids, and they are not asked for.
+    pub fn refuse_without_tokens(&self, format: &dyn OutputFormat) -> Result<(), JobError> {
+        if !format.wants_tokens() || self.tokens.is_some() {
+            return Ok(());
+        }
+        let message = format!("no row would be written: {} holds token ids, and none are asked for", format.name());
+        Err(JobError::usage(message, "add --token-ids, or choose another --to"))
+    }
+
     /// Makes the recipe. `system` is what [`system_text`](Self::system_text) returned for the rows: its file is read once.
     /// `known` are the details that the store's runs asked for ([`known_details`]): an answer with more serves as well.
     pub fn recipe(&self, system: Option<&str>, known: &[TokenDetail]) -> Result<Distill, JobError> {

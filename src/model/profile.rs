@@ -6,7 +6,9 @@ use serde::Deserialize;
 
 use super::header_value::headers;
 use super::{Dialect, HeaderSource, KeyCommand, LengthField, RequestLane, Routing, ServerFamily};
-use crate::conversation::{BodyChoices, BodyFields, Effort, FlexPrice, Price, RequestOptions, Sampling, Thinking};
+use crate::conversation::{
+    BodyChoices, BodyFields, Effort, FlexPrice, Price, RequestOptions, Sampling, TemperatureChoice, Thinking,
+};
 
 /// A `[models.NAME]` table of the configuration. It also applies to `NAME@URL` with the same name.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -38,6 +40,8 @@ pub struct ModelProfile {
     pub side_fields: Vec<String>,
     /// Body fields that are drawn for each conversation.
     pub body_choice: Option<BodyChoices>,
+    /// Temperatures of which one is drawn for each conversation; takes precedence over the run's temperature.
+    pub temperature_choice: Option<TemperatureChoice>,
     /// Whether the model reasons; takes precedence over `--thinking`.
     pub thinking: Option<Thinking>,
     /// How much it reasons; takes precedence over `--effort`.
@@ -107,6 +111,7 @@ impl ModelProfile {
             thinking: self.thinking,
             effort: self.effort.clone(),
             choices: self.body_choice.clone().unwrap_or_default(),
+            temperatures: self.temperature_choice.clone().unwrap_or_default(),
             side_fields: self.side_fields.clone(),
         }
     }

@@ -15,8 +15,6 @@ pub(super) const ATTEMPTS_MAX: u32 = 3;
 const TEMPERATURE_STEP: f64 = 0.2;
 /// The base where no temperature is set: servers' defaults lie between 0.6 and 1.
 const TEMPERATURE_UNNAMED: f64 = 0.8;
-/// The maximum that servers accept.
-const TEMPERATURE_MAX: f64 = 2.0;
 
 impl AnswerCheck {
     /// Has a gate alone.
@@ -85,15 +83,11 @@ impl AnswerCheck {
             return Arc::clone(target);
         }
         let sampling = target.sampling();
-        let base = sampling.temperature.unwrap_or(TEMPERATURE_UNNAMED);
-        // Hundredths, so that 0.7 + 0.2 is 0.9 in every request.
-        let temperature = ((base + TEMPERATURE_STEP * f64::from(attempt)) * 100.0).round() / 100.0;
         let max_tokens = match was_cut {
             Some(tokens) => Some(Self::room_after(sampling, tokens)),
             None => sampling.max_tokens,
         };
-        let sampling = Sampling { temperature: Some(temperature.min(TEMPERATURE_MAX)), max_tokens, ..sampling.clone() };
-        target.raised(sampling)
+        target.warmer(TEMPERATURE_STEP * f64::from(attempt), TEMPERATURE_UNNAMED, max_tokens)
     }
 }
 

@@ -44,7 +44,7 @@ pub use rate::{Arrivals, RateWindow, Rates};
 pub use replies::{RepliesReport, ReplyCount};
 pub use scores::{ScoresReport, SystemScores};
 pub use simulation::{EndClass, RoleCost, SimulationReport, Told, UserMessage};
-pub use summary::{Closing, Footprint, summary, summary_json};
+pub use summary::{Closing, Footprint, summary, summary_json, unstable_words};
 pub use tally::{Efficiency, StoredSum, Tally, Totals, Waiting};
 pub use tutoring::{PassReport, TutoredPass, Tutoring, TutoringReport};
 pub use votes::{Ballot, ConversationScores, PairReport, SystemReport, adjusted_score};

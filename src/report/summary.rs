@@ -19,6 +19,9 @@ pub struct Closing {
     pub written: Option<(String, u64)>,
     /// There was no row to write, and an output with rows in it was left alone.
     pub kept_old: bool,
+    /// Conversations with a row for each answer, because their token ids are not prefix-stable; `None` for formats without
+    /// token ids.
+    pub unstable: Option<u64>,
     /// Rows that should be in the output and are not, or not whole.
     pub incomplete: u64,
     /// Why, with how often.
@@ -123,6 +126,9 @@ pub fn summary(tally: &Tally, elapsed: Duration, closing: &Closing) -> String {
         Some((path, rows)) => row("wrote", format!("{path}, {}", counted(*rows, "row"))),
         None => row("done", format!("{} of {} turns", number(tally.done()), number(tally.totals.turns))),
     }
+    if let Some(text) = closing.unstable.and_then(unstable_words) {
+        row("", text);
+    }
     if closing.incomplete > 0 {
         row("incomplete", counted(closing.incomplete, "row"));
         for (reason, count) in closing.reasons.iter().take(REASONS_MAX) {
@@ -148,6 +154,12 @@ pub fn summary(tally: &Tally, elapsed: Duration, closing: &Closing) -> String {
     lines.join("\n")
 }
 
+/// Says how many conversations have a row for each answer; nothing for none.
+pub fn unstable_words(unstable: u64) -> Option<String> {
+    let conversations = counted(unstable, "conversation");
+    (unstable > 0).then(|| format!("{conversations} with a row for each answer: the token ids are not prefix-stable"))
+}
+
 /// Returns the same for machines.
 pub fn summary_json(tally: &Tally, elapsed: Duration, closing: &Closing, exit_code: u8) -> serde_json::Value {
     let file = |file: &Option<(String, u64)>| file.as_ref().map(|(path, rows)| json!({"path": path, "rows": rows}));
@@ -164,6 +176,7 @@ pub fn summary_json(tally: &Tally, elapsed: Duration, closing: &Closing, exit_co
         "models": tally.reported, "history_cut": tally.history_cut, "failures": tally.failures, "adjusted": tally.adjusted,
         "incomplete": closing.incomplete, "reasons": closing.reasons,
         "quality": closing.quality, "findings": closing.findings, "left_out": left_out, "changed": closing.changed, "input_changes": closing.input_changes, "output": file(&closing.written), "listed": file(&closing.listed),
+        "unstable": closing.unstable,
         "unusable": unusable(&closing.changed_settings), "hint": closing.hint,
         "efficiency": tally.efficiency.map(|efficiency| efficiency.share),
         "bound": tally.efficiency.map(|efficiency| json!({

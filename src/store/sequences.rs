@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::{Reader, StoreError};
-use crate::conversation::{Answer, Fingerprint};
+use crate::conversation::{Answer, AnswerTokens, Fingerprint, LineTokens, SharedTokens};
 
 /// Links of a chain of answers that lean on each other: no conversation has more turns.
 const LINKS_MAX: usize = 100_000;
@@ -24,55 +24,54 @@ impl Sequences {
         &mut self,
         store: &(impl Reader + ?Sized),
         question: &Fingerprint,
-        answer: &Arc<Answer>,
+        answer: &Answer,
     ) -> Result<Option<Arc<[u32]>>, StoreError> {
         if let Some((_, ids)) = self.last.as_ref().filter(|(last, _)| last == question) {
             return Ok(Some(Arc::clone(ids)));
         }
-        let Some(earlier) = self.earlier(store, answer)? else { return Ok(None) };
-        let ids: Option<Arc<[u32]>> =
-            answer.tokens.as_ref().and_then(|tokens| tokens.sequence_after(&earlier)).map(Arc::from);
+        let Some(tokens) = &answer.tokens else { return Ok(None) };
+        let earlier = self.earlier(store, tokens)?;
+        let ids: Option<Arc<[u32]>> = earlier.and_then(|earlier| tokens.sequence_after(&earlier)).map(Arc::from);
         self.last = ids.clone().map(|ids| (*question, ids));
         Ok(ids)
     }
 
-    /// Returns the ids of an answer's prompt; `None` as with [`Sequences::of`].
+    /// Returns an answer's tokens with all of its prompt; `None` as with [`Sequences::of`].
     ///
     /// # Errors
     /// Fails where the store cannot be read.
-    pub fn prompt_of(
+    pub fn line_of(
         &mut self,
         store: &(impl Reader + ?Sized),
-        answer: &Arc<Answer>,
-    ) -> Result<Option<Vec<u32>>, StoreError> {
-        let Some(earlier) = self.earlier(store, answer)? else { return Ok(None) };
-        Ok(answer.tokens.as_ref().and_then(|tokens| tokens.prompt_after(&earlier)))
+        answer: &Answer,
+    ) -> Result<Option<LineTokens>, StoreError> {
+        let Some(tokens) = &answer.tokens else { return Ok(None) };
+        let prompt = self.earlier(store, tokens)?.and_then(|earlier| tokens.prompt_after(&earlier));
+        let (completion, logprobs) = (&tokens.completion, &tokens.logprobs);
+        let line = |prompt| LineTokens { prompt, completion: completion.clone(), logprobs: logprobs.clone() };
+        Ok(prompt.map(line))
     }
 
-    /// Returns the sequence that an answer leans on; an empty one where it holds its prompt whole.
+    /// Returns the sequence that tokens lean on; an empty one where they hold their prompt whole.
     fn earlier(
         &mut self,
         store: &(impl Reader + ?Sized),
-        answer: &Arc<Answer>,
+        tokens: &AnswerTokens,
     ) -> Result<Option<Arc<[u32]>>, StoreError> {
-        let mut chain: Vec<(Fingerprint, Arc<Answer>)> = Vec::new();
-        let mut newest = Arc::clone(answer);
+        let mut chain: Vec<(Fingerprint, Arc<AnswerTokens>)> = Vec::new();
+        let mut shared = tokens.prompt.shared;
         let mut ids: Arc<[u32]> = loop {
-            let Some(tokens) = &newest.tokens else { return Ok(None) };
-            let Some(shared) = tokens.prompt.shared else { break Arc::from([]) };
-            if let Some((_, ids)) = self.last.as_ref().filter(|(last, _)| *last == shared.question) {
+            let Some(SharedTokens { question, .. }) = shared else { break Arc::from([]) };
+            if let Some((_, ids)) = self.last.as_ref().filter(|(last, _)| *last == question) {
                 break Arc::clone(ids);
             }
-            let Some(stored) = store.answer(&shared.question)?.filter(|_| chain.len() < LINKS_MAX) else {
-                return Ok(None);
-            };
-            newest = stored.answer;
-            chain.push((shared.question, Arc::clone(&newest)));
+            let stored = store.answer(&question)?.filter(|_| chain.len() < LINKS_MAX);
+            let Some(tokens) = stored.and_then(|stored| stored.answer.tokens.clone()) else { return Ok(None) };
+            shared = tokens.prompt.shared;
+            chain.push((question, tokens));
         };
-        for (question, link) in chain.into_iter().rev() {
-            let Some(sequence) = link.tokens.as_ref().and_then(|tokens| tokens.sequence_after(&ids)) else {
-                return Ok(None);
-            };
+        for (question, tokens) in chain.into_iter().rev() {
+            let Some(sequence) = tokens.sequence_after(&ids) else { return Ok(None) };
             ids = sequence.into();
             self.last = Some((question, Arc::clone(&ids)));
         }
@@ -83,7 +82,7 @@ impl Sequences {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conversation::{AnswerTokens, ConversationKey, Slot};
+    use crate::conversation::{ConversationKey, Slot};
     use crate::store::{Entry, MemoryStore, Store};
 
     fn question(number: u32) -> Fingerprint {
@@ -133,8 +132,8 @@ mod tests {
                 let (fingerprint, answer, ids) = &turns[at];
                 let found = sequences.of(&store, fingerprint, answer).unwrap();
                 assert_eq!(found.as_deref(), Some(&ids[..]));
-                let prompt = sequences.prompt_of(&store, answer).unwrap();
-                assert_eq!(prompt.as_deref(), Some(&ids[..ids.len() - 20]));
+                let line = sequences.line_of(&store, answer).unwrap().unwrap();
+                assert_eq!((line.sequence(), line.prompt.len()), (ids.clone(), ids.len() - 20));
             }
         }
     }

@@ -11,4 +11,4 @@ grep -E '^(anthropic|openai|datasets)==' "$here/requirements.txt" | xargs "$envi
 [ "${2:-all}" = small ] && exit
 pip -r "$here/requirements.txt"
 # Without what they would bring along: the versions that they ask for contradict each other.
-pip --no-deps llamafactory==0.9.5 axolotl==0.19.0
+pip --no-deps llamafactory==0.9.5 axolotl==0.19.0 speculators==0.9.0 hs-connectors==0.9.0 specforge==0.2.0

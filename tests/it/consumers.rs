@@ -21,7 +21,7 @@ const EXPECTED: [(&str, u64); 9] = [
 ];
 
 /// Returns a script of `tests/consumers`, ready to be run; nothing where Python has not what it imports.
-fn script(name: &str, imports: &str, place: &Place) -> Option<Command> {
+pub fn script(name: &str, imports: &str, place: &Place) -> Option<Command> {
     let python = std::env::var("COHOBATE_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let has = Command::new(&python).args(["-c", &format!("import {imports}")]).output();
     if !has.is_ok_and(|output| output.status.success()) {
@@ -36,7 +36,7 @@ fn script(name: &str, imports: &str, place: &Place) -> Option<Command> {
 }
 
 /// Runs a script and returns the JSON lines that it prints.
-fn printed(script: &mut Command) -> Vec<Value> {
+pub fn printed(script: &mut Command) -> Vec<Value> {
     let finished = finish(script);
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     let lines = finished.stdout.lines().filter(|line| line.starts_with("{\""));

@@ -56,6 +56,13 @@ fn with_tokens() -> Arc<Target> {
     target().with_detail(Some(TokenDetail::Logprobs(2)), &[])
 }
 
+/// A model that is asked at a temperature of its own in each conversation.
+fn drawn_warmth() -> Arc<Target> {
+    let temperatures = "0.3:1,0.7:2,1.0:1".parse().unwrap();
+    let extras = Extras::new(RequestOptions { temperatures, ..RequestOptions::default() }).unwrap();
+    Target::with_extras("simulated", Simulated::DIALECT, Sampling::default(), extras)
+}
+
 /// A threshold that some of the simulated teacher's answers are beyond, so that attempts are rejected.
 fn gate() -> Gate {
     Gate::new(Strictness::Standard, "loop_char=reject@1.7").unwrap()
@@ -182,7 +189,8 @@ proptest! {
 
     #[test]
     fn a_resumed_run_ends_where_an_uninterrupted_one_ends_and_asks_nothing_twice(seeds in conversations()) {
-        for (name, recipe) in recipes() {
+        let warmth: Arc<dyn Recipe> = Arc::new(Distill::new(drawn_warmth(), None).with_gate(gate()));
+        for (name, recipe) in recipes().into_iter().chain([("distill, temperatures that are drawn", warmth)]) {
             // Each pair of answers is four verdicts: one short conversation fails in as many ways as many long ones.
             let (conversations, turns) = match name.split([' ', ',']).next() {
                 Some("compare") => (2, 1),

@@ -173,6 +173,11 @@ fn what_is_not_used_or_cannot_change_the_answer_changes_no_fingerprint() {
         Target::with_extras("teacher-1", "openai", question().target.sampling().clone(), Extras::new(drawn).unwrap());
     let drawn = Question { target: drawn.drawn_for(&question().messages), ..question() };
     assert_eq!(drawn.fingerprint(), with_extras(r#"{"top_k": 20}"#, None, None).fingerprint());
+    let warmth = RequestOptions { temperatures: "0.5:1".parse().unwrap(), ..RequestOptions::default() };
+    let sampling = Sampling { temperature: None, ..question().target.sampling().clone() };
+    let warmth = Target::with_extras("teacher-1", "openai", sampling, Extras::new(warmth).unwrap());
+    let warmth = Question { target: warmth.drawn_for(&question().messages), ..question() };
+    assert_eq!(warmth.fingerprint(), with_sampling(|sampling| sampling.temperature = Some(0.5)).fingerprint());
 }
 
 #[test]

@@ -120,6 +120,10 @@ fn what_cannot_be_sent_is_refused_before_the_first_call() {
         (&["--body-choice", "reasoning_effort=low:1", "--body", r#"{"reasoning_effort": "low"}"#], "contradict"),
         (&["--body-choice", "temperature=0.5:1"], "`temperature` cannot be set"),
         (&["--body-choice", "reasoning_effort=low"], "FIELD=VALUE:WEIGHT"),
+        (&["--temperature-choice", "0.3:1,1.0:1", "--temperature", "0.3"], "contradict each other"),
+        (&["--temperature-choice", "0.3:1", "--body", r#"{"temperature": 0.3}"#], "contradict each other"),
+        (&["--temperature-choice", "0.3"], "VALUE:WEIGHT"),
+        (&["--temperature-choice", "2.5:1"], "not a number from 0 to 2"),
         (&["--effort", "very high"], "a level of the server"),
         (&["--thinking", "maybe"], "maybe"),
     ] {
@@ -209,6 +213,61 @@ fn a_killed_run_draws_the_same_as_an_uninterrupted_one() {
     };
     assert_eq!(drawn(&killed), drawn(&calm));
     assert!(drawn(&calm).iter().all(|drawn| drawn["reasoning_effort"].is_string()));
+}
+
+/// Returns the temperatures of each opening.
+fn temperatures(server: &Capture) -> BTreeSet<(String, String)> {
+    let one = |body: &Value| {
+        let first = body["messages"][0]["content"].as_str().unwrap().to_owned();
+        (first, body["temperature"].to_string())
+    };
+    server.bodies().iter().map(one).collect()
+}
+
+#[test]
+fn a_drawn_temperature_is_recorded_and_is_the_same_question_as_a_fixed_one() {
+    let choice = ["--temperature-choice", "0.3:1,0.7:2,1.0:1", "--seed", "3"];
+    let (place, server) = (Place::with_conversations(40, 2), Capture::start());
+    let model = server.model("m");
+    let stopped = place.run(&distill_whole(&model, &[&choice[..], &["--max-requests", "35"]].concat()));
+    assert_eq!(stopped.code, Some(75), "{}", stopped.stderr);
+    place.complete(&distill_whole(&model, &choice));
+    assert_eq!(server.count(), 80, "every turn was paid for once");
+    let drawn = temperatures(&server);
+    assert_eq!(drawn.len(), 40, "one temperature for each conversation");
+    assert_eq!(drawn.iter().map(|(_, value)| value.as_str()).collect::<BTreeSet<_>>(), ["0.3", "0.7", "1.0"].into());
+    for row in place.rows("out.jsonl") {
+        let (_, value) = drawn.iter().find(|(opening, _)| *opening == row["messages"][0]["content"]).unwrap();
+        let turns = row["meta"]["turns"].as_array().unwrap();
+        let drawn = turns.iter().map(|turn| turn["drawn"]["temperature"].to_string());
+        assert_eq!(drawn.collect::<Vec<_>>(), [value.as_str(); 2]);
+    }
+    let plan = place.complete(&[&["plan", "in.jsonl", "--teacher", &model][..], &choice].concat());
+    assert!(plan.stdout.contains("0 calls"), "{}", plan.stdout);
+    let warm = drawn.iter().filter(|(_, value)| value == "0.7").count();
+    place.complete(&distill_whole(&model, &["--seed", "3", "--temperature", "0.7"]));
+    assert_eq!(server.count(), 80 + 2 * (40 - warm), "stored answers are shared");
+}
+
+#[test]
+fn a_profile_fixes_a_temperature_that_the_run_draws_and_draws_one_that_it_fixes() {
+    let (place, server) = (Place::with_conversations(12, 1), Capture::start());
+    place.write(
+        "cohobate.toml",
+        format!(
+            "[models.fixed]\nurl = \"http://{0}\"\ntemperature = 0.1\n\
+         [models.drawn]\nurl = \"http://{0}\"\ntemperature-choice = \"0.2:1,0.4:1\"\n",
+            server.address
+        ),
+    );
+    place.complete(&distill_whole("fixed", &["--temperature-choice", "1:1,2:1"]));
+    place.complete(&distill_whole("drawn", &["--temperature", "0.9"]));
+    let sent = |model: &str| -> BTreeSet<String> {
+        let bodies = server.bodies().into_iter().filter(|body| body["model"] == model);
+        bodies.map(|body| body["temperature"].to_string()).collect()
+    };
+    assert_eq!(sent("fixed"), ["0.1".to_owned()].into());
+    assert_eq!(sent("drawn"), ["0.2".to_owned(), "0.4".to_owned()].into());
 }
 
 #[test]

@@ -20,17 +20,21 @@ impl BodyChoice {
     pub fn draw(&self, opening: &[u8]) -> &Value {
         let mut key = opening.to_vec();
         key.extend_from_slice(self.field.as_bytes());
-        let total: f64 = self.values.iter().map(|(_, weight)| weight).sum();
-        let mut left = Dice::new("body choice", &key).fraction() * total;
-        let (last, others) = self.values.split_last().expect("a choice has a value");
-        for (value, weight) in others {
-            left -= weight;
-            if left < 0.0 {
-                return value;
-            }
-        }
-        &last.0
+        weighted(&self.values, Dice::new("body choice", &key).fraction()).expect("a choice has a value")
     }
+}
+
+/// Returns the value at a fraction of the weights' sum; `None` without values.
+pub(super) fn weighted<T>(values: &[(T, f64)], fraction: f64) -> Option<&T> {
+    let mut left = fraction * values.iter().map(|(_, weight)| weight).sum::<f64>();
+    let (last, others) = values.split_last()?;
+    for (value, weight) in others {
+        left -= weight;
+        if left < 0.0 {
+            return Some(value);
+        }
+    }
+    Some(&last.0)
 }
 
 /// Fields whose values are drawn: `FIELD=VALUE:WEIGHT,...`, several of them separated by semicolons.

@@ -3,6 +3,7 @@ use super::error::BodyError;
 use super::fields::BodyFields;
 use super::reasoning::{Effort, Thinking};
 use super::side_fields::is_side_field;
+use super::temperatures::TemperatureChoice;
 use crate::conversation::sampling::Sampling;
 
 /// What may be asked of a model besides its sampling, as options give it.
@@ -16,6 +17,8 @@ pub struct RequestOptions {
     pub effort: Option<Effort>,
     /// Fields whose values are drawn for each conversation.
     pub choices: BodyChoices,
+    /// The temperatures of which one is drawn for each conversation.
+    pub temperatures: TemperatureChoice,
     /// Further body fields that cannot change an answer, besides [`SIDE_FIELDS`](super::SIDE_FIELDS).
     pub side_fields: Vec<String>,
 }
@@ -33,7 +36,13 @@ impl RequestOptions {
             }
         }
         *sampling = own.or(sampling.clone());
-        Ok(())
+        match sampling.temperature.filter(|_| !self.temperatures.is_empty()) {
+            Some(fixed) => {
+                let choice = format!("temperature-choice = {}", self.temperatures);
+                Err(BodyError::contradiction(choice, format!("temperature = {fixed}")))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Returns these options with `base` for what they do not set. Objects in the body are merged.
@@ -51,6 +60,7 @@ impl RequestOptions {
             thinking: self.thinking.or(base.thinking),
             effort: self.effort.clone().or_else(|| base.effort.clone()),
             choices,
+            temperatures: if self.temperatures.is_empty() { &base.temperatures } else { &self.temperatures }.clone(),
             side_fields: self.side_fields.iter().chain(&base.side_fields).cloned().collect(),
         }
     }
@@ -69,15 +79,17 @@ pub struct Extras {
     pub effort: Option<Effort>,
     /// Fields that are still to be drawn. A question that is asked has none.
     pub choices: BodyChoices,
+    /// Temperatures of which one is still to be drawn; it takes the place of the sampling's.
+    pub temperatures: TemperatureChoice,
 }
 
 impl Extras {
     /// Sorts options by their meaning. Fields with an option of their own must have been folded into the sampling.
     pub fn new(options: RequestOptions) -> Result<Self, BodyError> {
-        let RequestOptions { body, thinking, effort, choices, side_fields } = options;
+        let RequestOptions { body, thinking, effort, choices, temperatures, side_fields } = options;
         let (_, body, side) =
             body.split(|name| is_side_field(name) || side_fields.iter().any(|field| field == name))?;
-        let extras = Self { body, side, thinking, effort, choices };
+        let extras = Self { body, side, thinking, effort, choices, temperatures };
         for choice in &extras.choices.0 {
             let field = &choice.field;
             if extras.body.get(field).or(extras.side.get(field)).is_some() {
@@ -110,13 +122,23 @@ impl Extras {
         if !self.choices.0.is_empty() {
             named.push(("body-choice", self.choices.to_string()));
         }
+        if !self.temperatures.is_empty() {
+            named.push(("temperature-choice", self.temperatures.to_string()));
+        }
         named
     }
 
-    /// Draws every value that is still to be drawn, and returns what was drawn. `opening` identifies the conversation.
+    /// True where something is still to be drawn.
+    pub(in crate::conversation) fn has_choices(&self) -> bool {
+        !self.choices.0.is_empty() || !self.temperatures.is_empty()
+    }
+
+    /// Draws the value of every field that is still to be drawn, and returns what was drawn. `opening` identifies the
+    /// conversation.
     pub(in crate::conversation) fn drawn(&self, opening: &[u8]) -> (Self, BodyFields) {
         let mut drawn = BodyFields::default();
-        let mut extras = Self { choices: BodyChoices::default(), ..self.clone() };
+        let mut extras =
+            Self { choices: BodyChoices::default(), temperatures: TemperatureChoice::default(), ..self.clone() };
         for choice in &self.choices.0 {
             let is_side = choice.field.split('.').next().is_some_and(is_side_field);
             let fields = if is_side { &mut extras.side } else { &mut extras.body };
@@ -138,6 +160,7 @@ mod tests {
             thinking,
             effort: effort.map(|level| level.parse().unwrap()),
             choices: if choices.is_empty() { BodyChoices::default() } else { choices.parse().unwrap() },
+            temperatures: TemperatureChoice::default(),
             side_fields: vec!["trace".to_owned()],
         };
         Extras::new(options).unwrap()
@@ -159,6 +182,24 @@ mod tests {
         let value = values.get("x").cloned();
         assert!(drawn.choices.0.is_empty() && value.is_some() && drawn.body.get("x") == value.as_ref());
         assert_eq!(drawn.body.get("top_k"), all.body.get("top_k"));
+    }
+
+    #[test]
+    fn a_temperature_is_fixed_or_drawn() {
+        let options =
+            |choice: &str| RequestOptions { temperatures: choice.parse().unwrap(), ..RequestOptions::default() };
+        let (run, own) = (options("0.3:1,1.0:1"), options("0.5:1"));
+        let fixed = Sampling { temperature: Some(0.3), ..Sampling::default() };
+        let error = run.clone().fold_into(&mut fixed.clone()).unwrap_err();
+        assert!(error.to_string().contains("temperature-choice = 0.3:1,1:1 and temperature = 0.3"), "{error}");
+        let in_body = RequestOptions { body: r#"{"temperature": 0.3}"#.parse().unwrap(), ..run.clone() };
+        assert!(in_body.clone().fold_into(&mut Sampling::default()).is_err());
+        assert!(run.clone().fold_into(&mut Sampling::default()).is_ok());
+        let whose = [own.or(&run), RequestOptions::default().or(&run)].map(|both| both.temperatures.to_string());
+        assert_eq!(whose, ["0.5:1", "0.3:1,1:1"]);
+        let extras = Extras::new(run).unwrap();
+        assert_eq!(extras.named(), [("temperature-choice", "0.3:1,1:1".to_owned())]);
+        assert!(!extras.is_plain() && extras.drawn(b"opening").0.is_plain());
     }
 
     #[test]

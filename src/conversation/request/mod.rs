@@ -10,6 +10,7 @@ mod fields;
 mod meaning;
 mod reasoning;
 mod side_fields;
+mod temperatures;
 
 pub use choices::{BodyChoice, BodyChoices};
 pub use error::BodyError;
@@ -17,3 +18,4 @@ pub use extras::{Extras, RequestOptions};
 pub use fields::BodyFields;
 pub use reasoning::{Effort, Thinking};
 pub use side_fields::{SIDE_FIELDS, is_side_field};
+pub use temperatures::TemperatureChoice;

@@ -92,6 +92,7 @@ pub struct Evaluated {
 /// Has a judge mark the answers of a dataset.
 pub async fn evaluate(settings: &EvaluateSettings, context: &Context) -> Result<EvaluateReport, JobError> {
     let EvaluateSettings { input, store, output, judge, run, .. } = settings;
+    places::refuse_tokens(output.format)?;
     places::check(output, &input.names())?;
     let recipe = Arc::new(settings.recipe()?);
     let mut engine = Engine::open(store, &[&judge.model], run, context)?;

@@ -159,6 +159,7 @@ pub fn filter(settings: &FilterSettings, context: &Context) -> Result<FilterRepo
 }
 
 fn check(settings: &FilterSettings, inputs: &[String]) -> Result<(), JobError> {
+    places::refuse_tokens(settings.output.format)?;
     places::check(&settings.output, inputs)?;
     if let Some(rejected) = &settings.rejected {
         places::check(rejected, inputs)?;

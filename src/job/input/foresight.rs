@@ -113,6 +113,7 @@ impl<'a> Watch<'a> {
         if let Some((seed, notes)) = seed
             && let Some((format, is_table)) = self.output
             && !format.wants_pairs()
+            && !format.wants_tokens()
             && needs_trial(seed, notes)
         {
             self.try_format(format, is_table, seed);
@@ -141,7 +142,7 @@ impl<'a> Watch<'a> {
         for turn in &seed.turns {
             lines.extend(turn.messages.iter().cloned().map(Line::context));
             let answer = Message::new(Role::Assistant, "answer");
-            lines.push(Line { message: answer, reasoning: None, is_trained: true });
+            lines.push(Line { is_trained: true, ..Line::context(answer) });
         }
         let record = Record { id: seed.id.clone(), lines, tools: seed.tools.clone(), ..Record::default() };
         self.row.clear();

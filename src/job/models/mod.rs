@@ -18,7 +18,7 @@ use choice::Server;
 use further::Further;
 
 use super::JobError;
-use crate::conversation::{BodyError, Extras, Price, RequestOptions, Sampling, Target};
+use crate::conversation::{BodyError, Extras, Price, RequestOptions, Sampling, Target, TemperatureChoice};
 use crate::model::{
     Dialect, Endpoint, HeaderSource, HttpSettings, LengthField, ModelProfile, ModelReference, Origin, Output, Proxies,
     RequestLane, Routing, Scorer, Secret, ServerFamily, Simulated, Timeouts, dialect_at, list_price, profile_table,
@@ -248,6 +248,12 @@ fn asked(profile: &ModelProfile, mut sampling: Sampling, request: &RequestOption
     let length_field = profile.max_tokens_field.unwrap_or(of_body);
     own.fold_into(&mut own_sampling).map_err(|error| fault(&error))?;
     request.fold_into(&mut sampling).map_err(|error| fault(&error))?;
+    // A temperature that one of the two sets is not drawn by the other.
+    if own_sampling.temperature.is_some() {
+        request.temperatures = TemperatureChoice::default();
+    } else if !own.temperatures.is_empty() {
+        sampling.temperature = None;
+    }
     let extras = Extras::new(own.or(&request)).map_err(|error| fault(&error))?;
     Ok(Asked { sampling: own_sampling.or(sampling), extras, length_field })
 }

@@ -55,6 +55,7 @@ pub fn plan(settings: &PlanSettings, context: &Context) -> Result<PlanReport, Jo
     let questions = &settings.questions;
     if let Some((format, _)) = settings.output {
         questions.refuse_without_pairs(format)?;
+        questions.refuse_without_tokens(format)?;
     }
     let ranker = questions.best_of.as_ref().map(|best_of| best_of.ranker.model());
     let mut roles = vec![(PlanRole::Teacher, &questions.teacher)];

@@ -107,6 +107,7 @@ pub async fn simulate(settings: &SimulateSettings, context: &Context) -> Result<
 }
 
 fn refuse_pairs(output: &OutputSettings) -> Result<(), JobError> {
+    places::refuse_tokens(output.format)?;
     if !output.format.wants_pairs() {
         return Ok(());
     }

@@ -63,13 +63,19 @@ fn the_server_families_are_in_their_table() {
 
 #[test]
 fn the_listing_can_be_used_with_every_line_commented_in() {
-    let place = Place::new();
-    place.write("all.toml", listing());
+    let (place, listing) = (Place::new(), listing());
     place.write("in.jsonl", "{\"conversations\": [{\"from\": \"user\", \"value\": \"Why?\"}]}\n");
-    let mut command = place.command(&["plan", "in.jsonl", "--config", "all.toml"]);
-    let finished = finish(command.env("QWEN_KEY", "sk-test"));
-    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-    assert!(finished.stdout.contains("1, 1 turn"), "{}", finished.stdout);
+    // A temperature is fixed or drawn.
+    for left_out in ["temperature", "temperature-choice"] {
+        let is_kept = |line: &&str| line.split(" = ").next() != Some(left_out);
+        let lines: Vec<&str> = listing.lines().filter(is_kept).collect();
+        assert_eq!(lines.len(), listing.lines().count() - 2);
+        place.write("all.toml", lines.join("\n"));
+        let mut command = place.command(&["plan", "in.jsonl", "--config", "all.toml"]);
+        let finished = finish(command.env("QWEN_KEY", "sk-test"));
+        assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+        assert!(finished.stdout.contains("1, 1 turn"), "{}", finished.stdout);
+    }
 }
 
 /// Returns the long options that a command's help shows.
