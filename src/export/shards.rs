@@ -30,10 +30,10 @@ mod parquet_shards {
     const SHARD_BYTES: usize = 1 << 30;
     /// Rows that are converted to columns at a time, and at most how many bytes of them.
     const BATCH_ROWS: usize = 256;
-    const BATCH_BYTES: usize = 16 << 20;
+    const BATCH_BYTES: usize = 4 << 20;
     /// Rows of a row group, the unit that readers load, and about how many encoded bytes of them.
     const GROUP_ROWS: usize = 4_096;
-    const GROUP_BYTES: usize = 64 << 20;
+    const GROUP_BYTES: usize = 32 << 20;
 
     /// A directory in the hub's layout, `data/train-00000-of-0000N.parquet` with a dataset card, which is written atomically.
     /// An old one is replaced only where it contains nothing else.

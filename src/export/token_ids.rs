@@ -110,3 +110,56 @@ impl Top {
 fn shown_id(id: u32) -> i64 {
     if id == TopLogprobs::NO_TOKEN { -1 } else { i32::try_from(id).map_or(-1, i64::from) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::conversation::{Line, LineTokens, Message, Role};
+
+    fn answer(prompt: &[u32], completion: &[u32], logprobs: Option<TopLogprobs>) -> Line {
+        let tokens = LineTokens { prompt: prompt.to_vec(), completion: completion.to_vec(), logprobs };
+        let said = Line::context(Message::new(Role::Assistant, "text"));
+        Line { is_trained: true, tokens: Some(Arc::new(tokens)), ..said }
+    }
+
+    fn top(count: u8, sampled: &[u16], ids: &[u32]) -> TopLogprobs {
+        TopLogprobs { count, sampled: sampled.to_vec(), ids: ids.to_vec(), steps: (0..ids.len() as u16).collect() }
+    }
+
+    fn row(lines: Vec<Line>) -> Value {
+        let mut out = Vec::new();
+        TokenIds.write(&Record { lines, ..Record::default() }, &mut out).unwrap();
+        serde_json::from_slice(&out).unwrap()
+    }
+
+    #[test]
+    fn answers_with_more_logprobs_lose_the_least_probable() {
+        let first =
+            answer(&[1], &[2, 3], Some(top(3, &[9, 8], &[10, 11, 12, 13, TopLogprobs::NO_TOKEN, u32::MAX - 1])));
+        let second = answer(&[1, 2, 3, 4], &[5], Some(top(2, &[7], &[20, 21])));
+        let row = row(vec![first, second]);
+        assert_eq!((&row["loss_mask"], &row["labels"]), (&json!([0, 1, 1, 0, 1]), &json!([-100, 2, 3, -100, 5])));
+        assert_eq!((&row["logprob_count"], &row["sampled_logprobs"]), (&json!(2), &json!([9, 8, 7])));
+        assert_eq!(
+            (&row["logprob_ids"], &row["logprobs"]),
+            (&json!([10, 11, 13, -1, 20, 21]), &json!([0, 1, 3, 4, 0, 1]))
+        );
+    }
+
+    #[test]
+    fn a_row_has_logprobs_of_every_answer_or_none() {
+        let of = |second: Option<TopLogprobs>| {
+            row(vec![answer(&[1], &[2], Some(top(1, &[9], &[10]))), answer(&[1, 2], &[3], second)])
+        };
+        assert_eq!(of(Some(top(1, &[9], &[10])))["logprob_count"], 1);
+        for second in [None, Some(top(1, &[], &[])), Some(top(1, &[9, 9], &[10, 11]))] {
+            let row = of(second);
+            assert!(["logprob_count", "logprob_ids", "logprobs"].iter().all(|name| row.get(name).is_none()), "{row}");
+        }
+        assert_eq!(of(Some(top(0, &[9], &[])))["sampled_logprobs"], json!([9, 9]));
+    }
+}

@@ -221,6 +221,39 @@ fn an_export_without_ids_leaves_every_row_out_with_its_reason() {
     assert_eq!(exported(&plain), (0, Some(0), 4));
 }
 
+/// Stored prompts lean on the answer before; here each is put together again.
+#[test]
+fn the_command_line_writes_the_ids_that_the_store_has() {
+    let place = Place::with_conversations(5, 6);
+    let line = ["--teacher=simulated", "--logprobs=2", "--to=token-ids", "--progress=json"];
+    let run = place.complete(&[&["distill", "in.jsonl", "-o", "out.jsonl"][..], &line].concat());
+    assert_eq!(run.summary()["unstable"], 0);
+    let plain = place.complete(&["distill", "in.jsonl", "-o", "plain.jsonl", "--teacher=simulated", "--progress=json"]);
+    assert_eq!((&plain.summary()["unstable"], &plain.summary()["answered"]), (&Value::Null, &json!(0)));
+    let rows = place.rows("out.jsonl");
+    assert_eq!(rows.len(), 5);
+    for row in &rows {
+        let turns = row["meta"]["turns"].as_array().unwrap();
+        let sampled: i64 = turns.iter().map(|turn| turn["completion_tokens"].as_i64().unwrap()).sum();
+        assert_eq!((numbers(row, "loss_mask").iter().sum::<i64>(), turns.len()), (sampled, 6));
+        let last = turns.last().unwrap();
+        let whole = last["prompt_tokens"].as_u64().unwrap() + last["completion_tokens"].as_u64().unwrap();
+        assert_eq!(numbers(row, "input_ids").len() as u64, whole);
+        assert_eq!(row["logprob_count"], 2);
+    }
+    place.complete(&[&["export", "in.jsonl", "-o", "again.jsonl"][..], &line].concat());
+    assert_eq!(place.read("again.jsonl"), place.read("out.jsonl"));
+    let verify = ["verify", "in.jsonl", "--output=out.jsonl", "--teacher=simulated", "--logprobs=2", "--to=token-ids"];
+    place.complete(&verify);
+    // What the last run asked for is what an export without settings takes.
+    place.complete(&["export", "-o", "recalled.jsonl", "--to=openai"]);
+    assert_eq!(place.read("recalled.jsonl"), place.read("plain.jsonl"));
+    let fewer = ["--teacher=simulated", "--token-ids", "--to=specforge"];
+    place.complete(&[&["export", "in.jsonl", "-o", "fewer.jsonl"][..], &fewer].concat());
+    let ids = |path: &str| place.rows(path).iter().map(|row| numbers(row, "input_ids")).collect::<Vec<_>>();
+    assert_eq!(ids("fewer.jsonl"), ids("out.jsonl"), "answers with logprobs serve");
+}
+
 /// A token of a vocabulary of 150,000 in which the N-th most frequent is N times as rare as the first.
 #[cfg(feature = "parquet")]
 fn frequent(dice: &mut Dice) -> u32 {
@@ -272,6 +305,10 @@ fn a_token_takes_as_many_bytes_as_the_documentation_says() {
         }
         sink.finish().unwrap();
         let bytes = std::fs::metadata(place.path("out/data/train-00000-of-00001.parquet")).unwrap().len();
+        let card = place.read("out/README.md");
+        for said in ["  - name: labels\n    list: int32\n", "    list: uint16\n", "steps of 1/1024 nat"] {
+            assert!(card.contains(said), "{card}");
+        }
         let each = bytes as f64 / f64::from(learned);
         println!("{count} logprobs: {each:.2} bytes for each token of the mask");
         assert!(each < f64::from(bytes_max), "{count}: {each}");
