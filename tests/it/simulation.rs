@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cohobate::conversation::{
-    Answer, Dice, FailureCode, Fingerprint, Finish, Outcome, Question, Sampling, Seed, Target,
+    Answer, AnswerTokens, Dice, FailureCode, Fingerprint, Finish, Outcome, Question, Sampling, Seed, Target,
+    TokenDetail,
 };
 use cohobate::model::{Call, CallResult, Failure, FailureClass, Model, PaceLimits, PendingCall, Routing, Simulated};
 use cohobate::recipe::{Distill, Recipe, Replay, ReplayEnd};
-use cohobate::store::{Entry, MemoryStore, Reader};
+use cohobate::store::{Entry, MemoryStore, Reader, Sequences};
 use cohobate::worker::{
     self, Admit, COMMANDS_MAX, Command, CommitMode, Control, Controls, Deadline, Ended, Event, Observer, RunLimit,
     RunStop, Served, StopStage, Work,
@@ -227,9 +228,11 @@ impl Scenario {
         let seeds = seeds.collect();
         let concurrency = (dice.below(3) > 0).then(|| 1 + dice.below(12));
         let sampling = Sampling { max_tokens: Some(MAX_TOKENS), ..Sampling::default() };
+        let detail = number.is_multiple_of(3).then_some(TokenDetail::Ids);
+        let target = Target::new("simulated", Simulated::DIALECT, sampling).with_detail(detail, &[]);
         Self {
             seed: number,
-            recipe: Arc::new(Distill::new(Target::new("simulated", Simulated::DIALECT, sampling), None)),
+            recipe: Arc::new(Distill::new(target, None)),
             seeds,
             store: Arc::default(),
             pace: PaceLimits { concurrency, ..PaceLimits::default() },
@@ -351,11 +354,29 @@ impl Scenario {
             let stored =
                 |fingerprint: &_, _| self.store.answer(fingerprint).map(|stored| stored.map(|stored| stored.answer));
             match replay.advance(stored).unwrap() {
-                ReplayEnd::Done(outcome) => Some(without_attempts(outcome)),
+                ReplayEnd::Done(outcome) => Some(self.with_whole_tokens(without_attempts(outcome))),
                 ReplayEnd::Open(_) => None,
             }
         };
         self.seeds.iter().map(outcome).collect()
+    }
+
+    /// Asserts that each answer has the tokens that were asked for, and returns the outcome with whole prompts: on which
+    /// earlier answer a prompt leans may depend on the order of answers.
+    fn with_whole_tokens(&self, mut outcome: Outcome) -> Outcome {
+        let (Outcome::Complete(dialogue) | Outcome::Stopped { dialogue, .. }) = &mut outcome;
+        let asks = self.seed.is_multiple_of(3);
+        let mut sequences = Sequences::default();
+        for answer in dialogue.spoken.iter_mut().filter_map(|spoken| spoken.answer.as_mut()) {
+            let line = sequences.line_of(&*self.store, answer).unwrap();
+            assert_eq!(line.is_some(), asks, "tokens were lost");
+            let tokens = line.map(|line| Arc::new(AnswerTokens::whole(line.prompt, line.completion)));
+            *answer = Arc::new(Answer { tokens, ..(**answer).clone() });
+        }
+        for rejected in &mut dialogue.rejected {
+            rejected.answer = Arc::new(Answer { tokens: None, ..(*rejected.answer).clone() });
+        }
+        outcome
     }
 
     /// The invariants that hold after any number of runs, however they ended.
