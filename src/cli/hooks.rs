@@ -43,6 +43,13 @@ impl FromStr for HookCommand {
     }
 }
 
+impl HookCommand {
+    /// Returns the program and its arguments.
+    pub fn words(&self) -> &[String] {
+        &self.0
+    }
+}
+
 /// What is to be run at the end of this process.
 struct OnEnd {
     command: HookCommand,

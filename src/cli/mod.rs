@@ -33,6 +33,7 @@ mod plan;
 mod progress;
 mod runs;
 mod screen;
+mod serve;
 mod settings;
 mod show;
 mod signals;
@@ -97,6 +98,9 @@ type CliResult = Result<u8, JobError>;
 
 /// Runs the program and returns its exit code.
 pub fn main() -> ExitCode {
+    if let Some(code) = serve::guard(std::env::args_os().skip(1)) {
+        return code;
+    }
     if asks_for_json(std::env::args_os().skip(1)) {
         speak_json();
     }
@@ -124,6 +128,7 @@ fn run() -> u8 {
     let result = background.map_or_else(|| cli.command.run(&log), |(_, given)| detach::start(given));
     let code = result.as_ref().map_or_else(code_of, |code| *code);
     let error = result.err();
+    serve::end();
     log.end(Some(code), error.as_ref().map(ToString::to_string).as_deref());
     hooks::end(code, error.as_ref());
     if let Some(error) = error.filter(|error| error.kind != ErrorKind::OutputClosed) {

@@ -423,6 +423,11 @@ option_groups! {
         #[arg(long, num_args = 0, default_missing_value = "true")]
         detach: bool,
 
+        /// Start this server for the run, such as `vllm serve MODEL`; start it again when it ends, and stop it at the end. What it
+        /// prints goes to served.log in the store
+        #[arg(long, value_name = "COMMAND")]
+        serve: HookCommand,
+
         /// Run this command when the run has ended, however it ended, with the summary as JSON on its standard input
         #[arg(long, value_name = "COMMAND")]
         on_end: HookCommand,

@@ -22,7 +22,7 @@ use super::output::{emit, is_json, speak_json, tell, tell_hint};
 use super::progress::{PhaseDisplay, Progress, ProgressMode};
 use super::signals::Signals;
 use super::time::duration;
-use super::{CliResult, stopped};
+use super::{CliResult, serve, stopped};
 
 /// How long no answer comes before a run counts as stalled.
 const STALL_AFTER: Duration = Duration::from_secs(600);
@@ -164,6 +164,9 @@ impl Console {
         let metrics =
             options.metrics.as_deref().map(|address| serve_metrics(address, &control, &screen)).transpose()?;
         start_hooks(options, &control)?;
+        if let Some(command) = &options.serve {
+            serve::start(command, &options.store_path(), control.clone())?;
+        }
         let context = Context { listener, stop: signals.stage(), control, log };
         options.accept_losses(&context)?;
         Ok(Self { screen, context, signals, _metrics: metrics })

@@ -82,6 +82,7 @@ mod rust_text;
 mod schema;
 mod secrets;
 mod sending;
+mod serving;
 mod showing;
 mod simulating;
 mod simulation;
