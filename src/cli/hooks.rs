@@ -35,6 +35,13 @@ impl TryFrom<WrittenCommand> for HookCommand {
     }
 }
 
+impl HookCommand {
+    /// Returns the program and its arguments.
+    pub fn words(&self) -> &[String] {
+        &self.0
+    }
+}
+
 impl FromStr for HookCommand {
     type Err = String;
 
