@@ -193,6 +193,7 @@ fn conversation(turns: usize) -> Seed {
         messages: vec![Message::new(Role::User, asked(turn))],
         replaced: Some(format!("An old answer about part {turn}.")),
         given: Vec::new(),
+        follows: Vec::new(),
     };
     Seed {
         id: "one".to_owned(),
@@ -313,6 +314,7 @@ fn planned(turns: usize) -> Duration {
             orphans: None,
             history_reasoning: false,
             best_of: None,
+            calls: None,
             tokens: None,
         },
         run: RunSettings::default(),

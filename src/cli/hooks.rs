@@ -35,18 +35,18 @@ impl TryFrom<WrittenCommand> for HookCommand {
     }
 }
 
+impl HookCommand {
+    /// Returns the program and its arguments.
+    pub fn words(&self) -> &[String] {
+        &self.0
+    }
+}
+
 impl FromStr for HookCommand {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Self::try_from(WrittenCommand::Text(text.to_owned()))
-    }
-}
-
-impl HookCommand {
-    /// Returns the program and its arguments.
-    pub fn words(&self) -> &[String] {
-        &self.0
     }
 }
 

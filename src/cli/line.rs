@@ -1,4 +1,5 @@
 use clap::{ArgAction, Args, Command};
+use cohobate::dataset::Tools;
 use cohobate::export::is_directory;
 use cohobate::job::JobError;
 use cohobate::job::OUTPUT;
@@ -78,12 +79,16 @@ impl DistillLine {
     pub fn refuse_without_effect(&self, options: &Options) -> Result<(), JobError> {
         let set = &self.options;
         let ranks = options.samples.unwrap_or(1) > 1;
-        let is_cut = options.gate.is_some_and(|gate| gate != GateProfile::Off) || options.orphans.is_some();
+        let has_calls = options.tools == Some(Tools::Regenerate);
+        let is_cut =
+            options.gate.is_some_and(|gate| gate != GateProfile::Off) || options.orphans.is_some() || has_calls;
         for (option, is_given, needs, is_there) in [
             ("--judge", set.judge.judge.is_some(), "--samples", ranks),
             ("--prompt", set.judge.prompt.is_some(), "--judge and --samples", ranks && options.judge.is_some()),
             ("--orphans-judge", set.question.orphans_judge.is_some(), "--orphans", options.orphans.is_some()),
-            ("--min-turns", set.remain.min_turns.is_some(), "--gate or --orphans", is_cut),
+            ("--tool-match", set.tool.tool_match.is_some(), "--tools regenerate", has_calls),
+            ("--tool-results", set.tool.tool_results.is_some(), "--tools regenerate", has_calls),
+            ("--min-turns", set.remain.min_turns.is_some(), "--gate, --orphans or --tools regenerate", is_cut),
             ("--license", set.write.license.is_some(), "-o DIR/", is_directory(self.output())),
         ] {
             if is_given && !is_there {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use cohobate::conversation::{BodyChoices, BodyFields, Effort, TemperatureChoice, Thinking};
+use cohobate::conversation::{BodyChoices, BodyFields, Effort, TemperatureChoice, Thinking, ToolMatch};
 use cohobate::dataset::{
     DoubleUser, Duplicates, EmptyUser, Greeting, Media, MiddleSystem, Placeholders, Threads, Tools,
 };
@@ -159,7 +159,8 @@ option_groups! {
         empty_user: EmptyUser,
 
         /// Rows with tool calls: skip them; keep-prefix, the turns before the first call; replay the calls and their
-        /// results as context; or hide, skip them and send no definitions of tools for other rows [default: skip]
+        /// results as context; hide, skip them and send no definitions of tools for other rows; or regenerate (distill), have
+        /// the teacher make the calls, and the row's results follow those that are the same [default: skip]
         #[arg(long, value_name = "RULE", value_parser = named::<Tools>)]
         tools: Tools,
 
@@ -170,6 +171,20 @@ option_groups! {
         /// Fill placeholders in user and system messages, such as name=Ada,author=the team
         #[arg(long, value_name = "NAMES")]
         fill: String,
+    }
+
+    /// Options that decide which results follow calls to tools.
+    #[command(next_help_heading = "What is asked")]
+    ToolArgs {
+        /// With --tools regenerate: the row's result follows a call with the same name and arguments (exact), or also one with
+        /// the same name and other arguments (name) [default: exact]
+        #[arg(long, value_name = "RULE", value_parser = named::<ToolMatch>)]
+        tool_match: ToolMatch,
+
+        /// With --tools regenerate: have this command answer calls in place of the row's results: one line of JSON in, one out.
+        /// It is stored with its answers, so it must hold no secret [default: none]
+        #[arg(long, value_name = "COMMAND")]
+        tool_results: HookCommand,
     }
 
     /// Options that decide what belongs to a row's conversation.
@@ -538,10 +553,11 @@ pub struct Recalled(pub BTreeMap<String, serde_json::Value>);
 /// True for an option that decides which rows there are or what is asked in them: a run with another value of it has other
 /// answers.
 pub fn is_setting(name: &str) -> bool {
-    let groups: [&dyn Group; 11] = [
+    let groups: [&dyn Group; 12] = [
         &ReadArgs::default(),
         &RuleArgs::default(),
         &SourceArgs::default(),
+        &ToolArgs::default(),
         &DuplicateArgs::default(),
         &GateArgs::default(),
         &VersionArgs::default(),
@@ -570,12 +586,12 @@ impl DistillOptions {
         self.groups().into_iter().any(|group| group.table().keys().any(|name| is_setting(name)))
     }
 
-    fn groups(&self) -> [&dyn Group; 17] {
+    fn groups(&self) -> [&dyn Group; 18] {
         let Self { config, store, display, read, rule, source, duplicate, write, .. } = self;
-        let Self { gate, version, remain, sampling, question, system, sample, judge, run, .. } = self;
+        let Self { gate, version, remain, sampling, question, system, sample, judge, run, tool, .. } = self;
         [
             config, store, display, read, rule, source, duplicate, write, gate, version, remain, sampling, question,
-            system, sample, judge, run,
+            system, sample, judge, run, tool,
         ]
     }
 }
@@ -603,7 +619,8 @@ fn as_toml(value: &serde_json::Value) -> Option<toml::Value> {
 fn recorded(table: &toml::Table) -> BTreeMap<String, serde_json::Value> {
     let kept = table.iter().filter(|(name, _)| name.as_str() != "models");
     let value = |name: &str, value: &toml::Value| match trust::class::of_option(name) {
-        trust::class::Class::Command => serde_json::Value::from("***"),
+        // The command that answers calls is part of what is asked.
+        trust::class::Class::Command if name != "tool-results" => serde_json::Value::from("***"),
         _ => serde_json::to_value(value).unwrap_or_default(),
     };
     kept.map(|(name, set)| (name.clone(), value(name, set))).collect()
@@ -632,7 +649,7 @@ option_sets! {
     DistillOptions {
         config: ConfigArgs, store: StoreArgs, loss: LossArgs, display: DisplayArgs, read: ReadArgs, rule: RuleArgs, source: SourceArgs,
         duplicate: DuplicateArgs, write: WriteArgs, gate: GateArgs, version: VersionArgs, remain: RemainArgs, sampling: SamplingArgs,
-        question: QuestionArgs, system: SystemArgs, sample: SampleArgs, judge: JudgeArgs, run: RunArgs, alone: AloneArgs,
+        question: QuestionArgs, tool: ToolArgs, system: SystemArgs, sample: SampleArgs, judge: JudgeArgs, run: RunArgs, alone: AloneArgs,
     }
 
     /// The options of `convert`.

@@ -6,14 +6,14 @@ use std::time::Duration;
 use cohobate::conversation::{RequestOptions, Sampling, TokenDetail, TopLogprobs};
 use cohobate::dataset::{
     self, ChosenFormat, Edition, FORMATS, Fill, ON_REQUEST, ParseEncodingError, ParseMappingError, RowReader, Rules,
-    SystemColumn, TextEncoding,
+    SystemColumn, TextEncoding, Tools,
 };
 use cohobate::export::{self, OutputFormat};
-use cohobate::job::{BestOfSettings, DistillQuestions, OrphanSettings, RankerSettings};
+use cohobate::job::{BestOfSettings, CallSettings, DistillQuestions, ModelChoice, OrphanSettings, RankerSettings};
 use cohobate::job::{Context, JobError, accept_losses};
 use cohobate::job::{InputSettings, JudgeSettings, OutputSettings, ReadSettings, RowsFrom, RunSettings, STORE};
 use cohobate::job::{Keys, ModelSettings};
-use cohobate::model::{ModelProfile, PaceLimits};
+use cohobate::model::{ModelProfile, PaceLimits, ToolCommand};
 use cohobate::quality::{self, Gate, RulesVersion};
 use cohobate::recipe::{JudgedScope, Orphans};
 use cohobate::store::OnLoss;
@@ -100,6 +100,7 @@ impl Options {
             middle_system: self.middle_system.unwrap_or_default(),
             empty_user: self.empty_user.unwrap_or_default(),
             tools: self.tools.unwrap_or_default(),
+            drops_results: self.tools == Some(Tools::Regenerate) && self.tool_results.is_some(),
             media: self.media.unwrap_or_default(),
             placeholders: self.placeholders.unwrap_or_default(),
             fill: fill.transpose()?.unwrap_or_default(),
@@ -207,6 +208,7 @@ impl Options {
         let (gate, best_of) = (self.gate_or(GateProfile::Off)?, self.best_of(&models)?);
         let is_judged = best_of.as_ref().is_some_and(|best_of| matches!(best_of.ranker, RankerSettings::Judge(_)));
         let orphans = self.orphans(&models)?;
+        let calls = self.calls(best_of.is_some())?;
         self.refuse_idle_version(gate.is_some() || is_judged || orphans.is_some())?;
         Ok(DistillQuestions {
             teacher: models.find_teacher(teacher.or(self.teacher.as_deref()))?,
@@ -215,8 +217,26 @@ impl Options {
             orphans,
             history_reasoning: self.history_reasoning.unwrap_or(false),
             best_of,
+            calls,
             tokens: self.tokens()?,
         })
+    }
+
+    /// Returns how calls to tools are answered, where they are regenerated.
+    fn calls(&self, has_samples: bool) -> Result<Option<CallSettings>, JobError> {
+        if self.tools != Some(Tools::Regenerate) {
+            return Ok(None);
+        }
+        if has_samples {
+            let hint = "leave out --samples, or write --tools replay";
+            return Err(JobError::usage(
+                "--tools regenerate takes one answer to each turn: no judge ranks calls",
+                hint,
+            ));
+        }
+        let command = self.tool_results.as_ref().map(|command| ToolCommand::new(command.words().to_vec()));
+        let answered_by = command.map(ModelChoice::tool_command);
+        Ok(Some(CallSettings { matching: self.tool_match.unwrap_or_default(), answered_by }))
     }
 
     /// Returns what is asked for beside each answer's text.

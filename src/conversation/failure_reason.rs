@@ -162,7 +162,7 @@ mod tests {
 
     fn lanes() -> impl Iterator<Item = Lane> {
         let systems = (0..SYSTEMS_MAX as u8).map(Lane::System);
-        [Lane::Main, Lane::User, Lane::Judge, Lane::Student, Lane::Grader].into_iter().chain(systems)
+        [Lane::Main, Lane::User, Lane::Judge, Lane::Student, Lane::Grader, Lane::Tool].into_iter().chain(systems)
     }
 
     /// Codes of today, a dialect's own, and texts that are neither.

@@ -44,6 +44,14 @@ pub struct Dialogue {
 }
 
 impl Dialogue {
+    /// Ends the dialogue with its last answer in words, and returns the answers after it: a call is not the end of a
+    /// conversation that is trained on.
+    pub fn end_with_words(&mut self) -> Vec<Arc<Answer>> {
+        let is_in_words = |spoken: &Spoken| spoken.answer.is_some() && !spoken.message.is_tool_use();
+        let end = self.spoken.iter().rposition(is_in_words).map_or(0, |at| at + 1);
+        self.spoken.drain(end..).filter_map(|spoken| spoken.answer).collect()
+    }
+
     /// Returns how many messages a model wrote in answer.
     pub fn answer_count(&self) -> u32 {
         self.spoken.iter().filter(|spoken| spoken.answer.is_some()).count() as u32
@@ -68,6 +76,8 @@ pub struct Rejected {
 impl Rejected {
     /// The rule of an answer that was good, while another to the same was better.
     pub const OUTSCORED: &'static str = "outscored";
+    /// The rule of a call whose conversation ended before an answer in words followed.
+    pub const UNFINISHED_CALL: &'static str = "unfinished_call";
 }
 
 /// One message of a dialogue and, where a model wrote it, the answer that it came with.
@@ -86,6 +96,9 @@ pub struct Spoken {
 impl Spoken {
     /// The flag of an answer to a user's message that was rewritten, because it referred to a replaced answer.
     pub const USER_REWRITTEN: &'static str = "user_rewritten";
+
+    /// The flag of an answer to a result that the source has for the same tool and other arguments.
+    pub const RESULT_OF_OTHER_ARGUMENTS: &'static str = "tool_result_of_other_arguments";
 
     /// A message of the dataset.
     pub fn of_source(message: Arc<Message>) -> Self {

@@ -121,6 +121,8 @@ pub enum Lane {
     Student,
     /// The teacher's grades for them.
     Grader,
+    /// The results of calls to tools.
+    Tool,
     /// The turns of one of several systems, by its number, which is below [`SYSTEMS_MAX`].
     System(u8),
 }
@@ -137,6 +139,7 @@ impl Lane {
             Lane::Judge => "judge".to_owned(),
             Lane::Student => "student".to_owned(),
             Lane::Grader => "grader".to_owned(),
+            Lane::Tool => "tool".to_owned(),
             Lane::System(number) => format!("system {}", u32::from(number) + 1),
         }
     }
@@ -146,7 +149,7 @@ impl Lane {
         let number = name.strip_prefix("system ").and_then(|number| number.parse::<usize>().ok());
         let number = number.filter(|number| (1..=SYSTEMS_MAX).contains(number));
         let system = number.map(|number| Lane::System(number as u8 - 1));
-        let mut lanes = [Lane::User, Lane::Judge, Lane::Student, Lane::Grader].into_iter().chain(system);
+        let mut lanes = [Lane::User, Lane::Judge, Lane::Student, Lane::Grader, Lane::Tool].into_iter().chain(system);
         lanes.find(|lane| lane.name() == name)
     }
 }
@@ -154,7 +157,7 @@ impl Lane {
 /// The model to ask and its parameters: everything of a question except its messages.
 ///
 /// Digest: blake3 over `"cohobate target 1\0"`, the model's name, the dialect, the digest bytes of [`Sampling`]; then, for
-/// each of [`Extras::named`] that is used, for tools and for each of [`TokenDetail::named`] its name and its value. All texts
+/// each of [`Extras::named`] that is used, for tools, for calls that are kept and for each of [`TokenDetail::named`] its name and its value. All texts
 /// are length-prefixed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Target {
@@ -173,6 +176,8 @@ pub struct Target {
     schema: Option<Arc<AnswerSchema>>,
     /// The tools that the model may call.
     tools: Option<ToolSet>,
+    /// An answer may call them, and its calls are kept.
+    keeps_calls: bool,
     /// What is asked for beside the text.
     detail: Option<TokenDetail>,
     /// What else the store may have been asked for. Not part of the identity.
@@ -204,6 +209,7 @@ impl Target {
             warmth: 0.0,
             schema: None,
             tools: None,
+            keeps_calls: false,
             detail: None,
             known_details: Arc::default(),
             digest: Digest::ZERO,
@@ -220,6 +226,9 @@ impl Target {
         }
         if let Some(tools) = &self.tools {
             hasher.text("tools").text(tools.json());
+        }
+        if self.keeps_calls {
+            hasher.text("tool-calls").text("kept");
         }
         for (name, value) in self.detail.map(TokenDetail::named).unwrap_or_default() {
             hasher.text(name).text(&value);
@@ -253,6 +262,15 @@ impl Target {
     pub fn offering(self: &Arc<Self>, tools: Option<&ToolSet>) -> Arc<Self> {
         match tools.filter(|tools| !tools.tools().is_empty()) {
             Some(tools) => Self { tools: Some(tools.clone()), ..(**self).clone() }.hashed(),
+            None => Arc::clone(self),
+        }
+    }
+
+    /// Returns the target that offers tools to the model and keeps its calls; this one if there is no tool.
+    #[must_use]
+    pub fn keeping_calls(self: &Arc<Self>, tools: Option<&ToolSet>) -> Arc<Self> {
+        match tools.filter(|tools| !tools.tools().is_empty()) {
+            Some(tools) => Self { tools: Some(tools.clone()), keeps_calls: true, ..(**self).clone() }.hashed(),
             None => Arc::clone(self),
         }
     }
@@ -366,6 +384,11 @@ impl Target {
         self.tools.as_ref()
     }
 
+    /// True if an answer may call tools, and its calls are kept.
+    pub fn keeps_calls(&self) -> bool {
+        self.keeps_calls
+    }
+
     /// Returns what is asked for beside the text.
     pub fn detail(&self) -> Option<TokenDetail> {
         self.detail
@@ -437,6 +460,7 @@ mod tests {
             (Lane::Judge, "judge"),
             (Lane::Student, "student"),
             (Lane::Grader, "grader"),
+            (Lane::Tool, "tool"),
             (Lane::System(0), "system 1"),
             (Lane::System(31), "system 32"),
         ];
@@ -460,6 +484,15 @@ mod tests {
         assert_eq!(tools.tools().len(), 1);
         assert_eq!(tools.json(), r#"[{"type":"function","function":{"name":"a"}}]"#);
         assert_eq!(tools.to_value().to_string(), tools.json());
+        let keeping = target.keeping_calls(Some(&tools));
+        assert!(keeping.keeps_calls() && !offering.keeps_calls() && keeping.tools() == Some(&tools));
+        assert!(keeping.digest != offering.digest && !target.keeping_calls(None).keeps_calls());
+        // Stored answers are found by these bytes.
+        let text = |text: &str| [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat();
+        let fields = ["tools", tools.json(), "tool-calls", "kept"].map(text).concat();
+        let whole = [&b"cohobate target 1\0"[..], &text("m"), &text("openai"), &[0; 4], &fields].concat();
+        let plain = Target::new("m", "openai", Sampling::default());
+        assert_eq!(plain.keeping_calls(Some(&tools)).digest, Digest(blake3::hash(&whole).into()));
         let asked = |target: &Arc<Target>| Question {
             slot: Slot::main(0),
             target: Arc::clone(target),

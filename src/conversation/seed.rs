@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use super::identity::{Digest, PartHasher};
 use super::message::{Columns, Message, Role};
+use super::tool_call::ToolCall;
 use super::tools::ToolSet;
 
 /// The input that one dataset row gives: everything before each answer, without the answers of the old assistant.
@@ -24,13 +25,17 @@ pub struct Seed {
 /// The messages up to the point where the assistant answers.
 #[derive(Clone, Debug)]
 pub struct Turn {
-    /// At least one message, the last one by the user. A system message or a greeting may come first.
+    /// At least one message, the last one by the user. A system message or a greeting may come first. Where the turn follows
+    /// calls, their results instead.
     pub messages: Vec<Arc<Message>>,
     /// The answer that the dataset had here. Not part of the identity.
     pub replaced: Option<String>,
     /// Further answers to the same messages from other files: those of other systems, by their number, or a reference.
     /// Part of the identity where there are any.
     pub given: Vec<Option<Arc<Message>>>,
+    /// The source's calls that the turn's results answer, where calls are regenerated. Part of the identity where there are
+    /// any.
+    pub follows: Vec<ToolCall>,
 }
 
 impl Turn {
@@ -46,7 +51,8 @@ impl Seed {
     ///
     /// blake3 over `"cohobate seed 1\0"` and for each turn its message count (`u64`) and digests; where what was replaced
     /// counts, after each turn the replaced text, empty where there was no answer; then the count and the digests of given answers,
-    /// 32 zeros for one that is missing, where there are any. At the end each criterion, and where there are tools `"tools"` and
+    /// 32 zeros for one that is missing, where there are any; then, where the turn follows calls, `"follows"`, their count and
+    /// each one's id, name and arguments. At the end each criterion, and where there are tools `"tools"` and
     /// their JSON.
     pub fn digest(&self) -> Digest {
         let mut hasher = PartHasher::new("cohobate seed 1");
@@ -63,6 +69,12 @@ impl Seed {
             }
             for given in &turn.given {
                 hasher.digest(given.as_ref().map_or(&Digest::ZERO, |given| given.digest()));
+            }
+            if !turn.follows.is_empty() {
+                hasher.raw(b"follows").number(turn.follows.len() as u64);
+            }
+            for call in &turn.follows {
+                hasher.text(&call.id).text(&call.name).text(&call.arguments);
             }
         }
         for criterion in &self.criteria {
@@ -104,8 +116,9 @@ mod tests {
     fn seed() -> Seed {
         let messages = vec![said(Role::System, "s"), said(Role::User, "u")];
         let given = vec![Some(said(Role::Assistant, "g")), None];
-        let first = Turn { messages, replaced: Some("r".to_owned()), given };
-        let second = Turn { messages: vec![said(Role::User, "v")], replaced: None, given: Vec::new() };
+        let first = Turn { messages, replaced: Some("r".to_owned()), given, follows: Vec::new() };
+        let second =
+            Turn { messages: vec![said(Role::User, "v")], replaced: None, given: Vec::new(), follows: Vec::new() };
         Seed {
             id: "one".to_owned(),
             turns: vec![first, second],

@@ -1,6 +1,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use super::tool_call::CallFault;
+
 /// Why a recipe stopped a conversation before its end.
 ///
 /// Stores and outputs hold its text, so no text ever changes. Any text is read, and written again as it was.
@@ -16,6 +18,8 @@ pub enum ConversationStop {
     StudentRejected(Cow<'static, str>),
     /// No attempt at a grade was valid; the last fault.
     GradeInvalid(Cow<'static, str>),
+    /// No result can follow what the teacher answered.
+    Calls(CallFault),
     /// Every attempt at an answer was rejected: the rule of the gate, or how the last answer ended
     /// ([`Finish::name`](super::Finish::name)), which share the names `empty`, `length` and `refusal`. Also the text of a
     /// reason that only another version knows. Made by conversion from text, so that it never holds the text of another
@@ -37,6 +41,7 @@ impl ConversationStop {
             Self::TeacherRejected(fault) => ("teacher_rejected", Some(fault)),
             Self::StudentRejected(fault) => ("student_rejected", Some(fault)),
             Self::GradeInvalid(fault) => ("grade_invalid", Some(fault)),
+            Self::Calls(fault) => ("tool_call", Some(fault.name())),
             Self::Rejected(rule) => (rule, None),
         }
     }
@@ -52,6 +57,7 @@ impl ConversationStop {
                 "teacher_rejected" => Self::TeacherRejected(fault()),
                 "student_rejected" => Self::StudentRejected(fault()),
                 "grade_invalid" => Self::GradeInvalid(fault()),
+                "tool_call" => Self::Calls(CallFault::named(&fault())?),
                 _ => return None,
             })
         };
@@ -100,6 +106,8 @@ mod tests {
             (ConversationStop::TeacherRejected("length".into()), "teacher_rejected: length"),
             (ConversationStop::StudentRejected("echo".into()), "student_rejected: echo"),
             (ConversationStop::GradeInvalid("no_json".into()), "grade_invalid: no_json"),
+            (ConversationStop::Calls(CallFault::NoCall), "tool_call: no_call"),
+            (ConversationStop::Rejected("tool_call: other".into()), "tool_call: other"),
             (ConversationStop::Rejected("length".into()), "length"),
             (ConversationStop::Rejected("user_invalid".into()), "user_invalid"),
             (ConversationStop::Rejected("stop".into()), "stop"),

@@ -22,6 +22,11 @@ impl ToolSet {
         &self.tools
     }
 
+    /// Returns the names of the tools.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tools.iter().filter_map(|tool| tool.get("function").unwrap_or(tool).get("name")?.as_str())
+    }
+
     /// Returns the definitions as compact JSON, which is what identities hold.
     pub fn json(&self) -> &str {
         &self.json

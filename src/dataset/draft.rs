@@ -6,7 +6,7 @@ use super::format::{SourceContent, SourceMessage};
 use super::notes::Notes;
 use super::role::SourceRole;
 use super::rules::DoubleUser;
-use crate::conversation::{Columns, Message, Role, Turn};
+use crate::conversation::{Columns, Message, Role, ToolCall, Turn};
 
 /// A turn under construction.
 #[derive(Default)]
@@ -21,6 +21,8 @@ pub struct Draft {
     pub has_called: bool,
     /// The ids of calls without a result.
     open_calls: Vec<String>,
+    /// The calls that the turn's results answer, where calls are regenerated.
+    follows: Vec<ToolCall>,
     pub was_abandoned: bool,
 }
 
@@ -54,6 +56,11 @@ impl Draft {
 
     pub fn waits_for_result(&self) -> bool {
         !self.open_calls.is_empty()
+    }
+
+    /// True where the turn begins with results of calls that are regenerated.
+    pub fn follows_calls(&self) -> bool {
+        !self.follows.is_empty()
     }
 
     /// Takes the first user message of the turn.
@@ -112,6 +119,25 @@ impl Draft {
         true
     }
 
+    /// Ends the turn at a call, which is regenerated: its results begin the next turn. `None` where a call is not valid at this
+    /// point.
+    pub fn call(&mut self, message: &SourceMessage) -> Option<Turn> {
+        let SourceContent::Text(text) = &message.content else { return None };
+        if !self.has_user() || self.waits_for_result() || !message.has_calls() {
+            return None;
+        }
+        let turn = self.finish(Some(text.clone()).filter(|text| !text.is_empty()))?;
+        self.follows = ToolCall::of(&Message::with_fields(Role::Assistant, "", message.fields.clone()));
+        self.open_calls = self.follows.iter().map(|call| call.id.clone()).collect();
+        self.has_called = true;
+        Some(turn)
+    }
+
+    /// Passes over a call or a result: the turn has had its answer, although no words of it.
+    pub fn pass_over_call(&mut self) {
+        self.has_called |= self.user.is_some();
+    }
+
     /// Takes the one result of several calls: a JSON list with an item for each.
     fn replay_joint(&mut self, text: &str) -> bool {
         let Ok(Value::Array(items)) = serde_json::from_str(text) else { return false };
@@ -142,6 +168,6 @@ impl Draft {
         messages.extend(self.user.take().map(Spoken::into_message));
         self.has_called = false;
         self.open_calls.clear();
-        Some(Turn { messages, replaced, given: Vec::new() })
+        Some(Turn { messages, replaced, given: Vec::new(), follows: std::mem::take(&mut self.follows) })
     }
 }

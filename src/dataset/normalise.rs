@@ -12,7 +12,8 @@ use crate::conversation::{Message, Role, Turn};
 /// Old answers are dropped; user turns and system messages keep their places. Irregular rows are handled by `rules`.
 pub fn normalise(messages: Vec<SourceMessage>, rules: &Rules) -> Result<(Vec<Turn>, Notes), Skip> {
     let mut normaliser = Normaliser::new(rules);
-    let messages = if rules.tools == Tools::Replay { with_words_joined_to_calls(messages) } else { messages };
+    let keeps_calls = matches!(rules.tools, Tools::Replay | Tools::Regenerate);
+    let messages = if keeps_calls { with_words_joined_to_calls(messages) } else { messages };
     let mut messages = messages.into_iter();
     for message in messages.by_ref() {
         if normaliser.take(message)?.is_break() {
@@ -75,11 +76,44 @@ impl<'a> Normaliser<'a> {
             self.notes.note("tool_messages_replayed", 1);
             return Ok(NEXT);
         }
+        if self.rules.tools == Tools::Regenerate && self.rules.drops_results {
+            self.draft.pass_over_call();
+            self.notes.note("tool_messages_dropped", 1);
+            return Ok(NEXT);
+        }
+        if self.rules.tools == Tools::Regenerate && self.take_regenerated(message) {
+            return Ok(NEXT);
+        }
         if matches!(self.rules.tools, Tools::Skip | Tools::Hide) || self.turns.is_empty() {
             return Err(Skip::ToolUse);
         }
-        self.draft.abandon(&mut self.notes);
+        self.abandon();
         Ok(END)
+    }
+
+    /// Takes a call that is regenerated, or the result of one; false where it is not valid at this point.
+    fn take_regenerated(&mut self, message: &SourceMessage) -> bool {
+        if message.role == SourceRole::Tool {
+            let is_taken = self.draft.replay(message);
+            self.notes.note("tool_results_kept", u64::from(is_taken));
+            return is_taken;
+        }
+        let turn = self.draft.call(message);
+        self.notes.note("tool_calls_regenerated", u64::from(turn.is_some()));
+        let is_taken = turn.is_some();
+        self.turns.extend(turn);
+        is_taken
+    }
+
+    /// Abandons the turn, because a call has no result. Where calls are regenerated, the turns before it end with calls too, up
+    /// to the last answer in words: nothing could follow them.
+    fn abandon(&mut self) {
+        let mut follows = self.draft.follows_calls();
+        self.draft.abandon(&mut self.notes);
+        while let Some(turn) = self.turns.pop_if(|_| follows) {
+            self.notes.note("turns_dropped", 1);
+            follows = !turn.follows.is_empty();
+        }
     }
 
     fn text_of(&mut self, content: SourceContent) -> Result<String, Skip> {
@@ -119,7 +153,7 @@ impl<'a> Normaliser<'a> {
     /// Takes an old answer, which ends a turn and is replaced.
     fn take_answer(&mut self, text: String, name: Option<String>) -> Flow {
         if self.draft.waits_for_result() {
-            self.draft.abandon(&mut self.notes);
+            self.abandon();
             return END;
         }
         if self.draft.has_user() {
@@ -147,7 +181,7 @@ impl<'a> Normaliser<'a> {
         }
         if self.draft.waits_for_result() {
             self.notes.note("turns_dropped", 1);
-            self.draft.abandon(&mut self.notes);
+            self.abandon();
             return Ok(END);
         }
         if self.draft.has_called {
@@ -178,7 +212,7 @@ impl<'a> Normaliser<'a> {
     fn finish(mut self, users_left: u64) -> Result<(Vec<Turn>, Notes), Skip> {
         self.notes.note("turns_dropped", users_left + u64::from(self.ended_empty));
         if self.draft.waits_for_result() {
-            self.draft.abandon(&mut self.notes);
+            self.abandon();
         }
         if !self.draft.has_user() && !self.turns.is_empty() {
             self.notes.note("last_system_dropped", self.draft.system_messages());

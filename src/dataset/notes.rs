@@ -34,6 +34,8 @@ pub enum Skip {
     EmptyUser,
     /// Tools are called: a new answer has no recorded result to continue from.
     ToolUse,
+    /// Tools are called that the row does not define: no model can be asked to call them.
+    UndefinedTools,
     /// A message contains something other than text.
     Multimodal,
     /// A part of an answer is trained on, or it has a weight other than 0 and 1, which no output format can hold.
@@ -55,6 +57,7 @@ impl Skip {
             Skip::NoUser => "no_user",
             Skip::EmptyUser => "empty_user",
             Skip::ToolUse => "tool_use",
+            Skip::UndefinedTools => "undefined_tools",
             Skip::Multimodal => "multimodal",
             Skip::PartialMask => "partial_mask",
             Skip::ToolOrder => "tool_order",

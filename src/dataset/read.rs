@@ -124,8 +124,12 @@ impl RowReader {
         let sends_tools = self.edition == Edition::Current && self.rules.tools != Tools::Hide;
         let (sent, kept) = if sends_tools { (tools, None) } else { (None, tools) };
         columns.extend(kept.map(|tools| ("tools".to_owned(), tools.to_value())));
+        let is_defined = sent.as_ref().is_some_and(|tools| !tools.tools().is_empty());
+        let lacks_tools = self.rules.tools == Tools::Regenerate && !is_defined;
         match if has_media && self.rules.media == Media::Skip {
             Err(Skip::Multimodal)
+        } else if lacks_tools && messages.iter().any(SourceMessage::is_tool_use) {
+            Err(Skip::UndefinedTools)
         } else {
             normalise(messages, &self.rules)
         } {

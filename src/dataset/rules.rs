@@ -15,6 +15,8 @@ pub struct Rules {
     pub empty_user: EmptyUser,
     /// Tool calls and their results, and definitions of tools.
     pub tools: Tools,
+    /// With [`Tools::Regenerate`]: the source's calls and results are dropped, because somebody else answers calls.
+    pub drops_results: bool,
     /// Columns with instructions beside the messages.
     pub system_column: SystemColumn,
     /// Images, audio, video.
@@ -87,6 +89,9 @@ choices! {
         Replay,
         /// A row with calls is skipped, and the definitions of the others are neither sent nor written.
         Hide,
+        /// The model that answers makes the calls, and the source's results follow those that are the same. Each call of the
+        /// source ends a turn. For [`Distill`](crate::recipe::Distill) alone.
+        Regenerate,
     }
 
     /// How a column such as `system` or `system_prompt` is handled.

@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::Unfit;
 use crate::conversation::{Line, Message, Record, Role};
 
@@ -7,7 +9,8 @@ use crate::conversation::{Line, Message, Record, Role};
 /// trainers require this and otherwise mask the whole row silently (LLaMA-Factory) or abort (torchtune).
 ///
 /// A later system message is put before the user's next message. Consecutive user messages are joined by an empty line, as
-/// are consecutive assistant messages. A user message at the end is dropped.
+/// are consecutive assistant messages. The results of calls that were made at once become one, a JSON list of their texts.
+/// A user message at the end is dropped.
 pub fn alternating_turns(record: &Record) -> Result<(Option<Arc<Message>>, Vec<Line>), Unfit> {
     let mut lines = record.lines.as_slice();
     let mut system = None;
@@ -18,6 +21,8 @@ pub fn alternating_turns(record: &Record) -> Result<(Option<Arc<Message>>, Vec<L
     }
     let mut turns: Vec<Line> = Vec::new();
     let mut asides: Vec<&str> = Vec::new();
+    // Those of the calls that were made at once, which stand in one turn.
+    let mut results: Vec<&str> = Vec::new();
     for line in lines {
         match line.role() {
             Role::System => asides.push(line.text()),
@@ -25,9 +30,17 @@ pub fn alternating_turns(record: &Record) -> Result<(Option<Arc<Message>>, Vec<L
             // A call takes an assistant's turn, its result a user's turn. Neither can be joined with text.
             _ if line.message.is_tool_use() => {
                 let speaks = |line: &Line| line.role() == Role::Assistant;
+                let follows_result =
+                    turns.last_mut().filter(|last| last.role() == Role::Tool && line.role() == Role::Tool);
+                if let Some(last) = follows_result.filter(|_| asides.is_empty()) {
+                    results.push(line.text());
+                    last.message = Message::new(Role::Tool, Value::from(results.clone()).to_string());
+                    continue;
+                }
                 if !asides.is_empty() || turns.last().is_none_or(|last| speaks(last) == speaks(line)) {
                     return Err(Unfit::ToolsOutOfTurn);
                 }
+                results = vec![line.text()];
                 turns.push(line.clone());
             }
             role => {

@@ -128,7 +128,7 @@ impl<'a> ExportPass<'a> {
         prepared: &Prepared,
     ) -> Result<ExportReport, JobError> {
         let Self { questions, partial, output, inputs } = *self;
-        let is_gated = questions.gate.is_some() || questions.orphans.is_some();
+        let is_gated = questions.gate.is_some() || questions.orphans.is_some() || questions.calls.is_some();
         let finds_orphans = questions.orphans.is_some();
         let exporter = Exporter { rows: &prepared.rows, recipe, store, output, partial, is_gated, finds_orphans };
         let report = exporter.write(inputs, &models::prices(&[&questions.teacher]))?;
@@ -143,7 +143,7 @@ struct Exporter<'a> {
     store: &'a dyn Reader,
     output: &'a OutputSettings,
     partial: PartialSettings,
-    /// A gate judges: conversations that it has cut are written, and what it has found is counted.
+    /// A gate judges, or calls are regenerated: conversations that were cut are written, and what was found is counted.
     is_gated: bool,
     /// Messages that refer to a replaced answer are looked for.
     finds_orphans: bool,
@@ -310,7 +310,7 @@ fn flag_boilerplate(dialogue: &mut Dialogue, boilerplate: &mut Boilerplate) {
     for spoken in &mut dialogue.spoken {
         match spoken.message.role() {
             Role::User => user = Some(spoken.message.clone()),
-            Role::Assistant if spoken.answer.is_some() => {
+            Role::Assistant if spoken.answer.is_some() && !spoken.message.is_tool_use() => {
                 let asked = user.as_ref().map_or("", |user| user.content());
                 if boilerplate.count(asked, spoken.message.content()) {
                     spoken.flags.push(Boilerplate::FLAG);

@@ -218,6 +218,7 @@ impl LeftOut {
             Self::Failed { reason, .. } | Self::Context(reason) => reason.without_numbers().to_string(),
             // The turn and the other row would make as many reasons as there are rows.
             Self::Rejected(rejection) => rejection.code().to_owned(),
+            Self::Stopped { reason: reason @ ConversationStop::Calls(_), .. } => reason.to_string(),
             other => other.to_string(),
         }
     }

@@ -6,11 +6,11 @@ use super::JobError;
 use super::judge::JudgeSettings;
 use super::models::ModelChoice;
 use super::run_log::{LoggedRun, RunHistory};
-use crate::conversation::{ConversationKey, Question, TokenDetail};
+use crate::conversation::{ConversationKey, Question, TokenDetail, ToolMatch};
 use crate::export::OutputFormat;
 use crate::model::{RequestPreview, capabilities_of};
 use crate::quality::{Gate, RulesVersion};
-use crate::recipe::{BestOf, Distill, Judge, OrphanCheck, Orphans, Prompt, Ranker, Scale};
+use crate::recipe::{BestOf, CallRules, Distill, Judge, OrphanCheck, Orphans, Prompt, Ranker, Scale};
 use crate::report::Party;
 use crate::store::{Reader, Run};
 
@@ -30,8 +30,20 @@ pub struct DistillQuestions {
     pub history_reasoning: bool,
     /// Several answers to each turn, of which the best is kept. Default: one answer.
     pub best_of: Option<BestOfSettings>,
+    /// How the teacher's calls to tools are answered. Needs rows that are read with
+    /// [`Tools::Regenerate`](crate::dataset::Tools::Regenerate). Default: no call is kept.
+    pub calls: Option<CallSettings>,
     /// What the teacher is asked for beside each answer's text. Default: nothing.
     pub tokens: Option<TokenDetail>,
+}
+
+/// How a teacher's calls to tools are answered.
+#[derive(Clone, Debug, Default)]
+pub struct CallSettings {
+    /// When a result of the source row follows.
+    pub matching: ToolMatch,
+    /// Who answers calls instead. Needs rows that are read without their results. Default: nobody.
+    pub answered_by: Option<ModelChoice>,
 }
 
 /// How user messages that refer to a replaced answer are found, and what happens to them.
@@ -112,13 +124,27 @@ pub fn logged_details(store: &Path) -> Vec<TokenDetail> {
 impl DistillQuestions {
     /// Questions to a teacher with default settings.
     pub fn to(teacher: ModelChoice) -> Self {
-        Self { teacher, system: None, gate: None, orphans: None, history_reasoning: false, best_of: None, tokens: None }
+        Self {
+            teacher,
+            system: None,
+            gate: None,
+            orphans: None,
+            history_reasoning: false,
+            best_of: None,
+            calls: None,
+            tokens: None,
+        }
     }
 
     /// Returns the models that are asked.
     pub fn models(&self) -> Vec<&ModelChoice> {
         let ranker = self.best_of.as_ref().map(|best_of| best_of.ranker.model());
-        [Some(&self.teacher), ranker, self.orphans_judge()].into_iter().flatten().collect()
+        [Some(&self.teacher), ranker, self.orphans_judge(), self.tools()].into_iter().flatten().collect()
+    }
+
+    /// Returns who answers calls to tools.
+    fn tools(&self) -> Option<&ModelChoice> {
+        self.calls.as_ref()?.answered_by.as_ref()
     }
 
     /// Returns who decides on doubtful references to replaced answers.
@@ -144,7 +170,8 @@ impl DistillQuestions {
             RankerSettings::Scorer(scorer) => scorer.party("scorer"),
         });
         let orphans = self.orphans_judge().map(|judge| judge.party("judge of orphans"));
-        [self.teacher.party("teacher")].into_iter().chain(ranker).chain(orphans).collect()
+        let tools = self.tools().map(|tools| tools.party("tools"));
+        [self.teacher.party("teacher")].into_iter().chain(ranker).chain(orphans).chain(tools).collect()
     }
 
     /// Returns the system message, read from its file where it names one.
@@ -200,6 +227,10 @@ impl DistillQuestions {
                 RankerSettings::Judge(judge) => Ranker::Judge(judge.judge(Scale::Score)?),
             };
             recipe = recipe.with_best_of(BestOf { samples: *samples, ranker });
+        }
+        if let Some(calls) = &self.calls {
+            let answered_by = calls.answered_by.as_ref().map(|model| Arc::clone(&model.target));
+            recipe = recipe.with_calls(CallRules { matching: calls.matching, answered_by });
         }
         Ok(recipe)
     }

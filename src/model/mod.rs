@@ -8,6 +8,8 @@
 mod address;
 mod anthropic;
 mod breaker;
+mod calls;
+mod command;
 mod detail;
 mod dialect;
 mod failure;
@@ -49,6 +51,7 @@ mod wait;
 
 pub use anthropic::AnthropicDialect;
 pub use breaker::{Breaker, OutageState};
+pub use command::ToolCommand;
 pub use dialect::{Assembler, Capabilities, Dialect, EndpointPath, Output};
 pub use failure::{Failure, FailureClass};
 pub use family::ServerFamily;

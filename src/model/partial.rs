@@ -1,10 +1,11 @@
 use std::sync::Arc;
 
+use super::calls::{PartialCalls, calls_in_text};
 use super::detail::PartialTokens;
 use super::failure::{Failure, FailureClass};
 use super::repetition::RepetitionGuard;
 use super::text::TextBuffer;
-use crate::conversation::{Answer, FailureCode, Finish, Message, Question, Role, Usage, split_reasoning};
+use crate::conversation::{Answer, FailureCode, Finish, Message, Question, Role, ToolCall, Usage, split_reasoning};
 
 /// Maximum bytes of text and reasoning.
 const ANSWER_BYTES_MAX: usize = 8 << 20;
@@ -20,6 +21,7 @@ pub struct PartialAnswer {
     /// A refusal that the model sent in a field of its own instead of an answer.
     pub refusal: String,
     pub called_tool: bool,
+    pub calls: PartialCalls,
     /// The server's finish reason, once it has arrived.
     pub finish: Option<String>,
     /// The model as the server reports it.
@@ -35,7 +37,7 @@ pub struct PartialAnswer {
 impl PartialAnswer {
     /// Returns the size of what the model has said so far.
     pub fn bytes(&self) -> usize {
-        self.text.len() + self.reasoning.len() + self.refusal.len()
+        self.text.len() + self.reasoning.len() + self.refusal.len() + self.calls.bytes()
     }
 
     /// Fails if the answer is too large for the store.
@@ -87,10 +89,18 @@ impl PartialAnswer {
         };
         // A byte that is no text has become a character of three.
         check_bytes(text.len() + reasoning.len() + self.refusal.len())?;
+        let mut calls = std::mem::take(&mut self.calls).into_kept(question);
+        let text = match calls_in_text(&text, question).filter(|_| calls.is_empty()) {
+            Some((words, written)) => {
+                (calls, self.called_tool) = (written, true);
+                words
+            }
+            None => text,
+        };
         let finish = if finish == Finish::Complete { self.actual_finish(&text, question) } else { finish };
         let text = if text.is_empty() { self.refusal } else { text };
         Ok(Answer {
-            message: Message::new(Role::Assistant, text),
+            message: Message::with_fields(Role::Assistant, text, ToolCall::fields(&calls)),
             reasoning: Some(reasoning).filter(|reasoning| !reasoning.is_empty()),
             finish,
             finish_reason: word,

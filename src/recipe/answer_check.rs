@@ -42,6 +42,10 @@ impl AnswerCheck {
         target: &Target,
         rules: Option<RulesVersion>,
     ) -> GateVerdict {
+        // Rules judge words, and a result decides about a call.
+        if answer.finish == Finish::Tools && target.keeps_calls() && answer.message.is_tool_use() {
+            return GateVerdict::default();
+        }
         let calls_in_text = target.tools().is_some() && calls_tool_in_text(answer.text());
         let by_finish = || answer.finish_fault().or(calls_in_text.then_some(Answer::TOOL_USE));
         let Some(gate) = self.gate.as_ref().filter(|_| is_the_models_own(answer.finish)) else {
@@ -52,8 +56,10 @@ impl AnswerCheck {
         let user = of_role(Role::User).next_back().map_or("", |message| message.content());
         let mut candidate = Candidate::new(user, answer.text());
         candidate.system = of_role(Role::System).next().map(|message| message.content());
-        candidate.earlier =
-            dialogue.spoken.iter().filter_map(|spoken| spoken.answer.as_deref().map(Answer::text)).collect();
+        candidate.earlier = {
+            let in_words = dialogue.spoken.iter().filter(|spoken| !spoken.message.is_tool_use());
+            in_words.filter_map(|spoken| spoken.answer.as_deref().map(Answer::text)).collect()
+        };
         candidate.finish = Some(answer.finish);
         candidate.tokens = answer.usage.completion_tokens.zip(target.sampling().max_tokens.map(u64::from));
         let verdict = gate.judge_under(rules, &candidate);
@@ -123,6 +129,30 @@ mod tests {
         assert_eq!(room(Some(u32::MAX), Some(90)).max_tokens, Some(u32::MAX));
         assert_eq!(room(None, None).seed, Some(5));
         assert!(AnswerCheck::target(&target(None, None), 1, None).raised_from().is_some());
+    }
+
+    #[test]
+    fn no_rule_judges_a_call_that_is_kept() {
+        use crate::conversation::{ToolCall, ToolSet};
+        let tools = ToolSet::new(vec![serde_json::json!({"function": {"name": "f"}})]);
+        let call = ToolCall { id: "1".to_owned(), name: "f".to_owned(), arguments: "{}".to_owned() };
+        let message = Message::with_fields(Role::Assistant, "", ToolCall::fields(&[call]));
+        let called = Answer { message, finish: Finish::Tools, ..Answer::complete("m", "") };
+        let bare = Answer { finish: Finish::Tools, ..Answer::complete("m", "") };
+        let (kept, offered) =
+            (target(None, None).keeping_calls(Some(&tools)), target(None, None).offering(Some(&tools)));
+        for gate in [None, Some(Gate::new(Strictness::Strict, "").unwrap())] {
+            let check = AnswerCheck::by(gate);
+            let rule = |answer: &Answer, target: &Target| {
+                let heard = [Message::new(Role::User, "hi")];
+                check.judge(answer, &heard, &Dialogue::default(), target, None).rejected_by
+            };
+            assert_eq!(rule(&called, &kept), None);
+            assert_eq!(rule(&called, &offered), Some(Answer::TOOL_USE));
+            assert_eq!(rule(&bare, &kept), Some(Answer::TOOL_USE), "the call could not be read");
+            let cut = Answer { finish: Finish::Length, ..called.clone() };
+            assert!(rule(&cut, &kept).is_some(), "it may be half of a call");
+        }
     }
 
     #[test]

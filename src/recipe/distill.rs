@@ -4,12 +4,13 @@ use super::answer_check::{ATTEMPTS_MAX, AnswerCheck};
 use super::attempt::{Good, Missing, questions};
 use super::begun::{OlderRules, older_rules};
 use super::best::{BestOf, Ranker, Worth};
+use super::calls::{CallRules, Heard, Next, Place};
 use super::judge::Prompt;
 use super::orphan::{OrphanCheck, Orphans};
 use super::{Answered, Recipe, Step, Walked};
 use crate::conversation::{
-    Answer, ConversationStop, Dialogue, Lane, Message, Messages, Outcome, Question, Rejected, Role, Seed, Settings,
-    Slot, Spoken, Target, TokenDetail, Turn, TurnIndex,
+    Answer, CallFault, ConversationStop, Dialogue, Lane, Message, Messages, Outcome, Question, Rejected, Role, Seed,
+    Settings, Slot, Spoken, Target, TokenDetail, ToolCall, Turn, TurnIndex,
 };
 use crate::quality::{Gate, OrphanLevel, RulesVersion};
 
@@ -28,10 +29,14 @@ pub struct Distill {
     answer_check: AnswerCheck,
     orphans: Option<OrphanCheck>,
     best_of: Option<BestOf>,
+    calls: Option<CallRules>,
     older: Vec<OlderRules>,
 }
 
 impl Distill {
+    /// The setting that says that calls to tools are regenerated.
+    pub const TOOLS: &'static str = "tools";
+
     /// Makes the recipe for a teacher. `system` is the text that replaces every row's own system
     /// message; the caller has put it into the seeds, here it belongs to the identity.
     pub fn new(target: Arc<Target>, system: Option<&str>) -> Self {
@@ -61,6 +66,7 @@ impl Distill {
             answer_check: AnswerCheck::default(),
             orphans: None,
             best_of: None,
+            calls: None,
             older: Vec::new(),
         }
     }
@@ -101,6 +107,17 @@ impl Distill {
         self.with_older()
     }
 
+    /// Keeps the teacher's calls to tools, and has a result follow each. The seeds must be split at calls too.
+    #[must_use]
+    pub fn with_calls(mut self, calls: CallRules) -> Self {
+        self.settings = self.settings.with(Self::TOOLS, "regenerate");
+        for (name, value) in calls.settings() {
+            self.settings = self.settings.with(name, value);
+        }
+        self.calls = Some(calls);
+        self.with_older()
+    }
+
     /// Brings the settings of older rules up to date with these.
     fn with_older(mut self) -> Self {
         let ranker = self.best_of.as_ref().map(|best_of| &best_of.ranker);
@@ -132,11 +149,15 @@ impl Distill {
         let opening = seed.turns.first().map_or(&[][..], |turn| &turn.messages);
         let drawn = self.target.drawn_for(opening).drawn().clone();
         Walk {
-            target: self.target.offering(seed.tools.as_ref()),
+            target: match self.calls {
+                Some(_) => self.target.keeping_calls(seed.tools.as_ref()),
+                None => self.target.offering(seed.tools.as_ref()),
+            },
             dialogue: Dialogue { drawn, ..Dialogue::default() },
             history: Messages::default(),
             last: Slot::main(0),
             turn: 0,
+            next: Next::Source { turn: 0 },
             settled: Settled::default(),
         }
     }
@@ -146,7 +167,7 @@ impl Distill {
         // What an earlier step has added in an open turn is found again.
         walk.history.truncate(walk.settled.heard);
         walk.dialogue.rejected.truncate(walk.settled.rejected);
-        while walk.turn < self.turn_count(seed) {
+        while !walk.next.is_end(seed) {
             if let Err(stop) = self.take_turn(seed, answered, walk) {
                 return stop;
             }
@@ -158,7 +179,7 @@ impl Distill {
     /// Takes the next turn, where its answer is there.
     fn take_turn(&self, seed: &Seed, answered: &Answered, walk: &mut Walk) -> Result<(), Stop> {
         let turn = walk.turn;
-        let heard = self.hear(seed, turn, walk.last, &walk.dialogue, answered)?;
+        let heard = self.hear(seed, walk, answered)?;
         walk.history.extend(heard.messages.iter().cloned());
         let good = match self.accept(&walk.target, turn, &heard, &mut walk.dialogue, answered) {
             Ok(good) => good,
@@ -172,14 +193,34 @@ impl Distill {
         walk.turn += 1;
         let spoken = &mut walk.dialogue.spoken;
         spoken.extend(heard.messages.into_iter().map(Spoken::of_source));
-        let flags = heard.flag.into_iter().chain(good.flags).collect();
+        let (place, flags) = (heard.place, heard.flag.into_iter().chain(good.flags).collect());
         let (message, answer) = (Arc::clone(&answer.message), Some(Arc::clone(answer)));
+        let calls = if self.calls.is_some() { ToolCall::of(&message) } else { Vec::new() };
         spoken.push(Spoken { message, answer, flags, score: good.score });
+        walk.next = match &self.calls {
+            Some(rules) => {
+                rules.after(seed, place, &calls).map_err(|fault| walk.stop_at_call(turn, good.slot, fault))?
+            }
+            None => Next::Source { turn: place.source + 1 },
+        };
         Ok(())
     }
 
-    /// Returns the messages of a turn before the answer: the source's, or with the user's message rewritten.
-    fn hear(
+    /// Returns the messages of a turn before the answer: results of the calls before it, or what the source has.
+    fn hear(&self, seed: &Seed, walk: &Walk, answered: &Answered) -> Result<Heard, Stop> {
+        match &walk.next {
+            Next::Source { turn } => self.hear_source(seed, *turn, walk.last, &walk.dialogue, answered),
+            Next::Results(heard) => Ok(heard.clone()),
+            Next::Asked { calls, place } => {
+                let results = |rules: &CallRules| rules.results(calls, walk.last.turn, answered);
+                let messages = self.calls.as_ref().map_or(Ok(Vec::new()), results).map_err(Stop::Ask)?;
+                Ok(Heard { messages, flag: None, place: *place })
+            }
+        }
+    }
+
+    /// Returns the source's messages of a turn, or these with the user's message rewritten.
+    fn hear_source(
         &self,
         seed: &Seed,
         turn: u32,
@@ -188,7 +229,7 @@ impl Distill {
         answered: &Answered,
     ) -> Result<Heard, Stop> {
         let said = &seed.turns[turn as usize];
-        let heard = Heard { messages: said.messages.clone(), flag: None };
+        let heard = Heard { messages: said.messages.clone(), flag: None, place: Place { source: turn, steps: 0 } };
         let (Some(orphans), Some(before)) = (self.orphans.as_ref().filter(|_| turn > 0), answered.examined(last))
         else {
             return Ok(heard);
@@ -210,7 +251,7 @@ impl Distill {
                     return Err(Stop::Ask(vec![Question { slot, target, sample: 0, messages }]));
                 };
                 let text = OrphanCheck::rewritten(rewritten).ok_or_else(stop)?;
-                Ok(Heard { messages: with_last_user(said, text), flag: Some(Spoken::USER_REWRITTEN) })
+                Ok(Heard { messages: with_last_user(said, text), flag: Some(Spoken::USER_REWRITTEN), ..heard })
             }
         }
     }
@@ -261,7 +302,7 @@ impl Distill {
         match answer.reasoning.as_deref().filter(|_| self.keeps_reasoning) {
             Some(reasoning) => {
                 let text = format!("<think>\n{reasoning}\n</think>\n\n{}", answer.text());
-                Message::new(Role::Assistant, text)
+                Message::with_fields(Role::Assistant, text, answer.message.fields().cloned().unwrap_or_default())
             }
             None => Arc::clone(&answer.message),
         }
@@ -275,8 +316,41 @@ struct Walk {
     history: Messages,
     /// The slot of the last answer that was kept.
     last: Slot,
+    /// The number of answers that were kept.
     turn: u32,
+    /// What is heard next.
+    next: Next,
     settled: Settled,
+}
+
+impl Walk {
+    /// Ends the conversation at the answer in `slot`, the last one, which no result can follow.
+    fn stop_at_call(&mut self, turn: u32, slot: Slot, fault: CallFault) -> Stop {
+        if let Some(answer) = self.dialogue.spoken.pop().and_then(|spoken| spoken.answer) {
+            let turn = TurnIndex::from_index(turn);
+            let rejected = Rejected { turn, attempt: slot.attempt, rule: fault.name(), answer, score: None };
+            self.dialogue.rejected.push(rejected);
+        }
+        self.turn = turn;
+        Stop::At { turn, reason: ConversationStop::Calls(fault) }
+    }
+
+    /// Returns the dialogue up to its last answer in words; the calls after it are listed as rejected.
+    fn into_stopped(mut self) -> Dialogue {
+        let cut = self.dialogue.end_with_words();
+        let kept = self.dialogue.answer_count();
+        let unfinished = (kept..).zip(cut).map(|(turn, answer)| Rejected {
+            turn: TurnIndex::from_index(turn),
+            attempt: 0,
+            rule: Rejected::UNFINISHED_CALL,
+            answer,
+            score: None,
+        });
+        let unfinished: Vec<Rejected> = unfinished.collect();
+        self.dialogue.rejected.extend(unfinished);
+        self.dialogue.rejected.sort_by_key(|rejected| rejected.turn);
+        self.dialogue
+    }
 }
 
 /// How much of a walk belongs to settled turns.
@@ -284,12 +358,6 @@ struct Walk {
 struct Settled {
     heard: usize,
     rejected: usize,
-}
-
-/// The messages of a turn before the answer.
-struct Heard {
-    messages: Vec<Arc<Message>>,
-    flag: Option<&'static str>,
 }
 
 impl BestOf {
@@ -373,14 +441,19 @@ impl Recipe for Distill {
                 Step::Ask(questions)
             }
             Stop::At { turn, reason } => {
-                Step::Finish(Outcome::Stopped { dialogue: walk.dialogue, turn: TurnIndex::from_index(turn), reason })
+                let turn = TurnIndex::from_index(turn);
+                Step::Finish(Outcome::Stopped { dialogue: walk.into_stopped(), turn, reason })
             }
         }
     }
 
     fn so_far(&self, seed: &Seed, answered: &Answered) -> Dialogue {
         let mut walk = self.begin(seed);
-        self.walk(seed, answered, &mut walk);
+        if let Stop::At { .. } = self.walk(seed, answered, &mut walk) {
+            return walk.into_stopped();
+        }
+        // Calls without an answer in words are open.
+        walk.dialogue.end_with_words();
         walk.dialogue
     }
 }
@@ -399,7 +472,7 @@ mod tests {
 
     fn turn(words: &[(Role, &str)], replaced: &str) -> Turn {
         let messages = words.iter().map(|(role, text)| Message::new(*role, *text)).collect();
-        Turn { messages, replaced: Some(replaced.to_owned()), given: Vec::new() }
+        Turn { messages, replaced: Some(replaced.to_owned()), given: Vec::new(), follows: Vec::new() }
     }
 
     #[test]

@@ -278,6 +278,7 @@ mod tests {
             messages: vec![Message::new(Role::User, user)],
             replaced: replaced.map(str::to_owned),
             given: given.into_iter().collect(),
+            follows: Vec::new(),
         }
     }
 

@@ -8,6 +8,7 @@ mod answer_check;
 mod attempt;
 mod begun;
 mod best;
+mod calls;
 mod compare;
 mod distill;
 mod evaluate;
@@ -23,6 +24,7 @@ mod walked;
 
 pub use begun::{Begun, OlderRules, begun};
 pub use best::{BestOf, Ranker};
+pub use calls::CallRules;
 pub use compare::{Compare, ComparedHistory, NoAnswer, Side, System};
 pub use distill::Distill;
 pub use evaluate::{Evaluate, JudgedHistory, JudgedScope};
@@ -98,7 +100,7 @@ use crate::quality::{GateVerdict, OrphanLevel, RulesVersion};
 /// let target = Target::new("my-model", "openai", Sampling::default());
 /// let settings = Settings::default().with("recipe", "first-turn").with("model", &target);
 /// let recipe = FirstTurn { target, settings };
-/// let turn = Turn { messages: vec![Message::new(Role::User, "Hi")], replaced: None, given: Vec::new() };
+/// let turn = Turn { messages: vec![Message::new(Role::User, "Hi")], replaced: None, given: Vec::new(), follows: Vec::new() };
 /// let seed = Seed {
 ///     id: "row-1".to_owned(),
 ///     turns: vec![turn],
@@ -275,7 +277,7 @@ mod tests {
     use crate::recipe::distill::Distill;
 
     fn seed(turns: usize) -> Seed {
-        let turn = Turn { messages: Vec::new(), replaced: None, given: Vec::new() };
+        let turn = Turn { messages: Vec::new(), replaced: None, given: Vec::new(), follows: Vec::new() };
         Seed {
             id: "one".to_owned(),
             turns: vec![turn; turns],

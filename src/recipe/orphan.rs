@@ -162,7 +162,12 @@ mod tests {
     use crate::recipe::judge::Prompt;
 
     fn turn(words: &str, replaced: &str) -> Turn {
-        Turn { messages: vec![Message::new(Role::User, words)], replaced: Some(replaced.to_owned()), given: Vec::new() }
+        Turn {
+            messages: vec![Message::new(Role::User, words)],
+            replaced: Some(replaced.to_owned()),
+            given: Vec::new(),
+            follows: Vec::new(),
+        }
     }
 
     fn seed(turns: Vec<Turn>) -> Seed {

@@ -103,6 +103,9 @@ pub struct ShownAnswer {
     pub score: Option<f64>,
     /// The words.
     pub pieces: Vec<Piece>,
+    /// Further fields, such as its calls of tools.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fields: Option<serde_json::Value>,
     /// The reasoning before it.
     pub reasoning: Option<String>,
     /// Rules that rejected earlier attempts, whose texts are not known.
@@ -372,6 +375,7 @@ fn shown_answer(stored: &StoredAnswer) -> ShownAnswer {
         lane: who.clone(),
         attempt: slot.attempt + 1,
         pieces: vec![Piece::new(Mark::Same, answer.text())],
+        fields: answer.message.fields().map(|fields| serde_json::Value::Object(fields.clone())),
         reasoning: answer.reasoning.clone(),
         origin: Some(ShownOrigin {
             model: answer.model.clone(),

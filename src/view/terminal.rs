@@ -43,6 +43,9 @@ fn show_turn(text: &mut String, turn: &ShownTurn, with_differences: bool) {
     }
     for answer in &turn.answers {
         block(text, &title(turn.number, answer), &words(&answer.pieces, with_differences));
+        if let Some(fields) = &answer.fields {
+            let _ = writeln!(text, "    {fields}");
+        }
         answer.reasoning.iter().for_each(|reasoning| block(text, "  reasoning", reasoning));
         for verdict in &answer.judged {
             show_note(text, "  judged", verdict);

@@ -11,15 +11,15 @@ use cohobate::conversation::{
 use cohobate::model::{Call, Model, PaceLimits, PendingCall, Simulated};
 use cohobate::quality::{Gate, Strictness};
 use cohobate::recipe::{
-    BestOf, Cast, Compare, ComparedHistory, Distill, Evaluate, History, Judge, JudgedHistory, JudgedScope, PassPurpose,
-    Prompt, Ranker, Recipe, Replay, ReplayEnd, Scale, Simulate, System, Tutor,
+    BestOf, CallRules, Cast, Compare, ComparedHistory, Distill, Evaluate, History, Judge, JudgedHistory, JudgedScope,
+    PassPurpose, Prompt, Ranker, Recipe, Replay, ReplayEnd, Scale, Simulate, System, Tutor,
 };
 use cohobate::store::{ConversationState, Entry, MemoryStore, Reader, Status};
 use cohobate::worker::{self, Admit, Ended, Served, Silent, StopStage, Work, WorkerError};
 use proptest::prelude::*;
 use tokio::sync::watch;
 
-use crate::support::{CrashingStore, SeedList, seed, target};
+use crate::support::{CrashingStore, SeedList, seed, target, tool_seed};
 
 /// Every recipe there is. A new one is a line here.
 pub fn recipes() -> Vec<(&'static str, Arc<dyn Recipe>)> {
@@ -30,6 +30,8 @@ pub fn recipes() -> Vec<(&'static str, Arc<dyn Recipe>)> {
         ("distill, efforts that are drawn", Arc::new(Distill::new(drawn(), None).with_gate(gate()))),
         ("distill, token ids", Arc::new(Distill::new(with_tokens(), None).with_gate(gate()))),
         ("distill, the best of two", Arc::new(Distill::new(target(), None).with_best_of(best_of))),
+        ("distill, calls to tools", Arc::new(Distill::new(target(), None).with_calls(CallRules::default()))),
+        ("distill, calls that somebody answers", Arc::new(Distill::new(target(), None).with_calls(answered_calls()))),
         ("simulate", Arc::new(Simulate::new(target(), user(), 4, vec!["a cook".to_owned()], Some(gate()), None))),
         ("tutor", tutor(History::Forced, PassPurpose::Rows)),
         ("tutor, the student's history", tutor(History::Student, PassPurpose::Rows)),
@@ -42,6 +44,24 @@ pub fn recipes() -> Vec<(&'static str, Arc<dyn Recipe>)> {
             Arc::new(Compare::new(systems(), judge(Scale::Pair), JudgedScope::Both, ComparedHistory::Shared)),
         ),
     ]
+}
+
+/// Calls of which another model gives the results.
+fn answered_calls() -> CallRules {
+    CallRules { answered_by: Some(user()), ..CallRules::default() }
+}
+
+/// The same conversation with calls to tools, where a recipe regenerates them.
+pub fn with_calls_for(name: &str, seed: Seed) -> Seed {
+    if !name.starts_with("distill, calls") {
+        return seed;
+    }
+    let words: Vec<String> = seed.turns.iter().map(|turn| turn.last_user().unwrap_or_default().to_owned()).collect();
+    let mut with_calls = Seed { counts_replaced: seed.counts_replaced, ..tool_seed(&seed.id, &words) };
+    if name.ends_with("somebody answers") {
+        with_calls.turns.retain(|turn| turn.follows.is_empty());
+    }
+    with_calls
 }
 
 /// A model that is asked with an effort of its own in each conversation.
@@ -195,11 +215,13 @@ proptest! {
             let (conversations, turns) = match name.split([' ', ',']).next() {
                 Some("compare") => (2, 1),
                 Some("tutor") => (1, 3),
+                _ if name.starts_with("distill, calls") => (2, 3),
                 _ => (usize::MAX, usize::MAX),
             };
             let mut seeds: Vec<Seed> = seeds.iter().take(conversations).cloned().collect();
             for seed in &mut seeds {
                 seed.turns.truncate(turns);
+                *seed = with_calls_for(name, seed.clone());
             }
             let whole = Trial::new(&recipe, &seeds);
             prop_assert_eq!(whole.run(1, None, true).unwrap(), Ended::Finished);
@@ -242,7 +264,8 @@ fn equal_conversations_and_equal_beginnings_are_asked_once() {
         let asked = trial.model.0.lock().unwrap().clone();
         assert_eq!(asked.iter().collect::<HashSet<_>>().len(), asked.len(), "{name}");
         // A gate asks once more for what it rejects.
-        assert!(if name == "distill" { asked.len() == 4 } else { asked.len() > 4 }, "{name}: {}", asked.len());
+        let is_plain = name == "distill" || name.starts_with("distill, calls");
+        assert!(if is_plain { asked.len() == 4 } else { asked.len() > 4 }, "{name}: {}", asked.len());
         let states = trial.states();
         assert_eq!(states.len(), 3, "{name}");
         // Each names all its answers, also those that another conversation has asked for.

@@ -93,6 +93,7 @@ mod terminal;
 mod token_consumers;
 mod token_ids;
 mod token_rows;
+mod tools_regenerated;
 mod traps;
 mod trust;
 mod tutoring;

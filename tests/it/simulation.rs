@@ -10,7 +10,7 @@ use cohobate::conversation::{
     TokenDetail,
 };
 use cohobate::model::{Call, CallResult, Failure, FailureClass, Model, PaceLimits, PendingCall, Routing, Simulated};
-use cohobate::recipe::{Distill, Recipe, Replay, ReplayEnd};
+use cohobate::recipe::{CallRules, Distill, Recipe, Replay, ReplayEnd};
 use cohobate::store::{Entry, MemoryStore, Reader, Sequences};
 use cohobate::worker::{
     self, Admit, COMMANDS_MAX, Command, CommitMode, Control, Controls, Deadline, Ended, Event, Observer, RunLimit,
@@ -18,7 +18,7 @@ use cohobate::worker::{
 };
 use tokio::sync::{oneshot, watch};
 
-use crate::support::{CrashingStore, SeedList, seed};
+use crate::support::{CrashingStore, SeedList, seed, tool_seed};
 
 /// A teacher in simulated time: slow, failing, refusing, sometimes gone, always the same for the same seed.
 struct Teacher {
@@ -220,19 +220,21 @@ const MAX_TOKENS: u32 = 500;
 impl Scenario {
     fn new(number: u64) -> Self {
         let mut dice = Dice::new("scenario", &number.to_le_bytes());
+        let has_calls = number % 4 == 3;
         let words = ["a", "b", "c", "你好", "harbor"];
         let seeds = (0..=dice.below(24)).map(|row| {
             let turns: Vec<String> = (0..=dice.below(6)).map(|_| words[dice.below(words.len())].to_owned()).collect();
-            seed(&row.to_string(), &turns)
+            if has_calls { tool_seed(&row.to_string(), &turns) } else { seed(&row.to_string(), &turns) }
         });
         let seeds = seeds.collect();
         let concurrency = (dice.below(3) > 0).then(|| 1 + dice.below(12));
         let sampling = Sampling { max_tokens: Some(MAX_TOKENS), ..Sampling::default() };
         let detail = number.is_multiple_of(3).then_some(TokenDetail::Ids);
         let target = Target::new("simulated", Simulated::DIALECT, sampling).with_detail(detail, &[]);
+        let distill = Distill::new(target, None);
         Self {
             seed: number,
-            recipe: Arc::new(Distill::new(target, None)),
+            recipe: Arc::new(if has_calls { distill.with_calls(CallRules::default()) } else { distill }),
             seeds,
             store: Arc::default(),
             pace: PaceLimits { concurrency, ..PaceLimits::default() },

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-use cohobate::conversation::{Columns, Message, Role, Sampling, Seed, Target, Turn};
+use cohobate::conversation::{Columns, Message, Role, Sampling, Seed, Target, ToolCall, ToolSet, Turn};
 use cohobate::model::{PROVIDER_KEYS, Simulated};
 use cohobate::store::{Entry, MemoryStore, Store, StoreError};
 use cohobate::worker::Seeds;
@@ -294,6 +294,7 @@ pub fn seed(id: &str, words: &[String]) -> Seed {
         messages: vec![Message::new(Role::User, text.clone())],
         replaced: None,
         given: Vec::new(),
+        follows: Vec::new(),
     };
     Seed {
         id: id.to_owned(),
@@ -303,6 +304,72 @@ pub fn seed(id: &str, words: &[String]) -> Seed {
         counts_replaced: false,
         criteria: Vec::new(),
     }
+}
+
+/// A seed whose users say these words, and ask for calls to tools in some of them, as they follow each word's own plan. The
+/// simulated model makes most of these calls.
+pub fn tool_seed(id: &str, words: &[String]) -> Seed {
+    let plan = |word: &str| -> &'static [&'static [(&'static str, &'static str)]] {
+        match word {
+            "a" => &[&[("tide", r#"{"at":1}"#)]],
+            "b" => &[&[("tide", r#"{"at":2}"#), ("wind", "{}")], &[("tide", r#"{"at":3}"#)]],
+            _ => &[],
+        }
+    };
+    let mut made = seed(id, &[]);
+    let mut count = 0;
+    for word in words {
+        let quote = |step: &&[(&str, &str)]| {
+            step.iter().map(|(name, arguments)| format!("call {name} {arguments}")).collect::<Vec<_>>().join(" and ")
+        };
+        let steps = plan(word);
+        let text = format!("{word} {}", steps.iter().map(quote).collect::<Vec<_>>().join(" then "));
+        made.turns.extend(seed(id, &[text]).turns);
+        for step in steps {
+            let calls: Vec<ToolCall> = step
+                .iter()
+                .map(|(name, arguments)| {
+                    count += 1;
+                    let arguments = (*arguments).to_owned();
+                    ToolCall { id: format!("c{count}"), name: (*name).to_owned(), arguments }
+                })
+                .collect();
+            let result = |call: &ToolCall| {
+                let fields = Columns::from_iter([("tool_call_id".to_owned(), call.id.as_str().into())]);
+                Message::with_fields(Role::Tool, result_of(call), fields)
+            };
+            let messages = calls.iter().map(result).collect();
+            made.turns.push(Turn { messages, replaced: None, given: Vec::new(), follows: calls });
+        }
+    }
+    let tools = ["tide", "wind"].map(|name| json!({"type": "function", "function": {"name": name}}));
+    Seed { tools: Some(ToolSet::new(tools.to_vec())), ..made }
+}
+
+/// A row with calls to tools, in the form of the dataset's files: two at once and one after them, then words.
+pub fn conversation_with_calls(number: usize) -> Value {
+    let call = |id: &str, name: &str, arguments: Value| json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments.to_string()}});
+    let (at, next) = (json!({"at": number}), json!({"at": number + 1}));
+    let said = format!("Please call tide {at} and call wind {{}} then call tide {next}");
+    let tools = ["tide", "wind"].map(|name| json!({"type": "function", "function": {"name": name, "parameters": {"type": "object", "properties": {}}}}));
+    json!({"id": format!("row {number}"), "tools": tools, "messages": [
+        {"role": "user", "content": format!("What about kite {number}?")},
+        {"role": "assistant", "content": "It flies."},
+        {"role": "user", "content": said},
+        {"role": "assistant", "content": null, "tool_calls": [call("c1", "wind", json!({})), call("c2", "tide", at)]},
+        {"role": "tool", "tool_call_id": "c1", "content": "4 Bft"},
+        {"role": "tool", "tool_call_id": "c2", "content": "3 m"},
+        {"role": "assistant", "content": null, "tool_calls": [call("c3", "tide", next)]},
+        {"role": "tool", "tool_call_id": "c3", "content": "5 m"},
+        {"role": "assistant", "content": "It is 5 m."},
+        {"role": "user", "content": "Thank you for that."},
+        {"role": "assistant", "content": "You are welcome."},
+    ]})
+}
+
+/// The result that a call has in [`tool_seed`]: it says of which call it is.
+pub fn result_of(call: &ToolCall) -> String {
+    format!("result of {} {}", call.name, call.canonical_arguments().unwrap_or_default())
 }
 
 /// Conversations in memory.

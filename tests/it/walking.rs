@@ -12,7 +12,7 @@ use cohobate::recipe::{
 };
 use proptest::prelude::*;
 
-use crate::crash_at_every_commit::recipes;
+use crate::crash_at_every_commit::{recipes, with_calls_for};
 use crate::support::{seed, target};
 
 /// Every recipe there is, and more settings of those that keep most.
@@ -42,7 +42,7 @@ fn more_recipes() -> Vec<(&'static str, Arc<dyn Recipe>)> {
 /// A conversation that has been answered already, some turns with answers of another system.
 fn conversation() -> impl Strategy<Value = Seed> {
     let words =
-        prop::sample::select(vec!["a", "Where is the harbor you mentioned?", "How big is Marenholm?", "你好", ""]);
+        prop::sample::select(vec!["a", "b", "Where is the harbor you mentioned?", "How big is Marenholm?", "你好", ""]);
     let turn = (words, any::<bool>(), any::<bool>());
     (prop::collection::vec(turn, 1..6), any::<bool>()).prop_map(|(turns, has_greeting)| {
         let said: Vec<String> = turns.iter().map(|(words, ..)| (*words).to_owned()).collect();
@@ -84,6 +84,7 @@ proptest! {
         dice in prop::collection::vec(any::<u8>(), 16..64),
     ) {
         for (name, recipe) in more_recipes() {
+            let seed = with_calls_for(name, seed.clone());
             let (mut walked, mut answers) = (Walked::default(), Answered::default());
             let mut was_open: BTreeMap<Slot, Question> = BTreeMap::new();
             let mut dice = dice.iter().cycle().copied();

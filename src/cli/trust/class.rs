@@ -35,7 +35,7 @@ const OPTIONS: &[(Class, &[&str])] = &[
     (Class::Text, &["system"]),
     (Class::Model, &["teacher", "judge", "orphans-judge", "scorer"]),
     (Class::Profiles, &["models"]),
-    (Class::Command, &["serve", "on-end", "on-stall"]),
+    (Class::Command, &["serve", "on-end", "on-stall", "tool-results"]),
     (Class::Connection, &["proxy", "ca-file"]),
     (Class::Listener, &["metrics"]),
     (
@@ -61,6 +61,7 @@ const OPTIONS: &[(Class, &[&str])] = &[
             "no-system-column",
             "empty-user",
             "tools",
+            "tool-match",
             "media",
             "placeholders",
             "fill",

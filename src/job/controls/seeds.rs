@@ -27,6 +27,7 @@ pub fn seed(kind: &str, known: &KnownAnswer, replaced: Option<&str>, given: &[&s
             messages: vec![Message::new(Role::User, known.question.clone())],
             replaced: replaced.map(str::to_owned),
             given: given.iter().map(answer).collect(),
+            follows: Vec::new(),
         }],
         tools: None,
         columns: Columns::new(),

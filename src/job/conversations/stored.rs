@@ -109,6 +109,6 @@ impl StoredConversation {
 impl Standing {
     /// Returns what is known before the replay ends.
     pub(super) fn at_first(slot: Slot) -> Self {
-        if matches!(slot.lane, Lane::Judge | Lane::Grader) { Self::Aside } else { Self::Open }
+        if matches!(slot.lane, Lane::Judge | Lane::Grader | Lane::Tool) { Self::Aside } else { Self::Open }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::rows::replace_system;
-use crate::conversation::{Line, Message, Record, Role, Seed};
+use crate::conversation::{Line, Message, Record, Role, Seed, ToolCall};
 use crate::dataset::{Edition, Notes, Reading, RowReader};
 use crate::export::OutputFormat;
 use crate::job::stored::replay_in;
@@ -139,9 +139,11 @@ impl<'a> Watch<'a> {
 
     fn try_format(&mut self, format: &'static dyn OutputFormat, is_table: bool, seed: &Seed) {
         let mut lines = Vec::new();
-        for turn in &seed.turns {
+        for (at, turn) in seed.turns.iter().enumerate() {
             lines.extend(turn.messages.iter().cloned().map(Line::context));
-            let answer = Message::new(Role::Assistant, "answer");
+            let calls = seed.turns.get(at + 1).map_or(&[][..], |next| &next.follows);
+            let words = if calls.is_empty() { "answer" } else { "" };
+            let answer = Message::with_fields(Role::Assistant, words, ToolCall::fields(calls));
             lines.push(Line { is_trained: true, ..Line::context(answer) });
         }
         let record = Record { id: seed.id.clone(), lines, tools: seed.tools.clone(), ..Record::default() };

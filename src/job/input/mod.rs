@@ -35,9 +35,9 @@ use super::run_log::SeenInput;
 use super::settings::InputSettings;
 use super::{Context, JobError, JobEvent, open_store};
 use crate::conversation::{Message, Role, Settings};
-use crate::dataset::{Input, SourceFile};
+use crate::dataset::{Input, SourceFile, Tools};
 use crate::export::LeftOutKind;
-use crate::recipe::Recipe;
+use crate::recipe::{Distill, Recipe};
 use crate::report::Totals;
 use crate::store::Reader;
 use crate::worker::StoredCount;
@@ -109,6 +109,7 @@ pub fn prepare(
     if input.sources.is_empty() {
         return Err(JobError::usage("no input is named", "name one or more files, or - for standard input"));
     }
+    refuse_unmatched_tools(input.read.reader.rules.tools, recipe)?;
     // Where there is no store yet, looking at the rows creates none.
     let has_store = open_store::exists(store);
     let spool = if has_store { Spool::new(store)? } else { Spool::temporary()? };
@@ -164,6 +165,22 @@ pub fn prepare(
         context: context.clone(),
     });
     Ok(Prepared { rows, totals, left_out, changed, invalid, order })
+}
+
+/// Fails where rows are split at calls to tools and the recipe does not keep calls, or the other way round.
+fn refuse_unmatched_tools(tools: Tools, recipe: &dyn Recipe) -> Result<(), JobError> {
+    let keeps_calls = recipe.settings().get(Distill::TOOLS).is_some();
+    match (tools == Tools::Regenerate, keeps_calls) {
+        (true, false) => Err(JobError::usage(
+            "only distill regenerates calls to tools",
+            "write --tools replay, whose calls and results stay as context",
+        )),
+        (false, true) => Err(JobError::usage(
+            "calls to tools are regenerated, and the rows are not read for that",
+            "read them with --tools regenerate",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Returns an input for the run log: the file that the user has named, not what it was unpacked to.

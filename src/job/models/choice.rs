@@ -8,7 +8,7 @@ use crate::files::path_of;
 use crate::job::JobError;
 use crate::model::{
     HttpModel, HttpSettings, LIST_PRICES_AS_OF, ListPrice, Model, Output, RequestLane, RequestPreview, Routing,
-    capabilities_of, profile_table, without_passwords, without_secrets,
+    ToolCommand, capabilities_of, profile_table, without_passwords, without_secrets,
 };
 use crate::report::Party;
 use crate::report::words::number;
@@ -85,6 +85,14 @@ impl ModelChoice {
         }
     }
 
+    /// A command that answers calls to tools.
+    pub fn tool_command(command: ToolCommand) -> Self {
+        let target = Target::new(command.name(), ToolCommand::DIALECT, Sampling::default());
+        let local = Self::local(command.name(), Arc::new(command));
+        // It costs nothing, whatever it prints.
+        Self { target, price: Some(Price::default()), concurrency: Some(ToolCommand::CONCURRENCY), ..local }
+    }
+
     /// Makes the connections.
     pub fn connect(&self) -> Result<Served, JobError> {
         let name = self.target.model();
@@ -144,7 +152,8 @@ impl ModelChoice {
 
     /// False for a reward model, which answers with a number.
     pub fn writes(&self) -> bool {
-        capabilities_of(&self.target).output == Output::Text
+        let is_command = self.target.dialect() == ToolCommand::DIALECT;
+        !is_command && capabilities_of(&self.target).output == Output::Text
     }
 
     /// Returns the system message of a conversation: the run's takes precedence over the profile's.

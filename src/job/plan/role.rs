@@ -24,6 +24,8 @@ pub enum PlanRole {
     Controls,
     /// Gives a number.
     Scorer,
+    /// Answers calls to tools.
+    Tool,
 }
 
 impl PlanRole {
@@ -37,6 +39,7 @@ impl PlanRole {
             Lane::User if question.target.schema().is_some() => Self::Goal,
             Lane::User => Self::User,
             Lane::Grader => Self::Grader,
+            Lane::Tool => Self::Tool,
             Lane::Judge if capabilities_of(&question.target).output == Output::Number => Self::Scorer,
             Lane::Judge => Self::Judge,
         }
@@ -56,7 +59,7 @@ impl PlanRole {
             Self::Grader => 150,
             // Judgments in MT-Bench have some 800 characters.
             Self::Judge | Self::Controls => 200,
-            Self::Scorer => 0,
+            Self::Scorer | Self::Tool => 0,
         }
     }
 }
@@ -74,6 +77,7 @@ impl fmt::Display for PlanRole {
             Self::Judge => f.write_str("judge"),
             Self::Controls => f.write_str("judge, controls"),
             Self::Scorer => f.write_str("scorer"),
+            Self::Tool => f.write_str("tool"),
         }
     }
 }

@@ -16,6 +16,8 @@ mod stream;
 pub(super) mod version;
 mod wire;
 
+pub(super) use history::plain_name;
+
 use super::dialect::{Assembler, Capabilities, Dialect, EndpointPath};
 use super::failure::Failure;
 use super::family::ServerFamily;

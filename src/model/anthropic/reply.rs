@@ -13,7 +13,9 @@ pub fn parse_message(body: &[u8], question: &Question, attempt: u32) -> Result<A
     let mut answer = PartialAnswer::default();
     wire::take_head(&mut answer, &reply);
     match reply.get("content") {
-        Some(Json::List(blocks)) => blocks.iter().try_for_each(|block| wire::take_block(&mut answer, block))?,
+        Some(Json::List(blocks)) => {
+            (0..).zip(blocks).try_for_each(|(at, block)| wire::take_block(&mut answer, block, at))?;
+        }
         Some(Json::Text(text)) => answer.text.push(text),
         _ => return Err(no_content()),
     }

@@ -76,12 +76,15 @@ impl EventAssembler {
             "message_start" => wire::take_head(&mut self.answer, part("message")),
             "content_block_start" => {
                 self.continue_block(index);
-                wire::take_block(&mut self.answer, part("content_block"))?;
+                wire::take_block(&mut self.answer, part("content_block"), index)?;
             }
             "content_block_delta" => {
                 self.continue_block(index);
                 wire::take_words(&mut self.answer.text, part("delta"), "text")?;
                 wire::take_words(&mut self.answer.reasoning, part("delta"), "thinking")?;
+                if let Some(Json::Text(piece)) = part("delta").get("partial_json") {
+                    self.answer.calls.take_arguments(index, piece);
+                }
             }
             "content_block_stop" => drop(self.open.remove(&index)),
             "message_delta" => {

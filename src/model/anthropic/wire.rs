@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::refusal::error_inside;
 use crate::conversation::{FailureCode, Finish, Usage};
+use crate::model::calls::CallPiece;
 use crate::model::failure::{Failure, FailureClass};
 use crate::model::json::Json;
 use crate::model::partial::PartialAnswer;
@@ -65,7 +66,7 @@ pub fn take_head(answer: &mut PartialAnswer, message: &Json<'_>) {
 
 /// Reads a content block, whole or at its start. Redacted reasoning is encrypted and ignored, as are the blocks of the
 /// server's own tools.
-pub fn take_block(answer: &mut PartialAnswer, block: &Json<'_>) -> Result<(), Failure> {
+pub fn take_block(answer: &mut PartialAnswer, block: &Json<'_>, index: u64) -> Result<(), Failure> {
     match name_in(block, "type").as_deref().unwrap_or("text") {
         "text" => take_words(&mut answer.text, block, "text")?,
         "thinking" => {
@@ -74,7 +75,10 @@ pub fn take_block(answer: &mut PartialAnswer, block: &Json<'_>) -> Result<(), Fa
             }
             take_words(&mut answer.reasoning, block, "thinking")?;
         }
-        "tool_use" => answer.called_tool = true,
+        "tool_use" => {
+            answer.called_tool = true;
+            answer.calls.take(CallPiece::of_block(block, index));
+        }
         _ => {}
     }
     Ok(())

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use super::reply::NamedEvent;
 use super::request::Wanted;
 use super::{Body, MockSettings, reply};
-use crate::conversation::{Answer, Columns, Message, Question, Role, Sampling, ServiceTier, Slot, Target};
+use crate::conversation::{
+    Answer, Columns, Message, Question, Role, Sampling, ServiceTier, Slot, Target, ToolCall, ToolSet,
+};
 use crate::model::Simulated;
 
 /// Parses a chat completion request as strictly as real servers do.
@@ -46,7 +48,8 @@ pub(super) fn parse_request(body: &[u8], settings: &MockSettings) -> Result<Want
         max_tokens: max_tokens.and_then(|tokens| tokens.try_into().ok()),
         seed: request["seed"].as_i64(),
     };
-    let target = Target::new(model, Simulated::DIALECT, sampling);
+    let tools = request["tools"].as_array().map(|tools| ToolSet::new(tools.clone()));
+    let target = Target::new(model, Simulated::DIALECT, sampling).keeping_calls(tools.as_ref());
     let target = target.with_detail(settings.token_fields.asked(&request), &[]);
     Ok(Wanted {
         question: Question { slot: Slot::main(0), target, sample: 0, messages: messages.into() },
@@ -87,12 +90,41 @@ pub(super) fn whole(answer: &Answer) -> Value {
         "model": answer.model,
         "choices": [{
             "index": 0,
-            "message": {"role": "assistant", "content": answer.text()},
+            "message": message(answer),
             "finish_reason": answer.finish_reason,
         }],
         "usage": usage_value(answer),
         "service_tier": tier_word(answer),
     })
+}
+
+fn message(answer: &Answer) -> Value {
+    let mut message = json!({"role": "assistant", "content": answer.text()});
+    if let Some(calls) = answer.message.fields().and_then(|fields| fields.get("tool_calls")) {
+        (message["content"], message["tool_calls"]) = (Value::Null, calls.clone());
+    }
+    message
+}
+
+/// Characters of a piece of a call's arguments.
+const ARGUMENTS_PIECE: usize = 7;
+
+/// Returns the deltas of an answer's calls: each begins with its id and its name, its arguments follow in pieces.
+fn call_deltas(answer: &Answer) -> Vec<Value> {
+    let delta = |index: usize, call: Value| {
+        let mut call = call;
+        call["index"] = index.into();
+        json!({"tool_calls": [call]})
+    };
+    let mut deltas = Vec::new();
+    for (index, call) in ToolCall::of(&answer.message).into_iter().enumerate() {
+        let function = json!({"name": call.name, "arguments": ""});
+        deltas.push(delta(index, json!({"id": call.id, "type": "function", "function": function})));
+        let letters: Vec<char> = call.arguments.chars().collect();
+        let pieces = letters.chunks(ARGUMENTS_PIECE).map(|piece| piece.iter().collect::<String>());
+        deltas.extend(pieces.map(|piece| delta(index, json!({"function": {"arguments": piece}}))));
+    }
+    deltas
 }
 
 fn tier_word(answer: &Answer) -> &'static str {
@@ -119,6 +151,7 @@ pub(super) fn events(answer: &Answer, include_usage: bool) -> Vec<NamedEvent> {
     let mut events = vec![event(choice(json!({"role": "assistant", "content": ""}), Value::Null), Value::Null)];
     let pieces = reply::pieces(answer.text());
     events.extend(pieces.map(|piece| event(choice(json!({"content": piece}), Value::Null), Value::Null)));
+    events.extend(call_deltas(answer).into_iter().map(|delta| event(choice(delta, Value::Null), Value::Null)));
     events.push(event(choice(json!({}), json!(answer.finish_reason)), Value::Null));
     if include_usage {
         events.push(event(json!([]), usage_value(answer)));

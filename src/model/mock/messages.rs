@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use super::reply::NamedEvent;
 use super::request::Wanted;
 use super::{Body, MockSettings, reply};
-use crate::conversation::{Answer, Finish, Message, Question, Role, Sampling, ServiceTier, Slot, Target};
+use crate::conversation::{
+    Answer, Finish, Message, Question, Role, Sampling, ServiceTier, Slot, Target, ToolCall, ToolSet,
+};
 use crate::model::Simulated;
 use crate::model::anthropic::version;
 
@@ -38,7 +40,9 @@ pub(super) fn parse_request(headers: &HeaderMap, body: &[u8], settings: &MockSet
     if sampling.temperature.is_some_and(|value| !(0.0..=1.0).contains(&value)) {
         return Err(bad("temperature: range: 0..1"));
     }
+    let tools = value["tools"].as_array().map(|tools| ToolSet::new(tools.clone()));
     let target = Target::new(value["model"].as_str().unwrap_or_default(), Simulated::DIALECT, sampling);
+    let target = target.keeping_calls(tools.as_ref());
     Ok(Wanted {
         question: Question { slot: Slot::main(0), target, sample: 0, messages: messages.into() },
         stream: value["stream"].as_bool().unwrap_or(false),
@@ -112,7 +116,25 @@ fn read_message(value: &Value) -> Result<Arc<Message>, &'static str> {
         return Err("text content blocks must be non-empty");
     }
     let text = text_of(&value["content"]).filter(|text| blocks.is_some() || !text.is_empty());
-    Ok(Message::new(role, text.ok_or("content: Input should be text or a list of blocks")?))
+    let text = text.ok_or("content: Input should be text or a list of blocks")?;
+    let is = |kind: &'static str| move |block: &&Value| block["type"] == kind;
+    let calls: Vec<ToolCall> = blocks.into_iter().flatten().filter(is("tool_use")).map(call_of).collect();
+    let is_result = blocks.is_some_and(|blocks| blocks.iter().all(|block| is("tool_result")(&block)));
+    Ok(Message::with_fields(if is_result { Role::Tool } else { role }, text, ToolCall::fields(&calls)))
+}
+
+fn call_of(block: &Value) -> ToolCall {
+    let text = |field: &str| block[field].as_str().unwrap_or_default().to_owned();
+    ToolCall { id: text("id"), name: text("name"), arguments: block["input"].to_string() }
+}
+
+/// Returns the blocks of an answer's calls, whole. Arguments that are not JSON are text.
+fn call_blocks(answer: &Answer) -> Vec<Value> {
+    let block = |call: ToolCall| {
+        let input: Value = serde_json::from_str(&call.arguments).unwrap_or_else(|_| call.arguments.as_str().into());
+        json!({"type": "tool_use", "id": format!("toolu_{}", call.id), "name": call.name, "input": input})
+    };
+    ToolCall::of(&answer.message).into_iter().map(block).collect()
 }
 
 /// Returns a content's text; calls to tools and their results count as text.
@@ -137,9 +159,15 @@ fn block_text(block: &Value) -> Option<String> {
 pub(super) fn whole(answer: &Answer) -> Value {
     json!({
         "id": "msg_simulated", "type": "message", "role": "assistant", "model": answer.model,
-        "content": [{"type": "text", "text": answer.text()}],
+        "content": content(answer),
         "stop_reason": stop_reason(answer), "stop_sequence": null, "usage": usage(answer, None),
     })
+}
+
+fn content(answer: &Answer) -> Vec<Value> {
+    let calls = call_blocks(answer);
+    let has_words = calls.is_empty() || !answer.text().is_empty();
+    has_words.then(|| json!({"type": "text", "text": answer.text()})).into_iter().chain(calls).collect()
 }
 
 /// Returns the answer as events.
@@ -150,17 +178,28 @@ pub(super) fn events(answer: &Answer) -> Vec<NamedEvent> {
         payload["type"] = name.into();
         (name, payload)
     };
-    let mut events = vec![
-        named("message_start", json!({"message": start})),
-        named("content_block_start", json!({"index": 0, "content_block": {"type": "text", "text": ""}})),
-        named("ping", json!({})),
-    ];
-    events.extend(reply::pieces(answer.text()).map(|piece| {
-        named("content_block_delta", json!({"index": 0, "delta": {"type": "text_delta", "text": piece}}))
-    }));
+    let mut events = vec![named("message_start", json!({"message": start})), named("ping", json!({}))];
+    for (index, block) in content(answer).into_iter().enumerate() {
+        let (field, kind, said) = match block["type"].as_str() {
+            Some("tool_use") => ("partial_json", "input_json_delta", block["input"].to_string()),
+            _ => ("text", "text_delta", answer.text().to_owned()),
+        };
+        let mut open = block;
+        if kind == "text_delta" {
+            open["text"] = "".into();
+        } else {
+            open["input"] = json!({});
+        }
+        events.push(named("content_block_start", json!({"index": index, "content_block": open})));
+        events.extend(
+            reply::pieces(&said).map(|piece| {
+                named("content_block_delta", json!({"index": index, "delta": {"type": kind, field: piece}}))
+            }),
+        );
+        events.push(named("content_block_stop", json!({"index": index})));
+    }
     let delta = json!({"stop_reason": stop_reason(answer), "stop_sequence": null});
     events.extend([
-        named("content_block_stop", json!({"index": 0})),
         named("message_delta", json!({"delta": delta, "usage": usage(answer, None)})),
         named("message_stop", json!({})),
     ]);

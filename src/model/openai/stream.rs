@@ -84,7 +84,8 @@ impl ChunkAssembler {
         self.index = self.index.or_else(|| choice.get("index").and_then(Json::count));
         take_usage(&mut self.answer.usage, choice);
         self.answer.tokens.take_choice(choice);
-        let (bytes_before, text_before) = (self.answer.bytes(), self.answer.text.len());
+        let said = |answer: &PartialAnswer| answer.text.len() + answer.calls.bytes();
+        let (bytes_before, said_before) = (self.answer.bytes(), said(&self.answer));
         let is_object = |message: &&Json<'_>| matches!(message, Json::Object(_));
         if let Some(delta) = choice.get("delta").filter(is_object) {
             take_message(&mut self.answer, delta, false)?;
@@ -103,7 +104,7 @@ impl ChunkAssembler {
                     self.finish_evidence = if has_text { FinishEvidence::WithText } else { FinishEvidence::Alone };
                 }
             }
-            None => self.saw_open_text |= self.answer.text.len() != text_before,
+            None => self.saw_open_text |= said(&self.answer) != said_before,
         }
         Ok(())
     }

@@ -43,6 +43,9 @@ pub fn take_message(answer: &mut PartialAnswer, message: &Json<'_>, is_whole: bo
     let calls = message.get("tool_calls").is_some_and(|calls| calls.items().iter().any(|call| !call.is_empty()));
     let call = message.get("function_call").is_some_and(|call| matches!(call, Json::Object(_)) && !call.is_empty());
     answer.called_tool |= calls || call;
+    if answer.called_tool {
+        answer.calls.take_message(message, is_whole);
+    }
     Ok(())
 }
 

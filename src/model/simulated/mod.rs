@@ -1,3 +1,4 @@
+mod calls;
 mod parts;
 mod tokens;
 mod words;
@@ -5,7 +6,7 @@ mod words;
 use std::sync::Arc;
 
 use super::{Call, Model, PendingCall};
-use crate::conversation::{Answer, AnswerTokens, Dice, Finish, Message, Question, Role, Usage};
+use crate::conversation::{Answer, AnswerTokens, Dice, Finish, Message, Question, Role, ToolCall, Usage};
 
 /// A model that needs no server: plausible text, chosen by a hash of the whole question.
 ///
@@ -20,15 +21,17 @@ impl Simulated {
 
     /// Returns the answer to `question`.
     pub fn answer(question: &Question, attempt: u32) -> Answer {
-        let mut dice = Dice::new("simulated", &dice_key(question));
+        let key = dice_key(question);
+        if let Some(calls) = calls::play(question, &key) {
+            return Self::call(question, attempt, &calls);
+        }
+        let mut dice = Dice::new("simulated", &key);
         let prompt = question.messages.iter().rev().find(|message| message.role() == Role::User);
         let prompt = prompt.map_or("", |message| message.content());
         let full = parts::play(question, &mut dice).unwrap_or_else(|| words::compose(prompt, &mut dice));
         let limit = question.target.sampling().max_tokens.map_or(usize::MAX, |limit| limit as usize);
         let (text, cut) = cut_to_tokens(&full, limit);
         let tokens = Self::tokens(question, text);
-        let estimated = || question.messages.iter().map(|message| message.estimated_tokens() + 4).sum();
-        let prompt_tokens = tokens.as_ref().map_or_else(estimated, |tokens| tokens.prompt.rest.len() as u64);
         Answer {
             message: Message::new(Role::Assistant, text),
             reasoning: None,
@@ -37,7 +40,7 @@ impl Simulated {
             model: question.target.model().to_owned(),
             system_fingerprint: None,
             usage: Usage {
-                prompt_tokens: Some(prompt_tokens),
+                prompt_tokens: Some(prompt_tokens(question, tokens.as_deref())),
                 completion_tokens: Some(token_ends(text).count() as u64),
                 ..Usage::default()
             },
@@ -46,6 +49,33 @@ impl Simulated {
             tokens,
         }
     }
+
+    /// Returns an answer of calls alone. They are kept where the question keeps them.
+    fn call(question: &Question, attempt: u32, calls: &[ToolCall]) -> Answer {
+        let bytes: usize = calls.iter().map(|call| call.name.len() + call.arguments.len()).sum();
+        let fields = ToolCall::fields(if question.target.keeps_calls() { calls } else { &[] });
+        // As the next prompt has them.
+        let written = serde_json::to_string(&fields).unwrap_or_default();
+        let tokens = Self::tokens(question, if fields.is_empty() { "" } else { &written });
+        Answer {
+            message: Message::with_fields(Role::Assistant, "", fields),
+            finish: Finish::Tools,
+            finish_reason: "tool_calls".to_owned(),
+            usage: Usage {
+                prompt_tokens: Some(prompt_tokens(question, tokens.as_deref())),
+                completion_tokens: Some(bytes as u64 / 4 + 1),
+                ..Usage::default()
+            },
+            attempts: attempt,
+            tokens,
+            ..Answer::complete(question.target.model(), "")
+        }
+    }
+}
+
+fn prompt_tokens(question: &Question, tokens: Option<&AnswerTokens>) -> u64 {
+    let estimated = || question.messages.iter().map(|message| message.estimated_tokens() + 4).sum();
+    tokens.map_or_else(estimated, |tokens| tokens.prompt.rest.len() as u64)
 }
 
 impl Simulated {

@@ -195,6 +195,7 @@ mod tests {
             messages: vec![Message::new(Role::User, "q")],
             replaced: replaced.map(str::to_owned),
             given: Vec::new(),
+            follows: Vec::new(),
         };
         Seed {
             id: "one".to_owned(),
@@ -287,6 +288,7 @@ mod tests {
             messages: vec![system, Message::new(Role::User, user)],
             replaced: Some(replaced.to_owned()),
             given: given.map(|text| text.map(|text| Message::new(Role::Assistant, text))).to_vec(),
+            follows: Vec::new(),
         }
     }
 

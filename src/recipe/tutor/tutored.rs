@@ -37,7 +37,7 @@ impl Party {
             Lane::Main => Some(Party::Teacher),
             Lane::Grader => Some(Party::Grader),
             Lane::Judge => Some(Party::Judge),
-            Lane::User | Lane::System(_) => None,
+            Lane::User | Lane::Tool | Lane::System(_) => None,
         }
     }
 

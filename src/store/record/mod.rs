@@ -364,6 +364,7 @@ mod tests {
             (Lane::Judge, 2),
             (Lane::Student, 3),
             (Lane::Grader, 4),
+            (Lane::Tool, 5),
             (Lane::System(0), FIRST_SYSTEM),
             (Lane::System(most), FIRST_SYSTEM + most),
         ];
@@ -373,7 +374,7 @@ mod tests {
             assert_eq!((stored.0, stored.1, stored.2), (tag, 7, 8));
             assert_eq!(stored.into_slot(), Some(slot));
         }
-        for tag in [5, FIRST_SYSTEM - 1, FIRST_SYSTEM + SYSTEMS_MAX as u8, u8::MAX] {
+        for tag in [6, FIRST_SYSTEM - 1, FIRST_SYSTEM + SYSTEMS_MAX as u8, u8::MAX] {
             assert_eq!(SlotV1(tag, 0, 0).into_slot(), None, "{tag}");
         }
     }

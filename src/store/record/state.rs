@@ -34,6 +34,7 @@ impl From<Slot> for SlotV1 {
             Lane::Judge => 2,
             Lane::Student => 3,
             Lane::Grader => 4,
+            Lane::Tool => 5,
             Lane::System(number) => FIRST_SYSTEM + number,
         };
         Self(lane, slot.turn, slot.attempt)
@@ -48,6 +49,7 @@ impl SlotV1 {
             2 => Lane::Judge,
             3 => Lane::Student,
             4 => Lane::Grader,
+            5 => Lane::Tool,
             FIRST_SYSTEM.. if usize::from(self.0 - FIRST_SYSTEM) < SYSTEMS_MAX => Lane::System(self.0 - FIRST_SYSTEM),
             _ => return None,
         };

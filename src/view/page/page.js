@@ -298,6 +298,7 @@ function answerOf(answer) {
       answer.rejected_before.map((rule) => make('span', { class: 'tag rejected' }, `rejected before: ${rule}`)),
       answer.flags.map((flag) => make('span', { class: 'tag' }, flag))),
     textOf(answer.pieces),
+    answer.fields && make('div', { class: 'fields-json' }, JSON.stringify(answer.fields, null, 2)),
     answer.reasoning && make('details', {}, make('summary', {}, 'Reasoning'), textOf([{ mark: 'same', text: answer.reasoning }])),
     answer.judged.map((verdict) => noteOf(verdict)),
     answer.origin && make('div', { class: 'origin' }, origin(answer.origin)));

@@ -9,17 +9,22 @@ use std::time::{Duration, Instant};
 use cohobate::conversation::Dice;
 
 use super::{Findings, KEY, Table, dice, for_each_case, scaled, seed};
-use crate::support::{Finished, MockServer, Place, files_below, finish};
+use crate::support::{Finished, MockServer, Place, conversation_with_calls, files_below, finish, jsonl};
 
 const CONCURRENCY: u64 = 4;
 /// Kills of one store, after which it is completed and another begun.
 const KILLS_OF_A_STORE: usize = 5;
 
 /// What is killed: a name, the arguments, and what it writes. `MODEL` is the server's model, `OUT` the output.
-const LINES: [(&str, &str); 11] = [
+const LINES: [(&str, &str); 13] = [
     ("distill", "distill in.jsonl --teacher MODEL -o OUT/out.jsonl"),
     ("distill, a gate", "distill in.jsonl --teacher MODEL --gate strict -o OUT/out.jsonl"),
     ("distill, best of two", "distill in.jsonl --teacher MODEL --samples 2 --judge MODEL --seed 1 -o OUT/out.jsonl"),
+    ("distill, calls", "distill tools.jsonl --teacher MODEL --tools regenerate -o OUT/out.jsonl"),
+    (
+        "distill, a command answers calls",
+        "distill tools.jsonl --teacher MODEL --tools regenerate --tool-results sh\ttool.sh -o OUT/out.jsonl",
+    ),
     ("distill, shards", "distill in.jsonl --teacher MODEL -o OUT/shards/"),
     ("compare", "compare in.jsonl --a MODEL --b simulated-b --judge MODEL --controls -o OUT/compared"),
     ("evaluate", "evaluate in.jsonl --judge MODEL -o OUT/scores.jsonl"),
@@ -61,6 +66,8 @@ fn kill_line(line: &str, kills: usize, dice: &mut Dice) -> Findings {
     let faults = ["--fault", "babble:0.1", "--fault", "leak:0.05", "--fault-by", "question"];
     let server = MockServer::start(&[&["--latency", "6"], &faults[..]].concat());
     let place = Place::with_conversations(6, 3);
+    place.write("tools.jsonl", jsonl(&(0..6).map(conversation_with_calls).collect::<Vec<_>>()));
+    place.write("tool.sh", "read line; printf '{\"content\": \"%s letters\"}\\n' ${#line}");
     let victim = Victim { place: &place, server: &server, line };
     if line.contains("finished") {
         let model = server.model();
