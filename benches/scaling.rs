@@ -194,6 +194,7 @@ fn conversation(turns: usize) -> Seed {
         replaced: Some(format!("An old answer about part {turn}.")),
         given: Vec::new(),
         follows: Vec::new(),
+        ends_in_calls: false,
     };
     Seed {
         id: "one".to_owned(),

@@ -89,7 +89,7 @@ impl Seeds for Conversations {
     fn seed(&self, row: u64) -> Result<Seed, String> {
         let turn = |turn: usize| {
             let messages = vec![Message::new(Role::User, format!("{row} {turn}"))];
-            Turn { messages, replaced: None, given: Vec::new(), follows: Vec::new() }
+            Turn { messages, replaced: None, given: Vec::new(), follows: Vec::new(), ends_in_calls: false }
         };
         let turns = (0..self.0[row as usize]).map(turn).collect();
         Ok(Seed {

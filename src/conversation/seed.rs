@@ -36,6 +36,9 @@ pub struct Turn {
     /// The source's calls that the turn's results answer, where calls are regenerated. Part of the identity where there are
     /// any.
     pub follows: Vec<ToolCall>,
+    /// True where the source ends with calls after this turn, and calls are regenerated: no result follows. Part of the
+    /// identity where it is true.
+    pub ends_in_calls: bool,
 }
 
 impl Turn {
@@ -52,7 +55,7 @@ impl Seed {
     /// blake3 over `"cohobate seed 1\0"` and for each turn its message count (`u64`) and digests; where what was replaced
     /// counts, after each turn the replaced text, empty where there was no answer; then the count and the digests of given answers,
     /// 32 zeros for one that is missing, where there are any; then, where the turn follows calls, `"follows"`, their count and
-    /// each one's id, name and arguments. At the end each criterion, and where there are tools `"tools"` and
+    /// each one's id, name and arguments; where the source ends with calls, `"ends-in-calls"`. At the end each criterion, and where there are tools `"tools"` and
     /// their JSON.
     pub fn digest(&self) -> Digest {
         let mut hasher = PartHasher::new("cohobate seed 1");
@@ -75,6 +78,9 @@ impl Seed {
             }
             for call in &turn.follows {
                 hasher.text(&call.id).text(&call.name).text(&call.arguments);
+            }
+            if turn.ends_in_calls {
+                hasher.raw(b"ends-in-calls");
             }
         }
         for criterion in &self.criteria {
@@ -116,9 +122,14 @@ mod tests {
     fn seed() -> Seed {
         let messages = vec![said(Role::System, "s"), said(Role::User, "u")];
         let given = vec![Some(said(Role::Assistant, "g")), None];
-        let first = Turn { messages, replaced: Some("r".to_owned()), given, follows: Vec::new() };
-        let second =
-            Turn { messages: vec![said(Role::User, "v")], replaced: None, given: Vec::new(), follows: Vec::new() };
+        let first = Turn { messages, replaced: Some("r".to_owned()), given, follows: Vec::new(), ends_in_calls: false };
+        let second = Turn {
+            messages: vec![said(Role::User, "v")],
+            replaced: None,
+            given: Vec::new(),
+            follows: Vec::new(),
+            ends_in_calls: false,
+        };
         Seed {
             id: "one".to_owned(),
             turns: vec![first, second],

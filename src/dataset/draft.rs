@@ -133,6 +133,11 @@ impl Draft {
         Some(turn)
     }
 
+    /// True where nothing has followed the calls of the turn before: the source ends with them.
+    pub fn is_after_last_calls(&self) -> bool {
+        !self.follows.is_empty() && self.open_calls.len() == self.follows.len() && self.messages.is_empty()
+    }
+
     /// Passes over a call or a result: the turn has had its answer, although no words of it.
     pub fn pass_over_call(&mut self) {
         self.has_called |= self.user.is_some();
@@ -168,6 +173,12 @@ impl Draft {
         messages.extend(self.user.take().map(Spoken::into_message));
         self.has_called = false;
         self.open_calls.clear();
-        Some(Turn { messages, replaced, given: Vec::new(), follows: std::mem::take(&mut self.follows) })
+        Some(Turn {
+            messages,
+            replaced,
+            given: Vec::new(),
+            follows: std::mem::take(&mut self.follows),
+            ends_in_calls: false,
+        })
     }
 }

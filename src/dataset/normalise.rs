@@ -211,7 +211,11 @@ impl<'a> Normaliser<'a> {
     /// Finishes after the last usable message; `users_left` user messages follow it.
     fn finish(mut self, users_left: u64) -> Result<(Vec<Turn>, Notes), Skip> {
         self.notes.note("turns_dropped", users_left + u64::from(self.ended_empty));
-        if self.draft.waits_for_result() {
+        if self.draft.is_after_last_calls() && users_left == 0 && !self.ended_empty {
+            // The calls are the row's last answer.
+            self.draft = Draft::default();
+            self.turns.last_mut().into_iter().for_each(|turn| turn.ends_in_calls = true);
+        } else if self.draft.waits_for_result() {
             self.abandon();
         }
         if !self.draft.has_user() && !self.turns.is_empty() {

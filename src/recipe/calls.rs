@@ -80,6 +80,10 @@ impl CallRules {
                 (false, false) => Err(CallFault::TooManyCalls),
             };
         }
+        if seed.turns.get(heard.source as usize).is_some_and(|turn| turn.ends_in_calls) {
+            // The source ends with calls: no result is to follow, whatever is called.
+            return Ok(Next::Source { turn: next });
+        }
         let source = results.map_or(&[][..], |turn| &turn.follows);
         let matched = MatchedCall::all(calls, source, self.matching)?;
         let Some(results) = results else { return Ok(Next::Source { turn: next }) };

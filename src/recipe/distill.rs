@@ -472,7 +472,13 @@ mod tests {
 
     fn turn(words: &[(Role, &str)], replaced: &str) -> Turn {
         let messages = words.iter().map(|(role, text)| Message::new(*role, *text)).collect();
-        Turn { messages, replaced: Some(replaced.to_owned()), given: Vec::new(), follows: Vec::new() }
+        Turn {
+            messages,
+            replaced: Some(replaced.to_owned()),
+            given: Vec::new(),
+            follows: Vec::new(),
+            ends_in_calls: false,
+        }
     }
 
     #[test]

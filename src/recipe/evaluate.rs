@@ -279,6 +279,7 @@ mod tests {
             replaced: replaced.map(str::to_owned),
             given: given.into_iter().collect(),
             follows: Vec::new(),
+            ends_in_calls: false,
         }
     }
 

@@ -100,7 +100,7 @@ use crate::quality::{GateVerdict, OrphanLevel, RulesVersion};
 /// let target = Target::new("my-model", "openai", Sampling::default());
 /// let settings = Settings::default().with("recipe", "first-turn").with("model", &target);
 /// let recipe = FirstTurn { target, settings };
-/// let turn = Turn { messages: vec![Message::new(Role::User, "Hi")], replaced: None, given: Vec::new(), follows: Vec::new() };
+/// let turn = Turn { messages: vec![Message::new(Role::User, "Hi")], replaced: None, given: Vec::new(), follows: Vec::new(), ends_in_calls: false };
 /// let seed = Seed {
 ///     id: "row-1".to_owned(),
 ///     turns: vec![turn],
@@ -277,7 +277,8 @@ mod tests {
     use crate::recipe::distill::Distill;
 
     fn seed(turns: usize) -> Seed {
-        let turn = Turn { messages: Vec::new(), replaced: None, given: Vec::new(), follows: Vec::new() };
+        let turn =
+            Turn { messages: Vec::new(), replaced: None, given: Vec::new(), follows: Vec::new(), ends_in_calls: false };
         Seed {
             id: "one".to_owned(),
             turns: vec![turn; turns],

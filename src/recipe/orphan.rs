@@ -167,6 +167,7 @@ mod tests {
             replaced: Some(replaced.to_owned()),
             given: Vec::new(),
             follows: Vec::new(),
+            ends_in_calls: false,
         }
     }
 

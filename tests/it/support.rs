@@ -295,6 +295,7 @@ pub fn seed(id: &str, words: &[String]) -> Seed {
         replaced: None,
         given: Vec::new(),
         follows: Vec::new(),
+        ends_in_calls: false,
     };
     Seed {
         id: id.to_owned(),
@@ -339,7 +340,7 @@ pub fn tool_seed(id: &str, words: &[String]) -> Seed {
                 Message::with_fields(Role::Tool, result_of(call), fields)
             };
             let messages = calls.iter().map(result).collect();
-            made.turns.push(Turn { messages, replaced: None, given: Vec::new(), follows: calls });
+            made.turns.push(Turn { messages, replaced: None, given: Vec::new(), follows: calls, ends_in_calls: false });
         }
     }
     let tools = ["tide", "wind"].map(|name| json!({"type": "function", "function": {"name": name}}));

@@ -256,10 +256,11 @@ fn a_row_ends_before_a_call_that_can_have_no_result() {
     // The second call has no result: what led to it is not asked either.
     assert_eq!(turns(&row(&|messages| drop(messages.remove(7)))), Ok(1));
     assert_eq!(turns(&row(&|messages| drop(messages.remove(5)))), Ok(1), "one of two results");
-    assert_eq!(turns(&row(&|messages| messages.truncate(7))), Ok(1));
+    assert_eq!(turns(&row(&|messages| messages.truncate(7))), Ok(3), "a call at the end is the last answer");
     assert_eq!(turns(&row(&|messages| messages.truncate(8))), Ok(4), "the teacher answers the last result");
     assert_eq!(turns(&row(&|messages| drop(messages.drain(..2)))), Ok(4));
-    assert_eq!(turns(&row(&|messages| *messages = messages[2..4].to_vec())), Err("tool_use".to_owned()));
+    assert_eq!(turns(&row(&|messages| *messages = messages[2..4].to_vec())), Ok(1));
+    assert_eq!(turns(&row(&|messages| *messages = messages[2..5].to_vec())), Err("tool_use".to_owned()));
     let mut undefined = conversation_with_calls(1);
     undefined.as_object_mut().unwrap().remove("tools");
     assert_eq!(turns(&undefined), Err("undefined_tools".to_owned()));
@@ -292,6 +293,41 @@ fn exact_rows() -> Vec<Value> {
             row
         })
         .collect()
+}
+
+/// Data sets that teach calls alone end with one: what the teacher calls is the last message that is trained on.
+#[test]
+fn a_row_that_ends_with_a_call_is_whole() {
+    let place = Place::new();
+    let mut ends_with_call = exact_rows().remove(0);
+    ends_with_call["messages"].as_array_mut().unwrap().truncate(4);
+    let mut other = ends_with_call.clone();
+    // The source's own call is another one: no result is to follow it.
+    other["messages"][3]["tool_calls"][0]["function"]["arguments"] = "{}".into();
+    other["id"] = "other".into();
+    place.write("in.jsonl", jsonl(&[ends_with_call, other]));
+    let rows = distilled(&place, &["--teacher", "simulated"]);
+    assert_eq!(rows.len(), 2);
+    for row in &rows {
+        let last = row["messages"].as_array().unwrap().last().unwrap();
+        assert!(last["role"] == "assistant" && last["tool_calls"].is_array(), "{row:#}");
+    }
+    let formats = ["sharegpt", "llama-factory", "axolotl", "ms-swift", "trl-prompt-completion", "per-turn"];
+    for format in formats {
+        place.complete(&[
+            "export",
+            "in.jsonl",
+            "--teacher",
+            "simulated",
+            "--tools",
+            "regenerate",
+            "--to",
+            format,
+            "-o",
+            "to.jsonl",
+        ]);
+        assert!(place.read("to.jsonl").contains("tide"), "{format}");
+    }
 }
 
 fn distilled(place: &Place, more: &[&str]) -> Vec<Value> {

@@ -28,6 +28,7 @@ pub fn seed(kind: &str, known: &KnownAnswer, replaced: Option<&str>, given: &[&s
             replaced: replaced.map(str::to_owned),
             given: given.iter().map(answer).collect(),
             follows: Vec::new(),
+            ends_in_calls: false,
         }],
         tools: None,
         columns: Columns::new(),

@@ -196,6 +196,7 @@ mod tests {
             replaced: replaced.map(str::to_owned),
             given: Vec::new(),
             follows: Vec::new(),
+            ends_in_calls: false,
         };
         Seed {
             id: "one".to_owned(),
@@ -289,6 +290,7 @@ mod tests {
             replaced: Some(replaced.to_owned()),
             given: given.map(|text| text.map(|text| Message::new(Role::Assistant, text))).to_vec(),
             follows: Vec::new(),
+            ends_in_calls: false,
         }
     }
 

@@ -155,7 +155,13 @@ mod tests {
         let count = |wanted: u32, source: usize| {
             let recipe =
                 Simulate::new(Arc::clone(&target), Arc::clone(&target), wanted, vec!["a".to_owned()], None, None);
-            let turn = Turn { messages: Vec::new(), replaced: None, given: Vec::new(), follows: Vec::new() };
+            let turn = Turn {
+                messages: Vec::new(),
+                replaced: None,
+                given: Vec::new(),
+                follows: Vec::new(),
+                ends_in_calls: false,
+            };
             let seed = Seed {
                 id: "one".to_owned(),
                 turns: vec![turn; source],

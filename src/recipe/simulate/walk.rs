@@ -271,7 +271,13 @@ mod tests {
         let messages = vec![Message::new(Role::System, "Be brief."), Message::new(Role::User, "How do I bake bread?")];
         Seed {
             id: "one".to_owned(),
-            turns: vec![Turn { messages, replaced: None, given: Vec::new(), follows: Vec::new() }],
+            turns: vec![Turn {
+                messages,
+                replaced: None,
+                given: Vec::new(),
+                follows: Vec::new(),
+                ends_in_calls: false,
+            }],
             tools: None,
             columns,
             counts_replaced: false,

@@ -218,7 +218,13 @@ mod tests {
         let judge = Judge { target: Arc::clone(&target), prompt: Prompt::standard(Scale::Pair), repeats: 1 };
         let [student, teacher, grader] = [0; 3].map(|_| Arc::clone(&target));
         let cast = Cast { student, teacher, grader, judge };
-        let turn = || Turn { messages: Vec::new(), replaced: None, given: Vec::new(), follows: Vec::new() };
+        let turn = || Turn {
+            messages: Vec::new(),
+            replaced: None,
+            given: Vec::new(),
+            follows: Vec::new(),
+            ends_in_calls: false,
+        };
         let seed = Seed {
             id: "one".to_owned(),
             turns: vec![turn(), turn(), turn()],
