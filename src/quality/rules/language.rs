@@ -3,8 +3,9 @@ use std::ops::Range;
 use super::{Action, Candidate, Rule};
 use crate::conversation::{beginning, ending};
 use crate::quality::language::{
-    GLANCE_BYTES, LETTERS_MIN, SCRIPT_SHARE_MIN, certain_language, glance, glance_at, has_own_words,
-    has_some_sentences, is_covered, is_likely_other, may_be_other, named_languages, plain_prose, word_change,
+    GLANCE_BYTES, LETTERS_MIN, SCRIPT_SHARE_MIN, certain_language, certain_language_of, glance, glance_at,
+    has_own_words, has_some_sentences, is_covered, likely_others, may_be_other, named_languages, plain_prose,
+    word_change,
 };
 use crate::quality::text::{Letters, Script};
 
@@ -80,8 +81,7 @@ struct Foreign {
 }
 
 fn foreign_part(candidate: &Candidate<'_>) -> Option<Part> {
-    let user = plain_prose(candidate.user, SAMPLE_BYTES, false);
-    let own = Own { letters: Letters::of(candidate.user), language: certain_language(&user), text: user };
+    let own = Own::of(candidate.user);
     if own.letters.total() == 0 || !own.can_exclude(candidate.answer) {
         return None;
     }
@@ -118,9 +118,9 @@ fn foreign_tail(candidate: &Candidate<'_>, head: &str, first: Option<&str>, own:
     let change = script_change(&all, own.letters.dominant());
     let known = PARTS.iter().map(part).chain(change).find_map(|from| {
         let tail = ending(&all[from..], SAMPLE_BYTES);
-        let language = certain_language(tail)?;
-        let is_switch = certain_language(beginning(head, from)).is_none_or(|first| first != language);
-        (is_switch && own.excludes(tail, Some(language))).then_some(language)
+        let language = certain_language_of(tail, |language| own.may_exclude_latin(language))?;
+        let is_switch = || certain_language(beginning(head, from)).is_none_or(|first| first != language);
+        (own.excludes(tail, Some(language)) && is_switch()).then_some(language)
     });
     // Sentences in Latin letters are in another language than one in other letters, whichever it is.
     let in_latin = || {
@@ -149,9 +149,31 @@ struct Own {
     text: String,
     letters: Letters,
     language: Option<&'static str>,
+    /// Languages in Latin letters in which it likely is not, where its own is not certain.
+    others: Vec<&'static str>,
 }
 
 impl Own {
+    fn of(user: &str) -> Self {
+        let text = plain_prose(user, SAMPLE_BYTES, false);
+        let language = certain_language(&text);
+        let others = if language.is_none() { likely_others(&text) } else { Vec::new() };
+        Self { letters: Letters::of(user), language, others, text }
+    }
+
+    /// False where the message excludes no text in this language, one in Latin letters.
+    fn may_exclude_latin(&self, found: &str) -> bool {
+        self.letters.dominant() != Script::Latin || self.is_not_in(found)
+    }
+
+    /// True where the message, in letters of the script of this language, is in another one.
+    fn is_not_in(&self, found: &str) -> bool {
+        match self.language {
+            Some(own) => found != own && !is_covered(found, &[own]),
+            None => self.others.contains(&found),
+        }
+    }
+
     /// False where the message is too short to tell its language from another one in Latin letters, and the answer has no
     /// others.
     fn can_exclude(&self, answer: &str) -> bool {
@@ -169,8 +191,9 @@ impl Own {
         }
         let (in_script, script) = (said.dominant(), self.letters.dominant());
         match (found, self.language) {
-            (Some(found), Some(own)) if in_script == script => found != own && !is_covered(found, &[own]),
-            (Some(found), None) if in_script == script && script == Script::Latin => is_likely_other(&self.text, found),
+            (Some(found), own) if in_script == script && (own.is_some() || script == Script::Latin) => {
+                self.is_not_in(found)
+            }
             // Japanese of few kana looks like Chinese.
             (Some("zh"), Some("ja")) => said.count(Script::Kana) == 0 && self.letters.count(Script::Kana) > 1,
             (Some("ja"), Some("zh")) => self.letters.count(Script::Kana) == 0,
