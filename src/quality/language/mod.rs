@@ -11,8 +11,8 @@ mod prose;
 mod words;
 
 pub use certain::{
-    LETTERS_MIN, SCRIPT_SHARE_MIN, certain_language, certain_language_of, has_own_words, has_some_sentences, is_covered,
-    likely_others,
+    LETTERS_MIN, SCRIPT_SHARE_MIN, certain_language, certain_language_of, has_own_words, has_some_sentences,
+    is_covered, likely_others,
 };
 pub use change::word_change;
 pub use glance::{GLANCE_BYTES, glance, glance_at, may_be_other};

@@ -3,7 +3,7 @@ use std::ops::Range;
 use super::{Action, Candidate, Rule};
 use crate::conversation::ending;
 use crate::quality::phrases::automaton;
-use crate::quality::text::{Phrases, changing_scripts, has_many_scripts, jumble, rare_letters};
+use crate::quality::text::{MadeOf, Phrases, changing_scripts, has_many_scripts, jumble, rare_letters};
 
 /// Ends in garbage: a long run of one sign, words of signs and digits, a jumble of many signs or of letters of many scripts, scripts
 /// that change from word to word, or letters that no language puts together. Only the last part of an answer is looked at. Fenced code does not count.
@@ -51,8 +51,9 @@ fn garbage_in(text: &str) -> Option<usize> {
     let (said, tail) = last_part(text);
     let from = said.len() - tail.len();
     let found = equal_signs(said).or_else(|| mixed_signs(tail).or_else(|| odd_words(tail)).map(|at| from + at));
-    let found = found.or_else(|| jumble(tail).map(|at| from + at));
-    let found = found.or_else(|| changing_scripts(tail).map(|at| from + at));
+    let made_of = MadeOf::of(tail);
+    let found = found.or_else(|| jumble(tail, made_of).map(|at| from + at));
+    let found = found.or_else(|| changing_scripts(tail, made_of).map(|at| from + at));
     found.or_else(|| rare_letters(tail).map(|at| from + at))
 }
 
@@ -102,10 +103,14 @@ fn odd_words(tail: &str) -> Option<usize> {
 fn is_odd(word: &str) -> bool {
     let word = word.trim_end_matches(['.', ',', '!', '?', ')', ':', ';']);
     let is_short = word.len() < RUN_MIN;
+    // Most words have small letters alone, or after a capital.
+    if word.len() < 5 || word.bytes().skip(1).all(|byte| byte.is_ascii_lowercase()) || !word.is_ascii() {
+        return false;
+    }
     let is_address = word.contains("://")
         || word.contains("www.")
         || is_short && word.starts_with(['#', '/', '\\', '$', '<', '`', '[', '(']);
-    if word.len() < 5 || !word.is_ascii() || is_address {
+    if is_address {
         return false;
     }
     let kind = |byte: u8| match byte {

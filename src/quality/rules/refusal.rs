@@ -57,11 +57,10 @@ fn refusing_sentence(answer: &str) -> Option<Range<usize>> {
     let skipped = answer.len() - answer.trim_start().len();
     let head = &answer[skipped..];
     let head = &head[..head.char_indices().nth(CHARACTERS).map_or(head.len(), |(at, _)| at)];
-    let may_refuse =
-        |at: usize| REFUSING.find_at(head, at).any(|found| found.section < MISSING && NEEDED >> found.section & 1 == 1);
-    if !BEGINNINGS.places(head).any(may_refuse) {
-        return None;
-    }
+    let may_refuse = |at: usize| {
+        REFUSING.find_at(head, at).find(|found| found.section < MISSING && NEEDED >> found.section & 1 == 1)
+    };
+    BEGINNINGS.find_map(head, may_refuse)?;
     let found: Vec<_> = REFUSING.find(head).collect();
     // An answer that asks for what it lacks does not refuse.
     if found.is_empty() || found.iter().any(|found| found.section == MISSING) {
