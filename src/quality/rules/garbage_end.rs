@@ -83,6 +83,10 @@ fn mixed_signs(tail: &str) -> Option<usize> {
 
 /// Returns where the words begin that a text ends with and no text has: letters, digits and signs in turn.
 fn odd_words(tail: &str) -> Option<usize> {
+    // They have letters and signs of ASCII alone.
+    if !tail.as_bytes().last().is_some_and(u8::is_ascii) {
+        return None;
+    }
     let last_line = tail.rsplit('\n').next().unwrap_or_default();
     let words: Vec<&str> = last_line.split_whitespace().rev().take_while(|word| is_odd(word)).collect();
     let is_formula = |word: &&str| {

@@ -109,8 +109,9 @@ fn may_be_misread(bytes: &[u8]) -> bool {
         let is_low = (third == 0xd2) | (third == 0xd0) & (fourth < 0x90) | (third == 0xd1) & (fourth > 0x90);
         is_western | (first & 0xfe == 0xd0) & (is_high | is_low)
     };
+    let Some(first) = memchr::memchr3(0xc3, 0xd0, 0xd1, bytes) else { return false };
     // The third byte begins a character of two bytes or more.
-    (0..bytes.len().saturating_sub(3)).step_by(BLOCK).any(|start| {
+    (first..bytes.len().saturating_sub(3)).step_by(BLOCK).any(|start| {
         let firsts = &bytes[start..bytes.len().min(start + BLOCK)];
         let near = firsts.iter().zip(&bytes[start + 2..]).zip(&bytes[start + 3..]);
         near.fold(false, |found, ((first, third), fourth)| found | is_suspect(*first, *third, *fourth))

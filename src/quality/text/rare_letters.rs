@@ -78,7 +78,10 @@ pub fn rare_letters(tail: &str) -> Option<usize> {
         .enumerate()
         .rev()
         .map(|(at, byte)| (at, byte.is_ascii_lowercase().then(|| usize::from(byte - b'a'))));
-    if rare_latin_pairs(tail.as_bytes()) >= RARE_DIFFERENT_MIN
+    // Fewer letters make no pairs that are looked at.
+    let has_letters = tail.bytes().filter(u8::is_ascii_lowercase).count() > PAIRS[0];
+    if has_letters
+        && rare_latin_pairs(tail.as_bytes()) >= RARE_DIFFERENT_MIN
         && let Some(at) = rare_pairs(latin, &LATIN, RARE_LATIN_MIN)
     {
         return tail.is_char_boundary(at).then_some(at);
