@@ -8,7 +8,8 @@ use crate::quality::text::{Letters, Script};
 
 /// Letters that identify the language of a text in a script of several languages; a Chinese character counts as three.
 pub const LETTERS_MIN: usize = 24;
-/// The same for a message with words of its own language; one more of them where it has fewer than the letters above.
+/// The same for a message with words of its own language; where it has fewer than the letters above, one more of them, or one that
+/// asks.
 const ASKING_LETTERS_MIN: usize = 12;
 /// The same in Latin letters.
 pub(super) const LATIN_LETTERS_MIN: usize = 80;
@@ -108,11 +109,14 @@ pub fn likely_others(text: &str) -> Vec<&'static str> {
     if letters.dominant() != Script::Latin || letters.total() < ASKING_LETTERS_MIN {
         return Vec::new();
     }
-    let owns_min = if letters.total() < LETTERS_MIN { OWN_WORDS_MIN + 1 } else { OWN_WORDS_MIN };
+    let may_be_title = letters.total() < LETTERS_MIN;
     let looks = two_letters(whichlang::detect_language(text));
     // Words of both languages tell nothing.
     let is_only = |word: &&u16, this: u16, that: u16| **word & this != 0 && **word & that == 0;
     let words = words_of_languages(text, &LANGUAGES_OF_ASKING);
+    let common = common_words(text);
+    // Few words may be a title, which has articles in its own language, unless one of them asks.
+    let asks = |own: u16| words.iter().zip(&common).any(|(word, common)| word & own != 0 && common & own == 0);
     let is_likely = |found: &str| {
         let other = mask_of(found);
         let mut languages = COMMON_WORDS.iter().filter(|(own, _)| *own != found && !is_covered(found, &[own]));
@@ -120,11 +124,22 @@ pub fn likely_others(text: &str) -> Vec<&'static str> {
             let own = mask_of(own);
             let owns = words.iter().filter(|word| is_only(word, own, other)).count();
             let others = words.iter().filter(|word| is_only(word, other, own)).count();
+            let owns_min = if may_be_title && !asks(own) { OWN_WORDS_MIN + 1 } else { OWN_WORDS_MIN };
             owns >= owns_min && others * 3 <= owns
         })
     };
     let languages = COMMON_WORDS.iter().map(|(language, _)| *language);
     languages.filter(|found| looks != *found && !is_covered(found, &[looks]) && is_likely(found)).collect()
+}
+
+/// True where a text has clearly more of the common words that one language in Latin letters has and another one has not than the
+/// reverse; also where one of them has no common words.
+pub fn outweighs(text: &str, language: &str, other: &str) -> bool {
+    let (Some(this), Some(that)) = (place_of(language), place_of(other)) else { return true };
+    let words = common_words(text);
+    let only = |this: usize, that: usize| words.iter().filter(|word| **word >> this & 1 > **word >> that & 1).count();
+    let (own, others) = (only(this, that), only(that, this));
+    own >= OWN_WORDS_MIN && others * 3 <= own
 }
 
 /// Returns the language, or the largest one, that is written in a script; `None` for Latin letters.
