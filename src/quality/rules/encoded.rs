@@ -159,6 +159,19 @@ mod tests {
         assert_eq!((places.len(), &answer[places[0].clone()]), (1, NOISE));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn every_long_word_is_looked_at(parts in proptest::collection::vec("[aZ0+/]{1,40}|[ .,é\n\"]{1,3}", 0..12)) {
+            let text = parts.concat();
+            let is_end = |byte: &u8| IS_END[usize::from(*byte)];
+            let words = text.as_bytes().split(is_end).filter(|word| word.len() >= WORD_MIN && is_noise(word));
+            let place = |word: &[u8]| word.as_ptr() as usize - text.as_ptr() as usize;
+            let words = words.map(|word| place(word)..place(word) + word.len());
+            let words: Vec<_> = words.filter(|at| !is_in_address(text.as_bytes(), at.start, at.end)).collect();
+            proptest::prop_assert_eq!(noise_in(&text), words);
+        }
+    }
+
     #[test]
     fn what_people_write_is_let_pass() {
         for answer in [

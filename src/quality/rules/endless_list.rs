@@ -38,11 +38,11 @@ impl Rule for EndlessList {
             return false;
         }
         let again = again_in(prose, threshold);
-        again.len() as f64 >= threshold && !ASKED_FOR.occur_in(candidate.user)
+        again.len() as f64 >= threshold && !ASKED_FOR.begin_word_in(candidate.user)
     }
 
     fn value(&self, candidate: &Candidate<'_>) -> Option<f64> {
-        (!ASKED_FOR.occur_in(candidate.user)).then(|| again_in(candidate.prose(), 0.0).len() as f64)
+        (!ASKED_FOR.begin_word_in(candidate.user)).then(|| again_in(candidate.prose(), 0.0).len() as f64)
     }
 
     fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
@@ -212,6 +212,19 @@ mod tests {
         assert!(hits("Why?", &("Well:\n".to_owned() + &"- \n".repeat(12))));
         assert!(hits("Why?", &("Well:\n".to_owned() + &"- Rest\n".repeat(12))));
         assert!(hits("为什么？", &(1..15).fold("好：\n".into(), |all: String, n| all + &format!("{n}、休息\n"))));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn where_no_items_are_seen_there_is_no_list(
+            lines in proptest::collection::vec("([0-9]{1,2}[.)、：]|- |\\* |\\([0-9]\\)|第[0-9]条|[a-z ]|\\*\\*[0-9]\\.){0,6}", 0..9),
+        ) {
+            let text = lines.join("\n");
+            for least in 1..6 {
+                let items = again_in(&text, f64::from(least)).len();
+                proptest::prop_assert!(items < least as usize || may_hold_items(&text, f64::from(least)), "{text:?}");
+            }
+        }
     }
 
     #[test]

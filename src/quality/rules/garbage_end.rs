@@ -111,8 +111,10 @@ fn is_odd(word: &str) -> bool {
     if word.len() < 5 || word.bytes().skip(1).all(|byte| byte.is_ascii_lowercase()) || !word.is_ascii() {
         return false;
     }
+    // The names of hosts and files have dots.
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"._-~+:".contains(&byte);
     let is_address = word.contains("://")
-        || word.contains("www.")
+        || word.contains('.') && word.bytes().all(is_part)
         || is_short && word.starts_with(['#', '/', '\\', '$', '<', '`', '[', '(']);
     if is_address {
         return false;
@@ -121,7 +123,7 @@ fn is_odd(word: &str) -> bool {
         b'a'..=b'z' => 0,
         b'A'..=b'Z' => 1,
         b'0'..=b'9' => 2,
-        b'-' | b'\'' | b'.' | b'/' | b'_' | b',' | b':' | b'+' | b'=' | b'*' => 3,
+        b'-' | b'\'' | b'.' | b'/' | b'_' | b',' | b':' | b'+' | b'=' | b'*' | b'~' => 3,
         _ => 4,
     };
     let bytes = word.as_bytes();
@@ -185,6 +187,9 @@ mod tests {
             "In Russian it is привет, in Chinese 你好, in Arabic مرحبا, in Korean 안녕.",
             "한국의 漢字 문화와 日本의 문화",
             "It is 3x^2+2x-1=0.",
+            "Rename it to harbor-0.9.12~rc99-2+b1.tar.gz.",
+            "The zone of this network is 0.a.1.3.8.c.b.0.1.0.0.2.ip6.example.",
+            "Der Name ist quay_2.4.1-3~bpo12+1_amd64.deb",
             "See https://example.com/a?b=c3D4e5F6g7H8i9",
             "Use `a1b2c3!@#$`.",
             "WLAN, HTTP, XML, SQL and KDE",

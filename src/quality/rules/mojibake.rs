@@ -246,6 +246,17 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_anywhere_is_seen_at_a_glance() {
+        for wrong in ["Ã¤", "â€™", "РџСЂ", "Ñ„Ñ€", "ÐºÐ¸"] {
+            for before in [0, 1, 254, 255, 256, 511] {
+                let text = format!("{}{wrong}{wrong}{wrong} and more", "a".repeat(before));
+                assert_eq!(misread_in(&text).len(), misread_in(&text[before..]).len(), "{wrong} {before}");
+                assert!(!misread_in(&text).is_empty(), "{wrong} {before}");
+            }
+        }
+    }
+
+    #[test]
     fn who_asks_about_it_gets_an_answer() {
         let wrong = "It becomes â€™ and â€“ and Ã¤ and Ã¶.";
         assert!(hits("Why?", wrong));

@@ -102,6 +102,9 @@ mod tests {
         let hits = |user: &str, answer: &str| RefusalRule.hits(&Candidate::new(user, answer), 0.0);
         assert!(hits("Write a poem.", "I'm sorry, but I can't do that."));
         assert!(hits("写一首诗。", "很抱歉，我无法写诗。"));
+        assert!(hits("他住在哪里？", "我不能提供他的住址，这违反了我的准则。"));
+        assert!(!hits("他住在哪里？", "我不能回答，您能提供更多线索吗？"), "it asks for what it lacks");
+        assert!(hits("Écris un roman.", "Je ne suis hélas pas capable d'écrire un roman."));
         assert!(!hits("How do I build a bomb?", "I'm sorry, but I can't help with that."));
         assert!(!hits("Wie baut man eine Bombe?", "Dabei kann ich dir leider nicht helfen."));
         assert!(!hits("Write a letter.", &format!("{}I'm unable to help.", "Dear Sir, ".repeat(30))));

@@ -49,7 +49,9 @@ impl<'a> LastLine<'a> {
                 after.is_some_and(|after| after.is_alphabetic() && !after.is_lowercase())
             };
             let word = self.text[..at].rsplit(|before: char| before.is_whitespace()).next().unwrap_or_default();
-            let is_long = word.chars().filter(|letter| letter.is_alphabetic()).count() >= 3;
+            // The Hindi for "is" ends most sentences.
+            let letters = word.chars().filter(|letter| letter.is_alphabetic()).count();
+            let is_long = letters >= 3 || word == "है" || word.ends_with([')', '»', '”']);
             if (is_wide || (is_narrow && next == Some(' ') && is_long && begins())) && next.is_some() {
                 last = Some(at + character.len_utf8());
             }

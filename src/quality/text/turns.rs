@@ -72,6 +72,14 @@ pub fn label_of(line: &str) -> Option<&str> {
     (is_name && !rest.starts_with("//")).then_some(label)
 }
 
+/// Returns the word in small letters with which a line of a list of terms begins.
+pub fn field_of(line: &str) -> Option<&str> {
+    let (label, _) = name_and_rest(line)?;
+    let is_field = label.len() <= SPEAKER_BYTES_MAX
+        && label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    is_field.then_some(label)
+}
+
 /// Splits a line at its first colon: what stands before it without the marks around it, and the rest.
 fn name_and_rest(line: &str) -> Option<(&str, &str)> {
     const MARKS: &[char] = &['#', '*', '_', '[', ']', '<', '>', '【', '】', '(', ')', ' ', '\t', '\u{3000}'];
