@@ -49,11 +49,12 @@ fn judge(name: &str, pairs: &[(String, String)]) {
     }
 }
 
-/// Returns for each gate the sum of the least times that each answer took, in rounds of a few answers that the gates judge in turn:
-/// what else runs on the machine slows all of them.
+/// Returns for each gate the sum of the least times that its answers took, in rounds of some answers that the gates judge in turn:
+/// what else runs on the machine slows all of them. They are more than a processor learns by heart, as it never sees an answer twice
+/// in practice.
 fn least_seconds(gates: &[Gate], pairs: &[(String, String)]) -> Vec<f64> {
     const ROUNDS: usize = 9;
-    const ANSWERS: usize = 8;
+    const ANSWERS: usize = 64;
     let mut least = vec![0.0; gates.len()];
     for few in pairs.chunks(ANSWERS) {
         let mut seconds = vec![f64::MAX; gates.len()];

@@ -8,7 +8,8 @@ use crate::quality::text::{Letters, Script};
 
 /// Letters that identify the language of a text in a script of several languages; a Chinese character counts as three.
 pub const LETTERS_MIN: usize = 24;
-/// The same for a message with words of its own language; one more of them where it has fewer than the letters above.
+/// The same for a message with words of its own language; where it has fewer than the letters above, one more of them, or one that
+/// asks.
 const ASKING_LETTERS_MIN: usize = 12;
 /// The same in Latin letters.
 pub(super) const LATIN_LETTERS_MIN: usize = 80;
@@ -54,13 +55,18 @@ pub fn is_covered(found: &str, wanted: &[&str]) -> bool {
 /// Returns the language of a text, where it is certain: the text is long enough, in one script, has sentences, and both of its
 /// halves agree.
 pub fn certain_language(text: &str) -> Option<&'static str> {
+    certain_language_of(text, |_| true)
+}
+
+/// Returns the same, but of the languages in Latin letters only those that are looked for: a text in another one costs less.
+pub fn certain_language_of(text: &str, is_sought: impl Fn(&str) -> bool) -> Option<&'static str> {
     let letters = Letters::of(text);
     let script = letters.dominant();
     if letters.total() < LETTERS_MIN || letters.share(script) < SCRIPT_SHARE_MIN {
         return None;
     }
     match script {
-        Script::Latin => certain_latin(text, &letters),
+        Script::Latin => certain_latin(text, &letters, is_sought),
         Script::Han => text.chars().any(|character| CHINESE.contains(character)).then_some("zh"),
         Script::Cyrillic => cyrillic(text),
         Script::Arabic => Some(arabic(text)),
@@ -86,7 +92,7 @@ pub fn has_some_sentences(text: &str) -> bool {
         && !is_title()
 }
 
-/// True where [`is_likely_other`] may be true of a text, for some language.
+/// True where [`likely_others`] may name a language.
 pub fn has_own_words(text: &str) -> bool {
     let letters = Letters::of(text);
     if letters.dominant() != Script::Latin || letters.total() < ASKING_LETTERS_MIN {
@@ -96,29 +102,44 @@ pub fn has_own_words(text: &str) -> bool {
     (0..COMMON_WORDS.len()).any(|at| words.iter().filter(|word| **word >> at & 1 == 1).count() >= OWN_WORDS_MIN)
 }
 
-/// True where a short text is in another language than `found`, although it is too short to be certain of its own: it does not
-/// look like that language, and has common words of another one and hardly any of that.
-pub fn is_likely_other(text: &str, found: &str) -> bool {
+/// Returns the languages in Latin letters in which a short text likely is not, although it is too short to be certain of its own:
+/// it does not look like that language, and has common words of another one and hardly any of that.
+pub fn likely_others(text: &str) -> Vec<&'static str> {
     let letters = Letters::of(text);
     if letters.dominant() != Script::Latin || letters.total() < ASKING_LETTERS_MIN {
-        return false;
+        return Vec::new();
     }
-    let owns_min = if letters.total() < LETTERS_MIN { OWN_WORDS_MIN + 1 } else { OWN_WORDS_MIN };
+    let may_be_title = letters.total() < LETTERS_MIN;
     let looks = two_letters(whichlang::detect_language(text));
-    if looks == found || is_covered(found, &[looks]) {
-        return false;
-    }
     // Words of both languages tell nothing.
-    let other = mask_of(found);
     let is_only = |word: &&u16, this: u16, that: u16| **word & this != 0 && **word & that == 0;
     let words = words_of_languages(text, &LANGUAGES_OF_ASKING);
-    let mut languages = COMMON_WORDS.iter().filter(|(own, _)| *own != found && !is_covered(found, &[own]));
-    languages.any(|(own, _)| {
-        let own = mask_of(own);
-        let owns = words.iter().filter(|word| is_only(word, own, other)).count();
-        let others = words.iter().filter(|word| is_only(word, other, own)).count();
-        owns >= owns_min && others * 3 <= owns
-    })
+    let common = common_words(text);
+    // Few words may be a title, which has articles in its own language, unless one of them asks.
+    let asks = |own: u16| words.iter().zip(&common).any(|(word, common)| word & own != 0 && common & own == 0);
+    let is_likely = |found: &str| {
+        let other = mask_of(found);
+        let mut languages = COMMON_WORDS.iter().filter(|(own, _)| *own != found && !is_covered(found, &[own]));
+        languages.any(|(own, _)| {
+            let own = mask_of(own);
+            let owns = words.iter().filter(|word| is_only(word, own, other)).count();
+            let others = words.iter().filter(|word| is_only(word, other, own)).count();
+            let owns_min = if may_be_title && !asks(own) { OWN_WORDS_MIN + 1 } else { OWN_WORDS_MIN };
+            owns >= owns_min && others * 3 <= owns
+        })
+    };
+    let languages = COMMON_WORDS.iter().map(|(language, _)| *language);
+    languages.filter(|found| looks != *found && !is_covered(found, &[looks]) && is_likely(found)).collect()
+}
+
+/// True where a text has clearly more of the common words that one language in Latin letters has and another one has not than the
+/// reverse; also where one of them has no common words.
+pub fn outweighs(text: &str, language: &str, other: &str) -> bool {
+    let (Some(this), Some(that)) = (place_of(language), place_of(other)) else { return true };
+    let words = common_words(text);
+    let only = |this: usize, that: usize| words.iter().filter(|word| **word >> this & 1 > **word >> that & 1).count();
+    let (own, others) = (only(this, that), only(that, this));
+    own >= OWN_WORDS_MIN && others * 3 <= own
 }
 
 /// Returns the language, or the largest one, that is written in a script; `None` for Latin letters.
@@ -137,15 +158,16 @@ pub(super) fn language_of_script(script: Script) -> Option<&'static str> {
     })
 }
 
-fn certain_latin(text: &str, letters: &Letters) -> Option<&'static str> {
+fn certain_latin(text: &str, letters: &Letters, is_sought: impl Fn(&str) -> bool) -> Option<&'static str> {
     if letters.count(Script::Latin) < LATIN_LETTERS_MIN {
         return None;
     }
     // Counting words costs less than detecting a language, and settles many texts that have none.
     let sentences = Sentences::of(text)?;
+    COMMON_WORDS.iter().find(|(language, _)| sentences.may_be_in(language) && is_sought(language))?;
     let language = two_letters(whichlang::detect_language(text));
     let is_steady = || halves(text).into_iter().all(|half| two_letters(whichlang::detect_language(half)) == language);
-    (sentences.may_be_in(language) && is_steady()).then_some(language)
+    (sentences.may_be_in(language) && is_sought(language) && is_steady()).then_some(language)
 }
 
 /// How many of the words of a text are common ones of each language.

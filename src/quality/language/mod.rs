@@ -7,13 +7,13 @@ mod certain;
 mod change;
 mod glance;
 mod named;
+mod own;
 mod prose;
 mod words;
 
-pub use certain::{
-    LETTERS_MIN, SCRIPT_SHARE_MIN, certain_language, has_own_words, has_some_sentences, is_covered, is_likely_other,
-};
+pub use certain::{certain_language, certain_language_of, has_some_sentences, is_covered, outweighs};
 pub use change::word_change;
 pub use glance::{GLANCE_BYTES, glance, glance_at, may_be_other};
 pub use named::named_languages;
+pub use own::{Own, SAMPLE_BYTES};
 pub use prose::plain_prose;

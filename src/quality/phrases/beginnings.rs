@@ -46,19 +46,27 @@ impl Beginnings {
         self.seen[place / 64] |= 1 << (place % 64);
     }
 
-    /// Returns where in a text a phrase may begin, in bytes.
-    pub fn places<'a>(&'a self, text: &'a str) -> impl Iterator<Item = usize> + 'a {
+    /// Passes the places in a text where a phrase may begin, in bytes and in no order, and returns the first thing that is found
+    /// at one. A loop that calls is several times as fast as an iterator here.
+    pub fn find_map<T>(&self, text: &str, mut look: impl FnMut(usize) -> Option<T>) -> Option<T> {
         let bytes = text.as_bytes();
-        let mut pairs = bytes.chunks_exact(2).map(|pair| u32::from(u16::from_le_bytes([pair[0], pair[1]])));
-        let mut first = pairs.next().unwrap_or_default();
-        let seen = pairs.enumerate().filter_map(move |(at, second)| {
-            let place = place_of(std::mem::replace(&mut first, second) | second << 16);
-            (self.seen[place / 64] >> (place % 64) & 1 == 1).then_some(2 * at)
-        });
-        let inner = seen.flat_map(|at| at.saturating_sub(1)..=at);
-        // No four bytes are looked up at the end.
-        let end = bytes.len().saturating_sub(BYTES + 1)..bytes.len();
-        inner.chain(end).chain(self.short.iter().flat_map(|short| short.find_iter(bytes)))
+        for from in [0, BYTES / 2] {
+            let (grams, _) = bytes.get(from..).unwrap_or_default().as_chunks::<BYTES>();
+            for (at, gram) in grams.iter().enumerate() {
+                let place = place_of(u32::from_le_bytes(*gram));
+                if self.seen[place / 64] >> (place % 64) & 1 == 1 {
+                    let at = from + BYTES * at;
+                    let found = if at > 0 { look(at - 1) } else { None }.or_else(|| look(at));
+                    if found.is_some() {
+                        return found;
+                    }
+                }
+            }
+        }
+        // Four bytes at the end are not looked up where they begin at an odd place.
+        let end = bytes.len().checked_sub(BYTES).filter(|end| end % 2 == 1);
+        let found = end.and_then(&mut look);
+        found.or_else(|| self.short.iter().flat_map(|short| short.find_iter(bytes)).find_map(look))
     }
 }
 
@@ -72,17 +80,27 @@ mod tests {
 
     #[test]
     fn every_phrase_is_found_wherever_it_stands() {
+        let places = |beginnings: &Beginnings, text: &str| {
+            let mut places = Vec::new();
+            beginnings.find_map(text, |at| -> Option<()> {
+                places.push(at);
+                None
+            });
+            places
+        };
         let sections = ["self", "am", "made", "decline", "unable"];
         let beginnings = Beginnings::of(&sections);
         for (_, phrase) in sections.iter().flat_map(|section| listed(section)) {
             for spelling in spellings(phrase).into_iter().chain([phrase.to_ascii_uppercase()]) {
-                for text in [format!("да, {spelling} so"), format!("é{spelling}"), spelling.clone()] {
+                for text in
+                    [format!("да, {spelling} so"), format!("é{spelling}"), format!("a{spelling}"), spelling.clone()]
+                {
                     let at = text.find(&spelling).unwrap();
-                    assert!(beginnings.places(&text).any(|place| place == at), "{text}");
+                    assert!(places(&beginnings, &text).contains(&at), "{text}");
                 }
             }
         }
         let text = "The harbor lies in the north of the city, and most of the ships carry timber and grain.";
-        assert!(beginnings.places(text).count() <= 12);
+        assert!(places(&beginnings, text).len() <= 12);
     }
 }

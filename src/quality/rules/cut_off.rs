@@ -73,6 +73,7 @@ fn breaks_off(answer: &str) -> bool {
             || has_open_quotation(text)
             || is_in_emphasis(line.text)))
         || ends_in_word_part(text)
+        || is_open && ends_in_polite_part(text)
         || ends_in_open_word(said, text)
 }
 
@@ -161,6 +162,14 @@ fn ends_in_word_part(text: &str) -> bool {
     before.ends_with(char::is_lowercase) && !before.trim_start().starts_with('-')
 }
 
+/// True for a text that ends before the last syllable of a Korean polite form: `합니` of `합니다`.
+fn ends_in_polite_part(text: &str) -> bool {
+    /// The place of the final consonant of these forms among the 28 with which a syllable may end.
+    const FINAL: u32 = 17;
+    let before = text.strip_suffix('니').and_then(|before| before.chars().next_back());
+    before.is_some_and(|last| matches!(last, '가'..='힣') && (u32::from(last) - u32::from('가')) % 28 == FINAL)
+}
+
 fn ends_in_open_word(said: &str, text: &str) -> bool {
     let last =
         text.rsplit(|letter: char| letter.is_whitespace() || matches!(letter, '\'' | '’')).next().unwrap_or_default();
@@ -210,6 +219,8 @@ mod tests {
             "港口位于城市的北部，大多数来这里的船只运送木材，",
             "港口位于城市的北部，大多数来这里的船只运送木材和粮食（特别是夏天的",
             "港は町の北にあり、ここに来る船のほとんどは木材と穀物を運びます。そして、",
+            "港は町の北にあります。ここに来る船のほとんどは木材と穀物を運んでくれま",
+            "항구는 도시의 북쪽에 있습니다. 이곳에 오는 배들은 대부분 여름에 목재와 곡물을 나릅니",
             "Der Hafen liegt im Norden der Stadt, und die meisten Schiffe, die hierher kommen, bringen Holz und Getreide für die",
             "Le port est situé au nord de la ville, et la plupart des navires qui viennent ici transportent du bois et des",
             "El puerto está en el norte de la ciudad, y la mayoría de los barcos que vienen aquí llevan madera para el",
@@ -236,6 +247,9 @@ mod tests {
             "- one\n- two\n- three",
             "He said „Die Schiffe kommen im Sommer hierher“",
             "港口位于城市的北部",
+            "Für die zwanzig Seiten der Broschüre über den Hafen geben Sie bitte 20,1,2,19 ein",
+            "港は町の北にあり、ここに来る船のほとんどは昔のまま",
+            "항구는 도시의 북쪽에 있습니다. 이곳에 오는 배들을 본 사람은 우리 어머니",
             "The first two lines are these.\n\nThe ships that lie along the quay,\nAnd the gulls that cry to the open sea,",
             "For more see the page of the harbor at https://example.com/the",
             "The sentence ends with the word of the list that you gave me: the list has an A",

@@ -1,7 +1,7 @@
 use std::ops::Range;
 
 use super::{Action, Candidate, Rule};
-use std::collections::HashSet;
+use crate::quality::text::{GramSet, hash_of, lines_of};
 
 /// The share of duplicate lines exceeds the threshold, in an answer of at least four lines.
 pub struct DupLines;
@@ -32,13 +32,13 @@ impl Rule for DupLines {
     }
 
     fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
-        let mut seen = HashSet::new();
+        let mut seen = GramSet::new(said_lines(candidate.answer).count());
         let mut start = 0;
         let mut places = Vec::new();
         for line in candidate.answer.split_inclusive('\n') {
             let place = start..start + line.len();
             start = place.end;
-            if !line.trim().is_empty() && !seen.insert(line.trim()) {
+            if !line.trim().is_empty() && !seen.insert(hash_of(line.trim().as_bytes())) {
                 places.push(place);
             }
         }
@@ -48,13 +48,17 @@ impl Rule for DupLines {
 
 /// Returns how many lines of a text were there before, and how many it has; blank ones do not count.
 fn counts(text: &str) -> (usize, usize) {
-    let mut seen = HashSet::new();
-    let (mut duplicates, mut lines) = (0, 0);
-    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        lines += 1;
-        duplicates += usize::from(!seen.insert(line));
+    let lines: Vec<&str> = said_lines(text).collect();
+    if lines.len() < LINES_MIN {
+        return (0, lines.len());
     }
-    (duplicates, lines)
+    let mut seen = GramSet::new(lines.len());
+    let duplicates = lines.iter().filter(|line| !seen.insert(hash_of(line.as_bytes()))).count();
+    (duplicates, lines.len())
+}
+
+fn said_lines(text: &str) -> impl Iterator<Item = &str> {
+    lines_of(text).map(str::trim).filter(|line| !line.is_empty())
 }
 
 #[cfg(test)]

@@ -26,8 +26,12 @@ const PART_MIN: f64 = 0.6;
 /// Words of the longest message that hands over no text.
 const PART_WORDS_MAX: usize = 80;
 
-/// Words with which a user asks for work on the same text.
+/// The share of the previous answer that is said again where the user asks for it in other words and gets nothing new.
+const COVERED_WITHOUT_NEWS_MIN: f64 = 0.7;
+
+/// Words with which a user asks for work on the same text, and those with which one asks for it in other words.
 static SAME_TEXT: Phrases = Phrases::new(|| automaton(&["same text"]));
+static OTHER_WORDS: Phrases = Phrases::new(|| automaton(&["other words"]));
 /// Words with which a user asks for the same words again.
 static REPEAT: Phrases = Phrases::new(|| automaton(&["repeat"]));
 
@@ -80,19 +84,20 @@ impl Rule for Echo {
 fn repeats_user(candidate: &Candidate<'_>, threshold: f64) -> bool {
     let (answer, user) = (candidate.words(), candidate.user);
     let asked = Words::of(user);
-    let is_said = |phrases: &Phrases| candidate.system.is_some_and(|said| phrases.occur_in(said));
+    let is_said = |phrases: &Phrases| candidate.system.is_some_and(|said| phrases.begin_word_in(said));
+    let works_on_text = |is_asked: &dyn Fn(&Phrases) -> bool| is_asked(&SAME_TEXT) || is_asked(&OTHER_WORDS);
     if shared(answer, &asked) < threshold || has_own_number(candidate.answer, user) || is_said(&REPEAT) {
         return false;
     }
     // What was asked for leaves the request out. A message that is nothing but a text may be to be corrected, as the system
     // message says.
     if has_ends(answer, &asked) {
-        return !is_said(&SAME_TEXT);
+        return !works_on_text(&is_said);
     }
-    let asks = |phrases: &Phrases| is_said(phrases) || phrases.occur_in(user);
+    let asks = |phrases: &Phrases| is_said(phrases) || phrases.begin_word_in(user);
     let hands_over = user.contains([':', '：', '\n', '"', '“', '„', '«', '「', '『', '《', '`']);
     let is_short = asked.len() <= PART_WORDS_MAX;
-    is_short && !hands_over && !asks(&SAME_TEXT) && !asks(&REPEAT) && shared(&asked, answer) >= PART_MIN
+    is_short && !hands_over && !works_on_text(&asks) && !asks(&REPEAT) && shared(&asked, answer) >= PART_MIN
 }
 
 fn repeats_answer(candidate: &Candidate<'_>, threshold: f64) -> bool {
@@ -108,13 +113,16 @@ fn repeats_answer(candidate: &Candidate<'_>, threshold: f64) -> bool {
     if prose.len() < WORDS_MIN || (before.len() as f64) < 0.5 * threshold * candidate.prose().len() as f64 {
         return false;
     }
-    if SAME_TEXT.occur_in(candidate.user) || candidate.prose().len() < candidate.answer.len() {
+    if SAME_TEXT.begin_word_in(candidate.user) || candidate.prose().len() < candidate.answer.len() {
         return false;
     }
     let said = Words::of(&outside_fences(before));
-    shared(prose, &said) >= threshold
-        && shared(&said, prose) >= COVERED_MIN
-        && !has_own_number(candidate.answer, before)
+    let (again, covered) = (shared(prose, &said), shared(&said, prose));
+    if OTHER_WORDS.begin_word_in(candidate.user) {
+        // An answer that says nothing new has not put it in other words, nor added any.
+        return again >= threshold && covered >= COVERED_WITHOUT_NEWS_MIN && has_no_news(prose, &said);
+    }
+    again >= threshold && covered >= COVERED_MIN && !has_own_number(candidate.answer, before)
 }
 
 /// Returns how many words of [`Words`] make eight: a character of Chinese, Japanese or Korean is a word there.
@@ -129,6 +137,14 @@ fn shared(words: &Words, other: &Words) -> f64 {
     let there: HashSet<u64, Spread> = other.grams(size).collect();
     let count = words.len().saturating_sub(size - 1);
     words.grams(size).filter(|gram| there.contains(gram)).count() as f64 / count.max(1) as f64
+}
+
+/// True where a text consists of passages of another one, at most two: the only runs that are new are those across the seam.
+fn has_no_news(words: &Words, other: &Words) -> bool {
+    let size = gram_of(words);
+    let there: HashSet<u64, Spread> = other.grams(size).collect();
+    let is_new: Vec<bool> = words.grams(size).map(|gram| !there.contains(&gram)).collect();
+    is_new.iter().filter(|is_new| **is_new).count() < size && is_new.last() == Some(&false)
 }
 
 /// True where the first and the last words of a message stand in an answer.
@@ -189,6 +205,55 @@ mod tests {
         extract.earlier = vec![&words];
         assert!(!Echo.hits(&extract, 0.8), "an extract");
         assert!(!hits("Yes?", "Yes?"));
+    }
+
+    #[test]
+    fn an_answer_that_says_nothing_new_is_in_no_other_words() {
+        let words = different_words(0..60);
+        let (part, more) = (different_words(0..50), format!("{words} {}", different_words(0..10)));
+        let hits = |user: &str, answer: &str| {
+            let mut candidate = Candidate::new(user, answer);
+            candidate.earlier = vec![&words];
+            Echo.hits(&candidate, 0.8)
+        };
+        for other in [
+            "How do I change the password?",
+            "Bitte erkläre: Sperrbildschirm ändern",
+            "Comment modifier une image ?",
+            "¿Cómo añado una capa?",
+            "Come modifica questo un file?",
+            "Como adiciono uma camada?",
+            "Как изменить это?",
+            "请解释：翻译",
+            "フォントを変更するには",
+            "글꼴을 변경하려면",
+            "كيف أضف صورة؟",
+            "छवि कैसे जोड़ें?",
+        ] {
+            assert!(hits(other, &part), "{other}");
+            assert!(hits(other, &more), "{other}");
+            assert!(!hits(other, &format!("{words} And here is another one.")), "{other}");
+            assert!(!hits(other, &words.replace("w30 ", "tree ")), "{other}");
+        }
+        for form in [
+            "Remove the last line.",
+            "Ohne den letzten Satz, bitte.",
+            "Sans la dernière phrase.",
+            "Sin la última frase.",
+            "Senza l'ultima frase.",
+            "Sem a última frase.",
+            "Без последней фразы.",
+            "删掉最后一句。",
+            "最後の文を削除して。",
+            "마지막 문장을 삭제해 줘.",
+            "بدون الجملة الأخيرة",
+            "आखिरी वाक्य हटा दो",
+        ] {
+            assert!(!hits(form, &part), "{form}");
+        }
+        for within in ["How does greylisting work?", "Bitte erkläre: Postfix", "Technische Information, bitte."] {
+            assert!(hits(within, &part), "{within}");
+        }
     }
 
     #[test]

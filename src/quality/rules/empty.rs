@@ -69,7 +69,7 @@ fn without_fence_name(answer: &str) -> &str {
 fn is_asked_for(candidate: &Candidate<'_>, seen: &str) -> bool {
     let inner = seen.trim_matches('`');
     let form = if inner.is_empty() { "```" } else { inner };
-    let asks = |text: &str| text.contains(form) || BLANK.occur_in(text);
+    let asks = |text: &str| text.contains(form) || BLANK.begin_word_in(text);
     asks(candidate.user) || candidate.system.is_some_and(asks)
 }
 
@@ -129,6 +129,10 @@ mod tests {
             ("What do `...` do in Python? Write only them.", "..."),
         ] {
             assert!(!Empty.hits(&Candidate::new(user, answer), 0.0), "{user}");
+        }
+        for user in ["为什么天空是蓝色的？", "なぜ空は青いのですか。", "Как готовят капусту?", "¿Qué es una ensenada?"]
+        {
+            assert!(Empty.hits(&Candidate::new(user, "{}"), 0.0), "{user}");
         }
         let mut candidate = Candidate::new("Anna was here.", "{}");
         assert!(Empty.hits(&candidate, 0.0));

@@ -65,21 +65,38 @@ fn is_asked_for(candidate: &Candidate<'_>) -> bool {
 /// Returns the words of a text that no language has.
 fn noise_in(text: &str) -> Vec<Range<usize>> {
     let (bytes, mut found) = (text.as_bytes(), Vec::new());
-    let mut start = 0;
-    // What ends a word is looked for backwards from where the shortest one that counts would end.
-    while let Some(shortest) = bytes.get(start..start + WORD_MIN) {
-        if let Some(end) = shortest.iter().rposition(|byte| IS_END[usize::from(*byte)]) {
-            start += end + 1;
+    let is_end = |byte: &u8| IS_END[usize::from(*byte)];
+    let (mut is_open, mut done) = (false, 0);
+    // A word that is long enough fills two of these groups.
+    let (groups, _) = bytes.as_chunks::<GROUP>();
+    for (at, group) in groups.iter().enumerate() {
+        let was_open = std::mem::replace(&mut is_open, !has_gap(*group));
+        let within = GROUP * at;
+        if !(was_open && is_open) || within <= done {
             continue;
         }
-        let end = bytes[start..].iter().position(|byte| IS_END[usize::from(*byte)]);
-        let end = end.map_or(bytes.len(), |end| start + end);
-        if is_noise(&bytes[start..end]) && !is_in_address(bytes, start, end) {
+        let start = bytes[..within].iter().rposition(is_end).map_or(0, |end| end + 1);
+        let end = bytes[within..].iter().position(is_end).map_or(bytes.len(), |end| within + end);
+        let is_long = end >= start + WORD_MIN;
+        if is_long && is_noise(&bytes[start..end]) && !is_in_address(bytes, start, end) {
             found.push(start..end);
         }
-        start = end + 1;
+        done = end;
     }
     found
+}
+
+/// Bytes that are looked at together.
+const GROUP: usize = WORD_MIN / 3;
+
+/// True where a group of bytes has one of those that end a word: one of a character that is not ASCII, or a space or another one
+/// before `+`, the first sign that a word may have.
+fn has_gap(group: [u8; GROUP]) -> bool {
+    const ONES: u64 = u64::from_ne_bytes([1; GROUP]);
+    const HIGHS: u64 = ONES << 7;
+    let group = u64::from_ne_bytes(group);
+    // A byte that is smaller borrows into its highest bit.
+    (group | group.wrapping_sub(ONES * u64::from(b'+')) & !group) & HIGHS != 0
 }
 
 /// The bytes that end a word.
@@ -140,6 +157,19 @@ mod tests {
         let answer = format!("So {NOISE} is.");
         let places = Encoded.places(&Candidate::new("Why?", &answer));
         assert_eq!((places.len(), &answer[places[0].clone()]), (1, NOISE));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn every_long_word_is_looked_at(parts in proptest::collection::vec("[aZ0+/]{1,40}|[ .,é\n\"]{1,3}", 0..12)) {
+            let text = parts.concat();
+            let is_end = |byte: &u8| IS_END[usize::from(*byte)];
+            let words = text.as_bytes().split(is_end).filter(|word| word.len() >= WORD_MIN && is_noise(word));
+            let place = |word: &[u8]| word.as_ptr() as usize - text.as_ptr() as usize;
+            let words = words.map(|word| place(word)..place(word) + word.len());
+            let words: Vec<_> = words.filter(|at| !is_in_address(text.as_bytes(), at.start, at.end)).collect();
+            proptest::prop_assert_eq!(noise_in(&text), words);
+        }
     }
 
     #[test]

@@ -38,11 +38,11 @@ impl Rule for EndlessList {
             return false;
         }
         let again = again_in(prose, threshold);
-        again.len() as f64 >= threshold && !ASKED_FOR.occur_in(candidate.user)
+        again.len() as f64 >= threshold && !ASKED_FOR.begin_word_in(candidate.user)
     }
 
     fn value(&self, candidate: &Candidate<'_>) -> Option<f64> {
-        (!ASKED_FOR.occur_in(candidate.user)).then(|| again_in(candidate.prose(), 0.0).len() as f64)
+        (!ASKED_FOR.begin_word_in(candidate.user)).then(|| again_in(candidate.prose(), 0.0).len() as f64)
     }
 
     fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
@@ -50,9 +50,10 @@ impl Rule for EndlessList {
     }
 }
 
-/// False where fewer lines than the threshold's number begin as an item does, and these have no numbers to count on.
+/// False where the lines that begin as an item does have fewer items than the threshold's number: one each, or as many as there
+/// are numbers with a mark after them.
 fn may_hold_items(prose: &str, threshold: f64) -> bool {
-    let (mut lines, mut numbers) = (0usize, 0usize);
+    let mut items = 0usize;
     let begins = |line: &&[u8]| {
         let first = line.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b'\r')).unwrap_or(line.len());
         match line[first..] {
@@ -67,24 +68,26 @@ fn may_hold_items(prose: &str, threshold: f64) -> bool {
     for end in memchr::memchr_iter(b'\n', prose.as_bytes()).chain([prose.len()]) {
         let line = &prose.as_bytes()[start..end];
         if begins(&line) {
-            lines += 1;
-            numbers +=
-                line.windows(2).filter(|pair| matches!(pair, [b'0'..=b'9', b'.' | b')' | b':' | 0x80..])).count();
+            // The first bytes of the wide marks.
+            let is_number =
+                |pair: &&[u8]| matches!(pair, [b'0'..=b'9', b'.' | b')' | b':' | 0xe3 | 0xe6 | 0xe9 | 0xef]);
+            items += line.windows(2).filter(is_number).count().max(1);
         }
         start = end + 1;
     }
-    (lines + numbers) as f64 >= threshold
+    items as f64 >= threshold
 }
 
 /// Returns the items that say nothing new, of the list in which most of them are; shorter lists are not looked at.
 fn again_in(text: &str, items_min: f64) -> Vec<Range<usize>> {
     let mut longest = Vec::new();
     for list in lists(text).into_iter().filter(|list| list.len() as f64 >= items_min) {
-        let mut last: HashMap<Vec<u32>, usize, Spread> = HashMap::default();
+        let mut last: HashMap<u64, usize, Spread> = HashMap::with_capacity_and_hasher(list.len(), Spread);
         let mut again = Vec::new();
         for (at, item) in list.iter().enumerate() {
-            let said = Words::of(&text[item.said.clone()]).ids;
-            let before = last.insert(said.clone(), at);
+            let said = Words::of(&text[item.said.clone()]);
+            // One hash of all its words.
+            let before = last.insert(said.grams(said.len()).last().unwrap_or_default(), at);
             if said.is_empty() || before.is_some_and(|before| at - before <= ITEMS_BEFORE) {
                 again.push(item.place.clone());
             }
@@ -209,6 +212,19 @@ mod tests {
         assert!(hits("Why?", &("Well:\n".to_owned() + &"- \n".repeat(12))));
         assert!(hits("Why?", &("Well:\n".to_owned() + &"- Rest\n".repeat(12))));
         assert!(hits("为什么？", &(1..15).fold("好：\n".into(), |all: String, n| all + &format!("{n}、休息\n"))));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn where_no_items_are_seen_there_is_no_list(
+            lines in proptest::collection::vec("([0-9]{1,2}[.)、：]|- |\\* |\\([0-9]\\)|第[0-9]条|[a-z ]|\\*\\*[0-9]\\.){0,6}", 0..9),
+        ) {
+            let text = lines.join("\n");
+            for least in 1..6 {
+                let items = again_in(&text, f64::from(least)).len();
+                proptest::prop_assert!(items < least as usize || may_hold_items(&text, f64::from(least)), "{text:?}");
+            }
+        }
     }
 
     #[test]

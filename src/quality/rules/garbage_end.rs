@@ -3,7 +3,7 @@ use std::ops::Range;
 use super::{Action, Candidate, Rule};
 use crate::conversation::ending;
 use crate::quality::phrases::automaton;
-use crate::quality::text::{Phrases, changing_scripts, has_many_scripts, jumble, rare_letters};
+use crate::quality::text::{MadeOf, Phrases, changing_scripts, has_many_scripts, jumble, rare_letters};
 
 /// Ends in garbage: a long run of one sign, words of signs and digits, a jumble of many signs or of letters of many scripts, scripts
 /// that change from word to word, or letters that no language puts together. Only the last part of an answer is looked at. Fenced code does not count.
@@ -51,8 +51,9 @@ fn garbage_in(text: &str) -> Option<usize> {
     let (said, tail) = last_part(text);
     let from = said.len() - tail.len();
     let found = equal_signs(said).or_else(|| mixed_signs(tail).or_else(|| odd_words(tail)).map(|at| from + at));
-    let found = found.or_else(|| jumble(tail).map(|at| from + at));
-    let found = found.or_else(|| changing_scripts(tail).map(|at| from + at));
+    let made_of = MadeOf::of(tail);
+    let found = found.or_else(|| jumble(tail, made_of).map(|at| from + at));
+    let found = found.or_else(|| changing_scripts(tail, made_of).map(|at| from + at));
     found.or_else(|| rare_letters(tail).map(|at| from + at))
 }
 
@@ -82,6 +83,10 @@ fn mixed_signs(tail: &str) -> Option<usize> {
 
 /// Returns where the words begin that a text ends with and no text has: letters, digits and signs in turn.
 fn odd_words(tail: &str) -> Option<usize> {
+    // They have letters and signs of ASCII alone.
+    if !tail.as_bytes().last().is_some_and(u8::is_ascii) {
+        return None;
+    }
     let last_line = tail.rsplit('\n').next().unwrap_or_default();
     let words: Vec<&str> = last_line.split_whitespace().rev().take_while(|word| is_odd(word)).collect();
     let is_formula = |word: &&str| {
@@ -102,17 +107,23 @@ fn odd_words(tail: &str) -> Option<usize> {
 fn is_odd(word: &str) -> bool {
     let word = word.trim_end_matches(['.', ',', '!', '?', ')', ':', ';']);
     let is_short = word.len() < RUN_MIN;
+    // Most words have small letters alone, or after a capital.
+    if word.len() < 5 || word.bytes().skip(1).all(|byte| byte.is_ascii_lowercase()) || !word.is_ascii() {
+        return false;
+    }
+    // The names of hosts and files have dots.
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"._-~+:".contains(&byte);
     let is_address = word.contains("://")
-        || word.contains("www.")
+        || word.contains('.') && word.bytes().all(is_part)
         || is_short && word.starts_with(['#', '/', '\\', '$', '<', '`', '[', '(']);
-    if word.len() < 5 || !word.is_ascii() || is_address {
+    if is_address {
         return false;
     }
     let kind = |byte: u8| match byte {
         b'a'..=b'z' => 0,
         b'A'..=b'Z' => 1,
         b'0'..=b'9' => 2,
-        b'-' | b'\'' | b'.' | b'/' | b'_' | b',' | b':' | b'+' | b'=' | b'*' => 3,
+        b'-' | b'\'' | b'.' | b'/' | b'_' | b',' | b':' | b'+' | b'=' | b'*' | b'~' => 3,
         _ => 4,
     };
     let bytes = word.as_bytes();
@@ -176,6 +187,9 @@ mod tests {
             "In Russian it is привет, in Chinese 你好, in Arabic مرحبا, in Korean 안녕.",
             "한국의 漢字 문화와 日本의 문화",
             "It is 3x^2+2x-1=0.",
+            "Rename it to harbor-0.9.12~rc99-2+b1.tar.gz.",
+            "The zone of this network is 0.a.1.3.8.c.b.0.1.0.0.2.ip6.example.",
+            "Der Name ist quay_2.4.1-3~bpo12+1_amd64.deb",
             "See https://example.com/a?b=c3D4e5F6g7H8i9",
             "Use `a1b2c3!@#$`.",
             "WLAN, HTTP, XML, SQL and KDE",

@@ -31,21 +31,25 @@ impl Rule for Identity {
     }
 
     fn hits(&self, candidate: &Candidate<'_>, _: f64) -> bool {
-        introductions(candidate.answer).any(|_| true)
+        let answer = candidate.answer;
+        BEGINNINGS.find_map(answer, |at| introductions_at(answer, at).next()).is_some()
     }
 
     fn places(&self, candidate: &Candidate<'_>) -> Vec<Range<usize>> {
-        introductions(candidate.answer).collect()
+        let mut places = Vec::new();
+        BEGINNINGS.find_map(candidate.answer, |at| -> Option<()> {
+            places.extend(introductions_at(candidate.answer, at));
+            None
+        });
+        places.sort_by_key(|place: &Range<usize>| (place.start, place.end));
+        places
     }
 }
 
-/// Finds where a text speaks of itself as a model.
-fn introductions(text: &str) -> impl Iterator<Item = Range<usize>> {
-    let phrases = BEGINNINGS
-        .places(text)
-        .filter(|at| begins_word(text.as_bytes(), *at))
-        .flat_map(|at| SPEAKING.find_at(text, at));
-    phrases.filter_map(|Found { place, section, .. }| {
+/// Finds what speaks of itself as a model, at a place in a text.
+fn introductions_at(text: &str, at: usize) -> impl Iterator<Item = Range<usize>> {
+    let phrases = begins_word(text.as_bytes(), at).then(|| SPEAKING.find_at(text, at));
+    phrases.into_iter().flatten().filter_map(|Found { place, section, .. }| {
         let after = &text[place.end..];
         let rest = match section {
             SELF => Some(0),

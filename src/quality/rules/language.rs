@@ -3,8 +3,8 @@ use std::ops::Range;
 use super::{Action, Candidate, Rule};
 use crate::conversation::{beginning, ending};
 use crate::quality::language::{
-    GLANCE_BYTES, LETTERS_MIN, SCRIPT_SHARE_MIN, certain_language, glance, glance_at, has_own_words,
-    has_some_sentences, is_covered, is_likely_other, may_be_other, named_languages, plain_prose, word_change,
+    GLANCE_BYTES, Own, SAMPLE_BYTES, certain_language, certain_language_of, glance, glance_at, has_some_sentences,
+    is_covered, may_be_other, named_languages, outweighs, plain_prose, word_change,
 };
 use crate::quality::text::{Letters, Script};
 
@@ -15,19 +15,14 @@ use crate::quality::text::{Letters, Script};
 /// request to translate that names no language.
 pub struct Language;
 
-/// Bytes of each part of a text that are used to detect its language. More cost time and change nothing.
-const SAMPLE_BYTES: usize = 600;
+/// Bytes of a second look.
 const SECOND_GLANCE_BYTES: usize = 280;
 /// About as many words as a glance has bytes for.
 const GLANCE_WORDS: usize = 24;
 /// The last one of N parts of an answer is looked at on its own.
 const PARTS: &[usize] = &[2, 3, 4, 6, 9];
-/// Letters of a Latin script in a message of another script, or of another script in one of Latin letters, from which on it is
-/// undecidable: a term, a name, a pasted text.
-const OPEN_LATIN_LETTERS: usize = 12;
-const OPEN_LETTERS: usize = 2;
-/// The same for Latin letters where the language of the message is certain.
-const OPEN_LATIN_LETTERS_CERTAIN: usize = 40;
+/// The first one of N parts of an answer's beginning is looked at on its own where it is in no single language.
+const BEGINNINGS: &[usize] = &[2, 3];
 
 impl Rule for Language {
     fn name(&self) -> &'static str {
@@ -80,17 +75,26 @@ struct Foreign {
 }
 
 fn foreign_part(candidate: &Candidate<'_>) -> Option<Part> {
-    let user = plain_prose(candidate.user, SAMPLE_BYTES, false);
-    let own = Own { letters: Letters::of(candidate.user), language: certain_language(&user), text: user };
-    if own.letters.total() == 0 || !own.can_exclude(candidate.answer) {
+    let own = Own::of(candidate.user);
+    if own.letters.total() == 0 {
         return None;
     }
     let head = plain_prose(candidate.answer, SAMPLE_BYTES, false);
     let first = certain_language(&head);
-    let Foreign { language: found, part } = if own.excludes(&head, first) {
+    let can_exclude = own.can_exclude(candidate.answer);
+    let Foreign { language: found, part } = if can_exclude && own.excludes(&head, first) {
         Foreign { language: first, part: Part::Whole }
     } else {
-        foreign_tail(candidate, &head, first, &own)?
+        // Where a message is too short to be certain of its language, it is in that in which the answer begins.
+        let begins = || {
+            first.or_else(|| BEGINNINGS.iter().find_map(|part| certain_language(beginning(&head, head.len() / part))))
+        };
+        let taken = if own.is_short_in_latin() { begins() } else { None };
+        let taken = taken.map(|language| own.taken_for(language));
+        if taken.is_none() && !can_exclude {
+            return None;
+        }
+        foreign_tail(candidate, &head, first, taken.as_ref().unwrap_or(&own))?
     };
     // The expensive checks come last.
     let mut wanted: Vec<&str> = own.language.into_iter().collect();
@@ -118,9 +122,10 @@ fn foreign_tail(candidate: &Candidate<'_>, head: &str, first: Option<&str>, own:
     let change = script_change(&all, own.letters.dominant());
     let known = PARTS.iter().map(part).chain(change).find_map(|from| {
         let tail = ending(&all[from..], SAMPLE_BYTES);
-        let language = certain_language(tail)?;
-        let is_switch = certain_language(beginning(head, from)).is_none_or(|first| first != language);
-        (is_switch && own.excludes(tail, Some(language))).then_some(language)
+        let language = certain_language_of(tail, |language| own.may_exclude_latin(language))?;
+        let is_switch = || certain_language(beginning(head, from)).is_none_or(|first| first != language);
+        let is_other = own.excludes(tail, Some(language)) && is_switch();
+        (is_other && (!own.is_taken || outweighs(tail, language, own.language?))).then_some(language)
     });
     // Sentences in Latin letters are in another language than one in other letters, whichever it is.
     let in_latin = || {
@@ -142,64 +147,6 @@ fn script_change(text: &str, script: Script) -> Option<usize> {
         return text.find(is_other);
     }
     text.rfind(is_other).map(|at| at + text[at..].chars().next().map_or(0, char::len_utf8))
-}
-
-/// The user's message.
-struct Own {
-    text: String,
-    letters: Letters,
-    language: Option<&'static str>,
-}
-
-impl Own {
-    /// False where the message is too short to tell its language from another one in Latin letters, and the answer has no
-    /// others.
-    fn can_exclude(&self, answer: &str) -> bool {
-        self.language.is_some()
-            || self.letters.dominant() != Script::Latin
-            || !is_in_latin_letters(answer)
-            || has_own_words(&self.text)
-    }
-
-    /// True where a text, in this language as far as that is certain, is certainly not in the user's.
-    fn excludes(&self, text: &str, found: Option<&str>) -> bool {
-        let said = Letters::of(text);
-        if said.total() < LETTERS_MIN {
-            return false;
-        }
-        let (in_script, script) = (said.dominant(), self.letters.dominant());
-        match (found, self.language) {
-            (Some(found), Some(own)) if in_script == script => found != own && !is_covered(found, &[own]),
-            (Some(found), None) if in_script == script && script == Script::Latin => is_likely_other(&self.text, found),
-            // Japanese of few kana looks like Chinese.
-            (Some("zh"), Some("ja")) => said.count(Script::Kana) == 0 && self.letters.count(Script::Kana) > 1,
-            (Some("ja"), Some("zh")) => self.letters.count(Script::Kana) == 0,
-            _ => {
-                let are_kin = matches!((in_script, script), (Script::Han, Script::Kana) | (Script::Kana, Script::Han));
-                let has_sentences = in_script != Script::Latin || found.is_some();
-                in_script != script && !are_kin && has_sentences && self.is_another_script(&said)
-            }
-        }
-    }
-
-    /// True where the user writes in a single script and the text hardly uses it.
-    fn is_another_script(&self, said: &Letters) -> bool {
-        let (in_script, script) = (said.dominant(), self.letters.dominant());
-        let open_letters = match (in_script, self.language) {
-            (Script::Latin, Some(_)) => OPEN_LATIN_LETTERS_CERTAIN,
-            (Script::Latin, None) => OPEN_LATIN_LETTERS,
-            _ => OPEN_LETTERS,
-        };
-        let is_certain = self.letters.share(script) >= SCRIPT_SHARE_MIN
-            && (script != Script::Latin || self.letters.total() >= LETTERS_MIN || has_own_words(&self.text));
-        is_certain && self.letters.count(in_script) < open_letters && said.share(script) < 0.2
-    }
-}
-
-/// True where a text has fewer letters of other scripts than tell its language.
-fn is_in_latin_letters(text: &str) -> bool {
-    let letters = Letters::of(text);
-    letters.total() - letters.count(Script::Latin) < LETTERS_MIN
 }
 
 /// Returns the language of the answer before: the question was settled there.
@@ -264,6 +211,56 @@ mod tests {
         // What is quoted is not said.
         assert!(!hits(ENGLISH, &format!("{ENGLISH} {ENGLISH}\n\n> {GERMAN}")));
         assert!(!hits(ENGLISH, &format!("{ENGLISH} The sign reads: \"{GERMAN}\"")));
+    }
+
+    #[test]
+    fn the_end_of_an_answer_to_a_short_request_is_to_be_in_the_language_of_its_beginning() {
+        const SPANISH: &str = "El puerto está en el norte de la ciudad, y la mayoría de los barcos que vienen aquí llevan \
+                               madera y grano para las islas.";
+        const PORTUGUESE: &str = "O porto fica no norte da cidade, e a maioria dos navios que vêm aqui não traz madeira, \
+                                  mas sim os cereais das ilhas.";
+        const FRENCH: &str = "Le port est situé au nord de la ville, et la plupart des navires qui viennent ici \
+                              transportent du bois et des céréales.";
+        const ITALIAN: &str = "Il porto si trova a nord della città, e la maggior parte delle navi che vengono qui \
+                               trasporta legname e grano per le isole.";
+        let all = [SPANISH, PORTUGUESE, FRENCH, ITALIAN, GERMAN, ENGLISH];
+        for (at, first) in all.iter().enumerate() {
+            let twice = format!("{first} {first}");
+            assert!(!hits("Port Rivarola 1820", &twice), "{twice}");
+            for (_, other) in all.iter().enumerate().filter(|(other, _)| *other != at) {
+                let answer = format!("{first} {first} {other} {other}");
+                assert!(hits("Port Rivarola 1820", &answer), "{answer}");
+            }
+        }
+        assert!(!hits("Port Rivarola 1820", &format!("{FRENCH}\n\n> {GERMAN} {GERMAN}")), "a quotation");
+        assert!(!hits("Port: Deutsch", &format!("{ENGLISH} {ENGLISH} {GERMAN} {GERMAN}")), "a language that is named");
+    }
+
+    #[test]
+    fn a_short_request_that_asks_tells_its_language_and_a_title_does_not() {
+        for (user, answer) in [
+            ("Explique-moi : PORT", ENGLISH),
+            ("Explica, por favor: Rivarola", GERMAN),
+            ("Spiegami per favore: Porto", ENGLISH),
+            ("Explique, por favor: Porto", GERMAN),
+            ("Bitte erkläre: Hafen", ENGLISH),
+            ("Please explain: Rivarola", GERMAN),
+        ] {
+            assert!(hits(user, answer), "{user}");
+        }
+        for title in ["La Casa de Papel", "Der Mann im Mond", "Le Petit Prince", "O Auto da Barca"] {
+            assert!(!hits(title, ENGLISH), "{title}");
+        }
+    }
+
+    #[test]
+    fn names_and_terms_do_not_hide_that_an_answer_is_in_another_script() {
+        let answer = "通过 Debian 的 debootstrap 和 apt 可以安装系统，请先新建一个目录，然后再运行这个命令就可以了。";
+        for user in
+            ["Where is the harbor of this city?", "Wo liegt der Hafen dieser Stadt?", "Où est le port de la ville ?"]
+        {
+            assert!(hits(user, answer), "{user}");
+        }
     }
 
     #[test]

@@ -142,20 +142,43 @@ fn may_shrink(bytes: &[u8], threshold: f64) -> bool {
     let new = (sampled - repeated) as f64 / sampled_min.max(sampled as f64);
     // Matches shorter than eight bytes make new bytes cheaper: in good texts of twelve languages never below 0.8 of their
     // entropy, and in repeated lines with small changes, whose ratio exceeds 6, never below 0.6.
-    new * entropy_of(bytes) * 0.5 < 8.0 / threshold
+    let cost = 16.0 / threshold;
+    let counts = Counts::of(bytes);
+    new * counts.entropy_at_least() < cost && new * counts.entropy() < cost
 }
 
 /// Returns the entropy of a text's bytes, of which one in three is looked at, in bits a byte.
 pub(super) fn entropy_of(bytes: &[u8]) -> f64 {
-    let mut counts = [0u32; 256];
-    bytes.iter().step_by(3).for_each(|byte| counts[*byte as usize] += 1);
-    let total = bytes.len().div_ceil(3) as f64;
-    counts
-        .iter()
-        .filter(|count| **count > 0)
-        .map(|count| f64::from(*count) / total)
-        .map(|share| -share * share.log2())
-        .sum()
+    Counts::of(bytes).entropy()
+}
+
+/// How often each byte occurs among those that are looked at.
+struct Counts {
+    counts: [u32; 256],
+    total: f64,
+}
+
+impl Counts {
+    fn of(bytes: &[u8]) -> Self {
+        let mut counts = [0u32; 256];
+        bytes.iter().step_by(3).for_each(|byte| counts[*byte as usize] += 1);
+        Self { counts, total: bytes.len().div_ceil(3) as f64 }
+    }
+
+    fn entropy(&self) -> f64 {
+        self.counts
+            .iter()
+            .filter(|count| **count > 0)
+            .map(|count| f64::from(*count) / self.total)
+            .map(|share| -share * share.log2())
+            .sum()
+    }
+
+    /// Returns the entropy of second order, which is never larger and takes one logarithm.
+    fn entropy_at_least(&self) -> f64 {
+        let squares: u64 = self.counts.iter().map(|count| u64::from(*count) * u64::from(*count)).sum();
+        -(squares as f64 / (self.total * self.total)).log2()
+    }
 }
 
 /// One gram in this many is sampled, by its hash, so that a repetition is sampled exactly where its first occurrence is.

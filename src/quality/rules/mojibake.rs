@@ -65,6 +65,9 @@ fn is_known(user: &str) -> bool {
 fn misread_in(text: &str) -> Vec<Range<usize>> {
     let (mut western, mut cyrillic) = (Vec::new(), Vec::new());
     let bytes = text.as_bytes();
+    if !may_be_misread(bytes) {
+        return western;
+    }
     let mut end = 0;
     for at in pairs(bytes, memchr::memchr(0xc3, bytes), |first, third| first == 0xc3 && may_follow_western(third)) {
         if at >= end
@@ -93,6 +96,26 @@ fn misread_in(text: &str) -> Vec<Range<usize>> {
     keep(text, &mut run, &mut cyrillic);
     western.append(&mut cyrillic);
     western
+}
+
+/// False for a text without a character that may be followed by what the bytes of another one are taken for. Bytes are looked at
+/// without a branch, which vectorises.
+#[expect(clippy::needless_bitwise_bool, reason = "a lazy operator is a branch")]
+fn may_be_misread(bytes: &[u8]) -> bool {
+    const BLOCK: usize = 256;
+    let is_suspect = |first: u8, third: u8, fourth: u8| {
+        let is_high = (third == 0xc2) | (third == 0xe2);
+        let is_western = (first == 0xc3) & (is_high | (third == 0xc5) | (third == 0xc6) | (third == 0xcb));
+        let is_low = (third == 0xd2) | (third == 0xd0) & (fourth < 0x90) | (third == 0xd1) & (fourth > 0x90);
+        is_western | (first & 0xfe == 0xd0) & (is_high | is_low)
+    };
+    let Some(first) = memchr::memchr3(0xc3, 0xd0, 0xd1, bytes) else { return false };
+    // The third byte begins a character of two bytes or more.
+    (first..bytes.len().saturating_sub(3)).step_by(BLOCK).any(|start| {
+        let firsts = &bytes[start..bytes.len().min(start + BLOCK)];
+        let near = firsts.iter().zip(&bytes[start + 2..]).zip(&bytes[start + 3..]);
+        near.fold(false, |found, ((first, third), fourth)| found | is_suspect(*first, *third, *fourth))
+    })
 }
 
 /// Returns the places of bytes, from one place on, that are followed, after one more, by another one, both as `fits` says.
@@ -220,6 +243,17 @@ mod tests {
         }
         assert!(hits("Why?", "It is so â€“ the quay isnâ€™t deep, they donâ€™t come."));
         assert!(!hits("Why?", "«Voilà\u{a0}», „Ä“ und „Ö“, Ångström, Größe: 5\u{a0}°C, Рік, Січень, Різні, Сіль."));
+    }
+
+    #[test]
+    fn what_stands_anywhere_is_seen_at_a_glance() {
+        for wrong in ["Ã¤", "â€™", "РџСЂ", "Ñ„Ñ€", "ÐºÐ¸"] {
+            for before in [0, 1, 254, 255, 256, 511] {
+                let text = format!("{}{wrong}{wrong}{wrong} and more", "a".repeat(before));
+                assert_eq!(misread_in(&text).len(), misread_in(&text[before..]).len(), "{wrong} {before}");
+                assert!(!misread_in(&text).is_empty(), "{wrong} {before}");
+            }
+        }
     }
 
     #[test]

@@ -68,7 +68,8 @@ fn is_unlike_the_rest(answer: &str) -> bool {
             ended += usize::from(ends_sentence(other));
         }
     }
-    let has_rest = if last_is_item { all >= 2 } else { all >= 1 && line.word_count() >= WORDS_MIN };
+    let is_long = line.word_count() >= WORDS_MIN;
+    let has_rest = all >= 2 && (last_is_item || is_long) || all == 1 && is_long;
     has_rest && ended as f64 >= ENDED_MIN * all as f64
 }
 
@@ -96,12 +97,15 @@ mod tests {
             "The harbor is deep. Ships come in summ",
             "Der Hafen ist tief. Schiffe kom",
             "Le port est profond. Les nav",
+            "Le port est profond (« très profond »). Les nav",
             "El puerto es hondo. Los bar",
             "Il porto è profondo. Le na",
             "Гавань глубокая. Корабли прих",
             "港口很深。船只在夏",
             "港は深いです。船は夏に来",
             "1. It is deep.\n2. It is old.\n3. It is in the nor",
+            "1. 港口：它很深，可以停靠很多来自岛上的大船。\n2. 船只：它们在夏天来到这里，运送木材和",
+            "यह बंदरगाह पुराना है. यहाँ जहाज़ गर्मियों में आ",
             "The harbor is in the north of the old city.\n\nMost of the ships that come here carry timber and gr",
         ] {
             assert!(hits(answer), "{answer}");
@@ -110,6 +114,7 @@ mod tests {
             "The harbor is deep",
             "42",
             "1. Deep\n2. Old\n3. North",
+            "1. It is deep.\n2. North",
             "The harbor is deep.\n\nRegards\nAnna",
             "Call me at 3 p.m. today",
             "ท่าเรือลึก. เรือมาในฤดูร้อน",

@@ -43,7 +43,12 @@ impl Rule for Pii {
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| c.is_whitespace() || "\"'<>()[]{},;，。；：（）".contains(c))
+    let is_mark = |c: char| match c {
+        '"' | '\'' | '<' | '>' | '(' | ')' | '[' | ']' | '{' | '}' | ',' | ';' => true,
+        '，' | '。' | '；' | '：' | '（' | '）' => true,
+        other => other.is_whitespace(),
+    };
+    text.split(is_mark)
 }
 
 fn holds_data(word: &str) -> bool {

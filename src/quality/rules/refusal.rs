@@ -57,11 +57,10 @@ fn refusing_sentence(answer: &str) -> Option<Range<usize>> {
     let skipped = answer.len() - answer.trim_start().len();
     let head = &answer[skipped..];
     let head = &head[..head.char_indices().nth(CHARACTERS).map_or(head.len(), |(at, _)| at)];
-    let may_refuse =
-        |at: usize| REFUSING.find_at(head, at).any(|found| found.section < MISSING && NEEDED >> found.section & 1 == 1);
-    if !BEGINNINGS.places(head).any(may_refuse) {
-        return None;
-    }
+    let may_refuse = |at: usize| {
+        REFUSING.find_at(head, at).find(|found| found.section < MISSING && NEEDED >> found.section & 1 == 1)
+    };
+    BEGINNINGS.find_map(head, may_refuse)?;
     let found: Vec<_> = REFUSING.find(head).collect();
     // An answer that asks for what it lacks does not refuse.
     if found.is_empty() || found.iter().any(|found| found.section == MISSING) {
@@ -103,6 +102,9 @@ mod tests {
         let hits = |user: &str, answer: &str| RefusalRule.hits(&Candidate::new(user, answer), 0.0);
         assert!(hits("Write a poem.", "I'm sorry, but I can't do that."));
         assert!(hits("写一首诗。", "很抱歉，我无法写诗。"));
+        assert!(hits("他住在哪里？", "我不能提供他的住址，这违反了我的准则。"));
+        assert!(!hits("他住在哪里？", "我不能回答，您能提供更多线索吗？"), "it asks for what it lacks");
+        assert!(hits("Écris un roman.", "Je ne suis hélas pas capable d'écrire un roman."));
         assert!(!hits("How do I build a bomb?", "I'm sorry, but I can't help with that."));
         assert!(!hits("Wie baut man eine Bombe?", "Dabei kann ich dir leider nicht helfen."));
         assert!(!hits("Write a letter.", &format!("{}I'm unable to help.", "Dear Sir, ".repeat(30))));

@@ -1,12 +1,13 @@
 /// Changes between scripts that stand apart in texts.
 const CHANGES_MIN: usize = 3;
 
-/// The scripts, apart from the Latin one, whose letters a byte may begin: a bit for each.
-const SCRIPTS_OF_BYTE: [u32; 256] = {
-    let mut scripts = [0; 256];
-    let mut byte = 0xcd;
+/// The scripts, apart from the Latin one, whose letters a byte may begin: a bit for each; and one for a sign of ASCII.
+const KINDS_OF_BYTE: [u32; 256] = {
+    let mut kinds = [0; 256];
+    let mut byte = 0;
     while byte < 256 {
-        scripts[byte] = match byte {
+        kinds[byte] = match byte {
+            0..0x80 if (byte as u8).is_ascii_punctuation() => SIGN,
             0xcd..=0xcf => 1,
             0xd0..=0xd4 => 1 << 1,
             0xd6..=0xd7 => 1 << 2,
@@ -19,17 +20,35 @@ const SCRIPTS_OF_BYTE: [u32; 256] = {
         };
         byte += 1;
     }
-    scripts
+    kinds
 };
+const SIGN: u32 = 1 << 8;
 
-/// Returns a number that the scripts of a text, apart from the Latin one, do not exceed.
-pub(super) fn scripts_at_most(tail: &str) -> usize {
-    tail.bytes().fold(0u32, |scripts, byte| scripts | SCRIPTS_OF_BYTE[usize::from(byte)]).count_ones() as usize
+/// What the last part of a text is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct MadeOf {
+    /// The signs of ASCII.
+    pub signs: usize,
+    /// A number that its scripts, apart from the Latin one, do not exceed.
+    pub scripts_at_most: usize,
+}
+
+impl MadeOf {
+    /// Looks at a text.
+    pub fn of(tail: &str) -> Self {
+        let (mut signs, mut all) = (0, 0);
+        for byte in tail.bytes() {
+            let kind = KINDS_OF_BYTE[usize::from(byte)];
+            signs += kind / SIGN;
+            all |= kind;
+        }
+        Self { signs: signs as usize, scripts_at_most: (all & !SIGN).count_ones() as usize }
+    }
 }
 
 /// Returns where the words begin, in the last part of a text, whose scripts change from one to the next, without a mark between them.
-pub fn changing_scripts(tail: &str) -> Option<usize> {
-    if scripts_at_most(tail) < 2 {
+pub fn changing_scripts(tail: &str, made_of: MadeOf) -> Option<usize> {
+    if made_of.scripts_at_most < 2 {
         return None;
     }
     let script = |letter: char| match letter {
@@ -75,8 +94,9 @@ mod tests {
 
     #[test]
     fn scripts_that_change_without_a_mark_are_found() {
-        assert_eq!(changing_scripts("So бли 的 مرح 한국"), Some(10));
-        assert_eq!(changing_scripts("Russian привет, Chinese 你好, Arabic مرحبا, Korean 안녕"), None);
-        assert_eq!(changing_scripts("한국의 漢字 문화와 日本의 문화"), None);
+        let changing = |tail: &str| changing_scripts(tail, MadeOf::of(tail));
+        assert_eq!(changing("So бли 的 مرح 한국"), Some(10));
+        assert_eq!(changing("Russian привет, Chinese 你好, Arabic مرحبا, Korean 안녕"), None);
+        assert_eq!(changing("한국의 漢字 문화와 日本의 문화"), None);
     }
 }

@@ -1,4 +1,4 @@
-use super::changing_scripts::scripts_at_most;
+use super::MadeOf;
 
 /// Characters at the end that are looked at.
 const CHARACTERS: usize = 80;
@@ -21,10 +21,9 @@ const ISLAND_SCRIPTS_MIN: usize = 3;
 
 /// Returns where a jumble begins that a text ends with: letters, digits and many different signs in turn, or single letters of many
 /// scripts between other characters.
-pub fn jumble(tail: &str) -> Option<usize> {
+pub fn jumble(tail: &str, made_of: MadeOf) -> Option<usize> {
     // Text has few signs, and letters of one script or two. Most ends are settled by that.
-    let signs = tail.bytes().filter(u8::is_ascii_punctuation).count();
-    let scripts = scripts_at_most(tail);
+    let MadeOf { signs, scripts_at_most: scripts } = made_of;
     let has_few = signs < SIGNS_DIFFERENT_WITH_SCRIPTS_MIN || scripts < SCRIPTS_MIN;
     if signs < SIGNS_DIFFERENT_MIN && scripts < ISLAND_SCRIPTS_MIN && has_few {
         return None;
@@ -144,7 +143,7 @@ mod tests {
             "So it is. k%2;жz @a^q(9 ~x}ø7=b| $c<é/3_ [n:ש\\ ?d!w+ 漢5*m ]r{h, 의u#8 ضt&k.",
             "So it is. aжb7 cשd 漢x5 eضfg h9 글j kпm2 nの qrжs",
         ] {
-            assert!(jumble(text).is_some_and(|at| at < 40), "{text}");
+            assert!(jumble(text, MadeOf::of(text)).is_some_and(|at| at < 40), "{text}");
         }
         for text in [
             "perl -pe 's/([^A-Za-z0-9])/sprintf(\"%%%02X\", ord($1))/seg; tr/+/ /' file | sort -u > out && cat out",
@@ -154,7 +153,7 @@ mod tests {
             "3월 5일 14시에 USB를 연결하세요.",
             "",
         ] {
-            assert_eq!(jumble(text), None, "{text}");
+            assert_eq!(jumble(text, MadeOf::of(text)), None, "{text}");
         }
     }
 }

@@ -1,4 +1,8 @@
 use super::fence_count;
+use crate::conversation::ending;
+
+/// Bytes of a word before a point that are looked at.
+const WORD_BYTES_MAX: usize = 64;
 
 /// How an answer ends: its last line, where that may be a sentence.
 #[derive(Clone, Copy, Debug)]
@@ -48,9 +52,15 @@ impl<'a> LastLine<'a> {
                 let after = self.text[at + character.len_utf8()..].trim_start().chars().next();
                 after.is_some_and(|after| after.is_alphabetic() && !after.is_lowercase())
             };
-            let word = self.text[..at].rsplit(|before: char| before.is_whitespace()).next().unwrap_or_default();
-            let is_long = word.chars().filter(|letter| letter.is_alphabetic()).count() >= 3;
-            if (is_wide || (is_narrow && next == Some(' ') && is_long && begins())) && next.is_some() {
+            // Only before a point, and not far: a line without spaces is not read from each of its characters.
+            let is_long = || {
+                let before = ending(&self.text[..at], WORD_BYTES_MAX);
+                let word = before.rsplit(char::is_whitespace).next().unwrap_or_default();
+                let letters = word.chars().filter(|letter| letter.is_alphabetic()).count();
+                // The Hindi for "is" ends most sentences.
+                letters >= 3 || word == "है" || word.ends_with([')', '»', '”'])
+            };
+            if (is_wide || (is_narrow && next == Some(' ') && is_long() && begins())) && next.is_some() {
                 last = Some(at + character.len_utf8());
             }
         }

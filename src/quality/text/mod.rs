@@ -6,6 +6,7 @@ mod fences;
 mod jumble;
 mod kinds;
 mod last_line;
+mod lines;
 mod marks;
 mod needles;
 mod other_speaker;
@@ -18,11 +19,12 @@ mod units;
 mod word_places;
 mod words;
 
-pub use changing_scripts::changing_scripts;
+pub use changing_scripts::{MadeOf, changing_scripts};
 pub use compressed::compressed_size;
 pub use fences::{fence_count, outside_fences};
 pub use jumble::{has_many_scripts, jumble};
 pub use last_line::{LastLine, ends_sentence, is_item, is_joining, word_count};
+pub use lines::lines_of;
 pub use marks::template_marks;
 pub use needles::Needles;
 pub use other_speaker::{is_bare_mark, speaks_for_others};
@@ -35,4 +37,4 @@ pub use units::Units;
 pub use word_places::{common_places, looped_places, repeated_places};
 #[cfg(test)]
 pub use words::different_words;
-pub use words::{GramSet, Spread, Words};
+pub use words::{GramSet, Spread, Words, hash_of};

@@ -1,5 +1,5 @@
 use super::Needles;
-use super::turns::{TurnOf, label_of, turn_of, turns_in};
+use super::turns::{TurnOf, field_of, label_of, turn_of, turns_in};
 
 /// True for a line that only a format of instructions has, and for the name of a role that a decoder left when it dropped the
 /// tokens around it.
@@ -28,7 +28,7 @@ pub fn speaks_for_others(prose: &str) -> bool {
     if is_introduced && lines.iter().skip(place(line) + 1).any(|line| label_of(line).is_some()) {
         return false;
     }
-    turns.any(|(_, line, _)| !has_other_speaker(prose, &lines, place(line)))
+    turns.any(|(_, line, _)| !has_other_speaker(prose, &lines, place(line)) && !is_field_of_list(line, &lines))
 }
 
 /// What the marks have that [`has_mark`] looks for.
@@ -58,6 +58,13 @@ fn has_other_speaker(prose: &str, lines: &[&str], at: usize) -> bool {
     })
 }
 
+/// True for a line of a list of terms in small letters: `user: …` beside `mail: …` and `news: …`.
+fn is_field_of_list(line: &str, lines: &[&str]) -> bool {
+    const OTHERS_MIN: usize = 3;
+    let is_field = |line: &&&str| field_of(line).is_some_and(|_| turn_of(line).is_none());
+    field_of(line).is_some() && lines.iter().filter(is_field).count() >= OTHERS_MIN
+}
+
 /// True where `name` follows the end of a sentence and a space.
 fn follows_sentence(prose: &str, name: &str) -> bool {
     prose.match_indices(name).any(|(at, _)| {
@@ -72,6 +79,8 @@ mod tests {
 
     #[test]
     fn a_turn_of_another_is_told_from_a_script_and_from_a_list() {
+        let asked = "So it is.\n\nuser: And then?\n\nassistant: It rains.";
+        assert!(speaks_for_others(asked) && speaks_for_others("news: one\n\nIt is.\n\nuser: And then?"));
         for text in ["So.\nHuman: And then?", "So. USER: And then?", "So.\nassistant\nYes.", "Assistant: So."] {
             assert!(speaks_for_others(text), "{text}");
         }
@@ -79,6 +88,8 @@ mod tests {
             "User: Hi.\nBot: Yes.",
             "Such as:\nUser: Hi.\nAssistant: Yes.",
             "Admin: all.\nUser: some.",
+            "It has these:\n\nmail: of mail;\n\nuser: of users;\n\nnews: of news;\n\nlpr: of printers;",
+            "有这些：\n\nmail：邮件\n\nuser：用户消息\n\nnews：新闻\n\nlpr：打印",
             "The user: you",
             "",
         ] {

@@ -73,14 +73,15 @@ const CYRILLIC: [u32; 32] = [
 
 /// Returns where the letters begin that no language puts together, up to the end of a text.
 pub fn rare_letters(tail: &str) -> Option<usize> {
-    // Fewer letters make no pairs that are looked at.
-    let letters = tail.bytes().filter(u8::is_ascii_lowercase).count();
     let latin = tail
         .bytes()
         .enumerate()
         .rev()
         .map(|(at, byte)| (at, byte.is_ascii_lowercase().then(|| usize::from(byte - b'a'))));
-    if letters > PAIRS[0]
+    // Fewer letters make no pairs that are looked at.
+    let has_letters = tail.bytes().filter(u8::is_ascii_lowercase).count() > PAIRS[0];
+    if has_letters
+        && rare_latin_pairs(tail.as_bytes()) >= RARE_DIFFERENT_MIN
         && let Some(at) = rare_pairs(latin, &LATIN, RARE_LATIN_MIN)
     {
         return tail.is_char_boundary(at).then_some(at);
@@ -89,6 +90,40 @@ pub fn rare_letters(tail: &str) -> Option<usize> {
     let number = |letter: char| ('а'..='я').contains(&letter).then(|| letter as usize - 'а' as usize);
     let cyrillic = tail.char_indices().rev().map(|(at, letter)| (at, number(letter)));
     rare_pairs(cyrillic, &CYRILLIC, RARE_CYRILLIC_MIN)
+}
+
+/// The number of each small letter of ASCII, and one for all other bytes.
+const PLACES: [u8; 256] = {
+    let mut places = [OTHER; 256];
+    let mut letter = b'a';
+    while letter <= b'z' {
+        places[letter as usize] = letter - b'a';
+        letter += 1;
+    }
+    places
+};
+const OTHER: u8 = 26;
+/// The pairs of small letters that are not rare. Those with another byte do not count either.
+const NOT_RARE: [u32; 27] = {
+    let mut rows = [u32::MAX; 27];
+    let mut row = 0;
+    while row < LATIN.len() {
+        rows[row] = LATIN[row] | 1 << OTHER;
+        row += 1;
+    }
+    rows
+};
+
+/// Returns how many pairs of small letters are rare. Most texts have few.
+fn rare_latin_pairs(bytes: &[u8]) -> usize {
+    let mut rare = 0;
+    let mut this = OTHER;
+    for byte in bytes {
+        let next = PLACES[usize::from(*byte)];
+        rare += !(NOT_RARE[usize::from(this)] >> next) & 1;
+        this = next;
+    }
+    rare as usize
 }
 
 /// Looks at pairs of letters, given by their numbers in an alphabet, from the end.

@@ -103,37 +103,37 @@ impl Letters {
         self.0[script as usize]
     }
 
-    /// Returns the amount of text in `script`, in letters. Chinese characters count as kana in a Japanese text.
-    fn weight(&self, script: Script) -> usize {
-        let is_japanese = self.count(Script::Kana) * 10 > self.count(Script::Han);
-        let count = match script {
-            Script::Han if is_japanese => 0,
-            Script::Kana if is_japanese => self.count(Script::Kana) + self.count(Script::Han),
-            Script::Kana => 0,
-            script => self.count(script),
-        };
-        match script {
-            Script::Han | Script::Kana | Script::Hangul => count * LETTERS_PER_IDEOGRAPH,
-            _ => count,
-        }
+    /// Returns the amount of text in each script, in letters. Chinese characters count as kana in a Japanese text.
+    fn weights(&self) -> [usize; 10] {
+        let (han, kana) = (self.count(Script::Han), self.count(Script::Kana));
+        let is_japanese = kana * 10 > han;
+        let mut weights = self.0;
+        weights[Script::Han as usize] = if is_japanese { 0 } else { han * LETTERS_PER_IDEOGRAPH };
+        weights[Script::Kana as usize] = if is_japanese { (kana + han) * LETTERS_PER_IDEOGRAPH } else { 0 };
+        weights[Script::Hangul as usize] *= LETTERS_PER_IDEOGRAPH;
+        weights
     }
 
     /// Returns the amount of text in all scripts, in letters.
     pub fn total(&self) -> usize {
-        SCRIPTS.iter().map(|script| self.weight(*script)).sum()
+        self.weights().into_iter().sum()
     }
 
     /// Returns the share of `script` in the text, 0 to 1.
     pub fn share(&self, script: Script) -> f64 {
-        self.weight(script) as f64 / self.total().max(1) as f64
+        self.weights()[script as usize] as f64 / self.total().max(1) as f64
     }
 
     /// Returns the script with the largest share.
     pub fn dominant(&self) -> Script {
-        SCRIPTS
-            .into_iter()
-            .max_by_key(|script| (self.weight(*script), std::cmp::Reverse(*script)))
-            .unwrap_or(Script::Latin)
+        let weights = self.weights();
+        let mut first = Script::Latin;
+        for script in SCRIPTS {
+            if weights[script as usize] > weights[first as usize] {
+                first = script;
+            }
+        }
+        first
     }
 }
 

@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use super::Spread;
 use crate::quality::phrases::listed;
 
 /// Whose turn a line begins, as chat templates name them.
@@ -20,16 +21,17 @@ const BEFORE_BYTES_MAX: usize = 96;
 const SPEAKER_BYTES_MAX: usize = 24;
 
 /// The names of the roles in all languages, in small letters.
-static NAMES: LazyLock<HashMap<&str, TurnOf>> = LazyLock::new(|| {
+static NAMES: LazyLock<HashMap<&str, TurnOf, Spread>> = LazyLock::new(|| {
     let of = |section, role| listed(section).map(move |(_, name)| (name, role));
     of("user", TurnOf::User).chain(of("assistant", TurnOf::Assistant)).collect()
 });
 
 /// Returns the lines of a text that begin a turn, each with where it begins.
 pub fn turns_in(text: &str) -> impl Iterator<Item = (usize, &str, TurnOf)> {
-    // Lines without a colon are not looked at. The second byte ends the wide colon.
+    // Lines without a colon are not looked at. The second byte ends the wide colon, and many other characters.
+    let is_colon = |at: &usize| text.as_bytes()[*at] == b':' || text.as_bytes()[..*at].ends_with(&[0xef, 0xbc]);
     let mut before = usize::MAX;
-    memchr::memchr2_iter(b':', 0x9a, text.as_bytes()).filter_map(move |at| {
+    memchr::memchr2_iter(b':', 0x9a, text.as_bytes()).filter(is_colon).filter_map(move |at| {
         let near = at.saturating_sub(BEFORE_BYTES_MAX);
         let start = memchr::memrchr(b'\n', &text.as_bytes()[near..at]).map_or(near, |start| near + start + 1);
         if start == before || !(start == 0 || text.as_bytes()[start - 1] == b'\n') {
@@ -50,14 +52,14 @@ pub fn turn_of(line: &str) -> Option<TurnOf> {
     if !is_short {
         return None;
     }
-    if name.is_ascii() {
-        let mut small = [0; 4 * NAME_CHARACTERS_MAX];
-        let small = &mut small[..name.len()];
-        small.copy_from_slice(name.as_bytes());
-        small.make_ascii_lowercase();
-        return NAMES.get(std::str::from_utf8(small).ok()?).copied();
-    }
-    NAMES.get(name.to_lowercase().as_str()).copied()
+    let mut small = [0; 4 * NAME_CHARACTERS_MAX];
+    let small = &mut small[..name.len()];
+    small.copy_from_slice(name.as_bytes());
+    small.make_ascii_lowercase();
+    let known = NAMES.get(std::str::from_utf8(small).ok()?).copied();
+    // Characters of more than two bytes have no case here.
+    let may_be_capital = || name.bytes().any(|byte| matches!(byte, 0xc3..=0xd4));
+    known.or_else(|| if may_be_capital() { NAMES.get(name.to_lowercase().as_str()).copied() } else { None })
 }
 
 /// Returns the name with which a line of a script or of a list of terms begins.
@@ -68,6 +70,14 @@ pub fn label_of(line: &str) -> Option<&str> {
         && label.chars().all(|next| next.is_alphanumeric() || matches!(next, ' ' | '.' | '-'));
     // An address is no label.
     (is_name && !rest.starts_with("//")).then_some(label)
+}
+
+/// Returns the word in small letters with which a line of a list of terms begins.
+pub fn field_of(line: &str) -> Option<&str> {
+    let (label, _) = name_and_rest(line)?;
+    let is_field = label.len() <= SPEAKER_BYTES_MAX
+        && label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    is_field.then_some(label)
 }
 
 /// Splits a line at its first colon: what stands before it without the marks around it, and the rest.

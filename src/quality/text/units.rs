@@ -1,5 +1,5 @@
-use super::GramSet;
 use super::kinds::{is_letter, is_whole_word};
+use super::{GramSet, lines_of};
 
 /// A text's sentences and lines as numbers, without their punctuation and without the marks of lists.
 #[derive(Debug, Default)]
@@ -31,7 +31,7 @@ impl Units {
     /// Splits a text.
     pub fn of(text: &str) -> Self {
         let mut units = Self::default();
-        for line in text.lines() {
+        for line in lines_of(text) {
             let said = without_marker(line);
             let is_short_item = said.len() < line.trim_start().len() && said.chars().count() <= ITEM_CHARACTERS_MAX;
             units.split(said, is_short_item);

@@ -97,6 +97,17 @@ fn mix_hash(hash: u32, value: u32) -> u32 {
     (hash.rotate_left(5) ^ value).wrapping_mul(0x9e37_79b1)
 }
 
+/// Returns a hash of some bytes, eight at a time.
+pub fn hash_of(bytes: &[u8]) -> u64 {
+    const BASE: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mix = |hash: u64, value: u64| (hash.rotate_left(23) ^ value).wrapping_mul(BASE);
+    let (eights, rest) = bytes.as_chunks::<8>();
+    let hash = eights.iter().fold(bytes.len() as u64, |hash, eight| mix(hash, u64::from_le_bytes(*eight)));
+    let mut last = [0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    mix(hash, u64::from_le_bytes(last))
+}
+
 /// A set of n-grams with a fixed capacity: an open-addressing table with twice as many slots. The caller inserts at most
 /// the announced number.
 pub struct GramSet {

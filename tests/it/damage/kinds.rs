@@ -31,17 +31,17 @@ pub const KINDS: &[Kind] = &[
     rejected("letter loop", [95, 95, 95], letter_loop),
     rejected("sentence cycle", [95, 95, 95], sentence_cycle),
     rejected("item cycle", [95, 95, 95], item_cycle),
-    rejected("endless list", [90, 90, 95], endless_list),
+    rejected("endless list", [94, 94, 94], endless_list),
     rejected("said again", [95, 95, 95], said_again),
     rejected("language tail", [95, 95, 95], language_tail),
     rejected("other language", [95, 95, 95], other_language),
     rejected("not the language asked for", [95, 95, 95], not_as_asked),
-    Kind { name: "cut", flags: &["no_terminal"], least: [95, 80, 90], damage: cut },
+    Kind { name: "cut", flags: &["no_terminal"], least: [95, 95, 95], damage: cut },
     Kind { name: "cut in code", flags: &["fence_open"], least: [95, 95, 95], damage: cut_in_code },
     rejected("template mark", [95, 95, 95], template_mark),
     rejected("other speaker", [95, 95, 95], other_speaker),
     rejected("reasoning", [95, 95, 95], reasoning),
-    Kind { name: "refusal", flags: &["refusal"], least: [95, 90, 90], damage: refusal },
+    Kind { name: "refusal", flags: &["refusal"], least: [95, 95, 95], damage: refusal },
     Kind { name: "introduction", flags: &["identity"], least: [95, 95, 95], damage: introduction },
     rejected("looks empty", [90, 90, 95], looks_empty),
     rejected("base64", [95, 95, 95], base64),
@@ -49,7 +49,7 @@ pub const KINDS: &[Kind] = &[
     rejected("mojibake", [95, 95, 95], mojibake),
     rejected("control characters", [95, 95, 95], control_characters),
     rejected("echo of the question", [0, 95, 95], echo_of_the_question),
-    rejected("echo of the last answer", [90, 90, 90], echo_of_the_last_answer),
+    rejected("echo of the last answer", [95, 95, 95], echo_of_the_last_answer),
 ];
 
 const fn rejected(
@@ -74,7 +74,12 @@ fn last_words(text: &Text, count: usize) -> String {
     let letters = text.answer.trim_end_matches(|letter: char| !letter.is_alphanumeric());
     if is_unspaced(&text.language) {
         let letters: Vec<char> = letters.chars().collect();
-        return letters[letters.len().saturating_sub(2 * count)..].iter().collect();
+        let mut from = letters.len().saturating_sub(2 * count);
+        // A Latin word is not split.
+        while from > 0 && letters[from - 1].is_ascii_alphanumeric() && letters[from].is_ascii_alphanumeric() {
+            from -= 1;
+        }
+        return letters[from..].iter().collect();
     }
     let words: Vec<&str> = letters.split_whitespace().collect();
     words[words.len().saturating_sub(count)..].join(" ")
@@ -82,10 +87,12 @@ fn last_words(text: &Text, count: usize) -> String {
 
 fn sentences(text: &str) -> Vec<String> {
     let mut sentences = vec![String::new()];
-    for letter in text.chars() {
-        let last = sentences.last_mut().unwrap();
-        last.push(letter);
-        if ".!?。！？।؟\n".contains(letter) {
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        sentences.last_mut().unwrap().push(letter);
+        // A number and an address have such marks too.
+        let is_narrow_end = ".!?؟".contains(letter) && letters.peek().is_none_or(|next| next.is_whitespace());
+        if is_narrow_end || "。！？।\n".contains(letter) {
             sentences.push(String::new());
         }
     }
@@ -127,12 +134,16 @@ fn letter_loop(text: &Text, _: &[Text], strength: usize, draw: &mut Draw) -> Opt
 }
 
 fn sentence_cycle(text: &Text, _: &[Text], strength: usize, _: &mut Draw) -> Option<Damaged> {
-    let sentences = sentences(&text.answer);
-    let last = sentences[sentences.len().checked_sub(2)?..].join(space(text));
-    if !ends_in_prose(text) {
+    let (answer, sentences) = (text.answer.trim_end(), sentences(&text.answer));
+    let first = answer.rfind(&sentences[sentences.len().checked_sub(2)?])?;
+    let last = &answer[first..];
+    // A word or two are said again in good texts.
+    if !ends_in_prose(text) || amount(last) < 40 {
         return None;
     }
-    with(text, format!("{}{}", text.answer, format!("{}{last}", space(text)).repeat([2, 5, 12][strength])))
+    // As what is before it is apart, so is each time that it comes again.
+    let apart = &answer[answer[..first].trim_end().len()..first];
+    with(text, format!("{answer}{}", format!("{apart}{last}").repeat([2, 5, 12][strength])))
 }
 
 fn item_cycle(text: &Text, _: &[Text], strength: usize, _: &mut Draw) -> Option<Damaged> {
@@ -151,7 +162,8 @@ fn said_again(text: &Text, _: &[Text], strength: usize, _: &mut Draw) -> Option<
     with(text, vec![text.answer.as_str(); [2, 3, 6][strength]].join("\n\n"))
 }
 
-/// The sentences of a text that are in no code, table or heading, and mostly letters.
+/// The sentences of a text that are in no code, table or heading, are mostly letters and end with a mark: labels and names are in
+/// no language.
 fn prose_sentences(text: &str) -> Vec<String> {
     let mut is_code = false;
     let is_prose = |line: &&str| {
@@ -161,34 +173,51 @@ fn prose_sentences(text: &str) -> Vec<String> {
     let prose: String = text.lines().filter(is_prose).map(|line| line.to_owned() + "\n").collect();
     let is_said = |sentence: &String| {
         let letters = sentence.chars().filter(|letter| letter.is_alphabetic() || letter.is_whitespace()).count();
-        letters * 10 > sentence.chars().count() * 7 && letters > 12
+        letters * 10 > sentence.chars().count() * 7 && amount(sentence) >= 30 && ends_with_mark(sentence)
     };
     sentences(&prose).into_iter().filter(is_said).collect()
 }
 
-/// The sentences of a text of another language, at least some.
-fn foreign_sentences(text: &Text, texts: &[Text], draw: &mut Draw) -> Vec<String> {
+fn ends_with_mark(sentence: &str) -> bool {
+    sentence.ends_with(['.', '!', '?', '。', '！', '？', '।', '؟'])
+}
+
+/// How much a text says, in letters of an alphabet.
+fn amount(text: &str) -> usize {
+    let weight = |letter: char| match letter {
+        '\u{3040}'..='\u{30ff}' | '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}' => 3,
+        letter => usize::from(letter.is_alphabetic()),
+    };
+    text.chars().map(weight).sum()
+}
+
+/// Sentences of a text of another language, at least three that say at least so much.
+fn foreign_sentences(text: &Text, texts: &[Text], least: usize, draw: &mut Draw) -> Vec<String> {
     loop {
         let other = draw.of(texts);
         let sentences = prose_sentences(&other.answer);
-        if other.language != text.language && sentences.len() >= 4 {
+        if other.language != text.language && sentences.len() >= 3 && amount(&sentences.concat()) >= least {
             return sentences;
         }
     }
 }
 
 fn language_tail(text: &Text, texts: &[Text], strength: usize, draw: &mut Draw) -> Option<Damaged> {
-    let (own, other) = (prose_sentences(&text.answer), foreign_sentences(text, texts, draw));
+    let own = prose_sentences(&text.answer);
     if own.len() < 4 {
         return None;
     }
-    let kept = own.len() * [65, 50, 34][strength] / 100;
-    let other = &other[..other.len().min(own.len() - kept)];
+    let kept = own.len() * [66, 50, 34][strength] / 100;
+    // As much is said in the other language as in the sentences whose place it takes, as far as a text has so much.
+    let replaced = amount(&own[kept..].concat());
+    let other = foreign_sentences(text, texts, replaced.min(600), draw);
+    let is_needed = |count: &usize| amount(&other[..*count].concat()) < replaced;
+    let other = &other[..(0..other.len()).filter(is_needed).count()];
     with(text, format!("{}{}{}", own[..kept].join(space(text)), space(text), other.join(" ")))
 }
 
 fn other_language(text: &Text, texts: &[Text], strength: usize, draw: &mut Draw) -> Option<Damaged> {
-    let sentences = foreign_sentences(text, texts, draw);
+    let sentences = foreign_sentences(text, texts, 100, draw);
     let kept = sentences.len().min([3, 6, 100][strength]);
     with(text, sentences[..kept].join(" "))
 }
@@ -209,19 +238,35 @@ fn not_as_asked(text: &Text, texts: &[Text], strength: usize, draw: &mut Draw) -
         "hi" => "कृपया फ़िनिश में उत्तर दीजिए।",
         _ => "Please answer in Finnish.",
     };
-    let sentences = foreign_sentences(text, texts, draw);
+    let sentences = foreign_sentences(text, texts, 100, draw);
     let answer = sentences[..sentences.len().min([3, 6, 100][strength])].join(" ");
     Some(Damaged { user: format!("{} {request}", text.user), answer, earlier: Vec::new() })
 }
 
 fn cut(text: &Text, _: &[Text], strength: usize, draw: &mut Draw) -> Option<Damaged> {
     let letters: Vec<char> = text.answer.chars().collect();
-    let mut kept = letters.len() * ([85, 60, 40][strength] + draw.below(10)) / 100;
-    // A cut at the end of a sentence cannot be seen.
-    while kept > 0 && !(letters[kept - 1].is_alphabetic() && letters[kept].is_alphabetic()) {
-        kept -= 1;
-    }
+    let kept = letters.len() * ([85, 60, 40][strength] + draw.below(10)) / 100;
+    // A cut at the end of a sentence cannot be seen, nor one in a label, after a few words, or in the first sentence, before any has
+    // ended.
+    let shows = |kept: &usize| {
+        let is_within = letters[kept - 1].is_alphabetic() && letters[*kept].is_alphabetic();
+        is_within && is_cut_in_sentence(&letters[..*kept].iter().collect::<String>(), &letters[*kept..])
+    };
+    let kept = (1..=kept).rev().find(shows)?;
     with(text, letters[..kept].iter().collect())
+}
+
+/// True where a text ends within a sentence of prose that goes on to a mark, after several of its words.
+fn is_cut_in_sentence(kept: &str, rest: &[char]) -> bool {
+    let line = kept.lines().next_back().unwrap_or_default();
+    let rest: String = rest.iter().take_while(|letter| **letter != '\n').collect();
+    let begun = sentences(line).pop().unwrap_or_default();
+    let is_prose = !line.contains(['|', '`', '#', '/', '=', '<', '{']) && !line.starts_with([' ', '\t']);
+    is_prose
+        && ends_with_mark(rest.trim_end())
+        && line.ends_with(&begun)
+        && amount(&begun) >= 60
+        && !prose_sentences(kept).is_empty()
 }
 
 fn cut_in_code(text: &Text, _: &[Text], strength: usize, _: &mut Draw) -> Option<Damaged> {
@@ -329,9 +374,14 @@ fn control_characters(text: &Text, _: &[Text], strength: usize, draw: &mut Draw)
 }
 
 fn echo_of_the_question(text: &Text, _: &[Text], strength: usize, _: &mut Draw) -> Option<Damaged> {
+    // A short answer may be said again, and a part of it is an extract.
     let sentences = sentences(&text.answer);
+    let kept = text.answer[..text.answer.rfind(sentences.last()?)?].trim_end();
+    if amount(&text.answer) < 150 || amount(kept) * 4 < amount(&text.answer) * 3 {
+        return None;
+    }
     let answer = match strength {
-        0 => sentences[..sentences.len() - 1].join(space(text)),
+        0 => kept.to_owned(),
         1 => format!("{}{}{}", text.answer, space(text), sentences[0]),
         _ => text.answer.clone(),
     };

@@ -7,8 +7,10 @@ use super::kinds::KINDS;
 use super::texts::{LANGUAGES, Text, texts_for_tables};
 use super::{STRENGTHS, damaged, found, gate};
 
-/// Good texts of a language that are judged, and those of them that are damaged.
+/// Good texts of a language that are judged, those of them that may be damaged, and those that are: not every text has the part that
+/// a kind of damage needs.
 const GOOD_MAX: usize = 100_000;
+const KEPT_MAX: usize = 400;
 const DAMAGED_MAX: usize = 100;
 
 /// Prints the tables. With `COHOBATE_TEXTS_REJECTED=FILE` it also writes the good texts that are rejected.
@@ -62,12 +64,19 @@ fn upper_bound(hits: u32, count: u32) -> f64 {
     (share + squared / (2.0 * count) + deviate * root) / (1.0 + squared / count)
 }
 
-/// Texts of each language that pass undamaged.
+/// Texts of each language that pass undamaged, from all of its sources in turn.
 fn some_that_pass(texts: &[Text], version: RulesVersion) -> Vec<Text> {
     let gate = gate(version);
     let passes = |text: &&Text| gate.judge(&Candidate::new(&text.user, &text.answer)).rejected_by.is_none();
     let of = |language: &'static str| texts.iter().filter(move |text| text.language == language).filter(passes);
-    LANGUAGES.iter().flat_map(|language| of(language).take(DAMAGED_MAX).cloned()).collect()
+    let spread = |language: &&'static str| {
+        let all: Vec<&Text> = of(language).collect();
+        let step = all.len().div_ceil(KEPT_MAX).max(1);
+        // The first hundred are from all parts too.
+        let parts = (0..4).flat_map(|part| (part * step..all.len()).step_by(4 * step));
+        parts.map(|at| all[at].clone()).collect::<Vec<Text>>()
+    };
+    LANGUAGES.iter().flat_map(spread).collect()
 }
 
 fn caught_shares(texts: &[Text], version: RulesVersion) {
@@ -80,8 +89,11 @@ fn caught_shares(texts: &[Text], version: RulesVersion) {
         for language in LANGUAGES {
             let mut shares = Vec::new();
             for strength in 0..STRENGTHS {
-                let (mut caught, mut count) = (0, 0);
+                let (mut caught, mut count) = (0_usize, 0_usize);
                 for (number, text) in texts.iter().enumerate().filter(|(_, text)| text.language == language) {
+                    if count == DAMAGED_MAX {
+                        break;
+                    }
                     let Some(damaged) = damaged(kind, text, texts, strength, number) else { continue };
                     count += 1;
                     if let Some(rule) = found(&gate, kind, &damaged) {
@@ -89,7 +101,9 @@ fn caught_shares(texts: &[Text], version: RulesVersion) {
                         caught += 1;
                     }
                 }
-                shares.push(if count == 0 { "-".to_owned() } else { (caught * 100 / count).to_string() });
+                let of = if count < DAMAGED_MAX { format!(" of {count}") } else { String::new() };
+                let share = (caught * 100).checked_div(count);
+                shares.push(share.map_or_else(|| "-".to_owned(), |share| format!("{share}{of}")));
             }
             print!(" {} |", shares.join("/"));
         }
