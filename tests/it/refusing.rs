@@ -60,7 +60,10 @@ fn refusals_and_introductions_are_found_in_twelve_languages_and_near_misses_are_
                         refusals.add(hits("refusal", said), label == "refusal");
                         of_language.add(hits("refusal", said), label == "refusal");
                     }
-                    introductions.add(hits("identity", said), label == "identity");
+                    // A refusal may introduce itself.
+                    if label != "refusal" {
+                        introductions.add(hits("identity", said), label == "identity");
+                    }
                 }
             }
             println!("{language}, held out {is_held_out}: {of_language:?}");
