@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cohobate::conversation::{
-    Answer, ConversationKey, Fingerprint, Finish, Message, Role, ServiceTier, Settings, Slot, TurnIndex, Usage,
+    Answer, AnswerTokens, ConversationKey, Fingerprint, Finish, Lane, Message, Role, ServiceTier, Settings, Slot,
+    ToolCall, TopLogprobs, TurnIndex, Usage,
 };
 use cohobate::store::{
     Disk, DiskStore, Entry, LostCalls, MemoryStore, OnLoss, Opened, Reader, Run, Snapshot, Status, Store, StoreError,
@@ -243,6 +244,12 @@ fn a_store_with_segments_of_version_2_opens_for_ever() {
     assert!(journal_files(directory.path()).len() > 3);
 }
 
+/// The first one with token ids, log-probabilities and calls to tools.
+#[test]
+fn a_store_with_tokens_and_calls_opens_for_ever() {
+    opened_frozen("store-v4", frozen_entries_with_tokens());
+}
+
 /// Opens a frozen store, checks that it holds these entries, and returns where its copy is.
 fn opened_frozen(name: &str, entries: Vec<Entry>) -> tempfile::TempDir {
     let frozen = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name).join("journal");
@@ -307,6 +314,37 @@ fn newer_frozen_entries() -> Vec<Entry> {
     entries
 }
 
+/// What is in `fixtures/store-v4`: the same, and what only records of version 3 hold: the tokens of two turns, of which the
+/// second leans on the first, log-probabilities, and a call to a tool.
+fn frozen_entries_with_tokens() -> Vec<Entry> {
+    let mut entries = newer_frozen_entries();
+    let (prompt, completion): (Vec<u32>, Vec<u32>) = ((0..40).collect(), vec![7, 300, 151_643, u32::MAX]);
+    let sequence = [&prompt[..], &completion].concat();
+    let first = AnswerTokens::whole(prompt, completion);
+    let top = TopLogprobs { count: 2, sampled: vec![512], ids: vec![9, TopLogprobs::NO_TOKEN], steps: vec![3, 65_535] };
+    let next =
+        AnswerTokens::whole([&sequence[..], &[1, 2, 3]].concat(), vec![9]).after(Fingerprint(hash(11)), &sequence);
+    let next = AnswerTokens { logprobs: Some(top), ..next };
+    assert!(next.prompt.shared.is_some());
+    for (question, turn, tokens) in [(11, 0, first), (12, 1, next)] {
+        let mut entry = answered(question, 7, turn, 10);
+        if let Entry::Answered { answer, .. } = &mut entry {
+            Arc::make_mut(answer).tokens = Some(Arc::new(tokens));
+        }
+        entries.push(entry);
+    }
+    let mut calling = answered(13, 8, 0, 10);
+    if let Entry::Answered { answer, .. } = &mut calling {
+        let call = ToolCall { id: "c1".to_owned(), name: "tide".to_owned(), arguments: "{\"at\":6}".to_owned() };
+        Arc::make_mut(answer).message = Message::with_fields(Role::Assistant, "", ToolCall::fields(&[call]));
+    }
+    let asked = Slot { lane: Lane::Tool, turn: 0, attempt: 0 };
+    let linked =
+        Entry::Linked { conversation: ConversationKey(hash(8)), slot: asked, fingerprint: Fingerprint(hash(1)) };
+    entries.extend([calling, linked]);
+    entries
+}
+
 /// Writes the frozen store of the current version; run once for each version, by hand:
 /// `COHOBATE_FREEZE=fixtures/store-vN cargo test freeze`.
 #[test]
@@ -314,7 +352,7 @@ fn freeze() {
     let Some(path) = std::env::var_os("COHOBATE_FREEZE") else { return };
     let directory = tempfile::tempdir().unwrap();
     let (store, _) = DiskStore::open_with(directory.path(), 300, Arc::new(Disk), &mut |_, _| {}).unwrap();
-    for entry in newer_frozen_entries() {
+    for entry in frozen_entries_with_tokens() {
         store.commit(vec![entry]).unwrap();
     }
     store.close().unwrap();
