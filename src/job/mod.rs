@@ -100,7 +100,7 @@ pub use models::{KeySource, Keys, ModelChoice, ModelSettings};
 pub use open_store::{accept_losses, open_reader};
 pub use places::check_file;
 pub use plan::{PlanReport, PlanSettings, RolePlan, plan};
-pub use questions::{BestOfSettings, CallSettings, DistillQuestions, OrphanSettings, RankerSettings};
+pub use questions::{BestOfSettings, CallSettings, DistillQuestions, OrphanSettings, RankerSettings, known_details};
 pub use reports::{write_report, write_text};
 pub use rows::RowCounts;
 pub use run_line::{RunLine, run_line};

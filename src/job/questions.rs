@@ -102,6 +102,9 @@ impl RankerSettings {
 }
 
 /// Returns what the runs of a store asked for beside the text, the least first.
+///
+/// # Errors
+/// Fails where the store cannot be read.
 pub fn known_details(store: &dyn Reader) -> Result<Vec<TokenDetail>, JobError> {
     let of =
         |run: Run| TokenDetail::from_named(run.settings.get(TokenDetail::IDS), run.settings.get(TokenDetail::LOGPROBS));
