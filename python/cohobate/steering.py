@@ -1,0 +1,65 @@
+"""`cohobate ctl`: steers a run that is at work, over the socket in its store."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from typing import Any, Optional
+
+from .errors import SteeringError
+from .events import Error
+from .execution import Execution
+from .parsing import event_of
+
+# A run makes its socket soon after it has begun.
+SOCKET_S = 10.0
+AGAIN_S = 0.05
+
+
+class Steering:
+    """Steers one run. `place` are the options that say where its store is."""
+
+    def __init__(self, command: str, place: list[str], execution: Execution) -> None:
+        self._command = command
+        self._place = place
+        self._execution = execution
+
+    def steer(self, *words: str) -> Optional[dict[str, Any]]:
+        """Sends a verb, waits until the run obeys, and returns what `--json` prints.
+
+        Raises SteeringError where the run refuses, and where it has ended.
+        """
+        deadline = time.monotonic() + SOCKET_S
+        while True:
+            if self._execution.process.has_ended.is_set():
+                raise SteeringError("the run has ended", "make the same call again to resume", 2)
+            done = subprocess.run(
+                [self._command, "ctl", words[0], "--progress=json", *self._place, *words[1:]],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                # Ctrl-C is for the run.
+                start_new_session=True,
+            )
+            if done.returncode == 0:
+                found = json.loads(done.stdout) if done.stdout.lstrip().startswith(b"{") else None
+                return found if isinstance(found, dict) else None
+            # Before the first call there may be no socket yet.
+            if self._execution.start is not None or time.monotonic() > deadline:
+                raise _refusal(done.stderr, done.returncode)
+            time.sleep(AGAIN_S)
+
+
+def limits(values: dict[str, Any]) -> list[str]:
+    """Returns the limits as `ctl set` reads them; None takes a limit away. Raises SteeringError where there is no limit."""
+    if not values:
+        raise SteeringError("no limit is given", "name concurrency, rpm or max_cost", 2)
+    return [f"{name.replace('_', '-')}={'none' if value is None else value}" for name, value in values.items()]
+
+
+def _refusal(said: bytes, code: int) -> SteeringError:
+    for line in said.splitlines():
+        event = event_of(line)
+        if isinstance(event, Error):
+            return SteeringError(event.text, event.hint, code)
+    return SteeringError(said.decode(errors="replace").strip() or "the run refuses", None, code)
