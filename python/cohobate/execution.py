@@ -120,4 +120,5 @@ class Execution:
     def raise_failure(self, except_stops: bool = False) -> None:
         """Raises what the command failed of; `except_stops` lets early stops be."""
         if self.failure is not None and not (except_stops and isinstance(self.failure, Stopped)):
-            raise self.failure
+            # Whoever caught it before is not part of this one.
+            raise self.failure.with_traceback(None)

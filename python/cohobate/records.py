@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Optional, Union
+from typing import TYPE_CHECKING, Any, Optional, Protocol, Union
 
 from .errors import RowsError
 
 if TYPE_CHECKING:
     from .options import PathLike
 
-# A data frame or a `datasets.Dataset` matches one of these: the latter is an iterable of dicts.
-Rows = Union["PathLike", "Iterable[PathLike]", "Iterable[Mapping[str, Any]]", "DataFrame"]
-
 CHUNK = 1_000
 
 
-class DataFrame:
-    """Stands for a table with columns: of pandas, polars or pyarrow. Nothing is one; type checkers take `Any`."""
+class Table(Protocol):
+    """A table of pandas, polars or pyarrow. A `datasets.Dataset` is an iterable of dicts."""
 
-    if TYPE_CHECKING:
+    @property
+    def columns(self) -> Any: ...
 
-        def __getattr__(self, name: str) -> Any: ...
+
+Rows = Union["PathLike", "Iterable[PathLike]", "Iterable[Mapping[str, Any]]", Table]
 
 
 def paths(rows: Any) -> Optional[list[str]]:

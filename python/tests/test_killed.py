@@ -15,7 +15,7 @@ from support import conversations, processes_of, program, server
 WORK = """
 import cohobate
 from support import conversations
-run = cohobate.distill(conversations(100, 6), teacher={teacher!r}, concurrency=8)
+run = cohobate.distill(conversations(60, 4), teacher={teacher!r}, concurrency=8)
 for event in run:
     if isinstance(event, cohobate.events.Progress) and event.answered > 20:
         print(event.answered, flush=True)
@@ -40,11 +40,11 @@ def until(holds: Callable[[], bool]) -> None:
 
 
 def resumed(teacher: str) -> None:
-    run = cohobate.distill(conversations(100, 6), teacher=teacher)
-    assert len(list(run.rows())) == 100
+    run = cohobate.distill(conversations(60, 4), teacher=teacher)
+    assert len(list(run.rows())) == 60
     assert run.summary is not None
     assert run.summary.reused > 20
-    assert run.summary.reused + run.summary.answered == 600
+    assert run.summary.reused + run.summary.answered == 240
 
 
 def is_tidy(place: Path) -> bool:
@@ -53,7 +53,7 @@ def is_tidy(place: Path) -> bool:
 
 
 def test_killing_the_program_stops_the_command_and_the_next_call_resumes(place: Path) -> None:
-    with server(100) as teacher:
+    with server(50) as teacher:
         started = begun(teacher, place, "run.wait()")
         started.kill()
         started.wait()
@@ -63,7 +63,7 @@ def test_killing_the_program_stops_the_command_and_the_next_call_resumes(place: 
 
 
 def test_killing_program_and_command_loses_no_answer(place: Path) -> None:
-    with server(100) as teacher:
+    with server(50) as teacher:
         started = begun(teacher, place, "print(run._execution.process.pid, flush=True); run.wait()")
         assert started.stdout is not None
         command = int(started.stdout.readline())
@@ -75,8 +75,8 @@ def test_killing_program_and_command_loses_no_answer(place: Path) -> None:
 
 
 def test_killing_the_command_alone_is_an_error_with_a_hint(place: Path) -> None:
-    with server(100) as teacher:
-        run = cohobate.distill(conversations(100, 6), teacher=teacher, concurrency=8)
+    with server(50) as teacher:
+        run = cohobate.distill(conversations(60, 4), teacher=teacher, concurrency=8)
         until(lambda: run.progress is not None and run.progress.answered > 20)
         os.kill(run._execution.process.pid, signal.SIGKILL)
         try:
@@ -90,7 +90,7 @@ def test_killing_the_command_alone_is_an_error_with_a_hint(place: Path) -> None:
 
 
 def test_one_interrupt_stops_cleanly_and_the_next_call_resumes(place: Path) -> None:
-    with server(100) as teacher:
+    with server(50) as teacher:
         started = begun(teacher, place, "print('waits', flush=True); run.wait(show=True)")
         assert started.stdout is not None
         started.stdout.readline()
@@ -104,7 +104,7 @@ def test_one_interrupt_stops_cleanly_and_the_next_call_resumes(place: Path) -> N
 
 
 def test_a_program_that_ends_takes_its_command_with_it(place: Path) -> None:
-    with server(100) as teacher:
+    with server(50) as teacher:
         started = begun(teacher, place, "")
         started.communicate()
         assert len(processes_of(place)) == 2
