@@ -3,7 +3,7 @@
 Events come from `docs/events.schema.json`, options from the help of the command. A test fails where the files differ from
 what this program prints.
 
-    python python/generate.py [PATH OF THE COMMAND]
+    python python/generate.py [PATH OF THE COMMAND, else the newest below target/]
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ WIDTH = 110
 
 
 def main() -> None:
-    command = sys.argv[1] if len(sys.argv) > 1 else str(ROOT / "target/release/cohobate")
+    built = [path for path in (ROOT / "target").glob("*/cohobate") if os.access(path, os.X_OK)]
+    command = sys.argv[1] if len(sys.argv) > 1 else str(max(built, key=lambda path: path.stat().st_mtime))
     package = ROOT / "python" / "cohobate"
     (package / "events.py").write_text(events(), encoding="utf-8")
     types, kinds = options(command)

@@ -88,6 +88,8 @@ class Execution:
 
     def wait(self, show: Optional[bool]) -> None:
         """Waits for the end, with a bar; Ctrl-C stops the command cleanly."""
+        if self.process.has_ended.is_set():
+            return
         try:
             bar.follow(self.log, show)
             self.process.has_ended.wait()

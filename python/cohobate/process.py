@@ -47,20 +47,15 @@ class Process:
         self._child = subprocess.Popen(
             arguments, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE, start_new_session=True
         )
-        guard = ["/bin/sh", "-c", GUARD, "cohobate-guard", str(self._child.pid), spooled or ""]
+        read, self._alive = os.pipe()
         try:
-            self._guard = subprocess.Popen(
-                guard,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-                env={"PATH": os.environ.get("PATH", os.defpath)},
-            )
+            self._guard = _guard(read, self._child.pid, spooled)
         except BaseException:
             self._child.kill()
             self._child.wait()
             raise
+        finally:
+            os.close(read)
         self.has_ended = threading.Event()
         _at_work.add(self)
         reader = threading.Thread(target=self._read, args=(on_line, on_end), name="cohobate", daemon=True)
@@ -85,9 +80,14 @@ class Process:
         """Ends the guard before its standard input does, so that it harms no later process with the same number."""
         self._guard.kill()
         self._guard.wait()
-        if self._guard.stdin is not None:
-            self._guard.stdin.close()
+        self.forget()
         _at_work.discard(self)
+
+    def forget(self) -> None:
+        """Closes the end of the pipe that says that this program is alive."""
+        if self._alive >= 0:
+            os.close(self._alive)
+            self._alive = -1
 
     @property
     def pid(self) -> int:
@@ -118,6 +118,18 @@ class Process:
             self.has_ended.wait(SOON_S)
 
 
+def _guard(alive: int, pid: int, spooled: Optional[str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        ["/bin/sh", "-c", GUARD, "cohobate-guard", str(pid), spooled or ""],
+        stdin=alive,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        # It needs no key.
+        env={"PATH": os.environ.get("PATH", os.defpath)},
+    )
+
+
 def _all(stream: Optional[IO[bytes]]) -> bytes:
     if stream is None:
         return b""
@@ -129,3 +141,12 @@ def _all(stream: Optional[IO[bytes]]) -> bytes:
 def _end_all() -> None:
     for process in list(_at_work):
         process.end()
+
+
+def _forget_all() -> None:
+    for process in list(_at_work):
+        process.forget()
+
+
+# A fork that outlives the program must not make the guards believe that it is alive.
+os.register_at_fork(after_in_child=_forget_all)

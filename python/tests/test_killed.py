@@ -62,6 +62,18 @@ def test_killing_the_program_stops_the_command_and_the_next_call_resumes(place: 
         resumed(teacher)
 
 
+def test_a_fork_that_outlives_the_program_keeps_no_command_alive(place: Path) -> None:
+    with server(50) as teacher:
+        fork = "import os, time; forked = os.fork(); forked or time.sleep(600); print(forked, flush=True); run.wait()"
+        started = begun(teacher, place, fork)
+        assert started.stdout is not None
+        forked = int(started.stdout.readline())
+        started.kill()
+        started.wait()
+        until(lambda: len(processes_of(place)) == 3)
+        os.kill(forked, signal.SIGKILL)
+
+
 def test_killing_program_and_command_loses_no_answer(place: Path) -> None:
     with server(50) as teacher:
         started = begun(teacher, place, "print(run._execution.process.pid, flush=True); run.wait()")
