@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any, Optional
 
@@ -26,13 +27,15 @@ class Call:
         if command in OUTPUTS:
             chosen.setdefault("output", OUTPUTS[command])
         given = flags.arguments(command, chosen)
-        if str(chosen.get("output")) == "-":
+        if chosen.get("output") == "-":
             raise OptionError("the rows cannot go to standard output", "name a file, and read Run.rows()", 2)
         self.binary = binary.find()
+        # The program may go elsewhere while the command is at work.
+        self.directory = os.getcwd()
         self.prints_json = command in FINDERS or bool(chosen.get("dry_run"))
         self.output: Optional[str] = None
         if not self.prints_json and chosen.get("output") is not None:
-            self.output = str(chosen["output"])
+            self.output = os.fsdecode(chosen["output"])
         kinds = KINDS[command]
         self.place = flags.arguments(command, {name: chosen.get(name) for name in ("store", "config") if name in kinds})
         self.spool = Spool(rows)

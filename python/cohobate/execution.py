@@ -21,7 +21,7 @@ TEXT_KEPT = 20
 class Execution:
     """Reads what a command says, waits for its end, and knows how it ended."""
 
-    def __init__(self, arguments: list[str], keeps_output: bool, spooled: Optional[str]) -> None:
+    def __init__(self, arguments: list[str], directory: str, keeps_output: bool, spooled: Optional[str] = None) -> None:
         self.start: Optional[Start] = None
         self.progress: Optional[Progress] = None
         self.summary: Optional[Summary] = None
@@ -32,7 +32,7 @@ class Execution:
         self._error: Optional[Error] = None
         self._hint: Optional[str] = None
         self._text: list[str] = []
-        self.process = Process(arguments, keeps_output, spooled, self._on_line, self._on_end)
+        self.process = Process(arguments, directory, keeps_output, spooled, self._on_line, self._on_end)
 
     def _on_line(self, line: bytes) -> None:
         event = event_of(line)
@@ -98,6 +98,15 @@ class Execution:
             self.stop(signal.SIGINT)
             raise
 
+    def wait_for_start(self) -> None:
+        """Waits until the first call may be sent, or for the end of a command that sends none."""
+        at = 0
+        while self.start is None:
+            at, event = self.log.wait(at)
+            if event is None:
+                self.process.has_ended.wait()
+                return
+
     async def finish(self) -> None:
         """Waits for the end under asyncio; stops the command cleanly where the task is cancelled."""
         import asyncio
@@ -110,9 +119,10 @@ class Execution:
             raise
         self.process.has_ended.wait()
 
-    def stop(self, number: int = signal.SIGTERM) -> None:
-        """Asks for a clean stop and waits for the end; passes each further Ctrl-C on."""
-        self.process.ask_to_stop(number)
+    def stop(self, number: Optional[int]) -> None:
+        """Asks for a clean stop with a signal, where one is given, and waits for the end; passes each further Ctrl-C on."""
+        if number is not None:
+            self.process.ask_to_stop(number)
         while not self.process.has_ended.is_set():
             try:
                 self.process.has_ended.wait()

@@ -35,6 +35,7 @@ class Process:
     def __init__(
         self,
         arguments: list[str],
+        directory: str,
         keeps_output: bool,
         spooled: Optional[str],
         on_line: Callable[[bytes], None],
@@ -45,7 +46,12 @@ class Process:
         output = subprocess.PIPE if keeps_output else subprocess.DEVNULL
         # In a session of its own, so that Ctrl-C in a terminal reaches the program alone, which passes it on once.
         self._child = subprocess.Popen(
-            arguments, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE, start_new_session=True
+            arguments,
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
         )
         read, self._alive = os.pipe()
         try:

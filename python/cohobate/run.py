@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import weakref
 from collections.abc import AsyncIterator, Generator, Iterator
 from typing import TYPE_CHECKING, Any, Optional
@@ -29,8 +31,8 @@ class Run:
         self._call = call
         # The rows are kept as long as this object, for `conversation`.
         weakref.finalize(self, call.spool.remove)
-        self._execution = Execution(call.line, call.prints_json, call.spool.directory)
-        self._steering = steering.Steering(call.binary, call.place, self._execution)
+        self._execution = Execution(call.line, call.directory, call.prints_json, call.spool.directory)
+        self._steering = steering.Steering(call.binary, call.place, call.directory, self._execution)
         self._was_stopped = False
 
     @property
@@ -122,7 +124,8 @@ class Run:
         self._execution.raise_failure()
         if self.output is None:
             raise RowsError(f"{self._call.command} has written no rows", "read Run.report", 2)
-        return output.file_of(self._call.command, self.output, name)
+        path = os.path.join(self._call.directory, self.output)
+        return output.file_of(self._call.command, path, name)
 
     def conversation(self, id: str) -> dict[str, Any]:
         """Returns what the store has of a row: old and new answers and rejected attempts, as `cohobate show --json` does.
@@ -130,7 +133,7 @@ class Run:
         It may be asked while the command is at work. Raises a CohobateError where no row has that id.
         """
         line = [self._call.binary, "show", "--json", "--progress=json", *self._call.show, "--", id]
-        done = Execution(line, True, None)
+        done = Execution(line, self._call.directory, True)
         done.wait(False)
         done.raise_failure()
         return done.report or {}
@@ -143,7 +146,7 @@ class Run:
         """Ends a pause. Raises SteeringError where the run has ended."""
         self._steering.steer("resume")
 
-    def set(self, **limits: Any) -> None:
+    def set(self, **limits: Optional[float]) -> None:
         """Changes `concurrency`, `rpm` or `max_cost`; None takes a limit away. A limit stays for later runs of the store."""
         self._steering.steer("set", *steering.limits(limits))
 
@@ -157,12 +160,16 @@ class Run:
         Does nothing where the run has ended.
         """
         self._was_stopped = True
-        try:
-            self._steering.steer("stop", *(["--now"] if now else []))
-        except SteeringError:
-            # A command that sends no calls has no socket.
-            self._execution.stop()
-        self._execution.wait(False)
+        number: Optional[int] = signal.SIGTERM
+        # Before the first call there is nothing to finish, and nobody to ask.
+        if self.start is not None:
+            try:
+                self._steering.steer("stop", *(["--now"] if now else []))
+                number = None
+            except SteeringError:
+                # It is about to end, or has ended.
+                pass
+        self._execution.stop(number)
 
     def __enter__(self) -> Run:
         return self

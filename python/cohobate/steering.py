@@ -12,45 +12,46 @@ from .events import Error
 from .execution import Execution
 from .parsing import event_of
 
-# A run makes its socket soon after it has begun.
-SOCKET_S = 10.0
+# A run has made its socket by the time that it may send its first call, or soon after.
+SOCKET_S = 5.0
 AGAIN_S = 0.05
 
 
 class Steering:
     """Steers one run. `place` are the options that say where its store is."""
 
-    def __init__(self, command: str, place: list[str], execution: Execution) -> None:
+    def __init__(self, command: str, place: list[str], directory: str, execution: Execution) -> None:
         self._command = command
         self._place = place
+        self._directory = directory
         self._execution = execution
 
     def steer(self, *words: str) -> Optional[dict[str, Any]]:
         """Sends a verb, waits until the run obeys, and returns what `--json` prints.
 
-        Raises SteeringError where the run refuses, and where it has ended.
+        Waits for the moment in which the run may send its first call: before it there is nothing to steer. Raises
+        SteeringError where the run refuses, and where it has ended.
         """
+        self._execution.wait_for_start()
         deadline = time.monotonic() + SOCKET_S
-        while True:
-            if self._execution.process.has_ended.is_set():
-                raise SteeringError("the run has ended", "make the same call again to resume", 2)
+        while not self._execution.process.has_ended.is_set():
             done = subprocess.run(
                 [self._command, "ctl", words[0], "--progress=json", *self._place, *words[1:]],
+                cwd=self._directory,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 # Ctrl-C is for the run.
                 start_new_session=True,
             )
             if done.returncode == 0:
-                found = json.loads(done.stdout) if done.stdout.lstrip().startswith(b"{") else None
-                return found if isinstance(found, dict) else None
-            # Before the first call there may be no socket yet.
-            if self._execution.start is not None or time.monotonic() > deadline:
+                return json.loads(done.stdout) if done.stdout.lstrip().startswith(b"{") else None
+            if b"no run is at work" not in done.stderr or time.monotonic() > deadline:
                 raise _refusal(done.stderr, done.returncode)
             time.sleep(AGAIN_S)
+        raise SteeringError("the run has ended", "make the same call again to resume", 2)
 
 
-def limits(values: dict[str, Any]) -> list[str]:
+def limits(values: dict[str, Optional[float]]) -> list[str]:
     """Returns the limits as `ctl set` reads them; None takes a limit away. Raises SteeringError where there is no limit."""
     if not values:
         raise SteeringError("no limit is given", "name concurrency, rpm or max_cost", 2)

@@ -121,6 +121,13 @@ def test_a_cancelled_await_stops_the_run(place: Path) -> None:
     assert run.exit_code == 143
 
 
+def test_a_program_may_change_its_directory(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = cohobate.distill(conversations(3), teacher="simulated")
+    (place / "elsewhere").mkdir()
+    monkeypatch.chdir(place / "elsewhere")
+    assert len(list(run.rows())) == 3 and run.conversation("r1")["id"] == "r1"
+
+
 def test_compressed_rows_are_read(place: Path) -> None:
     run = cohobate.distill(conversations(3), teacher="simulated", output="out/rows.jsonl.gz")
     assert len(list(run.rows())) == 3
