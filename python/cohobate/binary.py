@@ -21,7 +21,7 @@ def find() -> str:
     named = os.environ.get("COHOBATE_BIN")
     if named:
         if not _is_program(named):
-            raise CommandNotFound(f"COHOBATE_BIN is {named}, which is no program", "name the file", 2)
+            raise CommandNotFound(f"COHOBATE_BIN is {named}, which is not a program", "name the file", 2)
         return os.path.abspath(named)
     for directory in _directories():
         path = os.path.join(directory, NAME)

@@ -21,7 +21,7 @@ class Call:
     """A command with its rows and options, ready to start."""
 
     def __init__(self, command: str, rows: Any, options: Mapping[str, Any]) -> None:
-        """Checks the options, finds the command, and writes the rows where they are no path, in this order."""
+        """Checks the options, finds the command, and spools the rows unless they are paths, in this order."""
         self.command = command
         chosen = dict(options)
         if command in OUTPUTS:

@@ -1,11 +1,11 @@
-"""The command at work: its events, its end, and what it failed of."""
+"""The command at work: its events, its end, and its failure."""
 
 from __future__ import annotations
 
 import json
 import signal
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from . import bar
 from .errors import CohobateError, Stopped, error_of
@@ -14,14 +14,21 @@ from .log import EventLog
 from .parsing import event_of
 from .process import Process
 
-# Lines of text that are kept: a mistake in cohobate.toml, or a panic, is none of the events.
+# Lines that are kept of those that are not events: a mistake in cohobate.toml, or a panic.
 TEXT_KEPT = 20
 
 
 class Execution:
     """Reads what a command says, waits for its end, and knows how it ended."""
 
-    def __init__(self, arguments: list[str], directory: str, keeps_output: bool, spooled: Optional[str] = None) -> None:
+    def __init__(
+        self,
+        arguments: list[str],
+        directory: str,
+        keeps_output: bool,
+        spooled: Optional[str] = None,
+        on_end: Callable[[], None] = lambda: None,
+    ) -> None:
         self.start: Optional[Start] = None
         self.progress: Optional[Progress] = None
         self.summary: Optional[Summary] = None
@@ -29,6 +36,7 @@ class Execution:
         self.exit_code: Optional[int] = None
         self.failure: Optional[CohobateError] = None
         self.log = EventLog()
+        self._then = on_end
         self._error: Optional[Error] = None
         self._hint: Optional[str] = None
         self._text: list[str] = []
@@ -58,6 +66,7 @@ class Execution:
             self.report = json.loads(printed)
         self.failure = error_of(code, *self._reason())
         self.exit_code = code if code >= 0 else 128 - code
+        self._then()
         self.log.close()
 
     def _reason(self) -> tuple[Optional[str], Optional[str]]:
@@ -130,7 +139,7 @@ class Execution:
                 self.process.send(signal.SIGINT)
 
     def raise_failure(self, except_stops: bool = False) -> None:
-        """Raises what the command failed of; `except_stops` lets early stops be."""
+        """Raises the failure of the command, if it failed; `except_stops` ignores early stops."""
         if self.failure is not None and not (except_stops and isinstance(self.failure, Stopped)):
-            # Whoever caught it before is not part of this one.
+            # Without the traceback of an earlier raise.
             raise self.failure.with_traceback(None)

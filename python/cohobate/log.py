@@ -9,7 +9,7 @@ from typing import Callable, Optional
 
 from .events import Event
 
-# The newest are kept for a reader that comes late: a run of days has too many for memory.
+# The newest events are kept for a late reader. A run of days has too many to keep all.
 KEPT = 1_000
 
 

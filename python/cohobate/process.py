@@ -117,7 +117,7 @@ class Process:
         try:
             self.ask_to_stop()
             if not self.has_ended.wait(SOON_S):
-                sys.stderr.write("cohobate: waiting for the calls in flight; Ctrl-C gives them up\n")
+                print("cohobate: waiting for the calls in flight; Ctrl-C gives them up", file=sys.stderr)
                 self.has_ended.wait(STOP_S)
         finally:
             self.send(signal.SIGKILL)

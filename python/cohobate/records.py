@@ -69,4 +69,4 @@ def jsonable(value: Any) -> Any:
         return sorted(value, key=repr)
     if isinstance(value, os.PathLike):
         return os.fsdecode(value)
-    raise RowsError(f"a row holds a {type(value).__name__}, which is no JSON", "leave the column out, or make it text", 2)
+    raise RowsError(f"a row holds a {type(value).__name__}, which JSON cannot hold", "leave the column out, or make it text", 2)

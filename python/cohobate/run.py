@@ -29,9 +29,14 @@ class Run:
 
     def __init__(self, call: Call) -> None:
         self._call = call
+        spool = call.spool
+        try:
+            self._execution = Execution(call.line, call.directory, call.prints_json, spool.directory, spool.release)
+        except BaseException:
+            spool.remove()
+            raise
         # The rows are kept as long as this object, for `conversation`.
-        weakref.finalize(self, call.spool.remove)
-        self._execution = Execution(call.line, call.directory, call.prints_json, call.spool.directory)
+        weakref.finalize(self, spool.release)
         self._steering = steering.Steering(call.binary, call.place, call.directory, self._execution)
         self._was_stopped = False
 
@@ -147,7 +152,7 @@ class Run:
         self._steering.steer("resume")
 
     def set(self, **limits: Optional[float]) -> None:
-        """Changes `concurrency`, `rpm` or `max_cost`; None takes a limit away. A limit stays for later runs of the store."""
+        """Changes `concurrency`, `rpm` or `max_cost`; None removes a limit. A limit stays for later runs of the store."""
         self._steering.steer("set", *steering.limits(limits))
 
     def status(self) -> dict[str, Any]:

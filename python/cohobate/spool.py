@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+import threading
 from typing import Any, Optional
 
 from .records import jsonable, paths, records
@@ -21,7 +22,10 @@ class Spool:
     """
 
     def __init__(self, rows: Any) -> None:
-        """Writes the rows, one after another; raises RowsError for what is no row, and what the iterable raises."""
+        """Writes the rows, one after another. Raises RowsError where a row is not a dict, and what the iterable raises."""
+        # The command reads the file, and so does `Run.conversation`; it is deleted when both are over.
+        self._readers = 2
+        self._lock = threading.Lock()
         self.directory: Optional[str] = None
         named = paths(rows)
         self.inputs: list[str] = named if named is not None else []
@@ -33,8 +37,16 @@ class Spool:
                 self.remove()
                 raise
 
+    def release(self) -> None:
+        """Says that one of the two readers needs the file no more."""
+        with self._lock:
+            self._readers -= 1
+            is_over = self._readers <= 0
+        if is_over:
+            self.remove()
+
     def remove(self) -> None:
-        """Deletes the file, where there is one."""
+        """Deletes the file, if there is one."""
         directory, self.directory = self.directory, None
         if directory is not None:
             shutil.rmtree(directory, ignore_errors=True)

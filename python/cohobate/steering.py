@@ -52,7 +52,7 @@ class Steering:
 
 
 def limits(values: dict[str, Optional[float]]) -> list[str]:
-    """Returns the limits as `ctl set` reads them; None takes a limit away. Raises SteeringError where there is no limit."""
+    """Returns the limits as `ctl set` reads them; None removes a limit. Raises SteeringError if none is given."""
     if not values:
         raise SteeringError("no limit is given", "name concurrency, rpm or max_cost", 2)
     return [f"{name.replace('_', '-')}={'none' if value is None else value}" for name, value in values.items()]

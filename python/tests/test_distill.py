@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +58,16 @@ def test_spooled_rows_are_deleted_with_the_run(place: Path) -> None:
     assert run.conversation("r2")["turns"][0]["said"][0]["text"] == "question 2 0"
     del run
     assert list((place / "temporary").iterdir()) == []
+
+
+def test_a_run_that_nobody_keeps_has_its_rows_until_it_ends(place: Path) -> None:
+    with server(50) as teacher:
+        cohobate.distill(conversations(20, 4), teacher=teacher, concurrency=4)
+        gc.collect()
+        assert len(list((place / "temporary").glob("*/rows.jsonl"))) == 1
+        while not (place / "distilled.jsonl").exists() or list((place / "temporary").iterdir()):
+            time.sleep(0.05)
+    assert len((place / "distilled.jsonl").read_text().splitlines()) == 20
 
 
 def test_a_conversation_that_is_not_there_is_an_error(place: Path) -> None:

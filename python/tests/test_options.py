@@ -71,7 +71,7 @@ def test_a_key_reaches_the_command_through_the_environment_alone(monkeypatch: py
 
 
 @pytest.mark.parametrize("rows", [{"messages": []}, 5, [1], [["a"]], b"rows"])
-def test_what_is_no_row_is_refused(rows: Any) -> None:
+def test_rows_of_another_type_are_refused(rows: Any) -> None:
     with pytest.raises(cohobate.RowsError):
         cohobate.distill(rows, teacher="simulated")
 
