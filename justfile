@@ -29,6 +29,10 @@ msrv:
 consumers:
     .ci/run consumers
 
+# Types and tests of the Python package, and a wheel in a bare environment
+python:
+    .ci/run python wheel
+
 # A sample of small changes that the tests must notice; SEED repeats a sample
 mutants SEED="":
     COHOBATE_TEST_SEED={{SEED}} .ci/run mutants
