@@ -2,7 +2,7 @@
 //! `unable`, or `can` with `not`, together with `act`; `inability` with `act` and `sorry`; `cancel` takes it back in its
 //! sentence, `missing` in all of them), how it speaks of itself (`self`; `am` with `model` or a name; `made` with a maker), names
 //! of speakers (`user`, `assistant`), words with which users ask for something (`dialogue`, but not `no dialogue`; `same text`,
-//! `other words`, `repeat`, `encode`, `blank`), and words that no sentence ends with (`open`).
+//! `other words`, `repeat`, `encode`, `notation`, `blank`), and words that no sentence ends with (`open`).
 //!
 //! In a file, phrases are in small letters and separated by ` | `; a space at an end counts.
 

@@ -22,7 +22,7 @@ const HARD_DIFFERENT_MIN: usize = 4;
 const ODD_WORDS_MIN: usize = 3;
 
 /// Words with which a user asks for what looks like garbage.
-static ASKED_FOR: Phrases = Phrases::new(|| automaton(&["encode"]));
+static ASKED_FOR: Phrases = Phrases::new(|| automaton(&["encode", "notation"]));
 
 impl Rule for GarbageEnd {
     fn name(&self) -> &'static str {
@@ -141,6 +141,35 @@ fn is_odd(word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Patterns look like garbage to who did not ask for one.
+    #[test]
+    fn a_pattern_is_no_garbage_where_one_is_asked_for() {
+        let answers = [
+            r"^[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}$",
+            r"Use this one: ^(19|20)\d\d[- /.](0[1-9]|1[012])[- /.](0[1-9]|[12][0-9]|3[01])$",
+        ];
+        let asked = [
+            "Give a regex for it",
+            "Ein regulärer Ausdruck dafür?",
+            "Una expresión regular, por favor",
+            "Une expression régulière ?",
+            "Un'espressione regolare?",
+            "Uma expressão regular",
+            "Нужно регулярное выражение",
+            "写一个正则表达式",
+            "正規表現を書いて",
+            "정규식을 써 줘",
+            "اكتب تعبير نمطي",
+            "एक रेगुलर एक्सप्रेशन लिखो",
+        ];
+        for answer in answers {
+            assert!(GarbageEnd.hits(&Candidate::new("Tell me about harbors", answer), 0.0), "{answer}");
+            for user in asked {
+                assert!(!GarbageEnd.hits(&Candidate::new(user, answer), 0.0), "{user}");
+            }
+        }
+    }
 
     const GOOD: [&str; 12] = [
         "The harbor lies in the north of the city, and most of the ships that come here carry timber and grain.",
