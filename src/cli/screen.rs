@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,9 +17,9 @@ use serde_json::json;
 use super::choices::METRICS_ADDRESS;
 use super::environment;
 use super::error::exit_code;
-use super::hooks;
+use super::hooks::{self, HookCommand};
 use super::options::Options;
-use super::output::{emit, is_json, speak_json, tell, tell_hint};
+use super::output::{emit, is_json, speak_json, tell, tell_error, tell_hint};
 use super::progress::{PhaseDisplay, Progress, ProgressMode};
 use super::signals::Signals;
 use super::time::duration;
@@ -38,6 +39,8 @@ pub struct Screen {
     is_asking: Arc<AtomicBool>,
     /// Knows the counts of the run.
     control: RunControl,
+    /// The server that is started when the first question may be asked, and the store of the run.
+    to_serve: Mutex<Option<(HookCommand, PathBuf)>>,
 }
 
 impl Screen {
@@ -54,7 +57,7 @@ impl Screen {
             speak_json();
         }
         let (phases, progress) = (PhaseDisplay::new(mode), Mutex::default());
-        Arc::new(Self { mode, is_quiet, is_verbose, progress, phases, is_asking, control })
+        Arc::new(Self { mode, is_quiet, is_verbose, progress, phases, is_asking, control, to_serve: Mutex::default() })
     }
 
     /// Returns what a job is given that sends no call.
@@ -64,6 +67,10 @@ impl Screen {
 
     fn progress(&self) -> MutexGuard<'_, Option<Progress>> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn to_serve(&self) -> MutexGuard<'_, Option<(HookCommand, PathBuf)>> {
+        self.to_serve.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// True where only errors are shown.
@@ -93,6 +100,11 @@ impl Screen {
                 start.header.lines(&start.tally).into_iter().for_each(tell);
             }
             ProgressMode::Auto | ProgressMode::Plain => {}
+        }
+        if let Some((command, store)) = self.to_serve().take()
+            && let Err(error) = serve::start(&command, &store, self.control.clone())
+        {
+            tell_error(&error, error.hint.as_deref());
         }
         *self.progress() = Some(Progress::start(self.control.clone(), self.mode, self.is_verbose));
         self.is_asking.store(true, Ordering::Release);
@@ -164,9 +176,7 @@ impl Console {
         let metrics =
             options.metrics.as_deref().map(|address| serve_metrics(address, &control, &screen)).transpose()?;
         start_hooks(options, &control)?;
-        if let Some(command) = &options.serve {
-            serve::start(command, &options.store_path(), control.clone())?;
-        }
+        *screen.to_serve() = options.serve.clone().map(|command| (command, options.store_path()));
         let context = Context { listener, stop: signals.stage(), control, log };
         options.accept_losses(&context)?;
         Ok(Self { screen, context, signals, _metrics: metrics })

@@ -7,11 +7,18 @@ use cohobate::worker::RunStop;
 
 use super::error::exit_code;
 use super::output::tell_error;
+use super::serve;
 
 const AGAIN: &str = "run the same command again";
 
 /// Returns the exit code and what to do next; says first which model refuses every request, if one does. `interrupted` is the exit code of the last signal.
 pub fn code_and_hint(reason: &RunStop, interrupted: u8) -> (u8, String) {
+    if let (RunStop::Requested, Some(failure)) = (reason, serve::failure()) {
+        tell_error(&failure.message, None);
+        // What has answered may answer again.
+        let code = if failure.has_answered { exit_code::RESUMABLE } else { exit_code::USAGE };
+        return (code, format!("correct the command after --serve, then {AGAIN}; nothing is recorded as failed"));
+    }
     match reason {
         // Without a signal it was `cohobate ctl stop`.
         RunStop::Requested if interrupted == 0 => (exit_code::RESUMABLE, format!("{AGAIN} to resume")),
@@ -60,7 +67,8 @@ fn remedy(model: &str, failure: &Failure) -> String {
         }
         FailureCode::Endpoint => "name a model that the server offers at /v1/chat/completions".to_owned(),
         FailureCode::NoTokens => {
-            "name a server that gives them, such as vLLM or SGLang, or leave out --token-ids and --logprobs".to_owned()
+            "name a server that gives them, such as vLLM or SGLang, try --stream false, or leave out --token-ids and --logprobs"
+                .to_owned()
         }
         FailureCode::Http(404) => format!("check the address, and that the server has the model `{model}`"),
         _ if refuses_system_role(&failure.message) => {

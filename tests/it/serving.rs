@@ -111,6 +111,48 @@ fn what_a_server_has_started_ends_with_it() {
     assert_eq!(servers_at(port), [0u32; 0]);
 }
 
+/// Daemons leave the group of the server that starts them.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_has_left_the_servers_group_ends_with_it() {
+    let (port, command) = served(1);
+    let place = Place::with_conversations(2, 1);
+    // The number tells it from other processes.
+    let stray = format!("9{port}");
+    place.write("start.sh", format!("setsid sleep {stray} &\nexec {command}\n"));
+    let model = model(port);
+    place.complete(&["distill", "in.jsonl", "-o", "out.jsonl", "--teacher", &model, "--serve", "sh start.sh"]);
+    let lines = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        std::fs::read(entry.ok()?.path().join("cmdline")).ok().filter(|line| line.starts_with(b"sleep"))
+    });
+    assert!(!lines.into_iter().any(|line| String::from_utf8_lossy(&line).contains(&stray)));
+}
+
+#[test]
+fn a_server_whose_guard_is_killed_is_stopped_and_the_run_with_it() {
+    let (port, command) = served(30);
+    let place = Place::with_conversations(40, 4);
+    let model = model(port);
+    let line = ["distill", "in.jsonl", "--teacher", &model, "--serve", &command, "--concurrency", "2"];
+    let mut run = place.command(&line).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let server = wait_for(port, 1)[0];
+    let parent = std::fs::read_to_string(format!("/proc/{server}/stat")).unwrap();
+    kill(parent.rsplit_once(") ").unwrap().1.split(' ').nth(1).unwrap().parse().unwrap());
+    wait_for(port, 0);
+    let ended = run.wait().unwrap();
+    assert!(matches!(ended.code(), Some(2 | 75)), "{ended:?}");
+}
+
+/// A second server would take the port and the memory of the first one.
+#[test]
+fn nothing_is_served_to_a_run_that_does_not_begin() {
+    let place = Place::with_conversations(2, 1);
+    let (port, command) = served(1);
+    let model = model(port);
+    let missing = place.run(&["distill", "none.jsonl", "--teacher", &model, "--serve", &command]);
+    assert_eq!((missing.code, place.exists(".cohobate/served.log")), (Some(2), false), "{}", missing.stderr);
+}
+
 #[test]
 fn a_command_that_keeps_ending_stops_the_run() {
     let place = Place::with_conversations(2, 1);
@@ -119,9 +161,10 @@ fn a_command_that_keeps_ending_stops_the_run() {
         place.run(&["distill", "in.jsonl", "-o", "out.jsonl", "--teacher", model, "--serve", command])
     };
     let finished = stopped("sh -c 'echo no such model; exit 3'");
-    assert_eq!(finished.code, Some(75), "{}", finished.stderr);
-    assert!(finished.stderr.contains("has failed 5 times without an answer"), "{}", finished.stderr);
-    assert!(finished.stderr.contains("served.log"), "{}", finished.stderr);
+    assert_eq!(finished.code, Some(2), "{}", finished.stderr);
+    for words in ["has failed 5 times without an answer", "served.log", "no such model", "correct the command"] {
+        assert!(finished.stderr.contains(words), "{words}: {}", finished.stderr);
+    }
     assert_eq!(place.read(".cohobate/served.log").matches("no such model").count(), 5);
     let missing = stopped("there-is-no-such-program");
     assert!(missing.stderr.contains("cannot be started"), "{}", missing.stderr);

@@ -1,7 +1,5 @@
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
 use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
@@ -11,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::{GUARD, LOOK_INTERVAL};
+use super::{GUARD, LOOK_INTERVAL, log, strays};
 use crate::cli::output::print;
 
 /// How long a server may take to end after it was asked to.
@@ -23,6 +21,8 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 const NEWS_MAX: Duration = Duration::from_millis(300);
 /// How often in a row a server may end without an answer.
 const FAILURES_MAX: u32 = 5;
+/// How the line begins that names the process of a server.
+pub const STARTED: &str = "started ";
 /// How the line begins that says that the guard gives up.
 pub const GIVES_UP: &str = "the served command has failed";
 
@@ -39,6 +39,7 @@ pub fn guard(mut arguments: impl Iterator<Item = OsString>) -> Option<ExitCode> 
 
 /// Returns false where the server cannot be kept alive.
 fn run(command: &[OsString], log: &Path) -> bool {
+    strays::adopt();
     let heard = Heard::listen();
     let (mut failures, mut wait) = (0, WAIT_FIRST);
     loop {
@@ -46,7 +47,8 @@ fn run(command: &[OsString], log: &Path) -> bool {
             Ok(mut server) => match watch(&mut server, &heard) {
                 Some(status) => {
                     // What it has started goes with it.
-                    stop_group(&server, Signal::KILL);
+                    stop_group(server.id(), Signal::KILL);
+                    strays::stop();
                     format!("ended with {status}")
                 }
                 None => {
@@ -63,7 +65,7 @@ fn run(command: &[OsString], log: &Path) -> bool {
         }
         failures += 1;
         if failures >= FAILURES_MAX {
-            say(&format!("{GIVES_UP} {FAILURES_MAX} times without an answer; the run stops"));
+            say(&format!("{GIVES_UP} {FAILURES_MAX} times without an answer, the last time it {ended}"));
             return false;
         }
         heard.wait(wait);
@@ -109,16 +111,15 @@ impl Heard {
 /// Starts the server in a process group of its own, with all that it prints in the log.
 fn start(command: &[OsString], log: &Path) -> std::io::Result<Child> {
     let (program, arguments) = command.split_first().ok_or(std::io::ErrorKind::InvalidInput)?;
-    let log = open_log(log)?;
+    let (output, writer) = std::io::pipe()?;
     let mut server = Command::new(program);
     server.args(arguments).process_group(0).stdin(Stdio::null());
-    server.stdout(log.try_clone()?).stderr(log);
-    server.spawn()
-}
-
-/// Opens the log, for this user alone.
-pub fn open_log(log: &Path) -> std::io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o600).open(log)
+    server.stdout(writer.try_clone()?).stderr(writer);
+    let server = server.spawn()?;
+    let log = log.to_owned();
+    std::thread::spawn(move || log::copy(output, &log));
+    say(&format!("{STARTED}{}", server.id()));
+    Ok(server)
 }
 
 /// Waits for the end of the server, or of the run: `None`.
@@ -137,17 +138,25 @@ fn watch(server: &mut Child, heard: &Heard) -> Option<ExitStatus> {
 
 /// Asks the server and all that it has started to end, and makes sure of it.
 fn stop(server: &mut Child) {
-    stop_group(server, Signal::TERM);
+    stop_group(server.id(), Signal::TERM);
     let deadline = Instant::now() + STOP_MAX;
     while Instant::now() < deadline && matches!(server.try_wait(), Ok(None)) {
         std::thread::sleep(LOOK_INTERVAL);
     }
-    stop_group(server, Signal::KILL);
+    stop_group(server.id(), Signal::KILL);
     let _ = server.wait();
+    strays::stop();
 }
 
-fn stop_group(server: &Child, signal: Signal) {
-    if let Some(group) = i32::try_from(server.id()).ok().and_then(Pid::from_raw) {
+/// Stops a server whose guard is gone, with its group.
+pub fn stop_server(process: Option<u32>) {
+    if let Some(process) = process {
+        stop_group(process, Signal::KILL);
+    }
+}
+
+fn stop_group(leader: u32, signal: Signal) {
+    if let Some(group) = i32::try_from(leader).ok().and_then(Pid::from_raw) {
         // A group that is gone needs no signal.
         let _ = kill_process_group(group, signal);
     }
