@@ -92,6 +92,11 @@ fn close_finished(closing: &mut Closing, written: &ExportReport, output: &str) -
         "run the same command again to retry transient failures"
     } else if written.counts.of(LeftOutKind::Failed) > 0 {
         "these questions failed permanently; --retry-failed sends them again"
+    } else if written.reasons().keys().any(|reason| reason.contains("tool_call: ")) {
+        "the teacher's calls are not those of the rows; --tool-match name also accepts other arguments, and docs/tools.md has \
+         the reasons"
+    } else if written.counts.reasons(LeftOutKind::Unfit).contains_key("no_tokens") {
+        "the server gave some answers without the tokens that were asked for; they are stored, and their rows are left out"
     } else if written.incomplete > 0 {
         "the answers that stopped these conversations are stored; other settings, such as a larger --max-tokens, ask again"
     } else {

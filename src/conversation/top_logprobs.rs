@@ -32,6 +32,18 @@ impl TopLogprobs {
         -f64::from(steps) * Self::STEP
     }
 
+    /// Returns the same with the `count` most probable tokens of each place, where there are more.
+    #[must_use]
+    pub fn cut_to(self, count: u8) -> Self {
+        if count >= self.count || count == 0 {
+            return self;
+        }
+        let (all, kept) = (usize::from(self.count), usize::from(count));
+        let ids = self.ids.chunks(all).flat_map(|place| &place[..kept.min(place.len())]).copied().collect();
+        let steps = self.steps.chunks(all).flat_map(|place| &place[..kept.min(place.len())]).copied().collect();
+        Self { count, ids, steps, ..self }
+    }
+
     /// Returns the number of places.
     pub fn len(&self) -> usize {
         self.sampled.len()
@@ -80,5 +92,8 @@ mod tests {
         assert_eq!(top.at(0).collect::<Vec<_>>(), [(5, 0.0), (6, -1.0)]);
         assert_eq!(top.at(1).collect::<Vec<_>>(), [(7, -0.5)]);
         assert_eq!((top.at(2).count(), top.len(), top.is_empty()), (0, 2, false));
+        let one = top.clone().cut_to(1);
+        assert_eq!((one.count, one.ids, one.steps, one.sampled), (1, vec![5, 7], vec![0, 512], vec![0, 512]));
+        assert_eq!((top.clone().cut_to(2), top.clone().cut_to(9)), (top.clone(), top));
     }
 }

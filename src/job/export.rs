@@ -13,7 +13,9 @@ use super::rows::{RowCounts, RowResult, each};
 use super::settings::{InputSettings, OutputSettings};
 use super::stored::{answers_in, replay_in, status_of};
 use super::{Context, JobError, models, open_store};
-use crate::conversation::{Answer, ConversationStop, Dialogue, Outcome, Price, Role, Seed, Turn};
+use crate::conversation::{
+    Answer, ConversationStop, Dialogue, LineTokens, Outcome, Price, Role, Seed, TokenDetail, Turn,
+};
 use crate::export::{LeftOutKind, Unfit, dialogue_pairs, dialogue_record, dialogue_record_with};
 use crate::quality::{Boilerplate, language_of};
 use crate::recipe::{Recipe, ReplayEnd};
@@ -130,7 +132,9 @@ impl<'a> ExportPass<'a> {
         let Self { questions, partial, output, inputs } = *self;
         let is_gated = questions.gate.is_some() || questions.orphans.is_some() || questions.calls.is_some();
         let finds_orphans = questions.orphans.is_some();
-        let exporter = Exporter { rows: &prepared.rows, recipe, store, output, partial, is_gated, finds_orphans };
+        let tokens = questions.tokens;
+        let exporter =
+            Exporter { rows: &prepared.rows, recipe, store, output, partial, is_gated, finds_orphans, tokens };
         let report = exporter.write(inputs, &models::prices(&[&questions.teacher]))?;
         Ok(ExportReport { invalid: prepared.invalid(), ..report })
     }
@@ -147,6 +151,8 @@ struct Exporter<'a> {
     is_gated: bool,
     /// Messages that refer to a replaced answer are looked for.
     finds_orphans: bool,
+    /// What was asked for beside the text.
+    tokens: Option<TokenDetail>,
 }
 
 impl Exporter<'_> {
@@ -174,8 +180,10 @@ impl Exporter<'_> {
         })?;
         let kept_old = output.finish(counts.written)?;
         let [list] = lists;
+        let without_tokens = counts.reasons(LeftOutKind::Unfit).get(Unfit::NoTokens.name()).copied().unwrap_or(0);
         Ok(ExportReport {
-            incomplete: INCOMPLETE.into_iter().map(|kind| counts.of(kind)).sum(),
+            // A row without its tokens was paid for, and the server did not keep its word.
+            incomplete: INCOMPLETE.into_iter().map(|kind| counts.of(kind)).sum::<u64>() + without_tokens,
             invalid: 0,
             listed: list.finish()?,
             findings: findings.finish()?,
@@ -232,7 +240,7 @@ impl Exporter<'_> {
         if self.output.format.wants_tokens() {
             let (mut sequences, mut failed) = (Sequences::default(), None);
             let mut tokens = |answer: &Answer| match sequences.line_of(self.store, answer) {
-                Ok(line) => line.map(Arc::new),
+                Ok(line) => line.and_then(|line| self.as_asked(line)).map(Arc::new),
                 Err(error) => {
                     failed = Some(error);
                     None
@@ -251,6 +259,13 @@ impl Exporter<'_> {
             }
         }
         Ok(if count == 0 { RowResult::left(LeftOut::Unfit(Unfit::NoPair)) } else { RowResult::Kept(count) })
+    }
+
+    /// Returns tokens with no more log-probabilities than were asked for; `None` where these are missing.
+    fn as_asked(&self, line: LineTokens) -> Option<LineTokens> {
+        let Some(count) = self.tokens.and_then(TokenDetail::logprobs) else { return Some(line) };
+        let logprobs = line.logprobs?.cut_to(count);
+        Some(LineTokens { logprobs: Some(logprobs), ..line })
     }
 
     fn is_written(&self, end: &End) -> bool {

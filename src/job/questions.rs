@@ -8,7 +8,7 @@ use super::models::ModelChoice;
 use super::run_log::{LoggedRun, RunHistory};
 use crate::conversation::{ConversationKey, Question, TokenDetail, ToolMatch};
 use crate::export::OutputFormat;
-use crate::model::{RequestPreview, capabilities_of};
+use crate::model::{DETAIL_FIELDS, RequestPreview, capabilities_of};
 use crate::quality::{Gate, RulesVersion};
 use crate::recipe::{BestOf, CallRules, Distill, Judge, OrphanCheck, Orphans, Prompt, Ranker, Scale};
 use crate::report::Party;
@@ -213,6 +213,11 @@ impl DistillQuestions {
                 target.dialect()
             );
             return Err(JobError::usage(message, "leave out --token-ids and --logprobs, or name another model"));
+        }
+        let own = self.tokens.and_then(|_| DETAIL_FIELDS.iter().find(|field| target.extras().sends(field)));
+        if let Some(field) = own {
+            let message = format!("the body field `{field}` contradicts --token-ids and --logprobs, which set it");
+            return Err(JobError::usage(message, format!("remove `{field}` from the body")));
         }
         let mut recipe = Distill::new(target.with_detail(self.tokens, known), system);
         if self.history_reasoning {

@@ -50,17 +50,19 @@ impl PartialCalls {
             self.calls.clear();
         }
         for piece in pieces {
-            self.take(piece);
+            if is_whole {
+                // In a whole message each item is a call, whatever its id.
+                self.begin(piece);
+            } else {
+                self.take(piece);
+            }
         }
     }
 
     /// Adds a call, or a piece of the call with the same number or id. A piece without either belongs to the last call.
     pub fn take(&mut self, piece: CallPiece) {
         self.bytes += piece.id.len() + piece.name.len() + piece.arguments.len() + size_of::<PartialCall>();
-        let Some(call) = self.call_of(&piece) else {
-            let CallPiece { index, id, name, arguments } = piece;
-            return self.calls.push(PartialCall { index, id, name, arguments });
-        };
+        let Some(call) = self.call_of(&piece) else { return self.begin(piece) };
         let repeats = !piece.name.is_empty()
             && !call.arguments.is_empty()
             && piece.arguments.as_bytes().starts_with(call.arguments.as_bytes());
@@ -75,6 +77,10 @@ impl PartialCalls {
             call.arguments.clear();
         }
         call.arguments.push(piece.arguments.as_bytes());
+    }
+
+    fn begin(&mut self, CallPiece { index, id, name, arguments }: CallPiece) {
+        self.calls.push(PartialCall { index, id, name, arguments });
     }
 
     /// Returns the call that a piece continues.

@@ -7,6 +7,8 @@
 //!
 //! All fields are sent: a server ignores what it does not know, or refuses it once.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
 
 use super::json::Json;
@@ -19,6 +21,9 @@ const TOKEN_ID: &str = "token_id:";
 const ID_FIELDS: [&str; 3] = ["return_token_ids", "return_input_ids_in_sglext", "return_output_ids_in_sglext"];
 /// The field that asks for ids in place of the tokens of log-probabilities.
 const AS_IDS: &str = "return_tokens_as_token_ids";
+
+/// Every field that asks for tokens.
+pub const DETAIL_FIELDS: [&str; 6] = [ID_FIELDS[0], ID_FIELDS[1], ID_FIELDS[2], AS_IDS, "logprobs", "top_logprobs"];
 
 /// True for a field that is sent because tokens are asked for, and that a server may do without.
 pub fn is_detail_field(name: &str) -> bool {
@@ -47,9 +52,11 @@ pub struct PartialTokens {
     prompt: Option<Vec<u32>>,
     completion: Vec<u32>,
     has_completion: bool,
+    /// Ids that cannot be read have arrived: the others would not be all of them.
+    are_ids_broken: bool,
     places: Vec<Place>,
     /// A place without usable log-probabilities has arrived: the others would be at the wrong tokens.
-    is_broken: bool,
+    are_places_broken: bool,
 }
 
 /// The log-probabilities at one place.
@@ -80,24 +87,33 @@ impl PartialTokens {
         if self.prompt.is_none() {
             self.prompt = choice.get("prompt_token_ids").and_then(ids_in);
         }
-        if let Some(ids) = choice.get("token_ids").and_then(ids_in) {
-            self.completion.extend(ids);
-            self.has_completion = true;
+        match choice.get("token_ids").map(ids_in) {
+            // Some servers send all ids so far.
+            Some(Some(ids)) if !self.completion.is_empty() && ids.starts_with(&self.completion) => {
+                self.completion = ids;
+            }
+            Some(Some(ids)) => self.completion.extend(ids),
+            Some(None) => self.are_ids_broken |= !choice.get("token_ids").is_some_and(|ids| *ids == Json::Null),
+            None => {}
         }
+        self.has_completion |= choice.get("token_ids").and_then(ids_in).is_some();
         let content = choice.get("logprobs").and_then(|logprobs| logprobs.get("content"));
         for token in content.map(Json::items).unwrap_or_default() {
             match place_of(token) {
                 Some(place) => self.places.push(place),
-                None => self.is_broken = true,
+                None => self.are_places_broken = true,
             }
         }
     }
 
     /// Returns the tokens with the detail that was asked for, as far as the server gave it; `None` without ids of both the
-    /// prompt and the answer.
-    pub fn into_tokens(self, detail: TokenDetail) -> Option<AnswerTokens> {
-        let completion = Some(self.completion).filter(|_| self.has_completion)?;
-        let is_whole = !self.is_broken && self.places.len() == completion.len();
+    /// prompt and the answer, and where these are not as many as the server has counted.
+    pub fn into_tokens(self, detail: TokenDetail, counted: Option<u64>) -> Option<AnswerTokens> {
+        let completion = Some(self.completion).filter(|_| self.has_completion && !self.are_ids_broken)?;
+        if counted.is_some_and(|counted| counted != completion.len() as u64) {
+            return None;
+        }
+        let is_whole = !self.are_places_broken && self.places.len() == completion.len();
         let logprobs = detail.logprobs().filter(|_| is_whole).map(|count| top_logprobs(count, &self.places));
         Some(AnswerTokens { logprobs, ..AnswerTokens::whole(self.prompt?, completion) })
     }
@@ -112,6 +128,10 @@ fn place_of(token: &Json<'_>) -> Option<Place> {
     let steps = |token: &Json<'_>| Some(TopLogprobs::steps_of(token.get("logprob")?.number()?));
     let top = token.get("top_logprobs").map(Json::items).unwrap_or_default();
     let top = top.iter().map(|token| Some((id_of(token)?, steps(token)?))).collect::<Option<Vec<_>>>()?;
+    let ids: HashSet<u32> = top.iter().map(|(id, _)| *id).collect();
+    if top.is_empty() || ids.len() != top.len() {
+        return None;
+    }
     Some(Place { sampled: steps(token)?, top })
 }
 
@@ -154,7 +174,7 @@ mod tests {
                 .iter()
                 .for_each(|choice| tokens.take_choice(choice));
         }
-        tokens.into_tokens(detail)
+        tokens.into_tokens(detail, None)
     }
 
     #[test]
@@ -190,6 +210,34 @@ mod tests {
         }
     }
 
+    /// Loss would be on the wrong tokens.
+    #[test]
+    fn ids_that_are_not_all_of_them_are_none() {
+        let read = |counted: u64, chunks: &[Value]| {
+            let mut tokens = PartialTokens::default();
+            for ids in chunks {
+                let text = json!({"prompt_token_ids": [1], "choices": [{"token_ids": ids}]}).to_string();
+                let (value, _) = Json::read(text.as_bytes()).unwrap();
+                tokens.take_reply(&value, 0);
+                value
+                    .get("choices")
+                    .map(Json::items)
+                    .unwrap_or_default()
+                    .iter()
+                    .for_each(|choice| tokens.take_choice(choice));
+            }
+            tokens.into_tokens(TokenDetail::Ids, Some(counted)).map(|tokens| tokens.completion)
+        };
+        let all = Some(vec![7, 8, 9]);
+        assert_eq!(read(3, &[json!([7]), json!([8, 9])]), all);
+        assert_eq!(read(3, &[json!([7]), json!([7, 8]), json!([7, 8, 9])]), all, "each chunk has all ids so far");
+        assert_eq!(read(3, &[json!([7, 8]), json!([7, 8, 9])]), all);
+        assert_eq!(read(3, &[json!([7]), json!([9])]), None, "a chunk had none");
+        assert_eq!(read(3, &[json!([7]), json!("8"), json!([9])]), None);
+        assert_eq!(read(2, &[json!([7]), json!(null), json!([9])]), Some(vec![7, 9]));
+        assert_eq!(read(3, &[json!([9])]), None);
+    }
+
     fn with_logprobs(content: &Value) -> Option<TopLogprobs> {
         let reply =
             json!({"prompt_token_ids": [1], "choices": [{"token_ids": [7, 8], "logprobs": {"content": content}}]});
@@ -213,9 +261,13 @@ mod tests {
     #[test]
     fn logprobs_without_an_id_for_each_are_none() {
         let word = json!([{"logprob": -1.0, "top_logprobs": [{"token": "the", "logprob": -1.0}]}]);
-        let short = json!([{"logprob": -1.0, "top_logprobs": []}]);
-        let odd = json!([{"logprob": "x", "top_logprobs": []}, {"logprob": -1.0, "top_logprobs": []}]);
-        for content in [word, short, odd, Value::Null] {
+        let token = |id: u32| json!({"token": format!("token_id:{id}"), "logprob": -1.0});
+        let place = |top: Value| json!({"logprob": -1.0, "top_logprobs": top});
+        let short = json!([place(json!([token(1)]))]);
+        let odd = json!([{"logprob": "x", "top_logprobs": [token(1)]}, place(json!([token(1)]))]);
+        let empty = json!([place(json!([])), place(json!([token(1)]))]);
+        let twice = json!([place(json!([token(1), token(1)])), place(json!([token(1)]))]);
+        for content in [word, short, odd, empty, twice, Value::Null] {
             assert_eq!(with_logprobs(&content), None, "{content}");
         }
     }

@@ -52,6 +52,7 @@ mod wait;
 pub use anthropic::AnthropicDialect;
 pub use breaker::{Breaker, OutageState};
 pub use command::ToolCommand;
+pub(crate) use detail::DETAIL_FIELDS;
 pub use dialect::{Assembler, Capabilities, Dialect, EndpointPath, Output};
 pub use failure::{Failure, FailureClass};
 pub use family::ServerFamily;

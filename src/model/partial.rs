@@ -99,6 +99,8 @@ impl PartialAnswer {
         };
         let finish = if finish == Finish::Complete { self.actual_finish(&text, question) } else { finish };
         let text = if text.is_empty() { self.refusal } else { text };
+        let detail = question.target.detail();
+        let tokens = detail.and_then(|detail| self.tokens.into_tokens(detail, self.usage.completion_tokens));
         Ok(Answer {
             message: Message::with_fields(Role::Assistant, text, ToolCall::fields(&calls)),
             reasoning: Some(reasoning).filter(|reasoning| !reasoning.is_empty()),
@@ -109,7 +111,7 @@ impl PartialAnswer {
             usage: self.usage,
             attempts: attempt,
             dropped: Vec::new(),
-            tokens: question.target.detail().and_then(|detail| self.tokens.into_tokens(detail)).map(Arc::new),
+            tokens: tokens.map(Arc::new),
         })
     }
 

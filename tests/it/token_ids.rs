@@ -9,7 +9,7 @@ use cohobate::store::{DiskStore, Reader, Sequences};
 use serde_json::{Value, json};
 
 use crate::capture::{Capture, answer};
-use crate::support::{MockServer, Place, distill_whole};
+use crate::support::{MockServer, Place, conversation_with_calls, distill_whole, jsonl};
 
 /// An answer and the whole sequence of its prompt and its own tokens.
 type Turn = (Arc<Answer>, Option<Vec<u32>>);
@@ -103,6 +103,7 @@ fn logprobs_without_ids_are_an_error() {
         let (status, mut reply) = answer(&request.body());
         reply["prompt_token_ids"] = json!([1, 2]);
         reply["choices"][0]["token_ids"] = json!([3]);
+        reply["usage"] = json!({"prompt_tokens": 2, "completion_tokens": 1});
         let word = json!({"token": "the", "logprob": -1.0});
         let content = json!([{"token": "the", "logprob": -1.0, "top_logprobs": [word]}]);
         reply["choices"][0]["logprobs"] = json!({"content": content});
@@ -176,13 +177,73 @@ fn an_answer_without_ids_is_kept() {
     assert!(without > 0 && without < answers.len(), "{without} of {}", answers.len());
 }
 
+/// A row that lacks its tokens is missing, and the exit code says so.
+#[test]
+fn rows_without_their_tokens_make_the_output_incomplete() {
+    let server = MockServer::start(&["--fault", "no-ids:0.4", "--fault-by", "question"]);
+    let place = Place::with_conversations(10, 2);
+    // The probe may be one of those without ids; another model name is another draw.
+    let finished = ["m", "n", "o", "p"].map(|name| {
+        let model = format!("{name}@http://{}/v1", server.address);
+        place.run(&distill_whole(&model, &["--token-ids", "--to", "token-ids"]))
+    });
+    let finished = finished.iter().find(|finished| finished.code != Some(2)).expect("one of four passes its probe");
+    assert_eq!(finished.code, Some(3), "{}", finished.stderr);
+    assert!(finished.stderr.contains("no_tokens") && finished.stderr.contains("left out"), "{}", finished.stderr);
+}
+
+/// What a server sends beside the standard may be anything; loss on the wrong tokens would train on them.
+#[test]
+fn ids_that_are_not_as_many_as_were_counted_are_an_error() {
+    for (ids, is_right) in
+        [(json!([3, 4]), true), (json!([3]), false), (json!([3, 4, 5]), false), (json!(["x", 4]), false)]
+    {
+        let place = Place::with_conversations(1, 1);
+        let server = Capture::with(move |request| {
+            let (status, mut reply) = answer(&request.body());
+            reply["prompt_token_ids"] = json!([1, 2]);
+            reply["choices"][0]["token_ids"] = ids.clone();
+            reply["usage"] = json!({"prompt_tokens": 2, "completion_tokens": 2});
+            (status, reply)
+        });
+        let finished = place.run(&distill_whole(&server.model("m"), &["--token-ids"]));
+        assert_eq!(finished.code, Some(if is_right { 0 } else { 2 }), "{}", finished.stderr);
+    }
+}
+
+/// The teacher's calls have ids as its words do.
+#[test]
+fn calls_have_their_tokens_over_http() {
+    let place = Place::new();
+    place.write("in.jsonl", jsonl(&[0, 1, 2, 3].map(conversation_with_calls)));
+    for fields in ["vllm", "sglang"] {
+        for stream in ["true", "false"] {
+            let server = MockServer::start(&["--token-ids", fields]);
+            let model = format!("simulated@http://{}/v1", server.address);
+            let store = format!("store-{fields}-{stream}");
+            let line = ["distill", "in.jsonl", "-o", "out.jsonl", "--teacher", &model, "--tools", "regenerate"];
+            let finished = place.run(
+                &[
+                    &line[..],
+                    &["--token-ids", "--to", "token-ids", "--keep-partial", "--stream", stream, "--store", &store],
+                ]
+                .concat(),
+            );
+            assert!(matches!(finished.code, Some(0 | 3)), "{}", finished.stderr);
+            assert!(!finished.stderr.contains("no_tokens"), "{}", finished.stderr);
+            assert!(place.read("out.jsonl").contains("tool_calls"), "{}", finished.stderr);
+        }
+    }
+}
+
 #[test]
 fn what_cannot_be_asked_for_is_refused() {
     let place = Place::with_conversations(1, 1);
     for (options, words) in [
         (&["--logprobs", "0"][..], "--logprobs is 0"),
         (&["--logprobs", "21"], "--logprobs is 21"),
-        (&["--token-ids", "--dialect-of", "x"], "unexpected argument"),
+        (&["--token-ids", "--body", r#"{"return_token_ids": false}"#], "contradicts --token-ids"),
+        (&["--logprobs", "3", "--body", r#"{"top_logprobs": 2}"#], "contradicts --token-ids"),
     ] {
         let finished = place.run(&distill_whole("simulated", options));
         assert_eq!(finished.code, Some(2), "{}", finished.stderr);

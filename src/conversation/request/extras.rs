@@ -106,6 +106,12 @@ impl Extras {
         Ok(extras)
     }
 
+    /// True if the user sets this field of the body, or has it drawn.
+    pub fn sends(&self, field: &str) -> bool {
+        self.body.get(field).or(self.side.get(field)).is_some()
+            || self.choices.0.iter().any(|choice| choice.field == field)
+    }
+
     /// True if the answer does not depend on anything here.
     pub fn is_plain(&self) -> bool {
         self.named().is_empty()

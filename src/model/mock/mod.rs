@@ -205,8 +205,13 @@ async fn answer_request(shared: &MockState, api: Api, request: Request<Incoming>
     let effect = fault.map(|kind| fault::effect_of(kind, api, &mut answer));
     let is_noisy = matches!(effect, Some(Effect::Noise));
     let fields = shared.settings.token_fields;
-    // The answer may have become another one.
-    answer.tokens = answer.tokens.take().and_then(|_| Simulated::tokens(&wanted.question, answer.text()));
+    // The text may have become another one.
+    if !answer.text().is_empty() {
+        answer.tokens = answer.tokens.take().and_then(|_| Simulated::tokens(&wanted.question, answer.text()));
+    }
+    if let Some(tokens) = &answer.tokens {
+        answer.usage.completion_tokens = Some(tokens.completion.len() as u64);
+    }
     let whole = |answer: &Answer| fields.into_whole(api.whole(answer), answer);
     let events = |answer: &Answer, usage| fields.into_events(api.events(answer, usage), answer);
     match effect {

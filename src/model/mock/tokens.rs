@@ -69,8 +69,12 @@ impl TokenFields {
         let Some(tokens) = answer.tokens.as_deref().filter(|_| self != Self::None) else { return events };
         let mut place = 0;
         for (_, event) in &mut events {
-            let has_text = event["choices"][0]["delta"]["content"].as_str().is_some_and(|text| !text.is_empty());
-            let end = (place + if has_text { CHUNK_TOKENS } else { 0 }).min(tokens.completion.len());
+            let delta = &event["choices"][0]["delta"];
+            let has_calls = delta["tool_calls"].is_array();
+            let has_text = has_calls || delta["content"].as_str().is_some_and(|text| !text.is_empty());
+            // The tokens of calls come with the first piece of them.
+            let count = if has_calls { tokens.completion.len() } else { CHUNK_TOKENS };
+            let end = (place + if has_text { count } else { 0 }).min(tokens.completion.len());
             if self == Self::Vllm && event["choices"][0]["delta"].is_object() {
                 event["choices"][0]["token_ids"] = json!(tokens.completion[place..end]);
             }

@@ -57,13 +57,14 @@ impl Simulated {
         // As the next prompt has them.
         let written = serde_json::to_string(&fields).unwrap_or_default();
         let tokens = Self::tokens(question, if fields.is_empty() { "" } else { &written });
+        let counted = tokens.as_ref().map_or(bytes as u64 / 4 + 1, |tokens| tokens.completion.len() as u64);
         Answer {
             message: Message::with_fields(Role::Assistant, "", fields),
             finish: Finish::Tools,
             finish_reason: "tool_calls".to_owned(),
             usage: Usage {
                 prompt_tokens: Some(prompt_tokens(question, tokens.as_deref())),
-                completion_tokens: Some(bytes as u64 / 4 + 1),
+                completion_tokens: Some(counted),
                 ..Usage::default()
             },
             attempts: attempt,
