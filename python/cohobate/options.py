@@ -127,6 +127,9 @@ class DistillOptions(TypedDict, total=False):
     NUMBER}."""
     seed: int
     """Seed for the server's random numbers."""
+    serve: str
+    """Start this server for the run, such as `vllm serve MODEL`; start it again when it ends, and stop it
+    at the end. What it prints goes to served.log in the store."""
     split: str
     """Of a directory with splits, read this one [default: train, or the only one that begins so]"""
     stall_after: str
@@ -158,10 +161,17 @@ class DistillOptions(TypedDict, total=False):
     token_ids: bool
     """Have the server give the token ids of each prompt and answer, and store them; for --to token-ids,
     speculators and specforge [default: false]"""
+    tool_match: str
+    """With --tools regenerate: the row's result follows a call with the same name and arguments (exact),
+    or also one with the same name and other arguments (name) [default: exact]"""
+    tool_results: str
+    """With --tools regenerate: have this command answer calls in place of the row's results: one line of
+    JSON in, one out. It is stored with its answers, so it must hold no secret [default: none]"""
     tools: str
     """Rows with tool calls: skip them; keep-prefix, the turns before the first call; replay the calls and
-    their results as context; or hide, skip them and send no definitions of tools for other rows
-    [default: skip]"""
+    their results as context; hide, skip them and send no definitions of tools for other rows; or
+    regenerate (distill), have the teacher make the calls, and the row's results follow those that are
+    the same [default: skip]"""
     top_p: float
     """Nucleus sampling (top-p), 0 to 1 [default: the server's]"""
     tpm: int
@@ -280,10 +290,17 @@ class PlanOptions(TypedDict, total=False):
     token_ids: bool
     """Have the server give the token ids of each prompt and answer, and store them; for --to token-ids,
     speculators and specforge [default: false]"""
+    tool_match: str
+    """With --tools regenerate: the row's result follows a call with the same name and arguments (exact),
+    or also one with the same name and other arguments (name) [default: exact]"""
+    tool_results: str
+    """With --tools regenerate: have this command answer calls in place of the row's results: one line of
+    JSON in, one out. It is stored with its answers, so it must hold no secret [default: none]"""
     tools: str
     """Rows with tool calls: skip them; keep-prefix, the turns before the first call; replay the calls and
-    their results as context; or hide, skip them and send no definitions of tools for other rows
-    [default: skip]"""
+    their results as context; hide, skip them and send no definitions of tools for other rows; or
+    regenerate (distill), have the teacher make the calls, and the row's results follow those that are
+    the same [default: skip]"""
     top_p: float
     """Nucleus sampling (top-p), 0 to 1 [default: the server's]"""
 
@@ -402,6 +419,9 @@ class CompareOptions(TypedDict, total=False):
     new ones]"""
     seed: int
     """Seed for the server's random numbers."""
+    serve: str
+    """Start this server for the run, such as `vllm serve MODEL`; start it again when it ends, and stop it
+    at the end. What it prints goes to served.log in the store."""
     split: str
     """Of a directory with splits, read this one [default: train, or the only one that begins so]"""
     stall_after: str
@@ -430,8 +450,9 @@ class CompareOptions(TypedDict, total=False):
     """Stop cleanly after this time, such as 8h, 90m, 45s."""
     tools: str
     """Rows with tool calls: skip them; keep-prefix, the turns before the first call; replay the calls and
-    their results as context; or hide, skip them and send no definitions of tools for other rows
-    [default: skip]"""
+    their results as context; hide, skip them and send no definitions of tools for other rows; or
+    regenerate (distill), have the teacher make the calls, and the row's results follow those that are
+    the same [default: skip]"""
     top_p: float
     """Nucleus sampling (top-p), 0 to 1 [default: the server's]"""
     tpm: int
@@ -544,6 +565,9 @@ class EvaluateOptions(TypedDict, total=False):
     """Use this version of the gate's rules and of the built-in prompts for every conversation, also those
     that were begun under another one [default: the version under which a conversation was begun, 2 for
     new ones]"""
+    serve: str
+    """Start this server for the run, such as `vllm serve MODEL`; start it again when it ends, and stop it
+    at the end. What it prints goes to served.log in the store."""
     split: str
     """Of a directory with splits, read this one [default: train, or the only one that begins so]"""
     stall_after: str
@@ -564,8 +588,9 @@ class EvaluateOptions(TypedDict, total=False):
     completion, per-turn, dpo, kto, token-ids, speculators, specforge [default: openai]"""
     tools: str
     """Rows with tool calls: skip them; keep-prefix, the turns before the first call; replay the calls and
-    their results as context; or hide, skip them and send no definitions of tools for other rows
-    [default: skip]"""
+    their results as context; hide, skip them and send no definitions of tools for other rows; or
+    regenerate (distill), have the teacher make the calls, and the row's results follow those that are
+    the same [default: skip]"""
     tpm: int
     """Send and request at most N tokens a minute."""
     until: str
@@ -670,6 +695,9 @@ class SimulateOptions(TypedDict, total=False):
     new ones]"""
     seed: int
     """Seed for the server's random numbers."""
+    serve: str
+    """Start this server for the run, such as `vllm serve MODEL`; start it again when it ends, and stop it
+    at the end. What it prints goes to served.log in the store."""
     split: str
     """Of a directory with splits, read this one [default: train, or the only one that begins so]"""
     stall_after: str
@@ -700,8 +728,9 @@ class SimulateOptions(TypedDict, total=False):
     completion, per-turn, dpo, kto, token-ids, speculators, specforge [default: openai]"""
     tools: str
     """Rows with tool calls: skip them; keep-prefix, the turns before the first call; replay the calls and
-    their results as context; or hide, skip them and send no definitions of tools for other rows
-    [default: skip]"""
+    their results as context; hide, skip them and send no definitions of tools for other rows; or
+    regenerate (distill), have the teacher make the calls, and the row's results follow those that are
+    the same [default: skip]"""
     top_p: float
     """Nucleus sampling (top-p), 0 to 1 [default: the server's]"""
     tpm: int
@@ -816,6 +845,9 @@ class TutorOptions(TypedDict, total=False):
     new ones]"""
     seed: int
     """Seed for the server's random numbers."""
+    serve: str
+    """Start this server for the run, such as `vllm serve MODEL`; start it again when it ends, and stop it
+    at the end. What it prints goes to served.log in the store."""
     split: str
     """Of a directory with splits, read this one [default: train, or the only one that begins so]"""
     stall_after: str
@@ -849,8 +881,9 @@ class TutorOptions(TypedDict, total=False):
     [default: trl-prompt-completion]"""
     tools: str
     """Rows with tool calls: skip them; keep-prefix, the turns before the first call; replay the calls and
-    their results as context; or hide, skip them and send no definitions of tools for other rows
-    [default: skip]"""
+    their results as context; hide, skip them and send no definitions of tools for other rows; or
+    regenerate (distill), have the teacher make the calls, and the row's results follow those that are
+    the same [default: skip]"""
     top_p: float
     """Nucleus sampling (top-p), 0 to 1 [default: the server's]"""
     tpm: int
@@ -1003,8 +1036,9 @@ class InspectOptions(TypedDict, total=False):
     """For trees of messages: best, the thread with the best ranks, or all [default: best]"""
     tools: str
     """Rows with tool calls: skip them; keep-prefix, the turns before the first call; replay the calls and
-    their results as context; or hide, skip them and send no definitions of tools for other rows
-    [default: skip]"""
+    their results as context; hide, skip them and send no definitions of tools for other rows; or
+    regenerate (distill), have the teacher make the calls, and the row's results follow those that are
+    the same [default: skip]"""
 
 
 class VerifyOptions(TypedDict, total=False):
@@ -1115,9 +1149,16 @@ class VerifyOptions(TypedDict, total=False):
     token_ids: bool
     """Have the server give the token ids of each prompt and answer, and store them; for --to token-ids,
     speculators and specforge [default: false]"""
+    tool_match: str
+    """With --tools regenerate: the row's result follows a call with the same name and arguments (exact),
+    or also one with the same name and other arguments (name) [default: exact]"""
+    tool_results: str
+    """With --tools regenerate: have this command answer calls in place of the row's results: one line of
+    JSON in, one out. It is stored with its answers, so it must hold no secret [default: none]"""
     tools: str
     """Rows with tool calls: skip them; keep-prefix, the turns before the first call; replay the calls and
-    their results as context; or hide, skip them and send no definitions of tools for other rows
-    [default: skip]"""
+    their results as context; hide, skip them and send no definitions of tools for other rows; or
+    regenerate (distill), have the teacher make the calls, and the row's results follow those that are
+    the same [default: skip]"""
     top_p: float
     """Nucleus sampling (top-p), 0 to 1 [default: the server's]"""
