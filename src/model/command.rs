@@ -23,6 +23,8 @@ pub struct ToolCommand {
 const COMMAND_TIME_MAX: Duration = Duration::from_secs(60);
 /// Most bytes of a result.
 const OUTPUT_BYTES_MAX: u64 = 4 << 20;
+/// Time limit for reading what a command had printed when it ended.
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(1);
 
 impl ToolCommand {
     /// The dialect's name in fingerprints.
@@ -61,30 +63,49 @@ impl ToolCommand {
             let message = format!("cannot be started: {error}");
             self.failure(FailureClass::Fatal, FailureCode::from("command_failed"), &message)
         })?;
-        let stdin = running.child.stdin.take();
-        let stdout = running.child.stdout.take();
+        let (stdin, stdout) = (running.child.stdin.take(), running.child.stdout.take());
         let line = format!("{asked}\n");
+        let mut output = Vec::new();
         let write = async {
             if let Some(mut stdin) = stdin {
                 // The command need not read.
                 let _ = stdin.write_all(line.as_bytes()).await;
             }
+            Ok(())
         };
         let read = async {
-            let mut output = Vec::new();
             if let Some(stdout) = stdout {
-                stdout.take(OUTPUT_BYTES_MAX + 1).read_to_end(&mut output).await?;
+                stdout.take(OUTPUT_BYTES_MAX + 1).read_to_end(&mut output).await.map_err(broken)?;
             }
-            Ok(output)
+            if output.len() as u64 > OUTPUT_BYTES_MAX {
+                let message = format!("prints more than {} MB", OUTPUT_BYTES_MAX >> 20);
+                return Err(self.failure(FailureClass::Permanent, FailureCode::TooLong, &message));
+            }
+            Ok(())
         };
-        let ((), output) = tokio::join!(write, read);
-        let output = output.map_err(broken)?;
-        if output.len() as u64 > OUTPUT_BYTES_MAX {
-            let message = format!("prints more than {} MB", OUTPUT_BYTES_MAX >> 20);
-            return Err(self.failure(FailureClass::Permanent, FailureCode::TooLong, &message));
+        let status = {
+            let exchange = async { tokio::try_join!(write, read).map(drop) };
+            let mut exchange = std::pin::pin!(exchange);
+            let ended = tokio::select! {
+                done = &mut exchange => { done?; None }
+                status = running.child.wait() => Some(status),
+            };
+            match ended {
+                None => running.child.wait().await,
+                Some(status) => {
+                    // What it has started may still hold its output open.
+                    running.stop_group();
+                    if let Ok(done) = tokio::time::timeout(DRAIN_TIME_MAX, exchange).await {
+                        done?;
+                    }
+                    status
+                }
+            }
         }
-        let status = running.child.wait().await.map_err(broken)?;
-        if status.success() { Ok(output) } else { Err(self.failed(&format!("failed with {status}"))) }
+        .map_err(broken)?;
+        // Its error output is not quoted: it may hold secrets that only the command knows.
+        let reason = || format!("failed with {status}; hint: give it the call by hand to see why");
+        if status.success() { Ok(output) } else { Err(self.failed(&reason())) }
     }
 
     fn result_in(&self, output: &[u8]) -> Result<String, Failure> {
@@ -140,11 +161,18 @@ impl Running {
     }
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(group) = self.group.and_then(|id| rustix::process::Pid::from_raw(id.cast_signed())) {
+impl Running {
+    /// Kills whatever the command has started. A second time does nothing: its number may be another process's then.
+    fn stop_group(&mut self) {
+        if let Some(group) = self.group.take().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed())) {
             let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
         }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop_group();
     }
 }
 
@@ -192,6 +220,14 @@ mod tests {
         }
         let missing = ToolCommand::new(vec!["there-is-no-such-program".to_owned()]);
         assert!(Running::start(&missing.words).is_err());
+    }
+
+    #[test]
+    fn what_a_command_leaves_behind_does_not_delay_its_result() {
+        for left in ["sleep 1000 &", "setsid sleep 30 &"] {
+            let script = format!(r#"{left} echo '{{"content": "3 m"}}'"#);
+            assert_eq!(run(&script, Duration::from_secs(20)).unwrap(), "3 m", "{left}");
+        }
     }
 
     #[test]
