@@ -308,16 +308,7 @@ fn planned(turns: usize) -> Duration {
     let settings = PlanSettings {
         input: InputSettings::rows([json!({"messages": messages})]),
         store: folder.path().join("store"),
-        questions: DistillQuestions {
-            teacher,
-            system: None,
-            gate: None,
-            orphans: None,
-            history_reasoning: false,
-            best_of: None,
-            calls: None,
-            tokens: None,
-        },
+        questions: DistillQuestions::to(teacher),
         run: RunSettings::default(),
         shows_request: false,
         output: None,

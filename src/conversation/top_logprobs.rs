@@ -38,10 +38,19 @@ impl TopLogprobs {
         if count >= self.count || count == 0 {
             return self;
         }
-        let (all, kept) = (usize::from(self.count), usize::from(count));
-        let ids = self.ids.chunks(all).flat_map(|place| &place[..kept.min(place.len())]).copied().collect();
-        let steps = self.steps.chunks(all).flat_map(|place| &place[..kept.min(place.len())]).copied().collect();
+        let (ids, steps) = self.most_probable(count);
+        let (ids, steps) = (ids.collect(), steps.collect());
         Self { count, ids, steps, ..self }
+    }
+
+    /// Returns the `count` most probable tokens of each place, place by place, and their steps.
+    pub fn most_probable(&self, count: u8) -> (impl Iterator<Item = u32>, impl Iterator<Item = u16>) {
+        (self.first_of_each(&self.ids, count), self.first_of_each(&self.steps, count))
+    }
+
+    fn first_of_each<T: Copy>(&self, values: &[T], count: u8) -> impl Iterator<Item = T> {
+        let places = values.chunks(usize::from(self.count).max(1));
+        places.flat_map(move |place| place.iter().copied().take(usize::from(count)))
     }
 
     /// Returns the number of places.

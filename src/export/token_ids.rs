@@ -92,14 +92,11 @@ impl Top {
     fn of(row: &TokenRow<'_>) -> Option<Self> {
         let answers = row.logprobs.as_ref()?;
         let smallest = answers.iter().map(|top| top.count).min()?;
-        let kept = usize::from(smallest);
         let mut all = Self { count: smallest, ids: Vec::new(), steps: Vec::new(), sampled: Vec::new() };
         for top in answers {
-            let count = usize::from(top.count).max(1);
-            for (ids, steps) in top.ids.chunks(count).zip(top.steps.chunks(count)) {
-                all.ids.extend(ids[..kept].iter().map(|id| shown_id(*id)));
-                all.steps.extend_from_slice(&steps[..kept]);
-            }
+            let (ids, steps) = top.most_probable(smallest);
+            all.ids.extend(ids.map(shown_id));
+            all.steps.extend(steps);
             all.sampled.extend_from_slice(&top.sampled);
         }
         Some(all)

@@ -87,16 +87,20 @@ impl PartialTokens {
         if self.prompt.is_none() {
             self.prompt = choice.get("prompt_token_ids").and_then(ids_in);
         }
-        match choice.get("token_ids").map(ids_in) {
-            // Some servers send all ids so far.
-            Some(Some(ids)) if !self.completion.is_empty() && ids.starts_with(&self.completion) => {
-                self.completion = ids;
+        let ids = choice.get("token_ids").filter(|ids| **ids != Json::Null);
+        match ids.map(ids_in) {
+            Some(Some(ids)) => {
+                self.has_completion = true;
+                // Some servers send all ids so far.
+                if !self.completion.is_empty() && ids.starts_with(&self.completion) {
+                    self.completion = ids;
+                } else {
+                    self.completion.extend(ids);
+                }
             }
-            Some(Some(ids)) => self.completion.extend(ids),
-            Some(None) => self.are_ids_broken |= !choice.get("token_ids").is_some_and(|ids| *ids == Json::Null),
+            Some(None) => self.are_ids_broken = true,
             None => {}
         }
-        self.has_completion |= choice.get("token_ids").and_then(ids_in).is_some();
         let content = choice.get("logprobs").and_then(|logprobs| logprobs.get("content"));
         for token in content.map(Json::items).unwrap_or_default() {
             match place_of(token) {
@@ -162,6 +166,10 @@ mod tests {
     use super::*;
 
     fn read(detail: TokenDetail, replies: &[Value]) -> Option<AnswerTokens> {
+        read_counted(detail, replies, None)
+    }
+
+    fn read_counted(detail: TokenDetail, replies: &[Value], counted: Option<u64>) -> Option<AnswerTokens> {
         let mut tokens = PartialTokens::default();
         for reply in replies {
             let text = reply.to_string();
@@ -174,7 +182,7 @@ mod tests {
                 .iter()
                 .for_each(|choice| tokens.take_choice(choice));
         }
-        tokens.into_tokens(detail, None)
+        tokens.into_tokens(detail, counted)
     }
 
     #[test]
@@ -214,19 +222,9 @@ mod tests {
     #[test]
     fn ids_that_are_not_all_of_them_are_none() {
         let read = |counted: u64, chunks: &[Value]| {
-            let mut tokens = PartialTokens::default();
-            for ids in chunks {
-                let text = json!({"prompt_token_ids": [1], "choices": [{"token_ids": ids}]}).to_string();
-                let (value, _) = Json::read(text.as_bytes()).unwrap();
-                tokens.take_reply(&value, 0);
-                value
-                    .get("choices")
-                    .map(Json::items)
-                    .unwrap_or_default()
-                    .iter()
-                    .for_each(|choice| tokens.take_choice(choice));
-            }
-            tokens.into_tokens(TokenDetail::Ids, Some(counted)).map(|tokens| tokens.completion)
+            let chunk = |ids: &Value| json!({"prompt_token_ids": [1], "choices": [{"token_ids": ids}]});
+            let replies: Vec<Value> = chunks.iter().map(chunk).collect();
+            read_counted(TokenDetail::Ids, &replies, Some(counted)).map(|tokens| tokens.completion)
         };
         let all = Some(vec![7, 8, 9]);
         assert_eq!(read(3, &[json!([7]), json!([8, 9])]), all);

@@ -24,6 +24,12 @@ impl BodyChoice {
     }
 }
 
+/// Reads the weight of a value.
+pub(super) fn weight_in(text: &str) -> Result<f64, String> {
+    let weight = text.trim().parse::<f64>().ok().filter(|weight| *weight > 0.0 && weight.is_finite());
+    weight.ok_or_else(|| format!("the weight `{text}` is not a number above 0"))
+}
+
 /// Returns the value at a fraction of the weights' sum; `None` without values.
 pub(super) fn weighted<T>(values: &[(T, f64)], fraction: f64) -> Option<&T> {
     let mut left = fraction * values.iter().map(|(_, weight)| weight).sum::<f64>();
@@ -68,10 +74,8 @@ fn choice(text: &str) -> Result<BodyChoice, String> {
     }
     let value = |part: &str| {
         let (value, weight) = part.rsplit_once(':').ok_or(EXAMPLE)?;
-        let number = weight.trim().parse::<f64>().ok().filter(|weight| *weight > 0.0 && weight.is_finite());
-        let number = number.ok_or_else(|| format!("the weight `{weight}` is not a number above 0"))?;
         let value = value.trim();
-        Ok((serde_json::from_str(value).unwrap_or_else(|_| Value::from(value)), number))
+        Ok((serde_json::from_str(value).unwrap_or_else(|_| Value::from(value)), weight_in(weight)?))
     };
     let values = values.split(',').map(value).collect::<Result<Vec<_>, String>>()?;
     Ok(BodyChoice { field: field.to_owned(), values })

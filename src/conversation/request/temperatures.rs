@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::choices::weighted;
+use super::choices::{weight_in, weighted};
 use crate::conversation::dice::Dice;
 use crate::conversation::sampling::Sampling;
 
@@ -30,13 +30,10 @@ impl FromStr for TemperatureChoice {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let value = |part: &str| {
             let (value, weight) = part.split_once(':').ok_or(EXAMPLE)?;
-            let number = |text: &str| text.trim().parse::<f64>().ok();
             let max = Sampling::TEMPERATURE_MAX;
-            let drawn = number(value).filter(|drawn| (0.0..=max).contains(drawn));
+            let drawn = value.trim().parse::<f64>().ok().filter(|drawn| (0.0..=max).contains(drawn));
             let drawn = drawn.ok_or_else(|| format!("the temperature `{value}` is not a number from 0 to {max}"))?;
-            let weight = number(weight)
-                .filter(|weight| *weight > 0.0 && weight.is_finite())
-                .ok_or_else(|| format!("the weight `{weight}` is not a number above 0"))?;
+            let weight = weight_in(weight)?;
             // `+ 0.0` makes the two zeros of IEEE 754 one.
             Ok((drawn + 0.0, weight))
         };
