@@ -51,6 +51,7 @@ mod rewrite;
 mod scan;
 mod segment;
 mod sequences;
+pub mod shared;
 mod sled_index;
 mod snapshot;
 mod torn;

@@ -1,0 +1,23 @@
+//! The store that many machines share: a database decides, and each worker has a journal of its own.
+//!
+//! ```text
+//! worker ──entries──▶ outbox (journal, synced) ──batch──▶ database ──acknowledged──▶ worker
+//!                     one for each worker                 answers, slots, reserves
+//! ```
+//!
+//! An answer is written to the worker's own journal first, so that a database that is away costs no call: what was in
+//! flight lands there and is uploaded on its return, by this process or the next one in the same directory. It is handed on
+//! only once the database has it. Of two answers to one question the first one in the database counts, and whoever has the
+//! other one adopts it.
+//!
+//! [`Database`] is what is asked of the database; `store/postgres/` is PostgreSQL, `memory.rs` the oracle of tests.
+
+mod database;
+mod spending;
+
+pub use database::{
+    Batch, CapName, Caps, Claimed, ControlVerb, Database, DatabaseError, Done, Granted, Held, Joined, JoinedRun,
+    NewAnswer, NewNote, NewSlot, OpeningHash, Published, RunRequest, SeenRun, SeenWorker, SlotRange, WorkerId,
+    WorkerStanding, WorkerStart, Writer,
+};
+pub use spending::{Allowance, Counters, NANO, booked, nano};
