@@ -219,6 +219,7 @@ impl Engine {
             retry_failed: self.settings.retry_failed,
             stored: Arc::clone(&counting.count),
             controls,
+            fleet: None,
         };
         // A count that ended before the run began was heard by nobody.
         self.context.report(JobEvent::Stored(sum_of(&counting.count)));

@@ -253,6 +253,30 @@ impl Spent {
         ]
     }
 
+    /// Adds the counters of another worker.
+    pub fn plus(&mut self, other: &Self) {
+        let counts = [
+            (&mut self.calls, other.calls),
+            (&mut self.prompt_tokens, other.prompt_tokens),
+            (&mut self.cached_tokens, other.cached_tokens),
+            (&mut self.cache_write_tokens, other.cache_write_tokens),
+            (&mut self.completion_tokens, other.completion_tokens),
+            (&mut self.reasoning_tokens, other.reasoning_tokens),
+            (&mut self.unknown_calls, other.unknown_calls),
+            (&mut self.unknown_prompt_tokens, other.unknown_prompt_tokens),
+            (&mut self.unknown_completion_tokens, other.unknown_completion_tokens),
+            (&mut self.flex.calls, other.flex.calls),
+            (&mut self.flex.prompt_tokens, other.flex.prompt_tokens),
+            (&mut self.flex.cached_tokens, other.flex.cached_tokens),
+            (&mut self.flex.cache_write_tokens, other.flex.cache_write_tokens),
+            (&mut self.flex.completion_tokens, other.flex.completion_tokens),
+            (&mut self.flex.reasoning_tokens, other.flex.reasoning_tokens),
+        ];
+        for (sum, part) in counts {
+            *sum = sum.saturating_add(part);
+        }
+    }
+
     /// Adds one answer.
     pub fn add(&mut self, usage: &Usage) {
         self.calls += 1;

@@ -73,6 +73,22 @@ pub enum StoreError {
         /// The version found.
         version: u8,
     },
+    /// The database of a shared store is away.
+    #[error("the shared store cannot be reached: {reason}")]
+    Away {
+        /// What the connection reported.
+        reason: String,
+        /// Answers that wait in the outbox.
+        waiting: u64,
+    },
+    /// The database of a shared store refuses.
+    #[error("the shared store refuses: {message}")]
+    Refused {
+        /// What it said.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
     /// The store does not exist.
     #[error("there is no store at {}", path.display())]
     Missing {
@@ -129,6 +145,14 @@ impl StoreError {
             }
             Self::TooLarge { .. } => "lower --max-tokens".to_owned(),
             Self::Newer { .. } => "use the program version that wrote it, or a newer one".to_owned(),
+            Self::Away { waiting: 0, .. } => {
+                "run the same command again once the database answers; everything that was committed is kept".to_owned()
+            }
+            Self::Away { waiting, .. } => format!(
+                "run the same command again on this machine once the database answers: {waiting} paid answers wait in the \
+                 outbox and are uploaded first"
+            ),
+            Self::Refused { hint, .. } => hint.clone(),
             Self::Missing { .. } => "name the store with --store DIR, or begin with `cohobate distill`".to_owned(),
         }
     }

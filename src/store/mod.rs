@@ -74,7 +74,9 @@ pub use sequences::Sequences;
 pub use snapshot::{OnLoss, Snapshot, SnapshotFindings};
 pub use verify::{Verification, verify};
 
-use crate::conversation::{ConversationKey, Fingerprint};
+use std::sync::Arc;
+
+use crate::conversation::{Answer, ConversationKey, Fingerprint};
 
 /// A store that takes entries. Synchronous and batch-oriented: one thread commits, any thread reads.
 ///
@@ -127,6 +129,42 @@ use crate::conversation::{ConversationKey, Fingerprint};
 pub trait Store: Reader {
     /// Makes all of `entries` durable before it returns. After an error nothing more can be committed.
     fn commit(&self, entries: Vec<Entry>) -> Result<(), StoreError>;
+
+    /// Begins a commit: after it, nothing of `entries` can be lost any longer. What it returns is handed to
+    /// [`Store::publish`], in order, before anybody hears of it.
+    fn stage(&self, entries: Vec<Entry>) -> Result<Staged, StoreError> {
+        self.commit(entries).map(|()| Staged::Committed)
+    }
+
+    /// Ends commits that were staged, all at once.
+    fn publish(&self, staged: Vec<Staged>) -> Result<(), StoreError> {
+        let _ = staged;
+        Ok(())
+    }
+
+    /// Waits no longer for what is staged: it is published by the next run.
+    fn stop_publishing(&self) {}
+
+    /// Returns the answer that counts, where another worker's answer was stored before one that was committed here.
+    fn winner(&self, fingerprint: &Fingerprint) -> Option<Arc<Answer>> {
+        let _ = fingerprint;
+        None
+    }
+}
+
+/// Entries between the two halves of a commit.
+#[derive(Debug)]
+pub enum Staged {
+    /// The first half was all of it.
+    Committed,
+    /// They are in this process's own journal, and not shared yet: the entries with their frames, and how far the journal has
+    /// come.
+    Pending {
+        /// The entries with the journal's frames.
+        entries: Vec<(Entry, Vec<u8>)>,
+        /// The end of the journal after them.
+        position: Position,
+    },
 }
 
 /// The reading half of a store.
@@ -149,6 +187,18 @@ pub trait Store: Reader {
 pub trait Reader: Send + Sync {
     /// Returns the answer to the question with this fingerprint.
     fn answer(&self, fingerprint: &Fingerprint) -> Result<Option<Stored>, StoreError>;
+
+    /// Returns the same, if this process has it at hand: it has committed or read it lately. Never waits for a server.
+    fn answer_at_hand(&self, fingerprint: &Fingerprint) -> Result<Option<Stored>, StoreError> {
+        self.answer(fingerprint)
+    }
+
+    /// Reads the states and answers of conversations that are looked at next. Where every look-up is a question to a server,
+    /// one question then serves for all.
+    fn prefetch(&self, keys: &[ConversationKey]) -> Result<(), StoreError> {
+        let _ = keys;
+        Ok(())
+    }
 
     /// Returns a conversation's state; it may lag briefly behind the last commit.
     fn state(&self, key: &ConversationKey) -> Result<Option<ConversationState>, StoreError>;

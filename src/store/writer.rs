@@ -70,6 +70,17 @@ impl JournalWriter {
         Ok(frames)
     }
 
+    /// Returns the frames in the buffer, of these lengths.
+    pub fn frames_of(&self, frames: &[(u32, u32)]) -> Vec<Vec<u8>> {
+        let mut start = 0;
+        let frame = |(length, _): &(u32, u32)| {
+            let begin = start;
+            start += *length as usize;
+            self.buffer[begin..start].to_vec()
+        };
+        frames.iter().map(frame).collect()
+    }
+
     /// Writes the buffer as one group and syncs it. Returns the frames' places.
     pub fn write_frames(
         &mut self,

@@ -166,6 +166,16 @@ impl Budget {
         self.limits.cost = dollars;
     }
 
+    /// Replaces all caps.
+    pub fn allow(&mut self, cost: Option<f64>, requests: Option<u64>, output_tokens: Option<u64>) {
+        self.limits = BudgetLimits { cost, requests, output_tokens, prices: std::mem::take(&mut self.limits.prices) };
+    }
+
+    /// Returns the amount spent and reserved.
+    pub fn used(&self) -> Amount {
+        self.spent.plus(&self.reserved, 1)
+    }
+
     /// Returns the cap on dollars.
     pub fn cost_max(&self) -> Option<f64> {
         self.limits.cost
@@ -183,6 +193,16 @@ impl Budget {
 }
 
 impl Amount {
+    /// Returns the larger of each.
+    pub fn max(&self, other: &Amount) -> Self {
+        Self {
+            requests: self.requests.max(other.requests),
+            prompt_tokens: self.prompt_tokens.max(other.prompt_tokens),
+            output_tokens: self.output_tokens.max(other.output_tokens),
+            cost: self.cost.max(other.cost),
+        }
+    }
+
     fn plus(&self, other: &Amount, sign: i64) -> Self {
         let add = |a: u64, b: u64| if sign >= 0 { a + b } else { a.saturating_sub(b) };
         let cost = self.cost + sign as f64 * other.cost;

@@ -4,10 +4,12 @@ use std::thread::JoinHandle;
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::store::{Entry, Store, StoreError};
+use crate::store::{Entry, Staged, Store, StoreError};
 
 /// Maximum entries in one group.
 const GROUP_ENTRIES_MAX: usize = 4_096;
+/// Groups that are published at once.
+const GROUPS_MAX: usize = 256;
 
 /// Where commits run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,11 +33,15 @@ pub struct GroupEnd<Token> {
 ///
 /// What the store could not hold is left out of its group: one such answer costs its own question and nothing else.
 ///
+/// A group that a server must take as well is staged first, and published by a second thread: what has arrived is safe
+/// while the server is slow or away.
+///
 /// The queue is bounded by the calls in flight and the open sessions: each of them waits for its acknowledgement before
 /// it continues.
 pub struct Committer<Token> {
     sink: CommitSink<Token>,
     thread: Option<JoinHandle<()>>,
+    store: Arc<dyn Store>,
 }
 
 enum CommitSink<Token> {
@@ -51,27 +57,25 @@ impl<Token: Send + 'static> Committer<Token> {
         commit_mode: CommitMode,
         store: Arc<dyn Store>,
         acknowledge: UnboundedSender<Message>,
-        message: impl Fn(Result<GroupEnd<Token>, StoreError>) -> Message + Send + 'static,
+        message: impl Fn(Result<GroupEnd<Token>, StoreError>) -> Message + Send + Sync + 'static,
     ) -> std::io::Result<Self> {
+        let stages = Stages {
+            store: Arc::clone(&store),
+            // The dispatcher may have ended; the commit stands on its own.
+            acknowledge: Box::new(move |end| drop(acknowledge.send(message(end)))),
+        };
         if commit_mode == CommitMode::Inline {
             let commit = move |entries, token| {
-                let _ = acknowledge.send(message(commit_group(&*store, vec![(entries, token)])));
+                if let Some(group) = stages.stage(vec![(entries, token)]) {
+                    stages.publish(vec![group]);
+                }
             };
-            return Ok(Self { sink: CommitSink::Inline(Box::new(commit)), thread: None });
+            return Ok(Self { sink: CommitSink::Inline(Box::new(commit)), thread: None, store });
         }
         let (queue, arrivals) = channel();
-        let thread = std::thread::Builder::new().name("committer".to_owned()).spawn(move || {
-            while let Some(group) = next_group(&arrivals) {
-                let result = commit_group(&*store, group);
-                let failed = result.is_err();
-                // The dispatcher may have ended; the commit stands on its own.
-                let _ = acknowledge.send(message(result));
-                if failed {
-                    break;
-                }
-            }
-        })?;
-        Ok(Self { sink: CommitSink::Queue(queue), thread: Some(thread) })
+        let run = move || Arc::new(stages).run(&arrivals);
+        let thread = std::thread::Builder::new().name("committer".to_owned()).spawn(run)?;
+        Ok(Self { sink: CommitSink::Queue(queue), thread: Some(thread), store })
     }
 
     /// Queues entries. After a failure they are dropped; the error is reported once.
@@ -85,12 +89,100 @@ impl<Token: Send + 'static> Committer<Token> {
 }
 
 impl<Token> Drop for Committer<Token> {
-    /// Waits until every queued entry is committed.
+    /// Waits until every queued entry is durable. What a server that is away has not taken is published by the next run.
     fn drop(&mut self) {
         self.sink = CommitSink::Closed;
+        self.store.stop_publishing();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+    }
+}
+
+/// The two halves of a commit.
+struct Stages<Token> {
+    store: Arc<dyn Store>,
+    acknowledge: Box<dyn Fn(Result<GroupEnd<Token>, StoreError>) + Send + Sync>,
+}
+
+/// A group whose first half is done.
+struct StagedGroup<Token> {
+    staged: Staged,
+    end: GroupEnd<Token>,
+}
+
+impl<Token: Send + 'static> Stages<Token> {
+    /// Commits what arrives until nobody sends any longer, or the store fails.
+    fn run(self: Arc<Self>, arrivals: &Receiver<(Vec<Entry>, Token)>) {
+        let mut publisher: Option<(Sender<StagedGroup<Token>>, JoinHandle<()>)> = None;
+        while let Some(group) = next_group(arrivals) {
+            let Some(group) = self.stage(group) else { break };
+            if matches!(group.staged, Staged::Committed) && publisher.is_none() {
+                (self.acknowledge)(Ok(group.end));
+                continue;
+            }
+            publisher = publisher.or_else(|| {
+                let (sender, staged) = channel();
+                let stages = Arc::clone(&self);
+                let run = move || stages.run_publisher(&staged);
+                Some((sender, std::thread::Builder::new().name("publisher".to_owned()).spawn(run).ok()?))
+            });
+            let goes_on = match &publisher {
+                Some((sender, _)) => sender.send(group).is_ok(),
+                // Without a thread of its own each group waits for the server.
+                None => self.publish(vec![group]),
+            };
+            if !goes_on {
+                break;
+            }
+        }
+        if let Some((sender, thread)) = publisher {
+            drop(sender);
+            let _ = thread.join();
+        }
+    }
+
+    fn run_publisher(&self, staged: &Receiver<StagedGroup<Token>>) {
+        while let Ok(first) = staged.recv() {
+            let mut groups = vec![first];
+            while groups.len() < GROUPS_MAX
+                && let Ok(more) = staged.try_recv()
+            {
+                groups.push(more);
+            }
+            if !self.publish(groups) {
+                break;
+            }
+        }
+    }
+
+    /// Does the first half. Reports a failure, after which nothing more is committed.
+    fn stage(&self, group: Vec<(Vec<Entry>, Token)>) -> Option<StagedGroup<Token>> {
+        let (mut entries, mut committed, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+        for (own, token) in group {
+            match own.iter().try_for_each(Entry::check_size) {
+                Ok(()) => {
+                    entries.extend(own);
+                    committed.push(token);
+                }
+                Err(error) => refused.push((token, error)),
+            }
+        }
+        let staged = if entries.is_empty() { Ok(Staged::Committed) } else { self.store.stage(entries) };
+        let staged = staged.map_err(|error| (self.acknowledge)(Err(error))).ok()?;
+        Some(StagedGroup { staged, end: GroupEnd { committed, refused } })
+    }
+
+    /// Does the second half and acknowledges all of them; false after a failure.
+    fn publish(&self, groups: Vec<StagedGroup<Token>>) -> bool {
+        let (staged, ends): (Vec<Staged>, Vec<_>) = groups.into_iter().map(|group| (group.staged, group.end)).unzip();
+        let published = self.store.publish(staged);
+        let is_published = published.is_ok();
+        match published {
+            Ok(()) => ends.into_iter().for_each(|end| (self.acknowledge)(Ok(end))),
+            Err(error) => (self.acknowledge)(Err(error)),
+        }
+        is_published
     }
 }
 
@@ -104,23 +196,6 @@ fn next_group<Token>(arrivals: &Receiver<(Vec<Entry>, Token)>) -> Option<Vec<(Ve
         group.push(more);
     }
     Some(group)
-}
-
-fn commit_group<Token>(store: &dyn Store, group: Vec<(Vec<Entry>, Token)>) -> Result<GroupEnd<Token>, StoreError> {
-    let (mut entries, mut committed, mut refused) = (Vec::new(), Vec::new(), Vec::new());
-    for (own, token) in group {
-        match own.iter().try_for_each(Entry::check_size) {
-            Ok(()) => {
-                entries.extend(own);
-                committed.push(token);
-            }
-            Err(error) => refused.push((token, error)),
-        }
-    }
-    if !entries.is_empty() {
-        store.commit(entries)?;
-    }
-    Ok(GroupEnd { committed, refused })
 }
 
 #[cfg(test)]
@@ -170,12 +245,21 @@ mod tests {
             (vec![answered(4, Answer { finish_reason: huge, ..small() })], 4),
             (vec![answered(5, small())], 5),
         ];
-        let end = commit_group(&store, group).unwrap();
+        let store = Arc::new(store);
+        let commit_group = |group| {
+            let (sender, ends) = channel();
+            let acknowledge = move |end: Result<GroupEnd<i32>, StoreError>| drop(sender.send(end));
+            let stages = Stages { store: Arc::clone(&store) as Arc<dyn Store>, acknowledge: Box::new(acknowledge) };
+            let staged = stages.stage(group).unwrap();
+            assert!(stages.publish(vec![staged]));
+            ends.recv().unwrap()
+        };
+        let end = commit_group(group).unwrap();
         assert_eq!(end.committed, [1, 5]);
         let refused: Vec<_> = end.refused.iter().map(|(token, error)| (*token, error.to_string())).collect();
         assert_eq!(refused.iter().map(|(token, _)| *token).collect::<Vec<_>>(), [2, 3, 4]);
         assert!(refused.iter().all(|(_, said)| said.contains("exceeds the store's limit")), "{refused:?}");
-        assert!(commit_group(&store, vec![(vec![answered(6, small())], 6)]).is_ok(), "nothing is poisoned");
+        assert!(commit_group(vec![(vec![answered(6, small())], 6)]).is_ok(), "nothing is poisoned");
         let is_stored = |number| store.answer(&Fingerprint([number; 32])).unwrap().is_some();
         assert_eq!([1, 2, 3, 4, 5, 6].map(is_stored), [true, false, false, false, true, true]);
     }

@@ -13,6 +13,7 @@ use super::committer::Committer;
 use super::control::{Controls, PauseState};
 use super::early_rows::EarlyRows;
 use super::event::{Event, Observer};
+use super::fleet::{self, FleetLink};
 use super::flights::{Flight, Flights, Waiter};
 use super::haste::Haste;
 use super::model_queue::{CallEnd, ModelQueue, Replica, with_margin};
@@ -27,7 +28,7 @@ use super::{Admit, Ended, RowOrder, Work, WorkerError};
 use crate::conversation::{FailureCause, FailureCode, Fingerprint};
 use crate::model::retry::{PAID_ATTEMPTS_MAX, Tries};
 use crate::model::{OutageState, PaceLimits};
-use crate::store::{Ledger, LostCalls, Store};
+use crate::store::{Ledger, LostCalls, Spending, Store};
 
 /// How long a server that had answered may refuse everything, unless the user sets a limit.
 const REFUSED_MAX: Duration = Duration::from_secs(30 * 60);
@@ -54,6 +55,7 @@ pub async fn run(
         // What no longer applies, such as a server of another run, changes nothing.
         let _ = dispatcher.apply(control)?;
     }
+    dispatcher.on_fleet();
     loop {
         dispatcher.run_timers()?;
         dispatcher.admit(&mut sessions)?;
@@ -71,6 +73,7 @@ pub async fn run(
                 let stage = *stop.borrow_and_update();
                 dispatcher.on_stop(stage);
             }
+            () = fleet::changed(dispatcher.fleet.as_mut()) => dispatcher.on_fleet(),
             command = controls.next() => dispatcher.on_command(command)?,
             result = acknowledged.recv() => match result {
                 Some(result) => dispatcher.on_committed(result?),
@@ -137,7 +140,7 @@ pub(super) struct Dispatcher<'a> {
     pub(super) observer: &'a mut dyn Observer,
     next_session: u64,
     /// The rows of open sessions.
-    open_rows: HashMap<u64, u64>,
+    pub(super) open_rows: HashMap<u64, u64>,
     /// Rows whose conversations have failed in this run.
     pub(super) failed_rows: Vec<FailedRow>,
     /// Rows of failed conversations that are opened again.
@@ -151,6 +154,8 @@ pub(super) struct Dispatcher<'a> {
     pub(super) probe_waits: bool,
     /// The limits of the run, over all models.
     pub(super) pace: PaceLimits,
+    /// The other workers, where the run is shared.
+    pub(super) fleet: Option<FleetLink>,
     /// Whether calls may be sent.
     pub(super) pause: PauseState,
     /// How many calls may be in flight at present, over all models.
@@ -185,7 +190,7 @@ impl<'a> Dispatcher<'a> {
             stored: work.stored,
         };
         let now = Instant::now();
-        let spending = work.store.spending()?;
+        let (spending, no_spending) = (work.store.spending()?, Spending::new());
         let queue = |(name, served): (String, _)| {
             let mut queue = ModelQueue::new(served, work.pace, now);
             queue.has_answered_before = spending.get(&name).is_some_and(|spent| spent.calls > 0);
@@ -193,7 +198,7 @@ impl<'a> Dispatcher<'a> {
         };
         Ok(Self {
             context: Arc::new(context),
-            budget: Budget::new(work.budget, &spending),
+            budget: Budget::new(work.budget, if work.fleet.is_some() { &no_spending } else { &spending }),
             store: work.store,
             rows: Some(work.rows),
             admission_pending: false,
@@ -215,6 +220,7 @@ impl<'a> Dispatcher<'a> {
             unbooked: 0,
             probe_waits: false,
             pace: work.pace,
+            fleet: work.fleet.map(|fleet| FleetLink::new(fleet, work.pace)),
             pause: PauseState::default(),
             slots: 0,
             wait: None,
@@ -281,6 +287,7 @@ impl<'a> Dispatcher<'a> {
             let row = match self.rows.as_mut().and_then(Iterator::next).transpose().map_err(WorkerError::Order)? {
                 Some(Admit::Row(row)) if self.early.is_opened(row) => continue,
                 Some(Admit::Row(row)) => row,
+                Some(Admit::Waiting) => break,
                 Some(Admit::Later) => {
                     self.admission_pending = true;
                     break;
@@ -409,12 +416,16 @@ impl<'a> Dispatcher<'a> {
                     return Ok(());
                 }
                 // The answer may have been committed for another session since this session looked it up.
-                if let Some(stored) = self.store.answer(&fingerprint)? {
+                if let Some(stored) = self.store.answer_at_hand(&fingerprint)? {
                     if self.context.recipe.is_counted(slot) {
                         self.observer.on_event(&Event::Shared);
                     }
                     let answered = SessionReply::Answered { slot, fingerprint, answer: stored.answer, own: false };
                     let _ = waiter.reply_to.send(answered);
+                    return Ok(());
+                }
+                if let Some(reply) = self.lost_reply(number) {
+                    let _ = waiter.reply_to.send(reply);
                     return Ok(());
                 }
                 if self.stopping.is_some() {
@@ -433,6 +444,7 @@ impl<'a> Dispatcher<'a> {
                     return Ok(());
                 }
                 let worst = self.budget.worst_case(&question);
+                self.on_worst(&worst);
                 let flight = Flight {
                     worst,
                     tokens: worst.prompt_tokens / BYTES_PER_TOKEN + worst.output_tokens,
@@ -465,6 +477,7 @@ impl<'a> Dispatcher<'a> {
         }
         self.queues.values_mut().for_each(|queue| queue.leave(number));
         let row = self.open_rows.remove(&number);
+        row.into_iter().for_each(|row| self.tell_end(row, &closed.end));
         if let (Some(row), ConversationEnd::Failed { .. }) = (row, &closed.end) {
             self.remember_failed(FailedRow { row, unused: closed.unused });
         }

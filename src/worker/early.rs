@@ -27,7 +27,7 @@ impl Dispatcher<'_> {
             self.early.looked = true;
             let count = if self.early.may_open() { SHORT_ROWS } else { 0 };
             for row in self.context.seeds.shortest(count) {
-                if !self.early.is_opened(row) {
+                if !self.early.is_opened(row) && self.holds_row(row) {
                     let session = self.open(row, sessions);
                     self.early.silent.insert(session);
                 }

@@ -24,6 +24,7 @@ mod early_rows;
 mod event;
 mod failures;
 mod finished_marks;
+mod fleet;
 mod flights;
 mod haste;
 mod model_queue;
@@ -51,6 +52,7 @@ pub use control::{
 pub use dispatcher::run;
 pub use event::{Event, Observer, Silent};
 pub use finished_marks::{FinishedMarks, FinishedSum};
+pub use fleet::{Allowed, BudgetNeed, Fleet, FleetShare, RowEnd};
 pub use model_queue::Served;
 pub use occupancy::LowerBound;
 pub use session::{ClosedConversation, ConversationEnd};
@@ -99,6 +101,8 @@ pub struct Work {
     pub stored: Arc<StoredCount>,
     /// What is changed about the run while it is at work.
     pub controls: Controls,
+    /// The other workers, where the run is shared. Then `rows` gives this worker's share, and the caps are what it is granted.
+    pub fleet: Option<Arc<dyn Fleet>>,
 }
 
 impl Work {
@@ -126,6 +130,7 @@ impl Work {
             retry_failed: false,
             stored: Arc::default(),
             controls: Controls::default(),
+            fleet: None,
         }
     }
 }
@@ -140,6 +145,8 @@ pub enum Admit {
     Row(u64),
     /// No row is ready yet; check again later.
     Later,
+    /// No row is free; the fleet reports when one may be.
+    Waiting,
 }
 
 /// Provides conversations by row.

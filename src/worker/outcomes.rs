@@ -191,6 +191,8 @@ impl Dispatcher<'_> {
             return;
         };
         let (model, usage, finish) = (question.target.model().to_owned(), answer.usage, answer.finish);
+        // Of two workers' answers the first one counts. What this one has cost is booked.
+        let answer = self.store.winner(&fingerprint).unwrap_or(answer);
         let reported = answer.model.clone();
         let history_cut = self.prompts.is_cut(session, question.slot.lane, worst.prompt_tokens, usage.prompt_tokens);
         if let Some(queue) = self.queues.get_mut(&model) {

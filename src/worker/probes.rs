@@ -58,7 +58,7 @@ impl Dispatcher<'_> {
                 break;
             }
             let worst = self.budget.worst_case(&question);
-            match self.budget.reserve(&worst) {
+            match self.reserve(&worst) {
                 Grant::Granted => {}
                 Grant::Wait => {
                     self.probe_waits = true;

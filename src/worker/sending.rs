@@ -28,12 +28,13 @@ impl Dispatcher<'_> {
     /// Sends calls until no slot is free.
     pub(super) fn send_calls(&mut self) -> Result<(), WorkerError> {
         self.gate_opens = None;
-        if self.stopping.is_some() || self.is_paused() {
+        if self.stopping.is_some() || self.is_paused() || !self.may_ask() {
             return Ok(());
         }
         let now = Instant::now();
         self.send_probes(now)?;
         while self.has_slot()
+            && self.may_ask()
             && let Some((fingerprint, replica)) = self.next_to_send(now)
         {
             let Some(flight) = self.flights.get(&fingerprint) else { continue };
@@ -44,6 +45,7 @@ impl Dispatcher<'_> {
             let purpose = CallPurpose::Question(fingerprint);
             self.spawn_call(replica, purpose, question, Some(conversation), (attempt, avoids_flex), slot);
         }
+        self.tell_budget(None);
         Ok(())
     }
 
@@ -90,8 +92,10 @@ impl Dispatcher<'_> {
         let flight = self.flights.get(&fingerprint)?;
         // The shortest that may be sent proves nothing while a shorter one waits for its retry.
         let is_shortest = is_doubted && !self.flights.is_shorter_delayed(&model, flight.prompt());
-        match self.budget.reserve(&flight.worst) {
+        let worst = flight.worst;
+        match self.reserve(&worst) {
             Grant::Granted => {
+                let flight = self.flights.get(&fingerprint)?;
                 let queue = self.queues.get_mut(&model)?;
                 queue.replicas[replica].ready.remove(&(session, fingerprint));
                 queue.on_sent(replica, &flight.question, flight.tokens, now);
@@ -104,6 +108,18 @@ impl Dispatcher<'_> {
             Grant::Exhausted(name) => {
                 self.stop(RunStop::Budget(format!("{name} is reached")));
                 None
+            }
+        }
+    }
+
+    /// Reserves the worst case of a call, if it fits. A shared budget is never exhausted here: the fleet says when it is.
+    pub(super) fn reserve(&mut self, worst: &Amount) -> Grant {
+        match self.budget.reserve(worst) {
+            Grant::Granted => Grant::Granted,
+            short if self.fleet.is_none() => short,
+            Grant::Wait | Grant::Exhausted(_) => {
+                self.tell_budget(Some(*worst));
+                Grant::Wait
             }
         }
     }

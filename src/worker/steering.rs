@@ -43,11 +43,13 @@ impl Dispatcher<'_> {
                 self.stop(RunStop::Requested);
             }
             Control::Limit(RunLimit::Concurrency(calls)) => {
-                self.set_pace(PaceLimits { concurrency: calls, ..self.pace });
+                self.set_pace(PaceLimits { concurrency: calls, ..self.whole_pace() });
             }
             Control::Limit(RunLimit::RequestsPerMinute(requests)) => {
-                self.set_pace(PaceLimits { requests_per_minute: requests, ..self.pace });
+                self.set_pace(PaceLimits { requests_per_minute: requests, ..self.whole_pace() });
             }
+            // A shared cap is set in the database, which grants less or more from then on.
+            Control::Limit(RunLimit::Cost(_)) if self.fleet.is_some() => {}
             Control::Limit(RunLimit::Cost(dollars)) => self.budget.set_cost(dollars),
             Control::AddReplica { model, host, replica } => {
                 let known: Vec<String> = self.queues.keys().cloned().collect();
@@ -83,6 +85,13 @@ impl Dispatcher<'_> {
     }
 
     fn set_pace(&mut self, pace: PaceLimits) {
+        if !self.set_whole_pace(pace) {
+            self.set_own_pace(pace);
+        }
+    }
+
+    /// Sets the limits of this worker.
+    pub(super) fn set_own_pace(&mut self, pace: PaceLimits) {
         self.pace = pace;
         let now = Instant::now();
         self.queues.values_mut().for_each(|queue| queue.set_limits(pace, now));
@@ -148,7 +157,7 @@ impl Dispatcher<'_> {
             failed: self.failed_rows.len(),
             reopening: self.reopen.len(),
             concurrency: self.pace.concurrency,
-            requests_per_minute: self.pace.requests_per_minute,
+            requests_per_minute: self.whole_pace().requests_per_minute,
             cost_max: self.budget.cost_max(),
             spent: *self.budget.spent(),
             models: self.queues.iter().map(|(model, queue)| model_state(model, queue, now)).collect(),

@@ -348,7 +348,8 @@ pub trait Database: Send + Sync {
     /// Returns the slots of a run that a worker holds.
     fn held(&self, worker: WorkerId, run: u32) -> Result<Vec<Held>, DatabaseError>;
 
-    /// Writes a batch and renews the lease. Sent twice, it changes nothing the second time.
+    /// Writes a batch and renews the lease. Sent twice, it changes nothing the second time; position and counters only grow.
+    /// Run 0 is none: the answers of a start that has ended.
     fn publish(
         &self,
         worker: WorkerId,
@@ -394,6 +395,9 @@ pub trait Database: Send + Sync {
 
     /// Calls `visit` with every frame, in the order of commits: answers, notes and lost calls.
     fn for_each_frame(&self, visit: &mut dyn FnMut(Vec<u8>) -> bool) -> Result<(), DatabaseError>;
+
+    /// Calls `visit` with every conversation's state.
+    fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, ConversationState)) -> Result<(), DatabaseError>;
 
     /// Returns a question's lost calls.
     fn lost(&self, question: &Fingerprint) -> Result<LostCalls, DatabaseError>;

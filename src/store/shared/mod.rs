@@ -10,14 +10,22 @@
 //! only once the database has it. Of two answers to one question the first one in the database counts, and whoever has the
 //! other one adopts it.
 //!
-//! [`Database`] is what is asked of the database; `store/postgres/` is PostgreSQL, `memory.rs` the oracle of tests.
+//! [`Database`] is what is asked of the database; `store/postgres/` is PostgreSQL, [`MemoryDatabase`] the oracle of tests.
 
+mod cache;
+mod clock;
 mod database;
+mod memory;
+mod outbox;
 mod spending;
+mod store;
 
 pub use database::{
     Batch, CapName, Caps, Claimed, ControlVerb, Database, DatabaseError, Done, Granted, Held, Joined, JoinedRun,
     NewAnswer, NewNote, NewSlot, OpeningHash, Published, RunRequest, SeenRun, SeenWorker, SlotRange, WorkerId,
     WorkerStanding, WorkerStart, Writer,
 };
+pub use memory::MemoryDatabase;
+pub use outbox::Outbox;
 pub use spending::{Allowance, Counters, NANO, booked, nano};
+pub use store::{LEASE, SharedOpened, SharedSettings, SharedStore, entry_of};

@@ -1,0 +1,688 @@
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::cache::LookupCache;
+use super::clock::BootTime;
+use super::database::{
+    Batch, Claimed, ControlVerb, Database, DatabaseError, Done, Granted, Held, Joined, JoinedRun, NewAnswer, NewNote,
+    OpeningHash, Published, RunRequest, WorkerId, WorkerStanding, WorkerStart, Writer,
+};
+use super::outbox::Outbox;
+use super::spending::{Allowance, Counters};
+use crate::conversation::{Answer, ConversationKey, Fingerprint, Price};
+use crate::store::entry::{ConversationState, Entry, LostCalls, Run, Spending, Stored};
+use crate::store::error::StoreError;
+use crate::store::frame::{self, FrameWriter, Parsed};
+use crate::store::ledger::{Ledger, Unsettled};
+use crate::store::place::{Damage, Position};
+use crate::store::{Reader, Staged, Store, record};
+
+/// How long a worker's lease lasts by the database's clock.
+pub const LEASE: Duration = Duration::from_secs(60);
+/// The share of the lease, in percent, after which the worker itself asks nothing more.
+const OWN_LEASE_PERCENT: u32 = 80;
+/// The first and the longest wait before a database that is away is tried again.
+const RETRY_FIRST: Duration = Duration::from_millis(50);
+const RETRY_MAX: Duration = Duration::from_secs(2);
+/// Entries of an outbox that are uploaded at once.
+const UPLOAD_ENTRIES: usize = 1_024;
+/// Fingerprints and conversations of one look-up.
+const LOOK_UP_MAX: usize = 1_000;
+
+/// The store of a worker that shares a database with others.
+///
+/// A commit is first written to the outbox and synced ([`Store::stage`]), then sent to the database ([`Store::publish`]).
+/// While the database is away, publishing waits and nothing new may be asked.
+pub struct SharedStore {
+    database: Arc<dyn Database>,
+    outbox: Outbox,
+    start: WorkerStart,
+    lease: Duration,
+    prices: BTreeMap<String, Price>,
+    cache: Mutex<LookupCache>,
+    /// Answers of other workers that were stored before this worker's, by question, until they are taken.
+    winners: Mutex<HashMap<Fingerprint, Arc<Answer>>>,
+    progress: Mutex<Progress>,
+    /// Notified when something of `progress` has changed.
+    news: Condvar,
+    is_away: AtomicBool,
+    is_stopping: AtomicBool,
+    run: AtomicU64,
+    /// Entries that are in the outbox and not in the database.
+    waiting: AtomicU64,
+    /// Called when something has changed that the run should look at.
+    on_change: Mutex<Option<Box<dyn Fn() + Send + Sync>>>,
+}
+
+/// What changes with each commit.
+#[derive(Default)]
+struct Progress {
+    counters: Counters,
+    notes: u64,
+    /// Links of conversations to answers of other workers, for the next commit.
+    links: Vec<Entry>,
+    done: Vec<Done>,
+    standing: WorkerStanding,
+    /// The worker's own end of its lease.
+    deadline: BootTime,
+    renewed: BootTime,
+    controls: Vec<ControlVerb>,
+    last_control: u64,
+}
+
+/// What was found when a worker's directory was opened.
+#[derive(Debug, Default)]
+pub struct SharedOpened {
+    /// Locks do not hold there.
+    pub caution: Option<String>,
+    /// Answers and notes of an earlier start that were uploaded.
+    pub uploaded: u64,
+    /// Requests that were in flight when the earlier start ended, booked with the most that they can have cost.
+    pub unknown: Vec<Unsettled>,
+    /// Damage in the earlier start's journal.
+    pub damages: Vec<Damage>,
+}
+
+/// What a worker is given to start with.
+pub struct SharedSettings {
+    /// Where workers of this host keep their directories.
+    pub base: PathBuf,
+    /// The start: its id is new.
+    pub start: WorkerStart,
+    /// Prices, for caps on cost.
+    pub prices: BTreeMap<String, Price>,
+    /// How long a lease lasts; [`LEASE`] outside of tests.
+    pub lease: Duration,
+}
+
+impl SharedStore {
+    /// Takes a directory, uploads what an earlier start has left in it, and starts the worker. `name_of` finds the model of a
+    /// request that was in flight.
+    pub fn open(
+        database: Arc<dyn Database>,
+        settings: SharedSettings,
+        name_of: &dyn Fn(&Unsettled) -> String,
+    ) -> Result<(Self, SharedOpened), StoreError> {
+        let SharedSettings { base, start, prices, lease } = settings;
+        let (mut outbox, caution) = Outbox::take(&base, &start.host)?;
+        let mut opened = SharedOpened { caution, ..SharedOpened::default() };
+        settle_earlier(&*database, &outbox, &start, (&prices, lease), name_of, &mut opened)?;
+        outbox.begin(start.id)?;
+        let before = BootTime::now();
+        database.join(&start, lease)?;
+        let store = Self {
+            database,
+            outbox,
+            start,
+            lease,
+            prices,
+            cache: Mutex::default(),
+            winners: Mutex::default(),
+            progress: Mutex::default(),
+            news: Condvar::new(),
+            is_away: AtomicBool::new(false),
+            is_stopping: AtomicBool::new(false),
+            run: AtomicU64::new(0),
+            waiting: AtomicU64::new(0),
+            on_change: Mutex::default(),
+        };
+        store.extend_lease(before);
+        Ok((store, opened))
+    }
+
+    /// Returns the worker's own directory.
+    pub fn directory(&self) -> &Path {
+        self.outbox.directory()
+    }
+
+    /// Returns the start of this worker.
+    pub fn worker(&self) -> WorkerId {
+        self.start.id
+    }
+
+    /// Returns the database.
+    pub fn database(&self) -> &Arc<dyn Database> {
+        &self.database
+    }
+
+    /// Calls `on_change` whenever the worker's standing, its lease or the connection has changed.
+    pub fn watch(&self, on_change: Box<dyn Fn() + Send + Sync>) {
+        *self.on_change.lock().unwrap_or_else(PoisonError::into_inner) = Some(on_change);
+    }
+
+    /// Begins a run or joins it. From now on commits belong to it.
+    pub fn join_run(&self, request: &RunRequest<'_>) -> Result<Joined, StoreError> {
+        let joined = self.database.run(self.start.id, request)?;
+        if let Joined::Run(JoinedRun { run, controls, .. }) = &joined {
+            self.run.store(u64::from(run.number), Ordering::Release);
+            let mut progress = self.progress();
+            progress.last_control = controls.last().map_or(0, |verb| verb.number);
+            progress.controls.clone_from(controls);
+            drop(progress);
+            self.renew()?;
+        }
+        Ok(joined)
+    }
+
+    /// True while this worker certainly has the right to ask.
+    pub fn may_ask(&self) -> bool {
+        !self.is_away.load(Ordering::Acquire) && BootTime::now() < self.progress().deadline
+    }
+
+    /// True while the database does not answer.
+    pub fn is_away(&self) -> bool {
+        self.is_away.load(Ordering::Acquire)
+    }
+
+    /// Entries that are in the outbox alone.
+    pub fn waiting(&self) -> u64 {
+        self.waiting.load(Ordering::Acquire)
+    }
+
+    /// Returns how the worker stood with the last reply of the database.
+    pub fn standing(&self) -> WorkerStanding {
+        self.progress().standing.clone()
+    }
+
+    /// Returns what this start has booked, in the units of caps.
+    pub fn booked(&self) -> Allowance {
+        self.progress().counters.booked(&self.prices)
+    }
+
+    /// Returns the control verbs that have arrived since the last call.
+    pub fn take_controls(&self) -> Vec<ControlVerb> {
+        std::mem::take(&mut self.progress().controls)
+    }
+
+    /// Records that all conversations of a slot have ended; the next commit or renewal says so to the others.
+    pub fn end_slot(&self, done: Done) {
+        self.progress().done.push(done);
+    }
+
+    /// True if the lease is to be renewed, or slots have ended.
+    pub fn is_renewal_due(&self) -> bool {
+        let progress = self.progress();
+        !progress.done.is_empty()
+            || !progress.links.is_empty()
+            || BootTime::now().since(progress.renewed) >= self.lease / 3
+    }
+
+    /// Renews the lease and tells which slots have ended. An error leaves the lease as it is.
+    pub fn renew(&self) -> Result<(), StoreError> {
+        self.send(Batch::default())?;
+        Ok(())
+    }
+
+    /// Reads how the worker stands.
+    pub fn look(&self) -> Result<(), StoreError> {
+        let after = self.progress().last_control;
+        let standing = self.noting(self.database.look(self.start.id, self.run(), after))?;
+        self.take_standing(standing);
+        Ok(())
+    }
+
+    /// Takes up to `count` free slots.
+    pub fn claim(&self, count: u32) -> Result<Claimed, StoreError> {
+        self.noting(self.database.claim(self.start.id, self.run(), count))
+    }
+
+    /// Returns the slots that this worker holds.
+    pub fn held(&self) -> Result<Vec<Held>, StoreError> {
+        self.noting(self.database.held(self.start.id, self.run()))
+    }
+
+    /// Frees slots from an opening on.
+    pub fn give_back(&self, slots: &[(Held, OpeningHash)]) -> Result<(), StoreError> {
+        self.noting(self.database.give_back(self.start.id, self.run(), slots))
+    }
+
+    /// Asks for more to spend.
+    pub fn grant(&self, wanted: &Allowance, least: &Allowance) -> Result<Granted, StoreError> {
+        let granted = self.noting(self.database.grant(self.start.id, self.run(), wanted, least))?;
+        self.progress().standing.granted = granted.granted;
+        Ok(granted)
+    }
+
+    /// Returns what is reserved above `keep`.
+    pub fn release(&self, keep: &Allowance) -> Result<(), StoreError> {
+        let granted = self.noting(self.database.release(self.start.id, keep))?;
+        self.progress().standing.granted = granted;
+        Ok(())
+    }
+
+    /// Chooses who writes the output.
+    pub fn choose_writer(&self, place: &str) -> Result<Writer, StoreError> {
+        self.noting(self.database.writer(self.start.id, self.run(), place))
+    }
+
+    /// Records that this worker has written the output.
+    pub fn has_written(&self) -> Result<(), StoreError> {
+        self.noting(self.database.written(self.start.id, self.run()))
+    }
+
+    /// Ends the worker: what has not been published is published, its slots are free, its reserve is returned. Where the
+    /// database is away, the next start in the same directory does it.
+    pub fn close(&self) -> Result<(), StoreError> {
+        if self.waiting() > 0 {
+            return Err(StoreError::Away {
+                reason: "the run has ended before the database took everything".to_owned(),
+                waiting: self.waiting(),
+            });
+        }
+        self.renew()?;
+        self.noting(self.database.leave(self.start.id))
+    }
+
+    fn run(&self) -> u32 {
+        self.run.load(Ordering::Acquire) as u32
+    }
+
+    /// Sends a batch until the database has taken it, with everything that waits to be told.
+    fn send(&self, batch: Batch) -> Result<(), StoreError> {
+        let (batch, after) = {
+            let mut progress = self.progress();
+            let links = std::mem::take(&mut progress.links);
+            let mut batch = Batch { done: std::mem::take(&mut progress.done), ..batch };
+            for link in links {
+                let number = progress.next_note();
+                batch.notes.extend(note_of(&link, self.run(), number, frame_of(&link)));
+            }
+            batch.spent = progress.counters.by_model();
+            batch.booked = progress.counters.booked(&self.prices);
+            (batch, progress.last_control)
+        };
+        let has_content = !(batch.answers.is_empty() && batch.notes.is_empty() && batch.lost.is_empty());
+        let mut wait = RETRY_FIRST;
+        loop {
+            let before = BootTime::now();
+            let sent = self.database.publish(self.start.id, self.run(), &batch, self.lease, after);
+            match self.noting(sent) {
+                Ok(Published { winners, standing }) => {
+                    self.adopt(&batch, winners)?;
+                    self.extend_lease(before);
+                    self.take_standing(standing);
+                    return Ok(());
+                }
+                // A renewal is tried again by whoever renews.
+                Err(error @ StoreError::Away { .. }) if !has_content || self.is_stopping.load(Ordering::Acquire) => {
+                    self.progress().done.extend(batch.done);
+                    return Err(error);
+                }
+                Err(StoreError::Away { .. }) => self.pause(&mut wait),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Remembers the answers of others that count in place of this worker's, and links their conversations to them.
+    fn adopt(&self, batch: &Batch, winners: Vec<(Fingerprint, Vec<u8>)>) -> Result<(), StoreError> {
+        for (question, frame) in winners {
+            let stored = stored_of(&frame, &question)?;
+            if let Some(lost) = batch.answers.iter().find(|answer| answer.fingerprint == question)
+                && let Some(Entry::Answered { slot, conversation, .. }) = entry_of(&lost.frame)
+            {
+                self.progress().links.push(Entry::Linked { conversation, slot, fingerprint: question });
+            }
+            self.winners().insert(question, Arc::clone(&stored.answer));
+            self.cache().put_answer(question, stored);
+        }
+        Ok(())
+    }
+
+    fn extend_lease(&self, before: BootTime) {
+        let mut progress = self.progress();
+        progress.renewed = before;
+        progress.deadline = before.plus(self.lease * OWN_LEASE_PERCENT / 100);
+    }
+
+    fn take_standing(&self, mut standing: WorkerStanding) {
+        let mut progress = self.progress();
+        let last = progress.last_control;
+        let controls = std::mem::take(&mut standing.controls);
+        progress.controls.extend(controls.into_iter().filter(|verb| verb.number > last));
+        progress.last_control = progress.controls.last().map_or(last, |verb| verb.number.max(last));
+        let has_changed = progress.standing != standing || !progress.controls.is_empty();
+        progress.standing = standing;
+        drop(progress);
+        if has_changed {
+            self.changed();
+        }
+    }
+
+    /// Notes whether the database has replied.
+    fn noting<T>(&self, result: Result<T, DatabaseError>) -> Result<T, StoreError> {
+        let is_away = matches!(result, Err(DatabaseError::Away(_)));
+        if self.is_away.swap(is_away, Ordering::AcqRel) != is_away {
+            self.changed();
+        }
+        result.map_err(|error| match StoreError::from(error) {
+            StoreError::Away { reason, .. } => StoreError::Away { reason, waiting: self.waiting() },
+            other => other,
+        })
+    }
+
+    fn changed(&self) {
+        self.news.notify_all();
+        if let Some(on_change) = &*self.on_change.lock().unwrap_or_else(PoisonError::into_inner) {
+            on_change();
+        }
+    }
+
+    /// Waits before the next attempt, or until the run stops.
+    fn pause(&self, wait: &mut Duration) {
+        let progress = self.progress();
+        let is_going = |_: &mut Progress| !self.is_stopping.load(Ordering::Acquire);
+        drop(self.news.wait_timeout_while(progress, *wait, is_going));
+        *wait = (*wait * 2).min(RETRY_MAX);
+    }
+
+    /// Asks the database until it replies; reading a run cannot go on without it.
+    fn ask<T>(&self, question: impl Fn() -> Result<T, DatabaseError>) -> Result<T, StoreError> {
+        let mut wait = RETRY_FIRST;
+        loop {
+            match self.noting(question()) {
+                Err(StoreError::Away { .. }) if !self.is_stopping.load(Ordering::Acquire) => self.pause(&mut wait),
+                other => return other,
+            }
+        }
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn cache(&self) -> MutexGuard<'_, LookupCache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn winners(&self) -> MutexGuard<'_, HashMap<Fingerprint, Arc<Answer>>> {
+        self.winners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Progress {
+    fn next_note(&mut self) -> u64 {
+        self.notes += 1;
+        self.notes
+    }
+}
+
+impl Store for SharedStore {
+    fn commit(&self, entries: Vec<Entry>) -> Result<(), StoreError> {
+        let staged = self.stage(entries)?;
+        self.publish(vec![staged])
+    }
+
+    fn stage(&self, entries: Vec<Entry>) -> Result<Staged, StoreError> {
+        let (frames, position) = self.outbox.append(&entries)?;
+        self.waiting.fetch_add(entries.len() as u64, Ordering::AcqRel);
+        Ok(Staged::Pending { entries: entries.into_iter().zip(frames).collect(), position })
+    }
+
+    fn publish(&self, staged: Vec<Staged>) -> Result<(), StoreError> {
+        let mut batch = Batch::default();
+        let mut entries = Vec::new();
+        for group in staged {
+            let Staged::Pending { entries: own, position } = group else { continue };
+            batch.position = position;
+            entries.extend(own);
+        }
+        let count = entries.len() as u64;
+        let mut answered = Vec::new();
+        {
+            let mut progress = self.progress();
+            for (entry, frame) in entries {
+                progress.counters.add(&entry);
+                add_to(&mut batch, &entry, self.run(), frame, || progress.next_note());
+                if let Entry::Answered { fingerprint, .. } = &entry {
+                    answered.extend(Stored::from_entry(&entry).map(|stored| (*fingerprint, stored)));
+                }
+            }
+        }
+        let keys: Vec<ConversationKey> = batch
+            .answers
+            .iter()
+            .map(|answer| answer.conversation)
+            .chain(batch.notes.iter().map(|note| note.conversation))
+            .collect();
+        {
+            // Those that lose are replaced by the answers that count.
+            let mut cache = self.cache();
+            answered.into_iter().for_each(|(question, stored)| cache.put_answer(question, stored));
+            keys.iter().for_each(|key| cache.forget_state(key));
+        }
+        self.send(batch)?;
+        self.waiting.fetch_sub(count, Ordering::AcqRel);
+        Ok(())
+    }
+
+    fn stop_publishing(&self) {
+        self.is_stopping.store(true, Ordering::Release);
+        self.news.notify_all();
+    }
+
+    fn winner(&self, fingerprint: &Fingerprint) -> Option<Arc<Answer>> {
+        self.winners().remove(fingerprint)
+    }
+}
+
+impl Reader for SharedStore {
+    fn answer(&self, fingerprint: &Fingerprint) -> Result<Option<Stored>, StoreError> {
+        if let Some(stored) = self.cache().answer(fingerprint) {
+            return Ok(Some(stored));
+        }
+        let found = self.ask(|| self.database.answers(&[*fingerprint]))?;
+        let Some((_, frame)) = found.into_iter().next() else { return Ok(None) };
+        let stored = stored_of(&frame, fingerprint)?;
+        self.cache().put_answer(*fingerprint, stored.clone());
+        Ok(Some(stored))
+    }
+
+    fn answer_at_hand(&self, fingerprint: &Fingerprint) -> Result<Option<Stored>, StoreError> {
+        Ok(self.cache().answer(fingerprint))
+    }
+
+    fn prefetch(&self, keys: &[ConversationKey]) -> Result<(), StoreError> {
+        for keys in keys.chunks(LOOK_UP_MAX) {
+            let unknown: Vec<ConversationKey> = {
+                let cache = self.cache();
+                keys.iter().filter(|key| cache.state(key).is_none()).copied().collect()
+            };
+            if unknown.is_empty() {
+                continue;
+            }
+            let states = self.ask(|| self.database.states(&unknown))?;
+            let mut questions: Vec<Fingerprint> =
+                states.iter().flat_map(|(_, state)| state.history.iter().map(|(_, question)| *question)).collect();
+            {
+                let mut cache = self.cache();
+                unknown.iter().for_each(|key| cache.put_state(*key, None));
+                states.into_iter().for_each(|(key, state)| cache.put_state(key, Some(state)));
+                questions.retain(|question| cache.answer(question).is_none());
+            }
+            questions.sort_unstable();
+            questions.dedup();
+            for questions in questions.chunks(LOOK_UP_MAX) {
+                for (question, frame) in self.ask(|| self.database.answers(questions))? {
+                    let stored = stored_of(&frame, &question)?;
+                    self.cache().put_answer(question, stored);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn state(&self, key: &ConversationKey) -> Result<Option<ConversationState>, StoreError> {
+        if let Some(state) = self.cache().state(key) {
+            return Ok(state);
+        }
+        let state = self.ask(|| self.database.states(&[*key]))?.pop().map(|(_, state)| state);
+        self.cache().put_state(*key, state.clone());
+        Ok(state)
+    }
+
+    fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, ConversationState)) -> Result<(), StoreError> {
+        Ok(self.database.for_each_state(visit)?)
+    }
+
+    fn runs(&self) -> Result<Vec<Run>, StoreError> {
+        Ok(self.ask(|| self.database.runs())?.into_iter().map(|seen| seen.run).collect())
+    }
+
+    fn lost(&self, fingerprint: &Fingerprint) -> Result<LostCalls, StoreError> {
+        self.ask(|| self.database.lost(fingerprint))
+    }
+
+    fn spending(&self) -> Result<Spending, StoreError> {
+        self.ask(|| self.database.spending())
+    }
+}
+
+impl From<DatabaseError> for StoreError {
+    fn from(error: DatabaseError) -> Self {
+        match error {
+            DatabaseError::Away(reason) => Self::Away { reason, waiting: 0 },
+            DatabaseError::Refused { message, hint } => Self::Refused { message, hint },
+        }
+    }
+}
+
+/// Uploads what an earlier start has left in the directory, books its requests of unknown outcome, and ends it.
+fn settle_earlier(
+    database: &dyn Database,
+    outbox: &Outbox,
+    start: &WorkerStart,
+    (prices, lease): (&BTreeMap<String, Price>, Duration),
+    name_of: &dyn Fn(&Unsettled) -> String,
+    opened: &mut SharedOpened,
+) -> Result<(), StoreError> {
+    let Some(earlier) = outbox.earlier_start() else { return Ok(()) };
+    let published = database.published(earlier)?;
+    if published.is_none() {
+        // It ended before it had joined, or the database is another one.
+        database.join(&WorkerStart { id: earlier, ..start.clone() }, lease)?;
+    }
+    let known_to = published.map_or(Position::default(), |(position, _)| position);
+    let mut counters = Counters::default();
+    let (mut notes, mut batch) = (0, Batch::default());
+    let mut frames = FrameWriter::new();
+    let uploaded = std::cell::Cell::new(0);
+    let upload = |batch: &mut Batch, counters: &Counters| -> Result<(), StoreError> {
+        batch.spent = counters.by_model();
+        batch.booked = counters.booked(prices);
+        database.publish(earlier, 0, batch, lease, u64::MAX)?;
+        uploaded.set(uploaded.get() + (batch.answers.len() + batch.notes.len() + batch.lost.len()) as u64);
+        *batch = Batch::default();
+        Ok(())
+    };
+    opened.damages = outbox.left_behind(&mut |entry, end| {
+        counters.add(&entry);
+        // Notes are numbered as they were when they were first sent.
+        let is_new = end > known_to;
+        let frame = if is_new { frame_with(&mut frames, &entry) } else { Vec::new() };
+        let run = run_of(&entry);
+        let mut one = Batch::default();
+        add_to(&mut one, &entry, run, frame, || {
+            notes += 1;
+            notes
+        });
+        if is_new {
+            batch.answers.append(&mut one.answers);
+            batch.notes.append(&mut one.notes);
+            batch.lost.append(&mut one.lost);
+            batch.position = end;
+            if batch.answers.len() + batch.notes.len() >= UPLOAD_ENTRIES {
+                upload(&mut batch, &counters)?;
+            }
+        }
+        Ok(())
+    })?;
+    let (ledger, in_flight) = Ledger::open(outbox.directory())?;
+    for request in in_flight {
+        if database.answers(&[request.fingerprint])?.is_empty()
+            && !batch.answers.iter().any(|answer| answer.fingerprint == request.fingerprint)
+        {
+            opened.unknown.push(request);
+        }
+    }
+    let mut booked = Vec::new();
+    for request in &opened.unknown {
+        booked.push(Entry::Unknown {
+            model: name_of(request),
+            calls: 1,
+            prompt_tokens: request.prompt_tokens,
+            completion_tokens: request.completion_tokens,
+        });
+    }
+    if !booked.is_empty() {
+        batch.position = outbox.append(&booked)?.1;
+        booked.iter().for_each(|entry| counters.add(entry));
+    }
+    ledger.clear();
+    // Links to answers of others were in its memory alone; a replay finds them again.
+    upload(&mut batch, &counters)?;
+    database.leave(earlier)?;
+    opened.uploaded = uploaded.get();
+    Ok(())
+}
+
+fn run_of(entry: &Entry) -> u32 {
+    match entry {
+        Entry::Answered { run, .. } => *run,
+        _ => 0,
+    }
+}
+
+/// Adds what the database keeps of an entry.
+fn add_to(batch: &mut Batch, entry: &Entry, run: u32, frame: Vec<u8>, number: impl FnOnce() -> u64) {
+    match entry {
+        Entry::Answered { conversation, fingerprint, run, .. } => {
+            batch.answers.push(NewAnswer { fingerprint: *fingerprint, conversation: *conversation, run: *run, frame });
+        }
+        Entry::Linked { .. } | Entry::Closed { .. } => batch.notes.extend(note_of(entry, run, number(), frame)),
+        Entry::Lost { fingerprint, lost } => batch.lost.push((*fingerprint, lost.clone())),
+        // Counters say it, and the run is begun by an operation of its own.
+        Entry::Unknown { .. } | Entry::Run(_) => {}
+    }
+}
+
+fn note_of(entry: &Entry, run: u32, number: u64, frame: Vec<u8>) -> Option<NewNote> {
+    match entry {
+        Entry::Linked { conversation, .. } | Entry::Closed { conversation, .. } => {
+            Some(NewNote { number, conversation: *conversation, run, frame })
+        }
+        _ => None,
+    }
+}
+
+fn frame_of(entry: &Entry) -> Vec<u8> {
+    frame_with(&mut FrameWriter::new(), entry)
+}
+
+fn frame_with(frames: &mut FrameWriter, entry: &Entry) -> Vec<u8> {
+    let (mut bytes, mut out) = (Vec::new(), Vec::new());
+    // What was stored once is not too large.
+    record::encode_entry(entry, &mut bytes);
+    frames.append(&bytes, 0, &mut out);
+    out
+}
+
+/// Reads the entry of a frame; `None` if it is damaged.
+pub fn entry_of(bytes: &[u8]) -> Option<Entry> {
+    match frame::parse(bytes) {
+        Parsed::Frame { record, .. } => record::decode_entry(&record).ok(),
+        _ => None,
+    }
+}
+
+/// Reads the answer to a question out of a frame.
+fn stored_of(bytes: &[u8], question: &Fingerprint) -> Result<Stored, StoreError> {
+    let entry = entry_of(bytes).filter(|entry| entry.answers(question));
+    entry.as_ref().and_then(Stored::from_entry).ok_or_else(|| StoreError::Refused {
+        message: format!("the answer to question {question} is damaged in the shared store"),
+        hint: "`cohobate verify` names every damaged answer; restore the database from a backup".to_owned(),
+    })
+}
