@@ -99,7 +99,7 @@ impl AskedLine {
 /// Returns a distillation of these inputs.
 fn distilled(options: &Options, teacher: Option<&str>, input: &[String]) -> Result<AskedJob, JobError> {
     let questions = Box::new(options.questions_offline(teacher)?);
-    Ok(AskedJob::Distill { input: Box::new(options.input(input)?), questions })
+    Ok(AskedJob::Distill { input: Box::new(options.asked_input(input)?), questions })
 }
 
 /// Returns the inputs that are there, and what is different from when the run read them. Where none is there all are named, so

@@ -16,6 +16,9 @@ use super::options::{CompareOptions, Options};
 use super::plan::{DryRunArgs, PlanShown};
 use super::screen::{Console, Screen, block_on};
 
+/// Where the result goes when no place is named.
+const OUTPUT: &str = "comparison";
+
 /// Have systems answer the same conversations and a judge say whose answers are better
 #[derive(Args)]
 #[command(after_help = "\
@@ -45,7 +48,7 @@ pub struct CompareArgs {
     system: Vec<String>,
 
     /// Write verdicts.jsonl, report.json, report.html and each model's answers into this directory
-    #[arg(short, long, value_name = "DIR", default_value = "comparison", value_parser = file_name())]
+    #[arg(short, long, value_name = "DIR", default_value = OUTPUT, value_parser = file_name())]
     output: String,
 
     /// What comes before each answer: the system's own answers, or the dataset's, shared by all
@@ -135,9 +138,9 @@ fn settings(args: CompareArgs, options: &Options, models: &ModelSettings) -> Res
         named => named.to_vec(),
     };
     Ok(CompareSettings {
-        input: options.input(&inputs)?,
+        input: options.asked_input(&inputs)?,
         store: options.store_path(),
-        directory: args.output.trim_end_matches('/').to_owned(),
+        directory: options.placed_or_default(args.output.trim_end_matches('/'), OUTPUT)?,
         entrants,
         system: options.system.clone(),
         judge: options.judge(models)?,

@@ -11,8 +11,8 @@ use super::closest::closest;
 /// The configuration file that is read when none is named.
 pub const CONFIG_FILE: &str = "cohobate.toml";
 /// Options of the command line alone: a loss is accepted once, by a person; a run in the background must not start another
-/// one.
-const NOT_IN_FILE: [&str; 3] = ["config", "accept-loss", "detach"];
+/// one; a shard is one start's share of the work.
+const NOT_IN_FILE: [&str; 4] = ["config", "accept-loss", "detach", "shard"];
 
 /// A configuration file as it was read.
 #[derive(Debug)]

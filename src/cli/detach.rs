@@ -13,7 +13,7 @@ use cohobate::job::{ControlClient, JobError, Verb};
 
 use super::CliResult;
 use super::error::exit_code;
-use super::options::CtlOptions;
+use super::options::PlaceOptions;
 use super::output::{print, tell};
 
 /// The option, as it is written.
@@ -36,7 +36,7 @@ pub fn is_wanted(command: &str, given: &ArgMatches) -> bool {
 /// Starts the run that a command line asks for.
 pub fn start(given: &ArgMatches) -> CliResult {
     refuse_streams(given)?;
-    let options = CtlOptions::from_arg_matches(given)
+    let options = PlaceOptions::from_arg_matches(given)
         .map_err(|error| JobError::unexpected(format!("{OPTION} cannot be read: {error}")))?;
     let store = options.resolve()?.store_path();
     let output = store.join(OUTPUT);

@@ -25,17 +25,19 @@ pub struct DistillArgs {
     dry: DryRunArgs,
 }
 
-pub fn run(args: DistillArgs, log: RunLog) -> CliResult {
+pub fn run(mut args: DistillArgs, log: RunLog) -> CliResult {
     if args.dry.dry_run {
         let options = args.line.options.resolve()?;
+        args.line.settle_output(&options)?;
         args.line.refuse_without_effect(&options)?;
         return plan_distill(&args.line, &options, PlanShown::of(&options));
     }
     block_on(run_distill(args.line, log))
 }
 
-async fn run_distill(line: DistillLine, log: RunLog) -> CliResult {
+async fn run_distill(mut line: DistillLine, log: RunLog) -> CliResult {
     let options = line.options.resolve()?;
+    line.settle_output(&options)?;
     let settings = DistillSettings { export: line.export_settings(&options)?, run: options.run(line.retry_failed)? };
     line.refuse_without_effect(&options)?;
     line.report.as_deref().map(check_file).transpose()?;
@@ -53,6 +55,7 @@ async fn run_distill(line: DistillLine, log: RunLog) -> CliResult {
 fn closing(report: &DistillReport, output: &str, console: &Console) -> (u8, Closing) {
     let mut closing = Closing {
         headline: "done".to_owned(),
+        input: report.input.clone(),
         left_out: report.left_out.clone().into_iter().collect(),
         changed: report.changed.clone(),
         changed_settings: report.changed_settings.clone(),

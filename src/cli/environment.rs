@@ -1,5 +1,6 @@
 //! Every environment variable that the program reads, beside those that `key-env` names.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use cohobate::job::Keys;
@@ -35,6 +36,21 @@ pub fn proxies() -> Proxies {
     };
     let [http, https, all, no] = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"].map(value);
     Proxies { http, https, all, no }
+}
+
+/// The variables by which a cluster tells a process which of several it is.
+pub type ArrayVariables = BTreeMap<&'static str, String>;
+
+/// Returns those of a Slurm array and of an indexed job of Kubernetes that are set.
+pub fn array() -> ArrayVariables {
+    let names = [
+        "SLURM_ARRAY_TASK_ID",
+        "SLURM_ARRAY_TASK_MIN",
+        "SLURM_ARRAY_TASK_COUNT",
+        "SLURM_ARRAY_TASK_STEP",
+        "JOB_COMPLETION_INDEX",
+    ];
+    names.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?.to_string_lossy().into_owned()))).collect()
 }
 
 /// Returns the directory for what lives as long as a session of the user, where there is one.

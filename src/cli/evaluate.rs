@@ -16,6 +16,9 @@ use super::plan::{DryRunArgs, PlanShown};
 use super::screen::{Console, Screen, block_on};
 use cohobate::export::LeftOutKind;
 
+/// Where the result goes when no place is named.
+const OUTPUT: &str = "scores.jsonl";
+
 /// Have a judge score the answers of a dataset
 #[derive(Args)]
 pub struct EvaluateArgs {
@@ -25,7 +28,7 @@ pub struct EvaluateArgs {
     input: Vec<String>,
 
     /// Write the rows with their scores in `meta.judge` here; beside it go OUT.report.json and OUT.report.html
-    #[arg(short, long, value_name = "SCORES", default_value = "scores.jsonl", value_parser = file_name())]
+    #[arg(short, long, value_name = "SCORES", default_value = OUTPUT, value_parser = file_name())]
     output: String,
 
     /// What the judge gives: score, 1 to 10; check, whether each criterion is met; rubric, 1 to 5 by five descriptions
@@ -80,12 +83,13 @@ async fn run_evaluate(args: EvaluateArgs, log: RunLog) -> CliResult {
         let plan = plan_evaluate(&settings, options.on_loss(), &Screen::new(&options).context())?;
         return PlanShown::of(&options).show(&plan);
     }
+    let output = settings.output.path.clone();
     let console = Console::start(&options, log)?;
     let report = evaluate(&settings, &console.context).await?;
     let screen = &console.screen;
     match &report.end {
         Ok(evaluated) => {
-            screen.conclude(&evaluated.report, || lines(&report, evaluated, &args.output))?;
+            screen.conclude(&evaluated.report, || lines(&report, evaluated, &output))?;
             let invalid = evaluated.counts.of(LeftOutKind::Invalid);
             let is_whole = evaluated.report.incomplete.is_empty() && invalid == 0;
             let is_whole = is_whole && !evaluated.report.has_unreliable_judge();
@@ -107,9 +111,9 @@ pub fn asked(args: EvaluateArgs) -> Result<AskedJob, JobError> {
 
 fn settings(args: &EvaluateArgs, options: &Options, models: &ModelSettings) -> Result<EvaluateSettings, JobError> {
     Ok(EvaluateSettings {
-        output: options.output(&args.output)?,
+        output: options.output(&options.placed_or_default(&args.output, OUTPUT)?)?,
         judge: options.judge(models)?,
-        input: options.input(&args.input)?,
+        input: options.asked_input(&args.input)?,
         store: options.store_path(),
         mode: args.mode,
         scope: options.scope(),

@@ -21,7 +21,8 @@ pub struct ExportArgs {
 }
 
 pub fn run(args: ExportArgs) -> CliResult {
-    let completed = CompletedLine::of(args.line, true)?;
+    let mut completed = CompletedLine::of(args.line, true)?;
+    completed.line.settle_output(&completed.options)?;
     let CompletedLine { line, options, recalled, .. } = &completed;
     let settings = line.export_settings_offline(options)?;
     let screen = Screen::new(options);

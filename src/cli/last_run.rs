@@ -37,6 +37,7 @@ impl CompletedLine {
         let mut runs = history.runs.into_iter().rev();
         let last = runs.find(|run| run.begin.command == "distill" && !run.store_runs.is_empty());
         let Some(run) = last.as_ref().filter(|_| names_rows && line.is_bare()) else {
+            line.settle_names(&options)?;
             return Ok(Self { line, options, recalled: None, output: None, last });
         };
         let recalled = settings_of(run)?;
@@ -48,10 +49,11 @@ impl CompletedLine {
         }
         line.keep_partial |= run.begin.options.contains_key("keep-partial");
         let output = run.begin.options.get("output").and_then(Value::as_str).unwrap_or(OUTPUT);
-        let output = Some(Place::of(run).path_here(output));
         let words = words_of(line.teacher.as_ref(), &recalled);
         let words = format!("with the settings of run {}, begun {}{inputs}: {words}", run.run, local(run.begun));
         let options = line.options.resolve_on(&recalled)?;
+        line.settle_names(&options)?;
+        let output = Some(options.placed("output", &Place::of(run).path_here(output))?);
         Ok(Self { line, options, recalled: Some(words), output, last })
     }
 

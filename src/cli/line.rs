@@ -49,9 +49,24 @@ impl DistillLine {
         self.teacher.is_none() && !self.options.has_settings()
     }
 
-    /// Returns where the rows go.
+    /// Returns where the rows go, once that is settled.
     pub fn output(&self) -> &str {
         self.output.as_deref().unwrap_or(OUTPUT)
+    }
+
+    /// Puts the names of files in place of those that the line gives: those of a shard are its own.
+    pub fn settle_names(&mut self, options: &Options) -> Result<(), JobError> {
+        for (option, name) in [("output", &mut self.output), ("report", &mut self.report)] {
+            *name = name.as_deref().map(|name| options.placed(option, name)).transpose()?;
+        }
+        Ok(())
+    }
+
+    /// Settles the names of files, that of the output included where the line has none.
+    pub fn settle_output(&mut self, options: &Options) -> Result<(), JobError> {
+        self.settle_names(options)?;
+        self.output.get_or_insert_with(|| options.default_output(OUTPUT));
+        Ok(())
     }
 
     /// Returns what is distilled, and where the rows go.
@@ -68,7 +83,7 @@ impl DistillLine {
         Ok(ExportSettings {
             output: options.output(self.output())?,
             questions,
-            input: options.input(&self.input)?,
+            input: options.asked_input(&self.input)?,
             store: options.store_path(),
             partial: self.partial(options),
             on_loss: options.on_loss(),

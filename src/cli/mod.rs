@@ -35,6 +35,7 @@ mod runs;
 mod screen;
 mod serve;
 mod settings;
+mod shard;
 mod show;
 mod signals;
 mod simulate;

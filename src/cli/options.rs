@@ -17,6 +17,7 @@ use super::config::ConfigFile;
 use super::hooks::HookCommand;
 use super::names::{file_name, path_name, real_path, text_or_file};
 use super::progress::ProgressMode;
+use super::shard::ShardChoice;
 use super::signals::StopSignal;
 use super::time::duration;
 use super::trust;
@@ -68,6 +69,9 @@ macro_rules! option_groups {
             /// Where the options of the file stand, by name.
             #[serde(skip)]
             pub places: BTreeMap<String, String>,
+            /// True where the line names a shard, so that what is written must be the shard's own.
+            #[serde(skip)]
+            pub names_shard: bool,
         }
     };
 }
@@ -136,6 +140,16 @@ option_groups! {
         /// Read only the first N rows
         #[arg(long, value_name = "N")]
         limit: u64,
+    }
+
+    /// The option that cuts the input for several machines.
+    #[command(next_help_heading = "What is read")]
+    ShardArgs {
+        /// Ask about the I-th of N parts of the rows, counted from 1, such as 3/16; auto takes the task of a Slurm array, auto/N
+        /// also the index of a Kubernetes job. {shard} in --store and in names of outputs becomes 03-of-16
+        /// [default: all rows; the store of a shard is .cohobate/shard-03-of-16]
+        #[arg(long, value_name = "I/N")]
+        shard: ShardChoice,
     }
 
     /// Options that decide how irregular rows are handled.
@@ -486,6 +500,7 @@ impl Options {
         options.prompt = options.prompt.as_deref().map(real_path);
         options.places = file.places();
         options.places.retain(|name, _| !given.contains_key(name));
+        options.settle_shard(given.contains_key("shard"))?;
         let has = |name: &str| groups.iter().any(|group| group.has(name));
         trust::check(&file, |option| match option {
             "models" | "teacher" => has("stream"),
@@ -553,8 +568,9 @@ pub struct Recalled(pub BTreeMap<String, serde_json::Value>);
 /// True for an option that decides which rows there are or what is asked in them: a run with another value of it has other
 /// answers.
 pub fn is_setting(name: &str) -> bool {
-    let groups: [&dyn Group; 12] = [
+    let groups: [&dyn Group; 13] = [
         &ReadArgs::default(),
+        &ShardArgs::default(),
         &RuleArgs::default(),
         &SourceArgs::default(),
         &ToolArgs::default(),
@@ -586,11 +602,11 @@ impl DistillOptions {
         self.groups().into_iter().any(|group| group.table().keys().any(|name| is_setting(name)))
     }
 
-    fn groups(&self) -> [&dyn Group; 18] {
-        let Self { config, store, display, read, rule, source, duplicate, write, .. } = self;
+    fn groups(&self) -> [&dyn Group; 19] {
+        let Self { config, store, display, read, shard, rule, source, duplicate, write, .. } = self;
         let Self { gate, version, remain, sampling, question, system, sample, judge, run, tool, .. } = self;
         [
-            config, store, display, read, rule, source, duplicate, write, gate, version, remain, sampling, question,
+            config, store, display, read, shard, rule, source, duplicate, write, gate, version, remain, sampling, question,
             system, sample, judge, run, tool,
         ]
     }
@@ -647,7 +663,7 @@ macro_rules! option_sets {
 option_sets! {
     /// The options of `distill`, which `plan`, `export` and `verify` take too: the whole line can be pasted.
     DistillOptions {
-        config: ConfigArgs, store: StoreArgs, loss: LossArgs, display: DisplayArgs, read: ReadArgs, rule: RuleArgs, source: SourceArgs,
+        config: ConfigArgs, store: StoreArgs, loss: LossArgs, display: DisplayArgs, read: ReadArgs, shard: ShardArgs, rule: RuleArgs, source: SourceArgs,
         duplicate: DuplicateArgs, write: WriteArgs, gate: GateArgs, version: VersionArgs, remain: RemainArgs, sampling: SamplingArgs,
         question: QuestionArgs, tool: ToolArgs, system: SystemArgs, sample: SampleArgs, judge: JudgeArgs, run: RunArgs, alone: AloneArgs,
     }
@@ -666,26 +682,26 @@ option_sets! {
 
     /// The options of `evaluate`.
     EvaluateOptions {
-        judge: JudgeArgs, verdict: VerdictArgs, version: VersionArgs, write: WriteArgs, read: ReadArgs, rule: RuleArgs, source: SourceArgs,
+        judge: JudgeArgs, verdict: VerdictArgs, version: VersionArgs, write: WriteArgs, read: ReadArgs, shard: ShardArgs, rule: RuleArgs, source: SourceArgs,
         duplicate: DuplicateArgs, run: RunArgs, alone: AloneArgs, config: ConfigArgs, store: StoreArgs, loss: LossArgs, display: DisplayArgs,
     }
 
     /// The options of `compare`.
     CompareOptions {
-        judge: JudgeArgs, verdict: VerdictArgs, version: VersionArgs, sampling: SamplingArgs, read: ReadArgs, rule: RuleArgs, source: SourceArgs,
+        judge: JudgeArgs, verdict: VerdictArgs, version: VersionArgs, sampling: SamplingArgs, read: ReadArgs, shard: ShardArgs, rule: RuleArgs, source: SourceArgs,
         duplicate: DuplicateArgs, run: RunArgs, alone: AloneArgs, config: ConfigArgs, store: StoreArgs, loss: LossArgs, display: DisplayArgs,
     }
 
     /// The options of `simulate`.
     SimulateOptions {
-        config: ConfigArgs, store: StoreArgs, loss: LossArgs, display: DisplayArgs, read: ReadArgs, rule: RuleArgs, source: SourceArgs,
+        config: ConfigArgs, store: StoreArgs, loss: LossArgs, display: DisplayArgs, read: ReadArgs, shard: ShardArgs, rule: RuleArgs, source: SourceArgs,
         duplicate: DuplicateArgs, write: WriteArgs, gate: GateArgs, version: VersionArgs, remain: RemainArgs, sampling: SamplingArgs,
         system: SystemArgs, run: RunArgs, alone: AloneArgs,
     }
 
     /// The options of `tutor`.
     TutorOptions {
-        judge: JudgeArgs, read: ReadArgs, rule: RuleArgs, source: SourceArgs, duplicate: DuplicateArgs, gate: GateArgs, version: VersionArgs,
+        judge: JudgeArgs, read: ReadArgs, shard: ShardArgs, rule: RuleArgs, source: SourceArgs, duplicate: DuplicateArgs, gate: GateArgs, version: VersionArgs,
         sampling: SamplingArgs, system: SystemArgs, run: RunArgs, alone: AloneArgs, config: ConfigArgs, store: StoreArgs, loss: LossArgs,
         display: DisplayArgs,
     }
@@ -695,4 +711,7 @@ option_sets! {
 
     /// The options of `ctl`.
     CtlOptions { config: ConfigArgs, store: StoreArgs, }
+
+    /// The options that say where the store of a run is.
+    PlaceOptions { config: ConfigArgs, store: StoreArgs, shard: ShardArgs, }
 }

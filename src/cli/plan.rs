@@ -37,8 +37,9 @@ pub struct DryRunArgs {
     pub dry_run: bool,
 }
 
-pub fn run(args: PlanArgs) -> CliResult {
+pub fn run(mut args: PlanArgs) -> CliResult {
     let options = args.line.options.resolve()?;
+    args.line.settle_output(&options)?;
     let shown = PlanShown { as_json: args.json, with_request: args.show_request };
     plan_distill(&args.line, &options, shown)
 }
@@ -67,7 +68,7 @@ impl PlanShown {
 pub fn plan_distill(line: &DistillLine, options: &Options, shown: PlanShown) -> CliResult {
     let settings = PlanSettings {
         questions: options.questions(line.teacher.as_deref())?,
-        input: options.input(&line.input)?,
+        input: options.asked_input(&line.input)?,
         store: options.store_path(),
         run: options.run(line.retry_failed)?,
         shows_request: shown.with_request,
@@ -90,11 +91,13 @@ fn other_tier(plan: &PlanReport, price: f64) -> String {
 
 fn as_text(plan: &PlanReport, shows_request: bool) -> String {
     let (totals, noun) = (plan.totals, plan.unit.noun());
-    let mut lines = vec![
+    let shard = plan.input.shard_words().map(|shard| format!("shard          {shard}"));
+    let mut lines: Vec<String> = shard.into_iter().collect();
+    lines.extend([
         format!("conversations  {}, {}", number(totals.conversations), counted(totals.turns, noun)),
         format!("answered       {}", counted(plan.answered, noun)),
         format!("new            {}", counted(plan.calls, "call")),
-    ];
+    ]);
     if plan.shared > 0 {
         lines.push(format!("shared         {} between equal conversations", counted(plan.shared, noun)));
     }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cohobate::job::{
-    Context, EventKind, JobError, JobEvent, Listener, MetricsServer, RunControl, RunLog, RunStart, event_json,
+    Context, EventKind, JobError, JobEvent, Listener, MetricsServer, RunControl, RunLog, RunStart, Shard, event_json,
 };
 use cohobate::worker::RunStop;
 use serde::Serialize;
@@ -39,6 +39,8 @@ pub struct Screen {
     is_asking: Arc<AtomicBool>,
     /// Knows the counts of the run.
     control: RunControl,
+    /// The shard whose rows are asked about.
+    shard: Option<Shard>,
     /// The server that is started when the first question may be asked, and the store of the run.
     to_serve: Mutex<Option<(HookCommand, PathBuf)>>,
 }
@@ -57,7 +59,8 @@ impl Screen {
             speak_json();
         }
         let (phases, progress) = (PhaseDisplay::new(mode), Mutex::default());
-        Arc::new(Self { mode, is_quiet, is_verbose, progress, phases, is_asking, control, to_serve: Mutex::default() })
+        let (shard, to_serve) = (options.shard(), Mutex::default());
+        Arc::new(Self { mode, is_quiet, is_verbose, progress, phases, is_asking, control, shard, to_serve })
     }
 
     /// Returns what a job is given that sends no call.
@@ -122,11 +125,15 @@ impl Screen {
         hooks::keep_summary(|| serde_json::to_value(report).ok());
         if is_json() {
             if !self.is_quiet {
-                emit(EventKind::Report, json!({"report": serde_json::to_value(report)?}));
+                let shard = self.shard.map(|shard| shard.to_string());
+                emit(EventKind::Report, json!({"report": serde_json::to_value(report)?, "shard": shard}));
             }
         } else {
             for line in lines() {
                 self.say(line);
+            }
+            if let Some(shard) = self.shard {
+                self.say(format!("  shard      {shard}; `cohobate merge` puts the stores of all shards together"));
             }
         }
         Ok(())

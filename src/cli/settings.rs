@@ -41,7 +41,7 @@ impl Options {
         if self.accept_loss == Some(true) { OnLoss::Report } else { OnLoss::Refuse }
     }
 
-    /// Returns which rows are read, and how.
+    /// Returns which rows are read, and how; all of them, whatever shard is asked about.
     pub fn input(&self, names: &[String]) -> Result<InputSettings, JobError> {
         let sources = names.iter().cloned().map(RowsFrom::Named).collect();
         let read = ReadSettings {
@@ -57,6 +57,7 @@ impl Options {
             threads: self.threads.unwrap_or_default(),
             limit: self.limit,
             duplicates: self.duplicates.unwrap_or_default(),
+            shard: None,
         };
         Ok(InputSettings { sources, read })
     }

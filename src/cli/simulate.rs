@@ -13,6 +13,9 @@ use super::options::{Options, SimulateOptions};
 use super::plan::{DryRunArgs, PlanShown};
 use super::screen::{Console, Screen, block_on};
 
+/// Where the result goes when no place is named.
+const OUTPUT: &str = "simulated.jsonl";
+
 /// Continue dialogues with a model that plays the user
 ///
 /// Each conversation, or bare prompt, is continued until it has N user turns. The source's user messages are kept; the teacher
@@ -41,7 +44,7 @@ pub struct SimulateArgs {
     personas: Option<PathBuf>,
 
     /// Write the rows here; beside it go OUT.report.json and OUT.report.html
-    #[arg(short, long, value_name = "OUT", default_value = "simulated.jsonl", value_parser = file_name())]
+    #[arg(short, long, value_name = "OUT", default_value = OUTPUT, value_parser = file_name())]
     output: String,
 
     /// Send questions again that failed permanently in an earlier run
@@ -66,11 +69,12 @@ async fn run_simulate(args: SimulateArgs, log: RunLog) -> CliResult {
         let plan = plan_simulate(&settings, options.on_loss(), &Screen::new(&options).context())?;
         return PlanShown::of(&options).show(&plan);
     }
+    let output = settings.output.path.clone();
     let console = Console::start(&options, log)?;
     let report = simulate(&settings, &console.context).await?;
     let written = report.written.as_ref();
     let incomplete = written.map_or(0, |written| written.incomplete) + report.invalid;
-    let shown = written.map(|written| (&written.report, lines(&report, written, &args.output)));
+    let shown = written.map(|written| (&written.report, lines(&report, written, &output)));
     console.conclude(report.stopped.as_ref(), shown, &done(&report), incomplete)
 }
 
@@ -88,10 +92,10 @@ pub fn asked(args: &SimulateArgs) -> Result<AskedJob, JobError> {
 
 fn settings(args: &SimulateArgs, options: &Options, models: &ModelSettings) -> Result<SimulateSettings, JobError> {
     Ok(SimulateSettings {
-        output: options.output(&args.output)?,
+        output: options.output(&options.placed_or_default(&args.output, OUTPUT)?)?,
         teacher: models.find_teacher(args.teacher.as_deref().or(options.teacher.as_deref()))?,
         user: models.find(&args.user)?,
-        input: options.input(&args.input)?,
+        input: options.asked_input(&args.input)?,
         store: options.store_path(),
         system: options.system.clone(),
         turns: args.turns,

@@ -11,6 +11,9 @@ use super::options::{Options, TutorOptions};
 use super::plan::{DryRunArgs, PlanShown};
 use super::screen::{Console, Screen, block_on};
 
+/// Where the result goes when no place is named.
+const OUTPUT: &str = "tutored";
+
 /// Have a student answer, and a teacher grade and correct it
 ///
 /// Turn by turn: the student answers; the teacher grades with quoted errors, and keeps, edits or rewrites the answer; a blind judge
@@ -44,7 +47,7 @@ pub struct TutorArgs {
     rounds: Option<u32>,
 
     /// Write into this directory; rounds before the last into round-1, round-2 below it
-    #[arg(short, long, value_name = "DIR", default_value = "tutored", value_parser = file_name())]
+    #[arg(short, long, value_name = "DIR", default_value = OUTPUT, value_parser = file_name())]
     output: String,
 
     /// Write sft.jsonl for this trainer: trl-prompt-completion or per-turn; loss on the correction only
@@ -100,9 +103,9 @@ fn settings(args: &TutorArgs, options: &Options, models: &ModelSettings) -> Resu
         judge: options.judge.as_deref().map(|name| models.find_judge(name)).transpose()?,
         prompt: options.prompt.clone(),
         repeats: options.repeats.unwrap_or(1),
-        input: options.input(&args.input)?,
+        input: options.asked_input(&args.input)?,
         store: options.store_path(),
-        directory: args.output.trim_end_matches('/').to_owned(),
+        directory: options.placed_or_default(args.output.trim_end_matches('/'), OUTPUT)?,
         system: options.system.clone(),
         histories: args.history.clone(),
         rounds: args.rounds,

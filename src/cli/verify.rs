@@ -87,7 +87,7 @@ fn output(line: &DistillLine, path: Option<&String>, options: &Options) -> Resul
         path,
         format: options.output_format()?,
         questions: options.questions_offline(line.teacher.as_deref())?,
-        input: options.input(&line.input)?,
+        input: options.asked_input(&line.input)?,
         partial: line.partial(options),
     }))
 }

@@ -40,6 +40,8 @@ pub enum RowState {
     Duplicate,
     /// Not understood.
     Invalid,
+    /// In another shard of the input.
+    Elsewhere,
 }
 
 /// A row of the index.
@@ -207,6 +209,7 @@ impl RowEntry {
             RowState::Skipped => (1, 0, Digest::ZERO),
             RowState::Invalid => (2, 0, Digest::ZERO),
             RowState::Duplicate => (3, 0, Digest::ZERO),
+            RowState::Elsewhere => (4, 0, Digest::ZERO),
         };
         let mut bytes = [0; RECORD_BYTES];
         bytes[..4].copy_from_slice(&self.source.to_le_bytes());
@@ -227,6 +230,7 @@ impl RowEntry {
             1 => RowState::Skipped,
             2 => RowState::Invalid,
             3 => RowState::Duplicate,
+            4 => RowState::Elsewhere,
             _ => return None,
         };
         Some(Self { source: short(0), line: long(8), state, offset: long(16), length: long(24) })

@@ -31,7 +31,7 @@ pub struct Beside {
 }
 
 impl Beside {
-    /// Reads a file of conversations once: all of it, also where the other input is limited.
+    /// Reads a file of conversations once: all of it, also where the other input is limited or cut into shards.
     pub fn open(
         path: &str,
         read: &ReadSettings,
@@ -40,7 +40,7 @@ impl Beside {
         context: &Context,
     ) -> Result<Self, JobError> {
         let split = read.split.clone().filter(|_| path_of(path).is_dir());
-        let read = ReadSettings { split, limit: None, duplicates: Duplicates::Keep, ..read.clone() };
+        let read = ReadSettings { split, limit: None, duplicates: Duplicates::Keep, shard: None, ..read.clone() };
         let input = InputSettings { sources: vec![RowsFrom::Named(path.to_owned())], read };
         let rows = prepare(&input, store, recipe, None, Lookout::default(), context)?.rows;
         let mut tags = Vec::new();

@@ -14,7 +14,7 @@ use super::settings::{InputSettings, OutputSettings, RunSettings};
 use super::{Context, JobError};
 use crate::export::is_directory;
 use crate::recipe::Recipe;
-use crate::report::Tally;
+use crate::report::{InputRows, Tally};
 use crate::store::{OnLoss, Reader, Run};
 use crate::worker::{self, Ended, RunStop};
 
@@ -56,6 +56,8 @@ pub struct DistillReport {
     pub elapsed: Duration,
     /// The rows that were written; `Err` says why the run stopped before its end.
     pub end: Result<ExportReport, RunStop>,
+    /// The rows that the run went over: those of its shard, where there is one.
+    pub input: InputRows,
     /// Rows that reading rules left out, and invalid rows, by reason.
     pub left_out: BTreeMap<String, u64>,
     /// Changes that were made to turn rows into conversations, by rule.
@@ -86,7 +88,7 @@ pub async fn distill(settings: &DistillSettings, context: &Context) -> Result<Di
     let output = Some((what.output.format, is_directory(&what.output.path)));
     let lookout = Lookout { output, ..Lookout::back(&what.store, &*engine.store) };
     let prepared = prepare(&what.input, &what.store, &*recipe, system.as_deref(), lookout, context)?;
-    engine.announce(what.questions.parties(), prepared.rows.len(), &what.output.path);
+    engine.announce(what.questions.parties(), prepared.rows_read(), &what.output.path);
     let stored = Stored::of(&prepared.rows, &*recipe);
     let assignment = Assignment {
         recipe: Arc::clone(&recipe),
@@ -109,7 +111,8 @@ pub async fn distill(settings: &DistillSettings, context: &Context) -> Result<Di
     };
     engine.close()?;
     let (left_out, input_changes) = (prepared.left_out(), prepared.rows.file_changes());
-    Ok(DistillReport { tally, elapsed, end, left_out, changed: prepared.changed, input_changes, changed_settings })
+    let (input, changed) = (prepared.rows_read(), prepared.changed);
+    Ok(DistillReport { tally, elapsed, end, input, left_out, changed, input_changes, changed_settings })
 }
 
 /// Returns the settings that keep this run from using stored answers, where that is so.

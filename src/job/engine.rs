@@ -20,7 +20,7 @@ use crate::conversation::{Price, Settings};
 use crate::model::RequestLane;
 use crate::recipe::Recipe;
 use crate::report::words::{counted, duration, money};
-use crate::report::{Party, RateWindow, RunHeader, StoredSum, Tally, Totals};
+use crate::report::{InputRows, Party, RateWindow, RunHeader, StoredSum, Tally, Totals};
 use crate::store::{DiskStore, Entry, Ledger, Reader, Run, Store, Unsettled};
 use crate::worker::{self, BudgetLimits, CommitMode, Ended, Event, Observer, RowOrder, Served, Work};
 
@@ -149,10 +149,10 @@ impl Engine {
         })
     }
 
-    /// Takes what is shown before the first call: who is asked, how many rows there are, and where the result goes.
-    pub fn announce(&mut self, parties: Vec<Party>, rows: u64, output: impl Into<String>) {
+    /// Takes what is shown before the first call: who is asked, which rows there are, and where the result goes.
+    pub fn announce(&mut self, parties: Vec<Party>, input: InputRows, output: impl Into<String>) {
         let caps = std::mem::take(&mut self.header.caps);
-        self.header = RunHeader { parties, rows, output: output.into(), caps, ..RunHeader::default() };
+        self.header = RunHeader { parties, input, output: output.into(), caps, ..RunHeader::default() };
     }
 
     /// Returns what tokens cost, by model.
@@ -190,7 +190,7 @@ impl Engine {
             Some(ahead) => (&ahead.recipe, &ahead.seeds),
             None => (&recipe, &seeds),
         };
-        let older = OlderConversations::survey(&*self.store, &**asked, &**read, self.header.rows)?;
+        let older = OlderConversations::survey(&*self.store, &**asked, &**read, self.header.input.of_all())?;
         let controls = ahead_of.as_ref().map(|ahead| ahead.first.clone());
         let header = RunHeader { rules: older.words(), controls, ..self.header.clone() };
         let shown = match ahead_of {

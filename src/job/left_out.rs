@@ -16,6 +16,8 @@ pub enum LeftOut {
     Changed(String),
     /// A reading rule leaves the row out.
     Skipped(Skip),
+    /// The row is in another shard of the input.
+    Elsewhere,
     /// The row holds something that no record can hold.
     NoRecord(Skip),
     /// The output format cannot hold the row.
@@ -175,7 +177,7 @@ impl LeftOut {
     pub fn kind(&self) -> LeftOutKind {
         match self {
             Self::Invalid(_) | Self::Changed(_) => LeftOutKind::Invalid,
-            Self::Skipped(_) => LeftOutKind::Skipped,
+            Self::Skipped(_) | Self::Elsewhere => LeftOutKind::Skipped,
             Self::NoRecord(_) | Self::Unfit(_) | Self::EmptyAnswer => LeftOutKind::Unfit,
             Self::Stopped { .. } => LeftOutKind::Stopped,
             Self::Failed { .. } | Self::AnswerMissing { .. } => LeftOutKind::Failed,
@@ -244,6 +246,7 @@ impl fmt::Display for LeftOut {
             Self::Failed { turn: Some(turn), reason, .. } => write!(f, "turn {turn}: {reason}"),
             Self::Stopped { turn, reason } => write!(f, "turn {turn}: {reason}"),
             Self::AnswerMissing { turn, reason } => write!(f, "turn {turn}: {reason}"),
+            Self::Elsewhere => f.write_str("another_shard"),
             Self::EmptyAnswer => f.write_str("empty_answer"),
             Self::NotAsked => f.write_str("not asked yet"),
             Self::NotJudged => f.write_str("the judge has not answered"),

@@ -60,6 +60,7 @@ mod rows;
 mod run_line;
 mod run_log;
 mod settings;
+mod shard;
 mod simulate;
 mod status;
 mod stored;
@@ -109,6 +110,7 @@ pub use run_log::{
     LogTime, LoggedRun, RunHistory, RunLog, RunState,
 };
 pub use settings::{InputSettings, OUTPUT, OutputSettings, ReadSettings, RowsFrom, RunSettings, STORE};
+pub use shard::{ParseShardError, Shard};
 pub use simulate::{SimulateReport, SimulateSettings, SimulatedWritten, plan_simulate, simulate};
 pub use status::{FAILED_CALLS_MAX, ReasonCount, SpendingReport, StatusReport, status};
 pub use tally::count;

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::shard::Shard;
+
 use crate::dataset::{Duplicates, RowReader, TextEncoding, Threads};
 use crate::export::{self, OutputFormat};
 use crate::model::PaceLimits;
@@ -96,6 +98,8 @@ pub struct ReadSettings {
     pub limit: Option<u64>,
     /// What happens to rows whose users say what an earlier row's say. Default: they are kept.
     pub duplicates: Duplicates,
+    /// Ask about the rows of this shard only. Default: about all rows. Jobs that ask nothing refuse it.
+    pub shard: Option<Shard>,
 }
 
 /// Where rows are written, and in which format.

@@ -12,7 +12,7 @@ pub struct RunHeader {
     /// Who is asked.
     pub parties: Vec<Party>,
     /// Rows of the input, of all kinds.
-    pub rows: u64,
+    pub input: InputRows,
     /// The caps, in words.
     pub caps: Vec<String>,
     /// Where the result goes.
@@ -21,6 +21,32 @@ pub struct RunHeader {
     pub rules: Option<String>,
     /// What the judge is asked first, in words.
     pub controls: Option<String>,
+}
+
+/// The rows that a job goes over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InputRows {
+    /// How many they are.
+    pub rows: u64,
+    /// Where they are a shard: its name, such as `3/16`, and the rows of the whole input.
+    pub shard: Option<(String, u64)>,
+}
+
+impl InputRows {
+    /// Returns the rows of the whole input.
+    pub fn of_all(&self) -> u64 {
+        self.shard.as_ref().map_or(self.rows, |(_, of)| *of)
+    }
+
+    /// Returns the shard in words; nothing where all rows are gone over.
+    pub fn shard_words(&self) -> Option<String> {
+        self.shard.as_ref().map(|(shard, of)| format!("{shard}, {} of {}", number(self.rows), counted(*of, "row")))
+    }
+
+    /// Returns the shard for machines.
+    pub fn shard_json(&self) -> Value {
+        self.shard.as_ref().map_or(Value::Null, |(shard, of)| json!({"shard": shard, "rows": self.rows, "rows_of_all": of}))
+    }
 }
 
 /// A model with its role.
@@ -52,11 +78,14 @@ impl RunHeader {
             row(&roles.join(", "), party.words());
         }
         let (conversations, total) = (tally.totals.conversations, counted(tally.totals.turns, tally.unit.noun()));
-        let rows = counted(self.rows, "row");
+        let rows = counted(self.input.rows, "row");
         row(
             "input",
             format!("{rows}, {}, {total}, {} reused", counted(conversations, "conversation"), reused_words(tally)),
         );
+        if let Some(shard) = self.input.shard_words() {
+            row("shard", shard);
+        }
         row("cap", if self.caps.is_empty() { "none".to_owned() } else { self.caps.join(", ") });
         if let Some(rules) = &self.rules {
             row("rules", rules.clone());
@@ -74,7 +103,7 @@ impl RunHeader {
         let parties = parties
             .map(|Party { role, model, addresses }| json!({"role": role, "model": model, "addresses": addresses}));
         json!({
-            "models": parties.collect::<Vec<_>>(), "rows": self.rows, "conversations": tally.totals.conversations,
+            "models": parties.collect::<Vec<_>>(), "rows": self.input.rows, "shard": self.input.shard_json(), "conversations": tally.totals.conversations,
             "unit": tally.unit.noun(), "total": tally.totals.turns, "reused": tally.reused(),
             "reused_is_exact": tally.stored.is_exact, "caps": self.caps, "output": self.output, "rules": self.rules,
             "controls": self.controls,
@@ -113,7 +142,7 @@ mod tests {
                 party("student", "small", &["a", "b", "c", "d", "e"]),
                 party("judge", "simulated", &[]),
             ],
-            rows: 3_000,
+            input: InputRows { rows: 3_000, shard: None },
             caps: vec!["$5.00".to_owned(), "1,000 requests".to_owned()],
             output: "out.jsonl".to_owned(),
             rules: None,
@@ -136,5 +165,10 @@ mod tests {
             ]
         );
         assert_eq!(header.json(&tally)["reused_is_exact"], false);
+        assert_eq!(header.json(&tally)["shard"], Value::Null);
+        let shard = InputRows { rows: 3_000, shard: Some(("3/16".to_owned(), 48_000)) };
+        let header = RunHeader { input: shard, ..header };
+        assert_eq!(header.lines(&tally)[4], "shard      3/16, 3,000 of 48,000 rows");
+        assert_eq!(header.json(&tally)["shard"], json!({"shard": "3/16", "rows": 3_000, "rows_of_all": 48_000}));
     }
 }

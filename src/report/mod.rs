@@ -32,7 +32,7 @@ pub use controls::{ControlReport, ControlsReport, KnownVerdict, NOT_RELIABLE};
 pub use evaluation::{
     CostReport, DatasetReport, Evaluation, EvaluationMode, EvaluationReport, JudgeReport, JudgedConversation,
 };
-pub use header::{Party, RunHeader};
+pub use header::{InputRows, Party, RunHeader};
 pub use histogram::Histogram;
 pub use judgments::{Judgments, JudgmentsReport, VotesReport};
 pub use orphans::{OrphanCount, OrphanCounts};

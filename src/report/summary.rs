@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::header::InputRows;
 use super::progress::reused_words;
 use super::quality::QualityReport;
 use super::tally::Tally;
@@ -15,6 +16,8 @@ use super::words::{counted, duration, list, money, number};
 pub struct Closing {
     /// How it ended, in one word or two: `done`, `stopped`.
     pub headline: String,
+    /// The rows that the job went over.
+    pub input: InputRows,
     /// Where the rows went and how many, if they were written.
     pub written: Option<(String, u64)>,
     /// There was no row to write, and an output with rows in it was left alone.
@@ -61,6 +64,9 @@ pub fn summary(tally: &Tally, elapsed: Duration, closing: &Closing) -> String {
     let turns = counted(tally.totals.turns, "turn");
     let mut lines = vec![format!("{}: {conversations}, {turns}, {}", closing.headline, duration(elapsed))];
     let mut row = |name: &str, text: String| lines.push(format!("  {name:<11}{text}"));
+    if let Some(shard) = closing.input.shard_words() {
+        row("shard", shard);
+    }
     row("reused", format!("{} of {} turns", reused_words(tally), number(tally.totals.turns)));
     if let Some(unusable) = unusable(&closing.changed_settings) {
         row("", unusable);
@@ -165,7 +171,7 @@ pub fn summary_json(tally: &Tally, elapsed: Duration, closing: &Closing, exit_co
     let file = |file: &Option<(String, u64)>| file.as_ref().map(|(path, rows)| json!({"path": path, "rows": rows}));
     let left_out: BTreeMap<_, _> = closing.left_out.iter().cloned().collect();
     json!({
-        "ended": closing.headline, "exit_code": exit_code, "elapsed_s": elapsed.as_secs_f64(),
+        "ended": closing.headline, "shard": closing.input.shard_json(), "exit_code": exit_code, "elapsed_s": elapsed.as_secs_f64(),
         "conversations": tally.totals.conversations, "turns": tally.totals.turns,
         "reused": tally.reused(), "reused_is_exact": tally.stored.is_exact, "answered": tally.answered, "shared": tally.shared,
         "damaged": tally.damaged, "flex": tally.flex,

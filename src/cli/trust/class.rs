@@ -40,11 +40,12 @@ const OPTIONS: &[(Class, &[&str])] = &[
     (Class::Listener, &["metrics"]),
     (
         Class::Harmless,
-        // The file cannot set the first three.
+        // The file cannot set the first four.
         &[
             "config",
             "accept-loss",
             "detach",
+            "shard",
             "stall-after",
             "progress",
             "quiet",

@@ -130,7 +130,7 @@ pub async fn compare(settings: &CompareSettings, context: &Context) -> Result<Co
     }
     let entrants = settings.entrants.iter().map(Entrant::party);
     let parties = entrants.chain([settings.judge.model.party("judge")]).collect();
-    engine.announce(parties, prepared.rows.len(), format!("{}/", settings.directory));
+    engine.announce(parties, prepared.rows_read(), format!("{}/", settings.directory));
     let compared =
         ComparedRows { rows, recipe, prices: engine.prices(), store: &*engine.store, entrants: &settings.entrants };
     let mut rounds = Rounds::new(&engine);

@@ -102,7 +102,7 @@ pub async fn evaluate(settings: &EvaluateSettings, context: &Context) -> Result<
     if to_judge.is_empty() {
         return Err(nothing_to_judge(settings.mode));
     }
-    engine.announce(vec![judge.model.party("judge")], prepared.rows.len(), &output.path);
+    engine.announce(vec![judge.model.party("judge")], prepared.rows_read(), &output.path);
     let controls = settings.controls(&under)?;
     let (mut sum, mut elapsed) = (Tally::default(), Duration::ZERO);
     let asking = Assignment {

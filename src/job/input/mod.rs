@@ -33,12 +33,13 @@ use remembered::Memory;
 
 use super::run_log::SeenInput;
 use super::settings::InputSettings;
+use super::shard::Shard;
 use super::{Context, JobError, JobEvent, open_store};
 use crate::conversation::{Message, Role, Settings};
 use crate::dataset::{Input, SourceFile, Tools};
 use crate::export::LeftOutKind;
 use crate::recipe::{Distill, Recipe};
-use crate::report::Totals;
+use crate::report::{InputRows, Totals};
 use crate::store::Reader;
 use crate::worker::StoredCount;
 
@@ -52,10 +53,18 @@ pub struct Prepared {
     /// Changes that were made to turn rows into conversations, by rule.
     pub changed: BTreeMap<String, u64>,
     invalid: u64,
+    elsewhere: u64,
+    shard: Option<Shard>,
     order: PathBuf,
 }
 
 impl Prepared {
+    /// Returns how many rows there are to go over, and which part of the input they are.
+    pub fn rows_read(&self) -> InputRows {
+        let rows = self.rows.len() - self.elsewhere;
+        InputRows { rows, shard: self.shard.map(|shard| (shard.to_string(), self.rows.len())) }
+    }
+
     /// Returns the rows that are left out, by reason; after the last pass with those that were changed during the run.
     pub fn left_out(&self) -> BTreeMap<String, u64> {
         let mut left_out = self.left_out.clone();
@@ -96,6 +105,12 @@ pub fn no_rows(input: &str, left_out: &BTreeMap<String, u64>) -> JobError {
     JobError::usage(message, "`cohobate inspect` shows what there is; --format and --map name the format of the rows")
 }
 
+/// Returns the error of a shard without conversations.
+fn no_rows_in(shard: Shard, input: &str) -> JobError {
+    let message = format!("no conversation of {input} is in shard {shard}");
+    JobError::usage(message, "use fewer shards; conversations that begin with the same question are always in one shard")
+}
+
 /// Reads every row of the input, or recalls the result of an earlier pass over the same files. Reports what the `lookout` has
 /// found.
 pub fn prepare(
@@ -122,6 +137,7 @@ pub fn prepare(
     let how = Settings::default()
         .with("recipe", recipe.settings().digest())
         .with("limit", read.limit.unwrap_or(u64::MAX))
+        .with("shard", read.shard.map_or(String::new(), |shard| shard.to_string()))
         .with("reader", format!("{:?}", read.reader))
         .with("duplicates", format!("{:?}", read.duplicates))
         .with(
@@ -148,9 +164,12 @@ pub fn prepare(
             (index, found, order, kept)
         }
     };
-    let Found { totals, left_out, changed, invalid, cut_problems, foresight, .. } = found;
+    let Found { totals, left_out, changed, invalid, cut_problems, foresight, elsewhere, .. } = found;
     if totals.conversations == 0 {
-        return Err(no_rows(&input.shown(), &left_out));
+        return Err(match read.shard {
+            Some(shard) if elsewhere > 0 => no_rows_in(shard, &input.shown()),
+            _ => no_rows(&input.shown(), &left_out),
+        });
     }
     foresight.events(totals.conversations, &lookout)?.into_iter().for_each(|event| context.report(event));
     let rows = Arc::new(Rows {
@@ -164,7 +183,7 @@ pub fn prepare(
         said: Mutex::default(),
         context: context.clone(),
     });
-    Ok(Prepared { rows, totals, left_out, changed, invalid, order })
+    Ok(Prepared { rows, totals, left_out, changed, invalid, elsewhere, shard: read.shard, order })
 }
 
 /// Fails where rows are split at calls to tools and the recipe does not keep calls, or the other way round.

@@ -19,8 +19,9 @@ use crate::export::LeftOutKind;
 use crate::job::events::InvalidRow;
 use crate::job::phase::PhaseMeter;
 use crate::job::settings::ReadSettings;
+use crate::job::shard::Shard;
 use crate::job::{Context, JobError, JobEvent, Phase};
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, opening_hash};
 use crate::report::Totals;
 
 /// Rows that cannot be cut out of their file whose reasons are kept; of further ones only the number is.
@@ -33,6 +34,7 @@ pub struct FirstPass<'a> {
     recipe: &'a dyn Recipe,
     reader: RowReader,
     limit: u64,
+    shard: Option<Shard>,
     system: Option<Arc<Message>>,
     index: RowIndexBuilder,
     order: OrderBuilder,
@@ -48,8 +50,10 @@ pub struct FirstPass<'a> {
 pub struct Found {
     /// Conversations and turns.
     pub totals: Totals,
-    /// Rows of all kinds.
+    /// Rows of all kinds, those of other shards included.
     pub rows: u64,
+    /// Rows of other shards.
+    pub elsewhere: u64,
     /// Rows that are left out, by reason.
     pub left_out: BTreeMap<String, u64>,
     /// Changes that were made to turn rows into conversations, by rule.
@@ -88,6 +92,7 @@ impl<'a> FirstPass<'a> {
             recipe,
             reader: read.reader.clone(),
             limit: read.limit.unwrap_or(u64::MAX),
+            shard: read.shard,
             watch: Watch::new(lookout, recipe, &read.reader, system.clone()),
             system,
             index,
@@ -126,6 +131,7 @@ impl<'a> FirstPass<'a> {
     fn take(&mut self, found: Result<RawRow<'_>, Problem>, source: &str) -> Result<(), JobError> {
         let row = found.as_ref().map_or(RawRow { bytes: &[], line: 0, offset: 0 }, |row| *row);
         let (line, state) = match &found {
+            Err(problem) if self.is_elsewhere() => (problem.line, RowState::Elsewhere),
             Err(problem) => {
                 self.refuse(source, problem.line, &problem.reason);
                 if self.found.cut_problems.len() < CUT_PROBLEMS_MAX {
@@ -138,11 +144,18 @@ impl<'a> FirstPass<'a> {
         let written = self.index.push(&RawRow { line, ..row }, state);
         written.map_err(|error| unwritable("the row index", &error))?;
         self.found.rows += 1;
+        self.found.elsewhere += u64::from(state == RowState::Elsewhere);
         Ok(())
+    }
+
+    /// True where the row at hand, which holds no conversation to ask about, is in another shard.
+    fn is_elsewhere(&self) -> bool {
+        self.shard.is_some_and(|shard| !shard.holds(self.found.rows))
     }
 
     fn classify(&mut self, row: &RawRow<'_>, source: &str) -> Result<RowState, JobError> {
         match self.reader.read_at(row.bytes, Some(Origin { file: source, line: row.line })) {
+            Reading::Invalid { .. } | Reading::Skipped { .. } if self.is_elsewhere() => Ok(RowState::Elsewhere),
             Reading::Invalid { reason } => {
                 self.watch.see(row.bytes, None)?;
                 self.refuse(source, row.line, &reason);
@@ -153,15 +166,22 @@ impl<'a> FirstPass<'a> {
                 *self.found.left_out.entry(skip.name().to_owned()).or_default() += 1;
                 Ok(RowState::Skipped)
             }
+            // Also of another shard's rows: which of them are duplicates is the same for every shard.
             Reading::Ready { seed, .. } if self.is_duplicate(&seed) => {
+                if self.is_elsewhere() {
+                    return Ok(RowState::Elsewhere);
+                }
                 *self.found.left_out.entry(Skip::Duplicate.name().to_owned()).or_default() += 1;
                 Ok(RowState::Duplicate)
             }
             Reading::Ready { seed, notes, .. } => {
+                let seed = replace_system(seed, self.system.as_ref());
+                if self.shard.is_some_and(|shard| !shard.holds(opening_hash(self.recipe, &seed))) {
+                    return Ok(RowState::Elsewhere);
+                }
                 for (rule, count) in notes.counts() {
                     *self.found.changed.entry(rule.to_owned()).or_default() += count;
                 }
-                let seed = replace_system(seed, self.system.as_ref());
                 self.watch.see(row.bytes, Some((&seed, &notes)))?;
                 self.rank(&seed)
             }

@@ -10,7 +10,7 @@ use crate::dataset::{Input, RowIndex, SourceFile};
 use crate::files::{checksum_of, name_of};
 
 /// Changed whenever the files below, or what is made of a row, change.
-const VERSION: u32 = 7;
+const VERSION: u32 = 8;
 /// First passes that a store remembers; the oldest go.
 const REMEMBERED_MAX: usize = 8;
 const FILES: [&str; 2] = ["rows", "order"];

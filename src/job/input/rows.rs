@@ -34,7 +34,7 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Returns how many rows there are.
+    /// Returns how many rows there are, those of other shards included.
     pub fn len(&self) -> u64 {
         self.index.row_count()
     }
@@ -56,7 +56,7 @@ impl Rows {
     pub fn conversation(&self, row: u64) -> Result<Option<(Digest, u32)>, RowIndexError> {
         Ok(match self.index.entry(row)?.state {
             RowState::Ready { digest, turns } => Some((digest, turns)),
-            RowState::Skipped | RowState::Duplicate | RowState::Invalid => None,
+            RowState::Skipped | RowState::Duplicate | RowState::Invalid | RowState::Elsewhere => None,
         })
     }
 
@@ -87,9 +87,12 @@ impl Rows {
     }
 
     /// Reads a row again: its conversation, or why it is left out, with the id of a row that has one. A row that is not
-    /// what it was in the first pass is left out.
+    /// what it was in the first pass is left out, and so is one of another shard.
     pub fn read(&self, row: u64) -> Result<Result<Seed, (Option<String>, LeftOut)>, RowIndexError> {
         let entry = self.index.entry(row)?;
+        if entry.state == RowState::Elsewhere {
+            return Ok(Err((None, LeftOut::Elsewhere)));
+        }
         let bytes = match self.index.bytes(&entry) {
             Err(RowIndexError::Changed(reason)) => return Ok(Err((None, LeftOut::Changed(reason)))),
             other => other?,
@@ -153,7 +156,7 @@ impl Rows {
 impl VisitRows for Rows {
     type Row = Seed;
 
-    /// Reports at the end what became of the inputs since the first pass.
+    /// Passes over the rows of other shards. Reports at the end what became of the inputs since the first pass.
     fn visit(&self, take: &mut TakeRow<'_, Seed>) -> Result<(), JobError> {
         let (mut changed, mut meter) = (0, PhaseMeter::begin(&self.context));
         for row in 0..self.len() {
@@ -162,6 +165,7 @@ impl VisitRows for Rows {
             let (source, line) = self.place(row)?;
             let (id, read) = match self.read(row)? {
                 Ok(seed) => (None, Ok(seed)),
+                Err((_, LeftOut::Elsewhere)) => continue,
                 Err((id, why)) => {
                     changed += u64::from(matches!(why, LeftOut::Changed(_)));
                     (id, Err(why))

@@ -28,6 +28,10 @@ pub struct RecordStream {
 impl RecordStream {
     /// Opens the inputs.
     pub fn open(input: &InputSettings, context: &Context) -> Result<Self, JobError> {
+        if let Some(shard) = input.read.shard {
+            let hint = "leave out the shard; only jobs that ask questions cut their input";
+            return Err(JobError::usage(format!("shard {shard}: this job asks nothing, and reads all rows"), hint));
+        }
         let spool = Spool::temporary()?;
         let inputs = open_inputs(input, &spool, context)?;
         let read = &input.read;

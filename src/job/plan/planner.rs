@@ -196,6 +196,7 @@ impl<'a> Planner<'a> {
         let zero = self.is_every_price_known.then_some(0.0);
         let mut report = PlanReport {
             totals: prepared.totals,
+            input: prepared.rows_read(),
             unit: self.unit,
             left_out: prepared.left_out(),
             invalid: prepared.invalid(),

@@ -4,13 +4,15 @@ use serde_json::{Map, Value, json};
 
 use crate::conversation::Unit;
 use crate::model::RequestPreview;
-use crate::report::Totals;
+use crate::report::{InputRows, Totals};
 
 /// What a run would do.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PlanReport {
     /// Conversations of the input, and how much there is to do in them.
     pub totals: Totals,
+    /// The rows that would be gone over: those of a shard, where there is one.
+    pub input: InputRows,
     /// What that counts.
     pub unit: Unit,
     /// Stored answers that are used.
@@ -84,7 +86,7 @@ impl PlanReport {
             })
         });
         let mut plan = json!({
-            "conversations": self.totals.conversations, "turns": self.totals.turns, "unit": self.unit.noun(), "answered": self.answered,
+            "conversations": self.totals.conversations, "turns": self.totals.turns, "unit": self.unit.noun(), "shard": self.input.shard_json(), "answered": self.answered,
             "calls": self.calls, "shared": self.shared, "failed": self.failed, "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens, "price": self.price, "standard_price": self.standard_price,
             "flex_price": self.flex_price, "spent": self.spent, "max_cost": self.max_cost, "seconds": self.seconds, "rules": self.rules,

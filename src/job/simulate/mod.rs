@@ -84,7 +84,7 @@ pub async fn simulate(settings: &SimulateSettings, context: &Context) -> Result<
     let recipe = Arc::new(settings.recipe(system.as_deref())?);
     let mut engine = Engine::open(store, &[teacher, user], run, context)?;
     let prepared = prepare(input, store, &*recipe, system.as_deref(), Lookout::back(store, &*engine.store), context)?;
-    engine.announce(vec![teacher.party("teacher"), user.party("user")], prepared.rows.len(), &output.path);
+    engine.announce(vec![teacher.party("teacher"), user.party("user")], prepared.rows_read(), &output.path);
     let stored = Stored::of(&prepared.rows, &*recipe);
     let assignment = Assignment {
         recipe: Arc::clone(&recipe) as Arc<dyn Recipe>,

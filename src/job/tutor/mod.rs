@@ -113,7 +113,7 @@ pub async fn tutor(settings: &TutorSettings, context: &Context) -> Result<TutorR
     let mut engine = Engine::open(store, &parties.all(), run, context)?;
     let prepared =
         prepare(input, store, &*passes[0].recipe, system.as_deref(), Lookout::back(store, &*engine.store), context)?;
-    engine.announce(parties.shown(), prepared.rows.len(), format!("{directory}/"));
+    engine.announce(parties.shown(), prepared.rows_read(), format!("{directory}/"));
     let mut runs = PassRuns::new(&engine, &prepared, &passes, context);
     let stopped = runs.run_all().await?;
     let (answered, reused, elapsed) = runs.sums();
