@@ -184,6 +184,8 @@ class Start(Event):
 
     models: list[StartModel]
     rows: int
+    shard: str | None
+    """The shard whose rows are asked about, such as 3/16."""
     conversations: int
     unit: Literal["turn", "answer", "mark"]
     total: int
@@ -338,6 +340,8 @@ class Summary(Event):
 
     ended: Literal["done", "stopped"]
     exit_code: int
+    shard: str | None
+    """The shard whose rows are asked about, such as 3/16."""
     elapsed_s: float
     conversations: int
     turns: int
@@ -381,6 +385,8 @@ class Report(Event):
     """The report of evaluate, compare, simulate, tutor or filter, as its file holds it."""
 
     report: dict[str, Any]
+    shard: str | None
+    """The shard whose rows are asked about, such as 3/16."""
 
 
 @dataclass(frozen=True)

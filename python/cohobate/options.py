@@ -130,6 +130,10 @@ class DistillOptions(TypedDict, total=False):
     serve: str
     """Start this server for the run, such as `vllm serve MODEL`; start it again when it ends, and stop it
     at the end. What it prints goes to served.log in the store."""
+    shard: str
+    """Ask about the I-th of N parts of the rows, counted from 1, such as 3/16; auto takes the task of a
+    Slurm array, auto/N also the index of a Kubernetes job. {shard} in --store and in names of outputs
+    becomes 03-of-16 [default: all rows; the store of a shard is .cohobate/shard-03-of-16]"""
     split: str
     """Of a directory with splits, read this one [default: train, or the only one that begins so]"""
     stall_after: str
@@ -268,6 +272,10 @@ class PlanOptions(TypedDict, total=False):
     NUMBER}."""
     seed: int
     """Seed for the server's random numbers."""
+    shard: str
+    """Ask about the I-th of N parts of the rows, counted from 1, such as 3/16; auto takes the task of a
+    Slurm array, auto/N also the index of a Kubernetes job. {shard} in --store and in names of outputs
+    becomes 03-of-16 [default: all rows; the store of a shard is .cohobate/shard-03-of-16]"""
     split: str
     """Of a directory with splits, read this one [default: train, or the only one that begins so]"""
     store: PathLike
@@ -422,6 +430,10 @@ class CompareOptions(TypedDict, total=False):
     serve: str
     """Start this server for the run, such as `vllm serve MODEL`; start it again when it ends, and stop it
     at the end. What it prints goes to served.log in the store."""
+    shard: str
+    """Ask about the I-th of N parts of the rows, counted from 1, such as 3/16; auto takes the task of a
+    Slurm array, auto/N also the index of a Kubernetes job. {shard} in --store and in names of outputs
+    becomes 03-of-16 [default: all rows; the store of a shard is .cohobate/shard-03-of-16]"""
     split: str
     """Of a directory with splits, read this one [default: train, or the only one that begins so]"""
     stall_after: str
@@ -568,6 +580,10 @@ class EvaluateOptions(TypedDict, total=False):
     serve: str
     """Start this server for the run, such as `vllm serve MODEL`; start it again when it ends, and stop it
     at the end. What it prints goes to served.log in the store."""
+    shard: str
+    """Ask about the I-th of N parts of the rows, counted from 1, such as 3/16; auto takes the task of a
+    Slurm array, auto/N also the index of a Kubernetes job. {shard} in --store and in names of outputs
+    becomes 03-of-16 [default: all rows; the store of a shard is .cohobate/shard-03-of-16]"""
     split: str
     """Of a directory with splits, read this one [default: train, or the only one that begins so]"""
     stall_after: str
@@ -698,6 +714,10 @@ class SimulateOptions(TypedDict, total=False):
     serve: str
     """Start this server for the run, such as `vllm serve MODEL`; start it again when it ends, and stop it
     at the end. What it prints goes to served.log in the store."""
+    shard: str
+    """Ask about the I-th of N parts of the rows, counted from 1, such as 3/16; auto takes the task of a
+    Slurm array, auto/N also the index of a Kubernetes job. {shard} in --store and in names of outputs
+    becomes 03-of-16 [default: all rows; the store of a shard is .cohobate/shard-03-of-16]"""
     split: str
     """Of a directory with splits, read this one [default: train, or the only one that begins so]"""
     stall_after: str
@@ -848,6 +868,10 @@ class TutorOptions(TypedDict, total=False):
     serve: str
     """Start this server for the run, such as `vllm serve MODEL`; start it again when it ends, and stop it
     at the end. What it prints goes to served.log in the store."""
+    shard: str
+    """Ask about the I-th of N parts of the rows, counted from 1, such as 3/16; auto takes the task of a
+    Slurm array, auto/N also the index of a Kubernetes job. {shard} in --store and in names of outputs
+    becomes 03-of-16 [default: all rows; the store of a shard is .cohobate/shard-03-of-16]"""
     split: str
     """Of a directory with splits, read this one [default: train, or the only one that begins so]"""
     stall_after: str
@@ -1127,6 +1151,10 @@ class VerifyOptions(TypedDict, total=False):
     NUMBER}."""
     seed: int
     """Seed for the server's random numbers."""
+    shard: str
+    """Ask about the I-th of N parts of the rows, counted from 1, such as 3/16; auto takes the task of a
+    Slurm array, auto/N also the index of a Kubernetes job. {shard} in --store and in names of outputs
+    becomes 03-of-16 [default: all rows; the store of a shard is .cohobate/shard-03-of-16]"""
     split: str
     """Of a directory with splits, read this one [default: train, or the only one that begins so]"""
     store: PathLike

@@ -1,7 +1,9 @@
 //! Values of options that are one of a few words.
 
+use std::fmt;
 use std::str::FromStr;
 
+use cohobate::job::{ParseShardError, Shard};
 use serde::{Deserialize, Serialize};
 
 /// Where the counts of a run are served unless another address is named.
@@ -90,9 +92,71 @@ impl<'de> Deserialize<'de> for Concurrency {
     }
 }
 
+/// A shard as the command line names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShardChoice {
+    /// This one.
+    One(Shard),
+    /// The one that the cluster's variables name, of this many where that is said.
+    Auto(Option<u32>),
+}
+
+impl FromStr for ShardChoice {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const HINT: &str = "write I/N, such as 3/16, counted from 1; auto, in a Slurm array; or auto/N";
+        match text.strip_prefix("auto") {
+            Some("") => Ok(Self::Auto(None)),
+            Some(rest) => {
+                let count = rest.strip_prefix('/').and_then(|count| count.parse().ok()).ok_or(HINT)?;
+                Shard::new(1, count).map(|_| Self::Auto(Some(count))).map_err(|_| HINT)
+            }
+            None => text.parse().map(Self::One).map_err(|_: ParseShardError| HINT),
+        }
+    }
+}
+
+impl fmt::Display for ShardChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::One(shard) => shard.fmt(f),
+            Self::Auto(None) => f.write_str("auto"),
+            Self::Auto(Some(count)) => write!(f, "auto/{count}"),
+        }
+    }
+}
+
+impl Serialize for ShardChoice {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ShardChoice {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 /// Reads a rule by the name that the configuration file gives it, so that the two agree.
 pub fn named<Rule: serde::de::DeserializeOwned>(text: &str) -> Result<Rule, String> {
     Rule::deserialize(serde::de::value::StrDeserializer::new(text)).map_err(|error: serde::de::value::Error| {
         error.to_string().replace("unknown variant", "there is no").replace("expected", "write")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_choice_is_written_as_it_is_read() {
+        for text in ["3/16", "auto", "auto/16"] {
+            assert_eq!(text.parse::<ShardChoice>().unwrap().to_string(), text);
+        }
+        for text in ["auto/", "auto/0", "auto16", "automatic", "17/16", ""] {
+            assert!(text.parse::<ShardChoice>().is_err(), "{text}");
+        }
+    }
 }

@@ -12,12 +12,13 @@ use cohobate::job::JobError;
 use cohobate::model::{ModelProfile, RequestLane};
 use serde::{Deserialize, Serialize};
 
-use super::choices::{Concurrency, GateProfile, Keep, METRICS_ADDRESS, METRICS_HELP, OrphanRule, Per, named};
+use super::choices::{
+    Concurrency, GateProfile, Keep, METRICS_ADDRESS, METRICS_HELP, OrphanRule, Per, ShardChoice, named,
+};
 use super::config::ConfigFile;
 use super::hooks::HookCommand;
 use super::names::{file_name, path_name, real_path, text_or_file};
 use super::progress::ProgressMode;
-use super::shard::ShardChoice;
 use super::signals::StopSignal;
 use super::time::duration;
 use super::trust;
@@ -606,8 +607,8 @@ impl DistillOptions {
         let Self { config, store, display, read, shard, rule, source, duplicate, write, .. } = self;
         let Self { gate, version, remain, sampling, question, system, sample, judge, run, tool, .. } = self;
         [
-            config, store, display, read, shard, rule, source, duplicate, write, gate, version, remain, sampling, question,
-            system, sample, judge, run, tool,
+            config, store, display, read, shard, rule, source, duplicate, write, gate, version, remain, sampling,
+            question, system, sample, judge, run, tool,
         ]
     }
 }

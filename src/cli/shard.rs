@@ -1,65 +1,16 @@
 //! `--shard`: which part of the input this machine takes, and the names of files that are its own.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
-use cohobate::job::{InputSettings, JobError, ParseShardError, STORE, Shard};
-use serde::{Deserialize, Serialize};
+use cohobate::job::{InputSettings, JobError, STORE, Shard};
 
+use super::choices::ShardChoice;
 use super::environment::{self, ArrayVariables};
 use super::options::Options;
 
 /// What stands for the shard in names of files.
 const PLACEHOLDER: &str = "{shard}";
-
-/// A shard as the command line names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ShardChoice {
-    /// This one.
-    One(Shard),
-    /// The one that the cluster's variables name, of this many where that is said.
-    Auto(Option<u32>),
-}
-
-impl FromStr for ShardChoice {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const HINT: &str = "write I/N, such as 3/16, counted from 1; auto, in a Slurm array; or auto/N";
-        match text.strip_prefix("auto") {
-            Some("") => Ok(Self::Auto(None)),
-            Some(rest) => {
-                let count = rest.strip_prefix('/').and_then(|count| count.parse().ok()).ok_or(HINT)?;
-                Shard::new(1, count).map(|_| Self::Auto(Some(count))).map_err(|_| HINT)
-            }
-            None => text.parse().map(Self::One).map_err(|_: ParseShardError| HINT),
-        }
-    }
-}
-
-impl fmt::Display for ShardChoice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::One(shard) => shard.fmt(f),
-            Self::Auto(None) => f.write_str("auto"),
-            Self::Auto(Some(count)) => write!(f, "auto/{count}"),
-        }
-    }
-}
-
-impl Serialize for ShardChoice {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for ShardChoice {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
 
 impl Options {
     /// Works out which shard is meant. One that the line gives, not the last run's, decides where the store is too.
@@ -112,7 +63,8 @@ impl Options {
             && !names_number(path, shard.number())
         {
             let message = format!("every shard would write {path}, and only the last one would remain");
-            let hint = format!("write {PLACEHOLDER} into the name that --{option} gives: it becomes {}", shard.file_name());
+            let hint =
+                format!("write {PLACEHOLDER} into the name that --{option} gives: it becomes {}", shard.file_name());
             return Err(JobError::usage(message, hint));
         }
         self.with_shard(option, path)
@@ -139,7 +91,10 @@ impl Options {
             Some(shard) => Ok(path.replace(PLACEHOLDER, &shard.file_name())),
             None if path.contains(PLACEHOLDER) => {
                 let message = format!("--{option} {path} names a shard, and there is none");
-                Err(JobError::usage(message, format!("add --shard I/N, or write another name in place of {PLACEHOLDER}")))
+                Err(JobError::usage(
+                    message,
+                    format!("add --shard I/N, or write another name in place of {PLACEHOLDER}"),
+                ))
             }
             None => Ok(path.to_owned()),
         }
@@ -210,7 +165,10 @@ impl Array<'_> {
         let index = self.number("JOB_COMPLETION_INDEX")?;
         index.checked_add(1).and_then(|number| Shard::new(number, count).ok()).ok_or_else(|| {
             JobError::usage(
-                format!("--shard auto/{count}: JOB_COMPLETION_INDEX is {index}, and the last of {count} is {}", count - 1),
+                format!(
+                    "--shard auto/{count}: JOB_COMPLETION_INDEX is {index}, and the last of {count} is {}",
+                    count - 1
+                ),
                 "write --shard auto/N with the N of `completions: N`",
             )
         })
@@ -261,7 +219,9 @@ mod tests {
             "--shard auto: SLURM_ARRAY_TASK_MIN is not set"
         );
         assert!(fault(found(&[], Some(4))).contains("neither SLURM_ARRAY_TASK_ID nor JOB_COMPLETION_INDEX"));
-        assert!(fault(found(&[("SLURM_ARRAY_TASK_ID", "3"), ("JOB_COMPLETION_INDEX", "1")], None)).contains("both set"));
+        assert!(
+            fault(found(&[("SLURM_ARRAY_TASK_ID", "3"), ("JOB_COMPLETION_INDEX", "1")], None)).contains("both set")
+        );
     }
 
     #[test]
@@ -271,16 +231,6 @@ mod tests {
         assert_eq!(kubernetes("15", Some(16)).as_deref(), Ok("16/16"));
         assert!(kubernetes("16", Some(16)).unwrap_err().contains("the last of 16 is 15"));
         assert!(kubernetes("0", None).unwrap_err().contains("not how many completions"));
-    }
-
-    #[test]
-    fn a_choice_is_written_as_it_is_read() {
-        for text in ["3/16", "auto", "auto/16"] {
-            assert_eq!(text.parse::<ShardChoice>().unwrap().to_string(), text);
-        }
-        for text in ["auto/", "auto/0", "auto16", "automatic", "17/16", ""] {
-            assert!(text.parse::<ShardChoice>().is_err(), "{text}");
-        }
     }
 
     #[test]

@@ -72,7 +72,8 @@ mod tests {
 
     #[test]
     fn where_nothing_is_asked_the_first_messages_count() {
-        let [long, short, other] = [seed(&["Hi", "Why?"]), seed(&["Hi"]), seed(&["Ho"])].map(|seed| opening_messages(&seed));
+        let [long, short, other] =
+            [seed(&["Hi", "Why?"]), seed(&["Hi"]), seed(&["Ho"])].map(|seed| opening_messages(&seed));
         assert_eq!(long, short);
         assert_ne!(long, other);
     }

@@ -43,9 +43,9 @@ impl InputRows {
         self.shard.as_ref().map(|(shard, of)| format!("{shard}, {} of {}", number(self.rows), counted(*of, "row")))
     }
 
-    /// Returns the shard for machines.
-    pub fn shard_json(&self) -> Value {
-        self.shard.as_ref().map_or(Value::Null, |(shard, of)| json!({"shard": shard, "rows": self.rows, "rows_of_all": of}))
+    /// Returns the name of the shard, such as `3/16`.
+    pub fn shard_name(&self) -> Option<&str> {
+        self.shard.as_ref().map(|(shard, _)| shard.as_str())
     }
 }
 
@@ -103,7 +103,7 @@ impl RunHeader {
         let parties = parties
             .map(|Party { role, model, addresses }| json!({"role": role, "model": model, "addresses": addresses}));
         json!({
-            "models": parties.collect::<Vec<_>>(), "rows": self.input.rows, "shard": self.input.shard_json(), "conversations": tally.totals.conversations,
+            "models": parties.collect::<Vec<_>>(), "rows": self.input.rows, "shard": self.input.shard_name(), "conversations": tally.totals.conversations,
             "unit": tally.unit.noun(), "total": tally.totals.turns, "reused": tally.reused(),
             "reused_is_exact": tally.stored.is_exact, "caps": self.caps, "output": self.output, "rules": self.rules,
             "controls": self.controls,
@@ -169,6 +169,6 @@ mod tests {
         let shard = InputRows { rows: 3_000, shard: Some(("3/16".to_owned(), 48_000)) };
         let header = RunHeader { input: shard, ..header };
         assert_eq!(header.lines(&tally)[4], "shard      3/16, 3,000 of 48,000 rows");
-        assert_eq!(header.json(&tally)["shard"], json!({"shard": "3/16", "rows": 3_000, "rows_of_all": 48_000}));
+        assert_eq!(header.json(&tally)["shard"], "3/16");
     }
 }

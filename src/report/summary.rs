@@ -171,7 +171,7 @@ pub fn summary_json(tally: &Tally, elapsed: Duration, closing: &Closing, exit_co
     let file = |file: &Option<(String, u64)>| file.as_ref().map(|(path, rows)| json!({"path": path, "rows": rows}));
     let left_out: BTreeMap<_, _> = closing.left_out.iter().cloned().collect();
     json!({
-        "ended": closing.headline, "shard": closing.input.shard_json(), "exit_code": exit_code, "elapsed_s": elapsed.as_secs_f64(),
+        "ended": closing.headline, "shard": closing.input.shard_name(), "exit_code": exit_code, "elapsed_s": elapsed.as_secs_f64(),
         "conversations": tally.totals.conversations, "turns": tally.totals.turns,
         "reused": tally.reused(), "reused_is_exact": tally.stored.is_exact, "answered": tally.answered, "shared": tally.shared,
         "damaged": tally.damaged, "flex": tally.flex,

@@ -83,6 +83,7 @@ mod schema;
 mod secrets;
 mod sending;
 mod serving;
+mod sharding;
 mod showing;
 mod simulating;
 mod simulation;

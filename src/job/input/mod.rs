@@ -108,7 +108,10 @@ pub fn no_rows(input: &str, left_out: &BTreeMap<String, u64>) -> JobError {
 /// Returns the error of a shard without conversations.
 fn no_rows_in(shard: Shard, input: &str) -> JobError {
     let message = format!("no conversation of {input} is in shard {shard}");
-    JobError::usage(message, "use fewer shards; conversations that begin with the same question are always in one shard")
+    JobError::usage(
+        message,
+        "use fewer shards; conversations that begin with the same question are always in one shard",
+    )
 }
 
 /// Reads every row of the input, or recalls the result of an earlier pass over the same files. Reports what the `lookout` has

@@ -86,7 +86,7 @@ impl PlanReport {
             })
         });
         let mut plan = json!({
-            "conversations": self.totals.conversations, "turns": self.totals.turns, "unit": self.unit.noun(), "shard": self.input.shard_json(), "answered": self.answered,
+            "conversations": self.totals.conversations, "turns": self.totals.turns, "unit": self.unit.noun(), "shard": self.input.shard_name(), "answered": self.answered,
             "calls": self.calls, "shared": self.shared, "failed": self.failed, "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens, "price": self.price, "standard_price": self.standard_price,
             "flex_price": self.flex_price, "spent": self.spent, "max_cost": self.max_cost, "seconds": self.seconds, "rules": self.rules,
