@@ -66,7 +66,9 @@ fn closing(report: &DistillReport, output: &str, console: &Console) -> (u8, Clos
     let code = match &report.end {
         Ok(written) => close_finished(&mut closing, written, output),
         Err(reason) => {
-            "stopped".clone_into(&mut closing.headline);
+            if !matches!(reason, RunStop::WrittenElsewhere(_)) {
+                "stopped".clone_into(&mut closing.headline);
+            }
             let (code, hint) = console.stopped(reason);
             let partial = if *reason == RunStop::Requested { "; `cohobate export` writes what is there" } else { "" };
             closing.hint = Some(format!("{hint}{partial}"));

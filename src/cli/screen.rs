@@ -184,7 +184,7 @@ impl Console {
             options.metrics.as_deref().map(|address| serve_metrics(address, &control, &screen)).transpose()?;
         start_hooks(options, &control)?;
         *screen.to_serve() = options.serve.clone().map(|command| (command, options.store_path()));
-        let context = Context { listener, stop: signals.stage(), control, log };
+        let context = Context { listener, stop: signals.stage(), control, log, shared: None };
         options.accept_losses(&context)?;
         Ok(Self { screen, context, signals, _metrics: metrics })
     }

@@ -25,6 +25,8 @@ pub fn code_and_hint(reason: &RunStop, interrupted: u8) -> (u8, String) {
         RunStop::Requested => (interrupted, format!("{AGAIN} to resume")),
         RunStop::Budget(cap) => (exit_code::RESUMABLE, format!("{cap}; raise it and {AGAIN} to resume")),
         RunStop::InputLost(reason) => (exit_code::RESUMABLE, format!("{reason}; {AGAIN} when the file can be read")),
+        RunStop::SharedStore(reason) => (exit_code::RESUMABLE, format!("{reason}; then {AGAIN}")),
+        RunStop::WrittenElsewhere(place) => (exit_code::COMPLETE, format!("another worker writes the output: {place}")),
         RunStop::GaveUp(gone) => {
             let gone = words::duration(*gone);
             (exit_code::RESUMABLE, format!("the server has not answered for {gone}; {AGAIN} when it is back"))

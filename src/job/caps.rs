@@ -8,10 +8,13 @@ use crate::model::profile_table;
 use crate::worker::BudgetLimits;
 
 /// Returns the settings and caps that hold for a run over `store`: its own, lowered to what `cohobate ctl set` has kept
-/// there. Says what is lowered.
-pub fn caps_over(store: &Path, run: &RunSettings, models: &[&ModelChoice]) -> Result<CapsOver, JobError> {
+/// there, where the store is a directory. Says what is lowered.
+pub fn caps_over(store: Option<&Path>, run: &RunSettings, models: &[&ModelChoice]) -> Result<CapsOver, JobError> {
     let mut run = run.clone();
-    let lowered = KeptLimits::read(store)?.lower(&mut run);
+    let lowered = match store {
+        Some(store) => KeptLimits::read(store)?.lower(&mut run),
+        None => Vec::new(),
+    };
     let budget = caps(&run, models).map_err(|error| of_kept(error, &lowered))?;
     let caution = (!lowered.is_empty()).then(|| {
         let lowered = lowered.join(", ");

@@ -5,6 +5,7 @@ use tokio::sync::watch;
 use super::control::{RunControl, event_line};
 use super::events::{JobEvent, Listener};
 use super::run_log::{LogEvent, RunLog};
+use super::shared::SharedAccess;
 use crate::worker::StopStage;
 
 /// What a job is given beside its settings: who listens, and when to stop.
@@ -18,12 +19,16 @@ pub struct Context {
     pub control: RunControl,
     /// The log of the run, in its store.
     pub log: RunLog,
+    /// The database, where the store is a shared one. The directory of the store is then where this host's workers keep what
+    /// is theirs.
+    pub shared: Option<SharedAccess>,
 }
 
 impl Context {
     /// A context with a listener (a closure will do), and without a way to stop the job early.
     pub fn new(listener: Arc<dyn Listener>) -> Self {
-        Self { listener, stop: watch::channel(StopStage::Go).1, control: RunControl::default(), log: RunLog::default() }
+        let (stop, control) = (watch::channel(StopStage::Go).1, RunControl::default());
+        Self { listener, stop, control, log: RunLog::default(), shared: None }
     }
 
     /// Reports an event. What the user should know of the store and of the run is in the run log too.

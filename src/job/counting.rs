@@ -9,15 +9,18 @@ use super::finished_file::FinishedFile;
 use super::input::Rows;
 use super::stored::begun_in;
 use super::{Context, JobError, JobEvent};
-use crate::recipe::Recipe;
+use crate::conversation::ConversationKey;
+use crate::recipe::{Recipe, keys_of};
 use crate::report::StoredSum;
-use crate::store::{ConversationState, Reader};
+use crate::store::{ConversationState, Prefetch, Reader};
 use crate::worker::{FinishedMarks, FinishedSum, StoredCount, StoredRow};
 
 /// How often a count that is not finished is reported.
 const REPORT_INTERVAL: Duration = Duration::from_millis(100);
 /// How often a run records which rows are finished; a kill loses the marks since then.
 const RECORD_INTERVAL: Duration = Duration::from_secs(30);
+/// Rows whose states are read at once where the store is on a server.
+const PREFETCH_ROWS: u64 = 512;
 /// How long a run that has stopped waits for the count, so that its summary can be exact.
 const FINISH_MAX: Duration = Duration::from_secs(1);
 
@@ -195,9 +198,20 @@ impl Counter {
         }
     }
 
+    /// Reads the states of the rows that come next.
+    fn prefetch(&self, row: u64) -> Option<()> {
+        let rows = row..self.rows.len().min(row + PREFETCH_ROWS);
+        let digests = rows.filter_map(|row| self.rows.digest(row).ok().flatten());
+        let keys: Vec<ConversationKey> = digests.flat_map(|digest| keys_of(&*self.recipe, &digest)).collect();
+        self.store.prefetch(&keys, Prefetch::States).ok()
+    }
+
     fn count_rows(&self) -> Option<()> {
         let (mut reported, (part, whole)) = (Instant::now(), self.share);
         for row in 0..self.rows.len() {
+            if self.store.is_remote() && row.is_multiple_of(PREFETCH_ROWS) {
+                self.prefetch(row)?;
+            }
             if self.is_cancelled.load(Ordering::Relaxed) {
                 return None;
             }

@@ -86,8 +86,8 @@ pub async fn distill(settings: &DistillSettings, context: &Context) -> Result<Di
     let known = known_details(&*engine.store)?;
     let recipe: Arc<dyn Recipe> = Arc::new(what.questions.recipe(system.as_deref(), &known)?);
     let output = Some((what.output.format, is_directory(&what.output.path)));
-    let lookout = Lookout { output, ..Lookout::back(&what.store, &*engine.store) };
-    let prepared = prepare(&what.input, &what.store, &*recipe, system.as_deref(), lookout, context)?;
+    let lookout = Lookout { output, ..Lookout::back(engine.directory(), &*engine.store) };
+    let prepared = prepare(&what.input, engine.directory(), &*recipe, system.as_deref(), lookout, context)?;
     engine.announce(what.questions.parties(), prepared.rows_read(), &what.output.path);
     let stored = Stored::of(&prepared.rows, &*recipe);
     let assignment = Assignment {
@@ -100,7 +100,8 @@ pub async fn distill(settings: &DistillSettings, context: &Context) -> Result<Di
     };
     let RunResult { ended, tally, elapsed, run } = engine.run(assignment).await?;
     let changed_settings = changed_settings(&*engine.store, &run, &tally)?;
-    let end = match ended {
+    let elsewhere = if ended == Ended::Finished { engine.written_elsewhere(&what.output.path)? } else { None };
+    let end = match elsewhere.map_or(ended, Ended::Stopped) {
         Ended::Finished => {
             let inputs = what.input.names();
             let pass = ExportPass::of(what, &inputs);

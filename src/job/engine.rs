@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::caps::{CapsOver, caps_over};
@@ -15,19 +15,22 @@ use super::older::OlderConversations;
 use super::rejected::RejectedReplies;
 use super::run_log::{EndKind, LogModel, LoggedEvents};
 use super::settings::RunSettings;
+use super::shared::{SharedFleet, SharedWork, join};
 use super::{Context, JobError, JobEvent, RunStart, open_store};
 use crate::conversation::{Price, Settings};
 use crate::model::RequestLane;
 use crate::recipe::Recipe;
 use crate::report::words::{counted, duration, money};
 use crate::report::{InputRows, Party, RateWindow, RunHeader, StoredSum, Tally, Totals};
+use crate::store::shared::{SharedStore, Writer};
 use crate::store::{DiskStore, Entry, Ledger, Reader, Run, Store, Unsettled};
-use crate::worker::{self, BudgetLimits, CommitMode, Ended, Event, Observer, RowOrder, Served, Work};
+use crate::worker::{self, BudgetLimits, CommitMode, Ended, Event, Observer, RowOrder, RunStop, Served, Work};
 
 /// Ready to send calls.
 pub struct Engine {
     /// The store, open for writing.
-    pub store: Arc<DiskStore>,
+    pub store: Arc<dyn Store>,
+    opened: OpenedStore,
     /// Goes before the store, whose lock it needs.
     socket: Option<ControlSocket>,
     context: Context,
@@ -42,6 +45,27 @@ pub struct Engine {
     /// What is shown before the first call.
     header: RunHeader,
     runs: AtomicU64,
+    /// This worker's part of the last run of a shared store.
+    fleet: Mutex<Option<SharedFleet>>,
+    /// This worker writes the output.
+    is_writer: AtomicBool,
+}
+
+/// What the store is.
+enum OpenedStore {
+    /// A directory of its own.
+    Directory(Arc<DiskStore>),
+    /// A database, and this worker's directory.
+    Shared(Arc<SharedStore>),
+}
+
+impl OpenedStore {
+    /// Waits until states and spending are current.
+    fn settle(&self) {
+        if let Self::Directory(store) = self {
+            store.settle();
+        }
+    }
 }
 
 /// The work of one run.
@@ -108,7 +132,9 @@ impl Engine {
         settings: &RunSettings,
         context: &Context,
     ) -> Result<Self, JobError> {
-        let CapsOver { run: settings, budget, caution } = caps_over(store, settings, models)?;
+        // Caps of a shared store are kept in its database.
+        let kept_in = context.shared.as_ref().map_or(Some(store), |_| None);
+        let CapsOver { run: settings, budget, caution } = caps_over(kept_in, settings, models)?;
         // A cap is no better than the prices that it relies on.
         let list_prices = models.iter().filter_map(|model| model.list_price_caution());
         let cautions = models.iter().flat_map(|model| model.cautions()).cloned();
@@ -120,10 +146,23 @@ impl Engine {
         let addresses = models.iter().flat_map(|model| model.labels().into_iter().zip(model.addresses())).collect();
         let choices: Vec<ModelChoice> = models.iter().map(|model| (*model).clone()).collect();
         let models = connect_all(models)?;
-        let opened = open_store::open(store, context)?;
-        let next_run = next_run(&opened)?;
+        let names: Vec<String> = choices.iter().map(|model| model.target.model().to_owned()).collect();
+        let (opened, directory) = match &context.shared {
+            None => (OpenedStore::Directory(Arc::new(open_store::open(store, context)?)), store.to_owned()),
+            Some(access) => {
+                let opened = access.open(store, &budget, &names, context)?;
+                let directory = opened.directory().to_owned();
+                open_store::begin_edition(&directory);
+                (OpenedStore::Shared(Arc::new(opened)), directory)
+            }
+        };
+        let as_store: Arc<dyn Store> = match &opened {
+            OpenedStore::Directory(store) => Arc::clone(store) as Arc<dyn Store>,
+            OpenedStore::Shared(store) => Arc::clone(store) as Arc<dyn Store>,
+        };
+        let (next_run, store) = (next_run(&*as_store)?, &*directory);
         context.log.begin(store, next_run, choices.iter().map(logged).collect());
-        for name in opened.spending()?.into_iter().filter(|(_, spent)| spent.calls > 0).map(|(name, _)| name) {
+        for name in as_store.spending()?.into_iter().filter(|(_, spent)| spent.calls > 0).map(|(name, _)| name) {
             let replicas = models.get(&name).into_iter().flat_map(|served| &served.replicas);
             replicas.for_each(|replica| replica.has_answered_before());
         }
@@ -140,11 +179,14 @@ impl Engine {
             asks_flex,
             header: RunHeader { caps: caps_in_words(&settings), ..RunHeader::default() },
             runs: AtomicU64::new(0),
+            fleet: Mutex::default(),
+            is_writer: AtomicBool::new(false),
             models,
             addresses,
-            store: Arc::new(opened),
+            store: as_store,
+            opened,
             context: context.clone(),
-            directory: store.to_owned(),
+            directory,
             settings,
         })
     }
@@ -160,6 +202,11 @@ impl Engine {
         &self.budget.prices
     }
 
+    /// Returns the directory of the store; of a shared one, that of this worker.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// Returns the store for reading.
     pub fn reader(&self) -> Arc<dyn Reader> {
         Arc::clone(&self.store) as Arc<dyn Reader>
@@ -167,13 +214,26 @@ impl Engine {
 
     /// Sends calls until everything is answered or the run is stopped.
     pub async fn run(&self, assignment: Assignment) -> Result<RunResult, JobError> {
-        let Assignment { recipe, seeds, rows, totals, stored, ahead_of } = assignment;
+        let Assignment { recipe, seeds, mut rows, totals, stored, ahead_of } = assignment;
         let unit = recipe.unit();
         let counting = Counting::begin(stored, self.reader(), Arc::clone(&recipe), &self.context)?;
-        let ledger = self.settle_ledger(recipe.settings())?;
-        let run = begin(&self.store, recipe.settings())?;
+        let shared = match &self.opened {
+            OpenedStore::Directory(_) => None,
+            OpenedStore::Shared(store) => {
+                let name = self.run_name();
+                let (recipe, seeds) = (Arc::clone(&recipe), Arc::clone(&seeds));
+                let work = SharedWork { recipe, seeds, rows, budget: &self.budget, name };
+                rows = Box::new(std::iter::empty());
+                Some(join(store, work, &self.context)?)
+            }
+        };
+        let (ledger, run) = match &shared {
+            // What an earlier start had in flight was settled when the store was opened.
+            Some(shared) => (Ledger::open(&self.directory)?.0, shared.run.clone()),
+            None => (self.settle_ledger(recipe.settings())?, begin(&*self.store, recipe.settings())?),
+        };
         // Caps count what is in the index: what was booked just now must be in it.
-        self.store.settle();
+        self.opened.settle();
         let started = Instant::now();
         let tally = Tally {
             totals,
@@ -205,13 +265,13 @@ impl Engine {
         self.context.report(JobEvent::RunStarted(Box::new(start)));
         let work = Work {
             recipe,
-            store: Arc::clone(&self.store) as Arc<dyn Store>,
+            store: Arc::clone(&self.store),
             models: self.models.clone(),
             seeds,
-            rows,
+            rows: shared.as_ref().map_or(rows, |shared| shared.fleet.rows()),
             run: run.number,
             pace: self.settings.pace,
-            budget: self.budget.clone(),
+            budget: shared.as_ref().map_or_else(|| self.budget.clone(), |shared| shared.budget.clone()),
             ledger: Some(ledger),
             give_up_after: self.settings.give_up_after,
             deadline: self.settings.deadline.clone(),
@@ -219,7 +279,7 @@ impl Engine {
             retry_failed: self.settings.retry_failed,
             stored: Arc::clone(&counting.count),
             controls,
-            fleet: None,
+            fleet: shared.as_ref().map(|shared| shared.fleet.link()),
         };
         // A count that ended before the run began was heard by nobody.
         self.context.report(JobEvent::Stored(sum_of(&counting.count)));
@@ -246,17 +306,55 @@ impl Engine {
             Ended::Stopped(reason) => (EndKind::Stopped, reason.to_string()),
         };
         self.context.log.note_outcome(how, reason);
-        self.store.settle();
+        // Its lease is renewed until the output is written, or the next run begins.
+        *self.fleet.lock().unwrap_or_else(PoisonError::into_inner) = shared.map(|shared| shared.fleet);
+        self.opened.settle();
         Ok(RunResult { ended, tally, elapsed, run })
+    }
+
+    /// Returns why this worker does not write the output of a run that has ended, where another one does. Without a shared
+    /// store there is nobody else.
+    pub fn written_elsewhere(&self, output: &str) -> Result<Option<RunStop>, JobError> {
+        let (OpenedStore::Shared(store), Some(access)) = (&self.opened, &self.context.shared) else { return Ok(None) };
+        let place = format!("{output} on {}", access.host);
+        Ok(match store.choose_writer(&place)? {
+            Writer::Own => {
+                self.is_writer.store(true, Ordering::Relaxed);
+                None
+            }
+            Writer::Other(place) => Some(RunStop::WrittenElsewhere(place)),
+        })
     }
 
     /// Closes the store.
     pub fn close(self) -> Result<(), JobError> {
         drop(self.socket);
-        if let Some(store) = Arc::into_inner(self.store) {
-            store.close()?;
+        drop(self.fleet);
+        drop(self.store);
+        match self.opened {
+            OpenedStore::Directory(store) => {
+                if let Some(store) = Arc::into_inner(store) {
+                    store.close()?;
+                }
+            }
+            OpenedStore::Shared(store) => {
+                // A job that could not write does not close its engine.
+                if self.is_writer.load(Ordering::Relaxed) {
+                    store.has_written()?;
+                }
+                store.close()?;
+            }
         }
         Ok(())
+    }
+
+    /// Returns the name of the next run of this job, where names were asked for: those after the first have a number.
+    fn run_name(&self) -> Option<String> {
+        let name = self.context.shared.as_ref()?.run.clone()?;
+        Some(match self.runs.load(Ordering::Relaxed) {
+            0 => name,
+            earlier => format!("{name}.{}", earlier + 1),
+        })
     }
 
     /// Opens the ledger and reports the requests that were in flight when the previous run died.
@@ -348,7 +446,7 @@ fn caps_in_words(run: &RunSettings) -> Vec<String> {
 }
 
 /// Records that a run begins, and with which settings.
-fn begin(store: &DiskStore, settings: &Settings) -> Result<Run, JobError> {
+fn begin(store: &dyn Store, settings: &Settings) -> Result<Run, JobError> {
     let number = next_run(store)?;
     let started_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
     let run = Run { number, started_ms, settings: settings.clone(), answers: 0 };
@@ -357,7 +455,7 @@ fn begin(store: &DiskStore, settings: &Settings) -> Result<Run, JobError> {
 }
 
 /// Returns the number of the store's next run.
-fn next_run(store: &DiskStore) -> Result<u32, JobError> {
+fn next_run(store: &dyn Store) -> Result<u32, JobError> {
     Ok(store.runs()?.last().map_or(1, |run| run.number + 1))
 }
 

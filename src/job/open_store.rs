@@ -12,11 +12,16 @@ pub fn open(path: &Path, context: &Context) -> Result<DiskStore, JobError> {
     let is_new = !exists(path);
     let (store, opened) = DiskStore::open(path, &mut progress(path, context))?;
     if is_new {
-        // Without the file rows are read twice in the first pass, and nothing else differs.
-        let _ = files::replace_file(&path.join(EDITION), b"2\n");
+        begin_edition(path);
     }
     report(&opened, path, context);
     Ok(store)
+}
+
+/// Records that a store is new.
+pub fn begin_edition(path: &Path) {
+    // Without the file rows are read twice in the first pass, and nothing else differs.
+    let _ = files::replace_file(&path.join(EDITION), b"2\n");
 }
 
 /// Opens the store for reading what is committed. Keeps no run from starting and writes nothing to journal or index; what is

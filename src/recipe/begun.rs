@@ -38,6 +38,12 @@ pub struct Begun<State> {
     pub state: Option<State>,
 }
 
+/// Returns the keys under which a conversation may be stored: its own, and those of older rules.
+pub fn keys_of(recipe: &dyn Recipe, seed: &Digest) -> Vec<ConversationKey> {
+    let older = recipe.older().iter().map(|older| ConversationKey::new(&older.settings, seed));
+    std::iter::once(ConversationKey::new(recipe.settings(), seed)).chain(older).collect()
+}
+
 /// Looks up under which rules a conversation was begun: it is finished and exported under the same, so that better rules do not
 /// buy its answers again. `state` looks a key up in the store.
 pub fn begun<State, Fault>(

@@ -23,7 +23,7 @@ mod tolerant;
 mod tutor;
 mod walked;
 
-pub use begun::{Begun, OlderRules, begun};
+pub use begun::{Begun, OlderRules, begun, keys_of};
 pub use best::{BestOf, Ranker};
 pub use calls::CallRules;
 pub use compare::{Compare, ComparedHistory, NoAnswer, Side, System};

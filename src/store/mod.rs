@@ -152,6 +152,15 @@ pub trait Store: Reader {
     }
 }
 
+/// What is read ahead of conversations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prefetch {
+    /// Their states alone.
+    States,
+    /// Their states and answers.
+    Answers,
+}
+
 /// Entries between the two halves of a commit.
 #[derive(Debug)]
 pub enum Staged {
@@ -195,9 +204,14 @@ pub trait Reader: Send + Sync {
 
     /// Reads the states and answers of conversations that are looked at next. Where every look-up is a question to a server,
     /// one question then serves for all.
-    fn prefetch(&self, keys: &[ConversationKey]) -> Result<(), StoreError> {
-        let _ = keys;
+    fn prefetch(&self, keys: &[ConversationKey], what: Prefetch) -> Result<(), StoreError> {
+        let _ = (keys, what);
         Ok(())
+    }
+
+    /// True where a look-up asks a server: what is not needed at once is better looked up together.
+    fn is_remote(&self) -> bool {
+        false
     }
 
     /// Returns a conversation's state; it may lag briefly behind the last commit.

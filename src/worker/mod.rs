@@ -64,7 +64,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::conversation::Seed;
+use crate::conversation::{Digest, Seed};
 use crate::model::PaceLimits;
 use crate::recipe::Recipe;
 use crate::store::{Ledger, Store, StoreError};
@@ -149,6 +149,9 @@ pub enum Admit {
     Waiting,
 }
 
+/// Takes the digests of the conversations that come next.
+pub type LookAhead = Box<dyn Fn(&[Digest]) + Send + Sync>;
+
 /// Provides conversations by row.
 pub trait Seeds: Send + Sync {
     /// Returns the conversation of a row.
@@ -157,6 +160,16 @@ pub trait Seeds: Send + Sync {
     /// Returns the same, and says more precisely why a row cannot be read.
     fn look(&self, row: u64) -> Result<Seed, SeedError> {
         self.seed(row).map_err(SeedError::Unreadable)
+    }
+
+    /// Returns the digest of a row's conversation; `None` where it cannot be read.
+    fn digest(&self, row: u64) -> Option<Digest> {
+        self.seed(row).ok().map(|seed| seed.digest())
+    }
+
+    /// Calls `ahead` with the conversations that a pass over all rows comes to next, before it comes to them.
+    fn look_ahead(&self, ahead: LookAhead) {
+        let _ = ahead;
     }
 
     /// Returns the shortest rows, at most `count`, shortest first. Where a server refuses the first questions of a run,

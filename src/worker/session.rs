@@ -10,8 +10,8 @@ use crate::conversation::{
     Answer, ConversationKey, ConversationStop, FailureCause, FailureReason, Fingerprint, Outcome, Question, Slot,
     TurnIndex,
 };
-use crate::recipe::{Begun, Recipe, Replay, ReplayEnd, begun};
-use crate::store::{ConversationState, Entry, Sequences, Status, Store};
+use crate::recipe::{Begun, Recipe, Replay, ReplayEnd, begun, keys_of};
+use crate::store::{ConversationState, Entry, Prefetch, Sequences, Status, Store};
 
 /// The end of a conversation in this run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,6 +126,9 @@ pub async fn run_session(
         }
         Err(SeedError::Unreadable(reason)) => return Err(WorkerError::Seed { row, reason }),
     };
+    if context.store.is_remote() {
+        context.store.prefetch(&keys_of(&*context.recipe, &seed.digest()), Prefetch::Answers)?;
+    }
     let Begun { rules, key, state } = begun(&*context.recipe, &seed.digest(), |key| context.store.state(key))?;
     let state = state.unwrap_or_default();
     // The state is read before the row is claimed, as by every other counter.

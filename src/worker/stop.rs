@@ -68,6 +68,10 @@ pub enum RunStop {
     Budget(String),
     /// A server was down for longer than the limit.
     GaveUp(Duration),
+    /// The database of a shared store refuses; why.
+    SharedStore(String),
+    /// All is asked, and another worker of the shared run writes the output; where.
+    WrittenElsewhere(String),
     /// The file system has lost an input; why.
     InputLost(String),
     /// A server that had answered refused everything, probes included, for longer than the limit.
@@ -87,10 +91,11 @@ impl fmt::Display for RunStop {
             RunStop::Requested => f.write_str("stop requested"),
             RunStop::Refused { failure, .. } => failure.fmt(f),
             RunStop::Budget(cap) => f.write_str(cap),
-            RunStop::InputLost(reason) => f.write_str(reason),
+            RunStop::InputLost(reason) | RunStop::SharedStore(reason) => f.write_str(reason),
             RunStop::RefusedFor { failure, time, .. } => {
                 write!(f, "the server has refused every request for {} s: {failure}", time.as_secs())
             }
+            RunStop::WrittenElsewhere(place) => write!(f, "all is asked; another worker writes the output: {place}"),
             RunStop::GaveUp(gone) => write!(f, "the server has not answered for {} s", gone.as_secs()),
         }
     }

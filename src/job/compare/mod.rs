@@ -38,7 +38,7 @@ use super::{Context, JobError};
 use crate::conversation::{Settings, Vote};
 use crate::recipe::{Begun, Compare, ComparedHistory, JudgedScope, Recipe, Scale, System};
 use crate::report::{AgreementReport, ComparedReport, ComparisonReport, Tally, comparison_page, words};
-use crate::store::{DiskStore, Reader};
+use crate::store::Reader;
 use crate::worker::{RunStop, StoredRow};
 
 /// The settings of `compare`.
@@ -113,10 +113,10 @@ pub async fn compare(settings: &CompareSettings, context: &Context) -> Result<Co
     let mut engine = Engine::open(&settings.store, &models, &settings.run, context)?;
     let prepared = prepare(
         &settings.input,
-        &settings.store,
+        engine.directory(),
         &*recipe,
         None,
-        Lookout::back(&settings.store, &*engine.store),
+        Lookout::back(engine.directory(), &*engine.store),
         context,
     )?;
     let rows = Arc::new(settings.judged_rows(&prepared.rows, &recipe, context)?);
@@ -124,7 +124,7 @@ pub async fn compare(settings: &CompareSettings, context: &Context) -> Result<Co
     if conversations.is_empty() {
         return Err(nothing_to_compare());
     }
-    let mut report = settings.report(reports, &recipe, &under, &prepared, &engine.store)?;
+    let mut report = settings.report(reports, &recipe, &under, &prepared, &*engine.store)?;
     if unshared > 0 {
         report.dataset.left_out.insert(Unmarked::NoSharedHistory.name().to_owned(), unshared);
     }
@@ -139,7 +139,10 @@ pub async fn compare(settings: &CompareSettings, context: &Context) -> Result<Co
     let Rounds { tally, elapsed, .. } = rounds;
     let end = match end {
         Err(reason) => Err(reason),
-        Ok(counted) => Ok(settings.write(&compared, counted, &conversations, &human, prepared.invalid())?),
+        Ok(counted) => match engine.written_elsewhere(&settings.directory)? {
+            Some(stop) => Err(stop),
+            None => Ok(settings.write(&compared, counted, &conversations, &human, prepared.invalid())?),
+        },
     };
     engine.close()?;
     Ok(CompareReport { tally, elapsed, end })
@@ -191,7 +194,7 @@ impl CompareSettings {
         recipe: &Compare,
         under: &JudgedUnder,
         prepared: &Prepared,
-        store: &DiskStore,
+        store: &dyn Reader,
     ) -> Result<ComparisonReport, JobError> {
         Ok(ComparisonReport {
             schema: 1,
@@ -290,7 +293,7 @@ fn calibrate(report: &mut ComparisonReport, votes: &[Vote], human: &[Vote]) {
 }
 
 /// Returns the day on which a comparison with these settings was first begun, in UTC.
-fn begun_on(store: &DiskStore, recipe: &dyn Recipe) -> Result<String, JobError> {
+fn begun_on(store: &dyn Reader, recipe: &dyn Recipe) -> Result<String, JobError> {
     let runs = store.runs()?;
     let older = recipe.older().iter().map(|older| &older.settings);
     let settings: Vec<&Settings> = older.chain([recipe.settings()]).collect();

@@ -96,7 +96,8 @@ pub async fn evaluate(settings: &EvaluateSettings, context: &Context) -> Result<
     places::check(output, &input.names())?;
     let recipe = Arc::new(settings.recipe()?);
     let mut engine = Engine::open(store, &[&judge.model], run, context)?;
-    let prepared = prepare(input, store, &*recipe, None, Lookout::back(store, &*engine.store), context)?;
+    let lookout = Lookout::back(engine.directory(), &*engine.store);
+    let prepared = prepare(input, engine.directory(), &*recipe, None, lookout, context)?;
     let rows = Arc::new(settings.judged_rows(&prepared.rows, &recipe, context)?);
     let RowsToJudge { to_judge, totals, under } = rows_to_judge(&rows, &recipe, &*engine.store)?;
     if to_judge.is_empty() {
@@ -132,7 +133,8 @@ pub async fn evaluate(settings: &EvaluateSettings, context: &Context) -> Result<
         None => ran.tally,
     };
     elapsed += ran.elapsed;
-    let end = match ran.ended {
+    let elsewhere = if ran.ended == Ended::Finished { engine.written_elsewhere(&output.path)? } else { None };
+    let end = match elsewhere.map_or(ran.ended, Ended::Stopped) {
         Ended::Finished => {
             let controls = controls.map(|controls| controls.report(&*engine.store)).transpose()?;
             let controls = controls.map(|controls| controls.exempt_if(is_simulated(&judge.model)));

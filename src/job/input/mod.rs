@@ -185,6 +185,7 @@ pub fn prepare(
         changed: AtomicU64::new(0),
         said: Mutex::default(),
         context: context.clone(),
+        ahead: Mutex::default(),
     });
     Ok(Prepared { rows, totals, left_out, changed, invalid, elsewhere, shard: read.shard, order })
 }

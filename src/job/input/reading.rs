@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Spool;
 use super::foresight::{Foresight, Lookout, Watch};
 use super::open::each_row;
-use super::order::{OrderBuilder, RowRank};
+use super::order::{RowRank, write_order};
 use super::rows::replace_system;
 use crate::conversation::{Message, Seed};
 use crate::dataset::{
@@ -20,6 +20,7 @@ use crate::job::events::InvalidRow;
 use crate::job::phase::PhaseMeter;
 use crate::job::settings::ReadSettings;
 use crate::job::shard::Shard;
+use crate::job::sorter::Sorter;
 use crate::job::{Context, JobError, JobEvent, Phase};
 use crate::recipe::{Recipe, opening_hash};
 use crate::report::Totals;
@@ -37,7 +38,7 @@ pub struct FirstPass<'a> {
     shard: Option<Shard>,
     system: Option<Arc<Message>>,
     index: RowIndexBuilder,
-    order: OrderBuilder,
+    order: Sorter<RowRank>,
     /// What users said so far, where duplicates are dropped.
     seen: Option<SeenConversations>,
     found: Found,
@@ -96,7 +97,7 @@ impl<'a> FirstPass<'a> {
             watch: Watch::new(lookout, recipe, &read.reader, system.clone()),
             system,
             index,
-            order: OrderBuilder::new(spool.path()),
+            order: Sorter::new(spool.path()),
             seen: (read.duplicates == Duplicates::Drop).then(SeenConversations::default),
             found: Found::default(),
             context,
@@ -122,7 +123,7 @@ impl<'a> FirstPass<'a> {
         }
         drop(meter);
         self.found.report_unnamed(self.context);
-        self.order.write_to(order).map_err(|error| unwritable("the admission order", &error))?;
+        write_order(self.order, order).map_err(|error| unwritable("the admission order", &error))?;
         let index = self.index.finish().map_err(|error| unwritable("the row index", &error))?;
         self.found.foresight = self.watch.found;
         Ok((index, self.found))

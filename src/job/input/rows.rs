@@ -14,7 +14,7 @@ use crate::job::row_place::RowPlace;
 use crate::job::rows::{TakeRow, VisitRows};
 use crate::job::{Context, JobError, JobEvent, Phase};
 use crate::recipe::Recipe;
-use crate::worker::{SeedError, Seeds};
+use crate::worker::{LookAhead, SeedError, Seeds};
 
 /// The rows of all inputs, to be read again by number.
 pub struct Rows {
@@ -31,7 +31,12 @@ pub struct Rows {
     /// What has been said about the files.
     pub(super) said: Mutex<BTreeSet<String>>,
     pub(super) context: Context,
+    /// Told of the conversations that a visit comes to next.
+    pub(super) ahead: Mutex<Option<LookAhead>>,
 }
+
+/// Rows that a visit tells of at once.
+const LOOK_AHEAD_ROWS: u64 = 256;
 
 impl Rows {
     /// Returns how many rows there are, those of other shards included.
@@ -147,6 +152,16 @@ impl Rows {
         Ok(read_record(Ok(raw), file, &self.reader, &mut Notes::default()).1)
     }
 
+    fn tell_ahead(&self, row: u64) -> Result<(), JobError> {
+        let ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ahead) = &*ahead {
+            let rows = row..self.len().min(row + LOOK_AHEAD_ROWS);
+            let digests = rows.filter_map(|row| Rows::digest(self, row).transpose()).collect::<Result<Vec<_>, _>>()?;
+            ahead(&digests);
+        }
+        Ok(())
+    }
+
     /// Returns a directory that goes when the rows go.
     pub fn spool(&self) -> &Path {
         self.spool.path()
@@ -162,6 +177,9 @@ impl VisitRows for Rows {
         for row in 0..self.len() {
             let (name, total) = ("going over the rows", Some(self.len()));
             meter.step(|| Phase { name: name.to_owned(), done: row, total, unit: "row" });
+            if row.is_multiple_of(LOOK_AHEAD_ROWS) {
+                self.tell_ahead(row)?;
+            }
             let (source, line) = self.place(row)?;
             let (id, read) = match self.read(row)? {
                 Ok(seed) => (None, Ok(seed)),
@@ -197,6 +215,14 @@ impl Seeds for Rows {
             Err(error) if error.is_lost() => Err(SeedError::Lost(error.to_string())),
             Err(error) => Err(SeedError::Unreadable(error.to_string())),
         }
+    }
+
+    fn digest(&self, row: u64) -> Option<Digest> {
+        self.conversation(row).ok().flatten().map(|(digest, _)| digest)
+    }
+
+    fn look_ahead(&self, ahead: LookAhead) {
+        *self.ahead.lock().unwrap_or_else(PoisonError::into_inner) = Some(ahead);
     }
 
     fn shortest(&self, count: usize) -> Vec<u64> {

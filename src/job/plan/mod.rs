@@ -94,7 +94,7 @@ impl<'a> PlanGround<'a> {
         context: &Context,
     ) -> Result<Self, JobError> {
         let choices: Vec<&ModelChoice> = models.iter().map(|(_, model)| *model).collect();
-        let CapsOver { run, budget, caution } = caps_over(directory, run, &choices)?;
+        let CapsOver { run, budget, caution } = caps_over(Some(directory), run, &choices)?;
         let list_prices: BTreeSet<_> = choices.iter().filter_map(|model| model.list_price_caution()).collect();
         for caution in caution.into_iter().chain(list_prices) {
             context.report(JobEvent::Caution(caution));

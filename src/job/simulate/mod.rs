@@ -83,7 +83,8 @@ pub async fn simulate(settings: &SimulateSettings, context: &Context) -> Result<
     let system = teacher.system_text(settings.system.as_deref())?;
     let recipe = Arc::new(settings.recipe(system.as_deref())?);
     let mut engine = Engine::open(store, &[teacher, user], run, context)?;
-    let prepared = prepare(input, store, &*recipe, system.as_deref(), Lookout::back(store, &*engine.store), context)?;
+    let lookout = Lookout::back(engine.directory(), &*engine.store);
+    let prepared = prepare(input, engine.directory(), &*recipe, system.as_deref(), lookout, context)?;
     engine.announce(vec![teacher.party("teacher"), user.party("user")], prepared.rows_read(), &output.path);
     let stored = Stored::of(&prepared.rows, &*recipe);
     let assignment = Assignment {
@@ -95,7 +96,10 @@ pub async fn simulate(settings: &SimulateSettings, context: &Context) -> Result<
         ahead_of: None,
     };
     let RunResult { ended, tally, elapsed, .. } = engine.run(assignment).await?;
-    let stopped = ended.stopped();
+    let mut stopped = ended.stopped();
+    if stopped.is_none() {
+        stopped = engine.written_elsewhere(&output.path)?;
+    }
     let written = LeftOut::of_run(stopped.as_ref()).map(|stop| {
         let rows = SimulatedRows { rows: &prepared.rows, recipe: &recipe, store: &*engine.store, settings, stop };
         rows.write()

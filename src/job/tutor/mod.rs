@@ -111,12 +111,15 @@ pub async fn tutor(settings: &TutorSettings, context: &Context) -> Result<TutorR
     }
     check_output(&format!("{directory}/sft.jsonl"), &inputs)?;
     let mut engine = Engine::open(store, &parties.all(), run, context)?;
-    let prepared =
-        prepare(input, store, &*passes[0].recipe, system.as_deref(), Lookout::back(store, &*engine.store), context)?;
+    let lookout = Lookout::back(engine.directory(), &*engine.store);
+    let prepared = prepare(input, engine.directory(), &*passes[0].recipe, system.as_deref(), lookout, context)?;
     engine.announce(parties.shown(), prepared.rows_read(), format!("{directory}/"));
     let mut runs = PassRuns::new(&engine, &prepared, &passes, context);
-    let stopped = runs.run_all().await?;
+    let mut stopped = runs.run_all().await?;
     let (answered, reused, elapsed) = runs.sums();
+    if stopped.is_none() {
+        stopped = engine.written_elsewhere(directory)?;
+    }
     let written = LeftOut::of_run(stopped.as_ref()).map(|stop| {
         let rows =
             TutoredRows { rows: &prepared.rows, passes: &passes, parties: &parties, store: &*engine.store, stop };

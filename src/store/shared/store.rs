@@ -18,7 +18,7 @@ use crate::store::error::StoreError;
 use crate::store::frame::{self, FrameWriter, Parsed};
 use crate::store::ledger::{Ledger, Unsettled};
 use crate::store::place::{Damage, Position};
-use crate::store::{Reader, Staged, Store, record};
+use crate::store::{Prefetch, Reader, Staged, Store, record};
 
 /// How long a worker's lease lasts by the database's clock.
 pub const LEASE: Duration = Duration::from_secs(60);
@@ -485,24 +485,31 @@ impl Reader for SharedStore {
         Ok(self.cache().answer(fingerprint))
     }
 
-    fn prefetch(&self, keys: &[ConversationKey]) -> Result<(), StoreError> {
+    fn is_remote(&self) -> bool {
+        true
+    }
+
+    fn prefetch(&self, keys: &[ConversationKey], what: Prefetch) -> Result<(), StoreError> {
         for keys in keys.chunks(LOOK_UP_MAX) {
             let unknown: Vec<ConversationKey> = {
                 let cache = self.cache();
                 keys.iter().filter(|key| cache.state(key).is_none()).copied().collect()
             };
-            if unknown.is_empty() {
-                continue;
-            }
-            let states = self.ask(|| self.database.states(&unknown))?;
-            let mut questions: Vec<Fingerprint> =
-                states.iter().flat_map(|(_, state)| state.history.iter().map(|(_, question)| *question)).collect();
-            {
+            if !unknown.is_empty() {
+                let states = self.ask(|| self.database.states(&unknown))?;
                 let mut cache = self.cache();
                 unknown.iter().for_each(|key| cache.put_state(*key, None));
                 states.into_iter().for_each(|(key, state)| cache.put_state(key, Some(state)));
-                questions.retain(|question| cache.answer(question).is_none());
             }
+            if what == Prefetch::States {
+                continue;
+            }
+            let mut questions: Vec<Fingerprint> = {
+                let cache = self.cache();
+                let states = keys.iter().filter_map(|key| cache.state(key).flatten());
+                let questions = states.flat_map(|state| state.history).map(|(_, question)| question);
+                questions.filter(|question| cache.answer(question).is_none()).collect()
+            };
             questions.sort_unstable();
             questions.dedup();
             for questions in questions.chunks(LOOK_UP_MAX) {

@@ -1,0 +1,15 @@
+//! One run over many machines: the part of a worker.
+//!
+//! All workers read the same input. A run's conversations are placed by their first questions ([`Openings`]) and cut into
+//! slots; a worker claims some, asks what is in them, and says which have ended ([`SharedFleet`]). `slots` and `reserve`
+//! decide without asking anybody.
+
+mod access;
+mod fleet;
+mod openings;
+mod reserve;
+mod slots;
+
+pub use access::{SharedAccess, SharedWork, join};
+pub use fleet::SharedFleet;
+pub use openings::Openings;
