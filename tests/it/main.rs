@@ -84,6 +84,7 @@ mod secrets;
 mod sending;
 mod serving;
 mod sharding;
+mod shared;
 mod showing;
 mod simulating;
 mod simulation;

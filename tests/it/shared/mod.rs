@@ -1,0 +1,4 @@
+//! Runs that many workers share.
+
+mod together;
+mod worker;
