@@ -33,7 +33,8 @@ impl Lock {
         Self::take_now(directory)
     }
 
-    fn take_now(directory: &Path) -> Result<(Self, Option<String>), StoreError> {
+    /// As [`Lock::take`], without waiting for a reader that asks who writes.
+    pub fn take_now(directory: &Path) -> Result<(Self, Option<String>), StoreError> {
         let path = directory.join("lock");
         let opened = File::open(directory).map_err(StoreError::io("open", directory))?;
         let (opened, locks_directory) = hold(opened, directory, directory)?;

@@ -37,6 +37,8 @@ struct Tables {
     lost: HashMap<Fingerprint, LostCalls>,
     spent: BTreeMap<(WorkerId, String), Spent>,
     controls: Vec<(u32, ControlVerb)>,
+    /// What the answers and notes fold to.
+    index: MemoryIndex,
     sequence: u64,
     joins: u64,
 }
@@ -175,18 +177,11 @@ impl Tables {
         lapsed
     }
 
-    /// Folds everything, in the order of commits.
-    fn index(&self) -> MemoryIndex {
-        let mut entries: Vec<(u64, Entry)> = Vec::new();
-        entries
-            .extend(self.answers.values().filter_map(|(number, _, answer)| Some((*number, entry_of(&answer.frame)?))));
-        entries.extend(self.notes.values().filter_map(|(number, note)| Some((*number, entry_of(&note.frame)?))));
-        entries.sort_by_key(|(number, _)| *number);
-        let mut index = MemoryIndex::default();
-        for (number, entry) in entries {
-            index.add(Place { segment: 1, offset: number, length: 1, checksum: 0 }, &entry);
+    /// Folds an entry that was just stored.
+    fn fold(&mut self, number: u64, frame: &[u8]) {
+        if let Some(entry) = entry_of(frame) {
+            self.index.add(Place { segment: 1, offset: number, length: 1, checksum: 0 }, &entry);
         }
-        index
     }
 
     fn seen_run(&self, row: &RunRow) -> SeenRun {
@@ -373,6 +368,7 @@ impl Database for MemoryDatabase {
                     tables.sequence += 1;
                     let number = tables.sequence;
                     tables.answers.insert(answer.fingerprint, (number, worker, answer.clone()));
+                    tables.fold(number, &answer.frame);
                     tables.worker(worker)?.answers += 1;
                 }
             }
@@ -380,7 +376,10 @@ impl Database for MemoryDatabase {
         for note in &batch.notes {
             tables.sequence += 1;
             let number = tables.sequence;
-            tables.notes.entry((worker, note.number)).or_insert((number, note.clone()));
+            if !tables.notes.contains_key(&(worker, note.number)) {
+                tables.notes.insert((worker, note.number), (number, note.clone()));
+                tables.fold(number, &note.frame);
+            }
         }
         for (question, lost) in &batch.lost {
             let kept = tables.lost.entry(*question).or_default();
@@ -535,7 +534,8 @@ impl Database for MemoryDatabase {
     }
 
     fn states(&self, keys: &[ConversationKey]) -> Result<Vec<(ConversationKey, ConversationState)>, DatabaseError> {
-        let index = self.tables().index();
+        let tables = self.tables();
+        let index = &tables.index;
         Ok(keys.iter().filter_map(|key| Some((*key, index.states.get(key)?.clone()))).collect())
     }
 
@@ -551,7 +551,7 @@ impl Database for MemoryDatabase {
     }
 
     fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, ConversationState)) -> Result<(), DatabaseError> {
-        let index = self.tables().index();
+        let index = self.tables().index.clone();
         // An index in memory cannot fail.
         let _ = index.for_each_state(visit);
         Ok(())

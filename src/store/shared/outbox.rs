@@ -39,7 +39,7 @@ impl Outbox {
         for number in 1..=WORKERS_MAX {
             let directory = base.join(format!("{host}-{number}"));
             files::create_directories(&directory, true).map_err(StoreError::io("create", &directory))?;
-            match Lock::take(&directory) {
+            match Lock::take_now(&directory) {
                 Err(StoreError::Locked { .. }) => {}
                 Err(error) => return Err(error),
                 Ok((lock, caution)) => {
