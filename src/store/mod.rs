@@ -45,6 +45,8 @@ mod medium;
 mod memory;
 mod open_index;
 mod place;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod record;
 mod repair;
 mod rewrite;

@@ -68,7 +68,21 @@ const LAYERS: &[Layer] = &[
     Layer {
         module: "store",
         may_import: &["conversation", "files"],
-        may_name: &["sled", "bincode", "serde", "zstd", "crc32fast", "libc"],
+        may_name: &[
+            "sled",
+            "bincode",
+            "serde",
+            "zstd",
+            "crc32fast",
+            "libc",
+            "tokio",
+            "tokio_postgres",
+            "tokio_rustls",
+            "rustls",
+            "rustls_platform_verifier",
+            "deadpool",
+            "ring",
+        ],
     },
     Layer { module: "worker", may_import: &["conversation", "recipe", "store", "model"], may_name: &["tokio"] },
     Layer {
