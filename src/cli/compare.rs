@@ -103,7 +103,7 @@ async fn run_compare(args: CompareArgs, log: RunLog) -> CliResult {
     let is_dry = args.dry.dry_run;
     let settings = settings(args, &options, &options.model_settings())?;
     if is_dry {
-        let plan = plan_compare(&settings, options.on_loss(), &Screen::new(&options).context())?;
+        let plan = plan_compare(&settings, options.on_loss(), &Screen::new(&options).reading(&options)?)?;
         return PlanShown::of(&options).show(&plan);
     }
     let console = Console::start(&options, log)?;

@@ -2,7 +2,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use cohobate::job::{ControlClient, JobError, SetLimits, Verb, keep_limits};
+use cohobate::job::{ControlClient, JobError, SetLimits, SharedAccess, Verb, keep_limits};
 use cohobate::report::words::{counted, duration, money, number};
 use serde_json::Value;
 
@@ -12,6 +12,7 @@ use super::error::exit_code;
 use super::options::CtlOptions;
 use super::output::{print, speak_json};
 use super::progress::ProgressMode;
+use super::shared;
 
 /// How often a server that is being emptied is looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
@@ -128,15 +129,34 @@ pub fn run(args: CtlArgs) -> CliResult {
         CtlVerb::AddReplica { server, at } => (Verb::AddReplica { server }, at),
         CtlVerb::RetryFailed { at } => (Verb::RetryFailed, at),
     };
+    if let Some(access) = at.resolve()?.connect(false)? {
+        return send_to_all(&access, &verb);
+    }
     let mut run = at_work(&at)?;
     let reply = run.ask(&verb)?;
     print(said(&reply))?;
     Ok(exit_code::COMPLETE)
 }
 
+/// Sends a verb to all workers of a run; each of them reads it within a second.
+fn send_to_all(access: &SharedAccess, verb: &Verb) -> CliResult {
+    if *verb == Verb::RetryFailed {
+        let hint = "run the same command again once the run has ended: it asks failed conversations again";
+        return Err(JobError::usage("retry-failed is for a run with a store of its own", hint));
+    }
+    let run = access.control(verb)?;
+    print(format!("{verb}: sent to all workers of {run}"))?;
+    Ok(exit_code::COMPLETE)
+}
+
 /// Connects to the run, which must be at work.
 fn at_work(at: &CtlOptions) -> Result<ControlClient, JobError> {
-    let store = at.resolve()?.store_path();
+    let options = at.resolve()?;
+    if options.database().is_some() {
+        let hint = "follow one worker: name its directory with --store; `cohobate status` shows all of them";
+        return Err(JobError::usage("a shared run has no events of its own", hint));
+    }
+    let store = options.store_path();
     ControlClient::connect(&store)?.ok_or_else(|| no_run(&store))
 }
 
@@ -153,7 +173,11 @@ fn set(limits: &[String], at: &CtlOptions) -> CliResult {
     let limits = SetLimits::parse(limits).map_err(|error| {
         JobError::usage(error.to_string(), "such as `cohobate ctl set concurrency=8 rpm=600 max-cost=20`")
     })?;
-    let store = at.resolve()?.store_path();
+    let options = at.resolve()?;
+    if let Some(access) = options.connect(false)? {
+        return send_to_all(&access, &Verb::Set(limits));
+    }
+    let store = options.store_path();
     match ControlClient::connect(&store)? {
         Some(mut run) => print(said(&run.ask(&Verb::Set(limits))?))?,
         None => {
@@ -165,6 +189,13 @@ fn set(limits: &[String], at: &CtlOptions) -> CliResult {
 }
 
 fn drain(replica: String, wait: bool, at: &CtlOptions) -> CliResult {
+    if let Some(access) = at.resolve()?.connect(false)? {
+        if wait {
+            let hint = "leave --wait out, and look at `cohobate ctl status --store DIR` on each machine, with the directory of its worker";
+            return Err(JobError::usage("--wait is for a run with a store of its own", hint));
+        }
+        return send_to_all(&access, &Verb::Drain { replica });
+    }
     let mut run = at_work(at)?;
     let reply = run.ask(&Verb::Drain { replica: replica.clone() })?;
     print(said(&reply))?;
@@ -196,6 +227,15 @@ fn tail(at: &CtlOptions) -> CliResult {
 }
 
 fn show_status(is_json: bool, at: &CtlOptions) -> CliResult {
+    if let Some(access) = at.resolve()?.connect(false)? {
+        let status = access.status()?;
+        print(if is_json {
+            format!("{:#}", shared::status_json(&status))
+        } else {
+            shared::status_lines(&status).join("\n")
+        })?;
+        return Ok(exit_code::COMPLETE);
+    }
     let reply = at_work(at)?.ask(&Verb::Status)?;
     let status = &reply["status"];
     print(if is_json { format!("{status:#}") } else { as_text(status) })?;

@@ -1,10 +1,13 @@
 //! Every environment variable that the program reads, beside those that `key-env` names.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::PathBuf;
 
+use cohobate::conversation::Digest;
 use cohobate::job::Keys;
 use cohobate::model::{PROVIDER_KEYS, Proxies, Secret};
+use cohobate::store::shared::WorkerId;
 
 /// The API key for servers that have no variable of their own.
 pub const COHOBATE_API_KEY: &str = "COHOBATE_API_KEY";
@@ -63,6 +66,36 @@ pub fn runtime_directory() -> Option<PathBuf> {
 pub fn state_directory() -> Option<PathBuf> {
     let absolute = |variable: &str| std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
     absolute(XDG_STATE_HOME).or_else(|| Some(absolute(HOME)?.join(".local/state"))).map(|state| state.join("cohobate"))
+}
+
+/// Returns what completes the address of a database, as libpq has it: `PG*`, the user's name and directory.
+#[cfg(feature = "postgres")]
+pub fn postgres() -> cohobate::store::postgres::Surroundings {
+    let is_read = |name: &str| name.starts_with("PG") || ["USER", "LOGNAME", "USERNAME"].contains(&name);
+    let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+    let read = variables.filter(|(name, _)| is_read(name));
+    cohobate::store::postgres::Surroundings {
+        variables: read.map(|(name, value)| (name, value.to_string_lossy().into_owned())).collect(),
+        home: std::env::var_os(HOME).map(PathBuf::from).filter(|path| path.is_absolute()),
+    }
+}
+
+/// Returns the name of this host.
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Returns 16 random bytes for the start of a worker.
+pub fn new_worker_id() -> WorkerId {
+    let mut id = [0; 16];
+    let read = std::fs::File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut id));
+    if read.is_err() {
+        // Without a source of randomness the time and the process tell starts on one host apart.
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+        let text = format!("{now} {} {}", std::process::id(), host_name());
+        id.copy_from_slice(&Digest::of_text("cohobate worker 1", &text).0[..16]);
+    }
+    WorkerId(id)
 }
 
 fn secret(variable: &str) -> Option<Secret> {

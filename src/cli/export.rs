@@ -29,7 +29,7 @@ pub fn run(args: ExportArgs) -> CliResult {
     if let Some(recalled) = recalled {
         screen.say(recalled);
     }
-    let report = export(&settings, &screen.context())?;
+    let report = export(&settings, &screen.reading(options)?)?;
     let output = line.output();
     screen.say(if report.kept_old {
         format!("wrote nothing; {output} is left as it was")

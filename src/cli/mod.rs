@@ -36,11 +36,13 @@ mod screen;
 mod serve;
 mod settings;
 mod shard;
+mod shared;
 mod show;
 mod signals;
 mod simulate;
 mod status;
 mod stopped;
+mod store;
 mod time;
 mod trust;
 mod tutor;
@@ -87,6 +89,7 @@ enum Command {
     View(Box<view::ViewArgs>),
     Verify(Box<verify::VerifyArgs>),
     Ctl(ctl::CtlArgs),
+    Store(store::StoreArgs),
     Trust(trust::TrustArgs),
     Init(init::InitArgs),
     Completions(completions::CompletionsArgs),
@@ -147,7 +150,9 @@ fn invocation(matches: &ArgMatches) -> Invocation {
     });
     let options = options.map(|name| {
         let values = given.get_raw(name).into_iter().flatten();
-        let values: Vec<Value> = values.map(|value| value.to_string_lossy().into_owned().into()).collect();
+        // An address of a database may hold a password.
+        let shown = |value: &std::ffi::OsStr| shared::without_password(&value.to_string_lossy());
+        let values: Vec<Value> = values.map(|value| shown(value).into()).collect();
         (name.replace('_', "-"), if values.len() == 1 { values[0].clone() } else { Value::Array(values) })
     });
     Invocation { command: command.to_owned(), options: options.collect(), ..Invocation::default() }
@@ -183,6 +188,7 @@ impl Command {
             Command::View(args) => view::run(*args),
             Command::Verify(args) => verify::run(*args),
             Command::Ctl(args) => ctl::run(args),
+            Command::Store(args) => store::run(args),
             Command::Trust(args) => trust::run(&args),
             Command::Init(args) => init::run(&args),
             Command::Completions(args) => completions::run(args),

@@ -12,6 +12,7 @@ use cohobate::job::JobError;
 use cohobate::model::{ModelProfile, RequestLane};
 use serde::{Deserialize, Serialize};
 
+use super::shared::without_password;
 use super::choices::{
     Concurrency, GateProfile, Keep, METRICS_ADDRESS, METRICS_HELP, OrphanRule, Per, ShardChoice, named,
 };
@@ -89,9 +90,19 @@ option_groups! {
     /// Where answers are stored.
     #[command(next_help_heading = "Store, configuration and display")]
     StoreArgs {
-        /// Store answers in this directory [default: .cohobate]
+        /// Store answers in this directory, or in a PostgreSQL that many machines share: postgres://USER@HOST/DATABASE [default:
+        /// .cohobate]
         #[arg(long, value_name = "DIR", value_parser = path_name())]
         store: PathBuf,
+
+        /// Of a shared store, work on the run of this name [default: the run with the same settings and rows]
+        #[arg(long, value_name = "NAME")]
+        run: String,
+
+        /// With a shared store, keep what is this machine's own in this directory: each answer is written there first [default:
+        /// .cohobate/shared-...]
+        #[arg(long, value_name = "DIR", value_parser = path_name())]
+        outbox: PathBuf,
     }
 
     /// What is accepted as lost.
@@ -498,6 +509,7 @@ impl Options {
         options.recorded = recorded;
         options.config = (!file.table.is_empty()).then(|| file.path.clone());
         options.store = options.store.as_deref().map(real_path);
+        options.outbox = options.outbox.as_deref().map(real_path);
         options.prompt = options.prompt.as_deref().map(real_path);
         options.places = file.places();
         options.places.retain(|name, _| !given.contains_key(name));
@@ -638,6 +650,7 @@ fn recorded(table: &toml::Table) -> BTreeMap<String, serde_json::Value> {
     let value = |name: &str, value: &toml::Value| match trust::class::of_option(name) {
         // The command that answers calls is part of what is asked.
         trust::class::Class::Command if name != "tool-results" => serde_json::Value::from("***"),
+        _ if name == "store" => value.as_str().map_or_else(|| serde_json::to_value(value).unwrap_or_default(), |text| without_password(text).into()),
         _ => serde_json::to_value(value).unwrap_or_default(),
     };
     kept.map(|(name, set)| (name.clone(), value(name, set))).collect()

@@ -75,7 +75,7 @@ pub fn plan_distill(line: &DistillLine, options: &Options, shown: PlanShown) -> 
         on_loss: options.on_loss(),
         output: Some((options.output_format()?, is_directory(line.output()))),
     };
-    let plan = plan(&settings, &Screen::new(options).context())?;
+    let plan = plan(&settings, &Screen::new(options).reading(options)?)?;
     shown.show(&plan)
 }
 

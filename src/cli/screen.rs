@@ -63,9 +63,14 @@ impl Screen {
         Arc::new(Self { mode, is_quiet, is_verbose, progress, phases, is_asking, control, shard, to_serve })
     }
 
-    /// Returns what a job is given that sends no call.
+    /// Returns what a job is given that sends no call and reads no store.
     pub fn context(self: &Arc<Self>) -> Context {
         Context::new(Arc::clone(self) as Arc<dyn Listener>)
+    }
+
+    /// Returns what a job is given that sends no call and reads a store.
+    pub fn reading(self: &Arc<Self>, options: &Options) -> Result<Context, JobError> {
+        options.with_database(self.context(), false)
     }
 
     fn progress(&self) -> MutexGuard<'_, Option<Progress>> {
@@ -184,7 +189,7 @@ impl Console {
             options.metrics.as_deref().map(|address| serve_metrics(address, &control, &screen)).transpose()?;
         start_hooks(options, &control)?;
         *screen.to_serve() = options.serve.clone().map(|command| (command, options.store_path()));
-        let context = Context { listener, stop: signals.stage(), control, log, shared: None };
+        let context = Context { listener, stop: signals.stage(), control, log, shared: options.connect(true)? };
         options.accept_losses(&context)?;
         Ok(Self { screen, context, signals, _metrics: metrics })
     }

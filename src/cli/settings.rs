@@ -26,14 +26,14 @@ use super::options::Options;
 use super::time::{duration, until_next};
 
 impl Options {
-    /// Returns where the store is.
+    /// Returns the directory of the store; of a shared one, where this host's workers keep what is theirs.
     pub fn store_path(&self) -> PathBuf {
-        self.store.clone().unwrap_or_else(|| PathBuf::from(STORE))
+        self.outbox().or_else(|| self.store.clone()).unwrap_or_else(|| PathBuf::from(STORE))
     }
 
     /// Accepts what the store has lost, where the command line says so.
     pub fn accept_losses(&self, context: &Context) -> Result<(), JobError> {
-        if self.accept_loss == Some(true) { accept_losses(&self.store_path(), context) } else { Ok(()) }
+        if self.accept_loss == Some(true) && self.database().is_none() { accept_losses(&self.store_path(), context) } else { Ok(()) }
     }
 
     /// Returns what a command does that only reads a store which has lost answers. It accepts nothing.

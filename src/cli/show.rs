@@ -31,7 +31,7 @@ pub fn run(args: ShowArgs) -> CliResult {
     let options = args.asked.options.resolve()?;
     let store = options.store_path();
     let asked = args.asked.asked(&options, &store)?;
-    let context = Screen::new(&options).context();
+    let context = Screen::new(&options).reading(&options)?;
     let (conversations, reader) = open_conversations(&store, &asked, options.on_loss(), &context)?;
     if let Some(missing) = conversations.missing() {
         tell(format!("caution: {missing}; user turns and old answers are not shown"));

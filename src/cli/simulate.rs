@@ -66,7 +66,7 @@ async fn run_simulate(args: SimulateArgs, log: RunLog) -> CliResult {
     let options = args.options.resolve()?;
     let settings = settings(&args, &options, &options.model_settings())?;
     if args.dry.dry_run {
-        let plan = plan_simulate(&settings, options.on_loss(), &Screen::new(&options).context())?;
+        let plan = plan_simulate(&settings, options.on_loss(), &Screen::new(&options).reading(&options)?)?;
         return PlanShown::of(&options).show(&plan);
     }
     let output = settings.output.path.clone();

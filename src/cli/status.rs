@@ -13,6 +13,7 @@ use super::options::StatusOptions;
 use super::output::{Redrawn, print};
 use super::runs;
 use super::screen::Screen;
+use super::shared;
 
 /// How often a run that is watched is shown.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
@@ -45,7 +46,7 @@ pub fn run(args: StatusArgs) -> CliResult {
         require_store(&store)?;
         return if args.watch { watch(&store, args.json) } else { show_errors(&store, args.json) };
     }
-    let context = Screen::new(&options).context();
+    let context = Screen::new(&options).reading(&options)?;
     let report = status(&store, options.on_loss(), &options.models, &context)?;
     print(if args.json { as_json(&report) } else { as_text(&report, &store) })?;
     Ok(exit_code::COMPLETE)
@@ -109,6 +110,15 @@ fn watched(store: &Path, history: &RunHistory) -> String {
 }
 
 fn as_text(report: &StatusReport, store: &Path) -> String {
+    let mut lines = match &report.shared {
+        Some(shared) => shared::status_lines(shared),
+        None => conversation_lines(report, store),
+    };
+    lines.extend(spending_lines(report));
+    lines.join("\n")
+}
+
+fn conversation_lines(report: &StatusReport, store: &Path) -> Vec<String> {
     let failed: u64 = report.reasons.values().map(|reason| reason.conversations).sum();
     let (complete, open, turns) = (number(report.complete), number(report.open), counted(report.turns, "turn"));
     let mut lines = vec![
@@ -121,6 +131,11 @@ fn as_text(report: &StatusReport, store: &Path) -> String {
     for (reason, count) in &report.reasons {
         lines.push(format!("  {} × {reason} (such as {})", number(count.conversations), &count.example[..12]));
     }
+    lines
+}
+
+fn spending_lines(report: &StatusReport) -> Vec<String> {
+    let mut lines = Vec::new();
     for (model, spending) in &report.spending {
         let flex = match spending.spent.flex.calls {
             0 => String::new(),
@@ -163,7 +178,7 @@ fn as_text(report: &StatusReport, store: &Path) -> String {
         lines.push("failed calls   the last ones; --errors lists more".to_owned());
         lines.extend(failed.into_iter().map(|line| format!("  {line}")));
     }
-    lines.join("\n")
+    lines
 }
 
 fn as_json(report: &StatusReport) -> String {
@@ -188,11 +203,14 @@ fn as_json(report: &StatusReport) -> String {
         let settings: serde_json::Map<_, _> = settings.collect();
         json!({"number": run.number, "started_ms": run.started_ms, "settings": settings})
     });
-    let value = json!({
+    let mut value = json!({
         "conversations": {"complete": report.complete, "open": report.open}, "turns": report.turns,
         "reasons": reasons.collect::<BTreeMap<_, _>>(), "spending": spending.collect::<BTreeMap<_, _>>(),
         "runs": runs.collect::<Vec<_>>(), "log": runs::runs_json(&report.history),
         "failed_calls": runs::failed_calls_json(&report.history), "unreadable_log_lines": report.history.unreadable,
     });
+    if let Some(shared) = &report.shared {
+        value["shared"] = shared::status_json(shared);
+    }
     format!("{value:#}")
 }

@@ -74,7 +74,7 @@ async fn run_tutor(args: TutorArgs, log: RunLog) -> CliResult {
     let options = args.options.resolve()?;
     let settings = settings(&args, &options, &options.model_settings())?;
     if args.dry.dry_run {
-        let plan = plan_tutor(&settings, options.on_loss(), &Screen::new(&options).context())?;
+        let plan = plan_tutor(&settings, options.on_loss(), &Screen::new(&options).reading(&options)?)?;
         return PlanShown::of(&options).show(&plan);
     }
     let console = Console::start(&options, log)?;

@@ -71,6 +71,7 @@ impl From<StoreError> for JobError {
         let kind = match error {
             StoreError::Missing { .. } => ErrorKind::Usage,
             StoreError::Locked { .. } => ErrorKind::InUse,
+            StoreError::Away { .. } => ErrorKind::Unavailable,
             _ => ErrorKind::Storage,
         };
         Self { kind, message: error.to_string(), hint: Some(error.hint()) }

@@ -100,6 +100,7 @@ pub fn export(settings: &ExportSettings, context: &Context) -> Result<ExportRepo
     let store = open_store::open_reader(&settings.store, settings.on_loss, context)?;
     let recipe = settings.questions.recipe(system.as_deref(), &known_details(&*store)?)?;
     let prepared = prepare(&settings.input, &settings.store, &recipe, system.as_deref(), Lookout::default(), context)?;
+    prepared.rows.read_ahead(&store, &recipe);
     ExportPass::of(settings, &settings.input.names()).write(&recipe, &*store, &prepared)
 }
 

@@ -113,7 +113,7 @@ pub use run_log::{
 };
 pub use settings::{InputSettings, OUTPUT, OutputSettings, ReadSettings, RowsFrom, RunSettings, STORE};
 pub use shard::{ParseShardError, Shard};
-pub use shared::SharedAccess;
+pub use shared::{SharedAccess, SharedStatus};
 pub use simulate::{SimulateReport, SimulateSettings, SimulatedWritten, plan_simulate, simulate};
 pub use status::{FAILED_CALLS_MAX, ReasonCount, SpendingReport, StatusReport, status};
 pub use tally::count;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Context, JobError, JobEvent};
 use crate::files;
+use crate::store::shared::SharedReader;
 use crate::store::{self, Damage, DiskStore, OnLoss, Opened, Reader, Snapshot, SnapshotFindings};
 
 /// Opens the store for a run.
@@ -27,6 +28,9 @@ pub fn begin_edition(path: &Path) {
 /// Opens the store for reading what is committed. Keeps no run from starting and writes nothing to journal or index; what is
 /// damaged or lost is reported and left as it is.
 pub fn open_reader(path: &Path, on_loss: OnLoss, context: &Context) -> Result<Arc<dyn Reader>, JobError> {
+    if let Some(access) = &context.shared {
+        return Ok(Arc::new(SharedReader::new(Arc::clone(&access.database))));
+    }
     let snapshot = Snapshot::open(path, on_loss, &mut progress(path, context))?;
     let SnapshotFindings { without_index, damages, losses } = snapshot.findings();
     if let Some(reason) = without_index {

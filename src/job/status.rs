@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::run_log::RunHistory;
+use super::shared::{SharedAccess, SharedStatus};
 use super::{Context, JobError, open_store};
 use crate::conversation::Price;
 use crate::model::ModelProfile;
@@ -22,6 +23,8 @@ pub struct StatusReport {
     pub spending: BTreeMap<String, SpendingReport>,
     /// All runs, in order.
     pub runs: Vec<Run>,
+    /// Of a shared store, its runs and workers; what its conversations have come to is left out then.
+    pub shared: Option<SharedStatus>,
     /// The commands that asked, as the run log tells them: how each ended, and the last failed calls.
     pub history: RunHistory,
 }
@@ -56,8 +59,11 @@ pub fn status(
 ) -> Result<StatusReport, JobError> {
     let history = RunHistory::read(store, FAILED_CALLS_MAX);
     let store = open_store::open_reader(store, on_loss, context)?;
-    let mut report = StatusReport { runs: store.runs()?, history, ..StatusReport::default() };
-    store.for_each_state(&mut |key, state| report.count(&key.to_string(), &state))?;
+    let shared = context.shared.as_ref().map(SharedAccess::status).transpose()?;
+    let mut report = StatusReport { runs: store.runs()?, history, shared, ..StatusReport::default() };
+    if report.shared.is_none() {
+        store.for_each_state(&mut |key, state| report.count(&key.to_string(), &state))?;
+    }
     for (model, spent) in store.spending()? {
         let cost = price(profiles, &model).map(|price| spent.cost(&price));
         report.spending.insert(model, SpendingReport { spent, cost });

@@ -7,6 +7,7 @@ use super::questions::{DistillQuestions, known_details};
 use super::settings::{InputSettings, OutputSettings};
 use super::{Context, JobError, open_store};
 use crate::export::{LeftOutKind, OutputFormat, is_directory};
+use crate::store::shared::verify_shared;
 use crate::store::{self, Damage, OnLoss, Verification};
 
 /// The settings of `verify`.
@@ -90,6 +91,15 @@ impl OutputReport {
 /// Verifies a store and, where one is named, an output. Sends no call.
 pub fn verify(settings: &VerifySettings, context: &Context) -> Result<VerifyReport, JobError> {
     let path = &settings.store;
+    if let Some(access) = &context.shared {
+        if settings.repair {
+            let hint = "restore what is damaged from a backup of the database";
+            return Err(JobError::usage("--repair is for a store in a directory", hint));
+        }
+        let store = verify_shared(&*access.database)?;
+        let output = settings.output.as_ref().map(|output| verify_output(output, path, context)).transpose()?;
+        return Ok(VerifyReport { repaired: Vec::new(), store, output });
+    }
     let mut repaired = Vec::new();
     if settings.repair {
         repaired = store::repair(path)?;
@@ -112,6 +122,7 @@ fn verify_output(output: &VerifyOutput, store: &std::path::Path, context: &Conte
     let reader = open_store::open_reader(store, OnLoss::Refuse, context)?;
     let recipe = output.questions.recipe(system.as_deref(), &known_details(&*reader)?)?;
     let prepared = prepare(&output.input, store, &recipe, system.as_deref(), Lookout::default(), context)?;
+    prepared.rows.read_ahead(&reader, &recipe);
     let expected = prepared.rows.spool().join("expected.jsonl").display().to_string();
     let again = OutputSettings { path: expected.clone(), format: output.format, license: None };
     let pass = ExportPass { questions: &output.questions, partial: output.partial, output: &again, inputs: &[] };

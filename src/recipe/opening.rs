@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn conversations_that_begin_alike_have_the_same_number() {
-        let recipe = Distill::new(Target::new("m", "openai", Sampling::default()));
+        let recipe = Distill::new(Target::new("m", "openai", Sampling::default()), None);
         let (long, short, other) = (seed(&["Hi", "Why?"]), seed(&["Hi"]), seed(&["Ho", "Why?"]));
         let hash = opening_hash(&recipe, &long);
         assert_eq!(hash, opening_hash(&recipe, &short));

@@ -5,6 +5,8 @@
 pub enum Class {
     /// Nothing but what is asked, and how.
     Harmless,
+    /// A directory, or the address of a database.
+    Store,
     /// A file or a directory.
     Path,
     /// A file, where the text begins with `@`.
@@ -31,7 +33,8 @@ pub enum Class {
 
 /// Settings at the top of the file.
 const OPTIONS: &[(Class, &[&str])] = &[
-    (Class::Path, &["store", "prompt", "references"]),
+    (Class::Store, &["store"]),
+    (Class::Path, &["outbox", "prompt", "references"]),
     (Class::Text, &["system"]),
     (Class::Model, &["teacher", "judge", "orphans-judge", "scorer"]),
     (Class::Profiles, &["models"]),
@@ -45,6 +48,7 @@ const OPTIONS: &[(Class, &[&str])] = &[
             "config",
             "accept-loss",
             "detach",
+            "run",
             "shard",
             "stall-after",
             "progress",

@@ -92,7 +92,10 @@ fn of_setting(class: Class, setting: String, value: &Value, to: &str, directory:
     };
     match class {
         Class::Harmless | Class::Profiles => Vec::new(),
-        Class::Path => text.and_then(path).into_iter().collect(),
+        Class::Store if text.is_some_and(|text| text.contains("://")) => {
+            vec![demand("keeps answers in a database".to_owned())]
+        }
+        Class::Store | Class::Path => text.and_then(path).into_iter().collect(),
         Class::Text => texts(value).into_iter().filter_map(|text| path(text.strip_prefix('@')?)).collect(),
         Class::Model => match text.map(str::parse) {
             Some(Ok(ModelReference::Http { urls, .. })) => servers(&urls).into_iter().map(server).collect(),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::spool::Spool;
 use super::stream::read_record;
-use crate::conversation::{Digest, Message, Record, Seed};
+use crate::conversation::{ConversationKey, Digest, Message, Record, Seed, Settings};
 use crate::dataset::{Notes, Origin, RawRow, Reading, RowIndex, RowIndexError, RowReader, RowState, Skip};
 use crate::job::finished_file::FinishedFile;
 use crate::job::left_out::LeftOut;
@@ -14,6 +14,7 @@ use crate::job::row_place::RowPlace;
 use crate::job::rows::{TakeRow, VisitRows};
 use crate::job::{Context, JobError, JobEvent, Phase};
 use crate::recipe::Recipe;
+use crate::store::{Prefetch, Reader};
 use crate::worker::{LookAhead, SeedError, Seeds};
 
 /// The rows of all inputs, to be read again by number.
@@ -150,6 +151,22 @@ impl Rows {
         let raw = RawRow { bytes: &bytes, line: entry.line, offset: 0 };
         let file = self.index.source_name(entry.source);
         Ok(read_record(Ok(raw), file, &self.reader, &mut Notes::default()).1)
+    }
+
+    /// Reads ahead of a visit what a store on a server holds of the rows.
+    pub fn read_ahead(&self, store: &Arc<dyn Reader>, recipe: &dyn Recipe) {
+        if !store.is_remote() {
+            return;
+        }
+        let older = recipe.older().iter().map(|older| older.settings.clone());
+        let settings: Vec<Settings> = std::iter::once(recipe.settings().clone()).chain(older).collect();
+        let store = Arc::clone(store);
+        self.look_ahead(Box::new(move |digests| {
+            let keys = |digest| settings.iter().map(move |settings| ConversationKey::new(settings, digest));
+            let keys: Vec<ConversationKey> = digests.iter().flat_map(keys).collect();
+            // What could not be read ahead is asked one by one, and fails there.
+            let _ = store.prefetch(&keys, Prefetch::Answers);
+        }));
     }
 
     fn tell_ahead(&self, row: u64) -> Result<(), JobError> {

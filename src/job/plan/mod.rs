@@ -99,7 +99,7 @@ impl<'a> PlanGround<'a> {
         for caution in caution.into_iter().chain(list_prices) {
             context.report(JobEvent::Caution(caution));
         }
-        let store: Arc<dyn Reader> = if open_store::exists(directory) {
+        let store: Arc<dyn Reader> = if context.shared.is_some() || open_store::exists(directory) {
             open_store::open_reader(directory, on_loss, context)?
         } else {
             Arc::new(MemoryStore::new())

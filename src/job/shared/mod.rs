@@ -9,7 +9,9 @@ mod fleet;
 mod openings;
 mod reserve;
 mod slots;
+mod status;
 
 pub use access::{SharedAccess, SharedWork, join};
 pub use fleet::SharedFleet;
 pub use openings::Openings;
+pub use status::SharedStatus;

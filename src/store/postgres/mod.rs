@@ -36,10 +36,11 @@ use session::{Access, Transactions};
 
 use crate::conversation::{ConversationKey, Fingerprint};
 use crate::store::entry::{ConversationState, LostCalls, Spending, Spent};
-use crate::store::place::Position;
+use crate::store::index::MemoryIndex;
+use crate::store::place::{Place, Position};
 use crate::store::shared::{
     Allowance, Batch, Caps, Claimed, Database, DatabaseError, Granted, Held, Joined, OpeningHash, Published,
-    RunRequest, SeenRun, SeenWorker, WorkerId, WorkerStanding, WorkerStart, Writer,
+    RunRequest, SeenRun, SeenWorker, WorkerId, WorkerStanding, WorkerStart, Writer, entry_of,
 };
 
 /// A store in PostgreSQL.
@@ -195,6 +196,19 @@ impl Database for PostgresDatabase {
                 return Ok(());
             }
         }
+    }
+
+    fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, ConversationState)) -> Result<(), DatabaseError> {
+        let (mut index, mut number) = (MemoryIndex::default(), 0);
+        self.for_each_frame(&mut |frame| {
+            number += 1;
+            if let Some(entry) = entry_of(&frame) {
+                index.add(Place { segment: 1, offset: number, length: 1, checksum: 0 }, &entry);
+            }
+            true
+        })?;
+        index.states.into_iter().for_each(|(key, state)| visit(key, state));
+        Ok(())
     }
 
     fn lost(&self, question: &Fingerprint) -> Result<LostCalls, DatabaseError> {

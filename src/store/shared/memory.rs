@@ -12,7 +12,7 @@ use super::database::{
 use super::spending::Allowance;
 use super::store::entry_of;
 use crate::conversation::{ConversationKey, Digest, Fingerprint};
-use crate::store::entry::{ConversationState, Entry, LostCalls, Run, Spending, Spent};
+use crate::store::entry::{ConversationState, LostCalls, Run, Spending, Spent};
 use crate::store::index::{IndexReader, MemoryIndex};
 use crate::store::place::{Place, Position};
 

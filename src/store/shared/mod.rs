@@ -17,8 +17,10 @@ mod clock;
 mod database;
 mod memory;
 mod outbox;
+mod reader;
 mod spending;
 mod store;
+mod verify;
 
 pub use database::{
     Batch, CapName, Caps, Claimed, ControlVerb, Database, DatabaseError, Done, Granted, Held, Joined, JoinedRun,
@@ -27,5 +29,7 @@ pub use database::{
 };
 pub use memory::MemoryDatabase;
 pub use outbox::Outbox;
+pub use reader::SharedReader;
 pub use spending::{Allowance, Counters, NANO, booked, nano};
+pub use verify::verify as verify_shared;
 pub use store::{LEASE, SharedOpened, SharedSettings, SharedStore, entry_of};

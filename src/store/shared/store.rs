@@ -686,7 +686,7 @@ pub fn entry_of(bytes: &[u8]) -> Option<Entry> {
 }
 
 /// Reads the answer to a question out of a frame.
-fn stored_of(bytes: &[u8], question: &Fingerprint) -> Result<Stored, StoreError> {
+pub(super) fn stored_of(bytes: &[u8], question: &Fingerprint) -> Result<Stored, StoreError> {
     let entry = entry_of(bytes).filter(|entry| entry.answers(question));
     entry.as_ref().and_then(Stored::from_entry).ok_or_else(|| StoreError::Refused {
         message: format!("the answer to question {question} is damaged in the shared store"),
