@@ -61,6 +61,8 @@ mod older_rules;
 mod orphans;
 mod orphans_measured;
 mod planning;
+#[cfg(all(feature = "postgres", unix))]
+mod postgres;
 mod power_cut;
 mod prices;
 mod prompts;

@@ -1,0 +1,16 @@
+//! PostgreSQL keeps the contract of a shared store's database, over every way in which it is reached.
+
+mod cluster;
+pub mod contract;
+
+use cluster::{Cluster, QUICK};
+use contract::CONTRACT;
+
+#[test]
+fn postgresql_keeps_the_contract() {
+    let Some(cluster) = Cluster::start(QUICK) else { return };
+    for (name, part) in CONTRACT {
+        println!("{name}");
+        part(&cluster.schema(name));
+    }
+}
