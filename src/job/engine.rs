@@ -315,9 +315,8 @@ impl Engine {
     /// Returns why this worker does not write the output of a run that has ended, where another one does. Without a shared
     /// store there is nobody else.
     pub fn written_elsewhere(&self, output: &str) -> Result<Option<RunStop>, JobError> {
-        let (OpenedStore::Shared(store), Some(access)) = (&self.opened, &self.context.shared) else { return Ok(None) };
-        let place = format!("{output} on {}", access.host);
-        Ok(match store.choose_writer(&place)? {
+        let OpenedStore::Shared(store) = &self.opened else { return Ok(None) };
+        Ok(match store.choose_writer(output)? {
             Writer::Own => {
                 self.is_writer.store(true, Ordering::Relaxed);
                 None

@@ -18,9 +18,9 @@ pub async fn standing(session: &Session, me: WorkerId, run: u32) -> Result<Worke
          greatest(w.granted_requests, w.booked_requests), greatest(w.granted_output_tokens, w.booked_output_tokens), \
          r.cap_cost_nano, r.cap_requests, r.cap_output_tokens, \
          (SELECT count(*) FROM cohobate_slot WHERE run = $2 AND NOT is_done), live.all, live.rank, live.idle \
-         FROM cohobate_worker w, cohobate_run r, (SELECT count(*) AS all, count(*) FILTER (WHERE id < $1) AS rank, \
+         FROM cohobate_worker w LEFT JOIN cohobate_run r ON r.number = $2 CROSS JOIN (SELECT count(*) AS all, count(*) FILTER (WHERE id < $1) AS rank, \
          count(*) FILTER (WHERE is_idle) AS idle FROM cohobate_worker \
-         WHERE run = $2 AND left_at IS NULL AND NOT is_gone AND {LEASE_HOLDS}) live WHERE w.id = $1 AND r.number = $2"
+         WHERE run = $2 AND left_at IS NULL AND NOT is_gone AND {LEASE_HOLDS}) live WHERE w.id = $1"
     );
     let row = session.row(&sql, &[(&&me.0[..], Type::BYTEA), (&number(run), Type::INT4)]).await?;
     let row = row.ok_or_else(|| unknown(me))?;
