@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -14,6 +14,7 @@ use super::journal::{Journal, SEGMENT_BYTES, Standing};
 use super::lock::Lock;
 use super::medium::{Disk, Medium};
 use super::open_index::{Opened, open_index};
+use super::origins::KeptRunId;
 use super::place::{Place, Position};
 use super::sled_index::SledIndex;
 use super::{Reader, Store};
@@ -58,6 +59,8 @@ struct DiskCore {
     caught_up: Condvar,
     /// Set when the journal was read again for answers that are not at their places.
     has_rescanned: Mutex<bool>,
+    /// The numbers of runs of other stores, once they were needed.
+    run_numbers: Mutex<Option<Arc<BTreeMap<KeptRunId, u32>>>>,
     /// Set when sled failed: from then on `recent` keeps growing, and the next open rebuilds the index.
     index_failed: AtomicBool,
 }
@@ -88,6 +91,7 @@ impl DiskStore {
             backlog: Mutex::default(),
             caught_up: Condvar::new(),
             has_rescanned: Mutex::default(),
+            run_numbers: Mutex::default(),
             index_failed: AtomicBool::new(false),
         });
         let (sender, receiver) = sync_channel(INDEX_QUEUE_GROUPS);
@@ -109,6 +113,23 @@ impl DiskStore {
                 self.shared.index_failed.store(true, Ordering::Release);
             }
         }
+    }
+
+    /// Makes entries durable and folds them into the index before it returns. For a process that commits nothing in another way.
+    pub(super) fn commit_settled(&self, entries: Vec<Entry>) -> Result<(), StoreError> {
+        let places = self.shared.journal.append(&entries)?;
+        let group: CommitGroup = places.into_iter().zip(entries).collect();
+        self.shared.index.apply(&group).inspect_err(|_| self.shared.index_failed.store(true, Ordering::Release))
+    }
+
+    /// Returns the journal.
+    pub(super) fn journal(&self) -> &Journal {
+        &self.shared.journal
+    }
+
+    /// Returns the index.
+    pub(super) fn index(&self) -> &SledIndex {
+        &self.shared.index
     }
 
     /// Flushes the index, so that the next open is fast. Without it nothing is lost.
@@ -190,14 +211,28 @@ impl Reader for DiskStore {
     }
 
     fn spending(&self) -> Result<Spending, StoreError> {
-        self.shared.index.spending()
+        spending(&self.shared.index, &self.shared.journal)
     }
 }
 
 impl DiskCore {
     fn answer_at(&self, place: Place, fingerprint: &Fingerprint) -> Result<Option<Stored>, StoreError> {
-        let entry = self.journal.read(place)?.filter(|entry| entry.answers(fingerprint));
-        Ok(entry.as_ref().and_then(Stored::from_entry))
+        match self.journal.read(place)?.filter(|entry| entry.answers(fingerprint)) {
+            None => Ok(None),
+            Some(entry @ Entry::Kept(_)) => Ok(Stored::renumbered(&entry, &*self.run_numbers()?)),
+            Some(entry) => Ok(Stored::from_entry(&entry)),
+        }
+    }
+
+    /// Returns the numbers of runs of other stores. They stay the same while this process has the store.
+    fn run_numbers(&self) -> Result<Arc<BTreeMap<KeptRunId, u32>>, StoreError> {
+        let mut known = lock_mutex(&self.run_numbers);
+        if let Some(numbers) = &*known {
+            return Ok(Arc::clone(numbers));
+        }
+        let numbers = Arc::new(self.index.origins()?.run_numbers());
+        *known = Some(Arc::clone(&numbers));
+        Ok(numbers)
     }
 
     /// Looks for an answer that is not at its place any more. If it is nowhere, its place is forgotten: the question is
@@ -229,7 +264,7 @@ impl DiskCore {
     /// so it is done once at most.
     fn rescan(&self) -> Result<(), StoreError> {
         self.journal.for_each(Position::default(), Position::MAX, |place, entry| {
-            if let Entry::Answered { fingerprint, .. } = &entry
+            if let Some(fingerprint) = entry.used_question()
                 && let Some(known) = self.index.place(fingerprint)?
                 && known != place
                 && self.answer_at(known, fingerprint)?.is_none()
@@ -290,13 +325,21 @@ impl DiskCore {
         }
         let mut recent = self.recent();
         for (place, entry) in batch {
-            if let Entry::Answered { fingerprint, .. } = entry
+            if let Some(fingerprint) = entry.question()
                 && recent.get(fingerprint) == Some(place)
             {
                 recent.remove(fingerprint);
             }
         }
     }
+}
+
+/// Returns what all starts have spent.
+pub(super) fn spending(index: &dyn IndexReader, journal: &Journal) -> Result<Spending, StoreError> {
+    let origins = index.origins()?;
+    let may_be_known_twice = !origins.kept.is_empty() && origins.own.contains_key(&None);
+    let unnamed = if may_be_known_twice { journal.unnamed_start()? } else { None };
+    Ok(origins.spending(unnamed))
 }
 
 fn lock_mutex<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

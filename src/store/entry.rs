@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use super::codec::RECORD_BYTES_MAX;
 use super::error::StoreError;
+use super::start::{FrameId, StartId};
 use crate::conversation::{
     Answer, ConversationKey, ConversationStop, FailureReason, Fingerprint, Price, ServiceTier, Settings, Slot,
     TurnIndex, Usage,
@@ -62,15 +63,117 @@ pub enum Entry {
         /// Its status; never [`Status::Open`].
         status: Status,
     },
+    /// A process that asks has started: what follows is its own, up to the next start.
+    Start(StartId),
+    /// An answer of another store. The start that paid for it counts it; this store does not.
+    Kept(Box<KeptAnswer>),
+    /// A run of another store.
+    KeptRun {
+        /// The start that it belongs to.
+        start: StartId,
+        /// The run, under the number that it has there.
+        run: Run,
+    },
+    /// The spending of a start of another store, in full. Of two values each larger one counts.
+    KeptSpending {
+        /// The start.
+        start: StartId,
+        /// What it has spent.
+        spending: Spending,
+    },
+    /// The state of a conversation, joined from several stores. It takes the place of what this store knew.
+    KeptState {
+        /// The conversation.
+        conversation: ConversationKey,
+        /// Its state.
+        state: ConversationState,
+    },
+    /// Every conversation is cut after an answer that another one has replaced.
+    Settled,
+}
+
+/// An answer of another store.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeptAnswer {
+    /// The start that paid for it.
+    pub start: StartId,
+    /// Whether it is the answer to its question here.
+    pub standing: KeptStanding,
+    /// The run that paid for it, under the number that it has in the store of its start.
+    pub run: u32,
+    /// The conversation that asked first.
+    pub conversation: ConversationKey,
+    /// The answer's slot in that conversation.
+    pub slot: Slot,
+    /// The question.
+    pub fingerprint: Fingerprint,
+    /// The requested model's name.
+    pub model: String,
+    /// The answer.
+    pub answer: Arc<Answer>,
+}
+
+/// Whether an answer of another store is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeptStanding {
+    /// Its question has another answer.
+    Unused,
+    /// It is the first answer to its question here.
+    Used,
+    /// It is used from now on, in place of this one, which is kept.
+    InPlaceOf(FrameId),
+}
+
+impl KeptAnswer {
+    /// Returns the entry with which its own store has recorded it.
+    pub fn paid(&self) -> Entry {
+        Entry::Answered {
+            run: self.run,
+            conversation: self.conversation,
+            slot: self.slot,
+            fingerprint: self.fingerprint,
+            model: self.model.clone(),
+            answer: Arc::clone(&self.answer),
+        }
+    }
 }
 
 /// Bytes that a record may need beside its texts: numbers, hashes, the lengths of its texts.
 const FRAME_OF_TEXTS_MAX: usize = 4 << 10;
+/// Bytes of the numbers of one model's spending: 15 of nine bytes at most.
+const SPENT_BYTES_MAX: usize = 15 * 9;
+/// Bytes of a slot with its question.
+const STATE_SLOT_BYTES_MAX: usize = 1 + 5 + 5 + 32;
 
 impl Entry {
     /// True for an answer to the question with this fingerprint.
     pub(super) fn answers(&self, question: &Fingerprint) -> bool {
-        matches!(self, Self::Answered { fingerprint, .. } if fingerprint == question)
+        self.question() == Some(question)
+    }
+
+    /// True for what comes from other stores.
+    pub(super) fn is_kept(&self) -> bool {
+        matches!(
+            self,
+            Self::Kept(_) | Self::KeptRun { .. } | Self::KeptSpending { .. } | Self::KeptState { .. } | Self::Settled
+        )
+    }
+
+    /// Returns the question that the entry answers, unless it is kept beside another answer.
+    pub(super) fn used_question(&self) -> Option<&Fingerprint> {
+        match self {
+            Self::Kept(kept) if kept.standing == KeptStanding::Unused => None,
+            other => other.question(),
+        }
+    }
+
+    /// Returns the question that the entry answers.
+    pub fn question(&self) -> Option<&Fingerprint> {
+        match self {
+            Self::Answered { fingerprint, .. } => Some(fingerprint),
+            Self::Kept(kept) => Some(&kept.fingerprint),
+            _ => None,
+        }
     }
 
     /// Fails if the store might not hold the entry. One that passes can always be encoded.
@@ -83,6 +186,8 @@ impl Entry {
     pub(super) fn text_bytes(&self) -> usize {
         // The length of a text is written in nine bytes at most.
         let list = |texts: &[String]| texts.iter().map(|text| text.len() + 9).sum::<usize>();
+        let spending =
+            |spending: &Spending| spending.keys().map(|model| model.len() + 9 + SPENT_BYTES_MAX).sum::<usize>();
         match self {
             Self::Answered { model, answer, .. } => {
                 let beside = answer.reasoning.iter().chain(&answer.system_fingerprint).map(String::len).sum::<usize>();
@@ -96,7 +201,14 @@ impl Entry {
             Self::Closed { status: Status::Stopped { reason, .. }, .. } => reason.to_string().len(),
             Self::Closed { status: Status::Failed { reason, .. }, .. } => reason.to_string().len(),
             Self::Unknown { model, .. } => model.len(),
-            Self::Linked { .. } | Self::Closed { .. } => 0,
+            Self::Kept(kept) => kept.paid().text_bytes(),
+            Self::KeptRun { run, .. } => Self::Run(run.clone()).text_bytes(),
+            Self::KeptSpending { spending: spent, .. } => spending(spent),
+            Self::KeptState { conversation, state } => {
+                let status = Self::Closed { conversation: *conversation, status: state.status.clone() };
+                status.text_bytes() + state.history.len() * STATE_SLOT_BYTES_MAX
+            }
+            Self::Linked { .. } | Self::Closed { .. } | Self::Start(_) | Self::Settled => 0,
         }
     }
 }
@@ -227,6 +339,27 @@ pub struct SpentFlex {
 }
 
 impl Spent {
+    /// Returns each larger count of two values of one counter.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        self.each(other, u64::max)
+    }
+
+    fn each(self, other: Self, of_two: fn(u64, u64) -> u64) -> Self {
+        Self {
+            calls: of_two(self.calls, other.calls),
+            prompt_tokens: of_two(self.prompt_tokens, other.prompt_tokens),
+            cached_tokens: of_two(self.cached_tokens, other.cached_tokens),
+            cache_write_tokens: of_two(self.cache_write_tokens, other.cache_write_tokens),
+            completion_tokens: of_two(self.completion_tokens, other.completion_tokens),
+            reasoning_tokens: of_two(self.reasoning_tokens, other.reasoning_tokens),
+            flex: self.flex.each(other.flex, of_two),
+            unknown_calls: of_two(self.unknown_calls, other.unknown_calls),
+            unknown_prompt_tokens: of_two(self.unknown_prompt_tokens, other.unknown_prompt_tokens),
+            unknown_completion_tokens: of_two(self.unknown_completion_tokens, other.unknown_completion_tokens),
+        }
+    }
+
     /// Returns the dollars for all tokens that are known to be paid for.
     pub fn cost(&self, price: &Price) -> f64 {
         self.usage_by_tier().iter().map(|usage| price.cost(usage)).sum()
@@ -255,26 +388,7 @@ impl Spent {
 
     /// Adds the counters of another worker.
     pub fn plus(&mut self, other: &Self) {
-        let counts = [
-            (&mut self.calls, other.calls),
-            (&mut self.prompt_tokens, other.prompt_tokens),
-            (&mut self.cached_tokens, other.cached_tokens),
-            (&mut self.cache_write_tokens, other.cache_write_tokens),
-            (&mut self.completion_tokens, other.completion_tokens),
-            (&mut self.reasoning_tokens, other.reasoning_tokens),
-            (&mut self.unknown_calls, other.unknown_calls),
-            (&mut self.unknown_prompt_tokens, other.unknown_prompt_tokens),
-            (&mut self.unknown_completion_tokens, other.unknown_completion_tokens),
-            (&mut self.flex.calls, other.flex.calls),
-            (&mut self.flex.prompt_tokens, other.flex.prompt_tokens),
-            (&mut self.flex.cached_tokens, other.flex.cached_tokens),
-            (&mut self.flex.cache_write_tokens, other.flex.cache_write_tokens),
-            (&mut self.flex.completion_tokens, other.flex.completion_tokens),
-            (&mut self.flex.reasoning_tokens, other.flex.reasoning_tokens),
-        ];
-        for (sum, part) in counts {
-            *sum = sum.saturating_add(part);
-        }
+        *self = self.each(*other, u64::saturating_add);
     }
 
     /// Adds one answer.
@@ -292,6 +406,17 @@ impl Spent {
 }
 
 impl SpentFlex {
+    fn each(self, other: Self, of_two: fn(u64, u64) -> u64) -> Self {
+        Self {
+            calls: of_two(self.calls, other.calls),
+            prompt_tokens: of_two(self.prompt_tokens, other.prompt_tokens),
+            cached_tokens: of_two(self.cached_tokens, other.cached_tokens),
+            cache_write_tokens: of_two(self.cache_write_tokens, other.cache_write_tokens),
+            completion_tokens: of_two(self.completion_tokens, other.completion_tokens),
+            reasoning_tokens: of_two(self.reasoning_tokens, other.reasoning_tokens),
+        }
+    }
+
     fn add(&mut self, usage: &Usage) {
         self.calls += 1;
         let counts = [

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use super::entry::{ConversationState, Entry};
+use super::entry::{ConversationState, Entry, KeptStanding};
 use super::error::StoreError;
 use super::fold::fold;
 use super::index::MemoryIndex;
@@ -71,14 +71,31 @@ impl Follower {
         self.journal.read(place)
     }
 
-    /// Returns the answer at a place, where it is the one to this question.
-    pub fn answer(&self, place: Place, fingerprint: &Fingerprint) -> Result<Option<Stored>, StoreError> {
-        Ok(match self.entry(place)? {
-            Some(entry @ Entry::Answered { fingerprint: found, .. }) if found == *fingerprint => {
-                Stored::from_entry(&entry)
+    /// Returns the answer to a question that is used, of those at these places, in the order of the journal: the first one, unless
+    /// a later one was kept in its place. An answer of another store has the number of its run there.
+    ///
+    /// `is_gone` is called where a place holds no entry any more.
+    pub fn answer(
+        &self,
+        places: &[Place],
+        fingerprint: &Fingerprint,
+        is_gone: &mut dyn FnMut(),
+    ) -> Result<Option<Stored>, StoreError> {
+        let mut used = None;
+        for place in places {
+            match self.entry(*place)? {
+                None => is_gone(),
+                Some(entry) if entry.used_question() == Some(fingerprint) => {
+                    let replaces =
+                        matches!(&entry, Entry::Kept(kept) if matches!(kept.standing, KeptStanding::InPlaceOf(_)));
+                    if used.is_none() || replaces {
+                        used = Stored::from_entry(&entry);
+                    }
+                }
+                Some(_) => {}
             }
-            _ => None,
-        })
+        }
+        Ok(used)
     }
 
     /// Folds the entries at these places, in the order of the journal, into the state of their conversation.
@@ -156,7 +173,10 @@ mod tests {
         assert_eq!(follower.bytes(Some(second)).unwrap(), (total, left));
         assert_eq!(follower.bytes(None).unwrap(), (total, total));
         let answer = |place, number| {
-            follower.answer(place, &question(number)).unwrap().map(|stored| stored.answer.text().to_owned())
+            follower
+                .answer(&[place], &question(number), &mut || {})
+                .unwrap()
+                .map(|stored| stored.answer.text().to_owned())
         };
         assert_eq!(answer(second, 2).as_deref(), Some("answer 2"));
         assert_eq!((answer(second, 1), answer(found[0].0, 2)), (None, None));

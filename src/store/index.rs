@@ -1,11 +1,13 @@
 //! The interface of a store's index, and an index in memory.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use super::entry::{ConversationState, Entry, LostCalls, Run, Spending};
 use super::error::StoreError;
 use super::fold::{IndexView, fold};
+use super::origins::{KeptRunId, Origins, join};
 use super::place::{Place, Position};
+use super::start::{FrameId, StartId};
 use crate::conversation::{ConversationKey, Fingerprint};
 
 /// Entries that were committed together, with their places.
@@ -22,12 +24,25 @@ pub trait IndexReader: Send + Sync {
     fn state(&self, key: &ConversationKey) -> Result<Option<ConversationState>, StoreError>;
     /// Visits every conversation's state.
     fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, ConversationState)) -> Result<(), StoreError>;
-    /// Returns the runs, oldest first.
-    fn runs(&self) -> Result<Vec<Run>, StoreError>;
     /// Returns a question's lost calls.
     fn lost(&self, fingerprint: &Fingerprint) -> Result<LostCalls, StoreError>;
-    /// Returns the spending.
-    fn spending(&self) -> Result<Spending, StoreError>;
+    /// Visits every question's lost calls.
+    fn for_each_lost(&self, visit: &mut dyn FnMut(Fingerprint, LostCalls)) -> Result<(), StoreError>;
+    /// Returns runs and starts, with what was spent.
+    fn origins(&self) -> Result<Origins, StoreError>;
+    /// Returns the answers to a question that are kept and not used.
+    fn unused(&self, fingerprint: &Fingerprint) -> Result<BTreeSet<FrameId>, StoreError>;
+    /// Returns whether there is any such answer.
+    fn has_unused(&self) -> Result<bool, StoreError>;
+    /// Returns whether conversations may have been built on another answer to this question than the one that is used.
+    fn is_unsettled(&self, fingerprint: &Fingerprint) -> Result<bool, StoreError>;
+    /// Returns whether there is any such question.
+    fn has_unsettled(&self) -> Result<bool, StoreError>;
+
+    /// Returns the runs, oldest first.
+    fn runs(&self) -> Result<Vec<Run>, StoreError> {
+        Ok(self.origins()?.runs())
+    }
 }
 
 /// Derived state: everything here can be rebuilt from the journal.
@@ -49,9 +64,10 @@ pub trait StoreIndex: IndexReader {
 pub struct MemoryIndex {
     pub places: HashMap<Fingerprint, Place>,
     pub states: HashMap<ConversationKey, ConversationState>,
-    pub runs: BTreeMap<u32, Run>,
     pub lost: HashMap<Fingerprint, LostCalls>,
-    pub spending: Spending,
+    pub origins: Origins,
+    pub unused: BTreeSet<(Fingerprint, FrameId)>,
+    pub unsettled: BTreeSet<Fingerprint>,
 }
 
 impl MemoryIndex {
@@ -61,6 +77,10 @@ impl MemoryIndex {
             Ok(()) => {}
             Err(never) => match never {},
         }
+    }
+
+    fn current(&self) -> Option<StartId> {
+        self.origins.begun.values().next_back().copied()
     }
 }
 
@@ -81,13 +101,54 @@ impl IndexView for MemoryIndex {
         Ok(())
     }
 
+    fn replace_place(&mut self, fingerprint: Fingerprint, place: Place) -> Result<(), Self::WriteError> {
+        self.places.insert(fingerprint, place);
+        Ok(())
+    }
+
+    fn put_unused(&mut self, fingerprint: Fingerprint, frame: FrameId) -> Result<(), Self::WriteError> {
+        self.unused.insert((fingerprint, frame));
+        Ok(())
+    }
+
+    fn put_unsettled(&mut self, fingerprint: Fingerprint) -> Result<(), Self::WriteError> {
+        self.unsettled.insert(fingerprint);
+        Ok(())
+    }
+
+    fn settle(&mut self) -> Result<(), Self::WriteError> {
+        self.unsettled.clear();
+        Ok(())
+    }
+
+    fn begin_start(&mut self, place: Place, start: StartId) -> Result<(), Self::WriteError> {
+        self.origins.begun.insert(place.end(), start);
+        Ok(())
+    }
+
     fn put_run(&mut self, run: &Run) -> Result<(), Self::WriteError> {
-        self.runs.insert(run.number, run.clone());
+        let start = self.current();
+        self.origins.own_runs.insert(run.number, (start, run.clone()));
         Ok(())
     }
 
     fn count_answer(&mut self, run: u32) -> Result<(), Self::WriteError> {
-        self.runs.entry(run).and_modify(|run| run.answers += 1);
+        self.origins.own_runs.entry(run).and_modify(|(_, run)| run.answers += 1);
+        Ok(())
+    }
+
+    fn put_kept_run(&mut self, start: StartId, run: &Run) -> Result<(), Self::WriteError> {
+        self.origins.kept_runs.entry((start, run.number)).or_insert_with(|| run.clone());
+        Ok(())
+    }
+
+    fn count_kept(&mut self, run: KeptRunId) -> Result<(), Self::WriteError> {
+        self.origins.kept_runs.entry(run).and_modify(|run| run.answers += 1);
+        Ok(())
+    }
+
+    fn join_kept_spending(&mut self, start: StartId, spending: &Spending) -> Result<(), Self::WriteError> {
+        join(self.origins.kept.entry(start).or_default(), spending);
         Ok(())
     }
 
@@ -96,8 +157,9 @@ impl IndexView for MemoryIndex {
         Ok(())
     }
 
-    fn spending(&mut self) -> &mut Spending {
-        &mut self.spending
+    fn spending(&mut self) -> Result<&mut Spending, Self::WriteError> {
+        let start = self.current();
+        Ok(self.origins.own.entry(start).or_default())
     }
 }
 
@@ -115,16 +177,35 @@ impl IndexReader for MemoryIndex {
         Ok(())
     }
 
-    fn runs(&self) -> Result<Vec<Run>, StoreError> {
-        Ok(self.runs.values().cloned().collect())
-    }
-
     fn lost(&self, fingerprint: &Fingerprint) -> Result<LostCalls, StoreError> {
         Ok(self.lost.get(fingerprint).cloned().unwrap_or_default())
     }
 
-    fn spending(&self) -> Result<Spending, StoreError> {
-        Ok(self.spending.clone())
+    fn for_each_lost(&self, visit: &mut dyn FnMut(Fingerprint, LostCalls)) -> Result<(), StoreError> {
+        self.lost.iter().for_each(|(fingerprint, lost)| visit(*fingerprint, lost.clone()));
+        Ok(())
+    }
+
+    fn origins(&self) -> Result<Origins, StoreError> {
+        Ok(self.origins.clone())
+    }
+
+    fn unused(&self, fingerprint: &Fingerprint) -> Result<BTreeSet<FrameId>, StoreError> {
+        let (least, most) = FrameId::BOUNDS;
+        let of_question = (*fingerprint, least)..=(*fingerprint, most);
+        Ok(self.unused.range(of_question).map(|(_, frame)| *frame).collect())
+    }
+
+    fn has_unused(&self) -> Result<bool, StoreError> {
+        Ok(!self.unused.is_empty())
+    }
+
+    fn is_unsettled(&self, fingerprint: &Fingerprint) -> Result<bool, StoreError> {
+        Ok(self.unsettled.contains(fingerprint))
+    }
+
+    fn has_unsettled(&self) -> Result<bool, StoreError> {
+        Ok(!self.unsettled.is_empty())
     }
 }
 
@@ -178,7 +259,7 @@ mod tests {
             unknown_completion_tokens: 16,
             ..Spent::default()
         };
-        assert_eq!(IndexReader::spending(&index).unwrap(), Spending::from([("m".to_owned(), spent)]));
+        assert_eq!(index.origins.spending(None), Spending::from([("m".to_owned(), spent)]));
         let key = ConversationKey([9; 32]);
         add(&mut index, &Entry::Closed { conversation: key, status: Status::Complete }, 8);
         let state = ConversationState {

@@ -16,6 +16,7 @@ use super::place::{Damage, Place, Position};
 use super::record::{self, Unreadable};
 use super::scan::{Scan, ScanItem};
 use super::segment::{SegmentHeader, read_range, segment_numbers, segment_path};
+use super::start::{Beginning, StartId};
 use super::torn::{Stretch, TornEnd};
 use super::writer::{JournalWriter, OpenSegment, extent_of, header_of};
 use crate::files;
@@ -208,6 +209,24 @@ impl Journal {
             }
         }
         Ok(damages)
+    }
+
+    /// Returns the id of the start without a name; `None` where nothing is before the first start.
+    pub fn unnamed_start(&self) -> Result<Option<StartId>, StoreError> {
+        let mut beginning = Beginning::default();
+        for segment in segment_numbers(&self.directory)? {
+            let path = segment_path(&self.directory, segment);
+            let mut scan = Scan::open(&path, segment, 0)?;
+            while let Some(found) = scan.next()? {
+                if let ScanItem::Record { record, .. } = found
+                    && let Some(entry) = read_record(&record, &path)?
+                    && let Some(start) = beginning.take(&entry)
+                {
+                    return Ok(start);
+                }
+            }
+        }
+        Ok(beginning.start())
     }
 
     /// Returns the segments as they are, with the checksums of their bytes if wanted.

@@ -1,9 +1,12 @@
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::entry::{ConversationState, Entry, LostCalls, Run, Spending, Stored};
 use super::error::StoreError;
 use super::index::{IndexReader, MemoryIndex};
+use super::origins::KeptRunId;
 use super::place::Place;
+use super::start::{Beginning, StartId};
 use super::{Reader, Store};
 use crate::conversation::{ConversationKey, Fingerprint};
 
@@ -35,6 +38,12 @@ impl MemoryStore {
     }
 }
 
+/// Returns the id of the start without a name.
+fn unnamed_start(entries: &[Entry]) -> Option<StartId> {
+    let mut beginning = Beginning::default();
+    entries.iter().find_map(|entry| beginning.take(entry)).unwrap_or_else(|| beginning.start())
+}
+
 impl Store for MemoryStore {
     fn commit(&self, entries: Vec<Entry>) -> Result<(), StoreError> {
         let Inner { entries: all, index } = &mut *self.lock();
@@ -51,7 +60,9 @@ impl Reader for MemoryStore {
     fn answer(&self, fingerprint: &Fingerprint) -> Result<Option<Stored>, StoreError> {
         let inner = self.lock();
         let place = inner.index.place(fingerprint)?;
-        Ok(place.and_then(|place| inner.entries.get(place.offset as usize)).and_then(Stored::from_entry))
+        let numbers = inner.index.origins.run_numbers();
+        let entry = place.and_then(|place| inner.entries.get(place.offset as usize));
+        Ok(entry.and_then(|entry| Stored::renumbered(entry, &numbers)))
     }
 
     fn state(&self, key: &ConversationKey) -> Result<Option<ConversationState>, StoreError> {
@@ -71,17 +82,28 @@ impl Reader for MemoryStore {
     }
 
     fn spending(&self) -> Result<Spending, StoreError> {
-        self.lock().index.spending()
+        let inner = self.lock();
+        Ok(inner.index.origins.spending(unnamed_start(&inner.entries)))
     }
 }
 
 impl Stored {
-    /// Returns the answer of an entry, if it has one.
+    /// Returns the answer of an entry, if it has one. One of another store has the number of its run there.
     pub(super) fn from_entry(entry: &Entry) -> Option<Self> {
         match entry {
-            Entry::Answered { run, answer, .. } => Some(Self { run: *run, answer: std::sync::Arc::clone(answer) }),
+            Entry::Answered { run, answer, .. } => Some(Self { run: *run, answer: Arc::clone(answer) }),
+            Entry::Kept(kept) => Some(Self { run: kept.run, answer: Arc::clone(&kept.answer) }),
             _ => None,
         }
+    }
+
+    /// Returns the same with the number that the run has here.
+    pub(super) fn renumbered(entry: &Entry, numbers: &BTreeMap<KeptRunId, u32>) -> Option<Self> {
+        let run = match entry {
+            Entry::Kept(kept) => numbers.get(&(kept.start, kept.run)),
+            _ => None,
+        };
+        Self::from_entry(entry).map(|stored| Self { run: run.copied().unwrap_or(stored.run), ..stored })
     }
 }
 

@@ -43,7 +43,9 @@ mod lock;
 mod loss;
 mod medium;
 mod memory;
+pub mod merge;
 mod open_index;
+mod origins;
 mod place;
 #[cfg(feature = "postgres")]
 pub mod postgres;
@@ -56,13 +58,16 @@ mod sequences;
 pub mod shared;
 mod sled_index;
 mod snapshot;
+mod start;
 mod torn;
 mod verify;
 mod writer;
 
 pub use accept::accept_losses;
 pub use disk::DiskStore;
-pub use entry::{ConversationState, Entry, LostCalls, Run, Spending, Spent, SpentFlex, Status, Stored};
+pub use entry::{
+    ConversationState, Entry, KeptAnswer, KeptStanding, LostCalls, Run, Spending, Spent, SpentFlex, Status, Stored,
+};
 pub use error::StoreError;
 pub use follow::{Followed, Follower};
 pub use ledger::{Ledger, Unsettled};
@@ -74,6 +79,7 @@ pub use place::{Damage, Place, Position};
 pub use repair::{repair, repair_with};
 pub use sequences::Sequences;
 pub use snapshot::{OnLoss, Snapshot, SnapshotFindings};
+pub use start::{FrameId, StartId};
 pub use verify::{Verification, verify};
 
 use std::sync::Arc;

@@ -6,7 +6,6 @@ use std::path::Path;
 
 use super::accepted::Accepted;
 use super::continuity::FoundSegment;
-use super::entry::Entry;
 use super::error::StoreError;
 use super::index::{CommitGroup, INDEX_BATCH_ENTRIES, IndexReader, StoreIndex};
 use super::index_state::{IndexState, StateKind};
@@ -114,7 +113,7 @@ pub(super) fn catch_up(
     let flush = |batch: &mut CommitGroup| index.apply(batch).inspect(|()| batch.clear());
     opened.damages = journal.for_each(unread.start, unread.end, |place, entry| {
         // The index may still hold the place of a damaged answer that was replaced later.
-        if let Entry::Answered { fingerprint, .. } = &entry
+        if let Some(fingerprint) = entry.question()
             && let Some(known) = index.place(fingerprint)?
             && journal.read(known)?.is_none()
         {

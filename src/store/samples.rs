@@ -95,5 +95,5 @@ pub fn assert_whole(store: &dyn Reader) {
     let mut states = HashMap::new();
     store.for_each_state(&mut |key, state| drop(states.insert(key, state))).unwrap();
     assert_eq!((states, store.runs().unwrap()), (expected.states.clone(), expected.runs().unwrap()));
-    assert_eq!(store.spending().unwrap(), expected.spending);
+    assert_eq!(store.spending().unwrap(), expected.origins.spending(None));
 }

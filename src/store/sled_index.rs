@@ -1,10 +1,25 @@
 //! The index in sled. The only file that names sled.
 //!
-//! Keys: `a` + fingerprint → place, `c` + conversation key → state, `l` + fingerprint → lost calls, `r` + run number → run,
-//! `m` + name → the rest. Tags are never reused. Values stay far below sled's segment size. Each group of entries is one atomic batch, together
-//! with the journal position that it covers.
+//! | key | value |
+//! |---|---|
+//! | `a` + fingerprint | place of the answer that is used |
+//! | `c` + conversation key | state |
+//! | `l` + fingerprint | lost calls |
+//! | `r` + run number | run of this store |
+//! | `o` + run number | its start; none for a run before the first start |
+//! | `s` + position in the journal | the start that begins there |
+//! | `p` + start | what it has spent, where it is this store's own |
+//! | `k` + start | what it has spent, where it is another store's |
+//! | `g` + start + run number | run of another store |
+//! | `u` + fingerprint + frame id | empty: an answer that is kept and not used |
+//! | `x` + fingerprint | empty: conversations may have been built on an answer that was replaced |
+//! | `mspending` | what was spent before the first start |
+//! | `mcovered` | the journal position that is covered |
+//!
+//! Tags are never reused, and numbers in keys are big-endian. Values stay far below sled's segment size. Each group of entries
+//! is one atomic batch.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, btree_map};
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -16,9 +31,11 @@ use super::entry::{ConversationState, Entry, LostCalls, Run, Spending};
 use super::error::StoreError;
 use super::fold::{IndexView, fold};
 use super::index::{IndexReader, StoreIndex};
-use super::place::Place;
+use super::origins::{KeptRunId, Origins, join};
+use super::place::{Place, Position};
 use super::record;
-use crate::conversation::{ConversationKey, Fingerprint};
+use super::start::{FrameId, StartId};
+use crate::conversation::{ConversationKey, Digest, Fingerprint};
 use crate::files;
 
 /// sled 0.34 uses about four times the configured amount, measured over a million answers.
@@ -77,6 +94,30 @@ impl SledIndex {
         guarded(&self.path, || self.database.get(key))
     }
 
+    /// Returns what `read` makes of each entry whose key begins with `prefix`; it gets the rest of the key.
+    fn all<'a, T>(
+        &'a self,
+        prefix: &[u8],
+        read: impl Fn(&[u8], &[u8]) -> Option<T> + 'a,
+    ) -> impl DoubleEndedIterator<Item = Result<T, StoreError>> + 'a {
+        let begin = prefix.len();
+        self.database.scan_prefix(prefix).map(move |item| {
+            let (key, bytes) = guarded(&self.path, || item)?;
+            key.get(begin..).and_then(|rest| read(rest, &bytes)).ok_or_else(|| self.unreadable("an entry"))
+        })
+    }
+
+    fn starts(&self) -> impl DoubleEndedIterator<Item = Result<(Position, StartId), StoreError>> {
+        self.all(b"s", |position, start| Some((read_position(position)?, read_start(start)?)))
+    }
+
+    fn spending_of(&self, key: &[u8]) -> Result<Spending, StoreError> {
+        match self.value_of(key)? {
+            None => Ok(Spending::default()),
+            Some(bytes) => record::decode_spending(&bytes).map_err(|_| self.unreadable("the spending")),
+        }
+    }
+
     fn unreadable(&self, what: &str) -> StoreError {
         StoreError::Index { path: self.path.clone(), reason: format!("{what} cannot be read") }
     }
@@ -91,7 +132,15 @@ impl StoreIndex for SledIndex {
             states: HashMap::new(),
             runs: BTreeMap::new(),
             lost: HashMap::new(),
-            spending: self.spending()?,
+            current: self.starts().next_back().transpose()?.map(|(_, start)| start),
+            begun: BTreeMap::new(),
+            own_starts: BTreeMap::new(),
+            own: BTreeMap::new(),
+            kept: BTreeMap::new(),
+            kept_runs: BTreeMap::new(),
+            unused: BTreeSet::new(),
+            unsettled: BTreeSet::new(),
+            is_settled: false,
         };
         for (place, entry) in entries {
             fold(&mut batch, *place, entry)?;
@@ -109,7 +158,7 @@ impl StoreIndex for SledIndex {
         for (fingerprint, lost) in &batch.lost {
             writes.insert(tagged_key(b'l', &fingerprint.0), record::encode_lost(lost));
         }
-        writes.insert(SPENDING, record::encode_spending(&batch.spending));
+        batch.write_origins(&mut writes)?;
         writes.insert(COVERED, &place_bytes(*last));
         guarded(&self.path, || self.database.apply_batch(writes))
     }
@@ -149,14 +198,6 @@ impl IndexReader for SledIndex {
         Ok(())
     }
 
-    fn runs(&self) -> Result<Vec<Run>, StoreError> {
-        let runs = self.database.scan_prefix(b"r").map(|item| {
-            let (_, bytes) = guarded(&self.path, || item)?;
-            record::decode_run(&bytes).map_err(|_| self.unreadable("a run"))
-        });
-        runs.collect()
-    }
-
     fn lost(&self, fingerprint: &Fingerprint) -> Result<LostCalls, StoreError> {
         let bytes = self.value_of(&tagged_key(b'l', &fingerprint.0))?;
         bytes.map_or(Ok(LostCalls::default()), |bytes| {
@@ -164,11 +205,56 @@ impl IndexReader for SledIndex {
         })
     }
 
-    fn spending(&self) -> Result<Spending, StoreError> {
-        match self.value_of(SPENDING)? {
-            None => Ok(Spending::default()),
-            Some(bytes) => record::decode_spending(&bytes).map_err(|_| self.unreadable("the spending")),
+    fn for_each_lost(&self, visit: &mut dyn FnMut(Fingerprint, LostCalls)) -> Result<(), StoreError> {
+        for item in self.database.scan_prefix(b"l") {
+            let (name, bytes) = guarded(&self.path, || item)?;
+            let hash = name.get(1..).and_then(|hash| hash.try_into().ok());
+            let lost = record::decode_lost(&bytes).ok();
+            let (hash, lost) = hash.zip(lost).ok_or_else(|| self.unreadable("a question's lost calls"))?;
+            visit(Fingerprint(hash), lost);
         }
+        Ok(())
+    }
+
+    fn origins(&self) -> Result<Origins, StoreError> {
+        let mut origins = Origins { begun: self.starts().collect::<Result<_, _>>()?, ..Origins::default() };
+        for run in self.all(b"r", |_, bytes| record::decode_run(bytes).ok()) {
+            let run = run?;
+            let start = self.value_of(&tagged_key(b'o', &run.number.to_be_bytes()))?;
+            let start = start.map(|bytes| read_start(&bytes).ok_or_else(|| self.unreadable("a run's start")));
+            origins.own_runs.insert(run.number, (start.transpose()?, run));
+        }
+        for run in self.all(b"g", |key, bytes| Some((read_start(key.get(..16)?)?, record::decode_run(bytes).ok()?))) {
+            let (start, run) = run?;
+            origins.kept_runs.insert((start, run.number), run);
+        }
+        for own in self.all(b"p", |key, bytes| Some((read_start(key)?, record::decode_spending(bytes).ok()?))) {
+            let (start, spending) = own?;
+            origins.own.insert(Some(start), spending);
+        }
+        let unnamed = self.spending_of(SPENDING)?;
+        if !unnamed.is_empty() {
+            origins.own.insert(None, unnamed);
+        }
+        let kept = self.all(b"k", |key, bytes| Some((read_start(key)?, record::decode_spending(bytes).ok()?)));
+        origins.kept = kept.collect::<Result<_, _>>()?;
+        Ok(origins)
+    }
+
+    fn unused(&self, fingerprint: &Fingerprint) -> Result<BTreeSet<FrameId>, StoreError> {
+        self.all(&tagged_key(b'u', &fingerprint.0), |frame, _| read_frame(frame)).collect()
+    }
+
+    fn has_unused(&self) -> Result<bool, StoreError> {
+        Ok(self.all(b"u", |_, _| Some(())).next().transpose()?.is_some())
+    }
+
+    fn is_unsettled(&self, fingerprint: &Fingerprint) -> Result<bool, StoreError> {
+        Ok(self.value_of(&tagged_key(b'x', &fingerprint.0))?.is_some())
+    }
+
+    fn has_unsettled(&self) -> Result<bool, StoreError> {
+        Ok(self.all(b"x", |_, _| Some(())).next().transpose()?.is_some())
     }
 }
 
@@ -179,7 +265,65 @@ struct Batch<'a> {
     states: HashMap<ConversationKey, ConversationState>,
     runs: BTreeMap<u32, Run>,
     lost: HashMap<Fingerprint, LostCalls>,
-    spending: Spending,
+    /// The start that spends.
+    current: Option<StartId>,
+    begun: BTreeMap<Position, StartId>,
+    /// The starts of new runs.
+    own_starts: BTreeMap<u32, StartId>,
+    /// The spending that has changed.
+    own: BTreeMap<Option<StartId>, Spending>,
+    kept: BTreeMap<StartId, Spending>,
+    kept_runs: BTreeMap<KeptRunId, Run>,
+    unused: BTreeSet<(Fingerprint, FrameId)>,
+    unsettled: BTreeSet<Fingerprint>,
+    /// What sled has of unsettled questions is forgotten.
+    is_settled: bool,
+}
+
+impl Batch<'_> {
+    fn write_origins(&self, writes: &mut sled::Batch) -> Result<(), StoreError> {
+        for (position, start) in &self.begun {
+            writes.insert(tagged_key(b's', &position_bytes(*position)), &start.0);
+        }
+        for (run, start) in &self.own_starts {
+            writes.insert(tagged_key(b'o', &run.to_be_bytes()), &start.0);
+        }
+        for (start, spending) in &self.own {
+            let key = start.map_or_else(|| SPENDING.to_vec(), |start| tagged_key(b'p', &start.0));
+            writes.insert(key, record::encode_spending(spending));
+        }
+        for (start, spending) in &self.kept {
+            writes.insert(tagged_key(b'k', &start.0), record::encode_spending(spending));
+        }
+        for ((start, _), run) in &self.kept_runs {
+            writes.insert(kept_run_key((*start, run.number)), record::encode_run(run));
+        }
+        for (fingerprint, frame) in &self.unused {
+            writes.insert([&tagged_key(b'u', &fingerprint.0)[..], &frame.record.0, &frame.start.0].concat(), &[]);
+        }
+        if self.is_settled {
+            for key in self.index.all(b"x", |fingerprint, _| Some(tagged_key(b'x', fingerprint))) {
+                writes.remove(key?);
+            }
+        }
+        for fingerprint in &self.unsettled {
+            writes.insert(tagged_key(b'x', &fingerprint.0), &[]);
+        }
+        Ok(())
+    }
+
+    /// Changes a run of another store, if it is known.
+    fn with_kept_run(&mut self, id: KeptRunId, change: impl FnOnce(&mut Run)) -> Result<bool, StoreError> {
+        if let Some(run) = self.kept_runs.get_mut(&id) {
+            change(run);
+            return Ok(true);
+        }
+        let Some(bytes) = self.index.value_of(&kept_run_key(id))? else { return Ok(false) };
+        let mut run = record::decode_run(&bytes).map_err(|_| self.index.unreadable("a run"))?;
+        change(&mut run);
+        self.kept_runs.insert(id, run);
+        Ok(true)
+    }
 }
 
 impl IndexView for Batch<'_> {
@@ -207,8 +351,57 @@ impl IndexView for Batch<'_> {
         Ok(())
     }
 
+    fn replace_place(&mut self, fingerprint: Fingerprint, place: Place) -> Result<(), StoreError> {
+        self.places.insert(fingerprint, place);
+        Ok(())
+    }
+
+    fn put_unused(&mut self, fingerprint: Fingerprint, frame: FrameId) -> Result<(), StoreError> {
+        self.unused.insert((fingerprint, frame));
+        Ok(())
+    }
+
+    fn put_unsettled(&mut self, fingerprint: Fingerprint) -> Result<(), StoreError> {
+        self.unsettled.insert(fingerprint);
+        Ok(())
+    }
+
+    fn settle(&mut self) -> Result<(), StoreError> {
+        self.unsettled.clear();
+        self.is_settled = true;
+        Ok(())
+    }
+
+    fn begin_start(&mut self, place: Place, start: StartId) -> Result<(), StoreError> {
+        self.begun.insert(place.end(), start);
+        self.current = Some(start);
+        Ok(())
+    }
+
     fn put_run(&mut self, run: &Run) -> Result<(), StoreError> {
         self.runs.insert(run.number, run.clone());
+        self.own_starts.extend(self.current.map(|start| (run.number, start)));
+        Ok(())
+    }
+
+    fn put_kept_run(&mut self, start: StartId, run: &Run) -> Result<(), StoreError> {
+        let id = (start, run.number);
+        if !self.with_kept_run(id, |_| {})? {
+            self.kept_runs.insert(id, run.clone());
+        }
+        Ok(())
+    }
+
+    fn count_kept(&mut self, id: KeptRunId) -> Result<(), StoreError> {
+        self.with_kept_run(id, |run| run.answers += 1).map(drop)
+    }
+
+    fn join_kept_spending(&mut self, start: StartId, spending: &Spending) -> Result<(), StoreError> {
+        let known = match self.kept.entry(start) {
+            btree_map::Entry::Occupied(known) => known.into_mut(),
+            btree_map::Entry::Vacant(unknown) => unknown.insert(self.index.spending_of(&tagged_key(b'k', &start.0))?),
+        };
+        join(known, spending);
         Ok(())
     }
 
@@ -228,8 +421,14 @@ impl IndexView for Batch<'_> {
         Ok(())
     }
 
-    fn spending(&mut self) -> &mut Spending {
-        &mut self.spending
+    fn spending(&mut self) -> Result<&mut Spending, StoreError> {
+        Ok(match self.own.entry(self.current) {
+            btree_map::Entry::Occupied(known) => known.into_mut(),
+            btree_map::Entry::Vacant(unknown) => {
+                let key = self.current.map_or_else(|| SPENDING.to_vec(), |start| tagged_key(b'p', &start.0));
+                unknown.insert(self.index.spending_of(&key)?)
+            }
+        })
     }
 }
 
@@ -290,6 +489,35 @@ fn tagged_key(tag: u8, hash: &[u8]) -> Vec<u8> {
     key
 }
 
+fn kept_run_key((start, number): KeptRunId) -> Vec<u8> {
+    [&tagged_key(b'g', &start.0)[..], &number.to_be_bytes()].concat()
+}
+
+fn read_start(bytes: &[u8]) -> Option<StartId> {
+    bytes.try_into().ok().map(StartId)
+}
+
+fn read_frame(bytes: &[u8]) -> Option<FrameId> {
+    let (record, start) = bytes.split_at_checked(32)?;
+    Some(FrameId { record: Digest(record.try_into().ok()?), start: read_start(start)? })
+}
+
+/// Positions in keys are ordered as they are in the journal.
+fn position_bytes(position: Position) -> [u8; 12] {
+    let mut bytes = [0; 12];
+    bytes[..4].copy_from_slice(&position.segment.to_be_bytes());
+    bytes[4..].copy_from_slice(&position.offset.to_be_bytes());
+    bytes
+}
+
+fn read_position(bytes: &[u8]) -> Option<Position> {
+    let bytes: [u8; 12] = bytes.try_into().ok()?;
+    Some(Position {
+        segment: u32::from_be_bytes(bytes[..4].try_into().ok()?),
+        offset: u64::from_be_bytes(bytes[4..].try_into().ok()?),
+    })
+}
+
 fn place_bytes(place: Place) -> [u8; 20] {
     let mut bytes = [0; 20];
     bytes[..4].copy_from_slice(&place.segment.to_le_bytes());
@@ -314,7 +542,6 @@ mod tests {
     use super::*;
 
     use super::super::index::MemoryIndex;
-    use super::super::place::Position;
     use super::super::samples::{conversation, placed, question};
 
     /// The index in memory is the definition.
@@ -328,8 +555,17 @@ mod tests {
         let mut states = HashMap::new();
         index.for_each_state(&mut |key, state| assert_eq!(states.insert(key, state), None)).unwrap();
         assert_eq!(states, expected.states);
-        assert_eq!(index.runs().unwrap(), expected.runs().unwrap());
-        assert_eq!(index.spending().unwrap(), expected.spending);
+        assert_eq!(index.origins().unwrap(), expected.origins);
+        let mut lost = HashMap::new();
+        index.for_each_lost(&mut |fingerprint, calls| assert_eq!(lost.insert(fingerprint, calls), None)).unwrap();
+        assert_eq!(lost, expected.lost);
+        for number in 0..=9 {
+            assert_eq!(index.unused(&question(number)).unwrap(), expected.unused(&question(number)).unwrap());
+            let unsettled = expected.is_unsettled(&question(number)).unwrap();
+            assert_eq!(index.is_unsettled(&question(number)).unwrap(), unsettled, "{number}");
+        }
+        assert_eq!(index.has_unused().unwrap(), expected.has_unused().unwrap());
+        assert_eq!(index.has_unsettled().unwrap(), expected.has_unsettled().unwrap());
     }
 
     #[test]
@@ -350,7 +586,7 @@ mod tests {
                 assert_same(&index, &expected);
             }
             index.apply(&[]).unwrap();
-            assert_eq!(expected.runs[&1].answers, 4);
+            assert_eq!(expected.runs().unwrap()[0].answers, 4);
             let closed = index.close().unwrap();
             assert_eq!(seal(&path).unwrap(), closed);
             assert_same(&SledIndex::open(&path).unwrap(), &expected);

@@ -1,15 +1,18 @@
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::Reader;
 use super::accepted::Accepted;
-use super::entry::{ConversationState, LostCalls, Run, Spending, Stored};
+use super::disk::spending;
+use super::entry::{ConversationState, Entry, LostCalls, Run, Spending, Stored};
 use super::error::StoreError;
 use super::index::{IndexReader, MemoryIndex};
 use super::index_copy::{CopiedIndex, copied_index};
 use super::index_state::IndexState;
 use super::journal::{Journal, Standing};
 use super::loss::Loss;
+use super::origins::KeptRunId;
 use super::place::{Damage, Place, Position};
 use crate::conversation::{ConversationKey, Fingerprint};
 use crate::files::OwnedDirectory;
@@ -26,6 +29,8 @@ pub struct Snapshot {
     /// The journal as it is now, once an answer was not at its place.
     again: Mutex<Option<Box<Snapshot>>>,
     findings: SnapshotFindings,
+    /// The numbers of runs of other stores, once they were needed.
+    run_numbers: OnceLock<BTreeMap<KeptRunId, u32>>,
     /// Holds the copy; deleted after the index is closed.
     _place: Option<OwnedDirectory>,
 }
@@ -94,14 +99,28 @@ impl Snapshot {
         findings: SnapshotFindings,
         place: Option<OwnedDirectory>,
     ) -> Self {
-        Self { directory: directory.to_owned(), journal, index, again: Mutex::default(), findings, _place: place }
+        let (directory, again, run_numbers) = (directory.to_owned(), Mutex::default(), OnceLock::new());
+        Self { directory, journal, index, again, findings, run_numbers, _place: place }
+    }
+
+    /// Returns the numbers of runs of other stores.
+    fn run_numbers(&self) -> Result<&BTreeMap<KeptRunId, u32>, StoreError> {
+        if let Some(numbers) = self.run_numbers.get() {
+            return Ok(numbers);
+        }
+        let numbers = self.index.origins()?.run_numbers();
+        Ok(self.run_numbers.get_or_init(|| numbers))
     }
 
     /// Returns the answer at its place, and that place where something else stands there.
     fn look_up(&self, fingerprint: &Fingerprint) -> Result<Result<Option<Stored>, Place>, StoreError> {
         let Some(place) = self.index.place(fingerprint)? else { return Ok(Ok(None)) };
         let entry = self.journal.read(place)?;
-        let found = entry.as_ref().filter(|entry| entry.answers(fingerprint)).and_then(Stored::from_entry);
+        let found = entry.as_ref().filter(|entry| entry.answers(fingerprint));
+        let found = match found {
+            Some(entry @ Entry::Kept(_)) => Stored::renumbered(entry, self.run_numbers()?),
+            other => other.and_then(Stored::from_entry),
+        };
         Ok(if found.is_some() { Ok(found) } else { Err(place) })
     }
 }
@@ -174,7 +193,7 @@ impl Reader for Snapshot {
     }
 
     fn spending(&self) -> Result<Spending, StoreError> {
-        self.index.spending()
+        spending(&*self.index, &self.journal)
     }
 }
 

@@ -110,11 +110,19 @@ fn compare_index(sled: &SledIndex, expected: &MemoryIndex, disagreements: &mut V
     if state_count != expected.states.len() {
         disagreements.push(format!("the index has {state_count} conversations, the journal {}", expected.states.len()));
     }
-    if sled.spending()? != expected.spending {
+    let origins = sled.origins()?;
+    if (&origins.own, &origins.kept, &origins.begun)
+        != (&expected.origins.own, &expected.origins.kept, &expected.origins.begun)
+    {
         disagreements.push("the spending in the index differs from the journal".to_owned());
     }
-    if sled.runs()? != expected.runs.values().cloned().collect::<Vec<_>>() {
+    if (&origins.own_runs, &origins.kept_runs) != (&expected.origins.own_runs, &expected.origins.kept_runs) {
         disagreements.push("the runs in the index differ from the journal".to_owned());
+    }
+    for (fingerprint, frame) in &expected.unused {
+        if disagreements.len() < DISAGREEMENTS_MAX && !sled.unused(fingerprint)?.contains(frame) {
+            disagreements.push(format!("the index does not know of a further answer to {fingerprint}"));
+        }
     }
     Ok(())
 }

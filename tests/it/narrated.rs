@@ -201,7 +201,12 @@ impl World {
                 Entry::Lost { lost, .. } => writeln!(lines, "{lost:?}").unwrap(),
                 Entry::Unknown { .. } => writeln!(lines, "{entry:?}").unwrap(),
                 Entry::Closed { status, .. } => writeln!(lines, "{status:?}").unwrap(),
-                Entry::Run(_) | Entry::Linked { .. } => {}
+                Entry::Run(_) | Entry::Linked { .. } | Entry::Start(_) => {}
+                Entry::Kept(_)
+                | Entry::KeptRun { .. }
+                | Entry::KeptSpending { .. }
+                | Entry::KeptState { .. }
+                | Entry::Settled => {}
             }
         }
         writeln!(lines, "{answers} answers").unwrap();

@@ -50,16 +50,24 @@ pub struct AnsweredV3<'a> {
     tokens: Option<TokensV3>,
 }
 
-/// An answer's record in the oldest version that holds all of it.
-pub enum AnsweredRecord<'a> {
-    First(AnsweredV1<'a>),
-    Second(AnsweredV2<'a>),
-    Third(Box<AnsweredV3<'a>>),
+impl<'a> AnsweredV3<'a> {
+    /// Returns the record of an answer in this version, whatever it holds.
+    pub fn of(
+        run: u32,
+        conversation: &ConversationKey,
+        slot: Slot,
+        fingerprint: &Fingerprint,
+        model: &'a str,
+        answer: &'a Answer,
+    ) -> Self {
+        let second = AnsweredV2::of(run, conversation, slot, fingerprint, model, answer);
+        let fields = answer.message.fields_json().unwrap_or_default().into();
+        Self { answered: second, fields, tokens: answer.tokens.as_deref().map(TokensV3::from) }
+    }
 }
 
-impl<'a> AnsweredRecord<'a> {
-    /// Returns the record of an answer, given what else its entry says.
-    pub fn of(
+impl<'a> AnsweredV2<'a> {
+    fn of(
         run: u32,
         conversation: &ConversationKey,
         slot: Slot,
@@ -85,19 +93,38 @@ impl<'a> AnsweredRecord<'a> {
             reasoning_tokens: answer.usage.reasoning_tokens,
             attempts: answer.attempts,
         };
-        let Usage { cache_write_tokens, tier, .. } = answer.usage;
-        let tokens = answer.tokens.as_deref();
-        let is_plain = answer.message.fields().is_none() && tokens.is_none();
-        if is_plain && cache_write_tokens.is_none() && answer.dropped.is_empty() && tier == ServiceTier::Standard {
-            return Self::First(first);
-        }
         let dropped = answer.dropped.iter().map(Cow::from).collect();
-        let second = AnsweredV2 { answered: first, cache_write_tokens, dropped, tier: tier_tag(tier) };
-        if is_plain {
-            return Self::Second(second);
+        let Usage { cache_write_tokens, tier, .. } = answer.usage;
+        Self { answered: first, cache_write_tokens, dropped, tier: tier_tag(tier) }
+    }
+}
+
+/// An answer's record in the oldest version that holds all of it.
+pub enum AnsweredRecord<'a> {
+    First(AnsweredV1<'a>),
+    Second(AnsweredV2<'a>),
+    Third(Box<AnsweredV3<'a>>),
+}
+
+impl<'a> AnsweredRecord<'a> {
+    /// Returns the record of an answer, given what else its entry says.
+    pub fn of(
+        run: u32,
+        conversation: &ConversationKey,
+        slot: Slot,
+        fingerprint: &Fingerprint,
+        model: &'a str,
+        answer: &'a Answer,
+    ) -> Self {
+        let Usage { cache_write_tokens, tier, .. } = answer.usage;
+        if answer.message.fields().is_some() || answer.tokens.is_some() {
+            return Self::Third(Box::new(AnsweredV3::of(run, conversation, slot, fingerprint, model, answer)));
         }
-        let fields = answer.message.fields_json().unwrap_or_default().into();
-        Self::Third(Box::new(AnsweredV3 { answered: second, fields, tokens: tokens.map(TokensV3::from) }))
+        let second = AnsweredV2::of(run, conversation, slot, fingerprint, model, answer);
+        if cache_write_tokens.is_none() && answer.dropped.is_empty() && tier == ServiceTier::Standard {
+            return Self::First(second.answered);
+        }
+        Self::Second(second)
     }
 
     /// Returns the entry; `None` for a record that nobody wrote.

@@ -15,14 +15,18 @@ use std::borrow::Cow;
 
 use answered::{AnsweredRecord, AnsweredV1, AnsweredV2, AnsweredV3};
 use serde::{Deserialize, Serialize};
+use spending::SpentV2;
 use state::{SlotV1, StateV1, StatusV1};
 
 use super::codec;
-use super::entry::{ConversationState, Entry, LostCalls, Run};
-use crate::conversation::{ConversationKey, Fingerprint, Settings};
+use super::entry::{ConversationState, Entry, KeptAnswer, KeptStanding, LostCalls, Run};
+use super::start::{FrameId, StartId};
+use crate::conversation::{ConversationKey, Digest, Fingerprint, Settings};
 
 /// The newest version of records that this program reads and writes.
-pub const VERSION: u8 = 3;
+pub const VERSION: u8 = 4;
+/// The version of records of calls to tools and of token ids.
+const THIRD_VERSION: u8 = 3;
 /// The version of records of lost calls, of tiers, and of what was written to caches.
 const SECOND_VERSION: u8 = 2;
 /// The version of every record that needs nothing of a later one, so that an older program reads it too.
@@ -41,7 +45,13 @@ pub enum Unreadable {
 pub fn encode_entry(entry: &Entry, out: &mut Vec<u8>) -> bool {
     let record = EntryV1::from(entry);
     let version = match record {
-        EntryV1::AnsweredV3(_) => VERSION,
+        EntryV1::Start(_)
+        | EntryV1::Kept(_)
+        | EntryV1::KeptRun { .. }
+        | EntryV1::KeptSpending { .. }
+        | EntryV1::KeptState { .. }
+        | EntryV1::Settled => VERSION,
+        EntryV1::AnsweredV3(_) => THIRD_VERSION,
         EntryV1::AnsweredV2(_) | EntryV1::Lost { .. } => SECOND_VERSION,
         _ => FIRST_VERSION,
     };
@@ -128,6 +138,64 @@ enum EntryV1<'a> {
     },
     /// Since version 3.
     AnsweredV3(Box<AnsweredV3<'a>>),
+    /// Since version 4.
+    Start([u8; 16]),
+    /// Since version 4.
+    Kept(Box<KeptV4<'a>>),
+    /// Since version 4.
+    KeptRun {
+        start: [u8; 16],
+        run: RunV1,
+    },
+    /// Since version 4.
+    KeptSpending {
+        start: [u8; 16],
+        spending: Vec<SpentV2>,
+    },
+    /// Since version 4.
+    KeptState {
+        conversation: [u8; 32],
+        state: StateV1,
+    },
+    /// Since version 4.
+    Settled,
+}
+
+/// An answer of another store.
+#[derive(Serialize, Deserialize)]
+struct KeptV4<'a> {
+    start: [u8; 16],
+    standing: StandingV4,
+    answered: AnsweredV3<'a>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum StandingV4 {
+    Unused,
+    Used,
+    InPlaceOf { record: [u8; 32], start: [u8; 16] },
+}
+
+impl From<KeptStanding> for StandingV4 {
+    fn from(standing: KeptStanding) -> Self {
+        match standing {
+            KeptStanding::Unused => Self::Unused,
+            KeptStanding::Used => Self::Used,
+            KeptStanding::InPlaceOf(frame) => Self::InPlaceOf { record: frame.record.0, start: frame.start.0 },
+        }
+    }
+}
+
+impl From<StandingV4> for KeptStanding {
+    fn from(standing: StandingV4) -> Self {
+        match standing {
+            StandingV4::Unused => Self::Unused,
+            StandingV4::Used => Self::Used,
+            StandingV4::InPlaceOf { record, start } => {
+                Self::InPlaceOf(FrameId { record: Digest(record), start: StartId(start) })
+            }
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -170,6 +238,20 @@ impl<'a> From<&'a Entry> for EntryV1<'a> {
                 prompt_tokens: *prompt_tokens,
                 completion_tokens: *completion_tokens,
             },
+            Entry::Start(start) => Self::Start(start.0),
+            Entry::Kept(kept) => {
+                let KeptAnswer { start, standing, run, conversation, slot, fingerprint, model, answer } = &**kept;
+                let answered = AnsweredV3::of(*run, conversation, *slot, fingerprint, model, answer);
+                Self::Kept(Box::new(KeptV4 { start: start.0, standing: (*standing).into(), answered }))
+            }
+            Entry::KeptRun { start, run } => Self::KeptRun { start: start.0, run: run.into() },
+            Entry::KeptSpending { start, spending } => {
+                Self::KeptSpending { start: start.0, spending: spending.iter().map(SpentV2::from).collect() }
+            }
+            Entry::KeptState { conversation, state } => {
+                Self::KeptState { conversation: conversation.0, state: state.into() }
+            }
+            Entry::Settled => Self::Settled,
         }
     }
 }
@@ -196,6 +278,24 @@ impl EntryV1<'_> {
             Self::Unknown { model, calls, prompt_tokens, completion_tokens } => {
                 Entry::Unknown { model: model.into_owned(), calls, prompt_tokens, completion_tokens }
             }
+            Self::Start(start) => Entry::Start(StartId(start)),
+            Self::Kept(kept) => {
+                let KeptV4 { start, standing, answered } = *kept;
+                let paid = AnsweredRecord::Third(Box::new(answered)).into_entry()?;
+                let Entry::Answered { run, conversation, slot, fingerprint, model, answer } = paid else { return None };
+                let (start, standing) = (StartId(start), standing.into());
+                let kept = KeptAnswer { start, standing, run, conversation, slot, fingerprint, model, answer };
+                Entry::Kept(Box::new(kept))
+            }
+            Self::KeptRun { start, run } => Entry::KeptRun { start: StartId(start), run: run.into_run(0) },
+            Self::KeptSpending { start, spending } => Entry::KeptSpending {
+                start: StartId(start),
+                spending: spending.into_iter().map(SpentV2::into_row).collect(),
+            },
+            Self::KeptState { conversation, state } => {
+                Entry::KeptState { conversation: ConversationKey(conversation), state: state.into_state()? }
+            }
+            Self::Settled => Entry::Settled,
         })
     }
 }
@@ -230,7 +330,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_a_decoder_panic_or_allocate_without_bound(mut bytes in prop::collection::vec(any::<u8>(), 0..400), version in 0..5u8) {
+        fn no_bytes_make_a_decoder_panic_or_allocate_without_bound(mut bytes in prop::collection::vec(any::<u8>(), 0..400), version in 0..6u8) {
             if version > 0 {
                 bytes.insert(0, version);
             }
@@ -238,7 +338,7 @@ mod tests {
         }
 
         #[test]
-        fn a_length_that_lies_is_refused(length in any::<u64>(), version in 1..4u8, tag in 0..9u8) {
+        fn a_length_that_lies_is_refused(length in any::<u64>(), version in 1..5u8, tag in 0..15u8) {
             let mut bytes = vec![version, tag, 253];
             bytes.extend_from_slice(&length.to_le_bytes());
             prop_assert!(decode_entry(&bytes).is_err());

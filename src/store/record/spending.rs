@@ -16,9 +16,7 @@ pub fn encode_spending(spending: &Spending) -> Vec<u8> {
     if spending.values().all(|spent| spent.cache_write_tokens == 0 && spent.flex == SpentFlex::default()) {
         codec::encode(FIRST_VERSION, &rows.collect::<Vec<_>>(), &mut out);
     } else {
-        let newer = spending.values().map(|spent| (spent.cache_write_tokens, SpentFlexV2::from(spent.flex)));
-        let rows =
-            rows.zip(newer).map(|(spent, (cache_write_tokens, flex))| SpentV2 { spent, cache_write_tokens, flex });
+        let rows = spending.iter().map(SpentV2::from);
         codec::encode(SECOND_VERSION, &rows.collect::<Vec<_>>(), &mut out);
     }
     out
@@ -47,7 +45,7 @@ struct SpentV1 {
 }
 
 #[derive(Serialize, Deserialize)]
-struct SpentV2 {
+pub struct SpentV2 {
     spent: SpentV1,
     cache_write_tokens: u64,
     flex: SpentFlexV2,
@@ -97,8 +95,14 @@ impl SpentV1 {
     }
 }
 
+impl From<(&String, &Spent)> for SpentV2 {
+    fn from((model, spent): (&String, &Spent)) -> Self {
+        Self { spent: (model, spent).into(), cache_write_tokens: spent.cache_write_tokens, flex: spent.flex.into() }
+    }
+}
+
 impl SpentV2 {
-    fn into_row(self) -> (String, Spent) {
+    pub fn into_row(self) -> (String, Spent) {
         let (model, spent) = self.spent.into_row();
         (model, Spent { cache_write_tokens: self.cache_write_tokens, flex: self.flex.into(), ..spent })
     }

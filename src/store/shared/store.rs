@@ -652,7 +652,13 @@ fn add_to(batch: &mut Batch, entry: &Entry, run: u32, frame: Vec<u8>, number: im
         Entry::Linked { .. } | Entry::Closed { .. } => batch.notes.extend(note_of(entry, run, number(), frame)),
         Entry::Lost { fingerprint, lost } => batch.lost.push((*fingerprint, lost.clone())),
         // Counters say it, and the run is begun by an operation of its own.
-        Entry::Unknown { .. } | Entry::Run(_) => {}
+        Entry::Unknown { .. } | Entry::Run(_) | Entry::Start(_) => {}
+        // A worker's own journal holds nothing of other stores.
+        Entry::Kept(_)
+        | Entry::KeptRun { .. }
+        | Entry::KeptSpending { .. }
+        | Entry::KeptState { .. }
+        | Entry::Settled => {}
     }
 }
 

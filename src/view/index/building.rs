@@ -11,7 +11,7 @@ use super::texts::{HEADER_BYTES, Texts};
 use super::{ViewIndex, value_of, write};
 use crate::conversation::ConversationKey;
 use crate::job::JobError;
-use crate::store::{Entry, Place, StoreError};
+use crate::store::{Entry, KeptStanding, Place, StoreError};
 use crate::view::source::ItemSource;
 
 /// Bytes of the journal that are read at a time.
@@ -107,8 +107,23 @@ impl<'a> Indexing<'a> {
                     write(&index.answers).insert(fingerprint.prefix(), value_of(place)).map_err(fault)?;
                     conversation
                 }
-                Entry::Linked { conversation, .. } | Entry::Closed { conversation, .. } => conversation,
-                Entry::Run(_) | Entry::Unknown { .. } | Entry::Lost { .. } => return Ok(()),
+                Entry::Kept(kept) => {
+                    // The state of its conversation is an entry of its own.
+                    if kept.standing != KeptStanding::Unused {
+                        write(&index.answers).insert(kept.fingerprint.prefix(), value_of(place)).map_err(fault)?;
+                    }
+                    return Ok(());
+                }
+                Entry::Linked { conversation, .. }
+                | Entry::Closed { conversation, .. }
+                | Entry::KeptState { conversation, .. } => conversation,
+                Entry::Run(_)
+                | Entry::Unknown { .. }
+                | Entry::Lost { .. }
+                | Entry::Start(_)
+                | Entry::KeptRun { .. }
+                | Entry::KeptSpending { .. }
+                | Entry::Settled => return Ok(()),
             };
             notes.push((conversation, place));
             Ok(())

@@ -235,15 +235,8 @@ pub struct Coverage {
 impl AnswerLookup for ViewIndex {
     fn answer(&self, fingerprint: &Fingerprint) -> Result<Option<Stored>, StoreError> {
         let Some(follower) = &self.follower else { return Ok(None) };
-        for place in Self::places(&self.answers, fingerprint.prefix())? {
-            if let Some(found) = follower.answer(place, fingerprint)? {
-                return Ok(Some(found));
-            }
-            if follower.entry(place)?.is_none() {
-                self.is_outdated.store(true, Ordering::Release);
-            }
-        }
-        Ok(None)
+        let places = Self::places(&self.answers, fingerprint.prefix())?;
+        Ok(follower.answer(&places, fingerprint, &mut || self.is_outdated.store(true, Ordering::Release))?)
     }
 
     fn state(&self, key: &ConversationKey) -> Result<Option<ConversationState>, StoreError> {
