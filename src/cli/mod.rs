@@ -25,6 +25,7 @@ mod last_run;
 mod line;
 mod machine;
 mod man;
+mod merge;
 mod mock;
 mod names;
 mod options;
@@ -88,6 +89,7 @@ enum Command {
     #[cfg(feature = "view")]
     View(Box<view::ViewArgs>),
     Verify(Box<verify::VerifyArgs>),
+    Merge(merge::MergeArgs),
     Ctl(ctl::CtlArgs),
     Store(store::StoreArgs),
     Trust(trust::TrustArgs),
@@ -187,6 +189,7 @@ impl Command {
             #[cfg(feature = "view")]
             Command::View(args) => view::run(*args),
             Command::Verify(args) => verify::run(*args),
+            Command::Merge(args) => merge::run(args, log.clone()),
             Command::Ctl(args) => ctl::run(args),
             Command::Store(args) => store::run(args),
             Command::Trust(args) => trust::run(&args),

@@ -723,6 +723,9 @@ option_sets! {
     /// The options of `status`.
     StatusOptions { config: ConfigArgs, store: StoreArgs, loss: LossArgs, display: DisplayArgs, }
 
+    /// The options of `merge`.
+    MergeOptions { loss: LossArgs, config: ConfigArgs, display: DisplayArgs, }
+
     /// The options of `ctl`.
     CtlOptions { config: ConfigArgs, store: StoreArgs, }
 

@@ -14,6 +14,7 @@ mod owned;
 mod owner;
 mod path;
 mod private;
+mod random;
 #[cfg(feature = "parquet")]
 mod swap;
 
@@ -26,6 +27,7 @@ pub use owned::{Owned, OwnedDirectory, sweep};
 pub use owner::{Owner, boot_id};
 pub use path::{parent_of, replaced_path};
 pub use private::{append_to, create_in, open_or_create_in};
+pub use random::random_bytes;
 
 #[cfg(feature = "parquet")]
 pub use swap::{NewDirectory, finish_swaps};

@@ -18,12 +18,13 @@ use super::settings::RunSettings;
 use super::shared::{SharedFleet, SharedWork, join};
 use super::{Context, JobError, JobEvent, RunStart, open_store};
 use crate::conversation::{Price, Settings};
+use crate::files;
 use crate::model::RequestLane;
 use crate::recipe::Recipe;
 use crate::report::words::{counted, duration, money};
 use crate::report::{InputRows, Party, RateWindow, RunHeader, StoredSum, Tally, Totals};
 use crate::store::shared::{SharedStore, Writer};
-use crate::store::{DiskStore, Entry, Ledger, Reader, Run, Store, Unsettled};
+use crate::store::{DiskStore, Entry, Ledger, Reader, Run, StartId, Store, Unsettled};
 use crate::worker::{self, BudgetLimits, CommitMode, Ended, Event, Observer, RowOrder, RunStop, Served, Work};
 
 /// Ready to send calls.
@@ -49,6 +50,8 @@ pub struct Engine {
     fleet: Mutex<Option<SharedFleet>>,
     /// This worker writes the output.
     is_writer: AtomicBool,
+    /// This start of the program has been recorded.
+    has_started: AtomicBool,
 }
 
 /// What the store is.
@@ -181,6 +184,7 @@ impl Engine {
             runs: AtomicU64::new(0),
             fleet: Mutex::default(),
             is_writer: AtomicBool::new(false),
+            has_started: AtomicBool::new(false),
             models,
             addresses,
             store: as_store,
@@ -230,7 +234,12 @@ impl Engine {
         let (ledger, run) = match &shared {
             // What an earlier start had in flight was settled when the store was opened.
             Some(shared) => (Ledger::open(&self.directory)?.0, shared.run.clone()),
-            None => (self.settle_ledger(recipe.settings())?, begin(&*self.store, recipe.settings())?),
+            None => {
+                if !self.has_started.swap(true, Ordering::Relaxed) {
+                    self.store.commit(vec![Entry::Start(StartId(files::random_bytes()))])?;
+                }
+                (self.settle_ledger(recipe.settings())?, begin(&*self.store, recipe.settings())?)
+            }
         };
         // Caps count what is in the index: what was booked just now must be in it.
         self.opened.settle();

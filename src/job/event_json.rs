@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::events::{InvalidRow, JobEvent, Phase};
 use super::run_line::run_line;
+use crate::store::merge::Orphan;
 use crate::worker::{Event, Wait, WaitCause};
 
 /// A kind of event that a command reports as JSON.
@@ -33,6 +34,10 @@ pub enum EventKind {
     RowInvalid,
     /// Further rows are invalid.
     MoreRowsInvalid,
+    /// An answer was built on one that is not used after a merge.
+    Orphaned,
+    /// Further such answers.
+    MoreOrphans,
     /// The run before was killed with requests in flight.
     CallsUnknown,
     /// How far a pass over the rows is.
@@ -83,6 +88,8 @@ impl EventKind {
         Self::ReadingJournalOnly,
         Self::RowInvalid,
         Self::MoreRowsInvalid,
+        Self::Orphaned,
+        Self::MoreOrphans,
         Self::CallsUnknown,
         Self::Phase,
         Self::Start,
@@ -116,6 +123,8 @@ impl EventKind {
             Self::ReadingJournalOnly => "reading_journal_only",
             Self::RowInvalid => "row_invalid",
             Self::MoreRowsInvalid => "more_rows_invalid",
+            Self::Orphaned => "orphaned",
+            Self::MoreOrphans => "more_orphans",
             Self::CallsUnknown => "calls_unknown",
             Self::Phase => "phase",
             Self::Start => "start",
@@ -158,6 +167,13 @@ pub fn event_json(event: &JobEvent) -> Option<(EventKind, Value)> {
             (EventKind::RowInvalid, json!({"source": source, "line": line, "reason": reason}))
         }
         JobEvent::MoreRowsInvalid { count } => (EventKind::MoreRowsInvalid, json!({"count": count})),
+        JobEvent::Orphaned(Orphan { conversation, slot, fingerprint }) => {
+            let fields = json!({
+                "conversation": conversation.to_string(), "turn": slot.turn + 1, "fingerprint": fingerprint.to_string(),
+            });
+            (EventKind::Orphaned, fields)
+        }
+        JobEvent::MoreOrphans { count } => (EventKind::MoreOrphans, json!({"count": count})),
         JobEvent::CallsUnknown { calls, cost_max } => {
             (EventKind::CallsUnknown, json!({"calls": calls, "cost_max": cost_max}))
         }

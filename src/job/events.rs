@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::conversation::TurnIndex;
 use crate::dataset::DirectoryNote;
 use crate::report::words::{counted, money};
 use crate::report::{RunHeader, StoredSum, Tally};
+use crate::store::merge::Orphan;
 use crate::worker::Event;
 
 /// Receives the events of a job. Called from the worker's loop too, so it must return quickly.
@@ -66,6 +68,13 @@ pub enum JobEvent {
         /// How many.
         count: u64,
     },
+    /// An answer was built on one that is not used after a merge.
+    Orphaned(Orphan),
+    /// Further such answers that are not reported one by one.
+    MoreOrphans {
+        /// How many.
+        count: u64,
+    },
     /// The run before was killed with requests in flight.
     CallsUnknown {
         /// How many; nobody knows whether they were answered and billed.
@@ -116,6 +125,8 @@ impl JobEvent {
             | Self::DirectoryRead(_)
             | Self::RowInvalid(_)
             | Self::MoreRowsInvalid { .. }
+            | Self::Orphaned(_)
+            | Self::MoreOrphans { .. }
             | Self::PartDone(_)
             | Self::Steered { .. }
             | Self::Phase(_)
@@ -148,7 +159,7 @@ pub struct Phase {
     pub done: u64,
     /// Of how much, where that is known.
     pub total: Option<u64>,
-    /// What is counted: `byte` or `row`.
+    /// What is counted: `byte`, `row` or `answer`.
     pub unit: &'static str,
 }
 
@@ -184,6 +195,14 @@ impl fmt::Display for JobEvent {
             Self::ReadingJournalOnly { reason } => write!(f, "{reason}; reading what is committed in the journal"),
             Self::DirectoryRead(note) => note.fmt(f),
             Self::RowInvalid(InvalidRow { source, line, reason }) => write!(f, "{source}:{line}: {reason}"),
+            Self::Orphaned(Orphan { conversation, slot, fingerprint }) => {
+                let turn = TurnIndex::from_index(slot.turn);
+                write!(
+                    f,
+                    "the answer {fingerprint} at turn {turn} of the conversation {conversation} follows one that is not used"
+                )
+            }
+            Self::MoreOrphans { count } => write!(f, "… and {count} more answers; -v names all of them"),
             Self::MoreRowsInvalid { count } => write!(f, "… and {count} more invalid rows"),
             Self::CallsUnknown { calls, cost_max } => {
                 let calls = counted(*calls, "request");

@@ -44,7 +44,7 @@ pub fn open_reader(path: &Path, on_loss: OnLoss, context: &Context) -> Result<Ar
 }
 
 /// Reports how much of the journal is read, in steps of ten percent.
-fn progress(store: &Path, context: &Context) -> impl FnMut(u64, u64) {
+pub(super) fn progress(store: &Path, context: &Context) -> impl FnMut(u64, u64) {
     let mut reported = 0;
     move |done, total| {
         let percent = done * 100 / total.max(1);
@@ -61,6 +61,12 @@ const EDITION: &str = "edition";
 /// True where the store may hold answers for rows as version 0.1.0 read them.
 pub fn predates_edition(path: &Path) -> bool {
     exists(path) && !path.join(EDITION).exists()
+}
+
+/// Notes that the store may hold answers for rows as version 0.1.0 read them.
+pub(super) fn forget_edition(path: &Path) {
+    // With the file, a caution is missing before the first call.
+    let _ = std::fs::remove_file(path.join(EDITION));
 }
 
 /// True where there is a store.
@@ -90,7 +96,7 @@ fn report(opened: &Opened, store: &Path, context: &Context) {
     report_damages(&opened.damages, context);
 }
 
-fn report_damages(damages: &[Damage], context: &Context) {
+pub(super) fn report_damages(damages: &[Damage], context: &Context) {
     for damage in damages {
         context.report(JobEvent::SegmentDamaged { segment: damage.path.clone(), bytes: damage.bytes.clone() });
     }

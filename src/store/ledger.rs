@@ -58,14 +58,17 @@ impl Ledger {
     pub fn open(directory: &Path) -> Result<(Self, Vec<Unsettled>), StoreError> {
         let path: PathBuf = directory.join("in-flight");
         let file = files::open_or_create_in(&path).map_err(StoreError::io("open", &path))?;
-        let length = file.metadata().map_err(StoreError::io("read", &path))?.len();
-        let mut unsettled = Vec::new();
-        for slot in 0..(length / SLOT_BYTES as u64).min(SLOTS_MAX) {
-            let mut bytes = [0; SLOT_BYTES];
-            file.read_exact_at(&mut bytes, slot * SLOT_BYTES as u64).map_err(StoreError::io("read", &path))?;
-            unsettled.extend(read_slot(&bytes));
-        }
+        let unsettled = read_slots(&file, &path)?;
         Ok((Self { file, free: Vec::new(), slot_count: 0 }, unsettled))
+    }
+
+    /// Returns the requests that the last run of a store left in flight, without changing anything.
+    pub fn left_behind(directory: &Path) -> Result<Vec<Unsettled>, StoreError> {
+        let path = directory.join("in-flight");
+        match File::open(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+            file => read_slots(&file.map_err(StoreError::io("open", &path))?, &path),
+        }
     }
 
     /// Clears the previous run's requests, once they are in the journal.
@@ -95,6 +98,17 @@ impl Ledger {
         let _ = self.file.write_all_at(&[0; SLOT_BYTES], slot * SLOT_BYTES as u64);
         self.free.push(slot);
     }
+}
+
+fn read_slots(file: &File, path: &Path) -> Result<Vec<Unsettled>, StoreError> {
+    let length = file.metadata().map_err(StoreError::io("read", path))?.len();
+    let mut unsettled = Vec::new();
+    for slot in 0..(length / SLOT_BYTES as u64).min(SLOTS_MAX) {
+        let mut bytes = [0; SLOT_BYTES];
+        file.read_exact_at(&mut bytes, slot * SLOT_BYTES as u64).map_err(StoreError::io("read", path))?;
+        unsettled.extend(read_slot(&bytes));
+    }
+    Ok(unsettled)
 }
 
 fn read_slot(bytes: &[u8; SLOT_BYTES]) -> Option<Unsettled> {

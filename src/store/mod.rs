@@ -71,6 +71,7 @@ pub use entry::{
 pub use error::StoreError;
 pub use follow::{Followed, Follower};
 pub use ledger::{Ledger, Unsettled};
+pub use lock::writer_of;
 pub use loss::Loss;
 pub use medium::{Appendable, Disk, Medium};
 pub use memory::MemoryStore;

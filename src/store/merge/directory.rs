@@ -105,6 +105,11 @@ impl DirectorySource {
         &self.losses
     }
 
+    /// Returns how many answers there are, those that are not used included.
+    pub fn answer_count(&self) -> u64 {
+        self.origins.runs().iter().map(|run| run.answers).sum()
+    }
+
     fn looked(&self) -> Looked<'_> {
         Looked { journal: &self.journal, index: &self.index, origins: &self.origins, unnamed: self.unnamed }
     }
