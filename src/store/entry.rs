@@ -223,7 +223,7 @@ pub struct LostCalls {
 }
 
 /// A run of the program on this store.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Run {
     /// The run's number, from 1.
     pub number: u32,

@@ -21,6 +21,7 @@
 //! | settled | no question is unsettled |
 
 use super::entry::{ConversationState, Entry, KeptStanding, LostCalls, Run, Spending, Status};
+use super::identity::frame_of;
 use super::origins::KeptRunId;
 use super::place::Place;
 use super::start::{FrameId, StartId};
@@ -91,7 +92,7 @@ pub fn fold<V: IndexView>(view: &mut V, place: Place, entry: &Entry) -> Result<(
         Entry::Kept(kept) => {
             match kept.standing {
                 KeptStanding::Unused => {
-                    if let Some(frame) = FrameId::of(entry, kept.start) {
+                    if let Some(frame) = frame_of(entry, kept.start) {
                         view.put_unused(kept.fingerprint, frame)?;
                     }
                 }

@@ -3,10 +3,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::entry::{ConversationState, Entry, LostCalls, Run, Spending, Stored};
 use super::error::StoreError;
+use super::identity::Beginning;
 use super::index::{IndexReader, MemoryIndex};
 use super::origins::KeptRunId;
 use super::place::Place;
-use super::start::{Beginning, StartId};
+use super::start::StartId;
 use super::{Reader, Store};
 use crate::conversation::{ConversationKey, Fingerprint};
 

@@ -34,6 +34,7 @@ mod follow;
 mod frame;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod identity;
 mod index;
 mod index_copy;
 mod index_state;

@@ -52,6 +52,7 @@ mod layouts;
 mod learning;
 mod looking;
 mod losses;
+mod merging;
 mod mock_server;
 mod narrated;
 mod night;

@@ -11,6 +11,7 @@ use crate::store::accepted::Accepted;
 use crate::store::disk::DiskStore;
 use crate::store::entry::{ConversationState, Entry, LostCalls, Run, Spending};
 use crate::store::error::StoreError;
+use crate::store::identity::frame_of;
 use crate::store::index::{IndexReader, StoreIndex};
 use crate::store::index_copy::{COPY, copied_index};
 use crate::store::index_state::IndexState;
@@ -39,7 +40,7 @@ impl Looked<'_> {
             Entry::Kept(kept) => kept.start,
             _ => self.start(self.origins.start_at(Position { segment: place.segment, offset: place.offset }))?,
         };
-        FrameId::of(entry, start)
+        frame_of(entry, start)
     }
 
     fn used(&self, fingerprint: &Fingerprint) -> Result<Option<UsedAnswer>, StoreError> {
