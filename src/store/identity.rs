@@ -30,21 +30,20 @@ fn record_hash(entry: &Entry) -> Digest {
 pub struct Beginning(Option<Digest>);
 
 impl Beginning {
-    /// Takes the next entry of the store. Returns the id once it is certain; the inner `None` where nothing is before the first
-    /// start.
-    pub fn take(&mut self, entry: &Entry) -> Option<Option<StartId>> {
+    /// Takes the next entry of the store. Returns true once the id is certain.
+    pub fn take(&mut self, entry: &Entry) -> bool {
         if matches!(entry, Entry::Start(_)) {
-            return Some(self.start());
+            return true;
         }
         if entry.is_kept() {
-            return None;
+            return false;
         }
         let hash = record_hash(entry);
         self.0 = Some(self.0.map_or(hash, |before| before.then(&hash)));
-        (!matches!(entry, Entry::Run(_))).then(|| self.start())
+        !matches!(entry, Entry::Run(_))
     }
 
-    /// Returns the id as it is at the end of the store.
+    /// Returns the id; `None` where nothing is before the first start.
     pub fn start(&self) -> Option<StartId> {
         self.0.map(|beginning| StartId(*beginning.0.first_chunk().expect("a hash has 32 bytes")))
     }
@@ -59,7 +58,8 @@ mod tests {
 
     fn unnamed(entries: &[Entry]) -> Option<StartId> {
         let mut beginning = Beginning::default();
-        entries.iter().find_map(|entry| beginning.take(entry)).unwrap_or_else(|| beginning.start())
+        let _ = entries.iter().any(|entry| beginning.take(entry));
+        beginning.start()
     }
 
     #[test]

@@ -221,9 +221,9 @@ impl Journal {
             while let Some(found) = scan.next()? {
                 if let ScanItem::Record { record, .. } = found
                     && let Some(entry) = read_record(&record, &path)?
-                    && let Some(start) = beginning.take(&entry)
+                    && beginning.take(&entry)
                 {
-                    return Ok(start);
+                    return Ok(beginning.start());
                 }
             }
         }

@@ -42,7 +42,8 @@ impl MemoryStore {
 /// Returns the id of the start without a name.
 fn unnamed_start(entries: &[Entry]) -> Option<StartId> {
     let mut beginning = Beginning::default();
-    entries.iter().find_map(|entry| beginning.take(entry)).unwrap_or_else(|| beginning.start())
+    let _ = entries.iter().any(|entry| beginning.take(entry));
+    beginning.start()
 }
 
 impl Store for MemoryStore {

@@ -76,7 +76,7 @@ impl Origins {
 /// Takes each larger count of two values of one start's spending.
 pub fn join(spending: &mut Spending, other: &Spending) {
     for (model, spent) in other {
-        let known = spending.entry(model.clone()).or_insert_with(Spent::default);
+        let known = spending.entry(model.clone()).or_default();
         *known = known.max(*spent);
     }
 }
