@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::entry::{Run, Spending, Spent};
+use super::entry::{Run, Spending};
 use super::place::Position;
 use super::start::StartId;
 
@@ -84,6 +84,7 @@ pub fn join(spending: &mut Spending, other: &Spending) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::entry::Spent;
     use crate::conversation::Settings;
 
     const A: StartId = StartId([1; 16]);

@@ -50,7 +50,8 @@ pub async fn states(
                 state.record_answer(slot, fingerprint);
             }
             Entry::Closed { status, .. } => state.status = status,
-            Entry::Run(_) | Entry::Unknown { .. } | Entry::Lost { .. } => {}
+            // Nothing else is stored as an answer or a note.
+            _ => {}
         }
     }
     Ok(states.into_iter().collect())
