@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Dict, List, Optional
 
 from distilabel.constants import DISTILABEL_METADATA_KEY, SIGINT_HANDLER_CALLED_ENV_NAME
+from distilabel.exceptions import DistilabelOfflineBatchGenerationNotFinishedException as Later
 from distilabel.mixins.runtime_parameters import RuntimeParameter
 from distilabel.steps import GlobalStep, StepInput
 from pydantic import Field
@@ -34,13 +35,17 @@ OWN = {
     "dry_run": "run `cohobate plan` on the rows",
 }
 LOGGED_EVERY_PERCENT = 10
+# The reason of a row that is not there although the run does not say why.
+LEFT_OUT = "an option of the step left the row out"
 
 
 class Distill(GlobalStep):
     """Has a teacher regenerate every assistant turn of each conversation.
 
     It is a global step: all conversations are open to one run, so that no batch waits for its slowest row. Answers are
-    stored as they arrive; run the pipeline again after a kill, and stored answers are reused.
+    stored as they arrive; run the pipeline again after a kill, and stored answers are reused. Run it with
+    `pipeline.run(use_cache=False)`: distilabel's own cache waits forever for a global step that was killed (1.5.3), and returns
+    rows that are not whole without asking again. The store does neither.
 
     A row whose conversation cannot be finished stays in the dataset, with null in place of the conversation and the reason
     in `distilabel_metadata`, as distilabel's own tasks do it. The step fails only where the whole run does.
@@ -51,7 +56,6 @@ class Distill(GlobalStep):
         store: The directory of the answers; `.cohobate` in the working directory where it is None.
         options: Further options of `cohobate distill`, with `_` for `-`.
         add_raw_input: Whether to keep the conversation as it came in `distilabel_metadata`.
-        use_cache: Whether distilabel may take the rows of an earlier run from its own cache; False unless set.
 
     Runtime parameters:
         - `teacher`: The model, as `NAME@URL`, or a profile of `cohobate.toml`.
@@ -80,9 +84,6 @@ class Distill(GlobalStep):
         default_factory=dict, description="Further options of `cohobate distill`."
     )
     add_raw_input: RuntimeParameter[bool] = Field(default=True, description="Whether to keep the conversation as it came.")
-    # The store is the cache of this step. distilabel's own one holds no answer of a step at work, waits forever for a step that
-    # was killed (1.5.3), and would return rows that are not whole without asking again.
-    use_cache: bool = False
 
     @property
     def inputs(self) -> List[str]:
@@ -107,24 +108,24 @@ class Distill(GlobalStep):
         asked = [number for number, row in enumerate(inputs) if row[self.column]]
         finished: Dict[int, Dict[str, Any]] = {}
         reasons = {number: "no conversation" for number, row in enumerate(inputs) if not row[self.column]}
-        # Why a row is not there although the run does not say so.
-        other, teacher = "an option of the step left the row out", ""
+        teacher = ""
         if asked:
             with tempfile.TemporaryDirectory(prefix="cohobate-") as directory:
                 output = os.path.join(directory, "rows.jsonl")
                 run = cohobate.distill((self._sent(number, inputs[number]) for number in asked), **self._settings(output))
-                if self._is_followed_to_its_end(run):
+                self._follow(run)
+                try:
                     # A failure of the whole run is raised here.
                     finished = {int(row["id"]): row for row in run.rows()}
-                    reasons.update((asked[row["line"] - 1], row["reason"]) for row in _lines(f"{output}.incomplete.jsonl"))
-                else:
-                    # An error would be right, but distilabel 1.5.3 waits forever where a step fails after Ctrl-C.
-                    other = "stopped; run the pipeline again to resume"
+                except cohobate.Stopped as stop:
+                    self._logger.warning(f"{stop}")
+                    raise Later(()) from stop
+                reasons.update((asked[row["line"] - 1], row["reason"]) for row in _lines(f"{output}.incomplete.jsonl"))
                 teacher = _teacher(run)
         rows: List[Dict[str, Any]] = []
         for number, row in enumerate(inputs):
             written = finished.get(number)
-            rows.append(self._row(row, written, reasons.get(number, "" if written is not None else other), teacher))
+            rows.append(self._row(row, written, reasons.get(number, "" if written else LEFT_OUT), teacher))
         yield rows
 
     def _settings(self, output: str) -> Dict[str, Any]:
@@ -135,7 +136,7 @@ class Distill(GlobalStep):
         tools = row.get("tools")
         return {"id": f"{number}", "messages": row[self.column], **({} if tools is None else {"tools": tools})}
 
-    def _is_followed_to_its_end(self, run: Run) -> bool:
+    def _follow(self, run: Run) -> None:
         """Logs how far the run is, and stops it cleanly where nobody waits for its rows any more.
 
         distilabel hands a step Ctrl-C as a variable, and leaves the step's process at work where its own is killed.
@@ -143,9 +144,9 @@ class Distill(GlobalStep):
         logged, pipeline = 0, os.getppid()
         for event in run:
             if os.environ.get(SIGINT_HANDLER_CALLED_ENV_NAME) or os.getppid() != pipeline:
-                self._logger.warning("the run stops; calls in flight may finish. Run the pipeline again to resume")
+                self._logger.warning("the run stops; calls in flight may finish")
                 run.stop()
-                return False
+                return
             if isinstance(event, events.Progress) and event.total:
                 percent = event.done * 100 // event.total
                 if percent >= logged + LOGGED_EVERY_PERCENT:
@@ -153,7 +154,6 @@ class Distill(GlobalStep):
                     self._logger.info(f"{event.done:,} of {event.total:,} turns, {event.reused:,} of them reused")
             elif isinstance(event, (events.Caution, events.Parked)):
                 self._logger.warning(event.text)
-        return True
 
     def _row(
         self, row: Mapping[str, Any], finished: Optional[Mapping[str, Any]], incomplete: str, teacher: str
