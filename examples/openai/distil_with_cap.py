@@ -17,8 +17,8 @@ SETTINGS = Path(__file__).with_name("cohobate.toml")
 
 
 def main(rows: str, output: str) -> int:
-    # None leaves the option out, so that the file decides.
-    teacher = os.environ.get("TEACHER")
+    # A table of the file.
+    teacher = os.environ.get("TEACHER", "teacher")
     plan = cohobate.plan(rows, teacher=teacher, config=SETTINGS).report or {}
     print(f"{plan['calls']} calls, {plan['answered']} turns are answered already")
 
