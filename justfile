@@ -25,7 +25,15 @@ docs:
 msrv:
     .ci/run msrv
 
-# The trainers, the official client and a browser read the output
+# The documentation as a site, with every link checked
+site:
+    .ci/run site
+
+# The official clients, `datasets` and a browser read the output
+clients:
+    .ci/run clients
+
+# The trainers read the output, distilabel runs the step for it; downloads 6 GB
 consumers:
     .ci/run consumers
 
