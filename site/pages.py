@@ -1,4 +1,4 @@
-"""Makes a site of the pages as they are: `docs/`, and the pages in the root of the project that they link to.
+"""Makes a site of the pages as they are: `docs/`, and the pages in the root of the project and the examples that they link to.
 
 MkDocs calls these functions. The order of the pages is that of the table in `docs/README.md`, so there is no second list.
 """
@@ -35,7 +35,10 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Adds the pages of the root."""
+    """Adds the pages of the root, and the examples as files."""
+    for path in sorted((ROOT / "examples").rglob("*")):
+        if path.is_file() and path.suffix not in (".md", ".rs", ".pyc"):
+            files.append(File.generated(config, f"{path.relative_to(ROOT)}", abs_src_path=f"{path}"))
     for source, (name, _) in ROOT_PAGES.items():
         text = (ROOT / source).read_text(encoding="utf-8").replace("](docs/", "](../docs/")
         files.append(File.generated(config, name, content=text))
@@ -47,7 +50,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, **_: Any) 
     is_of_root = page.file.src_uri in {name for name, _ in ROOT_PAGES.values()}
     for source, (name, _) in ROOT_PAGES.items():
         markdown = re.sub(rf"\]\((?:{'' if is_of_root else '../'}){re.escape(source)}(?=[)#])", f"]({name}", markdown)
-    return spaced("\n".join(line.replace("](../docs/", "](") for line in markdown.split("\n")))
+    return spaced(markdown.replace("](../docs/", "](").replace("](../examples/", "](examples/"))
 
 
 def spaced(markdown: str) -> str:
