@@ -91,7 +91,8 @@ pub fn new_worker_id() -> WorkerId {
     let read = std::fs::File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut id));
     if read.is_err() {
         // Without a source of randomness the time and the process tell starts on one host apart.
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+        let now =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_nanos());
         let text = format!("{now} {} {}", std::process::id(), host_name());
         id.copy_from_slice(&Digest::of_text("cohobate worker 1", &text).0[..16]);
     }

@@ -12,7 +12,6 @@ use cohobate::job::JobError;
 use cohobate::model::{ModelProfile, RequestLane};
 use serde::{Deserialize, Serialize};
 
-use super::shared::without_password;
 use super::choices::{
     Concurrency, GateProfile, Keep, METRICS_ADDRESS, METRICS_HELP, OrphanRule, Per, ShardChoice, named,
 };
@@ -20,6 +19,7 @@ use super::config::ConfigFile;
 use super::hooks::HookCommand;
 use super::names::{file_name, path_name, real_path, text_or_file};
 use super::progress::ProgressMode;
+use super::shared::without_password;
 use super::signals::StopSignal;
 use super::time::duration;
 use super::trust;
@@ -650,7 +650,9 @@ fn recorded(table: &toml::Table) -> BTreeMap<String, serde_json::Value> {
     let value = |name: &str, value: &toml::Value| match trust::class::of_option(name) {
         // The command that answers calls is part of what is asked.
         trust::class::Class::Command if name != "tool-results" => serde_json::Value::from("***"),
-        _ if name == "store" => value.as_str().map_or_else(|| serde_json::to_value(value).unwrap_or_default(), |text| without_password(text).into()),
+        _ if name == "store" => value
+            .as_str()
+            .map_or_else(|| serde_json::to_value(value).unwrap_or_default(), |text| without_password(text).into()),
         _ => serde_json::to_value(value).unwrap_or_default(),
     };
     kept.map(|(name, set)| (name.clone(), value(name, set))).collect()

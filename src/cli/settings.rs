@@ -33,7 +33,11 @@ impl Options {
 
     /// Accepts what the store has lost, where the command line says so.
     pub fn accept_losses(&self, context: &Context) -> Result<(), JobError> {
-        if self.accept_loss == Some(true) && self.database().is_none() { accept_losses(&self.store_path(), context) } else { Ok(()) }
+        if self.accept_loss == Some(true) && self.database().is_none() {
+            accept_losses(&self.store_path(), context)
+        } else {
+            Ok(())
+        }
     }
 
     /// Returns what a command does that only reads a store which has lost answers. It accepts nothing.

@@ -104,7 +104,8 @@ fn worker_line(worker: &SeenWorker) -> String {
     let held = worker.granted.minus(&worker.booked);
     let (name, seen) = (format!("{} {}", worker.start.host, worker.start.process), duration(worker.seen_ago));
     let minutes = worker.started_ago.as_secs_f64() / 60.0;
-    let rate = if minutes > 0.1 { format!(" ({:.0} a minute)", worker.answers as f64 / minutes) } else { String::new() };
+    let rate =
+        if minutes > 0.1 { format!(" ({:.0} a minute)", worker.answers as f64 / minutes) } else { String::new() };
     let answers = counted(worker.answers, "answer");
     let state = if worker.has_left {
         format!("left {seen} ago")
@@ -122,9 +123,7 @@ fn worker_line(worker: &SeenWorker) -> String {
 
 /// Returns the same as JSON.
 pub fn status_json(status: &SharedStatus) -> Value {
-    let units = |amount: &Allowance| {
-        json!({"cost": amount.dollars(), "requests": amount.requests, "output_tokens": amount.output_tokens})
-    };
+    let units = |amount: &Allowance| json!({"cost": amount.dollars(), "requests": amount.requests, "output_tokens": amount.output_tokens});
     let runs = status.runs.iter().map(|run| {
         json!({
             "number": run.run.number, "name": run.name, "slots": run.slots, "done": run.done, "answers": run.run.answers,
@@ -154,8 +153,8 @@ mod server {
     use std::sync::Arc;
 
     use cohobate::job::{ErrorKind, JobError, SharedAccess};
-    use cohobate::store::postgres::{AddressError, Create, PostgresAddress, PostgresDatabase};
     use cohobate::store::StoreError;
+    use cohobate::store::postgres::{AddressError, Create, PostgresAddress, PostgresDatabase};
     use cohobate::store::shared::LEASE;
 
     use crate::cli::environment;

@@ -208,7 +208,7 @@ fn a_merge_that_is_killed_is_completed_by_the_same_merge() {
 fn stores_of_every_version_merge() {
     let place = Place::new();
     let mut stores = Vec::new();
-    for version in 1..=4 {
+    for version in 1..=5 {
         let name = format!("v{version}");
         copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/store-v{version}")), &place.path(&name));
         stores.push(name);

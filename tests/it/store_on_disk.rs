@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cohobate::conversation::{
-    Answer, AnswerTokens, ConversationKey, Fingerprint, Finish, Lane, Message, Role, ServiceTier, Settings, Slot,
-    ToolCall, TopLogprobs, TurnIndex, Usage,
+    Answer, AnswerTokens, ConversationKey, Digest, Fingerprint, Finish, Lane, Message, Role, ServiceTier, Settings,
+    Slot, ToolCall, TopLogprobs, TurnIndex, Usage,
 };
 use cohobate::store::{
-    Disk, DiskStore, Entry, LostCalls, MemoryStore, OnLoss, Opened, Reader, Run, Snapshot, Status, Store, StoreError,
+    ConversationState, Disk, DiskStore, Entry, FrameId, KeptAnswer, KeptStanding, LostCalls, MemoryStore, OnLoss,
+    Opened, Reader, Run, Snapshot, Spending, Spent, StartId, Status, Store, StoreError,
 };
 use proptest::prelude::*;
 
@@ -250,6 +251,12 @@ fn a_store_with_tokens_and_calls_opens_for_ever() {
     opened_frozen("store-v4", frozen_entries_with_tokens());
 }
 
+/// The first one with answers of other stores.
+#[test]
+fn a_store_that_others_were_merged_into_opens_for_ever() {
+    opened_frozen("store-v5", frozen_entries_of_several_stores());
+}
+
 /// Opens a frozen store, checks that it holds these entries, and returns where its copy is.
 fn opened_frozen(name: &str, entries: Vec<Entry>) -> tempfile::TempDir {
     let frozen = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name).join("journal");
@@ -345,6 +352,36 @@ fn frozen_entries_with_tokens() -> Vec<Entry> {
     entries
 }
 
+/// What is in `fixtures/store-v5`: the same, and what only records of version 4 hold: a start, and what comes from other stores.
+fn frozen_entries_of_several_stores() -> Vec<Entry> {
+    let mut entries = frozen_entries_with_tokens();
+    let (own, other) = (StartId([1; 16]), StartId([2; 16]));
+    let kept = |number: u32, standing| {
+        let Entry::Answered { run, conversation, slot, fingerprint, model, answer } = answered(number, 9, 0, 10) else {
+            unreachable!()
+        };
+        let kept = KeptAnswer { start: other, standing, run, conversation, slot, fingerprint, model, answer };
+        Entry::Kept(Box::new(kept))
+    };
+    let spent = Spent { calls: 3, prompt_tokens: 30, unknown_calls: 1, ..Spent::default() };
+    let history = vec![(Slot::main(0), Fingerprint(hash(14)))];
+    let state = ConversationState { history, cursor: 1, status: Status::Complete };
+    let replaced = FrameId { record: Digest([3; 32]), start: own };
+    entries.extend([
+        Entry::Start(own),
+        run_entry(2),
+        answered(15, 10, 0, 10),
+        Entry::KeptSpending { start: other, spending: Spending::from([("m".to_owned(), spent)]) },
+        Entry::KeptRun { start: other, run: Run { number: 1, started_ms: 5, ..Run::default() } },
+        kept(14, KeptStanding::Used),
+        kept(14, KeptStanding::Unused),
+        kept(15, KeptStanding::InPlaceOf(replaced)),
+        Entry::KeptState { conversation: ConversationKey(hash(9)), state },
+        Entry::Settled,
+    ]);
+    entries
+}
+
 /// Writes the frozen store of the current version; run once for each version, by hand:
 /// `COHOBATE_FREEZE=fixtures/store-vN cargo test freeze`.
 #[test]
@@ -352,7 +389,7 @@ fn freeze() {
     let Some(path) = std::env::var_os("COHOBATE_FREEZE") else { return };
     let directory = tempfile::tempdir().unwrap();
     let (store, _) = DiskStore::open_with(directory.path(), 300, Arc::new(Disk), &mut |_, _| {}).unwrap();
-    for entry in frozen_entries_with_tokens() {
+    for entry in frozen_entries_of_several_stores() {
         store.commit(vec![entry]).unwrap();
     }
     store.close().unwrap();

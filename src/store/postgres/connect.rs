@@ -72,7 +72,8 @@ impl Opener {
         for mode in modes {
             let mut config = self.config(server, &password);
             config.ssl_mode(*mode);
-            let Ok(opened) = tokio::time::timeout(2 * self.address.times.connect, self.attempt(&mut config)).await else {
+            let Ok(opened) = tokio::time::timeout(2 * self.address.times.connect, self.attempt(&mut config)).await
+            else {
                 return Err(Failure::timeout(&format!("connecting to {server}"), 2 * self.address.times.connect));
             };
             match opened {

@@ -60,7 +60,11 @@ impl From<tokio_postgres::Error> for Failure {
         let message = told(&error);
         let Some(code) = error.code() else {
             let is_settled = is_certificate(&error) || is_negotiation(&message);
-            return if is_settled { Self::refused(message, NEGOTIATION) } else { Self::Final(DatabaseError::Away(message)) };
+            return if is_settled {
+                Self::refused(message, NEGOTIATION)
+            } else {
+                Self::Final(DatabaseError::Away(message))
+            };
         };
         match kind(code, &message) {
             Kind::Conflict => Self::Conflict(message),
@@ -93,9 +97,9 @@ fn kind(code: &SqlState, message: &str) -> Kind {
             Kind::Refused("the tables are not those of this program: run `cohobate store init`, or check search_path")
         }
         // A pooler says all of its own in this code.
-        "08P01" if has("startup parameter") => {
-            Kind::Refused("the pooler refuses it: set it in the database (ALTER ROLE … SET …), or connect without the pooler")
-        }
+        "08P01" if has("startup parameter") => Kind::Refused(
+            "the pooler refuses it: set it in the database (ALTER ROLE … SET …), or connect without the pooler",
+        ),
         "08P01" if has("statement pooling") => {
             Kind::Refused("set pool_mode=transaction or session in the pooler: a commit is several statements")
         }
@@ -153,7 +157,8 @@ mod tests {
     #[test]
     fn a_restart_is_away_and_a_wrong_password_is_refused() {
         let of = |code: &str, message: &str| kind(&SqlState::from_code(code), message);
-        for code in ["08006", "08P01", "57P01", "57P02", "57P03", "53300", "25006", "57014", "58030", "XX000", "53200"] {
+        for code in ["08006", "08P01", "57P01", "57P02", "57P03", "53300", "25006", "57014", "58030", "XX000", "53200"]
+        {
             assert_eq!(of(code, "x"), Kind::Away, "{code}");
         }
         for code in ["40001", "40P01", "55P03"] {
@@ -162,7 +167,11 @@ mod tests {
         for code in ["28P01", "28000", "3D000", "3F000", "42501", "42P01", "42601", "22P02", "23505"] {
             assert!(matches!(of(code, "x"), Kind::Refused(_)), "{code}");
         }
-        for message in ["unsupported startup parameter: options", "no such database: x", "transaction blocks not allowed in statement pooling mode"] {
+        for message in [
+            "unsupported startup parameter: options",
+            "no such database: x",
+            "transaction blocks not allowed in statement pooling mode",
+        ] {
             assert!(matches!(of("08P01", message), Kind::Refused(_)), "{message}");
         }
         assert_eq!(of("08P01", "query_wait_timeout"), Kind::Away);

@@ -234,7 +234,8 @@ async fn others_answers(
     let mut winners = Vec::new();
     for part in answers.chunks(WINNERS_MAX) {
         let questions: Vec<&[u8]> = part.iter().map(|(_, answer)| &answer.fingerprint.0[..]).collect();
-        let sql = "SELECT question, frame FROM cohobate_answer WHERE question = ANY($2) AND worker <> $1 ORDER BY question";
+        let sql =
+            "SELECT question, frame FROM cohobate_answer WHERE question = ANY($2) AND worker <> $1 ORDER BY question";
         let rows = session.rows(sql, &[(&&me.0[..], Type::BYTEA), (&questions, Type::BYTEA_ARRAY)]).await?;
         for row in rows {
             winners.push((Fingerprint(bytes(row.get(0))?), row.get(1)));

@@ -57,8 +57,7 @@ pub async fn grant(
          granted_requests = greatest(granted_requests, booked_requests) + $3, \
          granted_output_tokens = greatest(granted_output_tokens, booked_output_tokens) + $4 \
          WHERE id = $1 AND left_at IS NULL RETURNING granted_cost_nano, granted_requests, granted_output_tokens";
-    let values: Values<'_> =
-        &[(&id, Type::BYTEA), (&cost, Type::INT8), (&requests, Type::INT8), (&tokens, Type::INT8)];
+    let values: Values<'_> = &[(&id, Type::BYTEA), (&cost, Type::INT8), (&requests, Type::INT8), (&tokens, Type::INT8)];
     let own = session.row(raise, values).await?.ok_or_else(|| unknown(me))?;
     Ok(Granted {
         granted: allowance(&own, 0),

@@ -77,9 +77,14 @@ async fn begin(session: &Session, wanted: &Wanted, digest: &[u8]) -> Result<i32,
         Some(name) => name.clone(),
         None => free_name(session, number).await?,
     };
-    let run =
-        Run { number: values::run(number), started_ms: wanted.started_ms, settings: wanted.settings.clone(), answers: 0 };
-    let sql = "INSERT INTO cohobate_run (number, name, settings_digest, rows_digest, record) VALUES ($1, $2, $3, $4, $5)";
+    let run = Run {
+        number: values::run(number),
+        started_ms: wanted.started_ms,
+        settings: wanted.settings.clone(),
+        answers: 0,
+    };
+    let sql =
+        "INSERT INTO cohobate_run (number, name, settings_digest, rows_digest, record) VALUES ($1, $2, $3, $4, $5)";
     let values: Values<'_> = &[
         (&number, Type::INT4),
         (&name, Type::TEXT),
@@ -93,12 +98,8 @@ async fn begin(session: &Session, wanted: &Wanted, digest: &[u8]) -> Result<i32,
     let weights: Vec<i64> = wanted.slots.iter().map(|slot| i64::from(slot.weight)).collect();
     let sql = "INSERT INTO cohobate_slot (run, low, high, weight) \
          SELECT $1, * FROM unnest($2::bigint[], $3::bigint[], $4::bigint[])";
-    let values: Values<'_> = &[
-        (&number, Type::INT4),
-        (&lows, Type::INT8_ARRAY),
-        (&highs, Type::INT8_ARRAY),
-        (&weights, Type::INT8_ARRAY),
-    ];
+    let values: Values<'_> =
+        &[(&number, Type::INT4), (&lows, Type::INT8_ARRAY), (&highs, Type::INT8_ARRAY), (&weights, Type::INT8_ARRAY)];
     session.change(sql, values).await?;
     Ok(number)
 }

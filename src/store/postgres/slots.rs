@@ -23,9 +23,8 @@ pub async fn claim(session: &Session, me: WorkerId, run: u32, wanted: u32) -> Re
     let claim = "UPDATE cohobate_slot SET owner = $1, epoch = epoch + 1 WHERE (run, low) IN (\
          SELECT run, low FROM cohobate_slot WHERE run = $2 AND owner IS NULL AND NOT is_done \
          ORDER BY weight DESC, low LIMIT $3 FOR UPDATE SKIP LOCKED) RETURNING low, high, epoch, weight";
-    let mut rows = session
-        .rows(claim, &[(&id, Type::BYTEA), (&run, Type::INT4), (&i64::from(wanted), Type::INT8)])
-        .await?;
+    let mut rows =
+        session.rows(claim, &[(&id, Type::BYTEA), (&run, Type::INT4), (&i64::from(wanted), Type::INT8)]).await?;
     rows.sort_by_key(|row| (std::cmp::Reverse(row.get::<_, i64>(3)), row.get::<_, i64>(0)));
     let idle = "UPDATE cohobate_worker w SET is_idle = s.is_idle FROM (SELECT NOT EXISTS (\
          SELECT FROM cohobate_slot WHERE owner = $1 AND run = $2 AND NOT is_done) AS is_idle) s \
@@ -99,13 +98,8 @@ pub async fn give_back(
         let (low, high) = (ordered(slot.range.low), ordered(slot.range.high));
         let (from, epoch) = (ordered(*from), slot.epoch as i64);
         let fence = "run = $2 AND low = $3 AND high = $4 AND owner = $1 AND epoch = $5 AND NOT is_done";
-        let mut values: Vec<(&(dyn tokio_postgres::types::ToSql + Sync), Type)> = vec![
-            (&id, Type::BYTEA),
-            (&run, Type::INT4),
-            (&low, Type::INT8),
-            (&high, Type::INT8),
-            (&epoch, Type::INT8),
-        ];
+        let mut values: Vec<(&(dyn tokio_postgres::types::ToSql + Sync), Type)> =
+            vec![(&id, Type::BYTEA), (&run, Type::INT4), (&low, Type::INT8), (&high, Type::INT8), (&epoch, Type::INT8)];
         let sql = if from <= low {
             format!("UPDATE cohobate_slot SET owner = NULL, epoch = epoch + 1 WHERE {fence}")
         } else {

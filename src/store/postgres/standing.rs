@@ -40,8 +40,7 @@ pub async fn standing(session: &Session, me: WorkerId, run: u32) -> Result<Worke
 /// Returns the verbs that came after one.
 pub async fn controls(session: &Session, run: u32, after: u64) -> Result<Vec<ControlVerb>, Failure> {
     let sql = "SELECT number, text FROM cohobate_control WHERE run = $1 AND number > $2 ORDER BY number LIMIT $3";
-    let values: Values<'_> =
-        &[(&number(run), Type::INT4), (&count(after), Type::INT8), (&CONTROLS_MAX, Type::INT8)];
+    let values: Values<'_> = &[(&number(run), Type::INT4), (&count(after), Type::INT8), (&CONTROLS_MAX, Type::INT8)];
     let rows = session.rows(sql, values).await?;
     Ok(rows.iter().map(|row| ControlVerb { number: uncounted(row.get(0)), text: row.get(1) }).collect())
 }

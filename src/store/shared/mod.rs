@@ -31,5 +31,5 @@ pub use memory::MemoryDatabase;
 pub use outbox::Outbox;
 pub use reader::SharedReader;
 pub use spending::{Allowance, Counters, NANO, booked, nano};
-pub use verify::verify as verify_shared;
 pub use store::{LEASE, SharedOpened, SharedSettings, SharedStore, entry_of};
+pub use verify::verify as verify_shared;

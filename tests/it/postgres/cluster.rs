@@ -153,7 +153,8 @@ fn is_root() -> bool {
 /// Returns the folder of the newest PostgreSQL that is installed.
 fn binaries() -> Option<PathBuf> {
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let number = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse::<u32>().ok());
+    let number =
+        |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse::<u32>().ok());
     let versions = versions.map(|version| version.path()).filter(|path| path.join("bin/initdb").exists());
     if let Some(newest) = versions.max_by_key(number) {
         return Some(newest.join("bin"));

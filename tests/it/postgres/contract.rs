@@ -47,7 +47,12 @@ pub fn id(number: u8) -> WorkerId {
 }
 
 pub fn start(number: u8) -> WorkerStart {
-    WorkerStart { id: id(number), host: format!("host{number}"), process: u32::from(number), version: "1.2.3".to_owned() }
+    WorkerStart {
+        id: id(number),
+        host: format!("host{number}"),
+        process: u32::from(number),
+        version: "1.2.3".to_owned(),
+    }
 }
 
 pub fn settings() -> Settings {
@@ -278,7 +283,10 @@ fn a_slot_is_split_and_given_back(database: &dyn Database) {
     let lower = database.held(id(1), run).unwrap();
     assert_eq!(lower, [Held { range: SlotRange { low: 0, high: from - 1 }, epoch: slot.epoch }]);
     let upper = database.claim(id(2), run, 9).unwrap();
-    assert_eq!(upper.slots.iter().map(|slot| slot.range).collect::<Vec<_>>(), [SlotRange { low: from, high: u64::MAX }]);
+    assert_eq!(
+        upper.slots.iter().map(|slot| slot.range).collect::<Vec<_>>(),
+        [SlotRange { low: from, high: u64::MAX }]
+    );
     assert_eq!(upper.undone, 2);
     // Those of another worker or epoch, and those that begin above, stay.
     database.give_back(id(2), run, &[(lower[0], 0)]).unwrap();
@@ -471,7 +479,8 @@ fn lost_calls_and_spending_only_grow(database: &dyn Database) {
     let run = joined(database, &[1, 2], 1, Caps::default());
     let question = Fingerprint([1; 32]);
     let lost = |calls, reason: &str| (question, LostCalls { calls, reason: reason.to_owned() });
-    let spent = |calls, unknown_calls| Spent { calls, unknown_calls, completion_tokens: calls * 10, ..Spent::default() };
+    let spent =
+        |calls, unknown_calls| Spent { calls, unknown_calls, completion_tokens: calls * 10, ..Spent::default() };
     let batch = |lost, spent| Batch { lost, spent: vec![("m".to_owned(), spent)], ..Batch::default() };
     assert_eq!(database.lost(&question).unwrap(), LostCalls::default());
     let batches = [
@@ -496,8 +505,7 @@ fn frames_come_in_the_order_of_commits(database: &dyn Database) {
         // Questions fall while commits rise.
         let frame = |at: u8| vec![commit, at];
         let answers = (0..3).map(|at| answer(250 - commit * 4 - at, &frame(at))).collect();
-        let note =
-            NewNote { number: u64::from(commit), conversation: ConversationKey([1; 32]), run, frame: frame(3) };
+        let note = NewNote { number: u64::from(commit), conversation: ConversationKey([1; 32]), run, frame: frame(3) };
         expected.extend((0..4).map(frame));
         database.publish(id(1), run, &Batch { notes: vec![note], ..batch(answers) }, LONG, 0).unwrap();
     }

@@ -298,18 +298,14 @@ fn tls(parameters: &Parameters, home: Option<&Path>) -> Result<Tls, AddressError
         Some(path) => Roots::File(PathBuf::from(path)),
         None => Roots::Usual(usual("root.crt")),
     };
-    let negotiation = parameters.choice(
-        "sslnegotiation",
-        &[("postgres", SslNegotiation::Postgres), ("direct", SslNegotiation::Direct)],
-    )?;
+    let negotiation = parameters
+        .choice("sslnegotiation", &[("postgres", SslNegotiation::Postgres), ("direct", SslNegotiation::Direct)])?;
     if negotiation == SslNegotiation::Direct && mode < SslMode::Require {
         let hint = "use sslmode=require or a stronger one";
         return Err(AddressError::new("sslnegotiation=direct needs encryption", hint));
     }
-    let least: u8 = parameters.choice(
-        "ssl_min_protocol_version",
-        &[("TLSv1.2", 2), ("TLSv1", 2), ("TLSv1.1", 2), ("TLSv1.3", 3)],
-    )?;
+    let least: u8 = parameters
+        .choice("ssl_min_protocol_version", &[("TLSv1.2", 2), ("TLSv1", 2), ("TLSv1.1", 2), ("TLSv1.3", 3)])?;
     let most: u8 = parameters.choice("ssl_max_protocol_version", &[("TLSv1.3", 3), ("TLSv1.2", 2)])?;
     if least > most {
         let hint = "remove one of them";

@@ -84,7 +84,8 @@ fn unescaped(text: &str) -> String {
 mod tests {
     use super::*;
 
-    const TEXT: &str = "# h:5432:db:me:no\nh:5433:db:me:one\nh:*:d\\:b:me:a\\:b\\\\c\n*:*:*:you:two\nh:5432:db:me:three:3\n";
+    const TEXT: &str =
+        "# h:5432:db:me:no\nh:5433:db:me:one\nh:*:d\\:b:me:a\\:b\\\\c\n*:*:*:you:two\nh:5432:db:me:three:3\n";
 
     #[test]
     fn the_first_line_that_fits_has_the_password() {

@@ -88,7 +88,10 @@ fn a_parameter_without_effect_is_refused_with_a_hint() {
         ("postgres://h/d?pgbouncer=true", "the address has an unknown parameter: `pgbouncer`"),
         ("host=h pgbouncer=true", "the address has an unknown parameter: number 2"),
         ("postgres://h/d?sslmode=strict", "sslmode is `strict`"),
-        ("postgres://h/d?sslmode=require&sslrootcert=system", "sslrootcert=system with a weaker sslmode proves nothing"),
+        (
+            "postgres://h/d?sslmode=require&sslrootcert=system",
+            "sslrootcert=system with a weaker sslmode proves nothing",
+        ),
         ("postgres://h/d?sslnegotiation=direct", "sslnegotiation=direct needs encryption"),
         ("postgres://h/d?gssencmode=require", "gssencmode=require is not supported"),
         ("postgres://h/d?client_encoding=latin1", "client_encoding=latin1 is not supported"),
@@ -97,7 +100,10 @@ fn a_parameter_without_effect_is_refused_with_a_hint() {
         ("postgres://h/d?require_auth=password", "require_auth is not supported"),
         ("postgres://h/d?target_session_attrs=standby", "target_session_attrs asks for a standby"),
         ("postgres://h/d?connect_timeout=soon", "connect_timeout is `soon`"),
-        ("postgres://h/d?ssl_min_protocol_version=TLSv1.3&ssl_max_protocol_version=TLSv1.2", "ssl_min_protocol_version is above ssl_max_protocol_version"),
+        (
+            "postgres://h/d?ssl_min_protocol_version=TLSv1.3&ssl_max_protocol_version=TLSv1.2",
+            "ssl_min_protocol_version is above ssl_max_protocol_version",
+        ),
     ];
     for (text, expected) in cases {
         let error = parse(text).expect_err(text);
