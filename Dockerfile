@@ -3,7 +3,7 @@
 #   docker build -t cohobate .
 #   docker run --rm -v "$PWD:/work" -u "$(id -u):$(id -g)" cohobate distill talks.jsonl --teacher NAME@URL -o out.jsonl
 #
-# The image has no shell: what runs commands (--serve, --on-end, --tool-results) needs an image of its own with this binary.
+# It has a shell, for scripts and for what runs commands (--on-end, --tool-results), and nothing else.
 FROM rust:1.89-slim-bookworm AS build
 WORKDIR /source
 COPY Cargo.toml Cargo.lock ./
@@ -11,9 +11,15 @@ COPY src src
 COPY benches benches
 RUN cargo build --profile dist --locked --bin cohobate && cp target/dist/cohobate /cohobate
 
-# Has glibc, the certificates of public authorities and the time zones, and the user `nonroot`.
-FROM gcr.io/distroless/cc-debian12:nonroot
+FROM debian:bookworm-slim
+# The certificates of public authorities, and the names of time zones. Debian keeps no old versions, so none is named.
+# hadolint ignore=DL3008
+RUN apt-get update \
+  && apt-get install -y --no-install-recommends ca-certificates tzdata \
+  && rm -rf /var/lib/apt/lists/* \
+  && useradd --uid 1000 --create-home cohobate
 COPY --from=build /cohobate /usr/local/bin/cohobate
+USER cohobate
 WORKDIR /work
-ENTRYPOINT ["/usr/local/bin/cohobate"]
+ENTRYPOINT ["cohobate"]
 CMD ["--help"]

@@ -24,10 +24,12 @@ ROWS = 11
 
 def test_every_example_has_a_test() -> None:
     written = Path(__file__).read_text(encoding="utf-8")
-    # Those in Rust run in a step of their own.
-    files = [path for path in EXAMPLES.rglob("*") if path.is_file() and path.suffix in (".py", ".sh", ".sbatch", ".ipynb")]
+    # Those in Rust run in a step of their own. Those for containers need a database and Docker.
+    files = [path for path in EXAMPLES.rglob("*") if path.suffix in (".py", ".sh", ".sbatch", ".ipynb")]
     assert len(files) > 5
     for path in files:
+        if path.relative_to(EXAMPLES).parts[0] in ("compose", "kubernetes"):
+            continue
         assert f'"{path.relative_to(EXAMPLES)}"' in written, path
 
 
