@@ -19,7 +19,7 @@ RUN apt-get update \
   && rm -rf /var/lib/apt/lists/* \
   && useradd --uid 1000 --create-home cohobate
 COPY --from=build /cohobate /usr/local/bin/cohobate
-USER cohobate
+USER 1000
 WORKDIR /work
 ENTRYPOINT ["cohobate"]
 CMD ["--help"]
