@@ -1,5 +1,6 @@
 //! The command line: arguments → settings → job → exit code. One file for each command.
 
+mod address;
 mod again;
 mod agreement;
 mod asked;
@@ -153,7 +154,7 @@ fn invocation(matches: &ArgMatches) -> Invocation {
     let options = options.map(|name| {
         let values = given.get_raw(name).into_iter().flatten();
         // An address of a database may hold a password.
-        let shown = |value: &std::ffi::OsStr| shared::without_password(&value.to_string_lossy());
+        let shown = |value: &std::ffi::OsStr| address::without_password(&value.to_string_lossy());
         let values: Vec<Value> = values.map(|value| shown(value).into()).collect();
         (name.replace('_', "-"), if values.len() == 1 { values[0].clone() } else { Value::Array(values) })
     });

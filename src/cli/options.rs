@@ -12,6 +12,7 @@ use cohobate::job::JobError;
 use cohobate::model::{ModelProfile, RequestLane};
 use serde::{Deserialize, Serialize};
 
+use super::address::without_password;
 use super::choices::{
     Concurrency, GateProfile, Keep, METRICS_ADDRESS, METRICS_HELP, OrphanRule, Per, ShardChoice, named,
 };
@@ -19,7 +20,6 @@ use super::config::ConfigFile;
 use super::hooks::HookCommand;
 use super::names::{file_name, path_name, real_path, text_or_file};
 use super::progress::ProgressMode;
-use super::shared::without_password;
 use super::signals::StopSignal;
 use super::time::duration;
 use super::trust;
@@ -90,7 +90,7 @@ option_groups! {
     /// Where answers are stored.
     #[command(next_help_heading = "Store, configuration and display")]
     StoreArgs {
-        /// Store answers in this directory, or in a PostgreSQL that many machines share: postgres://USER@HOST/DATABASE [default:
+        /// Store answers in this directory, or in a PostgreSQL that many machines share: postgres://HOST/DATABASE [default:
         /// .cohobate]
         #[arg(long, value_name = "DIR", value_parser = path_name())]
         store: PathBuf,

@@ -8,20 +8,18 @@ use cohobate::report::words::{counted, duration, money, number};
 use cohobate::store::shared::{Allowance, NANO, SeenWorker};
 use serde_json::{Value, json};
 
+use super::address::{identity, is_address, open};
 use super::options::Options;
 
 /// Runs and workers that are shown; --json has all.
 const RUNS_SHOWN: usize = 5;
 const WORKERS_SHOWN: usize = 32;
 
-/// The beginnings of an address of a database.
-const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
-
 impl Options {
     /// Returns the address of the database, where the store is one.
     pub fn database(&self) -> Option<&str> {
         let text = self.store.as_deref()?.to_str()?;
-        SCHEMES.iter().any(|scheme| text.starts_with(scheme)).then_some(text)
+        is_address(text).then_some(text)
     }
 
     /// Returns where this host's workers keep what is theirs, where the store is a database.
@@ -142,72 +140,3 @@ pub fn status_json(status: &SharedStatus) -> Value {
     });
     json!({"store": status.shown, "runs": runs.collect::<Vec<_>>(), "workers": workers.collect::<Vec<_>>()})
 }
-
-/// Returns a text of an address that can be shown and stored: without a password.
-pub fn without_password(text: &str) -> String {
-    if SCHEMES.iter().any(|scheme| text.starts_with(scheme)) { shown(text) } else { text.to_owned() }
-}
-
-#[cfg(feature = "postgres")]
-mod server {
-    use std::sync::Arc;
-
-    use cohobate::job::{ErrorKind, JobError, SharedAccess};
-    use cohobate::store::StoreError;
-    use cohobate::store::postgres::{AddressError, Create, PostgresAddress, PostgresDatabase};
-    use cohobate::store::shared::LEASE;
-
-    use crate::cli::environment;
-
-    pub fn open(address: &str, run: Option<String>, create: bool) -> Result<SharedAccess, JobError> {
-        let address = parse(address)?;
-        let create = if create { Create::IfMissing } else { Create::Never };
-        let database = PostgresDatabase::open(&address, create).map_err(|error| {
-            let error = JobError::from(StoreError::from(error));
-            // Before anything is done, what a database refuses is the command line's or the account's fault.
-            if error.kind == ErrorKind::Storage { JobError { kind: ErrorKind::Usage, ..error } } else { error }
-        })?;
-        Ok(SharedAccess {
-            database: Arc::new(database),
-            shown: address.shown(),
-            host: environment::host_name(),
-            run,
-            new_id: environment::new_worker_id,
-            lease: LEASE,
-        })
-    }
-
-    /// Returns a text that is equal for addresses of the same store.
-    pub fn identity(address: &str) -> String {
-        parse(address).map_or_else(|_| String::new(), |address| address.identity())
-    }
-
-    pub fn shown(address: &str) -> String {
-        parse(address).map_or_else(|_| "postgres://...".to_owned(), |address| address.shown())
-    }
-
-    fn parse(address: &str) -> Result<PostgresAddress, JobError> {
-        let refused = |AddressError { message, hint }| JobError::usage(format!("--store: {message}"), hint);
-        PostgresAddress::parse(address, &environment::postgres()).map_err(refused)
-    }
-}
-
-#[cfg(not(feature = "postgres"))]
-mod server {
-    use cohobate::job::{JobError, SharedAccess};
-
-    pub fn open(_: &str, _: Option<String>, _: bool) -> Result<SharedAccess, JobError> {
-        let hint = "build it with the feature `postgres`, which is on by default";
-        Err(JobError::usage("this program was built without databases as stores", hint))
-    }
-
-    pub fn identity(_: &str) -> String {
-        String::new()
-    }
-
-    pub fn shown(_: &str) -> String {
-        "postgres://...".to_owned()
-    }
-}
-
-use server::{identity, open, shown};

@@ -16,7 +16,7 @@ use super::time::duration;
 /// How long a worker must not have been seen before its reserve is returned.
 const UNSEEN: Duration = Duration::from_secs(10 * 60);
 
-/// Prepare and mend a shared store
+/// Prepare and repair a shared store
 #[derive(Args)]
 pub struct StoreArgs {
     #[command(subcommand)]
@@ -81,7 +81,7 @@ fn access(at: &StatusOptions, create: bool) -> Result<SharedAccess, JobError> {
     let options = at.resolve()?;
     options.connect(create)?.ok_or_else(|| {
         JobError::usage(
-            "only a shared store is prepared and mended",
+            "only a shared store is prepared and repaired",
             "name it with --store postgres://USER@HOST/DATABASE; a directory needs neither",
         )
     })

@@ -84,8 +84,8 @@ pub fn join(spending: &mut Spending, other: &Spending) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::entry::Spent;
     use crate::conversation::Settings;
+    use crate::store::entry::Spent;
 
     const A: StartId = StartId([1; 16]);
     const B: StartId = StartId([2; 16]);

@@ -36,6 +36,7 @@ mod row_bits;
 mod sending;
 mod session;
 mod share;
+mod sharing;
 mod steering;
 mod stop;
 mod stored_count;

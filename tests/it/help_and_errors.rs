@@ -9,7 +9,7 @@ use cohobate::store::{Loss, StoreError};
 use crate::docs::tables;
 use crate::support::{Place, conversation, finish, jsonl};
 
-const COMMANDS: [&str; 22] = [
+const COMMANDS: [&str; 24] = [
     "",
     "distill",
     "plan",
@@ -26,7 +26,9 @@ const COMMANDS: [&str; 22] = [
     "show",
     "view",
     "verify",
+    "merge",
     "ctl",
+    "store",
     "trust",
     "init",
     "completions",

@@ -6,12 +6,13 @@
 
 mod access;
 mod fleet;
+mod joining;
 mod openings;
 mod reserve;
 mod slots;
 mod status;
 
-pub use access::{SharedAccess, SharedWork, join};
+pub use access::SharedAccess;
 pub use fleet::SharedFleet;
-pub use openings::Openings;
+pub use joining::{SharedWork, join};
 pub use status::SharedStatus;

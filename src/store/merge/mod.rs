@@ -54,7 +54,7 @@ pub struct PaidAnswer {
 pub struct UsedAnswer {
     /// Its identity.
     pub frame: FrameId,
-    /// Equal for answers after which a conversation goes on alike.
+    /// Equal for answers after which a conversation continues in the same way.
     pub words: Digest,
 }
 
@@ -115,7 +115,7 @@ pub trait MergeTarget {
 }
 
 /// An answer of a conversation that was built on an answer which is not used any more: it is kept, and asked again where the
-/// conversation goes on.
+/// conversation continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Orphan {
     /// The conversation.
@@ -196,7 +196,7 @@ fn keep_origins(source: &dyn MergeSource, target: &dyn MergeTarget) -> Result<()
     commit(target, entries)
 }
 
-/// Takes in answers. Returns the questions whose answer was replaced by one after which a conversation goes on alike.
+/// Takes in answers. Returns the questions whose answer was replaced by one after which a conversation continues in the same way.
 fn keep_answers(
     source: &dyn MergeSource,
     target: &dyn MergeTarget,

@@ -71,12 +71,8 @@ pub async fn page(session: &Session, after: Order) -> Result<Vec<(Order, Vec<u8>
         of("cohobate_answer"),
         of("cohobate_note")
     );
-    let values: Values<'_> = &[
-        (&after.0, Type::INT8),
-        (&after.1, Type::INT4),
-        (&PAGE_ROWS_MAX, Type::INT8),
-        (&PAGE_BYTES_MAX, Type::INT8),
-    ];
+    let values: Values<'_> =
+        &[(&after.0, Type::INT8), (&after.1, Type::INT4), (&PAGE_ROWS_MAX, Type::INT8), (&PAGE_BYTES_MAX, Type::INT8)];
     let rows = session.rows(&sql, values).await?;
     Ok(rows.iter().map(|row| ((row.get(0), row.get(1)), row.get(2))).collect())
 }
@@ -105,10 +101,7 @@ pub async fn lost_page(session: &Session, after: Vec<u8>) -> Result<Vec<(Vec<u8>
 pub async fn lost(session: &Session, question: Fingerprint) -> Result<LostCalls, Failure> {
     let sql = "SELECT calls, reason FROM cohobate_lost WHERE question = $1";
     let row = session.row(sql, &[(&&question.0[..], Type::BYTEA)]).await?;
-    Ok(row.map_or_else(LostCalls::default, |row| LostCalls {
-        calls: uncounted(row.get(0)) as u32,
-        reason: row.get(1),
-    }))
+    Ok(row.map_or_else(LostCalls::default, |row| LostCalls { calls: uncounted(row.get(0)) as u32, reason: row.get(1) }))
 }
 
 /// Returns the spending by model, over all workers.

@@ -65,7 +65,7 @@ pub async fn publish(
     Ok(Published { winners, standing })
 }
 
-/// Renews the lease and raises the counters of a worker's row; returns 0 where there is none.
+/// Renews the lease and raises the counters of a worker's row; returns 0 where there is no such row.
 async fn renew(session: &Session, me: WorkerId, batch: &Batch, lease: Duration) -> Result<u64, Failure> {
     let [cost, requests, tokens] = allowance_values(&batch.booked);
     let sql = "UPDATE cohobate_worker SET seen = clock_timestamp(), is_gone = false, \

@@ -1,4 +1,4 @@
-//! The worker's own clock for its lease. It goes on while the machine sleeps, so that a worker that was suspended knows that
+//! The worker's own clock for its lease. It counts the time that the machine sleeps, so that a worker that was suspended knows that
 //! its lease has passed.
 
 use std::time::Duration;

@@ -349,7 +349,7 @@ pub trait Database: Send + Sync {
     fn held(&self, worker: WorkerId, run: u32) -> Result<Vec<Held>, DatabaseError>;
 
     /// Writes a batch and renews the lease. Sent twice, it changes nothing the second time; position and counters only grow.
-    /// Run 0 is none: the answers of a start that has ended.
+    /// Run 0 means no run: the answers of a start that has ended.
     fn publish(
         &self,
         worker: WorkerId,

@@ -48,7 +48,7 @@ pub struct Surroundings {
     pub home: Option<PathBuf>,
 }
 
-/// Why an address is none.
+/// Why a text is not an address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct AddressError {

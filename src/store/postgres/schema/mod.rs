@@ -55,7 +55,7 @@ pub async fn migrate(session: &Session) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Returns the version of the tables; 0 where there are none.
+/// Returns the version of the tables; 0 without tables.
 async fn version(session: &Session) -> Result<i32, Failure> {
     let table = session.row("SELECT to_regclass('cohobate_schema') IS NOT NULL", &[]).await?;
     if !table.is_some_and(|row| row.get(0)) {
