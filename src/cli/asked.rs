@@ -23,37 +23,36 @@ pub struct AskedLine {
     #[arg(long, value_name = "MODEL")]
     pub teacher: Option<String>,
 
-    /// Show what this run asked; `cohobate status` numbers them [default: the last one]
-    #[arg(long, value_name = "N", conflicts_with = "teacher")]
-    pub run: Option<u32>,
-
     #[command(flatten)]
     pub options: DistillOptions,
 }
 
 impl AskedLine {
-    /// Returns what was asked of a store. Where the log does not say, that is no error: the store is shown without rows.
+    /// Returns the run that is shown: the one of the number that the line gives, else the last one that asked.
+fn last_run(options: &Options, store: &Path) -> Result<Option<LoggedRun>, JobError> {
+    let mut runs = RunHistory::read(store, 0).runs.into_iter().rev();
+    // A run that never asked has no answers.
+    let asks = |run: &LoggedRun| ASKING.contains(&run.begin.command.as_str()) && !run.store_runs.is_empty();
+    // A name in the configuration file is that of a run of a shared store.
+    let Some(given) = options.run.as_deref().filter(|_| !options.places.contains_key("run")) else {
+        return Ok(runs.find(asks));
+    };
+    let hint = "`cohobate status` lists the runs";
+    let number: u32 = given.parse().map_err(|_| JobError::usage(format!("--run {given} is not a number"), hint))?;
+    runs.find(|run| run.run == number && asks(run)).map(Some).ok_or_else(|| {
+        JobError::usage(format!("the log of {} has no run {number} that asked", store.display()), hint)
+    })
+}
+
+/// Returns what was asked of a store. Where the log does not say, that is no error: the store is shown without rows.
     pub fn asked(&self, options: &Options, store: &Path) -> Result<Asked, JobError> {
         let is_bare = self.teacher.is_none() && !self.options.has_settings();
-        let run = self.last_run(store)?;
+        let run = last_run(options, store)?;
         match run {
             Some(run) if is_bare => {
                 Ok(self.of_run(&run, store).unwrap_or_else(|error| Asked::Unknown(error.to_string())))
             }
             run => self.of_line(options, run.as_ref()),
-        }
-    }
-
-    fn last_run(&self, store: &Path) -> Result<Option<LoggedRun>, JobError> {
-        let mut runs = RunHistory::read(store, 0).runs.into_iter().rev();
-        // A run that never asked has no answers.
-        let asks = |run: &LoggedRun| ASKING.contains(&run.begin.command.as_str()) && !run.store_runs.is_empty();
-        match self.run {
-            None => Ok(runs.find(asks)),
-            Some(number) => runs.find(|run| run.run == number && asks(run)).map(Some).ok_or_else(|| {
-                let message = format!("the log of {} has no run {number} that asked", store.display());
-                JobError::usage(message, "`cohobate status` lists the runs")
-            }),
         }
     }
 

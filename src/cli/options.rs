@@ -95,7 +95,8 @@ option_groups! {
         #[arg(long, value_name = "DIR", value_parser = path_name())]
         store: PathBuf,
 
-        /// Of a shared store, work on the run of this name [default: the run with the same settings and rows]
+        /// Of a shared store, work on the run of this name [default: the run with the same settings and rows]; for show and view,
+        /// the number of a run as `cohobate status` has it [default: the last one]
         #[arg(long, value_name = "NAME")]
         run: String,
 

@@ -189,6 +189,7 @@ impl Console {
             options.metrics.as_deref().map(|address| serve_metrics(address, &control, &screen)).transpose()?;
         start_hooks(options, &control)?;
         *screen.to_serve() = options.serve.clone().map(|command| (command, options.store_path()));
+        options.refuse_shared_options()?;
         let context = Context { listener, stop: signals.stage(), control, log, shared: options.connect(true)? };
         options.accept_losses(&context)?;
         Ok(Self { screen, context, signals, _metrics: metrics })

@@ -34,25 +34,25 @@ impl Options {
     /// Connects to the database, where the store is one. `create` says whether its tables are created where they are missing.
     pub fn connect(&self, create: bool) -> Result<Option<SharedAccess>, JobError> {
         let Some(address) = self.database() else {
-            self.refuse_shared_options()?;
             return Ok(None);
         };
         open(address, self.run.clone(), create).map(Some)
     }
 
-    /// Adds the database to what a command is given, where the store is one.
-    pub fn with_database(&self, context: Context, create: bool) -> Result<Context, JobError> {
-        Ok(Context { shared: self.connect(create)?, ..context })
-    }
-
-    fn refuse_shared_options(&self) -> Result<(), JobError> {
+    /// Refuses options of a shared store that the line gives for a directory. Those of a configuration file wait for one.
+    pub fn refuse_shared_options(&self) -> Result<(), JobError> {
         for (name, is_set) in [("run", self.run.is_some()), ("outbox", self.outbox.is_some())] {
-            if is_set {
-                let message = format!("{} has no effect: the store is a directory", self.place_of(name));
+            if is_set && self.database().is_none() && !self.places.contains_key(name) {
+                let message = format!("--{name} has no effect: the store is a directory");
                 return Err(JobError::usage(message, "leave it out, or name a database with --store postgres://..."));
             }
         }
         Ok(())
+    }
+
+    /// Adds the database to what a command is given, where the store is one.
+    pub fn with_database(&self, context: Context, create: bool) -> Result<Context, JobError> {
+        Ok(Context { shared: self.connect(create)?, ..context })
     }
 }
 
