@@ -160,6 +160,22 @@ class MoreRowsInvalid(Event):
 
 
 @dataclass(frozen=True)
+class Orphaned(Event):
+    """An answer was built on one that is not used after a merge."""
+
+    conversation: str
+    turn: int
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class MoreOrphans(Event):
+    """Further such answers that are not reported one by one."""
+
+    count: int
+
+
+@dataclass(frozen=True)
 class CallsUnknown(Event):
     """The run before was killed with requests in flight."""
 
@@ -175,7 +191,7 @@ class Phase(Event):
     name: str
     done: int
     total: int | None
-    unit: Literal["byte", "row"]
+    unit: Literal["byte", "row", "answer"]
 
 
 @dataclass(frozen=True)
@@ -382,7 +398,7 @@ class Summary(Event):
 
 @dataclass(frozen=True)
 class Report(Event):
-    """The report of evaluate, compare, simulate, tutor or filter, as its file holds it."""
+    """The report of evaluate, compare, simulate, tutor or filter, as its file holds it; or that of merge."""
 
     report: dict[str, Any]
     shard: str | None
@@ -408,6 +424,8 @@ KINDS: dict[str, type[Event]] = {
     "reading_journal_only": ReadingJournalOnly,
     "row_invalid": RowInvalid,
     "more_rows_invalid": MoreRowsInvalid,
+    "orphaned": Orphaned,
+    "more_orphans": MoreOrphans,
     "calls_unknown": CallsUnknown,
     "phase": Phase,
     "start": Start,
