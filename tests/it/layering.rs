@@ -121,7 +121,15 @@ const LAYERS: &[Layer] = &[
 ];
 
 /// Files that alone may name a crate, whatever their module may.
-const HOMES: &[(&str, &str)] = &[("sled", "store/sled_index.rs"), ("bincode", "store/codec.rs")];
+const HOMES: &[(&str, &str)] = &[
+    ("sled", "store/sled_index.rs"),
+    ("bincode", "store/codec.rs"),
+    ("tokio_postgres", "store/postgres/"),
+    ("tokio_rustls", "store/postgres/tls.rs"),
+    ("rustls_platform_verifier", "store/postgres/tls.rs"),
+    ("deadpool", "store/postgres/"),
+    ("ring", "store/postgres/binding.rs"),
+];
 
 /// Printing and reading the environment: only `cli/` does.
 const ONLY_IN_CLI: &[&str] = &["println!", "eprintln!", "print!(", "stdout()", "stderr()", "std::env", "env::var"];

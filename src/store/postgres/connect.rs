@@ -28,6 +28,8 @@ pub struct Opener {
 pub struct Connection {
     pub client: Client,
     task: JoinHandle<()>,
+    /// A transaction was begun on it before.
+    pub is_proven: AtomicBool,
 }
 
 impl Opener {
@@ -72,8 +74,7 @@ impl Opener {
         for mode in modes {
             let mut config = self.config(server, &password);
             config.ssl_mode(*mode);
-            let Ok(opened) = tokio::time::timeout(2 * self.address.times.connect, self.attempt(&mut config)).await
-            else {
+            let Ok(opened) = tokio::time::timeout(2 * self.address.times.connect, self.attempt(&config)).await else {
                 return Err(Failure::timeout(&format!("connecting to {server}"), 2 * self.address.times.connect));
             };
             match opened {
@@ -87,17 +88,15 @@ impl Opener {
             }
         }
         let error = first.expect("at least one mode was tried");
-        Err(self.explained(server, &password, error))
+        Err(explained(server, &password, error))
     }
 
-    async fn attempt(&self, config: &mut Config) -> Result<Connection, tokio_postgres::Error> {
-        let sets_options = || self.sets_options.load(Ordering::Relaxed);
-        if let Some(options) = self.address.options.as_ref().filter(|_| !sets_options()) {
-            config.options(options);
-            match self.connect(config).await {
+    /// Connects with the options of the address, or without where a pooler refuses them and each transaction can set them.
+    async fn attempt(&self, config: &Config) -> Result<Connection, tokio_postgres::Error> {
+        if let Some(options) = self.address.options.as_ref().filter(|_| !self.sets_options.load(Ordering::Relaxed)) {
+            match self.connect(config.clone().options(options)).await {
                 Err(error) if refuses_options(&error) && options::settings(options).is_some() => {
                     self.sets_options.store(true, Ordering::Relaxed);
-                    config.options("");
                 }
                 opened => return opened,
             }
@@ -108,10 +107,11 @@ impl Opener {
     async fn connect(&self, config: &Config) -> Result<Connection, tokio_postgres::Error> {
         if config.get_ssl_mode() == WireMode::Disable {
             let (client, connection) = config.connect(NoTls).await?;
-            return Ok(Connection { client, task: tokio::spawn(async move { drop(connection.await) }) });
+            Ok(Connection::new(client, tokio::spawn(async move { drop(connection.await) })))
+        } else {
+            let (client, connection) = config.connect(self.tls.clone()).await?;
+            Ok(Connection::new(client, tokio::spawn(async move { drop(connection.await) })))
         }
-        let (client, connection) = config.connect(self.tls.clone()).await?;
-        Ok(Connection { client, task: tokio::spawn(async move { drop(connection.await) }) })
     }
 
     fn config(&self, server: &Server, password: &Found) -> Config {
@@ -146,19 +146,19 @@ impl Opener {
             .target_session_attrs(TargetSessionAttrs::ReadWrite);
         config
     }
+}
 
-    /// Adds what the error cannot know.
-    fn explained(&self, server: &Server, password: &Found, error: tokio_postgres::Error) -> Failure {
-        use crate::store::shared::DatabaseError::{Away, Refused};
-        match (Failure::from(error), password) {
-            (Failure::Final(Refused { message, .. }), Found::Ignored(path)) => Failure::refused(
-                format!("{server}: {message}"),
-                format!("{0} is not used, because others may read it: run chmod 600 {0}", path.display()),
-            ),
-            (Failure::Final(Refused { message, hint }), _) => Failure::refused(format!("{server}: {message}"), hint),
-            (Failure::Final(Away(message)), _) => Failure::Final(Away(format!("{server}: {message}"))),
-            (failure, _) => failure,
-        }
+/// Adds what the error cannot know.
+fn explained(server: &Server, password: &Found, error: tokio_postgres::Error) -> Failure {
+    use crate::store::shared::DatabaseError::{Away, Refused};
+    match (Failure::from(error), password) {
+        (Failure::Final(Refused { message, .. }), Found::Ignored(path)) => Failure::refused(
+            format!("{server}: {message}"),
+            format!("{0} is not used, because others may read it: run chmod 600 {0}", path.display()),
+        ),
+        (Failure::Final(Refused { message, hint }), _) => Failure::refused(format!("{server}: {message}"), hint),
+        (Failure::Final(Away(message)), _) => Failure::Final(Away(format!("{server}: {message}"))),
+        (failure, _) => failure,
     }
 }
 
@@ -182,6 +182,10 @@ fn refuses_options(error: &tokio_postgres::Error) -> bool {
 }
 
 impl Connection {
+    fn new(client: Client, task: JoinHandle<()>) -> Self {
+        Self { client, task, is_proven: AtomicBool::new(false) }
+    }
+
     /// Closes it at once, whatever it waits for.
     pub fn abort(self) {
         self.task.abort();

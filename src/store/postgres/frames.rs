@@ -1,6 +1,6 @@
 //! Reads answers, conversations and everything else that was stored, in pages of a bounded size.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use tokio_postgres::types::Type;
 
@@ -12,6 +12,8 @@ use super::workers::spent_in;
 use crate::conversation::{ConversationKey, Fingerprint};
 use crate::store::entry::{ConversationState, Entry, LostCalls, Spending};
 use crate::store::frame::{self, FrameWriter, Parsed};
+use crate::store::index::MemoryIndex;
+use crate::store::place::Place;
 use crate::store::record::{self, Unreadable};
 
 /// Keys in one query.
@@ -37,24 +39,26 @@ pub async fn states(
     keys: &[ConversationKey],
 ) -> Result<Vec<(ConversationKey, ConversationState)>, Failure> {
     let keys: Vec<&[u8]> = keys.iter().map(|key| &key.0[..]).collect();
-    let sql = "SELECT conversation, frame FROM (\
-         SELECT conversation, batch, place, frame FROM cohobate_answer WHERE conversation = ANY($1) UNION ALL \
-         SELECT conversation, batch, place, frame FROM cohobate_note WHERE conversation = ANY($1)) f \
-         ORDER BY batch, place";
+    let sql = "SELECT frame FROM (SELECT batch, place, frame FROM cohobate_answer WHERE conversation = ANY($1) UNION ALL \
+         SELECT batch, place, frame FROM cohobate_note WHERE conversation = ANY($1)) f ORDER BY batch, place";
     let rows = session.rows(sql, &[(&keys, Type::BYTEA_ARRAY)]).await?;
-    let mut states: HashMap<ConversationKey, ConversationState> = HashMap::new();
-    for row in rows {
-        let state = states.entry(ConversationKey(bytes(row.get(0))?)).or_default();
-        match entry(row.get(1))? {
-            Entry::Answered { slot, fingerprint, .. } | Entry::Linked { slot, fingerprint, .. } => {
-                state.record_answer(slot, fingerprint);
-            }
-            Entry::Closed { status, .. } => state.status = status,
-            // Nothing else is stored as an answer or a note.
-            _ => {}
-        }
+    let mut index = MemoryIndex::default();
+    for (number, row) in (0..).zip(rows) {
+        index.add(Place { segment: 1, offset: number, length: 1, checksum: 0 }, &entry(row.get(0))?);
     }
-    Ok(states.into_iter().collect())
+    Ok(index.states.into_iter().collect())
+}
+
+/// Returns the conversations after one, in the order of their keys.
+pub async fn keys(session: &Session, after: &[u8]) -> Result<Vec<ConversationKey>, Failure> {
+    let of = |table: &str| {
+        format!(
+            "(SELECT DISTINCT conversation FROM {table} WHERE conversation > $1 ORDER BY conversation LIMIT {KEYS_MAX})"
+        )
+    };
+    let sql = format!("{} UNION {} ORDER BY conversation LIMIT {KEYS_MAX}", of("cohobate_answer"), of("cohobate_note"));
+    let rows = session.rows(&sql, &[(&after, Type::BYTEA)]).await?;
+    rows.iter().map(|row| Ok(ConversationKey(bytes(row.get(0))?))).collect()
 }
 
 /// Returns the frames after a place, in the order of commits. What is committed while pages are read may be left out.

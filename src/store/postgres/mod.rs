@@ -36,11 +36,10 @@ use session::{Access, Transactions};
 
 use crate::conversation::{ConversationKey, Fingerprint};
 use crate::store::entry::{ConversationState, LostCalls, Spending, Spent};
-use crate::store::index::MemoryIndex;
-use crate::store::place::{Place, Position};
+use crate::store::place::Position;
 use crate::store::shared::{
     Allowance, Batch, Caps, Claimed, Database, DatabaseError, Granted, Held, Joined, OpeningHash, Published,
-    RunRequest, SeenRun, SeenWorker, WorkerId, WorkerStanding, WorkerStart, Writer, entry_of,
+    RunRequest, SeenRun, SeenWorker, WorkerId, WorkerStanding, WorkerStart, Writer,
 };
 
 /// A store in PostgreSQL.
@@ -199,16 +198,15 @@ impl Database for PostgresDatabase {
     }
 
     fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, ConversationState)) -> Result<(), DatabaseError> {
-        let (mut index, mut number) = (MemoryIndex::default(), 0);
-        self.for_each_frame(&mut |frame| {
-            number += 1;
-            if let Some(entry) = entry_of(&frame) {
-                index.add(Place { segment: 1, offset: number, length: 1, checksum: 0 }, &entry);
+        let mut after: Arc<[u8]> = Arc::new([]);
+        loop {
+            let keys = transaction!(self, Read, (after), |session| frames::keys(&session, &after))?;
+            let Some(last) = keys.last() else { return Ok(()) };
+            after = last.0.into();
+            for (key, state) in self.states(&keys)? {
+                visit(key, state);
             }
-            true
-        })?;
-        index.states.into_iter().for_each(|(key, state)| visit(key, state));
-        Ok(())
+        }
     }
 
     fn lost(&self, question: &Fingerprint) -> Result<LostCalls, DatabaseError> {

@@ -50,7 +50,11 @@ pub async fn publish(
     if renewed? == 0 {
         return Err(slots::unknown(me));
     }
-    (numbered?, noted?, lost?, spent?, ended?);
+    numbered?;
+    noted?;
+    lost?;
+    spent?;
+    ended?;
     let inserted = inserted?;
     let mut standing = standing?;
     standing.controls = controls?;
@@ -94,7 +98,7 @@ async fn insert_answers(session: &Session, me: WorkerId, answers: &[(usize, &New
         let questions: Vec<&[u8]> = part.iter().map(|(_, answer)| &answer.fingerprint.0[..]).collect();
         let conversations: Vec<&[u8]> = part.iter().map(|(_, answer)| &answer.conversation.0[..]).collect();
         let runs: Vec<i32> = part.iter().map(|(_, answer)| number(answer.run)).collect();
-        let places: Vec<i32> = part.iter().map(|(place, _)| *place as i32).collect();
+        let places: Vec<i32> = part.iter().map(|(place, _)| number(*place as u32)).collect();
         let frames: Vec<&[u8]> = part.iter().map(|(_, answer)| &answer.frame[..]).collect();
         let sql = "INSERT INTO cohobate_answer (question, conversation, run, worker, batch, place, frame) \
              SELECT question, conversation, run, $1, (SELECT currval('cohobate_batch')), place, frame \
@@ -120,7 +124,7 @@ async fn insert_notes(session: &Session, me: WorkerId, notes: &[NewNote], first:
         let numbers: Vec<i64> = part.iter().map(|(_, note)| count(note.number)).collect();
         let conversations: Vec<&[u8]> = part.iter().map(|(_, note)| &note.conversation.0[..]).collect();
         let runs: Vec<i32> = part.iter().map(|(_, note)| number(note.run)).collect();
-        let places: Vec<i32> = part.iter().map(|(place, _)| *place as i32).collect();
+        let places: Vec<i32> = part.iter().map(|(place, _)| number(*place as u32)).collect();
         let frames: Vec<&[u8]> = part.iter().map(|(_, note)| &note.frame[..]).collect();
         let sql = "INSERT INTO cohobate_note (worker, number, conversation, run, batch, place, frame) \
              SELECT $1, number, conversation, run, (SELECT currval('cohobate_batch')), place, frame \
@@ -238,7 +242,10 @@ async fn others_answers(
             "SELECT question, frame FROM cohobate_answer WHERE question = ANY($2) AND worker <> $1 ORDER BY question";
         let rows = session.rows(sql, &[(&&me.0[..], Type::BYTEA), (&questions, Type::BYTEA_ARRAY)]).await?;
         for row in rows {
-            winners.push((Fingerprint(bytes(row.get(0))?), row.get(1)));
+            let (question, frame) = (Fingerprint(bytes(row.get(0))?), row.get::<_, &[u8]>(1));
+            if part.iter().any(|(_, own)| own.fingerprint == question && own.frame != frame) {
+                winners.push((question, frame.to_vec()));
+            }
         }
     }
     Ok(winners)

@@ -118,13 +118,14 @@ async fn free_name(session: &Session, number: i32) -> Result<String, Failure> {
 async fn reopen(session: &Session, number: i32) -> Result<(), Failure> {
     let sql = format!(
         "UPDATE cohobate_run r SET writer = NULL, writer_place = NULL, is_written = false WHERE number = $1 \
-         AND NOT EXISTS (SELECT FROM cohobate_slot WHERE run = $1 AND NOT is_done) \
-         AND (is_written OR NOT EXISTS (SELECT FROM cohobate_worker WHERE id = r.writer AND left_at IS NULL AND {LEASE_HOLDS}))"
+         AND NOT EXISTS (SELECT FROM cohobate_slot WHERE run = $1 AND NOT is_done) AND (is_written OR NOT EXISTS (\
+         SELECT FROM cohobate_worker w WHERE w.id = r.writer AND left_at IS NULL AND {LEASE_HOLDS}))"
     );
-    if session.change(&sql, &[(&number, Type::INT4)]).await? > 0 {
+    let run: Values<'_> = &[(&number, Type::INT4)];
+    if session.change(&sql, run).await? > 0 {
         let sql = "UPDATE cohobate_slot SET is_done = false, has_failures = false, owner = NULL, epoch = epoch + 1 \
              WHERE run = $1 AND is_done AND has_failures";
-        session.change(sql, &[(&number, Type::INT4)]).await?;
+        session.change(sql, run).await?;
     }
     Ok(())
 }
@@ -149,11 +150,11 @@ pub async fn writer(session: &Session, me: WorkerId, run: u32, place: &str) -> R
         .await?
         .map_or(0, |row| uncounted(row.get(0)));
     if undone > 0 {
-        let message = format!("{undone} slots of the run are not done: its output cannot be written");
-        return Err(Failure::refused(message, "wait for the other workers, or start one"));
+        // Failures were opened again just now: whoever ends them writes.
+        return Ok(Writer::Other("the worker that ends the last slot".to_owned()));
     }
     let choose = format!(
-        "UPDATE cohobate_run r SET writer = $1, writer_place = (SELECT host || ':' || $3 FROM cohobate_worker WHERE id = $1) \
+        "UPDATE cohobate_run r SET writer = $1, writer_place = $3 \
          WHERE number = $2 AND (writer IS NULL OR writer = $1 OR NOT is_written AND NOT EXISTS (\
          SELECT FROM cohobate_worker w WHERE w.id = r.writer AND left_at IS NULL AND {LEASE_HOLDS}))"
     );

@@ -17,7 +17,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::address::PostgresAddress;
-use super::connect::{Opener, Pool, Pooled, opening_time_max, pool};
+use super::connect::{Connection, Opener, Pool, Pooled, opening_time_max, pool};
 use super::failure::Failure;
 use super::tls;
 use crate::store::shared::DatabaseError;
@@ -135,16 +135,24 @@ where
     let session = Session(Arc::new(Lent { pooled: Some(pooled), is_open: AtomicBool::new(true) }));
     let begin = begin(access, &pool.manager().settings());
     let work = async {
-        let (begun, done) = tokio::join!(biased; session.batch(&begin), work(session.clone()));
-        begun?;
+        if !session.0.connection().is_proven.swap(true, Ordering::Relaxed) {
+            // A pooler that refuses transactions says so, and closes: what is sent beyond that hides what it says.
+            session.batch(&begin).await?;
+            return work(session.clone()).await;
+        }
+        let (opened, done) = tokio::join!(biased; session.batch(&begin), work(session.clone()));
+        opened?;
         done
     };
     let limit = Duration::from_secs(OPERATION_SECONDS_MAX);
     let result = match tokio::time::timeout(limit, work).await {
-        Ok(Ok(result)) => session.batch("COMMIT").await.map(|()| result),
+        Ok(Ok(result)) => Ok(session.batch("COMMIT").await.map(|()| result)?),
         // A lost connection or a time that has passed: the server ends the transaction by itself.
         Ok(Err(failure)) if failure.is_away() => return Err(failure),
-        Ok(Err(failure)) => session.batch("ROLLBACK").await.and(Err(failure)),
+        Ok(Err(failure)) => match session.batch("ROLLBACK").await {
+            Ok(()) => Err(failure),
+            Err(_) => return Err(failure),
+        },
         Err(_) => return Err(Failure::timeout("the transaction", limit)),
     };
     session.0.is_open.store(false, Ordering::Relaxed);
@@ -203,8 +211,12 @@ struct Lent {
 }
 
 impl Lent {
+    fn connection(&self) -> &Connection {
+        self.pooled.as_ref().expect("it is taken when it is dropped")
+    }
+
     fn client(&self) -> &tokio_postgres::Client {
-        &self.pooled.as_ref().expect("it is taken when it is dropped").client
+        &self.connection().client
     }
 }
 

@@ -8,7 +8,7 @@ use tokio_postgres::types::Type;
 
 use super::failure::Failure;
 use super::session::{Session, Values};
-use super::values::{LEASE_HOLDS, number, ordered, uncounted, unordered, worker};
+use super::values::{LEASE_HOLDS, count, number, ordered, uncounted, unordered, worker};
 use crate::store::shared::{Claimed, Done, Held, OpeningHash, SlotRange, WorkerId};
 
 /// Takes free slots, those of lapsed workers included.
@@ -70,15 +70,17 @@ pub async fn end(session: &Session, me: WorkerId, run: u32, done: &[Done]) -> Re
         return Ok(());
     }
     let lows: Vec<i64> = done.iter().map(|done| ordered(done.slot.range.low)).collect();
-    let epochs: Vec<i64> = done.iter().map(|done| done.slot.epoch as i64).collect();
+    let epochs: Vec<i64> = done.iter().map(|done| count(done.slot.epoch)).collect();
+    let highs: Vec<i64> = done.iter().map(|done| ordered(done.slot.range.high)).collect();
     let failures: Vec<bool> = done.iter().map(|done| done.has_failures).collect();
     let sql = "UPDATE cohobate_slot s SET is_done = true, has_failures = d.has_failures \
-         FROM unnest($3::bigint[], $4::bigint[], $5::boolean[]) AS d (low, epoch, has_failures) \
-         WHERE s.run = $2 AND s.low = d.low AND s.owner = $1 AND s.epoch = d.epoch AND NOT s.is_done";
+         FROM unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::boolean[]) AS d (low, high, epoch, has_failures) \
+         WHERE s.run = $2 AND s.low = d.low AND s.high = d.high AND s.owner = $1 AND s.epoch = d.epoch AND NOT s.is_done";
     let values: Values<'_> = &[
         (&&me.0[..], Type::BYTEA),
         (&number(run), Type::INT4),
         (&lows, Type::INT8_ARRAY),
+        (&highs, Type::INT8_ARRAY),
         (&epochs, Type::INT8_ARRAY),
         (&failures, Type::BOOL_ARRAY),
     ];
@@ -96,7 +98,7 @@ pub async fn give_back(
     session.rows("SELECT FROM cohobate_worker WHERE id = $1 FOR UPDATE", &[(&id, Type::BYTEA)]).await?;
     for (slot, from) in slots.iter().filter(|(slot, from)| *from <= slot.range.high) {
         let (low, high) = (ordered(slot.range.low), ordered(slot.range.high));
-        let (from, epoch) = (ordered(*from), slot.epoch as i64);
+        let (from, epoch) = (ordered(*from), count(slot.epoch));
         let fence = "run = $2 AND low = $3 AND high = $4 AND owner = $1 AND epoch = $5 AND NOT is_done";
         let mut values: Vec<(&(dyn tokio_postgres::types::ToSql + Sync), Type)> =
             vec![(&id, Type::BYTEA), (&run, Type::INT4), (&low, Type::INT8), (&high, Type::INT8), (&epoch, Type::INT8)];

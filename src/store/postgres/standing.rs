@@ -11,15 +11,16 @@ use crate::store::shared::{ControlVerb, WorkerId, WorkerStanding};
 /// Verbs that are read at once; the others come with the next look.
 const CONTROLS_MAX: i64 = 1000;
 
-/// Returns how a worker stands; the control verbs are not in it.
+/// Returns how a worker stands; the control verbs are not in it. The worker itself counts as live: it asks.
 pub async fn standing(session: &Session, me: WorkerId, run: u32) -> Result<WorkerStanding, Failure> {
     let sql = format!(
         "SELECT w.taken, greatest(w.granted_cost_nano, w.booked_cost_nano), \
          greatest(w.granted_requests, w.booked_requests), greatest(w.granted_output_tokens, w.booked_output_tokens), \
          r.cap_cost_nano, r.cap_requests, r.cap_output_tokens, \
-         (SELECT count(*) FROM cohobate_slot WHERE run = $2 AND NOT is_done), live.all, live.rank, live.idle \
-         FROM cohobate_worker w LEFT JOIN cohobate_run r ON r.number = $2 CROSS JOIN (SELECT count(*) AS all, count(*) FILTER (WHERE id < $1) AS rank, \
-         count(*) FILTER (WHERE is_idle) AS idle FROM cohobate_worker \
+         (SELECT count(*) FROM cohobate_slot WHERE run = $2 AND NOT is_done), live.all, live.rank, live.idle, live.own \
+         FROM cohobate_worker w LEFT JOIN cohobate_run r ON r.number = $2 CROSS JOIN (SELECT count(*) AS all, \
+         count(*) FILTER (WHERE id < $1) AS rank, count(*) FILTER (WHERE is_idle) AS idle, \
+         count(*) FILTER (WHERE id = $1) AS own FROM cohobate_worker \
          WHERE run = $2 AND left_at IS NULL AND NOT is_gone AND {LEASE_HOLDS}) live WHERE w.id = $1"
     );
     let row = session.row(&sql, &[(&&me.0[..], Type::BYTEA), (&number(run), Type::INT4)]).await?;
@@ -30,7 +31,8 @@ pub async fn standing(session: &Session, me: WorkerId, run: u32) -> Result<Worke
         granted: allowance(&row, 1),
         caps: caps(&row, 4),
         undone: natural(7),
-        live: natural(8) as u32,
+        // Its lease may have passed unseen.
+        live: natural(8) as u32 + u32::from(natural(11) == 0),
         rank: natural(9) as u32,
         idle: natural(10) as u32,
         controls: Vec::new(),

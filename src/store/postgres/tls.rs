@@ -15,11 +15,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -38,6 +40,7 @@ pub struct TlsMaker(Arc<ClientConfig>);
 /// Prepares connections as an address asks for them. Reads the certificates.
 pub fn maker(tls: &Tls) -> Result<TlsMaker, AddressError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let key_provider = provider.key_provider;
     let mut versions = Vec::new();
     versions.extend(tls.allows_1_2.then_some(&rustls::version::TLS12));
     versions.extend(tls.allows_1_3.then_some(&rustls::version::TLS13));
@@ -48,7 +51,12 @@ pub fn maker(tls: &Tls) -> Result<TlsMaker, AddressError> {
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(&versions);
     let builder = builder.map_err(unfit)?.dangerous().with_custom_certificate_verifier(verifier(tls, provider)?);
     let mut config = match client_certificate(tls)? {
-        Some((chain, key)) => builder.with_client_auth_cert(chain, key).map_err(unfit)?,
+        Some((chain, key)) => {
+            let key = key_provider.load_private_key(key).map_err(unfit)?;
+            // Nothing but the server looks at what is in the certificate: what openssl makes by default is of a version that
+            // rustls does not read.
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(CertifiedKey::new(chain, key))))
+        }
         None => builder.with_no_client_auth(),
     };
     config.enable_sni = tls.sends_name;
@@ -85,12 +93,13 @@ fn verifier(tls: &Tls, provider: Arc<CryptoProvider>) -> Result<Arc<dyn ServerCe
         });
     };
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(file)? {
-        roots.add(certificate).map_err(|error| unreadable(file, &error))?;
+    let trusted = certificates(file)?;
+    for certificate in &trusted {
+        roots.add(certificate.clone()).map_err(|error| unreadable(file, &error))?;
     }
     let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
     let inner = inner.map_err(|error| unreadable(file, &error))?;
-    Ok(if tls.mode == SslMode::VerifyFull { inner } else { Arc::new(AnyName(inner)) })
+    Ok(Arc::new(FileOfRoots { inner, trusted, checks_name: tls.mode == SslMode::VerifyFull }))
 }
 
 type ClientCertificate = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
@@ -144,9 +153,13 @@ fn unreadable(file: &Path, error: &dyn std::fmt::Display) -> AddressError {
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 
-/// Accepts a certificate of the authority for any host.
+/// Accepts the certificates of a file, and what they sign.
 #[derive(Debug)]
-struct AnyName(Arc<WebPkiServerVerifier>);
+struct FileOfRoots {
+    inner: Arc<WebPkiServerVerifier>,
+    trusted: Vec<CertificateDer<'static>>,
+    checks_name: bool,
+}
 
 impl ServerCertVerifier for AnyCertificate {
     fn verify_server_cert(
@@ -185,7 +198,7 @@ impl ServerCertVerifier for AnyCertificate {
     }
 }
 
-impl ServerCertVerifier for AnyName {
+impl ServerCertVerifier for FileOfRoots {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -194,11 +207,19 @@ impl ServerCertVerifier for AnyName {
         response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
+        // A server's certificate that signs itself, as the documentation of PostgreSQL makes it, is an authority's too;
+        // WebPKI does not take one for a server's.
+        if self.trusted.iter().any(|trusted| trusted == certificate) {
+            if self.checks_name {
+                verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
+            }
+            return Ok(ServerCertVerified::assertion());
+        }
         // The name is checked last: whatever else is wrong is found before it.
-        match self.0.verify_server_cert(certificate, chain, name, response, now) {
+        match self.inner.verify_server_cert(certificate, chain, name, response, now) {
             Err(rustls::Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) => Ok(ServerCertVerified::assertion()),
+            )) if !self.checks_name => Ok(ServerCertVerified::assertion()),
             verdict => verdict,
         }
     }
@@ -209,7 +230,7 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls12_signature(message, certificate, signature)
+        self.inner.verify_tls12_signature(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -218,11 +239,11 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls13_signature(message, certificate, signature)
+        self.inner.verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
+        self.inner.supported_verify_schemes()
     }
 }
 

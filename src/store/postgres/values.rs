@@ -13,12 +13,12 @@ pub const LEASE_HOLDS: &str = "clock_timestamp() <= until AND until <= clock_tim
 
 /// Returns an unsigned number as a signed one of the same order.
 pub fn ordered(number: u64) -> i64 {
-    (number ^ (1 << 63)) as i64
+    (number ^ (1 << 63)).cast_signed()
 }
 
 /// Returns the number that was ordered so.
 pub fn unordered(number: i64) -> u64 {
-    number as u64 ^ (1 << 63)
+    number.cast_unsigned() ^ (1 << 63)
 }
 
 /// Returns a count, at most the largest that the database holds.

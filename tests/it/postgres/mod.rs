@@ -2,6 +2,11 @@
 
 mod cluster;
 pub mod contract;
+mod measured;
+mod pooled;
+mod reached;
+mod restarted;
+mod tables;
 
 use cluster::{Cluster, QUICK};
 use contract::CONTRACT;
@@ -11,6 +16,6 @@ fn postgresql_keeps_the_contract() {
     let Some(cluster) = Cluster::start(QUICK) else { return };
     for (name, part) in CONTRACT {
         println!("{name}");
-        part(&cluster.schema(name));
+        part(&cluster.schema(name), &std::thread::sleep);
     }
 }

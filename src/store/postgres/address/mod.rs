@@ -101,6 +101,7 @@ pub(super) enum Roots {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "parameters of an address, none of which follows from another")]
 pub(super) struct Tls {
     pub mode: SslMode,
     pub negotiation: SslNegotiation,

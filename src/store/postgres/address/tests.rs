@@ -122,7 +122,8 @@ proptest! {
 
     #[test]
     fn a_password_is_read_and_never_shown(password in "[!-~]{8,20}", ending in "(/db|/db\\?sslmode=nonsense|:x|/db\\?y=1)?") {
-        let encoded: String = password.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let encoded: Vec<String> = password.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let encoded = encoded.concat();
         let quoted = password.replace('\\', "\\\\").replace('\'', "\\'");
         let texts = [
             (format!("postgres://me:{encoded}@h{ending}"), ending.is_empty() || ending == "/db"),

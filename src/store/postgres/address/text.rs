@@ -32,6 +32,10 @@ fn of_url(text: &str) -> Result<Pairs, AddressError> {
         add(&mut pairs, "password", password)?;
         rest = &rest[end + 1..];
     }
+    // What stands before it may be a part of a password: nothing of it must be taken for a name that is shown.
+    if rest.contains('@') {
+        return Err(AddressError::new("the address has an `@` that is not encoded", ENCODE));
+    }
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (hosts, ports) = hosts(&rest[..end])?;
     add(&mut pairs, "host", &hosts)?;
@@ -55,9 +59,6 @@ fn of_url(text: &str) -> Result<Pairs, AddressError> {
 
 /// Splits `host:port,host:port` into two lists.
 fn hosts(text: &str) -> Result<(String, String), AddressError> {
-    if text.contains('@') {
-        return Err(AddressError::new("the address has more than one `@`", ENCODE));
-    }
     let (mut hosts, mut ports) = (Vec::new(), Vec::new());
     for part in text.split(',') {
         let (host, port) = match part.strip_prefix('[') {
@@ -191,6 +192,8 @@ mod tests {
         let cases = [
             "postgres://me:hunter2@x@h/db",
             "postgres://me:hunter2/x@h/db",
+            "postgres://me:/hunter2@h/db",
+            "postgres://me:?hunter2=x/@h/db",
             "postgres://me:hunter2%zz@h",
             "postgres://me:hunter2%ff@h",
             "postgres://me:hunter2@[::1/db",
