@@ -28,23 +28,7 @@ pub struct AskedLine {
 }
 
 impl AskedLine {
-    /// Returns the run that is shown: the one of the number that the line gives, else the last one that asked.
-fn last_run(options: &Options, store: &Path) -> Result<Option<LoggedRun>, JobError> {
-    let mut runs = RunHistory::read(store, 0).runs.into_iter().rev();
-    // A run that never asked has no answers.
-    let asks = |run: &LoggedRun| ASKING.contains(&run.begin.command.as_str()) && !run.store_runs.is_empty();
-    // A name in the configuration file is that of a run of a shared store.
-    let Some(given) = options.run.as_deref().filter(|_| !options.places.contains_key("run")) else {
-        return Ok(runs.find(asks));
-    };
-    let hint = "`cohobate status` lists the runs";
-    let number: u32 = given.parse().map_err(|_| JobError::usage(format!("--run {given} is not a number"), hint))?;
-    runs.find(|run| run.run == number && asks(run)).map(Some).ok_or_else(|| {
-        JobError::usage(format!("the log of {} has no run {number} that asked", store.display()), hint)
-    })
-}
-
-/// Returns what was asked of a store. Where the log does not say, that is no error: the store is shown without rows.
+    /// Returns what was asked of a store. Where the log does not say, that is no error: the store is shown without rows.
     pub fn asked(&self, options: &Options, store: &Path) -> Result<Asked, JobError> {
         let is_bare = self.teacher.is_none() && !self.options.has_settings();
         let run = last_run(options, store)?;
@@ -99,6 +83,22 @@ fn last_run(options: &Options, store: &Path) -> Result<Option<LoggedRun>, JobErr
 fn distilled(options: &Options, teacher: Option<&str>, input: &[String]) -> Result<AskedJob, JobError> {
     let questions = Box::new(options.questions_offline(teacher)?);
     Ok(AskedJob::Distill { input: Box::new(options.asked_input(input)?), questions })
+}
+
+/// Returns the run that is shown: the one of the number that the line gives, else the last one that asked.
+fn last_run(options: &Options, store: &Path) -> Result<Option<LoggedRun>, JobError> {
+    let mut runs = RunHistory::read(store, 0).runs.into_iter().rev();
+    // A run that never asked has no answers.
+    let asks = |run: &LoggedRun| ASKING.contains(&run.begin.command.as_str()) && !run.store_runs.is_empty();
+    // A name in the configuration file is that of a run of a shared store.
+    let Some(given) = options.run.as_deref().filter(|_| !options.places.contains_key("run")) else {
+        return Ok(runs.find(asks));
+    };
+    let hint = "`cohobate status` lists the runs";
+    let number: u32 = given.parse().map_err(|_| JobError::usage(format!("--run {given} is not a number"), hint))?;
+    runs.find(|run| run.run == number && asks(run))
+        .map(Some)
+        .ok_or_else(|| JobError::usage(format!("the log of {} has no run {number} that asked", store.display()), hint))
 }
 
 /// Returns the inputs that are there, and what is different from when the run read them. Where none is there all are named, so
