@@ -20,7 +20,7 @@ mod server {
     use cohobate::job::{ErrorKind, JobError, SharedAccess};
     use cohobate::store::StoreError;
     use cohobate::store::postgres::{AddressError, Create, PostgresAddress, PostgresDatabase};
-    use cohobate::store::shared::LEASE;
+    use cohobate::store::shared::{Defences, LEASE};
 
     use crate::cli::environment;
 
@@ -39,6 +39,7 @@ mod server {
             run,
             new_id: environment::new_worker_id,
             lease: LEASE,
+            defences: Defences::default(),
         })
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::caps::{CapsOver, caps_over};
@@ -224,6 +224,8 @@ impl Engine {
         let shared = match &self.opened {
             OpenedStore::Directory(_) => None,
             OpenedStore::Shared(store) => {
+                // The run before this one ends here: what it holds is nothing to the next.
+                drop(self.fleet().take());
                 let name = self.run_name();
                 let (recipe, seeds) = (Arc::clone(&recipe), Arc::clone(&seeds));
                 let work = SharedWork { recipe, seeds, rows, budget: &self.budget, name };
@@ -316,9 +318,19 @@ impl Engine {
         };
         self.context.log.note_outcome(how, reason);
         // Its lease is renewed until the output is written, or the next run begins.
-        *self.fleet.lock().unwrap_or_else(PoisonError::into_inner) = shared.map(|shared| shared.fleet);
+        if let Some(shared) = shared {
+            shared.fleet.on_run_end();
+            *self.fleet() = Some(shared.fleet);
+        }
+        if ended == Ended::Finished {
+            self.store.resume_publishing();
+        }
         self.opened.settle();
         Ok(RunResult { ended, tally, elapsed, run })
+    }
+
+    fn fleet(&self) -> MutexGuard<'_, Option<SharedFleet>> {
+        self.fleet.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns why this worker does not write the output of a run that has ended, where another one does. Without a shared

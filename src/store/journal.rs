@@ -125,15 +125,15 @@ impl Journal {
         writer.write_frames(&self.directory, self.segment_bytes, &*self.medium, &frames)
     }
 
-    /// As [`Journal::append`]; returns the frames that were written, and where the next one goes.
-    pub fn append_framed(&self, entries: &[Entry]) -> Result<(Vec<Vec<u8>>, Position), StoreError> {
+    /// As [`Journal::append`]; returns the frames that were written, and where each one ends.
+    pub fn append_framed(&self, entries: &[Entry]) -> Result<Vec<(Vec<u8>, Position)>, StoreError> {
         let mut writer = self.writer();
         if writer.poisoned {
             return Err(StoreError::Poisoned);
         }
         let frames = writer.encode_frames(entries)?;
-        writer.write_frames(&self.directory, self.segment_bytes, &*self.medium, &frames)?;
-        Ok((writer.frames_of(&frames), writer.end()))
+        let places = writer.write_frames(&self.directory, self.segment_bytes, &*self.medium, &frames)?;
+        Ok(writer.frames_of(&frames).into_iter().zip(places.iter().map(Place::end)).collect())
     }
 
     /// Returns where the next entry goes.

@@ -155,6 +155,9 @@ pub trait Store: Reader {
     /// Waits no longer for what is staged: it is published by the next run.
     fn stop_publishing(&self) {}
 
+    /// A run has ended, and everything is published: what comes next may wait for a server again.
+    fn resume_publishing(&self) {}
+
     /// Returns the answer that counts, where another worker's answer was stored before one that was committed here.
     fn winner(&self, fingerprint: &Fingerprint) -> Option<Arc<Answer>> {
         let _ = fingerprint;
@@ -176,14 +179,9 @@ pub enum Prefetch {
 pub enum Staged {
     /// The first half was all of it.
     Committed,
-    /// They are in this process's own journal, and not shared yet: the entries with their frames, and how far the journal has
-    /// come.
-    Pending {
-        /// The entries with the journal's frames.
-        entries: Vec<(Entry, Vec<u8>)>,
-        /// The end of the journal after them.
-        position: Position,
-    },
+    /// They are in this process's own journal, and not shared yet: the entries with the journal's frames, and where each one
+    /// ends.
+    Pending(Vec<(Entry, Vec<u8>, Position)>),
 }
 
 /// The reading half of a store.
@@ -236,6 +234,11 @@ pub trait Reader: Send + Sync {
     /// Returns a question's calls that were probably paid for and brought no answer; it may lag briefly behind the last
     /// commit.
     fn lost(&self, fingerprint: &Fingerprint) -> Result<LostCalls, StoreError>;
+
+    /// Returns the same, as far as this process has committed or read it. Never waits for a server.
+    fn lost_at_hand(&self, fingerprint: &Fingerprint) -> Result<LostCalls, StoreError> {
+        self.lost(fingerprint)
+    }
 
     /// Returns the spending so far, over all runs.
     fn spending(&self) -> Result<Spending, StoreError>;

@@ -1,3 +1,4 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
@@ -150,7 +151,13 @@ impl<Token: Send + 'static> Stages<Token> {
             {
                 groups.push(more);
             }
-            if !self.publish(groups) {
+            // The thread that stages would wait for more, and the run for what died here.
+            let published = catch_unwind(AssertUnwindSafe(|| self.publish(groups)));
+            let goes_on = published.unwrap_or_else(|_| {
+                (self.acknowledge)(Err(StoreError::Poisoned));
+                false
+            });
+            if !goes_on {
                 break;
             }
         }

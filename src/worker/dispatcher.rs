@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
@@ -20,7 +20,7 @@ use super::model_queue::{CallEnd, ModelQueue, Replica, with_margin};
 use super::occupancy::Occupancy;
 use super::prompts::Prompts;
 use super::session::{
-    self, ClosedConversation, ConversationEnd, ReplySender, SessionContext, SessionReply, SessionRequest,
+    self, ClosedConversation, ConversationEnd, READS_MAX, ReplySender, SessionContext, SessionReply, SessionRequest,
 };
 use super::stop::{DRAIN_MAX, Due, RunStop, StopStage};
 use super::wait::TimedWait;
@@ -188,6 +188,7 @@ impl<'a> Dispatcher<'a> {
             run: work.run,
             retry_failed: AtomicBool::new(work.retry_failed),
             stored: work.stored,
+            reads: Semaphore::new(READS_MAX),
         };
         let now = Instant::now();
         let (spending, no_spending) = (work.store.spending()?, Spending::new());
@@ -285,7 +286,8 @@ impl<'a> Dispatcher<'a> {
                 continue;
             }
             let row = match self.rows.as_mut().and_then(Iterator::next).transpose().map_err(WorkerError::Order)? {
-                Some(Admit::Row(row)) if self.early.is_opened(row) => continue,
+                // A row of a shared run comes again where its slot was lost and is held again.
+                Some(Admit::Row(row)) if self.fleet.is_none() && self.early.is_opened(row) => continue,
                 Some(Admit::Row(row)) => row,
                 Some(Admit::Waiting) => break,
                 Some(Admit::Later) => {
@@ -435,7 +437,7 @@ impl<'a> Dispatcher<'a> {
                 let lost = if self.context.retry_failed.load(Ordering::Relaxed) {
                     LostCalls::default()
                 } else {
-                    self.store.lost(&fingerprint)?
+                    self.store.lost_at_hand(&fingerprint)?
                 };
                 if lost.calls >= PAID_ATTEMPTS_MAX {
                     let (code, message) = lost.reason.split_once(": ").unwrap_or((&lost.reason, ""));

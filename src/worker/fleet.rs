@@ -72,6 +72,8 @@ pub struct BudgetNeed {
     pub calls_max: usize,
     /// Calls in flight, or answered and not committed.
     pub has_calls: bool,
+    /// The caps that this was told under: nothing beyond them is spent from here on.
+    pub allowed: Option<Allowed>,
 }
 
 /// This worker's place among those that are at work.
@@ -105,6 +107,10 @@ pub(super) struct FleetLink {
     pub whole: PaceLimits,
     pub share: FleetShare,
     pub per_call: Amount,
+    /// The worst case of a call for which there was no room.
+    pub short: Option<Amount>,
+    /// The caps that hold here.
+    pub allowed: Option<Allowed>,
     /// The part of a limit of the run that is this worker's is 0.
     pub is_without_share: bool,
 }
@@ -114,7 +120,16 @@ impl FleetLink {
         let changes = fleet.changes();
         // No share is known yet: the limits are divided with the first change.
         let share = FleetShare { rank: 0, live: 0 };
-        Self { fleet, changes, whole, share, per_call: Amount::default(), is_without_share: false }
+        Self {
+            fleet,
+            changes,
+            whole,
+            share,
+            per_call: Amount::default(),
+            short: None,
+            allowed: None,
+            is_without_share: false,
+        }
     }
 }
 

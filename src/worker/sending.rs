@@ -28,6 +28,7 @@ impl Dispatcher<'_> {
     /// Sends calls until no slot is free.
     pub(super) fn send_calls(&mut self) -> Result<(), WorkerError> {
         self.gate_opens = None;
+        self.forget_shortage();
         if self.stopping.is_some() || self.is_paused() || !self.may_ask() {
             return Ok(());
         }
@@ -45,7 +46,7 @@ impl Dispatcher<'_> {
             let purpose = CallPurpose::Question(fingerprint);
             self.spawn_call(replica, purpose, question, Some(conversation), (attempt, avoids_flex), slot);
         }
-        self.tell_budget(None);
+        self.tell_budget();
         Ok(())
     }
 
@@ -118,7 +119,7 @@ impl Dispatcher<'_> {
             Grant::Granted => Grant::Granted,
             short if self.fleet.is_none() => short,
             Grant::Wait | Grant::Exhausted(_) => {
-                self.tell_budget(Some(*worst));
+                self.on_shortage(worst);
                 Grant::Wait
             }
         }

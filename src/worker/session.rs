@@ -2,6 +2,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::stored_count::{StoredCount, StoredRow};
@@ -11,7 +13,10 @@ use crate::conversation::{
     TurnIndex,
 };
 use crate::recipe::{Begun, Recipe, Replay, ReplayEnd, begun, keys_of};
-use crate::store::{ConversationState, Entry, Prefetch, Sequences, Status, Store};
+use crate::store::{ConversationState, Entry, Prefetch, Sequences, Status, Store, StoreError};
+
+/// Sessions that may wait for a server of the store at a time. Each of them takes a thread meanwhile.
+pub const READS_MAX: usize = 16;
 
 /// The end of a conversation in this run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,6 +114,22 @@ pub struct SessionContext {
     /// Failures of earlier runs are not final; a person may decide so during the run.
     pub retry_failed: AtomicBool,
     pub stored: Arc<StoredCount>,
+    /// The sessions that read from a server.
+    pub reads: Semaphore,
+}
+
+impl SessionContext {
+    /// Reads from the store. Where that may wait for a server, the calls in flight and the dispatcher go on meanwhile.
+    async fn read<T>(&self, read: impl FnOnce() -> T) -> T {
+        if !self.store.is_remote() {
+            return read();
+        }
+        let _permit = self.reads.acquire().await;
+        match Handle::current().runtime_flavor() {
+            RuntimeFlavor::CurrentThread => read(),
+            _ => tokio::task::block_in_place(read),
+        }
+    }
 }
 
 /// Runs one conversation to its end. One that is opened again has told before what it takes from the store.
@@ -126,10 +147,13 @@ pub async fn run_session(
         }
         Err(SeedError::Unreadable(reason)) => return Err(WorkerError::Seed { row, reason }),
     };
-    if context.store.is_remote() {
-        context.store.prefetch(&keys_of(&*context.recipe, &seed.digest()), Prefetch::Answers)?;
-    }
-    let Begun { rules, key, state } = begun(&*context.recipe, &seed.digest(), |key| context.store.state(key))?;
+    let read = || -> Result<Begun<ConversationState>, StoreError> {
+        if context.store.is_remote() {
+            context.store.prefetch(&keys_of(&*context.recipe, &seed.digest()), Prefetch::Answers)?;
+        }
+        begun(&*context.recipe, &seed.digest(), |key| context.store.state(key))
+    };
+    let Begun { rules, key, state } = context.read(read).await?;
     let state = state.unwrap_or_default();
     // The state is read before the row is claimed, as by every other counter.
     let stored = StoredRow::of(&state, &*context.recipe);
@@ -159,8 +183,17 @@ pub async fn run_session(
     let mut waiting = BTreeSet::new();
     let mut failed: BTreeMap<Slot, FailedQuestion> = BTreeMap::new();
     loop {
-        let progress = replay.advance(|fingerprint, slot| session.look_up(fingerprint, slot, &waiting))?;
-        if !std::mem::replace(&mut has_replayed, true) {
+        let is_first = !std::mem::replace(&mut has_replayed, true);
+        let read = || {
+            let progress = replay.advance(|fingerprint, slot| session.look_up(fingerprint, slot, &waiting))?;
+            // Another worker may have asked these in vain. What comes after them is asked here alone.
+            if let (true, true, ReplayEnd::Open(open)) = (is_first, context.store.is_remote(), &progress) {
+                open.iter().try_for_each(|(fingerprint, _)| context.store.lost(fingerprint).map(drop))?;
+            }
+            Ok::<_, WorkerError>(progress)
+        };
+        let progress = context.read(read).await?;
+        if is_first {
             session.report_not_stored();
         }
         let open = match progress {

@@ -14,7 +14,8 @@ impl Dispatcher<'_> {
         if let Some(reason) = link.fleet.stop() {
             return self.stop(reason);
         }
-        if let Some(Allowed { cost, requests, output_tokens }) = link.fleet.allowance() {
+        link.allowed = link.fleet.allowance();
+        if let Some(Allowed { cost, requests, output_tokens }) = link.allowed {
             self.budget.allow(cost, requests, output_tokens);
         }
         let share = link.fleet.share();
@@ -24,6 +25,7 @@ impl Dispatcher<'_> {
         for fingerprint in self.flights_of_lost_rows() {
             self.release_flight(&fingerprint);
         }
+        self.tell_budget();
     }
 
     /// Sets the limits of the whole run, of which this worker takes its part.
@@ -79,18 +81,31 @@ impl Dispatcher<'_> {
         link.fleet.on_end(row, end);
     }
 
-    /// Reports to the fleet what the budget needs. `next` is a call that had no room.
-    pub(super) fn tell_budget(&mut self, next: Option<Amount>) {
-        let Some(link) = &mut self.fleet else { return };
-        if let Some(next) = &next {
-            link.per_call = link.per_call.max(next);
+    /// Notes a call for which there was no room.
+    pub(super) fn on_shortage(&mut self, worst: &Amount) {
+        self.on_worst(worst);
+        if let Some(link) = &mut self.fleet {
+            link.short = Some(*worst);
         }
+    }
+
+    /// What is sent next is tried anew.
+    pub(super) fn forget_shortage(&mut self) {
+        if let Some(link) = &mut self.fleet {
+            link.short = None;
+        }
+    }
+
+    /// Reports to the fleet what the budget needs.
+    pub(super) fn tell_budget(&mut self) {
+        let Some(link) = &mut self.fleet else { return };
         let need = BudgetNeed {
             used: self.budget.used(),
-            next,
+            next: link.short,
             per_call: link.per_call,
             calls_max: self.slots,
             has_calls: !self.calls.is_empty() || self.commits_pending > 0,
+            allowed: link.allowed,
         };
         link.fleet.on_budget(need);
     }

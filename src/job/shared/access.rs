@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::store::shared::{Database, WorkerId};
+use crate::store::shared::{Database, Defences, WorkerId};
 
 /// The database of a shared store, and who this worker is.
 #[derive(Clone)]
@@ -18,6 +18,9 @@ pub struct SharedAccess {
     pub new_id: fn() -> WorkerId,
     /// How long a lease lasts: [`LEASE`](crate::store::shared::LEASE) outside of tests.
     pub lease: Duration,
+    /// All of them, outside of tests.
+    #[doc(hidden)]
+    pub defences: Defences,
 }
 
 impl std::fmt::Debug for SharedAccess {

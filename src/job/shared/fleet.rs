@@ -3,23 +3,29 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tokio::runtime::Handle;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 
 use super::openings::Openings;
-use super::reserve::{ReserveStep, Shortage, shortage, step};
+use super::reserve::{ReserveStep, Shortage, shortage, step, units};
 use super::slots::HeldSlots;
 use crate::conversation::ConversationKey;
-use crate::job::control::{RunControl, Verb};
+use crate::job::control::Verb;
 use crate::job::events::Listener;
 use crate::job::{Context, JobError, JobEvent};
 use crate::recipe::{Recipe, keys_of};
-use crate::store::shared::{Allowance, Claimed, Held, NANO, SharedStore};
+use crate::store::shared::{Allowance, Caps, Claimed, Held, NANO, SharedStore};
 use crate::store::{Prefetch, Reader, StoreError};
 use crate::worker::{Admit, Allowed, BudgetNeed, Fleet, FleetShare, RowEnd, RowOrder, RunStop, Seeds};
 
-/// How often a worker looks at the database: a verb of a person is heard within this time.
-const LOOK_INTERVAL: Duration = Duration::from_millis(900);
+/// How often a worker looks at the database, at most: a verb of a person is heard within this time.
+const LOOK_INTERVAL_MAX: Duration = Duration::from_millis(900);
+/// Looks in the time of a lease, where that is more often.
+const LOOKS_A_LEASE: u32 = 20;
+/// A worker without work looks for some once in so much time for each worker of the run, between these bounds: few workers
+/// share what is left at once, and many do not wear out the database.
+const IDLE_INTERVAL_EACH: Duration = Duration::from_millis(50);
+const IDLE_INTERVAL_MIN: Duration = Duration::from_millis(100);
 /// How soon ends of slots are told; those within this time are told at once.
 const TELL_INTERVAL: Duration = Duration::from_millis(50);
 /// Rows whose answers are read at once after a claim.
@@ -44,9 +50,10 @@ struct Inner {
     changes: watch::Sender<u64>,
     /// What this start had booked when the run began.
     before: Allowance,
-    control: RunControl,
     listener: Arc<dyn Listener>,
-    runtime: Handle,
+    /// Takes the verbs, which are applied in their order.
+    verbs: UnboundedSender<Verb>,
+    look_interval: Duration,
 }
 
 #[derive(Default)]
@@ -59,6 +66,12 @@ struct FleetState {
     /// When the last claim found nothing.
     found_nothing: Option<Instant>,
     need: BudgetNeed,
+    /// The reserve above this is about to be returned, and no longer used here.
+    yielding: Option<Allowance>,
+    /// When slots were given away last.
+    gave: Option<Instant>,
+    /// The run of this worker has ended.
+    is_over: bool,
     /// The need has changed since it was looked at.
     has_new_need: bool,
     /// When the last request for more budget was refused.
@@ -80,7 +93,18 @@ impl SharedFleet {
         (recipe, seeds): (Arc<dyn Recipe>, Arc<dyn Seeds>),
         context: &Context,
     ) -> Result<Self, JobError> {
-        let state = FleetState { claim_count: 1, taken: store.standing().taken, ..FleetState::default() };
+        let taken = store.standing().taken;
+        store.know_taken(taken);
+        let state = FleetState { claim_count: 1, taken, ..FleetState::default() };
+        let (verbs, mut heard) = unbounded_channel();
+        let control = context.control.clone();
+        tokio::spawn(async move {
+            while let Some(verb) = heard.recv().await {
+                // What cannot be applied is an event of the run.
+                drop(control.apply(&verb).await);
+            }
+        });
+        let look_interval = LOOK_INTERVAL_MAX.min(store.lease() / LOOKS_A_LEASE);
         let inner = Arc::new(Inner {
             before: store.booked(),
             store,
@@ -90,10 +114,12 @@ impl SharedFleet {
             state: Mutex::new(state),
             wake: Condvar::new(),
             changes: watch::channel(0).0,
-            control: context.control.clone(),
             listener: Arc::clone(&context.listener),
-            runtime: Handle::current(),
+            verbs,
+            look_interval,
         });
+        // Of what was said before only what sets a state still holds.
+        inner.hear(|verb| matches!(verb, Verb::Pause | Verb::Resume | Verb::Set(_)));
         let heard = Arc::downgrade(&inner);
         inner.store.watch(Box::new(move || {
             if let Some(inner) = heard.upgrade() {
@@ -110,6 +136,12 @@ impl SharedFleet {
     pub fn rows(&self) -> RowOrder {
         let inner = Arc::clone(&self.inner);
         Box::new(std::iter::from_fn(move || inner.next_row().map(io::Result::Ok)))
+    }
+
+    /// The run of this worker has ended, and nothing more is asked. Its lease is renewed as long as this lives.
+    pub fn on_run_end(&self) {
+        let mut state = self.inner.state();
+        (state.is_over, state.has_demand) = (true, false);
     }
 
     /// Returns what the dispatcher asks.
@@ -135,7 +167,7 @@ impl Fleet for Inner {
     }
 
     fn holds(&self, row: u64) -> bool {
-        self.state().slots.holds(row)
+        self.state().slots.holds(row) || !self.store.defences().honours_leases
     }
 
     fn on_end(&self, row: u64, end: RowEnd) {
@@ -147,13 +179,8 @@ impl Fleet for Inner {
 
     fn allowance(&self) -> Option<Allowed> {
         let standing = self.store.standing();
-        let left = standing.granted.minus(&self.before);
-        let caps = standing.caps;
-        Some(Allowed {
-            cost: caps.cost_nano.map(|_| left.cost_nano as f64 / NANO),
-            requests: caps.requests.map(|_| left.requests),
-            output_tokens: caps.output_tokens.map(|_| left.output_tokens),
-        })
+        let granted = self.state().yielding.map_or(standing.granted, |keep| keep.min(&standing.granted));
+        Some(self.allowed(&granted, &standing.caps))
     }
 
     fn on_budget(&self, need: BudgetNeed) {
@@ -183,6 +210,16 @@ impl Fleet for Inner {
 }
 
 impl Inner {
+    /// Returns what of a reserve is this run's.
+    fn allowed(&self, granted: &Allowance, caps: &Caps) -> Allowed {
+        let left = granted.minus(&self.before);
+        Allowed {
+            cost: caps.cost_nano.map(|_| left.cost_nano as f64 / NANO),
+            requests: caps.requests.map(|_| left.requests),
+            output_tokens: caps.output_tokens.map(|_| left.output_tokens),
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, FleetState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -211,15 +248,19 @@ impl Inner {
     fn work(&self) {
         let mut looked = Instant::now();
         loop {
+            let idle_interval = self.idle_interval();
             {
                 let state = self.state();
                 if state.is_ending {
                     return;
                 }
                 let is_busy = |state: &mut FleetState| {
-                    !state.is_ending && !state.is_doubtful && !state.wants_claim() && !state.wants_budget()
+                    let wants_claim = state.wants_claim(idle_interval) && self.store.may_ask();
+                    let wants = wants_claim || state.wants_budget(self.look_interval);
+                    !state.is_ending && !state.is_doubtful && !wants
                 };
-                drop(self.wake.wait_timeout_while(state, TELL_INTERVAL, is_busy));
+                let interval = TELL_INTERVAL.min(self.look_interval);
+                drop(self.wake.wait_timeout_while(state, interval, is_busy));
             }
             if self.state().is_ending {
                 return;
@@ -230,12 +271,12 @@ impl Inner {
                 // The commits that wait are tried again by the committer; what is done here comes again.
                 Err(StoreError::Away { .. }) => {
                     self.state().is_doubtful = true;
-                    std::thread::sleep(LOOK_INTERVAL / 2);
+                    std::thread::sleep(self.look_interval / 2);
                 }
                 Err(error) => {
                     self.state().stop = Some(RunStop::SharedStore(format!("{error}; {}", error.hint())));
                     self.changed();
-                    std::thread::sleep(LOOK_INTERVAL);
+                    std::thread::sleep(self.look_interval);
                 }
             }
         }
@@ -246,11 +287,11 @@ impl Inner {
         if self.store.is_renewal_due() {
             self.store.renew()?;
             *looked = Instant::now();
-        } else if looked.elapsed() >= LOOK_INTERVAL || self.state().is_doubtful {
+        } else if looked.elapsed() >= self.look_interval || self.state().is_doubtful {
             self.store.look()?;
             *looked = Instant::now();
         }
-        self.hear();
+        self.hear(|_| true);
         let standing = self.store.standing();
         let is_doubtful = {
             let mut state = self.state();
@@ -261,12 +302,15 @@ impl Inner {
             self.state().is_doubtful = true;
             return Err(error);
         }
+        self.store.know_taken(standing.taken);
         self.budget()?;
-        if self.state().wants_claim() && self.store.may_ask() {
+        if self.state().wants_claim(self.idle_interval()) && self.store.may_ask() {
             self.claim()?;
         }
-        if standing.idle > 0 {
-            self.give_away()?;
+        // Whoever has nothing looks for something once in this time.
+        let may_give = self.state().gave.is_none_or(|at| at.elapsed() >= self.idle_interval());
+        if standing.idle > 0 && may_give {
+            self.give_away(standing.idle)?;
         }
         let mut state = self.state();
         if !state.is_finished && standing.undone == 0 && state.slots.is_empty() {
@@ -275,6 +319,12 @@ impl Inner {
             self.changed();
         }
         Ok(())
+    }
+
+    /// Returns how often a worker without work looks for some.
+    fn idle_interval(&self) -> Duration {
+        let live = self.store.standing().live.max(1);
+        (IDLE_INTERVAL_EACH * live).max(IDLE_INTERVAL_MIN).min(self.look_interval)
     }
 
     /// Takes slots for the dispatcher.
@@ -304,6 +354,8 @@ impl Inner {
         if !found {
             state.has_demand = undone > 0;
             state.claim_count = 1;
+            // A slot that the database counts as this worker's and that is not known here would never end.
+            state.is_doubtful |= state.slots.is_empty() && undone > 0;
         }
         drop(state);
         self.changed();
@@ -348,11 +400,12 @@ impl Inner {
     }
 
     /// Gives part of what is held to workers that have nothing.
-    fn give_away(&self) -> Result<(), StoreError> {
-        let given = self.state().slots.give_away();
+    fn give_away(&self, idle: u32) -> Result<(), StoreError> {
+        let given = self.state().slots.give_away(idle as usize);
         if given.is_empty() {
             return Ok(());
         }
+        self.state().gave = Some(Instant::now());
         self.store.give_back(&given).inspect_err(|_| self.state().is_doubtful = true)
     }
 
@@ -360,29 +413,40 @@ impl Inner {
     fn budget(&self) -> Result<(), StoreError> {
         let standing = self.store.standing();
         let caps = standing.caps;
-        let (need, has_work) = {
+        if (caps.cost_nano, caps.requests, caps.output_tokens) == (None, None, None) {
+            return Ok(());
+        }
+        let (need, has_work, is_over) = {
             let mut state = self.state();
             state.has_new_need = false;
-            (state.need, !state.slots.is_empty())
+            (state.need, !state.slots.is_empty(), state.is_over)
         };
-        let was_refused = self.state().refused.is_some_and(|at| at.elapsed() < LOOK_INTERVAL);
-        if (caps.cost_nano, caps.requests, caps.output_tokens) == (None, None, None) || was_refused {
+        if is_over {
+            return self.return_rest(&standing.granted);
+        }
+        let yielding = self.state().yielding;
+        if let Some(keep) = yielding {
+            // The dispatcher must know first that it may not use what is returned.
+            if need.allowed == Some(self.allowed(&keep.min(&standing.granted), &caps)) {
+                self.store.release(&keep.max(&self.before.plus(&units(&need.used))))?;
+                self.state().yielding = None;
+                self.changed();
+            }
+            return Ok(());
+        }
+        if self.state().refused.is_some_and(|at| at.elapsed() < self.look_interval) {
             return Ok(());
         }
         match step(&need, &self.before, &standing.granted, has_work) {
             ReserveStep::Keep => self.state().refused = None,
-            ReserveStep::Release { keep } => self.store.release(&keep)?,
+            ReserveStep::Release { keep } => self.give_up_reserve(keep),
             ReserveStep::Raise { wanted, least } => {
                 let granted = self.store.grant(&wanted, &least)?;
                 let is_refused = granted.short.is_some() || granted.granted.minus(&standing.granted) != wanted;
                 self.state().refused = is_refused.then(Instant::now);
                 match shortage(&need, &granted) {
-                    Shortage::None => {}
-                    Shortage::Wait { returns: false } => {}
-                    Shortage::Wait { returns: true } => {
-                        let keep = self.before.plus(&super::reserve::units(&need.used));
-                        self.store.release(&keep)?;
-                    }
+                    Shortage::None | Shortage::Wait { returns: false } => {}
+                    Shortage::Wait { returns: true } => self.give_up_reserve(self.before.plus(&units(&need.used))),
                     Shortage::Over(reason) => self.state().stop = Some(RunStop::Budget(reason)),
                 }
                 self.changed();
@@ -391,25 +455,41 @@ impl Inner {
         Ok(())
     }
 
+    /// Begins to return what is reserved above `keep`.
+    fn give_up_reserve(&self, keep: Allowance) {
+        self.state().yielding = Some(keep);
+        self.changed();
+    }
+
+    /// Returns what a run that has ended has not spent.
+    fn return_rest(&self, granted: &Allowance) -> Result<(), StoreError> {
+        let booked = self.store.booked();
+        if self.store.waiting() > 0 || granted.minus(&booked).is_nothing() {
+            return Ok(());
+        }
+        self.store.release(&booked)
+    }
+
     /// Applies the verbs that a person has sent to all workers.
-    fn hear(&self) {
+    fn hear(&self, is_heard: impl Fn(&Verb) -> bool) {
         for verb in self.store.take_controls() {
-            let Ok(verb) = Verb::parse(&verb.text) else { continue };
-            let control = self.control.clone();
-            // What cannot be applied is an event of the run.
-            self.runtime.spawn(async move { drop(control.apply(&verb).await) });
+            if let Ok(verb) = Verb::parse(&verb.text)
+                && is_heard(&verb)
+            {
+                let _ = self.verbs.send(verb);
+            }
         }
     }
 }
 
 impl FleetState {
-    fn wants_claim(&self) -> bool {
-        let may_again = self.found_nothing.is_none_or(|at| at.elapsed() >= LOOK_INTERVAL);
+    fn wants_claim(&self, interval: Duration) -> bool {
+        let may_again = self.found_nothing.is_none_or(|at| at.elapsed() >= interval);
         self.has_demand && !self.is_finished && self.stop.is_none() && may_again
     }
 
-    fn wants_budget(&self) -> bool {
-        let may_again = self.refused.is_none_or(|at| at.elapsed() >= LOOK_INTERVAL);
+    fn wants_budget(&self, interval: Duration) -> bool {
+        let may_again = self.refused.is_none_or(|at| at.elapsed() >= interval);
         self.has_new_need && may_again
     }
 }

@@ -29,8 +29,13 @@ impl SharedAccess {
             process: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        let settings =
-            SharedSettings { base: base.to_owned(), start, prices: budget.prices.clone(), lease: self.lease };
+        let settings = SharedSettings {
+            base: base.to_owned(),
+            start,
+            prices: budget.prices.clone(),
+            lease: self.lease,
+            defences: self.defences,
+        };
         let name_of = |request: &Unsettled| {
             let named = models.iter().find(|name| request.is_for(name)).or(models.first());
             named.cloned().unwrap_or_default()

@@ -99,7 +99,14 @@ mod tests {
 
     fn need(used: u64, next: Option<u64>, has_calls: bool) -> BudgetNeed {
         let amount = |requests| Amount { requests, ..Amount::default() };
-        BudgetNeed { used: amount(used), next: next.map(amount), per_call: amount(1), calls_max: 8, has_calls }
+        BudgetNeed {
+            used: amount(used),
+            next: next.map(amount),
+            per_call: amount(1),
+            calls_max: 8,
+            has_calls,
+            allowed: None,
+        }
     }
 
     #[test]

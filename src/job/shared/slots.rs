@@ -66,12 +66,14 @@ impl HeldSlots {
     /// A row's conversation has ended. Returns the slot, if it was the last one in it.
     pub fn end(&mut self, row: u64, end: RowEnd) -> Option<Done> {
         if end == RowEnd::Open {
-            if self.holds(row) {
+            // A slot that was lost and is held again may have two sessions for a row.
+            if self.holds(row) && !self.again.contains(&row) {
                 self.again.push_back(row);
             }
             return None;
         }
         let low = self.open.remove(&row)?;
+        self.again.retain(|again| *again != row);
         let slot = self.slots.get_mut(&low)?;
         slot.open -= 1;
         slot.has_failures |= end == RowEnd::Failed;
@@ -129,16 +131,18 @@ impl HeldSlots {
         }
     }
 
-    /// Chooses what to give to workers that have nothing: half of the slots that are not begun, or the upper half of the one
-    /// with most left. What is chosen is no longer opened here.
-    pub fn give_away(&mut self) -> Vec<(Held, OpeningHash)> {
+    /// Chooses what to give to `idle` workers that have nothing: their part of the slots that are not begun, or the upper half
+    /// of the one with most left. What is chosen is no longer opened here.
+    pub fn give_away(&mut self, idle: usize) -> Vec<(Held, OpeningHash)> {
         let begun_rows = self.slots.values().any(|slot| slot.has_begun);
         let untouched: Vec<OpeningHash> =
             self.order.iter().filter(|low| self.slots.get(low).is_some_and(|slot| !slot.has_begun)).copied().collect();
-        let count = if begun_rows { untouched.len().div_ceil(2) } else { untouched.len() / 2 };
+        let part = untouched.len() * idle;
+        let count = if begun_rows { part.div_ceil(idle + 1) } else { part / (idle + 1) };
         if count > 0 {
             // The heaviest stay: they are begun first.
             let given = untouched[untouched.len() - count..].to_vec();
+            self.order.retain(|low| !given.contains(low));
             return given
                 .iter()
                 .filter_map(|low| self.slots.remove(low))
@@ -209,9 +213,9 @@ mod tests {
             slots.add(slot(low, low + 9), rows(&[low + 1]));
         }
         slots.next();
-        assert_eq!(slots.give_away(), [(slot(20, 29), 20), (slot(30, 39), 30)]);
-        assert_eq!(slots.give_away(), [(slot(10, 19), 10)]);
-        assert_eq!((slots.give_away(), slots.counts()), (Vec::new(), (0, 1)), "what is open stays");
+        assert_eq!(slots.give_away(1), [(slot(20, 29), 20), (slot(30, 39), 30)]);
+        assert_eq!(slots.give_away(1), [(slot(10, 19), 10)]);
+        assert_eq!((slots.give_away(1), slots.counts()), (Vec::new(), (0, 1)), "what is open stays");
     }
 
     #[test]
@@ -219,9 +223,9 @@ mod tests {
         let mut slots = HeldSlots::default();
         slots.add(slot(0, 99), rows(&[1, 5, 5, 5, 8, 9]));
         slots.next();
-        assert_eq!(slots.give_away(), [(slot(0, 99), 8)]);
+        assert_eq!(slots.give_away(1), [(slot(0, 99), 8)]);
         assert_eq!(slots.counts(), (3, 1));
-        assert_eq!(slots.give_away(), [], "equal openings stay together");
+        assert_eq!(slots.give_away(1), [], "equal openings stay together");
         assert_eq!(slots.missing_part(&slot(0, 99)), Some(SlotRange { low: 8, high: 99 }));
         slots.extend(slot(0, 99), rows(&[8, 9]));
         assert_eq!((slots.counts(), slots.missing_part(&slot(0, 99))), ((5, 1), None));

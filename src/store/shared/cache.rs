@@ -62,6 +62,12 @@ impl LookupCache {
         }
     }
 
+    /// Forgets all states: other workers may have changed any of them.
+    pub fn forget_states(&mut self) {
+        self.states.clear();
+        self.state_order.clear();
+    }
+
     /// Forgets a state that has changed.
     pub fn forget_state(&mut self, key: &ConversationKey) {
         self.states.remove(key);

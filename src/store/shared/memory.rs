@@ -257,7 +257,7 @@ impl Database for MemoryDatabase {
         let is_same = |row: &RunRow| row.settings == digest && row.rows == request.rows;
         let found = match request.name {
             Some(name) => tables.runs.iter().position(|row| row.name == name),
-            None => tables.runs.iter().position(is_same),
+            None => tables.runs.iter().rposition(is_same),
         };
         let is_new = found.is_none();
         if let Some(at) = found
@@ -293,16 +293,17 @@ impl Database for MemoryDatabase {
         }
         let at = found.unwrap_or(tables.runs.len() - 1);
         let number = tables.runs[at].run.number;
-        if tables.undone(number) == 0 {
+        let writes = tables.runs[at].writer.as_ref().filter(|_| !tables.runs[at].is_written);
+        let is_being_written =
+            writes.is_some_and(|(id, _)| tables.workers.get(id).is_some_and(|row| tables.is_live(row)));
+        if tables.undone(number) == 0 && !is_being_written {
             for (_, slot) in tables.slots.range_mut((number, 0)..=(number, u64::MAX)) {
                 if slot.has_failures {
                     (slot.is_done, slot.has_failures, slot.owner) = (false, false, None);
                     slot.epoch += 1;
                 }
             }
-            if tables.undone(number) > 0 {
-                (tables.runs[at].writer, tables.runs[at].is_written) = (None, false);
-            }
+            (tables.runs[at].writer, tables.runs[at].is_written) = (None, false);
         }
         let row = &mut tables.runs[at];
         row.caps.cost_nano = request.caps.cost_nano.or(row.caps.cost_nano);

@@ -31,5 +31,7 @@ pub use memory::MemoryDatabase;
 pub use outbox::Outbox;
 pub use reader::SharedReader;
 pub use spending::{Allowance, Counters, NANO, booked, nano};
+#[doc(hidden)]
+pub use store::Defences;
 pub use store::{LEASE, SharedOpened, SharedSettings, SharedStore, entry_of};
 pub use verify::verify as verify_shared;

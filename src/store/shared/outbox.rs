@@ -91,8 +91,8 @@ impl Outbox {
         Ok(())
     }
 
-    /// Writes entries and syncs them. Returns their frames, and where the journal ends.
-    pub fn append(&self, entries: &[Entry]) -> Result<(Vec<Vec<u8>>, Position), StoreError> {
+    /// Writes entries and syncs them. Returns their frames, and where each one ends.
+    pub fn append(&self, entries: &[Entry]) -> Result<Vec<(Vec<u8>, Position)>, StoreError> {
         self.journal.append_framed(entries)
     }
 }

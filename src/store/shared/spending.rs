@@ -33,6 +33,11 @@ impl Allowance {
         self.with(other, u64::max)
     }
 
+    /// Returns the smaller of each.
+    pub fn min(&self, other: &Self) -> Self {
+        self.with(other, u64::min)
+    }
+
     /// Returns `count` times as much.
     pub fn times(&self, count: u64) -> Self {
         self.with(self, |own, _| own.saturating_mul(count))

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -31,6 +31,12 @@ const RETRY_MAX: Duration = Duration::from_secs(2);
 const UPLOAD_ENTRIES: usize = 1_024;
 /// Fingerprints and conversations of one look-up.
 const LOOK_UP_MAX: usize = 1_000;
+/// How long an operation before or after a run waits for a database that is away. A run itself waits as long as it lasts.
+const AWAY_MAX: Duration = Duration::from_secs(60);
+/// Questions whose lost calls are remembered. What is forgotten may be asked a few times more than it should.
+const LOST_MAX: usize = 1 << 16;
+/// Notes that are in no journal have numbers from here on; those of the journal are numbered by their places.
+const NOTES_OF_MEMORY: u64 = 1 << 62;
 
 /// The store of a worker that shares a database with others.
 ///
@@ -48,8 +54,13 @@ pub struct SharedStore {
     progress: Mutex<Progress>,
     /// Notified when something of `progress` has changed.
     news: Condvar,
+    /// Lost calls that this process has committed or read.
+    lost: Mutex<HashMap<Fingerprint, LostCalls>>,
     is_away: AtomicBool,
     is_stopping: AtomicBool,
+    /// A run is at work.
+    is_running: AtomicBool,
+    defences: Defences,
     run: AtomicU64,
     /// Entries that are in the outbox and not in the database.
     waiting: AtomicU64,
@@ -61,11 +72,16 @@ pub struct SharedStore {
 #[derive(Default)]
 struct Progress {
     counters: Counters,
+    /// Notes that are in no journal so far.
     notes: u64,
     /// Links of conversations to answers of other workers, for the next commit.
     links: Vec<Entry>,
     done: Vec<Done>,
     standing: WorkerStanding,
+    /// What of `standing.taken` the run has taken note of. While it lags, this worker may hold less than it believes.
+    taken_known: u64,
+    /// Changes with each reply about the reserve: what was sent before such a reply tells nothing about the reserve.
+    grants: u64,
     /// The worker's own end of its lease.
     deadline: BootTime,
     renewed: BootTime,
@@ -96,6 +112,25 @@ pub struct SharedSettings {
     pub prices: BTreeMap<String, Price>,
     /// How long a lease lasts; [`LEASE`] outside of tests.
     pub lease: Duration,
+    /// All of them, outside of tests.
+    pub defences: Defences,
+}
+
+/// What keeps answers whose history is in no store out of the database. Either of them suffices; tests show that by taking
+/// them away.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Defences {
+    /// A worker whose lease has passed, or whose slots were taken, asks nothing more in them.
+    pub honours_leases: bool,
+    /// A worker whose answer was not the first one goes on with the first one.
+    pub adopts_winners: bool,
+}
+
+impl Default for Defences {
+    fn default() -> Self {
+        Self { honours_leases: true, adopts_winners: true }
+    }
 }
 
 impl SharedStore {
@@ -106,7 +141,7 @@ impl SharedStore {
         settings: SharedSettings,
         name_of: &dyn Fn(&Unsettled) -> String,
     ) -> Result<(Self, SharedOpened), StoreError> {
-        let SharedSettings { base, start, prices, lease } = settings;
+        let SharedSettings { base, start, prices, lease, defences } = settings;
         let (mut outbox, caution) = Outbox::take(&base, &start.host)?;
         let mut opened = SharedOpened { caution, ..SharedOpened::default() };
         settle_earlier(&*database, &outbox, &start, (&prices, lease), name_of, &mut opened)?;
@@ -123,8 +158,11 @@ impl SharedStore {
             winners: Mutex::default(),
             progress: Mutex::default(),
             news: Condvar::new(),
+            lost: Mutex::default(),
             is_away: AtomicBool::new(false),
             is_stopping: AtomicBool::new(false),
+            is_running: AtomicBool::new(false),
+            defences,
             run: AtomicU64::new(0),
             waiting: AtomicU64::new(0),
             on_change: Mutex::default(),
@@ -155,21 +193,48 @@ impl SharedStore {
 
     /// Begins a run or joins it. From now on commits belong to it.
     pub fn join_run(&self, request: &RunRequest<'_>) -> Result<Joined, StoreError> {
-        let joined = self.database.run(self.start.id, request)?;
+        // An earlier run of this process has ended its commits.
+        self.is_stopping.store(false, Ordering::Release);
+        let joined = self.ask(|| self.database.run(self.start.id, request))?;
         if let Joined::Run(JoinedRun { run, controls, .. }) = &joined {
-            self.run.store(u64::from(run.number), Ordering::Release);
+            self.winners().clear();
             let mut progress = self.progress();
+            // Slots of an earlier run are nothing to this one.
+            progress.done.clear();
+            self.run.store(u64::from(run.number), Ordering::Release);
             progress.last_control = controls.last().map_or(0, |verb| verb.number);
             progress.controls.clone_from(controls);
             drop(progress);
-            self.renew()?;
+            self.is_running.store(true, Ordering::Release);
+            self.insist(|| self.renew())?;
+            self.know_taken(self.standing().taken);
         }
         Ok(joined)
     }
 
     /// True while this worker certainly has the right to ask.
     pub fn may_ask(&self) -> bool {
-        !self.is_away.load(Ordering::Acquire) && BootTime::now() < self.progress().deadline
+        if self.is_away.load(Ordering::Acquire) {
+            return false;
+        }
+        let progress = self.progress();
+        let holds = BootTime::now() < progress.deadline && progress.standing.taken == progress.taken_known;
+        holds || !self.defences.honours_leases
+    }
+
+    /// The run has taken note of what others have taken from this worker.
+    pub fn know_taken(&self, taken: u64) {
+        self.progress().taken_known = taken;
+    }
+
+    /// Returns how long a lease lasts.
+    pub fn lease(&self) -> Duration {
+        self.lease
+    }
+
+    /// Returns which defences hold.
+    pub fn defences(&self) -> Defences {
+        self.defences
     }
 
     /// True while the database does not answer.
@@ -212,21 +277,28 @@ impl SharedStore {
 
     /// Renews the lease and tells which slots have ended. An error leaves the lease as it is.
     pub fn renew(&self) -> Result<(), StoreError> {
-        self.send(Batch::default())?;
-        Ok(())
+        self.send(Batch::default(), false).map(drop)
     }
 
     /// Reads how the worker stands.
     pub fn look(&self) -> Result<(), StoreError> {
-        let after = self.progress().last_control;
+        let (after, grants) = {
+            let progress = self.progress();
+            (progress.last_control, progress.grants)
+        };
         let standing = self.noting(self.database.look(self.start.id, self.run(), after))?;
-        self.take_standing(standing);
+        self.take_standing(standing, grants, None);
         Ok(())
     }
 
     /// Takes up to `count` free slots.
     pub fn claim(&self, count: u32) -> Result<Claimed, StoreError> {
-        self.noting(self.database.claim(self.start.id, self.run(), count))
+        let claimed = self.noting(self.database.claim(self.start.id, self.run(), count))?;
+        if claimed.slots.iter().any(|held| held.epoch > 1) {
+            // Another worker has been at work there.
+            self.cache().forget_states();
+        }
+        Ok(claimed)
     }
 
     /// Returns the slots that this worker holds.
@@ -242,25 +314,25 @@ impl SharedStore {
     /// Asks for more to spend.
     pub fn grant(&self, wanted: &Allowance, least: &Allowance) -> Result<Granted, StoreError> {
         let granted = self.noting(self.database.grant(self.start.id, self.run(), wanted, least))?;
-        self.progress().standing.granted = granted.granted;
+        self.take_granted(granted.granted);
         Ok(granted)
     }
 
     /// Returns what is reserved above `keep`.
     pub fn release(&self, keep: &Allowance) -> Result<(), StoreError> {
         let granted = self.noting(self.database.release(self.start.id, keep))?;
-        self.progress().standing.granted = granted;
+        self.take_granted(granted);
         Ok(())
     }
 
     /// Chooses who writes the output.
     pub fn choose_writer(&self, place: &str) -> Result<Writer, StoreError> {
-        self.noting(self.database.writer(self.start.id, self.run(), place))
+        self.ask(|| self.database.writer(self.start.id, self.run(), place))
     }
 
     /// Records that this worker has written the output.
     pub fn has_written(&self) -> Result<(), StoreError> {
-        self.noting(self.database.written(self.start.id, self.run()))
+        self.ask(|| self.database.written(self.start.id, self.run()))
     }
 
     /// Ends the worker: what has not been published is published, its slots are free, its reserve is returned. Where the
@@ -272,54 +344,62 @@ impl SharedStore {
                 waiting: self.waiting(),
             });
         }
-        self.renew()?;
-        self.noting(self.database.leave(self.start.id))
+        self.insist(|| self.renew())?;
+        self.ask(|| self.database.leave(self.start.id))
     }
 
     fn run(&self) -> u32 {
         self.run.load(Ordering::Acquire) as u32
     }
 
-    /// Sends a batch until the database has taken it, with everything that waits to be told.
-    fn send(&self, batch: Batch) -> Result<(), StoreError> {
-        let (batch, after) = {
+    /// Sends a batch with everything that waits to be told, and where it `is_patient` until the database has taken it. Returns
+    /// the questions that others have answered before.
+    fn send(&self, batch: Batch, is_patient: bool) -> Result<HashSet<Fingerprint>, StoreError> {
+        let (batch, links, after) = {
             let mut progress = self.progress();
             let links = std::mem::take(&mut progress.links);
             let mut batch = Batch { done: std::mem::take(&mut progress.done), ..batch };
-            for link in links {
-                let number = progress.next_note();
-                batch.notes.extend(note_of(&link, self.run(), number, frame_of(&link)));
+            for link in &links {
+                progress.notes += 1;
+                batch.notes.extend(note_of(link, self.run(), NOTES_OF_MEMORY + progress.notes, frame_of(link)));
             }
             batch.spent = progress.counters.by_model();
             batch.booked = progress.counters.booked(&self.prices);
-            (batch, progress.last_control)
+            (batch, links, progress.last_control)
         };
-        let has_content = !(batch.answers.is_empty() && batch.notes.is_empty() && batch.lost.is_empty());
         let mut wait = RETRY_FIRST;
         loop {
-            let before = BootTime::now();
+            let (before, grants) = (BootTime::now(), self.progress().grants);
             let sent = self.database.publish(self.start.id, self.run(), &batch, self.lease, after);
             match self.noting(sent) {
                 Ok(Published { winners, standing }) => {
-                    self.adopt(&batch, winners)?;
-                    self.extend_lease(before);
-                    self.take_standing(standing);
-                    return Ok(());
+                    let lost = self.adopt(&batch, winners)?;
+                    self.take_standing(standing, grants, Some(before));
+                    return Ok(lost);
                 }
-                // A renewal is tried again by whoever renews.
-                Err(error @ StoreError::Away { .. }) if !has_content || self.is_stopping.load(Ordering::Acquire) => {
-                    self.progress().done.extend(batch.done);
+                Err(StoreError::Away { .. }) if is_patient && !self.is_stopping.load(Ordering::Acquire) => {
+                    self.pause(&mut wait);
+                }
+                // What was to be told is told with the next batch.
+                Err(error) => {
+                    let mut progress = self.progress();
+                    progress.done.extend(batch.done);
+                    progress.links.extend(links);
                     return Err(error);
                 }
-                Err(StoreError::Away { .. }) => self.pause(&mut wait),
-                Err(error) => return Err(error),
             }
         }
     }
 
-    /// Remembers the answers of others that count in place of this worker's, and links their conversations to them.
-    fn adopt(&self, batch: &Batch, winners: Vec<(Fingerprint, Vec<u8>)>) -> Result<(), StoreError> {
+    /// Remembers the answers of others that count in place of this worker's, and links their conversations to them. Returns
+    /// their questions.
+    fn adopt(&self, batch: &Batch, winners: Vec<(Fingerprint, Vec<u8>)>) -> Result<HashSet<Fingerprint>, StoreError> {
+        let mut lost = HashSet::new();
         for (question, frame) in winners {
+            lost.insert(question);
+            if !self.defences.adopts_winners {
+                continue;
+            }
             let stored = stored_of(&frame, &question)?;
             if let Some(lost) = batch.answers.iter().find(|answer| answer.fingerprint == question)
                 && let Some(Entry::Answered { slot, conversation, .. }) = entry_of(&lost.frame)
@@ -329,7 +409,7 @@ impl SharedStore {
             self.winners().insert(question, Arc::clone(&stored.answer));
             self.cache().put_answer(question, stored);
         }
-        Ok(())
+        Ok(lost)
     }
 
     fn extend_lease(&self, before: BootTime) {
@@ -338,18 +418,34 @@ impl SharedStore {
         progress.deadline = before.plus(self.lease * OWN_LEASE_PERCENT / 100);
     }
 
-    fn take_standing(&self, mut standing: WorkerStanding) {
+    /// Takes over a reply, and with it the lease that was renewed. What was sent when `grants` replies about the reserve had
+    /// come says nothing about the reserve if there was one since.
+    fn take_standing(&self, mut standing: WorkerStanding, grants: u64, renewed: Option<BootTime>) {
         let mut progress = self.progress();
         let last = progress.last_control;
         let controls = std::mem::take(&mut standing.controls);
         progress.controls.extend(controls.into_iter().filter(|verb| verb.number > last));
         progress.last_control = progress.controls.last().map_or(last, |verb| verb.number.max(last));
+        if progress.grants != grants {
+            standing.granted = progress.standing.granted;
+        }
+        standing.taken = standing.taken.max(progress.standing.taken);
         let has_changed = progress.standing != standing || !progress.controls.is_empty();
         progress.standing = standing;
+        if let Some(before) = renewed {
+            progress.renewed = before;
+            progress.deadline = before.plus(self.lease * OWN_LEASE_PERCENT / 100);
+        }
         drop(progress);
         if has_changed {
             self.changed();
         }
+    }
+
+    fn take_granted(&self, granted: Allowance) {
+        let mut progress = self.progress();
+        progress.standing.granted = granted;
+        progress.grants += 1;
     }
 
     /// Notes whether the database has replied.
@@ -379,14 +475,33 @@ impl SharedStore {
         *wait = (*wait * 2).min(RETRY_MAX);
     }
 
-    /// Asks the database until it replies; reading a run cannot go on without it.
+    /// Asks the database until it replies: as long as the run lasts, and for a bounded time before and after it.
     fn ask<T>(&self, question: impl Fn() -> Result<T, DatabaseError>) -> Result<T, StoreError> {
-        let mut wait = RETRY_FIRST;
+        self.insist(|| self.noting(question()))
+    }
+
+    fn insist<T>(&self, attempt: impl Fn() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let (mut wait, began) = (RETRY_FIRST, BootTime::now());
         loop {
-            match self.noting(question()) {
-                Err(StoreError::Away { .. }) if !self.is_stopping.load(Ordering::Acquire) => self.pause(&mut wait),
+            let result = attempt();
+            let has_time = self.is_running.load(Ordering::Acquire) || BootTime::now().since(began) < AWAY_MAX;
+            match result {
+                Err(StoreError::Away { .. }) if has_time && !self.is_stopping.load(Ordering::Acquire) => {
+                    self.pause(&mut wait);
+                }
                 other => return other,
             }
+        }
+    }
+
+    fn remember_lost(&self, question: Fingerprint, lost: &LostCalls) {
+        let mut known = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= LOST_MAX {
+            known.clear();
+        }
+        let kept = known.entry(question).or_default();
+        if lost.calls >= kept.calls {
+            *kept = lost.clone();
         }
     }
 
@@ -403,13 +518,6 @@ impl SharedStore {
     }
 }
 
-impl Progress {
-    fn next_note(&mut self) -> u64 {
-        self.notes += 1;
-        self.notes
-    }
-}
-
 impl Store for SharedStore {
     fn commit(&self, entries: Vec<Entry>) -> Result<(), StoreError> {
         let staged = self.stage(entries)?;
@@ -417,51 +525,52 @@ impl Store for SharedStore {
     }
 
     fn stage(&self, entries: Vec<Entry>) -> Result<Staged, StoreError> {
-        let (frames, position) = self.outbox.append(&entries)?;
+        let frames = self.outbox.append(&entries)?;
         self.waiting.fetch_add(entries.len() as u64, Ordering::AcqRel);
-        Ok(Staged::Pending { entries: entries.into_iter().zip(frames).collect(), position })
+        let pending = entries.into_iter().zip(frames).map(|(entry, (frame, end))| (entry, frame, end));
+        Ok(Staged::Pending(pending.collect()))
     }
 
     fn publish(&self, staged: Vec<Staged>) -> Result<(), StoreError> {
         let mut batch = Batch::default();
-        let mut entries = Vec::new();
+        let (mut count, mut answered) = (0, Vec::new());
+        let mut progress = self.progress();
         for group in staged {
-            let Staged::Pending { entries: own, position } = group else { continue };
-            batch.position = position;
-            entries.extend(own);
-        }
-        let count = entries.len() as u64;
-        let mut answered = Vec::new();
-        {
-            let mut progress = self.progress();
-            for (entry, frame) in entries {
+            let Staged::Pending(entries) = group else { continue };
+            count += entries.len() as u64;
+            for (entry, frame, end) in entries {
+                batch.position = end;
                 progress.counters.add(&entry);
-                add_to(&mut batch, &entry, self.run(), frame, || progress.next_note());
+                add_to(&mut batch, &entry, self.run(), frame, end);
                 if let Entry::Answered { fingerprint, .. } = &entry {
                     answered.extend(Stored::from_entry(&entry).map(|stored| (*fingerprint, stored)));
                 }
             }
         }
-        let keys: Vec<ConversationKey> = batch
-            .answers
-            .iter()
-            .map(|answer| answer.conversation)
-            .chain(batch.notes.iter().map(|note| note.conversation))
-            .collect();
+        drop(progress);
+        batch.lost.iter().for_each(|(question, lost)| self.remember_lost(*question, lost));
+        let of_answers = batch.answers.iter().map(|answer| answer.conversation);
+        let keys: Vec<ConversationKey> = of_answers.chain(batch.notes.iter().map(|note| note.conversation)).collect();
+        let lost = self.send(batch, true)?;
         {
-            // Those that lose are replaced by the answers that count.
+            // Nobody may see an answer before it is certain that it counts.
             let mut cache = self.cache();
-            answered.into_iter().for_each(|(question, stored)| cache.put_answer(question, stored));
+            let counts = answered.into_iter().filter(|(question, _)| !lost.contains(question));
+            counts.for_each(|(question, stored)| cache.put_answer(question, stored));
             keys.iter().for_each(|key| cache.forget_state(key));
         }
-        self.send(batch)?;
         self.waiting.fetch_sub(count, Ordering::AcqRel);
         Ok(())
     }
 
     fn stop_publishing(&self) {
+        self.is_running.store(false, Ordering::Release);
         self.is_stopping.store(true, Ordering::Release);
         self.news.notify_all();
+    }
+
+    fn resume_publishing(&self) {
+        self.is_stopping.store(false, Ordering::Release);
     }
 
     fn winner(&self, fingerprint: &Fingerprint) -> Option<Arc<Answer>> {
@@ -540,7 +649,16 @@ impl Reader for SharedStore {
     }
 
     fn lost(&self, fingerprint: &Fingerprint) -> Result<LostCalls, StoreError> {
-        self.ask(|| self.database.lost(fingerprint))
+        let lost = self.ask(|| self.database.lost(fingerprint))?;
+        if lost.calls > 0 {
+            self.remember_lost(*fingerprint, &lost);
+        }
+        self.lost_at_hand(fingerprint)
+    }
+
+    fn lost_at_hand(&self, fingerprint: &Fingerprint) -> Result<LostCalls, StoreError> {
+        let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(lost.get(fingerprint).cloned().unwrap_or_default())
     }
 
     fn spending(&self) -> Result<Spending, StoreError> {
@@ -573,8 +691,9 @@ fn settle_earlier(
         database.join(&WorkerStart { id: earlier, ..start.clone() }, lease)?;
     }
     let known_to = published.map_or(Position::default(), |(position, _)| position);
+    let (ledger, mut in_flight) = Ledger::open(outbox.directory())?;
     let mut counters = Counters::default();
-    let (mut notes, mut batch) = (0, Batch::default());
+    let mut batch = Batch::default();
     let mut frames = FrameWriter::new();
     let uploaded = std::cell::Cell::new(0);
     let upload = |batch: &mut Batch, counters: &Counters| -> Result<(), StoreError> {
@@ -587,19 +706,13 @@ fn settle_earlier(
     };
     opened.damages = outbox.left_behind(&mut |entry, end| {
         counters.add(&entry);
-        // Notes are numbered as they were when they were first sent.
-        let is_new = end > known_to;
-        let frame = if is_new { frame_with(&mut frames, &entry) } else { Vec::new() };
-        let run = run_of(&entry);
-        let mut one = Batch::default();
-        add_to(&mut one, &entry, run, frame, || {
-            notes += 1;
-            notes
-        });
-        if is_new {
-            batch.answers.append(&mut one.answers);
-            batch.notes.append(&mut one.notes);
-            batch.lost.append(&mut one.lost);
+        // What another worker has answered meanwhile was paid for here all the same.
+        if let Entry::Answered { fingerprint, .. } = &entry {
+            in_flight.retain(|request| request.fingerprint != *fingerprint);
+        }
+        if end > known_to {
+            let frame = frame_with(&mut frames, &entry);
+            add_to(&mut batch, &entry, run_of(&entry), frame, end);
             batch.position = end;
             if batch.answers.len() + batch.notes.len() >= UPLOAD_ENTRIES {
                 upload(&mut batch, &counters)?;
@@ -607,14 +720,7 @@ fn settle_earlier(
         }
         Ok(())
     })?;
-    let (ledger, in_flight) = Ledger::open(outbox.directory())?;
-    for request in in_flight {
-        if database.answers(&[request.fingerprint])?.is_empty()
-            && !batch.answers.iter().any(|answer| answer.fingerprint == request.fingerprint)
-        {
-            opened.unknown.push(request);
-        }
-    }
+    opened.unknown = in_flight;
     let mut booked = Vec::new();
     for request in &opened.unknown {
         booked.push(Entry::Unknown {
@@ -625,7 +731,7 @@ fn settle_earlier(
         });
     }
     if !booked.is_empty() {
-        batch.position = outbox.append(&booked)?.1;
+        batch.position = outbox.append(&booked)?.last().map_or(batch.position, |(_, end)| *end);
         booked.iter().for_each(|entry| counters.add(entry));
     }
     ledger.clear();
@@ -643,13 +749,16 @@ fn run_of(entry: &Entry) -> u32 {
     }
 }
 
-/// Adds what the database keeps of an entry.
-fn add_to(batch: &mut Batch, entry: &Entry, run: u32, frame: Vec<u8>, number: impl FnOnce() -> u64) {
+/// Adds what the database keeps of an entry. A note is numbered by its place in the journal, so that it has the same number
+/// whoever sends it.
+fn add_to(batch: &mut Batch, entry: &Entry, run: u32, frame: Vec<u8>, end: Position) {
     match entry {
         Entry::Answered { conversation, fingerprint, run, .. } => {
             batch.answers.push(NewAnswer { fingerprint: *fingerprint, conversation: *conversation, run: *run, frame });
         }
-        Entry::Linked { .. } | Entry::Closed { .. } => batch.notes.extend(note_of(entry, run, number(), frame)),
+        Entry::Linked { .. } | Entry::Closed { .. } => {
+            batch.notes.extend(note_of(entry, run, (u64::from(end.segment) << 32) | end.offset, frame));
+        }
         Entry::Lost { fingerprint, lost } => batch.lost.push((*fingerprint, lost.clone())),
         // Counters say it, and the run is begun by an operation of its own.
         Entry::Unknown { .. } | Entry::Run(_) | Entry::Start(_) => {}
