@@ -52,6 +52,7 @@ pub mod recipe;
 
 pub mod dataset;
 pub mod export;
+pub mod hub;
 pub mod model;
 pub mod store;
 

@@ -5,12 +5,17 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use cohobate::conversation::Digest;
-use cohobate::job::Keys;
-use cohobate::model::{PROVIDER_KEYS, Proxies, Secret};
+use cohobate::hub::HubSettings;
+use cohobate::job::{CallerKey, Keys};
+use cohobate::model::{Origin, PROVIDER_KEYS, Proxies, Secret};
 use cohobate::store::shared::WorkerId;
 
 /// The API key for servers that have no variable of their own.
 pub const COHOBATE_API_KEY: &str = "COHOBATE_API_KEY";
+/// The URL at which the program that started this one serves its functions.
+pub const COHOBATE_CALLER: &str = "COHOBATE_CALLER";
+/// The key for that URL, and for no other server.
+pub const COHOBATE_CALLER_KEY: &str = "COHOBATE_CALLER_KEY";
 /// The directory of the user's state.
 pub const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
 /// The directory for what lives as long as a session of the user.
@@ -18,13 +23,33 @@ pub const XDG_RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";
 /// The user's own directory.
 pub const HOME: &str = "HOME";
 
+/// The directory of the user's caches.
+pub const XDG_CACHE_HOME: &str = "XDG_CACHE_HOME";
+/// The URL of the Hub.
+pub const HF_ENDPOINT: &str = "HF_ENDPOINT";
+/// The token for the Hub.
+pub const HF_TOKEN: &str = "HF_TOKEN";
+/// The file with the token for the Hub.
+pub const HF_TOKEN_PATH: &str = "HF_TOKEN_PATH";
+/// The directory of what the Hub's clients keep.
+pub const HF_HOME: &str = "HF_HOME";
+/// The directory of what was downloaded from the Hub.
+pub const HF_HUB_CACHE: &str = "HF_HUB_CACHE";
+/// No request to the Hub.
+pub const HF_HUB_OFFLINE: &str = "HF_HUB_OFFLINE";
+
 /// Returns the keys of the environment: the program's own, those of providers, and those in the variables that profiles
 /// name.
 pub fn keys<'a>(named: impl IntoIterator<Item = &'a str>) -> Keys {
     let of_providers = PROVIDER_KEYS.iter().map(|(_, variable)| *variable);
     let variables = of_providers.chain(named);
     let by_variable = variables.filter_map(|name| Some((name.to_owned(), secret(name)?))).collect();
-    Keys { default: secret(COHOBATE_API_KEY), by_variable }
+    Keys { default: secret(COHOBATE_API_KEY), by_variable, caller: caller() }
+}
+
+fn caller() -> Option<CallerKey> {
+    let server = Origin::of(&std::env::var(COHOBATE_CALLER).ok()?)?;
+    Some(CallerKey { server, key: secret(COHOBATE_CALLER_KEY)? })
 }
 
 /// Returns the proxies of the environment, as the HTTP client reads them: in upper case before lower case, and none where
@@ -64,7 +89,6 @@ pub fn runtime_directory() -> Option<PathBuf> {
 /// Returns where the program may keep what outlives a run and belongs to no store: `XDG_STATE_HOME`, else
 /// `~/.local/state`. The standard has relative paths ignored.
 pub fn state_directory() -> Option<PathBuf> {
-    let absolute = |variable: &str| std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
     absolute(XDG_STATE_HOME).or_else(|| Some(absolute(HOME)?.join(".local/state"))).map(|state| state.join("cohobate"))
 }
 
@@ -97,6 +121,39 @@ pub fn new_worker_id() -> WorkerId {
         id.copy_from_slice(&Digest::of_text("cohobate worker 1", &text).0[..16]);
     }
     WorkerId(id)
+}
+
+/// Returns where the Hub is and what is known to it, from the variables that the Hub's own clients read. The token is that of
+/// the environment, else the one that `hf auth login` has stored.
+pub fn hub() -> HubSettings {
+    let text = |variable: &str| std::env::var(variable).ok().filter(|text| !text.trim().is_empty());
+    let path = |variable: &str| Some(with_home(&text(variable)?));
+    let caches = path(XDG_CACHE_HOME).or_else(|| Some(absolute(HOME)?.join(".cache")));
+    let home = path(HF_HOME).or_else(|| Some(caches?.join("huggingface")));
+    let token_file = path(HF_TOKEN_PATH).or_else(|| Some(home.as_ref()?.join("token")));
+    let stored = || std::fs::read_to_string(token_file?).ok().as_deref().and_then(Secret::new);
+    HubSettings {
+        endpoint: text(HF_ENDPOINT).unwrap_or_else(|| HubSettings::ENDPOINT.to_owned()),
+        token: secret(HF_TOKEN).or_else(stored),
+        cache: path(HF_HUB_CACHE).or_else(|| Some(home.as_ref()?.join("hub"))),
+        is_offline: text(HF_HUB_OFFLINE).is_some_and(|text| is_true(&text)),
+    }
+}
+
+/// Returns a path in which `~` is the user's own directory.
+fn with_home(text: &str) -> PathBuf {
+    match text.strip_prefix("~/").zip(absolute(HOME)) {
+        Some((rest, home)) => home.join(rest),
+        None => PathBuf::from(text),
+    }
+}
+
+fn absolute(variable: &str) -> Option<PathBuf> {
+    std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute())
+}
+
+fn is_true(text: &str) -> bool {
+    ["1", "on", "yes", "true"].contains(&text.trim().to_lowercase().as_str())
 }
 
 fn secret(variable: &str) -> Option<Secret> {

@@ -93,17 +93,24 @@ impl DistillLine {
     /// Refuses options of this line that would have no effect on a distillation.
     pub fn refuse_without_effect(&self, options: &Options) -> Result<(), JobError> {
         let set = &self.options;
-        let ranks = options.samples.unwrap_or(1) > 1;
+        let ranks = options.samples.unwrap_or(1) > 1 || options.min_score.is_some();
         let has_calls = options.tools == Some(Tools::Regenerate);
-        let is_cut =
-            options.gate.is_some_and(|gate| gate != GateProfile::Off) || options.orphans.is_some() || has_calls;
+        let is_cut = options.gate.is_some_and(|gate| gate != GateProfile::Off)
+            || options.orphans.is_some()
+            || has_calls
+            || options.min_score.is_some();
         for (option, is_given, needs, is_there) in [
-            ("--judge", set.judge.judge.is_some(), "--samples", ranks),
+            ("--judge", set.judge.judge.is_some(), "--samples or --min-score", ranks),
             ("--prompt", set.judge.prompt.is_some(), "--judge and --samples", ranks && options.judge.is_some()),
             ("--orphans-judge", set.question.orphans_judge.is_some(), "--orphans", options.orphans.is_some()),
             ("--tool-match", set.tool.tool_match.is_some(), "--tools regenerate", has_calls),
             ("--tool-results", set.tool.tool_results.is_some(), "--tools regenerate", has_calls),
-            ("--min-turns", set.remain.min_turns.is_some(), "--gate, --orphans or --tools regenerate", is_cut),
+            (
+                "--min-turns",
+                set.remain.min_turns.is_some(),
+                "--gate, --orphans, --min-score or --tools regenerate",
+                is_cut,
+            ),
             ("--license", set.write.license.is_some(), "-o DIR/", is_directory(self.output())),
         ] {
             if is_given && !is_there {

@@ -392,6 +392,10 @@ option_groups! {
         #[arg(long, value_name = "N")]
         samples: u32,
 
+        /// Keep the best answer only if its score is at least SCORE; otherwise the conversation ends before that turn
+        #[arg(long, value_name = "SCORE", allow_hyphen_values = true)]
+        min_score: f64,
+
         /// Which answer is kept: best, the one with the highest score [default: best]
         #[arg(long, value_name = "WHICH", value_parser = named::<Keep>, hide = true)]
         keep: Keep,
@@ -555,6 +559,12 @@ impl Options {
                 self.max_cost.is_none_or(|cost| cost > 0.0 && cost.is_finite()),
                 number(self.max_cost),
                 "give it a number of dollars above 0; without it there is no cap",
+            ),
+            (
+                "min-score",
+                self.min_score.is_none_or(f64::is_finite),
+                number(self.min_score),
+                "give it a number such as 0.5",
             ),
             ("limit", some(self.limit), whole(self.limit), "give it at least 1; without it all rows are read"),
             ("min-turns", some(turns), whole(turns), "give it at least 1"),

@@ -1,6 +1,7 @@
 //! From options to the settings of jobs.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cohobate::conversation::{RequestOptions, Sampling, TokenDetail, TopLogprobs};
@@ -9,6 +10,7 @@ use cohobate::dataset::{
     SystemColumn, TextEncoding, Tools,
 };
 use cohobate::export::{self, OutputFormat};
+use cohobate::hub::Hub;
 use cohobate::job::{BestOfSettings, CallSettings, DistillQuestions, ModelChoice, OrphanSettings, RankerSettings};
 use cohobate::job::{Context, JobError, accept_losses};
 use cohobate::job::{InputSettings, JudgeSettings, OutputSettings, ReadSettings, RowsFrom, RunSettings, STORE};
@@ -62,6 +64,7 @@ impl Options {
             limit: self.limit,
             duplicates: self.duplicates.unwrap_or_default(),
             shard: None,
+            hub: Arc::new(Hub::new(environment::hub())),
         };
         Ok(InputSettings { sources, read })
     }
@@ -274,14 +277,22 @@ impl Options {
             let hint = format!("give it a number from 1 to {}", BestOfSettings::SAMPLES_MAX);
             return Err(JobError::usage(format!("{} is {samples}", self.place_of("samples")), hint));
         }
+        let min_score = self.min_score;
         let ranker = match (samples, &self.scorer, &self.judge) {
-            (1, Some(_), _) => {
-                return Err(JobError::usage("--scorer has nothing to choose from", "add --samples 4"));
+            (1, Some(_), _) if min_score.is_none() => {
+                let hint = "add --samples 4, or --min-score SCORE";
+                return Err(JobError::usage("--scorer has nothing to choose from", hint));
             }
             // The configuration may name a judge for other commands.
-            (1, None, _) => return Ok(None),
+            (1, None, _) if min_score.is_none() => return Ok(None),
             (_, Some(scorer), _) => RankerSettings::Scorer(models.find_scorer(scorer)?),
             (_, None, Some(_)) => RankerSettings::Judge(self.judge(models)?),
+            (1, None, None) => {
+                return Err(JobError::usage(
+                    "--min-score compares scores, and nothing gives any",
+                    "add --judge MODEL, or --scorer NAME@URL",
+                ));
+            }
             (_, None, None) => {
                 return Err(JobError::usage(
                     "--samples asks for several answers, and nothing says which is best",
@@ -289,7 +300,7 @@ impl Options {
                 ));
             }
         };
-        Ok(Some(BestOfSettings { samples, ranker }))
+        Ok(Some(BestOfSettings { samples, ranker, min_score }))
     }
 
     /// Returns who judges, and how.

@@ -1,6 +1,7 @@
 use clap::Args;
-use cohobate::job::{JobError, open_conversations};
+use cohobate::job::{Conversations, JobError, open_conversations};
 use cohobate::report::words::counted;
+use cohobate::store::Reader;
 use cohobate::view::{Shown, show_text};
 
 use super::CliResult;
@@ -13,7 +14,12 @@ use super::screen::Screen;
 #[derive(Args)]
 pub struct ShowArgs {
     /// The row's id, or at least the first 8 digits of the conversation's key
-    name: String,
+    #[arg(required_unless_present = "all")]
+    name: Option<String>,
+
+    /// Show every conversation, in the order of the input
+    #[arg(long, conflicts_with = "name")]
+    all: bool,
 
     /// Mark what differs between old and new answers: [-old-] and {+new+}
     #[arg(long, conflicts_with = "json")]
@@ -37,7 +43,8 @@ pub fn run(args: ShowArgs) -> CliResult {
         tell(format!("caution: {missing}; user turns and old answers are not shown"));
     }
     conversations.input_changes().iter().for_each(|change| tell(format!("caution: {change}")));
-    let found = conversations.find(&args.name, &*reader)?;
+    let Some(name) = &args.name else { return show_all(&args, &conversations, &*reader) };
+    let found = conversations.find(name, &*reader)?;
     if found.is_empty() {
         let hint = match conversations.missing() {
             Some(_) => {
@@ -45,7 +52,7 @@ pub fn run(args: ShowArgs) -> CliResult {
             }
             None => "ids are those of the input's rows; `cohobate status` shows keys",
         };
-        return Err(JobError::usage(format!("no conversation is called `{}`", args.name), hint));
+        return Err(JobError::usage(format!("no conversation is called `{name}`"), hint));
     }
     let shown: Vec<Shown> = found.iter().map(|found| Shown::of(found, conversations.gate_of(found).as_ref())).collect();
     if args.json {
@@ -56,6 +63,19 @@ pub fn run(args: ShowArgs) -> CliResult {
     print(texts.join("\n\n"))?;
     if shown.len() > 1 {
         tell(format!("{} have this name", counted(shown.len() as u64, "conversation")));
+    }
+    Ok(exit_code::COMPLETE)
+}
+
+/// Prints one conversation after the other, so that only one is in memory.
+fn show_all(args: &ShowArgs, conversations: &Conversations, reader: &dyn Reader) -> CliResult {
+    if let Some(missing) = conversations.missing() {
+        return Err(JobError::usage(format!("the rows are not known: {missing}"), "name them with --input"));
+    }
+    for item in 0..conversations.row_count() {
+        let Some(found) = conversations.at(item, reader)? else { continue };
+        let shown = Shown::of(&found, conversations.gate_of(&found).as_ref());
+        print(if args.json { serde_json::to_string(&shown)? } else { show_text(&shown, args.diff) + "\n" })?;
     }
     Ok(exit_code::COMPLETE)
 }

@@ -56,6 +56,8 @@ pub enum FailureCode {
     ErrorIn200,
     /// A server that was gone did not answer a probe.
     Probe,
+    /// A function of the program that started this one has failed.
+    Callable,
     /// Any other text: a dialect's own, or one of a store that another version wrote. Made by conversion from text, so
     /// that it never holds the text of another variant.
     Other(String),
@@ -75,7 +77,7 @@ pub enum TimeoutKind {
 const HTTP: &str = "http_";
 
 /// Every code without a number or a text of its own.
-const PLAIN: [FailureCode; 25] = [
+const PLAIN: [FailureCode; 26] = [
     FailureCode::Timeout(TimeoutKind::FirstByte),
     FailureCode::Timeout(TimeoutKind::Idle),
     FailureCode::Timeout(TimeoutKind::Total),
@@ -101,6 +103,7 @@ const PLAIN: [FailureCode; 25] = [
     FailureCode::NoChoice,
     FailureCode::ErrorIn200,
     FailureCode::Probe,
+    FailureCode::Callable,
 ];
 
 impl FailureCode {
@@ -132,6 +135,7 @@ impl FailureCode {
             Self::NoChoice => "no_choice",
             Self::ErrorIn200 => "error_in_200",
             Self::Probe => "probe",
+            Self::Callable => "callable_error",
             Self::Other(text) => text,
         })
     }

@@ -76,6 +76,8 @@ pub struct Rejected {
 impl Rejected {
     /// The rule of an answer that was good, while another to the same was better.
     pub const OUTSCORED: &'static str = "outscored";
+    /// The rule of an answer whose score is below the least one.
+    pub const MIN_SCORE: &'static str = "min_score";
     /// The rule of a call whose conversation ended before an answer in words followed.
     pub const UNFINISHED_CALL: &'static str = "unfinished_call";
 }

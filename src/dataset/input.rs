@@ -26,6 +26,8 @@ const PACKINGS_MAX: usize = 4;
 pub struct Input {
     /// The name for messages.
     pub name: String,
+    /// The file that was named; none for standard input.
+    original: Option<PathBuf>,
     /// A plain file with the input's bytes.
     file: SourceFile,
     /// The input's number.
@@ -73,6 +75,11 @@ impl Input {
     /// Opens `name`, `-` for standard input. `number` distinguishes spooled inputs.
     pub fn open(name: &str, spool: &Path, number: usize, form: InputForm) -> Result<Self, InputError> {
         let shown = if name == "-" { "standard input" } else { name };
+        Self::open_as(name, shown, spool, number, form)
+    }
+
+    /// As [`Input::open`], for a file that is called something else in messages, in the run log and in the rows.
+    pub fn open_as(name: &str, shown: &str, spool: &Path, number: usize, form: InputForm) -> Result<Self, InputError> {
         Self::prepared(name, shown, spool, number, form).map_err(|fault| InputError::of(fault, shown))
     }
 
@@ -91,7 +98,9 @@ impl Input {
         } else {
             (SourceFile::open(&path, number)?, false)
         };
-        let mut this = Self { name: shown.to_owned(), file, number, is_spooled, has_rows: false, places: None };
+        let original = (name != "-").then(|| path.to_path_buf());
+        let name_shown = shown.to_owned();
+        let mut this = Self { name: name_shown, original, file, number, is_spooled, has_rows: false, places: None };
         for layer in 0..PACKINGS_MAX {
             let packing = Packing::of(&this.head()?);
             if packing == Packing::Plain {
@@ -171,6 +180,11 @@ impl Input {
     /// Returns the original file, where a later run can read it again.
     pub fn plain_path(&self) -> Option<&Path> {
         (!self.is_spooled).then_some(self.file.path())
+    }
+
+    /// Returns the file that was named, whatever it was unpacked to; none for standard input.
+    pub fn original_path(&self) -> Option<&Path> {
+        self.original.as_deref()
     }
 
     /// Returns the name of the plain file that holds the input.

@@ -50,7 +50,9 @@ pub use format::{
 pub use index::{RowIndex, RowIndexBuilder, RowIndexError, RowState};
 pub use input::{Input, InputError, InputForm};
 pub use judgments::{Judgment, read_judgment};
-pub use layout::{DirectoryNote, InputFiles, common_license, input_files, possible_files};
+pub use layout::{
+    DirectoryNote, InputFiles, RemoteFiles, common_license, describes_layout, input_files, possible_files,
+};
 pub use notes::{Notes, Skip};
 pub use read::{ChosenFormat, Edition, Origin, Reading, RowReader};
 pub use row::{Problem, RawRow, RowSource};

@@ -2,6 +2,7 @@ use std::io;
 
 use crate::dataset::{InputError, RowIndexError};
 use crate::export::OutputError;
+use crate::hub::{HubError, HubErrorKind};
 use crate::model::{HttpSetupError, ReferenceError};
 use crate::store::StoreError;
 use crate::worker::WorkerError;
@@ -107,6 +108,17 @@ impl From<InputError> for JobError {
     fn from(error: InputError) -> Self {
         let kind = if error.is_lost { ErrorKind::Unavailable } else { ErrorKind::Usage };
         Self { kind, message: error.to_string(), hint: Some(error.hint) }
+    }
+}
+
+impl From<HubError> for JobError {
+    fn from(error: HubError) -> Self {
+        let kind = match error.kind {
+            HubErrorKind::Refused => ErrorKind::Usage,
+            HubErrorKind::Unavailable => ErrorKind::Unavailable,
+            HubErrorKind::Cache => ErrorKind::Storage,
+        };
+        Self { kind, message: error.message, hint: Some(error.hint) }
     }
 }
 

@@ -8,6 +8,7 @@ use super::settings::OutputSettings;
 use crate::dataset::possible_files;
 use crate::export::{FORMATS, OutputFile, OutputFormat, Sink, is_directory};
 use crate::files::{parent_of, path_of};
+use crate::hub::HubReference;
 
 /// Fails where an output of rows would destroy an input or cannot be written.
 pub fn check(output: &OutputSettings, inputs: &[String]) -> Result<(), JobError> {
@@ -31,6 +32,7 @@ pub fn check_directory(directory: &str, read: &[String], ours: &[&str]) -> Resul
         let hint = "name a directory that can be written to with -o";
         JobError::storage(format!("cannot write to {directory}: {error}"), hint)
     };
+    refuse_hub(directory)?;
     std::fs::create_dir_all(path_of(directory)).map_err(fault)?;
     drop(OutputFile::create(&format!("{directory}/report.json"))?);
     let resolved = |path: &Path| path.canonicalize().ok();
@@ -76,8 +78,19 @@ pub fn check_file(path: &str) -> Result<(), JobError> {
     Ok(())
 }
 
+/// Refuses an output on the Hub. To upload, the Hub's own client is needed, which the Python package uses.
+fn refuse_hub(path: &str) -> Result<(), JobError> {
+    if !HubReference::is_one(path) {
+        return Ok(());
+    }
+    let hint =
+        "write to a directory such as out/, and upload it: run.push_to_hub(\"OWNER/NAME\") in Python, or `hf upload`";
+    Err(JobError::usage(format!("the output {path} is on the Hub, and the command only writes files"), hint))
+}
+
 /// Refuses an output that would destroy an input, or whose name promises another format.
 pub fn check_output(path: &str, inputs: &[String]) -> Result<(), JobError> {
+    refuse_hub(path)?;
     let real = |path: &Path| path.canonicalize().ok();
     let output = &*path_of(path);
     let parent = parent_of(output);

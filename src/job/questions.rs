@@ -71,10 +71,12 @@ impl OrphanSettings {
 /// Several answers to each turn.
 #[derive(Clone, Debug)]
 pub struct BestOfSettings {
-    /// Answers to each turn, 2 to [`BestOfSettings::SAMPLES_MAX`].
+    /// Answers to each turn, 2 to [`BestOfSettings::SAMPLES_MAX`], or 1 with a least score.
     pub samples: u32,
     /// Who says which is best.
     pub ranker: RankerSettings,
+    /// A turn whose best answer has a lower score ends the conversation before it. Default: any score will do, and none.
+    pub min_score: Option<f64>,
 }
 
 /// Who says which of several answers is best.
@@ -229,12 +231,12 @@ impl DistillQuestions {
         if let Some(orphans) = &self.orphans {
             recipe = recipe.with_orphans(orphans.check());
         }
-        if let Some(BestOfSettings { samples, ranker }) = &self.best_of {
+        if let Some(BestOfSettings { samples, ranker, min_score }) = &self.best_of {
             let ranker = match ranker {
                 RankerSettings::Scorer(model) => Ranker::Scorer(Arc::clone(&model.target)),
                 RankerSettings::Judge(judge) => Ranker::Judge(judge.judge(Scale::Score)?),
             };
-            recipe = recipe.with_best_of(BestOf { samples: *samples, ranker });
+            recipe = recipe.with_best_of(BestOf { samples: *samples, ranker, min_score: *min_score });
         }
         if let Some(calls) = &self.calls {
             let answered_by = calls.answered_by.as_ref().map(|model| Arc::clone(&model.target));

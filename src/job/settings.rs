@@ -1,5 +1,5 @@
 use std::fmt;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -8,6 +8,7 @@ use super::shard::Shard;
 
 use crate::dataset::{Duplicates, RowReader, TextEncoding, Threads};
 use crate::export::{self, OutputFormat};
+use crate::hub::Hub;
 use crate::model::PaceLimits;
 use crate::worker::Deadline;
 
@@ -27,7 +28,7 @@ pub struct InputSettings {
 
 /// Where rows come from.
 pub enum RowsFrom {
-    /// A file, a directory, a pattern, or `-` for standard input. [`name_of`](super::name_of) gives a path that is not UTF-8
+    /// A file, a directory, a pattern, a dataset of the Hub (`hf://`), or `-` for standard input. [`name_of`](super::name_of) gives a path that is not UTF-8
     /// a name.
     Named(String),
     /// Rows of the calling program, as JSON objects. They are written to a temporary file once, since a job reads its
@@ -100,6 +101,8 @@ pub struct ReadSettings {
     pub duplicates: Duplicates,
     /// Ask about the rows of this shard only. Default: about all rows. Jobs that ask nothing refuse it.
     pub shard: Option<Shard>,
+    /// The Hub, for inputs that begin with `hf://`. Default: the public one, without a token and without a cache.
+    pub hub: Arc<Hub>,
 }
 
 /// Where rows are written, and in which format.

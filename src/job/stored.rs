@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::JobError;
 use super::left_out::LeftOut;
-use crate::conversation::{Answer, Digest, FailureCode, Fingerprint, Seed, Slot};
+use crate::conversation::{Answer, Digest, FailureCode, FailureReason, Fingerprint, Lane, Seed, Slot};
 use crate::recipe::{Begun, Recipe, Replay, begun};
 use crate::store::{ConversationState, Reader, Status, StoreError};
 
@@ -42,6 +42,15 @@ pub fn why_open(store: &dyn Reader, recipe: &dyn Recipe, seed: &Seed, stop: &Lef
         Some(Status::Failed { reason, permanent, .. }) => LeftOut::Failed { turn: None, reason, permanent },
         _ => stop.clone(),
     })
+}
+
+/// Returns why the judge has not given every verdict on a conversation: what it said, where it failed.
+pub fn why_not_judged(store: &dyn Reader, recipe: &dyn Recipe, seed: &Seed) -> Result<LeftOut, JobError> {
+    let Some(Status::Failed { reason, permanent, .. }) = status_of(store, recipe, seed)? else {
+        return Ok(LeftOut::NotJudged);
+    };
+    let judge = reason.of(Lane::Judge).map(|cause| FailureReason::new([cause.clone()]));
+    Ok(judge.map_or(LeftOut::NotJudged, |reason| LeftOut::Failed { turn: None, reason, permanent }))
 }
 
 /// Recognises the first of several rows that share an answer, by eight bytes of the question's hash: some 16 bytes an

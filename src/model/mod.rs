@@ -59,6 +59,7 @@ pub use family::ServerFamily;
 pub use fold::{refuses_system_role, refuses_tools};
 pub use header_value::HeaderSource;
 pub use host::Origin;
+pub(crate) use http::USER_AGENT;
 pub use http::{HttpModel, HttpSettings, HttpSetupError, RequestPreview, Timeouts};
 pub use key_command::{KeyCommand, WrittenCommand};
 pub use lane::{FlexTier, RequestLane, flex_tier};

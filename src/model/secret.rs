@@ -1,5 +1,7 @@
 use std::fmt;
 
+use reqwest::header::HeaderValue;
+
 /// An API key. It prints as asterisks; only a request header gets the text. `redaction.rs` masks it in what servers say.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -9,6 +11,13 @@ impl Secret {
     pub fn new(key: &str) -> Option<Self> {
         let key = key.trim();
         (!key.is_empty()).then(|| Self(key.to_owned()))
+    }
+
+    /// Returns the value of a header with the key; `None` where no header can hold it.
+    pub(crate) fn bearer(&self) -> Option<HeaderValue> {
+        let mut value = HeaderValue::from_str(&format!("Bearer {}", self.0)).ok()?;
+        value.set_sensitive(true);
+        Some(value)
     }
 
     /// Returns the key itself, for a request header only.

@@ -8,10 +8,12 @@ use crate::quality::RulesVersion;
 /// Several answers to each turn, of which the best is kept.
 #[derive(Clone, Debug)]
 pub struct BestOf {
-    /// How many answers; at least 2.
+    /// How many answers; at least 2, or 1 with a least score.
     pub samples: u32,
     /// The model that ranks them.
     pub ranker: Ranker,
+    /// The least score with which the best is kept. Default: any, and none.
+    pub min_score: Option<f64>,
 }
 
 /// The model that ranks answers.
@@ -64,6 +66,11 @@ impl Ranker {
                 }
             }
         }
+    }
+
+    /// True for the score of a plan, which nobody has given.
+    pub(super) fn is_assumed(answered: &Answered, turn: u32, sample: u32) -> bool {
+        answered.is_assumed(Slot { lane: Lane::Judge, turn, attempt: 2 * sample })
     }
 
     /// Returns the settings that its verdicts depend on, under the older rules where some are named.

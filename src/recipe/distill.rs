@@ -91,6 +91,9 @@ impl Distill {
     #[must_use]
     pub fn with_best_of(mut self, best_of: BestOf) -> Self {
         self.settings = self.settings.with("samples", best_of.samples).with("best-by", best_of.ranker.setting(None));
+        if let Some(score) = best_of.min_score {
+            self.settings = self.settings.with("min-score", score);
+        }
         self.best_of = Some(best_of);
         self.with_older()
     }
@@ -279,7 +282,7 @@ impl Distill {
         }
         match (good.len(), bad) {
             (0, Some(bad)) => Err(bad),
-            (1, _) => Ok(good.remove(0)),
+            (1, _) if best_of.min_score.is_none() => Ok(good.remove(0)),
             _ => best_of.choose(turn, good, heard, dialogue, answered),
         }
     }
@@ -361,7 +364,7 @@ struct Settled {
 }
 
 impl BestOf {
-    /// Returns the best of good answers, the first of equal ones; lists the others as rejected.
+    /// Returns the best of good answers, the first of equal ones, if it is good enough; lists the others as rejected.
     fn choose(
         &self,
         turn: u32,
@@ -388,18 +391,22 @@ impl BestOf {
         let worth = |one: &Good| one.score.unwrap_or(f64::NEG_INFINITY);
         let best = (1..good.len()).fold(0, |best, at| if worth(&good[at]) > worth(&good[best]) { at } else { best });
         let best = good.remove(best);
-        for Good { slot, score, .. } in good {
+        let is_assumed = Ranker::is_assumed(answered, turn, best.slot.attempt / ATTEMPTS_MAX);
+        let is_good = is_assumed || self.min_score.is_none_or(|least| worth(&best) >= least);
+        let mut reject = |rule: &'static str, Good { slot, score, .. }: Good| {
             if let Some(answer) = answered.get(slot).cloned() {
-                dialogue.rejected.push(Rejected {
-                    turn: TurnIndex::from_index(turn),
-                    attempt: slot.attempt,
-                    rule: Rejected::OUTSCORED,
-                    answer,
-                    score,
-                });
+                let (turn, attempt) = (TurnIndex::from_index(turn), slot.attempt);
+                dialogue.rejected.push(Rejected { turn, attempt, rule, answer, score });
             }
+        };
+        for other in good {
+            reject(Rejected::OUTSCORED, other);
         }
-        Ok(best)
+        if is_good {
+            return Ok(best);
+        }
+        reject(Rejected::MIN_SCORE, best);
+        Err(Missing::GoodAnswer(Rejected::MIN_SCORE))
     }
 }
 

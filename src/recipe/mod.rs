@@ -205,6 +205,8 @@ struct ExaminedAnswer {
     /// The fault that makes it invalid as a user's message.
     pub user_fault: OnceCell<Option<&'static str>>,
     pub tutored: tutor::TutorFindings,
+    /// Nobody has given it: it stands for one in a plan.
+    is_assumed: bool,
 }
 
 impl ExaminedAnswer {
@@ -215,6 +217,7 @@ impl ExaminedAnswer {
             orphan: OnceCell::new(),
             user_fault: OnceCell::new(),
             tutored: tutor::TutorFindings::default(),
+            is_assumed: false,
         }
     }
 }
@@ -235,6 +238,11 @@ impl Answered {
         self.by_slot.get(&slot)
     }
 
+    /// True where nobody has given the answer in `slot`.
+    fn is_assumed(&self, slot: Slot) -> bool {
+        self.by_slot.get(&slot).is_some_and(|seen| seen.is_assumed)
+    }
+
     /// Puts `answer` into `slot`.
     pub fn insert(&mut self, slot: Slot, answer: Arc<Answer>) {
         self.by_slot.insert(slot, ExaminedAnswer::new(answer));
@@ -247,6 +255,7 @@ impl Answered {
         seen.orphan = OnceCell::from(None);
         seen.user_fault = OnceCell::from(None);
         seen.tutored = tutor::TutorFindings::assumed(slot);
+        seen.is_assumed = true;
         self.by_slot.insert(slot, seen);
     }
 

@@ -76,7 +76,7 @@ async fn sent_before_a_commit(ends: [usize; 2], concurrency: usize) -> usize {
     let server = Arc::new(Server { ends, sent: AtomicUsize::new(0), go_on: waits });
     let models = HashMap::from([("simulated".to_owned(), Served::by_one("simulated", Arc::clone(&server) as _))]);
     let ranker = Ranker::Scorer(Target::new("simulated", Simulated::DIALECT, Sampling::default()));
-    let recipe = Distill::new(target(), None).with_best_of(BestOf { samples: 20, ranker });
+    let recipe = Distill::new(target(), None).with_best_of(BestOf { samples: 20, ranker, min_score: None });
     let store = Arc::new(SlowStore::default());
     let seeds = Arc::new(SeedList(vec![seed("one", &["hello".to_owned()])]));
     let rows = Box::new([Ok(Admit::Row(0))].into_iter());

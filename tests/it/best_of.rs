@@ -60,6 +60,35 @@ fn reward_model() -> (String, Arc<AtomicU64>) {
     (url, count)
 }
 
+/// Answers of the simulated model have more than a hundred letters, and fewer than a million.
+#[test]
+fn a_conversation_ends_before_a_turn_without_a_good_enough_answer() {
+    let (place, (scorer, count)) = (Place::new(), reward_model());
+    questions(&place, 4, 3);
+    let run = |least: &str, out: &str| {
+        place.run(&["distill", "in.jsonl", "--teacher=simulated", "--min-score", least, "--scorer", &scorer, "-o", out])
+    };
+    assert_eq!(run("1", "good.jsonl").code, Some(0));
+    assert_eq!(count.load(Ordering::Relaxed), 12, "one answer to each turn is scored too");
+    assert!(place.rows("good.jsonl").iter().all(|row| row["messages"].as_array().unwrap().len() == 6));
+    // The same answers and scores: what is enough decides what is built on them, not what is asked.
+    assert_eq!(run("1000000", "none.jsonl").code, Some(3));
+    assert_eq!(count.load(Ordering::Relaxed), 12);
+    let listed = place.rows("none.jsonl.incomplete.jsonl");
+    assert!(listed.len() == 4 && listed.iter().all(|row| row["reason"] == "turn 1: min_score"), "{listed:?}");
+    let plan =
+        place.complete(&["plan", "in.jsonl", "--teacher=simulated-2", "--min-score=1000000", "--scorer", &scorer]);
+    assert!(plan.stdout.contains("24 calls"), "a plan knows no score, and counts on a good one: {}", plan.stdout);
+    for (wrong, says) in [
+        (&["--min-score=5"][..], "nothing gives any"),
+        (&["--min-score=nan", "--judge=simulated"], "min-score cannot be"),
+        (&["--min-score=5", "--judge=simulated", "--tools=regenerate"], "no judge ranks calls"),
+    ] {
+        let refused = place.run(&[&["distill", "in.jsonl", "--teacher=simulated"], wrong].concat());
+        assert!(refused.code == Some(2) && refused.stderr.contains(says), "{}", refused.stderr);
+    }
+}
+
 #[test]
 fn a_reward_model_chooses_and_a_rerun_asks_nothing() {
     let (place, (scorer, count)) = (Place::new(), reward_model());

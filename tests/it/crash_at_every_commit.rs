@@ -23,13 +23,15 @@ use crate::support::{CrashingStore, SeedList, seed, target, tool_seed};
 
 /// Every recipe there is. A new one is a line here.
 pub fn recipes() -> Vec<(&'static str, Arc<dyn Recipe>)> {
-    let best_of = BestOf { samples: 2, ranker: Ranker::Judge(judge(Scale::Score)) };
+    let best_of = BestOf { samples: 2, ranker: Ranker::Judge(judge(Scale::Score)), min_score: None };
+    let good_enough = BestOf { min_score: Some(5.0), ..best_of.clone() };
     vec![
         ("distill", Arc::new(Distill::new(target(), None))),
         ("distill through a gate", Arc::new(Distill::new(target(), None).with_gate(gate()))),
         ("distill, efforts that are drawn", Arc::new(Distill::new(drawn(), None).with_gate(gate()))),
         ("distill, token ids", Arc::new(Distill::new(with_tokens(), None).with_gate(gate()))),
         ("distill, the best of two", Arc::new(Distill::new(target(), None).with_best_of(best_of))),
+        ("distill, the best if it is good", Arc::new(Distill::new(target(), None).with_best_of(good_enough))),
         ("distill, calls to tools", Arc::new(Distill::new(target(), None).with_calls(CallRules::default()))),
         ("distill, calls that somebody answers", Arc::new(Distill::new(target(), None).with_calls(answered_calls()))),
         ("simulate", Arc::new(Simulate::new(target(), user(), 4, vec!["a cook".to_owned()], Some(gate()), None))),

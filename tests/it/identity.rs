@@ -95,7 +95,11 @@ fn folding_judge(scale: Scale) -> Judge {
 fn recipes_told_more() -> Vec<(&'static str, Arc<dyn Recipe>)> {
     let distill = || Distill::new(target(), None);
     let evaluate = |scope, history| Evaluate::new(folding_judge(Scale::Check), scope, history, criteria());
-    let scorer = BestOf { samples: 3, ranker: Ranker::Scorer(Target::new("scorer", "openai", Sampling::default())) };
+    let scorer = BestOf {
+        samples: 3,
+        ranker: Ranker::Scorer(Target::new("scorer", "openai", Sampling::default())),
+        min_score: None,
+    };
     let said = Message::new(Role::System, "Be kind.");
     let given = System { name: "given".to_owned(), target: None, system: None };
     let told = System { name: "told".to_owned(), target: Some(question().target), system: Some(said) };

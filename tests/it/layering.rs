@@ -66,6 +66,11 @@ const LAYERS: &[Layer] = &[
         ],
     },
     Layer {
+        module: "hub",
+        may_import: &["files", "model"],
+        may_name: &["reqwest", "ring", "rustls", "serde_json", "tokio"],
+    },
+    Layer {
         module: "store",
         may_import: &["conversation", "files"],
         may_name: &[
@@ -101,6 +106,7 @@ const LAYERS: &[Layer] = &[
             "dataset",
             "export",
             "model",
+            "hub",
             "store",
             "worker",
             "report",

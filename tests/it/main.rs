@@ -40,6 +40,7 @@ mod first_steps;
 mod flex;
 mod gate;
 mod help_and_errors;
+mod hub_input;
 mod identity;
 mod imports;
 mod json_events;

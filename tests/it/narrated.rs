@@ -357,7 +357,7 @@ narrated!(
     |work| {
         let judge = cohobate::conversation::Target::new("judge", "scorer", cohobate::conversation::Sampling::default());
         work.pace.concurrency = Some(8);
-        let best = BestOf { samples: 2, ranker: Ranker::Scorer(judge) };
+        let best = BestOf { samples: 2, ranker: Ranker::Scorer(judge), min_score: None };
         work.recipe = Arc::new(Distill::new(target(), None).with_best_of(best));
     },
     vec![]

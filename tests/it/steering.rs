@@ -273,7 +273,8 @@ async fn answers_that_are_not_on_disk_count_among_the_calls_that_were_asked_for(
     let run = Run::start(&[&server], |work| {
         // Each conversation has more questions at once than calls were asked for.
         let ranker = Ranker::Scorer(target());
-        work.recipe = Arc::new(Distill::new(target(), None).with_best_of(BestOf { samples: 3, ranker }));
+        work.recipe =
+            Arc::new(Distill::new(target(), None).with_best_of(BestOf { samples: 3, ranker, min_score: None }));
         work.store = Arc::clone(&store) as Arc<dyn Store>;
         work.commit_mode = CommitMode::Thread;
     });

@@ -89,6 +89,7 @@ const OPTIONS: &[(Class, &[&str])] = &[
             "repeats",
             "controls",
             "samples",
+            "min-score",
             "keep",
             "concurrency",
             "rpm",

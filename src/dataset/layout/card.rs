@@ -59,9 +59,9 @@ impl Card {
         if beside.is_badvalue() { &self.front[name] } else { beside }
     }
 
-    /// Returns the configuration that is read: the only one, the one that is called `default`, or the one with
-    /// `default: true`. Without one of them there is no choice, as in `datasets`.
-    pub fn config(&self) -> Result<Option<CardConfig>, Fault> {
+    /// Returns the configuration that is read: the wanted one; else the only one, the one that is called `default`, or the
+    /// one with `default: true`. Without one of them there is no choice, as in `datasets`.
+    pub fn config(&self, wanted: Option<&str>) -> Result<Option<CardConfig>, Fault> {
         let configs = match self.field("configs") {
             Yaml::BadValue | Yaml::Null => return Ok(None),
             Yaml::Array(configs) if configs.is_empty() => return Ok(None),
@@ -72,9 +72,15 @@ impl Card {
         let is_default = |config: &&Yaml| {
             configs.len() == 1 || name_of(config) == "default" || config["default"] == Yaml::Boolean(true)
         };
-        let mut defaults = configs.iter().filter(is_default);
-        let config = match (defaults.next(), defaults.next()) {
+        let is_meant = |config: &&Yaml| wanted.map_or_else(|| is_default(config), |wanted| name_of(config) == wanted);
+        let mut meant = configs.iter().filter(is_meant);
+        let config = match (meant.next(), meant.next()) {
             (Some(config), None) => config,
+            (_, _) if wanted.is_some() => {
+                let wanted = wanted.unwrap_or_default();
+                let reason = format!("it has no configuration {wanted}; its README.md lists {}", names.join(", "));
+                return Err(Fault::new(reason, "choose one of them"));
+            }
             (first, _) => {
                 let which = if first.is_some() { "more than one of them is" } else { "none of them is" };
                 let reason =

@@ -45,6 +45,30 @@ impl Listing {
         Ok(walk.listing)
     }
 
+    /// Lists the files below a folder among files that are given by their paths.
+    pub fn named(files: &[String], folder: &str, with_hidden: bool) -> Self {
+        let mut listing = Self::default();
+        let start = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        for inside in files.iter().filter_map(|file| file.strip_prefix(&start)) {
+            let is_hidden = inside.split('/').any(|part| part.starts_with('.'));
+            if with_hidden || !is_hidden {
+                listing.add(inside.rsplit('/').next().unwrap_or(inside), inside.to_owned());
+            }
+        }
+        listing
+    }
+
+    fn add(&mut self, name: &str, inside: String) {
+        let lower = name.to_lowercase();
+        if holds_rows(&lower) {
+            self.files.push(inside);
+        } else if UNREADABLE.iter().any(|ending| lower.ends_with(ending)) {
+            self.unreadable.push(inside);
+        } else {
+            self.others.push(inside);
+        }
+    }
+
     /// Puts a directory before each file's name.
     pub fn below(mut self, base: &str) -> Self {
         if !base.is_empty() {
@@ -90,22 +114,11 @@ impl Walk {
             if path.is_dir() {
                 self.enter(&path, &inside)?;
             } else if saved.as_ref().is_none_or(|saved| !is_arrow(&name) || saved.contains(&name)) {
-                self.add(&name, inside);
+                self.listing.add(&name, inside);
             }
         }
         self.above.pop();
         Ok(())
-    }
-
-    fn add(&mut self, name: &str, inside: String) {
-        let lower = name.to_lowercase();
-        if holds_rows(&lower) {
-            self.listing.files.push(inside);
-        } else if UNREADABLE.iter().any(|ending| lower.ends_with(ending)) {
-            self.listing.unreadable.push(inside);
-        } else {
-            self.listing.others.push(inside);
-        }
     }
 }
 

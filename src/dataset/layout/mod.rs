@@ -10,6 +10,7 @@ mod listing;
 mod matching;
 mod naming;
 mod pattern;
+mod remote;
 mod saved;
 mod splits;
 
@@ -27,6 +28,7 @@ use splits::Splits;
 
 pub use card::common_license;
 pub use choice::DirectoryNote;
+pub use remote::{RemoteFiles, describes_layout};
 
 /// The files of an input.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,7 +70,8 @@ pub fn possible_files(name: &str) -> Vec<String> {
 }
 
 fn files_of_directory(directory: &Path, wanted: Option<&str>) -> Result<InputFiles, Fault> {
-    let (splits, listing) = splits_of(directory)?;
+    let list = |inside: &str, with_hidden: bool| Listing::of(&directory.join(inside), with_hidden);
+    let (splits, listing) = splits_of(directory, None, list)?;
     let (inside, note) = choose(&name_of(directory), splits, &listing.unreadable, wanted)?;
     if let Some(file) = inside.iter().find(|file| !directory.join(path_of(file)).is_file()) {
         let reason = format!("{file} is not a file, or is a symbolic link to nothing");
@@ -78,15 +81,27 @@ fn files_of_directory(directory: &Path, wanted: Option<&str>) -> Result<InputFil
     Ok(InputFiles { files, note })
 }
 
-fn splits_of(directory: &Path) -> Result<(Splits, Listing), Fault> {
+/// Returns the splits of a directory that is described by the files in it; `list` gives those of a folder of it.
+fn splits_of(
+    directory: &Path,
+    config: Option<&str>,
+    list: impl FnOnce(&str, bool) -> Result<Listing, String>,
+) -> Result<(Splits, Listing), Fault> {
     if let Some(splits) = saved::splits(directory)? {
         return Ok((splits, Listing::default()));
     }
     let card = Card::read(directory)?;
-    let config = card.as_ref().map(Card::config).transpose()?.flatten().unwrap_or_default();
+    let found = card.as_ref().map(|card| card.config(config)).transpose()?.flatten();
+    let config = match (found, config) {
+        (None, Some(named)) if named != "default" => {
+            let reason = format!("it has no configuration {named}: its README.md lists none");
+            return Err(Fault::new(reason, "leave the configuration out"));
+        }
+        (found, _) => found.unwrap_or_default(),
+    };
     let patterns = config.data_files.iter().flatten().flat_map(|(_, patterns)| patterns);
     let with_hidden = patterns.into_iter().any(CardPattern::is_hidden);
-    let listing = Listing::of(&directory.join(&config.data_dir), with_hidden)
+    let listing = list(&config.data_dir, with_hidden)
         .map_err(|reason| Fault::new(reason, "check the permissions, or name the files"))?;
     let mut splits = match &config.data_files {
         Some(data_files) => pattern::splits(data_files, &listing)?,

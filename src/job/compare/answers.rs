@@ -13,7 +13,7 @@ use crate::job::evaluate::words_of;
 use crate::job::left_out::{LeftOut, Unmarked};
 use crate::job::left_out_list::{Left, LeftOutList, Listed};
 use crate::job::rows::{RowResult, each};
-use crate::job::stored::{answers_in, replay_in, status_of};
+use crate::job::stored::{answers_in, replay_in, status_of, why_not_judged};
 use crate::recipe::{Compare, Side};
 use crate::report::{Compared, Comparison};
 use crate::store::{Reader, Status};
@@ -109,7 +109,7 @@ impl ComparedRows<'_> {
                     let _ = sink.write(&record)?;
                 }
             }
-            Ok(RowResult::Partly(1, self.missing(seed, &sides, &duels)))
+            Ok(RowResult::Partly(1, self.missing(seed, &sides, &duels)?))
         })?;
         verdicts.finish()?;
         answers.into_iter().try_for_each(|(_, sink)| sink.finish())?;
@@ -128,7 +128,7 @@ impl ComparedRows<'_> {
     }
 
     /// Returns what is missing in a conversation: systems' answers, and verdicts.
-    fn missing(&self, seed: &Seed, sides: &[Side], duels: &[Duel]) -> Vec<Left> {
+    fn missing(&self, seed: &Seed, sides: &[Side], duels: &[Duel]) -> Result<Vec<Left>, JobError> {
         let turns = seed.turns.len() as u32;
         let left = |why, turns_answered| Left { turns_answered, turns, ..Left::from(why) };
         let failed = sides.iter().zip(self.entrants).filter_map(|(side, entrant)| {
@@ -138,9 +138,9 @@ impl ComparedRows<'_> {
             Some(Left { part: Some(entrant.name.clone()), ..left(why, answered) })
         });
         let has = |end: DuelEnd| duels.iter().any(|duel| duel.end == end);
-        let open = has(DuelEnd::Open).then_some(LeftOut::NotJudged);
+        let open = has(DuelEnd::Open).then(|| why_not_judged(self.store, &*self.recipe, seed)).transpose()?;
         let unparsed = has(DuelEnd::Unparsed).then_some(LeftOut::VerdictInvalid);
-        failed.chain(open.into_iter().chain(unparsed).map(|why| left(why, turns))).collect()
+        Ok(failed.chain(open.into_iter().chain(unparsed).map(|why| left(why, turns))).collect())
     }
 
     /// Returns a system's name as part of a file's; two that would be the same have their numbers in it.

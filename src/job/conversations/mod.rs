@@ -18,6 +18,7 @@ use std::sync::Arc;
 use super::left_out::LeftOut;
 use super::{Context, JobError, open_store};
 use crate::conversation::{ConversationKey, Digest, Fingerprint, Settings};
+use crate::hub::HubReference;
 use crate::quality::Gate;
 use crate::store::{ConversationState, OnLoss, Reader, StoreError, Stored};
 use opened::Opened;
@@ -92,7 +93,10 @@ impl Conversations {
             let metadata = std::fs::metadata(name).ok();
             let stamp = metadata.map(|metadata| (metadata.len(), metadata.modified().ok()));
             // What is not a file is another input each time.
-            let stamp = stamp.map_or_else(|| format!("process {}", std::process::id()), |stamp| format!("{stamp:?}"));
+            // A file of the Hub has its commit in its name.
+            let is_pinned = HubReference::is_one(name);
+            let stamp = if is_pinned { Some("pinned".to_owned()) } else { stamp.map(|stamp| format!("{stamp:?}")) };
+            let stamp = stamp.unwrap_or_else(|| format!("process {}", std::process::id()));
             settings.with(name, stamp)
         });
         let settings = settings.with("rows", known.len()).with("reader", known.rows().reading());

@@ -12,7 +12,7 @@ use crate::job::output::RowOutput;
 use crate::job::reports::write_reports;
 use crate::job::row_place::RowPlace;
 use crate::job::rows::{RowResult, each};
-use crate::job::stored::{answers_in, replay_in};
+use crate::job::stored::{answers_in, replay_in, why_not_judged};
 use crate::recipe::Evaluate;
 use crate::report::{ControlsReport, Evaluation, EvaluationReport, JudgedConversation, evaluation_page};
 use crate::store::Reader;
@@ -77,7 +77,8 @@ impl MarkedRows<'_> {
         missing: usize,
         output: &mut RowOutput<'_>,
     ) -> Result<RowResult, JobError> {
-        let not_judged = (missing > 0).then(|| Left::from(LeftOut::NotJudged));
+        let why = (missing > 0).then(|| why_not_judged(self.store, self.recipe, seed)).transpose()?;
+        let not_judged = why.map(Left::from);
         let written = match self.rows.rows.record(place.row)? {
             Ok(mut record) => {
                 let column = column(marks, self.recipe.criteria(seed), self.model.target.model());

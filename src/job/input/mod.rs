@@ -8,6 +8,7 @@
 
 mod admission;
 mod foresight;
+mod on_the_hub;
 mod open;
 mod order;
 mod reading;
@@ -210,7 +211,7 @@ fn refuse_unmatched_tools(tools: Tools, recipe: &dyn Recipe) -> Result<(), JobEr
 fn seen(source: &Input) -> SeenInput {
     // Beyond the files that are held open anyway, this one is opened again to be hashed.
     let named = || {
-        let path = Path::new(&source.name);
+        let path = source.original_path()?;
         path.is_file().then(|| SourceFile::open(path, usize::MAX).ok()).flatten()
     };
     let file = if source.plain_path().is_some() { Some(source.file().clone()) } else { named() };

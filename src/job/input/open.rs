@@ -3,8 +3,10 @@ use std::io::{BufWriter, Write};
 use std::sync::PoisonError;
 
 use super::Spool;
+use super::on_the_hub::download;
 use crate::dataset::{Input, InputForm, Problem, RawRow, input_files, is_lost};
 use crate::files::{name_of, path_of};
+use crate::hub::HubReference;
 use crate::job::settings::{InputSettings, RowsFrom};
 use crate::job::{Context, JobError, JobEvent};
 
@@ -22,6 +24,13 @@ pub fn open_inputs(input: &InputSettings, spool: &Spool, context: &Context) -> R
     let mut opened: Vec<Input> = Vec::new();
     for source in &input.sources {
         let (names, form) = match source {
+            RowsFrom::Named(name) if HubReference::is_one(name) => {
+                let form = InputForm { threads: read.threads, encoding: read.encoding };
+                for file in download(name, read, context)? {
+                    opened.push(Input::open_as(&file.path, &file.shown, spool.path(), opened.len(), form)?);
+                }
+                continue;
+            }
             RowsFrom::Named(name) => {
                 let found = input_files(name, read.split.as_deref())?;
                 found.note.into_iter().for_each(|note| context.report(JobEvent::DirectoryRead(note)));
@@ -40,7 +49,7 @@ pub fn open_inputs(input: &InputSettings, spool: &Spool, context: &Context) -> R
 }
 
 fn is_directory(source: &RowsFrom) -> bool {
-    matches!(source, RowsFrom::Named(name) if path_of(name).is_dir())
+    matches!(source, RowsFrom::Named(name) if HubReference::is_one(name) || path_of(name).is_dir())
 }
 
 /// Writes the rows of an iterator as JSON lines, and returns the file's name. The iterator is used up.

@@ -17,6 +17,17 @@ pub struct Keys {
     /// Keys by variable: those that profiles name as `key-env`, and those of
     /// [`PROVIDER_KEYS`](crate::model::PROVIDER_KEYS).
     pub by_variable: BTreeMap<String, Secret>,
+    /// The key of the program that started this one, for the functions that it serves. Default: none.
+    pub caller: Option<CallerKey>,
+}
+
+/// A key for one server of this machine, which the program that started this one serves.
+#[derive(Clone, Debug)]
+pub struct CallerKey {
+    /// The server.
+    pub server: Origin,
+    /// The key.
+    pub key: Secret,
 }
 
 /// Where the key of a server comes from, if its profile names no variable.
@@ -54,6 +65,9 @@ impl Keys {
     /// Chooses the key that a model's server gets.
     pub(super) fn choose(&self, model: &str, profile: &ModelProfile, url: &str) -> Result<ChosenKey, JobError> {
         let Some(server) = Origin::of(url) else { return Ok(ChosenKey::default()) };
+        if let Some(caller) = self.caller.as_ref().filter(|caller| caller.server == server && server.is_local()) {
+            return Ok(ChosenKey { key: Some(caller.key.clone()), ..ChosenKey::default() });
+        }
         for secret in named_secrets(profile) {
             refuse_foreign(model, profile, &server, &secret)?;
         }
@@ -143,6 +157,7 @@ mod tests {
         Keys {
             default: default.then(|| Secret::new("own").unwrap()),
             by_variable: variables.iter().map(named).collect(),
+            caller: None,
         }
     }
 
@@ -160,6 +175,21 @@ mod tests {
         let ambient = keys(false, &["OPENAI_API_KEY"]);
         assert_eq!(source(&ambient, "http://localhost:8000"), KeySource::Nowhere);
         assert_eq!(source(&ambient, "https://api.openai.com.evil.example"), KeySource::Nowhere);
+    }
+
+    #[test]
+    fn the_key_of_the_calling_program_goes_to_its_own_server_alone() {
+        let caller =
+            |url: &str| CallerKey { server: Origin::of(url).unwrap(), key: Secret::new("for-functions").unwrap() };
+        let chosen = |keys: &Keys, url: &str| keys.choose("f", &ModelProfile::default(), url).unwrap().key;
+        let keys = Keys { caller: Some(caller("http://127.0.0.1:4711")), ..keys(true, &["OPENAI_API_KEY"]) };
+        assert_eq!(chosen(&keys, "http://127.0.0.1:4711/v1/chat/completions"), Secret::new("for-functions"));
+        for other in ["http://127.0.0.1:4712/v1", "http://localhost:4711/v1", "https://127.0.0.1:4711/v1"] {
+            assert_eq!(chosen(&keys, other), Secret::new("own"), "{other}");
+        }
+        assert_eq!(chosen(&keys, "https://api.openai.com/v1"), Secret::new("key-of-OPENAI_API_KEY"));
+        let keys = Keys { caller: Some(caller("http://functions.example.com")), ..Keys::default() };
+        assert_eq!(chosen(&keys, "http://functions.example.com/v1"), None, "it is no server of this machine");
     }
 
     #[test]

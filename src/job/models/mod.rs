@@ -6,7 +6,7 @@ mod keys;
 mod lane;
 
 pub use choice::{ModelChoice, connect_all, prices};
-pub use keys::{KeySource, Keys};
+pub use keys::{CallerKey, KeySource, Keys};
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;

@@ -17,7 +17,14 @@ pub struct Masking(Vec<Masked>);
 impl Masking {
     /// Hides these keys.
     pub fn of(keys: &Keys) -> Self {
-        Self(keys.default.iter().chain(keys.by_variable.values()).flat_map(Masked::key).collect())
+        Self(
+            keys.default
+                .iter()
+                .chain(keys.by_variable.values())
+                .chain(keys.caller.iter().map(|caller| &caller.key))
+                .flat_map(Masked::key)
+                .collect(),
+        )
     }
 
     /// Returns a text without secrets, shortened.

@@ -37,7 +37,8 @@ use super::refused::may_refuse_schema;
 use super::request::{RefusedCall, RequestFormat, SCHEMA};
 use super::{Call, CallResult, Capacity, Model, PendingCall, PendingNames, wait};
 use crate::conversation::{Answer, FailureCode, Question, ServiceTier, TimeoutKind};
-use client::{USER_AGENT, client};
+pub use client::USER_AGENT;
+use client::client;
 use detail::{with_location, with_proxy, with_tier, without_key};
 use headers::RequestHeaders;
 use host_name::HostName;
@@ -47,6 +48,8 @@ use token::TokenSource;
 
 /// Characters of a failure's message that are kept: a proxy's page can be long.
 const MESSAGE_CHARACTERS_MAX: usize = 300;
+/// Most characters of what a served function says of its failure: that has a traceback.
+const TRACEBACK_CHARACTERS_MAX: usize = 4_000;
 /// Characters that are kept of a reply's side fields, each: the reported model, its fingerprint, the finish reason.
 const SIDE_CHARACTERS_MAX: usize = 512;
 
@@ -286,7 +289,9 @@ impl HttpModel {
 
     /// Masks secrets in a failure's message, then shortens it to a readable length.
     fn redacted(&self, failure: Failure) -> Failure {
-        Failure { message: redaction::shown(&failure.message, &self.secrets(), MESSAGE_CHARACTERS_MAX), ..failure }
+        let is_of_function = failure.code == FailureCode::Callable;
+        let max = if is_of_function { TRACEBACK_CHARACTERS_MAX } else { MESSAGE_CHARACTERS_MAX };
+        Failure { message: redaction::shown(&failure.message, &self.secrets(), max), ..failure }
     }
 
     /// Bounds what a server says beside an answer's text, without secrets: all of it is stored and shown.

@@ -22,6 +22,8 @@ pub enum Cause {
     Context,
     /// The server's filter refused the prompt.
     Filtered,
+    /// A function that somebody serves has failed at this question.
+    Callable,
 }
 
 /// One row of the table.
@@ -34,7 +36,9 @@ struct Row {
 }
 
 /// In order of precedence.
-const TABLE: [Row; 5] = [
+const TABLE: [Row; 6] = [
+    // Served by this program's own Python package.
+    Row { cause: Cause::Callable, codes: &["callable_error"], words: &[] },
     Row {
         cause: Cause::NoCredit,
         codes: &[

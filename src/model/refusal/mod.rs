@@ -7,7 +7,7 @@
 //! | closed a connection before the first byte | retry now |
 //! | 408, 409, 425, 499, 5xx; a truncated or unreadable reply; an error inside a 200 | transient |
 //! | 429, or a rate limit or overload in words; 503 and 529 with a wait time | rate limited |
-//! | a conversation over the context window, a filtered prompt, 413 | permanent for this question |
+//! | a conversation over the context window, a filtered prompt, 413; a served function that failed | permanent for this question |
 //! | 429, 498, 503 or 529 without capacity, where the flex tier was asked for | rate limited, as `flex_full` |
 //! | 402, or an account without credit, at any status | fatal for the run |
 //! | every other 3xx and 4xx | refused: the worker finds out whether the question or the server is at fault |
@@ -86,6 +86,7 @@ impl RefusedRequest<'_> {
             Some(Cause::Filtered) if !matches!(status, 401 | 404 | 429 | 500..=599) => {
                 return (FailureClass::Permanent, FailureCode::ContentFilter);
             }
+            Some(Cause::Callable) => return (FailureClass::Permanent, FailureCode::Callable),
             Some(Cause::Overloaded) if self.is_flex && matches!(status, 200..=299 | 429 | 498 | 503 | 529) => {
                 return (FailureClass::RateLimited, FailureCode::FlexFull);
             }
@@ -153,6 +154,7 @@ mod tests {
             (200, r#"{"error":{"message":"maximum context length is 10","code":400}}"#, Permanent),
             (500, "", Transient),
             (500, "input length exceeds the context length", Refused),
+            (500, r#"{"error":{"code":"callable_error","message":"ValueError: rate limit"}}"#, Permanent),
             (503, "The request queue is full.", Transient),
             (529, "", Transient),
         ] {
