@@ -17,6 +17,8 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+from cohobate import callables
+
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = [
     "distill", "plan", "compare", "evaluate", "simulate", "tutor", "filter", "convert", "inspect", "verify", "show",
@@ -24,6 +26,14 @@ COMMANDS = [
 # These decide how a terminal shows something; the package sets them itself.
 HIDDEN = {"help", "progress", "quiet", "json", "detach", "show-request"}
 WIDTH = 110
+# Options of the package alone.
+PRIVATE = ("private", "bool", "Create the dataset of an output on the Hub as a private one")
+PUSH_EVERY = (
+    "push_every",
+    "str | float",
+    "Push what is finished to `partial/` of an output on the Hub, such as every `10m`",
+)
+FURTHER = {"distill": [PRIVATE, PUSH_EVERY], "convert": [PRIVATE], "filter": [PRIVATE]}
 
 
 def main() -> None:
@@ -96,7 +106,12 @@ def options(command: str) -> tuple[str, str]:
         for flag, value, what in sorted(set(flags(command, name))):
             key = flag.replace("-", "_")
             kind, annotation = kind_of(value, what)
+            if name in callables.COMMANDS.get(key, ()):
+                annotation = " | ".join([annotation, *(each.__name__ for each in callables.PLACES[key])])
             kinds.append(f'        "{key}": "{kind}",')
+            lines.append(f"    {key}: {annotation}")
+            lines += documentation(what)
+        for key, annotation, what in FURTHER.get(name, ()):
             lines.append(f"    {key}: {annotation}")
             lines += documentation(what)
         kinds.append("    },")
@@ -135,7 +150,7 @@ def kind_of(value: str, what: str) -> tuple[str, str]:
         return "value", "int"
     if inner == "N|auto":
         return "value", "int | str"
-    if inner in ("T", "P", "SHARE", "DOLLARS", "SIMILARITY", "DISTANCE"):
+    if inner in ("T", "P", "SHARE", "DOLLARS", "SIMILARITY", "DISTANCE", "SCORE"):
         return "value", "float"
     if inner in ("FILE", "DIR", "OUT", "KEPT", "SCORES"):
         return "value", "PathLike"
@@ -197,7 +212,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict, Union
+from typing import TYPE_CHECKING, Any, TypedDict, Union
+
+if TYPE_CHECKING:
+    from .callables import Judge, Rule, Scorer, Tools
 
 PathLike = Union[str, "os.PathLike[str]"]
 

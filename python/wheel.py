@@ -35,7 +35,7 @@ def contents(program: bytes, version: str, tag: str) -> dict[str, bytes]:
     """Returns the files of the wheel."""
     information = f"cohobate-{version}.dist-info"
     package = ROOT / "python" / "cohobate"
-    sources = [path for path in package.rglob("*") if path.suffix == ".py" or path.name == "py.typed"]
+    sources = [path for path in package.rglob("*") if path.suffix in (".py", ".txt") or path.name == "py.typed"]
     files = {f"cohobate/{path.relative_to(package)}": path.read_bytes() for path in sorted(sources)}
     files[f"cohobate-{version}.data/scripts/cohobate"] = program
     metadata = [

@@ -21,6 +21,7 @@ from .errors import (
     DamageError,
     Killed,
     OptionError,
+    PushError,
     RowsError,
     SteeringError,
     Stopped,
@@ -29,18 +30,27 @@ from .errors import (
 
 if TYPE_CHECKING:
     from . import events
+    from .attempts import Attempt
+    from .callables import Case, Judge, Rule, Scorer, Tools
     from .run import Run
 
 __all__ = [
+    "Attempt",
+    "Case",
     "CohobateError",
     "CommandNotFound",
     "DamageError",
+    "Judge",
     "Killed",
     "OptionError",
+    "PushError",
     "RowsError",
+    "Rule",
     "Run",
+    "Scorer",
     "SteeringError",
     "Stopped",
+    "Tools",
     "UsageError",
     "compare",
     "convert",
@@ -62,6 +72,10 @@ def __getattr__(name: str) -> Any:
 
     if name == "events":
         return importlib.import_module("cohobate.events")
+    if name in ("Case", "Judge", "Rule", "Scorer", "Tools"):
+        return getattr(importlib.import_module("cohobate.callables"), name)
+    if name == "Attempt":
+        return importlib.import_module("cohobate.attempts").Attempt
     if name == "Run":
         return importlib.import_module("cohobate.run").Run
     raise AttributeError(f"module 'cohobate' has no attribute {name!r}")

@@ -47,6 +47,10 @@ class DamageError(CohobateError):
     """Exit code 4: the store or the output cannot be written or is damaged."""
 
 
+class PushError(CohobateError):
+    """What a run has written is not on the Hub, or not all of it. The same call pushes it."""
+
+
 class Stopped(CohobateError):
     """Exit code 75, 129, 130 or 143: stopped early, or the store is in use. The same call resumes."""
 

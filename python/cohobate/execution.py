@@ -28,6 +28,7 @@ class Execution:
         keeps_output: bool,
         spooled: Optional[str] = None,
         on_end: Callable[[], None] = lambda: None,
+        environment: Optional[dict[str, str]] = None,
     ) -> None:
         self.start: Optional[Start] = None
         self.progress: Optional[Progress] = None
@@ -40,7 +41,9 @@ class Execution:
         self._error: Optional[Error] = None
         self._hint: Optional[str] = None
         self._text: list[str] = []
-        self.process = Process(arguments, directory, keeps_output, spooled, self._on_line, self._on_end)
+        self.process = Process(
+            arguments, directory, keeps_output, spooled, self._on_line, self._on_end, environment
+        )
 
     def _on_line(self, line: bytes) -> None:
         event = event_of(line)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict, Union
+from typing import TYPE_CHECKING, Any, TypedDict, Union
+
+if TYPE_CHECKING:
+    from .callables import Judge, Rule, Scorer, Tools
 
 PathLike = Union[str, "os.PathLike[str]"]
 
@@ -51,7 +54,7 @@ class DistillOptions(TypedDict, total=False):
     keep]"""
     history_reasoning: bool
     """Send each answer's reasoning back with it, as <think>...</think> [default: false]"""
-    judge: str
+    judge: str | Judge
     """Who judges: NAME@URL, a profile of cohobate.toml, or simulated."""
     keep_partial: bool
     """Write an incomplete conversation up to its last good turn."""
@@ -84,6 +87,9 @@ class DistillOptions(TypedDict, total=False):
     middle_system: str
     """A system message after the first turn: keep it there, fold it into the next user turn, or drop it
     [default: keep]"""
+    min_score: float
+    """Keep the best answer only if its score is at least SCORE; otherwise the conversation ends before
+    that turn."""
     min_turns: int
     """Leave out conversations that the gate has cut to fewer turns [default: 1]"""
     no_system_column: bool
@@ -101,6 +107,9 @@ class DistillOptions(TypedDict, total=False):
     orphans_judge: str
     """Who decides whether a doubtful message refers to a replaced answer: NAME@URL, a profile of
     cohobate.toml, or simulated; needs --orphans [default: nobody]"""
+    outbox: PathLike
+    """With a shared store, keep what is this machine's own in this directory: each answer is written there
+    first [default: .cohobate/shared-...]"""
     output: PathLike
     """Write the rows here, - for standard output; .gz and .zst are compressed; DIR/ is a directory of
     Parquet shards with a dataset card [default: distilled.jsonl]"""
@@ -120,9 +129,12 @@ class DistillOptions(TypedDict, total=False):
     """Use this version of the gate's rules and of the built-in prompts for every conversation, also those
     that were begun under another one [default: the version under which a conversation was begun, 2 for
     new ones]"""
+    run: str
+    """Of a shared store, work on the run of this name [default: the run with the same settings and rows];
+    for show and view, the number of a run as `cohobate status` has it [default: the last one]"""
     samples: int
     """Ask for N answers to each turn and keep the best, 1 to 63; needs --judge or --scorer [default: 1]"""
-    scorer: str
+    scorer: str | Scorer | Rule
     """A reward model that scores each answer: NAME@URL; it gets {"messages": [...]} and returns {"score":
     NUMBER}."""
     seed: int
@@ -141,7 +153,8 @@ class DistillOptions(TypedDict, total=False):
     stop_signal: str
     """Stop cleanly, with exit code 75, on this signal too: USR1 or USR2."""
     store: PathLike
-    """Store answers in this directory [default: .cohobate]"""
+    """Store answers in this directory, or in a PostgreSQL that many machines share:
+    postgres://HOST/DATABASE [default: .cohobate]"""
     stream: bool
     """Have the server stream its answers; false requests each answer whole [default: true] [possible
     values: true, false]"""
@@ -168,7 +181,7 @@ class DistillOptions(TypedDict, total=False):
     tool_match: str
     """With --tools regenerate: the row's result follows a call with the same name and arguments (exact),
     or also one with the same name and other arguments (name) [default: exact]"""
-    tool_results: str
+    tool_results: str | Tools
     """With --tools regenerate: have this command answer calls in place of the row's results: one line of
     JSON in, one out. It is stored with its answers, so it must hold no secret [default: none]"""
     tools: str
@@ -184,6 +197,10 @@ class DistillOptions(TypedDict, total=False):
     """Stop cleanly at the next HH:MM."""
     verbose: bool
     """Show each failed call and each change of concurrency."""
+    private: bool
+    """Create the dataset of an output on the Hub as a private one."""
+    push_every: str | float
+    """Push what is finished to `partial/` of an output on the Hub, such as every `10m`."""
 
 
 class PlanOptions(TypedDict, total=False):
@@ -221,7 +238,7 @@ class PlanOptions(TypedDict, total=False):
     keep]"""
     history_reasoning: bool
     """Send each answer's reasoning back with it, as <think>...</think> [default: false]"""
-    judge: str
+    judge: str | Judge
     """Who judges: NAME@URL, a profile of cohobate.toml, or simulated."""
     lane: str
     """Ask models at this tier: online, the standard one, or flex, slower and often for half the price
@@ -243,6 +260,9 @@ class PlanOptions(TypedDict, total=False):
     middle_system: str
     """A system message after the first turn: keep it there, fold it into the next user turn, or drop it
     [default: keep]"""
+    min_score: float
+    """Keep the best answer only if its score is at least SCORE; otherwise the conversation ends before
+    that turn."""
     no_system_column: bool
     """Leave columns such as `system` and `system_prompt` in meta [default: the text becomes the first
     message]"""
@@ -252,6 +272,9 @@ class PlanOptions(TypedDict, total=False):
     orphans_judge: str
     """Who decides whether a doubtful message refers to a replaced answer: NAME@URL, a profile of
     cohobate.toml, or simulated; needs --orphans [default: nobody]"""
+    outbox: PathLike
+    """With a shared store, keep what is this machine's own in this directory: each answer is written there
+    first [default: .cohobate/shared-...]"""
     output: PathLike
     """Write the rows here, - for standard output; .gz and .zst are compressed; DIR/ is a directory of
     Parquet shards with a dataset card [default: distilled.jsonl]"""
@@ -265,9 +288,12 @@ class PlanOptions(TypedDict, total=False):
     """Use this version of the gate's rules and of the built-in prompts for every conversation, also those
     that were begun under another one [default: the version under which a conversation was begun, 2 for
     new ones]"""
+    run: str
+    """Of a shared store, work on the run of this name [default: the run with the same settings and rows];
+    for show and view, the number of a run as `cohobate status` has it [default: the last one]"""
     samples: int
     """Ask for N answers to each turn and keep the best, 1 to 63; needs --judge or --scorer [default: 1]"""
-    scorer: str
+    scorer: str | Scorer | Rule
     """A reward model that scores each answer: NAME@URL; it gets {"messages": [...]} and returns {"score":
     NUMBER}."""
     seed: int
@@ -279,7 +305,8 @@ class PlanOptions(TypedDict, total=False):
     split: str
     """Of a directory with splits, read this one [default: train, or the only one that begins so]"""
     store: PathLike
-    """Store answers in this directory [default: .cohobate]"""
+    """Store answers in this directory, or in a PostgreSQL that many machines share:
+    postgres://HOST/DATABASE [default: .cohobate]"""
     system: str
     """Use this system message in place of the rows' own; @FILE reads it from a file."""
     teacher: str
@@ -301,7 +328,7 @@ class PlanOptions(TypedDict, total=False):
     tool_match: str
     """With --tools regenerate: the row's result follows a call with the same name and arguments (exact),
     or also one with the same name and other arguments (name) [default: exact]"""
-    tool_results: str
+    tool_results: str | Tools
     """With --tools regenerate: have this command answer calls in place of the row's results: one line of
     JSON in, one out. It is stored with its answers, so it must hold no secret [default: none]"""
     tools: str
@@ -365,7 +392,7 @@ class CompareOptions(TypedDict, total=False):
     own]"""
     human: PathLike
     """People's votes on the same conversations, to say how far the judge agrees with them."""
-    judge: str
+    judge: str | Judge
     """Who judges: NAME@URL, a profile of cohobate.toml, or simulated."""
     lane: str
     """Ask models at this tier: online, the standard one, or flex, slower and often for half the price
@@ -404,6 +431,9 @@ class CompareOptions(TypedDict, total=False):
     on_stall: str
     """Run this command when no answer has come for long, with the state of the run as JSON on its standard
     input."""
+    outbox: PathLike
+    """With a shared store, keep what is this machine's own in this directory: each answer is written there
+    first [default: .cohobate/shared-...]"""
     output: PathLike
     """Write verdicts.jsonl, report.json, report.html and each model's answers into this directory
     [default: comparison]"""
@@ -425,6 +455,9 @@ class CompareOptions(TypedDict, total=False):
     """Use this version of the gate's rules and of the built-in prompts for every conversation, also those
     that were begun under another one [default: the version under which a conversation was begun, 2 for
     new ones]"""
+    run: str
+    """Of a shared store, work on the run of this name [default: the run with the same settings and rows];
+    for show and view, the number of a run as `cohobate status` has it [default: the last one]"""
     seed: int
     """Seed for the server's random numbers."""
     serve: str
@@ -444,7 +477,8 @@ class CompareOptions(TypedDict, total=False):
     stop_signal: str
     """Stop cleanly, with exit code 75, on this signal too: USR1 or USR2."""
     store: PathLike
-    """Store answers in this directory [default: .cohobate]"""
+    """Store answers in this directory, or in a PostgreSQL that many machines share:
+    postgres://HOST/DATABASE [default: .cohobate]"""
     stream: bool
     """Have the server stream its answers; false requests each answer whole [default: true] [possible
     values: true, false]"""
@@ -516,7 +550,7 @@ class EvaluateOptions(TypedDict, total=False):
     history: str
     """What the judge sees before an answer: the same speaker's own earlier answers, or the golden ones of
     the references [default: own]"""
-    judge: str
+    judge: str | Judge
     """Who judges: NAME@URL, a profile of cohobate.toml, or simulated."""
     lane: str
     """Ask models at this tier: online, the standard one, or flex, slower and often for half the price
@@ -556,6 +590,9 @@ class EvaluateOptions(TypedDict, total=False):
     on_stall: str
     """Run this command when no answer has come for long, with the state of the run as JSON on its standard
     input."""
+    outbox: PathLike
+    """With a shared store, keep what is this machine's own in this directory: each answer is written there
+    first [default: .cohobate/shared-...]"""
     output: PathLike
     """Write the rows with their scores in `meta.judge` here; beside it go OUT.report.json and
     OUT.report.html [default: scores.jsonl]"""
@@ -577,6 +614,9 @@ class EvaluateOptions(TypedDict, total=False):
     """Use this version of the gate's rules and of the built-in prompts for every conversation, also those
     that were begun under another one [default: the version under which a conversation was begun, 2 for
     new ones]"""
+    run: str
+    """Of a shared store, work on the run of this name [default: the run with the same settings and rows];
+    for show and view, the number of a run as `cohobate status` has it [default: the last one]"""
     serve: str
     """Start this server for the run, such as `vllm serve MODEL`; start it again when it ends, and stop it
     at the end. What it prints goes to served.log in the store."""
@@ -591,7 +631,8 @@ class EvaluateOptions(TypedDict, total=False):
     stop_signal: str
     """Stop cleanly, with exit code 75, on this signal too: USR1 or USR2."""
     store: PathLike
-    """Store answers in this directory [default: .cohobate]"""
+    """Store answers in this directory, or in a PostgreSQL that many machines share:
+    postgres://HOST/DATABASE [default: .cohobate]"""
     stream: bool
     """Have the server stream its answers; false requests each answer whole [default: true] [possible
     values: true, false]"""
@@ -692,6 +733,9 @@ class SimulateOptions(TypedDict, total=False):
     on_stall: str
     """Run this command when no answer has come for long, with the state of the run as JSON on its standard
     input."""
+    outbox: PathLike
+    """With a shared store, keep what is this machine's own in this directory: each answer is written there
+    first [default: .cohobate/shared-...]"""
     output: PathLike
     """Write the rows here; beside it go OUT.report.json and OUT.report.html [default: simulated.jsonl]"""
     personas: PathLike
@@ -709,6 +753,9 @@ class SimulateOptions(TypedDict, total=False):
     """Use this version of the gate's rules and of the built-in prompts for every conversation, also those
     that were begun under another one [default: the version under which a conversation was begun, 2 for
     new ones]"""
+    run: str
+    """Of a shared store, work on the run of this name [default: the run with the same settings and rows];
+    for show and view, the number of a run as `cohobate status` has it [default: the last one]"""
     seed: int
     """Seed for the server's random numbers."""
     serve: str
@@ -725,7 +772,8 @@ class SimulateOptions(TypedDict, total=False):
     stop_signal: str
     """Stop cleanly, with exit code 75, on this signal too: USR1 or USR2."""
     store: PathLike
-    """Store answers in this directory [default: .cohobate]"""
+    """Store answers in this directory, or in a PostgreSQL that many machines share:
+    postgres://HOST/DATABASE [default: .cohobate]"""
     stream: bool
     """Have the server stream its answers; false requests each answer whole [default: true] [possible
     values: true, false]"""
@@ -844,6 +892,9 @@ class TutorOptions(TypedDict, total=False):
     on_stall: str
     """Run this command when no answer has come for long, with the state of the run as JSON on its standard
     input."""
+    outbox: PathLike
+    """With a shared store, keep what is this machine's own in this directory: each answer is written there
+    first [default: .cohobate/shared-...]"""
     output: PathLike
     """Write into this directory; rounds before the last into round-1, round-2 below it [default: tutored]"""
     placeholders: str
@@ -863,6 +914,9 @@ class TutorOptions(TypedDict, total=False):
     """Use this version of the gate's rules and of the built-in prompts for every conversation, also those
     that were begun under another one [default: the version under which a conversation was begun, 2 for
     new ones]"""
+    run: str
+    """Of a shared store, work on the run of this name [default: the run with the same settings and rows];
+    for show and view, the number of a run as `cohobate status` has it [default: the last one]"""
     seed: int
     """Seed for the server's random numbers."""
     serve: str
@@ -879,7 +933,8 @@ class TutorOptions(TypedDict, total=False):
     stop_signal: str
     """Stop cleanly, with exit code 75, on this signal too: USR1 or USR2."""
     store: PathLike
-    """Store answers in this directory [default: .cohobate]"""
+    """Store answers in this directory, or in a PostgreSQL that many machines share:
+    postgres://HOST/DATABASE [default: .cohobate]"""
     stream: bool
     """Have the server stream its answers; false requests each answer whole [default: true] [possible
     values: true, false]"""
@@ -982,6 +1037,8 @@ class FilterOptions(TypedDict, total=False):
     completion, per-turn, dpo, kto, token-ids, speculators, specforge [default: openai]"""
     top: int
     """Keep only the N rows with the best scores."""
+    private: bool
+    """Create the dataset of an output on the Hub as a private one."""
 
 
 class ConvertOptions(TypedDict, total=False):
@@ -1018,6 +1075,8 @@ class ConvertOptions(TypedDict, total=False):
     to: str
     """Write rows for this trainer: openai, sharegpt, llama-factory, axolotl, ms-swift, trl-prompt-
     completion, per-turn, dpo, kto, token-ids, speculators, specforge [default: openai]"""
+    private: bool
+    """Create the dataset of an output on the Hub as a private one."""
 
 
 class InspectOptions(TypedDict, total=False):
@@ -1100,7 +1159,7 @@ class VerifyOptions(TypedDict, total=False):
     keep]"""
     history_reasoning: bool
     """Send each answer's reasoning back with it, as <think>...</think> [default: false]"""
-    judge: str
+    judge: str | Judge
     """Who judges: NAME@URL, a profile of cohobate.toml, or simulated."""
     keep_partial: bool
     """Write an incomplete conversation up to its last good turn."""
@@ -1119,6 +1178,9 @@ class VerifyOptions(TypedDict, total=False):
     middle_system: str
     """A system message after the first turn: keep it there, fold it into the next user turn, or drop it
     [default: keep]"""
+    min_score: float
+    """Keep the best answer only if its score is at least SCORE; otherwise the conversation ends before
+    that turn."""
     min_turns: int
     """Leave out conversations that the gate has cut to fewer turns [default: 1]"""
     no_system_column: bool
@@ -1130,6 +1192,9 @@ class VerifyOptions(TypedDict, total=False):
     orphans_judge: str
     """Who decides whether a doubtful message refers to a replaced answer: NAME@URL, a profile of
     cohobate.toml, or simulated; needs --orphans [default: nobody]"""
+    outbox: PathLike
+    """With a shared store, keep what is this machine's own in this directory: each answer is written there
+    first [default: .cohobate/shared-...]"""
     output: PathLike
     """The output to compare with input and store."""
     placeholders: str
@@ -1144,9 +1209,12 @@ class VerifyOptions(TypedDict, total=False):
     """Use this version of the gate's rules and of the built-in prompts for every conversation, also those
     that were begun under another one [default: the version under which a conversation was begun, 2 for
     new ones]"""
+    run: str
+    """Of a shared store, work on the run of this name [default: the run with the same settings and rows];
+    for show and view, the number of a run as `cohobate status` has it [default: the last one]"""
     samples: int
     """Ask for N answers to each turn and keep the best, 1 to 63; needs --judge or --scorer [default: 1]"""
-    scorer: str
+    scorer: str | Scorer | Rule
     """A reward model that scores each answer: NAME@URL; it gets {"messages": [...]} and returns {"score":
     NUMBER}."""
     seed: int
@@ -1158,7 +1226,8 @@ class VerifyOptions(TypedDict, total=False):
     split: str
     """Of a directory with splits, read this one [default: train, or the only one that begins so]"""
     store: PathLike
-    """Store answers in this directory [default: .cohobate]"""
+    """Store answers in this directory, or in a PostgreSQL that many machines share:
+    postgres://HOST/DATABASE [default: .cohobate]"""
     system: str
     """Use this system message in place of the rows' own; @FILE reads it from a file."""
     teacher: str
@@ -1180,7 +1249,7 @@ class VerifyOptions(TypedDict, total=False):
     tool_match: str
     """With --tools regenerate: the row's result follows a call with the same name and arguments (exact),
     or also one with the same name and other arguments (name) [default: exact]"""
-    tool_results: str
+    tool_results: str | Tools
     """With --tools regenerate: have this command answer calls in place of the row's results: one line of
     JSON in, one out. It is stored with its answers, so it must hold no secret [default: none]"""
     tools: str

@@ -40,6 +40,7 @@ class Process:
         spooled: Optional[str],
         on_line: Callable[[bytes], None],
         on_end: Callable[[int, bytes], None],
+        environment: Optional[dict[str, str]] = None,
     ) -> None:
         self._owner = os.getpid()
         self._is_asked = False
@@ -52,6 +53,7 @@ class Process:
             stdout=output,
             stderr=subprocess.PIPE,
             start_new_session=True,
+            env=environment,
         )
         read, self._alive = os.pipe()
         try:

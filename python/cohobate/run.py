@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 import weakref
 from collections.abc import AsyncIterator, Generator, Iterator
 from typing import TYPE_CHECKING, Any, Optional
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     import datasets
     import pandas
 
+    from .attempts import Attempt
     from .call import Call
+    from .push import Pusher
 
 
 class Run:
@@ -31,10 +34,19 @@ class Run:
         self._call = call
         spool = call.spool
         try:
-            self._execution = Execution(call.line, call.directory, call.prints_json, spool.directory, spool.release)
+            environment = call.serving.environment if call.serving is not None else None
+            self._execution = Execution(
+                call.line, call.directory, call.prints_json, call.left_behind, call.release, environment
+            )
         except BaseException:
+            call.release()
             spool.remove()
             raise
+        self._pusher: Optional[Pusher] = None
+        if call.push is not None and not call.prints_json:
+            from .push import Pusher
+
+            self._pusher = Pusher(call, self._execution)
         # The rows are kept as long as this object, for `conversation`.
         weakref.finalize(self, spool.release)
         self._steering = steering.Steering(call.binary, call.place, call.directory, self._execution)
@@ -82,6 +94,9 @@ class Run:
         """
         self._execution.wait(show)
         self._execution.raise_failure(except_stops=self._was_stopped)
+        if self._pusher is not None:
+            self._pusher.wait()
+            self._pusher.raise_failure()
         return self
 
     def _settle(self) -> None:
@@ -99,6 +114,10 @@ class Run:
 
     async def _finish(self) -> Run:
         await self._execution.finish()
+        if self._pusher is not None:
+            import asyncio
+
+            await asyncio.get_running_loop().run_in_executor(None, self._pusher.wait)
         return self.wait(show=False)
 
     def rows(self, name: Optional[str] = None) -> Iterator[dict[str, Any]]:
@@ -124,6 +143,33 @@ class Run:
 
         return pandas.DataFrame(list(self.rows(name)))
 
+    def push_to_hub(self, repository: str, private: Optional[bool] = None, message: Optional[str] = None) -> Optional[str]:
+        """Pushes the shards and the card to `OWNER/NAME` in one commit, and returns it; waits for the end of the run.
+
+        None says that the Hub has all of it already. What was uploaded before is not uploaded again. A dataset that is not
+        there is created, public unless `private`. Needs `huggingface_hub`, and a token that may write. Where the output is no
+        directory of shards, shards are made of the store's answers. Raises PushError, and the failure of the command.
+        """
+        from . import hub, push
+
+        name = hub.repository_of(repository)
+        hub.check_installed()
+        path = self._file(None)
+        with tempfile.TemporaryDirectory(prefix="cohobate-push-") as temporary:
+            if not path.endswith("/"):
+                if self._call.command != "distill":
+                    raise RowsError(f"{path} is no directory of shards", 'let the output end in /, as output="out/"', 2)
+                path = temporary + "/shards/"
+                push.export(self._call.export_line, self._call.directory, path)
+            remote = hub.Remote(name)
+            remote.create(private)
+            return push.push_shards(remote, path, message)
+
+    @property
+    def pushed(self) -> Optional[str]:
+        """The commit with all rows, where `output` is on the Hub; None before it, and where nothing has changed."""
+        return self._pusher.commit if self._pusher is not None else None
+
     def _file(self, name: Optional[str]) -> str:
         self._execution.wait(None)
         self._execution.raise_failure()
@@ -142,6 +188,16 @@ class Run:
         done.wait(False)
         done.raise_failure()
         return done.report or {}
+
+    def attempts(self) -> Iterator[Attempt]:
+        """Yields every answer that the store has of the rows, kept or rejected, in the order of the rows.
+
+        It may be asked while the command is at work. One conversation is in memory at a time.
+        """
+        from .attempts import attempts
+
+        line = [self._call.binary, "show", "--all", "--json", "--progress=json", *self._call.show]
+        return attempts(line, self._call.directory)
 
     def pause(self) -> None:
         """Sends no further call; those in flight finish. Raises SteeringError where the run has ended."""

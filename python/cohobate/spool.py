@@ -37,6 +37,11 @@ class Spool:
                 self.remove()
                 raise
 
+    def retain(self) -> None:
+        """Says that somebody else needs the file too."""
+        with self._lock:
+            self._readers += 1
+
     def release(self) -> None:
         """Says that one of the two readers needs the file no more."""
         with self._lock:

@@ -70,6 +70,28 @@ def test_a_run_that_nobody_keeps_has_its_rows_until_it_ends(place: Path) -> None
     assert len((place / "distilled.jsonl").read_text().splitlines()) == 20
 
 
+def test_attempts_are_every_answer_kept_or_not(place: Path) -> None:
+    run = cohobate.distill(conversations(5, 2), teacher="simulated", samples=3, judge="simulated").wait()
+    attempts = list(run.attempts())
+    assert len(attempts) == 30 and {attempt.id for attempt in attempts} == {f"r{number}" for number in range(5)}
+    kept = {(each.id, each.turn): each.text for each in attempts if each.fate == "kept"}
+    written = {
+        (row["id"], turn): row["messages"][2 * turn - 1]["content"] for row in run.rows() for turn in (1, 2)
+    }
+    assert kept == written
+    rejected = [each for each in attempts if each.fate == "rejected"]
+    assert len(rejected) == 20 and all(each.rule == "outscored" and each.score is not None for each in rejected)
+    assert next(iter(run.attempts())).origin["model"] == "simulated"
+
+
+def test_attempts_at_rows_that_are_gone_are_an_error(place: Path) -> None:
+    (place / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in conversations(2)))
+    run = cohobate.distill("rows.jsonl", teacher="simulated").wait()
+    (place / "rows.jsonl").unlink()
+    with pytest.raises(cohobate.UsageError, match="rows are not known"):
+        list(run.attempts())
+
+
 def test_a_conversation_that_is_not_there_is_an_error(place: Path) -> None:
     run = cohobate.distill(conversations(3), teacher="simulated").wait()
     with pytest.raises(cohobate.UsageError, match="no conversation is called"):
