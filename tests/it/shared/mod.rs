@@ -1,4 +1,11 @@
 //! Runs that many workers share.
 
+mod again;
+mod budgets;
+mod defences;
+mod link;
+mod store;
+mod storms;
 mod together;
 mod worker;
+mod world;

@@ -11,9 +11,8 @@ use cohobate::job::{
     self, Context, DistillReport, DistillSettings, InputSettings, JobError, JobEvent, ModelChoice, SharedAccess,
 };
 use cohobate::model::{Call, Model, PendingCall};
-use cohobate::store::shared::{Database, WorkerId};
+use cohobate::store::shared::{Database, Defences, WorkerId};
 use serde_json::{Value, json};
-use tokio::sync::watch;
 
 /// A teacher that always answers the same, and counts what it is asked.
 #[derive(Default)]
@@ -87,11 +86,18 @@ pub struct Start {
     pub base: PathBuf,
     pub run: Option<String>,
     pub lease: Duration,
+    pub defences: Defences,
 }
 
 impl Start {
     pub fn new(database: Arc<dyn Database>, base: &Path) -> Self {
-        Self { database, base: base.to_owned(), run: None, lease: Duration::from_secs(60) }
+        Self {
+            database,
+            base: base.to_owned(),
+            run: None,
+            lease: Duration::from_secs(60),
+            defences: Defences::default(),
+        }
     }
 
     pub fn context(&self) -> Context {
@@ -102,6 +108,7 @@ impl Start {
             run: self.run.clone(),
             new_id,
             lease: self.lease,
+            defences: self.defences,
         };
         let said = std::env::var_os("COHOBATE_TEST_SAYS").is_some();
         let listener = move |event: &JobEvent| {
@@ -148,8 +155,8 @@ pub async fn distil_alone(rows: Vec<Value>, teacher: &Arc<Teacher>, directory: &
     std::fs::read(output).unwrap()
 }
 
-/// A context that can be stopped.
-pub fn stoppable(context: Context) -> (Context, watch::Sender<cohobate::worker::StopStage>) {
-    let (sender, stop) = watch::channel(cohobate::worker::StopStage::Go);
-    (Context { stop, ..context }, sender)
+/// A directory in memory where there is one: a world syncs thousands of commits.
+pub fn quick_directory() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory).unwrap() } else { tempfile::tempdir().unwrap() }
 }
