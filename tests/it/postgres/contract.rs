@@ -627,7 +627,7 @@ fn frames_of(entries: &[Entry]) -> Vec<Vec<u8>> {
     let folder = tempfile::tempdir().unwrap();
     let (mut outbox, _) = Outbox::take(folder.path(), "host").unwrap();
     outbox.begin(id(1)).unwrap();
-    outbox.append(entries).unwrap().0
+    outbox.append(entries).unwrap().into_iter().map(|(frame, _)| frame).collect()
 }
 
 fn answered(conversation: u8, slot: Slot, question: u8) -> Entry {
