@@ -94,6 +94,16 @@ def test_openai(place: Path) -> None:
     assert len(rows(place / "distilled.jsonl")) == ROWS
 
 
+def test_custom_judge(place: Path) -> None:
+    script = "custom_judge.py"
+    program = [sys.executable, f"{EXAMPLES / script}", INPUT, "distilled.jsonl"]
+    said = run(place, program, TEACHER="simulated").stdout
+    assert "22 answers kept" in said
+    assert f"{ROWS} dialogues marked" in said
+    marked = rows(place / "distilled.jsonl.scores.jsonl")
+    assert len(marked) == ROWS
+
+
 @pytest.mark.parametrize("to", ["token-ids", "speculators", "specforge"])
 def test_draft_model(place: Path, to: str) -> None:
     script, check = "draft_model/distil.sh", "draft_model/check_masks.py"
