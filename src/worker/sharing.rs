@@ -89,7 +89,7 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// What is sent next is tried anew.
+    /// The next call is tried again.
     pub(super) fn forget_shortage(&mut self) {
         if let Some(link) = &mut self.fleet {
             link.short = None;

@@ -123,7 +123,7 @@ pub struct SharedSettings {
 pub struct Defences {
     /// A worker whose lease has passed, or whose slots were taken, asks nothing more in them.
     pub honours_leases: bool,
-    /// A worker whose answer was not the first one goes on with the first one.
+    /// A worker whose answer was not the first one continues with the first one.
     pub adopts_winners: bool,
 }
 
