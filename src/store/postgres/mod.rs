@@ -6,7 +6,7 @@
 //! | `connect.rs`, `tls.rs`, `binding.rs` | connections to one of several servers |
 //! | `session.rs`, `failure.rs` | transactions in a bounded time, and what their errors mean |
 //! | `schema/` | the tables |
-//! | `publish.rs`, `slots.rs`, `standing.rs`, `reserves.rs` | a worker's commits, slots, place and reserve |
+//! | `publish.rs`, `slots.rs`, `standing.rs`, `undone.rs`, `reserves.rs` | a worker's commits, slots, place and reserve |
 //! | `runs.rs`, `workers.rs`, `frames.rs` | runs, starts of workers, and what they have stored |
 
 mod address;
@@ -23,16 +23,18 @@ mod session;
 mod slots;
 mod standing;
 mod tls;
+mod undone;
 mod values;
 mod workers;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use address::{AddressError, PostgresAddress, Surroundings};
 use runs::Wanted;
 pub use schema::Create;
 use session::{Access, Transactions};
+use undone::Undone;
 
 use crate::conversation::{ConversationKey, Fingerprint};
 use crate::store::entry::{ConversationState, LostCalls, Spending, Spent};
@@ -45,6 +47,7 @@ use crate::store::shared::{
 /// A store in PostgreSQL.
 pub struct PostgresDatabase {
     transactions: Transactions,
+    undone: Undone,
 }
 
 impl PostgresDatabase {
@@ -56,7 +59,7 @@ impl PostgresDatabase {
         if is_outdated {
             transactions.run(Access::Write, |session| async move { schema::migrate(&session).await })?;
         }
-        Ok(Self { transactions })
+        Ok(Self { transactions, undone: Undone::default() })
     }
 }
 
@@ -108,15 +111,22 @@ impl Database for PostgresDatabase {
         lease: Duration,
         after_control: u64,
     ) -> Result<Published, DatabaseError> {
+        let before = Instant::now();
+        let undone = if batch.done.is_empty() { self.undone.known(run, before) } else { None };
         let batch = Arc::new(batch.clone());
-        transaction!(self, Write, (batch), |session| publish::publish(
+        let published = transaction!(self, Write, (batch), |session| publish::publish(
             &session,
             worker,
             run,
             &batch,
             lease,
-            after_control
-        ))
+            after_control,
+            undone
+        ))?;
+        if undone.is_none() {
+            self.undone.count(run, before, published.standing.undone);
+        }
+        Ok(published)
     }
 
     fn look(&self, worker: WorkerId, run: u32, after_control: u64) -> Result<WorkerStanding, DatabaseError> {

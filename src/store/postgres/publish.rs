@@ -23,7 +23,7 @@ const STATEMENT_ROWS_MAX: usize = 4096;
 /// Questions whose winners are asked for at once.
 const WINNERS_MAX: usize = 1000;
 
-/// Writes a batch and renews the lease.
+/// Writes a batch and renews the lease. `undone`: see [`standing`].
 pub async fn publish(
     session: &Session,
     me: WorkerId,
@@ -31,6 +31,7 @@ pub async fn publish(
     batch: &Batch,
     lease: Duration,
     after_control: u64,
+    undone: Option<u64>,
 ) -> Result<Published, Failure> {
     // Of one question's answers in a batch, the first one is inserted and the others find it.
     let mut answers: Vec<(usize, &NewAnswer)> = batch.answers.iter().enumerate().collect();
@@ -44,7 +45,7 @@ pub async fn publish(
         count_lost(session, &batch.lost),
         count_spent(session, me, &batch.spent),
         slots::end(session, me, run, &batch.done),
-        standing(session, me, run),
+        standing(session, me, run, undone),
         controls(session, run, after_control),
     );
     if renewed? == 0 {

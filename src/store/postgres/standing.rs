@@ -12,12 +12,23 @@ use crate::store::shared::{ControlVerb, WorkerId, WorkerStanding};
 const CONTROLS_MAX: i64 = 1000;
 
 /// Returns how a worker stands; the control verbs are not in it. The worker itself counts as live: it asks.
-pub async fn standing(session: &Session, me: WorkerId, run: u32) -> Result<WorkerStanding, Failure> {
+/// `undone` is how many slots are not done, where that is known; counting many takes longer than all else.
+pub async fn standing(
+    session: &Session,
+    me: WorkerId,
+    run: u32,
+    undone: Option<u64>,
+) -> Result<WorkerStanding, Failure> {
+    let count = if undone.is_some() {
+        "0::bigint"
+    } else {
+        "(SELECT count(*) FROM cohobate_slot WHERE run = $2 AND NOT is_done)"
+    };
     let sql = format!(
         "SELECT w.taken, greatest(w.granted_cost_nano, w.booked_cost_nano), \
          greatest(w.granted_requests, w.booked_requests), greatest(w.granted_output_tokens, w.booked_output_tokens), \
          r.cap_cost_nano, r.cap_requests, r.cap_output_tokens, \
-         (SELECT count(*) FROM cohobate_slot WHERE run = $2 AND NOT is_done), live.all, live.rank, live.idle, live.own \
+         {count}, live.all, live.rank, live.idle, live.own \
          FROM cohobate_worker w LEFT JOIN cohobate_run r ON r.number = $2 CROSS JOIN (SELECT count(*) AS all, \
          count(*) FILTER (WHERE id < $1) AS rank, count(*) FILTER (WHERE is_idle) AS idle, \
          count(*) FILTER (WHERE id = $1) AS own FROM cohobate_worker \
@@ -30,7 +41,7 @@ pub async fn standing(session: &Session, me: WorkerId, run: u32) -> Result<Worke
         taken: natural(0),
         granted: allowance(&row, 1),
         caps: caps(&row, 4),
-        undone: natural(7),
+        undone: undone.unwrap_or(natural(7)),
         // Its lease may have passed unseen.
         live: natural(8) as u32 + u32::from(natural(11) == 0),
         rank: natural(9) as u32,
@@ -49,6 +60,6 @@ pub async fn controls(session: &Session, run: u32, after: u64) -> Result<Vec<Con
 
 /// Returns how a worker stands, with the verbs that came after one.
 pub async fn look(session: &Session, me: WorkerId, run: u32, after: u64) -> Result<WorkerStanding, Failure> {
-    let (standing, controls) = tokio::join!(biased; standing(session, me, run), controls(session, run, after));
+    let (standing, controls) = tokio::join!(biased; standing(session, me, run, None), controls(session, run, after));
     Ok(WorkerStanding { controls: controls?, ..standing? })
 }
