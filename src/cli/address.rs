@@ -20,7 +20,7 @@ mod server {
     use cohobate::job::{ErrorKind, JobError, SharedAccess};
     use cohobate::store::StoreError;
     use cohobate::store::postgres::{AddressError, Create, PostgresAddress, PostgresDatabase};
-    use cohobate::store::shared::{Defences, LEASE};
+    use cohobate::store::shared::Defences;
 
     use crate::cli::environment;
 
@@ -38,7 +38,7 @@ mod server {
             host: environment::host_name(),
             run,
             new_id: environment::new_worker_id,
-            lease: LEASE,
+            lease: environment::lease(),
             defences: Defences::default(),
         })
     }

@@ -8,6 +8,8 @@ use cohobate::conversation::Digest;
 use cohobate::hub::HubSettings;
 use cohobate::job::{CallerKey, Keys};
 use cohobate::model::{Origin, PROVIDER_KEYS, Proxies, Secret};
+#[cfg(feature = "postgres")]
+use cohobate::store::shared::LEASE;
 use cohobate::store::shared::WorkerId;
 
 /// The API key for servers that have no variable of their own.
@@ -20,6 +22,8 @@ pub const COHOBATE_CALLER_KEY: &str = "COHOBATE_CALLER_KEY";
 pub const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
 /// The directory for what lives as long as a session of the user.
 pub const XDG_RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";
+/// The password of a database, as libpq reads it.
+pub const PGPASSWORD: &str = "PGPASSWORD";
 /// The user's own directory.
 pub const HOME: &str = "HOME";
 
@@ -37,6 +41,10 @@ pub const HF_HOME: &str = "HF_HOME";
 pub const HF_HUB_CACHE: &str = "HF_HUB_CACHE";
 /// No request to the Hub.
 pub const HF_HUB_OFFLINE: &str = "HF_HUB_OFFLINE";
+
+/// A shorter lease could not be renewed in time.
+#[cfg(feature = "postgres")]
+const LEASE_MIN: std::time::Duration = std::time::Duration::from_millis(200);
 
 /// Returns the keys of the environment: the program's own, those of providers, and those in the variables that profiles
 /// name.
@@ -102,6 +110,14 @@ pub fn postgres() -> cohobate::store::postgres::Surroundings {
         variables: read.map(|(name, value)| (name, value.to_string_lossy().into_owned())).collect(),
         home: std::env::var_os(HOME).map(PathBuf::from).filter(|path| path.is_absolute()),
     }
+}
+
+/// Returns how long the lease of a worker lasts that shares a store. Tests shorten it with a variable, in milliseconds; it is
+/// never longer than usual, so that nobody waits longer for the slots of a dead worker.
+#[cfg(feature = "postgres")]
+pub fn lease() -> std::time::Duration {
+    let shortened = std::env::var("COHOBATE_TEST_LEASE_MS").ok().and_then(|text| text.parse().ok());
+    shortened.map_or(LEASE, std::time::Duration::from_millis).clamp(LEASE_MIN, LEASE)
 }
 
 /// Returns the name of this host.

@@ -45,7 +45,7 @@ impl SharedAccess {
             context.report(JobEvent::Caution(caution));
         }
         if opened.uploaded > 0 {
-            let text = format!("{} of an earlier start were uploaded", counted(opened.uploaded, "record"));
+            let text = format!("uploaded {} that an earlier start had left here", counted(opened.uploaded, "record"));
             context.report(JobEvent::Caution(text));
         }
         for damage in &opened.damages {
