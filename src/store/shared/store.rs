@@ -224,7 +224,10 @@ impl SharedStore {
 
     /// The run has taken note of what others have taken from this worker.
     pub fn know_taken(&self, taken: u64) {
-        self.progress().taken_known = taken;
+        if std::mem::replace(&mut self.progress().taken_known, taken) != taken {
+            // Whoever was told before that it may not ask looks again.
+            self.changed();
+        }
     }
 
     /// Returns how long a lease lasts.
@@ -430,9 +433,11 @@ impl SharedStore {
             standing.granted = progress.standing.granted;
         }
         standing.taken = standing.taken.max(progress.standing.taken);
-        let has_changed = progress.standing != standing || !progress.controls.is_empty();
+        let mut has_changed = progress.standing != standing || !progress.controls.is_empty();
         progress.standing = standing;
         if let Some(before) = renewed {
+            // Whoever was told since that the lease has passed looks again.
+            has_changed |= BootTime::now() >= progress.deadline;
             progress.renewed = before;
             progress.deadline = before.plus(self.lease * OWN_LEASE_PERCENT / 100);
         }

@@ -7,5 +7,6 @@ mod link;
 mod store;
 mod storms;
 mod together;
+mod waking;
 mod worker;
 mod world;
