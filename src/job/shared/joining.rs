@@ -104,7 +104,11 @@ pub fn join(store: &Arc<SharedStore>, work: SharedWork<'_>, context: &Context) -
     };
     let JoinedRun { run, name, is_new, caps: held, .. } = match store.join_run(&request)? {
         Joined::Run(joined) => joined,
-        Joined::Differs { settings, same_rows } => return Err(differs(&request, &settings, same_rows)),
+        Joined::Differs { settings, same_rows } => {
+            // Nobody counts a worker that asks nothing. Where that cannot be told, its lease passes.
+            let _ = store.close();
+            return Err(differs(&request, &settings, same_rows));
+        }
     };
     let how = if is_new { "began" } else { "joined" };
     context.report(JobEvent::PartDone(format!("{how} run {name}, number {}", run.number)));
