@@ -52,6 +52,11 @@ mod server {
         parse(address).map_or_else(|_| "postgres://...".to_owned(), |address| address.shown())
     }
 
+    /// Returns an address without its password, and the password, where it has one.
+    pub fn password_apart(address: &str) -> Option<(String, String)> {
+        PostgresAddress::password_apart(address)
+    }
+
     fn parse(address: &str) -> Result<PostgresAddress, JobError> {
         let refused = |AddressError { message, hint }| JobError::usage(format!("--store: {message}"), hint);
         PostgresAddress::parse(address, &environment::postgres()).map_err(refused)
@@ -74,6 +79,10 @@ mod server {
     pub fn shown(_: &str) -> String {
         "postgres://...".to_owned()
     }
+
+    pub fn password_apart(_: &str) -> Option<(String, String)> {
+        None
+    }
 }
 
-pub use server::{identity, open, shown};
+pub use server::{identity, open, password_apart, shown};

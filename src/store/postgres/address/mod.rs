@@ -166,6 +166,11 @@ impl PostgresAddress {
         })
     }
 
+    /// Returns a URL without its password, and the password; `None` where it has none.
+    pub fn password_apart(text: &str) -> Option<(String, String)> {
+        text::password_apart(text)
+    }
+
     /// Returns the address without its password and its parameters.
     pub fn shown(&self) -> String {
         format!("postgres://{}@{}/{}", self.user, self.shown_servers(), self.database)

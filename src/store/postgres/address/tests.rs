@@ -149,3 +149,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_password_is_taken_out_of_a_url() {
+    let apart = |text: &str| PostgresAddress::password_apart(text);
+    let of = |kept: &str, password: &str| Some((kept.to_owned(), password.to_owned()));
+    assert_eq!(apart("postgres://ada:a%40b@h:5/d?sslmode=require"), of("postgres://ada@h:5/d?sslmode=require", "a@b"));
+    assert_eq!(apart("postgresql://h/d?a=b&password=x%26y&c=d"), of("postgresql://h/d?a=b&c=d", "x&y"));
+    assert_eq!(apart("postgres://ada:x@h?password=z"), of("postgres://ada@h", "z"));
+    for without in ["postgres://ada@h:5/d", "postgres://h:5/d?sslmode=require", "postgres://ada:@h/d", "elsewhere"] {
+        assert_eq!(apart(without), None, "{without}");
+    }
+}

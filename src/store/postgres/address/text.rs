@@ -57,6 +57,31 @@ fn of_url(text: &str) -> Result<Pairs, AddressError> {
     Ok(pairs)
 }
 
+/// Returns a URL without its password, and the password; `None` where it has none.
+pub fn password_apart(text: &str) -> Option<(String, String)> {
+    let scheme = SCHEMES.iter().find(|scheme| text.starts_with(**scheme))?;
+    let (mut kept, mut rest, mut password) = ((*scheme).to_owned(), &text[scheme.len()..], None);
+    if let Some(end) = rest.find(['@', '/']).filter(|end| rest[*end..].starts_with('@'))
+        && let Some((user, word)) = rest[..end].split_once(':')
+    {
+        kept.push_str(user);
+        (rest, password) = (&rest[end..], Some(word));
+    }
+    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+    kept.push_str(place);
+    let mut mark = '?';
+    for part in query.split('&').filter(|part| !part.is_empty()) {
+        if let Some(word) = part.strip_prefix("password=") {
+            password = Some(word);
+            continue;
+        }
+        kept.push(mark);
+        kept.push_str(part);
+        mark = '&';
+    }
+    Some((kept, decoded(password.filter(|word| !word.is_empty())?).ok()?))
+}
+
 /// Splits `host:port,host:port` into two lists.
 fn hosts(text: &str) -> Result<(String, String), AddressError> {
     let (mut hosts, mut ports) = (Vec::new(), Vec::new());
