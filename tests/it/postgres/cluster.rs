@@ -48,8 +48,16 @@ impl Cluster {
 
     /// Starts the server.
     pub fn run(&self, settings: &str) {
+        self.run_with(settings, &[]);
+    }
+
+    /// Starts the server with variables of its own.
+    pub fn run_with(&self, settings: &str, variables: &[(&str, &str)]) {
         let options = format!("-k {} -p {} -c listen_addresses='' {settings}", self.folder().display(), self.port);
-        let mut start = self.tool("pg_ctl");
+        // They are for the server alone: what changes the user would be preloaded as well.
+        let mut start = as_nobody(Path::new("env"));
+        start.args(variables.iter().map(|(name, value)| format!("{name}={value}")));
+        start.arg(self.binaries.join("pg_ctl")).current_dir(self.folder());
         start.args(["start", "-w", "-t", "60", "-o", &options, "-l"]).arg(self.path("log")).arg("-D");
         // Its output would stay open as long as the server runs.
         let status = start.arg(self.path("data")).stdout(std::process::Stdio::null()).status().unwrap();

@@ -1,11 +1,19 @@
 //! PostgreSQL keeps the contract of a shared store's database, over every way in which it is reached.
 
+mod capped;
+mod clocks;
 mod cluster;
 pub mod contract;
 mod measured;
+mod night;
+mod outages;
+mod partitions;
 mod pooled;
 mod reached;
+mod recipes;
 mod restarted;
+mod site;
+mod steered;
 mod tables;
 
 use cluster::{Cluster, QUICK};
