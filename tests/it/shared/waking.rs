@@ -39,7 +39,7 @@ fn a_renewal_that_comes_too_late_wakes_whoever_waits_for_the_lease() {
     store.renew().unwrap();
     let told = Arc::new(AtomicU64::new(0));
     let heard = Arc::clone(&told);
-    store.watch(Box::new(move || drop(heard.fetch_add(1, Ordering::Relaxed))));
+    store.watch(Box::new(move || _ = heard.fetch_add(1, Ordering::Relaxed)));
     std::thread::sleep(Duration::from_millis(80));
     assert!(!store.may_ask(), "its lease has passed");
     store.renew().unwrap();
