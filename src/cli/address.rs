@@ -20,7 +20,7 @@ mod server {
     use cohobate::job::{ErrorKind, JobError, SharedAccess};
     use cohobate::store::StoreError;
     use cohobate::store::postgres::{AddressError, Create, PostgresAddress, PostgresDatabase};
-    use cohobate::store::shared::Defences;
+    use cohobate::store::shared::{Defences, WorkerId};
 
     use crate::cli::environment;
 
@@ -37,7 +37,7 @@ mod server {
             shown: address.shown(),
             host: environment::host_name(),
             run,
-            new_id: environment::new_worker_id,
+            new_id: WorkerId::random,
             lease: environment::lease(),
             defences: Defences::default(),
         })

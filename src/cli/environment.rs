@@ -1,16 +1,13 @@
 //! Every environment variable that the program reads, beside those that `key-env` names.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::PathBuf;
 
-use cohobate::conversation::Digest;
 use cohobate::hub::HubSettings;
 use cohobate::job::{CallerKey, Keys};
 use cohobate::model::{Origin, PROVIDER_KEYS, Proxies, Secret};
 #[cfg(feature = "postgres")]
 use cohobate::store::shared::LEASE;
-use cohobate::store::shared::WorkerId;
 
 /// The API key for servers that have no variable of their own.
 pub const COHOBATE_API_KEY: &str = "COHOBATE_API_KEY";
@@ -121,22 +118,9 @@ pub fn lease() -> std::time::Duration {
 }
 
 /// Returns the name of this host.
+#[cfg(feature = "postgres")]
 pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
-}
-
-/// Returns 16 random bytes for the start of a worker.
-pub fn new_worker_id() -> WorkerId {
-    let mut id = [0; 16];
-    let read = std::fs::File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut id));
-    if read.is_err() {
-        // Without a source of randomness the time and the process tell starts on one host apart.
-        let now =
-            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_nanos());
-        let text = format!("{now} {} {}", std::process::id(), host_name());
-        id.copy_from_slice(&Digest::of_text("cohobate worker 1", &text).0[..16]);
-    }
-    WorkerId(id)
 }
 
 /// Returns where the Hub is and what is known to it, from the variables that the Hub's own clients read. The token is that of

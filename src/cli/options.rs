@@ -90,7 +90,7 @@ option_groups! {
     /// Where answers are stored.
     #[command(next_help_heading = "Store, configuration and display")]
     StoreArgs {
-        /// Store answers in this directory, or in a PostgreSQL that many machines share: postgres://HOST/DATABASE [default:
+        /// Store answers in this directory, or in a PostgreSQL that many machines share: `postgres://HOST/DATABASE` [default:
         /// .cohobate]
         #[arg(long, value_name = "DIR", value_parser = path_name())]
         store: PathBuf,

@@ -43,7 +43,7 @@ pub fn run(args: VerifyArgs) -> CliResult {
     if let Some(recalled) = recalled {
         screen.say(recalled);
     }
-    let context = screen.reading(&options)?;
+    let context = screen.reading(options)?;
     options.accept_losses(&context)?;
     let report = verify(&settings, &context)?;
     if args.json {

@@ -15,7 +15,7 @@ use super::older::OlderConversations;
 use super::rejected::RejectedReplies;
 use super::run_log::{EndKind, LogModel, LoggedEvents};
 use super::settings::RunSettings;
-use super::shared::{SharedFleet, SharedWork, join};
+use super::shared::{SharedFleet, SharedRun, SharedWork, join};
 use super::{Context, JobError, JobEvent, RunStart, open_store};
 use crate::conversation::{Price, Settings};
 use crate::files;
@@ -224,24 +224,14 @@ impl Engine {
         let shared = match &self.opened {
             OpenedStore::Directory(_) => None,
             OpenedStore::Shared(store) => {
-                // The run before this one ends here: what it holds is nothing to the next.
-                drop(self.fleet().take());
-                let name = self.run_name();
-                let (recipe, seeds) = (Arc::clone(&recipe), Arc::clone(&seeds));
-                let work = SharedWork { recipe, seeds, rows, budget: &self.budget, name };
-                rows = Box::new(std::iter::empty());
-                Some(join(store, work, &self.context)?)
+                let all = std::mem::replace(&mut rows, Box::new(std::iter::empty()));
+                Some(self.join(store, (&recipe, &seeds), all)?)
             }
         };
         let (ledger, run) = match &shared {
             // What an earlier start had in flight was settled when the store was opened.
             Some(shared) => (Ledger::open(&self.directory)?.0, shared.run.clone()),
-            None => {
-                if !self.has_started.swap(true, Ordering::Relaxed) {
-                    self.store.commit(vec![Entry::Start(StartId(files::random_bytes()))])?;
-                }
-                (self.settle_ledger(recipe.settings())?, begin(&*self.store, recipe.settings())?)
-            }
+            None => self.begin(recipe.settings())?,
         };
         // Caps count what is in the index: what was booked just now must be in it.
         self.opened.settle();
@@ -366,6 +356,27 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// Begins a run of a store of its own.
+    fn begin(&self, settings: &Settings) -> Result<(Ledger, Run), JobError> {
+        if !self.has_started.swap(true, Ordering::Relaxed) {
+            self.store.commit(vec![Entry::Start(StartId(files::random_bytes()))])?;
+        }
+        Ok((self.settle_ledger(settings)?, begin(&*self.store, settings)?))
+    }
+
+    /// Begins or joins a run of a shared store.
+    fn join(
+        &self,
+        store: &Arc<SharedStore>,
+        (recipe, seeds): (&Arc<dyn Recipe>, &Arc<dyn worker::Seeds>),
+        rows: RowOrder,
+    ) -> Result<SharedRun, JobError> {
+        // The run before this one ends here: what it holds is nothing to the next.
+        drop(self.fleet().take());
+        let (recipe, seeds, name) = (Arc::clone(recipe), Arc::clone(seeds), self.run_name());
+        join(store, SharedWork { recipe, seeds, rows, budget: &self.budget, name }, &self.context)
     }
 
     /// Returns the name of the next run of this job, where names were asked for: those after the first have a number.

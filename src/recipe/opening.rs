@@ -47,7 +47,7 @@ mod tests {
             id: said.join(" "),
             turns: said.iter().map(turn).collect(),
             tools: None,
-            columns: Default::default(),
+            columns: serde_json::Map::default(),
             counts_replaced: false,
             criteria: Vec::new(),
         }

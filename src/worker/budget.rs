@@ -194,6 +194,7 @@ impl Budget {
 
 impl Amount {
     /// Returns the larger of each.
+    #[must_use]
     pub fn max(&self, other: &Amount) -> Self {
         Self {
             requests: self.requests.max(other.requests),

@@ -124,8 +124,8 @@ impl<Token: Send + 'static> Stages<Token> {
             }
             publisher = publisher.or_else(|| {
                 let (sender, staged) = channel();
-                let stages = Arc::clone(&self);
-                let run = move || stages.run_publisher(&staged);
+                let own = Arc::clone(&self);
+                let run = move || own.run_publisher(&staged);
                 Some((sender, std::thread::Builder::new().name("publisher".to_owned()).spawn(run).ok()?))
             });
             let goes_on = match &publisher {
@@ -257,8 +257,8 @@ mod tests {
             let (sender, ends) = channel();
             let acknowledge = move |end: Result<GroupEnd<i32>, StoreError>| drop(sender.send(end));
             let stages = Stages { store: Arc::clone(&store) as Arc<dyn Store>, acknowledge: Box::new(acknowledge) };
-            let staged = stages.stage(group).unwrap();
-            assert!(stages.publish(vec![staged]));
+            let begun = stages.stage(group).unwrap();
+            assert!(stages.publish(vec![begun]));
             ends.recv().unwrap()
         };
         let end = commit_group(group).unwrap();

@@ -479,7 +479,9 @@ impl<'a> Dispatcher<'a> {
         }
         self.queues.values_mut().for_each(|queue| queue.leave(number));
         let row = self.open_rows.remove(&number);
-        row.into_iter().for_each(|row| self.tell_end(row, &closed.end));
+        if let Some(row) = row {
+            self.tell_end(row, &closed.end);
+        }
         if let (Some(row), ConversationEnd::Failed { .. }) = (row, &closed.end) {
             self.remember_failed(FailedRow { row, unused: closed.unused });
         }

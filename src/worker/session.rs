@@ -9,8 +9,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::stored_count::{StoredCount, StoredRow};
 use super::{SeedError, Seeds, WorkerError};
 use crate::conversation::{
-    Answer, ConversationKey, ConversationStop, FailureCause, FailureReason, Fingerprint, Outcome, Question, Slot,
-    TurnIndex,
+    Answer, ConversationKey, ConversationStop, Digest, FailureCause, FailureReason, Fingerprint, Outcome, Question,
+    Slot, TurnIndex,
 };
 use crate::recipe::{Begun, Recipe, Replay, ReplayEnd, begun, keys_of};
 use crate::store::{ConversationState, Entry, Prefetch, Sequences, Status, Store, StoreError};
@@ -132,6 +132,19 @@ impl SessionContext {
     }
 }
 
+impl SessionContext {
+    /// Returns how a conversation was begun, with its state.
+    async fn begun(&self, seed: &Digest) -> Result<Begun<ConversationState>, WorkerError> {
+        let read = || -> Result<Begun<ConversationState>, StoreError> {
+            if self.store.is_remote() {
+                self.store.prefetch(&keys_of(&*self.recipe, seed), Prefetch::Answers)?;
+            }
+            begun(&*self.recipe, seed, |key| self.store.state(key))
+        };
+        Ok(self.read(read).await?)
+    }
+}
+
 /// Runs one conversation to its end. One that is opened again has told before what it takes from the store.
 pub async fn run_session(
     context: Arc<SessionContext>,
@@ -147,13 +160,7 @@ pub async fn run_session(
         }
         Err(SeedError::Unreadable(reason)) => return Err(WorkerError::Seed { row, reason }),
     };
-    let read = || -> Result<Begun<ConversationState>, StoreError> {
-        if context.store.is_remote() {
-            context.store.prefetch(&keys_of(&*context.recipe, &seed.digest()), Prefetch::Answers)?;
-        }
-        begun(&*context.recipe, &seed.digest(), |key| context.store.state(key))
-    };
-    let Begun { rules, key, state } = context.read(read).await?;
+    let Begun { rules, key, state } = context.begun(&seed.digest()).await?;
     let state = state.unwrap_or_default();
     // The state is read before the row is claimed, as by every other counter.
     let stored = StoredRow::of(&state, &*context.recipe);

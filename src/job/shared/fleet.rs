@@ -57,6 +57,7 @@ struct Inner {
 }
 
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, with its own writer")]
 struct FleetState {
     slots: HeldSlots,
     /// The dispatcher has room for more.
@@ -370,7 +371,9 @@ impl Inner {
         })?;
         let numbers = rows.iter().map(|placed| placed.row).collect();
         let done = self.state().slots.add(held, rows);
-        done.into_iter().for_each(|done| self.store.end_slot(done));
+        if let Some(done) = done {
+            self.store.end_slot(done);
+        }
         Ok(numbers)
     }
 

@@ -14,5 +14,5 @@ mod status;
 
 pub use access::SharedAccess;
 pub use fleet::SharedFleet;
-pub use joining::{SharedWork, join};
+pub use joining::{SharedRun, SharedWork, join};
 pub use status::SharedStatus;

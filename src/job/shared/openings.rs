@@ -166,7 +166,9 @@ mod tests {
         let mut sorted = placed.to_vec();
         sorted.sort_unstable();
         let mut file = unlinked(&directory.path().join("openings")).unwrap();
-        sorted.iter().for_each(|row| file.write_all(&row.to_bytes()).unwrap());
+        for row in &sorted {
+            file.write_all(&row.to_bytes()).unwrap();
+        }
         Openings { file, count: sorted.len() as u64, rows: Digest([0; 32]) }
     }
 

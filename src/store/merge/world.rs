@@ -77,7 +77,9 @@ impl Leaf {
             let settings = Settings::default().with("recipe", "test");
             let started_ms = 1_000 * u64::from(10 - number) + u64::from(run);
             store.commit(vec![Entry::Run(Run { number: run, started_ms, settings, answers: 0 })]).unwrap();
-            visits.iter().for_each(|visit| ask(&store, run, visit));
+            for visit in visits {
+                ask(&store, run, visit);
+            }
             let unknown = Entry::Unknown { model: "m".to_owned(), calls: 1, prompt_tokens: 2, completion_tokens: 3 };
             store.commit(vec![unknown]).unwrap();
         }

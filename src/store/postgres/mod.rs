@@ -37,11 +37,10 @@ use session::{Access, Transactions};
 use undone::Undone;
 
 use crate::conversation::{ConversationKey, Fingerprint};
-use crate::store::entry::{ConversationState, LostCalls, Spending, Spent};
-use crate::store::place::Position;
+use crate::store::entry::{ConversationState, LostCalls, Spending};
 use crate::store::shared::{
     Allowance, Batch, Caps, Claimed, Database, DatabaseError, Granted, Held, Joined, OpeningHash, Published,
-    RunRequest, SeenRun, SeenWorker, WorkerId, WorkerStanding, WorkerStart, Writer,
+    PublishedTo, RunRequest, SeenRun, SeenWorker, WorkerId, WorkerStanding, WorkerStart, Writer,
 };
 
 /// A store in PostgreSQL.
@@ -79,7 +78,7 @@ impl Database for PostgresDatabase {
         transaction!(self, Write, (start), |session| workers::join(&session, &start, lease))
     }
 
-    fn published(&self, worker: WorkerId) -> Result<Option<(Position, Vec<(String, Spent)>)>, DatabaseError> {
+    fn published(&self, worker: WorkerId) -> Result<Option<PublishedTo>, DatabaseError> {
         transaction!(self, Read, (), |session| workers::published(&session, worker))
     }
 

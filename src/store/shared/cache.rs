@@ -12,6 +12,17 @@ const STATES_MAX: usize = 1 << 16;
 /// Bytes that an answer costs beside its texts.
 const ANSWER_OVERHEAD_BYTES: usize = 512;
 
+/// What is known of a conversation's state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KnownState {
+    /// Nothing: the database was not asked.
+    Unasked,
+    /// The database does not know the conversation.
+    Absent,
+    /// Its state.
+    Present(ConversationState),
+}
+
 /// Answers and states at hand. What comes first goes first.
 #[derive(Default)]
 pub struct LookupCache {
@@ -45,9 +56,13 @@ impl LookupCache {
         }
     }
 
-    /// Returns a state; the inner `None` is a conversation that is known to be unknown.
-    pub fn state(&self, key: &ConversationKey) -> Option<Option<ConversationState>> {
-        self.states.get(key).cloned()
+    /// Returns what is known of a conversation's state.
+    pub fn state(&self, key: &ConversationKey) -> KnownState {
+        match self.states.get(key) {
+            None => KnownState::Unasked,
+            Some(None) => KnownState::Absent,
+            Some(Some(state)) => KnownState::Present(state.clone()),
+        }
     }
 
     /// Keeps a state.
@@ -98,11 +113,11 @@ mod tests {
         assert!(cache.bytes <= ANSWER_BYTES_MAX && cache.answers.len() == 63, "{}", cache.answers.len());
         assert!(cache.answer(&Fingerprint([16; 32])).is_none() && cache.answer(&Fingerprint([17; 32])).is_some());
         let key = ConversationKey([1; 32]);
-        assert_eq!(cache.state(&key), None);
+        assert_eq!(cache.state(&key), KnownState::Unasked);
         cache.put_state(key, None);
-        assert_eq!(cache.state(&key), Some(None));
+        assert_eq!(cache.state(&key), KnownState::Absent);
         cache.forget_state(&key);
-        assert_eq!(cache.state(&key), None);
+        assert_eq!(cache.state(&key), KnownState::Unasked);
         for _ in 0..3 * STATES_MAX {
             cache.put_state(key, None);
             cache.forget_state(&key);

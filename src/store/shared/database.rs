@@ -212,6 +212,9 @@ pub struct Published {
     pub standing: WorkerStanding,
 }
 
+/// How far the outbox of a start was published, and what it has spent by model.
+pub type PublishedTo = (Position, Vec<(String, Spent)>);
+
 /// How a worker stands among the others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WorkerStanding {
@@ -336,7 +339,7 @@ pub trait Database: Send + Sync {
 
     /// Returns how far the outbox of an earlier start was published, and what that start has spent by its own account
     /// (`None` where the database does not know it).
-    fn published(&self, worker: WorkerId) -> Result<Option<(Position, Vec<(String, Spent)>)>, DatabaseError>;
+    fn published(&self, worker: WorkerId) -> Result<Option<PublishedTo>, DatabaseError>;
 
     /// Begins a run or joins it. Where all its slots are done, those with failures are opened again, and nobody has written
     /// its output.
@@ -420,6 +423,11 @@ pub trait Database: Send + Sync {
 }
 
 impl WorkerId {
+    /// Draws the id of a start.
+    pub fn random() -> Self {
+        Self(crate::files::random_bytes())
+    }
+
     /// Returns the id that is written so.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();

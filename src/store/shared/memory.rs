@@ -1,13 +1,14 @@
 //! The database in memory: what each operation means, without a server. The oracle of the tests of every other one.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::database::{
     Batch, CapName, Caps, Claimed, ControlVerb, Database, DatabaseError, Granted, Held, Joined, JoinedRun, NewAnswer,
-    NewNote, OpeningHash, Published, RunRequest, SeenRun, SeenWorker, SlotRange, WorkerId, WorkerStanding, WorkerStart,
-    Writer,
+    NewNote, OpeningHash, Published, PublishedTo, RunRequest, SeenRun, SeenWorker, SlotRange, WorkerId, WorkerStanding,
+    WorkerStart, Writer,
 };
 use super::spending::Allowance;
 use super::store::entry_of;
@@ -244,7 +245,7 @@ impl Database for MemoryDatabase {
         Ok(())
     }
 
-    fn published(&self, worker: WorkerId) -> Result<Option<(Position, Vec<(String, Spent)>)>, DatabaseError> {
+    fn published(&self, worker: WorkerId) -> Result<Option<PublishedTo>, DatabaseError> {
         let tables = self.tables();
         let spent = tables.spent.iter().filter(|((id, _), _)| *id == worker);
         let spent = spent.map(|((_, model), spent)| (model.clone(), *spent)).collect();
@@ -377,8 +378,8 @@ impl Database for MemoryDatabase {
         for note in &batch.notes {
             tables.sequence += 1;
             let number = tables.sequence;
-            if !tables.notes.contains_key(&(worker, note.number)) {
-                tables.notes.insert((worker, note.number), (number, note.clone()));
+            if let Entry::Vacant(place) = tables.notes.entry((worker, note.number)) {
+                place.insert((number, note.clone()));
                 tables.fold(number, &note.frame);
             }
         }

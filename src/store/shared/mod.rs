@@ -24,8 +24,8 @@ mod verify;
 
 pub use database::{
     Batch, CapName, Caps, Claimed, ControlVerb, Database, DatabaseError, Done, Granted, Held, Joined, JoinedRun,
-    NewAnswer, NewNote, NewSlot, OpeningHash, Published, RunRequest, SeenRun, SeenWorker, SlotRange, WorkerId,
-    WorkerStanding, WorkerStart, Writer,
+    NewAnswer, NewNote, NewSlot, OpeningHash, Published, PublishedTo, RunRequest, SeenRun, SeenWorker, SlotRange,
+    WorkerId, WorkerStanding, WorkerStart, Writer,
 };
 pub use memory::MemoryDatabase;
 pub use outbox::Outbox;

@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::cache::LookupCache;
+use super::cache::{KnownState, LookupCache};
 use super::database::{Database, DatabaseError};
 use super::store::stored_of;
 use crate::conversation::{ConversationKey, Fingerprint};
@@ -27,7 +27,7 @@ impl SharedReader {
         Self { database, cache: Mutex::default() }
     }
 
-    fn ask<T>(&self, question: impl Fn() -> Result<T, DatabaseError>) -> Result<T, StoreError> {
+    fn ask<T>(question: impl Fn() -> Result<T, DatabaseError>) -> Result<T, StoreError> {
         let began = Instant::now();
         loop {
             match question() {
@@ -47,19 +47,23 @@ impl Reader for SharedReader {
         if let Some(stored) = self.cache().answer(fingerprint) {
             return Ok(Some(stored));
         }
-        let found = self.ask(|| self.database.answers(&[*fingerprint]))?;
+        let found = Self::ask(|| self.database.answers(&[*fingerprint]))?;
         found.into_iter().next().map(|(_, frame)| stored_of(&frame, fingerprint)).transpose()
     }
 
     fn prefetch(&self, keys: &[ConversationKey], what: Prefetch) -> Result<(), StoreError> {
         for keys in keys.chunks(LOOK_UP_MAX) {
-            let states = self.ask(|| self.database.states(keys))?;
+            let states = Self::ask(|| self.database.states(keys))?;
             let histories = states.iter().flat_map(|(_, state)| &state.history);
             let mut questions: Vec<Fingerprint> = histories.map(|(_, question)| *question).collect();
             {
                 let mut cache = self.cache();
-                keys.iter().for_each(|key| cache.put_state(*key, None));
-                states.into_iter().for_each(|(key, state)| cache.put_state(key, Some(state)));
+                for key in keys {
+                    cache.put_state(*key, None);
+                }
+                for (key, state) in states {
+                    cache.put_state(key, Some(state));
+                }
                 questions.retain(|question| cache.answer(question).is_none());
             }
             if what == Prefetch::States {
@@ -68,7 +72,7 @@ impl Reader for SharedReader {
             questions.sort_unstable();
             questions.dedup();
             for questions in questions.chunks(LOOK_UP_MAX) {
-                for (question, frame) in self.ask(|| self.database.answers(questions))? {
+                for (question, frame) in Self::ask(|| self.database.answers(questions))? {
                     let stored = stored_of(&frame, &question)?;
                     self.cache().put_answer(question, stored);
                 }
@@ -82,10 +86,13 @@ impl Reader for SharedReader {
     }
 
     fn state(&self, key: &ConversationKey) -> Result<Option<ConversationState>, StoreError> {
-        if let Some(state) = self.cache().state(key) {
-            return Ok(state);
+        let known = self.cache().state(key);
+        match known {
+            KnownState::Absent => return Ok(None),
+            KnownState::Present(state) => return Ok(Some(state)),
+            KnownState::Unasked => {}
         }
-        let state = self.ask(|| self.database.states(&[*key]))?.pop().map(|(_, state)| state);
+        let state = Self::ask(|| self.database.states(&[*key]))?.pop().map(|(_, state)| state);
         self.cache().put_state(*key, state.clone());
         Ok(state)
     }
@@ -95,14 +102,14 @@ impl Reader for SharedReader {
     }
 
     fn runs(&self) -> Result<Vec<Run>, StoreError> {
-        Ok(self.ask(|| self.database.runs())?.into_iter().map(|seen| seen.run).collect())
+        Ok(Self::ask(|| self.database.runs())?.into_iter().map(|seen| seen.run).collect())
     }
 
     fn lost(&self, fingerprint: &Fingerprint) -> Result<LostCalls, StoreError> {
-        self.ask(|| self.database.lost(fingerprint))
+        Self::ask(|| self.database.lost(fingerprint))
     }
 
     fn spending(&self) -> Result<Spending, StoreError> {
-        self.ask(|| self.database.spending())
+        Self::ask(|| self.database.spending())
     }
 }

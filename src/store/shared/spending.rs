@@ -19,26 +19,31 @@ pub const NANO: f64 = 1e9;
 
 impl Allowance {
     /// Returns the sum.
+    #[must_use]
     pub fn plus(&self, other: &Self) -> Self {
         self.with(other, u64::saturating_add)
     }
 
     /// Returns the difference, at least 0 of each.
+    #[must_use]
     pub fn minus(&self, other: &Self) -> Self {
         self.with(other, u64::saturating_sub)
     }
 
     /// Returns the larger of each.
+    #[must_use]
     pub fn max(&self, other: &Self) -> Self {
         self.with(other, u64::max)
     }
 
     /// Returns the smaller of each.
+    #[must_use]
     pub fn min(&self, other: &Self) -> Self {
         self.with(other, u64::min)
     }
 
     /// Returns `count` times as much.
+    #[must_use]
     pub fn times(&self, count: u64) -> Self {
         self.with(self, |own, _| own.saturating_mul(count))
     }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::cache::LookupCache;
+use super::cache::{KnownState, LookupCache};
 use super::clock::BootTime;
 use super::database::{
     Batch, Claimed, ControlVerb, Database, DatabaseError, Done, Granted, Held, Joined, JoinedRun, NewAnswer, NewNote,
@@ -562,7 +562,9 @@ impl Store for SharedStore {
             let mut cache = self.cache();
             let counts = answered.into_iter().filter(|(question, _)| !lost.contains(question));
             counts.for_each(|(question, stored)| cache.put_answer(question, stored));
-            keys.iter().for_each(|key| cache.forget_state(key));
+            for key in &keys {
+                cache.forget_state(key);
+            }
         }
         self.waiting.fetch_sub(count, Ordering::AcqRel);
         Ok(())
@@ -607,20 +609,27 @@ impl Reader for SharedStore {
         for keys in keys.chunks(LOOK_UP_MAX) {
             let unknown: Vec<ConversationKey> = {
                 let cache = self.cache();
-                keys.iter().filter(|key| cache.state(key).is_none()).copied().collect()
+                keys.iter().filter(|key| cache.state(key) == KnownState::Unasked).copied().collect()
             };
             if !unknown.is_empty() {
                 let states = self.ask(|| self.database.states(&unknown))?;
                 let mut cache = self.cache();
-                unknown.iter().for_each(|key| cache.put_state(*key, None));
-                states.into_iter().for_each(|(key, state)| cache.put_state(key, Some(state)));
+                for key in &unknown {
+                    cache.put_state(*key, None);
+                }
+                for (key, state) in states {
+                    cache.put_state(key, Some(state));
+                }
             }
             if what == Prefetch::States {
                 continue;
             }
             let mut questions: Vec<Fingerprint> = {
                 let cache = self.cache();
-                let states = keys.iter().filter_map(|key| cache.state(key).flatten());
+                let states = keys.iter().filter_map(|key| match cache.state(key) {
+                    KnownState::Present(state) => Some(state),
+                    _ => None,
+                });
                 let questions = states.flat_map(|state| state.history).map(|(_, question)| question);
                 questions.filter(|question| cache.answer(question).is_none()).collect()
             };
@@ -637,8 +646,11 @@ impl Reader for SharedStore {
     }
 
     fn state(&self, key: &ConversationKey) -> Result<Option<ConversationState>, StoreError> {
-        if let Some(state) = self.cache().state(key) {
-            return Ok(state);
+        let known = self.cache().state(key);
+        match known {
+            KnownState::Absent => return Ok(None),
+            KnownState::Present(state) => return Ok(Some(state)),
+            KnownState::Unasked => {}
         }
         let state = self.ask(|| self.database.states(&[*key]))?.pop().map(|(_, state)| state);
         self.cache().put_state(*key, state.clone());
@@ -737,7 +749,9 @@ fn settle_earlier(
     }
     if !booked.is_empty() {
         batch.position = outbox.append(&booked)?.last().map_or(batch.position, |(_, end)| *end);
-        booked.iter().for_each(|entry| counters.add(entry));
+        for entry in &booked {
+            counters.add(entry);
+        }
     }
     ledger.clear();
     // Links to answers of others were in its memory alone; a replay finds them again.

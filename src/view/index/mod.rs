@@ -236,7 +236,7 @@ impl AnswerLookup for ViewIndex {
     fn answer(&self, fingerprint: &Fingerprint) -> Result<Option<Stored>, StoreError> {
         let Some(follower) = &self.follower else { return Ok(None) };
         let places = Self::places(&self.answers, fingerprint.prefix())?;
-        Ok(follower.answer(&places, fingerprint, &mut || self.is_outdated.store(true, Ordering::Release))?)
+        follower.answer(&places, fingerprint, &mut || self.is_outdated.store(true, Ordering::Release))
     }
 
     fn state(&self, key: &ConversationKey) -> Result<Option<ConversationState>, StoreError> {

@@ -120,7 +120,7 @@ fn forward(listener: TcpListener, server: String, requests: Arc<AtomicU64>) {
             std::thread::spawn(move || drop(std::io::copy(&mut back, &mut forth)));
             let requests = Arc::clone(&requests);
             std::thread::spawn(move || {
-                let mut buffer = [0; 65_536];
+                let mut buffer = vec![0; 65_536];
                 while let Some(read) = client.read(&mut buffer).ok().filter(|read| *read > 0) {
                     let begun = buffer[..read].windows(9).filter(|part| part == b"POST /v1/").count();
                     requests.fetch_add(begun as u64, Ordering::Relaxed);

@@ -9,9 +9,9 @@ use cohobate::conversation::{Answer, ConversationKey, Dice, FailureCode, Fingerp
 use cohobate::model::{Call, CallResult, Failure, FailureClass, Model, PendingCall};
 use cohobate::store::shared::{
     Allowance, Batch, Caps, Claimed, Database, DatabaseError, Granted, Held, Joined, MemoryDatabase, OpeningHash,
-    Published, RunRequest, SeenRun, SeenWorker, WorkerId, WorkerStanding, WorkerStart, Writer,
+    Published, PublishedTo, RunRequest, SeenRun, SeenWorker, WorkerId, WorkerStanding, WorkerStart, Writer,
 };
-use cohobate::store::{ConversationState, LostCalls, Position, Spending, Spent};
+use cohobate::store::{ConversationState, LostCalls, Spending};
 use tokio::sync::watch;
 
 /// What all workers of a world share: the database, and the teacher's books.
@@ -253,7 +253,7 @@ impl Database for Link {
     fn join(&self, start: &WorkerStart, lease: Duration) -> Result<(), DatabaseError> {
         self.carry(|database| database.join(start, lease))
     }
-    fn published(&self, worker: WorkerId) -> Result<Option<(Position, Vec<(String, Spent)>)>, DatabaseError> {
+    fn published(&self, worker: WorkerId) -> Result<Option<PublishedTo>, DatabaseError> {
         self.carry(|database| database.published(worker))
     }
     fn run(&self, worker: WorkerId, request: &RunRequest<'_>) -> Result<Joined, DatabaseError> {
@@ -318,13 +318,13 @@ impl Database for Link {
         self.carry(|database| database.lost(question))
     }
     fn spending(&self) -> Result<Spending, DatabaseError> {
-        self.carry(|database| database.spending())
+        self.carry(cohobate::store::shared::Database::spending)
     }
     fn runs(&self) -> Result<Vec<SeenRun>, DatabaseError> {
-        self.carry(|database| database.runs())
+        self.carry(cohobate::store::shared::Database::runs)
     }
     fn workers(&self) -> Result<Vec<SeenWorker>, DatabaseError> {
-        self.carry(|database| database.workers())
+        self.carry(cohobate::store::shared::Database::workers)
     }
     fn control(&self, run: u32, text: &str, caps: Option<Caps>) -> Result<(), DatabaseError> {
         self.carry(|database| database.control(run, text, caps))

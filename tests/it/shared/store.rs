@@ -1,5 +1,6 @@
 //! The store of one worker beside that of another: what each hands on, and what is left of a worker that has died.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,7 +17,7 @@ use super::worker::{new_id, quick_directory};
 
 fn open(link: &Arc<Link>, base: &Path, lease: Duration) -> (SharedStore, SharedOpened) {
     let start = WorkerStart { id: new_id(), host: "host".to_owned(), process: 1, version: "1".to_owned() };
-    let (prices, defences) = (Default::default(), Defences::default());
+    let (prices, defences) = (BTreeMap::default(), Defences::default());
     let settings = SharedSettings { base: base.to_owned(), start, prices, lease, defences };
     SharedStore::open(Arc::clone(link) as Arc<dyn Database>, settings, &|_| "m".to_owned()).unwrap()
 }
@@ -191,7 +192,7 @@ fn what_a_closing_worker_has_not_published_is_said_and_uploaded_by_the_next_star
     let staged = one.stage(vec![answered(1, "a"), closed(1)]).unwrap();
     one.stop_publishing();
     assert!(one.publish(vec![staged]).is_err());
-    let said = one.close().unwrap_err().hint().to_string();
+    let said = one.close().unwrap_err().hint().clone();
     assert!(said.contains('2'), "{said}");
     drop(one);
     pair.link.is_cut.store(false, Ordering::SeqCst);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use cohobate::conversation::{Answer, Fingerprint, Usage};
 use cohobate::job::{
-    self, Context, DistillReport, DistillSettings, InputSettings, JobError, JobEvent, ModelChoice, SharedAccess,
+    self, Context, DistillReport, DistillSettings, InputSettings, JobError, ModelChoice, SharedAccess,
 };
 use cohobate::model::{Call, Model, PendingCall};
 use cohobate::store::shared::{Database, Defences, WorkerId};
@@ -64,7 +64,7 @@ pub fn rows(count: usize) -> Vec<Value> {
                 json!({"role": "assistant", "content": "old"}),
             ]
         };
-        json!({"id": format!("row-{row}"), "messages": (0..1 + row % 5).flat_map(turn).collect::<Vec<_>>()})
+        json!({"id": format!("row-{row}"), "messages": (0..=(row % 5)).flat_map(turn).collect::<Vec<_>>()})
     };
     (0..count).map(row).collect()
 }
@@ -110,13 +110,7 @@ impl Start {
             lease: self.lease,
             defences: self.defences,
         };
-        let said = std::env::var_os("COHOBATE_TEST_SAYS").is_some();
-        let listener = move |event: &JobEvent| {
-            if said && !matches!(event, JobEvent::Run(_)) {
-                eprintln!("{event:?}");
-            }
-        };
-        Context { shared: Some(shared), ..Context::new(Arc::new(listener)) }
+        Context { shared: Some(shared), ..Context::default() }
     }
 
     /// Distils rows to a file as one of the workers.
@@ -137,7 +131,7 @@ impl Start {
         change: impl FnOnce(&mut DistillSettings),
     ) -> Result<DistillReport, JobError> {
         let choice = ModelChoice::local("teacher", Arc::new(Shared(Arc::clone(teacher))));
-        let input = InputSettings::rows(rows.into_iter());
+        let input = InputSettings::rows(rows);
         let mut settings = DistillSettings::new(input, choice, &self.base, output.display().to_string());
         settings.run.pace.concurrency = Some(4);
         change(&mut settings);
@@ -149,7 +143,7 @@ impl Start {
 pub async fn distil_alone(rows: Vec<Value>, teacher: &Arc<Teacher>, directory: &Path) -> Vec<u8> {
     let choice = ModelChoice::local("teacher", Arc::new(Shared(Arc::clone(teacher))));
     let output = directory.join("alone.jsonl");
-    let input = InputSettings::rows(rows.into_iter());
+    let input = InputSettings::rows(rows);
     let settings = DistillSettings::new(input, choice, directory.join("alone"), output.display().to_string());
     job::distill(&settings, &Context::default()).await.unwrap();
     std::fs::read(output).unwrap()

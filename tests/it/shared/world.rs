@@ -68,7 +68,7 @@ impl World {
         let mut start = Start::new(Arc::clone(&link) as Arc<dyn Database>, &base);
         (start.lease, start.defences, start.run) = (self.lease, self.defences, self.run.clone());
         let choice = ModelChoice::local("teacher", Arc::new(Asked(Arc::clone(&link))));
-        let input = InputSettings::rows(self.rows.clone().into_iter());
+        let input = InputSettings::rows(self.rows.clone());
         let mut settings = DistillSettings::new(input, choice, &base, self.output(worker).display().to_string());
         settings.run.pace.concurrency = Some(CONCURRENCY);
         settings.run.max_requests = self.hub.cap;
@@ -84,7 +84,7 @@ impl World {
             _ = died.wait_for(|died| *died) => None,
         };
         let ended = match ended {
-            Some(Ok(_)) | Some(Err(_)) | None if link.is_dead() => {
+            Some(Ok(_) | Err(_)) | None if link.is_dead() => {
                 task.abort();
                 if !task.is_finished() {
                     let _ = task.await;
@@ -148,7 +148,7 @@ impl World {
         let link = Link::new(&hub, Plan::default());
         let choice = ModelChoice::local("teacher", Arc::new(Asked(link)));
         let output = directory.path().join("alone.jsonl");
-        let input = InputSettings::rows(self.rows.clone().into_iter());
+        let input = InputSettings::rows(self.rows.clone());
         let settings = DistillSettings::new(input, choice, directory.path().join("s"), output.display().to_string());
         job::distill(&settings, &cohobate::job::Context::default()).await.unwrap();
         std::fs::read(output).unwrap()
