@@ -190,7 +190,7 @@ mod tests {
     fn every_code_has_the_text_that_stores_and_outputs_hold() {
         let texts = "timeout_first_byte timeout_idle timeout_total context content_filter too_long auth forbidden quota \
                      rate_limit flex_full endpoint no_tokens tls connect unknown_host connection closed cut garbage html unfinished no_choice \
-                     error_in_200 probe";
+                     error_in_200 probe callable_error";
         let expected: Vec<&str> = texts.split(' ').collect();
         assert_eq!(PLAIN.iter().map(ToString::to_string).collect::<Vec<_>>(), expected);
         assert_eq!(FailureCode::Http(404).to_string(), "http_404");

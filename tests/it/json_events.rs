@@ -85,6 +85,7 @@ fn every_line_of_every_command_is_an_event() {
         vec!["verify", "--json"],
         vec!["verify", "in.jsonl", "--teacher", "simulated", "-o", "out.jsonl"],
         vec!["merge", ".cohobate", "--into", "merged"],
+        vec!["store", "init"],
         vec!["trust", "plain.toml"],
         // What cannot work: the same in every command.
         vec!["distill"],
