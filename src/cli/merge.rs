@@ -1,10 +1,11 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use cohobate::job::{Context, JobError, MergeReport, MergeSettings, MergedSpending, RunLog, merge};
+use cohobate::job::{Context, JobError, MergePlace, MergeReport, MergeSettings, MergedSpending, RunLog, merge};
 use cohobate::report::words::{counted, number};
 
 use super::CliResult;
+use super::address::{is_address, open};
 use super::error::exit_code;
 use super::names::{path_name, real_path};
 use super::options::MergeOptions;
@@ -16,12 +17,12 @@ use super::screen::Screen;
 /// when one has grown, and while a run writes to them. Of two answers to one question one is used, the same one in any order.
 #[derive(Args)]
 pub struct MergeArgs {
-    /// The directories of the stores, such as .cohobate/shard-*-of-16; they are not changed
+    /// The stores, which are not changed: directories, such as .cohobate/shard-*-of-16, or databases, postgres://...
     #[arg(required = true, value_name = "STORE", value_parser = path_name())]
     stores: Vec<PathBuf>,
 
-    /// Merge into the store in this directory; it is created where it is missing, and keeps what it has
-    #[arg(long, required = true, value_name = "DIR", value_parser = path_name())]
+    /// Merge into this directory, which is created where it is missing, or into this database; what it has stays
+    #[arg(long, required = true, value_name = "STORE", value_parser = path_name())]
     into: PathBuf,
 
     /// Name every answer whose history is not used any more [default: the first ten]
@@ -34,13 +35,16 @@ pub struct MergeArgs {
 
 pub fn run(args: MergeArgs, log: RunLog) -> CliResult {
     let options = args.options.resolve()?;
+    let sources = args.stores.iter().map(|store| place(store, false)).collect::<Result<Vec<_>, _>>()?;
+    let models = options.model_settings_offline();
     let settings = MergeSettings {
         on_loss: options.on_loss(),
         orphans_named_max: if args.verbose { u64::MAX } else { 10 },
-        ..MergeSettings::new(args.stores.iter().map(|store| real_path(store)), real_path(&args.into))
+        prices: models.prices_by_name(),
+        ..MergeSettings::new(sources, place(&args.into, true)?)
     };
     let screen = Screen::new(&options);
-    log.describe(options.recorded.clone(), options.model_settings_offline().keys);
+    log.describe(options.recorded.clone(), models.keys);
     let report = merge(&settings, &Context { log, ..screen.context() })?;
     screen.conclude(&report, || lines(&report, &settings))?;
     if report.sum().damaged == 0 {
@@ -53,9 +57,17 @@ pub fn run(args: MergeArgs, log: RunLog) -> CliResult {
     ))
 }
 
+/// Returns the store that a name means. `create` says whether the tables of a database are created where they are missing.
+fn place(name: &Path, create: bool) -> Result<MergePlace, JobError> {
+    match name.to_str().filter(|text| is_address(text)) {
+        Some(address) => Ok(open(address, None, create)?.into()),
+        None => Ok(real_path(name).into()),
+    }
+}
+
 fn lines(report: &MergeReport, settings: &MergeSettings) -> Vec<String> {
     let sum = report.sum();
-    let into = settings.into.display();
+    let into = settings.into.shown();
     let mut lines = vec![format!("merged {} into {into}", counted(report.sources.len() as u64, "store"))];
     let mut row = |name: &str, text: String| lines.push(format!("  {name:<11}{text}"));
     row("answers", format!("{} added, {} already there", number(sum.added), number(sum.known)));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use cohobate::conversation::Digest;
 use cohobate::job::{Context, JobError, STORE, SharedAccess, SharedStatus};
 use cohobate::report::words::{counted, duration, money, number};
-use cohobate::store::shared::{Allowance, NANO, SeenWorker};
+use cohobate::store::shared::{Allowance, MERGED_HOST, NANO, SeenWorker};
 use serde_json::{Value, json};
 
 use super::address::{identity, is_address, open};
@@ -70,7 +70,8 @@ pub fn amount(amount: &Allowance) -> String {
 /// Returns what a shared store says of its runs and workers, a line each.
 pub fn status_lines(status: &SharedStatus) -> Vec<String> {
     let mut lines = vec![format!("store          {}", status.shown)];
-    for run in status.runs.iter().rev().take(RUNS_SHOWN) {
+    let is_merged = |worker: &&SeenWorker| worker.start.host == MERGED_HOST;
+    for run in status.runs.iter().rev().filter(|run| run.slots > 0).take(RUNS_SHOWN) {
         let working = status.workers.iter().filter(|one| one.is_live && one.run == Some(run.run.number)).count();
         let end = match (&run.writer, run.is_written) {
             (Some(writer), true) => format!("; written: {writer}"),
@@ -94,7 +95,11 @@ pub fn status_lines(status: &SharedStatus) -> Vec<String> {
     }
     let total = status.workers.iter().fold(Allowance::default(), |sum, worker| sum.plus(&worker.booked));
     lines.push(format!("spent          {}", amount(&total)));
-    lines.extend(status.workers.iter().take(WORKERS_SHOWN).map(worker_line));
+    let merged = status.workers.iter().filter(is_merged).fold(Allowance::default(), |sum, one| sum.plus(&one.booked));
+    if !merged.is_nothing() {
+        lines.push(format!("merged         {} of that by other stores", amount(&merged)));
+    }
+    lines.extend(status.workers.iter().filter(|one| !is_merged(one)).take(WORKERS_SHOWN).map(worker_line));
     lines
 }
 

@@ -7,6 +7,7 @@ use cohobate::job::JobError;
 use cohobate::view::{Looked, PORT, Server};
 
 use super::CliResult;
+use super::address::is_address;
 use super::asked::AskedLine;
 use super::error::exit_code;
 use super::output::{print, tell};
@@ -29,6 +30,11 @@ pub struct ViewArgs {
 
 pub fn run(args: ViewArgs) -> CliResult {
     let options = args.asked.options.resolve()?;
+    let named = args.place.as_ref().and_then(|place| place.to_str()).filter(|text| is_address(text));
+    if named.is_some() || options.database().is_some() {
+        let hint = "merge it into a directory, also during a run: cohobate merge postgres://... --into DIR; then cohobate view DIR";
+        return Err(JobError::usage("view needs a store in a directory", hint));
+    }
     let place = args.place.unwrap_or_else(|| options.store_path());
     // A store has a journal. What has none and is not there is named as a store that is missing.
     let is_output = place.exists() && !place.join("journal").is_dir();

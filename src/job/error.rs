@@ -71,7 +71,7 @@ impl From<StoreError> for JobError {
     fn from(error: StoreError) -> Self {
         let kind = match error {
             StoreError::Missing { .. } => ErrorKind::Usage,
-            StoreError::Locked { .. } => ErrorKind::InUse,
+            StoreError::Locked { .. } | StoreError::AtWork { .. } => ErrorKind::InUse,
             StoreError::Away { .. } => ErrorKind::Unavailable,
             _ => ErrorKind::Storage,
         };

@@ -100,7 +100,7 @@ pub use inspect::inspect;
 pub use judge::JudgeSettings;
 pub use left_out::{LeftOut, Rejection, Unmarked};
 pub use left_out_list::{Left, Listed};
-pub use merge::{MergeReport, MergeSettings, MergedSource, MergedSpending, merge};
+pub use merge::{MergePlace, MergeReport, MergeSettings, MergedSource, MergedSpending, merge};
 pub use models::{CallerKey, KeySource, Keys, ModelChoice, ModelSettings};
 pub use open_store::{accept_losses, open_reader};
 pub use places::check_file;

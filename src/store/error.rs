@@ -89,6 +89,12 @@ pub enum StoreError {
         /// What to do.
         hint: String,
     },
+    /// A worker of a shared store is at work, where nobody may be.
+    #[error("worker {worker} of the shared store is at work")]
+    AtWork {
+        /// Its host and process.
+        worker: String,
+    },
     /// The store does not exist.
     #[error("there is no store at {}", path.display())]
     Missing {
@@ -153,6 +159,9 @@ impl StoreError {
                  outbox and are uploaded first"
             ),
             Self::Refused { hint, .. } => hint.clone(),
+            Self::AtWork { .. } => "wait until its run has ended or stop it with `cohobate ctl stop --store postgres://...`, and run \
+                                    the same command again; one that was killed counts until its lease has passed, a minute"
+                .to_owned(),
             Self::Missing { .. } => "name the store with --store DIR, or begin with `cohobate distill`".to_owned(),
         }
     }

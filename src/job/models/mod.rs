@@ -67,6 +67,16 @@ impl ModelSettings {
         profile.headers.iter().map(header).filter_map(Result::transpose).collect()
     }
 
+    /// Returns what models cost by the names that their servers know, as far as profiles or lists of prices say.
+    pub fn prices_by_name(&self) -> BTreeMap<String, Price> {
+        let price = |(name, profile): (&String, &ModelProfile)| {
+            let served = profile.name.as_ref().unwrap_or(name);
+            let listed = || Some(list_price(served, std::slice::from_ref(profile.url.as_ref()?))?.price);
+            Some((served.clone(), profile.price.map(Price::from).or_else(listed)?))
+        };
+        self.profiles.iter().filter_map(price).collect()
+    }
+
     /// Finds the teacher, which must be named.
     pub fn find_teacher(&self, name: Option<&str>) -> Result<ModelChoice, JobError> {
         let hint = "add --teacher NAME@URL, or --teacher simulated to try it out";

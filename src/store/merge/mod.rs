@@ -15,13 +15,17 @@
 //! merge that was killed is completed by the same merge: what is there is passed over. Until then, conversations that may have been
 //! built on a replaced answer are known as unsettled.
 //!
-//! [`MergeSource`] and [`MergeTarget`] are all that a merge needs of a store. Directories implement both (`directory.rs`).
+//! [`MergeSource`] and [`MergeTarget`] are all that a merge needs of a store. Directories implement both (`directory.rs`), and so do
+//! databases of shared stores (`store/postgres/merging/`). What is asked of a target is said a page [`Ahead`], so that one that is
+//! far away is asked once for each page.
 
+mod ahead;
 mod directory;
 mod states;
 #[cfg(test)]
 mod world;
 
+pub use ahead::{Ahead, MergeStore};
 pub use directory::{DirectorySource, DirectoryTarget};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +41,8 @@ use crate::conversation::{Answer, ConversationKey, Digest, Fingerprint, Slot};
 const BATCH_ENTRIES: usize = 4_096;
 /// Bytes of texts that are committed at once.
 const BATCH_BYTES: usize = 8 << 20;
+/// Answers or conversations that are looked at together.
+const PAGE_MAX: usize = 1_000;
 
 /// An answer as its start has paid for it.
 #[derive(Clone, Debug, PartialEq)]
@@ -112,6 +118,10 @@ pub trait MergeTarget {
     fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, ConversationState)) -> Result<(), StoreError>;
     /// Makes entries durable.
     fn commit(&self, entries: Vec<Entry>) -> Result<(), StoreError>;
+    /// Is told what is asked next.
+    fn look_ahead(&self, _ahead: Ahead<'_>) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// An answer of a conversation that was built on an answer which is not used any more: it is kept, and asked again where the
@@ -202,45 +212,71 @@ fn keep_answers(
     target: &dyn MergeTarget,
     progress: &mut dyn FnMut(u64),
 ) -> Result<(Merged, BTreeSet<Fingerprint>), StoreError> {
-    let (mut merged, mut alike) = (Merged::default(), BTreeSet::new());
-    let mut batch = Batch::default();
-    let mut looked_at = 0;
+    let mut keeper = Keeper { target, merged: Merged::default(), alike: BTreeSet::new(), batch: Batch::default() };
+    let (mut page, mut bytes, mut looked_at) = (Vec::new(), 0, 0);
     let damages = source.for_each_answer(&mut |paid| {
         looked_at += 1;
         progress(looked_at);
-        let Entry::Answered { run, conversation, slot, fingerprint, model, answer } = paid.entry else { return Ok(()) };
-        if batch.questions.contains(&fingerprint) {
-            batch.commit(target)?;
+        bytes += paid.entry.text_bytes();
+        page.push(paid);
+        if page.len() < PAGE_MAX && bytes < BATCH_BYTES {
+            return Ok(());
         }
-        let used = target.used(&fingerprint)?;
+        bytes = 0;
+        keeper.keep_all(std::mem::take(&mut page))
+    })?;
+    keeper.keep_all(page)?;
+    keeper.batch.commit(target)?;
+    Ok((Merged { damages, ..keeper.merged }, keeper.alike))
+}
+
+/// Takes in answers one after the other.
+struct Keeper<'a> {
+    target: &'a dyn MergeTarget,
+    merged: Merged,
+    alike: BTreeSet<Fingerprint>,
+    batch: Batch,
+}
+
+impl Keeper<'_> {
+    fn keep_all(&mut self, page: Vec<PaidAnswer>) -> Result<(), StoreError> {
+        let questions: Vec<Fingerprint> = page.iter().filter_map(|paid| paid.entry.question().copied()).collect();
+        self.target.look_ahead(Ahead::Answers(&questions))?;
+        page.into_iter().try_for_each(|paid| self.keep(paid))
+    }
+
+    fn keep(&mut self, paid: PaidAnswer) -> Result<(), StoreError> {
+        let Entry::Answered { run, conversation, slot, fingerprint, model, answer } = paid.entry else { return Ok(()) };
+        if self.batch.questions.contains(&fingerprint) {
+            self.batch.commit(self.target)?;
+        }
+        let used = self.target.used(&fingerprint)?;
         let is_known = used.is_some_and(|used| used.frame == paid.frame);
         if !is_known && used.is_some() && paid.is_used {
-            merged.answered_twice += 1;
+            self.merged.answered_twice += 1;
         }
         let standing = match used {
             _ if is_known => None,
             None if paid.is_used => Some(KeptStanding::Used),
             Some(used) if paid.is_used && paid.frame < used.frame => Some(KeptStanding::InPlaceOf(used.frame)),
-            _ => (!target.unused(&fingerprint)?.contains(&paid.frame)).then_some(KeptStanding::Unused),
+            _ => (!self.target.unused(&fingerprint)?.contains(&paid.frame)).then_some(KeptStanding::Unused),
         };
         let Some(standing) = standing else {
-            merged.known += 1;
+            self.merged.known += 1;
             return Ok(());
         };
-        merged.added += 1;
+        self.merged.added += 1;
         if let (KeptStanding::InPlaceOf(_), Some(used)) = (standing, used) {
-            merged.replaced += 1;
+            self.merged.replaced += 1;
             if used.words == UsedAnswer::of(paid.frame, &answer).words {
-                alike.insert(fingerprint);
+                self.alike.insert(fingerprint);
             }
         }
         let start = paid.frame.start;
         let kept = KeptAnswer { start, standing, run, conversation, slot, fingerprint, model, answer };
-        batch.questions.insert(fingerprint);
-        batch.add(Entry::Kept(Box::new(kept)), target)
-    })?;
-    batch.commit(target)?;
-    Ok((Merged { damages, ..merged }, alike))
+        self.batch.questions.insert(fingerprint);
+        self.batch.add(Entry::Kept(Box::new(kept)), self.target)
+    }
 }
 
 fn keep_lost(source: &dyn MergeSource, target: &dyn MergeTarget) -> Result<(), StoreError> {
@@ -286,7 +322,10 @@ fn settle(
     })?;
     fault?;
     let mut batch = Batch::default();
-    for conversation in unsettled {
+    for (at, &conversation) in unsettled.iter().enumerate() {
+        if at % PAGE_MAX == 0 {
+            target.look_ahead(Ahead::States(&unsettled[at..unsettled.len().min(at + PAGE_MAX)]))?;
+        }
         let Some(mut state) = target.state(&conversation)? else { continue };
         let mut right = state.clone();
         let is_unsettled = |fingerprint: &Fingerprint| target.is_unsettled(fingerprint);
@@ -348,12 +387,27 @@ fn keep_states(
         merged.states += 1;
         batch.add(Entry::KeptState { conversation, state: joined }, target)
     };
+    let mut keep_all = |page: Vec<(ConversationKey, ConversationState)>| -> Result<(), StoreError> {
+        let keys: Vec<ConversationKey> = page.iter().map(|(key, _)| *key).collect();
+        target.look_ahead(Ahead::States(&keys))?;
+        if is_contested {
+            let histories = page.iter().flat_map(|(_, state)| &state.history);
+            let questions: Vec<Fingerprint> = histories.map(|(_, fingerprint)| *fingerprint).collect();
+            target.look_ahead(Ahead::Unused(&questions))?;
+        }
+        page.into_iter().try_for_each(|(conversation, state)| keep(conversation, state))
+    };
+    let mut page = Vec::new();
     source.for_each_state(&mut |conversation, state| {
         if fault.is_ok() {
-            fault = keep(conversation, state);
+            page.push((conversation, state));
+            if page.len() == PAGE_MAX {
+                fault = keep_all(std::mem::take(&mut page));
+            }
         }
     })?;
     fault?;
+    keep_all(page)?;
     batch.commit(target)
 }
 

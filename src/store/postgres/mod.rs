@@ -8,12 +8,14 @@
 //! | `schema/` | the tables |
 //! | `publish.rs`, `slots.rs`, `standing.rs`, `undone.rs`, `reserves.rs` | a worker's commits, slots, place and reserve |
 //! | `runs.rs`, `workers.rs`, `frames.rs` | runs, starts of workers, and what they have stored |
+//! | `merging/` | the database as a source and as a target of merges |
 
 mod address;
 mod binding;
 mod connect;
 mod failure;
 mod frames;
+mod merging;
 mod options;
 mod publish;
 mod reserves;
@@ -38,6 +40,7 @@ use undone::Undone;
 
 use crate::conversation::{ConversationKey, Fingerprint};
 use crate::store::entry::{ConversationState, LostCalls, Spending};
+use crate::store::merge::MergeStore;
 use crate::store::shared::{
     Allowance, Batch, Caps, Claimed, Database, DatabaseError, Granted, Held, Joined, OpeningHash, Published,
     PublishedTo, RunRequest, SeenRun, SeenWorker, WorkerId, WorkerStanding, WorkerStart, Writer,
@@ -179,7 +182,7 @@ impl Database for PostgresDatabase {
         let mut found = Vec::new();
         for part in keys.chunks(frames::KEYS_MAX) {
             let part: Arc<[ConversationKey]> = part.into();
-            found.extend(transaction!(self, Read, (part), |session| frames::states(&session, &part))?);
+            found.extend(transaction!(self, Read, (part), |session| frames::states(&session, &part, frames::NO_END))?);
         }
         Ok(found)
     }
@@ -198,6 +201,16 @@ impl Database for PostgresDatabase {
         loop {
             let from = after.clone();
             let page = transaction!(self, Read, (from), |session| frames::lost_page(&session, from))?;
+            let Some((last, _)) = page.last() else { break };
+            after.clone_from(last);
+            if !page.into_iter().all(|(_, frame)| visit(frame)) {
+                return Ok(());
+            }
+        }
+        let mut after = frames::KeptKey::default();
+        loop {
+            let from = after.clone();
+            let page = transaction!(self, Read, (from), |session| frames::kept_page(&session, &from))?;
             let Some((last, _)) = page.last() else { return Ok(()) };
             after.clone_from(last);
             if !page.into_iter().all(|(_, frame)| visit(frame)) {
@@ -242,5 +255,9 @@ impl Database for PostgresDatabase {
 
     fn reconcile(&self, unseen_for: Duration) -> Result<Vec<SeenWorker>, DatabaseError> {
         transaction!(self, Write, (), |session| reserves::reconcile(&session, unseen_for))
+    }
+
+    fn merging(&self) -> Result<&dyn MergeStore, DatabaseError> {
+        Ok(self)
     }
 }

@@ -210,7 +210,7 @@ fn counters(spent: &Spent) -> [u64; 15] {
 }
 
 /// Raises the counters of what a worker has spent, by model.
-async fn count_spent(session: &Session, me: WorkerId, spent: &[(String, Spent)]) -> Result<(), Failure> {
+pub async fn count_spent(session: &Session, me: WorkerId, spent: &[(String, Spent)]) -> Result<(), Failure> {
     for (model, spent) in spent {
         let columns = COUNTERS.join(", ");
         let raised: Vec<String> =
@@ -253,7 +253,7 @@ async fn others_answers(
 }
 
 /// Splits a list where a statement would become too large.
-fn parts<T>(mut all: &[T], size: impl Fn(&T) -> usize) -> Vec<&[T]> {
+pub fn parts<T>(mut all: &[T], size: impl Fn(&T) -> usize) -> Vec<&[T]> {
     let mut parts = Vec::new();
     while !all.is_empty() {
         let mut bytes = 0;

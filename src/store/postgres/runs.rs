@@ -75,7 +75,7 @@ async fn begin(session: &Session, wanted: &Wanted, digest: &[u8]) -> Result<i32,
     let number: i32 = row.map_or(1, |row| row.get(0));
     let name = match &wanted.name {
         Some(name) => name.clone(),
-        None => free_name(session, number).await?,
+        None => free_name(session, "run", number).await?,
     };
     let run = Run {
         number: values::run(number),
@@ -105,8 +105,8 @@ async fn begin(session: &Session, wanted: &Wanted, digest: &[u8]) -> Result<i32,
 }
 
 /// Returns a name for a run that nobody named: `run-3`, with a letter more where somebody has named one so.
-async fn free_name(session: &Session, number: i32) -> Result<String, Failure> {
-    let mut name = format!("run-{number}");
+pub async fn free_name(session: &Session, kind: &str, number: i32) -> Result<String, Failure> {
+    let mut name = format!("{kind}-{number}");
     while session.row("SELECT FROM cohobate_run WHERE name = $1", &[(&name, Type::TEXT)]).await?.is_some() {
         name.push('b');
     }
@@ -198,7 +198,8 @@ pub async fn runs(session: &Session) -> Result<Vec<SeenRun>, Failure> {
 const SEEN: &str = "r.number, r.name, r.record, (SELECT count(*) FROM cohobate_slot s WHERE s.run = r.number), \
      (SELECT count(*) FROM cohobate_slot s WHERE s.run = r.number AND s.is_done), \
      r.cap_cost_nano, r.cap_requests, r.cap_output_tokens, r.writer_place, r.is_written, \
-     (SELECT least(coalesce(sum(w.answers), 0), 9223372036854775807)::bigint FROM cohobate_worker w WHERE w.run = r.number)";
+     (SELECT least(coalesce(sum(w.answers), 0), 9223372036854775807)::bigint FROM cohobate_worker w WHERE w.run = r.number) \
+     + coalesce((SELECT k.answers FROM cohobate_kept_run k WHERE k.run = r.number), 0)";
 
 fn seen(row: &Row) -> Result<SeenRun, Failure> {
     let record = record_in(row, 2)?;
@@ -213,6 +214,6 @@ fn seen(row: &Row) -> Result<SeenRun, Failure> {
     })
 }
 
-fn record_in(row: &Row, column: usize) -> Result<Run, Failure> {
+pub fn record_in(row: &Row, column: usize) -> Result<Run, Failure> {
     decode_run(row.get(column)).map_err(|_| damaged("a run that cannot be read"))
 }

@@ -22,11 +22,15 @@ use std::time::Duration;
 use super::spending::Allowance;
 use crate::conversation::{ConversationKey, Fingerprint, Settings};
 use crate::store::entry::{ConversationState, LostCalls, Run, Spending, Spent};
+use crate::store::merge::MergeStore;
 use crate::store::place::Position;
 
 /// One start of a worker: 16 random bytes, in hexadecimal where it is shown.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct WorkerId(pub [u8; 16]);
+
+/// The host of starts whose spending came with a merge.
+pub const MERGED_HOST: &str = "merged";
 
 /// Where a conversation is placed: the first eight bytes of its first question's fingerprint, big-endian. Conversations
 /// that begin alike have the same.
@@ -420,6 +424,14 @@ pub trait Database: Send + Sync {
     /// Settles the reserves of workers that have ended without leaving and were not seen for a time: what they have not
     /// spent is returned. Returns who, and how much.
     fn reconcile(&self, unseen_for: Duration) -> Result<Vec<SeenWorker>, DatabaseError>;
+
+    /// Returns the store as merges use it.
+    fn merging(&self) -> Result<&dyn MergeStore, DatabaseError> {
+        Err(DatabaseError::Refused {
+            message: "this kind of store cannot be merged".to_owned(),
+            hint: "merge directories and PostgreSQL databases".to_owned(),
+        })
+    }
 }
 
 impl WorkerId {

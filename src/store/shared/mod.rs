@@ -24,7 +24,7 @@ mod verify;
 
 pub use database::{
     Batch, CapName, Caps, Claimed, ControlVerb, Database, DatabaseError, Done, Granted, Held, Joined, JoinedRun,
-    NewAnswer, NewNote, NewSlot, OpeningHash, Published, PublishedTo, RunRequest, SeenRun, SeenWorker, SlotRange,
+    MERGED_HOST, NewAnswer, NewNote, NewSlot, OpeningHash, Published, PublishedTo, RunRequest, SeenRun, SeenWorker, SlotRange,
     WorkerId, WorkerStanding, WorkerStart, Writer,
 };
 pub use memory::MemoryDatabase;

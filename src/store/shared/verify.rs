@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use super::database::Database;
 use super::store::entry_of;
 use crate::conversation::Fingerprint;
-use crate::store::entry::Entry;
 use crate::store::error::StoreError;
 use crate::store::index::MemoryIndex;
 use crate::store::place::Place;
@@ -28,9 +27,7 @@ pub fn verify(database: &dyn Database) -> Result<Verification, StoreError> {
             None => {}
             Some(entry) => {
                 found.entries += 1;
-                if let Entry::Answered { fingerprint, .. } = &entry {
-                    answered.insert(*fingerprint);
-                }
+                answered.extend(entry.used_question());
                 index.add(Place { segment: 1, offset: number, length: 1, checksum: 0 }, &entry);
             }
         }

@@ -23,7 +23,7 @@ fn workers_that_start_together_make_the_tables_once() {
         let open = || drop(PostgresDatabase::open(&address, Create::IfMissing).unwrap());
         (0..4).map(|_| scope.spawn(open)).collect::<Vec<_>>().into_iter().for_each(|opened| opened.join().unwrap());
     });
-    assert_eq!(cluster.sql("SELECT count(*), max(version) FROM cohobate_schema"), "1|1");
+    assert_eq!(cluster.sql("SELECT count(*), max(version) FROM cohobate_schema"), "2|2");
     PostgresDatabase::open(&address, Create::Never).unwrap();
 }
 

@@ -4,7 +4,7 @@ use super::failure::Failure;
 use super::session::Session;
 
 /// Statements that lead from one version to the next; the first from nothing to version 1.
-const MIGRATIONS: &[&str] = &[include_str!("1.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("1.sql"), include_str!("2.sql")];
 
 /// The version that this program reads and writes.
 #[expect(clippy::cast_possible_wrap, reason = "there are a few")]
