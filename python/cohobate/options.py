@@ -154,7 +154,7 @@ class DistillOptions(TypedDict, total=False):
     """Stop cleanly, with exit code 75, on this signal too: USR1 or USR2."""
     store: PathLike
     """Store answers in this directory, or in a PostgreSQL that many machines share:
-    postgres://HOST/DATABASE [default: .cohobate]"""
+    `postgres://HOST/DATABASE` [default: .cohobate]"""
     stream: bool
     """Have the server stream its answers; false requests each answer whole [default: true] [possible
     values: true, false]"""
@@ -306,7 +306,7 @@ class PlanOptions(TypedDict, total=False):
     """Of a directory with splits, read this one [default: train, or the only one that begins so]"""
     store: PathLike
     """Store answers in this directory, or in a PostgreSQL that many machines share:
-    postgres://HOST/DATABASE [default: .cohobate]"""
+    `postgres://HOST/DATABASE` [default: .cohobate]"""
     system: str
     """Use this system message in place of the rows' own; @FILE reads it from a file."""
     teacher: str
@@ -478,7 +478,7 @@ class CompareOptions(TypedDict, total=False):
     """Stop cleanly, with exit code 75, on this signal too: USR1 or USR2."""
     store: PathLike
     """Store answers in this directory, or in a PostgreSQL that many machines share:
-    postgres://HOST/DATABASE [default: .cohobate]"""
+    `postgres://HOST/DATABASE` [default: .cohobate]"""
     stream: bool
     """Have the server stream its answers; false requests each answer whole [default: true] [possible
     values: true, false]"""
@@ -632,7 +632,7 @@ class EvaluateOptions(TypedDict, total=False):
     """Stop cleanly, with exit code 75, on this signal too: USR1 or USR2."""
     store: PathLike
     """Store answers in this directory, or in a PostgreSQL that many machines share:
-    postgres://HOST/DATABASE [default: .cohobate]"""
+    `postgres://HOST/DATABASE` [default: .cohobate]"""
     stream: bool
     """Have the server stream its answers; false requests each answer whole [default: true] [possible
     values: true, false]"""
@@ -773,7 +773,7 @@ class SimulateOptions(TypedDict, total=False):
     """Stop cleanly, with exit code 75, on this signal too: USR1 or USR2."""
     store: PathLike
     """Store answers in this directory, or in a PostgreSQL that many machines share:
-    postgres://HOST/DATABASE [default: .cohobate]"""
+    `postgres://HOST/DATABASE` [default: .cohobate]"""
     stream: bool
     """Have the server stream its answers; false requests each answer whole [default: true] [possible
     values: true, false]"""
@@ -934,7 +934,7 @@ class TutorOptions(TypedDict, total=False):
     """Stop cleanly, with exit code 75, on this signal too: USR1 or USR2."""
     store: PathLike
     """Store answers in this directory, or in a PostgreSQL that many machines share:
-    postgres://HOST/DATABASE [default: .cohobate]"""
+    `postgres://HOST/DATABASE` [default: .cohobate]"""
     stream: bool
     """Have the server stream its answers; false requests each answer whole [default: true] [possible
     values: true, false]"""
@@ -1227,7 +1227,7 @@ class VerifyOptions(TypedDict, total=False):
     """Of a directory with splits, read this one [default: train, or the only one that begins so]"""
     store: PathLike
     """Store answers in this directory, or in a PostgreSQL that many machines share:
-    postgres://HOST/DATABASE [default: .cohobate]"""
+    `postgres://HOST/DATABASE` [default: .cohobate]"""
     system: str
     """Use this system message in place of the rows' own; @FILE reads it from a file."""
     teacher: str

@@ -24,8 +24,8 @@ mod verify;
 
 pub use database::{
     Batch, CapName, Caps, Claimed, ControlVerb, Database, DatabaseError, Done, Granted, Held, Joined, JoinedRun,
-    MERGED_HOST, NewAnswer, NewNote, NewSlot, OpeningHash, Published, PublishedTo, RunRequest, SeenRun, SeenWorker, SlotRange,
-    WorkerId, WorkerStanding, WorkerStart, Writer,
+    MERGED_HOST, NewAnswer, NewNote, NewSlot, OpeningHash, Published, PublishedTo, RunRequest, SeenRun, SeenWorker,
+    SlotRange, WorkerId, WorkerStanding, WorkerStart, Writer,
 };
 pub use memory::MemoryDatabase;
 pub use outbox::Outbox;

@@ -623,7 +623,7 @@ fn answers_of_no_run_are_stored(database: &dyn Database, _: &dyn Fn(Duration)) {
 }
 
 /// Frames as a worker's outbox has them.
-fn frames_of(entries: &[Entry]) -> Vec<Vec<u8>> {
+pub fn frames_of(entries: &[Entry]) -> Vec<Vec<u8>> {
     let folder = tempfile::tempdir().unwrap();
     let (mut outbox, _) = Outbox::take(folder.path(), "host").unwrap();
     outbox.begin(id(1)).unwrap();

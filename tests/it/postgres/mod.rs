@@ -5,6 +5,8 @@ mod clocks;
 mod cluster;
 pub mod contract;
 mod measured;
+mod merged;
+mod merged_runs;
 mod night;
 mod outages;
 mod partitions;

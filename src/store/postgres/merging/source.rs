@@ -262,6 +262,8 @@ pub fn for_each_state(
         let (last, states) = transactions.run(Access::Read, read)?;
         let Some(last) = last else { return Ok(()) };
         after = last.0.into();
-        states.into_iter().for_each(|(key, state)| visit(key, state));
+        for (key, state) in states {
+            visit(key, state);
+        }
     }
 }
