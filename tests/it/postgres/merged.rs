@@ -123,7 +123,12 @@ fn write_database(database: &dyn Database, dice: &mut Dice) {
             counters.add(entry);
             match entry {
                 Entry::Answered { conversation, fingerprint, .. } => {
-                    batch.answers.push(NewAnswer { fingerprint: *fingerprint, conversation: *conversation, run, frame })
+                    batch.answers.push(NewAnswer {
+                        fingerprint: *fingerprint,
+                        conversation: *conversation,
+                        run,
+                        frame,
+                    });
                 }
                 Entry::Linked { conversation, .. } | Entry::Closed { conversation, .. } => {
                     batch.notes.push(NewNote { number, conversation: *conversation, run, frame });
@@ -275,7 +280,7 @@ fn stores_of_both_kinds_are_the_same_in_whatever_order_they_are_merged() {
         let (left, right) = (Place::Database(&left), Place::Directory(&right));
         merged(&[a, b], left);
         merged(&[b, c], right);
-        let databases = ["abc", "cba", "grouped", "copied"].map(|name| database(name));
+        let databases = ["abc", "cba", "grouped", "copied"].map(database);
         let [abc, cba, grouped, copied] = databases.each_ref().map(Place::Database);
         let steps = merged(&[a, b, c], abc);
         replaced += steps.iter().map(|merged| merged.replaced).sum::<u64>();
