@@ -27,6 +27,8 @@ mod line;
 mod machine;
 mod man;
 mod merge;
+#[cfg(feature = "view")]
+mod mirror;
 mod mock;
 mod names;
 mod options;

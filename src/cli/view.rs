@@ -10,13 +10,15 @@ use super::CliResult;
 use super::address::is_address;
 use super::asked::AskedLine;
 use super::error::exit_code;
+use super::mirror;
 use super::output::{print, tell};
-use super::screen::block_on;
+use super::screen::{Screen, block_on};
 
 /// Look at a store or an output in a browser, also during a run: search, filters, old beside new answers
 #[derive(Args)]
 pub struct ViewArgs {
-    /// The directory of a store, a file of rows, or the directory of a comparison [default: that of --store, or .cohobate]
+    /// The directory of a store, a file of rows, or the directory of a comparison, or a database [default: that of
+    /// --store, or .cohobate]
     #[arg(conflicts_with = "store")]
     place: Option<PathBuf>,
 
@@ -29,13 +31,23 @@ pub struct ViewArgs {
 }
 
 pub fn run(args: ViewArgs) -> CliResult {
-    let options = args.asked.options.resolve()?;
-    let named = args.place.as_ref().and_then(|place| place.to_str()).filter(|text| is_address(text));
-    if named.is_some() || options.database().is_some() {
-        let hint = "merge it into a directory, also during a run: cohobate merge postgres://... --into DIR; then cohobate view DIR";
-        return Err(JobError::usage("view needs a store in a directory", hint));
-    }
-    let place = args.place.unwrap_or_else(|| options.store_path());
+    let mut options = args.asked.options.resolve()?;
+    let is_database = |place: &PathBuf| place.to_str().is_some_and(is_address);
+    let place = match args.place.clone() {
+        Some(place) if !is_database(&place) => Some(place),
+        named => {
+            options.store = named.or(options.store);
+            None
+        }
+    };
+    let place = match (place, options.connect(false)?) {
+        (Some(place), _) => place,
+        (None, Some(access)) => {
+            let context = Screen::new(&options).context();
+            mirror::follow(access, &options.store_path(), &context)?
+        }
+        (None, None) => options.store_path(),
+    };
     // A store has a journal. What has none and is not there is named as a store that is missing.
     let is_output = place.exists() && !place.join("journal").is_dir();
     let looked = if is_output {

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::cluster::{Cluster, QUICK};
 use crate::support::{MockServer, Place, conversation, jsonl};
+use crate::viewing::Viewed;
 
 /// The address of a schema, as a person writes it; the server asks for no password, so that any is right.
 fn address(cluster: &Cluster, schema: &str) -> String {
@@ -182,10 +183,31 @@ fn a_merge_is_refused_while_somebody_works_on_the_database_and_never_into_itself
     let refused = place.run(&["merge", "a", &alias, "--into", &into]);
     assert_eq!(refused.code, Some(2), "{refused:?}");
     assert!(refused.stderr.contains("is the store that --into names") && !refused.stderr.contains("opensesame"));
-    for line in [&["view", &into][..], &["view", "--store", &into]] {
-        let refused = place.run(line);
-        assert_eq!(refused.code, Some(2), "{refused:?}");
-        assert!(refused.stderr.contains("cohobate merge postgres://"), "{}", refused.stderr);
-    }
     assert_eq!(place.run(&["merge", "none", "--into", &into]).code, Some(2));
+}
+
+/// The page copies a database, and follows what is added to it.
+#[test]
+fn a_database_is_viewed_as_a_directory_and_followed() {
+    let Some(cluster) = Cluster::start(QUICK) else { return };
+    let place = Place::new();
+    let store = address(&cluster, "viewed");
+    written(&place, 6);
+    let run = ["distill", "in.jsonl", "--teacher", "simulated", "--store", &store, "-o", "out.jsonl"];
+    place.complete(&[&run[..], &["--limit", "4"]].concat());
+    let viewed = Viewed::start(&place, &["--store", &store, "--input", "in.jsonl", "--teacher", "simulated"]);
+    viewed.wait();
+    let complete = || {
+        let list = viewed.json("/api/list");
+        list["items"].as_array().unwrap().iter().filter(|item| item["status"] == "complete").count()
+    };
+    assert_eq!(complete(), 4);
+    place.complete(&run);
+    let followed = (0..300).any(|_| {
+        std::thread::sleep(Duration::from_millis(100));
+        complete() == 6
+    });
+    assert!(followed, "the page has not followed the database");
+    let page = viewed.json("/api/about").to_string();
+    assert!(!page.contains("opensesame"), "{page}");
 }
