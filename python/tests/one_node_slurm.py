@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from support import until
+
 DAEMONS = ("munged", "slurmctld", "slurmd")
 # The devices stand for GPUs, so that scripts which ask for one run unchanged. Three tasks run at once on any machine.
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full")
@@ -76,14 +78,6 @@ class Slurm:
         """Waits until no task of a job waits or runs."""
         line = ("squeue", "--noheader", "--states=all", "--array", "--format=%T", "--jobs", job)
         until(lambda: not {*self.run(*line).split()} - ENDED, "the job does not end")
-
-
-def until(condition: Callable[[], bool], complaint: str, limit_s: int = 120) -> None:
-    """Waits for a condition. The limit is for a test that would never end."""
-    started = time.monotonic()
-    while not condition():
-        assert time.monotonic() - started < limit_s, complaint
-        time.sleep(0.05)
 
 
 @contextmanager

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -41,6 +44,21 @@ def server(latency_ms: int) -> Iterator[str]:
     finally:
         process.kill()
         process.wait()
+
+
+def asked(teacher: str) -> int:
+    """Returns how many questions the server of a teacher has received."""
+    address = teacher.split("@")[1].replace("/v1", "/stats")
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(address, timeout=10) as reply:
+        return int(json.load(reply)["requests"])
+
+
+def until(condition: Callable[[], bool], complaint: str, limit_s: int = 120) -> None:
+    """Waits for a condition. The limit is for a test that would never end."""
+    started = time.monotonic()
+    while not condition():
+        assert time.monotonic() - started < limit_s, complaint
+        time.sleep(0.05)
 
 
 def program(text: str, place: Path) -> subprocess.Popen[str]:
