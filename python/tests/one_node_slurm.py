@@ -46,6 +46,7 @@ AccountingStorageType=accounting_storage/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 SlurmdParameters=config_overrides
+SchedulerParameters=sched_interval=1,bf_interval=1
 GresTypes=gpu
 MaxArraySize=100000
 NodeName={host} NodeAddr=127.0.0.1 CPUs=3 Gres=gpu:3
@@ -148,16 +149,16 @@ def state_of_node(slurm: Slurm) -> str:
 
 
 def wait_for(place: Path, daemons: list[subprocess.Popen[bytes]], ready: Callable[[], bool]) -> None:
-    """Waits for a daemon; where it ends or is never ready, tells what it said last."""
+    """Waits for the daemons; where one ends, or they are never ready, tells why."""
     for _ in range(300):
         if ready():
             return
-        if any(daemon.poll() is not None for daemon in daemons):
-            break
+        for name, daemon in zip(DAEMONS, daemons):
+            if daemon.poll() is not None:
+                said = (place / f"{name}.out").read_text(errors="replace").strip().splitlines()
+                raise Unavailable(f"{name} ends with {daemon.returncode}: {said[-1] if said else 'it says nothing'}")
         time.sleep(0.1)
-    said = [line for file in sorted(place.glob("*.out")) for line in file.read_text(errors="replace").splitlines()]
-    reason = next((line for line in reversed(said) if re.search("error|fatal", line, re.IGNORECASE)), "no daemon says why")
-    raise Unavailable(f"Slurm does not start here: {reason}")
+    raise Unavailable("Slurm's node is not ready after 30 s")
 
 
 def stop(slurm: Slurm, daemons: list[subprocess.Popen[bytes]]) -> None:
