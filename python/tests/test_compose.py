@@ -23,7 +23,6 @@ def store() -> Iterator[str]:
         with one_database() as address:
             yield address
     except Unavailable as reason:
-        print(f"skipped: {reason}")
         pytest.skip(f"{reason}")
 
 

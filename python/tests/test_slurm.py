@@ -22,7 +22,6 @@ def slurm() -> Iterator[Slurm]:
         with one_node() as cluster:
             yield cluster
     except Unavailable as reason:
-        print(f"skipped: {reason}")
         pytest.skip(f"{reason}")
 
 
