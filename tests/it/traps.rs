@@ -111,7 +111,7 @@ fn a_mistake_in_the_configuration_names_line_key_and_the_closest_key() {
         ("# models\n[model.q]\nurl = \"http://x\"\n", 2, "`model`", "`models`"),
         ("[models.q]\nurl = \"http://x\"\nkeyenv = \"A\"\n", 3, "`keyenv`", "`key-env`"),
         ("[models.q]\nprice = { input = 1, ouput = 2 }\n", 2, "`ouput`", "`output`"),
-        ("zzzzzz = 1\n", 1, "`zzzzzz`", "write one of store, progress"),
+        ("zzzzzz = 1\n", 1, "`zzzzzz`", "write one of store, run, outbox, progress"),
         ("seed = 1\ntemperature = \"warm\"\n", 2, "`temperature`", "correct that line"),
         ("[models.q]\n\nurl = 3\n", 3, "`url`", "correct that line"),
         ("seed = 1\ngate = \"strikt\"\n", 2, "`gate`", "the closest is `strict`"),
