@@ -116,7 +116,7 @@ fn systems() -> Vec<System> {
 
 /// The simulated model, noting every question that it is asked.
 #[derive(Default)]
-struct Noting(Mutex<Vec<Fingerprint>>);
+pub struct Noting(pub Mutex<Vec<Fingerprint>>);
 
 impl Model for Noting {
     fn ask<'a>(&'a self, Call { question, attempt, .. }: Call<'a>) -> PendingCall<'a> {
@@ -193,7 +193,7 @@ impl Trial {
 }
 
 /// Has each turn answered already, so that a judge has something to judge.
-fn answered(mut seed: Seed) -> Seed {
+pub fn answered(mut seed: Seed) -> Seed {
     seed.turns.iter_mut().for_each(|turn| turn.replaced = Some("It was so.".to_owned()));
     seed.counts_replaced = true;
     seed

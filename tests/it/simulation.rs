@@ -1,5 +1,6 @@
-//! The worker in simulated time over the memory store and a teacher that fails in every way, from a seed. A failing
-//! seed is printed and replays: `COHOBATE_TEST_SEED=N cargo test simulation`. `COHOBATE_TEST_SEEDS` sets how many.
+//! The worker in simulated time over the memory store and a teacher that fails in every way, from a seed. In every seventh world
+//! the worker that is harmed has a shared store, and must end where a calm one with the memory store ends. A failing seed is
+//! printed and replays: `COHOBATE_TEST_SEED=N cargo test simulation`. `COHOBATE_TEST_SEEDS` sets how many.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -11,14 +12,15 @@ use cohobate::conversation::{
 };
 use cohobate::model::{Call, CallResult, Failure, FailureClass, Model, PaceLimits, PendingCall, Routing, Simulated};
 use cohobate::recipe::{CallRules, Distill, Recipe, Replay, ReplayEnd};
-use cohobate::store::{Entry, MemoryStore, Reader, Sequences};
+use cohobate::store::Sequences;
 use cohobate::worker::{
     self, Admit, COMMANDS_MAX, Command, CommitMode, Control, Controls, Deadline, Ended, Event, Observer, RunLimit,
     RunStop, Served, StopStage, Work,
 };
 use tokio::sync::{oneshot, watch};
 
-use crate::support::{CrashingStore, SeedList, seed, tool_seed};
+use crate::shared::keeper::{Crash, Harm, Keeper, answered};
+use crate::support::{SeedList, seed, tool_seed};
 
 /// A teacher in simulated time: slow, failing, refusing, sometimes gone, always the same for the same seed.
 struct Teacher {
@@ -67,6 +69,7 @@ impl Away {
 #[derive(Default)]
 struct World {
     asked: u64,
+    probes: u64,
     present: usize,
     present_max: usize,
     refused: u64,
@@ -82,6 +85,7 @@ impl Teacher {
         let (number, present) = {
             let mut world = self.world.lock().unwrap();
             world.asked += 1;
+            world.probes += u64::from(is_probe(question));
             world.present += 1;
             world.present_max = world.present_max.max(world.present);
             (world.asked, world.present)
@@ -206,18 +210,26 @@ struct Scenario {
     seed: u64,
     recipe: Arc<dyn Recipe>,
     seeds: Vec<Seed>,
-    store: Arc<MemoryStore>,
+    keeper: Keeper,
     pace: PaceLimits,
     slots: Option<usize>,
     answered: Vec<Fingerprint>,
     lost: Vec<Fingerprint>,
-    /// Requests in all runs, probes included.
+    /// Requests in all runs that a server has heard of, probes included.
     asked: u64,
+    /// Questions that were sent in all runs, and probes that a server has heard of.
+    sent: u64,
 }
 
 const MAX_TOKENS: u32 = 500;
 
 impl Scenario {
+    /// The scenario in which something is to go wrong.
+    fn harmed(number: u64) -> Self {
+        let keeper = if is_shared(number) { Keeper::shared() } else { Keeper::default() };
+        Self { keeper, ..Self::new(number) }
+    }
+
     fn new(number: u64) -> Self {
         let mut dice = Dice::new("scenario", &number.to_le_bytes());
         let has_calls = number % 4 == 3;
@@ -236,12 +248,13 @@ impl Scenario {
             seed: number,
             recipe: Arc::new(if has_calls { distill.with_calls(CallRules::default()) } else { distill }),
             seeds,
-            store: Arc::default(),
+            keeper: Keeper::default(),
             pace: PaceLimits { concurrency, ..PaceLimits::default() },
             slots: (dice.below(4) == 0).then(|| 2 + dice.below(6)),
             answered: Vec::new(),
             lost: Vec::new(),
             asked: 0,
+            sent: 0,
         }
     }
 
@@ -257,7 +270,7 @@ impl Scenario {
         Served { replicas, routing, hosts: labels.clone(), labels, concurrency: None }
     }
 
-    /// Runs once. The store fails after `crash_after` entries; `shape` sets what else is special.
+    /// Runs once. The store fails after `crash_after` entries or operations; `shape` sets what else is special.
     fn run(
         &mut self,
         number: u32,
@@ -266,49 +279,54 @@ impl Scenario {
         away: Option<Away>,
     ) -> Result<Ended, String> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-        let result = runtime.block_on(async {
-            let teacher = Arc::new(Teacher {
-                nature: self.seed,
-                seed: self.seed.wrapping_mul(31).wrapping_add(u64::from(number)),
-                world: Mutex::default(),
-                slots: self.slots,
-                away,
-                started: tokio::time::Instant::now(),
-            });
-            let store = CrashingStore::new(Arc::clone(&self.store), crash_after, self.seed.is_multiple_of(2));
-            let models = HashMap::from([("simulated".to_owned(), self.served(&teacher))]);
-            let seeds = Arc::new(SeedList(self.seeds.clone()));
-            let rows = Box::new((0..self.seeds.len() as u64).map(|row| Ok(Admit::Row(row))));
-            let mut work = Work {
-                run: number,
-                pace: self.pace,
-                commit_mode: CommitMode::Inline,
-                ..Work::new(Arc::clone(&self.recipe), Arc::new(store), models, seeds, rows)
+        let seed = self.seed.wrapping_mul(31).wrapping_add(u64::from(number));
+        let inside = runtime.enter();
+        let started = tokio::time::Instant::now();
+        drop(inside);
+        let (nature, slots) = (self.seed, self.slots);
+        let teacher = Arc::new(Teacher { nature, seed, world: Mutex::default(), slots, away, started });
+        let crash = crash_after.map(|at| Crash { at, keeps_the_last: self.seed.is_multiple_of(2), seed });
+        let (mut is_cut, mut counts) = (false, Counts::default());
+        let ended = self.keeper.run(crash, |store, ledger| {
+            let run = async {
+                let models = HashMap::from([("simulated".to_owned(), self.served(&teacher))]);
+                let seeds = Arc::new(SeedList(self.seeds.clone()));
+                let rows = Box::new((0..self.seeds.len() as u64).map(|row| Ok(Admit::Row(row))));
+                let mut work = Work {
+                    run: number,
+                    pace: self.pace,
+                    commit_mode: CommitMode::Inline,
+                    ledger,
+                    ..Work::new(Arc::clone(&self.recipe), store, models, seeds, rows)
+                };
+                shape(&mut work);
+                let limit = work.deadline.as_ref().map(|deadline| deadline.after);
+                let began = tokio::time::Instant::now();
+                let (_keep, stop) = watch::channel(StopStage::Go);
+                let ended =
+                    tokio::time::timeout(Duration::from_secs(48 * 3600), worker::run(work, stop, &mut counts)).await;
+                let ended = ended.expect("two simulated days are enough for a few calls: the worker hangs");
+                if matches!(ended, Ok(Ended::Finished)) {
+                    let closed = counts.closed - counts.reopened;
+                    assert_eq!(closed, self.seeds.len() as u64, "a conversation was lost");
+                }
+                if let Some(limit) = limit {
+                    // The wait for calls in flight is inside the limit.
+                    let timer = Duration::from_millis(5);
+                    assert!(began.elapsed() <= limit + timer, "{:?} of {limit:?}", began.elapsed());
+                }
+                // What is in flight at the end of the time is lost.
+                is_cut = limit.is_some() && matches!(ended, Ok(Ended::Stopped(_)));
+                if ended.is_ok() && !is_cut {
+                    assert_eq!(counts.sent, counts.returned, "a slot was leaked");
+                }
+                ended
             };
-            shape(&mut work);
-            let (limit, began) = (work.deadline.as_ref().map(|deadline| deadline.after), tokio::time::Instant::now());
-            let (_keep, stop) = watch::channel(StopStage::Go);
-            let mut counts = Counts::default();
-            let ended =
-                tokio::time::timeout(Duration::from_secs(48 * 3600), worker::run(work, stop, &mut counts)).await;
-            let ended = ended.expect("two simulated days are enough for a few calls: the worker hangs");
-            if matches!(ended, Ok(Ended::Finished)) {
-                let closed = counts.closed - counts.reopened;
-                assert_eq!(closed, self.seeds.len() as u64, "a conversation was lost");
-            }
-            if let Some(limit) = limit {
-                // The wait for calls in flight is inside the limit.
-                let timer = Duration::from_millis(5);
-                assert!(began.elapsed() <= limit + timer, "{:?} of {limit:?}", began.elapsed());
-            }
-            // What is in flight at the end of the time is lost.
-            let is_cut = limit.is_some() && matches!(ended, Ok(Ended::Stopped(_)));
-            if ended.is_ok() && !is_cut {
-                assert_eq!(counts.sent, counts.returned, "a slot was leaked");
-            }
-            (ended, is_cut, std::mem::take(&mut *teacher.world.lock().unwrap()))
+            runtime.block_on(run)
         });
-        let (ended, is_cut, world) = result;
+        // What is left of a worker that has died holds its store.
+        drop(runtime);
+        let world = std::mem::take(&mut *teacher.world.lock().unwrap());
         if ended.is_ok() && !is_cut {
             let committed: HashSet<_> = self.committed().into_iter().collect();
             let missing = world.answered.iter().find(|answered| !committed.contains(answered));
@@ -317,9 +335,10 @@ impl Scenario {
         let calls_max = self.pace.concurrency.unwrap_or(usize::MAX);
         assert!(world.present_max <= calls_max, "{} calls in flight of {calls_max}", world.present_max);
         self.asked += world.asked;
+        self.sent += counts.sent + world.probes;
         self.answered.extend(world.answered);
         self.lost.extend(world.lost);
-        ended.map_err(|error| error.to_string())
+        ended
     }
 
     /// Runs until nothing is left. A run that is refused before its first answer ends, and is started again.
@@ -342,19 +361,15 @@ impl Scenario {
     }
 
     fn committed(&self) -> Vec<Fingerprint> {
-        let entries = self.store.entries();
-        let answers = entries.iter().filter_map(|entry| match entry {
-            Entry::Answered { fingerprint, .. } => Some(*fingerprint),
-            _ => None,
-        });
-        answers.collect()
+        self.keeper.entries().iter().filter_map(answered).collect()
     }
 
     fn outcomes(&self) -> Vec<Option<Outcome>> {
+        let store = self.keeper.reader();
         let outcome = |seed| {
             let mut replay = Replay::new(&*self.recipe, seed);
             let stored =
-                |fingerprint: &_, _| self.store.answer(fingerprint).map(|stored| stored.map(|stored| stored.answer));
+                |fingerprint: &_, _| store.answer(fingerprint).map(|stored| stored.map(|stored| stored.answer));
             match replay.advance(stored).unwrap() {
                 ReplayEnd::Done(outcome) => Some(self.with_whole_tokens(without_attempts(outcome))),
                 ReplayEnd::Open(_) => None,
@@ -368,9 +383,10 @@ impl Scenario {
     fn with_whole_tokens(&self, mut outcome: Outcome) -> Outcome {
         let (Outcome::Complete(dialogue) | Outcome::Stopped { dialogue, .. }) = &mut outcome;
         let asks = self.seed.is_multiple_of(3);
+        let store = self.keeper.reader();
         let mut sequences = Sequences::default();
         for answer in dialogue.spoken.iter_mut().filter_map(|spoken| spoken.answer.as_mut()) {
-            let line = sequences.line_of(&*self.store, answer).unwrap();
+            let line = sequences.line_of(&*store, answer).unwrap();
             assert_eq!(line.is_some(), asks, "tokens were lost");
             let tokens = line.map(|line| Arc::new(AnswerTokens::whole(line.prompt, line.completion)));
             *answer = Arc::new(Answer { tokens, ..(**answer).clone() });
@@ -387,6 +403,25 @@ impl Scenario {
         let distinct: HashSet<_> = committed.iter().copied().collect();
         assert_eq!(committed.len(), distinct.len(), "an answer was committed twice");
     }
+
+    /// Asserts that a shared store has booked what was paid, and each request once, whoever has died. It holds once a later run
+    /// has settled what was in flight.
+    fn check_books(&self) {
+        if let Keeper::Memory(_) = self.keeper {
+            return;
+        }
+        let spending = self.keeper.reader().spending().unwrap();
+        let booked: u64 = spending.values().map(|spent| spent.calls + spent.unknown_calls).sum();
+        let (paid, sent) = ((self.answered.len() + self.lost.len()) as u64, self.sent);
+        // Of each death: the request that was being booked, and a probe of each replica that no server has heard of.
+        let twice_max = 4 * self.keeper.harm().deaths;
+        assert!(paid <= booked && booked <= sent + twice_max, "{booked} booked, {paid} paid, {sent} sent");
+    }
+}
+
+/// True for the worlds with a shared store. Every other property of a world occurs among them.
+fn is_shared(number: u64) -> bool {
+    number % 7 == 3
 }
 
 fn without_attempts(mut outcome: Outcome) -> Outcome {
@@ -399,41 +434,44 @@ fn without_attempts(mut outcome: Outcome) -> Outcome {
 }
 
 /// Crashes at random commits, an outage now and then, and in the end the same as a calm run.
-fn crashes_end_where_a_calm_run_ends(number: u64) {
+fn crashes_end_where_a_calm_run_ends(number: u64) -> Harm {
     let mut calm = Scenario::new(number);
     calm.run_to_the_end(1);
     calm.check();
     assert!(calm.most_lost() <= 4, "a question was paid for {} times", calm.most_lost());
     let mut dice = Dice::new("crashes", &number.to_le_bytes());
-    let mut stormy = Scenario::new(number);
-    let entry_count = calm.store.entries().len().max(1);
+    let mut stormy = Scenario::harmed(number);
+    let crashes = stormy.keeper.crashes(calm.keeper.entries().len());
     let mut run = 0;
     for _ in 0..dice.below(4) {
         run += 1;
-        let committed: HashSet<_> = stormy.committed().into_iter().collect();
+        let committed = stormy.keeper.kept();
         let answered_before = stormy.answered.len();
         let away = (dice.below(2) == 0).then(|| Away::at_random(&mut dice));
-        let _ = stormy.run(run, Some(dice.below(entry_count) as u64), |_| {}, away);
+        let _ = stormy.run(run, Some(dice.below(crashes) as u64), |_| {}, away);
         stormy.check();
         let again = stormy.answered[answered_before..].iter().filter(|asked| committed.contains(*asked)).count();
         assert_eq!(again, 0, "a committed answer was paid again");
     }
     stormy.run_to_the_end(run + 1);
     stormy.check();
+    stormy.check_books();
     let differing = stormy.outcomes().iter().zip(calm.outcomes()).position(|(stormy, calm)| *stormy != calm);
     assert_eq!(differing, None, "a row differs from the calm run's");
+    stormy.keeper.harm()
 }
 
 /// A person who pauses, limits, drains, adds a dead server and retries at random moments changes nothing about the end.
 fn steered_runs_end_where_a_calm_run_ends(number: u64) {
     let mut calm = Scenario::new(number);
     calm.run_to_the_end(1);
-    let mut steered = Scenario::new(number);
+    let mut steered = Scenario::harmed(number);
     let most = steered.pace.concurrency;
     let _ = steered.run(1, None, |work| work.controls = at_random(number, most), None);
     steered.check();
     steered.run_to_the_end(2);
     steered.check();
+    steered.check_books();
     let differing = steered.outcomes().iter().zip(calm.outcomes()).position(|(steered, calm)| *steered != calm);
     assert_eq!(differing, None, "a row differs from the calm run's");
 }
@@ -476,7 +514,7 @@ fn at_random(number: u64, most: Option<usize>) -> Controls {
 /// No cap is passed, whatever happens; raised, the run goes on to the end.
 fn budgets_are_kept(number: u64) {
     let mut dice = Dice::new("budget", &number.to_le_bytes());
-    let mut scenario = Scenario::new(number);
+    let mut scenario = Scenario::harmed(number);
     let mut cap = 1 + dice.below(40) as u64;
     for run in 1.. {
         let limit = cap;
@@ -493,7 +531,7 @@ fn budgets_are_kept(number: u64) {
             },
             None,
         );
-        let spent = scenario.store.spending().unwrap().get("simulated").copied().unwrap_or_default();
+        let spent = scenario.keeper.reader().spending().unwrap().get("simulated").copied().unwrap_or_default();
         if by_tokens {
             assert!(spent.completion_tokens <= limit * u64::from(MAX_TOKENS), "{} tokens", spent.completion_tokens);
         } else {
@@ -508,11 +546,12 @@ fn budgets_are_kept(number: u64) {
         }
     }
     scenario.check();
+    scenario.check_books();
 }
 
 /// A run that is to end at some time does, and one whose server stays away gives up.
 fn time_limits_are_kept(number: u64) {
-    let mut scenario = Scenario::new(number);
+    let mut scenario = Scenario::harmed(number);
     let ended = scenario.run(
         1,
         None,
@@ -533,6 +572,7 @@ fn time_limits_are_kept(number: u64) {
     assert!(failed_for_good || matches!(ended, Ok(Ended::Stopped(RunStop::GaveUp(_)))), "{ended:?}");
     scenario.run_to_the_end(3);
     scenario.check();
+    scenario.check_books();
 }
 
 #[test]
@@ -540,26 +580,37 @@ fn a_thousand_worlds() {
     let chosen: Option<u64> = std::env::var("COHOBATE_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
     let count = std::env::var("COHOBATE_TEST_SEEDS").ok().and_then(|count| count.parse().ok()).unwrap_or(1_000);
     let seeds: Vec<u64> = chosen.map_or_else(|| (0..count).collect(), |seed| vec![seed]);
-    for number in seeds {
+    let (mut shared, mut harm) = (0, Harm::default());
+    for number in &seeds {
+        let number = *number;
         let world = move || {
-            crashes_end_where_a_calm_run_ends(number);
+            let harm = crashes_end_where_a_calm_run_ends(number);
             budgets_are_kept(number);
             time_limits_are_kept(number);
             steered_runs_end_where_a_calm_run_ends(number);
+            harm
         };
-        if let Err(panic) = std::panic::catch_unwind(world) {
-            println!("failing seed: COHOBATE_TEST_SEED={number}");
-            std::panic::resume_unwind(panic);
+        match std::panic::catch_unwind(world) {
+            Ok(own) => {
+                shared += u64::from(is_shared(number));
+                harm = Harm { deaths: harm.deaths + own.deaths, failures: harm.failures + own.failures };
+            }
+            Err(panic) => {
+                println!("failing seed: COHOBATE_TEST_SEED={number}");
+                std::panic::resume_unwind(panic);
+            }
         }
     }
+    assert!(shared < 10 || harm.deaths > shared / 2 && harm.failures > shared / 2, "{harm:?} in {shared} worlds");
+    println!("{} worlds, {shared} of them over a shared store, {harm:?}", seeds.len());
 }
 
 #[test]
 fn the_same_seed_gives_the_same_run() {
     let trace = |number| {
-        let mut scenario = Scenario::new(number);
+        let mut scenario = Scenario::harmed(number);
         scenario.run(1, None, |_| {}, None).unwrap();
-        format!("{:?}\n{:?}", scenario.answered, scenario.store.entries())
+        format!("{:?}\n{:?}", scenario.answered, scenario.keeper.entries())
     };
     for number in 0..20 {
         assert_eq!(trace(number), trace(number), "seed {number}");

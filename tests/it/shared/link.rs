@@ -1,6 +1,7 @@
 //! One worker's way to the database, with everything that can go wrong on it; and a teacher that counts its bills.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -8,11 +9,17 @@ use std::time::{Duration, Instant};
 use cohobate::conversation::{Answer, ConversationKey, Dice, FailureCode, Fingerprint, Usage};
 use cohobate::model::{Call, CallResult, Failure, FailureClass, Model, PendingCall};
 use cohobate::store::shared::{
-    Allowance, Batch, Caps, Claimed, Database, DatabaseError, Granted, Held, Joined, MemoryDatabase, OpeningHash,
-    Published, PublishedTo, RunRequest, SeenRun, SeenWorker, WorkerId, WorkerStanding, WorkerStart, Writer,
+    Allowance, Batch, Caps, Claimed, Database, DatabaseError, Defences, Granted, Held, Joined, MemoryDatabase,
+    OpeningHash, Published, PublishedTo, RunRequest, SeenRun, SeenWorker, SharedOpened, SharedSettings, SharedStore,
+    WorkerId, WorkerStanding, WorkerStart, Writer,
 };
-use cohobate::store::{ConversationState, LostCalls, Spending};
+use cohobate::store::{ConversationState, LostCalls, Spending, StoreError};
 use tokio::sync::watch;
+
+use super::worker::new_id;
+
+/// The host that every worker is on.
+pub const HOST: &str = "host";
 
 /// What all workers of a world share: the database, and the teacher's books.
 #[derive(Default)]
@@ -100,6 +107,8 @@ pub struct Link {
     plan: Plan,
     dice: Mutex<Dice>,
     pub operations: AtomicU64,
+    /// Operations that were not carried out, or whose replies were lost.
+    pub failures: AtomicU64,
     calls: AtomicU64,
     frozen: Mutex<Option<Instant>>,
     away: Mutex<Option<Instant>>,
@@ -117,6 +126,7 @@ impl Link {
             plan,
             dice: Mutex::new(Dice::new("link", &plan.seed.to_le_bytes())),
             operations: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
             calls: AtomicU64::new(0),
             frozen: Mutex::new(None),
             away: Mutex::new(None),
@@ -125,6 +135,19 @@ impl Link {
             has_frozen: AtomicBool::new(false),
             died: watch::channel(false).0,
         })
+    }
+
+    /// Opens the store of a new start below `base`. What was in flight there was for one model.
+    pub fn open(
+        self: &Arc<Self>,
+        base: &Path,
+        lease: Duration,
+        model: &str,
+    ) -> Result<(SharedStore, SharedOpened), StoreError> {
+        let start = WorkerStart { id: new_id(), host: HOST.to_owned(), process: 1, version: "1".to_owned() };
+        let (prices, defences) = (BTreeMap::new(), Defences::default());
+        let settings = SharedSettings { base: base.to_owned(), start, prices, lease, defences };
+        SharedStore::open(Arc::clone(self) as Arc<dyn Database>, settings, &|_| model.to_owned())
     }
 
     pub fn is_dead(&self) -> bool {
@@ -160,7 +183,10 @@ impl Link {
         &self,
         operation: impl FnOnce(&MemoryDatabase) -> Result<T, DatabaseError>,
     ) -> Result<T, DatabaseError> {
-        let away = |why: &str| Err(DatabaseError::Away(why.to_owned()));
+        let away = |why: &str| {
+            self.failures.fetch_add(1, Ordering::SeqCst);
+            Err(DatabaseError::Away(why.to_owned()))
+        };
         let number = self.operations.fetch_add(1, Ordering::SeqCst);
         self.live();
         if let Some((at, time, false)) = self.plan.freezes_at.filter(|(at, ..)| *at == number) {

@@ -3,7 +3,9 @@
 mod again;
 mod budgets;
 mod defences;
+pub mod keeper;
 mod link;
+mod recipes;
 mod store;
 mod storms;
 mod together;

@@ -1,26 +1,15 @@
 //! The store of one worker beside that of another: what each hands on, and what is left of a worker that has died.
 
-use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use cohobate::conversation::{Answer, ConversationKey, Fingerprint, Settings, Slot};
-use cohobate::store::shared::{
-    Caps, Database, Defences, NewSlot, RunRequest, SharedOpened, SharedSettings, SharedStore, SlotRange, WorkerStart,
-};
+use cohobate::store::shared::{Caps, Database, NewSlot, RunRequest, SharedOpened, SharedStore, SlotRange};
 use cohobate::store::{Entry, Ledger, Reader, Staged, Status, Store, Unsettled};
 
 use super::link::{Hub, Link, Plan};
-use super::worker::{new_id, quick_directory};
-
-fn open(link: &Arc<Link>, base: &Path, lease: Duration) -> (SharedStore, SharedOpened) {
-    let start = WorkerStart { id: new_id(), host: "host".to_owned(), process: 1, version: "1".to_owned() };
-    let (prices, defences) = (BTreeMap::default(), Defences::default());
-    let settings = SharedSettings { base: base.to_owned(), start, prices, lease, defences };
-    SharedStore::open(Arc::clone(link) as Arc<dyn Database>, settings, &|_| "m".to_owned()).unwrap()
-}
+use super::worker::quick_directory;
 
 struct Pair {
     hub: Arc<Hub>,
@@ -37,11 +26,11 @@ impl Pair {
     }
 
     fn one(&self) -> (SharedStore, SharedOpened) {
-        open(&self.link, &self.directory.path().join("one"), self.lease)
+        self.link.open(&self.directory.path().join("one"), self.lease, "m").unwrap()
     }
 
     fn other(&self) -> SharedStore {
-        open(&Link::new(&self.hub, Plan::default()), &self.directory.path().join("other"), self.lease).0
+        Link::new(&self.hub, Plan::default()).open(&self.directory.path().join("other"), self.lease, "m").unwrap().0
     }
 }
 
