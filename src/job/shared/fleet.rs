@@ -416,14 +416,15 @@ impl Inner {
     fn budget(&self) -> Result<(), StoreError> {
         let standing = self.store.standing();
         let caps = standing.caps;
-        if (caps.cost_nano, caps.requests, caps.output_tokens) == (None, None, None) {
-            return Ok(());
-        }
         let (need, has_work, is_over) = {
             let mut state = self.state();
+            // Also where nothing is capped: a need that nobody takes would keep this thread awake.
             state.has_new_need = false;
             (state.need, !state.slots.is_empty(), state.is_over)
         };
+        if (caps.cost_nano, caps.requests, caps.output_tokens) == (None, None, None) {
+            return Ok(());
+        }
         if is_over {
             return self.return_rest(&standing.granted);
         }
