@@ -4,7 +4,7 @@
 //! |---|---|
 //! | an answer | kept, under the start that paid for it. Of two answers to one question the smaller [`FrameId`] is used; the other one stays |
 //! | a start's spending | each larger count, so a source that has grown is counted once |
-//! | a run | kept under its start and number; the target numbers it ([`Origins::runs`](super::origins::Origins::runs)) |
+//! | a run | kept under its start and number; the target numbers it (`Origins::runs`) |
 //! | lost calls | the larger count |
 //! | a conversation's state | cut after an answer that is not the used one (`states.rs`), then joined with the target's |
 //!
