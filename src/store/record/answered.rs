@@ -50,31 +50,30 @@ pub struct AnsweredV3<'a> {
     tokens: Option<TokensV3>,
 }
 
+/// An answer with what its entry says beside it.
+#[derive(Clone, Copy)]
+pub struct Paid<'a> {
+    pub run: u32,
+    pub conversation: &'a ConversationKey,
+    pub slot: Slot,
+    pub fingerprint: &'a Fingerprint,
+    pub model: &'a str,
+    pub answer: &'a Answer,
+}
+
 impl<'a> AnsweredV3<'a> {
     /// Returns the record of an answer in this version, whatever it holds.
-    pub fn of(
-        run: u32,
-        conversation: &ConversationKey,
-        slot: Slot,
-        fingerprint: &Fingerprint,
-        model: &'a str,
-        answer: &'a Answer,
-    ) -> Self {
-        let second = AnsweredV2::of(run, conversation, slot, fingerprint, model, answer);
+    pub fn of(paid: Paid<'a>) -> Self {
+        let answer = paid.answer;
+        let second = AnsweredV2::of(paid);
         let fields = answer.message.fields_json().unwrap_or_default().into();
         Self { answered: second, fields, tokens: answer.tokens.as_deref().map(TokensV3::from) }
     }
 }
 
 impl<'a> AnsweredV2<'a> {
-    fn of(
-        run: u32,
-        conversation: &ConversationKey,
-        slot: Slot,
-        fingerprint: &Fingerprint,
-        model: &'a str,
-        answer: &'a Answer,
-    ) -> Self {
+    fn of(paid: Paid<'a>) -> Self {
+        let Paid { run, conversation, slot, fingerprint, model, answer } = paid;
         let first = AnsweredV1 {
             run,
             conversation: conversation.0,
@@ -108,19 +107,13 @@ pub enum AnsweredRecord<'a> {
 
 impl<'a> AnsweredRecord<'a> {
     /// Returns the record of an answer, given what else its entry says.
-    pub fn of(
-        run: u32,
-        conversation: &ConversationKey,
-        slot: Slot,
-        fingerprint: &Fingerprint,
-        model: &'a str,
-        answer: &'a Answer,
-    ) -> Self {
+    pub fn of(paid: Paid<'a>) -> Self {
+        let answer = paid.answer;
         let Usage { cache_write_tokens, tier, .. } = answer.usage;
         if answer.message.fields().is_some() || answer.tokens.is_some() {
-            return Self::Third(Box::new(AnsweredV3::of(run, conversation, slot, fingerprint, model, answer)));
+            return Self::Third(Box::new(AnsweredV3::of(paid)));
         }
-        let second = AnsweredV2::of(run, conversation, slot, fingerprint, model, answer);
+        let second = AnsweredV2::of(paid);
         if cache_write_tokens.is_none() && answer.dropped.is_empty() && tier == ServiceTier::Standard {
             return Self::First(second.answered);
         }

@@ -13,7 +13,7 @@ pub use spending::{decode_spending, encode_spending};
 
 use std::borrow::Cow;
 
-use answered::{AnsweredRecord, AnsweredV1, AnsweredV2, AnsweredV3};
+use answered::{AnsweredRecord, AnsweredV1, AnsweredV2, AnsweredV3, Paid};
 use serde::{Deserialize, Serialize};
 use spending::SpentV2;
 use state::{SlotV1, StateV1, StatusV1};
@@ -217,7 +217,8 @@ impl<'a> From<&'a Entry> for EntryV1<'a> {
         match entry {
             Entry::Run(run) => Self::Run(run.into()),
             Entry::Answered { run, conversation, slot, fingerprint, model, answer } => {
-                match AnsweredRecord::of(*run, conversation, *slot, fingerprint, model, answer) {
+                let (run, slot) = (*run, *slot);
+                match AnsweredRecord::of(Paid { run, conversation, slot, fingerprint, model, answer }) {
                     AnsweredRecord::First(first) => Self::Answered(first),
                     AnsweredRecord::Second(second) => Self::AnsweredV2(second),
                     AnsweredRecord::Third(third) => Self::AnsweredV3(third),
@@ -241,7 +242,8 @@ impl<'a> From<&'a Entry> for EntryV1<'a> {
             Entry::Start(start) => Self::Start(start.0),
             Entry::Kept(kept) => {
                 let KeptAnswer { start, standing, run, conversation, slot, fingerprint, model, answer } = &**kept;
-                let answered = AnsweredV3::of(*run, conversation, *slot, fingerprint, model, answer);
+                let (run, slot) = (*run, *slot);
+                let answered = AnsweredV3::of(Paid { run, conversation, slot, fingerprint, model, answer });
                 Self::Kept(Box::new(KeptV4 { start: start.0, standing: (*standing).into(), answered }))
             }
             Entry::KeptRun { start, run } => Self::KeptRun { start: start.0, run: run.into() },
