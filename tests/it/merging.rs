@@ -12,12 +12,13 @@ use serde_json::{Value, json};
 use crate::support::{Finished, MockServer, Place, conversation, jsonl};
 
 /// Conversations of which every third one begins like the one before it.
-fn written(place: &Place, count: usize) {
+pub fn written(place: &Place, count: usize) {
     let whole = |row: usize| conversation(&format!("kites {}", row - row % 3 / 2), 1 + row % 4);
     place.write("in.jsonl", jsonl(&(0..count).map(whole).collect::<Vec<_>>()));
 }
 
-fn calls(place: &Place, store: &str) -> u64 {
+/// Returns the answers that a store has paid for.
+pub fn calls(place: &Place, store: &str) -> u64 {
     let status: Value = serde_json::from_str(&place.complete(&["status", "--store", store, "--json"]).stdout).unwrap();
     let spent = status["spending"].as_object().unwrap().values();
     spent.map(|spent| spent["answers"].as_u64().unwrap()).sum()

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::cluster::{Cluster, QUICK};
+use crate::merging::{calls, written};
 use crate::support::{MockServer, Place, conversation, jsonl};
 use crate::viewing::Viewed;
 
@@ -17,18 +18,6 @@ fn address(cluster: &Cluster, schema: &str) -> String {
         cluster.folder().display(),
         cluster.port()
     )
-}
-
-/// Conversations of which every third one begins like the one before it.
-fn written(place: &Place, count: usize) {
-    let whole = |row: usize| conversation(&format!("kites {}", row - row % 3 / 2), 1 + row % 4);
-    place.write("in.jsonl", jsonl(&(0..count).map(whole).collect::<Vec<_>>()));
-}
-
-fn calls(place: &Place, store: &str) -> u64 {
-    let status: Value = serde_json::from_str(&place.complete(&["status", "--store", store, "--json"]).stdout).unwrap();
-    let spent = status["spending"].as_object().unwrap().values();
-    spent.map(|spent| spent["answers"].as_u64().unwrap()).sum()
 }
 
 fn planned(place: &Place, model: &str, store: &str) -> u64 {

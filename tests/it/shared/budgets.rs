@@ -8,6 +8,7 @@ use cohobate::store::shared::Database;
 use cohobate::worker::RunStop;
 
 use super::link::{Hub, Plan};
+use super::storms::run_storms;
 use super::worker::rows;
 use super::world::{Ended, World};
 
@@ -49,9 +50,6 @@ async fn a_cap_that_is_not_reached_stops_nobody() {
 
 #[test]
 fn a_cap_holds_in_storms() {
-    let count = std::env::var("COHOBATE_TEST_WORLDS").ok().and_then(|count| count.parse().ok()).unwrap_or(16);
-    let chosen: Option<u64> = std::env::var("COHOBATE_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seeds: Vec<u64> = chosen.map_or_else(|| (0..count).collect(), |seed| vec![seed]);
     let storm = |seed: u64| async move {
         let mut dice = Dice::new("shared budget", &seed.to_le_bytes());
         let cap = 1 + dice.below(90) as u64;
@@ -89,29 +87,7 @@ fn a_cap_holds_in_storms() {
         }
         (bills, harm)
     };
-    let (mut bills, mut kills, mut freezes) = (0, 0, 0);
-    for seeds in seeds.chunks(6) {
-        let run = |seed: u64| {
-            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-            let ended = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(60), storm(seed)).await });
-            ended.unwrap_or_else(|_| panic!("world {seed}: the workers hang"))
-        };
-        std::thread::scope(|scope| {
-            let worlds: Vec<_> = seeds.iter().map(|seed| (*seed, scope.spawn(move || run(*seed)))).collect();
-            for (seed, world) in worlds {
-                match world.join() {
-                    Ok((paid, harm)) => {
-                        (bills, kills, freezes) = (bills + paid, kills + harm.kills, freezes + harm.freezes);
-                    }
-                    Err(panic) => {
-                        println!("failing world: COHOBATE_TEST_SEED={seed}");
-                        std::panic::resume_unwind(panic);
-                    }
-                }
-            }
-        });
-    }
-    println!("{} worlds, {bills} calls, {kills} kills, {freezes} freezes", seeds.len());
+    run_storms(16, storm);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -53,39 +53,40 @@ async fn storm(number: u64) -> (u64, Harm) {
     (world.hub.bills(), harm)
 }
 
-#[test]
-fn storms_end_where_a_calm_run_ends() {
+/// Runs worlds of these numbers, some at once, each with a minute: that is enough for a few calls. The environment chooses other
+/// numbers than the first `count`.
+pub fn run_storms<World: Future<Output = (u64, Harm)>>(count: u64, storm: impl Fn(u64) -> World + Copy + Send) {
     let chosen = number("COHOBATE_TEST_SEED");
-    let count = number("COHOBATE_TEST_WORLDS").unwrap_or(24);
+    let count = number("COHOBATE_TEST_WORLDS").unwrap_or(count);
     let seeds: Vec<u64> = chosen.map_or_else(|| (0..count).collect(), |seed| vec![seed]);
     let (mut bills, mut kills, mut freezes) = (0, 0, 0);
+    let run = move |seed: u64| {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let ended = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(60), storm(seed)).await });
+        ended.unwrap_or_else(|_| panic!("world {seed}: the workers hang"))
+    };
     for seeds in seeds.chunks(6) {
-        let worlds: Vec<_> = seeds
-            .iter()
-            .map(|seed| {
-                let seed = *seed;
-                let world = move || {
-                    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-                    let world = async move { tokio::time::timeout(Duration::from_secs(60), storm(seed)).await };
-                    let ended = runtime.unwrap().block_on(world);
-                    ended.expect("a minute is enough for a few calls: the workers hang")
-                };
-                (seed, std::thread::spawn(world))
-            })
-            .collect();
-        for (seed, world) in worlds {
-            match world.join() {
-                Ok((paid, harm)) => {
-                    (bills, kills, freezes) = (bills + paid, kills + harm.kills, freezes + harm.freezes);
-                }
-                Err(panic) => {
-                    println!("failing world: COHOBATE_TEST_SEED={seed}");
-                    std::panic::resume_unwind(panic);
+        std::thread::scope(|scope| {
+            let worlds: Vec<_> = seeds.iter().map(|seed| (*seed, scope.spawn(move || run(*seed)))).collect();
+            for (seed, world) in worlds {
+                match world.join() {
+                    Ok((paid, harm)) => {
+                        (bills, kills, freezes) = (bills + paid, kills + harm.kills, freezes + harm.freezes);
+                    }
+                    Err(panic) => {
+                        println!("failing world: COHOBATE_TEST_SEED={seed}");
+                        std::panic::resume_unwind(panic);
+                    }
                 }
             }
-        }
+        });
     }
     println!("{} worlds, {bills} calls, {kills} kills, {freezes} freezes", seeds.len());
+}
+
+#[test]
+fn storms_end_where_a_calm_run_ends() {
+    run_storms(24, storm);
 }
 
 /// A worker dies at each operation of the database, before and after it was carried out, and the same one goes on.
