@@ -67,7 +67,7 @@ class Remote:
             }
 
     def text(self, path: str) -> Optional[str]:
-        """Returns a small file as text, or None where there is none."""
+        """Returns a small file as text, or None if it does not exist."""
         if path not in self.files:
             return None
         with self._errors():

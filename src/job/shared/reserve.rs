@@ -75,7 +75,7 @@ pub fn shortage(need: &BudgetNeed, granted: &Granted) -> Shortage {
     let workers = counted(u64::from(granted.dead), "worker");
     Shortage::Over(format!(
         "{option} is reached: {workers} that ended without leaving still {} {held} reserved. They settle it when they are \
-         started again; `cohobate store reconcile` returns it now",
+         started again; `cohobate store reconcile` returns it, once they were not seen for 10 minutes (--unseen-for)",
         if granted.dead == 1 { "has" } else { "have" }
     ))
 }
