@@ -22,6 +22,7 @@ use std::time::Duration;
 use super::spending::Allowance;
 use crate::conversation::{ConversationKey, Fingerprint, Settings};
 use crate::store::entry::{ConversationState, LostCalls, Run, Spending, Spent};
+use crate::store::error::StoreError;
 use crate::store::merge::MergeStore;
 use crate::store::place::Position;
 
@@ -431,6 +432,15 @@ pub trait Database: Send + Sync {
             message: "this kind of store cannot be merged".to_owned(),
             hint: "merge directories and PostgreSQL databases".to_owned(),
         })
+    }
+}
+
+impl From<DatabaseError> for StoreError {
+    fn from(error: DatabaseError) -> Self {
+        match error {
+            DatabaseError::Away(reason) => Self::Away { reason, waiting: 0 },
+            DatabaseError::Refused { message, hint } => Self::Refused { message, hint },
+        }
     }
 }
 

@@ -15,9 +15,13 @@
 mod cache;
 mod clock;
 mod database;
+mod frames;
+mod look_up;
 mod memory;
 mod outbox;
 mod reader;
+mod settings;
+mod settling;
 mod spending;
 mod store;
 mod verify;
@@ -27,11 +31,14 @@ pub use database::{
     MERGED_HOST, NewAnswer, NewNote, NewSlot, OpeningHash, Published, PublishedTo, RunRequest, SeenRun, SeenWorker,
     SlotRange, WorkerId, WorkerStanding, WorkerStart, Writer,
 };
+pub use frames::entry_of;
 pub use memory::MemoryDatabase;
 pub use outbox::Outbox;
 pub use reader::SharedReader;
-pub use spending::{Allowance, Counters, NANO, booked, nano};
 #[doc(hidden)]
-pub use store::Defences;
-pub use store::{LEASE, SharedOpened, SharedSettings, SharedStore, entry_of};
+pub use settings::Defences;
+pub use settings::SharedSettings;
+pub use settling::SharedOpened;
+pub use spending::{Allowance, Counters, NANO, booked, nano};
+pub use store::{LEASE, SharedStore};
 pub use verify::verify as verify_shared;

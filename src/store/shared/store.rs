@@ -1,24 +1,26 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::cache::{KnownState, LookupCache};
+use super::cache::LookupCache;
 use super::clock::BootTime;
 use super::database::{
-    Batch, Claimed, ControlVerb, Database, DatabaseError, Done, Granted, Held, Joined, JoinedRun, NewAnswer, NewNote,
-    OpeningHash, Published, RunRequest, WorkerId, WorkerStanding, WorkerStart, Writer,
+    Batch, Claimed, ControlVerb, Database, DatabaseError, Done, Granted, Held, Joined, JoinedRun, OpeningHash,
+    Published, RunRequest, WorkerId, WorkerStanding, WorkerStart, Writer,
 };
+use super::frames::{add_to, entry_of, frame_of, note_of, stored_of};
+use super::look_up::LookUp;
 use super::outbox::Outbox;
+use super::settings::{Defences, SharedSettings};
+use super::settling::{SharedOpened, settle_earlier};
 use super::spending::{Allowance, Counters};
 use crate::conversation::{Answer, ConversationKey, Fingerprint, Price};
 use crate::store::entry::{ConversationState, Entry, LostCalls, Run, Spending, Stored};
 use crate::store::error::StoreError;
-use crate::store::frame::{self, FrameWriter, Parsed};
-use crate::store::ledger::{Ledger, Unsettled};
-use crate::store::place::{Damage, Position};
-use crate::store::{Prefetch, Reader, Staged, Store, record};
+use crate::store::ledger::Unsettled;
+use crate::store::{Prefetch, Reader, Staged, Store};
 
 /// How long a worker's lease lasts by the database's clock.
 pub const LEASE: Duration = Duration::from_secs(60);
@@ -27,10 +29,6 @@ const OWN_LEASE_PERCENT: u32 = 80;
 /// The first and the longest wait before a database that is away is tried again.
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_MAX: Duration = Duration::from_secs(2);
-/// Entries of an outbox that are uploaded at once.
-const UPLOAD_ENTRIES: usize = 1_024;
-/// Fingerprints and conversations of one look-up.
-const LOOK_UP_MAX: usize = 1_000;
 /// How long an operation before or after a run waits for a database that is away. A run itself waits as long as it lasts.
 const AWAY_MAX: Duration = Duration::from_secs(60);
 /// Questions whose lost calls are remembered. What is forgotten may be asked a few times more than it should.
@@ -87,50 +85,6 @@ struct Progress {
     renewed: BootTime,
     controls: Vec<ControlVerb>,
     last_control: u64,
-}
-
-/// What was found when a worker's directory was opened.
-#[derive(Debug, Default)]
-pub struct SharedOpened {
-    /// Locks do not hold there.
-    pub caution: Option<String>,
-    /// Answers and notes of an earlier start that were uploaded.
-    pub uploaded: u64,
-    /// Requests that were in flight when the earlier start ended, booked with the most that they can have cost.
-    pub unknown: Vec<Unsettled>,
-    /// Damage in the earlier start's journal.
-    pub damages: Vec<Damage>,
-}
-
-/// What a worker is given to start with.
-pub struct SharedSettings {
-    /// Where workers of this host keep their directories.
-    pub base: PathBuf,
-    /// The start: its id is new.
-    pub start: WorkerStart,
-    /// Prices, for caps on cost.
-    pub prices: BTreeMap<String, Price>,
-    /// How long a lease lasts; [`LEASE`] outside of tests.
-    pub lease: Duration,
-    /// All of them, outside of tests.
-    pub defences: Defences,
-}
-
-/// What keeps answers whose history is in no store out of the database. Either of them suffices; tests show that by taking
-/// them away.
-#[doc(hidden)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Defences {
-    /// A worker whose lease has passed, or whose slots were taken, asks nothing more in them.
-    pub honours_leases: bool,
-    /// A worker whose answer was not the first one continues with the first one.
-    pub adopts_winners: bool,
-}
-
-impl Default for Defences {
-    fn default() -> Self {
-        Self { honours_leases: true, adopts_winners: true }
-    }
 }
 
 impl SharedStore {
@@ -480,11 +434,6 @@ impl SharedStore {
         *wait = (*wait * 2).min(RETRY_MAX);
     }
 
-    /// Asks the database until it replies: as long as the run lasts, and for a bounded time before and after it.
-    fn ask<T>(&self, question: impl Fn() -> Result<T, DatabaseError>) -> Result<T, StoreError> {
-        self.insist(|| self.noting(question()))
-    }
-
     fn insist<T>(&self, attempt: impl Fn() -> Result<T, StoreError>) -> Result<T, StoreError> {
         let (mut wait, began) = (RETRY_FIRST, BootTime::now());
         loop {
@@ -512,10 +461,6 @@ impl SharedStore {
 
     fn progress(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn cache(&self) -> MutexGuard<'_, LookupCache> {
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn winners(&self) -> MutexGuard<'_, HashMap<Fingerprint, Arc<Answer>>> {
@@ -585,16 +530,24 @@ impl Store for SharedStore {
     }
 }
 
+impl LookUp for SharedStore {
+    fn database(&self) -> &dyn Database {
+        &*self.database
+    }
+
+    fn cache(&self) -> MutexGuard<'_, LookupCache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks the database until it replies: as long as the run lasts, and for a bounded time before and after it.
+    fn ask<T>(&self, question: impl Fn() -> Result<T, DatabaseError>) -> Result<T, StoreError> {
+        self.insist(|| self.noting(question()))
+    }
+}
+
 impl Reader for SharedStore {
     fn answer(&self, fingerprint: &Fingerprint) -> Result<Option<Stored>, StoreError> {
-        if let Some(stored) = self.cache().answer(fingerprint) {
-            return Ok(Some(stored));
-        }
-        let found = self.ask(|| self.database.answers(&[*fingerprint]))?;
-        let Some((_, frame)) = found.into_iter().next() else { return Ok(None) };
-        let stored = stored_of(&frame, fingerprint)?;
-        self.cache().put_answer(*fingerprint, stored.clone());
-        Ok(Some(stored))
+        self.look_up_answer(fingerprint)
     }
 
     fn answer_at_hand(&self, fingerprint: &Fingerprint) -> Result<Option<Stored>, StoreError> {
@@ -606,55 +559,11 @@ impl Reader for SharedStore {
     }
 
     fn prefetch(&self, keys: &[ConversationKey], what: Prefetch) -> Result<(), StoreError> {
-        for keys in keys.chunks(LOOK_UP_MAX) {
-            let unknown: Vec<ConversationKey> = {
-                let cache = self.cache();
-                keys.iter().filter(|key| cache.state(key) == KnownState::Unasked).copied().collect()
-            };
-            if !unknown.is_empty() {
-                let states = self.ask(|| self.database.states(&unknown))?;
-                let mut cache = self.cache();
-                for key in &unknown {
-                    cache.put_state(*key, None);
-                }
-                for (key, state) in states {
-                    cache.put_state(key, Some(state));
-                }
-            }
-            if what == Prefetch::States {
-                continue;
-            }
-            let mut questions: Vec<Fingerprint> = {
-                let cache = self.cache();
-                let states = keys.iter().filter_map(|key| match cache.state(key) {
-                    KnownState::Present(state) => Some(state),
-                    _ => None,
-                });
-                let questions = states.flat_map(|state| state.history).map(|(_, question)| question);
-                questions.filter(|question| cache.answer(question).is_none()).collect()
-            };
-            questions.sort_unstable();
-            questions.dedup();
-            for questions in questions.chunks(LOOK_UP_MAX) {
-                for (question, frame) in self.ask(|| self.database.answers(questions))? {
-                    let stored = stored_of(&frame, &question)?;
-                    self.cache().put_answer(question, stored);
-                }
-            }
-        }
-        Ok(())
+        self.look_up_ahead(keys, what)
     }
 
     fn state(&self, key: &ConversationKey) -> Result<Option<ConversationState>, StoreError> {
-        let known = self.cache().state(key);
-        match known {
-            KnownState::Absent => return Ok(None),
-            KnownState::Present(state) => return Ok(Some(state)),
-            KnownState::Unasked => {}
-        }
-        let state = self.ask(|| self.database.states(&[*key]))?.pop().map(|(_, state)| state);
-        self.cache().put_state(*key, state.clone());
-        Ok(state)
+        self.look_up_state(key)
     }
 
     fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, ConversationState)) -> Result<(), StoreError> {
@@ -662,7 +571,7 @@ impl Reader for SharedStore {
     }
 
     fn runs(&self) -> Result<Vec<Run>, StoreError> {
-        Ok(self.ask(|| self.database.runs())?.into_iter().map(|seen| seen.run).collect())
+        self.look_up_runs()
     }
 
     fn lost(&self, fingerprint: &Fingerprint) -> Result<LostCalls, StoreError> {
@@ -681,149 +590,4 @@ impl Reader for SharedStore {
     fn spending(&self) -> Result<Spending, StoreError> {
         self.ask(|| self.database.spending())
     }
-}
-
-impl From<DatabaseError> for StoreError {
-    fn from(error: DatabaseError) -> Self {
-        match error {
-            DatabaseError::Away(reason) => Self::Away { reason, waiting: 0 },
-            DatabaseError::Refused { message, hint } => Self::Refused { message, hint },
-        }
-    }
-}
-
-/// Uploads what an earlier start has left in the directory, books its requests of unknown outcome, and ends it.
-fn settle_earlier(
-    database: &dyn Database,
-    outbox: &Outbox,
-    start: &WorkerStart,
-    (prices, lease): (&BTreeMap<String, Price>, Duration),
-    name_of: &dyn Fn(&Unsettled) -> String,
-    opened: &mut SharedOpened,
-) -> Result<(), StoreError> {
-    let Some(earlier) = outbox.earlier_start() else { return Ok(()) };
-    let published = database.published(earlier)?;
-    if published.is_none() {
-        // It ended before it had joined, or the database is another one.
-        database.join(&WorkerStart { id: earlier, ..start.clone() }, lease)?;
-    }
-    let known_to = published.map_or(Position::default(), |(position, _)| position);
-    let (ledger, mut in_flight) = Ledger::open(outbox.directory())?;
-    let mut counters = Counters::default();
-    let mut batch = Batch::default();
-    let mut frames = FrameWriter::new();
-    let uploaded = std::cell::Cell::new(0);
-    let upload = |batch: &mut Batch, counters: &Counters| -> Result<(), StoreError> {
-        batch.spent = counters.by_model();
-        batch.booked = counters.booked(prices);
-        database.publish(earlier, 0, batch, lease, u64::MAX)?;
-        uploaded.set(uploaded.get() + (batch.answers.len() + batch.notes.len() + batch.lost.len()) as u64);
-        *batch = Batch::default();
-        Ok(())
-    };
-    opened.damages = outbox.left_behind(&mut |entry, end| {
-        counters.add(&entry);
-        // What another worker has answered meanwhile was paid for here all the same.
-        if let Entry::Answered { fingerprint, .. } = &entry {
-            in_flight.retain(|request| request.fingerprint != *fingerprint);
-        }
-        if end > known_to {
-            let frame = frame_with(&mut frames, &entry);
-            add_to(&mut batch, &entry, run_of(&entry), frame, end);
-            batch.position = end;
-            if batch.answers.len() + batch.notes.len() >= UPLOAD_ENTRIES {
-                upload(&mut batch, &counters)?;
-            }
-        }
-        Ok(())
-    })?;
-    opened.unknown = in_flight;
-    let mut booked = Vec::new();
-    for request in &opened.unknown {
-        booked.push(Entry::Unknown {
-            model: name_of(request),
-            calls: 1,
-            prompt_tokens: request.prompt_tokens,
-            completion_tokens: request.completion_tokens,
-        });
-    }
-    if !booked.is_empty() {
-        batch.position = outbox.append(&booked)?.last().map_or(batch.position, |(_, end)| *end);
-        for entry in &booked {
-            counters.add(entry);
-        }
-    }
-    ledger.clear();
-    // Links to answers of others were in its memory alone; a replay finds them again.
-    upload(&mut batch, &counters)?;
-    database.leave(earlier)?;
-    opened.uploaded = uploaded.get();
-    Ok(())
-}
-
-fn run_of(entry: &Entry) -> u32 {
-    match entry {
-        Entry::Answered { run, .. } => *run,
-        _ => 0,
-    }
-}
-
-/// Adds what the database keeps of an entry. A note is numbered by its place in the journal, so that it has the same number
-/// whoever sends it.
-fn add_to(batch: &mut Batch, entry: &Entry, run: u32, frame: Vec<u8>, end: Position) {
-    match entry {
-        Entry::Answered { conversation, fingerprint, run, .. } => {
-            batch.answers.push(NewAnswer { fingerprint: *fingerprint, conversation: *conversation, run: *run, frame });
-        }
-        Entry::Linked { .. } | Entry::Closed { .. } => {
-            batch.notes.extend(note_of(entry, run, (u64::from(end.segment) << 32) | end.offset, frame));
-        }
-        Entry::Lost { fingerprint, lost } => batch.lost.push((*fingerprint, lost.clone())),
-        // Counters say it, and the run is begun by an operation of its own.
-        Entry::Unknown { .. } | Entry::Run(_) | Entry::Start(_) => {}
-        // A worker's own journal holds nothing of other stores.
-        Entry::Kept(_)
-        | Entry::KeptRun { .. }
-        | Entry::KeptSpending { .. }
-        | Entry::KeptState { .. }
-        | Entry::Settled => {}
-    }
-}
-
-fn note_of(entry: &Entry, run: u32, number: u64, frame: Vec<u8>) -> Option<NewNote> {
-    match entry {
-        Entry::Linked { conversation, .. } | Entry::Closed { conversation, .. } => {
-            Some(NewNote { number, conversation: *conversation, run, frame })
-        }
-        _ => None,
-    }
-}
-
-fn frame_of(entry: &Entry) -> Vec<u8> {
-    frame_with(&mut FrameWriter::new(), entry)
-}
-
-fn frame_with(frames: &mut FrameWriter, entry: &Entry) -> Vec<u8> {
-    let (mut bytes, mut out) = (Vec::new(), Vec::new());
-    // What was stored once is not too large.
-    record::encode_entry(entry, &mut bytes);
-    frames.append(&bytes, 0, &mut out);
-    out
-}
-
-/// Reads the entry of a frame; `None` if it is damaged.
-pub fn entry_of(bytes: &[u8]) -> Option<Entry> {
-    match frame::parse(bytes) {
-        Parsed::Frame { record, .. } => record::decode_entry(&record).ok(),
-        _ => None,
-    }
-}
-
-/// Reads the answer to a question out of a frame.
-pub(super) fn stored_of(bytes: &[u8], question: &Fingerprint) -> Result<Stored, StoreError> {
-    let entry = entry_of(bytes).filter(|entry| entry.answers(question));
-    entry.as_ref().and_then(Stored::from_entry).ok_or_else(|| StoreError::Refused {
-        message: format!("the answer to question {question} is damaged in the shared store"),
-        hint: "`cohobate verify` names every damaged answer; restore the database from a backup".to_owned(),
-    })
 }

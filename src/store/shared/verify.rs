@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::database::Database;
-use super::store::entry_of;
+use super::frames::entry_of;
 use crate::conversation::Fingerprint;
 use crate::store::error::StoreError;
 use crate::store::index::MemoryIndex;

@@ -1,83 +1,27 @@
 //! The database in memory: what each operation means, without a server. The oracle of the tests of every other one.
 
+mod tables;
+
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tables::{RunRow, SlotRow, Tables, WorkerRow};
+
 use super::database::{
-    Batch, CapName, Caps, Claimed, ControlVerb, Database, DatabaseError, Granted, Held, Joined, JoinedRun, NewAnswer,
-    NewNote, OpeningHash, Published, PublishedTo, RunRequest, SeenRun, SeenWorker, SlotRange, WorkerId, WorkerStanding,
-    WorkerStart, Writer,
+    Batch, CapName, Caps, Claimed, ControlVerb, Database, DatabaseError, Granted, Held, Joined, JoinedRun, OpeningHash,
+    Published, PublishedTo, RunRequest, SeenRun, SeenWorker, SlotRange, WorkerId, WorkerStanding, WorkerStart, Writer,
 };
 use super::spending::Allowance;
-use super::store::entry_of;
-use crate::conversation::{ConversationKey, Digest, Fingerprint};
-use crate::store::entry::{ConversationState, LostCalls, Run, Spending, Spent};
-use crate::store::index::{IndexReader, MemoryIndex};
-use crate::store::place::{Place, Position};
-
-/// A lease that ends later than this many times its length from now was given by another clock.
-const LEASE_AHEAD: u32 = 2;
+use crate::conversation::{ConversationKey, Fingerprint};
+use crate::store::entry::{ConversationState, LostCalls, Run, Spending};
+use crate::store::index::IndexReader;
+use crate::store::place::Position;
 
 /// A database in memory. Its clock is set by hand: time passes only where a test says so.
 #[derive(Default)]
 pub struct MemoryDatabase {
     tables: Mutex<Tables>,
-}
-
-#[derive(Default)]
-struct Tables {
-    now: Duration,
-    lease: Duration,
-    workers: BTreeMap<WorkerId, WorkerRow>,
-    runs: Vec<RunRow>,
-    slots: BTreeMap<(u32, OpeningHash), SlotRow>,
-    answers: BTreeMap<Fingerprint, (u64, WorkerId, NewAnswer)>,
-    notes: BTreeMap<(WorkerId, u64), (u64, NewNote)>,
-    lost: HashMap<Fingerprint, LostCalls>,
-    spent: BTreeMap<(WorkerId, String), Spent>,
-    controls: Vec<(u32, ControlVerb)>,
-    /// What the answers and notes fold to.
-    index: MemoryIndex,
-    sequence: u64,
-    joins: u64,
-}
-
-struct WorkerRow {
-    start: WorkerStart,
-    number: u64,
-    started: Duration,
-    seen: Duration,
-    until: Duration,
-    taken: u64,
-    has_left: bool,
-    is_idle: bool,
-    run: u32,
-    position: Position,
-    booked: Allowance,
-    granted: Allowance,
-    answers: u64,
-}
-
-struct RunRow {
-    run: Run,
-    name: String,
-    settings: Digest,
-    rows: [u8; 32],
-    caps: Caps,
-    writer: Option<(WorkerId, String)>,
-    is_written: bool,
-}
-
-#[derive(Clone)]
-struct SlotRow {
-    high: OpeningHash,
-    weight: u32,
-    owner: Option<WorkerId>,
-    epoch: u64,
-    is_done: bool,
-    has_failures: bool,
 }
 
 impl MemoryDatabase {
@@ -94,129 +38,6 @@ impl MemoryDatabase {
 
     fn tables(&self) -> MutexGuard<'_, Tables> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Tables {
-    fn worker(&mut self, id: WorkerId) -> Result<&mut WorkerRow, DatabaseError> {
-        self.workers.get_mut(&id).ok_or_else(|| DatabaseError::Refused {
-            message: format!("worker {id} is unknown"),
-            hint: "run the same command again".to_owned(),
-        })
-    }
-
-    fn is_live(&self, worker: &WorkerRow) -> bool {
-        let ahead = self.now + self.lease * LEASE_AHEAD;
-        !worker.has_left && worker.until >= self.now && worker.until <= ahead
-    }
-
-    fn run_row(&mut self, number: u32) -> Option<&mut RunRow> {
-        self.runs.iter_mut().find(|row| row.run.number == number)
-    }
-
-    fn caps_of(&self, run: u32) -> Caps {
-        self.runs.iter().find(|row| row.run.number == run).map(|row| row.caps).unwrap_or_default()
-    }
-
-    fn undone(&self, run: u32) -> u64 {
-        self.slots.range((run, 0)..=(run, u64::MAX)).filter(|(_, slot)| !slot.is_done).count() as u64
-    }
-
-    fn holds_none(&self, run: u32, worker: WorkerId) -> bool {
-        !self.slots.range((run, 0)..=(run, u64::MAX)).any(|(_, slot)| slot.owner == Some(worker) && !slot.is_done)
-    }
-
-    fn standing(&self, id: WorkerId, run: u32, after_control: u64) -> WorkerStanding {
-        let mut live: Vec<(u64, WorkerId, bool)> = self
-            .workers
-            .iter()
-            .filter(|(other, row)| row.run == run && (self.is_live(row) || **other == id))
-            .map(|(other, row)| (row.number, *other, row.is_idle))
-            .collect();
-        live.sort_unstable();
-        let own = self.workers.get(&id);
-        let controls = self.controls.iter().filter(|(of, verb)| *of == run && verb.number > after_control);
-        WorkerStanding {
-            taken: own.map_or(0, |row| row.taken),
-            live: live.len() as u32,
-            rank: live.iter().position(|(_, other, _)| *other == id).unwrap_or(0) as u32,
-            idle: live.iter().filter(|(_, _, is_idle)| *is_idle).count() as u32,
-            granted: own.map(|row| row.granted).unwrap_or_default(),
-            undone: self.undone(run),
-            caps: self.caps_of(run),
-            controls: controls.map(|(_, verb)| verb.clone()).collect(),
-        }
-    }
-
-    fn granted(&self) -> Allowance {
-        let sums = self.workers.values().map(|row| row.granted.max(&row.booked));
-        sums.fold(Allowance::default(), |sum, own| sum.plus(&own))
-    }
-
-    fn free_slots_of(&mut self, run: u32, id: WorkerId) {
-        for (_, slot) in self.slots.range_mut((run, 0)..=(run, u64::MAX)) {
-            if slot.owner == Some(id) && !slot.is_done {
-                slot.owner = None;
-                slot.epoch += 1;
-            }
-        }
-    }
-
-    fn free_lapsed(&mut self, run: u32, asking: WorkerId) -> Vec<WorkerId> {
-        let lapsed: Vec<WorkerId> = self
-            .workers
-            .iter()
-            .filter(|(id, row)| **id != asking && row.run == run && !self.is_live(row) && !self.holds_none(run, **id))
-            .map(|(id, _)| *id)
-            .collect();
-        for id in &lapsed {
-            if let Some(row) = self.workers.get_mut(id) {
-                row.taken += 1;
-            }
-            self.free_slots_of(run, *id);
-        }
-        lapsed
-    }
-
-    /// Folds an entry that was just stored.
-    fn fold(&mut self, number: u64, frame: &[u8]) {
-        if let Some(entry) = entry_of(frame) {
-            self.index.add(Place { segment: 1, offset: number, length: 1, checksum: 0 }, &entry);
-        }
-    }
-
-    fn seen_run(&self, row: &RunRow) -> SeenRun {
-        let number = row.run.number;
-        let slots = self.slots.range((number, 0)..=(number, u64::MAX)).count() as u64;
-        let answers = self.answers.values().filter(|(_, _, answer)| answer.run == number).count() as u64;
-        SeenRun {
-            run: Run { answers, ..row.run.clone() },
-            name: row.name.clone(),
-            slots,
-            done: slots - self.undone(number),
-            caps: row.caps,
-            writer: row.writer.as_ref().map(|(_, place)| place.clone()),
-            is_written: row.is_written,
-        }
-    }
-
-    fn seen_worker(&self, row: &WorkerRow) -> SeenWorker {
-        let held = self
-            .slots
-            .iter()
-            .filter(|((run, _), slot)| *run == row.run && slot.owner == Some(row.start.id) && !slot.is_done);
-        SeenWorker {
-            start: row.start.clone(),
-            seen_ago: self.now.saturating_sub(row.seen),
-            started_ago: self.now.saturating_sub(row.started),
-            is_live: self.is_live(row),
-            has_left: row.has_left,
-            run: (row.run > 0).then_some(row.run),
-            slots: held.count() as u64,
-            answers: row.answers,
-            booked: row.booked,
-            granted: row.granted,
-        }
     }
 }
 
