@@ -21,6 +21,8 @@ const REPORT_INTERVAL: Duration = Duration::from_millis(100);
 const RECORD_INTERVAL: Duration = Duration::from_secs(30);
 /// Rows whose states are read at once where the store is on a server.
 const PREFETCH_ROWS: u64 = 512;
+/// How long a run waits for the count before its first words: that of a small input is exact by then.
+const BEGIN_MAX: Duration = Duration::from_millis(50);
 /// How long a run that has stopped waits for the count, so that its summary can be exact.
 const FINISH_MAX: Duration = Duration::from_secs(1);
 
@@ -82,7 +84,7 @@ pub struct Counting {
 }
 
 impl Counting {
-    /// Begins to count. The run does not wait for it: a million turns take seconds.
+    /// Begins to count. The run waits for it for a moment only: a million turns take seconds.
     pub fn begin(
         stored: Stored,
         store: Arc<dyn Reader>,
@@ -112,17 +114,26 @@ impl Counting {
         };
         let thread = std::thread::Builder::new().name("count".to_owned()).spawn(move || counter.run());
         let thread = thread.map_err(|error| JobError::unexpected(format!("cannot start a thread: {error}")))?;
-        Ok(Self { count, is_over, is_cancelled, thread: Some(thread) })
+        let counting = Self { count, is_over, is_cancelled, thread: Some(thread) };
+        counting.wait(BEGIN_MAX);
+        Ok(counting)
     }
 }
 
 impl Counting {
+    /// Waits until the count has ended, at most for a time.
+    fn wait(&self, time_max: Duration) {
+        let until = Instant::now() + time_max;
+        while !self.is_over.load(Ordering::Acquire) && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     /// Ends the count, and returns the sum. One that is nearly done may finish; a run that has `seen_all` rows has taken what
     /// was not counted.
     pub fn end(self, seen_all: bool) -> StoredSum {
-        let until = Instant::now() + FINISH_MAX;
-        while !seen_all && !self.is_over.load(Ordering::Acquire) && Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(5));
+        if !seen_all {
+            self.wait(FINISH_MAX);
         }
         let count = Arc::clone(&self.count);
         drop(self);

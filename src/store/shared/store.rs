@@ -135,11 +135,6 @@ impl SharedStore {
         self.start.id
     }
 
-    /// Returns the database.
-    pub fn database(&self) -> &Arc<dyn Database> {
-        &self.database
-    }
-
     /// Calls `on_change` whenever the worker's standing, its lease or the connection has changed.
     pub fn watch(&self, on_change: Box<dyn Fn() + Send + Sync>) {
         *self.on_change.lock().unwrap_or_else(PoisonError::into_inner) = Some(on_change);
@@ -192,11 +187,6 @@ impl SharedStore {
     /// Returns which defences hold.
     pub fn defences(&self) -> Defences {
         self.defences
-    }
-
-    /// True while the database does not answer.
-    pub fn is_away(&self) -> bool {
-        self.is_away.load(Ordering::Acquire)
     }
 
     /// Entries that are in the outbox alone.
