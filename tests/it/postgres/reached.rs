@@ -155,7 +155,11 @@ fn hosts_are_tried_in_turn_and_a_standby_is_passed_over() {
     for balance in ["disable", "random"] {
         open(&format!("{hosts} load_balance_hosts={balance}")).unwrap();
     }
-    assert_eq!(cluster.sql("SELECT count(*) FROM cohobate_schema"), "1");
+    assert_eq!(
+        cluster.sql("SELECT count(*) > 0 FROM cohobate_schema"),
+        "t",
+        "the tables are on the host that takes writes"
+    );
     let away = open(&format!("host=127.0.0.1 port={closed} user=worker dbname=postgres")).err();
     assert!(matches!(&away, Some(DatabaseError::Away(message)) if message.contains("127.0.0.1")), "{away:?}");
     let away = open(&format!("host=127.0.0.1 port={} user=worker dbname=postgres", standby.port())).err();
