@@ -112,22 +112,19 @@ fn watched(store: &Path, history: &RunHistory) -> String {
 fn as_text(report: &StatusReport, store: &Path) -> String {
     let mut lines = match &report.shared {
         Some(shared) => shared::status_lines(shared),
-        None => conversation_lines(report, store),
+        None => vec![format!("store          {} (equal conversations count once)", store.display())],
     };
+    lines.extend(conversation_lines(report));
     lines.extend(spending_lines(report));
     lines.join("\n")
 }
 
-fn conversation_lines(report: &StatusReport, store: &Path) -> Vec<String> {
+fn conversation_lines(report: &StatusReport) -> Vec<String> {
     let failed: u64 = report.reasons.values().map(|reason| reason.conversations).sum();
-    let (complete, open, turns) = (number(report.complete), number(report.open), counted(report.turns, "turn"));
-    let mut lines = vec![
-        format!("store          {} (equal conversations count once)", store.display()),
-        format!(
-            "conversations  {complete} complete, {open} open, {} stopped or failed; {turns} in their histories",
-            number(failed)
-        ),
-    ];
+    let (complete, open) = (number(report.complete), number(report.open));
+    let turns = report.turns.map_or(String::new(), |turns| format!("; {} in their histories", counted(turns, "turn")));
+    let mut lines =
+        vec![format!("conversations  {complete} complete, {open} open, {} stopped or failed{turns}", number(failed))];
     for (reason, count) in &report.reasons {
         lines.push(format!("  {} × {reason} (such as {})", number(count.conversations), &count.example[..12]));
     }

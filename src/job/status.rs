@@ -4,15 +4,15 @@ use std::path::Path;
 use super::run_log::RunHistory;
 use super::shared::{SharedAccess, SharedStatus};
 use super::{Context, JobError, open_store};
-use crate::conversation::Price;
+use crate::conversation::{ConversationKey, Price};
 use crate::model::ModelProfile;
-use crate::store::{ConversationState, OnLoss, Run, Spent, Status};
+use crate::store::{OnLoss, Run, Spent, Status};
 
 /// What a store holds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StatusReport {
-    /// Turns in the histories of all conversations.
-    pub turns: u64,
+    /// Turns in the histories of all conversations; not counted in a shared store, where that would read every answer.
+    pub turns: Option<u64>,
     /// Conversations that are not finished.
     pub open: u64,
     /// Conversations in which every turn has a complete answer.
@@ -23,7 +23,7 @@ pub struct StatusReport {
     pub spending: BTreeMap<String, SpendingReport>,
     /// All runs, in order.
     pub runs: Vec<Run>,
-    /// Of a shared store, its runs and workers; what its conversations have come to is left out then.
+    /// Of a shared store, its runs and workers.
     pub shared: Option<SharedStatus>,
     /// The commands that asked, as the run log tells them: how each ended, and the last failed calls.
     pub history: RunHistory,
@@ -61,8 +61,15 @@ pub fn status(
     let store = open_store::open_reader(store, on_loss, context)?;
     let shared = context.shared.as_ref().map(SharedAccess::status).transpose()?;
     let mut report = StatusReport { runs: store.runs()?, history, shared, ..StatusReport::default() };
-    if report.shared.is_none() {
-        store.for_each_state(&mut |key, state| report.count(&key.to_string(), &state))?;
+    if report.shared.is_some() {
+        store.for_each_status(&mut |key, status| report.count(&key, &status))?;
+    } else {
+        let mut turns = 0;
+        store.for_each_state(&mut |key, state| {
+            turns += state.history.len() as u64;
+            report.count(&key, &state.status);
+        })?;
+        report.turns = Some(turns);
     }
     for (model, spent) in store.spending()? {
         let cost = price(profiles, &model).map(|price| spent.cost(&price));
@@ -72,17 +79,15 @@ pub fn status(
 }
 
 impl StatusReport {
-    fn count(&mut self, key: &str, state: &ConversationState) {
-        self.turns += state.history.len() as u64;
-        let reason = match &state.status {
+    fn count(&mut self, key: &ConversationKey, status: &Status) {
+        let reason = match status {
             Status::Open => return self.open += 1,
             Status::Complete => return self.complete += 1,
             Status::Stopped { reason, .. } => format!("stopped: {reason}"),
             Status::Failed { reason, .. } => format!("failed: {}", reason.without_numbers()),
         };
-        let count =
-            self.reasons.entry(reason).or_insert_with(|| ReasonCount { conversations: 0, example: key.to_owned() });
-        count.conversations += 1;
+        let first = || ReasonCount { conversations: 0, example: key.to_string() };
+        self.reasons.entry(reason).or_insert_with(first).conversations += 1;
     }
 }
 

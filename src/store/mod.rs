@@ -228,6 +228,11 @@ pub trait Reader: Send + Sync {
     /// Calls `visit` with every conversation's state, in arbitrary order.
     fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, ConversationState)) -> Result<(), StoreError>;
 
+    /// Calls `visit` with every conversation's status, in arbitrary order. Where a look-up asks a server, it reads no answer.
+    fn for_each_status(&self, visit: &mut dyn FnMut(ConversationKey, Status)) -> Result<(), StoreError> {
+        self.for_each_state(&mut |key, state| visit(key, state.status))
+    }
+
     /// Returns the runs so far, oldest first.
     fn runs(&self) -> Result<Vec<Run>, StoreError>;
 

@@ -143,6 +143,9 @@ impl SharedFleet {
     pub fn on_run_end(&self) {
         let mut state = self.inner.state();
         (state.is_over, state.has_demand) = (true, false);
+        drop(state);
+        // What follows reads the conversations of all workers.
+        self.inner.store.forget_states();
     }
 
     /// Returns what the dispatcher asks.

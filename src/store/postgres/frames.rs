@@ -198,7 +198,8 @@ pub async fn spending(session: &Session) -> Result<Spending, Failure> {
     Ok(rows.iter().map(|row| (row.get(0), spent_in(row))).collect::<BTreeMap<_, _>>())
 }
 
-fn entry(bytes: &[u8]) -> Result<Entry, Failure> {
+/// Returns the entry of a frame.
+pub fn entry(bytes: &[u8]) -> Result<Entry, Failure> {
     let Parsed::Frame { record, .. } = frame::parse(bytes) else { return Err(damaged("a frame that is damaged")) };
     record::decode_entry(&record).map_err(|unreadable| match unreadable {
         Unreadable::Malformed => damaged("a record that cannot be read"),

@@ -7,7 +7,7 @@
 //! | `session.rs`, `failure.rs` | transactions in a bounded time, and what their errors mean |
 //! | `schema/` | the tables |
 //! | `publish.rs`, `slots.rs`, `standing.rs`, `undone.rs`, `reserves.rs` | a worker's commits, slots, place and reserve |
-//! | `runs.rs`, `workers.rs`, `frames.rs` | runs, starts of workers, and what they have stored |
+//! | `runs.rs`, `workers.rs`, `frames.rs`, `statuses.rs` | runs, starts of workers, and what they have stored |
 //! | `merging/` | the database as a source and as a target of merges |
 
 mod address;
@@ -24,6 +24,7 @@ mod schema;
 mod session;
 mod slots;
 mod standing;
+mod statuses;
 mod tls;
 mod undone;
 mod values;
@@ -39,7 +40,7 @@ use session::{Access, Transactions};
 use undone::Undone;
 
 use crate::conversation::{ConversationKey, Fingerprint};
-use crate::store::entry::{ConversationState, LostCalls, Spending};
+use crate::store::entry::{ConversationState, LostCalls, Spending, Status};
 use crate::store::merge::MergeStore;
 use crate::store::shared::{
     Allowance, Batch, Caps, Claimed, Database, DatabaseError, Granted, Held, Joined, OpeningHash, Published,
@@ -73,6 +74,22 @@ macro_rules! transaction {
             async move { $work.await }
         })
     };
+}
+
+impl PostgresDatabase {
+    /// Calls `visit` with every conversation's key, many at a time.
+    fn for_each_page(
+        &self,
+        mut visit: impl FnMut(&[ConversationKey]) -> Result<(), DatabaseError>,
+    ) -> Result<(), DatabaseError> {
+        let mut after: Arc<[u8]> = Arc::new([]);
+        loop {
+            let keys = transaction!(self, Read, (after), |session| frames::keys(&session, &after))?;
+            let Some(last) = keys.last() else { return Ok(()) };
+            after = last.0.into();
+            visit(&keys)?;
+        }
+    }
 }
 
 impl Database for PostgresDatabase {
@@ -220,15 +237,19 @@ impl Database for PostgresDatabase {
     }
 
     fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, ConversationState)) -> Result<(), DatabaseError> {
-        let mut after: Arc<[u8]> = Arc::new([]);
-        loop {
-            let keys = transaction!(self, Read, (after), |session| frames::keys(&session, &after))?;
-            let Some(last) = keys.last() else { return Ok(()) };
-            after = last.0.into();
-            for (key, state) in self.states(&keys)? {
-                visit(key, state);
-            }
-        }
+        self.for_each_page(|keys| {
+            self.states(keys)?.into_iter().for_each(|(key, state)| visit(key, state));
+            Ok(())
+        })
+    }
+
+    fn for_each_status(&self, visit: &mut dyn FnMut(ConversationKey, Status)) -> Result<(), DatabaseError> {
+        self.for_each_page(|keys| {
+            let keys: Arc<[ConversationKey]> = keys.into();
+            let statuses = transaction!(self, Read, (keys), |session| statuses::statuses(&session, &keys))?;
+            statuses.into_iter().for_each(|(key, status)| visit(key, status));
+            Ok(())
+        })
     }
 
     fn lost(&self, question: &Fingerprint) -> Result<LostCalls, DatabaseError> {

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use super::spending::Allowance;
 use crate::conversation::{ConversationKey, Fingerprint, Settings};
-use crate::store::entry::{ConversationState, LostCalls, Run, Spending, Spent};
+use crate::store::entry::{ConversationState, LostCalls, Run, Spending, Spent, Status};
 use crate::store::error::StoreError;
 use crate::store::merge::MergeStore;
 use crate::store::place::Position;
@@ -406,6 +406,11 @@ pub trait Database: Send + Sync {
 
     /// Calls `visit` with every conversation's state.
     fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, ConversationState)) -> Result<(), DatabaseError>;
+
+    /// Calls `visit` with every conversation's status.
+    fn for_each_status(&self, visit: &mut dyn FnMut(ConversationKey, Status)) -> Result<(), DatabaseError> {
+        self.for_each_state(&mut |key, state| visit(key, state.status))
+    }
 
     /// Returns a question's lost calls.
     fn lost(&self, question: &Fingerprint) -> Result<LostCalls, DatabaseError>;

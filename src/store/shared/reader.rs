@@ -5,7 +5,7 @@ use super::cache::LookupCache;
 use super::database::{Database, DatabaseError};
 use super::look_up::LookUp;
 use crate::conversation::{ConversationKey, Fingerprint};
-use crate::store::entry::{ConversationState, LostCalls, Run, Spending, Stored};
+use crate::store::entry::{ConversationState, LostCalls, Run, Spending, Status, Stored};
 use crate::store::error::StoreError;
 use crate::store::{Prefetch, Reader};
 
@@ -65,6 +65,10 @@ impl Reader for SharedReader {
 
     fn for_each_state(&self, visit: &mut dyn FnMut(ConversationKey, ConversationState)) -> Result<(), StoreError> {
         Ok(self.database.for_each_state(visit)?)
+    }
+
+    fn for_each_status(&self, visit: &mut dyn FnMut(ConversationKey, Status)) -> Result<(), StoreError> {
+        Ok(self.database.for_each_status(visit)?)
     }
 
     fn runs(&self) -> Result<Vec<Run>, StoreError> {

@@ -243,9 +243,14 @@ impl SharedStore {
         let claimed = self.noting(self.database.claim(self.start.id, self.run(), count))?;
         if claimed.slots.iter().any(|held| held.epoch > 1) {
             // Another worker has been at work there.
-            self.cache().forget_states();
+            self.forget_states();
         }
         Ok(claimed)
+    }
+
+    /// Forgets the states that are at hand: other workers may have changed them.
+    pub fn forget_states(&self) {
+        self.cache().forget_states();
     }
 
     /// Returns the slots that this worker holds.

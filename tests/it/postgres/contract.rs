@@ -708,4 +708,24 @@ fn conversations_are_folded_in_the_order_of_commits(database: &dyn Database, _: 
     let mut all = BTreeMap::new();
     database.for_each_state(&mut |key, state| drop(all.insert(key, state))).unwrap();
     assert_eq!(all, expected);
+    statuses_are_those_of_the_states(database);
+    // What comes after an end opens a conversation again only where it changes its history.
+    commit(1, 7, &[linked(1, Slot::main(1), 3)]);
+    commit(1, 8, &[linked(2, Slot::main(1), 30)]);
+    commit(1, 9, &[answered(3, Slot::main(1), 31), closed(3, Status::Complete)]);
+    commit(1, 11, &[closed(4, Status::Complete)]);
+    commit(1, 12, &[answered(4, Slot::main(0), 40)]);
+    let states: BTreeMap<ConversationKey, ConversationState> =
+        database.states(&[1, 2, 3, 4].map(key)).unwrap().into_iter().collect();
+    let statuses: Vec<&Status> = states.values().map(|state| &state.status).collect();
+    assert_eq!(statuses, [&Status::Complete, &Status::Open, &Status::Complete, &Status::Open]);
+    statuses_are_those_of_the_states(database);
+}
+
+/// What is said of conversations without their histories is what their histories come to.
+pub fn statuses_are_those_of_the_states(database: &dyn Database) {
+    let (mut statuses, mut states) = (BTreeMap::new(), BTreeMap::new());
+    database.for_each_status(&mut |key, status| assert_eq!(statuses.insert(key, status), None)).unwrap();
+    database.for_each_state(&mut |key, state| drop(states.insert(key, state.status))).unwrap();
+    assert_eq!(statuses, states);
 }

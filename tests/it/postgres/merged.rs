@@ -16,7 +16,7 @@ use cohobate::store::{
 };
 
 use super::cluster::{Cluster, QUICK, open};
-use super::contract::{LONG, frames_of, id, joined, settings};
+use super::contract::{LONG, frames_of, id, joined, settings, statuses_are_those_of_the_states};
 
 /// Turns of the world's conversations. Two of them begin alike.
 const TURNS: [u32; 5] = [3, 4, 1, 2, 3];
@@ -208,6 +208,7 @@ fn assert_sound(database: &PostgresDatabase, content: &Content) {
     assert_eq!(verified.answers, content.answers.len() as u64);
     let mut seen = BTreeMap::new();
     database.for_each_state(&mut |key, state| drop(seen.insert(key, state))).unwrap();
+    statuses_are_those_of_the_states(database);
     assert_eq!(seen, content.states);
     let runs: BTreeSet<u32> = database.runs().unwrap().iter().map(|seen| seen.run.number).collect();
     for (question, frames) in &content.answers {

@@ -4,7 +4,7 @@ mod capped;
 mod clocks;
 mod cluster;
 pub mod contract;
-mod measured;
+mod frozen;
 mod merged;
 mod merged_runs;
 mod night;

@@ -1,6 +1,7 @@
 //! Workers of the real program on several machines, each of which is a directory: one database, one server, one input.
 
 use std::fs::{self, File};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -38,15 +39,20 @@ impl Site {
         Self { cluster, place, server, questions: (rows.len() * turns) as u64, lease_ms }
     }
 
-    /// The database's address.
-    pub fn url(&self) -> String {
-        format!("postgres://worker@/postgres?host={}&port={}", self.cluster.folder().display(), self.cluster.port())
+    /// The database's address by the socket in a folder.
+    fn url_by(&self, folder: &Path) -> String {
+        format!("postgres://worker@/postgres?host={}&port={}", folder.display(), self.cluster.port())
     }
 
     /// The program with these arguments and the shared store.
     pub fn command(&self, arguments: &[&str]) -> Command {
+        self.command_by(self.cluster.folder(), arguments)
+    }
+
+    /// The same, by another socket.
+    fn command_by(&self, folder: &Path, arguments: &[&str]) -> Command {
         let mut command = self.place.command(arguments);
-        command.args(["--store", &self.url()]).env("COHOBATE_TEST_LEASE_MS", self.lease_ms.to_string());
+        command.args(["--store", &self.url_by(folder)]).env("COHOBATE_TEST_LEASE_MS", self.lease_ms.to_string());
         command
     }
 
@@ -64,10 +70,15 @@ impl Site {
 
     /// A worker on a machine.
     pub fn worker(&self, machine: usize, more: &[&str]) -> Command {
+        self.worker_by(self.cluster.folder(), machine, more)
+    }
+
+    /// The same, by another socket.
+    pub fn worker_by(&self, folder: &Path, machine: usize, more: &[&str]) -> Command {
         let (output, outbox) = (format!("out-{machine}.jsonl"), format!("machine-{machine}"));
         let (model, calls) = (self.server.model(), IN_FLIGHT.to_string());
         let arguments = ["distill", "in.jsonl", "--teacher", &model, "-o", &output, "--outbox", &outbox];
-        let mut command = self.command(&[&arguments[..], &["--concurrency", &calls], more].concat());
+        let mut command = self.command_by(folder, &[&arguments[..], &["--concurrency", &calls], more].concat());
         let log = File::options().create(true).append(true).open(self.log_path(machine)).unwrap();
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         command
@@ -93,7 +104,7 @@ impl Site {
         fs::read_to_string(self.log_path(machine)).unwrap()
     }
 
-    fn log_path(&self, machine: usize) -> std::path::PathBuf {
+    pub fn log_path(&self, machine: usize) -> PathBuf {
         self.place.path(&format!("log-{machine}"))
     }
 
@@ -161,9 +172,18 @@ impl Site {
 /// Sends a signal to a process that has not been waited for.
 pub fn signal(child: &mut Child, name: &str) {
     if child.try_wait().unwrap().is_none() {
-        let sent = Command::new("kill").args([format!("-{name}"), child.id().to_string()]).status();
-        assert!(sent.unwrap().success());
+        assert!(signal_process(child.id(), name));
     }
+}
+
+/// Sends a signal to a process. Returns false if there is none.
+pub fn signal_process(process: u32, name: &str) -> bool {
+    Command::new("kill")
+        .args([format!("-{name}"), process.to_string()])
+        .stderr(Stdio::null())
+        .status()
+        .unwrap()
+        .success()
 }
 
 /// Waits until something is so; fails after two minutes.

@@ -1,5 +1,6 @@
 //! A person steers and looks at a shared run, and its secrets stay secret.
 
+use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use serde_json::Value;
 
 use super::cluster::{Cluster, QUICK};
 use super::site::{Site, wait, wait_until};
-use crate::support::{conversation, files_below, finish, jsonl};
+use crate::support::{Finished, MockServer, conversation, files_below, finish, jsonl};
 
 const PASSWORD: &str = "hunter2secret";
 
@@ -143,4 +144,45 @@ fn a_run_in_the_background_is_at_work_and_shows_no_password() {
     site.complete(&["ctl", "stop"]);
     let live = "SELECT count(*) FROM cohobate_worker WHERE left_at IS NULL";
     wait_until("the worker to leave", || site.number(live) == 0);
+}
+
+#[test]
+fn conversations_are_counted_by_reason_as_in_a_directory() {
+    let Some(cluster) = Cluster::start(QUICK) else { return };
+    let mut site = Site::with_latency(cluster, (60, 4), 20_000, 0);
+    site.server = MockServer::start(&["--fault", "400:0.1", "--fault", "filter:0.1", "--fault-by", "question"]);
+    let model = site.server.model();
+    let alone = ["distill", "in.jsonl", "--teacher", &model, "-o", "alone.jsonl", "--store", "alone"];
+    let code = site.place.run(&alone).code;
+    let mut workers = site.start_all(2, &[]);
+    let codes = [0, 1].map(|machine| wait(&mut workers[machine], "a worker", || site.log(machine)));
+    let logs = [0, 1].map(|machine| site.log(machine));
+    // Who writes says what is missing, whoever asked; the other one names who writes.
+    let writer = codes.iter().position(|other| *other == code).unwrap_or_else(|| panic!("{codes:?}: {logs:?}"));
+    assert!(codes[1 - writer] == Some(0) && logs[1 - writer].contains(&format!("out-{writer}.jsonl")), "{logs:?}");
+    assert_eq!(listed(&site, &format!("out-{writer}.jsonl")), listed(&site, "alone.jsonl"), "{}", logs[writer]);
+    let seen = |finished: Finished| -> Value { serde_json::from_str(&finished.stdout).unwrap() };
+    let (directory, database) = (
+        seen(site.place.complete(&["status", "--json", "--store", "alone"])),
+        seen(site.complete(&["status", "--json"])),
+    );
+    let counts = |status: &Value| -> BTreeMap<String, u64> {
+        let reasons = status["reasons"].as_object().unwrap();
+        reasons.iter().map(|(reason, count)| (reason.clone(), count["conversations"].as_u64().unwrap())).collect()
+    };
+    assert!(counts(&directory).len() > 1, "{directory}");
+    assert_eq!(counts(&database), counts(&directory));
+    assert_eq!(database["conversations"], directory["conversations"]);
+    assert!(directory["turns"].is_u64() && database["turns"].is_null());
+    let text = site.complete(&["status"]).stdout;
+    let complete = database["conversations"]["complete"].as_u64().unwrap();
+    assert!(
+        text.contains(&format!("conversations  {complete} complete, 0 open, {} stopped or failed\n", 60 - complete))
+    );
+}
+
+/// What is listed beside an output, without what depends on the moment.
+fn listed(site: &Site, output: &str) -> Vec<String> {
+    let rows = site.place.rows(&format!("{output}.incomplete.jsonl"));
+    rows.iter().map(|row| format!("{} {}", row["id"], row["reason"])).collect()
 }
