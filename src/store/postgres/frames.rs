@@ -11,12 +11,12 @@ use super::session::{Session, Values};
 use super::values::{self, bytes, damaged, uncounted, worker};
 use super::workers::spent_in;
 use crate::conversation::{ConversationKey, Fingerprint};
-use crate::store::entry::{ConversationState, Entry, KeptAnswer, KeptStanding, LostCalls, Spending};
+use crate::store::entry::{ConversationState, Entry, KeptAnswer, KeptStanding, LostCalls, Spending, Stored};
 use crate::store::frame::{self, FrameWriter, Parsed};
 use crate::store::index::MemoryIndex;
 use crate::store::place::Place;
 use crate::store::record::{self, Unreadable};
-use crate::store::shared::{WorkerId, entry_of};
+use crate::store::shared::{StoredConversations, WorkerId, entry_of};
 use crate::store::start::StartId;
 
 /// Keys in one query.
@@ -36,15 +36,28 @@ pub async fn answers(session: &Session, questions: &[Fingerprint]) -> Result<Vec
     rows.iter().map(|row| Ok((Fingerprint(bytes(row.get(0))?), row.get(1)))).collect()
 }
 
+/// Bytes of frames whose answers are returned with the states that they were read for.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
+
 /// After every commit.
 pub const NO_END: i64 = i64::MAX;
 
-/// Returns the states of conversations as of a commit: what a merge has joined, and the answers and notes that came on top of it.
+/// Returns the states of conversations as of a commit.
 pub async fn states(
     session: &Session,
     keys: &[ConversationKey],
     end: i64,
 ) -> Result<Vec<(ConversationKey, ConversationState)>, Failure> {
+    Ok(conversations(session, keys, end).await?.states)
+}
+
+/// Returns the states of conversations as of a commit: what a merge has joined, and the answers and notes that came on top of it;
+/// with those answers, up to a limit.
+pub async fn conversations(
+    session: &Session,
+    keys: &[ConversationKey],
+    end: i64,
+) -> Result<StoredConversations, Failure> {
     let keys: Vec<&[u8]> = keys.iter().map(|key| &key.0[..]).collect();
     let on_top = |table: &str, condition: &str| {
         format!(
@@ -60,11 +73,17 @@ pub async fn states(
         on_top("cohobate_note", "")
     );
     let rows = session.rows(&sql, &[(&keys, Type::BYTEA_ARRAY), (&end, Type::INT8)]).await?;
-    let mut index = MemoryIndex::default();
+    let (mut index, mut answers, mut bytes) = (MemoryIndex::default(), Vec::new(), 0);
     for (number, row) in (0..).zip(rows) {
-        index.add(Place { segment: 1, offset: number, length: 1, checksum: 0 }, &entry(row.get(0))?);
+        let frame: &[u8] = row.get(0);
+        let entry = entry(frame)?;
+        index.add(Place { segment: 1, offset: number, length: 1, checksum: 0 }, &entry);
+        bytes += frame.len();
+        if bytes <= ANSWER_BYTES_MAX {
+            answers.extend(entry.question().copied().zip(Stored::from_entry(&entry)));
+        }
     }
-    Ok(index.states.into_iter().collect())
+    Ok(StoredConversations { states: index.states.into_iter().collect(), answers })
 }
 
 /// Returns the conversations after one, in the order of their keys.

@@ -44,7 +44,7 @@ use crate::store::entry::{ConversationState, LostCalls, Spending, Status};
 use crate::store::merge::MergeStore;
 use crate::store::shared::{
     Allowance, Batch, Caps, Claimed, Database, DatabaseError, Granted, Held, Joined, OpeningHash, Published,
-    PublishedTo, RunRequest, SeenRun, SeenWorker, WorkerId, WorkerStanding, WorkerStart, Writer,
+    PublishedTo, RunRequest, SeenRun, SeenWorker, StoredConversations, WorkerId, WorkerStanding, WorkerStart, Writer,
 };
 
 /// A store in PostgreSQL.
@@ -196,12 +196,19 @@ impl Database for PostgresDatabase {
     }
 
     fn states(&self, keys: &[ConversationKey]) -> Result<Vec<(ConversationKey, ConversationState)>, DatabaseError> {
-        let mut found = Vec::new();
+        Ok(self.conversations(keys)?.states)
+    }
+
+    fn conversations(&self, keys: &[ConversationKey]) -> Result<StoredConversations, DatabaseError> {
+        let mut all = StoredConversations::default();
         for part in keys.chunks(frames::KEYS_MAX) {
             let part: Arc<[ConversationKey]> = part.into();
-            found.extend(transaction!(self, Read, (part), |session| frames::states(&session, &part, frames::NO_END))?);
+            let stored =
+                transaction!(self, Read, (part), |session| { frames::conversations(&session, &part, frames::NO_END) })?;
+            all.states.extend(stored.states);
+            all.answers.extend(stored.answers);
         }
-        Ok(found)
+        Ok(all)
     }
 
     fn for_each_frame(&self, visit: &mut dyn FnMut(Vec<u8>) -> bool) -> Result<(), DatabaseError> {
@@ -247,7 +254,9 @@ impl Database for PostgresDatabase {
         self.for_each_page(|keys| {
             let keys: Arc<[ConversationKey]> = keys.into();
             let statuses = transaction!(self, Read, (keys), |session| statuses::statuses(&session, &keys))?;
-            statuses.into_iter().for_each(|(key, status)| visit(key, status));
+            for (key, status) in statuses {
+                visit(key, status);
+            }
             Ok(())
         })
     }

@@ -1,7 +1,7 @@
 //! Commits a batch: one transaction. Of two answers to one question the first one is kept.
 //!
 //! The worker's row is locked first and answers are inserted in the order of their questions, so that no two commits wait for
-//! each other. The statements are sent together; a second round is needed only for answers.
+//! each other. The statements are sent together; a second round is needed only where others have answered before.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::failure::Failure;
 use super::session::{Session, Values};
 use super::slots;
 use super::standing::{controls, standing};
-use super::values::{allowance_values, bytes, count, milliseconds, number, ordered};
+use super::values::{allowance_values, bytes, count, milliseconds, number, ordered, uncounted};
 use crate::conversation::Fingerprint;
 use crate::store::entry::{LostCalls, Spent};
 use crate::store::shared::{Batch, NewAnswer, NewNote, Published, WorkerId};
@@ -60,10 +60,6 @@ pub async fn publish(
     let mut standing = standing?;
     standing.controls = controls?;
     let mut winners = Vec::new();
-    if inserted > 0 {
-        let sql = "UPDATE cohobate_worker SET answers = answers + $2 WHERE id = $1";
-        session.change(sql, &[(&&me.0[..], Type::BYTEA), (&count(inserted), Type::INT8)]).await?;
-    }
     if inserted < answers.len() as u64 {
         winners = others_answers(session, me, &answers).await?;
     }
@@ -92,7 +88,7 @@ async fn renew(session: &Session, me: WorkerId, batch: &Batch, lease: Duration) 
     session.change(sql, values).await
 }
 
-/// Inserts answers; returns how many were the first.
+/// Inserts answers, and counts those that were the first; returns how many.
 async fn insert_answers(session: &Session, me: WorkerId, answers: &[(usize, &NewAnswer)]) -> Result<u64, Failure> {
     let mut inserted = 0;
     for part in parts(answers, |(_, answer)| answer.frame.len()) {
@@ -101,10 +97,13 @@ async fn insert_answers(session: &Session, me: WorkerId, answers: &[(usize, &New
         let runs: Vec<i32> = part.iter().map(|(_, answer)| number(answer.run)).collect();
         let places: Vec<i32> = part.iter().map(|(place, _)| number(*place as u32)).collect();
         let frames: Vec<&[u8]> = part.iter().map(|(_, answer)| &answer.frame[..]).collect();
-        let sql = "INSERT INTO cohobate_answer (question, conversation, run, worker, batch, place, frame) \
+        let sql = "WITH inserted AS (\
+             INSERT INTO cohobate_answer (question, conversation, run, worker, batch, place, frame) \
              SELECT question, conversation, run, $1, (SELECT currval('cohobate_batch')), place, frame \
              FROM unnest($2::bytea[], $3::bytea[], $4::integer[], $5::integer[], $6::bytea[]) \
-             AS a (question, conversation, run, place, frame) ON CONFLICT (question) DO NOTHING";
+             AS a (question, conversation, run, place, frame) ON CONFLICT (question) DO NOTHING RETURNING 1) \
+             UPDATE cohobate_worker SET answers = answers + (SELECT count(*) FROM inserted) WHERE id = $1 \
+             RETURNING (SELECT count(*) FROM inserted)";
         let values: Values<'_> = &[
             (&&me.0[..], Type::BYTEA),
             (&questions, Type::BYTEA_ARRAY),
@@ -113,7 +112,7 @@ async fn insert_answers(session: &Session, me: WorkerId, answers: &[(usize, &New
             (&places, Type::INT4_ARRAY),
             (&frames, Type::BYTEA_ARRAY),
         ];
-        inserted += session.change(sql, values).await?;
+        inserted += session.row(sql, values).await?.map_or(0, |row| uncounted(row.get(0)));
     }
     Ok(inserted)
 }

@@ -163,9 +163,10 @@ where
 fn begin(access: Access, settings: &[(String, String)]) -> String {
     let mode = if access == Access::Write { "WRITE" } else { "ONLY" };
     let milliseconds = STATEMENT_SECONDS_MAX * 1000;
+    // To start parallel processes takes longer than the look-up of a page.
     let mut sql = format!(
         "BEGIN ISOLATION LEVEL READ COMMITTED READ {mode}; SET LOCAL statement_timeout = {milliseconds}; \
-         SET LOCAL idle_in_transaction_session_timeout = {milliseconds}"
+         SET LOCAL idle_in_transaction_session_timeout = {milliseconds}; SET LOCAL max_parallel_workers_per_gather = 0"
     );
     if access == Access::Write {
         // An answer is handed on once it is committed, whatever the role's setting is.

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use super::spending::Allowance;
 use crate::conversation::{ConversationKey, Fingerprint, Settings};
-use crate::store::entry::{ConversationState, LostCalls, Run, Spending, Spent, Status};
+use crate::store::entry::{ConversationState, LostCalls, Run, Spending, Spent, Status, Stored};
 use crate::store::error::StoreError;
 use crate::store::merge::MergeStore;
 use crate::store::place::Position;
@@ -293,6 +293,15 @@ pub enum DatabaseError {
     },
 }
 
+/// What is stored of conversations.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StoredConversations {
+    /// Their states; those that are unknown are left out.
+    pub states: Vec<(ConversationKey, ConversationState)>,
+    /// Answers of theirs that were read on the way: not all of them.
+    pub answers: Vec<(Fingerprint, Stored)>,
+}
+
 /// A worker as others see it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SeenWorker {
@@ -400,6 +409,11 @@ pub trait Database: Send + Sync {
 
     /// Returns the states of conversations; those that are unknown are left out.
     fn states(&self, keys: &[ConversationKey]) -> Result<Vec<(ConversationKey, ConversationState)>, DatabaseError>;
+
+    /// Returns the states of conversations, and the answers that had to be read for them.
+    fn conversations(&self, keys: &[ConversationKey]) -> Result<StoredConversations, DatabaseError> {
+        Ok(StoredConversations { states: self.states(keys)?, answers: Vec::new() })
+    }
 
     /// Calls `visit` with every frame, in the order of commits: answers, notes and lost calls.
     fn for_each_frame(&self, visit: &mut dyn FnMut(Vec<u8>) -> bool) -> Result<(), DatabaseError>;

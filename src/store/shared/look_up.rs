@@ -42,13 +42,16 @@ pub trait LookUp {
                 keys.iter().filter(|key| cache.state(key) == KnownState::Unasked).copied().collect()
             };
             if !unknown.is_empty() {
-                let states = self.ask(|| self.database().states(&unknown))?;
+                let stored = self.ask(|| self.database().conversations(&unknown))?;
                 let mut cache = self.cache();
                 for key in &unknown {
                     cache.put_state(*key, None);
                 }
-                for (key, state) in states {
+                for (key, state) in stored.states {
                     cache.put_state(key, Some(state));
+                }
+                if what == Prefetch::Answers {
+                    stored.answers.into_iter().for_each(|(question, answer)| cache.put_answer(question, answer));
                 }
             }
             if what == Prefetch::States {

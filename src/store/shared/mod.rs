@@ -29,7 +29,7 @@ mod verify;
 pub use database::{
     Batch, CapName, Caps, Claimed, ControlVerb, Database, DatabaseError, Done, Granted, Held, Joined, JoinedRun,
     MERGED_HOST, NewAnswer, NewNote, NewSlot, OpeningHash, Published, PublishedTo, RunRequest, SeenRun, SeenWorker,
-    SlotRange, WorkerId, WorkerStanding, WorkerStart, Writer,
+    SlotRange, StoredConversations, WorkerId, WorkerStanding, WorkerStart, Writer,
 };
 pub use frames::entry_of;
 pub use memory::MemoryDatabase;
