@@ -3,7 +3,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use cohobate::job::{FAILED_CALLS_MAX, JobError, RunHistory, RunState, StatusReport, status};
+use cohobate::job::{FAILED_CALLS_MAX, JobError, RunHistory, RunState, SharedAccess, StatusReport, status};
 use cohobate::report::words::{counted, duration, money, number};
 use serde_json::json;
 
@@ -43,6 +43,9 @@ pub fn run(args: StatusArgs) -> CliResult {
     let options = args.options.resolve()?;
     let store = options.store_path();
     if args.watch || args.errors {
+        if let Some(database) = options.connect(false)? {
+            return if args.watch { watch_shared(&database, args.json) } else { Err(no_shared_errors()) };
+        }
         require_store(&store)?;
         return if args.watch { watch(&store, args.json) } else { show_errors(&store, args.json) };
     }
@@ -90,6 +93,31 @@ fn watch(store: &Path, is_json: bool) -> CliResult {
         }
         std::thread::sleep(WATCH_EVERY);
     }
+}
+
+/// Shows the runs and workers of a database until no worker is at work.
+fn watch_shared(database: &SharedAccess, is_json: bool) -> CliResult {
+    let mut area = Redrawn::default();
+    loop {
+        let status = database.status()?;
+        let is_running = status.workers.iter().any(|worker| worker.is_live && worker.run.is_some());
+        if is_json {
+            print(json!({"shared": shared::status_json(&status)}))?;
+        } else {
+            area.show(&shared::status_lines(&status).join("\n"), !is_running)?;
+        }
+        if !is_running {
+            return Ok(exit_code::COMPLETE);
+        }
+        std::thread::sleep(WATCH_EVERY);
+    }
+}
+
+fn no_shared_errors() -> JobError {
+    JobError::usage(
+        "failed calls are in the log of the worker that made them, not in the database",
+        "name the worker's directory: --store .cohobate/shared-.../HOST-1",
+    )
 }
 
 fn watched(store: &Path, history: &RunHistory) -> String {

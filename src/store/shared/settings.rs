@@ -13,7 +13,7 @@ pub struct SharedSettings {
     pub start: WorkerStart,
     /// Prices, for caps on cost.
     pub prices: BTreeMap<String, Price>,
-    /// How long a lease lasts; [`LEASE`] outside of tests.
+    /// How long a lease lasts: a minute, outside of tests.
     pub lease: Duration,
     /// All of them, outside of tests.
     pub defences: Defences,

@@ -30,6 +30,9 @@ fn verbs_reach_all_workers() {
     assert!(seen.contains("run            night: ") && seen.contains("3 workers at work"), "{seen}");
     let seen: Value = serde_json::from_str(&site.complete(&["status", "--json"]).stdout).unwrap();
     assert!(seen.to_string().contains("\"is_live\":true"), "{seen}");
+    let refused = site.run(&["status", "--errors"]);
+    assert!(refused.code == Some(2) && refused.stderr.contains("hint: name the worker's directory"), "{refused:?}");
+    let watching = site.command(&["status", "--watch"]).stdout(Stdio::piped()).spawn().unwrap();
     let model = site.server.model();
     let planned = site.complete(&["plan", "in.jsonl", "--teacher", &model, "--outbox", "planning"]).stdout;
     assert!(planned.contains(&format!("answered       {asked} turns")), "{asked}: {planned}");
@@ -45,6 +48,9 @@ fn verbs_reach_all_workers() {
         let code = wait(&mut worker, "a worker", || site.log(machine));
         assert!(![Some(0), None].contains(&code), "{code:?}: {}", site.log(machine));
     }
+    let watched = watching.wait_with_output().unwrap();
+    let text = String::from_utf8(watched.stdout).unwrap();
+    assert!(watched.status.success() && text.contains("night: ") && text.contains("0 workers at work"), "{text}");
     let partly = ["export", "in.jsonl", "--teacher", &model, "--outbox", "exporting", "-o", "partly.jsonl"];
     let partly = site.run(&partly);
     assert!(partly.code.is_some(), "{partly:?}");
