@@ -8,6 +8,13 @@ pub fn is_address(text: &str) -> bool {
     SCHEMES.iter().any(|scheme| text.starts_with(scheme))
 }
 
+/// True for what was meant as an address and cannot be one. As a directory its name would hold a password.
+pub fn is_mistaken(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let is_meant = lower.contains("://") || ["postgres:", "postgresql:"].iter().any(|scheme| lower.starts_with(scheme));
+    is_meant && !is_address(text)
+}
+
 /// Returns a text of an address that can be shown and stored: without a password.
 pub fn without_password(text: &str) -> String {
     if is_address(text) { shown(text) } else { text.to_owned() }

@@ -12,7 +12,7 @@ use cohobate::job::JobError;
 use cohobate::model::{ModelProfile, RequestLane};
 use serde::{Deserialize, Serialize};
 
-use super::address::without_password;
+use super::address::{is_mistaken, without_password};
 use super::choices::{
     Concurrency, GateProfile, Keep, METRICS_ADDRESS, METRICS_HELP, OrphanRule, Per, ShardChoice, named,
 };
@@ -514,6 +514,14 @@ impl Options {
         options.recorded = recorded;
         options.config = (!file.table.is_empty()).then(|| file.path.clone());
         options.store = options.store.as_deref().map(real_path);
+        if let Some(text) = options.store.as_deref().and_then(Path::to_str).filter(|text| is_mistaken(text)) {
+            let scheme = text.split(':').next().unwrap_or_default();
+            let message = format!("--store: an address that begins with `{scheme}:` is not known");
+            return Err(JobError::usage(
+                message,
+                "write postgres://HOST/DATABASE, in small letters, or name a directory",
+            ));
+        }
         options.outbox = options.outbox.as_deref().map(real_path);
         options.prompt = options.prompt.as_deref().map(real_path);
         options.places = file.places();

@@ -82,7 +82,7 @@ fn access(at: &StatusOptions, create: bool) -> Result<SharedAccess, JobError> {
     options.connect(create)?.ok_or_else(|| {
         JobError::usage(
             "only a shared store is prepared and repaired",
-            "name it with --store postgres://USER@HOST/DATABASE; a directory needs neither",
+            "name it with --store postgres://HOST/DATABASE; a directory needs neither",
         )
     })
 }

@@ -451,7 +451,7 @@ impl Inner {
                 let granted = self.store.grant(&wanted, &least)?;
                 let is_refused = granted.short.is_some() || granted.granted.minus(&standing.granted) != wanted;
                 self.state().refused = is_refused.then(Instant::now);
-                match shortage(&need, &granted) {
+                match shortage(&need, &least, &granted) {
                     Shortage::None | Shortage::Wait { returns: false } => {}
                     Shortage::Wait { returns: true } => self.give_up_reserve(self.before.plus(&units(&need.used))),
                     Shortage::Over(reason) => self.state().stop = Some(RunStop::Budget(reason)),

@@ -38,6 +38,9 @@ pub fn step(need: &BudgetNeed, before: &Allowance, granted: &Allowance, has_work
     ReserveStep::Raise { wanted, least: least.minus(&left) }
 }
 
+/// What sums of costs may differ by, in billionths of a dollar.
+const ROUNDING_NANO: u64 = 1_000;
+
 /// What a reply means for a worker that had no room for a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shortage {
@@ -50,13 +53,19 @@ pub enum Shortage {
     Over(String),
 }
 
-/// Says what a reply means.
-pub fn shortage(need: &BudgetNeed, granted: &Granted) -> Shortage {
+/// Says what a reply to a question for at least `least` means.
+pub fn shortage(need: &BudgetNeed, least: &Allowance, granted: &Granted) -> Shortage {
     let Some(cap) = granted.short.filter(|_| need.next.is_some()) else { return Shortage::None };
     if need.has_calls {
         return Shortage::Wait { returns: false };
     }
-    if !granted.held_by_live.is_nothing() {
+    let of = |amount: &Allowance| match cap {
+        CapName::Cost => amount.cost_nano,
+        CapName::Requests => amount.requests,
+        CapName::OutputTokens => amount.output_tokens,
+    };
+    // Nobody waits for what would not be enough: two that wait for each other's billionth of a dollar would wait for ever.
+    if of(&granted.held_by_live) > 0 && of(&granted.room).saturating_add(of(&granted.held_by_live)) >= of(least) {
         return Shortage::Wait { returns: true };
     }
     let option = match cap {
@@ -64,14 +73,15 @@ pub fn shortage(need: &BudgetNeed, granted: &Granted) -> Shortage {
         CapName::Requests => "--max-requests",
         CapName::OutputTokens => "--max-output-tokens",
     };
-    if granted.dead == 0 {
-        return Shortage::Over(format!("{option} is reached"));
-    }
     let held = match cap {
         CapName::Cost => money(granted.held_by_dead.dollars()),
         CapName::Requests => counted(granted.held_by_dead.requests, "request"),
         CapName::OutputTokens => counted(granted.held_by_dead.output_tokens, "token"),
     };
+    let rounding = if cap == CapName::Cost { ROUNDING_NANO } else { 0 };
+    if of(&granted.held_by_dead) <= rounding {
+        return Shortage::Over(format!("{option} is reached"));
+    }
     let workers = counted(u64::from(granted.dead), "worker");
     Shortage::Over(format!(
         "{option} is reached: {workers} that ended without leaving still {} {held} reserved. They settle it when they are \
@@ -123,6 +133,7 @@ mod tests {
 
     #[test]
     fn a_cap_is_reached_once_nobody_can_return_anything() {
+        let shortage = |need: &BudgetNeed, granted: &Granted| super::shortage(need, &requests(1), granted);
         let short = Granted { short: Some(CapName::Requests), ..Granted::default() };
         let live = Granted { held_by_live: requests(3), ..short.clone() };
         let dead = Granted { held_by_dead: requests(5), dead: 1, ..short.clone() };
@@ -133,5 +144,16 @@ mod tests {
         let Shortage::Over(said) = shortage(&need(0, Some(1), false), &dead) else { panic!("it is over") };
         assert!(said.contains("1 worker that ended without leaving still has 5 requests reserved"), "{said}");
         assert!(said.contains("`cohobate store reconcile`"), "{said}");
+        // What others could return would not be enough.
+        let cost = |cost_nano| Allowance { cost_nano, ..Allowance::default() };
+        let of_cost = Granted { short: Some(CapName::Cost), room: cost(10), ..live.clone() };
+        let over = Shortage::Over("--max-cost is reached".to_owned());
+        for (held, dead, expected) in
+            [(0, 0, &over), (1, 1, &over), (39, 0, &over), (40, 0, &Shortage::Wait { returns: true })]
+        {
+            let granted = Granted { held_by_live: Allowance { requests: 3, ..cost(held) }, ..of_cost.clone() };
+            let granted = Granted { held_by_dead: cost(dead), dead: dead as u32, ..granted };
+            assert_eq!(&super::shortage(&need(0, Some(1), false), &cost(50), &granted), expected, "{held}");
+        }
     }
 }

@@ -39,6 +39,15 @@ impl SharedAccess {
             };
             return Err(JobError::usage(message, "`cohobate status` shows the runs; --run names one"));
         };
+        // Every worker would refuse it, and the database would show a cap that does not hold.
+        let is_endless = |(name, value): &(String, String)| name == "max-tokens" && value.parse::<u64>().is_err();
+        if matches!(verb, Verb::Set(SetLimits { max_cost: Some(Some(_)), .. }))
+            && run.run.settings.entries.iter().any(is_endless)
+        {
+            let message =
+                format!("the workers of {} have no --max-tokens: an answer may have any length and cost", run.name);
+            return Err(JobError::usage(message, "stop the run, and start it with --max-tokens and --max-cost"));
+        }
         let caps = match verb {
             Verb::Set(SetLimits { max_cost: Some(cost), .. }) => Some(Caps { cost_nano: cost.map(nano), ..run.caps }),
             _ => None,

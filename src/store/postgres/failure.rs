@@ -92,7 +92,10 @@ fn kind(code: &SqlState, message: &str) -> Kind {
         "28000" if has("no encryption") || has("ssl off") => Kind::Refused("use sslmode=require: the server wants TLS"),
         "28P01" | "28000" => Kind::Refused("check user and password of the address, and pg_hba.conf of the server"),
         "3F000" => Kind::Refused("create the schema of search_path, or name another one: options=-c search_path=NAME"),
-        "42501" => Kind::Refused("grant the user CREATE on the schema, and all rights on the tables cohobate_*"),
+        "42501" => Kind::Refused(
+            "grant the user SELECT, INSERT, UPDATE and DELETE on the tables cohobate_*, and USAGE on the sequence cohobate_batch; \
+             to create them it needs CREATE on the schema",
+        ),
         "42P01" | "42703" | "42883" => {
             Kind::Refused("the tables are not those of this program: run `cohobate store init`, or check search_path")
         }

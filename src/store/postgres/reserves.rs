@@ -50,7 +50,7 @@ pub async fn grant(
     let (locked, row) = tokio::join!(biased; session.batch(LOCK), session.row(&sums, values));
     locked?;
     let row = row?.ok_or_else(|| Failure::refused("the database does not know the run", "start the worker again"))?;
-    let (more, short) = within(&caps(&row, 0), &allowance(&row, 3), &wanted, &least);
+    let (room, more, short) = within(&caps(&row, 0), &allowance(&row, 3), &wanted, &least);
     let [cost, requests, tokens] = allowance_values(&more);
     let raise = "UPDATE cohobate_worker SET \
          granted_cost_nano = greatest(granted_cost_nano, booked_cost_nano) + $2, \
@@ -62,14 +62,21 @@ pub async fn grant(
     Ok(Granted {
         granted: allowance(&own, 0),
         short,
+        room,
         held_by_live: allowance(&row, 6),
         held_by_dead: allowance(&row, 9),
         dead: uncounted(row.get(12)) as u32,
     })
 }
 
-/// Returns how much more may be spent: what is wanted, or what the caps leave; nothing where that is too little.
-fn within(caps: &Caps, sum: &Allowance, wanted: &Allowance, least: &Allowance) -> (Allowance, Option<CapName>) {
+/// Returns what the caps leave, and how much more may be spent: what is wanted, or what they leave; nothing where that is too
+/// little.
+fn within(
+    caps: &Caps,
+    sum: &Allowance,
+    wanted: &Allowance,
+    least: &Allowance,
+) -> (Allowance, Allowance, Option<CapName>) {
     let room = |cap: Option<u64>, sum: u64| cap.map_or(u64::MAX, |cap| cap.saturating_sub(sum));
     // Far from the largest number of the database, so that sums do not overflow.
     let limit = |wanted: u64, room: u64| wanted.min(room).min(i64::MAX as u64 / 1024);
@@ -78,11 +85,13 @@ fn within(caps: &Caps, sum: &Allowance, wanted: &Allowance, least: &Allowance) -
         (CapName::Requests, room(caps.requests, sum.requests), wanted.requests, least.requests),
         (CapName::OutputTokens, room(caps.output_tokens, sum.output_tokens), wanted.output_tokens, least.output_tokens),
     ];
+    let [cost_nano, requests, output_tokens] = units.map(|(_, room, ..)| room);
+    let left = Allowance { cost_nano, requests, output_tokens };
     if let Some((cap, ..)) = units.iter().find(|(_, room, _, least)| room < least) {
-        return (Allowance::default(), Some(*cap));
+        return (left, Allowance::default(), Some(*cap));
     }
     let [cost_nano, requests, output_tokens] = units.map(|(_, room, wanted, _)| limit(wanted, room));
-    (Allowance { cost_nano, requests, output_tokens }, None)
+    (left, Allowance { cost_nano, requests, output_tokens }, None)
 }
 
 /// Lowers what a worker may spend to `keep`, at least to what it has spent; returns what it may spend from then on.
@@ -125,7 +134,14 @@ mod tests {
     #[test]
     fn what_is_granted_stays_within_each_cap_or_is_nothing() {
         let caps = Caps { cost_nano: Some(100), requests: Some(10), output_tokens: None };
-        let of = |sum, wanted, least| within(&caps, &sum, &wanted, &least);
+        let of = |sum, wanted, least| {
+            let (_, more, short) = within(&caps, &sum, &wanted, &least);
+            (more, short)
+        };
+        assert_eq!(
+            within(&caps, &allowance(30, 12, 7), &allowance(0, 0, 0), &allowance(0, 0, 0)).0,
+            allowance(70, 0, u64::MAX)
+        );
         let (wanted, least) = (allowance(50, 5, 500), allowance(10, 1, 100));
         assert_eq!(of(allowance(0, 0, 1 << 60), wanted, least), (wanted, None));
         assert_eq!(of(allowance(70, 0, 0), wanted, least), (allowance(30, 5, 500), None));

@@ -248,6 +248,8 @@ pub struct Granted {
     pub granted: Allowance,
     /// The name of the cap that leaves no room for what was needed at least.
     pub short: Option<CapName>,
+    /// What the caps left before; without a cap, the largest number.
+    pub room: Allowance,
     /// What other live workers have reserved and not spent.
     pub held_by_live: Allowance,
     /// What workers that have ended without leaving have reserved and not spent.

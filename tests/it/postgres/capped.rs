@@ -80,3 +80,36 @@ fn a_cap_holds_at_every_moment_and_names_what_the_dead_have_reserved() {
     machines += 1;
     site.check(machines, &["--max-requests", "3000"], kills * IN_FLIGHT);
 }
+
+#[test]
+fn workers_that_wait_for_each_others_reserves_end_at_a_cap_on_cost() {
+    let Some(cluster) = Cluster::start(QUICK) else { return };
+    let site = Site::with_latency(cluster, (200, 6), 60_000, 40);
+    let profile = format!(
+        "[models.sim]\nurl = \"http://{}/v1\"\nprice = {{ input = 10.0, output = 100.0 }}\n",
+        site.server.address
+    );
+    site.place.write("cohobate.toml", profile);
+    // Sums of costs are rounded: a billionth of a dollar that nobody can use is nothing to wait for.
+    for (round, cap) in ["0.5", "0.9", "1.3", "1.7"].into_iter().enumerate() {
+        let mut workers: Vec<Child> = (0..3)
+            .map(|machine| {
+                let (outbox, output) = (format!("box-{round}-{machine}"), format!("out-{machine}.jsonl"));
+                let capped = ["--max-cost", cap, "--max-tokens", "200", "--concurrency", "8"];
+                let input = ["distill", "in.jsonl", "--teacher", "sim", "-o", &output, "--outbox", &outbox];
+                let mut command = site.command(&[&input[..], &capped].concat());
+                let log = std::fs::File::create(site.log_path(machine)).unwrap();
+                command.stdin(std::process::Stdio::null()).stderr(log).spawn().unwrap()
+            })
+            .collect();
+        for (machine, worker) in workers.iter_mut().enumerate() {
+            let code = wait(worker, "a worker", || site.log(machine));
+            assert_eq!(code, Some(75), "machine {machine}: {}", site.log(machine));
+            assert!(site.log(machine).contains("--max-cost is reached"), "machine {machine}: {}", site.log(machine));
+        }
+        let nano = cap.parse::<f64>().unwrap() * 1e9;
+        let spent = site.number("SELECT sum(booked_cost_nano)::bigint FROM cohobate_worker");
+        println!("{cap}: {spent} of {nano} spent");
+        assert!(spent as f64 <= nano && spent as f64 > nano * 0.9, "{spent} of {nano}");
+    }
+}

@@ -32,6 +32,15 @@ fn verbs_reach_all_workers() {
     assert!(seen.to_string().contains("\"is_live\":true"), "{seen}");
     let refused = site.run(&["status", "--errors"]);
     assert!(refused.code == Some(2) && refused.stderr.contains("hint: name the worker's directory"), "{refused:?}");
+    let refused = site.run(&["ctl", "set", "max-cost=3"]);
+    assert!(refused.code == Some(2) && refused.stderr.contains("--max-tokens"), "{refused:?}");
+    for mistaken in
+        ["Postgres://me:hunter2@localhost/x", "postgres:/me:hunter2@localhost/x", "mysql://me:hunter2@localhost/x"]
+    {
+        let refused = site.place.run(&["status", "--store", mistaken]);
+        assert!(refused.code == Some(2) && refused.stderr.contains("is not known"), "{refused:?}");
+        assert!(!refused.stderr.contains("hunter2") && !site.place.exists(mistaken), "{refused:?}");
+    }
     let watching = site.command(&["status", "--watch"]).stdout(Stdio::piped()).spawn().unwrap();
     let model = site.server.model();
     let planned = site.complete(&["plan", "in.jsonl", "--teacher", &model, "--outbox", "planning"]).stdout;

@@ -288,7 +288,7 @@ impl Database for MemoryDatabase {
             row.granted = row.granted.max(&row.booked).plus(&more);
         }
         let granted = row.granted;
-        let mut result = Granted { granted, short, ..Granted::default() };
+        let mut result = Granted { granted, short, room: rooms, ..Granted::default() };
         for row in tables.workers.values().filter(|row| row.start.id != worker) {
             let held = row.granted.minus(&row.booked);
             if held.is_nothing() {
