@@ -41,6 +41,19 @@ fn wait_for(port: u16, count: usize) -> Vec<u32> {
     }
 }
 
+/// Waits until a run has asked its server.
+fn wait_for_answers(place: &Place, port: u16) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let has_answer = || {
+        let status = place.run(&["status", "--json"]).stdout;
+        serde_json::from_str::<serde_json::Value>(&status).is_ok_and(|status| status["turns"].as_u64() > Some(0))
+    };
+    while !has_answer() {
+        assert!(Instant::now() < deadline, "the server at {port} has given no answer");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 fn kill(process: u32) {
     let killed = finish(std::process::Command::new("kill").args(["-9", &process.to_string()]));
     assert_eq!(killed.code, Some(0), "{}", killed.stderr);
@@ -131,11 +144,13 @@ fn what_has_left_the_servers_group_ends_with_it() {
 #[test]
 fn a_server_whose_guard_is_killed_is_stopped_and_the_run_with_it() {
     let (port, command) = served(30);
-    let place = Place::with_conversations(40, 4);
+    let place = Place::with_conversations(400, 4);
     let model = model(port);
     let line = ["distill", "in.jsonl", "--teacher", &model, "--serve", &command, "--concurrency", "2"];
     let mut run = place.command(&line).stderr(std::process::Stdio::piped()).spawn().unwrap();
     let server = wait_for(port, 1)[0];
+    // A guard that dies between the start of its server and the word about it leaves nobody who knows the server.
+    wait_for_answers(&place, port);
     let parent = std::fs::read_to_string(format!("/proc/{server}/stat")).unwrap();
     kill(parent.rsplit_once(") ").unwrap().1.split(' ').nth(1).unwrap().parse().unwrap());
     wait_for(port, 0);
