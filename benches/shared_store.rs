@@ -13,10 +13,10 @@
 #[path = "../tests/it/postgres/cluster.rs"]
 mod cluster;
 
-use std::fmt::Write as _;
-use std::fs;
-use std::io::{BufRead as _, BufReader};
-use std::path::Path;
+#[allow(dead_code, unused_imports, reason = "the tests need more of it")]
+#[path = "../tests/it/support.rs"]
+mod support;
+
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,7 +27,8 @@ use cohobate::conversation::{ConversationKey, Fingerprint, Settings};
 use cohobate::store::shared::{
     Batch, Caps, Database, Joined, NewAnswer, NewSlot, RunRequest, SlotRange, WorkerId, WorkerStart,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
+use support::{MockServer, Place, conversation, jsonl};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, NoTls};
 
@@ -163,15 +164,15 @@ fn workers(cluster: &Cluster) {
     );
     println!("{:>12}{:>12}{:>8}", "one, s", "eight, s", "ratio");
     for round in 0..2 {
-        let place = tempfile::tempdir().unwrap();
-        let mock = Mock::start(LATENCY_MS);
+        let place = Place::new();
+        let server = MockServer::start(&["--latency", &LATENCY_MS.to_string()]);
         let wall = |count: u64| {
             let name = format!("w{round}x{count}");
             cluster.sql(&format!("CREATE DATABASE {name}"));
-            let input = input(place.path(), &name, ROWS * count, TURNS);
+            let input = input(&place, &name, ROWS * count, TURNS);
             let begin = Instant::now();
             let worker = |worker| {
-                let mut command = distill(place.path(), &input, &mock, &format!("{name}-{worker}"));
+                let mut command = distill(&place, &input, &server, &format!("{name}-{worker}"));
                 let outbox = format!("{name}-{worker}-box");
                 command.args(["--store", &url(cluster, &name), "--outbox", &outbox, "--concurrency", "16"]);
                 command.stderr(Stdio::null()).spawn().unwrap()
@@ -194,13 +195,13 @@ fn cost(cluster: &Cluster) {
         "latency", "calls", "directory, us", "database, us", "ratio", "directory, s", "database, s"
     );
     for (latency_ms, rows) in [(50, 2_000), (500, 1_500)] {
-        let place = tempfile::tempdir().unwrap();
-        let mock = Mock::start(latency_ms);
-        let input = input(place.path(), "in", rows, TURNS);
+        let place = Place::new();
+        let server = MockServer::start(&["--latency", &latency_ms.to_string()]);
+        let input = input(&place, "in", rows, TURNS);
         let name = format!("c{latency_ms}");
         cluster.sql(&format!("CREATE DATABASE {name}"));
         let measured = |store: &[&str]| {
-            let mut command = distill(place.path(), &input, &mock, &format!("out-{}", store.len()));
+            let mut command = distill(&place, &input, &server, &format!("out-{}", store.len()));
             command.args(["--concurrency", "64", "--progress", "json"]).args(store);
             let begin = Instant::now();
             let output = command.output().unwrap();
@@ -219,36 +220,10 @@ fn cost(cluster: &Cluster) {
     }
 }
 
-/// A mock server in a process of its own. It ends with this.
-struct Mock {
-    child: Child,
-    model: String,
-}
-
-impl Mock {
-    fn start(latency_ms: u64) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cohobate"));
-        command.args(["mock", "--port", "0", "--latency", &latency_ms.to_string()]);
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("listening on ").unwrap();
-        let model = format!("sim@{}", address.strip_suffix("/v1").unwrap());
-        Self { child, model }
-    }
-}
-
-impl Drop for Mock {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn distill(place: &Path, input: &str, mock: &Mock, output: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cohobate"));
-    command.current_dir(place).env("NO_PROXY", "127.0.0.1").stdin(Stdio::null()).stdout(Stdio::null());
-    command.args(["distill", input, "--teacher", &mock.model, "-o", &format!("{output}.jsonl")]);
+fn distill(place: &Place, input: &str, server: &MockServer, output: &str) -> Command {
+    let output = format!("{output}.jsonl");
+    let mut command = place.command(&["distill", input, "--teacher", &server.model(), "-o", &output]);
+    command.stdin(Stdio::null()).stdout(Stdio::null());
     command
 }
 
@@ -257,18 +232,10 @@ fn url(cluster: &Cluster, database: &str) -> String {
 }
 
 /// Writes an input and returns its name.
-fn input(place: &Path, name: &str, rows: u64, turns: u64) -> String {
-    let mut text = String::new();
-    for row in 0..rows {
-        let said = |turn| {
-            let question =
-                format!("What about subject {row} of {name}, part {turn}? Consider window, harbor and violin.");
-            [json!({"role": "user", "content": question}), json!({"role": "assistant", "content": "An old answer."})]
-        };
-        let messages: Vec<Value> = (0..turns).flat_map(said).collect();
-        writeln!(text, "{}", json!({"id": format!("{row}"), "messages": messages})).unwrap();
-    }
+fn input(place: &Place, name: &str, rows: u64, turns: u64) -> String {
+    let rows: Vec<Value> =
+        (0..rows).map(|row| conversation(&format!("subject {row} of {name}"), turns as usize)).collect();
     let input = format!("{name}-in.jsonl");
-    fs::write(place.join(&input), text).unwrap();
+    place.write(&input, jsonl(&rows));
     input
 }

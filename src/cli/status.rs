@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::Args;
 use cohobate::job::{FAILED_CALLS_MAX, JobError, RunHistory, RunState, SharedAccess, StatusReport, status};
 use cohobate::report::words::{counted, duration, money, number};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::CliResult;
 use super::error::exit_code;
@@ -79,34 +79,46 @@ fn show_errors(store: &Path, is_json: bool) -> CliResult {
 
 /// Shows the last run until it ends. The store is not opened, so that looking never stands in the way of a run.
 fn watch(store: &Path, is_json: bool) -> CliResult {
-    let mut area = Redrawn::default();
-    loop {
+    follow(is_json, || {
         let history = RunHistory::read(store, FAILED_CALLS_MAX);
-        let is_running = history.runs.last().is_some_and(|run| run.state == RunState::Running);
-        if is_json {
-            print(json!({"run": runs::runs_json(&history).as_array().and_then(|runs| runs.last())}))?;
-        } else {
-            area.show(&watched(store, &history), !is_running)?;
-        }
-        if !is_running {
-            return Ok(exit_code::COMPLETE);
-        }
-        std::thread::sleep(WATCH_EVERY);
-    }
+        Ok(Seen {
+            is_running: history.runs.last().is_some_and(|run| run.state == RunState::Running),
+            json: json!({"run": runs::runs_json(&history).as_array().and_then(|runs| runs.last())}),
+            text: watched(store, &history),
+        })
+    })
 }
 
 /// Shows the runs and workers of a database until no worker is at work.
 fn watch_shared(database: &SharedAccess, is_json: bool) -> CliResult {
+    follow(is_json, || {
+        let status = database.status()?;
+        Ok(Seen {
+            is_running: status.workers.iter().any(|worker| worker.is_live && worker.run.is_some()),
+            json: json!({"shared": shared::status_json(&status)}),
+            text: shared::status_lines(&status).join("\n"),
+        })
+    })
+}
+
+/// One look at what is watched.
+struct Seen {
+    is_running: bool,
+    json: Value,
+    text: String,
+}
+
+/// Shows what is watched every second, until it ends.
+fn follow(is_json: bool, mut look: impl FnMut() -> Result<Seen, JobError>) -> CliResult {
     let mut area = Redrawn::default();
     loop {
-        let status = database.status()?;
-        let is_running = status.workers.iter().any(|worker| worker.is_live && worker.run.is_some());
+        let seen = look()?;
         if is_json {
-            print(json!({"shared": shared::status_json(&status)}))?;
+            print(seen.json)?;
         } else {
-            area.show(&shared::status_lines(&status).join("\n"), !is_running)?;
+            area.show(&seen.text, !seen.is_running)?;
         }
-        if !is_running {
+        if !seen.is_running {
             return Ok(exit_code::COMPLETE);
         }
         std::thread::sleep(WATCH_EVERY);

@@ -41,14 +41,16 @@ fn wait_for(port: u16, count: usize) -> Vec<u32> {
     }
 }
 
+/// Returns how many turns the store has.
+fn answered(place: &Place) -> u64 {
+    let status = place.run(&["status", "--json"]).stdout;
+    serde_json::from_str::<serde_json::Value>(&status).ok().and_then(|status| status["turns"].as_u64()).unwrap_or(0)
+}
+
 /// Waits until a run has asked its server.
 fn wait_for_answers(place: &Place, port: u16) {
     let deadline = Instant::now() + Duration::from_secs(60);
-    let has_answer = || {
-        let status = place.run(&["status", "--json"]).stdout;
-        serde_json::from_str::<serde_json::Value>(&status).is_ok_and(|status| status["turns"].as_u64() > Some(0))
-    };
-    while !has_answer() {
+    while answered(place) == 0 {
         assert!(Instant::now() < deadline, "the server at {port} has given no answer");
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -81,15 +83,11 @@ fn a_server_that_is_killed_five_times_is_started_again() {
     let line =
         ["distill", "in.jsonl", "-o", "out.jsonl", "--teacher", &model, "--serve", &command, "--concurrency", "4"];
     let mut run = place.command(&line).stderr(std::process::Stdio::null()).spawn().unwrap();
-    let answered = || {
-        let status = place.run(&["status", "--json"]).stdout;
-        serde_json::from_str::<serde_json::Value>(&status).ok().and_then(|status| status["turns"].as_u64()).unwrap_or(0)
-    };
     for _ in 0..5 {
         let server = wait_for(port, 1)[0];
-        let before = answered();
+        let before = answered(&place);
         let deadline = Instant::now() + Duration::from_secs(60);
-        while answered() <= before && Instant::now() < deadline && run.try_wait().unwrap().is_none() {
+        while answered(&place) <= before && Instant::now() < deadline && run.try_wait().unwrap().is_none() {
             std::thread::sleep(Duration::from_millis(20));
         }
         kill(server);

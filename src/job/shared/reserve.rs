@@ -64,7 +64,8 @@ pub fn shortage(need: &BudgetNeed, least: &Allowance, granted: &Granted) -> Shor
         CapName::Requests => amount.requests,
         CapName::OutputTokens => amount.output_tokens,
     };
-    // Nobody waits for what would not be enough: two that wait for each other's billionth of a dollar would wait for ever.
+    // A worker waits only if the reserves of live workers would be enough for its next call. Otherwise two workers could wait
+    // forever for what rounding has left of each other's reserve.
     if of(&granted.held_by_live) > 0 && of(&granted.room).saturating_add(of(&granted.held_by_live)) >= of(least) {
         return Shortage::Wait { returns: true };
     }
@@ -73,15 +74,15 @@ pub fn shortage(need: &BudgetNeed, least: &Allowance, granted: &Granted) -> Shor
         CapName::Requests => "--max-requests",
         CapName::OutputTokens => "--max-output-tokens",
     };
+    let rounding = if cap == CapName::Cost { ROUNDING_NANO } else { 0 };
+    if of(&granted.held_by_dead) <= rounding {
+        return Shortage::Over(format!("{option} is reached"));
+    }
     let held = match cap {
         CapName::Cost => money(granted.held_by_dead.dollars()),
         CapName::Requests => counted(granted.held_by_dead.requests, "request"),
         CapName::OutputTokens => counted(granted.held_by_dead.output_tokens, "token"),
     };
-    let rounding = if cap == CapName::Cost { ROUNDING_NANO } else { 0 };
-    if of(&granted.held_by_dead) <= rounding {
-        return Shortage::Over(format!("{option} is reached"));
-    }
     let workers = counted(u64::from(granted.dead), "worker");
     Shortage::Over(format!(
         "{option} is reached: {workers} that ended without leaving still {} {held} reserved. They settle it when they are \

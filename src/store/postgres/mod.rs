@@ -195,10 +195,6 @@ impl Database for PostgresDatabase {
         Ok(found)
     }
 
-    fn states(&self, keys: &[ConversationKey]) -> Result<Vec<(ConversationKey, ConversationState)>, DatabaseError> {
-        Ok(self.conversations(keys)?.states)
-    }
-
     fn conversations(&self, keys: &[ConversationKey]) -> Result<StoredConversations, DatabaseError> {
         let mut all = StoredConversations::default();
         for part in keys.chunks(frames::KEYS_MAX) {

@@ -38,12 +38,15 @@ pub async fn statuses(session: &Session, keys: &[ConversationKey]) -> Result<Vec
         let known = found.entry(row.get(0)).or_insert_with(|| Known { joined_to: -1, ..Known::default() });
         known.add(row.get(1), frame.map(entry).transpose()?);
     }
-    let (unclear, clear): (Vec<&ConversationKey>, Vec<&ConversationKey>) =
-        keys.iter().filter(|key| found.contains_key(&key.0[..])).partition(|key| found[&key.0[..]].is_unclear);
-    let status = |key: &ConversationKey| found[&key.0[..]].end.clone().unwrap_or(Status::Open);
-    let mut all: Vec<(ConversationKey, Status)> = clear.into_iter().map(|key| (*key, status(key))).collect();
+    let (mut all, mut unclear) = (Vec::new(), Vec::new());
+    for key in keys {
+        match found.remove(&key.0[..]) {
+            Some(known) if known.is_unclear => unclear.push(*key),
+            Some(known) => all.push((*key, known.end.unwrap_or(Status::Open))),
+            None => {}
+        }
+    }
     if !unclear.is_empty() {
-        let unclear: Vec<ConversationKey> = unclear.into_iter().copied().collect();
         all.extend(states(session, &unclear, NO_END).await?.into_iter().map(|(key, state)| (key, state.status)));
     }
     Ok(all)

@@ -409,12 +409,12 @@ pub trait Database: Send + Sync {
     /// Returns frames by their questions.
     fn answers(&self, questions: &[Fingerprint]) -> Result<Vec<(Fingerprint, Vec<u8>)>, DatabaseError>;
 
-    /// Returns the states of conversations; those that are unknown are left out.
-    fn states(&self, keys: &[ConversationKey]) -> Result<Vec<(ConversationKey, ConversationState)>, DatabaseError>;
-
     /// Returns the states of conversations, and the answers that had to be read for them.
-    fn conversations(&self, keys: &[ConversationKey]) -> Result<StoredConversations, DatabaseError> {
-        Ok(StoredConversations { states: self.states(keys)?, answers: Vec::new() })
+    fn conversations(&self, keys: &[ConversationKey]) -> Result<StoredConversations, DatabaseError>;
+
+    /// Returns the states of conversations; those that are unknown are left out.
+    fn states(&self, keys: &[ConversationKey]) -> Result<Vec<(ConversationKey, ConversationState)>, DatabaseError> {
+        Ok(self.conversations(keys)?.states)
     }
 
     /// Calls `visit` with every frame, in the order of commits: answers, notes and lost calls.

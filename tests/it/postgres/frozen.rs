@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use cohobate::conversation::Dice;
 
 use super::cluster::{Cluster, QUICK};
-use super::site::{IN_FLIGHT, Site, dice, signal_process, wait};
+use super::site::{IN_FLIGHT, Site, dice, signal_process, under, wait};
 
 const LEASE_MS: u64 = 600;
 /// How long a process is frozen.
@@ -34,12 +34,10 @@ impl Traced {
     /// Starts a worker that is stopped after its sync number `first`, and after every `step`-th one from there.
     fn start(site: &Site, machine: usize, first: u64, step: u64) -> Self {
         let seen = site.place.path(&format!("seen-{machine}"));
-        let inside = site.worker(machine, &[]);
-        let mut command = Command::new("strace");
-        command.args(["-f", "-y", "-e", "trace=fsync,fdatasync", "-e"]);
-        command.arg(format!("inject=fsync,fdatasync:signal=STOP:when={first}+{step}")).arg("-o").arg(&seen);
-        command.arg(inside.get_program()).args(inside.get_args()).current_dir(inside.get_current_dir().unwrap());
-        command.envs(inside.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let mut runner = Command::new("strace");
+        runner.args(["-f", "-y", "-e", "trace=fsync,fdatasync", "-e"]);
+        runner.arg(format!("inject=fsync,fdatasync:signal=STOP:when={first}+{step}")).arg("-o").arg(&seen);
+        let mut command = under(runner, &site.worker(machine, &[]));
         let log = File::options().append(true).open(site.log_path(machine)).unwrap();
         let tracer = command.stdout(std::process::Stdio::null()).stderr(log).spawn().unwrap();
         Self { tracer, seen, freezes: 0 }

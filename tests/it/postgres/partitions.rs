@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::cluster::{Cluster, QUICK};
-use super::site::{IN_FLIGHT, Site, wait_until};
+use super::site::{IN_FLIGHT, Site, under, wait_until};
 
 const LEASE_MS: u64 = 2_000;
 const MACHINES: usize = 3;
@@ -88,9 +88,9 @@ impl Network {
             "--store",
             &url,
         ]);
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.namespace]).arg(inside.get_program()).args(inside.get_args());
-        command.current_dir(inside.get_current_dir().unwrap());
+        let mut runner = Command::new("ip");
+        runner.args(["netns", "exec", &self.namespace]);
+        let mut command = under(runner, &inside);
         command.env("NO_PROXY", "*").env("COHOBATE_TEST_LEASE_MS", LEASE_MS.to_string());
         let log = std::fs::File::create(site.place.path(&format!("log-{machine}"))).unwrap();
         command.stdout(std::process::Stdio::null()).stderr(log).spawn().unwrap()

@@ -169,6 +169,18 @@ impl Site {
     }
 }
 
+/// A command that another program runs: the same arguments, folder and variables.
+pub fn under(mut runner: Command, inside: &Command) -> Command {
+    runner.arg(inside.get_program()).args(inside.get_args()).current_dir(inside.get_current_dir().unwrap());
+    for (name, value) in inside.get_envs() {
+        match value {
+            Some(value) => runner.env(name, value),
+            None => runner.env_remove(name),
+        };
+    }
+    runner
+}
+
 /// Sends a signal to a process that has not been waited for.
 pub fn signal(child: &mut Child, name: &str) {
     if child.try_wait().unwrap().is_none() {

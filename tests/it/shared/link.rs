@@ -11,7 +11,7 @@ use cohobate::model::{Call, CallResult, Failure, FailureClass, Model, PendingCal
 use cohobate::store::shared::{
     Allowance, Batch, Caps, Claimed, Database, DatabaseError, Defences, Granted, Held, Joined, MemoryDatabase,
     OpeningHash, Published, PublishedTo, RunRequest, SeenRun, SeenWorker, SharedOpened, SharedSettings, SharedStore,
-    WorkerId, WorkerStanding, WorkerStart, Writer,
+    StoredConversations, WorkerId, WorkerStanding, WorkerStart, Writer,
 };
 use cohobate::store::{ConversationState, LostCalls, Spending, StoreError};
 use tokio::sync::watch;
@@ -331,8 +331,8 @@ impl Database for Link {
     fn answers(&self, questions: &[Fingerprint]) -> Result<Vec<(Fingerprint, Vec<u8>)>, DatabaseError> {
         self.carry(|database| database.answers(questions))
     }
-    fn states(&self, keys: &[ConversationKey]) -> Result<Vec<(ConversationKey, ConversationState)>, DatabaseError> {
-        self.carry(|database| database.states(keys))
+    fn conversations(&self, keys: &[ConversationKey]) -> Result<StoredConversations, DatabaseError> {
+        self.carry(|database| database.conversations(keys))
     }
     fn for_each_frame(&self, visit: &mut dyn FnMut(Vec<u8>) -> bool) -> Result<(), DatabaseError> {
         self.carry(|database| database.for_each_frame(visit))

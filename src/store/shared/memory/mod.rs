@@ -10,7 +10,8 @@ use tables::{RunRow, SlotRow, Tables, WorkerRow};
 
 use super::database::{
     Batch, CapName, Caps, Claimed, ControlVerb, Database, DatabaseError, Granted, Held, Joined, JoinedRun, OpeningHash,
-    Published, PublishedTo, RunRequest, SeenRun, SeenWorker, SlotRange, WorkerId, WorkerStanding, WorkerStart, Writer,
+    Published, PublishedTo, RunRequest, SeenRun, SeenWorker, SlotRange, StoredConversations, WorkerId, WorkerStanding,
+    WorkerStart, Writer,
 };
 use super::spending::Allowance;
 use crate::conversation::{ConversationKey, Fingerprint};
@@ -356,10 +357,10 @@ impl Database for MemoryDatabase {
         Ok(found.map(|(question, (_, _, answer))| (question, answer.frame.clone())).collect())
     }
 
-    fn states(&self, keys: &[ConversationKey]) -> Result<Vec<(ConversationKey, ConversationState)>, DatabaseError> {
+    fn conversations(&self, keys: &[ConversationKey]) -> Result<StoredConversations, DatabaseError> {
         let tables = self.tables();
-        let index = &tables.index;
-        Ok(keys.iter().filter_map(|key| Some((*key, index.states.get(key)?.clone()))).collect())
+        let state = |key: &ConversationKey| Some((*key, tables.index.states.get(key)?.clone()));
+        Ok(StoredConversations { states: keys.iter().filter_map(state).collect(), answers: Vec::new() })
     }
 
     fn for_each_frame(&self, visit: &mut dyn FnMut(Vec<u8>) -> bool) -> Result<(), DatabaseError> {
